@@ -1,0 +1,277 @@
+"""The Bot API's specification: methods, types, examples, and the reading of a call's parameters.
+
+Everything here is a pure function of ``spec.json``; method names are looked up in lower case, as
+the server does.
+
+>>> parse_params("sendmessage", {"chat_id": "5", "text": "hi", "disable_notification": "1"})
+{'chat_id': 5, 'text': 'hi', 'disable_notification': True}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import cast
+
+import msgspec
+
+from botproof.doubles.telegram.spec_examples import example
+from botproof.doubles.telegram.spec_model import (
+    FieldSpec,
+    MethodSpec,
+    ParamSpec,
+    TypeSpec,
+    api_version,
+    methods,
+    types,
+)
+from botproof.doubles.telegram.spec_structures import read_parameter
+from botproof.doubles.telegram.spec_values import (
+    SpecError,
+    Upload,
+    bad_request,
+    text_of,
+    to_boolean,
+    to_chat_id,
+    to_float,
+    to_integer,
+)
+
+__all__ = [
+    "FieldSpec",
+    "MethodSpec",
+    "ParamSpec",
+    "SpecError",
+    "TypeSpec",
+    "Upload",
+    "api_version",
+    "bad_request",
+    "example",
+    "methods",
+    "parse_params",
+    "types",
+    "unknown_params",
+]
+
+
+Raw = Mapping[str, object]
+_Convert = Callable[[object, Raw], object]
+
+
+def parse_params(method: str, raw: Raw) -> dict[str, object]:
+    """The parameters of a call to ``method`` (lower case), each in its own Python type.
+
+    ``raw`` holds what came: JSON values from a JSON body, text from a form or a query, Upload from
+    a multipart body. Numbers become int and float, flags bool, structures dict and list with only
+    the fields that Telegram knows; files stay text (an id or a URL) or become Upload, also inside
+    of structures, where ``attach://name`` is resolved. ``chat_id`` is an int, or ``"@name"``.
+    Parameters unknown to the method, and those left empty, are left out; an empty text stays.
+
+    Raises SpecError with Telegram's description, and KeyError for an unknown method.
+    """
+    plan = _plan(method)
+    converters = plan.converters
+    parsed: dict[str, object] = {}
+    for name, value in raw.items():
+        convert = converters.get(name)
+        if convert is None:
+            continue
+        if type(value) is str and not value:
+            if name in plan.may_be_empty:
+                parsed[name] = value
+            continue
+        parsed[name] = convert(value, raw)
+    for name, message in plan.required:
+        if parsed.get(name) in _ABSENT:
+            bad_request(message)
+    if plan.refusal is not None:
+        plan.refusal(parsed)
+    return parsed
+
+
+def unknown_params(method: str, raw: Raw) -> list[str]:
+    """Names that Telegram would silently ignore: worth a line in the record, never an error."""
+    converters = _plan(method).converters
+    attached = {v[9:] for v in raw.values() if isinstance(v, str) and v.startswith("attach://")}
+    return [
+        name
+        for name, value in raw.items()
+        if name not in converters and name not in attached and not isinstance(value, Upload)
+    ]
+
+
+_ABSENT: tuple[object, ...] = (None, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to do with a method's parameters, worked out once: parsing is on the hot path."""
+
+    converters: Mapping[str, _Convert]
+    may_be_empty: frozenset[str]
+    required: tuple[tuple[str, str], ...]
+    refusal: Callable[[Mapping[str, object]], None] | None
+
+
+@cache
+def _plan(method: str) -> _Plan:
+    params = methods()[method].params
+    required = [p.name for p in params.values() if p.required and not _optional(method, p.name)]
+    # The server looks at the content of a message first and at the chat last.
+    required.sort(key=lambda name: name == "chat_id")
+    return _Plan(
+        converters={**{name: _converter(param) for name, param in params.items()}, **_LEGACY},
+        may_be_empty=frozenset(p.name for p in params.values() if p.types == ("String",)),
+        required=tuple((name, _refusal(name)) for name in required),
+        refusal=_further_refusal(params),
+    )
+
+
+# Required by the documentation, but the server takes a call without them: an empty url removes the
+# webhook, no commands are an empty list, an unknown query or message is answered as not found.
+_OPTIONAL = frozenset(
+    {
+        ("setwebhook", "url"),
+        ("setmycommands", "commands"),
+        ("answerinlinequery", "results"),
+        ("setchattitle", "title"),
+        ("sendvenue", "title"),
+        ("sendvenue", "address"),
+    }
+)
+_OPTIONAL_EVERYWHERE = frozenset(
+    {
+        "callback_query_id",
+        "inline_query_id",
+        "pre_checkout_query_id",
+        "shipping_query_id",
+        "message_id",
+    }
+)
+
+
+def _optional(method: str, name: str) -> bool:
+    return name in _OPTIONAL_EVERYWHERE or (method, name) in _OPTIONAL
+
+
+_REFUSALS: Mapping[str, str] = {
+    "chat_id": "chat_id is empty",
+    "text": "Message text is empty",
+    "user_id": "Invalid user_id specified",
+    "message_ids": "Message identifiers are not specified",
+    "latitude": "latitude is empty",
+    "longitude": "longitude is empty",
+    "action": "Wrong parameter action in request",
+    "file_id": "file_id not specified",
+    "options": "Can't parse options JSON object",
+    "errors": "Can't parse errors JSON object",
+    "permissions": "Can't parse permissions JSON object",
+    "result": "Result isn't specified",
+    "video_note": "There is no video note in the request",
+    **{
+        kind: f"There is no {kind} in the request"
+        for kind in ("animation", "audio", "document", "photo", "sticker", "video", "voice")
+    },
+}
+
+
+def _refusal(name: str) -> str:
+    return _REFUSALS.get(name, f'Parameter "{name}" is required')
+
+
+def _further_refusal(
+    params: Mapping[str, ParamSpec],
+) -> Callable[[Mapping[str, object]], None] | None:
+    if "inline_message_id" in params and not params["chat_id"].required:
+        return partial(_refuse_no_message, needs_text="text" in params)
+    if "user_id" in params and params["user_id"].required:
+        return _refuse_bad_user
+    return None
+
+
+def _refuse_no_message(parsed: Mapping[str, object], *, needs_text: bool) -> None:
+    """Edits name a message of a chat, or an inline message."""
+    if parsed.get("text") in _ABSENT and "rich_message" not in parsed and needs_text:
+        bad_request("Message text is empty")
+    if parsed.get("chat_id") in _ABSENT:
+        if parsed.get("message_id"):
+            bad_request("chat_id is empty")
+        if not parsed.get("inline_message_id"):
+            bad_request("Message identifier is not specified")
+
+
+def _refuse_bad_user(parsed: Mapping[str, object]) -> None:
+    if cast("int", parsed["user_id"]) <= 0:
+        bad_request("Invalid user_id specified")
+
+
+def _converter(param: ParamSpec) -> _Convert:
+    if param.types == ("Integer", "String"):
+        return lambda value, _raw: to_chat_id(value)
+    if "InputFile" in param.types:
+        return _file_or_text
+    if param.name in _LENIENT:
+        return _lenient
+    if param.types == ("String",):
+        return _text
+    scalar = _SCALARS.get(param.types[0]) if len(param.types) == 1 else None
+    return scalar or _structure(_reference(param))
+
+
+def _text(value: object, _raw: Raw) -> str:
+    return value if type(value) is str else text_of(value)
+
+
+_SCALARS: Mapping[str, _Convert] = {
+    "Integer": lambda value, _raw: to_integer(value),
+    "Float": lambda value, _raw: to_float(value),
+    "Boolean": lambda value, _raw: to_boolean(value),
+}
+
+# What does not parse here, the server takes for not given.
+_LENIENT = frozenset(
+    {
+        "allowed_updates",
+        "entities",
+        "caption_entities",
+        "explanation_entities",
+        "question_entities",
+        "quote_entities",
+        "text_entities",
+    }
+)
+
+
+def _lenient(value: object, _raw: Raw) -> list[object]:
+    try:
+        decoded = msgspec.json.decode(value) if isinstance(value, str) else value
+    except msgspec.DecodeError:
+        return []
+    return cast("list[object]", decoded) if isinstance(decoded, list) else []
+
+
+def _file_or_text(value: object, raw: Raw) -> object:
+    if isinstance(value, str) and value.startswith("attach://"):
+        part = raw.get(value.removeprefix("attach://"))
+        return part if isinstance(part, Upload) else ""
+    return value if isinstance(value, Upload) else text_of(value)
+
+
+def _reference(param: ParamSpec) -> str:
+    return "Array<MessageIdentifier>" if param.name == "message_ids" else "|".join(param.types)
+
+
+def _structure(reference: str) -> _Convert:
+    def convert(value: object, raw: Raw) -> object:
+        return read_parameter(reference, value, types(), raw)
+
+    return convert
+
+
+# Parameters of older versions of the Bot API that the server still reads everywhere.
+_LEGACY: Mapping[str, _Convert] = {
+    "reply_to_message_id": _SCALARS["Integer"],
+    "allow_sending_without_reply": _SCALARS["Boolean"],
+    "disable_web_page_preview": _SCALARS["Boolean"],
+}
