@@ -1,0 +1,96 @@
+"""Budgets: written limits, each with the document that it comes from.
+
+The defaults are the table of the design. `[budgets]` in botproof.toml replaces single limits:
+
+    [budgets]
+    reply_time_s = 3.0
+    market_data_memory_mb = { limit = 90, source = "our own sizing note" }
+
+MB are 1,000,000 bytes throughout.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+import msgspec
+
+MB = 1_000_000
+
+
+class BudgetError(Exception):
+    """A budget is unknown or its limit makes no sense."""
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """One limit: what it limits, how much, in which unit, and who says so."""
+
+    name: str
+    limit: float
+    unit: str
+    what: str
+    source: str
+
+    def describe(self) -> str:
+        """One line for a person, such as "reply time, every command < 2 s"."""
+        return f"{self.what} < {self.limit:g} {self.unit}"
+
+
+class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A limit from botproof.toml with the document that it comes from."""
+
+    limit: float
+    source: str = "botproof.toml"
+
+
+_AWS = "AWS Deployment Plan"
+_SYNC = "Synchronization Plan"
+
+DEFAULTS: Mapping[str, Budget] = {
+    budget.name: budget
+    for budget in (
+        Budget("reply_time_s", 2.0, "s", "reply time, every command", f"{_AWS}; {_SYNC}"),
+        Budget("error_rate_pct", 0.1, "%", "error rate, price command", _AWS),
+        Budget("fleet_memory_mb", 800, "MB", "fleet memory", f"{_AWS}; Deployment Safety"),
+        Budget("fleet_memory_wanted_mb", 400, "MB", "fleet memory, wanted", "Deployment Safety"),
+        Budget("market_data_memory_mb", 70, "MB", "market-data memory", _SYNC),
+        Budget("start_s", 30, "s", "time from start to ready", "botproof's own"),
+        Budget("stop_s", 10, "s", "time from SIGTERM to a clean end", "design, section 4"),
+        Budget("rollback_latency_s", 5, "s", "more than 3 requests in a row", _AWS),
+    )
+}
+
+Budgets = Mapping[str, Budget]
+
+
+def resolve(overrides: Mapping[str, float | Override]) -> Budgets:
+    """The defaults with `overrides` in place of single limits.
+
+    A memory budget of any process may be added as `<process>_memory_mb`. Raises BudgetError for a
+    name that is no budget or a limit that is not above zero.
+    """
+    budgets = dict(DEFAULTS)
+    for name, value in overrides.items():
+        override = value if isinstance(value, Override) else Override(limit=value)
+        if not override.limit > 0:
+            raise BudgetError(f"budgets.{name}: the limit is {override.limit:g}; it must be over 0")
+        budgets[name] = _overridden(name, override)
+    return budgets
+
+
+def _overridden(name: str, override: Override) -> Budget:
+    known = DEFAULTS.get(name)
+    if known is not None:
+        return msgspec.structs.replace(known, limit=override.limit, source=override.source)
+    process = name.removesuffix("_memory_mb")
+    if process == name or not process:
+        raise BudgetError(f"budgets.{name}: {_suggest(name)}")
+    return Budget(name, override.limit, "MB", f"{process} memory", override.source)
+
+
+def _suggest(name: str) -> str:
+    near = difflib.get_close_matches(name, DEFAULTS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    known = ", ".join(DEFAULTS)
+    return f"is no budget{hint} Known are {known}, and <process>_memory_mb"

@@ -1,0 +1,454 @@
+"""botproof.toml: what the bot under test is, how to start it, what to send it, how to judge it.
+
+Every problem of a file is reported with the path of its key, what is wrong and what would be right.
+`docs/gate.md` describes each key; `botproof init` writes a commented file to start from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from botproof import budgets as budget_rules
+from botproof.budgets import Budgets, Override
+
+ALL_CHECKS = ("boot", "golden", "parity", "latency", "errors", "memory")
+TELEGRAM = "telegram_double"
+EXCHANGES = "exchange_double"
+BOT = "bot"
+
+PLAIN_PLACEHOLDERS = {
+    "python": "the Python that runs botproof",
+    "mode": "the mode that is started",
+    "token": "the bot token that the Telegram double knows",
+    "users": "ids of all users of the workload who are no strangers, with commas between",
+    "scratch": "a directory of its own for this start, removed afterwards",
+}
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_CASE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
+
+Scalar = str | int | float | bool
+
+
+class ConfigError(Exception):
+    """botproof.toml cannot be used. The message lists every problem found, one a line."""
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table that refuses keys it does not know: a misspelt key must not be ignored."""
+
+
+class Process(_Table, frozen=True, kw_only=True):
+    """How to start one process and how to tell that it is ready.
+
+    `ready` is a URL that answers 200 when the process can work, or "telegram" for a bot without
+    one: ready at its first `getUpdates` or `setWebhook`. Times are seconds.
+    """
+
+    command: tuple[str, ...] = ()
+    env: dict[str, Scalar] = {}
+    inherit_env: tuple[str, ...] = ()
+    cwd: str = "."
+    ready: str = ""
+    ready_timeout_s: float = 30.0
+    stop_timeout_s: float = 10.0
+
+
+class Mode(_Table, frozen=True, kw_only=True):
+    """What a mode changes of `[bot]`; `env` is merged, everything else replaces."""
+
+    command: tuple[str, ...] | None = None
+    env: dict[str, Scalar] = {}
+    cwd: str | None = None
+    ready: str | None = None
+
+
+class TelegramDouble(_Table, frozen=True, kw_only=True):
+    """The stand-in for the Bot API. `args` go to `botproof double telegram` as they are."""
+
+    token: str = "4242424242:AAGateTokenOfTheTelegramDouble00000"  # noqa: S105 - made up, of the right form
+    seed: int = 0
+    args: tuple[str, ...] = ()
+
+
+class ExchangeDouble(_Table, frozen=True, kw_only=True):
+    """The stand-in for the exchanges. `now` (epoch ms) stops its clock, so that replies repeat."""
+
+    seed: int = 0
+    now: int | None = None
+    args: tuple[str, ...] = ()
+
+
+class Doubles(_Table, frozen=True, kw_only=True):
+    """Which stand-ins a run needs; without an `exchanges` table that one is not started."""
+
+    telegram: TelegramDouble = TelegramDouble()
+    exchanges: ExchangeDouble | None = None
+
+
+UpdateKind = Literal[
+    "message",
+    "edited_message",
+    "channel_post",
+    "edited_channel_post",
+    "callback_query",
+    "photo",
+    "sticker",
+    "location",
+    "member_joined",
+]
+
+
+class Case(_Table, frozen=True, kw_only=True):
+    """One update of the workload and what is expected of it.
+
+    Cases that name the same `chat` are played one after the other in that chat; a case without
+    one has a chat of its own. `update` sends a raw update (its first key the kind of update)
+    instead of `say`. A `stranger` is not among `{users}`.
+    """
+
+    name: str
+    say: str = ""
+    kind: UpdateKind = "message"
+    update: dict[str, Any] | None = None
+    chat: str = ""
+    chat_type: Literal["private", "group", "supergroup", "channel"] = "private"
+    stranger: bool = False
+    expect: Literal["reply", "silence"] = "reply"
+    replies: int = 1
+    golden: bool = True
+    deadline_s: float = 10.0
+
+
+class Workload(_Table, frozen=True, kw_only=True):
+    """The scripted conversation."""
+
+    cases: tuple[Case, ...] = ()
+
+
+class Normaliser(_Table, frozen=True, kw_only=True):
+    """Replaces what legitimately differs from run to run before replies are compared."""
+
+    pattern: str
+    replace: str
+    why: str
+
+
+class Replies(_Table, frozen=True, kw_only=True):
+    """How replies are read: `acknowledgement` is a pattern of messages that are no answer yet."""
+
+    acknowledgement: str = ""
+    ignore_methods: tuple[str, ...] = ("sendChatAction",)
+    normalise: tuple[Normaliser, ...] = ()
+
+
+class Load(_Table, frozen=True, kw_only=True):
+    """The load phase: a Locust script against one host, `rate` requests a second.
+
+    Goes on until the error rate is decided or `max_requests` were sent over all modes.
+    """
+
+    script: str
+    host: str
+    rate: float = 150.0
+    max_requests: int = 12_000
+    timeout_s: float = 120.0
+    args: tuple[str, ...] = ()
+
+
+class Memory(_Table, frozen=True, kw_only=True):
+    """How often memory is sampled."""
+
+    every_s: float = 0.5
+
+
+class Gate(_Table, frozen=True, kw_only=True):
+    """What the gate judges and where its papers lie, relative to botproof.toml."""
+
+    checks: tuple[str, ...] = ALL_CHECKS
+    report_dir: str = "reports/gate"
+    golden_dir: str = "golden"
+
+
+class Config(_Table, frozen=True, kw_only=True):
+    """A whole botproof.toml, checked."""
+
+    bot: Process
+    modes: dict[str, Mode]
+    name: str = "bot"
+    services: dict[str, Process] = {}
+    doubles: Doubles = Doubles()
+    workload: Workload = Workload()
+    replies: Replies = Replies()
+    load: Load | None = None
+    memory: Memory = Memory()
+    gate: Gate = Gate()
+    budgets: dict[str, float | Override] = {}
+
+    def bot_in(self, mode: str) -> Process:
+        """`[bot]` with the changes of one mode."""
+        change = self.modes[mode]
+        return msgspec.structs.replace(
+            self.bot,
+            command=self.bot.command if change.command is None else change.command,
+            env={**self.bot.env, **change.env},
+            cwd=self.bot.cwd if change.cwd is None else change.cwd,
+            ready=self.bot.ready if change.ready is None else change.ready,
+        )
+
+    def resolved_budgets(self) -> Budgets:
+        """The budgets that hold: the design's, with those of `[budgets]` in place."""
+        return budget_rules.resolve(self.budgets)
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a botproof.toml. Raises ConfigError with all that is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror}; `botproof init` writes one to start from"
+        ) from error
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, name: str = "botproof.toml") -> Config:
+    """Parse and check the text of a botproof.toml; `name` is what errors call it."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: is not TOML: {error}") from error
+    problems = list(_unknown_keys(raw))
+    if not problems:
+        try:
+            config = msgspec.convert(raw, Config)
+        except msgspec.ValidationError as error:
+            problems = [_explain(str(error))]
+        else:
+            problems = list(_problems_of(config))
+            if not problems:
+                return config
+    raise ConfigError("\n".join(f"{name}: {problem}" for problem in problems))
+
+
+# Which keys each table may have, by the path of the table; `*` stands for a name of the user's.
+_TABLES: Mapping[str, type[msgspec.Struct]] = {
+    "": Config,
+    "bot": Process,
+    "modes.*": Mode,
+    "services.*": Process,
+    "doubles": Doubles,
+    "doubles.telegram": TelegramDouble,
+    "doubles.exchanges": ExchangeDouble,
+    "workload": Workload,
+    "workload.cases[]": Case,
+    "replies": Replies,
+    "replies.normalise[]": Normaliser,
+    "load": Load,
+    "memory": Memory,
+    "gate": Gate,
+}
+
+
+def _unknown_keys(raw: Mapping[str, Any], table: str = "", shown: str = "") -> Iterator[str]:
+    """Misspelt keys, all of them and with the nearest right one (msgspec would stop at one)."""
+    struct = _TABLES.get(table)
+    known = None if struct is None else struct.__struct_fields__
+    for key, value in raw.items():
+        path = f"{shown}.{key}" if shown else key
+        if known is not None and key not in known:
+            yield _unknown(path, key, known)
+        else:
+            yield from _unknown_below(value, f"{table}.{key}" if table else key, path)
+
+
+def _unknown_below(value: Any, table: str, shown: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        if table in ("modes", "services"):
+            for name, inner in value.items():
+                if isinstance(inner, dict):
+                    yield from _unknown_keys(inner, f"{table}.*", f"{shown}.{name}")
+        elif table in _TABLES:
+            yield from _unknown_keys(value, table, shown)
+    elif isinstance(value, list) and f"{table}[]" in _TABLES:
+        for number, inner in enumerate(value):
+            if isinstance(inner, dict):
+                yield from _unknown_keys(inner, f"{table}[]", f"{shown}[{number}]")
+
+
+def _unknown(path: str, key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, list(known), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
+    return f"{path}: is no key that botproof knows; {hint}"
+
+
+def _explain(message: str) -> str:
+    """msgspec's "Expected `int`, got `str` - at `$.load.rate`", with the path in front."""
+    text, _, where = message.partition(" - at `$")
+    path = where.rstrip("`").lstrip(".")
+    text = text[0].lower() + text[1:]
+    return f"{path}: {text}" if path else text
+
+
+def _problems_of(config: Config) -> Iterator[str]:
+    for rule in _RULES:
+        yield from rule(config)
+
+
+def _names(config: Config) -> Iterator[str]:
+    if not config.modes:
+        yield "modes: is empty; describe at least one, such as [modes.polling]"
+    for table, names in (("modes", config.modes), ("services", config.services)):
+        for name in names:
+            if not _NAME.match(name):
+                yield f"{table}.{name}: a name is lower-case letters, digits and _, such as my_api"
+    for name in config.services:
+        if name in (BOT, TELEGRAM, EXCHANGES):
+            yield f"services.{name}: this name is taken by botproof itself; choose another"
+
+
+def _processes(config: Config) -> Iterator[tuple[str, Process]]:
+    for name, service in config.services.items():
+        yield f"services.{name}", service
+    for mode in config.modes:
+        yield f"bot (mode {mode})", config.bot_in(mode)
+
+
+def _commands(config: Config) -> Iterator[str]:
+    for path, process in _processes(config):
+        if not process.command:
+            yield f'{path}.command: is missing; give a list such as ["{{python}}", "-m", "my_bot"]'
+        if not process.ready:
+            yield (
+                f"{path}.ready: is missing; give a URL that answers 200 when it is ready, or "
+                f'"telegram" for a bot that is ready when it first asks for updates'
+            )
+        for key in ("ready_timeout_s", "stop_timeout_s"):
+            if not getattr(process, key) > 0:
+                yield f"{path}.{key}: is {getattr(process, key):g}; it must be above 0 seconds"
+    for name, service in config.services.items():
+        if service.ready == "telegram":
+            yield f'services.{name}.ready: "telegram" is for the bot; give a URL that answers 200'
+
+
+def placeholder_names(config: Config) -> set[str]:
+    """Every placeholder that a value of this configuration may hold."""
+    urls = {TELEGRAM, BOT, *config.services}
+    if config.doubles.exchanges is not None:
+        urls.add(EXCHANGES)
+    ports = {BOT, *config.services}
+    return (
+        set(PLAIN_PLACEHOLDERS)
+        | {f"url:{name}" for name in urls}
+        | {f"port:{name}" for name in ports}
+    )
+
+
+def _placeholders(config: Config) -> Iterator[str]:
+    known = placeholder_names(config)
+    for path, text in _substituted_texts(config):
+        for match in _PLACEHOLDER.finditer(text):
+            name = match.group(1)
+            if name is not None and name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {{{near[0]}}}? " if near else ""
+                listed = ", ".join(f"{{{each}}}" for each in sorted(known))
+                yield (
+                    f"{path}: {{{name}}} stands for nothing; {hint}Known are {listed}; "
+                    "write {{ and }} for braces"
+                )
+
+
+def _substituted_texts(config: Config) -> Iterator[tuple[str, str]]:
+    for path, process in _processes(config):
+        for number, argument in enumerate(process.command):
+            yield f"{path}.command[{number}]", argument
+        for key, value in process.env.items():
+            yield f"{path}.env.{key}", str(value)
+        yield f"{path}.ready", process.ready
+    if config.load is not None:
+        yield "load.host", config.load.host
+
+
+def _cases(config: Config) -> Iterator[str]:
+    seen: set[str] = set()
+    for number, case in enumerate(config.workload.cases):
+        path = f"workload.cases[{number}]"
+        if not _CASE_NAME.match(case.name):
+            yield f"{path}.name: is {case.name!r}; use lower-case letters, digits and -"
+        if case.name in seen:
+            yield f"{path}.name: {case.name!r} is used twice; each case needs a name of its own"
+        seen.add(case.name)
+        yield from _case_contents(path, case)
+
+
+def _case_contents(path: str, case: Case) -> Iterator[str]:
+    needs_text = case.kind in ("message", "edited_message", "callback_query")
+    if case.update is not None and (case.say or case.kind != "message"):
+        yield f"{path}: has `update` beside `say` or `kind`; a raw update stands alone"
+    if case.update is None and needs_text and not case.say:
+        yield f"{path}.say: is missing; it is what the user writes, such as /price BTC"
+    if case.update is not None and not case.update:
+        yield f"{path}.update: is empty; give the update without update_id, such as {{ poll = … }}"
+    if case.replies < 1:
+        yield f"{path}.replies: is {case.replies}; for no reply at all set expect = 'silence'"
+    if not case.deadline_s > 0:
+        yield f"{path}.deadline_s: is {case.deadline_s:g}; it must be above 0 seconds"
+
+
+def _patterns(config: Config) -> Iterator[str]:
+    patterns = [("replies.acknowledgement", config.replies.acknowledgement)]
+    patterns += [
+        (f"replies.normalise[{number}].pattern", normaliser.pattern)
+        for number, normaliser in enumerate(config.replies.normalise)
+    ]
+    for path, pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield f"{path}: is no regular expression: {error}"
+
+
+def _limits(config: Config) -> Iterator[str]:
+    for check in config.gate.checks:
+        if check not in ALL_CHECKS:
+            yield f"gate.checks: {_unknown(check, check, ALL_CHECKS)}"
+    if config.load is not None:
+        for key in ("rate", "max_requests", "timeout_s"):
+            if not getattr(config.load, key) > 0:
+                yield f"load.{key}: is {getattr(config.load, key):g}; it must be above 0"
+    if not config.memory.every_s > 0:
+        yield f"memory.every_s: is {config.memory.every_s:g}; it must be above 0 seconds"
+    for name, value in config.budgets.items():
+        try:
+            budget_rules.resolve({name: value})
+        except budget_rules.BudgetError as error:
+            yield str(error)
+
+
+_RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
+    _names,
+    _commands,
+    _placeholders,
+    _cases,
+    _patterns,
+    _limits,
+)
+
+
+def substitute(text: str, values: Mapping[str, str]) -> str:
+    """Fill the placeholders of one value. Raises KeyError for one without a value."""
+
+    def fill(match: re.Match[str]) -> str:
+        if match.group(1) is None:
+            return match.group(0)[0]
+        return values[match.group(1)]
+
+    return _PLACEHOLDER.sub(fill, text)

@@ -1,0 +1,397 @@
+"""The ordered record of a run: typed events, one JSON object a line.
+
+A history is all that a check sees, so everything that a verdict needs is in it. Its first line is
+the `Run` event; after that, events lie in the order in which the harness learnt of them, and are
+sorted by their own time when read. Times (`t`, `intended`) are seconds of the machine's monotonic
+clock, comparable between all processes of one run; durations end in `_s` and are seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, Union, get_args
+
+import msgspec
+
+FORMAT = 1
+
+
+class HistoryError(Exception):
+    """A history file cannot be read. Names the file, the line and what is wrong with it."""
+
+
+def _tag(name: str) -> str:
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+    """What every event carries: when, and in which stack and mode ("" for the whole run)."""
+
+    t: float
+    stack: str = ""
+    mode: str = ""
+
+
+class Run(Event, frozen=True, kw_only=True):
+    """First line: what was run, where and with which settings."""
+
+    format: int = FORMAT
+    botproof: str = ""
+    command: str = ""
+    started_at: str = ""
+    config: str = ""
+    modes: tuple[str, ...] = ()
+    seed: int = 0
+    machine: Mapping[str, Any] = {}
+    judging: Mapping[str, Any] = {}
+    """Budgets, normalisers and checks of this run (`JudgingSettings`), to judge it again later."""
+
+
+class Phase(Event, frozen=True, kw_only=True):
+    """A part of a run begins or ends; `edge` is "begin" or "end"."""
+
+    name: str
+    edge: str
+
+
+class HarnessError(Event, frozen=True, kw_only=True):
+    """The harness, or a double of it, failed: no verdict about the target can be trusted."""
+
+    where: str
+    message: str
+
+
+class ProcessStarted(Event, frozen=True, kw_only=True):
+    """A process was started. `role` is "bot", "service", "double" or "load"."""
+
+    process: str
+    role: str
+    pid: int
+    command: tuple[str, ...]
+
+
+class ProcessReady(Event, frozen=True, kw_only=True):
+    """A process became ready `after_s` seconds after its start."""
+
+    process: str
+    role: str
+    after_s: float
+
+
+class ProcessNotReady(Event, frozen=True, kw_only=True):
+    """A process did not become ready; `reason` says what was tried and what came back."""
+
+    process: str
+    role: str
+    after_s: float
+    reason: str
+
+
+class StopRequested(Event, frozen=True, kw_only=True):
+    """The harness sent `signal` ("SIGTERM", "SIGKILL") to a process."""
+
+    process: str
+    role: str
+    signal: str
+
+
+class ProcessExited(Event, frozen=True, kw_only=True):
+    """A process ended. `code` is the exit code, or minus the signal that ended it.
+
+    `expected` is true when the harness had asked for it; `after_s` counts from that request.
+    `killed` says that SIGTERM was not obeyed in time and SIGKILL had to follow.
+    """
+
+    process: str
+    role: str
+    code: int
+    expected: bool
+    after_s: float = 0.0
+    killed: bool = False
+
+
+class LogTail(Event, frozen=True, kw_only=True):
+    """The last lines that a process wrote, kept when something went wrong with it."""
+
+    process: str
+    lines: tuple[str, ...]
+
+
+class CasePlayed(Event, frozen=True, kw_only=True):
+    """The harness sent one case of the workload. `t` is when the user pressed "send".
+
+    `expect` is "reply" or "silence"; `replies` how many messages the answer consists of;
+    `sent` what was sent, in the double's injection format.
+    """
+
+    case: str
+    update_id: int
+    chat_id: int
+    expect: str
+    replies: int = 1
+    title: str = ""
+    command: str = ""
+    golden: bool = True
+    sent: Mapping[str, Any] = {}
+
+
+class UpdateInjected(Event, frozen=True, kw_only=True):
+    """The Telegram double queued an update for the bot."""
+
+    update_id: int
+    update: Mapping[str, Any] = {}
+
+
+class UpdateDelivered(Event, frozen=True, kw_only=True):
+    """The double handed an update to the bot. `door` is "webhook" or "polling".
+
+    `status` is the bot's HTTP status at its webhook, None when none came.
+    """
+
+    update_id: int
+    door: str
+    attempt: int = 1
+    status: int | None = None
+    error: str | None = None
+    duration_s: float = 0.0
+
+
+class UpdateConfirmed(Event, frozen=True, kw_only=True):
+    """The bot told Telegram that it has these updates; they will not come again."""
+
+    update_ids: tuple[int, ...]
+    door: str
+
+
+class BotApiCall(Event, frozen=True, kw_only=True):
+    """One call of the Bot API by the bot, with what the double answered."""
+
+    method: str
+    params: Mapping[str, Any] = {}
+    status: int | None = None
+    result: Any = None
+    error_code: int | None = None
+    description: str | None = None
+    duration_s: float = 0.0
+
+
+class VenueCall(Event, frozen=True, kw_only=True):
+    """One call of an exchange by the target, with the HTTP status of the double."""
+
+    venue: str
+    path: str
+    query: Any = None
+    status: int | None = None
+    duration_s: float = 0.0
+
+
+class DoubleEvent(Event, frozen=True, kw_only=True):
+    """Anything else that a double reports: webhook set or deleted, fault, clock moved."""
+
+    double: str
+    kind: str
+    detail: Mapping[str, Any] = {}
+
+
+class Request(Event, frozen=True, kw_only=True):
+    """One request of the load. `latency_s` counts from `intended`, the scheduled send time."""
+
+    intended: float
+    latency_s: float
+    ok: bool
+    status: int | None = None
+    error: str | None = None
+    name: str = ""
+
+
+class MemorySample(Event, frozen=True, kw_only=True):
+    """Memory of a process and its children, in bytes; `peak` is the kernel's high-water mark."""
+
+    process: str
+    role: str
+    pss: int
+    anonymous: int
+    rss: int
+    peak: int
+    processes: int = 1
+
+
+class Fault(Event, frozen=True, kw_only=True):
+    """The harness made something go wrong on purpose."""
+
+    target: str
+    kind: str
+    detail: Mapping[str, Any] = {}
+
+
+AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run time as typing.Union
+    Run,
+    Phase,
+    HarnessError,
+    ProcessStarted,
+    ProcessReady,
+    ProcessNotReady,
+    StopRequested,
+    ProcessExited,
+    LogTail,
+    CasePlayed,
+    UpdateInjected,
+    UpdateDelivered,
+    UpdateConfirmed,
+    BotApiCall,
+    VenueCall,
+    DoubleEvent,
+    Request,
+    MemorySample,
+    Fault,
+]
+EVENT_TYPES: tuple[type[Event], ...] = get_args(AnyEvent)
+
+E = TypeVar("E", bound=Event)
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyEvent)
+
+
+class History:
+    """A run's events, sorted by time. Iterable; `of` selects by type, stack and mode."""
+
+    __slots__ = ("_by_type", "events")
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.events: tuple[Event, ...] = tuple(sorted(events, key=lambda event: event.t))
+        self._by_type: dict[type[Event], list[Event]] = {}
+        for event in self.events:
+            self._by_type.setdefault(type(event), []).append(event)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def of(self, kind: type[E], *, stack: str | None = None, mode: str | None = None) -> list[E]:
+        """Events of one type in order of time, of one stack or mode when named."""
+        chosen = self._by_type.get(kind, [])
+        return [
+            event
+            for event in chosen
+            if isinstance(event, kind)
+            and (stack is None or event.stack == stack)
+            and (mode is None or event.mode == mode)
+        ]
+
+    @property
+    def run(self) -> Run | None:
+        """The metadata of the run; None for a hand-written history without it."""
+        runs = self.of(Run)
+        return runs[0] if runs else None
+
+    @property
+    def stacks(self) -> list[str]:
+        """Names of the stacks in the order in which they first appear."""
+        return list(dict.fromkeys(event.stack for event in self.events if event.stack))
+
+    def mode_of(self, stack: str) -> str:
+        """The mode of a stack; the stack's own name when no event says it."""
+        return next((e.mode for e in self.events if e.stack == stack and e.mode), stack)
+
+
+class HistoryWriter:
+    """Appends events to a JSON-lines file. Every line is on its way to disk when `write` returns,
+    so that a run that is cut off leaves what it saw."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("wb", buffering=0)
+
+    def write(self, event: Event) -> None:
+        """Append one event."""
+        self._file.write(_ENCODER.encode(event) + b"\n")
+
+    def close(self) -> None:
+        """Close the file; writing afterwards raises ValueError."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def encode(event: Event) -> bytes:
+    """One event as a line of a history, without the line end."""
+    return _ENCODER.encode(event)
+
+
+def read_history(path: Path) -> History:
+    """Read a history file.
+
+    A last line that was cut off in the middle (the harness was killed) becomes a `HarnessError`
+    event, so that the verdict over such a record is ERROR. Raises HistoryError for a file that is
+    missing, empty, or holds a line that is no event.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise HistoryError(f"{path}: cannot be read: {error.strerror}") from error
+    if not raw.strip():
+        raise HistoryError(f"{path}: is empty; a history starts with a line of type 'run'")
+    events = list(_decode_lines(path, raw.split(b"\n")))
+    _check_format(path, events)
+    return History(events)
+
+
+def _decode_lines(path: Path, lines: Sequence[bytes]) -> Iterator[Event]:
+    last_t = 0.0
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            event: Event = _DECODER.decode(line)
+        except msgspec.ValidationError as error:
+            raise HistoryError(f"{path}, line {number}: {_explain(error)}") from error
+        except msgspec.DecodeError as error:
+            if number == len(lines):  # the writer ends each line, so this one is incomplete
+                yield HarnessError(
+                    t=last_t,
+                    where="history",
+                    message=f"the record breaks off in line {number}: the harness was killed",
+                )
+                return
+            raise HistoryError(f"{path}, line {number}: is not JSON: {error}") from error
+        last_t = event.t
+        yield event
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    text = str(error)
+    if text.startswith("Invalid value") and "$.type" in text:
+        known = ", ".join(sorted(str(kind.__struct_config__.tag) for kind in EVENT_TYPES))
+        return f"{text}; known types: {known}"
+    return text
+
+
+def _check_format(path: Path, events: Sequence[Event]) -> None:
+    first = events[0]
+    if not isinstance(first, Run):
+        tag = type(first).__struct_config__.tag
+        raise HistoryError(f"{path}, line 1: is of type {tag!r}; a history starts with type 'run'")
+    if first.format != FORMAT:
+        raise HistoryError(
+            f"{path}, line 1: is in format {first.format}; this botproof reads format {FORMAT}"
+        )
+
+
+def now() -> float:
+    """The clock of histories: seconds of the machine's monotonic clock."""
+    return time.monotonic()

@@ -1,0 +1,43 @@
+"""Where events come together during a run: to disk at once, and to whoever waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from botproof.history import Event, History, HistoryWriter
+
+Predicate = Callable[[Event], bool]
+
+
+class Recorder:
+    """Keeps every event of a run, writes it down, and hands it to its subscribers."""
+
+    def __init__(self, writer: HistoryWriter | None = None) -> None:
+        self._writer = writer
+        self._events: list[Event] = []
+        self._subscribers: dict[asyncio.Queue[Event], Predicate] = {}
+
+    def record(self, event: Event) -> None:
+        """Take one event in."""
+        self._events.append(event)
+        if self._writer is not None:
+            self._writer.write(event)
+        for queue, wanted in self._subscribers.items():
+            if wanted(event):
+                queue.put_nowait(event)
+
+    def history(self) -> History:
+        """What has been recorded so far."""
+        return History(self._events)
+
+    @contextmanager
+    def subscribe(self, wanted: Predicate) -> Iterator[asyncio.Queue[Event]]:
+        """A queue of the events from now on that `wanted` accepts. Single event loop only."""
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._subscribers[queue] = wanted
+        try:
+            yield queue
+        finally:
+            del self._subscribers[queue]
