@@ -1,0 +1,162 @@
+"""`locust -f load/price.py` as a user starts it, against good hosts and bad ones."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from botproof.doubles.server import Handler, Request, Response, Transport, json_response, serve
+
+SCRIPT = Path(__file__).parents[2] / "load" / "price.py"
+GOOD = json_response({"success": True, "data": {}})
+Host = Callable[[Handler], str]
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """Serves a handler from a thread of its own; gives its URL."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    servers = []
+
+    def start(handler: Handler) -> str:
+        server = asyncio.run_coroutine_threadsafe(serve(handler), loop).result(10)
+        servers.append(server)
+        return server.url
+
+    yield start
+    for server in servers:
+        asyncio.run_coroutine_threadsafe(server.close(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+def locust(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(SCRIPT), "--headless", "--only-summary"]
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+def every(number: int, bad: Response) -> Handler:
+    """A handler whose every `number`th answer is `bad`."""
+    count = 0
+
+    def answer(_: Request) -> Response:
+        nonlocal count
+        count += 1
+        return bad if count % number == 0 else GOOD
+
+    return answer
+
+
+@pytest.mark.slow
+def test_a_good_host_passes_with_enough_evidence_and_logs_every_request(
+    host: Host, tmp_path: Path
+) -> None:
+    log = tmp_path / "requests.jsonl"
+    asked: list[object] = []
+
+    def answer(request: Request) -> Response:
+        asked.append((request.path, json.loads(request.body)["symbol"]))
+        return GOOD
+
+    run = locust("--host", host(answer), "--rate", "500", "--request-log", str(log))
+
+    assert run.returncode == 0, run.stderr
+    assert "verdict: PASS" in run.stderr
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(lines) >= 3_509  # what the sequential test needs without a failure
+    assert all(line["ok"] and line["status"] == 200 for line in lines)
+    assert {("/price", "DOGE"), ("/combined_price", "BTC")} <= set(asked)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (json_response({"success": False}, 502), "HTTP 502"),
+        (json_response({"success": False}), 'HTTP 200, but no "success": true'),
+        (Response(body=b"<html>", content_type="text/html"), "the body is not JSON"),
+        (Response(transport=Transport.RESET), "no answer"),
+    ],
+    ids=["status", "success-false", "html", "reset"],
+)
+def test_two_percent_bad_answers_fail_and_are_named(host: Host, bad: Response, said: str) -> None:
+    run = locust("--host", host(every(50, bad)), "--rate", "300")
+    assert run.returncode == 1, run.stderr
+    assert "verdict: FAIL" in run.stderr
+    assert said in run.stderr
+
+
+def test_a_host_that_never_answers_fails(host: Host) -> None:
+    run = locust("--host", host(lambda _: Response(transport=Transport.SILENT)))
+    assert run.returncode == 1, run.stderr
+    assert "no answer within 2 s" in run.stderr
+
+
+def test_a_port_where_nobody_listens_fails() -> None:
+    run = locust("--host", "http://127.0.0.1:9")
+    assert run.returncode == 1, run.stderr
+    assert "ConnectionRefusedError" in run.stderr
+
+
+def test_a_host_that_freezes_once_shows_in_the_latencies(host: Host, tmp_path: Path) -> None:
+    """One stall of a second hits everyone who was due in it, not only the one who waited."""
+    log = tmp_path / "requests.jsonl"
+    count = 0
+    frozen_until = 0.0
+
+    async def answer(_: Request) -> Response:
+        nonlocal count, frozen_until
+        loop = asyncio.get_running_loop()
+        count += 1
+        if count == 100:
+            frozen_until = loop.time() + 1
+        await asyncio.sleep(max(0.0, frozen_until - loop.time()))
+        return GOOD
+
+    run = locust(
+        *("--host", host(answer), "--rate", "200", "--users", "20"),
+        *("--max-requests", "600", "--request-log", str(log)),
+    )
+
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(lines) == 600
+    # 200 a second were due during the second; a closed loop of 20 users would report 20 of them
+    assert sum(line["latency_s"] > 0.3 for line in lines) > 100
+    assert run.returncode == 2, "600 good requests prove nothing about 0.1 %"
+    assert "INCONCLUSIVE" in run.stderr
+    assert "PASS needs 3,509 requests" in run.stderr
+
+
+def test_a_run_cut_short_counts_what_nobody_could_send(host: Host) -> None:
+    """Two users, both stuck: the arrivals that waited longer than the budget have failed too."""
+    run = locust(
+        *("--host", host(lambda _: Response(transport=Transport.SILENT)), "--users", "2"),
+        *("--rate", "50", "--latency-budget", "1", "--run-time", "2s", "--error-budget", "0.9"),
+    )
+    assert "never sent: every user was still waiting" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--host is None; it must be like http://127.0.0.1:8001"),
+        (["--host", "http://127.0.0.1:9", "--rate", "0"], "--rate is 0.0; it must be above 0"),
+        (["--host", "http://127.0.0.1:9", "--error-budget", "1"], "--error-budget is 1.0"),
+    ],
+)
+def test_options_that_make_no_sense_are_an_error_not_a_verdict(
+    arguments: list[str], said: str
+) -> None:
+    run = locust(*arguments)
+    assert run.returncode == 3
+    assert said in run.stderr
+    assert "verdict" not in run.stderr
