@@ -1,0 +1,71 @@
+"""``botproof double exchanges``: the exchange double as a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+
+from botproof.doubles.exchanges.market import COINS, Market, Scenario, ScenarioKind, synthetic_coins
+from botproof.doubles.exchanges.server import ExchangeDouble
+from botproof.doubles.server import Server, run_until_stopped, serve
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the double's arguments to a parser of ``botproof double``."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--seed", type=int, default=1, help="the market's seed")
+    parser.add_argument(
+        "--now", type=int, metavar="EPOCH_MS", help="stop the market's clock at this moment"
+    )
+    parser.add_argument(
+        "--symbols", type=int, default=0, metavar="N", help="add N made-up coins (X001 ...)"
+    )
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        default=[],
+        type=_scenario,
+        metavar="COIN=KIND@EPOCH_MS",
+        help=f"an extreme market for one coin: {', '.join(kind.value for kind in ScenarioKind)}",
+    )
+
+
+def _scenario(text: str) -> tuple[str, Scenario]:
+    base, _, rest = text.partition("=")
+    kind, _, at = rest.partition("@")
+    kinds = [one.value for one in ScenarioKind]
+    if not base or kind not in kinds or not at.isdigit():
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write COIN=KIND@EPOCH_MS, KIND one of {', '.join(kinds)}"
+        )
+    return base.upper(), Scenario(ScenarioKind(kind), int(at))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code."""
+    try:
+        market = Market(args.seed, COINS + synthetic_coins(args.symbols), dict(args.scenario))
+    except ValueError as error:
+        print(f"botproof double exchanges: {error}")
+        return 2
+
+    async def start() -> Server:
+        double = ExchangeDouble(market, now=args.now)
+        return await serve(double.handle, host=args.host, port=args.port)
+
+    return run_until_stopped(start)
+
+
+def main() -> int:
+    """Run the double without the ``botproof`` command: ``python -m
+    botproof.doubles.exchanges.cli``.
+    """
+    parser = argparse.ArgumentParser(prog="botproof double exchanges")
+    add_arguments(parser)
+    return run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

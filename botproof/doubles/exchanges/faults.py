@@ -1,0 +1,214 @@
+"""What can go wrong at a venue: chosen over the control interface, applied around its true answer.
+
+A fault either takes the answer's place (``error``, ``html``, ``silent``, ``reset``), breaks it on
+the wire (``half_body``, ``truncated``), delays it, or changes what it says: a field missing, not a
+number, negative, an empty list, times long past, a venue clock that is wrong.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import msgspec
+
+from botproof.doubles.exchanges.wire import Venue
+from botproof.doubles.server import Response, Transport, json_response
+
+__all__ = ["KINDS", "Fault", "FaultBook", "apply"]
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One programmed fault, as the control interface takes it.
+
+    ``venue`` ``*`` means every venue; ``path`` is a prefix of the path without the venue's own;
+    ``count`` and ``probability`` say how often; ``seconds`` belongs to ``delay``, ``stale``
+    (default one hour) and ``clock_skew`` (default one hour); ``field`` to ``missing_field``,
+    ``nan`` and ``negative``: a name, or the position in a row.
+    """
+
+    kind: str
+    venue: str = "*"
+    path: str = ""
+    status: int = 500
+    seconds: float | None = None
+    count: int | None = None
+    probability: float = 1.0
+    retry_after: int | None = None
+    field: str | None = None
+
+
+_HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+_VOLUMES = frozenset({"volume", "vol", "vol24h", "volCcy24h", "volume24h", "baseVolume", "v"})
+
+
+class FaultBook:
+    """The faults that are programmed now, and who is hit by them."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)  # noqa: S311 - chance with a seed is the point
+        self._faults: dict[int, Fault] = {}
+        self._left: dict[int, int] = {}
+        self._next = 1
+
+    def add(self, fault: Fault) -> int:
+        """Program a fault; returns its id. Raises ValueError that says which kinds there are."""
+        if fault.kind not in KINDS:
+            raise ValueError(f"kind {fault.kind!r} is none of {', '.join(sorted(KINDS))}")
+        if not 0 <= fault.probability <= 1:
+            raise ValueError(f"probability {fault.probability} is not between 0 and 1")
+        number, self._next = self._next, self._next + 1
+        self._faults[number] = fault
+        if fault.count is not None:
+            self._left[number] = fault.count
+        return number
+
+    def remove(self, number: int | None = None) -> None:
+        """Take back one fault, or all."""
+        for one in [number] if number is not None else list(self._faults):
+            self._faults.pop(one, None)
+            self._left.pop(one, None)
+
+    def hit(self, venue: str, path: str) -> Fault | None:
+        """Return the first fault that meets this call, and count it."""
+        for number, fault in self._faults.items():
+            if fault.venue not in ("*", venue) or not path.startswith(fault.path):
+                continue
+            if self._left.get(number, 1) < 1 or self._random.random() >= fault.probability:
+                continue
+            if number in self._left:
+                self._left[number] -= 1
+            return fault
+        return None
+
+
+def apply(fault: Fault, venue: Venue, answer: Response) -> Response:
+    """Return what the client gets instead of the true answer (``delay`` is for the server to
+    wait).
+    """
+    return KINDS[fault.kind](fault, venue, answer)
+
+
+def _same(_: Fault, __: Venue, answer: Response) -> Response:
+    return answer
+
+
+def _error(fault: Fault, venue: Venue, _: Response) -> Response:
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    answer = json_response(venue.error(fault.status), fault.status)
+    return dataclasses.replace(answer, headers=headers)
+
+
+def _transport(transport: Transport) -> Callable[[Fault, Venue, Response], Response]:
+    def change(_: Fault, __: Venue, answer: Response) -> Response:
+        return dataclasses.replace(answer, transport=transport)
+
+    return change
+
+
+def _html(_: Fault, __: Venue, ___: Response) -> Response:
+    return Response(200, _HTML, "text/html")
+
+
+def _truncated(_: Fault, __: Venue, answer: Response) -> Response:
+    return dataclasses.replace(answer, body=answer.body[: len(answer.body) // 2])
+
+
+def _rewritten(
+    change: Callable[[Fault, Any], Any],
+) -> Callable[[Fault, Venue, Response], Response]:
+    def apply_to(fault: Fault, _: Venue, answer: Response) -> Response:
+        if answer.status != 200 or answer.content_type != "application/json":
+            return answer
+        body = msgspec.json.encode(change(fault, msgspec.json.decode(answer.body)))
+        return dataclasses.replace(answer, body=body)
+
+    return apply_to
+
+
+def _empty(_: Fault, value: Any) -> Any:
+    """Empty every list; an answer without a list becomes an object without members."""
+    if isinstance(value, list):
+        return []
+    if isinstance(value, dict) and any(isinstance(v, list | dict) for v in value.values()):
+        return {k: _empty(_, v) if isinstance(v, list | dict) else v for k, v in value.items()}
+    return {}
+
+
+def _on_leaf(match: Callable[[str], bool], change: Callable[[Any], Any], value: Any) -> Any:
+    """Change the members that match, at any depth; a row's members are known by their position."""
+    if isinstance(value, dict):
+        return {
+            key: change(inner) if match(key) and not isinstance(inner, list | dict)
+            else _on_leaf(match, change, inner)
+            for key, inner in value.items()
+        }  # fmt: skip
+    if isinstance(value, list):
+        row = any(not isinstance(inner, list | dict) for inner in value)
+        return [
+            change(inner) if row and match(str(n)) else _on_leaf(match, change, inner)
+            for n, inner in enumerate(value)
+        ]
+    return value
+
+
+def _missing(fault: Fault, value: Any) -> Any:
+    name = fault.field or "lastPrice"
+    if isinstance(value, dict):
+        return {key: _missing(fault, inner) for key, inner in value.items() if key != name}
+    if isinstance(value, list):
+        row = any(not isinstance(inner, list | dict) for inner in value)
+        cut = int(name) if row and name.isdigit() else len(value)
+        return [_missing(fault, inner) for inner in value[:cut]]
+    return value
+
+
+def _nan(fault: Fault, value: Any) -> Any:
+    name = fault.field or "lastPrice"
+    return _on_leaf(lambda key: key == name, lambda _: "NaN", value)
+
+
+def _negative(fault: Fault, value: Any) -> Any:
+    def change(old: Any) -> Any:
+        return f"-{old}" if isinstance(old, str) else -old
+
+    names = _VOLUMES if fault.field is None else frozenset({fault.field})
+    return _on_leaf(names.__contains__, change, value)
+
+
+def shifted(value: Any, milliseconds: int) -> Any:
+    """Return a JSON value with every number or text that reads as a time in ms moved."""
+    if isinstance(value, dict):
+        return {key: shifted(inner, milliseconds) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [shifted(inner, milliseconds) for inner in value]
+    text = str(value) if not isinstance(value, bool) else ""
+    if text.isdigit() and len(text) == 13:
+        moved = int(text) + milliseconds
+        return str(moved) if isinstance(value, str) else moved
+    return value
+
+
+def _stale(fault: Fault, value: Any) -> Any:
+    return shifted(value, -int(1000 * (fault.seconds or 3600)))
+
+
+KINDS: dict[str, Callable[[Fault, Venue, Response], Response]] = {
+    "delay": _same,
+    "clock_skew": _same,
+    "error": _error,
+    "html": _html,
+    "silent": _transport(Transport.SILENT),
+    "reset": _transport(Transport.RESET),
+    "half_body": _transport(Transport.HALF_BODY),
+    "truncated": _truncated,
+    "empty": _rewritten(_empty),
+    "missing_field": _rewritten(_missing),
+    "nan": _rewritten(_nan),
+    "negative": _rewritten(_negative),
+    "stale": _rewritten(_stale),
+}
+"""Every kind of fault. ``delay`` and ``clock_skew`` are the server's to do: it waits, it asks the
+venue at another time."""

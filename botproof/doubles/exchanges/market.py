@@ -1,0 +1,583 @@
+"""One seeded market, as pure functions of (seed, coin, time).
+
+Nothing here knows a venue, a wire format or a clock: whoever asks says which moment it is. The same
+question gets the same answer in any process, in any order, so a venue, a test and a truth endpoint
+can each compute it for themselves.
+
+The truth is *trades*. A candle, a ticker and a volume are folds over trades, in integers (price in
+ticks, quantity in lots), so every figure derived from them can be checked exactly. Open interest,
+funding, mark and index price are paths of their own.
+
+Times are epoch milliseconds. A coin has two books: ``spot`` and ``perp``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import pairwise
+from random import Random
+from typing import Literal, TypeVar
+
+__all__ = [
+    "BLOCK",
+    "COINS",
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "Candle",
+    "Coin",
+    "Kind",
+    "Market",
+    "Scenario",
+    "ScenarioKind",
+    "Tick",
+    "Trade",
+    "synthetic_coins",
+]
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+BLOCK = 15 * MINUTE
+"""Trades are drawn a quarter of an hour at a time: the candle that everyone asks for is one draw.
+"""
+
+Kind = Literal["spot", "perp"]
+
+_MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+_TICK_OFFSET = 1  # no price is below one tick
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The grid of a book, as decimal places of the base unit; negative places are powers of ten.
+
+    SHIB's perpetual moves in thousands, so its ``lot`` is -3: one lot is 1,000 SHIB.
+    """
+
+    price: int
+    lot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coin:
+    """What is traded against USDT.
+
+    ``price`` is what the path swings around, ``swing`` the size of a usual day (0.03 = 3 %),
+    ``turnover`` a usual day's spot turnover in USDT on the smallest venue, ``funding_hours`` the
+    interval on venues that set one a symbol.
+    """
+
+    base: str
+    price: float
+    turnover: float
+    spot: Tick | None
+    perp: Tick | None
+    swing: float = 0.03
+    funding_hours: int = 8
+    trades: int = 48
+
+    def tick(self, kind: Kind) -> Tick:
+        """Return the grid of one book; LookupError when the coin has no such book."""
+        tick = self.spot if kind == "spot" else self.perp
+        if tick is None:
+            raise LookupError(f"{self.base} has no {kind} book")
+        return tick
+
+
+class ScenarioKind(Enum):
+    """The extreme markets to choose from."""
+
+    CRASH = "crash"
+    SPIKE = "spike"
+    QUIET = "quiet"
+    MISSING = "missing"
+    NEW_LISTING = "new_listing"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Something out of the ordinary that happens to one coin from the moment ``at`` on."""
+
+    kind: ScenarioKind
+    at: int
+
+    def price(self, time: int) -> float:
+        """Return the addition to the logarithm of the price."""
+        since = (time - self.at) / HOUR
+        if since <= 0:
+            return 0.0
+        if (
+            self.kind is ScenarioKind.CRASH
+        ):  # a third is lost in an hour, half of that comes back in six
+            fall = -0.43 * min(1.0, since)
+            return fall + 0.2 * min(1.0, max(0.0, since - 1) / 6)
+        if self.kind is ScenarioKind.SPIKE:  # up in one quarter of an hour, fading over a day
+            return 0.17 * min(1.0, since * 4) * math.exp(-max(0.0, since - 0.25) / 12)
+        return 0.0
+
+    def volume(self, time: int) -> float:
+        """Return the factor on what is traded."""
+        since = (time - self.at) / HOUR
+        if since < 0:
+            return 1.0
+        if self.kind is ScenarioKind.CRASH:
+            return 1 + 9 * math.exp(-since / 1.5)
+        if self.kind is ScenarioKind.SPIKE:
+            return 1 + 11 * math.exp(-since / 0.5)
+        return 0.02 if self.kind is ScenarioKind.QUIET else 1.0
+
+    def tilt(self, time: int) -> float:
+        """Return the addition to the share of takers who buy."""
+        since = (time - self.at) / HOUR
+        if since < 0:
+            return 0.0
+        if self.kind is ScenarioKind.CRASH:
+            return -0.3 * math.exp(-since / 2)
+        return 0.3 * math.exp(-since) if self.kind is ScenarioKind.SPIKE else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One trade: ``price`` in ticks, ``lots`` in lots, ``buy`` when the taker bought."""
+
+    id: int
+    time: int
+    price: int
+    lots: int
+    buy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """Trades of ``[start, end)`` folded: prices in ticks, volumes in lots, turnovers in ticks x
+    lots.
+    """
+
+    start: int
+    end: int
+    open: int
+    high: int
+    low: int
+    close: int
+    lots: int = 0
+    buy_lots: int = 0
+    turnover: int = 0
+    buy_turnover: int = 0
+    trades: int = 0
+    first_id: int = -1
+    last_id: int = -1
+
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(slots=True)
+class _Memory:
+    """The last ``size`` answers: the functions are pure, so forgetting costs time and nothing
+    else.
+    """
+
+    size: int
+    entries: OrderedDict[Hashable, object] = field(default_factory=OrderedDict)
+
+    def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        if key in self.entries:
+            self.entries.move_to_end(key)
+            return self.entries[key]  # type: ignore[return-value]  # one memory holds one kind of value
+        value = make()
+        self.entries[key] = value
+        if len(self.entries) > self.size:
+            self.entries.popitem(last=False)
+        return value
+
+
+def _key(*parts: object) -> int:
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8)
+    return int.from_bytes(digest.digest(), "big")
+
+
+def _mix(key: int, index: int) -> int:
+    """Splitmix64: neighbouring indexes give unrelated numbers."""
+    z = (key + index * _GOLDEN) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
+
+
+def _noise(key: int, time: int, period: int) -> float:
+    """Smooth noise in -1…1 that turns about once a ``period``."""
+    index, rest = divmod(time, period)
+    f = rest / period
+    f = f * f * (3 - 2 * f)
+    left = _mix(key, index) / 2**63 - 1
+    right = _mix(key, index + 1) / 2**63 - 1
+    return left + (right - left) * f
+
+
+def _octaves(key: int, time: int, octaves: Iterable[tuple[int, float]]) -> float:
+    return sum(size * _noise(key + n, time, period) for n, (period, size) in enumerate(octaves))
+
+
+_PRICE = (
+    (30 * DAY, 1.5),
+    (7 * DAY, 1.0),
+    (2 * DAY, 0.7),
+    (12 * HOUR, 0.45),
+    (3 * HOUR, 0.25),
+    (45 * MINUTE, 0.12),
+)
+_ACTIVITY = ((DAY, 0.3), (3 * HOUR, 0.35), (20 * MINUTE, 0.45))
+_BIAS = ((DAY, 0.07), (4 * HOUR, 0.07), (30 * MINUTE, 0.1))
+_INTEREST = ((10 * DAY, 0.1), (DAY, 0.05), (5 * HOUR, 0.02), (40 * MINUTE, 0.006))
+_FUNDING = ((5 * DAY, 0.00022), (9 * HOUR, 0.00018))
+_BASIS = ((DAY, 0.0006), (2 * HOUR, 0.0003))
+
+
+class Market:
+    """The market of one seed. ``scenarios`` maps a coin's base to what happens to it.
+
+    Every answer is a pure function of the arguments and of (seed, scenarios); what is kept between
+    calls is a memory of earlier answers only.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        coins: Iterable[Coin] = (),
+        scenarios: Mapping[str, Scenario] | None = None,
+    ) -> None:
+        self.seed = seed
+        self.coins = {coin.base: coin for coin in (coins or COINS)}
+        self.scenarios = dict(scenarios or {})
+        unknown = sorted(self.scenarios.keys() - self.coins.keys())
+        if unknown:
+            raise ValueError(
+                f"scenarios for coins that the market does not have: {', '.join(unknown)}"
+            )
+        self._keys: dict[tuple[str, ...], int] = {}
+        self._levels = _Memory(200_000)
+        self._trades = _Memory(2_000)
+        self._blocks = _Memory(65_000)
+
+    def with_scenario(self, base: str, scenario: Scenario | None) -> Market:
+        """Return the same market with something else happening to one coin (None: nothing)."""
+        scenarios = {name: value for name, value in self.scenarios.items() if name != base}
+        if scenario is not None:
+            scenarios[base] = scenario
+        return Market(self.seed, self.coins.values(), scenarios)
+
+    # -- paths ---------------------------------------------------------------------------------
+
+    def listed_at(self, base: str) -> int:
+        """Return when the coin's books opened: 0 unless the scenario lists it later."""
+        scenario = self.scenarios.get(base)
+        return scenario.at if scenario and scenario.kind is ScenarioKind.NEW_LISTING else 0
+
+    def fair_price(self, base: str, kind: Kind, time: int) -> float:
+        """Return the path that trades scatter around, in USDT."""
+        return math.exp(self._level(base, kind, time))
+
+    def index_price(self, base: str, time: int) -> float:
+        """Return the index that funding is measured against: the spot path."""
+        return self.fair_price(base, "spot", time)
+
+    def mark_price(self, base: str, time: int) -> float:
+        """Return the fair price of the perpetual."""
+        return self.fair_price(base, "perp", time)
+
+    def open_interest(self, base: str, time: int) -> int:
+        """Return the open contracts of the smallest venue, in lots of the perpetual."""
+        coin = self.coins[base]
+        size = 1.6 * coin.turnover / coin.price
+        level = _octaves(self._stream(base, "interest"), time, _INTEREST)
+        if time < self.listed_at(base):
+            return 0
+        return max(1, round(size * math.exp(level) * 10.0 ** coin.tick("perp").lot))
+
+    def funding_rate(self, base: str, settles_at: int, hours: int) -> int:
+        """Return the rate paid at a settlement that closes an interval of ``hours``, in 1e-8."""
+        eight_hours = 0.0001 + _octaves(self._stream(base, "funding"), settles_at, _FUNDING)
+        return round(eight_hours * hours / 8 * 1e8)
+
+    def _level(self, base: str, kind: Kind, time: int) -> float:
+        def make() -> float:
+            coin = self.coins[base]
+            level = math.log(coin.price) + coin.swing * _octaves(
+                self._stream(base, "price"), time, _PRICE
+            )
+            if kind == "perp":
+                level += _octaves(self._stream(base, "basis"), time, _BASIS)
+            scenario = self.scenarios.get(base)
+            return level + (scenario.price(time) if scenario else 0.0)
+
+        return self._levels.get((base, kind, time), make)
+
+    def _stream(self, *name: str) -> int:
+        if name not in self._keys:
+            self._keys[name] = _key(self.seed, *name)
+        return self._keys[name]
+
+    # -- trades --------------------------------------------------------------------------------
+
+    def trades(self, base: str, kind: Kind, start: int, end: int) -> Iterator[Trade]:
+        """Yield the trades of ``[start, end)`` in the order in which they happened."""
+        for index in range(start // BLOCK, -(-end // BLOCK)):
+            for trade in self._trades_of(base, kind, index):
+                if start <= trade.time < end:
+                    yield trade
+
+    def last_trade(self, base: str, kind: Kind, time: int) -> Trade | None:
+        """Return the last trade before ``time``; None when the two days before it had none."""
+        last = (time - 1) // BLOCK
+        for index in range(last, last - 2 * DAY // BLOCK, -1):
+            earlier = [t for t in self._trades_of(base, kind, index) if t.time < time]
+            if earlier:
+                return earlier[-1]
+        return None
+
+    def last_price(self, base: str, kind: Kind, time: int) -> int:
+        """Return the last trade's price before ``time`` in ticks; the fair price without one."""
+        trade = self.last_trade(base, kind, time)
+        if trade is not None:
+            return trade.price
+        return self._ticks(self.coins[base], kind, self._level(base, kind, time))
+
+    def _trades_of(self, base: str, kind: Kind, index: int) -> tuple[Trade, ...]:
+        return self._trades.get(
+            (base, kind, index), lambda: tuple(self._draw(self.coins[base], kind, index))
+        )
+
+    def _draw(self, coin: Coin, kind: Kind, index: int) -> Iterator[Trade]:
+        """Draw one block. Every number comes from the block's own generator, so order does not
+        matter.
+        """
+        rng = Random(  # noqa: S311 - a simulation
+            _mix(self._stream(coin.base, kind, "trades"), index)
+        )
+        start = index * BLOCK
+        scenario = self.scenarios.get(coin.base)
+        volume = scenario.volume(start) if scenario else 1.0
+        count = int(coin.trades * min(volume, 4.0) * (0.6 + 0.8 * rng.random()))
+        if not count:
+            return
+        first, last = (self._level(coin.base, kind, t) for t in (start, start + BLOCK))
+        buyers = self._buyers(coin.base, kind, start, scenario)
+        mean = self._usual_lots(coin, kind, start, math.exp(first)) * volume / count
+        opens = self.listed_at(coin.base)
+        for n, offset in enumerate(sorted(int(rng.random() * BLOCK) for _ in range(count))):
+            scatter = coin.swing * 0.06 * (rng.random() - 0.5)
+            price = first + (last - first) * offset / BLOCK + scatter
+            lots = max(1, round(-math.log(1 - rng.random()) * mean))
+            buy = rng.random() < buyers
+            if start + offset >= opens:
+                trade_id = (index << 10) + n
+                ticks = self._ticks(coin, kind, price)
+                yield Trade(trade_id, start + offset, ticks, lots, buy)
+
+    def _buyers(self, base: str, kind: Kind, time: int, scenario: Scenario | None) -> float:
+        bias = _octaves(self._stream(base, kind, "bias"), time, _BIAS)
+        return min(0.97, max(0.03, 0.5 + bias + (scenario.tilt(time) if scenario else 0.0)))
+
+    def _usual_lots(self, coin: Coin, kind: Kind, time: int, price: float) -> float:
+        """Return what a block trades on an ordinary day: busier in the afternoon of UTC."""
+        turnover = coin.turnover * (5 if kind == "perp" else 1) * BLOCK / DAY
+        daily = 1 + 0.35 * math.sin((time % DAY) / DAY * 2 * math.pi - 1.9)
+        level = _octaves(self._stream(coin.base, kind, "activity"), time, _ACTIVITY)
+        return turnover / price * daily * math.exp(level) * 10.0 ** coin.tick(kind).lot
+
+    @staticmethod
+    def _ticks(coin: Coin, kind: Kind, level: float) -> int:
+        return max(_TICK_OFFSET, round(math.exp(level) * 10.0 ** coin.tick(kind).price))
+
+    # -- folds ---------------------------------------------------------------------------------
+
+    def fold(self, base: str, kind: Kind, start: int, end: int) -> Candle:
+        """Fold the trades of ``[start, end)`` into one candle.
+
+        Without a trade it is flat at the last price before it, as venues print it.
+        """
+        parts = [part for part in self._parts(base, kind, start, end) if part.trades]
+        if not parts:
+            price = self.last_price(base, kind, start)
+            return Candle(start, end, price, price, price, price)
+        return Candle(
+            start=start,
+            end=end,
+            open=parts[0].open,
+            high=max(part.high for part in parts),
+            low=min(part.low for part in parts),
+            close=parts[-1].close,
+            lots=sum(part.lots for part in parts),
+            buy_lots=sum(part.buy_lots for part in parts),
+            turnover=sum(part.turnover for part in parts),
+            buy_turnover=sum(part.buy_turnover for part in parts),
+            trades=sum(part.trades for part in parts),
+            first_id=parts[0].first_id,
+            last_id=parts[-1].last_id,
+        )
+
+    def _parts(self, base: str, kind: Kind, start: int, end: int) -> Iterator[Candle]:
+        edges = [start, *range((start // BLOCK + 1) * BLOCK, end, BLOCK), end]
+        for left, right in pairwise(edges):
+            if right - left == BLOCK and left % BLOCK == 0:
+                yield self._block(base, kind, left // BLOCK)
+            else:
+                yield _fold_trades(left, right, self.trades(base, kind, left, right))
+
+    def _block(self, base: str, kind: Kind, index: int) -> Candle:
+        start, end = index * BLOCK, (index + 1) * BLOCK
+        return self._blocks.get(
+            (base, kind, index),
+            lambda: _fold_trades(start, end, self.trades(base, kind, start, end)),
+        )
+
+    def candles(
+        self, base: str, kind: Kind, interval: int, *, start: int, end: int, now: int
+    ) -> list[Candle]:
+        """Return the candles that a venue shows at ``now`` whose start is in ``[start, end]``.
+
+        The one that is still open holds the trades so far. A candle that the scenario hides, that
+        is before the listing or that has not begun is not there.
+        """
+        first = -(-max(start, self.listed_at(base) - interval + 1) // interval) * interval
+        starts = range(first, min(end, now) + 1, interval)
+        return [
+            Candle(
+                at, at + interval, *_figures(self.fold(base, kind, at, min(at + interval, now + 1)))
+            )
+            for at in starts
+            if not self.hidden(base, at)
+        ]
+
+    def hidden(self, base: str, start: int) -> bool:
+        """Tell whether the venue lost the candle that starts at ``start`` (one in eight in
+        ``missing``).
+        """
+        scenario = self.scenarios.get(base)
+        if scenario is None or scenario.kind is not ScenarioKind.MISSING or start < scenario.at:
+            return False
+        return _mix(self._stream(base, "hidden"), start // MINUTE) % 8 == 0
+
+
+def _figures(candle: Candle) -> tuple[int, ...]:
+    """Return all that a candle holds after its start and end."""
+    return (
+        candle.open,
+        candle.high,
+        candle.low,
+        candle.close,
+        candle.lots,
+        candle.buy_lots,
+        candle.turnover,
+        candle.buy_turnover,
+        candle.trades,
+        candle.first_id,
+        candle.last_id,
+    )
+
+
+def _fold_trades(start: int, end: int, trades: Iterable[Trade]) -> Candle:
+    done = list(trades)
+    if not done:
+        return Candle(start, end, 0, 0, 0, 0)
+    bought = [trade for trade in done if trade.buy]
+    prices = [trade.price for trade in done]
+    return Candle(
+        start=start,
+        end=end,
+        open=prices[0],
+        high=max(prices),
+        low=min(prices),
+        close=prices[-1],
+        lots=sum(trade.lots for trade in done),
+        buy_lots=sum(trade.lots for trade in bought),
+        turnover=sum(trade.price * trade.lots for trade in done),
+        buy_turnover=sum(trade.price * trade.lots for trade in bought),
+        trades=len(done),
+        first_id=done[0].id,
+        last_id=done[-1].id,
+    )
+
+
+def _coin(  # noqa: PLR0917 - the rows of the table below
+    base: str,
+    price: float,
+    turnover: float,
+    spot: tuple[int, int] | None,
+    perp: tuple[int, int] | None,
+    swing: float,
+    hours: int = 8,
+) -> Coin:
+    return Coin(
+        base,
+        price,
+        turnover,
+        Tick(*spot) if spot else None,
+        Tick(*perp) if perp else None,
+        swing,
+        hours,
+    )
+
+
+COINS: tuple[Coin, ...] = (
+    _coin("BTC", 95_000.0, 2.4e8, (2, 5), (1, 3), 0.018),
+    _coin("ETH", 3_400.0, 1.6e8, (2, 4), (2, 3), 0.025),
+    _coin("SOL", 185.0, 9.0e7, (2, 3), (2, 2), 0.035),
+    _coin("XRP", 2.31, 8.0e7, (4, 1), (4, 1), 0.035),
+    _coin("BNB", 690.0, 3.0e7, (2, 3), (2, 2), 0.02),
+    _coin("DOGE", 0.324, 5.0e7, (5, 0), (5, 0), 0.04),
+    _coin("ADA", 0.89, 2.2e7, (4, 1), (4, 0), 0.035),
+    _coin("AVAX", 37.6, 1.1e7, (2, 2), (3, 0), 0.04),
+    _coin("LINK", 22.4, 1.2e7, (2, 2), (3, 2), 0.035),
+    _coin("DOT", 6.9, 6.0e6, (3, 2), (3, 1), 0.035),
+    _coin("LTC", 104.0, 8.0e6, (2, 3), (2, 3), 0.03),
+    _coin("TRX", 0.252, 9.0e6, (4, 1), (5, 0), 0.02),
+    _coin("TON", 5.4, 4.0e6, (3, 2), (4, 1), 0.03, 4),
+    _coin("SUI", 4.17, 2.4e7, (4, 1), (4, 1), 0.05),
+    _coin("NEAR", 5.2, 5.0e6, (3, 1), (3, 0), 0.045),
+    _coin("APT", 9.1, 4.0e6, (2, 2), (4, 1), 0.045),
+    _coin("ARB", 0.74, 5.0e6, (4, 1), (4, 1), 0.045),
+    _coin("OP", 1.83, 4.0e6, (3, 2), (4, 1), 0.045),
+    _coin("UNI", 13.2, 6.0e6, (3, 2), (3, 0), 0.04),
+    _coin("AAVE", 318.0, 6.0e6, (2, 3), (2, 1), 0.04),
+    _coin("ATOM", 6.4, 3.0e6, (3, 2), (3, 2), 0.035),
+    _coin("FIL", 5.0, 3.0e6, (3, 2), (3, 1), 0.04),
+    _coin("ETC", 26.0, 3.0e6, (2, 2), (3, 2), 0.035),
+    _coin("BCH", 447.0, 4.0e6, (1, 3), (2, 3), 0.03),
+    _coin("HBAR", 0.283, 7.0e6, (5, 0), (5, 0), 0.05),
+    _coin("XLM", 0.41, 7.0e6, (4, 0), (5, 0), 0.045),
+    _coin("INJ", 20.4, 3.0e6, (2, 2), (3, 1), 0.045, 4),
+    _coin("WIF", 1.71, 6.0e6, (3, 2), (4, 1), 0.07, 4),
+    _coin("SHIB", 0.0000215, 1.4e7, (8, 0), (9, -3), 0.045),
+    _coin("PEPE", 0.0000174, 2.2e7, (8, 0), (10, -3), 0.06),
+    _coin("BONK", 0.0000298, 9.0e6, (8, 0), (9, -3), 0.06, 4),
+    _coin("PAXG", 2_652.0, 1.0e6, (2, 4), (2, 3), 0.008),
+    _coin("WBTC", 94_900.0, 9.0e5, (2, 5), None, 0.018),
+    _coin("HYPE", 24.6, 2.5e7, None, (3, 2), 0.06, 4),
+    _coin("BLZ", 0.112, 1.2e6, (4, 1), (5, 0), 0.06, 1),
+)
+"""The default universe: from Bitcoin to fractions of a cent, WBTC only spot, HYPE only perpetual,
+SHIB, PEPE and BONK in perpetuals of a thousand, funding every 1, 4 or 8 hours."""
+
+
+def synthetic_coins(count: int) -> tuple[Coin, ...]:
+    """Return ``count`` made-up coins (``X001`` …) for scans over hundreds of symbols."""
+    return tuple(
+        Coin(
+            base=f"X{n:03d}",
+            price=10.0 ** (n % 6 - 2) * (1 + n % 7),
+            turnover=2.0e5 * (1 + n % 40),
+            spot=Tick(max(0, 5 - n % 6), n % 6),
+            perp=Tick(max(0, 5 - n % 6), n % 6),
+            swing=0.02 + 0.01 * (n % 5),
+            trades=12,
+        )
+        for n in range(1, count + 1)
+    )

@@ -1,0 +1,365 @@
+"""The exchange double: venues around one market, faults around the venues, and a control interface.
+
+``http://HOST:PORT/<venue>/...`` is a venue; ``/_double/...`` is the control interface:
+
+- ``GET health``: alive, with the clock and the venues
+- ``GET truth/coins``: what is traded, and its grids
+- ``GET truth/fold``: one window of trades; ``base kind start end``
+- ``GET truth/candles``: ``base kind interval limit``
+- ``GET truth/trades``: at most a day; ``base kind start end``
+- ``GET truth/open_interest``: ``base at``
+- ``GET truth/funding``: the rate of the interval that holds ``at``; ``base hours at``
+- ``POST faults``: see `Fault`; answers with the fault's id
+- ``DELETE faults`` or ``faults/ID``: take back all, or one
+- ``POST market``: ``{"base", "scenario", "at"?}``; scenario null makes the coin ordinary again
+- ``POST clock``: ``{"advance": seconds}`` or ``{"set": epoch ms}``, which stops the clock
+- ``GET transcript``: a long poll for the calls so far; ``after timeout``
+- ``POST reset``: no faults, an empty transcript, the market and clock of the start
+
+Truth is told for the smallest venue, in exact decimals of base units; a venue's ``weight``
+multiplies it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from typing import Any, cast
+
+import msgspec
+
+from botproof.doubles.exchanges.binance import Binance
+from botproof.doubles.exchanges.faults import Fault, FaultBook, apply
+from botproof.doubles.exchanges.market import DAY, HOUR, Kind, Market, Scenario, ScenarioKind
+from botproof.doubles.exchanges.wire import Call, Venue, decimal_text
+from botproof.doubles.server import Request, Response, json_response
+
+__all__ = ["VENUES", "Clock", "ExchangeDouble"]
+
+VENUES: tuple[Venue, ...] = (Binance(),)
+_KEPT_EVENTS = 100_000
+_LONGEST_POLL = 60.0
+
+
+class Clock:
+    """The double's time in epoch ms: the machine's, moved, or stopped at one moment."""
+
+    def __init__(self, stopped_at: int | None = None) -> None:
+        self._stopped = stopped_at
+        self._moved = 0
+
+    def now(self) -> int:
+        """Return the time."""
+        base = time.time_ns() // 1_000_000 if self._stopped is None else self._stopped
+        return base + self._moved
+
+    def advance(self, seconds: float) -> None:
+        """Move on (or back)."""
+        self._moved += int(seconds * 1000)
+
+    def stop_at(self, moment: int) -> None:
+        """Stop at one moment."""
+        self._stopped, self._moved = moment, 0
+
+
+class _BadRequestError(ValueError):
+    """A request to the control interface that cannot be carried out."""
+
+
+class ExchangeDouble:
+    """All venues of one market. `handle` is the handler for `botproof.doubles.server.serve`."""
+
+    def __init__(
+        self, market: Market, *, now: int | None = None, venues: tuple[Venue, ...] = VENUES
+    ) -> None:
+        self._first_market, self._first_now = market, now
+        self.market = market
+        self.clock = Clock(now)
+        self.faults = FaultBook(market.seed)
+        self._venues = {venue.name: venue for venue in venues}
+        self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
+        self._seen = 0
+        self._news = asyncio.Event()
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request, a venue's or the control interface's."""
+        if request.path.startswith("/_double"):
+            return await self._control(request)
+        name, _, rest = request.path.lstrip("/").partition("/")
+        venue = self._venues.get(name)
+        if venue is None:
+            known = ", ".join(sorted(self._venues))
+            text = f"no venue at {request.path}: the double serves {known} and /_double"
+            return json_response({"error": text}, 404)
+        return await self._call(venue, request, f"/{rest}")
+
+    async def _call(self, venue: Venue, request: Request, path: str) -> Response:
+        began = time.monotonic()
+        fault = self.faults.hit(venue.name, path)
+        now = self.clock.now()
+        if fault is not None and fault.kind == "clock_skew":
+            now -= int(1000 * (3600 if fault.seconds is None else fault.seconds))
+        if fault is not None and fault.kind == "delay":
+            await asyncio.sleep(fault.seconds or 0)
+            now = self.clock.now()
+        call = Call(
+            request.method,
+            path,
+            request.query,
+            request.headers,
+            request.body,
+            now,
+            request.raw_query,
+        )
+        answer = venue.answer(self.market, call)
+        if fault is not None:
+            answer = apply(fault, venue, answer)
+        headers = {"Date": formatdate(now / 1000, usegmt=True), **answer.headers}
+        answer = dataclasses.replace(answer, headers=headers)
+        self._record(
+            {
+                "t": time.monotonic(),
+                "type": "venue_call",
+                "venue": venue.name,
+                "path": path,
+                "query": dict(request.query),
+                "status": answer.status,
+                "fault": fault.kind if fault else None,
+                "duration_s": time.monotonic() - began,
+            }
+        )
+        return answer
+
+    def _record(self, event: dict[str, Any]) -> None:
+        self._seen += 1
+        self._events.append({"seq": self._seen, **event})
+        self._news.set()
+        self._news = asyncio.Event()
+
+    # -- control -------------------------------------------------------------------------------
+
+    async def _control(self, request: Request) -> Response:
+        path = request.path.removeprefix("/_double").rstrip("/")
+        try:
+            if (request.method, path) == ("GET", "/transcript"):
+                return _ok(await self._transcript(request.query))
+            if request.method == "GET" and path.startswith("/truth/"):
+                return _ok(_truth(self, path.removeprefix("/truth/"), request.query))
+            if request.method == "DELETE" and path.startswith("/faults"):
+                number = path.removeprefix("/faults").lstrip("/")
+                self.faults.remove(_whole(number, "id") if number else None)
+                return _ok(True)
+            return self._simple(request.method, path, request.body)
+        except (_BadRequestError, msgspec.MsgspecError, ValueError, LookupError) as error:
+            return json_response({"ok": False, "error": str(error)}, 400)
+
+    def _simple(self, method: str, path: str, body: bytes) -> Response:
+        handlers: dict[tuple[str, str], Callable[[bytes], object]] = {
+            ("GET", "/health"): self._health,
+            ("POST", "/faults"): self._add_fault,
+            ("POST", "/market"): self._set_market,
+            ("POST", "/clock"): self._set_clock,
+            ("POST", "/reset"): self._reset,
+        }
+        handler = handlers.get((method, path))
+        if handler is None:
+            text = f"nothing at {method} /_double{path}"
+            return json_response({"ok": False, "error": text}, 404)
+        return _ok(handler(body))
+
+    def _health(self, _: bytes) -> object:
+        return {
+            "now": self.clock.now(),
+            "seed": self.market.seed,
+            "venues": sorted(self._venues),
+            "calls": self._seen,
+        }
+
+    def _add_fault(self, body: bytes) -> object:
+        fault = msgspec.json.decode(body, type=Fault)
+        number = self.faults.add(fault)
+        self._record({"t": time.monotonic(), "type": "fault", "id": number, "fault": fault.kind})
+        return {"id": number}
+
+    def _set_market(self, body: bytes) -> object:
+        wish = msgspec.json.decode(body, type=_MarketWish)
+        self.market = self.market.with_scenario(wish.base, wish.scenario_at(self.clock.now()))
+        return {"base": wish.base, "scenario": wish.scenario}
+
+    def _set_clock(self, body: bytes) -> object:
+        wish = msgspec.json.decode(body, type=_ClockWish)
+        if wish.set is not None:
+            self.clock.stop_at(wish.set)
+        self.clock.advance(wish.advance)
+        self._record({"t": time.monotonic(), "type": "clock", "now": self.clock.now()})
+        return {"now": self.clock.now()}
+
+    def _reset(self, _: bytes) -> object:
+        self.faults.remove()
+        self.market = self._first_market
+        self.clock = Clock(self._first_now)
+        self._events.clear()
+        return True
+
+    async def _transcript(self, query: Mapping[str, str]) -> object:
+        after = _whole(query.get("after", "0"), "after")
+        wait = min(float(query.get("timeout", "0")), _LONGEST_POLL)
+        if self._seen <= after and wait > 0:
+            with contextlib.suppress(TimeoutError):  # nothing happened: an empty list says so
+                await asyncio.wait_for(self._news.wait(), wait)
+        events = [event for event in self._events if event["seq"] > after]
+        oldest = events[0]["seq"] if events else self._seen + 1
+        return {
+            "events": events,
+            "next": self._seen,
+            "dropped": max(0, oldest - after - 1) if self._seen > after else 0,
+        }
+
+
+class _MarketWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    base: str
+    scenario: str | None
+    at: int | None = None
+
+    def scenario_at(self, now: int) -> Scenario | None:
+        if self.scenario is None:
+            return None
+        kinds = [kind.value for kind in ScenarioKind]
+        if self.scenario not in kinds:
+            raise _BadRequestError(f"scenario {self.scenario!r} is none of {', '.join(kinds)}")
+        return Scenario(ScenarioKind(self.scenario), now - HOUR if self.at is None else self.at)
+
+
+class _ClockWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    advance: float = 0.0
+    set: int | None = None
+
+
+def _ok(result: object) -> Response:
+    return json_response({"ok": True, "result": result})
+
+
+def _whole(text: str, name: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise _BadRequestError(f"{name}: {text!r} is not a whole number") from None
+
+
+# -- the truth -------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Question:
+    market: Market
+    now: int
+    query: Mapping[str, str]
+
+    def base(self) -> str:
+        base = self.query.get("base", "BTC")
+        if base not in self.market.coins:
+            known = ", ".join(self.market.coins)
+            raise _BadRequestError(f"base: no coin {base!r}; there are {known}")
+        return base
+
+    def kind(self) -> Kind:
+        kind = self.query.get("kind", "spot")
+        if kind not in ("spot", "perp"):
+            raise _BadRequestError(f"kind: {kind!r} is neither spot nor perp")
+        return cast("Kind", kind)
+
+    def number(self, name: str, default: int) -> int:
+        return _whole(self.query.get(name, str(default)), name)
+
+
+def _truth(double: ExchangeDouble, what: str, query: Mapping[str, str]) -> object:
+    if what not in _TRUTHS:
+        raise _BadRequestError(f"no truth {what!r}; there are {', '.join(_TRUTHS)}")
+    return _TRUTHS[what](_Question(double.market, double.clock.now(), query))
+
+
+def _truth_coins(ask: _Question) -> object:
+    return [dataclasses.asdict(coin) for coin in ask.market.coins.values()]
+
+
+def _window(ask: _Question, start: int, end: int) -> dict[str, Any]:
+    base, kind = ask.base(), ask.kind()
+    tick = ask.market.coins[base].tick(kind)
+    candle = ask.market.fold(base, kind, start, end)
+    return {
+        "start": start,
+        "end": end,
+        **{
+            name: decimal_text(getattr(candle, name), tick.price)
+            for name in ("open", "high", "low", "close")
+        },
+        "volume": decimal_text(candle.lots, tick.lot),
+        "buy_volume": decimal_text(candle.buy_lots, tick.lot),
+        "turnover": decimal_text(candle.turnover, tick.price + tick.lot),
+        "buy_turnover": decimal_text(candle.buy_turnover, tick.price + tick.lot),
+        "trades": candle.trades,
+    }
+
+
+def _truth_fold(ask: _Question) -> object:
+    end = ask.number("end", ask.now)
+    return _window(ask, ask.number("start", end - DAY), end)
+
+
+def _truth_candles(ask: _Question) -> object:
+    interval = ask.number("interval", 900_000)
+    limit = min(ask.number("limit", 97), 1500)
+    last = ask.now // interval * interval
+    starts = range(last - (limit - 1) * interval, last + 1, interval)
+    return [_window(ask, at, min(at + interval, ask.now + 1)) for at in starts]
+
+
+def _truth_trades(ask: _Question) -> object:
+    end = ask.number("end", ask.now)
+    start = max(ask.number("start", end - HOUR), end - DAY)
+    base, kind = ask.base(), ask.kind()
+    tick = ask.market.coins[base].tick(kind)
+    return [
+        {
+            "id": trade.id,
+            "time": trade.time,
+            "price": decimal_text(trade.price, tick.price),
+            "quantity": decimal_text(trade.lots, tick.lot),
+            "taker": "buy" if trade.buy else "sell",
+        }
+        for trade in ask.market.trades(base, kind, start, end)
+    ]
+
+
+def _truth_open_interest(ask: _Question) -> object:
+    base, at = ask.base(), ask.number("at", ask.now)
+    lot = ask.market.coins[base].tick("perp").lot
+    return {
+        "at": at,
+        "amount": decimal_text(ask.market.open_interest(base, at), lot),
+        "mark_price": ask.market.mark_price(base, at),
+    }
+
+
+def _truth_funding(ask: _Question) -> object:
+    base = ask.base()
+    hours = ask.number("hours", ask.market.coins[base].funding_hours)
+    step = hours * HOUR
+    settles = (ask.number("at", ask.now) // step + 1) * step
+    rate = ask.market.funding_rate(base, settles, hours)
+    return {"hours": hours, "settles_at": settles, "rate": decimal_text(rate, 8)}
+
+
+_TRUTHS: dict[str, Callable[[_Question], object]] = {
+    "coins": _truth_coins,
+    "fold": _truth_fold,
+    "candles": _truth_candles,
+    "trades": _truth_trades,
+    "open_interest": _truth_open_interest,
+    "funding": _truth_funding,
+}
