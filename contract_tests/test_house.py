@@ -1,0 +1,68 @@
+"""Rules of the house that no linter knows."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def imported_packages(source: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("package", "stranger"),
+    [
+        ("reference_bot", "botproof"),
+        ("botproof", "reference_bot"),
+    ],
+)
+def test_the_harness_and_the_bot_never_import_each_other(package: str, stranger: str) -> None:
+    sources = list((ROOT / package).rglob("*.py"))
+    assert sources
+    guilty = [str(s.relative_to(ROOT)) for s in sources if stranger in imported_packages(s)]
+    assert guilty == []
+
+
+@pytest.mark.parametrize("package", ["pandas", "numpy", "scipy", "ccxt", "aiohttp"])
+def test_production_code_does_not_import_what_costs_it_its_memory(package: str) -> None:
+    sources = list((ROOT / "reference_bot").rglob("*.py"))
+    guilty = [str(s.relative_to(ROOT)) for s in sources if package in imported_packages(s)]
+    assert guilty == []
+
+
+def locked(name: str) -> dict[str, str]:
+    pins = re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / "lock" / f"{name}.txt").read_text(), re.M)
+    return dict(pins)
+
+
+@pytest.mark.parametrize("production", ["bot", "market-data"])
+def test_production_installs_exactly_the_versions_that_are_tested(production: str) -> None:
+    tested = locked("dev")
+    assert locked(production)
+    assert {p: v for p, v in locked(production).items() if tested.get(p) != v} == {}
+
+
+def test_every_direct_dependency_has_its_reason_written_down() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = [*project["project"]["optional-dependencies"].values()]
+    groups += project["dependency-groups"].values()
+    direct = {re.split(r"[>=<\[; ]", wanted)[0] for group in groups for wanted in group}
+    page = (ROOT / "docs" / "dependencies.md").read_text().lower()
+    stubs = {name for name in direct if name.startswith("types-")}
+    assert {name for name in direct - stubs if name.lower() not in page} == set()
+
+
+def test_lock_files_name_no_package_index() -> None:
+    """An index may be a private mirror; the hashes say what to install, not from where."""
+    for lock in (ROOT / "lock").iterdir():
+        assert not re.search(r"https?://|file:", lock.read_text()), lock.name
