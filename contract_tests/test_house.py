@@ -41,7 +41,9 @@ def test_production_code_does_not_import_what_costs_it_its_memory(package: str) 
 
 
 def locked(name: str) -> dict[str, str]:
-    pins = re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / "lock" / f"{name}.txt").read_text(), re.M)
+    pins = re.findall(
+        r"^([a-z0-9._-]+)==(\S+)", (ROOT / "lock" / f"{name}.txt").read_text(), re.MULTILINE
+    )
     return dict(pins)
 
 
