@@ -177,6 +177,29 @@ class Gate(_Table, frozen=True, kw_only=True):
     golden_dir: str = "golden"
 
 
+class DeliveryMode(Mode, frozen=True, kw_only=True):
+    """A mode of delivery runs only. A POST to `kill_url` kills what does the work, for targets
+    whose working process is not the one that `command` starts (a Lambda front)."""
+
+    kill_url: str = ""
+
+
+class Delivery(_Table, frozen=True, kw_only=True):
+    """The delivery run: many updates while the bot is killed again and again.
+
+    `say` are the messages, in turn; `{marker}` in one becomes a word of its own for each update,
+    such as `q17z`, and a reply that repeats the word is known to belong to that update. `chats` is
+    how many chats they come from. `env` is for all modes of such a run, `redis_env` names the
+    variable by which the bot is given a Redis. `modes` adds modes, or replaces those of `[modes]`.
+    """
+
+    say: tuple[str, ...]
+    chats: int = 50
+    env: dict[str, Scalar] = {}
+    redis_env: str = ""
+    modes: dict[str, DeliveryMode] = {}
+
+
 class Config(_Table, frozen=True, kw_only=True):
     """A whole botproof.toml, checked."""
 
@@ -190,6 +213,7 @@ class Config(_Table, frozen=True, kw_only=True):
     load: Load | None = None
     memory: Memory = Memory()
     gate: Gate = Gate()
+    delivery: Delivery | None = None
     budgets: dict[str, float | Override] = {}
 
     def bot_in(self, mode: str) -> Process:
@@ -202,6 +226,18 @@ class Config(_Table, frozen=True, kw_only=True):
             cwd=self.bot.cwd if change.cwd is None else change.cwd,
             ready=self.bot.ready if change.ready is None else change.ready,
         )
+
+    def for_delivery(self, env: Mapping[str, Scalar] | None = None) -> Config:
+        """The configuration of a delivery run: its modes too, its environment in every mode.
+
+        `env` comes on top of everything.
+        """
+        delivery = self.delivery or Delivery(say=())
+        modes = {
+            name: msgspec.structs.replace(mode, env={**mode.env, **delivery.env, **(env or {})})
+            for name, mode in {**self.modes, **delivery.modes}.items()
+        }
+        return msgspec.structs.replace(self, modes=modes)
 
     def resolved_budgets(self) -> Budgets:
         """The budgets that hold: the design's, with those of `[budgets]` in place."""
@@ -254,6 +290,8 @@ _TABLES: Mapping[str, type[msgspec.Struct]] = {
     "load": Load,
     "memory": Memory,
     "gate": Gate,
+    "delivery": Delivery,
+    "delivery.modes.*": DeliveryMode,
 }
 
 
@@ -271,7 +309,7 @@ def _unknown_keys(raw: Mapping[str, Any], table: str = "", shown: str = "") -> I
 
 def _unknown_below(value: Any, table: str, shown: str) -> Iterator[str]:
     if isinstance(value, dict):
-        if table in ("modes", "services"):
+        if table in ("modes", "services", "delivery.modes"):
             for name, inner in value.items():
                 if isinstance(inner, dict):
                     yield from _unknown_keys(inner, f"{table}.*", f"{shown}.{name}")
@@ -317,8 +355,9 @@ def _names(config: Config) -> Iterator[str]:
 def _processes(config: Config) -> Iterator[tuple[str, Process]]:
     for name, service in config.services.items():
         yield f"services.{name}", service
-    for mode in config.modes:
-        yield f"bot (mode {mode})", config.bot_in(mode)
+    whole = config.for_delivery()
+    for mode in whole.modes:
+        yield f"bot (mode {mode})", whole.bot_in(mode)
 
 
 def _commands(config: Config) -> Iterator[str]:
@@ -416,6 +455,19 @@ def _patterns(config: Config) -> Iterator[str]:
             yield f"{path}: is no regular expression: {error}"
 
 
+def _delivery(config: Config) -> Iterator[str]:
+    delivery = config.delivery
+    if delivery is None:
+        return
+    if not delivery.say:
+        yield 'delivery.say: is empty; give messages such as "/price {marker}"'
+    if delivery.chats < 1:
+        yield f"delivery.chats: is {delivery.chats}; it must be at least 1"
+    for name in delivery.modes:
+        if not _NAME.match(name):
+            yield f"delivery.modes.{name}: a name is lower-case letters, digits and _"
+
+
 def _limits(config: Config) -> Iterator[str]:
     for check in config.gate.checks:
         if check not in ALL_CHECKS:
@@ -439,6 +491,7 @@ _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
     _placeholders,
     _cases,
     _patterns,
+    _delivery,
     _limits,
 )
 
