@@ -17,6 +17,7 @@ import msgspec
 
 from botproof import budgets as budget_rules
 from botproof.budgets import Budgets, Override
+from botproof.problems import UsageError
 
 ALL_CHECKS = ("boot", "golden", "parity", "latency", "errors", "memory")
 TELEGRAM = "telegram_double"
@@ -37,7 +38,7 @@ _CASE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 Scalar = str | int | float | bool
 
 
-class ConfigError(Exception):
+class ConfigError(UsageError):
     """botproof.toml cannot be used. The message lists every problem found, one a line."""
 
 

@@ -8,6 +8,7 @@ clock, comparable between all processes of one run; durations end in `_s` and ar
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,10 +17,12 @@ from typing import Any, Self, TypeVar, Union, get_args
 
 import msgspec
 
+from botproof.problems import UsageError
+
 FORMAT = 1
 
 
-class HistoryError(Exception):
+class HistoryError(UsageError):
     """A history file cannot be read. Names the file, the line and what is wrong with it."""
 
 
@@ -395,3 +398,12 @@ def _check_format(path: Path, events: Sequence[Event]) -> None:
 def now() -> float:
     """The clock of histories: seconds of the machine's monotonic clock."""
     return time.monotonic()
+
+
+def describe_exit(code: int | None) -> str:
+    """An exit code in words: "exit code 1", "signal SIGKILL"."""
+    if code is None:
+        return "no exit code"
+    if code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"

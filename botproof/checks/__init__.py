@@ -1,0 +1,1 @@
+"""Checks: pure functions from a history and its judging settings to a result."""

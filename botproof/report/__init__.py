@@ -1,0 +1,1 @@
+"""Reports: one judged run, told to people and to machines."""

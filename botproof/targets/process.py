@@ -25,7 +25,8 @@ from botproof import history
 from botproof.targets import guard as guard_script
 from botproof.targets.recorder import Recorder
 
-BASE_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+# PYTHONSAFEPATH keeps our sessions from testing the source tree in place of the built package.
+BASE_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONSAFEPATH")
 KILL_WAIT_S = 5.0
 _PROBE_EVERY_S = 0.05
 _TAIL_LINES = 40
@@ -149,8 +150,21 @@ class ManagedProcess:
         Raises TargetError when the command cannot be run at all.
         """
         launch.log.parent.mkdir(parents=True, exist_ok=True)
-        with launch.log.open("ab") as log:
-            process = await _spawn(launch, log, stdout)
+        try:
+            with launch.log.open("ab") as log:
+                process = await _spawn(launch, log, stdout)
+        except TargetError as error:
+            recorder.record(
+                history.ProcessNotReady(
+                    t=history.now(),
+                    process=launch.name,
+                    role=launch.role,
+                    after_s=0.0,
+                    reason=str(error).removeprefix(f"{launch.name}: "),
+                    **dict(labels or {}),
+                )
+            )
+            raise
         if guard is not None:
             guard.watch(process.pid)
         managed = cls(launch, process, recorder, labels or {}, guard)
@@ -175,6 +189,11 @@ class ManagedProcess:
     def running(self) -> bool:
         """Whether it has not ended yet."""
         return self._process.returncode is None
+
+    @property
+    def stop_asked(self) -> bool:
+        """Whether the harness has asked it to end."""
+        return self._stop_asked is not None
 
     async def first_line(self, timeout_s: float) -> bytes:
         """The first line of its standard output (started with `stdout=PIPE`); b"" at its end."""
@@ -222,7 +241,9 @@ class ManagedProcess:
         if self.running:
             reason = f"not ready after {after:.1f} s; {last}"
         else:
-            reason = f"ended with {describe_exit(self._process.returncode)} before it was ready"
+            reason = (
+                f"ended with {history.describe_exit(self._process.returncode)} before it was ready"
+            )
         self._recorder.record(
             history.ProcessNotReady(
                 t=history.now(),
@@ -343,15 +364,6 @@ async def _probe(client: httpx.AsyncClient, url: str, answers: deque[str]) -> No
                 return
             answers.append(f"HTTP {response.status_code} {response.text[:200]}")
         await asyncio.sleep(_PROBE_EVERY_S)
-
-
-def describe_exit(code: int | None) -> str:
-    """An exit code in words: "exit code 1", "signal SIGKILL"."""
-    if code is None:
-        return "no exit code"
-    if code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    return f"exit code {code}"
 
 
 def tail(log: Path, lines: int = _TAIL_LINES) -> tuple[str, ...]:

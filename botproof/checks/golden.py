@@ -1,0 +1,109 @@
+"""golden: replies equal the approved ones, case by case and in every mode."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+
+from botproof.checks.judging import Judging
+from botproof.checks.replies import Answer, lines_of, read_answers, render
+from botproof.history import History
+from botproof.verdict import CheckResult, Verdict
+
+_SOURCE = "golden/ (docs/golden.md)"
+
+
+def check(history: History, judging: Judging) -> CheckResult:
+    """Compare every reply with its approved file."""
+    answers = read_answers(history, judging.rules)
+    pinned = [
+        answer for by_case in answers.values() for answer in by_case.values() if _pins(answer)
+    ]
+    silent = [a for by_case in answers.values() for a in by_case.values() if not _pins(a)]
+    if not pinned:
+        return _result(Verdict.INCONCLUSIVE, "no reply was recorded", ())
+    if not judging.approved:
+        return _result(
+            Verdict.INCONCLUSIVE,
+            f"{len(pinned)} replies, but none is approved yet",
+            ("approve what is right with `botproof golden approve`",),
+        )
+    problems = [
+        *_differences(answers, judging),
+        *_broken_silence(silent),
+        *_unused(history, answers, judging),
+    ]
+    failed = len({problem.partition("\n")[0] for problem in problems})
+    if problems:
+        lines = [line for problem in problems for line in problem.splitlines()]
+        return _result(Verdict.FAIL, f"{failed} of {len(pinned)} replies differ", tuple(lines))
+    measured = f"{len(pinned)} replies equal, {len(silent)} silences kept"
+    return _result(Verdict.PASS, measured, ())
+
+
+def _result(verdict: Verdict, measurement: str, evidence: tuple[str, ...]) -> CheckResult:
+    return CheckResult(
+        check="golden",
+        verdict=verdict,
+        budget="every reply equals its approved file; silence where silence is right",
+        measurement=measurement,
+        least_evidence="one reply with an approved file",
+        evidence=lines_of(evidence, 60),
+        source=_SOURCE,
+    )
+
+
+def _pins(answer: Answer) -> bool:
+    return answer.case.expect == "reply" and answer.case.golden
+
+
+def _differences(answers: Mapping[str, Mapping[str, Answer]], judging: Judging) -> Iterator[str]:
+    for stack, by_case in answers.items():
+        for name, answer in by_case.items():
+            if _pins(answer):
+                received = render(answer, judging.rules)
+                yield from _difference(name, stack, judging.approved.get(name), received)
+
+
+def _difference(name: str, stack: str, approved: str | None, received: str) -> Iterator[str]:
+    if approved is None:
+        yield f"{name} ({stack}): has no approved file; see `botproof golden diff`"
+    elif approved != received:
+        yield "\n".join([f"{name} ({stack}):", *diff(name, stack, approved, received)])
+
+
+def diff(name: str, stack: str, approved: str, received: str) -> list[str]:
+    """The unified diff of one reply: `-` is approved, `+` was received."""
+    return list(
+        difflib.unified_diff(
+            approved.splitlines(),
+            received.splitlines(),
+            f"golden/{name}.txt (approved)",
+            f"{name} (received in {stack})",
+            lineterm="",
+            n=2,
+        )
+    )
+
+
+def _broken_silence(silent: list[Answer]) -> Iterator[str]:
+    for answer in silent:
+        if answer.case.expect == "silence" and answer.messages:
+            text = answer.messages[0].text.splitlines()[:1]
+            yield (
+                f"{answer.case.case} ({answer.case.stack}): must stay unanswered, "
+                f"but the bot sent {len(answer.messages)}: {text[0] if text else ''!r}"
+            )
+
+
+def _unused(
+    history: History, answers: Mapping[str, Mapping[str, Answer]], judging: Judging
+) -> Iterator[str]:
+    """Approved files that no case uses: they would look like tests and test nothing."""
+    run = history.run
+    complete = run is None or set(run.modes) <= {history.mode_of(stack) for stack in answers}
+    if not complete:
+        return
+    used = {name for by_case in answers.values() for name, a in by_case.items() if _pins(a)}
+    for name in sorted(set(judging.approved) - used):
+        yield f"golden/{name}.txt: no case uses it; delete it or name its case again"

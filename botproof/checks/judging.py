@@ -1,0 +1,108 @@
+"""What every check is given besides the history, and how checks are run.
+
+A check never sees the target: only what was recorded, the budgets, how replies are read, and the
+approved replies. A check that raises has failed itself: its verdict is ERROR, with the reason.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from botproof.budgets import DEFAULTS, Budget, Budgets
+from botproof.checks.replies import ReplyRules
+from botproof.config import ALL_CHECKS, Config, Replies
+from botproof.history import HarnessError, History, Run
+from botproof.verdict import CheckResult, Verdict
+
+
+class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a history carries about how it is to be judged (`Run.judging`)."""
+
+    checks: tuple[str, ...] = ALL_CHECKS
+    budgets: dict[str, Budget] = msgspec.field(default_factory=lambda: dict(DEFAULTS))
+    replies: Replies = Replies()
+    golden_dir: str = "golden"
+
+    @classmethod
+    def of(cls, config: Config, golden_dir: str) -> JudgingSettings:
+        """The settings that a botproof.toml asks for."""
+        return cls(
+            checks=config.gate.checks,
+            budgets=dict(config.resolved_budgets()),
+            replies=config.replies,
+            golden_dir=golden_dir,
+        )
+
+    @classmethod
+    def recorded_in(cls, run: Run | None) -> JudgingSettings:
+        """The settings that a run was recorded with; the defaults when it says nothing."""
+        if run is None or not run.judging:
+            return cls()
+        return msgspec.convert(run.judging, cls)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Everything that checks judge by. `approved` maps names of cases to approved replies."""
+
+    budgets: Budgets = field(default_factory=lambda: dict(DEFAULTS))
+    rules: ReplyRules = field(default_factory=ReplyRules)
+    approved: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: JudgingSettings, approved: Mapping[str, str]) -> Judging:
+        """Ready to judge by `settings` and the approved replies of the golden directory."""
+        return cls(settings.budgets, ReplyRules.of(settings.replies), approved)
+
+
+Check = Callable[[History, Judging], CheckResult]
+
+
+def run_check(name: str, check: Check, history: History, judging: Judging) -> CheckResult:
+    """One check; ERROR with the traceback's end when it raises."""
+    try:
+        return check(history, judging)
+    except Exception as error:  # noqa: BLE001,RUF100 - whatever it raises, the answer is ERROR
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return CheckResult(
+            check=name,
+            verdict=Verdict.ERROR,
+            budget="-",
+            measurement="the check itself failed",
+            least_evidence="a check that works",
+            evidence=(
+                f"{type(error).__name__}: {error}",
+                f"at {where.filename.rpartition('/')[2]}:{where.lineno} in {where.name}",
+            ),
+        )
+
+
+def run_checks(
+    checks: Mapping[str, Check], names: Iterable[str], history: History, judging: Judging
+) -> list[CheckResult]:
+    """The named checks in order; before them "harness" with ERROR when the harness failed."""
+    results = [run_check(name, checks[name], history, judging) for name in names]
+    broken = harness_result(history)
+    return [broken, *results] if broken is not None else results
+
+
+def harness_result(history: History) -> CheckResult | None:
+    """ERROR when the harness or a double failed in this run, else None."""
+    errors = history.of(HarnessError)
+    if not errors:
+        return None
+    return CheckResult(
+        check="harness",
+        verdict=Verdict.ERROR,
+        budget="the harness and its doubles work throughout",
+        measurement=f"{errors[0].where}: {errors[0].message}",
+        least_evidence="-",
+        evidence=tuple(
+            f"{f'{error.stack}: ' if error.stack else ''}{error.where}: {error.message}"
+            for error in errors
+        ),
+    )

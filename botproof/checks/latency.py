@@ -1,0 +1,107 @@
+"""latency: every command is answered in time, and so is the load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from botproof.checks.judging import Judging
+from botproof.checks.replies import Answer, lines_of, read_answers
+from botproof.history import History, Request
+from botproof.stats import judge_error_rate, percentile, required_requests
+from botproof.verdict import CheckResult, Verdict, combine
+
+_TAIL = 0.01
+"""Requests of the load that may be late: "p99 below the limit", proved at 95 % confidence."""
+
+
+def check(history: History, judging: Judging) -> CheckResult:
+    """Judge reply times from the user's "send", and the tail of the load's latency."""
+    budget = judging.budgets["reply_time_s"]
+    answers = [
+        answer
+        for by_case in read_answers(history, judging.rules).values()
+        for answer in by_case.values()
+        if answer.case.expect == "reply"
+    ]
+    replies, reply_text, reply_lines = _replies(answers, budget.limit, _modes(history))
+    load, load_text, load_lines = _load(history.of(Request), budget.limit)
+    return CheckResult(
+        check="latency",
+        verdict=combine((replies, load)),
+        budget=f"{budget.describe()}; p99 of the load < {budget.limit:g} {budget.unit}",
+        measurement=f"{reply_text}; {load_text}",
+        least_evidence=(
+            f"an answer in each mode; {required_requests(_TAIL):,} requests of load for its p99"
+        ),
+        evidence=(*reply_lines, *load_lines),
+        source=budget.source,
+        data={"slowest_by_command": _slowest_by_command(answers)},
+    )
+
+
+def _modes(history: History) -> set[str]:
+    run = history.run
+    return set(run.modes) if run is not None else set()
+
+
+def _replies(
+    answers: list[Answer], limit: float, modes: set[str]
+) -> tuple[Verdict, str, tuple[str, ...]]:
+    if not answers:
+        return Verdict.INCONCLUSIVE, "no reply was asked for", ()
+    never = [answer for answer in answers if answer.reply_time_s is None]
+    late = [a for a in answers if a.reply_time_s is not None and a.reply_time_s >= limit]
+    lines = [f"{_name(answer)}: no answer" for answer in never]
+    lines += [f"{_name(answer)}: {answer.reply_time_s:.2f} s" for answer in late]
+    if lines:
+        text = f"{len(late)} replies late and {len(never)} missing, of {len(answers)}"
+        return Verdict.FAIL, text, lines_of(lines, 12)
+    times = [(a.reply_time_s or 0.0, _name(a)) for a in answers]
+    slowest = sorted(times, reverse=True)[:3]
+    text = (
+        f"slowest of {len(times)} replies {slowest[0][0]:.2f} s, "
+        f"median {percentile([seconds for seconds, _ in times], 0.5):.2f} s"
+    )
+    unseen = modes - {answer.case.mode for answer in answers}
+    if unseen:
+        return Verdict.INCONCLUSIVE, f"{text}; nothing was asked in {', '.join(sorted(unseen))}", ()
+    return Verdict.PASS, text, tuple(f"{name}: {seconds:.2f} s" for seconds, name in slowest)
+
+
+def _name(answer: Answer) -> str:
+    return f"{answer.case.case} ({answer.case.stack}) {answer.case.title}"
+
+
+def _load(requests: list[Request], limit: float) -> tuple[Verdict, str, tuple[str, ...]]:
+    if not requests:
+        return Verdict.INCONCLUSIVE, "no load was recorded", ()
+    late = sum(_late(request, limit) for request in requests)
+    judged = judge_error_rate(len(requests), late, _TAIL)
+    quantiles = _quantiles(requests)
+    text = f"load of {len(requests):,} requests p99 {quantiles['p99']:.0f} ms"
+    spread = ", ".join(f"{name} {value:.0f} ms" for name, value in quantiles.items())
+    share = (
+        f"{late:,} of {len(requests):,} not answered in {limit:g} s; "
+        f"95 % bounds of that share {100 * judged.lower:.3g} % to {100 * judged.upper:.3g} %"
+    )
+    return judged.verdict, text, (f"load: {spread}", f"load: {share}")
+
+
+def _late(request: Request, limit: float) -> bool:
+    return request.latency_s >= limit or (not request.ok and request.status in (None, 0))
+
+
+def _quantiles(requests: Iterable[Request]) -> Mapping[str, float]:
+    latencies = [1000 * request.latency_s for request in requests]
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+    return {name: percentile(latencies, share) for name, share in shares.items()}
+
+
+def _slowest_by_command(answers: Iterable[Answer]) -> dict[str, float]:
+    slowest: dict[str, float] = {}
+    for answer in answers:
+        seconds = answer.reply_time_s
+        if seconds is not None:
+            command = answer.case.command or answer.case.case
+            slowest[command] = max(slowest.get(command, 0.0), round(seconds, 4))
+    return slowest

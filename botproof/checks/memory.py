@@ -1,0 +1,113 @@
+"""memory: what each process and the whole fleet occupy while they are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from botproof.budgets import MB, Budget, Budgets
+from botproof.checks.judging import Judging
+from botproof.history import History, MemorySample, Phase
+from botproof.verdict import CheckResult, Verdict
+
+LEAST_SAMPLES = 5
+LOAD_PHASE = "load"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One comparison of a measured size with its budget; sizes in MB."""
+
+    what: str
+    used: float
+    budget: Budget
+
+    @property
+    def over(self) -> bool:
+        return self.used >= self.budget.limit
+
+    def describe(self) -> str:
+        share = 100 * self.used / self.budget.limit
+        return f"{self.what} {self.used:.1f} MB of {self.budget.limit:g} MB ({share:.0f} %)"
+
+
+def check(history: History, judging: Judging) -> CheckResult:
+    """Judge the largest proportional set size of each process and of their sum, under load.
+
+    Only samples inside a "load" phase count; processes that are judged run without a profiler.
+    """
+    budgets = judging.budgets
+    gaps = list(_gaps(history))
+    lines = [line for stack in history.stacks for line in _compare(history, stack, budgets)]
+    over = [line for line in lines if line.over]
+    verdict = Verdict.FAIL if over else Verdict.INCONCLUSIVE if gaps or not lines else Verdict.PASS
+    tightest = max(lines, key=lambda line: line.used / line.budget.limit, default=None)
+    return CheckResult(
+        check="memory",
+        verdict=verdict,
+        budget="; ".join(dict.fromkeys(line.budget.describe() for line in lines))
+        or budgets["fleet_memory_mb"].describe(),
+        measurement=tightest.describe() if tightest else "no memory was sampled under load",
+        least_evidence=f"{LEAST_SAMPLES} samples of each process under load, in each mode",
+        evidence=(*gaps, *(line.describe() for line in lines), *_explain(history)),
+        source="; ".join(dict.fromkeys(line.budget.source for line in lines)),
+        data={line.what: round(line.used, 2) for line in lines},
+    )
+
+
+def _loaded(history: History, stack: str) -> list[MemorySample]:
+    """The samples of the target's processes taken while a load phase was going on."""
+    marks = [p for p in history.of(Phase, stack=stack) if p.name == LOAD_PHASE]
+    begins = [mark.t for mark in marks if mark.edge == "begin"]
+    ends = [mark.t for mark in marks if mark.edge == "end"]
+    spans = list(zip(begins, ends, strict=False))
+    return [
+        sample
+        for sample in history.of(MemorySample, stack=stack)
+        if any(begin <= sample.t <= end for begin, end in spans)
+    ]
+
+
+def _gaps(history: History) -> Iterator[str]:
+    run = history.run
+    seen = {history.mode_of(stack) for stack in history.stacks if _loaded(history, stack)}
+    for mode in run.modes if run is not None else ():
+        if mode not in seen:
+            yield f"{mode}: no memory was sampled under load"
+    for stack in history.stacks:
+        samples = _loaded(history, stack)
+        for process in dict.fromkeys(sample.process for sample in samples):
+            count = sum(sample.process == process for sample in samples)
+            if count < LEAST_SAMPLES:
+                yield f"{stack}: only {count} samples of {process} under load"
+
+
+def _compare(history: History, stack: str, budgets: Budgets) -> Iterator[_Line]:
+    samples = _loaded(history, stack)
+    for process in dict.fromkeys(sample.process for sample in samples):
+        budget = budgets.get(f"{process}_memory_mb")
+        if budget is not None:
+            used = max(sample.pss for sample in samples if sample.process == process)
+            yield _Line(f"{process} ({stack})", used / MB, budget)
+    if samples:
+        yield _Line(f"fleet ({stack})", _fleet(samples) / MB, budgets["fleet_memory_mb"])
+
+
+def _fleet(samples: Iterable[MemorySample]) -> int:
+    """The largest sum over all processes at one time; one round of sampling shares its time."""
+    sums: dict[float, int] = {}
+    for sample in samples:
+        sums[sample.t] = sums.get(sample.t, 0) + sample.pss
+    return max(sums.values())
+
+
+def _explain(history: History) -> Iterator[str]:
+    for stack in history.stacks:
+        samples = _loaded(history, stack)
+        for process in dict.fromkeys(sample.process for sample in samples):
+            own = [sample for sample in samples if sample.process == process]
+            yield (
+                f"{process} ({stack}): PSS {max(s.pss for s in own) / MB:.1f} MB, "
+                f"anonymous {max(s.anonymous for s in own) / MB:.1f} MB, "
+                f"peak RSS {max(s.peak for s in own) / MB:.1f} MB, {len(own)} samples"
+            )

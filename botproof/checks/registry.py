@@ -1,0 +1,17 @@
+"""All checks of the gate by name, in the order in which a person wants to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from botproof.checks import boot, errors, golden, latency, memory, parity
+from botproof.checks.judging import Check
+
+CHECKS: Mapping[str, Check] = {
+    "boot": boot.check,
+    "golden": golden.check,
+    "parity": parity.check,
+    "latency": latency.check,
+    "errors": errors.check,
+    "memory": memory.check,
+}

@@ -1,0 +1,198 @@
+"""The `botproof` command.
+
+Each subcommand imports what it needs when it is called: `botproof double telegram` has to be up
+at once and must not load scipy, and `--help` nothing at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import botproof
+from botproof.problems import UsageError
+
+_EXIT_CODES = """\
+exit codes:
+  0  PASS          every check passed, each with enough evidence
+  1  FAIL          at least one check failed
+  2  INCONCLUSIVE  no check failed, but the evidence does not do for PASS
+  3  ERROR         the harness itself or one of its doubles failed
+  64 the command line or botproof.toml cannot be used; nothing was run
+"""
+USAGE_ERROR = 64
+"""EX_USAGE of sysexits.h: must not be mistaken for one of the verdicts."""
+
+Run = Callable[[argparse.Namespace], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]  # ends the process, as there
+        self.print_usage(sys.stderr)
+        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parsed = _parser(arguments).parse_args(arguments)
+    run: Run = parsed.run
+    return run(parsed)
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="botproof",
+        description="Tells whether a Telegram bot is safe to ship: real processes between "
+        "doubles of Telegram and the exchanges, one verdict.",
+    )
+    parser.add_argument("--version", action="version", version=f"botproof {botproof.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_gate(commands)
+    _add_judge(commands)
+    _add_golden(commands)
+    _add_init(commands)
+    _add_double(commands, load="double" in arguments[:1])
+    return parser
+
+
+def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "gate",
+        help="run the bot in every mode and judge the record",
+        description="Starts the doubles, the services and the bot in each mode, plays the "
+        "conversation of botproof.toml, loads the services, records everything and judges the "
+        "record against the budgets.",
+        epilog=_EXIT_CODES + "\nwrites into the report directory: verdict.json, summary.md, "
+        "junit.xml, history.jsonl, logs/",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _config_argument(parser)
+    parser.add_argument(
+        "--only",
+        metavar="CHECK[,CHECK]",
+        action="append",
+        default=[],
+        help="judge only these: boot, golden, parity, latency, errors, memory; "
+        "no load is run when none of them needs it",
+    )
+    parser.add_argument(
+        "--mode",
+        metavar="MODE",
+        action="append",
+        default=[],
+        help="run only this mode of botproof.toml; may be repeated (parity needs two)",
+    )
+    parser.add_argument(
+        "--report-dir", metavar="DIR", type=Path, help="where the reports go (reports/gate)"
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the scratch directories of the bot (its inbox, for one) after the run",
+    )
+    parser.set_defaults(run=_command("gate"))
+
+
+def _add_judge(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "judge",
+        help="judge a recorded history again, offline",
+        description="Judges a history.jsonl again: by the budgets that it was recorded with, or by "
+        "those of another botproof.toml. Nothing is started.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("history", type=Path, help="a history.jsonl")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="judge by this botproof.toml instead of the settings in the history",
+    )
+    parser.add_argument(
+        "--report-dir", metavar="DIR", type=Path, help="also write the reports there"
+    )
+    parser.set_defaults(run=_command("judge"))
+
+
+def _add_golden(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "golden",
+        help="show or approve the replies of the last run",
+        description="Golden files are approved replies, one file a case. `diff` shows what the "
+        "last run sent otherwise; `approve` makes what it sent the approved replies.",
+    )
+    parser.add_argument("action", choices=("diff", "approve"))
+    _config_argument(parser)
+    parser.add_argument(
+        "--history",
+        metavar="FILE",
+        type=Path,
+        help="take the replies of this run (history.jsonl of the gate's report directory)",
+    )
+    parser.set_defaults(run=_command("golden"))
+
+
+def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "init",
+        help="write a commented botproof.toml for your own bot",
+        description="Writes a commented botproof.toml to start from. Never overwrites a file.",
+    )
+    parser.add_argument(
+        "path", nargs="?", type=Path, default=Path("botproof.toml"), help="(botproof.toml)"
+    )
+    parser.set_defaults(run=_command("init"))
+
+
+_DOUBLES = {
+    "telegram": ("botproof.doubles.telegram.cli", "the Telegram Bot API"),
+    "exchanges": ("botproof.doubles.exchanges.cli", "the exchanges, one seeded market"),
+}
+
+
+def _add_double(commands: argparse._SubParsersAction[_Parser], *, load: bool) -> None:
+    parser = commands.add_parser(
+        "double",
+        help="run a stand-in for Telegram or the exchanges by itself",
+        description="Runs one double until SIGTERM or Ctrl-C. It prints one line of JSON with its "
+        "address once it listens.",
+    )
+    kinds = parser.add_subparsers(title="doubles", metavar="DOUBLE", required=True)
+    for kind, (module_name, what) in _DOUBLES.items():
+        child = kinds.add_parser(kind, help=what, description=f"A double of {what}.")
+        if load:
+            module = import_module(module_name)
+            module.add_arguments(child)
+            child.set_defaults(run=module.run)
+
+
+def _config_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=Path("botproof.toml"),
+        help="what to test and how (botproof.toml)",
+    )
+
+
+def _command(name: str) -> Run:
+    """The subcommand `name` of `botproof.commands`, imported when it is called.
+
+    What the user can put right is told in plain words, without a traceback.
+    """
+
+    def run(arguments: argparse.Namespace) -> int:
+        command: Run = getattr(import_module("botproof.commands"), name)
+        try:
+            return command(arguments)
+        except UsageError as error:
+            print(error, file=sys.stderr)
+            return USAGE_ERROR
+
+    return run

@@ -1,0 +1,129 @@
+"""What the subcommands of `botproof` do, once their arguments are parsed."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+
+from botproof import gate as gate_run
+from botproof.checks import golden as golden_check
+from botproof.checks import golden_files
+from botproof.checks.judging import Judging, JudgingSettings
+from botproof.config import ALL_CHECKS, load_config
+from botproof.history import read_history
+from botproof.problems import UsageError
+from botproof.report.files import write_reports
+from botproof.report.terminal import Progress, print_results
+from botproof.verdict import combine
+
+
+def gate(arguments: argparse.Namespace) -> int:
+    """`botproof gate`: run, judge, report. Exit code of the verdict."""
+    config = load_config(arguments.config)
+    base = arguments.config.resolve().parent
+    options = gate_run.GateOptions(
+        config=config,
+        config_path=arguments.config,
+        report_dir=arguments.report_dir or base / config.gate.report_dir,
+        checks=_chosen("--only", _split(arguments.only), ALL_CHECKS),
+        modes=_chosen("--mode", _split(arguments.mode), tuple(config.modes)),
+        keep=arguments.keep,
+        say=Progress(),
+    )
+    outcome = gate_run.run_gate(options)
+    write_reports(outcome.report_dir, outcome.results, outcome.history.run, outcome.duration_s)
+    print_results(outcome.results, duration_s=outcome.duration_s, report_dir=outcome.report_dir)
+    return outcome.verdict.exit_code
+
+
+def judge(arguments: argparse.Namespace) -> int:
+    """`botproof judge`: the checks over a recorded history. Exit code of the verdict."""
+    record = read_history(arguments.history)
+    settings = JudgingSettings.recorded_in(record.run)
+    if arguments.config is not None:
+        config = load_config(arguments.config)
+        golden_dir = arguments.config.resolve().parent / config.gate.golden_dir
+        settings = JudgingSettings.of(config, str(golden_dir))
+    results = gate_run.judge(record, settings=settings)
+    duration = record.events[-1].t - record.events[0].t
+    if arguments.report_dir is not None:
+        write_reports(arguments.report_dir, results, record.run, duration)
+    print_results(results)
+    return combine(result.verdict for result in results).exit_code
+
+
+def golden(arguments: argparse.Namespace) -> int:
+    """`botproof golden diff|approve`. `diff` ends with 1 when something differs."""
+    config = load_config(arguments.config)
+    base = arguments.config.resolve().parent
+    path = arguments.history or base / config.gate.report_dir / "history.jsonl"
+    directory = base / config.gate.golden_dir
+    settings = JudgingSettings.of(config, str(directory))
+    replies = golden_files.received(read_history(path), Judging.of(settings, {}))
+    if not replies:
+        raise UsageError(f"{path}: holds no reply; run `botproof gate` first")
+    if arguments.action == "diff":
+        return _diff(replies, directory)
+    return _approve(replies, directory)
+
+
+def _diff(replies: dict[str, dict[str, str]], directory: Path) -> int:
+    approved = golden_files.read_approved(directory)
+    lines: list[str] = []
+    for name, by_stack in replies.items():
+        for stack, text in by_stack.items():
+            lines += golden_check.diff(name, stack, approved.get(name, ""), text)
+    lines += [
+        f"{name}: approved, but the run has no such case"
+        for name in approved
+        if name not in replies
+    ]
+    print("\n".join(lines) if lines else "every reply equals its approved file")
+    return 1 if lines else 0
+
+
+def _approve(replies: dict[str, dict[str, str]], directory: Path) -> int:
+    disagreeing = golden_files.conflicts(replies)
+    if disagreeing:
+        raise UsageError(
+            "the modes disagree, so nothing was approved (see parity in the last gate): "
+            + ", ".join(disagreeing)
+        )
+    texts = {name: next(iter(by_stack.values())) for name, by_stack in replies.items()}
+    written, removed = golden_files.write_approved(directory, texts)
+    for name in written:
+        print(f"approved {name}")
+    for name in removed:
+        print(f"removed  {name}: no case uses it")
+    print(f"{len(texts)} approved replies in {directory}, {len(written)} of them changed")
+    return 0
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """`botproof init`: write the commented template."""
+    template = resources.files("botproof").joinpath("botproof.template.toml")
+    try:
+        with arguments.path.open("x", encoding="utf-8") as file:
+            file.write(template.read_text(encoding="utf-8"))
+    except FileExistsError as error:
+        raise UsageError(f"{arguments.path}: exists already and is left as it is") from error
+    except OSError as error:
+        raise UsageError(f"{arguments.path}: cannot be written: {error.strerror}") from error
+    print(f"wrote {arguments.path}; fill it in, then run `botproof gate`")
+    return 0
+
+
+def _split(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def _chosen(option: str, chosen: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    for name in chosen:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(f"{option} {name}: is not known; {hint}Known are {', '.join(known)}")
+    return tuple(name for name in known if name in chosen)

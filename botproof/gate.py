@@ -1,0 +1,228 @@
+"""The gate: a fixed set of runs and checks, and the one verdict over them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import platform
+import signal
+import traceback
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import psutil
+
+import botproof
+from botproof import history
+from botproof.checks.golden_files import read_approved
+from botproof.checks.judging import Judging, JudgingSettings, run_checks
+from botproof.checks.memory import LOAD_PHASE
+from botproof.checks.registry import CHECKS
+from botproof.checks.replies import ReplyRules
+from botproof.config import Config
+from botproof.history import History, HistoryWriter
+from botproof.targets.process import BrokenHarnessError, Guard, TargetError
+from botproof.targets.recorder import Recorder
+from botproof.targets.stack import Stack, Surroundings, in_phase
+from botproof.verdict import CheckResult, Verdict, combine
+from botproof.workloads import scripted
+from botproof.workloads.load import LoadPlan, run_load
+
+_NEED_LOAD = frozenset({"latency", "errors", "memory"})
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """What to run. `base` is the directory of botproof.toml; an empty choice means all."""
+
+    config: Config
+    config_path: Path
+    report_dir: Path
+    checks: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    keep: bool = False
+    say: Callable[[str], None] = print
+    wall_clock: Callable[[], datetime.datetime] = field(
+        default=lambda: datetime.datetime.now(datetime.UTC)
+    )
+
+    @property
+    def base(self) -> Path:
+        """What relative paths of botproof.toml are relative to."""
+        return self.config_path.resolve().parent
+
+    @property
+    def golden_dir(self) -> Path:
+        """Where the approved replies lie."""
+        return self.base / self.config.gate.golden_dir
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A judged run."""
+
+    verdict: Verdict
+    results: Sequence[CheckResult]
+    history: History
+    duration_s: float
+    report_dir: Path
+
+
+def run_gate(options: GateOptions) -> Outcome:
+    """Run every mode, record the history, judge it. Ctrl-C and SIGTERM end the run as an ERROR.
+
+    Never raises for what goes wrong while it runs: that is in the history, and in the verdict.
+    """
+    history_path = options.report_dir / "history.jsonl"
+    started = history.now()
+    with HistoryWriter(history_path) as writer:
+        recorder = Recorder(writer)
+        recorder.record(_metadata(options, started))
+        asyncio.run(_interruptible(_run_modes(options, recorder), recorder))
+    record = recorder.history()
+    results = judge(record, golden_dir=options.golden_dir)
+    return Outcome(
+        verdict=combine(result.verdict for result in results),
+        results=results,
+        history=record,
+        duration_s=history.now() - started,
+        report_dir=options.report_dir,
+    )
+
+
+def judge(
+    record: History, *, settings: JudgingSettings | None = None, golden_dir: Path | None = None
+) -> list[CheckResult]:
+    """The results of a history, by the settings that it was recorded with unless given others."""
+    settings = settings or JudgingSettings.recorded_in(record.run)
+    approved = read_approved(golden_dir or Path(settings.golden_dir))
+    return run_checks(CHECKS, settings.checks, record, Judging.of(settings, approved))
+
+
+def _metadata(options: GateOptions, started: float) -> history.Run:
+    config = options.config
+    settings = JudgingSettings.of(config, str(options.golden_dir))
+    if options.checks:
+        settings = msgspec.structs.replace(settings, checks=options.checks)
+    return history.Run(
+        t=started,
+        botproof=botproof.__version__,
+        command="gate",
+        started_at=options.wall_clock().isoformat(timespec="seconds"),
+        config=str(options.config_path),
+        modes=options.modes or tuple(config.modes),
+        seed=config.doubles.telegram.seed,
+        machine=_machine(),
+        judging=msgspec.to_builtins(settings),
+    )
+
+
+def _machine() -> Mapping[str, Any]:
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "memory_mb": psutil.virtual_memory().total // 1_000_000,
+        "load_1m": round(os.getloadavg()[0], 2),
+    }
+
+
+async def _interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> None:
+    """Do `work`; a signal to the harness cancels it, so that everything started is ended."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    received: list[str] = []
+
+    def interrupt(name: str) -> None:
+        received.append(name)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt, number.name)
+    try:
+        await task
+    except asyncio.CancelledError:
+        _record_failure(recorder, "interrupted", f"the run was ended by {', '.join(received)}")
+    except Exception as error:  # noqa: BLE001,RUF100 - a harness that fails still gives a verdict
+        where = traceback.format_exception_only(error)[-1].strip()
+        _record_failure(recorder, "gate", where)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _record_failure(recorder: Recorder, where: str, message: str) -> None:
+    recorder.record(history.HarnessError(t=history.now(), where=where, message=message))
+
+
+async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
+    config = options.config
+    modes = options.modes or tuple(config.modes)
+    async with AsyncExitStack() as resources:
+        guard = await resources.enter_async_context(Guard())
+        client = await resources.enter_async_context(
+            httpx.AsyncClient(trust_env=False, timeout=30.0)
+        )
+        around = Surroundings(
+            config=config,
+            base=options.base,
+            report_dir=options.report_dir,
+            recorder=recorder,
+            guard=guard,
+            client=client,
+            say=options.say,
+            users=scripted.known_users(config.workload.cases),
+            keep=options.keep,
+        )
+        plan = _load_plan(options, len(modes))
+        for number, mode in enumerate(modes, start=1):
+            await _run_mode(options, around, mode, plan, last=number == len(modes))
+
+
+def _load_plan(options: GateOptions, modes: int) -> LoadPlan | None:
+    config = options.config
+    wanted = _NEED_LOAD & set(options.checks or config.gate.checks)
+    if config.load is None or not wanted:
+        return None
+    budgets = config.resolved_budgets()
+    return LoadPlan(
+        load=config.load,
+        limit=budgets["error_rate_pct"].limit / 100,
+        late_s=budgets["reply_time_s"].limit,
+        modes=modes,
+    )
+
+
+async def _run_mode(
+    options: GateOptions, around: Surroundings, mode: str, plan: LoadPlan | None, *, last: bool
+) -> None:
+    """One mode from start to end. What goes wrong is recorded; only cancellation passes."""
+    stack = Stack(around, mode)
+    try:
+        await in_phase(stack, "boot", stack.start())
+        await _converse(options, stack)
+        if plan is not None:
+            await in_phase(stack, LOAD_PHASE, stack.run(run_load(stack, plan, last=last)))
+    except TargetError as error:
+        stack.say(f"FAILED: {error}")
+    except BrokenHarnessError as error:
+        stack.record_harness_error("harness", error)
+        stack.say(f"ERROR: {error}")
+    finally:
+        await in_phase(stack, "stop", stack.stop())
+
+
+async def _converse(options: GateOptions, stack: Stack) -> None:
+    cases = options.config.workload.cases
+    rules = ReplyRules.of(options.config.replies)
+    wall = options.wall_clock().timestamp()
+    stack.say(f"conversation: {len(cases)} updates")
+    began = history.now()
+    await in_phase(stack, "conversation", stack.run(scripted.play(stack, cases, rules, wall)))
+    stack.say(f"conversation: done after {history.now() - began:.1f} s")

@@ -1,0 +1,139 @@
+"""verdict.json, junit.xml and summary.md, all from the same results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import msgspec
+
+from botproof.history import Run
+from botproof.verdict import CheckResult, Verdict, combine
+
+_MARKS = {
+    Verdict.PASS: "✅",
+    Verdict.FAIL: "❌",
+    Verdict.INCONCLUSIVE: "❔",
+    Verdict.ERROR: "💥",
+}
+
+
+def write_reports(
+    directory: Path, results: Sequence[CheckResult], run: Run | None, duration_s: float
+) -> None:
+    """Write all three files into `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    document = msgspec.json.format(msgspec.json.encode(as_json(results, run, duration_s)), indent=2)
+    (directory / "verdict.json").write_bytes(document + b"\n")
+    (directory / "junit.xml").write_bytes(as_junit(results, duration_s))
+    (directory / "summary.md").write_text(as_markdown(results, run, duration_s), encoding="utf-8")
+
+
+def as_json(results: Sequence[CheckResult], run: Run | None, duration_s: float) -> dict[str, Any]:
+    """The document of verdict.json: the verdict on top, then each check."""
+    verdict = combine(result.verdict for result in results)
+    return {
+        "verdict": verdict.value,
+        "exit_code": verdict.exit_code,
+        "checks": [msgspec.to_builtins(result) for result in results],
+        "duration_s": round(duration_s, 1),
+        "run": {} if run is None else _about(run),
+    }
+
+
+def _about(run: Run) -> dict[str, Any]:
+    return {
+        "botproof": run.botproof,
+        "started_at": run.started_at,
+        "config": run.config,
+        "modes": list(run.modes),
+        "machine": dict(run.machine),
+    }
+
+
+def as_junit(results: Sequence[CheckResult], duration_s: float) -> bytes:
+    """JUnit XML: FAIL is a failure, ERROR an error, INCONCLUSIVE skipped with its reason."""
+    counts = {verdict: sum(r.verdict is verdict for r in results) for verdict in Verdict}
+    suite = ET.Element(
+        "testsuite",
+        name="botproof",
+        tests=str(len(results)),
+        failures=str(counts[Verdict.FAIL]),
+        errors=str(counts[Verdict.ERROR]),
+        skipped=str(counts[Verdict.INCONCLUSIVE]),
+        time=f"{duration_s:.1f}",
+    )
+    for result in results:
+        case = ET.SubElement(suite, "testcase", classname="botproof.gate", name=result.check)
+        text = _clean(f"budget: {result.budget}\n" + "\n".join(result.evidence))
+        tag = _JUNIT_TAGS.get(result.verdict)
+        if tag is None:
+            ET.SubElement(case, "system-out").text = text
+        else:
+            ET.SubElement(case, tag, message=_clean(result.measurement)).text = text
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+_JUNIT_TAGS = {
+    Verdict.FAIL: "failure",
+    Verdict.ERROR: "error",
+    Verdict.INCONCLUSIVE: "skipped",
+}
+
+
+def _clean(text: str) -> str:
+    """Without the control characters that XML 1.0 cannot hold."""
+    return "".join(c if c in "\n\t" or c >= " " else "�" for c in text)
+
+
+def as_markdown(results: Sequence[CheckResult], run: Run | None, duration_s: float) -> str:
+    """A summary for a CI step: the verdict, a table, and evidence folded away."""
+    verdict = combine(result.verdict for result in results)
+    modes = f" in {' and '.join(run.modes)}" if run is not None and run.modes else ""
+    lines = [
+        f"# botproof gate: {_MARKS[verdict]} {verdict.value}",
+        "",
+        f"{len(results)} checks{modes}, {duration_s:.0f} s",
+        "",
+        "| check | verdict | budget | measured |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r.check} | {_MARKS[r.verdict]} {r.verdict.value} "
+        f"| {_cell(r.budget)} | {_cell(r.measurement)} |"
+        for r in results
+    ]
+    for result in results:
+        lines += _markdown_evidence(result)
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_evidence(result: CheckResult) -> list[str]:
+    if not result.evidence:
+        return []
+    opened = "" if result.verdict is Verdict.PASS else " open"
+    fence = "`" * (1 + max(3, _longest_fence(result.evidence)))
+    return [
+        "",
+        f"<details{opened}><summary>{result.check}: evidence</summary>",
+        "",
+        f"{fence}text",
+        *result.evidence,
+        fence,
+        "",
+        "</details>",
+    ]
+
+
+def _longest_fence(lines: Sequence[str]) -> int:
+    runs = [len(line) - len(line.lstrip("`")) for line in lines]
+    return max(runs, default=0)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

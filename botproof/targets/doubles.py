@@ -1,0 +1,171 @@
+"""The harness's side of the doubles: their control interface, and their transcript as events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+
+from botproof import history
+from botproof.history import Event
+from botproof.targets.process import BrokenHarnessError
+from botproof.targets.recorder import Recorder
+
+_POLL_S = 10.0
+
+
+class DoubleControl:
+    """Speaks to one double under `/_double`. Raises BrokenHarnessError when it does not answer."""
+
+    def __init__(self, name: str, url: str, client: httpx.AsyncClient) -> None:
+        self.name = name
+        self.url = url
+        self._client = client
+
+    async def inject(self, token: str, payload: Mapping[str, Any]) -> int:
+        """Queue an update for the bot; its update_id."""
+        result = await self._ask("POST", f"/bots/{token}/updates", json=payload)
+        return int(result["update_id"])
+
+    async def add_fault(self, fault: Mapping[str, Any]) -> Any:
+        """Program a fault; what the double says of it (its id)."""
+        return await self._ask("POST", "/faults", json=fault)
+
+    async def clear_faults(self) -> None:
+        """Take back every fault."""
+        await self._ask("DELETE", "/faults")
+
+    async def transcript(self, after: int, wait_s: float) -> Mapping[str, Any]:
+        """Events after sequence number `after`; waits up to `wait_s` for the first one."""
+        page: Mapping[str, Any] = await self._ask(
+            "GET",
+            "/transcript",
+            params={"after": after, "timeout": wait_s},
+            timeout=wait_s + 10,
+        )
+        return page
+
+    async def _ask(self, method: str, path: str, **options: Any) -> Any:
+        url = f"{self.url}/_double{path}"
+        try:
+            response = await self._client.request(method, url, **options)
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise BrokenHarnessError(f"{self.name}: {method} {path}: {reason}") from error
+        if response.status_code != httpx.codes.OK:
+            raise BrokenHarnessError(
+                f"{self.name}: {method} {path}: HTTP {response.status_code} {response.text[:300]}"
+            )
+        return response.json()["result"]
+
+
+class Follower:
+    """Reads a double's transcript while the run goes on and records it, nothing left out."""
+
+    def __init__(
+        self, control: DoubleControl, recorder: Recorder, labels: Mapping[str, str]
+    ) -> None:
+        self._control = control
+        self._recorder = recorder
+        self._labels = dict(labels)
+        self._after = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, on_failure: Callable[[Exception], None]) -> None:
+        """Begin to read. `on_failure` is told when the double cannot be read any more."""
+
+        async def follow() -> None:
+            try:
+                while True:
+                    await self._read(_POLL_S)
+            except BrokenHarnessError as error:
+                on_failure(error)
+
+        self._task = asyncio.create_task(follow())
+
+    async def finish(self) -> None:
+        """Read what is left, then stop."""
+        await self.cancel()
+        while await self._read(0):
+            pass
+
+    async def cancel(self) -> None:
+        """Stop reading at once."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _read(self, wait_s: float) -> int:
+        page = await self._control.transcript(self._after, wait_s)
+        events = page["events"]
+        self._after = page["next"]
+        for raw in events:
+            self._recorder.record(to_event(raw, self._control.name, self._labels))
+        if page.get("dropped"):
+            raise BrokenHarnessError(
+                f"{self._control.name}: {page['dropped']} events of its record were lost; "
+                "the harness reads too slowly"
+            )
+        return len(events)
+
+
+def to_event(raw: Mapping[str, Any], double: str, labels: Mapping[str, str]) -> Event:
+    """One entry of a double's transcript as an event of the history."""
+    make = _EVENTS.get(str(raw.get("type")), _other)
+    return make(raw, double, {"t": float(raw["t"]), **labels})
+
+
+def _inject(raw: Mapping[str, Any], _: str, common: Mapping[str, Any]) -> Event:
+    return history.UpdateInjected(update_id=raw["update_id"], update=raw["update"], **common)
+
+
+def _call(raw: Mapping[str, Any], _: str, common: Mapping[str, Any]) -> Event:
+    keys = ("params", "status", "result", "error_code", "description", "duration_s")
+    given = {key: raw[key] for key in keys if raw.get(key) is not None}
+    return history.BotApiCall(method=raw["method"], **given, **common)
+
+
+def _deliver(raw: Mapping[str, Any], _: str, common: Mapping[str, Any]) -> Event:
+    return history.UpdateDelivered(
+        update_id=raw["update_id"],
+        door=raw.get("door", ""),
+        attempt=raw.get("attempt", 1),
+        status=raw.get("status"),
+        error=raw.get("error"),
+        duration_s=raw.get("duration_s") or 0.0,
+        **common,
+    )
+
+
+def _confirm(raw: Mapping[str, Any], _: str, common: Mapping[str, Any]) -> Event:
+    ids = raw.get("update_ids", raw.get("update_id", []))
+    numbers = tuple(ids) if isinstance(ids, list) else (ids,)
+    return history.UpdateConfirmed(update_ids=numbers, door=raw.get("door", ""), **common)
+
+
+def _venue_call(raw: Mapping[str, Any], _: str, common: Mapping[str, Any]) -> Event:
+    return history.VenueCall(
+        venue=raw.get("venue", ""),
+        path=raw.get("path", ""),
+        query=raw.get("query"),
+        status=raw.get("status"),
+        duration_s=raw.get("duration_s") or 0.0,
+        **common,
+    )
+
+
+def _other(raw: Mapping[str, Any], double: str, common: Mapping[str, Any]) -> Event:
+    detail = {key: value for key, value in raw.items() if key not in ("t", "seq", "type")}
+    return history.DoubleEvent(double=double, kind=str(raw.get("type")), detail=detail, **common)
+
+
+_EVENTS: Mapping[str, Callable[[Mapping[str, Any], str, Mapping[str, Any]], Event]] = {
+    "inject": _inject,
+    "call": _call,
+    "deliver": _deliver,
+    "confirm": _confirm,
+    "venue_call": _venue_call,
+}

@@ -1,0 +1,323 @@
+"""One stack: the doubles, the services and the bot in one mode, each a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from botproof import history
+from botproof.config import BOT, EXCHANGES, TELEGRAM, Config, Process, substitute
+from botproof.targets.doubles import DoubleControl, Follower
+from botproof.targets.memory import read_memory
+from botproof.targets.process import (
+    BrokenHarnessError,
+    Guard,
+    Launch,
+    ManagedProcess,
+    Ports,
+    TargetError,
+)
+from botproof.targets.recorder import Recorder
+
+DOUBLE_START_S = 20.0
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all stacks of a run share. `base` is the directory of botproof.toml."""
+
+    config: Config
+    base: Path
+    report_dir: Path
+    recorder: Recorder
+    guard: Guard
+    client: httpx.AsyncClient
+    say: Say
+    users: tuple[int, ...] = ()
+    ports: Ports = field(default_factory=Ports)
+    keep: bool = False
+
+
+class Stack:
+    """Starts everything for one mode, watches over it, and ends it. `name` labels its events."""
+
+    def __init__(self, around: Surroundings, mode: str, name: str | None = None) -> None:
+        self.around = around
+        self.mode = mode
+        self.name = name or mode
+        self.labels = {"stack": self.name, "mode": mode}
+        self.telegram: DoubleControl | None = None
+        self.bot: ManagedProcess | None = None
+        self.values: dict[str, str] = {}
+        self._doubles: list[ManagedProcess] = []
+        self._services: list[ManagedProcess] = []
+        self._followers: list[Follower] = []
+        self._watchers: list[asyncio.Task[None]] = []
+        self._noted: list[BaseException] = []
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._scratch = Path(tempfile.mkdtemp(prefix=f"botproof-{self.name}-"))
+
+    # starting
+
+    async def start(self) -> None:
+        """Start doubles, services and the bot, each ready before the next kind is started.
+
+        Raises TargetError or BrokenHarnessError; what was started is ended by `stop`.
+        """
+        self._fill_values()
+        await self._start_doubles()
+        for name, process in self.around.config.services.items():
+            self._services.append(await self._launch(name, "service", process))
+        await self.run(self._all_ready(self._services))
+        self._watch_for_memory()
+        await self.start_bot()
+
+    async def start_bot(self) -> None:
+        """Start the bot (again) and wait until it is ready."""
+        process = self.around.config.bot_in(self.mode)
+        with self.around.recorder.subscribe(_first_contact) as contacts:
+            self.bot = await self._launch(BOT, "bot", process)
+            if process.ready == "telegram":
+                await self.run(self._contacted(self.bot, contacts))
+            else:
+                await self.run(self._all_ready([self.bot]))
+
+    def _fill_values(self) -> None:
+        config = self.around.config
+        self.values.update(
+            python=sys.executable,
+            mode=self.mode,
+            token=config.doubles.telegram.token,
+            users=",".join(map(str, self.around.users)),
+            scratch=str(self._scratch),
+        )
+        for name in (BOT, *config.services):
+            port = self.around.ports.free()
+            self.values[f"port:{name}"] = str(port)
+            self.values[f"url:{name}"] = f"http://127.0.0.1:{port}"
+
+    async def _start_doubles(self) -> None:
+        doubles = self.around.config.doubles
+        telegram = doubles.telegram
+        token = ["--token", telegram.token]
+        starts = [self._start_double(TELEGRAM, "telegram", telegram.seed, token, telegram.args)]
+        if doubles.exchanges is not None:
+            exchanges = doubles.exchanges
+            clock = [] if exchanges.now is None else ["--now", str(exchanges.now)]
+            starts.append(
+                self._start_double(EXCHANGES, "exchanges", exchanges.seed, clock, exchanges.args)
+            )
+        controls = await asyncio.gather(*starts)
+        self.telegram = controls[0]
+
+    async def _start_double(
+        self, name: str, kind: str, seed: int, own: Iterable[str], args: Iterable[str]
+    ) -> DoubleControl:
+        command = [sys.executable, "-m", "botproof", "double", kind, "--port", "0"]
+        launch = Launch(
+            name=name,
+            role="double",
+            command=(*command, "--seed", str(seed), *own, *args),
+            cwd=self.around.base,
+            log=self._log(name),
+        )
+        try:
+            process = await self._start(launch, self._doubles, stdout=asyncio.subprocess.PIPE)
+            line = await process.first_line(DOUBLE_START_S)
+            url = str(json.loads(line)["url"])
+        except (TargetError, TimeoutError, ValueError, KeyError) as error:
+            raise BrokenHarnessError(
+                f"{name} did not announce where it listens; see {self._log(name)}"
+            ) from error
+        process.record_ready(history.now() - process.started_at)
+        self.values[f"url:{name}"] = url
+        control = DoubleControl(name, url, self.around.client)
+        follower = Follower(control, self.around.recorder, self.labels)
+        follower.start(self.fail)
+        self._followers.append(follower)
+        return control
+
+    async def _launch(self, name: str, role: str, process: Process) -> ManagedProcess:
+        launch = Launch(
+            name=name,
+            role=role,
+            command=tuple(substitute(part, self.values) for part in process.command),
+            cwd=(self.around.base / process.cwd).resolve(),
+            log=self._log(name),
+            env={key: self._env_value(value) for key, value in process.env.items()},
+            inherit_env=process.inherit_env,
+            ready_url="" if process.ready == "telegram" else substitute(process.ready, self.values),
+            ready_timeout_s=process.ready_timeout_s,
+            stop_timeout_s=process.stop_timeout_s,
+        )
+        return await self._start(launch, None)
+
+    def _env_value(self, value: object) -> str:
+        if isinstance(value, bool):
+            return str(value).lower()
+        return substitute(str(value), self.values)
+
+    async def _start(
+        self, launch: Launch, among: list[ManagedProcess] | None, stdout: int | None = None
+    ) -> ManagedProcess:
+        process = await ManagedProcess.start(
+            launch,
+            self.around.recorder,
+            labels=self.labels,
+            guard=self.around.guard,
+            stdout=stdout,
+        )
+        if among is not None:
+            among.append(process)
+        self._watchers.append(asyncio.create_task(self._watch(process)))
+        return process
+
+    async def _all_ready(self, processes: Iterable[ManagedProcess]) -> None:
+        async def ready(process: ManagedProcess) -> None:
+            after = await process.wait_ready(self.around.client)
+            self.say(f"{process.launch.name} ready after {after:.1f} s")
+
+        await asyncio.gather(*(ready(process) for process in processes))
+
+    async def _contacted(self, bot: ManagedProcess, contacts: asyncio.Queue[history.Event]) -> None:
+        try:
+            async with asyncio.timeout(bot.launch.ready_timeout_s):
+                await contacts.get()
+        except TimeoutError as error:
+            raise bot.record_not_ready("it never asked Telegram for updates") from error
+        bot.record_ready(history.now() - bot.started_at)
+
+    # watching
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work`, unless a process of the stack ends before: then raise what happened."""
+        task = asyncio.ensure_future(work)
+        try:
+            waited: set[asyncio.Future[Any]] = {task, self._broken}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            self._broken.result()
+            raise AssertionError("a stack breaks with an exception")
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    def fail(self, error: Exception) -> None:
+        """Note that the stack cannot go on; the first reason counts."""
+        if isinstance(error, BrokenHarnessError):
+            self.record_harness_error("double", error)
+        if not self._broken.done():
+            self._broken.set_exception(error)
+            self._broken.exception()  # it may happen when nobody waits any more
+
+    async def _watch(self, process: ManagedProcess) -> None:
+        code = await process.exited
+        if process.stop_asked:
+            return
+        process.record_log_tail()
+        text = f"{process.launch.name} ended on its own with {history.describe_exit(code)}"
+        double = process.launch.role == "double"
+        self.fail(BrokenHarnessError(text) if double else TargetError(text))
+
+    def _watch_for_memory(self) -> None:
+        self._watchers.append(asyncio.create_task(self._sample_memory()))
+
+    async def _sample_memory(self) -> None:
+        every = self.around.config.memory.every_s
+        while True:
+            at = history.now()
+            for process in (*self._services, *([self.bot] if self.bot else [])):
+                self._sample(process, at)
+            await asyncio.sleep(every)
+
+    def _sample(self, process: ManagedProcess, at: float) -> None:
+        reading = read_memory(process.pid) if process.running else None
+        if reading is None:
+            return
+        self.around.recorder.record(
+            history.MemorySample(
+                t=at,
+                process=process.launch.name,
+                role=process.launch.role,
+                pss=reading.pss,
+                anonymous=reading.anonymous,
+                rss=reading.rss,
+                peak=reading.peak,
+                processes=reading.processes,
+                **self.labels,
+            )
+        )
+
+    # ending
+
+    async def stop(self) -> None:
+        """End the bot, then the services, then the doubles; keep what the doubles still saw."""
+        if self.bot is not None:
+            await self.bot.stop()
+        await asyncio.gather(*(service.stop() for service in self._services))
+        for follower in self._followers:
+            await self._finish(follower)
+        await asyncio.gather(*(double.stop() for double in self._doubles))
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        self._broken.cancel()
+        if not self.around.keep:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    async def _finish(self, follower: Follower) -> None:
+        try:
+            await follower.finish()
+        except BrokenHarnessError as error:
+            self.fail(error)
+
+    def record_harness_error(self, where: str, error: BaseException) -> None:
+        """Record that the harness failed here; the same error only once."""
+        if any(error is noted for noted in self._noted):
+            return
+        self._noted.append(error)
+        text = str(error) or type(error).__name__
+        self.around.recorder.record(
+            history.HarnessError(t=history.now(), where=where, message=text, **self.labels)
+        )
+
+    def say(self, text: str) -> None:
+        """A line of progress, with the name of the stack."""
+        self.around.say(f"{self.name}: {text}")
+
+    def _log(self, name: str) -> Path:
+        return self.around.report_dir / "logs" / self.name / f"{name}.log"
+
+
+def _first_contact(event: history.Event) -> bool:
+    """Whether this event shows that a bot has begun to take updates."""
+    if isinstance(event, history.DoubleEvent):
+        return event.kind == "webhook_set"
+    return isinstance(event, history.BotApiCall) and event.method in ("getUpdates", "setWebhook")
+
+
+def phase(around: Surroundings, name: str, edge: str, labels: Mapping[str, str]) -> None:
+    """Record that a phase begins or ends."""
+    around.recorder.record(history.Phase(t=history.now(), name=name, edge=edge, **labels))
+
+
+async def in_phase(stack: Stack, name: str, work: Awaitable[T]) -> T:
+    """Do `work` between the two marks of a phase."""
+    phase(stack.around, name, "begin", stack.labels)
+    try:
+        return await work
+    finally:
+        phase(stack.around, name, "end", stack.labels)

@@ -1,0 +1,243 @@
+"""The scripted conversation: what botproof.toml lists, as updates, and each answer waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botproof import history
+from botproof.checks.replies import ReplyReader, ReplyRules, title_of
+from botproof.config import Case
+from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed
+from botproof.targets.recorder import Predicate
+from botproof.targets.stack import Stack
+
+AT_ONCE = 4
+"""Conversations that go on beside each other: enough to mix chats, too few to be a load test."""
+
+CONFIRM_S = 10.0
+_FIRST_USER = 1001
+_FIRST_STRANGER = 9001
+_SUPERGROUPS_FROM = -1_000_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One case with the chat and the user that it is played by."""
+
+    case: Case
+    chat_id: int
+    user_id: int
+
+    def payload(self, wall_s: float) -> dict[str, Any]:
+        """The update to inject, without update_id. `wall_s` is the time of day, epoch seconds."""
+        if self.case.update is not None:
+            return self._completed(self.case.update, int(wall_s))
+        return _BUILDERS.get(self.case.kind, _media)(self, int(wall_s))
+
+    def base(self, wall_s: int) -> dict[str, Any]:
+        """What every message of this step carries."""
+        message: dict[str, Any] = {"date": wall_s, "chat": self._chat()}
+        if self.case.chat_type != "channel":
+            message["from"] = self.user()
+        return message
+
+    def user(self) -> dict[str, Any]:
+        """The user as Telegram describes one."""
+        return {
+            "id": self.user_id,
+            "is_bot": False,
+            "first_name": f"User{self.user_id}",
+            "language_code": "en",
+        }
+
+    def _chat(self) -> dict[str, Any]:
+        if self.case.chat_type == "private":
+            return {"id": self.chat_id, "type": "private", "first_name": f"User{self.user_id}"}
+        return {"id": self.chat_id, "type": self.case.chat_type, "title": f"Chat {self.chat_id}"}
+
+    def _completed(self, update: Mapping[str, Any], wall_s: int) -> dict[str, Any]:
+        """A raw update with chat, user and date filled in where it is a message without them."""
+        completed = dict(update)
+        for kind, body in update.items():
+            if kind.endswith(("message", "post")) and isinstance(body, Mapping):
+                completed[kind] = {**self.base(wall_s), **body}
+        return completed
+
+
+def conversations(cases: Sequence[Case]) -> list[list[Step]]:
+    """The cases by chat, in the order of the file; each chat is one conversation."""
+    chats: dict[str, list[Step]] = {}
+    for case in cases:
+        label = case.chat or f"{case.name} "  # a space cannot be in a name: no chat of a user's
+        steps = chats.setdefault(label, [])
+        if steps:
+            chat_id, user_id = steps[0].chat_id, steps[0].user_id
+        else:
+            chat_id, user_id = _ids(case, len(chats) - 1)
+        steps.append(Step(case, chat_id, user_id))
+    return list(chats.values())
+
+
+def _ids(case: Case, number: int) -> tuple[int, int]:
+    user = (_FIRST_STRANGER if case.stranger else _FIRST_USER) + number
+    if case.chat_type == "private":
+        return user, user
+    if case.chat_type == "group":
+        return -user, user
+    return _SUPERGROUPS_FROM - user, user
+
+
+def known_users(cases: Sequence[Case]) -> tuple[int, ...]:
+    """Ids of all users who are no strangers: what `{users}` stands for."""
+    ids = {
+        step.user_id for steps in conversations(cases) for step in steps if not step.case.stranger
+    }
+    return tuple(sorted(ids))
+
+
+def _message(step: Step, wall_s: int) -> dict[str, Any]:
+    message = {**step.base(wall_s), **_text(step.case.say)}
+    if step.case.kind.startswith("edited"):
+        message["edit_date"] = wall_s
+    return {step.case.kind: message}
+
+
+def _text(say: str) -> dict[str, Any]:
+    """Text with the entity that Telegram itself marks a command with."""
+    word = say.split(maxsplit=1)[0] if say.strip() else ""
+    if not word.startswith("/") or len(word) < 2:
+        return {"text": say}
+    length = len(word.encode("utf-16-le")) // 2  # entities count UTF-16 units
+    return {"text": say, "entities": [{"type": "bot_command", "offset": 0, "length": length}]}
+
+
+def _callback(step: Step, wall_s: int) -> dict[str, Any]:
+    pressed = {**step.base(wall_s), "message_id": 1, "text": "buttons"}
+    return {
+        "callback_query": {
+            "id": str(7_000_000_000 + step.user_id),
+            "from": step.user(),
+            "message": pressed,
+            "chat_instance": str(step.chat_id),
+            "data": step.case.say,
+        }
+    }
+
+
+def _media(step: Step, wall_s: int) -> dict[str, Any]:
+    """A message without text."""
+    unique = f"{step.case.kind}-{step.user_id}"
+    file = {"file_id": f"file-{unique}", "file_unique_id": unique}
+    bodies: Mapping[str, dict[str, Any]] = {
+        "photo": {"photo": [{**file, "width": 90, "height": 67, "file_size": 1105}]},
+        "sticker": {
+            "sticker": {
+                **file,
+                "type": "regular",
+                "width": 512,
+                "height": 512,
+                "is_animated": False,
+                "is_video": False,
+            }
+        },
+        "location": {"location": {"latitude": 1.2903, "longitude": 103.8519}},
+        "member_joined": {"new_chat_members": [step.user()]},
+    }
+    return {"message": {**step.base(wall_s), **bodies[step.case.kind]}}
+
+
+_BUILDERS = {
+    "message": _message,
+    "edited_message": _message,
+    "channel_post": _message,
+    "edited_channel_post": _message,
+    "callback_query": _callback,
+}
+
+
+async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: float) -> None:
+    """Play every conversation and wait until each update is answered and confirmed.
+
+    What does not come in time is left to the checks to judge; this only stops waiting for it.
+    Raises BrokenHarnessError when the Telegram double does not take an update.
+    """
+    free = asyncio.Semaphore(AT_ONCE)
+    with stack.around.recorder.subscribe(_confirms(stack.name)) as confirmed:
+
+        async def converse(steps: Sequence[Step]) -> list[int]:
+            async with free:
+                return [await _step(stack, step, rules, wall_s) for step in steps]
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(converse(steps)) for steps in conversations(cases)]
+        sent = {update_id for task in tasks for update_id in task.result()}
+        await _wait_confirmed(sent, confirmed)
+
+
+async def _step(stack: Stack, step: Step, rules: ReplyRules, wall_s: float) -> int:
+    if stack.telegram is None:
+        raise RuntimeError("the stack was not started")
+    reader = ReplyReader(rules)
+    payload = step.payload(wall_s)
+    with stack.around.recorder.subscribe(_calls(stack.name)) as calls:
+        at = history.now()
+        update_id = await stack.telegram.inject(stack.values["token"], {"update": payload})
+        played = CasePlayed(
+            t=at,
+            case=step.case.name,
+            update_id=update_id,
+            chat_id=step.chat_id,
+            expect=step.case.expect,
+            replies=step.case.replies,
+            title=title_of(payload),
+            command=_command(step.case),
+            golden=step.case.golden,
+            sent=payload,
+            **stack.labels,
+        )
+        stack.around.recorder.record(played)
+        if step.case.expect == "reply":
+            reader.feed(played)
+            await _wait_answer(reader, played, calls, step.case.deadline_s)
+    return update_id
+
+
+def _command(case: Case) -> str:
+    word = case.say.split(maxsplit=1)[0] if case.say.strip() else ""
+    return word.partition("@")[0] if word.startswith("/") else ""
+
+
+async def _wait_answer(
+    reader: ReplyReader, played: CasePlayed, calls: asyncio.Queue[Event], deadline_s: float
+) -> None:
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not reader.answers[played.case].complete:
+                reader.feed(await calls.get())
+    except TimeoutError:
+        return
+
+
+async def _wait_confirmed(sent: set[int], confirmed: asyncio.Queue[Event]) -> None:
+    try:
+        async with asyncio.timeout(CONFIRM_S):
+            while sent:
+                sent.difference_update(_confirmed_ids(await confirmed.get()))
+    except TimeoutError:
+        return
+
+
+def _confirmed_ids(event: Event) -> Iterator[int]:
+    if isinstance(event, UpdateConfirmed):
+        yield from event.update_ids
+
+
+def _calls(stack: str) -> Predicate:
+    return lambda event: event.stack == stack and isinstance(event, BotApiCall)
+
+
+def _confirms(stack: str) -> Predicate:
+    return lambda event: event.stack == stack and isinstance(event, UpdateConfirmed)
