@@ -1,0 +1,96 @@
+"""``python -m reference_bot.market_data``: the service as a process.
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 when the address cannot be bound, 2 when settings are
+wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import socket
+import sys
+from types import FrameType
+
+from reference_bot.market_data.logs import configure, event
+from reference_bot.market_data.settings import Settings, SettingsError, load
+
+_DRAIN_SECONDS = 5
+log = logging.getLogger("reference_bot.market_data")
+
+
+def main() -> int:
+    """Run until told to stop."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"market-data: {problem}", file=sys.stderr)
+        return 2
+    configure(settings.log_level)
+    try:
+        listener = _listen(settings.market_data_host, settings.market_data_port)
+    except OSError as error:
+        event(
+            log,
+            "cannot listen",
+            logging.ERROR,
+            host=settings.market_data_host,
+            port=settings.market_data_port,
+            error=str(error),
+        )
+        return 1
+    with listener:
+        _serve(settings, listener)
+    event(log, "stopped")
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    # imported once the settings are known to be right: a mistake in them is told at once
+    import uvicorn  # noqa: PLC0415 - see above
+
+    from reference_bot.market_data.app import make_app  # noqa: PLC0415 - see above
+    from reference_bot.market_data.metrics import Metrics  # noqa: PLC0415 - see above
+    from reference_bot.market_data.wiring import open_api  # noqa: PLC0415 - see above
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            host, port = listener.getsockname()[:2]
+            event(log, "listening", host=host, port=port, exchanges=settings.exchanges)
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature
+            # uvicorn's own would raise the signal again at the end: the exit code is to be 0
+            self.force_exit = self.should_exit
+            self.should_exit = True
+
+    metrics = Metrics()
+    app = make_app(functools.partial(open_api, settings, metrics), metrics)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    server = Server(config)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listener]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

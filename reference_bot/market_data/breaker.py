@@ -1,0 +1,59 @@
+"""A circuit breaker: what keeps failing is left alone for a while, then tried once.
+
+Pure state: the clock is passed in (seconds, monotonic).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Breaker"]
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Closed while calls succeed; open after ``threshold`` failures in a row, or when told to wait.
+
+    The pause doubles with every failed trial, from ``pause`` to ``longest`` seconds. While open one
+    trial at a time is let through once the pause is over.
+    """
+
+    threshold: int = 5
+    pause: float = 5.0
+    longest: float = 60.0
+    failures: int = 0
+    open_until: float = 0.0
+    trial: bool = False
+    _next_pause: float = 0.0
+
+    def allows(self, now: float) -> bool:
+        """Tell whether a call may go out; a True in an open circuit is the one trial."""
+        if not self.is_open:
+            return True
+        if now < self.open_until or self.trial:
+            return False
+        self.trial = True
+        return True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are held back (or one trial is under way)."""
+        return self.open_until > 0
+
+    def succeeded(self) -> None:
+        """Count a success: the circuit closes."""
+        self.failures, self.open_until, self.trial, self._next_pause = 0, 0.0, False, 0.0
+
+    def failed(self, now: float, *, wait: float | None = None) -> None:
+        """Count a failure; ``wait`` is how long the other side asked to be left alone."""
+        self.failures += 1
+        if wait is None and not self.trial and self.failures < self.threshold:
+            return
+        pause = self._next_pause or self.pause
+        self._next_pause = min(self.longest, 2 * pause)
+        self.open_until = now + (pause if wait is None else max(wait, self.pause))
+        self.trial = False
+
+    def gave_up(self) -> None:
+        """Forget a trial that ended without a verdict (the asker was cancelled)."""
+        self.trial = False

@@ -1,0 +1,59 @@
+"""The two ways to fail: a venue's part of an answer, and the answer itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from reference_bot.market_data.model import Missing
+
+__all__ = ["AnswerError", "Reason", "VenueError"]
+
+Reason = Literal[
+    "timeout",
+    "unreachable",
+    "refused",
+    "bad_payload",
+    "not_listed",
+    "rate_limited",
+    "unavailable",
+    "circuit_open",
+]
+"""Why a part is missing: ``timeout`` not in time, ``unreachable`` no connection or a broken one,
+``refused`` a 4xx answer, ``bad_payload`` an answer that is not what the venue documents,
+``not_listed`` no such market there, ``rate_limited`` 429 or 418, ``unavailable`` a 5xx answer or
+data that the venue does not have, ``circuit_open`` not asked, because it kept failing."""
+
+
+class VenueError(Exception):
+    """A venue did not give one part. ``retry_after`` is in seconds, when the venue said so."""
+
+    def __init__(
+        self, venue: str, reason: Reason, message: str, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"{venue}: {message}")
+        self.venue = venue
+        self.reason: Reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+
+class AnswerError(Exception):
+    """A request that gets no data: HTTP ``status`` and the members of the error object."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        near: tuple[str, ...] | None = None,
+        missing: tuple[Missing, ...] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+        self.near = near
+        self.missing = missing

@@ -1,0 +1,111 @@
+"""Answers as examples for the API's description; a test keeps them in the shape of `model`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+__all__ = ["COMBINED_PRICE", "PRICE"]
+
+COMBINED_PRICE: Final[dict[str, Any]] = {
+    "symbol": "BTC/USDT",
+    "base": "BTC",
+    "quote": "USDT",
+    "venue": "binance",
+    "time": 1763780000000,
+    "intelligence": {
+        "source": "perp",
+        "control_24h": {"side": "BALANCED", "buy_share": 0.503486},
+        "momentum": {"state": "DECELERATING", "ratio": -3.98328},
+        "control_15m": {"side": "BALANCED", "buy_share": 0.486113},
+        "activity": {"ratio": 1.29306, "level": "NORMAL"},
+    },
+    "spot": {
+        "venue": "binance",
+        "symbol": "BTCUSDT",
+        "time": 1763780000000,
+        "price": 96369.23,
+        "change_24h": 1321.37,
+        "change_24h_pct": 1.39022,
+        "high_24h": 96528.35,
+        "low_24h": 94995.25,
+        "volume_24h": 16679.11,
+        "turnover_24h": 1595658959.23,
+        "flow_24h": {
+            "start": 1763693100000,
+            "end": 1763779500000,
+            "buy": 8183.9,
+            "sell": 8512.23,
+            "delta": -328.324,
+            "delta_quote": -31476885.44,
+            "volume": 16696.13,
+            "turnover": 1597200016.88,
+            "long_short": 0.961429,
+        },
+        "flow_15m": {
+            "start": 1763778600000,
+            "end": 1763779500000,
+            "buy": 70.1249,
+            "sell": 69.8342,
+            "delta": 0.29064,
+            "delta_quote": 28118.99,
+            "volume": 139.959,
+            "turnover": 13475162.5,
+            "long_short": 1.00416,
+        },
+        "activity": {"ratio": 0.807266, "level": "NORMAL"},
+    },
+    "perp": {
+        "venue": "binance",
+        "symbol": "BTCUSDT",
+        "time": 1763780000000,
+        "price": 96407.5,
+        "change_24h": 1300.0,
+        "change_24h_pct": 1.36687,
+        "high_24h": 96563.4,
+        "low_24h": 95026.6,
+        "volume_24h": 112008.22,
+        "turnover_24h": 10717534892.32,
+        "flow_24h": {
+            "start": 1763693100000,
+            "end": 1763779500000,
+            "buy": 56131.89,
+            "sell": 55354.54,
+            "delta": 777.352,
+            "delta_quote": 76543394.25,
+            "volume": 111486.42,
+            "turnover": 10666745623.79,
+            "long_short": 1.01404,
+        },
+        "flow_15m": {
+            "start": 1763778600000,
+            "end": 1763779500000,
+            "buy": 725.584,
+            "sell": 767.04,
+            "delta": -41.456,
+            "delta_quote": -3960401.34,
+            "volume": 1492.62,
+            "turnover": 143718965.92,
+            "long_short": 0.945953,
+        },
+        "activity": {"ratio": 1.29306, "level": "NORMAL"},
+        "mark_price": 96446.52,
+        "open_interest": {
+            "amount": 34870.0,
+            "value": 3363090053.48,
+            "change_24h": {"amount": 3661.18, "value": 395021463.56, "pct": 11.7312},
+            "change_15m": {"amount": 86.96, "value": 15576638.57, "pct": 0.250007},
+            "time": 1763780000000,
+        },
+        "funding": {
+            "rate": -6.317e-05,
+            "interval_hours": 8.0,
+            "annual": -0.0691712,
+            "rate_8h": -6.317e-05,
+            "next_reset": 1763798400000,
+            "pressure": "balanced",
+        },
+    },
+    "missing": [],
+}
+
+PRICE: Final[dict[str, Any]] = COMBINED_PRICE["perp"]

@@ -1,0 +1,178 @@
+"""The market arithmetic: pure functions from venue data to the figures of the answers.
+
+A figure whose data is not complete is None; nothing is estimated and nothing is NaN or infinite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from reference_bot.market_data.model import (
+    Activity,
+    Change,
+    Control,
+    Flow,
+    Funding,
+    Level,
+    Momentum,
+    Pressure,
+)
+from reference_bot.market_data.venues.base import Candle, FundingNow, InterestPoint
+
+__all__ = [
+    "DAY_CANDLES",
+    "QUARTER",
+    "activity_of",
+    "change_between",
+    "control_of",
+    "flow_of",
+    "funding_of",
+    "momentum_of",
+    "point_before",
+    "pressure_of",
+    "tail",
+]
+
+QUARTER: Final = 900_000
+"""15 minutes in ms."""
+DAY_CANDLES: Final = 96
+"""Closed 15 m candles in 24 h."""
+LONG_SHORT_CAP: Final = 99.9
+_LEVELS: Final[tuple[tuple[float, Level], ...]] = (
+    (3, "EXTREME"),
+    (2, "HIGH"),
+    (1.5, "ABOVE AVG"),
+)
+
+
+def tail(candles: Sequence[Candle], count: int) -> Sequence[Candle] | None:
+    """Return the last ``count`` candles when none between them is missing, else None."""
+    window = candles[-count:] if count else []
+    if len(window) < count or not window:
+        return None
+    step = window[0].end - window[0].start
+    whole = window[-1].start - window[0].start == (count - 1) * step
+    return window if whole else None
+
+
+def flow_of(candles: Sequence[Candle] | None) -> Flow | None:
+    """Return what takers did over the candles; None without candles or where it is not told."""
+    if not candles:
+        return None
+    bought = [candle.buy for candle in candles if candle.buy is not None]
+    spent = [candle.buy_turnover for candle in candles if candle.buy_turnover is not None]
+    if len(bought) < len(candles) or len(spent) < len(candles):
+        return None
+    volume = math.fsum(candle.volume for candle in candles)
+    turnover = math.fsum(candle.turnover for candle in candles)
+    buy = math.fsum(bought)
+    sell = max(0.0, volume - buy)
+    return Flow(
+        start=candles[0].start,
+        end=candles[-1].end,
+        buy=buy,
+        sell=sell,
+        delta=buy - sell,
+        delta_quote=2 * math.fsum(spent) - turnover,
+        volume=volume,
+        turnover=turnover,
+        long_short=_long_short(buy, sell),
+    )
+
+
+def _long_short(buy: float, sell: float) -> float | None:
+    if buy + sell <= 0:
+        return None
+    if buy >= LONG_SHORT_CAP * sell:
+        return LONG_SHORT_CAP
+    return buy / sell
+
+
+def control_of(flow: Flow | None) -> Control | None:
+    """Return who was in control: 60 % or more of the volume, else balanced; None without volume."""
+    if flow is None or flow.volume <= 0:
+        return None
+    share = min(1.0, flow.buy / flow.volume)
+    if share >= 0.6:
+        return Control("BUYERS", share)
+    return Control("SELLERS" if share <= 0.4 else "BALANCED", share)
+
+
+def momentum_of(quarter: Flow | None, day: Flow | None) -> Momentum | None:
+    """Compare delta per volume of 15 m with that of 24 h; None when 24 h has no direction."""
+    if quarter is None or day is None or quarter.volume <= 0 or day.volume <= 0:
+        return None
+    usual = day.delta / day.volume
+    if usual == 0:
+        return None
+    ratio = quarter.delta / quarter.volume / usual
+    if not math.isfinite(ratio):
+        return None
+    if ratio > 1.5:
+        return Momentum("ACCELERATING", ratio)
+    return Momentum("DECELERATING" if ratio < 0.5 else "STEADY", ratio)
+
+
+def activity_of(candles: Sequence[Candle]) -> Activity | None:
+    """Compare the last closed candle with the mean of the 96 before; None when one is missing."""
+    window = tail(candles, DAY_CANDLES + 1)
+    if window is None:
+        return None
+    usual = math.fsum(candle.volume for candle in window[:-1]) / DAY_CANDLES
+    ratio = window[-1].volume / usual if usual > 0 else math.inf
+    return Activity(ratio, level_of(ratio)) if math.isfinite(ratio) else None
+
+
+def level_of(ratio: float) -> Level:
+    """Name an activity: over 3 times the usual is extreme, under half of it low."""
+    for least, level in _LEVELS:
+        if ratio > least:
+            return level
+    return "LOW" if ratio < 0.5 else "NORMAL"
+
+
+def point_before(
+    points: Sequence[InterestPoint], moment: int, *, tolerance: int
+) -> InterestPoint | None:
+    """Return the newest point at or before ``moment``, unless it is over ``tolerance`` ms older."""
+    earlier = [point for point in points if moment - tolerance <= point.time <= moment]
+    return max(earlier, key=lambda point: point.time) if earlier else None
+
+
+def change_between(now: InterestPoint, then: InterestPoint | None) -> Change | None:
+    """Return now - then, with the percentage of *then*; None without a then to divide by."""
+    if then is None or then.amount <= 0 or now.value is None or then.value is None:
+        return None
+    amount = now.amount - then.amount
+    pct = 100 * amount / then.amount
+    if not math.isfinite(pct):
+        return None
+    return Change(amount=amount, value=now.value - then.value, pct=pct)
+
+
+def funding_of(now: FundingNow) -> Funding:
+    """Return the running rate with what it costs in a year and what it says about positions."""
+    eight_hours = now.rate * 8 / now.interval_hours
+    return Funding(
+        rate=now.rate,
+        interval_hours=now.interval_hours,
+        annual=now.rate * 8760 / now.interval_hours,
+        rate_8h=eight_hours,
+        next_reset=now.next_reset,
+        pressure=pressure_of(eight_hours),
+    )
+
+
+def pressure_of(rate_8h: float) -> Pressure:
+    """Read the 8 h equivalent: who pays enough for a squeeze; +0.01 % is the baseline."""
+    if rate_8h >= 0.0005:
+        return "long_squeeze"
+    if rate_8h >= 0.0002:
+        return "long_pressure"
+    if rate_8h <= -0.0005:
+        return "short_squeeze"
+    if rate_8h <= -0.0001:
+        return "short_pressure"
+    return "balanced"

@@ -1,0 +1,179 @@
+"""Calls to venues: one pool, one deadline a call, errors in the service's words, a circuit
+breaker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+# httpx imports its command line, and with that rich and pygments, wherever these are installed:
+# nine megabytes that a service never runs. It falls back by itself when the module is not there.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: "not importable"
+import httpx  # noqa: E402 - after the line above
+
+from reference_bot.market_data.breaker import Breaker  # noqa: E402 - after the line above
+from reference_bot.market_data.errors import Reason, VenueError  # noqa: E402 - as before
+from reference_bot.market_data.metrics import Metrics  # noqa: E402 - as before
+
+__all__ = ["Reply", "VenueClient", "make_pool"]
+
+T = TypeVar("T")
+
+_LONGEST_BODY = 32 * 1024 * 1024
+
+
+def make_pool(*, verify: bool = True) -> httpx.AsyncClient:
+    """Return the connection pool for all venues.
+
+    ``verify`` False leaves out the certificate store (megabytes): right when every URL is plain
+    HTTP.
+    """
+    return httpx.AsyncClient(
+        verify=verify,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=None,  # noqa: S113 - each call has a deadline of its own, over all of its phases
+        limits=httpx.Limits(
+            max_connections=200, max_keepalive_connections=64, keepalive_expiry=30.0
+        ),
+        headers={"User-Agent": "botproof-market-data", "Accept": "application/json"},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[T]):
+    """A decoded answer, and the venue's clock when it gave it (ms; None when it did not say)."""
+
+    value: T
+    as_of: int | None
+
+
+@dataclass(slots=True)
+class VenueClient:
+    """Calls one host of one venue. ``timeout`` is in seconds, for the whole call."""
+
+    venue: str
+    base_url: str
+    pool: httpx.AsyncClient
+    timeout: float
+    metrics: Metrics
+    explain: Callable[[int, bytes], tuple[Reason, str] | None] = field(
+        default=lambda _status, _body: None
+    )
+    """Reads a venue's own error body: (reason, message), or None when it says nothing special."""
+    breaker: Breaker = field(default_factory=Breaker)
+
+    async def get(
+        self,
+        path: str,
+        decoder: msgspec.json.Decoder[T],
+        params: Mapping[str, str | int] | None = None,
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+    ) -> Reply[T]:
+        """Call, check and decode. Raises VenueError with what went wrong, and where."""
+        if not self.breaker.allows(time.monotonic()):
+            rest = max(0.0, self.breaker.open_until - time.monotonic())
+            raise VenueError(
+                self.venue,
+                "circuit_open",
+                f"kept failing; left alone for another {rest:.0f} s",
+                retry_after=rest,
+            )
+        began = time.monotonic()
+        outcome = "cancelled"
+        try:
+            reply = await self._call(method, path, decoder, params, body)
+        except VenueError as error:
+            outcome = error.reason
+            self._count(error)
+            raise
+        else:
+            outcome = "ok"
+            self.breaker.succeeded()
+            return reply
+        finally:
+            if outcome == "cancelled":
+                self.breaker.gave_up()
+            self.metrics.venue_call(self.venue, outcome, time.monotonic() - began)
+
+    def _count(self, error: VenueError) -> None:
+        """A refusal that is about the request says nothing about the venue's health."""
+        if error.reason in ("refused", "not_listed") and error.retry_after is None:
+            self.breaker.succeeded()
+        elif error.reason == "rate_limited":
+            self.breaker.failed(time.monotonic(), wait=error.retry_after or self.breaker.pause)
+        else:
+            self.breaker.failed(time.monotonic())
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        decoder: msgspec.json.Decoder[T],
+        params: Mapping[str, str | int] | None,
+        body: bytes | None,
+    ) -> Reply[T]:
+        headers = {"Content-Type": "application/json"} if body is not None else None
+        try:
+            async with asyncio.timeout(self.timeout):
+                response = await self.pool.request(
+                    method, self.base_url + path, params=params, content=body, headers=headers
+                )
+        except (TimeoutError, httpx.TimeoutException):
+            raise self._error("timeout", path, f"no answer in {self.timeout:g} s") from None
+        except httpx.HTTPError as error:
+            what = str(error) or type(error).__name__
+            raise self._error("unreachable", path, what) from None
+        if response.status_code != 200:
+            raise self._refusal(path, response)
+        return Reply(self._decode(path, decoder, response), _clock_of(response))
+
+    def _decode(self, path: str, decoder: msgspec.json.Decoder[T], response: httpx.Response) -> T:
+        if len(response.content) > _LONGEST_BODY:
+            raise self._error("bad_payload", path, f"{len(response.content)} bytes are too many")
+        try:
+            return decoder.decode(response.content)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            kind = response.headers.get("content-type", "")
+            hint = f" (Content-Type {kind})" if "json" not in kind else ""
+            raise self._error("bad_payload", path, f"{error}{hint}") from None
+
+    def _refusal(self, path: str, response: httpx.Response) -> VenueError:
+        status = response.status_code
+        explained = self.explain(status, response.content)
+        if explained is not None and status not in (429, 418):
+            return self._error(explained[0], path, explained[1])
+        wait = _seconds(response.headers.get("retry-after"))
+        if status in (429, 418):
+            return self._error("rate_limited", path, f"HTTP {status}", wait)
+        if status in (403, 451):
+            return self._error("refused", path, f"HTTP {status}: this place is not served", 60.0)
+        reason: Reason = "unavailable" if status >= 500 else "refused"
+        return self._error(reason, path, f"HTTP {status}", wait if status >= 500 else None)
+
+    def _error(
+        self, reason: Reason, path: str, what: str, retry_after: float | None = None
+    ) -> VenueError:
+        return VenueError(self.venue, reason, f"{path}: {what}", retry_after=retry_after)
+
+
+def _clock_of(response: httpx.Response) -> int | None:
+    try:
+        return int(parsedate_to_datetime(response.headers["date"]).timestamp() * 1000)
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def _seconds(text: str | None) -> float | None:
+    """Read Retry-After in seconds; its other form, a date, is not used by any venue here."""
+    return min(float(text), 3600.0) if text is not None and text.isdigit() else None

@@ -1,0 +1,68 @@
+"""What the service tells Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+__all__ = ["Metrics"]
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 5.0)
+
+
+class Metrics:
+    """The instruments of one service, in a registry of their own."""
+
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Histogram(
+            "market_data_request_seconds",
+            "Time to answer, by route and status.",
+            ("route", "status"),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._calls = Histogram(
+            "market_data_venue_call_seconds",
+            "Time of a call to a venue, by venue and outcome.",
+            ("venue", "outcome"),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._missing = Counter(
+            "market_data_missing_total",
+            "Parts that an answer had to leave out, by venue and reason.",
+            ("venue", "reason"),
+            registry=self.registry,
+        )
+        self.cache_hits = Gauge(
+            "market_data_cache_hits", "Answers from the cache.", registry=self.registry
+        )
+        self.cache_misses = Gauge(
+            "market_data_cache_misses", "Fetches that the cache began.", registry=self.registry
+        )
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(route, str(status)).observe(seconds)
+
+    def venue_call(self, venue: str, outcome: str, seconds: float) -> None:
+        """Count one call to a venue."""
+        self._calls.labels(venue, outcome).observe(seconds)
+
+    def missing(self, venue: str, reason: str) -> None:
+        """Count one part that an answer had to leave out."""
+        self._missing.labels(venue, reason).inc()
+
+    def text(self) -> bytes:
+        """Return the exposition format."""
+        return generate_latest(self.registry)

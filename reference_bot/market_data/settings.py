@@ -1,0 +1,93 @@
+"""The service's settings: read from the environment, checked all at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+__all__ = ["KNOWN_VENUES", "Settings", "SettingsError", "load"]
+
+KNOWN_VENUES: Final = ("binance",)
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class SettingsError(Exception):
+    """Settings that the service cannot start with. ``problems`` has one line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Settings(BaseSettings):
+    """Every setting, its environment variable's name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    market_data_host: str = Field("127.0.0.1", min_length=1, description="an address to listen on")
+    market_data_port: int = Field(
+        8001, ge=0, le=65535, description="a port from 0 to 65535; 0 takes a free one"
+    )
+    exchanges: Annotated[tuple[str, ...], NoDecode] = Field(
+        KNOWN_VENUES,
+        description="a comma-separated list, in fallback order, of " + ", ".join(KNOWN_VENUES),
+    )
+    binance_spot_url: str = Field(
+        "https://api.binance.com", description="an http:// or https:// URL"
+    )
+    binance_futures_url: str = Field(
+        "https://fapi.binance.com", description="an http:// or https:// URL"
+    )
+    deadline_seconds: float = Field(
+        1.5, ge=0.05, le=30, allow_inf_nan=False, description="seconds from 0.05 to 30"
+    )
+    log_level: str = Field("INFO", description="one of " + ", ".join(_LEVELS))
+
+    @field_validator("exchanges", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+        if not names or len(set(names)) < len(names) or set(names) - set(KNOWN_VENUES):
+            raise ValueError("unknown, repeated or no names")
+        return names
+
+    @field_validator("binance_spot_url", "binance_futures_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        scheme, _, rest = value.partition("://")
+        if scheme not in ("http", "https") or not rest or " " in rest:
+            raise ValueError("not a URL")
+        return value.rstrip("/")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _level(cls, value: object) -> object:
+        level = str(value).upper()
+        if level not in _LEVELS:
+            raise ValueError("not a level")
+        return level
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment. Raises SettingsError with every problem there is."""
+    variables = os.environ if environment is None else environment
+    given = {
+        name: variables[name.upper()] for name in Settings.model_fields if name.upper() in variables
+    }
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # texts; the model reads them
+    except ValidationError as error:
+        raise SettingsError([_problem(one, given) for one in error.errors()]) from None
+
+
+def _problem(error: Any, given: Mapping[str, str]) -> str:
+    name = str(error["loc"][0])
+    wish = Settings.model_fields[name].description
+    # none of these settings is a secret, so the value may be shown
+    return f"{name.upper()}: is {given.get(name, '')!r}, should be {wish}"

@@ -1,0 +1,107 @@
+"""Symbols in any usual spelling: ``BTC``, ``btc-usdt``, ``BTC/USDT:USDT``, ``BTC-USDT-SWAP``.
+
+A spelling without a separator can mean more than one pair (``WBTC``: the coin, or W in bitcoin), so
+reading gives candidates in order of likelihood; who knows the listings picks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Pair", "SpellingError", "near_matches", "parse_symbol", "plain_base", "split_joined"]
+
+_DOLLARS = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD1", "USDE", "DAI", "USD")
+_QUOTES = (*_DOLLARS, "EUR", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB")
+_MARKERS = frozenset({"SWAP", "PERP", "SPOT", "P", "UMCBL"})
+_SEPARATORS = re.compile(r"[-/_.: ]+")
+_MULTIPLES = re.compile(r"^(1000000|10000|1000|1M)(?=[^\W\d])(.+)$")
+_LONGEST = 40
+
+
+class SpellingError(ValueError):
+    """A text that cannot be the name of a symbol."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pair:
+    """A base and a quote asset, in capitals."""
+
+    base: str
+    quote: str
+
+    def __str__(self) -> str:
+        return f"{self.base}/{self.quote}"
+
+
+def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
+    """Read a symbol; candidates, the likeliest first. ``quote`` is what is meant when none is said.
+
+    Raises SpellingError that says what is wrong and what would be right.
+    """
+    words = [word for word in _SEPARATORS.split(text.strip().lstrip("$").upper()) if word]
+    if words and len(words) > 1 and words[-1] in _MARKERS:
+        words.pop()
+    if not words or len(text) > _LONGEST or not all(word.isalnum() for word in words):
+        shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+        raise SpellingError(f"{shown!r} is no symbol; write for example BTC, BTC-USDT or BTC/USDT")
+    if len(words) == 1:
+        return _joined(words[0], quote)
+    if len(words) > 3 or (len(words) == 3 and words[2] != words[1]):
+        raise SpellingError(f"{text!r} has too many parts; write for example BTC/USDT")
+    return (Pair(plain_base(words[0]), words[1]),)
+
+
+def _joined(word: str, quote: str) -> tuple[Pair, ...]:
+    whole = Pair(plain_base(word), quote)
+    split = split_joined(word)
+    if split is None:
+        return (whole,)
+    pair = Pair(plain_base(split[0]), split[1])
+    return (pair, whole) if split[1] in _DOLLARS else (whole, pair)
+
+
+def split_joined(word: str) -> tuple[str, str] | None:
+    """Split ``BTCUSDT`` into base and quote by the quotes there are; None when it ends in none.
+
+    >>> split_joined("BTCUSDT"), split_joined("BTC")
+    (('BTC', 'USDT'), None)
+    """
+    for quote in _QUOTES:
+        if word.endswith(quote) and len(word) > len(quote):
+            return word.removesuffix(quote), quote
+    return None
+
+
+def plain_base(base: str) -> str:
+    """Return the coin in a base asset that counts multiples.
+
+    >>> plain_base("1000SHIB"), plain_base("1MBABYDOGE"), plain_base("1INCH")
+    ('SHIB', 'BABYDOGE', '1INCH')
+    """
+    return split_multiple(base)[0]
+
+
+def split_multiple(base: str) -> tuple[str, float]:
+    """Return the coin, and how many of it one unit of the venue's asset holds."""
+    found = _MULTIPLES.match(base)
+    if found is None:
+        return base, 1.0
+    factor = 1_000_000.0 if found[1] == "1M" else float(found[1])
+    return found[2], factor
+
+
+def near_matches(pair: Pair, known: Iterable[Pair], *, count: int = 5) -> tuple[str, ...]:
+    """Return listed pairs that the asker may have meant, the nearest first."""
+    names: dict[str, Pair] = {}
+    for other in known:
+        kept = names.get(other.base)
+        if kept is None or other.quote == pair.quote or kept.quote != pair.quote > other.quote:
+            names[other.base] = other
+    bases = difflib.get_close_matches(pair.base, names, n=count, cutoff=0.5)
+    bases += sorted(
+        base for base in names if pair.base and base.startswith(pair.base) and base not in bases
+    )
+    return tuple(str(names[base]) for base in bases[:count])

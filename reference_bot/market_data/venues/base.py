@@ -1,0 +1,130 @@
+"""What every venue can be asked, and the neutral shapes that it answers in.
+
+Times are epoch ms; amounts and volumes are in units of the base asset whatever the venue counts in
+(contracts, thousands); prices are a unit's; what a venue does not tell is None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from reference_bot.market_data.symbols import Pair
+
+__all__ = [
+    "Candle",
+    "Candles",
+    "Directory",
+    "FundingNow",
+    "Instrument",
+    "InterestPoint",
+    "MarketKind",
+    "Ticker",
+    "Venue",
+]
+
+MarketKind = Literal["spot", "perp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One market of one venue. ``symbol`` is the venue's spelling, ``unit`` base units in one of
+    it.
+    """
+
+    venue: str
+    kind: MarketKind
+    pair: Pair
+    symbol: str
+    unit: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What a venue lists in one kind of market."""
+
+    by_pair: dict[Pair, Instrument] = field(default_factory=dict)
+
+
+class Ticker(Struct, frozen=True, array_like=True):
+    """The last 24 hours, rolling. ``open`` is the price 24 h ago."""
+
+    time: int
+    price: float
+    open: float
+    high: float
+    low: float
+    volume: float
+    turnover: float
+
+
+class Candle(Struct, frozen=True, array_like=True):
+    """One candle over ``[start, end)``; ``buy`` is what takers bought."""
+
+    start: int
+    end: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    turnover: float
+    buy: float | None
+    buy_turnover: float | None
+
+
+class Candles(Struct, frozen=True, array_like=True):
+    """Closed candles, oldest first, and the venue's clock when it answered."""
+
+    as_of: int
+    closed: tuple[Candle, ...]
+
+
+class InterestPoint(Struct, frozen=True, array_like=True):
+    """Open interest at one moment; ``value`` in the quote asset where the venue tells it."""
+
+    time: int
+    amount: float
+    value: float | None
+
+
+class FundingNow(Struct, frozen=True, array_like=True):
+    """The running funding interval; ``rate`` is a fraction of the position's value."""
+
+    time: int
+    rate: float
+    interval_hours: float
+    next_reset: int
+    mark_price: float
+
+
+class Venue(Protocol):
+    """One exchange. Every method raises VenueError with the reason when it cannot answer."""
+
+    name: str
+
+    async def ping(self) -> None:
+        """Return when the venue answers."""
+
+    async def directory(self, kind: MarketKind) -> Directory:
+        """Return what is listed and trading."""
+
+    async def ticker(self, instrument: Instrument) -> Ticker:
+        """Return the rolling 24 hours."""
+
+    async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
+        """Return about ``count`` closed candles of ``minutes``."""
+
+    async def open_interest(self, instrument: Instrument) -> InterestPoint:
+        """Return the open interest now."""
+
+    async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
+        """Return points of the last 24 hours and a little more, oldest first."""
+
+    async def funding(self, instrument: Instrument) -> FundingNow:
+        """Return the running funding interval."""
+
+    async def warm(self) -> None:
+        """Read ahead what is kept for long, so that the first request need not wait for it."""

@@ -1,0 +1,321 @@
+"""Binance: spot (api.binance.com) and USDT-margined perpetuals (fapi.binance.com).
+
+Sources: binance-spot-api-docs, rest-api; derivatives/usds-margined-futures. Units: quantities are
+in the symbol's base asset, which for symbols such as 1000SHIBUSDT is a thousand coins; they are
+given on in coins. Klines carry what takers bought at index 9 (base) and 10 (quote).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.errors import Reason, VenueError
+from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.symbols import Pair, split_joined, split_multiple
+from reference_bot.market_data.venues.base import (
+    Candle,
+    Candles,
+    Directory,
+    FundingNow,
+    Instrument,
+    InterestPoint,
+    MarketKind,
+    Ticker,
+)
+from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.waiting import together
+
+__all__ = ["Binance"]
+
+Price = Annotated[float, Meta(gt=0, lt=1e12)]
+Amount = Annotated[float, Meta(ge=0, lt=1e18)]
+Rate = Annotated[float, Meta(gt=-1, lt=1)]
+Millis = Annotated[int, Meta(gt=1_000_000_000_000, lt=10_000_000_000_000)]
+
+_HOUR: Final = 3_600_000
+_INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
+
+
+class _Ticker(Struct, frozen=True, rename="camel"):
+    close_time: Millis
+    last_price: Price
+    open_price: Price
+    high_price: Price
+    low_price: Price
+    volume: Amount
+    quote_volume: Amount
+
+
+class _Kline(Struct, frozen=True, array_like=True):
+    open_time: Millis
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Amount
+    close_time: Millis
+    quote_volume: Amount
+    trades: int
+    taker_buy: Amount
+    taker_buy_quote: Amount
+
+
+class _SpotPrice(Struct, frozen=True):
+    symbol: str
+
+
+class _FuturesSymbol(Struct, frozen=True, rename="camel"):
+    symbol: str
+    status: str
+    contract_type: str
+    base_asset: str
+    quote_asset: str
+
+
+class _FuturesInfo(Struct, frozen=True):
+    symbols: list[_FuturesSymbol]
+
+
+class _OpenInterest(Struct, frozen=True, rename="camel"):
+    open_interest: Amount
+    time: Millis
+
+
+class _InterestPoint(Struct, frozen=True, rename="camel"):
+    sum_open_interest: Amount
+    sum_open_interest_value: Amount
+    timestamp: Millis
+
+
+class _PremiumIndex(Struct, frozen=True, rename="camel"):
+    mark_price: Price
+    last_funding_rate: Rate
+    next_funding_time: Millis
+    time: Millis
+
+
+class _FundingInfo(Struct, frozen=True, rename="camel"):
+    symbol: str
+    funding_interval_hours: Annotated[int, Meta(ge=1, le=24)]
+
+
+class _FundingRate(Struct, frozen=True, rename="camel"):
+    funding_time: Millis
+
+
+class _Error(Struct, frozen=True):
+    code: int
+    msg: str
+
+
+# strict=False: Binance writes decimals as text
+_TICKER = msgspec.json.Decoder(_Ticker, strict=False)
+_KLINES = msgspec.json.Decoder(list[_Kline], strict=False)
+_SPOT_PRICES = msgspec.json.Decoder(list[_SpotPrice])
+_FUTURES_INFO = msgspec.json.Decoder(_FuturesInfo)
+_OPEN_INTEREST = msgspec.json.Decoder(_OpenInterest, strict=False)
+_INTEREST_POINTS = msgspec.json.Decoder(list[_InterestPoint], strict=False)
+_PREMIUM = msgspec.json.Decoder(_PremiumIndex, strict=False)
+_FUNDING_INFO = msgspec.json.Decoder(list[_FundingInfo])
+_FUNDING_RATES = msgspec.json.Decoder(list[_FundingRate])
+_ANYTHING = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ERROR = msgspec.json.Decoder(_Error)
+
+_INTERVAL_HOURS: Final[Field[dict[str, int]]] = Field("binance.funding_info", 3600.0)
+_MEASURED_HOURS: Final[Field[float]] = Field("binance.funding_interval", 3600.0)
+
+
+def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
+    """Read ``{"code": -1121, "msg": "Invalid symbol."}``."""
+    try:
+        error = _ERROR.decode(body)
+    except msgspec.MsgspecError:
+        return None
+    if error.code == -1121:
+        return "not_listed", error.msg
+    return None
+
+
+class Binance:
+    """The venue. ``cache`` keeps what changes by the hour: which symbols have which funding
+    interval.
+    """
+
+    name = "binance"
+
+    def __init__(self, spot: VenueClient, futures: VenueClient, cache: Cache) -> None:
+        self._spot = spot
+        self._futures = futures
+        self._cache = cache
+
+    async def ping(self) -> None:
+        """Return when the spot API answers, or else the futures API."""
+        try:
+            await self._spot.get("/api/v3/ping", _ANYTHING)
+        except VenueError:
+            await self._futures.get("/fapi/v1/ping", _ANYTHING)
+
+    async def directory(self, kind: MarketKind) -> Directory:
+        """Read the symbols that trade; for spot the price list, a tenth of exchangeInfo."""
+        if kind == "spot":
+            prices = await self._spot.get(
+                "/api/v3/ticker/price", _SPOT_PRICES, {"symbolStatus": "TRADING"}
+            )
+            split = ((price.symbol, split_joined(price.symbol)) for price in prices.value)
+            return _directory(kind, ((name, *parts) for name, parts in split if parts))
+        info = await self._futures.get("/fapi/v1/exchangeInfo", _FUTURES_INFO)
+        return _directory(
+            kind,
+            (
+                (one.symbol, one.base_asset, one.quote_asset)
+                for one in info.value.symbols
+                if one.status == "TRADING" and one.contract_type == "PERPETUAL"
+            ),
+        )
+
+    async def ticker(self, instrument: Instrument) -> Ticker:
+        """Read the rolling 24 hours."""
+        path = "/api/v3/ticker/24hr" if instrument.kind == "spot" else "/fapi/v1/ticker/24hr"
+        reply = await self._client(instrument).get(path, _TICKER, {"symbol": instrument.symbol})
+        found, unit = reply.value, instrument.unit
+        check_fresh(self.name, path, "closeTime", found.close_time, reply.as_of)
+        return Ticker(
+            time=found.close_time,
+            price=found.last_price / unit,
+            open=found.open_price / unit,
+            high=found.high_price / unit,
+            low=found.low_price / unit,
+            volume=found.volume * unit,
+            turnover=found.quote_volume,
+        )
+
+    async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
+        """Read klines; a few more than asked, because the newest are not closed yet."""
+        path = "/api/v3/klines" if instrument.kind == "spot" else "/fapi/v1/klines"
+        reply = await self._client(instrument).get(
+            path,
+            _KLINES,
+            {"symbol": instrument.symbol, "interval": _INTERVALS[minutes], "limit": count + 3},
+        )
+        candles = tuple(_candle(kline, instrument.unit) for kline in reply.value)
+        return check_candles(self.name, path, candles, reply.as_of, minutes)
+
+    async def open_interest(self, instrument: Instrument) -> InterestPoint:
+        """Read the open interest; Binance gives no value with it."""
+        reply = await self._futures.get(
+            "/fapi/v1/openInterest", _OPEN_INTEREST, {"symbol": instrument.symbol}
+        )
+        found = reply.value
+        check_fresh(self.name, "/fapi/v1/openInterest", "time", found.time, reply.as_of)
+        return InterestPoint(found.time, found.open_interest * instrument.unit, None)
+
+    async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
+        """Read five-minute points of a little over 24 hours."""
+        reply = await self._futures.get(
+            "/futures/data/openInterestHist",
+            _INTEREST_POINTS,
+            {"symbol": instrument.symbol, "period": "5m", "limit": 292},
+        )
+        return tuple(
+            InterestPoint(
+                point.timestamp,
+                point.sum_open_interest * instrument.unit,
+                point.sum_open_interest_value,
+            )
+            for point in reply.value
+        )
+
+    async def funding(self, instrument: Instrument) -> FundingNow:
+        """Read the running rate, and beside it the interval."""
+        path = "/fapi/v1/premiumIndex"
+        reply, hours = await together(
+            self._futures.get(path, _PREMIUM, {"symbol": instrument.symbol}),
+            self._interval(instrument),
+        )
+        found = reply.value
+        check_fresh(self.name, path, "time", found.time, reply.as_of)
+        return FundingNow(
+            time=found.time,
+            rate=found.last_funding_rate,
+            interval_hours=hours,
+            next_reset=found.next_funding_time,
+            mark_price=found.mark_price / instrument.unit,
+        )
+
+    async def _interval(self, instrument: Instrument) -> float:
+        """Return the interval's hours.
+
+        fundingInfo lists only symbols whose interval was adjusted; for the others the distance
+        between the last two settlements tells it.
+        """
+        listed = await self._cache.get(_INTERVAL_HOURS, (), self._funding_info)
+        hours = listed.value.get(instrument.symbol)
+        if hours is not None:
+            return float(hours)
+        measured = await self._cache.get(
+            _MEASURED_HOURS, (instrument.symbol,), lambda: self._measured_interval(instrument)
+        )
+        return measured.value
+
+    async def _funding_info(self) -> dict[str, int]:
+        reply = await self._futures.get("/fapi/v1/fundingInfo", _FUNDING_INFO)
+        return {info.symbol: info.funding_interval_hours for info in reply.value}
+
+    async def _measured_interval(self, instrument: Instrument) -> float:
+        path = "/fapi/v1/fundingRate"
+        reply = await self._futures.get(
+            path, _FUNDING_RATES, {"symbol": instrument.symbol, "limit": 2}
+        )
+        times = [settled.funding_time for settled in reply.value]
+        if len(times) < 2:
+            raise VenueError(
+                self.name,
+                "unavailable",
+                f"{path}: the interval is unknown before two settlements",
+            )
+        hours = round((times[-1] - times[-2]) / _HOUR)  # stamped some milliseconds late
+        if not 1 <= hours <= 24:
+            raise VenueError(
+                self.name, "bad_payload", f"{path}: settlements {hours} h apart; expected 1 to 24"
+            )
+        return float(hours)
+
+    async def warm(self) -> None:
+        """Read ahead what every request about funding needs."""
+        await self._cache.get(_INTERVAL_HOURS, (), self._funding_info)
+
+    def _client(self, instrument: Instrument) -> VenueClient:
+        return self._spot if instrument.kind == "spot" else self._futures
+
+
+def _candle(kline: _Kline, unit: float) -> Candle:
+    return Candle(
+        start=kline.open_time,
+        end=kline.close_time + 1,
+        open=kline.open / unit,
+        high=kline.high / unit,
+        low=kline.low / unit,
+        close=kline.close / unit,
+        volume=kline.volume * unit,
+        turnover=kline.quote_volume,
+        buy=kline.taker_buy * unit,
+        buy_turnover=kline.taker_buy_quote,
+    )
+
+
+def _directory(kind: MarketKind, rows: Iterable[tuple[str, str, str]]) -> Directory:
+    """Index (symbol, base asset, quote) by pair; a coin of its own beats the same name as a
+    multiple.
+    """
+    found: dict[Pair, Instrument] = {}
+    for symbol, asset, quote in rows:
+        base, unit = split_multiple(asset)
+        pair = Pair(base, quote)
+        if pair not in found or unit < found[pair].unit:
+            found[pair] = Instrument("binance", kind, pair, symbol, unit)
+    return Directory(found)
