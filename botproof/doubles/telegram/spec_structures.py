@@ -151,7 +151,7 @@ def read_parameter(reference: str, value: object, types: Types, raw: Uploads) ->
     texts = _texts(reference)
     try:
         decoded = decode(value)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # the server gives up on deep ones as well
         bad_request(texts.not_json)
     if not isinstance(decoded, list if reference.startswith("Array<") else dict):
         bad_request(texts.not_kind)
@@ -159,6 +159,8 @@ def read_parameter(reference: str, value: object, types: Types, raw: Uploads) ->
         return read_type(reference, decoded, types, raw)
     except FieldError as error:
         bad_request(texts.inside + str(error))
+    except RecursionError:
+        bad_request(texts.not_json)
 
 
 def _texts(reference: str) -> _Texts:

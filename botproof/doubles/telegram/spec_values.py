@@ -10,6 +10,7 @@ and ``parse_parameters_json`` of its HttpReader.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ def text_of(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-_INTEGER = re.compile(r"-?[0-9]+")
+# As many digits as 64 bits can take: Python would go on, and stop with an error at 4,300.
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _TRUE = frozenset({"true", "yes", "1"})
 
@@ -92,7 +94,8 @@ def to_float(value: object) -> float:
     if type(value) is float:
         return value
     found = _FLOAT.match(text_of(value).strip())
-    return float(found[0]) if found else 0.0
+    number = float(found[0]) if found else 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def to_boolean(value: object) -> bool:
