@@ -1,0 +1,57 @@
+"""``python -m reference_bot.telegram_bot [--check]``.
+
+Exit codes: 0 stopped as asked, or the settings are good (--check); 2 the settings cannot be used; 1
+anything else.
+"""
+
+import signal
+import sys
+
+
+def _leave(*_: object) -> None:
+    sys.exit(0)
+
+
+# SIGTERM must end the process cleanly from its first moment on, and the imports below take half a
+# second.
+signal.signal(signal.SIGTERM, _leave)
+
+import argparse  # noqa: E402 - after the signal handler, on purpose
+import asyncio  # noqa: E402 - as above
+import logging  # noqa: E402 - as above
+
+from reference_bot.telegram_bot import log, settings  # noqa: E402 - as above
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="python -m reference_bot.telegram_bot")
+    parser.add_argument("--check", action="store_true", help="check the settings and exit")
+    options = parser.parse_args(arguments)
+    try:
+        loaded = settings.load()
+    except settings.SettingsError as error:
+        print(f"The settings cannot be used:\n{error}", file=sys.stderr)
+        return 2
+    if options.check:
+        print("The settings are good.")
+        return 0
+    return _run(loaded)
+
+
+def _run(loaded: settings.Settings) -> int:
+    log.configure(loaded.log_level, loaded.secrets)
+    from reference_bot.telegram_bot import slim  # noqa: F401, PLC0415 - before anything imports telegram
+    from reference_bot.telegram_bot.app import run  # noqa: PLC0415 - --check does without it
+    from reference_bot.telegram_bot.server import CannotListenError  # noqa: PLC0415 - as above
+
+    try:
+        asyncio.run(run(loaded))
+    except CannotListenError as error:
+        logging.getLogger(__name__).critical("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

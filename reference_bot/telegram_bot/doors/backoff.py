@@ -1,0 +1,25 @@
+"""How long to wait before trying again."""
+
+from typing import Final
+
+_FIRST: Final = 0.25
+
+
+class Backoff:
+    """0.25, 0.5, 1, 2 … seconds, up to ``longest``; `reset` after a success."""
+
+    __slots__ = ("_longest", "_next")
+
+    def __init__(self, longest: float = 15.0) -> None:
+        self._longest = longest
+        self._next = _FIRST
+
+    def reset(self) -> None:
+        """The next wait is the shortest again."""
+        self._next = _FIRST
+
+    def next(self) -> float:
+        """Seconds to wait now."""
+        now = self._next
+        self._next = min(self._longest, now * 2)
+        return now

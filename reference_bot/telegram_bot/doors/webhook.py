@@ -1,0 +1,148 @@
+"""The webhook door: Telegram posts an update, and gets 200 only after the inbox has it durably."""
+
+import asyncio
+import hmac
+import json
+import logging
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from telegram.error import EndPointNotFound, InvalidToken, TelegramError
+from telegram.ext import ExtBot
+
+from reference_bot.telegram_bot.doors.backoff import Backoff
+from reference_bot.telegram_bot.doors.intake import Intake
+from reference_bot.telegram_bot.health import Readiness
+from reference_bot.telegram_bot.inbox import InboxUnavailableError
+from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES
+from reference_bot.telegram_bot.update import NotAnUpdateError, check_update
+
+PART: Final = "webhook"
+SECRET_HEADER: Final = "x-telegram-bot-api-secret-token"  # noqa: S105 - only a name
+MAX_BODY: Final = 1024 * 1024
+_CHECK_SECONDS: Final = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+def secret_matches(expected: str, given: str) -> bool:
+    """Compares in constant time."""
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
+
+
+def refuse_secret(expected: str, given: str | None) -> tuple[int, str] | None:
+    """The status and reason to refuse with, or None when ``given`` is right."""
+    if given is None:
+        return 401, "the header X-Telegram-Bot-Api-Secret-Token is missing"
+    if not secret_matches(expected, given):
+        return 403, "the header X-Telegram-Bot-Api-Secret-Token is wrong"
+    return None
+
+
+class BodyRefusedError(Exception):
+    """The body cannot be taken in; ``status`` is what to answer."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def parse_body(body: bytes) -> dict[str, object]:
+    """The update in a request's body. Raises BodyRefusedError (400)."""
+    try:
+        return check_update(json.loads(body))
+    except NotAnUpdateError as error:
+        raise BodyRefusedError(400, str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise BodyRefusedError(400, "the body is no update: it is not JSON") from error
+
+
+class WebhookDoor:
+    """The endpoint, and the registration at Telegram that leads there."""
+
+    def __init__(
+        self,
+        bot: ExtBot[None],
+        intake: Intake,
+        readiness: Readiness,
+        *,
+        url: str,
+        secret: str,
+        max_connections: int,
+    ) -> None:
+        self._bot = bot
+        self._intake = intake
+        self._readiness = readiness
+        self._url = url
+        self._secret = secret
+        self._max_connections = max_connections
+        readiness.set(PART, "the webhook is not set yet")
+
+    async def endpoint(self, request: Request) -> Response:
+        """``POST /webhook``."""
+        refused = refuse_secret(self._secret, request.headers.get(SECRET_HEADER))
+        if refused is not None:
+            return _no(*refused)
+        try:
+            update = parse_body(await _read(request))
+            await self._intake.take([update])
+        except BodyRefusedError as error:
+            return _no(error.status, str(error))
+        except InboxUnavailableError:
+            return _no(503, "the update could not be kept: send it again", {"Retry-After": "1"})
+        return JSONResponse({"ok": True})
+
+    async def run(self) -> None:
+        """Sets the webhook, and again whenever Telegram has lost it; what is pending is kept."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._keep_set()
+            except TelegramError as error:
+                reason = _reason(error)
+                self._readiness.set(PART, reason)
+                wait = backoff.next()
+                _log.warning("%s; next try in %.2f s", reason, wait)
+                await asyncio.sleep(wait)
+            else:
+                self._readiness.set(PART, None)
+                backoff.reset()
+                await asyncio.sleep(_CHECK_SECONDS)
+
+    async def _keep_set(self) -> None:
+        if self._readiness.known(PART) is None:
+            info = await self._bot.get_webhook_info()
+            if info.url == self._url:
+                return
+            _log.warning("the webhook was changed by somebody else: setting it again")
+        await self._bot.set_webhook(
+            self._url,
+            secret_token=self._secret,
+            max_connections=self._max_connections,
+            allowed_updates=list(ALLOWED_UPDATES),
+            drop_pending_updates=False,
+        )
+
+
+async def _read(request: Request) -> bytes:
+    """The body, and never more than MAX_BODY of it in memory."""
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise BodyRefusedError(413, f"the body is over {MAX_BODY} bytes: no update is")
+    except ClientDisconnect as error:
+        raise BodyRefusedError(400, "the body ended early") from error
+    return bytes(body)
+
+
+def _no(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"ok": False, "error": reason}, status_code=status, headers=headers)
+
+
+def _reason(error: TelegramError) -> str:
+    if isinstance(error, InvalidToken | EndPointNotFound):
+        return "Telegram refuses the bot token (401)"
+    return f"the webhook is not set: {error}"

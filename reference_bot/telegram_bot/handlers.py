@@ -1,0 +1,174 @@
+"""The python-telegram-bot application: which handler takes which update.
+
+Group -1 lets only admitted people through, whatever kind of update they cause. Group 0 holds one
+handler a command of the table, and one for commands that nobody knows. Everything else (edited
+messages, channel posts, messages without a command) matches no handler and is done with that.
+"""
+
+import logging
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import Any, Final
+
+from telegram import BotCommand, Update
+from telegram.error import TelegramError
+from telegram.ext import (
+    Application,
+    ApplicationBuilder,
+    ApplicationHandlerStop,
+    CallbackContext,
+    CommandHandler,
+    ExtBot,
+    MessageHandler,
+    TypeHandler,
+    filters,
+)
+
+from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
+from reference_bot.telegram_bot.inbox import Inbox, LeaseLostError
+from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
+from reference_bot.telegram_bot.metrics import Metrics
+from reference_bot.telegram_bot.outgoing.replier import Replier
+from reference_bot.telegram_bot.render.html import escape, split
+
+BotApplication = Application[Any, Any, Any, Any, Any, Any]
+_Context = CallbackContext[Any, Any, Any, Any]
+_Callback = Callable[[Update, _Context], Coroutine[Any, Any, None]]
+
+PRIVATE: Final = "🔒 This bot is private. Ask whoever runs it to let you in; your id is {user}."
+TROUBLE: Final = (
+    "😕 Something went wrong on my side, and I could not answer that. Please try again."
+)
+UNKNOWN: Final = "I do not know {command}. /help lists what I can do."
+_DAY: Final = 24 * 3600.0
+_COMMAND_ENTITY: Final = "bot_command"
+
+current: ContextVar[Replier | None] = ContextVar("current", default=None)
+"""The replier of the update that this task handles; set by the dispatcher."""
+
+_log = logging.getLogger(__name__)
+
+
+def build_application(
+    bot: ExtBot[None],
+    *,
+    table: tuple[Command, ...],
+    market_data: MarketData,
+    allowed: AllowList,
+    inbox: Inbox,
+    metrics: Metrics,
+) -> BotApplication:
+    """The application with every handler; it is never run by itself: the dispatcher feeds it."""
+    application: BotApplication = (
+        ApplicationBuilder().bot(bot).updater(None).job_queue(None).build()
+    )
+    gate = _Gate(allowed, inbox, metrics)
+    application.add_handler(TypeHandler(Update, gate.check), group=-1)
+    for command in table:
+        application.add_handler(
+            CommandHandler(
+                command.name,
+                _command_callback(command, table, market_data),
+                filters=filters.UpdateType.MESSAGE,
+            )
+        )
+    application.add_handler(
+        MessageHandler(
+            filters.UpdateType.MESSAGE & filters.ChatType.PRIVATE & filters.COMMAND, _unknown
+        )
+    )
+    application.add_error_handler(_apologiser(metrics))
+    return application
+
+
+async def announce_commands(bot: ExtBot[None], table: tuple[Command, ...]) -> None:
+    """Fills Telegram's command menu from the table. Raises TelegramError."""
+    await bot.set_my_commands([BotCommand(command.name, command.summary) for command in table])
+
+
+def _command_callback(
+    command: Command, table: tuple[Command, ...], market_data: MarketData
+) -> _Callback:
+    async def answer(words: list[str]) -> list[str]:
+        try:
+            request = Request(command.parse(words), market_data, table)
+            return split(await command.answer(request))
+        except BadArgumentError as error:
+            return split(f"🤔 {escape(str(error))}")
+        except MarketDataError as error:
+            return split(f"⚠️ {escape(str(error))}")
+
+    async def callback(_: Update, context: _Context) -> None:
+        await _replier().answer(answer(list(context.args or ())))
+
+    return callback
+
+
+async def _unknown(update: Update, _: _Context) -> None:
+    message = update.message
+    text = (message and (message.text or message.caption)) or ""
+    command = text.split(maxsplit=1)[0][:40] if text.strip() else "that"
+    await _replier().say(split(UNKNOWN.format(command=escape(command))))
+
+
+def _replier() -> Replier:
+    replier = current.get()
+    if replier is None:
+        raise LookupError("no update is being handled here: use the dispatcher")
+    return replier
+
+
+class _Gate:
+    """Stops every update of somebody who is not admitted, and tells them once a day."""
+
+    def __init__(self, allowed: AllowList, inbox: Inbox, metrics: Metrics) -> None:
+        self._allowed = allowed
+        self._inbox = inbox
+        self._metrics = metrics
+
+    async def check(self, update: Update, _: _Context) -> None:
+        user, chat = update.effective_user, update.effective_chat
+        if self._allowed.admits(user.id if user else None, chat.id if chat else None):
+            return
+        self._metrics.strangers.inc()
+        if user is not None and not user.is_bot:
+            await self._refuse(update, user.id)
+        raise ApplicationHandlerStop
+
+    async def _refuse(self, update: Update, user: int) -> None:
+        text = PRIVATE.format(user=user)
+        if update.callback_query is not None:
+            first = await self._first_today(update, user)
+            await update.callback_query.answer(text if first else None)
+        elif update.inline_query is not None:
+            await update.inline_query.answer([], cache_time=300, is_personal=True)
+        elif _speaks_to_bot(update) and await self._first_today(update, user):
+            await _replier().say([text])
+
+    async def _first_today(self, update: Update, user: int) -> bool:
+        return await self._inbox.once(f"refused:{user}", update.update_id, _DAY)
+
+
+def _speaks_to_bot(update: Update) -> bool:
+    """A private message, or a command in a group: a bot that scolds a group is a nuisance."""
+    message = update.message
+    if message is None:
+        return False
+    return message.chat.type == "private" or any(
+        entity.type == _COMMAND_ENTITY for entity in message.entities
+    )
+
+
+def _apologiser(metrics: Metrics) -> Callable[[object, _Context], Coroutine[Any, Any, None]]:
+    async def apologise(update: object, context: _Context) -> None:
+        if isinstance(context.error, LeaseLostError):
+            return
+        metrics.failed.inc()
+        update_id = update.update_id if isinstance(update, Update) else None
+        _log.error("a handler failed", exc_info=context.error, extra={"update_id": update_id})
+        replier = current.get()
+        if replier is not None and not isinstance(context.error, TelegramError):
+            await replier.say([TROUBLE])
+
+    return apologise

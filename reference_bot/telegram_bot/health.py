@@ -1,0 +1,40 @@
+"""Whether the bot can do its work, and if not, why not: what ``GET /ready`` says."""
+
+from collections.abc import Callable
+
+
+class Readiness:
+    """Named conditions, each either fine (None) or a reason why the bot is not ready.
+
+    Parts of the bot that know something report it with `set`; conditions that have to be looked at
+    (is the oldest update too old?) are probes, asked each time.
+    """
+
+    __slots__ = ("_probes", "_reasons")
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, str] = {}
+        self._probes: dict[str, Callable[[], str | None]] = {}
+
+    def set(self, part: str, reason: str | None) -> None:
+        """Says why ``part`` is not ready, or that it is (None)."""
+        if reason is None:
+            self._reasons.pop(part, None)
+        else:
+            self._reasons[part] = reason
+
+    def known(self, part: str) -> str | None:
+        """The reason that ``part`` was last set to, or None."""
+        return self._reasons.get(part)
+
+    def probe(self, part: str, ask: Callable[[], str | None]) -> None:
+        """Adds a condition that is looked at when somebody asks."""
+        self._probes[part] = ask
+
+    def reasons(self) -> dict[str, str]:
+        """Every part that is not ready, with its reason; empty when all is well."""
+        found = dict(self._reasons)
+        for part, ask in self._probes.items():
+            if (reason := ask()) is not None:
+                found[part] = reason
+        return found

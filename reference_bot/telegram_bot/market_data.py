@@ -1,0 +1,210 @@
+"""Asks market-data; every failure becomes one sentence for the user that says what is missing."""
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from reference_bot.telegram_bot.http_client import Answer, HttpClient, NoAnswerError, NotSentError
+
+_TIMEOUT: Final = 1.7
+"""Seconds: market-data promises an answer in 1.5, the user gets one in 2."""
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """Taker flow in a window: base units; ``turnover`` and ``delta_quote`` in quote units."""
+
+    start: int
+    end: int
+    buy: float
+    sell: float
+    delta: float
+    delta_quote: float
+    volume: float
+    turnover: float
+    long_short: float | None
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """The last closed 15 m candle's volume against the mean of the 96 before it."""
+
+    ratio: float
+    level: str
+
+
+class Control(msgspec.Struct, frozen=True):
+    """Who takes more: ``buy_share`` is buys ÷ volume, 0 to 1."""
+
+    side: Literal["BUYERS", "SELLERS", "BALANCED"]
+    buy_share: float
+
+
+class Momentum(msgspec.Struct, frozen=True):
+    """The 15 m delta per volume against the 24 h one."""
+
+    state: str
+    ratio: float
+
+
+class Intelligence(msgspec.Struct, frozen=True):
+    """Control, momentum and activity, from the ``source`` market."""
+
+    source: str
+    control_24h: Control | None = None
+    momentum: Momentum | None = None
+    control_15m: Control | None = None
+    activity: Activity | None = None
+
+
+class Block(msgspec.Struct, frozen=True):
+    """One market's ticker and flows: prices in quote, volumes in base units, percent as such."""
+
+    venue: str
+    symbol: str
+    time: int
+    price: float
+    change_24h: float | None = None
+    change_24h_pct: float | None = None
+    high_24h: float | None = None
+    low_24h: float | None = None
+    volume_24h: float | None = None
+    turnover_24h: float | None = None
+    flow_24h: Flow | None = None
+    flow_15m: Flow | None = None
+    activity: Activity | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Now minus then: base amount, quote value, percent of then."""
+
+    amount: float
+    value: float
+    pct: float
+
+
+class OpenInterest(msgspec.Struct, frozen=True):
+    """``amount`` in base units, ``value`` in quote units."""
+
+    amount: float
+    value: float
+    time: int
+    change_24h: Change | None = None
+    change_15m: Change | None = None
+
+
+class Funding(msgspec.Struct, frozen=True):
+    """``rate`` is the fraction of an interval, ``annual`` of a year; ``next_reset`` epoch ms."""
+
+    rate: float
+    interval_hours: float
+    annual: float
+    rate_8h: float
+    next_reset: int
+    pressure: str
+
+
+class PerpBlock(Block, frozen=True):
+    """A perpetual: a block with mark price, open interest and funding."""
+
+    mark_price: float | None = None
+    open_interest: OpenInterest | None = None
+    funding: Funding | None = None
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A part of the answer that did not come, and why."""
+
+    section: str
+    venue: str
+    reason: str
+    message: str = ""
+
+
+class CombinedPrice(msgspec.Struct, frozen=True):
+    """What ``/price`` says, in figures."""
+
+    symbol: str
+    base: str
+    quote: str
+    venue: str
+    time: int
+    intelligence: Intelligence | None = None
+    spot: Block | None = None
+    perp: PerpBlock | None = None
+    missing: tuple[Missing, ...] = ()
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    code: str
+    message: str = ""
+    near: tuple[str, ...] = ()
+
+
+class _Failed(msgspec.Struct, frozen=True):
+    error: _Fault
+
+
+class _Combined(msgspec.Struct, frozen=True):
+    data: CombinedPrice
+
+
+class MarketDataError(Exception):
+    """The figures could not be had. The text is a sentence (plain text) for the user."""
+
+
+_NO_FIGURES: Final = "so there are no figures for {symbol} just now. Try again in a minute."
+_DOWN: Final = f"Market data is not reachable, {_NO_FIGURES}"
+_LATE: Final = f"Market data did not answer in time, {_NO_FIGURES}"
+_GARBLED: Final = f"Market data gave an answer I cannot read, {_NO_FIGURES}"
+_SENTENCES: Final = {
+    "venue_failed": f"No exchange answered, {_NO_FIGURES}",
+    "not_ready": f"Market data is not ready yet, {_NO_FIGURES}",
+    "too_late": f"The exchanges took too long, {_NO_FIGURES}",
+}
+
+_decode_combined = msgspec.json.Decoder(_Combined).decode
+_decode_failed = msgspec.json.Decoder(_Failed).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class MarketData:
+    """The market-data service at ``base_url``."""
+
+    def __init__(self, base_url: str) -> None:
+        self._client = HttpClient(base_url, max_connections=256)
+
+    async def combined_price(self, symbol: str) -> CombinedPrice:
+        """Spot and perpetual figures of ``symbol``. Raises MarketDataError."""
+        answer = await self._ask("/combined_price", {"symbol": symbol}, symbol)
+        try:
+            return _decode_combined(answer.body).data
+        except msgspec.DecodeError as error:
+            raise MarketDataError(_GARBLED.format(symbol=symbol)) from error
+
+    async def _ask(self, path: str, body: dict[str, Any], symbol: str) -> Answer:
+        try:
+            answer = await self._client.request("POST", path, _encode(body), timeout=_TIMEOUT)
+        except NotSentError as error:
+            raise MarketDataError(_DOWN.format(symbol=symbol)) from error
+        except NoAnswerError as error:
+            late = "within" in str(error)
+            raise MarketDataError((_LATE if late else _DOWN).format(symbol=symbol)) from error
+        if answer.status != 200:
+            raise MarketDataError(_sentence(answer, symbol))
+        return answer
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+
+def _sentence(answer: Answer, symbol: str) -> str:
+    try:
+        fault = _decode_failed(answer.body).error
+    except msgspec.DecodeError:
+        return _GARBLED.format(symbol=symbol)
+    if fault.code == "unknown_symbol":
+        near = f" Did you mean {', '.join(fault.near[:5])}?" if fault.near else ""
+        return f"I do not know the symbol {symbol}.{near}"
+    if fault.code == "bad_request" and fault.message:
+        return fault.message
+    return _SENTENCES.get(fault.code, _GARBLED).format(symbol=symbol)

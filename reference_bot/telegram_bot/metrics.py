@@ -1,0 +1,51 @@
+"""What the bot counts, for Prometheus, in a registry of its own: no global state."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The bot's metrics; ``render`` is the body of ``GET /metrics``."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.received = Counter(
+            "bot_updates_received", "Updates that came in, by door.", ["door"], registry=registry
+        )
+        self.duplicates = Counter(
+            "bot_updates_duplicate", "Updates that were known already.", ["door"], registry=registry
+        )
+        self.handled = Counter(
+            "bot_updates_handled", "Updates done, by outcome.", ["outcome"], registry=registry
+        )
+        self.failed = Counter(
+            "bot_updates_failed", "Updates whose handler failed.", registry=registry
+        )
+        self.strangers = Counter(
+            "bot_strangers", "Updates from people who are not on the list.", registry=registry
+        )
+        self.waiting = Gauge(
+            "bot_inbox_updates", "Updates in the inbox that are not done.", registry=registry
+        )
+        self.oldest = Gauge(
+            "bot_inbox_oldest_seconds", "Age of the oldest update not done.", registry=registry
+        )
+        self.replies = Histogram(
+            "bot_reply_seconds",
+            "From an update's arrival to Telegram's acceptance of its answer.",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.telegram_errors = Counter(
+            "bot_telegram_errors",
+            "Bot API calls that failed, by error code (unsent, unknown: no code came).",
+            ["code"],
+            registry=registry,
+        )
+        self.ready = Gauge("bot_ready", "1 when /ready is green.", registry=registry)
+
+    def render(self) -> bytes:
+        """The Prometheus text format."""
+        return generate_latest(self.registry)

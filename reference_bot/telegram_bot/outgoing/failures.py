@@ -1,0 +1,88 @@
+"""What a failed Bot API call means for the message that it carried. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    EndPointNotFound,
+    Forbidden,
+    InvalidToken,
+    RetryAfter,
+    TelegramError,
+    TimedOut,
+)
+
+from reference_bot.telegram_bot.telegram_api import CallUnansweredError, CallUnsentError
+
+_TOKEN_REFUSED_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """429: not accepted; the chat (or the bot) has to wait ``seconds``."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Not accepted, and it may well be next time: nothing reached Telegram, or it answered 5xx."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Perhaps accepted: the call was written and no answer came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not accepted, and never will be: the chat is gone, the bot is blocked, the text is wrong."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoToken:
+    """401: Telegram refuses the bot itself; trying again is for when someone has mended that."""
+
+    seconds: float = _TOKEN_REFUSED_SECONDS
+
+
+Failure = Wait | Again | Unknown | Refused | NoToken
+
+
+def classify(error: TelegramError) -> Failure:
+    """What ``error`` means for the message."""
+    match error:
+        case RetryAfter():
+            return Wait(_seconds(error))
+        case CallUnsentError():
+            return Again("unsent")
+        case CallUnansweredError() | TimedOut():
+            return Unknown()
+        case InvalidToken() | EndPointNotFound():
+            return NoToken()
+        case BadRequest() | Forbidden() | ChatMigrated() | Conflict():
+            return Refused("403" if isinstance(error, Forbidden) else "400", error.message)
+        case _:
+            return _by_text(error.message)
+
+
+def _by_text(message: str) -> Failure:
+    """NetworkError covers 5xx (Telegram's text) and, over httpx, transport errors by name."""
+    if message.startswith(("httpx.ConnectError", "httpx.ConnectTimeout")):
+        return Again("unsent")
+    if message.startswith("httpx."):
+        return Unknown()
+    return Again("5xx")
+
+
+def _seconds(error: RetryAfter) -> float:
+    # PTB is moving this attribute from int to timedelta; its private twin is the timedelta already.
+    return float(error._retry_after.total_seconds())  # noqa: SLF001 - the public one warns as an int

@@ -1,0 +1,286 @@
+"""Sends the answer to one update, and keeps in the inbox how far that has come.
+
+The rules, and where they come from (docs/bot.md, "What a kill can repeat"):
+
+* A message that Telegram accepted is never sent again. One that it may have accepted (no answer
+  came) is not either: it counts as sent.
+* Between Telegram's acceptance and our record of it lies a moment in which a kill makes the next
+  process send once more. `SendSlots` lets one message at a time be in that moment, so a kill
+  repeats one at most. Edits need no slot: doing one again changes nothing.
+* What Telegram certainly did not take (429, 5xx, no connection) goes again: within two seconds at
+  once, later by giving the chat back to the inbox for a while. Only that chat waits.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+from msgspec.structs import replace
+from telegram.error import TelegramError
+
+from reference_bot.telegram_bot.inbox import (
+    Inbox,
+    InboxUnavailableError,
+    Job,
+    LeaseLostError,
+    Progress,
+)
+from reference_bot.telegram_bot.metrics import Metrics
+from reference_bot.telegram_bot.outgoing.failures import (
+    Again,
+    Failure,
+    NoToken,
+    Refused,
+    Unknown,
+    Wait,
+    classify,
+)
+from reference_bot.telegram_bot.outgoing.flood import FloodControl
+
+ACKNOWLEDGE_AFTER: Final = 0.5
+WORKING: Final = "⏳ Still working on it…"
+_PATIENCE: Final = 2.0
+_PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
+_LONGEST_DELAY: Final = 60.0
+_RECORD_PAUSE: Final = 0.1
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Messenger(Protocol):
+    """The two Bot API calls that answers are made of. Both raise TelegramError."""
+
+    async def send(self, chat_id: int, html: str, thread_id: int | None) -> int:
+        """Sends a message; its message_id."""
+
+    async def edit(self, chat_id: int, message_id: int, html: str) -> None:
+        """Replaces the text of a message."""
+
+
+class SendSlots:
+    """The places for messages that are on their way or not yet recorded."""
+
+    def __init__(self, slots: int) -> None:
+        self._free = asyncio.Semaphore(slots)
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def run(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Runs ``section`` in a slot, to its end even when the caller is cancelled meanwhile."""
+        async with self._free:
+            pass_on = asyncio.create_task(section())
+            self._running.add(pass_on)
+            pass_on.add_done_callback(self._running.discard)
+            try:
+                return await asyncio.shield(pass_on)
+            except asyncio.CancelledError:
+                # The slot stays taken until the section has ended.
+                await asyncio.wait({pass_on})
+                raise
+
+    async def settled(self) -> None:
+        """Waits until no section runs."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every replier shares."""
+
+    inbox: Inbox
+    messenger: Messenger
+    slots: SendSlots
+    flood: FloodControl
+    metrics: Metrics
+    bot_failed: Callable[[str | None], None]
+    """Told why Telegram refuses the bot, or (None) that it does not."""
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class Replier:
+    """Answers one update; then it is ``finished`` (recorded) or goes on after ``delay`` seconds."""
+
+    def __init__(self, desk: Desk, job: Job, chat_id: int, thread_id: int | None = None) -> None:
+        self._desk = desk
+        self._job = job
+        self._chat = chat_id
+        self._thread = thread_id
+        self._deadline = desk.clock() + _PATIENCE
+        self.finished = False
+        self.delay: float | None = None
+
+    async def answer(self, work: Coroutine[Any, Any, list[str]]) -> None:
+        """Sends what ``work`` returns (HTML parts); announces it when that takes long."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task}, timeout=ACKNOWLEDGE_AFTER)
+            if not task.done() and self._job.progress.ack is None:
+                await self._acknowledge()
+            parts = await task
+        finally:
+            if not task.done():
+                task.cancel()
+        await self.say(parts)
+
+    async def say(self, parts: list[str]) -> None:
+        """Sends ``parts``, the first one in place of an acknowledgement if there is one."""
+        progress = replace(self._job.progress, parts=tuple(parts), sent=0)
+        if len(parts) > 1:
+            await self._record(progress)  # a restart must go on with the same split
+        self._job.progress = progress
+        await self.resume()
+
+    async def resume(self) -> None:
+        """Sends the parts that are still to go."""
+        while (sent := self._job.progress.sent) < len(self._job.progress.parts):
+            failure = await self._part(sent)
+            if failure is not None:
+                await self._put_off(failure)
+                return
+        if not self.finished:
+            await self.finish("answered")
+
+    # one message
+
+    async def _acknowledge(self) -> None:
+        """Best effort: without it the answer comes as a message of its own."""
+        if self._desk.flood.wait(self._chat, self._desk.clock()) > 0:
+            return
+
+        async def section() -> None:
+            try:
+                message_id = await self._desk.messenger.send(self._chat, WORKING, self._thread)
+            except TelegramError as error:
+                self._note(classify(error))
+                return
+            await self._record(replace(self._job.progress, ack=message_id))
+
+        await self._desk.slots.run(section)
+
+    async def _part(self, index: int) -> Failure | None:
+        """Tries part ``index`` for two seconds; None when it is sent or never will be."""
+        for pause in (*_PAUSES, None):
+            held = self._desk.flood.wait(self._chat, self._desk.clock())
+            if held > 0:
+                return Wait(held)
+            failure = await self._try(index)
+            match failure:
+                case None | Wait() | NoToken():
+                    return failure
+                case Unknown() | Refused():
+                    await self._give_up(failure)
+                    return None
+            if pause is None or self._desk.clock() + pause > self._deadline:
+                return failure
+            await self._desk.sleep(pause)
+        raise AssertionError("the last pause is None, and that returns")
+
+    async def _try(self, index: int) -> Failure | None:
+        ack = self._job.progress.ack
+        if index == 0 and ack is not None:
+            return await self._edit(ack)
+        return await self._desk.slots.run(lambda: self._send_and_record(index))
+
+    async def _send_and_record(self, index: int) -> Failure | None:
+        progress = self._job.progress
+        try:
+            await self._desk.messenger.send(self._chat, progress.parts[index], self._thread)
+        except TelegramError as error:
+            failure = classify(error)
+            self._note(failure)
+            return failure
+        self._desk.bot_failed(None)
+        await self._record_sent()
+        return None
+
+    async def _edit(self, message_id: int) -> Failure | None:
+        text = self._job.progress.parts[0]
+        try:
+            await self._desk.messenger.edit(self._chat, message_id, text)
+        except TelegramError as error:
+            failure = classify(error)
+            if isinstance(failure, Refused) and "not modified" in failure.reason:
+                await self._record_sent()  # an earlier try did it
+                return None
+            if isinstance(failure, Refused) and "not found" in failure.reason:
+                self._job.progress = replace(self._job.progress, ack=None)  # deleted: send it anew
+                return Again(failure.code)
+            if isinstance(failure, Unknown):
+                failure = Again("unknown")  # once more changes nothing
+            self._note(failure)
+            return failure
+        await self._record_sent()
+        return None
+
+    # what became of it
+
+    async def _record_sent(self) -> None:
+        progress = replace(self._job.progress, sent=self._job.progress.sent + 1)
+        if progress.sent == len(progress.parts):
+            self._desk.metrics.replies.observe(self._desk.wall() - self._job.received_ms / 1000)
+            self._job.progress = progress
+            await self.finish("answered")
+        else:
+            await self._record(progress)
+
+    async def _give_up(self, failure: Unknown | Refused) -> None:
+        """Nothing more to do: the part counts as gone, or the whole answer as refused."""
+        fields = {"update_id": self._job.update_id, "part": self._job.progress.sent}
+        if isinstance(failure, Unknown):
+            _log.warning("no answer from Telegram: message counts as sent", extra=fields)
+            await self._record_sent()
+            return
+        _log.warning("Telegram refused a message: %s", failure.reason, extra=fields)
+        self._job.progress = replace(self._job.progress, sent=len(self._job.progress.parts))
+        await self.finish("refused")
+
+    async def _put_off(self, failure: Failure) -> None:
+        """Keeps the rendered answer and says when to go on."""
+        tries = self._job.progress.tries + 1
+        match failure:
+            case Wait(seconds) | NoToken(seconds):
+                self.delay = seconds
+            case _:
+                self.delay = min(_LONGEST_DELAY, 2.0 ** min(tries, 6))
+        await self._record(replace(self._job.progress, tries=tries))
+
+    def _note(self, failure: Failure) -> None:
+        codes = {Wait: "429", Unknown: "unknown", NoToken: "401"}
+        code = codes.get(type(failure)) or getattr(failure, "code", "other")
+        self._desk.metrics.telegram_errors.labels(code).inc()
+        if isinstance(failure, Wait):
+            self._desk.flood.refused(self._chat, failure.seconds, self._desk.clock())
+        if isinstance(failure, NoToken):
+            self._desk.bot_failed("Telegram refuses the bot token (401)")
+
+    # the record
+
+    async def finish(self, outcome: str) -> None:
+        """Marks the update done. Raises LeaseLostError."""
+        await self._insist(lambda: self._desk.inbox.finish(self._job, outcome))
+        self.finished = True
+        self._desk.metrics.handled.labels(outcome).inc()
+
+    async def _record(self, progress: Progress) -> None:
+        await self._insist(lambda: self._desk.inbox.record(self._job, progress))
+        self._job.progress = progress
+
+    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Writes until it is written: what was sent must not be forgotten."""
+        while True:
+            try:
+                await write()
+            except InboxUnavailableError as error:
+                _log.error("the inbox cannot be written: %s", error)
+                await self._desk.sleep(_RECORD_PAUSE)
+            except LeaseLostError:
+                _log.warning("another replica took over", extra={"update_id": self._job.update_id})
+                raise
+            else:
+                return

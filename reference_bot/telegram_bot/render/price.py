@@ -1,0 +1,210 @@
+"""The answer to ``/price``: figures in, HTML out. Pure; what is missing is said to be missing."""
+
+from typing import Final
+
+from reference_bot.telegram_bot.market_data import (
+    Block,
+    CombinedPrice,
+    Flow,
+    Funding,
+    Intelligence,
+    Missing,
+    OpenInterest,
+    PerpBlock,
+)
+from reference_bot.telegram_bot.render import format as f
+from reference_bot.telegram_bot.render.html import bold, escape
+from reference_bot.telegram_bot.render.signals import signals
+
+_VENUES: Final = {
+    "binance": "Binance",
+    "bybit": "Bybit",
+    "okx": "OKX",
+    "gate": "Gate.io",
+    "gateio": "Gate.io",
+    "bitget": "Bitget",
+    "hyperliquid": "Hyperliquid",
+    "yahoo": "Yahoo",
+}
+_REASONS: Final = {
+    "timeout": "did not answer in time",
+    "unreachable": "is not reachable",
+    "refused": "refused to answer",
+    "bad_payload": "sent something unreadable",
+    "not_listed": "does not list it",
+    "rate_limited": "asked us to slow down",
+    "unavailable": "does not offer it",
+    "circuit_open": "has been failing and is left alone for a while",
+}
+_SECTIONS: Final = {
+    "spot": "spot",
+    "spot.candles": "spot candles",
+    "perp": "perpetuals",
+    "perp.candles": "perpetual candles",
+    "perp.open_interest": "open interest",
+    "perp.funding": "funding",
+}
+_MOMENTUM: Final = {"ACCELERATING": "🚀", "DECELERATING": "🐢"}
+_PRESSURE: Final = {
+    "long_squeeze": ("🔥", "LONG SQUEEZE", "longs pay dearly: new longs risk being squeezed out"),
+    "long_pressure": ("🟠", "LONG PRESSURE", "longs pay: wait for a dip before adding longs"),
+    "balanced": ("⚖️", "BALANCED", "funding favours neither side: trade the trend"),
+    "short_pressure": (
+        "🔵",
+        "SHORT PRESSURE",
+        "shorts pay: wait for a bounce before adding shorts",
+    ),
+    "short_squeeze": (
+        "🧊",
+        "SHORT SQUEEZE",
+        "shorts pay dearly: new shorts risk being squeezed out",
+    ),
+}
+
+
+def render_price(data: CombinedPrice) -> str:
+    """The whole answer, as HTML; markup never spans lines."""
+    blocks = [
+        [f"📊 {bold(escape(data.symbol))} · {venue(data.venue)}"],
+        ["🧠 " + bold("MARKET INTELLIGENCE"), *_intelligence(data)],
+        ["💱 " + bold("SPOT"), *_spot(data)],
+        ["⚡ " + bold("PERPETUALS"), *_perp(data)],
+        ["🧭 " + bold("MARKET SUMMARY"), *(f"• {line}" for line in signals(data))],
+        [*_missing(data.missing), f"🕒 {f.moment(data.time)}"],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def venue(code: str) -> str:
+    """A venue's name as it writes it itself, escaped."""
+    return _VENUES.get(code, escape(code))
+
+
+def _intelligence(data: CombinedPrice) -> list[str]:
+    facts = data.intelligence
+    if facts is None:
+        return [_not_available(data, "spot.candles", "perp.candles", "spot", "perp")]
+    return [
+        f"24h control: {_control(facts, '24h')}",
+        f"24h momentum: {_momentum(facts)}",
+        f"15m control: {_control(facts, '15m')}",
+        f"15m activity: {_activity(facts)}",
+    ]
+
+
+def _control(facts: Intelligence, window: str) -> str:
+    found = facts.control_24h if window == "24h" else facts.control_15m
+    return f.NOT_KNOWN if found is None else f.control(found.side, found.buy_share)
+
+
+def _momentum(facts: Intelligence) -> str:
+    if facts.momentum is None:
+        return f.NOT_KNOWN
+    state = facts.momentum.state
+    return f"{_MOMENTUM.get(state, '➡️')} {escape(state)}"
+
+
+def _activity(source: Intelligence | Block) -> str:
+    found = source.activity
+    return f.NOT_KNOWN if found is None else f.activity(escape(found.level), found.ratio)
+
+
+def _spot(data: CombinedPrice) -> list[str]:
+    if data.spot is None:
+        return [_not_available(data, "spot")]
+    return _ticker(data.spot, data.base) + _flows(data, data.spot, "spot.candles")
+
+
+def _perp(data: CombinedPrice) -> list[str]:
+    perp = data.perp
+    if perp is None:
+        return [_not_available(data, "perp")]
+    mark = [] if perp.mark_price is None else [f"Mark: {f.price(perp.mark_price)}"]
+    return [
+        *_ticker(perp, data.base),
+        *mark,
+        *_flows(data, perp, "perp.candles"),
+        *_open_interest(data, perp.open_interest),
+        *_funding(data, perp),
+    ]
+
+
+def _ticker(block: Block, base: str) -> list[str]:
+    move = f"{f.percent(block.change_24h_pct)} ({f.signed_price(block.change_24h)})"
+    return [
+        f"Price: {bold(f.price(block.price))}",
+        f"24h change: {f.light(block.change_24h_pct)} {move}",
+        f"24h range: {f.price(block.low_24h)} – {f.price(block.high_24h)}",
+        f"24h volume: {f.amount(block.volume_24h, escape(base))} ({f.money(block.turnover_24h)})",
+    ]
+
+
+def _flows(data: CombinedPrice, block: Block, section: str) -> list[str]:
+    if block.flow_24h is None and block.flow_15m is None:
+        return [f"Delta: {_not_available(data, section)}"]
+    return [
+        f"24h delta: {_flow(block.flow_24h, data.base)}",
+        f"15m delta: {_flow(block.flow_15m, data.base)}",
+        f"15m activity: {_activity(block)}",
+    ]
+
+
+def _flow(flow: Flow | None, base: str) -> str:
+    if flow is None:
+        return f.NOT_KNOWN
+    shown = f.delta(flow.delta, escape(base), flow.delta_quote)
+    return f"{shown} · {f.long_short(flow.long_short)}"
+
+
+def _open_interest(data: CombinedPrice, interest: OpenInterest | None) -> list[str]:
+    if interest is None:
+        return [f"Open interest: {_not_available(data, 'perp.open_interest')}"]
+    base = escape(data.base)
+    lines = [f"Open interest: {f.amount(interest.amount, base)} ({f.money(interest.value)})"]
+    for window, moved in (("24h", interest.change_24h), ("15m", interest.change_15m)):
+        shown = f.NOT_KNOWN
+        if moved is not None:
+            shown = f.change(moved.amount, base, moved.value, moved.pct)
+        lines.append(f"{window} OI change: {shown}")
+    return lines
+
+
+def _funding(data: CombinedPrice, perp: PerpBlock) -> list[str]:
+    rate = perp.funding
+    if rate is None:
+        return [f"Funding: {_not_available(data, 'perp.funding')}"]
+    return [
+        f"Funding: {f.funding(rate.rate, rate.annual)}",
+        f"Every {f.plain(rate.interval_hours)}h, next in {f.duration(rate.next_reset - perp.time)}",
+        *_pressure(rate),
+    ]
+
+
+def _pressure(rate: Funding) -> list[str]:
+    known = _PRESSURE.get(rate.pressure)
+    if known is None:
+        return [f"Pressure: {escape(rate.pressure)}"]
+    emoji, words, strategy = known
+    return [f"Pressure: {emoji} {words}", f"Strategy: {strategy}"]
+
+
+def _not_available(data: CombinedPrice, *sections: str) -> str:
+    """``not available (Binance did not answer in time)``: the first of ``sections`` missing."""
+    for section in sections:
+        for gap in data.missing:
+            if section in (gap.section, gap.section.partition(".")[0]):
+                return f"not available ({_why(gap)})"
+            if section.partition(".")[0] == gap.section:
+                return f"not available ({_why(gap)})"
+    return "not available"
+
+
+def _why(gap: Missing) -> str:
+    return f"{venue(gap.venue)} {_REASONS.get(gap.reason, escape(gap.message or gap.reason))}"
+
+
+def _missing(gaps: tuple[Missing, ...]) -> list[str]:
+    if not gaps:
+        return []
+    names = ", ".join(_SECTIONS.get(gap.section, escape(gap.section)) for gap in gaps)
+    return [f"⚠️ Missing: {names}"]

@@ -1,0 +1,159 @@
+"""The room behind the doors: inbox, dispatcher, handlers, and how they are started and stopped."""
+
+import asyncio
+import logging
+from typing import Final
+
+from telegram.error import InvalidToken, TelegramError
+from telegram.ext import ExtBot
+
+from reference_bot.telegram_bot.commands.table import COMMANDS
+from reference_bot.telegram_bot.dispatch import Dispatcher
+from reference_bot.telegram_bot.doors.backoff import Backoff
+from reference_bot.telegram_bot.handlers import announce_commands, build_application
+from reference_bot.telegram_bot.health import Readiness
+from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError
+from reference_bot.telegram_bot.market_data import MarketData
+from reference_bot.telegram_bot.messenger import TelegramMessenger
+from reference_bot.telegram_bot.metrics import Metrics
+from reference_bot.telegram_bot.outgoing.flood import FloodControl
+from reference_bot.telegram_bot.outgoing.replier import Desk, SendSlots
+from reference_bot.telegram_bot.settings import Settings
+from reference_bot.telegram_bot.telegram_api import build_bot, close_requests
+
+_PROBE_SECONDS: Final = 5.0
+_PROBE_SECONDS_RED: Final = 0.5
+_DRAIN_SECONDS: Final = 6.0
+
+_log = logging.getLogger(__name__)
+
+
+def build_inbox(settings: Settings) -> Inbox:
+    """Redis when there is a REDIS_URL, else the SQLite file."""
+    url = settings.redis_url.get_secret_value()
+    if url:
+        from reference_bot.telegram_bot.inbox.redis import RedisInbox  # noqa: PLC0415 - 27 MB, only if used
+
+        return RedisInbox(url, settings.bot_id)
+    from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox  # noqa: PLC0415 - as above
+
+    return SqliteInbox(settings.inbox_path, settings.bot_id)
+
+
+class Room:
+    """Everything but the door. `open` once, `close` once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.readiness = Readiness()
+        self.inbox = build_inbox(settings)
+        self.bot: ExtBot[None] = build_bot(
+            settings.telegram_bot_token.get_secret_value(), settings.telegram_api_base_url
+        )
+        self.market_data = MarketData(settings.market_data_url)
+        self._application = build_application(
+            self.bot,
+            table=COMMANDS,
+            market_data=self.market_data,
+            allowed=settings.allowed,
+            inbox=self.inbox,
+            metrics=self.metrics,
+        )
+        self._slots = SendSlots(settings.telegram_send_slots)
+        self._desk = Desk(
+            inbox=self.inbox,
+            messenger=TelegramMessenger(self.bot),
+            slots=self._slots,
+            flood=FloodControl(),
+            metrics=self.metrics,
+            bot_failed=lambda reason: self.readiness.set("telegram", reason),
+        )
+        self._dispatcher = Dispatcher(self._application, self._desk)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._initialized = False
+        self.metrics.waiting.set_function(lambda: self.inbox.backlog()[0])
+        self.metrics.oldest.set_function(lambda: self.inbox.backlog()[1])
+        self.readiness.set("inbox", "the inbox is not open yet")
+        self.readiness.set("telegram", "getMe has not succeeded yet")
+
+    async def open(self) -> None:
+        """Opens the inbox and greets Telegram, for as long as that takes, then starts handling."""
+        await self._open_inbox()
+        self._start(self._watch_inbox())
+        await self._greet_telegram()
+        self.readiness.probe("dispatcher", self._dispatcher.stalled)
+        self._start(self._dispatcher.run())
+        self._start(self._announce())
+
+    def _start(self, work: "asyncio.Future[None] | object") -> None:
+        self._tasks.append(asyncio.ensure_future(work))  # type: ignore[arg-type]
+
+    async def _open_inbox(self) -> None:
+        backoff = Backoff(2.0)
+        while True:
+            try:
+                await self.inbox.open()
+            except InboxUnavailableError as error:
+                self.readiness.set("inbox", f"the inbox cannot be opened: {error}")
+                _log.warning("the inbox cannot be opened: %s", error)
+                await asyncio.sleep(backoff.next())
+            else:
+                self.readiness.set("inbox", None)
+                return
+
+    async def _greet_telegram(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                await self._application.initialize()
+            except TelegramError as error:
+                refused = isinstance(error, InvalidToken)
+                reason = (
+                    "Telegram refuses the bot token (401)" if refused else f"getMe failed: {error}"
+                )
+                self.readiness.set("telegram", reason)
+                wait = backoff.next()
+                _log.warning("%s; next try in %.2f s", reason, wait)
+                await asyncio.sleep(wait)
+            else:
+                self._initialized = True
+                self.readiness.set("telegram", None)
+                return
+
+    async def _announce(self) -> None:
+        """The command menu is a comfort: without it the bot answers all the same."""
+        backoff = Backoff(60.0)
+        while True:
+            try:
+                await announce_commands(self.bot, COMMANDS)
+            except TelegramError as error:
+                _log.warning("the command menu could not be set: %s", error)
+                await asyncio.sleep(backoff.next())
+            else:
+                return
+
+    async def _watch_inbox(self) -> None:
+        while True:
+            red = self.readiness.known("inbox") is not None
+            await asyncio.sleep(_PROBE_SECONDS_RED if red else _PROBE_SECONDS)
+            try:
+                await self.inbox.probe()
+            except InboxUnavailableError as error:
+                self.readiness.set("inbox", f"the inbox cannot be written: {error}")
+            else:
+                self.readiness.set("inbox", None)
+
+    async def close(self) -> None:
+        """Finishes what is running, leaves the rest in the inbox, closes everything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._dispatcher.drain(_DRAIN_SECONDS)
+        await self._slots.settled()
+        if self._initialized:
+            await self._application.shutdown()
+        else:
+            await close_requests(self.bot)
+        await self.market_data.close()
+        await self.inbox.close()

@@ -1,0 +1,230 @@
+"""The bot's settings: from the environment (and ``.env``), checked once, at start.
+
+Every problem is reported at once by `load`, each with the variable's name and what it should be.
+Secrets are ``SecretStr`` and never appear in a message. ``.env.example`` is `env_example` of this
+class.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeVar, cast
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic import field_validator as validates
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from reference_bot.telegram_bot.access import AllowList
+
+_TOKEN: Final = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
+T = TypeVar("T")
+
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message lists every problem, one a line."""
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("not an http(s) URL")
+    if parts.query or parts.fragment:
+        raise ValueError("a query or fragment has no place here")
+    return value.rstrip("/")
+
+
+def _allow_list(value: str) -> str:
+    AllowList.parse(value)
+    return value
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+
+
+class Settings(BaseSettings):
+    """One field an environment variable; ``description`` says what a right value looks like."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    telegram_bot_token: SecretStr = Field(
+        description="the token that @BotFather gave, like "
+        "123456789:AAExampleExampleExampleExampleExamp",
+    )
+    telegram_allowed_users: Annotated[str, AfterValidator(_allow_list)] = Field(
+        default="",
+        description="user ids and group ids (negative) with commas between; empty: nobody; *: "
+        "everybody",
+    )
+    telegram_api_base_url: BaseUrl = Field(
+        default="https://api.telegram.org",
+        description="where the Bot API is: an http(s) URL, the part before /bot<token>",
+    )
+    telegram_send_slots: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="new messages on their way to Telegram at once, 1 to 32; a kill repeats at most "
+        "this many",
+    )
+    bot_mode: Literal["polling", "webhook"] = Field(
+        default="polling",
+        description="polling or webhook",
+    )
+    webhook_url: str = Field(
+        default="",
+        description="where Telegram reaches the bot, as https://bot.example.com/webhook; needed"
+        " in webhook mode",
+    )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="what Telegram proves itself with: 1 to 256 of A-Z a-z 0-9 _ -; needed "
+        "in webhook mode",
+    )
+    webhook_host: str = Field(
+        default="127.0.0.1",
+        description="where to listen, for the webhook, /health, /ready and /metrics; 0.0.0.0 "
+        "in a container",
+    )
+    webhook_port: int = Field(
+        default=5000,
+        ge=0,
+        le=65535,
+        description="the port to listen on, in both modes: 0 to 65535, 0 takes any free one",
+    )
+    webhook_max_connections: int = Field(
+        default=100,
+        ge=1,
+        le=100,
+        description="how many updates Telegram may deliver at once: 1 to 100",
+    )
+    market_data_url: BaseUrl = Field(
+        default="http://localhost:8001",
+        description="where market-data is: an http(s) URL",
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="redis://host:port/db, so that several replicas share one inbox; empty: SQLite "
+        "at INBOX_PATH",
+    )
+    inbox_path: str = Field(
+        default="data/inbox.sqlite3",
+        min_length=1,
+        description="the SQLite file of the inbox, used without REDIS_URL",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO",
+        description="DEBUG, INFO, WARNING or ERROR",
+    )
+
+    @validates("telegram_bot_token")
+    @classmethod
+    def _token(cls, value: SecretStr) -> SecretStr:
+        if not _TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("not a bot token")
+        return value
+
+    @validates("webhook_url")
+    @classmethod
+    def _webhook_url(cls, value: str, info: ValidationInfo) -> str:
+        if not value:
+            return _required_in_webhook_mode(value, info)
+        url = _base_url(value)
+        return url if urlsplit(url).path else f"{url}/webhook"
+
+    @validates("webhook_secret")
+    @classmethod
+    def _webhook_secret(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        secret = value.get_secret_value()
+        if not secret:
+            return _required_in_webhook_mode(value, info)
+        if not _SECRET.fullmatch(secret):
+            raise ValueError("not a webhook secret")
+        return value
+
+    @validates("redis_url")
+    @classmethod
+    def _redis_url(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("not a Redis URL")
+        return value
+
+    @property
+    def bot_id(self) -> int:
+        """The bot's own user id: what stands before the colon of its token."""
+        return int(self.telegram_bot_token.get_secret_value().partition(":")[0])
+
+    @property
+    def allowed(self) -> AllowList:
+        """TELEGRAM_ALLOWED_USERS, parsed."""
+        return AllowList.parse(self.telegram_allowed_users)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no log line may hold."""
+        values = (self.telegram_bot_token, self.webhook_secret, self.redis_url)
+        return tuple(text for value in values if (text := value.get_secret_value()))
+
+
+def _required_in_webhook_mode(value: T, info: ValidationInfo) -> T:
+    if info.data.get("bot_mode") == "webhook":
+        raise ValueError("missing")
+    return value
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process, or one `SettingsError` that names everything that is wrong."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = [_problem(cast("Mapping[str, Any]", item)) for item in error.errors()]
+        # Not chained: pydantic's own text could repeat a value, and a value may be a secret.
+        raise SettingsError("\n".join(problems)) from None
+
+
+def _problem(item: Mapping[str, Any]) -> str:
+    name = str(item["loc"][0])
+    field: FieldInfo = Settings.model_fields[name]
+    missing = item["type"] == "missing" or item["msg"].endswith("missing")
+    state = "is not set" if missing else f"is wrong ({_reason(item)})"
+    return f"{name.upper()} {state}: it should be {field.description}"
+
+
+def _reason(item: Mapping[str, Any]) -> str:
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def env_example() -> str:
+    """The text of ``.env.example``: every setting, what it should be, and its default."""
+    lines = [
+        "# Settings of the bot. Copy to .env, fill in, and check with:",
+        "#   python -m reference_bot.telegram_bot --check",
+        "# Generated from reference_bot/telegram_bot/settings.py by:",
+        "#   python -m reference_bot.telegram_bot.settings",
+    ]
+    for name, field in Settings.model_fields.items():
+        lines += ["", f"# {field.description}", _assignment(name.upper(), field)]
+    return "\n".join(lines) + "\n"
+
+
+def _assignment(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return f"{name}="
+    default = field.default
+    text = default.get_secret_value() if isinstance(default, SecretStr) else str(default)
+    return f"# {name}={text}"
+
+
+if __name__ == "__main__":
+    print(env_example(), end="")

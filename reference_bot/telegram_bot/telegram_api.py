@@ -1,0 +1,126 @@
+"""The Bot API as python-telegram-bot sees it, over our own HTTP client.
+
+`LeanRequest` is a python-telegram-bot `BaseRequest`; it keeps one more fact than the library's own:
+whether a call that failed can have been acted on (`CallUnsentError`, `CallUnansweredError`).
+"""
+
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from telegram._utils.defaultvalue import DefaultValue
+from telegram._utils.types import ODVInput
+from telegram.error import NetworkError, TimedOut
+from telegram.ext import ExtBot
+from telegram.request import BaseRequest, HTTPXRequest, RequestData
+from telegram.request._requestparameter import RequestParameter
+
+from reference_bot.telegram_bot.http_client import HttpClient, NoAnswerError, NotSentError
+
+ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "inline_query", "my_chat_member")
+
+
+class CallUnsentError(NetworkError):
+    """The Bot API cannot have seen the call."""
+
+
+class CallUnansweredError(TimedOut):
+    """The Bot API may have acted on the call: its answer did not come."""
+
+
+class LeanRequest(BaseRequest):
+    """Form-encoded calls over `HttpClient`; uploads go through httpx, made when first needed."""
+
+    __slots__ = ("_client", "_timeout", "_uploads")
+
+    def __init__(self, base_url: str, *, max_connections: int, timeout: float) -> None:
+        parts = urlsplit(base_url)
+        self._client = HttpClient(
+            f"{parts.scheme}://{parts.netloc}", max_connections=max_connections
+        )
+        self._timeout = timeout
+        self._uploads: HTTPXRequest | None = None
+
+    @property
+    def read_timeout(self) -> float | None:
+        return self._timeout
+
+    async def initialize(self) -> None:
+        """Nothing to do: connections are made when needed."""
+
+    async def shutdown(self) -> None:
+        await self._client.close()
+        if self._uploads is not None:
+            await self._uploads.shutdown()
+
+    async def do_request(  # noqa: PLR0917 - the signature is the base class's
+        self,
+        url: str,
+        method: str,
+        request_data: RequestData | None = None,
+        read_timeout: ODVInput[float] = BaseRequest.DEFAULT_NONE,
+        write_timeout: ODVInput[float] = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
+        connect_timeout: ODVInput[float] = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
+        pool_timeout: ODVInput[float] = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
+    ) -> tuple[int, bytes]:
+        """One call; ``read_timeout``, when given, is the limit for all of it."""
+        if request_data is not None and request_data.contains_files:
+            return await self._upload(url, method, request_data)
+        parts = urlsplit(url)
+        limit = self._timeout if isinstance(read_timeout, DefaultValue) else read_timeout
+        body = urlencode(request_data.json_parameters).encode() if request_data else b""
+        try:
+            answer = await self._client.request(
+                method,
+                f"{parts.path}?{parts.query}" if parts.query else parts.path,
+                body,
+                content_type="application/x-www-form-urlencoded",
+                timeout=limit or self._timeout,
+            )
+        except NotSentError as error:
+            raise CallUnsentError(str(error)) from error
+        except NoAnswerError as error:
+            raise CallUnansweredError(str(error)) from error
+        return answer.status, answer.body
+
+    async def _upload(self, url: str, method: str, data: RequestData) -> tuple[int, bytes]:
+        if self._uploads is None:
+            self._uploads = HTTPXRequest()
+            await self._uploads.initialize()
+        return await self._uploads.do_request(url, method, data)
+
+
+def build_bot(token: str, base_url: str) -> ExtBot[None]:
+    """The bot for ``token`` at ``base_url``; httpx carries its calls where a proxy is set."""
+    return ExtBot(
+        token,
+        base_url=f"{base_url}/bot",
+        base_file_url=f"{base_url}/file/bot",
+        request=_request(base_url, max_connections=64, timeout=3.0),
+        get_updates_request=_request(base_url, max_connections=2, timeout=40.0),
+    )
+
+
+def _request(base_url: str, *, max_connections: int, timeout: float) -> BaseRequest:
+    parts = urlsplit(base_url)
+    proxied = parts.scheme in urllib.request.getproxies()
+    if proxied and not urllib.request.proxy_bypass(parts.hostname or ""):
+        return HTTPXRequest(max_connections, read_timeout=timeout)
+    return LeanRequest(base_url, max_connections=max_connections, timeout=timeout)
+
+
+async def close_requests(bot: ExtBot[None]) -> None:
+    """Closes the connections of a bot that never got to `initialize` (its shutdown() would not)."""
+    for request in bot._request:  # noqa: SLF001 - there is no public way to the getUpdates one
+        await request.shutdown()
+
+
+async def call(
+    bot: ExtBot[None], method: str, params: Mapping[str, object], *, seconds: float
+) -> Any:
+    """A Bot API method's bare ``result``: its JSON as it came."""
+    given = {key: value for key, value in params.items() if value is not None}
+    data = RequestData([RequestParameter.from_input(key, value) for key, value in given.items()])
+    request = bot._request[0] if method == "getUpdates" else bot.request  # noqa: SLF001 - as above
+    return await request.post(f"{bot.base_url}/{method}", data, read_timeout=seconds)
