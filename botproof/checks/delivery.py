@@ -1,0 +1,322 @@
+"""delivery: every update is answered, a kill repeats at most one reply, chats keep their order.
+
+Judged on the history of a run in which the bot was killed again and again (`botproof delivery`).
+What it can say of other histories it says too: without kills, nothing may be lost or repeated.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from botproof.checks.judging import Judging
+from botproof.checks.ledger import Ledger, Tally
+from botproof.checks.replies import lines_of
+from botproof.history import (
+    BotApiCall,
+    CasePlayed,
+    HarnessError,
+    History,
+    ProcessExited,
+    ProcessReady,
+    ProcessStarted,
+    StopRequested,
+    UpdateConfirmed,
+    describe_exit,
+)
+from botproof.verdict import CheckResult, Verdict
+
+_MOST_LINES = 12
+
+
+class DeliveryPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a delivery run set out to do, kept under "delivery" in `Run.judging`: a run that came to
+    less proves less."""
+
+    updates: int = 0
+    kills: int = 0
+
+    @classmethod
+    def recorded_in(cls, history: History) -> DeliveryPlan:
+        """The plan of a history; nothing is planned when it says nothing."""
+        run = history.run
+        raw = {} if run is None else run.judging.get("delivery", {})
+        return msgspec.convert(raw, cls)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """A SIGTERM and the end that followed; `until` is when a bot process was started again."""
+
+    exited: ProcessExited
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one stack's part of a history shows."""
+
+    stack: str
+    tally: Tally
+    kills: tuple[float, ...]
+    kills_at_work: int
+    stops: tuple[_Stop, ...]
+    after_stop: tuple[BotApiCall, ...]
+    crashes: tuple[ProcessExited, ...]
+
+
+def check(history: History, judging: Judging) -> CheckResult:
+    """Judge what became of the updates. Only what the history holds counts."""
+    plan = DeliveryPlan.recorded_in(history)
+    seen = [_see(history, judging, stack) for stack in history.stacks]
+    broken = list(_broken(history))
+    problems = [line for one in seen for line in _problems(one)]
+    missing = _gaps(seen, plan)
+    return CheckResult(
+        check="delivery",
+        verdict=_verdict(broken, problems, missing),
+        budget="0 updates lost, repeated replies <= kills, order kept, silence after SIGTERM",
+        measurement=_measure(seen),
+        least_evidence=(
+            f"{plan.updates or 1:,} updates that can be told apart in the replies, "
+            f"{plan.kills:,} kills, one clean stop"
+        ),
+        evidence=(
+            *broken,
+            *lines_of(problems, _MOST_LINES),
+            *missing,
+            *(line for one in seen for line in _details(history, one)),
+        ),
+        source="design, section 4",
+        data=_data(seen),
+    )
+
+
+def _verdict(broken: Sequence[str], problems: Sequence[str], missing: Sequence[str]) -> Verdict:
+    if broken:
+        return Verdict.ERROR
+    if problems:
+        return Verdict.FAIL
+    return Verdict.INCONCLUSIVE if missing else Verdict.PASS
+
+
+def _broken(history: History) -> Iterator[str]:
+    """Reasons why this record says nothing about the bot."""
+    for error in history.of(HarnessError):
+        yield f"the harness failed: {error.where}: {error.message}"
+    for exit_ in history.of(ProcessExited):
+        if exit_.role == "double" and not exit_.expected:
+            yield f"{exit_.process} ended during the run with {describe_exit(exit_.code)}"
+
+
+# what a history shows
+
+
+def _see(history: History, judging: Judging, stack: str) -> _Seen:
+    ledger = Ledger(judging.rules)
+    for event in history:
+        if event.stack == stack:
+            ledger.feed(event)
+    tally = ledger.tally()
+    kills = tuple(
+        event
+        for event in history.of(StopRequested, stack=stack)
+        if event.role == "bot" and event.signal == "SIGKILL"
+    )
+    stops = tuple(_stops(history, stack))
+    exits = history.of(ProcessExited, stack=stack)
+    return _Seen(
+        stack=stack,
+        tally=tally,
+        kills=tuple(kill.t for kill in kills),
+        kills_at_work=_kills_at_work(tally, kills, _Lives(history, stack)),
+        stops=stops,
+        after_stop=tuple(_after_stop(history, stack, stops)),
+        crashes=tuple(e for e in exits if e.role == "bot" and not e.expected),
+    )
+
+
+def _stops(history: History, stack: str) -> Iterator[_Stop]:
+    """Times at which SIGTERM had ended the last bot process."""
+    asked = {
+        (event.process, event.t)
+        for event in history.of(StopRequested, stack=stack)
+        if event.role == "bot" and event.signal == "SIGTERM"
+    }
+    started = [e.t for e in history.of(ProcessStarted, stack=stack) if e.role == "bot"]
+    exited = [e for e in history.of(ProcessExited, stack=stack) if e.role == "bot"]
+    ends = [event.t for event in exited]
+    for event in exited:
+        alive = bisect_right(started, event.t) - bisect_right(ends, event.t)
+        lives_from = max((t for t in started if t <= event.t), default=float("-inf"))
+        if alive == 0 and any(p == event.process and lives_from <= t <= event.t for p, t in asked):
+            later = bisect_right(started, event.t)
+            yield _Stop(event, started[later] if later < len(started) else float("inf"))
+
+
+def _after_stop(history: History, stack: str, stops: Iterable[_Stop]) -> Iterator[BotApiCall]:
+    for stop in stops:
+        for call in history.of(BotApiCall, stack=stack):
+            if stop.exited.t < call.t - call.duration_s < stop.until:
+                yield call
+
+
+def _kills_at_work(tally: Tally, kills: Sequence[StopRequested], lives: _Lives) -> int:
+    """Kills that met a ready bot while updates waited for their answers."""
+    asked = sorted(entry.case.t for entry in tally.entries)
+    done = sorted(min(entry.answers) for entry in tally.entries if entry.answered)
+    return sum(
+        lives.ready_at(kill.process, kill.t)
+        and bisect_left(asked, kill.t) > bisect_left(done, kill.t)
+        for kill in kills
+    )
+
+
+class _Lives:
+    """When each bot process was started and became ready."""
+
+    def __init__(self, history: History, stack: str) -> None:
+        self._started = _times(history.of(ProcessStarted, stack=stack))
+        self._ready = _times(history.of(ProcessReady, stack=stack))
+
+    def ready_at(self, process: str, t: float) -> bool:
+        """Whether the process had become ready since its last start before `t`."""
+        started = [at for at in self._started.get(process, ()) if at < t]
+        return (
+            any(started[-1] <= at < t for at in self._ready.get(process, ())) if started else False
+        )
+
+
+def _times(events: Sequence[ProcessStarted] | Sequence[ProcessReady]) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {}
+    for event in events:
+        times.setdefault(event.process, []).append(event.t)
+    return times
+
+
+# what is wrong, and what is missing
+
+
+def _problems(seen: _Seen) -> Iterator[str]:
+    tally = seen.tally
+    lost = len(tally.lost) + tally.lost_unnamed
+    if lost:
+        yield f"{seen.stack}: {lost:,} of {len(tally.entries):,} updates were never answered"
+    if tally.repeats > len(seen.kills):
+        yield (
+            f"{seen.stack}: {tally.repeats:,} repeated replies, more than the "
+            f"{len(seen.kills):,} kills that could have caused them"
+        )
+    if tally.swapped:
+        yield f"{seen.stack}: {len(tally.swapped):,} times a chat was answered in another order"
+    if seen.after_stop:
+        methods = ", ".join(sorted({call.method for call in seen.after_stop}))
+        yield f"{seen.stack}: {len(seen.after_stop)} calls after SIGTERM had ended it: {methods}"
+    for stop in seen.stops:
+        if stop.exited.killed:
+            yield f"{seen.stack}: {stop.exited.process} ignored SIGTERM and had to be killed"
+
+
+def _gaps(seen: Sequence[_Seen], plan: DeliveryPlan) -> list[str]:
+    updates = sum(len(one.tally.entries) for one in seen)
+    kills = sum(len(one.kills) for one in seen)
+    counted = sum(one.tally.counted for one in seen)
+    gaps: list[str] = []
+    if not updates:
+        gaps.append("no update was sent that expects an answer")
+    elif updates < plan.updates:
+        gaps.append(f"only {updates:,} of {plan.updates:,} updates were sent")
+    if kills < plan.kills:
+        gaps.append(f"only {kills:,} of {plan.kills:,} kills took place")
+    elif kills and not any(one.kills_at_work for one in seen):
+        gaps.append("no kill met a ready bot with updates to answer")
+    if counted and kills:
+        gaps.append(
+            f"{counted:,} answers could only be counted: a lost and a repeated one in the same "
+            "chat would not show; let the bot repeat {marker}, or use as many chats as updates"
+        )
+    gaps += [f"{one.stack}: no clean stop was seen" for one in seen if not one.stops]
+    return gaps
+
+
+def _measure(seen: Sequence[_Seen]) -> str:
+    if not any(one.tally.entries for one in seen):
+        return "no update was sent"
+    return "; ".join(_measure_one(one, named=len(seen) > 1) for one in seen)
+
+
+def _measure_one(seen: _Seen, *, named: bool) -> str:
+    tally = seen.tally
+    order = f"{len(tally.swapped)} out of order" if tally.swapped else "order kept"
+    text = (
+        f"{len(tally.entries):,} updates, {len(seen.kills)} kills: "
+        f"{len(tally.lost) + tally.lost_unnamed:,} lost, {tally.repeats:,} repeated, {order}"
+    )
+    return f"{seen.stack}: {text}" if named else text
+
+
+def _data(seen: Sequence[_Seen]) -> dict[str, object]:
+    return {
+        "updates": sum(len(one.tally.entries) for one in seen),
+        "lost": sum(len(one.tally.lost) + one.tally.lost_unnamed for one in seen),
+        "repeated": sum(one.tally.repeats for one in seen),
+        "leftover_acknowledgements": sum(one.tally.leftovers for one in seen),
+        "counted": sum(one.tally.counted for one in seen),
+        "out_of_order": sum(len(one.tally.swapped) for one in seen),
+        "kills": sum(len(one.kills) for one in seen),
+        "kills_at_work": sum(one.kills_at_work for one in seen),
+        "clean_stops": sum(len(one.stops) for one in seen),
+        "crashes": sum(len(one.crashes) for one in seen),
+    }
+
+
+# what a person wants to see of it
+
+
+def _details(history: History, seen: _Seen) -> Iterator[str]:
+    confirmed = _confirmations(history, seen.stack)
+    lost = [_story(case, confirmed.get(case.update_id), seen.kills) for case in seen.tally.lost]
+    yield from lines_of(lost, _MOST_LINES)
+    repeated = [
+        f"{_name(entry.case)}: answered {len(entry.answers)} times, "
+        f"{max(entry.answers) - min(entry.answers):.1f} s apart"
+        for entry in seen.tally.repeated
+    ]
+    yield from lines_of(repeated, _MOST_LINES)
+    swapped = [f"{_name(second)} before {_name(first)}" for first, second in seen.tally.swapped]
+    yield from lines_of(swapped, _MOST_LINES)
+    if seen.tally.leftovers:
+        yield f"{seen.tally.leftovers} acknowledgements were left standing beside an answer"
+    if seen.kills:
+        yield f"{seen.kills_at_work} of {len(seen.kills)} kills met a ready bot with work to do"
+    if seen.crashes:
+        codes = ", ".join(sorted({describe_exit(event.code) for event in seen.crashes}))
+        yield f"the bot ended on its own {len(seen.crashes)} times: {codes}"
+
+
+def _confirmations(history: History, stack: str) -> dict[int, float]:
+    return {
+        update_id: event.t
+        for event in history.of(UpdateConfirmed, stack=stack)
+        for update_id in event.update_ids
+    }
+
+
+def _story(case: CasePlayed, confirmed: float | None, kills: Sequence[float]) -> str:
+    """How an update was lost: whether the bot had taken it, and what came next."""
+    if confirmed is None:
+        return f"{_name(case)}: never confirmed to Telegram, never answered"
+    later = bisect_left(kills, confirmed)
+    if later == len(kills):
+        return f"{_name(case)}: confirmed to Telegram, never answered; no kill came after that"
+    return (
+        f"{_name(case)}: confirmed to Telegram, killed {kills[later] - confirmed:.3f} s later, "
+        "never answered"
+    )
+
+
+def _name(case: CasePlayed) -> str:
+    return f'update {case.update_id} "{case.title or case.case}" in chat {case.chat_id}'

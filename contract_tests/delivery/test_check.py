@@ -1,0 +1,419 @@
+"""The delivery check on hand-written histories: what each verdict needs, and what each turns on."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from botproof.checks import delivery
+from botproof.checks.judging import Judging
+from botproof.checks.replies import ReplyRules
+from botproof.config import Replies
+from botproof.history import (
+    BotApiCall,
+    CasePlayed,
+    Event,
+    HarnessError,
+    History,
+    ProcessExited,
+    ProcessReady,
+    ProcessStarted,
+    Run,
+    StopRequested,
+    UpdateConfirmed,
+    UpdateInjected,
+)
+from botproof.verdict import CheckResult, Verdict
+
+ACK = "Still working"
+JUDGING = Judging(rules=ReplyRules.of(Replies(acknowledgement=ACK)))
+PLACE: Mapping[str, Any] = {"stack": "polling", "mode": "polling"}
+
+
+def plan(updates: int = 0, kills: int = 0) -> Run:
+    return Run(t=0.0, judging={"delivery": {"updates": updates, "kills": kills}})
+
+
+def asked(number: int, t: float, chat: int = 1, **changes: Any) -> CasePlayed:
+    return CasePlayed(
+        t=t,
+        case=f"q{number}z",
+        update_id=number,
+        chat_id=chat,
+        expect=changes.pop("expect", "reply"),
+        title=f"/price q{number}z",
+        **changes,
+        **PLACE,
+    )
+
+
+def sent(t: float, text: str, chat: int = 1, message: int = 0, **params: Any) -> BotApiCall:
+    return BotApiCall(
+        t=t,
+        method="sendMessage",
+        params={"chat_id": chat, "text": text, **params},
+        status=200,
+        result={"message_id": message or int(t * 1000)},
+        **PLACE,
+    )
+
+
+def edited(t: float, message: int, text: str, chat: int = 1) -> BotApiCall:
+    return BotApiCall(
+        t=t,
+        method="editMessageText",
+        params={"chat_id": chat, "message_id": message, "text": text},
+        status=200,
+        result={"message_id": message},
+        **PLACE,
+    )
+
+
+def started(t: float, process: str = "bot", ready: float = 0.1) -> list[Event]:
+    return [
+        ProcessStarted(t=t, process=process, role="bot", pid=1, command=("bot",), **PLACE),
+        ProcessReady(t=t + ready, process=process, role="bot", after_s=ready, **PLACE),
+    ]
+
+
+def ended(t: float, signal: str, process: str = "bot", **changes: Any) -> list[Event]:
+    code = changes.pop("code", 0 if signal == "SIGTERM" else -9)
+    return [
+        StopRequested(t=t, process=process, role="bot", signal=signal, **PLACE),
+        ProcessExited(
+            t=t + 0.1, process=process, role="bot", code=code, expected=True, **changes, **PLACE
+        ),
+    ]
+
+
+def killed(t: float, process: str = "bot") -> list[Event]:
+    return ended(t, "SIGKILL", process)
+
+
+def judge(*events: Event | Iterable[Event], run: Run | None = None) -> CheckResult:
+    flat: list[Event] = [run or plan()]
+    for event in events:
+        flat += [event] if isinstance(event, Event) else list(event)
+    return delivery.check(History(flat), JUDGING)
+
+
+START = started(0.5)
+STOP = ended(50.0, "SIGTERM")
+
+
+def test_everything_answered_once_and_a_clean_stop_is_a_pass() -> None:
+    result = judge(
+        START, asked(1, 1), sent(1.2, "Q1Z costs 5"), asked(2, 2), sent(2.1, "Q2Z"), STOP
+    )
+
+    assert result.verdict is Verdict.PASS
+    assert result.measurement == "2 updates, 0 kills: 0 lost, 0 repeated, order kept"
+
+
+def test_an_update_without_an_answer_is_lost() -> None:
+    result = judge(START, asked(1, 1), asked(2, 2), sent(2.1, "Q2Z"), STOP)
+
+    assert result.verdict is Verdict.FAIL
+    assert "polling: 1 of 2 updates were never answered" in result.evidence
+    assert result.data["lost"] == 1
+
+
+def test_a_lost_update_tells_when_it_was_confirmed_and_when_the_bot_was_killed() -> None:
+    confirmed = UpdateConfirmed(t=1.1, update_ids=(1,), door="polling", **PLACE)
+    result = judge(
+        START,
+        asked(1, 1),
+        confirmed,
+        killed(1.25),
+        started(2),
+        asked(2, 3),
+        sent(3.1, "Q2Z"),
+        STOP,
+    )
+
+    assert result.verdict is Verdict.FAIL
+    assert any(
+        line == 'update 1 "/price q1z" in chat 1: confirmed to Telegram, killed 0.150 s later, '
+        "never answered"
+        for line in result.evidence
+    )
+
+
+def test_silence_is_not_asked_for_an_answer() -> None:
+    quiet = asked(1, 1, expect="silence")
+    result = judge(START, quiet, asked(2, 2), sent(2.1, "Q2Z"), STOP)
+
+    assert result.verdict is Verdict.PASS
+    assert result.data["updates"] == 1
+
+
+def test_a_repeated_reply_needs_a_kill_that_excuses_it() -> None:
+    twice = (asked(1, 1), sent(1.2, "Q1Z"), sent(3.0, "Q1Z"))
+
+    assert judge(START, twice, STOP).verdict is Verdict.FAIL
+    excused = judge(START, asked(2, 1.21), twice, killed(1.25), started(2), sent(3.1, "Q2Z"), STOP)
+    assert excused.verdict is Verdict.PASS
+    assert excused.data["repeated"] == 1
+
+
+def test_more_repeats_than_kills_fail() -> None:
+    result = judge(
+        START,
+        *(asked(number, 1) for number in (1, 2, 3)),
+        *(sent(1.1, f"Q{number}Z") for number in (1, 2)),
+        killed(1.2),
+        started(2),
+        *(sent(3, f"Q{number}Z") for number in (1, 2, 3)),
+        STOP,
+    )
+
+    assert result.verdict is Verdict.FAIL
+    assert result.data["repeated"] == 2
+    assert result.data["out_of_order"] == 0
+
+
+def test_an_acknowledgement_edited_into_the_answer_is_one_answer() -> None:
+    result = judge(
+        START,
+        asked(1, 1),
+        sent(1.5, f"{ACK} on it", message=77),
+        edited(2.0, 77, "Q1Z costs 5"),
+        edited(2.5, 77, "Q1Z costs 5"),
+        STOP,
+    )
+
+    assert result.verdict is Verdict.PASS
+    assert result.data["repeated"] == 0
+
+
+def test_an_acknowledgement_alone_is_no_answer() -> None:
+    result = judge(START, asked(1, 1), sent(1.5, f"{ACK} on it", message=77), STOP)
+
+    assert result.verdict is Verdict.FAIL
+    assert result.data["lost"] == 1
+    assert result.data["repeated"] == 0
+
+
+def test_an_acknowledgement_left_beside_the_answer_is_a_repeat() -> None:
+    result = judge(
+        START, asked(1, 1), sent(1.5, f"{ACK} on it", message=77), sent(1.9, "Q1Z costs 5"), STOP
+    )
+
+    assert result.verdict is Verdict.FAIL
+    assert result.data["leftover_acknowledgements"] == 1
+
+
+def test_a_refused_call_is_no_answer() -> None:
+    refused = BotApiCall(
+        t=1.2,
+        method="sendMessage",
+        params={"chat_id": 1, "text": "Q1Z"},
+        status=429,
+        error_code=429,
+        **PLACE,
+    )
+
+    assert judge(START, asked(1, 1), refused, STOP).data["lost"] == 1
+
+
+def test_a_chat_answered_in_another_order_fails() -> None:
+    result = judge(START, asked(1, 1), asked(2, 2), sent(3, "Q2Z"), sent(4, "Q1Z"), STOP)
+
+    assert result.verdict is Verdict.FAIL
+    assert result.data["out_of_order"] == 1
+    assert any(
+        line.startswith('update 2 "/price q2z" in chat 1 before') for line in result.evidence
+    )
+
+
+def test_chats_owe_each_other_no_order() -> None:
+    result = judge(
+        START, asked(1, 1, chat=1), asked(2, 2, chat=2), sent(3, "Q2Z", 2), sent(4, "Q1Z", 1), STOP
+    )
+
+    assert result.verdict is Verdict.PASS
+
+
+def test_a_repeat_after_a_later_answer_does_not_break_the_order() -> None:
+    result = judge(
+        START,
+        asked(1, 1),
+        asked(2, 2),
+        sent(3, "Q1Z"),
+        sent(3.5, "Q2Z"),
+        killed(3.6),
+        started(4),
+        asked(3, 3.55),
+        sent(4.5, "Q1Z"),
+        sent(4.6, "Q3Z"),
+        STOP,
+    )
+
+    assert result.verdict is Verdict.PASS
+
+
+def test_calls_after_a_clean_stop_fail() -> None:
+    result = judge(START, asked(1, 1), sent(1.1, "Q1Z"), STOP, sent(51, "Q1Z"))
+
+    assert result.verdict is Verdict.FAIL
+    assert "polling: 1 calls after SIGTERM had ended it: sendMessage" in result.evidence
+
+
+def test_calls_of_the_next_process_are_not_calls_after_the_stop() -> None:
+    result = judge(
+        START,
+        ended(5.0, "SIGTERM"),
+        asked(1, 6.0),
+        started(7.0),
+        sent(7.5, "Q1Z"),
+        STOP,
+    )
+
+    assert result.verdict is Verdict.PASS
+    assert result.data["clean_stops"] == 2
+
+
+def test_a_call_that_began_before_the_end_is_not_after_it() -> None:
+    poll = BotApiCall(t=60.0, method="getUpdates", duration_s=15.0, **PLACE)
+
+    assert judge(START, asked(1, 1), sent(1.1, "Q1Z"), STOP, poll).verdict is Verdict.PASS
+
+
+def test_with_replicas_the_stop_is_over_when_the_last_has_ended() -> None:
+    result = judge(
+        started(0.1, "bot"),
+        started(0.1, "bot-2"),
+        asked(1, 1),
+        ended(5.0, "SIGTERM", "bot"),
+        sent(5.5, "Q1Z"),
+        ended(6.0, "SIGTERM", "bot-2"),
+    )
+
+    assert result.verdict is Verdict.PASS
+    assert result.data["clean_stops"] == 1
+
+
+def test_a_bot_that_ignores_sigterm_fails() -> None:
+    stop = ended(50.0, "SIGTERM", killed=True, code=-9)
+    result = judge(START, asked(1, 1), sent(1.1, "Q1Z"), stop)
+
+    assert result.verdict is Verdict.FAIL
+    assert "polling: bot ignored SIGTERM and had to be killed" in result.evidence
+
+
+@pytest.mark.parametrize(
+    ("events", "gap"),
+    [
+        ([*START, *STOP], "no update was sent that expects an answer"),
+        ([*START, asked(1, 1), sent(1.1, "Q1Z")], "polling: no clean stop was seen"),
+    ],
+)
+def test_too_little_evidence_is_inconclusive(events: list[Event], gap: str) -> None:
+    result = judge(events)
+
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert gap in result.evidence
+
+
+def test_an_empty_history_is_inconclusive() -> None:
+    assert delivery.check(History([]), JUDGING).verdict is Verdict.INCONCLUSIVE
+
+
+def test_fewer_updates_or_kills_than_planned_are_inconclusive() -> None:
+    events = (START, asked(1, 1), killed(1.05), started(2), sent(3, "Q1Z"), STOP)
+
+    assert judge(*events, run=plan(1, 1)).verdict is Verdict.PASS
+    few = judge(*events, run=plan(10, 5))
+    assert few.verdict is Verdict.INCONCLUSIVE
+    assert "only 1 of 10 updates were sent" in few.evidence
+    assert "only 1 of 5 kills took place" in few.evidence
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([*killed(0.55)], id="before the bot was ready"),
+        pytest.param([*killed(3.0)], id="while there was nothing to do"),
+    ],
+)
+def test_kills_that_met_no_work_prove_nothing(events: list[Event]) -> None:
+    result = judge(START, asked(1, 1), sent(1.1, "Q1Z"), events, started(4), STOP)
+
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "no kill met a ready bot with updates to answer" in result.evidence
+
+
+def test_a_double_that_died_is_an_error_whatever_else_is_seen() -> None:
+    died = ProcessExited(
+        t=5.0, process="telegram_double", role="double", code=1, expected=False, **PLACE
+    )
+    result = judge(START, asked(1, 1), died, STOP)
+
+    assert result.verdict is Verdict.ERROR
+    assert result.evidence[0] == "telegram_double ended during the run with exit code 1"
+
+
+def test_a_harness_that_failed_is_an_error() -> None:
+    failed = HarnessError(t=3.0, where="double", message="events were lost", **PLACE)
+
+    assert judge(START, asked(1, 1), sent(1.1, "Q1Z"), failed, STOP).verdict is Verdict.ERROR
+
+
+def test_a_crash_is_no_kill_and_excuses_no_repeat() -> None:
+    crash = ProcessExited(t=1.3, process="bot", role="bot", code=1, expected=False, **PLACE)
+    result = judge(START, asked(1, 1), sent(1.2, "Q1Z"), crash, started(2), sent(3.0, "Q1Z"), STOP)
+
+    assert result.verdict is Verdict.FAIL
+    assert result.data["crashes"] == 1
+
+
+# replies that do not repeat the marker
+
+
+def test_a_telegram_reply_belongs_to_the_message_it_replies_to() -> None:
+    def injected(number: int, message: int) -> UpdateInjected:
+        update = {"message": {"message_id": message, "chat": {"id": 1}}}
+        return UpdateInjected(t=float(number), update_id=number, update=update, **PLACE)
+
+    questions = (asked(1, 1), injected(1, 10), asked(2, 2), injected(2, 11))
+    second = sent(3, "fine", reply_parameters={"message_id": 11})
+    first = sent(2.5, "fine", reply_parameters={"message_id": 10})
+
+    assert judge(START, questions, first, second, STOP).verdict is Verdict.PASS
+    only = judge(START, questions, second, sent(4, "fine", reply_to_message_id=11), STOP)
+    assert (only.data["lost"], only.data["repeated"]) == (1, 1)
+
+
+def test_in_a_chat_of_its_own_an_update_needs_no_marker() -> None:
+    events = (asked(1, 1, chat=1), asked(2, 1, chat=2), sent(1.5, "fine", 1), sent(1.6, "fine", 2))
+    result = judge(START, events, killed(1.4), started(1.41, ready=0.01), STOP)
+
+    assert result.verdict is Verdict.PASS
+    again = judge(START, events, sent(1.7, "fine", 2), STOP)
+    assert again.data["repeated"] == 1
+
+
+def test_answers_that_can_only_be_counted_are_no_proof_once_there_were_kills() -> None:
+    questions = (asked(1, 1), asked(2, 1.1))
+    answers = (sent(3, "fine"), sent(3.1, "fine"))
+
+    assert judge(START, questions, answers, STOP).verdict is Verdict.PASS
+    result = judge(START, questions, killed(1.2), started(2), answers, STOP)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.data["counted"] == 2
+
+
+@pytest.mark.parametrize(("answers", "key"), [(1, "lost"), (3, "repeated")])
+def test_counting_proves_what_is_missing_and_what_is_too_much(answers: int, key: str) -> None:
+    replies = [sent(3 + n / 10, "fine") for n in range(answers)]
+    result = judge(START, asked(1, 1), asked(2, 1.1), replies, STOP)
+
+    assert result.verdict is Verdict.FAIL
+    assert result.data[key] == 1
+
+
+def test_an_answer_may_be_known_before_its_update() -> None:
+    """The transcript and the harness are two sources; only the times say what came first."""
+    result = judge(START, asked(1, 1.2), sent(1.1, "Q1Z"), asked(2, 2), sent(2.1, "Q2Z"), STOP)
+
+    assert result.verdict is Verdict.PASS
