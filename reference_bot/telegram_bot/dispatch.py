@@ -85,7 +85,7 @@ class Dispatcher:
         try:
             delay = await self._answer(job)
         except LeaseLostError:
-            return  # its new owner releases the lane
+            _log.warning("given up to another replica", extra={"update_id": job.update_id})
         except InboxUnavailableError as error:
             _log.warning("put off: %s", error, extra={"update_id": job.update_id})
             delay = _PAUSE

@@ -91,6 +91,12 @@ class Inbox(Protocol):
     async def release(self, job: Job, delay: float = 0.0) -> None:
         """Gives the lane back, after ``delay`` seconds; an update not finished comes out again."""
 
+    async def is_done(self, update_id: int) -> bool:
+        """Whether this update was put in and finished. Raises InboxUnavailableError."""
+
+    def holds(self, job: Job) -> bool:
+        """Whether the lane is surely still ours; asked before anything is sent."""
+
     async def once(self, key: str, update_id: int, seconds: float) -> bool:
         """True for the first update that asks about ``key`` in this time, and for it only."""
 

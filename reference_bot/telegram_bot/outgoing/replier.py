@@ -154,6 +154,7 @@ class Replier:
             return
 
         async def section() -> None:
+            self._check_lease()
             try:
                 message_id = await self._desk.messenger.send(self._chat, WORKING, self._thread)
             except TelegramError as error:
@@ -188,6 +189,7 @@ class Replier:
         return await self._desk.slots.run(lambda: self._send_and_record(index))
 
     async def _send_and_record(self, index: int) -> Failure | None:
+        self._check_lease()
         progress = self._job.progress
         try:
             await self._desk.messenger.send(self._chat, progress.parts[index], self._thread)
@@ -217,6 +219,10 @@ class Replier:
             return failure
         await self._record_sent()
         return None
+
+    def _check_lease(self) -> None:
+        if not self._desk.inbox.holds(self._job):
+            raise LeaseLostError(f"update {self._job.update_id} may have been taken over")
 
     # what became of it
 
