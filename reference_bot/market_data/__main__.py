@@ -13,6 +13,7 @@ import socket
 import sys
 from types import FrameType
 
+import reference_bot.market_data.slim  # noqa: F401 - first, before anything imports httpx
 from reference_bot.market_data.logs import configure, event
 from reference_bot.market_data.settings import Settings, SettingsError, load
 
@@ -85,6 +86,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        ws="none",
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     server = Server(config)

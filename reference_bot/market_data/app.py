@@ -35,6 +35,7 @@ _encode = msgspec.json.Encoder().encode
 _JSON: Final = "application/json"
 _READY_FOR: Final = 5.0
 _PING_WITHIN: Final = 1.0
+_LARGEST_BODY: Final = 64 * 1024
 
 
 class _Request(BaseModel):
@@ -121,6 +122,8 @@ def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]], metrics: 
         openapi_url="/openapi.json",
         docs_url="/docs",
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics is the one
+        max_body_size=_LARGEST_BODY,
     )
     _add_routes(app)
     _add_failures(app)

@@ -5,23 +5,18 @@ breaker.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
+import httpx
 import msgspec
 
-# httpx imports its command line, and with that rich and pygments, wherever these are installed:
-# nine megabytes that a service never runs. It falls back by itself when the module is not there.
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: "not importable"
-import httpx  # noqa: E402 - after the line above
-
-from reference_bot.market_data.breaker import Breaker  # noqa: E402 - after the line above
-from reference_bot.market_data.errors import Reason, VenueError  # noqa: E402 - as before
-from reference_bot.market_data.metrics import Metrics  # noqa: E402 - as before
+from reference_bot.market_data.breaker import Breaker
+from reference_bot.market_data.errors import Reason, VenueError
+from reference_bot.market_data.metrics import Metrics
 
 __all__ = ["Reply", "VenueClient", "make_pool"]
 

@@ -14,6 +14,7 @@ from reference_bot.market_data.http import VenueClient, make_pool
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.service import MarketService
 from reference_bot.market_data.settings import Settings
+from reference_bot.market_data.slim import give_back_memory
 from reference_bot.market_data.venues import binance
 from reference_bot.market_data.venues.base import Venue
 
@@ -30,7 +31,7 @@ async def open_api(settings: Settings, metrics: Metrics) -> AsyncIterator[Api]:
     async with make_pool(verify=any(url.startswith("https") for url in urls)) as pool:
         venues = [_venue(name, settings, pool, cache, metrics) for name in settings.exchanges]
         service = MarketService(venues, cache, metrics, deadline=settings.deadline_seconds)
-        warming = asyncio.create_task(service.warm())
+        warming = asyncio.create_task(_warm(service))
         try:
             yield Api(service, cache, metrics)
         finally:
@@ -38,6 +39,11 @@ async def open_api(settings: Settings, metrics: Metrics) -> AsyncIterator[Api]:
             with suppress(asyncio.CancelledError):
                 await warming
             await cache.close()
+
+
+async def _warm(service: MarketService) -> None:
+    await service.warm()
+    give_back_memory()
 
 
 def _venue(
