@@ -73,8 +73,8 @@ class Settings(BaseSettings):
         default=1,
         ge=1,
         le=32,
-        description="new messages on their way to Telegram at once, 1 to 32; a kill repeats at most "
-        "this many",
+        description="new messages under way to Telegram at once, 1 to 32; a kill repeats at most "
+        "so many",
     )
     bot_mode: Literal["polling", "webhook"] = Field(
         default="polling",

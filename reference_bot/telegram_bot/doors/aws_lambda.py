@@ -1,13 +1,13 @@
-"""The Lambda door: ``handler(event, context)`` for API Gateway v2 (HTTP API) and function URL events.
+"""The Lambda door: ``handler(event, context)`` for API Gateway v2 and function URL events.
 
 The same inbox, handlers and answers as the other doors. What differs is that Lambda freezes the
-process between two events, so nothing may be left running: the door returns 200 only when the update
-is in the inbox *and* handled. An update that was taken in but is not done in time gets a 503, and
-Telegram brings it again; the inbox knows it, and the door waits for it to be done.
+process between two events, so nothing may be left running: the door returns 200 only when the
+update is in the inbox *and* handled. An update that was taken in but is not done in time gets a
+503, and Telegram brings it again; the inbox knows it, and the door waits for it to be done.
 
-Durability: with ``REDIS_URL`` as everywhere, and replicas share the work. Without it the inbox is a
-SQLite file under /tmp, which lives as long as this instance of the function; the 200 after handling is
-then what keeps an update from being lost, and a repeat to another instance is not known there.
+Durability: with ``REDIS_URL`` as everywhere, and instances share the work. Without it the inbox is
+a SQLite file under /tmp, which lives as long as this instance of the function; the 200 after
+handling is then what keeps an update from being lost, and a repeat to another instance is not known.
 
 The settings are those of webhook mode; ``INBOX_PATH`` is /tmp/inbox.sqlite3 unless it is set.
 """
@@ -81,7 +81,7 @@ class LambdaBot:
         await asyncio.shield(self._opening)
 
     async def _done(self, update_id: int) -> None:
-        while not await self._room.inbox.is_done(update_id):
+        while not await self._room.inbox.is_done(update_id):  # noqa: ASYNC110 - perhaps elsewhere
             await asyncio.sleep(_LOOK_SECONDS)
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ async def _build(settings: Settings) -> tuple[Room, Intake]:
 
 def build() -> LambdaBot:
     """The instance from the environment. Raises SettingsError."""
-    os.environ.setdefault("INBOX_PATH", "/tmp/inbox.sqlite3")  # noqa: S108 - Lambda's only writable place
+    os.environ.setdefault("INBOX_PATH", "/tmp/inbox.sqlite3")  # noqa: S108 - all of its disk
     settings = load(bot_mode="webhook")
     log.configure(settings.log_level, settings.secrets)
     return LambdaBot(settings)

@@ -3,13 +3,14 @@
 Every step is one Lua script, so it happens whole or not at all, whichever replica asks:
 
 * ``put`` knows an update by its key, and appends it to its lane (a list a chat).
-* ``claim`` takes a lane that is ready and leases it: nobody else gets the chat meanwhile, so its order
-  holds over all replicas. With the lease comes a fence, a number that only grows.
-* ``record``, ``finish`` and ``release`` work only with the fence of the lease in force. A replica that was
-  away too long is told `LeaseLostError`; it also looks at its own clock before it sends (`holds`).
-* A lease that is not renewed runs out, and whoever claims next takes its lane over. A replica that has
-  itself just lost Redis waits one lease time before it takes over anything: the owner may be as well as it
-  is, and must get the chance to record what it has sent.
+* ``claim`` takes a lane that is ready and leases it: nobody else gets the chat meanwhile, so its
+  order holds over all replicas. With the lease comes a fence, a number that only grows.
+* ``record``, ``finish`` and ``release`` work only with the fence of the lease in force. A replica
+  that was away too long is told `LeaseLostError`; it also looks at its own clock before it sends
+  (`holds`).
+* A lease that is not renewed runs out, and whoever claims next takes its lane over. A replica that
+  has itself just lost Redis waits one lease time before it takes over anything: the owner may be as
+  well as it is, and must get the chance to record what it has sent.
 
 Redis should have ``appendonly yes``: it writes its log before it answers, so its own SIGKILL loses
 nothing. After a power loss, ``appendfsync always`` is what keeps the last second as well.
@@ -204,10 +205,8 @@ class RedisInbox:
             found = await self._redis.config_get("appendonly")
         except RedisError:
             return  # managed Redis often forbids CONFIG; then the operator has chosen elsewhere
-        if found.get(b"appendonly", found.get("appendonly")) not in {b"yes", "yes"}:
-            _log.warning(
-                "Redis has no append-only file: its restart loses updates (appendonly yes)"
-            )
+        if not {"yes", b"yes"} & set(found.values()):
+            _log.warning("Redis keeps no append-only file: its restart loses updates")
 
     async def close(self) -> None:
         if self._renewing is not None:
