@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from ssl import SSLContext
 from types import MappingProxyType
-from typing import Any, Self, TypeAlias, TypeVar, cast
+from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 from urllib.parse import parse_qsl, unquote
 
 import httptools
@@ -37,6 +37,7 @@ __all__ = [
     "Handler",
     "Request",
     "Response",
+    "Running",
     "Server",
     "Stream",
     "Transport",
@@ -483,7 +484,18 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def run_until_stopped(start: Callable[[], Awaitable[Server]]) -> int:
+class Running(Protocol):
+    """What `run_until_stopped` runs: a `Server`, or something with a server in it."""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+
+    async def close(self) -> None:
+        """End it."""
+
+
+def run_until_stopped(start: Callable[[], Awaitable[Running]]) -> int:
     """Start a double, announce it, and run it until SIGTERM or SIGINT; the exit code (0).
 
     The announcement is one line of JSON on stdout, printed once the socket listens:
@@ -497,7 +509,7 @@ def run_until_stopped(start: Callable[[], Awaitable[Server]]) -> int:
         return 1
 
 
-async def _until_stopped(start: Callable[[], Awaitable[Server]]) -> int:
+async def _until_stopped(start: Callable[[], Awaitable[Running]]) -> int:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

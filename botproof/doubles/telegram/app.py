@@ -1,0 +1,328 @@
+"""The Telegram double: the machine of the Bot API behind real sockets, with a hand on its faults.
+
+What a bot sees is `/bot<token>/<method>` and `/file/bot<token>/<path>`; the control interface is
+under `/_double` (see `control`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from msgspec import Raw
+
+from botproof.doubles.server import Answer as HttpAnswer
+from botproof.doubles.server import Request, Response, Server, Transport, serve
+from botproof.doubles.telegram import control
+from botproof.doubles.telegram.clock import Clock, Timer
+from botproof.doubles.telegram.context import Abort, Answer, Effect, Note, Post, Settings
+from botproof.doubles.telegram.delivery import Delivered, Deliverer
+from botproof.doubles.telegram.faults import CALL_KINDS, Fault, FaultKind
+from botproof.doubles.telegram.machine import Machine
+from botproof.doubles.telegram.params import BadBodyError, read_params, shown
+from botproof.doubles.telegram.record import Transcript
+from botproof.doubles.telegram.replies import Later, Reply
+
+__all__ = ["TelegramDouble", "start"]
+
+_NOT_FOUND = Reply(404, description="Not Found")
+_RESTART = Reply(500, description="Internal Server Error: restart")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of a bot while it is answered."""
+
+    token: str
+    method: str
+    params: Mapping[str, object]
+    started: float
+
+
+class TelegramDouble:
+    """One double; `handle` is the handler for `botproof.doubles.server`."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        transcript_bytes: int = 16 * 1024 * 1024,
+        webhook_tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.machine = Machine(self.settings)
+        self.clock = Clock(asyncio.get_running_loop())
+        self.transcript = Transcript(transcript_bytes)
+        self._deliverer = Deliverer(self._delivered, webhook_tls)
+        self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        self._timer: Timer | None = None
+
+    async def close(self) -> None:
+        """End deliveries and timers."""
+        self.clock.close()
+        await self._deliverer.close()
+
+    async def reset(self) -> None:
+        """As just started: no bots, no faults, no record, the clock at real time."""
+        for waiting in self._waiting.values():
+            waiting.set_result(_RESTART)
+        self._waiting.clear()
+        self._drop_posts()
+        self.machine = Machine(self.settings)
+        self.clock.close()
+        self.clock = Clock(asyncio.get_running_loop())
+        self._timer = None
+        self.transcript.clear()
+
+    def _drop_posts(self) -> None:
+        for bot in self.machine.bots.values():
+            for number in bot.webhook.under_way if bot.webhook is not None else ():
+                self._deliverer.abort(number)
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def handle(self, request: Request) -> HttpAnswer | asyncio.Future[HttpAnswer]:
+        """Answer one request; calls that need no waiting are answered without a task."""
+        path = request.path
+        if path.startswith("/bot"):
+            return self._api(request, path)  # type: ignore[return-value] # a coroutine is awaitable too
+        if path.startswith("/_double"):
+            return control.answer(self, request)  # type: ignore[return-value] # as above
+        if path.startswith("/file/bot"):
+            return self._download(path)
+        return _respond(_NOT_FOUND)
+
+    def _download(self, path: str) -> Response:
+        token, _, name = path.removeprefix("/file/bot").partition("/")
+        file = self.machine.file(token, name)
+        if file is None:
+            return _respond(_NOT_FOUND)
+        return Response(body=file.data, content_type="application/octet-stream")
+
+    def _api(self, request: Request, path: str) -> object:
+        token, _, method = path[4:].partition("/")
+        started = time.monotonic()
+        try:
+            params = read_params(request)
+        except BadBodyError as error:
+            call = _Call(token, method, {}, started)
+            return self._answered(call, Reply(400, description=str(error)))
+        call = _Call(token, method or str(params.get("method", "")), params, started)
+        fault = self._fault(call)
+        if fault is not None:
+            return self._faulty(call, fault)
+        reply = self._run(call)
+        if isinstance(reply, Later):
+            return self._wait(call, reply)
+        return self._answered(call, reply)
+
+    def _run(self, call: _Call) -> Reply | Later:
+        reply = self.machine.call(call.token, call.method, call.params, self.clock.now())
+        self.carry_out()
+        return reply
+
+    async def _wait(self, call: _Call, later: Later) -> Response:
+        return self._answered(call, await self._later(call, later))
+
+    async def _later(self, call: _Call, later: Later) -> Reply:
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[later.ticket] = future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.machine.hang_up(call.token, later.ticket)
+            self.carry_out()
+            raise
+        finally:
+            self._waiting.pop(later.ticket, None)
+
+    def _answered(self, call: _Call, reply: Reply) -> Response:
+        encoded = reply.encoded()
+        said = {"result": Raw(encoded)} if reply.is_ok else _refusal(reply)
+        self._note_call(call, reply.status, said)
+        return _respond(reply, encoded)
+
+    def _note_call(self, call: _Call, status: int | None, said: Mapping[str, object]) -> None:
+        """Write a call into the transcript."""
+        now = time.monotonic()
+        fields = {"method": call.method, "params": shown(call.params), "status": status, **said}
+        fields["duration_s"] = now - call.started
+        self.transcript.add(now, "call", call.token, fields)
+
+    # -- faults ----------------------------------------------------------------------------------
+
+    def _fault(self, call: _Call) -> Fault | None:
+        faults = self.machine.faults
+        if not faults:
+            return None
+        chat_id = call.params.get("chat_id")
+        if isinstance(chat_id, str) and chat_id.lstrip("-").isdigit():
+            chat_id = int(chat_id)
+        number = chat_id if isinstance(chat_id, int) else None
+        return faults.hit(CALL_KINDS, call.method.lower(), number)
+
+    async def _faulty(self, call: _Call, fault: Fault) -> Response:
+        fields = {"fault": fault.id, "kind": fault.kind.value, "method": call.method}
+        self.transcript.add(time.monotonic(), "fault", call.token, fields)
+        if fault.kind is FaultKind.ERROR:
+            return self._answered(call, _programmed(fault))
+        if fault.kind in {FaultKind.RESET, FaultKind.SILENT}:
+            self._note_call(call, None, {})
+            return Response(transport=Transport(fault.kind.value))
+        reply = self._run(call)
+        if fault.kind is FaultKind.DELAY:
+            await self.clock.sleep(fault.seconds)
+        if isinstance(reply, Later):
+            reply = await self._later(call, reply)
+        response = self._answered(call, reply)
+        return replace(response, transport=_TRANSPORTS[fault.kind])
+
+    # -- effects and time ------------------------------------------------------------------------
+
+    def carry_out(self) -> None:
+        """Do what the machine wants done."""
+        for effect in self.machine.take_effects():
+            self._do(effect)
+        if self.machine.timers_moved():
+            self._set_timer()
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Note(token, kind, fields):
+                self.transcript.add(time.monotonic(), kind, token, fields)
+            case Post():
+                self._deliverer.start(effect)
+            case Answer(ticket, reply):
+                waiting = self._waiting.pop(ticket, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(reply)
+            case Abort(number):
+                self._deliverer.abort(number)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self.machine.next_wakeup()
+        if due is not None:
+            self._timer = self.clock.at(due, self._wake)
+
+    def _wake(self) -> None:
+        self.machine.wake(self.clock.now())
+        self.carry_out()
+
+    def _delivered(self, delivered: Delivered) -> None:
+        post, outcome = delivered.post, delivered.outcome
+        fields: dict[str, object] = {
+            "update_id": post.update_id,
+            "attempt": post.attempt,
+            "door": "webhook",
+            "status": outcome.status,
+            "duration_s": delivered.duration_s,
+        }
+        if outcome.error:
+            fields["error"] = outcome.error
+        started = time.monotonic()
+        self.transcript.add(started, "deliver", post.token, fields)
+        called = self.machine.settle(
+            post.token, post.number, outcome, delivered.answer, self.clock.now()
+        )
+        if called is not None:
+            self._note_answer_call(post.token, called, delivered.answer, started)
+        self.carry_out()
+
+    def _note_answer_call(
+        self,
+        token: str,
+        called: tuple[str, Reply | Later],
+        answer: Mapping[str, object],
+        started: float,
+    ) -> None:
+        """A method that the webhook called in its answer: nobody sees the reply but the record."""
+        method, reply = called
+        if isinstance(reply, Reply):
+            said = {"result": reply.result} if reply.is_ok else _refusal(reply)
+            params = {name: value for name, value in answer.items() if name != "method"}
+            said = {**said, "via": "webhook answer"}
+            call = _Call(token, method, params, started)
+            self._note_call(call, reply.status, said)
+
+
+_TRANSPORTS = {
+    FaultKind.DELAY: Transport.NORMAL,
+    FaultKind.HALF_BODY: Transport.HALF_BODY,
+    FaultKind.LOST_ANSWER: Transport.RESET,
+}
+
+
+def _refusal(reply: Reply) -> dict[str, object]:
+    return {"error_code": reply.status, "description": reply.description}
+
+
+def _programmed(fault: Fault) -> Reply:
+    parameters = None if fault.retry_after is None else {"retry_after": fault.retry_after}
+    said = fault.description or _DESCRIPTIONS.get(fault.error_code, "Internal Server Error")
+    if fault.description is None and fault.retry_after is not None:
+        said = f"{said}: retry after {fault.retry_after}"
+    return Reply(fault.error_code, description=said, parameters=parameters)
+
+
+_DESCRIPTIONS = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    409: "Conflict",
+    413: "Request Entity Too Large",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+
+def _respond(reply: Reply, encoded: bytes = b"null") -> Response:
+    body = reply.body(encoded)
+    if reply.parameters and "retry_after" in reply.parameters:
+        headers = {"Retry-After": str(reply.parameters["retry_after"])}
+        return Response(reply.status, body, headers=headers)
+    return Response(reply.status, body)
+
+
+class RunningDouble:
+    """A double and its server; made by `start`."""
+
+    __slots__ = ("double", "server")
+
+    def __init__(self, double: TelegramDouble, server: Server) -> None:
+        self.double = double
+        self.server = server
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self.server.url
+
+    async def close(self) -> None:
+        """Stop listening and delivering."""
+        await self.server.close()
+        await self.double.close()
+
+
+async def start(
+    settings: Settings | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+    transcript_bytes: int = 16 * 1024 * 1024,
+    webhook_tls: ssl.SSLContext | None = None,
+) -> RunningDouble:
+    """A double that listens on `host`:`port` (0: any free port). OSError when it cannot."""
+    double = TelegramDouble(settings, transcript_bytes=transcript_bytes, webhook_tls=webhook_tls)
+    server = await serve(double.handle, host=host, port=port, ssl=tls)
+    return RunningDouble(double, server)

@@ -1,0 +1,151 @@
+"""Faults on demand: what goes wrong with which call or delivery, how often, from a seed.
+
+A fault is programmed once and used up by count or hit by chance. Kinds:
+
+- `error`: refused with `error_code` (and `description`, `retry_after`); the call takes no effect
+- `silent`, `reset`: no answer, or RST; the call takes no effect
+- `delay`: the call takes effect at once, its answer comes `seconds` later
+- `half_body`, `lost_answer`: the call takes effect; its answer breaks off, or never comes (RST)
+- `duplicate`: an update that was delivered and confirmed is delivered once more
+- `reorder`: updates of different chats come in any order (of one chat always in order)
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from random import Random
+
+from botproof.doubles.telegram.replies import ControlError
+
+__all__ = ["CALL_KINDS", "Fault", "FaultKind", "Faults"]
+
+
+class FaultKind(enum.Enum):
+    """What goes wrong."""
+
+    ERROR = "error"
+    DELAY = "delay"
+    SILENT = "silent"
+    RESET = "reset"
+    HALF_BODY = "half_body"
+    LOST_ANSWER = "lost_answer"
+    DUPLICATE = "duplicate"
+    REORDER = "reorder"
+
+
+CALL_KINDS = frozenset(FaultKind) - {FaultKind.DUPLICATE, FaultKind.REORDER}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One programmed fault. `method` is lower case, or `*`; `count` None means without end."""
+
+    id: int
+    kind: FaultKind
+    method: str = "*"
+    chat_id: int | None = None
+    count: int | None = None
+    probability: float = 1.0
+    error_code: int = 500
+    description: str | None = None
+    retry_after: int | None = None
+    seconds: float = 0.0
+
+    def fits(self, kinds: frozenset[FaultKind], method: str, chat_id: int | None) -> bool:
+        """Whether it is meant for this call or delivery."""
+        return (
+            self.kind in kinds
+            and self.method in {"*", method}
+            and (self.chat_id is None or self.chat_id == chat_id)
+        )
+
+
+class Faults:
+    """The programmed faults, in the order in which they were programmed."""
+
+    __slots__ = ("_faults", "_next_id", "_rng")
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._faults: list[Fault] = []
+        self._next_id = 1
+
+    def __bool__(self) -> bool:
+        return bool(self._faults)
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(tuple(self._faults))
+
+    def add(self, settings: Mapping[str, object]) -> Fault:
+        """Program a fault from the control interface's JSON. ControlError says what is wrong."""
+        fault = _read(self._next_id, settings)
+        self._next_id += 1
+        self._faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._faults.clear()
+
+    def hit(
+        self, kinds: frozenset[FaultKind], method: str = "*", chat_id: int | None = None
+    ) -> Fault | None:
+        """The fault that strikes now, used up by one; None when all goes well."""
+        for index, fault in enumerate(self._faults):
+            if not fault.fits(kinds, method, chat_id):
+                continue
+            if fault.probability < 1.0 and self._rng.random() >= fault.probability:
+                continue
+            self._use(index, fault)
+            return fault
+        return None
+
+    def _use(self, index: int, fault: Fault) -> None:
+        if fault.count is None:
+            return
+        if fault.count == 1:
+            del self._faults[index]
+        else:
+            self._faults[index] = replace(fault, count=fault.count - 1)
+
+
+_FIELDS: Mapping[str, tuple[type, ...]] = {
+    "method": (str,),
+    "chat_id": (int,),
+    "count": (int,),
+    "probability": (int, float),
+    "error_code": (int,),
+    "description": (str,),
+    "retry_after": (int,),
+    "seconds": (int, float),
+}
+
+
+def _read(number: int, settings: Mapping[str, object]) -> Fault:
+    given = {name: value for name, value in settings.items() if value is not None}
+    kinds = ", ".join(kind.value for kind in FaultKind)
+    if given.get("kind") not in {kind.value for kind in FaultKind}:
+        raise ControlError(f'"kind" must be one of {kinds}; it is {given.get("kind")!r}')
+    kind = FaultKind(given.pop("kind"))
+    for name, value in given.items():
+        if name not in _FIELDS:
+            raise ControlError(f'unknown field "{name}"; a fault has kind, {", ".join(_FIELDS)}')
+        if not isinstance(value, _FIELDS[name]) or isinstance(value, bool):
+            expected = " or ".join(t.__name__ for t in _FIELDS[name])
+            raise ControlError(f'"{name}" must be {expected}; it is {value!r}')
+    fault = Fault(number, kind, **given)  # type: ignore[arg-type] # each was checked just above
+    _check(fault)
+    return replace(fault, method=fault.method.lower())
+
+
+def _check(fault: Fault) -> None:
+    if not 0.0 <= fault.probability <= 1.0:
+        raise ControlError(f'"probability" must lie in 0 to 1; it is {fault.probability}')
+    if fault.count is not None and fault.count < 1:
+        raise ControlError(f'"count" must be at least 1; it is {fault.count}')
+    if not 300 <= fault.error_code <= 599:
+        raise ControlError(f'"error_code" must lie in 300 to 599; it is {fault.error_code}')
+    if fault.seconds < 0 or (fault.kind is FaultKind.DELAY and fault.seconds == 0):
+        raise ControlError(f'"seconds" must be above 0 for a delay; it is {fault.seconds}')

@@ -1,0 +1,80 @@
+"""Flood control: how fast a bot may send, and how long it must wait when it went faster.
+
+Telegram publishes the sizes, not the algorithm (https://core.telegram.org/bots/faq, "My bot is
+hitting limits"): about one message a second in one chat with short bursts, 20 a minute in a group,
+30 a second over all chats. Single chats are a token bucket (bursts refill), the two others sliding
+windows (never more than N in any window).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+__all__ = ["Flood", "FloodLimits"]
+
+_SWEEP_AT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class FloodLimits:
+    """Limits for one bot. `chat_burst` messages may come at once in a chat, then one a second."""
+
+    chat_interval: float = 1.0
+    chat_burst: int = 5
+    group_per_minute: int = 20
+    total_per_second: int = 30
+
+
+@dataclass(slots=True)
+class Flood:
+    """What one bot has sent lately."""
+
+    limits: FloodLimits
+    _chats: dict[int, float] = field(default_factory=dict)  # when a chat's bucket is full again
+    _groups: dict[int, deque[float]] = field(default_factory=dict)
+    _total: deque[float] = field(default_factory=deque)
+
+    def take(self, chat_id: int, count: int, now: float) -> int:
+        """Send `count` messages to a chat: 0 when that is fine, else the seconds to wait.
+
+        A refused call costs nothing.
+        """
+        wait = max(self._wait_chat(chat_id, now), self._wait_group(chat_id, now), self._busy(now))
+        if wait > 0:
+            return max(1, math.ceil(wait))
+        self._count(chat_id, count, now)
+        return 0
+
+    def _wait_chat(self, chat_id: int, now: float) -> float:
+        full_at = max(self._chats.get(chat_id, now), now)
+        interval = self.limits.chat_interval
+        return full_at - now - (self.limits.chat_burst - 1) * interval
+
+    def _wait_group(self, chat_id: int, now: float) -> float:
+        if chat_id >= 0:
+            return 0.0
+        return _wait_window(self._groups.get(chat_id), self.limits.group_per_minute, 60.0, now)
+
+    def _busy(self, now: float) -> float:
+        return _wait_window(self._total, self.limits.total_per_second, 1.0, now)
+
+    def _count(self, chat_id: int, count: int, now: float) -> None:
+        if len(self._chats) > _SWEEP_AT:
+            self._chats = {chat: at for chat, at in self._chats.items() if at > now}
+        self._chats[chat_id] = (
+            max(self._chats.get(chat_id, now), now) + count * self.limits.chat_interval
+        )
+        self._total.extend([now] * count)
+        if chat_id < 0:
+            self._groups.setdefault(chat_id, deque()).extend([now] * count)
+
+
+def _wait_window(sent: deque[float] | None, limit: int, seconds: float, now: float) -> float:
+    """Seconds until fewer than `limit` lie in the last `seconds`; forgets what is older."""
+    if not sent:
+        return 0.0
+    while sent and sent[0] <= now - seconds:
+        sent.popleft()
+    return 0.0 if len(sent) < limit else sent[len(sent) - limit] + seconds - now

@@ -1,0 +1,231 @@
+"""What most methods share: finding a chat and a message, texts with entities, sending.
+
+Source of the texts: `check_chat_access`, `check_message`, `check_reply_parameters` and
+`fail_query_with_error` in Client.cpp of the open-source Bot API server; MessageContent.cpp and
+MessageEntity.cpp of td for the limits of texts and captions.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from botproof.doubles.telegram.context import Params, Turn
+from botproof.doubles.telegram.entities import EntityError, parse, utf16_len
+from botproof.doubles.telegram.replies import Refusal, bad_request, forbidden, too_many_requests
+from botproof.doubles.telegram.world import Chat, Json
+
+__all__ = [
+    "Access",
+    "caption_of",
+    "find_chat",
+    "find_message",
+    "formatted",
+    "message_text",
+    "own_markup",
+    "post",
+    "reply_to",
+    "take_flood",
+]
+
+MAX_TEXT = 4096
+MAX_CAPTION = 1024
+
+
+class Access(enum.IntEnum):
+    """How much of a chat a call needs."""
+
+    READ = 0
+    EDIT = 1
+    WRITE = 2
+
+
+# -- chats and messages ------------------------------------------------------------------------
+
+
+def find_chat(turn: Turn, chat_id: object, access: Access = Access.READ) -> Chat:
+    """The chat with this id or @username, if the bot may do that in it."""
+    if chat_id is None or chat_id == "":
+        raise bad_request("chat_id is empty")
+    bot = turn.bot
+    number = bot.usernames.get(chat_id[1:].lower()) if isinstance(chat_id, str) else chat_id
+    chat = bot.chats.get(cast("int", number))
+    if chat is None:
+        raise bad_request("chat not found")
+    _check_access(turn, chat, access)
+    return chat
+
+
+def _check_access(turn: Turn, chat: Chat, access: Access) -> None:
+    if chat.kind == "private":
+        if chat.blocked and access is Access.WRITE:
+            raise forbidden("bot was blocked by the user")
+        return
+    if chat.migrated_to is not None and access is Access.WRITE:
+        raise Refusal(
+            400,
+            "Bad Request: group chat was upgraded to a supergroup chat",
+            {"migrate_to_chat_id": chat.migrated_to},
+        )
+    needed = Access.EDIT if chat.kind == "group" or "username" in chat.info else Access.READ
+    status = chat.members.get(turn.bot.id, {}).get("status", "left")
+    if status == "kicked" and (chat.has_own_ids or access >= needed):
+        raise forbidden(f"bot was kicked from the {chat.kind} chat")
+    if status == "left" and access >= needed:
+        raise forbidden(f"bot is not a member of the {chat.kind} chat")
+
+
+def find_message(
+    turn: Turn, params: Params, what: str, access: Access, key: str = "message_id"
+) -> tuple[Chat, Json]:
+    """The message that a call names; `what` is how the refusal calls it (`message to edit`)."""
+    chat = find_chat(turn, params.get("chat_id"), access)
+    message = chat.messages.get(params.get(key, 0))
+    if message is None:
+        raise bad_request(f"{what} not found")
+    return chat, message
+
+
+# -- texts -------------------------------------------------------------------------------------
+
+
+def formatted(
+    turn: Turn, text: str, parse_mode: str | None, entities: Sequence[object] | None
+) -> tuple[str, list[Json]]:
+    """A text as it will be shown, and its entities; refused where it does not parse."""
+    try:
+        parsed = parse(text, parse_mode, entities)
+    except EntityError as error:
+        raise Refusal(400, error.description) from None
+    return parsed.text, [e for e in map(_known(turn), parsed.entities) if e is not None]
+
+
+def _known(turn: Turn) -> Callable[[Json], Json | None]:
+    """Mentions by id show the person; those of people that the bot does not know are dropped."""
+
+    def complete(entity: Json) -> Json | None:
+        if entity["type"] != "text_mention":
+            return entity
+        user = turn.bot.users.get(entity["user"]["id"])
+        return None if user is None else {**entity, "user": user}
+
+    return complete
+
+
+def message_text(turn: Turn, params: Params) -> Json:
+    """`text` and `entities` of a message from a call's parameters."""
+    given = params.get("entities")
+    text, entities = formatted(turn, params.get("text", ""), params.get("parse_mode"), given)
+    if not text:
+        raise bad_request("message text is empty")
+    if len(text) * 2 > MAX_TEXT and utf16_len(text) > MAX_TEXT:
+        raise bad_request("message is too long")
+    content: Json = {"text": text}
+    if entities:
+        content["entities"] = entities
+    return content
+
+
+def caption_of(turn: Turn, params: Params) -> Json:
+    """`caption` and `caption_entities` of a message; nothing when there is no caption."""
+    given = params.get("caption_entities")
+    text, entities = formatted(turn, params.get("caption", ""), params.get("parse_mode"), given)
+    if utf16_len(text) > MAX_CAPTION:
+        raise bad_request("message caption is too long")
+    if not text:
+        return {}
+    content: Json = {"caption": text}
+    if entities:
+        content["caption_entities"] = entities
+    if params.get("show_caption_above_media"):
+        content["show_caption_above_media"] = True
+    return content
+
+
+# -- sending -----------------------------------------------------------------------------------
+
+
+def own_markup(markup: Json | None) -> Json:
+    """What of a reply markup the message itself carries: an inline keyboard, as it was given."""
+    if markup and markup.get("inline_keyboard"):
+        return {"reply_markup": {"inline_keyboard": markup["inline_keyboard"]}}
+    return {}
+
+
+def reply_to(turn: Turn, chat: Chat, params: Params) -> Json:
+    """The fields of a message that answers another one."""
+    asked: Params = params.get("reply_parameters") or {
+        "message_id": params.get("reply_to_message_id", 0),
+        "allow_sending_without_reply": params.get("allow_sending_without_reply", False),
+    }
+    if asked.get("message_id", 0) <= 0:
+        return {}
+    other = asked.get("chat_id")
+    source = chat if other in {None, "", chat.id} else find_chat(turn, other)
+    replied = source.messages.get(asked["message_id"])
+    if replied is None:
+        if asked.get("allow_sending_without_reply"):
+            return {}
+        raise bad_request("message to be replied not found")
+    if source is not chat:
+        origin = {"type": "user", "sender_user": replied.get("from"), "date": replied["date"]}
+        external: Json = {"origin": origin, "message_id": replied["message_id"]}
+        external["chat"] = source.info
+        return {"external_reply": external}
+    fields: Json = {"reply_to_message": {k: v for k, v in replied.items() if k not in _NESTED}}
+    if asked.get("quote"):
+        fields["quote"] = {"text": asked["quote"], "position": asked.get("quote_position", 0)}
+    return fields
+
+
+_NESTED = frozenset({"reply_to_message", "pinned_message"})
+
+
+def take_flood(turn: Turn, chat: Chat, count: int = 1) -> None:
+    """Refuse with 429 what comes too fast."""
+    if turn.core.settings.flood is not None:
+        wait = turn.bot.flood.take(chat.id, count, turn.now)
+        if wait:
+            raise too_many_requests(wait)
+
+
+def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool = False) -> Json:
+    """Put a message of the bot into a chat; `checked` when flood control was asked before."""
+    answers = reply_to(turn, chat, params) if _answers(params) else None
+    if not checked:
+        take_flood(turn, chat)
+    bot = turn.bot
+    message: Json = {"message_id": bot.new_message_id(chat)}
+    if chat.kind == "channel":
+        message["sender_chat"] = chat.info
+    else:
+        message["from"] = bot.sender
+    message["chat"] = chat.info
+    message["date"] = turn.date
+    if answers:
+        message.update(answers)
+    message.update(content)
+    markup: Any = params.get("reply_markup")
+    if markup:
+        message.update(own_markup(markup))
+        if "reply_markup" not in message:
+            chat.keyboard = None if markup.get("remove_keyboard") else markup
+    _add_flags(message, params)
+    bot.store(chat, message)
+    return message
+
+
+def _answers(params: Params) -> bool:
+    return "reply_parameters" in params or "reply_to_message_id" in params
+
+
+def _add_flags(message: Json, params: Params) -> None:
+    if params.get("protect_content"):
+        message["has_protected_content"] = True
+    thread = params.get("message_thread_id", 0)
+    if thread:
+        message["message_thread_id"] = thread
+        message["is_topic_message"] = True
+    if params.get("message_effect_id"):
+        message["effect_id"] = params["message_effect_id"]

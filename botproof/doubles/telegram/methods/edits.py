@@ -1,0 +1,137 @@
+"""Changing what was sent: text, caption, media, reply markup, live location.
+
+Source of the texts: `process_edit_message_*_query` in Client.cpp of the open-source Bot API server,
+`can_edit_message` and `edit_message_*` in td's MessagesManager.cpp, MESSAGE_NOT_MODIFIED in
+`fail_query_with_error`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from botproof.doubles.telegram.context import Method, Params, Turn
+from botproof.doubles.telegram.methods.common import (
+    Access,
+    caption_of,
+    find_message,
+    message_text,
+    own_markup,
+)
+from botproof.doubles.telegram.methods.media import media_content
+from botproof.doubles.telegram.replies import bad_request
+from botproof.doubles.telegram.world import Chat, Json
+
+__all__ = ["METHODS", "edit"]
+
+NOT_MODIFIED = (
+    "message is not modified: specified new message content and reply markup are exactly the same "
+    "as a current content and reply markup of the message"
+)
+MEDIA = ("photo", "video", "animation", "audio", "document")
+CAPTIONED = (*MEDIA, "voice", "paid_media")
+_CAPTION = ("caption", "caption_entities", "show_caption_above_media")
+
+
+def _target(turn: Turn, params: Params) -> tuple[Chat | None, Json]:
+    """The message to edit, and its chat; None for an inline message."""
+    inline = params.get("inline_message_id")
+    if inline and not params.get("chat_id"):
+        message = turn.bot.inline_messages.get(inline)
+        if message is None:
+            raise bad_request("MESSAGE_ID_INVALID")
+        return None, message
+    chat, message = find_message(turn, params, "message to edit", Access.EDIT)
+    sender = message.get("from", {}).get("id")
+    if chat.kind != "channel" and sender != turn.bot.id:
+        raise bad_request("message can't be edited")
+    return chat, message
+
+
+def edit(turn: Turn, params: Params, remove: tuple[str, ...], content: Json) -> object:
+    """Replace `remove` by `content` and the reply markup by the one given, or by none."""
+    chat, message = _target(turn, params)
+    kept = {k: v for k, v in message.items() if k not in {*remove, "reply_markup", "edit_date"}}
+    changed = {**kept, **content, **own_markup(params.get("reply_markup"))}
+    if _same(message, changed):
+        raise bad_request(NOT_MODIFIED)
+    changed["edit_date"] = turn.date
+    if chat is None:
+        turn.bot.inline_messages[params["inline_message_id"]] = changed
+        return True
+    turn.bot.store(chat, changed)
+    return changed
+
+
+def _same(message: Json, changed: Json) -> bool:
+    return {k: v for k, v in message.items() if k != "edit_date"} == changed
+
+
+def edit_message_text(turn: Turn, params: Params) -> object:
+    """Another text."""
+    content = message_text(turn, params)
+    if params.get("link_preview_options"):
+        content["link_preview_options"] = params["link_preview_options"]
+    _, message = _target(turn, params)
+    if "text" not in message:
+        raise bad_request("there is no text in the message to edit")
+    return edit(turn, params, ("text", "entities", "link_preview_options"), content)
+
+
+def edit_message_caption(turn: Turn, params: Params) -> object:
+    """Another caption, or none."""
+    content = caption_of(turn, params)
+    _, message = _target(turn, params)
+    if not any(kind in message for kind in CAPTIONED):
+        raise bad_request("there is no caption in the message to edit")
+    return edit(turn, params, _CAPTION, content)
+
+
+def edit_message_media(turn: Turn, params: Params) -> object:
+    """Another file, with its caption."""
+    _, message = _target(turn, params)
+    if not any(kind in message for kind in (*MEDIA, "text")):
+        raise bad_request("there is no media in the message to edit")
+    item = params["media"]
+    if item["type"] not in MEDIA:
+        raise bad_request("unsupported input message content type")
+    content = media_content(turn, item["type"], item, item["media"])
+    removed = (*MEDIA, *_CAPTION, "text", "entities", "has_media_spoiler", "link_preview_options")
+    return edit(turn, params, removed, content)
+
+
+def edit_message_reply_markup(turn: Turn, params: Params) -> object:
+    """Another inline keyboard, or none."""
+    return edit(turn, params, (), {})
+
+
+def edit_message_live_location(turn: Turn, params: Params) -> object:
+    """Move a live location."""
+    location = _live_location(turn, params)
+    names = ("latitude", "longitude", "horizontal_accuracy", "live_period", "heading")
+    moved = {**location, **{name: params[name] for name in names if params.get(name) is not None}}
+    return edit(turn, params, ("location",), {"location": moved})
+
+
+def stop_message_live_location(turn: Turn, params: Params) -> object:
+    """End a live location where it is."""
+    location = _live_location(turn, params)
+    stopped = {name: location[name] for name in ("latitude", "longitude")}
+    return edit(turn, params, ("location",), {"location": stopped})
+
+
+def _live_location(turn: Turn, params: Params) -> Json:
+    _, message = _target(turn, params)
+    location: Json = message.get("location", {})
+    if "live_period" not in location:
+        raise bad_request("there is no live location in the message to edit")
+    return location
+
+
+METHODS: Mapping[str, Method] = {
+    "editmessagetext": edit_message_text,
+    "editmessagecaption": edit_message_caption,
+    "editmessagemedia": edit_message_media,
+    "editmessagereplymarkup": edit_message_reply_markup,
+    "editmessagelivelocation": edit_message_live_location,
+    "stopmessagelivelocation": stop_message_live_location,
+}

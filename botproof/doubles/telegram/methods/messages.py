@@ -1,0 +1,340 @@
+"""Sending texts, places and people; forwarding, copying, deleting; chat actions, reactions, pins.
+
+Source of the texts: `process_*_query` in Client.cpp of the open-source Bot API server, and td's
+MessagesManager.cpp for what may be deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from botproof.doubles.telegram import doors
+from botproof.doubles.telegram.context import Method, Params, Turn
+from botproof.doubles.telegram.methods.common import (
+    Access,
+    caption_of,
+    find_chat,
+    find_message,
+    message_text,
+    own_markup,
+    post,
+    take_flood,
+)
+from botproof.doubles.telegram.replies import bad_request
+from botproof.doubles.telegram.world import Chat, Json
+
+__all__ = ["METHODS"]
+
+ACTIONS = frozenset(
+    {
+        "cancel",
+        "typing",
+        "record_video",
+        "upload_video",
+        "record_audio",
+        "record_voice",
+        "upload_audio",
+        "upload_voice",
+        "upload_photo",
+        "upload_document",
+        "choose_sticker",
+        "pick_up_location",
+        "find_location",
+        "record_video_note",
+        "upload_video_note",
+    }
+)
+FORTY_EIGHT_HOURS = 48 * 3600
+DICE = {"🎲": 6, "🎯": 6, "🎳": 6, "🏀": 5, "⚽": 5, "🎰": 64}
+
+
+def send_message(turn: Turn, params: Params) -> object:
+    """A text."""
+    content = message_text(turn, params)
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    if params.get("link_preview_options"):
+        content["link_preview_options"] = params["link_preview_options"]
+    return post(turn, chat, params, content)
+
+
+def send_location(turn: Turn, params: Params) -> object:
+    """A point on the map."""
+    return _send(turn, params, {"location": _location(params)})
+
+
+def _location(params: Params) -> Json:
+    names = ("latitude", "longitude", "horizontal_accuracy", "live_period", "heading")
+    location = {name: params[name] for name in names if params.get(name) is not None}
+    if abs(location["latitude"]) > 90 or abs(location["longitude"]) > 180:
+        raise bad_request("wrong latitude or longitude")
+    return location
+
+
+def send_venue(turn: Turn, params: Params) -> object:
+    """A place with a name."""
+    names = ("foursquare_id", "foursquare_type", "google_place_id", "google_place_type")
+    location = _location({k: params[k] for k in ("latitude", "longitude")})
+    venue = {
+        "location": location,
+        "title": params.get("title", ""),
+        "address": params.get("address", ""),
+        **{name: params[name] for name in names if params.get(name)},
+    }
+    return _send(turn, params, {"location": location, "venue": venue})
+
+
+def send_contact(turn: Turn, params: Params) -> object:
+    """A phone number with a name."""
+    names = ("phone_number", "first_name", "last_name", "vcard")
+    return _send(turn, params, {"contact": {n: params[n] for n in names if params.get(n)}})
+
+
+def send_dice(turn: Turn, params: Params) -> object:
+    """A die; the value comes from the seed."""
+    emoji = params.get("emoji") or "🎲"
+    if emoji not in DICE:
+        raise bad_request("DICE_EMOJI_INVALID")
+    value = turn.core.rng.randint(1, DICE[emoji])
+    return _send(turn, params, {"dice": {"emoji": emoji, "value": value}})
+
+
+def _send(turn: Turn, params: Params, content: Json) -> Json:
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    return post(turn, chat, params, content)
+
+
+# -- forwarding and copying ----------------------------------------------------------------------
+
+_OF_THE_ENVELOPE = frozenset(
+    {
+        "message_id",
+        "from",
+        "sender_chat",
+        "chat",
+        "date",
+        "edit_date",
+        "reply_to_message",
+        "external_reply",
+        "quote",
+        "reply_markup",
+        "forward_origin",
+        "media_group_id",
+        "message_thread_id",
+        "is_topic_message",
+        "has_protected_content",
+    }
+)
+
+
+def _content(message: Json) -> Json:
+    return {key: value for key, value in message.items() if key not in _OF_THE_ENVELOPE}
+
+
+def _source(turn: Turn, params: Params, what: str) -> Json:
+    _, message = find_message(
+        turn,
+        {"chat_id": params.get("from_chat_id"), "message_id": params.get("message_id", 0)},
+        what,
+        Access.READ,
+    )
+    return message
+
+
+def forward_message(turn: Turn, params: Params) -> object:
+    """Pass a message on, with its origin."""
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    source = _source(turn, params, "message to forward")
+    if source.get("has_protected_content"):
+        raise bad_request("message can't be forwarded")
+    return post(turn, chat, params, _forwarded(source))
+
+
+def _forwarded(source: Json) -> Json:
+    origin = source.get("forward_origin")
+    if origin is None and "from" in source:
+        origin = {"type": "user", "sender_user": source["from"], "date": source["date"]}
+    elif origin is None:
+        sender: Json = source["sender_chat"]
+        number = source["message_id"]
+        origin = {"type": "channel", "chat": sender, "message_id": number, "date": source["date"]}
+    return {"forward_origin": origin, **_content(source)}
+
+
+def copy_message(turn: Turn, params: Params) -> object:
+    """Send the same content as a message of the bot."""
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    source = _source(turn, params, "message to copy")
+    content = _copied(turn, source, params)
+    return {"message_id": post(turn, chat, params, content)["message_id"]}
+
+
+def _copied(turn: Turn, source: Json, params: Params) -> Json:
+    if source.get("has_protected_content") or "dice" in source or "poll" in source:
+        raise bad_request("message can't be copied")
+    content = _content(source)
+    if "caption" in params and "text" not in content:
+        for key in ("caption", "caption_entities", "show_caption_above_media"):
+            content.pop(key, None)
+        content.update(caption_of(turn, params))
+    return content
+
+
+def forward_messages(turn: Turn, params: Params) -> object:
+    """Pass several messages on; those that are not there are skipped."""
+    return _several(turn, params, "forward")
+
+
+def copy_messages(turn: Turn, params: Params) -> object:
+    """Copy several messages; those that are not there are skipped."""
+    return _several(turn, params, "copy")
+
+
+def _several(turn: Turn, params: Params, verb: str) -> object:
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    source = find_chat(turn, params.get("from_chat_id"))
+    found = [source.messages[n] for n in params["message_ids"] if n in source.messages]
+    if not found:
+        raise bad_request("there are no messages to forward")
+    take_flood(turn, chat, len(found))
+    contents = [_forwarded(m) if verb == "forward" else _copied(turn, m, {}) for m in found]
+    sent = [post(turn, chat, params, content, checked=True) for content in contents]
+    return [{"message_id": message["message_id"]} for message in sent]
+
+
+# -- deleting ------------------------------------------------------------------------------------
+
+
+def delete_message(turn: Turn, params: Params) -> object:
+    """Take a message out of its chat."""
+    chat, message = find_message(turn, params, "message to delete", Access.WRITE)
+    if not _may_delete(turn, chat, message):
+        raise bad_request(_cannot_delete(turn, chat, message))
+    _remove(chat, message["message_id"])
+    return True
+
+
+def delete_messages(turn: Turn, params: Params) -> object:
+    """Take several messages out; those that are not there, or may not go, are skipped."""
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    for number in params["message_ids"]:
+        message = chat.messages.get(number)
+        if message is not None and _may_delete(turn, chat, message):
+            _remove(chat, number)
+    return True
+
+
+def _remove(chat: Chat, number: int) -> None:
+    del chat.messages[number]
+    if number in chat.pinned:
+        chat.pinned.remove(number)
+
+
+def _may_delete(turn: Turn, chat: Chat, message: Json) -> bool:
+    rights = chat.members.get(turn.bot.id, {})
+    if rights.get("status") == "creator" or rights.get("can_delete_messages"):
+        return True
+    if turn.now - message["date"] > FORTY_EIGHT_HOURS:
+        return False
+    own = message.get("from", {}).get("id") == turn.bot.id
+    return own or chat.kind in {"private", "channel"}
+
+
+def _cannot_delete(turn: Turn, chat: Chat, message: Json) -> str:
+    own = message.get("from", {}).get("id") == turn.bot.id
+    if own or chat.kind == "private":
+        return "message can't be deleted for everyone"
+    return "message can't be deleted"
+
+
+# -- the rest ------------------------------------------------------------------------------------
+
+
+def send_chat_action(turn: Turn, params: Params) -> object:
+    """Tell that the bot is busy; shown for five seconds."""
+    action = params.get("action", "").lower()
+    if action not in ACTIONS:
+        raise bad_request("wrong parameter action in request")
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    chat.actions.append({"action": action, "date": turn.date})
+    return True
+
+
+def set_message_reaction(turn: Turn, params: Params) -> object:
+    """React to a message, or take the reaction back."""
+    chat, message = find_message(turn, params, "message to react", Access.READ)
+    chat.reactions[message["message_id"]] = params.get("reaction") or []
+    return True
+
+
+def pin_chat_message(turn: Turn, params: Params) -> object:
+    """Pin a message, with a service message that says so in groups."""
+    chat, message = find_message(turn, params, "message to pin", Access.WRITE)
+    _need_pin_right(turn, chat)
+    number = message["message_id"]
+    if number in chat.pinned:
+        chat.pinned.remove(number)
+    chat.pinned.append(number)
+    if chat.kind != "private":
+        service = post(turn, chat, {}, {"pinned_message": message}, checked=True)
+        kind = "channel_post" if chat.kind == "channel" else "message"
+        doors.push(turn.core, turn.bot, kind, service, turn.now)
+    return True
+
+
+def unpin_chat_message(turn: Turn, params: Params) -> object:
+    """Unpin one message; without a message_id the one that was pinned last."""
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    _need_pin_right(turn, chat)
+    number = params.get("message_id") or (chat.pinned[-1] if chat.pinned else 0)
+    if number not in chat.messages:
+        raise bad_request("message to unpin not found")
+    if number in chat.pinned:
+        chat.pinned.remove(number)
+    return True
+
+
+def unpin_all_chat_messages(turn: Turn, params: Params) -> object:
+    """Unpin everything."""
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    _need_pin_right(turn, chat)
+    chat.pinned.clear()
+    return True
+
+
+def _need_pin_right(turn: Turn, chat: Chat) -> None:
+    if chat.kind == "private":
+        return
+    member = chat.members.get(turn.bot.id, {})
+    right = "can_edit_messages" if chat.kind == "channel" else "can_pin_messages"
+    by_default = chat.extra.get("permissions", {}).get("can_pin_messages", False)
+    if member.get("status") != "creator" and not member.get(right) and not by_default:
+        raise bad_request("not enough rights to manage pinned messages in the chat")
+
+
+def send_game(turn: Turn, params: Params) -> object:
+    """A game by its short name."""
+    name = params["game_short_name"]
+    game = {"title": name, "description": name, "photo": []}
+    content = {"game": game, **own_markup(params.get("reply_markup"))}
+    return _send(turn, params, content)
+
+
+METHODS: Mapping[str, Method] = {
+    "sendmessage": send_message,
+    "sendlocation": send_location,
+    "sendvenue": send_venue,
+    "sendcontact": send_contact,
+    "senddice": send_dice,
+    "sendgame": send_game,
+    "forwardmessage": forward_message,
+    "forwardmessages": forward_messages,
+    "copymessage": copy_message,
+    "copymessages": copy_messages,
+    "deletemessage": delete_message,
+    "deletemessages": delete_messages,
+    "sendchataction": send_chat_action,
+    "setmessagereaction": set_message_reaction,
+    "pinchatmessage": pin_chat_message,
+    "unpinchatmessage": unpin_chat_message,
+    "unpinallchatmessages": unpin_all_chat_messages,
+}

@@ -1,0 +1,167 @@
+"""Polls: sending, closing, and counting votes.
+
+Source of the texts: `get_input_message_content` for polls in td's MessageContent.cpp, and
+`process_stop_poll_query` in Client.cpp of the open-source Bot API server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from botproof.doubles.telegram import doors
+from botproof.doubles.telegram.context import Method, Params, Turn
+from botproof.doubles.telegram.entities import utf16_len
+from botproof.doubles.telegram.methods.common import (
+    Access,
+    find_chat,
+    find_message,
+    formatted,
+    own_markup,
+    post,
+)
+from botproof.doubles.telegram.replies import ControlError, bad_request
+from botproof.doubles.telegram.world import Chat, Json
+
+__all__ = ["METHODS", "vote"]
+
+MAX_OPTIONS = 12
+MAX_QUESTION = 300
+MAX_OPTION = 100
+
+
+def send_poll(turn: Turn, params: Params) -> object:
+    """A poll or a quiz."""
+    question, entities = _question(turn, params)
+    options = [_option(turn, option) for option in params["options"]]
+    _check_options(options)
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    poll: Json = {
+        "id": str(5_000_000_000_000_000 + turn.core.number()),
+        "question": question,
+        "options": options,
+        "total_voter_count": 0,
+        "is_closed": bool(params.get("is_closed", False)),
+        "is_anonymous": bool(params.get("is_anonymous", True)),
+        "type": params.get("type") or "regular",
+        "allows_multiple_answers": bool(params.get("allows_multiple_answers", False)),
+    }
+    if entities:
+        poll["question_entities"] = entities
+    poll.update(_timing(turn, params), **_quiz(turn, params, poll["type"], len(options)))
+    message = post(turn, chat, params, {"poll": poll})
+    turn.bot.polls[poll["id"]] = (chat.id, message["message_id"])
+    return message
+
+
+def _question(turn: Turn, params: Params) -> tuple[str, list[Json]]:
+    given = params.get("question_entities")
+    mode = params.get("question_parse_mode")
+    question, entities = formatted(turn, params["question"], mode, given)
+    if not question:
+        raise bad_request("poll question must be non-empty")
+    if utf16_len(question) > MAX_QUESTION:
+        raise bad_request(f"poll question length must not exceed {MAX_QUESTION}")
+    return question, entities
+
+
+def _option(turn: Turn, option: object) -> Json:
+    asked = {"text": option} if isinstance(option, str) else option
+    assert isinstance(asked, dict)  # noqa: S101 - the specification lets only these through
+    text, entities = formatted(
+        turn, asked["text"], asked.get("text_parse_mode"), asked.get("text_entities")
+    )
+    shown: Json = {"text": text, "voter_count": 0}
+    if entities:
+        shown["text_entities"] = entities
+    return shown
+
+
+def _check_options(options: list[Json]) -> None:
+    if len(options) < 2:
+        raise bad_request("poll must have at least 2 option")
+    if len(options) > MAX_OPTIONS:
+        raise bad_request(f"poll can't have more than {MAX_OPTIONS} options")
+    for option in options:
+        if not option["text"]:
+            raise bad_request("poll options must be non-empty")
+        if utf16_len(option["text"]) > MAX_OPTION:
+            raise bad_request(f"poll options length must not exceed {MAX_OPTION}")
+
+
+def _timing(turn: Turn, params: Params) -> Json:
+    if params.get("open_period"):
+        period = params["open_period"]
+        return {"open_period": period, "close_date": turn.date + period}
+    if params.get("close_date"):
+        return {"close_date": params["close_date"]}
+    return {}
+
+
+def _quiz(turn: Turn, params: Params, kind: str, options: int) -> Json:
+    if kind != "quiz":
+        return {}
+    correct = params.get("correct_option_id", -1)
+    if not 0 <= correct < options:
+        raise bad_request("wrong correct option ID specified")
+    quiz: Json = {"correct_option_id": correct}
+    if params.get("explanation"):
+        text, entities = formatted(
+            turn,
+            params["explanation"],
+            params.get("explanation_parse_mode"),
+            params.get("explanation_entities"),
+        )
+        quiz["explanation"] = text
+        quiz["explanation_entities"] = entities
+    return quiz
+
+
+def stop_poll(turn: Turn, params: Params) -> object:
+    """Close a poll of the bot; its final state."""
+    chat, message = find_message(turn, params, "message with poll to stop", Access.EDIT)
+    if "poll" not in message:
+        raise bad_request("message with poll to stop not found")
+    if message.get("from", {}).get("id") != turn.bot.id and chat.kind != "channel":
+        raise bad_request("poll can't be stopped")
+    if message["poll"]["is_closed"]:
+        raise bad_request("poll has already been closed")
+    poll = {**message["poll"], "is_closed": True}
+    _replace(turn, chat, message, poll, own_markup(params.get("reply_markup")))
+    return poll
+
+
+def _replace(turn: Turn, chat: Chat, message: Json, poll: Json, markup: Json) -> None:
+    kept = {key: value for key, value in message.items() if key != "reply_markup"}
+    turn.bot.store(chat, {**kept, "poll": poll, **markup})
+    doors.push(turn.core, turn.bot, "poll", poll, turn.now)
+
+
+def vote(turn: Turn, poll_id: str, user: Json, options: list[int]) -> None:
+    """A person votes, or takes the vote back with no options. ControlError says what is wrong."""
+    where = turn.bot.polls.get(poll_id)
+    message = turn.bot.chats[where[0]].messages.get(where[1]) if where is not None else None
+    if where is None or message is None:
+        raise ControlError(f"there is no poll {poll_id!r}")
+    poll: Json = message["poll"]
+    if poll["is_closed"]:
+        raise ControlError(f"poll {poll_id} is closed")
+    if any(not 0 <= option < len(poll["options"]) for option in options):
+        raise ControlError(f"poll {poll_id} has the options 0 to {len(poll['options']) - 1}")
+    chat = turn.bot.chats[where[0]]
+    votes = chat.votes.setdefault(poll_id, {})
+    votes[user["id"]] = options
+    counts = [sum(n in chosen for chosen in votes.values()) for n in range(len(poll["options"]))]
+    shown = [
+        {**option, "voter_count": count}
+        for option, count in zip(poll["options"], counts, strict=True)
+    ]
+    voters = sum(bool(chosen) for chosen in votes.values())
+    changed = {**poll, "options": shown, "total_voter_count": voters}
+    markup = {k: v for k, v in message.items() if k == "reply_markup"}
+    _replace(turn, chat, message, changed, markup)
+    if not poll["is_anonymous"]:
+        answer = {"poll_id": poll_id, "user": user, "option_ids": options}
+        doors.push(turn.core, turn.bot, "poll_answer", answer, turn.now)
+
+
+METHODS: Mapping[str, Method] = {"sendpoll": send_poll, "stoppoll": stop_poll}

@@ -1,0 +1,110 @@
+"""The parameters of a call, whatever way they came: query, form, JSON, multipart.
+
+Source: `HttpReader` of td (`parse_parameters`, `parse_json_parameters`, and its multipart part):
+the query comes first, and of a name that is given twice the first value counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from botproof.doubles.server import Request
+from botproof.doubles.telegram.spec import Upload
+
+__all__ = ["BadBodyError", "read_body", "read_params", "shown"]
+
+_decode = msgspec.json.Decoder().decode
+
+
+class BadBodyError(ValueError):
+    """A body that does not parse; the text is the description of the refusal."""
+
+
+def read_params(request: Request) -> dict[str, object]:
+    """All parameters of a call. BadBodyError when the body is not what it says it is."""
+    params = (
+        read_body(request.headers.get("content-type", ""), request.body) if request.body else {}
+    )
+    if request.query:
+        params.update(request.query)
+    return params
+
+
+def read_body(content_type: str, body: bytes) -> dict[str, object]:
+    """The parameters in a body; none in one of an unknown type."""
+    kind = content_type.lower()
+    if "application/json" in kind:
+        return _json(body)
+    if "application/x-www-form-urlencoded" in kind:
+        return _form(body)
+    if "multipart/form-data" in kind:
+        return _multipart(content_type, body)
+    return {}
+
+
+def _json(body: bytes) -> dict[str, object]:
+    """A body that is no JSON object is no error to the server: it holds no parameters."""
+    try:
+        value = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    return {name: item for name, item in value.items() if item is not None}
+
+
+def _form(body: bytes) -> dict[str, object]:
+    params: dict[str, object] = {}
+    for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
+        params.setdefault(name, value)
+    return params
+
+
+_BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
+_NAME = re.compile(r'[;\s]name="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+_FILE_NAME = re.compile(r'[;\s]filename="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+_TYPE = re.compile(r"^content-type:\s*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
+
+
+def _multipart(parameters: str, body: bytes) -> dict[str, object]:
+    found = _BOUNDARY.search(parameters)
+    if found is None:
+        raise BadBodyError("Bad Request: boundary not found")
+    delimiter = b"\r\n--" + found[1].strip().encode("latin-1")
+    pieces = (b"\r\n" + body).split(delimiter)
+    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
+        raise BadBodyError("Bad Request: the body of the request is not complete")
+    params: dict[str, object] = {}
+    for piece in pieces[1:-1]:
+        name, value = _part(piece)
+        params.setdefault(name, value)
+    return params
+
+
+def _part(piece: bytes) -> tuple[str, object]:
+    raw_head, separator, data = piece.partition(b"\r\n\r\n")
+    head = raw_head.decode("utf-8", "replace")
+    name = _NAME.search(head)
+    if not separator or name is None:
+        raise BadBodyError("Bad Request: field name in multipart/form-data not found")
+    file_name, content_type = _FILE_NAME.search(head), _TYPE.search(head)
+    if file_name is None:
+        return name[1], data.decode("utf-8", "replace")
+    kind = content_type[1].strip() if content_type is not None else ""
+    return name[1], Upload(file_name[1], kind, data)
+
+
+def shown(params: Mapping[str, object]) -> Mapping[str, object]:
+    """Parameters as the transcript tells them: files by name and size."""
+    if not any(isinstance(value, Upload) for value in params.values()):
+        return params
+    return {
+        name: {"file": value.filename, "size": len(value.data)}
+        if isinstance(value, Upload)
+        else value
+        for name, value in params.items()
+    }

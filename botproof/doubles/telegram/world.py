@@ -1,0 +1,223 @@
+"""What a bot's Telegram holds: chats with their messages and members, people, files.
+
+Every bot has a world of its own: what one bot sends is not seen by another, which is how the Bot
+API behaves towards bots. Sizes are bounded; what falls out of a bound is as if it never was.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botproof.doubles.telegram.flood import Flood
+from botproof.doubles.telegram.updates import DEFAULT_ALLOWED, UpdateQueue
+from botproof.doubles.telegram.webhook import Webhook
+
+__all__ = ["Bot", "Chat", "File", "Files", "Json", "Limits", "Poll", "chat_kind"]
+
+Json = dict[str, Any]
+
+SUPERGROUPS_BELOW = -1_000_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a double keeps, for each bot."""
+
+    messages: int = 20_000
+    queries: int = 10_000
+    updates: int = 100_000
+    file_bytes: int = 64 * 1024 * 1024
+
+
+def chat_kind(chat_id: int) -> str:
+    """The type of a chat, as its id tells it: people are positive, supergroups below -10^12."""
+    if chat_id > 0:
+        return "private"
+    return "supergroup" if chat_id < SUPERGROUPS_BELOW else "group"
+
+
+@dataclass(slots=True)
+class Chat:
+    """One chat. `info` is the object that messages carry; `members` are ChatMember objects."""
+
+    info: Json
+    messages: dict[int, Json] = field(default_factory=dict)
+    members: dict[int, Json] = field(default_factory=dict)
+    pinned: list[int] = field(default_factory=list)
+    extra: Json = field(default_factory=dict)  # further fields of ChatFullInfo
+    actions: deque[Json] = field(default_factory=lambda: deque(maxlen=20))
+    votes: dict[str, dict[int, list[int]]] = field(default_factory=dict)
+    reactions: dict[int, list[Json]] = field(default_factory=dict)  # by message: what the bot chose
+    keyboard: Json | None = None  # what the person sees below the input field
+    invite_links: dict[str, Json] = field(default_factory=dict)
+    next_message_id: int = 1
+    join_requests: list[int] = field(default_factory=list)
+    blocked: bool = False
+    migrated_to: int | None = None
+
+    @property
+    def id(self) -> int:
+        """The chat's number."""
+        number: int = self.info["id"]
+        return number
+
+    @property
+    def kind(self) -> str:
+        """`private`, `group`, `supergroup` or `channel`."""
+        kind: str = self.info["type"]
+        return kind
+
+    @property
+    def has_own_ids(self) -> bool:
+        """Supergroups and channels number their messages themselves; elsewhere the bot's count."""
+        return self.kind in {"supergroup", "channel"}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as Telegram's cloud knows it. `fields` are those of its type (width, duration …)."""
+
+    id: str
+    unique_id: str
+    kind: str
+    path: str
+    name: str
+    mime: str
+    data: bytes
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+_PREFIXES = {
+    "photo": ("AgAC", "photos", "jpg"),
+    "document": ("BQAC", "documents", "dat"),
+    "video": ("BAAC", "videos", "mp4"),
+    "audio": ("CQAC", "music", "mp3"),
+    "voice": ("AwAC", "voice", "oga"),
+    "animation": ("CgAC", "animations", "mp4"),
+    "sticker": ("CAAC", "stickers", "webp"),
+    "video_note": ("DQAC", "video_notes", "mp4"),
+}
+
+
+@dataclass(slots=True)
+class Files:
+    """The files of one bot, the newest up to a number of bytes."""
+
+    owner: int
+    limit: int
+    _by_id: dict[str, File] = field(default_factory=dict)
+    _by_path: dict[str, File] = field(default_factory=dict)
+    _bytes: int = 0
+    _count: int = 0
+
+    def add(
+        self, kind: str, data: bytes, name: str, mime: str, fields: Mapping[str, object]
+    ) -> File:
+        """Keep a file, under a new id."""
+        prefix, folder, extension = _PREFIXES[kind]
+        self._count += 1
+        suffix = name.rpartition(".")[2] if "." in name and kind == "document" else extension
+        file = File(
+            id=prefix + _letters(f"{self.owner}:{self._count}", 56),
+            unique_id=_letters(data, 16),
+            kind=kind,
+            path=f"{folder}/file_{self._count - 1}.{suffix}",
+            name=name,
+            mime=mime,
+            data=data,
+            fields=fields,
+        )
+        self._by_id[file.id] = self._by_path[file.path] = file
+        self._bytes += len(data)
+        while self._bytes > self.limit and len(self._by_id) > 1:
+            oldest = self._by_id.pop(next(iter(self._by_id)))
+            del self._by_path[oldest.path]
+            self._bytes -= len(oldest.data)
+        return file
+
+    def get(self, file_id: str) -> File | None:
+        """The file with this id."""
+        return self._by_id.get(file_id)
+
+    def at(self, path: str) -> File | None:
+        """The file under a `file_path`."""
+        return self._by_path.get(path)
+
+
+def _letters(of: str | bytes, length: int) -> str:
+    data = of.encode() if isinstance(of, str) else of
+    return base64.urlsafe_b64encode(hashlib.sha512(data).digest()).decode()[:length]
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A getUpdates call that waits."""
+
+    ticket: int
+    offset: int
+    limit: int
+    until: float
+
+
+@dataclass(slots=True)
+class Bot:
+    """Everything that belongs to one token."""
+
+    token: str
+    id: int
+    user: Json  # as getMe tells it
+    sender: Json  # the same, as messages carry it
+    queue: UpdateQueue
+    flood: Flood
+    files: Files
+    limits: Limits
+    chats: dict[int, Chat] = field(default_factory=dict)
+    users: dict[int, Json] = field(default_factory=dict)
+    usernames: dict[str, int] = field(default_factory=dict)
+    next_message_id: int = 1
+    stored: deque[tuple[int, int]] = field(default_factory=deque)
+    inline_messages: dict[str, Json] = field(default_factory=dict)
+    queries: dict[str, Json] = field(default_factory=dict)  # callback, inline, … not yet answered
+    polls: dict[str, tuple[int, int]] = field(default_factory=dict)
+    profile: Json = field(default_factory=dict)  # commands, names, descriptions, rights, buttons
+    # the two doors
+    allowed: frozenset[str] = DEFAULT_ALLOWED
+    webhook: Webhook | None = None
+    poll: Poll | None = None
+    refusals_due: list[tuple[float, int, str]] = field(default_factory=list)  # delayed 409s
+    offered: dict[int, int] = field(default_factory=dict)  # by update: how often getUpdates gave it
+    repeats: dict[int, bytes] = field(default_factory=dict)  # to be given again once confirmed
+    last_offset: int | None = None
+    last_poll_at: float = float("-inf")
+    next_conflict_at: float = float("-inf")
+    next_set_webhook_at: float = float("-inf")
+    logged_out_until: float = float("-inf")
+    started_at: float = 0.0
+
+    def new_message_id(self, chat: Chat) -> int:
+        """The next message id in a chat."""
+        holder = chat if chat.has_own_ids else self
+        number = holder.next_message_id
+        holder.next_message_id = number + 1
+        return number
+
+    def store(self, chat: Chat, message: Json) -> None:
+        """Keep a message; the oldest of all chats goes when there are too many."""
+        number: int = message["message_id"]
+        if number not in chat.messages:
+            self.stored.append((chat.id, number))
+        chat.messages[number] = message
+        while len(self.stored) > self.limits.messages:
+            chat_id, oldest = self.stored.popleft()
+            self.chats[chat_id].messages.pop(oldest, None)
+
+    def open_query(self, query_id: str, query: Json) -> None:
+        """Remember a query that may be answered once."""
+        self.queries[query_id] = query
+        while len(self.queries) > self.limits.queries:
+            del self.queries[next(iter(self.queries))]
