@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import os
-import platform
-import signal
-import traceback
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
-import psutil
 
 import botproof
 from botproof import history
@@ -29,6 +23,7 @@ from botproof.config import Config
 from botproof.history import History, HistoryWriter
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
+from botproof.targets.session import interruptible, machine
 from botproof.targets.stack import Stack, Surroundings, in_phase
 from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
@@ -84,7 +79,7 @@ def run_gate(options: GateOptions) -> Outcome:
     with HistoryWriter(history_path) as writer:
         recorder = Recorder(writer)
         recorder.record(_metadata(options, started))
-        asyncio.run(_interruptible(_run_modes(options, recorder), recorder))
+        asyncio.run(interruptible(_run_modes(options, recorder), recorder))
     record = recorder.history()
     results = judge(record, golden_dir=options.golden_dir)
     return Outcome(
@@ -118,47 +113,9 @@ def _metadata(options: GateOptions, started: float) -> history.Run:
         config=str(options.config_path),
         modes=options.modes or tuple(config.modes),
         seed=config.doubles.telegram.seed,
-        machine=_machine(),
+        machine=machine(),
         judging=msgspec.to_builtins(settings),
     )
-
-
-def _machine() -> Mapping[str, Any]:
-    return {
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "cpus": os.cpu_count(),
-        "memory_mb": psutil.virtual_memory().total // 1_000_000,
-        "load_1m": round(os.getloadavg()[0], 2),
-    }
-
-
-async def _interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> None:
-    """Do `work`; a signal to the harness cancels it, so that everything started is ended."""
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(work)
-    received: list[str] = []
-
-    def interrupt(name: str) -> None:
-        received.append(name)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt, number.name)
-    try:
-        await task
-    except asyncio.CancelledError:
-        _record_failure(recorder, "interrupted", f"the run was ended by {', '.join(received)}")
-    except Exception as error:  # noqa: BLE001,RUF100 - a harness that fails still gives a verdict
-        where = traceback.format_exception_only(error)[-1].strip()
-        _record_failure(recorder, "gate", where)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-
-def _record_failure(recorder: Recorder, where: str, message: str) -> None:
-    recorder.record(history.HarnessError(t=history.now(), where=where, message=message))
 
 
 async def _run_modes(options: GateOptions, recorder: Recorder) -> None:

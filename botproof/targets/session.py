@@ -1,0 +1,57 @@
+"""What every run of the harness has around it: the facts of the machine, and an end by signal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import signal
+import traceback
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import psutil
+
+from botproof import history
+from botproof.targets.recorder import Recorder
+
+
+def machine() -> Mapping[str, Any]:
+    """The machine as `Run.machine` keeps it; `load_1m` tells whether it was busy already."""
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "memory_mb": psutil.virtual_memory().total // 1_000_000,
+        "load_1m": round(os.getloadavg()[0], 2),
+    }
+
+
+async def interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> None:
+    """Do `work`; a signal to the harness cancels it, so that everything started is ended.
+
+    Never raises for what goes wrong in it: that is recorded as a `HarnessError`.
+    """
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    received: list[str] = []
+
+    def interrupt(name: str) -> None:
+        received.append(name)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt, number.name)
+    try:
+        await task
+    except asyncio.CancelledError:
+        _record_failure(recorder, "interrupted", f"the run was ended by {', '.join(received)}")
+    except Exception as error:  # noqa: BLE001,RUF100 - a harness that fails still gives a verdict
+        _record_failure(recorder, "run", traceback.format_exception_only(error)[-1].strip())
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _record_failure(recorder: Recorder, where: str, message: str) -> None:
+    recorder.record(history.HarnessError(t=history.now(), where=where, message=message))
