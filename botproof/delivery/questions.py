@@ -1,0 +1,53 @@
+"""What the users of a delivery run ask: every message with a word of its own in it. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botproof.config import Case
+from botproof.workloads.scripted import Step
+
+_FIRST_USER = 2001
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One message to the bot. `marker` stands in its text and in no other one's."""
+
+    marker: str
+    chat_id: int
+    text: str
+
+    def payload(self, wall_s: float) -> Mapping[str, Any]:
+        """The update to inject, without update_id; `wall_s` is the time of day, epoch seconds."""
+        step = Step(Case(name=self.marker, say=self.text), self.chat_id, self.chat_id)
+        return step.payload(wall_s)
+
+
+def questions(say: Sequence[str], updates: int, chats: int, seed: int) -> list[Question]:
+    """`updates` messages, the templates of `say` in turn, from `chats` private chats at random.
+
+    With at least as many chats as updates, every message has a chat to itself.
+    """
+    rng = random.Random(f"questions {seed}")  # noqa: S311 - a workload, not a secret
+    return [
+        _question(say[number % len(say)], number, _chat(rng, number, updates, chats))
+        for number in range(updates)
+    ]
+
+
+def chat_ids(chats: int) -> tuple[int, ...]:
+    """The ids of the chats, and of the users in them."""
+    return tuple(range(_FIRST_USER, _FIRST_USER + chats))
+
+
+def _chat(rng: random.Random, number: int, updates: int, chats: int) -> int:
+    return _FIRST_USER + (number if chats >= updates else rng.randrange(chats))
+
+
+def _question(template: str, number: int, chat_id: int) -> Question:
+    marker = f"q{number}z"
+    return Question(marker, chat_id, template.replace("{marker}", marker))

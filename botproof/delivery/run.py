@@ -1,0 +1,378 @@
+"""One delivery run: doubles, services and bot; questions at a steady rate; kills; a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import msgspec
+
+import botproof
+from botproof import history
+from botproof.checks import delivery as delivery_check
+from botproof.checks.delivery import DeliveryPlan
+from botproof.checks.judging import Judging, JudgingSettings, run_checks
+from botproof.checks.ledger import Ledger
+from botproof.checks.replies import ReplyRules
+from botproof.config import Config, Scalar
+from botproof.delivery.questions import Question, chat_ids, questions
+from botproof.delivery.stage import Stage
+from botproof.faults.nemesis import Nemesis
+from botproof.faults.schedule import Window, strikes, windows
+from botproof.faults.troubles import (
+    EXCHANGE_FAULTS,
+    TELEGRAM_FAULTS,
+    DoubleFaults,
+    Frozen,
+    FullDisk,
+    NoMoreBytes,
+    Restarted,
+    Trouble,
+)
+from botproof.history import CasePlayed, Event, History, HistoryWriter
+from botproof.targets.process import BrokenHarnessError, Guard, TargetError
+from botproof.targets.recorder import Recorder
+from botproof.targets.session import interruptible, machine
+from botproof.targets.stack import Surroundings, in_phase
+from botproof.verdict import CheckResult, Verdict, combine
+
+_SAY_EVERY_S = 5.0
+_IMPATIENT_S = 2.0
+_CLOCK_STEP_S = 30.0
+_MOST_CLOCK_S = 3600.0
+_QUIET_S = 1.0
+_TOKEN_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"  # noqa: S105 - an alphabet
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOptions:
+    """What to run. `rate` is updates a second, `chats` 0 takes botproof.toml's number.
+
+    `late` updates are sent while the bot is stopped and must be answered by its next start.
+    `chance` makes what must differ from run to run (the token: a shared Redis still knows the
+    updates of the last run); everything else follows from `seed`.
+    """
+
+    config: Config
+    config_path: Path
+    report_dir: Path
+    mode: str
+    updates: int = 5000
+    kills: int = 50
+    seed: int = 1
+    rate: float = 45.0
+    chats: int = 0
+    replicas: int = 1
+    late: int = 10
+    drain_s: float = 180.0
+    env: Mapping[str, Scalar] = field(default_factory=dict)
+    troubles: tuple[str, ...] = ()
+    disk: Path | None = None
+    restart_redis: Callable[[], Awaitable[None]] | None = None
+    label: str = ""
+    keep: bool = False
+    say: Callable[[str], None] = print
+    chance: random.Random = field(default_factory=random.SystemRandom)
+
+    @property
+    def name(self) -> str:
+        """What the run is called in the report."""
+        return self.label or self.mode
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A judged delivery run."""
+
+    name: str
+    verdict: Verdict
+    results: Sequence[CheckResult]
+    history: History
+    duration_s: float
+    report_dir: Path
+
+    @property
+    def delivery(self) -> CheckResult:
+        """What the delivery check says."""
+        return next(result for result in self.results if result.check == "delivery")
+
+
+def run_delivery(options: DeliveryOptions) -> Outcome:
+    """Run, record, judge. Ctrl-C and SIGTERM end the run as an ERROR.
+
+    Never raises for what goes wrong while it runs: that is in the history, and in the verdict.
+    """
+    started = history.now()
+    with HistoryWriter(options.report_dir / "history.jsonl") as writer:
+        recorder = Recorder(writer)
+        recorder.record(_metadata(options, started))
+        asyncio.run(interruptible(_run(options, recorder), recorder))
+    record = recorder.history()
+    judging = Judging.of(JudgingSettings.recorded_in(record.run), {})
+    results = run_checks({"delivery": delivery_check.check}, ("delivery",), record, judging)
+    return Outcome(
+        name=options.name,
+        verdict=combine(result.verdict for result in results),
+        results=results,
+        history=record,
+        duration_s=history.now() - started,
+        report_dir=options.report_dir,
+    )
+
+
+def _metadata(options: DeliveryOptions, started: float) -> history.Run:
+    settings = msgspec.structs.replace(JudgingSettings.of(options.config, ""), checks=("delivery",))
+    plan = DeliveryPlan(updates=options.updates + options.late, kills=options.kills)
+    return history.Run(
+        t=started,
+        botproof=botproof.__version__,
+        command="delivery",
+        started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        config=str(options.config_path),
+        modes=(options.mode,),
+        seed=options.seed,
+        machine=machine(),
+        judging={**msgspec.to_builtins(settings), "delivery": msgspec.to_builtins(plan)},
+    )
+
+
+def _config_of_run(options: DeliveryOptions) -> Config:
+    """A bot that Telegram has never seen, and no flood control: it is the kills that are tested."""
+    config = options.config.for_delivery(options.env)
+    letters = "".join(options.chance.choices(_TOKEN_LETTERS, k=33))
+    token = f"{options.chance.randrange(10**9, 10**10)}:AA{letters}"
+    telegram = config.doubles.telegram
+    telegram = msgspec.structs.replace(
+        telegram, token=token, args=(*telegram.args, "--flood", "off")
+    )
+    return msgspec.structs.replace(
+        config,
+        doubles=msgspec.structs.replace(config.doubles, telegram=telegram),
+        memory=msgspec.structs.replace(config.memory, every_s=5.0),
+    )
+
+
+async def _run(options: DeliveryOptions, recorder: Recorder) -> None:
+    config = _config_of_run(options)
+    chats = _chats(options)
+    async with AsyncExitStack() as resources:
+        around = Surroundings(
+            config=config,
+            base=options.config_path.resolve().parent,
+            report_dir=options.report_dir,
+            recorder=recorder,
+            guard=await resources.enter_async_context(Guard()),
+            client=await resources.enter_async_context(
+                httpx.AsyncClient(trust_env=False, timeout=30.0)
+            ),
+            say=options.say,
+            users=chat_ids(chats),
+            keep=options.keep,
+        )
+        mode = config.modes[options.mode]
+        stage = Stage(
+            around,
+            options.mode,
+            options.name,
+            replicas=options.replicas,
+            kill_url=getattr(mode, "kill_url", ""),
+        )
+        with recorder.subscribe(lambda event: event.stack == stage.name) as events:
+            show = _Show(options, stage, events, _questions(options, chats))
+            await _play(show, stage)
+
+
+def _chats(options: DeliveryOptions) -> int:
+    delivery = options.config.delivery
+    chats = options.chats or (delivery.chats if delivery is not None else 1)
+    return min(chats, options.updates + options.late)
+
+
+def _questions(options: DeliveryOptions, chats: int) -> list[Question]:
+    delivery = options.config.delivery
+    if delivery is None:
+        raise ValueError("botproof.toml has no [delivery] table, so there is nothing to ask")
+    return questions(delivery.say, options.updates + options.late, chats, options.seed)
+
+
+async def _play(show: _Show, stage: Stage) -> None:
+    """The whole run. What goes wrong is recorded; only cancellation passes."""
+    try:
+        await in_phase(stage, "boot", stage.start())
+        await in_phase(stage, "storm", stage.run(show.storm()))
+        await in_phase(stage, "drain", stage.run(show.drain()))
+        await in_phase(stage, "late", stage.run(show.late()))
+        await in_phase(stage, "stop", show.stop())
+    except TargetError as error:
+        stage.say(f"FAILED: {error}")
+    except BrokenHarnessError as error:
+        stage.record_harness_error("harness", error)
+        stage.say(f"ERROR: {error}")
+    finally:
+        await show.close()
+        await stage.stop()
+
+
+class _Show:
+    """The acts of a run, and the count of what was sent, answered and killed meanwhile."""
+
+    def __init__(
+        self,
+        options: DeliveryOptions,
+        stage: Stage,
+        events: asyncio.Queue[Event],
+        asked: Sequence[Question],
+    ) -> None:
+        self._options = options
+        self._stage = stage
+        self._asked = asked
+        self._sent = 0
+        self._kills = 0
+        self._ledger = Ledger(ReplyRules.of(options.config.replies))
+        self._progress = asyncio.Event()
+        self._reader = asyncio.create_task(self._read(events))
+        self._narrator = asyncio.create_task(self._narrate())
+
+    async def close(self) -> None:
+        """End the tasks that only watch."""
+        for task in (self._reader, self._narrator):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    # the acts
+
+    async def storm(self) -> None:
+        """Send the questions at their times while everything goes wrong that shall."""
+        options = self._options
+        nemesis = Nemesis(
+            strikes(options.seed, options.updates, options.kills, options.replicas),
+            windows(options.seed, options.updates, options.troubles),
+            troubles={name: self._trouble(name) for name in options.troubles},
+            kill=self._kill,
+            note=self._note,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(nemesis.run())
+            await self._send(self._asked[: options.updates], nemesis)
+
+    async def drain(self) -> None:
+        """Wait until every update is answered, or the time for that is up."""
+        deadline = history.now() + self._options.drain_s
+        await self._stage.all_ready(self._options.drain_s)
+        moved = 0.0
+        while self._ledger.open and history.now() < deadline:
+            self._progress.clear()
+            try:
+                async with asyncio.timeout(_IMPATIENT_S):
+                    await self._progress.wait()
+            except TimeoutError:
+                if moved < _MOST_CLOCK_S:  # Telegram may wait for two minutes to try again
+                    await self._stage.move_clock(_CLOCK_STEP_S)
+                    moved += _CLOCK_STEP_S
+        self._say("everything answered" if not self._ledger.open else "gave up waiting")
+
+    async def late(self) -> None:
+        """Updates that come while the bot is stopped have to be answered by its next start."""
+        await self._stage.stop_bots()
+        await self._send(self._asked[self._options.updates :], None)
+        # That nothing is sent after the end can only be seen by waiting for it.
+        await asyncio.sleep(_QUIET_S)
+        if self._options.late:
+            await self._stage.start_bot()
+            await self.drain()
+
+    async def stop(self) -> None:
+        """The last clean stop."""
+        if self._stage.bots:
+            await self._stage.stop_bots()
+            await asyncio.sleep(_QUIET_S)
+
+    # sending
+
+    async def _send(self, asked: Sequence[Question], nemesis: Nemesis | None) -> None:
+        began = history.now()
+        for number, question in enumerate(asked):
+            due = began + number / self._options.rate
+            await asyncio.sleep(max(0.0, due - history.now()))
+            await self._ask(question)
+            self._sent += 1
+            if nemesis is not None:
+                await nemesis.sent(number + 1)
+
+    async def _ask(self, question: Question) -> None:
+        stage = self._stage
+        if stage.telegram is None:
+            raise RuntimeError("the stage was not started")
+        at = history.now()
+        payload = question.payload(time.time())
+        update_id = await stage.telegram.inject(stage.values["token"], {"update": payload})
+        stage.around.recorder.record(
+            CasePlayed(
+                t=at,
+                case=question.marker,
+                update_id=update_id,
+                chat_id=question.chat_id,
+                expect="reply",
+                title=question.text,
+                golden=False,
+                stack=stage.name,
+                mode=stage.mode,
+            )
+        )
+
+    # what goes wrong
+
+    async def _kill(self, victim: int) -> None:
+        await self._stage.kill(victim)
+        self._kills += 1
+
+    def _note(self, window: Window, edge: str) -> None:
+        self._stage.around.recorder.record(
+            history.Fault(
+                t=history.now(),
+                target=window.name,
+                kind=edge,
+                stack=self._stage.name,
+                mode=self._stage.mode,
+            )
+        )
+        self._say(f"{window.name}: {edge}")
+
+    def _trouble(self, name: str) -> Trouble:
+        stage, options = self._stage, self._options
+        if name in TELEGRAM_FAULTS and stage.telegram is not None:
+            return DoubleFaults(stage.telegram, TELEGRAM_FAULTS[name])
+        if name in EXCHANGE_FAULTS:
+            return DoubleFaults(stage.exchanges(), EXCHANGE_FAULTS[name])
+        if name == "slow-backend":
+            return Frozen(lambda: stage.services)
+        if name == "full-disk":
+            return FullDisk(options.disk) if options.disk else NoMoreBytes(lambda: stage.bots)
+        if name == "redis-restart" and options.restart_redis is not None:
+            return Restarted(options.restart_redis)
+        raise ValueError(f"{name}: this trouble needs something that the run does not have")
+
+    # watching
+
+    async def _read(self, events: asyncio.Queue[Event]) -> None:
+        while True:
+            self._ledger.feed(await events.get())
+            self._progress.set()
+
+    async def _narrate(self) -> None:
+        while True:
+            await asyncio.sleep(_SAY_EVERY_S)
+            self._say("")
+
+    def _say(self, text: str) -> None:
+        answered = self._ledger.asked - self._ledger.open
+        line = f"{self._sent:,} sent, {answered:,} answered, {self._kills} kills"
+        self._stage.say(f"{text}; {line}" if text else line)
