@@ -10,7 +10,7 @@ from telegram import Update
 
 from reference_bot.telegram_bot.handlers import TROUBLE, BotApplication, current
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, LeaseLostError
-from reference_bot.telegram_bot.outgoing.replier import Desk, Replier
+from reference_bot.telegram_bot.outgoing.replier import Desk, Place, Replier
 from reference_bot.telegram_bot.update import lane_of
 
 CONCURRENCY: Final = 256
@@ -94,7 +94,7 @@ class Dispatcher:
     async def _answer(self, job: Job) -> float:
         """Handles ``job``; how many seconds its chat has to wait before it can go on."""
         update = json.loads(job.payload)
-        replier = Replier(self._desk, job, _chat_id(update), _thread_id(update))
+        replier = Replier(self._desk, job, _place(update))
         current.set(replier)  # this task's own context
         try:
             async with asyncio.timeout(_HANDLER_SECONDS):
@@ -153,13 +153,15 @@ class Dispatcher:
         return None
 
 
-def _chat_id(update: dict[str, Any]) -> int:
-    """Where an answer goes: the chat, or the person when there is no chat (inline)."""
-    return lane_of(update)
-
-
-def _thread_id(update: dict[str, Any]) -> int | None:
-    """The forum topic that the message was in."""
-    message = update.get("message") or {}
+def _place(update: dict[str, Any]) -> Place:
+    """Where the answer goes; without a chat (inline) to the person."""
+    message = update.get("message")
+    if not isinstance(message, dict):
+        return Place(lane_of(update))
+    private = message.get("chat", {}).get("type") == "private"
     thread = message.get("message_thread_id") if message.get("is_topic_message") else None
-    return thread if isinstance(thread, int) else None
+    return Place(
+        lane_of(update),
+        thread if isinstance(thread, int) else None,
+        None if private else message.get("message_id"),
+    )

@@ -1,10 +1,19 @@
 """The two calls that answers are made of, through python-telegram-bot."""
 
-from telegram import LinkPreviewOptions
+from telegram import LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.ext import ExtBot
 
+from reference_bot.telegram_bot.outgoing.replier import Place
+
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+def _reply(place: Place) -> ReplyParameters | None:
+    if place.reply_to is None:
+        return None
+    # The question may be deleted by now; its answer is wanted all the same.
+    return ReplyParameters(place.reply_to, allow_sending_without_reply=True)
 
 
 class TelegramMessenger:
@@ -13,14 +22,15 @@ class TelegramMessenger:
     def __init__(self, bot: ExtBot[None]) -> None:
         self._bot = bot
 
-    async def send(self, chat_id: int, html: str, thread_id: int | None) -> int:
+    async def send(self, place: Place, html: str) -> int:
         """Sends a message; its message_id."""
         message = await self._bot.send_message(
-            chat_id,
+            place.chat_id,
             html,
             parse_mode=ParseMode.HTML,
             link_preview_options=_NO_PREVIEW,
-            message_thread_id=thread_id,
+            message_thread_id=place.thread_id,
+            reply_parameters=_reply(place),
         )
         return message.message_id
 

@@ -51,10 +51,19 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an answer goes: the chat, in a forum the topic, in a group the message it answers."""
+
+    chat_id: int
+    thread_id: int | None = None
+    reply_to: int | None = None
+
+
 class Messenger(Protocol):
     """The two Bot API calls that answers are made of. Both raise TelegramError."""
 
-    async def send(self, chat_id: int, html: str, thread_id: int | None) -> int:
+    async def send(self, place: Place, html: str) -> int:
         """Sends a message; its message_id."""
 
     async def edit(self, chat_id: int, message_id: int, html: str) -> None:
@@ -106,11 +115,11 @@ class Desk:
 class Replier:
     """Answers one update; then it is ``finished`` (recorded) or goes on after ``delay`` seconds."""
 
-    def __init__(self, desk: Desk, job: Job, chat_id: int, thread_id: int | None = None) -> None:
+    def __init__(self, desk: Desk, job: Job, place: Place) -> None:
         self._desk = desk
         self._job = job
-        self._chat = chat_id
-        self._thread = thread_id
+        self._place = place
+        self._chat = place.chat_id
         self._deadline = desk.clock() + _PATIENCE
         self.finished = False
         self.delay: float | None = None
@@ -156,7 +165,7 @@ class Replier:
         async def section() -> None:
             self._check_lease()
             try:
-                message_id = await self._desk.messenger.send(self._chat, WORKING, self._thread)
+                message_id = await self._desk.messenger.send(self._place, WORKING)
             except TelegramError as error:
                 self._note(classify(error))
                 return
@@ -192,7 +201,7 @@ class Replier:
         self._check_lease()
         progress = self._job.progress
         try:
-            await self._desk.messenger.send(self._chat, progress.parts[index], self._thread)
+            await self._desk.messenger.send(self._place, progress.parts[index])
         except TelegramError as error:
             failure = classify(error)
             self._note(failure)
