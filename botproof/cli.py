@@ -55,7 +55,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_judge(commands)
     _add_golden(commands)
     _add_init(commands)
-    _add_double(commands, load="double" in arguments[:1])
+    _add_delivery(commands, chosen=arguments[:1] == ["delivery"])
+    _add_double(commands, chosen=arguments[1:2] if arguments[:1] == ["double"] else [])
     return parser
 
 
@@ -149,13 +150,32 @@ def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.set_defaults(run=_command("init"))
 
 
+def _add_delivery(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """Its options name what can go wrong, so they are imported only when it is asked for."""
+    parser = commands.add_parser(
+        "delivery",
+        help="kill the bot again and again, and judge what became of each update",
+        description="Sends many updates at a steady rate while the bot is killed at random "
+        "moments, and judges whether any was lost, repeated without a reason, or answered out "
+        "of order.",
+        epilog=_EXIT_CODES + "\nwrites for each run: verdict.json, summary.md, junit.xml, "
+        "history.jsonl, logs/; and delivery.json over all runs",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if chosen:
+        module = import_module("botproof.delivery.cli")
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
+
+
 _DOUBLES = {
     "telegram": ("botproof.doubles.telegram.cli", "the Telegram Bot API"),
     "exchanges": ("botproof.doubles.exchanges.cli", "the exchanges, one seeded market"),
 }
 
 
-def _add_double(commands: argparse._SubParsersAction[_Parser], *, load: bool) -> None:
+def _add_double(commands: argparse._SubParsersAction[_Parser], *, chosen: Sequence[str]) -> None:
+    """The doubles bring their own arguments; only the one that is asked for is imported."""
     parser = commands.add_parser(
         "double",
         help="run a stand-in for Telegram or the exchanges by itself",
@@ -165,7 +185,7 @@ def _add_double(commands: argparse._SubParsersAction[_Parser], *, load: bool) ->
     kinds = parser.add_subparsers(title="doubles", metavar="DOUBLE", required=True)
     for kind, (module_name, what) in _DOUBLES.items():
         child = kinds.add_parser(kind, help=what, description=f"A double of {what}.")
-        if load:
+        if kind in chosen:
             module = import_module(module_name)
             module.add_arguments(child)
             child.set_defaults(run=module.run)
@@ -182,13 +202,15 @@ def _config_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _command(name: str) -> Run:
-    """The subcommand `name` of `botproof.commands`, imported when it is called.
+    """The subcommand `name` of `botproof.commands`, imported when it is called."""
+    return _plainly(lambda: getattr(import_module("botproof.commands"), name))
 
-    What the user can put right is told in plain words, without a traceback.
-    """
+
+def _plainly(load: Callable[[], Run]) -> Run:
+    """What the user can put right is told in plain words, without a traceback."""
 
     def run(arguments: argparse.Namespace) -> int:
-        command: Run = getattr(import_module("botproof.commands"), name)
+        command = load()
         try:
             return command(arguments)
         except UsageError as error:

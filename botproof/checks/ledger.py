@@ -109,8 +109,8 @@ class Ledger:
             self._played(event)
         elif isinstance(event, UpdateInjected):
             self._injected(event)
-        elif isinstance(event, BotApiCall) and event.error_code is None:
-            self._called(event)
+        elif isinstance(event, BotApiCall) and event.result is not None:
+            self._called(event)  # without a result it was refused, or it never took effect
 
     # updates
 

@@ -149,9 +149,7 @@ def _config_of_run(options: DeliveryOptions) -> Config:
     letters = "".join(options.chance.choices(_TOKEN_LETTERS, k=33))
     token = f"{options.chance.randrange(10**9, 10**10)}:AA{letters}"
     telegram = config.doubles.telegram
-    telegram = msgspec.structs.replace(
-        telegram, token=token, args=(*telegram.args, "--flood", "off")
-    )
+    telegram = msgspec.structs.replace(telegram, token=token, args=(*telegram.args, "--no-flood"))
     return msgspec.structs.replace(
         config,
         doubles=msgspec.structs.replace(config.doubles, telegram=telegram),

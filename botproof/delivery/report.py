@@ -1,0 +1,71 @@
+"""The table over several delivery runs, for a person and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from botproof.delivery.run import Outcome
+from botproof.history import ProcessReady
+
+_COLUMNS = ("run", "updates", "kills", "at work", "lost", "repeated", "order", "restart", "time")
+
+
+def print_table(outcomes: Sequence[Outcome]) -> None:
+    """One line a run, to standard output."""
+    print()
+    print("\n".join(as_text(outcomes)))
+
+
+def as_text(outcomes: Sequence[Outcome]) -> list[str]:
+    """The lines of the table."""
+    rows = [[*_COLUMNS, "verdict"], *(_row(outcome) for outcome in outcomes)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [_line(row, widths) for row in rows]
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = (
+        text.ljust(width) if number in (0, len(row) - 1) else text.rjust(width)
+        for number, (text, width) in enumerate(zip(row, widths, strict=True))
+    )
+    return "  ".join([first, *rest]).rstrip()
+
+
+def _row(outcome: Outcome) -> list[str]:
+    row = as_row(outcome)
+    swapped, restart = row["out_of_order"], row["median_restart_s"]
+    return [
+        row["run"],
+        f"{row['updates']:,}",
+        f"{row['kills']:,}",
+        f"{row['kills_at_work']:,}",
+        f"{row['lost']:,}",
+        f"{row['repeated']:,}",
+        f"{swapped:,} swapped" if swapped else "kept",
+        f"{restart:.2f} s",
+        f"{row['duration_s']:.0f} s",
+        row["verdict"],
+    ]
+
+
+def as_row(outcome: Outcome) -> dict[str, Any]:
+    """The figures of one run. `median_restart_s` is from start to ready, over all starts."""
+    starts = sorted(e.after_s for e in outcome.history.of(ProcessReady) if e.role == "bot")
+    return {
+        "run": outcome.name,
+        "verdict": outcome.verdict.value,
+        **outcome.delivery.data,
+        "median_restart_s": round(starts[len(starts) // 2], 3) if starts else 0.0,
+        "duration_s": round(outcome.duration_s, 1),
+    }
+
+
+def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """A list of one object a run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = msgspec.json.format(msgspec.json.encode([as_row(each) for each in outcomes]))
+    path.write_bytes(document + b"\n")
