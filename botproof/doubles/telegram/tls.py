@@ -1,0 +1,37 @@
+"""A certificate for `api.telegram.org` that a bot under test can be made to trust.
+
+A bot that insists on `https://api.telegram.org` reaches the double when two things around it are
+changed, and nothing in it: the name resolves to the double, and the double's authority is trusted
+(`SSL_CERT_FILE` for Python and Go, `NODE_EXTRA_CA_CERTS` for Node.js, or the system's store).
+
+The authority is made anew at each start and signs for these names only as long as the process
+lives: its key is never written anywhere.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+import trustme
+
+__all__ = ["NAMES", "server_context"]
+
+NAMES = ("api.telegram.org", "localhost", "127.0.0.1", "::1")
+
+
+def server_context(ca_path: Path, names: Sequence[str] = NAMES) -> ssl.SSLContext:
+    """A context to serve TLS with, under ``names``; the authority to trust goes to ``ca_path``.
+
+    Raises OSError when the file cannot be written. It is complete when this returns, so a process
+    that is told of the listening double can read it.
+    """
+    authority = trustme.CA(organization_name="botproof double")
+    certificate = authority.issue_cert(*names)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    certificate.configure_cert(context)
+    ca_path.parent.mkdir(parents=True, exist_ok=True)
+    authority.cert_pem.write_to_path(ca_path)
+    return context
