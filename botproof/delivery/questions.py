@@ -11,6 +11,7 @@ from botproof.config import Case
 from botproof.workloads.scripted import Step
 
 _FIRST_USER = 2001
+_MOST_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,18 @@ def questions(say: Sequence[str], updates: int, chats: int, seed: int) -> list[Q
         _question(say[number % len(say)], number, _chat(rng, number, updates, chats))
         for number in range(updates)
     ]
+
+
+def due_times(updates: int, rate: float, seed: int) -> list[float]:
+    """When each update is due, in seconds from the start: `rate` a second, in bursts of 1 to 10.
+
+    People come in bursts, and a kill is most telling while several updates are on their way.
+    """
+    rng = random.Random(f"bursts {seed}")  # noqa: S311 - a workload, not a secret
+    due: list[float] = []
+    while len(due) < updates:
+        due += [len(due) / rate] * rng.randint(1, _MOST_AT_ONCE)
+    return due[:updates]
 
 
 def chat_ids(chats: int) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.ledger import Ledger
 from botproof.checks.replies import ReplyRules
 from botproof.config import Config, Scalar
-from botproof.delivery.questions import Question, chat_ids, questions
+from botproof.delivery.questions import Question, chat_ids, due_times, questions
 from botproof.delivery.stage import Stage
 from botproof.faults.nemesis import Nemesis
 from botproof.faults.schedule import Window, strikes, windows
@@ -297,9 +297,9 @@ class _Show:
 
     async def _send(self, asked: Sequence[Question], nemesis: Nemesis | None) -> None:
         began = history.now()
-        for number, question in enumerate(asked):
-            due = began + number / self._options.rate
-            await asyncio.sleep(max(0.0, due - history.now()))
+        times = due_times(len(asked), self._options.rate, self._options.seed)
+        for number, (question, due) in enumerate(zip(asked, times, strict=True)):
+            await asyncio.sleep(max(0.0, began + due - history.now()))
             await self._ask(question)
             self._sent += 1
             if nemesis is not None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _ACTIVE_SHARE = 0.6
-_MOST_WAIT_S = 0.05
+_MOST_WAIT_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, order=True)
