@@ -57,6 +57,9 @@ DEFAULTS: Mapping[str, Budget] = {
         Budget("market_data_memory_mb", 70, "MB", "market-data memory", _SYNC),
         Budget("start_s", 30, "s", "time from start to ready", "botproof's own"),
         Budget("stop_s", 10, "s", "time from SIGTERM to a clean end", "design, section 4"),
+        # 100 bytes a request: at one request every two seconds 4 MB a day, three months until the
+        # 400 MB between what is wanted and what blocks are gone.
+        Budget("leak_kb_per_1000", 100, "kB", "growth per 1,000 requests", "botproof's own"),
         Budget("rollback_latency_s", 5, "s", "more than 3 requests in a row", _AWS),
     )
 }

@@ -211,7 +211,11 @@ class Request(Event, frozen=True, kw_only=True):
 
 
 class MemorySample(Event, frozen=True, kw_only=True):
-    """Memory of a process and its children, in bytes; `peak` is the kernel's high-water mark."""
+    """Memory of a process and its children, in bytes; `peak` is the kernel's high-water mark.
+
+    `requests` is how many identical requests it had served, in a sample between two rounds of a
+    leak run; None for samples taken at a time.
+    """
 
     process: str
     role: str
@@ -220,6 +224,7 @@ class MemorySample(Event, frozen=True, kw_only=True):
     rss: int
     peak: int
     processes: int = 1
+    requests: int | None = None
 
 
 class Fault(Event, frozen=True, kw_only=True):

@@ -4,32 +4,12 @@
 
 150 requests a second on an open-loop schedule until the evidence is enough: half a minute on a good
 build, seconds on a bad one. Exit code: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR. `--help` lists the
-options, under "open loop and budgets".
+options, under "open loop and budgets". `--processes 2` sends from two processes, same verdict.
 """
 
-import itertools
+from botproof.workloads.market_data import PriceAsker, add_symbols
+from botproof.workloads.open_loop import Plan, install
 
-from locust import events
+__all__ = ["PriceAsker"]  # Locust looks for the users in this module
 
-from botproof.workloads.open_loop import OpenLoopUser, install
-
-install()
-
-
-@events.init_command_line_parser.add_listener
-def add_options(parser):  # type: ignore[no-untyped-def]  # locust ships no types
-    parser.add_argument("--symbols", default="BTC,ETH,SOL,XRP,DOGE", help="symbols to ask for")
-
-
-class PriceAsker(OpenLoopUser):
-    """Asks what the bot's /price asks, for one symbol after the other."""
-
-    numbers = itertools.count()
-
-    def ask(self) -> tuple[str, int, str]:
-        symbols = self.environment.parsed_options.symbols.split(",")
-        number = next(self.numbers)
-        symbol = symbols[number % len(symbols)]
-        # Four of five ask for the whole picture, as people do; the rest for the bare price.
-        path = "/price" if number % 5 == 4 else "/combined_price"
-        return self.post(path, {"symbol": symbol})
+install(Plan(options=add_symbols))

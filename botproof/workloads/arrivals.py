@@ -38,3 +38,32 @@ def _poisson(rate: float, rng: random.Random) -> Iterator[float]:
     while True:
         due += rng.expovariate(rate)
         yield due
+
+
+def bursts(quiet: float, peak: float, *, every_s: float, length_s: float) -> Iterator[float]:
+    """Intended send times of a load that comes in bursts: `peak` requests a second for `length_s`
+    at the end of every period of `every_s`, `quiet` requests a second in between.
+
+    Raises ValueError unless both rates are above zero and a burst is shorter than its period.
+    """
+    if not (quiet > 0 and peak > 0):
+        raise ValueError(f"the rates are {quiet} and {peak}; both must be above 0 a second")
+    if not 0 < length_s < every_s:
+        raise ValueError(f"a burst of {length_s} s does not fit into a period of {every_s} s")
+    return _bursts(quiet, peak, every_s, length_s)
+
+
+def _bursts(quiet: float, peak: float, every_s: float, length_s: float) -> Iterator[float]:
+    calm_s = every_s - length_s
+    calm, rush = round(calm_s * quiet), round(length_s * peak)
+    period = 0
+    while True:
+        start = period * every_s
+        yield from (start + number / quiet for number in range(calm))
+        yield from (start + calm_s + number / peak for number in range(rush))
+        period += 1
+
+
+def in_burst(due: float, *, every_s: float, length_s: float) -> bool:
+    """Whether an arrival of `bursts`, in seconds from the start, belongs to a burst."""
+    return due % every_s >= every_s - length_s

@@ -8,6 +8,10 @@ latency budget is a failure, and so is one that never comes. The run ends by its
 verdict of the sequential test, at `--max-requests`, or at Locust's own `--run-time`. Locust's exit
 code is then the verdict's (0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR), because its own says 0 when a
 server never answers.
+
+Distributed over Locust's own master and workers (`--processes 2`, or `--master` and `--worker`),
+each worker sends its part of the one schedule and reports every outcome to the master, which
+judges them as a single process would.
 """
 
 from __future__ import annotations
@@ -15,8 +19,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
 from urllib.parse import urlsplit
@@ -25,122 +29,79 @@ import gevent
 import msgspec
 from locust import FastHttpUser, events, task
 
-from botproof.stats import SequentialErrorRate, judge_error_rate, percentile
 from botproof.verdict import Verdict
+from botproof.workloads import distributed
 from botproof.workloads.arrivals import arrivals
+from botproof.workloads.load_run import Limits, LoadRun, Outcome, Schedule
 
 log = logging.getLogger("botproof.load")
 
 
+def _arrivals(options: Any) -> Iterable[float]:
+    return arrivals(options.rate, options.arrivals, options.seed)
+
+
+def _nothing(_: Any) -> int:
+    return 0
+
+
+def _no_options(_: Any) -> None:
+    return
+
+
+def _no_notes(_: LoadRun) -> list[str]:
+    return []
+
+
+def _unwatched(_: LoadRun, __: Outcome) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """One finished request. Times are monotonic seconds; `error` is empty for a success."""
+class Plan:
+    """How one script's load differs from the plain one.
 
-    name: str
-    intended: float
-    finished: float
-    status: int
-    error: str
+    `options` adds its own to Locust's parser; `due` gives the arrivals in seconds from the start,
+    and `earliest_pass` the requests before which PASS is not said, by the options; `watch` is told
+    of every outcome where the verdict is made; `judge` and `notes` make the verdict at the end.
+    """
 
-    @property
-    def latency(self) -> float:
-        """Seconds from the intended send time to the whole answer."""
-        return self.finished - self.intended
-
-
-@dataclass(slots=True)
-class Run:
-    """What one load run has seen so far, and what it makes of it."""
-
-    latency_budget: float
-    error_budget: float
-    max_requests: int
-    request_log: IO[bytes] | None
-    due: Any
-    started: float
-    drawn: int = 0
-    latencies: list[float] = field(default_factory=list)
-    errors: Counter[str] = field(default_factory=Counter)
-    ended: str = ""
-
-    @property
-    def requests(self) -> int:
-        return len(self.latencies)
-
-    @property
-    def failures(self) -> int:
-        return self.errors.total()
-
-    def next_arrival(self) -> float | None:
-        """The intended time of the next request, or None once the cap is reached."""
-        if self.drawn >= self.max_requests:
-            return None
-        self.drawn += 1
-        return self.started + float(next(self.due))
-
-    def record(self, outcome: Outcome) -> None:
-        error = outcome.error
-        if not error and outcome.latency > self.latency_budget:
-            error = f"answered after more than {self.latency_budget:g} s"
-        self.latencies.append(outcome.latency)
-        if error:
-            self.errors[error] += 1
-        if self.request_log:
-            self.request_log.write(msgspec.json.encode(_log_line(outcome, error)) + b"\n")
-
-    def record_overdue(self, now: float) -> None:
-        """Count as failed what was due for longer than the budget and found no free user."""
-        while (due := self.next_arrival()) is not None and due <= now - self.latency_budget:
-            self.record(Outcome("overdue", due, now, 0, "never sent: every user was still waiting"))
-
-    def verdict(self) -> Verdict:
-        return SequentialErrorRate(self.error_budget).judge(self.requests, self.failures)
-
-
-def _log_line(outcome: Outcome, error: str) -> dict[str, object]:
-    return {
-        "t": outcome.finished,
-        "intended": outcome.intended,
-        "latency_s": round(outcome.latency, 6),
-        "name": outcome.name,
-        "ok": not error,
-        "status": outcome.status,
-        "error": error,
-    }
+    options: Callable[[Any], None] = _no_options
+    due: Callable[[Any], Iterable[float]] = _arrivals
+    earliest_pass: Callable[[Any], int] = _nothing
+    watch: Callable[[LoadRun, Outcome], None] = _unwatched
+    judge: Callable[[LoadRun], Verdict] = LoadRun.verdict
+    notes: Callable[[LoadRun], list[str]] = _no_notes
 
 
 class OpenLoopUser(FastHttpUser):
     """A connection that sends the next arrival of the shared schedule, over and over."""
 
     abstract = True
-    run_state: ClassVar[Run]
-    # A later answer is a failure already; waiting longer would only tie the user up.
-    network_timeout = 2.0
-    connection_timeout = 2.0
+    run_state: ClassVar[LoadRun]
+    # Longer than the latency budget and the roll-back rule's limit: an answer that comes late is
+    # told from one that never comes. Set from --give-up when the run starts.
+    network_timeout = 6.0
+    connection_timeout = 6.0
 
-    def ask(self) -> tuple[str, int, str]:
-        """Send one request; give its name, the HTTP status (0: none) and an error or ''."""
+    def ask(self, number: int) -> tuple[str, int, str]:
+        """Send request `number`; give its name, the HTTP status (0: none) and an error or ''."""
         raise NotImplementedError
 
     @task
     def next_request(self) -> None:
+        """Send one arrival of the schedule at its time and record what came of it."""
         run = self.run_state
-        intended = run.next_arrival()
-        if intended is None:
-            self.wait_for_the_last(run)
+        arrival = run.next_arrival()
+        if arrival is None:
+            gevent.sleep(0.05)  # the schedule is drawn; those that are out end the run
             return
+        number, intended = arrival
         gevent.sleep(max(0.0, intended - time.monotonic()))
-        name, status, error = self.ask()
-        run.record(Outcome(name, intended, time.monotonic(), status, error))
-        verdict = run.verdict()
-        if verdict is not Verdict.INCONCLUSIVE:
-            _end(self.environment, run, f"the evidence is enough for {verdict.value}")
-
-    def wait_for_the_last(self, run: Run) -> None:
-        """The cap is drawn: end the run once every request of it has its outcome."""
-        if run.requests >= run.drawn:
-            _end(self.environment, run, f"the cap of {run.max_requests:,} requests is reached")
-        gevent.sleep(0.05)
+        run.sent(number, intended)
+        name, status, error = self.ask(number)
+        run.record(Outcome(number, name, intended, time.monotonic(), status, error))
+        end_if_finished(self.environment, run)
 
     def post(self, path: str, body: dict[str, object]) -> tuple[str, int, str]:
         """POST JSON and judge the answer by status and by its own `success` field."""
@@ -155,7 +116,7 @@ class OpenLoopUser(FastHttpUser):
 
 def _error_of(response: Any) -> str:
     if not response.status_code:
-        return _no_answer(response.error)
+        return no_answer(response.error)
     if response.status_code != 200:
         return f"HTTP {response.status_code}"
     try:
@@ -167,7 +128,8 @@ def _error_of(response: Any) -> str:
     return ""
 
 
-def _no_answer(error: BaseException | None) -> str:
+def no_answer(error: BaseException | None) -> str:
+    """Why a request has no status: the time was up, or the connection failed."""
     # geventhttpclient says RetriesExceeded when its network timeout has passed.
     name = type(error).__name__
     if isinstance(error, TimeoutError) or name == "RetriesExceeded":
@@ -175,20 +137,23 @@ def _no_answer(error: BaseException | None) -> str:
     return f"no answer: {name}"
 
 
-def _end(environment: Any, run: Run, reason: str) -> None:
-    if run.ended:
+def end_if_finished(environment: Any, run: LoadRun) -> None:
+    """Let Locust quit once the run may end. A worker leaves that to its master."""
+    if not run.finished or run.ended or distributed.is_worker(environment):
         return
-    run.ended = reason
+    run.ended = run.finished
     # Not from here: this is a user's greenlet, which quitting would wait for.
     gevent.spawn(environment.runner.quit)
 
 
-def install() -> None:
+def install(plan: Plan | None = None) -> None:
     """Add the options, start the clock with the test, and let the verdict be the exit code."""
-    events.init_command_line_parser.add_listener(_add_options)  # type: ignore[no-untyped-call]  # Locust's own
+    session = _Session(plan or Plan())
+    events.init_command_line_parser.add_listener(session.add_options)  # type: ignore[no-untyped-call]  # Locust's own
     events.init.add_listener(_check)  # type: ignore[no-untyped-call]  # Locust's own
-    events.test_start.add_listener(_start)  # type: ignore[no-untyped-call]  # Locust's own
-    events.quitting.add_listener(_judge)  # type: ignore[no-untyped-call]  # Locust's own
+    events.test_start.add_listener(session.start)  # type: ignore[no-untyped-call]  # Locust's own
+    events.test_stop.add_listener(session.stop)  # type: ignore[no-untyped-call]  # Locust's own
+    events.quitting.add_listener(session.judge)  # type: ignore[no-untyped-call]  # Locust's own
 
 
 def _add_options(parser: Any) -> None:
@@ -206,6 +171,18 @@ def _add_options(parser: Any) -> None:
         "--latency-budget", type=float, default=2.0, help="seconds; a later answer is a failure (2)"
     )
     group.add_argument(
+        "--rollback-latency",
+        type=float,
+        default=5.0,
+        help="seconds; more than 3 consecutive requests over it are a FAIL (5)",
+    )
+    group.add_argument(
+        "--give-up",
+        type=float,
+        default=6.0,
+        help="seconds after which a request counts as never answered (6)",
+    )
+    group.add_argument(
         "--error-budget", type=float, default=0.001, help="tolerated share of failures (0.001)"
     )
     group.add_argument(
@@ -214,24 +191,17 @@ def _add_options(parser: Any) -> None:
         default="",
         help="write a JSON line for each request to this file",
     )
-
-
-def _start(environment: Any, **_: Any) -> None:
-    options = environment.parsed_options
-    request_log = Path(options.request_log).open("wb") if options.request_log else None  # noqa: SIM115 - closed in _judge, when Locust quits
-    OpenLoopUser.network_timeout = OpenLoopUser.connection_timeout = options.latency_budget
-    OpenLoopUser.run_state = Run(
-        latency_budget=options.latency_budget,
-        error_budget=options.error_budget,
-        max_requests=options.max_requests,
-        request_log=request_log,
-        due=arrivals(options.rate, options.arrivals, options.seed),
-        started=time.monotonic(),
+    group.add_argument(
+        "--histogram",
+        default="",
+        help="write the latencies' HdrHistogram (V2, base64) to this file",
     )
 
 
 def _check(environment: Any, **_: Any) -> None:
     """Refuse options that make no sense before anything is sent, with the exit code of ERROR."""
+    if distributed.is_worker(environment):
+        return  # its master's options come with the start
     problems = _option_problems(environment.parsed_options)
     if problems:
         print("load: " + "\nload: ".join(problems), file=sys.stderr)
@@ -249,37 +219,102 @@ def _option_problems(options: Any) -> list[str]:
         problems.append(f"--max-requests is {options.max_requests}; it must be at least 1")
     if not options.latency_budget > 0:
         problems.append(f"--latency-budget is {options.latency_budget}; it must be above 0 seconds")
+    if options.give_up < options.latency_budget:
+        problems.append(
+            f"--give-up is {options.give_up}; it must be at least the latency budget, "
+            f"{options.latency_budget}"
+        )
     if not 0 < options.error_budget < 1:
         problems.append(f"--error-budget is {options.error_budget}; it must be between 0 and 1")
     return problems
 
 
-def _judge(environment: Any, **_: Any) -> None:
-    run: Run | None = getattr(OpenLoopUser, "run_state", None)
-    if run is None:
-        environment.process_exit_code = Verdict.ERROR.exit_code
-        return
-    if not run.ended:
-        run.record_overdue(time.monotonic())
-    if run.request_log:
-        run.request_log.close()
-    verdict = run.verdict()
-    environment.process_exit_code = verdict.exit_code
-    log.info("%s", _summary(run, verdict))
+class _Session:
+    """Follows Locust's events from the start of a test to its verdict."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._run: LoadRun | None = None
+        self._log: IO[bytes] | None = None
+
+    def add_options(self, parser: Any) -> None:
+        _add_options(parser)
+        self._plan.options(parser)
+
+    def start(self, environment: Any, **_: Any) -> None:
+        options, runner = environment.parsed_options, environment.runner
+        OpenLoopUser.network_timeout = OpenLoopUser.connection_timeout = options.give_up
+        run = LoadRun(
+            limits=_limits(options, self._plan),
+            started=time.monotonic(),
+            schedule=self._schedule(environment),
+            sink=self._write,
+        )
+        OpenLoopUser.run_state = self._run = run
+        if distributed.is_worker(environment):
+            run.sink = distributed.report_outcomes(run)
+            return
+        if options.request_log:
+            self._log = Path(options.request_log).open("wb")  # noqa: SIM115 - closed in judge, when Locust quits
+        if distributed.is_master(environment):
+            distributed.take_reports(run, lambda: end_if_finished(environment, run))
+            distributed.watch_workers(runner, run, lambda: end_if_finished(environment, run))
+
+    def _schedule(self, environment: Any) -> Iterator[tuple[int, float]]:
+        options = environment.parsed_options
+        if distributed.is_master(environment):
+            distributed.share_out(environment)
+            return iter(())
+        share, of = distributed.my_share(environment)
+        return iter(Schedule(self._plan.due(options), options.max_requests, share, of))
+
+    def _write(self, outcome: Outcome) -> None:
+        if self._log:
+            self._log.write(msgspec.json.encode(_log_line(outcome)) + b"\n")
+        if self._run is not None:
+            self._plan.watch(self._run, outcome)
+
+    def stop(self, **_: Any) -> None:
+        """The test is over: what is overdue now will never be answered."""
+        if self._run is not None and not self._run.ended:
+            self._run.record_overdue(time.monotonic())
+
+    def judge(self, environment: Any, **_: Any) -> None:
+        run = self._run
+        if distributed.is_worker(environment):
+            environment.process_exit_code = 0  # the verdict is its master's
+            return
+        if run is None:
+            environment.process_exit_code = Verdict.ERROR.exit_code
+            return
+        self.stop()
+        if self._log:
+            self._log.close()
+        if environment.parsed_options.histogram:
+            path = Path(environment.parsed_options.histogram)
+            path.write_text(run.latencies.encoded() + "\n", encoding="ascii")
+        verdict = self._plan.judge(run)
+        environment.process_exit_code = verdict.exit_code
+        log.info("%s", run.describe(verdict, time.monotonic(), self._plan.notes(run)))
 
 
-def _summary(run: Run, verdict: Verdict) -> str:
-    rate = judge_error_rate(run.requests, run.failures, run.error_budget)
-    needed = SequentialErrorRate(run.error_budget).required()
-    lines = [
-        f"verdict: {verdict.value} ({run.ended or 'the run was ended from outside'})",
-        f"  errors and replies over {run.latency_budget:g} s: {rate.describe()}",
-    ]
-    if run.latencies:
-        quantiles = ((f"p{100 * q:g}", percentile(run.latencies, q)) for q in (0.5, 0.99, 0.999))
-        text = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in quantiles)
-        lines.append(f"  latency from the intended time: {text}")
-    lines += [f"  {count:,} x {error}" for error, count in run.errors.most_common(5)]
-    if verdict is Verdict.INCONCLUSIVE:
-        lines.append(f"  PASS needs {needed:,} requests without a failure: give it more time")
-    return "\n".join(lines)
+def _limits(options: Any, plan: Plan) -> Limits:
+    return Limits(
+        latency_budget=options.latency_budget,
+        error_budget=options.error_budget,
+        rollback_latency=options.rollback_latency,
+        cap=options.max_requests,
+        earliest_pass=plan.earliest_pass(options),
+    )
+
+
+def _log_line(outcome: Outcome) -> dict[str, object]:
+    return {
+        "t": outcome.finished,
+        "intended": outcome.intended,
+        "latency_s": round(outcome.latency, 6),
+        "name": outcome.name,
+        "ok": not outcome.error,
+        "status": outcome.status,
+        "error": outcome.error,
+    }

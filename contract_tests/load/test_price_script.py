@@ -3,46 +3,17 @@
 import asyncio
 import json
 import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from botproof.doubles.server import Handler, Request, Response, Transport, json_response, serve
+from botproof.doubles.server import Handler, Request, Response, Transport, json_response
+from botproof.stats import percentile
 
-SCRIPT = Path(__file__).parents[2] / "load" / "price.py"
 GOOD = json_response({"success": True, "data": {}})
 Host = Callable[[Handler], str]
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    """Serves a handler from a thread of its own; gives its URL."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    servers = []
-
-    def start(handler: Handler) -> str:
-        server = asyncio.run_coroutine_threadsafe(serve(handler), loop).result(10)
-        servers.append(server)
-        return server.url
-
-    yield start
-    for server in servers:
-        asyncio.run_coroutine_threadsafe(server.close(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
-
-
-def locust(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "locust", "-f", str(SCRIPT), "--headless", "--only-summary"]
-    return subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, timeout=100, check=False
-    )
+Locust = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def every(number: int, bad: Response) -> Handler:
@@ -59,7 +30,7 @@ def every(number: int, bad: Response) -> Handler:
 
 @pytest.mark.slow
 def test_a_good_host_passes_with_enough_evidence_and_logs_every_request(
-    host: Host, tmp_path: Path
+    host: Host, tmp_path: Path, locust: Locust
 ) -> None:
     log = tmp_path / "requests.jsonl"
     asked: list[object] = []
@@ -68,7 +39,7 @@ def test_a_good_host_passes_with_enough_evidence_and_logs_every_request(
         asked.append((request.path, json.loads(request.body)["symbol"]))
         return GOOD
 
-    run = locust("--host", host(answer), "--rate", "500", "--request-log", str(log))
+    run = locust("price", "--host", host(answer), "--rate", "500", "--request-log", str(log))
 
     assert run.returncode == 0, run.stderr
     assert "verdict: PASS" in run.stderr
@@ -88,27 +59,31 @@ def test_a_good_host_passes_with_enough_evidence_and_logs_every_request(
     ],
     ids=["status", "success-false", "html", "reset"],
 )
-def test_two_percent_bad_answers_fail_and_are_named(host: Host, bad: Response, said: str) -> None:
-    run = locust("--host", host(every(50, bad)), "--rate", "300")
+def test_two_percent_bad_answers_fail_and_are_named(
+    host: Host, bad: Response, said: str, locust: Locust
+) -> None:
+    run = locust("price", "--host", host(every(50, bad)), "--rate", "300")
     assert run.returncode == 1, run.stderr
     assert "verdict: FAIL" in run.stderr
     assert said in run.stderr
 
 
-def test_a_host_that_never_answers_fails(host: Host) -> None:
-    run = locust("--host", host(lambda _: Response(transport=Transport.SILENT)))
+def test_a_host_that_never_answers_fails(host: Host, locust: Locust) -> None:
+    run = locust("price", "--host", host(lambda _: Response(transport=Transport.SILENT)))
     assert run.returncode == 1, run.stderr
-    assert "no answer within 2 s" in run.stderr
+    assert "no answer within 6 s" in run.stderr
 
 
-def test_a_port_where_nobody_listens_fails() -> None:
-    run = locust("--host", "http://127.0.0.1:9")
+def test_a_port_where_nobody_listens_fails(locust: Locust) -> None:
+    run = locust("price", "--host", "http://127.0.0.1:9")
     assert run.returncode == 1, run.stderr
     assert "ConnectionRefusedError" in run.stderr
 
 
-def test_a_host_that_freezes_once_shows_in_the_latencies(host: Host, tmp_path: Path) -> None:
-    """One stall of a second hits everyone who was due in it, not only the one who waited."""
+def test_a_host_that_freezes_for_three_seconds_shows_in_the_99th_percentile(
+    host: Host, tmp_path: Path, locust: Locust
+) -> None:
+    """The stall hits everyone who was due in it, not only the few whose connection waited."""
     log = tmp_path / "requests.jsonl"
     count = 0
     frozen_until = 0.0
@@ -118,27 +93,53 @@ def test_a_host_that_freezes_once_shows_in_the_latencies(host: Host, tmp_path: P
         loop = asyncio.get_running_loop()
         count += 1
         if count == 100:
-            frozen_until = loop.time() + 1
+            frozen_until = loop.time() + 3
         await asyncio.sleep(max(0.0, frozen_until - loop.time()))
         return GOOD
 
     run = locust(
-        *("--host", host(answer), "--rate", "200", "--users", "20"),
-        *("--max-requests", "600", "--request-log", str(log)),
+        "price",
+        *("--host", host(answer), "--rate", "100", "--users", "20"),
+        *("--max-requests", "700", "--request-log", str(log)),
+        *("--latency-budget", "10", "--give-up", "12"),
     )
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert len(lines) == 600
-    # 200 a second were due during the second; a closed loop of 20 users would report 20 of them
-    assert sum(line["latency_s"] > 0.3 for line in lines) > 100
-    assert run.returncode == 2, "600 good requests prove nothing about 0.1 %"
+    # 100 a second were due for three seconds; a closed loop of 20 users would report 20 of them,
+    # and its 99th percentile would be as good as ever
+    assert sum(line["latency_s"] > 1 for line in lines) > 150
+    assert percentile([line["latency_s"] for line in lines], 0.99) > 2
+    assert run.returncode == 2, "700 good requests prove nothing about 0.1 %"
     assert "INCONCLUSIVE" in run.stderr
     assert "PASS needs 3,509 requests" in run.stderr
 
 
-def test_a_run_cut_short_counts_what_nobody_could_send(host: Host) -> None:
+def test_a_row_of_requests_over_five_seconds_fails_whatever_the_error_rate(
+    host: Host, locust: Locust
+) -> None:
+    """The roll-back rule stands beside the error budget: four in a row are enough."""
+    count = 0
+
+    async def answer(_: Request) -> Response:
+        nonlocal count
+        count += 1
+        await asyncio.sleep(5.2 if 40 < count <= 44 else 0)
+        return GOOD
+
+    run = locust(
+        "price",
+        *("--host", host(answer), "--rate", "20", "--arrivals", "constant"),
+        *("--max-requests", "200", "--latency-budget", "6", "--run-time", "40s"),
+    )
+    assert run.returncode == 1, run.stderr
+    assert "at most 4 in a row over 5 s" in run.stderr
+    assert "failures=0" in run.stderr
+
+
+def test_a_run_cut_short_counts_what_nobody_could_send(host: Host, locust: Locust) -> None:
     """Two users, both stuck: the arrivals that waited longer than the budget have failed too."""
     run = locust(
+        "price",
         *("--host", host(lambda _: Response(transport=Transport.SILENT)), "--users", "2"),
         *("--rate", "50", "--latency-budget", "1", "--run-time", "2s", "--error-budget", "0.9"),
     )
@@ -154,9 +155,9 @@ def test_a_run_cut_short_counts_what_nobody_could_send(host: Host) -> None:
     ],
 )
 def test_options_that_make_no_sense_are_an_error_not_a_verdict(
-    arguments: list[str], said: str
+    arguments: list[str], said: str, locust: Locust
 ) -> None:
-    run = locust(*arguments)
+    run = locust("price", *arguments)
     assert run.returncode == 3
     assert said in run.stderr
     assert "verdict" not in run.stderr

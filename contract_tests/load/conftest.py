@@ -1,0 +1,51 @@
+"""Hosts to load, and Locust as a user starts it."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from botproof.doubles.server import Handler, serve
+
+SCRIPTS = Path(__file__).parents[2] / "load"
+Host = Callable[[Handler], str]
+Locust = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """Serves a handler from a thread of its own; gives its URL."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    servers = []
+
+    def start(handler: Handler) -> str:
+        server = asyncio.run_coroutine_threadsafe(serve(handler), loop).result(10)
+        servers.append(server)
+        return server.url
+
+    yield start
+    for server in servers:
+        asyncio.run_coroutine_threadsafe(server.close(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+@pytest.fixture
+def locust() -> Locust:
+    """Runs a script of load/ to its end: `locust("price", "--rate", "300")`."""
+
+    def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        path = SCRIPTS / f"{script}.py"
+        command = [sys.executable, "-m", "locust", "-f", str(path), "--headless", "--only-summary"]
+        return subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, timeout=100, check=False
+        )
+
+    return run
