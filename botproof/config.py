@@ -413,6 +413,7 @@ def _substituted_texts(config: Config) -> Iterator[tuple[str, str]]:
         for key, value in process.env.items():
             yield f"{path}.env.{key}", str(value)
         yield f"{path}.ready", process.ready
+        yield f"{path}.cwd", process.cwd
     if config.load is not None:
         yield "load.host", config.load.host
 

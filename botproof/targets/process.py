@@ -121,10 +121,13 @@ class ManagedProcess:
         self,
         launch: Launch,
         process: asyncio.subprocess.Process,
+        *,
         recorder: Recorder,
         labels: Mapping[str, str],
         guard: Guard | None,
+        output: _Output | None,
     ) -> None:
+        self._output = output
         self.launch = launch
         self._process = process
         self._recorder = recorder
@@ -143,17 +146,21 @@ class ManagedProcess:
         *,
         labels: Mapping[str, str] | None = None,
         guard: Guard | None = None,
-        stdout: int | None = None,
+        read_stdout: bool = False,
     ) -> ManagedProcess:
         """Start a process. `labels` are the stack and mode of its events.
 
+        Its output goes to its log; with `read_stdout` standard output goes to `first_line` instead.
         Raises TargetError when the command cannot be run at all.
         """
         launch.log.parent.mkdir(parents=True, exist_ok=True)
+        output = await _Output.open() if read_stdout else None
         try:
             with launch.log.open("ab") as log:
-                process = await _spawn(launch, log, stdout)
+                process = await _spawn(launch, log, log if output is None else output.write_end)
         except TargetError as error:
+            if output is not None:
+                output.close()
             recorder.record(
                 history.ProcessNotReady(
                     t=history.now(),
@@ -165,9 +172,14 @@ class ManagedProcess:
                 )
             )
             raise
+        finally:
+            if output is not None:
+                output.close_write_end()
         if guard is not None:
             guard.watch(process.pid)
-        managed = cls(launch, process, recorder, labels or {}, guard)
+        managed = cls(
+            launch, process, recorder=recorder, labels=labels or {}, guard=guard, output=output
+        )
         recorder.record(
             history.ProcessStarted(
                 t=managed.started_at,
@@ -196,11 +208,14 @@ class ManagedProcess:
         return self._stop_asked is not None
 
     async def first_line(self, timeout_s: float) -> bytes:
-        """The first line of its standard output (started with `stdout=PIPE`); b"" at its end."""
-        if self._process.stdout is None:
-            raise ValueError(f"{self.launch.name} was not started with stdout=PIPE")
+        """The next line of its standard output (started with `read_stdout`); b"" at its end.
+
+        Raises TimeoutError when none comes in time.
+        """
+        if self._output is None:
+            raise ValueError(f"{self.launch.name} was not started with read_stdout=True")
         async with asyncio.timeout(timeout_s):
-            return await self._process.stdout.readline()
+            return await self._output.reader.readline()
 
     async def wait_ready(self, client: httpx.AsyncClient) -> float:
         """Wait until the readiness URL answers 200; seconds since the start.
@@ -317,6 +332,8 @@ class ManagedProcess:
 
     async def _watch(self) -> int:
         code = await self._process.wait()
+        if self._output is not None:
+            self._output.close()
         asked = self._stop_asked
         self._recorder.record(
             history.ProcessExited(
@@ -333,12 +350,43 @@ class ManagedProcess:
         return code
 
 
-async def _spawn(launch: Launch, log: IO[bytes], stdout: int | None) -> asyncio.subprocess.Process:
+class _Output:
+    """A pipe for a process's standard output.
+
+    Not asyncio's own: with that, waiting for the end of the process would also wait until
+    everything that it started has closed the pipe.
+    """
+
+    def __init__(self, transport: asyncio.ReadTransport, reader: asyncio.StreamReader, end: int):
+        self.reader = reader
+        self.write_end = end
+        self._transport = transport
+
+    @classmethod
+    async def open(cls) -> Self:
+        read_end, write_end = os.pipe()
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", 0)
+        )
+        return cls(transport, reader, write_end)
+
+    def close_write_end(self) -> None:
+        """The process has its own copy of it, and only that one may keep the pipe open."""
+        os.close(self.write_end)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+async def _spawn(
+    launch: Launch, log: IO[bytes], stdout: IO[bytes] | int
+) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
             *launch.command,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=log if stdout is None else stdout,
+            stdout=stdout,
             stderr=log,
             cwd=launch.cwd,
             env=environment(launch, os.environ),

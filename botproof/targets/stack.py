@@ -133,7 +133,7 @@ class Stack:
             log=self._log(name),
         )
         try:
-            process = await self._start(launch, self._doubles, stdout=asyncio.subprocess.PIPE)
+            process = await self._start(launch, self._doubles, read_stdout=True)
             line = await process.first_line(DOUBLE_START_S)
             url = str(json.loads(line)["url"])
         except (TargetError, TimeoutError, ValueError, KeyError) as error:
@@ -153,7 +153,7 @@ class Stack:
             name=name,
             role=role,
             command=tuple(substitute(part, self.values) for part in process.command),
-            cwd=(self.around.base / process.cwd).resolve(),
+            cwd=(self.around.base / substitute(process.cwd, self.values)).resolve(),
             log=self._log(name),
             env={key: self._env_value(value) for key, value in process.env.items()},
             inherit_env=process.inherit_env,
@@ -169,14 +169,14 @@ class Stack:
         return substitute(str(value), self.values)
 
     async def _start(
-        self, launch: Launch, among: list[ManagedProcess] | None, stdout: int | None = None
+        self, launch: Launch, among: list[ManagedProcess] | None, *, read_stdout: bool = False
     ) -> ManagedProcess:
         process = await ManagedProcess.start(
             launch,
             self.around.recorder,
             labels=self.labels,
             guard=self.around.guard,
-            stdout=stdout,
+            read_stdout=read_stdout,
         )
         if among is not None:
             among.append(process)
@@ -257,7 +257,8 @@ class Stack:
                 rss=reading.rss,
                 peak=reading.peak,
                 processes=reading.processes,
-                **self.labels,
+                stack=self.name,
+                mode=self.mode,
             )
         )
 

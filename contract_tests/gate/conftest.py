@@ -1,0 +1,194 @@
+"""Hand-written histories: what a check sees, made without running anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from botproof import history
+from botproof.checks.judging import Judging
+from botproof.checks.replies import ReplyRules
+from botproof.config import Replies
+from botproof.history import History
+
+
+@dataclass
+class Story:
+    """Builds a history step by step; a test leaves out, adds or spoils what it is about."""
+
+    modes: tuple[str, ...] = ("polling", "webhook")
+    events: list[history.Event] = field(default_factory=list)
+    clock: float = 100.0
+    next_update: int = 1
+    next_message: int = 1
+
+    def __post_init__(self) -> None:
+        self.add(history.Run(t=0.0, modes=self.modes))
+
+    def add(self, *events: history.Event) -> None:
+        self.events.extend(events)
+
+    def labels(self, mode: str) -> dict[str, str]:
+        return {"stack": mode, "mode": mode}
+
+    def lifetime(self, mode: str, *, code: int = 0, ready_s: float = 1.0, **exit_: Any) -> None:
+        """Every process of a stack starts, becomes ready, and ends as asked."""
+        common = {**self.labels(mode)}
+        for process, role in (("market_data", "service"), ("bot", "bot")):
+            who = {"process": process, "role": role, **common}
+            fields = {"expected": True, "after_s": 0.2, "code": code, **exit_}
+            self.add(
+                history.ProcessStarted(t=1.0, pid=1, command=("x",), **who),
+                history.ProcessReady(t=2.0, after_s=ready_s, **who),
+                history.ProcessExited(t=9_000.0, **fields, **who),
+            )
+
+    def case(
+        self,
+        mode: str,
+        name: str,
+        *replies: str,
+        after_s: float = 0.1,
+        expect: str = "reply",
+        say: str = "/price BTC",
+        wanted: int = 1,
+        acknowledged: str = "",
+    ) -> None:
+        """A user says something; the bot sends `replies`, the first `after_s` later."""
+        number = self.next_update
+        self.next_update += 1
+        self.clock += 10
+        chat = 1000 + number
+        labels = self.labels(mode)
+        self.add(
+            history.CasePlayed(
+                t=self.clock,
+                case=name,
+                update_id=number,
+                chat_id=chat,
+                expect=expect,
+                replies=wanted,
+                title=say,
+                command=say.split(maxsplit=1)[0],
+                **labels,
+            ),
+            history.UpdateInjected(t=self.clock, update_id=number, **labels),
+            history.UpdateConfirmed(t=self.clock, update_ids=(number,), door=mode, **labels),
+        )
+        sent = self.clock + after_s
+        if acknowledged:
+            self.edited(mode, chat, acknowledged, replies[0], sent)
+            return
+        for text in replies:
+            self.sent(mode, chat, text, sent)
+
+    def sent(self, mode: str, chat: int, text: str, at: float, **params: Any) -> int:
+        number = self.next_message
+        self.next_message += 1
+        given = {"chat_id": chat, "text": text, "parse_mode": "HTML", **params}
+        self.add(self.call(mode, "sendMessage", given, at, {"message_id": number}))
+        return number
+
+    def edited(self, mode: str, chat: int, first: str, then: str, at: float) -> None:
+        number = self.sent(mode, chat, first, at - 0.05)
+        given = {"chat_id": chat, "message_id": number, "text": then, "parse_mode": "HTML"}
+        self.add(self.call(mode, "editMessageText", given, at, {"message_id": number}))
+
+    def call(
+        self, mode: str, method: str, params: dict[str, Any], at: float, result: Any = True
+    ) -> history.BotApiCall:
+        return history.BotApiCall(
+            t=at, method=method, params=params, status=200, result=result, **self.labels(mode)
+        )
+
+    def load(self, mode: str, n: int, *, failures: int = 0, latency_s: float = 0.02) -> None:
+        """`n` requests of which the last `failures` failed."""
+        for number in range(n):
+            self.clock += 0.01
+            ok = number < n - failures
+            self.add(
+                history.Request(
+                    t=self.clock,
+                    intended=self.clock - latency_s,
+                    latency_s=latency_s,
+                    ok=ok,
+                    status=200 if ok else 500,
+                    error=None if ok else "HTTP 500",
+                    **self.labels(mode),
+                )
+            )
+
+    def memory(self, mode: str, samples: int = 6, **megabytes: float) -> None:
+        """Samples of processes under load, each as large as it is said to be."""
+        labels = self.labels(mode)
+        self.add(history.Phase(t=self.clock, name="load", edge="begin", **labels))
+        for _ in range(samples):
+            self.clock += 0.5
+            for process, size in megabytes.items():
+                self.sample(mode, process, size)
+        self.clock += 0.5
+        self.add(history.Phase(t=self.clock, name="load", edge="end", **labels))
+
+    def sample(self, mode: str, process: str, megabytes: float) -> None:
+        size = int(megabytes * 1_000_000)
+        self.add(
+            history.MemorySample(
+                t=self.clock,
+                process=process,
+                role="bot" if process == "bot" else "service",
+                pss=size,
+                anonymous=size // 2,
+                rss=size,
+                peak=size,
+                **self.labels(mode),
+            )
+        )
+
+    def healthy(self) -> "Story":
+        """Two modes that do everything right."""
+        for mode in self.modes:
+            self.lifetime(mode)
+            self.case(mode, "price", "<b>BTC</b> 1", say="/price BTC")
+            self.case(mode, "start", "Welcome", say="/start")
+            self.case(mode, "edited", expect="silence")
+            self.load(mode, 1_800)
+            self.memory(mode, market_data=50, bot=60)
+        return self
+
+    def history(self) -> History:
+        return History(self.events)
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+@pytest.fixture
+def judging() -> Judging:
+    """Default budgets; an acknowledgement begins with an hourglass."""
+    return Judging(rules=ReplyRules.of(Replies(acknowledgement="^⏳")))
+
+
+@pytest.fixture
+def approved() -> dict[str, str]:
+    """What a healthy story's golden files hold."""
+    return {
+        "price": "you: /price BTC\n--- message (HTML)\n<b>BTC</b> 1\n",
+        "start": "you: /start\n--- message (HTML)\nWelcome\n",
+    }
+
+
+@pytest.fixture
+def judged(judging: Judging, approved: dict[str, str]) -> Judging:
+    """As `judging`, with the golden files of a healthy story."""
+    return Judging(judging.budgets, judging.rules, approved)
+
+
+MakeStory = Callable[..., Story]
+
+
+@pytest.fixture
+def make_story() -> MakeStory:
+    return Story

@@ -1,0 +1,156 @@
+"""botproof.toml: what is right is understood, what is wrong is named with its key."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from botproof.config import ConfigError, load_config, parse_config, substitute
+
+ROOT = Path(__file__).parents[2]
+GOOD = """
+[bot]
+command = ["{python}", "bot.py"]
+ready = "telegram"
+env = { A = "1", PORT = "{port:bot}", DEBUG = true, N = 3 }
+[modes.polling.env]
+A = "2"
+[modes.webhook]
+command = ["{python}", "hook.py"]
+ready = "{url:bot}/ready"
+[budgets]
+reply_time_s = 3
+bot_memory_mb = { limit = 90, source = "our note" }
+"""
+
+
+def test_a_mode_changes_what_it_says_and_nothing_else() -> None:
+    config = parse_config(GOOD)
+    polling, webhook = config.bot_in("polling"), config.bot_in("webhook")
+    assert polling.command == ("{python}", "bot.py")
+    assert polling.env["A"] == "2"
+    assert polling.env["N"] == 3
+    assert webhook.command == ("{python}", "hook.py")
+    assert webhook.ready == "{url:bot}/ready"
+    assert webhook.env["A"] == "1"
+
+
+def test_budgets_are_the_designs_unless_replaced() -> None:
+    budgets = parse_config(GOOD).resolved_budgets()
+    assert budgets["reply_time_s"].limit == 3
+    assert budgets["reply_time_s"].source == "botproof.toml"
+    assert budgets["bot_memory_mb"].describe() == "bot memory < 90 MB"
+    assert budgets["error_rate_pct"].limit == 0.1
+    assert budgets["error_rate_pct"].source == "AWS Deployment Plan"
+
+
+@pytest.mark.parametrize(
+    ("find", "replace", "problem"),
+    [
+        ("[bot]", "[bot", "is not TOML"),
+        (
+            "command =",
+            "comand =",
+            "bot.comand: is no key that botproof knows; did you mean command?",
+        ),
+        (
+            "[modes.webhook]",
+            "[modes.webhook]\nenvv = {}",
+            "modes.webhook.envv: .*did you mean env?",
+        ),
+        ('["{python}", "bot.py"]', '"bot.py"', "bot.command: expected `array`, got `str`"),
+        ('["{python}", "bot.py"]', "[]", r"bot \(mode polling\).command: is missing; give a list"),
+        ('ready = "telegram"', "", r"bot \(mode polling\).ready: is missing; give a URL"),
+        (
+            "{port:bot}",
+            "{port:bto}",
+            r"env.PORT: \{port:bto\} stands for nothing; did you mean {port:bot}",
+        ),
+        (
+            "reply_time_s",
+            "reply_time",
+            "budgets.reply_time: is no budget; did you mean reply_time_s?",
+        ),
+        ("reply_time_s = 3", "reply_time_s = 0", "the limit is 0; it must be over 0"),
+        ("[modes.webhook]", "[modes.Web-Hook]", "modes.Web-Hook: a name is lower-case"),
+        ("[budgets]", "[gate]\nchecks = ['boots']\n[budgets]", "did you mean boot?"),
+        ("[budgets]", "[load]\nscript='a'\nhost='b'\nrate=0\n[budgets]", "load.rate: is 0"),
+        ("[budgets]", "[memory]\nevery_s=0\n[budgets]", "memory.every_s: is 0"),
+        (
+            "[budgets]",
+            "[replies]\nacknowledgement='('\n[budgets]",
+            "replies.acknowledgement: is no regular expression",
+        ),
+        (
+            "[budgets]",
+            "[services.bot]\ncommand=['x']\nready='y'\n[budgets]",
+            "services.bot: this name is taken",
+        ),
+        (
+            "[budgets]",
+            "[services.api]\ncommand=['x']\nready='telegram'\n[budgets]",
+            'services.api.ready: "telegram" is for the bot',
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(find: str, replace: str, problem: str) -> None:
+    assert find in GOOD
+    with pytest.raises(ConfigError, match=problem):
+        parse_config(GOOD.replace(find, replace, 1))
+
+
+CASE = "\n[[workload.cases]]\n"
+
+
+@pytest.mark.parametrize(
+    ("case", "problem"),
+    [
+        ("say='/a'", r"workload.cases\[0\]: object missing required field `name`"),
+        ("name='A b'\nsay='/a'", r"workload.cases\[0\].name: is 'A b'"),
+        ("name='a'", r"workload.cases\[0\].say: is missing"),
+        (
+            "name='a'\nsay='x'\nkind='photograph'",
+            r"cases\[0\].kind: invalid enum value 'photograph'",
+        ),
+        ("name='a'\nsay='x'\nreplies=0", "for no reply at all set expect = 'silence'"),
+        ("name='a'\nsay='x'\ndeadline_s=0", r"deadline_s: is 0"),
+        ("name='a'\nsay='x'\nupdate={poll={}}", "a raw update stands alone"),
+        ("name='a'\nupdate={}", "update: is empty"),
+        ("name='a'\nsay='x'\n[[workload.cases]]\nname='a'\nsay='y'", "'a' is used twice"),
+    ],
+)
+def test_what_is_wrong_with_a_case_is_named(case: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        parse_config(GOOD + CASE + case)
+
+
+def test_every_problem_is_told_at_once() -> None:
+    broken = GOOD.replace("{port:bot}", "{nope}").replace("reply_time_s = 3", "reply_time_s = -1")
+    with pytest.raises(ConfigError) as caught:
+        parse_config(broken, "my.toml")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3  # the environment of both modes, and the budget
+    assert all(line.startswith("my.toml: ") for line in lines)
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="botproof init"):
+        load_config(tmp_path / "botproof.toml")
+
+
+def test_substitution_fills_placeholders_and_keeps_doubled_braces() -> None:
+    assert substitute("{a}-{{x}}-{b}", {"a": "1", "b": "2"}) == "1-{x}-2"
+
+
+def test_the_reference_bots_own_description_is_right() -> None:
+    config = load_config(ROOT / "botproof.toml")
+    assert list(config.modes) == ["polling", "webhook"]
+
+
+def test_the_template_of_init_is_right() -> None:
+    text = (ROOT / "botproof" / "botproof.template.toml").read_text(encoding="utf-8")
+    config = parse_config(text)
+    assert config.gate.checks == ("boot", "golden", "parity")
+    # Settings that are commented out begin with # and no space. They have to be right as well.
+    uncommented = re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE)
+    assert parse_config(uncommented).load is not None

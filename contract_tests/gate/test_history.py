@@ -1,0 +1,85 @@
+"""Histories on disk: what is written is what is read, and what is wrong is said."""
+
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from botproof import history
+from botproof.history import EVENT_TYPES, HistoryError, HistoryWriter, read_history
+
+
+def sample(kind: type[history.Event]) -> history.Event:
+    """An event with something in every field that has no default."""
+    fillers: dict[Any, Any] = {
+        str: "x",
+        int: 3,
+        float: 0.5,
+        bool: True,
+        tuple[str, ...]: ("a", "b"),
+    }
+    fillers[tuple[int, ...]] = (1, 2)
+    hints = get_type_hints(kind)
+    given = {
+        name: fillers[hints[name]] for name in kind.__struct_fields__ if hints[name] in fillers
+    }
+    return kind(**given)
+
+
+def test_every_event_survives_the_disk(tmp_path: Path) -> None:
+    events = [
+        history.Run(t=0.0),
+        *(sample(kind) for kind in EVENT_TYPES if kind is not history.Run),
+    ]
+    with HistoryWriter(tmp_path / "deep" / "h.jsonl") as writer:
+        for event in events:
+            writer.write(event)
+    assert list(read_history(tmp_path / "deep" / "h.jsonl")) == events
+
+
+def test_events_are_sorted_by_time_and_chosen_by_type_and_stack() -> None:
+    late = history.Phase(t=2.0, name="b", edge="begin", stack="one", mode="polling")
+    early = history.Phase(t=1.0, name="a", edge="begin", stack="two")
+    record = history.History([late, early, history.HarnessError(t=0.0, where="x", message="y")])
+    assert record.of(history.Phase) == [early, late]
+    assert record.of(history.Phase, stack="one") == [late]
+    assert record.stacks == ["two", "one"]
+    assert record.mode_of("one") == "polling"
+    assert record.mode_of("two") == "two"
+
+
+RUN = '{"type":"run","t":0}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ('{"type":"phase","t":1,"name":"a","edge":"b"}\n', "line 1: is of type 'phase'"),
+        ('{"type":"run","t":1,"format":2}\n', "this botproof reads format 1"),
+        (RUN + "nonsense\n" + RUN, "line 2: is not JSON"),
+        (RUN + '{"type":"phrase","t":1}\n', "line 2: Invalid value 'phrase'.*known types: .*phase"),
+        (RUN + '{"type":"phase","t":1}\n', "line 2: Object missing required field `name`"),
+        (RUN + '{"type":"phase","t":"now","name":"a","edge":"b"}\n', r"`str` - at `\$.t`"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "h.jsonl"
+    path.write_text(text)
+    with pytest.raises(HistoryError, match=message) as caught:
+        read_history(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError, match="cannot be read: No such file"):
+        read_history(tmp_path / "none.jsonl")
+
+
+def test_a_record_that_breaks_off_is_the_harness_failing(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    path.write_text(RUN + '{"type":"phase","t":1,"na')
+    errors = read_history(path).of(history.HarnessError)
+    assert [error.message for error in errors] == [
+        "the record breaks off in line 2: the harness was killed"
+    ]

@@ -1,0 +1,256 @@
+"""Processes under test: started, waited for, stopped, killed, and never left behind."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from botproof import history
+from botproof.targets.memory import parse_kilobytes, read_memory
+from botproof.targets.process import (
+    Guard,
+    Launch,
+    ManagedProcess,
+    Ports,
+    TargetError,
+    environment,
+)
+from botproof.targets.recorder import Recorder
+
+pytestmark = pytest.mark.anyio
+
+SERVER = """
+import http.server, os, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+class Handler(http.server.BaseHTTPRequestHandler):
+    asked = 0
+    def do_GET(self):
+        Handler.asked += 1
+        self.send_response(200 if Handler.asked > 2 else 503)
+        self.end_headers()
+        self.wfile.write(b"warming up")
+    def log_message(self, *args): pass
+print("hello from", os.environ.get("WHO"), flush=True)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+STUBBORN = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+while True: time.sleep(60)
+"""
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def launch(tmp_path: Path, code: str, *arguments: str, **fields: Any) -> Launch:
+    return Launch(
+        name="service",
+        role="service",
+        command=(sys.executable, "-c", code, *arguments),
+        cwd=tmp_path,
+        log=tmp_path / "logs" / "service.log",
+        **fields,
+    )
+
+
+def kinds(recorder: Recorder) -> list[str]:
+    return [type(event).__name__ for event in recorder.history()]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that ended but was not collected yet does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+async def gone(pid: int) -> bool:
+    """Wait until a process has ended that is not our child."""
+    async with asyncio.timeout(20):
+        while alive(pid):  # noqa: ASYNC110 - only the kernel knows, and it tells only parents
+            await asyncio.sleep(0.02)
+    return True
+
+
+async def test_a_life_from_start_to_clean_end(tmp_path: Path) -> None:
+    recorder = Recorder()
+    port = Ports().free()
+    about = launch(
+        tmp_path,
+        SERVER,
+        str(port),
+        env={"WHO": "me"},
+        ready_url=f"http://127.0.0.1:{port}/ready",
+    )
+    process = await ManagedProcess.start(about, recorder, labels={"stack": "polling"})
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await process.wait_ready(client)
+    assert await process.stop() == 0
+    assert kinds(recorder) == ["ProcessStarted", "ProcessReady", "StopRequested", "ProcessExited"]
+    exited = recorder.history().of(history.ProcessExited)[0]
+    assert (exited.code, exited.expected, exited.killed, exited.stack) == (
+        0,
+        True,
+        False,
+        "polling",
+    )
+    assert about.log.read_text() == "hello from me\n"
+
+
+async def test_one_that_ends_before_it_is_ready_fails_at_once(tmp_path: Path) -> None:
+    recorder = Recorder()
+    code = "import sys; print('no token', file=sys.stderr); sys.exit(7)"
+    about = launch(tmp_path, code, ready_url="http://127.0.0.1:9/ready")
+    process = await ManagedProcess.start(about, recorder)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with pytest.raises(TargetError, match="ended with exit code 7 before it was ready"):
+            await process.wait_ready(client)
+    assert recorder.history().of(history.LogTail)[0].lines == ("no token",)
+    assert recorder.history().of(history.ProcessExited)[0].expected is False
+    await process.stop()
+
+
+async def test_one_that_is_never_ready_fails_with_its_last_answer(tmp_path: Path) -> None:
+    recorder = Recorder()
+    about = launch(tmp_path, STUBBORN, ready_url="http://127.0.0.1:9/ready", ready_timeout_s=0.2)
+    process = await ManagedProcess.start(about, recorder)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with pytest.raises(TargetError, match=r"GET http://127.0.0.1:9/ready: .*attempts failed"):
+            await process.wait_ready(client)
+    await process.kill()
+
+
+async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    recorder = Recorder()
+    about = launch(tmp_path, STUBBORN, stop_timeout_s=0.2)
+    process = await ManagedProcess.start(about, recorder, read_stdout=True)
+    assert await process.first_line(20) == b"ready\n"
+    assert await process.stop() == -signal.SIGKILL
+    exited = recorder.history().of(history.ProcessExited)[0]
+    assert (exited.killed, exited.expected) == (True, True)
+    assert [event.signal for event in recorder.history().of(history.StopRequested)] == [
+        "SIGTERM",
+        "SIGKILL",
+    ]
+
+
+async def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
+    process = await ManagedProcess.start(launch(tmp_path, PARENT), Recorder(), read_stdout=True)
+    child = int(await process.first_line(20))
+    assert alive(child)
+    await process.stop()
+    assert await gone(child)
+
+
+async def test_a_command_that_does_not_exist_is_the_targets_fault(tmp_path: Path) -> None:
+    recorder = Recorder()
+    about = Launch("bot", "bot", ("no-such-program",), tmp_path, tmp_path / "bot.log")
+    with pytest.raises(
+        TargetError, match=r"'no-such-program' cannot be started in .*: No such file"
+    ):
+        await ManagedProcess.start(about, recorder)
+    assert "cannot be started" in recorder.history().of(history.ProcessNotReady)[0].reason
+
+
+async def test_the_shells_environment_is_not_passed_on(tmp_path: Path) -> None:
+    about = launch(tmp_path, "", env={"TOKEN": "t"}, inherit_env=("WANTED",))
+    outer = {"PATH": "/bin", "HOME": "/h", "REDIS_URL": "redis://mine", "WANTED": "yes"}
+    assert environment(about, outer) == {
+        "PATH": "/bin",
+        "HOME": "/h",
+        "TOKEN": "t",
+        "WANTED": "yes",
+    }
+
+
+HARNESS = """
+import asyncio, pathlib, sys
+from botproof.targets.process import Guard, Launch, ManagedProcess
+from botproof.targets.recorder import Recorder
+
+async def main():
+    here = pathlib.Path(sys.argv[1])
+    async with Guard() as guard:
+        about = Launch("x", "bot", (sys.executable, "-c", sys.argv[2]), here, here / "x.log")
+        process = await ManagedProcess.start(
+            about, Recorder(), guard=guard, read_stdout=True)
+        child = int(await process.first_line(20))
+        print(process.pid, child, flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+async def test_nothing_outlives_a_harness_that_is_killed(tmp_path: Path) -> None:
+    harness = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HARNESS, str(tmp_path), PARENT, stdout=asyncio.subprocess.PIPE
+    )
+    assert harness.stdout is not None
+    line = await harness.stdout.readline()
+    parent, child = map(int, line.split())
+    assert alive(parent)
+    assert alive(child)
+    harness.kill()
+    await harness.wait()
+    assert await gone(parent)
+    assert await gone(child)
+
+
+async def test_a_guard_that_was_told_of_an_end_kills_nobody(tmp_path: Path) -> None:
+    async with Guard() as guard:
+        process = await ManagedProcess.start(
+            launch(tmp_path, STUBBORN), Recorder(), read_stdout=True
+        )
+        await process.first_line(20)
+        guard.watch(process.pid)
+        guard.forget(process.pid)
+    assert process.running
+    await process.kill()
+
+
+async def test_memory_is_read_of_a_process_and_its_children(tmp_path: Path) -> None:
+    process = await ManagedProcess.start(launch(tmp_path, PARENT), Recorder(), read_stdout=True)
+    await process.first_line(20)
+    reading = read_memory(process.pid)
+    await process.stop()
+    assert reading is not None
+    assert reading.processes == 2
+    assert 0 < reading.pss <= reading.rss <= reading.peak
+    assert read_memory(process.pid) is None
+
+
+def test_memory_of_a_process_that_is_gone_is_unknown() -> None:
+    assert read_memory(2**22 + 1) is None
+
+
+def test_the_kernels_lines_are_read() -> None:
+    lines = ["Rss:      1234 kB", "Pss:        10 kB", "Pss_Dirty:   7 kB", "nonsense"]
+    assert parse_kilobytes(lines, ("Rss", "Pss", "Swap")) == {
+        "Rss": 1234 * 1024,
+        "Pss": 10 * 1024,
+        "Swap": 0,
+    }
+
+
+def test_ports_are_free_and_never_given_twice() -> None:
+    ports = Ports()
+    given = {ports.free() for _ in range(20)}
+    assert len(given) == 20
+    assert all(1024 < port < 65536 for port in given)
+
+
+def test_our_own_process_can_be_measured() -> None:
+    assert read_memory(os.getpid()) is not None
