@@ -68,7 +68,8 @@ class TelegramDouble:
     async def reset(self) -> None:
         """As just started: no bots, no faults, no record, the clock at real time."""
         for waiting in self._waiting.values():
-            waiting.set_result(_RESTART)
+            if not waiting.done():  # its client may have gone a moment ago
+                waiting.set_result(_RESTART)
         self._waiting.clear()
         self._drop_posts()
         self.machine = Machine(self.settings)

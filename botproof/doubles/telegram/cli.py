@@ -10,6 +10,7 @@ from botproof.doubles.server import Running, run_until_stopped
 from botproof.doubles.telegram.app import start
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.flood import FloodLimits
+from botproof.doubles.telegram.tls import server_context
 
 __all__ = ["add_arguments", "main", "run"]
 
@@ -42,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="refuse http and other ports than 80, 88, 443, 8443 for local addresses too",
     )
     parser.add_argument("--transcript-bytes", type=int, default=16 * 1024 * 1024)
+    parser.add_argument(
+        "--tls",
+        type=Path,
+        metavar="CA.pem",
+        help="serve https as api.telegram.org, and write the CA to trust to this file",
+    )
     parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="serve https with this chain")
     parser.add_argument("--tls-key", type=Path, metavar="PEM", help="the key to --tls-cert")
     parser.add_argument(
@@ -81,6 +88,8 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _server_tls(args: argparse.Namespace) -> ssl.SSLContext | None:
+    if args.tls is not None:
+        return server_context(args.tls)
     if args.tls_cert is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,0 +1,125 @@
+"""TLS: a bot that insists on https://api.telegram.org meets the double, with nothing in it changed.
+
+The bot runs in a network and a mount namespace of its own, where port 443 is free and the name
+resolves to 127.0.0.1. Around it, one variable says whom to trust; in it, nothing says anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from botproof.doubles.telegram import tls
+from botproof.doubles.telegram.client import launch
+
+TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
+BOTS = Path(__file__).parents[2] / "fixtures" / "bots" / "ten_lines"
+OWN_WORLD = ("unshare", "--user", "--map-root-user", "--mount", "--net")
+SETUP = 'mount --bind "$HOSTS" /etc/hosts && ip link set lo up && exec "$@"'
+
+
+def test_the_double_serves_https_under_the_real_name(tmp_path: Path) -> None:
+    ca = tmp_path / "new" / "ca.pem"
+    options = ("--tls", str(ca))
+    with launch(TOKEN, *options, verify=lambda: ssl.create_default_context(cafile=ca)) as double:
+        assert double.url.startswith("https://")
+        assert double.person(42).say("hi").update_id
+        # Nobody else is trusted by accident, and the key of the authority is nowhere.
+        with httpx.Client(trust_env=False) as stranger, pytest.raises(httpx.ConnectError):
+            stranger.get(double.url)
+        assert "PRIVATE" not in ca.read_text()
+        assert list(tmp_path.rglob("*.pem")) == [ca]
+
+
+def test_the_certificate_is_for_the_names_of_telegram_and_of_this_machine(tmp_path: Path) -> None:
+    server = tls.server_context(tmp_path / "ca.pem")
+    client = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+    for name in tls.NAMES:
+        handshake(client, server, name)
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        handshake(client, server, "example.org")
+
+
+def handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(to_client, to_server, server_hostname=name)
+    theirs = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(3):
+        for side in (ours, theirs):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    assert ours.version() is not None
+
+
+def why_no_world_of_its_own(hosts: Path) -> str:
+    """Why namespaces are not to be had here; empty when they are."""
+    missing = [tool for tool in ("unshare", "ip", "mount") if shutil.which(tool) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    tried = subprocess.run(
+        [*OWN_WORLD, "sh", "-c", SETUP, "sh", "true"],
+        env={**os.environ, "HOSTS": str(hosts)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return (
+        f"this machine gives out no namespaces: {tried.stderr.strip()}" if tried.returncode else ""
+    )
+
+
+def test_an_unmodified_bot_is_pointed_at_the_double_by_name_alone(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost api.telegram.org\n")
+    reason = why_no_world_of_its_own(hosts)
+    if reason:
+        pytest.skip(reason)
+    inside = tmp_path / "inside.py"
+    inside.write_text(INSIDE)
+    done = subprocess.run(
+        [
+            *OWN_WORLD,
+            "sh",
+            "-c",
+            SETUP,
+            "sh",
+            sys.executable,
+            str(inside),
+            str(BOTS / "insists.py"),
+        ],
+        env={**os.environ, "HOSTS": str(hosts), "TOKEN": TOKEN, "CA": str(tmp_path / "ca.pem")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"url": "https://127.0.0.1:443", "reply": "no base URL"}
+
+
+# What happens in that world: the double on port 443, the bot, and a person who writes to it.
+INSIDE = """
+import json, os, ssl, subprocess, sys
+from botproof.doubles.telegram.client import launch
+
+ca, token = os.environ["CA"], os.environ["TOKEN"]
+trusting = lambda: ssl.create_default_context(cafile=ca)
+with launch(token, "--tls", ca, "--port", "443", verify=trusting) as telegram:
+    env = {"PATH": os.environ["PATH"], "TOKEN": token, "SSL_CERT_FILE": ca}
+    with subprocess.Popen([sys.executable, sys.argv[1]], env=env) as bot:
+        try:
+            reply = telegram.person(42).ask("no base URL", timeout=30)
+        finally:
+            bot.terminate()
+    print(json.dumps({"url": telegram.url, "reply": reply.text}))
+"""
