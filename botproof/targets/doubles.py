@@ -29,6 +29,20 @@ class DoubleControl:
         result = await self._ask("POST", f"/bots/{token}/updates", json=payload)
         return int(result["update_id"])
 
+    async def act(self, token: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Do what a person does, and tell what Telegram made of it: `update_id` (None when the bot
+        takes no such updates), `message_id`, ids of queries."""
+        made: Mapping[str, Any] = await self._ask("POST", f"/bots/{token}/updates", json=payload)
+        return made
+
+    async def bot(self, token: str) -> Mapping[str, Any]:
+        """Who the bot with this token is: the User object of `getMe`."""
+        for known in await self._ask("GET", "/bots"):
+            if known["token"] == token:
+                user: Mapping[str, Any] = known["user"]
+                return user
+        raise BrokenHarnessError(f"{self.name}: knows no bot with the token of botproof.toml")
+
     async def add_fault(self, fault: Mapping[str, Any]) -> Any:
         """Program a fault; what the double says of it (its id)."""
         return await self._ask("POST", "/faults", json=fault)
