@@ -21,6 +21,7 @@ from gevent.event import AsyncResult
 
 from botproof.config import TelegramDouble
 from botproof.workloads.open_loop import OpenLoopUser, end_if_finished
+from botproof.workloads.reply_calls import read_reply
 
 _POLL_S = 10
 
@@ -102,17 +103,6 @@ class ReplyWatch:
         waiting = self._waiting.pop(chat_id, None)
         if waiting is not None:
             waiting.set(text)
-
-
-def read_reply(method: str, params: Mapping[str, Any]) -> tuple[int, str] | None:
-    """Chat and text of a call by which the bot says something; None for any other call."""
-    if not method.startswith(("send", "editMessage")) or method == "sendChatAction":
-        return None
-    try:
-        chat_id = int(params["chat_id"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return chat_id, str(params.get("text") or params.get("caption") or "")
 
 
 class CommandSender(OpenLoopUser):

@@ -1,0 +1,126 @@
+"""What a load run makes of its outcomes; no sockets, no clock."""
+
+import itertools
+
+import pytest
+from hdrh.histogram import HdrHistogram
+from hypothesis import given
+from hypothesis import strategies as st
+
+from botproof.stats import percentile
+from botproof.verdict import Verdict
+from botproof.workloads.load_run import Latencies, Limits, LoadRun, Outcome, Schedule
+
+
+def run_with(**limits: float) -> LoadRun:
+    given = {"latency_budget": 2.0, "error_budget": 0.001, "rollback_latency": 5.0, "cap": 12_000}
+    return LoadRun(
+        limits=Limits(**{**given, **limits}),  # type: ignore[arg-type]  # a test's shorthand
+        started=100.0,
+        schedule=iter(Schedule(itertools.count(), cap=12_000)),
+    )
+
+
+def outcome(number: int, latency: float = 0.01, error: str = "") -> Outcome:
+    due = 100.0 + number
+    return Outcome(number, "/price", due, due + latency, 0 if error else 200, error)
+
+
+def test_the_first_decision_counts_and_later_luck_does_not_change_it() -> None:
+    run = run_with()
+    for number in range(4):
+        run.record(outcome(number, error="HTTP 502"))
+    assert run.decided is Verdict.FAIL
+    for number in range(4, 50_000):
+        run.record(outcome(number))
+    assert run.verdict() is Verdict.FAIL
+
+
+def test_a_burst_or_a_soak_does_not_pass_on_its_beginning() -> None:
+    run = run_with(earliest_pass=5_000)
+    for number in range(4_999):
+        run.record(outcome(number))
+    assert run.finished == ""
+    run.record(outcome(4_999))
+    assert run.finished == "the evidence is enough for PASS"
+
+
+def test_an_answer_after_the_budget_is_a_failure_and_keeps_its_latency() -> None:
+    run = run_with()
+    run.record(outcome(0, latency=2.5))
+    assert run.errors == {"answered after more than 2 s": 1}
+    assert run.latencies.quantile(0.5) == pytest.approx(2.5, rel=0.001)
+
+
+def test_what_was_still_out_when_the_run_was_ended_has_failed_once_it_is_overdue() -> None:
+    run = run_with()
+    for _ in range(3):
+        number, due = run.next_arrival() or (0, 0.0)
+        run.sent(number, due)
+    run.record(outcome(1))
+    run.record_overdue(now=102.5)  # request 0 was due at 100, request 2 only at 102
+    assert run.requests == 2
+    assert run.errors == {"no answer within 2.5 s, when the run ended": 1}
+
+
+def test_arrivals_that_found_no_free_user_have_failed_too() -> None:
+    run = run_with()
+    run.record_overdue(now=106.0)
+    assert run.errors == {"never sent: every user was still waiting": 5}
+
+
+def test_four_slow_ones_in_a_row_are_a_fail_in_whatever_order_they_end() -> None:
+    run = run_with(latency_budget=100)
+    for number in (7, 4, 6):
+        run.record(outcome(number, latency=5.1))
+    assert run.decided is None
+    run.record(outcome(5, latency=5.1))
+    assert run.decided is Verdict.FAIL
+
+
+def test_a_broken_load_is_an_error_whatever_it_saw() -> None:
+    run = run_with()
+    run.record(outcome(0))
+    run.broken = "worker 1 was lost"
+    assert run.finished == "worker 1 was lost"
+    assert run.verdict() is Verdict.ERROR
+
+
+@given(st.integers(1, 5), st.integers(1, 40))
+def test_shares_of_a_schedule_together_are_the_schedule(workers: int, cap: int) -> None:
+    shares = [list(Schedule(itertools.count(), cap, place, workers)) for place in range(workers)]
+    together = sorted(entry for share in shares for entry in share)
+    assert together == [(number, number) for number in range(cap)]
+
+
+@given(st.lists(st.floats(1e-6, 3_600), min_size=1, max_size=300), st.floats(0.01, 1))
+def test_quantiles_keep_three_digits(seconds: list[float], q: float) -> None:
+    latencies = Latencies()
+    for value in seconds:
+        latencies.add(value)
+    # to the microsecond, and one part in a thousand above it
+    assert latencies.quantile(1.0) == pytest.approx(max(seconds), rel=1.1e-3, abs=1e-6)
+    assert latencies.quantile(q) <= percentile(seconds, 1.0) * 1.0011 + 1e-6
+
+
+def test_the_histogram_is_one_that_other_tools_read() -> None:
+    latencies = Latencies()
+    for millisecond in range(1, 1_001):
+        latencies.add(millisecond / 1_000)
+    other = HdrHistogram.decode(latencies.encoded())
+    assert other.get_total_count() == 1_000
+    assert other.get_value_at_percentile(99) == pytest.approx(990_000, rel=0.001)
+
+
+def test_no_latencies_have_no_quantile() -> None:
+    with pytest.raises(ValueError, match="a quantile of nothing"):
+        Latencies().quantile(0.5)
+
+
+def test_the_verdict_says_n_failures_bounds_power_and_how_long_it_took() -> None:
+    run = run_with()
+    for number in range(3_600):
+        run.record(outcome(number))
+    said = run.describe(run.verdict(), now=123.4)
+    for part in ("verdict: PASS", "after 23.4 s", "n=3,600", "failures=0", "bounds", "power"):
+        assert part in said
