@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ def run_gate(options: GateOptions) -> Outcome:
     Never raises for what goes wrong while it runs: that is in the history, and in the verdict.
     """
     history_path = options.report_dir / "history.jsonl"
+    shutil.rmtree(options.report_dir / "logs", ignore_errors=True)  # of the run before
     started = history.now()
     with HistoryWriter(history_path) as writer:
         recorder = Recorder(writer)

@@ -126,6 +126,7 @@ class LogTail(Event, frozen=True, kw_only=True):
 class CasePlayed(Event, frozen=True, kw_only=True):
     """The harness sent one case of the workload. `t` is when the user pressed "send".
 
+    `update_id` is 0 when the bot does not take updates of this kind, so that it never gets it.
     `expect` is "reply" or "silence"; `replies` how many messages the answer consists of;
     `sent` what was sent, in the double's injection format.
     """
@@ -235,6 +236,34 @@ class Fault(Event, frozen=True, kw_only=True):
     detail: Mapping[str, Any] = {}
 
 
+class ConversationsCompared(Event, frozen=True, kw_only=True):
+    """Generated conversations were played at several doors beside each other, and compared.
+
+    `conversations` counts those of the search, `playings` all that were played, `late` those whose
+    difference went away with time; `unanswered` are conversations after which no door answered any
+    more. A finding holds "conversation", "sides" (each with "door" and "rooms": what was sent, by
+    chat), of flaky ones "again" (the sides of the second playing), and "saved" (a file). `ended` says
+    why it could not go on, and `ended_in` is the conversation of that moment.
+    """
+
+    doors: tuple[str, ...]
+    seed: int = 0
+    sentinel: str = ""
+    replayed: bool = False
+    conversations: int = 0
+    steps: int = 0
+    playings: int = 0
+    late: int = 0
+    unanswered: tuple[Mapping[str, Any], ...] = ()
+    differences: tuple[Mapping[str, Any], ...] = ()
+    flaky: tuple[Mapping[str, Any], ...] = ()
+    stopped_by: str = ""
+    search_s: float = 0.0
+    shrink_s: float = 0.0
+    ended: str = ""
+    ended_in: Mapping[str, Any] = {}
+
+
 AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run time as typing.Union
     Run,
     Phase,
@@ -255,6 +284,7 @@ AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run tim
     Request,
     MemorySample,
     Fault,
+    ConversationsCompared,
 ]
 EVENT_TYPES: tuple[type[Event], ...] = get_args(AnyEvent)
 

@@ -25,9 +25,9 @@ class DoubleControl:
         self._client = client
 
     async def inject(self, token: str, payload: Mapping[str, Any]) -> int:
-        """Queue an update for the bot; its update_id."""
+        """Queue an update for the bot; its update_id, 0 when the bot takes none of its kind."""
         result = await self._ask("POST", f"/bots/{token}/updates", json=payload)
-        return int(result["update_id"])
+        return int(result["update_id"] or 0)
 
     async def act(self, token: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do what a person does, and tell what Telegram made of it: `update_id` (None when the bot

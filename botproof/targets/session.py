@@ -47,10 +47,20 @@ async def interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> 
     except asyncio.CancelledError:
         _record_failure(recorder, "interrupted", f"the run was ended by {', '.join(received)}")
     except Exception as error:  # noqa: BLE001,RUF100 - a harness that fails still gives a verdict
-        _record_failure(recorder, "run", traceback.format_exception_only(error)[-1].strip())
+        _record_failure(recorder, "run", describe_error(error))
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def describe_error(error: BaseException) -> str:
+    """An error of the harness itself in one line: what, and where it was raised."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    text = traceback.format_exception_only(error)[-1].strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "botproof" in frame.filename] or frames
+    return f"{text} (at {own[-1].filename.rpartition('/')[2]}:{own[-1].lineno})" if own else text
 
 
 def _record_failure(recorder: Recorder, where: str, message: str) -> None:

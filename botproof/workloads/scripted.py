@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from botproof import history
 from botproof.checks.replies import ReplyReader, ReplyRules, title_of
 from botproof.config import Case
 from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed
+from botproof.targets.process import BrokenHarnessError
 from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack
 
@@ -18,6 +20,7 @@ AT_ONCE = 4
 """Conversations that go on beside each other: enough to mix chats, too few to be a load test."""
 
 CONFIRM_S = 10.0
+_NEVER_DELIVERED = 0
 _FIRST_USER = 1001
 _FIRST_STRANGER = 9001
 _SUPERGROUPS_FROM = -1_000_000_000_000
@@ -70,24 +73,24 @@ class Step:
 def conversations(cases: Sequence[Case]) -> list[list[Step]]:
     """The cases by chat, in the order of the file; each chat is one conversation."""
     chats: dict[str, list[Step]] = {}
+    # Strangers are told their id: counted by themselves, a new case does not change their golden.
+    known, strangers = count(_FIRST_USER), count(_FIRST_STRANGER)
     for case in cases:
         label = case.chat or f"{case.name} "  # a space cannot be in a name: no chat of a user's
         steps = chats.setdefault(label, [])
         if steps:
             chat_id, user_id = steps[0].chat_id, steps[0].user_id
         else:
-            chat_id, user_id = _ids(case, len(chats) - 1)
+            user_id = next(strangers if case.stranger else known)
+            chat_id = _chat_id(case, user_id)
         steps.append(Step(case, chat_id, user_id))
     return list(chats.values())
 
 
-def _ids(case: Case, number: int) -> tuple[int, int]:
-    user = (_FIRST_STRANGER if case.stranger else _FIRST_USER) + number
+def _chat_id(case: Case, user_id: int) -> int:
     if case.chat_type == "private":
-        return user, user
-    if case.chat_type == "group":
-        return -user, user
-    return _SUPERGROUPS_FROM - user, user
+        return user_id
+    return -user_id if case.chat_type == "group" else _SUPERGROUPS_FROM - user_id
 
 
 def known_users(cases: Sequence[Case]) -> tuple[int, ...]:
@@ -171,10 +174,13 @@ async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: f
             async with free:
                 return [await _step(stack, step, rules, wall_s) for step in steps]
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(converse(steps)) for steps in conversations(cases)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(converse(steps)) for steps in conversations(cases)]
+        except* BrokenHarnessError as broken:
+            raise broken.exceptions[0] from None
         sent = {update_id for task in tasks for update_id in task.result()}
-        await _wait_confirmed(sent, confirmed)
+        await _wait_confirmed(sent - {_NEVER_DELIVERED}, confirmed)
 
 
 async def _step(stack: Stack, step: Step, rules: ReplyRules, wall_s: float) -> int:
