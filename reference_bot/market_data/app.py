@@ -82,7 +82,10 @@ class Api:
 
         async def encoded() -> tuple[float, bytes]:
             answer = await make()
-            return answer.lifetime, _encode({"success": True, "data": answer.data})
+            envelope: dict[str, object] = {"success": True, "data": answer.data}
+            if answer.missing:
+                envelope["missing"] = answer.missing
+            return answer.lifetime, _encode(envelope)
 
         entry: Entry[tuple[float, bytes]] = await self.cache.get(_ANSWER, (route, *key), encoded)
         return entry.value[1]
@@ -123,17 +126,19 @@ def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]], metrics: 
         docs_url="/docs",
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics is the one
-        max_body_size=_LARGEST_BODY,
     )
     _add_routes(app)
     _add_failures(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
-    app.add_middleware(Measured, metrics=metrics)
+    app.add_middleware(Edge, metrics=metrics)
     return app
 
 
-class Measured:
-    """Counts every answer by route and status; unknown paths share one name."""
+class Edge:
+    """Refuses bodies that are too large, and counts every answer by route and status.
+
+    Unknown paths share one name.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -145,7 +150,15 @@ class Measured:
             await self._app(scope, receive, send)
             return
         began = time.monotonic()
-        status = 500
+        status, size = 500, 0
+
+        async def bounded() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > _LARGEST_BODY:
+                raise HTTPException(413, f"the body is over {_LARGEST_BODY} bytes")
+            return message
 
         async def watch(message: Message) -> None:
             nonlocal status
@@ -154,7 +167,7 @@ class Measured:
             await send(message)
 
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, bounded, watch)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.request(route, status, time.monotonic() - began)
@@ -315,7 +328,11 @@ def _success(name: str, example: object, *others: str) -> dict[int | str, dict[s
     )
     schema = {
         "type": "object",
-        "properties": {"success": {"const": True}, "data": data},
+        "properties": {
+            "success": {"const": True},
+            "data": data,
+            "missing": {"type": "array", "items": _reference("Missing")},
+        },
         "required": ["success", "data"],
     }
     body = {"schema": schema, "example": {"success": True, "data": example}}
@@ -345,7 +362,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
         )
         _, components = msgspec.json.schema_components(
-            [model.CombinedPrice, model.PerpBlock, model.Block, model.Failure],
+            [model.CombinedPrice, model.PerpBlock, model.Block, model.Missing, model.Failure],
             ref_template="#/components/schemas/{name}",
         )
         known = schema.setdefault("components", {}).setdefault("schemas", {})

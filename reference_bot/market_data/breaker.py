@@ -41,7 +41,9 @@ class Breaker:
         return self.open_until > 0
 
     def succeeded(self) -> None:
-        """Count a success: the circuit closes."""
+        """Count a success: the circuit closes, unless the call went out before it was opened."""
+        if self.is_open and not self.trial:
+            return
         self.failures, self.open_until, self.trial, self._next_pause = 0, 0.0, False, 0.0
 
     def failed(self, now: float, *, wait: float | None = None) -> None:

@@ -84,10 +84,11 @@ LIFETIMES: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """An answer, and for how many seconds it may be given to others."""
+    """An answer, for how many seconds it may be given to others, and what it had to leave out."""
 
     data: T
     lifetime: float
+    missing: tuple[Missing, ...] = ()
 
 
 class _Parts:
@@ -176,7 +177,7 @@ class MarketService:
         self._note(parts, found)
         if block is None:
             raise _nothing(found.pair, parts.missing)
-        return Answer(block, self._lifetime(parts))
+        return Answer(block, self._lifetime(parts), tuple(parts.missing))
 
     async def reachable(self, within: float) -> dict[str, str]:
         """Ask every venue for a sign of life; by name ``ok`` or what went wrong."""
@@ -430,11 +431,13 @@ def _open_interest(parts: _Parts, price: float) -> OpenInterest | None:
         return None
     value = found.amount * price if found.value is None else found.value
     now = InterestPoint(found.time, found.amount, value)
-    points = parts.value("perp.open_interest.history", tuple) or ()
+    history = parts.value("perp.open_interest.history", tuple)
+    points = history or ()
     day = point_before(points, now.time - _DAY, tolerance=_TOLERANCE)
     quarter = point_before(points, now.time - QUARTER, tolerance=_TOLERANCE)
-    if points and (day is None or quarter is None):
-        parts.lack("perp.open_interest", "unavailable", "the history does not reach back 24 h")
+    if history is not None and (day is None or quarter is None):
+        what = "24 h" if day is None else "15 m"
+        parts.lack("perp.open_interest", "unavailable", f"the history has no point {what} ago")
     return OpenInterest(
         amount=now.amount,
         value=value,

@@ -21,7 +21,8 @@ async def together(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
     """Await two things beside each other; the first failure ends both."""
     one, two = asyncio.ensure_future(first), asyncio.ensure_future(second)
     try:
-        return await one, await two
+        mine, yours = await asyncio.gather(one, two)
+        return mine, yours
     finally:
         for task in (one, two):
             task.cancel()

@@ -86,6 +86,11 @@ class ExchangeDouble:
         self._seen = 0
         self._news = asyncio.Event()
 
+    @property
+    def events(self) -> tuple[dict[str, Any], ...]:
+        """The transcript so far."""
+        return tuple(self._events)
+
     async def handle(self, request: Request) -> Response:
         """Answer one request, a venue's or the control interface's."""
         if request.path.startswith("/_double"):

@@ -1,0 +1,159 @@
+"""The exchange double's control interface: faults, market, clock, transcript, truth."""
+
+import httpx
+import pytest
+
+from botproof.doubles.exchanges.faults import KINDS
+
+pytestmark = pytest.mark.anyio
+
+TICKER = "binance/spot/api/v3/ticker/24hr"
+
+
+async def _ticker(exchanges):
+    return await exchanges.get(TICKER, symbol="BTCUSDT")
+
+
+async def _program(exchanges, **fault):
+    answer = await exchanges.post("_double/faults", fault)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["result"]["id"]
+
+
+async def test_every_kind_can_be_programmed(exchanges):
+    for kind in KINDS:
+        await _program(exchanges, kind=kind, count=0)
+    assert (await _ticker(exchanges)).status_code == 200
+
+
+async def test_errors_speak_the_venues_language(exchanges):
+    await _program(exchanges, kind="error", status=429, retry_after=7, count=1)
+    answer = await _ticker(exchanges)
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "7"
+    assert answer.json()["code"] == -1003
+    assert (await _ticker(exchanges)).status_code == 200
+
+
+async def test_a_fault_hits_its_path_and_venue_only(exchanges):
+    await _program(exchanges, kind="html", venue="binance", path="/spot/api/v3/klines")
+    assert (await _ticker(exchanges)).json()["symbol"] == "BTCUSDT"
+    query = {"symbol": "BTCUSDT", "interval": "15m"}
+    answer = await exchanges.get("binance/spot/api/v3/klines", **query)
+    assert answer.text.startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("kind", ["reset", "half_body"])
+async def test_transport_faults_break_the_connection(exchanges, kind):
+    await _program(exchanges, kind=kind, count=1)
+    with pytest.raises(httpx.TransportError):
+        await _ticker(exchanges)
+
+
+async def test_silence_lasts_until_the_client_leaves(exchanges):
+    await _program(exchanges, kind="silent", count=1)
+    with pytest.raises(httpx.ReadTimeout):
+        await exchanges.client.get(f"{exchanges.url}/{TICKER}", timeout=0.05)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        ({"kind": "missing_field", "field": "volume"}, lambda body: "volume" not in body),
+        ({"kind": "nan"}, lambda body: body["lastPrice"] == "NaN"),
+        ({"kind": "negative"}, lambda body: body["volume"].startswith("-")),
+        ({"kind": "stale", "seconds": 60}, lambda body: body["closeTime"] == 1_763_779_940_000),
+        ({"kind": "empty"}, lambda body: body == {}),
+        (
+            {"kind": "clock_skew", "seconds": 60},
+            lambda body: body["closeTime"] == 1_763_779_940_000,
+        ),
+    ],
+    ids=lambda value: value["kind"] if isinstance(value, dict) else "",
+)
+async def test_payload_faults_change_what_is_said(exchanges, fault, check):
+    await _program(exchanges, **fault)
+    assert check((await _ticker(exchanges)).json())
+
+
+async def test_truncated_json_is_half_of_it(exchanges):
+    whole = (await _ticker(exchanges)).content
+    await _program(exchanges, kind="truncated")
+    assert (await _ticker(exchanges)).content == whole[: len(whole) // 2]
+
+
+async def test_faults_are_taken_back(exchanges):
+    number = await _program(exchanges, kind="error")
+    await exchanges.client.delete(f"{exchanges.url}/_double/faults/{number}")
+    assert (await _ticker(exchanges)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ({"kind": "gremlin"}, "gremlin"),
+        ({"kind": "error", "probability": 2}, "probability"),
+        ({"kind": "error", "colour": "red"}, "colour"),
+        ({}, "kind"),
+    ],
+)
+async def test_bad_faults_are_refused_by_name(exchanges, body, word):
+    answer = await exchanges.post("_double/faults", body)
+    assert answer.status_code == 400
+    assert word in answer.json()["error"]
+
+
+async def test_the_clock_moves_and_stops(exchanges, now):
+    await exchanges.post("_double/clock", {"advance": 60})
+    assert (await _ticker(exchanges)).json()["closeTime"] == now + 60_000
+    await exchanges.post("_double/clock", {"set": now - 5})
+    assert (await _ticker(exchanges)).json()["closeTime"] == now - 5
+    await exchanges.post("_double/reset", {})
+    assert (await _ticker(exchanges)).json()["closeTime"] == now
+
+
+async def test_a_scenario_can_be_chosen_and_taken_back(exchanges):
+    before = (await _ticker(exchanges)).json()
+    await exchanges.post("_double/market", {"base": "BTC", "scenario": "crash"})
+    assert float((await _ticker(exchanges)).json()["lastPrice"]) < 0.75 * float(before["lastPrice"])
+    await exchanges.post("_double/market", {"base": "BTC", "scenario": None})
+    assert (await _ticker(exchanges)).json() == before
+    answer = await exchanges.post("_double/market", {"base": "BTC", "scenario": "boring"})
+    assert answer.status_code == 400
+    assert "crash" in answer.json()["error"]
+
+
+async def test_the_transcript_tells_each_call_once(exchanges):
+    await _ticker(exchanges)
+    first = (await exchanges.get("_double/transcript")).json()["result"]
+    call = first["events"][0]
+    assert (call["type"], call["venue"], call["path"]) == (
+        "venue_call",
+        "binance",
+        "/spot/api/v3/ticker/24hr",
+    )
+    assert call["query"] == {"symbol": "BTCUSDT"}
+    assert call["status"] == 200
+    rest = (await exchanges.get("_double/transcript", after=first["next"])).json()["result"]
+    assert rest == {"events": [], "next": 1, "dropped": 0}
+
+
+async def test_the_truth_is_what_the_venue_multiplies(exchanges):
+    truth = (await exchanges.get("_double/truth/fold", base="BTC", kind="spot")).json()["result"]
+    told = (await _ticker(exchanges)).json()
+    assert float(told["volume"]) == pytest.approx(8 * float(truth["volume"]), rel=1e-12)
+    assert float(told["lastPrice"]) == float(truth["close"])
+
+
+@pytest.mark.parametrize("what", ["coins", "candles", "trades", "open_interest", "funding"])
+async def test_every_truth_answers(exchanges, what):
+    answer = (await exchanges.get(f"_double/truth/{what}", base="SHIB", kind="perp")).json()
+    assert answer["ok"]
+    assert answer["result"]
+
+
+@pytest.mark.parametrize("query", [{"base": "NOPE"}, {"kind": "futures"}, {"start": "yesterday"}])
+async def test_questions_that_make_no_sense_are_refused(exchanges, query):
+    answer = await exchanges.get("_double/truth/fold", **query)
+    assert answer.status_code == 400
+    assert next(iter(query)) in answer.json()["error"]

@@ -1,0 +1,88 @@
+"""market-data in this process, between its callers and an exchange double on a real socket."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.server import ExchangeDouble
+from botproof.doubles.server import serve
+from reference_bot.market_data.app import Api, make_app
+from reference_bot.market_data.metrics import Metrics
+from reference_bot.market_data.settings import load
+from reference_bot.market_data.wiring import open_api
+
+NOW = 1_763_780_000_000  # 2025-11-22 02:53:20 UTC
+SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The service's HTTP face, and the double behind it."""
+
+    double: ExchangeDouble
+    client: httpx.AsyncClient
+    api: Api
+
+    async def ask(self, path: str, **body: Any) -> httpx.Response:
+        return await self.client.post(path, json=body)
+
+    def fault(self, **fault: Any) -> None:
+        """Program a fault at the double."""
+        from botproof.doubles.exchanges.faults import Fault  # noqa: PLC0415 - only where used
+
+        self.double.faults.add(Fault(**fault))
+
+    def calls(self) -> list[str]:
+        """The paths that venues were asked for, in order."""
+        return [event["path"] for event in self.double.events if event["type"] == "venue_call"]
+
+
+@pytest.fixture
+def now() -> int:
+    return NOW
+
+
+@pytest.fixture
+def market() -> Market:
+    return Market(SEED)
+
+
+@pytest.fixture
+def open_stack(
+    market: Market,
+) -> Callable[..., AbstractAsyncContextManager[Stack]]:
+    """A stack with settings of one's own; directories are read before the test begins."""
+
+    @asynccontextmanager
+    async def opened(*, warm: bool = True, **settings: str) -> AsyncIterator[Stack]:
+        double = ExchangeDouble(market, now=NOW)
+        async with await serve(double.handle) as server:
+            environment = {
+                "BINANCE_SPOT_URL": f"{server.url}/binance/spot",
+                "BINANCE_FUTURES_URL": f"{server.url}/binance/futures",
+                **settings,
+            }
+            metrics = Metrics()
+            async with open_api(load(environment), metrics) as api:
+                if warm:
+                    await api.service.warm()
+                app = make_app(lambda: None, metrics)
+                app.state.api = api
+                transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+                async with httpx.AsyncClient(
+                    transport=transport, base_url="http://market-data"
+                ) as client:
+                    yield Stack(double, client, api)
+
+    return opened
+
+
+@pytest.fixture
+async def stack(open_stack) -> AsyncIterator[Stack]:
+    async with open_stack() as opened:
+        yield opened

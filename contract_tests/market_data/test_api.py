@@ -1,0 +1,180 @@
+"""The HTTP face: envelope, statuses, error shapes, description."""
+
+import msgspec
+import pytest
+
+from reference_bot.market_data import examples, model
+from reference_bot.market_data.model import CombinedPrice, PerpBlock
+
+pytestmark = pytest.mark.anyio
+
+ENDPOINTS = ["/price", "/combined_price"]
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "symbol"),
+        ({"symbol": ""}, "symbol"),
+        ({"symbol": "x" * 41}, "symbol"),
+        ({"symbol": 5}, "symbol"),
+        ({"symbol": None}, "symbol"),
+        ({"symbol": "B!"}, "symbol"),
+        ({"symbol": "BTC", "exchange": "kraken"}, "exchange"),
+        ({"symbol": "BTC", "exchange": 1}, "exchange"),
+        ({"symbol": "BTC", "surprise": 1}, "surprise"),
+    ],
+    ids=str,
+)
+async def test_bad_requests_name_the_field(stack, path, body, field):
+    answer = await stack.client.post(path, json=body)
+    assert answer.status_code == 422
+    failure = answer.json()
+    assert failure["success"] is False
+    assert failure["error"]["code"] == "bad_request"
+    assert failure["error"]["field"] == field
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+async def test_a_body_that_is_no_json_is_a_bad_request(stack, path):
+    headers = {"Content-Type": "application/json"}
+    answer = await stack.client.post(path, content=b'{"symbol":', headers=headers)
+    assert answer.status_code == 422
+    assert "not JSON" in answer.json()["error"]["message"]
+
+
+async def test_market_is_one_of_two(stack):
+    answer = await stack.ask("/price", symbol="BTC", market="futures")
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"] == "market"
+
+
+async def test_an_unknown_symbol_gets_near_ones(stack):
+    answer = await stack.ask("/combined_price", symbol="BTX")
+    error = answer.json()["error"]
+    assert answer.status_code == 404
+    assert error["code"] == "unknown_symbol"
+    assert error["field"] == "symbol"
+    assert "BTC/USDT" in error["near"]
+
+
+async def test_a_market_without_the_pair_is_not_found(stack):
+    answer = await stack.ask("/price", symbol="HYPE", market="spot")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "unknown_symbol"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/price", 405, "method_not_allowed"),
+        ("POST", "/health", 405, "method_not_allowed"),
+    ],
+)
+async def test_wrong_routes_keep_the_envelope(stack, method, path, status, code):
+    answer = await stack.client.request(method, path)
+    assert answer.status_code == status
+    assert answer.json()["success"] is False
+    assert answer.json()["error"]["code"] == code
+
+
+async def test_a_body_that_is_too_large_is_refused(stack):
+    answer = await stack.client.post("/price", content=b" " * 70_000)
+    assert answer.status_code == 413
+    assert answer.json()["success"] is False
+
+
+async def test_a_defect_is_a_500_that_tells_nothing(stack, monkeypatch):
+    async def broken(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(type(stack.api.service), "combined_price", broken)
+    answer = await stack.ask("/combined_price", symbol="BTC")
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal"
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("symbol", ["BTC", "WBTC", "HYPE", "SHIB"])
+async def test_answers_have_the_shape_of_the_model(stack, symbol):
+    body = (await stack.ask("/combined_price", symbol=symbol)).json()
+    assert body["success"] is True
+    data = msgspec.convert(body["data"], CombinedPrice)
+    assert msgspec.json.decode(msgspec.json.encode(data)) == body["data"]
+
+
+async def test_numbers_are_finite_everywhere(stack):
+    def walk(value):
+        if isinstance(value, dict):
+            for inner in value.values():
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+        elif isinstance(value, float):
+            assert abs(value) < 1e18
+
+    for symbol in ("BTC", "PEPE", "BLZ"):
+        walk((await stack.ask("/combined_price", symbol=symbol)).json())
+
+
+async def test_health_ready_and_metrics(stack):
+    assert (await stack.client.get("/health")).json()["data"]["status"] == "alive"
+    ready = (await stack.client.get("/ready")).json()["data"]
+    assert ready["venues"] == {"binance": "ok"}
+    assert ready["cache"] == "memory"
+    await stack.ask("/price", symbol="BTC")
+    text = (await stack.client.get("/metrics")).text
+    assert 'market_data_request_seconds_count{route="/price",status="200"} 1.0' in text
+    assert 'market_data_venue_call_seconds_count{outcome="ok",venue="binance"}' in text
+
+
+async def test_readiness_is_cheap(stack):
+    await stack.client.get("/ready")
+    before = len(stack.calls())
+    for _ in range(20):
+        await stack.client.get("/ready")
+    assert len(stack.calls()) == before
+
+
+async def test_ready_when_only_futures_answer(stack):
+    stack.fault(path="/spot", kind="error", status=451)
+    assert (await stack.client.get("/ready")).status_code == 200
+
+
+async def test_the_description_has_schemas_and_examples(stack):
+    schema = (await stack.client.get("/openapi.json")).json()
+    known = schema["components"]["schemas"]
+    assert {"CombinedPrice", "PerpBlock", "Block", "Failure", "Flow"} <= known.keys()
+    assert "HTTPValidationError" not in known
+    post = schema["paths"]["/combined_price"]["post"]
+    assert set(post["responses"]) == {"200", "404", "422", "502", "504"}
+    assert post["responses"]["200"]["content"]["application/json"]["example"]["success"] is True
+
+    def references(value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key == "$ref":
+                    yield inner
+                else:
+                    yield from references(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from references(inner)
+
+    for reference in references(schema):
+        assert reference.rsplit("/", 1)[1] in known
+
+
+def test_examples_have_the_shape_of_the_model():
+    msgspec.convert(examples.COMBINED_PRICE, CombinedPrice)
+    msgspec.convert(examples.PRICE, PerpBlock)
+
+
+def test_the_error_leaves_out_what_it_does_not_know():
+    failure = model.Failure(success=False, error=model.Error("bad_request", "no"))
+    assert msgspec.json.encode(failure) == (
+        b'{"success":false,"error":{"code":"bad_request","message":"no"}}'
+    )

@@ -1,0 +1,58 @@
+"""Settings: read from the environment, every problem told at once."""
+
+import pytest
+
+from reference_bot.market_data.settings import SettingsError, load
+
+
+def test_defaults_are_the_public_venues():
+    settings = load({})
+    assert settings.market_data_port == 8001
+    assert settings.exchanges[0] == "binance"
+    assert settings.binance_spot_url == "https://api.binance.com"
+    assert settings.deadline_seconds == 1.5
+
+
+def test_values_are_read_and_tidied():
+    settings = load(
+        {
+            "EXCHANGES": " Binance ",
+            "BINANCE_SPOT_URL": "http://127.0.0.1:9/binance/spot/",
+            "LOG_LEVEL": "debug",
+            "MARKET_DATA_PORT": "0",
+        }
+    )
+    assert settings.exchanges == ("binance",)
+    assert settings.binance_spot_url == "http://127.0.0.1:9/binance/spot"
+    assert settings.log_level == "DEBUG"
+    assert settings.market_data_port == 0
+
+
+def test_every_problem_is_told_at_once():
+    with pytest.raises(SettingsError) as caught:
+        load(
+            {
+                "MARKET_DATA_PORT": "70000",
+                "EXCHANGES": "mtgox",
+                "BINANCE_SPOT_URL": "ftp://x",
+                "DEADLINE_SECONDS": "soon",
+                "LOG_LEVEL": "LOUD",
+            }
+        )
+    text = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 5
+    for name, wish in (
+        ("MARKET_DATA_PORT", "a port from 0 to 65535"),
+        ("EXCHANGES", "binance"),
+        ("BINANCE_SPOT_URL", "http:// or https://"),
+        ("DEADLINE_SECONDS", "0.05 to 30"),
+        ("LOG_LEVEL", "INFO"),
+    ):
+        assert f"{name}: is " in text
+        assert wish in text
+
+
+@pytest.mark.parametrize("text", ["", ",", "binance,binance"])
+def test_a_list_of_venues_has_names_once(text):
+    with pytest.raises(SettingsError, match="EXCHANGES"):
+        load({"EXCHANGES": text})

@@ -1,0 +1,70 @@
+"""Symbols in any usual spelling."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reference_bot.market_data.symbols import Pair, SpellingError, near_matches, parse_symbol
+
+BTC = Pair("BTC", "USDT")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BTC",
+        "btc",
+        " btc ",
+        "$BTC",
+        "BTC-USDT",
+        "btc/usdt",
+        "BTCUSDT",
+        "BTC_USDT",
+        "BTC USDT",
+        "BTC/USDT:USDT",
+        "BTC-USDT-SWAP",
+        "BTCUSDT.P",
+    ],
+)
+def test_usual_spellings_mean_the_same(text):
+    assert parse_symbol(text)[0] == BTC
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("WBTC", (Pair("WBTC", "USDT"), Pair("W", "BTC"))),
+        ("ETHBTC", (Pair("ETHBTC", "USDT"), Pair("ETH", "BTC"))),
+        ("USDCUSDT", (Pair("USDC", "USDT"), Pair("USDCUSDT", "USDT"))),
+        ("1000SHIBUSDT", (Pair("SHIB", "USDT"), Pair("SHIBUSDT", "USDT"))),
+        ("1000SHIB", (Pair("SHIB", "USDT"),)),
+        ("1INCH", (Pair("1INCH", "USDT"),)),
+        ("BTC/USDC", (Pair("BTC", "USDC"),)),
+    ],
+)
+def test_what_is_ambiguous_has_candidates_in_order(text, pairs):
+    assert parse_symbol(text) == pairs
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "/", "b!tc", "BTC/USDT/EUR", "A-B-C-D", "X" * 41, "a\x00"]
+)
+def test_what_is_no_symbol_is_refused_with_an_example(text):
+    with pytest.raises(SpellingError, match=r"BTC/USDT"):
+        parse_symbol(text)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text):
+    try:
+        pairs = parse_symbol(text)
+    except SpellingError:
+        return
+    assert pairs
+    assert all(pair.base and pair.quote for pair in pairs)
+
+
+def test_near_matches_prefer_the_asked_quote():
+    known = [Pair(base, quote) for base in ("BTC", "BCH", "ETH") for quote in ("USDC", "USDT")]
+    assert near_matches(Pair("BTX", "USDT"), known)[0] == "BTC/USDT"
+    assert "ETH/USDT" not in near_matches(Pair("BTX", "USDT"), known)
