@@ -126,7 +126,6 @@ class LogTail(Event, frozen=True, kw_only=True):
 class CasePlayed(Event, frozen=True, kw_only=True):
     """The harness sent one case of the workload. `t` is when the user pressed "send".
 
-    `update_id` is 0 when the bot does not take updates of this kind, so that it never gets it.
     `expect` is "reply" or "silence"; `replies` how many messages the answer consists of;
     `sent` what was sent, in the double's injection format.
     """
@@ -242,8 +241,8 @@ class ConversationsCompared(Event, frozen=True, kw_only=True):
     `conversations` counts those of the search, `playings` all that were played, `late` those whose
     difference went away with time; `unanswered` are conversations after which no door answered any
     more. A finding holds "conversation", "sides" (each with "door" and "rooms": what was sent, by
-    chat), of flaky ones "again" (the sides of the second playing), and "saved" (a file). `ended` says
-    why it could not go on, and `ended_in` is the conversation of that moment.
+    chat) and "saved" (a file); a flaky one also "again" (the sides of the second playing). `ended`
+    says why it could not go on, and `ended_in` is the conversation of that moment.
     """
 
     doors: tuple[str, ...]
