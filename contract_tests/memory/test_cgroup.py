@@ -1,0 +1,124 @@
+"""Memory cgroups of both layouts, and the fence around the fleet where this machine allows one."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from botproof.targets.cgroup import Cgroup, CgroupError, Fence, fence_problem
+
+MB = 1 << 20
+
+
+def write(directory: Path, **files: str) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (directory / name.replace("__", ".")).write_text(text)
+    return directory
+
+
+@pytest.fixture
+def v1(tmp_path: Path) -> Path:
+    write(tmp_path / "proc" / "42", cgroup="4:memory:/bot\n1:cpu,cpuacct:/\n0::/\n")
+    write(
+        tmp_path / "sys" / "memory" / "bot",
+        memory__usage_in_bytes="1000\n",
+        memory__max_usage_in_bytes="1500\n",
+        memory__limit_in_bytes="904000000\n",
+        memory__stat="cache 300\ninactive_file 1\ntotal_inactive_file 200\n",
+        memory__oom_control="oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def v2(tmp_path: Path) -> Path:
+    write(tmp_path / "proc" / "42", cgroup="0::/system.slice/bot.service\n")
+    write(
+        tmp_path / "sys" / "system.slice" / "bot.service",
+        memory__current="1000\n",
+        memory__peak="1500\n",
+        memory__max="904000000\n",
+        memory__stat="anon 500\ninactive_file 200\n",
+        memory__events="low 0\nhigh 0\nmax 9\noom 4\noom_kill 3\n",
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("layout", ["v1", "v2"])
+def test_both_layouts_give_the_same_ledger(layout: str, request: pytest.FixtureRequest) -> None:
+    root: Path = request.getfixturevalue(layout)
+    found = Cgroup.of(42, proc=root / "proc", sys=root / "sys").read()
+    assert (found.usage, found.working_set, found.peak) == (1_000, 800, 1_500)
+    assert (found.limit, found.oom_kills) == (904_000_000, 3)
+
+
+def test_no_limit_and_no_peak_are_told_as_none(v1: Path, v2: Path) -> None:
+    unlimited = write(v1 / "sys" / "memory" / "bot", memory__limit_in_bytes="9223372036854771712\n")
+    assert Cgroup(unlimited, 1).read().limit is None
+    group = write(v2 / "sys" / "system.slice" / "bot.service", memory__max="max\n")
+    (group / "memory.peak").unlink()
+    found = Cgroup(group, 2).read()
+    assert (found.limit, found.peak) == (None, None)
+
+
+def test_inside_a_container_the_tree_begins_at_its_own_group(v1: Path) -> None:
+    write(v1 / "proc" / "42", cgroup="4:memory:/docker/0123456789ab\n")
+    root = v1 / "sys" / "memory"
+    for file in (root / "bot").iterdir():
+        (root / file.name).write_bytes(file.read_bytes())
+    assert Cgroup.of(42, proc=v1 / "proc", sys=v1 / "sys").read().usage == 1_000
+
+
+def test_a_process_that_is_gone_or_not_accounted_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CgroupError, match="No such file"):
+        Cgroup.of(42, proc=tmp_path)
+    write(tmp_path / "42", cgroup="0::/\n")
+    write(tmp_path / "sys")
+    with pytest.raises(CgroupError, match="has no memory controller"):
+        Cgroup.of(42, proc=tmp_path, sys=tmp_path / "sys")
+
+
+def test_where_no_group_can_be_made_the_reason_is_said(tmp_path: Path) -> None:
+    assert "no memory cgroup can be made here" in fence_problem(sys=tmp_path / "nowhere")
+
+
+needs_a_fence = pytest.mark.skipif(bool(fence_problem()), reason=fence_problem() or "-")
+
+
+def run(fence: Fence, code: str) -> subprocess.CompletedProcess[str]:
+    command = [*fence.wrapper, sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@needs_a_fence
+def test_what_stays_under_the_limit_lives_and_is_accounted() -> None:
+    with Fence(f"botproof-test-{os.getpid()}", 128 * MB, 1.0) as fence:
+        done = run(fence, "kept = bytearray(40 << 20); kept[:] = b'x' * len(kept); print('fine')")
+        found = fence.group.read()
+    assert done.stdout == "fine\n", done.stderr
+    assert found.peak is None or found.peak > 40 * MB
+    assert found.limit == 128 * MB
+    assert found.oom_kills == 0
+
+
+@needs_a_fence
+def test_what_goes_over_the_limit_is_killed_at_once_and_counted() -> None:
+    with Fence(f"botproof-test-{os.getpid()}", 64 * MB, 1.0) as fence:
+        done = run(fence, "kept = [b'x' * (1 << 20) for _ in iter(int, 1)]")
+        found = fence.group.read()
+    assert done.returncode == -signal.SIGKILL
+    assert found.oom_kills == 1
+
+
+@needs_a_fence
+def test_a_fence_is_taken_down_and_its_children_were_inside() -> None:
+    child = "import os, subprocess, sys; print(open('/proc/self/cgroup').read())"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    name = f"botproof-test-{os.getpid()}"
+    with Fence(name, 128 * MB, 1.0) as fence:
+        assert f"/{name}\n" in run(fence, code).stdout
+    assert not fence.group.path.exists()
