@@ -55,6 +55,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_judge(commands)
     _add_golden(commands)
     _add_init(commands)
+    _add_parity(commands, chosen=arguments[:1] == ["parity"])
     _add_delivery(commands, chosen=arguments[:1] == ["delivery"])
     _add_double(commands, chosen=arguments[1:2] if arguments[:1] == ["double"] else [])
     return parser
@@ -148,6 +149,24 @@ def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
         "path", nargs="?", type=Path, default=Path("botproof.toml"), help="(botproof.toml)"
     )
     parser.set_defaults(run=_command("init"))
+
+
+def _add_parity(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """Its defaults are those of the search, which Hypothesis does: imported when asked for."""
+    parser = commands.add_parser(
+        "parity",
+        help="generate conversations and compare what the modes answer",
+        description="Generates conversations of several people and chats, plays each in every mode "
+        "at once, and compares what was sent. A difference is shrunk to the shortest conversation "
+        "that shows it, printed, and saved to be played again.",
+        epilog=_EXIT_CODES + "\nwrites into the report directory: verdict.json, summary.md, "
+        "junit.xml, history.jsonl, stacks.jsonl, logs/; of each finding KIND-ID.json and .txt",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if chosen:
+        module = import_module("botproof.parity.cli")
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
 
 
 def _add_delivery(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:

@@ -97,11 +97,11 @@ class Cast:
         shown = {k: v for k, v in _NAMES[step.who].items() if k != "language_code"}
         return {**chat, **shown}
 
-    def names(self) -> Mapping[int, str]:
-        """Every id of this playing with the name that a report gives it."""
-        people = {self.user_id(who): f"«{who}»" for who in _NAMES}
-        places = (Step(where="group"), Step(where="supergroup"), Step(where="channel"))
-        return {**people, **{self.chat_id(place): f"«{place.where}»" for place in places}}
+    def rooms(self) -> Mapping[int, str]:
+        """Every chat of this playing by its id, with the name that `room_of` gives it."""
+        private = {self.user_id(who): str(who) for who in _NAMES}
+        shared = (Step(where="group"), Step(where="supergroup"), Step(where="channel"))
+        return {**private, **{self.chat_id(step): room_of(step) for step in shared}}
 
 
 def known_users() -> tuple[int, ...]:

@@ -1,0 +1,107 @@
+"""conversations: generated conversations are answered the same in every mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from botproof.checks.judging import Judging
+from botproof.checks.replies import lines_of
+from botproof.history import ConversationsCompared, History
+from botproof.parity.playing import Playing, Side, explain
+from botproof.verdict import CheckResult, Verdict
+from botproof.workloads.conversations import Conversation, describe
+
+LEAST = 25
+_MOST_LINES = 80
+
+
+def check(history: History, _: Judging) -> CheckResult:
+    """Judge the last comparison of a history."""
+    compared = history.of(ConversationsCompared)
+    if not compared:
+        return _result(Verdict.INCONCLUSIVE, "no conversation was played", ())
+    event = compared[-1]
+    verdict = _verdict(event)
+    return _result(verdict, _measurement(event), tuple(_evidence(event)), _data(event))
+
+
+def _verdict(event: ConversationsCompared) -> Verdict:
+    if event.differences or event.ended:
+        return Verdict.FAIL
+    least = 1 if event.replayed else LEAST
+    enough = event.conversations >= least and len(event.doors) >= 2
+    if event.flaky or event.unanswered or not enough:
+        return Verdict.INCONCLUSIVE
+    return Verdict.PASS
+
+
+def _result(
+    verdict: Verdict,
+    measurement: str,
+    evidence: tuple[str, ...],
+    data: Mapping[str, Any] | None = None,
+) -> CheckResult:
+    return CheckResult(
+        check="conversations",
+        verdict=verdict,
+        budget="0 conversations answered differently",
+        measurement=measurement,
+        least_evidence=f"{LEAST} generated conversations (or a saved one), played in two modes",
+        evidence=lines_of(evidence, _MOST_LINES),
+        source="Synchronization Plan",
+        data=dict(data or {}),
+    )
+
+
+def _measurement(event: ConversationsCompared) -> str:
+    doors = " and ".join(event.doors) or "no mode"
+    base = f"{event.conversations} conversations ({event.steps} updates) in {doors}"
+    found = (
+        (event.ended and "broke off"),
+        (event.differences and "answered differently"),
+        (event.flaky and f"{len(event.flaky)} answered differently only at times"),
+        (event.unanswered and f"{len(event.unanswered)} left the bot silent in every mode"),
+    )
+    results = [str(each) for each in found if each]
+    return f"{base}: {', '.join(results) or 'the same answers'}"
+
+
+def _data(event: ConversationsCompared) -> dict[str, Any]:
+    names = ("seed", "conversations", "steps", "playings", "late", "stopped_by")
+    return {name: getattr(event, name) for name in (*names, "search_s", "shrink_s")}
+
+
+def _evidence(event: ConversationsCompared) -> Iterator[str]:
+    if event.ended:
+        yield event.ended
+        yield from _steps(event.ended_in)
+    for finding in event.differences:
+        yield "the shortest conversation that shows the difference:"
+        yield from _explained(finding, "sides")
+    for finding in event.flaky:
+        yield "differed once, and not when it was played again:"
+        yield from _explained(finding, "sides")
+    for finding in event.unanswered:
+        yield f"no mode answered {event.sentinel} after this conversation:"
+        yield from _steps(finding["conversation"])
+
+
+def _explained(finding: Mapping[str, Any], key: str) -> Iterator[str]:
+    yield from explain(playing_of(finding, key))
+    if finding.get("saved"):
+        yield ""
+        yield f"again: botproof parity --replay {finding['saved']}"
+
+
+def _steps(conversation: Mapping[str, Any]) -> Sequence[str]:
+    return describe(msgspec.convert(conversation, Conversation)) if conversation else []
+
+
+def playing_of(finding: Mapping[str, Any], key: str = "sides") -> Playing:
+    """The playing that a finding of a history holds. Raises msgspec.ValidationError."""
+    sides = tuple(Side(side["door"], side["rooms"]) for side in finding[key])
+    conversation = msgspec.convert(finding["conversation"], Conversation)
+    return Playing(int(finding.get("number", 0)), conversation, sides)

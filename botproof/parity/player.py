@@ -1,0 +1,316 @@
+"""Plays a conversation at every door at once and knows when each is done with it.
+
+Done means: a command that is certainly answered (the sentinel) was sent to every chat after the
+conversation and is answered there, every update is confirmed, no acknowledgement waits for its
+answer, and for a moment nothing more came. Chats in which this bot never answers (channels, most
+often) are learnt once, before the first conversation, and left out. Nothing here sleeps: it waits
+for events of the doors, with a limit.
+
+When the sides differ, that may still be because one of them is late. So before a difference
+counts, more is waited for, and `reread` shows a playing with all that came after its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from botproof.checks.replies import ReplyRules
+from botproof.history import BotApiCall, now
+from botproof.parity.playing import Playing, Side
+from botproof.parity.transcript import Scene, TranscriptReader, chat_of, query_of
+from botproof.workloads.conversations import (
+    KNOWN,
+    AnyStep,
+    Conversation,
+    Press,
+    Say,
+    Where,
+    room_of,
+)
+from botproof.workloads.stage import BotIdentity, Cast, Memory, Pressed, update_of
+
+ROOMS: tuple[Where, ...] = ("private", "group", "supergroup", "channel")
+UNANSWERED = "(the command that ended the conversation was never answered here)"
+UNCONFIRMED_ROOM = "updates"
+
+
+class Door(Protocol):
+    """One running bot behind one door, as the player needs it."""
+
+    name: str
+    bot: BotIdentity
+
+    async def send(self, update: Mapping[str, Any], *, twice: bool) -> Mapping[str, Any]:
+        """Give Telegram an update for the bot. `update_id` of the answer is None when the bot does
+        not want such updates; `message_id` and ids of queries are as Telegram made them."""
+
+    def calls(self) -> Sequence[BotApiCall]:
+        """Every call of the bot so far, in order."""
+
+    def confirmed(self, update_ids: Iterable[int]) -> bool:
+        """Whether the bot has taken all of these updates from Telegram."""
+
+    @property
+    def ticks(self) -> int:
+        """Grows with everything that happens at this door."""
+
+    async def event(self, seen: int, timeout_s: float) -> bool:
+        """Wait until `ticks` is above `seen`; False when the time was up first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long is waited, in seconds. `quiet_s`: after the last answer. `unsure_s`: the same when
+    some chat of the conversation is one in which this bot never answers. `differing_s`: the same
+    before a difference counts. `deadline_s`: for the sentinel's answers."""
+
+    quiet_s: float = 0.02
+    unsure_s: float = 0.08
+    differing_s: float = 0.3
+    deadline_s: float = 5.0
+
+
+class UnansweredError(Exception):
+    """The sentinel is not answered in a private chat of a known user at any door."""
+
+
+@dataclass(slots=True)
+class _Stand:
+    """One conversation at one door while it is played."""
+
+    cast: Cast
+    conversation: Conversation
+    scene: Scene
+    reader: TranscriptReader
+    memory: Memory = field(default_factory=Memory)
+    sent: set[int] = field(default_factory=set)
+    sentinels: Counter[str] = field(default_factory=Counter)
+    silent: dict[str, None] = field(default_factory=dict)
+    news: int = 0
+
+
+class _Booth:
+    """One door with its playings: hands every call to the playing that it belongs to."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.answers: dict[Where, str] = {}
+        self._read = 0
+        self._by_chat: dict[int, _Stand] = {}
+        self._by_query: dict[str, _Stand] = {}
+        self._strays: dict[str, list[BotApiCall]] = {}
+
+    def open(self, conversation: Conversation, number: int, rules: ReplyRules) -> _Stand:
+        """A new playing, with chats of its own."""
+        cast = Cast(number, self.door.bot)
+        scene = Scene(rooms=cast.rooms())
+        stand = _Stand(cast, conversation, scene, TranscriptReader(scene, rules))
+        self.catch_up()  # what a returning user was sent before belongs to the earlier playing
+        self._by_chat.update(dict.fromkeys(scene.rooms, stand))
+        return stand
+
+    def open_query(self, stand: _Stand, query_id: str, name: str) -> None:
+        """A query was asked in a playing; its answer may have been faster than this note."""
+        stand.scene.queries[query_id] = name
+        self._by_query[query_id] = stand
+        for call in self._strays.pop(query_id, ()):
+            self._hand(stand, call)
+
+    def catch_up(self) -> None:
+        """Hand on the calls that came since the last time."""
+        calls = self.door.calls()
+        fresh, self._read = calls[self._read :], len(calls)
+        for call in fresh:
+            query_id, chat_id = query_of(call), chat_of(call)
+            stand = self._by_query.get(query_id) or self._by_chat.get(chat_id or 0)
+            if stand is not None:
+                self._hand(stand, call)
+            elif query_id:
+                self._strays.setdefault(query_id, []).append(call)
+
+    def _hand(self, stand: _Stand, call: BotApiCall) -> None:
+        stand.news += 1
+        stand.reader.feed(call)
+
+    def missing(self, stand: _Stand) -> list[str]:
+        """The chats in which an answer to the sentinel is outstanding."""
+        self.catch_up()
+        wheres = {room_of(step): step.where for step in stand.conversation.steps}
+        return [
+            room
+            for room, times in stand.sentinels.items()
+            if stand.reader.texts(room).count(self.answers[wheres[room]]) < times
+        ]
+
+    def busy(self, stand: _Stand) -> bool:
+        """Whether something is certain to come still."""
+        return stand.reader.waiting or not self.door.confirmed(stand.sent)
+
+    def side(self, stand: _Stand) -> Side:
+        """What has been sent so far in a playing."""
+        self.catch_up()
+        rooms = dict(stand.reader.rooms())
+        for room in stand.silent:
+            rooms[room] = f"{rooms.get(room, '')}\n{UNANSWERED}".strip()
+        if not self.door.confirmed(stand.sent):
+            rooms[UNCONFIRMED_ROOM] = "(the bot never took some of them from Telegram)"
+        return Side(self.door.name, rooms, tuple(stand.silent))
+
+    async def until(self, met: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until `met` says so; False when the time is up."""
+        end = now() + timeout_s
+        while True:
+            seen = self.door.ticks
+            if met():
+                return True
+            if now() >= end:
+                return False
+            await self.door.event(seen, end - now())
+
+    async def quiet(self, stand: _Stand, quiet_s: float, timeout_s: float) -> None:
+        """Wait until a playing is not busy and nothing has come for `quiet_s`."""
+        news, since, end = stand.news, now(), now() + timeout_s
+        while (at := now()) < end:
+            seen = self.door.ticks
+            self.catch_up()
+            if stand.news != news:
+                news, since = stand.news, at
+            busy = self.busy(stand)
+            if not busy and at >= since + quiet_s:
+                return
+            await self.door.event(seen, (end if busy else since + quiet_s) - at)
+
+
+class Player:
+    """Plays conversations at several doors. `sentinel` is a command such as "/help"."""
+
+    def __init__(
+        self,
+        doors: Sequence[Door],
+        rules: ReplyRules,
+        sentinel: str,
+        patience: Patience | None = None,
+    ) -> None:
+        self.played = 0
+        self._booths = [_Booth(door) for door in doors]
+        self._rules = rules
+        self._sentinel = sentinel
+        self._patience = patience or Patience()
+        self._stands: dict[int, list[_Stand]] = {}
+
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """The names of the doors."""
+        return tuple(booth.door.name for booth in self._booths)
+
+    async def learn(self, quiet_s: float = 1.0) -> None:
+        """Send the sentinel to each kind of chat at each door, and remember what comes back.
+
+        Raises UnansweredError when no door answers in a private chat. One that does is enough: that
+        the others do not is a difference, and will be found as one.
+        """
+        number = self._next()
+        await asyncio.gather(*(self._learn(booth, number, quiet_s) for booth in self._booths))
+        if not any("private" in booth.answers for booth in self._booths):
+            raise UnansweredError(
+                f"{self._sentinel!r} is not answered in a private chat within "
+                f"{self._patience.deadline_s:g} s by {', '.join(self.doors)}"
+            )
+
+    async def _learn(self, booth: _Booth, number: int, quiet_s: float) -> None:
+        steps = tuple(Say(text=self._sentinel, where=where) for where in ROOMS)
+        stand = booth.open(Conversation(steps=steps), number, self._rules)
+        for step in steps:
+            await self._send(booth, stand, step)
+
+        def answered() -> bool:
+            booth.catch_up()
+            return bool(stand.reader.texts("alice"))
+
+        await booth.until(answered, self._patience.deadline_s)
+        await booth.quiet(stand, quiet_s, self._patience.deadline_s)
+        for step in steps:
+            texts = stand.reader.texts(room_of(step))
+            if texts:
+                booth.answers[step.where] = texts[-1]
+
+    async def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
+        """Play a conversation at every door, with new chats. `quiet_s` is a longer moment than
+        the usual one in which nothing may come before it counts as done."""
+        number = self._next()
+        stands = [booth.open(conversation, number, self._rules) for booth in self._booths]
+        self._stands[number] = stands
+        pairs = list(zip(self._booths, stands, strict=True))
+        await asyncio.gather(*(self._perform(*pair, quiet_s) for pair in pairs))
+        playing = self.reread(number)
+        if playing.differs:
+            more_s = max(quiet_s, self._patience.differing_s)
+            limit = self._patience.deadline_s
+            await asyncio.gather(*(booth.quiet(stand, more_s, limit) for booth, stand in pairs))
+            playing = self.reread(number)
+        return playing
+
+    def reread(self, number: int) -> Playing:
+        """A playing with everything that has come since it ended."""
+        stands = self._stands[number]
+        sides = tuple(booth.side(stand) for booth, stand in zip(self._booths, stands, strict=True))
+        return Playing(number, stands[0].conversation, sides)
+
+    def _next(self) -> int:
+        self.played += 1
+        return self.played
+
+    async def _perform(self, booth: _Booth, stand: _Stand, quiet_s: float) -> None:
+        steps = stand.conversation.steps
+        for place, step in enumerate(steps):
+            if step.twice or isinstance(step, Press):
+                await self._settle(booth, stand, steps[:place], quiet_s)
+            await self._send(booth, stand, step, place + 1)
+            if step.twice:
+                await self._settle(booth, stand, steps[: place + 1], quiet_s)
+        await self._settle(booth, stand, steps, quiet_s)
+
+    async def _send(self, booth: _Booth, stand: _Stand, step: AnyStep, place: int = 0) -> None:
+        pressed = self._pressed(booth, stand, step) if isinstance(step, Press) else None
+        update = update_of(step, stand.cast, stand.memory, pressed)
+        made = await booth.door.send(update, twice=step.twice)
+        if made.get("update_id") is not None:
+            stand.sent.add(int(made["update_id"]))
+        if made.get("message_id") is not None:
+            key = (stand.cast.chat_id(step), int(made["message_id"]))
+            name = f"the message of step {place}" if place else "the closing command"
+            stand.scene.messages.setdefault(key, name)
+            if place:
+                stand.memory.said(step, made["message_id"])
+        for key_name, value in made.items():
+            if key_name.endswith("query_id"):
+                about = key_name.removesuffix("_id").replace("_", " ")
+                booth.open_query(stand, str(value), f"answer to the {about} of step {place}")
+
+    def _pressed(self, booth: _Booth, stand: _Stand, step: Press) -> Pressed | None:
+        booth.catch_up()
+        buttons = stand.reader.buttons(room_of(step))
+        return buttons[step.button % len(buttons)] if buttons else None
+
+    async def _settle(
+        self, booth: _Booth, stand: _Stand, done: Sequence[AnyStep], quiet_s: float
+    ) -> None:
+        """Wait until the bot is done with these steps."""
+        unsure = False
+        for step in {room_of(step): step for step in done}.values():
+            if step.where in booth.answers and (step.where != "private" or step.who in KNOWN):
+                stand.sentinels[room_of(step)] += 1
+                who = step.who if step.where == "private" else KNOWN[0]
+                await self._send(booth, stand, Say(text=self._sentinel, who=who, where=step.where))
+            else:
+                unsure = True
+        # A chat that has gone silent once will not be waited for as long again.
+        limit = self._patience.differing_s if stand.silent else self._patience.deadline_s
+        if not await booth.until(lambda: not booth.missing(stand), limit):
+            stand.silent.update(dict.fromkeys(booth.missing(stand)))
+        usual = self._patience.unsure_s if unsure else self._patience.quiet_s
+        await booth.quiet(stand, max(usual, quiet_s), max(limit, quiet_s))

@@ -1,0 +1,77 @@
+"""One conversation at every door: what each side sent, and where the sides differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from botproof.checks.parity import two_columns
+from botproof.parity.transcript import Rooms
+from botproof.workloads.conversations import Conversation, describe
+
+NO_MESSAGE = "--- nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one door sent. `silent` names the chats whose sentinel was never answered."""
+
+    door: str
+    rooms: Rooms
+    silent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """A conversation played once at every door. `number` gave its chats their ids."""
+
+    number: int
+    conversation: Conversation
+    sides: tuple[Side, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether any door sent something else than the first."""
+        return any(True for _ in differing_rooms(self.sides))
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """The doors at which some chat's sentinel was never answered."""
+        return tuple(side.door for side in self.sides if side.silent)
+
+
+def differing_rooms(sides: Sequence[Side]) -> Iterator[tuple[str, Side, Side]]:
+    """Room, first door and other door, for every room in which the other door differs."""
+    for other in sides[1:]:
+        first = sides[0]
+        for room in dict.fromkeys((*first.rooms, *other.rooms)):
+            if first.rooms.get(room, "") != other.rooms.get(room, ""):
+                yield room, first, other
+
+
+def explain(playing: Playing) -> list[str]:
+    """The conversation, and under it the rooms that differ in two columns, for a person."""
+    lines = describe(playing.conversation)
+    for room, left, right in differing_rooms(playing.sides):
+        lines += ["", f"{room}:"]
+        texts = (_shown(left.rooms, room), _shown(right.rooms, room))
+        lines += two_columns(*texts, (left.door, right.door))
+    return lines
+
+
+def _shown(rooms: Rooms, room: str) -> str:
+    return rooms.get(room, "") or NO_MESSAGE
+
+
+def groups(sides: Sequence[Side]) -> list[tuple[tuple[str, ...], Mapping[str, str]]]:
+    """The doors that agree, put together, with what they sent."""
+    found: list[tuple[tuple[str, ...], Mapping[str, str]]] = []
+    for side in sides:
+        rooms = dict(side.rooms)
+        for at, (doors, seen) in enumerate(found):
+            if seen == rooms:
+                found[at] = ((*doors, side.door), seen)
+                break
+        else:
+            found.append(((side.door,), rooms))
+    return found

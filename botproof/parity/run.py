@@ -1,0 +1,293 @@
+"""The parity contract: every door of a target started, conversations compared, one event recorded.
+
+`compare` is one run of the gate; `run_parity` is `botproof parity`: the same with a history and a
+verdict of its own. The stacks' own events go to a history beside it, `stacks.jsonl`: other checks
+judge scripted runs, and must not meet these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+import botproof
+from botproof import history
+from botproof.checks import conversations as check
+from botproof.checks.judging import Judging, JudgingSettings, run_checks
+from botproof.checks.replies import ReplyRules
+from botproof.config import Config
+from botproof.history import ConversationsCompared, Event, HarnessError, History, HistoryWriter
+from botproof.parity.live import LiveStage, StackDoor
+from botproof.parity.player import Player, UnansweredError
+from botproof.parity.playing import Playing, Side, explain
+from botproof.parity.search import Findings, Limits, Stage, replay, search
+from botproof.targets.process import BrokenHarnessError, Guard, TargetError
+from botproof.targets.recorder import Recorder
+from botproof.targets.session import interruptible, machine
+from botproof.targets.stack import Stack, Surroundings, in_phase
+from botproof.verdict import CheckResult, Verdict, combine
+from botproof.workloads import conversations, stage
+from botproof.workloads.conversations import Conversation
+from botproof.workloads.vocabulary import sentinel_of, vocabulary_of
+
+CHECK = "conversations"
+_SETTLED_MEMORY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to compare: modes, how much, and one saved conversation instead of generated ones."""
+
+    modes: tuple[str, ...]
+    limits: Limits = field(default_factory=Limits)
+    sentinel: str = ""
+    only: Conversation | None = None
+
+
+async def compare(around: Surroundings, plan: Plan) -> None:
+    """Start a stack for each mode, compare, stop them; records one `ConversationsCompared`.
+
+    What goes wrong with the target is in that event, what goes wrong with the harness is recorded
+    as `HarnessError`; only cancellation passes.
+    """
+    with HistoryWriter(around.report_dir / "stacks.jsonl") as writer:
+        inner = Recorder(writer)
+        with inner.subscribe(lambda event: isinstance(event, HarnessError)) as errors:
+            try:
+                await _compare(_inner(around, inner), plan, around.recorder)
+            finally:
+                _pass_on(errors, around.recorder)
+
+
+def _inner(around: Surroundings, recorder: Recorder) -> Surroundings:
+    """Surroundings for many playings: known users for all of them, and no flood control."""
+    config = around.config
+    telegram = config.doubles.telegram
+    telegram = msgspec.structs.replace(telegram, args=(*telegram.args, "--no-flood"))
+    memory = msgspec.structs.replace(config.memory, every_s=_SETTLED_MEMORY_S)
+    doubles = msgspec.structs.replace(config.doubles, telegram=telegram)
+    config = msgspec.structs.replace(config, doubles=doubles, memory=memory)
+    return dataclasses.replace(around, config=config, recorder=recorder, users=stage.known_users())
+
+
+def _pass_on(errors: asyncio.Queue[Event], recorder: Recorder) -> None:
+    while not errors.empty():
+        recorder.record(errors.get_nowait())
+
+
+async def _compare(around: Surroundings, plan: Plan, results: Recorder) -> None:
+    stacks = [Stack(around, mode) for mode in plan.modes]
+    say = around.say
+    try:
+        await asyncio.gather(*(in_phase(each, "boot", each.start()) for each in stacks))
+        say(f"parity: {', '.join(plan.modes)} are up")
+        findings = await _converse(around, plan, stacks)
+        results.record(_event(findings, plan, around))
+    except (TargetError, UnansweredError) as error:
+        results.record(_broken_off(str(error), plan))
+        say(f"parity: FAILED: {error}")
+    except BrokenHarnessError as error:
+        stacks[0].record_harness_error("harness", error)
+        say(f"parity: ERROR: {error}")
+    finally:
+        await asyncio.gather(*(in_phase(each, "stop", each.stop()) for each in stacks))
+
+
+async def _converse(around: Surroundings, plan: Plan, stacks: Sequence[Stack]) -> Findings:
+    config = around.config
+    sentinel = plan.sentinel or sentinel_of(config)
+    async with _followed(stacks) as doors:
+        player = Player(doors, ReplyRules.of(config.replies), sentinel)
+        await _all(stacks, player.learn())
+        live = LiveStage(player, stacks)
+        try:
+            findings = await asyncio.to_thread(_work(plan, config), live)
+        finally:
+            live.close()
+    if findings.aborted is not None and isinstance(findings.aborted.reason, BrokenHarnessError):
+        raise findings.aborted.reason
+    return findings
+
+
+def _work(plan: Plan, config: Config) -> Callable[[Stage], Findings]:
+    only = plan.only
+    if only is not None:
+        return lambda live: replay(live, only)
+    vocabulary = vocabulary_of(config)
+    return lambda live: search(live, vocabulary, plan.limits)
+
+
+async def _all(stacks: Sequence[Stack], work: Any) -> None:
+    for each in stacks:
+        work = each.run(work)
+    await work
+
+
+@asynccontextmanager
+async def _followed(stacks: Sequence[Stack]) -> AsyncIterator[list[StackDoor]]:
+    async with AsyncExitStack() as open_doors:
+        doors = [await StackDoor.of(each) for each in stacks]
+        for door in doors:
+            open_doors.enter_context(door.following())
+        yield doors
+
+
+# what is recorded
+
+
+def _event(findings: Findings, plan: Plan, around: Surroundings) -> ConversationsCompared:
+    save = _Saver(around)
+    aborted = findings.aborted
+    shortest = findings.shortest
+    return ConversationsCompared(
+        t=history.now(),
+        doors=plan.modes,
+        seed=plan.limits.seed,
+        sentinel=plan.sentinel or sentinel_of(around.config),
+        replayed=plan.only is not None,
+        conversations=findings.conversations,
+        steps=findings.steps,
+        playings=findings.playings,
+        late=findings.late,
+        unanswered=tuple(save("silent", each) for each in findings.silent),
+        differences=() if shortest is None else (save("difference", shortest),),
+        flaky=tuple(
+            {**save("flaky", first), "again": _sides(again.sides)}
+            for first, again in findings.flaky
+        ),
+        stopped_by=findings.stopped_by,
+        search_s=round(findings.search_s, 3),
+        shrink_s=round(findings.shrink_s, 3),
+        ended="" if aborted is None else str(aborted.reason),
+        ended_in={} if aborted is None else msgspec.to_builtins(aborted.conversation),
+    )
+
+
+def _broken_off(reason: str, plan: Plan) -> ConversationsCompared:
+    return ConversationsCompared(
+        t=history.now(), doors=plan.modes, seed=plan.limits.seed, ended=reason
+    )
+
+
+@dataclass(slots=True)
+class _Saver:
+    """Writes the conversation of a finding, and what it showed, into the report directory."""
+
+    around: Surroundings
+
+    def __call__(self, kind: str, playing: Playing) -> Mapping[str, Any]:
+        conversation = playing.conversation
+        digest = hashlib.sha256(conversations.encode(conversation)).hexdigest()[:10]
+        path = self.around.report_dir / f"{kind}-{digest}.json"
+        lines = explain(playing)
+        conversations.save(path, conversation, f"{kind}: {lines[0]}")
+        path.with_suffix(".txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return {
+            "number": playing.number,
+            "conversation": msgspec.to_builtins(conversation),
+            "sides": _sides(playing.sides),
+            "saved": str(path),
+        }
+
+
+def _sides(sides: Sequence[Side]) -> list[Mapping[str, Any]]:
+    return [{"door": side.door, "rooms": dict(side.rooms)} for side in sides]
+
+
+# a run of its own
+
+
+@dataclass(frozen=True, slots=True)
+class ParityOptions:
+    """What `botproof parity` runs."""
+
+    config: Config
+    config_path: Path
+    report_dir: Path
+    plan: Plan
+    keep: bool = False
+    say: Callable[[str], None] = print
+    wall_clock: Callable[[], datetime.datetime] = field(
+        default=lambda: datetime.datetime.now(datetime.UTC)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A judged parity run."""
+
+    verdict: Verdict
+    results: Sequence[CheckResult]
+    history: History
+    duration_s: float
+    report_dir: Path
+
+    @property
+    def compared(self) -> ConversationsCompared | None:
+        """What was compared; None when the harness failed before."""
+        events = self.history.of(ConversationsCompared)
+        return events[-1] if events else None
+
+
+def run_parity(options: ParityOptions) -> Outcome:
+    """Run, record, judge. Ctrl-C and SIGTERM end the run as an ERROR.
+
+    Never raises for what goes wrong while it runs: that is in the history, and in the verdict.
+    """
+    started = history.now()
+    with HistoryWriter(options.report_dir / "history.jsonl") as writer:
+        recorder = Recorder(writer)
+        recorder.record(_metadata(options, started))
+        asyncio.run(interruptible(_run(options, recorder), recorder))
+    record = recorder.history()
+    judging = Judging.of(JudgingSettings.recorded_in(record.run), {})
+    results = run_checks({CHECK: check.check}, (CHECK,), record, judging)
+    return Outcome(
+        verdict=combine(result.verdict for result in results),
+        results=results,
+        history=record,
+        duration_s=history.now() - started,
+        report_dir=options.report_dir,
+    )
+
+
+def _metadata(options: ParityOptions, started: float) -> history.Run:
+    settings = msgspec.structs.replace(JudgingSettings.of(options.config, ""), checks=(CHECK,))
+    return history.Run(
+        t=started,
+        botproof=botproof.__version__,
+        command="parity",
+        started_at=options.wall_clock().isoformat(timespec="seconds"),
+        config=str(options.config_path),
+        modes=options.plan.modes,
+        seed=options.plan.limits.seed,
+        machine=machine(),
+        judging=msgspec.to_builtins(settings),
+    )
+
+
+async def _run(options: ParityOptions, recorder: Recorder) -> None:
+    async with AsyncExitStack() as resources:
+        around = Surroundings(
+            config=options.config,
+            base=options.config_path.resolve().parent,
+            report_dir=options.report_dir,
+            recorder=recorder,
+            guard=await resources.enter_async_context(Guard()),
+            client=await resources.enter_async_context(
+                httpx.AsyncClient(trust_env=False, timeout=30.0)
+            ),
+            say=options.say,
+            keep=options.keep,
+        )
+        await compare(around, options.plan)

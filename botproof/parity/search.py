@@ -1,0 +1,240 @@
+"""Looks for a conversation that the doors answer differently, and for the shortest such one.
+
+Hypothesis generates and shrinks. Every outcome goes through `Judge`, which decides what counts:
+
+- A playing that differs is played again, patiently. Differs again: a difference.
+- Agrees the second time, and the first time too once late messages have come: late, no difference.
+- Agrees the second time only: flaky. It is reported with its evidence, and never called a PASS.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import seed as seeded
+from hypothesis.errors import Flaky
+
+from botproof.parity.playing import Playing
+from botproof.workloads.conversations import Conversation, encode
+from botproof.workloads.strategies import conversations
+from botproof.workloads.vocabulary import Vocabulary
+
+PATIENT_S = 1.5
+
+
+class Stage(Protocol):
+    """What the search plays on. Both block until the playing is over."""
+
+    def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
+        """Play a conversation at every door."""
+
+    def reread(self, number: int) -> Playing:
+        """A playing with everything that has come since it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to stop: after `examples` conversations or `seconds`; shrinking gets its own time."""
+
+    examples: int = 200
+    seconds: float = 60.0
+    shrink_seconds: float = 60.0
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a search found. `first` is the difference as it was found, `shortest` what it became."""
+
+    conversations: int = 0
+    steps: int = 0
+    playings: int = 0
+    first: Playing | None = None
+    shortest: Playing | None = None
+    flaky: list[tuple[Playing, Playing]] = field(default_factory=list)
+    late: int = 0
+    silent: list[Playing] = field(default_factory=list)
+    aborted: Abort | None = None
+    stopped_by: str = "examples"
+    search_s: float = 0.0
+    shrink_s: float = 0.0
+
+
+class Abort(BaseException):
+    """The target or the harness failed while `conversation` was played: there is no going on.
+
+    Not an Exception: Hypothesis would take that for one more failing example.
+    """
+
+    def __init__(self, conversation: Conversation, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.conversation = conversation
+        self.reason = reason
+
+
+class _DifferenceFoundError(AssertionError):
+    """Tells Hypothesis that an example is interesting. One type, raised in one place: one bug."""
+
+
+class _TimeUpError(BaseException):
+    """Leaves Hypothesis at once; an Exception would count as one more failing example."""
+
+
+class Judge:
+    """Plays conversations and says which of them are differences; remembers what it has seen."""
+
+    def __init__(
+        self, stage: Stage, limits: Limits, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.findings = Findings()
+        self._stage = stage
+        self._limits = limits
+        self._clock = clock
+        self._began = clock()
+        self._found_at: float | None = None
+        self._known: dict[bytes, bool] = {}
+        self._agreed: list[int] = []
+
+    def differs(self, conversation: Conversation) -> bool:
+        """Whether the doors answer it differently. Ends the search when its time is up."""
+        key = encode(conversation)
+        if key not in self._known:
+            self._check_time()
+            self._known[key] = self._play(conversation)
+        return self._known[key]
+
+    def _check_time(self) -> None:
+        at = self._clock()
+        if self._found_at is None:
+            over = at - self._began > self._limits.seconds
+        else:
+            over = at - self._found_at > self._limits.shrink_seconds
+        if over:
+            self.findings.stopped_by = "seconds"
+            raise _TimeUpError
+
+    def _play(self, conversation: Conversation) -> bool:
+        playing = self._stage.play(conversation)
+        self.findings.playings += 1
+        if self._found_at is None:
+            self.findings.conversations += 1
+            self.findings.steps += len(conversation.steps)
+        if len(playing.silent) == len(playing.sides):
+            self.findings.silent.append(playing)
+        if not playing.differs:
+            self._agreed.append(playing.number)
+            return False
+        if self._found_at is not None:  # shrinking: the result is confirmed once, at its end
+            self._note(playing)
+            return True
+        return self._confirm(playing)
+
+    def _confirm(self, playing: Playing) -> bool:
+        """Play it again, with time enough for everything to come."""
+        again = self._stage.play(playing.conversation, PATIENT_S)
+        self.findings.playings += 1
+        if again.differs:
+            self._found_at = self._clock()
+            self.findings.first = again
+            self._note(again)
+            return True
+        first = self._stage.reread(playing.number)
+        if first.differs:
+            self.findings.flaky.append((first, again))
+        else:
+            self.findings.late += 1
+        return False
+
+    def _note(self, playing: Playing) -> None:
+        best = self.findings.shortest
+        if best is None or playing.conversation.size <= best.conversation.size:
+            self.findings.shortest = playing
+
+    def close(self) -> None:
+        """Confirm what was shrunk, look for what came late, and sum up."""
+        ended = self._clock()
+        found_at = self._found_at
+        self.findings.search_s = (ended if found_at is None else found_at) - self._began
+        self.findings.shrink_s = 0.0 if found_at is None else ended - found_at
+        if found_at is None:
+            self._look_back()
+        else:
+            self._confirm_shortest()
+
+    def _look_back(self) -> None:
+        """Conversations that agreed when they ended, and no longer do: something came late."""
+        for number in self._agreed:
+            playing = self._stage.reread(number)
+            if playing.differs and self._confirm(playing):
+                return
+
+    def _confirm_shortest(self) -> None:
+        shortest = self.findings.shortest
+        if shortest is None or shortest is self.findings.first:
+            return
+        again = self._stage.play(shortest.conversation, PATIENT_S)
+        self.findings.playings += 1
+        if again.differs:
+            self.findings.shortest = again
+        else:  # only the conversation that was confirmed when it was found can be relied on
+            self.findings.flaky.append((shortest, again))
+            self.findings.shortest = self.findings.first
+
+
+def search(
+    stage: Stage,
+    vocabulary: Vocabulary,
+    limits: Limits,
+    clock: Callable[[], float] = time.monotonic,
+) -> Findings:
+    """Search within the limits. The same seed generates the same conversations.
+
+    A stage that cannot go on raises `Abort`; what was found until then is in the findings.
+    """
+    judge = Judge(stage, limits, clock)
+    try:
+        # What ends the generation has been noted by the judge already.
+        with suppress(_DifferenceFoundError, _TimeUpError, Flaky):
+            _generate(judge, vocabulary, limits)
+        judge.close()
+    except Abort as abort:
+        judge.findings.aborted = abort
+    return judge.findings
+
+
+def _generate(judge: Judge, vocabulary: Vocabulary, limits: Limits) -> None:
+    def example(conversation: Conversation) -> None:
+        if judge.differs(conversation):
+            raise _DifferenceFoundError
+
+    test = given(conversations(vocabulary))(example)
+    test = settings(
+        max_examples=limits.examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+        print_blob=False,
+    )(test)
+    seeded(limits.seed)(test)()
+
+
+def replay(stage: Stage, conversation: Conversation, times: int = 2) -> Findings:
+    """Play a saved conversation patiently, `times` times: it differs always, never or at times."""
+    findings = Findings(conversations=1, steps=len(conversation.steps), playings=times)
+    playings = [stage.play(conversation, PATIENT_S) for _ in range(times)]
+    findings.silent = [each for each in playings if len(each.silent) == len(each.sides)]
+    different = [each for each in playings if each.differs]
+    if len(different) == times:
+        findings.first = findings.shortest = different[-1]
+    elif different:
+        agreeing = next(each for each in playings if not each.differs)
+        findings.flaky.append((different[0], agreeing))
+    return findings
