@@ -328,11 +328,20 @@ class RedisInbox:
         try:
             result = await command
         except (RedisError, OSError, TimeoutError) as error:
+            _stop_if_cancelled()
             self._healthy_since = None
             raise InboxUnavailableError(f"Redis: {error}") from error
+        _stop_if_cancelled()
         if self._healthy_since is None:
             self._healthy_since = self._clock()
         return result
+
+
+def _stop_if_cancelled() -> None:
+    """redis-py can swallow a cancellation that comes while it connects; loops here would go on."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _fields(update: Update) -> tuple[int, int, bytes]:

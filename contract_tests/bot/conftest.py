@@ -1,0 +1,440 @@
+"""The bot as a process between the Telegram double (a process) and a market-data of the test's own."""
+
+import asyncio
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from botproof.doubles.server import Request, Response, json_response, serve
+
+TOKEN = "4242:AAExampleExampleExampleExampleExample"
+SECRET = "a-secret-of-the-tests"
+PATIENCE = 20.0
+
+FLOW = {
+    "start": 1759233600000,
+    "end": 1759320000000,
+    "buy": 9_000.0,
+    "sell": 5_380.0,
+    "delta": 3_620.0,
+    "delta_quote": 402_630_000.0,
+    "volume": 14_380.0,
+    "turnover": 1.6e9,
+    "long_short": 1.556,
+}
+BLOCK: dict[str, Any] = {
+    "venue": "binance",
+    "symbol": "BTCUSDT",
+    "time": 1759320005123,
+    "price": 111_230.5,
+    "change_24h": 4_912.1,
+    "change_24h_pct": 4.62,
+    "high_24h": 112_000.0,
+    "low_24h": 105_900.25,
+    "volume_24h": 12_345.6,
+    "turnover_24h": 1.37e9,
+    "flow_24h": FLOW,
+    "flow_15m": {**FLOW, "delta": -12.5, "delta_quote": -1_390_381.25, "long_short": 0.84},
+    "activity": {"ratio": 2.06, "level": "HIGH"},
+}
+COMBINED: dict[str, Any] = {
+    "symbol": "BTC/USDT",
+    "base": "BTC",
+    "quote": "USDT",
+    "venue": "binance",
+    "time": 1759320005123,
+    "intelligence": {
+        "source": "perp",
+        "control_24h": {"side": "BUYERS", "buy_share": 0.6402},
+        "momentum": {"state": "ACCELERATING", "ratio": 1.8},
+        "control_15m": {"side": "BALANCED", "buy_share": 0.5},
+        "activity": {"ratio": 2.06, "level": "HIGH"},
+    },
+    "spot": BLOCK,
+    "perp": {
+        **BLOCK,
+        "mark_price": 111_228.9,
+        "open_interest": {
+            "amount": 81_400.0,
+            "value": 9.054e9,
+            "time": 1759320000000,
+            "change_24h": {"amount": 3_595.0, "value": 423_600_000.0, "pct": 4.62},
+            "change_15m": None,
+        },
+        "funding": {
+            "rate": 0.000085,
+            "interval_hours": 8.0,
+            "annual": 0.09308,
+            "rate_8h": 0.000085,
+            "next_reset": 1759334400000,
+            "pressure": "balanced",
+        },
+    },
+    "missing": [],
+}
+
+
+def wait_for(what: str, ask: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """The first true value that ``ask`` gives. For what can only be asked, not waited on."""
+    tick = threading.Event()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := ask():
+            return found
+        tick.wait(0.02)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+def http(url: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of a request."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(url, data=body, headers=names)
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port: int = held.getsockname()[1]
+        return port
+
+
+@dataclass
+class Child:
+    """A process of ours whose log lines can be waited for."""
+
+    process: subprocess.Popen[str]
+    source: IO[str]
+    lines: list[str] = field(default_factory=list)
+    _new: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
+
+    def __post_init__(self) -> None:
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.source:
+            self._new.put(line)
+        self._new.put(None)
+
+    def event(self, name: str, seconds: float = PATIENCE) -> dict[str, Any]:
+        """The next line whose ``event`` is ``name``."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                line = self._new.get(timeout=max(0.01, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no {name!r} in:\n{''.join(self.lines)}") from None
+            if line is None:
+                raise AssertionError(f"ended without {name!r}:\n{''.join(self.lines)}")
+            self.lines.append(line)
+            if line.startswith("{") and json.loads(line).get("event") == name:
+                found: dict[str, Any] = json.loads(line)
+                return found
+
+    def end(self, number: int = signal.SIGTERM, seconds: float = PATIENCE) -> int:
+        """Sends a signal and returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.wait(seconds)
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        code = self.process.wait(seconds)
+        self._reader.join()
+        while not self._new.empty():
+            if (line := self._new.get()) is not None:
+                self.lines.append(line)
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+class Telegram:
+    """The double, by its control interface, for one bot."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url
+        self.token = token
+        self._control = f"{url}/_double"
+        self.seen = 0
+
+    def __call__(self, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        status, answer = http(f"{self._control}/{path}", data, content_type="application/json")
+        assert status == 200, answer
+        return answer["result"]
+
+    def say(self, text: str, chat: int = 1, user: int | None = None, **more: Any) -> int:
+        body = {"text": text, "chat_id": chat, "user_id": user or abs(chat), **more}
+        update_id: int = self(f"bots/{self.token}/updates", body)["update_id"]
+        return update_id
+
+    def inject(self, update: dict[str, Any]) -> int:
+        update_id: int = self(f"bots/{self.token}/updates", {"update": update})["update_id"]
+        return update_id
+
+    def fault(self, **fault: Any) -> None:
+        self("faults", fault)
+
+    def clear_faults(self) -> None:
+        request = urllib.request.Request(f"{self._control}/faults", method="DELETE")
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            assert answer.status == 200
+
+    def until(
+        self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, seconds: float = PATIENCE
+    ) -> list[dict[str, Any]]:
+        """The next ``count`` events of our bot that are ``wanted``, waited for."""
+        found: list[dict[str, Any]] = []
+        end = time.monotonic() + seconds
+        while len(found) < count:
+            left = end - time.monotonic()
+            assert left > 0, f"only {len(found)} of {count} events came; the last: {self._tail()}"
+            page = self(f"transcript?after={self.seen}&timeout={min(left, 5.0):.2f}")
+            for event in page["events"]:
+                self.seen = event["seq"]
+                if event.get("token") == self.token and wanted(event):
+                    found.append(event)
+                    if len(found) == count:
+                        break
+        return found
+
+    def _tail(self) -> list[str]:
+        """The last events of our bot, in brief, for the message of a failure."""
+        page = self("transcript?after=0&timeout=0")["events"]
+        mine = [event for event in page if event.get("token") == self.token]
+        return [
+            f"{event['t']:.3f} {event['type']} {event.get('method') or ''}"
+            f" {event.get('status', '')} {event.get('update_id') or event.get('update_ids') or ''}"
+            for event in mine[-40:]
+        ]
+
+    def replies(self, count: int = 1, seconds: float = PATIENCE) -> list[dict[str, Any]]:
+        """The next accepted sendMessage calls."""
+        return self.until(is_sent, count, seconds)
+
+    def texts(self, chat: int) -> list[str]:
+        """What the bot's messages in a chat say now."""
+        messages = self(f"bots/{self.token}/chats/{chat}/messages")["messages"]
+        return [m["text"] for m in messages if m["from"]["is_bot"]]
+
+
+def is_sent(event: dict[str, Any]) -> bool:
+    return event["type"] == "call" and event["method"] == "sendMessage" and event["status"] == 200
+
+
+class Market:
+    """A market-data whose answer, status and delay a test decides."""
+
+    def __init__(self) -> None:
+        self.answer: Any = {"success": True, "data": COMBINED}
+        self.status = 200
+        self.delay = 0.0
+        self.asked: list[dict[str, Any]] = []
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._thread.start()
+        assert self._started.wait(PATIENCE)
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        server = await serve(self._handle)
+        self.url = server.url
+        self._started.set()
+        await self._stop.wait()
+        await server.close()
+
+    async def _handle(self, request: Request) -> Response:
+        self.asked.append({"path": request.path, **json.loads(request.body)})
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        return json_response(self.answer, self.status)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+
+@pytest.fixture(scope="session")
+def telegram_url() -> Iterator[str]:
+    """One Telegram double for all tests of a worker, without flood control."""
+    command = [sys.executable, "-m", "botproof", "double", "telegram", "--port", "0", "--no-flood"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    child = Child(process, process.stdout)
+    try:
+        yield child.event("listening")["url"]
+    finally:
+        assert child.end() == 0
+        child.close()
+
+
+@pytest.fixture
+def telegram(telegram_url: str, request: pytest.FixtureRequest) -> Iterator[Telegram]:
+    """The double, empty, for a bot of this test's own."""
+    double = Telegram(telegram_url, f"{abs(hash(request.node.nodeid)) % 10**9 + 1}:{TOKEN[5:]}")
+    double("reset", {})
+    yield double
+    double.clear_faults()
+
+
+@pytest.fixture
+def market() -> Iterator[Market]:
+    stub = Market()
+    yield stub
+    stub.close()
+
+
+StartBot = Callable[..., "Bot"]
+
+
+class Bot(Child):
+    """The bot's process, and its HTTP listener."""
+
+    url: str = ""
+
+    def ready(self) -> tuple[int, dict[str, Any]]:
+        return http(f"{self.url}/ready")
+
+    def reasons(self) -> dict[str, str]:
+        reasons: dict[str, str] = self.ready()[1].get("reasons", {})
+        return reasons
+
+    def until_ready(self) -> "Bot":
+        wait_for("readiness", lambda: self.ready()[0] == 200)
+        return self
+
+    def metric(self, name: str) -> float:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=PATIENCE) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith(f"{name} "):
+                    return float(line.split()[1])
+        return 0.0
+
+    def until_metric(self, name: str, value: float) -> None:
+        wait_for(f"{name} {value}", lambda: self.metric(name) == value)
+
+    def post(self, body: Any, secret: str | None = SECRET) -> tuple[int, dict[str, Any]]:
+        headers = {} if secret is None else {"X_Telegram_Bot_Api_Secret_Token": secret}
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return http(f"{self.url}/webhook", data, content_type="application/json", **headers)
+
+
+@pytest.fixture
+def start_bot(telegram: Telegram, market: Market, tmp_path: Path) -> Iterator[StartBot]:
+    """Starts a bot: ``start_bot("webhook", INBOX_PATH=...)``; a second one shares the inbox path."""
+    with ExitStack() as stack:
+
+        def start(mode: str = "polling", *, port: int = 0, **settings: str) -> Bot:
+            port = port or free_port()
+            environment = {
+                "PATH": os.environ["PATH"],
+                "PYTHONUNBUFFERED": "1",
+                "TELEGRAM_BOT_TOKEN": telegram.token,
+                "TELEGRAM_ALLOWED_USERS": "*",
+                "TELEGRAM_API_BASE_URL": telegram.url,
+                "MARKET_DATA_URL": market.url,
+                "BOT_MODE": mode,
+                "WEBHOOK_URL": f"http://127.0.0.1:{port}/webhook",
+                "WEBHOOK_SECRET": SECRET,
+                "WEBHOOK_PORT": str(port),
+                **settings,
+            }
+            process = subprocess.Popen(
+                [sys.executable, "-m", "reference_bot.telegram_bot"],
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=tmp_path,
+                env=environment,
+            )
+            assert process.stderr is not None
+            bot = Bot(process, process.stderr)
+            stack.callback(bot.close)
+            bot.url = f"http://127.0.0.1:{bot.event('listening')['port']}"
+            return bot
+
+        yield start
+
+
+@pytest.fixture(params=["polling", "webhook"])
+def mode(request: pytest.FixtureRequest) -> str:
+    value: str = request.param
+    return value
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis of this test's own, with an append-only file; skipped where none is installed."""
+    with RedisServer(tmp_path) as server:
+        yield server.url
+
+
+class RedisServer:
+    """redis-server as a process that can be killed and started again on its data."""
+
+    def __init__(self, folder: Path) -> None:
+        if shutil.which("redis-server") is None:
+            pytest.skip("redis-server is not installed")
+        self._folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "RedisServer":
+        self.start()
+        return self
+
+    def start(self) -> None:
+        command = ["redis-server", "--port", str(self.port), "--dir", str(self._folder)]
+        command += ["--appendonly", "yes", "--save", "", "--bind", "127.0.0.1"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_for("Redis", self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as server:
+        yield server

@@ -1,0 +1,250 @@
+"""The bot as a process, in both modes, between the Telegram double and a market-data."""
+
+import json
+import signal
+from typing import Any
+
+import pytest
+
+
+def message(update_id: int, text: str = "/help", chat: int = 1) -> dict[str, Any]:
+    entities = [{"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}]
+    user = {"id": chat, "is_bot": False, "first_name": "A"}
+    return {
+        "update_id": update_id,
+        "message": {
+            "message_id": update_id,
+            "date": 1,
+            "chat": {"id": chat, "type": "private", "first_name": "A"},
+            "from": user,
+            "text": text,
+            "entities": entities,
+        },
+    }
+
+
+def test_each_mode_answers_and_ends_cleanly(start_bot: Any, telegram: Any, mode: str) -> None:
+    bot = start_bot(mode).until_ready()
+    telegram.say("/start", chat=1)
+    telegram.say("/help", chat=2)
+    telegram.say("/price btc", chat=3)
+    telegram.say("/frobnicate", chat=4)
+    telegram.replies(4)
+    assert telegram.texts(1)[0].startswith("👋 Welcome.")
+    assert "/price SYM – price" in telegram.texts(2)[0]
+    assert "MARKET INTELLIGENCE" in telegram.texts(3)[0]
+    assert telegram.texts(4) == ["I do not know /frobnicate. /help lists what I can do."]
+    assert bot.end() == 0
+
+
+def test_a_clean_stop_finishes_what_runs(
+    start_bot: Any, telegram: Any, market: Any, mode: str
+) -> None:
+    market.delay = 1.0
+    bot = start_bot(mode).until_ready()
+    telegram.say("/price btc")
+    telegram.replies(1)  # the acknowledgement: the handler is at work
+    bot.process.send_signal(signal.SIGTERM)
+    assert bot.wait() == 0
+    [text] = telegram.texts(1)
+    assert "MARKET SUMMARY" in text
+
+
+def test_sigterm_ends_the_process_cleanly_from_its_first_moment_on(start_bot: Any) -> None:
+    bot = start_bot("polling", TELEGRAM_API_BASE_URL="http://127.0.0.1:9")
+    assert bot.end() == 0
+
+
+def test_updates_that_came_before_the_bot_are_answered(
+    start_bot: Any, telegram: Any, mode: str
+) -> None:
+    for chat in (1, 2, 3):
+        telegram.say("/help", chat=chat)
+    start_bot(mode)
+    telegram.replies(3)
+
+
+def test_changing_the_mode_keeps_the_backlog(start_bot: Any, telegram: Any) -> None:
+    first = start_bot("webhook").until_ready()
+    assert first.end() == 0
+    telegram.say("/help", chat=1)  # waits at Telegram: nobody listens on the webhook
+    second = start_bot("polling").until_ready()
+    telegram.replies(1)
+    assert second.end() == 0
+    telegram.say("/help", chat=2)
+    start_bot("webhook")
+    telegram.replies(1)
+    assert telegram.texts(2) != []
+
+
+def test_a_slow_answer_is_announced_and_edited_into_place(
+    start_bot: Any, telegram: Any, market: Any, mode: str
+) -> None:
+    market.delay = 0.9
+    start_bot(mode).until_ready()
+    telegram.say("/price btc")
+    telegram.until(lambda event: event.get("method") == "editMessageText")
+    [text] = telegram.texts(1)
+    assert "MARKET INTELLIGENCE" in text
+
+
+def test_without_market_data_the_bot_still_answers(start_bot: Any, telegram: Any) -> None:
+    start_bot("polling", MARKET_DATA_URL="http://127.0.0.1:9")
+    telegram.say("/price btc")
+    telegram.replies(1)
+    assert telegram.texts(1) == [
+        "⚠️ Market data is not reachable, so there are no figures for BTC just now. "
+        "Try again in a minute."
+    ]
+
+
+def test_a_market_data_that_is_too_slow_is_said_so_within_two_seconds(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    market.delay = 3.0
+    start_bot("polling").until_ready()
+    telegram.say("/price btc")
+    telegram.until(lambda event: event.get("method") == "editMessageText")
+    assert telegram.texts(1)[0].startswith("⚠️ Market data did not answer in time")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            {"code": "unknown_symbol", "message": "?", "near": ["BTC/USDT", "BTC/USDC"]},
+            "⚠️ I do not know the symbol BTTC. Did you mean BTC/USDT, BTC/USDC?",
+        ),
+        (
+            {"code": "venue_failed", "message": "?"},
+            "⚠️ No exchange answered, so there are no figures for BTTC just now. "
+            "Try again in a minute.",
+        ),
+        ("nonsense", "⚠️ Market data gave an answer I cannot read"),
+    ],
+)
+def test_every_failure_of_market_data_is_a_sentence(
+    start_bot: Any, telegram: Any, market: Any, error: Any, sentence: str
+) -> None:
+    market.status, market.answer = 502, {"success": False, "error": error}
+    start_bot("polling").until_ready()
+    telegram.say("/price bttc")
+    telegram.replies(1)
+    assert telegram.texts(1)[0].startswith(sentence)
+
+
+def test_what_no_handler_is_for_reaches_none(start_bot: Any, telegram: Any, mode: str) -> None:
+    bot = start_bot(mode).until_ready()
+    base = message(1)["message"]
+    edited = {**base, "edit_date": 2}
+    telegram.inject({"edited_message": edited})
+    telegram.inject({"message": {k: v for k, v in base.items() if k not in ("text", "entities")}})
+    channel = {"id": -100500, "type": "channel", "title": "C"}
+    telegram.inject({"channel_post": {**base, "chat": channel, "from": None} | {"text": "/help"}})
+    telegram.inject({"telepathy": {"thought": "buy"}})
+    telegram.say("hello there", chat=1)
+    telegram.say("/help", chat=1)
+    telegram.replies(1)
+    assert len(telegram.texts(1)) == 1
+    assert bot.metric("bot_updates_failed_total") == 0
+
+
+def test_a_group_gets_its_answer_as_a_reply(start_bot: Any, telegram: Any) -> None:
+    start_bot("polling").until_ready()
+    group = {"id": -1005, "type": "supergroup", "title": "G"}
+    asked = {**message(1)["message"], "chat": group}
+    telegram.inject({"message": asked})
+    [call] = telegram.replies(1)
+    assert json.loads(call["params"]["reply_parameters"])["message_id"] == asked["message_id"]
+
+
+def test_the_webhook_refuses_a_wrong_secret_and_what_is_no_update(start_bot: Any) -> None:
+    bot = start_bot("webhook")
+    assert bot.post(message(1), secret="wrong")[0] == 403
+    assert bot.post(message(1), secret=None)[0] == 401
+    for body, field in [
+        ({}, "the field update_id is missing"),
+        ({"update_id": "1"}, "update_id should be a whole number"),
+        ({"update_id": True}, "update_id should be a whole number"),
+        ([], "it should be a JSON object with the field update_id"),
+        ({"update_id": 1, "message": {"message_id": 1, "date": 1}}, "message.chat.id is missing"),
+        ({"update_id": 1, "callback_query": {"id": "1"}}, "callback_query.from.id is missing"),
+        (b"{", "it is not JSON"),
+        (b"[" * 100_000, "it is not JSON"),
+    ]:
+        status, answer = bot.post(body)
+        assert (status, field in answer["error"]) == (400, True), answer
+    status, answer = bot.post(b"x" * (1024 * 1024 + 1))
+    assert status == 413
+
+
+def test_the_webhook_answers_200_once_and_handles_once(start_bot: Any, telegram: Any) -> None:
+    bot = start_bot("webhook").until_ready()
+    for chat in (1, 2):
+        telegram.say("hello", chat=chat)  # Telegram lets a bot write only to whom it knows
+    for _ in range(3):
+        assert bot.post(message(900))[0] == 200
+    assert bot.post(message(901, chat=2))[0] == 200
+    telegram.replies(2)
+    assert len(telegram.texts(1)) == 1
+    assert bot.metric('bot_updates_duplicate_total{door="webhook"}') == 2
+
+
+def test_one_chat_is_answered_in_order_and_chats_beside_each_other(
+    start_bot: Any, telegram: Any, market: Any, mode: str
+) -> None:
+    market.delay = 0.3
+    start_bot(mode).until_ready()
+    for number in range(4):
+        telegram.say("/price btc" if number % 2 == 0 else f"/nr{number}", chat=7)
+    for chat in range(100, 120):
+        telegram.say("/price eth", chat=chat)
+    telegram.replies(24)
+    kinds = ["figures" if "SPOT" in text else text.split()[4] for text in telegram.texts(7)]
+    assert kinds == ["figures", "/nr1.", "figures", "/nr3."]
+
+
+def test_strangers_hear_no_once_a_day(start_bot: Any, telegram: Any, mode: str) -> None:
+    bot = start_bot(mode, TELEGRAM_ALLOWED_USERS="1,-1005").until_ready()
+    for _ in range(3):
+        telegram.say("/price btc", chat=2)
+    telegram.say("/help", chat=1)
+    [refusal, answer] = telegram.replies(2)
+    texts = [refusal["params"]["text"], answer["params"]["text"]]
+    assert sum(text.startswith("🔒 This bot is private.") for text in texts) == 1
+    group = {"id": -1005, "type": "supergroup", "title": "G"}
+    telegram.inject({"message": {**message(1, chat=3)["message"], "chat": group}})
+    telegram.replies(1)
+    assert len(telegram.texts(2)) == 1
+    bot.until_metric("bot_strangers_total", 3)
+    assert len(telegram.texts(2)) == 1
+
+
+def test_nobody_is_let_in_by_an_empty_list(start_bot: Any, telegram: Any, market: Any) -> None:
+    start_bot("polling", TELEGRAM_ALLOWED_USERS="").until_ready()
+    telegram.say("/price btc", chat=1)
+    telegram.replies(1)
+    assert telegram.texts(1)[0].startswith("🔒")
+    assert market.asked == []
+
+
+def test_no_token_in_the_log_whatever_happens(start_bot: Any, telegram: Any) -> None:
+    telegram.fault(method="sendMessage", kind="error", error_code=500, count=2)
+    telegram.fault(method="sendMessage", kind="error", error_code=403, count=1, chat_id=2)
+    bot = start_bot("polling", LOG_LEVEL="DEBUG").until_ready()
+    telegram.say("/help", chat=1)
+    telegram.say("/help", chat=2)
+    telegram.replies(1)
+    assert bot.end() == 0
+    text = "".join(bot.lines)
+    assert "sendMessage" in text, "the log level shows the calls"
+    assert telegram.token not in text
+    assert telegram.token.partition(":")[2] not in text
+    for line in bot.lines:
+        json.loads(line)
+
+
+def test_the_port_is_taken(start_bot: Any, market: Any) -> None:
+    taken = int(market.url.rpartition(":")[2])
+    with pytest.raises(AssertionError, match=r"cannot listen on 127\.0\.0\.1"):
+        start_bot("polling", port=taken)
