@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from botproof.doubles.telegram.context import Abort, Answer, Core, Note, Post
 from botproof.doubles.telegram.faults import FaultKind
-from botproof.doubles.telegram.replies import Later, Refusal, Reply, ok
+from botproof.doubles.telegram.replies import Later, Reply, ok
 from botproof.doubles.telegram.updates import Update
 from botproof.doubles.telegram.webhook import Delivery, Target, Webhook
 from botproof.doubles.telegram.world import Bot, Json, Poll
@@ -136,18 +136,18 @@ def end_poll(core: Core, bot: Bot, why: str, now: float) -> None:
     """End a waiting getUpdates with 409."""
     if bot.poll is not None:
         ticket, bot.poll = bot.poll.ticket, None
-        refusal = conflict(core, bot, why, now, ticket)
-        if isinstance(refusal, Refusal):
-            core.effects.append(Answer(ticket, Reply.refused(refusal)))
+        answer = conflict(core, bot, why, now, ticket)
+        if isinstance(answer, Reply):
+            core.effects.append(Answer(ticket, answer))
 
 
 def conflict(
     core: Core, bot: Bot, why: str, now: float, ticket: int | None = None
-) -> Refusal | Later:
+) -> Reply | Later:
     """409, at once; within three seconds of the last one, only after three seconds."""
     if now >= bot.next_conflict_at:
         bot.next_conflict_at = now + CONFLICT_PAUSE
-        return Refusal(409, why)
+        return Reply(409, description=why)
     number = core.number() if ticket is None else ticket
     bot.refusals_due.append((now + CONFLICT_PAUSE, number, why))
     core.timers_moved = True

@@ -8,6 +8,7 @@ MessageEntity.cpp of td for the limits of texts and captions.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -31,6 +32,7 @@ __all__ = [
 
 MAX_TEXT = 4096
 MAX_CAPTION = 1024
+MAX_CALLBACK_DATA = 64  # bytes
 
 
 class Access(enum.IntEnum):
@@ -147,10 +149,33 @@ def caption_of(turn: Turn, params: Params) -> Json:
 
 
 def own_markup(markup: Json | None) -> Json:
-    """What of a reply markup the message itself carries: an inline keyboard, as it was given."""
+    """What of a reply markup the message itself carries: an inline keyboard, checked."""
     if markup and markup.get("inline_keyboard"):
+        for row in markup["inline_keyboard"]:
+            for button in row:
+                _check_button(button)
         return {"reply_markup": {"inline_keyboard": markup["inline_keyboard"]}}
     return {}
+
+
+def _check_button(button: Json) -> None:
+    if not button["text"].strip():
+        raise bad_request("inline keyboard button text must be non-empty")
+    data = button.get("callback_data")
+    if data is not None and len(data.encode()) > MAX_CALLBACK_DATA:
+        raise bad_request("BUTTON_DATA_INVALID")
+    url = button.get("url")
+    if url and not _is_link(url):
+        raise bad_request(f"inline keyboard button URL '{url}' is invalid: Wrong HTTP URL")
+
+
+def _is_link(url: str) -> bool:
+    """A link that Telegram lets a button open: a web address with a dot in its host, or tg://."""
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme.lower() in {"tg", "ton", "tonsite"}:
+        return True
+    host = re.split(r"[/?#:]", rest if separator else url, maxsplit=1)[0]
+    return (not separator or scheme.lower() in {"http", "https"}) and "." in host.strip(".")
 
 
 def reply_to(turn: Turn, chat: Chat, params: Params) -> Json:

@@ -217,7 +217,7 @@ def send_media_group(turn: Turn, params: Params) -> object:
     if len(items) > MAX_ALBUM:
         raise bad_request("too many messages to send as an album")
     if any(item["type"] not in _IN_ALBUMS for item in items) or _is_mixed(items):
-        raise bad_request("Can't use the media of the specified type in the album")
+        raise bad_request("can't use the media of the specified type in the album")
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     contents = [media_content(turn, item["type"], item, item["media"]) for item in items]
     take_flood(turn, chat, len(items))

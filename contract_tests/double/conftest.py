@@ -1,0 +1,132 @@
+"""A running Telegram double, as a bot sees it and as a person does, and a webhook to post to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from botproof.doubles.server import Request, Response, Server, serve
+from botproof.doubles.telegram.app import RunningDouble, start
+from botproof.doubles.telegram.context import Settings
+
+TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
+Json = dict[str, Any]
+
+
+class Client:
+    """The double as a bot sees it, and as a test controls it."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession, token: str = TOKEN) -> None:
+        self.url = url
+        self.http = http
+        self.token = token
+
+    async def call(self, method: str, **params: object) -> Json:
+        """A call with a JSON body; the whole answer, accepted or refused."""
+        url = f"{self.url}/bot{self.token}/{method}"
+        async with self.http.post(url, json=params) as response:
+            answer: Json = await response.json()
+            assert response.status == (200 if answer["ok"] else answer["error_code"])
+            return answer
+
+    async def ok(self, method: str, **params: object) -> Any:
+        """A call that must be accepted; its result."""
+        answer = await self.call(method, **params)
+        assert answer["ok"], answer
+        return answer["result"]
+
+    async def refused(self, method: str, **params: object) -> str:
+        """A call that must be refused; the code and the description."""
+        answer = await self.call(method, **params)
+        assert not answer["ok"], answer
+        return f"{answer['error_code']} {answer['description']}"
+
+    async def control(self, verb: str, path: str, body: object = None) -> Any:
+        """A request to the control interface that must succeed; its result."""
+        url = f"{self.url}/_double/{path}"
+        async with self.http.request(verb, url, json=body) as response:
+            answer = await response.json()
+            assert answer["ok"], answer
+            return answer["result"]
+
+    async def person(self, **action: object) -> Json:
+        """What a person does; what came of it."""
+        made: Json = await self.control("POST", f"bots/{self.token}/updates", action)
+        return made
+
+    async def chat(self, chat_id: int = 1) -> Json:
+        """The chat as its people see it."""
+        seen: Json = await self.control("GET", f"bots/{self.token}/chats/{chat_id}/messages")
+        return seen
+
+    async def advance(self, seconds: float) -> None:
+        """Move the double's clock."""
+        await self.control("POST", "clock", {"advance": seconds})
+
+    async def events(self, kind: str) -> list[Json]:
+        """The events of one type in the transcript."""
+        page = await self.control("GET", "transcript?after=0")
+        return [event for event in page["events"] if event["type"] == kind]
+
+    async def wait_for(self, kind: str, count: int) -> list[Json]:
+        """The first `count` events of a type, as soon as they are there."""
+        found: list[Json] = []
+        after = 0
+        while len(found) < count:
+            page = await self.control("GET", f"transcript?after={after}&timeout=20")
+            after = page["next"]
+            found += [event for event in page["events"] if event["type"] == kind]
+        return found[:count]
+
+
+class Hook:
+    """A bot's webhook: what it got, and what it answers."""
+
+    def __init__(self) -> None:
+        self.requests: asyncio.Queue[Request] = asyncio.Queue()
+        self.answer: Callable[[Request], Response] = lambda _: Response(body=b"")
+        self.hold: asyncio.Event | None = None
+        self.server: Server | None = None
+
+    @property
+    def url(self) -> str:
+        assert self.server is not None
+        return f"{self.server.url}/hook"
+
+    async def handle(self, request: Request) -> Response:
+        self.requests.put_nowait(request)
+        answer = self.answer(request)
+        if self.hold is not None:
+            await self.hold.wait()
+        return answer
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """No flood control; tests of it override this."""
+    return Settings(seed=1, flood=None)
+
+
+@pytest.fixture
+async def double(settings: Settings) -> AsyncIterator[RunningDouble]:
+    running = await start(settings)
+    yield running
+    await running.close()
+
+
+@pytest.fixture
+async def api(double: RunningDouble) -> AsyncIterator[Client]:
+    async with aiohttp.ClientSession() as http:
+        yield Client(double.url, http)
+
+
+@pytest.fixture
+async def hook() -> AsyncIterator[Hook]:
+    sink = Hook()
+    sink.server = await serve(sink.handle)
+    yield sink
+    if sink.hold is not None:
+        sink.hold.set()
+    await sink.server.close()

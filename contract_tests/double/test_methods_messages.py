@@ -1,0 +1,471 @@
+"""Methods that keep state: messages, edits, copies, pins, polls, queries, chats, the bot itself."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+GROUP = -5
+SUPERGROUP = -1_000_000_000_005
+
+
+@pytest.fixture
+async def chat(api: Any) -> int:
+    await api.person(text="/start", chat_id=1, first_name="Ann", username="ann")
+    return 1
+
+
+def keyboard(data: str = "go") -> dict[str, object]:
+    return {"inline_keyboard": [[{"text": "Go", "callback_data": data}]]}
+
+
+# -- every way in ----------------------------------------------------------------------------------
+
+
+async def test_json_form_multipart_and_query_say_the_same(api: Any, chat: int) -> None:
+    url = f"{api.url}/bot{api.token}/sendMessage"
+    params = {"chat_id": str(chat), "text": "<i>ü & ö</i>", "parse_mode": "HTML"}
+    multipart = aiohttp.FormData(params)
+    multipart.add_field("ignored", b"x", filename="x.txt")
+    params["text"] = "<i>ü &amp; ö</i>"
+    ways = (
+        {"json": params},
+        {"data": params},
+        {"data": multipart},
+        {"params": params},
+        {"params": {"chat_id": "1", "parse_mode": "HTML"}, "data": {"text": params["text"]}},
+    )
+    for way in ways:
+        async with api.http.post(url, **way) as response:
+            answer = await response.json()
+        assert answer["result"]["text"] == "ü & ö"
+        assert answer["result"]["entities"] == [{"type": "italic", "offset": 0, "length": 5}]
+
+
+async def test_get_is_as_good_as_post_and_case_does_not_matter(api: Any, chat: int) -> None:
+    url = f"{api.url}/bot{api.token}/SENDmessage"
+    async with api.http.get(url, params={"chat_id": chat, "text": "x"}) as response:
+        assert (await response.json())["result"]["text"] == "x"
+
+
+async def test_get_me(api: Any) -> None:
+    assert await api.ok("getMe") == {
+        "id": 123456,
+        "is_bot": True,
+        "first_name": "Bot 123456",
+        "username": "double_123456_bot",
+        "can_join_groups": True,
+        "can_read_all_group_messages": False,
+        "supports_inline_queries": True,
+        "can_connect_to_business": False,
+        "has_main_web_app": False,
+    }
+
+
+# -- messages --------------------------------------------------------------------------------------
+
+
+async def test_a_message_and_what_it_carries(api: Any, chat: int) -> None:
+    sent = await api.ok(
+        "sendMessage",
+        chat_id=chat,
+        text="see https://example.com",
+        reply_markup=keyboard(),
+        protect_content=True,
+    )
+    assert sent["message_id"] == 2
+    assert sent["from"]["id"] == 123456
+    assert sent["chat"] == {"id": 1, "type": "private", "first_name": "Ann", "username": "ann"}
+    assert sent["entities"] == [{"type": "url", "offset": 4, "length": 19}]
+    assert sent["reply_markup"] == keyboard()
+    assert sent["has_protected_content"] is True
+
+
+async def test_a_reply_shows_what_it_answers(api: Any, chat: int) -> None:
+    asked = await api.person(text="how much?", chat_id=chat)
+    for reply in (
+        {"reply_parameters": {"message_id": asked["message_id"]}},
+        {"reply_to_message_id": asked["message_id"]},
+    ):
+        sent = await api.ok("sendMessage", chat_id=chat, text="42", **reply)
+        assert sent["reply_to_message"]["text"] == "how much?"
+    lost = {"message_id": 999, "allow_sending_without_reply": True}
+    sent = await api.ok("sendMessage", chat_id=chat, text="42", reply_parameters=lost)
+    assert "reply_to_message" not in sent
+
+
+async def test_an_edit_changes_the_message_in_its_chat(api: Any, chat: int) -> None:
+    sent = await api.ok("sendMessage", chat_id=chat, text="wait", reply_markup=keyboard())
+    edited = await api.ok(
+        "editMessageText",
+        chat_id=chat,
+        message_id=sent["message_id"],
+        text="*done*",
+        parse_mode="MarkdownV2",
+    )
+    assert edited["text"] == "done"
+    assert edited["edit_date"] >= sent["date"]
+    assert "reply_markup" not in edited
+    assert (await api.chat())["messages"][-1] == edited
+    again = await api.ok(
+        "editMessageReplyMarkup",
+        chat_id=chat,
+        message_id=sent["message_id"],
+        reply_markup=keyboard("x"),
+    )
+    assert again["reply_markup"] == keyboard("x")
+    assert again["text"] == "done"
+
+
+async def test_a_deleted_message_is_gone(api: Any, chat: int) -> None:
+    sent = await api.ok("sendMessage", chat_id=chat, text="x")
+    assert await api.ok("deleteMessage", chat_id=chat, message_id=sent["message_id"]) is True
+    assert len((await api.chat())["messages"]) == 1
+    others = [(await api.ok("sendMessage", chat_id=chat, text=t))["message_id"] for t in "ab"]
+    assert await api.ok("deleteMessages", chat_id=chat, message_ids=[*others, 999]) is True
+    assert len((await api.chat())["messages"]) == 1
+
+
+async def test_forwards_tell_their_origin_and_copies_do_not(api: Any, chat: int) -> None:
+    theirs = await api.person(text="original", chat_id=chat)
+    await api.person(text="hi", chat_id=2)
+    call = {"chat_id": 2, "from_chat_id": chat, "message_id": theirs["message_id"]}
+    forwarded = await api.ok("forwardMessage", **call)
+    assert forwarded["text"] == "original"
+    assert forwarded["forward_origin"]["type"] == "user"
+    assert forwarded["forward_origin"]["sender_user"]["first_name"] == "Ann"
+    copied = await api.ok("copyMessage", **call)
+    assert set(copied) == {"message_id"}
+    last = (await api.chat(2))["messages"][-1]
+    assert (last["text"], "forward_origin" in last) == ("original", False)
+    several = {**call, "message_ids": [theirs["message_id"], 999]}
+    assert len(await api.ok("forwardMessages", **several)) == 1
+    assert len(await api.ok("copyMessages", **several)) == 1
+
+
+async def test_places_people_and_dice(api: Any, chat: int) -> None:
+    place = {"latitude": 1.25, "longitude": 103.75}
+    assert (await api.ok("sendLocation", chat_id=chat, **place))["location"] == place
+    venue = await api.ok("sendVenue", chat_id=chat, **place, title="T", address="A")
+    assert venue["venue"] == {"location": place, "title": "T", "address": "A"}
+    contact = {"phone_number": "+65", "first_name": "Bo"}
+    assert (await api.ok("sendContact", chat_id=chat, **contact))["contact"] == contact
+    values = {(await api.ok("sendDice", chat_id=chat))["dice"]["value"] for _ in range(40)}
+    assert values <= set(range(1, 7))
+    assert len(values) > 1
+
+
+async def test_a_live_location_moves_and_stops(api: Any, chat: int) -> None:
+    place = {"latitude": 1.25, "longitude": 103.75}
+    sent = await api.ok("sendLocation", chat_id=chat, **place, live_period=600)
+    call = {"chat_id": chat, "message_id": sent["message_id"]}
+    moved = await api.ok("editMessageLiveLocation", **call, latitude=2.0, longitude=104.0)
+    assert moved["location"] == {"latitude": 2.0, "longitude": 104.0, "live_period": 600}
+    stopped = await api.ok("stopMessageLiveLocation", **call)
+    assert stopped["location"] == {"latitude": 2.0, "longitude": 104.0}
+
+
+async def test_a_chat_action_is_seen_for_five_seconds(api: Any, chat: int) -> None:
+    await api.ok("sendChatAction", chat_id=chat, action="typing")
+    assert (await api.chat())["action"] == "typing"
+    await api.advance(6)
+    assert (await api.chat())["action"] is None
+
+
+async def test_pins(api: Any) -> None:
+    await api.person(text="hi", chat_id=SUPERGROUP, user_id=1)
+    rights = {"status": "administrator", "can_pin_messages": True}
+    await api.control("POST", f"bots/{api.token}/chats", {"id": SUPERGROUP, "bot": rights})
+    sent = await api.ok("sendMessage", chat_id=SUPERGROUP, text="pin me")
+    call = {"chat_id": SUPERGROUP, "message_id": sent["message_id"]}
+    assert await api.ok("pinChatMessage", **call) is True
+    full = await api.ok("getChat", chat_id=SUPERGROUP)
+    assert full["pinned_message"]["message_id"] == sent["message_id"]
+    service = (await api.chat(SUPERGROUP))["messages"][-1]
+    assert service["pinned_message"]["message_id"] == sent["message_id"]
+    assert await api.ok("unpinChatMessage", **call) is True
+    assert "pinned_message" not in await api.ok("getChat", chat_id=SUPERGROUP)
+
+
+async def test_message_ids_are_the_bots_own_but_in_supergroups(api: Any, chat: int) -> None:
+    await api.person(text="hi", chat_id=2)
+    await api.person(text="hi", chat_id=SUPERGROUP, user_id=1)
+    first = await api.ok("sendMessage", chat_id=chat, text="x")
+    second = await api.ok("sendMessage", chat_id=2, text="x")
+    third = await api.ok("sendMessage", chat_id=SUPERGROUP, text="x")
+    assert [m["message_id"] for m in (first, second, third)] == [3, 4, 2]
+
+
+# -- polls -----------------------------------------------------------------------------------------
+
+
+async def test_a_poll_is_voted_on_and_closed(api: Any, chat: int) -> None:
+    sent = await api.ok(
+        "sendPoll",
+        chat_id=chat,
+        question="Up?",
+        options=["yes", {"text": "no"}],
+        is_anonymous=False,
+    )
+    poll = sent["poll"]["id"]
+    await api.person(vote={"poll_id": poll, "options": [1]}, user_id=1)
+    updates = await api.ok("getUpdates")
+    assert [k for u in updates for k in u if k != "update_id"] == ["message", "poll", "poll_answer"]
+    assert updates[1]["poll"]["options"][1] == {"text": "no", "voter_count": 1}
+    assert updates[2]["poll_answer"]["option_ids"] == [1]
+    final = await api.ok("stopPoll", chat_id=chat, message_id=sent["message_id"])
+    assert (final["is_closed"], final["total_voter_count"]) == (True, 1)
+
+
+# -- buttons and inline queries --------------------------------------------------------------------
+
+
+async def test_a_tap_and_its_answer(api: Any, chat: int) -> None:
+    sent = await api.ok("sendMessage", chat_id=chat, text="x", reply_markup=keyboard("buy"))
+    made = await api.person(tap={"message_id": sent["message_id"], "text": "Go"}, chat_id=chat)
+    query = (await api.ok("getUpdates"))[-1]["callback_query"]
+    assert (query["id"], query["data"]) == (made["callback_query_id"], "buy")
+    assert query["message"]["message_id"] == sent["message_id"]
+    answer = {"callback_query_id": query["id"], "text": "bought", "show_alert": True}
+    assert await api.ok("answerCallbackQuery", **answer) is True
+    seen = await api.control("GET", f"bots/{api.token}/queries/{query['id']}")
+    assert (seen["answer"]["text"], seen["answer"]["show_alert"]) == ("bought", True)
+
+
+async def test_a_reply_keyboard_sends_its_text(api: Any, chat: int) -> None:
+    markup = {"keyboard": [["/price btc", {"text": "/help"}]], "resize_keyboard": True}
+    await api.ok("sendMessage", chat_id=chat, text="choose", reply_markup=markup)
+    assert (await api.chat())["keyboard"]["keyboard"][0][1] == {"text": "/help"}
+    await api.person(tap={"text": "/price btc"}, chat_id=chat)
+    assert (await api.ok("getUpdates"))[-1]["message"]["text"] == "/price btc"
+    gone = {"remove_keyboard": True}
+    await api.ok("sendMessage", chat_id=chat, text="ok", reply_markup=gone)
+    assert (await api.chat())["keyboard"] is None
+
+
+async def test_an_inline_query_is_answered_chosen_and_edited(api: Any) -> None:
+    query = (await api.person(inline_query="btc", user_id=1))["inline_query_id"]
+    result = {
+        "type": "article",
+        "id": "r1",
+        "title": "BTC",
+        "input_message_content": {"message_text": "BTC is up"},
+        "reply_markup": keyboard(),
+    }
+    assert await api.ok("answerInlineQuery", inline_query_id=query, results=[result]) is True
+    choice = {"inline_query_id": query, "result_id": "r1"}
+    made = await api.person(choose=choice, user_id=1)
+    chosen = (await api.ok("getUpdates"))[-1]["chosen_inline_result"]
+    assert chosen["inline_message_id"] == made["inline_message_id"]
+    edit = {"inline_message_id": made["inline_message_id"], "text": "BTC is down"}
+    assert await api.ok("editMessageText", **edit) is True
+
+
+# -- chats and members -----------------------------------------------------------------------------
+
+
+async def test_get_chat(api: Any, chat: int) -> None:
+    full = await api.ok("getChat", chat_id=chat)
+    assert (full["type"], full["first_name"], full["active_usernames"]) == (
+        "private",
+        "Ann",
+        ["ann"],
+    )
+    await api.person(text="hi", chat_id=SUPERGROUP, user_id=1, title="Traders", chat_username="tr")
+    full = await api.ok("getChat", chat_id="@tr")
+    assert (full["id"], full["title"], full["permissions"]["can_send_messages"]) == (
+        SUPERGROUP,
+        "Traders",
+        True,
+    )
+
+
+async def test_members_come_go_and_are_banned(api: Any) -> None:
+    everything = ["chat_member", "my_chat_member", "message"]
+    await api.call("getUpdates", allowed_updates=everything)
+    members = [{"user": {"id": 9, "first_name": "Olga"}, "status": "creator"}]
+    rights = {"status": "administrator", "can_restrict_members": True, "can_promote_members": True}
+    described = {"id": SUPERGROUP, "title": "T", "members": members, "bot": rights}
+    await api.control("POST", f"bots/{api.token}/chats", described)
+    await api.person(join=True, chat_id=SUPERGROUP, user_id=4, first_name="Max")
+    assert await api.ok("getChatMemberCount", chat_id=SUPERGROUP) == 3
+    call = {"chat_id": SUPERGROUP, "user_id": 4}
+    assert (await api.ok("getChatMember", **call))["status"] == "member"
+    permissions = {"can_send_messages": False}
+    await api.ok("restrictChatMember", **call, permissions=permissions)
+    assert (await api.ok("getChatMember", **call))["status"] == "restricted"
+    await api.ok("promoteChatMember", **call, can_pin_messages=True)
+    administrators = await api.ok("getChatAdministrators", chat_id=SUPERGROUP)
+    assert {m["user"]["id"] for m in administrators} == {9, 123456, 4}
+    await api.ok("promoteChatMember", **call)
+    await api.ok("banChatMember", **call)
+    assert (await api.ok("getChatMember", **call))["status"] == "kicked"
+    await api.ok("unbanChatMember", **call, only_if_banned=True)
+    assert (await api.ok("getChatMember", **call))["status"] == "left"
+    changes = [
+        u["chat_member"] for u in await api.ok("getUpdates", offset=-99) if "chat_member" in u
+    ]
+    assert [c["new_chat_member"]["status"] for c in changes] == [
+        "member",
+        "restricted",
+        "administrator",
+        "member",
+        "kicked",
+        "left",
+    ]
+    owner = await api.refused("banChatMember", chat_id=SUPERGROUP, user_id=9)
+    assert owner == "400 Bad Request: can't remove chat owner"
+
+
+async def test_the_bot_is_told_when_it_comes_and_goes(api: Any) -> None:
+    await api.person(add_bot=True, chat_id=GROUP, user_id=1)
+    await api.person(remove_bot=True, chat_id=GROUP, user_id=1)
+    changes = [u["my_chat_member"] for u in await api.ok("getUpdates") if "my_chat_member" in u]
+    assert [c["new_chat_member"]["status"] for c in changes] == ["member", "kicked"]
+    assert [c["old_chat_member"]["status"] for c in changes] == ["left", "member"]
+
+
+async def test_titles_descriptions_permissions_and_links(api: Any) -> None:
+    rights = {
+        "status": "administrator",
+        "can_change_info": True,
+        "can_restrict_members": True,
+        "can_invite_users": True,
+    }
+    await api.control("POST", f"bots/{api.token}/chats", {"id": SUPERGROUP, "bot": rights})
+    await api.ok("setChatTitle", chat_id=SUPERGROUP, title="New")
+    await api.ok("setChatDescription", chat_id=SUPERGROUP, description="About")
+    permissions = {"can_send_messages": True}
+    await api.ok("setChatPermissions", chat_id=SUPERGROUP, permissions=permissions)
+    full = await api.ok("getChat", chat_id=SUPERGROUP)
+    assert (full["title"], full["description"]) == ("New", "About")
+    assert full["permissions"]["can_send_polls"] is False
+    link = await api.ok("createChatInviteLink", chat_id=SUPERGROUP, name="n", member_limit=3)
+    assert (link["name"], link["member_limit"], link["is_revoked"]) == ("n", 3, False)
+    call = {"chat_id": SUPERGROUP, "invite_link": link["invite_link"]}
+    assert (await api.ok("editChatInviteLink", **call, name="m"))["name"] == "m"
+    assert (await api.ok("revokeChatInviteLink", **call))["is_revoked"] is True
+    primary = await api.ok("exportChatInviteLink", chat_id=SUPERGROUP)
+    assert (await api.ok("getChat", chat_id=SUPERGROUP))["invite_link"] == primary
+
+
+async def test_join_requests_are_approved_once(api: Any) -> None:
+    rights = {"status": "administrator", "can_invite_users": True}
+    await api.control("POST", f"bots/{api.token}/chats", {"id": SUPERGROUP, "bot": rights})
+    await api.person(join_request=True, chat_id=SUPERGROUP, user_id=4)
+    call = {"chat_id": SUPERGROUP, "user_id": 4}
+    assert await api.ok("approveChatJoinRequest", **call) is True
+    assert (await api.ok("getChatMember", **call))["status"] == "member"
+    assert await api.refused("approveChatJoinRequest", **call) == (
+        "400 Bad Request: HIDE_REQUESTER_MISSING"
+    )
+
+
+# -- the bot itself --------------------------------------------------------------------------------
+
+
+async def test_commands_by_scope_and_language(api: Any, chat: int) -> None:
+    def commands(name: str) -> list[dict[str, str]]:
+        return [{"command": name, "description": f"about {name}"}]
+
+    own = {"scope": {"type": "chat", "chat_id": chat}}
+    await api.ok("setMyCommands", commands=commands("start"))
+    await api.ok("setMyCommands", commands=commands("starten"), language_code="de")
+    await api.ok("setMyCommands", commands=commands("mine"), **own)
+    assert await api.ok("getMyCommands") == commands("start")
+    assert await api.ok("getMyCommands", language_code="de") == commands("starten")
+    assert await api.ok("getMyCommands", **own) == commands("mine")
+    assert await api.ok("getMyCommands", scope={"type": "all_group_chats"}) == []
+    await api.ok("deleteMyCommands", **own)
+    assert await api.ok("getMyCommands", **own) == []
+
+
+async def test_names_and_descriptions(api: Any, chat: int) -> None:
+    await api.ok("setMyName", name="Quotes")
+    await api.ok("setMyDescription", description="Tells prices")
+    await api.ok("setMyShortDescription", short_description="Prices", language_code="de")
+    assert await api.ok("getMyName") == {"name": "Quotes"}
+    assert await api.ok("getMyDescription", language_code="fr") == {"description": "Tells prices"}
+    assert await api.ok("getMyShortDescription") == {"short_description": ""}
+    sent = await api.ok("sendMessage", chat_id=chat, text="x")
+    assert sent["from"]["first_name"] == "Quotes"
+
+
+async def test_menu_buttons_and_default_rights(api: Any, chat: int) -> None:
+    assert await api.ok("getChatMenuButton", chat_id=chat) == {"type": "commands"}
+    button = {"type": "web_app", "text": "Open", "web_app": {"url": "https://example.com"}}
+    await api.ok("setChatMenuButton", menu_button=button)
+    assert await api.ok("getChatMenuButton", chat_id=chat) == button
+    asked = {**await api.ok("getMyDefaultAdministratorRights"), "can_delete_messages": True}
+    await api.ok("setMyDefaultAdministratorRights", rights=asked)
+    rights = await api.ok("getMyDefaultAdministratorRights")
+    assert (rights["can_delete_messages"], rights["is_anonymous"]) == (True, False)
+
+
+# -- the rest of the specification -----------------------------------------------------------------
+
+
+async def test_what_keeps_no_state_still_answers_by_the_schema(api: Any) -> None:
+    assert await api.ok("getForumTopicIconStickers") != []
+    assert (await api.ok("getStickerSet", name="x"))["stickers"] is not None
+    assert isinstance(await api.ok("getMyStarBalance"), dict)
+
+
+# -- the person's side -----------------------------------------------------------------------------
+
+
+async def test_a_person_edits_reacts_and_sends_places(api: Any, chat: int) -> None:
+    said = await api.person(text="bct", chat_id=chat)
+    await api.person(edit={"message_id": said["message_id"], "text": "/btc"}, chat_id=chat)
+    await api.person(content={"location": {"latitude": 1.0, "longitude": 2.0}}, chat_id=chat)
+    updates = (await api.ok("getUpdates"))[-2:]
+    assert updates[0]["edited_message"]["text"] == "/btc"
+    assert updates[0]["edited_message"]["entities"][0]["type"] == "bot_command"
+    assert updates[1]["message"]["location"] == {"latitude": 1.0, "longitude": 2.0}
+
+
+async def test_an_update_as_it_is_fills_in_what_is_open(api: Any) -> None:
+    user = {"id": 3, "is_bot": False, "first_name": "Eve"}
+    message = {"chat": {"id": 3, "type": "private"}, "from": user, "text": "/start now"}
+    made = await api.person(update={"message": message})
+    (update,) = await api.ok("getUpdates")
+    assert update["update_id"] == made["update_id"]
+    got = update["message"]
+    assert got["message_id"] == made["message_id"] == 1
+    assert got["entities"] == [{"type": "bot_command", "offset": 0, "length": 6}]
+    assert got["date"] > 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        ({}, "an action has exactly one of update, text"),
+        ({"text": "x", "tap": {}}, "here: text, tap"),
+        ({"text": "x"}, '"user_id" says who acts'),
+        ({"text": " ", "chat_id": 1}, '"text" is empty'),
+        ({"update": {}}, "exactly one field besides update_id, here: none"),
+        ({"update": {"message": 5}}, 'the field "message" of an update must be an object'),
+        ({"edit": {"message_id": 9, "text": "x"}, "chat_id": 1}, "there is no message 9 in chat 1"),
+        ({"tap": {"text": "Buy"}, "chat_id": 1}, "there is no such button; there are: none"),
+    ],
+)
+async def test_actions_that_make_no_sense(api: Any, action: dict[str, object], says: str) -> None:
+    url = f"{api.url}/_double/bots/{api.token}/updates"
+    async with api.http.post(url, json=action) as response:
+        assert response.status == 400
+        assert says in (await response.json())["description"]
+
+
+async def test_the_control_interface_says_what_is_wrong(api: Any) -> None:
+    for verb, path, status, says in (
+        ("GET", "nonsense", 404, "there is no GET /_double/nonsense"),
+        ("POST", "clock", 400, '"advance" must be a number'),
+        ("GET", f"bots/{api.token}/chats/77/messages", 404, "has no chat 77"),
+        ("GET", "transcript?after=x", 400, '"after" must be a number'),
+        ("GET", "bots/nonsense/chats", 401, "Unauthorized"),
+    ):
+        async with api.http.request(verb, f"{api.url}/_double/{path}") as response:
+            assert response.status == status
+            assert says in (await response.json())["description"]
