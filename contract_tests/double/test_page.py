@@ -1,0 +1,389 @@
+"""The chat page in the browser: a person talks to a bot, sees formatting and buttons, live."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from botproof.doubles.telegram.client import Chat, Double, launch
+
+TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
+OTHER = "654321:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
+GROUP = -1_001_234_567_890
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Double]:
+    with launch(TOKEN, "--no-flood") as double:
+        yield double
+
+
+@pytest.fixture
+def double(running: Double) -> Double:
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def http(double: Double) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=double.url, trust_env=False, timeout=30) as http:
+        yield http
+
+
+def call(http: httpx.Client, method: str, token: str = TOKEN, **params: object) -> Any:
+    """A call of the bot."""
+    answer = http.post(f"/bot{token}/{method}", json=params).json()
+    assert answer["ok"], answer
+    return answer["result"]
+
+
+# -- what the page loads -------------------------------------------------------------------------
+
+
+def test_the_page_is_whole_and_loads_from_itself_alone(http: httpx.Client) -> None:
+    index = http.get("/")
+    assert index.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'self'" in index.headers["content-security-policy"]
+    for name, kind in {
+        "page.css": "text/css",
+        "page.js": "text/javascript",
+        "view.js": "text/javascript",
+        "entities.js": "text/javascript",
+    }.items():
+        answer = http.get(f"/_double/page/{name}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(kind)
+        assert answer.text
+        assert "innerHTML" not in answer.text
+        assert "insertAdjacentHTML" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/_double/page/nothing", 404),
+        ("GET", "/_double/page/../page.js", 404),
+        ("GET", "/_double/page/__init__.py", 404),
+        ("POST", "/", 405),
+        ("GET", f"/_double/page/file/{TOKEN}/unknown", 404),
+    ],
+)
+def test_what_the_page_does_not_have(
+    http: httpx.Client, method: str, path: str, status: int
+) -> None:
+    assert http.request(method, path).status_code == status
+
+
+def test_pictures_are_shown_and_nothing_else_is(http: httpx.Client, double: Double) -> None:
+    ada = double.person(42, "Ada")
+    ada.photo(PIXEL)
+    ada.send_file("document", b"<script>alert(1)</script>", "picture.png", mime_type="image/png")
+    photo, document = (message.raw for message in ada.messages())
+    shown = http.get(f"/_double/page/file/{TOKEN}/{photo['photo'][0]['file_id']}")
+    assert (shown.content, shown.headers["content-type"]) == (PIXEL, "image/png")
+    file_id = document["document"]["file_id"]
+    assert http.get(f"/_double/page/file/{TOKEN}/{file_id}").status_code == 415
+
+
+def overviews(http: httpx.Client) -> Iterator[Json]:
+    with http.stream("GET", "/_double/page/events") as answer:
+        assert answer.headers["content-type"] == "text/event-stream"
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                yield httpx.Response(200, text=line[6:]).json()
+
+
+def test_the_stream_tells_what_there_is_and_again_when_it_changes(
+    http: httpx.Client, double: Double
+) -> None:
+    stream = overviews(http)
+    assert next(stream) == {"bots": []}
+    ada = double.person(42, "Ada", username="ada")
+    ada.say("hi")
+    ada.in_group(GROUP, "Traders").say("all")
+    seen = next(stream)
+    while not seen["bots"] or len(seen["bots"][0]["chats"]) < 2:
+        seen = next(stream)
+    (bot,) = seen["bots"]
+    assert bot["token"] == TOKEN
+    assert [user["id"] for user in bot["users"]] == [42]
+    assert {chat["id"]: chat["last"]["text"] for chat in bot["chats"]} == {42: "hi", GROUP: "all"}
+    assert bot["door"] == {"kind": "polling", "waits": False, "polled": False}
+    call(http, "setWebhook", url="http://127.0.0.1:9/hook")
+    while (door := next(stream)["bots"][0]["door"])["kind"] != "webhook":
+        pass
+    assert door["url"] == "http://127.0.0.1:9/hook"
+    stream.close()  # type: ignore[attr-defined]  # a generator, seen as an iterator
+
+
+# -- in the browser ------------------------------------------------------------------------------
+
+CHROMIUM = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+class Browser:
+    """Chromium by plain WebDriver requests: as much of it as this page needs."""
+
+    ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+
+    def __init__(self, driver: str, profile: Path) -> None:
+        self._http = httpx.Client(base_url=driver, trust_env=False, timeout=60)
+        options = {"args": [*CHROMIUM, f"--user-data-dir={profile}"]}
+        wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
+        self._session = self._send("POST", "/session", wanted)["sessionId"]
+
+    def _send(self, verb: str, path: str, body: object = None) -> Any:
+        answer = self._http.request(verb, path, json=body).json()["value"]
+        if isinstance(answer, dict) and "error" in answer:
+            raise AssertionError(f"{answer['error']}: {answer['message']}")
+        return answer
+
+    def _do(self, path: str, body: object) -> Any:
+        return self._send("POST", f"/session/{self._session}/{path}", body)
+
+    def open(self, url: str) -> None:
+        self._do("timeouts", {"script": 20_000})
+        self._do("url", {"url": url})
+
+    def size(self, width: int, height: int, scheme: str = "light") -> None:
+        self._do("window/rect", {"width": width, "height": height})
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        for command, params in {
+            "Emulation.setEmulatedMedia": {"features": features},
+            "Emulation.setDeviceMetricsOverride": metrics,
+        }.items():
+            self._do("goog/cdp/execute", {"cmd": command, "params": params})
+
+    def run(self, script: str, *arguments: object) -> Any:
+        return self._do("execute/sync", {"script": script, "args": list(arguments)})
+
+    def until(self, condition: str, *arguments: object) -> Any:
+        """What `condition` (a JavaScript expression) says, as soon as it says something."""
+        script = f"""
+            const done = arguments[arguments.length - 1], given = [...arguments].slice(0, -1);
+            const say = () => {{ const found = (() => {condition})(); if (found) done(found); }};
+            new MutationObserver(say).observe(document,
+                {{subtree: true, childList: true, attributes: true, characterData: true}});
+            say();
+        """
+        return self._do("execute/async", {"script": script, "args": list(arguments)})
+
+    def find(self, css: str) -> str:
+        found: str = self._do("element", {"using": "css selector", "value": css})[self.ELEMENT]
+        return found
+
+    def click(self, css: str) -> None:
+        self._do(f"element/{self.find(css)}/click", {})
+
+    def type(self, css: str, text: str) -> None:
+        self._do(f"element/{self.find(css)}/value", {"text": text})
+
+    def screenshot(self, path: Path) -> None:
+        answer = self._send("GET", f"/session/{self._session}/screenshot")
+        path.write_bytes(base64.b64decode(answer))
+
+    def close(self) -> None:
+        self._send("DELETE", f"/session/{self._session}")
+        self._http.close()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    assert not missing, f"CI must have a browser; not installed: {', '.join(missing)}"
+    command = ["chromedriver", "--port=0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        try:
+            port = next(
+                line.rstrip(".\n").rpartition(" ")[2]
+                for line in driver.stdout
+                if "started successfully on port" in line
+            )
+            profile = tmp_path_factory.mktemp("chromium")
+            browser = Browser(f"http://127.0.0.1:{port}", profile)
+            try:
+                yield browser
+            finally:
+                browser.close()
+        finally:
+            driver.terminate()
+
+
+TEXTS = "[...document.querySelectorAll('#messages .bubble')].map(n => n.innerText)"
+LAST = "document.querySelector('#messages li:last-child')"
+EVIL = '<img src=x onerror="document.title = `owned`"> & <b>'
+PRICE = (
+    "<b>BTC/USDT</b> · <i>Binance</i>\n<blockquote>24h: 🟢 BUYERS (64% pressure)</blockquote>\n"
+    "<code>$111,245.30</code> <tg-spoiler>hidden</tg-spoiler> "
+    '<a href="https://example.org/">chart</a> /help\n'
+    '<pre><code class="language-text">funding +0.0085%\nOI      +4.62%</code></pre>'
+)
+
+
+@pytest.fixture
+def ada(browser: Browser, double: Double, http: httpx.Client) -> Chat:
+    """The first person of the page, with the page open at her chat with the bot."""
+    call(http, "getMe")
+    browser.open(double.url)
+    browser.run("localStorage.clear()")
+    browser.size(1100, 820)
+    browser.open(double.url)
+    browser.until("document.querySelector('#bot').value && document.querySelector('#live.on')")
+    return double.person(1001, "Ada")
+
+
+@pytest.mark.browser
+def test_a_person_writes_and_the_bot_answers_with_formatting(
+    browser: Browser, ada: Chat, http: httpx.Client
+) -> None:
+    browser.type("#text", "/price btc\n")
+    asked = call(http, "getUpdates", timeout=20)[0]["message"]
+    assert (asked["text"], asked["from"]["id"]) == ("/price btc", 1001)
+    call(http, "sendMessage", chat_id=1001, text=PRICE, parse_mode="HTML")
+    browser.until(f"{LAST}?.querySelector('blockquote')")
+    for css, text in {
+        "b": "BTC/USDT",
+        "i": "Binance",
+        "blockquote": "24h: 🟢 BUYERS (64% pressure)",
+        "code": "$111,245.30",
+        "a[href='https://example.org/'][rel~='noreferrer']": "chart",
+        "pre[data-language='text']": "funding +0.0085%\nOI      +4.62%",
+        ".spoiler": "hidden",
+        "button.linkish": "/help",
+    }.items():
+        assert browser.run(f"return {LAST}.querySelector(arguments[0])?.textContent", css) == text
+    browser.click("#messages li:last-child button.linkish")
+    assert not ada.wait_for(lambda message: message.text == "/help").by_bot
+
+
+@pytest.mark.browser
+def test_what_comes_from_outside_is_never_markup(
+    browser: Browser, ada: Chat, http: httpx.Client
+) -> None:
+    ada.say(EVIL)
+    call(http, "sendMessage", chat_id=1001, text=EVIL)
+    button = {"text": EVIL, "callback_data": EVIL}
+    link = [{"type": "text_link", "offset": 0, "length": 1, "url": "javascript:alert(1)"}]
+    markup = {"inline_keyboard": [[button]]}
+    call(http, "sendMessage", chat_id=1001, text="x", entities=link, reply_markup=markup)
+    browser.until("document.querySelectorAll('#messages .bubble').length === 3")
+    shown = browser.run("return " + TEXTS)
+    assert [text.startswith(EVIL) for text in shown] == [True, True, False]
+    assert browser.run("return document.querySelectorAll('#messages img, #messages a').length") == 0
+    assert browser.run("return document.title") == "Telegram double"
+
+
+@pytest.mark.browser
+def test_buttons_answers_and_edits_are_live(
+    browser: Browser, ada: Chat, http: httpx.Client
+) -> None:
+    ada.say("hi")
+    markup = {"inline_keyboard": [[{"text": "More", "callback_data": "more"}]]}
+    sent = call(http, "sendMessage", chat_id=1001, text="short", reply_markup=markup)
+    browser.until(f"{LAST}?.querySelector('.key')")
+    browser.click("#messages .key")
+    query = call(http, "getUpdates", timeout=20, allowed_updates=["callback_query"], offset=-1)[0]
+    query_id = query["callback_query"]["id"]
+    call(http, "answerCallbackQuery", callback_query_id=query_id, text="coming right up")
+    browser.until("document.querySelector('#notice').textContent === 'coming right up'")
+    call(http, "editMessageText", chat_id=1001, message_id=sent["message_id"], text="long")
+    browser.until(f"{LAST}?.innerText.startsWith('long')")
+    assert "edited" in browser.run(f"return {LAST}.innerText")
+    assert browser.run("return document.querySelectorAll('#messages .key').length") == 0
+
+
+@pytest.mark.browser
+def test_reply_keyboards_typing_media_and_groups(
+    browser: Browser, ada: Chat, http: httpx.Client, double: Double
+) -> None:
+    ada.say("hi")
+    keyboard = {"keyboard": [["Yes", "No"]], "input_field_placeholder": "Well?"}
+    call(http, "sendMessage", chat_id=1001, text="?", reply_markup=keyboard)
+    browser.until("document.querySelector('#text').placeholder === 'Well?'")
+    browser.click("#keyboard .key:last-child")
+    browser.until(f"{LAST}?.innerText.startsWith('No')")
+    call(http, "sendChatAction", chat_id=1001, action="typing")
+    browser.until("document.querySelector('#chat-state').textContent === 'is typing …'")
+    ada.photo(PIXEL, "a picture")
+    browser.until(
+        f"{LAST}?.querySelector('img')?.complete && {LAST}.querySelector('img').naturalWidth"
+    )
+    call(http, "sendDice", chat_id=1001)
+    browser.until(f"{LAST}?.querySelector('.dice')")
+    group = ada.in_group(GROUP, "Traders")
+    group.add_bot()
+    double.person(1002, "Bob").in_group(GROUP).say("hello")
+    browser.until(
+        "[...document.querySelectorAll('#chats b')].some(b => b.textContent === 'Traders')"
+    )
+    browser.run(
+        "[...document.querySelectorAll('#chats button')]"
+        ".find(b => b.textContent.includes('Traders')).click()"
+    )
+    browser.until("document.querySelector('#messages .who')?.textContent === 'Bob'")
+    browser.type("#text", "hello Bob\n")
+    browser.until("document.querySelector('#messages .mine')")
+    assert group.messages()[-1].text == "hello Bob"
+
+
+@pytest.mark.browser
+def test_the_doors_of_the_bot_are_seen(browser: Browser, ada: Chat, http: httpx.Client) -> None:
+    poll = threading.Thread(target=call, args=(http, "getUpdates"), kwargs={"timeout": 20})
+    poll.start()
+    browser.until("document.querySelector('#door').textContent.includes('waits for updates')")
+    ada.say("that was it")
+    poll.join()
+    call(http, "setWebhook", url="http://127.0.0.1:9/hook", drop_pending_updates=True)
+    ada.say("anybody?")
+    browser.until("document.querySelector('#door.bad')?.textContent.includes('127.0.0.1:9')")
+    call(http, "getMe", OTHER)
+    browser.until("document.querySelectorAll('#bot option').length === 2")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (1100, "dark"), (390, "light")])
+def test_it_fits_wide_and_narrow_light_and_dark(
+    browser: Browser, ada: Chat, http: httpx.Client, width: int, scheme: str
+) -> None:
+    browser.size(width, 800, scheme)
+    ada.command("price", "btc")
+    row = [{"text": "🔄 Refresh", "callback_data": "r"}, {"text": "15m", "callback_data": "15"}]
+    markup = {"inline_keyboard": [row]}
+    call(http, "sendMessage", chat_id=1001, text=PRICE, parse_mode="HTML", reply_markup=markup)
+    browser.until("document.querySelectorAll('#messages .bubble').length === 2")
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    dark = (
+        browser.run("return getComputedStyle(document.body).backgroundColor") == "rgb(14, 22, 33)"
+    )
+    assert dark is (scheme == "dark")
+    panes = "return ['side', 'chat'].map(id => document.getElementById(id).offsetWidth > 0)"
+    if width > 600:
+        assert browser.run(panes) == [True, True]
+    else:
+        assert browser.run(panes) == [True, False]
+        browser.click("#chats button")
+        assert browser.run(panes) == [False, True]
+    pictures = os.environ.get("BOTPROOF_SCREENSHOTS")
+    if pictures:  # for a person to look at
+        browser.screenshot(Path(pictures) / f"{width}-{scheme}.png")
