@@ -141,7 +141,9 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
         )
         plan = _load_plan(options, len(modes))
         for number, mode in enumerate(modes, start=1):
-            await _run_mode(options, around, mode, plan, last=number == len(modes))
+            whole = await _run_mode(options, around, mode, plan, last=number == len(modes))
+            if not whole:
+                return  # the verdict is ERROR already; the other modes could not change it
 
 
 def _load_plan(options: GateOptions, modes: int) -> LoadPlan | None:
@@ -160,8 +162,11 @@ def _load_plan(options: GateOptions, modes: int) -> LoadPlan | None:
 
 async def _run_mode(
     options: GateOptions, around: Surroundings, mode: str, plan: LoadPlan | None, *, last: bool
-) -> None:
-    """One mode from start to end. What goes wrong is recorded; only cancellation passes."""
+) -> bool:
+    """One mode from start to end; false when the harness failed.
+
+    What goes wrong is recorded; only cancellation passes.
+    """
     stack = Stack(around, mode)
     try:
         await in_phase(stack, "boot", stack.start())
@@ -173,8 +178,10 @@ async def _run_mode(
     except BrokenHarnessError as error:
         stack.record_harness_error("harness", error)
         stack.say(f"ERROR: {error}")
+        return False
     finally:
         await in_phase(stack, "stop", stack.stop())
+    return True
 
 
 async def _converse(options: GateOptions, stack: Stack) -> None:

@@ -10,6 +10,8 @@ from botproof.checks.replies import Answer, lines_of, read_answers, render
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
 
+_DIFF_LINES = 24
+_EVIDENCE_LINES = 100
 _SOURCE = "golden/ (docs/golden.md)"
 
 
@@ -35,7 +37,8 @@ def check(history: History, judging: Judging) -> CheckResult:
     ]
     failed = len({problem.partition("\n")[0] for problem in problems})
     if problems:
-        lines = [line for problem in problems for line in problem.splitlines()]
+        named = ", ".join(problem.partition(":")[0] for problem in problems)
+        lines = [named, *(line for problem in problems for line in problem.splitlines())]
         return _result(Verdict.FAIL, f"{failed} of {len(pinned)} replies differ", tuple(lines))
     measured = f"{len(pinned)} replies equal, {len(silent)} silences kept"
     return _result(Verdict.PASS, measured, ())
@@ -48,7 +51,7 @@ def _result(verdict: Verdict, measurement: str, evidence: tuple[str, ...]) -> Ch
         budget="every reply equals its approved file; silence where silence is right",
         measurement=measurement,
         least_evidence="one reply with an approved file",
-        evidence=lines_of(evidence, 60),
+        evidence=lines_of(evidence, _EVIDENCE_LINES),
         source=_SOURCE,
     )
 
@@ -69,7 +72,8 @@ def _difference(name: str, stack: str, approved: str | None, received: str) -> I
     if approved is None:
         yield f"{name} ({stack}): has no approved file; see `botproof golden diff`"
     elif approved != received:
-        yield "\n".join([f"{name} ({stack}):", *diff(name, stack, approved, received)])
+        shown = _middle_left_out(diff(name, stack, approved, received))
+        yield "\n".join([f"{name} ({stack}):", *shown])
 
 
 def diff(name: str, stack: str, approved: str, received: str) -> list[str]:
@@ -84,6 +88,15 @@ def diff(name: str, stack: str, approved: str, received: str) -> list[str]:
             n=2,
         )
     )
+
+
+def _middle_left_out(lines: list[str]) -> list[str]:
+    """A long diff without its middle: what was received stands at the end of it."""
+    if len(lines) <= _DIFF_LINES:
+        return lines
+    kept = _DIFF_LINES // 2
+    left_out = f"… {len(lines) - 2 * kept} lines; all of them: botproof golden diff"
+    return [*lines[:kept], left_out, *lines[-kept:]]
 
 
 def _broken_silence(silent: list[Answer]) -> Iterator[str]:

@@ -137,6 +137,7 @@ class TestGolden:
         result = golden.check(story.history(), judged)
         assert result.verdict is FAIL
         assert result.evidence == (
+            "price (polling)",
             "price (polling):",
             "--- golden/price.txt (approved)",
             "+++ price (received in polling)",
