@@ -331,6 +331,10 @@ def test_reply_keyboards_typing_media_and_groups(
     )
     call(http, "sendDice", chat_id=1001)
     browser.until(f"{LAST}?.querySelector('.dice')")
+    assert browser.run(
+        f"return {LAST}.getBoundingClientRect().bottom <= "
+        "document.querySelector('#messages').getBoundingClientRect().bottom"
+    )
     group = ada.in_group(GROUP, "Traders")
     group.add_bot()
     double.person(1002, "Bob").in_group(GROUP).say("hello")

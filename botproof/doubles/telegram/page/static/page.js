@@ -181,8 +181,7 @@ function paintMessages(chat) {
   const list = $("messages");
   const messages = state.shown?.messages ?? [];
   const place = `${state.token} ${state.chatId} ${state.userId}`;
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60 || place !== itemsOf;
-  if (place !== itemsOf) items.clear();
+  if (place !== itemsOf) { items.clear(); atEnd = true; }
   itemsOf = place;
   const context = { userId: state.userId, token: state.token, isGroup: chat && chat.type !== "private", act: onAct };
   const fresh = messages.map((message) => {
@@ -195,8 +194,14 @@ function paintMessages(chat) {
     return node;
   });
   if (fresh.length !== list.children.length || fresh.some((node, i) => list.children[i] !== node)) list.replaceChildren(...fresh);
-  if (atEnd) list.scrollTop = list.scrollHeight;
+  stayAtEnd();
   paintEmpty(messages);
+}
+
+// Whoever reads further up stays there; everybody else sees the newest message.
+let atEnd = true;
+function stayAtEnd() {
+  if (atEnd) $("messages").scrollTop = $("messages").scrollHeight;
 }
 
 function paintEmpty(messages) {
@@ -299,6 +304,7 @@ function edit(message) {
 
 function pane(name) {
   $("app").dataset.pane = name;
+  stayAtEnd();
 }
 
 function addPerson() {
@@ -352,6 +358,11 @@ $("text").addEventListener("keydown", (event) => {
     event.preventDefault();
   }
 });
+$("messages").addEventListener("scroll", ({ target }) => {
+  if (target.clientHeight) atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 60;
+});
+$("messages").addEventListener("load", stayAtEnd, true);  // a picture has its size only now
+addEventListener("resize", stayAtEnd);
 $("theme").addEventListener("click", () => {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
