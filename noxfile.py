@@ -27,23 +27,24 @@ LOCKS = {
 session = nox.session(venv_backend="none")
 
 
-def run(job: nox.Session, *command: str) -> None:
-    job.run(*command, external=True)
+HOME = ROOT / ".nox" / f"botproof-{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def run(job: nox.Session, program: str, *arguments: str) -> None:
+    """Run a program of the shared environment; what it starts finds that environment first, too."""
+    path = os.pathsep.join([str(HOME / "bin"), os.environ["PATH"]])
+    job.run(str(HOME / "bin" / program), *arguments, external=True, env={"PATH": path})
 
 
 def install(job: nox.Session) -> None:
     """Bring the shared environment to the lock file's state, then put the fresh wheel in."""
-    home = ROOT / ".nox" / f"botproof-{sys.version_info.major}.{sys.version_info.minor}"
-    # First on the path: `pytest` and whatever it starts are this environment's.
-    job.env["PATH"] = os.pathsep.join([str(home / "bin"), os.environ["PATH"]])
     job.env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
-    job.env["PIP_NO_WARN_SCRIPT_LOCATION"] = "1"
     pip = ("python", "-m", "pip", "install", "--quiet")
-    stamp = home / "botproof-lock"
+    stamp = HOME / "botproof-lock"
     wanted = hashlib.sha256(DEV_LOCK.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         job.log("installing the locked dependencies: a minute or two, once")
-        run(job, sys.executable, "-m", "venv", "--clear", str(home))
+        job.run(sys.executable, "-m", "venv", "--clear", str(HOME), external=True)
         run(job, *pip, "--require-hashes", "-r", str(DEV_LOCK))
         stamp.write_text(wanted)
     run(job, *pip, "--no-deps", "--no-build-isolation", "--force-reinstall", str(ROOT))
