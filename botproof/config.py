@@ -112,7 +112,8 @@ class Case(_Table, frozen=True, kw_only=True):
 
     Cases that name the same `chat` are played one after the other in that chat; a case without
     one has a chat of its own. `update` sends a raw update (its first key the kind of update)
-    instead of `say`. A `stranger` is not among `{users}`.
+    instead of `say`. A `stranger` is not among `{users}`. `fault` is programmed into the Telegram
+    double for this chat just before, once unless it says otherwise; docs/double.md lists the kinds.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Case(_Table, frozen=True, kw_only=True):
     chat: str = ""
     chat_type: Literal["private", "group", "supergroup", "channel"] = "private"
     stranger: bool = False
+    fault: dict[str, Any] | None = None
     expect: Literal["reply", "silence"] = "reply"
     replies: int = 1
     golden: bool = True
@@ -438,6 +440,8 @@ def _case_contents(path: str, case: Case) -> Iterator[str]:
         yield f"{path}.say: is missing; it is what the user writes, such as /price BTC"
     if case.update is not None and not case.update:
         yield f"{path}.update: is empty; give the update without update_id, such as {{ poll = … }}"
+    if case.fault is not None and "kind" not in case.fault:
+        yield f"{path}.fault.kind: is missing; it is what goes wrong, such as error or duplicate"
     if case.replies < 1:
         yield f"{path}.replies: is {case.replies}; for no reply at all set expect = 'silence'"
     if not case.deadline_s > 0:

@@ -11,7 +11,7 @@ from typing import Any
 from botproof import history
 from botproof.checks.replies import ReplyReader, ReplyRules, title_of
 from botproof.config import Case
-from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed
+from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed, UpdateDelivered
 from botproof.targets.process import BrokenHarnessError
 from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack
@@ -188,7 +188,10 @@ async def _step(stack: Stack, step: Step, rules: ReplyRules, wall_s: float) -> i
         raise RuntimeError("the stack was not started")
     reader = ReplyReader(rules)
     payload = step.payload(wall_s)
-    with stack.around.recorder.subscribe(_calls(stack.name)) as calls:
+    with stack.around.recorder.subscribe(_answers_or_deliveries(stack.name)) as events:
+        if step.case.fault is not None:
+            fault = {"chat_id": step.chat_id, "count": 1, **step.case.fault}
+            await stack.telegram.add_fault(fault)
         at = history.now()
         update_id = await stack.telegram.inject(stack.values["token"], {"update": payload})
         played = CasePlayed(
@@ -205,10 +208,35 @@ async def _step(stack: Stack, step: Step, rules: ReplyRules, wall_s: float) -> i
             **stack.labels,
         )
         stack.around.recorder.record(played)
-        if step.case.expect == "reply":
-            reader.feed(played)
-            await _wait_answer(reader, played, calls, step.case.deadline_s)
+        await _wait(_Wanted(reader, played, _deliveries(step.case)), events, step.case.deadline_s)
     return update_id
+
+
+def _deliveries(case: Case) -> int:
+    """How often the update reaches the bot before the case is over."""
+    return 2 if case.fault is not None and case.fault["kind"] == "duplicate" else 0
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What a case waits for: its answer when it expects one, and deliveries of its update."""
+
+    reader: ReplyReader
+    played: CasePlayed
+    deliveries: int
+
+    def __post_init__(self) -> None:
+        self.reader.feed(self.played)
+
+    def feed(self, event: Event) -> None:
+        self.reader.feed(event)
+        if isinstance(event, UpdateDelivered) and event.update_id == self.played.update_id:
+            self.deliveries -= 1
+
+    @property
+    def came(self) -> bool:
+        answered = self.reader.answers[self.played.case].complete
+        return self.deliveries <= 0 and (answered or self.played.expect == "silence")
 
 
 def _command(case: Case) -> str:
@@ -216,13 +244,11 @@ def _command(case: Case) -> str:
     return word.partition("@")[0] if word.startswith("/") else ""
 
 
-async def _wait_answer(
-    reader: ReplyReader, played: CasePlayed, calls: asyncio.Queue[Event], deadline_s: float
-) -> None:
+async def _wait(wanted: _Wanted, events: asyncio.Queue[Event], deadline_s: float) -> None:
     try:
         async with asyncio.timeout(deadline_s):
-            while not reader.answers[played.case].complete:
-                reader.feed(await calls.get())
+            while not wanted.came:
+                wanted.feed(await events.get())
     except TimeoutError:
         return
 
@@ -241,8 +267,9 @@ def _confirmed_ids(event: Event) -> Iterator[int]:
         yield from event.update_ids
 
 
-def _calls(stack: str) -> Predicate:
-    return lambda event: event.stack == stack and isinstance(event, BotApiCall)
+def _answers_or_deliveries(stack: str) -> Predicate:
+    kinds = (BotApiCall, UpdateDelivered)
+    return lambda event: event.stack == stack and isinstance(event, kinds)
 
 
 def _confirms(stack: str) -> Predicate:
