@@ -21,6 +21,7 @@ from botproof.history import (
     HarnessError,
     History,
     ProcessExited,
+    ProcessNotReady,
     ProcessReady,
     ProcessStarted,
     StopRequested,
@@ -66,6 +67,7 @@ class _Seen:
     stops: tuple[_Stop, ...]
     after_stop: tuple[BotApiCall, ...]
     crashes: tuple[ProcessExited, ...]
+    not_ready: tuple[ProcessNotReady, ...]
 
 
 def check(history: History, judging: Judging) -> CheckResult:
@@ -136,6 +138,11 @@ def _see(history: History, judging: Judging, stack: str) -> _Seen:
         stops=stops,
         after_stop=tuple(_after_stop(history, stack, stops)),
         crashes=tuple(e for e in exits if e.role == "bot" and not e.expected),
+        not_ready=tuple(
+            event
+            for event in history.of(ProcessNotReady, stack=stack)
+            if event.role in ("bot", "service")
+        ),
     )
 
 
@@ -203,6 +210,8 @@ def _times(events: Sequence[ProcessStarted] | Sequence[ProcessReady]) -> dict[st
 def _problems(seen: _Seen) -> Iterator[str]:
     tally = seen.tally
     lost = len(tally.lost) + tally.lost_unnamed
+    for event in seen.not_ready:
+        yield f"{seen.stack}: {event.process} {event.reason}"
     if lost:
         yield f"{seen.stack}: {lost:,} of {len(tally.entries):,} updates were never answered"
     if tally.repeats > len(seen.kills):

@@ -218,6 +218,13 @@ async def _play(show: _Show, stage: Stage) -> None:
         await stage.stop()
 
 
+def _first(error: Exception) -> Exception:
+    """What went wrong first, out of the groups that task groups put around it."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class _Show:
     """The acts of a run, and the count of what was sent, answered and killed meanwhile."""
 
@@ -257,9 +264,12 @@ class _Show:
             kill=self._kill,
             note=self._note,
         )
-        async with asyncio.TaskGroup() as group:
-            group.create_task(nemesis.run())
-            await self._send(self._asked[: options.updates], nemesis)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(nemesis.run())
+                await self._send(self._asked[: options.updates], nemesis)
+        except ExceptionGroup as errors:
+            raise _first(errors) from errors
 
     async def drain(self) -> None:
         """Wait until every update is answered, or the time for that is up."""

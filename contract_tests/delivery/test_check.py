@@ -16,6 +16,7 @@ from botproof.history import (
     HarnessError,
     History,
     ProcessExited,
+    ProcessNotReady,
     ProcessReady,
     ProcessStarted,
     Run,
@@ -313,6 +314,16 @@ def test_too_little_evidence_is_inconclusive(events: list[Event], gap: str) -> N
 
     assert result.verdict is Verdict.INCONCLUSIVE
     assert gap in result.evidence
+
+
+def test_a_bot_that_never_became_ready_fails() -> None:
+    never = ProcessNotReady(
+        t=30.0, process="bot", role="bot", after_s=30.0, reason="not ready after 30.0 s", **PLACE
+    )
+    result = judge(never)
+
+    assert result.verdict is Verdict.FAIL
+    assert "polling: bot not ready after 30.0 s" in result.evidence
 
 
 def test_an_empty_history_is_inconclusive() -> None:
