@@ -56,6 +56,8 @@ def refusal(text: str, mode: str | None, entities: list[object] | None = None) -
         ("<a>e.org/x</a>", "e.org/x", [("text_link", 0, 7, "http://e.org/x")]),
         ('<a href="junk">a</a>', "a", []),
         ('<tg-emoji emoji-id="5">👍</tg-emoji>', "👍", [("custom_emoji", 0, 2, "5")]),
+        ('<tg-time unix="5" format="wDT">a</tg-time>', "a", [("date_time", 0, 1, 5, "wDT")]),
+        ('<tg-time unix="5">a</tg-time>', "a", [("date_time", 0, 1, 5)]),
         ("<B>a</b>", "a", [("bold", 0, 1)]),
         ("<b>a</>", "a", [("bold", 0, 1)]),
         ("&lt;&gt;&amp;&quot;&#65;&#x42;&lt", '<>&"AB<', []),
@@ -129,6 +131,7 @@ def test_html_refused(source: str, error: str) -> None:
         ("[a](https://e.org/\\))", "a", [("text_link", 0, 1, "https://e.org/)")]),
         ("[a](tg://user?id=42)", "a", [("text_mention", 0, 1, {"id": 42})]),
         ("![👍](tg://emoji?id=5)", "👍", [("custom_emoji", 0, 2, "5")]),
+        ("![a](tg://time?unix=5&format=t)", "a", [("date_time", 0, 1, 5, "t")]),
         (r"1\.5 \- \# \\", r"1.5 - # " + "\\", []),
         (">a\n>b\nc", "a\nb\nc", [("blockquote", 0, 4)]),
         (">a\n>b||\nc", "a\nb\nc", [("expandable_blockquote", 0, 4)]),
@@ -278,6 +281,10 @@ def test_what_is_marked_wins_over_what_is_found() -> None:
         ([{"type": "mention", "offset": 0, "length": 2}], []),
         ([{"type": "pre", "offset": 0, "length": 2, "language": "py"}], [("pre", 0, 2, "py")]),
         ([{"type": "text_link", "offset": 0, "length": 1, "url": "junk"}], []),
+        (
+            [{"type": "date_time", "offset": 0, "length": 1, "unix_time": 5}],
+            [("date_time", 0, 1, 5)],
+        ),
         ([{"type": "bold", "offset": 0, "length": 0}], []),
     ],
 )

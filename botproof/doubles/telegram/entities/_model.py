@@ -23,7 +23,10 @@ class EntityError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """``argument`` is the URL, the language, the custom emoji's id or the user's, by ``type``."""
+    """``argument`` is the URL, the language, the custom emoji's id or the user's, by ``type``.
+
+    For ``date_time`` it is the Unix time, and after a bar the format, if there is one.
+    """
 
     type: str
     offset: int
@@ -42,6 +45,10 @@ class Entity:
             "offset": self.offset,
             "length": self.length,
         }
+        if self.type == "date_time":
+            unix_time, _, layout = self.argument.partition("|")
+            described["unix_time"] = int(unix_time)
+            return {**described, "date_time_format": layout} if layout else described
         key = _ARGUMENTS.get(self.type)
         if key is not None and self.argument:
             is_user = key == "user"
@@ -68,6 +75,7 @@ _PRIORITY = {
     "strikethrough": 93,
     "spoiler": 94,
     "custom_emoji": 99,
+    "date_time": 50,
 }
 _SPLITTABLE = ("bold", "italic", "underline", "strikethrough", "spoiler")
 _QUOTES = ("blockquote", "expandable_blockquote")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from botproof.doubles.telegram.entities._links import checked_link
+from botproof.doubles.telegram.entities._links import checked_link, checked_time
 from botproof.doubles.telegram.entities._model import Entity, EntityError, utf16_len
 from botproof.doubles.telegram.spec_values import FieldError, checked_field
 
@@ -77,6 +77,9 @@ def _argument(kind: str, value: Mapping[str, object]) -> str:
         return str(checked_field(user, "id", "Integer", required=True))
     if kind == "custom_emoji":
         return str(checked_field(value, "custom_emoji_id", "Integer", required=True))
+    if kind == "date_time":
+        unix = str(checked_field(value, "unix_time", "Integer", required=True))
+        return checked_time(unix, str(checked_field(value, "date_time_format", "String") or ""))
     if kind not in _WITHOUT_ARGUMENT:
         raise FieldError("Unsupported type specified")
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from botproof.doubles.telegram.entities._links import checked_emoji_id, link_entity
+from botproof.doubles.telegram.entities._links import checked_emoji_id, checked_time, link_entity
 from botproof.doubles.telegram.entities._model import Entity, EntityError, in_order
 from botproof.doubles.telegram.entities._scan import Scan, is_space
 
@@ -24,7 +24,7 @@ _STYLES = {
     "tg-spoiler": "spoiler",
     "span": "spoiler",
 }
-_TAGS = frozenset({*_STYLES, "a", "pre", "code", "blockquote", "tg-emoji"})
+_TAGS = frozenset({*_STYLES, "a", "pre", "code", "blockquote", "tg-emoji", "tg-time"})
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 _PLAIN = re.compile(r"[^<&]+")
 _REFERENCE = re.compile(r"&(?:#x(?P<hex>[0-9a-fA-F]*)|#(?P<dec>[0-9]*)|(?P<name>[a-zA-Z]*));?")
@@ -173,15 +173,20 @@ def _attribute_value(scan: Scan) -> str:
 
 
 def _argument(tag: str, name: str, value: str, argument: str) -> str:
+    unix, _, layout = argument.partition("|")
     match tag, name:
         case ("a", "href") | ("tg-emoji", "emoji-id"):
-            return value
+            argument = value
         case ("code", "class") if value.startswith("language-"):
-            return value.removeprefix("language-")
+            argument = value.removeprefix("language-")
         case ("span", "class") if value.startswith("tg-"):
-            return value.removeprefix("tg-")
+            argument = value.removeprefix("tg-")
         case ("blockquote", "expandable"):
-            return "1"
+            argument = "1"
+        case ("tg-time", "unix"):
+            argument = f"{value}|{layout}"
+        case ("tg-time", "format"):
+            argument = f"{unix}|{value}"
     return argument
 
 
@@ -218,6 +223,9 @@ def _add(scan: Scan, opened: _Open, entities: list[Entity]) -> None:
             entities.append(link)
     elif tag == "tg-emoji":
         entities.append(Entity("custom_emoji", offset, length, checked_emoji_id(argument)))
+    elif tag == "tg-time":
+        unix, _, layout = argument.partition("|")
+        entities.append(Entity("date_time", offset, length, checked_time(unix, layout)))
     elif tag == "blockquote":
         kind = "expandable_blockquote" if argument else "blockquote"
         entities.append(Entity(kind, offset, length))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from botproof.doubles.telegram.entities._links import custom_emoji_id, link_entity
+from botproof.doubles.telegram.entities._links import image_entity, link_entity
 from botproof.doubles.telegram.entities._model import Entity, in_order
 from botproof.doubles.telegram.entities._scan import Scan
 
@@ -276,7 +276,9 @@ def _end_custom_emoji(reader: _Reader, opened: _Open) -> None:
     if reader.source[reader.at] != "(":
         reader.refuse("Custom emoji entity must contain a tg://emoji URL")
     url = _in_parentheses(reader, "Can't find end of a custom emoji URL")
-    reader.add("custom_emoji", opened.offset, custom_emoji_id(url))
+    image = image_entity(url, opened.offset, reader.written - opened.offset)
+    if image.length:
+        reader.entities.append(image)
 
 
 def _in_parentheses(reader: _Reader, unclosed: str) -> str:
