@@ -16,10 +16,12 @@ from collections.abc import Mapping
 
 import msgspec
 
+from botproof.problems import UsageError
+
 MB = 1_000_000
 
 
-class BudgetError(Exception):
+class BudgetError(UsageError):
     """A budget is unknown or its limit makes no sense."""
 
 

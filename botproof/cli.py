@@ -116,6 +116,13 @@ def _add_judge(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="judge by this botproof.toml instead of the settings in the history",
     )
     parser.add_argument(
+        "--budget",
+        metavar="NAME=LIMIT",
+        action="append",
+        default=[],
+        help="judge by another limit, such as reply_time_s=1; may be repeated",
+    )
+    parser.add_argument(
         "--report-dir", metavar="DIR", type=Path, help="also write the reports there"
     )
     parser.set_defaults(run=_command("judge"))

@@ -8,7 +8,11 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
+import msgspec
+
+from botproof import budgets
 from botproof import gate as gate_run
+from botproof.budgets import Budget, Override
 from botproof.checks import golden as golden_check
 from botproof.checks import golden_files
 from botproof.checks.judging import Judging, JudgingSettings
@@ -47,6 +51,8 @@ def judge(arguments: argparse.Namespace) -> int:
         config = load_config(arguments.config)
         golden_dir = arguments.config.resolve().parent / config.gate.golden_dir
         settings = JudgingSettings.of(config, str(golden_dir))
+    limits = {**settings.budgets, **_limits(arguments.budget)}
+    settings = msgspec.structs.replace(settings, budgets=limits)
     results = gate_run.judge(record, settings=settings)
     duration = record.events[-1].t - record.events[0].t
     if arguments.report_dir is not None:
@@ -114,6 +120,20 @@ def init(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{arguments.path}: cannot be written: {error.strerror}") from error
     print(f"wrote {arguments.path}; fill it in, then run `botproof gate`")
     return 0
+
+
+def _limits(given: Iterable[str]) -> dict[str, Budget]:
+    limits: dict[str, Budget] = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        try:
+            override = Override(limit=float(number), source="the command line")
+            limits[name] = budgets.resolve({name: override})[name]
+        except ValueError as error:
+            raise UsageError(
+                f"--budget {text}: write NAME=LIMIT, such as reply_time_s=1"
+            ) from error
+    return limits
 
 
 def _split(values: Iterable[str]) -> tuple[str, ...]:
