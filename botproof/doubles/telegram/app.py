@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from botproof.doubles.server import Answer as HttpAnswer
 from botproof.doubles.server import Request, Response, Server, Transport, serve
-from botproof.doubles.telegram import control
+from botproof.doubles.telegram import control, page
 from botproof.doubles.telegram.clock import Clock, Timer
 from botproof.doubles.telegram.context import Abort, Answer, Effect, Note, Post, Settings
 from botproof.doubles.telegram.delivery import Delivered, Deliverer
@@ -90,6 +90,8 @@ class TelegramDouble:
         path = request.path
         if path.startswith("/bot"):
             return self._api(request, path)  # type: ignore[return-value] # a coroutine is awaitable too
+        if page.is_for_page(path):
+            return page.answer(self, request)
         if path.startswith("/_double"):
             return control.answer(self, request)  # type: ignore[return-value] # as above
         if path.startswith("/file/bot"):
