@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 
 from msgspec import Raw
@@ -85,15 +85,15 @@ class TelegramDouble:
 
     # -- requests --------------------------------------------------------------------------------
 
-    def handle(self, request: Request) -> HttpAnswer | asyncio.Future[HttpAnswer]:
+    def handle(self, request: Request) -> HttpAnswer | Awaitable[HttpAnswer]:
         """Answer one request; calls that need no waiting are answered without a task."""
         path = request.path
         if path.startswith("/bot"):
-            return self._api(request, path)  # type: ignore[return-value] # a coroutine is awaitable too
+            return self._api(request, path)
         if page.is_for_page(path):
             return page.answer(self, request)
         if path.startswith("/_double"):
-            return control.answer(self, request)  # type: ignore[return-value] # as above
+            return control.answer(self, request)
         if path.startswith("/file/bot"):
             return self._download(path)
         return _respond(_NOT_FOUND)
@@ -105,7 +105,7 @@ class TelegramDouble:
             return _respond(_NOT_FOUND)
         return Response(body=file.data, content_type="application/octet-stream")
 
-    def _api(self, request: Request, path: str) -> object:
+    def _api(self, request: Request, path: str) -> Response | Awaitable[Response]:
         token, _, method = path[4:].partition("/")
         started = time.monotonic()
         try:
@@ -124,6 +124,9 @@ class TelegramDouble:
 
     def _run(self, call: _Call) -> Reply | Later:
         reply = self.machine.call(call.token, call.method, call.params, self.clock.now())
+        if isinstance(reply, Later):
+            # At once: an update that comes in before the task of this call starts answers it.
+            self._waiting[reply.ticket] = asyncio.get_running_loop().create_future()
         self.carry_out()
         return reply
 
@@ -131,10 +134,11 @@ class TelegramDouble:
         return self._answered(call, await self._later(call, later))
 
     async def _later(self, call: _Call, later: Later) -> Reply:
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[later.ticket] = future
+        waiting = self._waiting.get(later.ticket)
+        if waiting is None:
+            return _RESTART
         try:
-            return await future
+            return await waiting
         except asyncio.CancelledError:
             self.machine.hang_up(call.token, later.ticket)
             self.carry_out()
@@ -177,11 +181,20 @@ class TelegramDouble:
             return Response(transport=Transport(fault.kind.value))
         reply = self._run(call)
         if fault.kind is FaultKind.DELAY:
-            await self.clock.sleep(fault.seconds)
+            await self._delay(call, reply, fault.seconds)
         if isinstance(reply, Later):
             reply = await self._later(call, reply)
         response = self._answered(call, reply)
         return replace(response, transport=_TRANSPORTS[fault.kind])
+
+    async def _delay(self, call: _Call, reply: Reply | Later, seconds: float) -> None:
+        """Hold an answer back; the record keeps what took effect though its caller goes away."""
+        try:
+            await self.clock.sleep(seconds)
+        except asyncio.CancelledError:
+            if isinstance(reply, Reply):
+                self._answered(call, reply)
+            raise
 
     # -- effects and time ------------------------------------------------------------------------
 
@@ -199,7 +212,7 @@ class TelegramDouble:
             case Post():
                 self._deliverer.start(effect)
             case Answer(ticket, reply):
-                waiting = self._waiting.pop(ticket, None)
+                waiting = self._waiting.get(ticket)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(reply)
             case Abort(number):

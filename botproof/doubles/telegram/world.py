@@ -28,7 +28,7 @@ SUPERGROUPS_BELOW = -1_000_000_000_000
 class Limits:
     """How much a double keeps, for each bot."""
 
-    messages: int = 20_000
+    messages: int = 10_000
     queries: int = 10_000
     updates: int = 100_000
     file_bytes: int = 64 * 1024 * 1024
