@@ -338,6 +338,16 @@ class Bot(Child):
                     return float(line.split()[1])
         return 0.0
 
+    def until_not_ready(self, part: str) -> str:
+        """Waits until ``part`` is a reason for not being ready, and returns the reason."""
+        reason: str = wait_for(f"{part} red", lambda: self.reasons().get(part))
+        return reason
+
+    def until_idle(self, there: Callable[[], bool]) -> None:
+        """Waits for what a test wants to see, while this process goes on; and for an empty inbox."""
+        wait_for("the answers", there, 60.0)
+        self.until_metric("bot_inbox_updates", 0)
+
     def until_metric(self, name: str, value: float) -> None:
         wait_for(f"{name} {value}", lambda: self.metric(name) == value)
 
@@ -349,7 +359,7 @@ class Bot(Child):
 
 @pytest.fixture
 def start_bot(telegram: Telegram, market: Market, tmp_path: Path) -> Iterator[StartBot]:
-    """Starts a bot: ``start_bot("webhook", INBOX_PATH=...)``; a second one shares the inbox path."""
+    """Starts a bot: ``start_bot("webhook", NAME=...)``; all share a folder, so an inbox."""
     with ExitStack() as stack:
 
         def start(mode: str = "polling", *, port: int = 0, **settings: str) -> Bot:

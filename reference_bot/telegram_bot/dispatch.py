@@ -102,10 +102,12 @@ class Dispatcher:
                     await replier.resume()
                 else:
                     await self._application.process_update(self._parse(update))
-        except LeaseLostError:
+        except (LeaseLostError, InboxUnavailableError):
             raise
         except Exception as error:  # a broken update or handler must not end the others
             await self._fail(job, replier, error)
+        if replier.interrupted is not None:  # python-telegram-bot keeps exceptions to itself
+            raise replier.interrupted
         if replier.delay is None and not replier.finished:
             await replier.finish("ignored")
         return replier.delay or 0.0

@@ -26,7 +26,7 @@ from telegram.ext import (
 
 from reference_bot.telegram_bot.access import AllowList
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
-from reference_bot.telegram_bot.inbox import Inbox, LeaseLostError
+from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError, LeaseLostError
 from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.replier import Replier
@@ -162,12 +162,13 @@ def _speaks_to_bot(update: Update) -> bool:
 
 def _apologiser(metrics: Metrics) -> Callable[[object, _Context], Coroutine[Any, Any, None]]:
     async def apologise(update: object, context: _Context) -> None:
-        if isinstance(context.error, LeaseLostError):
+        replier = current.get()
+        if isinstance(context.error, LeaseLostError | InboxUnavailableError) and replier:
+            replier.interrupted = context.error  # no failure of the handler: the update comes again
             return
         metrics.failed.inc()
         update_id = update.update_id if isinstance(update, Update) else None
         _log.error("a handler failed", exc_info=context.error, extra={"update_id": update_id})
-        replier = current.get()
         if replier is not None and not isinstance(context.error, TelegramError):
             await replier.say([TROUBLE])
 

@@ -8,9 +8,9 @@ Every step is one Lua script, so it happens whole or not at all, whichever repli
 * ``record``, ``finish`` and ``release`` work only with the fence of the lease in force. A replica
   that was away too long is told `LeaseLostError`; it also looks at its own clock before it sends
   (`holds`).
-* A lease that is not renewed runs out, and whoever claims next takes its lane over. A replica that
-  has itself just lost Redis waits one lease time before it takes over anything: the owner may be as
-  well as it is, and must get the chance to record what it has sent.
+* A lease that is not renewed runs out, and whoever claims next takes its lane over. Not right after
+  a restart of Redis, though: leases ran out while nobody could renew them, and their owners, alive
+  and well, must get the chance to record what they have sent. For one lease time nothing is taken.
 
 Redis should have ``appendonly yes``: it writes its log before it answers, so its own SIGKILL loses
 nothing. After a power loss, ``appendfsync always`` is what keeps the last second as well.
@@ -190,15 +190,19 @@ class RedisInbox:
         }
         self._scripts = {name: self._redis.register_script(text) for name, text in scripts.items()}
         self._leases: dict[int, tuple[int, float]] = {}  # lane → fence, when last renewed
-        self._healthy_since: float | None = None
+        self._redis_up_since: float | None = None
         self._figures = (0, 0.0, 0.0)
         self._figures_at = 0.0
         self._renewing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        await self._call(self._redis.ping())
+        await self._learn_uptime()
         await self._warn_without_log()
         self._renewing = asyncio.create_task(self._renew_forever())
+
+    async def _learn_uptime(self) -> None:
+        about = await self._call(self._redis.info("server"))
+        self._redis_up_since = self._clock() - int(about["uptime_in_seconds"])
 
     async def _warn_without_log(self) -> None:
         try:
@@ -251,7 +255,7 @@ class RedisInbox:
             await self._call(self._redis.blpop([f"{self._prefix}wake"], timeout=max(0.01, seconds)))
 
     def _settled(self) -> bool:
-        since = self._healthy_since
+        since = self._redis_up_since
         return since is not None and self._clock() - since > LEASE_SECONDS
 
     async def record(self, job: Job, progress: Progress) -> None:
@@ -292,6 +296,8 @@ class RedisInbox:
             await asyncio.sleep(_RENEW_SECONDS)
 
     async def _renew(self) -> None:
+        if self._redis_up_since is None:
+            await self._learn_uptime()
         at = self._clock()
         held = dict(self._leases)
         pairs = [part for lane, (fence, _) in held.items() for part in (lane, fence)]
@@ -329,11 +335,9 @@ class RedisInbox:
             result = await command
         except (RedisError, OSError, TimeoutError) as error:
             _stop_if_cancelled()
-            self._healthy_since = None
+            self._redis_up_since = None  # perhaps it restarts: ask again
             raise InboxUnavailableError(f"Redis: {error}") from error
         _stop_if_cancelled()
-        if self._healthy_since is None:
-            self._healthy_since = self._clock()
         return result
 
 

@@ -123,6 +123,7 @@ class Replier:
         self._deadline = desk.clock() + _PATIENCE
         self.finished = False
         self.delay: float | None = None
+        self.interrupted: InboxUnavailableError | LeaseLostError | None = None
 
     async def answer(self, work: Coroutine[Any, Any, list[str]]) -> None:
         """Sends what ``work`` returns (HTML parts); announces it when that takes long."""
