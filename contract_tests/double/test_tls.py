@@ -42,7 +42,7 @@ def test_the_double_serves_https_under_the_real_name(tmp_path: Path) -> None:
 def test_the_certificate_is_for_the_names_of_telegram_and_of_this_machine(tmp_path: Path) -> None:
     server = tls.server_context(tmp_path / "ca.pem")
     client = ssl.create_default_context(cafile=tmp_path / "ca.pem")
-    for name in tls.NAMES:
+    for name in ("api.telegram.org", "localhost", "127.0.0.1"):
         handshake(client, server, name)
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         handshake(client, server, "example.org")

@@ -13,13 +13,14 @@ from botproof.doubles.telegram.entities._model import Entity, in_order, utf16_le
 
 __all__ = ["detect", "detected"]
 
-_MENTION = re.compile(r"(?<!\w)@([A-Za-z0-9_]{2,32})(?!\w)", re.UNICODE)
+# Usernames have four characters or more, but for a few of Telegram's own bots.
+_MENTION = re.compile(r"(?<!\w)@(?:[A-Za-z0-9_]{4,32}|gif|pic|vid)(?!\w)", re.UNICODE)
 _COMMAND = re.compile(
     r"(?<![\w/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/<>@])", re.UNICODE
 )
 # A hashtag has a letter, is not glued to another word, and is not followed by another one.
 _TAG_CHAR = "\\w\u200c\u00b7\u0d80-\u0dff"
-_HASHTAG = re.compile(f"(?<![{_TAG_CHAR}])#([{_TAG_CHAR}]{{1,256}})(?!#)", re.UNICODE)
+_HASHTAG = re.compile(f"(?<![{_TAG_CHAR}])#([{_TAG_CHAR}]{{1,256}})(?![{_TAG_CHAR}]*#)", re.UNICODE)
 _CASHTAG = re.compile(f"(?<![{_TAG_CHAR}$])\\$(?:1INCH|[A-Z]{{1,8}})(?![{_TAG_CHAR}$])", re.UNICODE)
 _TG_URL = re.compile(
     r"(?<!\w)(?:tg|ton|tonsite)://[a-z0-9_-]{1,253}(?:[/?#][^\s<>\"«»]*)?", re.IGNORECASE
