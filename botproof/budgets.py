@@ -95,7 +95,7 @@ def _overridden(name: str, override: Override) -> Budget:
 
 
 def _suggest(name: str) -> str:
-    near = difflib.get_close_matches(name, DEFAULTS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = difflib.get_close_matches(name, DEFAULTS, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
     known = ", ".join(DEFAULTS)
-    return f"is no budget{hint} Known are {known}, and <process>_memory_mb"
+    return f"is no budget; {hint}Known are {known}, and <process>_memory_mb"

@@ -21,7 +21,7 @@ def text_of(result: CheckResult) -> str:
 
 class TestTogether:
     @pytest.mark.parametrize("name", CHECKS)
-    def test_a_healthy_run_passes(self, story, judged, name) -> None:  # type: ignore[no-untyped-def]
+    def test_a_healthy_run_passes(self, story, judged, name) -> None:
         result = CHECKS[name](story.healthy().history(), judged)
         assert (result.verdict, result.check) == (PASS, name), text_of(result)
         assert result.budget
@@ -29,12 +29,12 @@ class TestTogether:
         assert result.least_evidence
 
     @pytest.mark.parametrize("name", CHECKS)
-    def test_no_data_is_never_pass(self, story, judged, name) -> None:  # type: ignore[no-untyped-def]
+    def test_no_data_is_never_pass(self, story, judged, name) -> None:
         assert CHECKS[name](story.history(), judged).verdict is INCONCLUSIVE
         assert CHECKS[name](history.History([]), judged).verdict is INCONCLUSIVE
 
     @pytest.mark.parametrize("name", CHECKS)
-    def test_one_mode_alone_is_never_pass_where_two_were_asked_for(  # type: ignore[no-untyped-def]
+    def test_one_mode_alone_is_never_pass_where_two_were_asked_for(
         self, make_story, judged, name
     ) -> None:
         story = make_story(modes=("polling",)).healthy()
@@ -47,7 +47,7 @@ class TestTogether:
         else:
             assert verdict is INCONCLUSIVE
 
-    def test_a_check_that_raises_is_an_error(self, story) -> None:  # type: ignore[no-untyped-def]
+    def test_a_check_that_raises_is_an_error(self, story) -> None:
         def broken(_: history.History, __: Judging) -> CheckResult:
             raise ZeroDivisionError("by nothing")
 
@@ -56,7 +56,7 @@ class TestTogether:
         assert "ZeroDivisionError: by nothing" in result.evidence
         assert "test_checks.py" in result.evidence[1]
 
-    def test_a_harness_that_failed_is_an_error_above_all(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_harness_that_failed_is_an_error_above_all(self, story, judged) -> None:
         story.healthy().add(
             history.HarnessError(t=1.0, stack="polling", where="double", message="it is gone")
         )
@@ -75,7 +75,7 @@ Spoil = Callable[..., None]
 class TestBoot:
     def test_a_process_that_never_became_ready_fails_with_its_last_lines(
         self, story, judged
-    ) -> None:  # type: ignore[no-untyped-def]
+    ) -> None:
         who = {"process": "bot", "role": "bot", **story.labels("polling")}
         story.add(
             history.ProcessStarted(t=1.0, pid=1, command=("x",), **who),
@@ -98,7 +98,7 @@ class TestBoot:
             ({"ready_s": 31.0}, "was ready only after 31.0 s"),
         ],
     )
-    def test_a_life_that_is_not_clean_fails(self, story, judged, exit_, says) -> None:  # type: ignore[no-untyped-def]
+    def test_a_life_that_is_not_clean_fails(self, story, judged, exit_, says) -> None:
         story.lifetime("polling", **exit_)
         story.lifetime("webhook")
         for mode in story.modes:
@@ -107,7 +107,7 @@ class TestBoot:
         assert result.verdict is FAIL
         assert says in text_of(result)
 
-    def test_a_bot_that_answers_nothing_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_bot_that_answers_nothing_fails(self, story, judged) -> None:
         for mode in story.modes:
             story.lifetime(mode)
             story.case(mode, "price", *([] if mode == "webhook" else ["text"]))
@@ -115,7 +115,7 @@ class TestBoot:
         assert result.verdict is FAIL
         assert "webhook: the bot answered none of 1 updates" in result.evidence
 
-    def test_an_update_that_is_never_confirmed_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_an_update_that_is_never_confirmed_fails(self, story, judged) -> None:
         story.healthy().add(
             history.UpdateInjected(t=500.0, update_id=999, **story.labels("webhook"))
         )
@@ -123,14 +123,14 @@ class TestBoot:
         assert result.verdict is FAIL
         assert "webhook: 1 of 4 updates were never confirmed to Telegram" in result.evidence
 
-    def test_an_end_that_was_not_seen_is_inconclusive(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_an_end_that_was_not_seen_is_inconclusive(self, story, judged) -> None:
         story.healthy()
         story.events = [e for e in story.events if not isinstance(e, history.ProcessExited)]
         assert boot.check(story.history(), judged).verdict is INCONCLUSIVE
 
 
 class TestGolden:
-    def test_a_changed_reply_fails_with_a_readable_diff(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_changed_reply_fails_with_a_readable_diff(self, story, judged) -> None:
         story.case("polling", "price", "<b>BTC</b> 2")
         story.case("polling", "start", "Welcome", say="/start")
         story.events[0] = history.Run(t=0.0, modes=("polling",))
@@ -148,30 +148,30 @@ class TestGolden:
             "+<b>BTC</b> 2",
         )
 
-    def test_a_reply_that_never_came_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_reply_that_never_came_fails(self, story, judged) -> None:
         story.healthy().case("polling", "price")
         result = golden.check(story.history(), judged)
         assert result.verdict is FAIL
         assert "+--- nothing" in result.evidence
 
-    def test_a_case_without_an_approved_file_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_case_without_an_approved_file_fails(self, story, judged) -> None:
         story.healthy().case("polling", "new-case", "text")
         result = golden.check(story.history(), judged)
         assert result.verdict is FAIL
         assert "new-case (polling): has no approved file" in text_of(result)
 
-    def test_nothing_approved_yet_is_inconclusive(self, story, judging) -> None:  # type: ignore[no-untyped-def]
+    def test_nothing_approved_yet_is_inconclusive(self, story, judging) -> None:
         result = golden.check(story.healthy().history(), judging)
         assert result.verdict is INCONCLUSIVE
         assert "botproof golden approve" in text_of(result)
 
-    def test_an_approved_file_that_nothing_uses_fails(self, story, judging, approved) -> None:  # type: ignore[no-untyped-def]
+    def test_an_approved_file_that_nothing_uses_fails(self, story, judging, approved) -> None:
         more = Judging(judging.budgets, judging.rules, {**approved, "old": "you: /old\n"})
         result = golden.check(story.healthy().history(), more)
         assert result.verdict is FAIL
         assert "golden/old.txt: no case uses it" in text_of(result)
 
-    def test_broken_silence_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_broken_silence_fails(self, story, judged) -> None:
         story.healthy().case("webhook", "edited", "I saw that!", expect="silence")
         result = golden.check(story.history(), judged)
         assert result.verdict is FAIL
@@ -180,7 +180,7 @@ class TestGolden:
 
 
 class TestParity:
-    def test_lines_that_differ_are_shown_side_by_side(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_lines_that_differ_are_shown_side_by_side(self, story, judged) -> None:
         story.case("polling", "price", "head\nintelligence: BUYERS\ntail")
         story.case("webhook", "price", "head\ntail")
         result = parity.check(story.history(), judged)
@@ -192,24 +192,24 @@ class TestParity:
         assert [line.split("|")[0].strip() for line in differing] == ["intelligence: BUYERS"]
         assert differing[0].rstrip().endswith("|")
 
-    def test_an_answer_that_one_mode_never_sends_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_an_answer_that_one_mode_never_sends_fails(self, story, judged) -> None:
         story.case("polling", "price", "text")
         story.case("webhook", "price")
         result = parity.check(story.history(), judged)
         assert result.verdict is FAIL
         assert "--- nothing" in text_of(result)
 
-    def test_whether_an_acknowledgement_was_sent_does_not_matter(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_whether_an_acknowledgement_was_sent_does_not_matter(self, story, judged) -> None:
         story.case("polling", "price", "text")
         story.case("webhook", "price", "text", acknowledged="⏳ wait")
         assert parity.check(story.history(), judged).verdict is PASS
 
-    def test_an_acknowledgement_that_was_never_edited_does(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_an_acknowledgement_that_was_never_edited_does(self, story, judged) -> None:
         story.case("polling", "price", "text")
         story.case("webhook", "price", "⏳ wait")
         assert parity.check(story.history(), judged).verdict is FAIL
 
-    def test_calls_that_concern_the_whole_bot_are_compared(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_calls_that_concern_the_whole_bot_are_compared(self, story, judged) -> None:
         story.healthy()
         for mode, commands in (("polling", ["price", "help"]), ("webhook", ["price"])):
             story.add(story.call(mode, "setMyCommands", {"commands": commands}, 1.0))
@@ -229,35 +229,35 @@ class TestParity:
 
 
 class TestLatency:
-    def test_a_late_reply_fails_and_is_named(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_late_reply_fails_and_is_named(self, story, judged) -> None:
         story.healthy().case("webhook", "slow", "text", after_s=2.5)
         result = latency.check(story.history(), judged)
         assert result.verdict is FAIL
         assert "slow (webhook) /price BTC: 2.50 s" in result.evidence
 
-    def test_an_acknowledgement_is_no_answer(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_an_acknowledgement_is_no_answer(self, story, judged) -> None:
         story.healthy().case("webhook", "slow", "text", after_s=3.0, acknowledged="⏳ wait")
         assert (
             "slow (webhook) /price BTC: 3.00 s" in latency.check(story.history(), judged).evidence
         )
 
-    def test_a_reply_that_never_came_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_reply_that_never_came_fails(self, story, judged) -> None:
         story.healthy().case("polling", "mute")
         result = latency.check(story.history(), judged)
         assert result.verdict is FAIL
         assert "mute (polling) /price BTC: no answer" in result.evidence
 
-    def test_half_of_a_long_answer_is_no_answer(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_half_of_a_long_answer_is_no_answer(self, story, judged) -> None:
         story.healthy().case("polling", "long", "part 1", wanted=2)
         assert latency.check(story.history(), judged).verdict is FAIL
 
-    def test_a_load_whose_tail_is_late_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_load_whose_tail_is_late_fails(self, story, judged) -> None:
         story.healthy().load("polling", 100, latency_s=2.1)
         result = latency.check(story.history(), judged)
         assert result.verdict is FAIL
         assert "p99 2100 ms" in text_of(result)
 
-    def test_too_little_load_is_inconclusive(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_too_little_load_is_inconclusive(self, story, judged) -> None:
         for mode in story.modes:
             story.case(mode, "price", "text")
             story.load(mode, 100)
@@ -265,31 +265,31 @@ class TestLatency:
         assert result.verdict is INCONCLUSIVE
         assert "299 requests" in result.least_evidence
 
-    def test_a_silence_that_is_right_is_no_missing_reply(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_silence_that_is_right_is_no_missing_reply(self, story, judged) -> None:
         story.healthy().case("polling", "quiet", expect="silence")
         assert latency.check(story.history(), judged).verdict is PASS
 
 
 class TestErrors:
-    def test_half_a_percent_of_errors_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_half_a_percent_of_errors_fails(self, story, judged) -> None:
         for mode in story.modes:
             story.load(mode, 1_800, failures=9)
         result = errors.check(story.history(), judged)
         assert result.verdict is FAIL
         assert "18 x HTTP 500" in result.evidence
 
-    def test_a_mode_that_fails_is_not_diluted_by_the_other(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_mode_that_fails_is_not_diluted_by_the_other(self, story, judged) -> None:
         story.load("polling", 40_000)
         story.load("webhook", 400, failures=5)
         assert errors.check(story.history(), judged).verdict is FAIL
 
-    def test_answers_that_came_too_late_are_failures(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_answers_that_came_too_late_are_failures(self, story, judged) -> None:
         story.load("polling", 50, latency_s=2.0)
         assert errors.check(story.history(), judged).verdict is FAIL
 
     def test_too_few_requests_are_inconclusive_and_say_how_many_it_takes(
         self, story, judged
-    ) -> None:  # type: ignore[no-untyped-def]
+    ) -> None:
         story.load("polling", 3_000)
         result = errors.check(story.history(), judged)
         assert result.verdict is INCONCLUSIVE
@@ -303,19 +303,19 @@ class TestErrors:
 
 
 class TestMemory:
-    def test_a_process_over_its_budget_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_process_over_its_budget_fails(self, story, judged) -> None:
         story.memory("polling", market_data=71, bot=60)
         story.memory("webhook", market_data=50, bot=60)
         result = memory.check(story.history(), judged)
         assert result.verdict is FAIL
         assert result.measurement == "market_data (polling) 71.0 MB of 70 MB (101 %)"
 
-    def test_a_fleet_over_its_budget_fails(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_a_fleet_over_its_budget_fails(self, story, judged) -> None:
         for mode in story.modes:
             story.memory(mode, market_data=60, bot=745)
         assert memory.check(story.history(), judged).verdict is FAIL
 
-    def test_the_fleet_is_summed_at_one_time(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_the_fleet_is_summed_at_one_time(self, story, judged) -> None:
         """Peaks of two processes at different times are not the fleet's peak."""
         for mode in story.modes:
             labels = story.labels(mode)
@@ -330,14 +330,14 @@ class TestMemory:
         assert result.verdict is PASS
         assert "fleet (polling) 750.0 MB of 800 MB (94 %)" in result.evidence
 
-    def test_memory_outside_the_load_does_not_count(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_memory_outside_the_load_does_not_count(self, story, judged) -> None:
         for mode in story.modes:
             for _ in range(20):
                 story.clock += 1
                 story.sample(mode, "bot", 10)
         assert memory.check(story.history(), judged).verdict is INCONCLUSIVE
 
-    def test_too_few_samples_are_inconclusive(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_too_few_samples_are_inconclusive(self, story, judged) -> None:
         story.memory("polling", samples=4, bot=10)
         story.memory("webhook", samples=9, bot=10)
         result = memory.check(story.history(), judged)
@@ -346,7 +346,7 @@ class TestMemory:
 
 
 class TestReplies:
-    def test_deleted_messages_are_gone_and_buttons_are_shown(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_deleted_messages_are_gone_and_buttons_are_shown(self, story, judged) -> None:
         story.case("polling", "price")
         chat, at = 1001, story.clock + 0.5
         gone = story.sent("polling", chat, "oops", at)
@@ -362,7 +362,7 @@ class TestReplies:
             "you: /price BTC\n--- message (HTML)\nkept\n[More → m]  [Web → u]\n"
         )
 
-    def test_calls_that_failed_are_not_seen(self, story, judged) -> None:  # type: ignore[no-untyped-def]
+    def test_calls_that_failed_are_not_seen(self, story, judged) -> None:
         story.case("polling", "price")
         story.add(
             history.BotApiCall(

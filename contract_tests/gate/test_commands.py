@@ -1,0 +1,156 @@
+"""The command line over recorded histories: judge, golden, init, and what it says to mistakes."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from botproof import history
+from botproof.checks.judging import JudgingSettings
+from botproof.cli import main
+from botproof.config import Replies
+from botproof.history import HistoryWriter
+
+CONFIG = """
+[bot]
+command = ["x"]
+ready = "telegram"
+[modes.polling]
+[modes.webhook]
+[replies]
+acknowledgement = "^⏳"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, story, approved, monkeypatch):
+    """A directory with a botproof.toml, approved replies and the record of a healthy gate."""
+    (tmp_path / "botproof.toml").write_text(CONFIG)
+    golden = tmp_path / "golden"
+    golden.mkdir()
+    for name, text in approved.items():
+        (golden / f"{name}.txt").write_text(text)
+    story.healthy()
+    record(tmp_path, story)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def record(directory: Path, story, **settings) -> None:
+    judged = JudgingSettings(
+        replies=Replies(acknowledgement="^⏳"),
+        golden_dir=str(directory / "golden"),
+        **settings,
+    )
+    run = history.Run(t=0.0, modes=story.modes, judging=msgspec.to_builtins(judged))
+    with HistoryWriter(directory / "reports" / "gate" / "history.jsonl") as writer:
+        for event in (run, *story.events[1:]):
+            writer.write(event)
+
+
+HISTORY = "reports/gate/history.jsonl"
+
+
+def test_a_history_is_judged_by_what_it_holds(project, capsys) -> None:
+    assert main(["judge", HISTORY, "--report-dir", "again"]) == 0
+    assert "verdict: PASS" in capsys.readouterr().out
+    assert json.loads((project / "again" / "verdict.json").read_text())["verdict"] == "PASS"
+
+
+def test_a_history_is_judged_by_other_budgets(project, capsys) -> None:
+    assert main(["judge", HISTORY, "--budget", "reply_time_s=0.05"]) == 1
+    assert "verdict: FAIL (latency)" in capsys.readouterr().out
+    stricter = CONFIG + "[budgets]\nbot_memory_mb = 50\n"
+    (project / "botproof.toml").write_text(stricter)
+    assert main(["judge", HISTORY, "--config", "botproof.toml"]) == 1
+    assert "bot (polling) 60.0 MB of 50 MB (120 %)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["judge", "none.jsonl"], "none.jsonl: cannot be read: No such file"),
+        (["judge", HISTORY, "--budget", "reply=1"], "budgets.reply: is no budget; did you mean"),
+        (["judge", HISTORY, "--budget", "reply_time_s"], "write NAME=LIMIT"),
+        (["gate", "--only", "boots"], "--only boots: is not known; did you mean boot?"),
+        (["gate", "--mode", "weebhook"], "--mode weebhook: is not known; did you mean webhook?"),
+        (["gate", "--config", "none.toml"], "none.toml: cannot be read"),
+        (["golden", "diff", "--history", "none"], "none: cannot be read"),
+        (["init"], "botproof.toml: exists already and is left as it is"),
+        (["init", "no/such/place.toml"], "cannot be written: No such file"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_what_the_user_can_put_right_is_told_in_a_line(
+    capsys, arguments: list[str], says: str
+) -> None:
+    assert main(arguments) == 64
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["gate", "--wat"], ["golden", "burn"], ["no-command"]])
+def test_a_wrong_command_line_is_no_verdict(arguments: list[str], capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 64
+    assert "usage: botproof" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", ["gate", "judge", "golden", "init", "double", "parity", "delivery"]
+)
+def test_every_command_explains_itself(command: str, capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: botproof {command}" in capsys.readouterr().out
+
+
+def test_init_writes_a_file_that_can_be_read(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init"]) == 0
+    assert "[modes.webhook.env]" in (tmp_path / "botproof.toml").read_text()
+
+
+class TestGolden:
+    @pytest.mark.usefixtures("project")
+    def test_nothing_differs(self, capsys) -> None:
+        assert main(["golden", "diff"]) == 0
+        assert capsys.readouterr().out == "every reply equals its approved file\n"
+
+    def test_approve_makes_the_run_the_truth(self, project, make_story, capsys) -> None:
+        story = make_story()
+        for mode in story.modes:
+            story.case(mode, "price", "new text")
+            story.case(mode, "fresh", "first text", say="/fresh")
+        record(project, story)
+        assert main(["golden", "diff"]) == 1
+        shown = capsys.readouterr().out.splitlines()
+        assert "-<b>BTC</b> 1" in shown
+        assert "+new text" in shown
+        assert "start: approved, but the run has no such case" in shown
+
+        assert main(["golden", "approve"]) == 0
+        assert {path.name for path in (project / "golden").iterdir()} == {"price.txt", "fresh.txt"}
+        assert "new text" in (project / "golden" / "price.txt").read_text()
+        assert main(["golden", "diff"]) == 0
+
+    def test_nothing_is_approved_while_the_modes_disagree(
+        self, project, make_story, capsys
+    ) -> None:
+        story = make_story()
+        story.case("polling", "price", "one")
+        story.case("webhook", "price", "other")
+        record(project, story)
+        before = (project / "golden" / "price.txt").read_text()
+        assert main(["golden", "approve"]) == 64
+        assert "the modes disagree, so nothing was approved" in capsys.readouterr().err
+        assert (project / "golden" / "price.txt").read_text() == before
+
+    def test_a_run_without_replies_approves_nothing(self, project, make_story, capsys) -> None:
+        record(project, make_story())
+        assert main(["golden", "approve"]) == 64
+        assert "holds no reply" in capsys.readouterr().err

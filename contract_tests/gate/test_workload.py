@@ -1,0 +1,125 @@
+"""What the gate sends, and how much load it asks for."""
+
+from botproof.config import Case, Load
+from botproof.history import Request
+from botproof.workloads.load import LoadPlan, read_requests
+from botproof.workloads.scripted import conversations, known_users
+
+LOAD = Load(script="s", host="h", max_requests=12_000)
+
+
+def requests(n: int, failures: int = 0, latency_s: float = 0.01) -> list[Request]:
+    return [
+        Request(t=float(i), intended=float(i), latency_s=latency_s, ok=i >= failures)
+        for i in range(n)
+    ]
+
+
+def plan(modes: int = 2, load: Load = LOAD) -> LoadPlan:
+    return LoadPlan(load=load, limit=0.001, late_s=2.0, modes=modes)
+
+
+class TestConversations:
+    def test_cases_of_one_chat_follow_each_other_and_others_have_their_own(self) -> None:
+        cases = [
+            Case(name="a", say="/a", chat="room"),
+            Case(name="b", say="/b"),
+            Case(name="c", say="/c", chat="room"),
+        ]
+        talks = conversations(cases)
+        assert [[step.case.name for step in steps] for steps in talks] == [["a", "c"], ["b"]]
+        assert talks[0][0].chat_id == talks[0][1].chat_id != talks[1][0].chat_id
+
+    def test_a_chat_named_like_a_case_is_not_the_cases_own(self) -> None:
+        cases = [Case(name="a", say="x", chat="b"), Case(name="b", say="y")]
+        assert len(conversations(cases)) == 2
+
+    def test_strangers_are_not_known(self) -> None:
+        cases = [Case(name="a", say="x"), Case(name="b", say="y", stranger=True)]
+        assert known_users(cases) == (1001,)
+        assert conversations(cases)[1][0].user_id == 9001
+
+    def test_chat_ids_are_of_their_kind(self) -> None:
+        kinds = ("private", "group", "supergroup", "channel")
+        steps = [conversations([Case(name="a", say="x", chat_type=kind)])[0][0] for kind in kinds]
+        assert steps[0].chat_id == steps[0].user_id
+        assert -1_000_000_000_000 < steps[1].chat_id < 0
+        assert steps[2].chat_id < -1_000_000_000_000
+        assert "from" not in steps[3].payload(0.0)["message"]
+
+
+class TestUpdates:
+    def payload(self, **fields: object) -> dict[str, object]:
+        case = Case(name="a", **fields)
+        return conversations([case])[0][0].payload(1_700_000_000.9)
+
+    def test_a_command_is_marked_in_utf_16_units(self) -> None:
+        message = self.payload(say="/цена💥 BTC")["message"]
+        assert message["entities"] == [{"type": "bot_command", "offset": 0, "length": 7}]
+        assert "entities" not in self.payload(say="hello /x")["message"]
+        assert "entities" not in self.payload(say="/ x")["message"]
+
+    def test_an_edit_says_when(self) -> None:
+        assert self.payload(say="x", kind="edited_message")["edited_message"]["edit_date"] == (
+            1_700_000_000
+        )
+
+    def test_a_raw_message_is_completed_and_other_updates_are_not(self) -> None:
+        raw = self.payload(update={"message": {"dice": {"emoji": "🎲", "value": 3}}})
+        assert raw["message"]["chat"]["id"] == 1001
+        assert self.payload(update={"telepathy": {"a": 1}}) == {"telepathy": {"a": 1}}
+
+    def test_media_have_no_text(self) -> None:
+        for kind in ("photo", "sticker", "location", "member_joined"):
+            assert "text" not in self.payload(kind=kind)["message"]
+
+
+class TestLoadPlan:
+    def test_the_modes_share_what_an_undisturbed_pass_takes(self) -> None:
+        assert plan(modes=2).share() == 1_755
+        assert plan(modes=1).share() == 3_509
+
+    def test_nothing_more_is_sent_once_it_is_decided(self) -> None:
+        decided = plan()
+        decided.take("polling", requests(1_755))
+        decided.take("webhook", requests(1_755))
+        assert decided.more() == 0
+        broken = plan()
+        broken.take("polling", requests(10, failures=10))
+        assert broken.more() == 0
+
+    def test_one_failure_asks_for_more_up_to_the_cap(self) -> None:
+        undecided = plan()
+        undecided.take("polling", requests(1_755, failures=1))
+        undecided.take("webhook", requests(1_755))
+        assert undecided.more() == 6_014 - 3_510
+        capped = plan(load=Load(script="s", host="h", max_requests=4_000))
+        capped.outcomes = undecided.outcomes
+        assert capped.more() == 490
+
+    def test_a_late_answer_is_a_failure(self) -> None:
+        late = plan()
+        late.take("polling", requests(10, latency_s=2.0))
+        assert late.outcomes["polling"] == [True] * 10
+
+
+def test_a_request_log_that_breaks_off_is_read_up_to_there(tmp_path) -> None:
+    log = tmp_path / "r.jsonl"
+    whole = (
+        '{"t":2.0,"intended":1.0,"latency_s":1.0,"name":"/p","ok":false,"status":0,"error":"x"}\n'
+    )
+    log.write_text(whole + '{"t":3.0,"inten')
+    assert read_requests(log, {"stack": "polling", "mode": "polling"}) == [
+        Request(
+            t=2.0,
+            stack="polling",
+            mode="polling",
+            intended=1.0,
+            latency_s=1.0,
+            ok=False,
+            status=0,
+            error="x",
+            name="/p",
+        )
+    ]
+    assert read_requests(tmp_path / "none", {}) == []
