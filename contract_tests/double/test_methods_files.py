@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from botproof.doubles.server import Response
 from botproof.doubles.telegram.images import image_size
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +92,25 @@ async def test_a_file_by_url(api: Any, chat: int) -> None:
     sent = await api.ok("sendDocument", chat_id=chat, document="https://example.com/d/report.pdf")
     assert sent["document"]["file_name"] == "report.pdf"
     assert sent["document"]["mime_type"] == "application/pdf"
+
+
+async def test_a_url_of_this_machine_is_fetched(api: Any, chat: int, hook: Any) -> None:
+    data = png(30, 20)
+    hook.answer = lambda _: Response(body=data, content_type="image/png")
+    url = hook.url + "/pic.png"
+    sent = await api.ok("sendPhoto", chat_id=chat, photo=url)
+    assert sent["photo"][-1]["width"] == 30
+    file = await api.ok("getFile", file_id=sent["photo"][-1]["file_id"])
+    async with api.http.get(f"{api.url}/file/bot{api.token}/{file['file_path']}") as response:
+        assert await response.read() == data
+    media = [{"type": "photo", "media": url}, {"type": "photo", "media": url}]
+    assert len(await api.ok("sendMediaGroup", chat_id=chat, media=media)) == 2
+    call = {"chat_id": chat, "message_id": sent["message_id"], "media": {**media[0]}}
+    assert (await api.ok("editMessageMedia", **call))["photo"][0]["width"] == 30
+    hook.answer = lambda _: Response(status=404)
+    assert await api.refused("sendPhoto", chat_id=chat, photo=url) == (
+        "400 Bad Request: failed to get HTTP URL content"
+    )
 
 
 async def test_an_album(api: Any, chat: int) -> None:

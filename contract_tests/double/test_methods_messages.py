@@ -259,6 +259,10 @@ async def test_an_inline_query_is_answered_chosen_and_edited(api: Any) -> None:
     made = await api.person(choose=choice, user_id=1)
     chosen = (await api.ok("getUpdates"))[-1]["chosen_inline_result"]
     assert chosen["inline_message_id"] == made["inline_message_id"]
+    tap = {"inline_message_id": made["inline_message_id"], "text": "Go"}
+    await api.person(tap=tap, user_id=1)
+    query = (await api.ok("getUpdates", offset=-9))[-1]["callback_query"]
+    assert (query["inline_message_id"], query["data"]) == (made["inline_message_id"], "go")
     edit = {"inline_message_id": made["inline_message_id"], "text": "BTC is down"}
     assert await api.ok("editMessageText", **edit) is True
 

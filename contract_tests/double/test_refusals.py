@@ -96,6 +96,31 @@ async def test_a_group_that_the_bot_is_not_in(api: Any, chat_id: int, kind: str)
     assert await api.refused("sendMessage", chat_id=chat_id, text="x") == says
 
 
+async def test_a_person_who_never_wrote_to_the_bot(api: Any) -> None:
+    await api.person(text="hi", chat_id=-5, user_id=44)
+    assert await api.refused("sendMessage", chat_id=44, text="x") == (
+        "403 Forbidden: bot can't initiate conversation with a user"
+    )
+    assert await api.refused("sendMessage", chat_id=123456, text="x") == (
+        "403 Forbidden: bot can't send messages to bots"
+    )
+
+
+async def test_rights_in_groups_and_channels(api: Any) -> None:
+    group = -1_000_000_000_005
+    await api.person(text="hi", chat_id=group, user_id=1)
+    rights = {"status": "restricted", "is_member": True, "can_send_polls": False}
+    await api.control("POST", f"bots/{api.token}/chats", {"id": group, "bot": rights})
+    assert await api.refused("sendMessage", chat_id=group, text="x") == (
+        "400 Bad Request: not enough rights to send text messages to the chat"
+    )
+    channel = {"id": -1_000_000_000_006, "type": "channel", "bot": {"status": "member"}}
+    await api.control("POST", f"bots/{api.token}/chats", channel)
+    assert await api.refused("sendMessage", chat_id=channel["id"], text="x") == (
+        "400 Bad Request: need administrator rights in the channel chat"
+    )
+
+
 # -- texts -----------------------------------------------------------------------------------------
 
 

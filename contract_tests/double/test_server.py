@@ -3,9 +3,13 @@
 import asyncio
 import http.client
 import json
+import signal
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import trustme
@@ -345,3 +349,40 @@ def test_it_runs_on_uvloop_alike() -> None:
     thread.start()
     thread.join()
     assert outcome == [b"01234", "reset"]
+
+
+# -- as a process ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_double_announces_itself_and_ends_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "botproof.doubles.telegram.cli", "--seed", "4", "--no-flood"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = json.loads(process.stdout.readline())
+        assert line["event"] == "listening"
+        assert line["control"] == f"{line['url']}/_double"
+        connection = http.client.HTTPConnection("127.0.0.1", int(line["url"].rpartition(":")[2]))
+        connection.request("GET", "/_double/health")
+        assert json.loads(connection.getresponse().read())["ok"] is True
+        connection.close()
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 0
+        assert process.stdout.read() == ""
+
+
+async def test_a_port_that_is_taken_is_said_and_is_exit_code_1(tmp_path: Path) -> None:
+    async with await serve(echo) as server:
+        command = [
+            sys.executable,
+            "-m",
+            "botproof.doubles.telegram.cli",
+            "--port",
+            f"{server.port}",
+        ]
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        out, err = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    assert b"cannot listen" in err

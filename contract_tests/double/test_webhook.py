@@ -165,7 +165,7 @@ async def test_a_method_in_the_answer_is_called(api: Any, hook: Any) -> None:
     await api.ok("setWebhook", url=hook.url)
     await api.person(text="hi", chat_id=1)
     *_, call = await api.wait_for("call", 2)
-    assert call["method"] == "sendmessage"
+    assert call["method"] == "sendMessage"
     assert call["via"] == "webhook answer"
     assert (await api.chat())["messages"][-1]["text"] == "from the answer"
 

@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from botproof.doubles.server import Answer as HttpAnswer
 from botproof.doubles.server import Request, Response, Server, Transport, serve
-from botproof.doubles.telegram import control, page
+from botproof.doubles.telegram import control, fetch, page
 from botproof.doubles.telegram.clock import Clock, Timer
 from botproof.doubles.telegram.context import Abort, Answer, Effect, Note, Post, Settings
 from botproof.doubles.telegram.delivery import Delivered, Deliverer
@@ -114,6 +114,20 @@ class TelegramDouble:
             call = _Call(token, method, {}, started)
             return self._answered(call, Reply(400, description=str(error)))
         call = _Call(token, method or str(params.get("method", "")), params, started)
+        if fetch.needed(call.method, params):
+            return self._fetched(call)
+        return self._called(call)
+
+    async def _fetched(self, call: _Call) -> Response:
+        """A call with files by URL: they are fetched first, as the real server does."""
+        try:
+            params = await fetch.files(call.params)
+        except BadBodyError as error:
+            return self._answered(call, Reply(400, description=str(error)))
+        answer = self._called(replace(call, params=params))
+        return answer if isinstance(answer, Response) else await answer
+
+    def _called(self, call: _Call) -> Response | Awaitable[Response]:
         fault = self._fault(call)
         if fault is not None:
             return self._faulty(call, fault)
@@ -219,15 +233,18 @@ class TelegramDouble:
                 self._deliverer.abort(number)
 
     def _set_timer(self) -> None:
+        """Be woken when something is due. Too early does no harm, so a timer is kept if it can."""
+        due = self.machine.next_wakeup()
+        if due is None or (self._timer is not None and self._timer.due <= due):
+            return
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        due = self.machine.next_wakeup()
-        if due is not None:
-            self._timer = self.clock.at(due, self._wake)
+        self._timer = self.clock.at(due, self._wake)
 
     def _wake(self) -> None:
+        self._timer = None
         self.machine.wake(self.clock.now())
+        self._set_timer()
         self.carry_out()
 
     def _delivered(self, delivered: Delivered) -> None:

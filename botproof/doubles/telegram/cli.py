@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ssl
+import sys
 from pathlib import Path
 
 from botproof.doubles.server import Running, run_until_stopped
@@ -57,16 +58,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or Ctrl-C; the exit code."""
+    """Run until SIGTERM or Ctrl-C; the exit code (2 for a certificate that cannot be read)."""
+    try:
+        tls = _server_tls(args)
+        webhook_tls = ssl.create_default_context(cafile=args.webhook_ca)
+    except OSError as error:
+        print(f"cannot use a certificate of --tls… or --webhook-ca: {error}", file=sys.stderr)
+        return 2
 
     async def begin() -> Running:
         return await start(
             _settings(args),
             host=args.host,
             port=args.port,
-            tls=_server_tls(args),
+            tls=tls,
             transcript_bytes=args.transcript_bytes,
-            webhook_tls=ssl.create_default_context(cafile=args.webhook_ca),
+            webhook_tls=webhook_tls,
         )
 
     return run_until_stopped(begin)

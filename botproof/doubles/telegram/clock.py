@@ -19,9 +19,10 @@ __all__ = ["Clock", "Timer"]
 class Timer:
     """Something to be done at a time of the clock."""
 
-    __slots__ = ("callback", "cancelled")
+    __slots__ = ("callback", "cancelled", "due")
 
-    def __init__(self, callback: Callable[[], None]) -> None:
+    def __init__(self, due: float, callback: Callable[[], None]) -> None:
+        self.due = due
         self.callback = callback
         self.cancelled = False
 
@@ -49,9 +50,10 @@ class Clock:
 
     def at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` at `when`, or soon if that has passed."""
-        timer = Timer(callback)
+        timer = Timer(when, callback)
         heapq.heappush(self._timers, (when, next(self._order), timer))
-        self._arm()
+        if self._timers[0][2] is timer:
+            self._arm()
         return timer
 
     async def sleep(self, seconds: float) -> None:

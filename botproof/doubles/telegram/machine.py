@@ -148,8 +148,9 @@ class Machine:
         bot = self.bots.get(token)
         if bot is None or not doors.settle(self._core, bot, number, outcome, now):
             return None
-        method = str(answer.get("method", "")).lower()
-        if not method or method in _NOT_FROM_A_WEBHOOK or method.startswith("get"):
+        method = str(answer.get("method", ""))
+        name = method.lower()
+        if not name or name in _NOT_FROM_A_WEBHOOK or name.startswith("get"):
             return None
         params = {name: value for name, value in answer.items() if name != "method"}
         return method, self.call(token, method, params, now)

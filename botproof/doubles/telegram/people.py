@@ -10,7 +10,7 @@ one of the keys of `ACTIONS`:
 - `media` {"kind", "data" (base64), "file_name"}   a photo, document, voice …; `caption`
 - `edit` {"message_id", "text" | "caption"}        an edit of the person's own message
 - `delete` {"message_id"}             the person deletes a message (bots are not told)
-- `tap` {"message_id", "data" | "text"}            a button of an inline or a reply keyboard
+- `tap` {"message_id" | "inline_message_id", "data" | "text"}   a button of any keyboard
 - `inline_query` "…", `choose` {"inline_query_id", "result_id"}
 - `vote` {"poll_id", "options": [0]}  `react` {"message_id", "reaction": ["👍"]}
 - `join`, `leave`, `join_request`     true: the person, in a group
@@ -244,13 +244,14 @@ def _existing(chat: Chat, message_id: int) -> Json:
 
 
 def _tap(turn: Turn, action: Json) -> Json:
-    user, chat = _here(turn, action)
     asked: Json = action["tap"]
+    if "inline_message_id" in asked:
+        return _tap_inline(turn, action, asked)
+    user, chat = _here(turn, action)
     message = chat.messages.get(asked.get("message_id", 0))
     if message is None:
         return _tap_below(turn, chat, user, action)
-    rows = message.get("reply_markup", {}).get("inline_keyboard", [])
-    button = _find_button([button for row in rows for button in row], asked)
+    button = _inline_button(message, asked)
     if "callback_data" in button:
         return _query(
             turn,
@@ -264,6 +265,24 @@ def _tap(turn: Turn, action: Json) -> Json:
         )
     names = ("url", "web_app", "switch_inline_query", "switch_inline_query_current_chat")
     return {name: button[name] for name in names if name in button}
+
+
+def _inline_button(message: Json, asked: Json) -> Json:
+    rows = message.get("reply_markup", {}).get("inline_keyboard", [])
+    return _find_button([button for row in rows for button in row], asked)
+
+
+def _tap_inline(turn: Turn, action: Json, asked: Json) -> Json:
+    """A button below a message that came from an inline query."""
+    message = turn.bot.inline_messages.get(asked["inline_message_id"])
+    if message is None:
+        raise ControlError(f"there is no inline message {asked['inline_message_id']!r}")
+    fields = {
+        "inline_message_id": asked["inline_message_id"],
+        "chat_instance": "1",
+        "data": _inline_button(message, asked).get("callback_data", ""),
+    }
+    return _query(turn, "callback_query", _user(turn, action), fields)
 
 
 def _tap_below(turn: Turn, chat: Chat, user: Json, action: Json) -> Json:

@@ -54,9 +54,18 @@ def find_chat(turn: Turn, chat_id: object, access: Access = Access.READ) -> Chat
     number = bot.usernames.get(chat_id[1:].lower()) if isinstance(chat_id, str) else chat_id
     chat = bot.chats.get(cast("int", number))
     if chat is None:
-        raise bad_request("chat not found")
+        raise _no_chat(turn, number, access)
     _check_access(turn, chat, access)
     return chat
+
+
+def _no_chat(turn: Turn, number: object, access: Access) -> Refusal:
+    user = turn.bot.users.get(cast("int", number))
+    if user is None or access is not Access.WRITE:
+        return bad_request("chat not found")
+    if user.get("is_bot"):
+        return forbidden("bot can't send messages to bots")
+    return forbidden("bot can't initiate conversation with a user")
 
 
 def _check_access(turn: Turn, chat: Chat, access: Access) -> None:
@@ -218,6 +227,8 @@ def take_flood(turn: Turn, chat: Chat, count: int = 1) -> None:
 def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool = False) -> Json:
     """Put a message of the bot into a chat; `checked` when flood control was asked before."""
     answers = reply_to(turn, chat, params) if _answers(params) else None
+    if chat.id < 0 and not checked:
+        _check_rights(turn, chat, content)
     if not checked:
         take_flood(turn, chat)
     bot = turn.bot
@@ -239,6 +250,38 @@ def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool
     _add_flags(message, params)
     bot.store(chat, message)
     return message
+
+
+# What a group may forbid, by the content of the message: the permission, and how td names it.
+_RIGHTS = {
+    "text": ("can_send_messages", "text messages"),
+    "photo": ("can_send_photos", "photos"),
+    "video": ("can_send_videos", "videos"),
+    "audio": ("can_send_audios", "music"),
+    "document": ("can_send_documents", "documents"),
+    "voice": ("can_send_voice_notes", "voice notes"),
+    "video_note": ("can_send_video_notes", "video notes"),
+    "poll": ("can_send_polls", "polls"),
+    "sticker": ("can_send_other_messages", "stickers"),
+    "animation": ("can_send_other_messages", "animations"),
+    "dice": ("can_send_other_messages", "dice"),
+    "game": ("can_send_other_messages", "games"),
+}
+
+
+def _check_rights(turn: Turn, chat: Chat, content: Json) -> None:
+    """Source of the texts: `can_send_message_content` in td's MessageContent.cpp."""
+    own = chat.members.get(turn.bot.id, {})
+    if chat.kind == "channel":
+        if own.get("status") not in {"creator", "administrator"}:
+            raise bad_request("need administrator rights in the channel chat")
+        return
+    permissions = own if own.get("status") == "restricted" else chat.extra.get("permissions")
+    if permissions is None or own.get("status") in {"creator", "administrator"}:
+        return
+    for kind, (right, what) in _RIGHTS.items():
+        if kind in content and not permissions.get(right, False):
+            raise bad_request(f"not enough rights to send {what} to the chat")
 
 
 def _answers(params: Params) -> bool:
