@@ -283,6 +283,12 @@ class Market:
 
 
 @pytest.fixture(scope="session")
+def combined() -> dict[str, Any]:
+    """The answer of market-data that the stub gives; change a copy."""
+    return COMBINED
+
+
+@pytest.fixture(scope="session")
 def telegram_url() -> Iterator[str]:
     """One Telegram double for all tests of a worker, without flood control."""
     command = [sys.executable, "-m", "botproof", "double", "telegram", "--port", "0", "--no-flood"]

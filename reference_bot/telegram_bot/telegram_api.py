@@ -4,6 +4,7 @@
 whether a call that failed can have been acted on (`CallUnsentError`, `CallUnansweredError`).
 """
 
+import os
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,9 @@ from telegram.request import BaseRequest, HTTPXRequest, RequestData
 from telegram.request._requestparameter import RequestParameter
 
 from reference_bot.telegram_bot.http_client import HttpClient, NoAnswerError, NotSentError
+
+# python-telegram-bot moves its durations from int to timedelta and warns until one opts in.
+os.environ.setdefault("PTB_TIMEDELTA", "1")
 
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "inline_query", "my_chat_member")
 

@@ -1,6 +1,7 @@
 """What a failed Bot API call means for the message that it carried. Pure."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from telegram.error import (
@@ -84,5 +85,5 @@ def _by_text(message: str) -> Failure:
 
 
 def _seconds(error: RetryAfter) -> float:
-    # PTB is moving this attribute from int to timedelta; its private twin is the timedelta already.
-    return float(error._retry_after.total_seconds())  # noqa: SLF001 - the public one warns as an int
+    after = error.retry_after
+    return after.total_seconds() if isinstance(after, timedelta) else float(after)

@@ -1,0 +1,121 @@
+"""The table of commands, what people type, and the pieces between."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reference_bot.telegram_bot.commands.arguments import SYMBOL
+from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
+from reference_bot.telegram_bot.commands.table import COMMANDS
+from reference_bot.telegram_bot.doors.backoff import Backoff
+from reference_bot.telegram_bot.update import NotAnUpdateError, check_update, lane_of
+
+PRICE = next(command for command in COMMANDS if command.name == "price")
+
+
+@pytest.mark.parametrize(
+    ("typed", "symbol"),
+    [
+        ("btc", "BTC"),
+        ("BTC/usdt", "BTC/USDT"),
+        ("btc-usdt", "BTC-USDT"),
+        ("BTCUSDT", "BTCUSDT"),
+        ("1000pepe", "1000PEPE"),
+        ("$sol", "SOL"),
+        ("btc/usdt:usdt", "BTC/USDT:USDT"),
+    ],
+)
+def test_symbols_in_any_usual_spelling(typed: str, symbol: str) -> None:
+    assert PRICE.parse([typed]) == {"SYM": symbol}
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "SYM is missing: try /price BTC"),
+        (["💥<b>&"], "“💥<b>&” is no symbol: write it like BTC, BTCUSDT or BTC/USDT"),
+        (["BTC", "ETH", "SOL"], "“ETH SOL” is too much: it is /price SYM, like /price BTC"),
+        (["x" * 300], f"“{'x' * 40}” is no symbol: write it like BTC, BTCUSDT or BTC/USDT"),
+        (["\u202eCTB"], "“\u202eCTB” is no symbol: write it like BTC, BTCUSDT or BTC/USDT"),
+    ],
+)
+def test_a_bad_argument_gets_one_line(words: list[str], line: str) -> None:
+    with pytest.raises(BadArgumentError) as caught:
+        PRICE.parse(words)
+    assert str(caught.value) == line
+
+
+@given(st.text(min_size=1))
+def test_whatever_is_typed_is_a_symbol_or_a_bad_argument(typed: str) -> None:
+    try:
+        symbol = SYMBOL.parse(typed)
+    except BadArgumentError as error:
+        assert len(str(error)) < 200
+    else:
+        assert symbol.isascii()
+        assert symbol == symbol.upper()
+
+
+def test_the_table_fits_telegrams_menu() -> None:
+    """setMyCommands takes names of 1 to 32 of a-z 0-9 _, descriptions of 1 to 256."""
+    assert len({command.name for command in COMMANDS}) == len(COMMANDS)
+    for command in COMMANDS:
+        assert command.name.replace("_", "").isalnum()
+        assert command.name == command.name.lower()
+        assert len(command.name) <= 32
+        assert 1 <= len(command.summary) <= 256
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["start", "help"])
+async def test_start_and_help_list_the_whole_table(name: str) -> None:
+    command: Command = next(c for c in COMMANDS if c.name == name)
+    no_market: Any = None
+    text = await command.answer(Request({}, no_market, COMMANDS))
+    for listed in COMMANDS:
+        assert f"{listed.usage} – {listed.summary}" in text
+
+
+@pytest.mark.parametrize(
+    ("update", "lane"),
+    [
+        ({"message": {"chat": {"id": 5}, "from": {"id": 6}}}, 5),
+        ({"edited_message": {"chat": {"id": -5}}}, -5),
+        ({"callback_query": {"from": {"id": 6}, "message": {"chat": {"id": 5}}}}, 5),
+        ({"callback_query": {"from": {"id": 6}}}, 6),
+        ({"inline_query": {"from": {"id": 6}}}, 6),
+        ({"my_chat_member": {"chat": {"id": 5}, "from": {"id": 6}}}, 5),
+        ({"telepathy": {"thought": 1}}, 900),
+        ({"message": {"chat": "odd"}}, 900),
+    ],
+)
+def test_the_lane_of_an_update(update: dict[str, Any], lane: int) -> None:
+    assert lane_of({"update_id": 900, **update}) == lane
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=10,
+)
+kinds = st.sampled_from(["message", "edited_message", "callback_query", "inline_query", "poll"])
+fields = st.sampled_from(["message_id", "date", "chat", "from", "id", "query", "type"])
+
+
+@given(st.dictionaries(kinds, json_values | st.dictionaries(fields, json_values)), json_values)
+def test_any_json_is_an_update_or_refused_with_a_reason(body: dict[str, Any], number: Any) -> None:
+    try:
+        update = check_update({"update_id": number, **body})
+    except NotAnUpdateError as error:
+        assert "the body is no update" in str(error)
+    else:
+        assert isinstance(lane_of(update), int)
+
+
+def test_backoff_doubles_up_to_its_longest_and_starts_over() -> None:
+    backoff = Backoff(1.0)
+    assert [backoff.next() for _ in range(5)] == [0.25, 0.5, 1.0, 1.0, 1.0]
+    backoff.reset()
+    assert backoff.next() == 0.25

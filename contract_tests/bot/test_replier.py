@@ -1,0 +1,368 @@
+"""How an answer goes out: retries, flood control, acknowledgements, and what is never sent twice."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from telegram.error import (
+    BadRequest,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+
+from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, LeaseLostError, Progress
+from reference_bot.telegram_bot.metrics import Metrics
+from reference_bot.telegram_bot.outgoing import replier as module
+from reference_bot.telegram_bot.outgoing.failures import Again, NoToken, Refused, Unknown, Wait
+from reference_bot.telegram_bot.outgoing.failures import classify as classify_failure
+from reference_bot.telegram_bot.outgoing.flood import FloodControl
+from reference_bot.telegram_bot.outgoing.replier import (
+    WORKING,
+    Desk,
+    Place,
+    Replier,
+    SendSlots,
+)
+from reference_bot.telegram_bot.telegram_api import CallUnansweredError, CallUnsentError
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Telegram:
+    """Accepts messages, or fails as told, call by call."""
+
+    failures: list[TelegramError | None] = field(default_factory=list)
+    sent: list[tuple[int, str]] = field(default_factory=list)
+    edits: list[tuple[int, str]] = field(default_factory=list)
+    under_way: int = 0
+    most_under_way: int = 0
+
+    async def send(self, place: Place, html: str) -> int:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
+        self._fail()
+        self.sent.append((place.chat_id, html))
+        return 100 + len(self.sent)
+
+    async def edit(self, chat_id: int, message_id: int, html: str) -> None:
+        self._fail()
+        self.edits.append((message_id, html))
+
+    def _fail(self) -> None:
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+
+
+@dataclass
+class Records:
+    """An inbox that remembers what it was told."""
+
+    log: list[Any] = field(default_factory=list)
+    failures: int = 0
+    held: bool = True
+
+    async def record(self, job: Job, progress: Progress) -> None:
+        self._fail()
+        self.log.append(progress)
+
+    async def finish(self, job: Job, outcome: str) -> None:
+        self._fail()
+        self.log.append(outcome)
+
+    def holds(self, job: Job) -> bool:
+        return self.held
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise InboxUnavailableError("disk full")
+
+
+class World:
+    """A desk of fakes. Sleeping takes no time but is counted."""
+
+    def __init__(self, slots: int = 1) -> None:
+        self.telegram = Telegram()
+        self.records = Records()
+        self.now = 1000.0
+        self.slept: list[float] = []
+        self.red: str | None = None
+        self.desk = Desk(
+            inbox=self.records,  # type: ignore[arg-type]  # only what a replier uses
+            messenger=self.telegram,
+            slots=SendSlots(slots),
+            flood=FloodControl(),
+            metrics=Metrics(),
+            bot_failed=self._note,
+            clock=lambda: self.now,
+            wall=lambda: 0.0,
+            sleep=self._sleep,
+        )
+
+    def _note(self, reason: str | None) -> None:
+        self.red = reason
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+    def replier(self, chat: int = 5, progress: Progress | None = None) -> Replier:
+        job = Job(1, chat, b"{}", 0, progress or Progress())
+        return Replier(self.desk, job, Place(chat))
+
+
+async def text(*parts: str) -> list[str]:
+    return list(parts)
+
+
+def unsent() -> TelegramError:
+    return CallUnsentError("cannot connect")
+
+
+def unanswered() -> TelegramError:
+    return CallUnansweredError("no answer")
+
+
+def server_error() -> TelegramError:
+    return NetworkError("Internal Server Error")
+
+
+async def test_an_answer_is_sent_once_and_recorded_before_anything_else() -> None:
+    world = World()
+    replier = world.replier()
+    await replier.answer(text("hello"))
+    assert world.telegram.sent == [(5, "hello")]
+    assert world.records.log == ["answered"]
+    assert replier.finished
+
+
+@pytest.mark.parametrize("failure", [unsent, server_error])
+async def test_what_telegram_did_not_take_goes_again_within_two_seconds(
+    failure: Callable[[], TelegramError],
+) -> None:
+    world = World()
+    world.telegram.failures = [failure(), failure(), failure()]
+    await world.replier().answer(text("hello"))
+    assert world.telegram.sent == [(5, "hello")]
+    assert sum(world.slept) < 2.0
+
+
+async def test_after_two_seconds_the_chat_is_given_back_with_the_rendered_answer() -> None:
+    world = World()
+    world.telegram.failures = [unsent() for _ in range(9)]
+    replier = world.replier()
+    await replier.answer(text("hello"))
+    assert world.telegram.sent == []
+    assert (replier.finished, replier.delay) == (False, 2.0)
+    assert world.records.log == [Progress(parts=("hello",), tries=1)]
+    again = world.replier(progress=Progress(parts=("hello",), tries=6))
+    world.telegram.failures = [unsent() for _ in range(9)]
+    await again.resume()
+    assert again.delay == 60.0
+
+
+async def test_what_telegram_may_have_taken_never_goes_again() -> None:
+    world = World()
+    world.telegram.failures = [unanswered()]
+    replier = world.replier()
+    await replier.answer(text("hello"))
+    assert world.telegram.sent == []  # as far as we know
+    assert replier.finished
+    assert world.records.log == ["answered"]
+
+
+async def test_an_edit_goes_again_even_when_its_answer_was_lost() -> None:
+    world = World()
+    world.telegram.failures = [unanswered(), unanswered()]
+    replier = world.replier(progress=Progress(ack=77))
+    await replier.answer(text("hello"))
+    assert world.telegram.edits == [(77, "hello")]
+
+
+async def test_an_edit_that_was_done_already_counts_as_done() -> None:
+    world = World()
+    world.telegram.failures = [BadRequest("Message is not modified: specified new ...")]
+    replier = world.replier(progress=Progress(ack=77))
+    await replier.answer(text("hello"))
+    assert replier.finished
+    assert world.records.log == ["answered"]
+
+
+async def test_when_the_acknowledgement_was_deleted_the_answer_is_a_new_message() -> None:
+    world = World()
+    world.telegram.failures = [BadRequest("Message to edit not found")]
+    await world.replier(progress=Progress(ack=77)).answer(text("hello"))
+    assert world.telegram.sent == [(5, "hello")]
+
+
+async def test_429_holds_the_chat_and_nobody_else() -> None:
+    world = World()
+    world.telegram.failures = [RetryAfter(7)]
+    held = world.replier(chat=5)
+    await held.answer(text("hello"))
+    assert (held.finished, held.delay) == (False, 7.0)
+    assert world.slept == []
+    await world.replier(chat=6).answer(text("other"))
+    assert world.telegram.sent == [(6, "other")]
+    world.now += 3
+    early = world.replier(chat=5, progress=Progress(parts=("hello",)))
+    await early.resume()
+    assert early.delay == 4.0
+    world.now += 4
+    late = world.replier(chat=5, progress=Progress(parts=("hello",)))
+    await late.resume()
+    assert world.telegram.sent == [(6, "other"), (5, "hello")]
+
+
+def test_many_chats_refused_at_once_hold_the_bot() -> None:
+    flood = FloodControl()
+    for chat in (1, 2, 3):
+        flood.refused(chat, 5.0, 10.0)
+    assert flood.wait(9, 10.0) == 0.0
+    flood.refused(4, 3.0, 10.5)
+    assert flood.wait(9, 10.5) == 3.0
+    assert flood.wait(1, 13.6) == pytest.approx(1.4)
+    assert flood.wait(9, 13.6) == 0.0
+
+
+async def test_a_refused_message_ends_the_answer() -> None:
+    world = World()
+    world.telegram.failures = [Forbidden("bot was blocked by the user")]
+    replier = world.replier()
+    await replier.answer(text("one", "two"))
+    assert world.records.log[-1] == "refused"
+    assert replier.finished
+    assert world.telegram.sent == []
+
+
+async def test_a_refused_token_turns_the_bot_red_until_something_is_accepted() -> None:
+    world = World()
+    world.telegram.failures = [InvalidToken()]
+    replier = world.replier()
+    await replier.answer(text("hello"))
+    assert world.red == "Telegram refuses the bot token (401)"
+    assert replier.delay == 30.0
+    await world.replier(chat=6).answer(text("other"))
+    assert world.red is None
+
+
+async def test_long_answers_go_on_where_they_stopped() -> None:
+    world = World()
+    await world.replier().answer(text("one", "two", "three"))
+    assert [part for _, part in world.telegram.sent] == ["one", "two", "three"]
+    before, *_, last = world.records.log
+    assert before == Progress(parts=("one", "two", "three"))
+    assert last == "answered"
+    world.telegram.sent.clear()
+    await world.replier(progress=Progress(parts=("one", "two", "three"), sent=2)).resume()
+    assert [part for _, part in world.telegram.sent] == ["three"]
+
+
+async def test_a_slow_answer_is_acknowledged_and_edited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ACKNOWLEDGE_AFTER", 0.0)
+    world = World()
+    ready = asyncio.Event()
+
+    async def slow() -> list[str]:
+        await ready.wait()
+        return ["hello"]
+
+    replier = world.replier()
+    answering = asyncio.create_task(replier.answer(slow()))
+    while not world.records.log:
+        await asyncio.sleep(0)
+    assert world.telegram.sent == [(5, WORKING)]
+    assert world.records.log == [Progress(ack=101)]
+    ready.set()
+    await answering
+    assert world.telegram.edits == [(101, "hello")]
+    assert len(world.telegram.sent) == 1
+
+
+async def test_an_acknowledgement_that_got_lost_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "ACKNOWLEDGE_AFTER", 0.0)
+    world = World()
+    world.telegram.failures = [unanswered()]
+
+    async def slow() -> list[str]:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return ["hello"]
+
+    await world.replier().answer(slow())
+    assert world.telegram.sent == [(5, "hello")]
+
+
+async def test_only_one_new_message_is_under_way_until_it_is_recorded() -> None:
+    world = World()
+    repliers = [world.replier(chat=chat) for chat in range(50)]
+    await asyncio.gather(*(replier.answer(text("hello")) for replier in repliers))
+    assert world.telegram.most_under_way == 1
+    assert len(world.telegram.sent) == 50
+
+
+async def test_while_the_record_cannot_be_written_nothing_else_is_sent() -> None:
+    """Else a kill in a full disk would repeat all of them."""
+    world = World()
+    world.records.failures = 5
+    await asyncio.gather(*(world.replier(chat=c).answer(text("hello")) for c in range(3)))
+    assert len(world.slept) == 5
+    assert [chat for chat, _ in world.telegram.sent] == [0, 1, 2]
+    assert world.records.log == ["answered"] * 3
+
+
+async def test_a_cancelled_answer_still_records_what_was_sent() -> None:
+    world = World()
+    replier = world.replier()
+    task = asyncio.create_task(replier.answer(text("hello")))
+    while not world.telegram.under_way:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert world.telegram.sent == [(5, "hello")]
+    assert world.records.log == ["answered"]
+
+
+async def test_without_the_lease_nothing_is_sent() -> None:
+    world = World()
+    world.records.held = False
+    with pytest.raises(LeaseLostError):
+        await world.replier().answer(text("hello"))
+    assert world.telegram.sent == []
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (RetryAfter(3), Wait(3.0)),
+        (unsent(), Again("unsent")),
+        (unanswered(), Unknown()),
+        (server_error(), Again("5xx")),
+        (NetworkError("Bad Gateway"), Again("5xx")),
+        (NetworkError("httpx.ConnectError: no"), Again("unsent")),
+        (NetworkError("httpx.ReadError: no"), Unknown()),
+        (InvalidToken(), NoToken()),
+        (BadRequest("chat not found"), Refused("400", "Chat not found")),
+        (Forbidden("blocked"), Refused("403", "Blocked")),
+    ],
+)
+def test_what_an_error_means(error: TelegramError, meaning: Any) -> None:
+    found = classify_failure(error)
+    if isinstance(meaning, Refused) and isinstance(found, Refused):
+        assert found.code == meaning.code
+        assert found.reason.casefold() == meaning.reason.casefold()
+    else:
+        assert found == meaning

@@ -1,0 +1,134 @@
+"""Settings: every problem at once, no secret in a message, and the example file agrees."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reference_bot.telegram_bot import settings
+from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.log import Redactor
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "4242:AAExampleExampleExampleExampleExample"
+
+
+def check(tmp_path: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "reference_bot.telegram_bot", "--check"],
+        env={"PATH": "/usr/bin:/bin", **environment},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_check_says_that_good_settings_are_good(tmp_path: Path) -> None:
+    done = check(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "The settings are good.\n", "")
+
+
+def test_every_problem_is_named_at_once_and_no_secret_with_it(tmp_path: Path) -> None:
+    secrets = {
+        "TELEGRAM_BOT_TOKEN": "hush-this-is-no-token",
+        "WEBHOOK_SECRET": "hush it has spaces",
+        "REDIS_URL": "http://:hush@example.org",
+    }
+    done = check(
+        tmp_path,
+        **secrets,
+        BOT_MODE="webhook",
+        WEBHOOK_PORT="70000",
+        TELEGRAM_ALLOWED_USERS="1,bob",
+        MARKET_DATA_URL="localhost:8001",
+        LOG_LEVEL="LOUD",
+        INBOX_PATH="",
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    first, *problems = done.stderr.splitlines()
+    assert first == "The settings cannot be used:"
+    assert [line.split()[0] for line in problems] == [
+        "TELEGRAM_BOT_TOKEN",
+        "TELEGRAM_ALLOWED_USERS",
+        "WEBHOOK_URL",
+        "WEBHOOK_SECRET",
+        "WEBHOOK_PORT",
+        "MARKET_DATA_URL",
+        "REDIS_URL",
+        "LOG_LEVEL",
+    ]
+    assert all("it should be" in line for line in problems)
+    assert "'bob' is neither a user id nor a group id" in done.stderr
+    assert "hush" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_webhook_settings_are_needed_in_webhook_mode_only(tmp_path: Path) -> None:
+    done = check(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN, BOT_MODE="webhook")
+    assert done.returncode == 2
+    assert "WEBHOOK_URL is not set" in done.stderr
+    assert "WEBHOOK_SECRET is not set" in done.stderr
+    assert check(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN, BOT_MODE="polling").returncode == 0
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"TELEGRAM_BOT_TOKEN={TOKEN}\nWEBHOOK_PORT=abc\n")
+    assert check(tmp_path).returncode == 2
+    assert check(tmp_path, WEBHOOK_PORT="8080").returncode == 0
+
+
+def test_secrets_are_in_no_repr() -> None:
+    loaded = settings.load(
+        telegram_bot_token=TOKEN, webhook_secret="s3cret", redis_url="redis://:pw@h/0"
+    )
+    assert TOKEN not in repr(loaded)
+    assert "s3cret" not in str(loaded.model_dump())
+    assert loaded.secrets == (TOKEN, "s3cret", "redis://:pw@h/0")
+    assert loaded.bot_id == 4242
+
+
+@pytest.mark.parametrize(
+    ("given_", "used"),
+    [
+        ("https://bot.example.com", "https://bot.example.com/webhook"),
+        ("https://bot.example.com/hook/", "https://bot.example.com/hook"),
+    ],
+)
+def test_a_webhook_url_without_a_path_gets_ours(given_: str, used: str) -> None:
+    loaded = settings.load(
+        telegram_bot_token=TOKEN, bot_mode="webhook", webhook_url=given_, webhook_secret="x"
+    )
+    assert loaded.webhook_url == used
+
+
+def test_the_example_file_is_generated_from_the_settings() -> None:
+    written = (ROOT / ".env.example").read_text()
+    assert written == settings.env_example(), (
+        "run: python -m reference_bot.telegram_bot.settings > .env.example"
+    )
+
+
+def test_allow_lists() -> None:
+    assert AllowList.parse("*").admits(None, None)
+    nobody = AllowList.parse(" , ")
+    assert not nobody.admits(1, 1)
+    some = AllowList.parse("12, -100567")
+    assert some.admits(12, 99)
+    assert some.admits(99, -100567)
+    assert not some.admits(13, 13)
+    assert not some.admits(None, None)
+    for wrong in ("bob", "1,*", "1.5", "١٢"):
+        with pytest.raises(ValueError, match="neither a user id nor a group id"):
+            AllowList.parse(wrong)
+
+
+@given(st.text(), st.text())
+def test_no_token_survives_the_log(before: str, after: str) -> None:
+    url = f"{before} https://api.telegram.org/bot{TOKEN}/getMe {after}"
+    assert TOKEN.partition(":")[2] not in Redactor()(url)
+    assert "s3cret!" not in Redactor(["s3cret!"])(f"{before}s3cret!{after}")
