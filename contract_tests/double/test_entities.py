@@ -251,6 +251,8 @@ def test_trimming_moves_and_cuts_the_entities() -> None:
         ("me@e.org", [("email", 0, 8)]),
         ("https://e.org/x?y=1#z, ok", [("url", 0, 21)]),
         ("(see e.com)", [("url", 5, 5)]),
+        ("it went up.In total", []),
+        ("EXAMPLE.COM", [("url", 0, 11)]),
         ("http://localhost:8000/x", [("url", 0, 23)]),
         ("1.2.3.4 3.14 v1.2", [("url", 0, 7)]),
         ("tg://resolve?domain=x", [("url", 0, 21)]),

@@ -123,4 +123,6 @@ def _is_link(found: re.Match[str]) -> bool:
     if ending is None:
         return all(int(part) < 256 for part in found["host"].split("."))
     lowered = ending.lower()
+    if ending != lowered and ending[1:] == lowered[1:]:
+        return False  # a sentence that begins without a space: "up.In total"
     return len(ending) == 2 or lowered in _KNOWN_ENDINGS or lowered.startswith("xn--")
