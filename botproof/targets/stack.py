@@ -198,6 +198,11 @@ class Stack:
             raise bot.record_not_ready("it never asked Telegram for updates") from error
         bot.record_ready(history.now() - bot.started_at)
 
+    def process(self, name: str) -> ManagedProcess:
+        """A process of the target by its name. Raises KeyError for one that was not started."""
+        started = [*self._services, *([self.bot] if self.bot else [])]
+        return {each.launch.name: each for each in started}[name]
+
     # watching
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:

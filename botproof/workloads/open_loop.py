@@ -34,6 +34,8 @@ from botproof.workloads import distributed
 from botproof.workloads.arrivals import arrivals
 from botproof.workloads.load_run import Limits, LoadRun, Outcome, Schedule
 
+GIVE_UP_S = 6.0
+
 log = logging.getLogger("botproof.load")
 
 
@@ -81,8 +83,8 @@ class OpenLoopUser(FastHttpUser):
     run_state: ClassVar[LoadRun]
     # Longer than the latency budget and the roll-back rule's limit: an answer that comes late is
     # told from one that never comes. Set from --give-up when the run starts.
-    network_timeout = 6.0
-    connection_timeout = 6.0
+    network_timeout = GIVE_UP_S
+    connection_timeout = GIVE_UP_S
 
     def ask(self, number: int) -> tuple[str, int, str]:
         """Send request `number`; give its name, the HTTP status (0: none) and an error or ''."""
@@ -179,8 +181,9 @@ def _add_options(parser: Any) -> None:
     group.add_argument(
         "--give-up",
         type=float,
-        default=6.0,
-        help="seconds after which a request counts as never answered (6)",
+        default=0.0,
+        help="seconds after which a request counts as never answered (6, or the latency budget "
+        "if that is longer)",
     )
     group.add_argument(
         "--error-budget", type=float, default=0.001, help="tolerated share of failures (0.001)"
@@ -219,7 +222,7 @@ def _option_problems(options: Any) -> list[str]:
         problems.append(f"--max-requests is {options.max_requests}; it must be at least 1")
     if not options.latency_budget > 0:
         problems.append(f"--latency-budget is {options.latency_budget}; it must be above 0 seconds")
-    if options.give_up < options.latency_budget:
+    if 0 < options.give_up < options.latency_budget:
         problems.append(
             f"--give-up is {options.give_up}; it must be at least the latency budget, "
             f"{options.latency_budget}"
@@ -243,7 +246,9 @@ class _Session:
 
     def start(self, environment: Any, **_: Any) -> None:
         options, runner = environment.parsed_options, environment.runner
-        OpenLoopUser.network_timeout = OpenLoopUser.connection_timeout = options.give_up
+        OpenLoopUser.network_timeout = OpenLoopUser.connection_timeout = options.give_up or max(
+            GIVE_UP_S, options.latency_budget
+        )
         run = LoadRun(
             limits=_limits(options, self._plan),
             started=time.monotonic(),

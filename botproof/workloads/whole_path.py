@@ -116,7 +116,7 @@ class CommandSender(OpenLoopUser):
         command = commands[number % len(commands)].strip()
         chat_id = options.first_chat + number % options.chats
         watch = self._reply_watch(options)
-        deadline = time.monotonic() + options.give_up
+        deadline = time.monotonic() + self.network_timeout
         reply = watch.expect(chat_id)
         try:
             problem = self._inject(options, command, chat_id)
@@ -125,7 +125,7 @@ class CommandSender(OpenLoopUser):
                 return command, 0, problem
             text = reply.get(timeout=max(0.0, deadline - time.monotonic()))
         except gevent.Timeout:
-            return command, 0, f"no answer within {options.give_up:g} s"
+            return command, 0, f"no answer within {self.network_timeout:g} s"
         finally:
             watch.forget(chat_id)
         if options.expect and not re.search(options.expect, text):
