@@ -215,7 +215,7 @@ class Stage(Stack):
 def _contact_since(started: float) -> Predicate:
     def wanted(event: Event) -> bool:
         if isinstance(event, DoubleEvent):
-            return event.kind == "webhook_set" and event.t >= started
+            return event.kind in ("webhook_set", "poll") and event.t >= started
         return (
             isinstance(event, BotApiCall)
             and event.method in ("getUpdates", "setWebhook")
