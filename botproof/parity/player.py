@@ -69,8 +69,8 @@ class Patience:
     before a difference counts. `deadline_s`: for the sentinel's answers."""
 
     quiet_s: float = 0.02
-    unsure_s: float = 0.08
-    differing_s: float = 0.3
+    unsure_s: float = 0.04
+    differing_s: float = 0.15
     deadline_s: float = 5.0
 
 
@@ -247,8 +247,8 @@ class Player:
         pairs = list(zip(self._booths, stands, strict=True))
         await asyncio.gather(*(self._perform(*pair, quiet_s) for pair in pairs))
         playing = self.reread(number)
-        if playing.differs:
-            more_s = max(quiet_s, self._patience.differing_s)
+        more_s = self._patience.differing_s
+        if playing.differs and quiet_s < more_s:
             limit = self._patience.deadline_s
             await asyncio.gather(*(booth.quiet(stand, more_s, limit) for booth, stand in pairs))
             playing = self.reread(number)

@@ -24,7 +24,7 @@ from botproof.workloads.conversations import Conversation, encode
 from botproof.workloads.strategies import conversations
 from botproof.workloads.vocabulary import Vocabulary
 
-PATIENT_S = 1.5
+PATIENT_S = 1.0
 
 
 class Stage(Protocol):
