@@ -65,6 +65,11 @@ def open_stack(
             environment = {
                 "BINANCE_SPOT_URL": f"{server.url}/binance/spot",
                 "BINANCE_FUTURES_URL": f"{server.url}/binance/futures",
+                **{
+                    f"{venue.upper()}_URL": f"{server.url}/{venue}"
+                    for venue in ("bybit", "okx", "gate", "bitget", "hyperliquid")
+                },
+                "EXCHANGES": "binance",
                 **settings,
             }
             metrics = Metrics()

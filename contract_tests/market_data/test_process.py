@@ -46,6 +46,7 @@ def service(tmp_path, double_url, **settings):
         "BINANCE_SPOT_URL": f"{double_url}/binance/spot",
         "BINANCE_FUTURES_URL": f"{double_url}/binance/futures",
         "MARKET_DATA_PORT": "0",
+        "EXCHANGES": "binance",
         **settings,
     }
     return process("reference_bot.market_data", cwd=tmp_path, **environment)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from reference_bot.market_data.model import Missing
 
-__all__ = ["AnswerError", "Reason", "VenueError"]
+__all__ = ["AnswerError", "Reason", "ToldError", "VenueError"]
 
 Reason = Literal[
     "timeout",
@@ -35,6 +35,15 @@ class VenueError(Exception):
         self.reason: Reason = reason
         self.message = message
         self.retry_after = retry_after
+
+
+class ToldError(Exception):
+    """What a venue says in an answer with status 200 that is a refusal all the same."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
+        self.message = message
 
 
 class AnswerError(Exception):

@@ -63,10 +63,11 @@ def flow_of(candles: Sequence[Candle] | None) -> Flow | None:
         return None
     bought = [candle.buy for candle in candles if candle.buy is not None]
     spent = [candle.buy_turnover for candle in candles if candle.buy_turnover is not None]
-    if len(bought) < len(candles) or len(spent) < len(candles):
+    traded = [candle.turnover for candle in candles if candle.turnover is not None]
+    if min(len(bought), len(spent), len(traded)) < len(candles):
         return None
     volume = math.fsum(candle.volume for candle in candles)
-    turnover = math.fsum(candle.turnover for candle in candles)
+    turnover = math.fsum(traded)
     buy = math.fsum(bought)
     sell = max(0.0, volume - buy)
     return Flow(

@@ -9,18 +9,28 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import httpx
 import msgspec
 
 from reference_bot.market_data.breaker import Breaker
-from reference_bot.market_data.errors import Reason, VenueError
+from reference_bot.market_data.errors import Reason, ToldError, VenueError
 from reference_bot.market_data.metrics import Metrics
 
-__all__ = ["Reply", "VenueClient", "make_pool"]
+__all__ = ["Decodes", "Explain", "Reply", "VenueClient", "make_pool", "nothing_special"]
 
 T = TypeVar("T")
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Decodes(Protocol[R_co]):
+    """What turns a body into a value: a msgspec decoder, or something that stands on one."""
+
+    def decode(self, body: bytes, /) -> R_co:
+        """Return the value; raises MsgspecError or ToldError."""
+
 
 _LONGEST_BODY = 32 * 1024 * 1024
 
@@ -43,6 +53,14 @@ def make_pool(*, verify: bool = True) -> httpx.AsyncClient:
     )
 
 
+Explain: TypeAlias = Callable[[int, bytes], tuple[Reason, str] | None]
+
+
+def nothing_special(_status: int, _body: bytes) -> tuple[Reason, str] | None:
+    """Leave an error answer to what its status says."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
     """A decoded answer, and the venue's clock when it gave it (ms; None when it did not say)."""
@@ -60,16 +78,19 @@ class VenueClient:
     pool: httpx.AsyncClient
     timeout: float
     metrics: Metrics
-    explain: Callable[[int, bytes], tuple[Reason, str] | None] = field(
-        default=lambda _status, _body: None
-    )
+    explain: Explain = nothing_special
     """Reads a venue's own error body: (reason, message), or None when it says nothing special."""
     breaker: Breaker = field(default_factory=Breaker)
+    _ahead: int = 0
+
+    def now(self) -> int:
+        """Return the venue's time in ms, as of its last answer that told one."""
+        return time.time_ns() // 1_000_000 + self._ahead
 
     async def get(
         self,
         path: str,
-        decoder: msgspec.json.Decoder[T],
+        decoder: Decodes[T],
         params: Mapping[str, str | int] | None = None,
         *,
         method: str = "GET",
@@ -114,7 +135,7 @@ class VenueClient:
         self,
         method: str,
         path: str,
-        decoder: msgspec.json.Decoder[T],
+        decoder: Decodes[T],
         params: Mapping[str, str | int] | None,
         body: bytes | None,
     ) -> Reply[T]:
@@ -131,13 +152,18 @@ class VenueClient:
             raise self._error("unreachable", path, what) from None
         if response.status_code != 200:
             raise self._refusal(path, response)
-        return Reply(self._decode(path, decoder, response), _clock_of(response))
+        as_of = _clock_of(response)
+        if as_of is not None:
+            self._ahead = as_of - time.time_ns() // 1_000_000
+        return Reply(self._decode(path, decoder, response), as_of)
 
-    def _decode(self, path: str, decoder: msgspec.json.Decoder[T], response: httpx.Response) -> T:
+    def _decode(self, path: str, decoder: Decodes[T], response: httpx.Response) -> T:
         if len(response.content) > _LONGEST_BODY:
             raise self._error("bad_payload", path, f"{len(response.content)} bytes are too many")
         try:
             return decoder.decode(response.content)
+        except ToldError as told:
+            raise self._error(told.reason, path, told.message) from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             kind = response.headers.get("content-type", "")
             hint = f" (Content-Type {kind})" if "json" not in kind else ""

@@ -101,7 +101,7 @@ class Funding(Struct, frozen=True):
 
 
 class Block(Struct, frozen=True):
-    """One market of one venue. ``symbol`` is the venue's own spelling."""
+    """One market of one venue, in its own spelling; null is what the venue does not tell."""
 
     venue: str
     symbol: str
@@ -109,10 +109,10 @@ class Block(Struct, frozen=True):
     price: float
     change_24h: float
     change_24h_pct: float
-    high_24h: float
-    low_24h: float
+    high_24h: float | None
+    low_24h: float | None
     volume_24h: float
-    turnover_24h: float
+    turnover_24h: float | None
     flow_24h: Flow | None
     flow_15m: Flow | None
     activity: Activity | None

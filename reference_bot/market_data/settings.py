@@ -11,7 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 __all__ = ["KNOWN_VENUES", "Settings", "SettingsError", "load"]
 
-KNOWN_VENUES: Final = ("binance",)
+KNOWN_VENUES: Final = ("binance", "bybit", "okx", "gate", "bitget", "hyperliquid")
+_URL: Final = "an http:// or https:// URL"
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -36,12 +37,13 @@ class Settings(BaseSettings):
         KNOWN_VENUES,
         description="a comma-separated list, in fallback order, of " + ", ".join(KNOWN_VENUES),
     )
-    binance_spot_url: str = Field(
-        "https://api.binance.com", description="an http:// or https:// URL"
-    )
-    binance_futures_url: str = Field(
-        "https://fapi.binance.com", description="an http:// or https:// URL"
-    )
+    binance_spot_url: str = Field("https://api.binance.com", description=_URL)
+    binance_futures_url: str = Field("https://fapi.binance.com", description=_URL)
+    bybit_url: str = Field("https://api.bybit.com", description=_URL)
+    okx_url: str = Field("https://www.okx.com", description=_URL)
+    gate_url: str = Field("https://api.gateio.ws", description=_URL)
+    bitget_url: str = Field("https://api.bitget.com", description=_URL)
+    hyperliquid_url: str = Field("https://api.hyperliquid.xyz", description=_URL)
     deadline_seconds: float = Field(
         1.5, ge=0.05, le=30, allow_inf_nan=False, description="seconds from 0.05 to 30"
     )
@@ -57,9 +59,17 @@ class Settings(BaseSettings):
             raise ValueError("unknown, repeated or no names")
         return names
 
-    @field_validator("binance_spot_url", "binance_futures_url")
+    @field_validator(
+        "binance_spot_url",
+        "binance_futures_url",
+        "bybit_url",
+        "okx_url",
+        "gate_url",
+        "bitget_url",
+        "hyperliquid_url",
+    )
     @classmethod
-    def _url(cls, value: str) -> str:
+    def _check_url(cls, value: str) -> str:
         scheme, _, rest = value.partition("://")
         if scheme not in ("http", "https") or not rest or " " in rest:
             raise ValueError("not a URL")

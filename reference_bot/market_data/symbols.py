@@ -18,6 +18,7 @@ _QUOTES = (*_DOLLARS, "EUR", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB")
 _MARKERS = frozenset({"SWAP", "PERP", "SPOT", "P", "UMCBL"})
 _SEPARATORS = re.compile(r"[-/_.: ]+")
 _MULTIPLES = re.compile(r"^(1000000|10000|1000|1M)(?=[^\W\d])(.+)$")
+_AFTER = re.compile(r"^(.*[^\W\d])(1000)$")
 _LONGEST = 40
 
 
@@ -85,7 +86,14 @@ def plain_base(base: str) -> str:
 
 
 def split_multiple(base: str) -> tuple[str, float]:
-    """Return the coin, and how many of it one unit of the venue's asset holds."""
+    """Return the coin, and how many of it one unit of the venue's asset holds.
+
+    >>> split_multiple("1000SHIB"), split_multiple("SHIB1000"), split_multiple("BTC")
+    (('SHIB', 1000.0), ('SHIB', 1000.0), ('BTC', 1.0))
+    """
+    after = _AFTER.match(base)
+    if after is not None:
+        return after[1], float(after[2])
     found = _MULTIPLES.match(base)
     if found is None:
         return base, 1.0

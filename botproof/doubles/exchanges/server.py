@@ -34,14 +34,19 @@ from typing import Any, cast
 import msgspec
 
 from botproof.doubles.exchanges.binance import Binance
+from botproof.doubles.exchanges.bitget import Bitget
+from botproof.doubles.exchanges.bybit import Bybit
 from botproof.doubles.exchanges.faults import Fault, FaultBook, apply
+from botproof.doubles.exchanges.gate import Gate
+from botproof.doubles.exchanges.hyperliquid import Hyperliquid
 from botproof.doubles.exchanges.market import DAY, HOUR, Kind, Market, Scenario, ScenarioKind
+from botproof.doubles.exchanges.okx import Okx
 from botproof.doubles.exchanges.wire import Call, Venue, decimal_text
 from botproof.doubles.server import Request, Response, json_response
 
 __all__ = ["VENUES", "Clock", "ExchangeDouble"]
 
-VENUES: tuple[Venue, ...] = (Binance(),)
+VENUES: tuple[Venue, ...] = (Binance(), Bybit(), Okx(), Gate(), Bitget(), Hyperliquid())
 _KEPT_EVENTS = 100_000
 _LONGEST_POLL = 60.0
 

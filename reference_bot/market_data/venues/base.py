@@ -54,10 +54,10 @@ class Ticker(Struct, frozen=True, array_like=True):
     time: int
     price: float
     open: float
-    high: float
-    low: float
+    high: float | None
+    low: float | None
     volume: float
-    turnover: float
+    turnover: float | None
 
 
 class Candle(Struct, frozen=True, array_like=True):
@@ -70,7 +70,7 @@ class Candle(Struct, frozen=True, array_like=True):
     low: float
     close: float
     volume: float
-    turnover: float
+    turnover: float | None
     buy: float | None
     buy_turnover: float | None
 
@@ -97,13 +97,15 @@ class FundingNow(Struct, frozen=True, array_like=True):
     rate: float
     interval_hours: float
     next_reset: int
-    mark_price: float
+    mark_price: float | None
 
 
 class Venue(Protocol):
     """One exchange. Every method raises VenueError with the reason when it cannot answer."""
 
     name: str
+    quotes: tuple[str, ...]
+    """What is meant here when a symbol names no quote asset."""
 
     async def ping(self) -> None:
         """Return when the venue answers."""

@@ -28,14 +28,10 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
 __all__ = ["Binance"]
-
-Price = Annotated[float, Meta(gt=0, lt=1e12)]
-Amount = Annotated[float, Meta(ge=0, lt=1e18)]
-Rate = Annotated[float, Meta(gt=-1, lt=1)]
-Millis = Annotated[int, Meta(gt=1_000_000_000_000, lt=10_000_000_000_000)]
 
 _HOUR: Final = 3_600_000
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
@@ -147,6 +143,7 @@ class Binance:
     """
 
     name = "binance"
+    quotes: tuple[str, ...] = ("USDT",)
 
     def __init__(self, spot: VenueClient, futures: VenueClient, cache: Cache) -> None:
         self._spot = spot

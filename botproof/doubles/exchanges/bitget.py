@@ -1,0 +1,298 @@
+"""Bitget's v2 wire format: spot (BTCUSDT) and USDT-M futures (productType USDT-FUTURES).
+
+Every answer is ``{"code": "00000", "msg": "success", "requestTime": ms, "data": ...}``; sizes are
+in coins; errors are HTTP 400 with a code.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins
+from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
+from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
+from botproof.doubles.server import Response
+
+__all__ = ["WEIGHT", "Bitget", "listings"]
+
+WEIGHT: Final = 3
+
+_SPOT_BARS = {
+    "1min": MINUTE,
+    "5min": 5 * MINUTE,
+    "15min": BLOCK,
+    "30min": 2 * BLOCK,
+    "1h": HOUR,
+    "4h": 4 * HOUR,
+    "1Dutc": DAY,
+}
+_BARS = {
+    "1m": MINUTE,
+    "5m": 5 * MINUTE,
+    "15m": BLOCK,
+    "30m": 2 * BLOCK,
+    "1H": HOUR,
+    "4H": 4 * HOUR,
+    "1Dutc": DAY,
+}
+
+
+def listings(market: Market, kind: Kind) -> dict[str, Listing]:
+    """Return Bitget's symbols of one kind."""
+
+    def make(base: str, tick: Tick) -> Listing:
+        return Listing(f"{base}USDT", base, "USDT", kind, WEIGHT, tick)
+
+    return list_coins(market, kind, make)
+
+
+def _data(ask: Ask, data: Any) -> dict[str, Any]:
+    return {"code": "00000", "msg": "success", "requestTime": ask.now, "data": data}
+
+
+def _refuse(ask: Ask, code: str, message: str) -> Refusal:
+    return Refusal(400, {"code": code, "msg": message, "requestTime": ask.now, "data": None})
+
+
+def _known(ask: Ask, kind: Kind) -> dict[str, Listing]:
+    product = ask.text("productType").upper()
+    if kind == "perp" and product != "USDT-FUTURES":
+        raise _refuse(ask, "400172", "Parameter verification failed: productType")
+    return ask.open(listings(ask.market, kind))
+
+
+def _one(ask: Ask, kind: Kind) -> Listing:
+    symbol = ask.text("symbol").upper()
+    known = _known(ask, kind)
+    if symbol not in known:
+        raise _refuse(ask, "40034", f"Parameter {symbol} does not exist")
+    return known[symbol]
+
+
+def _time(ask: Ask) -> Any:
+    return _data(ask, {"serverTime": str(ask.now)})
+
+
+def _common(ask: Ask, one: Listing) -> dict[str, str]:
+    day = ask.day(one)
+    return {
+        "symbol": one.symbol,
+        "lastPr": one.price(day.close),
+        "high24h": one.price(day.high),
+        "low24h": one.price(day.low),
+        "baseVolume": one.quantity(day.lots),
+        "quoteVolume": one.turnover(day.turnover),
+        "usdtVolume": one.turnover(day.turnover),
+        "askPr": one.price(day.close),
+        "bidPr": one.price(max(1, day.close - 1)),
+        "askSz": one.quantity(100),
+        "bidSz": one.quantity(100),
+        "ts": str(ask.now),
+        "openUtc": one.price(day.open),
+        "changeUtc24h": ratio_text(day.close - day.open, day.open, 5),
+        "change24h": ratio_text(day.close - day.open, day.open, 5),
+    }
+
+
+def _spot_tickers(ask: Ask) -> Any:
+    chosen = [_one(ask, "spot")] if ask.text("symbol") else list(_known(ask, "spot").values())
+    return _data(
+        ask, [_common(ask, one) | {"open": one.price(ask.day(one).open)} for one in chosen]
+    )
+
+
+def _mix_row(ask: Ask, one: Listing) -> dict[str, str]:
+    rate, _ = ask.funding(one, ask.hours(one))
+    return _common(ask, one) | {
+        "open24h": one.price(ask.day(one).open),
+        "indexPrice": f"{ask.market.index_price(one.base, ask.now):.12f}",
+        "markPrice": f"{ask.mark(one):.12f}",
+        "fundingRate": rate,
+        "holdingAmount": one.quantity(ask.interest(one)),
+        "deliveryStartTime": "",
+        "deliveryTime": "",
+        "deliveryStatus": "",
+    }
+
+
+def _mix_ticker(ask: Ask) -> Any:
+    return _data(ask, [_mix_row(ask, _one(ask, "perp"))])
+
+
+def _mix_tickers(ask: Ask) -> Any:
+    return _data(ask, [_mix_row(ask, one) for one in _known(ask, "perp").values()])
+
+
+def _candles(ask: Ask, kind: Kind, bars: dict[str, int]) -> Any:
+    one = _one(ask, kind)
+    interval = bars.get(ask.text("granularity"))
+    if interval is None:
+        raise _refuse(ask, "400171", "The granularity is not supported")
+    candles = ask.candles(
+        one,
+        interval,
+        limit=min(ask.whole("limit", 100), 1000),
+        start=ask.whole("startTime", 0),
+        end=ask.whole("endTime", 0),
+    )
+    rows = []
+    for candle in candles:
+        turnover = one.turnover(candle.turnover)
+        rows.append(
+            [
+                str(candle.start),
+                *(one.price(p) for p in (candle.open, candle.high, candle.low, candle.close)),
+                one.quantity(candle.lots),
+                *([turnover, turnover] if kind == "spot" else [turnover]),
+            ]
+        )
+    return _data(ask, rows)
+
+
+def _spot_candles(ask: Ask) -> Any:
+    return _candles(ask, "spot", _SPOT_BARS)
+
+
+def _mix_candles(ask: Ask) -> Any:
+    return _candles(ask, "perp", _BARS)
+
+
+def _open_interest(ask: Ask) -> Any:
+    one = _one(ask, "perp")
+    size = one.quantity(ask.interest(one))
+    rows = [{"symbol": one.symbol, "size": size}]
+    return _data(ask, {"openInterestList": rows, "ts": str(ask.now)})
+
+
+def _current_rate(ask: Ask) -> Any:
+    chosen = [_one(ask, "perp")] if ask.text("symbol") else list(_known(ask, "perp").values())
+    rows = []
+    for one in chosen:
+        rate, settles = ask.funding(one, ask.hours(one))
+        rows.append(
+            {
+                "symbol": one.symbol,
+                "fundingRate": rate,
+                "fundingRateInterval": str(ask.hours(one)),
+                "nextUpdate": str(settles),
+                "minFundingRate": "-0.003",
+                "maxFundingRate": "0.003",
+            }
+        )
+    return _data(ask, rows)
+
+
+def _rate_history(ask: Ask) -> Any:
+    one = _one(ask, "perp")
+    hours = ask.hours(one)
+    points = ask.points(one, hours * HOUR, limit=min(ask.whole("pageSize", 20), 100))
+    rows = [
+        {
+            "symbol": one.symbol,
+            "fundingRate": decimal_text(ask.market.funding_rate(one.base, at, hours), 8),
+            "fundingTime": str(at),
+        }
+        for at in points
+    ]
+    return _data(ask, rows[::-1])
+
+
+def _symbols(ask: Ask) -> Any:
+    return _data(
+        ask,
+        [
+            {
+                "symbol": one.symbol,
+                "baseCoin": one.base,
+                "quoteCoin": "USDT",
+                "minTradeAmount": "0",
+                "maxTradeAmount": "900000000000000000000",
+                "takerFeeRate": "0.002",
+                "makerFeeRate": "0.002",
+                "pricePrecision": str(one.tick.price),
+                "quantityPrecision": str(max(0, one.tick.lot)),
+                "quotePrecision": "8",
+                "status": "online",
+                "minTradeUSDT": "1",
+                "buyLimitPriceRatio": "0.05",
+                "sellLimitPriceRatio": "0.05",
+                "areaSymbol": "no",
+            }
+            for one in _known(ask, "spot").values()
+        ],
+    )
+
+
+def _contracts(ask: Ask) -> Any:
+    return _data(
+        ask,
+        [
+            {
+                "symbol": one.symbol,
+                "baseCoin": one.base,
+                "quoteCoin": "USDT",
+                "buyLimitPriceRatio": "0.05",
+                "sellLimitPriceRatio": "0.05",
+                "feeRateUpRatio": "0.005",
+                "makerFeeRate": "0.0002",
+                "takerFeeRate": "0.0006",
+                "openCostUpRatio": "0.01",
+                "supportMarginCoins": ["USDT"],
+                "minTradeNum": one.quantity(1),
+                "priceEndStep": "1",
+                "volumePlace": str(max(0, one.tick.lot)),
+                "pricePlace": str(one.tick.price),
+                "sizeMultiplier": one.quantity(1),
+                "symbolType": "perpetual",
+                "minTradeUSDT": "5",
+                "symbolStatus": "normal",
+                "offTime": "-1",
+                "limitOpenTime": "-1",
+                "deliveryTime": "",
+                "launchTime": "",
+                "fundInterval": str(ask.hours(one)),
+                "minLever": "1",
+                "maxLever": "125",
+            }
+            for one in _known(ask, "perp").values()
+        ],
+    )
+
+
+def _not_found(path: str) -> Refusal:
+    return Refusal(404, {"code": "40404", "msg": f"Request URL NOT FOUND: {path}"})
+
+
+_ROUTES = Routes(
+    {
+        "/api/v2/public/time": _time,
+        "/api/v2/spot/public/symbols": _symbols,
+        "/api/v2/spot/market/tickers": _spot_tickers,
+        "/api/v2/spot/market/candles": _spot_candles,
+        "/api/v2/mix/market/contracts": _contracts,
+        "/api/v2/mix/market/ticker": _mix_ticker,
+        "/api/v2/mix/market/tickers": _mix_tickers,
+        "/api/v2/mix/market/candles": _mix_candles,
+        "/api/v2/mix/market/open-interest": _open_interest,
+        "/api/v2/mix/market/current-fund-rate": _current_rate,
+        "/api/v2/mix/market/history-fund-rate": _rate_history,
+    },
+    _not_found,
+)
+
+
+class Bitget:
+    """The venue, as the exchange double serves it."""
+
+    name = "bitget"
+
+    def answer(self, market: Market, call: Call) -> Response:
+        """Answer one call."""
+        return _ROUTES.answer(market, call)
+
+    def error(self, status: int) -> object:
+        """Return Bitget's error body for a status."""
+        code, text = (
+            ("429", "Too Many Requests") if status == 429 else ("40725", "service return an error")
+        )
+        return {"code": code, "msg": text, "requestTime": 0, "data": None}

@@ -1,0 +1,269 @@
+"""Bybit's v5 wire format: ``/v5/market/...`` for spot and USDT perpetuals (``linear``).
+
+Every answer is HTTP 200 in an envelope ``{"retCode", "retMsg", "result", "retExtInfo", "time"}``;
+lists begin with the newest. SHIB's perpetual is SHIB1000USDT, PEPE's and BONK's begin with the
+thousand.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins, newest_first
+from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
+from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
+from botproof.doubles.server import Response
+
+__all__ = ["WEIGHT", "Bybit", "listings"]
+
+WEIGHT: Final = 4
+
+_THOUSANDS = {"SHIB": "SHIB1000", "PEPE": "1000PEPE", "BONK": "1000BONK"}
+_INTERVALS = {
+    **{str(minutes): minutes * MINUTE for minutes in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)},
+    "D": DAY,
+}
+_PERIODS = {
+    "5min": 5 * MINUTE,
+    "15min": BLOCK,
+    "30min": 2 * BLOCK,
+    "1h": HOUR,
+    "4h": 4 * HOUR,
+    "1d": DAY,
+}
+
+
+def listings(market: Market, kind: Kind) -> dict[str, Listing]:
+    """Return Bybit's symbols of one category."""
+
+    def make(base: str, tick: Tick) -> Listing:
+        thousands = kind == "perp" and base in _THOUSANDS
+        asset = _THOUSANDS[base] if thousands else base
+        unit = 1000 if thousands else 1
+        return Listing(f"{asset}USDT", base, "USDT", kind, WEIGHT, tick, unit)
+
+    return list_coins(market, kind, make)
+
+
+def _refuse(code: int, message: str, now: int) -> Refusal:
+    return Refusal(200, _envelope({}, now, code, message))
+
+
+def _envelope(result: Any, now: int, code: int = 0, message: str = "OK") -> dict[str, Any]:
+    return {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}, "time": now}
+
+
+def _category(ask: Ask) -> tuple[str, Kind, dict[str, Listing]]:
+    category = ask.text("category", "linear")
+    if category not in ("spot", "linear"):
+        raise _refuse(10001, f"params error: category {category} is not served here", ask.now)
+    kind: Kind = "spot" if category == "spot" else "perp"
+    return category, kind, ask.open(listings(ask.market, kind))
+
+
+def _one(ask: Ask, known: dict[str, Listing]) -> Listing:
+    symbol = ask.text("symbol")
+    if symbol not in known:
+        raise _refuse(10001, "params error: Symbol Invalid", ask.now)
+    return known[symbol]
+
+
+def _time(ask: Ask) -> Any:
+    second = str(ask.now // 1000)
+    return _envelope({"timeSecond": second, "timeNano": f"{ask.now}000000"}, ask.now)
+
+
+def _tickers(ask: Ask) -> Any:
+    category, kind, known = _category(ask)
+    chosen = [_one(ask, known)] if ask.text("symbol") else list(known.values())
+    rows = [_ticker(ask, one) | (_linear(ask, one) if kind == "perp" else {}) for one in chosen]
+    return _envelope({"category": category, "list": rows}, ask.now)
+
+
+def _ticker(ask: Ask, one: Listing) -> dict[str, str]:
+    day = ask.day(one)
+    return {
+        "symbol": one.symbol,
+        "lastPrice": one.price(day.close),
+        "prevPrice24h": one.price(day.open),
+        "price24hPcnt": ratio_text(day.close - day.open, day.open, 6),
+        "highPrice24h": one.price(day.high),
+        "lowPrice24h": one.price(day.low),
+        "turnover24h": one.turnover(day.turnover),
+        "volume24h": one.quantity(day.lots),
+        "bid1Price": one.price(max(1, day.close - 1)),
+        "bid1Size": one.quantity(100),
+        "ask1Price": one.price(day.close),
+        "ask1Size": one.quantity(100),
+    }
+
+
+def _linear(ask: Ask, one: Listing) -> dict[str, str]:
+    hours = ask.hours(one)
+    rate, settles = ask.funding(one, hours)
+    lots, mark = ask.interest(one), ask.mark(one)
+    return {
+        "indexPrice": f"{ask.market.index_price(one.base, ask.now) * one.unit:.8f}",
+        "markPrice": f"{mark * one.unit:.8f}",
+        "openInterest": one.quantity(lots),
+        "openInterestValue": f"{one.value(lots, mark):.2f}",
+        "fundingRate": rate,
+        "nextFundingTime": str(settles),
+        "fundingIntervalHour": str(hours),
+        "fundingCap": "0.005",
+        "deliveryTime": "0",
+        "deliveryFeeRate": "",
+        "predictedDeliveryPrice": "",
+        "basisRate": "",
+    }
+
+
+def _kline(ask: Ask) -> Any:
+    category, _, known = _category(ask)
+    one = _one(ask, known)
+    interval = _INTERVALS.get(ask.text("interval"))
+    if interval is None:
+        raise _refuse(10001, "params error: Invalid period!", ask.now)
+    candles = ask.candles(
+        one,
+        interval,
+        limit=min(ask.whole("limit", 200), 1000),
+        start=ask.whole("start", 0),
+        end=ask.whole("end", 0),
+    )
+    rows = [
+        [
+            str(candle.start),
+            *(one.price(p) for p in (candle.open, candle.high, candle.low, candle.close)),
+            one.quantity(candle.lots),
+            one.turnover(candle.turnover),
+        ]
+        for candle in candles
+    ]
+    result = {"symbol": one.symbol, "category": category, "list": newest_first(rows)}
+    return _envelope(result, ask.now)
+
+
+def _open_interest(ask: Ask) -> Any:
+    category, kind, known = _category(ask)
+    interval = _PERIODS.get(ask.text("intervalTime"))
+    if kind == "spot" or interval is None:
+        raise _refuse(10001, "params error: intervalTime or category is invalid", ask.now)
+    one = _one(ask, known)
+    points = ask.points(
+        one,
+        interval,
+        limit=min(ask.whole("limit", 50), 200),
+        first=ask.whole("startTime", 0),
+        last=ask.whole("endTime", 0),
+    )
+    rows = [
+        {"openInterest": one.quantity(ask.interest(one, at)), "timestamp": str(at)} for at in points
+    ]
+    result = {"symbol": one.symbol, "category": category, "list": newest_first(rows)}
+    return _envelope(result | {"nextPageCursor": ""}, ask.now)
+
+
+def _funding_history(ask: Ask) -> Any:
+    category, _, known = _category(ask)
+    one = _one(ask, known)
+    hours = ask.hours(one)
+    points = ask.points(one, hours * HOUR, limit=min(ask.whole("limit", 200), 200))
+    rows = [
+        {
+            "symbol": one.symbol,
+            "fundingRate": decimal_text(ask.market.funding_rate(one.base, at, hours), 8),
+            "fundingRateTimestamp": str(at),
+        }
+        for at in points
+    ]
+    return _envelope({"category": category, "list": newest_first(rows)}, ask.now)
+
+
+def _instruments(ask: Ask) -> Any:
+    category, kind, known = _category(ask)
+    chosen = [_one(ask, known)] if ask.text("symbol") else list(known.values())
+    make = _spot_instrument if kind == "spot" else _linear_instrument
+    rows = [make(ask, one) for one in chosen]
+    return _envelope({"category": category, "list": rows, "nextPageCursor": ""}, ask.now)
+
+
+def _spot_instrument(_: Ask, one: Listing) -> dict[str, Any]:
+    return {
+        "symbol": one.symbol,
+        "baseCoin": one.symbol.removesuffix("USDT"),
+        "quoteCoin": "USDT",
+        "innovation": "0",
+        "status": "Trading",
+        "marginTrading": "utaOnly",
+        "stTag": "0",
+        "lotSizeFilter": {
+            "basePrecision": one.quantity(1),
+            "quotePrecision": "0.00000001",
+            "minOrderQty": one.quantity(1),
+            "maxOrderQty": "100000000",
+            "minOrderAmt": "5",
+            "maxOrderAmt": "8000000",
+        },
+        "priceFilter": {"tickSize": one.price(1)},
+    }
+
+
+def _linear_instrument(ask: Ask, one: Listing) -> dict[str, Any]:
+    return {
+        "symbol": one.symbol,
+        "contractType": "LinearPerpetual",
+        "status": "Trading",
+        "baseCoin": one.symbol.removesuffix("USDT"),
+        "quoteCoin": "USDT",
+        "launchTime": "1585526400000",
+        "deliveryTime": "0",
+        "deliveryFeeRate": "",
+        "priceScale": "2",
+        "leverageFilter": {"minLeverage": "1", "maxLeverage": "100.00", "leverageStep": "0.01"},
+        "priceFilter": {
+            "minPrice": one.price(1),
+            "maxPrice": "1999999",
+            "tickSize": one.price(1),
+        },
+        "lotSizeFilter": {
+            "maxOrderQty": "1190000",
+            "minOrderQty": one.quantity(1),
+            "qtyStep": one.quantity(1),
+            "minNotionalValue": "5",
+        },
+        "unifiedMarginTrade": True,
+        "fundingInterval": ask.hours(one) * 60,
+        "settleCoin": "USDT",
+        "copyTrading": "both",
+        "isPreListing": False,
+    }
+
+
+_ROUTES = Routes(
+    {
+        "/v5/market/time": _time,
+        "/v5/market/tickers": _tickers,
+        "/v5/market/kline": _kline,
+        "/v5/market/open-interest": _open_interest,
+        "/v5/market/funding/history": _funding_history,
+        "/v5/market/instruments-info": _instruments,
+    },
+    lambda path: Refusal(404, {"error": f"Not Found: {path}"}),
+)
+
+
+class Bybit:
+    """The venue, as the exchange double serves it."""
+
+    name = "bybit"
+
+    def answer(self, market: Market, call: Call) -> Response:
+        """Answer one call."""
+        return _ROUTES.answer(market, call)
+
+    def error(self, status: int) -> object:
+        """Return Bybit's error body for a status."""
+        code = {403: 10024, 429: 10006}.get(status, 10016)
+        message = "Too many visits!" if status == 429 else "Server error."
+        return _envelope({}, 0, code, message)

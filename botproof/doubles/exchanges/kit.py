@@ -1,0 +1,193 @@
+"""What the younger venues share: listings, figures as exact text, and one way to route calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from botproof.doubles.exchanges.market import DAY, HOUR, Candle, Kind, Market, Tick
+from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text
+from botproof.doubles.server import Response, json_response
+
+__all__ = ["Ask", "Listing", "Routes", "exact", "list_coins", "newest_first", "slots"]
+
+
+def exact(value: Fraction) -> str:
+    """Write a fraction whose decimals end.
+
+    >>> exact(Fraction(5, 4)), exact(Fraction(300)), exact(Fraction(-1, 8))
+    ('1.25', '300', '-0.125')
+    """
+    places = 0
+    while (value * 10**places).denominator != 1:
+        places += 1
+        if places > 40:
+            raise ValueError(f"{value} has no end as a decimal")
+    return decimal_text(int(value * 10**places), places)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One symbol of one venue.
+
+    ``unit`` is how many coins one of the venue's base asset is (1000 for 1000SHIB), ``contract``
+    how many coins one contract is, ``weight`` how many times the smallest venue's volume trades
+    here.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    kind: Kind
+    weight: int
+    tick: Tick
+    unit: int = 1
+    contract: Fraction = Fraction(1)
+
+    def price(self, ticks: int) -> str:
+        """Write a price of one base asset."""
+        return exact(Fraction(ticks) * _power(-self.tick.price) * self.unit)
+
+    def coins(self, lots: int) -> Fraction:
+        """Return a quantity in coins."""
+        return lots * self.weight * _power(-self.tick.lot)
+
+    def quantity(self, lots: int) -> str:
+        """Write a quantity in the venue's base asset."""
+        return exact(self.coins(lots) / self.unit)
+
+    def contracts(self, lots: int) -> str:
+        """Write a quantity in contracts."""
+        return exact(self.coins(lots) / self.contract)
+
+    def turnover(self, product: int) -> str:
+        """Write a turnover in the quote asset from ticks x lots."""
+        return exact(product * self.weight * _power(-self.tick.price - self.tick.lot))
+
+    def value(self, lots: int, price: float) -> float:
+        """Return what a quantity is worth at the price of a coin."""
+        return float(self.coins(lots)) * price
+
+
+def _power(places: int) -> Fraction:
+    return Fraction(10) ** places
+
+
+def list_coins(
+    market: Market, kind: Kind, make: Callable[[str, Tick], Listing | None]
+) -> dict[str, Listing]:
+    """Return by symbol what ``make`` lists of the coins that have this book."""
+    found: dict[str, Listing] = {}
+    for coin in market.coins.values():
+        tick = coin.spot if kind == "spot" else coin.perp
+        listing = None if tick is None else make(coin.base, tick)
+        if listing is not None:
+            found[listing.symbol] = listing
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One call, with the market and the venue's clock."""
+
+    market: Market
+    call: Call
+
+    @property
+    def now(self) -> int:
+        """The venue's time."""
+        return self.call.now
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return a parameter."""
+        return self.call.query.get(name, default)
+
+    def whole(self, name: str, default: int) -> int:
+        """Return a parameter as a whole number; what is none counts as not sent."""
+        text = self.call.query.get(name, "")
+        return int(text) if text.isascii() and text.isdigit() else default
+
+    def open(self, listings: Mapping[str, Listing]) -> dict[str, Listing]:
+        """Return the listings that exist by now."""
+        return {
+            name: one
+            for name, one in listings.items()
+            if self.market.listed_at(one.base) <= self.now
+        }
+
+    def day(self, listing: Listing) -> Candle:
+        """Return the rolling 24 hours."""
+        return self.market.fold(listing.base, listing.kind, self.now - DAY, self.now)
+
+    def candles(
+        self, listing: Listing, interval: int, *, limit: int, start: int = 0, end: int = 0
+    ) -> list[Candle]:
+        """Return at most ``limit`` candles, oldest first: the newest, or those from ``start``."""
+        first, last = slots(self.now, interval, limit=limit, start=start, end=end)
+        return self.market.candles(
+            listing.base, listing.kind, interval, start=first, end=last, now=self.now
+        )[:limit]
+
+    def hours(self, listing: Listing) -> int:
+        """Return the funding interval."""
+        return self.market.coins[listing.base].funding_hours
+
+    def funding(self, listing: Listing, hours: int) -> tuple[str, int]:
+        """Return the running rate as text and the moment at which it is settled."""
+        settles = (self.now // (hours * HOUR) + 1) * hours * HOUR
+        rate = self.market.funding_rate(listing.base, settles, hours)
+        return decimal_text(rate, 8), settles
+
+    def mark(self, listing: Listing, at: int | None = None) -> float:
+        """Return the mark price of a coin."""
+        return self.market.mark_price(listing.base, self.now if at is None else at)
+
+    def interest(self, listing: Listing, at: int | None = None) -> int:
+        """Return the open interest in the market's lots (of the smallest venue)."""
+        return self.market.open_interest(listing.base, self.now if at is None else at)
+
+    def points(
+        self, listing: Listing, interval: int, *, limit: int, first: int = 0, last: int = 0
+    ) -> list[int]:
+        """Return the moments of a history, oldest first."""
+        latest = min(last or self.now, self.now) // interval * interval
+        floor = max(first, self.market.listed_at(listing.base))
+        return [
+            at for at in range(latest - (limit - 1) * interval, latest + 1, interval) if at >= floor
+        ]
+
+
+def slots(now: int, interval: int, *, limit: int, start: int, end: int) -> tuple[int, int]:
+    """Return the first and last start of the candles that are meant."""
+    last = min(end or now, now)
+    if start:
+        return start, min(last, start + limit * interval - 1)
+    last = last // interval * interval
+    return last - (limit - 1) * interval, last
+
+
+class Routes:
+    """A venue's paths. A handler returns the body, or raises `Refusal`."""
+
+    def __init__(
+        self, handlers: Mapping[str, Callable[[Ask], Any]], not_found: Callable[[str], Refusal]
+    ) -> None:
+        self._handlers = dict(handlers)
+        self._not_found = not_found
+
+    def answer(self, market: Market, call: Call) -> Response:
+        """Answer one call."""
+        try:
+            handler = self._handlers.get(call.path)
+            if handler is None:
+                raise self._not_found(call.path)
+            return json_response(handler(Ask(market, call)))
+        except Refusal as refusal:
+            return refusal.response()
+
+
+def newest_first(rows: Iterable[Any]) -> list[Any]:
+    """Return rows in the order of venues that begin with the newest."""
+    return list(rows)[::-1]

@@ -1,0 +1,310 @@
+"""OKX's v5 wire format: spot (BTC-USDT) and USDT-margined swaps (BTC-USDT-SWAP).
+
+Every answer is ``{"code": "0", "msg": "", "data": [...]}``; lists begin with the newest; swaps
+count contracts of ``ctVal`` coins.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Final
+
+from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins, newest_first
+from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
+from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text
+from botproof.doubles.server import Response
+
+__all__ = ["WEIGHT", "Okx", "listings"]
+
+WEIGHT: Final = 5
+
+_CONTRACTS = {
+    "BTC": Fraction(1, 100),
+    "ETH": Fraction(1, 10),
+    "XRP": Fraction(100),
+    "DOGE": Fraction(1000),
+    "ADA": Fraction(100),
+    "TRX": Fraction(1000),
+    "SHIB": Fraction(1_000_000),
+    "PEPE": Fraction(10_000_000),
+    "BONK": Fraction(100_000),
+}
+_BARS = {
+    **{f"{minutes}m": minutes * MINUTE for minutes in (1, 3, 5, 15, 30)},
+    **{f"{hours}H": hours * HOUR for hours in (1, 2, 4)},
+    "6Hutc": 6 * HOUR,
+    "12Hutc": 12 * HOUR,
+    "1Dutc": DAY,
+}
+_PERIODS = {"5m": 5 * MINUTE, "15m": BLOCK, "30m": 2 * BLOCK, "1H": HOUR, "4H": 4 * HOUR}
+
+
+def listings(market: Market, kind: Kind) -> dict[str, Listing]:
+    """Return OKX's instruments of one type."""
+
+    def make(base: str, tick: Tick) -> Listing:
+        if kind == "spot":
+            return Listing(f"{base}-USDT", base, "USDT", kind, WEIGHT, tick)
+        contract = _CONTRACTS.get(base, Fraction(1))
+        return Listing(f"{base}-USDT-SWAP", base, "USDT", kind, WEIGHT, tick, contract=contract)
+
+    return list_coins(market, kind, make)
+
+
+def _data(rows: list[Any]) -> dict[str, Any]:
+    return {"code": "0", "msg": "", "data": rows}
+
+
+def _refuse(code: str, message: str, status: int = 200) -> Refusal:
+    return Refusal(status, {"code": code, "msg": message, "data": []})
+
+
+def _all(ask: Ask, kind: Kind) -> dict[str, Listing]:
+    return ask.open(listings(ask.market, kind))
+
+
+def _one(ask: Ask, name: str = "instId") -> Listing:
+    symbol = ask.text(name)
+    found = (_all(ask, "spot") | _all(ask, "perp")).get(symbol)
+    if found is None:
+        raise _refuse("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+    return found
+
+
+def _type(ask: Ask) -> Kind:
+    kind = ask.text("instType")
+    if kind not in ("SPOT", "SWAP"):
+        raise _refuse("51000", "Parameter instType error")
+    return "spot" if kind == "SPOT" else "perp"
+
+
+def _time(ask: Ask) -> Any:
+    return _data([{"ts": str(ask.now)}])
+
+
+def _ticker(ask: Ask) -> Any:
+    return _data([_ticker_row(ask, _one(ask))])
+
+
+def _tickers(ask: Ask) -> Any:
+    return _data([_ticker_row(ask, one) for one in _all(ask, _type(ask)).values()])
+
+
+def _ticker_row(ask: Ask, one: Listing) -> dict[str, str]:
+    day = ask.day(one)
+    spot = one.kind == "spot"
+    return {
+        "instType": "SPOT" if spot else "SWAP",
+        "instId": one.symbol,
+        "last": one.price(day.close),
+        "lastSz": one.contracts(1),
+        "askPx": one.price(day.close),
+        "askSz": one.contracts(100),
+        "bidPx": one.price(max(1, day.close - 1)),
+        "bidSz": one.contracts(100),
+        "open24h": one.price(day.open),
+        "high24h": one.price(day.high),
+        "low24h": one.price(day.low),
+        # of spot the volumes in base and in quote, of swaps in contracts and in base
+        "vol24h": one.contracts(day.lots),
+        "volCcy24h": one.turnover(day.turnover) if spot else one.quantity(day.lots),
+        "ts": str(ask.now),
+        "sodUtc0": one.price(day.open),
+        "sodUtc8": one.price(day.open),
+    }
+
+
+def _candles(ask: Ask) -> Any:
+    one = _one(ask)
+    interval = _BARS.get(ask.text("bar", "1m"))
+    if interval is None:
+        raise _refuse("51000", "Parameter bar error")
+    # `after` is the end, `before` the start: both in the sense of paging backwards
+    before = ask.whole("before", 0)
+    candles = ask.candles(
+        one,
+        interval,
+        limit=min(ask.whole("limit", 100), 300),
+        start=before + 1 if before else 0,
+        end=ask.whole("after", 0) - 1 if ask.whole("after", 0) else 0,
+    )
+    rows = [
+        [
+            str(candle.start),
+            *(one.price(p) for p in (candle.open, candle.high, candle.low, candle.close)),
+            one.contracts(candle.lots),
+            one.turnover(candle.turnover) if one.kind == "spot" else one.quantity(candle.lots),
+            one.turnover(candle.turnover),
+            "1" if candle.end <= ask.now else "0",
+        ]
+        for candle in candles
+    ]
+    return _data(newest_first(rows))
+
+
+def _open_interest(ask: Ask) -> Any:
+    known = _all(ask, "perp")
+    chosen = [_one(ask)] if ask.text("instId") else list(known.values())
+    return _data(
+        [
+            {
+                "instType": "SWAP",
+                "instId": one.symbol,
+                "oi": one.contracts(ask.interest(one)),
+                "oiCcy": one.quantity(ask.interest(one)),
+                "oiUsd": f"{one.value(ask.interest(one), ask.mark(one)):.8f}",
+                "ts": str(ask.now),
+            }
+            for one in chosen
+        ]
+    )
+
+
+def _interest_history(ask: Ask) -> Any:
+    one = _one(ask)
+    interval = _PERIODS.get(ask.text("period", "5m"))
+    if interval is None:
+        raise _refuse("51000", "Parameter period error")
+    points = ask.points(one, interval, limit=min(ask.whole("limit", 100), 100))
+    rows = [
+        [
+            str(at),
+            one.contracts(ask.interest(one, at)),
+            one.quantity(ask.interest(one, at)),
+            f"{one.value(ask.interest(one, at), ask.mark(one, at)):.8f}",
+        ]
+        for at in points
+    ]
+    return _data(newest_first(rows))
+
+
+def _funding_rate(ask: Ask) -> Any:
+    one = _one(ask)
+    hours = ask.hours(one)
+    rate, settles = ask.funding(one, hours)
+    return _data(
+        [
+            {
+                "instType": "SWAP",
+                "instId": one.symbol,
+                "method": "current_period",
+                "formulaType": "noRate",
+                "fundingRate": rate,
+                "nextFundingRate": "",
+                "fundingTime": str(settles),
+                "nextFundingTime": str(settles + hours * HOUR),
+                "prevFundingTime": str(settles - hours * HOUR),
+                "minFundingRate": "-0.015",
+                "maxFundingRate": "0.015",
+                "interestRate": "0.0001",
+                "impactValue": "20000.0000000000000000",
+                "settState": "settled",
+                "settFundingRate": decimal_text(
+                    ask.market.funding_rate(one.base, settles - hours * HOUR, hours), 8
+                ),
+                "premium": "0.0001",
+                "ts": str(ask.now),
+            }
+        ]
+    )
+
+
+def _mark_price(ask: Ask) -> Any:
+    chosen = [_one(ask)] if ask.text("instId") else list(_all(ask, "perp").values())
+    return _data(
+        [
+            {
+                "instType": "SWAP",
+                "instId": one.symbol,
+                "markPx": f"{ask.mark(one):.12f}",
+                "ts": str(ask.now),
+            }
+            for one in chosen
+        ]
+    )
+
+
+def _instruments(ask: Ask) -> Any:
+    kind = _type(ask)
+    known = _all(ask, kind)
+    wanted = ask.text("instId")
+    if wanted and wanted not in known:
+        _one(ask)
+    return _data([_instrument(one) for name, one in known.items() if wanted in ("", name)])
+
+
+def _instrument(one: Listing) -> dict[str, Any]:
+    spot = one.kind == "spot"
+    family = f"{one.base}-USDT"
+    return {
+        "alias": "",
+        "instType": "SPOT" if spot else "SWAP",
+        "instId": one.symbol,
+        "uly": "" if spot else family,
+        "instFamily": "" if spot else family,
+        "category": "1",
+        "baseCcy": one.base if spot else "",
+        "quoteCcy": "USDT" if spot else "",
+        "settleCcy": "" if spot else "USDT",
+        "ctVal": "" if spot else _ct_val(one),
+        "ctMult": "" if spot else "1",
+        "ctValCcy": "" if spot else one.base,
+        "ctType": "" if spot else "linear",
+        "optType": "",
+        "stk": "",
+        "listTime": "1606468572000",
+        "expTime": "",
+        "lever": "10" if spot else "100",
+        "tickSz": one.price(1),
+        "lotSz": _lot_size(one),
+        "minSz": _lot_size(one),
+        "state": "live",
+        "maxLmtSz": "9999999999",
+        "maxMktSz": "1000000",
+        "ruleType": "normal",
+        "instIdCode": 1,
+    }
+
+
+def _ct_val(one: Listing) -> str:
+    contract = one.contract
+    return str(contract.numerator) if contract.denominator == 1 else str(float(contract))
+
+
+def _lot_size(one: Listing) -> str:
+    single = Listing(one.symbol, one.base, one.quote, one.kind, 1, one.tick, 1, one.contract)
+    return single.contracts(1)
+
+
+_ROUTES = Routes(
+    {
+        "/api/v5/public/time": _time,
+        "/api/v5/public/instruments": _instruments,
+        "/api/v5/public/open-interest": _open_interest,
+        "/api/v5/public/funding-rate": _funding_rate,
+        "/api/v5/public/mark-price": _mark_price,
+        "/api/v5/market/ticker": _ticker,
+        "/api/v5/market/tickers": _tickers,
+        "/api/v5/market/candles": _candles,
+        "/api/v5/rubik/stat/contracts/open-interest-history": _interest_history,
+    },
+    lambda _: Refusal(404, {"msg": "Invalid request URL", "code": "50404", "data": []}),
+)
+
+
+class Okx:
+    """The venue, as the exchange double serves it."""
+
+    name = "okx"
+
+    def answer(self, market: Market, call: Call) -> Response:
+        """Answer one call."""
+        return _ROUTES.answer(market, call)
+
+    def error(self, status: int) -> object:
+        """Return OKX's error body for a status."""
+        code, message = {
+            429: ("50011", "Too Many Requests"),
+            503: ("50001", "Service unavailable"),
+        }.get(status, ("50000", "Internal error"))
+        return {"code": code, "msg": message, "data": []}

@@ -1,0 +1,276 @@
+"""Bitget: spot and USDT-M futures, API v2.
+
+Source: Bitget API v2, spot/market, mix/market (ticker, candles, open interest, current funding
+rate), spot/public symbols, mix/market contracts. Answers come in an envelope whose ``code`` is
+"00000"; sizes are in coins. A history of open interest is not offered, nor taker volumes with
+candles.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from reference_bot.market_data.errors import Reason, ToldError, VenueError
+from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.symbols import Pair
+from reference_bot.market_data.venues.base import (
+    Candle,
+    Candles,
+    Directory,
+    FundingNow,
+    Instrument,
+    InterestPoint,
+    MarketKind,
+    Ticker,
+)
+from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate
+from reference_bot.market_data.waiting import together
+
+__all__ = ["Bitget", "explain"]
+
+T = TypeVar("T")
+
+_SPOT_BARS: Final = {
+    1: "1min",
+    5: "5min",
+    15: "15min",
+    30: "30min",
+    60: "1h",
+    240: "4h",
+    1440: "1Dutc",
+}
+_BARS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1H", 240: "4H", 1440: "1Dutc"}
+_PRODUCT: Final[dict[str, str | int]] = {"productType": "USDT-FUTURES"}
+
+
+class _Envelope(Struct, frozen=True):
+    code: str
+    msg: str
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _SpotTicker(Struct, frozen=True):
+    open: Price
+    price: Price = msgspec.field(name="lastPr")
+    high: Price = msgspec.field(name="high24h")
+    low: Price = msgspec.field(name="low24h")
+    volume: Amount = msgspec.field(name="baseVolume")
+    turnover: Amount = msgspec.field(name="quoteVolume")
+    time: Millis = msgspec.field(name="ts")
+
+
+class _MixTicker(Struct, frozen=True):
+    price: Price = msgspec.field(name="lastPr")
+    open: Price = msgspec.field(name="open24h")
+    high: Price = msgspec.field(name="high24h")
+    low: Price = msgspec.field(name="low24h")
+    volume: Amount = msgspec.field(name="baseVolume")
+    turnover: Amount = msgspec.field(name="quoteVolume")
+    mark: Price = msgspec.field(name="markPrice")
+    time: Millis = msgspec.field(name="ts")
+
+
+class _SpotCandle(Struct, frozen=True, array_like=True):
+    start: Millis
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Amount
+    turnover_usdt: Amount
+    turnover: Amount
+
+
+class _MixCandle(Struct, frozen=True, array_like=True):
+    start: Millis
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Amount
+    turnover: Amount
+
+
+class _Interest(Struct, frozen=True):
+    size: Amount
+
+
+class _Interests(Struct, frozen=True):
+    rows: list[_Interest] = msgspec.field(name="openInterestList")
+    time: Millis = msgspec.field(name="ts")
+
+
+class _Funding(Struct, frozen=True):
+    rate: Rate = msgspec.field(name="fundingRate")
+    hours: Annotated[float, Meta(gt=0, le=24)] = msgspec.field(name="fundingRateInterval")
+    next_update: Millis = msgspec.field(name="nextUpdate")
+
+
+class _Symbol(Struct, frozen=True, rename="camel"):
+    symbol: str
+    base_coin: str
+    quote_coin: str
+    status: str = ""
+    symbol_status: str = ""
+    symbol_type: str = "perpetual"
+
+
+def _open(envelope: _Envelope) -> msgspec.Raw:
+    if envelope.code == "00000":
+        return envelope.data
+    raise ToldError(*_told(envelope))
+
+
+def _told(envelope: _Envelope) -> tuple[Reason, str]:
+    reason: Reason = "unavailable"
+    if envelope.code == "429":
+        reason = "rate_limited"
+    elif envelope.code in ("40034", "40309", "40102"):
+        reason = "not_listed"
+    return reason, f"code {envelope.code}: {envelope.msg}"
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_SPOT_TICKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_SpotTicker], strict=False))
+_MIX_TICKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_MixTicker], strict=False))
+_SPOT_CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_SpotCandle], strict=False))
+_MIX_CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_MixCandle], strict=False))
+_INTERESTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Interests, strict=False))
+_FUNDING = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Funding], strict=False))
+_SYMBOLS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Symbol]))
+_TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, str]))
+
+
+def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
+    """Read ``{"code": "40034", "msg": ...}``; other codes are what their status says."""
+    try:
+        reason, message = _told(_ENVELOPE.decode(body))
+    except msgspec.MsgspecError:
+        return None
+    return None if reason == "unavailable" else (reason, message)
+
+
+class Bitget:
+    """The venue."""
+
+    name = "bitget"
+    quotes: tuple[str, ...] = ("USDT",)
+
+    def __init__(self, client: VenueClient) -> None:
+        self._client = client
+
+    async def ping(self) -> None:
+        """Return when the API tells its time."""
+        await self._client.get("/api/v2/public/time", _TIME)
+
+    async def warm(self) -> None:
+        """Nothing is kept for long besides the directories."""
+
+    async def directory(self, kind: MarketKind) -> Directory:
+        """Read the symbols that trade."""
+        if kind == "spot":
+            reply = await self._client.get("/api/v2/spot/public/symbols", _SYMBOLS)
+        else:
+            reply = await self._client.get("/api/v2/mix/market/contracts", _SYMBOLS, _PRODUCT)
+        found: dict[Pair, Instrument] = {}
+        for one in reply.value[1]:
+            trades = one.status == "online" or one.symbol_status == "normal"
+            if trades and one.symbol_type == "perpetual":
+                pair = Pair(one.base_coin, one.quote_coin)
+                found[pair] = Instrument(self.name, kind, pair, one.symbol)
+        return Directory(found)
+
+    async def ticker(self, instrument: Instrument) -> Ticker:
+        """Read the rolling 24 hours."""
+        found: _SpotTicker | _MixTicker
+        if instrument.kind == "spot":
+            path = "/api/v2/spot/market/tickers"
+            spot = await self._client.get(path, _SPOT_TICKERS, {"symbol": instrument.symbol})
+            found, as_of = self._first(path, spot.value[1]), spot.as_of
+            check_fresh(self.name, path, "ts", found.time, as_of)
+        else:
+            found = await self._mix_ticker(instrument)
+        return Ticker(
+            time=found.time,
+            price=found.price,
+            open=found.open,
+            high=found.high,
+            low=found.low,
+            volume=found.volume,
+            turnover=found.turnover,
+        )
+
+    async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
+        """Read candles."""
+        length = minutes * 60_000
+        params: dict[str, str | int] = {"symbol": instrument.symbol, "limit": count + 3}
+        rows: list[_SpotCandle] | list[_MixCandle]
+        if instrument.kind == "spot":
+            path = "/api/v2/spot/market/candles"
+            params["granularity"] = _SPOT_BARS[minutes]
+            spot = await self._client.get(path, _SPOT_CANDLES, params)
+            rows, as_of = spot.value[1], spot.as_of
+        else:
+            path = "/api/v2/mix/market/candles"
+            params |= {**_PRODUCT, "granularity": _BARS[minutes]}
+            mix = await self._client.get(path, _MIX_CANDLES, params)
+            rows, as_of = mix.value[1], mix.as_of
+        candles = [
+            Candle(
+                start=row.start,
+                end=row.start + length,
+                open=row.open,
+                high=row.high,
+                low=row.low,
+                close=row.close,
+                volume=row.volume,
+                turnover=row.turnover,
+                buy=None,
+                buy_turnover=None,
+            )
+            for row in rows
+        ]
+        return check_candles(self.name, path, candles, as_of, minutes)
+
+    async def open_interest(self, instrument: Instrument) -> InterestPoint:
+        """Read the open interest in coins."""
+        path = "/api/v2/mix/market/open-interest"
+        params = {**_PRODUCT, "symbol": instrument.symbol}
+        reply = await self._client.get(path, _INTERESTS, params)
+        found = reply.value[1]
+        check_fresh(self.name, path, "ts", found.time, reply.as_of)
+        return InterestPoint(found.time, self._first(path, found.rows).size, None)
+
+    async def open_interest_history(
+        self,
+        instrument: Instrument,  # noqa: ARG002 - the protocol's
+    ) -> tuple[InterestPoint, ...]:
+        """Raise: Bitget offers none."""
+        raise VenueError(self.name, "unavailable", "bitget offers no history of open interest")
+
+    async def funding(self, instrument: Instrument) -> FundingNow:
+        """Read the running interval, and beside it the mark price."""
+        path = "/api/v2/mix/market/current-fund-rate"
+        params = {**_PRODUCT, "symbol": instrument.symbol}
+        reply, ticker = await together(
+            self._client.get(path, _FUNDING, params), self._mix_ticker(instrument)
+        )
+        found = self._first(path, reply.value[1])
+        return FundingNow(ticker.time, found.rate, found.hours, found.next_update, ticker.mark)
+
+    async def _mix_ticker(self, instrument: Instrument) -> _MixTicker:
+        path = "/api/v2/mix/market/ticker"
+        params = {**_PRODUCT, "symbol": instrument.symbol}
+        reply = await self._client.get(path, _MIX_TICKERS, params)
+        found = self._first(path, reply.value[1])
+        check_fresh(self.name, path, "ts", found.time, reply.as_of)
+        return found
+
+    def _first(self, path: str, rows: list[T]) -> T:
+        if not rows:
+            raise VenueError(self.name, "bad_payload", f"{path}: data is empty")
+        return rows[0]

@@ -1,0 +1,249 @@
+"""Bybit: spot and USDT perpetuals (``linear``), v5.
+
+Source: Bybit API v5, market: Get Tickers, Get Kline, Get Open Interest, Get Instruments Info.
+Answers come in an envelope whose ``retCode`` is 0; lists begin with the newest. Sizes of linear
+contracts are in the symbol's base coin (SHIB1000 and 1000PEPE are a thousand coins). Taker volumes
+are not offered.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.errors import Reason, ToldError, VenueError
+from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.symbols import Pair, split_multiple
+from reference_bot.market_data.venues.base import (
+    Candle,
+    Candles,
+    Directory,
+    FundingNow,
+    Instrument,
+    InterestPoint,
+    MarketKind,
+    Ticker,
+)
+from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate
+
+__all__ = ["Bybit"]
+
+T = TypeVar("T")
+
+_INTERVALS: Final = {1: "1", 5: "5", 15: "15", 30: "30", 60: "60", 240: "240", 1440: "D"}
+_CATEGORIES: Final[dict[MarketKind, str]] = {"spot": "spot", "perp": "linear"}
+
+
+class _Envelope(Struct, frozen=True, rename="camel"):
+    ret_code: int
+    ret_msg: str
+    time: int
+    result: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Ticker(Struct, frozen=True):
+    last: Price = msgspec.field(name="lastPrice")
+    open: Price = msgspec.field(name="prevPrice24h")
+    high: Price = msgspec.field(name="highPrice24h")
+    low: Price = msgspec.field(name="lowPrice24h")
+    volume: Amount = msgspec.field(name="volume24h")
+    turnover: Amount = msgspec.field(name="turnover24h")
+    mark: Price | None = msgspec.field(name="markPrice", default=None)
+    interest: Amount | None = msgspec.field(name="openInterest", default=None)
+    interest_value: Amount | None = msgspec.field(name="openInterestValue", default=None)
+    rate: Rate | None = msgspec.field(name="fundingRate", default=None)
+    next_funding: Millis | None = msgspec.field(name="nextFundingTime", default=None)
+    hours: float | None = msgspec.field(name="fundingIntervalHour", default=None)
+
+
+class _Tickers(Struct, frozen=True):
+    rows: list[_Ticker] = msgspec.field(name="list")
+
+
+class _Kline(Struct, frozen=True, array_like=True):
+    start: Millis
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Amount
+    turnover: Amount
+
+
+class _Klines(Struct, frozen=True):
+    rows: list[_Kline] = msgspec.field(name="list")
+
+
+class _Point(Struct, frozen=True, rename="camel"):
+    open_interest: Amount
+    timestamp: Millis
+
+
+class _Points(Struct, frozen=True):
+    rows: list[_Point] = msgspec.field(name="list")
+
+
+class _Symbol(Struct, frozen=True, rename="camel"):
+    symbol: str
+    base_coin: str
+    quote_coin: str
+    status: str
+    contract_type: str = "LinearPerpetual"
+
+
+class _Symbols(Struct, frozen=True):
+    rows: list[_Symbol] = msgspec.field(name="list")
+
+
+def _open(envelope: _Envelope) -> msgspec.Raw:
+    if envelope.ret_code == 0:
+        return envelope.result
+    raise ToldError(_reason(envelope), f"retCode {envelope.ret_code}: {envelope.ret_msg}")
+
+
+def _reason(envelope: _Envelope) -> Reason:
+    if envelope.ret_code in (10006, 10018):
+        return "rate_limited"
+    unknown = envelope.ret_code == 10001 and "symbol" in envelope.ret_msg.lower()
+    return "not_listed" if unknown else "unavailable"
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_TICKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Tickers, strict=False))
+_KLINES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Klines, strict=False))
+_POINTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Points, strict=False))
+_SYMBOLS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Symbols))
+_TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, str]))
+
+# ticker, open interest and funding are one answer: whoever asks at the same time shares it
+_NOW: Final[Field[Reply[tuple[_Envelope, _Tickers]]]] = Field("bybit.tickers", 1.0)
+
+
+class Bybit:
+    """The venue. ``cache`` lets the parts of one answer share one call."""
+
+    name = "bybit"
+    quotes: tuple[str, ...] = ("USDT",)
+
+    def __init__(self, client: VenueClient, cache: Cache) -> None:
+        self._client = client
+        self._cache = cache
+
+    async def ping(self) -> None:
+        """Return when the API tells its time."""
+        await self._client.get("/v5/market/time", _TIME)
+
+    async def warm(self) -> None:
+        """Nothing is kept for long besides the directories."""
+
+    async def directory(self, kind: MarketKind) -> Directory:
+        """Read the symbols that trade."""
+        params: dict[str, str | int] = {"category": _CATEGORIES[kind], "limit": 1000}
+        reply = await self._client.get("/v5/market/instruments-info", _SYMBOLS, params)
+        found: dict[Pair, Instrument] = {}
+        for one in reply.value[1].rows:
+            if one.status != "Trading" or one.contract_type != "LinearPerpetual":
+                continue
+            base, unit = split_multiple(one.base_coin)
+            pair = Pair(base, one.quote_coin)
+            if pair not in found or unit < found[pair].unit:
+                found[pair] = Instrument(self.name, kind, pair, one.symbol, unit)
+        return Directory(found)
+
+    async def ticker(self, instrument: Instrument) -> Ticker:
+        """Read the rolling 24 hours."""
+        time, found = await self._now(instrument)
+        unit = instrument.unit
+        return Ticker(
+            time=time,
+            price=found.last / unit,
+            open=found.open / unit,
+            high=found.high / unit,
+            low=found.low / unit,
+            volume=found.volume * unit,
+            turnover=found.turnover,
+        )
+
+    async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
+        """Read klines, turned round to begin with the oldest."""
+        path = "/v5/market/kline"
+        params: dict[str, str | int] = {
+            **_symbol(instrument),
+            "interval": _INTERVALS[minutes],
+            "limit": count + 3,
+        }
+        reply = await self._client.get(path, _KLINES, params)
+        length, unit = minutes * 60_000, instrument.unit
+        candles = [
+            Candle(
+                start=row.start,
+                end=row.start + length,
+                open=row.open / unit,
+                high=row.high / unit,
+                low=row.low / unit,
+                close=row.close / unit,
+                volume=row.volume * unit,
+                turnover=row.turnover,
+                buy=None,
+                buy_turnover=None,
+            )
+            for row in reversed(reply.value[1].rows)
+        ]
+        return check_candles(self.name, path, candles, reply.as_of, minutes)
+
+    async def open_interest(self, instrument: Instrument) -> InterestPoint:
+        """Read the open interest, which comes with the ticker."""
+        time, found = await self._now(instrument)
+        if found.interest is None:
+            raise VenueError(self.name, "bad_payload", "/v5/market/tickers: no openInterest")
+        return InterestPoint(time, found.interest * instrument.unit, found.interest_value)
+
+    async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
+        """Read quarter-hour points of a little over 24 hours; amounts only."""
+        params: dict[str, str | int] = {
+            **_symbol(instrument),
+            "intervalTime": "15min",
+            "limit": 100,
+        }
+        reply = await self._client.get("/v5/market/open-interest", _POINTS, params)
+        return tuple(
+            InterestPoint(point.timestamp, point.open_interest * instrument.unit, None)
+            for point in reversed(reply.value[1].rows)
+        )
+
+    async def funding(self, instrument: Instrument) -> FundingNow:
+        """Read the running interval, which comes with the ticker."""
+        time, found = await self._now(instrument)
+        if found.rate is None or found.next_funding is None or not found.hours:
+            raise VenueError(
+                self.name, "bad_payload", "/v5/market/tickers: funding is not complete"
+            )
+        return FundingNow(
+            time=time,
+            rate=found.rate,
+            interval_hours=found.hours,
+            next_reset=found.next_funding,
+            mark_price=None if found.mark is None else found.mark / instrument.unit,
+        )
+
+    async def _now(self, instrument: Instrument) -> tuple[int, _Ticker]:
+        path = "/v5/market/tickers"
+        entry = await self._cache.get(
+            _NOW,
+            (instrument.kind, instrument.symbol),
+            lambda: self._client.get(path, _TICKERS, _symbol(instrument)),
+        )
+        reply = entry.value
+        envelope, tickers = reply.value
+        check_fresh(self.name, path, "time", envelope.time, reply.as_of)
+        if not tickers.rows:
+            raise VenueError(self.name, "bad_payload", f"{path}: the list is empty")
+        return envelope.time, tickers.rows[0]
+
+
+def _symbol(instrument: Instrument) -> dict[str, str | int]:
+    return {"category": _CATEGORIES[instrument.kind], "symbol": instrument.symbol}

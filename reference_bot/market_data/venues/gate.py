@@ -1,0 +1,271 @@
+"""Gate.io: spot (BTC_USDT) and USDT-settled perpetuals, API v4.
+
+Source: Gate API v4, Spot (tickers, candlesticks, currency pairs) and Futures (contracts, tickers,
+candlesticks, contract stats). Times are in seconds; futures sizes count contracts of
+``quanto_multiplier`` coins. Tickers tell neither a time (the answer's ``Date`` is taken) nor the
+price 24 h ago, but the change in percent, rounded to two decimals: the change follows from that.
+Taker volumes are not offered.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from reference_bot.market_data.errors import Reason, VenueError
+from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.symbols import Pair
+from reference_bot.market_data.venues.base import (
+    Candle,
+    Candles,
+    Directory,
+    FundingNow,
+    Instrument,
+    InterestPoint,
+    MarketKind,
+    Ticker,
+)
+from reference_bot.market_data.venues.checks import check_candles
+from reference_bot.market_data.venues.fields import Amount, Price, Rate, Seconds
+
+__all__ = ["Gate", "explain"]
+
+_INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
+_FUTURES: Final = "/api/v4/futures/usdt"
+
+
+class _SpotTicker(Struct, frozen=True):
+    last: Price
+    change_percentage: float
+    high_24h: Price
+    low_24h: Price
+    base_volume: Amount
+    quote_volume: Amount
+
+
+class _FuturesTicker(Struct, frozen=True):
+    last: Price
+    change_percentage: float
+    high_24h: Price
+    low_24h: Price
+    volume_24h_base: Amount
+    volume_24h_quote: Amount
+    total_size: Amount
+    mark_price: Price
+
+
+class _SpotCandle(Struct, frozen=True, array_like=True):
+    start: Seconds
+    turnover: Amount
+    close: Price
+    high: Price
+    low: Price
+    open: Price
+    volume: Amount
+
+
+class _FuturesCandle(Struct, frozen=True):
+    start: Seconds = msgspec.field(name="t")
+    size: Amount = msgspec.field(name="v")
+    close: Price = msgspec.field(name="c")
+    high: Price = msgspec.field(name="h")
+    low: Price = msgspec.field(name="l")
+    open: Price = msgspec.field(name="o")
+    turnover: Amount = msgspec.field(name="sum")
+
+
+class _Stat(Struct, frozen=True):
+    time: Seconds
+    open_interest: Amount
+    open_interest_usd: Amount
+
+
+class _Contract(Struct, frozen=True):
+    name: str
+    quanto_multiplier: Price
+    funding_rate: Rate
+    funding_interval: Amount
+    funding_next_apply: Seconds
+    mark_price: Price
+    in_delisting: bool = False
+
+
+class _CurrencyPair(Struct, frozen=True):
+    id: str
+    base: str
+    quote: str
+    trade_status: str
+
+
+class _Error(Struct, frozen=True):
+    label: str
+    message: str = ""
+
+
+_SPOT_TICKERS = msgspec.json.Decoder(list[_SpotTicker], strict=False)
+_FUTURES_TICKERS = msgspec.json.Decoder(list[_FuturesTicker], strict=False)
+_SPOT_CANDLES = msgspec.json.Decoder(list[_SpotCandle], strict=False)
+_FUTURES_CANDLES = msgspec.json.Decoder(list[_FuturesCandle], strict=False)
+_STATS = msgspec.json.Decoder(list[_Stat], strict=False)
+_CONTRACT = msgspec.json.Decoder(_Contract, strict=False)
+_CONTRACTS = msgspec.json.Decoder(list[_Contract], strict=False)
+_PAIRS = msgspec.json.Decoder(list[_CurrencyPair])
+_TIME = msgspec.json.Decoder(dict[str, int])
+_ERROR = msgspec.json.Decoder(_Error)
+
+
+def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
+    """Read ``{"label": "INVALID_CURRENCY_PAIR", "message": ...}``."""
+    try:
+        error = _ERROR.decode(body)
+    except msgspec.MsgspecError:
+        return None
+    if error.label in ("INVALID_CURRENCY_PAIR", "INVALID_CURRENCY", "CONTRACT_NOT_FOUND"):
+        return "not_listed", f"{error.label}: {error.message}"
+    return None
+
+
+class Gate:
+    """The venue."""
+
+    name = "gate"
+    quotes: tuple[str, ...] = ("USDT",)
+
+    def __init__(self, client: VenueClient) -> None:
+        self._client = client
+
+    async def ping(self) -> None:
+        """Return when the API tells its time."""
+        await self._client.get("/api/v4/spot/time", _TIME)
+
+    async def warm(self) -> None:
+        """Nothing is kept for long besides the directories."""
+
+    async def directory(self, kind: MarketKind) -> Directory:
+        """Read what trades; ``unit`` is a contract's coins."""
+        if kind == "spot":
+            pairs = await self._client.get("/api/v4/spot/currency_pairs", _PAIRS)
+            rows = [
+                (Pair(one.base, one.quote), one.id, 1.0)
+                for one in pairs.value
+                if one.trade_status == "tradable"
+            ]
+        else:
+            contracts = await self._client.get(f"{_FUTURES}/contracts", _CONTRACTS)
+            rows = [
+                (Pair(*one.name.rsplit("_", 1)), one.name, one.quanto_multiplier)
+                for one in contracts.value
+                if not one.in_delisting
+            ]
+        return Directory(
+            {pair: Instrument(self.name, kind, pair, name, unit) for pair, name, unit in rows}
+        )
+
+    async def ticker(self, instrument: Instrument) -> Ticker:
+        """Read the rolling 24 hours."""
+        if instrument.kind == "perp":
+            futures = await self._futures_ticker(instrument)
+            volume, turnover = futures.volume_24h_base, futures.volume_24h_quote
+            return self._ticker(futures, volume, turnover)
+        path = "/api/v4/spot/tickers"
+        reply = await self._client.get(path, _SPOT_TICKERS, {"currency_pair": instrument.symbol})
+        if not reply.value:
+            raise VenueError(self.name, "bad_payload", f"{path}: the list is empty")
+        spot = reply.value[0]
+        return self._ticker(spot, spot.base_volume, spot.quote_volume)
+
+    def _ticker(
+        self, found: _SpotTicker | _FuturesTicker, volume: float, turnover: float
+    ) -> Ticker:
+        if not -100 < found.change_percentage < 1e9:
+            raise VenueError(
+                self.name, "bad_payload", f"change_percentage {found.change_percentage} is none"
+            )
+        return Ticker(
+            time=self._client.now(),
+            price=found.last,
+            open=found.last / (1 + found.change_percentage / 100),
+            high=found.high_24h,
+            low=found.low_24h,
+            volume=volume,
+            turnover=turnover,
+        )
+
+    async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
+        """Read candlesticks."""
+        params: dict[str, str | int] = {"interval": _INTERVALS[minutes], "limit": count + 3}
+        length = minutes * 60_000
+        if instrument.kind == "spot":
+            path = "/api/v4/spot/candlesticks"
+            params["currency_pair"] = instrument.symbol
+            spot = await self._client.get(path, _SPOT_CANDLES, params)
+            candles = [_candle(row, row.volume, length) for row in spot.value]
+            return check_candles(self.name, path, candles, spot.as_of, minutes)
+        path = f"{_FUTURES}/candlesticks"
+        params["contract"] = instrument.symbol
+        futures = await self._client.get(path, _FUTURES_CANDLES, params)
+        candles = [_candle(row, row.size * instrument.unit, length) for row in futures.value]
+        return check_candles(self.name, path, candles, futures.as_of, minutes)
+
+    async def open_interest(self, instrument: Instrument) -> InterestPoint:
+        """Read the open contracts, which come with the ticker."""
+        found = await self._futures_ticker(instrument)
+        amount = found.total_size * instrument.unit
+        return InterestPoint(self._client.now(), amount, None)
+
+    async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
+        """Read quarter-hour points of 25 hours."""
+        params: dict[str, str | int] = {
+            "contract": instrument.symbol,
+            "interval": "15m",
+            "limit": 100,
+        }
+        reply = await self._client.get(f"{_FUTURES}/contract_stats", _STATS, params)
+        return tuple(
+            InterestPoint(
+                stat.time * 1000, stat.open_interest * instrument.unit, stat.open_interest_usd
+            )
+            for stat in reply.value
+        )
+
+    async def funding(self, instrument: Instrument) -> FundingNow:
+        """Read the running interval from the contract."""
+        path = f"{_FUTURES}/contracts/{instrument.symbol}"
+        found = (await self._client.get(path, _CONTRACT)).value
+        hours = found.funding_interval / 3600
+        if not 0 < hours <= 24:
+            raise VenueError(
+                self.name, "bad_payload", f"{path}: funding_interval {found.funding_interval:g} s"
+            )
+        return FundingNow(
+            time=self._client.now(),
+            rate=found.funding_rate,
+            interval_hours=hours,
+            next_reset=found.funding_next_apply * 1000,
+            mark_price=found.mark_price,
+        )
+
+    async def _futures_ticker(self, instrument: Instrument) -> _FuturesTicker:
+        path = f"{_FUTURES}/tickers"
+        reply = await self._client.get(path, _FUTURES_TICKERS, {"contract": instrument.symbol})
+        if not reply.value:
+            raise VenueError(self.name, "bad_payload", f"{path}: the list is empty")
+        return reply.value[0]
+
+
+def _candle(row: _SpotCandle | _FuturesCandle, volume: float, length: int) -> Candle:
+    start = row.start * 1000
+    return Candle(
+        start=start,
+        end=start + length,
+        open=row.open,
+        high=row.high,
+        low=row.low,
+        close=row.close,
+        volume=volume,
+        turnover=row.turnover,
+        buy=None,
+        buy_turnover=None,
+    )

@@ -1,0 +1,252 @@
+"""OKX: spot (BTC-USDT) and USDT-margined swaps (BTC-USDT-SWAP), v5.
+
+Source: OKX API v5, public data and market data, trading statistics (open interest history). Answers
+come in an envelope whose ``code`` is "0"; lists begin with the newest. Swaps count contracts of
+``ctVal`` coins; their ticker tells no turnover. Candles say themselves whether they are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from reference_bot.market_data.errors import Reason, ToldError, VenueError
+from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.symbols import Pair
+from reference_bot.market_data.venues.base import (
+    Candle,
+    Candles,
+    Directory,
+    FundingNow,
+    Instrument,
+    InterestPoint,
+    MarketKind,
+    Ticker,
+)
+from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate
+
+__all__ = ["Okx"]
+
+T = TypeVar("T")
+
+_BARS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1H", 240: "4H", 1440: "1Dutc"}
+_TYPES: Final[dict[MarketKind, str]] = {"spot": "SPOT", "perp": "SWAP"}
+_HOUR: Final = 3_600_000
+
+
+class _Envelope(Struct, frozen=True):
+    code: str
+    msg: str
+    data: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _Ticker(Struct, frozen=True):
+    last: Price
+    open: Price = msgspec.field(name="open24h")
+    high: Price = msgspec.field(name="high24h")
+    low: Price = msgspec.field(name="low24h")
+    vol: Amount = msgspec.field(name="vol24h")
+    vol_ccy: Amount = msgspec.field(name="volCcy24h")
+    time: Millis = msgspec.field(name="ts")
+
+
+class _Candle(Struct, frozen=True, array_like=True):
+    start: Millis
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    vol: Amount
+    vol_ccy: Amount
+    vol_quote: Amount
+    confirm: str
+
+
+class _Interest(Struct, frozen=True):
+    amount: Amount = msgspec.field(name="oiCcy")
+    value: Amount = msgspec.field(name="oiUsd")
+    time: Millis = msgspec.field(name="ts")
+
+
+class _Point(Struct, frozen=True, array_like=True):
+    time: Millis
+    contracts: Amount
+    amount: Amount
+    value: Amount
+
+
+class _Funding(Struct, frozen=True):
+    rate: Rate = msgspec.field(name="fundingRate")
+    settles: Millis = msgspec.field(name="fundingTime")
+    after: Millis = msgspec.field(name="nextFundingTime")
+    time: Millis = msgspec.field(name="ts")
+
+
+class _Mark(Struct, frozen=True):
+    price: Price = msgspec.field(name="markPx")
+
+
+class _Instrument(Struct, frozen=True, rename="camel"):
+    inst_id: str
+    state: str
+    base_ccy: str = ""
+    quote_ccy: str = ""
+    ct_type: str = ""
+    ct_val: str = ""
+    ct_val_ccy: str = ""
+    settle_ccy: str = ""
+
+
+def _open(envelope: _Envelope) -> msgspec.Raw:
+    if envelope.code == "0":
+        return envelope.data
+    raise ToldError(_reason(envelope.code), f"code {envelope.code}: {envelope.msg}")
+
+
+def _reason(code: str) -> Reason:
+    if code in ("50011", "50061"):
+        return "rate_limited"
+    return "not_listed" if code == "51001" else "unavailable"
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_TICKER = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Ticker], strict=False))
+_CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Candle], strict=False))
+_INTEREST = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Interest], strict=False))
+_POINTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Point], strict=False))
+_FUNDING = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Funding], strict=False))
+_MARK = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Mark], strict=False))
+_INSTRUMENTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Instrument]))
+_TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[dict[str, str]]))
+
+
+class Okx:
+    """The venue."""
+
+    name = "okx"
+    quotes: tuple[str, ...] = ("USDT",)
+
+    def __init__(self, client: VenueClient) -> None:
+        self._client = client
+
+    async def ping(self) -> None:
+        """Return when the API tells its time."""
+        await self._client.get("/api/v5/public/time", _TIME)
+
+    async def warm(self) -> None:
+        """Nothing is kept for long besides the directories."""
+
+    async def directory(self, kind: MarketKind) -> Directory:
+        """Read the instruments that trade; ``unit`` is a contract's coins."""
+        params = {"instType": _TYPES[kind]}
+        reply = await self._client.get("/api/v5/public/instruments", _INSTRUMENTS, params)
+        found: dict[Pair, Instrument] = {}
+        for one in reply.value[1]:
+            if one.state != "live":
+                continue
+            if kind == "spot":
+                pair = Pair(one.base_ccy, one.quote_ccy)
+                found[pair] = Instrument(self.name, kind, pair, one.inst_id)
+            elif one.ct_type == "linear":
+                pair = Pair(one.ct_val_ccy, one.settle_ccy)
+                found[pair] = Instrument(self.name, kind, pair, one.inst_id, float(one.ct_val))
+        return Directory(found)
+
+    async def ticker(self, instrument: Instrument) -> Ticker:
+        """Read the rolling 24 hours: volumes of spot in base and quote, of swaps in base only."""
+        path = "/api/v5/market/ticker"
+        reply = await self._client.get(path, _TICKER, {"instId": instrument.symbol})
+        found = self._first(path, reply.value[1])
+        check_fresh(self.name, path, "ts", found.time, reply.as_of)
+        spot = instrument.kind == "spot"
+        return Ticker(
+            time=found.time,
+            price=found.last,
+            open=found.open,
+            high=found.high,
+            low=found.low,
+            volume=found.vol if spot else found.vol_ccy,
+            turnover=found.vol_ccy if spot else None,
+        )
+
+    async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
+        """Read candles, turned round to begin with the oldest."""
+        path = "/api/v5/market/candles"
+        params: dict[str, str | int] = {
+            "instId": instrument.symbol,
+            "bar": _BARS[minutes],
+            "limit": min(count + 3, 300),
+        }
+        reply = await self._client.get(path, _CANDLES, params)
+        spot, length = instrument.kind == "spot", minutes * 60_000
+        rows = list(reversed(reply.value[1]))
+        candles = [
+            Candle(
+                start=row.start,
+                end=row.start + length,
+                open=row.open,
+                high=row.high,
+                low=row.low,
+                close=row.close,
+                volume=row.vol if spot else row.vol_ccy,
+                turnover=row.vol_quote,
+                buy=None,
+                buy_turnover=None,
+            )
+            for row in rows
+        ]
+        checked = check_candles(self.name, path, candles, reply.as_of, minutes)
+        confirmed = {row.start for row in rows if row.confirm == "1"}
+        closed = tuple(candle for candle in checked.closed if candle.start in confirmed)
+        return Candles(checked.as_of, closed)
+
+    async def open_interest(self, instrument: Instrument) -> InterestPoint:
+        """Read the open interest in coins and its value."""
+        path = "/api/v5/public/open-interest"
+        params = {"instType": "SWAP", "instId": instrument.symbol}
+        reply = await self._client.get(path, _INTEREST, params)
+        found = self._first(path, reply.value[1])
+        check_fresh(self.name, path, "ts", found.time, reply.as_of)
+        return InterestPoint(found.time, found.amount, found.value)
+
+    async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
+        """Read quarter-hour points of a little over 24 hours."""
+        path = "/api/v5/rubik/stat/contracts/open-interest-history"
+        params: dict[str, str | int] = {
+            "instId": instrument.symbol,
+            "period": "15m",
+            "limit": 100,
+        }
+        reply = await self._client.get(path, _POINTS, params)
+        return tuple(
+            InterestPoint(point.time, point.amount, point.value)
+            for point in reversed(reply.value[1])
+        )
+
+    async def funding(self, instrument: Instrument) -> FundingNow:
+        """Read the running interval, and beside it the mark price."""
+        path = "/api/v5/public/funding-rate"
+        marks = "/api/v5/public/mark-price"
+        symbol = instrument.symbol
+        reply, mark = await asyncio.gather(
+            self._client.get(path, _FUNDING, {"instId": symbol}),
+            self._client.get(marks, _MARK, {"instType": "SWAP", "instId": symbol}),
+        )
+        found = self._first(path, reply.value[1])
+        marked = self._first(marks, mark.value[1])
+        check_fresh(self.name, path, "ts", found.time, reply.as_of)
+        hours = (found.after - found.settles) / _HOUR
+        if not 0 < hours <= 24:
+            raise VenueError(
+                self.name, "bad_payload", f"{path}: settlements {hours:g} h apart; expected 1 to 24"
+            )
+        return FundingNow(found.time, found.rate, hours, found.settles, marked.price)
+
+    def _first(self, path: str, rows: list[T]) -> T:
+        if not rows:
+            raise VenueError(self.name, "bad_payload", f"{path}: data is empty")
+        return rows[0]
