@@ -202,6 +202,14 @@ class Telegram:
     def fault(self, **fault: Any) -> None:
         self("faults", fault)
 
+    def call(self, method: str, **params: Any) -> Any:
+        """A Bot API call, as somebody else who has the token would make it."""
+        body = json.dumps(params).encode()
+        url = f"{self.url}/bot{self.token}/{method}"
+        status, answer = http(url, body, content_type="application/json")
+        assert status == 200, answer
+        return answer["result"]
+
     def clear_faults(self) -> None:
         request = urllib.request.Request(f"{self._control}/faults", method="DELETE")
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
@@ -349,6 +357,19 @@ class Bot(Child):
         reason: str = wait_for(f"{part} red", lambda: self.reasons().get(part))
         return reason
 
+    def until_not_ready_for(self, part: str, text: str) -> str:
+        """The same, for a reason that holds ``text``."""
+
+        def reason() -> str | None:
+            found = self.reasons().get(part, "")
+            return found if text in found else None
+
+        found: str = wait_for(f"{part}: {text}", reason)
+        return found
+
+    def until_inbox_open(self) -> None:
+        wait_for("the inbox", lambda: "inbox" not in self.reasons())
+
     def until_idle(self, there: Callable[[], bool]) -> None:
         """Waits for what a test wants to see, while this process goes on; and for an empty inbox."""
         wait_for("the answers", there, 60.0)
@@ -397,6 +418,18 @@ def start_bot(telegram: Telegram, market: Market, tmp_path: Path) -> Iterator[St
             return bot
 
         yield start
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB, to be filled; skipped where we may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(params=["polling", "webhook"])

@@ -52,9 +52,6 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[Answer] | None = None
         self.idle_since = 0.0
-        self._restart()
-
-    def _restart(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
@@ -96,11 +93,10 @@ class _Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        parser, waiting = self._parser, self._answer
-        status = parser.get_status_code()
+        waiting, status = self._answer, self._parser.get_status_code()
         headers, body = self._headers, b"".join(self._body)
-        keep = parser.should_keep_alive()
-        self._restart()
+        keep = self._parser.should_keep_alive()
+        self._headers, self._body, self._size = {}, [], 0
         if status < 200 or waiting is None:  # 1xx: the real answer follows
             return
         self._answer = None

@@ -51,6 +51,7 @@ class PollingDoor:
             except (TelegramError, InboxUnavailableError) as error:
                 if isinstance(error, Conflict) and "webhook is active" in error.message:
                     webhook_gone = False
+                hold = 0  # and so does the first one after trouble
                 await self._trouble(error)
             else:
                 self._readiness.set(PART, None)

@@ -1,0 +1,168 @@
+"""Telegram in trouble, the inbox in trouble: /ready says so, nothing crashes, nothing is lost."""
+
+import contextlib
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GET_ME = {"method": "getMe", "kind": "error", "error_code": 500}
+
+
+def test_a_refused_token_is_red_and_the_process_lives(start_bot: Any, telegram: Any) -> None:
+    telegram.fault(
+        method="getMe", kind="error", error_code=401, description="Unauthorized", count=2
+    )
+    bot = start_bot("polling")
+    assert bot.until_not_ready("telegram") in {
+        "Telegram refuses the bot token (401)",
+        "getMe has not succeeded yet",
+    }
+    bot.until_ready()
+    assert bot.end() == 0
+
+
+def test_a_token_that_is_refused_later_turns_it_red(start_bot: Any, telegram: Any) -> None:
+    bot = start_bot("polling").until_ready()
+    telegram.fault(method="getUpdates", kind="error", error_code=401, description="Unauthorized")
+    telegram.say("/help")  # ends the poll that is waiting
+    assert bot.until_not_ready("polling") == "Telegram refuses the bot token (401)"
+    telegram.clear_faults()
+    bot.until_ready()
+
+
+def test_no_telegram_at_start_is_red_until_it_is_there(start_bot: Any) -> None:
+    bot = start_bot("webhook", TELEGRAM_API_BASE_URL="http://127.0.0.1:9")
+    assert bot.until_not_ready("telegram")
+    status, answer = bot.ready()
+    assert (status, answer["status"]) == (503, "not ready")
+    assert bot.end() == 0
+
+
+def test_the_webhook_door_takes_updates_in_before_telegram_is_greeted(
+    start_bot: Any, telegram: Any
+) -> None:
+    telegram.say("hello", chat=1)
+    telegram.fault(method="getMe", kind="error", error_code=500, count=3)
+    bot = start_bot("webhook")
+    bot.until_inbox_open()
+    user = {"id": 1, "is_bot": False, "first_name": "A"}
+    chat = {"id": 1, "type": "private", "first_name": "A"}
+    entity = {"type": "bot_command", "offset": 0, "length": 5}
+    message = {"message_id": 5, "date": 1, "chat": chat, "from": user, "text": "/help"}
+    update = {"update_id": 7, "message": {**message, "entities": [entity]}}
+    assert bot.post(update)[0] == 200
+    telegram.replies(1)
+
+
+def test_a_second_poller_makes_it_red_not_dead(start_bot: Any, telegram: Any) -> None:
+    bot = start_bot("polling").until_ready()
+    conflict = "Conflict: terminated by other getUpdates request"
+    telegram.fault(method="getUpdates", kind="error", error_code=409, description=conflict, count=1)
+    telegram.say("/help")
+    telegram.replies(1)
+    bot.until_ready()
+    assert bot.end() == 0
+
+
+def test_a_webhook_that_somebody_sets_is_cleared_again(start_bot: Any, telegram: Any) -> None:
+    bot = start_bot("polling").until_ready()
+    telegram.call("setWebhook", url="http://127.0.0.1:9/elsewhere")
+    telegram.say("/help")
+    telegram.replies(1)
+    assert telegram.call("getWebhookInfo")["url"] == ""
+    assert bot.end() == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "error", "error_code": 500, "count": 2},
+        {"kind": "error", "error_code": 502, "count": 2},
+        {"kind": "error", "error_code": 429, "retry_after": 1, "count": 1},
+    ],
+)
+def test_what_telegram_did_not_accept_is_sent_again(
+    start_bot: Any, telegram: Any, mode: str, fault: dict[str, Any]
+) -> None:
+    bot = start_bot(mode).until_ready()
+    telegram.fault(method="sendMessage", chat_id=1, **fault)
+    telegram.say("/help", chat=1)
+    telegram.say("/help", chat=2)
+    first, second = telegram.replies(2)
+    if "retry_after" in fault:
+        assert (first["params"]["chat_id"], second["params"]["chat_id"]) == ("2", "1")
+    assert len(telegram.texts(1)) == 1
+    assert bot.end() == 0
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "half_body"])
+def test_what_telegram_may_have_accepted_is_never_sent_again(
+    start_bot: Any, telegram: Any, kind: str
+) -> None:
+    bot = start_bot("polling").until_ready()
+    telegram.fault(method="sendMessage", chat_id=1, kind=kind, count=1)
+    telegram.say("/help", chat=1)
+    telegram.say("/frobnicate", chat=1)
+    telegram.until(lambda event: "frobnicate" in json.dumps(event.get("params", {})))
+    bot.until_metric("bot_inbox_updates", 0)
+    sent = [text for text in telegram.texts(1) if "What I can do" in text]
+    assert len(sent) == 1
+    assert bot.metric('bot_telegram_errors_total{code="unknown"}') == 1
+    assert bot.end() == 0
+
+
+def test_a_user_who_blocked_the_bot_costs_nothing_but_a_line(start_bot: Any, telegram: Any) -> None:
+    bot = start_bot("polling").until_ready()
+    telegram.fault(method="sendMessage", chat_id=1, kind="error", error_code=403, count=5)
+    telegram.say("/help", chat=1)
+    telegram.say("/help", chat=2)
+    telegram.replies(1)
+    bot.until_metric('bot_updates_handled_total{outcome="refused"}', 1)
+    assert bot.metric("bot_inbox_updates") == 0
+
+
+def test_a_full_disk_is_red_and_the_door_confirms_nothing(
+    start_bot: Any, telegram: Any, full_disk: Path
+) -> None:
+    telegram.say("hello", chat=1)
+    bot = start_bot("webhook", INBOX_PATH=str(full_disk / "inbox.sqlite3")).until_ready()
+    filler = full_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    assert "inbox cannot be written" in bot.until_not_ready("inbox")
+    for chat in range(1, 21):
+        telegram.say("/help " + "x" * 4000, chat=chat)
+    telegram.until(lambda event: event["type"] == "deliver" and event["status"] == 503)
+    filler.unlink()
+    telegram.replies(20)
+    bot.until_ready()
+    assert all(len(telegram.texts(chat)) == 1 for chat in range(1, 21))
+
+
+def test_a_second_process_on_the_inbox_waits_for_the_first(start_bot: Any, telegram: Any) -> None:
+    first = start_bot("polling").until_ready()
+    second = start_bot("polling")
+    assert "in use by another process" in second.until_not_ready_for("inbox", "in use")
+    telegram.say("/help", chat=1)
+    telegram.replies(1)
+    first.end(signal.SIGKILL)
+    second.until_ready()
+    telegram.say("/help", chat=2)
+    telegram.replies(1)
+    assert second.end() == 0
+
+
+def test_a_handler_that_fails_says_so_and_the_next_one_works(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    market.answer = {"success": True, "data": {"symbol": 5}}
+    bot = start_bot("polling").until_ready()
+    telegram.say("/price btc")
+    telegram.say("/help")
+    telegram.replies(2)
+    assert telegram.texts(1)[0].startswith("⚠️ Market data gave an answer I cannot read")
+    assert bot.metric("bot_updates_failed_total") == 0

@@ -1,0 +1,157 @@
+"""The HTTP client: what came, and when nothing came, whether the server can have acted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from botproof.doubles.server import Request, Response, Transport, json_response, serve
+from reference_bot.telegram_bot.http_client import HttpClient, NoAnswerError, NotSentError
+
+pytestmark = pytest.mark.anyio
+
+Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+async def raw_server() -> AsyncIterator[Callable[[Raw], Awaitable[str]]]:
+    """Starts a server that does to a connection what the test says."""
+    servers: list[asyncio.Server] = []
+
+    async def start(handle: Raw) -> str:
+        async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await handle(reader, writer)
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(closing, "127.0.0.1", 0)
+        servers.append(server)
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    yield start
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+
+
+def answering(*chunks: bytes) -> Raw:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for chunk in chunks:
+            writer.write(chunk)
+            await writer.drain()
+
+    return handle
+
+
+async def test_requests_share_kept_alive_connections() -> None:
+    seen: list[Request] = []
+
+    async def handler(request: Request) -> Response:
+        seen.append(request)
+        return json_response({"path": request.path, "body": request.body.decode()})
+
+    server = await serve(handler)
+    client = HttpClient(f"{server.url}/base/", max_connections=3)
+    answers = await asyncio.gather(
+        *(client.request("POST", f"/p{n}", b"b%d" % n, timeout=5) for n in range(30))
+    )
+    assert [a.body for a in answers] == [
+        b'{"path":"/base/p%d","body":"b%d"}' % (n, n) for n in range(30)
+    ]
+    assert len(client._all) <= 3
+    assert seen[0].headers["content-type"] == "application/json"
+    await client.close()
+    await server.close()
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 5\r\n\r\nhe", b"llo"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",),
+    ],
+)
+async def test_an_answer_in_any_framing(
+    raw_server: Callable[[Raw], Awaitable[str]], chunks: tuple[bytes, ...]
+) -> None:
+    client = HttpClient(await raw_server(answering(*chunks)))
+    answer = await client.request("GET", "/", timeout=5)
+    assert (answer.status, answer.body) == (200, b"hello")
+    await client.close()
+
+
+async def test_nobody_listens_means_not_sent() -> None:
+    client = HttpClient("http://127.0.0.1:9")
+    with pytest.raises(NotSentError, match="cannot connect"):
+        await client.request("GET", "/", timeout=5)
+    await client.close()
+
+
+async def test_no_free_connection_in_time_means_not_sent() -> None:
+    async def never(_: Request) -> Response:
+        return Response(transport=Transport.SILENT)
+
+    server = await serve(never)
+    client = HttpClient(server.url, max_connections=1)
+    first = asyncio.create_task(client.request("GET", "/", timeout=5))
+    await asyncio.sleep(0.05)
+    with pytest.raises(NotSentError, match="not connected in"):
+        await client.request("GET", "/", timeout=0.1)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await client.close()
+    await server.close()
+
+
+@pytest.mark.parametrize("transport", [Transport.RESET, Transport.SILENT, Transport.HALF_BODY])
+async def test_a_request_that_went_out_without_a_whole_answer(transport: Transport) -> None:
+    async def broken(_: Request) -> Response:
+        return Response(body=b"x" * 100, transport=transport)
+
+    server = await serve(broken)
+    client = HttpClient(server.url)
+    with pytest.raises(NoAnswerError):
+        await client.request("GET", "/", timeout=0.3)
+    assert client._idle == []
+    await client.close()
+    await server.close()
+
+
+async def test_what_is_no_http_is_no_answer(
+    raw_server: Callable[[Raw], Awaitable[str]],
+) -> None:
+    client = HttpClient(await raw_server(answering(b"SSH-2.0-OpenSSH\r\n")))
+    with pytest.raises(NoAnswerError, match="not HTTP"):
+        await client.request("GET", "/", timeout=5)
+    await client.close()
+
+
+async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
+    delays = [0.3, 0.0]
+
+    async def handler(request: Request) -> Response:
+        await asyncio.sleep(delays.pop(0))
+        return json_response(request.path)
+
+    server = await serve(handler)
+    client = HttpClient(server.url, max_connections=1)
+    with pytest.raises(NoAnswerError):
+        await client.request("GET", "/late", timeout=0.1)
+    answer = await client.request("GET", "/next", timeout=5)
+    assert answer.body == b'"/next"'
+    await client.close()
+    await server.close()
+
+
+async def test_a_server_that_closes_after_each_answer(
+    raw_server: Callable[[Raw], Awaitable[str]],
+) -> None:
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+    client = HttpClient(await raw_server(answering(whole)))
+    for _ in range(5):
+        assert (await client.request("GET", "/", timeout=5)).body == b"ok"
+    await client.close()
