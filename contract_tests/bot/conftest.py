@@ -1,4 +1,4 @@
-"""The bot as a process between the Telegram double (a process) and a market-data of the test's own."""
+"""The bot as a process between the Telegram double (a process) and a market-data of the test."""
 
 import asyncio
 import json
@@ -11,14 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
+import httpx
 import pytest
 
 from botproof.doubles.server import Request, Response, json_response, serve
@@ -104,13 +103,9 @@ def wait_for(what: str, ask: Callable[[], Any], seconds: float = PATIENCE) -> An
 def http(url: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
     """Status and JSON of a request."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(url, data=body, headers=names)
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read())
+    method = "GET" if body is None else "POST"
+    answer = httpx.request(method, url, content=body, headers=names, timeout=PATIENCE)
+    return answer.status_code, answer.json()
 
 
 def free_port() -> int:
@@ -211,9 +206,8 @@ class Telegram:
         return answer["result"]
 
     def clear_faults(self) -> None:
-        request = urllib.request.Request(f"{self._control}/faults", method="DELETE")
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            assert answer.status == 200
+        answer = httpx.delete(f"{self._control}/faults", timeout=PATIENCE)
+        assert answer.status_code == 200
 
     def until(
         self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, seconds: float = PATIENCE
@@ -254,7 +248,8 @@ class Telegram:
 
 
 def is_sent(event: dict[str, Any]) -> bool:
-    return event["type"] == "call" and event["method"] == "sendMessage" and event["status"] == 200
+    call: bool = event["type"] == "call" and event["method"] == "sendMessage"
+    return call and bool(event["status"] == 200)
 
 
 class Market:
@@ -346,10 +341,9 @@ class Bot(Child):
         return self
 
     def metric(self, name: str) -> float:
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=PATIENCE) as answer:
-            for line in answer.read().decode().splitlines():
-                if line.startswith(f"{name} "):
-                    return float(line.split()[1])
+        for line in httpx.get(f"{self.url}/metrics", timeout=PATIENCE).text.splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.split()[1])
         return 0.0
 
     def until_not_ready(self, part: str) -> str:
@@ -371,7 +365,7 @@ class Bot(Child):
         wait_for("the inbox", lambda: "inbox" not in self.reasons())
 
     def until_idle(self, there: Callable[[], bool]) -> None:
-        """Waits for what a test wants to see, while this process goes on; and for an empty inbox."""
+        """Waits for what a test wants to see, and then for an empty inbox."""
         wait_for("the answers", there, 60.0)
         self.until_metric("bot_inbox_updates", 0)
 
@@ -425,11 +419,11 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB, to be filled; skipped where we may not mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
         pytest.skip("needs the right to mount a tmpfs")
     yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    subprocess.run(["/bin/umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(params=["polling", "webhook"])
@@ -456,7 +450,7 @@ class RedisServer:
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "RedisServer":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -34,7 +34,7 @@ def inbox_settings(request: pytest.FixtureRequest) -> dict[str, str]:
 def test_kills_lose_nothing_and_repeat_at_most_one_reply_each(
     start_bot: Any, telegram: Any, mode: str, inbox_settings: dict[str, str]
 ) -> None:
-    chance = random.Random(f"{mode}{inbox_settings.keys()}")
+    chance = random.Random(f"{mode}{inbox_settings.keys()}")  # noqa: S311 - moments, no secrets
     port = 0
     bot = start_bot(mode, **inbox_settings).until_ready()
     port = int(bot.url.rpartition(":")[2])
@@ -69,7 +69,7 @@ def test_kills_lose_nothing_and_repeat_at_most_one_reply_each(
 def test_a_kill_after_the_confirmation_loses_nothing(
     start_bot: Any, telegram: Any, market: Any, mode: str
 ) -> None:
-    """The moment at which a bot that confirms first loses: taken in, confirmed, not yet answered."""
+    """Where a bot that confirms first loses: taken in, confirmed, not yet answered."""
     market.delay = 30.0
     bot = start_bot(mode).until_ready()
     for chat in range(1, 11):

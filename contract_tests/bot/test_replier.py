@@ -1,4 +1,4 @@
-"""How an answer goes out: retries, flood control, acknowledgements, and what is never sent twice."""
+"""How an answer goes out: retries, flood control, and what is never sent twice."""
 
 import asyncio
 from collections.abc import Callable
@@ -52,7 +52,7 @@ class Telegram:
         self.sent.append((place.chat_id, html))
         return 100 + len(self.sent)
 
-    async def edit(self, chat_id: int, message_id: int, html: str) -> None:
+    async def edit(self, _chat: int, message_id: int, html: str) -> None:
         self._fail()
         self.edits.append((message_id, html))
 
@@ -70,15 +70,15 @@ class Records:
     failures: int = 0
     held: bool = True
 
-    async def record(self, job: Job, progress: Progress) -> None:
+    async def record(self, _: Job, progress: Progress) -> None:
         self._fail()
         self.log.append(progress)
 
-    async def finish(self, job: Job, outcome: str) -> None:
+    async def finish(self, _: Job, outcome: str) -> None:
         self._fail()
         self.log.append(outcome)
 
-    def holds(self, job: Job) -> bool:
+    def holds(self, _: Job) -> bool:
         return self.held
 
     def _fail(self) -> None:
@@ -279,7 +279,7 @@ async def test_a_slow_answer_is_acknowledged_and_edited(monkeypatch: pytest.Monk
 
     replier = world.replier()
     answering = asyncio.create_task(replier.answer(slow()))
-    while not world.records.log:
+    while not world.records.log:  # noqa: ASYNC110 - a few turns of the loop, no time
         await asyncio.sleep(0)
     assert world.telegram.sent == [(5, WORKING)]
     assert world.records.log == [Progress(ack=101)]
@@ -327,7 +327,7 @@ async def test_a_cancelled_answer_still_records_what_was_sent() -> None:
     world = World()
     replier = world.replier()
     task = asyncio.create_task(replier.answer(text("hello")))
-    while not world.telegram.under_way:
+    while not world.telegram.under_way:  # noqa: ASYNC110 - as above
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

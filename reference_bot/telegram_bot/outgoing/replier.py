@@ -66,7 +66,7 @@ class Messenger(Protocol):
     async def send(self, place: Place, html: str) -> int:
         """Sends a message; its message_id."""
 
-    async def edit(self, chat_id: int, message_id: int, html: str) -> None:
+    async def edit(self, chat_id: int, message_id: int, html: str, /) -> None:
         """Replaces the text of a message."""
 
 
