@@ -1,7 +1,7 @@
 """A running Telegram double, as a bot sees it and as a person does, and a webhook to post to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -10,9 +10,51 @@ import pytest
 from botproof.doubles.server import Request, Response, Server, serve
 from botproof.doubles.telegram.app import RunningDouble, start
 from botproof.doubles.telegram.context import Settings
+from botproof.doubles.telegram.spec import methods, types
+from botproof.doubles.telegram.spec_model import members
 
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
 Json = dict[str, Any]
+
+
+SCALARS: Mapping[str, type | tuple[type, ...]] = {
+    "Integer": int,
+    "Float": (int, float),
+    "String": str,
+    "Boolean": bool,
+}
+
+
+def breaches(value: Any, reference: str, where: str) -> list[str]:
+    """Where a result is not as the specification's type says."""
+    kinds = members(reference)
+    if reference.startswith("Array<") and len(kinds) == 1:
+        inner = reference[6:-1]
+        if not isinstance(value, list):
+            return [f"{where} is no array: {value!r}"]
+        return [b for n, item in enumerate(value) for b in breaches(item, inner, f"{where}[{n}]")]
+    subtypes = [s for k in kinds for s in (types()[k].subtypes if k in types() else ()) or (k,)]
+    if len(subtypes) > 1:
+        found = [breaches(value, kind, where) for kind in subtypes]
+        return [] if [] in found else min(found, key=len)
+    if reference in SCALARS:
+        wrong = not isinstance(value, SCALARS[reference])
+        return [f"{where} is no {reference}: {value!r}"] if wrong else []
+    return object_breaches(value, reference, where)
+
+
+def object_breaches(value: Any, reference: str, where: str) -> list[str]:
+    fields = types()[reference].fields
+    if not isinstance(value, dict):
+        return [f"{where} is no {reference}: {value!r}"]
+    found = [f"{where}.{key} is unknown to {reference}" for key in value if key not in fields]
+    found += [f"{where}.{k} is missing" for k, f in fields.items() if f.required and k not in value]
+    for key in fields.keys() & value.keys():
+        field = fields[key]
+        if field.constant is not None and value[key] != field.constant:
+            found.append(f"{where}.{key} must be {field.constant!r}; it is {value[key]!r}")
+        found += breaches(value[key], "|".join(field.types), f"{where}.{key}")
+    return found
 
 
 class Client:
@@ -35,6 +77,8 @@ class Client:
         """A call that must be accepted; its result."""
         answer = await self.call(method, **params)
         assert answer["ok"], answer
+        returns = methods()[method.lower()].returns
+        assert breaches(answer["result"], returns, returns) == []
         return answer["result"]
 
     async def refused(self, method: str, **params: object) -> str:

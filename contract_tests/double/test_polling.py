@@ -6,6 +6,12 @@ from typing import Any
 
 import pytest
 
+from botproof.doubles.telegram.context import Answer, Settings
+from botproof.doubles.telegram.machine import Machine
+from botproof.doubles.telegram.replies import Later, Reply
+
+TOKEN = "5:" + "P" * 35
+
 pytestmark = pytest.mark.anyio
 
 WEBHOOK_ACTIVE = (
@@ -233,3 +239,39 @@ async def test_the_transcript_tells_calls_and_deliveries_in_order(api: Any) -> N
     assert json.dumps(page["dropped"]) == "0"
     again = await api.control("GET", f"transcript?after={page['next']}")
     assert again["events"] == []
+
+
+# -- in the machine alone --------------------------------------------------------------------------
+
+
+def conflicts(machine: Machine, now: float) -> list[int]:
+    """Tickets of polls that were ended since this was asked last."""
+    machine.wake(now)
+    effects = machine.take_effects()
+    return [e.ticket for e in effects if isinstance(e, Answer) and e.reply.status == 409]
+
+
+def test_of_several_conflicts_only_the_first_is_told_at_once() -> None:
+    machine = Machine(Settings(flood=None))
+    tickets = []
+    for _ in range(4):
+        waits = machine.call(TOKEN, "getUpdates", {"timeout": 50}, 100.0)
+        assert isinstance(waits, Later)
+        tickets.append(waits.ticket)
+    assert conflicts(machine, 100.0) == tickets[:1]
+    assert conflicts(machine, 102.9) == []
+    assert machine.next_wakeup() == 103.0
+    assert conflicts(machine, 103.0) == tickets[1:3]
+    machine.call(TOKEN, "getUpdates", {"timeout": 50}, 104.0)
+    assert conflicts(machine, 104.0) == tickets[3:]
+
+
+def test_a_poll_under_a_webhook_is_refused_at_once_and_then_slowly() -> None:
+    machine = Machine(Settings(flood=None))
+    machine.call(TOKEN, "setWebhook", {"url": "http://127.0.0.1:9/"}, 0.0)
+    first = machine.call(TOKEN, "getUpdates", {}, 1.0)
+    assert isinstance(first, Reply)
+    assert first.status == 409
+    second = machine.call(TOKEN, "getUpdates", {}, 1.1)
+    assert isinstance(second, Later)
+    assert conflicts(machine, 4.2) == [second.ticket]

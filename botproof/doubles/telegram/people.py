@@ -34,6 +34,7 @@ from botproof.doubles.telegram.methods.chats import change_member, member_of
 from botproof.doubles.telegram.methods.media import media_content
 from botproof.doubles.telegram.methods.polls import vote as cast_vote
 from botproof.doubles.telegram.replies import ControlError, Refusal
+from botproof.doubles.telegram.schema import complete, complete_member
 from botproof.doubles.telegram.spec import Upload
 from botproof.doubles.telegram.updates import KINDS, kind_of
 from botproof.doubles.telegram.world import Chat, Json, chat_kind
@@ -48,7 +49,12 @@ _MESSAGES = {
     "business_message",
     "edited_business_message",
 }
-_QUERIES = {"callback_query", "inline_query", "shipping_query", "pre_checkout_query"}
+_QUERIES = {
+    "callback_query": "CallbackQuery",
+    "inline_query": "InlineQuery",
+    "shipping_query": "ShippingQuery",
+    "pre_checkout_query": "PreCheckoutQuery",
+}
 
 
 def act(turn: Turn, action: Mapping[str, object]) -> Json:
@@ -113,13 +119,25 @@ def ensure_chat(turn: Turn, info: Json) -> Chat:
             full.setdefault("title", f"Chat {chat_id}")
         chat = bot.chats[chat_id] = Chat(full)
         if chat.kind != "private":
-            status = "administrator" if chat.kind == "channel" else "member"
-            chat.members[bot.id] = {"user": bot.sender, "status": status}
+            chat.members[bot.id] = complete_member({"user": bot.sender, **_AS_NEW[chat.kind]})
     elif any(chat.info.get(key) != value for key, value in info.items()):
         chat.info = {**chat.info, **info}
     if "username" in chat.info:
         bot.usernames[chat.info["username"].lower()] = chat_id
     return chat
+
+
+_AS_NEW: Mapping[str, Json] = {
+    "channel": {
+        "status": "administrator",
+        "can_manage_chat": True,
+        "can_post_messages": True,
+        "can_edit_messages": True,
+        "can_delete_messages": True,
+    },
+    "group": {"status": "member"},
+    "supergroup": {"status": "member"},
+}
 
 
 def describe_chat(turn: Turn, described: Mapping[str, object]) -> Json:
@@ -133,9 +151,10 @@ def describe_chat(turn: Turn, described: Mapping[str, object]) -> Json:
         user: Json = {"is_bot": False, "first_name": f"User {member['user']['id']}"}
         user |= member["user"]
         turn.bot.users[user["id"]] = user
-        chat.members[user["id"]] = {"status": "member", **member, "user": user}
+        chat.members[user["id"]] = complete_member({"status": "member", **member, "user": user})
     if rights is not None:
-        chat.members[turn.bot.id] = {"status": "member", **rights, "user": turn.bot.sender}
+        own = {"status": "member", **rights, "user": turn.bot.sender}
+        chat.members[turn.bot.id] = complete_member(own)
     return {"chat": chat.info, "members": list(chat.members.values())}
 
 
@@ -447,6 +466,7 @@ def _written_message(turn: Turn, kind: str, payload: Json) -> Json:
 
 def _written_query(turn: Turn, kind: str, payload: Json) -> Json:
     payload.setdefault("id", str(4_000_000_000_000_000 + turn.core.number()))
+    payload = complete(_QUERIES[kind], payload)
     message = payload.get("message")
     if isinstance(message, dict):
         chat = ensure_chat(turn, message["chat"])

@@ -12,38 +12,17 @@ from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Method, Params, Turn
 from botproof.doubles.telegram.methods.common import Access, find_chat, post
 from botproof.doubles.telegram.replies import bad_request
+from botproof.doubles.telegram.schema import complete_member, flags
 from botproof.doubles.telegram.world import Chat, Json
 
 __all__ = ["METHODS", "PERMISSIONS", "change_member", "member_of"]
 
-PERMISSIONS = (
-    "can_send_messages",
-    "can_send_audios",
-    "can_send_documents",
-    "can_send_photos",
-    "can_send_videos",
-    "can_send_video_notes",
-    "can_send_voice_notes",
-    "can_send_polls",
-    "can_send_other_messages",
-    "can_add_web_page_previews",
-    "can_change_info",
-    "can_invite_users",
-    "can_pin_messages",
-    "can_manage_topics",
+PERMISSIONS = flags("ChatPermissions")
+_ONLY_SOME_CHATS_HAVE = frozenset(
+    {"can_post_messages", "can_edit_messages", "can_pin_messages", "can_manage_topics"}
 )
-RIGHTS = (
-    "is_anonymous",
-    "can_manage_chat",
-    "can_delete_messages",
-    "can_manage_video_chats",
-    "can_restrict_members",
-    "can_promote_members",
-    "can_change_info",
-    "can_invite_users",
-    "can_post_stories",
-    "can_edit_stories",
-    "can_delete_stories",
+_RIGHTS = tuple(
+    name for name in flags("ChatAdministratorRights") if name not in _ONLY_SOME_CHATS_HAVE
 )
 _BY_KIND = {
     "channel": ("can_post_messages", "can_edit_messages"),
@@ -143,6 +122,7 @@ _OWNER = "can't edit rights of the chat owner"
 
 def change_member(turn: Turn, chat: Chat, member: Json, by: Json) -> None:
     """Make `member` what somebody is in a chat from now on, and tell the bot of it."""
+    member = complete_member(member)
     user_id = member["user"]["id"]
     old = member_of(turn, chat, user_id)
     if old == member:
@@ -197,7 +177,7 @@ def restrict_chat_member(turn: Turn, params: Params) -> object:
 def promote_chat_member(turn: Turn, params: Params) -> object:
     """Make somebody an administrator, or take that back with no rights at all."""
     chat, member = _managed(turn, params, "can_promote_members", "promote/demote")
-    names = (*RIGHTS, *_BY_KIND.get(chat.kind, ()))
+    names = (*_RIGHTS, *_BY_KIND.get(chat.kind, ()))
     rights = {name: bool(params.get(name, False)) for name in names}
     changed: Json = {"user": member["user"], "status": "member"}
     if any(rights.values()):

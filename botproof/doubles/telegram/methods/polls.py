@@ -20,6 +20,7 @@ from botproof.doubles.telegram.methods.common import (
     post,
 )
 from botproof.doubles.telegram.replies import ControlError, bad_request
+from botproof.doubles.telegram.schema import complete
 from botproof.doubles.telegram.world import Chat, Json
 
 __all__ = ["METHODS", "vote"]
@@ -32,10 +33,10 @@ MAX_OPTION = 100
 def send_poll(turn: Turn, params: Params) -> object:
     """A poll or a quiz."""
     question, entities = _question(turn, params)
-    options = [_option(turn, option) for option in params["options"]]
+    options = [_option(turn, option, n) for n, option in enumerate(params["options"])]
     _check_options(options)
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
-    poll: Json = {
+    given: Json = {
         "id": str(5_000_000_000_000_000 + turn.core.number()),
         "question": question,
         "options": options,
@@ -45,6 +46,9 @@ def send_poll(turn: Turn, params: Params) -> object:
         "type": params.get("type") or "regular",
         "allows_multiple_answers": bool(params.get("allows_multiple_answers", False)),
     }
+    for flag in ("allows_revoting", "members_only"):
+        given[flag] = bool(params.get(flag, False))
+    poll = complete("Poll", given)
     if entities:
         poll["question_entities"] = entities
     poll.update(_timing(turn, params), **_quiz(turn, params, poll["type"], len(options)))
@@ -64,13 +68,13 @@ def _question(turn: Turn, params: Params) -> tuple[str, list[Json]]:
     return question, entities
 
 
-def _option(turn: Turn, option: object) -> Json:
+def _option(turn: Turn, option: object, number: int) -> Json:
     asked = {"text": option} if isinstance(option, str) else option
     assert isinstance(asked, dict)  # noqa: S101 - the specification lets only these through
     text, entities = formatted(
         turn, asked["text"], asked.get("text_parse_mode"), asked.get("text_entities")
     )
-    shown: Json = {"text": text, "voter_count": 0}
+    shown: Json = {"persistent_id": str(number), "text": text, "voter_count": 0}
     if entities:
         shown["text_entities"] = entities
     return shown
@@ -100,10 +104,10 @@ def _timing(turn: Turn, params: Params) -> Json:
 def _quiz(turn: Turn, params: Params, kind: str, options: int) -> Json:
     if kind != "quiz":
         return {}
-    correct = params.get("correct_option_id", -1)
-    if not 0 <= correct < options:
+    correct = params.get("correct_option_ids") or [params.get("correct_option_id", -1)]
+    if any(not 0 <= option < options for option in correct):
         raise bad_request("wrong correct option ID specified")
-    quiz: Json = {"correct_option_id": correct}
+    quiz: Json = {"correct_option_id": correct[0], "correct_option_ids": correct}
     if params.get("explanation"):
         text, entities = formatted(
             turn,
@@ -161,6 +165,7 @@ def vote(turn: Turn, poll_id: str, user: Json, options: list[int]) -> None:
     _replace(turn, chat, message, changed, markup)
     if not poll["is_anonymous"]:
         answer = {"poll_id": poll_id, "user": user, "option_ids": options}
+        answer["option_persistent_ids"] = [shown[n]["persistent_id"] for n in options]
         doors.push(turn.core, turn.bot, "poll_answer", answer, turn.now)
 
 

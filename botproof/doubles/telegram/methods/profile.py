@@ -14,7 +14,7 @@ import msgspec
 from botproof.doubles.telegram.context import Method, Params, Turn
 from botproof.doubles.telegram.methods.common import find_chat
 from botproof.doubles.telegram.replies import bad_request
-from botproof.doubles.telegram.spec import types
+from botproof.doubles.telegram.schema import complete
 from botproof.doubles.telegram.world import Json
 
 __all__ = ["METHODS"]
@@ -134,16 +134,11 @@ def set_default_rights(turn: Turn, params: Params) -> object:
 
 def get_default_rights(turn: Turn, params: Params) -> object:
     """The administrator rights that the bot asks for."""
-    return {**_no_rights(), **turn.bot.profile.get(_rights_slot(params), {})}
+    return complete("ChatAdministratorRights", turn.bot.profile.get(_rights_slot(params), {}))
 
 
 def _rights_slot(params: Params) -> str:
     return f"rights:{bool(params.get('for_channels', False))}"
-
-
-def _no_rights() -> Json:
-    fields = types()["ChatAdministratorRights"].fields.values()
-    return {field.name: False for field in fields if field.required}
 
 
 def get_user_profile_photos(turn: Turn, params: Params) -> object:
