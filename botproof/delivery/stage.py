@@ -156,6 +156,10 @@ class Stage(Stack):
             with self.around.recorder.subscribe(_contact_since(process.started_at)) as contacts:
                 await contacts.get()
         process.record_ready(history.now() - process.started_at)
+        if self._was_ready:
+            # Telegram waits longer after each failed try, and no further updates come while those
+            # that it looks ahead at wait: the next kills would meet a bot with nothing to do.
+            await self.move_clock(_CLOCK_STEP_S)
 
     async def _answers(self, url: str) -> bool:
         try:

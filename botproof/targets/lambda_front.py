@@ -81,6 +81,7 @@ class Worker:
         self._api: Server | None = None
         self._process: asyncio.subprocess.Process | None = None
         self.ended: asyncio.Task[None] | None = None
+        self._killed = False
         self.taken = False
         """Whether it has an event to handle; one at a time."""
 
@@ -98,8 +99,8 @@ class Worker:
 
     @property
     def gone(self) -> bool:
-        """Whether the process was started and has ended."""
-        return self._process is not None and not self.running
+        """Whether the process was started and has ended, or is about to."""
+        return self._killed or (self._process is not None and not self.running)
 
     @property
     def running(self) -> bool:
@@ -127,6 +128,7 @@ class Worker:
         """SIGKILL; the process id, None when it has ended already."""
         if self._process is None or not self.running:
             return None
+        self._killed = True
         self._signal(signal.SIGKILL)
         return self._process.pid
 
@@ -248,12 +250,13 @@ class Front:
 
     async def _take_worker(self) -> Worker | None:
         """A worker for one event, started if need be; None when all are at work."""
-        self._workers = [worker for worker in self._workers if not worker.gone]
-        for worker in self._workers:
+        self._workers = [w for w in self._workers if w.ended is None or not w.ended.done()]
+        living = [worker for worker in self._workers if not worker.gone]
+        for worker in living:
             if not worker.taken:
                 worker.taken = True
                 return worker
-        if len(self._workers) >= self._concurrency:
+        if len(living) >= self._concurrency:
             return None
         worker = Worker(self._function)
         worker.taken = True

@@ -1,0 +1,177 @@
+"""Delivery runs of real processes: the reference bot passes at every door, a stock bot does not.
+
+The full ones (5,000 updates, 50 kills, each door, both inboxes) are in `test_full_runs.py`.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from botproof.delivery.run import Outcome
+from botproof.faults.troubles import EXCHANGE_FAULTS, TELEGRAM_FAULTS
+from botproof.history import Fault, History, read_history
+from botproof.verdict import Verdict
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+DOORS = ("polling", "webhook", "lambda")
+
+
+def passed(outcome: Outcome) -> None:
+    """PASS, with the reason in the assertion's message if not."""
+    found = outcome.delivery
+    assert outcome.verdict is Verdict.PASS, (found.measurement, *found.evidence)
+    assert found.data["lost"] == found.data["out_of_order"] == 0
+
+
+def troubles_of(record: History) -> set[str]:
+    """Which troubles began and ended."""
+    begun = {event.target for event in record.of(Fault) if event.kind == "begin"}
+    ended = {event.target for event in record.of(Fault) if event.kind == "end"}
+    assert begun == ended
+    return begun
+
+
+# kills
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_reference_bot_loses_nothing_when_killed(deliver: Any, door: str) -> None:
+    outcome = deliver(mode=door, updates=300, kills=6, rate=30)
+
+    passed(outcome)
+    assert outcome.delivery.data["kills"] == 6
+    assert outcome.delivery.data["updates"] == 310
+    assert outcome.delivery.data["clean_stops"] == 2
+
+
+def test_the_record_can_be_judged_again(deliver: Any) -> None:
+    outcome = deliver(mode="polling", updates=40, kills=1)
+    again = read_history(outcome.report_dir / "history.jsonl")
+
+    assert len(again) == len(outcome.history)
+    assert again.run is not None
+    assert again.run.judging["delivery"] == {"updates": 50, "kills": 1}
+
+
+@pytest.mark.parametrize("door", ["polling", "webhook"])
+def test_a_stock_bot_is_found_out(deliver: Any, door: str) -> None:
+    """The proof that the check can fail: the library's own runners confirm before they handle."""
+    outcome = deliver(
+        "fixtures/bots/stock_ptb", mode=door, updates=120, kills=4, rate=15, drain_s=8
+    )
+
+    assert outcome.verdict is Verdict.FAIL
+    assert outcome.delivery.data["lost"] > 0
+    assert any("confirmed to Telegram, killed" in line for line in outcome.delivery.evidence)
+
+
+# without kills: nothing may be lost, and nothing at all may be repeated
+
+
+@pytest.mark.parametrize("door", ["polling", "webhook"])
+def test_troubles_of_telegram_cost_no_reply(deliver: Any, door: str) -> None:
+    outcome = deliver(
+        mode=door, updates=360, kills=0, rate=30, troubles=tuple(TELEGRAM_FAULTS), late=0
+    )
+
+    passed(outcome)
+    assert outcome.delivery.data["repeated"] == 0
+    assert troubles_of(outcome.history) == set(TELEGRAM_FAULTS)
+
+
+def test_troubles_of_exchanges_and_a_slow_backend_cost_no_reply(deliver: Any) -> None:
+    troubles = (*EXCHANGE_FAULTS, "slow-backend")
+    outcome = deliver(mode="polling", updates=360, kills=0, rate=30, troubles=troubles, late=0)
+
+    passed(outcome)
+    assert troubles_of(outcome.history) == set(troubles)
+
+
+@pytest.mark.parametrize("door", ["polling", "webhook"])
+def test_kills_while_everything_else_goes_wrong(deliver: Any, door: str) -> None:
+    troubles = ("telegram-errors", "telegram-429", "exchange-errors", "slow-backend")
+    outcome = deliver(mode=door, updates=400, kills=6, rate=30, troubles=troubles)
+
+    passed(outcome)
+
+
+@pytest.mark.parametrize("door", ["polling", "webhook"])
+def test_a_bot_that_may_not_write_confirms_nothing(deliver: Any, door: str) -> None:
+    outcome = deliver(mode=door, updates=240, kills=0, rate=30, troubles=("full-disk",), late=0)
+
+    passed(outcome)
+    assert outcome.delivery.data["repeated"] == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 MB, for those who may mount one."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root may mount a small file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "botproof", str(folder)]
+    if subprocess.run(command, check=False).returncode != 0:
+        pytest.skip("this system lets nobody mount a file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)  # noqa: S607 - as above
+
+
+@pytest.mark.parametrize("door", ["polling", "webhook"])
+def test_a_full_disk_loses_nothing(deliver: Any, door: str, small_disk: Path) -> None:
+    outcome = deliver(
+        mode=door,
+        updates=300,
+        kills=4,
+        rate=30,
+        troubles=("full-disk",),
+        disk=small_disk,
+        env={"INBOX_PATH": str(small_disk / "inbox.sqlite3")},
+    )
+
+    passed(outcome)
+
+
+# a shared Redis
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("door", DOORS)
+def test_with_redis_nothing_is_lost_either(deliver: Any, door: str, redis_server: Any) -> None:
+    outcome = deliver(mode=door, updates=300, kills=6, rate=30, env={"REDIS_URL": redis_server.url})
+
+    passed(outcome)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("door", ["polling", "webhook"])
+def test_two_replicas_share_the_work(deliver: Any, door: str, redis_server: Any) -> None:
+    outcome = deliver(
+        mode=door, updates=400, kills=8, rate=30, replicas=2, env={"REDIS_URL": redis_server.url}
+    )
+
+    passed(outcome)
+    assert outcome.delivery.data["kills"] == 8
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("door", ["polling", "webhook"])
+def test_a_redis_that_is_killed_and_comes_back(deliver: Any, door: str, redis_server: Any) -> None:
+    outcome = deliver(
+        mode=door,
+        updates=400,
+        kills=3,
+        rate=30,
+        troubles=("redis-restart",),
+        restart_redis=redis_server.kill_and_start,
+        env={"REDIS_URL": redis_server.url},
+    )
+
+    passed(outcome)
+    assert troubles_of(outcome.history) == {"redis-restart"}
