@@ -68,8 +68,8 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         description="Starts the doubles, the services and the bot in each mode, plays the "
         "conversation of botproof.toml, loads the services, records everything and judges the "
         "record against the budgets.",
-        epilog=_EXIT_CODES + "\nwrites into the report directory: verdict.json, summary.md, "
-        "junit.xml, history.jsonl, logs/",
+        epilog=_EXIT_CODES + "\nwrites into the report directory: report.html, verdict.json, "
+        "summary.md, junit.xml, history.jsonl, logs/",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _config_argument(parser)

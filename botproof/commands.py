@@ -20,6 +20,7 @@ from botproof.config import ALL_CHECKS, load_config
 from botproof.history import read_history
 from botproof.problems import UsageError
 from botproof.report.files import write_reports
+from botproof.report.html import write_html
 from botproof.report.terminal import Progress, print_results
 from botproof.verdict import combine
 
@@ -39,6 +40,10 @@ def gate(arguments: argparse.Namespace) -> int:
     )
     outcome = gate_run.run_gate(options)
     write_reports(outcome.report_dir, outcome.results, outcome.history.run, outcome.duration_s)
+    recorded = JudgingSettings.recorded_in(outcome.history.run)
+    write_html(
+        outcome.report_dir, outcome.results, outcome.history, recorded.budgets, outcome.duration_s
+    )
     print_results(outcome.results, duration_s=outcome.duration_s, report_dir=outcome.report_dir)
     return outcome.verdict.exit_code
 
@@ -57,6 +62,7 @@ def judge(arguments: argparse.Namespace) -> int:
     duration = record.events[-1].t - record.events[0].t
     if arguments.report_dir is not None:
         write_reports(arguments.report_dir, results, record.run, duration)
+        write_html(arguments.report_dir, results, record, settings.budgets, duration)
     print_results(results)
     return combine(result.verdict for result in results).exit_code
 

@@ -49,6 +49,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         least_evidence="each mode: every process started and ended, one answer",
         evidence=(*lines_of(problems, 12), *missing, *_log_lines(history, problems)),
         source=f"{start.source}; {stop.source}",
+        used=_used(history, start.limit),
     )
 
 
@@ -117,6 +118,11 @@ def _modes_not_run(history: History, problems: Sequence[str]) -> list[str]:
     if not history.stacks and not problems and not gaps:
         gaps.append("nothing was run")
     return gaps
+
+
+def _used(history: History, limit: float) -> float | None:
+    ready = [event.after_s for event in history.of(ProcessReady) if event.role in _TARGETS]
+    return max(ready) / limit if ready else None
 
 
 def _measure(history: History, problems: Sequence[str]) -> str:

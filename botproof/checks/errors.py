@@ -40,6 +40,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         evidence=(*lines, *_reasons(requests, late), *_need(verdict, test, outcomes)),
         source=budget.source,
         data={"n": rate.n, "failures": rate.failures, "upper": rate.upper, "lower": rate.lower},
+        used=rate.upper / limit if requests else None,
     )
 
 

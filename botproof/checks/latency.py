@@ -36,7 +36,16 @@ def check(history: History, judging: Judging) -> CheckResult:
         evidence=(*reply_lines, *load_lines),
         source=budget.source,
         data={"slowest_by_command": _slowest_by_command(answers)},
+        used=_used(answers, history.of(Request), budget.limit),
     )
+
+
+def _used(answers: list[Answer], requests: list[Request], limit: float) -> float | None:
+    """The slowest reply or the p99 of the load, whichever is nearer to the limit."""
+    seconds = [answer.reply_time_s for answer in answers if answer.reply_time_s is not None]
+    if requests:
+        seconds.append(percentile([request.latency_s for request in requests], 1 - _TAIL))
+    return max(seconds) / limit if seconds else None
 
 
 def _modes(history: History) -> set[str]:

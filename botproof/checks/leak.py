@@ -102,6 +102,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         evidence=(*gaps, *(f"{name}: {each.describe()}" for name, each in found.items())),
         source=budget.source,
         data={name: round(each.per_thousand / _KB, 2) for name, each in found.items()},
+        used=worst[1].upper / (budget.limit * _KB) if worst else None,
     )
 
 

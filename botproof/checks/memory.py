@@ -52,6 +52,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         evidence=(*gaps, *(line.describe() for line in lines), *_explain(history)),
         source="; ".join(dict.fromkeys(line.budget.source for line in lines)),
         data={line.what: round(line.used, 2) for line in lines},
+        used=tightest.used / tightest.budget.limit if tightest else None,
     )
 
 

@@ -75,6 +75,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         evidence=tuple(_evidence(by_stack, sure, maybe, limit)),
         source=budget.source,
         data={stack: streak.length for stack, streak in sure.items()},
+        used=max(streak.length for streak in sure.values()) / (MOST_IN_A_ROW + 1) if sure else None,
     )
 
 

@@ -25,6 +25,7 @@ def judge_peak(process: str, profile: Profile, budget: ProcessBudget) -> CheckRe
         evidence=tuple(_shares(profile)),
         source=limit.source,
         data={"peak_mb": round(used, 3), "allocations": profile.allocations},
+        used=used / limit.limit,
     )
 
 
@@ -55,6 +56,7 @@ def judge_libraries(process: str, profile: Profile, budget: ProcessBudget) -> Ch
         evidence=tuple(_blame(owner, budget) for owner in (over or profile.owners[:_SHOWN])),
         source=budget.other_library_mb.source,
         data={owner.name: round(_used(owner), 3) for owner in profile.owners},
+        used=_used(tightest) / budget.of(tightest.name).limit,
     )
 
 

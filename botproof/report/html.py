@@ -1,0 +1,203 @@
+"""report.html: one page that a person reads in a minute, and that needs nothing but itself."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+
+from botproof.budgets import Budgets
+from botproof.history import History, ProcessExited, ProcessReady, Run, describe_exit
+from botproof.report.charts import Chart, draw
+from botproof.report.plots import latency_charts, memory_charts
+from botproof.verdict import CheckResult, Verdict, combine
+
+_SIGNS = {
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✗",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.ERROR: "!",
+}
+_MEANING = {
+    Verdict.PASS: "Every check passed, each with enough evidence.",
+    Verdict.FAIL: "Do not ship this build.",
+    Verdict.INCONCLUSIVE: "No check failed, but the evidence does not do for PASS.",
+    Verdict.ERROR: "The harness itself failed: nothing can be said about the build.",
+}
+
+
+def write_html(
+    directory: Path,
+    results: Sequence[CheckResult],
+    history: History,
+    budgets: Budgets,
+    duration_s: float,
+) -> None:
+    """Write `report.html` into `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    page = as_html(results, history, budgets, duration_s)
+    (directory / "report.html").write_text(page, encoding="utf-8")
+
+
+def as_html(
+    results: Sequence[CheckResult], history: History, budgets: Budgets, duration_s: float
+) -> str:
+    """The page. Everything from the run is escaped."""
+    verdict = combine(result.verdict for result in results)
+    run = history.run
+    style = resources.files("botproof.report").joinpath("report.css").read_text(encoding="utf-8")
+    body = "".join(
+        [
+            _header(verdict, results, run, duration_s),
+            _checks(results),
+            _charts("Latency", latency_charts(history, budgets)),
+            _charts("Memory", memory_charts(history, budgets)),
+            _again(results, run),
+            _about(history, run),
+        ]
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>botproof: {verdict.value}</title><style>{style}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
+def _e(text: object) -> str:
+    return html.escape(str(text))
+
+
+def _header(
+    verdict: Verdict, results: Sequence[CheckResult], run: Run | None, duration_s: float
+) -> str:
+    blamed = [result.check for result in results if result.verdict is verdict]
+    why = "" if verdict is Verdict.PASS or not blamed else f"{', '.join(blamed)}. "
+    modes = f" in {' and '.join(run.modes)}" if run is not None and run.modes else ""
+    facts = [f"{len(results)} checks{modes}", f"{duration_s:.0f} s"]
+    if run is not None:
+        facts += [run.started_at.replace("T", " "), run.config]
+    return (
+        f'<header class="{verdict.value}"><p class="verdict">'
+        f"<span>{_SIGNS[verdict]}</span> {verdict.value}</p>"
+        f'<p class="why">{_e(why)}{_MEANING[verdict]}</p>'
+        f'<p class="facts">{" · ".join(_e(fact) for fact in facts if fact)}</p>'
+        f'<nav class="chips">{"".join(map(_chip, results))}</nav></header>'
+    )
+
+
+def _chip(result: CheckResult) -> str:
+    sign = _SIGNS[result.verdict]
+    return (
+        f'<a class="{result.verdict.value}" href="#{_anchor(result)}">{sign} {_e(result.check)}</a>'
+    )
+
+
+def _anchor(result: CheckResult) -> str:
+    return _e(result.check).replace(" ", "-")
+
+
+def _checks(results: Sequence[CheckResult]) -> str:
+    worst_first = sorted(results, key=lambda result: -result.verdict.rank)
+    cards = "".join(map(_check, worst_first))
+    return f'<section><h2>Checks</h2><div class="checks">{cards}</div></section>'
+
+
+def _check(result: CheckResult) -> str:
+    verdict = result.verdict
+    source = f' <span class="source">{_e(result.source)}</span>' if result.source else ""
+    return (
+        f'<article class="{verdict.value}" id="{_anchor(result)}">'
+        f'<h3><span class="badge">{_SIGNS[verdict]} {verdict.value}</span> {_e(result.check)}</h3>'
+        f'<p class="measured">{_e(result.measurement)}</p>'
+        f'<p class="budget">Budget: {_e(result.budget)}.{source}</p>'
+        f"{_margin(result)}{_evidence(result)}</article>"
+    )
+
+
+def _margin(result: CheckResult) -> str:
+    if result.used is None:
+        return ""
+    percent = 100 * result.used
+    said = f"{percent:.0f} % of the budget used, {100 - percent:.0f} % left"
+    if percent >= 100:
+        said = f"{result.used:.3g} times the budget"
+    return (
+        f'<div class="margin" role="img" aria-label="{percent:.0f} % of the budget used">'
+        f'<i style="width:{min(percent, 100):.1f}%"></i></div>'
+        f'<p class="left">{said}</p>'
+    )
+
+
+def _evidence(result: CheckResult) -> str:
+    passed = result.verdict is Verdict.PASS
+    lines = list(result.evidence)
+    if not passed:
+        lines.append(f"least evidence: {result.least_evidence}")
+    if not lines:
+        return ""
+    opened = "" if passed else " open"
+    body = "\n".join(_marked(line) for line in lines)
+    return f"<details{opened}><summary>Evidence</summary><pre>{body}</pre></details>"
+
+
+def _marked(line: str) -> str:
+    """A line of evidence; what a diff adds or takes away has its colour."""
+    if line.startswith("+") and not line.startswith("+++"):
+        return f"<ins>{_e(line)}</ins>"
+    if line.startswith("-") and not line.startswith("---"):
+        return f"<del>{_e(line)}</del>"
+    return _e(line)
+
+
+def _charts(title: str, charts: Sequence[Chart]) -> str:
+    if not charts:
+        return ""
+    return (
+        f'<section><h2>{title}</h2><div class="charts">{"".join(map(draw, charts))}</div></section>'
+    )
+
+
+def _again(results: Sequence[CheckResult], run: Run | None) -> str:
+    commands = "\n".join(_e(command) for command in reproduce(results, run))
+    return f"<section><h2>To see it again</h2><pre>{commands}</pre></section>"
+
+
+def reproduce(results: Sequence[CheckResult], run: Run | None) -> Iterator[str]:
+    """The commands that make the same run, single checks of it, and the verdict, again."""
+    config = run.config if run is not None and run.config else "botproof.toml"
+    yield f"botproof gate --config {config}"
+    blamed = [r.check for r in results if r.verdict is not Verdict.PASS and r.check != "harness"]
+    if blamed:
+        yield f"botproof gate --config {config} --only {','.join(blamed)}"
+    yield "botproof judge history.jsonl    # beside this page: the same verdict, nothing is started"
+    if "golden" in blamed:
+        yield "botproof golden diff            # what differs from the approved replies"
+
+
+def _about(history: History, run: Run | None) -> str:
+    rows = "".join(
+        f"<tr><td>{_e(stack)}</td><td>{_e(process)}</td><td>{ready}</td><td>{_e(end)}</td></tr>"
+        for stack, process, ready, end in _lifetimes(history)
+    )
+    processes = (
+        "<table><thead><tr><th>mode</th><th>process</th><th>ready after</th><th>end</th></tr>"
+        f"</thead><tbody>{rows}</tbody></table>"
+        if rows
+        else ""
+    )
+    facts = {} if run is None else {"botproof": run.botproof, **run.machine, "seed": run.seed}
+    machine = " · ".join(f"{_e(key)} {_e(value)}" for key, value in facts.items() if value != "")
+    return (
+        f"<section><details><summary>Processes and machine</summary>{processes}"
+        f"<p>{machine}</p></details></section>"
+    )
+
+
+def _lifetimes(history: History) -> Iterator[tuple[str, str, str, str]]:
+    ended = {(event.stack, event.process): event for event in history.of(ProcessExited)}
+    for event in history.of(ProcessReady):
+        end = ended.get((event.stack, event.process))
+        how = "-" if end is None else f"{describe_exit(end.code)}, {end.after_s:.1f} s"
+        yield event.stack, event.process, f"{event.after_s:.1f} s", how

@@ -1,0 +1,171 @@
+"""Which charts a history gives: the latency of the load, and memory over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from botproof.budgets import MB, Budgets
+from botproof.history import History, MemorySample, ProcessStarted, Request
+from botproof.report.charts import Axis, Chart, Series, decades, linear
+from botproof.stats import percentile
+
+_MOST_POINTS = 120
+_MOST_MARKS = 40
+_SHARES = (0.5, 0.9, 0.99, 0.999)
+
+
+def latency_charts(history: History, budgets: Budgets) -> list[Chart]:
+    """The distribution of the load's latency in all modes, then a time line for each mode."""
+    limit = budgets["reply_time_s"].limit
+    by_stack = {
+        stack: requests
+        for stack in history.stacks
+        if (requests := history.of(Request, stack=stack))
+    }
+    if not by_stack:
+        return []
+    every = [request.latency_s for requests in by_stack.values() for request in requests]
+    y = decades(min(every), max(limit, *every), "latency", _duration)
+    return [
+        _distribution(by_stack, y, limit),
+        *(_time_line(stack, requests, y, limit) for stack, requests in by_stack.items()),
+    ]
+
+
+def _distribution(by_stack: dict[str, list[Request]], y: Axis, limit: float) -> Chart:
+    largest = max(len(requests) for requests in by_stack.values())
+    ticks = [(_nines(share), f"{100 * share:g} %") for share in _SHARES]
+    end = max(_nines(1 - 1 / (largest + 1)), _nines(0.9))
+    return Chart(
+        title="Distribution of the load's latency",
+        x=Axis(0.0, end, [tick for tick in ticks if tick[0] <= end], "share of requests"),
+        y=y,
+        series=[
+            Series(stack, list(_quantiles([each.latency_s for each in requests])))
+            for stack, requests in by_stack.items()
+        ],
+        budget=(limit, f"budget {limit:g} s"),
+        note="; ".join(_described(stack, requests) for stack, requests in by_stack.items()),
+    )
+
+
+def _nines(share: float) -> float:
+    """Where a share of requests stands: 90 % at 1, 99 % at 2, 99.9 % at 3."""
+    return -math.log10(1 - share)
+
+
+def _quantiles(latencies: Sequence[float]) -> Iterator[tuple[float, float]]:
+    ordered = sorted(latencies)
+    last = _nines(1 - 1 / (len(ordered) + 1))
+    for number in range(_MOST_POINTS + 1):
+        nines = last * number / _MOST_POINTS
+        rank = min(len(ordered) - 1, int((1 - 10**-nines) * len(ordered)))
+        yield nines, ordered[rank]
+
+
+def _described(stack: str, requests: Sequence[Request]) -> str:
+    latencies = [request.latency_s for request in requests]
+    text = ", ".join(f"p{100 * q:g} {_duration(percentile(latencies, q))}" for q in _SHARES)
+    return f"{stack}: {len(latencies):,} requests, {text}, max {_duration(max(latencies))}"
+
+
+def _time_line(stack: str, requests: Sequence[Request], y: Axis, limit: float) -> Chart:
+    begin = min(request.intended for request in requests)
+    length = max(request.intended for request in requests) - begin
+    width = max(length / 60, 0.25)
+    ordered = sorted(requests, key=lambda request: request.intended)
+    median, slowest = [], []
+    for number, group in groupby(ordered, lambda r: int((r.intended - begin) / width)):
+        latencies = [request.latency_s for request in group]
+        at = (number + 0.5) * width
+        median.append((at, percentile(latencies, 0.5)))
+        slowest.append((at, max(latencies)))
+    failed = [r for r in ordered if not r.ok or r.latency_s >= limit]
+    marks = [(r.intended - begin, r.latency_s, _failure(r, begin)) for r in failed[:_MOST_MARKS]]
+    return Chart(
+        title=f"Latency over time, {stack}",
+        x=linear(0, max(length, 1.0), "seconds of load", lambda value: f"{value:g}"),
+        y=y,
+        series=[Series("median", median), Series("slowest", slowest, marks)],
+        budget=(limit, f"budget {limit:g} s"),
+        note=f"{len(failed):,} of {len(ordered):,} failed" if failed else "",
+    )
+
+
+def _failure(request: Request, begin: float) -> str:
+    why = request.error or "too late"
+    return f"{request.intended - begin:.1f} s: {why} ({_duration(request.latency_s)})"
+
+
+def memory_charts(history: History, budgets: Budgets) -> list[Chart]:
+    """The fleet, then each process: a line for each mode, with the budget as a line."""
+    samples = [sample for sample in history.of(MemorySample) if sample.requests is None]
+    processes = dict.fromkeys(sample.process for sample in samples)
+    charts = []
+    if samples:
+        limit = budgets["fleet_memory_mb"].limit
+        charts.append(_memory("Fleet", history, _fleet(samples), limit))
+    for process in processes:
+        own = [sample for sample in samples if sample.process == process]
+        budget = budgets.get(f"{process}_memory_mb")
+        points = [(s.stack, s.t, s.pss / MB) for s in own]
+        charts.append(_memory(process, history, points, budget.limit if budget else None))
+    return charts
+
+
+def _fleet(samples: Iterable[MemorySample]) -> list[tuple[str, float, float]]:
+    """One round of sampling shares its time, so that the processes can be summed."""
+    sums: dict[tuple[str, float], float] = {}
+    for sample in samples:
+        key = (sample.stack, sample.t)
+        sums[key] = sums.get(key, 0.0) + sample.pss / MB
+    return [(stack, t, size) for (stack, t), size in sums.items()]
+
+
+def _memory(
+    title: str,
+    history: History,
+    points: Sequence[tuple[str, float, float]],
+    limit: float | None,
+) -> Chart:
+    begins = {stack: _begin(history, stack) for stack, _, _ in points}
+    series = [
+        Series(stack, _thinned([(t - begin, size) for own, t, size in points if own == stack]))
+        for stack, begin in begins.items()
+    ]
+    longest = max(t - begins[stack] for stack, t, _ in points)
+    largest = max(size for _, _, size in points)
+    top = max(largest, limit or 0.0) * 1.08
+    return Chart(
+        title=f"{title}: memory (PSS)",
+        x=linear(0, max(longest, 1.0), "seconds from the start", lambda value: f"{value:g}"),
+        y=linear(0, top, "MB", lambda value: f"{value:g} MB"),
+        series=series,
+        budget=(limit, f"budget {limit:g} MB") if limit else None,
+        note=f"at most {largest:.1f} MB" + (f", {100 * largest / limit:.0f} %" if limit else ""),
+    )
+
+
+def _begin(history: History, stack: str) -> float:
+    started = [event.t for event in history.of(ProcessStarted, stack=stack)]
+    samples = [event.t for event in history.of(MemorySample, stack=stack)]
+    return min([*started, *samples])
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most about 120 points; of each group the largest, so that no peak is lost."""
+    width = math.ceil(len(points) / _MOST_POINTS)
+    if width <= 1:
+        return points
+    groups = (points[at : at + width] for at in range(0, len(points), width))
+    return [max(group, key=lambda point: point[1]) for group in groups]
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.3g} s"
+    if seconds >= 0.001:
+        return f"{1000 * seconds:.3g} ms"
+    return f"{1_000_000 * seconds:.3g} µs"

@@ -1,0 +1,228 @@
+"""report.html: what it says, that it needs nothing else, and that it fits a phone."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from botproof.budgets import DEFAULTS
+from botproof.history import (
+    Event,
+    History,
+    MemorySample,
+    ProcessExited,
+    ProcessReady,
+    ProcessStarted,
+    Request,
+    Run,
+)
+from botproof.report.charts import Axis, Chart, Series, decades, draw, linear
+from botproof.report.html import as_html, reproduce, write_html
+from botproof.report.plots import latency_charts, memory_charts
+from botproof.verdict import CheckResult, Verdict
+
+EVIL = "<script>alert('x')</script>"
+
+
+def result(check: str, verdict: Verdict, *evidence: str, used: float | None = None) -> CheckResult:
+    return CheckResult(
+        check=check,
+        verdict=verdict,
+        budget=f"the budget of {check}",
+        measurement=f"what {check} measured",
+        least_evidence="one of everything",
+        evidence=evidence,
+        source="AWS Deployment Plan",
+        used=used,
+    )
+
+
+def run() -> History:
+    events: list[Event] = [
+        Run(
+            t=0, modes=("polling", "webhook"), config="botproof.toml", started_at="2026-01-01T09:00"
+        )
+    ]
+    for number, mode in enumerate(("polling", "webhook")):
+        who = {"process": "bot", "role": "bot", "stack": mode, "mode": mode}
+        start = 100.0 * number
+        events.append(ProcessStarted(t=start, pid=1, command=("bot",), **who))
+        events.append(ProcessReady(t=start + 1, after_s=1.5, **who))
+        events.append(ProcessExited(t=start + 60, code=0, expected=True, after_s=0.3, **who))
+        for step in range(50):
+            memory = {"pss": 45_000_000 + step, "anonymous": 1, "rss": 1, "peak": 1}
+            events.append(MemorySample(t=start + step, **memory, **who))
+            latency = 3.0 if step == 30 else 0.01
+            events.append(
+                Request(
+                    t=start + step + latency,
+                    intended=start + step,
+                    latency_s=latency,
+                    ok=True,
+                    stack=mode,
+                    mode=mode,
+                )
+            )
+    return History(events)
+
+
+RESULTS = [
+    result("boot", Verdict.PASS, "all started", used=0.06),
+    result("parity", Verdict.FAIL, "--- polling", "-one line", "+another", EVIL),
+    result("memory", Verdict.INCONCLUSIVE, used=1.5),
+]
+
+
+@pytest.fixture
+def page() -> str:
+    return as_html(RESULTS, run(), DEFAULTS, 45.0)
+
+
+class Texts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.wrong: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - the signature
+        if tag not in ("meta", "line", "i"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "i" and (not self.open or self.open.pop() != tag):
+            self.wrong.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: object) -> None:
+        pass
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_the_verdict_is_on_top_and_what_failed_comes_before_what_passed(page: str) -> None:
+    parser = Texts()
+    parser.feed(page)
+    assert (parser.wrong, parser.open) == ([], [])
+    text = " ".join(parser.words)
+    assert text.index("FAIL") < text.index("parity. Do not ship this build.")
+    order = [page.index(f'id="{check}"') for check in ("parity", "memory", "boot")]
+    assert order == sorted(order)
+
+
+def test_each_check_has_budget_measurement_margin_evidence_and_source(page: str) -> None:
+    for part in (
+        "what boot measured",
+        "Budget: the budget of boot.",
+        "6 % of the budget used, 94 % left",
+        "1.5 times the budget",
+        "all started",
+        "AWS Deployment Plan",
+        "least evidence: one of everything",
+    ):
+        assert part in page
+
+
+def test_evidence_is_open_where_it_matters_and_diffs_have_colours(page: str) -> None:
+    failed = page[page.index('id="parity"') : page.index('id="memory"')]
+    assert "<details open>" in failed
+    assert "<del>-one line</del>\n<ins>+another</ins>" in failed
+    assert "<details><summary>Evidence" in page[page.index('id="boot"') :]
+
+
+def test_nothing_from_the_run_becomes_markup_and_nothing_is_loaded(page: str) -> None:
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert not re.search(r"https?://|//cdn|@import|<link|<img|url\(", page)
+
+
+def test_charts_show_every_mode_the_budget_and_what_failed(page: str) -> None:
+    latency, memory = latency_charts(run(), DEFAULTS), memory_charts(run(), DEFAULTS)
+    assert [chart.title for chart in latency] == [
+        "Distribution of the load's latency",
+        "Latency over time, polling",
+        "Latency over time, webhook",
+    ]
+    assert [chart.title for chart in memory] == ["Fleet: memory (PSS)", "bot: memory (PSS)"]
+    assert memory[0].budget == (800, "budget 800 MB")
+    assert [series.name for series in memory[1].series] == ["polling", "webhook"]
+    (mark,) = latency[1].series[1].marks
+    assert mark[:2] == (30.0, 3.0)
+    assert page.count("<svg") == 5
+    assert "polling: 50 requests, p50 10 ms" in page
+
+
+def test_a_history_without_load_or_samples_has_no_charts_and_no_error() -> None:
+    page = as_html([result("boot", Verdict.ERROR)], History([]), DEFAULTS, 0.1)
+    assert "<svg" not in page
+    assert "nothing can be said about the build" in page
+
+
+def test_reproducing_names_the_checks_that_did_not_pass() -> None:
+    said = list(reproduce(RESULTS, run().run))
+    assert said[0] == "botproof gate --config botproof.toml"
+    assert said[1] == "botproof gate --config botproof.toml --only parity,memory"
+    assert said[2].startswith("botproof judge history.jsonl")
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 0), (0, 864.0), (3, 3.001), (0, 1e-6)])
+def test_linear_axes_have_a_few_round_ticks_inside(low: float, high: float) -> None:
+    axis = linear(low, high, "MB", str)
+    assert 2 <= len(axis.ticks) <= 7
+    assert all(axis.low <= tick <= axis.high for tick, _ in axis.ticks)
+
+
+def test_values_beyond_an_axis_stay_on_the_chart() -> None:
+    axis = decades(0.001, 2, "latency", str)
+    assert [tick for tick, _ in axis.ticks] == pytest.approx([0.001, 0.01, 0.1, 1, 10])
+    assert axis.place(0) == 0
+    assert axis.place(1e9) == 1
+    assert axis.place(0.1) == pytest.approx(0.5)
+
+
+def test_a_single_point_is_still_seen() -> None:
+    axis = Axis(0, 1, [], "x")
+    assert ' h0"' in draw(Chart("one", axis, axis, [Series("only", [(0.5, 0.5)])]))
+
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--allow-file-access-from-files", "--virtual-time-budget=2000", "--dump-dom"),
+)
+PHONE = """<iframe id="f" width="390" height="800" src="report.html"></iframe><pre id="out"></pre>
+<script>f.onload = () => {
+  const page = f.contentDocument, root = page.documentElement;
+  const box = page.querySelector("header").getBoundingClientRect();
+  out.textContent = JSON.stringify({inner: f.contentWindow.innerWidth, wide: root.scrollWidth,
+    top: box.top, svgs: page.querySelectorAll("svg").length,
+    text: parseFloat(f.contentWindow.getComputedStyle(page.body).fontSize)});
+}</script>"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_on_a_phone_nothing_is_wider_than_the_screen(tmp_path: Path) -> None:
+    wide = result("golden", Verdict.FAIL, "x" * 400)
+    write_html(tmp_path, [*RESULTS, wide], run(), DEFAULTS, 45.0)
+    (tmp_path / "phone.html").write_text(PHONE)
+    command = [CHROMIUM or "", *FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [*command, (tmp_path / "phone.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = re.search(r'<pre id="out">(\{.*?\})</pre>', done.stdout)
+    assert found, done.stdout[-500:]
+    seen = json.loads(found[1])
+    assert seen["wide"] <= seen["inner"] == 390
+    assert seen["top"] < 40
+    assert seen["svgs"] == 5
+    assert seen["text"] >= 14
