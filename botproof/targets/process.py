@@ -27,7 +27,9 @@ from botproof.targets.recorder import Recorder
 
 # PYTHONSAFEPATH keeps our sessions from testing the source tree in place of the built package.
 BASE_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONSAFEPATH")
-KILL_WAIT_S = 5.0
+OWN_ENV = ("PYTHONPATH",)
+"""What the harness's own processes get besides: they have to run the same botproof as it does."""
+
 _PROBE_EVERY_S = 0.05
 _TAIL_LINES = 40
 

@@ -19,6 +19,7 @@ from botproof.config import BOT, EXCHANGES, TELEGRAM, Config, Process, substitut
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.memory import read_memory
 from botproof.targets.process import (
+    OWN_ENV,
     BrokenHarnessError,
     Guard,
     Launch,
@@ -131,6 +132,7 @@ class Stack:
             command=(*command, "--seed", str(seed), *own, *args),
             cwd=self.around.base,
             log=self._log(name),
+            inherit_env=OWN_ENV,
         )
         try:
             process = await self._start(launch, self._doubles, read_stdout=True)

@@ -16,7 +16,13 @@ from botproof import history
 from botproof.checks.errors import judge_outcomes
 from botproof.config import Load, substitute
 from botproof.stats import SequentialErrorRate
-from botproof.targets.process import BrokenHarnessError, Launch, ManagedProcess, tail
+from botproof.targets.process import (
+    OWN_ENV,
+    BrokenHarnessError,
+    Launch,
+    ManagedProcess,
+    tail,
+)
 from botproof.targets.stack import Stack
 from botproof.verdict import Verdict
 
@@ -126,6 +132,7 @@ def _launch(stack: Stack, plan: LoadPlan, count: int, log: Path) -> Launch:
         cwd=stack.around.base,
         log=stack.around.report_dir / "logs" / stack.name / "load.log",
         env={"BOTPROOF_REQUEST_LOG": str(log)},
+        inherit_env=OWN_ENV,
     )
 
 
