@@ -150,10 +150,10 @@ class _Booth:
         """Whether something is certain to come still."""
         return stand.reader.waiting or not self.door.confirmed(stand.sent)
 
-    def side(self, stand: _Stand) -> Side:
+    def side(self, stand: _Stand, *, ordered: bool) -> Side:
         """What has been sent so far in a playing."""
         self.catch_up()
-        rooms = dict(stand.reader.rooms())
+        rooms = dict(stand.reader.rooms(ordered=ordered))
         for room in stand.silent:
             rooms[room] = f"{rooms.get(room, '')}\n{UNANSWERED}".strip()
         if not self.door.confirmed(stand.sent):
@@ -186,7 +186,10 @@ class _Booth:
 
 
 class Player:
-    """Plays conversations at several doors. `sentinel` is a command such as "/help"."""
+    """Plays conversations at several doors. `sentinel` is a command such as "/help".
+
+    Not `ordered` is for bots that promise no order within a chat: what is sent is compared, not when.
+    """
 
     def __init__(
         self,
@@ -194,8 +197,11 @@ class Player:
         rules: ReplyRules,
         sentinel: str,
         patience: Patience | None = None,
+        *,
+        ordered: bool = True,
     ) -> None:
         self.played = 0
+        self._ordered = ordered
         self._booths = [_Booth(door) for door in doors]
         self._rules = rules
         self._sentinel = sentinel
@@ -257,7 +263,10 @@ class Player:
     def reread(self, number: int) -> Playing:
         """A playing with everything that has come since it ended."""
         stands = self._stands[number]
-        sides = tuple(booth.side(stand) for booth, stand in zip(self._booths, stands, strict=True))
+        sides = tuple(
+            booth.side(stand, ordered=self._ordered)
+            for booth, stand in zip(self._booths, stands, strict=True)
+        )
         return Playing(number, stands[0].conversation, sides)
 
     def _next(self) -> int:

@@ -138,13 +138,14 @@ class TranscriptReader:
             if isinstance(button, Mapping) and "callback_data" in button
         ]
 
-    def rooms(self) -> Rooms:
-        """Everything as text, room by room."""
-        return {
-            room: "\n".join(line for message in messages for line in self._lines(message))
-            for room, messages in self._rooms.items()
-            if messages
-        }
+    def rooms(self, *, ordered: bool = True) -> Rooms:
+        """Everything as text, room by room; not `ordered`: the messages of a room sorted."""
+        rooms = {}
+        for room, messages in self._rooms.items():
+            blocks = ["\n".join(self._lines(message)) for message in messages]
+            if blocks:
+                rooms[room] = "\n".join(blocks if ordered else sorted(blocks))
+        return rooms
 
     def _lines(self, message: _Message) -> Iterator[str]:
         mode = message.params.get("parse_mode")

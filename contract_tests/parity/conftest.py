@@ -1,0 +1,155 @@
+"""A toy bot behind toy doors, in memory: what the player and the search are tested against."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from botproof.checks.replies import ReplyRules
+from botproof.config import Replies
+from botproof.history import BotApiCall
+from botproof.parity.player import Patience, Player
+from botproof.parity.playing import Playing
+from botproof.workloads.conversations import Conversation
+from botproof.workloads.stage import BotIdentity
+
+Call = tuple[str, dict[str, Any]]
+Bot = Callable[[str, Mapping[str, Any]], Iterable[Call]]
+SENTINEL = "/help"
+QUICK = Patience(quiet_s=0.0, unsure_s=0.001, differing_s=0.002, deadline_s=0.05)
+
+
+def echo(kind: str, body: Mapping[str, Any]) -> Iterator[Call]:
+    """Answers every command, in private chats and groups, and presses of its one button."""
+    text = str(body.get("text", ""))
+    if kind == "callback_query":
+        yield "answerCallbackQuery", {"callback_query_id": body["id"], "text": body["data"]}
+    elif kind == "message" and text.startswith("/") and body["chat"]["type"] != "channel":
+        words = text.split()
+        chat_id = body["chat"]["id"]
+        if words[0] == "/menu":
+            keys = {"inline_keyboard": [[{"text": "1h", "callback_data": "1h"}]]}
+            yield "sendMessage", {"chat_id": chat_id, "text": "menu", "reply_markup": keys}
+        else:
+            yield "sendMessage", {"chat_id": chat_id, "text": f"you said {' '.join(words)}"}
+
+
+@dataclass
+class ToyDoor:
+    """A door whose bot answers at once. `late_s` holds calls back; `wanted` filters kinds."""
+
+    name: str
+    handle: Bot = echo
+    late_s: Callable[[Call], float] = lambda _: 0.0
+    wanted: Callable[[str], bool] = lambda _: True
+    confirms: bool = True
+    repeats: bool = False
+    bot: BotIdentity = field(default_factory=lambda: BotIdentity(42, "ToyBot"))
+    ticks: int = 0
+    sent: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._calls: list[BotApiCall] = []
+        self._ids = itertools.count(1)
+        self._confirmed: set[int] = set()
+        self._moved = asyncio.Event()
+
+    async def send(self, update: Mapping[str, Any], *, twice: bool) -> Mapping[str, Any]:
+        self.sent.append(update)
+        kind, payload = next(iter(update.items()))
+        if not self.wanted(kind):
+            return {"update_id": None, "message_id": None}
+        number = next(self._ids)
+        made: dict[str, Any] = {"update_id": number, "message_id": None}
+        body = dict(payload)
+        if kind.endswith("query"):
+            made[f"{kind}_id"] = body["id"] = str(10_000 + number)
+        elif "message" in kind or "post" in kind:
+            made["message_id"] = body.setdefault("message_id", next(self._ids))
+        for _ in range(2 if twice and self.repeats else 1):
+            for call in self.handle(kind, body):
+                self._later(call)
+        if self.confirms:
+            self._confirmed.add(number)
+        return made
+
+    def _later(self, call: Call) -> None:
+        delay = self.late_s(call)
+        if delay:
+            asyncio.get_running_loop().call_later(delay, self._take, call)
+        else:
+            self._take(call)
+
+    def _take(self, call: Call) -> None:
+        method, params = call
+        result = {"message_id": next(self._ids)} if method.startswith("send") else True
+        self._calls.append(BotApiCall(t=0.0, method=method, params=params, result=result))
+        self.ticks += 1
+        self._moved.set()
+
+    def calls(self) -> Sequence[BotApiCall]:
+        return self._calls
+
+    def confirmed(self, update_ids: Iterable[int]) -> bool:
+        return self._confirmed.issuperset(update_ids)
+
+    async def event(self, seen: int, timeout_s: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.ticks <= seen:
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+class ToyStage:
+    """A `search.Stage` over toy doors, on a loop of its own."""
+
+    def __init__(
+        self, doors: Sequence[ToyDoor], rules: ReplyRules, loop: Any, ordered: bool
+    ) -> None:
+        self.player = Player(doors, rules, SENTINEL, QUICK, ordered=ordered)
+        self.played: list[Conversation] = []
+        self._loop = loop
+        loop.run_until_complete(self.player.learn(quiet_s=0.002))
+
+    def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
+        self.played.append(conversation)
+        playing: Playing = self._loop.run_until_complete(
+            self.player.play(conversation, min(quiet_s, 0.02))
+        )
+        return playing
+
+    def reread(self, number: int) -> Playing:
+        return self.player.reread(number)
+
+
+@pytest.fixture
+def rules() -> ReplyRules:
+    return ReplyRules.of(Replies(acknowledgement="^wait$"))
+
+
+@pytest.fixture
+def toys(rules: ReplyRules) -> Iterator[Any]:
+    """`toys.door(name, ...)` and `toys.stage(door, door, ...)`."""
+
+    class Toys:
+        def __init__(self) -> None:
+            self.loop = asyncio.new_event_loop()
+
+        def door(self, name: str, handle: Bot = echo, **options: Any) -> ToyDoor:
+            return ToyDoor(name, handle, **options)
+
+        def stage(self, *doors: ToyDoor, ordered: bool = True) -> ToyStage:
+            return ToyStage(doors, rules, self.loop, ordered)
+
+        echo = staticmethod(echo)
+
+    made = Toys()
+    yield made
+    made.loop.close()

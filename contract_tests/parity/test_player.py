@@ -1,0 +1,134 @@
+"""The player against toy doors: when it is done, and what it notes of each side."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from botproof.parity.player import UNANSWERED, UNCONFIRMED_ROOM, UnansweredError
+from botproof.workloads.conversations import Ask, Conversation, Edit, Press, Say, Step
+
+
+def talk(*steps: Step) -> Conversation:
+    return Conversation(steps=steps)  # type: ignore[arg-type]  # every step of the tests is one of them
+
+
+def rooms(playing: Any, door: int = 0) -> Mapping[str, str]:
+    seen: Mapping[str, str] = playing.sides[door].rooms
+    return seen
+
+
+def test_both_sides_are_read_to_their_end(toys: Any) -> None:
+    late = toys.door("late", late_s=lambda _: 0.01)
+    stage = toys.stage(toys.door("quick"), late)
+    playing = stage.play(talk(Say(text="/price BTC"), Say(text="/price ETH", where="group")))
+    assert not playing.differs
+    assert rooms(playing, 1)["alice"].splitlines() == [
+        "--- sendMessage",
+        "you said /price BTC",
+        "--- sendMessage",
+        "you said /help",
+    ]
+    assert "you said /price ETH" in rooms(playing, 1)["group"]
+
+
+def test_chats_that_are_never_answered_get_no_sentinel(toys: Any) -> None:
+    door = toys.door("a")
+    stage = toys.stage(door, toys.door("b"))
+    playing = stage.play(talk(Say(text="news", where="channel")))
+    assert rooms(playing) == {}
+    assert not playing.silent
+    assert "channel_post" in door.sent[-1]
+
+
+def test_a_stranger_is_not_waited_for(toys: Any) -> None:
+    def private(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        if body.get("from", {}).get("id", 0) < 3_000_000_000:
+            yield from toys.echo(kind, body)
+
+    stage = toys.stage(toys.door("a", private), toys.door("b", private))
+    assert not stage.play(talk(Say(text="/price BTC", who="mallory"))).silent
+
+
+def test_a_door_that_falls_silent_is_noted(toys: Any) -> None:
+    dead: list[bool] = []
+
+    def dies(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        if body.get("text") == "/die":
+            dead.append(True)
+        if not dead:
+            yield from toys.echo(kind, body)
+
+    stage = toys.stage(toys.door("sound"), toys.door("mortal", dies))
+    playing = stage.play(talk(Say(text="/die")))
+    assert playing.differs
+    assert playing.silent == ("mortal",)
+    assert UNANSWERED in rooms(playing, 1)["alice"]
+
+
+def test_updates_that_are_never_taken_are_noted(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b", confirms=False))
+    playing = stage.play(talk(Say(text="hello")))
+    assert UNCONFIRMED_ROOM in rooms(playing, 1)
+    assert playing.differs
+
+
+def test_updates_that_a_door_does_not_want_are_a_difference(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b", wanted=lambda kind: kind != "callback_query"))
+    assert stage.play(talk(Press(data="x"))).differs
+    assert not stage.play(talk(Say(text="/x"))).differs
+
+
+def test_a_repeated_update_is_one_for_both_or_it_differs(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b", repeats=True))
+    assert stage.play(talk(Say(text="/x", twice=True))).differs
+    assert not stage.play(talk(Say(text="/x"))).differs
+
+
+def test_the_bots_own_button_is_pressed(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b"))
+    playing = stage.play(talk(Say(text="/menu"), Press(button=3, data="old")))
+    (query,) = [room for room in rooms(playing) if room.startswith("answer to the callback")]
+    assert rooms(playing)[query].splitlines()[-1] == "1h"
+    without = stage.play(talk(Press(data="old")))
+    assert "old" in rooms(without)["answer to the callback query of step 1"]
+
+
+def test_an_unanswered_inline_query_is_silence_on_both_sides(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b"))
+    assert not stage.play(talk(Ask(query="btc"), Edit(text="/price"))).differs
+
+
+def test_what_comes_after_the_end_is_seen_when_read_again(toys: Any) -> None:
+    def talks_on(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        yield from toys.echo(kind, body)
+        if body.get("text") == "/slow":
+            yield "sendMessage", {"chat_id": body["chat"]["id"], "text": "PS"}
+
+    def late(call: Any) -> float:
+        return 0.02 if call[1].get("text") == "PS" else 0.0
+
+    stage = toys.stage(toys.door("a", talks_on), toys.door("b", talks_on, late_s=late))
+    playing = stage.play(talk(Say(text="/slow")))
+    assert playing.differs
+    stage.play(talk(Say(text="/x")), quiet_s=0.02)
+    stage.play(talk(Say(text="/x")), quiet_s=0.02)
+    again = stage.reread(playing.number)
+    assert {line for side in again.sides for line in side.rooms["alice"].splitlines()} >= {"PS"}
+    assert rooms(again, 1)["alice"].count("PS") == 1
+
+
+def test_a_sentinel_that_no_door_answers_is_refused(toys: Any) -> None:
+    def mute(_: str, __: Mapping[str, Any]) -> Iterator[Any]:
+        return iter(())
+
+    with pytest.raises(UnansweredError, match=r"'/help' is not answered .* by a, b"):
+        toys.stage(toys.door("a", mute), toys.door("b", mute))
+
+
+def test_one_door_that_answers_is_enough_to_begin(toys: Any) -> None:
+    def mute(_: str, __: Mapping[str, Any]) -> Iterator[Any]:
+        return iter(())
+
+    stage = toys.stage(toys.door("a"), toys.door("b", mute))
+    assert stage.play(talk(Say(text="/x"))).differs

@@ -1,0 +1,186 @@
+"""The search on a toy target with a planted drift: found, shrunk, repeatable, and honest."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from botproof.parity.playing import explain
+from botproof.parity.search import Abort, Limits, replay, search
+from botproof.targets.process import TargetError
+from botproof.workloads.conversations import Conversation, Edit, Say, encode
+from botproof.workloads.vocabulary import Vocabulary
+
+WORDS = Vocabulary(commands={"/help": ("",), "/price": ("BTC", "ETH"), "/top": ("", "perps")})
+LIMITS = Limits(examples=150, seconds=60, shrink_seconds=60)
+
+
+def drifted(toys: Any) -> Any:
+    """Answers /price with one line too few."""
+
+    def handle(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        for method, params in toys.echo(kind, body):
+            text = str(params.get("text", ""))
+            if text.startswith("you said /price"):
+                yield method, {**params, "text": "you said something"}
+            else:
+                yield method, params
+
+    return handle
+
+
+def test_a_drift_is_found_and_shrunk_to_one_message(toys: Any) -> None:
+    stage = toys.stage(toys.door("polling"), toys.door("webhook", drifted(toys)))
+    findings = search(stage, WORDS, LIMITS)
+    assert findings.shortest is not None
+    (step,) = findings.shortest.conversation.steps
+    assert isinstance(step, Say)
+    assert step.text.startswith("/price")
+    assert (step.who, step.where, step.to, step.twice, step.novel) == (
+        "alice",
+        "private",
+        "",
+        False,
+        False,
+    )
+    lines = explain(findings.shortest)
+    assert lines[0] == f"1. alice says: {step.text}"
+    assert any(
+        f"you said {step.text}" in line and line.endswith("| you said something") for line in lines
+    )
+
+
+def test_a_drift_that_needs_two_steps_keeps_two(toys: Any) -> None:
+    asked: set[int] = set()
+
+    def handle(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        chat = body.get("chat", {}).get("id", 0)
+        if kind == "edited_message" and chat in asked:
+            yield "sendMessage", {"chat_id": chat, "text": "I saw that"}
+        if kind == "message" and str(body.get("text", "")).startswith("/top"):
+            asked.add(chat)
+        yield from toys.echo(kind, body)
+
+    stage = toys.stage(toys.door("a"), toys.door("b", handle))
+    findings = search(stage, WORDS, LIMITS)
+    assert findings.shortest is not None
+    first, second = findings.shortest.conversation.steps
+    assert isinstance(first, Say)
+    assert isinstance(second, Edit)
+
+
+def test_agreeing_doors_are_played_to_the_last_example(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b"), toys.door("c"))
+    findings = search(stage, WORDS, Limits(examples=40, seconds=60))
+    assert findings.shortest is None
+    assert findings.flaky == []
+    assert findings.stopped_by == "examples"
+    assert 25 <= findings.conversations <= 40
+
+
+def test_the_third_door_is_compared_too(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b"), toys.door("c", drifted(toys)))
+    findings = search(stage, WORDS, LIMITS)
+    assert findings.shortest is not None
+    assert len(findings.shortest.conversation.steps) == 1
+
+
+def played_with(toys: Any, seed: int) -> list[bytes]:
+    stage = toys.stage(toys.door("a"), toys.door("b"))
+    search(stage, WORDS, Limits(examples=20, seconds=60, seed=seed))
+    return [encode(each) for each in stage.played]
+
+
+def test_a_seed_makes_the_conversations(toys: Any) -> None:
+    assert played_with(toys, 7) == played_with(toys, 7)
+    assert played_with(toys, 7) != played_with(toys, 8)
+
+
+def test_time_limits_the_search(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b"))
+    clock = itertools.count().__next__
+    findings = search(stage, WORDS, Limits(examples=500, seconds=10), clock=lambda: float(clock()))
+    assert findings.stopped_by == "seconds"
+    assert findings.conversations <= 10
+
+
+def test_time_limits_the_shrinking_and_the_first_finding_stays(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b", drifted(toys)))
+    clock = itertools.count().__next__
+    limits = Limits(examples=500, seconds=10_000, shrink_seconds=1)
+    findings = search(stage, WORDS, limits, clock=lambda: float(clock()))
+    assert findings.stopped_by == "seconds"
+    assert findings.first is not None
+    assert findings.shortest is not None
+
+
+def test_what_happens_once_is_flaky_and_never_a_pass(toys: Any) -> None:
+    once = iter([True])
+
+    def handle(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        if str(body.get("text", "")).startswith("/price") and next(once, False):
+            return
+        yield from toys.echo(kind, body)
+
+    stage = toys.stage(toys.door("a"), toys.door("b", handle))
+    findings = search(stage, WORDS, LIMITS)
+    assert findings.shortest is None
+    ((first, again),) = findings.flaky
+    assert first.differs
+    assert not again.differs
+
+
+def overtaken(call: Any) -> float:
+    """The sentinel overtakes a price."""
+    return 0.01 if str(call[1].get("text", "")).startswith("you said /price") else 0.0
+
+
+def test_what_is_late_is_no_difference(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b", late_s=overtaken), ordered=False)
+    findings = search(stage, WORDS, Limits(examples=30, seconds=60))
+    assert findings.late > 0
+    assert findings.shortest is None
+
+
+def test_the_order_in_a_chat_is_compared(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b", late_s=overtaken))
+    findings = search(stage, WORDS, Limits(examples=30, seconds=60))
+    assert findings.shortest is not None
+
+
+def test_a_target_that_ends_ends_the_search(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b"))
+    play = stage.play
+
+    def breaks(conversation: Conversation, quiet_s: float = 0.0) -> Any:
+        if len(stage.played) == 3:
+            raise Abort(conversation, TargetError("bot ended on its own with exit code 1"))
+        return play(conversation, quiet_s)
+
+    stage.play = breaks
+    findings = search(stage, WORDS, LIMITS)
+    assert findings.aborted is not None
+    assert str(findings.aborted) == "bot ended on its own with exit code 1"
+    assert findings.conversations == 3
+
+
+@pytest.mark.parametrize("drift", [True, False])
+def test_a_saved_conversation_is_played_again(toys: Any, drift: bool) -> None:
+    other = toys.door("b", drifted(toys)) if drift else toys.door("b")
+    findings = replay(toys.stage(toys.door("a"), other), Conversation(steps=(Say(text="/price"),)))
+    assert (findings.shortest is not None) is drift
+    assert findings.flaky == []
+
+
+def test_a_saved_conversation_that_differs_at_times_is_flaky(toys: Any) -> None:
+    turns = itertools.cycle([True, False])
+
+    def handle(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        if body.get("text") != "/price" or next(turns):
+            yield from toys.echo(kind, body)
+
+    stage = toys.stage(toys.door("a"), toys.door("b", handle))
+    findings = replay(stage, Conversation(steps=(Say(text="/price"),)))
+    assert findings.shortest is None
+    assert len(findings.flaky) == 1
