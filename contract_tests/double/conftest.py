@@ -25,6 +25,12 @@ SCALARS: Mapping[str, type | tuple[type, ...]] = {
 }
 
 
+@pytest.fixture(name="breaches")
+def checker() -> Callable[[Any, str, str], list[str]]:
+    """Tells where a result is not as the specification's type says."""
+    return breaches
+
+
 def breaches(value: Any, reference: str, where: str) -> list[str]:
     """Where a result is not as the specification's type says."""
     kinds = members(reference)

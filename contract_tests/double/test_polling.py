@@ -199,6 +199,12 @@ async def test_a_client_that_leaves_frees_its_place(api: Any) -> None:
     assert update["update_id"] == made["update_id"]
 
 
+async def test_a_reset_ends_a_waiting_poll(api: Any) -> None:
+    poll = await waiting(api)
+    await api.control("POST", "reset")
+    assert (await poll)["description"] == "Internal Server Error: restart"
+
+
 async def test_bots_do_not_see_each_other(api: Any, double: Any) -> None:
     other = type(api)(double.url, api.http, "777:" + "B" * 35)
     await api.person(text="for the first", chat_id=1)

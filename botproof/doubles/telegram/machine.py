@@ -20,9 +20,9 @@ from botproof.doubles.telegram import doors, people
 from botproof.doubles.telegram.context import Core, Effect, Method, Settings, Turn
 from botproof.doubles.telegram.faults import Faults
 from botproof.doubles.telegram.flood import Flood, FloodLimits
-from botproof.doubles.telegram.methods import METHODS
+from botproof.doubles.telegram.methods import METHODS, rest
 from botproof.doubles.telegram.replies import Later, Refusal, Reply, ok
-from botproof.doubles.telegram.spec import SpecError, example, methods, parse_params
+from botproof.doubles.telegram.spec import SpecError, methods, parse_params
 from botproof.doubles.telegram.updates import UpdateQueue
 from botproof.doubles.telegram.world import Bot, File, Files, Json
 
@@ -72,9 +72,10 @@ class Machine:
 
     def _run(self, bot: Bot, name: str, params: Mapping[str, object], now: float) -> object:
         method: Method | None = METHODS.get(name)
+        turn = Turn(self._core, bot, now)
         if method is None:
-            return example(methods()[name].returns)
-        return method(Turn(self._core, bot, now), params)
+            return rest.answer(turn, methods()[name], params)
+        return method(turn, params)
 
     def bot(self, token: str, now: float) -> Bot:
         """The bot of a token, made on first use. Refusal (401) for a token that is none."""
