@@ -1,0 +1,60 @@
+"""What happens to a waiting call in the moment at which it begins or its caller goes away."""
+
+import asyncio
+
+import pytest
+
+from botproof.doubles.server import Request, Response
+from botproof.doubles.telegram.app import TelegramDouble
+
+TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
+
+
+@pytest.mark.anyio
+async def test_an_update_that_comes_before_the_poll_has_begun_to_wait_still_answers_it() -> None:
+    double = TelegramDouble()
+    poll = double.handle(Request("POST", f"/bot{TOKEN}/getUpdates", {"timeout": "20"}))
+    inject = double.handle(
+        Request(
+            "POST",
+            f"/_double/bots/{TOKEN}/updates",
+            body=b'{"text": "hi", "chat_id": 1, "user_id": 1}',
+        )
+    )
+    if not isinstance(inject, Response):
+        await inject  # type: ignore[misc]  # a handler's answer is a Response or can be awaited
+
+    async with asyncio.timeout(5):
+        answer = await poll  # type: ignore[misc]  # as above
+    await double.close()
+
+    assert isinstance(answer, Response)
+    assert b'"text":"hi"' in answer.body
+
+
+@pytest.mark.anyio
+async def test_a_delayed_call_whose_caller_goes_away_is_in_the_record() -> None:
+    double = TelegramDouble()
+    inject = double.handle(
+        Request(
+            "POST",
+            f"/_double/bots/{TOKEN}/updates",
+            body=b'{"text": "hi", "chat_id": 1, "user_id": 1}',
+        )
+    )
+    if not isinstance(inject, Response):
+        await inject  # type: ignore[misc]  # a handler's answer is a Response or can be awaited
+    double.machine.faults.add({"kind": "delay", "method": "sendMessage", "seconds": 20})
+    call = double.handle(
+        Request("POST", f"/bot{TOKEN}/sendMessage", {"chat_id": "1", "text": "there"})
+    )
+    task = asyncio.ensure_future(call)  # type: ignore[arg-type]  # as above
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await double.close()
+
+    calls = [bytes(event) for event in double.transcript.after(0).events]
+    assert any(b'"sendMessage"' in event and b'"text":"there"' in event for event in calls)
