@@ -170,6 +170,12 @@ class Child:
                 pipe.close()
 
 
+@pytest.fixture(scope="session")
+def child() -> type[Child]:
+    """For tests that start processes of their own."""
+    return Child
+
+
 class Telegram:
     """The double, by its control interface, for one bot."""
 

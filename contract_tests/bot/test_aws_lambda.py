@@ -89,7 +89,7 @@ def start_function(telegram: Any, market: Any, tmp_path: Path) -> Iterator[Start
 
 
 def event(body: Any, *, secret: str | None = SECRET, encode: bool = False) -> dict[str, Any]:
-    """What both senders have in common: payload format 2.0, header names as the client wrote them."""
+    """Payload format 2.0, which both senders use; header names as the client wrote them."""
     text = body if isinstance(body, str) else json.dumps(body)
     headers = {"content-type": "application/json"}
     if secret is not None:
@@ -114,7 +114,9 @@ def update(update_id: int, text: str = "/help", chat: int = 1) -> dict[str, Any]
             "chat": {"id": chat, "type": "private", "first_name": "A"},
             "from": {"id": chat, "is_bot": False, "first_name": "A"},
             "text": text,
-            "entities": [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}],
+            "entities": [
+                {"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}
+            ],
         },
     }
 

@@ -166,3 +166,16 @@ def test_a_handler_that_fails_says_so_and_the_next_one_works(
     telegram.replies(2)
     assert telegram.texts(1)[0].startswith("⚠️ Market data gave an answer I cannot read")
     assert bot.metric("bot_updates_failed_total") == 0
+
+
+def test_sigterm_ends_it_in_time_even_when_redis_has_gone_with_an_answer_unrecorded(
+    start_bot: Any, telegram: Any, redis_server: Any
+) -> None:
+    bot = start_bot("webhook", REDIS_URL=redis_server.url).until_ready()
+    telegram.fault(method="sendMessage", kind="delay", seconds=1.0, count=1)
+    telegram.say("/help", chat=1)
+    telegram.until(lambda event: event["type"] == "confirm")
+    redis_server.kill()
+    telegram.replies(1)
+    bot.until_not_ready("inbox")
+    assert bot.end(seconds=10.0) == 0

@@ -1,9 +1,12 @@
 """The HTTP client: what came, and when nothing came, whether the server can have acted."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
+import trustme
 
 from botproof.doubles.server import Request, Response, Transport, json_response, serve
 from reference_bot.telegram_bot.http_client import HttpClient, NoAnswerError, NotSentError
@@ -143,6 +146,29 @@ async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
         await client.request("GET", "/late", timeout=0.1)
     answer = await client.request("GET", "/next", timeout=5)
     assert answer.body == b'"/next"'
+    await client.close()
+    await server.close()
+
+
+async def test_https_trusts_the_bundle_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handler(_: Request) -> Response:
+        return json_response("secret")
+
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    server = await serve(handler, host="localhost", ssl=context)
+    stranger = HttpClient(f"https://localhost:{server.port}")
+    with pytest.raises(NotSentError, match="cannot connect"):
+        await stranger.request("GET", "/", timeout=5)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    client = HttpClient(f"https://localhost:{server.port}")
+    assert (await client.request("GET", "/", timeout=5)).body == b'"secret"'
+    await stranger.close()
     await client.close()
     await server.close()
 

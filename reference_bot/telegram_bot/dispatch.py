@@ -19,6 +19,7 @@ _STALLED_SECONDS: Final = 10.0
 _LAG_SECONDS: Final = 2.0
 _BEAT_SECONDS: Final = 0.5
 _PAUSE: Final = 0.5
+_CUT_OFF_SECONDS: Final = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Dispatcher:
             _log.warning(
                 "stopped before %d updates were handled; they stay in the inbox", len(left)
             )
-            await asyncio.wait(left, timeout=1.0)
+            await asyncio.wait(left, timeout=_CUT_OFF_SECONDS)
 
     # one update
 

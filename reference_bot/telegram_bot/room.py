@@ -23,7 +23,8 @@ from reference_bot.telegram_bot.telegram_api import build_bot, close_requests
 
 _PROBE_SECONDS: Final = 5.0
 _PROBE_SECONDS_RED: Final = 0.5
-_DRAIN_SECONDS: Final = 6.0
+_DRAIN_SECONDS: Final = 5.0
+_SETTLE_SECONDS: Final = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ class Room:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._dispatcher.drain(_DRAIN_SECONDS)
-        await self._slots.settled()
+        await self._slots.settled(_SETTLE_SECONDS)
         if self._initialized:
             await self._application.shutdown()
         else:

@@ -46,6 +46,7 @@ _PATIENCE: Final = 2.0
 _PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
 _LONGEST_DELAY: Final = 60.0
 _RECORD_PAUSE: Final = 0.1
+_LONGEST_RECORD_PAUSE: Final = 1.0
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -90,10 +91,17 @@ class SendSlots:
                 await asyncio.wait({pass_on})
                 raise
 
-    async def settled(self) -> None:
-        """Waits until no section runs."""
-        if self._running:
-            await asyncio.wait(self._running)
+    async def settled(self, seconds: float) -> None:
+        """Waits ``seconds`` until no section runs, and cuts off one that cannot end.
+
+        That is one that cannot record what it has sent, with the inbox out of reach for good.
+        """
+        running = tuple(self._running)
+        if running:
+            _, stuck = await asyncio.wait(running, timeout=seconds)
+            for section in stuck:
+                section.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,12 +297,14 @@ class Replier:
 
     async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
         """Writes until it is written: what was sent must not be forgotten."""
+        pause = _RECORD_PAUSE
         while True:
             try:
                 await write()
             except InboxUnavailableError as error:
-                _log.error("the inbox cannot be written: %s", error)
-                await self._desk.sleep(_RECORD_PAUSE)
+                _log.warning("the inbox cannot be written: %s", error)
+                await self._desk.sleep(pause)
+                pause = min(_LONGEST_RECORD_PAUSE, pause * 2)
             except LeaseLostError:
                 _log.warning("another replica took over", extra={"update_id": self._job.update_id})
                 raise

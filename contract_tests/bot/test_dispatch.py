@@ -1,0 +1,195 @@
+"""The dispatcher and the python-telegram-bot application, without a network."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from telegram import User
+
+from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.commands.model import Command, Request
+from reference_bot.telegram_bot.dispatch import Dispatcher
+from reference_bot.telegram_bot.handlers import TROUBLE, build_application
+from reference_bot.telegram_bot.inbox import Update
+from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
+from reference_bot.telegram_bot.market_data import MarketData
+from reference_bot.telegram_bot.metrics import Metrics
+from reference_bot.telegram_bot.outgoing.flood import FloodControl
+from reference_bot.telegram_bot.outgoing.replier import Desk, Place, SendSlots
+from reference_bot.telegram_bot.telegram_api import build_bot
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "4242:AAExampleExampleExampleExampleExample"
+
+
+class Messenger:
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, str]] = []
+        self.news = asyncio.Event()
+
+    async def send(self, place: Place, html: str) -> int:
+        self.sent.append((place.chat_id, html))
+        self.news.set()
+        return len(self.sent)
+
+    async def edit(self, _chat: int, _message: int, html: str) -> None:
+        self.sent.append((0, html))
+
+    async def until(self, count: int) -> None:
+        while len(self.sent) < count:
+            self.news.clear()
+            await asyncio.wait_for(self.news.wait(), 10)
+
+
+async def fail(_: Request) -> str:
+    raise ZeroDivisionError(f"at https://api.telegram.org/bot{TOKEN}/x")
+
+
+async def answer(_: Request) -> str:
+    return "fine"
+
+
+async def hang(_: Request) -> str:
+    await asyncio.Event().wait()
+    return "never"
+
+
+TABLE = (
+    Command("fail", "fails", fail),
+    Command("fine", "works", answer),
+    Command("hang", "hangs", hang),
+)
+
+
+class Room:
+    """A dispatcher that runs on a real inbox and a real application."""
+
+    def __init__(self, inbox: SqliteInbox) -> None:
+        self.inbox = inbox
+        self.messenger = Messenger()
+        self.metrics = Metrics()
+        bot = build_bot(TOKEN, "http://127.0.0.1:9")
+        # What getMe would have told; without it CommandHandler cannot know its own name.
+        bot._bot_user = User(4242, "B", is_bot=True, username="b_bot")
+        self.application = build_application(
+            bot,
+            table=TABLE,
+            market_data=MarketData("http://127.0.0.1:9"),
+            allowed=AllowList.parse("*"),
+            inbox=inbox,
+            metrics=self.metrics,
+        )
+        self.application._initialized = True
+        desk = Desk(
+            inbox=inbox,
+            messenger=self.messenger,
+            slots=SendSlots(1),
+            flood=FloodControl(),
+            metrics=self.metrics,
+            bot_failed=lambda _: None,
+        )
+        self.dispatcher = Dispatcher(self.application, desk)
+
+    async def say(self, update_id: int, text: str, chat: int = 1) -> None:
+        user = {"id": chat, "is_bot": False, "first_name": "A"}
+        message = {
+            "message_id": update_id,
+            "date": 1,
+            "chat": {"id": chat, "type": "private", "first_name": "A"},
+            "from": user,
+            "text": text,
+            "entities": [
+                {"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}
+            ],
+        }
+        payload = json.dumps({"update_id": update_id, "message": message}).encode()
+        await self.inbox.put([Update(update_id, chat, payload)])
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> AsyncIterator[Room]:
+    inbox = SqliteInbox(str(tmp_path / "i.db"), 4242)
+    await inbox.open()
+    room = Room(inbox)
+    running = asyncio.create_task(room.dispatcher.run())
+    yield room
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await room.dispatcher.drain(0.1)
+    await inbox.close()
+
+
+async def test_a_handler_that_raises_is_one_plain_sentence_and_a_record(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        await room.say(7, "/fail")
+        await room.say(8, "/fine")
+        await room.messenger.until(2)
+    assert room.messenger.sent == [(1, TROUBLE), (1, "fine")]
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert vars(record)["update_id"] == 7
+    assert room.metrics.failed._value.get() == 1
+    assert await room.inbox.is_done(7)
+
+
+async def test_an_update_that_python_telegram_bot_cannot_read_is_done_with(room: Room) -> None:
+    await room.inbox.put([Update(7, 1, b'{"update_id": 7, "message": {"date": "x"}}')])
+    await room.say(8, "/fine")
+    await room.messenger.until(1)
+    assert room.messenger.sent == [(1, "fine")]
+    assert await room.inbox.is_done(7)
+
+
+async def test_a_handler_that_hangs_ends_and_says_so(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reference_bot.telegram_bot.dispatch._HANDLER_SECONDS", 0.1)
+    await room.say(7, "/hang")
+    await room.say(8, "/fine")
+    await room.messenger.until(2)
+    assert room.messenger.sent == [(1, TROUBLE), (1, "fine")]
+
+
+async def test_a_stop_leaves_what_is_not_done_in_the_inbox(room: Room) -> None:
+    await room.say(7, "/hang")
+    await room.say(8, "/hang", chat=2)
+    while len(room.dispatcher._running) < 2:  # noqa: ASYNC110 - a few turns of the loop, no time
+        await asyncio.sleep(0)
+    await room.dispatcher.drain(0.05)
+    assert room.inbox.backlog()[0] == 2
+    assert not await room.inbox.is_done(7)
+
+
+async def test_readiness_sees_updates_that_nobody_takes(tmp_path: Path) -> None:
+    now = 1_000_000.0
+    inbox = SqliteInbox(str(tmp_path / "i.db"), 4242, clock=lambda: now)
+    await inbox.open()
+    room = Room(inbox)
+    await room.say(7, "/fine")
+    assert room.dispatcher.stalled() is None
+    now += 11.0
+    assert room.dispatcher.stalled() == "updates wait for 11 s while nothing takes them"
+    await inbox.close()
+
+
+async def test_readiness_sees_a_loop_that_is_held_up(room: Room) -> None:
+    assert room.dispatcher.stalled() is None
+    room.dispatcher._beat_at -= 5.0
+    assert room.dispatcher.stalled() == "the event loop is held up"
+
+
+async def test_readiness_sees_a_handler_that_never_ends(room: Room) -> None:
+    await room.say(7, "/hang")
+    while not room.dispatcher._running:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    task: asyncio.Task[Any] = next(iter(room.dispatcher._running))
+    room.dispatcher._running[task] -= 60.0
+    assert "an update has been handled for 60 s" in str(room.dispatcher.stalled())
