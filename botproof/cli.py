@@ -78,7 +78,8 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="CHECK[,CHECK]",
         action="append",
         default=[],
-        help="judge only these: boot, golden, parity, latency, errors, memory; "
+        help="judge only these: boot, golden, parity, conversations, latency, errors, rollback, "
+        "memory; "
         "no load is run when none of them needs it",
     )
     parser.add_argument(

@@ -30,7 +30,7 @@ from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
 from botproof.workloads.load import LoadPlan, run_load
 
-_NEED_LOAD = frozenset({"latency", "errors", "memory"})
+_NEED_LOAD = frozenset({"latency", "errors", "rollback", "memory"})
 
 
 @dataclass(frozen=True, slots=True)

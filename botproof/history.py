@@ -126,6 +126,7 @@ class LogTail(Event, frozen=True, kw_only=True):
 class CasePlayed(Event, frozen=True, kw_only=True):
     """The harness sent one case of the workload. `t` is when the user pressed "send".
 
+    `update_id` is 0 when the bot does not take updates of this kind, so that it never gets it.
     `expect` is "reply" or "silence"; `replies` how many messages the answer consists of;
     `sent` what was sent, in the double's injection format.
     """
@@ -227,6 +228,30 @@ class MemorySample(Event, frozen=True, kw_only=True):
     requests: int | None = None
 
 
+class MemoryFence(Event, frozen=True, kw_only=True):
+    """The bot and the services of a stack run in a memory cgroup of `limit` bytes.
+
+    `problem` says why none could be made, empty when one was.
+    """
+
+    limit: int
+    cpus: float
+    problem: str = ""
+
+
+class GroupSample(Event, frozen=True, kw_only=True):
+    """The ledger of a stack's memory cgroup, in bytes; the working set is usage − inactive file.
+
+    `oom_kills` counts its processes that the kernel killed because the group was full.
+    """
+
+    usage: int
+    working_set: int
+    peak: int | None
+    limit: int | None
+    oom_kills: int
+
+
 class Fault(Event, frozen=True, kw_only=True):
     """The harness made something go wrong on purpose."""
 
@@ -282,6 +307,8 @@ AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run tim
     DoubleEvent,
     Request,
     MemorySample,
+    MemoryFence,
+    GroupSample,
     Fault,
     ConversationsCompared,
 ]

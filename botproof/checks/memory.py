@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from botproof.budgets import MB, Budget, Budgets
 from botproof.checks.judging import Judging
-from botproof.history import History, MemorySample, Phase
+from botproof.history import GroupSample, History, MemoryFence, MemorySample, Phase
 from botproof.verdict import CheckResult, Verdict
 
 LEAST_SAMPLES = 5
@@ -40,20 +40,65 @@ def check(history: History, judging: Judging) -> CheckResult:
     gaps = list(_gaps(history))
     lines = [line for stack in history.stacks for line in _compare(history, stack, budgets)]
     over = [line for line in lines if line.over]
-    verdict = Verdict.FAIL if over else Verdict.INCONCLUSIVE if gaps or not lines else Verdict.PASS
+    killed = list(_killed(history))
+    verdict = (
+        Verdict.FAIL
+        if over or killed
+        else Verdict.INCONCLUSIVE
+        if gaps or not lines
+        else Verdict.PASS
+    )
     tightest = max(lines, key=lambda line: line.used / line.budget.limit, default=None)
     return CheckResult(
         check="memory",
         verdict=verdict,
         budget="; ".join(dict.fromkeys(line.budget.describe() for line in lines))
         or budgets["fleet_memory_mb"].describe(),
-        measurement=tightest.describe() if tightest else "no memory was sampled under load",
+        measurement=_measure(killed, tightest),
         least_evidence=f"{LEAST_SAMPLES} samples of each process under load, in each mode",
-        evidence=(*gaps, *(line.describe() for line in lines), *_explain(history)),
+        evidence=(
+            *killed,
+            *gaps,
+            *(line.describe() for line in lines),
+            *_explain(history),
+            *_group(history),
+        ),
         source="; ".join(dict.fromkeys(line.budget.source for line in lines)),
         data={line.what: round(line.used, 2) for line in lines},
         used=tightest.used / tightest.budget.limit if tightest else None,
     )
+
+
+def _measure(killed: Sequence[str], tightest: _Line | None) -> str:
+    if killed:
+        return killed[0]
+    return tightest.describe() if tightest else "no memory was sampled under load"
+
+
+def _killed(history: History) -> Iterator[str]:
+    """Processes that the kernel killed because the fleet came to the limit of its machine."""
+    for stack in history.stacks:
+        samples = history.of(GroupSample, stack=stack)
+        kills = max((sample.oom_kills for sample in samples), default=0)
+        if kills:
+            limit = (samples[-1].limit or 0) / MB
+            yield f"{stack}: the kernel killed {kills} process(es) at the limit of {limit:.0f} MB"
+
+
+def _group(history: History) -> Iterator[str]:
+    """The ledger of the memory cgroup around the fleet, or why there was none."""
+    for fence in history.of(MemoryFence):
+        if fence.problem:
+            yield f"{fence.stack}: without a limit of {fence.limit / MB:.0f} MB: {fence.problem}"
+            continue
+        samples = history.of(GroupSample, stack=fence.stack)
+        if samples:
+            largest = max(sample.working_set for sample in samples)
+            peak = max(sample.peak or sample.usage for sample in samples)
+            yield (
+                f"{fence.stack}, in {fence.limit / MB:.0f} MB and {fence.cpus:g} CPUs: working set "
+                f"{largest / MB:.1f} MB, peak with caches {peak / MB:.1f} MB"
+            )
 
 
 def _loaded(history: History, stack: str) -> list[MemorySample]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from botproof.checks import boot, errors, golden, latency, memory, parity
+from botproof.checks import boot, errors, golden, latency, memory, parity, rollback
 from botproof.checks.judging import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -13,5 +13,6 @@ CHECKS: Mapping[str, Check] = {
     "parity": parity.check,
     "latency": latency.check,
     "errors": errors.check,
+    "rollback": rollback.check,
     "memory": memory.check,
 }

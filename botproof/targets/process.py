@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -56,6 +58,8 @@ class Launch:
     ready_url: str = ""
     ready_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
+    wrapper: tuple[str, ...] = ()
+    """Comes before the command and becomes it, under the same process id (see `cgroup.Fence`)."""
 
 
 def environment(launch: Launch, outer: Mapping[str, str]) -> dict[str, str]:
@@ -384,14 +388,18 @@ class _Output:
 async def _spawn(
     launch: Launch, log: IO[bytes], stdout: IO[bytes] | int
 ) -> asyncio.subprocess.Process:
+    env = environment(launch, os.environ)
     try:
+        if launch.wrapper and shutil.which(launch.command[0], path=env.get("PATH")) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # the shell is there
         return await asyncio.create_subprocess_exec(
+            *launch.wrapper,
             *launch.command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=stdout,
             stderr=log,
             cwd=launch.cwd,
-            env=environment(launch, os.environ),
+            env=env,
             start_new_session=True,
         )
     except OSError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -15,7 +17,9 @@ from typing import Any, TypeVar
 import httpx
 
 from botproof import history
+from botproof.budgets import MB
 from botproof.config import BOT, EXCHANGES, TELEGRAM, Config, Process, substitute
+from botproof.targets.cgroup import CgroupError, Fence
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.memory import read_memory
 from botproof.targets.process import (
@@ -67,6 +71,7 @@ class Stack:
         self._watchers: list[asyncio.Task[None]] = []
         self._noted: list[BaseException] = []
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._fence: Fence | None = None
         self._scratch = Path(tempfile.mkdtemp(prefix=f"botproof-{self.name}-"))
 
     # starting
@@ -78,6 +83,7 @@ class Stack:
         """
         self._fill_values()
         await self._start_doubles()
+        self._put_up_fence()
         for name, process in self.around.config.services.items():
             self._services.append(await self._launch(name, "service", process))
         await self.run(self._all_ready(self._services))
@@ -162,8 +168,38 @@ class Stack:
             ready_url="" if process.ready == "telegram" else substitute(process.ready, self.values),
             ready_timeout_s=process.ready_timeout_s,
             stop_timeout_s=process.stop_timeout_s,
+            wrapper=self._fence.wrapper if self._fence is not None else (),
         )
         return await self._start(launch, None)
+
+    def _put_up_fence(self) -> None:
+        """Give the bot and the services a machine of the size that they will have, if we can."""
+        memory = self.around.config.memory
+        if memory.fence_mb is None:
+            return
+        limit = round(memory.fence_mb * MB)
+        problem = ""
+        try:
+            fence = Fence(f"botproof-{os.getpid()}-{self.name}", limit, memory.fence_cpus)
+            self._fence = fence.__enter__()
+        except CgroupError as error:
+            problem = str(error)
+            self.say(f"runs without a limit of {memory.fence_mb:g} MB: {problem}")
+        self.around.recorder.record(
+            history.MemoryFence(
+                t=history.now(),
+                limit=limit,
+                cpus=memory.fence_cpus,
+                problem=problem,
+                **self.labels,
+            )
+        )
+
+    def _take_down_fence(self) -> None:
+        if self._fence is not None:
+            self._sample_fence(self._fence, history.now())
+            self._fence.__exit__()
+            self._fence = None
 
     def _env_value(self, value: object) -> str:
         if isinstance(value, bool):
@@ -248,6 +284,8 @@ class Stack:
             at = history.now()
             for process in (*self._services, *([self.bot] if self.bot else [])):
                 self._sample(process, at)
+            if self._fence is not None:
+                self._sample_fence(self._fence, at)
             await asyncio.sleep(every)
 
     def _sample(self, process: ManagedProcess, at: float) -> None:
@@ -269,6 +307,21 @@ class Stack:
             )
         )
 
+    def _sample_fence(self, fence: Fence, at: float) -> None:
+        with contextlib.suppress(CgroupError):
+            found = fence.group.read()
+            self.around.recorder.record(
+                history.GroupSample(
+                    t=at,
+                    usage=found.usage,
+                    working_set=found.working_set,
+                    peak=found.peak,
+                    limit=found.limit,
+                    oom_kills=found.oom_kills,
+                    **self.labels,
+                )
+            )
+
     # ending
 
     async def stop(self) -> None:
@@ -276,6 +329,7 @@ class Stack:
         if self.bot is not None:
             await self.bot.stop()
         await asyncio.gather(*(service.stop() for service in self._services))
+        self._take_down_fence()
         for follower in self._followers:
             await self._finish(follower)
         await asyncio.gather(*(double.stop() for double in self._doubles))
