@@ -78,7 +78,7 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="CHECK[,CHECK]",
         action="append",
         default=[],
-        help="judge only these: boot, golden, parity, conversations, latency, errors, rollback, "
+        help="judge only these: boot, golden, parity, conversations, latency, errors, "
         "memory; "
         "no load is run when none of them needs it",
     )

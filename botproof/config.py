@@ -19,7 +19,7 @@ from botproof import budgets as budget_rules
 from botproof.budgets import Budgets, Override
 from botproof.problems import UsageError
 
-ALL_CHECKS = ("boot", "golden", "parity", "latency", "errors", "rollback", "memory")
+ALL_CHECKS = ("boot", "golden", "parity", "conversations", "latency", "errors", "memory")
 TELEGRAM = "telegram_double"
 EXCHANGES = "exchange_double"
 BOT = "bot"
@@ -167,15 +167,9 @@ class Load(_Table, frozen=True, kw_only=True):
 
 
 class Memory(_Table, frozen=True, kw_only=True):
-    """How often memory is sampled, and how large a machine the fleet is given.
-
-    With `fence_mb`, the bot and the services run in a memory cgroup of that size with
-    `fence_cpus` CPUs, where the machine allows one to be made.
-    """
+    """How often memory is sampled."""
 
     every_s: float = 0.5
-    fence_mb: float | None = None
-    fence_cpus: float = 2.0
 
 
 class Gate(_Table, frozen=True, kw_only=True):
@@ -209,6 +203,26 @@ class Delivery(_Table, frozen=True, kw_only=True):
     modes: dict[str, DeliveryMode] = {}
 
 
+class Parity(_Table, frozen=True, kw_only=True):
+    """Generated conversations, compared between modes: the gate's check "conversations", and
+    `botproof parity`, whose options take precedence.
+
+    `doors` are the modes to compare: all of `[modes]` and of `[delivery.modes]` unless it names
+    some. `sentinel` is a command that is certainly answered in a private chat; without it, the
+    first such case of the workload. `ordered = false` is for a bot that promises no order in a
+    chat. `examples` and `seconds` bound the search, whichever is reached first; `shrink_seconds`
+    is the time to make a difference shorter. The same `seed` generates the same conversations.
+    """
+
+    doors: tuple[str, ...] = ()
+    sentinel: str = ""
+    ordered: bool = True
+    examples: int = 200
+    seconds: float = 15.0
+    shrink_seconds: float = 20.0
+    seed: int = 0
+
+
 class Config(_Table, frozen=True, kw_only=True):
     """A whole botproof.toml, checked."""
 
@@ -222,6 +236,7 @@ class Config(_Table, frozen=True, kw_only=True):
     load: Load | None = None
     memory: Memory = Memory()
     gate: Gate = Gate()
+    parity: Parity = Parity()
     delivery: Delivery | None = None
     budgets: dict[str, float | Override] = {}
 
@@ -235,6 +250,13 @@ class Config(_Table, frozen=True, kw_only=True):
             cwd=self.bot.cwd if change.cwd is None else change.cwd,
             ready=self.bot.ready if change.ready is None else change.ready,
         )
+
+    def for_parity(self) -> Config:
+        """The configuration of a parity run: the modes of delivery runs are doors too."""
+        extra = self.delivery.modes if self.delivery is not None else {}
+        doors: dict[str, Mode] = {**extra, **self.modes}
+        chosen = self.parity.doors or tuple(dict.fromkeys((*self.modes, *extra)))
+        return msgspec.structs.replace(self, modes={name: doors[name] for name in chosen})
 
     def for_delivery(self, env: Mapping[str, Scalar] | None = None) -> Config:
         """The configuration of a delivery run: its modes too, its environment in every mode.
@@ -299,6 +321,7 @@ _TABLES: Mapping[str, type[msgspec.Struct]] = {
     "load": Load,
     "memory": Memory,
     "gate": Gate,
+    "parity": Parity,
     "delivery": Delivery,
     "delivery.modes.*": DeliveryMode,
 }
@@ -480,6 +503,20 @@ def _delivery(config: Config) -> Iterator[str]:
             yield f"delivery.modes.{name}: a name is lower-case letters, digits and _"
 
 
+def _parity(config: Config) -> Iterator[str]:
+    parity = config.parity
+    extra = config.delivery.modes if config.delivery is not None else {}
+    known = dict.fromkeys((*config.modes, *extra))
+    for door in parity.doors:
+        if door not in known:
+            yield f"parity.doors: {_unknown(door, door, known)}"
+    if len(parity.doors) == 1:
+        yield f"parity.doors: {parity.doors[0]!r} alone has nothing to be compared with"
+    for key in ("examples", "seconds", "shrink_seconds"):
+        if not getattr(parity, key) > 0:
+            yield f"parity.{key}: is {getattr(parity, key):g}; it must be above 0"
+
+
 def _limits(config: Config) -> Iterator[str]:
     for check in config.gate.checks:
         if check not in ALL_CHECKS:
@@ -488,20 +525,13 @@ def _limits(config: Config) -> Iterator[str]:
         for key in ("rate", "max_requests", "timeout_s"):
             if not getattr(config.load, key) > 0:
                 yield f"load.{key}: is {getattr(config.load, key):g}; it must be above 0"
+    if not config.memory.every_s > 0:
+        yield f"memory.every_s: is {config.memory.every_s:g}; it must be above 0 seconds"
     for name, value in config.budgets.items():
         try:
             budget_rules.resolve({name: value})
         except budget_rules.BudgetError as error:
             yield str(error)
-
-
-def _memory(config: Config) -> Iterator[str]:
-    if not config.memory.every_s > 0:
-        yield f"memory.every_s: is {config.memory.every_s:g}; it must be above 0 seconds"
-    if config.memory.fence_mb is not None and not config.memory.fence_mb > 0:
-        yield f"memory.fence_mb: is {config.memory.fence_mb:g}; it must be above 0 MB"
-    if not config.memory.fence_cpus > 0:
-        yield f"memory.fence_cpus: is {config.memory.fence_cpus:g}; it must be above 0"
 
 
 _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
@@ -510,9 +540,9 @@ _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
     _placeholders,
     _cases,
     _patterns,
+    _parity,
     _delivery,
     _limits,
-    _memory,
 )
 
 

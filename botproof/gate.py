@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime
 import shutil
 from collections.abc import Callable, Sequence
@@ -30,7 +31,8 @@ from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
 from botproof.workloads.load import LoadPlan, run_load
 
-_NEED_LOAD = frozenset({"latency", "errors", "rollback", "memory"})
+CONVERSATIONS = "conversations"
+_NEED_LOAD = frozenset({"latency", "errors", "memory"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,21 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             whole = await _run_mode(options, around, mode, plan, last=number == len(modes))
             if not whole:
                 return  # the verdict is ERROR already; the other modes could not change it
+        await _compare_conversations(options, around)
+
+
+async def _compare_conversations(options: GateOptions, around: Surroundings) -> None:
+    """Every mode once more, beside each other, unless the run is for some modes only."""
+    if CONVERSATIONS not in (options.checks or options.config.gate.checks) or options.modes:
+        return
+    # Hypothesis takes a quarter of a second to import: only when it is needed.
+    from botproof.parity.run import compare, plan_of  # noqa: PLC0415
+
+    config = options.config.for_parity()
+    report_dir = options.report_dir / CONVERSATIONS
+    await compare(
+        dataclasses.replace(around, config=config, report_dir=report_dir), plan_of(config)
+    )
 
 
 def _load_plan(options: GateOptions, modes: int) -> LoadPlan | None:

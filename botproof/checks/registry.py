@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from botproof.checks import boot, errors, golden, latency, memory, parity, rollback
+from botproof.checks import boot, conversations, errors, golden, latency, memory, parity
 from botproof.checks.judging import Check
 
 CHECKS: Mapping[str, Check] = {
     "boot": boot.check,
     "golden": golden.check,
     "parity": parity.check,
+    "conversations": conversations.check,
     "latency": latency.check,
     "errors": errors.check,
-    "rollback": rollback.check,
     "memory": memory.check,
 }

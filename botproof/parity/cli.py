@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from botproof.config import Config, load_config
-from botproof.parity.run import ParityOptions, Plan, run_parity
+from botproof.parity.run import ParityOptions, Plan, plan_of, run_parity
 from botproof.parity.search import Limits
 from botproof.problems import UsageError
 from botproof.report.files import write_reports
 from botproof.report.terminal import Progress, print_results
 from botproof.workloads.conversations import Conversation, ConversationError, load
-from botproof.workloads.vocabulary import sentinel_of
-
-_DEFAULTS = Limits()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,35 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         action="append",
         default=[],
-        help="compare these modes of botproof.toml, at least two; repeatable (all)",
+        help="compare these modes of botproof.toml, at least two; repeatable (parity.doors or all)",
     )
-    parser.add_argument(
-        "--examples",
-        type=int,
-        default=_DEFAULTS.examples,
-        metavar="N",
-        help=f"conversations to generate at the most ({_DEFAULTS.examples})",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=_DEFAULTS.seconds,
-        metavar="S",
-        help=f"stop searching after this time ({_DEFAULTS.seconds:g})",
-    )
-    parser.add_argument(
-        "--shrink-seconds",
-        type=float,
-        default=_DEFAULTS.shrink_seconds,
-        metavar="S",
-        help=f"time for making a difference shorter ({_DEFAULTS.shrink_seconds:g})",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=_DEFAULTS.seed,
-        help=f"the same seed generates the same conversations ({_DEFAULTS.seed})",
-    )
+    _add_limits(parser)
     parser.add_argument(
         "--replay",
         metavar="FILE",
@@ -68,13 +40,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="a command that is always answered (the first such case of the workload)",
     )
+    parser.add_argument(
+        "--any-order",
+        action="store_true",
+        help="for a bot that promises no order in a chat: compare what is sent, not when",
+    )
     parser.add_argument("--report-dir", type=Path, metavar="DIR", help="(reports/parity)")
     parser.add_argument("--keep", action="store_true", help="keep scratch directories")
 
 
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    what = "what [parity] of botproof.toml says"
+    parser.add_argument(
+        "--examples", type=int, metavar="N", help=f"conversations at the most ({what})"
+    )
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help=f"stop searching after this time ({what})"
+    )
+    parser.add_argument(
+        "--shrink-seconds",
+        type=float,
+        metavar="S",
+        help=f"time for making a difference shorter ({what})",
+    )
+    parser.add_argument(
+        "--seed", type=int, help=f"the same seed generates the same conversations ({what})"
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Compare, report; the exit code of the verdict."""
-    config = load_config(arguments.config)
+    config = load_config(arguments.config).for_parity()
     options = ParityOptions(
         config=config,
         config_path=arguments.config,
@@ -94,29 +90,32 @@ def _report_dir(config_path: Path) -> Path:
 
 
 def _plan(arguments: argparse.Namespace, config: Config) -> Plan:
-    if arguments.examples < 1:
-        raise UsageError(f"--examples is {arguments.examples}; it must be at least 1")
-    for name in ("seconds", "shrink_seconds"):
-        if not getattr(arguments, name) > 0:
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option} is {getattr(arguments, name):g}; it must be above 0")
-    sentinel = arguments.sentinel or sentinel_of(config)
-    if not sentinel:
+    plan = plan_of(config)
+    plan = replace(
+        plan,
+        modes=_modes(arguments, config),
+        limits=_limits(arguments, plan.limits),
+        sentinel=arguments.sentinel or plan.sentinel,
+        ordered=plan.ordered and not arguments.any_order,
+        only=None if arguments.replay is None else _load(arguments.replay),
+    )
+    if not plan.sentinel:
         raise UsageError(
             "no case of the workload is a command that is answered in a private chat: add one to "
             "botproof.toml, or give --sentinel /help"
         )
-    return Plan(
-        modes=_modes(arguments, config),
-        limits=Limits(
-            examples=arguments.examples,
-            seconds=arguments.seconds,
-            shrink_seconds=arguments.shrink_seconds,
-            seed=arguments.seed,
-        ),
-        sentinel=sentinel,
-        only=None if arguments.replay is None else _load(arguments.replay),
-    )
+    return plan
+
+
+def _limits(arguments: argparse.Namespace, limits: Limits) -> Limits:
+    """The limits of botproof.toml with those of the command line in place."""
+    names = ("examples", "seconds", "shrink_seconds", "seed")
+    given = {name: getattr(arguments, name) for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        if name != "seed" and not value > 0:
+            raise UsageError(f"--{name.replace('_', '-')} is {value:g}; it must be above 0")
+    return replace(limits, **given)
 
 
 def _modes(arguments: argparse.Namespace, config: Config) -> tuple[str, ...]:

@@ -188,7 +188,7 @@ class _Booth:
 class Player:
     """Plays conversations at several doors. `sentinel` is a command such as "/help".
 
-    Not `ordered` is for bots that promise no order within a chat: what is sent is compared, not when.
+    Not `ordered` is for bots that promise no order in a chat: what is sent counts, not when.
     """
 
     def __init__(

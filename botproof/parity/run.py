@@ -49,9 +49,18 @@ class Plan:
     """What to compare: modes, how much, and one saved conversation instead of generated ones."""
 
     modes: tuple[str, ...]
-    limits: Limits = field(default_factory=Limits)
-    sentinel: str = ""
+    limits: Limits
+    sentinel: str
+    ordered: bool = True
     only: Conversation | None = None
+
+
+def plan_of(config: Config) -> Plan:
+    """The plan that botproof.toml describes."""
+    parity = config.parity
+    limits = Limits(parity.examples, parity.seconds, parity.shrink_seconds, parity.seed)
+    sentinel = parity.sentinel or sentinel_of(config)
+    return Plan(tuple(config.modes), limits, sentinel, parity.ordered)
 
 
 async def compare(around: Surroundings, plan: Plan) -> None:
@@ -60,6 +69,9 @@ async def compare(around: Surroundings, plan: Plan) -> None:
     What goes wrong with the target is in that event, what goes wrong with the harness is recorded
     as `HarnessError`; only cancellation passes.
     """
+    if not plan.sentinel:
+        around.say("parity: no case of the workload is a command that is answered: nothing to play")
+        return
     with HistoryWriter(around.report_dir / "stacks.jsonl") as writer:
         inner = Recorder(writer)
         with inner.subscribe(lambda event: isinstance(event, HarnessError)) as errors:
@@ -105,9 +117,8 @@ async def _compare(around: Surroundings, plan: Plan, results: Recorder) -> None:
 
 async def _converse(around: Surroundings, plan: Plan, stacks: Sequence[Stack]) -> Findings:
     config = around.config
-    sentinel = plan.sentinel or sentinel_of(config)
     async with _followed(stacks) as doors:
-        player = Player(doors, ReplyRules.of(config.replies), sentinel)
+        player = Player(doors, ReplyRules.of(config.replies), plan.sentinel, ordered=plan.ordered)
         await _all(stacks, player.learn())
         live = LiveStage(player, stacks)
         try:
@@ -153,7 +164,7 @@ def _event(findings: Findings, plan: Plan, around: Surroundings) -> Conversation
         t=history.now(),
         doors=plan.modes,
         seed=plan.limits.seed,
-        sentinel=plan.sentinel or sentinel_of(around.config),
+        sentinel=plan.sentinel,
         replayed=plan.only is not None,
         conversations=findings.conversations,
         steps=findings.steps,

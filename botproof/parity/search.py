@@ -19,12 +19,14 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 from hypothesis.errors import Flaky
 
+from botproof.checks.conversations import LEAST
 from botproof.parity.playing import Playing
 from botproof.workloads.conversations import Conversation, encode
 from botproof.workloads.strategies import conversations
 from botproof.workloads.vocabulary import Vocabulary
 
 PATIENT_S = 1.0
+_PATIENT_TIMES = 3
 
 
 class Stage(Protocol):
@@ -39,7 +41,11 @@ class Stage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When to stop: after `examples` conversations or `seconds`; shrinking gets its own time."""
+    """When to stop: after `examples` conversations or `seconds`; shrinking gets its own time.
+
+    On a slow machine the search may take three times as long to reach `LEAST` conversations: fewer
+    are no evidence (see `checks.conversations`).
+    """
 
     examples: int = 200
     seconds: float = 60.0
@@ -111,7 +117,8 @@ class Judge:
     def _check_time(self) -> None:
         at = self._clock()
         if self._found_at is None:
-            over = at - self._began > self._limits.seconds
+            enough = self.findings.conversations >= LEAST
+            over = at - self._began > self._limits.seconds * (1 if enough else _PATIENT_TIMES)
         else:
             over = at - self._found_at > self._limits.shrink_seconds
         if over:
