@@ -251,7 +251,7 @@ def broken_order(self: webhook.Webhook, delivery: webhook.Delivery) -> None:
     waiting.rotate(1)
 
 
-def forgetful(_core: object, bot: Bot) -> None:
+def forgetful(_core: object, bot: Bot, _now: float) -> None:
     """A webhook that is closed takes along what was under way."""
     if bot.webhook is not None:
         for delivery in bot.webhook.under_way.values():

@@ -16,7 +16,7 @@ from botproof.doubles.telegram.context import Abort, Answer, Core, Note, Post
 from botproof.doubles.telegram.faults import FaultKind
 from botproof.doubles.telegram.replies import Later, Reply, ok
 from botproof.doubles.telegram.updates import DEFAULT_ALLOWED, KINDS, Update
-from botproof.doubles.telegram.webhook import Delivery, Target, Webhook
+from botproof.doubles.telegram.webhook import ANSWER_WITHIN, Delivery, Target, Webhook
 from botproof.doubles.telegram.world import Bot, Json, Poll
 
 __all__ = [
@@ -39,6 +39,7 @@ POLL_TERMINATED = (
     "make sure that only one bot instance is running"
 )
 POLL_ENDED_BY_WEBHOOK = "Conflict: terminated by setWebhook request"
+TOO_LATE = "Read timeout expired"
 CONFLICT_PAUSE = 3.0
 _DUPLICATE = frozenset({FaultKind.DUPLICATE})
 _REORDER = frozenset({FaultKind.REORDER})
@@ -180,12 +181,28 @@ def open_webhook(core: Core, bot: Bot, target: Target, now: float) -> None:
     pump(core, bot, now)
 
 
-def close_webhook(core: Core, bot: Bot) -> None:
+def close_webhook(core: Core, bot: Bot, now: float) -> None:
     """Stop delivering; what was under way counts as not delivered."""
     webhook, bot.webhook = bot.webhook, None
     if webhook is not None:
-        core.effects.extend(Abort(number) for number in webhook.under_way)
+        for delivery in webhook.under_way.values():
+            _give_up(core, bot.token, delivery, "Webhook was closed", now)
         core.timers_moved = True
+
+
+def _give_up(core: Core, token: str, delivery: Delivery, why: str, now: float) -> None:
+    """Wait no longer for the answer to a post, which then never reports."""
+    if delivery.number is not None:
+        core.effects.append(Abort(delivery.number))
+    fields = {
+        "update_id": delivery.update.id,
+        "attempt": delivery.attempt,
+        "door": "webhook",
+        "status": None,
+        "error": why,
+        "duration_s": now - (delivery.deadline - ANSWER_WITHIN),
+    }
+    core.effects.append(Note(token, "deliver", fields))
 
 
 def _pump_webhook(core: Core, bot: Bot, webhook: Webhook, now: float) -> None:
@@ -218,7 +235,7 @@ def settle(core: Core, bot: Bot, number: int, outcome: Outcome, now: float) -> b
         return False
     accepted = outcome.status is not None and 200 <= outcome.status < 300
     if outcome.status is not None and webhook.gone(outcome.status, now):
-        close_webhook(core, bot)
+        close_webhook(core, bot, now)
         core.effects.append(Note(bot.token, "webhook_deleted", {"why": "410 for 23 hours"}))
         return False
     if accepted:
@@ -273,7 +290,7 @@ def wake(core: Core, bot: Bot, now: float) -> None:
         core.effects.append(Answer(due[1], Reply(409, description=due[2])))
     if bot.webhook is not None:
         for number in bot.webhook.overdue(now):
-            core.effects.append(Abort(number))
-            settle(core, bot, number, Outcome(error="Read timeout expired"), now)
+            _give_up(core, bot.token, bot.webhook.under_way[number], TOO_LATE, now)
+            settle(core, bot, number, Outcome(error=TOO_LATE), now)
     pump(core, bot, now)
     core.timers_moved = True

@@ -91,7 +91,7 @@ def set_webhook(turn: Turn, params: Params) -> object:
         _remember_allowed(turn, params)
         return ok(True, "Webhook is already set")
     doors.end_poll(turn.core, bot, doors.POLL_ENDED_BY_WEBHOOK, turn.now)
-    doors.close_webhook(turn.core, bot)
+    doors.close_webhook(turn.core, bot, turn.now)
     if drop:
         _drop(turn, bot.queue.keep_last(0))
     _check_target(target, params, strict=turn.core.settings.strict_webhooks)
@@ -168,7 +168,7 @@ def delete_webhook(turn: Turn, params: Params) -> Reply:
     """Back to getUpdates."""
     bot = turn.bot
     was_set = bot.webhook is not None
-    doors.close_webhook(turn.core, bot)
+    doors.close_webhook(turn.core, bot, turn.now)
     if params.get("drop_pending_updates", False):
         _drop(turn, bot.queue.keep_last(0))
     if was_set:
@@ -202,7 +202,7 @@ def get_webhook_info(turn: Turn, _params: Params) -> object:
 def log_out(turn: Turn, _params: Params) -> object:
     """Leave the cloud server: for ten minutes every call is refused with 400 `Logged out`."""
     doors.end_poll(turn.core, turn.bot, "Logged out", turn.now)
-    doors.close_webhook(turn.core, turn.bot)
+    doors.close_webhook(turn.core, turn.bot, turn.now)
     _drop(turn, turn.bot.queue.keep_last(0))
     turn.bot.logged_out_until = turn.now + REOPEN_AFTER
     return True
