@@ -68,11 +68,14 @@ def check(history: History, judging: Judging) -> CheckResult:
     maybe = {stack: _longest(own, limit, unknown=True) for stack, own in by_stack.items()}
     return CheckResult(
         check="rollback",
-        verdict=_verdict(by_stack, sure, maybe),
+        verdict=_verdict(by_stack, sure, maybe, not_loaded=_not_loaded(history, by_stack)),
         budget=f"at most {MOST_IN_A_ROW} consecutive requests over {limit:g} s",
         measurement=_measure(sure, limit),
         least_evidence=f"{MOST_IN_A_ROW + 1} requests in each mode",
-        evidence=tuple(_evidence(by_stack, sure, maybe, limit)),
+        evidence=(
+            *(f"{mode}: no load was recorded" for mode in sorted(_not_loaded(history, by_stack))),
+            *_evidence(by_stack, sure, maybe, limit),
+        ),
         source=budget.source,
         data={stack: streak.length for stack, streak in sure.items()},
         used=max(streak.length for streak in sure.values()) / (MOST_IN_A_ROW + 1) if sure else None,
@@ -98,13 +101,22 @@ def _was_given_up(request: Request) -> bool:
     return not request.ok and not request.status and "no answer within" in (request.error or "")
 
 
+def _not_loaded(history: History, by_stack: Iterable[str]) -> set[str]:
+    wanted = set(history.run.modes) if history.run is not None else set()
+    return wanted - {history.mode_of(stack) for stack in by_stack}
+
+
 def _verdict(
-    by_stack: dict[str, list[Request]], sure: dict[str, Streak], maybe: dict[str, Streak]
+    by_stack: dict[str, list[Request]],
+    sure: dict[str, Streak],
+    maybe: dict[str, Streak],
+    *,
+    not_loaded: set[str],
 ) -> Verdict:
     if any(streak.too_long for streak in sure.values()):
         return Verdict.FAIL
     short = any(len(requests) <= MOST_IN_A_ROW for requests in by_stack.values())
-    if not by_stack or short or any(streak.too_long for streak in maybe.values()):
+    if not by_stack or not_loaded or short or any(streak.too_long for streak in maybe.values()):
         return Verdict.INCONCLUSIVE
     return Verdict.PASS
 
