@@ -47,8 +47,9 @@ def now() -> int:
     return NOW
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def market() -> Market:
+    """One for all tests: it is pure, and remembers what it drew."""
     return Market(SEED)
 
 

@@ -83,7 +83,7 @@ class Api:
         async def encoded() -> tuple[float, bytes]:
             answer = await make()
             envelope: dict[str, object] = {"success": True, "data": answer.data}
-            if answer.missing:
+            if answer.missing and not hasattr(answer.data, "missing"):
                 envelope["missing"] = answer.missing
             return answer.lifetime, _encode(envelope)
 

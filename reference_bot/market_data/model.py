@@ -13,24 +13,40 @@ from msgspec import UNSET, Struct, UnsetType
 
 __all__ = [
     "Activity",
+    "Analysis",
+    "Bar",
     "Block",
+    "Bollinger",
     "Change",
     "CombinedPrice",
     "Control",
+    "Cvd",
+    "CvdPoint",
     "Error",
     "Failure",
     "Flow",
     "Funding",
     "Intelligence",
     "Level",
+    "Market",
     "Missing",
     "Momentum",
+    "MultiInterest",
     "OpenInterest",
     "PerpBlock",
     "Pressure",
+    "Signal",
+    "Spike",
+    "Technical",
+    "TopSymbol",
+    "TopSymbols",
+    "VenueInterest",
+    "VolumeScan",
+    "VolumeSpike",
 ]
 
 Level = Literal["EXTREME", "HIGH", "ABOVE AVG", "NORMAL", "LOW"]
+Market = Literal["spot", "perp"]
 Pressure = Literal["long_squeeze", "long_pressure", "balanced", "short_pressure", "short_squeeze"]
 
 
@@ -156,6 +172,194 @@ class CombinedPrice(Struct, frozen=True):
     intelligence: Intelligence | None
     spot: Block | None
     perp: PerpBlock | None
+    missing: tuple[Missing, ...]
+
+
+class TopSymbol(Struct, frozen=True):
+    """One row of the list of what is traded most."""
+
+    rank: int
+    symbol: str
+    base: str
+    price: float
+    change_24h_pct: float
+    volume_24h: float
+    turnover_24h: float | None
+
+
+class TopSymbols(Struct, frozen=True):
+    """What is traded most on one venue, by turnover of 24 h."""
+
+    market: Market
+    venue: str
+    time: int
+    symbols: tuple[TopSymbol, ...]
+    missing: tuple[Missing, ...]
+
+
+class Bar(Struct, frozen=True):
+    """A closed candle."""
+
+    start: int
+    end: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    turnover: float | None
+    change_pct: float
+
+
+class VolumeSpike(Struct, frozen=True):
+    """The last closed candle's volume against the 96 before it."""
+
+    symbol: str
+    venue: str
+    market: Market
+    timeframe: str
+    time: int
+    bar: Bar
+    mean_volume: float
+    spike_pct: float
+    activity: Activity
+    flow: Flow | None
+    missing: tuple[Missing, ...]
+
+
+class CvdPoint(Struct, frozen=True):
+    """One candle's delta, and the sum of the deltas up to its end, in base units."""
+
+    end: int
+    close: float
+    delta: float
+    cvd: float
+
+
+class Cvd(Struct, frozen=True):
+    """Cumulative volume delta over closed candles. ``cvd_24h`` is over 24 h whatever the timeframe.
+
+    ``divergence``: ``bullish`` when the price fell while takers bought on balance, ``bearish`` when
+    it rose while they sold.
+    """
+
+    symbol: str
+    venue: str
+    market: Market
+    timeframe: str
+    time: int
+    price: float
+    cvd: float
+    cvd_quote: float
+    cvd_24h: float | None
+    price_change_pct: float
+    trend: Literal["RISING", "FALLING", "FLAT"]
+    divergence: Literal["bullish", "bearish"] | None
+    points: tuple[CvdPoint, ...]
+    missing: tuple[Missing, ...]
+
+
+class Spike(Struct, frozen=True):
+    """A symbol whose last closed candle stands out."""
+
+    symbol: str
+    base: str
+    price: float
+    volume: float
+    mean_volume: float
+    ratio: float
+    spike_pct: float
+    change_pct: float
+    flow: Flow | None
+
+
+class VolumeScan(Struct, frozen=True):
+    """The most traded symbols of one venue, those first whose volume stands out most."""
+
+    venue: str
+    market: Market
+    timeframe: str
+    threshold_pct: float
+    time: int
+    scanned: int
+    spikes: tuple[Spike, ...]
+    missing: tuple[Missing, ...]
+
+
+class Bollinger(Struct, frozen=True):
+    """Bands of 20 closes and two deviations; ``position`` 0 is the lower band, 1 the upper."""
+
+    upper: float
+    middle: float
+    lower: float
+    width_pct: float
+    position: float | None
+
+
+class Technical(Struct, frozen=True):
+    """Indicators over closed candles of one timeframe; ``vwap`` is over 24 h."""
+
+    close: float
+    rsi_14: float | None
+    atr_14: float | None
+    atr_pct: float | None
+    vwap_24h: float | None
+    vwap_distance_pct: float | None
+    bollinger: Bollinger | None
+
+
+class Signal(Struct, frozen=True):
+    """One reading that counts for or against, with its points and the figure behind it."""
+
+    code: str
+    points: float
+    figure: float
+
+
+class Analysis(Struct, frozen=True):
+    """Everything about one pair. ``score`` is the sum of the signals, -100 (bearish) to 100."""
+
+    symbol: str
+    venue: str
+    market: Market
+    timeframe: str
+    time: int
+    price: CombinedPrice
+    technical: Technical
+    volume: Activity | None
+    cvd: float | None
+    bias: Literal["bullish", "bearish", "neutral"]
+    score: float
+    signals: tuple[Signal, ...]
+    missing: tuple[Missing, ...]
+
+
+class VenueInterest(Struct, frozen=True):
+    """Open interest and funding of one venue's perpetual."""
+
+    venue: str
+    symbol: str
+    quote: str
+    amount: float
+    value: float
+    share_pct: float
+    change_24h: Change | None
+    change_15m: Change | None
+    funding: Funding | None
+    time: int
+
+
+class MultiInterest(Struct, frozen=True):
+    """Open interest of one coin over all venues that answered; ``change_24h`` over those that tell
+    it.
+    """
+
+    base: str
+    time: int
+    amount: float
+    value: float
+    change_24h: Change | None
+    venues: tuple[VenueInterest, ...]
     missing: tuple[Missing, ...]
 
 

@@ -6,36 +6,21 @@ Knows no HTTP. Whatever did not come is named in the answer; figures come from `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
+from msgspec import structs
+
+from reference_bot.market_data.blocks import block, intelligence, perp_block
 from reference_bot.market_data.cache import Cache, Entry, Field
 from reference_bot.market_data.errors import AnswerError, VenueError
-from reference_bot.market_data.figures import (
-    DAY_CANDLES,
-    QUARTER,
-    activity_of,
-    change_between,
-    control_of,
-    flow_of,
-    funding_of,
-    momentum_of,
-    point_before,
-    tail,
-)
+from reference_bot.market_data.figures import DAY_CANDLES
 from reference_bot.market_data.metrics import Metrics
-from reference_bot.market_data.model import (
-    Block,
-    CombinedPrice,
-    Intelligence,
-    Missing,
-    OpenInterest,
-    PerpBlock,
-)
+from reference_bot.market_data.model import Block, CombinedPrice, Missing, PerpBlock
+from reference_bot.market_data.parts import Parts
 from reference_bot.market_data.symbols import Pair, SpellingError, near_matches, parse_symbol
 from reference_bot.market_data.venues.base import (
-    Candle,
     Candles,
     Directory,
     FundingNow,
@@ -45,15 +30,16 @@ from reference_bot.market_data.venues.base import (
     Ticker,
     Venue,
 )
-from reference_bot.market_data.waiting import Late, gather_until
+from reference_bot.market_data.waiting import gather_until
 
-__all__ = ["LIFETIMES", "MarketService"]
+__all__ = ["LIFETIMES", "Answer", "Found", "MarketService"]
 
 T = TypeVar("T")
+Jobs = dict[str, Coroutine[Any, Any, Entry[Any]]]
 
-_DAY: Final = 86_400_000
-_TOLERANCE: Final = 600_000
 _PERMANENT: Final = frozenset({"not_listed", "unavailable"})
+_FIRST_SHARE: Final = 0.6
+"""How much of the remaining time a venue gets while another one could still be asked."""
 
 
 def _until_next_close(candles: Candles) -> float:
@@ -70,9 +56,11 @@ INTEREST: Final[Field[InterestPoint]] = Field("open_interest", 5.0)
 HISTORY: Final[Field[tuple[InterestPoint, ...]]] = Field("open_interest_history", 60.0)
 FUNDING: Final[Field[FundingNow]] = Field("funding", 5.0)
 DIRECTORY: Final[Field[Directory]] = Field("directory", 3600.0)
+TICKERS: Final[Field[dict[Pair, Ticker]]] = Field("tickers", 10.0)
 
 LIFETIMES: Final[dict[str, str]] = {
     "ticker": "2 s",
+    "tickers": "10 s",
     "candles": "until the next close, 60 s at the most",
     "open_interest": "5 s",
     "open_interest_history": "60 s",
@@ -91,34 +79,20 @@ class Answer(Generic[T]):
     missing: tuple[Missing, ...] = ()
 
 
-class _Parts:
-    """What came for one venue: values by part, and why the rest did not."""
+@dataclass(slots=True)
+class Found:
+    """What a venue lists of the pair that was meant. ``failures``: what could not be looked up."""
 
-    def __init__(self, venue: str, outcomes: Mapping[Any, Any], deadline_text: str) -> None:
-        self.venue = venue
-        self.entries: list[Entry[Any]] = []
-        self.missing: list[Missing] = []
-        self._values: dict[str, Any] = {}
-        for name, outcome in outcomes.items():
-            if isinstance(outcome, Entry):
-                self.entries.append(outcome)
-                self._values[name] = outcome.value
-            elif isinstance(outcome, VenueError):
-                self.lack(name, outcome.reason, outcome.message)
-            elif isinstance(outcome, Late):
-                self.lack(name, "timeout", f"no answer in {deadline_text}")
-            else:
-                raise outcome
+    venue: Venue
+    pair: Pair
+    instruments: dict[MarketKind, Instrument]
+    looked_up: tuple[MarketKind, ...] = ()
+    failures: list[Missing] = field(default_factory=list)
+    known: set[Pair] = field(default_factory=set)
 
-    def value(self, name: str, kind: type[T]) -> T | None:
-        """Return what came for a part."""
-        value = self._values.get(name)
-        return value if isinstance(value, kind) else None
-
-    def lack(self, name: str, reason: str, message: str) -> None:
-        """Note that a part, or something in it, is not there."""
-        section = name.removesuffix(".ticker").removesuffix(".history")
-        self.missing.append(Missing(section, self.venue, reason, message))
+    def any_market(self) -> Instrument | None:
+        """Return the perpetual, or else spot."""
+        return self.instruments.get("perp") or self.instruments.get("spot")
 
 
 class MarketService:
@@ -130,113 +104,112 @@ class MarketService:
     def __init__(
         self, venues: Sequence[Venue], cache: Cache, metrics: Metrics, *, deadline: float
     ) -> None:
-        self._venues = {venue.name: venue for venue in venues}
-        self._cache = cache
+        self.by_name = {venue.name: venue for venue in venues}
+        self.cache = cache
         self._metrics = metrics
         self._deadline = deadline
 
     @property
     def venues(self) -> tuple[str, ...]:
         """The venues in fallback order."""
-        return tuple(self._venues)
+        return tuple(self.by_name)
 
     # -- answers -------------------------------------------------------------------------------
 
     async def combined_price(self, symbol: str, exchange: str | None) -> Answer[CombinedPrice]:
         """Return spot and perpetual of a pair; AnswerError when there is nothing to return."""
-        end = self._end()
-        found = await self._find(symbol, exchange, ("spot", "perp"), end)
-        parts = await self._fetch(found, end)
-        spot = _block(parts, found.instruments.get("spot"))
-        perp = _perp_block(parts, found.instruments.get("perp"))
-        self._note(parts, found)
-        if spot is None and perp is None:
-            raise _nothing(found.pair, parts.missing)
-        answer = CombinedPrice(
-            symbol=str(found.pair),
-            base=found.pair.base,
-            quote=found.pair.quote,
-            venue=found.venue.name,
-            time=_newest(parts, spot, perp),
-            intelligence=_intelligence(spot, perp),
-            spot=spot,
-            perp=perp,
-            missing=tuple(parts.missing),
+        return await self.first(
+            symbol, exchange, ("spot", "perp"), self.everything, _combined, with_missing=True
         )
-        return Answer(answer, self._lifetime(parts))
 
     async def price(
         self, symbol: str, market: MarketKind, exchange: str | None
     ) -> Answer[Block | PerpBlock]:
         """Return one market of a pair; AnswerError when its ticker cannot be had."""
-        end = self._end()
-        found = await self._find(symbol, exchange, (market,), end)
-        parts = await self._fetch(found, end)
-        instrument = found.instruments.get(market)
-        block = _block(parts, instrument) if market == "spot" else _perp_block(parts, instrument)
-        self._note(parts, found)
-        if block is None:
-            raise _nothing(found.pair, parts.missing)
-        return Answer(block, self._lifetime(parts), tuple(parts.missing))
+
+        def build(found: Found, parts: Parts) -> Block | PerpBlock | None:
+            instrument = found.instruments.get(market)
+            return block(parts, instrument) if market == "spot" else perp_block(parts, instrument)
+
+        return await self.first(symbol, exchange, (market,), self.everything, build)
 
     async def reachable(self, within: float) -> dict[str, str]:
         """Ask every venue for a sign of life; by name ``ok`` or what went wrong."""
         end = asyncio.get_running_loop().time() + within
         outcomes = await gather_until(
-            end, {name: venue.ping() for name, venue in self._venues.items()}
+            end, {name: venue.ping() for name, venue in self.by_name.items()}
         )
         return {name: _sign_of_life(outcome) for name, outcome in outcomes.items()}
 
     async def warm(self) -> None:
         """Read ahead the directories, and what else is kept for long."""
-        for venue in self._venues.values():
-            kinds: tuple[MarketKind, ...] = ("spot", "perp")
-            await asyncio.gather(
-                *(self._directory(venue, kind) for kind in kinds),
-                venue.warm(),
-                return_exceptions=True,  # a venue that is down must not keep the service down
-            )
-
-    # -- finding -------------------------------------------------------------------------------
-
-    async def _find(
-        self, symbol: str, exchange: str | None, kinds: Iterable[MarketKind], end: float
-    ) -> _Found:
-        candidates = _read(symbol)
-        if exchange is not None and exchange not in self._venues:
-            known = ", ".join(self._venues)
-            raise AnswerError(
-                422,
-                "bad_request",
-                f"{exchange!r} is no exchange here; use {known}",
-                field="exchange",
-            )
-        names = [exchange] if exchange is not None else list(self._venues)
-        known_pairs: set[Pair] = set()
-        failures: list[Missing] = []
-        for name in names:
-            venue = self._venues[name]
-            found = await self._look_up(venue, candidates, kinds, end)
-            if found.instruments:
-                return found
-            known_pairs |= found.known
-            failures += found.failures
-        if failures:
-            raise _nothing(candidates[0], failures)
-        raise AnswerError(
-            404,
-            "unknown_symbol",
-            f"{symbol.strip()} is not listed on {', '.join(names)}",
-            field="symbol",
-            near=near_matches(candidates[0], known_pairs),
+        kinds: tuple[MarketKind, ...] = ("spot", "perp")
+        await asyncio.gather(
+            *(self.directory(venue, kind) for venue in self.by_name.values() for kind in kinds),
+            *(venue.warm() for venue in self.by_name.values()),
+            return_exceptions=True,  # a venue that is down must not keep the service down
         )
 
-    async def _look_up(
-        self, venue: Venue, candidates: Sequence[Pair], kinds: Iterable[MarketKind], end: float
-    ) -> _Found:
-        outcomes = await gather_until(end, {kind: self._directory(venue, kind) for kind in kinds})
-        parts = _Parts(venue.name, outcomes, self._deadline_text)
-        listed = {
+    # -- one venue after the other ---------------------------------------------------------------
+
+    async def first(
+        self,
+        symbol: str,
+        exchange: str | None,
+        kinds: Iterable[MarketKind],
+        jobs: Callable[[Found], Jobs],
+        build: Callable[[Found, Parts], T | None],
+        *,
+        with_missing: bool = False,
+    ) -> Answer[T]:
+        """Return what ``build`` makes of the first venue that has something to make it of.
+
+        Venues that came before it and could not answer stand in the answer's ``missing`` under the
+        section ``venue``. Raises AnswerError when no venue could.
+        """
+        kinds = tuple(kinds)
+        names = self.chosen(exchange)
+        end = self.end()
+        earlier: list[Missing] = []
+        known: set[Pair] = set()
+        for number, name in enumerate(names):
+            stop = end if number == len(names) - 1 else self._share(end)
+            found = await self.look_up(self.by_name[name], symbol, kinds, stop)
+            known |= found.known
+            if not found.instruments:
+                earlier += found.failures
+                continue
+            parts = await self.fetch(name, jobs(found), stop)
+            data = build(found, parts)
+            self._complete(parts, found)
+            if data is not None:
+                parts.missing += _overruled(earlier)
+                self._count(parts.missing)
+                if with_missing:
+                    data = _with_missing(data, parts.missing)
+                return Answer(data, self._lifetime(parts), tuple(parts.missing))
+            earlier += parts.missing
+        self._count(earlier)
+        raise _no_answer(symbol, names, earlier, known)
+
+    def chosen(self, exchange: str | None) -> list[str]:
+        """Return the venues to ask; AnswerError when the wanted one is not among those in use."""
+        if exchange is None:
+            return list(self.by_name)
+        if exchange not in self.by_name:
+            known = ", ".join(self.by_name)
+            text = f"{exchange!r} is no exchange here; use {known}"
+            raise AnswerError(422, "bad_request", text, field="exchange")
+        return [exchange]
+
+    async def look_up(
+        self, venue: Venue, symbol: str, kinds: Iterable[MarketKind], end: float
+    ) -> Found:
+        """Return what a venue lists of a symbol; AnswerError when it is none."""
+        candidates = _read(symbol, venue.quotes)
+        outcomes = await gather_until(end, {kind: self.directory(venue, kind) for kind in kinds})
+        parts = Parts(venue.name, outcomes, self._deadline_text)
+        listed: dict[MarketKind, Mapping[Pair, Instrument]] = {
             kind: entry.value.by_pair
             for kind, entry in outcomes.items()
             if isinstance(entry, Entry)
@@ -244,92 +217,109 @@ class MarketService:
         for pair in candidates:
             instruments = {kind: pairs[pair] for kind, pairs in listed.items() if pair in pairs}
             if instruments:
-                return _Found(venue, pair, instruments, set(), parts.missing, tuple(listed))
+                return Found(venue, pair, instruments, tuple(listed), parts.missing)
         known = {pair for pairs in listed.values() for pair in pairs}
-        return _Found(venue, candidates[0], {}, known, parts.missing, tuple(listed))
+        return Found(venue, candidates[0], {}, tuple(listed), parts.missing, known)
 
-    async def _directory(self, venue: Venue, kind: MarketKind) -> Entry[Directory]:
-        return await self._cache.get(DIRECTORY, (venue.name, kind), lambda: venue.directory(kind))
+    async def directory(self, venue: Venue, kind: MarketKind) -> Entry[Directory]:
+        """Return what a venue lists, kept for an hour."""
+        return await self.cache.get(DIRECTORY, (venue.name, kind), lambda: venue.directory(kind))
 
     # -- fetching ------------------------------------------------------------------------------
 
-    async def _fetch(self, found: _Found, end: float) -> _Parts:
-        venue = found.venue
-        jobs: dict[str, Coroutine[Any, Any, Entry[Any]]] = {}
+    def everything(self, found: Found) -> Jobs:
+        """Return the fetches for all that a price answer tells."""
+        venue, jobs = found.venue, self.of_perp(found)
         for kind, instrument in found.instruments.items():
-            jobs[f"{kind}.ticker"] = self._ticker(venue, instrument)
-            jobs[f"{kind}.candles"] = self._candles(venue, instrument)
-        perp = found.instruments.get("perp")
-        if perp is not None:
-            key = _key(perp)
-            jobs["perp.open_interest"] = self._cache.get(
-                INTEREST, key, lambda: venue.open_interest(perp)
-            )
-            jobs["perp.open_interest.history"] = self._cache.get(
+            jobs[f"{kind}.ticker"] = self.ticker(venue, instrument)
+            jobs[f"{kind}.candles"] = self.candles(venue, instrument)
+        return jobs
+
+    def of_perp(self, found: Found) -> Jobs:
+        """Return the fetches for what only a perpetual has."""
+        venue, perp = found.venue, found.instruments.get("perp")
+        if perp is None:
+            return {}
+        key = _key(perp)
+        return {
+            "perp.open_interest": self.cache.get(INTEREST, key, lambda: venue.open_interest(perp)),
+            "perp.open_interest.history": self.cache.get(
                 HISTORY, key, lambda: venue.open_interest_history(perp)
-            )
-            jobs["perp.funding"] = self._cache.get(FUNDING, key, lambda: venue.funding(perp))
-        return _Parts(venue.name, await gather_until(end, jobs), self._deadline_text)
+            ),
+            "perp.funding": self.cache.get(FUNDING, key, lambda: venue.funding(perp)),
+        }
 
-    async def _ticker(self, venue: Venue, instrument: Instrument) -> Entry[Ticker]:
-        return await self._cache.get(TICKER, _key(instrument), lambda: venue.ticker(instrument))
+    async def ticker(self, venue: Venue, instrument: Instrument) -> Entry[Ticker]:
+        """Fetch a ticker."""
+        return await self.cache.get(TICKER, _key(instrument), lambda: venue.ticker(instrument))
 
-    async def _candles(self, venue: Venue, instrument: Instrument) -> Entry[Candles]:
-        return await self._cache.get(
+    async def candles(
+        self, venue: Venue, instrument: Instrument, minutes: int = 15, count: int = DAY_CANDLES + 1
+    ) -> Entry[Candles]:
+        """Fetch closed candles."""
+        return await self.cache.get(
             CANDLES,
-            _key(instrument),
-            lambda: venue.candles(instrument, minutes=15, count=DAY_CANDLES + 1),
+            (*_key(instrument), str(minutes), str(count)),
+            lambda: venue.candles(instrument, minutes=minutes, count=count),
         )
 
-    def _end(self) -> float:
+    async def tickers(self, venue: Venue, kind: MarketKind) -> Entry[dict[Pair, Ticker]]:
+        """Fetch the tickers of all symbols in one call."""
+
+        async def fetch() -> dict[Pair, Ticker]:
+            listed = await self.directory(venue, kind)
+            return await venue.tickers(kind, listed.value)
+
+        return await self.cache.get(TICKERS, (venue.name, kind), fetch)
+
+    async def fetch(self, name: str, jobs: Jobs, end: float) -> Parts:
+        """Run fetches beside each other until ``end``."""
+        return Parts(name, await gather_until(end, jobs), self._deadline_text)
+
+    def end(self) -> float:
+        """Return the deadline of a request that begins now, by the loop's clock."""
         return asyncio.get_running_loop().time() + self._deadline
+
+    def _share(self, end: float) -> float:
+        now = asyncio.get_running_loop().time()
+        return now + _FIRST_SHARE * max(0.0, end - now)
 
     @property
     def _deadline_text(self) -> str:
-        return f"{self._deadline:g} s"
+        return f"the deadline of {self._deadline:g} s"
 
     # -- afterwards ----------------------------------------------------------------------------
 
-    def _note(self, parts: _Parts, found: _Found) -> None:
-        """Complete and count what is missing: a market that is not listed, or could not be looked
-        up.
-        """
+    @staticmethod
+    def _complete(parts: Parts, found: Found) -> None:
+        """Note what the venue does not list, and what could not be looked up."""
         for kind in found.looked_up:
             if kind not in found.instruments:
                 parts.lack(kind, "not_listed", f"{found.pair} has no {kind} market here")
         parts.missing += found.failures
-        for missing in parts.missing:
-            self._metrics.missing(missing.venue, missing.reason)
 
-    def _lifetime(self, parts: _Parts) -> float:
+    def _count(self, missing: Iterable[Missing]) -> None:
+        for one in missing:
+            self._metrics.missing(one.venue, one.reason)
+
+    def _lifetime(self, parts: Parts) -> float:
         """An answer lives as long as its shortest part; one with a gap is tried again soon."""
         if any(missing.reason not in _PERMANENT for missing in parts.missing):
             return 0.25
-        now = min((entry.expires for entry in parts.entries), default=0.0)
-        return max(0.0, now - self._cache.now())
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a venue lists of the pair that was meant."""
-
-    venue: Venue
-    pair: Pair
-    instruments: dict[MarketKind, Instrument]
-    known: set[Pair]
-    failures: list[Missing]
-    looked_up: tuple[MarketKind, ...]
+        expires = min((entry.expires for entry in parts.entries), default=0.0)
+        return max(0.0, expires - self.cache.now())
 
 
 def _key(instrument: Instrument) -> tuple[str, ...]:
     return instrument.venue, instrument.kind, instrument.symbol
 
 
-def _read(symbol: str) -> tuple[Pair, ...]:
+def _read(symbol: str, quotes: Sequence[str]) -> tuple[Pair, ...]:
     try:
-        return parse_symbol(symbol)
+        read = [pair for quote in quotes for pair in parse_symbol(symbol, quote=quote)]
     except SpellingError as error:
         raise AnswerError(422, "bad_request", str(error), field="symbol") from None
+    return tuple(dict.fromkeys(read))
 
 
 def _sign_of_life(outcome: object) -> str:
@@ -338,123 +328,64 @@ def _sign_of_life(outcome: object) -> str:
     return "timeout: no answer in time" if isinstance(outcome, BaseException) else "ok"
 
 
-def _nothing(pair: Pair, missing: Sequence[Missing]) -> AnswerError:
-    if missing and all(one.reason == "not_listed" for one in missing):
-        return AnswerError(404, "unknown_symbol", missing[0].message, field="symbol", near=())
-    late = bool(missing) and all(one.reason == "timeout" for one in missing)
-    reasons = ", ".join(sorted({one.reason for one in missing})) or "no data"
+def _overruled(earlier: Sequence[Missing]) -> list[Missing]:
+    """Say of each venue that was asked in vain why, once."""
+    first = {one.venue: one for one in reversed(earlier)}
+    return [
+        Missing("venue", name, one.reason, f"asked first, in vain: {one.message}")
+        for name, one in first.items()
+    ]
+
+
+def _no_answer(
+    symbol: str, names: Sequence[str], missing: Sequence[Missing], known: set[Pair]
+) -> AnswerError:
+    if all(one.reason == "not_listed" for one in missing):
+        meant = parse_symbol(symbol)[0]
+        return AnswerError(
+            404,
+            "unknown_symbol",
+            f"{symbol.strip()} is not listed on {', '.join(names)}",
+            field="symbol",
+            near=near_matches(meant, known),
+        )
+    late = all(one.reason == "timeout" for one in missing)
+    reasons = ", ".join(sorted({one.reason for one in missing}))
     return AnswerError(
         504 if late else 502,
         "too_late" if late else "venue_failed",
-        f"no venue could tell about {pair}: {reasons}",
+        f"no venue could tell about {symbol.strip()}: {reasons}",
         missing=tuple(missing),
     )
 
 
-def _newest(parts: _Parts, *blocks: Block | None) -> int:
+def _combined(found: Found, parts: Parts) -> CombinedPrice | None:
+    spot = block(parts, found.instruments.get("spot"))
+    perp = perp_block(parts, found.instruments.get("perp"))
+    if spot is None and perp is None:
+        return None
+    return CombinedPrice(
+        symbol=str(found.pair),
+        base=found.pair.base,
+        quote=found.pair.quote,
+        venue=found.venue.name,
+        time=_newest(parts, spot, perp),
+        intelligence=intelligence(spot, perp),
+        spot=spot,
+        perp=perp,
+        missing=(),
+    )
+
+
+def _with_missing(data: T, missing: Iterable[Missing]) -> T:
+    """Return an answer that names what is missing itself."""
+    return structs.replace(data, missing=tuple(missing))  # type: ignore[type-var]  # a Struct
+
+
+def _newest(parts: Parts, *blocks: Block | None) -> int:
     dated = (
         *blocks,
         parts.value("perp.open_interest", InterestPoint),
         parts.value("perp.funding", FundingNow),
     )
     return max(one.time for one in dated if one is not None)
-
-
-# -- blocks ----------------------------------------------------------------------------------
-
-
-def _block(parts: _Parts, instrument: Instrument | None) -> Block | None:
-    if instrument is None:
-        return None
-    candles = _closed(parts, instrument)
-    ticker = parts.value(f"{instrument.kind}.ticker", Ticker)
-    if ticker is None:
-        return None
-    change = ticker.price - ticker.open
-    return Block(
-        venue=instrument.venue,
-        symbol=instrument.symbol,
-        time=ticker.time,
-        price=ticker.price,
-        change_24h=change,
-        change_24h_pct=100 * change / ticker.open,
-        high_24h=ticker.high,
-        low_24h=ticker.low,
-        volume_24h=ticker.volume,
-        turnover_24h=ticker.turnover,
-        flow_24h=flow_of(tail(candles, DAY_CANDLES)),
-        flow_15m=flow_of(tail(candles, 1)),
-        activity=activity_of(candles),
-    )
-
-
-def _closed(parts: _Parts, instrument: Instrument) -> Sequence[Candle]:
-    """Return the closed candles that came, and note when some of the last 24 h and 15 m are not
-    there.
-    """
-    section = f"{instrument.kind}.candles"
-    found = parts.value(section, Candles)
-    if found is None:
-        return ()
-    last = found.as_of // QUARTER * QUARTER
-    closed = found.closed
-    if not closed or closed[-1].end < last:
-        parts.lack(section, "unavailable", "the last 15 m candle is missing")
-        return ()
-    since = closed[-1].end - (DAY_CANDLES + 1) * QUARTER
-    count = sum(candle.start >= since for candle in closed)
-    if count < DAY_CANDLES + 1:
-        text = (
-            f"{DAY_CANDLES + 1 - count} of the last {DAY_CANDLES + 1} candles of 15 m are missing"
-        )
-        parts.lack(section, "unavailable", text)
-    return closed
-
-
-def _perp_block(parts: _Parts, instrument: Instrument | None) -> PerpBlock | None:
-    block = _block(parts, instrument)
-    if block is None:
-        return None
-    funding = parts.value("perp.funding", FundingNow)
-    mark = funding.mark_price if funding is not None else None
-    return PerpBlock(
-        **{name: getattr(block, name) for name in Block.__struct_fields__},
-        mark_price=mark,
-        open_interest=_open_interest(parts, mark or block.price),
-        funding=None if funding is None else funding_of(funding),
-    )
-
-
-def _open_interest(parts: _Parts, price: float) -> OpenInterest | None:
-    found = parts.value("perp.open_interest", InterestPoint)
-    if found is None:
-        return None
-    value = found.amount * price if found.value is None else found.value
-    now = InterestPoint(found.time, found.amount, value)
-    history = parts.value("perp.open_interest.history", tuple)
-    points = history or ()
-    day = point_before(points, now.time - _DAY, tolerance=_TOLERANCE)
-    quarter = point_before(points, now.time - QUARTER, tolerance=_TOLERANCE)
-    if history is not None and (day is None or quarter is None):
-        what = "24 h" if day is None else "15 m"
-        parts.lack("perp.open_interest", "unavailable", f"the history has no point {what} ago")
-    return OpenInterest(
-        amount=now.amount,
-        value=value,
-        change_24h=change_between(now, day),
-        change_15m=change_between(now, quarter),
-        time=now.time,
-    )
-
-
-def _intelligence(spot: Block | None, perp: Block | None) -> Intelligence | None:
-    source = perp if perp is not None and perp.flow_24h is not None else spot
-    if source is None or source.flow_24h is None:
-        return None
-    return Intelligence(
-        source="perp" if source is perp else "spot",
-        control_24h=control_of(source.flow_24h),
-        momentum=momentum_of(source.flow_15m, source.flow_24h),
-        control_15m=control_of(source.flow_15m),
-        activity=source.activity,
-    )

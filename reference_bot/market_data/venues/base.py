@@ -47,6 +47,10 @@ class Directory:
 
     by_pair: dict[Pair, Instrument] = field(default_factory=dict)
 
+    def by_symbol(self) -> dict[str, Instrument]:
+        """Return the same by the venue's spelling."""
+        return {instrument.symbol: instrument for instrument in self.by_pair.values()}
+
 
 class Ticker(Struct, frozen=True, array_like=True):
     """The last 24 hours, rolling. ``open`` is the price 24 h ago."""
@@ -115,6 +119,9 @@ class Venue(Protocol):
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Return the rolling 24 hours."""
+
+    async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
+        """Return the rolling 24 hours of all that is listed and trades, in one call."""
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Return about ``count`` closed candles of ``minutes``."""

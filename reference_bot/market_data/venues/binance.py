@@ -47,6 +47,19 @@ class _Ticker(Struct, frozen=True, rename="camel"):
     quote_volume: Amount
 
 
+class _ListedTicker(Struct, frozen=True, rename="camel"):
+    """A row of the list: what no longer trades has a price of zero."""
+
+    symbol: str
+    close_time: int
+    last_price: Amount
+    open_price: Amount
+    high_price: Amount
+    low_price: Amount
+    volume: Amount
+    quote_volume: Amount
+
+
 class _Kline(Struct, frozen=True, array_like=True):
     open_time: Millis
     open: Price
@@ -111,6 +124,7 @@ class _Error(Struct, frozen=True):
 
 # strict=False: Binance writes decimals as text
 _TICKER = msgspec.json.Decoder(_Ticker, strict=False)
+_LISTED = msgspec.json.Decoder(list[_ListedTicker], strict=False)
 _KLINES = msgspec.json.Decoder(list[_Kline], strict=False)
 _SPOT_PRICES = msgspec.json.Decoder(list[_SpotPrice])
 _FUTURES_INFO = msgspec.json.Decoder(_FuturesInfo)
@@ -181,15 +195,20 @@ class Binance:
         reply = await self._client(instrument).get(path, _TICKER, {"symbol": instrument.symbol})
         found, unit = reply.value, instrument.unit
         check_fresh(self.name, path, "closeTime", found.close_time, reply.as_of)
-        return Ticker(
-            time=found.close_time,
-            price=found.last_price / unit,
-            open=found.open_price / unit,
-            high=found.high_price / unit,
-            low=found.low_price / unit,
-            volume=found.volume * unit,
-            turnover=found.quote_volume,
-        )
+        return _told(found, unit)
+
+    async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
+        """Read the rolling 24 hours of all symbols (request weight 80 of 6,000 a minute, or 40)."""
+        if kind == "spot":
+            reply = await self._spot.get("/api/v3/ticker/24hr", _LISTED, {"type": "MINI"})
+        else:
+            reply = await self._futures.get("/fapi/v1/ticker/24hr", _LISTED)
+        known = listed.by_symbol()
+        return {
+            known[row.symbol].pair: _told(row, known[row.symbol].unit)
+            for row in reply.value
+            if row.symbol in known and row.last_price > 0 and row.open_price > 0
+        }
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Read klines; a few more than asked, because the newest are not closed yet."""
@@ -288,6 +307,18 @@ class Binance:
 
     def _client(self, instrument: Instrument) -> VenueClient:
         return self._spot if instrument.kind == "spot" else self._futures
+
+
+def _told(found: _Ticker | _ListedTicker, unit: float) -> Ticker:
+    return Ticker(
+        time=found.close_time,
+        price=found.last_price / unit,
+        open=found.open_price / unit,
+        high=found.high_price / unit,
+        low=found.low_price / unit,
+        volume=found.volume * unit,
+        turnover=found.quote_volume,
+    )
 
 
 def _candle(kline: _Kline, unit: float) -> Candle:

@@ -74,6 +74,25 @@ class _MixTicker(Struct, frozen=True):
     time: Millis = msgspec.field(name="ts")
 
 
+class _ListedTicker(Struct, frozen=True):
+    """A row of a list; the opening price has another name on either side."""
+
+    symbol: str
+    price: Amount = msgspec.field(name="lastPr")
+    high: Amount = msgspec.field(name="high24h")
+    low: Amount = msgspec.field(name="low24h")
+    volume: Amount = msgspec.field(name="baseVolume")
+    turnover: Amount = msgspec.field(name="quoteVolume")
+    time: Millis = msgspec.field(name="ts")
+    open_spot: Amount = msgspec.field(name="open", default=0.0)
+    open_mix: Amount = msgspec.field(name="open24h", default=0.0)
+
+    @property
+    def open(self) -> float:
+        """Return the price 24 h ago; 0 when it was not traded then."""
+        return self.open_spot or self.open_mix
+
+
 class _SpotCandle(Struct, frozen=True, array_like=True):
     start: Millis
     open: Price
@@ -137,6 +156,7 @@ def _told(envelope: _Envelope) -> tuple[Reason, str]:
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _SPOT_TICKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_SpotTicker], strict=False))
 _MIX_TICKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_MixTicker], strict=False))
+_LISTED = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_ListedTicker], strict=False))
 _SPOT_CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_SpotCandle], strict=False))
 _MIX_CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_MixCandle], strict=False))
 _INTERESTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Interests, strict=False))
@@ -152,6 +172,18 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
     except msgspec.MsgspecError:
         return None
     return None if reason == "unavailable" else (reason, message)
+
+
+def _ticker_of(found: _SpotTicker | _MixTicker | _ListedTicker) -> Ticker:
+    return Ticker(
+        time=found.time,
+        price=found.price,
+        open=found.open,
+        high=found.high,
+        low=found.low,
+        volume=found.volume,
+        turnover=found.turnover,
+    )
 
 
 class Bitget:
@@ -194,15 +226,20 @@ class Bitget:
             check_fresh(self.name, path, "ts", found.time, as_of)
         else:
             found = await self._mix_ticker(instrument)
-        return Ticker(
-            time=found.time,
-            price=found.price,
-            open=found.open,
-            high=found.high,
-            low=found.low,
-            volume=found.volume,
-            turnover=found.turnover,
-        )
+        return _ticker_of(found)
+
+    async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
+        """Read the rolling 24 hours of all symbols."""
+        if kind == "spot":
+            reply = await self._client.get("/api/v2/spot/market/tickers", _LISTED)
+        else:
+            reply = await self._client.get("/api/v2/mix/market/tickers", _LISTED, _PRODUCT)
+        known = listed.by_symbol()
+        return {
+            known[row.symbol].pair: _ticker_of(row)
+            for row in reply.value[1]
+            if row.symbol in known and row.price > 0 and row.open > 0
+        }
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Read candles."""

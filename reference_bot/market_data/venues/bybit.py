@@ -64,6 +64,22 @@ class _Tickers(Struct, frozen=True):
     rows: list[_Ticker] = msgspec.field(name="list")
 
 
+class _ListedTicker(Struct, frozen=True):
+    """A row of the list: what has not traded yet has a price of zero."""
+
+    symbol: str
+    last: Amount = msgspec.field(name="lastPrice")
+    open: Amount = msgspec.field(name="prevPrice24h")
+    high: Amount = msgspec.field(name="highPrice24h")
+    low: Amount = msgspec.field(name="lowPrice24h")
+    volume: Amount = msgspec.field(name="volume24h")
+    turnover: Amount = msgspec.field(name="turnover24h")
+
+
+class _ListedTickers(Struct, frozen=True):
+    rows: list[_ListedTicker] = msgspec.field(name="list")
+
+
 class _Kline(Struct, frozen=True, array_like=True):
     start: Millis
     open: Price
@@ -114,6 +130,7 @@ def _reason(envelope: _Envelope) -> Reason:
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _TICKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Tickers, strict=False))
+_LISTED = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_ListedTickers, strict=False))
 _KLINES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Klines, strict=False))
 _POINTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Points, strict=False))
 _SYMBOLS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Symbols))
@@ -157,16 +174,19 @@ class Bybit:
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
         time, found = await self._now(instrument)
-        unit = instrument.unit
-        return Ticker(
-            time=time,
-            price=found.last / unit,
-            open=found.open / unit,
-            high=found.high / unit,
-            low=found.low / unit,
-            volume=found.volume * unit,
-            turnover=found.turnover,
-        )
+        return _told(found, time, instrument.unit)
+
+    async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
+        """Read the rolling 24 hours of all symbols."""
+        params: dict[str, str | int] = {"category": _CATEGORIES[kind]}
+        reply = await self._client.get("/v5/market/tickers", _LISTED, params)
+        envelope, found = reply.value
+        known = listed.by_symbol()
+        return {
+            known[row.symbol].pair: _told(row, envelope.time, known[row.symbol].unit)
+            for row in found.rows
+            if row.symbol in known and row.last > 0 and row.open > 0
+        }
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Read klines, turned round to begin with the oldest."""
@@ -243,6 +263,18 @@ class Bybit:
         if not tickers.rows:
             raise VenueError(self.name, "bad_payload", f"{path}: the list is empty")
         return envelope.time, tickers.rows[0]
+
+
+def _told(found: _Ticker | _ListedTicker, time: int, unit: float) -> Ticker:
+    return Ticker(
+        time=time,
+        price=found.last / unit,
+        open=found.open / unit,
+        high=found.high / unit,
+        low=found.low / unit,
+        volume=found.volume * unit,
+        turnover=found.turnover,
+    )
 
 
 def _symbol(instrument: Instrument) -> dict[str, str | int]:

@@ -37,19 +37,21 @@ _FUTURES: Final = "/api/v4/futures/usdt"
 
 
 class _SpotTicker(Struct, frozen=True):
-    last: Price
+    currency_pair: str
+    last: Amount
     change_percentage: float
-    high_24h: Price
-    low_24h: Price
+    high_24h: Amount
+    low_24h: Amount
     base_volume: Amount
     quote_volume: Amount
 
 
 class _FuturesTicker(Struct, frozen=True):
-    last: Price
+    contract: str
+    last: Amount
     change_percentage: float
-    high_24h: Price
-    low_24h: Price
+    high_24h: Amount
+    low_24h: Amount
     volume_24h_base: Amount
     volume_24h_quote: Amount
     total_size: Amount
@@ -166,23 +168,40 @@ class Gate:
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
         if instrument.kind == "perp":
-            futures = await self._futures_ticker(instrument)
-            volume, turnover = futures.volume_24h_base, futures.volume_24h_quote
-            return self._ticker(futures, volume, turnover)
+            return self._ticker(await self._futures_ticker(instrument))
         path = "/api/v4/spot/tickers"
         reply = await self._client.get(path, _SPOT_TICKERS, {"currency_pair": instrument.symbol})
         if not reply.value:
             raise VenueError(self.name, "bad_payload", f"{path}: the list is empty")
-        spot = reply.value[0]
-        return self._ticker(spot, spot.base_volume, spot.quote_volume)
+        return self._ticker(reply.value[0])
 
-    def _ticker(
-        self, found: _SpotTicker | _FuturesTicker, volume: float, turnover: float
-    ) -> Ticker:
-        if not -100 < found.change_percentage < 1e9:
+    async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
+        """Read the rolling 24 hours of all pairs or contracts."""
+        found: dict[str, _SpotTicker | _FuturesTicker]
+        if kind == "spot":
+            spot = await self._client.get("/api/v4/spot/tickers", _SPOT_TICKERS)
+            found = {row.currency_pair: row for row in spot.value}
+        else:
+            futures = await self._client.get(f"{_FUTURES}/tickers", _FUTURES_TICKERS)
+            found = {row.contract: row for row in futures.value}
+        known = listed.by_symbol()
+        return {
+            known[name].pair: self._ticker(row)
+            for name, row in found.items()
+            if name in known and row.last > 0
+        }
+
+    def _ticker(self, found: _SpotTicker | _FuturesTicker) -> Ticker:
+        if not -100 < found.change_percentage < 1e9 or found.last <= 0:
             raise VenueError(
-                self.name, "bad_payload", f"change_percentage {found.change_percentage} is none"
+                self.name,
+                "bad_payload",
+                f"last {found.last} or change_percentage {found.change_percentage} is none",
             )
+        if isinstance(found, _SpotTicker):
+            volume, turnover = found.base_volume, found.quote_volume
+        else:
+            volume, turnover = found.volume_24h_base, found.volume_24h_quote
         return Ticker(
             time=self._client.now(),
             price=found.last,

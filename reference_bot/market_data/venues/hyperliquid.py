@@ -154,7 +154,24 @@ class Hyperliquid:
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the mid price and the last 24 hours."""
-        found, unit = await self._context(instrument), instrument.unit
+        return self._told(await self._context(instrument), instrument.unit)
+
+    async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
+        """Read the mid prices and the last 24 hours of all coins."""
+        contexts: dict[str, _Context]
+        if kind == "spot":
+            contexts = {one.coin: one for one in (await self._spots()).value.contexts}
+        else:
+            perps = (await self._perps()).value
+            pairs = zip(perps.meta.universe, perps.contexts, strict=False)
+            contexts = {coin.name: context for coin, context in pairs}
+        return {
+            instrument.pair: self._told(contexts[name], instrument.unit)
+            for name, instrument in listed.by_symbol().items()
+            if name in contexts
+        }
+
+    def _told(self, found: _Context, unit: float) -> Ticker:
         return Ticker(
             time=self._client.now(),
             price=(found.mid_px or found.mark_px) / unit,

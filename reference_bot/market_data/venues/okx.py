@@ -54,6 +54,19 @@ class _Ticker(Struct, frozen=True):
     time: Millis = msgspec.field(name="ts")
 
 
+class _ListedTicker(Struct, frozen=True, rename="camel"):
+    """A row of the list: what has not traded yet has empty texts for prices."""
+
+    inst_id: str
+    last: str
+    open: str = msgspec.field(name="open24h")
+    high: str = msgspec.field(name="high24h")
+    low: str = msgspec.field(name="low24h")
+    vol: str = msgspec.field(name="vol24h")
+    vol_ccy: str = msgspec.field(name="volCcy24h")
+    time: str = msgspec.field(name="ts")
+
+
 class _Candle(Struct, frozen=True, array_like=True):
     start: Millis
     open: Price
@@ -115,6 +128,7 @@ def _reason(code: str) -> Reason:
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _TICKER = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Ticker], strict=False))
+_LISTED = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_ListedTicker]))
 _CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Candle], strict=False))
 _INTEREST = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Interest], strict=False))
 _POINTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Point], strict=False))
@@ -122,6 +136,36 @@ _FUNDING = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Funding], stri
 _MARK = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Mark], strict=False))
 _INSTRUMENTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Instrument]))
 _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[dict[str, str]]))
+
+
+def _checked(row: _ListedTicker) -> _Ticker:
+    """Read a row's texts as the numbers that they are to be."""
+    return msgspec.convert(
+        {
+            "last": row.last,
+            "open24h": row.open,
+            "high24h": row.high,
+            "low24h": row.low,
+            "vol24h": row.vol,
+            "volCcy24h": row.vol_ccy,
+            "ts": row.time,
+        },
+        _Ticker,
+        strict=False,
+    )
+
+
+def _told(found: _Ticker, kind: MarketKind) -> Ticker:
+    spot = kind == "spot"
+    return Ticker(
+        time=found.time,
+        price=found.last,
+        open=found.open,
+        high=found.high,
+        low=found.low,
+        volume=found.vol if spot else found.vol_ccy,
+        turnover=found.vol_ccy if spot else None,
+    )
 
 
 class Okx:
@@ -162,16 +206,21 @@ class Okx:
         reply = await self._client.get(path, _TICKER, {"instId": instrument.symbol})
         found = self._first(path, reply.value[1])
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
-        spot = instrument.kind == "spot"
-        return Ticker(
-            time=found.time,
-            price=found.last,
-            open=found.open,
-            high=found.high,
-            low=found.low,
-            volume=found.vol if spot else found.vol_ccy,
-            turnover=found.vol_ccy if spot else None,
-        )
+        return _told(found, instrument.kind)
+
+    async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
+        """Read the rolling 24 hours of all instruments."""
+        path = "/api/v5/market/tickers"
+        reply = await self._client.get(path, _LISTED, {"instType": _TYPES[kind]})
+        known = listed.by_symbol()
+        try:
+            return {
+                known[row.inst_id].pair: _told(_checked(row), kind)
+                for row in reply.value[1]
+                if row.inst_id in known and row.last and row.open
+            }
+        except msgspec.ValidationError as error:
+            raise VenueError(self.name, "bad_payload", f"{path}: {error}") from None
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Read candles, turned round to begin with the oldest."""

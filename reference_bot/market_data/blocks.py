@@ -1,0 +1,148 @@
+"""The blocks of an answer, made of the parts that came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from reference_bot.market_data.figures import (
+    DAY_CANDLES,
+    QUARTER,
+    activity_of,
+    change_between,
+    control_of,
+    flow_of,
+    funding_of,
+    momentum_of,
+    point_before,
+    tail,
+)
+from reference_bot.market_data.model import Block, Intelligence, OpenInterest, PerpBlock
+from reference_bot.market_data.parts import Parts
+from reference_bot.market_data.venues.base import (
+    Candle,
+    Candles,
+    FundingNow,
+    Instrument,
+    InterestPoint,
+    Ticker,
+)
+
+__all__ = ["block", "intelligence", "open_interest", "perp_block"]
+
+_DAY: Final = 86_400_000
+_TOLERANCE: Final = 900_000
+
+
+def block(parts: Parts, instrument: Instrument | None) -> Block | None:
+    """Return the block of one market; None when its ticker did not come."""
+    if instrument is None:
+        return None
+    candles = _closed(parts, instrument)
+    ticker = parts.value(f"{instrument.kind}.ticker", Ticker)
+    if ticker is None:
+        return None
+    change = ticker.price - ticker.open
+    return Block(
+        venue=instrument.venue,
+        symbol=instrument.symbol,
+        time=ticker.time,
+        price=ticker.price,
+        change_24h=change,
+        change_24h_pct=100 * change / ticker.open,
+        high_24h=ticker.high,
+        low_24h=ticker.low,
+        volume_24h=ticker.volume,
+        turnover_24h=ticker.turnover,
+        flow_24h=flow_of(tail(candles, DAY_CANDLES)),
+        flow_15m=flow_of(tail(candles, 1)),
+        activity=activity_of(candles),
+    )
+
+
+def _closed(parts: Parts, instrument: Instrument) -> Sequence[Candle]:
+    """Return the closed candles that came, and note when some of the last 24 h and 15 m are not
+    there.
+    """
+    section = f"{instrument.kind}.candles"
+    found = parts.value(section, Candles)
+    if found is None:
+        return ()
+    last = found.as_of // QUARTER * QUARTER
+    closed = found.closed
+    if not closed or closed[-1].end < last:
+        parts.lack(section, "unavailable", "the last 15 m candle is missing")
+        return ()
+    if closed[-1].buy is None:
+        text = f"{instrument.venue} does not tell what takers bought"
+        parts.lack(section, "unavailable", text)
+    since = closed[-1].end - (DAY_CANDLES + 1) * QUARTER
+    count = sum(candle.start >= since for candle in closed)
+    if count < DAY_CANDLES + 1:
+        text = (
+            f"{DAY_CANDLES + 1 - count} of the last {DAY_CANDLES + 1} candles of 15 m are missing"
+        )
+        parts.lack(section, "unavailable", text)
+    return closed
+
+
+def perp_block(parts: Parts, instrument: Instrument | None) -> PerpBlock | None:
+    """Return the block of a perpetual; None when its ticker did not come."""
+    found = block(parts, instrument)
+    if found is None:
+        return None
+    funding = parts.value("perp.funding", FundingNow)
+    mark = funding.mark_price if funding is not None else None
+    return PerpBlock(
+        **{name: getattr(found, name) for name in Block.__struct_fields__},
+        mark_price=mark,
+        open_interest=open_interest(parts, mark or found.price),
+        funding=None if funding is None else funding_of(funding),
+    )
+
+
+def open_interest(parts: Parts, price: float) -> OpenInterest | None:
+    """Return the open interest with its changes; ``price`` values it where the venue does not."""
+    found = parts.value("perp.open_interest", InterestPoint)
+    if found is None:
+        return None
+    value = found.amount * price if found.value is None else found.value
+    now = InterestPoint(found.time, found.amount, value)
+    history = parts.value("perp.open_interest.history", tuple)
+    points = tuple(_valued(parts, point) for point in history or ())
+    day = point_before(points, now.time - _DAY, tolerance=_TOLERANCE)
+    quarter = point_before(points, now.time - QUARTER, tolerance=_TOLERANCE)
+    if history is not None and (day is None or quarter is None):
+        what = "24 h" if day is None else "15 m"
+        parts.lack("perp.open_interest", "unavailable", f"the history has no point {what} ago")
+    return OpenInterest(
+        amount=now.amount,
+        value=value,
+        change_24h=change_between(now, day),
+        change_15m=change_between(now, quarter),
+        time=now.time,
+    )
+
+
+def _valued(parts: Parts, point: InterestPoint) -> InterestPoint:
+    """Value a point whose venue tells amounts only: at the close of the candle that ended then."""
+    candles = parts.value("perp.candles", Candles)
+    if point.value is not None or candles is None:
+        return point
+    closes = (candle.close for candle in candles.closed if candle.end == point.time)
+    close = next(closes, None)
+    return InterestPoint(point.time, point.amount, None if close is None else point.amount * close)
+
+
+def intelligence(spot: Block | None, perp: Block | None) -> Intelligence | None:
+    """Read the market from the perpetual's flow, or from spot's."""
+    source = perp if perp is not None and perp.flow_24h is not None else spot
+    if source is None or source.flow_24h is None:
+        return None
+    return Intelligence(
+        source="perp" if source is perp else "spot",
+        control_24h=control_of(source.flow_24h),
+        momentum=momentum_of(source.flow_15m, source.flow_24h),
+        control_15m=control_of(source.flow_15m),
+        activity=source.activity,
+    )
