@@ -287,15 +287,12 @@ def test_verdict_json_is_what_the_checks_said() -> None:
     document = msgspec.json.decode(msgspec.json.encode(as_json([result], None, 1.0)))
     assert document["verdict"] == "FAIL"
     assert document["exit_code"] == 1
-    assert document["checks"] == [
-        {
-            "check": "boot",
-            "verdict": "FAIL",
-            "budget": "b",
-            "measurement": "m",
-            "least_evidence": "l",
-            "evidence": ["e"],
-            "source": "",
-            "data": {},
-        }
-    ]
+    promised = {
+        "check": "boot",
+        "verdict": "FAIL",
+        "budget": "b",
+        "measurement": "m",
+        "least_evidence": "l",
+        "evidence": ["e"],
+    }
+    assert [promised.items() <= check.items() for check in document["checks"]] == [True]
