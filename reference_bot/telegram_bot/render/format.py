@@ -7,7 +7,7 @@ a float 1.005 means 1.005 to whoever reads it on an exchange, and shows as 1.01.
 
 import math
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
 NOT_KNOWN: Final = "n/a"
@@ -17,6 +17,7 @@ _SINGAPORE: Final = timezone(timedelta(hours=8), "SGT")  # no daylight saving si
 _HUGE: Final = Decimal(10) ** 18
 _TINY: Final = Decimal(10) ** -18
 _CONTEXT: Final = Context(prec=400, rounding=ROUND_HALF_UP)
+_UNITS: Final = tuple(Decimal(1).scaleb(-places) for places in range(8))
 
 
 def known(value: float | None) -> Decimal | None:
@@ -200,8 +201,8 @@ def _fixed(number: Decimal, places: int) -> str:
 
 
 def _round(number: Decimal, places: int) -> Decimal:
-    with localcontext(_CONTEXT):
-        return number.quantize(Decimal(1).scaleb(-places))
+    unit = _UNITS[places] if places < len(_UNITS) else Decimal(1).scaleb(-places)
+    return number.quantize(unit, context=_CONTEXT)
 
 
 def _trim(digits: str) -> str:

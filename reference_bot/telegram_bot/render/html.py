@@ -41,6 +41,8 @@ def split(message: str, limit: int = LIMIT) -> list[str]:
     Markup must not span lines. A single line over the limit loses its markup and is cut where it
     has to be.
     """
+    if units(message) <= limit:
+        return [message.strip("\n")] if message.strip() else []
     parts: list[str] = []
     current: list[str] = []
     length = 0
