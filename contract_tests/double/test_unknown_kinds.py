@@ -9,7 +9,8 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_bot_that_never_chose_its_kinds_gets_new_ones(api: Any) -> None:
     made = await api.person(update={"telepathy": {"thought": "buy low"}})
-    (update,) = await api.ok("getUpdates")
+    # `ok` would hold the answer to today's specification, which has no such kind.
+    (update,) = (await api.call("getUpdates"))["result"]
     assert update == {"update_id": made["update_id"], "telepathy": {"thought": "buy low"}}
 
 
