@@ -39,13 +39,22 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture
 def locust() -> Locust:
-    """Runs a script of load/ to its end: `locust("price", "--rate", "300")`."""
+    """Runs a script of load/ to its end: `locust("price", "--rate", "300")`.
 
-    def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    With `ended_by`, SIGTERM ends it as soon as that event is set.
+    """
+
+    def run(
+        script: str, *arguments: str, ended_by: threading.Event | None = None
+    ) -> subprocess.CompletedProcess[str]:
         path = SCRIPTS / f"{script}.py"
         command = [sys.executable, "-m", "locust", "-f", str(path), "--headless", "--only-summary"]
-        return subprocess.run(
-            [*command, *arguments], capture_output=True, text=True, timeout=100, check=False
-        )
+        pipe = subprocess.PIPE
+        with subprocess.Popen([*command, *arguments], stdout=pipe, stderr=pipe, text=True) as run:
+            if ended_by is not None:
+                assert ended_by.wait(60), "what should end the run never came"
+                run.terminate()
+            stdout, stderr = run.communicate(timeout=100)
+        return subprocess.CompletedProcess(run.args, run.returncode, stdout, stderr)
 
     return run
