@@ -27,17 +27,18 @@ class CannotMeasureError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What a benchmark wants: `ours` at least or at most `limit`."""
+    """What a benchmark wants: `ours` at least or at most `limit`; with `of_ratio`, ours ÷ other."""
 
     limit: float
     at_most: bool
+    of_ratio: bool = False
 
     def met(self, value: float) -> bool:
         """Whether `value` is as wanted."""
         return value <= self.limit if self.at_most else value >= self.limit
 
     def __str__(self) -> str:
-        return f"{'≤' if self.at_most else '≥'} {self.limit:g}"
+        return f"{'≤' if self.at_most else '≥'} {self.limit:g}{'×' if self.of_ratio else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def compare(
         raise CannotMeasureError(f"no run gave a value for {metric}")
     our_median = statistics.median(ours)
     other_median = statistics.median(other) if other else None
+    ratio = our_median / other_median if other_median else None
     return Row(
         metric=metric,
         unit=unit,
@@ -83,11 +85,17 @@ def compare(
         other=None if other_median is None else _short(other_median),
         other_spread=(_short(min(other)), _short(max(other))) if other else None,
         other_is=other_is,
-        ratio=_short(our_median / other_median) if other_median else None,
+        ratio=None if ratio is None else _short(ratio),
         aim=None if aim is None else str(aim),
-        met=None if aim is None else aim.met(our_median),
+        met=None if aim is None else _met(aim, our_median, ratio),
         runs=len(ours),
     )
+
+
+def _met(aim: Aim, ours: float, ratio: float | None) -> bool | None:
+    if not aim.of_ratio:
+        return aim.met(ours)
+    return None if ratio is None else aim.met(ratio)
 
 
 def _short(value: float) -> float:
