@@ -4,10 +4,11 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import pytest
 
 from botproof.config import load_config
@@ -20,16 +21,19 @@ ROOT = Path(__file__).parents[2]
 class Deliver(Protocol):
     """Runs a delivery run of the bot whose botproof.toml lies in a directory of the project."""
 
-    def __call__(self, where: str = ".", **options: Any) -> Outcome: ...
+    def __call__(self, where: str = ".", *, say: Sequence[str] = (), **options: Any) -> Outcome: ...
 
 
 @pytest.fixture
 def deliver(tmp_path: Path) -> Deliver:
     """A delivery run that reports into the test's own directory, and prints what a person sees."""
 
-    def run(where: str = ".", **options: Any) -> Outcome:
+    def run(where: str = ".", *, say: Sequence[str] = (), **options: Any) -> Outcome:
         path = ROOT / where / "botproof.toml"
         config = load_config(path)
+        if say and config.delivery is not None:
+            delivery = msgspec.structs.replace(config.delivery, say=tuple(say))
+            config = msgspec.structs.replace(config, delivery=delivery)
         outcome = run_delivery(
             DeliveryOptions(
                 config=config, config_path=path, report_dir=tmp_path / "report", **options
@@ -87,7 +91,7 @@ def redis_server() -> Iterator[Redis]:
         port = int(probe.getsockname()[1])
     image = os.environ.get("BOTPROOF_REDIS_IMAGE", "redis:7-alpine")
     command = "redis-server --protected-mode no --appendonly yes --appendfsync always --save ''"
-    container = DockerContainer(image).with_bind_ports(6379, ("127.0.0.1", port))
+    container = DockerContainer(image).with_bind_ports(6379, port)
     with container.with_command(command) as started:
         redis = Redis(started.get_wrapped_container(), port)
         redis.wait()

@@ -14,7 +14,7 @@ import pytest
 
 from botproof.delivery.run import Outcome
 from botproof.faults.troubles import EXCHANGE_FAULTS, TELEGRAM_FAULTS
-from botproof.history import Fault, History, read_history
+from botproof.history import Fault, History, VenueCall, read_history
 from botproof.verdict import Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -63,7 +63,7 @@ def test_the_record_can_be_judged_again(deliver: Any) -> None:
 def test_a_stock_bot_is_found_out(deliver: Any, door: str) -> None:
     """The proof that the check can fail: the library's own runners confirm before they handle."""
     outcome = deliver(
-        "fixtures/bots/stock_ptb", mode=door, updates=120, kills=4, rate=15, drain_s=8
+        "fixtures/bots/stock_ptb", mode=door, updates=120, kills=4, rate=15, drain_s=8, late=0
     )
 
     assert outcome.verdict is Verdict.FAIL
@@ -86,11 +86,22 @@ def test_troubles_of_telegram_cost_no_reply(deliver: Any, door: str) -> None:
 
 
 def test_troubles_of_exchanges_and_a_slow_backend_cost_no_reply(deliver: Any) -> None:
+    """Asked for symbols that exist: an unknown one is refused without asking an exchange."""
     troubles = (*EXCHANGE_FAULTS, "slow-backend")
-    outcome = deliver(mode="polling", updates=360, kills=0, rate=30, troubles=troubles, late=0)
+    outcome = deliver(
+        mode="polling",
+        updates=300,
+        kills=0,
+        rate=30,
+        troubles=troubles,
+        late=0,
+        chats=300,
+        say=("/price BTC", "/price eth/usdt", "/price SOL"),
+    )
 
     passed(outcome)
     assert troubles_of(outcome.history) == set(troubles)
+    assert any(event.status == 500 for event in outcome.history.of(VenueCall))
 
 
 @pytest.mark.parametrize("door", ["polling", "webhook"])
