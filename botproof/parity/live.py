@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from botproof.history import BotApiCall, Event, UpdateConfirmed
 from botproof.parity.player import Player
@@ -145,8 +145,24 @@ class LiveStage:
             self._under_way.cancel()
 
 
-async def guarded(stacks: Sequence[Stack], work: Coroutine[Any, Any, Playing]) -> Playing:
-    """Do `work`, unless a process of any stack ends before: then raise what happened."""
+T = TypeVar("T")
+
+
+async def guarded(stacks: Sequence[Stack], work: Coroutine[Any, Any, T]) -> T:
+    """Do `work`, unless a process of any stack ends before: then raise what happened, and where."""
     for stack in stacks:
-        work = stack.run(work)
+        work = _named(stack, stack.run(work))
     return await work
+
+
+async def _named(stack: Stack, work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await work
+    except _WhereError:
+        raise
+    except TargetError as error:
+        raise _WhereError(f"{error} ({stack.name})") from error
+
+
+class _WhereError(TargetError):
+    """A TargetError that says in which stack."""

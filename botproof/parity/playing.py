@@ -10,6 +10,10 @@ from botproof.parity.transcript import Rooms
 from botproof.workloads.conversations import Conversation, describe
 
 NO_MESSAGE = "--- nothing"
+OTHER_ORDER = (
+    "(the same in another order; for a bot that promises no order in a chat there is "
+    "parity.ordered = false)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ def explain(playing: Playing) -> list[str]:
         lines += ["", f"{room}:"]
         texts = (_shown(left.rooms, room), _shown(right.rooms, room))
         lines += two_columns(*texts, (left.door, right.door))
+        if sorted(texts[0].splitlines()) == sorted(texts[1].splitlines()):
+            lines.append(f"  {OTHER_ORDER}")
     return lines
 
 

@@ -27,7 +27,7 @@ from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.replies import ReplyRules
 from botproof.config import Config
 from botproof.history import ConversationsCompared, Event, HarnessError, History, HistoryWriter
-from botproof.parity.live import LiveStage, StackDoor
+from botproof.parity.live import LiveStage, StackDoor, guarded
 from botproof.parity.player import Player, UnansweredError
 from botproof.parity.playing import Playing, Side, explain
 from botproof.parity.search import Findings, Limits, Stage, replay, search
@@ -74,6 +74,7 @@ async def compare(around: Surroundings, plan: Plan) -> None:
         return
     with HistoryWriter(around.report_dir / "stacks.jsonl") as writer:
         inner = Recorder(writer)
+        inner.record(history.Run(t=history.now(), command="parity", modes=plan.modes))
         with inner.subscribe(lambda event: isinstance(event, HarnessError)) as errors:
             try:
                 await _compare(_inner(around, inner), plan, around.recorder)
@@ -119,7 +120,7 @@ async def _converse(around: Surroundings, plan: Plan, stacks: Sequence[Stack]) -
     config = around.config
     async with _followed(stacks) as doors:
         player = Player(doors, ReplyRules.of(config.replies), plan.sentinel, ordered=plan.ordered)
-        await _all(stacks, player.learn())
+        await guarded(stacks, player.learn())
         live = LiveStage(player, stacks)
         try:
             findings = await asyncio.to_thread(_work(plan, config), live)
@@ -136,12 +137,6 @@ def _work(plan: Plan, config: Config) -> Callable[[Stage], Findings]:
         return lambda live: replay(live, only)
     vocabulary = vocabulary_of(config)
     return lambda live: search(live, vocabulary, plan.limits)
-
-
-async def _all(stacks: Sequence[Stack], work: Any) -> None:
-    for each in stacks:
-        work = each.run(work)
-    await work
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Looks for a conversation that the doors answer differently, and for the shortest such one.
 
-Hypothesis generates and shrinks. Every outcome goes through `Judge`, which decides what counts:
+Hypothesis generates, `shrink` makes the difference short. Every outcome goes through `Judge`, which
+decides what counts:
 
 - A playing that differs is played again, patiently. Differs again: a difference.
 - Agrees the second time, and the first time too once late messages have come: late, no difference.
@@ -10,7 +11,7 @@ Hypothesis generates and shrinks. Every outcome goes through `Judge`, which deci
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -21,12 +22,14 @@ from hypothesis.errors import Flaky
 
 from botproof.checks.conversations import LEAST
 from botproof.parity.playing import Playing
+from botproof.parity.shrink import shrink
 from botproof.workloads.conversations import Conversation, encode
 from botproof.workloads.strategies import conversations
 from botproof.workloads.vocabulary import Vocabulary
 
 PATIENT_S = 1.0
 _PATIENT_TIMES = 3
+_SOME_ARE_EQUAL = 3
 
 
 class Stage(Protocol):
@@ -87,7 +90,7 @@ class _DifferenceFoundError(AssertionError):
     """Tells Hypothesis that an example is interesting. One type, raised in one place: one bug."""
 
 
-class _TimeUpError(BaseException):
+class _StopError(BaseException):
     """Leaves Hypothesis at once; an Exception would count as one more failing example."""
 
 
@@ -110,20 +113,22 @@ class Judge:
         """Whether the doors answer it differently. Ends the search when its time is up."""
         key = encode(conversation)
         if key not in self._known:
-            self._check_time()
+            self._check_limits()
             self._known[key] = self._play(conversation)
         return self._known[key]
 
-    def _check_time(self) -> None:
+    def _check_limits(self) -> None:
         at = self._clock()
         if self._found_at is None:
+            if self.findings.conversations >= self._limits.examples:
+                raise _StopError
             enough = self.findings.conversations >= LEAST
             over = at - self._began > self._limits.seconds * (1 if enough else _PATIENT_TIMES)
         else:
             over = at - self._found_at > self._limits.shrink_seconds
         if over:
             self.findings.stopped_by = "seconds"
-            raise _TimeUpError
+            raise _StopError
 
     def _play(self, conversation: Conversation) -> bool:
         playing = self._stage.play(conversation)
@@ -156,6 +161,12 @@ class Judge:
         else:
             self.findings.late += 1
         return False
+
+    def shrink(self, texts: Sequence[str]) -> None:
+        """Make the difference that was found shorter, in the time that there is for it."""
+        first = self.findings.first
+        if first is not None:
+            shrink(first.conversation, self.differs, texts)
 
     def _note(self, playing: Playing) -> None:
         best = self.findings.shortest
@@ -205,9 +216,11 @@ def search(
     """
     judge = Judge(stage, limits, clock)
     try:
-        # What ends the generation has been noted by the judge already.
-        with suppress(_DifferenceFoundError, _TimeUpError, Flaky):
+        # What ends the generation, or the shrinking, has been noted by the judge already.
+        with suppress(_DifferenceFoundError, _StopError, Flaky):
             _generate(judge, vocabulary, limits)
+        with suppress(_StopError):
+            judge.shrink(vocabulary.right)
         judge.close()
     except Abort as abort:
         judge.findings.aborted = abort
@@ -221,10 +234,10 @@ def _generate(judge: Judge, vocabulary: Vocabulary, limits: Limits) -> None:
 
     test = given(conversations(vocabulary))(example)
     test = settings(
-        max_examples=limits.examples,
+        max_examples=limits.examples * _SOME_ARE_EQUAL,
         database=None,
         deadline=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
         verbosity=Verbosity.quiet,

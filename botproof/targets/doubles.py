@@ -37,6 +37,7 @@ class DoubleControl:
 
     async def bot(self, token: str) -> Mapping[str, Any]:
         """Who the bot with this token is: the User object of `getMe`."""
+        await self._ask("GET", f"/bots/{token}/chats")  # from here on it is known there
         for known in await self._ask("GET", "/bots"):
             if known["token"] == token:
                 user: Mapping[str, Any] = known["user"]

@@ -67,6 +67,15 @@ class Vocabulary:
     pressed: tuple[str, ...] = ("",)
 
     @property
+    def right(self) -> tuple[str, ...]:
+        """Every command with each of its arguments, as it is typed."""
+        return tuple(
+            f"{name} {argument}".strip()
+            for name, arguments in self.commands.items()
+            for argument in arguments
+        )
+
+    @property
     def arguments(self) -> tuple[str, ...]:
         """All arguments that are right for some command."""
         return tuple(dict.fromkeys(each for known in self.commands.values() for each in known))

@@ -8,6 +8,7 @@ from botproof.checks import conversations
 from botproof.checks.conversations import LEAST
 from botproof.checks.judging import Judging
 from botproof.history import ConversationsCompared, History
+from botproof.parity.playing import OTHER_ORDER
 from botproof.verdict import CheckResult, Verdict
 
 FINDING: dict[str, Any] = {
@@ -57,6 +58,16 @@ def test_a_difference_is_told_with_its_conversation_in_two_columns() -> None:
     assert "alice:" in lines
     assert any(line.split("|")[0].strip() == "two" for line in lines if "|" in line)
     assert lines[-1] == "again: botproof parity --replay reports/parity/difference-1.json"
+
+
+def test_another_order_is_told_apart() -> None:
+    sides = [
+        {"door": "polling", "rooms": {"alice": "one\ntwo"}},
+        {"door": "webhook", "rooms": {"alice": "two\none"}},
+    ]
+    (finding,) = ({**FINDING, "sides": sides},)
+    assert f"  {OTHER_ORDER}" in judged(differences=(finding,)).evidence
+    assert f"  {OTHER_ORDER}" not in judged(differences=(FINDING,)).evidence
 
 
 def test_what_broke_off_names_the_conversation() -> None:

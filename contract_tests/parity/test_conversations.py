@@ -113,6 +113,7 @@ def test_what_is_generated_survives_the_disk(conversation: Conversation) -> None
         assert load(path) == conversation
 
 
+@pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
 @settings(max_examples=100, deadline=None)
 @given(conversations(VOCABULARY), st.integers(1, 5 * PLACES))
 def test_telegram_and_a_framework_understand_every_step(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from botproof.checks.conversations import LEAST
 from botproof.parity.playing import explain
 from botproof.parity.search import Abort, Limits, replay, search
 from botproof.targets.process import TargetError
@@ -76,7 +77,7 @@ def test_agreeing_doors_are_played_to_the_last_example(toys: Any) -> None:
     assert findings.shortest is None
     assert findings.flaky == []
     assert findings.stopped_by == "examples"
-    assert 25 <= findings.conversations <= 40
+    assert findings.conversations == len(set(map(encode, stage.played))) == 40
 
 
 def test_the_third_door_is_compared_too(toys: Any) -> None:
@@ -97,12 +98,23 @@ def test_a_seed_makes_the_conversations(toys: Any) -> None:
     assert played_with(toys, 7) != played_with(toys, 8)
 
 
-def test_time_limits_the_search(toys: Any) -> None:
+def played_within(toys: Any, seconds: float) -> int:
+    """Conversations of a search whose clock goes on by one second whenever it is looked at."""
     stage = toys.stage(toys.door("a"), toys.door("b"))
-    clock = itertools.count().__next__
-    findings = search(stage, WORDS, Limits(examples=500, seconds=10), clock=lambda: float(clock()))
+    ticks = itertools.count()
+    limits = Limits(examples=500, seconds=seconds)
+    findings = search(stage, WORDS, limits, clock=lambda: float(next(ticks)))
     assert findings.stopped_by == "seconds"
-    assert findings.conversations <= 10
+    return findings.conversations
+
+
+def test_time_limits_the_search(toys: Any) -> None:
+    assert LEAST <= played_within(toys, 40) <= 40
+
+
+def test_a_slow_machine_gets_time_for_the_least_evidence_and_not_more(toys: Any) -> None:
+    assert played_within(toys, 10) == LEAST
+    assert played_within(toys, 5) < LEAST
 
 
 def test_time_limits_the_shrinking_and_the_first_finding_stays(toys: Any) -> None:
