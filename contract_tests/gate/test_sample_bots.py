@@ -1,0 +1,68 @@
+"""The gate on bots that know nothing of botproof: one that passes, one that is refused."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+BOTS = Path(__file__).parents[2] / "fixtures" / "bots"
+
+
+class Gate:
+    """One run of `botproof gate` on a sample bot."""
+
+    def __init__(self, bot: str, folder: Path) -> None:
+        command = [sys.executable, "-m", "botproof", "gate", "--report-dir", str(folder)]
+        config = BOTS / bot / "botproof.toml"
+        done = subprocess.run(
+            [*command, "--config", str(config)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.exit_code = done.returncode
+        self.output = done.stdout
+        print(done.stdout, done.stderr)
+        self.verdict: dict[str, Any] = json.loads((folder / "verdict.json").read_text())
+
+    def check(self, name: str) -> str:
+        """The verdict of one check."""
+        found: str = next(c["verdict"] for c in self.verdict["checks"] if c["check"] == name)
+        return found
+
+    def shows(self, left: str, right: str) -> bool:
+        """Whether the two-column diff has a row with these two sides."""
+        rows = [line.partition(" |") for line in self.output.splitlines()]
+        return any((a.strip(), b.strip()) == (left, right) for a, bar, b in rows if bar)
+
+
+def test_a_bot_in_aiogram_passes_in_both_modes(tmp_path: Path) -> None:
+    gate = Gate("aiogram_bot", tmp_path)
+
+    assert gate.exit_code == 0, gate.output
+    assert gate.check("boot") == gate.check("golden") == gate.check("parity") == "PASS"
+
+
+def test_entry_points_that_drifted_apart_are_refused_with_the_difference_in_plain_sight(
+    tmp_path: Path,
+) -> None:
+    gate = Gate("drifted", tmp_path)
+
+    assert gate.exit_code == 1, gate.output
+    assert gate.check("boot") == "PASS"  # each of them starts, is healthy, and answers
+    assert gate.check("parity") == "FAIL"
+    assert "3 of 5 cases differ between modes" in gate.output
+    # What the webhook's entry point lacks, beside what the other one says.
+    assert gate.shows("polling", "webhook")
+    assert gate.shows("🧠 MARKET INTELLIGENCE", "")
+    assert gate.shows("--- message", "--- nothing")
+    assert "volume: /volume ETH" in gate.output
+    assert "cvd: /cvd BTC" in gate.output
+    # What the two have in common is not shown as a difference.
+    assert "price-unknown: /price NOPE" not in gate.output
