@@ -141,17 +141,17 @@ def test_a_row_of_requests_over_five_seconds_fails_whatever_the_error_rate(
 def test_a_run_cut_short_counts_what_nobody_could_send(host: Host, locust: Locust) -> None:
     """Two users, both stuck: the arrivals that waited longer than the budget have failed too."""
     asked = itertools.count(1)
-    third_round = threading.Event()
+    second_round = threading.Event()
 
     def stuck(_: Request) -> Response:
-        if next(asked) == 5:  # two users that give up after a second each: two seconds have passed
-            third_round.set()
+        if next(asked) == 3:  # a user has given up on its first question: seconds have passed
+            second_round.set()
         return Response(transport=Transport.SILENT)
 
     run = locust(
         *("price", "--host", host(stuck), "--users", "2", "--rate", "50"),
         *("--latency-budget", "1", "--error-budget", "0.9"),
-        ended_by=third_round,
+        ended_by=second_round,
     )
     assert "never sent: every user was still waiting" in run.stderr
 
