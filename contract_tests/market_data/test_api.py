@@ -3,12 +3,14 @@
 import msgspec
 import pytest
 
-from reference_bot.market_data import examples, model
-from reference_bot.market_data.model import CombinedPrice, PerpBlock
+from reference_bot.market_data import model
+from reference_bot.market_data.describe import _examples
+from reference_bot.market_data.model import CombinedPrice
+from reference_bot.market_data.routes import ROUTES
 
 pytestmark = pytest.mark.anyio
 
-ENDPOINTS = ["/price", "/combined_price"]
+ENDPOINTS = ["/price", "/combined_price", "/volume_spike", "/cvd", "/comprehensive_analysis"]
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -34,6 +36,27 @@ async def test_bad_requests_name_the_field(stack, path, body, field):
     assert failure["success"] is False
     assert failure["error"]["code"] == "bad_request"
     assert failure["error"]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/cvd", {"symbol": "BTC", "timeframe": "7m"}, "timeframe"),
+        ("/volume_spike", {"symbol": "BTC", "market": "margin"}, "market"),
+        ("/top_symbols", {"limit": 0}, "limit"),
+        ("/top_symbols", {"limit": 101}, "limit"),
+        ("/top_symbols", {"exchange": "kraken"}, "exchange"),
+        ("/volume_scan", {"threshold_pct": -1}, "threshold_pct"),
+        ("/volume_scan", {"threshold_pct": "lots"}, "threshold_pct"),
+        ("/multi_oi", {"symbol": "?"}, "symbol"),
+        ("/multi_oi", {"exchange": "binance"}, "exchange"),
+    ],
+    ids=str,
+)
+async def test_parameters_are_bounded_by_name(stack, path, body, field):
+    answer = await stack.client.post(path, json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["error"]["field"] == field
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -168,9 +191,11 @@ async def test_the_description_has_schemas_and_examples(stack):
         assert reference.rsplit("/", 1)[1] in known
 
 
-def test_examples_have_the_shape_of_the_model():
-    msgspec.convert(examples.COMBINED_PRICE, CombinedPrice)
-    msgspec.convert(examples.PRICE, PerpBlock)
+def test_every_route_has_an_example_in_the_shape_of_its_answer():
+    examples = _examples()
+    assert set(examples) == {route.path for route in ROUTES}
+    for route in ROUTES:
+        msgspec.convert(examples[route.path], getattr(model, route.answers[0]))
 
 
 def test_the_error_leaves_out_what_it_does_not_know():

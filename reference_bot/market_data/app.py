@@ -9,23 +9,23 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reference_bot.market_data import model
+from reference_bot.market_data.analytics import Analytics
 from reference_bot.market_data.cache import Cache, Entry
 from reference_bot.market_data.cache import Field as Kept
+from reference_bot.market_data.describe import DESCRIPTION, describe, failures, successes
 from reference_bot.market_data.errors import AnswerError
-from reference_bot.market_data.examples import COMBINED_PRICE, PRICE
 from reference_bot.market_data.metrics import Metrics
-from reference_bot.market_data.service import LIFETIMES, Answer, MarketService
+from reference_bot.market_data.routes import ROUTES, Route
+from reference_bot.market_data.service import Answer, MarketService
 
 __all__ = ["Api", "make_app"]
 
@@ -38,45 +38,19 @@ _PING_WITHIN: Final = 1.0
 _LARGEST_BODY: Final = 64 * 1024
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
-
-    symbol: str = Field(
-        min_length=1,
-        max_length=40,
-        description="any usual spelling: BTC, btc-usdt, BTC/USDT, BTCUSDT",
-        examples=["BTC"],
-    )
-    exchange: str | None = Field(
-        default=None,
-        max_length=40,
-        description="one venue; null takes the first of EXCHANGES that lists the pair",
-        examples=[None, "binance"],
-    )
-
-
-class CombinedPriceRequest(_Request):
-    """What to ask /combined_price."""
-
-
-class PriceRequest(_Request):
-    """What to ask /price."""
-
-    market: Literal["spot", "perp"] = Field(default="spot", description="which of the two markets")
-
-
 class Api:
     """Answers by route. Whole answers are shared between concurrent askers and kept briefly."""
 
     def __init__(self, service: MarketService, cache: Cache, metrics: Metrics) -> None:
         self.service = service
+        self.analytics = Analytics(service)
         self.metrics = metrics
         self.cache = cache
         self._started = time.monotonic()
         self._signs: Kept[dict[str, str]] = Kept("reachable", self._sign_lifetime)
 
     async def answer(
-        self, route: str, key: tuple[str, ...], make: Callable[[], Awaitable[Answer[Any]]]
+        self, key: tuple[str, ...], make: Callable[[], Awaitable[Answer[Any]]]
     ) -> bytes:
         """Return the encoded answer, made once for all who ask at the same time."""
 
@@ -87,7 +61,7 @@ class Api:
                 envelope["missing"] = answer.missing
             return answer.lifetime, _encode(envelope)
 
-        entry: Entry[tuple[float, bytes]] = await self.cache.get(_ANSWER, (route, *key), encoded)
+        entry: Entry[tuple[float, bytes]] = await self.cache.get(_ANSWER, key, encoded)
         return entry.value[1]
 
     async def signs_of_life(self) -> dict[str, str]:
@@ -119,7 +93,7 @@ def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]], metrics: 
     app = FastAPI(
         title="market-data",
         version="1.0",
-        description=_DESCRIPTION,
+        description=DESCRIPTION,
         lifespan=lifespan,
         # nothing on the wire is made by pydantic; the description is made on demand
         openapi_url="/openapi.json",
@@ -129,7 +103,7 @@ def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]], metrics: 
     )
     _add_routes(app)
     _add_failures(app)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_middleware(Edge, metrics=metrics)
     return app
 
@@ -183,7 +157,7 @@ def _add_routes(app: FastAPI) -> None:
         "/ready",
         tags=["operation"],
         summary="It can answer: a venue and the cache are reachable.",
-        responses=_failures(503),
+        responses=failures(503),
     )
     async def ready(request: Request) -> Response:
         api = _api(request)
@@ -202,51 +176,31 @@ def _add_routes(app: FastAPI) -> None:
         api.metrics.cache_misses.set(api.cache.misses)
         return Response(api.metrics.text(), media_type=api.metrics.content_type)
 
-    @app.post(
-        "/combined_price",
-        tags=["prices"],
-        summary="Spot and perpetual of a pair, with what takers did, open interest and funding.",
-        responses=_success("CombinedPrice", COMBINED_PRICE) | _failures(404, 422, 502, 504),
-    )
-    async def combined_price(request: Request, wish: CombinedPriceRequest) -> Response:
-        api = _api(request)
-        exchange = _lower(wish.exchange)
-        return Response(
-            await api.answer(
-                "combined_price",
-                (wish.symbol, exchange or ""),
-                lambda: api.service.combined_price(wish.symbol, exchange),
-            ),
-            media_type=_JSON,
-        )
+    for route in ROUTES:
+        app.post(
+            route.path,
+            tags=[route.tag],
+            summary=route.summary,
+            responses=successes(route) | failures(*route.statuses),
+        )(_handler(route))
 
-    @app.post(
-        "/price",
-        tags=["prices"],
-        summary="One market of a pair.",
-        responses=_success("PerpBlock", PRICE, "Block") | _failures(404, 422, 502, 504),
-    )
-    async def price(request: Request, wish: PriceRequest) -> Response:
+
+def _handler(route: Route) -> Callable[..., Awaitable[Response]]:
+    async def handler(request: Request, wish: Any) -> Response:
         api = _api(request)
-        exchange = _lower(wish.exchange)
-        return Response(
-            await api.answer(
-                "price",
-                (wish.symbol, wish.market, exchange or ""),
-                lambda: api.service.price(wish.symbol, wish.market, exchange),
-            ),
-            media_type=_JSON,
-        )
+        key = (route.path, wish.model_dump_json())
+        return Response(await api.answer(key, lambda: route.ask(api, wish)), media_type=_JSON)
+
+    # FastAPI reads what to parse from here
+    handler.__annotations__ = {"request": Request, "wish": route.request, "return": Response}
+    handler.__name__ = route.path.strip("/")
+    return handler
 
 
 def _api(request: Request) -> Api:
     api = request.app.state.api
     assert isinstance(api, Api)  # noqa: S101 - the lifespan put it there
     return api
-
-
-def _lower(text: str | None) -> str | None:
-    return None if text is None else text.lower()
 
 
 def _json(value: object, status: int = 200) -> Response:
@@ -305,69 +259,3 @@ def _bad_request(error: RequestValidationError) -> model.Error:
     return model.Error(
         "bad_request", "; ".join(lines), field=fields[0] if fields else msgspec.UNSET
     )
-
-
-# -- the API's description -------------------------------------------------------------------
-
-_DESCRIPTION = (
-    "Market data from exchanges. Times are epoch milliseconds, volumes in base units, prices in "
-    "the quote asset. What is not known is null and named in `missing`; no number is invented.\n\n"
-    "How long each field may be given out again: "
-    + "; ".join(f"{name} {life}" for name, life in LIFETIMES.items())
-    + "."
-)
-
-
-def _reference(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _success(name: str, example: object, *others: str) -> dict[int | str, dict[str, Any]]:
-    data: dict[str, Any] = (
-        {"anyOf": [_reference(one) for one in (name, *others)]} if others else _reference(name)
-    )
-    schema = {
-        "type": "object",
-        "properties": {
-            "success": {"const": True},
-            "data": data,
-            "missing": {"type": "array", "items": _reference("Missing")},
-        },
-        "required": ["success", "data"],
-    }
-    body = {"schema": schema, "example": {"success": True, "data": example}}
-    return {200: {"description": "The data.", "content": {_JSON: body}}}
-
-
-_MEANINGS = {
-    404: "Unknown symbol: none of the venues lists it; `near` has those that may have been meant.",
-    422: "Bad request; `field` names what is wrong.",
-    502: "Every venue failed; `missing` says how.",
-    503: "Not ready.",
-    504: "Nothing came before the deadline.",
-}
-
-
-def _failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    body = {_JSON: {"schema": _reference("Failure")}}
-    return {status: {"description": _MEANINGS[status], "content": body} for status in statuses}
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        schema = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=app.routes,
-        )
-        _, components = msgspec.json.schema_components(
-            [model.CombinedPrice, model.PerpBlock, model.Block, model.Missing, model.Failure],
-            ref_template="#/components/schemas/{name}",
-        )
-        known = schema.setdefault("components", {}).setdefault("schemas", {})
-        for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, not sent from here
-            known.pop(name, None)
-        known.update(components)
-        app.openapi_schema = schema
-    return app.openapi_schema

@@ -161,11 +161,13 @@ class MarketService:
         build: Callable[[Found, Parts], T | None],
         *,
         with_missing: bool = False,
+        needs_all: bool = True,
     ) -> Answer[T]:
         """Return what ``build`` makes of the first venue that has something to make it of.
 
         Venues that came before it and could not answer stand in the answer's ``missing`` under the
-        section ``venue``. Raises AnswerError when no venue could.
+        section ``venue``. With ``needs_all`` a kind of market that a venue does not list counts as
+        missing. Raises AnswerError when no venue could.
         """
         kinds = tuple(kinds)
         names = self.chosen(exchange)
@@ -173,7 +175,7 @@ class MarketService:
         earlier: list[Missing] = []
         known: set[Pair] = set()
         for number, name in enumerate(names):
-            stop = end if number == len(names) - 1 else self._share(end)
+            stop = end if number == len(names) - 1 else self.share(end)
             found = await self.look_up(self.by_name[name], symbol, kinds, stop)
             known |= found.known
             if not found.instruments:
@@ -181,13 +183,16 @@ class MarketService:
                 continue
             parts = await self.fetch(name, jobs(found), stop)
             data = build(found, parts)
-            self._complete(parts, found)
+            if needs_all:
+                self._complete(parts, found)
             if data is not None:
                 parts.missing += _overruled(earlier)
                 self._count(parts.missing)
                 if with_missing:
                     data = _with_missing(data, parts.missing)
                 return Answer(data, self._lifetime(parts), tuple(parts.missing))
+            if not parts.missing:
+                parts.lack("data", "unavailable", "there is not enough to answer from")
             earlier += parts.missing
         self._count(earlier)
         raise _no_answer(symbol, names, earlier, known)
@@ -280,7 +285,8 @@ class MarketService:
         """Return the deadline of a request that begins now, by the loop's clock."""
         return asyncio.get_running_loop().time() + self._deadline
 
-    def _share(self, end: float) -> float:
+    def share(self, end: float) -> float:
+        """Return when the next venue is asked, if this one has not answered."""
         now = asyncio.get_running_loop().time()
         return now + _FIRST_SHARE * max(0.0, end - now)
 

@@ -1,0 +1,537 @@
+"""The questions that need more than one price: rankings, spikes, CVD, scans, analyses, open
+interest.
+
+Each is made of the same fetches, caches and deadlines as a price; each names what it had to leave
+out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Final, Literal
+
+from reference_bot.market_data.blocks import open_interest
+from reference_bot.market_data.errors import AnswerError, VenueError
+from reference_bot.market_data.figures import (
+    DAY_CANDLES,
+    activity_of,
+    flow_of,
+    funding_of,
+    tail,
+)
+from reference_bot.market_data.indicators import atr, bollinger, rsi, vwap
+from reference_bot.market_data.model import (
+    Analysis,
+    Bar,
+    Change,
+    CombinedPrice,
+    Cvd,
+    CvdPoint,
+    Market,
+    Missing,
+    MultiInterest,
+    Spike,
+    Technical,
+    TopSymbol,
+    TopSymbols,
+    VenueInterest,
+    VolumeScan,
+    VolumeSpike,
+)
+from reference_bot.market_data.parts import Parts
+from reference_bot.market_data.service import Answer, Found, Jobs, MarketService
+from reference_bot.market_data.signals import bias_of, signals_of
+from reference_bot.market_data.symbols import Pair
+from reference_bot.market_data.venues.base import (
+    Candle,
+    Candles,
+    FundingNow,
+    Instrument,
+    Ticker,
+    Venue,
+)
+from reference_bot.market_data.waiting import gather_until
+
+__all__ = ["TIMEFRAMES", "Analytics"]
+
+TIMEFRAMES: Final = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440}
+_DAY_MINUTES: Final = 1440
+_COUNT: Final = DAY_CANDLES + 1
+_MOST_CANDLES: Final = 290
+_SCANNED: Final = 60
+_FLAT: Final = 0.02
+
+
+class Analytics:
+    """Answers made of many parts. ``service`` finds, fetches and falls back."""
+
+    def __init__(self, service: MarketService) -> None:
+        self._service = service
+
+    # -- rankings ------------------------------------------------------------------------------
+
+    async def top_symbols(
+        self, market: Market, limit: int, exchange: str | None
+    ) -> Answer[TopSymbols]:
+        """Return what is traded most: one call to one venue."""
+        venue, tickers, missing = await self._all_tickers(market, exchange)
+        rows = [
+            TopSymbol(
+                rank=rank,
+                symbol=str(pair),
+                base=pair.base,
+                price=ticker.price,
+                change_24h_pct=100 * (ticker.price - ticker.open) / ticker.open,
+                volume_24h=ticker.volume,
+                turnover_24h=ticker.turnover,
+            )
+            for rank, (pair, ticker) in enumerate(_ranked(venue, tickers)[:limit], 1)
+        ]
+        time = max(ticker.time for ticker in tickers.values())
+        answer = TopSymbols(market, venue.name, time, tuple(rows), tuple(missing))
+        return Answer(answer, 5.0, tuple(missing))
+
+    async def _all_tickers(
+        self, market: Market, exchange: str | None
+    ) -> tuple[Venue, dict[Pair, Ticker], list[Missing]]:
+        service = self._service
+        end, missing = service.end(), list[Missing]()
+        names = service.chosen(exchange)
+        for number, name in enumerate(names):
+            venue = service.by_name[name]
+            stop = end if number == len(names) - 1 else service.share(end)
+            parts = await service.fetch(name, {"tickers": service.tickers(venue, market)}, stop)
+            found: dict[Pair, Ticker] | None = parts.value("tickers", dict)
+            if found:
+                return venue, found, [_asked_first(one) for one in missing]
+            missing += parts.missing or [
+                Missing("tickers", name, "unavailable", f"no {market} market is listed")
+            ]
+        late = all(one.reason == "timeout" for one in missing)
+        raise AnswerError(
+            504 if late else 502,
+            "too_late" if late else "venue_failed",
+            f"no venue could list its {market} markets",
+            missing=tuple(missing),
+        )
+
+    # -- one symbol's volume ---------------------------------------------------------------------
+
+    async def volume_spike(
+        self, symbol: str, timeframe: str, market: Market | None, exchange: str | None
+    ) -> Answer[VolumeSpike]:
+        """Return how the last closed candle stands out of the 96 before it."""
+        minutes = TIMEFRAMES[timeframe]
+
+        def build(found: Found, parts: Parts) -> VolumeSpike | None:
+            instrument = found.any_market()
+            candles = _contiguous(parts, instrument, _COUNT)
+            activity = activity_of(candles) if candles else None
+            if instrument is None or candles is None or activity is None:
+                return None
+            usual = math.fsum(candle.volume for candle in candles[-_COUNT:-1]) / DAY_CANDLES
+            return VolumeSpike(
+                symbol=str(found.pair),
+                venue=found.venue.name,
+                market=instrument.kind,
+                timeframe=timeframe,
+                time=_as_of(parts, instrument),
+                bar=_bar(candles[-1]),
+                mean_volume=usual,
+                spike_pct=100 * (activity.ratio - 1),
+                activity=activity,
+                flow=flow_of(candles[-1:]),
+                missing=(),
+            )
+
+        return await self._on_one_market(symbol, market, exchange, minutes, _COUNT, build)
+
+    async def cvd(
+        self, symbol: str, timeframe: str, market: Market | None, exchange: str | None
+    ) -> Answer[Cvd]:
+        """Return the cumulative volume delta over the last 24 candles, or over 24 h if that is
+        more.
+        """
+        minutes = TIMEFRAMES[timeframe]
+        day = _DAY_MINUTES // minutes
+        count = min(_MOST_CANDLES, max(24, day))
+
+        def build(found: Found, parts: Parts) -> Cvd | None:
+            instrument = found.any_market()
+            candles = _contiguous(parts, instrument, count)
+            flow = flow_of(candles)
+            if instrument is None or candles is None or flow is None:
+                return None
+            deltas = [2 * (candle.buy or 0.0) - candle.volume for candle in candles]
+            sums = list(accumulate(deltas))
+            change = 100 * (candles[-1].close - candles[0].open) / candles[0].open
+            whole_day = math.fsum(deltas[-day:]) if day <= len(deltas) else None
+            return Cvd(
+                symbol=str(found.pair),
+                venue=found.venue.name,
+                market=instrument.kind,
+                timeframe=timeframe,
+                time=_as_of(parts, instrument),
+                price=candles[-1].close,
+                cvd=flow.delta,
+                cvd_quote=flow.delta_quote,
+                cvd_24h=whole_day,
+                price_change_pct=change,
+                trend=_trend(flow.delta, flow.volume),
+                divergence=_divergence(change, flow.delta, flow.volume),
+                points=tuple(
+                    CvdPoint(candle.end, candle.close, delta, total)
+                    for candle, delta, total in zip(candles, deltas, sums, strict=True)
+                ),
+                missing=(),
+            )
+
+        return await self._on_one_market(symbol, market, exchange, minutes, count, build)
+
+    async def _on_one_market(  # noqa: PLR0917 - what every question about candles takes
+        self,
+        symbol: str,
+        market: Market | None,
+        exchange: str | None,
+        minutes: int,
+        count: int,
+        build: Any,
+    ) -> Answer[Any]:
+        def jobs(found: Found) -> Jobs:
+            instrument = found.any_market()
+            if instrument is None:
+                return {}
+            section = f"{instrument.kind}.candles"
+            fetch = self._service.candles(found.venue, instrument, minutes, count)
+            return {section: fetch}
+
+        kinds: tuple[Market, ...] = ("perp", "spot") if market is None else (market,)
+        return await self._service.first(
+            symbol, exchange, kinds, jobs, build, with_missing=True, needs_all=False
+        )
+
+    # -- many symbols' volume ----------------------------------------------------------------------
+
+    async def volume_scan(
+        self,
+        threshold_pct: float,
+        timeframe: str,
+        market: Market,
+        limit: int,
+        exchange: str | None,
+    ) -> Answer[VolumeScan]:
+        """Look for spikes among what is traded most: one call for the list and one a symbol.
+
+        At most 60 symbols are looked at, so the number of calls is bounded whatever the venue
+        lists.
+        """
+        service = self._service
+        end = service.end()
+        venue, tickers, missing = await self._all_tickers(market, exchange)
+        listed = (await service.directory(venue, market)).value.by_pair
+        ranked = [pair for pair, _ in _ranked(venue, tickers)[:_SCANNED]]
+        minutes = TIMEFRAMES[timeframe]
+        outcomes = await gather_until(
+            end, {str(pair): service.candles(venue, listed[pair], minutes) for pair in ranked}
+        )
+        parts = Parts(venue.name, outcomes, "the deadline")
+        spikes = [
+            spike
+            for pair in ranked
+            if (spike := _spike(pair, parts.value(str(pair), Candles))) is not None
+        ]
+        loud = [spike for spike in spikes if spike.spike_pct >= threshold_pct]
+        loud.sort(key=lambda spike: spike.spike_pct, reverse=True)
+        if not spikes and parts.missing:
+            raise AnswerError(
+                504 if all(one.reason == "timeout" for one in parts.missing) else 502,
+                "venue_failed",
+                f"{venue.name} gave no candles",
+                missing=tuple(parts.missing),
+            )
+        answer = VolumeScan(
+            venue=venue.name,
+            market=market,
+            timeframe=timeframe,
+            threshold_pct=threshold_pct,
+            time=max(ticker.time for ticker in tickers.values()),
+            scanned=len(spikes),
+            spikes=tuple(loud[:limit]),
+            missing=(*missing, *parts.missing),
+        )
+        return Answer(answer, 5.0, answer.missing)
+
+    # -- everything about one symbol
+    # -----------------------------------------------------------------
+
+    async def analysis(self, symbol: str, timeframe: str, exchange: str | None) -> Answer[Analysis]:
+        """Return price, indicators, volume and what they add up to."""
+        service, minutes = self._service, TIMEFRAMES[timeframe]
+        price = await service.combined_price(symbol, exchange)
+        venue = service.by_name[price.data.venue]
+        end = service.end()
+        found = await service.look_up(venue, symbol, ("perp", "spot"), end)
+        instrument = found.any_market()
+        if instrument is None:  # listed a moment ago: the directory expired in between and failed
+            raise AnswerError(
+                502,
+                "venue_failed",
+                f"{venue.name} could not be read",
+                missing=tuple(found.failures),
+            )
+        fetch = {f"{instrument.kind}.candles": service.candles(venue, instrument, minutes)}
+        parts = await service.fetch(venue.name, fetch, end)
+        candles = _contiguous(parts, instrument, _COUNT) or ()
+        technical = _technical(price.data, instrument.kind, candles, minutes)
+        day = _DAY_MINUTES // minutes
+        flow = flow_of(tail(candles, min(len(candles), max(24, day))) if candles else None)
+        volume = activity_of(candles)
+        signals = signals_of(price.data, technical, flow)
+        score = max(-100.0, min(100.0, math.fsum(signal.points for signal in signals)))
+        missing = (*price.data.missing, *parts.missing)
+        answer = Analysis(
+            symbol=price.data.symbol,
+            venue=venue.name,
+            market=instrument.kind,
+            timeframe=timeframe,
+            time=price.data.time,
+            price=price.data,
+            technical=technical,
+            volume=volume,
+            cvd=None if flow is None else flow.delta,
+            bias=bias_of(score),
+            score=score,
+            signals=signals,
+            missing=missing,
+        )
+        return Answer(answer, min(price.lifetime, 2.0), missing)
+
+    # -- open interest over venues
+    # --------------------------------------------------------------------
+
+    async def multi_oi(self, symbol: str) -> Answer[MultiInterest]:
+        """Return the open interest of one coin on every venue, and what it adds up to."""
+        service = self._service
+        end = service.end()
+        outcomes = await gather_until(
+            end, {name: self._interest_on(venue, symbol, end) for name, venue in self._all()}
+        )
+        rows: list[VenueInterest] = []
+        missing: list[Missing] = []
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, AnswerError):
+                raise outcome
+            row, lacking = _one_venue(name, outcome)
+            rows += row
+            missing += lacking
+        if not rows:
+            unknown = all(one.reason == "not_listed" for one in missing)
+            raise AnswerError(
+                404 if unknown else 502,
+                "unknown_symbol" if unknown else "venue_failed",
+                f"no venue told the open interest of {symbol.strip()}",
+                field="symbol" if unknown else None,
+                missing=tuple(missing),
+            )
+        return Answer(_total(symbol, rows, missing), 5.0, tuple(missing))
+
+    def _all(self) -> list[tuple[str, Venue]]:
+        return list(self._service.by_name.items())
+
+    async def _interest_on(
+        self, venue: Venue, symbol: str, end: float
+    ) -> tuple[VenueInterest, list[Missing]]:
+        service = self._service
+        found = await service.look_up(venue, symbol, ("perp",), end)
+        perp = found.instruments.get("perp")
+        if perp is None:
+            if found.failures:
+                failure = found.failures[0]
+                raise VenueError(venue.name, _reason(failure), failure.message)
+            raise VenueError(venue.name, "not_listed", f"{found.pair} has no perp market here")
+        jobs = service.of_perp(found)
+        jobs["perp.ticker"] = service.ticker(venue, perp)
+        jobs["perp.candles"] = service.candles(venue, perp)
+        parts = await service.fetch(venue.name, jobs, end)
+        ticker = parts.value("perp.ticker", Ticker)
+        funding = parts.value("perp.funding", FundingNow)
+        price = (funding and funding.mark_price) or (ticker and ticker.price) or 0.0
+        interest = open_interest(parts, price)
+        if interest is None or interest.value <= 0:
+            failed = parts.missing[0] if parts.missing else None
+            raise VenueError(
+                venue.name,
+                _reason(failed) if failed else "unavailable",
+                failed.message if failed else "no price to value the open interest with",
+            )
+        row = VenueInterest(
+            venue=venue.name,
+            symbol=perp.symbol,
+            quote=found.pair.quote,
+            amount=interest.amount,
+            value=interest.value,
+            share_pct=0.0,
+            change_24h=interest.change_24h,
+            change_15m=interest.change_15m,
+            funding=None if funding is None else funding_of(funding),
+            time=interest.time,
+        )
+        return row, [one for one in parts.missing if one.section != "perp.candles"]
+
+
+def _reason(missing: Missing) -> Any:
+    return missing.reason
+
+
+def _asked_first(one: Missing) -> Missing:
+    return Missing("venue", one.venue, one.reason, f"asked first, in vain: {one.message}")
+
+
+def _one_venue(name: str, outcome: object) -> tuple[list[VenueInterest], list[Missing]]:
+    if isinstance(outcome, tuple):
+        row, lacking = outcome
+        return [row], lacking
+    if isinstance(outcome, VenueError):
+        return [], [Missing("perp.open_interest", name, outcome.reason, outcome.message)]
+    if isinstance(outcome, Exception) and type(outcome).__name__ != "Late":
+        raise outcome
+    return [], [Missing("perp.open_interest", name, "timeout", "no answer before the deadline")]
+
+
+def _total(symbol: str, rows: list[VenueInterest], missing: list[Missing]) -> MultiInterest:
+    value = math.fsum(row.value for row in rows)
+    shares = [
+        VenueInterest(
+            row.venue,
+            row.symbol,
+            row.quote,
+            row.amount,
+            row.value,
+            100 * row.value / value,
+            row.change_24h,
+            row.change_15m,
+            row.funding,
+            row.time,
+        )
+        for row in sorted(rows, key=lambda row: row.value, reverse=True)
+    ]
+    return MultiInterest(
+        base=symbol.strip().upper(),
+        time=max(row.time for row in rows),
+        amount=math.fsum(row.amount for row in rows),
+        value=value,
+        change_24h=_total_change(rows),
+        venues=tuple(shares),
+        missing=tuple(missing),
+    )
+
+
+def _total_change(rows: Sequence[VenueInterest]) -> Change | None:
+    told = [(row.amount, row.change_24h) for row in rows if row.change_24h is not None]
+    if not told:
+        return None
+    amount = math.fsum(change.amount for _, change in told)
+    then = math.fsum(now - change.amount for now, change in told)
+    value = math.fsum(change.value for _, change in told)
+    return Change(amount, value, 100 * amount / then) if then > 0 else None
+
+
+def _ranked(venue: Venue, tickers: dict[Pair, Ticker]) -> list[tuple[Pair, Ticker]]:
+    """Rank by turnover; where none is told by volume at the last price, for the order only."""
+    quotes = venue.quotes
+
+    def size(row: tuple[Pair, Ticker]) -> float:
+        ticker = row[1]
+        return ticker.volume * ticker.price if ticker.turnover is None else ticker.turnover
+
+    rows = [(pair, ticker) for pair, ticker in tickers.items() if pair.quote in quotes]
+    return sorted(rows, key=size, reverse=True)
+
+
+def _contiguous(parts: Parts, instrument: Instrument | None, count: int) -> Sequence[Candle] | None:
+    """Return the last ``count`` closed candles; None, with a note, when some are missing."""
+    if instrument is None:
+        return None
+    section = f"{instrument.kind}.candles"
+    found = parts.value(section, Candles)
+    if found is None:
+        return None
+    window = tail(found.closed, count)
+    if window is None:
+        parts.lack(section, "unavailable", f"not all of the last {count} candles are there")
+    elif window[-1].buy is None:
+        text = f"{instrument.venue} does not tell what takers bought"
+        parts.lack(section, "unavailable", text)
+    return window
+
+
+def _as_of(parts: Parts, instrument: Instrument) -> int:
+    found = parts.value(f"{instrument.kind}.candles", Candles)
+    return found.as_of if found is not None else 0
+
+
+def _bar(candle: Candle) -> Bar:
+    return Bar(
+        start=candle.start,
+        end=candle.end,
+        open=candle.open,
+        high=candle.high,
+        low=candle.low,
+        close=candle.close,
+        volume=candle.volume,
+        turnover=candle.turnover,
+        change_pct=100 * (candle.close - candle.open) / candle.open,
+    )
+
+
+def _spike(pair: Pair, found: Candles | None) -> Spike | None:
+    candles = tail(found.closed, _COUNT) if found is not None else None
+    activity = activity_of(candles) if candles else None
+    if candles is None or activity is None:
+        return None
+    last = candles[-1]
+    return Spike(
+        symbol=str(pair),
+        base=pair.base,
+        price=last.close,
+        volume=last.volume,
+        mean_volume=math.fsum(candle.volume for candle in candles[:-1]) / DAY_CANDLES,
+        ratio=activity.ratio,
+        spike_pct=100 * (activity.ratio - 1),
+        change_pct=100 * (last.close - last.open) / last.open,
+        flow=flow_of(candles[-1:]),
+    )
+
+
+def _trend(delta: float, volume: float) -> Literal["RISING", "FALLING", "FLAT"]:
+    if volume <= 0 or abs(delta) < _FLAT * volume:
+        return "FLAT"
+    return "RISING" if delta > 0 else "FALLING"
+
+
+def _divergence(change: float, delta: float, volume: float) -> Literal["bullish", "bearish"] | None:
+    trend = _trend(delta, volume)
+    if change < 0 and trend == "RISING":
+        return "bullish"
+    return "bearish" if change > 0 and trend == "FALLING" else None
+
+
+def _technical(
+    price: CombinedPrice, kind: Market, candles: Sequence[Candle], minutes: int
+) -> Technical:
+    told = price.perp if kind == "perp" and price.perp is not None else price.spot
+    close = candles[-1].close if candles else told.price if told is not None else 0.0
+    true_range = atr(candles)
+    day = tail(candles, max(1, _DAY_MINUTES // minutes)) if candles else None
+    average = vwap(day) if day else None
+    return Technical(
+        close=close,
+        rsi_14=rsi(candles),
+        atr_14=true_range,
+        atr_pct=None if true_range is None else 100 * true_range / close,
+        vwap_24h=average,
+        vwap_distance_pct=None if average is None else 100 * (close - average) / average,
+        bollinger=bollinger(candles),
+    )

@@ -1,0 +1,92 @@
+"""The API's description: schemas from the structs that are sent, examples from a recorded run."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from reference_bot.market_data import model
+from reference_bot.market_data.routes import ROUTES, Route
+from reference_bot.market_data.service import LIFETIMES
+
+__all__ = ["DESCRIPTION", "describe", "failures", "successes"]
+
+_JSON: Final = "application/json"
+
+DESCRIPTION: Final = (
+    "Market data from exchanges. Times are epoch milliseconds, volumes in base units, prices in "
+    "the quote asset. What is not known is null and named in `missing`; no number is invented.\n\n"
+    "How long each field may be given out again: "
+    + "; ".join(f"{name} {life}" for name, life in LIFETIMES.items())
+    + "."
+)
+
+_MEANINGS = {
+    404: "Unknown symbol: no venue lists it; `near` has those that may have been meant.",
+    422: "Bad request; `field` names what is wrong.",
+    502: "Every venue failed; `missing` says how.",
+    503: "Not ready.",
+    504: "Nothing came before the deadline.",
+}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def successes(route: Route) -> dict[int | str, dict[str, Any]]:
+    """Return the description of a route's 200."""
+    one, *others = route.answers
+    data: dict[str, Any] = _reference(one)
+    if others:
+        data = {"anyOf": [_reference(name) for name in route.answers]}
+    schema = {
+        "type": "object",
+        "properties": {
+            "success": {"const": True},
+            "data": data,
+            "missing": {"type": "array", "items": _reference("Missing")},
+        },
+        "required": ["success", "data"],
+    }
+    return {200: {"description": "The data.", "content": {_JSON: {"schema": schema}}}}
+
+
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the description of a route's failures."""
+    body = {_JSON: {"schema": _reference("Failure")}}
+    return {status: {"description": _MEANINGS[status], "content": body} for status in statuses}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, made once."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    schema = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    names = {name for route in ROUTES for name in route.answers} | {"Missing", "Failure"}
+    _, components = msgspec.json.schema_components(
+        [getattr(model, name) for name in sorted(names)],
+        ref_template="#/components/schemas/{name}",
+    )
+    known = schema.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, not sent from here
+        known.pop(name, None)
+    known.update(components)
+    for path, example in _examples().items():
+        content = schema["paths"][path]["post"]["responses"]["200"]["content"]
+        content[_JSON]["example"] = {"success": True, "data": example}
+    app.openapi_schema = schema
+    return schema
+
+
+def _examples() -> dict[str, Any]:
+    """Read the recorded answers; only when the description is asked for."""
+    found = resources.files(__package__ or __name__).joinpath("examples.json").read_bytes()
+    examples: dict[str, Any] = msgspec.json.decode(found)
+    return examples

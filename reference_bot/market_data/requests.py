@@ -1,0 +1,104 @@
+"""What can be asked: one model an endpoint, with bounds, defaults and examples."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+__all__ = [
+    "AnalysisRequest",
+    "CombinedPriceRequest",
+    "CvdRequest",
+    "MultiOiRequest",
+    "PriceRequest",
+    "TopSymbolsRequest",
+    "VolumeScanRequest",
+    "VolumeSpikeRequest",
+]
+
+Timeframe = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d"]
+Market = Literal["spot", "perp"]
+
+_SYMBOL = "any usual spelling: BTC, btc-usdt, BTC/USDT, BTCUSDT"
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, frozen=True)
+
+
+class _ExchangeRequest(_Request):
+    exchange: str | None = Field(
+        default=None,
+        max_length=40,
+        description="one venue; null takes the first of EXCHANGES that can answer",
+        examples=["binance"],
+    )
+
+    @field_validator("exchange")
+    @classmethod
+    def _lower(cls, value: str | None) -> str | None:
+        return None if value is None else value.lower()
+
+
+class _SymbolRequest(_ExchangeRequest):
+    symbol: str = Field(min_length=1, max_length=40, description=_SYMBOL, examples=["BTC"])
+
+
+class CombinedPriceRequest(_SymbolRequest):
+    """What to ask /combined_price."""
+
+
+class PriceRequest(_SymbolRequest):
+    """What to ask /price."""
+
+    market: Market = Field(default="spot", description="which of the two markets")
+
+
+class TopSymbolsRequest(_ExchangeRequest):
+    """What to ask /top_symbols."""
+
+    market: Market = Field(default="spot", description="which of the two markets")
+    limit: int = Field(default=10, ge=1, le=100, description="how many")
+
+
+class VolumeSpikeRequest(_SymbolRequest):
+    """What to ask /volume_spike."""
+
+    timeframe: Timeframe = Field(default="15m", description="the candle's length")
+    market: Market | None = Field(default=None, description="null: the perpetual, or else spot")
+
+
+class CvdRequest(VolumeSpikeRequest):
+    """What to ask /cvd."""
+
+    timeframe: Timeframe = Field(default="1h", description="the candle's length")
+
+
+class VolumeScanRequest(_ExchangeRequest):
+    """What to ask /volume_scan."""
+
+    threshold_pct: float = Field(
+        default=200.0,
+        ge=0,
+        le=100_000,
+        allow_inf_nan=False,
+        description="how far above the mean, in percent; 200 is three times the mean",
+    )
+    timeframe: Timeframe = Field(default="15m", description="the candle's length")
+    market: Market = Field(default="perp", description="which of the two markets")
+    limit: int = Field(default=20, ge=1, le=60, description="how many at most")
+
+
+class AnalysisRequest(_SymbolRequest):
+    """What to ask /comprehensive_analysis."""
+
+    timeframe: Timeframe = Field(default="15m", description="the indicators' candles")
+
+
+class MultiOiRequest(_Request):
+    """What to ask /multi_oi."""
+
+    symbol: str = Field(
+        default="BTC", min_length=1, max_length=40, description=_SYMBOL, examples=["BTC"]
+    )

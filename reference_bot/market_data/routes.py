@@ -1,0 +1,134 @@
+"""The questions that can be asked over HTTP, as a table: path, request, answer, who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from reference_bot.market_data import requests as asks
+from reference_bot.market_data.service import Answer
+
+if TYPE_CHECKING:
+    from reference_bot.market_data.app import Api
+
+__all__ = ["ROUTES", "Route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One POST endpoint. ``answers`` are the names of the structs that its data may be."""
+
+    path: str
+    tag: str
+    summary: str
+    request: type[BaseModel]
+    answers: tuple[str, ...]
+    ask: Callable[[Api, Any], Awaitable[Answer[Any]]]
+    statuses: tuple[int, ...] = (404, 422, 502, 504)
+
+
+def _price(api: Api, wish: asks.PriceRequest) -> Awaitable[Answer[Any]]:
+    return api.service.price(wish.symbol, wish.market, wish.exchange)
+
+
+def _combined(api: Api, wish: asks.CombinedPriceRequest) -> Awaitable[Answer[Any]]:
+    return api.service.combined_price(wish.symbol, wish.exchange)
+
+
+def _top(api: Api, wish: asks.TopSymbolsRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.top_symbols(wish.market, wish.limit, wish.exchange)
+
+
+def _spike(api: Api, wish: asks.VolumeSpikeRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.volume_spike(wish.symbol, wish.timeframe, wish.market, wish.exchange)
+
+
+def _cvd(api: Api, wish: asks.CvdRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.cvd(wish.symbol, wish.timeframe, wish.market, wish.exchange)
+
+
+def _scan(api: Api, wish: asks.VolumeScanRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.volume_scan(
+        wish.threshold_pct, wish.timeframe, wish.market, wish.limit, wish.exchange
+    )
+
+
+def _analysis(api: Api, wish: asks.AnalysisRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.analysis(wish.symbol, wish.timeframe, wish.exchange)
+
+
+def _multi_oi(api: Api, wish: asks.MultiOiRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.multi_oi(wish.symbol)
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "/combined_price",
+        "prices",
+        "Spot and perpetual of a pair, with what takers did, open interest and funding.",
+        asks.CombinedPriceRequest,
+        ("CombinedPrice",),
+        _combined,
+    ),
+    Route(
+        "/price",
+        "prices",
+        "One market of a pair.",
+        asks.PriceRequest,
+        ("PerpBlock", "Block"),
+        _price,
+    ),
+    Route(
+        "/top_symbols",
+        "rankings",
+        "What is traded most, by turnover of 24 h.",
+        asks.TopSymbolsRequest,
+        ("TopSymbols",),
+        _top,
+        (422, 502, 504),
+    ),
+    Route(
+        "/volume_spike",
+        "volume",
+        "The last closed candle's volume against the 96 before it.",
+        asks.VolumeSpikeRequest,
+        ("VolumeSpike",),
+        _spike,
+    ),
+    Route(
+        "/cvd",
+        "volume",
+        "Cumulative volume delta: what takers bought less what they sold.",
+        asks.CvdRequest,
+        ("Cvd",),
+        _cvd,
+    ),
+    Route(
+        "/volume_scan",
+        "volume",
+        "Spikes among the 60 symbols that are traded most.",
+        asks.VolumeScanRequest,
+        ("VolumeScan",),
+        _scan,
+        (422, 502, 504),
+    ),
+    Route(
+        "/comprehensive_analysis",
+        "analysis",
+        "Price, indicators, volume, positions, and what they add up to.",
+        asks.AnalysisRequest,
+        ("Analysis",),
+        _analysis,
+    ),
+    Route(
+        "/multi_oi",
+        "analysis",
+        "Open interest of one coin on every venue, and its sum.",
+        asks.MultiOiRequest,
+        ("MultiInterest",),
+        _multi_oi,
+    ),
+)
