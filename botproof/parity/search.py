@@ -248,8 +248,15 @@ def _generate(judge: Judge, vocabulary: Vocabulary, limits: Limits) -> None:
 
 def replay(stage: Stage, conversation: Conversation, times: int = 2) -> Findings:
     """Play a saved conversation patiently, `times` times: it differs always, never or at times."""
-    findings = Findings(conversations=1, steps=len(conversation.steps), playings=times)
-    playings = [stage.play(conversation, PATIENT_S) for _ in range(times)]
+    findings = Findings(conversations=1, steps=len(conversation.steps))
+    playings: list[Playing] = []
+    try:
+        for _ in range(times):
+            playings.append(stage.play(conversation, PATIENT_S))
+            findings.playings += 1
+    except Abort as abort:
+        findings.aborted = abort
+        return findings
     findings.silent = [each for each in playings if len(each.silent) == len(each.sides)]
     different = [each for each in playings if each.differs]
     if len(different) == times:

@@ -196,3 +196,15 @@ def test_a_saved_conversation_that_differs_at_times_is_flaky(toys: Any) -> None:
     findings = replay(stage, Conversation(steps=(Say(text="/price"),)))
     assert findings.shortest is None
     assert len(findings.flaky) == 1
+
+
+def test_a_target_that_ends_ends_a_replay(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b"))
+
+    def breaks(conversation: Conversation, quiet_s: float = 0.0) -> Any:  # noqa: ARG001 - the protocol's
+        raise Abort(conversation, TargetError("gone"))
+
+    stage.play = breaks
+    findings = replay(stage, Conversation(steps=(Say(text="/price"),)))
+    assert str(findings.aborted) == "gone"
+    assert findings.playings == 0
