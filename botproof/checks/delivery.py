@@ -20,6 +20,7 @@ from botproof.history import (
     CasePlayed,
     HarnessError,
     History,
+    LogTail,
     ProcessExited,
     ProcessNotReady,
     ProcessReady,
@@ -31,6 +32,7 @@ from botproof.history import (
 from botproof.verdict import CheckResult, Verdict
 
 _MOST_LINES = 12
+_MOST_LOG_LINES = 8
 
 
 class DeliveryPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -304,6 +306,10 @@ def _details(history: History, seen: _Seen) -> Iterator[str]:
     if seen.crashes:
         codes = ", ".join(sorted({describe_exit(event.code) for event in seen.crashes}))
         yield f"the bot ended on its own {len(seen.crashes)} times: {codes}"
+    if seen.crashes or seen.not_ready:
+        for tail in history.of(LogTail, stack=seen.stack)[:1]:
+            yield f"last lines of {tail.process}:"
+            yield from (f"  {line}" for line in tail.lines[-_MOST_LOG_LINES:])
 
 
 def _confirmations(history: History, stack: str) -> dict[int, float]:

@@ -198,13 +198,15 @@ class Stage(Stack):
         code = await process.exited
         if process.stop_asked or self._stopping:
             return
+        if not self._was_ready:
+            self.fail(process.record_not_ready("it has ended"))
+            return
         process.record_log_tail()
         self._crashes += 1
         text = f"{process.launch.name} ended on its own with {history.describe_exit(code)}"
         self.say(text)
-        if not self._was_ready or self._crashes > _MOST_CRASHES:
-            times = f"{self._crashes} times by now" if self._was_ready else "before it was ready"
-            self.fail(TargetError(f"{text}, {times}"))
+        if self._crashes > _MOST_CRASHES:
+            self.fail(TargetError(f"{text}, {self._crashes} times by now"))
             return
         await asyncio.sleep(_REVIVE_AFTER_S)
         await self._revive(process)
