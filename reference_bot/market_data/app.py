@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reference_bot.market_data import model
+from reference_bot.market_data.account import Account
 from reference_bot.market_data.analytics import Analytics
 from reference_bot.market_data.cache import Cache, Entry
 from reference_bot.market_data.cache import Field as Kept
@@ -41,8 +42,11 @@ _LARGEST_BODY: Final = 64 * 1024
 class Api:
     """Answers by route. Whole answers are shared between concurrent askers and kept briefly."""
 
-    def __init__(self, service: MarketService, cache: Cache, metrics: Metrics) -> None:
+    def __init__(
+        self, service: MarketService, account: Account, cache: Cache, metrics: Metrics
+    ) -> None:
         self.service = service
+        self.account = account
         self.analytics = Analytics(service)
         self.metrics = metrics
         self.cache = cache

@@ -29,7 +29,7 @@ _MEANINGS = {
     404: "Unknown symbol: no venue lists it; `near` has those that may have been meant.",
     422: "Bad request; `field` names what is wrong.",
     502: "Every venue failed; `missing` says how.",
-    503: "Not ready.",
+    503: "Not ready, or a question about an account without keys.",
     504: "Nothing came before the deadline.",
 }
 

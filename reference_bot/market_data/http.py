@@ -81,11 +81,16 @@ class VenueClient:
     explain: Explain = nothing_special
     """Reads a venue's own error body: (reason, message), or None when it says nothing special."""
     breaker: Breaker = field(default_factory=Breaker)
-    _ahead: int = 0
+    _ahead: int | None = None
+
+    @property
+    def knows_the_time(self) -> bool:
+        """Whether the venue has told its time yet."""
+        return self._ahead is not None
 
     def now(self) -> int:
         """Return the venue's time in ms, as of its last answer that told one."""
-        return time.time_ns() // 1_000_000 + self._ahead
+        return time.time_ns() // 1_000_000 + (self._ahead or 0)
 
     async def get(
         self,
@@ -95,8 +100,15 @@ class VenueClient:
         *,
         method: str = "GET",
         body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: str | None = None,
     ) -> Reply[T]:
-        """Call, check and decode. Raises VenueError with what went wrong, and where."""
+        """Call, check and decode. Raises VenueError with what went wrong, and where.
+
+        ``query`` is sent as it is, where the order of parameters matters; errors never show it.
+        """
+        if body is not None:
+            headers = {"Content-Type": "application/json"}
         if not self.breaker.allows(time.monotonic()):
             rest = max(0.0, self.breaker.open_until - time.monotonic())
             raise VenueError(
@@ -108,7 +120,11 @@ class VenueClient:
         began = time.monotonic()
         outcome = "cancelled"
         try:
-            reply = await self._call(method, path, decoder, params, body)
+            url = path if query is None else f"{path}?{query}"
+            request = self.pool.build_request(
+                method, self.base_url + url, params=params, content=body, headers=headers
+            )
+            reply = await self._call(path, decoder, request)
         except VenueError as error:
             outcome = error.reason
             self._count(error)
@@ -131,30 +147,20 @@ class VenueClient:
         else:
             self.breaker.failed(time.monotonic())
 
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        decoder: Decodes[T],
-        params: Mapping[str, str | int] | None,
-        body: bytes | None,
-    ) -> Reply[T]:
-        headers = {"Content-Type": "application/json"} if body is not None else None
+    async def _call(self, path: str, decoder: Decodes[T], request: httpx.Request) -> Reply[T]:
         try:
             async with asyncio.timeout(self.timeout):
-                response = await self.pool.request(
-                    method, self.base_url + path, params=params, content=body, headers=headers
-                )
+                response = await self.pool.send(request)
         except (TimeoutError, httpx.TimeoutException):
             raise self._error("timeout", path, f"no answer in {self.timeout:g} s") from None
         except httpx.HTTPError as error:
             what = str(error) or type(error).__name__
             raise self._error("unreachable", path, what) from None
-        if response.status_code != 200:
-            raise self._refusal(path, response)
         as_of = _clock_of(response)
         if as_of is not None:
             self._ahead = as_of - time.time_ns() // 1_000_000
+        if response.status_code != 200:
+            raise self._refusal(path, response)
         return Reply(self._decode(path, decoder, response), as_of)
 
     def _decode(self, path: str, decoder: Decodes[T], response: httpx.Response) -> T:

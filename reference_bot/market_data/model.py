@@ -14,6 +14,8 @@ from msgspec import UNSET, Struct, UnsetType
 __all__ = [
     "Activity",
     "Analysis",
+    "AssetBalance",
+    "Balance",
     "Bar",
     "Block",
     "Bollinger",
@@ -34,6 +36,9 @@ __all__ = [
     "MultiInterest",
     "OpenInterest",
     "PerpBlock",
+    "Pnl",
+    "Position",
+    "Positions",
     "Pressure",
     "Signal",
     "Spike",
@@ -360,6 +365,73 @@ class MultiInterest(Struct, frozen=True):
     value: float
     change_24h: Change | None
     venues: tuple[VenueInterest, ...]
+    missing: tuple[Missing, ...]
+
+
+class AssetBalance(Struct, frozen=True):
+    """One asset of an account; ``unrealised`` is the open profit of positions, futures only."""
+
+    asset: str
+    total: float
+    available: float
+    unrealised: float | None
+
+
+class Balance(Struct, frozen=True):
+    """What an account holds, without the assets that it has none of."""
+
+    venue: str
+    testnet: bool
+    time: int
+    spot: tuple[AssetBalance, ...] | None
+    futures: tuple[AssetBalance, ...] | None
+    missing: tuple[Missing, ...]
+
+
+class Position(Struct, frozen=True):
+    """One open position; ``amount`` in base units, negative when short."""
+
+    symbol: str
+    base: str
+    quote: str
+    side: Literal["LONG", "SHORT"]
+    amount: float
+    entry_price: float
+    mark_price: float
+    liquidation_price: float | None
+    notional: float
+    unrealised: float
+    unrealised_pct: float
+
+
+class Positions(Struct, frozen=True):
+    """The open positions, the largest first."""
+
+    venue: str
+    testnet: bool
+    time: int
+    positions: tuple[Position, ...]
+    unrealised: float
+
+
+class Pnl(Struct, frozen=True):
+    """What an account gained since ``since``, in USDT: ``net`` = realised + funding + commission.
+
+    ``complete`` is false when there were more entries than could be read.
+    """
+
+    venue: str
+    testnet: bool
+    since: int
+    time: int
+    realised: float
+    funding: float
+    commission: float
+    other: float
+    net: float
+    unrealised: float | None
+    entries: int
+    complete: bool
     missing: tuple[Missing, ...]
 
 

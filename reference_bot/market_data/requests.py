@@ -7,10 +7,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = [
+    "AccountRequest",
     "AnalysisRequest",
     "CombinedPriceRequest",
     "CvdRequest",
     "MultiOiRequest",
+    "PnlRequest",
     "PriceRequest",
     "TopSymbolsRequest",
     "VolumeScanRequest",
@@ -94,6 +96,16 @@ class AnalysisRequest(_SymbolRequest):
     """What to ask /comprehensive_analysis."""
 
     timeframe: Timeframe = Field(default="15m", description="the indicators' candles")
+
+
+class AccountRequest(_Request):
+    """What to ask /balance and /positions: nothing."""
+
+
+class PnlRequest(_Request):
+    """What to ask /pnl."""
+
+    days: int = Field(default=7, ge=1, le=90, description="how far back")
 
 
 class MultiOiRequest(_Request):

@@ -64,6 +64,18 @@ def _multi_oi(api: Api, wish: asks.MultiOiRequest) -> Awaitable[Answer[Any]]:
     return api.analytics.multi_oi(wish.symbol)
 
 
+def _balance(api: Api, _: asks.AccountRequest) -> Awaitable[Answer[Any]]:
+    return api.account.balance()
+
+
+def _positions(api: Api, _: asks.AccountRequest) -> Awaitable[Answer[Any]]:
+    return api.account.positions()
+
+
+def _pnl(api: Api, wish: asks.PnlRequest) -> Awaitable[Answer[Any]]:
+    return api.account.pnl(wish.days)
+
+
 ROUTES: tuple[Route, ...] = (
     Route(
         "/combined_price",
@@ -130,5 +142,32 @@ ROUTES: tuple[Route, ...] = (
         asks.MultiOiRequest,
         ("MultiInterest",),
         _multi_oi,
+    ),
+    Route(
+        "/balance",
+        "account",
+        "What the account holds: spot and futures.",
+        asks.AccountRequest,
+        ("Balance",),
+        _balance,
+        (422, 502, 503, 504),
+    ),
+    Route(
+        "/positions",
+        "account",
+        "The account's open positions.",
+        asks.AccountRequest,
+        ("Positions",),
+        _positions,
+        (422, 502, 503, 504),
+    ),
+    Route(
+        "/pnl",
+        "account",
+        "What the account gained and paid: realised, funding, commission.",
+        asks.PnlRequest,
+        ("Pnl",),
+        _pnl,
+        (422, 502, 503, 504),
     ),
 )

@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 __all__ = ["KNOWN_VENUES", "Settings", "SettingsError", "load"]
 
 KNOWN_VENUES: Final = ("binance", "bybit", "okx", "gate", "bitget", "hyperliquid")
 _URL: Final = "an http:// or https:// URL"
+_SECRETS: Final = frozenset({"binance_api_key", "binance_api_secret"})
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -39,6 +40,17 @@ class Settings(BaseSettings):
     )
     binance_spot_url: str = Field("https://api.binance.com", description=_URL)
     binance_futures_url: str = Field("https://fapi.binance.com", description=_URL)
+    binance_testnet: bool = Field(
+        False, description="true or false: whether account questions go to the testnet"
+    )
+    binance_testnet_spot_url: str = Field("https://testnet.binance.vision", description=_URL)
+    binance_testnet_futures_url: str = Field("https://testnet.binancefuture.com", description=_URL)
+    binance_api_key: SecretStr | None = Field(
+        None, min_length=1, max_length=200, description="an API key, together with the secret"
+    )
+    binance_api_secret: SecretStr | None = Field(
+        None, min_length=1, max_length=200, description="an API secret, together with the key"
+    )
     bybit_url: str = Field("https://api.bybit.com", description=_URL)
     okx_url: str = Field("https://www.okx.com", description=_URL)
     gate_url: str = Field("https://api.gateio.ws", description=_URL)
@@ -62,6 +74,8 @@ class Settings(BaseSettings):
     @field_validator(
         "binance_spot_url",
         "binance_futures_url",
+        "binance_testnet_spot_url",
+        "binance_testnet_futures_url",
         "bybit_url",
         "okx_url",
         "gate_url",
@@ -90,14 +104,23 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     given = {
         name: variables[name.upper()] for name in Settings.model_fields if name.upper() in variables
     }
+    problems = []
+    if len(_SECRETS & given.keys()) == 1:
+        [lacking] = _SECRETS - given.keys()
+        problems.append(f"{lacking.upper()}: is not set; key and secret belong together")
     try:
-        return Settings(**given)  # type: ignore[arg-type]  # texts; the model reads them
+        settings = Settings(**given)  # type: ignore[arg-type]  # texts; the model reads them
     except ValidationError as error:
-        raise SettingsError([_problem(one, given) for one in error.errors()]) from None
+        problems += [_problem(one, given) for one in error.errors()]
+        raise SettingsError(problems) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
 
 
 def _problem(error: Any, given: Mapping[str, str]) -> str:
     name = str(error["loc"][0])
     wish = Settings.model_fields[name].description
-    # none of these settings is a secret, so the value may be shown
+    if name in _SECRETS:
+        return f"{name.upper()}: should be {wish}"
     return f"{name.upper()}: is {given.get(name, '')!r}, should be {wish}"

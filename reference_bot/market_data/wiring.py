@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx
 
+from reference_bot.market_data.account import Account, Keys
 from reference_bot.market_data.app import Api
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.http import Explain, VenueClient, make_pool, nothing_special
@@ -17,6 +18,7 @@ from reference_bot.market_data.service import MarketService
 from reference_bot.market_data.settings import Settings
 from reference_bot.market_data.slim import give_back_memory
 from reference_bot.market_data.venues.base import Venue
+from reference_bot.market_data.venues.binance import explain
 
 __all__ = ["open_api"]
 
@@ -34,7 +36,7 @@ async def open_api(settings: Settings, metrics: Metrics) -> AsyncIterator[Api]:
         service = MarketService(venues, cache, metrics, deadline=settings.deadline_seconds)
         warming = asyncio.create_task(_warm(service))
         try:
-            yield Api(service, cache, metrics)
+            yield Api(service, _account(settings, pool, metrics), cache, metrics)
         finally:
             warming.cancel()
             with suppress(asyncio.CancelledError):
@@ -45,6 +47,25 @@ async def open_api(settings: Settings, metrics: Metrics) -> AsyncIterator[Api]:
 async def _warm(service: MarketService) -> None:
     await service.warm()
     give_back_memory()
+
+
+def _account(settings: Settings, pool: httpx.AsyncClient, metrics: Metrics) -> Account:
+    """Return the account, on clients of its own: its refusals say nothing about market data."""
+    spot, futures = settings.binance_spot_url, settings.binance_futures_url
+    if settings.binance_testnet:
+        spot, futures = settings.binance_testnet_spot_url, settings.binance_testnet_futures_url
+    key, secret = settings.binance_api_key, settings.binance_api_secret
+
+    def client(url: str) -> VenueClient:
+        return VenueClient("binance", url, pool, settings.deadline_seconds, metrics, explain)
+
+    return Account(
+        client(spot),
+        client(futures),
+        Keys(key.get_secret_value(), secret.get_secret_value()) if key and secret else None,
+        testnet=settings.binance_testnet,
+        deadline=settings.deadline_seconds,
+    )
 
 
 def _venue(

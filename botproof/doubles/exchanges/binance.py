@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from botproof.doubles.exchanges.binance_account import ACCOUNT_PATHS, account_answer
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Candle, Kind, Market
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, integer, ratio_text
 from botproof.doubles.server import Response, json_response
@@ -546,10 +547,12 @@ class Binance:
 
     def answer(self, market: Market, call: Call) -> Response:
         """Answer one call; a path that this double does not know is Binance's 404 page."""
-        if call.path not in _ROUTES:
-            return _NOT_FOUND
-        kind, handle = _ROUTES[call.path]
         try:
+            if call.path in ACCOUNT_PATHS:
+                return json_response(account_answer(market, call))
+            if call.path not in _ROUTES:
+                return _NOT_FOUND
+            kind, handle = _ROUTES[call.path]
             return json_response(handle(_Ask(market, call, kind)))
         except Refusal as refusal:
             return refusal.response()

@@ -137,7 +137,7 @@ class ExchangeDouble:
                 "type": "venue_call",
                 "venue": venue.name,
                 "path": path,
-                "query": dict(request.query),
+                "query": {k: v for k, v in request.query.items() if k != "signature"},
                 "status": answer.status,
                 "fault": fault.kind if fault else None,
                 "duration_s": time.monotonic() - began,

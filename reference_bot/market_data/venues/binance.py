@@ -148,6 +148,8 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         return None
     if error.code == -1121:
         return "not_listed", error.msg
+    if error.code in (-2014, -2015, -1022, -1021):  # key, signature or time of a signed call
+        return "refused", f"code {error.code}: {error.msg}"
     return None
 
 
