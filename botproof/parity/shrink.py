@@ -81,7 +81,7 @@ def variants(step: AnyStep, texts: Sequence[str] = ()) -> Iterator[AnyStep]:
             yield msgspec.structs.replace(step, **{name: value})
     for name in _TEXTS:
         text = getattr(step, name, "")
-        for simpler in _simpler_texts(text, texts):
+        for simpler in _simpler_texts(text, texts) if text else ():
             yield msgspec.structs.replace(step, **{name: simpler})
 
 

@@ -54,6 +54,7 @@ class ToyDoor:
     def __post_init__(self) -> None:
         self._calls: list[BotApiCall] = []
         self._ids = itertools.count(1)
+        self._last = 0
         self._confirmed: set[int] = set()
         self._moved = asyncio.Event()
 
@@ -85,7 +86,11 @@ class ToyDoor:
 
     def _take(self, call: Call) -> None:
         method, params = call
-        result = {"message_id": next(self._ids)} if method.startswith("send") else True
+        if method.startswith("send"):
+            self._last = next(self._ids)
+        elif params.get("message_id") == "last":
+            params = {**params, "message_id": self._last}
+        result = {"message_id": self._last} if method.startswith("send") else True
         self._calls.append(BotApiCall(t=0.0, method=method, params=params, result=result))
         self.ticks += 1
         self._moved.set()

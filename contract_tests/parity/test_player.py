@@ -7,6 +7,7 @@ import pytest
 
 from botproof.parity.player import UNANSWERED, UNCONFIRMED_ROOM, UnansweredError
 from botproof.workloads.conversations import Ask, Conversation, Edit, Press, Say, Step
+from botproof.workloads.stage import PLACES
 
 
 def talk(*steps: Step) -> Conversation:
@@ -132,3 +133,37 @@ def test_one_door_that_answers_is_enough_to_begin(toys: Any) -> None:
 
     stage = toys.stage(toys.door("a"), toys.door("b", mute))
     assert stage.play(talk(Say(text="/x"))).differs
+
+
+def test_an_acknowledgement_is_waited_for_after_the_last_answer(toys: Any) -> None:
+    def slow(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        if kind != "message":
+            return
+        chat_id = body["chat"]["id"]
+        if body.get("text") == "/slow":
+            yield "sendMessage", {"chat_id": chat_id, "text": "wait"}
+            yield "editMessageText", {"chat_id": chat_id, "message_id": "last", "text": "done"}
+        else:
+            yield "sendMessage", {"chat_id": chat_id, "text": "help", "message_id": None}
+
+    def late(call: Any) -> float:
+        # The acknowledgement comes after the sentinel's answer, its edit long after.
+        return {"wait": 0.004, "done": 0.03}.get(str(call[1].get("text")), 0.0)
+
+    stage = toys.stage(toys.door("a", slow, late_s=late), toys.door("b", slow, late_s=late))
+    playing = stage.play(talk(Say(text="/slow")), quiet_s=0.01)
+    for door in (0, 1):
+        assert "done" in rooms(playing, door)["alice"]
+        assert "wait" not in rooms(playing, door)["alice"]
+
+
+def test_people_who_come_back_after_many_playings_start_anew(toys: Any) -> None:
+    stage = toys.stage(toys.door("a"), toys.door("b"))
+    first = stage.play(talk(Say(text="/first")))
+    stage.player.played += PLACES - 1
+    again = stage.play(talk(Say(text="/again")))
+    assert again.number == first.number + PLACES
+    assert not again.silent
+    assert "/again" in rooms(again)["alice"]
+    assert "/first" not in rooms(again)["alice"]
+    assert "/again" not in rooms(stage.reread(first.number))["alice"]

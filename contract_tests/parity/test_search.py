@@ -155,6 +155,20 @@ def test_what_is_late_is_no_difference(toys: Any) -> None:
     assert findings.shortest is None
 
 
+def test_what_comes_long_after_the_end_is_not_overlooked(toys: Any) -> None:
+    def handle(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        yield from toys.echo(kind, body)
+        if kind == "message":
+            yield "sendMessage", {"chat_id": body["chat"]["id"], "text": "PS"}
+
+    def late(call: Any) -> float:
+        return 0.05 if call[1].get("text") == "PS" else 0.0
+
+    stage = toys.stage(toys.door("a"), toys.door("b", handle, late_s=late))
+    findings = search(stage, WORDS, Limits(examples=60, seconds=60))
+    assert findings.flaky or findings.shortest
+
+
 def test_the_order_in_a_chat_is_compared(toys: Any) -> None:
     stage = toys.stage(toys.door("a"), toys.door("b", late_s=overtaken))
     findings = search(stage, WORDS, Limits(examples=30, seconds=60))

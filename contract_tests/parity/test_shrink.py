@@ -52,6 +52,14 @@ def test_steps_that_need_each_other_stay() -> None:
     assert shrink(LONG, has(Edit, Send), texts=("/b",)) == talk(Edit(text="/b"), Send(what="photo"))
 
 
+def test_one_step_less_may_make_another_one_needless() -> None:
+    def shows(each: Conversation) -> bool:
+        return has(Say, Edit)(each) and (has(Send)(each) or not has(Meet)(each))
+
+    steps = talk(Meet(kind="poll"), Say(text="a"), Edit(text="b"), Send(what="photo"))
+    assert shrink(steps, shows, texts=("a", "b")) == talk(Say(text="a"), Edit(text="b"))
+
+
 def test_what_is_needed_is_not_made_simple() -> None:
     def shows(each: Conversation) -> bool:
         return any(isinstance(s, Say) and s.novel and s.where == "channel" for s in each.steps)
