@@ -57,7 +57,7 @@ def test_one_step_less_may_make_another_one_needless() -> None:
         return has(Say, Edit)(each) and (has(Send)(each) or not has(Meet)(each))
 
     steps = talk(Meet(kind="poll"), Say(text="a"), Edit(text="b"), Send(what="photo"))
-    assert shrink(steps, shows, texts=("a", "b")) == talk(Say(text="a"), Edit(text="b"))
+    assert shrink(steps, shows) == talk(Say(text="a"), Edit(text="b"))
 
 
 def test_what_is_needed_is_not_made_simple() -> None:
