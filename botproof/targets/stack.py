@@ -367,7 +367,7 @@ class Stack:
 def _first_contact(event: history.Event) -> bool:
     """Whether this event shows that a bot has begun to take updates."""
     if isinstance(event, history.DoubleEvent):
-        return event.kind == "webhook_set"
+        return event.kind in ("webhook_set", "poll")
     return isinstance(event, history.BotApiCall) and event.method in ("getUpdates", "setWebhook")
 
 

@@ -58,3 +58,17 @@ async def test_a_delayed_call_whose_caller_goes_away_is_in_the_record() -> None:
 
     calls = [bytes(event) for event in double.transcript.after(0).events]
     assert any(b'"sendMessage"' in event and b'"text":"there"' in event for event in calls)
+
+
+@pytest.mark.anyio
+async def test_a_poll_that_begins_to_wait_is_in_the_record_before_it_ends() -> None:
+    double = TelegramDouble()
+    poll = double.handle(Request("POST", f"/bot{TOKEN}/getUpdates", {"timeout": "20"}))
+    events = [bytes(event) for event in double.transcript.after(0).events]
+    task = asyncio.ensure_future(poll)  # type: ignore[arg-type]  # a handler's answer can be awaited
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await double.close()
+
+    assert any(b'"type":"poll"' in event for event in events)
