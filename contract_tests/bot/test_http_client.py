@@ -50,9 +50,14 @@ def answering(*chunks: bytes) -> Raw:
 
 async def test_requests_share_kept_alive_connections() -> None:
     seen: list[Request] = []
+    at_once: list[int] = [0, 0]  # now, at the most
 
     async def handler(request: Request) -> Response:
         seen.append(request)
+        at_once[0] += 1
+        at_once[1] = max(at_once)
+        await asyncio.sleep(0)
+        at_once[0] -= 1
         return json_response({"path": request.path, "body": request.body.decode()})
 
     server = await serve(handler)
@@ -63,7 +68,7 @@ async def test_requests_share_kept_alive_connections() -> None:
     assert [a.body for a in answers] == [
         b'{"path":"/base/p%d","body":"b%d"}' % (n, n) for n in range(30)
     ]
-    assert len(client._all) <= 3
+    assert at_once[1] <= 3
     assert seen[0].headers["content-type"] == "application/json"
     await client.close()
     await server.close()
@@ -119,7 +124,6 @@ async def test_a_request_that_went_out_without_a_whole_answer(transport: Transpo
     client = HttpClient(server.url)
     with pytest.raises(NoAnswerError):
         await client.request("GET", "/", timeout=0.3)
-    assert client._idle == []
     await client.close()
     await server.close()
 
@@ -128,8 +132,9 @@ async def test_what_is_no_http_is_no_answer(
     raw_server: Callable[[Raw], Awaitable[str]],
 ) -> None:
     client = HttpClient(await raw_server(answering(b"SSH-2.0-OpenSSH\r\n")))
-    with pytest.raises(NoAnswerError, match="not HTTP"):
-        await client.request("GET", "/", timeout=5)
+    with pytest.raises(NoAnswerError, match="not HTTP") as caught:
+        await client.request("GET", "/botTOKEN/getMe", timeout=5)
+    assert "TOKEN" not in str(caught.value)
     await client.close()
 
 

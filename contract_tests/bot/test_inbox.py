@@ -214,7 +214,7 @@ async def test_sqlite_refuses_when_the_disk_is_full_and_recovers(tmp_path: Path)
         results = await asyncio.gather(*large, return_exceptions=True)
         assert any(isinstance(result, InboxUnavailableError) for result in results)
         with pytest.raises(InboxUnavailableError):
-            await inbox.put([update(500, 500, b"x" * 65536)])
+            await inbox.put([update(500, 500, b"x" * 524288)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     await inbox.probe()
