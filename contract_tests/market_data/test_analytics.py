@@ -201,14 +201,15 @@ async def test_cvd_on_a_venue_without_taker_volumes_falls_back(open_stack):
         assert answer.json()["error"]["missing"][0]["reason"] == "unavailable"
 
 
-async def test_volume_scan_finds_the_spike_with_bounded_calls(stack, now):
+async def test_volume_scan_finds_the_spike_with_bounded_calls(open_stack, now):
     at = now // BLOCK * BLOCK - BLOCK
-    stack.double.market = stack.double.market.with_scenario(
-        "DOGE", Scenario(ScenarioKind.SPIKE, at)
-    )
-    before = len(stack.calls())
-    body = (await stack.ask("/volume_scan", threshold_pct=150)).json()["data"]
-    assert len(stack.calls()) - before <= 61
+    async with open_stack(DEADLINE_SECONDS="20") as stack:  # the double may have to draw first
+        stack.double.market = stack.double.market.with_scenario(
+            "DOGE", Scenario(ScenarioKind.SPIKE, at)
+        )
+        before = len(stack.calls())
+        body = (await stack.ask("/volume_scan", threshold_pct=150)).json()["data"]
+        assert len(stack.calls()) - before <= 61
     assert body["spikes"][0]["base"] == "DOGE"
     assert body["spikes"][0]["spike_pct"] > 300
     assert body["spikes"][0]["flow"]["delta"] > 0
@@ -216,9 +217,10 @@ async def test_volume_scan_finds_the_spike_with_bounded_calls(stack, now):
     assert body["scanned"] == 34
 
 
-async def test_volume_scan_names_what_it_could_not_read(stack):
-    stack.fault(path="/futures/fapi/v1/klines", kind="html", count=2)
-    body = (await stack.ask("/volume_scan", threshold_pct=0)).json()["data"]
+async def test_volume_scan_names_what_it_could_not_read(open_stack):
+    async with open_stack(DEADLINE_SECONDS="20") as stack:
+        stack.fault(path="/futures/fapi/v1/klines", kind="html", count=2)
+        body = (await stack.ask("/volume_scan", threshold_pct=0)).json()["data"]
     assert body["scanned"] == 32
     assert [row["reason"] for row in body["missing"]] == ["bad_payload"] * 2
 

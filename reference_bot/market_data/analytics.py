@@ -327,14 +327,7 @@ class Analytics:
             rows += row
             missing += lacking
         if not rows:
-            unknown = all(one.reason == "not_listed" for one in missing)
-            raise AnswerError(
-                404 if unknown else 502,
-                "unknown_symbol" if unknown else "venue_failed",
-                f"no venue told the open interest of {symbol.strip()}",
-                field="symbol" if unknown else None,
-                missing=tuple(missing),
-            )
+            raise _no_interest(symbol, missing)
         return Answer(_total(symbol, rows, missing), 5.0, tuple(missing))
 
     def _all(self) -> list[tuple[str, Venue]]:
@@ -379,6 +372,22 @@ class Analytics:
             time=interest.time,
         )
         return row, [one for one in parts.missing if one.section != "perp.candles"]
+
+
+def _no_interest(symbol: str, missing: Sequence[Missing]) -> AnswerError:
+    reasons = {one.reason for one in missing}
+    status, code = 502, "venue_failed"
+    if reasons == {"not_listed"}:
+        status, code = 404, "unknown_symbol"
+    elif reasons == {"timeout"}:
+        status, code = 504, "too_late"
+    return AnswerError(
+        status,
+        code,
+        f"no venue told the open interest of {symbol.strip()}",
+        field="symbol" if status == 404 else None,
+        missing=tuple(missing),
+    )
 
 
 def _reason(missing: Missing) -> Any:
@@ -459,6 +468,11 @@ def _contiguous(parts: Parts, instrument: Instrument | None, count: int) -> Sequ
     if found is None:
         return None
     window = tail(found.closed, count)
+    if window is not None:
+        length = window[-1].end - window[-1].start
+        if window[-1].end < found.as_of // length * length:
+            parts.lack(section, "unavailable", "the last candle is missing")
+            return None
     if window is None:
         parts.lack(section, "unavailable", f"not all of the last {count} candles are there")
     elif window[-1].buy is None:

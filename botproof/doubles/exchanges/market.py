@@ -271,7 +271,10 @@ class Market:
         scenarios = {name: value for name, value in self.scenarios.items() if name != base}
         if scenario is not None:
             scenarios[base] = scenario
-        return Market(self.seed, self.coins.values(), scenarios)
+        other = Market(self.seed, self.coins.values(), scenarios)
+        # what was drawn for the other coins is the same there: the memories know the scenario
+        other._levels, other._trades, other._blocks = self._levels, self._trades, self._blocks
+        return other
 
     # -- paths ---------------------------------------------------------------------------------
 
@@ -317,7 +320,7 @@ class Market:
             scenario = self.scenarios.get(base)
             return level + (scenario.price(time) if scenario else 0.0)
 
-        return self._levels.get((base, kind, time), make)
+        return self._levels.get((base, self.scenarios.get(base), kind, time), make)
 
     def _stream(self, *name: str) -> int:
         if name not in self._keys:
@@ -351,7 +354,8 @@ class Market:
 
     def _trades_of(self, base: str, kind: Kind, index: int) -> tuple[Trade, ...]:
         return self._trades.get(
-            (base, kind, index), lambda: tuple(self._draw(self.coins[base], kind, index))
+            (base, self.scenarios.get(base), kind, index),
+            lambda: tuple(self._draw(self.coins[base], kind, index)),
         )
 
     def _draw(self, coin: Coin, kind: Kind, index: int) -> Iterator[Trade]:
@@ -434,7 +438,7 @@ class Market:
     def _block(self, base: str, kind: Kind, index: int) -> Candle:
         start, end = index * BLOCK, (index + 1) * BLOCK
         return self._blocks.get(
-            (base, kind, index),
+            (base, self.scenarios.get(base), kind, index),
             lambda: _fold_trades(start, end, self.trades(base, kind, start, end)),
         )
 

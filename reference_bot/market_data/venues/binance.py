@@ -201,10 +201,13 @@ class Binance:
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all symbols (request weight 80 of 6,000 a minute, or 40)."""
+        path = "/api/v3/ticker/24hr" if kind == "spot" else "/fapi/v1/ticker/24hr"
         if kind == "spot":
-            reply = await self._spot.get("/api/v3/ticker/24hr", _LISTED, {"type": "MINI"})
+            reply = await self._spot.get(path, _LISTED, {"type": "MINI"})
         else:
-            reply = await self._futures.get("/fapi/v1/ticker/24hr", _LISTED)
+            reply = await self._futures.get(path, _LISTED)
+        newest = max((row.close_time for row in reply.value), default=0)
+        check_fresh(self.name, path, "closeTime", newest, reply.as_of)
         known = listed.by_symbol()
         return {
             known[row.symbol].pair: _told(row, known[row.symbol].unit)

@@ -230,10 +230,11 @@ class Bitget:
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all symbols."""
-        if kind == "spot":
-            reply = await self._client.get("/api/v2/spot/market/tickers", _LISTED)
-        else:
-            reply = await self._client.get("/api/v2/mix/market/tickers", _LISTED, _PRODUCT)
+        path = f"/api/v2/{'spot' if kind == 'spot' else 'mix'}/market/tickers"
+        params = None if kind == "spot" else _PRODUCT
+        reply = await self._client.get(path, _LISTED, params)
+        newest = max((row.time for row in reply.value[1]), default=0)
+        check_fresh(self.name, path, "ts", newest, reply.as_of)
         known = listed.by_symbol()
         return {
             known[row.symbol].pair: _ticker_of(row)

@@ -181,6 +181,7 @@ class Bybit:
         params: dict[str, str | int] = {"category": _CATEGORIES[kind]}
         reply = await self._client.get("/v5/market/tickers", _LISTED, params)
         envelope, found = reply.value
+        check_fresh(self.name, "/v5/market/tickers", "time", envelope.time, reply.as_of)
         known = listed.by_symbol()
         return {
             known[row.symbol].pair: _told(row, envelope.time, known[row.symbol].unit)

@@ -214,13 +214,16 @@ class Okx:
         reply = await self._client.get(path, _LISTED, {"instType": _TYPES[kind]})
         known = listed.by_symbol()
         try:
-            return {
+            found = {
                 known[row.inst_id].pair: _told(_checked(row), kind)
                 for row in reply.value[1]
                 if row.inst_id in known and row.last and row.open
             }
         except msgspec.ValidationError as error:
             raise VenueError(self.name, "bad_payload", f"{path}: {error}") from None
+        newest = max((ticker.time for ticker in found.values()), default=0)
+        check_fresh(self.name, path, "ts", newest, reply.as_of)
+        return found
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Read candles, turned round to begin with the oldest."""
