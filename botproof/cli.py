@@ -57,6 +57,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_init(commands)
     _add_parity(commands, chosen=arguments[:1] == ["parity"])
     _add_delivery(commands, chosen=arguments[:1] == ["delivery"])
+    _add_compare(commands, chosen=arguments[:1] == ["compare"])
     _add_double(commands, chosen=arguments[1:2] if arguments[:1] == ["double"] else [])
     return parser
 
@@ -78,7 +79,7 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="CHECK[,CHECK]",
         action="append",
         default=[],
-        help="judge only these: boot, golden, parity, conversations, latency, errors, "
+        help="judge only these: boot, golden, parity, conversations, latency, errors, rollback, "
         "memory; "
         "no load is run when none of them needs it",
     )
@@ -173,6 +174,23 @@ def _add_parity(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) 
     )
     if chosen:
         module = import_module("botproof.parity.cli")
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
+
+
+def _add_compare(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """What it needs is imported only when it is asked for."""
+    parser = commands.add_parser(
+        "compare",
+        help="measure two builds turn by turn, and tell whether the second is worse",
+        description="Starts two commits (or loads two URLs) by turns, and compares the runs: "
+        "latency and memory of B against A, with effect sizes and their intervals.",
+        epilog=_EXIT_CODES + "\nwrites into the report directory: compare.html, verdict.json, "
+        "summary.md, junit.xml, runs/",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if chosen:
+        module = import_module("botproof.compare.cli")
         module.add_arguments(parser)
         parser.set_defaults(run=_plainly(lambda: module.run))
 

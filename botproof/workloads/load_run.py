@@ -54,7 +54,8 @@ class Limits:
 
     `latency_budget` and `rollback_latency` are seconds, `error_budget` is a share. Before
     `earliest_pass` requests PASS is not said: a burst or a soak is not over when its beginning
-    went well. `cap` is the number of requests after which an undecided run is INCONCLUSIVE.
+    went well. `cap` is the number of requests after which an undecided run is INCONCLUSIVE. A
+    `whole` run sends all of them and is judged by one look at the end, as planned.
     """
 
     latency_budget: float
@@ -62,6 +63,7 @@ class Limits:
     rollback_latency: float
     cap: int
     earliest_pass: int = 0
+    whole: bool = False
 
 
 class Latencies:
@@ -187,6 +189,8 @@ class LoadRun:
             self.record(Outcome(entry[0], "overdue", entry[1], now, 0, error))
 
     def _decision(self, *, slow: bool) -> Verdict | None:
+        if self.limits.whole:
+            return self._planned_look()
         if slow and self._rollback() is Verdict.FAIL:
             return Verdict.FAIL
         test = SequentialErrorRate(self.limits.error_budget)
@@ -195,12 +199,18 @@ class LoadRun:
             return None
         return None if verdict is Verdict.INCONCLUSIVE else verdict
 
+    def _planned_look(self) -> Verdict | None:
+        if self.requests < self.limits.cap:
+            return None
+        look = judge_error_rate(self.requests, self.failures, self.limits.error_budget)
+        return None if look.verdict is Verdict.INCONCLUSIVE else look.verdict
+
     @property
     def finished(self) -> str:
         """Why the run may end, in words; empty while it has to go on."""
         if self.broken:
             return self.broken
-        if self.decided is not None:
+        if self.decided is not None and not self.limits.whole:
             return f"the evidence is enough for {self.decided.value}"
         if self.requests >= self.limits.cap:
             return f"the cap of {self.limits.cap:,} requests is reached"

@@ -101,7 +101,11 @@ class OpenLoopUser(FastHttpUser):
         number, intended = arrival
         gevent.sleep(max(0.0, intended - time.monotonic()))
         run.sent(number, intended)
-        name, status, error = self.ask(number)
+        try:
+            name, status, error = self.ask(number)
+        except Exception as problem:  # noqa: BLE001,RUF100 - an arrival without outcome would never end the run
+            log.warning("request %d: %r", number, problem)
+            name, status, error = "failed", 0, f"no answer: {type(problem).__name__}"
         run.record(Outcome(number, name, intended, time.monotonic(), status, error))
         end_if_finished(self.environment, run)
 
@@ -168,6 +172,11 @@ def _add_options(parser: Any) -> None:
     group.add_argument("--seed", type=int, default=0, help="seed of the Poisson arrivals (0)")
     group.add_argument(
         "--max-requests", type=int, default=12_000, help="give up undecided after these (12000)"
+    )
+    group.add_argument(
+        "--whole",
+        action="store_true",
+        help="send all --max-requests whatever comes of them, and judge at the end",
     )
     group.add_argument(
         "--latency-budget", type=float, default=2.0, help="seconds; a later answer is a failure (2)"
@@ -310,6 +319,7 @@ def _limits(options: Any, plan: Plan) -> Limits:
         rollback_latency=options.rollback_latency,
         cap=options.max_requests,
         earliest_pass=plan.earliest_pass(options),
+        whole=options.whole,
     )
 
 

@@ -124,3 +124,13 @@ def test_the_verdict_says_n_failures_bounds_power_and_how_long_it_took() -> None
     said = run.describe(run.verdict(), now=123.4)
     for part in ("verdict: PASS", "after 23.4 s", "n=3,600", "failures=0", "bounds", "power"):
         assert part in said
+
+
+def test_a_whole_run_sends_everything_and_is_judged_by_the_one_look_that_was_planned() -> None:
+    run = run_with(whole=True, cap=2_995)
+    for number in range(2_994):
+        run.record(outcome(number))
+    assert (run.finished, run.decided) == ("", None)
+    run.record(outcome(2_994))  # 2,995 without a failure are just enough for one look
+    assert run.finished == "the cap of 2,995 requests is reached"
+    assert run.verdict() is Verdict.PASS

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -171,3 +172,30 @@ def test_options_that_make_no_sense_are_an_error_not_a_verdict(
     assert run.returncode == 3
     assert said in run.stderr
     assert "verdict" not in run.stderr
+
+
+def test_a_script_that_fails_on_a_request_still_ends_with_a_verdict(
+    host: Host, tmp_path: Path
+) -> None:
+    """An arrival without an outcome would keep the run waiting for ever."""
+    script = tmp_path / "broken.py"
+    script.write_text(
+        "from botproof.workloads.open_loop import OpenLoopUser, install\n"
+        "install()\n"
+        "class Asker(OpenLoopUser):\n"
+        "    def ask(self, number):\n"
+        "        if number == 7:\n"
+        "            raise RuntimeError('seven')\n"
+        "        return self.post('/price', {})\n"
+    )
+    command = [sys.executable, "-m", "locust", "-f", str(script), "--headless", "--only-summary"]
+    run = subprocess.run(
+        [*command, "--host", host(lambda _: GOOD), "--max-requests", "50", "--whole"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 2, run.stderr
+    assert "n=50, failures=1" in run.stderr
+    assert "no answer: RuntimeError" in run.stderr

@@ -1,0 +1,1 @@
+"""Two builds, measured turn by turn: is B worse than A, and by how much?"""
