@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.market import BLOCK, Market
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.server import serve
 from reference_bot.market_data.app import Api, make_app
@@ -49,8 +49,16 @@ def now() -> int:
 
 @pytest.fixture(scope="session")
 def market() -> Market:
-    """One for all tests: it is pure, and remembers what it drew."""
-    return Market(SEED)
+    """One for all tests: it is pure, and remembers what it drew.
+
+    A day is drawn here, so that no test's deadline pays for it.
+    """
+    made = Market(SEED)
+    for coin in made.coins.values():
+        for kind in ("spot", "perp"):
+            if (coin.spot if kind == "spot" else coin.perp) is not None:
+                made.fold(coin.base, kind, NOW - 100 * BLOCK, NOW)
+    return made
 
 
 @pytest.fixture
