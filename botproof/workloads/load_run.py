@@ -237,11 +237,14 @@ class LoadRun:
         rate = judge_error_rate(self.requests, self.failures, limits.error_budget)
         test = SequentialErrorRate(limits.error_budget)
         ended = self.ended or "the run was ended from outside"
-        wrong = f"wrong at most {100 * ALPHA:g} times in 100, however early it ends the run"
+        wrong = f"each of PASS and FAIL is wrong at most {100 * ALPHA:g} times in 100"
+        test_text = f"sequential test: {wrong}, however early it ends the run"
+        if limits.whole:
+            test_text = f"one look, as planned: {wrong}"
         lines = [
             f"verdict: {verdict.value} ({ended}), after {now - self.started:.1f} s",
             f"  errors and replies over {limits.latency_budget:g} s: {rate.describe()}",
-            f"  sequential test: each of PASS and FAIL is {wrong}",
+            f"  {test_text}",
         ]
         if self.requests:
             lines.append(f"  latency from the intended time: {self.latencies.describe()}")

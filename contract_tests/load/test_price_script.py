@@ -196,6 +196,7 @@ def test_a_script_that_fails_on_a_request_still_ends_with_a_verdict(
         timeout=60,
         check=False,
     )
-    assert run.returncode == 2, run.stderr
+    assert run.returncode == 1, run.stderr  # for 0.1 % one of fifty is too much already
     assert "n=50, failures=1" in run.stderr
+    assert "one look, as planned" in run.stderr
     assert "no answer: RuntimeError" in run.stderr

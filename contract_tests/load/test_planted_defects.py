@@ -1,0 +1,79 @@
+"""Defects under load, planted one at a time: the right check turns red, and what it says of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+INCIDENTS = ROOT / "fixtures" / "incidents"
+REAL = '["{python}", "-m", "reference_bot.market_data"]'
+CHECKS = "latency,errors,rollback,memory"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+
+
+def gate(tmp_path: Path, incident: str, **env: str) -> dict[str, Any]:
+    """The checks of a gate in one mode, with an incident in the place of market-data."""
+    text = (ROOT / "botproof.toml").read_text()
+    text = text.replace(REAL, json.dumps(["{python}", str(INCIDENTS / incident)]))
+    text = text.replace("load/price.py", str(ROOT / "load" / "price.py"))
+    header = "[services.market_data.env]\n"
+    assert header in text
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in env.items())
+    config = tmp_path / "botproof.toml"
+    config.write_text(text.replace(header, header + lines))
+    report = tmp_path / "report"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "botproof", "gate", "--config", str(config)),
+            *("--only", CHECKS, "--mode", "polling", "--report-dir", str(report)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=190,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    document = json.loads((report / "verdict.json").read_text())
+    return {check["check"]: check for check in document["checks"]}
+
+
+def red(checks: dict[str, Any]) -> set[str]:
+    return {name for name, check in checks.items() if check["verdict"] == "FAIL"}
+
+
+def test_half_a_percent_of_errors_fails_the_error_rate_and_nothing_else(tmp_path: Path) -> None:
+    checks = gate(tmp_path, "market_data_on_a_bad_day.py", BAD_DAY="errors")
+    assert red(checks) == {"errors"}
+    assert any("HTTP 502" in line for line in checks["errors"]["evidence"])
+
+
+def test_two_percent_of_late_answers_fail_as_late(tmp_path: Path) -> None:
+    """A late answer of the load is a failed request too: both checks see it, no other does."""
+    checks = gate(tmp_path, "market_data_on_a_bad_day.py", BAD_DAY="late")
+    assert "errors" in red(checks)
+    assert red(checks) <= {"errors", "latency"}
+    assert any("more than 2 s" in line for line in checks["errors"]["evidence"])
+
+
+def test_a_freeze_of_three_seconds_hits_everyone_who_came_in_it(tmp_path: Path) -> None:
+    checks = gate(tmp_path, "market_data_on_a_bad_day.py", BAD_DAY="freeze")
+    assert "errors" in red(checks)
+    assert red(checks) <= {"errors", "latency"}
+
+
+def test_an_answer_that_never_comes_has_failed(tmp_path: Path) -> None:
+    checks = gate(tmp_path, "market_data_on_a_bad_day.py", BAD_DAY="silence")
+    assert "errors" in red(checks)
+    assert red(checks) <= {"errors", "latency"}
+    assert any("no answer within 6 s" in line for line in checks["errors"]["evidence"])
+
+
+def test_thirty_megabytes_by_an_import_fail_the_memory_and_nothing_else(tmp_path: Path) -> None:
+    checks = gate(tmp_path, "heavy_import.py")
+    assert red(checks) == {"memory"}
+    assert "of 70 MB" in checks["memory"]["measurement"]
