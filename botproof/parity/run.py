@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import datetime
 import hashlib
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ async def compare(around: Surroundings, plan: Plan) -> None:
     if not plan.sentinel:
         around.say("parity: no case of the workload is a command that is answered: nothing to play")
         return
+    shutil.rmtree(around.report_dir / "logs", ignore_errors=True)  # of the run before
     with HistoryWriter(around.report_dir / "stacks.jsonl") as writer:
         inner = Recorder(writer)
         inner.record(history.Run(t=history.now(), command="parity", modes=plan.modes))
