@@ -27,6 +27,7 @@ class Stack:
     double: ExchangeDouble
     client: httpx.AsyncClient
     api: Api
+    url: str
 
     async def ask(self, path: str, **body: Any) -> httpx.Response:
         return await self.client.post(path, json=body)
@@ -91,7 +92,7 @@ def open_stack(
                 async with httpx.AsyncClient(
                     transport=transport, base_url="http://market-data"
                 ) as client:
-                    yield Stack(double, client, api)
+                    yield Stack(double, client, api, server.url)
 
     return opened
 

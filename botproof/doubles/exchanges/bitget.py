@@ -17,6 +17,10 @@ __all__ = ["WEIGHT", "Bitget", "listings"]
 
 WEIGHT: Final = 3
 
+_EMPTY_PRODUCTS = frozenset(
+    {"USDC-FUTURES", "COIN-FUTURES", "SUSDT-FUTURES", "SUSDC-FUTURES", "SCOIN-FUTURES"}
+)
+"""Products that Bitget has and this double lists nothing of."""
 _SPOT_BARS = {
     "1min": MINUTE,
     "5min": 5 * MINUTE,
@@ -56,6 +60,8 @@ def _refuse(ask: Ask, code: str, message: str) -> Refusal:
 
 def _known(ask: Ask, kind: Kind) -> dict[str, Listing]:
     product = ask.text("productType").upper()
+    if kind == "perp" and product in _EMPTY_PRODUCTS:
+        return {}
     if kind == "perp" and product != "USDT-FUTURES":
         raise _refuse(ask, "400172", "Parameter verification failed: productType")
     return ask.open(listings(ask.market, kind))
@@ -259,6 +265,11 @@ def _contracts(ask: Ask) -> Any:
     )
 
 
+def _no_margin(ask: Ask) -> Any:
+    """List no margin market: clients that load all markets ask for them."""
+    return _data(ask, [])
+
+
 def _not_found(path: str) -> Refusal:
     return Refusal(404, {"code": "40404", "msg": f"Request URL NOT FOUND: {path}"})
 
@@ -267,6 +278,7 @@ _ROUTES = Routes(
     {
         "/api/v2/public/time": _time,
         "/api/v2/spot/public/symbols": _symbols,
+        "/api/v2/margin/currencies": _no_margin,
         "/api/v2/spot/market/tickers": _spot_tickers,
         "/api/v2/spot/market/candles": _spot_candles,
         "/api/v2/mix/market/contracts": _contracts,

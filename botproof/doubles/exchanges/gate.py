@@ -98,6 +98,11 @@ def _pairs(ask: Ask) -> Any:
     ]
 
 
+def _no_margin(_: Ask) -> Any:
+    """List no margin market: clients that load all markets ask for them."""
+    return []
+
+
 def _spot_tickers(ask: Ask) -> Any:
     chosen = [_pair(ask)] if ask.text("currency_pair") else list(_spot(ask).values())
     rows = []
@@ -287,6 +292,7 @@ _HANDLERS = {
     "/api/v4/spot/time": _time,
     "/api/v4/spot/currency_pairs": _pairs,
     "/api/v4/spot/tickers": _spot_tickers,
+    "/api/v4/margin/currency_pairs": _no_margin,
     "/api/v4/spot/candlesticks": _spot_candles,
     "/api/v4/futures/usdt/contracts": _contracts,
     "/api/v4/futures/usdt/tickers": _futures_tickers,

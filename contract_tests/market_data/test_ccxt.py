@@ -1,0 +1,147 @@
+"""A client that nobody here wrote reads the double, and reads the same as our adapters.
+
+ccxt pins its dependencies to exact versions that differ from this project's, so it lives in an
+environment of its own; where it is not installed these tests are skipped.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+
+from reference_bot.market_data.settings import KNOWN_VENUES
+from reference_bot.market_data.symbols import Pair
+
+ccxt = pytest.importorskip("ccxt", reason="needs ccxt, in an environment of its own")
+
+pytestmark = pytest.mark.anyio
+
+BASES = ("BTC", "XRP", "SHIB")
+OPTIONS: dict[str, dict[str, Any]] = {
+    "binance": {"fetchMarkets": {"types": ["spot", "linear"]}},
+    "bybit": {"fetchMarkets": {"types": ["spot", "linear"]}},
+    "okx": {"fetchMarkets": {"types": ["spot", "swap"]}},
+    "gate": {
+        "fetchMarkets": {"types": ["spot", "swap"]},
+        "swap": {"fetchMarkets": {"settlementCurrencies": ["usdt"]}},
+    },
+    "bitget": {"fetchMarkets": {"types": ["spot", "swap"]}},
+    "hyperliquid": {"fetchMarkets": {"types": ["spot", "swap"]}},
+}
+MULTIPLES = {
+    ("binance", "SHIB"): "1000SHIB",
+    ("bybit", "SHIB"): "SHIB1000",
+    ("hyperliquid", "SHIB"): "KSHIB",
+}
+
+
+def _pointed_at(value: Any, base: str, venue: str) -> Any:
+    """Return ccxt's table of URLs with every host replaced by the double."""
+    if isinstance(value, dict):
+        return {key: _pointed_at(inner, base, venue) for key, inner in value.items()}
+    if not isinstance(value, str):
+        return value
+    parts = urlsplit(value.replace("{hostname}", "venue.example"))
+    prefix = f"/{venue}"
+    if venue == "binance":
+        prefix += "/futures" if parts.netloc.startswith("fapi") else "/spot"
+    return base + prefix + parts.path
+
+
+def _client(base: str, venue: str):
+    client = getattr(ccxt, venue)({"timeout": 20_000})
+    client.urls["api"] = _pointed_at(client.urls["api"], base, venue)
+    client.options.update(OPTIONS[venue])
+    client.options["fetchCurrencies"] = False
+    client.has["fetchCurrencies"] = False
+    return client
+
+
+def _read(base_url: str, venue: str, quote: str, now: int) -> dict[str, Any]:
+    """Read everything through ccxt, in a thread of its own."""
+    client = _client(base_url, venue)
+    try:
+        client.load_markets()
+        found: dict[str, Any] = {}
+        for base in BASES:
+            name = MULTIPLES.get((venue, base), base)
+            for kind, symbol in (("spot", f"{base}/{quote}"), ("perp", f"{name}/{quote}:{quote}")):
+                if symbol not in client.markets:
+                    continue
+                since = now - 4 * 900_000 if venue == "hyperliquid" else None
+                found[base, kind] = {
+                    "market": client.market(symbol),
+                    "ticker": client.fetch_ticker(symbol),
+                    "candles": client.fetch_ohlcv(symbol, "15m", since=since, limit=4),
+                }
+                if kind == "perp" and client.has["fetchOpenInterest"]:  # Gate: not in ccxt
+                    found[base, kind]["interest"] = client.fetch_open_interest(symbol)
+                if kind == "perp":
+                    found[base, kind]["funding"] = client.fetch_funding_rate(symbol)
+        return found
+    finally:
+        client.session.close()
+
+
+@pytest.mark.parametrize("venue", KNOWN_VENUES)
+async def test_ccxt_reads_what_the_adapters_read(open_stack, now, venue):
+    async with open_stack(EXCHANGES=venue, DEADLINE_SECONDS="20") as stack:
+        service = stack.api.service
+        one = service.by_name[venue]
+        quote = one.quotes[0]
+        theirs = await anyio.to_thread.run_sync(_read, stack.url, venue, quote, now)
+        assert ("BTC", "spot") in theirs
+        assert {("BTC", "perp"), ("XRP", "perp"), ("SHIB", "perp")} <= theirs.keys()
+        for (base, kind), read in theirs.items():
+            listed = (await service.directory(one, kind)).value.by_pair
+            instrument = listed[Pair(base, quote)]
+            unit = _unit(read["market"], instrument)
+            ours = await one.ticker(instrument)
+            _same_ticker(venue, kind, read, ours, unit)
+            await _same_candles(one, instrument, read, unit)
+            if kind == "perp":
+                await _same_positions(one, instrument, read, unit)
+
+
+def _unit(market: dict[str, Any], instrument: Any) -> float:
+    """How many coins ccxt's unit of this market is: 1,000 for 1000SHIB, else one."""
+    return instrument.unit if market["base"] != instrument.pair.base else 1.0
+
+
+def _same_ticker(venue: str, kind: str, read: Any, ours: Any, unit: float) -> None:
+    ticker = read["ticker"]
+    assert ticker["last"] / unit == pytest.approx(ours.price, rel=1e-9)
+    if ticker["quoteVolume"] is not None:
+        assert ticker["quoteVolume"] == pytest.approx(ours.turnover, rel=1e-9)
+    if ticker["baseVolume"] is not None:
+        told = ticker["baseVolume"] * unit
+        if venue == "okx" and kind == "perp":  # ccxt tells contracts here
+            told *= read["market"]["contractSize"]
+        assert told == pytest.approx(ours.volume, rel=1e-9)
+
+
+async def _same_candles(one: Any, instrument: Any, read: Any, unit: float) -> None:
+    ours = {row.start: row for row in (await one.candles(instrument, minutes=15, count=4)).closed}
+    same = [row for row in read["candles"] if row[0] in ours]
+    assert len(same) >= 2
+    size = read["market"]["contractSize"] or 1.0
+    for start, opened, high, low, close, volume in same:
+        row = ours[start]
+        told = [opened / unit, high / unit, low / unit, close / unit]
+        assert told == pytest.approx([row.open, row.high, row.low, row.close], rel=1e-9)
+        coins = {volume * unit, volume * size * unit}  # contracts on some venues, coins on others
+        assert any(one == pytest.approx(row.volume, rel=1e-9) for one in coins)
+
+
+async def _same_positions(one: Any, instrument: Any, read: Any, unit: float) -> None:
+    interest, funding = await one.open_interest(instrument), await one.funding(instrument)
+    if "interest" in read:
+        told = read["interest"]["openInterestAmount"] * unit
+        size = read["market"]["contractSize"] or 1.0
+        # Bybit's is the last point of its history: older than ours by up to an hour
+        close = 0.02 if one.name == "bybit" else 1e-9
+        assert any(
+            amount == pytest.approx(interest.amount, rel=close) for amount in (told, told * size)
+        )
+    assert read["funding"]["fundingRate"] == funding.rate
