@@ -137,13 +137,14 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
+@pytest.mark.timeout(240)
 async def test_the_reference_bot_passes_and_says_so_everywhere(bench: Bench) -> None:
     async with bench.gate() as gate:
         code = await gate.finish()
     assert code == 0, gate.output
     assert gate.verdict["verdict"] == "PASS"
     assert list(gate.checks) == [
-        *("boot", "golden", "parity", "latency", "errors", "rollback", "memory")
+        *("boot", "golden", "parity", "conversations", "latency", "errors", "rollback", "memory")
     ]
     for check in gate.verdict["checks"]:
         assert check["verdict"] == "PASS"
@@ -152,7 +153,7 @@ async def test_the_reference_bot_passes_and_says_so_everywhere(bench: Bench) -> 
         assert "evidence" in check
     assert "verdict: PASS" in gate.output
     suite = ET.fromstring((gate.report_dir / "junit.xml").read_text())[0]  # noqa: S314 - our own file
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("7", "0", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("8", "0", "0")
     assert "# botproof gate: ✅ PASS" in (gate.report_dir / "summary.md").read_text()
 
     again = await asyncio.create_subprocess_exec(
