@@ -250,7 +250,7 @@ def test_a_planted_import_is_named_and_the_rest_of_the_profile_is_written(
     assert by_check["market_data libraries"]["verdict"] == "FAIL"
     assert "scipy" in by_check["market_data libraries"]["measurement"]
     blamed = " ".join(by_check["market_data libraries"]["evidence"])
-    assert "heavy_import.py:11" in blamed
+    assert "heavy_import.py:10" in blamed
     assert by_check["bot libraries"]["verdict"] == "PASS", by_check["bot libraries"]
     assert (tmp_path / "profiles" / "flame-bot.html").exists()
 
@@ -274,6 +274,6 @@ def test_a_planted_leak_is_found_and_its_line_named(planted: Planted, tmp_path: 
     assert check["verdict"] == "FAIL"
     grown = check["data"]["market_data (polling)"]
     assert grown == pytest.approx(1_050, rel=0.25)  # kB per 1,000 requests
-    named = [line for line in check["evidence"] if "leak_learning_loop.py:26" in line]
+    named = [line for line in check["evidence"] if "leak_learning_loop.py:25" in line]
     assert named, check["evidence"]
     assert "in application keeps 1," in named[0]
