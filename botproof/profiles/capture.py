@@ -109,7 +109,7 @@ def survivors(
                 entry = found.setdefault(_line_of(record.stack_trace(), project), [0, 0])
                 entry[0] += size
                 entry[1] += count
-    lines = [Line(_place(frame), frame[0], size, count) for frame, (size, count) in found.items()]
+    lines = [Line(place(frame), frame[0], size, count) for frame, (size, count) in found.items()]
     return sorted(lines, key=lambda line: line.size, reverse=True)[:most]
 
 
@@ -150,7 +150,13 @@ def owner_of(frames: Iterable[Frame], project: str) -> str:
 
 def project_line(frames: Iterable[Frame], project: str) -> str:
     """The innermost line of the project in a stack, as `package/module.py:12`; empty without."""
-    return next((_place(frame) for frame in frames if _owner(frame, project) == project), "")
+    return next((place(frame) for frame in frames if _owner(frame, project) == project), "")
+
+
+def is_machinery(frame: Frame) -> bool:
+    """Whether a frame only leads from one module to the next: the import system, the profiler."""
+    file = frame[1]
+    return file.startswith("<frozen") or "/memray/" in file or "/importlib/" in file
 
 
 def _line_of(frames: Sequence[Frame], project: str) -> Frame:
@@ -173,7 +179,8 @@ def _owner(frame: Frame, project: str) -> str:
     return "" if _STANDARD.search(file) else project
 
 
-def _place(frame: Frame) -> str:
+def place(frame: Frame) -> str:
+    """A frame's file and line, with the packages of the file and no directories around them."""
     file = frame[1]
     installed = _INSTALLED.search(file)
     if installed is not None:

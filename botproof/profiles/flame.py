@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from botproof.profiles.capture import Profile, Stack, owner_of
+from botproof.profiles.capture import Profile, Stack, is_machinery, owner_of, place
 
 _SMALLEST = 0.0005
 """A frame below this share of the peak is too narrow to be seen and left out."""
@@ -28,14 +28,15 @@ class Node:
 
 
 def tree(stacks: Iterable[Stack], project: str) -> Node:
-    """The calls from the outermost frame inwards."""
+    """The calls from the outermost frame inwards, without those that only import."""
     root = Node("all", "")
     for stack in stacks:
         root.size += stack.size
         node = root
         for frame in reversed(stack.frames):
-            function, file, line = frame
-            name = f"{function} {file.rpartition('/')[2]}:{line}"
+            if is_machinery(frame):
+                continue
+            name = place(frame) if frame[0] == "<module>" else f"{frame[0]} {place(frame)}"
             node = node.below.setdefault(name, Node(name, owner_of((frame,), project)))
             node.size += stack.size
     return root
@@ -90,6 +91,7 @@ function draw(top) {
     deepest = Math.max(deepest, depth);
     const box = document.createElement("div");
     box.style.cssText = `left:${left}%;width:${width}%;top:${depth * ROW}px`;
+    if (width < 1) box.style.padding = "0";
     box.style.background = node[1] ? `hsl(${hue(node[1])} 65% 72%)` : "#c9ced6";
     box.textContent = node[0];
     box.title = `${node[0]}\\n${node[1] || "python"}\\n${mb(node[2])}, ` +

@@ -22,7 +22,7 @@ from botproof.profiles.capture import (
     survivors,
 )
 from botproof.profiles.command import NotPythonError, under_memray
-from botproof.profiles.flame import flame_page
+from botproof.profiles.flame import flame_page, tree
 from botproof.profiles.judge import judge_libraries, judge_peak
 from botproof.profiles.leak import LeakPlanError, read_plan
 from botproof.verdict import Verdict
@@ -206,6 +206,14 @@ def test_the_flame_graph_needs_nothing_else_and_cannot_be_broken_by_a_name() -> 
     assert page.count("<script>") == page.count("</script>") == 1
     assert "bot: &lt;memory&gt;" in page
     assert not re.search(r"https?://|src=|@import|<link", page)
+
+
+def test_the_flame_graph_leaves_out_what_only_imports() -> None:
+    root = tree([Stack((LIBRARY, FROZEN, OWN, MEMRAY_FRAME), 10, 1)], "shop")
+    (own,) = root.below.values()
+    (library,) = own.below.values()
+    assert (own.name, own.owner) == ("prices.py:3", "shop")
+    assert (library.name, library.owner, library.size) == ("pandas/core/frame.py:9", "pandas", 10)
 
 
 Planted = Callable[[str], Path]
