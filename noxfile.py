@@ -14,108 +14,122 @@ import nox
 nox.options.sessions = ["lint", "contracts"]
 
 ROOT = Path(__file__).parent
-DEV_LOCK = ROOT / "lock" / "dev.txt"
-# What goes into each lock file. dev comes first; the others are held to its versions.
+# What goes into each lock file. dev comes first; what production installs is held to its versions.
 LOCKS = {
     "dev": "--all-extras --group build --group lint --group test",
     "bot": "--extra bot --extra redis --constraint lock/dev.txt",
     "market-data": "--extra market-data --extra redis --constraint lock/dev.txt",
+    # ccxt pins its dependencies to exact versions that differ from the project's.
+    "ccxt": "--extra market-data --extra harness --group build --group ccxt",
 }
 
-# Nox would make an environment for each session. The sessions here need the same one; installing
+# Nox would make an environment for each session. Most sessions here need the same one; installing
 # it seven times costs minutes and gigabytes: they share one, which `install` keeps.
 session = nox.session(venv_backend="none")
 
 
-HOME = ROOT / ".nox" / f"botproof-{sys.version_info.major}.{sys.version_info.minor}"
+class Environment:
+    """The environment of one lock file, kept between sessions."""
+
+    def __init__(self, job: nox.Session, lock_name: str) -> None:
+        self.job = job
+        self.lock = ROOT / "lock" / f"{lock_name}.txt"
+        self.home = ROOT / ".nox" / f"{lock_name}-{sys.version_info.major}.{sys.version_info.minor}"
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run a program of it; what that starts finds this environment first, too."""
+        variables = {
+            "PATH": os.pathsep.join([str(self.home / "bin"), os.environ["PATH"]]),
+            # Neither tests nor the processes that they start may find the source tree by accident.
+            "PYTHONSAFEPATH": "1",
+        }
+        command = (str(self.home / "bin" / program), *arguments)
+        self.job.run(*command, external=True, env=variables)
+
+    def install(self) -> None:
+        """Bring it to the lock file's state, then put the fresh wheel in."""
+        pip = ("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        stamp = self.home / "botproof-lock"
+        wanted = hashlib.sha256(self.lock.read_bytes()).hexdigest()
+        if not stamp.exists() or stamp.read_text() != wanted:
+            self.job.log("installing the locked dependencies: a minute or two, once")
+            self.job.run(sys.executable, "-m", "venv", "--clear", str(self.home), external=True)
+            self.run(*pip, "--require-hashes", "-r", str(self.lock))
+            stamp.write_text(wanted)
+        self.run(*pip, "--no-deps", "--no-build-isolation", "--force-reinstall", str(ROOT))
 
 
-def run(job: nox.Session, program: str, *arguments: str) -> None:
-    """Run a program of the shared environment; what it starts finds that environment first, too."""
-    path = os.pathsep.join([str(HOME / "bin"), os.environ["PATH"]])
-    job.run(str(HOME / "bin" / program), *arguments, external=True, env={"PATH": path})
+def installed(job: nox.Session, lock_name: str = "dev") -> Environment:
+    environment = Environment(job, lock_name)
+    environment.install()
+    return environment
 
 
-def install(job: nox.Session) -> None:
-    """Bring the shared environment to the lock file's state, then put the fresh wheel in."""
-    job.env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
-    pip = ("python", "-m", "pip", "install", "--quiet")
-    stamp = HOME / "botproof-lock"
-    wanted = hashlib.sha256(DEV_LOCK.read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        job.log("installing the locked dependencies: a minute or two, once")
-        job.run(sys.executable, "-m", "venv", "--clear", str(HOME), external=True)
-        run(job, *pip, "--require-hashes", "-r", str(DEV_LOCK))
-        stamp.write_text(wanted)
-    run(job, *pip, "--no-deps", "--no-build-isolation", "--force-reinstall", str(ROOT))
-    # Neither the tests nor the processes that they start may find the source tree by accident.
-    job.env["PYTHONSAFEPATH"] = "1"
-
-
-def check_style(job: nox.Session) -> None:
-    run(job, "ruff", "check", ".")
-    run(job, "ruff", "format", "--check", ".")
-    run(job, "mypy")
+def check_style(environment: Environment) -> None:
+    environment.run("ruff", "check", ".")
+    environment.run("ruff", "format", "--check", ".")
+    environment.run("mypy")
 
 
 @session
 def gate(job: nox.Session) -> None:
     """Judge the reference bot in both modes: one verdict, its evidence in reports/gate/."""
-    install(job)
-    run(job, "botproof", "gate", *job.posargs)
+    installed(job).run("botproof", "gate", *job.posargs)
 
 
 @session
 def tests(job: nox.Session) -> None:
     """What a contributor runs before a commit: lint, then every test that needs no container."""
-    install(job)
-    check_style(job)
-    run(job, "pytest", "-m", "not docker", *job.posargs)
+    environment = installed(job)
+    check_style(environment)
+    environment.run("pytest", "-m", "not docker", *job.posargs)
 
 
 @session
 def contracts(job: nox.Session) -> None:
     """The contract suite without the slow end-to-end tests: for every push."""
-    install(job)
-    run(job, "pytest", "-m", "not slow and not docker", *job.posargs)
+    installed(job).run("pytest", "-m", "not slow and not docker", *job.posargs)
 
 
 @session
 def docker(job: nox.Session) -> None:
     """The tests that need a Docker engine; .ci/run starts one and makes the images."""
-    install(job)
-    run(job, "pytest", "-m", "docker", *job.posargs)
+    installed(job).run("pytest", "-m", "docker", *job.posargs)
 
 
 @session
 def load(job: nox.Session) -> None:
     """Load the fleet between its doubles and judge latency and errors."""
-    install(job)
+    environment = installed(job)
     only = ("--only", "latency,errors", "--report-dir", "reports/load")
-    run(job, "botproof", "gate", *only, *job.posargs)
+    environment.run("botproof", "gate", *only, *job.posargs)
 
 
 @session
 def memory(job: nox.Session) -> None:
     """Judge the memory of every process under load, then name who allocates, with memray."""
-    install(job)
+    environment = installed(job)
     only = ("--only", "memory", "--report-dir", "reports/memory")
-    run(job, "botproof", "gate", *only, *job.posargs)
-    run(job, "python", "memory_profiles/run.py", "--report-dir", "reports/memory")
+    environment.run("botproof", "gate", *only, *job.posargs)
+    environment.run("python", "memory_profiles/run.py", "--report-dir", "reports/memory")
 
 
 @session
 def lint(job: nox.Session) -> None:
     """Ruff, format and mypy --strict."""
-    install(job)
-    check_style(job)
+    check_style(installed(job))
+
+
+@session
+def ccxt(job: nox.Session) -> None:
+    """A client nobody here wrote reads the exchange double, and the same as our adapters."""
+    installed(job, "ccxt").run("pytest", "contract_tests/market_data/test_ccxt.py", *job.posargs)
 
 
 @session
 def bench(job: nox.Session) -> None:
     """Run one benchmark, both sides in one run: `nox -s bench -- double`."""
-    install(job)
-    run(job, "python", "-m", "botproof.bench", *job.posargs)
+    installed(job).run("python", "-m", "botproof.bench", *job.posargs)
 
 
 @nox.session(reuse_venv=True)

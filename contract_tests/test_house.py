@@ -33,7 +33,7 @@ def test_the_harness_and_the_bot_never_import_each_other(package: str, stranger:
     assert guilty == []
 
 
-@pytest.mark.parametrize("package", ["pandas", "numpy", "scipy", "ccxt", "aiohttp"])
+@pytest.mark.parametrize("package", ["pandas", "numpy", "scipy", "ccxt"])
 def test_production_code_does_not_import_what_costs_it_its_memory(package: str) -> None:
     sources = list((ROOT / "reference_bot").rglob("*.py"))
     guilty = [str(s.relative_to(ROOT)) for s in sources if package in imported_packages(s)]
