@@ -43,7 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replicas", type=int, default=1, help="bot processes side by side (1)")
     parser.add_argument("--seed", type=int, default=1, help="of the kills and the workload (1)")
     parser.add_argument(
-        "--drain", type=float, default=180.0, metavar="S", help="seconds for what is left (180)"
+        "--drain",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="give up S seconds after the last new answer (60)",
     )
     parser.add_argument(
         "--env", action="append", default=[], metavar="NAME=VALUE", help="for the bot; repeatable"

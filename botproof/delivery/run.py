@@ -55,6 +55,7 @@ _TOKEN_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 class DeliveryOptions:
     """What to run. `rate` is updates a second, `chats` 0 takes botproof.toml's number.
 
+    What is not answered when all is sent has `drain_s` seconds from the last new answer on.
     `late` updates are sent while the bot is stopped and must be answered by its next start.
     `chance` makes what must differ from run to run (the token: a shared Redis still knows the
     updates of the last run); everything else follows from `seed`.
@@ -71,7 +72,7 @@ class DeliveryOptions:
     chats: int = 0
     replicas: int = 1
     late: int = 10
-    drain_s: float = 180.0
+    drain_s: float = 60.0
     env: Mapping[str, Scalar] = field(default_factory=dict)
     troubles: tuple[str, ...] = ()
     disk: Path | None = None
@@ -272,11 +273,12 @@ class _Show:
             raise _first(errors) from errors
 
     async def drain(self) -> None:
-        """Wait until every update is answered, or the time for that is up."""
-        deadline = history.now() + self._options.drain_s
-        await self._stage.all_ready(self._options.drain_s)
-        moved = 0.0
-        while self._ledger.open and history.now() < deadline:
+        """Wait until every update is answered, or no new answer has come for a while."""
+        patience = self._options.drain_s
+        await self._stage.all_ready(patience)
+        began = history.now()
+        fewest, since, moved = self._ledger.open, began, 0.0
+        while self._ledger.open and history.now() < min(since + patience, began + 10 * patience):
             self._progress.clear()
             try:
                 async with asyncio.timeout(_IMPATIENT_S):
@@ -285,6 +287,8 @@ class _Show:
                 if moved < _MOST_CLOCK_S:  # Telegram may wait for two minutes to try again
                     await self._stage.move_clock(_CLOCK_STEP_S)
                     moved += _CLOCK_STEP_S
+            if self._ledger.open < fewest:
+                fewest, since = self._ledger.open, history.now()
         self._say("everything answered" if not self._ledger.open else "gave up waiting")
 
     async def late(self) -> None:

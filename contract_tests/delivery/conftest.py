@@ -4,14 +4,13 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
 import pytest
 
-from botproof.config import load_config
+from botproof.config import Config, load_config
 from botproof.delivery.report import as_text
 from botproof.delivery.run import DeliveryOptions, Outcome, run_delivery
 
@@ -21,19 +20,23 @@ ROOT = Path(__file__).parents[2]
 class Deliver(Protocol):
     """Runs a delivery run of the bot whose botproof.toml lies in a directory of the project."""
 
-    def __call__(self, where: str = ".", *, say: Sequence[str] = (), **options: Any) -> Outcome: ...
+    def __call__(
+        self, where: str = ".", *, change: Callable[[Config], Config] = ..., **options: Any
+    ) -> Outcome: ...
 
 
 @pytest.fixture
 def deliver(tmp_path: Path) -> Deliver:
     """A delivery run that reports into the test's own directory, and prints what a person sees."""
 
-    def run(where: str = ".", *, say: Sequence[str] = (), **options: Any) -> Outcome:
+    def run(
+        where: str = ".",
+        *,
+        change: Callable[[Config], Config] = lambda config: config,
+        **options: Any,
+    ) -> Outcome:
         path = ROOT / where / "botproof.toml"
-        config = load_config(path)
-        if say and config.delivery is not None:
-            delivery = msgspec.structs.replace(config.delivery, say=tuple(say))
-            config = msgspec.structs.replace(config, delivery=delivery)
+        config = change(load_config(path))
         outcome = run_delivery(
             DeliveryOptions(
                 config=config, config_path=path, report_dir=tmp_path / "report", **options

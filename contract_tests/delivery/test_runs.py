@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from botproof.config import Config
 from botproof.delivery.run import Outcome
 from botproof.faults.troubles import EXCHANGE_FAULTS, TELEGRAM_FAULTS
 from botproof.history import Fault, History, VenueCall, read_history
@@ -35,6 +37,24 @@ def troubles_of(record: History) -> set[str]:
     ended = {event.target for event in record.of(Fault) if event.kind == "end"}
     assert begun == ended
     return begun
+
+
+def changed(config: Config, **changes: Any) -> Config:
+    """The configuration with other values in its [delivery] table."""
+    assert config.delivery is not None
+    delivery = msgspec.structs.replace(config.delivery, **changes)
+    return msgspec.structs.replace(config, delivery=delivery)
+
+
+def ask_for_symbols_that_exist(config: Config) -> Config:
+    return changed(config, say=("/price BTC", "/price eth/usdt", "/price SOL"))
+
+
+def let_four_functions_run(config: Config) -> Config:
+    assert config.delivery is not None
+    mode = config.delivery.modes["lambda"]
+    command = (*(mode.command or ()), "--concurrency", "4")
+    return changed(config, modes={"lambda": msgspec.structs.replace(mode, command=command)})
 
 
 # kills
@@ -86,7 +106,7 @@ def test_troubles_of_telegram_cost_no_reply(deliver: Any, door: str) -> None:
 
 
 def test_troubles_of_exchanges_and_a_slow_backend_cost_no_reply(deliver: Any) -> None:
-    """Asked for symbols that exist: an unknown one is refused without asking an exchange."""
+    """An unknown symbol would be refused without asking an exchange."""
     troubles = (*EXCHANGE_FAULTS, "slow-backend")
     outcome = deliver(
         mode="polling",
@@ -96,7 +116,7 @@ def test_troubles_of_exchanges_and_a_slow_backend_cost_no_reply(deliver: Any) ->
         troubles=troubles,
         late=0,
         chats=300,
-        say=("/price BTC", "/price eth/usdt", "/price SOL"),
+        change=ask_for_symbols_that_exist,
     )
 
     passed(outcome)
@@ -169,6 +189,22 @@ def test_two_replicas_share_the_work(deliver: Any, door: str, redis_server: Any)
 
     passed(outcome)
     assert outcome.delivery.data["kills"] == 8
+
+
+@pytest.mark.docker
+def test_functions_that_run_beside_each_other_share_the_work(
+    deliver: Any, redis_server: Any
+) -> None:
+    outcome = deliver(
+        mode="lambda",
+        updates=400,
+        kills=8,
+        rate=40,
+        change=let_four_functions_run,
+        env={"REDIS_URL": redis_server.url},
+    )
+
+    passed(outcome)
 
 
 @pytest.mark.docker
