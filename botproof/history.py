@@ -263,11 +263,12 @@ class Fault(Event, frozen=True, kw_only=True):
 class ConversationsCompared(Event, frozen=True, kw_only=True):
     """Generated conversations were played at several doors beside each other, and compared.
 
-    `conversations` counts those of the search, `playings` all that were played, `late` those whose
-    difference went away with time; `unanswered` are conversations after which no door answered any
-    more. A finding holds "conversation", "sides" (each with "door" and "rooms": what was sent, by
-    chat) and "saved" (a file); a flaky one also "again" (the sides of the second playing). `ended`
-    says why it could not go on, and `ended_in` is the conversation of that moment.
+    `conversations` counts those of the search, `answers` the different messages that the first door
+    sent in them, `playings` all that were played, `late` those whose difference went away with
+    time; `unanswered` are conversations after which no door answered any more. A finding holds
+    "conversation", "sides" (each with "door" and "rooms": what was sent, by chat) and "saved" (a
+    file); a flaky one also "again" (the sides of the second playing). `ended` says why it could not
+    go on, and `ended_in` is the conversation of that moment.
     """
 
     doors: tuple[str, ...]
@@ -276,6 +277,7 @@ class ConversationsCompared(Event, frozen=True, kw_only=True):
     replayed: bool = False
     conversations: int = 0
     steps: int = 0
+    answers: int = 0
     playings: int = 0
     late: int = 0
     unanswered: tuple[Mapping[str, Any], ...] = ()

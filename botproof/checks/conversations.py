@@ -58,7 +58,8 @@ def _result(
 
 def _measurement(event: ConversationsCompared) -> str:
     doors = " and ".join(event.doors) or "no mode"
-    base = f"{event.conversations} conversations ({event.steps} updates) in {doors}"
+    size = f"{event.steps} updates, {event.answers} different messages"
+    base = f"{event.conversations} conversations ({size}) in {doors}"
     found = (
         (event.ended and "broke off"),
         (event.differences and "answered differently"),
@@ -70,7 +71,7 @@ def _measurement(event: ConversationsCompared) -> str:
 
 
 def _data(event: ConversationsCompared) -> dict[str, Any]:
-    names = ("seed", "conversations", "steps", "playings", "late", "stopped_by")
+    names = ("seed", "conversations", "steps", "answers", "playings", "late", "stopped_by")
     return {name: getattr(event, name) for name in (*names, "search_s", "shrink_s")}
 
 

@@ -24,6 +24,11 @@ class Side:
     rooms: Rooms
     silent: tuple[str, ...] = ()
 
+    @property
+    def messages(self) -> set[str]:
+        """The different messages that were sent."""
+        return {each for text in self.rooms.values() for each in f"\n{text}".split("\n--- ")[1:]}
+
 
 @dataclass(frozen=True, slots=True)
 class Playing:

@@ -165,6 +165,7 @@ def _event(findings: Findings, plan: Plan, around: Surroundings) -> Conversation
         replayed=plan.only is not None,
         conversations=findings.conversations,
         steps=findings.steps,
+        answers=len(findings.answers),
         playings=findings.playings,
         late=findings.late,
         unanswered=tuple(save("silent", each) for each in findings.silent),

@@ -62,6 +62,7 @@ class Findings:
 
     conversations: int = 0
     steps: int = 0
+    answers: set[str] = field(default_factory=set)
     playings: int = 0
     first: Playing | None = None
     shortest: Playing | None = None
@@ -136,6 +137,7 @@ class Judge:
         if self._found_at is None:
             self.findings.conversations += 1
             self.findings.steps += len(conversation.steps)
+            self.findings.answers |= playing.sides[0].messages
         if len(playing.silent) == len(playing.sides):
             self.findings.silent.append(playing)
         if not playing.differs:

@@ -92,10 +92,10 @@ async def test_the_reference_bot_says_the_same_at_every_door(bench: Bench) -> No
     assert not compared.differences
     assert not compared.flaky
     # The comparison is of something: prices were answered, at each door.
-    stacks = (bench.report_dir / "stacks.jsonl").read_text()
+    assert compared.answers > 10
+    stacks = (bench.report_dir / "stacks.jsonl").read_text().splitlines()
     for door in compared.doors:
-        assert f'"stack":"{door}"' in stacks
-    assert stacks.count("MARKET INTELLIGENCE") >= 3
+        assert any(f'"stack":"{door}"' in line and "MARKET INTELLIGENCE" in line for line in stacks)
 
 
 async def test_the_incident_is_found_and_shrunk_to_one_message(bench: Bench) -> None:

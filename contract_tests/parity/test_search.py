@@ -78,6 +78,7 @@ def test_agreeing_doors_are_played_to_the_last_example(toys: Any) -> None:
     assert findings.flaky == []
     assert findings.stopped_by == "examples"
     assert findings.conversations == len(set(map(encode, stage.played))) == 40
+    assert "sendMessage\nyou said /price BTC" in findings.answers
 
 
 def test_the_third_door_is_compared_too(toys: Any) -> None:
