@@ -1,0 +1,70 @@
+"""What one request may allocate at its highest, on the two paths that every /price takes.
+
+The limits count under `pytest --memray` only, as `nox -s memory` runs this file; without it the
+tests still run what they measure.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import respx
+
+from reference_bot.market_data.cache import Cache
+from reference_bot.market_data.http import VenueClient, make_pool
+from reference_bot.market_data.metrics import Metrics
+from reference_bot.market_data.symbols import Pair
+from reference_bot.market_data.venues.base import Instrument
+from reference_bot.market_data.venues.binance import Binance, explain
+from reference_bot.telegram_bot.market_data import CombinedPrice
+from reference_bot.telegram_bot.render.price import render_price
+
+ROOT = Path(__file__).parents[2]
+SPOT = "https://api.binance.com"
+BTC = Instrument("binance", "spot", Pair("BTC", "USDT"), "BTCUSDT")
+DATE = {"Date": "Sat, 22 Nov 2025 02:53:18 GMT", "Content-Type": "application/json"}
+
+
+@pytest.fixture
+def combined() -> bytes:
+    """A whole answer of market-data, rendered once before anything is measured."""
+    examples = json.loads((ROOT / "reference_bot/market_data/examples.json").read_text())
+    answer = json.dumps(examples["/combined_price"]).encode()
+    render(answer)
+    return answer
+
+
+def render(answer: bytes) -> str:
+    return render_price(msgspec.json.decode(answer, type=CombinedPrice))
+
+
+@pytest.mark.limit_memory("16 KB")
+def test_a_reply_is_rendered_in_little(combined: bytes) -> None:
+    """Measured 10 kB, for two kilobytes of text; small objects come out of Python's own pools."""
+    for _ in range(50):
+        assert "BTC/USDT" in render(combined)
+
+
+@pytest.fixture
+async def binance() -> AsyncIterator[Binance]:
+    """The adapter over a transport that answers klines, asked once before it is measured."""
+    payload = (ROOT / "fixtures" / "venues" / "binance" / "spot_klines_15m.json").read_bytes()
+    with respx.mock:
+        answer = httpx.Response(200, content=payload, headers=DATE)
+        respx.get(f"{SPOT}/api/v3/klines").mock(return_value=answer)
+        async with make_pool(verify=False) as pool:
+            client = VenueClient("binance", SPOT, pool, 1.0, Metrics(), explain)
+            adapter = Binance(client, client, Cache())
+            await adapter.candles(BTC, minutes=15, count=97)
+            yield adapter
+
+
+@pytest.mark.anyio
+@pytest.mark.limit_memory("48 KB")
+async def test_candles_are_read_in_little(binance: Binance, anyio_backend: Any) -> None:  # noqa: ARG001 - says which loop
+    for _ in range(5):
+        assert await binance.candles(BTC, minutes=15, count=97)
