@@ -1,4 +1,3 @@
-# noqa: INP001 - a script, run by its path
 """Write ``botproof/doubles/telegram/spec.json``: the Bot API's methods and types, as data.
 
 The source is aiogram's model of the Bot API, which its maintainers generate from the official

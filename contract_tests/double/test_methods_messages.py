@@ -44,6 +44,27 @@ async def test_json_form_multipart_and_query_say_the_same(api: Any, chat: int) -
         assert answer["result"]["entities"] == [{"type": "italic", "offset": 0, "length": 5}]
 
 
+async def test_null_is_text_as_everything_else_in_a_json_body(api: Any, chat: int) -> None:
+    sent = await api.ok("sendMessage", chat_id=chat, text=None, disable_notification=None)
+    assert sent["text"] == "null"
+    says = "400 Bad Request: object expected as "
+    for name, what in (
+        ("reply_markup", "reply markup"),
+        ("reply_parameters", "reply parameters"),
+        ("link_preview_options", "link preview options"),
+    ):
+        answer = await api.refused("sendMessage", chat_id=chat, text="x", **{name: None})
+        assert answer == says + what
+    assert await api.refused("sendMessage", chat_id=None, text="x") == (
+        "400 Bad Request: chat not found"
+    )
+    # What does not parse changes nothing here, entities as little as the kinds of updates.
+    await api.ok("getUpdates", allowed_updates=["callback_query"])
+    await api.ok("getUpdates", allowed_updates=None)
+    assert (await api.ok("getWebhookInfo"))["allowed_updates"] == ["callback_query"]
+    assert "entities" not in await api.ok("sendMessage", chat_id=chat, text="x", entities=None)
+
+
 async def test_get_is_as_good_as_post_and_case_does_not_matter(api: Any, chat: int) -> None:
     url = f"{api.url}/bot{api.token}/SENDmessage"
     async with api.http.get(url, params={"chat_id": chat, "text": "x"}) as response:
@@ -145,6 +166,22 @@ async def test_forwards_tell_their_origin_and_copies_do_not(api: Any, chat: int)
     assert len(await api.ok("copyMessages", **several)) == 1
 
 
+async def test_copies_of_polls_dice_and_captions(api: Any, chat: int) -> None:
+    poll = await api.ok("sendPoll", chat_id=chat, question="?", options=["a"])
+    await api.person(vote={"poll_id": poll["poll"]["id"], "options": [0]}, user_id=1)
+    dice = await api.ok("sendDice", chat_id=chat)
+    document = "https://example.com/report.pdf"
+    report = await api.ok("sendDocument", chat_id=chat, document=document, caption="Q3")
+    sent = [message["message_id"] for message in (poll, dice, report)]
+    call = {"chat_id": chat, "from_chat_id": chat, "message_ids": sent}
+    await api.ok("copyMessages", **call, remove_caption=True)
+    new_poll, new_dice, new_report = (await api.chat())["messages"][-3:]
+    assert new_poll["poll"]["id"] != poll["poll"]["id"]
+    assert [option["voter_count"] for option in new_poll["poll"]["options"]] == [0]
+    assert 1 <= new_dice["dice"]["value"] <= 6
+    assert ("caption" in report, "caption" in new_report) == (True, False)
+
+
 async def test_places_people_and_dice(api: Any, chat: int) -> None:
     place = {"latitude": 1.25, "longitude": 103.75}
     assert (await api.ok("sendLocation", chat_id=chat, **place))["location"] == place
@@ -217,6 +254,21 @@ async def test_a_poll_is_voted_on_and_closed(api: Any, chat: int) -> None:
     assert updates[2]["poll_answer"]["option_ids"] == [1]
     final = await api.ok("stopPoll", chat_id=chat, message_id=sent["message_id"])
     assert (final["is_closed"], final["total_voter_count"]) == (True, 1)
+
+
+async def test_questions_and_options_keep_no_marks_but_custom_emoji(api: Any, chat: int) -> None:
+    emoji = {"type": "custom_emoji", "offset": 0, "length": 2, "custom_emoji_id": "5"}
+    bold = {"type": "bold", "offset": 0, "length": 2}
+    sent = await api.ok(
+        "sendPoll",
+        chat_id=chat,
+        question="<b>https://example.com</b>",
+        question_parse_mode="HTML",
+        options=[{"text": "🍕 or not", "text_entities": [emoji, bold]}],
+    )
+    poll = sent["poll"]
+    assert (poll["question"], "question_entities" in poll) == ("https://example.com", False)
+    assert poll["options"][0]["text_entities"] == [emoji]
 
 
 # -- buttons and inline queries --------------------------------------------------------------------
@@ -328,6 +380,35 @@ async def test_members_come_go_and_are_banned(api: Any) -> None:
     assert owner == "400 Bad Request: can't remove chat owner"
 
 
+async def test_other_bots_among_the_administrators_come_only_when_asked_for(api: Any) -> None:
+    other = {"id": 88, "is_bot": True, "first_name": "Other"}
+    members = [{"user": other, "status": "administrator"}]
+    own = {"status": "administrator"}
+    described = {"id": SUPERGROUP, "members": members, "bot": own}
+    await api.control("POST", f"bots/{api.token}/chats", described)
+    for asked, found in (({}, {123456}), ({"return_bots": True}, {123456, 88})):
+        administrators = await api.ok("getChatAdministrators", chat_id=SUPERGROUP, **asked)
+        assert {member["user"]["id"] for member in administrators} == found
+
+
+async def test_a_group_becomes_a_supergroup(api: Any) -> None:
+    await api.person(text="hi", chat_id=GROUP, user_id=1)
+    made = await api.person(upgrade=True, chat_id=GROUP, user_id=1)
+    new = made["migrate_to_chat_id"]
+    messages = [u["message"] for u in await api.ok("getUpdates")]
+    assert (messages[1]["chat"]["id"], messages[1]["migrate_to_chat_id"]) == (GROUP, new)
+    assert (messages[2]["chat"]["id"], messages[2]["migrate_from_chat_id"]) == (new, GROUP)
+    answer = await api.call("sendMessage", chat_id=GROUP, text="x")
+    assert answer == {
+        "ok": False,
+        "error_code": 400,
+        "description": "Bad Request: group chat was upgraded to a supergroup chat",
+        "parameters": {"migrate_to_chat_id": new},
+    }
+    await api.ok("sendMessage", chat_id=new, text="x")
+    assert await api.ok("getChatMemberCount", chat_id=new) == 2
+
+
 async def test_the_bot_is_told_when_it_comes_and_goes(api: Any) -> None:
     await api.person(add_bot=True, chat_id=GROUP, user_id=1)
     await api.person(remove_bot=True, chat_id=GROUP, user_id=1)
@@ -407,8 +488,7 @@ async def test_menu_buttons_and_default_rights(api: Any, chat: int) -> None:
     button = {"type": "web_app", "text": "Open", "web_app": {"url": "https://example.com"}}
     await api.ok("setChatMenuButton", menu_button=button)
     assert await api.ok("getChatMenuButton", chat_id=chat) == button
-    asked = {**await api.ok("getMyDefaultAdministratorRights"), "can_delete_messages": True}
-    await api.ok("setMyDefaultAdministratorRights", rights=asked)
+    await api.ok("setMyDefaultAdministratorRights", rights={"can_delete_messages": True})
     rights = await api.ok("getMyDefaultAdministratorRights")
     assert (rights["can_delete_messages"], rights["is_anonymous"]) == (True, False)
 
@@ -420,6 +500,26 @@ async def test_what_keeps_no_state_still_answers_by_the_schema(api: Any) -> None
     assert await api.ok("getForumTopicIconStickers") != []
     assert (await api.ok("getStickerSet", name="x"))["stickers"] is not None
     assert isinstance(await api.ok("getMyStarBalance"), dict)
+
+
+async def test_its_messages_are_those_of_the_chat_that_was_named(api: Any, chat: int) -> None:
+    price = [{"label": "x", "amount": 1}]
+    sent = await api.ok(
+        "sendInvoice",
+        chat_id=chat,
+        title="t",
+        description="d",
+        payload="p",
+        currency="XTR",
+        prices=price,
+    )
+    assert sent["chat"]["id"] == chat
+    game = await api.ok("sendGame", chat_id=chat, game_short_name="g")
+    call = {"chat_id": chat, "message_id": game["message_id"], "user_id": 1, "score": 5}
+    assert await api.ok("setGameScore", **call) == game
+    assert await api.refused("setGameScore", **{**call, "message_id": 99}) == (
+        "400 Bad Request: message to set game score not found"
+    )
 
 
 # -- the person's side -----------------------------------------------------------------------------
@@ -458,6 +558,7 @@ async def test_an_update_as_it_is_fills_in_what_is_open(api: Any) -> None:
         ({"update": {"message": 5}}, 'the field "message" of an update must be an object'),
         ({"edit": {"message_id": 9, "text": "x"}, "chat_id": 1}, "there is no message 9 in chat 1"),
         ({"tap": {"text": "Buy"}, "chat_id": 1}, "there is no such button; there are: none"),
+        ({"upgrade": True, "chat_id": 1}, "chat 1 is no group that could become a supergroup"),
     ],
 )
 async def test_actions_that_make_no_sense(api: Any, action: dict[str, object], says: str) -> None:

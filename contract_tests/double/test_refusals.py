@@ -135,8 +135,8 @@ async def chat(api: Any) -> int:
     [
         ({}, "message text is empty"),
         ({"text": ""}, "message text is empty"),
-        ({"text": " \n "}, "message text is empty"),
-        ({"text": "<b></b>", "parse_mode": "HTML"}, "message text is empty"),
+        ({"text": " \n "}, "text must be non-empty"),
+        ({"text": "<b></b>", "parse_mode": "HTML"}, "text must be non-empty"),
         ({"text": "x" * 4097}, "message is too long"),
         ({"text": "😀" * 2049}, "message is too long"),
         ({"text": "x", "parse_mode": "BBCode"}, "unsupported parse_mode"),
@@ -163,6 +163,27 @@ async def chat(api: Any) -> int:
 )
 async def test_texts(api: Any, chat: int, params: dict[str, object], says: str) -> None:
     assert await api.refused("sendMessage", chat_id=chat, **params) == f"400 Bad Request: {says}"
+
+
+async def test_edits_are_refused_by_telegram_itself_in_other_words(api: Any, chat: int) -> None:
+    text = await api.ok("sendMessage", chat_id=chat, text="x")
+    call = {"chat_id": chat, "message_id": text["message_id"]}
+    answers = {
+        await api.refused("editMessageText", **call, text="x" * 4097),
+        await api.refused("editMessageText", **call, text="<i></i>", parse_mode="HTML"),
+        await api.refused("editMessageText", **call, text=""),
+    }
+    assert answers == {
+        "400 Bad Request: MESSAGE_TOO_LONG",
+        "400 Bad Request: text must be non-empty",
+        "400 Bad Request: message text is empty",
+    }
+    document = "https://example.com/report.pdf"
+    sent = await api.ok("sendDocument", chat_id=chat, document=document)
+    call = {"chat_id": chat, "message_id": sent["message_id"], "caption": "x" * 1025}
+    assert await api.refused("editMessageCaption", **call) == (
+        "400 Bad Request: MEDIA_CAPTION_TOO_LONG"
+    )
 
 
 async def test_limits_count_after_parsing_in_utf16(api: Any, chat: int) -> None:
@@ -367,14 +388,30 @@ async def test_inline_results_that_are_refused(api: Any) -> None:
             {"media": [{"type": "photo", "media": "a.b"}, {"type": "audio", "media": "a.b"}]},
             "can't use the media of the specified type in the album",
         ),
-        ("sendPoll", {"question": "?", "options": ["a"]}, "poll must have at least 2 option"),
+        ("sendPoll", {"options": ["a"]}, "text must be non-empty"),
+        ("sendPoll", {"question": " ", "options": ["a"]}, "text must be non-empty"),
+        (
+            "sendPoll",
+            {"question": "?", "options": []},
+            "poll must have at least one answer option",
+        ),
+        (
+            "sendPoll",
+            {"question": "?", "options": ["a"], "type": "survey"},
+            "unsupported poll type specified",
+        ),
         (
             "sendPoll",
             {"question": "?", "options": ["a"] * 13},
             "poll can't have more than 12 options",
         ),
-        ("sendPoll", {"question": "?", "options": ["a", ""]}, "poll options must be non-empty"),
+        ("sendPoll", {"question": "?", "options": ["a", ""]}, "text must be non-empty"),
         ("sendDice", {"emoji": "🧀"}, "DICE_EMOJI_INVALID"),
+        (
+            "deleteMessages",
+            {"message_ids": list(range(1, 102))},
+            "too many message identifiers specified",
+        ),
     ],
 )
 async def test_content_that_is_refused(

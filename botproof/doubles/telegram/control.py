@@ -5,7 +5,7 @@
 - `GET  /bots`, `GET /bots/{token}/chats`
 - `POST /bots/{token}/chats`           a chat with its members: `id`, `type`, `title`, `username`,
                                        `members` [{"user", "status", rights …}], `bot` {rights …}
-- `GET  /bots/{token}/chats/{id}/messages`   the chat as its people see it
+- `GET  /bots/{token}/chats/{id}/messages`   the chat as its people see it; `?last=100`
 - `GET  /bots/{token}/queries/{id}`    a callback or inline query, with the bot's answer
 - `GET  /transcript?after=&timeout=`   events after a sequence number; waits for one
 - `POST /faults`, `GET /faults`, `DELETE /faults`
@@ -144,16 +144,22 @@ def _make_chat(double: TelegramDouble, request: Request, steps: Steps) -> object
     return double.machine.chat(steps[1], _body(request), double.clock.now())
 
 
-def _messages(double: TelegramDouble, _request: Request, steps: Steps) -> object:
+def _messages(double: TelegramDouble, request: Request, steps: Steps) -> object:
     chat = _chat(double, steps)
     now = double.clock.now()
-    actions = [a["action"] for a in chat.actions if now - a["date"] < SHOWN_FOR]
+    shows = chat.action is not None and now - chat.action["date"] < SHOWN_FOR
+    last = int(_number(request, "last", 0))
+    messages = list(chat.messages.values())
     return {
         "chat": chat.info,
-        "messages": list(chat.messages.values()),
+        "messages": messages[-last:] if last > 0 else messages,
         "keyboard": chat.keyboard,
         "pinned_message_ids": chat.pinned,
-        "action": actions[-1] if actions else None,
+        "topics": {
+            number: {"name": topic.described["name"], "is_closed": topic.is_closed}
+            for number, topic in chat.topics.items()
+        },
+        "action": chat.action["action"] if chat.action is not None and shows else None,
     }
 
 

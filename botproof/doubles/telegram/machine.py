@@ -106,7 +106,11 @@ class Machine:
             id=number,
             user={**sender, **_CAN},
             sender=sender,
-            queue=UpdateQueue(rng.randint(10**8, 9 * 10**8), settings.limits.updates),
+            queue=UpdateQueue(
+                rng.randint(10**8, 9 * 10**8),
+                settings.limits.updates,
+                settings.limits.update_bytes,
+            ),
             flood=Flood(settings.flood or FloodLimits()),
             files=Files(number, settings.limits.file_bytes),
             limits=settings.limits,

@@ -54,7 +54,8 @@ def _json(body: bytes) -> dict[str, object]:
         return {}
     if not isinstance(value, dict):
         return {}
-    return {name: item for name, item in value.items() if item is not None}
+    # A parameter is text to the server, and what is no string stays as it is written: `null` too.
+    return {name: "null" if item is None else item for name, item in value.items()}
 
 
 def _form(body: bytes) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 One action is one JSON object. It says who (`user_id`, `first_name`, `last_name`, `username`,
 `language_code`), where (`chat_id`; for a group also `chat_type`, `title`, `chat_username`), and has
-one of the keys of `ACTIONS`:
+one of the keys of `ACTIONS`; in a forum (`is_forum`), `message_thread_id` says in which topic:
 
 - `update` {…}                        an update as it is, without `update_id`
 - `text` "…"                          a text or command; `reply_to_message_id`
@@ -13,7 +13,9 @@ one of the keys of `ACTIONS`:
 - `tap` {"message_id" | "inline_message_id", "data" | "text"}   a button of any keyboard
 - `inline_query` "…", `choose` {"inline_query_id", "result_id"}
 - `vote` {"poll_id", "options": [0]}  `react` {"message_id", "reaction": ["👍"]}
+- `topic` "…"                         a new topic of a forum, made by the person
 - `join`, `leave`, `join_request`     true: the person, in a group
+- `upgrade`                           true: the person turns a group into a supergroup
 - `add_bot`, `remove_bot`, `block`, `unblock`      true: what becomes of the bot; `rights` {…}
 
 The answer tells `update_id` (null when the bot did not allow such updates), `message_id`, and what
@@ -30,14 +32,16 @@ from typing import Any, cast
 from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.entities import parse
+from botproof.doubles.telegram.methods import threads
 from botproof.doubles.telegram.methods.chats import change_member, member_of
 from botproof.doubles.telegram.methods.media import media_content
 from botproof.doubles.telegram.methods.polls import vote as cast_vote
+from botproof.doubles.telegram.methods.topics import create as create_topic
 from botproof.doubles.telegram.replies import ControlError, Refusal
 from botproof.doubles.telegram.schema import complete, complete_member
 from botproof.doubles.telegram.spec import Upload
 from botproof.doubles.telegram.updates import KINDS, kind_of
-from botproof.doubles.telegram.world import Chat, Json, chat_kind
+from botproof.doubles.telegram.world import SUPERGROUPS_BELOW, Chat, Json, chat_kind
 
 __all__ = ["ACTIONS", "act", "describe_chat", "ensure_chat"]
 
@@ -167,6 +171,8 @@ def _here(turn: Turn, action: Json) -> tuple[Json, Chat]:
 
 
 def _message(turn: Turn, chat: Chat, user: Json, action: Json, content: Json) -> Json:
+    if chat.migrated_to is not None:
+        raise ControlError(f"chat {chat.id} has become the supergroup {chat.migrated_to}")
     message: Json = {"message_id": turn.bot.new_message_id(chat)}
     if chat.kind == "channel":
         message["sender_chat"] = chat.info
@@ -174,6 +180,7 @@ def _message(turn: Turn, chat: Chat, user: Json, action: Json, content: Json) ->
         message["from"] = user
     message |= {"chat": chat.info, "date": turn.date}
     replied = chat.messages.get(action.get("reply_to_message_id", 0))
+    message |= _thread(chat, action.get("message_thread_id") or (replied or {}).get(_THREAD, 0))
     if replied is not None:
         message["reply_to_message"] = {k: v for k, v in replied.items() if k not in _NESTED}
     message |= content
@@ -182,6 +189,19 @@ def _message(turn: Turn, chat: Chat, user: Json, action: Json, content: Json) ->
 
 
 _NESTED = frozenset({"reply_to_message", "pinned_message"})
+_THREAD = "message_thread_id"
+
+
+def _thread(chat: Chat, number: int) -> Json:
+    """The fields of a message in a topic, which is open to people; none outside of topics."""
+    if not number:
+        return {}
+    topic = chat.topics.get(number)
+    if topic is None:
+        raise ControlError(f"chat {chat.id} has no topic {number}; it has {sorted(chat.topics)}")
+    if topic.is_closed:
+        raise ControlError(f"topic {number} of chat {chat.id} is closed")
+    return threads.of_topic(chat, number)
 
 
 def _tell(turn: Turn, chat: Chat, kind: str, message: Json) -> Json:
@@ -248,7 +268,7 @@ def _edit(turn: Turn, action: Json) -> Json:
 def _delete(turn: Turn, action: Json) -> Json:
     _, chat = _here(turn, action)
     _existing(chat, action["delete"]["message_id"])
-    del chat.messages[action["delete"]["message_id"]]
+    chat.forget(action["delete"]["message_id"])
     return {}
 
 
@@ -363,7 +383,7 @@ def _choose(turn: Turn, action: Json) -> Json:
         content = result.get("input_message_content") or {}
         shown: Json = {"text": content.get("message_text", ""), "date": turn.date}
         shown["reply_markup"] = result["reply_markup"]
-        turn.bot.inline_messages[chosen["inline_message_id"]] = shown
+        turn.bot.store_inline(chosen["inline_message_id"], shown)
     made = _push(turn, "chosen_inline_result", chosen)
     return {**made, "inline_message_id": chosen.get("inline_message_id")}
 
@@ -403,12 +423,38 @@ def _membership(status: str) -> Callable[[Turn, Json], Json]:
     return change
 
 
+def _topic(turn: Turn, action: Json) -> Json:
+    user, chat = _here(turn, action)
+    if not chat.info.get("is_forum"):
+        raise ControlError(f"chat {chat.id} is no forum: make it one with is_forum")
+    described = {"name": action["topic"], "icon_color": threads.ICON_COLOR}
+    before = turn.bot.queue.next_id
+    number = create_topic(turn, chat, described, user)
+    told = before if turn.bot.queue.next_id > before else None
+    return {"update_id": told, "message_id": number, "message_thread_id": number}
+
+
 def _join_request(turn: Turn, action: Json) -> Json:
     user = _user(turn, action)
     chat = ensure_chat(turn, {"id": action["chat_id"]})
     chat.join_requests.append(user["id"])
     request = {"chat": chat.info, "from": user, "user_chat_id": user["id"], "date": turn.date}
     return _push(turn, "chat_join_request", request)
+
+
+def _upgrade(turn: Turn, action: Json) -> Json:
+    """Both chats get a message that names the other one; the group takes no more messages."""
+    user, chat = _here(turn, action)
+    if chat.kind != "group" or chat.migrated_to is not None:
+        raise ControlError(f"chat {chat.id} is no group that could become a supergroup")
+    number = SUPERGROUPS_BELOW - abs(chat.id)
+    info = {**chat.info, "id": number, "type": "supergroup"}
+    supergroup = ensure_chat(turn, info)
+    supergroup.members |= chat.members
+    told = _message(turn, chat, user, {}, {"migrate_to_chat_id": number})
+    chat.migrated_to = number
+    _message(turn, supergroup, user, {}, {"migrate_from_chat_id": chat.id})
+    return {**told, "migrate_to_chat_id": number}
 
 
 def _bot_becomes(status: str) -> Callable[[Turn, Json], Json]:
@@ -461,6 +507,7 @@ def _written_message(turn: Turn, kind: str, payload: Json) -> Json:
         holder = chat if chat.has_own_ids else turn.bot
         holder.next_message_id = max(holder.next_message_id, payload["message_id"] + 1)
     ordered = {"message_id": payload["message_id"], **payload}
+    threads.remember(chat, ordered)
     return _tell(turn, chat, kind, ordered)
 
 
@@ -488,9 +535,11 @@ ACTIONS: Mapping[str, Callable[[Turn, Json], Json]] = {
     "choose": _choose,
     "vote": _vote,
     "react": _react,
+    "topic": _topic,
     "join": _membership("member"),
     "leave": _membership("left"),
     "join_request": _join_request,
+    "upgrade": _upgrade,
     "add_bot": _bot_becomes("member"),
     "remove_bot": _bot_becomes("kicked"),
     "block": _bot_becomes("kicked"),

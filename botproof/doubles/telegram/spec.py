@@ -31,6 +31,7 @@ from botproof.doubles.telegram.spec_values import (
     SpecError,
     Upload,
     bad_request,
+    decode,
     text_of,
     to_boolean,
     to_chat_id,
@@ -136,6 +137,9 @@ _OPTIONAL = frozenset(
         ("setmycommands", "commands"),
         ("answerinlinequery", "results"),
         ("setchattitle", "title"),
+        ("sendpoll", "question"),
+        ("createforumtopic", "name"),
+        ("editgeneralforumtopic", "name"),
         ("sendvenue", "title"),
         ("sendvenue", "address"),
     }
@@ -147,6 +151,7 @@ _OPTIONAL_EVERYWHERE = frozenset(
         "pre_checkout_query_id",
         "shipping_query_id",
         "message_id",
+        "message_thread_id",
     }
 )
 
@@ -211,8 +216,10 @@ def _converter(param: ParamSpec) -> _Convert:
         return lambda value, _raw: to_chat_id(value)
     if "InputFile" in param.types:
         return _file_or_text
-    if param.name in _LENIENT:
-        return _lenient
+    if param.name == "allowed_updates":
+        return _list_or_none
+    if param.name in _ENTITIES:
+        return _entities
     if param.types == ("String",):
         return _text
     scalar = _SCALARS.get(param.types[0]) if len(param.types) == 1 else None
@@ -230,9 +237,8 @@ _SCALARS: Mapping[str, _Convert] = {
 }
 
 # What does not parse here, the server takes for not given.
-_LENIENT = frozenset(
+_ENTITIES = frozenset(
     {
-        "allowed_updates",
         "entities",
         "caption_entities",
         "explanation_entities",
@@ -243,12 +249,16 @@ _LENIENT = frozenset(
 )
 
 
-def _lenient(value: object, _raw: Raw) -> list[object]:
+def _entities(value: object, raw: Raw) -> list[object]:
+    return _list_or_none(value, raw) or []
+
+
+def _list_or_none(value: object, _raw: Raw) -> list[object] | None:
     try:
-        decoded = msgspec.json.decode(value) if isinstance(value, str) else value
+        decoded = decode(value)
     except msgspec.DecodeError:
-        return []
-    return cast("list[object]", decoded) if isinstance(decoded, list) else []
+        return None
+    return cast("list[object]", decoded) if isinstance(decoded, list) else None
 
 
 def _file_or_text(value: object, raw: Raw) -> object:

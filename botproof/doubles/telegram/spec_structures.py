@@ -31,6 +31,7 @@ Uploads = Mapping[str, object]
 """The call's raw parameters: the files that ``attach://`` names are among them."""
 
 _SCALARS = ("String", "Integer", "Float", "Boolean")
+MAX_IDENTIFIERS = 100
 
 
 Types = Mapping[str, TypeSpec]
@@ -155,6 +156,8 @@ def read_parameter(reference: str, value: object, types: Types, raw: Uploads) ->
         bad_request(texts.not_json)
     if not isinstance(decoded, list if reference.startswith("Array<") else dict):
         bad_request(texts.not_kind)
+    if reference == "Array<MessageIdentifier>" and len(decoded) > MAX_IDENTIFIERS:
+        bad_request("Too many message identifiers specified")
     try:
         return read_type(reference, decoded, types, raw)
     except FieldError as error:
@@ -290,10 +293,14 @@ def _fields(
     for field in spec.fields.values():
         if field.name in value:
             rebuilt[field.name] = _field(field, value, types, raw)
-        elif field.required and field.constant is None:
+        elif field.required and field.constant is None and spec.name not in _ALL_OPTIONAL:
             missing = f'Can\'t find field "{field.name}"'
             raise FieldError("media not found" if field.name == "media" else missing)
     return rebuilt
+
+
+# Documented as always there, which holds for what the server tells; what it is told may lack them.
+_ALL_OPTIONAL = frozenset({"ChatAdministratorRights"})
 
 
 def _field(field: FieldSpec, value: dict[str, object], types: Types, raw: Uploads) -> object:

@@ -14,8 +14,6 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-import trustme
-
 __all__ = ["NAMES", "server_context"]
 
 NAMES = ("api.telegram.org", "localhost", "127.0.0.1", "::1")
@@ -27,6 +25,8 @@ def server_context(ca_path: Path, names: Sequence[str] = NAMES) -> ssl.SSLContex
     Raises OSError when the file cannot be written. It is complete when this returns, so a process
     that is told of the listening double can read it.
     """
+    import trustme  # noqa: PLC0415 - its cryptography takes 8 MB, which no double without TLS needs
+
     authority = trustme.CA(organization_name="botproof double")
     certificate = authority.issue_cert(*names)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

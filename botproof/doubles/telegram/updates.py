@@ -136,15 +136,19 @@ def _poll_of(payload: Json) -> int | None:
 class UpdateQueue:
     """The updates of one bot that are not confirmed, in the order of their ids.
 
-    Ids grow by one from `first_id`. The queue is bounded; a full one takes no more updates, as the
-    real one refuses them (at a million).
+    Ids grow by one from `first_id`. The queue is bounded in updates and bytes; a full one takes no
+    more updates, as the real one refuses them (at a million).
     """
 
-    __slots__ = ("_head", "_updates", "limit", "next_id")
+    __slots__ = ("_bytes", "_head", "_updates", "limit", "limit_bytes", "next_id")
 
-    def __init__(self, first_id: int, limit: int = 100_000) -> None:
+    def __init__(
+        self, first_id: int, limit: int = 100_000, limit_bytes: int = 64 * 1024 * 1024
+    ) -> None:
         self.next_id = first_id
         self.limit = limit
+        self.limit_bytes = limit_bytes
+        self._bytes = 0
         self._head = first_id  # no id below this one is in the queue
         self._updates: dict[int, Update] = {}
 
@@ -166,29 +170,33 @@ class UpdateQueue:
 
     def push(self, kind: str, payload: Json, now: float) -> Update | None:
         """Add an update; None when the queue is full."""
-        if len(self._updates) >= self.limit:
+        if len(self._updates) >= self.limit or self._bytes >= self.limit_bytes:
             return None
         update = make_update(self.next_id, kind, payload, now)
         self._updates[update.id] = update
+        self._bytes += len(update.body)
         self.next_id += 1
         return update
 
     def forget(self, number: int) -> Update | None:
         """Take one update out."""
-        return self._updates.pop(number, None)
+        update = self._updates.pop(number, None)
+        if update is not None:
+            self._bytes -= len(update.body)
+        return update
 
     def keep_last(self, count: int) -> list[int]:
         """Drop all but the last `count`; the dropped ids."""
         dropped = list(self._updates)[: max(0, len(self._updates) - count)]
         for number in dropped:
-            del self._updates[number]
+            self.forget(number)
         return dropped
 
     def expire(self, now: float) -> list[int]:
         """Drop what is older than it may be; the dropped ids."""
         expired = [u.id for u in self._updates.values() if u.expires_at < now]
         for number in expired:
-            del self._updates[number]
+            self.forget(number)
         return expired
 
     def confirm(self, offset: int) -> list[int]:
@@ -200,7 +208,7 @@ class UpdateQueue:
         if not self.head < offset <= self.next_id + 10:
             return []
         last = min(offset, self.next_id)
-        confirmed = [n for n in range(self.head, last) if self._updates.pop(n, None) is not None]
+        confirmed = [n for n in range(self.head, last) if self.forget(n) is not None]
         self._head = last
         return confirmed
 
@@ -214,7 +222,7 @@ class UpdateQueue:
             if update is None:
                 continue
             if update.expires_at < now:
-                del self._updates[number]
+                self.forget(number)
                 continue
             found.append(update)
         return found

@@ -13,13 +13,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from botproof.doubles.telegram.flood import Flood
 from botproof.doubles.telegram.updates import DEFAULT_ALLOWED, UpdateQueue
 from botproof.doubles.telegram.webhook import Webhook
 
-__all__ = ["Bot", "Chat", "File", "Files", "Json", "Limits", "Poll", "chat_kind"]
+__all__ = [
+    "SUPERGROUPS_BELOW",
+    "Bot",
+    "Chat",
+    "File",
+    "Files",
+    "Json",
+    "Limits",
+    "Poll",
+    "Topic",
+    "chat_kind",
+]
 
 Json = dict[str, Any]
+_encode = msgspec.json.Encoder().encode
 
 SUPERGROUPS_BELOW = -1_000_000_000_000
 
@@ -29,8 +43,10 @@ class Limits:
     """How much a double keeps, for each bot."""
 
     messages: int = 10_000
+    message_bytes: int = 8 * 1024 * 1024  # as JSON; in memory they take a few times that
     queries: int = 10_000
     updates: int = 100_000
+    update_bytes: int = 64 * 1024 * 1024
     file_bytes: int = 64 * 1024 * 1024
 
 
@@ -42,6 +58,15 @@ def chat_kind(chat_id: int) -> str:
 
 
 @dataclass(slots=True)
+class Topic:
+    """A topic of a forum, under the number of its first message. `described` is as ForumTopic."""
+
+    described: Json
+    creator: int
+    is_closed: bool = False
+
+
+@dataclass(slots=True)
 class Chat:
     """One chat. `info` is the object that messages carry; `members` are ChatMember objects."""
 
@@ -50,13 +75,16 @@ class Chat:
     members: dict[int, Json] = field(default_factory=dict)
     pinned: list[int] = field(default_factory=list)
     extra: Json = field(default_factory=dict)  # further fields of ChatFullInfo
-    actions: deque[Json] = field(default_factory=lambda: deque(maxlen=20))
+    action: Json | None = None  # the last chat action, with its date
     votes: dict[str, dict[int, list[int]]] = field(default_factory=dict)
     reactions: dict[int, list[Json]] = field(default_factory=dict)  # by message: what the bot chose
     keyboard: Json | None = None  # what the person sees below the input field
     invite_links: dict[str, Json] = field(default_factory=dict)
     next_message_id: int = 1
     join_requests: list[int] = field(default_factory=list)
+    topics: dict[int, Topic] = field(default_factory=dict)
+    is_general_closed: bool = False
+    is_general_hidden: bool = False
     blocked: bool = False
     migrated_to: int | None = None
 
@@ -76,6 +104,16 @@ class Chat:
     def has_own_ids(self) -> bool:
         """Supergroups and channels number their messages themselves; elsewhere the bot's count."""
         return self.kind in {"supergroup", "channel"}
+
+    def forget(self, number: int) -> Json | None:
+        """Take a message out, with what hangs on it."""
+        message = self.messages.pop(number, None)
+        if number in self.pinned:
+            self.pinned.remove(number)
+        self.reactions.pop(number, None)
+        if message is not None and "poll" in message:
+            self.votes.pop(message["poll"]["id"], None)
+        return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +218,8 @@ class Bot:
     users: dict[int, Json] = field(default_factory=dict)
     usernames: dict[str, int] = field(default_factory=dict)
     next_message_id: int = 1
-    stored: deque[tuple[int, int]] = field(default_factory=deque)
+    stored: deque[tuple[int, int, int]] = field(default_factory=deque)  # chat, number, bytes
+    stored_bytes: int = 0
     inline_messages: dict[str, Json] = field(default_factory=dict)
     queries: dict[str, Json] = field(default_factory=dict)  # callback, inline, … not yet answered
     polls: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -207,17 +246,35 @@ class Bot:
         return number
 
     def store(self, chat: Chat, message: Json) -> None:
-        """Keep a message; the oldest of all chats goes when there are too many."""
+        """Keep a message; the oldest of all chats go when there are too many or too large ones."""
         number: int = message["message_id"]
         if number not in chat.messages:
-            self.stored.append((chat.id, number))
+            size = len(_encode(message))
+            self.stored.append((chat.id, number, size))
+            self.stored_bytes += size
         chat.messages[number] = message
-        while len(self.stored) > self.limits.messages:
-            chat_id, oldest = self.stored.popleft()
-            self.chats[chat_id].messages.pop(oldest, None)
+        if "poll" in message:
+            self.polls.setdefault(message["poll"]["id"], (chat.id, number))
+        while len(self.stored) > self.limits.messages or (
+            self.stored_bytes > self.limits.message_bytes and len(self.stored) > 1
+        ):
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        chat_id, number, size = self.stored.popleft()
+        self.stored_bytes -= size
+        gone = self.chats[chat_id].forget(number)
+        if gone is not None and "poll" in gone:
+            self.polls.pop(gone["poll"]["id"], None)
 
     def open_query(self, query_id: str, query: Json) -> None:
         """Remember a query that may be answered once."""
         self.queries[query_id] = query
         while len(self.queries) > self.limits.queries:
             del self.queries[next(iter(self.queries))]
+
+    def store_inline(self, message_id: str, message: Json) -> None:
+        """Keep a message that came from an inline query."""
+        self.inline_messages[message_id] = message
+        while len(self.inline_messages) > self.limits.queries:
+            del self.inline_messages[next(iter(self.inline_messages))]

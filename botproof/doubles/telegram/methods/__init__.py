@@ -17,6 +17,7 @@ from botproof.doubles.telegram.methods import (
     polls,
     profile,
     queries,
+    topics,
 )
 
 __all__ = ["METHODS"]
@@ -30,4 +31,5 @@ METHODS: Mapping[str, Method] = {
     **queries.METHODS,
     **profile.METHODS,
     **chats.METHODS,
+    **topics.METHODS,
 }

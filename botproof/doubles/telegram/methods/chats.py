@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Method, Params, Turn
-from botproof.doubles.telegram.methods.common import Access, find_chat, post
+from botproof.doubles.telegram.methods.common import Access, announce, find_chat
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.schema import complete_member, flags
 from botproof.doubles.telegram.world import Chat, Json
@@ -82,11 +82,14 @@ def get_chat_member(turn: Turn, params: Params) -> object:
 
 
 def get_chat_administrators(turn: Turn, params: Params) -> object:
-    """The owner and the administrators, without other bots."""
+    """The owner and the administrators, without other bots unless they are asked for."""
     chat = find_chat(turn, params.get("chat_id"))
     if chat.kind == "private":
         raise bad_request("there are no administrators in the private chat")
-    return [m for m in chat.members.values() if m["status"] in {"creator", "administrator"}]
+    found = [m for m in chat.members.values() if m["status"] in {"creator", "administrator"}]
+    if params.get("return_bots"):
+        return found
+    return [m for m in found if m["user"]["id"] == turn.bot.id or not m["user"]["is_bot"]]
 
 
 def get_chat_member_count(turn: Turn, params: Params) -> object:
@@ -218,9 +221,7 @@ def set_chat_title(turn: Turn, params: Params) -> object:
     if not 1 <= len(title) <= 128:
         raise bad_request("title must be non-empty" if not title else "title is too long")
     chat.info = {**chat.info, "title": title}
-    service = post(turn, chat, {}, {"new_chat_title": title}, checked=True)
-    kind = "channel_post" if chat.kind == "channel" else "message"
-    doors.push(turn.core, turn.bot, kind, service, turn.now)
+    announce(turn, chat, {"new_chat_title": title})
     return True
 
 

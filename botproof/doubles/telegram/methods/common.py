@@ -12,18 +12,23 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Params, Turn
 from botproof.doubles.telegram.entities import EntityError, parse, utf16_len
+from botproof.doubles.telegram.methods import threads
 from botproof.doubles.telegram.replies import Refusal, bad_request, forbidden, too_many_requests
 from botproof.doubles.telegram.world import Chat, Json
 
 __all__ = [
+    "EMPTY_TEXT",
     "Access",
+    "announce",
     "caption_of",
     "find_chat",
     "find_message",
     "formatted",
     "message_text",
+    "need_pin_right",
     "own_markup",
     "post",
     "reply_to",
@@ -33,6 +38,7 @@ __all__ = [
 MAX_TEXT = 4096
 MAX_CAPTION = 1024
 MAX_CALLBACK_DATA = 64  # bytes
+EMPTY_TEXT = "text must be non-empty"  # nothing is left of it once it is parsed and trimmed
 
 
 class Access(enum.IntEnum):
@@ -124,26 +130,29 @@ def _known(turn: Turn) -> Callable[[Json], Json | None]:
     return complete
 
 
-def message_text(turn: Turn, params: Params) -> Json:
+def message_text(turn: Turn, params: Params, too_long: str = "message is too long") -> Json:
     """`text` and `entities` of a message from a call's parameters."""
     given = params.get("entities")
-    text, entities = formatted(turn, params.get("text", ""), params.get("parse_mode"), given)
-    if not text:
+    asked = params.get("text", "")
+    if not asked:
         raise bad_request("message text is empty")
+    text, entities = formatted(turn, asked, params.get("parse_mode"), given)
+    if not text:
+        raise bad_request(EMPTY_TEXT)
     if len(text) * 2 > MAX_TEXT and utf16_len(text) > MAX_TEXT:
-        raise bad_request("message is too long")
+        raise bad_request(too_long)
     content: Json = {"text": text}
     if entities:
         content["entities"] = entities
     return content
 
 
-def caption_of(turn: Turn, params: Params) -> Json:
+def caption_of(turn: Turn, params: Params, too_long: str = "message caption is too long") -> Json:
     """`caption` and `caption_entities` of a message; nothing when there is no caption."""
     given = params.get("caption_entities")
     text, entities = formatted(turn, params.get("caption", ""), params.get("parse_mode"), given)
     if utf16_len(text) > MAX_CAPTION:
-        raise bad_request("message caption is too long")
+        raise bad_request(too_long)
     if not text:
         return {}
     content: Json = {"caption": text}
@@ -227,6 +236,8 @@ def take_flood(turn: Turn, chat: Chat, count: int = 1) -> None:
 def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool = False) -> Json:
     """Put a message of the bot into a chat; `checked` when flood control was asked before."""
     answers = reply_to(turn, chat, params) if _answers(params) else None
+    in_thread = chat.is_general_closed or "message_thread_id" in params
+    thread = threads.of_call(turn, chat, params) if in_thread else None
     if chat.id < 0 and not checked:
         _check_rights(turn, chat, content)
     if not checked:
@@ -239,6 +250,8 @@ def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool
         message["from"] = bot.sender
     message["chat"] = chat.info
     message["date"] = turn.date
+    if thread:
+        message.update(thread)
     if answers:
         message.update(answers)
     message.update(content)
@@ -284,6 +297,33 @@ def _check_rights(turn: Turn, chat: Chat, content: Json) -> None:
             raise bad_request(f"not enough rights to send {what} to the chat")
 
 
+def announce(turn: Turn, chat: Chat, content: Json, by: Json | None = None) -> Json:
+    """A service message, which the bot is told of although it caused it itself."""
+    message: Json = {"message_id": turn.bot.new_message_id(chat)}
+    if chat.kind == "channel":
+        message["sender_chat"] = chat.info
+    else:
+        message["from"] = turn.bot.sender if by is None else by
+    message |= {"chat": chat.info, "date": turn.date, **content}
+    if "forum_topic_created" in content:
+        message["message_thread_id"] = message["message_id"]
+    turn.bot.store(chat, message)
+    kind = "channel_post" if chat.kind == "channel" else "message"
+    doors.push(turn.core, turn.bot, kind, message, turn.now)
+    return message
+
+
+def need_pin_right(turn: Turn, chat: Chat) -> None:
+    """Refuse a bot that may not pin."""
+    if chat.kind == "private":
+        return
+    member = chat.members.get(turn.bot.id, {})
+    right = "can_edit_messages" if chat.kind == "channel" else "can_pin_messages"
+    by_default = chat.extra.get("permissions", {}).get("can_pin_messages", False)
+    if member.get("status") != "creator" and not member.get(right) and not by_default:
+        raise bad_request("not enough rights to manage pinned messages in the chat")
+
+
 def _answers(params: Params) -> bool:
     return "reply_parameters" in params or "reply_to_message_id" in params
 
@@ -291,9 +331,5 @@ def _answers(params: Params) -> bool:
 def _add_flags(message: Json, params: Params) -> None:
     if params.get("protect_content"):
         message["has_protected_content"] = True
-    thread = params.get("message_thread_id", 0)
-    if thread:
-        message["message_thread_id"] = thread
-        message["is_topic_message"] = True
     if params.get("message_effect_id"):
         message["effect_id"] = params["message_effect_id"]

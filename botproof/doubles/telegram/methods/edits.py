@@ -2,7 +2,8 @@
 
 Source of the texts: `process_edit_message_*_query` in Client.cpp of the open-source Bot API server,
 `can_edit_message` and `edit_message_*` in td's MessagesManager.cpp, MESSAGE_NOT_MODIFIED in
-`fail_query_with_error`.
+`fail_query_with_error`. A text or caption that is too long is refused by Telegram itself here, in
+its own words (teloxide issue 430), while td refuses it in a send.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def _same(message: Json, changed: Json) -> bool:
 
 def edit_message_text(turn: Turn, params: Params) -> object:
     """Another text."""
-    content = message_text(turn, params)
+    content = message_text(turn, params, too_long="MESSAGE_TOO_LONG")
     if params.get("link_preview_options"):
         content["link_preview_options"] = params["link_preview_options"]
     _, message = _target(turn, params)
@@ -79,7 +80,7 @@ def edit_message_text(turn: Turn, params: Params) -> object:
 
 def edit_message_caption(turn: Turn, params: Params) -> object:
     """Another caption, or none."""
-    content = caption_of(turn, params)
+    content = caption_of(turn, params, too_long="MEDIA_CAPTION_TOO_LONG")
     _, message = _target(turn, params)
     if not any(kind in message for kind in CAPTIONED):
         raise bad_request("there is no caption in the message to edit")

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Method, Params, Turn
 from botproof.doubles.telegram.methods.common import (
     Access,
+    announce,
     caption_of,
     find_chat,
     find_message,
     message_text,
+    need_pin_right,
     own_markup,
     post,
     take_flood,
 )
+from botproof.doubles.telegram.methods.polls import copy_of
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
@@ -94,8 +96,11 @@ def send_dice(turn: Turn, params: Params) -> object:
     emoji = params.get("emoji") or "🎲"
     if emoji not in DICE:
         raise bad_request("DICE_EMOJI_INVALID")
-    value = turn.core.rng.randint(1, DICE[emoji])
-    return _send(turn, params, {"dice": {"emoji": emoji, "value": value}})
+    return _send(turn, params, {"dice": _rolled(turn, emoji)})
+
+
+def _rolled(turn: Turn, emoji: str) -> Json:
+    return {"emoji": emoji, "value": turn.core.rng.randint(1, DICE[emoji])}
 
 
 def _send(turn: Turn, params: Params, content: Json) -> Json:
@@ -142,8 +147,8 @@ def _source(turn: Turn, params: Params, what: str) -> Json:
 
 def forward_message(turn: Turn, params: Params) -> object:
     """Pass a message on, with its origin."""
-    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     source = _source(turn, params, "message to forward")
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     if source.get("has_protected_content"):
         raise bad_request("message can't be forwarded")
     return post(turn, chat, params, _forwarded(source))
@@ -162,16 +167,22 @@ def _forwarded(source: Json) -> Json:
 
 def copy_message(turn: Turn, params: Params) -> object:
     """Send the same content as a message of the bot."""
-    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     source = _source(turn, params, "message to copy")
+    chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     content = _copied(turn, source, params)
     return {"message_id": post(turn, chat, params, content)["message_id"]}
 
 
 def _copied(turn: Turn, source: Json, params: Params) -> Json:
-    if source.get("has_protected_content") or "dice" in source or "poll" in source:
+    if source.get("has_protected_content"):
         raise bad_request("message can't be copied")
     content = _content(source)
+    if "poll" in content:
+        content["poll"] = copy_of(turn, content["poll"])
+    if "dice" in content:
+        content["dice"] = _rolled(turn, content["dice"]["emoji"])
+    if params.get("remove_caption"):
+        params = {"caption": ""}
     if "caption" in params and "text" not in content:
         for key in ("caption", "caption_entities", "show_caption_above_media"):
             content.pop(key, None)
@@ -196,7 +207,8 @@ def _several(turn: Turn, params: Params, verb: str) -> object:
     if not found:
         raise bad_request("there are no messages to forward")
     take_flood(turn, chat, len(found))
-    contents = [_forwarded(m) if verb == "forward" else _copied(turn, m, {}) for m in found]
+    about = {"remove_caption": params.get("remove_caption", False)}
+    contents = [_forwarded(m) if verb == "forward" else _copied(turn, m, about) for m in found]
     sent = [post(turn, chat, params, content, checked=True) for content in contents]
     return [{"message_id": message["message_id"]} for message in sent]
 
@@ -209,7 +221,7 @@ def delete_message(turn: Turn, params: Params) -> object:
     chat, message = find_message(turn, params, "message to delete", Access.WRITE)
     if not _may_delete(turn, chat, message):
         raise bad_request(_cannot_delete(turn, chat, message))
-    _remove(chat, message["message_id"])
+    chat.forget(message["message_id"])
     return True
 
 
@@ -219,14 +231,8 @@ def delete_messages(turn: Turn, params: Params) -> object:
     for number in params["message_ids"]:
         message = chat.messages.get(number)
         if message is not None and _may_delete(turn, chat, message):
-            _remove(chat, number)
+            chat.forget(number)
     return True
-
-
-def _remove(chat: Chat, number: int) -> None:
-    del chat.messages[number]
-    if number in chat.pinned:
-        chat.pinned.remove(number)
 
 
 def _may_delete(turn: Turn, chat: Chat, message: Json) -> bool:
@@ -255,7 +261,7 @@ def send_chat_action(turn: Turn, params: Params) -> object:
     if action not in ACTIONS:
         raise bad_request("wrong parameter action in request")
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
-    chat.actions.append({"action": action, "date": turn.date})
+    chat.action = {"action": action, "date": turn.date}
     return True
 
 
@@ -269,22 +275,20 @@ def set_message_reaction(turn: Turn, params: Params) -> object:
 def pin_chat_message(turn: Turn, params: Params) -> object:
     """Pin a message, with a service message that says so in groups."""
     chat, message = find_message(turn, params, "message to pin", Access.WRITE)
-    _need_pin_right(turn, chat)
+    need_pin_right(turn, chat)
     number = message["message_id"]
     if number in chat.pinned:
         chat.pinned.remove(number)
     chat.pinned.append(number)
     if chat.kind != "private":
-        service = post(turn, chat, {}, {"pinned_message": message}, checked=True)
-        kind = "channel_post" if chat.kind == "channel" else "message"
-        doors.push(turn.core, turn.bot, kind, service, turn.now)
+        announce(turn, chat, {"pinned_message": message})
     return True
 
 
 def unpin_chat_message(turn: Turn, params: Params) -> object:
     """Unpin one message; without a message_id the one that was pinned last."""
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
-    _need_pin_right(turn, chat)
+    need_pin_right(turn, chat)
     number = params.get("message_id") or (chat.pinned[-1] if chat.pinned else 0)
     if number not in chat.messages:
         raise bad_request("message to unpin not found")
@@ -296,19 +300,9 @@ def unpin_chat_message(turn: Turn, params: Params) -> object:
 def unpin_all_chat_messages(turn: Turn, params: Params) -> object:
     """Unpin everything."""
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
-    _need_pin_right(turn, chat)
+    need_pin_right(turn, chat)
     chat.pinned.clear()
     return True
-
-
-def _need_pin_right(turn: Turn, chat: Chat) -> None:
-    if chat.kind == "private":
-        return
-    member = chat.members.get(turn.bot.id, {})
-    right = "can_edit_messages" if chat.kind == "channel" else "can_pin_messages"
-    by_default = chat.extra.get("permissions", {}).get("can_pin_messages", False)
-    if member.get("status") != "creator" and not member.get(right) and not by_default:
-        raise bad_request("not enough rights to manage pinned messages in the chat")
 
 
 def send_game(turn: Turn, params: Params) -> object:

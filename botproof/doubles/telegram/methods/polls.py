@@ -1,7 +1,8 @@
 """Polls: sending, closing, and counting votes.
 
 Source of the texts: `get_input_message_content` for polls in td's MessageContent.cpp, and
-`process_stop_poll_query` in Client.cpp of the open-source Bot API server.
+`process_stop_poll_query` in Client.cpp of the open-source Bot API server. Since Bot API 10.0 one
+option is enough.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Method, Params, Turn
 from botproof.doubles.telegram.entities import utf16_len
 from botproof.doubles.telegram.methods.common import (
+    EMPTY_TEXT,
     Access,
     find_chat,
     find_message,
@@ -23,7 +25,7 @@ from botproof.doubles.telegram.replies import ControlError, bad_request
 from botproof.doubles.telegram.schema import complete
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS", "vote"]
+__all__ = ["METHODS", "copy_of", "vote"]
 
 MAX_OPTIONS = 12
 MAX_QUESTION = 300
@@ -37,7 +39,7 @@ def send_poll(turn: Turn, params: Params) -> object:
     _check_options(options)
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     given: Json = {
-        "id": str(5_000_000_000_000_000 + turn.core.number()),
+        "id": _new_id(turn),
         "question": question,
         "options": options,
         "total_voter_count": 0,
@@ -48,24 +50,42 @@ def send_poll(turn: Turn, params: Params) -> object:
     }
     for flag in ("allows_revoting", "members_only"):
         given[flag] = bool(params.get(flag, False))
+    if given["type"] not in {"regular", "quiz"}:
+        raise bad_request("unsupported poll type specified")
     poll = complete("Poll", given)
     if entities:
         poll["question_entities"] = entities
     poll.update(_timing(turn, params), **_quiz(turn, params, poll["type"], len(options)))
-    message = post(turn, chat, params, {"poll": poll})
-    turn.bot.polls[poll["id"]] = (chat.id, message["message_id"])
-    return message
+    return post(turn, chat, params, {"poll": poll})
+
+
+def copy_of(turn: Turn, poll: Json) -> Json:
+    """A new poll with the same question and options. Refusal for one that cannot be asked again."""
+    if poll["type"] == "quiz" and "correct_option_id" not in poll:
+        raise bad_request("message can't be copied")
+    options = [{**option, "voter_count": 0} for option in poll["options"]]
+    fresh = {"id": _new_id(turn), "options": options, "total_voter_count": 0, "is_closed": False}
+    return {**poll, **fresh}
+
+
+def _new_id(turn: Turn) -> str:
+    return str(5_000_000_000_000_000 + turn.core.number())
 
 
 def _question(turn: Turn, params: Params) -> tuple[str, list[Json]]:
     given = params.get("question_entities")
     mode = params.get("question_parse_mode")
-    question, entities = formatted(turn, params["question"], mode, given)
+    question, entities = formatted(turn, params.get("question", ""), mode, given)
     if not question:
-        raise bad_request("poll question must be non-empty")
+        raise bad_request(EMPTY_TEXT)
     if utf16_len(question) > MAX_QUESTION:
         raise bad_request(f"poll question length must not exceed {MAX_QUESTION}")
-    return question, entities
+    return question, _emoji_only(entities)
+
+
+def _emoji_only(entities: list[Json]) -> list[Json]:
+    """Questions and options of polls keep no other marks (core.telegram.org/bots/api#sendpoll)."""
+    return [entity for entity in entities if entity["type"] == "custom_emoji"]
 
 
 def _option(turn: Turn, option: object, number: int) -> Json:
@@ -75,19 +95,19 @@ def _option(turn: Turn, option: object, number: int) -> Json:
         turn, asked["text"], asked.get("text_parse_mode"), asked.get("text_entities")
     )
     shown: Json = {"persistent_id": str(number), "text": text, "voter_count": 0}
-    if entities:
-        shown["text_entities"] = entities
+    if kept := _emoji_only(entities):
+        shown["text_entities"] = kept
     return shown
 
 
 def _check_options(options: list[Json]) -> None:
-    if len(options) < 2:
-        raise bad_request("poll must have at least 2 option")
+    if not options:
+        raise bad_request("poll must have at least one answer option")
     if len(options) > MAX_OPTIONS:
         raise bad_request(f"poll can't have more than {MAX_OPTIONS} options")
     for option in options:
         if not option["text"]:
-            raise bad_request("poll options must be non-empty")
+            raise bad_request(EMPTY_TEXT)
         if utf16_len(option["text"]) > MAX_OPTION:
             raise bad_request(f"poll options length must not exceed {MAX_OPTION}")
 
