@@ -18,7 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT. Raises CannotListenError when the address is taken."""
+    """Runs until SIGTERM or SIGINT. Raises CannotListenError when the address is taken.
+
+    Whatever else ends the work is a fault of ours: it is raised after everything is closed.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -40,11 +43,13 @@ async def run(settings: Settings) -> None:
     intake.close()
     stopped.cancel()
     work.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await work
-    await room.close()
-    await listener.stop()
-    _log.info("stopped")
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+    finally:
+        await room.close()
+        await listener.stop()
+        _log.info("stopped")
 
 
 async def _work(room: Room, door: PollingDoor | WebhookDoor) -> None:

@@ -108,7 +108,7 @@ class Room:
         while True:
             try:
                 await self._application.initialize()
-            except TelegramError as error:
+            except Exception as error:  # whatever Telegram answers: no crash loop
                 refused = isinstance(error, InvalidToken)
                 reason = (
                     "Telegram refuses the bot token (401)" if refused else f"getMe failed: {error}"

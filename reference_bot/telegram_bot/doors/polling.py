@@ -48,7 +48,7 @@ class PollingDoor:
                     webhook_gone = True
                 await self._poll(hold)
                 hold = _POLL_SECONDS
-            except (TelegramError, InboxUnavailableError) as error:
+            except Exception as error:  # whatever Telegram answers: no crash loop
                 if isinstance(error, Conflict) and "webhook is active" in error.message:
                     webhook_gone = False
                 hold = 0  # and so does the first one after trouble
@@ -76,13 +76,13 @@ class PollingDoor:
             await self._intake.take(good)
         self._offset = max(update["update_id"] for update in updates) + 1
 
-    async def _trouble(self, error: TelegramError | InboxUnavailableError) -> None:
+    async def _trouble(self, error: Exception) -> None:
         reason, wait = self._meaning(error)
         self._readiness.set(PART, reason)
         _log.warning("polling is in trouble: %s; next try in %.2f s", reason, wait)
         await asyncio.sleep(wait)
 
-    def _meaning(self, error: TelegramError | InboxUnavailableError) -> tuple[str, float]:
+    def _meaning(self, error: Exception) -> tuple[str, float]:
         match error:
             case RetryAfter():
                 return "Telegram said 429 to getUpdates", max(1.0, self._backoff.next())
@@ -92,7 +92,10 @@ class PollingDoor:
                 return f"Telegram said 409: {error.message}", self._backoff.next()
             case InboxUnavailableError():
                 return f"updates cannot be taken in: {error}", self._backoff.next()
-        return f"getUpdates failed: {error}", self._backoff.next()
+            case TelegramError():
+                return f"getUpdates failed: {error}", self._backoff.next()
+        _log.error("Telegram gave an answer that cannot be read", exc_info=error)
+        return "Telegram gave an answer that cannot be read", self._backoff.next()
 
 
 def _usable(update: Any) -> bool:

@@ -99,7 +99,7 @@ class WebhookDoor:
         while True:
             try:
                 await self._keep_set()
-            except TelegramError as error:
+            except Exception as error:  # whatever Telegram answers: no crash loop
                 reason = _reason(error)
                 self._readiness.set(PART, reason)
                 wait = backoff.next()
@@ -142,7 +142,10 @@ def _no(status: int, reason: str, headers: dict[str, str] | None = None) -> Resp
     return JSONResponse({"ok": False, "error": reason}, status_code=status, headers=headers)
 
 
-def _reason(error: TelegramError) -> str:
+def _reason(error: Exception) -> str:
+    if not isinstance(error, TelegramError):
+        _log.error("Telegram gave an answer that cannot be read", exc_info=error)
+        return "the webhook is not set: Telegram gave an answer that cannot be read"
     if isinstance(error, InvalidToken | EndPointNotFound):
         return "Telegram refuses the bot token (401)"
     return f"the webhook is not set: {error}"
