@@ -1,8 +1,11 @@
 """A running Telegram double, as a bot sees it and as a person does, and a webhook to post to."""
 
 import asyncio
+import importlib.util
+import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 import pytest
@@ -23,6 +26,32 @@ SCALARS: Mapping[str, type | tuple[type, ...]] = {
     "String": str,
     "Boolean": bool,
 }
+
+
+@pytest.fixture(name="missing", scope="session")
+def what_is_missing() -> Callable[[str], NoReturn]:
+    """Skips and says why; fails in CI, where everything has to run."""
+    return missing
+
+
+def missing(reason: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have it: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(name="need", scope="session")
+def what_is_needed() -> Callable[..., None]:
+    """Names of programs without which a test cannot run; `module` of a Python module."""
+    return need
+
+
+def need(*programs: str, module: str = "") -> None:
+    absent = [name for name in programs if shutil.which(name) is None]
+    if module and importlib.util.find_spec(module) is None:
+        absent.append(module)
+    if absent:
+        missing(f"not installed: {', '.join(absent)}")
 
 
 @pytest.fixture(name="breaches")

@@ -2,13 +2,14 @@
 
 import asyncio
 import http.client
+import importlib
 import json
 import signal
 import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -326,9 +327,10 @@ async def test_reset_over_tls(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> Non
             await writer.wait_closed()
 
 
-def test_it_runs_on_uvloop_alike() -> None:
+def test_it_runs_on_uvloop_alike(need: Callable[..., None]) -> None:
     """The faults reach into the socket: tried on the loop that production uses of it."""
-    uvloop = pytest.importorskip("uvloop")
+    need(module="uvloop")
+    uvloop = importlib.import_module("uvloop")
     outcome: list[object] = []
 
     async def scenario() -> None:
