@@ -19,7 +19,16 @@ from botproof import budgets as budget_rules
 from botproof.budgets import Budgets, Override
 from botproof.problems import UsageError
 
-ALL_CHECKS = ("boot", "golden", "parity", "conversations", "latency", "errors", "memory")
+ALL_CHECKS = (
+    "boot",
+    "golden",
+    "parity",
+    "conversations",
+    "latency",
+    "errors",
+    "rollback",
+    "memory",
+)
 TELEGRAM = "telegram_double"
 EXCHANGES = "exchange_double"
 BOT = "bot"
@@ -167,9 +176,15 @@ class Load(_Table, frozen=True, kw_only=True):
 
 
 class Memory(_Table, frozen=True, kw_only=True):
-    """How often memory is sampled."""
+    """How often memory is sampled, and how large a machine the fleet is given.
+
+    With `fence_mb`, the bot and the services run in a memory cgroup of that size with
+    `fence_cpus` CPUs, where the machine allows one to be made.
+    """
 
     every_s: float = 0.5
+    fence_mb: float | None = None
+    fence_cpus: float = 2.0
 
 
 class Gate(_Table, frozen=True, kw_only=True):
@@ -525,13 +540,20 @@ def _limits(config: Config) -> Iterator[str]:
         for key in ("rate", "max_requests", "timeout_s"):
             if not getattr(config.load, key) > 0:
                 yield f"load.{key}: is {getattr(config.load, key):g}; it must be above 0"
-    if not config.memory.every_s > 0:
-        yield f"memory.every_s: is {config.memory.every_s:g}; it must be above 0 seconds"
     for name, value in config.budgets.items():
         try:
             budget_rules.resolve({name: value})
         except budget_rules.BudgetError as error:
             yield str(error)
+
+
+def _memory(config: Config) -> Iterator[str]:
+    if not config.memory.every_s > 0:
+        yield f"memory.every_s: is {config.memory.every_s:g}; it must be above 0 seconds"
+    if config.memory.fence_mb is not None and not config.memory.fence_mb > 0:
+        yield f"memory.fence_mb: is {config.memory.fence_mb:g}; it must be above 0 MB"
+    if not config.memory.fence_cpus > 0:
+        yield f"memory.fence_cpus: is {config.memory.fence_cpus:g}; it must be above 0"
 
 
 _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
@@ -543,6 +565,7 @@ _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
     _parity,
     _delivery,
     _limits,
+    _memory,
 )
 
 

@@ -32,7 +32,7 @@ from botproof.workloads import scripted
 from botproof.workloads.load import LoadPlan, run_load
 
 CONVERSATIONS = "conversations"
-_NEED_LOAD = frozenset({"latency", "errors", "memory"})
+_NEED_LOAD = frozenset({"latency", "errors", "rollback", "memory"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,8 +247,8 @@ class GroupSample(Event, frozen=True, kw_only=True):
 
     usage: int
     working_set: int
-    peak: int | None
-    limit: int | None
+    peak: int | None = None
+    limit: int | None = None
     oom_kills: int
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from botproof.checks import boot, conversations, errors, golden, latency, memory, parity
+from botproof.checks import boot, conversations, errors, golden, latency, memory, parity, rollback
 from botproof.checks.judging import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -14,5 +14,6 @@ CHECKS: Mapping[str, Check] = {
     "conversations": conversations.check,
     "latency": latency.check,
     "errors": errors.check,
+    "rollback": rollback.check,
     "memory": memory.check,
 }
