@@ -1,7 +1,12 @@
 """market-data in this process, between its callers and an exchange double on a real socket."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,3 +106,81 @@ def open_stack(
 async def stack(open_stack) -> AsyncIterator[Stack]:
     async with open_stack() as opened:
         yield opened
+
+
+# -- processes -------------------------------------------------------------------------------
+
+
+@contextmanager
+def _process(module: str, *args: str, cwd, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", module, *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@pytest.fixture
+def process():
+    """Start a module as a process; it is killed at the end if it still runs."""
+    return _process
+
+
+@pytest.fixture
+def double_url(tmp_path) -> Iterator[str]:
+    """An exchange double's process, which must end cleanly on SIGTERM."""
+    module = "botproof.doubles.exchanges.cli"
+    with _process(module, "--seed", str(SEED), "--now", str(NOW), cwd=tmp_path) as running:
+        yield json.loads(running.stdout.readline())["url"]
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+
+
+@pytest.fixture
+def service(tmp_path, double_url):
+    """Start the service's process in front of the double."""
+
+    def start(**settings: str):
+        environment = {
+            "BINANCE_SPOT_URL": f"{double_url}/binance/spot",
+            "BINANCE_FUTURES_URL": f"{double_url}/binance/futures",
+            "MARKET_DATA_PORT": "0",
+            "EXCHANGES": "binance",
+            **settings,
+        }
+        return _process("reference_bot.market_data", cwd=tmp_path, **environment)
+
+    return start
+
+
+def _listening(running) -> str:
+    for line in running.stderr:
+        event = json.loads(line)
+        if event["event"] == "listening":
+            return f"http://127.0.0.1:{event['port']}"
+    raise AssertionError("the service ended before it listened")
+
+
+@pytest.fixture
+def listening():
+    """Wait until the service says where it listens; its URL."""
+    return _listening
+
+
+@pytest.fixture
+def service_process(service):
+    """The service's process by its URL."""
+
+    @contextmanager
+    def start(**settings: str) -> Iterator[str]:
+        with service(**settings) as running:
+            yield _listening(running)
+
+    return start

@@ -67,6 +67,13 @@ async def test_a_body_that_is_no_json_is_a_bad_request(stack, path):
     assert "not JSON" in answer.json()["error"]["message"]
 
 
+async def test_bytes_that_are_no_text_are_a_bad_request(stack):
+    headers = {"Content-Type": "application/json"}
+    answer = await stack.client.post("/price", content=b"\xff\xfe\x00", headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "bad_request"
+
+
 async def test_market_is_one_of_two(stack):
     answer = await stack.ask("/price", symbol="BTC", market="futures")
     assert answer.status_code == 422
@@ -173,7 +180,7 @@ async def test_the_description_has_schemas_and_examples(stack):
     assert {"CombinedPrice", "PerpBlock", "Block", "Failure", "Flow"} <= known.keys()
     assert "HTTPValidationError" not in known
     post = schema["paths"]["/combined_price"]["post"]
-    assert set(post["responses"]) == {"200", "404", "422", "502", "504"}
+    assert set(post["responses"]) == {"200", "404", "413", "422", "502", "504"}
     assert post["responses"]["200"]["content"]["application/json"]["example"]["success"] is True
 
     def references(value):

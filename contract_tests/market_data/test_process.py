@@ -1,12 +1,9 @@
 """The real service process, against the real exchange double's process, over sockets."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -16,54 +13,10 @@ from botproof.doubles.exchanges.market import DAY, Market
 NOW = 1_763_780_000_000
 
 
-@contextmanager
-def process(module: str, *args: str, cwd, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-m", module, *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-@pytest.fixture
-def double_url(tmp_path) -> Iterator[str]:
-    module = "botproof.doubles.exchanges.cli"
-    with process(module, "--seed", "7", "--now", str(NOW), cwd=tmp_path) as running:
-        yield json.loads(running.stdout.readline())["url"]
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(10) == 0
-
-
-def service(tmp_path, double_url, **settings):
-    environment = {
-        "BINANCE_SPOT_URL": f"{double_url}/binance/spot",
-        "BINANCE_FUTURES_URL": f"{double_url}/binance/futures",
-        "MARKET_DATA_PORT": "0",
-        "EXCHANGES": "binance",
-        **settings,
-    }
-    return process("reference_bot.market_data", cwd=tmp_path, **environment)
-
-
-def _listening(running) -> str:
-    for line in running.stderr:
-        event = json.loads(line)
-        if event["event"] == "listening":
-            return f"http://127.0.0.1:{event['port']}"
-    raise AssertionError("the service ended before it listened")
-
-
-def test_figures_cross_the_sockets_unharmed(tmp_path, double_url):
+def test_figures_cross_the_sockets_unharmed(service, listening):
     with (
-        service(tmp_path, double_url) as running,
-        httpx.Client(base_url=_listening(running), trust_env=False) as client,
+        service() as running,
+        httpx.Client(base_url=listening(running), trust_env=False) as client,
     ):
         assert client.get("/ready").status_code == 200
         data = client.post("/combined_price", json={"symbol": "btc"}).json()["data"]
@@ -74,9 +27,9 @@ def test_figures_cross_the_sockets_unharmed(tmp_path, double_url):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_end_it_cleanly(tmp_path, double_url, number):
-    with service(tmp_path, double_url) as running:
-        url = _listening(running)
+def test_signals_end_it_cleanly(service, listening, number):
+    with service() as running:
+        url = listening(running)
         assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
         running.send_signal(number)
         assert running.wait(10) == 0
@@ -85,9 +38,9 @@ def test_signals_end_it_cleanly(tmp_path, double_url, number):
         assert json.loads(rest.splitlines()[-1])["event"] == "stopped"
 
 
-def test_a_request_under_way_is_finished_on_sigterm(tmp_path, double_url):
-    with service(tmp_path, double_url) as running:
-        url = _listening(running)
+def test_a_request_under_way_is_finished_on_sigterm(service, listening, double_url):
+    with service() as running:
+        url = listening(running)
         # silent: the request goes on until its deadline, well after the signal
         fault = {"kind": "silent", "path": "/spot/api/v3/ticker"}
         httpx.post(f"{double_url}/_double/faults", json=fault, trust_env=False)
@@ -120,7 +73,7 @@ def _wait_for_call(double_url: str, path: str) -> None:
         after = result["next"]
 
 
-def test_wrong_settings_are_told_and_end_with_2(tmp_path):
+def test_wrong_settings_are_told_and_end_with_2(process, tmp_path):
     settings = {"MARKET_DATA_PORT": "many", "EXCHANGES": "mtgox"}
     with process("reference_bot.market_data", cwd=tmp_path, **settings) as running:
         _, text = running.communicate(timeout=20)
@@ -130,9 +83,9 @@ def test_wrong_settings_are_told_and_end_with_2(tmp_path):
         assert "Traceback" not in text
 
 
-def test_a_port_in_use_is_told_and_ends_with_1(tmp_path, double_url):
+def test_a_port_in_use_is_told_and_ends_with_1(service, double_url):
     port = double_url.rsplit(":", 1)[1]
-    with service(tmp_path, double_url, MARKET_DATA_PORT=port) as running:
+    with service(MARKET_DATA_PORT=port) as running:
         _, text = running.communicate(timeout=20)
         assert running.returncode == 1
         assert json.loads(text.splitlines()[-1])["event"] == "cannot listen"

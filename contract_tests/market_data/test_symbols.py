@@ -46,9 +46,7 @@ def test_what_is_ambiguous_has_candidates_in_order(text, pairs):
     assert parse_symbol(text) == pairs
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "/", "b!tc", "BTC/USDT/EUR", "A-B-C-D", "X" * 41, "a\x00"]
-)
+@pytest.mark.parametrize("text", ["", " ", "/", "b!tc", "X" * 41, "a\x00"])
 def test_what_is_no_symbol_is_refused_with_an_example(text):
     with pytest.raises(SpellingError, match=r"BTC/USDT"):
         parse_symbol(text)

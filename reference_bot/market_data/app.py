@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -173,7 +174,12 @@ def _add_routes(app: FastAPI) -> None:
             {"success": True, "data": {"status": "ready", "venues": signs, "cache": "memory"}}
         )
 
-    @app.get("/metrics", tags=["operation"], summary="Prometheus metrics.")
+    @app.get(
+        "/metrics",
+        tags=["operation"],
+        summary="Prometheus metrics.",
+        response_class=PlainTextResponse,
+    )
     async def metrics(request: Request) -> Response:
         api = _api(request)
         api.metrics.cache_hits.set(api.cache.hits)
@@ -185,7 +191,7 @@ def _add_routes(app: FastAPI) -> None:
             route.path,
             tags=[route.tag],
             summary=route.summary,
-            responses=successes(route) | failures(*route.statuses),
+            responses=successes(route) | failures(413, *route.statuses),
         )(_handler(route))
 
 
@@ -234,6 +240,9 @@ def _add_failures(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # FastAPI's own, for bytes that are no text
+            message = "the body is not JSON: it is not UTF-8 text"
+            return _failure(422, model.Error("bad_request", message))
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
         message = f"{request.method} {request.url.path}: {error.detail}"
         headers = dict(error.headers or {})

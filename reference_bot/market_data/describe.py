@@ -27,6 +27,7 @@ DESCRIPTION: Final = (
 
 _MEANINGS = {
     404: "Unknown symbol: no venue lists it; `near` has those that may have been meant.",
+    413: "The body is over 64 KiB.",
     422: "Bad request; `field` names what is wrong.",
     502: "Every venue failed; `missing` says how.",
     503: "Not ready, or a question about an account without keys.",
@@ -78,11 +79,21 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, not sent from here
         known.pop(name, None)
     known.update(components)
+    _name_exchanges(known, app.state.api.service.venues)
     for path, example in _examples().items():
         content = schema["paths"][path]["post"]["responses"]["200"]["content"]
         content[_JSON]["example"] = {"success": True, "data": example}
     app.openapi_schema = schema
     return schema
+
+
+def _name_exchanges(schemas: dict[str, Any], venues: tuple[str, ...]) -> None:
+    """Say which exchanges there are: settings decide."""
+    for schema in schemas.values():
+        exchange = schema.get("properties", {}).get("exchange")
+        if exchange is not None and "anyOf" in exchange:
+            exchange["anyOf"] = [{"type": "string", "enum": list(venues)}, {"type": "null"}]
+            exchange["examples"] = [venues[0]]
 
 
 def _examples() -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 __all__ = [
     "AccountRequest",
@@ -22,11 +22,22 @@ __all__ = [
 Timeframe = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d"]
 Market = Literal["spot", "perp"]
 
+
+def _number(value: object) -> object:
+    """Take 10.0 for 10, as JSON does, but neither true nor "10"."""
+    if isinstance(value, bool | str):
+        raise ValueError("should be a number")  # noqa: TRY004 - pydantic reports only ValueError
+    return value
+
+
+Whole = Annotated[int, Field(strict=False), BeforeValidator(_number)]
+
+_PATTERN = r"^\$?[^\W_]+([-/_.: ]+[^\W_]+)*[-/_.: ]*$"
 _SYMBOL = "any usual spelling: BTC, btc-usdt, BTC/USDT, BTCUSDT"
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, strict=True, frozen=True)
 
 
 class _ExchangeRequest(_Request):
@@ -44,7 +55,9 @@ class _ExchangeRequest(_Request):
 
 
 class _SymbolRequest(_ExchangeRequest):
-    symbol: str = Field(min_length=1, max_length=40, description=_SYMBOL, examples=["BTC"])
+    symbol: str = Field(
+        min_length=1, max_length=40, pattern=_PATTERN, description=_SYMBOL, examples=["BTC"]
+    )
 
 
 class CombinedPriceRequest(_SymbolRequest):
@@ -61,7 +74,7 @@ class TopSymbolsRequest(_ExchangeRequest):
     """What to ask /top_symbols."""
 
     market: Market = Field(default="spot", description="which of the two markets")
-    limit: int = Field(default=10, ge=1, le=100, description="how many")
+    limit: Whole = Field(default=10, ge=1, le=100, description="how many")
 
 
 class VolumeSpikeRequest(_SymbolRequest):
@@ -89,7 +102,7 @@ class VolumeScanRequest(_ExchangeRequest):
     )
     timeframe: Timeframe = Field(default="15m", description="the candle's length")
     market: Market = Field(default="perp", description="which of the two markets")
-    limit: int = Field(default=20, ge=1, le=60, description="how many at most")
+    limit: Whole = Field(default=20, ge=1, le=60, description="how many at most")
 
 
 class AnalysisRequest(_SymbolRequest):
@@ -105,12 +118,17 @@ class AccountRequest(_Request):
 class PnlRequest(_Request):
     """What to ask /pnl."""
 
-    days: int = Field(default=7, ge=1, le=90, description="how far back")
+    days: Whole = Field(default=7, ge=1, le=90, description="how far back")
 
 
 class MultiOiRequest(_Request):
     """What to ask /multi_oi."""
 
     symbol: str = Field(
-        default="BTC", min_length=1, max_length=40, description=_SYMBOL, examples=["BTC"]
+        default="BTC",
+        min_length=1,
+        max_length=40,
+        pattern=_PATTERN,
+        description=_SYMBOL,
+        examples=["BTC"],
     )

@@ -50,9 +50,9 @@ def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
         raise SpellingError(f"{shown!r} is no symbol; write for example BTC, BTC-USDT or BTC/USDT")
     if len(words) == 1:
         return _joined(words[0], quote)
-    if len(words) > 3 or (len(words) == 3 and words[2] != words[1]):
-        raise SpellingError(f"{text!r} has too many parts; write for example BTC/USDT")
-    return (Pair(plain_base(words[0]), words[1]),)
+    if len(words) == 3 and words[2] == words[1]:  # BTC/USDT:USDT, a perpetual settled in its quote
+        words.pop()
+    return (Pair(plain_base(words[0]), "/".join(words[1:])),)
 
 
 def _joined(word: str, quote: str) -> tuple[Pair, ...]:
