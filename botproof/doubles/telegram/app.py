@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
@@ -19,12 +20,14 @@ from botproof.doubles.server import Request, Response, Server, Transport, serve
 from botproof.doubles.telegram import control, fetch, page
 from botproof.doubles.telegram.clock import Clock, Timer
 from botproof.doubles.telegram.context import Abort, Answer, Effect, Note, Post, Settings
-from botproof.doubles.telegram.delivery import Delivered, Deliverer
 from botproof.doubles.telegram.faults import CALL_KINDS, Fault, FaultKind
 from botproof.doubles.telegram.machine import Machine
 from botproof.doubles.telegram.params import BadBodyError, read_params, shown
 from botproof.doubles.telegram.record import Transcript
 from botproof.doubles.telegram.replies import Later, Reply
+
+if TYPE_CHECKING:
+    from botproof.doubles.telegram.delivery import Delivered, Deliverer
 
 __all__ = ["TelegramDouble", "start"]
 
@@ -56,14 +59,16 @@ class TelegramDouble:
         self.machine = Machine(self.settings)
         self.clock = Clock(asyncio.get_running_loop())
         self.transcript = Transcript(transcript_bytes)
-        self._deliverer = Deliverer(self._delivered, webhook_tls)
+        self._webhook_tls = webhook_tls
+        self._made_deliverer: Deliverer | None = None
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._timer: Timer | None = None
 
     async def close(self) -> None:
         """End deliveries and timers."""
         self.clock.close()
-        await self._deliverer.close()
+        if self._made_deliverer is not None:
+            await self._made_deliverer.close()
 
     async def reset(self) -> None:
         """As just started: no bots, no faults, no record, the clock at real time."""
@@ -81,7 +86,15 @@ class TelegramDouble:
     def _drop_posts(self) -> None:
         for bot in self.machine.bots.values():
             for number in bot.webhook.under_way if bot.webhook is not None else ():
-                self._deliverer.abort(number)
+                self._deliverer().abort(number)
+
+    def _deliverer(self) -> Deliverer:
+        """Made when a webhook is set: its HTTP client takes 13 MB that polling bots never need."""
+        if self._made_deliverer is None:
+            from botproof.doubles.telegram.delivery import Deliverer  # noqa: PLC0415 - see above
+
+            self._made_deliverer = Deliverer(self._delivered, self._webhook_tls)
+        return self._made_deliverer
 
     # -- requests --------------------------------------------------------------------------------
 
@@ -223,14 +236,16 @@ class TelegramDouble:
         match effect:
             case Note(token, kind, fields):
                 self.transcript.add(time.monotonic(), kind, token, fields)
+                if kind == "webhook_set":
+                    self._deliverer()  # now, so that the first delivery has not to wait for it
             case Post():
-                self._deliverer.start(effect)
+                self._deliverer().start(effect)
             case Answer(ticket, reply):
                 waiting = self._waiting.get(ticket)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(reply)
             case Abort(number):
-                self._deliverer.abort(number)
+                self._deliverer().abort(number)
 
     def _set_timer(self) -> None:
         """Be woken when something is due. Too early does no harm, so a timer is kept if it can."""

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 
 from botproof.doubles.telegram.params import BadBodyError
 from botproof.doubles.telegram.spec import Upload
+
+if TYPE_CHECKING:
+    import aiohttp
 
 __all__ = ["files", "needed"]
 
@@ -73,6 +75,8 @@ def _is_fetched(url: str) -> bool:
 
 async def files(params: Mapping[str, object]) -> dict[str, object]:
     """The parameters with uploads in the place of URLs. BadBodyError when one cannot be had."""
+    import aiohttp  # noqa: PLC0415 - 13 MB, which only calls with such files need
+
     fetched = dict(params)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
         for name in {*_FILES.values()} & params.keys():
@@ -100,6 +104,8 @@ async def _fetch_items(session: aiohttp.ClientSession, fetched: dict[str, object
 
 
 async def _fetch(session: aiohttp.ClientSession, url: str, limit: int) -> Upload:
+    import aiohttp  # noqa: PLC0415 - it is there by now
+
     try:
         async with session.get(url) as response:
             data = await response.content.read(limit + 1)
