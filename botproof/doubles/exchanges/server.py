@@ -90,6 +90,9 @@ class ExchangeDouble:
         self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
         self._seen = 0
         self._news = asyncio.Event()
+        # Drawing a long history takes a second or two. One answer a turn of the loop: what
+        # waits can be cancelled, so that SIGTERM need not wait for all of them.
+        self._turn = asyncio.Lock()
 
     @property
     def events(self) -> tuple[dict[str, Any], ...]:
@@ -126,7 +129,8 @@ class ExchangeDouble:
             now,
             request.raw_query,
         )
-        answer = venue.answer(self.market, call)
+        async with self._turn:
+            answer = venue.answer(self.market, call)
         if fault is not None:
             answer = apply(fault, venue, answer)
         headers = {"Date": formatdate(now / 1000, usegmt=True), **answer.headers}
