@@ -34,12 +34,12 @@ class Messenger:
         self.sent: list[tuple[int, str]] = []
         self.news = asyncio.Event()
 
-    async def send(self, place: Place, html: str) -> int:
+    async def send(self, place: Place, html: str, _markup: str = "") -> int:
         self.sent.append((place.chat_id, html))
         self.news.set()
         return len(self.sent)
 
-    async def edit(self, _chat: int, _message: int, html: str) -> None:
+    async def edit(self, _chat: int, _message: int, html: str, _markup: str = "") -> None:
         self.sent.append((0, html))
 
     async def until(self, count: int) -> None:

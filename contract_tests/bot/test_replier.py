@@ -24,6 +24,7 @@ from reference_bot.telegram_bot.outgoing.flood import FloodControl
 from reference_bot.telegram_bot.outgoing.replier import (
     WORKING,
     Desk,
+    Draft,
     Place,
     Replier,
     SendSlots,
@@ -43,7 +44,7 @@ class Telegram:
     under_way: int = 0
     most_under_way: int = 0
 
-    async def send(self, place: Place, html: str) -> int:
+    async def send(self, place: Place, html: str, _markup: str = "") -> int:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         await asyncio.sleep(0)
@@ -52,7 +53,7 @@ class Telegram:
         self.sent.append((place.chat_id, html))
         return 100 + len(self.sent)
 
-    async def edit(self, _chat: int, message_id: int, html: str) -> None:
+    async def edit(self, _chat: int, message_id: int, html: str, _markup: str = "") -> None:
         self._fail()
         self.edits.append((message_id, html))
 
@@ -121,8 +122,8 @@ class World:
         return Replier(self.desk, job, Place(chat))
 
 
-async def text(*parts: str) -> list[str]:
-    return list(parts)
+async def text(*parts: str) -> Draft:
+    return Draft(list(parts))
 
 
 def unsent() -> TelegramError:
@@ -273,9 +274,9 @@ async def test_a_slow_answer_is_acknowledged_and_edited(monkeypatch: pytest.Monk
     world = World()
     ready = asyncio.Event()
 
-    async def slow() -> list[str]:
+    async def slow() -> Draft:
         await ready.wait()
-        return ["hello"]
+        return Draft(["hello"])
 
     replier = world.replier()
     answering = asyncio.create_task(replier.answer(slow()))
@@ -296,10 +297,10 @@ async def test_an_acknowledgement_that_got_lost_is_not_waited_for(
     world = World()
     world.telegram.failures = [unanswered()]
 
-    async def slow() -> list[str]:
+    async def slow() -> Draft:
         for _ in range(20):
             await asyncio.sleep(0)
-        return ["hello"]
+        return Draft(["hello"])
 
     await world.replier().answer(slow())
     assert world.telegram.sent == [(5, "hello")]

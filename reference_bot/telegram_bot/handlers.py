@@ -17,6 +17,7 @@ from telegram.ext import (
     ApplicationBuilder,
     ApplicationHandlerStop,
     CallbackContext,
+    CallbackQueryHandler,
     CommandHandler,
     ExtBot,
     MessageHandler,
@@ -25,11 +26,12 @@ from telegram.ext import (
 )
 
 from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.commands.buttons import keyboard, markup, pressed
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
 from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError, LeaseLostError
 from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.metrics import Metrics
-from reference_bot.telegram_bot.outgoing.replier import Replier
+from reference_bot.telegram_bot.outgoing.replier import Draft, Replier
 from reference_bot.telegram_bot.render.html import escape, split
 
 BotApplication = Application[Any, Any, Any, Any, Any, Any]
@@ -40,6 +42,7 @@ PRIVATE: Final = "🔒 This bot is private. Ask whoever runs it to let you in; y
 TROUBLE: Final = (
     "😕 Something went wrong on my side, and I could not answer that. Please try again."
 )
+OUT_OF_DATE: Final = "This button is out of date. Send the command again."
 UNKNOWN: Final = "I do not know {command}. /help lists what I can do."
 _DAY: Final = 24 * 3600.0
 _COMMAND_ENTITY: Final = "bot_command"
@@ -65,14 +68,16 @@ def build_application(
     )
     gate = _Gate(allowed, inbox, metrics)
     application.add_handler(TypeHandler(Update, gate.check), group=-1)
+    answers = _Answers(table, market_data)
     for command in table:
         application.add_handler(
             CommandHandler(
                 command.name,
-                _command_callback(command, table, market_data),
+                answers.of(command),
                 filters=filters.UpdateType.MESSAGE,
             )
         )
+    application.add_handler(CallbackQueryHandler(answers.tapped))
     application.add_handler(
         MessageHandler(
             filters.UpdateType.MESSAGE & filters.ChatType.PRIVATE & filters.COMMAND, _unknown
@@ -87,22 +92,56 @@ async def announce_commands(bot: ExtBot[None], table: tuple[Command, ...]) -> No
     await bot.set_my_commands([BotCommand(command.name, command.summary) for command in table])
 
 
-def _command_callback(
-    command: Command, table: tuple[Command, ...], market_data: MarketData
-) -> _Callback:
-    async def answer(words: list[str]) -> list[str]:
+class _Answers:
+    """Commands, typed and tapped: both are parsed by the table and answered the same way."""
+
+    def __init__(self, table: tuple[Command, ...], market_data: MarketData) -> None:
+        self._table = table
+        self._market_data = market_data
+
+    def of(self, command: Command) -> _Callback:
+        """The handler of a typed command."""
+
+        async def callback(_: Update, context: _Context) -> None:
+            await _replier().answer(self._typed(command, list(context.args or ())))
+
+        return callback
+
+    async def tapped(self, update: Update, _: _Context) -> None:
+        """Answers a tap: the message that holds the button is edited into the answer.
+
+        The callback is answered first, which ends the button's spinner: if that fails (a restart
+        has answered it before, or it is too old), the message is edited all the same.
+        """
+        query = update.callback_query
+        if query is None:
+            return
+        wish = pressed(query.data, self._table)
         try:
-            request = Request(command.parse(words), market_data, table)
-            return split(await command.answer(request))
+            await query.answer(OUT_OF_DATE if wish is None else None)
+        except TelegramError as error:
+            _log.info("a callback could not be answered: %s", error)
+        if wish is None or query.message is None:
+            return
+        replier = _replier()
+        if query.message.is_accessible:
+            replier.adopt(query.message.message_id)
+        await replier.answer(self._parsed(*wish))
+
+    async def _typed(self, command: Command, words: list[str]) -> Draft:
+        try:
+            arguments = command.parse(words)
         except BadArgumentError as error:
-            return split(f"🤔 {escape(str(error))}")
+            return Draft(split(f"🤔 {escape(str(error))}"))
+        return await self._parsed(command, arguments)
+
+    async def _parsed(self, command: Command, arguments: dict[str, str]) -> Draft:
+        buttons = markup(keyboard(command, arguments))
+        try:
+            text = await command.answer(Request(arguments, self._market_data, self._table))
         except MarketDataError as error:
-            return split(f"⚠️ {escape(str(error))}")
-
-    async def callback(_: Update, context: _Context) -> None:
-        await _replier().answer(answer(list(context.args or ())))
-
-    return callback
+            return Draft(split(f"⚠️ {escape(str(error))}"), buttons if error.again else "")
+        return Draft(split(text), buttons)
 
 
 async def _unknown(update: Update, _: _Context) -> None:

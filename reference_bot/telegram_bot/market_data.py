@@ -1,6 +1,7 @@
 """Asks market-data; every failure becomes one sentence for the user that says what is missing."""
 
-from typing import Any, Final, Literal
+from functools import cache
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -143,12 +144,17 @@ class _Failed(msgspec.Struct, frozen=True):
     error: _Fault
 
 
-class _Combined(msgspec.Struct, frozen=True):
-    data: CombinedPrice
-
-
 class MarketDataError(Exception):
-    """The figures could not be had. The text is a sentence (plain text) for the user."""
+    """The figures could not be had. The text is a sentence (plain text) for the user.
+
+    ``code`` is market-data's own, or ``no_answer``; ``again``: the same question may be answered
+    later.
+    """
+
+    def __init__(self, sentence: str, code: str = "no_answer") -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.again = code not in {"unknown_symbol", "bad_request"}
 
 
 _NO_FIGURES: Final = "so there are no figures for {symbol} just now. Try again in a minute."
@@ -161,9 +167,10 @@ _SENTENCES: Final = {
     "too_late": f"The exchanges took too long, {_NO_FIGURES}",
 }
 
-_decode_combined = msgspec.json.Decoder(_Combined).decode
 _decode_failed = msgspec.json.Decoder(_Failed).decode
 _encode = msgspec.json.Encoder().encode
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class MarketData:
@@ -174,11 +181,19 @@ class MarketData:
 
     async def combined_price(self, symbol: str) -> CombinedPrice:
         """Spot and perpetual figures of ``symbol``. Raises MarketDataError."""
-        answer = await self._ask("/combined_price", {"symbol": symbol}, symbol)
+        return await self.ask("/combined_price", {"symbol": symbol}, CombinedPrice, about=symbol)
+
+    async def ask(self, path: str, body: dict[str, Any], kind: type[T], *, about: str) -> T:
+        """The ``data`` of an answer, as a ``kind``; ``about`` is what an error says it lacks.
+
+        Raises MarketDataError.
+        """
+        answer = await self._ask(path, body, about)
         try:
-            return _decode_combined(answer.body).data
+            data: T = _decoder(kind).decode(answer.body).data
         except msgspec.DecodeError as error:
-            raise MarketDataError(_GARBLED.format(symbol=symbol)) from error
+            raise MarketDataError(_GARBLED.format(symbol=about)) from error
+        return data
 
     async def _ask(self, path: str, body: dict[str, Any], symbol: str) -> Answer:
         try:
@@ -189,7 +204,7 @@ class MarketData:
             late = "within" in str(error)
             raise MarketDataError((_LATE if late else _DOWN).format(symbol=symbol)) from error
         if answer.status != 200:
-            raise MarketDataError(_sentence(answer, symbol))
+            raise _failure(answer, symbol)
         return answer
 
     async def close(self) -> None:
@@ -197,11 +212,21 @@ class MarketData:
         await self._client.close()
 
 
-def _sentence(answer: Answer, symbol: str) -> str:
+@cache
+def _decoder(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    envelope = msgspec.defstruct("Answered", [("data", kind)], frozen=True)
+    return msgspec.json.Decoder(envelope)
+
+
+def _failure(answer: Answer, symbol: str) -> MarketDataError:
     try:
         fault = _decode_failed(answer.body).error
     except msgspec.DecodeError:
-        return _GARBLED.format(symbol=symbol)
+        return MarketDataError(_GARBLED.format(symbol=symbol))
+    return MarketDataError(_sentence(fault, symbol), fault.code)
+
+
+def _sentence(fault: _Fault, symbol: str) -> str:
     if fault.code == "unknown_symbol":
         near = f" Did you mean {', '.join(fault.near[:5])}?" if fault.near else ""
         return f"I do not know the symbol {symbol}.{near}"

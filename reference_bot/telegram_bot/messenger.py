@@ -30,19 +30,26 @@ class TelegramMessenger:
     def __init__(self, bot: ExtBot[None]) -> None:
         self._bot = bot
 
-    async def send(self, place: Place, html: str) -> int:
-        """Sends a message; its message_id."""
+    async def send(self, place: Place, html: str, markup: str = "") -> int:
+        """Sends a message, with ``markup`` (JSON) under it; its message_id."""
         params = {
             "chat_id": place.chat_id,
             "text": html,
             "message_thread_id": place.thread_id,
             "reply_parameters": _reply(place),
+            "reply_markup": markup or None,
             **_LOOK,
         }
         message = await call(self._bot, "sendMessage", params, seconds=SECONDS)
         return int(message["message_id"])
 
-    async def edit(self, chat_id: int, message_id: int, html: str, /) -> None:
-        """Replaces the text of a message."""
-        params = {"chat_id": chat_id, "message_id": message_id, "text": html, **_LOOK}
+    async def edit(self, chat_id: int, message_id: int, html: str, markup: str = "", /) -> None:
+        """Replaces the text of a message and the buttons under it."""
+        params = {
+            "chat_id": chat_id,
+            "message_id": message_id,
+            "text": html,
+            "reply_markup": markup or None,
+            **_LOOK,
+        }
         await call(self._bot, "editMessageText", params, seconds=SECONDS)

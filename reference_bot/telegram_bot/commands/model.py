@@ -12,17 +12,24 @@ class BadArgumentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument: ``parse`` turns what was typed into the value, or raises BadArgumentError."""
+    """One argument: ``parse`` turns what was typed into the value, or raises BadArgumentError.
+
+    ``default`` is the value when it is left out; without one it has to be there. ``choices`` are
+    the values that people switch between: buttons. ``form`` is how the usage shows it, when that is
+    not the name or the default.
+    """
 
     name: str
     example: str
     parse: Callable[[str], str]
-    required: bool = True
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+    form: str = ""
 
     @property
     def usage(self) -> str:
-        """``SYM``, or ``[SYM]`` when it may be left out."""
-        return self.name if self.required else f"[{self.name}]"
+        """``SYM``, or ``[15m]`` when it may be left out."""
+        return self.name if self.default is None else f"[{self.form or self.default}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +43,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``answer`` returns the reply as HTML whose markup never spans lines."""
+    """``answer`` returns the reply as HTML whose markup never spans lines.
+
+    ``live``: the answer changes with the market, so it has a button that refreshes it.
+    """
 
     name: str
     summary: str
     answer: Callable[[Request], Awaitable[str]]
     arguments: tuple[Argument, ...] = ()
+    live: bool = False
 
     @property
     def usage(self) -> str:
@@ -54,17 +65,39 @@ class Command:
         return " ".join([f"/{self.name}", *(argument.example for argument in self.arguments)])
 
     def parse(self, words: list[str]) -> dict[str, str]:
-        """The arguments from the words after the command. Raises BadArgumentError."""
+        """The arguments by name, from the words after the command. Raises BadArgumentError.
+
+        Words come in the order of the arguments; one that may be left out is passed over by a word
+        that fits a later one: ``/volscan 1h``.
+        """
         if len(words) > len(self.arguments):
             raise BadArgumentError(self._too_many(words))
         values: dict[str, str] = {}
-        for index, argument in enumerate(self.arguments):
-            if index < len(words):
-                values[argument.name] = argument.parse(words[index])
-            elif argument.required:
+        left = list(self.arguments)
+        for word in words:
+            _take(word, left, values)
+        for argument in left:
+            if argument.default is None:
                 raise BadArgumentError(f"{argument.name} is missing: try {self.example}")
+            values[argument.name] = argument.default
         return values
 
     def _too_many(self, words: list[str]) -> str:
         extra = " ".join(words[len(self.arguments) :])
         return f"“{extra[:40]}” is too much: it is {self.usage}, like {self.example}"
+
+
+def _take(word: str, left: list[Argument], values: dict[str, str]) -> None:
+    """Gives ``word`` to the first of ``left`` that it fits. Raises what the first one said."""
+    said: BadArgumentError | None = None
+    for argument in left:
+        try:
+            values[argument.name] = argument.parse(word)
+        except BadArgumentError as error:
+            said = said or error
+        else:
+            left.remove(argument)
+            return
+        if argument.default is None:
+            break
+    raise said or BadArgumentError(f"“{word[:40]}” is too much")

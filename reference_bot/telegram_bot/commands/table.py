@@ -10,5 +10,11 @@ from reference_bot.telegram_bot.commands.model import Command
 COMMANDS: Final[tuple[Command, ...]] = (
     Command("start", "say hello and list the commands", start.answer),
     Command("help", "list the commands", help_.answer),
-    Command("price", "price, market control, open interest and funding", price.answer, (SYMBOL,)),
+    Command(
+        "price",
+        "price, market control, open interest and funding",
+        price.answer,
+        (SYMBOL,),
+        live=True,
+    ),
 )

@@ -40,6 +40,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``ack``: message_id of the acknowledgement that the answer is edited into.
     ``parts``: the rendered answer (HTML), kept when it cannot go out in one call right away.
+    ``markup``: the buttons under its last part, as the Bot API's JSON; empty without.
     ``sent``: how many of the parts Telegram has accepted. ``tries``: how often it was put off.
     """
 
@@ -47,6 +48,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     parts: tuple[str, ...] = ()
     sent: int = 0
     tries: int = 0
+    markup: str = ""
 
 
 @dataclass(slots=True)

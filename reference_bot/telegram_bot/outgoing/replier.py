@@ -61,14 +61,22 @@ class Place:
     reply_to: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A rendered answer: HTML parts, and the buttons under the last one as the Bot API's JSON."""
+
+    parts: list[str]
+    markup: str = ""
+
+
 class Messenger(Protocol):
     """The two Bot API calls that answers are made of. Both raise TelegramError."""
 
-    async def send(self, place: Place, html: str) -> int:
-        """Sends a message; its message_id."""
+    async def send(self, place: Place, html: str, markup: str = "", /) -> int:
+        """Sends a message, with ``markup`` (JSON) under it; its message_id."""
 
-    async def edit(self, chat_id: int, message_id: int, html: str, /) -> None:
-        """Replaces the text of a message."""
+    async def edit(self, chat_id: int, message_id: int, html: str, markup: str = "", /) -> None:
+        """Replaces the text of a message and the buttons under it."""
 
 
 class SendSlots:
@@ -133,22 +141,27 @@ class Replier:
         self.delay: float | None = None
         self.interrupted: InboxUnavailableError | LeaseLostError | None = None
 
-    async def answer(self, work: Coroutine[Any, Any, list[str]]) -> None:
-        """Sends what ``work`` returns (HTML parts); announces it when that takes long."""
+    def adopt(self, message_id: int) -> None:
+        """Has the answer replace a message of ours: the one whose button was tapped."""
+        if self._job.progress.ack is None:
+            self._job.progress = replace(self._job.progress, ack=message_id)
+
+    async def answer(self, work: Coroutine[Any, Any, Draft]) -> None:
+        """Sends what ``work`` returns; announces it when that takes long."""
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait({task}, timeout=ACKNOWLEDGE_AFTER)
             if not task.done() and self._job.progress.ack is None:
                 await self._acknowledge()
-            parts = await task
+            draft = await task
         finally:
             if not task.done():
                 task.cancel()
-        await self.say(parts)
+        await self.say(draft.parts, draft.markup)
 
-    async def say(self, parts: list[str]) -> None:
+    async def say(self, parts: list[str], markup: str = "") -> None:
         """Sends ``parts``, the first one in place of an acknowledgement if there is one."""
-        progress = replace(self._job.progress, parts=tuple(parts), sent=0)
+        progress = replace(self._job.progress, parts=tuple(parts), sent=0, markup=markup)
         if len(parts) > 1:
             await self._record(progress)  # a restart must go on with the same split
         self._job.progress = progress
@@ -210,7 +223,7 @@ class Replier:
         self._check_lease()
         progress = self._job.progress
         try:
-            await self._desk.messenger.send(self._place, progress.parts[index])
+            await self._desk.messenger.send(self._place, progress.parts[index], self._markup(index))
         except TelegramError as error:
             failure = classify(error)
             self._note(failure)
@@ -222,14 +235,14 @@ class Replier:
     async def _edit(self, message_id: int) -> Failure | None:
         text = self._job.progress.parts[0]
         try:
-            await self._desk.messenger.edit(self._chat, message_id, text)
+            await self._desk.messenger.edit(self._chat, message_id, text, self._markup(0))
         except TelegramError as error:
             failure = classify(error)
             if isinstance(failure, Refused) and "not modified" in failure.reason:
                 await self._record_sent()  # an earlier try did it
                 return None
-            if isinstance(failure, Refused) and "not found" in failure.reason:
-                self._job.progress = replace(self._job.progress, ack=None)  # deleted: send it anew
+            if isinstance(failure, Refused) and _out_of_reach(failure.reason):
+                self._job.progress = replace(self._job.progress, ack=None)  # so send it anew
                 return Again(failure.code)
             if isinstance(failure, Unknown):
                 failure = Again("unknown")  # once more changes nothing
@@ -237,6 +250,10 @@ class Replier:
             return failure
         await self._record_sent()
         return None
+
+    def _markup(self, index: int) -> str:
+        progress = self._job.progress
+        return progress.markup if index == len(progress.parts) - 1 else ""
 
     def _check_lease(self) -> None:
         if not self._desk.inbox.holds(self._job):
@@ -310,3 +327,8 @@ class Replier:
                 raise
             else:
                 return
+
+
+def _out_of_reach(reason: str) -> bool:
+    """Whether a message was deleted, or is too old to be edited."""
+    return "not found" in reason or "can't be edited" in reason

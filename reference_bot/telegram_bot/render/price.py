@@ -13,29 +13,10 @@ from reference_bot.telegram_bot.market_data import (
     PerpBlock,
 )
 from reference_bot.telegram_bot.render import format as f
+from reference_bot.telegram_bot.render.common import venue, why
 from reference_bot.telegram_bot.render.html import bold, escape
 from reference_bot.telegram_bot.render.signals import signals
 
-_VENUES: Final = {
-    "binance": "Binance",
-    "bybit": "Bybit",
-    "okx": "OKX",
-    "gate": "Gate.io",
-    "gateio": "Gate.io",
-    "bitget": "Bitget",
-    "hyperliquid": "Hyperliquid",
-    "yahoo": "Yahoo",
-}
-_REASONS: Final = {
-    "timeout": "did not answer in time",
-    "unreachable": "is not reachable",
-    "refused": "refused to answer",
-    "bad_payload": "sent something unreadable",
-    "not_listed": "does not list it",
-    "rate_limited": "asked us to slow down",
-    "unavailable": "does not offer it",
-    "circuit_open": "has been failing and is left alone for a while",
-}
 _SECTIONS: Final = {
     "spot": "spot",
     "spot.candles": "spot candles",
@@ -73,11 +54,6 @@ def render_price(data: CombinedPrice) -> str:
         [*_missing(data.missing), f"🕒 {f.moment(data.time)}"],
     ]
     return "\n\n".join("\n".join(block) for block in blocks)
-
-
-def venue(code: str) -> str:
-    """A venue's name as it writes it itself, escaped."""
-    return _VENUES.get(code, escape(code))
 
 
 def _intelligence(data: CombinedPrice) -> list[str]:
@@ -193,14 +169,10 @@ def _not_available(data: CombinedPrice, *sections: str) -> str:
     for section in sections:
         for gap in data.missing:
             if section in (gap.section, gap.section.partition(".")[0]):
-                return f"not available ({_why(gap)})"
+                return f"not available ({why(gap)})"
             if section.partition(".")[0] == gap.section:
-                return f"not available ({_why(gap)})"
+                return f"not available ({why(gap)})"
     return "not available"
-
-
-def _why(gap: Missing) -> str:
-    return f"{venue(gap.venue)} {_REASONS.get(gap.reason, escape(gap.message or gap.reason))}"
 
 
 def _missing(gaps: tuple[Missing, ...]) -> list[str]:

@@ -1,0 +1,77 @@
+"""What the answers share: names of venues, gaps, funding pressure, the last line. Pure."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from reference_bot.telegram_bot.market_data import Flow, Missing
+from reference_bot.telegram_bot.render import format as f
+from reference_bot.telegram_bot.render.html import bold, escape
+
+MARKETS: Final = {"spot": "spot", "perp": "perpetuals"}
+REASONS: Final = {
+    "timeout": "did not answer in time",
+    "unreachable": "is not reachable",
+    "refused": "refused to answer",
+    "bad_payload": "sent something unreadable",
+    "not_listed": "does not list it",
+    "rate_limited": "asked us to slow down",
+    "unavailable": "does not offer it",
+    "circuit_open": "has been failing and is left alone for a while",
+}
+_VENUES: Final = {
+    "binance": "Binance",
+    "bybit": "Bybit",
+    "okx": "OKX",
+    "gate": "Gate.io",
+    "gateio": "Gate.io",
+    "bitget": "Bitget",
+    "hyperliquid": "Hyperliquid",
+    "yahoo": "Yahoo",
+}
+
+
+def venue(code: str) -> str:
+    """A venue's name as it writes it itself, escaped."""
+    return _VENUES.get(code, escape(code))
+
+
+def why(gap: Missing) -> str:
+    """``Binance did not answer in time``, escaped."""
+    return f"{venue(gap.venue)} {REASONS.get(gap.reason, escape(gap.message or gap.reason))}"
+
+
+def market(code: str) -> str:
+    """``spot`` or ``perpetuals``, escaped."""
+    return MARKETS.get(code, escape(code))
+
+
+def title(emoji: str, subject: str, *about: str) -> str:
+    """``📊 BTC/USDT · perpetuals · Binance``; ``subject`` and ``about`` are escaped already."""
+    return " · ".join([f"{emoji} {bold(subject)}", *about])
+
+
+def flow(found: Flow, base: str) -> str:
+    """``🟢 +3,620 BTC (+$402.63M) · L/S: 1.56x``."""
+    delta = f.delta(found.delta, escape(base), found.delta_quote)
+    return f"{delta} · {f.long_short(found.long_short)}"
+
+
+def base_of(symbol: str) -> str:
+    """``BTC`` of ``BTC/USDT``."""
+    return symbol.partition("/")[0]
+
+
+def gaps(missing: Iterable[Missing]) -> list[str]:
+    """One line that names each venue that failed, once; none without any."""
+    told = dict.fromkeys(why(gap) for gap in missing)
+    return [f"⚠️ Missing: {'; '.join(told)}"] if told else []
+
+
+def page(*blocks: list[str]) -> str:
+    """Blocks with a blank line between them; empty ones are left out."""
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def clock(epoch_ms: int) -> str:
+    """The last line: ``🕒 2025-10-01 12:00:05 UTC · 20:00:05 SGT``."""
+    return f"🕒 {f.moment(epoch_ms)}"
