@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import psutil
 
 from botproof.bench import CannotMeasureError
 from botproof.bench._answers import Answers, Observed
@@ -170,6 +171,14 @@ class Stage:
         body = {"text": say, "chat_id": chat, "user_id": chat}
         token = self._side.config.doubles.telegram.token
         return post(f"/_double/bots/{token}/updates", msgspec.json.encode(body))
+
+    def cpu_s(self) -> float:
+        """Processor seconds that the bot's process has used so far."""
+        try:
+            times = psutil.Process(self._bot.pid).cpu_times()
+        except psutil.Error as error:
+            raise CannotMeasureError(f"{self._side.name}: {error}") from error
+        return float(times.user + times.system)
 
     def memory(self) -> Reading:
         """The highest readings since the start: each figure on its own."""

@@ -63,6 +63,7 @@ class Result:
     bursts: list[Observed] = field(default_factory=list)
     streams: list[Observed] = field(default_factory=list)
     memory: list[Reading] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
 
 
 def run(arguments: argparse.Namespace) -> list[Row]:
@@ -136,7 +137,9 @@ async def _one_run(
     chats, newcomers = around.users[: plan.users], around.users[plan.users :]
     async with staged(side, around) as stage:
         await stage.burst(newcomers, SAY, plan.burst_limit_s)  # also shows that the bot is ready
+        before = stage.cpu_s()
         result.bursts.append(await stage.burst(chats, SAY, plan.burst_limit_s))
+        result.cpu_ms.append((stage.cpu_s() - before) * 1000 / len(chats))
         if stream:
             seen = await stage.stream(
                 chats, SAY, rate=plan.rate, seconds=plan.stream_s, patience_s=plan.patience_s
@@ -181,15 +184,24 @@ def _burst(what: str, ours: Result, stock: Result, other: str, aim: float) -> li
         ("p99", "ms", _p99, None),
     )
     return [
+        *(
+            compare(
+                f"{what}: {name}",
+                unit,
+                _each(ours.bursts, figure),
+                _each(stock.bursts, figure),
+                other_is=_other_is(other),
+                aim=wanted,
+            )
+            for name, unit, figure, wanted in figures
+        ),
         compare(
-            f"{what}: {name}",
-            unit,
-            _each(ours.bursts, figure),
-            _each(stock.bursts, figure),
+            f"{what}: processor time a reply",
+            "ms",
+            ours.cpu_ms,
+            stock.cpu_ms,
             other_is=_other_is(other),
-            aim=wanted,
-        )
-        for name, unit, figure, wanted in figures
+        ),
     ]
 
 
