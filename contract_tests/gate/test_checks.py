@@ -224,7 +224,8 @@ class TestParity:
         rows = parity.two_columns(left, right, ("one", "two"), width=20)
         only_left = set(left.splitlines()) - set(right.splitlines())
         shown = " ".join(row.split("|")[0].strip() for row in rows)
-        assert all(line.strip()[:20].strip() in shown for line in only_left)
+        # rows are folded at the width, and indentation takes part of the first one
+        assert all(line[:20].strip() in shown for line in only_left)
         assert all(len(row.split("|")[0]) == 23 for row in rows)
 
 
