@@ -19,7 +19,7 @@ from botproof import history
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.memory import LOAD_PHASE
-from botproof.checks.registry import CHECKS
+from botproof.checks.registry import EVERY
 from botproof.checks.replies import ReplyRules
 from botproof.config import Config
 from botproof.history import History, HistoryWriter
@@ -101,7 +101,7 @@ def judge(
     """The results of a history, by the settings that it was recorded with unless given others."""
     settings = settings or JudgingSettings.recorded_in(record.run)
     approved = read_approved(golden_dir or Path(settings.golden_dir))
-    return run_checks(CHECKS, settings.checks, record, Judging.of(settings, approved))
+    return run_checks(EVERY, settings.checks, record, Judging.of(settings, approved))
 
 
 def _metadata(options: GateOptions, started: float) -> history.Run:

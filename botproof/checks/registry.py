@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from botproof.checks import boot, conversations, errors, golden, latency, memory, parity, rollback
+from botproof.checks import (
+    boot,
+    conversations,
+    delivery,
+    errors,
+    golden,
+    latency,
+    memory,
+    parity,
+    rollback,
+)
 from botproof.checks.judging import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -17,3 +27,5 @@ CHECKS: Mapping[str, Check] = {
     "rollback": rollback.check,
     "memory": memory.check,
 }
+EVERY: Mapping[str, Check] = {**CHECKS, "delivery": delivery.check}
+"""What a history may ask to be judged by: the gate's checks, and those of other runs."""
