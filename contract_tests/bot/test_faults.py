@@ -138,7 +138,7 @@ def test_a_full_disk_is_red_and_the_door_confirms_nothing(
         telegram.say("/help " + "x" * 4000, chat=chat)
     telegram.until(lambda event: event["type"] == "deliver" and event["status"] == 503)
     filler.unlink()
-    telegram.replies(20)
+    telegram.replies(20, 60.0)  # Telegram waits longer with every try
     bot.until_ready()
     assert all(len(telegram.texts(chat)) == 1 for chat in range(1, 21))
 
