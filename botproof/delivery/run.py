@@ -45,6 +45,7 @@ from botproof.verdict import CheckResult, Verdict, combine
 
 _SAY_EVERY_S = 5.0
 _IMPATIENT_S = 2.0
+_AIM_S = 2.0
 _CLOCK_STEP_S = 30.0
 _MOST_CLOCK_S = 3600.0
 _QUIET_S = 1.0
@@ -262,6 +263,7 @@ class _Show:
             strikes(options.seed, options.updates, options.kills, options.replicas),
             windows(options.seed, options.updates, options.troubles),
             troubles={name: self._trouble(name) for name in options.troubles},
+            aim=self._aim,
             kill=self._kill,
             note=self._note,
         )
@@ -341,6 +343,14 @@ class _Show:
         )
 
     # what goes wrong
+
+    async def _aim(self, victim: int) -> None:
+        """Wait until the bot is ready and has something to answer; not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_AIM_S):
+                while not (self._stage.is_ready(victim) and self._ledger.open):
+                    self._progress.clear()
+                    await self._progress.wait()
 
     async def _kill(self, victim: int) -> None:
         await self._stage.kill(victim)

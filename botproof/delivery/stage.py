@@ -82,6 +82,11 @@ class Stage(Stack):
             await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         return True
 
+    def is_ready(self, victim: int) -> bool:
+        """Whether a replica has become ready since its last start."""
+        ready = self._crew[victim].ready
+        return ready is not None and ready.done()
+
     async def kill(self, victim: int) -> None:
         """SIGKILL one replica at once, and start it again at once."""
         member = self._crew[victim]

@@ -9,15 +9,15 @@ from contextlib import AsyncExitStack
 from botproof.faults.schedule import Strike, Window
 from botproof.faults.troubles import Trouble
 
-Kill = Callable[[int], Awaitable[None]]
+OnVictim = Callable[[int], Awaitable[None]]
 Note = Callable[[Window, str], None]
 
 
 class Nemesis:
     """Told of each update sent, it strikes and troubles as planned, and puts everything right.
 
-    `kill(victim)` kills a process and starts it again; `note(window, edge)` records a trouble's
-    "begin" and "end".
+    `aim(victim)` waits for a good moment, a short while at most; `kill(victim)` kills a process and
+    starts it again; `note(window, edge)` records a trouble's "begin" and "end".
     """
 
     def __init__(
@@ -26,12 +26,14 @@ class Nemesis:
         windows: Sequence[Window],
         *,
         troubles: Mapping[str, Trouble],
-        kill: Kill,
+        aim: OnVictim,
+        kill: OnVictim,
         note: Note,
     ) -> None:
         self._strikes = strikes
         self._windows = windows
         self._troubles = troubles
+        self._aim = aim
         self._kill = kill
         self._note = note
         self._sent = 0
@@ -52,6 +54,8 @@ class Nemesis:
     async def _strike_all(self) -> None:
         for strike in self._strikes:
             await self._until(strike.after)
+            if strike.aimed:
+                await self._aim(strike.victim)
             await asyncio.sleep(strike.wait_s)
             await self._kill(strike.victim)
 

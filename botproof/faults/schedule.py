@@ -12,18 +12,21 @@ from dataclasses import dataclass
 
 _ACTIVE_SHARE = 0.6
 _MOST_WAIT_S = 0.02
+_MOST_WAIT_AIMED_S = 0.006
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Strike:
     """SIGKILL for one process: `wait_s` seconds after update number `after` was sent.
 
-    `victim` is the number of the replica, from 0.
+    An `aimed` one waits first for a moment at which the bot has something to answer. `victim` is
+    the number of the replica, from 0.
     """
 
     after: int
     wait_s: float
     victim: int = 0
+    aimed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +41,30 @@ class Window:
 def strikes(seed: int, updates: int, kills: int, victims: int = 1) -> tuple[Strike, ...]:
     """`kills` strikes spread over `updates` updates, one at random in each equal part.
 
-    The short wait on top lets a strike meet any moment of the handling of an update, not only the
-    one at which the next comes in. Raises ValueError when there are more kills than updates.
+    Every second one is aimed; the others meet the bot at work, idle or starting, as it comes. The
+    short wait on top lets a strike meet any moment of the handling of an update. Raises ValueError
+    when there are more kills than updates.
     """
     if not 0 <= kills <= updates:
         raise ValueError(f"{kills} kills over {updates} updates; at most one an update")
     rng = random.Random(f"strikes {seed}")  # noqa: S311 - a schedule, not a secret
     return tuple(
-        sorted(
-            Strike(
-                after=_somewhere(rng, number * updates // kills, (number + 1) * updates // kills),
-                wait_s=rng.uniform(0, _MOST_WAIT_S),
-                victim=rng.randrange(victims),
-            )
-            for number in range(kills)
+        _strike(
+            rng,
+            range(number * updates // kills, (number + 1) * updates // kills),
+            victims,
+            aimed=number % 2 == 1,
         )
+        for number in range(kills)
+    )
+
+
+def _strike(rng: random.Random, part: range, victims: int, *, aimed: bool) -> Strike:
+    return Strike(
+        after=rng.choice(part),
+        wait_s=rng.uniform(0, _MOST_WAIT_AIMED_S if aimed else _MOST_WAIT_S),
+        victim=rng.randrange(victims),
+        aimed=aimed,
     )
 
 

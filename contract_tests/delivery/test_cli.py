@@ -69,7 +69,7 @@ def command(tmp_path: Path, *arguments: str) -> list[str]:
 @pytest.mark.timeout(180)
 def test_a_run_ends_with_a_table_and_its_papers(tmp_path: Path) -> None:
     done = subprocess.run(
-        command(tmp_path, "--mode", "polling", "--updates", "60", "--kills", "2"),
+        command(tmp_path, "--mode", "polling", "--updates", "150", "--kills", "6"),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -78,7 +78,7 @@ def test_a_run_ends_with_a_table_and_its_papers(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.splitlines()[-1].split()
-    assert (last[0], last[1], last[2], last[-1]) == ("polling", "70", "2", "PASS")
+    assert (last[0], last[1], last[2], last[-1]) == ("polling", "160", "6", "PASS")
     (row,) = json.loads((tmp_path / "delivery.json").read_text())
     assert (row["run"], row["lost"], row["verdict"]) == ("polling", 0, "PASS")
     for name in ("history.jsonl", "verdict.json", "junit.xml", "summary.md"):

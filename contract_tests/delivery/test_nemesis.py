@@ -27,6 +27,9 @@ class Notebook:
     async def end(self) -> None:
         self.write("end")
 
+    async def aim(self, victim: int) -> None:
+        self.write(f"aim {victim}")
+
     async def kill(self, victim: int) -> None:
         self.write(f"kill {victim}")
 
@@ -41,7 +44,9 @@ class Notebook:
 
 
 def nemesis(book: Notebook, strikes: list[Strike], windows: list[Window]) -> Nemesis:
-    return Nemesis(strikes, windows, troubles={"t": book}, kill=book.kill, note=book.note)
+    return Nemesis(
+        strikes, windows, troubles={"t": book}, aim=book.aim, kill=book.kill, note=book.note
+    )
 
 
 @pytest.mark.anyio
@@ -59,6 +64,17 @@ async def test_it_strikes_when_that_many_updates_were_sent() -> None:
     await acting.sent(9)
     await task
     assert book.lines == ["kill 1", "kill 0"]
+
+
+@pytest.mark.anyio
+async def test_it_aims_where_that_is_planned() -> None:
+    book = Notebook()
+    acting = nemesis(book, [Strike(1, 0.0, 0), Strike(1, 0.0, 1, aimed=True)], [])
+    await acting.sent(1)
+
+    await acting.run()
+
+    assert book.lines == ["kill 0", "aim 1", "kill 1"]
 
 
 @pytest.mark.anyio
