@@ -19,8 +19,8 @@ LOCKS = {
     "dev": "--all-extras --group build --group lint --group test",
     "bot": "--extra bot --extra redis --constraint lock/dev.txt",
     "market-data": "--extra market-data --extra redis --constraint lock/dev.txt",
-    # ccxt pins its dependencies to exact versions that differ from the project's.
-    "ccxt": "--extra market-data --extra harness --group build --group ccxt",
+    # ccxt and schemathesis hold their dependencies at versions that differ from the project's.
+    "peers": "--extra market-data --extra harness --group build --group peers",
 }
 
 # Nox would make an environment for each session. Most sessions here need the same one; installing
@@ -121,9 +121,10 @@ def lint(job: nox.Session) -> None:
 
 
 @session
-def ccxt(job: nox.Session) -> None:
-    """A client nobody here wrote reads the exchange double, and the same as our adapters."""
-    installed(job, "ccxt").run("pytest", "contract_tests/market_data/test_ccxt.py", *job.posargs)
+def peers(job: nox.Session) -> None:
+    """Programs nobody here wrote: ccxt reads the exchange double, schemathesis the service."""
+    suites = ("contract_tests/market_data/test_ccxt.py", "contract_tests/market_data/test_schema.py")
+    installed(job, "peers").run("pytest", *suites, *job.posargs)
 
 
 @session
