@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import errno
 import logging
 import signal
 import socket
@@ -182,9 +183,11 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.listen(1024)
         listener.setblocking(False)
-    except BaseException:
+    except (OSError, OverflowError) as error:  # Python's own word for a port above 65535
         listener.close()
-        raise
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        number = error.errno if isinstance(error, OSError) else errno.EINVAL
+        raise OSError(number, f"{said} ({host} port {port})") from None
     return listener
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from botproof.doubles.telegram.app import start
 from botproof.doubles.telegram.context import Post, Settings
 from botproof.doubles.telegram.doors import Outcome
 from botproof.doubles.telegram.machine import Machine
@@ -193,6 +194,21 @@ async def test_faults_that_make_no_sense(api: Any, fault: dict[str, object], say
     async with api.http.post(f"{api.url}/_double/faults", json=fault) as response:
         assert response.status == 400
         assert says in (await response.json())["description"]
+
+
+@pytest.mark.parametrize("seed", [7, None])
+async def test_only_with_a_seed_do_update_ids_come_again(seed: int | None) -> None:
+    """A bot that keeps the ids of its updates would take them for known after a restart."""
+    first_ids = []
+    for _ in range(2):
+        running = await start(Settings(seed=seed))
+        for _ in range(2):
+            action = {"text": "hi", "chat_id": 1}
+            made = running.double.machine.person(TOKEN, action, running.double.clock.now())
+            first_ids.append(made["update_id"])
+            await running.double.reset()
+        await running.close()
+    assert len(set(first_ids)) == (4 if seed is None else 1)
 
 
 async def test_reset_forgets_everything(api: Any, chat: int) -> None:

@@ -558,6 +558,7 @@ async def test_an_update_as_it_is_fills_in_what_is_open(api: Any) -> None:
         ({"update": {"message": 5}}, 'the field "message" of an update must be an object'),
         ({"edit": {"message_id": 9, "text": "x"}, "chat_id": 1}, "there is no message 9 in chat 1"),
         ({"tap": {"text": "Buy"}, "chat_id": 1}, "there is no such button; there are: none"),
+        ({"tap": {"message_id": 9}, "chat_id": 1}, "there is no message 9 in chat 1"),
         ({"upgrade": True, "chat_id": 1}, "chat 1 is no group that could become a supergroup"),
     ],
 )
@@ -570,7 +571,8 @@ async def test_actions_that_make_no_sense(api: Any, action: dict[str, object], s
 
 async def test_the_control_interface_says_what_is_wrong(api: Any) -> None:
     for verb, path, status, says in (
-        ("GET", "nonsense", 404, "there is no GET /_double/nonsense"),
+        ("GET", "nonsense", 404, "no /_double/nonsense; below /_double there are health, bots, "),
+        ("PUT", "faults", 404, "/_double/faults takes POST and GET and DELETE, not PUT"),
         ("POST", "clock", 400, '"advance" must be a number'),
         ("GET", f"bots/{api.token}/chats/77/messages", 404, "has no chat 77"),
         ("GET", "transcript?after=x", 400, '"after" must be a number'),

@@ -282,8 +282,10 @@ async def test_the_announced_port_is_open_and_closed_after_close() -> None:
 
 async def test_a_port_in_use_is_an_oserror() -> None:
     async with await serve(echo) as server:
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(OSError, match=rf"in use \(127.0.0.1 port {server.port}\)"):
             await serve(echo, port=server.port)
+    with pytest.raises(OSError, match="port 65536"):
+        await serve(echo, port=65_536)
 
 
 @pytest.fixture

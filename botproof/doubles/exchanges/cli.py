@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from botproof.doubles.exchanges.market import COINS, Market, Scenario, ScenarioKind, synthetic_coins
+from botproof.doubles.exchanges.market import (
+    COINS,
+    HOUR,
+    Market,
+    Scenario,
+    ScenarioKind,
+    synthetic_coins,
+)
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.server import Server, run_until_stopped, serve
 
 __all__ = ["add_arguments", "run"]
+
+_DRAWN = 26 * HOUR  # a day, the candle that is open, and what the 96 before it lean on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="the market's seed")
     parser.add_argument(
         "--now", type=int, metavar="EPOCH_MS", help="stop the market's clock at this moment"
+    )
+    parser.add_argument(
+        "--draw",
+        action="store_true",
+        help="draw the day before --now before listening, so that nobody who asks waits for it",
     )
     parser.add_argument(
         "--symbols", type=int, default=0, metavar="N", help="add N made-up coins (X001 ...)"
@@ -50,6 +64,12 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"botproof double exchanges: {error}")
         return 2
+
+    if args.draw and args.now is None:
+        print("botproof double exchanges: --draw needs --now, the end of the day to draw")
+        return 2
+    if args.draw:
+        market.draw(args.now - _DRAWN, args.now)
 
     async def start() -> Server:
         double = ExchangeDouble(market, now=args.now)

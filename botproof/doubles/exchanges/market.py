@@ -460,6 +460,14 @@ class Market:
             if not self.hidden(base, at)
         ]
 
+    def draw(self, start: int, end: int) -> None:
+        """Draw every book of ``[start, end)`` now, so that nobody waits for it later."""
+        for coin in self.coins.values():
+            kinds: tuple[tuple[Kind, Tick | None], ...] = (("spot", coin.spot), ("perp", coin.perp))
+            for kind, tick in kinds:
+                if tick is not None:
+                    self.fold(coin.base, kind, start, end)
+
     def hidden(self, base: str, start: int) -> bool:
         """Tell whether the venue lost the candle that starts at ``start`` (one in eight in
         ``missing``).

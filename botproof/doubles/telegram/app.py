@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
@@ -29,7 +30,9 @@ from botproof.doubles.telegram.replies import Later, Reply
 if TYPE_CHECKING:
     from botproof.doubles.telegram.delivery import Delivered, Deliverer
 
-__all__ = ["TelegramDouble", "start"]
+__all__ = ["TRANSCRIPT_BYTES", "RunningDouble", "TelegramDouble", "start"]
+
+TRANSCRIPT_BYTES = 16 * 1024 * 1024
 
 _NOT_FOUND = Reply(404, description="Not Found")
 _RESTART = Reply(500, description="Internal Server Error: restart")
@@ -52,11 +55,11 @@ class TelegramDouble:
         self,
         settings: Settings | None = None,
         *,
-        transcript_bytes: int = 16 * 1024 * 1024,
+        transcript_bytes: int = TRANSCRIPT_BYTES,
         webhook_tls: ssl.SSLContext | None = None,
     ) -> None:
         self.settings = settings or Settings()
-        self.machine = Machine(self.settings)
+        self.machine = _machine(self.settings)
         self.clock = Clock(asyncio.get_running_loop())
         self.transcript = Transcript(transcript_bytes)
         self._webhook_tls = webhook_tls
@@ -77,7 +80,7 @@ class TelegramDouble:
                 waiting.set_result(_RESTART)
         self._waiting.clear()
         self._drop_posts()
-        self.machine = Machine(self.settings)
+        self.machine = _machine(self.settings)
         self.clock.close()
         self.clock = Clock(asyncio.get_running_loop())
         self._timer = None
@@ -299,6 +302,13 @@ class TelegramDouble:
             self._note_call(call, reply.status, said)
 
 
+def _machine(settings: Settings) -> Machine:
+    """A machine; without a seed one that no bot has met: it may have kept the ids of updates."""
+    if settings.seed is not None:
+        return Machine(settings)
+    return Machine(replace(settings, seed=SystemRandom().getrandbits(32)))
+
+
 _TRANSPORTS = {
     FaultKind.DELAY: Transport.NORMAL,
     FaultKind.HALF_BODY: Transport.HALF_BODY,
@@ -367,7 +377,7 @@ async def start(
     host: str = "127.0.0.1",
     port: int = 0,
     tls: ssl.SSLContext | None = None,
-    transcript_bytes: int = 16 * 1024 * 1024,
+    transcript_bytes: int = TRANSCRIPT_BYTES,
     webhook_tls: ssl.SSLContext | None = None,
 ) -> RunningDouble:
     """A double that listens on `host`:`port` (0: any free port). OSError when it cannot."""

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from botproof.doubles.server import Running, run_until_stopped
-from botproof.doubles.telegram.app import start
+from botproof.doubles.telegram.app import TRANSCRIPT_BYTES, start
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.flood import FloodLimits
+from botproof.doubles.telegram.machine import is_token
 from botproof.doubles.telegram.tls import server_context
 
 __all__ = ["add_arguments", "main", "run"]
@@ -18,47 +19,138 @@ __all__ = ["add_arguments", "main", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the double."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 is any free one")
-    parser.add_argument("--seed", type=int, default=0, help="makes ids, dice and faults repeatable")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port", type=_port, default=0, help="port to listen on; 0 is any free one"
+    )
+    parser.add_argument(
+        "--seed",
+        type=_whole,
+        metavar="N",
+        help="makes ids, dice and faults repeatable; by default they are others at each start, "
+        "as a bot that keeps the ids of its updates takes the same ones for known",
+    )
     parser.add_argument(
         "--token",
+        type=_token,
         action="append",
         metavar="TOKEN",
         help="let only this bot in (repeatable); by default every well-formed token is a bot",
     )
     parser.add_argument(
+        "--transcript-bytes",
+        type=_at_least_one,
+        default=TRANSCRIPT_BYTES,
+        metavar="N",
+        help="how much of what happened is kept (%(default)s)",
+    )
+    _add_flood(parser.add_argument_group("flood control", "per bot, as Telegram publishes it"))
+    _add_tls(parser.add_argument_group("webhooks and TLS"))
+
+
+def _add_flood(group: argparse._ArgumentGroup) -> None:
+    limits = FloodLimits()
+    group.add_argument(
         "--flood",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="refuse with 429 what Telegram would refuse",
+        help="refuse with 429 what Telegram would refuse (on)",
     )
-    limits = FloodLimits()
-    parser.add_argument("--flood-chat-interval", type=float, default=limits.chat_interval)
-    parser.add_argument("--flood-chat-burst", type=int, default=limits.chat_burst)
-    parser.add_argument("--flood-group-per-minute", type=int, default=limits.group_per_minute)
-    parser.add_argument("--flood-total-per-second", type=int, default=limits.total_per_second)
-    parser.add_argument(
+    group.add_argument(
+        "--flood-chat-interval",
+        type=_seconds,
+        default=limits.chat_interval,
+        metavar="SECONDS",
+        help="one message in a chat each so many seconds (%(default)s)",
+    )
+    group.add_argument(
+        "--flood-chat-burst",
+        type=_at_least_one,
+        default=limits.chat_burst,
+        metavar="N",
+        help="messages that may come at once in a chat (%(default)s)",
+    )
+    group.add_argument(
+        "--flood-group-per-minute",
+        type=_at_least_one,
+        default=limits.group_per_minute,
+        metavar="N",
+        help="messages a minute in a group (%(default)s)",
+    )
+    group.add_argument(
+        "--flood-total-per-second",
+        type=_at_least_one,
+        default=limits.total_per_second,
+        metavar="N",
+        help="messages a second over all chats (%(default)s)",
+    )
+
+
+def _add_tls(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--strict-webhooks",
         action="store_true",
         help="refuse http and other ports than 80, 88, 443, 8443 for local addresses too",
     )
-    parser.add_argument("--transcript-bytes", type=int, default=16 * 1024 * 1024)
-    parser.add_argument(
+    group.add_argument(
+        "--webhook-ca", type=Path, metavar="PEM", help="trust this CA when posting to webhooks"
+    )
+    group.add_argument(
         "--tls",
         type=Path,
         metavar="CA.pem",
         help="serve https as api.telegram.org, and write the CA to trust to this file",
     )
-    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="serve https with this chain")
-    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="the key to --tls-cert")
-    parser.add_argument(
-        "--webhook-ca", type=Path, metavar="PEM", help="trust this CA when posting to webhooks"
+    group.add_argument("--tls-cert", type=Path, metavar="PEM", help="serve https with this chain")
+    group.add_argument(
+        "--tls-key", type=Path, metavar="PEM", help="the key to --tls-cert, if it is not in there"
     )
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a whole number is wanted; this is {text!r}") from None
+
+
+def _port(text: str) -> int:
+    number = _whole(text)
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError(f"a port lies in 0 to 65535; this is {number}")
+    return number
+
+
+def _at_least_one(text: str) -> int:
+    number = _whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"it must be at least 1; this is {number}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number of seconds is wanted; this is {text!r}")
+    return number
+
+
+def _token(text: str) -> str:
+    if not is_token(text):
+        said = "a token is digits, a colon, and 24 to 70 of A-Z a-z 0-9 _ -"
+        raise argparse.ArgumentTypeError(f"{said}; this is {text!r}")
+    return text
+
+
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or Ctrl-C; the exit code (2 for a certificate that cannot be read)."""
+    """Run until SIGTERM or Ctrl-C; the exit code (2 for a certificate that cannot be used)."""
+    wrong = _wrong_with_files(args)
+    if wrong:
+        print(wrong, file=sys.stderr)
+        return 2
     try:
         tls = _server_tls(args)
         webhook_tls = ssl.create_default_context(cafile=args.webhook_ca)
@@ -77,6 +169,19 @@ def run(args: argparse.Namespace) -> int:
         )
 
     return run_until_stopped(begin)
+
+
+def _wrong_with_files(args: argparse.Namespace) -> str:
+    """What is wrong with the options that name files; empty when nothing is."""
+    if args.tls is not None and args.tls_cert is not None:
+        return "--tls makes a certificate, --tls-cert brings one: give one of them"
+    if args.tls_key is not None and args.tls_cert is None:
+        return "--tls-key is the key to --tls-cert, which is missing"
+    for name in ("tls_cert", "tls_key", "webhook_ca"):
+        path: Path | None = getattr(args, name)
+        if path is not None and not path.is_file():
+            return f"--{name.replace('_', '-')}: there is no file {path}"
+    return ""
 
 
 def _settings(args: argparse.Namespace) -> Settings:

@@ -209,10 +209,11 @@ def launch(
 ) -> Iterator[Double]:
     """A double in a process of its own, for as long as the ``with`` statement lasts.
 
-    ``options`` are those of ``botproof double telegram``; with ``--tls``, ``verify`` makes the
-    context to trust it, once the CA's file is there. Raises DoubleError when it does not start.
+    ``options`` are those of ``botproof double telegram``; the seed is 0 unless they say another,
+    so that a test sees the same each time. With ``--tls``, ``verify`` makes the context to trust
+    it, once the CA's file is there. Raises DoubleError when it does not start.
     """
-    command = [sys.executable, "-m", "botproof", "double", "telegram", *options]
+    command = [sys.executable, "-m", "botproof", "double", "telegram", "--seed", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""

@@ -32,12 +32,15 @@ Params: TypeAlias = Mapping[str, Any]
 class Settings:
     """How a double behaves. `tokens` None lets every well-formed token be a bot.
 
+    `seed` makes ids, dice and faults repeatable; a `TelegramDouble` with None takes another one at
+    each start and reset.
+
     `strict_webhooks` refuses what the real server refuses: plain http, other ports than 80, 88,
     443 and 8443. By default addresses of this machine and its networks are exempt, so that a bot
     under test can be reached.
     """
 
-    seed: int = 0
+    seed: int | None = 0
     tokens: frozenset[str] | None = None
     flood: FloodLimits | None = field(default_factory=FloodLimits)
     strict_webhooks: bool = False

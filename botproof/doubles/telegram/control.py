@@ -42,7 +42,7 @@ def answer(double: TelegramDouble, request: Request) -> Response | Awaitable[Res
     steps = [step for step in request.path.split("/") if step][1:]
     route = _ROUTES.get((request.method, _shape(steps)))
     if route is None:
-        return _wrong(_NotFoundError(f"there is no {request.method} {request.path}"))
+        return _wrong(_unknown(request, _shape(steps)))
     try:
         result = route(double, request, steps)
     except (ControlError, _NotFoundError) as error:
@@ -63,6 +63,14 @@ async def _awaited(result: Awaitable[object]) -> Response:
 
 class _NotFoundError(LookupError):
     """Something that a request names and that is not there."""
+
+
+def _unknown(request: Request, shape: str) -> _NotFoundError:
+    verbs = [verb for verb, known in _ROUTES if known == shape]
+    if verbs:
+        return _NotFoundError(f"{request.path} takes {' and '.join(verbs)}, not {request.method}")
+    known = ", ".join(dict.fromkeys(known for _, known in _ROUTES))
+    return _NotFoundError(f"there is no {request.path}; below /_double there are {known}")
 
 
 def _fine(result: object) -> Response:

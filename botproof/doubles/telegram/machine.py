@@ -26,7 +26,7 @@ from botproof.doubles.telegram.spec import SpecError, methods, parse_params
 from botproof.doubles.telegram.updates import UpdateQueue
 from botproof.doubles.telegram.world import Bot, File, Files, Json
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "is_token"]
 
 _TOKEN = re.compile(r"([1-9][0-9]{0,16}):[A-Za-z0-9_-]{24,70}")
 NOT_FOUND = Reply(404, description="Not Found")
@@ -34,6 +34,11 @@ LOGGED_OUT = Reply(400, description="Logged out")
 # Older names that the server still answers to; the specification knows the current ones.
 _ALIASES = {"getchatmemberscount": "getchatmembercount", "kickchatmember": "banchatmember"}
 _NOT_FROM_A_WEBHOOK = frozenset({"setwebhook", "deletewebhook", "close", "logout"})
+
+
+def is_token(text: str) -> bool:
+    """Whether a text looks like a bot's token."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 class Machine:
@@ -85,8 +90,7 @@ class Machine:
         if ":" not in token:
             raise Refusal(401, "Unauthorized: invalid token specified")
         tokens = self._core.settings.tokens
-        known = _TOKEN.fullmatch(token) if tokens is None else token in tokens
-        if not known:
+        if not is_token(token) or (tokens is not None and token not in tokens):
             raise Refusal(401, "Unauthorized")
         bot = self.bots[token] = self._new_bot(token, now)
         return bot

@@ -287,9 +287,9 @@ def _tap(turn: Turn, action: Json) -> Json:
     if "inline_message_id" in asked:
         return _tap_inline(turn, action, asked)
     user, chat = _here(turn, action)
-    message = chat.messages.get(asked.get("message_id", 0))
-    if message is None:
+    if not asked.get("message_id"):
         return _tap_below(turn, chat, user, action)
+    message = _existing(chat, asked["message_id"])
     button = _inline_button(message, asked)
     if "callback_data" in button:
         return _query(

@@ -5,6 +5,7 @@ import { keyRows, make, messageItem, nameOf, paintAvatar, shortText } from "./vi
 const $ = (id) => document.getElementById(id);
 const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
 const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* private window */ } };
+const SHOWN_MESSAGES = 300;
 const FIRST_USER = { id: 1001, first_name: "Ada" };
 
 const state = {
@@ -76,7 +77,7 @@ async function load() {
   const chatId = state.chatId ?? state.userId;
   const known = bot()?.chats.some((chat) => chat.id === chatId);
   try {
-    const shown = known ? await control(`bots/${state.token}/chats/${chatId}/messages`) : null;
+    const shown = known ? await control(`bots/${state.token}/chats/${chatId}/messages?last=${SHOWN_MESSAGES}`) : null;
     if (chatId === (state.chatId ?? state.userId)) state.shown = shown;
   } catch (error) {
     notice(error.message);
@@ -183,7 +184,7 @@ function paintMessages(chat) {
   const place = `${state.token} ${state.chatId} ${state.userId}`;
   if (place !== itemsOf) { items.clear(); atEnd = true; }
   itemsOf = place;
-  const context = { userId: state.userId, token: state.token, isGroup: chat && chat.type !== "private", act: onAct };
+  const context = { userId: state.userId, token: state.token, isGroup: chat && chat.type !== "private", topics: state.shown?.topics, act: onAct };
   const fresh = messages.map((message) => {
     // A message is built anew only when it changed, so that an opened spoiler stays open.
     const key = JSON.stringify(message);

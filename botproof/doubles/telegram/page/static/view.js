@@ -31,7 +31,9 @@ export function messageItem(message, context) {
   if (context.isGroup && !mine) {
     bubble.append(make("div", "who", nameOf(message.from ?? message.sender_chat ?? {})));
   }
-  const reply = message.reply_to_message;
+  const topic = message.is_topic_message && context.topics?.[message.message_thread_id];
+  if (topic) bubble.append(make("div", "topic", `# ${topic.name}`));
+  const reply = topic && message.reply_to_message?.forum_topic_created ? null : message.reply_to_message;
   if (reply) bubble.append(make("div", "reply", `${nameOf(reply.from ?? {})}: ${shortText(reply)}`));
   if (message.forward_origin) bubble.append(make("div", "reply", "Forwarded message"));
   const parts = content(message, context);
@@ -138,6 +140,15 @@ const EVENTS = {
   left_chat_member: (user) => `${nameOf(user)} left`,
   new_chat_title: (title) => `The group is called “${title}” now`,
   pinned_message: (pinned) => `Pinned: ${shortText(pinned)}`,
+  forum_topic_created: (topic) => `Topic “${topic.name}” was created`,
+  forum_topic_edited: (topic) => topic.name ? `The topic is called “${topic.name}” now` : "The topic has another icon",
+  forum_topic_closed: () => "The topic was closed",
+  forum_topic_reopened: () => "The topic was opened again",
+  general_forum_topic_hidden: () => "The General topic was hidden",
+  general_forum_topic_unhidden: () => "The General topic is shown again",
+  migrate_to_chat_id: () => "The group became a supergroup",
+  migrate_from_chat_id: () => "The supergroup was a group",
+  message_auto_delete_timer_changed: () => "The auto-delete timer was changed",
   group_chat_created: () => "The group was created",
   supergroup_chat_created: () => "The group was created",
 };
