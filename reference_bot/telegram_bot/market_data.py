@@ -138,6 +138,7 @@ class _Fault(msgspec.Struct, frozen=True):
     code: str
     message: str = ""
     near: tuple[str, ...] = ()
+    missing: tuple[Missing, ...] = ()
 
 
 class _Failed(msgspec.Struct, frozen=True):
@@ -154,13 +155,17 @@ class MarketDataError(Exception):
     def __init__(self, sentence: str, code: str = "no_answer") -> None:
         super().__init__(sentence)
         self.code = code
-        self.again = code not in {"unknown_symbol", "bad_request"}
+        self.again = code not in {"unknown_symbol", "bad_request", "no_account", "too_new"}
 
 
 _NO_FIGURES: Final = "so there are no figures for {symbol} just now. Try again in a minute."
 _DOWN: Final = f"Market data is not reachable, {_NO_FIGURES}"
 _LATE: Final = f"Market data did not answer in time, {_NO_FIGURES}"
 _GARBLED: Final = f"Market data gave an answer I cannot read, {_NO_FIGURES}"
+_TOO_NEW: Final = (
+    "No exchange has enough figures for {symbol}: it has hardly been traded yet, or not of late."
+)
+_NOT_THERE: Final = frozenset({"unavailable", "not_listed"})
 _SENTENCES: Final = {
     "venue_failed": f"No exchange answered, {_NO_FIGURES}",
     "not_ready": f"Market data is not ready yet, {_NO_FIGURES}",
@@ -223,6 +228,10 @@ def _failure(answer: Answer, symbol: str) -> MarketDataError:
         fault = _decode_failed(answer.body).error
     except msgspec.DecodeError:
         return MarketDataError(_GARBLED.format(symbol=symbol))
+    reasons = {gap.reason for gap in fault.missing}
+    if fault.code == "venue_failed" and reasons and reasons <= _NOT_THERE:
+        # Every exchange answered, and none has what the question needs.
+        return MarketDataError(_TOO_NEW.format(symbol=symbol), "too_new")
     return MarketDataError(_sentence(fault, symbol), fault.code)
 
 

@@ -1,10 +1,31 @@
-"""The one table of commands: /help, the command menu, parsing and handlers come from it."""
+"""The one table of commands: /help, the menu, parsing, handlers, buttons and docs come from it."""
 
 from typing import Final
 
+from reference_bot.telegram_bot.commands import (
+    analysis,
+    balance,
+    cvd,
+    oi,
+    pairs,
+    pnl,
+    positions,
+    price,
+    start,
+    top10,
+    volscan,
+    volume,
+)
 from reference_bot.telegram_bot.commands import help as help_
-from reference_bot.telegram_bot.commands import price, start
-from reference_bot.telegram_bot.commands.arguments import SYMBOL
+from reference_bot.telegram_bot.commands.arguments import (
+    COIN,
+    DAYS,
+    HOUR,
+    MARKET,
+    QUARTER,
+    SYMBOL,
+    THRESHOLD,
+)
 from reference_bot.telegram_bot.commands.model import Command
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -17,4 +38,34 @@ COMMANDS: Final[tuple[Command, ...]] = (
         (SYMBOL,),
         live=True,
     ),
+    Command("top10", "what is traded most", top10.answer, (MARKET,), live=True),
+    Command(
+        "analysis",
+        "everything about one pair, and what it adds up to",
+        analysis.answer,
+        (SYMBOL, QUARTER),
+        live=True,
+    ),
+    Command(
+        "volume",
+        "the last candle's volume against the usual",
+        volume.answer,
+        (SYMBOL, QUARTER),
+        live=True,
+    ),
+    Command(
+        "cvd", "cumulative volume delta, with divergence", cvd.answer, (SYMBOL, HOUR), live=True
+    ),
+    Command(
+        "volscan",
+        "symbols whose volume is that many percent over the usual",
+        volscan.answer,
+        (THRESHOLD, QUARTER),
+        live=True,
+    ),
+    Command("oi", "open interest over all exchanges", oi.answer, (COIN,), live=True),
+    Command("balance", "what the exchange account holds", balance.answer, live=True),
+    Command("positions", "the account's open positions", positions.answer, live=True),
+    Command("pnl", "what the account gained and paid", pnl.answer, (DAYS,), live=True),
+    Command("pairs", "pairs to ask for, in standard notation", pairs.answer, (MARKET,)),
 )

@@ -18,6 +18,15 @@ REASONS: Final = {
     "unavailable": "does not offer it",
     "circuit_open": "has been failing and is left alone for a while",
 }
+SECTIONS: Final = {
+    "spot": "spot",
+    "spot.candles": "spot candles",
+    "perp": "perpetuals",
+    "perp.candles": "perpetual candles",
+    "perp.open_interest": "open interest",
+    "perp.funding": "funding",
+    "venue": "the exchange that is asked first",
+}
 _VENUES: Final = {
     "binance": "Binance",
     "bybit": "Bybit",
@@ -62,9 +71,13 @@ def base_of(symbol: str) -> str:
 
 
 def gaps(missing: Iterable[Missing]) -> list[str]:
-    """One line that names each venue that failed, once; none without any."""
-    told = dict.fromkeys(why(gap) for gap in missing)
-    return [f"⚠️ Missing: {'; '.join(told)}"] if told else []
+    """``⚠️ Missing: funding, open interest (Binance did not answer in time)``; none without any."""
+    told: dict[str, dict[str, None]] = {}
+    for gap in missing:
+        name = SECTIONS.get(gap.section, escape(gap.section))
+        told.setdefault(why(gap), {})[name] = None
+    reasons = [f"{', '.join(names)} ({reason})" for reason, names in told.items()]
+    return [f"⚠️ Missing: {'; '.join(reasons)}"] if reasons else []
 
 
 def page(*blocks: list[str]) -> str:

@@ -120,6 +120,17 @@ def funding(rate: float | None, annual: float | None) -> str:
     return f"{shown} ({year} annually)"
 
 
+def funding_rate(rate: float | None) -> str:
+    """A fraction in, percent out: ``+0.0085%``."""
+    number = known(rate)
+    return NOT_KNOWN if number is None else _percent(number.scaleb(2), 4)
+
+
+def magnitude(value: float | None) -> float | None:
+    """``value`` without its sign."""
+    return None if value is None else abs(value)
+
+
 def plain(value: float | None) -> str:
     """A bare number without needless zeros: ``8``, ``0.5``."""
     number = known(value)

@@ -13,18 +13,10 @@ from reference_bot.telegram_bot.market_data import (
     PerpBlock,
 )
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import venue, why
+from reference_bot.telegram_bot.render.common import SECTIONS, venue, why
 from reference_bot.telegram_bot.render.html import bold, escape
 from reference_bot.telegram_bot.render.signals import signals
 
-_SECTIONS: Final = {
-    "spot": "spot",
-    "spot.candles": "spot candles",
-    "perp": "perpetuals",
-    "perp.candles": "perpetual candles",
-    "perp.open_interest": "open interest",
-    "perp.funding": "funding",
-}
 _MOMENTUM: Final = {"ACCELERATING": "🚀", "DECELERATING": "🐢"}
 _PRESSURE: Final = {
     "long_squeeze": ("🔥", "LONG SQUEEZE", "longs pay dearly: new longs risk being squeezed out"),
@@ -178,5 +170,5 @@ def _not_available(data: CombinedPrice, *sections: str) -> str:
 def _missing(gaps: tuple[Missing, ...]) -> list[str]:
     if not gaps:
         return []
-    names = ", ".join(_SECTIONS.get(gap.section, escape(gap.section)) for gap in gaps)
+    names = ", ".join(SECTIONS.get(gap.section, escape(gap.section)) for gap in gaps)
     return [f"⚠️ Missing: {names}"]

@@ -1,0 +1,236 @@
+"""The answers of every command: what they say, and that no figure or name can break them.
+
+The examples are market-data's own (they document its API), so the two sides are held together.
+"""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import reference_bot.market_data
+from botproof.doubles.telegram.entities import parse
+from reference_bot.telegram_bot import figures
+from reference_bot.telegram_bot.commands.buttons import keyboard, markup
+from reference_bot.telegram_bot.commands.table import COMMANDS
+from reference_bot.telegram_bot.render import format as f
+from reference_bot.telegram_bot.render.account import (
+    render_balance,
+    render_pnl,
+    render_positions,
+)
+from reference_bot.telegram_bot.render.analysis import render_analysis, session
+from reference_bot.telegram_bot.render.html import LIMIT, split, units
+from reference_bot.telegram_bot.render.open_interest import render_interest
+from reference_bot.telegram_bot.render.top import render_pairs, render_top
+from reference_bot.telegram_bot.render.volume import render_cvd, render_scan, render_volume
+
+EXAMPLES: Final = json.loads(
+    Path(reference_bot.market_data.__file__).with_name("examples.json").read_text("utf-8")
+)
+SPIKE: Final = {
+    "symbol": "INJ/USDT",
+    "base": "INJ",
+    "price": 25.39,
+    "volume": 1.0,
+    "mean_volume": 0.1,
+    "ratio": 8.61,
+    "spike_pct": 761.0,
+    "change_pct": -0.5,
+    "flow": None,
+}
+RENDERED: Final[dict[str, tuple[str, Any, Callable[[Any], str]]]] = {
+    "top": ("/top_symbols", figures.TopSymbols, render_top),
+    "pairs": ("/top_symbols", figures.TopSymbols, render_pairs),
+    "volume": ("/volume_spike", figures.VolumeSpike, render_volume),
+    "cvd": ("/cvd", figures.Cvd, render_cvd),
+    "scan": ("/volume_scan", figures.VolumeScan, render_scan),
+    "analysis": ("/comprehensive_analysis", figures.Analysis, render_analysis),
+    "interest": ("/multi_oi", figures.MultiInterest, render_interest),
+    "balance": ("/balance", figures.Balance, render_balance),
+    "positions": ("/positions", figures.Positions, render_positions),
+    "pnl": ("/pnl", figures.Pnl, render_pnl),
+}
+
+
+def example(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = copy.deepcopy(EXAMPLES[RENDERED[name][0]])
+    if name == "scan":
+        data["spikes"] = [copy.deepcopy(SPIKE)]
+    return data
+
+
+def render(name: str, data: dict[str, Any]) -> str:
+    _, kind, show = RENDERED[name]
+    return show(msgspec.convert(data, kind))
+
+
+# what they say
+
+
+def test_top() -> None:
+    text = render("top", example("top"))
+    assert text.startswith("🏆 <b>Most traded in 24h</b> · spot · Binance\n")
+    assert "1. <b>BTC/USDT</b> $96,369.23 🟢 +1.39% · $1.6B\n" in text
+
+
+def test_a_list_without_rows_says_so() -> None:
+    assert "Nothing is traded here" in render("top", {**example("top"), "symbols": []})
+    assert "No pair is listed" in render("pairs", {**example("pairs"), "symbols": []})
+
+
+def test_volume() -> None:
+    text = render("volume", example("volume"))
+    assert "Activity: <b>NORMAL (1.3x)</b>\n" in text
+    assert "Volume: 1,493 BTC ($143.72M)\n" in text
+    assert "Against usual: +29.3%\n" in text
+    assert "Delta: 🔴 -41.46 BTC (-$3.96M) · L/S: 0.95x\n" in text
+
+
+@pytest.mark.parametrize(
+    ("divergence", "shown"),
+    [(None, "none"), ("bullish", "🟢 BULLISH: the price fell"), ("bearish", "🔴 BEARISH")],
+)
+def test_cvd_names_a_divergence(divergence: str | None, shown: str) -> None:
+    text = render("cvd", {**example("cvd"), "divergence": divergence})
+    assert f"Divergence: {shown}" in text
+
+
+def test_scan_with_and_without_spikes() -> None:
+    text = render("scan", example("scan"))
+    assert "<b>INJ/USDT</b> +761% · $25.39 🔴 -0.50%\n" in text
+    quiet = render("scan", {**example("scan"), "spikes": []})
+    assert "No symbol is +100% over its usual volume just now." in quiet
+
+
+def test_open_interest_is_grouped_by_what_contracts_are_margined_in() -> None:
+    data = example("interest")
+    data["venues"].append(
+        {**data["venues"][0], "venue": "bybit", "quote": "USD", "symbol": "BTCUSD"}
+    )
+    text = render("interest", data)
+    stable, coin = text.split("🪙 <b>COIN-MARGINED</b>")
+    assert "Hyperliquid BTC:" in stable
+    assert "Bybit BTCUSD: $3.36B" in coin
+    assert "💵 <b>STABLE-MARGINED</b>" in stable
+
+
+def test_a_venue_that_is_not_in_the_sum_is_named_once_with_its_reason() -> None:
+    data = example("interest")
+    gone = {"section": "perp", "venue": "okx", "reason": "timeout", "message": ""}
+    data["venues"] = [one for one in data["venues"] if one["venue"] != "okx"]
+    data["missing"] = [gone, gone]
+    assert render("interest", data).count("OKX did not answer in time") == 1
+
+
+def test_analysis_leaves_out_what_is_not_known() -> None:
+    data = example("analysis")
+    whole = render("analysis", data)
+    for head in ("PRICE", "VOLUME AND CVD", "SESSION AND DAY", "TECHNICALS", "MARKET CONTROL"):
+        assert f"<b>{head}</b>" in whole
+    data["price"].update(spot=None, perp=None, intelligence=None)
+    data.update(volume=None, cvd=None, signals=[], technical={"close": 1.0})
+    bare = render("analysis", data)
+    assert "TECHNICALS" not in bare
+    assert "VOLUME" not in bare
+    assert "n/a" not in bare
+
+
+@pytest.mark.parametrize(
+    ("hour", "name"), [(0, "Asia"), (6, "Asia"), (7, "Europe"), (13, "US"), (21, "late US")]
+)
+def test_session(hour: int, name: str) -> None:
+    assert session(1_767_225_600_000 + hour * 3_600_000) == name
+    assert session(10**18) is None
+
+
+def test_account() -> None:
+    assert "0.15 BTC · free 0.125 BTC" in render("balance", example("balance"))
+    positions = render("positions", example("positions"))
+    assert "🔴 <b>ETHUSDT</b> SHORT 10 ETH ($34.33K)" in positions
+    assert "No position is open." in render("positions", {**example("positions"), "positions": []})
+    pnl = render("pnl", {**example("pnl"), "complete": False})
+    assert "Net: <b>🟢 +$74.16</b>" in pnl
+    assert "more entries than could be read" in pnl
+
+
+# what cannot break them
+
+numbers = st.floats()
+names = st.text(max_size=30) | st.sampled_from(["<b>&", "\u202eCTB", "</b>", "&lt;", "a\nb"])
+_FIXED: Final = frozenset({"divergence", "section", "reason", "side", "source"})
+
+
+def varied(value: Any, drawn: st.DataObject, key: str = "") -> Any:  # noqa: PLR0911 - a case a type
+    """``value`` with other numbers and names, and lists of other lengths."""
+    match value:
+        case dict():
+            return {name: varied(item, drawn, name) for name, item in value.items()}
+        case list():
+            return [varied(item, drawn) for item in value * drawn.draw(st.integers(0, 3))]
+        case bool() | None:
+            return value
+        case float():
+            return drawn.draw(numbers)
+        case int():
+            return drawn.draw(st.integers(-(2**62), 2**62))
+        case str() if key not in _FIXED:
+            return drawn.draw(names)
+        case _:
+            return value
+
+
+@pytest.mark.parametrize("name", RENDERED)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(drawn=st.data())
+def test_no_figure_and_no_name_breaks_an_answer(name: str, drawn: st.DataObject) -> None:
+    """Nothing raises, nothing is over Telegram's limit, everything parses as HTML."""
+    for part in split(render(name, varied(example(name), drawn))):
+        assert units(part) <= LIMIT
+        assert parse(part, "HTML").text
+
+
+@given(st.floats(min_value=1e-6, max_value=1e6), st.floats(min_value=1e-6, max_value=1e6))
+def test_long_short_of_swapped_sides_is_the_reciprocal(buy: float, sell: float) -> None:
+    def shown(ratio: float) -> float:
+        return float(f.long_short(ratio).removeprefix("L/S: ").removesuffix("x"))
+
+    one, other = shown(buy / sell), shown(sell / buy)
+    if 0.05 < one < 99.9 and 0.05 < other < 99.9:
+        assert one * other == pytest.approx(1.0, rel=0.11)  # both are rounded to two places
+
+
+@given(numbers)
+def test_signs_agree_everywhere(value: float) -> None:
+    """A figure that is red is negative in each of its forms, or rounds to zero there."""
+    forms = [f.signed_money(value), f.signed_price(value), f.signed_amount(value, "X")]
+    if f.light(value) == "🔴":
+        assert all(form.startswith("-") for form in forms)
+    elif f.light(value) == "🟢":
+        assert all(form.startswith("+") for form in forms)
+    else:
+        assert not any(form.startswith(("+", "-")) for form in forms)
+
+
+# the table holds together
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_example_of_each_command_can_be_typed(command: Any) -> None:
+    arguments = command.parse(command.example.split()[1:])
+    assert arguments == command.parse(list(arguments.values()))
+    rows = keyboard(command, arguments)
+    assert bool(markup(rows)) == (command.live or any(each.choices for each in command.arguments))
+
+
+def test_an_argument_that_may_be_left_out_is_passed_over() -> None:
+    scan = next(command for command in COMMANDS if command.name == "volscan")
+    assert scan.parse([]) == {"PERCENT": "200", "TIMEFRAME": "15m"}
+    assert scan.parse(["1h"]) == {"PERCENT": "200", "TIMEFRAME": "1h"}
+    assert scan.parse(["300%", "60m"]) == {"PERCENT": "300", "TIMEFRAME": "1h"}

@@ -1,0 +1,14 @@
+"""``/analysis SYM [15m]``: everything about one pair, and what it adds up to."""
+
+from reference_bot.telegram_bot.commands.model import Request
+from reference_bot.telegram_bot.figures import Analysis
+from reference_bot.telegram_bot.render.analysis import render_analysis
+
+
+async def answer(request: Request) -> str:
+    """Asks market-data for the figures and the readings of them."""
+    symbol, timeframe = request.arguments["SYM"], request.arguments["TIMEFRAME"]
+    question = {"symbol": symbol, "timeframe": timeframe}
+    return render_analysis(
+        await request.market_data.ask("/comprehensive_analysis", question, Analysis, about=symbol)
+    )

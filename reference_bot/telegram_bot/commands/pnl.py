@@ -1,0 +1,12 @@
+"""``/pnl [7d]``: what the account gained and paid."""
+
+from reference_bot.telegram_bot.commands.account import ask_account
+from reference_bot.telegram_bot.commands.model import Request
+from reference_bot.telegram_bot.figures import Pnl
+from reference_bot.telegram_bot.render.account import render_pnl
+
+
+async def answer(request: Request) -> str:
+    """Asks market-data, which asks the exchange with the operator's key."""
+    days = int(request.arguments["DAYS"].removesuffix("d"))
+    return render_pnl(await ask_account(request, "/pnl", {"days": days}, Pnl))

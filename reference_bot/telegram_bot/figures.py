@@ -1,0 +1,255 @@
+"""What market-data answers besides a price: rankings, volume, analyses, open interest, accounts.
+
+Prices and quote amounts in the quote currency, amounts in base units, percent as such, times in
+epoch ms. None is what is not known.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from reference_bot.telegram_bot.market_data import (
+    Activity,
+    Change,
+    CombinedPrice,
+    Flow,
+    Funding,
+    Missing,
+)
+
+
+class TopSymbol(msgspec.Struct, frozen=True):
+    """One row of what is traded most."""
+
+    rank: int
+    symbol: str
+    base: str
+    price: float
+    change_24h_pct: float | None = None
+    turnover_24h: float | None = None
+
+
+class TopSymbols(msgspec.Struct, frozen=True):
+    """What is traded most on one venue, by turnover of 24 h."""
+
+    market: str
+    venue: str
+    time: int
+    symbols: tuple[TopSymbol, ...]
+    missing: tuple[Missing, ...] = ()
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """A closed candle."""
+
+    start: int
+    end: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    turnover: float | None = None
+    change_pct: float | None = None
+
+
+class VolumeSpike(msgspec.Struct, frozen=True):
+    """The last closed candle's volume against the 96 before it."""
+
+    symbol: str
+    venue: str
+    market: str
+    timeframe: str
+    time: int
+    bar: Bar
+    mean_volume: float
+    spike_pct: float
+    activity: Activity
+    flow: Flow | None = None
+
+
+class CvdPoint(msgspec.Struct, frozen=True):
+    """One candle's close and delta, and the sum of the deltas up to its end."""
+
+    end: int
+    close: float
+    delta: float
+    cvd: float
+
+
+class Cvd(msgspec.Struct, frozen=True):
+    """Cumulative volume delta over closed candles; ``cvd_24h`` over 24 h whatever the timeframe."""
+
+    symbol: str
+    venue: str
+    market: str
+    timeframe: str
+    time: int
+    price: float
+    cvd: float
+    cvd_quote: float
+    price_change_pct: float
+    trend: str
+    points: tuple[CvdPoint, ...] = ()
+    cvd_24h: float | None = None
+    divergence: Literal["bullish", "bearish"] | None = None
+
+
+class Spike(msgspec.Struct, frozen=True):
+    """A symbol whose last closed candle stands out; ``ratio`` is volume ÷ mean."""
+
+    symbol: str
+    base: str
+    price: float
+    ratio: float
+    spike_pct: float
+    change_pct: float | None = None
+    flow: Flow | None = None
+
+
+class VolumeScan(msgspec.Struct, frozen=True):
+    """The symbols of one venue whose volume stands out, most first; ``scanned`` were looked at."""
+
+    venue: str
+    market: str
+    timeframe: str
+    threshold_pct: float
+    time: int
+    scanned: int
+    spikes: tuple[Spike, ...]
+    missing: tuple[Missing, ...] = ()
+
+
+class Bollinger(msgspec.Struct, frozen=True):
+    """Bands of 20 closes and two deviations; ``position`` 0 is the lower band, 1 the upper."""
+
+    upper: float
+    lower: float
+    position: float | None = None
+
+
+class Technical(msgspec.Struct, frozen=True):
+    """Indicators over closed candles of one timeframe; ``vwap_24h`` over 24 h."""
+
+    close: float
+    rsi_14: float | None = None
+    atr_14: float | None = None
+    atr_pct: float | None = None
+    vwap_24h: float | None = None
+    vwap_distance_pct: float | None = None
+    bollinger: Bollinger | None = None
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """One reading that counts for (positive points) or against, with the figure behind it."""
+
+    code: str
+    points: float
+    figure: float
+
+
+class Analysis(msgspec.Struct, frozen=True):
+    """Everything about one pair; ``score`` from -100 (bearish) to 100."""
+
+    symbol: str
+    venue: str
+    market: str
+    timeframe: str
+    time: int
+    price: CombinedPrice
+    technical: Technical
+    bias: str
+    score: float
+    signals: tuple[Signal, ...] = ()
+    volume: Activity | None = None
+    cvd: float | None = None
+    missing: tuple[Missing, ...] = ()
+
+
+class VenueInterest(msgspec.Struct, frozen=True):
+    """Open interest and funding of one venue's perpetual."""
+
+    venue: str
+    symbol: str
+    quote: str
+    amount: float
+    value: float
+    share_pct: float
+    change_24h: Change | None = None
+    change_15m: Change | None = None
+    funding: Funding | None = None
+
+
+class MultiInterest(msgspec.Struct, frozen=True):
+    """Open interest of one coin over the venues that answered."""
+
+    base: str
+    time: int
+    amount: float
+    value: float
+    venues: tuple[VenueInterest, ...]
+    change_24h: Change | None = None
+    missing: tuple[Missing, ...] = ()
+
+
+class AssetBalance(msgspec.Struct, frozen=True):
+    """One asset of an account; ``unrealised`` is the open profit of futures positions."""
+
+    asset: str
+    total: float
+    available: float
+    unrealised: float | None = None
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """What an account holds."""
+
+    venue: str
+    testnet: bool
+    time: int
+    spot: tuple[AssetBalance, ...] | None = None
+    futures: tuple[AssetBalance, ...] | None = None
+    missing: tuple[Missing, ...] = ()
+
+
+class Position(msgspec.Struct, frozen=True):
+    """One open position; ``amount`` is negative when short."""
+
+    symbol: str
+    base: str
+    quote: str
+    side: str
+    amount: float
+    entry_price: float
+    mark_price: float
+    notional: float
+    unrealised: float
+    unrealised_pct: float
+    liquidation_price: float | None = None
+
+
+class Positions(msgspec.Struct, frozen=True):
+    """The open positions, the largest first."""
+
+    venue: str
+    testnet: bool
+    time: int
+    positions: tuple[Position, ...]
+    unrealised: float
+
+
+class Pnl(msgspec.Struct, frozen=True):
+    """What an account gained since ``since``, in USDT; ``complete``: every entry was read."""
+
+    venue: str
+    testnet: bool
+    since: int
+    time: int
+    realised: float
+    funding: float
+    commission: float
+    other: float
+    net: float
+    complete: bool
+    unrealised: float | None = None
+    missing: tuple[Missing, ...] = ()

@@ -1,0 +1,90 @@
+"""The answers to ``/balance``, ``/positions`` and ``/pnl``. Pure."""
+
+from reference_bot.telegram_bot.figures import AssetBalance, Balance, Pnl, Position, Positions
+from reference_bot.telegram_bot.render import format as f
+from reference_bot.telegram_bot.render.common import clock, gaps, page, title, venue
+from reference_bot.telegram_bot.render.html import bold, escape
+
+NO_ACCOUNT = (
+    "There is no exchange account to ask: BINANCE_API_KEY and BINANCE_API_SECRET of market-data"
+    " are not set. Whoever runs this bot can set them; a read-only key is enough."
+)
+_MOST_ROWS = 20
+
+
+def render_balance(data: Balance) -> str:
+    """Spot and futures holdings, as HTML; markup never spans lines."""
+    spot = [] if data.spot is None else ["💱 " + bold("SPOT"), *_assets(data.spot)]
+    futures = [] if data.futures is None else ["⚡ " + bold("FUTURES"), *_assets(data.futures)]
+    return page(
+        [title("💼", "Balance", *_where(data.venue, testnet=data.testnet))],
+        spot,
+        futures,
+        [*gaps(data.missing), clock(data.time)],
+    )
+
+
+def render_positions(data: Positions) -> str:
+    """The open positions, the largest first, as HTML; markup never spans lines."""
+    shown = [_position(one) for one in data.positions[:_MOST_ROWS]]
+    more = len(data.positions) - len(shown)
+    return page(
+        [title("📂", "Positions", *_where(data.venue, testnet=data.testnet))],
+        *(shown or [["No position is open."]]),
+        [f"… and {more} more"] if more else [],
+        [f"Open profit: {_profit(data.unrealised)}"] if shown else [],
+        [clock(data.time)],
+    )
+
+
+def render_pnl(data: Pnl) -> str:
+    """What was gained and paid since a moment, in USDT, as HTML; markup never spans lines."""
+    other = [f"Other: {_profit(data.other)}"] if data.other else []
+    still = [] if data.unrealised is None else [f"Open profit: {_profit(data.unrealised)}"]
+    partly = [] if data.complete else ["⚠️ There are more entries than could be read."]
+    return page(
+        [title("💰", "Profit and loss", *_where(data.venue, testnet=data.testnet))],
+        [f"Since: {f.moment(data.since)}"],
+        [
+            f"Net: {bold(_profit(data.net))}",
+            f"Realised: {_profit(data.realised)}",
+            f"Funding: {_profit(data.funding)}",
+            f"Commission: {_profit(data.commission)}",
+            *other,
+            *still,
+        ],
+        [*partly, *gaps(data.missing), clock(data.time)],
+    )
+
+
+def _where(code: str, *, testnet: bool) -> list[str]:
+    return [venue(code), "testnet"] if testnet else [venue(code)]
+
+
+def _assets(assets: tuple[AssetBalance, ...]) -> list[str]:
+    if not assets:
+        return ["nothing"]
+    lines = [_asset(one) for one in assets[:_MOST_ROWS]]
+    return [*lines, *([f"… and {more} more"] if (more := len(assets) - len(lines)) else [])]
+
+
+def _asset(one: AssetBalance) -> str:
+    unit = escape(one.asset)
+    line = f"{f.amount(one.total, unit)} · free {f.amount(one.available, unit)}"
+    return line if one.unrealised is None else f"{line} · open profit {_profit(one.unrealised)}"
+
+
+def _position(one: Position) -> list[str]:
+    light = {"LONG": "🟢", "SHORT": "🔴"}.get(one.side, "⚪")
+    ends = "" if one.liquidation_price is None else f" · ends at {f.price(one.liquidation_price)}"
+    size = f.amount(f.magnitude(one.amount), escape(one.base))
+    worth = f.money(f.magnitude(one.notional))
+    return [
+        f"{light} {bold(escape(one.symbol))} {escape(one.side)} {size} ({worth})",
+        f"Entry {f.price(one.entry_price)} · mark {f.price(one.mark_price)}{ends}",
+        f"Open profit: {_profit(one.unrealised)} ({f.percent(one.unrealised_pct)})",
+    ]
+
+
+def _profit(value: float) -> str:
+    return f"{f.light(value)} {f.signed_money(value)}"

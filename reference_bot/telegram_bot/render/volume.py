@@ -1,0 +1,102 @@
+"""The answers to ``/volume``, ``/cvd`` and ``/volscan``. Pure."""
+
+from typing import Final
+
+from reference_bot.telegram_bot.figures import Cvd, Spike, VolumeScan, VolumeSpike
+from reference_bot.telegram_bot.market_data import Missing
+from reference_bot.telegram_bot.render import format as f
+from reference_bot.telegram_bot.render.common import (
+    base_of,
+    clock,
+    flow,
+    market,
+    page,
+    title,
+    venue,
+)
+from reference_bot.telegram_bot.render.html import bold, escape
+
+_TRENDS: Final = {"RISING": "📈", "FALLING": "📉"}
+_DIVERGENCES: Final = {
+    "bullish": "🟢 BULLISH: the price fell while takers bought on balance",
+    "bearish": "🔴 BEARISH: the price rose while takers sold on balance",
+}
+
+
+def render_volume(data: VolumeSpike) -> str:
+    """The last closed candle against the 96 before it, as HTML; markup never spans lines."""
+    base, bar = base_of(data.symbol), data.bar
+    taker = [] if data.flow is None else [f"Delta: {flow(data.flow, base)}"]
+    return page(
+        [_title("📢", "volume", data.symbol, data.timeframe, data.market, data.venue)],
+        [
+            f"Activity: {bold(f.activity(escape(data.activity.level), data.activity.ratio))}",
+            f"Volume: {f.amount(bar.volume, escape(base))}{_turnover(bar.turnover)}",
+            f"Usual: {f.amount(data.mean_volume, escape(base))} (mean of the 96 candles before)",
+            f"Against usual: {f.percent(data.spike_pct, 1)}",
+            *taker,
+            f"Price: {f.price(bar.close)} {f.light(bar.change_pct)} {f.percent(bar.change_pct)}",
+        ],
+        [clock(data.time)],
+    )
+
+
+def render_cvd(data: Cvd) -> str:
+    """Cumulative volume delta, and whether the price goes with it, as HTML."""
+    base = base_of(data.symbol)
+    change = f"{f.light(data.price_change_pct)} {f.percent(data.price_change_pct)}"
+    day = [] if data.cvd_24h is None else [f"24h CVD: {_signed(data.cvd_24h, base)}"]
+    count = len(data.points)
+    return page(
+        [_title("🌊", "CVD", data.symbol, data.timeframe, data.market, data.venue)],
+        [
+            f"CVD: {bold(f.delta(data.cvd, escape(base), data.cvd_quote))}",
+            f"Over: {count} closed candles of {escape(data.timeframe)}",
+            *day,
+            f"Trend: {_TRENDS.get(data.trend, '➡️')} {escape(data.trend)}",
+            f"Price: {f.price(data.price)} {change}",
+            f"Divergence: {_DIVERGENCES.get(data.divergence or '', 'none')}",
+        ],
+        [clock(data.time)],
+    )
+
+
+def render_scan(data: VolumeScan) -> str:
+    """The symbols whose volume stands out, most first, as HTML; markup never spans lines."""
+    threshold = f.percent(data.threshold_pct, 0)
+    rows = [_spike(one) for one in data.spikes]
+    none = f"No symbol is {threshold} over its usual volume just now."
+    return page(
+        [
+            title(
+                "🔎", "Volume scan", escape(data.timeframe), market(data.market), venue(data.venue)
+            )
+        ],
+        [f"{data.scanned} symbols looked at, threshold {threshold} over usual"],
+        rows or [none],
+        [*_unseen(data.missing), clock(data.time)],
+    )
+
+
+def _title(emoji: str, what: str, symbol: str, timeframe: str, kind: str, where: str) -> str:  # noqa: PLR0917 - one line's words, in their order
+    return title(emoji, escape(symbol), f"{what} {escape(timeframe)}", market(kind), venue(where))
+
+
+def _turnover(value: float | None) -> str:
+    return "" if value is None else f" ({f.money(value)})"
+
+
+def _signed(value: float, base: str) -> str:
+    return f"{f.light(value)} {f.signed_amount(value, escape(base))}"
+
+
+def _spike(one: Spike) -> str:
+    side = "" if one.flow is None else f" · {f.long_short(one.flow.long_short)}"
+    change = f"{f.light(one.change_pct)} {f.percent(one.change_pct)}"
+    name = bold(escape(one.symbol))
+    return f"{name} {f.percent(one.spike_pct, 0)} · {f.price(one.price)} {change}{side}"
+
+
+def _unseen(missing: tuple[Missing, ...]) -> list[str]:
+    """A scan may miss a few of many symbols: their number is told, not each one's reason."""
+    return [f"⚠️ Not in the scan: {len(missing)} that did not answer"] if missing else []
