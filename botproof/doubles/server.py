@@ -35,6 +35,7 @@ import httptools
 import msgspec
 
 __all__ = [
+    "MAX_BODY_BYTES",
     "Handler",
     "Request",
     "Response",

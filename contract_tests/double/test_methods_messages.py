@@ -1,5 +1,8 @@
 """Methods that keep state: messages, edits, copies, pins, polls, queries, chats, the bot itself."""
 
+import gzip
+import json
+import zlib
 from typing import Any
 
 import aiohttp
@@ -63,6 +66,41 @@ async def test_null_is_text_as_everything_else_in_a_json_body(api: Any, chat: in
     await api.ok("getUpdates", allowed_updates=None)
     assert (await api.ok("getWebhookInfo"))["allowed_updates"] == ["callback_query"]
     assert "entities" not in await api.ok("sendMessage", chat_id=chat, text="x", entities=None)
+
+
+@pytest.mark.parametrize("body", ['{"chat_id": 1, "text": "x",}', '{"chat_id": 1, "text": "x"'])
+async def test_a_json_body_that_breaks_holds_what_comes_before(
+    api: Any, chat: int, body: str
+) -> None:
+    assert chat == 1
+    url = f"{api.url}/bot{api.token}/sendMessage"
+    headers = {"Content-Type": "application/json"}
+    async with api.http.post(url, data=body, headers=headers) as response:
+        assert (await response.json())["result"]["text"] == "x"
+    for nothing in ("[1]", "text", '{"chat_id": 1 "text": "x"}'):
+        async with api.http.post(url, data=nothing, headers=headers) as response:
+            said = (await response.json())["description"]
+        assert said == "Bad Request: message text is empty"
+
+
+async def test_bodies_may_be_packed(api: Any, chat: int) -> None:
+    url = f"{api.url}/bot{api.token}/sendMessage"
+    body = json.dumps({"chat_id": chat, "text": "packed"}).encode()
+
+    async def post(encoding: str, data: bytes) -> tuple[int, Any]:
+        headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+        async with api.http.post(url, data=data, headers=headers) as response:
+            return response.status, await response.json()
+
+    for encoding, pack in (("gzip", gzip.compress), ("deflate", zlib.compress)):
+        status, answer = await post(encoding, pack(body))
+        assert (status, answer["result"]["text"]) == (200, "packed")
+    status, answer = await post("br", body)
+    assert (status, answer["description"]) == (
+        415,
+        "Unsupported Media Type: unsupported content-encoding",
+    )
+    assert (await post("gzip", body))[0] == 400
 
 
 async def test_get_is_as_good_as_post_and_case_does_not_matter(api: Any, chat: int) -> None:

@@ -128,7 +128,7 @@ class TelegramDouble:
             params = read_params(request)
         except BadBodyError as error:
             call = _Call(token, method, {}, started)
-            return self._answered(call, Reply(400, description=str(error)))
+            return self._answered(call, Reply(error.status, description=str(error)))
         call = _Call(token, method or str(params.get("method", "")), params, started)
         if fetch.needed(call.method, params):
             return self._fetched(call)
@@ -139,7 +139,7 @@ class TelegramDouble:
         try:
             params = await fetch.files(call.params)
         except BadBodyError as error:
-            return self._answered(call, Reply(400, description=str(error)))
+            return self._answered(call, Reply(error.status, description=str(error)))
         answer = self._called(replace(call, params=params))
         return answer if isinstance(answer, Response) else await answer
 

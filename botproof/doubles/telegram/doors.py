@@ -130,7 +130,6 @@ def start_poll(core: Core, bot: Bot, poll: Poll, now: float) -> Later:
     """Let a getUpdates call wait; one that waits already is ended."""
     end_poll(core, bot, POLL_TERMINATED, now)
     bot.poll = poll
-    core.effects.append(Note(bot.token, "poll", {"offset": poll.offset}))
     core.timers_moved = True
     # The call itself is in the transcript only when it has ended, perhaps 50 seconds later.
     core.effects.append(Note(bot.token, "poll", {"offset": poll.offset}))

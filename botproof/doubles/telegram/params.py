@@ -1,18 +1,20 @@
 """The parameters of a call, whatever way they came: query, form, JSON, multipart.
 
-Source: `HttpReader` of td (`parse_parameters`, `parse_json_parameters`, and its multipart part):
-the query comes first, and of a name that is given twice the first value counts.
+Source: `HttpReader` of td (`read_next`, `parse_parameters`, `parse_json_parameters`, and its
+multipart part): the query comes first, and of a name that is given twice the first value counts.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import zlib
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from botproof.doubles.server import Request
+from botproof.doubles.server import MAX_BODY_BYTES, Request
 from botproof.doubles.telegram.spec import Upload
 
 __all__ = ["BadBodyError", "read_body", "read_params", "shown"]
@@ -21,17 +23,39 @@ _decode = msgspec.json.Decoder().decode
 
 
 class BadBodyError(ValueError):
-    """A body that does not parse; the text is the description of the refusal."""
+    """A body that does not parse: the HTTP status and the description of the refusal."""
+
+    def __init__(self, description: str, status: int = 400) -> None:
+        super().__init__(description)
+        self.status = status
 
 
 def read_params(request: Request) -> dict[str, object]:
     """All parameters of a call. BadBodyError when the body is not what it says it is."""
     params = (
-        read_body(request.headers.get("content-type", ""), request.body) if request.body else {}
+        read_body(request.headers.get("content-type", ""), _unpacked(request))
+        if request.body
+        else {}
     )
     if request.query:
         params.update(request.query)
     return params
+
+
+def _unpacked(request: Request) -> bytes:
+    encoding = request.headers.get("content-encoding", "").lower()
+    if not encoding:
+        return request.body
+    if encoding not in {"gzip", "deflate"}:
+        raise BadBodyError("Unsupported Media Type: unsupported content-encoding", 415)
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # finds out which of the two it is
+    try:
+        body = unpacker.decompress(request.body, MAX_BODY_BYTES)
+    except zlib.error as error:
+        raise BadBodyError(f"Bad Request: {error}") from None
+    if unpacker.unconsumed_tail:
+        raise BadBodyError("Request Entity Too Large", 413)
+    return body
 
 
 def read_body(content_type: str, body: bytes) -> dict[str, object]:
@@ -47,15 +71,34 @@ def read_body(content_type: str, body: bytes) -> dict[str, object]:
 
 
 def _json(body: bytes) -> dict[str, object]:
-    """A body that is no JSON object is no error to the server: it holds no parameters."""
+    """What is wrong with a JSON body is no error to the server: it holds what can be read."""
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
+        value = _as_far_as_it_goes(body.decode("utf-8", "replace"))
     if not isinstance(value, dict):
         return {}
     # A parameter is text to the server, and what is no string stays as it is written: `null` too.
     return {name: "null" if item is None else item for name, item in value.items()}
+
+
+_NAME_IN_JSON = re.compile(r'\s*("(?:[^"\\]|\\.)*")\s*:\s*')
+_OPENS, _GOES_ON = re.compile(r"\s*\{"), re.compile(r"\s*,")
+_scan = json.JSONDecoder(strict=False).raw_decode
+
+
+def _as_far_as_it_goes(text: str) -> dict[str, object]:
+    """The parameters before the place where a JSON body breaks, such as a last comma."""
+    params: dict[str, object] = {}
+    separator = _OPENS.match(text)
+    while separator is not None and (name := _NAME_IN_JSON.match(text, separator.end())):
+        try:
+            key, (value, end) = json.loads(name[1]), _scan(text, name.end())
+        except ValueError:
+            break
+        params.setdefault(key, value)
+        separator = _GOES_ON.match(text, end)
+    return params
 
 
 def _form(body: bytes) -> dict[str, object]:

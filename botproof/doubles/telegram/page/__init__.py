@@ -111,7 +111,6 @@ async def _events(double: TelegramDouble) -> AsyncIterator[bytes]:
             await asyncio.sleep(_REPAINT_SECONDS)
         else:
             yield b": still here\n\n"  # finds out whether anybody still listens
-        # A poll that begins is no event: the overview has to be looked at again without one.
         await double.transcript.wait_after(seen, _LOOK_AGAIN_SECONDS)
 
 
