@@ -1,6 +1,7 @@
 """An exchange double in this process, on a real socket, with its clock stopped."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import httpx
@@ -43,5 +44,9 @@ def market() -> Market:
 @pytest.fixture
 async def exchanges(market: Market) -> AsyncIterator[Exchanges]:
     double = ExchangeDouble(market, now=NOW)
-    async with await serve(double.handle) as server, httpx.AsyncClient(trust_env=False) as client:
+    async with (
+        aclosing(double),
+        await serve(double.handle) as server,
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
         yield Exchanges(double, server.url, client)

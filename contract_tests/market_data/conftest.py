@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ def open_stack(
     @asynccontextmanager
     async def opened(*, warm: bool = True, **settings: str) -> AsyncIterator[Stack]:
         double = ExchangeDouble(market, now=NOW)
-        async with await serve(double.handle) as server:
+        async with aclosing(double), await serve(double.handle) as server:
             environment = {
                 "BINANCE_SPOT_URL": f"{server.url}/binance/spot",
                 "BINANCE_FUTURES_URL": f"{server.url}/binance/futures",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 
 from botproof.doubles.exchanges.market import (
     COINS,
@@ -57,6 +58,21 @@ def _scenario(text: str) -> tuple[str, Scenario]:
     return base.upper(), Scenario(ScenarioKind(kind), int(at))
 
 
+@dataclass(frozen=True, slots=True)
+class _Listening:
+    double: ExchangeDouble
+    server: Server
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    async def close(self) -> None:
+        self.double.market.close()
+        await self.double.aclose()
+        await self.server.close()
+
+
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     try:
@@ -71,9 +87,9 @@ def run(args: argparse.Namespace) -> int:
     if args.draw:
         market.draw(args.now - _DRAWN, args.now)
 
-    async def start() -> Server:
+    async def start() -> _Listening:
         double = ExchangeDouble(market, now=args.now)
-        return await serve(double.handle, host=args.host, port=args.port)
+        return _Listening(double, await serve(double.handle, host=args.host, port=args.port))
 
     return run_until_stopped(start)
 

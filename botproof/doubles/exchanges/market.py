@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -186,15 +187,22 @@ class _Memory:
 
     size: int
     entries: OrderedDict[Hashable, object] = field(default_factory=OrderedDict)
+    closed: bool = False
+    # The double draws in a thread while others may ask; the same value drawn twice does no harm.
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
-        if key in self.entries:
-            self.entries.move_to_end(key)
-            return self.entries[key]  # type: ignore[return-value]  # one memory holds one kind of value
+        with self.lock:
+            if key in self.entries:
+                self.entries.move_to_end(key)
+                return self.entries[key]  # type: ignore[return-value]  # one memory holds one kind of value
+        if self.closed:
+            raise MarketClosedError
         value = make()
-        self.entries[key] = value
-        if len(self.entries) > self.size:
-            self.entries.popitem(last=False)
+        with self.lock:
+            self.entries[key] = value
+            if len(self.entries) > self.size:
+                self.entries.popitem(last=False)
         return value
 
 
@@ -240,6 +248,10 @@ _FUNDING = ((5 * DAY, 0.00022), (9 * HOUR, 0.00018))
 _BASIS = ((DAY, 0.0006), (2 * HOUR, 0.0003))
 
 
+class MarketClosedError(Exception):
+    """The market was closed while something was being drawn."""
+
+
 class Market:
     """The market of one seed. ``scenarios`` maps a coin's base to what happens to it.
 
@@ -275,6 +287,10 @@ class Market:
         # what was drawn for the other coins is the same there: the memories know the scenario
         other._levels, other._trades, other._blocks = self._levels, self._trades, self._blocks
         return other
+
+    def close(self) -> None:
+        """Break off what is being drawn, in another thread, with `MarketClosedError`."""
+        self._blocks.closed = True
 
     # -- paths ---------------------------------------------------------------------------------
 

@@ -28,8 +28,9 @@ import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -49,6 +50,7 @@ __all__ = ["VENUES", "Clock", "ExchangeDouble"]
 VENUES: tuple[Venue, ...] = (Binance(), Bybit(), Okx(), Gate(), Bitget(), Hyperliquid())
 _KEPT_EVENTS = 100_000
 _LONGEST_POLL = 60.0
+_Drawn = TypeVar("_Drawn")
 
 
 class Clock:
@@ -90,9 +92,9 @@ class ExchangeDouble:
         self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
         self._seen = 0
         self._news = asyncio.Event()
-        # Drawing a long history takes a second or two. One answer a turn of the loop: what
-        # waits can be cancelled, so that SIGTERM need not wait for all of them.
-        self._turn = asyncio.Lock()
+        # Drawing a long history takes seconds: a thread does it, and the loop keeps answering
+        # signals and the control interface. One thread: two would only share one processor.
+        self._drawer = ThreadPoolExecutor(1, thread_name_prefix="market")
 
     @property
     def events(self) -> tuple[dict[str, Any], ...]:
@@ -129,8 +131,7 @@ class ExchangeDouble:
             now,
             request.raw_query,
         )
-        async with self._turn:
-            answer = venue.answer(self.market, call)
+        answer = await self._drawn(lambda: venue.answer(self.market, call))
         if fault is not None:
             answer = apply(fault, venue, answer)
         headers = {"Date": formatdate(now / 1000, usegmt=True), **answer.headers}
@@ -149,6 +150,13 @@ class ExchangeDouble:
         )
         return answer
 
+    async def _drawn(self, draw: Callable[[], _Drawn]) -> _Drawn:
+        return await asyncio.get_running_loop().run_in_executor(self._drawer, draw)
+
+    async def aclose(self) -> None:
+        """Draw nothing more; what is being drawn goes on to its end, or until the market closes."""
+        self._drawer.shutdown(wait=False, cancel_futures=True)
+
     def _record(self, event: dict[str, Any]) -> None:
         self._seen += 1
         self._events.append({"seq": self._seen, **event})
@@ -163,7 +171,8 @@ class ExchangeDouble:
             if (request.method, path) == ("GET", "/transcript"):
                 return _ok(await self._transcript(request.query))
             if request.method == "GET" and path.startswith("/truth/"):
-                return _ok(_truth(self, path.removeprefix("/truth/"), request.query))
+                what = path.removeprefix("/truth/")
+                return _ok(await self._drawn(lambda: _truth(self, what, request.query)))
             if request.method == "DELETE" and path.startswith("/faults"):
                 number = path.removeprefix("/faults").lstrip("/")
                 self.faults.remove(_whole(number, "id") if number else None)
