@@ -99,19 +99,21 @@ def docker(job: nox.Session) -> None:
 
 @session
 def load(job: nox.Session) -> None:
-    """Load the fleet between its doubles and judge latency and errors."""
-    environment = installed(job)
-    only = ("--only", "latency,errors", "--report-dir", "reports/load")
-    environment.run("botproof", "gate", *only, *job.posargs)
+    """Load the fleet between its doubles; judge latency, errors and the roll-back rule."""
+    only = ("--only", "latency,errors,rollback", "--report-dir", "reports/load")
+    installed(job).run("botproof", "gate", *only, *job.posargs)
 
 
 @session
 def memory(job: nox.Session) -> None:
-    """Judge the memory of every process under load, then name who allocates, with memray."""
+    """Judge every process's memory under load, then name who allocates, then look for leaks."""
     environment = installed(job)
     only = ("--only", "memory", "--report-dir", "reports/memory")
     environment.run("botproof", "gate", *only, *job.posargs)
-    environment.run("python", "memory_profiles/run.py", "--report-dir", "reports/memory")
+    for script in ("run", "leak"):
+        path = f"memory_profiles/{script}.py"
+        environment.run("python", path, "--report-dir", "reports/memory")
+    environment.run("pytest", "--memray", "contract_tests/memory/test_hot_paths.py")
 
 
 @session
@@ -123,7 +125,7 @@ def lint(job: nox.Session) -> None:
 @session
 def peers(job: nox.Session) -> None:
     """Programs nobody here wrote: ccxt reads the exchange double, schemathesis the service."""
-    suites = ("contract_tests/market_data/test_ccxt.py", "contract_tests/market_data/test_schema.py")
+    suites = [f"contract_tests/market_data/test_{name}.py" for name in ("ccxt", "schema")]
     installed(job, "peers").run("pytest", *suites, *job.posargs)
 
 
