@@ -42,7 +42,7 @@ async def test_ticker_and_candles_are_the_truth(  # noqa: PLR0917 - fixtures and
     venues, market, now, venue, base, kind
 ):
     if venue == "hyperliquid" and kind == "spot" and base != "BTC":
-        pytest.skip("Hyperliquid lists four spot pairs")
+        pytest.skip("not applicable: Hyperliquid lists four spot pairs")
     answer = await venues.ask("/price", symbol=base, market=kind, exchange=venue)
     block = answer.json()["data"]
     tick, weight = market.coins[base].tick(kind), WEIGHTS[venue]
@@ -136,7 +136,7 @@ async def test_a_delisted_symbol_is_told_apart_from_trouble(venues, venue):
     service = venues.api.service
     one = service.by_name[venue]
     if venue == "hyperliquid":
-        pytest.skip("all coins come in one answer: there is nothing to refuse")
+        pytest.skip("not applicable: all coins come in one answer: there is nothing to refuse")
     instrument = (await service.directory(one, "spot")).value.by_pair[Pair("BTC", "USDT")]
     from reference_bot.market_data.errors import VenueError  # noqa: PLC0415 - only here
     from reference_bot.market_data.venues.base import Instrument  # noqa: PLC0415 - only here
