@@ -24,9 +24,10 @@ _REPLIES: Final = {
     "cvd": "cvd-btc",
     "volscan": "volscan-by-itself",
     "oi": "oi-by-itself",
-    "balance": "balance-without-keys",
-    "positions": "positions-without-keys",
-    "pnl": "pnl-without-keys",
+    "balance": "balance",
+    "positions": "positions",
+    "pnl": "pnl",
+    "signal": "signal-btc",
     "pairs": "pairs",
 }
 _HEAD: Final = """\

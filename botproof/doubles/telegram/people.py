@@ -504,11 +504,16 @@ def _written_message(turn: Turn, kind: str, payload: Json) -> Json:
     if "message_id" not in payload:
         payload["message_id"] = turn.bot.new_message_id(chat)
     else:
-        holder = chat if chat.has_own_ids else turn.bot
-        holder.next_message_id = max(holder.next_message_id, payload["message_id"] + 1)
+        _no_lower_ids(turn, chat, payload["message_id"])
     ordered = {"message_id": payload["message_id"], **payload}
     threads.remember(chat, ordered)
     return _tell(turn, chat, kind, ordered)
+
+
+def _no_lower_ids(turn: Turn, chat: Chat, taken: int) -> None:
+    """Has the next message of the chat come after one whose id was written out."""
+    holder = chat if chat.has_own_ids else turn.bot
+    holder.next_message_id = max(holder.next_message_id, taken + 1)
 
 
 def _written_query(turn: Turn, kind: str, payload: Json) -> Json:
@@ -518,6 +523,7 @@ def _written_query(turn: Turn, kind: str, payload: Json) -> Json:
     if isinstance(message, dict):
         chat = ensure_chat(turn, message["chat"])
         if message["message_id"] not in chat.messages:
+            _no_lower_ids(turn, chat, message["message_id"])
             turn.bot.store(chat, message)
     _open(turn, kind, payload)
     return {**_push(turn, kind, payload), f"{kind}_id": payload["id"]}

@@ -72,6 +72,7 @@ def _days(typed: str) -> str:
 
 
 SYMBOL: Final = Argument("SYM", "BTC", _symbol)
+PAIR: Final = Argument("PAIR", "BTC/USDT", _symbol)
 COIN: Final = Argument("COIN", "BTC", _symbol, default="BTC")
 MARKET: Final = Argument(
     "MARKET", "spot", _market, default="spot", choices=("spot", "perps"), form="spot|perps"

@@ -11,6 +11,7 @@ from reference_bot.telegram_bot.commands import (
     pnl,
     positions,
     price,
+    signal,
     start,
     top10,
     volscan,
@@ -22,6 +23,7 @@ from reference_bot.telegram_bot.commands.arguments import (
     DAYS,
     HOUR,
     MARKET,
+    PAIR,
     QUARTER,
     SYMBOL,
     THRESHOLD,
@@ -67,5 +69,12 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("balance", "what the exchange account holds", balance.answer, live=True),
     Command("positions", "the account's open positions", positions.answer, live=True),
     Command("pnl", "what the account gained and paid", pnl.answer, (DAYS,), live=True),
+    Command(
+        "signal",
+        "a trading signal with its confidence, or why there is none",
+        signal.answer,
+        (PAIR,),
+        live=True,
+    ),
     Command("pairs", "pairs to ask for, in standard notation", pairs.answer, (MARKET,)),
 )

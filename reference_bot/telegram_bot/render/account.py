@@ -10,6 +10,7 @@ NO_ACCOUNT = (
     " are not set. Whoever runs this bot can set them; a read-only key is enough."
 )
 _MOST_ROWS = 20
+_CENT = 0.01
 
 
 def render_balance(data: Balance) -> str:
@@ -39,7 +40,7 @@ def render_positions(data: Positions) -> str:
 
 def render_pnl(data: Pnl) -> str:
     """What was gained and paid since a moment, in USDT, as HTML; markup never spans lines."""
-    other = [f"Other: {_profit(data.other)}"] if data.other else []
+    other = [f"Other: {_profit(data.other)}"] if abs(data.other) >= _CENT else []
     still = [] if data.unrealised is None else [f"Open profit: {_profit(data.unrealised)}"]
     partly = [] if data.complete else ["⚠️ There are more entries than could be read."]
     return page(
@@ -70,7 +71,7 @@ def _assets(assets: tuple[AssetBalance, ...]) -> list[str]:
 
 def _asset(one: AssetBalance) -> str:
     unit = escape(one.asset)
-    line = f"{f.amount(one.total, unit)} · free {f.amount(one.available, unit)}"
+    line = f"{f.holding(one.total, unit)} · free {f.holding(one.available, unit)}"
     return line if one.unrealised is None else f"{line} · open profit {_profit(one.unrealised)}"
 
 

@@ -56,6 +56,15 @@ def amount(value: float | None, unit: str) -> str:
     return _amount(value, unit, "")
 
 
+def holding(value: float | None, unit: str) -> str:
+    """What somebody owns, to the hundredth: ``2,500.50 USDT``; below one as prices are."""
+    number = known(value)
+    if number is None:
+        return NOT_KNOWN
+    digits = _price_digits(abs(number))
+    return f"{_sign(number, digits, '')}{digits} {unit}"
+
+
 def signed_amount(value: float | None, unit: str) -> str:
     """``+3,620 BTC``."""
     return _amount(value, unit, "+")

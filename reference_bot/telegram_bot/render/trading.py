@@ -1,0 +1,49 @@
+"""The answer to ``/signal``. Pure."""
+
+from typing import Final
+
+from reference_bot.telegram_bot.figures import Analysis
+from reference_bot.telegram_bot.render import format as f
+from reference_bot.telegram_bot.render.common import clock, market, page, title, venue
+from reference_bot.telegram_bot.render.html import bold, escape
+from reference_bot.telegram_bot.trading import FAST, SLOW, NoTrade, Trade
+
+_SIDES: Final = {"LONG": "🟢 LONG", "SHORT": "🔴 SHORT"}
+
+
+def render_signal(data: Analysis, found: Trade | NoTrade) -> str:
+    """The signal or why there is none, as HTML; markup never spans lines."""
+    where = (market(data.market), venue(data.venue))
+    return page(
+        [title("🎯", escape(data.symbol), f"signal {escape(data.timeframe)}", *where)],
+        _trade(found) if isinstance(found, Trade) else _no_trade(found),
+        _readings(data),
+        [clock(data.time)],
+    )
+
+
+def _trade(found: Trade) -> list[str]:
+    return [
+        f"{bold(_SIDES[found.side])} · confidence {found.confidence} of 100",
+        f"EMA {FAST} crossed EMA {SLOW} {_ago(found.age)}",
+        f"Entry {f.price(found.entry)}",
+        f"Stop {f.price(found.stop)} (1.5 ATR) · target {f.price(found.target)} (3 ATR)",
+        "No advice: a rule over closed candles, nothing more.",
+    ]
+
+
+def _no_trade(found: NoTrade) -> list[str]:
+    return [f"⚪ {bold('No trade')}: {escape(found.reason)}"]
+
+
+def _readings(data: Analysis) -> list[str]:
+    found = data.technical
+    rsi = [] if found.rsi_14 is None else [f"RSI 14: {f.plain(found.rsi_14)}"]
+    atr = [] if found.atr_14 is None else [f"ATR 14: {f.price(found.atr_14)}"]
+    return [*rsi, *atr]
+
+
+def _ago(age: int) -> str:
+    if age == 0:
+        return "in the last candle"
+    return f"{age} candle{'s' if age > 1 else ''} before the last"
