@@ -18,10 +18,12 @@ import contextlib
 import enum
 import errno
 import logging
+import re
 import signal
 import socket
 import struct
 import sys
+import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -37,12 +39,14 @@ import msgspec
 __all__ = [
     "MAX_BODY_BYTES",
     "Handler",
+    "OnFailure",
     "Request",
     "Response",
     "Running",
     "Server",
     "Stream",
     "Transport",
+    "describe_failure",
     "json_response",
     "run",
     "run_until_stopped",
@@ -58,6 +62,10 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 64
 LINGER_SECONDS = 1.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds: close() sends RST, not FIN
+_MOST_SAID = 500  # characters of a failure's own words
+_BOT_TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{24,70}")
+_NAMES_OF_SECRETS = re.compile(r"key|sign|secret|token|pass|auth", re.IGNORECASE)
+_LEAST_SECRET = 4  # shorter values would turn every other word into "<secret>"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _encode = msgspec.json.Encoder().encode
 
@@ -111,6 +119,7 @@ class Stream:
 
 Answer: TypeAlias = Response | Stream
 Handler: TypeAlias = Callable[[Request], Answer | Awaitable[Answer]]
+OnFailure: TypeAlias = Callable[[Request, Exception], None]
 
 
 def json_response(value: object, status: int = 200) -> Response:
@@ -156,19 +165,22 @@ async def serve(
     port: int = 0,
     ssl: SSLContext | None = None,
     max_body: int = MAX_BODY_BYTES,
+    on_failure: OnFailure | None = None,
 ) -> Server:
     """Listen on `host`:`port` (0: any free port) and answer with `handler`.
 
     Returns once the socket listens. A body over `max_body` bytes is refused with 413, malformed
-    HTTP with 400, both as JSON that says what was wrong; a handler that raises is a 500. Raises
-    OSError when the address cannot be bound.
+    HTTP with 400, both as JSON that says what was wrong; a handler that raises is a 500, and
+    `on_failure` is told. Raises OSError when the address cannot be bound.
     """
     loop = asyncio.get_running_loop()
     connections: set[_Connection] = set()
     listener = _listen(host, port)
     try:
         server = await loop.create_server(
-            lambda: _Connection(handler, connections, max_body, loop), sock=listener, ssl=ssl
+            lambda: _Connection(handler, connections, max_body, loop, on_failure),
+            sock=listener,
+            ssl=ssl,
         )
     except BaseException:
         listener.close()
@@ -216,8 +228,10 @@ class _Connection(asyncio.Protocol):
         connections: set[_Connection],
         max_body: int,
         loop: asyncio.AbstractEventLoop,
+        on_failure: OnFailure | None,
     ) -> None:
         self._handler = handler
+        self._on_failure = on_failure
         self._connections = connections
         self._max_body = max_body
         self._loop = loop
@@ -347,7 +361,7 @@ class _Connection(asyncio.Protocol):
         try:
             answer = self._handler(turn.request)
         except Exception as error:  # whatever a handler raises becomes a 500
-            self._send(turn, _internal_error(turn.request, error))
+            self._send(turn, self._failed(turn.request, error))
             return
         if isinstance(answer, Response):
             self._send(turn, answer)
@@ -358,7 +372,7 @@ class _Connection(asyncio.Protocol):
         try:
             answer = pending if isinstance(pending, Stream) else await pending
         except Exception as error:  # whatever a handler raises becomes a 500
-            answer = _internal_error(turn.request, error)
+            answer = self._failed(turn.request, error)
         if isinstance(answer, Stream):
             await self._pump(answer)
         else:
@@ -380,6 +394,11 @@ class _Connection(asyncio.Protocol):
             if close is not None:
                 await close()
             self._hang_up()
+
+    def _failed(self, request: Request, error: Exception) -> Response:
+        if self._on_failure is not None:
+            self._on_failure(request, error)
+        return _internal_error(request, error)
 
     def _send(self, turn: _Turn, response: Response) -> None:
         if response.transport is Transport.SILENT:
@@ -458,6 +477,32 @@ def _internal_error(request: Request, error: Exception) -> Response:
     log.error("handler failed: %s %s", request.method, request.path, exc_info=error)
     text = f"the double failed on {request.method} {request.path}: {type(error).__name__}: {error}"
     return json_response({"ok": False, "error_code": 500, "description": text}, 500)
+
+
+def describe_failure(error: Exception, request: Request | None = None) -> dict[str, str]:
+    """What to write down about a failure inside: `where`, `error` (type and text), `at` (its line).
+
+    Bot tokens, and what the request carried under names like "key" or "signature", are left out.
+    """
+    where = f"{request.method} {request.path}" if request is not None else "its own work"
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "?"
+    said = f"{type(error).__name__}: {error}"
+    return {
+        "where": _without_secrets(where, request),
+        "error": _without_secrets(said, request)[:_MOST_SAID],
+        "at": at,
+    }
+
+
+def _without_secrets(text: str, request: Request | None) -> str:
+    text = _BOT_TOKEN.sub("<token>", text)
+    if request is None:
+        return text
+    for name, value in (*request.headers.items(), *request.query.items()):
+        if len(value) >= _LEAST_SECRET and _NAMES_OF_SECRETS.search(name):
+            text = text.replace(value, "<secret>")
+    return text
 
 
 def _head(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ from botproof.targets.process import BrokenHarnessError
 from botproof.targets.recorder import Recorder
 
 _POLL_S = 10.0
+INTERNAL_ERROR = "internal_error"
 
 
 class DoubleControl:
@@ -76,6 +77,10 @@ class DoubleControl:
         return response.json()["result"]
 
 
+class FailedInsideError(BrokenHarnessError):
+    """A double could be read well enough to say that something in it does not work."""
+
+
 class Follower:
     """Reads a double's transcript while the run goes on and records it, nothing left out."""
 
@@ -89,7 +94,8 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, on_failure: Callable[[Exception], None]) -> None:
-        """Begin to read. `on_failure` is told when the double cannot be read any more."""
+        """Begin to read. `on_failure` is told when the double cannot be read any more, or says that
+        it failed inside: its answers are worth nothing then, and neither is a verdict."""
 
         async def follow() -> None:
             try:
@@ -101,10 +107,17 @@ class Follower:
         self._task = asyncio.create_task(follow())
 
     async def finish(self) -> None:
-        """Read what is left, then stop."""
+        """Read what is left, then stop. Raises BrokenHarnessError for what went wrong with it."""
         await self.cancel()
-        while await self._read(0):
-            pass
+        broken: BrokenHarnessError | None = None
+        while True:
+            try:
+                if not await self._read(0):
+                    break
+            except FailedInsideError as error:
+                broken = broken or error  # what comes after it is recorded all the same
+        if broken is not None:
+            raise broken
 
     async def cancel(self) -> None:
         """Stop reading at once."""
@@ -124,7 +137,17 @@ class Follower:
                 f"{self._control.name}: {page['dropped']} events of its record were lost; "
                 "the harness reads too slowly"
             )
+        self._raise_internal([raw for raw in events if raw.get("type") == INTERNAL_ERROR])
         return len(events)
+
+    def _raise_internal(self, failures: Sequence[Mapping[str, Any]]) -> None:
+        if failures:
+            first = failures[0]
+            more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+            raise FailedInsideError(
+                f"{self._control.name} failed inside on {first.get('where')}: "
+                f"{first.get('error')} at {first.get('at')}{more}; its log has the traceback"
+            )
 
 
 def to_event(raw: Mapping[str, Any], double: str, labels: Mapping[str, str]) -> Event:

@@ -145,6 +145,15 @@ class Story:
             )
         )
 
+    def conversations(self, n: int = 25, **fields: Any) -> None:
+        """Generated conversations were played in all modes."""
+        given = {"steps": 3 * n, "answers": n, "playings": n, "stopped_by": "examples", **fields}
+        self.add(
+            history.ConversationsCompared(
+                t=self.clock, doors=self.modes, conversations=n, sentinel="/start", **given
+            )
+        )
+
     def healthy(self) -> "Story":
         """Two modes that do everything right."""
         for mode in self.modes:
@@ -154,6 +163,7 @@ class Story:
             self.case(mode, "edited", expect="silence")
             self.load(mode, 1_800)
             self.memory(mode, market_data=50, bot=60)
+        self.conversations()
         return self
 
     def history(self) -> History:

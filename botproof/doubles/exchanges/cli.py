@@ -14,7 +14,7 @@ from botproof.doubles.exchanges.market import (
     synthetic_coins,
 )
 from botproof.doubles.exchanges.server import ExchangeDouble
-from botproof.doubles.server import Server, run_until_stopped, serve
+from botproof.doubles.server import Server, run_until_stopped
 
 __all__ = ["add_arguments", "run"]
 
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
     async def start() -> _Listening:
         double = ExchangeDouble(market, now=args.now)
-        return _Listening(double, await serve(double.handle, host=args.host, port=args.port))
+        return _Listening(double, await double.listen(host=args.host, port=args.port))
 
     return run_until_stopped(start)
 

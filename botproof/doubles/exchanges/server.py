@@ -13,7 +13,8 @@
 - ``DELETE faults`` or ``faults/ID``: take back all, or one
 - ``POST market``: ``{"base", "scenario", "at"?}``; scenario null makes the coin ordinary again
 - ``POST clock``: ``{"advance": seconds}`` or ``{"set": epoch ms}``, which stops the clock
-- ``GET transcript``: a long poll for the calls so far; ``after timeout``
+- ``GET transcript``: a long poll for the calls so far; ``after timeout``. What fails in the double
+  itself stands there as ``internal_error`` (``where``, ``error``, ``at``): its target gets HTTP 500
 - ``POST reset``: no faults, an empty transcript, the market and clock of the start
 
 Truth is told for the smallest venue, in exact decimals of base units; a venue's ``weight``
@@ -43,7 +44,14 @@ from botproof.doubles.exchanges.hyperliquid import Hyperliquid
 from botproof.doubles.exchanges.market import DAY, HOUR, Kind, Market, Scenario, ScenarioKind
 from botproof.doubles.exchanges.okx import Okx
 from botproof.doubles.exchanges.wire import Call, Venue, decimal_text
-from botproof.doubles.server import Request, Response, json_response
+from botproof.doubles.server import (
+    Request,
+    Response,
+    Server,
+    describe_failure,
+    json_response,
+    serve,
+)
 
 __all__ = ["VENUES", "Clock", "ExchangeDouble"]
 
@@ -100,6 +108,15 @@ class ExchangeDouble:
     def events(self) -> tuple[dict[str, Any], ...]:
         """The transcript so far."""
         return tuple(self._events)
+
+    async def listen(self, *, host: str = "127.0.0.1", port: int = 0) -> Server:
+        """Serve on `host`:`port` (0: any free port). Raises OSError when it cannot be bound."""
+        return await serve(self.handle, host=host, port=port, on_failure=self.note_failure)
+
+    def note_failure(self, request: Request, error: Exception) -> None:
+        """Write down that the double itself failed: no fault of the target's."""
+        fields = describe_failure(error, request)
+        self._record({"t": time.monotonic(), "type": "internal_error", **fields})
 
     async def handle(self, request: Request) -> Response:
         """Answer one request, a venue's or the control interface's."""

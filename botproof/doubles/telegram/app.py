@@ -7,6 +7,7 @@ under `/_double` (see `control`).
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 from collections.abc import Awaitable, Mapping
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import Raw
 
 from botproof.doubles.server import Answer as HttpAnswer
-from botproof.doubles.server import Request, Response, Server, Transport, serve
+from botproof.doubles.server import Request, Response, Server, Transport, describe_failure, serve
 from botproof.doubles.telegram import control, fetch, page
 from botproof.doubles.telegram.clock import Clock, Timer
 from botproof.doubles.telegram.context import Abort, Answer, Effect, Note, Post, Settings
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["TRANSCRIPT_BYTES", "RunningDouble", "TelegramDouble", "start"]
 
 TRANSCRIPT_BYTES = 16 * 1024 * 1024
+log = logging.getLogger(__name__)
 
 _NOT_FOUND = Reply(404, description="Not Found")
 _RESTART = Reply(500, description="Internal Server Error: restart")
@@ -98,6 +100,11 @@ class TelegramDouble:
 
             self._made_deliverer = Deliverer(self._delivered, self._webhook_tls)
         return self._made_deliverer
+
+    def note_failure(self, request: Request | None, error: Exception) -> None:
+        """Write down that the double itself failed: no fault of the bot's."""
+        fields = describe_failure(error, request)
+        self.transcript.add(time.monotonic(), "internal_error", None, fields)
 
     # -- requests --------------------------------------------------------------------------------
 
@@ -261,11 +268,24 @@ class TelegramDouble:
 
     def _wake(self) -> None:
         self._timer = None
-        self.machine.wake(self.clock.now())
-        self._set_timer()
-        self.carry_out()
+        try:
+            self.machine.wake(self.clock.now())
+            self._set_timer()
+            self.carry_out()
+        except Exception as error:  # whatever it is, the record must tell it
+            self._failed_inside(error)
 
     def _delivered(self, delivered: Delivered) -> None:
+        try:
+            self._settle(delivered)
+        except Exception as error:  # as in _wake
+            self._failed_inside(error)
+
+    def _failed_inside(self, error: Exception) -> None:
+        log.error("the double failed outside of any request", exc_info=error)
+        self.note_failure(None, error)
+
+    def _settle(self, delivered: Delivered) -> None:
         post, outcome = delivered.post, delivered.outcome
         fields: dict[str, object] = {
             "update_id": post.update_id,
@@ -382,5 +402,7 @@ async def start(
 ) -> RunningDouble:
     """A double that listens on `host`:`port` (0: any free port). OSError when it cannot."""
     double = TelegramDouble(settings, transcript_bytes=transcript_bytes, webhook_tls=webhook_tls)
-    server = await serve(double.handle, host=host, port=port, ssl=tls)
+    server = await serve(
+        double.handle, host=host, port=port, ssl=tls, on_failure=double.note_failure
+    )
     return RunningDouble(double, server)
