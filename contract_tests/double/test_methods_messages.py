@@ -362,6 +362,20 @@ async def test_an_inline_query_is_answered_chosen_and_edited(api: Any) -> None:
     assert await api.ok("editMessageText", **edit) is True
 
 
+async def test_a_written_out_callback_takes_the_id_of_its_message(api: Any) -> None:
+    """What somebody says next must not take the place of the message that holds the button."""
+    me = await api.ok("getMe")
+    room = {"id": -1_000_000_000_077, "type": "supergroup", "title": "Room"}
+    held = {"message_id": 1, "date": 1, "chat": room, "from": me, "text": "buttons"}
+    ann = {"id": 1, "is_bot": False, "first_name": "Ann"}
+    query = {"from": ann, "message": held, "chat_instance": "1", "data": "go"}
+    await api.person(update={"callback_query": query})
+    said = await api.person(text="hello", chat_id=room["id"], user_id=1)
+    assert said["message_id"] == 2
+    edited = await api.ok("editMessageText", chat_id=room["id"], message_id=1, text="gone")
+    assert edited["text"] == "gone"
+
+
 # -- chats and members -----------------------------------------------------------------------------
 
 
