@@ -158,8 +158,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_loses_nothing(deliver: Any, door: str, small_disk: Path) -> None:
     outcome = deliver(
         mode=door,
-        updates=300,
-        kills=4,
+        updates=400,
+        kills=10,
         rate=30,
         troubles=("full-disk",),
         disk=small_disk,
@@ -213,7 +213,7 @@ def test_a_redis_that_is_killed_and_comes_back(deliver: Any, door: str, redis_se
     outcome = deliver(
         mode=door,
         updates=400,
-        kills=3,
+        kills=8,
         rate=30,
         troubles=("redis-restart",),
         restart_redis=redis_server.kill_and_start,
