@@ -130,6 +130,13 @@ def peers(job: nox.Session) -> None:
 
 
 @session
+def soak(job: nox.Session) -> None:
+    """Two hundred kills at every door, with Redis too where BOTPROOF_REDIS_URL names one."""
+    much = ("--updates", "12000", "--kills", "200", "--report-dir", "reports/soak")
+    installed(job).run("botproof", "delivery", "--all-doors", *much, *job.posargs)
+
+
+@session
 def bench(job: nox.Session) -> None:
     """Run one benchmark, both sides in one run: `nox -s bench -- double`."""
     installed(job).run("python", "-m", "botproof.bench", *job.posargs)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+
+from rich.cells import chop_cells, set_cell_size
 
 from botproof.checks.judging import Judging
 from botproof.checks.replies import Answer, lines_of, read_answers, render
@@ -111,9 +114,11 @@ def two_columns(left: str, right: str, names: tuple[str, str], width: int = _WID
 
 def _rows(left: str, right: str, width: int) -> Iterator[str]:
     """One pair of lines, folded into as many rows as the longer one needs."""
-    for start in range(0, max(len(left), len(right), 1), width):
-        yield _row(left[start : start + width], right[start : start + width], width)
+    folded = zip_longest(chop_cells(left, width) or [""], chop_cells(right, width), fillvalue="")
+    for before, after in folded:
+        yield _row(before, after, width)
 
 
 def _row(left: str, right: str, width: int) -> str:
-    return f"  {left:<{width}} | {right}".rstrip()
+    # In cells of the terminal: an emoji takes two.
+    return f"  {set_cell_size(left, width)} | {right}".rstrip()
