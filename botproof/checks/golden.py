@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from botproof.checks.judging import Judging
 from botproof.checks.replies import Answer, lines_of, read_answers, render
@@ -12,6 +12,7 @@ from botproof.verdict import CheckResult, Verdict
 
 _DIFF_LINES = 24
 _EVIDENCE_LINES = 100
+_EVIDENCE_NAMES = 12
 _SOURCE = "golden/ (docs/golden.md)"
 
 
@@ -37,11 +38,30 @@ def check(history: History, judging: Judging) -> CheckResult:
     ]
     failed = len({problem.partition("\n")[0] for problem in problems})
     if problems:
-        named = ", ".join(problem.partition(":")[0] for problem in problems)
-        lines = [named, *(line for problem in problems for line in problem.splitlines())]
+        names = list(dict.fromkeys(problem.partition(":")[0] for problem in problems))
+        lines = [", ".join(lines_of(names, _EVIDENCE_NAMES)), *_folded(problems)]
         return _result(Verdict.FAIL, f"{failed} of {len(pinned)} replies differ", tuple(lines))
     measured = f"{len(pinned)} replies equal, {len(silent)} silences kept"
     return _result(Verdict.PASS, measured, ())
+
+
+def _folded(problems: Iterable[str]) -> Iterator[str]:
+    """The lines of all problems; replies that differ in the same lines show them only once."""
+    same: dict[str, list[str]] = {}
+    for problem in problems:
+        name, _, body = problem.partition("\n")
+        same.setdefault(_changes(body) or name, []).append(problem)
+    for first, *others in same.values():
+        title, *lines = first.splitlines()
+        yield from (title, *_middle_left_out(lines))
+        if others:
+            names = [other.partition(":")[0] for other in others]
+            yield f"the same lines differ in {', '.join(lines_of(names, _EVIDENCE_NAMES))}"
+
+
+def _changes(body: str) -> str:
+    """What a diff takes away and adds, without its head and the lines around."""
+    return "\n".join(line for line in body.splitlines()[2:] if line.startswith(("+", "-")))
 
 
 def _result(verdict: Verdict, measurement: str, evidence: tuple[str, ...]) -> CheckResult:
@@ -51,9 +71,17 @@ def _result(verdict: Verdict, measurement: str, evidence: tuple[str, ...]) -> Ch
         budget="every reply equals its approved file; silence where silence is right",
         measurement=measurement,
         least_evidence="one reply with an approved file",
-        evidence=lines_of(evidence, _EVIDENCE_LINES),
+        evidence=_shortened(evidence),
         source=_SOURCE,
     )
+
+
+def _shortened(evidence: tuple[str, ...]) -> tuple[str, ...]:
+    if len(evidence) <= _EVIDENCE_LINES:
+        return evidence
+    left_out = len(evidence) - _EVIDENCE_LINES
+    rest = f"… and {left_out} more lines; all of them: botproof golden diff"
+    return (*evidence[:_EVIDENCE_LINES], rest)
 
 
 def _pins(answer: Answer) -> bool:
@@ -72,8 +100,7 @@ def _difference(name: str, stack: str, approved: str | None, received: str) -> I
     if approved is None:
         yield f"{name} ({stack}): has no approved file; see `botproof golden diff`"
     elif approved != received:
-        shown = _middle_left_out(diff(name, stack, approved, received))
-        yield "\n".join([f"{name} ({stack}):", *shown])
+        yield "\n".join([f"{name} ({stack}):", *diff(name, stack, approved, received)])
 
 
 def diff(name: str, stack: str, approved: str, received: str) -> list[str]:

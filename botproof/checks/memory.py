@@ -60,6 +60,7 @@ def check(history: History, judging: Judging) -> CheckResult:
             *killed,
             *gaps,
             *(line.describe() for line in lines),
+            *_above_wanted(lines, budgets),
             *_explain(history),
             *_group(history),
         ),
@@ -137,6 +138,14 @@ def _compare(history: History, stack: str, budgets: Budgets) -> Iterator[_Line]:
             yield _Line(f"{process} ({stack})", used / MB, budget)
     if samples:
         yield _Line(f"fleet ({stack})", _fleet(samples) / MB, budgets["fleet_memory_mb"])
+
+
+def _above_wanted(lines: Iterable[_Line], budgets: Budgets) -> Iterator[str]:
+    """Fleets that are larger than was wanted: worth saying, though only the limit blocks."""
+    wanted = budgets["fleet_memory_wanted_mb"]
+    for line in lines:
+        if line.budget.name == "fleet_memory_mb" and line.used >= wanted.limit:
+            yield f"{line.what} is above the {wanted.limit:g} MB that are wanted ({wanted.source})"
 
 
 def _fleet(samples: Iterable[MemorySample]) -> int:

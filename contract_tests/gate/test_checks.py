@@ -148,6 +148,39 @@ class TestGolden:
             "+<b>BTC</b> 2",
         )
 
+    def test_what_differs_in_the_same_lines_is_shown_once(self, story, judged) -> None:
+        for mode in story.modes:
+            story.case(mode, "price", "<b>BTC</b> 2")
+            story.case(mode, "start", f"Welcome to {mode}", say="/start")
+        result = golden.check(story.history(), judged)
+        assert result.measurement == "4 of 4 replies differ"
+        assert result.evidence.count("+<b>BTC</b> 2") == 1
+        assert "the same lines differ in price (webhook)" in result.evidence
+        assert "+Welcome to polling" in result.evidence
+        assert "+Welcome to webhook" in result.evidence
+
+    def test_long_replies_that_differ_only_in_the_middle_are_not_the_same(
+        self, story, judging
+    ) -> None:
+        approved = {"price": "you: /price BTC\n--- message (HTML)\nnothing\n"}
+        lines = [f"line {number}" for number in range(60)]
+        for mode in story.modes:
+            story.case(mode, "price", "\n".join([*lines[:30], mode, *lines[30:]]))
+        judged = Judging(judging.budgets, judging.rules, approved)
+        evidence = golden.check(story.history(), judged).evidence
+        assert "price (webhook):" in evidence
+        assert not any("the same lines" in line for line in evidence)
+
+    def test_evidence_that_is_cut_off_says_where_the_rest_is(self, story, judging) -> None:
+        approved = {f"case-{n}": "you: /price BTC\n--- message (HTML)\nx\n" for n in range(40)}
+        for number in range(40):
+            story.case("polling", f"case-{number}", f"another {number}")
+        judged = Judging(judging.budgets, judging.rules, approved)
+        evidence = golden.check(story.history(), judged).evidence
+        assert len(evidence) == 101
+        assert evidence[-1].endswith("more lines; all of them: botproof golden diff")
+        assert "… and 28 more" in evidence[0]
+
     def test_a_reply_that_never_came_fails(self, story, judged) -> None:
         story.healthy().case("polling", "price")
         result = golden.check(story.history(), judged)
@@ -315,6 +348,14 @@ class TestMemory:
         for mode in story.modes:
             story.memory(mode, market_data=60, bot=745)
         assert memory.check(story.history(), judged).verdict is FAIL
+
+    def test_a_fleet_over_what_is_wanted_passes_and_says_so(self, story, judged) -> None:
+        for mode in story.modes:
+            story.memory(mode, market_data=60, bot=345)
+        result = memory.check(story.history(), judged)
+        assert result.verdict is PASS
+        said = "fleet (polling) is above the 400 MB that are wanted (Deployment Safety)"
+        assert said in result.evidence
 
     def test_the_fleet_is_summed_at_one_time(self, story, judged) -> None:
         """Peaks of two processes at different times are not the fleet's peak."""
