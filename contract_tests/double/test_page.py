@@ -190,10 +190,22 @@ class Browser:
         return found
 
     def click(self, css: str) -> None:
-        self._do(f"element/{self.find(css)}/click", {})
+        self._on(css, "click", {})
 
     def type(self, css: str, text: str) -> None:
-        self._do(f"element/{self.find(css)}/value", {"text": text})
+        self._on(css, "value", {"text": text})
+
+    def _on(self, css: str, what: str, body: object) -> None:
+        """Act on an element; once more if it was painted anew between finding and acting."""
+        for _ in range(20):
+            try:
+                self._do(f"element/{self.find(css)}/{what}", body)
+            except AssertionError as error:
+                if "stale element reference" not in str(error):
+                    raise
+            else:
+                return
+        raise AssertionError(f"{css} is painted anew all the time")
 
     def screenshot(self, path: Path) -> None:
         answer = self._send("GET", f"/session/{self._session}/screenshot")
@@ -249,6 +261,16 @@ def ada(browser: Browser, double: Double, http: httpx.Client) -> Chat:
     browser.open(double.url)
     browser.until("document.querySelector('#bot').value && document.querySelector('#live.on')")
     return double.person(1001, "Ada")
+
+
+def open_chat(browser: Browser, title: str) -> None:
+    browser.until(
+        f"[...document.querySelectorAll('#chats b')].some(b => b.textContent === '{title}')"
+    )
+    browser.run(
+        "[...document.querySelectorAll('#chats button')]"
+        f".find(b => b.textContent.includes('{title}')).click()"
+    )
 
 
 @pytest.mark.browser
@@ -336,17 +358,27 @@ def test_reply_keyboards_typing_media_and_groups(
     group = ada.in_group(GROUP, "Traders")
     group.add_bot()
     double.person(1002, "Bob").in_group(GROUP).say("hello")
-    browser.until(
-        "[...document.querySelectorAll('#chats b')].some(b => b.textContent === 'Traders')"
-    )
-    browser.run(
-        "[...document.querySelectorAll('#chats button')]"
-        ".find(b => b.textContent.includes('Traders')).click()"
-    )
+    open_chat(browser, "Traders")
     browser.until("document.querySelector('#messages .who')?.textContent === 'Bob'")
     browser.type("#text", "hello Bob\n")
     browser.until("document.querySelector('#messages .mine')")
     assert group.messages()[-1].text == "hello Bob"
+
+
+@pytest.mark.browser
+def test_topics_of_a_forum_are_named(browser: Browser, ada: Chat, http: httpx.Client) -> None:
+    forum = ada.in_group(GROUP, "Traders", is_forum=True)
+    described = {"id": GROUP, "bot": {"status": "administrator", "can_manage_topics": True}}
+    forum.say("hi")
+    assert http.post(f"/_double/bots/{TOKEN}/chats", json=described).json()["ok"]
+    topic = call(http, "createForumTopic", chat_id=GROUP, name="Signals")["message_thread_id"]
+    call(http, "sendMessage", chat_id=GROUP, text="up", message_thread_id=topic)
+    open_chat(browser, "Traders")
+    browser.until("document.querySelector('#messages .topic')?.textContent === '# Signals'")
+    assert browser.run("return document.querySelector('#messages .event').textContent") == (
+        "Topic “Signals” was created"
+    )
+    assert browser.run("return document.querySelector('#messages .reply')") is None
 
 
 @pytest.mark.browser

@@ -71,4 +71,4 @@ async def test_a_poll_that_begins_to_wait_is_in_the_record_before_it_ends() -> N
     await asyncio.gather(task, return_exceptions=True)
     await double.close()
 
-    assert any(b'"type":"poll"' in event for event in events)
+    assert sum(b'"type":"poll"' in event for event in events) == 1

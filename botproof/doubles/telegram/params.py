@@ -76,10 +76,8 @@ def _json(body: bytes) -> dict[str, object]:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         value = _as_far_as_it_goes(body.decode("utf-8", "replace"))
-    if not isinstance(value, dict):
-        return {}
-    # A parameter is text to the server, and what is no string stays as it is written: `null` too.
-    return {name: "null" if item is None else item for name, item in value.items()}
+    # `null` stays: a parameter is text to the server, and what is no string is its own JSON.
+    return value if isinstance(value, dict) else {}
 
 
 _NAME_IN_JSON = re.compile(r'\s*("(?:[^"\\]|\\.)*")\s*:\s*')

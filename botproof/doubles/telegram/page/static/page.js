@@ -137,7 +137,12 @@ const titleOf = (chat) => (chat.type === "private" ? bot()?.user.first_name ?? "
 
 function paintChats() {
   const open = state.chatId ?? state.userId;
-  $("chats").replaceChildren(...chatList().map((chat) => {
+  const chats = chatList();
+  // Painted anew only when it changed: a click on a key that is replaced meanwhile is lost.
+  const key = JSON.stringify([state.token, open, chats]);
+  if ($("chats").dataset.key === key) return;
+  $("chats").dataset.key = key;
+  $("chats").replaceChildren(...chats.map((chat) => {
     const last = chat.last ? `${chat.last.by_bot ? "" : chat.type === "private" ? "You: " : ""}${chat.last.text}` : "No messages yet";
     const item = make("button", "", paintAvatar(make("span"), chat.type === "private" ? bot().user.id : chat.id, titleOf(chat)),
       make("span", "", make("b", "", titleOf(chat)), make("small", "", last)));
