@@ -217,6 +217,18 @@ def test_strangers_hear_no_once_a_day(start_bot: Any, telegram: Any, mode: str) 
     assert len(telegram.texts(2)) == 1
 
 
+@pytest.mark.parametrize("allowed", ["*", "-1005"])
+def test_the_account_is_for_people_listed_by_their_own_id(
+    start_bot: Any, telegram: Any, allowed: str
+) -> None:
+    """Neither a public bot nor a listed group shows everybody what its operator owns."""
+    start_bot("polling", TELEGRAM_ALLOWED_USERS=allowed).until_ready()
+    telegram.say("/balance", chat=-1005, user=7)
+    telegram.replies(1)
+    [text] = telegram.texts(-1005)
+    assert text.startswith("🔒 /balance is about the account of whoever runs this bot")
+
+
 def test_nobody_is_let_in_by_an_empty_list(start_bot: Any, telegram: Any, market: Any) -> None:
     start_bot("polling", TELEGRAM_ALLOWED_USERS="").until_ready()
     telegram.say("/price btc", chat=1)

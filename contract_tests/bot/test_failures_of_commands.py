@@ -8,6 +8,7 @@ import pytest
 from reference_bot.telegram_bot.commands.table import COMMANDS
 
 ASKING = tuple(command for command in COMMANDS if command.live or command.name == "pairs")
+LISTED = ",".join(str(user) for user in range(1, 30))  # the account is for listed people
 
 
 def failure(code: str, **more: Any) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def failure(code: str, **more: Any) -> dict[str, Any]:
 def test_every_command_says_in_one_sentence_that_there_are_no_figures(
     telegram: Any, market: Any, start_bot: Callable[..., Any], case: tuple[int, str, str]
 ) -> None:
-    start_bot().until_ready()
+    start_bot(TELEGRAM_ALLOWED_USERS=LISTED).until_ready()
     status, code, sentence = case
     market.status, market.answer = status, failure(code)
     for chat, command in enumerate(ASKING, 1):
@@ -39,7 +40,7 @@ def test_every_command_says_in_one_sentence_that_there_are_no_figures(
 def test_without_keys_the_account_commands_say_what_is_not_set(
     telegram: Any, market: Any, start_bot: Callable[..., Any], name: str
 ) -> None:
-    start_bot().until_ready()
+    start_bot(TELEGRAM_ALLOWED_USERS=LISTED).until_ready()
     market.status, market.answer = 503, failure("not_ready")
     telegram.say(f"/{name}")
     sent = telegram.replies()[0]

@@ -26,6 +26,10 @@ class AllowList:
         """Whether the sender is listed, or the group that they speak in is."""
         return self.everybody or user_id in self.ids or chat_id in self.ids
 
+    def names(self, user_id: int | None) -> bool:
+        """Whether this person is listed by their own id: neither `*` nor a group does for them."""
+        return user_id in self.ids
+
 
 def _id(entry: str) -> int:
     digits = entry.removeprefix("-")

@@ -43,6 +43,10 @@ TROUBLE: Final = (
     "😕 Something went wrong on my side, and I could not answer that. Please try again."
 )
 OUT_OF_DATE: Final = "This button is out of date. Send the command again."
+OWNERS: Final = (
+    "🔒 /{command} is about the account of whoever runs this bot: only people whose own id is in "
+    "TELEGRAM_ALLOWED_USERS may ask."
+)
 UNKNOWN: Final = "I do not know {command}. /help lists what I can do."
 _DAY: Final = 24 * 3600.0
 _COMMAND_ENTITY: Final = "bot_command"
@@ -68,7 +72,7 @@ def build_application(
     )
     gate = _Gate(allowed, inbox, metrics)
     application.add_handler(TypeHandler(Update, gate.check), group=-1)
-    answers = _Answers(table, market_data)
+    answers = _Answers(table, market_data, allowed)
     for command in table:
         application.add_handler(
             CommandHandler(
@@ -95,15 +99,19 @@ async def announce_commands(bot: ExtBot[None], table: tuple[Command, ...]) -> No
 class _Answers:
     """Commands, typed and tapped: both are parsed by the table and answered the same way."""
 
-    def __init__(self, table: tuple[Command, ...], market_data: MarketData) -> None:
+    def __init__(
+        self, table: tuple[Command, ...], market_data: MarketData, allowed: AllowList
+    ) -> None:
         self._table = table
         self._market_data = market_data
+        self._allowed = allowed
 
     def of(self, command: Command) -> _Callback:
         """The handler of a typed command."""
 
-        async def callback(_: Update, context: _Context) -> None:
-            await _replier().answer(self._typed(command, list(context.args or ())))
+        async def callback(update: Update, context: _Context) -> None:
+            words = list(context.args or ())
+            await _replier().answer(self._typed(update, command, words))
 
         return callback
 
@@ -126,16 +134,19 @@ class _Answers:
         replier = _replier()
         if query.message.is_accessible:
             replier.adopt(query.message.message_id)
-        await replier.answer(self._parsed(*wish))
+        await replier.answer(self._parsed(update, *wish))
 
-    async def _typed(self, command: Command, words: list[str]) -> Draft:
+    async def _typed(self, update: Update, command: Command, words: list[str]) -> Draft:
         try:
             arguments = command.parse(words)
         except BadArgumentError as error:
             return Draft(split(f"🤔 {escape(str(error))}"))
-        return await self._parsed(command, arguments)
+        return await self._parsed(update, command, arguments)
 
-    async def _parsed(self, command: Command, arguments: dict[str, str]) -> Draft:
+    async def _parsed(self, update: Update, command: Command, arguments: dict[str, str]) -> Draft:
+        user = update.effective_user
+        if command.owners and not self._allowed.names(user.id if user else None):
+            return Draft(split(OWNERS.format(command=command.name)))
         buttons = markup(keyboard(command, arguments))
         try:
             text = await command.answer(Request(arguments, self._market_data, self._table))

@@ -46,6 +46,7 @@ class Command:
     """``answer`` returns the reply as HTML whose markup never spans lines.
 
     ``live``: the answer changes with the market, so it has a button that refreshes it.
+    ``owners``: it is about the operator's own account, so only people listed by their id may ask.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Command:
     answer: Callable[[Request], Awaitable[str]]
     arguments: tuple[Argument, ...] = ()
     live: bool = False
+    owners: bool = False
 
     @property
     def usage(self) -> str:

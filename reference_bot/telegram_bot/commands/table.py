@@ -66,9 +66,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
         live=True,
     ),
     Command("oi", "open interest over all exchanges", oi.answer, (COIN,), live=True),
-    Command("balance", "what the exchange account holds", balance.answer, live=True),
-    Command("positions", "the account's open positions", positions.answer, live=True),
-    Command("pnl", "what the account gained and paid", pnl.answer, (DAYS,), live=True),
+    Command("balance", "what the exchange account holds", balance.answer, live=True, owners=True),
+    Command("positions", "the account's open positions", positions.answer, live=True, owners=True),
+    Command("pnl", "what the account gained and paid", pnl.answer, (DAYS,), live=True, owners=True),
     Command(
         "signal",
         "a trading signal with its confidence, or why there is none",
