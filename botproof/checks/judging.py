@@ -15,8 +15,11 @@ import msgspec
 from botproof.budgets import DEFAULTS, Budget, Budgets
 from botproof.checks.replies import ReplyRules
 from botproof.config import ALL_CHECKS, Config, Replies
-from botproof.history import HarnessError, History, Run
+from botproof.history import HarnessError, History, ProcessExited, Run, describe_exit
 from botproof.verdict import CheckResult, Verdict
+
+HARNESS = "harness"
+"""The name under which a failure of the harness stands among the checks."""
 
 
 class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,16 +93,24 @@ def run_checks(
     return [broken, *results] if broken is not None else results
 
 
+def _dead_double(history: History) -> str:
+    """Which double ended first: what else failed then only followed from it."""
+    for event in history.of(ProcessExited):
+        if event.role == "double" and not event.expected:
+            return f"{event.process} ended on its own with {describe_exit(event.code)}"
+    return ""
+
+
 def harness_result(history: History) -> CheckResult | None:
     """ERROR when the harness or a double failed in this run, else None."""
     errors = history.of(HarnessError)
     if not errors:
         return None
     return CheckResult(
-        check="harness",
+        check=HARNESS,
         verdict=Verdict.ERROR,
         budget="the harness and its doubles work throughout",
-        measurement=f"{errors[0].where}: {errors[0].message}",
+        measurement=_dead_double(history) or f"{errors[0].where}: {errors[0].message}",
         least_evidence="-",
         evidence=tuple(
             f"{f'{error.stack}: ' if error.stack else ''}{error.where}: {error.message}"

@@ -28,8 +28,8 @@ def check(history: History, judging: Judging) -> CheckResult:
     run = history.run
     wanted = set(run.modes) if run is not None else set()
     if len(played) < 2 or not wanted <= {history.mode_of(stack) for stack in played}:
-        names = ", ".join(played) or "no mode"
-        return _result(Verdict.INCONCLUSIVE, f"only {names} played the workload", ())
+        names = f"only {', '.join(played)}" if played else "no mode"
+        return _result(Verdict.INCONCLUSIVE, f"{names} played the workload", ())
     first, *others = played
     differences: list[str] = []
     compared = 0

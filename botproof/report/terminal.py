@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from botproof.checks.judging import HARNESS
 from botproof.verdict import CheckResult, Verdict, combine
 
 _STYLES = {
@@ -23,6 +24,10 @@ _STYLES = {
 }
 _PLAIN_WIDTH = 120
 _EVIDENCE_OF_PASS = 3
+_NOTHING_SAID = (
+    "what the other checks saw in this run says nothing about the bot; "
+    "their evidence is in the reports"
+)
 
 
 class Progress:
@@ -57,8 +62,11 @@ def print_results(
     console = console or _console()
     console.print()
     console.print(_table(results))
-    for result in results:
+    broken = [result for result in results if result.check == HARNESS]
+    for result in broken or results:
         _print_evidence(console, result)
+    if broken:
+        console.print(Text(f"  {_NOTHING_SAID}"), soft_wrap=True)
     verdict = combine(result.verdict for result in results)
     console.print()
     line = Text.assemble("verdict: ", (verdict.value, _STYLES[verdict]))

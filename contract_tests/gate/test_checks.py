@@ -68,6 +68,17 @@ class TestTogether:
         ]
         assert results[0].evidence == ("polling: double: it is gone",)
 
+    def test_a_double_that_ended_is_named_before_what_followed_from_it(self, story, judged) -> None:
+        who = {"process": "telegram_double", "role": "double", **story.labels("polling")}
+        story.add(
+            history.HarnessError(t=1.0, where="double", message="Server disconnected"),
+            history.ProcessExited(t=1.1, code=-9, expected=False, **who),
+            history.HarnessError(t=1.1, where="double", message="ended on its own"),
+        )
+        result = judging.run_checks(CHECKS, ["boot"], story.history(), judged)[0]
+        assert result.measurement == "telegram_double ended on its own with signal SIGKILL"
+        assert result.evidence == ("double: Server disconnected", "double: ended on its own")
+
 
 Spoil = Callable[..., None]
 

@@ -94,3 +94,14 @@ def test_progress_is_a_line_with_the_seconds_since_the_start() -> None:
     assert out.getvalue() == (
         "[   2.3 s] polling: bot ready\n[  60.0 s] ERROR: two\n           lines\n"
     )
+
+
+def test_a_broken_harness_does_not_blame_the_bot() -> None:
+    common = {"budget": "b", "measurement": "m", "least_evidence": "l"}
+    broken = CheckResult(check="harness", verdict=Verdict.ERROR, evidence=("it is gone",), **common)
+    golden = CheckResult(check="golden", verdict=Verdict.FAIL, evidence=("-Welcome",), **common)
+    text = printed([broken, golden])
+    assert "it is gone" in text
+    assert "says nothing about the bot" in text
+    assert "-Welcome" not in text
+    assert "-Welcome" in printed([golden])
