@@ -81,8 +81,12 @@ class Mode(_Table, frozen=True, kw_only=True):
 
 
 class TelegramDouble(_Table, frozen=True, kw_only=True):
-    """The stand-in for the Bot API. `args` go to `botproof double telegram` as they are."""
+    """The stand-in for the Bot API. `args` go to `botproof double telegram` as they are.
 
+    `by_name`: the bot insists on https://api.telegram.org; see `botproof/targets/by_name.py`.
+    """
+
+    by_name: bool = False
     token: str = "4242424242:AAGateTokenOfTheTelegramDouble00000"  # noqa: S105 - made up, of the right form
     seed: int = 0
     args: tuple[str, ...] = ()

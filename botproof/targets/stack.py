@@ -19,6 +19,7 @@ import httpx
 from botproof import history
 from botproof.budgets import MB
 from botproof.config import BOT, EXCHANGES, TELEGRAM, Config, Process, substitute
+from botproof.targets.by_name import ByName
 from botproof.targets.cgroup import CgroupError, Fence
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.memory import read_memory
@@ -73,6 +74,8 @@ class Stack:
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._fence: Fence | None = None
         self._scratch = Path(tempfile.mkdtemp(prefix=f"botproof-{self.name}-"))
+        self._by_name: ByName | None = None
+        self._own_clients: list[httpx.AsyncClient] = []
 
     # starting
 
@@ -118,6 +121,9 @@ class Stack:
         doubles = self.around.config.doubles
         telegram = doubles.telegram
         token = ["--token", telegram.token]
+        if telegram.by_name:
+            self._by_name = ByName.in_folder(self._scratch)
+            token += self._by_name.double_options
         starts = [self._start_double(TELEGRAM, "telegram", telegram.seed, token, telegram.args)]
         if doubles.exchanges is not None:
             exchanges = doubles.exchanges
@@ -150,25 +156,34 @@ class Stack:
             ) from error
         process.record_ready(history.now() - process.started_at)
         self.values[f"url:{name}"] = url
-        control = DoubleControl(name, url, self.around.client)
+        control = DoubleControl(name, url, self._client_for(name))
         follower = Follower(control, self.around.recorder, self.labels)
         follower.start(self.fail)
         self._followers.append(follower)
         return control
 
+    def _client_for(self, double: str) -> httpx.AsyncClient:
+        if double != TELEGRAM or self._by_name is None:
+            return self.around.client
+        self._own_clients.append(self._by_name.client())
+        return self._own_clients[-1]
+
     async def _launch(self, name: str, role: str, process: Process) -> ManagedProcess:
+        by_name = self._by_name if role == "bot" else None
+        env = {key: self._env_value(value) for key, value in process.env.items()}
+        fence = self._fence.wrapper if self._fence is not None else ()
         launch = Launch(
             name=name,
             role=role,
             command=tuple(substitute(part, self.values) for part in process.command),
             cwd=(self.around.base / substitute(process.cwd, self.values)).resolve(),
             log=self._log(name),
-            env={key: self._env_value(value) for key, value in process.env.items()},
+            env={**by_name.env, **env} if by_name else env,
             inherit_env=process.inherit_env,
             ready_url="" if process.ready == "telegram" else substitute(process.ready, self.values),
             ready_timeout_s=process.ready_timeout_s,
             stop_timeout_s=process.stop_timeout_s,
-            wrapper=self._fence.wrapper if self._fence is not None else (),
+            wrapper=(*fence, *by_name.wrapper) if by_name else fence,
         )
         return await self._start(launch, None)
 
@@ -337,6 +352,7 @@ class Stack:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
         self._broken.cancel()
+        await asyncio.gather(*(client.aclose() for client in self._own_clients))
         if not self.around.keep:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

@@ -12,7 +12,7 @@ from botproof.doubles.telegram.app import TRANSCRIPT_BYTES, start
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.flood import FloodLimits
 from botproof.doubles.telegram.machine import is_token
-from botproof.doubles.telegram.tls import server_context
+from botproof.doubles.telegram.tls import NAMES, server_context
 
 __all__ = ["add_arguments", "main", "run"]
 
@@ -201,7 +201,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 def _server_tls(args: argparse.Namespace) -> ssl.SSLContext | None:
     if args.tls is not None:
-        return server_context(args.tls)
+        return server_context(args.tls, tuple(dict.fromkeys((*NAMES, args.host))))
     if args.tls_cert is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
