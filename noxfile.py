@@ -23,6 +23,9 @@ LOCKS = {
     "peers": "--extra market-data --extra harness --group build --group peers",
 }
 
+# Limits on what one request allocates: measured in a process of its own.
+HOT_PATHS = ("pytest", "--memray", "contract_tests/memory/test_hot_paths.py")
+
 # Nox would make an environment for each session. Most sessions here need the same one; installing
 # it seven times costs minutes and gigabytes: they share one, which `install` keeps.
 session = nox.session(venv_backend="none")
@@ -83,6 +86,7 @@ def tests(job: nox.Session) -> None:
     environment = installed(job)
     check_style(environment)
     environment.run("pytest", "-m", "not docker", *job.posargs)
+    environment.run(*HOT_PATHS)
 
 
 @session
@@ -113,7 +117,7 @@ def memory(job: nox.Session) -> None:
     for script in ("run", "leak"):
         path = f"memory_profiles/{script}.py"
         environment.run("python", path, "--report-dir", "reports/memory")
-    environment.run("pytest", "--memray", "contract_tests/memory/test_hot_paths.py")
+    environment.run(*HOT_PATHS)
 
 
 @session

@@ -28,8 +28,8 @@ from botproof.targets import guard as guard_script
 from botproof.targets.recorder import Recorder
 
 # PYTHONSAFEPATH keeps our sessions from testing the source tree in place of the built package.
-BASE_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONSAFEPATH")
-OWN_ENV = ("PYTHONPATH",)
+BASE_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+OWN_ENV = ("PYTHONPATH", "PYTHONSAFEPATH")
 """What the harness's own processes get besides: they have to run the same botproof as it does."""
 
 _PROBE_EVERY_S = 0.05
