@@ -27,10 +27,10 @@ from botproof import history
 from botproof.targets import guard as guard_script
 from botproof.targets.recorder import Recorder
 
-# PYTHONSAFEPATH keeps our sessions from testing the source tree in place of the built package.
 BASE_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 OWN_ENV = ("PYTHONPATH", "PYTHONSAFEPATH")
-"""What the harness's own processes get besides: they have to run the same botproof as it does."""
+"""What the harness's own processes get besides: they have to run the same botproof as it does, the
+built package and not the source tree. A target's own imports must not depend on that."""
 
 _PROBE_EVERY_S = 0.05
 _TAIL_LINES = 40
