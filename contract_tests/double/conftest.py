@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib.util
-import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NoReturn
@@ -35,9 +34,7 @@ def what_is_missing() -> Callable[[str], NoReturn]:
 
 
 def missing(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(f"CI must have it: {reason}")
-    pytest.skip(reason)
+    pytest.skip(reason)  # in CI the suites' shared hook makes that a failure
 
 
 @pytest.fixture(name="need", scope="session")
