@@ -42,7 +42,7 @@ def test_a_request_under_way_is_finished_on_sigterm(service, listening, double_u
     with service() as running:
         url = listening(running)
         # silent: the request goes on until its deadline, well after the signal
-        fault = {"kind": "silent", "path": "/spot/api/v3/ticker"}
+        fault = {"kind": "silent", "path": "/spot/api/v3/ticker/24hr"}
         httpx.post(f"{double_url}/_double/faults", json=fault, trust_env=False)
         script = (
             "import httpx,sys; print(httpx.post(sys.argv[1], json={'symbol': 'eth'}, "

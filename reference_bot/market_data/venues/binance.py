@@ -7,7 +7,6 @@ given on in coins. Klines carry what takers bought at index 9 (base) and 10 (quo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Final
 
 import msgspec
@@ -16,7 +15,7 @@ from msgspec import Meta, Struct
 from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.errors import Reason, VenueError
 from reference_bot.market_data.http import VenueClient
-from reference_bot.market_data.symbols import Pair, split_joined, split_multiple
+from reference_bot.market_data.symbols import Pair, split_joined
 from reference_bot.market_data.venues.base import (
     Candle,
     Candles,
@@ -28,6 +27,7 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.common import index
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
@@ -180,9 +180,10 @@ class Binance:
                 "/api/v3/ticker/price", _SPOT_PRICES, {"symbolStatus": "TRADING"}
             )
             split = ((price.symbol, split_joined(price.symbol)) for price in prices.value)
-            return _directory(kind, ((name, *parts) for name, parts in split if parts))
+            return index(self.name, kind, ((name, *parts) for name, parts in split if parts))
         info = await self._futures.get("/fapi/v1/exchangeInfo", _FUTURES_INFO)
-        return _directory(
+        return index(
+            self.name,
             kind,
             (
                 (one.symbol, one.base_asset, one.quote_asset)
@@ -339,16 +340,3 @@ def _candle(kline: _Kline, unit: float) -> Candle:
         buy=kline.taker_buy * unit,
         buy_turnover=kline.taker_buy_quote,
     )
-
-
-def _directory(kind: MarketKind, rows: Iterable[tuple[str, str, str]]) -> Directory:
-    """Index (symbol, base asset, quote) by pair; a coin of its own beats the same name as a
-    multiple.
-    """
-    found: dict[Pair, Instrument] = {}
-    for symbol, asset, quote in rows:
-        base, unit = split_multiple(asset)
-        pair = Pair(base, quote)
-        if pair not in found or unit < found[pair].unit:
-            found[pair] = Instrument("binance", kind, pair, symbol, unit)
-    return Directory(found)

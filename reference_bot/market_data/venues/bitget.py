@@ -8,16 +8,14 @@ candles.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
-from reference_bot.market_data.errors import Reason, ToldError, VenueError
-from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.errors import Reason, ToldError
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
-    Candle,
     Candles,
     Directory,
     FundingNow,
@@ -27,12 +25,11 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.common import OneApi, to_candle
 from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
 __all__ = ["Bitget", "explain"]
-
-T = TypeVar("T")
 
 _SPOT_BARS: Final = {
     1: "1min",
@@ -186,21 +183,12 @@ def _ticker_of(found: _SpotTicker | _MixTicker | _ListedTicker) -> Ticker:
     )
 
 
-class Bitget:
+class Bitget(OneApi):
     """The venue."""
 
     name = "bitget"
-    quotes: tuple[str, ...] = ("USDT",)
-
-    def __init__(self, client: VenueClient) -> None:
-        self._client = client
-
-    async def ping(self) -> None:
-        """Return when the API tells its time."""
-        await self._client.get("/api/v2/public/time", _TIME)
-
-    async def warm(self) -> None:
-        """Nothing is kept for long besides the directories."""
+    time_path = "/api/v2/public/time"
+    time_decoder = _TIME
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the symbols that trade."""
@@ -258,18 +246,7 @@ class Bitget:
             mix = await self._client.get(path, _MIX_CANDLES, params)
             rows, as_of = mix.value[1], mix.as_of
         candles = [
-            Candle(
-                start=row.start,
-                end=row.start + length,
-                open=row.open,
-                high=row.high,
-                low=row.low,
-                close=row.close,
-                volume=row.volume,
-                turnover=row.turnover,
-                buy=None,
-                buy_turnover=None,
-            )
+            to_candle(row, row.start, row.start + length, volume=row.volume, turnover=row.turnover)
             for row in rows
         ]
         return check_candles(self.name, path, candles, as_of, minutes)
@@ -282,13 +259,6 @@ class Bitget:
         found = reply.value[1]
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
         return InterestPoint(found.time, self._first(path, found.rows).size, None)
-
-    async def open_interest_history(
-        self,
-        instrument: Instrument,  # noqa: ARG002 - the protocol's
-    ) -> tuple[InterestPoint, ...]:
-        """Raise: Bitget offers none."""
-        raise VenueError(self.name, "unavailable", "bitget offers no history of open interest")
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval, and beside it the mark price."""
@@ -307,8 +277,3 @@ class Bitget:
         found = self._first(path, reply.value[1])
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
         return found
-
-    def _first(self, path: str, rows: list[T]) -> T:
-        if not rows:
-            raise VenueError(self.name, "bad_payload", f"{path}: data is empty")
-        return rows[0]

@@ -8,7 +8,7 @@ are not offered.
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -16,9 +16,8 @@ from msgspec import Struct
 from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.errors import Reason, ToldError, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
-from reference_bot.market_data.symbols import Pair, split_multiple
+from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
-    Candle,
     Candles,
     Directory,
     FundingNow,
@@ -28,11 +27,10 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.common import OneApi, index, to_candle
 from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate
 
 __all__ = ["Bybit"]
-
-T = TypeVar("T")
 
 _INTERVALS: Final = {1: "1", 5: "5", 15: "15", 30: "30", 60: "60", 240: "240", 1440: "D"}
 _CATEGORIES: Final[dict[MarketKind, str]] = {"spot": "spot", "perp": "linear"}
@@ -140,36 +138,30 @@ _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, str]))
 _NOW: Final[Field[Reply[tuple[_Envelope, _Tickers]]]] = Field("bybit.tickers", 1.0)
 
 
-class Bybit:
+class Bybit(OneApi):
     """The venue. ``cache`` lets the parts of one answer share one call."""
 
     name = "bybit"
-    quotes: tuple[str, ...] = ("USDT",)
+    time_path = "/v5/market/time"
+    time_decoder = _TIME
 
     def __init__(self, client: VenueClient, cache: Cache) -> None:
-        self._client = client
+        super().__init__(client)
         self._cache = cache
-
-    async def ping(self) -> None:
-        """Return when the API tells its time."""
-        await self._client.get("/v5/market/time", _TIME)
-
-    async def warm(self) -> None:
-        """Nothing is kept for long besides the directories."""
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the symbols that trade."""
         params: dict[str, str | int] = {"category": _CATEGORIES[kind], "limit": 1000}
         reply = await self._client.get("/v5/market/instruments-info", _SYMBOLS, params)
-        found: dict[Pair, Instrument] = {}
-        for one in reply.value[1].rows:
-            if one.status != "Trading" or one.contract_type != "LinearPerpetual":
-                continue
-            base, unit = split_multiple(one.base_coin)
-            pair = Pair(base, one.quote_coin)
-            if pair not in found or unit < found[pair].unit:
-                found[pair] = Instrument(self.name, kind, pair, one.symbol, unit)
-        return Directory(found)
+        return index(
+            self.name,
+            kind,
+            (
+                (one.symbol, one.base_coin, one.quote_coin)
+                for one in reply.value[1].rows
+                if one.status == "Trading" and one.contract_type == "LinearPerpetual"
+            ),
+        )
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
@@ -200,17 +192,13 @@ class Bybit:
         reply = await self._client.get(path, _KLINES, params)
         length, unit = minutes * 60_000, instrument.unit
         candles = [
-            Candle(
-                start=row.start,
-                end=row.start + length,
-                open=row.open / unit,
-                high=row.high / unit,
-                low=row.low / unit,
-                close=row.close / unit,
+            to_candle(
+                row,
+                row.start,
+                row.start + length,
                 volume=row.volume * unit,
                 turnover=row.turnover,
-                buy=None,
-                buy_turnover=None,
+                unit=unit,
             )
             for row in reversed(reply.value[1].rows)
         ]
@@ -261,9 +249,7 @@ class Bybit:
         reply = entry.value
         envelope, tickers = reply.value
         check_fresh(self.name, path, "time", envelope.time, reply.as_of)
-        if not tickers.rows:
-            raise VenueError(self.name, "bad_payload", f"{path}: the list is empty")
-        return envelope.time, tickers.rows[0]
+        return envelope.time, self._first(path, tickers.rows)
 
 
 def _told(found: _Ticker | _ListedTicker, time: int, unit: float) -> Ticker:

@@ -15,7 +15,6 @@ import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.errors import Reason, VenueError
-from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
     Candle,
@@ -28,6 +27,7 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 from reference_bot.market_data.venues.checks import check_candles
+from reference_bot.market_data.venues.common import OneApi, to_candle
 from reference_bot.market_data.venues.fields import Amount, Price, Rate, Seconds
 
 __all__ = ["Gate", "explain"]
@@ -129,21 +129,12 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
     return None
 
 
-class Gate:
+class Gate(OneApi):
     """The venue."""
 
     name = "gate"
-    quotes: tuple[str, ...] = ("USDT",)
-
-    def __init__(self, client: VenueClient) -> None:
-        self._client = client
-
-    async def ping(self) -> None:
-        """Return when the API tells its time."""
-        await self._client.get("/api/v4/spot/time", _TIME)
-
-    async def warm(self) -> None:
-        """Nothing is kept for long besides the directories."""
+    time_path = "/api/v4/spot/time"
+    time_decoder = _TIME
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read what trades; ``unit`` is a contract's coins."""
@@ -171,9 +162,7 @@ class Gate:
             return self._ticker(await self._futures_ticker(instrument))
         path = "/api/v4/spot/tickers"
         reply = await self._client.get(path, _SPOT_TICKERS, {"currency_pair": instrument.symbol})
-        if not reply.value:
-            raise VenueError(self.name, "bad_payload", f"{path}: the list is empty")
-        return self._ticker(reply.value[0])
+        return self._ticker(self._first(path, reply.value))
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all pairs or contracts."""
@@ -220,12 +209,12 @@ class Gate:
             path = "/api/v4/spot/candlesticks"
             params["currency_pair"] = instrument.symbol
             spot = await self._client.get(path, _SPOT_CANDLES, params)
-            candles = [_candle(row, row.volume, length) for row in spot.value]
+            candles = [_candle(row, length, row.volume) for row in spot.value]
             return check_candles(self.name, path, candles, spot.as_of, minutes)
         path = f"{_FUTURES}/candlesticks"
         params["contract"] = instrument.symbol
         futures = await self._client.get(path, _FUTURES_CANDLES, params)
-        candles = [_candle(row, row.size * instrument.unit, length) for row in futures.value]
+        candles = [_candle(row, length, row.size * instrument.unit) for row in futures.value]
         return check_candles(self.name, path, candles, futures.as_of, minutes)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
@@ -269,22 +258,9 @@ class Gate:
     async def _futures_ticker(self, instrument: Instrument) -> _FuturesTicker:
         path = f"{_FUTURES}/tickers"
         reply = await self._client.get(path, _FUTURES_TICKERS, {"contract": instrument.symbol})
-        if not reply.value:
-            raise VenueError(self.name, "bad_payload", f"{path}: the list is empty")
-        return reply.value[0]
+        return self._first(path, reply.value)
 
 
-def _candle(row: _SpotCandle | _FuturesCandle, volume: float, length: int) -> Candle:
+def _candle(row: _SpotCandle | _FuturesCandle, length: int, volume: float) -> Candle:
     start = row.start * 1000
-    return Candle(
-        start=start,
-        end=start + length,
-        open=row.open,
-        high=row.high,
-        low=row.low,
-        close=row.close,
-        volume=volume,
-        turnover=row.turnover,
-        buy=None,
-        buy_turnover=None,
-    )
+    return to_candle(row, start, start + length, volume=volume, turnover=row.turnover)

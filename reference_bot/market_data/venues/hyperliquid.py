@@ -19,7 +19,6 @@ from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import Decodes, Reply, VenueClient
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
-    Candle,
     Candles,
     Directory,
     FundingNow,
@@ -29,6 +28,7 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 from reference_bot.market_data.venues.checks import check_candles
+from reference_bot.market_data.venues.common import OneApi, to_candle
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
@@ -111,22 +111,19 @@ _SPOT_STATE: Final[Field[Reply[_Spots]]] = Field("hyperliquid.spots", 1.0)
 _FUNDING: Final[Field[dict[str, _Prediction]]] = Field("hyperliquid.predicted", 5.0)
 
 
-class Hyperliquid:
+class Hyperliquid(OneApi):
     """The venue. ``cache`` lets all coins share one answer."""
 
     name = "hyperliquid"
     quotes: tuple[str, ...] = ("USDC",)
 
     def __init__(self, client: VenueClient, cache: Cache) -> None:
-        self._client = client
+        super().__init__(client)
         self._cache = cache
 
     async def ping(self) -> None:
         """Return when the API tells its mid prices."""
         await self._ask({"type": "allMids"}, _MIDS)
-
-    async def warm(self) -> None:
-        """Nothing is kept for long besides the directories."""
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read what trades; spot pairs by the names of their tokens."""
@@ -197,17 +194,8 @@ class Hyperliquid:
         reply = await self._ask(question, _CANDLES)
         unit = instrument.unit
         candles = [
-            Candle(
-                start=row.start,
-                end=row.last + 1,
-                open=row.open / unit,
-                high=row.high / unit,
-                low=row.low / unit,
-                close=row.close / unit,
-                volume=row.volume * unit,
-                turnover=None,
-                buy=None,
-                buy_turnover=None,
+            to_candle(
+                row, row.start, row.last + 1, volume=row.volume * unit, turnover=None, unit=unit
             )
             for row in reply.value
         ]
@@ -220,13 +208,6 @@ class Hyperliquid:
             raise VenueError(self.name, "bad_payload", "metaAndAssetCtxs: no openInterest")
         amount = found.open_interest * instrument.unit
         return InterestPoint(self._client.now(), amount, None)
-
-    async def open_interest_history(
-        self,
-        instrument: Instrument,  # noqa: ARG002 - the protocol's
-    ) -> tuple[InterestPoint, ...]:
-        """Raise: Hyperliquid offers none."""
-        raise VenueError(self.name, "unavailable", "hyperliquid offers no history of open interest")
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval, and beside it when it ends."""

@@ -8,16 +8,14 @@ come in an envelope whose ``code`` is "0"; lists begin with the newest. Swaps co
 from __future__ import annotations
 
 import asyncio
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.errors import Reason, ToldError, VenueError
-from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
-    Candle,
     Candles,
     Directory,
     FundingNow,
@@ -27,11 +25,10 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.common import OneApi, to_candle
 from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate
 
 __all__ = ["Okx"]
-
-T = TypeVar("T")
 
 _BARS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1H", 240: "4H", 1440: "1Dutc"}
 _TYPES: Final[dict[MarketKind, str]] = {"spot": "SPOT", "perp": "SWAP"}
@@ -168,21 +165,12 @@ def _told(found: _Ticker, kind: MarketKind) -> Ticker:
     )
 
 
-class Okx:
+class Okx(OneApi):
     """The venue."""
 
     name = "okx"
-    quotes: tuple[str, ...] = ("USDT",)
-
-    def __init__(self, client: VenueClient) -> None:
-        self._client = client
-
-    async def ping(self) -> None:
-        """Return when the API tells its time."""
-        await self._client.get("/api/v5/public/time", _TIME)
-
-    async def warm(self) -> None:
-        """Nothing is kept for long besides the directories."""
+    time_path = "/api/v5/public/time"
+    time_decoder = _TIME
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the instruments that trade; ``unit`` is a contract's coins."""
@@ -237,17 +225,12 @@ class Okx:
         spot, length = instrument.kind == "spot", minutes * 60_000
         rows = list(reversed(reply.value[1]))
         candles = [
-            Candle(
-                start=row.start,
-                end=row.start + length,
-                open=row.open,
-                high=row.high,
-                low=row.low,
-                close=row.close,
+            to_candle(
+                row,
+                row.start,
+                row.start + length,
                 volume=row.vol if spot else row.vol_ccy,
                 turnover=row.vol_quote,
-                buy=None,
-                buy_turnover=None,
             )
             for row in rows
         ]
@@ -297,8 +280,3 @@ class Okx:
                 self.name, "bad_payload", f"{path}: settlements {hours:g} h apart; expected 1 to 24"
             )
         return FundingNow(found.time, found.rate, hours, found.settles, marked.price)
-
-    def _first(self, path: str, rows: list[T]) -> T:
-        if not rows:
-            raise VenueError(self.name, "bad_payload", f"{path}: data is empty")
-        return rows[0]
