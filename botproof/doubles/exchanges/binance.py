@@ -431,20 +431,38 @@ def _open_interest(ask: _Ask) -> object:
     return {"openInterest": listing.quantity(lots), "symbol": listing.symbol, "time": ask.now}
 
 
-def _open_interest_history(ask: _Ask) -> object:
-    listing = ask.listing()
+def _points(ask: _Ask, listing: Listing) -> list[int]:
+    """Return the moments of a history that the parameters ask for, oldest first."""
     period = _PERIODS.get(ask.text("period"))
     if period is None:
         raise _refuse(-1130, "Data sent for parameter 'period' is not valid.")
     limit = ask.limit(30, 500)
     first, last = ask.number("startTime") or 0, min(ask.number("endTime") or ask.now, ask.now)
+    first = max(first, ask.market.listed_at(listing.base))
     latest = last // period * period
-    points = [at for at in range(latest - (limit - 1) * period, latest + 1, period) if at >= first]
-    return [
-        _interest_point(ask.market, listing, at)
-        for at in points
-        if at >= ask.market.listed_at(listing.base)
-    ]
+    return [at for at in range(latest - (limit - 1) * period, latest + 1, period) if at >= first]
+
+
+def _open_interest_history(ask: _Ask) -> object:
+    listing = ask.listing()
+    return [_interest_point(ask.market, listing, at) for at in _points(ask, listing)]
+
+
+def _account_ratio(ask: _Ask) -> object:
+    listing = ask.listing()
+    rows = []
+    for at in _points(ask, listing):
+        long = ask.market.long_accounts(listing.base, at)
+        rows.append(
+            {
+                "symbol": listing.symbol,
+                "longAccount": decimal_text(long, 4),
+                "longShortRatio": ratio_text(long, 10_000 - long, 4),
+                "shortAccount": decimal_text(10_000 - long, 4),
+                "timestamp": at,
+            }
+        )
+    return rows
 
 
 def _interest_point(market: Market, listing: Listing, at: int) -> dict[str, Any]:
@@ -537,6 +555,7 @@ _ROUTES: dict[str, tuple[Kind, Callable[[_Ask], object]]] = {
     "/futures/fapi/v1/fundingInfo": ("perp", _funding_info),
     "/futures/fapi/v1/fundingRate": ("perp", _funding_rates),
     "/futures/futures/data/openInterestHist": ("perp", _open_interest_history),
+    "/futures/futures/data/globalLongShortAccountRatio": ("perp", _account_ratio),
 }
 
 

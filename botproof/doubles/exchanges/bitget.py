@@ -30,6 +30,20 @@ _SPOT_BARS = {
     "4h": 4 * HOUR,
     "1Dutc": DAY,
 }
+_PERIODS = {
+    "5m": 5 * MINUTE,
+    "15m": BLOCK,
+    "30m": 2 * BLOCK,
+    "1h": HOUR,
+    "2h": 2 * HOUR,
+    "4h": 4 * HOUR,
+    "6h": 6 * HOUR,
+    "12h": 12 * HOUR,
+    "1d": DAY,
+}
+"""The trading statistics' periods: hours and days are small here."""
+_STATISTICS: Final = 100
+"""How many periods the trading statistics tell; Bitget takes no limit and documents no number."""
 _BARS = {
     "1m": MINUTE,
     "5m": 5 * MINUTE,
@@ -170,6 +184,49 @@ def _open_interest(ask: Ask) -> Any:
     return _data(ask, {"openInterestList": rows, "ts": str(ask.now)})
 
 
+def _symbol_and_period(ask: Ask) -> tuple[Listing, int]:
+    """Read what the trading statistics ask for: they take no productType."""
+    symbol = ask.text("symbol").upper()
+    known = ask.open(listings(ask.market, "perp"))
+    if symbol not in known:
+        raise _refuse(ask, "40034", f"Parameter {symbol} does not exist")
+    interval = _PERIODS.get(ask.text("period", "5m"))
+    if interval is None:
+        raise _refuse(ask, "40020", "Parameter period error")
+    return known[symbol], interval
+
+
+def _account_ratio(ask: Ask) -> Any:
+    one, interval = _symbol_and_period(ask)
+    rows = []
+    for at in ask.points(one, interval, limit=_STATISTICS):
+        long, short = ask.accounts(one, at)
+        rows.append(
+            {
+                "longAccountRatio": decimal_text(long, 4),
+                "shortAccountRatio": decimal_text(short, 4),
+                "longShortAccountRatio": ratio_text(long, short, 4),
+                "ts": str(at),
+            }
+        )
+    return _data(ask, rows)
+
+
+def _taker_volume(ask: Ask) -> Any:
+    one, interval = _symbol_and_period(ask)
+    return _data(
+        ask,
+        [
+            {
+                "buyVolume": one.quantity(candle.buy_lots),
+                "sellVolume": one.quantity(candle.lots - candle.buy_lots),
+                "ts": str(candle.start),
+            }
+            for candle in ask.candles(one, interval, limit=_STATISTICS)
+        ],
+    )
+
+
 def _current_rate(ask: Ask) -> Any:
     chosen = [_one(ask, "perp")] if ask.text("symbol") else list(_known(ask, "perp").values())
     rows = []
@@ -286,6 +343,8 @@ _ROUTES = Routes(
         "/api/v2/mix/market/tickers": _mix_tickers,
         "/api/v2/mix/market/candles": _mix_candles,
         "/api/v2/mix/market/open-interest": _open_interest,
+        "/api/v2/mix/market/account-long-short": _account_ratio,
+        "/api/v2/mix/market/taker-buy-sell": _taker_volume,
         "/api/v2/mix/market/current-fund-rate": _current_rate,
         "/api/v2/mix/market/history-fund-rate": _rate_history,
     },

@@ -164,6 +164,33 @@ def _open_interest(ask: Ask) -> Any:
     return _envelope(result | {"nextPageCursor": ""}, ask.now)
 
 
+def _account_ratio(ask: Ask) -> Any:
+    _, kind, known = _category(ask)
+    interval = _PERIODS.get(ask.text("period"))
+    if kind == "spot" or interval is None:
+        raise _refuse(10001, "params error: period or category is invalid", ask.now)
+    one = _one(ask, known)
+    points = ask.points(
+        one,
+        interval,
+        limit=min(ask.whole("limit", 50), 500),
+        first=ask.whole("startTime", 0),
+        last=ask.whole("endTime", 0),
+    )
+    rows = []
+    for at in points:
+        long, short = ask.accounts(one, at)
+        rows.append(
+            {
+                "symbol": one.symbol,
+                "buyRatio": decimal_text(long, 4),
+                "sellRatio": decimal_text(short, 4),
+                "timestamp": str(at),
+            }
+        )
+    return _envelope({"list": newest_first(rows), "nextPageCursor": ""}, ask.now)
+
+
 def _funding_history(ask: Ask) -> Any:
     category, _, known = _category(ask)
     one = _one(ask, known)
@@ -246,6 +273,7 @@ _ROUTES = Routes(
         "/v5/market/tickers": _tickers,
         "/v5/market/kline": _kline,
         "/v5/market/open-interest": _open_interest,
+        "/v5/market/account-ratio": _account_ratio,
         "/v5/market/funding/history": _funding_history,
         "/v5/market/instruments-info": _instruments,
     },

@@ -256,25 +256,34 @@ def _stats(ask: Ask) -> Any:
     points = ask.points(
         one, interval, limit=min(ask.whole("limit", 30), 100), first=ask.whole("from", 0) * 1000
     )
-    return [
-        {
-            "time": at // 1000,
-            "lsr_taker": 1.0,
-            "lsr_account": 1.0,
-            "long_liq_size": 0,
-            "long_liq_amount": 0,
-            "long_liq_usd": 0,
-            "short_liq_size": 0,
-            "short_liq_amount": 0,
-            "short_liq_usd": 0,
-            "open_interest": int(one.contracts(ask.interest(one, at))),
-            "open_interest_usd": one.value(ask.interest(one, at), ask.mark(one, at)),
-            "top_lsr_account": 1.0,
-            "top_lsr_size": 1.0,
-            "mark_price": ask.mark(one, at),
-        }
-        for at in points
-    ]
+    return [_stat(ask, one, at, min(at + interval, ask.now + 1)) for at in points]
+
+
+def _stat(ask: Ask, one: Listing, at: int, end: int) -> dict[str, Any]:
+    """Tell the taker volumes of ``[at, end)``, and the state at its beginning."""
+    traded = ask.market.fold(one.base, "perp", at, end)
+    sold = traded.lots - traded.buy_lots
+    long, short = ask.accounts(one, at)
+    return {
+        "time": at // 1000,
+        "lsr_taker": traded.buy_lots / sold if sold else 0.0,
+        "lsr_account": long / short,
+        "long_taker_size": int(one.contracts(traded.buy_lots)),
+        "short_taker_size": int(one.contracts(sold)),
+        "long_users": long,
+        "short_users": short,
+        "long_liq_size": 0,
+        "long_liq_amount": 0,
+        "long_liq_usd": 0,
+        "short_liq_size": 0,
+        "short_liq_amount": 0,
+        "short_liq_usd": 0,
+        "open_interest": int(one.contracts(ask.interest(one, at))),
+        "open_interest_usd": one.value(ask.interest(one, at), ask.mark(one, at)),
+        "top_lsr_account": 1.0,
+        "top_lsr_size": 1.0,
+        "mark_price": ask.mark(one, at),
+    }
 
 
 def _funding_rates(ask: Ask) -> Any:

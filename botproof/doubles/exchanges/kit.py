@@ -148,6 +148,11 @@ class Ask:
         """Return the open interest in the market's lots (of the smallest venue)."""
         return self.market.open_interest(listing.base, self.now if at is None else at)
 
+    def accounts(self, listing: Listing, at: int) -> tuple[int, int]:
+        """Return how many of 10,000 accounts are long and how many short."""
+        long = self.market.long_accounts(listing.base, at)
+        return long, 10_000 - long
+
     def points(
         self, listing: Listing, interval: int, *, limit: int, first: int = 0, last: int = 0
     ) -> list[int]:

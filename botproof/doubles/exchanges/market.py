@@ -6,7 +6,7 @@ can each compute it for themselves.
 
 The truth is *trades*. A candle, a ticker and a volume are folds over trades, in integers (price in
 ticks, quantity in lots), so every figure derived from them can be checked exactly. Open interest,
-funding, mark and index price are paths of their own.
+funding, the accounts that are long, mark and index price are paths of their own.
 
 Times are epoch milliseconds. A coin has two books: ``spot`` and ``perp``.
 """
@@ -245,6 +245,7 @@ _ACTIVITY = ((DAY, 0.3), (3 * HOUR, 0.35), (20 * MINUTE, 0.45))
 _BIAS = ((DAY, 0.07), (4 * HOUR, 0.07), (30 * MINUTE, 0.1))
 _INTEREST = ((10 * DAY, 0.1), (DAY, 0.05), (5 * HOUR, 0.02), (40 * MINUTE, 0.006))
 _FUNDING = ((5 * DAY, 0.00022), (9 * HOUR, 0.00018))
+_ACCOUNTS = ((4 * DAY, 0.09), (10 * HOUR, 0.04), (HOUR, 0.012))
 _BASIS = ((DAY, 0.0006), (2 * HOUR, 0.0003))
 
 
@@ -324,6 +325,11 @@ class Market:
         """Return the rate paid at a settlement that closes an interval of ``hours``, in 1e-8."""
         eight_hours = 0.0001 + _octaves(self._stream(base, "funding"), settles_at, _FUNDING)
         return round(eight_hours * hours / 8 * 1e8)
+
+    def long_accounts(self, base: str, time: int) -> int:
+        """Return how many of 10,000 accounts with a position are long; the others are short."""
+        share = 0.54 + _octaves(self._stream(base, "accounts"), time, _ACCOUNTS)
+        return min(9_900, max(100, round(10_000 * share)))
 
     def _level(self, base: str, kind: Kind, time: int) -> float:
         def make() -> float:

@@ -36,7 +36,18 @@ _BARS = {
     "12Hutc": 12 * HOUR,
     "1Dutc": DAY,
 }
-_PERIODS = {"5m": 5 * MINUTE, "15m": BLOCK, "30m": 2 * BLOCK, "1H": HOUR, "4H": 4 * HOUR}
+_PERIODS = {
+    "5m": 5 * MINUTE,
+    "15m": BLOCK,
+    "30m": 2 * BLOCK,
+    "1H": HOUR,
+    "2H": 2 * HOUR,
+    "4H": 4 * HOUR,
+    "6Hutc": 6 * HOUR,
+    "12Hutc": 12 * HOUR,
+    "1Dutc": DAY,
+}
+"""The trading statistics' periods that begin with a day of UTC."""
 
 
 def listings(market: Market, kind: Kind) -> dict[str, Listing]:
@@ -160,11 +171,49 @@ def _open_interest(ask: Ask) -> Any:
     )
 
 
-def _interest_history(ask: Ask) -> Any:
+def _swap_and_period(ask: Ask) -> tuple[Listing, int]:
     one = _one(ask)
     interval = _PERIODS.get(ask.text("period", "5m"))
     if interval is None:
         raise _refuse("51000", "Parameter period error")
+    if one.kind != "perp":
+        raise _refuse("51000", "Parameter instId error")
+    return one, interval
+
+
+def _account_ratio(ask: Ask) -> Any:
+    one, interval = _swap_and_period(ask)
+    rows = []
+    for at in ask.points(one, interval, limit=min(ask.whole("limit", 100), 100)):
+        long, short = ask.accounts(one, at)
+        rows.append([str(at), f"{long / short:.16f}"])
+    return _data(newest_first(rows))
+
+
+def _taker_volume(ask: Ask) -> Any:
+    one, interval = _swap_and_period(ask)
+    unit = ask.text("unit", "1")
+    if unit not in ("0", "1", "2"):
+        raise _refuse("51000", "Parameter unit error")
+
+    def write(lots: int, product: int) -> str:
+        if unit == "2":
+            return one.turnover(product)
+        return one.contracts(lots) if unit == "1" else one.quantity(lots)
+
+    rows = [
+        [
+            str(candle.start),
+            write(candle.lots - candle.buy_lots, candle.turnover - candle.buy_turnover),
+            write(candle.buy_lots, candle.buy_turnover),
+        ]
+        for candle in ask.candles(one, interval, limit=min(ask.whole("limit", 100), 100))
+    ]
+    return _data(newest_first(rows))
+
+
+def _interest_history(ask: Ask) -> Any:
+    one, interval = _swap_and_period(ask)
     points = ask.points(one, interval, limit=min(ask.whole("limit", 100), 100))
     rows = [
         [
@@ -287,6 +336,8 @@ _ROUTES = Routes(
         "/api/v5/market/tickers": _tickers,
         "/api/v5/market/candles": _candles,
         "/api/v5/rubik/stat/contracts/open-interest-history": _interest_history,
+        "/api/v5/rubik/stat/contracts/long-short-account-ratio-contract": _account_ratio,
+        "/api/v5/rubik/stat/taker-volume-contract": _taker_volume,
     },
     lambda _: Refusal(404, {"msg": "Invalid request URL", "code": "50404", "data": []}),
 )

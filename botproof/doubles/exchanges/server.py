@@ -395,6 +395,12 @@ def _truth_funding(ask: _Question) -> object:
     return {"hours": hours, "settles_at": settles, "rate": decimal_text(rate, 8)}
 
 
+def _truth_accounts(ask: _Question) -> object:
+    at = ask.number("at", ask.now)
+    long = ask.market.long_accounts(ask.base(), at)
+    return {"at": at, "long": decimal_text(long, 4), "short": decimal_text(10_000 - long, 4)}
+
+
 _TRUTHS: dict[str, Callable[[_Question], object]] = {
     "coins": _truth_coins,
     "fold": _truth_fold,
@@ -402,4 +408,5 @@ _TRUTHS: dict[str, Callable[[_Question], object]] = {
     "trades": _truth_trades,
     "open_interest": _truth_open_interest,
     "funding": _truth_funding,
+    "accounts": _truth_accounts,
 }
