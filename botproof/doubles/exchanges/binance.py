@@ -81,7 +81,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
     found: dict[str, Listing] = {}
     for coin in market.coins.values():
         tick = coin.spot if kind == "spot" else coin.perp
-        if tick is None:
+        if tick is None or coin.hours != "always":
             continue
         thousands = 3 if kind == "perp" and coin.base in _THOUSANDS else 0
         quotes = [("USDT", WEIGHT)]

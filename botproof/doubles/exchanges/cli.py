@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from botproof.doubles.exchanges.market import (
     COINS,
+    FOREX,
     HOUR,
     Market,
     Scenario,
@@ -76,7 +77,9 @@ class _Listening:
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     try:
-        market = Market(args.seed, COINS + synthetic_coins(args.symbols), dict(args.scenario))
+        market = Market(
+            args.seed, COINS + FOREX + synthetic_coins(args.symbols), dict(args.scenario)
+        )
     except ValueError as error:
         print(f"botproof double exchanges: {error}")
         return 2

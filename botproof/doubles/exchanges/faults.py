@@ -41,6 +41,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+_SECONDS = range(1_500_000_000, 2_000_000_000)  # from 2017 to 2033
 _VOLUMES = frozenset({"volume", "vol", "vol24h", "volCcy24h", "volume24h", "baseVolume", "v"})
 
 
@@ -179,11 +180,15 @@ def _negative(fault: Fault, value: Any) -> Any:
 
 
 def shifted(value: Any, milliseconds: int) -> Any:
-    """Return a JSON value with every number or text that reads as a time in ms moved."""
+    """Return a JSON value with all that reads as a time moved: ms in numbers and texts, seconds in
+    numbers.
+    """
     if isinstance(value, dict):
         return {key: shifted(inner, milliseconds) for key, inner in value.items()}
     if isinstance(value, list):
         return [shifted(inner, milliseconds) for inner in value]
+    if type(value) is int and value in _SECONDS:
+        return value + milliseconds // 1000
     text = str(value) if not isinstance(value, bool) else ""
     if text.isdigit() and len(text) == 13:
         moved = int(text) + milliseconds

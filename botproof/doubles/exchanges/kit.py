@@ -81,6 +81,8 @@ def list_coins(
     """Return by symbol what ``make`` lists of the coins that have this book."""
     found: dict[str, Listing] = {}
     for coin in market.coins.values():
+        if coin.hours != "always":  # a currency pair: no crypto venue lists it
+            continue
         tick = coin.spot if kind == "spot" else coin.perp
         listing = None if tick is None else make(coin.base, tick)
         if listing is not None:

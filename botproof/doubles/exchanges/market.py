@@ -24,10 +24,13 @@ from itertools import pairwise
 from random import Random
 from typing import Literal, TypeVar
 
+from botproof.doubles.exchanges.hours import Hours, is_open
+
 __all__ = [
     "BLOCK",
     "COINS",
     "DAY",
+    "FOREX",
     "HOUR",
     "MINUTE",
     "Candle",
@@ -68,7 +71,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Coin:
-    """What is traded against USDT.
+    """What is traded against USDT; with ``hours`` a currency pair or metal in its own quote.
 
     ``price`` is what the path swings around, ``swing`` the size of a usual day (0.03 = 3 %),
     ``turnover`` a usual day's spot turnover in USDT on the smallest venue, ``funding_hours`` the
@@ -83,6 +86,7 @@ class Coin:
     swing: float = 0.03
     funding_hours: int = 8
     trades: int = 48
+    hours: Hours = "always"
 
     def tick(self, kind: Kind) -> Tick:
         """Return the grid of one book; LookupError when the coin has no such book."""
@@ -267,7 +271,7 @@ class Market:
         scenarios: Mapping[str, Scenario] | None = None,
     ) -> None:
         self.seed = seed
-        self.coins = {coin.base: coin for coin in (coins or COINS)}
+        self.coins = {coin.base: coin for coin in (coins or COINS + FOREX)}
         self.scenarios = dict(scenarios or {})
         unknown = sorted(self.scenarios.keys() - self.coins.keys())
         if unknown:
@@ -388,6 +392,8 @@ class Market:
             _mix(self._stream(coin.base, kind, "trades"), index)
         )
         start = index * BLOCK
+        if not is_open(coin.hours, start):
+            return
         scenario = self.scenarios.get(coin.base)
         volume = scenario.volume(start) if scenario else 1.0
         count = int(coin.trades * min(volume, 4.0) * (0.6 + 0.8 * rng.random()))
@@ -599,6 +605,44 @@ COINS: tuple[Coin, ...] = (
 )
 """The default universe: from Bitcoin to fractions of a cent, WBTC only spot, HYPE only perpetual,
 SHIB, PEPE and BONK in perpetuals of a thousand, funding every 1, 4 or 8 hours."""
+
+
+def _pair(symbol: str, price: float, places: int, swing: float = 0.005) -> Coin:
+    hours: Hours = "metals" if symbol.startswith("X") else "forex"
+    tick = Tick(places, 0)
+    return Coin(symbol, price, 2.0e8, tick, None, swing, trades=24, hours=hours)
+
+
+FOREX: tuple[Coin, ...] = (
+    _pair("EURUSD", 1.1742, 5),
+    _pair("GBPUSD", 1.3461, 5),
+    _pair("AUDUSD", 0.6668, 5, 0.006),
+    _pair("NZDUSD", 0.5763, 5, 0.006),
+    _pair("USDJPY", 156.42, 3, 0.006),
+    _pair("USDCHF", 0.7926, 5),
+    _pair("USDCAD", 1.3715, 5, 0.004),
+    _pair("EURGBP", 0.8723, 5, 0.003),
+    _pair("EURJPY", 183.67, 3, 0.006),
+    _pair("EURCHF", 0.9307, 5, 0.003),
+    _pair("EURAUD", 1.761, 5),
+    _pair("GBPJPY", 210.56, 3, 0.006),
+    _pair("GBPCHF", 1.0669, 5, 0.004),
+    _pair("AUDJPY", 104.3, 3, 0.007),
+    _pair("CADJPY", 114.05, 3, 0.006),
+    _pair("CHFJPY", 197.35, 3, 0.005),
+    _pair("USDSGD", 1.2861, 5, 0.003),
+    _pair("USDHKD", 7.7832, 4, 0.0005),
+    _pair("USDCNH", 6.9795, 4, 0.002),
+    _pair("USDMXN", 17.982, 4, 0.007),
+    _pair("USDZAR", 16.571, 4, 0.009),
+    _pair("USDTRY", 42.95, 4, 0.002),
+    _pair("USDSEK", 9.2085, 4, 0.007),
+    _pair("USDNOK", 10.071, 4, 0.007),
+    _pair("XAUUSD", 4_325.0, 1, 0.012),
+    _pair("XAGUSD", 71.4, 3, 0.02),
+)
+"""Currency pairs and metals, each a path of its own (crosses do not follow from the majors), with
+hours. No crypto venue lists them."""
 
 
 def synthetic_coins(count: int) -> tuple[Coin, ...]:

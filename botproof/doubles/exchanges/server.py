@@ -44,6 +44,7 @@ from botproof.doubles.exchanges.hyperliquid import Hyperliquid
 from botproof.doubles.exchanges.market import DAY, HOUR, Kind, Market, Scenario, ScenarioKind
 from botproof.doubles.exchanges.okx import Okx
 from botproof.doubles.exchanges.wire import Call, Venue, decimal_text
+from botproof.doubles.exchanges.yahoo import Yahoo
 from botproof.doubles.server import (
     Request,
     Response,
@@ -55,7 +56,15 @@ from botproof.doubles.server import (
 
 __all__ = ["VENUES", "Clock", "ExchangeDouble"]
 
-VENUES: tuple[Venue, ...] = (Binance(), Bybit(), Okx(), Gate(), Bitget(), Hyperliquid())
+VENUES: tuple[Venue, ...] = (
+    Binance(),
+    Bybit(),
+    Okx(),
+    Gate(),
+    Bitget(),
+    Hyperliquid(),
+    Yahoo(),
+)
 _KEPT_EVENTS = 100_000
 _LONGEST_POLL = 60.0
 _Drawn = TypeVar("_Drawn")
