@@ -1,4 +1,5 @@
-"""Binance's wire format: spot under ``/spot`` and USDT-margined futures under ``/futures``.
+"""Binance's wire format: spot under ``/spot`` and USDT-margined futures under ``/futures``;
+coin-margined futures, under ``/coin``, are told by `binance_coin`.
 
 Field names, decimals as text, error bodies and statuses are those of Binance's public documentation
 (binance-spot-api-docs, rest-api; derivatives/usds-margined-futures). `docs/venues.md` lists sources
@@ -9,19 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from botproof.doubles.exchanges.binance_account import ACCOUNT_PATHS, account_answer
+from botproof.doubles.exchanges.binance_coin import PREFIX as COIN
+from botproof.doubles.exchanges.binance_coin import WEIGHT, coin_answer
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Candle, Kind, Market
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, integer, ratio_text
 from botproof.doubles.server import Response, json_response
 
 __all__ = ["WEIGHT", "Binance", "Listing", "listings"]
-
-WEIGHT: Final = 8
-"""How many times the smallest venue's volume and open interest Binance has."""
 
 _THOUSANDS = frozenset({"SHIB", "PEPE", "BONK"})  # perpetuals of a thousand: 1000SHIBUSDT
 _USDC_SPOT = frozenset({"BTC", "ETH", "SOL"})
@@ -80,7 +80,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
     """Return the symbols of one side of Binance, by name."""
     found: dict[str, Listing] = {}
     for coin in market.coins.values():
-        tick = coin.spot if kind == "spot" else coin.perp
+        tick = coin.book(kind)
         if tick is None or coin.hours != "always":
             continue
         thousands = 3 if kind == "perp" and coin.base in _THOUSANDS else 0
@@ -569,6 +569,8 @@ class Binance:
         try:
             if call.path in ACCOUNT_PATHS:
                 return json_response(account_answer(market, call))
+            if call.path.startswith(f"{COIN}/"):
+                return coin_answer(market, call)
             if call.path not in _ROUTES:
                 return _NOT_FOUND
             kind, handle = _ROUTES[call.path]

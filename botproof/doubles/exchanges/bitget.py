@@ -1,4 +1,5 @@
-"""Bitget's v2 wire format: spot (BTCUSDT) and USDT-M futures (productType USDT-FUTURES).
+"""Bitget's v2 wire format: spot (BTCUSDT), USDT-M and coin-M futures (productType USDT-FUTURES, and
+COIN-FUTURES with symbols such as BTCUSD).
 
 Every answer is ``{"code": "00000", "msg": "success", "requestTime": ms, "data": ...}``; sizes are
 in coins; errors are HTTP 400 with a code.
@@ -17,10 +18,9 @@ __all__ = ["WEIGHT", "Bitget", "listings"]
 
 WEIGHT: Final = 3
 
-_EMPTY_PRODUCTS = frozenset(
-    {"USDC-FUTURES", "COIN-FUTURES", "SUSDT-FUTURES", "SUSDC-FUTURES", "SCOIN-FUTURES"}
-)
+_EMPTY_PRODUCTS = frozenset({"USDC-FUTURES", "SUSDT-FUTURES", "SUSDC-FUTURES", "SCOIN-FUTURES"})
 """Products that Bitget has and this double lists nothing of."""
+_PRODUCTS: Final[dict[str, Kind]] = {"USDT-FUTURES": "perp", "COIN-FUTURES": "inverse"}
 _SPOT_BARS = {
     "1min": MINUTE,
     "5min": 5 * MINUTE,
@@ -59,7 +59,8 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
     """Return Bitget's symbols of one kind."""
 
     def make(base: str, tick: Tick) -> Listing:
-        return Listing(f"{base}USDT", base, "USDT", kind, WEIGHT, tick)
+        quote = "USD" if kind == "inverse" else "USDT"
+        return Listing(f"{base}{quote}", base, quote, kind, WEIGHT, tick)
 
     return list_coins(market, kind, make)
 
@@ -72,18 +73,21 @@ def _refuse(ask: Ask, code: str, message: str) -> Refusal:
     return Refusal(400, {"code": code, "msg": message, "requestTime": ask.now, "data": None})
 
 
-def _known(ask: Ask, kind: Kind) -> dict[str, Listing]:
+def _spot(ask: Ask) -> dict[str, Listing]:
+    return ask.open(listings(ask.market, "spot"))
+
+
+def _mix(ask: Ask) -> dict[str, Listing]:
     product = ask.text("productType").upper()
-    if kind == "perp" and product in _EMPTY_PRODUCTS:
+    if product in _EMPTY_PRODUCTS:
         return {}
-    if kind == "perp" and product != "USDT-FUTURES":
+    if product not in _PRODUCTS:
         raise _refuse(ask, "400172", "Parameter verification failed: productType")
-    return ask.open(listings(ask.market, kind))
+    return ask.open(listings(ask.market, _PRODUCTS[product]))
 
 
-def _one(ask: Ask, kind: Kind) -> Listing:
+def _one(ask: Ask, known: dict[str, Listing]) -> Listing:
     symbol = ask.text("symbol").upper()
-    known = _known(ask, kind)
     if symbol not in known:
         raise _refuse(ask, "40034", f"Parameter {symbol} does not exist")
     return known[symbol]
@@ -95,14 +99,15 @@ def _time(ask: Ask) -> Any:
 
 def _common(ask: Ask, one: Listing) -> dict[str, str]:
     day = ask.day(one)
+    coins, paid = one.volumes(day.lots, day.turnover)
     return {
         "symbol": one.symbol,
         "lastPr": one.price(day.close),
         "high24h": one.price(day.high),
         "low24h": one.price(day.low),
-        "baseVolume": one.quantity(day.lots),
-        "quoteVolume": one.turnover(day.turnover),
-        "usdtVolume": one.turnover(day.turnover),
+        "baseVolume": coins,
+        "quoteVolume": paid,
+        "usdtVolume": paid,
         "askPr": one.price(day.close),
         "bidPr": one.price(max(1, day.close - 1)),
         "askSz": one.quantity(100),
@@ -115,7 +120,7 @@ def _common(ask: Ask, one: Listing) -> dict[str, str]:
 
 
 def _spot_tickers(ask: Ask) -> Any:
-    chosen = [_one(ask, "spot")] if ask.text("symbol") else list(_known(ask, "spot").values())
+    chosen = [_one(ask, _spot(ask))] if ask.text("symbol") else list(_spot(ask).values())
     return _data(
         ask, [_common(ask, one) | {"open": one.price(ask.day(one).open)} for one in chosen]
     )
@@ -128,7 +133,7 @@ def _mix_row(ask: Ask, one: Listing) -> dict[str, str]:
         "indexPrice": f"{ask.market.index_price(one.base, ask.now):.12f}",
         "markPrice": f"{ask.mark(one):.12f}",
         "fundingRate": rate,
-        "holdingAmount": one.quantity(ask.interest(one)),
+        "holdingAmount": one.held(ask.interest(one), ask.mark(one))[0],
         "deliveryStartTime": "",
         "deliveryTime": "",
         "deliveryStatus": "",
@@ -136,15 +141,14 @@ def _mix_row(ask: Ask, one: Listing) -> dict[str, str]:
 
 
 def _mix_ticker(ask: Ask) -> Any:
-    return _data(ask, [_mix_row(ask, _one(ask, "perp"))])
+    return _data(ask, [_mix_row(ask, _one(ask, _mix(ask)))])
 
 
 def _mix_tickers(ask: Ask) -> Any:
-    return _data(ask, [_mix_row(ask, one) for one in _known(ask, "perp").values()])
+    return _data(ask, [_mix_row(ask, one) for one in _mix(ask).values()])
 
 
-def _candles(ask: Ask, kind: Kind, bars: dict[str, int]) -> Any:
-    one = _one(ask, kind)
+def _candles(ask: Ask, one: Listing, bars: dict[str, int]) -> Any:
     interval = bars.get(ask.text("granularity"))
     if interval is None:
         raise _refuse(ask, "400171", "The granularity is not supported")
@@ -157,29 +161,29 @@ def _candles(ask: Ask, kind: Kind, bars: dict[str, int]) -> Any:
     )
     rows = []
     for candle in candles:
-        turnover = one.turnover(candle.turnover)
+        coins, turnover = one.volumes(candle.lots, candle.turnover)
         rows.append(
             [
                 str(candle.start),
                 *(one.price(p) for p in (candle.open, candle.high, candle.low, candle.close)),
-                one.quantity(candle.lots),
-                *([turnover, turnover] if kind == "spot" else [turnover]),
+                coins,
+                *([turnover, turnover] if one.kind == "spot" else [turnover]),
             ]
         )
     return _data(ask, rows)
 
 
 def _spot_candles(ask: Ask) -> Any:
-    return _candles(ask, "spot", _SPOT_BARS)
+    return _candles(ask, _one(ask, _spot(ask)), _SPOT_BARS)
 
 
 def _mix_candles(ask: Ask) -> Any:
-    return _candles(ask, "perp", _BARS)
+    return _candles(ask, _one(ask, _mix(ask)), _BARS)
 
 
 def _open_interest(ask: Ask) -> Any:
-    one = _one(ask, "perp")
-    size = one.quantity(ask.interest(one))
+    one = _one(ask, _mix(ask))
+    size, _ = one.held(ask.interest(one), ask.mark(one))
     rows = [{"symbol": one.symbol, "size": size}]
     return _data(ask, {"openInterestList": rows, "ts": str(ask.now)})
 
@@ -228,7 +232,7 @@ def _taker_volume(ask: Ask) -> Any:
 
 
 def _current_rate(ask: Ask) -> Any:
-    chosen = [_one(ask, "perp")] if ask.text("symbol") else list(_known(ask, "perp").values())
+    chosen = [_one(ask, _mix(ask))] if ask.text("symbol") else list(_mix(ask).values())
     rows = []
     for one in chosen:
         rate, settles = ask.funding(one, ask.hours(one))
@@ -246,13 +250,13 @@ def _current_rate(ask: Ask) -> Any:
 
 
 def _rate_history(ask: Ask) -> Any:
-    one = _one(ask, "perp")
+    one = _one(ask, _mix(ask))
     hours = ask.hours(one)
     points = ask.points(one, hours * HOUR, limit=min(ask.whole("pageSize", 20), 100))
     rows = [
         {
             "symbol": one.symbol,
-            "fundingRate": decimal_text(ask.market.funding_rate(one.base, at, hours), 8),
+            "fundingRate": ask.settled_rate(one, at, hours),
             "fundingTime": str(at),
         }
         for at in points
@@ -281,7 +285,7 @@ def _symbols(ask: Ask) -> Any:
                 "sellLimitPriceRatio": "0.05",
                 "areaSymbol": "no",
             }
-            for one in _known(ask, "spot").values()
+            for one in _spot(ask).values()
         ],
     )
 
@@ -293,19 +297,19 @@ def _contracts(ask: Ask) -> Any:
             {
                 "symbol": one.symbol,
                 "baseCoin": one.base,
-                "quoteCoin": "USDT",
+                "quoteCoin": one.quote,
                 "buyLimitPriceRatio": "0.05",
                 "sellLimitPriceRatio": "0.05",
                 "feeRateUpRatio": "0.005",
                 "makerFeeRate": "0.0002",
                 "takerFeeRate": "0.0006",
                 "openCostUpRatio": "0.01",
-                "supportMarginCoins": ["USDT"],
-                "minTradeNum": one.quantity(1),
+                "supportMarginCoins": [one.base if one.kind == "inverse" else "USDT"],
+                "minTradeNum": _least(one),
                 "priceEndStep": "1",
-                "volumePlace": str(max(0, one.tick.lot)),
+                "volumePlace": "3" if one.kind == "inverse" else str(max(0, one.tick.lot)),
                 "pricePlace": str(one.tick.price),
-                "sizeMultiplier": one.quantity(1),
+                "sizeMultiplier": _least(one),
                 "symbolType": "perpetual",
                 "minTradeUSDT": "5",
                 "symbolStatus": "normal",
@@ -317,9 +321,14 @@ def _contracts(ask: Ask) -> Any:
                 "minLever": "1",
                 "maxLever": "125",
             }
-            for one in _known(ask, "perp").values()
+            for one in _mix(ask).values()
         ],
     )
+
+
+def _least(one: Listing) -> str:
+    """Write the smallest order, in coins."""
+    return "0.001" if one.kind == "inverse" else one.quantity(1)
 
 
 def _no_margin(ask: Ask) -> Any:

@@ -1,4 +1,6 @@
-"""Bybit's v5 wire format: ``/v5/market/...`` for spot and USDT perpetuals (``linear``).
+"""Bybit's v5 wire format: ``/v5/market/...`` for spot, USDT perpetuals (``linear``) and perpetuals
+margined in the coin (``inverse``: BTCUSD, contracts of one dollar, so that sizes are in dollars and
+turnovers in coins).
 
 Every answer is HTTP 200 in an envelope ``{"retCode", "retMsg", "result", "retExtInfo", "time"}``;
 lists begin with the newest. SHIB's perpetual is SHIB1000USDT, PEPE's and BONK's begin with the
@@ -23,6 +25,7 @@ _INTERVALS = {
     **{str(minutes): minutes * MINUTE for minutes in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)},
     "D": DAY,
 }
+_KINDS: dict[str, Kind] = {"spot": "spot", "linear": "perp", "inverse": "inverse"}
 _PERIODS = {
     "5min": 5 * MINUTE,
     "15min": BLOCK,
@@ -37,6 +40,8 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
     """Return Bybit's symbols of one category."""
 
     def make(base: str, tick: Tick) -> Listing:
+        if kind == "inverse":
+            return Listing(f"{base}USD", base, "USD", kind, WEIGHT, tick)
         thousands = kind == "perp" and base in _THOUSANDS
         asset = _THOUSANDS[base] if thousands else base
         unit = 1000 if thousands else 1
@@ -55,9 +60,9 @@ def _envelope(result: Any, now: int, code: int = 0, message: str = "OK") -> dict
 
 def _category(ask: Ask) -> tuple[str, Kind, dict[str, Listing]]:
     category = ask.text("category", "linear")
-    if category not in ("spot", "linear"):
+    kind = _KINDS.get(category)
+    if kind is None:
         raise _refuse(10001, f"params error: category {category} is not served here", ask.now)
-    kind: Kind = "spot" if category == "spot" else "perp"
     return category, kind, ask.open(listings(ask.market, kind))
 
 
@@ -76,7 +81,7 @@ def _time(ask: Ask) -> Any:
 def _tickers(ask: Ask) -> Any:
     category, kind, known = _category(ask)
     chosen = [_one(ask, known)] if ask.text("symbol") else list(known.values())
-    rows = [_ticker(ask, one) | (_linear(ask, one) if kind == "perp" else {}) for one in chosen]
+    rows = [_ticker(ask, one) | ({} if kind == "spot" else _contract(ask, one)) for one in chosen]
     return _envelope({"category": category, "list": rows}, ask.now)
 
 
@@ -98,7 +103,7 @@ def _ticker(ask: Ask, one: Listing) -> dict[str, str]:
     }
 
 
-def _linear(ask: Ask, one: Listing) -> dict[str, str]:
+def _contract(ask: Ask, one: Listing) -> dict[str, str]:
     hours = ask.hours(one)
     rate, settles = ask.funding(one, hours)
     lots, mark = ask.interest(one), ask.mark(one)
@@ -106,7 +111,7 @@ def _linear(ask: Ask, one: Listing) -> dict[str, str]:
         "indexPrice": f"{ask.market.index_price(one.base, ask.now) * one.unit:.8f}",
         "markPrice": f"{mark * one.unit:.8f}",
         "openInterest": one.quantity(lots),
-        "openInterestValue": f"{one.value(lots, mark):.2f}",
+        "openInterestValue": f"{one.value(lots, mark):.{8 if one.kind == 'inverse' else 2}f}",
         "fundingRate": rate,
         "nextFundingTime": str(settles),
         "fundingIntervalHour": str(hours),
@@ -199,7 +204,7 @@ def _funding_history(ask: Ask) -> Any:
     rows = [
         {
             "symbol": one.symbol,
-            "fundingRate": decimal_text(ask.market.funding_rate(one.base, at, hours), 8),
+            "fundingRate": ask.settled_rate(one, at, hours),
             "fundingRateTimestamp": str(at),
         }
         for at in points
@@ -210,7 +215,7 @@ def _funding_history(ask: Ask) -> Any:
 def _instruments(ask: Ask) -> Any:
     category, kind, known = _category(ask)
     chosen = [_one(ask, known)] if ask.text("symbol") else list(known.values())
-    make = _spot_instrument if kind == "spot" else _linear_instrument
+    make = _spot_instrument if kind == "spot" else _contract_instrument
     rows = [make(ask, one) for one in chosen]
     return _envelope({"category": category, "list": rows, "nextPageCursor": ""}, ask.now)
 
@@ -236,13 +241,15 @@ def _spot_instrument(_: Ask, one: Listing) -> dict[str, Any]:
     }
 
 
-def _linear_instrument(ask: Ask, one: Listing) -> dict[str, Any]:
+def _contract_instrument(ask: Ask, one: Listing) -> dict[str, Any]:
+    inverse = one.kind == "inverse"
+    lot = "1" if inverse else one.quantity(1)
     return {
         "symbol": one.symbol,
-        "contractType": "LinearPerpetual",
+        "contractType": "InversePerpetual" if inverse else "LinearPerpetual",
         "status": "Trading",
-        "baseCoin": one.symbol.removesuffix("USDT"),
-        "quoteCoin": "USDT",
+        "baseCoin": one.symbol.removesuffix(one.quote),
+        "quoteCoin": one.quote,
         "launchTime": "1585526400000",
         "deliveryTime": "0",
         "deliveryFeeRate": "",
@@ -255,13 +262,13 @@ def _linear_instrument(ask: Ask, one: Listing) -> dict[str, Any]:
         },
         "lotSizeFilter": {
             "maxOrderQty": "1190000",
-            "minOrderQty": one.quantity(1),
-            "qtyStep": one.quantity(1),
+            "minOrderQty": lot,
+            "qtyStep": lot,
             "minNotionalValue": "5",
         },
-        "unifiedMarginTrade": True,
+        "unifiedMarginTrade": not inverse,
         "fundingInterval": ask.hours(one) * 60,
-        "settleCoin": "USDT",
+        "settleCoin": one.base if inverse else "USDT",
         "copyTrading": "both",
         "isPreListing": False,
     }

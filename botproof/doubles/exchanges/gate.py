@@ -1,7 +1,9 @@
-"""Gate.io's v4 wire format: spot (BTC_USDT) and USDT-settled perpetuals (contracts of BTC_USDT).
+"""Gate.io's v4 wire format: spot (BTC_USDT), perpetuals settled in USDT (``futures/usdt``) and in
+Bitcoin (``futures/btc``: BTC_USD alone).
 
 Bare JSON without an envelope; times are in seconds; futures sizes count contracts of
-``quanto_multiplier`` coins. Errors: HTTP 4xx with ``{"label", "message"}``.
+``quanto_multiplier`` coins, where that is 0 of one dollar. Errors: HTTP 4xx with ``{"label",
+"message"}``.
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ from typing import Any, Final
 
 from botproof.doubles.exchanges.kit import Ask, Listing, Routes, exact, list_coins
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
-from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
+from botproof.doubles.exchanges.wire import Call, Refusal, ratio_text
 from botproof.doubles.server import Response
 
 __all__ = ["WEIGHT", "Gate", "listings"]
 
 WEIGHT: Final = 2
 
+_USDT, _BTC = "/api/v4/futures/usdt", "/api/v4/futures/btc"
 _INTERVALS = {
     "1m": MINUTE,
     "5m": 5 * MINUTE,
@@ -33,7 +36,10 @@ _INTERVALS = {
 def listings(market: Market, kind: Kind) -> dict[str, Listing]:
     """Return Gate's pairs or contracts: a contract is a lot, for BTC a tenth of one."""
 
-    def make(base: str, tick: Tick) -> Listing:
+    def make(base: str, tick: Tick) -> Listing | None:
+        if kind == "inverse":
+            found = Listing(f"{base}_USD", base, "USD", kind, WEIGHT, tick)
+            return found if base == "BTC" else None
         lot = Fraction(10) ** -tick.lot
         contract = Fraction(1) if kind == "spot" else lot / 10 if base == "BTC" else lot
         return Listing(f"{base}_USDT", base, "USDT", kind, WEIGHT, tick, contract=contract)
@@ -50,7 +56,8 @@ def _spot(ask: Ask) -> dict[str, Listing]:
 
 
 def _futures(ask: Ask) -> dict[str, Listing]:
-    return ask.open(listings(ask.market, "perp"))
+    kind: Kind = "inverse" if ask.call.path.startswith(_BTC) else "perp"
+    return ask.open(listings(ask.market, kind))
 
 
 def _pair(ask: Ask) -> Listing:
@@ -176,11 +183,11 @@ def _contract_row(ask: Ask, one: Listing) -> dict[str, Any]:
     rate, settles = ask.funding(one, hours)
     return {
         "name": one.symbol,
-        "type": "direct",
-        "quanto_multiplier": exact(one.contract),
+        "type": "inverse" if one.kind == "inverse" else "direct",
+        "quanto_multiplier": "0" if one.kind == "inverse" else exact(one.contract),
         "maintenance_rate": "0.005",
         "mark_type": "index",
-        "last_price": one.price(ask.market.last_price(one.base, "perp", ask.now)),
+        "last_price": one.price(ask.market.last_price(one.base, one.kind, ask.now)),
         "mark_price": f"{ask.mark(one):.12f}",
         "index_price": f"{ask.market.index_price(one.base, ask.now):.12f}",
         "funding_rate": rate,
@@ -211,6 +218,7 @@ def _futures_tickers(ask: Ask) -> Any:
     for one in chosen:
         day = ask.day(one)
         rate, _ = ask.funding(one, ask.hours(one))
+        coins, dollars = one.volumes(day.lots, day.turnover)
         rows.append(
             {
                 "contract": one.symbol,
@@ -220,8 +228,8 @@ def _futures_tickers(ask: Ask) -> Any:
                 "change_percentage": ratio_text(100 * (day.close - day.open), day.open, 2),
                 "total_size": one.contracts(ask.interest(one)),
                 "volume_24h": one.contracts(day.lots),
-                "volume_24h_base": one.quantity(day.lots),
-                "volume_24h_quote": one.turnover(day.turnover),
+                "volume_24h_base": coins,
+                "volume_24h_quote": dollars,
                 "volume_24h_settle": one.turnover(day.turnover),
                 "mark_price": f"{ask.mark(one):.12f}",
                 "funding_rate": rate,
@@ -245,7 +253,7 @@ def _futures_candles(ask: Ask) -> Any:
             "h": one.price(candle.high),
             "l": one.price(candle.low),
             "o": one.price(candle.open),
-            "sum": one.turnover(candle.turnover),
+            "sum": one.volumes(candle.lots, candle.turnover)[1],
         }
         for candle in _candles(ask, one, interval)
     ]
@@ -261,7 +269,7 @@ def _stats(ask: Ask) -> Any:
 
 def _stat(ask: Ask, one: Listing, at: int, end: int) -> dict[str, Any]:
     """Tell the taker volumes of ``[at, end)``, and the state at its beginning."""
-    traded = ask.market.fold(one.base, "perp", at, end)
+    traded = ask.market.fold(one.base, one.kind, at, end)
     sold = traded.lots - traded.buy_lots
     long, short = ask.accounts(one, at)
     return {
@@ -279,7 +287,7 @@ def _stat(ask: Ask, one: Listing, at: int, end: int) -> dict[str, Any]:
         "short_liq_amount": 0,
         "short_liq_usd": 0,
         "open_interest": int(one.contracts(ask.interest(one, at))),
-        "open_interest_usd": one.value(ask.interest(one, at), ask.mark(one, at)),
+        "open_interest_usd": one.held(ask.interest(one, at), ask.mark(one, at))[1],
         "top_lsr_account": 1.0,
         "top_lsr_size": 1.0,
         "mark_price": ask.mark(one, at),
@@ -290,24 +298,28 @@ def _funding_rates(ask: Ask) -> Any:
     one = _contract(ask)
     hours = ask.hours(one)
     points = ask.points(one, hours * HOUR, limit=min(ask.whole("limit", 100), 1000))
-    rows = [
-        {"t": at // 1000, "r": decimal_text(ask.market.funding_rate(one.base, at, hours), 8)}
-        for at in points
-    ]
+    rows = [{"t": at // 1000, "r": ask.settled_rate(one, at, hours)} for at in points]
     return rows[::-1]
 
 
+_CONTRACT_HANDLERS = {
+    "/contracts": _contracts,
+    "/tickers": _futures_tickers,
+    "/candlesticks": _futures_candles,
+    "/contract_stats": _stats,
+    "/funding_rate": _funding_rates,
+}
 _HANDLERS = {
     "/api/v4/spot/time": _time,
     "/api/v4/spot/currency_pairs": _pairs,
     "/api/v4/spot/tickers": _spot_tickers,
     "/api/v4/margin/currency_pairs": _no_margin,
     "/api/v4/spot/candlesticks": _spot_candles,
-    "/api/v4/futures/usdt/contracts": _contracts,
-    "/api/v4/futures/usdt/tickers": _futures_tickers,
-    "/api/v4/futures/usdt/candlesticks": _futures_candles,
-    "/api/v4/futures/usdt/contract_stats": _stats,
-    "/api/v4/futures/usdt/funding_rate": _funding_rates,
+    **{
+        f"{settled}{path}": handler
+        for settled in (_USDT, _BTC)
+        for path, handler in _CONTRACT_HANDLERS.items()
+    },
 }
 
 
@@ -316,7 +328,7 @@ def _not_found(path: str) -> Refusal:
 
 
 _ROUTES = Routes(_HANDLERS, _not_found)
-_CONTRACT_ROUTE = "/api/v4/futures/usdt/contracts/"
+_CONTRACT_ROUTES = (f"{_USDT}/contracts/", f"{_BTC}/contracts/")
 
 
 class Gate:
@@ -326,7 +338,7 @@ class Gate:
 
     def answer(self, market: Market, call: Call) -> Response:
         """Answer one call."""
-        if call.path.startswith(_CONTRACT_ROUTE):
+        if call.path.startswith(_CONTRACT_ROUTES):
             return Routes({call.path: _one_contract}, _not_found).answer(market, call)
         return _ROUTES.answer(market, call)
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from botproof.doubles.exchanges.market import DAY, HOUR, Candle, Kind, Market, Tick
+from botproof.doubles.exchanges.market import DAY, HOUR, SETTLED, Candle, Kind, Market, Tick
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text
 from botproof.doubles.server import Response, json_response
 
 __all__ = ["Ask", "Listing", "Routes", "exact", "list_coins", "newest_first", "slots"]
+
+
+RATE_PLACES = 8
 
 
 def exact(value: Fraction) -> str:
@@ -33,8 +36,8 @@ class Listing:
     """One symbol of one venue.
 
     ``unit`` is how many coins one of the venue's base asset is (1000 for 1000SHIB), ``contract``
-    how many coins one contract is, ``weight`` how many times the smallest venue's volume trades
-    here.
+    how many coins one contract is, of an inverse one how many dollars, ``weight`` how many times
+    the smallest venue's volume trades here.
     """
 
     symbol: str
@@ -51,11 +54,11 @@ class Listing:
         return exact(Fraction(ticks) * _power(-self.tick.price) * self.unit)
 
     def coins(self, lots: int) -> Fraction:
-        """Return a quantity in coins."""
+        """Return a quantity in coins, of an inverse contract in dollars."""
         return lots * self.weight * _power(-self.tick.lot)
 
     def quantity(self, lots: int) -> str:
-        """Write a quantity in the venue's base asset."""
+        """Write a quantity in the venue's base asset, of an inverse contract in dollars."""
         return exact(self.coins(lots) / self.unit)
 
     def contracts(self, lots: int) -> str:
@@ -63,12 +66,29 @@ class Listing:
         return exact(self.coins(lots) / self.contract)
 
     def turnover(self, product: int) -> str:
-        """Write a turnover in the quote asset from ticks x lots."""
-        return exact(product * self.weight * _power(-self.tick.price - self.tick.lot))
+        """Write a turnover: in the quote asset, of an inverse contract in coins."""
+        places = SETTLED if self.kind == "inverse" else self.tick.price + self.tick.lot
+        return exact(product * self.weight * _power(-places))
+
+    def volumes(self, lots: int, product: int) -> tuple[str, str]:
+        """Write a candle's ``lots`` and ``turnover`` in coins and in the quote asset, whatever the
+        contract counts.
+        """
+        told = self.quantity(lots), self.turnover(product)
+        return told[::-1] if self.kind == "inverse" else told
 
     def value(self, lots: int, price: float) -> float:
-        """Return what a quantity is worth at the price of a coin."""
-        return float(self.coins(lots)) * price
+        """Return what a quantity is worth at the price of a coin: in the quote asset, of an inverse
+        contract in coins.
+        """
+        size = float(self.coins(lots))
+        return size / price if self.kind == "inverse" else size * price
+
+    def held(self, lots: int, price: float) -> tuple[str, float]:
+        """Return an open interest in coins, as text, and in the quote asset."""
+        if self.kind == "inverse":
+            return repr(self.value(lots, price)), float(self.coins(lots))
+        return self.quantity(lots), self.value(lots, price)
 
 
 def _power(places: int) -> Fraction:
@@ -83,7 +103,7 @@ def list_coins(
     for coin in market.coins.values():
         if coin.hours != "always":  # a currency pair: no crypto venue lists it
             continue
-        tick = coin.spot if kind == "spot" else coin.perp
+        tick = coin.book(kind)
         listing = None if tick is None else make(coin.base, tick)
         if listing is not None:
             found[listing.symbol] = listing
@@ -139,16 +159,22 @@ class Ask:
     def funding(self, listing: Listing, hours: int) -> tuple[str, int]:
         """Return the running rate as text and the moment at which it is settled."""
         settles = (self.now // (hours * HOUR) + 1) * hours * HOUR
-        rate = self.market.funding_rate(listing.base, settles, hours)
-        return decimal_text(rate, 8), settles
+        rate = self.market.funding_rate(listing.base, settles, hours, listing.kind)
+        return decimal_text(rate, RATE_PLACES), settles
 
     def mark(self, listing: Listing, at: int | None = None) -> float:
         """Return the mark price of a coin."""
-        return self.market.mark_price(listing.base, self.now if at is None else at)
+        return self.market.mark_price(listing.base, self.now if at is None else at, listing.kind)
 
     def interest(self, listing: Listing, at: int | None = None) -> int:
         """Return the open interest in the market's lots (of the smallest venue)."""
-        return self.market.open_interest(listing.base, self.now if at is None else at)
+        return self.market.open_interest(listing.base, self.now if at is None else at, listing.kind)
+
+    def settled_rate(self, listing: Listing, at: int, hours: int) -> str:
+        """Return the rate that was paid at a settlement, as text."""
+        return decimal_text(
+            self.market.funding_rate(listing.base, at, hours, listing.kind), RATE_PLACES
+        )
 
     def accounts(self, listing: Listing, at: int) -> tuple[int, int]:
         """Return how many of 10,000 accounts are long and how many short."""

@@ -8,7 +8,9 @@ The truth is *trades*. A candle, a ticker and a volume are folds over trades, in
 ticks, quantity in lots), so every figure derived from them can be checked exactly. Open interest,
 funding, the accounts that are long, mark and index price are paths of their own.
 
-Times are epoch milliseconds. A coin has two books: ``spot`` and ``perp``.
+Times are epoch milliseconds. A coin has up to three books: ``spot``, ``perp`` (margined in
+USDT) and ``inverse`` (margined in the coin). A lot of an inverse book is a number of dollars, and
+what a trade settles in coins is rounded to 1e-8 of one, as venues do; its turnover counts those.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import hashlib
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
@@ -32,7 +34,9 @@ __all__ = [
     "DAY",
     "FOREX",
     "HOUR",
+    "KINDS",
     "MINUTE",
+    "SETTLED",
     "Candle",
     "Coin",
     "Kind",
@@ -51,7 +55,10 @@ BLOCK = 15 * MINUTE
 """Trades are drawn a quarter of an hour at a time: the candle that everyone asks for is one draw.
 """
 
-Kind = Literal["spot", "perp"]
+Kind = Literal["spot", "perp", "inverse"]
+KINDS: tuple[Kind, ...] = ("spot", "perp", "inverse")
+SETTLED = 8
+"""Decimal places of the coins that an inverse book settles in."""
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -62,7 +69,8 @@ _TICK_OFFSET = 1  # no price is below one tick
 class Tick:
     """The grid of a book, as decimal places of the base unit; negative places are powers of ten.
 
-    SHIB's perpetual moves in thousands, so its ``lot`` is -3: one lot is 1,000 SHIB.
+    SHIB's perpetual moves in thousands, so its ``lot`` is -3: one lot is 1,000 SHIB. Of an inverse
+    book the unit is the dollar: -2 is a contract of 100 USD.
     """
 
     price: int
@@ -71,7 +79,8 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Coin:
-    """What is traded against USDT; with ``hours`` a currency pair or metal in its own quote.
+    """What is traded against USDT, and in an inverse book against dollars; with ``hours`` a
+    currency pair or metal in its own quote.
 
     ``price`` is what the path swings around, ``swing`` the size of a usual day (0.03 = 3 %),
     ``turnover`` a usual day's spot turnover in USDT on the smallest venue, ``funding_hours`` the
@@ -87,10 +96,15 @@ class Coin:
     funding_hours: int = 8
     trades: int = 48
     hours: Hours = "always"
+    inverse: Tick | None = None
+
+    def book(self, kind: Kind) -> Tick | None:
+        """Return the grid of one book; None when the coin has no such book."""
+        return {"spot": self.spot, "perp": self.perp, "inverse": self.inverse}[kind]
 
     def tick(self, kind: Kind) -> Tick:
         """Return the grid of one book; LookupError when the coin has no such book."""
-        tick = self.spot if kind == "spot" else self.perp
+        tick = self.book(kind)
         if tick is None:
             raise LookupError(f"{self.base} has no {kind} book")
         return tick
@@ -162,7 +176,7 @@ class Trade:
 @dataclass(frozen=True, slots=True)
 class Candle:
     """Trades of ``[start, end)`` folded: prices in ticks, volumes in lots, turnovers in ticks x
-    lots.
+    lots, of an inverse book in 1e-8 of the coin.
     """
 
     start: int
@@ -312,22 +326,23 @@ class Market:
         """Return the index that funding is measured against: the spot path."""
         return self.fair_price(base, "spot", time)
 
-    def mark_price(self, base: str, time: int) -> float:
-        """Return the fair price of the perpetual."""
-        return self.fair_price(base, "perp", time)
+    def mark_price(self, base: str, time: int, kind: Kind = "perp") -> float:
+        """Return the fair price of a perpetual."""
+        return self.fair_price(base, kind, time)
 
-    def open_interest(self, base: str, time: int) -> int:
-        """Return the open contracts of the smallest venue, in lots of the perpetual."""
-        coin = self.coins[base]
-        size = 1.6 * coin.turnover / coin.price
-        level = _octaves(self._stream(base, "interest"), time, _INTEREST)
+    def open_interest(self, base: str, time: int, kind: Kind = "perp") -> int:
+        """Return the open contracts of the smallest venue, in lots of the book."""
         if time < self.listed_at(base):
             return 0
-        return max(1, round(size * math.exp(level) * 10.0 ** coin.tick("perp").lot))
+        coin = self.coins[base]
+        size = 1.6 * coin.turnover / coin.price if kind == "perp" else 0.5 * coin.turnover
+        level = _octaves(self._stream(base, *_named(kind, "interest")), time, _INTEREST)
+        return max(1, round(size * math.exp(level) * 10.0 ** coin.tick(kind).lot))
 
-    def funding_rate(self, base: str, settles_at: int, hours: int) -> int:
+    def funding_rate(self, base: str, settles_at: int, hours: int, kind: Kind = "perp") -> int:
         """Return the rate paid at a settlement that closes an interval of ``hours``, in 1e-8."""
-        eight_hours = 0.0001 + _octaves(self._stream(base, "funding"), settles_at, _FUNDING)
+        stream = self._stream(base, *_named(kind, "funding"))
+        eight_hours = 0.0001 + _octaves(stream, settles_at, _FUNDING)
         return round(eight_hours * hours / 8 * 1e8)
 
     def long_accounts(self, base: str, time: int) -> int:
@@ -341,8 +356,8 @@ class Market:
             level = math.log(coin.price) + coin.swing * _octaves(
                 self._stream(base, "price"), time, _PRICE
             )
-            if kind == "perp":
-                level += _octaves(self._stream(base, "basis"), time, _BASIS)
+            if kind != "spot":
+                level += _octaves(self._stream(base, *_named(kind, "basis")), time, _BASIS)
             scenario = self.scenarios.get(base)
             return level + (scenario.price(time) if scenario else 0.0)
 
@@ -422,7 +437,8 @@ class Market:
         turnover = coin.turnover * (5 if kind == "perp" else 1) * BLOCK / DAY
         daily = 1 + 0.35 * math.sin((time % DAY) / DAY * 2 * math.pi - 1.9)
         level = _octaves(self._stream(coin.base, kind, "activity"), time, _ACTIVITY)
-        return turnover / price * daily * math.exp(level) * 10.0 ** coin.tick(kind).lot
+        size = turnover if kind == "inverse" else turnover / price
+        return size * daily * math.exp(level) * 10.0 ** coin.tick(kind).lot
 
     @staticmethod
     def _ticks(coin: Coin, kind: Kind, level: float) -> int:
@@ -461,14 +477,19 @@ class Market:
             if right - left == BLOCK and left % BLOCK == 0:
                 yield self._block(base, kind, left // BLOCK)
             else:
-                yield _fold_trades(left, right, self.trades(base, kind, left, right))
+                yield self._fold_trades(base, kind, left, right)
 
     def _block(self, base: str, kind: Kind, index: int) -> Candle:
         start, end = index * BLOCK, (index + 1) * BLOCK
         return self._blocks.get(
             (base, self.scenarios.get(base), kind, index),
-            lambda: _fold_trades(start, end, self.trades(base, kind, start, end)),
+            lambda: self._fold_trades(base, kind, start, end),
         )
+
+    def _fold_trades(self, base: str, kind: Kind, start: int, end: int) -> Candle:
+        done = list(self.trades(base, kind, start, end))
+        tick = self.coins[base].tick(kind)
+        return _folded(start, end, done, _settle(tick) if kind == "inverse" else _pay)
 
     def candles(
         self, base: str, kind: Kind, interval: int, *, start: int, end: int, now: int
@@ -491,9 +512,8 @@ class Market:
     def draw(self, start: int, end: int) -> None:
         """Draw every book of ``[start, end)`` now, so that nobody waits for it later."""
         for coin in self.coins.values():
-            kinds: tuple[tuple[Kind, Tick | None], ...] = (("spot", coin.spot), ("perp", coin.perp))
-            for kind, tick in kinds:
-                if tick is not None:
+            for kind in KINDS:
+                if coin.book(kind) is not None:
                     self.fold(coin.base, kind, start, end)
 
     def hidden(self, base: str, start: int) -> bool:
@@ -523,8 +543,27 @@ def _figures(candle: Candle) -> tuple[int, ...]:
     )
 
 
-def _fold_trades(start: int, end: int, trades: Iterable[Trade]) -> Candle:
-    done = list(trades)
+def _named(kind: Kind, what: str) -> tuple[str, ...]:
+    """Return the name of a stream: the inverse book has paths of its own."""
+    return (kind, what) if kind == "inverse" else (what,)
+
+
+def _pay(trade: Trade) -> int:
+    """Return what a trade is worth in ticks x lots."""
+    return trade.price * trade.lots
+
+
+def _settle(tick: Tick) -> Callable[[Trade], int]:
+    """Return how many 1e-8 of the coin a trade of an inverse book is worth."""
+    scale: int = 10 ** (SETTLED + tick.price - tick.lot)
+
+    def settled(trade: Trade) -> int:
+        return (2 * trade.lots * scale + trade.price) // (2 * trade.price)
+
+    return settled
+
+
+def _folded(start: int, end: int, done: Sequence[Trade], worth: Callable[[Trade], int]) -> Candle:
     if not done:
         return Candle(start, end, 0, 0, 0, 0)
     bought = [trade for trade in done if trade.buy]
@@ -538,8 +577,8 @@ def _fold_trades(start: int, end: int, trades: Iterable[Trade]) -> Candle:
         close=prices[-1],
         lots=sum(trade.lots for trade in done),
         buy_lots=sum(trade.lots for trade in bought),
-        turnover=sum(trade.price * trade.lots for trade in done),
-        buy_turnover=sum(trade.price * trade.lots for trade in bought),
+        turnover=sum(map(worth, done)),
+        buy_turnover=sum(map(worth, bought)),
         trades=len(done),
         first_id=done[0].id,
         last_id=done[-1].id,
@@ -554,7 +593,9 @@ def _coin(  # noqa: PLR0917 - the rows of the table below
     perp: tuple[int, int] | None,
     swing: float,
     hours: int = 8,
+    dollars: int = 0,
 ) -> Coin:
+    """``dollars``: the decimal places of an inverse contract, 2 for 100 USD; 0 where none is."""
     return Coin(
         base,
         price,
@@ -563,21 +604,22 @@ def _coin(  # noqa: PLR0917 - the rows of the table below
         Tick(*perp) if perp else None,
         swing,
         hours,
+        inverse=Tick(perp[0], -dollars) if perp and dollars else None,
     )
 
 
 COINS: tuple[Coin, ...] = (
-    _coin("BTC", 95_000.0, 2.4e8, (2, 5), (1, 3), 0.018),
-    _coin("ETH", 3_400.0, 1.6e8, (2, 4), (2, 3), 0.025),
-    _coin("SOL", 185.0, 9.0e7, (2, 3), (2, 2), 0.035),
-    _coin("XRP", 2.31, 8.0e7, (4, 1), (4, 1), 0.035),
+    _coin("BTC", 95_000.0, 2.4e8, (2, 5), (1, 3), 0.018, dollars=2),
+    _coin("ETH", 3_400.0, 1.6e8, (2, 4), (2, 3), 0.025, dollars=1),
+    _coin("SOL", 185.0, 9.0e7, (2, 3), (2, 2), 0.035, dollars=1),
+    _coin("XRP", 2.31, 8.0e7, (4, 1), (4, 1), 0.035, dollars=1),
     _coin("BNB", 690.0, 3.0e7, (2, 3), (2, 2), 0.02),
-    _coin("DOGE", 0.324, 5.0e7, (5, 0), (5, 0), 0.04),
-    _coin("ADA", 0.89, 2.2e7, (4, 1), (4, 0), 0.035),
+    _coin("DOGE", 0.324, 5.0e7, (5, 0), (5, 0), 0.04, dollars=1),
+    _coin("ADA", 0.89, 2.2e7, (4, 1), (4, 0), 0.035, dollars=1),
     _coin("AVAX", 37.6, 1.1e7, (2, 2), (3, 0), 0.04),
-    _coin("LINK", 22.4, 1.2e7, (2, 2), (3, 2), 0.035),
+    _coin("LINK", 22.4, 1.2e7, (2, 2), (3, 2), 0.035, dollars=1),
     _coin("DOT", 6.9, 6.0e6, (3, 2), (3, 1), 0.035),
-    _coin("LTC", 104.0, 8.0e6, (2, 3), (2, 3), 0.03),
+    _coin("LTC", 104.0, 8.0e6, (2, 3), (2, 3), 0.03, dollars=1),
     _coin("TRX", 0.252, 9.0e6, (4, 1), (5, 0), 0.02),
     _coin("TON", 5.4, 4.0e6, (3, 2), (4, 1), 0.03, 4),
     _coin("SUI", 4.17, 2.4e7, (4, 1), (4, 1), 0.05),
@@ -604,7 +646,8 @@ COINS: tuple[Coin, ...] = (
     _coin("BLZ", 0.112, 1.2e6, (4, 1), (5, 0), 0.06, 1),
 )
 """The default universe: from Bitcoin to fractions of a cent, WBTC only spot, HYPE only perpetual,
-SHIB, PEPE and BONK in perpetuals of a thousand, funding every 1, 4 or 8 hours."""
+SHIB, PEPE and BONK in perpetuals of a thousand, funding every 1, 4 or 8 hours; eight of them have
+an inverse book too, of 100 dollars a contract for Bitcoin and of 10 for the others."""
 
 
 def _pair(symbol: str, price: float, places: int, swing: float = 0.005) -> Coin:

@@ -1,7 +1,8 @@
-"""OKX's v5 wire format: spot (BTC-USDT) and USDT-margined swaps (BTC-USDT-SWAP).
+"""OKX's v5 wire format: spot (BTC-USDT), swaps margined in USDT (BTC-USDT-SWAP) and in the coin
+(BTC-USD-SWAP).
 
 Every answer is ``{"code": "0", "msg": "", "data": [...]}``; lists begin with the newest; swaps
-count contracts of ``ctVal`` coins.
+count contracts of ``ctVal`` coins, inverse ones of ``ctVal`` dollars.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from fractions import Fraction
 from typing import Any, Final
 
 from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins, newest_first
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
-from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text
+from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, KINDS, MINUTE, Kind, Market, Tick
+from botproof.doubles.exchanges.wire import Call, Refusal
 from botproof.doubles.server import Response
 
 __all__ = ["WEIGHT", "Okx", "listings"]
@@ -29,6 +30,7 @@ _CONTRACTS = {
     "PEPE": Fraction(10_000_000),
     "BONK": Fraction(100_000),
 }
+_SWAPS: Final[tuple[Kind, ...]] = ("perp", "inverse")
 _BARS = {
     **{f"{minutes}m": minutes * MINUTE for minutes in (1, 3, 5, 15, 30)},
     **{f"{hours}H": hours * HOUR for hours in (1, 2, 4)},
@@ -56,6 +58,9 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
     def make(base: str, tick: Tick) -> Listing:
         if kind == "spot":
             return Listing(f"{base}-USDT", base, "USDT", kind, WEIGHT, tick)
+        if kind == "inverse":
+            dollars = Fraction(10) ** -tick.lot
+            return Listing(f"{base}-USD-SWAP", base, "USD", kind, WEIGHT, tick, contract=dollars)
         contract = _CONTRACTS.get(base, Fraction(1))
         return Listing(f"{base}-USDT-SWAP", base, "USDT", kind, WEIGHT, tick, contract=contract)
 
@@ -70,23 +75,25 @@ def _refuse(code: str, message: str, status: int = 200) -> Refusal:
     return Refusal(status, {"code": code, "msg": message, "data": []})
 
 
-def _all(ask: Ask, kind: Kind) -> dict[str, Listing]:
-    return ask.open(listings(ask.market, kind))
+def _all(ask: Ask, *kinds: Kind) -> dict[str, Listing]:
+    return {
+        name: one for kind in kinds for name, one in ask.open(listings(ask.market, kind)).items()
+    }
 
 
 def _one(ask: Ask, name: str = "instId") -> Listing:
     symbol = ask.text(name)
-    found = (_all(ask, "spot") | _all(ask, "perp")).get(symbol)
+    found = _all(ask, *KINDS).get(symbol)
     if found is None:
         raise _refuse("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
     return found
 
 
-def _type(ask: Ask) -> Kind:
+def _type(ask: Ask) -> tuple[Kind, ...]:
     kind = ask.text("instType")
     if kind not in ("SPOT", "SWAP"):
         raise _refuse("51000", "Parameter instType error")
-    return "spot" if kind == "SPOT" else "perp"
+    return ("spot",) if kind == "SPOT" else _SWAPS
 
 
 def _time(ask: Ask) -> Any:
@@ -98,7 +105,7 @@ def _ticker(ask: Ask) -> Any:
 
 
 def _tickers(ask: Ask) -> Any:
-    return _data([_ticker_row(ask, one) for one in _all(ask, _type(ask)).values()])
+    return _data([_ticker_row(ask, one) for one in _all(ask, *_type(ask)).values()])
 
 
 def _ticker_row(ask: Ask, one: Listing) -> dict[str, str]:
@@ -118,7 +125,7 @@ def _ticker_row(ask: Ask, one: Listing) -> dict[str, str]:
         "low24h": one.price(day.low),
         # of spot the volumes in base and in quote, of swaps in contracts and in base
         "vol24h": one.contracts(day.lots),
-        "volCcy24h": one.turnover(day.turnover) if spot else one.quantity(day.lots),
+        "volCcy24h": one.turnover(day.turnover) if spot else one.volumes(day.lots, day.turnover)[0],
         "ts": str(ask.now),
         "sodUtc0": one.price(day.open),
         "sodUtc8": one.price(day.open),
@@ -144,8 +151,8 @@ def _candles(ask: Ask) -> Any:
             str(candle.start),
             *(one.price(p) for p in (candle.open, candle.high, candle.low, candle.close)),
             one.contracts(candle.lots),
-            one.turnover(candle.turnover) if one.kind == "spot" else one.quantity(candle.lots),
-            one.turnover(candle.turnover),
+            one.volumes(candle.lots, candle.turnover)[1 if one.kind == "spot" else 0],
+            one.volumes(candle.lots, candle.turnover)[1],
             "1" if candle.end <= ask.now else "0",
         ]
         for candle in candles
@@ -154,21 +161,27 @@ def _candles(ask: Ask) -> Any:
 
 
 def _open_interest(ask: Ask) -> Any:
-    known = _all(ask, "perp")
-    chosen = [_one(ask)] if ask.text("instId") else list(known.values())
-    return _data(
-        [
-            {
-                "instType": "SWAP",
-                "instId": one.symbol,
-                "oi": one.contracts(ask.interest(one)),
-                "oiCcy": one.quantity(ask.interest(one)),
-                "oiUsd": f"{one.value(ask.interest(one), ask.mark(one)):.8f}",
-                "ts": str(ask.now),
-            }
-            for one in chosen
-        ]
-    )
+    chosen = [_one(ask)] if ask.text("instId") else list(_all(ask, *_SWAPS).values())
+    return _data([_interest_row(ask, one) for one in chosen])
+
+
+def _interest_row(ask: Ask, one: Listing) -> dict[str, str]:
+    contracts, coins, dollars = _held(ask, one, ask.now)
+    return {
+        "instType": "SWAP",
+        "instId": one.symbol,
+        "oi": contracts,
+        "oiCcy": coins,
+        "oiUsd": dollars,
+        "ts": str(ask.now),
+    }
+
+
+def _held(ask: Ask, one: Listing, at: int) -> tuple[str, str, str]:
+    """Write the open interest in contracts, coins and dollars."""
+    lots = ask.interest(one, at)
+    coins, dollars = one.held(lots, ask.mark(one, at))
+    return one.contracts(lots), coins, f"{dollars:.8f}"
 
 
 def _swap_and_period(ask: Ask) -> tuple[Listing, int]:
@@ -176,7 +189,7 @@ def _swap_and_period(ask: Ask) -> tuple[Listing, int]:
     interval = _PERIODS.get(ask.text("period", "5m"))
     if interval is None:
         raise _refuse("51000", "Parameter period error")
-    if one.kind != "perp":
+    if one.kind == "spot":
         raise _refuse("51000", "Parameter instId error")
     return one, interval
 
@@ -197,9 +210,9 @@ def _taker_volume(ask: Ask) -> Any:
         raise _refuse("51000", "Parameter unit error")
 
     def write(lots: int, product: int) -> str:
-        if unit == "2":
-            return one.turnover(product)
-        return one.contracts(lots) if unit == "1" else one.quantity(lots)
+        if unit == "1":
+            return one.contracts(lots)
+        return one.volumes(lots, product)[int(unit) // 2]
 
     rows = [
         [
@@ -215,15 +228,7 @@ def _taker_volume(ask: Ask) -> Any:
 def _interest_history(ask: Ask) -> Any:
     one, interval = _swap_and_period(ask)
     points = ask.points(one, interval, limit=min(ask.whole("limit", 100), 100))
-    rows = [
-        [
-            str(at),
-            one.contracts(ask.interest(one, at)),
-            one.quantity(ask.interest(one, at)),
-            f"{one.value(ask.interest(one, at), ask.mark(one, at)):.8f}",
-        ]
-        for at in points
-    ]
+    rows = [[str(at), *_held(ask, one, at)] for at in points]
     return _data(newest_first(rows))
 
 
@@ -248,9 +253,7 @@ def _funding_rate(ask: Ask) -> Any:
                 "interestRate": "0.0001",
                 "impactValue": "20000.0000000000000000",
                 "settState": "settled",
-                "settFundingRate": decimal_text(
-                    ask.market.funding_rate(one.base, settles - hours * HOUR, hours), 8
-                ),
+                "settFundingRate": ask.settled_rate(one, settles - hours * HOUR, hours),
                 "premium": "0.0001",
                 "ts": str(ask.now),
             }
@@ -259,7 +262,7 @@ def _funding_rate(ask: Ask) -> Any:
 
 
 def _mark_price(ask: Ask) -> Any:
-    chosen = [_one(ask)] if ask.text("instId") else list(_all(ask, "perp").values())
+    chosen = [_one(ask)] if ask.text("instId") else list(_all(ask, *_SWAPS).values())
     return _data(
         [
             {
@@ -274,8 +277,7 @@ def _mark_price(ask: Ask) -> Any:
 
 
 def _instruments(ask: Ask) -> Any:
-    kind = _type(ask)
-    known = _all(ask, kind)
+    known = _all(ask, *_type(ask))
     wanted = ask.text("instId")
     if wanted and wanted not in known:
         _one(ask)
@@ -283,8 +285,8 @@ def _instruments(ask: Ask) -> Any:
 
 
 def _instrument(one: Listing) -> dict[str, Any]:
-    spot = one.kind == "spot"
-    family = f"{one.base}-USDT"
+    spot, inverse = one.kind == "spot", one.kind == "inverse"
+    family = f"{one.base}-{one.quote}"
     return {
         "alias": "",
         "instType": "SPOT" if spot else "SWAP",
@@ -294,11 +296,11 @@ def _instrument(one: Listing) -> dict[str, Any]:
         "category": "1",
         "baseCcy": one.base if spot else "",
         "quoteCcy": "USDT" if spot else "",
-        "settleCcy": "" if spot else "USDT",
+        "settleCcy": "" if spot else one.base if inverse else "USDT",
         "ctVal": "" if spot else _ct_val(one),
         "ctMult": "" if spot else "1",
-        "ctValCcy": "" if spot else one.base,
-        "ctType": "" if spot else "linear",
+        "ctValCcy": "" if spot else "USD" if inverse else one.base,
+        "ctType": "" if spot else "inverse" if inverse else "linear",
         "optType": "",
         "stk": "",
         "listTime": "1606468572000",

@@ -7,8 +7,8 @@
 - ``GET truth/fold``: one window of trades; ``base kind start end``
 - ``GET truth/candles``: ``base kind interval limit``
 - ``GET truth/trades``: at most a day; ``base kind start end``
-- ``GET truth/open_interest``: ``base at``
-- ``GET truth/funding``: the rate of the interval that holds ``at``; ``base hours at``
+- ``GET truth/open_interest``: ``base at kind`` (perp or inverse)
+- ``GET truth/funding``: the rate of the interval that holds ``at``; ``base hours at kind``
 - ``POST faults``: see `Fault`; answers with the fault's id
 - ``DELETE faults`` or ``faults/ID``: take back all, or one
 - ``POST market``: ``{"base", "scenario", "at"?}``; scenario null makes the coin ordinary again
@@ -18,7 +18,7 @@
 - ``POST reset``: no faults, an empty transcript, the market and clock of the start
 
 Truth is told for the smallest venue, in exact decimals of base units; a venue's ``weight``
-multiplies it.
+multiplies it. Of an inverse book volumes and open interest are in dollars, turnovers in coins.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -41,7 +41,16 @@ from botproof.doubles.exchanges.bybit import Bybit
 from botproof.doubles.exchanges.faults import Fault, FaultBook, apply
 from botproof.doubles.exchanges.gate import Gate
 from botproof.doubles.exchanges.hyperliquid import Hyperliquid
-from botproof.doubles.exchanges.market import DAY, HOUR, Kind, Market, Scenario, ScenarioKind
+from botproof.doubles.exchanges.market import (
+    DAY,
+    HOUR,
+    KINDS,
+    SETTLED,
+    Kind,
+    Market,
+    Scenario,
+    ScenarioKind,
+)
 from botproof.doubles.exchanges.okx import Okx
 from botproof.doubles.exchanges.wire import Call, Venue, decimal_text
 from botproof.doubles.exchanges.yahoo import Yahoo
@@ -316,11 +325,11 @@ class _Question:
             raise _BadRequestError(f"base: no coin {base!r}; there are {known}")
         return base
 
-    def kind(self) -> Kind:
-        kind = self.query.get("kind", "spot")
-        if kind not in ("spot", "perp"):
-            raise _BadRequestError(f"kind: {kind!r} is neither spot nor perp")
-        return cast("Kind", kind)
+    def kind(self, default: Kind = "spot") -> Kind:
+        kind = self.query.get("kind", default)
+        if kind not in KINDS:
+            raise _BadRequestError(f"kind: {kind!r} is none of {', '.join(KINDS)}")
+        return kind
 
     def number(self, name: str, default: int) -> int:
         return _whole(self.query.get(name, str(default)), name)
@@ -340,6 +349,7 @@ def _window(ask: _Question, start: int, end: int) -> dict[str, Any]:
     base, kind = ask.base(), ask.kind()
     tick = ask.market.coins[base].tick(kind)
     candle = ask.market.fold(base, kind, start, end)
+    worth = SETTLED if kind == "inverse" else tick.price + tick.lot
     return {
         "start": start,
         "end": end,
@@ -349,8 +359,8 @@ def _window(ask: _Question, start: int, end: int) -> dict[str, Any]:
         },
         "volume": decimal_text(candle.lots, tick.lot),
         "buy_volume": decimal_text(candle.buy_lots, tick.lot),
-        "turnover": decimal_text(candle.turnover, tick.price + tick.lot),
-        "buy_turnover": decimal_text(candle.buy_turnover, tick.price + tick.lot),
+        "turnover": decimal_text(candle.turnover, worth),
+        "buy_turnover": decimal_text(candle.buy_turnover, worth),
         "trades": candle.trades,
     }
 
@@ -386,12 +396,12 @@ def _truth_trades(ask: _Question) -> object:
 
 
 def _truth_open_interest(ask: _Question) -> object:
-    base, at = ask.base(), ask.number("at", ask.now)
-    lot = ask.market.coins[base].tick("perp").lot
+    base, at, kind = ask.base(), ask.number("at", ask.now), ask.kind("perp")
+    lot = ask.market.coins[base].tick(kind).lot
     return {
         "at": at,
-        "amount": decimal_text(ask.market.open_interest(base, at), lot),
-        "mark_price": ask.market.mark_price(base, at),
+        "amount": decimal_text(ask.market.open_interest(base, at, kind), lot),
+        "mark_price": ask.market.mark_price(base, at, kind),
     }
 
 
@@ -400,7 +410,7 @@ def _truth_funding(ask: _Question) -> object:
     hours = ask.number("hours", ask.market.coins[base].funding_hours)
     step = hours * HOUR
     settles = (ask.number("at", ask.now) // step + 1) * step
-    rate = ask.market.funding_rate(base, settles, hours)
+    rate = ask.market.funding_rate(base, settles, hours, ask.kind("perp"))
     return {"hours": hours, "settles_at": settles, "rate": decimal_text(rate, 8)}
 
 
