@@ -74,6 +74,29 @@ async def test_bytes_that_are_no_text_are_a_bad_request(stack):
     assert answer.json()["error"]["code"] == "bad_request"
 
 
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"content": b'{"symbol":"BTC"}'}, "came without a Content-Type"),
+        (
+            {"content": b'{"symbol":"BTC"}', "headers": {"Content-Type": "text/plain"}},
+            "came with Content-Type: text/plain",
+        ),
+        ({"data": {"symbol": "BTC"}}, "came with Content-Type: application/x-www-form-urlencoded"),
+        ({"json": ["BTC"]}, "is JSON, but no object"),
+        ({}, "the request has no body"),
+    ],
+    ids=str,
+)
+async def test_a_body_that_is_no_json_object_is_told_what_to_send(stack, sent, said):
+    answer = await stack.client.post("/price", **sent)
+    assert answer.status_code == 422
+    message = answer.json()["error"]["message"]
+    assert said in message
+    assert 'send a JSON object such as {"symbol": "BTC"}' in message
+    assert message.endswith("with the header Content-Type: application/json")
+
+
 async def test_market_is_one_of_two(stack):
     answer = await stack.ask("/price", symbol="BTC", market="futures")
     assert answer.status_code == 422

@@ -40,7 +40,7 @@ from reference_bot.market_data.model import (
     VolumeScan,
     VolumeSpike,
 )
-from reference_bot.market_data.parts import Parts
+from reference_bot.market_data.parts import Part, Parts, one_section
 from reference_bot.market_data.service import Answer, Found, Jobs, MarketService
 from reference_bot.market_data.signals import bias_of, signals_of
 from reference_bot.market_data.symbols import Pair
@@ -76,7 +76,7 @@ class Analytics:
         self, market: Market, limit: int, exchange: str | None
     ) -> Answer[TopSymbols]:
         """Return what is traded most: one call to one venue."""
-        venue, tickers, missing = await self._all_tickers(market, exchange)
+        venue, tickers, missing, dated = await self._all_tickers(market, exchange)
         rows = [
             TopSymbol(
                 rank=rank,
@@ -91,11 +91,11 @@ class Analytics:
         ]
         time = max(ticker.time for ticker in tickers.values())
         answer = TopSymbols(market, venue.name, time, tuple(rows), tuple(missing))
-        return Answer(answer, 5.0, tuple(missing))
+        return Answer(answer, 5.0, tuple(missing), dated)
 
     async def _all_tickers(
         self, market: Market, exchange: str | None
-    ) -> tuple[Venue, dict[Pair, Ticker], list[Missing]]:
+    ) -> tuple[Venue, dict[Pair, Ticker], list[Missing], tuple[Part, ...]]:
         service = self._service
         end, missing = service.end(), list[Missing]()
         names = service.chosen(exchange)
@@ -105,7 +105,7 @@ class Analytics:
             parts = await service.fetch(name, {"tickers": service.tickers(venue, market)}, stop)
             found: dict[Pair, Ticker] | None = parts.value("tickers", dict)
             if found:
-                return venue, found, [_asked_first(one) for one in missing]
+                return venue, found, [_asked_first(one) for one in missing], parts.dated
             missing += parts.missing or [
                 Missing("tickers", name, "unavailable", f"no {market} market is listed")
             ]
@@ -229,7 +229,7 @@ class Analytics:
         """
         service = self._service
         end = service.end()
-        venue, tickers, missing = await self._all_tickers(market, exchange)
+        venue, tickers, missing, dated = await self._all_tickers(market, exchange)
         listed = (await service.directory(venue, market)).value.by_pair
         ranked = [pair for pair, _ in _ranked(venue, tickers)[:_SCANNED]]
         minutes = TIMEFRAMES[timeframe]
@@ -261,7 +261,7 @@ class Analytics:
             spikes=tuple(loud[:limit]),
             missing=(*missing, *parts.missing),
         )
-        return Answer(answer, 5.0, answer.missing)
+        return Answer(answer, 5.0, answer.missing, dated + one_section("candles", parts.dated))
 
     # -- everything about one symbol
     # -----------------------------------------------------------------
@@ -306,7 +306,8 @@ class Analytics:
             signals=signals,
             missing=missing,
         )
-        return Answer(answer, min(price.lifetime, 2.0), missing)
+        lifetime = min(price.lifetime, 2.0)
+        return Answer(answer, lifetime, missing, price.parts + parts.dated)
 
     # -- open interest over venues
     # --------------------------------------------------------------------
@@ -320,22 +321,24 @@ class Analytics:
         )
         rows: list[VenueInterest] = []
         missing: list[Missing] = []
+        dated: list[Part] = []
         for name, outcome in outcomes.items():
             if isinstance(outcome, AnswerError):
                 raise outcome
-            row, lacking = _one_venue(name, outcome)
+            row, lacking, its_parts = _one_venue(name, outcome)
             rows += row
             missing += lacking
+            dated += its_parts
         if not rows:
             raise _no_interest(symbol, missing)
-        return Answer(_total(symbol, rows, missing), 5.0, tuple(missing))
+        return Answer(_total(symbol, rows, missing), 5.0, tuple(missing), tuple(dated))
 
     def _all(self) -> list[tuple[str, Venue]]:
         return list(self._service.by_name.items())
 
     async def _interest_on(
         self, venue: Venue, symbol: str, end: float
-    ) -> tuple[VenueInterest, list[Missing]]:
+    ) -> tuple[VenueInterest, list[Missing], tuple[Part, ...]]:
         service = self._service
         found = await service.look_up(venue, symbol, ("perp",), end)
         perp = found.instruments.get("perp")
@@ -371,7 +374,8 @@ class Analytics:
             funding=None if funding is None else funding_of(funding),
             time=interest.time,
         )
-        return row, [one for one in parts.missing if one.section != "perp.candles"]
+        lacking = [one for one in parts.missing if one.section != "perp.candles"]
+        return row, lacking, parts.dated
 
 
 def _no_interest(symbol: str, missing: Sequence[Missing]) -> AnswerError:
@@ -398,15 +402,18 @@ def _asked_first(one: Missing) -> Missing:
     return Missing("venue", one.venue, one.reason, f"asked first, in vain: {one.message}")
 
 
-def _one_venue(name: str, outcome: object) -> tuple[list[VenueInterest], list[Missing]]:
+def _one_venue(
+    name: str, outcome: object
+) -> tuple[list[VenueInterest], list[Missing], tuple[Part, ...]]:
     if isinstance(outcome, tuple):
-        row, lacking = outcome
-        return [row], lacking
+        row, lacking, dated = outcome
+        return [row], lacking, dated
     if isinstance(outcome, VenueError):
-        return [], [Missing("perp.open_interest", name, outcome.reason, outcome.message)]
+        return [], [Missing("perp.open_interest", name, outcome.reason, outcome.message)], ()
     if isinstance(outcome, Exception) and type(outcome).__name__ != "Late":
         raise outcome
-    return [], [Missing("perp.open_interest", name, "timeout", "no answer before the deadline")]
+    late = Missing("perp.open_interest", name, "timeout", "no answer before the deadline")
+    return [], [late], ()
 
 
 def _total(symbol: str, rows: list[VenueInterest], missing: list[Missing]) -> MultiInterest:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from reference_bot.market_data import model
 from reference_bot.market_data.account import Account
 from reference_bot.market_data.analytics import Analytics
-from reference_bot.market_data.cache import Cache, Entry
+from reference_bot.market_data.answers import LastAnswers, Made, encode
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.cache import Field as Kept
 from reference_bot.market_data.describe import DESCRIPTION, describe, failures, successes
 from reference_bot.market_data.errors import AnswerError
@@ -51,23 +53,38 @@ class Api:
         self.analytics = Analytics(service)
         self.metrics = metrics
         self.cache = cache
+        self._last = LastAnswers()
         self._started = time.monotonic()
         self._signs: Kept[dict[str, str]] = Kept("reachable", self._sign_lifetime)
 
     async def answer(
-        self, key: tuple[str, ...], make: Callable[[], Awaitable[Answer[Any]]]
-    ) -> bytes:
-        """Return the encoded answer, made once for all who ask at the same time."""
+        self, key: tuple[str, ...], make: Callable[[], Awaitable[Answer[Any]]], *, lasting: bool
+    ) -> tuple[bytes, float]:
+        """Return the encoded answer, made once for all who ask at the same time, and its age.
 
-        async def encoded() -> tuple[float, bytes]:
+        With ``lasting`` the last good answer is given where no venue can be asked.
+        """
+        now = self.cache.now
+
+        async def encoded() -> _Kept:
+            began = now()
             answer = await make()
-            envelope: dict[str, object] = {"success": True, "data": answer.data}
-            if answer.missing and not hasattr(answer.data, "missing"):
-                envelope["missing"] = answer.missing
-            return answer.lifetime, _encode(envelope)
+            kept = _Kept(encode(answer, began, now()), now())
+            if lasting:
+                self._last.keep(key, kept.made, kept.at)
+            return kept
 
-        entry: Entry[tuple[float, bytes]] = await self.cache.get(_ANSWER, key, encoded)
-        return entry.value[1]
+        try:
+            kept = (await self.cache.get(_ANSWER, key, encoded)).value
+        except AnswerError as error:
+            last = self._last.find(key, now()) if error.status in _IN_NEED else None
+            if last is None:
+                raise
+            self.metrics.last_good()
+            made, since = last
+            return made.in_need(since, error.missing or ()), made.age + since
+        since = now() - kept.at
+        return kept.made.sent_after(since), kept.made.age + since
 
     async def signs_of_life(self) -> dict[str, str]:
         """Return each venue's state, asked at most once in a few seconds."""
@@ -83,7 +100,14 @@ class Api:
         return time.monotonic() - self._started
 
 
-_ANSWER: Final[Kept[tuple[float, bytes]]] = Kept("answer", lambda value: value[0])
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    made: Made
+    at: float
+
+
+_ANSWER: Final[Kept[_Kept]] = Kept("answer", lambda kept: kept.made.lifetime)
+_IN_NEED: Final = frozenset({502, 504})
 
 
 def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]], metrics: Metrics) -> FastAPI:
@@ -183,6 +207,7 @@ def _add_routes(app: FastAPI) -> None:
     async def metrics(request: Request) -> Response:
         api = _api(request)
         api.metrics.cache_hits.set(api.cache.hits)
+        api.metrics.cache_stale.set(api.cache.stale)
         api.metrics.cache_misses.set(api.cache.misses)
         return Response(api.metrics.text(), media_type=api.metrics.content_type)
 
@@ -199,7 +224,8 @@ def _handler(route: Route) -> Callable[..., Awaitable[Response]]:
     async def handler(request: Request, wish: Any) -> Response:
         api = _api(request)
         key = (route.path, wish.model_dump_json())
-        return Response(await api.answer(key, lambda: route.ask(api, wish)), media_type=_JSON)
+        body, age = await api.answer(key, lambda: route.ask(api, wish), lasting=route.lasting)
+        return Response(body, headers={"Age": str(int(age))}, media_type=_JSON)
 
     # FastAPI reads what to parse from here
     handler.__annotations__ = {"request": Request, "wish": route.request, "return": Response}
@@ -235,8 +261,8 @@ def _add_failures(app: FastAPI) -> None:
         )
 
     @app.exception_handler(RequestValidationError)
-    async def bad_request(_: Request, error: RequestValidationError) -> Response:
-        return _failure(422, _bad_request(error))
+    async def bad_request(request: Request, error: RequestValidationError) -> Response:
+        return _failure(422, _bad_request(error, request))
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> Response:
@@ -259,10 +285,12 @@ def _failure(status: int, error: model.Error, headers: dict[str, str] | None = N
     return Response(body, status, headers, media_type=_JSON)
 
 
-def _bad_request(error: RequestValidationError) -> model.Error:
+def _bad_request(error: RequestValidationError, request: Request) -> model.Error:
     """Say all that is wrong; ``field`` names the first."""
     lines, fields = [], []
     for one in error.errors():
+        if one["loc"] == ("body",) and one["type"] in _NO_OBJECT:
+            return model.Error("bad_request", _what_to_send(one["type"], request))
         where = ".".join(str(part) for part in one["loc"] if part != "body")
         if one["type"] == "json_invalid":
             lines.append(f"the body is not JSON: {one.get('ctx', {}).get('error', one['msg'])}")
@@ -272,3 +300,23 @@ def _bad_request(error: RequestValidationError) -> model.Error:
     return model.Error(
         "bad_request", "; ".join(lines), field=fields[0] if fields else msgspec.UNSET
     )
+
+
+_NO_OBJECT: Final = frozenset({"missing", "model_type", "model_attributes_type"})
+
+
+def _what_to_send(problem: str, request: Request) -> str:
+    """FastAPI reads a body as JSON only when its Content-Type says so."""
+    example = '{"symbol": "BTC"}' if request.url.path in _ABOUT_SYMBOLS else "{}"
+    wish = f"send a JSON object such as {example} with the header Content-Type: application/json"
+    if problem == "missing":
+        return f"the request has no body; {wish}"
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json"):
+        return f"the body is JSON, but no object; {wish}"
+    came = f"came with Content-Type: {content_type}" if kind else "came without a Content-Type"
+    return f"the body {came}; {wish}"
+
+
+_ABOUT_SYMBOLS: Final = {route.path for route in ROUTES if "symbol" in route.request.model_fields}

@@ -1,41 +1,81 @@
 """Answers kept for as long as their field allows, and one fetch for many askers.
 
-A `Field` states its lifetime; nothing is kept without one.
+A `Field` states its lifetime, and for how long after that a kept value may still be given while a
+new one is fetched (stale-while-revalidate). Nothing is kept without one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, TypeVar, cast
 
 __all__ = ["Cache", "Entry", "Field"]
 
 T = TypeVar("T")
+Key = tuple[str, ...]
+
+_MOST_REFRESHES: Final = 64
+_TRY_AGAIN: Final = 5.0
+"""Seconds until a lasting field's refresh is tried again after one that failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field(Generic[T]):
-    """One kind of thing that is kept: how long, in seconds, or a function of the value."""
+    """One kind of thing that is kept. Times are in seconds, or functions of the value.
+
+    ``lifetime``: how long it is given as fresh. ``stale``: how long after that it may still be
+    given while a new one is fetched, unless that fetch has failed. ``lasting``: even then.
+    ``dated``: whether its age counts in the age of what is made of it; listings and settings that
+    change by the month do not.
+    """
 
     name: str
     lifetime: float | Callable[[T], float]
+    stale: float | Callable[[T], float] = 0.0
+    lasting: bool = False
+    dated: bool = True
 
     def lifetime_of(self, value: T) -> float:
         """Return how many seconds the value is good for."""
         return self.lifetime(value) if callable(self.lifetime) else self.lifetime
 
+    def stale_of(self, value: T) -> float:
+        """Return for how many seconds more it may be given while a new one is fetched."""
+        return self.stale(value) if callable(self.stale) else self.stale
+
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[T]):
-    """A value, and until when (by the cache's clock) it may be given out."""
+    """A value and its times, by the cache's clock.
+
+    ``stored`` is when it came from its venue, ``expires`` the end of its lifetime, ``until`` the
+    end of its time as a stale one. ``stale`` tells that it was given after its lifetime.
+    """
 
     value: T
     stored: float
     expires: float
+    until: float = 0.0
+    stale: bool = False
+    failed_at: float | None = None
+
+
+class _Oldest:
+    """When the oldest dated value came that a running fetch was made of."""
+
+    __slots__ = ("stored",)
+
+    def __init__(self) -> None:
+        self.stored = math.inf
+
+
+_made_of: ContextVar[_Oldest | None] = ContextVar("made_of", default=None)
 
 
 class Cache:
@@ -48,48 +88,97 @@ class Cache:
     def __init__(self, *, size: int = 4096, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = size
         self._clock = clock
-        self._entries: OrderedDict[tuple[str, ...], Entry[Any]] = OrderedDict()
-        self._flights: dict[tuple[str, ...], asyncio.Task[Entry[Any]]] = {}
+        self._entries: OrderedDict[Key, Entry[Any]] = OrderedDict()
+        self._flights: dict[Key, asyncio.Task[Entry[Any]]] = {}
+        self._refreshes = 0
         self.hits = 0
         self.misses = 0
+        self.stale = 0
 
-    async def get(
-        self, field: Field[T], key: tuple[str, ...], fetch: Callable[[], Awaitable[T]]
-    ) -> Entry[T]:
+    async def get(self, field: Field[T], key: Key, fetch: Callable[[], Awaitable[T]]) -> Entry[T]:
         """Return what is kept under ``key``, or fetch it. Raises what ``fetch`` raises."""
         full = (field.name, *key)
-        kept = self._entries.get(full)
-        if kept is not None and self._clock() < kept.expires:
+        entry = self._kept(field, full, fetch)
+        if entry is None:
+            entry = cast("Entry[T]", await asyncio.shield(self._flight(field, full, fetch)))
+        _note(field, entry)
+        return entry
+
+    def _kept(
+        self, field: Field[T], full: Key, fetch: Callable[[], Awaitable[T]]
+    ) -> Entry[T] | None:
+        """Return what may be given now; if that is stale, its successor is being fetched."""
+        kept = cast("Entry[T] | None", self._entries.get(full))
+        now = self._clock()
+        if kept is None or now >= max(kept.expires, kept.until):
+            return None
+        if now < kept.expires:
             self.hits += 1
             self._entries.move_to_end(full)
-            return cast("Entry[T]", kept)
+            return kept
+        if kept.failed_at is not None and not field.lasting:
+            return None  # a fresh value of another venue comes before a stale one of this
+        self._refresh(field, full, fetch, kept)
+        self.stale += 1
+        return replace(kept, stale=True)
+
+    def _refresh(
+        self, field: Field[T], full: Key, fetch: Callable[[], Awaitable[T]], kept: Entry[T]
+    ) -> None:
+        waits = kept.failed_at is not None and self._clock() < kept.failed_at + _TRY_AGAIN
+        if full in self._flights or waits or self._refreshes >= _MOST_REFRESHES:
+            return
+        self._refreshes += 1
+        self._flight(field, full, fetch).add_done_callback(self._refreshed)
+
+    def _refreshed(self, _: asyncio.Task[Entry[Any]]) -> None:
+        self._refreshes -= 1
+
+    def _flight(
+        self, field: Field[T], full: Key, fetch: Callable[[], Awaitable[T]]
+    ) -> asyncio.Task[Entry[Any]]:
+        """Return the fetch that runs, or begin one."""
         flight = self._flights.get(full)
         if flight is None:
             self.misses += 1
             flight = asyncio.ensure_future(self._fetch(field, full, fetch))
             self._flights[full] = flight
             flight.add_done_callback(lambda done: self._landed(full, done))
-        return cast("Entry[T]", await asyncio.shield(flight))
+        return flight
 
     async def _fetch(
-        self, field: Field[T], full: tuple[str, ...], fetch: Callable[[], Awaitable[T]]
+        self, field: Field[T], full: Key, fetch: Callable[[], Awaitable[T]]
     ) -> Entry[T]:
+        entry = await self._made(field, fetch)
+        self._keep(full, entry)
+        return entry
+
+    async def _made(self, field: Field[T], fetch: Callable[[], Awaitable[T]]) -> Entry[T]:
+        """Fetch; the value is as old as the oldest kept one that it was made of."""
+        made_of = _Oldest()
+        _made_of.set(made_of)  # of this task alone: contexts are copied
         value = await fetch()
         now = self._clock()
-        entry = Entry(value, now, now + field.lifetime_of(value))
+        expires = now + field.lifetime_of(value)
+        return Entry(value, min(now, made_of.stored), expires, expires + field.stale_of(value))
+
+    def _keep(self, full: Key, entry: Entry[Any]) -> None:
         self._entries[full] = entry
         self._entries.move_to_end(full)
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)
-        return entry
 
-    def _landed(self, full: tuple[str, ...], flight: asyncio.Task[Entry[Any]]) -> None:
+    def _landed(self, full: Key, flight: asyncio.Task[Entry[Any]]) -> None:
         self._flights.pop(full, None)
-        if not flight.cancelled():
-            flight.exception()  # all askers may have left: the failure counts as seen
+        # all askers may have left: the failure counts as seen
+        if flight.cancelled() or flight.exception() is None:
+            return
+        kept = self._entries.get(full)
+        if kept is not None:
+            self._entries[full] = replace(kept, failed_at=self._clock())
 
     def now(self) -> float:
-        """Return the cache's time: what `Entry.expires` is measured in."""
+        """Return the cache's time: what an `Entry`'s times are measured in."""
         return self._clock()
 
     async def close(self) -> None:
@@ -98,3 +187,9 @@ class Cache:
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
+
+
+def _note(field: Field[Any], entry: Entry[Any]) -> None:
+    made_of = _made_of.get()
+    if made_of is not None and field.dated:
+        made_of.stored = min(made_of.stored, entry.stored)

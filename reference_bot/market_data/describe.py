@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from reference_bot.market_data import model
+from reference_bot.market_data.answers import LAST_GOOD_FOR
 from reference_bot.market_data.routes import ROUTES, Route
 from reference_bot.market_data.service import LIFETIMES
 
@@ -20,6 +21,10 @@ _JSON: Final = "application/json"
 DESCRIPTION: Final = (
     "Market data from exchanges. Times are epoch milliseconds, volumes in base units, prices in "
     "the quote asset. What is not known is null and named in `missing`; no number is invented.\n\n"
+    "`age` is how many seconds ago the oldest part of the answer came from its venue (0 when all "
+    "was fetched for this answer), `stale` is what is given beyond its lifetime. When no venue can "
+    f"be asked, the last good answer, at most {LAST_GOOD_FOR:.0f} s old, is given: all of it in "
+    "`stale`, the reasons in `missing`. Questions about an account are never answered so.\n\n"
     "How long each field may be given out again: "
     + "; ".join(f"{name} {life}" for name, life in LIFETIMES.items())
     + "."
@@ -42,9 +47,11 @@ def _reference(name: str) -> dict[str, str]:
 def successes(route: Route) -> dict[int | str, dict[str, Any]]:
     """Return the description of a route's 200."""
     one, *others = route.answers
-    data: dict[str, Any] = _reference(one)
+    answer: dict[str, Any] = _reference(one)
     if others:
-        data = {"anyOf": [_reference(name) for name in route.answers]}
+        answer = {"anyOf": [_reference(name) for name in route.answers]}
+    # unset only in an answer that is a part of another one
+    data = {"allOf": [answer, {"required": ["age", "stale"]}]}
     schema = {
         "type": "object",
         "properties": {
@@ -54,7 +61,14 @@ def successes(route: Route) -> dict[int | str, dict[str, Any]]:
         },
         "required": ["success", "data"],
     }
-    return {200: {"description": "The data.", "content": {_JSON: {"schema": schema}}}}
+    age = {"description": "The data's `age` in whole seconds.", "schema": {"type": "integer"}}
+    return {
+        200: {
+            "description": "The data.",
+            "headers": {"Age": age},
+            "content": {_JSON: {"schema": schema}},
+        }
+    }
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:

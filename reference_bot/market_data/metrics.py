@@ -44,6 +44,16 @@ class Metrics:
             ("venue", "reason"),
             registry=self.registry,
         )
+        self._last_good = Counter(
+            "market_data_last_good_answers_total",
+            "Answers from before, given because no venue could be asked.",
+            registry=self.registry,
+        )
+        self.cache_stale = Gauge(
+            "market_data_cache_stale",
+            "Values given beyond their lifetime while new ones were fetched.",
+            registry=self.registry,
+        )
         self.cache_hits = Gauge(
             "market_data_cache_hits", "Answers from the cache.", registry=self.registry
         )
@@ -62,6 +72,10 @@ class Metrics:
     def missing(self, venue: str, reason: str) -> None:
         """Count one part that an answer had to leave out."""
         self._missing.labels(venue, reason).inc()
+
+    def last_good(self) -> None:
+        """Count one answer from before."""
+        self._last_good.inc()
 
     def text(self) -> bytes:
         """Return the exposition format."""

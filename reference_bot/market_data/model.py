@@ -2,7 +2,8 @@
 
 Times are epoch milliseconds, volumes and open interest are in units of the base asset, prices,
 turnover and values in the quote asset. Every number is finite; what is not known is null and stands
-in ``missing``.
+in ``missing``. How old the oldest kept part is stands in ``age``, what is beyond its lifetime in
+``stale``; both are those of the moment of sending.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "Control",
     "Cvd",
     "CvdPoint",
+    "Dated",
     "Error",
     "Failure",
     "Flow",
@@ -42,6 +44,7 @@ __all__ = [
     "Pressure",
     "Signal",
     "Spike",
+    "Stale",
     "Technical",
     "TopSymbol",
     "TopSymbols",
@@ -53,6 +56,24 @@ __all__ = [
 Level = Literal["EXTREME", "HIGH", "ABOVE AVG", "NORMAL", "LOW"]
 Market = Literal["spot", "perp"]
 Pressure = Literal["long_squeeze", "long_pressure", "balanced", "short_pressure", "short_squeeze"]
+
+
+class Stale(Struct, frozen=True):
+    """A part that is given beyond its lifetime; ``age`` in seconds since its venue told it."""
+
+    section: str
+    venue: str
+    age: float
+
+
+class Dated(Struct, frozen=True, kw_only=True):
+    """What every answer tells of its age, in seconds; 0 when all came fresh from the venue.
+
+    Unset in an answer that is a part of another one, and until the moment of sending.
+    """
+
+    age: float | UnsetType = UNSET
+    stale: tuple[Stale, ...] | UnsetType = UNSET
 
 
 class Flow(Struct, frozen=True):
@@ -121,7 +142,7 @@ class Funding(Struct, frozen=True):
     pressure: Pressure
 
 
-class Block(Struct, frozen=True):
+class Block(Dated, frozen=True):
     """One market of one venue, in its own spelling; null is what the venue does not tell."""
 
     venue: str
@@ -166,7 +187,7 @@ class Missing(Struct, frozen=True):
     message: str
 
 
-class CombinedPrice(Struct, frozen=True):
+class CombinedPrice(Dated, frozen=True):
     """Spot and perpetual of one pair on one venue. ``time`` is the venue's, of the newest datum."""
 
     symbol: str
@@ -192,7 +213,7 @@ class TopSymbol(Struct, frozen=True):
     turnover_24h: float | None
 
 
-class TopSymbols(Struct, frozen=True):
+class TopSymbols(Dated, frozen=True):
     """What is traded most on one venue, by turnover of 24 h."""
 
     market: Market
@@ -216,7 +237,7 @@ class Bar(Struct, frozen=True):
     change_pct: float
 
 
-class VolumeSpike(Struct, frozen=True):
+class VolumeSpike(Dated, frozen=True):
     """The last closed candle's volume against the 96 before it."""
 
     symbol: str
@@ -241,7 +262,7 @@ class CvdPoint(Struct, frozen=True):
     cvd: float
 
 
-class Cvd(Struct, frozen=True):
+class Cvd(Dated, frozen=True):
     """Cumulative volume delta over closed candles. ``cvd_24h`` is over 24 h whatever the timeframe.
 
     ``divergence``: ``bullish`` when the price fell while takers bought on balance, ``bearish`` when
@@ -278,7 +299,7 @@ class Spike(Struct, frozen=True):
     flow: Flow | None
 
 
-class VolumeScan(Struct, frozen=True):
+class VolumeScan(Dated, frozen=True):
     """The most traded symbols of one venue, those first whose volume stands out most."""
 
     venue: str
@@ -321,7 +342,7 @@ class Signal(Struct, frozen=True):
     figure: float
 
 
-class Analysis(Struct, frozen=True):
+class Analysis(Dated, frozen=True):
     """Everything about one pair. ``score`` is the sum of the signals, -100 (bearish) to 100."""
 
     symbol: str
@@ -354,7 +375,7 @@ class VenueInterest(Struct, frozen=True):
     time: int
 
 
-class MultiInterest(Struct, frozen=True):
+class MultiInterest(Dated, frozen=True):
     """Open interest of one coin over all venues that answered; ``change_24h`` over those that tell
     it.
     """
@@ -377,7 +398,7 @@ class AssetBalance(Struct, frozen=True):
     unrealised: float | None
 
 
-class Balance(Struct, frozen=True):
+class Balance(Dated, frozen=True):
     """What an account holds, without the assets that it has none of."""
 
     venue: str
@@ -404,7 +425,7 @@ class Position(Struct, frozen=True):
     unrealised_pct: float
 
 
-class Positions(Struct, frozen=True):
+class Positions(Dated, frozen=True):
     """The open positions, the largest first."""
 
     venue: str
@@ -414,7 +435,7 @@ class Positions(Struct, frozen=True):
     unrealised: float
 
 
-class Pnl(Struct, frozen=True):
+class Pnl(Dated, frozen=True):
     """What an account gained since ``since``, in USDT: ``net`` = realised + funding + commission.
 
     ``complete`` is false when there were more entries than could be read.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from reference_bot.market_data.cache import Entry
@@ -10,9 +11,30 @@ from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.model import Missing
 from reference_bot.market_data.waiting import Late
 
-__all__ = ["Parts"]
+__all__ = ["Part", "Parts", "one_section"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that an answer was made of: when it came from its venue, by the cache's clock, and
+    whether it was given beyond its lifetime.
+    """
+
+    section: str
+    venue: str
+    stored: float
+    stale: bool = False
+
+
+def one_section(section: str, parts: Iterable[Part]) -> tuple[Part, ...]:
+    """Return many parts of one venue as one, as old as the oldest; none stay none."""
+    every = tuple(parts)
+    if not every:
+        return ()
+    oldest = min(part.stored for part in every)
+    return (Part(section, every[0].venue, oldest, any(part.stale for part in every)),)
 
 
 class Parts:
@@ -22,17 +44,30 @@ class Parts:
         self.venue = venue
         self.entries: list[Entry[Any]] = []
         self.missing: list[Missing] = []
+        self._dated: dict[str, Part] = {}
         self._values: dict[str, Any] = {}
         for name, outcome in outcomes.items():
             if isinstance(outcome, Entry):
                 self.entries.append(outcome)
                 self._values[name] = outcome.value
+                self._date(name, outcome)
             elif isinstance(outcome, VenueError):
                 self.lack(name, outcome.reason, outcome.message)
             elif isinstance(outcome, Late):
                 self.lack(name, "timeout", f"no answer before {deadline_text}")
             else:
                 raise outcome
+
+    @property
+    def dated(self) -> tuple[Part, ...]:
+        """What came, by section, with its age."""
+        return tuple(self._dated.values())
+
+    def _date(self, name: str, entry: Entry[Any]) -> None:
+        section = _section(name)
+        part = Part(section, self.venue, entry.stored, entry.stale)
+        known = self._dated.get(section)
+        self._dated[section] = part if known is None else one_section(section, (known, part))[0]
 
     def value(self, name: str, kind: type[T]) -> T | None:
         """Return what came for a part."""
@@ -41,5 +76,9 @@ class Parts:
 
     def lack(self, name: str, reason: str, message: str) -> None:
         """Note that a part, or something in it, is not there."""
-        section = name.removesuffix(".ticker").removesuffix(".history")
+        section = _section(name)
         self.missing.append(Missing(section, self.venue, reason, message))
+
+
+def _section(name: str) -> str:
+    return name.removesuffix(".ticker").removesuffix(".history")

@@ -19,7 +19,10 @@ __all__ = ["ROUTES", "Route"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One POST endpoint. ``answers`` are the names of the structs that its data may be."""
+    """One POST endpoint. ``answers`` are the names of the structs that its data may be.
+
+    ``lasting``: its last good answer is given when no venue can be asked.
+    """
 
     path: str
     tag: str
@@ -28,6 +31,7 @@ class Route:
     answers: tuple[str, ...]
     ask: Callable[[Api, Any], Awaitable[Answer[Any]]]
     statuses: tuple[int, ...] = (404, 422, 502, 504)
+    lasting: bool = True
 
 
 def _price(api: Api, wish: asks.PriceRequest) -> Awaitable[Answer[Any]]:
@@ -151,6 +155,7 @@ ROUTES: tuple[Route, ...] = (
         ("Balance",),
         _balance,
         (422, 502, 503, 504),
+        lasting=False,  # what one holds now, or nothing
     ),
     Route(
         "/positions",
@@ -160,6 +165,7 @@ ROUTES: tuple[Route, ...] = (
         ("Positions",),
         _positions,
         (422, 502, 503, 504),
+        lasting=False,  # what one holds now, or nothing
     ),
     Route(
         "/pnl",
@@ -169,5 +175,6 @@ ROUTES: tuple[Route, ...] = (
         ("Pnl",),
         _pnl,
         (422, 502, 503, 504),
+        lasting=False,  # what one holds now, or nothing
     ),
 )

@@ -18,7 +18,7 @@ from reference_bot.market_data.errors import AnswerError, VenueError
 from reference_bot.market_data.figures import DAY_CANDLES
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.model import Block, CombinedPrice, Missing, PerpBlock
-from reference_bot.market_data.parts import Parts
+from reference_bot.market_data.parts import Part, Parts
 from reference_bot.market_data.symbols import Pair, SpellingError, near_matches, parse_symbol
 from reference_bot.market_data.venues.base import (
     Candles,
@@ -50,33 +50,54 @@ def _until_next_close(candles: Candles) -> float:
     return min(60.0, max(1.0, (candles.closed[-1].end + length - candles.as_of) / 1000))
 
 
+def _until_reset(funding: FundingNow) -> float:
+    return max(0.0, (funding.next_reset - funding.time) / 1000)
+
+
+def _funding_lifetime(funding: FundingNow) -> float:
+    """The rate is the running interval's: at the reset it is no longer true."""
+    return min(5.0, _until_reset(funding))
+
+
+def _funding_stale(funding: FundingNow) -> float:
+    return min(10.0, _until_reset(funding) - _funding_lifetime(funding))
+
+
+# A price and its candles are what people act on: never given beyond their lifetime while the venue
+# can be asked.
 TICKER: Final[Field[Ticker]] = Field("ticker", 2.0)
 CANDLES: Final[Field[Candles]] = Field("candles", _until_next_close)
-INTEREST: Final[Field[InterestPoint]] = Field("open_interest", 5.0)
-HISTORY: Final[Field[tuple[InterestPoint, ...]]] = Field("open_interest_history", 60.0)
-FUNDING: Final[Field[FundingNow]] = Field("funding", 5.0)
-DIRECTORY: Final[Field[Directory]] = Field("directory", 3600.0)
-TICKERS: Final[Field[dict[Pair, Ticker]]] = Field("tickers", 10.0)
+INTEREST: Final[Field[InterestPoint]] = Field("open_interest", 5.0, stale=10.0)
+HISTORY: Final[Field[tuple[InterestPoint, ...]]] = Field("open_interest_history", 60.0, stale=60.0)
+FUNDING: Final[Field[FundingNow]] = Field("funding", _funding_lifetime, stale=_funding_stale)
+DIRECTORY: Final[Field[Directory]] = Field(
+    "directory", 3600.0, stale=86_400.0, lasting=True, dated=False
+)
+TICKERS: Final[Field[dict[Pair, Ticker]]] = Field("tickers", 10.0, stale=20.0)
 
 LIFETIMES: Final[dict[str, str]] = {
     "ticker": "2 s",
-    "tickers": "10 s",
+    "tickers": "10 s, and 20 s more while they are fetched anew",
     "candles": "until the next close, 60 s at the most",
-    "open_interest": "5 s",
-    "open_interest_history": "60 s",
-    "funding": "5 s; the interval 1 h",
-    "directory": "1 h",
+    "open_interest": "5 s, and 10 s more while it is fetched anew",
+    "open_interest_history": "60 s, and 60 s more while it is fetched anew",
+    "funding": "5 s, and 10 s more while it is fetched anew, never past the reset",
+    "funding interval": "1 h, and 24 h more while it is fetched anew",
+    "directory": "1 h, and 24 h more while it is fetched anew",
 }
 """How long each field may be given out again; in the API's description."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """An answer, for how many seconds it may be given to others, and what it had to leave out."""
+    """An answer, for how many seconds it may be given to others, what it had to leave out, and
+    what it was made of.
+    """
 
     data: T
     lifetime: float
     missing: tuple[Missing, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(slots=True)
@@ -190,7 +211,7 @@ class MarketService:
                 self._count(parts.missing)
                 if with_missing:
                     data = _with_missing(data, parts.missing)
-                return Answer(data, self._lifetime(parts), tuple(parts.missing))
+                return Answer(data, self._lifetime(parts), tuple(parts.missing), parts.dated)
             if not parts.missing:
                 parts.lack("data", "unavailable", "there is not enough to answer from")
             earlier += parts.missing

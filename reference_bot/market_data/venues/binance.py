@@ -136,8 +136,12 @@ _FUNDING_RATES = msgspec.json.Decoder(list[_FundingRate])
 _ANYTHING = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ERROR = msgspec.json.Decoder(_Error)
 
-_INTERVAL_HOURS: Final[Field[dict[str, int]]] = Field("binance.funding_info", 3600.0)
-_MEASURED_HOURS: Final[Field[float]] = Field("binance.funding_interval", 3600.0)
+_INTERVAL_HOURS: Final[Field[dict[str, int]]] = Field(
+    "binance.funding_info", 3600.0, stale=86_400.0, lasting=True, dated=False
+)
+_MEASURED_HOURS: Final[Field[float]] = Field(
+    "binance.funding_interval", 3600.0, stale=86_400.0, lasting=True, dated=False
+)
 
 
 def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:

@@ -1,0 +1,135 @@
+"""Encoded answers: made once, sent many times, each time with its age at that moment.
+
+An answer's figures are encoded when it is made; ``age`` and ``stale``, the last two members of its
+data, are written when it is sent. The last good answer to each question is kept for five minutes:
+when no venue can be asked, it is given instead of a failure, and says so.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from reference_bot.market_data.model import Missing, Stale
+from reference_bot.market_data.service import Answer
+
+__all__ = ["LAST_GOOD_FOR", "LastAnswers", "Made", "MadePart", "encode"]
+
+LAST_GOOD_FOR: Final = 300.0
+"""Seconds: how old the oldest part of a last good answer may be."""
+
+_GAP_FOR: Final = 0.25
+_PERMANENT: Final = frozenset({"not_listed", "unavailable"})
+_encode = msgspec.json.Encoder().encode
+
+
+class MadePart(Struct, frozen=True, array_like=True):
+    """A part of an answer; ``age`` is in seconds at the moment when the answer was made."""
+
+    section: str
+    venue: str
+    age: float
+    stale: bool
+
+
+class Made(Struct, frozen=True, array_like=True):
+    """An answer but for its ends: ``head`` lacks the age, ``tail`` closes the envelope."""
+
+    head: bytes
+    tail: bytes
+    age: float
+    parts: tuple[MadePart, ...]
+    lifetime: float
+    whole: bool
+
+    def sent_after(self, seconds: float) -> bytes:
+        """Return what to send that long after it was made."""
+        stale = [_told(part, seconds) for part in self.parts if part.stale]
+        return b'%b,"age":%.1f,"stale":%b}%b' % (
+            self.head,
+            self.age + seconds,
+            _encode(stale) if stale else b"[]",
+            self.tail,
+        )
+
+    def in_need(self, seconds: float, reasons: Iterable[Missing]) -> bytes:
+        """Return what to send when no venue can be asked: all of it stale, for these reasons."""
+        envelope: dict[str, Any] = msgspec.json.decode(self.sent_after(seconds))
+        data: dict[str, Any] = envelope["data"]
+        data["stale"] = [_told(part, seconds) for part in self.parts]
+        place = data if "missing" in data else envelope
+        place["missing"] = [*reasons, *place.get("missing", ())]
+        return _encode(envelope)
+
+
+def _told(part: MadePart, seconds: float) -> Stale:
+    return Stale(part.section, part.venue, round(part.age + seconds, 1))
+
+
+def encode(answer: Answer[Any], began: float, made: float) -> Made:
+    """Encode an answer whose making began and ended then, by the cache's clock.
+
+    What came from a venue in between is fresh: its age counts from ``made``.
+    """
+    parts = tuple(
+        MadePart(part.section, part.venue, _age(part.stored, began, made), part.stale)
+        for part in answer.parts
+    )
+    tail = b"}"
+    if answer.missing and not hasattr(answer.data, "missing"):
+        tail = b',"missing":%b}' % _encode(answer.missing)
+    stale = any(part.stale for part in parts)
+    return Made(
+        head=b'{"success":true,"data":%b' % _encode(answer.data)[:-1],
+        tail=tail,
+        age=max((part.age for part in parts), default=0.0),
+        parts=parts,
+        # its successor is being fetched
+        lifetime=min(answer.lifetime, _GAP_FOR) if stale else answer.lifetime,
+        whole=all(one.reason in _PERMANENT or one.section == "venue" for one in answer.missing),
+    )
+
+
+def _age(stored: float, began: float, made: float) -> float:
+    return made - stored if stored < began else 0.0
+
+
+class LastAnswers:
+    """The last good answer to each question, bounded in bytes; the least recently made goes first.
+
+    An answer with a gap does not take the place of a whole one that may still be given.
+    """
+
+    def __init__(self, *, most_bytes: int = 4 << 20) -> None:
+        self._most = most_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[tuple[str, ...], tuple[Made, float]] = OrderedDict()
+
+    def keep(self, key: tuple[str, ...], made: Made, now: float) -> bool:
+        """Keep an answer that was made just now; whether it was."""
+        known = self.find(key, now)
+        if not made.whole and known is not None and known[0].whole:
+            return False
+        self._drop(key)
+        self._kept[key] = (made, now)
+        self._bytes += len(made.head)
+        while self._bytes > self._most:
+            self._drop(next(iter(self._kept)))
+        return True
+
+    def find(self, key: tuple[str, ...], now: float) -> tuple[Made, float] | None:
+        """Return an answer that may still be given, and how long ago it was made."""
+        found = self._kept.get(key)
+        if found is None:
+            return None
+        made, at = found
+        return (made, now - at) if made.age + now - at <= LAST_GOOD_FOR else None
+
+    def _drop(self, key: tuple[str, ...]) -> None:
+        dropped = self._kept.pop(key, None)
+        if dropped is not None:
+            self._bytes -= len(dropped[0].head)
