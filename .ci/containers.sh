@@ -61,6 +61,9 @@ provide_containers() {
     --change 'CMD ["redis-server", "--bind", "0.0.0.0", "--protected-mode", "no"]' \
     --change 'EXPOSE 6379'
   export BOTPROOF_REDIS_IMAGE=botproof-test/redis:local
+  # What deploy/Dockerfile stands on, in the place of python:3.11-slim.
+  make_image botproof-test/python:local python3,python3-venv,ca-certificates
+  export BOTPROOF_PYTHON_IMAGE=botproof-test/python:local
   # The reaper image cannot be pulled here; the tests stop their containers themselves.
   export TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=127.0.0.1
 }

@@ -91,6 +91,14 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="run only this mode of botproof.toml; may be repeated (parity needs two)",
     )
     parser.add_argument(
+        "--image",
+        metavar="IMAGE",
+        action="append",
+        default=[],
+        help="judge a container image: IMAGE for every process of botproof.toml, or "
+        "NAME=IMAGE[,NAME=IMAGE] for some",
+    )
+    parser.add_argument(
         "--report-dir", metavar="DIR", type=Path, help="where the reports go (reports/gate)"
     )
     parser.add_argument(
@@ -183,8 +191,8 @@ def _add_compare(commands: argparse._SubParsersAction[_Parser], *, chosen: bool)
     parser = commands.add_parser(
         "compare",
         help="measure two builds turn by turn, and tell whether the second is worse",
-        description="Starts two commits (or loads two URLs) by turns, and compares the runs: "
-        "latency and memory of B against A, with effect sizes and their intervals.",
+        description="Starts two commits or container images (or loads two URLs) by turns, and "
+        "compares the runs: latency and memory of B against A, with effect sizes and intervals.",
         epilog=_EXIT_CODES + "\nwrites into the report directory: compare.html, verdict.json, "
         "summary.md, junit.xml, runs/",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -22,12 +22,15 @@ from botproof.problems import UsageError
 from botproof.report.files import write_reports
 from botproof.report.html import write_html
 from botproof.report.terminal import Progress, print_results
+from botproof.targets.images import check_images, parse_images
 from botproof.verdict import combine
 
 
 def gate(arguments: argparse.Namespace) -> int:
     """`botproof gate`: run, judge, report. Exit code of the verdict."""
     config = load_config(arguments.config)
+    config = config.with_images(parse_images("--image", arguments.image, config))
+    check_images(config)
     base = arguments.config.resolve().parent
     options = gate_run.GateOptions(
         config=config,

@@ -58,11 +58,16 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Process(_Table, frozen=True, kw_only=True):
     """How to start one process and how to tell that it is ready.
 
+    With `image` it runs in a container of that image: `command` replaces the image's own, `cwd` is
+    a directory inside, `container_args` are more options of `docker create`.
+
     `ready` is a URL that answers 200 when the process can work, or "telegram" for a bot without
     one: ready at its first `getUpdates` or `setWebhook`. Times are seconds.
     """
 
     command: tuple[str, ...] = ()
+    image: str = ""
+    container_args: tuple[str, ...] = ()
     env: dict[str, Scalar] = {}
     inherit_env: tuple[str, ...] = ()
     cwd: str = "."
@@ -75,6 +80,7 @@ class Mode(_Table, frozen=True, kw_only=True):
     """What a mode changes of `[bot]`; `env` is merged, everything else replaces."""
 
     command: tuple[str, ...] | None = None
+    image: str | None = None
     env: dict[str, Scalar] = {}
     cwd: str | None = None
     ready: str | None = None
@@ -265,6 +271,7 @@ class Config(_Table, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self.bot,
             command=self.bot.command if change.command is None else change.command,
+            image=self.bot.image if change.image is None else change.image,
             env={**self.bot.env, **change.env},
             cwd=self.bot.cwd if change.cwd is None else change.cwd,
             ready=self.bot.ready if change.ready is None else change.ready,
@@ -289,9 +296,48 @@ class Config(_Table, frozen=True, kw_only=True):
         }
         return msgspec.structs.replace(self, modes=modes)
 
+    def with_images(self, images: Mapping[str, str]) -> Config:
+        """The same target with processes, by name, in containers of these images.
+
+        Their commands stay as they are, with the image's own `python` for `{python}`. Modes of
+        delivery runs that have a command of their own stay processes. Raises ConfigError where
+        that cannot be.
+        """
+        replace = msgspec.structs.replace
+        services = {
+            name: _in_image(service, images.get(name)) for name, service in self.services.items()
+        }
+        modes = {name: replace(mode, image=None) for name, mode in self.modes.items()}
+        changed = replace(self, services=services)
+        if BOT in images:
+            changed = replace(changed, bot=_in_image(self.bot, images[BOT]), modes=modes)
+        if BOT in images and self.delivery is not None:
+            extra = {
+                name: replace(mode, image=None if mode.command is None else "")
+                for name, mode in self.delivery.modes.items()
+            }
+            changed = replace(changed, delivery=replace(self.delivery, modes=extra))
+        problems = list(_images(changed))
+        if problems:
+            raise ConfigError("\n".join(problems))
+        return changed
+
+    def images(self) -> dict[str, str]:
+        """Where an image is named in the modes of the gate, and which."""
+        processes = {f"services.{name}": each for name, each in self.services.items()}
+        processes |= {f"bot (mode {mode})": self.bot_in(mode) for mode in self.modes}
+        return {path: process.image for path, process in processes.items() if process.image}
+
     def resolved_budgets(self) -> Budgets:
         """The budgets that hold: the design's, with those of `[budgets]` in place."""
         return budget_rules.resolve(self.budgets)
+
+
+def _in_image(process: Process, image: str | None) -> Process:
+    if image is None:
+        return process
+    inside = process.cwd.startswith(("/", "{scratch}"))
+    return msgspec.structs.replace(process, image=image, cwd=process.cwd if inside else ".")
 
 
 def load_config(path: Path) -> Config:
@@ -413,7 +459,7 @@ def _processes(config: Config) -> Iterator[tuple[str, Process]]:
 
 def _commands(config: Config) -> Iterator[str]:
     for path, process in _processes(config):
-        if not process.command:
+        if not process.command and not process.image:
             yield f'{path}.command: is missing; give a list such as ["{{python}}", "-m", "my_bot"]'
         if not process.ready:
             yield (
@@ -426,6 +472,22 @@ def _commands(config: Config) -> Iterator[str]:
     for name, service in config.services.items():
         if service.ready == "telegram":
             yield f'services.{name}.ready: "telegram" is for the bot; give a URL that answers 200'
+
+
+def _images(config: Config) -> Iterator[str]:
+    for path, process in _processes(config):
+        if process.container_args and not process.image:
+            yield f"{path}.container_args: are for a container; there is no `image` beside them"
+        if process.image and process.cwd != "." and not process.cwd.startswith(("/", "{scratch}")):
+            yield (
+                f"{path}.cwd: is {process.cwd!r}; with `image` it is a directory inside the "
+                "container, such as /app, or {scratch}"
+            )
+        if process.image and path.startswith("bot") and config.doubles.telegram.by_name:
+            yield (
+                f"{path}.image: a container cannot be given the name api.telegram.org yet; "
+                "take `doubles.telegram.by_name` out, or `image`"
+            )
 
 
 def placeholder_names(config: Config) -> set[str]:
@@ -460,6 +522,8 @@ def _substituted_texts(config: Config) -> Iterator[tuple[str, str]]:
     for path, process in _processes(config):
         for number, argument in enumerate(process.command):
             yield f"{path}.command[{number}]", argument
+        for number, argument in enumerate(process.container_args):
+            yield f"{path}.container_args[{number}]", argument
         for key, value in process.env.items():
             yield f"{path}.env.{key}", str(value)
         yield f"{path}.ready", process.ready
@@ -563,6 +627,7 @@ def _memory(config: Config) -> Iterator[str]:
 _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
     _names,
     _commands,
+    _images,
     _placeholders,
     _cases,
     _patterns,

@@ -68,12 +68,17 @@ class HarnessError(Event, frozen=True, kw_only=True):
 
 
 class ProcessStarted(Event, frozen=True, kw_only=True):
-    """A process was started. `role` is "bot", "service", "double" or "load"."""
+    """A process was started. `role` is "bot", "service", "double" or "load".
+
+    `image` is that of its container, "" for a process of this machine; without a command that
+    container runs what its image says.
+    """
 
     process: str
     role: str
     pid: int
     command: tuple[str, ...]
+    image: str = ""
 
 
 class ProcessReady(Event, frozen=True, kw_only=True):
@@ -105,7 +110,8 @@ class ProcessExited(Event, frozen=True, kw_only=True):
     """A process ended. `code` is the exit code, or minus the signal that ended it.
 
     `expected` is true when the harness had asked for it; `after_s` counts from that request.
-    `killed` says that SIGTERM was not obeyed in time and SIGKILL had to follow.
+    `killed` says that SIGTERM was not obeyed in time and SIGKILL had to follow, `out_of_memory`
+    that a container was ended by the kernel because its memory cgroup was full.
     """
 
     process: str
@@ -114,6 +120,7 @@ class ProcessExited(Event, frozen=True, kw_only=True):
     expected: bool
     after_s: float = 0.0
     killed: bool = False
+    out_of_memory: bool = False
 
 
 class LogTail(Event, frozen=True, kw_only=True):
@@ -214,6 +221,10 @@ class Request(Event, frozen=True, kw_only=True):
 class MemorySample(Event, frozen=True, kw_only=True):
     """Memory of a process and its children, in bytes; `peak` is the kernel's high-water mark.
 
+    Of a container, `working_set` (usage less inactive file pages), `anonymous` and `peak` (with
+    caches) are its cgroup's; `pss` and `rss` are 0 where the harness may not read its processes.
+    `working_set` is None for a process of this machine.
+
     `requests` is how many identical requests it had served, in a sample between two rounds of a
     leak run; None for samples taken at a time.
     """
@@ -225,7 +236,13 @@ class MemorySample(Event, frozen=True, kw_only=True):
     rss: int
     peak: int
     processes: int = 1
+    working_set: int | None = None
     requests: int | None = None
+
+    @property
+    def judged(self) -> int:
+        """What budgets are about: a container's working set, the PSS of any other process."""
+        return self.pss if self.working_set is None else self.working_set
 
 
 class MemoryFence(Event, frozen=True, kw_only=True):

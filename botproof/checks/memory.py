@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from botproof.budgets import MB, Budget, Budgets
 from botproof.checks.judging import Judging
-from botproof.history import GroupSample, History, MemoryFence, MemorySample, Phase
+from botproof.history import GroupSample, History, MemoryFence, MemorySample, Phase, ProcessExited
 from botproof.verdict import CheckResult, Verdict
 
 LEAST_SAMPLES = 5
@@ -32,7 +32,8 @@ class _Line:
 
 
 def check(history: History, judging: Judging) -> CheckResult:
-    """Judge the largest proportional set size of each process and of their sum, under load.
+    """Judge the largest size of each process and of their sum, under load: the proportional set
+    size of a process of this machine, the working set of a container.
 
     Only samples inside a "load" phase count; processes that are judged run without a profiler.
     """
@@ -84,6 +85,11 @@ def _killed(history: History) -> Iterator[str]:
         if kills:
             limit = (samples[-1].limit or 0) / MB
             yield f"{stack}: the kernel killed {kills} process(es) at the limit of {limit:.0f} MB"
+            continue
+        # A container has a cgroup of its own below, which version 1 counts by itself.
+        for ended in history.of(ProcessExited, stack=stack):
+            if ended.out_of_memory:
+                yield f"{stack}: the kernel killed {ended.process}: its memory cgroup was full"
 
 
 def _group(history: History) -> Iterator[str]:
@@ -134,7 +140,7 @@ def _compare(history: History, stack: str, budgets: Budgets) -> Iterator[_Line]:
     for process in dict.fromkeys(sample.process for sample in samples):
         budget = budgets.get(f"{process}_memory_mb")
         if budget is not None:
-            used = max(sample.pss for sample in samples if sample.process == process)
+            used = max(sample.judged for sample in samples if sample.process == process)
             yield _Line(f"{process} ({stack})", used / MB, budget)
     if samples:
         yield _Line(f"fleet ({stack})", _fleet(samples) / MB, budgets["fleet_memory_mb"])
@@ -152,7 +158,7 @@ def _fleet(samples: Iterable[MemorySample]) -> int:
     """The largest sum over all processes at one time; one round of sampling shares its time."""
     sums: dict[float, int] = {}
     for sample in samples:
-        sums[sample.t] = sums.get(sample.t, 0) + sample.pss
+        sums[sample.t] = sums.get(sample.t, 0) + sample.judged
     return max(sums.values())
 
 
@@ -161,8 +167,16 @@ def _explain(history: History) -> Iterator[str]:
         samples = _loaded(history, stack)
         for process in dict.fromkeys(sample.process for sample in samples):
             own = [sample for sample in samples if sample.process == process]
-            yield (
-                f"{process} ({stack}): PSS {max(s.pss for s in own) / MB:.1f} MB, "
-                f"anonymous {max(s.anonymous for s in own) / MB:.1f} MB, "
-                f"peak RSS {max(s.peak for s in own) / MB:.1f} MB, {len(own)} samples"
-            )
+            yield f"{process} ({stack}): {_ledgers(own)}, {len(own)} samples"
+
+
+def _ledgers(own: Sequence[MemorySample]) -> str:
+    """The largest of each size in MB; of a container those of its cgroup first."""
+    sizes = {
+        "working set": max(sample.working_set or 0 for sample in own),
+        "PSS": max(sample.pss for sample in own),
+        "anonymous": max(sample.anonymous for sample in own),
+    }
+    contained = any(sample.working_set is not None for sample in own)
+    sizes["peak with caches" if contained else "peak RSS"] = max(sample.peak for sample in own)
+    return ", ".join(f"{name} {size / MB:.1f} MB" for name, size in sizes.items() if size)

@@ -23,7 +23,10 @@ from botproof.verdict import combine
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the comparison."""
-    what = "a commit, `.` for the working tree, or the URL of a running host"
+    what = (
+        "a commit, `.` for the working tree, the URL of a running host, or container images: "
+        "image:IMAGE for every process of botproof.toml, image:NAME=IMAGE[,NAME=IMAGE] for some"
+    )
     parser.add_argument("a", metavar="A", help=f"the baseline: {what}")
     parser.add_argument("b", metavar="B", help=f"what is compared with it: {what}")
     parser.add_argument("--config", type=Path, default=Path("botproof.toml"), metavar="FILE")

@@ -12,11 +12,19 @@ from botproof import history
 from botproof.budgets import MB
 from botproof.compare.sides import Side
 from botproof.stats import percentile
-from botproof.targets.memory import read_memory
-from botproof.targets.process import BrokenHarnessError, Guard, Launch, ManagedProcess, tail
+from botproof.targets.process import (
+    BrokenHarnessError,
+    Guard,
+    Launch,
+    ManagedProcess,
+    TargetError,
+    tail,
+)
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack
 from botproof.workloads.load import read_requests
+
+_LAST_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +84,13 @@ async def _one(measured: Measured, number: int, options: CompareOptions) -> None
     report_dir = options.report_dir / "runs" / f"{number:02d}"
     recorder = Recorder()
     silent: Callable[[str], None] = lambda _: None  # noqa: E731 - thirty lines a run say nothing
-    async with measured.side.ready(recorder, report_dir, silent) as (host, stack):
-        loading = _load(host, report_dir, options, recorder)
-        requests = await (loading if stack is None else stack.run(loading))
-        memory = {} if stack is None else _memory(stack, measured.side)
+    try:
+        async with measured.side.ready(recorder, report_dir, silent) as (host, stack):
+            loading = _load(host, report_dir, options, recorder)
+            requests = await (loading if stack is None else stack.run(loading))
+            memory = {} if stack is None else _memory(stack, measured.side)
+    except TargetError as error:
+        raise TargetError(f"{measured.side.name}: {error}{_last_words(recorder)}") from error
     measured.add(requests, memory)
     latencies = [request.latency_s for request in requests]
     options.say(
@@ -90,9 +101,23 @@ async def _one(measured: Measured, number: int, options: CompareOptions) -> None
 
 
 def _memory(stack: Stack, side: Side) -> dict[str, float]:
+    """PSS of each process; of a container its working set too, which is what its limit is about."""
     names: Iterable[str] = side.config.services if side.config is not None else ()
-    found = {name: read_memory(stack.process(name).pid) for name in (*names, "bot")}
-    return {f"{name} PSS, MB": each.pss / MB for name, each in found.items() if each is not None}
+    found: dict[str, float] = {}
+    for name in (*names, "bot"):
+        reading = stack.process(name).read_memory()
+        if reading is not None and reading.working_set is not None:
+            found[f"{name} working set, MB"] = reading.working_set / MB
+        if reading is not None and reading.pss:
+            found[f"{name} PSS, MB"] = reading.pss / MB
+    return found
+
+
+def _last_words(recorder: Recorder) -> str:
+    """What the process wrote last that made a run fail."""
+    tails = recorder.history().of(history.LogTail)
+    lines = [line for line in tails[-1].lines if line.strip()] if tails else []
+    return "".join(f"\n{line}" for line in lines[-_LAST_WORDS:])
 
 
 async def _load(

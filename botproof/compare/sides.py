@@ -1,4 +1,4 @@
-"""What is compared: a commit, the working tree, or a URL, each made ready to be loaded."""
+"""What is compared: a commit, the working tree, images or a URL, each made ready to be loaded."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ import msgspec
 from botproof.config import Config, ConfigError, Process, load_config, substitute
 from botproof.problems import UsageError
 from botproof.profiles.session import rewritten, running
+from botproof.targets.images import parse_images, pinned
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack
 
 WORKING_TREE = "."
+IMAGE = "image:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +56,26 @@ class Side:
 
     def _from_its_tree(self, _: str, process: Process) -> Process:
         """Python takes the packages of this tree, not those that are installed."""
+        if process.image:
+            return process
         return msgspec.structs.replace(process, env={"PYTHONPATH": str(self.base), **process.env})
 
 
 def side(what: str, config_path: Path, scratch: Path) -> Side:
-    """The side that `what` means: a URL, `.` for the working tree, or a commit.
+    """The side that `what` means: a URL, `image:…`, `.` for the working tree, or a commit.
 
     Raises UsageError when it is none of them or cannot be loaded.
     """
     if what.startswith(("http://", "https://")):
         return Side(what, url=what.rstrip("/"))
     root = config_path.resolve().parent
+    if what.startswith(IMAGE):
+        return _contained(what, root, config_path.name)
     if what == WORKING_TREE:
         return _tree("working tree", root, config_path.name)
     commit = _git(root, "rev-parse", "--verify", "--quiet", f"{what}^{{commit}}").decode().strip()
     if not commit:
-        raise UsageError(f"{what}: is no commit of {root}, no URL and not `.` (the working tree)")
+        raise UsageError(f"{what}: is no commit of {root}, no URL, no `image:NAME` and not `.`")
     base = scratch / commit[:12]
     if not base.exists():
         prefix = _git(root, "rev-parse", "--show-prefix").decode().strip().rstrip("/")
@@ -94,6 +100,19 @@ def _tree(name: str, base: Path, config_name: str) -> Side:
     if config.load is None:
         raise UsageError(f"{name}: {config_name} has no [load]: there is nothing to compare")
     return Side(name, base=base, config=config)
+
+
+def _contained(what: str, root: Path, config_name: str) -> Side:
+    """The target of this tree's botproof.toml with containers in the place of its processes."""
+    tree = _tree(what, root, config_name)
+    assert tree.config is not None  # noqa: S101 - a tree has one; a URL would not
+    images = pinned(parse_images(IMAGE, [what.removeprefix(IMAGE)], tree.config))
+    short = dict.fromkeys(each.removeprefix("sha256:")[:12] for each in images.values())
+    return Side(
+        f"{what.removeprefix(IMAGE)} ({', '.join(short)})",
+        base=root,
+        config=tree.config.with_images(images),
+    )
 
 
 def _git(root: Path, *words: str) -> bytes:

@@ -61,7 +61,7 @@ class Frozen:
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self._processes():
-            if process.running:
+            if process.running and process.pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, number)
 
@@ -105,7 +105,7 @@ class NoMoreBytes:
 
     def _limit(self, limit: int | None) -> None:
         for process in self._processes():
-            if process.running:
+            if process.running and process.pid:
                 with contextlib.suppress(ProcessLookupError):
                     hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[1]
                     limits = (hard if limit is None else limit, hard)

@@ -28,7 +28,6 @@ from botproof.history import BotApiCall, Event, History
 from botproof.profiles.capture import CaptureError, Line, survivors
 from botproof.profiles.command import NotPythonError, under_memray
 from botproof.profiles.session import failure, rewritten, running
-from botproof.targets.memory import read_memory
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack
@@ -155,7 +154,7 @@ def _stack(
 
 def _sample(stack: Stack, target: Target, requests: int) -> None:
     process = stack.process(target.process)
-    reading = read_memory(process.pid)
+    reading = process.read_memory()
     if reading is None:
         raise TargetError(f"{target.process} is gone")
     stack.around.recorder.record(
@@ -168,6 +167,7 @@ def _sample(stack: Stack, target: Target, requests: int) -> None:
             rss=reading.rss,
             peak=reading.peak,
             processes=reading.processes,
+            working_set=reading.working_set,
             requests=requests,
             **stack.labels,
         )

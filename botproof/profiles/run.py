@@ -65,6 +65,9 @@ class _Captures:
 
     def wrap(self, name: str, process: Process) -> Process:
         """The process under memray; as it is when it is no Python program."""
+        if process.image:
+            self.refused[name] = f"runs in a container of {process.image}; profile the process"
+            return process
         try:
             profiled = under_memray(process.command, self.path(name))
         except NotPythonError as error:

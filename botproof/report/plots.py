@@ -106,13 +106,22 @@ def memory_charts(history: History, budgets: Budgets) -> list[Chart]:
     charts = []
     if samples:
         limit = budgets["fleet_memory_mb"].limit
-        charts.append(_memory("Fleet", history, _fleet(samples), limit))
+        charts.append(_memory(f"Fleet: {_kind(samples)}", history, _fleet(samples), limit))
     for process in processes:
         own = [sample for sample in samples if sample.process == process]
         budget = budgets.get(f"{process}_memory_mb")
-        points = [(s.stack, s.t, s.pss / MB) for s in own]
-        charts.append(_memory(process, history, points, budget.limit if budget else None))
+        points = [(s.stack, s.t, s.judged / MB) for s in own]
+        title = f"{process}: {_kind(own)}"
+        charts.append(_memory(title, history, points, budget.limit if budget else None))
     return charts
+
+
+def _kind(samples: Iterable[MemorySample]) -> str:
+    """Which ledger is judged, and so is drawn."""
+    contained = {sample.working_set is not None for sample in samples}
+    if len(contained) > 1:
+        return "memory (PSS; containers: working set)"
+    return "memory (working set)" if contained == {True} else "memory (PSS)"
 
 
 def _fleet(samples: Iterable[MemorySample]) -> list[tuple[str, float, float]]:
@@ -120,7 +129,7 @@ def _fleet(samples: Iterable[MemorySample]) -> list[tuple[str, float, float]]:
     sums: dict[tuple[str, float], float] = {}
     for sample in samples:
         key = (sample.stack, sample.t)
-        sums[key] = sums.get(key, 0.0) + sample.pss / MB
+        sums[key] = sums.get(key, 0.0) + sample.judged / MB
     return [(stack, t, size) for (stack, t), size in sums.items()]
 
 
@@ -139,7 +148,7 @@ def _memory(
     largest = max(size for _, _, size in points)
     top = max(largest, limit or 0.0) * 1.08
     return Chart(
-        title=f"{title}: memory (PSS)",
+        title=title,
         x=linear(0, max(longest, 1.0), "seconds from the start", lambda value: f"{value:g}"),
         y=linear(0, top, "MB", lambda value: f"{value:g} MB"),
         series=series,

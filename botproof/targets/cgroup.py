@@ -35,6 +35,7 @@ class CgroupReading:
 
     usage: int
     working_set: int
+    anonymous: int
     peak: int | None
     limit: int | None
     oom_kills: int
@@ -87,6 +88,8 @@ def _read_v1(path: Path) -> CgroupReading:
     return CgroupReading(
         usage=usage,
         working_set=max(0, usage - inactive),
+        # Version 1 calls anonymous memory rss; what it counts is the same.
+        anonymous=stat.get("total_rss", stat.get("rss", 0)),
         peak=_number(path / "memory.max_usage_in_bytes"),
         limit=None if limit >= _NO_LIMIT else limit,
         oom_kills=_pairs(path / "memory.oom_control").get("oom_kill", 0),
@@ -95,11 +98,13 @@ def _read_v1(path: Path) -> CgroupReading:
 
 def _read_v2(path: Path) -> CgroupReading:
     usage = _number(path / "memory.current")
-    inactive = _pairs(path / "memory.stat").get("inactive_file", 0)
+    stat = _pairs(path / "memory.stat")
+    inactive = stat.get("inactive_file", 0)
     peak, limit = path / "memory.peak", _text(path / "memory.max", "max")
     return CgroupReading(
         usage=usage,
         working_set=max(0, usage - inactive),
+        anonymous=stat.get("anon", 0),
         peak=_number(peak) if peak.exists() else None,  # since Linux 5.19
         limit=None if limit == "max" else int(limit),
         oom_kills=_pairs(path / "memory.events").get("oom_kill", 0),
@@ -134,10 +139,16 @@ class Fence:
     def __init__(self, name: str, memory: int, cpus: float, *, sys: Path = SYS) -> None:
         self.memory = memory
         self.cpus = cpus
+        self._sys = sys
         v1 = (sys / "memory" / "cgroup.procs").exists()
         roots = [sys / "memory", sys / "cpu"] if v1 else [sys]
         self._directories = [root / name for root in roots]
         self.group = Cgroup(self._directories[0], 1 if v1 else 2)
+
+    @property
+    def parent(self) -> str:
+        """The same place as Docker's `--cgroup-parent` names it."""
+        return f"/{self._directories[0].name}"
 
     @property
     def wrapper(self) -> tuple[str, ...]:
@@ -180,7 +191,10 @@ class Fence:
         self._remove()
 
     def _remove(self) -> None:
-        for directory in self._directories:
+        # A container in it was given a group below it under every controller of version 1.
+        name = self._directories[0].name
+        others = self._sys.glob(f"*/{name}") if self.group.version == 1 else ()
+        for directory in (*self._directories, *others):
             with contextlib.suppress(OSError):
                 directory.rmdir()
 

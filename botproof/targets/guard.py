@@ -1,29 +1,30 @@
 """Ends the processes of a harness that was itself killed.
 
 Runs as a process of its own, by path, with nothing but the standard library. It reads lines from
-its standard input, `+PGID` when a process group was started and `-PGID` when one is gone. When
-the input ends, the harness is no more: every group that is left gets SIGTERM, and SIGKILL after
-two seconds.
+its standard input, `+PGID` when a process group was started and `-PGID` when one is gone, and the
+same with `container:NAME` for a container. When the input ends, the harness is no more: every group
+that is left gets SIGTERM, and SIGKILL after two seconds; every container that is left is removed.
 """
 
 import os
 import select
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
 
 GRACE_S = 2.0
+CONTAINER = "container:"
 
 
-def groups_left(lines: Iterable[str]) -> set[int]:
-    """The process groups that were announced and never taken back."""
-    groups: set[int] = set()
+def left_over(lines: Iterable[str]) -> set[str]:
+    """What was announced and never taken back."""
+    left: set[str] = set()
     for line in lines:
-        sign, number = line[:1], line[1:].strip()
-        if number.isdigit():
-            (groups.add if sign == "+" else groups.discard)(int(number))
-    return groups
+        sign, what = line[:1], line[1:].strip()
+        (left.add if sign == "+" else left.discard)(what)
+    return left
 
 
 def _signal(group: int, number: int) -> bool:
@@ -45,8 +46,20 @@ def end(groups: Iterable[int]) -> None:
         _signal(group, signal.SIGKILL)
 
 
+def remove(containers: Iterable[str]) -> None:
+    """Remove containers, running or not; one that was never made is no problem."""
+    names = list(containers)
+    if names:
+        command = ("docker", "rm", "--force", "--volumes", *names)
+        quiet = subprocess.DEVNULL
+        # As everywhere, Docker is the one on the user's PATH.
+        subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, check=False)
+
+
 if __name__ == "__main__":
     # Ctrl-C goes to the whole foreground group; the guard must outlive the harness.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    end(groups_left(sys.stdin))
+    LEFT = left_over(sys.stdin)
+    remove(each.removeprefix(CONTAINER) for each in LEFT if each.startswith(CONTAINER))
+    end(int(each) for each in LEFT if each.isdigit())

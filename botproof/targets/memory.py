@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from botproof.targets.cgroup import Cgroup, CgroupError
+
 _KB = 1024
 
 
@@ -16,7 +18,8 @@ class Reading:
     """Memory in bytes, summed over a process and all its children.
 
     `pss` shares pages fairly between the processes that map them; `anonymous` is heap and stacks,
-    which cannot be dropped; `peak` is the high-water mark of the resident set (VmHWM).
+    which cannot be dropped; `peak` is the high-water mark of the resident set (VmHWM). For a
+    container see `of_container`; `working_set` is None for anything else.
     """
 
     pss: int
@@ -24,6 +27,28 @@ class Reading:
     rss: int
     peak: int
     processes: int
+    working_set: int | None = None
+
+
+def of_container(pid: int, group: Cgroup) -> Reading | None:
+    """The memory of the container whose first process is `pid`; None when it is gone.
+
+    `working_set`, `anonymous` and `peak` are the ledger of its cgroup, which is what counts when
+    its limit is near; PSS and RSS are those of its processes, 0 where we may not look at them.
+    """
+    try:
+        ledger = group.read()
+    except CgroupError:
+        return None
+    own = read_memory(pid) or Reading(pss=0, anonymous=0, rss=0, peak=0, processes=1)
+    return Reading(
+        pss=own.pss,
+        anonymous=ledger.anonymous,
+        rss=own.rss,
+        peak=own.peak if ledger.peak is None else ledger.peak,
+        processes=own.processes,
+        working_set=ledger.working_set,
+    )
 
 
 def read_memory(pid: int) -> Reading | None:

@@ -1,71 +1,55 @@
 """A process under test: started, waited for, stopped or killed, and never left behind.
 
-Each process leads a session of its own, so that a signal reaches all that it started and Ctrl-C
-in the terminal reaches the harness alone. Its environment is what its description says, plus the
-few variables in `BASE_ENV`: a setting in the developer's shell must not decide a verdict.
+What runs is a process of this machine (`own_process.py`) or a container (`container.py`). A process
+leads a session of its own, so that a signal reaches all that it started and Ctrl-C in the terminal
+reaches the harness alone. Its environment is what its description says, plus the few variables in
+`BASE_ENV`: a setting in the developer's shell must not decide a verdict.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import os
-import shutil
 import signal
 import socket
-import sys
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Self
+from typing import Protocol
 
 import httpx
 
 from botproof import history
-from botproof.targets import guard as guard_script
+from botproof.targets.container import Container
+from botproof.targets.guarding import Guard
+from botproof.targets.launch import (
+    BASE_ENV,
+    OWN_ENV,
+    BrokenHarnessError,
+    ImageRun,
+    Launch,
+    TargetError,
+    environment,
+)
+from botproof.targets.memory import Reading
+from botproof.targets.own_process import OwnProcess
 from botproof.targets.recorder import Recorder
 
-BASE_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
-OWN_ENV = ("PYTHONPATH", "PYTHONSAFEPATH")
-"""What the harness's own processes get besides: they have to run the same botproof as it does, the
-built package and not the source tree. A target's own imports must not depend on that."""
+__all__ = [
+    "BASE_ENV",
+    "OWN_ENV",
+    "BrokenHarnessError",
+    "Guard",
+    "ImageRun",
+    "Launch",
+    "ManagedProcess",
+    "Ports",
+    "TargetError",
+    "environment",
+    "tail",
+]
 
 _PROBE_EVERY_S = 0.05
 _TAIL_LINES = 40
-
-
-class TargetError(Exception):
-    """The target did not start, did not become ready, or ended on its own."""
-
-
-class BrokenHarnessError(Exception):
-    """The harness or one of its doubles failed; nothing can be said about the target."""
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Everything that is needed to start one process. `ready_url` answers 200 when it can work."""
-
-    name: str
-    role: str
-    command: tuple[str, ...]
-    cwd: Path
-    log: Path
-    env: Mapping[str, str] = field(default_factory=dict)
-    inherit_env: tuple[str, ...] = ()
-    ready_url: str = ""
-    ready_timeout_s: float = 30.0
-    stop_timeout_s: float = 10.0
-    wrapper: tuple[str, ...] = ()
-    """Comes before the command and becomes it, under the same process id (see `cgroup.Fence`)."""
-
-
-def environment(launch: Launch, outer: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the new process: little of the `outer` one, and what is declared."""
-    passed = {name: outer[name] for name in (*BASE_ENV, *launch.inherit_env) if name in outer}
-    return {**passed, **launch.env}
 
 
 class Ports:
@@ -85,60 +69,44 @@ class Ports:
                 return port
 
 
-class Guard:
-    """The process that cleans up when the harness is killed. See `guard.py`."""
+class Body(Protocol):
+    """What a `ManagedProcess` manages: a process of this machine, or a container."""
 
-    def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
+    @property
+    def pid(self) -> int:
+        """Its first process; 0 when that ended before it could be asked."""
 
-    async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            str(guard_script.__file__),
-            stdin=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        return self
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, or minus the signal that ended it; None while it runs."""
 
-    async def __aexit__(self, *_: object) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
-            await process.wait()
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether the kernel ended it because its memory cgroup was full, once it has ended."""
 
-    def watch(self, group: int) -> None:
-        """End this process group should the harness die."""
-        self._tell(f"+{group}\n")
+    async def wait(self) -> int:
+        """Wait for its end. Its exit code."""
 
-    def forget(self, group: int) -> None:
-        """This process group is gone."""
-        self._tell(f"-{group}\n")
+    async def send(self, number: signal.Signals) -> None:
+        """SIGTERM as its supervisor in production would send it; SIGKILL to all of it."""
 
-    def _tell(self, line: str) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write(line.encode())
+    async def clear(self) -> None:
+        """After its end: nothing of it may be left."""
+
+    def read_memory(self) -> Reading | None:
+        """What it occupies now; None when it is gone."""
 
 
 class ManagedProcess:
     """One started process. Make it with `start`; always end it with `stop` or `kill`."""
 
     def __init__(
-        self,
-        launch: Launch,
-        process: asyncio.subprocess.Process,
-        *,
-        recorder: Recorder,
-        labels: Mapping[str, str],
-        guard: Guard | None,
-        output: _Output | None,
+        self, launch: Launch, body: Body, *, recorder: Recorder, labels: Mapping[str, str]
     ) -> None:
-        self._output = output
         self.launch = launch
-        self._process = process
+        self._body = body
         self._recorder = recorder
         self._labels = dict(labels)
-        self._guard = guard
         self._stop_asked: float | None = None
         self._killed = False
         self.started_at = history.now()
@@ -160,13 +128,13 @@ class ManagedProcess:
         Raises TargetError when the command cannot be run at all.
         """
         launch.log.parent.mkdir(parents=True, exist_ok=True)
-        output = await _Output.open() if read_stdout else None
+        body: Body
         try:
-            with launch.log.open("ab") as log:
-                process = await _spawn(launch, log, log if output is None else output.write_end)
+            if launch.container is not None:
+                body = await Container.start(launch, launch.container, guard)
+            else:
+                body = await OwnProcess.start(launch, guard, read_stdout=read_stdout)
         except TargetError as error:
-            if output is not None:
-                output.close()
             recorder.record(
                 history.ProcessNotReady(
                     t=history.now(),
@@ -178,21 +146,15 @@ class ManagedProcess:
                 )
             )
             raise
-        finally:
-            if output is not None:
-                output.close_write_end()
-        if guard is not None:
-            guard.watch(process.pid)
-        managed = cls(
-            launch, process, recorder=recorder, labels=labels or {}, guard=guard, output=output
-        )
+        managed = cls(launch, body, recorder=recorder, labels=labels or {})
         recorder.record(
             history.ProcessStarted(
                 t=managed.started_at,
                 process=launch.name,
                 role=launch.role,
-                pid=process.pid,
+                pid=body.pid,
                 command=launch.command,
+                image="" if launch.container is None else launch.container.image,
                 **managed._labels,
             )
         )
@@ -201,27 +163,31 @@ class ManagedProcess:
     @property
     def pid(self) -> int:
         """The process id, which is also the id of its process group."""
-        return self._process.pid
+        return self._body.pid
 
     @property
     def running(self) -> bool:
         """Whether it has not ended yet."""
-        return self._process.returncode is None
+        return self._body.returncode is None
 
     @property
     def stop_asked(self) -> bool:
         """Whether the harness has asked it to end."""
         return self._stop_asked is not None
 
+    def read_memory(self) -> Reading | None:
+        """What it occupies now; None when it is gone."""
+        return self._body.read_memory() if self.running else None
+
     async def first_line(self, timeout_s: float) -> bytes:
         """The next line of its standard output (started with `read_stdout`); b"" at its end.
 
         Raises TimeoutError when none comes in time.
         """
-        if self._output is None:
-            raise ValueError(f"{self.launch.name} was not started with read_stdout=True")
+        if not isinstance(self._body, OwnProcess):
+            raise TypeError(f"{self.launch.name} is a container: its output is in its log")
         async with asyncio.timeout(timeout_s):
-            return await self._output.reader.readline()
+            return await self._body.read_line()
 
     async def wait_ready(self, client: httpx.AsyncClient) -> float:
         """Wait until the readiness URL answers 200; seconds since the start.
@@ -263,7 +229,7 @@ class ManagedProcess:
             reason = f"not ready after {after:.1f} s; {last}"
         else:
             reason = (
-                f"ended with {history.describe_exit(self._process.returncode)} before it was ready"
+                f"ended with {history.describe_exit(self._body.returncode)} before it was ready"
             )
         self._recorder.record(
             history.ProcessNotReady(
@@ -292,24 +258,24 @@ class ManagedProcess:
     async def stop(self) -> int:
         """SIGTERM, then SIGKILL when the deadline passed; waits for the end. Its exit code."""
         if self.running:
-            self._ask("SIGTERM", signal.SIGTERM)
+            await self._ask(signal.SIGTERM)
             done, _ = await asyncio.wait({self.exited}, timeout=self.launch.stop_timeout_s)
             if not done:
                 self._killed = True
                 return await self.kill()
         code = await self.exited
-        self._end_group()
+        await self._body.clear()
         return code
 
     async def kill(self) -> int:
         """SIGKILL to the whole process group, and wait for the end. Its exit code."""
         if self.running:
-            self._ask("SIGKILL", signal.SIGKILL)
+            await self._ask(signal.SIGKILL)
         code = await self.exited
-        self._end_group()
+        await self._body.clear()
         return code
 
-    def _ask(self, name: str, number: signal.Signals) -> None:
+    async def _ask(self, number: signal.Signals) -> None:
         if self._stop_asked is None:
             self._stop_asked = history.now()
         self._recorder.record(
@@ -317,29 +283,14 @@ class ManagedProcess:
                 t=history.now(),
                 process=self.launch.name,
                 role=self.launch.role,
-                signal=name,
+                signal=number.name,
                 **self._labels,
             )
         )
-        # SIGTERM goes to the process that we started, as systemd's main process and `docker stop`
-        # would send it; SIGKILL to all that it started as well.
-        with contextlib.suppress(ProcessLookupError):
-            if number is signal.SIGKILL:
-                os.killpg(self.pid, number)
-            else:
-                self._process.send_signal(number)
-
-    def _end_group(self) -> None:
-        """Nothing that it started may outlive it."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        if self._guard is not None:
-            self._guard.forget(self.pid)
+        await self._body.send(number)
 
     async def _watch(self) -> int:
-        code = await self._process.wait()
-        if self._output is not None:
-            self._output.close()
+        code = await self._body.wait()
         asked = self._stop_asked
         self._recorder.record(
             history.ProcessExited(
@@ -350,63 +301,11 @@ class ManagedProcess:
                 expected=asked is not None,
                 after_s=0.0 if asked is None else history.now() - asked,
                 killed=self._killed,
+                out_of_memory=self._body.out_of_memory,
                 **self._labels,
             )
         )
         return code
-
-
-class _Output:
-    """A pipe for a process's standard output.
-
-    Not asyncio's own: with that, waiting for the end of the process would also wait until
-    everything that it started has closed the pipe.
-    """
-
-    def __init__(self, transport: asyncio.ReadTransport, reader: asyncio.StreamReader, end: int):
-        self.reader = reader
-        self.write_end = end
-        self._transport = transport
-
-    @classmethod
-    async def open(cls) -> Self:
-        read_end, write_end = os.pipe()
-        reader = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", 0)
-        )
-        return cls(transport, reader, write_end)
-
-    def close_write_end(self) -> None:
-        """The process has its own copy of it, and only that one may keep the pipe open."""
-        os.close(self.write_end)
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-async def _spawn(
-    launch: Launch, log: IO[bytes], stdout: IO[bytes] | int
-) -> asyncio.subprocess.Process:
-    env = environment(launch, os.environ)
-    try:
-        if launch.wrapper and shutil.which(launch.command[0], path=env.get("PATH")) is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # the shell is there
-        return await asyncio.create_subprocess_exec(
-            *launch.wrapper,
-            *launch.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=log,
-            cwd=launch.cwd,
-            env=env,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise TargetError(
-            f"{launch.name}: {launch.command[0]!r} cannot be started in {launch.cwd}: "
-            f"{error.strerror}"
-        ) from error
 
 
 async def _probe(client: httpx.AsyncClient, url: str, answers: deque[str]) -> None:

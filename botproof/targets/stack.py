@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -21,12 +22,13 @@ from botproof.budgets import MB
 from botproof.config import BOT, EXCHANGES, TELEGRAM, Config, Process, substitute
 from botproof.targets.by_name import ByName
 from botproof.targets.cgroup import CgroupError, Fence
+from botproof.targets.container import cgroup_parent_problem
 from botproof.targets.doubles import DoubleControl, Follower
-from botproof.targets.memory import read_memory
 from botproof.targets.process import (
     OWN_ENV,
     BrokenHarnessError,
     Guard,
+    ImageRun,
     Launch,
     ManagedProcess,
     Ports,
@@ -86,7 +88,7 @@ class Stack:
         """
         self._fill_values()
         await self._start_doubles()
-        self._put_up_fence()
+        await self._put_up_fence()
         for name, process in self.around.config.services.items():
             self._services.append(await self._launch(name, "service", process))
         await self.run(self._all_ready(self._services))
@@ -169,36 +171,69 @@ class Stack:
         return self._own_clients[-1]
 
     async def _launch(self, name: str, role: str, process: Process) -> ManagedProcess:
+        if process.image:
+            return await self._start(self._contained(name, role, process), None)
         by_name = self._by_name if role == "bot" else None
-        env = {key: self._env_value(value) for key, value in process.env.items()}
+        env = {key: self._env_value(value, self.values) for key, value in process.env.items()}
         fence = self._fence.wrapper if self._fence is not None else ()
-        launch = Launch(
-            name=name,
-            role=role,
-            command=tuple(substitute(part, self.values) for part in process.command),
+        launch = dataclasses.replace(
+            self._described(name, role, process),
             cwd=(self.around.base / substitute(process.cwd, self.values)).resolve(),
-            log=self._log(name),
             env={**by_name.env, **env} if by_name else env,
-            inherit_env=process.inherit_env,
-            ready_url="" if process.ready == "telegram" else substitute(process.ready, self.values),
-            ready_timeout_s=process.ready_timeout_s,
-            stop_timeout_s=process.stop_timeout_s,
             wrapper=(*fence, *by_name.wrapper) if by_name else fence,
         )
         return await self._start(launch, None)
 
-    def _put_up_fence(self) -> None:
+    def _described(
+        self, name: str, role: str, process: Process, inside: Mapping[str, str] | None = None
+    ) -> Launch:
+        """What is the same for processes and containers; `inside` replaces single values."""
+        values = {**self.values, **(inside or {})}
+        return Launch(
+            name=name,
+            role=role,
+            command=tuple(substitute(part, values) for part in process.command),
+            cwd=self.around.base,
+            log=self._log(name),
+            env={key: self._env_value(value, values) for key, value in process.env.items()},
+            inherit_env=process.inherit_env,
+            ready_url="" if process.ready == "telegram" else substitute(process.ready, values),
+            ready_timeout_s=process.ready_timeout_s,
+            stop_timeout_s=process.stop_timeout_s,
+        )
+
+    def _contained(self, name: str, role: str, process: Process) -> Launch:
+        launch = self._described(name, role, process, {"python": "python"})
+        workdir = substitute(process.cwd, self.values)
+        options = tuple(substitute(part, self.values) for part in process.container_args)
+        said = (workdir, *launch.command, *launch.env.values(), *options)
+        scratch = str(self._scratch)
+        mounts = (self._scratch,) if any(scratch in text for text in said) else ()
+        for directory in mounts:
+            directory.chmod(0o777)  # the image's user is nobody that this machine knows
+        run = ImageRun(
+            image=process.image,
+            options=options,
+            mounts=mounts,
+            workdir=workdir if workdir.startswith("/") else "",
+            cgroup_parent=self._fence.parent if self._fence is not None else "",
+        )
+        return dataclasses.replace(launch, container=run)
+
+    async def _put_up_fence(self) -> None:
         """Give the bot and the services a machine of the size that they will have, if we can."""
         memory = self.around.config.memory
         if memory.fence_mb is None:
             return
         limit = round(memory.fence_mb * MB)
-        problem = ""
-        try:
-            fence = Fence(f"botproof-{os.getpid()}-{self.name}", limit, memory.fence_cpus)
-            self._fence = fence.__enter__()
-        except CgroupError as error:
-            problem = str(error)
+        problem = await self._fence_problem()
+        if not problem:
+            try:
+                fence = Fence(f"botproof-{os.getpid()}-{self.name}", limit, memory.fence_cpus)
+                self._fence = fence.__enter__()
+            except CgroupError as error:
+                problem = str(error)
+        if problem:
             self.say(f"runs without a limit of {memory.fence_mb:g} MB: {problem}")
         self.around.recorder.record(
             history.MemoryFence(
@@ -210,16 +245,25 @@ class Stack:
             )
         )
 
+    async def _fence_problem(self) -> str:
+        """Why what this mode starts cannot be put into one cgroup; empty when it can."""
+        config = self.around.config
+        processes = (config.bot_in(self.mode), *config.services.values())
+        contained = [bool(process.image) for process in processes]
+        if not any(contained):
+            return ""
+        return await cgroup_parent_problem(mixed=not all(contained))
+
     def _take_down_fence(self) -> None:
         if self._fence is not None:
             self._sample_fence(self._fence, history.now())
             self._fence.__exit__()
             self._fence = None
 
-    def _env_value(self, value: object) -> str:
+    def _env_value(self, value: object, values: Mapping[str, str]) -> str:
         if isinstance(value, bool):
             return str(value).lower()
-        return substitute(str(value), self.values)
+        return substitute(str(value), values)
 
     async def _start(
         self, launch: Launch, among: list[ManagedProcess] | None, *, read_stdout: bool = False
@@ -304,7 +348,7 @@ class Stack:
             await asyncio.sleep(every)
 
     def _sample(self, process: ManagedProcess, at: float) -> None:
-        reading = read_memory(process.pid) if process.running else None
+        reading = process.read_memory()
         if reading is None:
             return
         self.around.recorder.record(
@@ -317,6 +361,7 @@ class Stack:
                 rss=reading.rss,
                 peak=reading.peak,
                 processes=reading.processes,
+                working_set=reading.working_set,
                 stack=self.name,
                 mode=self.mode,
             )

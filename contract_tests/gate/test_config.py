@@ -35,6 +35,47 @@ def test_a_mode_changes_what_it_says_and_nothing_else() -> None:
     assert webhook.env["A"] == "1"
 
 
+DELIVERY = """
+[services.api]
+command = ["{python}", "-m", "api"]
+cwd = "src"
+ready = "{url:api}/"
+[delivery]
+say = ["/a {marker}"]
+[delivery.modes.lambda]
+command = ["{python}", "front.py"]
+"""
+
+
+def test_images_take_the_place_of_processes_and_the_commands_stay() -> None:
+    config = parse_config(GOOD + DELIVERY)
+    whole = config.with_images({"bot": "shop:1", "api": "api:2"})
+    assert whole.bot_in("polling").image == whole.bot_in("webhook").image == "shop:1"
+    assert whole.bot_in("webhook").command == ("{python}", "hook.py")
+    assert whole.services["api"].image == "api:2"
+    assert whole.services["api"].cwd == "."  # the image's own: nothing of this tree is inside
+    assert whole.for_delivery().bot_in("lambda").image == ""  # a program of the harness's side
+    assert whole.images() == {
+        "services.api": "api:2",
+        "bot (mode polling)": "shop:1",
+        "bot (mode webhook)": "shop:1",
+    }
+    some = config.with_images({"api": "api:2"})
+    assert some.bot_in("polling").image == ""
+    assert config.images() == {}
+
+
+def test_a_bot_that_needs_a_name_is_no_container_yet() -> None:
+    config = parse_config(GOOD + "[doubles.telegram]\nby_name = true\n")
+    with pytest.raises(ConfigError, match=r"cannot be given the name api\.telegram\.org"):
+        config.with_images({"bot": "shop:1"})
+
+
+def test_an_image_needs_no_command() -> None:
+    config = parse_config(GOOD.replace('command = ["{python}", "bot.py"]', 'image = "shop:1"'))
+    assert config.bot_in("polling").command == ()
+
+
 def test_budgets_are_the_designs_unless_replaced() -> None:
     budgets = parse_config(GOOD).resolved_budgets()
     assert budgets["reply_time_s"].limit == 3
@@ -91,6 +132,8 @@ def test_budgets_are_the_designs_unless_replaced() -> None:
             "[services.api]\ncommand=['x']\nready='telegram'\n[budgets]",
             'services.api.ready: "telegram" is for the bot',
         ),
+        ("[bot]", "[bot]\ncontainer_args=['-m', '1g']", "container_args: are for a container"),
+        ("[bot]", "[bot]\nimage='shop:1'\ncwd='src'", "cwd: is 'src'; with `image` it is a dir"),
     ],
 )
 def test_what_is_wrong_is_named(find: str, replace: str, problem: str) -> None:

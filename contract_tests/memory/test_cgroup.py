@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from botproof.targets.cgroup import Cgroup, CgroupError, Fence, fence_problem
+from botproof.targets.memory import of_container
 
 MB = 1 << 20
 
@@ -28,7 +29,7 @@ def v1(tmp_path: Path) -> Path:
         memory__usage_in_bytes="1000\n",
         memory__max_usage_in_bytes="1500\n",
         memory__limit_in_bytes="904000000\n",
-        memory__stat="cache 300\ninactive_file 1\ntotal_inactive_file 200\n",
+        memory__stat="cache 300\nrss 1\ninactive_file 1\ntotal_rss 500\ntotal_inactive_file 200\n",
         memory__oom_control="oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
     )
     return tmp_path
@@ -53,7 +54,18 @@ def test_both_layouts_give_the_same_ledger(layout: str, request: pytest.FixtureR
     root: Path = request.getfixturevalue(layout)
     found = Cgroup.of(42, proc=root / "proc", sys=root / "sys").read()
     assert (found.usage, found.working_set, found.peak) == (1_000, 800, 1_500)
-    assert (found.limit, found.oom_kills) == (904_000_000, 3)
+    assert (found.anonymous, found.limit, found.oom_kills) == (500, 904_000_000, 3)
+
+
+@pytest.mark.parametrize(("version", "place"), [(1, "memory/bot"), (2, "system.slice/bot.service")])
+def test_a_containers_ledger_is_that_of_its_group(
+    version: int, place: str, v1: Path, v2: Path
+) -> None:
+    assert v1 == v2  # one machine with both trees: a container's processes are nobody's to see
+    found = of_container(2**22 + 1, Cgroup(v1 / "sys" / place, version))
+    assert found is not None
+    assert (found.working_set, found.anonymous, found.peak, found.pss) == (800, 500, 1_500, 0)
+    assert of_container(2**22 + 1, Cgroup(v1 / "gone", version)) is None
 
 
 def test_no_limit_and_no_peak_are_told_as_none(v1: Path, v2: Path) -> None:

@@ -1,0 +1,181 @@
+"""A container under test: made of an image, started, asked to end, and always removed.
+
+It shares the network of this machine. So it reaches the doubles on 127.0.0.1, where they listen
+and nowhere else, and is reached on the free port that it was given. Everything after its creation
+goes by its id; by its name, which no other has, it is removed when the harness itself is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from typing import Any, Self
+
+from botproof.targets.cgroup import Cgroup, CgroupError
+from botproof.targets.docker import DockerError, docker, spawn
+from botproof.targets.guard import CONTAINER
+from botproof.targets.guarding import Guard
+from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, TargetError
+from botproof.targets.memory import Reading, of_container
+
+_LOGS_S = 10.0
+_numbers = itertools.count(1)
+
+
+class Container:
+    """One container from `docker create` to `docker rm`: the body of a `ManagedProcess`."""
+
+    def __init__(
+        self,
+        name: str,
+        identity: str,
+        *,
+        guard: Guard | None,
+        state: dict[str, Any],
+        logs: asyncio.subprocess.Process,
+        waiting: asyncio.subprocess.Process,
+    ) -> None:
+        self.name = name
+        self.identity = identity
+        self.pid = int(state["pid"])
+        self.returncode: int | None = None
+        self.out_of_memory = False
+        self._stop_signal = str(state["stop"] or "SIGTERM")
+        self._guard = guard
+        self._logs = logs
+        self._waiting = waiting
+        self._group = _group(self.pid, identity)
+
+    @classmethod
+    async def start(cls, launch: Launch, run: ImageRun, guard: Guard | None) -> Self:
+        """Create and start one. Raises TargetError with Docker's words when that does not work."""
+        name = f"botproof-{os.getpid()}-{next(_numbers)}-{launch.name}-{secrets.token_hex(4)}"
+        if guard is not None:
+            guard.watch(f"{CONTAINER}{name}")  # before it is there: nothing may come in between
+        try:
+            identity = await docker(*_create(name, launch, run))
+            await docker("start", identity)
+            state = json.loads(await docker("inspect", "--format", _STATE, identity))
+            with launch.log.open("ab") as log:
+                logs = await spawn(
+                    "logs", "--follow", identity, stdout=log.fileno(), stderr=log.fileno()
+                )
+            pipe = asyncio.subprocess.PIPE
+            waiting = await spawn("wait", identity, stdout=pipe, stderr=pipe)
+        except DockerError as error:
+            await _remove(name, guard)
+            raise TargetError(f"{launch.name}: image {run.image}: {error}") from error
+        return cls(name, identity, guard=guard, state=state, logs=logs, waiting=waiting)
+
+    async def wait(self) -> int:
+        """Wait for its end, and for the last of its log. Its exit code.
+
+        Raises BrokenHarnessError when Docker does not tell it any more.
+        """
+        out, err = await self._waiting.communicate()
+        if not out.strip().isdigit():
+            said = err.decode(errors="replace").strip() or "nothing"
+            raise BrokenHarnessError(f"`docker wait` for {self.name} said: {said}")
+        await self._end_of_log()
+        self.out_of_memory = await self._was_out_of_memory()
+        self.returncode = _as_signal(int(out))
+        return self.returncode
+
+    async def send(self, number: signal.Signals) -> None:
+        """Send a signal to its first process; SIGKILL ends all of it.
+
+        SIGTERM stands for what `docker stop` sends, which an image may have set to another signal.
+        """
+        name = number.name if number is signal.SIGKILL else self._stop_signal
+        with contextlib.suppress(DockerError):  # it ended by itself just before
+            await docker("kill", "--signal", name, self.identity)
+
+    async def clear(self) -> None:
+        """Remove it, and the volumes that nobody named."""
+        await _remove(self.identity, None)
+        if self._guard is not None:
+            self._guard.forget(f"{CONTAINER}{self.name}")
+
+    def read_memory(self) -> Reading | None:
+        """The ledger of its cgroup now; None when it is gone or cannot be seen from here."""
+        return None if self._group is None else of_container(self.pid, self._group)
+
+    async def _end_of_log(self) -> None:
+        """Docker ends the log soon after the container; should it not, we have waited enough."""
+        try:
+            async with asyncio.timeout(_LOGS_S):
+                await self._logs.wait()
+        except TimeoutError:
+            self._logs.kill()
+            await self._logs.wait()
+
+    async def _was_out_of_memory(self) -> bool:
+        with contextlib.suppress(DockerError):
+            found = await docker("inspect", "--format", "{{.State.OOMKilled}}", self.identity)
+            return found == "true"
+        return False
+
+
+_STATE = '{"pid": {{.State.Pid}}, "stop": {{json .Config.StopSignal}}}'
+
+
+def _create(name: str, launch: Launch, run: ImageRun) -> Iterator[str]:
+    yield from ("create", "--name", name, "--network", "host", "--pull", "never")
+    yield from ("--log-driver", "json-file")  # others cannot be read back
+    for variable in launch.inherit_env:
+        yield from ("--env", variable)
+    for variable, value in launch.env.items():
+        yield from ("--env", f"{variable}={value}")
+    for directory in run.mounts:
+        yield from ("--volume", f"{directory}:{directory}")
+    if run.workdir:
+        yield from ("--workdir", run.workdir)
+    if run.cgroup_parent:
+        yield from ("--cgroup-parent", run.cgroup_parent)
+    yield from (*run.options, run.image, *launch.command)
+
+
+async def _remove(name: str, guard: Guard | None) -> None:
+    with contextlib.suppress(DockerError):  # it is gone already
+        await docker("rm", "--force", "--volumes", name)
+    if guard is not None:
+        guard.forget(f"{CONTAINER}{name}")
+
+
+def _group(pid: int, identity: str) -> Cgroup | None:
+    """Its memory cgroup, when it is one of this machine: an engine may run elsewhere."""
+    try:
+        group = Cgroup.of(pid)
+    except CgroupError:
+        return None
+    return group if identity in str(group.path) else None
+
+
+def _as_signal(code: int) -> int:
+    """Docker tells the end by a signal as 128 and its number, as shells do."""
+    numbers = {number.value for number in signal.Signals}
+    return 128 - code if code - 128 in numbers else code
+
+
+async def cgroup_parent_problem(*, mixed: bool) -> str:
+    """Why containers cannot be put below a cgroup of ours; empty when they can.
+
+    `mixed`: processes of this machine are in the same group, which version 2 does not allow.
+    """
+    try:
+        driver, version = (
+            await docker("info", "--format", "{{.CgroupDriver}} {{.CgroupVersion}}")
+        ).split()
+    except (DockerError, ValueError) as error:
+        return f"Docker does not tell its cgroup driver: {error}"
+    if driver != "cgroupfs":
+        return f"Docker's cgroup driver is {driver}; only cgroupfs takes a cgroup of ours"
+    if version == "2" and mixed:
+        return "version 2 has no group for containers and processes together"
+    return ""

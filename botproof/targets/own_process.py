@@ -1,0 +1,149 @@
+"""A process of this machine, in a session of its own: the usual body of a `ManagedProcess`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import shutil
+import signal
+from typing import IO, Self
+
+from botproof.targets.guarding import Guard
+from botproof.targets.launch import Launch, TargetError, environment
+from botproof.targets.memory import Reading, read_memory
+
+
+class OwnProcess:
+    """One process and the group that it leads."""
+
+    out_of_memory = False
+    """A cgroup around it would know (see `cgroup.Fence`); a process by itself does not."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        guard: Guard | None,
+        output: _Output | None,
+    ) -> None:
+        self._process = process
+        self._guard = guard
+        self._output = output
+        if guard is not None:
+            guard.watch(process.pid)
+
+    @classmethod
+    async def start(cls, launch: Launch, guard: Guard | None, *, read_stdout: bool) -> Self:
+        """Start it. Raises TargetError when the command cannot be run at all."""
+        output = await _Output.open() if read_stdout else None
+        try:
+            with launch.log.open("ab") as log:
+                process = await _spawn(launch, log, log if output is None else output.write_end)
+        except TargetError:
+            if output is not None:
+                output.close()
+            raise
+        finally:
+            if output is not None:
+                output.close_write_end()
+        return cls(process, guard, output)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also the id of its process group."""
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, or minus the signal that ended it; None while it runs."""
+        return self._process.returncode
+
+    async def wait(self) -> int:
+        """Wait for its end. Its exit code."""
+        code = await self._process.wait()
+        if self._output is not None:
+            self._output.close()
+        return code
+
+    async def send(self, number: signal.Signals) -> None:
+        """Send it a signal.
+
+        SIGTERM goes to the process that we started, as systemd's main process and `docker stop`
+        would send it; SIGKILL to all that it started as well.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            if number is signal.SIGKILL:
+                os.killpg(self.pid, number)
+            else:
+                self._process.send_signal(number)
+
+    async def clear(self) -> None:
+        """Nothing that it started may outlive it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        if self._guard is not None:
+            self._guard.forget(self.pid)
+
+    def read_memory(self) -> Reading | None:
+        """What it and its children occupy now; None when it is gone."""
+        return read_memory(self.pid)
+
+    async def read_line(self) -> bytes:
+        """The next line of its standard output. Raises ValueError unless `read_stdout` was set."""
+        if self._output is None:
+            raise ValueError("was not started with read_stdout=True")
+        return await self._output.reader.readline()
+
+
+class _Output:
+    """A pipe for a process's standard output.
+
+    Not asyncio's own: with that, waiting for the end of the process would also wait until
+    everything that it started has closed the pipe.
+    """
+
+    def __init__(self, transport: asyncio.ReadTransport, reader: asyncio.StreamReader, end: int):
+        self.reader = reader
+        self.write_end = end
+        self._transport = transport
+
+    @classmethod
+    async def open(cls) -> Self:
+        read_end, write_end = os.pipe()
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", 0)
+        )
+        return cls(transport, reader, write_end)
+
+    def close_write_end(self) -> None:
+        """The process has its own copy of it, and only that one may keep the pipe open."""
+        os.close(self.write_end)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+async def _spawn(
+    launch: Launch, log: IO[bytes], stdout: IO[bytes] | int
+) -> asyncio.subprocess.Process:
+    env = environment(launch, os.environ)
+    try:
+        if launch.wrapper and shutil.which(launch.command[0], path=env.get("PATH")) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # the shell is there
+        return await asyncio.create_subprocess_exec(
+            *launch.wrapper,
+            *launch.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=log,
+            cwd=launch.cwd,
+            env=env,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise TargetError(
+            f"{launch.name}: {launch.command[0]!r} cannot be started in {launch.cwd}: "
+            f"{error.strerror}"
+        ) from error

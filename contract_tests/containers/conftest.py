@@ -1,0 +1,39 @@
+"""Images to test: a bare Python, and the two of deploy/Dockerfile on top of it."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+Build = Callable[..., str]
+
+
+def docker(*words: str) -> str:
+    command = ["docker", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def python_image() -> str:
+    """Debian or alike with Python as `python3`."""
+    return os.environ.get("BOTPROOF_PYTHON_IMAGE", "python:3.11-slim")
+
+
+@pytest.fixture(scope="session")
+def service_images(python_image: str) -> dict[str, str]:
+    """The images of deploy/Dockerfile, as production would run them, by process."""
+    built = {}
+    for name, target in (("market_data", "market-data"), ("bot", "bot")):
+        built[name] = f"botproof-test/{target}:local"
+        docker(
+            *("build", "--quiet", "--network", "host", "--build-arg", f"BASE={python_image}"),
+            *("--file", str(ROOT / "deploy" / "Dockerfile"), "--target", target),
+            *("--tag", built[name], str(ROOT)),
+        )
+    return built
