@@ -37,10 +37,20 @@ def make_app(answer: Any) -> FastAPI:
 def main() -> None:
     """Listen, say where, run until SIGTERM."""
     answer = json.loads(Path(sys.argv[1]).read_bytes())
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(make_app(answer), log_config=None, access_log=False, ws="none")
+    # as market-data does: the loop, the parser, and answers that wait for no ACK
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        make_app(answer),
+        log_config=None,
+        access_log=False,
+        ws="none",
+        loop="asyncio",
+        http="h11",
+    )
     server = uvicorn.Server(config)
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
+    listener.listen()
     print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
     with listener, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[listener]))

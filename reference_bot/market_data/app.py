@@ -30,6 +30,7 @@ from reference_bot.market_data.errors import AnswerError
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.routes import ROUTES, Route
 from reference_bot.market_data.service import Answer, MarketService
+from reference_bot.market_data.slim import PYDANTIC_V1, without
 
 __all__ = ["Api", "make_app"]
 
@@ -130,7 +131,8 @@ def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]], metrics: 
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics is the one
     )
-    _add_routes(app)
+    with without(PYDANTIC_V1):
+        _add_routes(app)
     _add_failures(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_middleware(Edge, metrics=metrics)

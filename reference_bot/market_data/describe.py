@@ -13,6 +13,7 @@ from reference_bot.market_data import model
 from reference_bot.market_data.answers import LAST_GOOD_FOR
 from reference_bot.market_data.routes import ROUTES, Route
 from reference_bot.market_data.service import LIFETIMES
+from reference_bot.market_data.slim import PYDANTIC_V1, without
 
 __all__ = ["DESCRIPTION", "describe", "failures", "successes"]
 
@@ -81,9 +82,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, made once."""
     if app.openapi_schema is not None:
         return app.openapi_schema
-    schema = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
-    )
+    with without(PYDANTIC_V1):
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
     names = {name for route in ROUTES for name in route.answers} | {"Missing", "Failure"}
     _, components = msgspec.json.schema_components(
         [getattr(model, name) for name in sorted(names)],

@@ -37,7 +37,13 @@ _SYMBOL = "any usual spelling: BTC, btc-usdt, BTC/USDT, BTCUSDT"
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        str_strip_whitespace=True,
+        strict=True,
+        frozen=True,
+        regex_engine="python-re",  # compiled once for all models; the other keeps caches for each
+    )
 
 
 class _ExchangeRequest(_Request):

@@ -1,34 +1,39 @@
-"""Imports httpx without its command line. Imported first, so that whoever else imports httpx
-profits.
+"""What keeps the process small. Imported first, so that whoever else imports httpx profits.
 
-That command line pulls in rich and pygments wherever they happen to be installed: nine megabytes
-that a service never runs. httpx is written to live without it (``except ImportError``), so while
-httpx is imported that one module is made unimportable, and importable again afterwards.
+httpx's command line pulls in rich and pygments wherever they happen to be installed: nine megabytes
+that a service never runs. FastAPI looks for models of pydantic's first version in every route, and
+with that imports the whole of it: two megabytes. Both are written to live without
+(``except ImportError``), so such a module is made unimportable for as long as it takes.
 """
 
 import contextlib
 import ctypes
 import gc
 import sys
+from collections.abc import Iterator
 from typing import Any, Final, cast
 
-__all__ = ["give_back_memory"]
+__all__ = ["PYDANTIC_V1", "give_back_memory", "without"]
 
-_NOT_NEEDED: Final = "httpx._main"
+PYDANTIC_V1: Final = "pydantic.v1"
 
 
-def _import_slim() -> None:
-    if _NOT_NEEDED in sys.modules:
+@contextlib.contextmanager
+def without(module: str) -> Iterator[None]:
+    """Make a module unimportable for a while, unless it has been imported already."""
+    if module in sys.modules:
+        yield
         return
     modules = cast("dict[str, Any]", sys.modules)  # None here means: raise ImportError
-    modules[_NOT_NEEDED] = None
+    modules[module] = None
     try:
-        import httpx  # noqa: F401, PLC0415 - the import is the effect, and must happen here
+        yield
     finally:
-        del modules[_NOT_NEEDED]
+        del modules[module]
 
 
-_import_slim()
+with without("httpx._main"):
+    import httpx  # noqa: F401 - the import is the effect, and must happen here
 
 
 def give_back_memory() -> None:
