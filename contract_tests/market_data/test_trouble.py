@@ -86,7 +86,7 @@ async def test_parts_of_the_perpetual_fail_alone(stack, path, section, field):
 
 
 async def test_no_history_is_no_change(stack):
-    stack.fault(path="/futures/futures/data", kind="empty")
+    stack.fault(path="/futures/futures/data/openInterestHist", kind="empty")
     answer = await stack.ask("/combined_price", symbol="BTC")
     interest = answer.json()["data"]["perp"]["open_interest"]
     assert interest["amount"] > 0

@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, Final, Literal
 
-from reference_bot.market_data.blocks import open_interest
+from msgspec import structs
+
+from reference_bot.market_data.blocks import note_takers, open_interest
 from reference_bot.market_data.errors import AnswerError, VenueError
 from reference_bot.market_data.figures import (
     DAY_CANDLES,
     activity_of,
+    delta_of,
     flow_of,
     funding_of,
     tail,
@@ -40,10 +43,11 @@ from reference_bot.market_data.model import (
     VolumeScan,
     VolumeSpike,
 )
-from reference_bot.market_data.parts import Part, Parts, one_section
-from reference_bot.market_data.service import Answer, Found, Jobs, MarketService
+from reference_bot.market_data.parts import CHART, Part, Parts, one_section
+from reference_bot.market_data.service import Answer, Found, Jobs, MarketService, combined
 from reference_bot.market_data.signals import bias_of, signals_of
 from reference_bot.market_data.symbols import Pair
+from reference_bot.market_data.takers import fill_takers
 from reference_bot.market_data.venues.base import (
     Candle,
     Candles,
@@ -58,6 +62,7 @@ __all__ = ["TIMEFRAMES", "Analytics"]
 
 TIMEFRAMES: Final = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440}
 _DAY_MINUTES: Final = 1440
+_PRICE_MINUTES: Final = 15
 _COUNT: Final = DAY_CANDLES + 1
 _MOST_CANDLES: Final = 290
 _SCANNED: Final = 60
@@ -164,7 +169,7 @@ class Analytics:
             flow = flow_of(candles)
             if instrument is None or candles is None or flow is None:
                 return None
-            deltas = [2 * (candle.buy or 0.0) - candle.volume for candle in candles]
+            deltas = [delta_of(candle) or 0.0 for candle in candles]
             sums = list(accumulate(deltas))
             change = 100 * (candles[-1].close - candles[0].open) / candles[0].open
             whole_day = math.fsum(deltas[-day:]) if day <= len(deltas) else None
@@ -205,7 +210,8 @@ class Analytics:
                 return {}
             section = f"{instrument.kind}.candles"
             fetch = self._service.candles(found.venue, instrument, minutes, count)
-            return {section: fetch}
+            takers = self._service.takers(found.venue, instrument, minutes, count)
+            return {section: fetch, **takers}
 
         kinds: tuple[Market, ...] = ("perp", "spot") if market is None else (market,)
         return await self._service.first(
@@ -269,45 +275,38 @@ class Analytics:
     async def analysis(self, symbol: str, timeframe: str, exchange: str | None) -> Answer[Analysis]:
         """Return price, indicators, volume and what they add up to."""
         service, minutes = self._service, TIMEFRAMES[timeframe]
-        price = await service.combined_price(symbol, exchange)
-        venue = service.by_name[price.data.venue]
-        end = service.end()
-        found = await service.look_up(venue, symbol, ("perp", "spot"), end)
-        instrument = found.any_market()
-        if instrument is None:  # listed a moment ago: the directory expired in between and failed
-            raise AnswerError(
-                502,
-                "venue_failed",
-                f"{venue.name} could not be read",
-                missing=tuple(found.failures),
-            )
-        fetch = {f"{instrument.kind}.candles": service.candles(venue, instrument, minutes)}
-        parts = await service.fetch(venue.name, fetch, end)
-        candles = _contiguous(parts, instrument, _COUNT) or ()
-        technical = _technical(price.data, instrument.kind, candles, minutes)
-        day = _DAY_MINUTES // minutes
-        flow = flow_of(tail(candles, min(len(candles), max(24, day))) if candles else None)
-        volume = activity_of(candles)
-        signals = signals_of(price.data, technical, flow)
-        score = max(-100.0, min(100.0, math.fsum(signal.points for signal in signals)))
-        missing = (*price.data.missing, *parts.missing)
-        answer = Analysis(
-            symbol=price.data.symbol,
-            venue=venue.name,
-            market=instrument.kind,
-            timeframe=timeframe,
-            time=price.data.time,
-            price=price.data,
-            technical=technical,
-            volume=volume,
-            cvd=None if flow is None else flow.delta,
-            bias=bias_of(score),
-            score=score,
-            signals=signals,
-            missing=missing,
+        of_chart: list[Missing] = []
+
+        def jobs(found: Found) -> Jobs:
+            wanted = service.everything(found)
+            instrument = found.any_market()
+            if instrument is None or minutes == _PRICE_MINUTES:  # then the price has them already
+                return wanted
+            section = f"{CHART}{instrument.kind}.candles"
+            wanted[section] = service.candles(found.venue, instrument, minutes)
+            takers = service.takers(found.venue, instrument, minutes)
+            return wanted | {CHART + name: fetch for name, fetch in takers.items()}
+
+        def build(found: Found, parts: Parts) -> Analysis | None:
+            chart = parts if minutes == _PRICE_MINUTES else parts.chart()
+            price, instrument = combined(found, parts), found.any_market()
+            if price is None or instrument is None:
+                return None
+            if chart is not parts:
+                fill_takers(chart)
+            analysis = _analysis(price, instrument, chart, timeframe)
+            if chart is not parts:
+                of_chart[:] = chart.missing
+                parts.missing += chart.missing
+            return analysis
+
+        answer = await service.first(
+            symbol, exchange, ("spot", "perp"), jobs, build, with_missing=True
         )
-        lifetime = min(price.lifetime, 2.0)
-        return Answer(answer, lifetime, missing, price.parts + parts.dated)
+        of_price = tuple(one for one in answer.missing if one not in of_chart)
+        price = structs.replace(answer.data.price, missing=of_price)
+        data = structs.replace(answer.data, price=price)
+        return Answer(data, min(answer.lifetime, 2.0), answer.missing, answer.parts)
 
     # -- open interest over venues
     # --------------------------------------------------------------------
@@ -482,9 +481,8 @@ def _contiguous(parts: Parts, instrument: Instrument | None, count: int) -> Sequ
             return None
     if window is None:
         parts.lack(section, "unavailable", f"not all of the last {count} candles are there")
-    elif window[-1].buy is None:
-        text = f"{instrument.venue} does not tell what takers bought"
-        parts.lack(section, "unavailable", text)
+    else:
+        note_takers(parts, instrument, window)
     return window
 
 
@@ -537,6 +535,33 @@ def _divergence(change: float, delta: float, volume: float) -> Literal["bullish"
     if change < 0 and trend == "RISING":
         return "bullish"
     return "bearish" if change > 0 and trend == "FALLING" else None
+
+
+def _analysis(
+    price: CombinedPrice, instrument: Instrument, chart: Parts, timeframe: str
+) -> Analysis:
+    minutes = TIMEFRAMES[timeframe]
+    candles = _contiguous(chart, instrument, _COUNT) or ()
+    technical = _technical(price, instrument.kind, candles, minutes)
+    day = _DAY_MINUTES // minutes
+    flow = flow_of(tail(candles, min(len(candles), max(24, day))) if candles else None)
+    signals = signals_of(price, technical, flow)
+    score = max(-100.0, min(100.0, math.fsum(signal.points for signal in signals)))
+    return Analysis(
+        symbol=price.symbol,
+        venue=price.venue,
+        market=instrument.kind,
+        timeframe=timeframe,
+        time=price.time,
+        price=price,
+        technical=technical,
+        volume=activity_of(candles),
+        cvd=None if flow is None else flow.delta,
+        bias=bias_of(score),
+        score=score,
+        signals=signals,
+        missing=(),
+    )
 
 
 def _technical(

@@ -17,9 +17,10 @@ from reference_bot.market_data.figures import (
     point_before,
     tail,
 )
-from reference_bot.market_data.model import Block, Intelligence, OpenInterest, PerpBlock
+from reference_bot.market_data.model import Accounts, Block, Intelligence, OpenInterest, PerpBlock
 from reference_bot.market_data.parts import Parts
 from reference_bot.market_data.venues.base import (
+    AccountRatio,
     Candle,
     Candles,
     FundingNow,
@@ -28,7 +29,7 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 
-__all__ = ["block", "intelligence", "open_interest", "perp_block"]
+__all__ = ["block", "intelligence", "note_takers", "open_interest", "perp_block"]
 
 _DAY: Final = 86_400_000
 _TOLERANCE: Final = 900_000
@@ -73,9 +74,7 @@ def _closed(parts: Parts, instrument: Instrument) -> Sequence[Candle]:
     if not closed or closed[-1].end < last:
         parts.lack(section, "unavailable", "the last 15 m candle is missing")
         return ()
-    if closed[-1].buy is None:
-        text = f"{instrument.venue} does not tell what takers bought"
-        parts.lack(section, "unavailable", text)
+    note_takers(parts, instrument, closed[-DAY_CANDLES:])
     since = closed[-1].end - (DAY_CANDLES + 1) * QUARTER
     count = sum(candle.start >= since for candle in closed)
     if count < DAY_CANDLES + 1:
@@ -84,6 +83,16 @@ def _closed(parts: Parts, instrument: Instrument) -> Sequence[Candle]:
         )
         parts.lack(section, "unavailable", text)
     return closed
+
+
+def note_takers(parts: Parts, instrument: Instrument, candles: Sequence[Candle]) -> None:
+    """Note of how many candles it is not known what takers bought, unless their call failed."""
+    unknown = sum(candle.buy is None for candle in candles)
+    if not unknown or parts.lacks(f"{instrument.kind}.takers"):
+        return
+    some = "" if unknown == len(candles) else f" in {unknown} of the last {len(candles)} candles"
+    text = f"{instrument.venue} does not tell what takers bought{some}"
+    parts.lack(f"{instrument.kind}.candles", "unavailable", text)
 
 
 def perp_block(parts: Parts, instrument: Instrument | None) -> PerpBlock | None:
@@ -98,7 +107,15 @@ def perp_block(parts: Parts, instrument: Instrument | None) -> PerpBlock | None:
         mark_price=mark,
         open_interest=open_interest(parts, mark or found.price),
         funding=None if funding is None else funding_of(funding),
+        accounts=_accounts(parts),
     )
+
+
+def _accounts(parts: Parts) -> Accounts | None:
+    found = parts.value("perp.accounts", AccountRatio)
+    if found is None:
+        return None
+    return Accounts(found.long_short, found.long_share, found.time, found.period_minutes)
 
 
 def open_interest(parts: Parts, price: float) -> OpenInterest | None:

@@ -27,6 +27,7 @@ __all__ = [
     "activity_of",
     "change_between",
     "control_of",
+    "delta_of",
     "flow_of",
     "funding_of",
     "momentum_of",
@@ -62,25 +63,48 @@ def flow_of(candles: Sequence[Candle] | None) -> Flow | None:
     if not candles:
         return None
     bought = [candle.buy for candle in candles if candle.buy is not None]
-    spent = [candle.buy_turnover for candle in candles if candle.buy_turnover is not None]
     traded = [candle.turnover for candle in candles if candle.turnover is not None]
-    if min(len(bought), len(spent), len(traded)) < len(candles):
+    if min(len(bought), len(traded)) < len(candles):
         return None
-    volume = math.fsum(candle.volume for candle in candles)
-    turnover = math.fsum(traded)
     buy = math.fsum(bought)
-    sell = max(0.0, volume - buy)
+    sold = [candle.sell for candle in candles if candle.sell is not None]
+    if len(sold) == len(candles):
+        sell = math.fsum(sold)
+        volume = buy + sell
+    else:
+        volume = math.fsum(candle.volume for candle in candles)
+        sell = max(0.0, volume - buy)
     return Flow(
         start=candles[0].start,
         end=candles[-1].end,
         buy=buy,
         sell=sell,
         delta=buy - sell,
-        delta_quote=2 * math.fsum(spent) - turnover,
+        delta_quote=_quote_delta(candles),
         volume=volume,
-        turnover=turnover,
+        turnover=math.fsum(traded),
         long_short=_long_short(buy, sell),
     )
+
+
+def delta_of(candle: Candle) -> float | None:
+    """Return what takers bought - what they sold, in base units; None where it is not told."""
+    if candle.buy is None:
+        return None
+    sold = candle.volume - candle.buy if candle.sell is None else candle.sell
+    return candle.buy - sold
+
+
+def _quote_delta(candles: Sequence[Candle]) -> float | None:
+    """Return the same of all candles in the quote asset, from turnovers that were told."""
+    spent, got = [], []
+    for candle in candles:
+        if candle.buy_turnover is None or candle.turnover is None:
+            return None
+        spent.append(candle.buy_turnover)
+        rest = candle.turnover - candle.buy_turnover
+        got.append(rest if candle.sell_turnover is None else candle.sell_turnover)
+    return math.fsum(spent) - math.fsum(got)
 
 
 def _long_short(buy: float, sell: float) -> float | None:

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -104,6 +104,14 @@ class VenueClient:
     def now(self) -> int:
         """Return the venue's time in ms, as of its last answer that told one."""
         return time.time_ns() // 1_000_000 + (self._ahead or 0)
+
+    def apart(self) -> VenueClient:
+        """Return a client for the same host with a circuit of its own.
+
+        For figures that an answer can do without, with rate limits of their own: their trouble
+        must not keep the rest from being asked for.
+        """
+        return replace(self, breaker=Breaker())
 
     async def get(
         self,

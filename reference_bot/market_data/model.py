@@ -13,6 +13,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 __all__ = [
+    "Accounts",
     "Activity",
     "Analysis",
     "AssetBalance",
@@ -77,14 +78,17 @@ class Dated(Struct, frozen=True, kw_only=True):
 
 
 class Flow(Struct, frozen=True):
-    """What takers did in ``[start, end)``. ``long_short`` is buy / sell, 99.9 at the most."""
+    """What takers did in ``[start, end)``. ``long_short`` is buy / sell, 99.9 at the most.
+
+    ``delta_quote`` is null where a venue tells what takers bought in base units only.
+    """
 
     start: int
     end: int
     buy: float
     sell: float
     delta: float
-    delta_quote: float
+    delta_quote: float | None
     volume: float
     turnover: float
     long_short: float | None
@@ -142,6 +146,18 @@ class Funding(Struct, frozen=True):
     pressure: Pressure
 
 
+class Accounts(Struct, frozen=True):
+    """Accounts with a long position / those with a short one, whatever the size of either.
+
+    ``long_share`` is 0 to 1; the venue counts every ``period_minutes``, last at ``time``.
+    """
+
+    long_short: float
+    long_share: float
+    time: int
+    period_minutes: int
+
+
 class Block(Dated, frozen=True):
     """One market of one venue, in its own spelling; null is what the venue does not tell."""
 
@@ -166,6 +182,7 @@ class PerpBlock(Block, frozen=True):
     mark_price: float | None
     open_interest: OpenInterest | None
     funding: Funding | None
+    accounts: Accounts | None = None
 
 
 class Intelligence(Struct, frozen=True):
@@ -276,7 +293,7 @@ class Cvd(Dated, frozen=True):
     time: int
     price: float
     cvd: float
-    cvd_quote: float
+    cvd_quote: float | None
     cvd_24h: float | None
     price_change_pct: float
     trend: Literal["RISING", "FALLING", "FLAT"]

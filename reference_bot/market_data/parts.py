@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from reference_bot.market_data.cache import Entry
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.model import Missing
 from reference_bot.market_data.waiting import Late
 
-__all__ = ["Part", "Parts", "one_section"]
+__all__ = ["CHART", "Part", "Parts", "one_section"]
 
 T = TypeVar("T")
+
+CHART: Final = "chart."
+"""Before the names of parts for a timeframe that is not the one of prices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Parts:
         return tuple(self._dated.values())
 
     def _date(self, name: str, entry: Entry[Any]) -> None:
-        section = _section(name)
+        section = _section(name.removeprefix(CHART))
         part = Part(section, self.venue, entry.stored, entry.stale)
         known = self._dated.get(section)
         self._dated[section] = part if known is None else one_section(section, (known, part))[0]
@@ -73,6 +76,27 @@ class Parts:
         """Return what came for a part."""
         value = self._values.get(name)
         return value if isinstance(value, kind) else None
+
+    def put(self, name: str, value: object) -> None:
+        """Replace what came for a part by what was made of it."""
+        self._values[name] = value
+
+    def chart(self) -> Parts:
+        """Return, and no longer hold, the parts whose names begin with `CHART`, without it.
+
+        Their entries and ages stay: they count for the whole answer.
+        """
+        others = Parts(self.venue, {}, "")
+        for name in [name for name in self._values if name.startswith(CHART)]:
+            others.put(name.removeprefix(CHART), self._values.pop(name))
+        for one in [one for one in self.missing if one.section.startswith(CHART)]:
+            self.missing.remove(one)
+            others.lack(one.section.removeprefix(CHART), one.reason, one.message)
+        return others
+
+    def lacks(self, section: str) -> bool:
+        """Tell whether it is noted already that a section is not there."""
+        return any(missing.section == section for missing in self.missing)
 
     def lack(self, name: str, reason: str, message: str) -> None:
         """Note that a part, or something in it, is not there."""

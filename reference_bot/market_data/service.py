@@ -20,19 +20,22 @@ from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.model import Block, CombinedPrice, Missing, PerpBlock
 from reference_bot.market_data.parts import Part, Parts
 from reference_bot.market_data.symbols import Pair, SpellingError, near_matches, parse_symbol
+from reference_bot.market_data.takers import MOST_PERIODS, fill_takers, until_next_period
 from reference_bot.market_data.venues.base import (
+    AccountRatio,
     Candles,
     Directory,
     FundingNow,
     Instrument,
     InterestPoint,
     MarketKind,
+    TakerVolumes,
     Ticker,
     Venue,
 )
 from reference_bot.market_data.waiting import gather_until
 
-__all__ = ["LIFETIMES", "Answer", "Found", "MarketService"]
+__all__ = ["LIFETIMES", "Answer", "Found", "MarketService", "combined"]
 
 T = TypeVar("T")
 Jobs = dict[str, Coroutine[Any, Any, Entry[Any]]]
@@ -70,6 +73,8 @@ CANDLES: Final[Field[Candles]] = Field("candles", _until_next_close)
 INTEREST: Final[Field[InterestPoint]] = Field("open_interest", 5.0, stale=10.0)
 HISTORY: Final[Field[tuple[InterestPoint, ...]]] = Field("open_interest_history", 60.0, stale=60.0)
 FUNDING: Final[Field[FundingNow]] = Field("funding", _funding_lifetime, stale=_funding_stale)
+TAKERS: Final[Field[TakerVolumes]] = Field("taker_volumes", until_next_period)
+ACCOUNTS: Final[Field[AccountRatio]] = Field("account_ratio", 60.0, stale=60.0)
 DIRECTORY: Final[Field[Directory]] = Field(
     "directory", 3600.0, stale=86_400.0, lasting=True, dated=False
 )
@@ -79,6 +84,8 @@ LIFETIMES: Final[dict[str, str]] = {
     "ticker": "2 s",
     "tickers": "10 s, and 20 s more while they are fetched anew",
     "candles": "until the next close, 60 s at the most",
+    "taker_volumes": "until the next close, 60 s at the most",
+    "account_ratio": "60 s, and 60 s more while it is fetched anew",
     "open_interest": "5 s, and 10 s more while it is fetched anew",
     "open_interest_history": "60 s, and 60 s more while it is fetched anew",
     "funding": "5 s, and 10 s more while it is fetched anew, never past the reset",
@@ -140,7 +147,7 @@ class MarketService:
     async def combined_price(self, symbol: str, exchange: str | None) -> Answer[CombinedPrice]:
         """Return spot and perpetual of a pair; AnswerError when there is nothing to return."""
         return await self.first(
-            symbol, exchange, ("spot", "perp"), self.everything, _combined, with_missing=True
+            symbol, exchange, ("spot", "perp"), self.everything, combined, with_missing=True
         )
 
     async def price(
@@ -259,6 +266,12 @@ class MarketService:
         for kind, instrument in found.instruments.items():
             jobs[f"{kind}.ticker"] = self.ticker(venue, instrument)
             jobs[f"{kind}.candles"] = self.candles(venue, instrument)
+            jobs |= self.takers(venue, instrument)
+        perp = found.instruments.get("perp")
+        if perp is not None:
+            jobs["perp.accounts"] = self.cache.get(
+                ACCOUNTS, _key(perp), lambda: venue.account_ratio(perp)
+            )
         return jobs
 
     def of_perp(self, found: Found) -> Jobs:
@@ -289,6 +302,20 @@ class MarketService:
             lambda: venue.candles(instrument, minutes=minutes, count=count),
         )
 
+    def takers(
+        self, venue: Venue, instrument: Instrument, minutes: int = 15, count: int = DAY_CANDLES + 1
+    ) -> Jobs:
+        """Return the fetch of the taker volumes for as many candles, where they are told apart."""
+        offered = instrument.kind == "perp" and minutes in venue.taker_minutes
+        if not offered or count > MOST_PERIODS:
+            return {}
+        key = (*_key(instrument), str(minutes))
+        return {
+            "perp.takers": self.cache.get(
+                TAKERS, key, lambda: venue.taker_volumes(instrument, minutes)
+            )
+        }
+
     async def tickers(self, venue: Venue, kind: MarketKind) -> Entry[dict[Pair, Ticker]]:
         """Fetch the tickers of all symbols in one call."""
 
@@ -300,7 +327,9 @@ class MarketService:
 
     async def fetch(self, name: str, jobs: Jobs, end: float) -> Parts:
         """Run fetches beside each other until ``end``."""
-        return Parts(name, await gather_until(end, jobs), self._deadline_text)
+        parts = Parts(name, await gather_until(end, jobs), self._deadline_text)
+        fill_takers(parts)
+        return parts
 
     def end(self) -> float:
         """Return the deadline of a request that begins now, by the loop's clock."""
@@ -386,7 +415,8 @@ def _no_answer(
     )
 
 
-def _combined(found: Found, parts: Parts) -> CombinedPrice | None:
+def combined(found: Found, parts: Parts) -> CombinedPrice | None:
+    """Return spot and perpetual of one venue, without ``missing``; None when neither came."""
     spot = block(parts, found.instruments.get("spot"))
     perp = perp_block(parts, found.instruments.get("perp"))
     if spot is None and perp is None:

@@ -94,7 +94,7 @@ def _venue(
         case "gate":
             from reference_bot.market_data.venues import gate  # noqa: PLC0415 - see above
 
-            return gate.Gate(client(settings.gate_url, gate.explain))
+            return gate.Gate(client(settings.gate_url, gate.explain), cache)
         case "bitget":
             from reference_bot.market_data.venues import bitget  # noqa: PLC0415 - see above
 

@@ -87,7 +87,7 @@ class Cvd(msgspec.Struct, frozen=True):
     time: int
     price: float
     cvd: float
-    cvd_quote: float
+    cvd_quote: float | None
     price_change_pct: float
     trend: str
     points: tuple[CvdPoint, ...] = ()

@@ -12,14 +12,17 @@ _TIMEOUT: Final = 1.7
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """Taker flow in a window: base units; ``turnover`` and ``delta_quote`` in quote units."""
+    """Taker flow in a window: base units; ``turnover`` and ``delta_quote`` in quote units.
+
+    ``delta_quote`` is None where the venue does not tell it.
+    """
 
     start: int
     end: int
     buy: float
     sell: float
     delta: float
-    delta_quote: float
+    delta_quote: float | None
     volume: float
     turnover: float
     long_short: float | None
@@ -103,12 +106,20 @@ class Funding(msgspec.Struct, frozen=True):
     pressure: str
 
 
+class Accounts(msgspec.Struct, frozen=True):
+    """Accounts that are long ÷ those that are short; ``long_share`` 0 to 1."""
+
+    long_short: float
+    long_share: float
+
+
 class PerpBlock(Block, frozen=True):
-    """A perpetual: a block with mark price, open interest and funding."""
+    """A perpetual: a block with mark price, open interest, funding and its holders."""
 
     mark_price: float | None = None
     open_interest: OpenInterest | None = None
     funding: Funding | None = None
+    accounts: Accounts | None = None
 
 
 class Missing(msgspec.Struct, frozen=True):

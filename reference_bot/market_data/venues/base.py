@@ -14,6 +14,7 @@ from msgspec import Struct
 from reference_bot.market_data.symbols import Pair
 
 __all__ = [
+    "AccountRatio",
     "Candle",
     "Candles",
     "Directory",
@@ -21,6 +22,8 @@ __all__ = [
     "Instrument",
     "InterestPoint",
     "MarketKind",
+    "TakerVolume",
+    "TakerVolumes",
     "Ticker",
     "Venue",
 ]
@@ -65,7 +68,11 @@ class Ticker(Struct, frozen=True, array_like=True):
 
 
 class Candle(Struct, frozen=True, array_like=True):
-    """One candle over ``[start, end)``; ``buy`` is what takers bought."""
+    """One candle over ``[start, end)``; ``buy`` is what takers bought.
+
+    ``sell`` is told apart where buys do not come with the candle; else it is the rest of the
+    volume.
+    """
 
     start: int
     end: int
@@ -77,6 +84,8 @@ class Candle(Struct, frozen=True, array_like=True):
     turnover: float | None
     buy: float | None
     buy_turnover: float | None
+    sell: float | None = None
+    sell_turnover: float | None = None
 
 
 class Candles(Struct, frozen=True, array_like=True):
@@ -84,6 +93,33 @@ class Candles(Struct, frozen=True, array_like=True):
 
     as_of: int
     closed: tuple[Candle, ...]
+
+
+class TakerVolume(Struct, frozen=True, array_like=True):
+    """What takers bought and sold in the period that begins at ``start``."""
+
+    start: int
+    buy: float
+    sell: float
+    buy_turnover: float | None = None
+    sell_turnover: float | None = None
+
+
+class TakerVolumes(Struct, frozen=True, array_like=True):
+    """Periods of ``length`` ms in any order, the running one perhaps among them."""
+
+    as_of: int
+    length: int
+    periods: tuple[TakerVolume, ...]
+
+
+class AccountRatio(Struct, frozen=True, array_like=True):
+    """Accounts with a long position / those with a short one, counted every ``period_minutes``."""
+
+    time: int
+    long_short: float
+    long_share: float
+    period_minutes: int
 
 
 class InterestPoint(Struct, frozen=True, array_like=True):
@@ -110,6 +146,8 @@ class Venue(Protocol):
     name: str
     quotes: tuple[str, ...]
     """What is meant here when a symbol names no quote asset."""
+    taker_minutes: frozenset[int]
+    """The timeframes of perpetuals in which taker volumes are told apart from candles."""
 
     async def ping(self) -> None:
         """Return when the venue answers."""
@@ -125,6 +163,12 @@ class Venue(Protocol):
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Return about ``count`` closed candles of ``minutes``."""
+
+    async def taker_volumes(self, instrument: Instrument, minutes: int) -> TakerVolumes:
+        """Return what takers bought and sold in about the last hundred periods."""
+
+    async def account_ratio(self, instrument: Instrument) -> AccountRatio:
+        """Return the newest ratio of long to short accounts."""
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Return the open interest now."""

@@ -17,6 +17,7 @@ from reference_bot.market_data.errors import Reason, VenueError
 from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.symbols import Pair, split_joined
 from reference_bot.market_data.venues.base import (
+    AccountRatio,
     Candle,
     Candles,
     Directory,
@@ -26,9 +27,9 @@ from reference_bot.market_data.venues.base import (
     MarketKind,
     Ticker,
 )
-from reference_bot.market_data.venues.checks import check_candles, check_fresh
-from reference_bot.market_data.venues.common import index
-from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
+from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
+from reference_bot.market_data.venues.common import NoTakers, index
+from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate, Share
 from reference_bot.market_data.waiting import together
 
 __all__ = ["Binance"]
@@ -101,6 +102,12 @@ class _InterestPoint(Struct, frozen=True, rename="camel"):
     timestamp: Millis
 
 
+class _Accounts(Struct, frozen=True, rename="camel"):
+    long_account: Share
+    short_account: Share
+    timestamp: Millis
+
+
 class _PremiumIndex(Struct, frozen=True, rename="camel"):
     mark_price: Price
     last_funding_rate: Rate
@@ -130,6 +137,7 @@ _SPOT_PRICES = msgspec.json.Decoder(list[_SpotPrice])
 _FUTURES_INFO = msgspec.json.Decoder(_FuturesInfo)
 _OPEN_INTEREST = msgspec.json.Decoder(_OpenInterest, strict=False)
 _INTEREST_POINTS = msgspec.json.Decoder(list[_InterestPoint], strict=False)
+_ACCOUNTS = msgspec.json.Decoder(list[_Accounts], strict=False)
 _PREMIUM = msgspec.json.Decoder(_PremiumIndex, strict=False)
 _FUNDING_INFO = msgspec.json.Decoder(list[_FundingInfo])
 _FUNDING_RATES = msgspec.json.Decoder(list[_FundingRate])
@@ -157,7 +165,7 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
     return None
 
 
-class Binance:
+class Binance(NoTakers):
     """The venue. ``cache`` keeps what changes by the hour: which symbols have which funding
     interval.
     """
@@ -168,6 +176,7 @@ class Binance:
     def __init__(self, spot: VenueClient, futures: VenueClient, cache: Cache) -> None:
         self._spot = spot
         self._futures = futures
+        self._statistics = futures.apart()
         self._cache = cache
 
     async def ping(self) -> None:
@@ -255,6 +264,18 @@ class Binance:
             )
             for point in reply.value
         )
+
+    async def account_ratio(self, instrument: Instrument) -> AccountRatio:
+        """Read the newest count; ``longShortRatio`` is the same, rounded to four decimals."""
+        path = "/futures/data/globalLongShortAccountRatio"
+        params: dict[str, str | int] = {"symbol": instrument.symbol, "period": "5m", "limit": 1}
+        reply = await self._statistics.get(path, _ACCOUNTS, params)
+        if not reply.value:
+            raise VenueError(self.name, "unavailable", f"{path}: the list is empty")
+        found = reply.value[-1]
+        share = found.long_account
+        ratio = AccountRatio(found.timestamp, share / found.short_account, share, 5)
+        return check_account_ratio(self.name, path, ratio, reply.as_of)
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running rate, and beside it the interval."""

@@ -2,8 +2,8 @@
 
 Source: Bitget API v2, spot/market, mix/market (ticker, candles, open interest, current funding
 rate), spot/public symbols, mix/market contracts. Answers come in an envelope whose ``code`` is
-"00000"; sizes are in coins. A history of open interest is not offered, nor taker volumes with
-candles.
+"00000"; sizes are in coins. A history of open interest is not offered. Taker volumes and the ratio
+of accounts (common, trading data) may be asked for once a second each; they take no limit.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from msgspec import Meta, Struct
 from reference_bot.market_data.errors import Reason, ToldError
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
+    AccountRatio,
     Candles,
     Directory,
     FundingNow,
     Instrument,
     InterestPoint,
     MarketKind,
+    TakerVolume,
+    TakerVolumes,
     Ticker,
 )
-from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
 from reference_bot.market_data.venues.common import OneApi, to_candle
-from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate
+from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate, Share
 from reference_bot.market_data.waiting import together
 
 __all__ = ["Bitget", "explain"]
@@ -41,6 +44,8 @@ _SPOT_BARS: Final = {
     1440: "1Dutc",
 }
 _BARS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1H", 240: "4H", 1440: "1Dutc"}
+_PERIODS: Final = {5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h"}
+"""Of the trading data; its days are left out: where they begin is not documented."""
 _PRODUCT: Final[dict[str, str | int]] = {"productType": "USDT-FUTURES"}
 
 
@@ -120,6 +125,20 @@ class _Interests(Struct, frozen=True):
     time: Millis = msgspec.field(name="ts")
 
 
+class _Takers(Struct, frozen=True, rename="camel"):
+    buy_volume: Amount
+    sell_volume: Amount
+    ts: Millis
+
+
+class _Accounts(Struct, frozen=True, rename="camel"):
+    """``longShortAccountRatio`` is left alone: documented examples have it differ from these."""
+
+    long_account_ratio: Share
+    short_account_ratio: Share
+    ts: Millis
+
+
 class _Funding(Struct, frozen=True):
     rate: Rate = msgspec.field(name="fundingRate")
     hours: Annotated[float, Meta(gt=0, le=24)] = msgspec.field(name="fundingRateInterval")
@@ -157,6 +176,8 @@ _LISTED = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_ListedTicker], 
 _SPOT_CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_SpotCandle], strict=False))
 _MIX_CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_MixCandle], strict=False))
 _INTERESTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Interests, strict=False))
+_TAKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Takers], strict=False))
+_ACCOUNTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Accounts], strict=False))
 _FUNDING = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Funding], strict=False))
 _SYMBOLS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Symbol]))
 _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, str]))
@@ -189,6 +210,7 @@ class Bitget(OneApi):
     name = "bitget"
     time_path = "/api/v2/public/time"
     time_decoder = _TIME
+    taker_minutes = frozenset(_PERIODS)
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the symbols that trade."""
@@ -250,6 +272,27 @@ class Bitget(OneApi):
             for row in rows
         ]
         return check_candles(self.name, path, candles, as_of, minutes)
+
+    async def taker_volumes(self, instrument: Instrument, minutes: int) -> TakerVolumes:
+        """Read the coins that takers bought and sold."""
+        params = {"symbol": instrument.symbol, "period": _PERIODS[minutes]}
+        path = "/api/v2/mix/market/taker-buy-sell"
+        reply = await self._statistics.get(path, _TAKERS, params)
+        periods = tuple(
+            TakerVolume(row.ts, row.buy_volume, row.sell_volume) for row in reply.value[1]
+        )
+        return TakerVolumes(reply.as_of or self._client.now(), minutes * 60_000, periods)
+
+    async def account_ratio(self, instrument: Instrument) -> AccountRatio:
+        """Read the newest count."""
+        params = {"symbol": instrument.symbol, "period": "5m"}
+        path = "/api/v2/mix/market/account-long-short"
+        reply = await self._statistics.get(path, _ACCOUNTS, params)
+        rows = sorted(reply.value[1], key=lambda row: row.ts, reverse=True)
+        found = self._first(path, rows)
+        long, short = found.long_account_ratio, found.short_account_ratio
+        ratio = AccountRatio(found.ts, long / short, long, 5)
+        return check_account_ratio(self.name, path, ratio, reply.as_of)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest in coins."""

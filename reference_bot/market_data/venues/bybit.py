@@ -18,6 +18,7 @@ from reference_bot.market_data.errors import Reason, ToldError, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
+    AccountRatio,
     Candles,
     Directory,
     FundingNow,
@@ -26,9 +27,9 @@ from reference_bot.market_data.venues.base import (
     MarketKind,
     Ticker,
 )
-from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
 from reference_bot.market_data.venues.common import OneApi, index, to_candle
-from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate
+from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate, Share
 
 __all__ = ["Bybit"]
 
@@ -97,6 +98,16 @@ class _Point(Struct, frozen=True, rename="camel"):
     timestamp: Millis
 
 
+class _Accounts(Struct, frozen=True, rename="camel"):
+    buy_ratio: Share
+    sell_ratio: Share
+    timestamp: Millis
+
+
+class _AccountRows(Struct, frozen=True):
+    rows: list[_Accounts] = msgspec.field(name="list")
+
+
 class _Points(Struct, frozen=True):
     rows: list[_Point] = msgspec.field(name="list")
 
@@ -131,6 +142,7 @@ _TICKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Tickers, strict=Fal
 _LISTED = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_ListedTickers, strict=False))
 _KLINES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Klines, strict=False))
 _POINTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Points, strict=False))
+_ACCOUNTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_AccountRows, strict=False))
 _SYMBOLS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Symbols))
 _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, str]))
 
@@ -223,6 +235,16 @@ class Bybit(OneApi):
             InterestPoint(point.timestamp, point.open_interest * instrument.unit, None)
             for point in reversed(reply.value[1].rows)
         )
+
+    async def account_ratio(self, instrument: Instrument) -> AccountRatio:
+        """Read the newest count: shares of the holders that are long (buy) and short (sell)."""
+        path = "/v5/market/account-ratio"
+        params: dict[str, str | int] = {**_symbol(instrument), "period": "5min", "limit": 1}
+        reply = await self._statistics.get(path, _ACCOUNTS, params)
+        found = self._first(path, reply.value[1].rows)
+        share = found.buy_ratio
+        ratio = AccountRatio(found.timestamp, share / found.sell_ratio, share, 5)
+        return check_account_ratio(self.name, path, ratio, reply.as_of)
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval, which comes with the ticker."""

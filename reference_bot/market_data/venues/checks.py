@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from reference_bot.market_data.errors import VenueError
-from reference_bot.market_data.venues.base import Candle, Candles
+from reference_bot.market_data.venues.base import AccountRatio, Candle, Candles
 
-__all__ = ["check_candles", "check_fresh"]
+__all__ = ["STALE_AFTER", "check_account_ratio", "check_candles", "check_fresh"]
 
 STALE_AFTER: Final = 600_000
 """A datum that is ten minutes older than its venue's own clock is not the present."""
 _ROUNDING: Final = 1e-9
 
 
-def check_fresh(venue: str, path: str, name: str, time: int, as_of: int | None) -> None:
-    """Raise VenueError when a time lies over ten minutes from the venue's clock, either way."""
+def check_fresh(
+    venue: str, path: str, name: str, time: int, as_of: int | None, *, within: int = STALE_AFTER
+) -> None:
+    """Raise VenueError when a time lies over ``within`` ms from the venue's clock, either way."""
     if as_of is None:
         return
-    if abs(as_of - time) > STALE_AFTER:
+    if abs(as_of - time) > within:
         seconds = (as_of - time) / 1000
         side = "behind" if seconds > 0 else "ahead of"
         raise VenueError(
@@ -27,6 +29,18 @@ def check_fresh(venue: str, path: str, name: str, time: int, as_of: int | None) 
             "bad_payload",
             f"{path}: {name} is {abs(seconds):.0f} s {side} the venue's own clock",
         )
+
+
+def check_account_ratio(
+    venue: str, path: str, ratio: AccountRatio, as_of: int | None
+) -> AccountRatio:
+    """Return the ratio, or raise VenueError when it is not of the present.
+
+    It is stamped with the beginning of its period and told some minutes after the end.
+    """
+    within = 2 * ratio.period_minutes * 60_000 + STALE_AFTER
+    check_fresh(venue, path, "the newest count", ratio.time, as_of, within=within)
+    return ratio
 
 
 def check_candles(

@@ -9,22 +9,38 @@ from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import Decodes, VenueClient
 from reference_bot.market_data.symbols import Pair, split_multiple
 from reference_bot.market_data.venues.base import (
+    AccountRatio,
     Candle,
     Directory,
     Instrument,
     InterestPoint,
     MarketKind,
+    TakerVolumes,
 )
 
-__all__ = ["OneApi", "index", "to_candle"]
+__all__ = ["NoTakers", "OneApi", "index", "not_offered", "to_candle"]
 
 T = TypeVar("T")
 
 
-class OneApi:
-    """A venue that is one API on one host. What a subclass does not write over is not offered."""
+class NoTakers:
+    """A venue without taker volumes apart from candles."""
 
     name: str
+    taker_minutes: frozenset[int] = frozenset()
+
+    async def taker_volumes(
+        self,
+        instrument: Instrument,  # noqa: ARG002 - the protocol's
+        minutes: int,  # noqa: ARG002 - the protocol's
+    ) -> TakerVolumes:
+        """Raise: there are none."""
+        raise not_offered(self.name, "taker volumes apart from candles")
+
+
+class OneApi(NoTakers):
+    """A venue that is one API on one host. What a subclass does not write over is not offered."""
+
     quotes: tuple[str, ...] = ("USDT",)
     time_path: ClassVar[str]
     """Where the API tells its time: the sign of life."""
@@ -32,6 +48,7 @@ class OneApi:
 
     def __init__(self, client: VenueClient) -> None:
         self._client = client
+        self._statistics = client.apart()
 
     async def ping(self) -> None:
         """Return when the API tells its time."""
@@ -45,15 +62,25 @@ class OneApi:
         instrument: Instrument,  # noqa: ARG002 - the protocol's
     ) -> tuple[InterestPoint, ...]:
         """Raise: there is none."""
-        raise VenueError(
-            self.name, "unavailable", f"{self.name} offers no history of open interest"
-        )
+        raise not_offered(self.name, "history of open interest")
+
+    async def account_ratio(
+        self,
+        instrument: Instrument,  # noqa: ARG002 - the protocol's
+    ) -> AccountRatio:
+        """Raise: there is none."""
+        raise not_offered(self.name, "ratio of long to short accounts")
 
     def _first(self, path: str, rows: list[T]) -> T:
         """Return the only row of an answer about one symbol."""
         if not rows:
             raise VenueError(self.name, "bad_payload", f"{path}: the list is empty")
         return rows[0]
+
+
+def not_offered(venue: str, what: str) -> VenueError:
+    """Return what to raise for what a venue does not have."""
+    return VenueError(venue, "unavailable", f"{venue} offers no {what}")
 
 
 class _Bar(Protocol):

@@ -11,11 +11,12 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
-__all__ = ["Amount", "Enveloped", "Millis", "Price", "Rate", "Seconds"]
+__all__ = ["Amount", "Enveloped", "Millis", "Price", "Rate", "Seconds", "Share"]
 
 Price = Annotated[float, Meta(gt=0, lt=1e12)]
 Amount = Annotated[float, Meta(ge=0, lt=1e18)]
 Rate = Annotated[float, Meta(gt=-1, lt=1)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
 Millis = Annotated[int, Meta(gt=1_000_000_000_000, lt=10_000_000_000_000)]
 Seconds = Annotated[int, Meta(gt=1_000_000_000, lt=10_000_000_000)]
 

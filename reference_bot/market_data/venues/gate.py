@@ -4,7 +4,8 @@ Source: Gate API v4, Spot (tickers, candlesticks, currency pairs) and Futures (c
 candlesticks, contract stats). Times are in seconds; futures sizes count contracts of
 ``quanto_multiplier`` coins. Tickers tell neither a time (the answer's ``Date`` is taken) nor the
 price 24 h ago, but the change in percent, rounded to two decimals: the change follows from that.
-Taker volumes are not offered.
+One answer of the contract stats tells the history of open interest, the ratio of accounts and what
+takers did.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.errors import Reason, VenueError
+from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
+    AccountRatio,
     Candle,
     Candles,
     Directory,
@@ -24,9 +28,11 @@ from reference_bot.market_data.venues.base import (
     Instrument,
     InterestPoint,
     MarketKind,
+    TakerVolume,
+    TakerVolumes,
     Ticker,
 )
-from reference_bot.market_data.venues.checks import check_candles
+from reference_bot.market_data.venues.checks import check_account_ratio, check_candles
 from reference_bot.market_data.venues.common import OneApi, to_candle
 from reference_bot.market_data.venues.fields import Amount, Price, Rate, Seconds
 
@@ -34,6 +40,7 @@ __all__ = ["Gate", "explain"]
 
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 _FUTURES: Final = "/api/v4/futures/usdt"
+_STATS_PATH: Final = f"{_FUTURES}/contract_stats"
 
 
 class _SpotTicker(Struct, frozen=True):
@@ -82,6 +89,9 @@ class _Stat(Struct, frozen=True):
     time: Seconds
     open_interest: Amount
     open_interest_usd: Amount
+    lsr_account: Amount | None = None
+    long_taker_size: Amount | None = None
+    short_taker_size: Amount | None = None
 
 
 class _Contract(Struct, frozen=True):
@@ -117,6 +127,8 @@ _PAIRS = msgspec.json.Decoder(list[_CurrencyPair])
 _TIME = msgspec.json.Decoder(dict[str, int])
 _ERROR = msgspec.json.Decoder(_Error)
 
+_STATS_NOW: Final[Field[Reply[list[_Stat]]]] = Field("gate.contract_stats", 5.0)
+
 
 def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
     """Read ``{"label": "INVALID_CURRENCY_PAIR", "message": ...}``."""
@@ -135,6 +147,11 @@ class Gate(OneApi):
     name = "gate"
     time_path = "/api/v4/spot/time"
     time_decoder = _TIME
+    taker_minutes = frozenset({5, 15, 30, 60, 240, 1440})
+
+    def __init__(self, client: VenueClient, cache: Cache) -> None:
+        super().__init__(client)
+        self._cache = cache
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read what trades; ``unit`` is a contract's coins."""
@@ -225,12 +242,7 @@ class Gate(OneApi):
 
     async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
         """Read quarter-hour points of 25 hours."""
-        params: dict[str, str | int] = {
-            "contract": instrument.symbol,
-            "interval": "15m",
-            "limit": 100,
-        }
-        reply = await self._client.get(f"{_FUTURES}/contract_stats", _STATS, params)
+        reply = await self._stats(instrument, 15)
         return tuple(
             InterestPoint(
                 stat.time * 1000, stat.open_interest * instrument.unit, stat.open_interest_usd
@@ -254,6 +266,39 @@ class Gate(OneApi):
             next_reset=found.funding_next_apply * 1000,
             mark_price=found.mark_price,
         )
+
+    async def taker_volumes(self, instrument: Instrument, minutes: int) -> TakerVolumes:
+        """Read the contracts that takers bought and sold."""
+        reply, unit = await self._stats(instrument, minutes), instrument.unit
+        periods = tuple(
+            TakerVolume(stat.time * 1000, stat.long_taker_size * unit, stat.short_taker_size * unit)
+            for stat in reply.value
+            if stat.long_taker_size is not None and stat.short_taker_size is not None
+        )
+        return TakerVolumes(reply.as_of or self._client.now(), minutes * 60_000, periods)
+
+    async def account_ratio(self, instrument: Instrument) -> AccountRatio:
+        """Read the newest count; the shares follow from the ratio."""
+        reply = await self._stats(instrument, 15)
+        newest = max(reply.value, key=lambda stat: stat.time, default=None)
+        if newest is None or not newest.lsr_account:
+            raise VenueError(self.name, "unavailable", f"{_STATS_PATH}: no lsr_account")
+        told = newest.lsr_account
+        ratio = AccountRatio(newest.time * 1000, told, told / (1 + told), 15)
+        return check_account_ratio(self.name, _STATS_PATH, ratio, reply.as_of)
+
+    async def _stats(self, instrument: Instrument, minutes: int) -> Reply[list[_Stat]]:
+        params: dict[str, str | int] = {
+            "contract": instrument.symbol,
+            "interval": _INTERVALS[minutes],
+            "limit": 100,
+        }
+        entry = await self._cache.get(
+            _STATS_NOW,
+            (instrument.symbol, str(minutes)),
+            lambda: self._statistics.get(_STATS_PATH, _STATS, params),
+        )
+        return entry.value
 
     async def _futures_ticker(self, instrument: Instrument) -> _FuturesTicker:
         path = f"{_FUTURES}/tickers"

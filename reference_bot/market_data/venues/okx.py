@@ -16,17 +16,21 @@ from msgspec import Struct
 from reference_bot.market_data.errors import Reason, ToldError, VenueError
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
+    AccountRatio,
     Candles,
     Directory,
     FundingNow,
     Instrument,
     InterestPoint,
     MarketKind,
+    TakerVolume,
+    TakerVolumes,
     Ticker,
 )
-from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
 from reference_bot.market_data.venues.common import OneApi, to_candle
 from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate
+from reference_bot.market_data.waiting import together
 
 __all__ = ["Okx"]
 
@@ -89,6 +93,19 @@ class _Point(Struct, frozen=True, array_like=True):
     value: Amount
 
 
+class _Takers(Struct, frozen=True, array_like=True):
+    """Sold comes before bought."""
+
+    start: Millis
+    sell: Amount
+    buy: Amount
+
+
+class _Ratio(Struct, frozen=True, array_like=True):
+    time: Millis
+    ratio: Price
+
+
 class _Funding(Struct, frozen=True):
     rate: Rate = msgspec.field(name="fundingRate")
     settles: Millis = msgspec.field(name="fundingTime")
@@ -129,6 +146,8 @@ _LISTED = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_ListedTicker]))
 _CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Candle], strict=False))
 _INTEREST = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Interest], strict=False))
 _POINTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Point], strict=False))
+_TAKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Takers], strict=False))
+_RATIOS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Ratio], strict=False))
 _FUNDING = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Funding], strict=False))
 _MARK = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Mark], strict=False))
 _INSTRUMENTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Instrument]))
@@ -171,6 +190,7 @@ class Okx(OneApi):
     name = "okx"
     time_path = "/api/v5/public/time"
     time_decoder = _TIME
+    taker_minutes = frozenset({5, 15, 30, 60, 240, 1440})
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the instruments that trade; ``unit`` is a contract's coins."""
@@ -238,6 +258,37 @@ class Okx(OneApi):
         confirmed = {row.start for row in rows if row.confirm == "1"}
         closed = tuple(candle for candle in checked.closed if candle.start in confirmed)
         return Candles(checked.as_of, closed)
+
+    async def taker_volumes(self, instrument: Instrument, minutes: int) -> TakerVolumes:
+        """Read what takers bought and sold, in coins (``unit`` 0) and beside it in USDT (2)."""
+        path = "/api/v5/rubik/stat/taker-volume-contract"
+        params: dict[str, str | int] = {
+            "instId": instrument.symbol,
+            "period": _BARS[minutes],
+            "limit": 100,
+        }
+        coins, quote = await together(
+            self._statistics.get(path, _TAKERS, params | {"unit": "0"}),
+            self._statistics.get(path, _TAKERS, params | {"unit": "2"}),
+        )
+        spent = {row.start: row for row in quote.value[1]}
+        periods = tuple(
+            TakerVolume(row.start, row.buy, row.sell, spent[row.start].buy, spent[row.start].sell)
+            for row in coins.value[1]
+            if row.start in spent
+        )
+        as_of = coins.as_of or self._client.now()
+        return TakerVolumes(as_of, minutes * 60_000, periods)
+
+    async def account_ratio(self, instrument: Instrument) -> AccountRatio:
+        """Read the newest count; the shares follow from the ratio."""
+        path = "/api/v5/rubik/stat/contracts/long-short-account-ratio-contract"
+        params: dict[str, str | int] = {"instId": instrument.symbol, "period": "5m", "limit": 1}
+        reply = await self._statistics.get(path, _RATIOS, params)
+        found = self._first(path, reply.value[1])
+        share = found.ratio / (1 + found.ratio)
+        ratio = AccountRatio(found.time, found.ratio, share, 5)
+        return check_account_ratio(self.name, path, ratio, reply.as_of)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest in coins and its value."""

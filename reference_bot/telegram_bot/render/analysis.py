@@ -110,7 +110,7 @@ def _positions(data: Analysis) -> list[str]:
     perp = data.price.perp
     if perp is None:
         return []
-    return [*_interest(perp, escape(data.price.base)), *_funding(perp)]
+    return [*_interest(perp, escape(data.price.base)), *_funding(perp), *_accounts(perp)]
 
 
 def _interest(perp: PerpBlock, base: str) -> list[str]:
@@ -130,6 +130,14 @@ def _funding(perp: PerpBlock) -> list[str]:
         return []
     left = f.duration(perp.funding.next_reset - perp.time)
     return [f"Funding: {f.funding(perp.funding.rate, perp.funding.annual)}, next in {left}"]
+
+
+def _accounts(perp: PerpBlock) -> list[str]:
+    """``Accounts: 56.3% long, 43.7% short (1.29x)``."""
+    if perp.accounts is None:
+        return []
+    shown = f.shares(perp.accounts.long_share, perp.accounts.long_short)
+    return [f"Accounts: {shown}"]
 
 
 def _technicals(found: Technical) -> list[str]:

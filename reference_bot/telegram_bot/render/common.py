@@ -25,6 +25,8 @@ SECTIONS: Final = {
     "perp.candles": "perpetual candles",
     "perp.open_interest": "open interest",
     "perp.funding": "funding",
+    "perp.takers": "taker volumes",
+    "perp.accounts": "long/short accounts",
     "venue": "the exchange that is asked first",
 }
 _VENUES: Final = {

@@ -85,6 +85,15 @@ def long_short(value: float | None) -> str:
     return "L/S: 99.9x" if rounded >= Decimal("99.9") else f"L/S: {rounded}x"
 
 
+def shares(long: float | None, ratio: float | None) -> str:
+    """``56.3% long, 43.7% short (1.29x)``: of the accounts with a position; ``ratio`` is theirs."""
+    share, times = known(long), known(ratio)
+    if share is None or times is None or not 0 <= share <= 1:
+        return NOT_KNOWN
+    longs = _round(share * 100, 1)
+    return f"{longs}% long, {100 - longs}% short ({_fixed(times, 2)}x)"
+
+
 def activity(level: str, ratio: float | None) -> str:
     """``HIGH (2.1x)``."""
     number = known(ratio)
@@ -104,8 +113,9 @@ def control(side: str, buy_share: float | None) -> str:
 
 
 def delta(value: float | None, unit: str, quote: float | None) -> str:
-    """``🟢 +3,620 BTC (+$402.63M)``."""
-    return f"{light(value)} {signed_amount(value, unit)} ({signed_money(quote)})"
+    """``🟢 +3,620 BTC (+$402.63M)``; ``🟢 +3,620 BTC`` where only the amount is known."""
+    worth = f" ({signed_money(quote)})" if known(value) is None or known(quote) is not None else ""
+    return f"{light(value)} {signed_amount(value, unit)}{worth}"
 
 
 def change(value: float | None, unit: str, quote: float | None, pct: float | None) -> str:

@@ -35,6 +35,10 @@ _PRESSURE: Final = {
 }
 
 
+_NOT_SHOWN: Final = "perp.accounts"
+"""What this answer does not tell is not missing in it."""
+
+
 def render_price(data: CombinedPrice) -> str:
     """The whole answer, as HTML; markup never spans lines."""
     blocks = [
@@ -109,7 +113,8 @@ def _ticker(block: Block, base: str) -> list[str]:
 
 def _flows(data: CombinedPrice, block: Block, section: str) -> list[str]:
     if block.flow_24h is None and block.flow_15m is None:
-        return [f"Delta: {_not_available(data, section)}"]
+        takers = section.replace("candles", "takers")
+        return [f"Delta: {_not_available(data, takers, section)}"]
     return [
         f"24h delta: {_flow(block.flow_24h, data.base)}",
         f"15m delta: {_flow(block.flow_15m, data.base)}",
@@ -168,6 +173,7 @@ def _not_available(data: CombinedPrice, *sections: str) -> str:
 
 
 def _missing(gaps: tuple[Missing, ...]) -> list[str]:
+    gaps = tuple(gap for gap in gaps if gap.section != _NOT_SHOWN)
     if not gaps:
         return []
     names = ", ".join(SECTIONS.get(gap.section, escape(gap.section)) for gap in gaps)

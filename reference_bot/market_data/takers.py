@@ -1,0 +1,55 @@
+"""Taker volumes that a venue tells apart from its candles, put where they belong. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import structs
+
+from reference_bot.market_data.parts import Parts
+from reference_bot.market_data.venues.base import Candle, Candles, TakerVolume, TakerVolumes
+
+__all__ = ["MOST_PERIODS", "fill_takers", "until_next_period"]
+
+MOST_PERIODS: Final = 99
+"""Closed periods that are told: venues give a hundred, the running one among them."""
+_CLOSE_ENOUGH: Final = 0.05
+"""Bought and sold must add up to the candle's volume: a unit that was misread is far from it."""
+
+
+def fill_takers(parts: Parts) -> None:
+    """Put the taker volumes that came into the perpetual's candles that came."""
+    candles = parts.value("perp.candles", Candles)
+    told = parts.value("perp.takers", TakerVolumes)
+    if candles is None or told is None:
+        return
+    by_start = {period.start: period for period in told.periods}
+    closed = tuple(
+        _filled(candle, by_start.get(candle.start))
+        if candle.end - candle.start == told.length
+        else candle
+        for candle in candles.closed
+    )
+    parts.put("perp.candles", Candles(candles.as_of, closed))
+
+
+def _filled(candle: Candle, period: TakerVolume | None) -> Candle:
+    """Return the candle with what takers did in exactly its time; as it is without that."""
+    if period is None or candle.buy is not None:
+        return candle
+    if abs(period.buy + period.sell - candle.volume) > _CLOSE_ENOUGH * candle.volume:
+        return candle
+    return structs.replace(
+        candle,
+        buy=period.buy,
+        sell=period.sell,
+        buy_turnover=period.buy_turnover,
+        sell_turnover=period.sell_turnover,
+    )
+
+
+def until_next_period(told: TakerVolumes) -> float:
+    """Return for how many seconds the newest closed period stays the newest; a minute at most."""
+    ends = [period.start + told.length for period in told.periods]
+    newest = max((end for end in ends if end <= told.as_of), default=0)
+    return min(60.0, max(5.0, (newest + told.length - told.as_of) / 1000))
