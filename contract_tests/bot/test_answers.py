@@ -142,6 +142,14 @@ def test_analysis_leaves_out_what_is_not_known() -> None:
     assert "n/a" not in bare
 
 
+def test_accounts_are_told_where_the_exchange_counts_them() -> None:
+    data = example("analysis")
+    data["price"]["perp"]["accounts"] = {"long_short": 1.5, "long_share": 0.6, "time": 1}
+    assert "Accounts: 60.0% long, 40.0% short (1.50x)" in render("analysis", data)
+    data["price"]["perp"]["accounts"] = None
+    assert "Accounts" not in render("analysis", data)
+
+
 @pytest.mark.parametrize(
     ("hour", "name"), [(0, "Asia"), (6, "Asia"), (7, "Europe"), (13, "US"), (21, "late US")]
 )

@@ -108,6 +108,14 @@ def test_the_pieces_of_the_design() -> None:
     assert f.delta(3_620, "BTC", 402.63e6) == "🟢 +3,620 BTC (+$402.63M)"
     assert f.delta(-3_620, "BTC", -402.63e6) == "🔴 -3,620 BTC (-$402.63M)"
     assert f.delta(0, "BTC", 0) == "⚪ 0 BTC ($0.00)"
+    assert f.delta(3_620, "BTC", None) == "🟢 +3,620 BTC"
+
+
+def test_shares_of_accounts() -> None:
+    assert f.shares(0.5625, 1.2857) == "56.3% long, 43.7% short (1.29x)"
+    assert f.shares(0.3, 0.4286) == "30.0% long, 70.0% short (0.43x)"
+    for share, ratio in ((None, 1.0), (0.5, None), (float("nan"), 1.0), (1.2, 1.0)):
+        assert f.shares(share, ratio) == "n/a"
     assert f.change(3_595, "BTC", 423.6e6, 4.62) == "🟢 +3,595 BTC (+$423.6M) | +4.62%"
     assert f.funding(0.000085, 0.09308) == "+0.0085% (+9.31% annually)"
     assert f.funding(-0.0003, -0.3285) == "-0.0300% (-32.85% annually)"

@@ -111,6 +111,16 @@ def test_parts_of_the_perpetual_that_are_missing(data: dict[str, Any]) -> None:
     assert "⚠️ Missing: perpetual candles, open interest, funding" in text
 
 
+def test_takers_that_did_not_come_are_why_there_is_no_delta(data: dict[str, Any]) -> None:
+    data["perp"].update(flow_24h=None, flow_15m=None)
+    data["missing"] = [gap("perp.takers", "rate_limited"), gap("perp.accounts")]
+    text = render(data)
+    assert "Delta: not available (Binance asked us to slow down)" in text
+    assert "⚠️ Missing: taker volumes\n" in text
+    data["missing"] = [gap("perp.accounts")]  # what this answer never tells is not missing in it
+    assert "Missing" not in render(data)
+
+
 @pytest.mark.parametrize(
     ("pressure", "rate", "shown", "signal"),
     [

@@ -55,7 +55,8 @@ def render_price(data: CombinedPrice) -> str:
 def _intelligence(data: CombinedPrice) -> list[str]:
     facts = data.intelligence
     if facts is None:
-        return [_not_available(data, "spot.candles", "perp.candles", "spot", "perp")]
+        parts = ("spot.candles", "perp.candles", "perp.takers", "spot", "perp")
+        return [_not_available(data, *parts)]
     return [
         f"24h control: {_control(facts, '24h')}",
         f"24h momentum: {_momentum(facts)}",
