@@ -54,6 +54,23 @@ async def test_a_value_lives_as_long_as_its_field_says():
     assert (await cache.get(field, ("other",), make)).value == 3
 
 
+async def test_what_may_not_be_given_again_is_forgotten():
+    clock = Clock()
+    cache, field = Cache(clock=clock), Field("n", 2.0, stale=3.0)
+
+    async def make() -> int:
+        return 1
+
+    await cache.get(field, ("old",), make)
+    clock.now += 8.0
+    await cache.get(field, ("new",), make)
+    assert cache.kept() == 2  # not at every fetch
+    clock.now += 3.0
+    await cache.get(field, ("newest",), make)
+    assert cache.kept() == 2  # "new" may still be given as stale
+    assert (await cache.get(field, ("new",), make)).stale
+
+
 async def test_failures_are_shared_but_not_kept():
     cache, field, calls = Cache(), Field("n", 60.0), []
 

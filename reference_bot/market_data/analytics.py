@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, Final, Literal
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from reference_bot.market_data.blocks import note_takers, open_interest
+from reference_bot.market_data.cache import Entry, Field
 from reference_bot.market_data.errors import AnswerError, VenueError
 from reference_bot.market_data.figures import (
     DAY_CANDLES,
@@ -44,7 +45,14 @@ from reference_bot.market_data.model import (
     VolumeSpike,
 )
 from reference_bot.market_data.parts import CHART, Part, Parts, one_section
-from reference_bot.market_data.service import Answer, Found, Jobs, MarketService, combined
+from reference_bot.market_data.service import (
+    Answer,
+    Found,
+    Jobs,
+    MarketService,
+    combined,
+    until_next_close,
+)
 from reference_bot.market_data.signals import bias_of, signals_of
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.takers import fill_takers
@@ -67,6 +75,16 @@ _COUNT: Final = DAY_CANDLES + 1
 _MOST_CANDLES: Final = 290
 _SCANNED: Final = 60
 _FLAT: Final = 0.02
+
+
+class _Finding(Struct, frozen=True, array_like=True):
+    """What a scan found of one symbol, and for how many seconds that holds."""
+
+    spike: Spike | None
+    lifetime: float
+
+
+_FINDING: Final[Field[_Finding]] = Field("finding", lambda finding: finding.lifetime)
 
 
 class Analytics:
@@ -240,14 +258,11 @@ class Analytics:
         ranked = [pair for pair, _ in _ranked(venue, tickers)[:_SCANNED]]
         minutes = TIMEFRAMES[timeframe]
         outcomes = await gather_until(
-            end, {str(pair): service.candles(venue, listed[pair], minutes) for pair in ranked}
+            end, {str(pair): self._scanned(venue, listed[pair], minutes) for pair in ranked}
         )
         parts = Parts(venue.name, outcomes, "the deadline")
-        spikes = [
-            spike
-            for pair in ranked
-            if (spike := _spike(pair, parts.value(str(pair), Candles))) is not None
-        ]
+        found = (parts.value(str(pair), _Finding) for pair in ranked)
+        spikes = [one.spike for one in found if one is not None and one.spike is not None]
         loud = [spike for spike in spikes if spike.spike_pct >= threshold_pct]
         loud.sort(key=lambda spike: spike.spike_pct, reverse=True)
         if not spikes and parts.missing:
@@ -268,6 +283,16 @@ class Analytics:
             missing=(*missing, *parts.missing),
         )
         return Answer(answer, 5.0, answer.missing, dated + one_section("candles", parts.dated))
+
+    async def _scanned(self, venue: Venue, instrument: Instrument, minutes: int) -> Entry[_Finding]:
+        """Fetch candles and keep what they come to: a fiftieth, and a scan takes sixty."""
+
+        async def fetch() -> _Finding:
+            candles = await venue.candles(instrument, minutes=minutes, count=_COUNT)
+            return _Finding(_spike(instrument.pair, candles), until_next_close(candles))
+
+        key = (venue.name, instrument.kind, instrument.symbol, str(minutes))
+        return await self._service.cache.get(_FINDING, key, fetch)
 
     # -- everything about one symbol
     # -----------------------------------------------------------------
@@ -505,8 +530,8 @@ def _bar(candle: Candle) -> Bar:
     )
 
 
-def _spike(pair: Pair, found: Candles | None) -> Spike | None:
-    candles = tail(found.closed, _COUNT) if found is not None else None
+def _spike(pair: Pair, found: Candles) -> Spike | None:
+    candles = tail(found.closed, _COUNT)
     activity = activity_of(candles) if candles else None
     if candles is None or activity is None:
         return None

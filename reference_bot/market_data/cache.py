@@ -21,6 +21,7 @@ T = TypeVar("T")
 Key = tuple[str, ...]
 
 _MOST_REFRESHES: Final = 64
+_SWEEP_EVERY: Final = 10.0
 _TRY_AGAIN: Final = 5.0
 """Seconds until a lasting field's refresh is tried again after one that failed."""
 
@@ -81,6 +82,9 @@ _made_of: ContextVar[_Oldest | None] = ContextVar("made_of", default=None)
 class Cache:
     """In memory, bounded, least recently used out first. Safe within one event loop.
 
+    What may not be given again is forgotten within ten seconds of the next fetch: candles of
+    symbols that nobody asks for any more would be most of what is kept.
+
     ``get`` shares one fetch between all who ask while it runs. A fetch is not cancelled when an
     asker leaves: the next one profits. Failures are not kept.
     """
@@ -91,6 +95,7 @@ class Cache:
         self._entries: OrderedDict[Key, Entry[Any]] = OrderedDict()
         self._flights: dict[Key, asyncio.Task[Entry[Any]]] = {}
         self._refreshes = 0
+        self._swept = clock()
         self.hits = 0
         self.misses = 0
         self.stale = 0
@@ -167,6 +172,19 @@ class Cache:
         self._entries.move_to_end(full)
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)
+        self._sweep(self._clock())
+
+    def _sweep(self, now: float) -> None:
+        if now < self._swept + _SWEEP_EVERY:
+            return
+        self._swept = now
+        past = [key for key, kept in self._entries.items() if now >= max(kept.expires, kept.until)]
+        for key in past:
+            del self._entries[key]
+
+    def kept(self) -> int:
+        """Return how many values are kept."""
+        return len(self._entries)
 
     def _landed(self, full: Key, flight: asyncio.Task[Entry[Any]]) -> None:
         self._flights.pop(full, None)

@@ -35,7 +35,7 @@ from reference_bot.market_data.venues.base import (
 )
 from reference_bot.market_data.waiting import gather_until
 
-__all__ = ["LIFETIMES", "Answer", "Found", "MarketService", "combined"]
+__all__ = ["LIFETIMES", "Answer", "Found", "MarketService", "combined", "until_next_close"]
 
 T = TypeVar("T")
 Jobs = dict[str, Coroutine[Any, Any, Entry[Any]]]
@@ -45,7 +45,7 @@ _FIRST_SHARE: Final = 0.6
 """How much of the remaining time a venue gets while another one could still be asked."""
 
 
-def _until_next_close(candles: Candles) -> float:
+def until_next_close(candles: Candles) -> float:
     """Closed candles stay as they are until the next one closes; a minute at the most."""
     if not candles.closed:
         return 1.0
@@ -69,7 +69,7 @@ def _funding_stale(funding: FundingNow) -> float:
 # A price and its candles are what people act on: never given beyond their lifetime while the venue
 # can be asked.
 TICKER: Final[Field[Ticker]] = Field("ticker", 2.0)
-CANDLES: Final[Field[Candles]] = Field("candles", _until_next_close)
+CANDLES: Final[Field[Candles]] = Field("candles", until_next_close)
 INTEREST: Final[Field[InterestPoint]] = Field("open_interest", 5.0, stale=10.0)
 HISTORY: Final[Field[tuple[InterestPoint, ...]]] = Field("open_interest_history", 60.0, stale=60.0)
 FUNDING: Final[Field[FundingNow]] = Field("funding", _funding_lifetime, stale=_funding_stale)

@@ -294,8 +294,9 @@ class Market:
             )
         self._keys: dict[tuple[str, ...], int] = {}
         self._levels = _Memory(200_000)
-        self._trades = _Memory(2_000)
-        self._blocks = _Memory(65_000)
+        # room for a day of every book, and for the ends of that day
+        self._trades = _Memory(max(2_000, 8 * len(self.coins)))
+        self._blocks = _Memory(max(65_000, 250 * len(self.coins)))
 
     def with_scenario(self, base: str, scenario: Scenario | None) -> Market:
         """Return the same market with something else happening to one coin (None: nothing)."""
