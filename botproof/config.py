@@ -131,8 +131,13 @@ class Case(_Table, frozen=True, kw_only=True):
 
     Cases that name the same `chat` are played one after the other in that chat; a case without
     one has a chat of its own. `update` sends a raw update (its first key the kind of update)
-    instead of `say`. A `stranger` is not among `{users}`. `fault` is programmed into the Telegram
-    double for this chat just before, once unless it says otherwise; docs/double.md lists the kinds.
+    instead of `say`. A `stranger` is not among `{users}`. `after_s` is how long the user waits
+    before.
+
+    `fault` is one fault or several, programmed just before. One of the Telegram double holds for
+    this chat, once unless it says otherwise. One with `double = "exchanges"` is taken back when the
+    answer is there; it meets whoever asks the exchanges meanwhile, and so its chat is played alone.
+    docs/telegram-double.md and docs/gate.md list the kinds.
     """
 
     name: str
@@ -142,11 +147,21 @@ class Case(_Table, frozen=True, kw_only=True):
     chat: str = ""
     chat_type: Literal["private", "group", "supergroup", "channel"] = "private"
     stranger: bool = False
-    fault: dict[str, Any] | None = None
+    fault: dict[str, Any] | tuple[dict[str, Any], ...] = ()
     expect: Literal["reply", "silence"] = "reply"
     replies: int = 1
     golden: bool = True
+    after_s: float = 0.0
     deadline_s: float = 10.0
+
+    def faults(self, double: str) -> tuple[dict[str, Any], ...]:
+        """What is programmed into one double ("telegram", "exchanges"), as that double takes it."""
+        every = (self.fault,) if isinstance(self.fault, dict) else self.fault
+        return tuple(
+            {key: value for key, value in fault.items() if key != "double"}
+            for fault in every
+            if fault.get("double", "telegram") == double
+        )
 
 
 class Workload(_Table, frozen=True, kw_only=True):
@@ -552,12 +567,54 @@ def _case_contents(path: str, case: Case) -> Iterator[str]:
         yield f"{path}.say: is missing; it is what the user writes, such as /price BTC"
     if case.update is not None and not case.update:
         yield f"{path}.update: is empty; give the update without update_id, such as {{ poll = … }}"
-    if case.fault is not None and "kind" not in case.fault:
-        yield f"{path}.fault.kind: is missing; it is what goes wrong, such as error or duplicate"
     if case.replies < 1:
         yield f"{path}.replies: is {case.replies}; for no reply at all set expect = 'silence'"
     if not case.deadline_s > 0:
         yield f"{path}.deadline_s: is {case.deadline_s:g}; it must be above 0 seconds"
+    if not case.after_s >= 0:
+        yield f"{path}.after_s: is {case.after_s:g}; it cannot be below 0 seconds"
+
+
+def _faults(config: Config) -> Iterator[str]:
+    for number, case in enumerate(config.workload.cases):
+        single = isinstance(case.fault, dict)
+        faults = (case.fault,) if isinstance(case.fault, dict) else case.fault
+        for place, fault in enumerate(faults):
+            path = f"workload.cases[{number}].fault{'' if single else f'[{place}]'}"
+            yield from _fault(path, fault, config)
+        if case.faults("exchanges") and case.expect == "silence":
+            yield (
+                f"workload.cases[{number}].expect: is 'silence' beside a fault of the exchanges; "
+                "such a fault ends with the answer, so there has to be one"
+            )
+
+
+def _fault(path: str, fault: Mapping[str, Any], config: Config) -> Iterator[str]:
+    double = fault.get("double", "telegram")
+    if double not in ("telegram", "exchanges"):
+        yield f'{path}.double: is {double!r}; it must be "telegram" or "exchanges"'
+    elif double == "exchanges" and config.doubles.exchanges is None:
+        yield f"{path}.double: there is no [doubles.exchanges] to go wrong; add that table"
+    elif "kind" not in fault:
+        yield f"{path}.kind: is missing; it is what goes wrong, such as error or duplicate"
+    elif double == "exchanges":
+        yield from _exchange_fault(path, {k: v for k, v in fault.items() if k != "double"})
+
+
+def _exchange_fault(path: str, fault: Mapping[str, Any]) -> Iterator[str]:
+    # Only whoever programs such faults pays for importing the double's side of them.
+    from botproof.doubles.exchanges.faults import KINDS, Fault  # noqa: PLC0415
+
+    if fault["kind"] not in KINDS:
+        yield f"{path}.kind: {_unknown(str(fault['kind']), str(fault['kind']), KINDS)}"
+    for key in fault:
+        if key not in Fault.__struct_fields__:
+            yield _unknown(f"{path}.{key}", key, Fault.__struct_fields__)
+            return
+    try:
+        msgspec.convert(fault, Fault)
+    except msgspec.ValidationError as error:
+        yield f"{path}.{_explain(str(error))}"
 
 
 def _patterns(config: Config) -> Iterator[str]:
@@ -630,6 +687,7 @@ _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
     _images,
     _placeholders,
     _cases,
+    _faults,
     _patterns,
     _parity,
     _delivery,

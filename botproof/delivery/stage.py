@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import httpx
 
 from botproof import history
-from botproof.config import BOT, EXCHANGES, TELEGRAM, substitute
+from botproof.config import BOT, TELEGRAM, substitute
 from botproof.history import BotApiCall, DoubleEvent, Event
-from botproof.targets.doubles import DoubleControl
 from botproof.targets.process import BrokenHarnessError, ManagedProcess, TargetError
 from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack, Surroundings
@@ -112,13 +111,6 @@ class Stage(Stack):
         await self.stop_bots()
         self.bot = None
         await super().stop()
-
-    def exchanges(self) -> DoubleControl:
-        """The exchange double's control. Raises TargetError when the run has none."""
-        url = self.values.get(f"url:{EXCHANGES}")
-        if url is None:
-            raise TargetError("botproof.toml has no [doubles.exchanges], so there is no exchange")
-        return DoubleControl(EXCHANGES, url, self.around.client)
 
     async def move_clock(self, seconds: float) -> None:
         """Let the Telegram double's time pass, so that what it wants to try again is due."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -52,6 +53,19 @@ class DoubleControl:
     async def clear_faults(self) -> None:
         """Take back every fault."""
         await self._ask("DELETE", "/faults")
+
+    @contextlib.asynccontextmanager
+    async def with_faults(self, faults: Iterable[Mapping[str, Any]]) -> AsyncIterator[None]:
+        """Program `faults`, and take every fault back when the block is left."""
+        programmed = False
+        try:
+            for fault in faults:
+                programmed = True
+                await self.add_fault(fault)
+            yield
+        finally:
+            if programmed:
+                await self.clear_faults()
 
     async def transcript(self, after: int, wait_s: float) -> Mapping[str, Any]:
         """Events after sequence number `after`; waits up to `wait_s` for the first one."""

@@ -300,6 +300,13 @@ class Stack:
         started = [*self._services, *([self.bot] if self.bot else [])]
         return {each.launch.name: each for each in started}[name]
 
+    def exchanges(self) -> DoubleControl:
+        """The exchange double's control. Raises TargetError when the run has none."""
+        url = self.values.get(f"url:{EXCHANGES}")
+        if url is None:
+            raise TargetError("botproof.toml has no [doubles.exchanges], so there is no exchange")
+        return DoubleControl(EXCHANGES, url, self.around.client)
+
     # watching
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:

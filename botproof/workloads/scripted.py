@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -12,6 +13,7 @@ from botproof import history
 from botproof.checks.replies import ReplyReader, ReplyRules, title_of
 from botproof.config import Case
 from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed, UpdateDelivered
+from botproof.targets.doubles import DoubleControl
 from botproof.targets.process import BrokenHarnessError
 from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack
@@ -85,6 +87,24 @@ def conversations(cases: Sequence[Case]) -> list[list[Step]]:
             chat_id = _chat_id(case, user_id)
         steps.append(Step(case, chat_id, user_id))
     return list(chats.values())
+
+
+def acts(cases: Sequence[Case]) -> list[list[list[Step]]]:
+    """The conversations in the order in which they are played: those of one act beside each other.
+
+    A conversation in which the exchanges go wrong is an act of its own, at its place in the file:
+    nobody else may meet its faults.
+    """
+    played: list[list[list[Step]]] = []
+    open_act = False
+    for steps in conversations(cases):
+        alone = any(step.case.faults("exchanges") for step in steps)
+        if open_act and not alone:
+            played[-1].append(steps)
+        else:
+            played.append([steps])
+        open_act = not alone
+    return played
 
 
 def _chat_id(case: Case, user_id: int) -> int:
@@ -174,26 +194,41 @@ async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: f
             async with free:
                 return [await _step(stack, step, rules, wall_s) for step in steps]
 
+        sent: set[int] = set()
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(converse(steps)) for steps in conversations(cases)]
+            for act in acts(cases):
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(converse(steps)) for steps in act]
+                sent.update(update_id for task in tasks for update_id in task.result())
         except* BrokenHarnessError as broken:
             raise broken.exceptions[0] from None
-        sent = {update_id for task in tasks for update_id in task.result()}
         await _wait_confirmed(sent - {_NEVER_DELIVERED}, confirmed)
 
 
 async def _step(stack: Stack, step: Step, rules: ReplyRules, wall_s: float) -> int:
     if stack.telegram is None:
         raise RuntimeError("the stack was not started")
+    if step.case.after_s:
+        await asyncio.sleep(step.case.after_s)  # the workload says when
+    for fault in step.case.faults("telegram"):
+        await stack.telegram.add_fault({"chat_id": step.chat_id, "count": 1, **fault})
+    async with _exchanges_failing(stack, step.case):
+        return await _ask(stack, stack.telegram, step, rules, wall_s)
+
+
+def _exchanges_failing(stack: Stack, case: Case) -> AbstractAsyncContextManager[None]:
+    faults = case.faults("exchanges")
+    return stack.exchanges().with_faults(faults) if faults else nullcontext()
+
+
+async def _ask(
+    stack: Stack, telegram: DoubleControl, step: Step, rules: ReplyRules, wall_s: float
+) -> int:
     reader = ReplyReader(rules)
     payload = step.payload(wall_s)
     with stack.around.recorder.subscribe(_answers_or_deliveries(stack.name)) as events:
-        if step.case.fault is not None:
-            fault = {"chat_id": step.chat_id, "count": 1, **step.case.fault}
-            await stack.telegram.add_fault(fault)
         at = history.now()
-        update_id = await stack.telegram.inject(stack.values["token"], {"update": payload})
+        update_id = await telegram.inject(stack.values["token"], {"update": payload})
         played = CasePlayed(
             t=at,
             case=step.case.name,
@@ -214,7 +249,7 @@ async def _step(stack: Stack, step: Step, rules: ReplyRules, wall_s: float) -> i
 
 def _deliveries(case: Case) -> int:
     """How often the update reaches the bot before the case is over."""
-    return 2 if case.fault is not None and case.fault["kind"] == "duplicate" else 0
+    return 2 if any(one["kind"] == "duplicate" for one in case.faults("telegram")) else 0
 
 
 @dataclass(slots=True)

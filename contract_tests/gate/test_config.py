@@ -159,12 +159,46 @@ CASE = "\n[[workload.cases]]\n"
         ("name='a'\nsay='x'\ndeadline_s=0", r"deadline_s: is 0"),
         ("name='a'\nsay='x'\nupdate={poll={}}", "a raw update stands alone"),
         ("name='a'\nupdate={}", "update: is empty"),
+        ("name='a'\nsay='x'\nafter_s=-1", r"after_s: is -1; it cannot be below 0"),
+        ("name='a'\nsay='x'\nfault={}", r"cases\[0\].fault.kind: is missing"),
+        ("name='a'\nsay='x'\nfault=[{kind='error'},{}]", r"cases\[0\].fault\[1\].kind: is missing"),
+        (
+            "name='a'\nsay='x'\nfault={double='exchange', kind='error'}",
+            'fault.double: is \'exchange\'; it must be "telegram" or "exchanges"',
+        ),
+        (
+            "name='a'\nsay='x'\nfault={double='exchanges', kind='error'}",
+            r"fault.double: there is no \[doubles.exchanges\] to go wrong",
+        ),
         ("name='a'\nsay='x'\n[[workload.cases]]\nname='a'\nsay='y'", "'a' is used twice"),
     ],
 )
 def test_what_is_wrong_with_a_case_is_named(case: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         parse_config(GOOD + CASE + case)
+
+
+@pytest.mark.parametrize(
+    ("case", "problem"),
+    [
+        ("fault={FAULT, kind='eror'}", "fault.kind: .*did you mean error?"),
+        ("fault={FAULT, kind='error', stauts=503}", "fault.stauts: .*did you mean status?"),
+        ("fault={FAULT, kind='error', status='x'}", "fault.status: expected `int`, got `str`"),
+        ("expect='silence'\nfault={FAULT, kind='error'}", "there has to be one"),
+    ],
+)
+def test_what_is_wrong_with_a_fault_of_the_exchanges_is_named(case: str, problem: str) -> None:
+    text = GOOD + "[doubles.exchanges]\n" + CASE + "name='a'\nsay='x'\n"
+    with pytest.raises(ConfigError, match=problem):
+        parse_config(text + case.replace("FAULT", "double='exchanges'"))
+
+
+def test_faults_go_to_the_double_that_they_name() -> None:
+    faults = "fault=[{kind='duplicate'}, {double='exchanges', kind='html', venue='okx'}]"
+    text = GOOD + "[doubles.exchanges]\n" + CASE + "name='a'\nsay='x'\n" + faults
+    (case,) = parse_config(text).workload.cases
+    assert case.faults("telegram") == ({"kind": "duplicate"},)
+    assert case.faults("exchanges") == ({"kind": "html", "venue": "okx"},)
 
 
 def test_every_problem_is_told_at_once() -> None:

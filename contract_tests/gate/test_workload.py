@@ -3,7 +3,7 @@
 from botproof.config import Case, Load
 from botproof.history import Request
 from botproof.workloads.load import LoadPlan, read_requests
-from botproof.workloads.scripted import conversations, known_users
+from botproof.workloads.scripted import acts, conversations, known_users
 
 LOAD = Load(script="s", host="h", max_requests=12_000)
 
@@ -33,6 +33,20 @@ class TestConversations:
     def test_a_chat_named_like_a_case_is_not_the_cases_own(self) -> None:
         cases = [Case(name="a", say="x", chat="b"), Case(name="b", say="y")]
         assert len(conversations(cases)) == 2
+
+    def test_who_meets_failing_exchanges_is_alone_at_its_place(self) -> None:
+        fault = {"double": "exchanges", "kind": "error"}
+        cases = [
+            Case(name="a", say="x"),
+            Case(name="b", say="x", fault={"kind": "duplicate"}),
+            Case(name="c", say="x", chat="cache"),
+            Case(name="d", say="x", chat="cache", fault=(fault,)),
+            Case(name="e", say="x", fault=fault),
+            Case(name="f", say="x"),
+            Case(name="g", say="x"),
+        ]
+        names = [[[s.case.name for s in steps] for steps in act] for act in acts(cases)]
+        assert names == [[["a"], ["b"]], [["c", "d"]], [["e"]], [["f"], ["g"]]]
 
     def test_strangers_are_not_known(self) -> None:
         cases = [Case(name="a", say="x"), Case(name="b", say="y", stranger=True)]
