@@ -59,3 +59,7 @@ def test_a_pair_that_no_venue_has_figures_for_is_not_called_a_failure(
     market.status, market.answer = 502, failure("venue_failed", missing=[gap])
     telegram.say("/cvd ARB")
     assert "hardly been traded yet" in telegram.replies()[0]["params"]["text"]
+    gap["reason"] = "outage"
+    market.answer = failure("venue_failed", missing=[gap])
+    telegram.say("/cvd ARB")
+    assert "No exchange answered" in telegram.replies()[0]["params"]["text"]

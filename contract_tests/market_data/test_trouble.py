@@ -20,8 +20,8 @@ def missing(answer) -> dict[str, str]:
     [
         ({"kind": "reset"}, "unreachable"),
         ({"kind": "half_body"}, "unreachable"),
-        ({"kind": "error", "status": 500}, "unavailable"),
-        ({"kind": "error", "status": 503}, "unavailable"),
+        ({"kind": "error", "status": 500}, "outage"),
+        ({"kind": "error", "status": 503}, "outage"),
         ({"kind": "error", "status": 400}, "refused"),
         ({"kind": "error", "status": 451}, "refused"),
         ({"kind": "error", "status": 429, "retry_after": 3}, "rate_limited"),
@@ -82,7 +82,7 @@ async def test_parts_of_the_perpetual_fail_alone(stack, path, section, field):
     stack.fault(path=path, kind="error", status=500)
     answer = await stack.ask("/combined_price", symbol="BTC")
     assert answer.json()["data"]["perp"][field] is None
-    assert missing(answer) == {section: "unavailable"}
+    assert missing(answer) == {section: "outage"}
 
 
 async def test_no_history_is_no_change(stack):
@@ -143,7 +143,7 @@ async def test_one_directory_is_enough(open_stack):
         await stack.api.service.warm()
         answer = await stack.ask("/combined_price", symbol="BTC")
         assert answer.json()["data"]["spot"]["price"] > 0
-        assert missing(answer)["perp"] == "unavailable"
+        assert missing(answer)["perp"] == "outage"
 
 
 async def test_a_venue_that_keeps_failing_is_left_alone(stack):

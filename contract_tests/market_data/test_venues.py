@@ -153,7 +153,7 @@ async def test_the_default_falls_back_in_order_and_says_so(open_stack):
         data = (await stack.ask("/combined_price", symbol="BTC")).json()["data"]
         assert data["venue"] == "bybit"
         [told] = [row for row in data["missing"] if row["section"] == "venue"]
-        assert (told["venue"], told["reason"]) == ("binance", "unavailable")
+        assert (told["venue"], told["reason"]) == ("binance", "outage")
 
 
 async def test_a_venue_that_does_not_list_the_pair_is_passed_over(open_stack):

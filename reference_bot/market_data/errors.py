@@ -15,13 +15,15 @@ Reason = Literal[
     "bad_payload",
     "not_listed",
     "rate_limited",
+    "outage",
     "unavailable",
     "circuit_open",
 ]
 """Why a part is missing: ``timeout`` not in time, ``unreachable`` no connection or a broken one,
 ``refused`` a 4xx answer, ``bad_payload`` an answer that is not what the venue documents,
-``not_listed`` no such market there, ``rate_limited`` 429 or 418, ``unavailable`` a 5xx answer or
-data that the venue does not have, ``circuit_open`` not asked, because it kept failing."""
+``not_listed`` no such market there, ``rate_limited`` 429 or 418, ``outage`` a 5xx answer or an
+error code that tells no more, ``unavailable`` data that the venue does not have, ``circuit_open``
+not asked, because it kept failing."""
 
 
 class VenueError(Exception):

@@ -206,7 +206,7 @@ class VenueClient:
             return self._error("rate_limited", path, f"HTTP {status}", wait)
         if status in (403, 451):
             return self._error("refused", path, f"HTTP {status}: this place is not served", 60.0)
-        reason: Reason = "unavailable" if status >= 500 else "refused"
+        reason: Reason = "outage" if status >= 500 else "refused"
         return self._error(reason, path, f"HTTP {status}", wait if status >= 500 else None)
 
     def _error(

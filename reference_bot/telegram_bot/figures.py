@@ -66,6 +66,7 @@ class VolumeSpike(msgspec.Struct, frozen=True):
     spike_pct: float
     activity: Activity
     flow: Flow | None = None
+    missing: tuple[Missing, ...] = ()
 
 
 class CvdPoint(msgspec.Struct, frozen=True):
@@ -93,6 +94,7 @@ class Cvd(msgspec.Struct, frozen=True):
     points: tuple[CvdPoint, ...] = ()
     cvd_24h: float | None = None
     divergence: Literal["bullish", "bearish"] | None = None
+    missing: tuple[Missing, ...] = ()
 
 
 class Spike(msgspec.Struct, frozen=True):

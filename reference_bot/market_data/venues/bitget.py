@@ -161,7 +161,7 @@ def _open(envelope: _Envelope) -> msgspec.Raw:
 
 
 def _told(envelope: _Envelope) -> tuple[Reason, str]:
-    reason: Reason = "unavailable"
+    reason: Reason = "outage"
     if envelope.code == "429":
         reason = "rate_limited"
     elif envelope.code in ("40034", "40309", "40102"):
@@ -189,7 +189,7 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         reason, message = _told(_ENVELOPE.decode(body))
     except msgspec.MsgspecError:
         return None
-    return None if reason == "unavailable" else (reason, message)
+    return None if reason == "outage" else (reason, message)
 
 
 def _ticker_of(found: _SpotTicker | _MixTicker | _ListedTicker) -> Ticker:

@@ -134,7 +134,7 @@ def _reason(envelope: _Envelope) -> Reason:
     if envelope.ret_code in (10006, 10018):
         return "rate_limited"
     unknown = envelope.ret_code == 10001 and "symbol" in envelope.ret_msg.lower()
-    return "not_listed" if unknown else "unavailable"
+    return "not_listed" if unknown else "outage"
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)

@@ -137,7 +137,7 @@ def _open(envelope: _Envelope) -> msgspec.Raw:
 def _reason(code: str) -> Reason:
     if code in ("50011", "50061"):
         return "rate_limited"
-    return "not_listed" if code == "51001" else "unavailable"
+    return "not_listed" if code == "51001" else "outage"
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)

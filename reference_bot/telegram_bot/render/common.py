@@ -15,6 +15,7 @@ REASONS: Final = {
     "bad_payload": "sent something unreadable",
     "not_listed": "does not list it",
     "rate_limited": "asked us to slow down",
+    "outage": "is out of order",
     "unavailable": "does not offer it",
     "circuit_open": "has been failing and is left alone for a while",
 }

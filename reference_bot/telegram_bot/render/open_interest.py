@@ -1,6 +1,5 @@
 """The answer to ``/oi``: open interest over venues, by what the contracts are margined in. Pure."""
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -40,7 +39,7 @@ def _change(data: MultiInterest) -> list[str]:
 def _group(emoji: str, name: str, rows: Sequence[VenueInterest], base: str) -> list[str]:
     if not rows:
         return []
-    value = f.money(math.fsum(one.value for one in rows if f.known(one.value) is not None))
+    value = f.money(sum(one.value for one in rows if f.known(one.value) is not None))
     lines = [f"{emoji} {bold(name)} · {value}"]
     for one in rows:
         lines += _venue(one, base)

@@ -9,6 +9,7 @@ from reference_bot.telegram_bot.render.common import (
     base_of,
     clock,
     flow,
+    gaps,
     market,
     page,
     title,
@@ -37,7 +38,7 @@ def render_volume(data: VolumeSpike) -> str:
             *taker,
             f"Price: {f.price(bar.close)} {f.light(bar.change_pct)} {f.percent(bar.change_pct)}",
         ],
-        [clock(data.time)],
+        [*gaps(data.missing), clock(data.time)],
     )
 
 
@@ -57,7 +58,7 @@ def render_cvd(data: Cvd) -> str:
             f"Price: {f.price(data.price)} {change}",
             f"Divergence: {_DIVERGENCES.get(data.divergence or '', 'none')}",
         ],
-        [clock(data.time)],
+        [*gaps(data.missing), clock(data.time)],
     )
 
 
