@@ -89,6 +89,20 @@ def test_without_perp(data: dict[str, Any]) -> None:
     assert "Funding" not in text
 
 
+def test_exchanges_that_were_asked_first_are_named_with_the_reason(data: dict[str, Any]) -> None:
+    others = [{**gap("venue", "outage"), "venue": name} for name in ("bybit", "okx")]
+    data["missing"] = [gap("spot.candles"), gap("venue"), *others]
+    assert (
+        "⚠️ Asked first, in vain: Binance (did not answer in time); Bybit, OKX (had an outage)\n"
+        "⚠️ Missing: spot candles\n"
+    ) in render(data)
+
+
+def test_a_range_without_ends_is_not_known(data: dict[str, Any]) -> None:
+    data["spot"].update(high_24h=None, low_24h=1.0)
+    assert "24h range: n/a\n" in render(data)
+
+
 def test_without_anything(data: dict[str, Any]) -> None:
     data.update(spot=None, perp=None, intelligence=None, missing=[gap("spot"), gap("perp")])
     text = render(data)

@@ -97,6 +97,13 @@ async def test_one_half_of_a_balance_is_told_without_the_other(account):
     assert [row["section"] for row in data["missing"]] == ["spot"]
 
 
+@pytest.mark.parametrize("seconds", [-60, 60])
+async def test_a_clock_that_was_set_is_heard_again(account, seconds):
+    assert (await account.ask("/positions")).status_code == 200
+    account.double.clock.advance(seconds)
+    assert (await account.ask("/pnl", days=7)).status_code == 200
+
+
 async def test_the_testnet_is_asked_where_it_is_set(open_stack):
     async with open_stack(
         **KEYS,

@@ -41,6 +41,8 @@ _Signed = Annotated[float, Meta(gt=-1e15, lt=1e15)]
 _DAY: Final = 86_400_000
 _MOST_ENTRIES: Final = 1000
 _WINDOW: Final = 5000
+_OUT_OF_TIME: Final = "code -1021"
+"""What Binance says of a timestamp outside of the window, or over a second ahead."""
 
 
 class _SpotAsset(Struct, frozen=True):
@@ -195,9 +197,9 @@ class Account:
         params = {"startTime": since, "limit": _MOST_ENTRIES}
         return since, await self._get(self._futures, "/fapi/v1/income", _INCOME, params)
 
-    async def _hear(self, client: VenueClient) -> None:
+    async def _hear(self, client: VenueClient, *, anew: bool = False) -> None:
         """Learn the venue's time: a signature is good for five seconds of it."""
-        if not client.knows_the_time and self._keys is not None:
+        if (anew or not client.knows_the_time) and self._keys is not None:
             path = "/api/v3/time" if client is self._spot else "/fapi/v1/time"
             await client.get(path, _TIME)
 
@@ -227,18 +229,35 @@ class Account:
         decoder: Decodes[T],
         params: Mapping[str, str | int] | None = None,
     ) -> T:
-        if self._keys is None:
+        try:
+            return await self._signed(client, path, decoder, params)
+        except VenueError as error:
+            if _OUT_OF_TIME not in error.message:
+                raise
+        # One of the two clocks was set, or stood still: hear the venue's time again.
+        await self._hear(client, anew=True)
+        return await self._signed(client, path, decoder, params)
+
+    async def _signed(
+        self,
+        client: VenueClient,
+        path: str,
+        decoder: Decodes[T],
+        params: Mapping[str, str | int] | None,
+    ) -> T:
+        await self._hear(client)
+        signed = urlencode({**(params or {}), "recvWindow": _WINDOW, "timestamp": client.now()})
+        keys = self._keys
+        if keys is None:
             raise AnswerError(
                 503,
                 "not_ready",
                 "BINANCE_API_KEY and BINANCE_API_SECRET are not set: "
                 "questions about an account cannot be asked",
             )
-        await self._hear(client)
-        signed = urlencode({**(params or {}), "recvWindow": _WINDOW, "timestamp": client.now()})
-        signature = hmac.new(self._keys.secret.encode(), signed.encode(), hashlib.sha256)
+        signature = hmac.new(keys.secret.encode(), signed.encode(), hashlib.sha256)
         query = f"{signed}&signature={signature.hexdigest()}"
-        headers = {"X-MBX-APIKEY": self._keys.key}
+        headers = {"X-MBX-APIKEY": keys.key}
         reply = await client.get(path, decoder, query=query, headers=headers)
         return reply.value
 

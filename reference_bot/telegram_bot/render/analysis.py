@@ -98,7 +98,7 @@ def _context(data: Analysis, block: Block | None) -> list[str]:
     lines = [] if now is None else [f"Session: {now}"]
     if block is None or block.high_24h is None or block.low_24h is None:
         return lines
-    lines.append(f"24h range: {f.price(block.low_24h)} – {f.price(block.high_24h)}")
+    lines.append(f"24h range: {f.span(block.low_24h, block.high_24h)}")
     price, high, low = f.known(block.price), f.known(block.high_24h), f.known(block.low_24h)
     if price is not None and high is not None and low is not None and low <= price <= high > low:
         place = 100 * (price - low) / (high - low)

@@ -15,7 +15,7 @@ REASONS: Final = {
     "bad_payload": "sent something unreadable",
     "not_listed": "does not list it",
     "rate_limited": "asked us to slow down",
-    "outage": "is out of order",
+    "outage": "had an outage",
     "unavailable": "does not offer it",
     "circuit_open": "has been failing and is left alone for a while",
 }
@@ -28,8 +28,9 @@ SECTIONS: Final = {
     "perp.funding": "funding",
     "perp.takers": "taker volumes",
     "perp.accounts": "long/short accounts",
-    "venue": "the exchange that is asked first",
 }
+OTHER_VENUE: Final = "venue"
+"""The section under which a venue is named that was asked first and could not answer."""
 _VENUES: Final = {
     "binance": "Binance",
     "bybit": "Bybit",
@@ -49,7 +50,11 @@ def venue(code: str) -> str:
 
 def why(gap: Missing) -> str:
     """``Binance did not answer in time``, escaped."""
-    return f"{venue(gap.venue)} {REASONS.get(gap.reason, escape(gap.message or gap.reason))}"
+    return f"{venue(gap.venue)} {_reason(gap)}"
+
+
+def _reason(gap: Missing) -> str:
+    return REASONS.get(gap.reason, escape(gap.message or gap.reason))
 
 
 def market(code: str) -> str:
@@ -75,12 +80,31 @@ def base_of(symbol: str) -> str:
 
 def gaps(missing: Iterable[Missing]) -> list[str]:
     """``⚠️ Missing: funding, open interest (Binance did not answer in time)``; none without any."""
+    gaps_ = tuple(missing)
+    told: dict[str, dict[str, None]] = {}
+    for gap in gaps_:
+        if gap.section != OTHER_VENUE:
+            told.setdefault(why(gap), {})[section_name(gap)] = None
+    lines = in_vain(gaps_)
+    if told:
+        reasons = [f"{', '.join(names)} ({reason})" for reason, names in told.items()]
+        lines.append(f"⚠️ Missing: {'; '.join(reasons)}")
+    return lines
+
+
+def in_vain(missing: Iterable[Missing]) -> list[str]:
+    """``⚠️ Asked first, in vain: Binance, Bybit (did not answer in time)``; none without any."""
     told: dict[str, dict[str, None]] = {}
     for gap in missing:
-        name = SECTIONS.get(gap.section, escape(gap.section))
-        told.setdefault(why(gap), {})[name] = None
+        if gap.section == OTHER_VENUE:
+            told.setdefault(_reason(gap), {})[venue(gap.venue)] = None
     reasons = [f"{', '.join(names)} ({reason})" for reason, names in told.items()]
-    return [f"⚠️ Missing: {'; '.join(reasons)}"] if reasons else []
+    return [f"⚠️ Asked first, in vain: {'; '.join(reasons)}"] if reasons else []
+
+
+def section_name(gap: Missing) -> str:
+    """``open interest``, escaped."""
+    return SECTIONS.get(gap.section, escape(gap.section))
 
 
 def page(*blocks: list[str]) -> str:

@@ -33,6 +33,13 @@ def price(value: float | None) -> str:
     return NOT_KNOWN if number is None else _dollars(number, _price_digits(abs(number)), "")
 
 
+def span(low: float | None, high: float | None) -> str:
+    """``$105,900.25 – $112,000.00``; not known unless both ends are."""
+    if known(low) is None or known(high) is None:
+        return NOT_KNOWN
+    return f"{price(low)} – {price(high)}"
+
+
 def signed_price(value: float | None) -> str:
     """A change of a price: ``+$4,912.10``, ``-$4.17``."""
     number = known(value)

@@ -17,12 +17,16 @@ def render_interest(data: MultiInterest) -> str:
     stable = [one for one in data.venues if one.quote != _COIN_QUOTE]
     coin = [one for one in data.venues if one.quote == _COIN_QUOTE]
     return page(
-        [title("🏦", f"{escape(data.base)} open interest", f"{len(data.venues)} venues")],
+        [title("🏦", f"{escape(data.base)} open interest", _venues(len(data.venues)))],
         [_total(data), *_change(data)],
         _group("💵", "STABLE-MARGINED", stable, data.base),
         _group("🪙", "COIN-MARGINED", coin, data.base),
         [*_missing(data), clock(data.time)],
     )
+
+
+def _venues(count: int) -> str:
+    return f"{count} venue{'' if count == 1 else 's'}"
 
 
 def _total(data: MultiInterest) -> str:

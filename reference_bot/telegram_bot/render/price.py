@@ -13,7 +13,7 @@ from reference_bot.telegram_bot.market_data import (
     PerpBlock,
 )
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import SECTIONS, venue, why
+from reference_bot.telegram_bot.render.common import OTHER_VENUE, in_vain, section_name, venue, why
 from reference_bot.telegram_bot.render.html import bold, escape
 from reference_bot.telegram_bot.render.signals import signals
 
@@ -107,7 +107,7 @@ def _ticker(block: Block, base: str) -> list[str]:
     return [
         f"Price: {bold(f.price(block.price))}",
         f"24h change: {f.light(block.change_24h_pct)} {move}",
-        f"24h range: {f.price(block.low_24h)} – {f.price(block.high_24h)}",
+        f"24h range: {f.span(block.low_24h, block.high_24h)}",
         f"24h volume: {f.amount(block.volume_24h, escape(base))} ({f.money(block.turnover_24h)})",
     ]
 
@@ -174,8 +174,8 @@ def _not_available(data: CombinedPrice, *sections: str) -> str:
 
 
 def _missing(gaps: tuple[Missing, ...]) -> list[str]:
-    gaps = tuple(gap for gap in gaps if gap.section != _NOT_SHOWN)
-    if not gaps:
-        return []
-    names = ", ".join(SECTIONS.get(gap.section, escape(gap.section)) for gap in gaps)
-    return [f"⚠️ Missing: {names}"]
+    lines = in_vain(gaps)
+    shown = [gap for gap in gaps if gap.section not in {OTHER_VENUE, _NOT_SHOWN}]
+    if names := dict.fromkeys(section_name(gap) for gap in shown):
+        lines.append(f"⚠️ Missing: {', '.join(names)}")
+    return lines
