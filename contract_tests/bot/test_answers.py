@@ -18,6 +18,7 @@ import reference_bot.market_data
 from botproof.doubles.telegram.entities import parse
 from reference_bot.telegram_bot import figures
 from reference_bot.telegram_bot.commands.buttons import keyboard, markup
+from reference_bot.telegram_bot.commands.model import BadArgumentError
 from reference_bot.telegram_bot.commands.table import COMMANDS
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.account import (
@@ -129,6 +130,37 @@ def test_a_venue_that_is_not_in_the_sum_is_named_once_with_its_reason() -> None:
     assert render("interest", data).count("OKX did not answer in time") == 1
 
 
+STALE: Final = {
+    "top": "tickers",
+    "pairs": "tickers",
+    "volume": "perp.candles",
+    "cvd": "perp.candles",
+    "scan": "candles",
+    "analysis": "perp",
+    "interest": "perp",
+}
+
+
+@pytest.mark.parametrize("name", STALE)
+def test_an_answer_from_memory_says_how_old_it_is_and_why(name: str) -> None:
+    data = example(name)
+    data["age"] = 42.6
+    data["stale"] = [{"section": STALE[name], "venue": "binance", "age": 42.6}]
+    data["missing"] = [
+        {"section": STALE[name], "venue": venue, "reason": reason, "message": ""}
+        for venue, reason in (("binance", "outage"), ("bybit", "timeout"), ("okx", "not_listed"))
+    ]
+    line = "⌛ From 42 s ago: no exchange answers just now (Binance had an outage; Bybit did not"
+    assert line in render(name, data)
+    assert "Missing" not in render(name, data)
+
+
+def test_what_is_some_seconds_old_while_exchanges_answer_is_not_worth_a_line() -> None:
+    data = example("analysis")
+    data.update(age=7.0, stale=[{"section": "perp.funding", "venue": "binance", "age": 7.0}])
+    assert "⌛" not in render("analysis", data)
+
+
 def test_analysis_leaves_out_what_is_not_known() -> None:
     data = example("analysis")
     whole = render("analysis", data)
@@ -148,6 +180,21 @@ def test_accounts_are_told_where_the_exchange_counts_them() -> None:
     assert "Accounts: 60.0% long, 40.0% short (1.50x)" in render("analysis", data)
     data["price"]["perp"]["accounts"] = None
     assert "Accounts" not in render("analysis", data)
+
+
+def test_analysis_names_the_market_that_its_figures_are_of() -> None:
+    data = example("analysis")
+    assert " · perpetuals · " in render("analysis", data)
+    data["price"]["perp"] = None
+    assert " · spot · " in render("analysis", data)
+
+
+def test_a_venue_that_was_asked_first_is_no_symbol_of_a_scan() -> None:
+    data = example("scan")
+    data["missing"] = [{"section": "venue", "venue": "binance", "reason": "outage", "message": ""}]
+    text = render("scan", data)
+    assert "⚠️ Asked first, in vain: Binance (had an outage)" in text
+    assert "Not in the scan" not in text
 
 
 @pytest.mark.parametrize(
@@ -228,6 +275,18 @@ def test_signs_agree_everywhere(value: float) -> None:
         assert not any(form.startswith(("+", "-")) for form in forms)
 
 
+@given(numbers | st.sampled_from([-0.0, 0.004, -0.004, 0.005, -0.005, 1e300]))
+def test_a_light_is_that_of_the_figure_beside_it(value: float) -> None:
+    light, _, shown = f.lit_percent(value).partition(" ")
+    assert shown == f.percent(value)
+    assert light == {"+": "🟢", "-": "🔴"}.get(shown[0], "⚪")
+
+
+@given(numbers)
+def test_points_have_no_sign_at_zero(value: float) -> None:
+    assert f.signed_whole(value) not in {"+0", "-0"}
+
+
 # the table holds together
 
 
@@ -237,6 +296,14 @@ def test_the_example_of_each_command_can_be_typed(command: Any) -> None:
     assert arguments == command.parse(list(arguments.values()))
     rows = keyboard(command, arguments)
     assert bool(markup(rows)) == (command.live or any(each.choices for each in command.arguments))
+
+
+def test_a_link_to_the_bot_adds_a_word_to_start() -> None:
+    start = next(command for command in COMMANDS if command.name == "start")
+    assert start.parse(["promo42", "more"]) == {}
+    balance = next(command for command in COMMANDS if command.name == "balance")
+    with pytest.raises(BadArgumentError, match="it is /balance, and nothing after it"):
+        balance.parse(["BTC"])
 
 
 def test_an_argument_that_may_be_left_out_is_passed_over() -> None:

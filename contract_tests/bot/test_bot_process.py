@@ -115,7 +115,7 @@ def test_a_market_data_that_is_too_slow_is_said_so_within_two_seconds(
         ),
         (
             {"code": "venue_failed", "message": "?"},
-            "⚠️ No exchange answered, so there are no figures for BTTC just now.",
+            "⚠️ No exchange could answer, so there are no figures for BTTC just now.",
         ),
         ("nonsense", "⚠️ Market data gave an answer I cannot read"),
     ],

@@ -18,7 +18,7 @@ def failure(code: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "case",
     [
-        (502, "venue_failed", "⚠️ No exchange answered"),
+        (502, "venue_failed", "⚠️ No exchange could answer"),
         (504, "too_late", "⚠️ The exchanges took too long"),
         (500, "internal", "⚠️ Market data gave an answer I cannot read"),
     ],
@@ -62,4 +62,4 @@ def test_a_pair_that_no_venue_has_figures_for_is_not_called_a_failure(
     gap["reason"] = "outage"
     market.answer = failure("venue_failed", missing=[gap])
     telegram.say("/cvd ARB")
-    assert "No exchange answered" in telegram.replies()[0]["params"]["text"]
+    assert "No exchange could answer" in telegram.replies()[0]["params"]["text"]

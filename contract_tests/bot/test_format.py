@@ -128,6 +128,10 @@ def test_shares_of_accounts() -> None:
     assert f.moment(1_759_320_005_123) == "2025-10-01 12:00:05 UTC · 20:00:05 SGT"
     assert f.moment(1_759_334_400_000) == "2025-10-01 16:00:00 UTC · 2025-10-02 00:00:00 SGT"
     assert f.moment(10**18) == "n/a"
+    assert f.seconds(42.9) == "42 s"
+    assert f.seconds(185.0) == "3 min"
+    assert f.seconds(-1.0) == "0 s"
+    assert f.seconds(math.inf) == "n/a"
 
 
 @given(anything)

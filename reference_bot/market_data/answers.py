@@ -82,14 +82,14 @@ def encode(answer: Answer[Any], began: float, made: float) -> Made:
     tail = b"}"
     if answer.missing and not hasattr(answer.data, "missing"):
         tail = b',"missing":%b}' % _encode(answer.missing)
-    stale = any(part.stale for part in parts)
+    stale = any(part.stale for part in parts)  # its successor is being fetched
+    gap = any(one.reason not in _PERMANENT for one in answer.missing)  # worth another try soon
     return Made(
         head=b'{"success":true,"data":%b' % _encode(answer.data)[:-1],
         tail=tail,
         age=max((part.age for part in parts), default=0.0),
         parts=parts,
-        # its successor is being fetched
-        lifetime=min(answer.lifetime, _GAP_FOR) if stale else answer.lifetime,
+        lifetime=min(answer.lifetime, _GAP_FOR) if stale or gap else answer.lifetime,
         whole=all(one.reason in _PERMANENT or one.section == "venue" for one in answer.missing),
     )
 

@@ -10,11 +10,11 @@ import msgspec
 
 from reference_bot.telegram_bot.market_data import (
     Activity,
+    Answered,
     Change,
     CombinedPrice,
     Flow,
     Funding,
-    Missing,
 )
 
 
@@ -29,14 +29,13 @@ class TopSymbol(msgspec.Struct, frozen=True):
     turnover_24h: float | None = None
 
 
-class TopSymbols(msgspec.Struct, frozen=True):
+class TopSymbols(Answered, frozen=True):
     """What is traded most on one venue, by turnover of 24 h."""
 
     market: str
     venue: str
     time: int
     symbols: tuple[TopSymbol, ...]
-    missing: tuple[Missing, ...] = ()
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -53,7 +52,7 @@ class Bar(msgspec.Struct, frozen=True):
     change_pct: float | None = None
 
 
-class VolumeSpike(msgspec.Struct, frozen=True):
+class VolumeSpike(Answered, frozen=True):
     """The last closed candle's volume against the 96 before it."""
 
     symbol: str
@@ -66,7 +65,6 @@ class VolumeSpike(msgspec.Struct, frozen=True):
     spike_pct: float
     activity: Activity
     flow: Flow | None = None
-    missing: tuple[Missing, ...] = ()
 
 
 class CvdPoint(msgspec.Struct, frozen=True):
@@ -78,7 +76,7 @@ class CvdPoint(msgspec.Struct, frozen=True):
     cvd: float
 
 
-class Cvd(msgspec.Struct, frozen=True):
+class Cvd(Answered, frozen=True):
     """Cumulative volume delta over closed candles; ``cvd_24h`` over 24 h whatever the timeframe."""
 
     symbol: str
@@ -94,7 +92,6 @@ class Cvd(msgspec.Struct, frozen=True):
     points: tuple[CvdPoint, ...] = ()
     cvd_24h: float | None = None
     divergence: Literal["bullish", "bearish"] | None = None
-    missing: tuple[Missing, ...] = ()
 
 
 class Spike(msgspec.Struct, frozen=True):
@@ -109,7 +106,7 @@ class Spike(msgspec.Struct, frozen=True):
     flow: Flow | None = None
 
 
-class VolumeScan(msgspec.Struct, frozen=True):
+class VolumeScan(Answered, frozen=True):
     """The symbols of one venue whose volume stands out, most first; ``scanned`` were looked at."""
 
     venue: str
@@ -119,7 +116,6 @@ class VolumeScan(msgspec.Struct, frozen=True):
     time: int
     scanned: int
     spikes: tuple[Spike, ...]
-    missing: tuple[Missing, ...] = ()
 
 
 class Bollinger(msgspec.Struct, frozen=True):
@@ -150,7 +146,7 @@ class Signal(msgspec.Struct, frozen=True):
     figure: float
 
 
-class Analysis(msgspec.Struct, frozen=True):
+class Analysis(Answered, frozen=True):
     """Everything about one pair; ``score`` from -100 (bearish) to 100."""
 
     symbol: str
@@ -165,7 +161,6 @@ class Analysis(msgspec.Struct, frozen=True):
     signals: tuple[Signal, ...] = ()
     volume: Activity | None = None
     cvd: float | None = None
-    missing: tuple[Missing, ...] = ()
 
 
 class VenueInterest(msgspec.Struct, frozen=True):
@@ -182,7 +177,7 @@ class VenueInterest(msgspec.Struct, frozen=True):
     funding: Funding | None = None
 
 
-class MultiInterest(msgspec.Struct, frozen=True):
+class MultiInterest(Answered, frozen=True):
     """Open interest of one coin over the venues that answered."""
 
     base: str
@@ -191,7 +186,6 @@ class MultiInterest(msgspec.Struct, frozen=True):
     value: float
     venues: tuple[VenueInterest, ...]
     change_24h: Change | None = None
-    missing: tuple[Missing, ...] = ()
 
 
 class AssetBalance(msgspec.Struct, frozen=True):
@@ -203,7 +197,7 @@ class AssetBalance(msgspec.Struct, frozen=True):
     unrealised: float | None = None
 
 
-class Balance(msgspec.Struct, frozen=True):
+class Balance(Answered, frozen=True):
     """What an account holds."""
 
     venue: str
@@ -211,7 +205,6 @@ class Balance(msgspec.Struct, frozen=True):
     time: int
     spot: tuple[AssetBalance, ...] | None = None
     futures: tuple[AssetBalance, ...] | None = None
-    missing: tuple[Missing, ...] = ()
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -240,7 +233,7 @@ class Positions(msgspec.Struct, frozen=True):
     unrealised: float
 
 
-class Pnl(msgspec.Struct, frozen=True):
+class Pnl(Answered, frozen=True):
     """What an account gained since ``since``, in USDT; ``complete``: every entry was read."""
 
     venue: str
@@ -254,4 +247,3 @@ class Pnl(msgspec.Struct, frozen=True):
     net: float
     complete: bool
     unrealised: float | None = None
-    missing: tuple[Missing, ...] = ()

@@ -131,7 +131,23 @@ class Missing(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class CombinedPrice(msgspec.Struct, frozen=True):
+class Stale(msgspec.Struct, frozen=True):
+    """A part that is given beyond its lifetime; ``age`` in seconds."""
+
+    section: str
+    venue: str
+    age: float
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What every answer may tell of itself: its gaps, its age in seconds, what of it is stale."""
+
+    missing: tuple[Missing, ...] = ()
+    age: float = 0.0
+    stale: tuple[Stale, ...] = ()
+
+
+class CombinedPrice(Answered, frozen=True):
     """What ``/price`` says, in figures."""
 
     symbol: str
@@ -142,7 +158,6 @@ class CombinedPrice(msgspec.Struct, frozen=True):
     intelligence: Intelligence | None = None
     spot: Block | None = None
     perp: PerpBlock | None = None
-    missing: tuple[Missing, ...] = ()
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -178,7 +193,7 @@ _TOO_NEW: Final = (
 )
 _NOT_THERE: Final = frozenset({"unavailable", "not_listed"})
 _SENTENCES: Final = {
-    "venue_failed": f"No exchange answered, {_NO_FIGURES}",
+    "venue_failed": f"No exchange could answer, {_NO_FIGURES}",
     "not_ready": f"Market data is not ready yet, {_NO_FIGURES}",
     "too_late": f"The exchanges took too long, {_NO_FIGURES}",
 }

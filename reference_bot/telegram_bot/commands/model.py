@@ -47,6 +47,7 @@ class Command:
 
     ``live``: the answer changes with the market, so it has a button that refreshes it.
     ``owners``: it is about the operator's own account, so only people listed by their id may ask.
+    ``lenient``: words that it has no use for are passed over (links to a bot add one to /start).
     """
 
     name: str
@@ -55,6 +56,7 @@ class Command:
     arguments: tuple[Argument, ...] = ()
     live: bool = False
     owners: bool = False
+    lenient: bool = False
 
     @property
     def usage(self) -> str:
@@ -72,6 +74,8 @@ class Command:
         Words come in the order of the arguments; one that may be left out is passed over by a word
         that fits a later one: ``/volscan 1h``.
         """
+        if self.lenient:
+            words = words[: len(self.arguments)]
         if len(words) > len(self.arguments):
             raise BadArgumentError(self._too_many(words))
         values: dict[str, str] = {}
@@ -86,7 +90,8 @@ class Command:
 
     def _too_many(self, words: list[str]) -> str:
         extra = " ".join(words[len(self.arguments) :])
-        return f"“{extra[:40]}” is too much: it is {self.usage}, like {self.example}"
+        like = f", like {self.example}" if self.arguments else ", and nothing after it"
+        return f"“{extra[:40]}” is too much: it is {self.usage}{like}"
 
 
 def _take(word: str, left: list[Argument], values: dict[str, str]) -> None:

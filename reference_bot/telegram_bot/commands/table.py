@@ -31,8 +31,8 @@ from reference_bot.telegram_bot.commands.arguments import (
 from reference_bot.telegram_bot.commands.model import Command
 
 COMMANDS: Final[tuple[Command, ...]] = (
-    Command("start", "say hello and list the commands", start.answer),
-    Command("help", "list the commands", help_.answer),
+    Command("start", "say hello and list the commands", start.answer, lenient=True),
+    Command("help", "list the commands", help_.answer, lenient=True),
     Command(
         "price",
         "price, market control, open interest and funding",

@@ -6,7 +6,7 @@ from typing import Final
 from reference_bot.telegram_bot.figures import Analysis, Technical
 from reference_bot.telegram_bot.market_data import Block, Intelligence, PerpBlock
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import clock, flow, gaps, market, page, title, venue
+from reference_bot.telegram_bot.render.common import clock, flow, market, notes, page, title, venue
 from reference_bot.telegram_bot.render.html import bold, escape
 
 _BIASES: Final = {"bullish": "🟢 BULLISH", "bearish": "🔴 BEARISH", "neutral": "⚪ NEUTRAL"}
@@ -34,9 +34,8 @@ _READINGS: Final = {
 
 def render_analysis(data: Analysis) -> str:
     """The whole answer, as HTML; markup never spans lines."""
-    block = data.price.perp if data.market == "perp" else data.price.spot
-    block = block or data.price.perp or data.price.spot
-    where = (market(data.market), venue(data.venue))
+    kind, block = _shown(data)
+    where = (market(kind), venue(data.venue))
     return page(
         [title("🔬", escape(data.symbol), f"analysis {escape(data.timeframe)}", *where)],
         [f"Bias: {bold(_BIASES.get(data.bias, escape(data.bias)))} (score {_score(data.score)})"],
@@ -47,8 +46,17 @@ def render_analysis(data: Analysis) -> str:
         _headed("📐 " + bold("TECHNICALS"), _technicals(data.technical)),
         _headed("🧠 " + bold("MARKET CONTROL"), _control(data.price.intelligence)),
         _headed("🧭 " + bold("WHAT COUNTS"), _readings(data)),
-        [*gaps(data.missing), clock(data.time)],
+        [*notes(data), clock(data.time)],
     )
+
+
+def _shown(data: Analysis) -> tuple[str, Block | None]:
+    """The market that the figures are of: the one that is asked for, if it could be had."""
+    blocks: dict[str, Block | None] = {"perp": data.price.perp, "spot": data.price.spot}
+    for kind in (data.market, "perp", "spot"):
+        if (block := blocks.get(kind)) is not None:
+            return kind, block
+    return data.market, None
 
 
 def session(epoch_ms: int) -> str | None:
@@ -65,15 +73,15 @@ def _headed(head: str, lines: list[str]) -> list[str]:
 
 
 def _score(score: float) -> str:
-    number = f.known(score)
-    return f.NOT_KNOWN if number is None else f"{number:+.0f} of ±100"
+    shown = f.signed_whole(score)
+    return shown if shown == f.NOT_KNOWN else f"{shown} of ±100"
 
 
 def _price(block: Block | None) -> list[str]:
     if block is None:
         return []
-    change = f"{f.light(block.change_24h_pct)} {f.percent(block.change_24h_pct)}"
-    return [f"{bold(f.price(block.price))} · 24h {change} ({f.signed_price(block.change_24h)})"]
+    change = f"{f.lit_percent(block.change_24h_pct)} ({f.signed_price(block.change_24h)})"
+    return [f"{bold(f.price(block.price))} · 24h {change}"]
 
 
 def _volume(data: Analysis, block: Block | None) -> list[str]:
@@ -180,11 +188,7 @@ def _control(facts: Intelligence | None) -> list[str]:
 
 def _readings(data: Analysis) -> list[str]:
     return [
-        f"{f.light(one.points)} {_points(one.points)} {_READINGS.get(one.code, escape(one.code))}"
+        f"{f.light(one.points)} {f.signed_whole(one.points)}"
+        f" {_READINGS.get(one.code, escape(one.code))}"
         for one in data.signals
     ]
-
-
-def _points(points: float) -> str:
-    number = f.known(points)
-    return f.NOT_KNOWN if number is None else f"{number:+.0f}"

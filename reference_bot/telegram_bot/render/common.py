@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from reference_bot.telegram_bot.market_data import Flow, Missing
+from reference_bot.telegram_bot.market_data import Answered, Flow, Missing, Stale
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.html import bold, escape
 
@@ -31,6 +31,8 @@ SECTIONS: Final = {
 }
 OTHER_VENUE: Final = "venue"
 """The section under which a venue is named that was asked first and could not answer."""
+_LASTING: Final = frozenset({"not_listed", "unavailable"})  # reasons that no outage is behind
+_PRICES: Final = frozenset({"spot", "perp", "candles"})
 _VENUES: Final = {
     "binance": "Binance",
     "bybit": "Bybit",
@@ -57,6 +59,18 @@ def _reason(gap: Missing) -> str:
     return REASONS.get(gap.reason, escape(gap.message or gap.reason))
 
 
+def blamed(missing: Iterable[Missing]) -> str:
+    """``Binance, OKX did not answer in time; Bybit had an outage``, escaped."""
+    return "; ".join(f"{names} {reason}" for reason, names in _by_reason(missing))
+
+
+def _by_reason(missing: Iterable[Missing]) -> list[tuple[str, str]]:
+    told: dict[str, dict[str, None]] = {}
+    for gap in missing:
+        told.setdefault(_reason(gap), {})[venue(gap.venue)] = None
+    return [(reason, ", ".join(names)) for reason, names in told.items()]
+
+
 def market(code: str) -> str:
     """``spot`` or ``perpetuals``, escaped."""
     return MARKETS.get(code, escape(code))
@@ -78,6 +92,31 @@ def base_of(symbol: str) -> str:
     return symbol.partition("/")[0]
 
 
+def notes(data: Answered) -> list[str]:
+    """What an answer lacks, and how old it is when no exchange could be asked."""
+    return in_need(data) or gaps(data.missing)
+
+
+def in_need(data: Answered) -> list[str]:
+    """``⌛ From 42 s ago: no exchange answers just now (Binance refused to answer)``.
+
+    None while an exchange answers: open interest may be some seconds beyond its lifetime then, a
+    price and its candles never are.
+    """
+    failed = {(gap.section, gap.venue) for gap in data.missing if gap.reason not in _LASTING}
+    old = [one for one in data.stale if _is_price(one) or (one.section, one.venue) in failed]
+    if not old:
+        return []
+    blame = blamed(gap for gap in data.missing if gap.reason not in _LASTING)
+    why_ = f" ({blame})" if blame else ""
+    age = f.seconds(max((one.age for one in old if _is_price(one)), default=data.age))
+    return [f"⌛ From {age} ago: no exchange answers just now{why_}"]
+
+
+def _is_price(one: Stale) -> bool:
+    return one.section in _PRICES or one.section.endswith(".candles")
+
+
 def gaps(missing: Iterable[Missing]) -> list[str]:
     """``⚠️ Missing: funding, open interest (Binance did not answer in time)``; none without any."""
     gaps_ = tuple(missing)
@@ -94,11 +133,8 @@ def gaps(missing: Iterable[Missing]) -> list[str]:
 
 def in_vain(missing: Iterable[Missing]) -> list[str]:
     """``⚠️ Asked first, in vain: Binance, Bybit (did not answer in time)``; none without any."""
-    told: dict[str, dict[str, None]] = {}
-    for gap in missing:
-        if gap.section == OTHER_VENUE:
-            told.setdefault(_reason(gap), {})[venue(gap.venue)] = None
-    reasons = [f"{', '.join(names)} ({reason})" for reason, names in told.items()]
+    others = _by_reason(gap for gap in missing if gap.section == OTHER_VENUE)
+    reasons = [f"{names} ({reason})" for reason, names in others]
     return [f"⚠️ Asked first, in vain: {'; '.join(reasons)}"] if reasons else []
 
 

@@ -17,6 +17,7 @@ _SINGAPORE: Final = timezone(timedelta(hours=8), "SGT")  # no daylight saving si
 _HUGE: Final = Decimal(10) ** 18
 _TINY: Final = Decimal(10) ** -18
 _CONTEXT: Final = Context(prec=400, rounding=ROUND_HALF_UP)
+_MINUTES_FROM: Final = 120  # seconds
 _UNITS: Final = tuple(Decimal(1).scaleb(-places) for places in range(8))
 
 
@@ -138,6 +139,22 @@ def light(value: float | None) -> str:
     return "🟢" if number > 0 else "🔴"
 
 
+def lit_percent(value: float | None, places: int = 2) -> str:
+    """``🔴 -0.30%``; ``⚪ 0.00%``: the light is that of the figure as it is shown."""
+    shown = percent(value, places)
+    lights = {"+": "🟢", "-": "🔴"}
+    return f"{lights.get(shown[0], '⚪')} {shown}"
+
+
+def signed_whole(value: float | None) -> str:
+    """``+15``, ``-20``, ``0``."""
+    number = known(value)
+    if number is None:
+        return NOT_KNOWN
+    digits = _fixed(abs(number), 0)
+    return f"{_sign(number, digits, '+')}{digits}"
+
+
 def funding(rate: float | None, annual: float | None) -> str:
     """Fractions in, percent out: ``+0.0085% (+9.31% annually)``."""
     once, yearly = known(rate), known(annual)
@@ -170,6 +187,15 @@ def duration(milliseconds: int) -> str:
     if hours:
         return f"{hours}h {minutes:02}m"
     return f"{minutes}m" if minutes else "under 1m"
+
+
+def seconds(value: float | None) -> str:
+    """``42 s``; ``3 min`` from two minutes on; nothing below zero."""
+    number = known(value)
+    if number is None:
+        return NOT_KNOWN
+    whole = max(0, int(number))
+    return f"{whole // 60} min" if whole >= _MINUTES_FROM else f"{whole} s"
 
 
 def moment(epoch_ms: int) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 from reference_bot.telegram_bot.figures import MultiInterest, VenueInterest
 from reference_bot.telegram_bot.market_data import Missing
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import clock, page, title, venue, why
+from reference_bot.telegram_bot.render.common import blamed, clock, in_need, page, title, venue
 from reference_bot.telegram_bot.render.html import bold, escape
 
 _COIN_QUOTE: Final = "USD"  # contracts quoted in dollars proper are margined in the coin itself
@@ -21,7 +21,7 @@ def render_interest(data: MultiInterest) -> str:
         [_total(data), *_change(data)],
         _group("💵", "STABLE-MARGINED", stable, data.base),
         _group("🪙", "COIN-MARGINED", coin, data.base),
-        [*_missing(data), clock(data.time)],
+        [*(in_need(data) or _missing(data)), clock(data.time)],
     )
 
 
@@ -58,7 +58,7 @@ def _venue(one: VenueInterest, base: str) -> list[str]:
         f"{share}%" if share != f.NOT_KNOWN else share,
     ]
     if one.change_24h is not None:
-        facts.append(f"24h {f.light(one.change_24h.pct)} {f.percent(one.change_24h.pct)}")
+        facts.append(f"24h {f.lit_percent(one.change_24h.pct)}")
     if one.change_15m is not None:
         facts.append(f"15m {f.percent(one.change_15m.pct)}")
     if one.funding is not None:
@@ -75,4 +75,4 @@ def _missing(data: MultiInterest) -> list[str]:
             absent.setdefault(gap.venue, gap)
     if not absent:
         return []
-    return ["⚠️ Not in the sum: " + "; ".join(why(gap) for gap in absent.values())]
+    return [f"⚠️ Not in the sum: {blamed(absent.values())}"]

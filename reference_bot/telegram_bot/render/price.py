@@ -13,7 +13,14 @@ from reference_bot.telegram_bot.market_data import (
     PerpBlock,
 )
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import OTHER_VENUE, in_vain, section_name, venue, why
+from reference_bot.telegram_bot.render.common import (
+    OTHER_VENUE,
+    in_need,
+    in_vain,
+    section_name,
+    venue,
+    why,
+)
 from reference_bot.telegram_bot.render.html import bold, escape
 from reference_bot.telegram_bot.render.signals import signals
 
@@ -47,7 +54,7 @@ def render_price(data: CombinedPrice) -> str:
         ["💱 " + bold("SPOT"), *_spot(data)],
         ["⚡ " + bold("PERPETUALS"), *_perp(data)],
         ["🧭 " + bold("MARKET SUMMARY"), *(f"• {line}" for line in signals(data))],
-        [*_missing(data.missing), f"🕒 {f.moment(data.time)}"],
+        [*(in_need(data) or _missing(data.missing)), f"🕒 {f.moment(data.time)}"],
     ]
     return "\n\n".join("\n".join(block) for block in blocks)
 
@@ -103,10 +110,10 @@ def _perp(data: CombinedPrice) -> list[str]:
 
 
 def _ticker(block: Block, base: str) -> list[str]:
-    move = f"{f.percent(block.change_24h_pct)} ({f.signed_price(block.change_24h)})"
+    move = f"{f.lit_percent(block.change_24h_pct)} ({f.signed_price(block.change_24h)})"
     return [
         f"Price: {bold(f.price(block.price))}",
-        f"24h change: {f.light(block.change_24h_pct)} {move}",
+        f"24h change: {move}",
         f"24h range: {f.span(block.low_24h, block.high_24h)}",
         f"24h volume: {f.amount(block.volume_24h, escape(base))} ({f.money(block.turnover_24h)})",
     ]

@@ -2,7 +2,7 @@
 
 from reference_bot.telegram_bot.figures import TopSymbol, TopSymbols
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import clock, gaps, market, page, title, venue
+from reference_bot.telegram_bot.render.common import clock, market, notes, page, title, venue
 from reference_bot.telegram_bot.render.html import bold, code, escape
 
 _IN_A_LINE = 4
@@ -14,7 +14,7 @@ def render_top(data: TopSymbols) -> str:
     return page(
         [title("🏆", "Most traded in 24h", market(data.market), venue(data.venue))],
         rows,
-        [*gaps(data.missing), clock(data.time)],
+        [*notes(data), clock(data.time)],
     )
 
 
@@ -26,11 +26,10 @@ def render_pairs(data: TopSymbols) -> str:
         [title("📒", "Pairs", market(data.market), venue(data.venue), "most traded first")],
         lines or ["No pair is listed here just now."],
         ["Every pair that the exchanges list can be asked for; these are the most traded."],
-        gaps(data.missing),
+        notes(data),
     )
 
 
 def _row(one: TopSymbol) -> str:
-    change = f"{f.light(one.change_24h_pct)} {f.percent(one.change_24h_pct)}"
-    name = bold(escape(one.symbol))
-    return f"{one.rank}. {name} {f.price(one.price)} {change} · {f.money(one.turnover_24h)}"
+    figures = f"{f.price(one.price)} {f.lit_percent(one.change_24h_pct)}"
+    return f"{one.rank}. {bold(escape(one.symbol))} {figures} · {f.money(one.turnover_24h)}"

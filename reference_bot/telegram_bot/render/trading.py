@@ -4,7 +4,15 @@ from typing import Final
 
 from reference_bot.telegram_bot.figures import Analysis
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import clock, gaps, market, page, title, venue
+from reference_bot.telegram_bot.render.common import (
+    clock,
+    in_need,
+    in_vain,
+    market,
+    page,
+    title,
+    venue,
+)
 from reference_bot.telegram_bot.render.html import bold, escape
 from reference_bot.telegram_bot.trading import FAST, SLOW, NoTrade, Trade
 
@@ -18,7 +26,7 @@ def render_signal(data: Analysis, found: Trade | NoTrade) -> str:
         [title("🎯", escape(data.symbol), f"signal {escape(data.timeframe)}", *where)],
         _trade(found) if isinstance(found, Trade) else _no_trade(found),
         _readings(data),
-        [*gaps(data.missing), clock(data.time)],
+        [*(in_need(data) or in_vain(data.missing)), clock(data.time)],
     )
 
 

@@ -6,11 +6,14 @@ from reference_bot.telegram_bot.figures import Cvd, Spike, VolumeScan, VolumeSpi
 from reference_bot.telegram_bot.market_data import Missing
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
+    OTHER_VENUE,
     base_of,
     clock,
     flow,
-    gaps,
+    in_need,
+    in_vain,
     market,
+    notes,
     page,
     title,
     venue,
@@ -36,16 +39,16 @@ def render_volume(data: VolumeSpike) -> str:
             f"Usual: {f.amount(data.mean_volume, escape(base))} (mean of the 96 candles before)",
             f"Against usual: {f.percent(data.spike_pct, 1)}",
             *taker,
-            f"Price: {f.price(bar.close)} {f.light(bar.change_pct)} {f.percent(bar.change_pct)}",
+            f"Price: {f.price(bar.close)} {f.lit_percent(bar.change_pct)}",
         ],
-        [*gaps(data.missing), clock(data.time)],
+        [*notes(data), clock(data.time)],
     )
 
 
 def render_cvd(data: Cvd) -> str:
     """Cumulative volume delta, and whether the price goes with it, as HTML."""
     base = base_of(data.symbol)
-    change = f"{f.light(data.price_change_pct)} {f.percent(data.price_change_pct)}"
+    change = f.lit_percent(data.price_change_pct)
     day = [] if data.cvd_24h is None else [f"24h CVD: {_signed(data.cvd_24h, base)}"]
     count = len(data.points)
     return page(
@@ -58,7 +61,7 @@ def render_cvd(data: Cvd) -> str:
             f"Price: {f.price(data.price)} {change}",
             f"Divergence: {_DIVERGENCES.get(data.divergence or '', 'none')}",
         ],
-        [*gaps(data.missing), clock(data.time)],
+        [*notes(data), clock(data.time)],
     )
 
 
@@ -75,7 +78,7 @@ def render_scan(data: VolumeScan) -> str:
         ],
         [f"{data.scanned} symbols looked at, threshold {threshold} over usual"],
         rows or [none],
-        [*_unseen(data.missing), clock(data.time)],
+        [*(in_need(data) or _unseen(data.missing)), clock(data.time)],
     )
 
 
@@ -93,11 +96,13 @@ def _signed(value: float, base: str) -> str:
 
 def _spike(one: Spike) -> str:
     side = "" if one.flow is None else f" · {f.long_short(one.flow.long_short)}"
-    change = f"{f.light(one.change_pct)} {f.percent(one.change_pct)}"
+    change = f.lit_percent(one.change_pct)
     name = bold(escape(one.symbol))
     return f"{name} {f.percent(one.spike_pct, 0)} · {f.price(one.price)} {change}{side}"
 
 
 def _unseen(missing: tuple[Missing, ...]) -> list[str]:
     """A scan may miss a few of many symbols: their number is told, not each one's reason."""
-    return [f"⚠️ Not in the scan: {len(missing)} that did not answer"] if missing else []
+    unseen = [gap for gap in missing if gap.section != OTHER_VENUE]
+    told = [f"⚠️ Not in the scan: {len(unseen)} that did not answer"] if unseen else []
+    return [*in_vain(missing), *told]
