@@ -52,7 +52,8 @@ async def test_rows_are_the_folded_trades(exchanges, market):
     assert chart["meta"]["regularMarketPrice"] == round(trade.price * 1e-5, 4)
 
 
-async def test_the_weekend_has_no_rows_and_the_price_stands(exchanges, now):
+async def test_the_weekend_has_no_rows_and_the_price_stands(exchanges, market, now):
+    assert market.fold("EURUSD", "spot", FRIDAY_CLOSE, FRIDAY_CLOSE + DAY).trades == 0
     chart = await _chart(exchanges)
     assert now > FRIDAY_CLOSE
     last, live = _rows(chart)[-2:]

@@ -82,7 +82,7 @@ def open_stack(
                 "BINANCE_FUTURES_URL": f"{server.url}/binance/futures",
                 **{
                     f"{venue.upper()}_URL": f"{server.url}/{venue}"
-                    for venue in ("bybit", "okx", "gate", "bitget", "hyperliquid")
+                    for venue in ("bybit", "okx", "gate", "bitget", "hyperliquid", "yahoo")
                 },
                 "EXCHANGES": "binance",
                 **settings,

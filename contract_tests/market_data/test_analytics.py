@@ -124,7 +124,7 @@ async def test_top_symbols_are_ranked_by_turnover_in_one_call(stack, market, now
     assert len(stack.calls()) - before == 1
     turnover = {}
     for coin in market.coins.values():
-        if (coin.spot if kind == "spot" else coin.perp) is not None:
+        if coin.hours == "always" and (coin.spot if kind == "spot" else coin.perp) is not None:
             tick = coin.tick(kind)
             day = market.fold(coin.base, kind, now - DAY, now)
             turnover[coin.base] = day.turnover * 10.0 ** -(tick.price + tick.lot) * 8

@@ -117,6 +117,31 @@ async def test_every_venue_degrades_the_same_way(open_stack, venue, name):
             assert cell == "502"
 
 
+YAHOO_ENDPOINTS = ("/price", "/combined_price", "/comprehensive_analysis")
+YAHOO_FIELDS = {"lastPrice": "regularMarketPrice", "9": "9", "5": "5"}
+THURSDAY = 1_763_630_000_000
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+async def test_each_fault_on_a_currency_pair(open_stack, now, name, closed):
+    fault = dict(FAULTS[name])
+    if "field" in fault:
+        fault["field"] = YAHOO_FIELDS[fault["field"]]
+    cells = {}
+    for path in YAHOO_ENDPOINTS:
+        async with open_stack(EXCHANGES="binance,yahoo", DEADLINE_SECONDS="0.4") as stack:
+            stack.double.clock.stop_at(now if closed else THURSDAY)
+            stack.fault(venue="yahoo", **fault)
+            answer = stack.ask(path, symbol="EUR/USD")
+            cells[path] = _cell(await asyncio.wait_for(answer, 20 * DEADLINE))
+    print(f"yahoo {name:16}", *(f"{path} {cell}" for path, cell in cells.items()), sep=" | ")
+    if name in ("clock skew", "negative volume"):  # the only clock there is; no volume is read
+        assert set(cells.values()) <= {"200 -1", "200 -2"}
+    else:
+        assert set(cells.values()) == {"504" if name == "timeout" else "502"}
+
+
 async def test_a_venue_recovers(open_stack):
     async with open_stack(DEADLINE_SECONDS=str(DEADLINE)) as stack:
         stack.fault(kind="error", status=503)

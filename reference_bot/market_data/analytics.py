@@ -51,6 +51,7 @@ from reference_bot.market_data.service import (
     Jobs,
     MarketService,
     combined,
+    for_coins_only,
     until_next_close,
 )
 from reference_bot.market_data.signals import bias_of, signals_of
@@ -121,7 +122,7 @@ class Analytics:
     ) -> tuple[Venue, dict[Pair, Ticker], list[Missing], tuple[Part, ...]]:
         service = self._service
         end, missing = service.end(), list[Missing]()
-        names = service.chosen(exchange)
+        names = service.ranking(exchange)
         for number, name in enumerate(names):
             venue = service.by_name[name]
             stop = end if number == len(names) - 1 else service.share(end)
@@ -146,6 +147,7 @@ class Analytics:
         self, symbol: str, timeframe: str, market: Market | None, exchange: str | None
     ) -> Answer[VolumeSpike]:
         """Return how the last closed candle stands out of the 96 before it."""
+        for_coins_only(symbol, "no volume is told for it")
         minutes = TIMEFRAMES[timeframe]
 
         def build(found: Found, parts: Parts) -> VolumeSpike | None:
@@ -154,7 +156,7 @@ class Analytics:
             activity = activity_of(candles) if candles else None
             if instrument is None or candles is None or activity is None:
                 return None
-            usual = math.fsum(candle.volume for candle in candles[-_COUNT:-1]) / DAY_CANDLES
+            usual = math.fsum(map(_volume, candles[-_COUNT:-1])) / DAY_CANDLES
             return VolumeSpike(
                 symbol=str(found.pair),
                 venue=found.venue.name,
@@ -177,6 +179,7 @@ class Analytics:
         """Return the cumulative volume delta over the last 24 candles, or over 24 h if that is
         more.
         """
+        for_coins_only(symbol, "nobody tells what takers bought, so there is no CVD")
         minutes = TIMEFRAMES[timeframe]
         day = _DAY_MINUTES // minutes
         count = min(_MOST_CANDLES, max(24, day))
@@ -338,6 +341,7 @@ class Analytics:
 
     async def multi_oi(self, symbol: str) -> Answer[MultiInterest]:
         """Return the open interest of one coin on every venue, and what it adds up to."""
+        for_coins_only(symbol, "it has no open interest here")
         service = self._service
         end = service.end()
         outcomes = await gather_until(
@@ -358,7 +362,8 @@ class Analytics:
         return Answer(_total(symbol, rows, missing), 5.0, tuple(missing), tuple(dated))
 
     def _all(self) -> list[tuple[str, Venue]]:
-        return list(self._service.by_name.items())
+        found = self._service.by_name
+        return [(name, venue) for name, venue in found.items() if not venue.currencies]
 
     async def _interest_on(
         self, venue: Venue, symbol: str, end: float
@@ -484,7 +489,7 @@ def _ranked(venue: Venue, tickers: dict[Pair, Ticker]) -> list[tuple[Pair, Ticke
 
     def size(row: tuple[Pair, Ticker]) -> float:
         ticker = row[1]
-        return ticker.volume * ticker.price if ticker.turnover is None else ticker.turnover
+        return (ticker.volume or 0.0) * ticker.price if ticker.turnover is None else ticker.turnover
 
     rows = [(pair, ticker) for pair, ticker in tickers.items() if pair.quote in quotes]
     return sorted(rows, key=size, reverse=True)
@@ -498,10 +503,10 @@ def _contiguous(parts: Parts, instrument: Instrument | None, count: int) -> Sequ
     found = parts.value(section, Candles)
     if found is None:
         return None
-    window = tail(found.closed, count)
+    window = tail(found.closed, count, over_gaps=instrument.closes)
     if window is not None:
         length = window[-1].end - window[-1].start
-        if window[-1].end < found.as_of // length * length:
+        if window[-1].end < found.as_of // length * length and not instrument.closes:
             parts.lack(section, "unavailable", "the last candle is missing")
             return None
     if window is None:
@@ -516,6 +521,11 @@ def _as_of(parts: Parts, instrument: Instrument) -> int:
     return found.as_of if found is not None else 0
 
 
+def _volume(candle: Candle) -> float:
+    """Return a volume that is told: an activity or a flow was made of it."""
+    return candle.volume or 0.0
+
+
 def _bar(candle: Candle) -> Bar:
     return Bar(
         start=candle.start,
@@ -524,7 +534,7 @@ def _bar(candle: Candle) -> Bar:
         high=candle.high,
         low=candle.low,
         close=candle.close,
-        volume=candle.volume,
+        volume=_volume(candle),
         turnover=candle.turnover,
         change_pct=100 * (candle.close - candle.open) / candle.open,
     )
@@ -540,8 +550,8 @@ def _spike(pair: Pair, found: Candles) -> Spike | None:
         symbol=str(pair),
         base=pair.base,
         price=last.close,
-        volume=last.volume,
-        mean_volume=math.fsum(candle.volume for candle in candles[:-1]) / DAY_CANDLES,
+        volume=_volume(last),
+        mean_volume=math.fsum(map(_volume, candles[:-1])) / DAY_CANDLES,
         ratio=activity.ratio,
         spike_pct=100 * (activity.ratio - 1),
         change_pct=100 * (last.close - last.open) / last.open,
@@ -580,6 +590,7 @@ def _analysis(
         time=price.time,
         price=price,
         technical=technical,
+        closes=tuple(candle.close for candle in candles),
         volume=activity_of(candles),
         cvd=None if flow is None else flow.delta,
         bias=bias_of(score),

@@ -58,6 +58,7 @@ def block(parts: Parts, instrument: Instrument | None) -> Block | None:
         flow_24h=flow_of(tail(candles, DAY_CANDLES)),
         flow_15m=flow_of(tail(candles, 1)),
         activity=activity_of(candles),
+        closed_since=ticker.closed_since,
     )
 
 
@@ -68,6 +69,9 @@ def _closed(parts: Parts, instrument: Instrument) -> Sequence[Candle]:
     section = f"{instrument.kind}.candles"
     found = parts.value(section, Candles)
     if found is None:
+        return ()
+    if instrument.closes:
+        note_takers(parts, instrument, found.closed[-1:])
         return ()
     last = found.as_of // QUARTER * QUARTER
     closed = found.closed
@@ -91,7 +95,8 @@ def note_takers(parts: Parts, instrument: Instrument, candles: Sequence[Candle])
     if not unknown or parts.lacks(f"{instrument.kind}.takers"):
         return
     some = "" if unknown == len(candles) else f" in {unknown} of the last {len(candles)} candles"
-    text = f"{instrument.venue} does not tell what takers bought{some}"
+    what = "volumes, nor what takers bought" if instrument.closes else "what takers bought"
+    text = f"{instrument.venue} does not tell {what}{some}"
     parts.lack(f"{instrument.kind}.candles", "unavailable", text)
 
 

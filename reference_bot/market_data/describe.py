@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from reference_bot.market_data.answers import LAST_GOOD_FOR
 from reference_bot.market_data.routes import ROUTES, Route
 from reference_bot.market_data.service import LIFETIMES
 from reference_bot.market_data.slim import PYDANTIC_V1, without
+from reference_bot.market_data.venues.base import Venue
 
 __all__ = ["DESCRIPTION", "describe", "failures", "successes"]
 
@@ -95,7 +97,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, not sent from here
         known.pop(name, None)
     known.update(components)
-    _name_exchanges(known, app.state.api.service.venues)
+    _name_exchanges(known, app.state.api.service.by_name)
     for path, example in _examples().items():
         content = schema["paths"][path]["post"]["responses"]["200"]["content"]
         content[_JSON]["example"] = {"success": True, "data": example}
@@ -103,13 +105,15 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return schema
 
 
-def _name_exchanges(schemas: dict[str, Any], venues: tuple[str, ...]) -> None:
-    """Say which exchanges there are: settings decide."""
+def _name_exchanges(schemas: dict[str, Any], venues: Mapping[str, Venue]) -> None:
+    """Say which exchanges there are: settings decide. Those without volumes rank nothing."""
     for schema in schemas.values():
-        exchange = schema.get("properties", {}).get("exchange")
+        told = schema.get("properties", {})
+        exchange = told.get("exchange")
         if exchange is not None and "anyOf" in exchange:
-            exchange["anyOf"] = [{"type": "string", "enum": list(venues)}, {"type": "null"}]
-            exchange["examples"] = [venues[0]]
+            names = [n for n, venue in venues.items() if "symbol" in told or not venue.currencies]
+            exchange["anyOf"] = [{"type": "string", "enum": names}, {"type": "null"}]
+            exchange["examples"] = names[:1]
 
 
 def _examples() -> dict[str, Any]:

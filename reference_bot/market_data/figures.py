@@ -48,11 +48,18 @@ _LEVELS: Final[tuple[tuple[float, Level], ...]] = (
 )
 
 
-def tail(candles: Sequence[Candle], count: int) -> Sequence[Candle] | None:
-    """Return the last ``count`` candles when none between them is missing, else None."""
+def tail(
+    candles: Sequence[Candle], count: int, *, over_gaps: bool = False
+) -> Sequence[Candle] | None:
+    """Return the last ``count`` candles when none between them is missing, else None.
+
+    ``over_gaps``: what is not there was not traded, and is not missing.
+    """
     window = candles[-count:] if count else []
     if len(window) < count or not window:
         return None
+    if over_gaps:
+        return window
     step = window[0].end - window[0].start
     whole = window[-1].start - window[0].start == (count - 1) * step
     return window if whole else None
@@ -64,7 +71,8 @@ def flow_of(candles: Sequence[Candle] | None) -> Flow | None:
         return None
     bought = [candle.buy for candle in candles if candle.buy is not None]
     traded = [candle.turnover for candle in candles if candle.turnover is not None]
-    if min(len(bought), len(traded)) < len(candles):
+    volumes = [candle.volume for candle in candles if candle.volume is not None]
+    if min(len(bought), len(traded), len(volumes)) < len(candles):
         return None
     buy = math.fsum(bought)
     sold = [candle.sell for candle in candles if candle.sell is not None]
@@ -72,7 +80,7 @@ def flow_of(candles: Sequence[Candle] | None) -> Flow | None:
         sell = math.fsum(sold)
         volume = buy + sell
     else:
-        volume = math.fsum(candle.volume for candle in candles)
+        volume = math.fsum(volumes)
         sell = max(0.0, volume - buy)
     return Flow(
         start=candles[0].start,
@@ -89,7 +97,7 @@ def flow_of(candles: Sequence[Candle] | None) -> Flow | None:
 
 def delta_of(candle: Candle) -> float | None:
     """Return what takers bought - what they sold, in base units; None where it is not told."""
-    if candle.buy is None:
+    if candle.buy is None or candle.volume is None:
         return None
     sold = candle.volume - candle.buy if candle.sell is None else candle.sell
     return candle.buy - sold
@@ -141,12 +149,15 @@ def momentum_of(quarter: Flow | None, day: Flow | None) -> Momentum | None:
 
 
 def activity_of(candles: Sequence[Candle]) -> Activity | None:
-    """Compare the last closed candle with the mean of the 96 before; None when one is missing."""
+    """Compare the last closed candle with the mean of the 96 before; None when one is missing, or
+    where volumes are not told.
+    """
     window = tail(candles, DAY_CANDLES + 1)
-    if window is None:
+    volumes = [candle.volume for candle in window or () if candle.volume is not None]
+    if len(volumes) <= DAY_CANDLES:
         return None
-    usual = math.fsum(candle.volume for candle in window[:-1]) / DAY_CANDLES
-    ratio = window[-1].volume / usual if usual > 0 else math.inf
+    usual = math.fsum(volumes[:-1]) / DAY_CANDLES
+    ratio = volumes[-1] / usual if usual > 0 else math.inf
     return Activity(ratio, level_of(ratio)) if math.isfinite(ratio) else None
 
 

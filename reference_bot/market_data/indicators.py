@@ -62,9 +62,9 @@ def bollinger(
 
 
 def vwap(candles: Sequence[Candle]) -> float | None:
-    """Return turnover / volume; None without volume or where a venue tells no turnover."""
+    """Return turnover / volume; None without volume or where a venue tells none."""
     turnovers = [candle.turnover for candle in candles if candle.turnover is not None]
-    volume = math.fsum(candle.volume for candle in candles)
-    if not candles or len(turnovers) < len(candles) or volume <= 0:
+    volumes = [candle.volume for candle in candles if candle.volume is not None]
+    if not candles or min(len(turnovers), len(volumes)) < len(candles) or sum(volumes) <= 0:
         return None
-    return math.fsum(turnovers) / volume
+    return math.fsum(turnovers) / math.fsum(volumes)

@@ -30,6 +30,7 @@ __all__ = [
     "Error",
     "Failure",
     "Flow",
+    "ForexPairs",
     "Funding",
     "Intelligence",
     "Level",
@@ -159,7 +160,11 @@ class Accounts(Struct, frozen=True):
 
 
 class Block(Dated, frozen=True):
-    """One market of one venue, in its own spelling; null is what the venue does not tell."""
+    """One market of one venue, in its own spelling; null is what the venue does not tell.
+
+    ``closed_since``: since when the market is closed, null while it trades. While it is closed
+    ``time`` is that of the last price, and the 24 h end there.
+    """
 
     venue: str
     symbol: str
@@ -169,11 +174,12 @@ class Block(Dated, frozen=True):
     change_24h_pct: float
     high_24h: float | None
     low_24h: float | None
-    volume_24h: float
+    volume_24h: float | None
     turnover_24h: float | None
     flow_24h: Flow | None
     flow_15m: Flow | None
     activity: Activity | None
+    closed_since: int | None
 
 
 class PerpBlock(Block, frozen=True):
@@ -226,7 +232,7 @@ class TopSymbol(Struct, frozen=True):
     base: str
     price: float
     change_24h_pct: float
-    volume_24h: float
+    volume_24h: float | None
     turnover_24h: float | None
 
 
@@ -360,7 +366,10 @@ class Signal(Struct, frozen=True):
 
 
 class Analysis(Dated, frozen=True):
-    """Everything about one pair. ``score`` is the sum of the signals, -100 (bearish) to 100."""
+    """Everything about one pair. ``score`` is the sum of the signals, -100 (bearish) to 100.
+
+    ``closes`` are those of the candles that ``technical`` is made of, oldest first.
+    """
 
     symbol: str
     venue: str
@@ -369,12 +378,20 @@ class Analysis(Dated, frozen=True):
     time: int
     price: CombinedPrice
     technical: Technical
+    closes: tuple[float, ...]
     volume: Activity | None
     cvd: float | None
     bias: Literal["bullish", "bearish", "neutral"]
     score: float
     signals: tuple[Signal, ...]
     missing: tuple[Missing, ...]
+
+
+class ForexPairs(Dated, frozen=True):
+    """The currency pairs and metals that can be asked for; none without a venue that tells them."""
+
+    venue: str | None
+    symbols: tuple[str, ...]
 
 
 class VenueInterest(Struct, frozen=True):

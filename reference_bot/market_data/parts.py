@@ -101,7 +101,9 @@ class Parts:
     def lack(self, name: str, reason: str, message: str) -> None:
         """Note that a part, or something in it, is not there."""
         section = _section(name)
-        self.missing.append(Missing(section, self.venue, reason, message))
+        row = Missing(section, self.venue, reason, message)
+        if row not in self.missing:
+            self.missing.append(row)
 
 
 def _section(name: str) -> str:

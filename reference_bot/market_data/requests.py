@@ -11,6 +11,7 @@ __all__ = [
     "AnalysisRequest",
     "CombinedPriceRequest",
     "CvdRequest",
+    "ForexPairsRequest",
     "MultiOiRequest",
     "PnlRequest",
     "PriceRequest",
@@ -33,7 +34,7 @@ def _number(value: object) -> object:
 Whole = Annotated[int, Field(strict=False), BeforeValidator(_number)]
 
 _PATTERN = r"^\$?[^\W_]+([-/_.: ]+[^\W_]+)*[-/_.: ]*$"
-_SYMBOL = "any usual spelling: BTC, btc-usdt, BTC/USDT, BTCUSDT"
+_SYMBOL = "any usual spelling: BTC, btc-usdt, BTC/USDT, BTCUSDT; EUR/USD, EURUSD, XAU/USD, gold"
 
 
 class _Request(BaseModel):
@@ -115,6 +116,10 @@ class AnalysisRequest(_SymbolRequest):
     """What to ask /comprehensive_analysis."""
 
     timeframe: Timeframe = Field(default="15m", description="the indicators' candles")
+
+
+class ForexPairsRequest(_Request):
+    """What to ask /forex_pairs: nothing."""
 
 
 class AccountRequest(_Request):

@@ -68,6 +68,10 @@ def _multi_oi(api: Api, wish: asks.MultiOiRequest) -> Awaitable[Answer[Any]]:
     return api.analytics.multi_oi(wish.symbol)
 
 
+def _forex_pairs(api: Api, _: asks.ForexPairsRequest) -> Awaitable[Answer[Any]]:
+    return api.service.forex_pairs()
+
+
 def _balance(api: Api, _: asks.AccountRequest) -> Awaitable[Answer[Any]]:
     return api.account.balance()
 
@@ -146,6 +150,15 @@ ROUTES: tuple[Route, ...] = (
         asks.MultiOiRequest,
         ("MultiInterest",),
         _multi_oi,
+    ),
+    Route(
+        "/forex_pairs",
+        "rankings",
+        "The currency pairs and metals that can be asked for.",
+        asks.ForexPairsRequest,
+        ("ForexPairs",),
+        _forex_pairs,
+        (422,),
     ),
     Route(
         "/balance",

@@ -16,8 +16,9 @@ from reference_bot.market_data.blocks import block, intelligence, perp_block
 from reference_bot.market_data.cache import Cache, Entry, Field
 from reference_bot.market_data.errors import AnswerError, VenueError
 from reference_bot.market_data.figures import DAY_CANDLES
+from reference_bot.market_data.forex import forex_pair, near_pairs
 from reference_bot.market_data.metrics import Metrics
-from reference_bot.market_data.model import Block, CombinedPrice, Missing, PerpBlock
+from reference_bot.market_data.model import Block, CombinedPrice, ForexPairs, Missing, PerpBlock
 from reference_bot.market_data.parts import Part, Parts
 from reference_bot.market_data.symbols import Pair, SpellingError, near_matches, parse_symbol
 from reference_bot.market_data.takers import MOST_PERIODS, fill_takers, until_next_period
@@ -35,7 +36,15 @@ from reference_bot.market_data.venues.base import (
 )
 from reference_bot.market_data.waiting import gather_until
 
-__all__ = ["LIFETIMES", "Answer", "Found", "MarketService", "combined", "until_next_close"]
+__all__ = [
+    "LIFETIMES",
+    "Answer",
+    "Found",
+    "MarketService",
+    "combined",
+    "for_coins_only",
+    "until_next_close",
+]
 
 T = TypeVar("T")
 Jobs = dict[str, Coroutine[Any, Any, Entry[Any]]]
@@ -155,11 +164,22 @@ class MarketService:
     ) -> Answer[Block | PerpBlock]:
         """Return one market of a pair; AnswerError when its ticker cannot be had."""
 
+        if market == "perp":
+            for_coins_only(symbol, "it has no perpetual here")
+
         def build(found: Found, parts: Parts) -> Block | PerpBlock | None:
             instrument = found.instruments.get(market)
             return block(parts, instrument) if market == "spot" else perp_block(parts, instrument)
 
         return await self.first(symbol, exchange, (market,), self.everything, build)
+
+    async def forex_pairs(self) -> Answer[ForexPairs]:
+        """Return the currency pairs and metals of the venue that tells them."""
+        for venue in self.by_name.values():
+            if venue.currencies:
+                listed = (await self.directory(venue, "spot")).value.by_pair
+                return Answer(ForexPairs(venue.name, tuple(map(str, listed))), 3600.0)
+        return Answer(ForexPairs(None, ()), 3600.0)
 
     async def reachable(self, within: float) -> dict[str, str]:
         """Ask every venue for a sign of life; by name ``ok`` or what went wrong."""
@@ -198,7 +218,7 @@ class MarketService:
         missing. Raises AnswerError when no venue could.
         """
         kinds = tuple(kinds)
-        names = self.chosen(exchange)
+        names = self.about(symbol, exchange)
         end = self.end()
         earlier: list[Missing] = []
         known: set[Pair] = set()
@@ -223,7 +243,8 @@ class MarketService:
                 parts.lack("data", "unavailable", "there is not enough to answer from")
             earlier += parts.missing
         self._count(earlier)
-        raise _no_answer(symbol, names, earlier, known)
+        pairs = any(venue.currencies for venue in self.by_name.values())
+        raise _no_answer(symbol, names, earlier, known, near_pairs(symbol) if pairs else ())
 
     def chosen(self, exchange: str | None) -> list[str]:
         """Return the venues to ask; AnswerError when the wanted one is not among those in use."""
@@ -235,11 +256,41 @@ class MarketService:
             raise AnswerError(422, "bad_request", text, field="exchange")
         return [exchange]
 
+    def about(self, symbol: str, exchange: str | None) -> list[str]:
+        """Return the venues to ask about a symbol, in order: those that tell its kind.
+
+        Raises AnswerError when there is none.
+        """
+        names, pair = self.chosen(exchange), forex_pair(symbol)
+        fitting = [name for name in names if self.by_name[name].currencies == (pair is not None)]
+        if fitting:
+            return fitting
+        asked, told = ", ".join(names), "tells" if len(names) == 1 else "tell"
+        text = f"{pair} is a forex pair, and {asked} {told} coins only"
+        if pair is None:
+            text = f"{symbol.strip()} is no forex pair, and {asked} {told} nothing else"
+        raise AnswerError(
+            404,
+            "unknown_symbol",
+            text,
+            field="symbol",
+            near=near_pairs(symbol) if pair is None else (),
+        )
+
+    def ranking(self, exchange: str | None) -> list[str]:
+        """Return the venues whose markets can be ranked by volume; AnswerError without any."""
+        names = self.chosen(exchange)
+        telling = [name for name in names if not self.by_name[name].currencies]
+        if not telling:
+            text = f"{', '.join(names)} tells no volumes: there is nothing to rank by"
+            raise AnswerError(422, "bad_request", text, field="exchange")
+        return telling
+
     async def look_up(
         self, venue: Venue, symbol: str, kinds: Iterable[MarketKind], end: float
     ) -> Found:
         """Return what a venue lists of a symbol; AnswerError when it is none."""
-        candidates = _read(symbol, venue.quotes)
+        candidates = _read(symbol, venue)
         outcomes = await gather_until(end, {kind: self.directory(venue, kind) for kind in kinds})
         parts = Parts(venue.name, outcomes, self._deadline_text)
         listed: dict[MarketKind, Mapping[Pair, Instrument]] = {
@@ -370,9 +421,20 @@ def _key(instrument: Instrument) -> tuple[str, ...]:
     return instrument.venue, instrument.kind, instrument.symbol
 
 
-def _read(symbol: str, quotes: Sequence[str]) -> tuple[Pair, ...]:
+def for_coins_only(symbol: str, why_not: str) -> None:
+    """Raise AnswerError that says why a question about coins has no answer for a currency pair."""
+    pair = forex_pair(symbol)
+    if pair is not None:
+        text = f"{pair} is a forex pair: {why_not}"
+        raise AnswerError(422, "bad_request", text, field="symbol")
+
+
+def _read(symbol: str, venue: Venue) -> tuple[Pair, ...]:
+    pair = forex_pair(symbol)
+    if venue.currencies and pair is not None:
+        return (pair,)
     try:
-        read = [pair for quote in quotes for pair in parse_symbol(symbol, quote=quote)]
+        read = [pair for quote in venue.quotes for pair in parse_symbol(symbol, quote=quote)]
     except SpellingError as error:
         raise AnswerError(422, "bad_request", str(error), field="symbol") from None
     return tuple(dict.fromkeys(read))
@@ -394,7 +456,11 @@ def _overruled(earlier: Sequence[Missing]) -> list[Missing]:
 
 
 def _no_answer(
-    symbol: str, names: Sequence[str], missing: Sequence[Missing], known: set[Pair]
+    symbol: str,
+    names: Sequence[str],
+    missing: Sequence[Missing],
+    known: set[Pair],
+    pairs: tuple[str, ...],
 ) -> AnswerError:
     if all(one.reason == "not_listed" for one in missing):
         meant = parse_symbol(symbol)[0]
@@ -403,9 +469,9 @@ def _no_answer(
             "unknown_symbol",
             f"{symbol.strip()} is not listed on {', '.join(names)}",
             field="symbol",
-            near=near_matches(meant, known),
+            near=pairs if forex_pair(symbol) else (*pairs, *near_matches(meant, known))[:5],
         )
-    late = all(one.reason == "timeout" for one in missing)
+    late = {one.reason for one in missing} - {"not_listed"} == {"timeout"}
     reasons = ", ".join(sorted({one.reason for one in missing}))
     return AnswerError(
         504 if late else 502,

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-__all__ = ["KNOWN_VENUES", "Settings", "SettingsError", "load"]
+__all__ = ["EVERY_VENUE", "KNOWN_VENUES", "Settings", "SettingsError", "load"]
 
 KNOWN_VENUES: Final = ("binance", "bybit", "okx", "gate", "bitget", "hyperliquid")
+"""Those that list coins."""
+EVERY_VENUE: Final = (*KNOWN_VENUES, "yahoo")
 _URL: Final = "an http:// or https:// URL"
 _SECRETS: Final = frozenset({"binance_api_key", "binance_api_secret"})
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -38,8 +40,8 @@ class Settings(BaseModel):
         8001, ge=0, le=65535, description="a port from 0 to 65535; 0 takes a free one"
     )
     exchanges: tuple[str, ...] = Field(
-        KNOWN_VENUES,
-        description="a comma-separated list, in fallback order, of " + ", ".join(KNOWN_VENUES),
+        EVERY_VENUE,
+        description="a comma-separated list, in fallback order, of " + ", ".join(EVERY_VENUE),
     )
     binance_spot_url: str = Field("https://api.binance.com", description=_URL)
     binance_futures_url: str = Field("https://fapi.binance.com", description=_URL)
@@ -59,6 +61,7 @@ class Settings(BaseModel):
     gate_url: str = Field("https://api.gateio.ws", description=_URL)
     bitget_url: str = Field("https://api.bitget.com", description=_URL)
     hyperliquid_url: str = Field("https://api.hyperliquid.xyz", description=_URL)
+    yahoo_url: str = Field("https://query1.finance.yahoo.com", description=_URL)
     deadline_seconds: float = Field(
         1.5, ge=0.05, le=30, allow_inf_nan=False, description="seconds from 0.05 to 30"
     )
@@ -70,7 +73,7 @@ class Settings(BaseModel):
         if not isinstance(value, str):
             return value
         names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
-        if not names or len(set(names)) < len(names) or set(names) - set(KNOWN_VENUES):
+        if not names or len(set(names)) < len(names) or set(names) - set(EVERY_VENUE):
             raise ValueError("unknown, repeated or no names")
         return names
 
@@ -84,6 +87,7 @@ class Settings(BaseModel):
         "gate_url",
         "bitget_url",
         "hyperliquid_url",
+        "yahoo_url",
     )
     @classmethod
     def _check_url(cls, value: str) -> str:

@@ -11,7 +11,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Pair", "SpellingError", "near_matches", "parse_symbol", "plain_base", "split_joined"]
+__all__ = [
+    "Pair",
+    "SpellingError",
+    "near_matches",
+    "parse_symbol",
+    "plain_base",
+    "split_joined",
+    "words_of",
+]
 
 _DOLLARS = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD1", "USDE", "DAI", "USD")
 _QUOTES = (*_DOLLARS, "EUR", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB")
@@ -42,7 +50,7 @@ def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
 
     Raises SpellingError that says what is wrong and what would be right.
     """
-    words = [word for word in _SEPARATORS.split(text.strip().lstrip("$").upper()) if word]
+    words = words_of(text)
     if words and len(words) > 1 and words[-1] in _MARKERS:
         words.pop()
     if not words or len(text) > _LONGEST or not all(word.isalnum() for word in words):
@@ -53,6 +61,11 @@ def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
     if len(words) == 3 and words[2] == words[1]:  # BTC/USDT:USDT, a perpetual settled in its quote
         words.pop()
     return (Pair(plain_base(words[0]), "/".join(words[1:])),)
+
+
+def words_of(text: str) -> list[str]:
+    """Return what stands between the separators, in capitals."""
+    return [word for word in _SEPARATORS.split(text.strip().lstrip("$").upper()) if word]
 
 
 def _joined(word: str, quote: str) -> tuple[Pair, ...]:

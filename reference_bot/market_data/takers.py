@@ -35,7 +35,7 @@ def fill_takers(parts: Parts) -> None:
 
 def _filled(candle: Candle, period: TakerVolume | None) -> Candle:
     """Return the candle with what takers did in exactly its time; as it is without that."""
-    if period is None or candle.buy is not None:
+    if period is None or candle.buy is not None or candle.volume is None:
         return candle
     if abs(period.buy + period.sell - candle.volume) > _CLOSE_ENOUGH * candle.volume:
         return candle

@@ -68,7 +68,7 @@ def _account(settings: Settings, pool: httpx.AsyncClient, metrics: Metrics) -> A
     )
 
 
-def _venue(
+def _venue(  # noqa: PLR0911 - one return a venue
     name: str, *, settings: Settings, pool: httpx.AsyncClient, cache: Cache, metrics: Metrics
 ) -> Venue:
     """Return a venue. Its module is imported here, so that only those in use are."""
@@ -105,4 +105,8 @@ def _venue(
             )
 
             return Hyperliquid(client(settings.hyperliquid_url), cache)
+        case "yahoo":
+            from reference_bot.market_data.venues import yahoo  # noqa: PLC0415 - see above
+
+            return yahoo.Yahoo(client(settings.yahoo_url, yahoo.explain), cache)
     raise ValueError(f"no venue {name!r}")

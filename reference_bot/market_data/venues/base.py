@@ -42,6 +42,8 @@ class Instrument:
     pair: Pair
     symbol: str
     unit: float = 1.0
+    closes: bool = False
+    """Whether the market has closing hours: then candles follow each other over the gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,20 @@ class Directory:
 
 
 class Ticker(Struct, frozen=True, array_like=True):
-    """The last 24 hours, rolling. ``open`` is the price 24 h ago."""
+    """The last 24 hours, rolling. ``open`` is the price 24 h ago.
+
+    While a market is closed they are the 24 h up to its last price, at ``time``, and
+    ``closed_since`` is set.
+    """
 
     time: int
     price: float
     open: float
     high: float | None
     low: float | None
-    volume: float
+    volume: float | None
     turnover: float | None
+    closed_since: int | None = None
 
 
 class Candle(Struct, frozen=True, array_like=True):
@@ -80,7 +87,7 @@ class Candle(Struct, frozen=True, array_like=True):
     high: float
     low: float
     close: float
-    volume: float
+    volume: float | None
     turnover: float | None
     buy: float | None
     buy_turnover: float | None
@@ -148,6 +155,8 @@ class Venue(Protocol):
     """What is meant here when a symbol names no quote asset."""
     taker_minutes: frozenset[int]
     """The timeframes of perpetuals in which taker volumes are told apart from candles."""
+    currencies: bool
+    """Whether it tells currencies and metals, and nothing else; False: coins, and nothing else."""
 
     async def ping(self) -> None:
         """Return when the venue answers."""

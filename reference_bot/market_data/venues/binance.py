@@ -172,6 +172,7 @@ class Binance(NoTakers):
 
     name = "binance"
     quotes: tuple[str, ...] = ("USDT",)
+    currencies = False
 
     def __init__(self, spot: VenueClient, futures: VenueClient, cache: Cache) -> None:
         self._spot = spot

@@ -77,5 +77,6 @@ def _check_one(venue: str, where: str, candle: Candle, length: int) -> None:
         )
     if candle.low > min(candle.open, candle.close) or candle.high < max(candle.open, candle.close):
         raise VenueError(venue, "bad_payload", f"{where}: open or close is outside of low and high")
-    if candle.buy is not None and candle.buy > candle.volume * (1 + _ROUNDING):
+    volume = candle.volume
+    if candle.buy is not None and volume is not None and candle.buy > volume * (1 + _ROUNDING):
         raise VenueError(venue, "bad_payload", f"{where}: takers bought more than was traded")

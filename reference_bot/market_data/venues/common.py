@@ -42,6 +42,7 @@ class OneApi(NoTakers):
     """A venue that is one API on one host. What a subclass does not write over is not offered."""
 
     quotes: tuple[str, ...] = ("USDT",)
+    currencies: bool = False
     time_path: ClassVar[str]
     """Where the API tells its time: the sign of life."""
     time_decoder: ClassVar[Decodes[Any]]
@@ -99,7 +100,7 @@ def to_candle(
     start: int,
     end: int,
     *,
-    volume: float,
+    volume: float | None,
     turnover: float | None,
     unit: float = 1.0,
 ) -> Candle:
