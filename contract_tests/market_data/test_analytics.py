@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Scenario, ScenarioKind
+from reference_bot.market_data import service
 from reference_bot.market_data.indicators import atr, bollinger, rsi, vwap
 from reference_bot.market_data.settings import KNOWN_VENUES
 from reference_bot.market_data.venues.base import Candle
@@ -223,6 +224,32 @@ async def test_volume_scan_names_what_it_could_not_read(open_stack):
         body = (await stack.ask("/volume_scan", threshold_pct=0)).json()["data"]
     assert body["scanned"] == 32
     assert [row["reason"] for row in body["missing"]] == ["bad_payload"] * 2
+
+
+@pytest.mark.parametrize("timeframe", ["15m", "1h"])
+async def test_an_analysis_has_one_deadline(stack, monkeypatch, timeframe):
+    """Whatever it is made of ends when the first thing that was asked for has to end."""
+    ends: list[float] = []
+    gather = service.gather_until
+
+    async def noted(deadline, parts):
+        ends.append(deadline)
+        return await gather(deadline, parts)
+
+    monkeypatch.setattr(service, "gather_until", noted)
+    answer = await stack.ask("/comprehensive_analysis", symbol="BTC", timeframe=timeframe)
+    assert answer.status_code == 200
+    assert len(ends) >= 2
+    assert set(ends) == {ends[0]}
+
+
+async def test_analysis_of_another_timeframe_keeps_its_gaps_apart(stack):
+    stack.fault(path="/futures/fapi/v1/klines", kind="error", status=500, count=1)
+    data = (await stack.ask("/comprehensive_analysis", symbol="BTC", timeframe="1h")).json()["data"]
+    assert [row["section"] for row in data["missing"]] == ["perp.candles"]
+    of_price = [row["section"] for row in data["price"]["missing"]]
+    assert of_price == (["perp.candles"] if data["price"]["perp"]["flow_24h"] is None else [])
+    assert (data["technical"]["rsi_14"] is None) == (data["price"]["perp"]["flow_24h"] is not None)
 
 
 async def test_analysis_agrees_with_its_parts(stack, market, now):

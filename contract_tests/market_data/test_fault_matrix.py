@@ -5,10 +5,12 @@ it).
 """
 
 import asyncio
+import logging
 import math
 
 import pytest
 
+from botproof.doubles.exchanges.binance_account import KEY, SECRET
 from reference_bot.market_data.settings import KNOWN_VENUES
 
 pytestmark = pytest.mark.anyio
@@ -152,3 +154,184 @@ async def test_a_venue_recovers(open_stack):
             client.breaker.open_until = 0.0  # the pause is over: waiting for it would be a sleep
         assert (await stack.ask("/price", symbol="ETH")).status_code == 200
         assert client.breaker.failures == 0
+
+
+# -- takers and accounts ---------------------------------------------------------------------
+
+STATISTICS = {
+    ("binance", "accounts"): ("/futures/futures/data/globalLongShortAccountRatio", "longAccount"),
+    ("bybit", "accounts"): ("/v5/market/account-ratio", "buyRatio"),
+    ("okx", "accounts"): ("/api/v5/rubik/stat/contracts/long-short-account-ratio-contract", "1"),
+    ("okx", "takers"): ("/api/v5/rubik/stat/taker-volume-contract", "2"),
+    ("gate", "accounts"): ("/api/v4/futures/usdt/contract_stats", "lsr_account"),
+    ("gate", "takers"): ("/api/v4/futures/usdt/contract_stats", "long_taker_size"),
+    ("bitget", "accounts"): ("/api/v2/mix/market/account-long-short", "longAccountRatio"),
+    ("bitget", "takers"): ("/api/v2/mix/market/taker-buy-sell", "buyVolume"),
+}
+"""Where each venue tells them, and the figure in it."""
+WHOLE = ("price", "volume_24h", "turnover_24h", "high_24h", "activity", "mark_price", "funding")
+"""What must come all the same."""
+
+
+def _at(fault, path, field):
+    """The fault at one path; those about a field meet the figure itself."""
+    changed = {"field": field} if fault["kind"] in ("missing_field", "nan", "negative") else {}
+    return fault | {"path": path} | changed
+
+
+def _without_statistic(data, what):
+    """Check that a figure is left out and named; a short text for the table."""
+    perp = data["perp"]
+    sections = {"perp.accounts"}
+    if what == "takers":
+        assert perp["flow_24h"] is perp["flow_15m"] is None
+        sections = {"perp.takers", "perp.candles"}
+    else:
+        assert perp["accounts"] is None
+    told = [row for row in data["missing"] if row["section"] in sections]
+    assert told
+    assert all(row["reason"] and row["message"] for row in told)
+    return told[0]["reason"]
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if "column" not in name])
+async def test_each_fault_on_takers_and_accounts(open_stack, name):
+    cells = {}
+    for (venue, what), (path, field) in STATISTICS.items():
+        async with open_stack(EXCHANGES=venue, DEADLINE_SECONDS=str(DEADLINE)) as stack:
+            clean = (await stack.ask("/combined_price", symbol="ETH")).json()["data"]["perp"]
+            assert clean["accounts"]
+            stack.api.service.cache._entries.clear()  # what is kept would hide the fault
+            await stack.api.service.warm()
+            stack.fault(venue=venue, **_at(FAULTS[name], path, field))
+            asked = stack.ask("/combined_price", symbol="ETH")
+            answer = await asyncio.wait_for(asked, 20 * DEADLINE)
+        assert answer.status_code == 200
+        data = answer.json()["data"]
+        assert _finite(data)
+        assert {key: data["perp"][key] for key in WHOLE} == {key: clean[key] for key in WHOLE}
+        if name == "clock skew":  # true figures of an hour ago, as dated; no flow over the present
+            assert data["perp"]["flow_15m"] is None or what == "accounts"
+            cells[f"{venue} {what}"] = "dated"
+        else:
+            cells[f"{venue} {what}"] = _without_statistic(data, what)
+    print(f"{name:16}", *(f"{where} {cell}" for where, cell in cells.items()), sep=" | ")
+
+
+async def test_takers_that_ask_for_a_pause_do_not_stop_prices(open_stack):
+    async with open_stack(EXCHANGES="bitget") as stack:
+        path = "/api/v2/mix/market/taker-buy-sell"
+        stack.fault(venue="bitget", path=path, kind="error", status=429, retry_after=60)
+        await stack.ask("/combined_price", symbol="ETH")
+        data = (await stack.ask("/combined_price", symbol="SOL")).json()["data"]
+        assert data["perp"]["price"] > 0
+        reasons = {row["section"]: row["reason"] for row in data["missing"]}
+        assert reasons["perp.takers"] == "circuit_open"
+
+
+# -- the account -----------------------------------------------------------------------------
+
+SIGNED = {
+    "/spot/api/v3/account": "free",
+    "/futures/fapi/v3/balance": "balance",
+    "/futures/fapi/v3/positionRisk": "markPrice",
+    "/futures/fapi/v1/income": "income",
+}
+"""The signed paths, and a figure that each must have."""
+QUESTIONS = {
+    "/balance": ("/spot/api/v3/account", "/futures/fapi/v3/balance"),
+    "/positions": ("/futures/fapi/v3/positionRisk",),
+    "/pnl": ("/futures/fapi/v1/income", "/futures/fapi/v3/positionRisk"),
+}
+ACCOUNT_FAULTS = {
+    name: fault
+    for name, fault in FAULTS.items()
+    if "column" not in name and name not in ("negative volume", "stale", "clock skew")
+}
+"""Amounts of an account may be negative and of any age; the clock has a test of its own."""
+
+
+@pytest.fixture
+def account_stack(open_stack):
+    """A stack with the double's own account."""
+
+    def opened():
+        return open_stack(
+            BINANCE_API_KEY=KEY, BINANCE_API_SECRET=SECRET, DEADLINE_SECONDS=str(DEADLINE)
+        )
+
+    return opened
+
+
+def _no_key_in(caplog, stack, *answers):
+    """Neither the key nor the secret stands in an answer, a log line or the double's record."""
+    logged = "".join(f"{record.getMessage()}{record.__dict__}" for record in caplog.records)
+    for text in (logged, *(answer.text for answer in answers)):
+        assert KEY not in text
+        assert SECRET not in text
+    assert SECRET not in "".join(str(event) for event in stack.double.events)
+    # libraries that log URLs are kept to warnings in production; what is left shows no signature
+    ours = [record for record in caplog.records if not record.name.startswith("http")]
+    assert "signature" not in "".join(f"{record.__dict__}" for record in ours)
+
+
+@pytest.mark.parametrize("name", ACCOUNT_FAULTS)
+async def test_each_fault_on_each_account_question(account_stack, caplog, name):
+    caplog.set_level(logging.DEBUG)
+    cells = {}
+    for path, signed in QUESTIONS.items():
+        async with account_stack() as stack:
+            for one in signed:
+                stack.fault(venue="binance", **_at(ACCOUNT_FAULTS[name], one, SIGNED[one]))
+            answer = await asyncio.wait_for(stack.ask(path), 20 * DEADLINE)
+            cells[path] = _cell(answer)
+            _no_key_in(caplog, stack, answer)
+        if name == "empty list":  # an account that has nothing: told as that, no figure made up
+            assert answer.status_code == 200
+            lists = [value for value in answer.json()["data"].values() if isinstance(value, list)]
+            assert all(value == [] for value in lists)
+        else:
+            assert cells[path] in {"502", "504"}
+    print(f"{name:16}", *(f"{path} {cell}" for path, cell in cells.items()), sep=" | ")
+
+
+@pytest.mark.parametrize("name", ACCOUNT_FAULTS)
+@pytest.mark.parametrize(
+    ("question", "path", "field"),
+    [
+        ("/balance", "/spot/api/v3/account", "spot"),
+        ("/balance", "/futures/fapi/v3/balance", "futures"),
+        ("/pnl", "/futures/fapi/v3/positionRisk", "unrealised"),
+    ],
+)
+async def test_one_signed_call_in_trouble_leaves_the_other(  # noqa: PLR0917 - parameters
+    account_stack, caplog, name, question, path, field
+):
+    caplog.set_level(logging.DEBUG)
+    async with account_stack() as stack:
+        clean = (await stack.ask(question)).json()["data"]
+        assert clean[field]
+        stack.fault(venue="binance", **_at(ACCOUNT_FAULTS[name], path, SIGNED[path]))
+        stack.api.service.cache._entries.clear()
+        answer = await asyncio.wait_for(stack.ask(question), 20 * DEADLINE)
+        _no_key_in(caplog, stack, answer)
+    data = answer.json()["data"]
+    assert answer.status_code == 200
+    assert (
+        data[field] == {"spot": [], "futures": [], "unrealised": 0.0}[field]
+        if (name == "empty list")
+        else data[field] is None
+    )
+    if name != "empty list":
+        [told] = data["missing"]
+        assert told["reason"]
+        assert told["message"]
+
+
+async def test_a_venue_clock_that_is_wrong_does_not_spoil_a_signature(account_stack, caplog):
+    caplog.set_level(logging.DEBUG)
+    async with account_stack() as stack:
+        stack.fault(venue="binance", kind="clock_skew")
+        answers = [await stack.ask(path) for path in QUESTIONS]
+        _no_key_in(caplog, stack, *answers)
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
