@@ -11,6 +11,7 @@ from telegram import Update
 from reference_bot.telegram_bot.handlers import TROUBLE, BotApplication, current
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, LeaseLostError
 from reference_bot.telegram_bot.outgoing.replier import Desk, Place, Replier
+from reference_bot.telegram_bot.signals.courier import Courier
 from reference_bot.telegram_bot.update import lane_of
 
 CONCURRENCY: Final = 256
@@ -27,9 +28,12 @@ _log = logging.getLogger(__name__)
 class Dispatcher:
     """Runs until `stop`; then lets what is running finish."""
 
-    def __init__(self, application: BotApplication, desk: Desk) -> None:
+    def __init__(
+        self, application: BotApplication, desk: Desk, courier: Courier | None = None
+    ) -> None:
         self._application = application
         self._desk = desk
+        self._courier = courier
         self._free = asyncio.Semaphore(CONCURRENCY)
         self._running: dict[asyncio.Task[None], float] = {}
         self._beat_at = time.monotonic()
@@ -84,13 +88,20 @@ class Dispatcher:
     async def _handle(self, job: Job) -> None:
         delay = 0.0
         try:
-            delay = await self._answer(job)
+            delay = await (self._answer(job) if job.update_id >= 0 else self._deliver(job))
         except LeaseLostError:
             _log.warning("given up to another replica", extra={"update_id": job.update_id})
         except InboxUnavailableError as error:
             _log.warning("put off: %s", error, extra={"update_id": job.update_id})
             delay = _PAUSE
         await self._release(job, delay)
+
+    async def _deliver(self, job: Job) -> float:
+        """The same for a parcel of ours: a signal that nobody has to ask for."""
+        if self._courier is None:  # auto-signals were switched off after it was packed
+            await self._desk.inbox.finish(job, "unasked")
+            return 0.0
+        return await self._courier.deliver(job)
 
     async def _answer(self, job: Job) -> float:
         """Handles ``job``; how many seconds its chat has to wait before it can go on."""

@@ -33,6 +33,7 @@ from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.replier import Draft, Replier
 from reference_bot.telegram_bot.render.html import escape, split
+from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 
 BotApplication = Application[Any, Any, Any, Any, Any, Any]
 _Context = CallbackContext[Any, Any, Any, Any]
@@ -65,6 +66,7 @@ def build_application(
     allowed: AllowList,
     inbox: Inbox,
     metrics: Metrics,
+    subscriptions: Subscriptions | None = None,
 ) -> BotApplication:
     """The application with every handler; it is never run by itself: the dispatcher feeds it."""
     application: BotApplication = (
@@ -72,7 +74,7 @@ def build_application(
     )
     gate = _Gate(allowed, inbox, metrics)
     application.add_handler(TypeHandler(Update, gate.check), group=-1)
-    answers = _Answers(table, market_data, allowed)
+    answers = _Answers(table, market_data, allowed, subscriptions)
     for command in table:
         application.add_handler(
             CommandHandler(
@@ -100,11 +102,16 @@ class _Answers:
     """Commands, typed and tapped: both are parsed by the table and answered the same way."""
 
     def __init__(
-        self, table: tuple[Command, ...], market_data: MarketData, allowed: AllowList
+        self,
+        table: tuple[Command, ...],
+        market_data: MarketData,
+        allowed: AllowList,
+        subscriptions: Subscriptions | None,
     ) -> None:
         self._table = table
         self._market_data = market_data
         self._allowed = allowed
+        self._subscriptions = subscriptions
 
     def of(self, command: Command) -> _Callback:
         """The handler of a typed command."""
@@ -140,19 +147,39 @@ class _Answers:
         try:
             arguments = command.parse(words)
         except BadArgumentError as error:
-            return Draft(split(f"🤔 {escape(str(error))}"))
+            return _wrong(error)
         return await self._parsed(update, command, arguments)
 
     async def _parsed(self, update: Update, command: Command, arguments: dict[str, str]) -> Draft:
-        user = update.effective_user
+        user, chat = update.effective_user, update.effective_chat
         if command.owners and not self._allowed.names(user.id if user else None):
             return Draft(split(OWNERS.format(command=command.name)))
-        buttons = markup(keyboard(command, arguments))
+        request = Request(
+            arguments,
+            self._market_data,
+            self._table,
+            self._subscriptions,
+            chat.id if chat else None,
+            user.id if user else None,
+        )
         try:
-            text = await command.answer(Request(arguments, self._market_data, self._table))
+            text = await command.answer(request)
+        except BadArgumentError as error:  # right each by itself, but not together
+            return _wrong(error)
         except MarketDataError as error:
-            return Draft(split(f"⚠️ {escape(str(error))}"), buttons if error.again else "")
-        return Draft(split(text), buttons)
+            buttons = await _buttons(command, request) if error.again else ""
+            return Draft(split(f"⚠️ {escape(str(error))}"), buttons)
+        return Draft(split(text), await _buttons(command, request))
+
+
+def _wrong(error: BadArgumentError) -> Draft:
+    return Draft(split(f"🤔 {escape(str(error))}"))
+
+
+async def _buttons(command: Command, request: Request) -> str:
+    if command.buttons is None:
+        return markup(keyboard(command, request.arguments))
+    return markup(await command.buttons(request, command))
 
 
 async def _unknown(update: Update, _: _Context) -> None:

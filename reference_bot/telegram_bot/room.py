@@ -19,6 +19,7 @@ from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.flood import FloodControl
 from reference_bot.telegram_bot.outgoing.replier import Desk, SendSlots
 from reference_bot.telegram_bot.settings import Settings
+from reference_bot.telegram_bot.signals.wiring import AutoSignals
 from reference_bot.telegram_bot.telegram_api import build_bot, close_requests
 
 _PROBE_SECONDS: Final = 5.0
@@ -53,6 +54,8 @@ class Room:
             settings.telegram_bot_token.get_secret_value(), settings.telegram_api_base_url
         )
         self.market_data = MarketData(settings.market_data_url)
+        auto = AutoSignals(settings, self.metrics) if settings.enable_auto_signals else None
+        self._auto = auto
         self._application = build_application(
             self.bot,
             table=COMMANDS,
@@ -60,6 +63,7 @@ class Room:
             allowed=settings.allowed,
             inbox=self.inbox,
             metrics=self.metrics,
+            subscriptions=auto.subscriptions if auto else None,
         )
         self._slots = SendSlots(settings.telegram_send_slots)
         self._desk = Desk(
@@ -70,7 +74,8 @@ class Room:
             metrics=self.metrics,
             bot_failed=lambda reason: self.readiness.set("telegram", reason),
         )
-        self._dispatcher = Dispatcher(self._application, self._desk)
+        courier = auto.courier(self._desk) if auto else None
+        self._dispatcher = Dispatcher(self._application, self._desk, courier)
         self._tasks: list[asyncio.Task[None]] = []
         self._initialized = False
         self.metrics.waiting.set_function(lambda: self.inbox.backlog()[0])
@@ -86,6 +91,9 @@ class Room:
         self.readiness.probe("dispatcher", self._dispatcher.stalled)
         self._start(self._dispatcher.run())
         self._start(self._announce())
+        if self._auto is not None:
+            scheduler = self._auto.scheduler(self._desk, self.market_data, self.readiness)
+            self._start(scheduler.run())
 
     def _start(self, work: "asyncio.Future[None] | object") -> None:
         self._tasks.append(asyncio.ensure_future(work))  # type: ignore[arg-type]
@@ -157,4 +165,6 @@ class Room:
         else:
             await close_requests(self.bot)
         await self.market_data.close()
+        if self._auto is not None:
+            await self._auto.close()
         await self.inbox.close()

@@ -7,6 +7,7 @@ class.
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from pydantic import field_validator as validates
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from reference_bot.market_data.symbols import SpellingError, parse_symbol
 from reference_bot.telegram_bot.access import AllowList
 
 _TOKEN: Final = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
@@ -33,7 +35,30 @@ def _base_url(value: str) -> str:
         raise ValueError("not an http(s) URL")
     if parts.query or parts.fragment:
         raise ValueError("a query or fragment has no place here")
+    _check_port(value)
     return value.rstrip("/")
+
+
+def _check_port(url: str) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError("its port is none: 0 to 65535") from None
+
+
+def _pairs(value: str) -> str:
+    """The pairs in standard notation. Raises ValueError naming every entry that is none."""
+    pairs: dict[str, None] = {}
+    wrong: list[str] = []
+    for entry in (entry.strip() for entry in value.split(",")):
+        try:
+            # Other letters are letters to market-data, but no exchange has a symbol of them.
+            pairs[str(parse_symbol(entry if entry.isascii() else "")[0])] = None
+        except SpellingError:
+            wrong.append(repr(entry[:40]) if entry else "an empty entry")
+    if wrong:
+        raise ValueError(f"no {'pairs' if len(wrong) > 1 else 'pair'}: {', '.join(wrong)}")
+    return ",".join(pairs)
 
 
 def _allow_list(value: str) -> str:
@@ -121,6 +146,34 @@ class Settings(BaseSettings):
         min_length=1,
         description="the SQLite file of the inbox, used without REDIS_URL",
     )
+    enable_auto_signals: bool = Field(
+        default=False,
+        description="true or false: whether signals come by themselves to the chats that asked for "
+        "them with /signal on",
+    )
+    auto_signal_interval: int = Field(
+        default=3600,
+        ge=1,
+        le=86_400,
+        description="seconds from one round of auto-signals to the next, 1 to 86400; rounds are at "
+        "multiples of it on the clock (UTC), so 3600 is on the hour",
+    )
+    auto_signal_pairs: Annotated[str, AfterValidator(_pairs)] = Field(
+        default="BTC/USDT,ETH/USDT",
+        description="the pairs that auto-signals watch, with commas between, like "
+        "BTC/USDT,ETH/USDT",
+    )
+    min_confidence_threshold: int = Field(
+        default=60,
+        ge=0,
+        le=100,
+        description="the least confidence that an auto-signal is sent with: 0 to 100",
+    )
+    signals_path: str = Field(
+        default="",
+        description="the SQLite file of auto-signals and their subscribers, used without "
+        "REDIS_URL; empty: signals.sqlite3 beside INBOX_PATH",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO",
         description="DEBUG, INFO, WARNING or ERROR",
@@ -157,6 +210,14 @@ class Settings(BaseSettings):
         url = value.get_secret_value()
         if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
             raise ValueError("not a Redis URL")
+        _check_port(url)
+        return value
+
+    @validates("signals_path")
+    @classmethod
+    def _signals_path(cls, value: str, info: ValidationInfo) -> str:
+        if value and value == info.data.get("inbox_path"):
+            raise ValueError("the inbox is there")
         return value
 
     @property
@@ -170,10 +231,34 @@ class Settings(BaseSettings):
         return AllowList.parse(self.telegram_allowed_users)
 
     @property
+    def pairs(self) -> tuple[str, ...]:
+        """AUTO_SIGNAL_PAIRS in standard notation."""
+        return tuple(self.auto_signal_pairs.split(","))
+
+    @property
+    def signals_file(self) -> Path:
+        """SIGNALS_PATH, or its default."""
+        beside = Path(self.inbox_path).with_name("signals.sqlite3")
+        return Path(self.signals_path) if self.signals_path else beside
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What no log line may hold."""
         values = (self.telegram_bot_token, self.webhook_secret, self.redis_url)
         return tuple(text for value in values if (text := value.get_secret_value()))
+
+
+class LambdaSettings(Settings):
+    """The settings in Lambda, which freezes the process between two events."""
+
+    @validates("enable_auto_signals")
+    @classmethod
+    def _no_background(cls, value: bool) -> bool:
+        if value:
+            raise ValueError(
+                "AWS Lambda runs nothing between two events, so no signal would come by itself"
+            )
+        return value
 
 
 def _required_in_webhook_mode(value: T, info: ValidationInfo) -> T:
@@ -182,10 +267,12 @@ def _required_in_webhook_mode(value: T, info: ValidationInfo) -> T:
     return value
 
 
-def load(**overrides: Any) -> Settings:
+def load(kind: type[Settings] = Settings, **overrides: Any) -> Settings:
     """The settings of this process, or one `SettingsError` that names everything that is wrong."""
     try:
-        return Settings(**overrides)
+        return kind(**overrides)
+    except UnicodeDecodeError:
+        raise SettingsError(".env cannot be read: it should be text in UTF-8") from None
     except ValidationError as error:
         problems = [_problem(cast("Mapping[str, Any]", item)) for item in error.errors()]
         # Not chained: pydantic's own text could repeat a value, and a value may be a secret.
@@ -223,6 +310,7 @@ def _assignment(name: str, field: FieldInfo) -> str:
         return f"{name}="
     default = field.default
     text = default.get_secret_value() if isinstance(default, SecretStr) else str(default)
+    text = text.lower() if isinstance(default, bool) else text
     return f"# {name}={text}"
 
 

@@ -25,6 +25,7 @@ _MARKETS: Final = {
 }
 _MINUTES: Final = {"60m": "1h", "240m": "4h", "24h": "1d", "1440m": "1d"}
 _SWITCHED: Final = ("5m", "15m", "1h", "4h", "1d")
+_SWITCHES: Final = frozenset({"on", "off"})
 _DAYS: Final = ("1d", "7d", "30d", "90d")
 
 
@@ -35,6 +36,18 @@ def _symbol(typed: str) -> str:
             f"“{typed[:_SHOWN]}” is no symbol: write it like BTC, BTCUSDT or BTC/USDT"
         )
     return symbol
+
+
+def _pair_or_switch(typed: str) -> str:
+    return typed.lower() if typed.lower() in _SWITCHES else _symbol(typed)
+
+
+def _switch(typed: str) -> str:
+    if typed.lower() not in _SWITCHES:
+        raise BadArgumentError(
+            f"“{typed[:_SHOWN]}” is too much: it is /signal PAIR, /signal on or /signal off"
+        )
+    return typed.lower()
 
 
 def _timeframe(typed: str) -> str:
@@ -72,7 +85,8 @@ def _days(typed: str) -> str:
 
 
 SYMBOL: Final = Argument("SYM", "BTC", _symbol)
-PAIR: Final = Argument("PAIR", "BTC/USDT", _symbol)
+PAIR: Final = Argument("PAIR", "BTC/USDT", _pair_or_switch, form="PAIR|on|off")
+SWITCH: Final = Argument("SWITCH", "on", _switch, default="", tapped=True)
 COIN: Final = Argument("COIN", "BTC", _symbol, default="BTC")
 MARKET: Final = Argument(
     "MARKET", "spot", _market, default="spot", choices=("spot", "perps"), form="spot|perps"

@@ -9,14 +9,11 @@ from typing import Final
 
 import msgspec
 
-from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError, Command
+from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError, Command, Row
 
 _LONGEST_DATA: Final = 64  # bytes, Telegram's limit
 _IN_A_ROW: Final = 5
 _REFRESH: Final = "🔄 Refresh"
-
-Row = list[tuple[str, str]]
-"""Buttons beside each other: label and data."""
 
 
 def keyboard(command: Command, arguments: Mapping[str, str]) -> list[Row]:
@@ -61,7 +58,7 @@ def _choices(command: Command, argument: Argument, arguments: Mapping[str, str])
 
 
 def _data(command: Command, arguments: Mapping[str, str]) -> str:
-    return " ".join([command.name, *(arguments[each.name] for each in command.arguments)])
+    return " ".join([command.name, *(arguments[each.name] for each in command.typed)])
 
 
 def _fits(data: str) -> bool:

@@ -4,6 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from reference_bot.telegram_bot.market_data import MarketData
+from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
+
+Row = list[tuple[str, str]]
+"""Buttons beside each other: label and data."""
 
 
 class BadArgumentError(Exception):
@@ -16,7 +20,7 @@ class Argument:
 
     ``default`` is the value when it is left out; without one it has to be there. ``choices`` are
     the values that people switch between: buttons. ``form`` is how the usage shows it, when that is
-    not the name or the default.
+    not the name or the default. ``tapped``: buttons give it; the usage does not show it.
     """
 
     name: str
@@ -25,20 +29,29 @@ class Argument:
     default: str | None = None
     choices: tuple[str, ...] = ()
     form: str = ""
+    tapped: bool = False
 
     @property
     def usage(self) -> str:
         """``SYM``, or ``[15m]`` when it may be left out."""
-        return self.name if self.default is None else f"[{self.form or self.default}]"
+        if self.default is None:
+            return self.form or self.name
+        return f"[{self.form or self.default}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One use of a command: the parsed arguments, and whom to ask."""
+    """One use of a command: the parsed arguments, whom to ask, and who asks where.
+
+    ``subscriptions`` is None where auto-signals are not running.
+    """
 
     arguments: Mapping[str, str]
     market_data: MarketData
     table: tuple["Command", ...]
+    subscriptions: Subscriptions | None = None
+    chat: int | None = None
+    user: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,7 @@ class Command:
     ``live``: the answer changes with the market, so it has a button that refreshes it.
     ``owners``: it is about the operator's own account, so only people listed by their id may ask.
     ``lenient``: words that it has no use for are passed over (links to a bot add one to /start).
+    ``buttons``: what stands under an answer, where that is not the `keyboard` of every command.
     """
 
     name: str
@@ -57,16 +71,22 @@ class Command:
     live: bool = False
     owners: bool = False
     lenient: bool = False
+    buttons: Callable[[Request, "Command"], Awaitable[list[Row]]] | None = None
+
+    @property
+    def typed(self) -> tuple[Argument, ...]:
+        """The arguments that people type."""
+        return tuple(argument for argument in self.arguments if not argument.tapped)
 
     @property
     def usage(self) -> str:
         """``/price SYM``."""
-        return " ".join([f"/{self.name}", *(argument.usage for argument in self.arguments)])
+        return " ".join([f"/{self.name}", *(argument.usage for argument in self.typed)])
 
     @property
     def example(self) -> str:
         """``/price BTC``."""
-        return " ".join([f"/{self.name}", *(argument.example for argument in self.arguments)])
+        return " ".join([f"/{self.name}", *(argument.example for argument in self.typed)])
 
     def parse(self, words: list[str]) -> dict[str, str]:
         """The arguments by name, from the words after the command. Raises BadArgumentError.

@@ -1,24 +1,47 @@
-"""``/signal PAIR``: a side with its confidence, or why there is no trade."""
+"""``/signal PAIR``: a side with its confidence, or why there is no trade.
+
+``/signal on`` and ``/signal off``: whether signals come to this chat by themselves. The button
+under a signal is both: it switches, and refreshes the signal that it stands under.
+"""
 
 import asyncio
 from typing import Final
 
-from reference_bot.telegram_bot.commands.model import Request
+from reference_bot.telegram_bot.commands.buttons import keyboard
+from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request, Row
 from reference_bot.telegram_bot.figures import Analysis, Cvd
+from reference_bot.telegram_bot.market_data import MarketData
+from reference_bot.telegram_bot.render import auto_signals as said
 from reference_bot.telegram_bot.render.trading import render_signal
-from reference_bot.telegram_bot.trading import Readings, judge
+from reference_bot.telegram_bot.signals.model import SignalsUnavailableError
+from reference_bot.telegram_bot.trading import NoTrade, Readings, Trade, judge
 
 _TIMEFRAME: Final = "15m"
+_SWITCHES: Final = frozenset({"on", "off"})
+_NOT_KEPT: Final = "⚠️ I could not keep that just now. Try again in a minute."
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data for the indicators and, beside that, for the closes."""
-    pair = request.arguments["PAIR"]
+    """Switches what is to be switched, and gives the signal that is asked for."""
+    pair, switch = request.arguments["PAIR"], request.arguments["SWITCH"]
+    if pair in _SWITCHES:
+        if switch:
+            raise BadArgumentError(f"“{switch}” is too much: it is /signal {pair}")
+        return await _switched(request, pair)
+    state = (await _switched(request, switch)).splitlines()[:1] if switch else []
+    signal = render_signal(*await evaluate(request.market_data, pair))
+    return "\n\n".join([signal, *state])
+
+
+async def evaluate(market_data: MarketData, pair: str) -> tuple[Analysis, Trade | NoTrade]:
+    """Asks market-data for the indicators and, beside that, for the closes.
+
+    Raises MarketDataError.
+    """
     question = {"symbol": pair, "timeframe": _TIMEFRAME}
-    ask = request.market_data.ask
     data, candles = await asyncio.gather(
-        ask("/comprehensive_analysis", question, Analysis, about=pair),
-        ask("/cvd", question, Cvd, about=pair),
+        market_data.ask("/comprehensive_analysis", question, Analysis, about=pair),
+        market_data.ask("/cvd", question, Cvd, about=pair),
     )
     readings = Readings(
         closes=[point.close for point in candles.points],
@@ -26,4 +49,37 @@ async def answer(request: Request) -> str:
         atr=data.technical.atr_14,
         delta=candles.cvd,
     )
-    return render_signal(data, judge(readings))
+    return data, judge(readings)
+
+
+async def buttons(request: Request, command: Command) -> list[Row]:
+    """Refresh, where there is a signal; and the switch, where auto-signals are running."""
+    pair = request.arguments["PAIR"]
+    rows = [] if pair in _SWITCHES else keyboard(command, request.arguments)
+    if request.subscriptions is None or request.chat is None:
+        return rows
+    try:
+        running = await request.subscriptions.wants(request.chat)
+    except SignalsUnavailableError:
+        return rows
+    return [*rows, [switch_button("" if pair in _SWITCHES else pair, on=not running)]]
+
+
+def switch_button(pair: str, *, on: bool) -> tuple[str, str]:
+    """The button that switches auto-signals; with a ``pair``, its signal stays in the message."""
+    label, switch = ("🔔 Auto-signals on", "on") if on else ("🔕 Auto-signals off", "off")
+    return label, f"signal {pair} {switch}" if pair else f"signal {switch}"
+
+
+async def _switched(request: Request, switch: str) -> str:
+    subscriptions = request.subscriptions
+    if subscriptions is None or request.chat is None:
+        return said.render_not_running()
+    try:
+        if switch == "off":
+            await subscriptions.stop(request.chat)
+            return said.render_off()
+        await subscriptions.start(request.chat, request.user or request.chat)
+    except SignalsUnavailableError:
+        return _NOT_KEPT
+    return said.render_on(subscriptions.terms)

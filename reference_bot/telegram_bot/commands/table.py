@@ -25,6 +25,7 @@ from reference_bot.telegram_bot.commands.arguments import (
     MARKET,
     PAIR,
     QUARTER,
+    SWITCH,
     SYMBOL,
     THRESHOLD,
 )
@@ -71,10 +72,11 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("pnl", "what the account gained and paid", pnl.answer, (DAYS,), live=True, owners=True),
     Command(
         "signal",
-        "a trading signal with its confidence, or why there is none",
+        "a trading signal with its confidence, or why there is none; on: they come by themselves",
         signal.answer,
-        (PAIR,),
+        (PAIR, SWITCH),
         live=True,
+        buttons=signal.buttons,
     ),
     Command("pairs", "pairs to ask for, in standard notation", pairs.answer, (MARKET,)),
 )

@@ -33,7 +33,7 @@ from reference_bot.telegram_bot.doors.webhook import (
 )
 from reference_bot.telegram_bot.inbox import InboxUnavailableError
 from reference_bot.telegram_bot.room import Room
-from reference_bot.telegram_bot.settings import Settings, load
+from reference_bot.telegram_bot.settings import LambdaSettings, Settings, load
 
 _SAFETY_SECONDS: Final = 1.0  # kept for the answer itself, of the time that Lambda gives
 _LONGEST_SECONDS: Final = 20.0
@@ -98,7 +98,7 @@ async def _build(settings: Settings) -> tuple[Room, Intake]:
 def build() -> LambdaBot:
     """The instance from the environment. Raises SettingsError."""
     os.environ.setdefault("INBOX_PATH", "/tmp/inbox.sqlite3")  # noqa: S108 - all of its disk
-    settings = load(bot_mode="webhook")
+    settings = load(LambdaSettings, bot_mode="webhook")
     log.configure(settings.log_level, settings.secrets)
     return LambdaBot(settings)
 

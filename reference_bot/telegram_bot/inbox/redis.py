@@ -165,19 +165,25 @@ _decode_progress = msgspec.json.Decoder(Progress).decode
 _log = logging.getLogger(__name__)
 
 
+def connect(url: str) -> Redis:
+    """A client of the Redis at ``url``; it connects when it is first used."""
+    # One try on a fresh connection: after a restart of Redis the pooled ones are dead.
+    client: Redis = Redis.from_url(
+        url,
+        socket_timeout=_SOCKET_SECONDS,
+        socket_connect_timeout=_SOCKET_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return client
+
+
 class RedisInbox:
     """`Inbox` of one bot in the Redis at ``url``, for any number of processes."""
 
     def __init__(
         self, url: str, bot_id: int, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        # One try on a fresh connection: after a restart of Redis the pooled ones are dead.
-        self._redis: Redis = Redis.from_url(
-            url,
-            socket_timeout=_SOCKET_SECONDS,
-            socket_connect_timeout=_SOCKET_SECONDS,
-            retry=Retry(NoBackoff(), 1),
-        )
+        self._redis = connect(url)
         self._prefix = f"botproof:{{{bot_id}}}:"  # braces: one slot of a cluster
         self._clock = clock
         scripts = {
@@ -332,13 +338,21 @@ class RedisInbox:
 
     async def _call(self, command: Awaitable[Any]) -> Any:
         try:
-            result = await command
-        except (RedisError, OSError, TimeoutError) as error:
-            _stop_if_cancelled()
+            return await answer_of(command)
+        except InboxUnavailableError:
             self._redis_up_since = None  # perhaps it restarts: ask again
-            raise InboxUnavailableError(f"Redis: {error}") from error
+            raise
+
+
+async def answer_of(command: Awaitable[Any]) -> Any:
+    """What Redis answers. Raises InboxUnavailableError."""
+    try:
+        result = await command
+    except (RedisError, OSError, TimeoutError) as error:
         _stop_if_cancelled()
-        return result
+        raise InboxUnavailableError(f"Redis: {error}") from error
+    _stop_if_cancelled()
+    return result
 
 
 def _stop_if_cancelled() -> None:

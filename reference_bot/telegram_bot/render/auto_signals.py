@@ -1,0 +1,58 @@
+"""What auto-signals say: the signal that comes by itself, and whether it does. Pure."""
+
+from typing import Final
+
+from reference_bot.telegram_bot.figures import Analysis
+from reference_bot.telegram_bot.render.common import page
+from reference_bot.telegram_bot.render.html import bold, escape
+from reference_bot.telegram_bot.render.trading import render_signal
+from reference_bot.telegram_bot.signals.subscriptions import Terms
+from reference_bot.telegram_bot.trading import Trade
+
+ON: Final = f"🔔 {bold('Auto-signals are on')} for this chat"
+OFF: Final = f"🔕 {bold('Auto-signals are off')} for this chat"
+NOT_RUNNING: Final = (
+    f"🔕 {bold('Auto-signals are not running')}: whoever runs this bot has not switched them on "
+    "(ENABLE_AUTO_SIGNALS)"
+)
+_UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def render_auto_signal(data: Analysis, found: Trade, terms: Terms) -> str:
+    """A signal as it comes by itself, as HTML; markup never spans lines."""
+    return page(
+        [f"🔔 {bold('AUTO-SIGNAL')} · {every(terms.interval)}"], [render_signal(data, found)]
+    )
+
+
+def render_on(terms: Terms) -> str:
+    """What comes, when, and how it ends."""
+    return "\n".join(
+        [
+            ON,
+            f"Pairs: {escape(', '.join(terms.pairs))}",
+            f"Judged {every(terms.interval)}, sent from a confidence of {terms.threshold} of 100",
+            "/signal off stops them",
+        ]
+    )
+
+
+def render_off() -> str:
+    """How it starts again."""
+    return f"{OFF}\n/signal on starts them"
+
+
+def render_not_running() -> str:
+    """What works all the same."""
+    return f"{NOT_RUNNING}\n/signal PAIR answers all the same"
+
+
+def every(seconds: int) -> str:
+    """``every hour``, ``every 15 minutes``, ``every 90 seconds``.
+
+    >>> every(3600), every(900), every(90)
+    ('every hour', 'every 15 minutes', 'every 90 seconds')
+    """
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
+    count = seconds // size
+    return f"every {unit}" if count == 1 else f"every {count} {unit}s"

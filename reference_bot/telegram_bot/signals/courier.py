@@ -1,0 +1,107 @@
+"""Takes a parcel out of the inbox to its chat, by the rules that answers go by."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from reference_bot.telegram_bot.inbox import Job
+from reference_bot.telegram_bot.outgoing.failures import Refused, Unknown
+from reference_bot.telegram_bot.outgoing.replier import Desk, Place, Replier
+from reference_bot.telegram_bot.signals.metrics import SignalMetrics
+from reference_bot.telegram_bot.signals.model import Parcel, SignalBook
+from reference_bot.telegram_bot.signals.slots import slot_at
+from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
+
+_SECONDS: Final = 10.0
+"""How long a parcel may wait for its turn before it goes back to the inbox."""
+_GONE: Final = ("chat not found", "upgraded to a supergroup", "group chat was deleted")
+
+_decode = msgspec.json.Decoder(Parcel).decode
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Courier:
+    """Delivers parcels; what it has in hand at a kill, the next process finds in the inbox."""
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        book: SignalBook,
+        desk: Desk,
+        metrics: SignalMetrics,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._book = book
+        self._desk = desk
+        self._metrics = metrics
+        self._clock = clock
+
+    async def deliver(self, job: Job) -> float:
+        """Sends the parcel; how many seconds its lane has to wait before it can go on.
+
+        Raises InboxUnavailableError and LeaseLostError.
+        """
+        parcel = _decode(job.payload)
+        post = _Post(self._desk, job, parcel, self._book, self._metrics)
+        try:
+            async with asyncio.timeout(_SECONDS):
+                obstacle = await self._obstacle(parcel)
+                if obstacle is not None:
+                    await post.finish(obstacle)
+                elif job.progress.parts:
+                    await post.resume()
+                else:
+                    await post.say([parcel.html], parcel.markup)
+        except TimeoutError:
+            _log.info("a signal waits for its turn", extra={"chat": parcel.chat})
+        return post.delay or 0.0
+
+    async def _obstacle(self, parcel: Parcel) -> str | None:
+        """Why the parcel is not wanted any more, or None."""
+        if slot_at(self._clock(), self._subscriptions.terms.interval) != parcel.slot:
+            return "late"
+        return None if await self._subscriptions.wants(parcel.chat) else "unasked"
+
+
+class _Post(Replier):
+    """A replier whose message waits for people's answers, and that knows who has left."""
+
+    def __init__(
+        self, desk: Desk, job: Job, parcel: Parcel, book: SignalBook, metrics: SignalMetrics
+    ) -> None:
+        super().__init__(desk, job, Place(parcel.chat))
+        self._book = book
+        self._metrics = metrics
+
+    async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        return await self._desk.slots.run_last(section)
+
+    async def _give_up(self, failure: Unknown | Refused) -> None:
+        if isinstance(failure, Refused) and _has_left(failure):
+            await self._book.unsubscribe(self._chat)
+            _log.warning(
+                "no auto-signals any more for a chat that cannot be written to: %s",
+                failure.reason,
+                extra={"chat": self._chat},
+            )
+        await super()._give_up(failure)
+
+    def _count(self, outcome: str) -> None:
+        if outcome == "answered":
+            self._metrics.sent.inc()
+        elif outcome == "refused":
+            self._metrics.failed.inc()
+        else:
+            self._metrics.dropped.labels(outcome).inc()
+
+
+def _has_left(failure: Refused) -> bool:
+    """403: blocked, kicked, deleted; or the chat is there no more."""
+    return failure.code == "403" or any(text in failure.reason.lower() for text in _GONE)

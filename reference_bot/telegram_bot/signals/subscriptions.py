@@ -1,0 +1,53 @@
+"""What commands see of auto-signals: what is watched, and who hears of it."""
+
+from dataclasses import dataclass
+
+from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.signals.metrics import SignalMetrics
+from reference_bot.telegram_bot.signals.model import SignalBook, Subscriber
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What auto-signals are about: ``interval`` in seconds, ``threshold`` from 0 to 100."""
+
+    pairs: tuple[str, ...]
+    interval: int
+    threshold: int
+
+
+class Subscriptions:
+    """The chats that get signals. Everything may raise SignalsUnavailableError."""
+
+    def __init__(
+        self, terms: Terms, book: SignalBook, allowed: AllowList, metrics: SignalMetrics
+    ) -> None:
+        self.terms = terms
+        self._book = book
+        self._allowed = allowed
+        self._metrics = metrics
+
+    async def start(self, chat: int, user: int) -> None:
+        """From the next signal on, ``chat`` gets them; ``user`` asked for it."""
+        await self._book.subscribe(Subscriber(chat, user))
+        await self.wanted()
+
+    async def stop(self, chat: int) -> None:
+        """``chat`` gets no more signals, those on their way neither."""
+        await self._book.unsubscribe(chat)
+        await self.wanted()
+
+    async def wants(self, chat: int) -> bool:
+        """Whether ``chat`` subscribed, and whoever asked for it is still allowed to."""
+        found = await self._book.subscriber(chat)
+        return found is not None and self._allowed.admits(found.user, found.chat)
+
+    async def wanted(self) -> list[int]:
+        """All chats of which `wants` holds."""
+        chats = [
+            one.chat
+            for one in await self._book.subscribers()
+            if self._allowed.admits(one.user, one.chat)
+        ]
+        self._metrics.subscribers.set(len(chats))
+        return chats

@@ -1,0 +1,74 @@
+"""Auto-signals put together from the settings: one object for the room."""
+
+from reference_bot.telegram_bot.commands.buttons import markup
+from reference_bot.telegram_bot.commands.signal import evaluate, switch_button
+from reference_bot.telegram_bot.health import Readiness
+from reference_bot.telegram_bot.market_data import MarketData
+from reference_bot.telegram_bot.metrics import Metrics
+from reference_bot.telegram_bot.outgoing.replier import Desk
+from reference_bot.telegram_bot.render.auto_signals import render_auto_signal
+from reference_bot.telegram_bot.settings import Settings
+from reference_bot.telegram_bot.signals.courier import Courier
+from reference_bot.telegram_bot.signals.metrics import SignalMetrics
+from reference_bot.telegram_bot.signals.model import Kind, SignalBook, Verdict
+from reference_bot.telegram_bot.signals.scheduler import Edge, Judge, Scheduler
+from reference_bot.telegram_bot.signals.subscriptions import Subscriptions, Terms
+from reference_bot.telegram_bot.trading import NoTrade
+
+_PART = "signals"
+
+
+class AutoSignals:
+    """The book, and everything that works with it."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        terms = Terms(
+            settings.pairs, settings.auto_signal_interval, settings.min_confidence_threshold
+        )
+        self._metrics = SignalMetrics(metrics.registry)
+        self._book = _build_book(settings)
+        self.subscriptions = Subscriptions(terms, self._book, settings.allowed, self._metrics)
+
+    def courier(self, desk: Desk) -> Courier:
+        """Who takes parcels to their chats."""
+        return Courier(self.subscriptions, self._book, desk, self._metrics)
+
+    def scheduler(self, desk: Desk, market_data: MarketData, readiness: Readiness) -> Scheduler:
+        """Who judges the pairs; its work is to be started once."""
+        readiness.set(_PART, "the signals are not open yet")
+        edge = Edge(
+            judge=_judge(market_data, self.subscriptions.terms, desk),
+            markup=lambda pair: markup([[switch_button(pair, on=False)]]),
+            report=lambda reason: readiness.set(_PART, reason),
+            clock=desk.wall,
+        )
+        return Scheduler(self.subscriptions, self._book, desk.inbox, self._metrics, edge)
+
+    async def close(self) -> None:
+        """Lets go of the book."""
+        await self._book.close()
+
+
+def _build_book(settings: Settings) -> SignalBook:
+    """In Redis when there is a REDIS_URL, else in the SQLite file: as the inbox is."""
+    url = settings.redis_url.get_secret_value()
+    if url:
+        from reference_bot.telegram_bot.signals.redis import RedisBook  # noqa: PLC0415 - 27 MB, only if used
+
+        return RedisBook(url, settings.bot_id)
+    from reference_bot.telegram_bot.signals.sqlite import SqliteBook  # noqa: PLC0415 - as above
+
+    return SqliteBook(settings.signals_file, settings.bot_id)
+
+
+def _judge(market_data: MarketData, terms: Terms, desk: Desk) -> Judge:
+    async def judge(pair: str, slot: int) -> Verdict:
+        data, found = await evaluate(market_data, pair)
+        now = int(desk.wall() * 1000)
+        if isinstance(found, NoTrade):
+            return Verdict(pair, slot, "no_trade", now, reason=found.reason)
+        html = render_auto_signal(data, found, terms)
+        kind: Kind = "signal" if found.confidence >= terms.threshold else "weak"
+        return Verdict(pair, slot, kind, now, confidence=found.confidence, html=html)
+
+    return judge
