@@ -57,7 +57,7 @@ def _section(command: Command) -> str:
     lines = [f"## /{command.name}", "", f"{command.summary.capitalize()}: `{command.usage}`.", ""]
     if command.arguments:
         lines += ["| argument | left out | buttons |", "|---|---|---|"]
-        lines += [_argument(each) for each in command.arguments]
+        lines += [_argument(each) for each in command.typed]
         lines.append("")
     return "\n".join([*lines, "```text", _reply(_REPLIES[command.name]), "```", ""])
 

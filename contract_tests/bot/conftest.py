@@ -25,6 +25,7 @@ from botproof.doubles.server import Request, Response, json_response, serve
 TOKEN = "4242:AAExampleExampleExampleExampleExample"
 SECRET = "a-secret-of-the-tests"
 PATIENCE = 20.0
+NOW = "1767258432000"  # 2026-01-01 09:07:12 UTC
 
 FLOW = {
     "start": 1759233600000,
@@ -263,6 +264,8 @@ class Market:
 
     def __init__(self) -> None:
         self.answer: Any = {"success": True, "data": COMBINED}
+        self.by_path: dict[str, Any] = {}
+        """Answers (the data of them) of paths that are not to give ``answer``."""
         self.status = 200
         self.delay = 0.0
         self.asked: list[dict[str, Any]] = []
@@ -284,7 +287,10 @@ class Market:
         self.asked.append({"path": request.path, **json.loads(request.body)})
         if self.delay:
             await asyncio.sleep(self.delay)
-        return json_response(self.answer, self.status)
+        answer = self.answer
+        if self.status == 200 and request.path in self.by_path:
+            answer = {"success": True, "data": self.by_path[request.path]}
+        return json_response(answer, self.status)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -346,8 +352,11 @@ class Bot(Child):
         wait_for("readiness", lambda: self.ready()[0] == 200)
         return self
 
+    def metrics_text(self) -> str:
+        return httpx.get(f"{self.url}/metrics", timeout=PATIENCE).text
+
     def metric(self, name: str) -> float:
-        for line in httpx.get(f"{self.url}/metrics", timeout=PATIENCE).text.splitlines():
+        for line in self.metrics_text().splitlines():
             if line.startswith(f"{name} "):
                 return float(line.split()[1])
         return 0.0
@@ -377,6 +386,10 @@ class Bot(Child):
 
     def until_metric(self, name: str, value: float) -> None:
         wait_for(f"{name} {value}", lambda: self.metric(name) == value)
+
+    def until_rounds_done(self) -> None:
+        """Waits until auto-signals have judged every pair of a slot."""
+        wait_for("a round", lambda: self.metric("bot_signal_last_round_timestamp_seconds"))
 
     def post(self, body: Any, secret: str | None = SECRET) -> tuple[int, dict[str, Any]]:
         headers = {} if secret is None else {"X_Telegram_Bot_Api_Secret_Token": secret}
@@ -418,6 +431,36 @@ def start_bot(telegram: Telegram, market: Market, tmp_path: Path) -> Iterator[St
             return bot
 
         yield start
+
+
+@pytest.fixture
+def market_data_url(child: Callable[..., Any], tmp_path: Path) -> Iterator[str]:
+    """market-data between us and an exchange double whose clock stands still."""
+    with ExitStack() as stack:
+
+        def start(stream: str, *command: str, **settings: str) -> Any:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                text=True,
+                cwd=tmp_path,
+                env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **settings},
+                **{stream: subprocess.PIPE},
+            )
+            started = child(process, getattr(process, stream))
+            stack.callback(started.close)
+            return started
+
+        double = ("botproof", "double", "exchanges", "--port", "0", "--seed", "7", "--now", NOW)
+        venue = start("stdout", *double).event("listening")["url"]
+        service = start(
+            "stderr",
+            "reference_bot.market_data",
+            MARKET_DATA_PORT="0",
+            EXCHANGES="binance",
+            BINANCE_SPOT_URL=f"{venue}/binance/spot",
+            BINANCE_FUTURES_URL=f"{venue}/binance/futures",
+        )
+        yield f"http://127.0.0.1:{service.event('listening')['port']}"
 
 
 @pytest.fixture

@@ -177,3 +177,22 @@ def test_with_redis_instances_share_the_inbox(
     assert first(event(update(1)))["statusCode"] == 200
     assert second(event(update(1)))["statusCode"] == 200
     assert len(telegram.texts(1)) == 1
+
+
+def test_auto_signals_are_refused_with_everything_else_that_is_wrong(tmp_path: Path) -> None:
+    """Lambda runs nothing between two events: whoever switches them on has to hear of it."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUNTIME],
+        input=json.dumps([event(update(1)), 15_000]) + "\n",
+        env={"PATH": os.environ["PATH"], "ENABLE_AUTO_SIGNALS": "true", "WEBHOOK_SECRET": SECRET},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "TELEGRAM_BOT_TOKEN is not set" in done.stderr
+    assert (
+        "ENABLE_AUTO_SIGNALS is wrong (there, nothing runs between two events, so no signal would "
+        "come by itself): it should be false in AWS Lambda\n" in done.stderr
+    )

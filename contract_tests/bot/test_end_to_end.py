@@ -1,46 +1,6 @@
 """The bot, the real market-data and both doubles: four processes, nothing of the test's own."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
-
-import pytest
-
-NOW = "1767258432000"  # 2026-01-01 09:07:12 UTC
-
-
-@pytest.fixture
-def market_data_url(child: Callable[..., Any], tmp_path: Path) -> Iterator[str]:
-    """market-data between us and an exchange double whose clock stands still."""
-    with ExitStack() as stack:
-
-        def start(stream: str, *command: str, **settings: str) -> Any:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *command],
-                text=True,
-                cwd=tmp_path,
-                env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **settings},
-                **{stream: subprocess.PIPE},
-            )
-            started = child(process, getattr(process, stream))
-            stack.callback(started.close)
-            return started
-
-        double = ("botproof", "double", "exchanges", "--port", "0", "--seed", "7", "--now", NOW)
-        venue = start("stdout", *double).event("listening")["url"]
-        service = start(
-            "stderr",
-            "reference_bot.market_data",
-            MARKET_DATA_PORT="0",
-            EXCHANGES="binance",
-            BINANCE_SPOT_URL=f"{venue}/binance/spot",
-            BINANCE_FUTURES_URL=f"{venue}/binance/futures",
-        )
-        yield f"http://127.0.0.1:{service.event('listening')['port']}"
 
 
 def test_price_from_the_exchange_to_the_chat(

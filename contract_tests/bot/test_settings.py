@@ -47,6 +47,12 @@ def test_every_problem_is_named_at_once_and_no_secret_with_it(tmp_path: Path) ->
         MARKET_DATA_URL="localhost:8001",
         LOG_LEVEL="LOUD",
         INBOX_PATH="",
+        TELEGRAM_API_BASE_URL="http://localhost:99999",
+        ENABLE_AUTO_SIGNALS="perhaps",
+        AUTO_SIGNAL_INTERVAL="0",
+        AUTO_SIGNAL_PAIRS="BTC, ??, ETH/USDT,, BTC💥",
+        MIN_CONFIDENCE_THRESHOLD="101",
+        SIGNALS_PATH="data/inbox.sqlite3",
     )
     assert done.returncode == 2
     assert done.stdout == ""
@@ -55,15 +61,23 @@ def test_every_problem_is_named_at_once_and_no_secret_with_it(tmp_path: Path) ->
     assert [line.split()[0] for line in problems] == [
         "TELEGRAM_BOT_TOKEN",
         "TELEGRAM_ALLOWED_USERS",
+        "TELEGRAM_API_BASE_URL",
         "WEBHOOK_URL",
         "WEBHOOK_SECRET",
         "WEBHOOK_PORT",
         "MARKET_DATA_URL",
         "REDIS_URL",
+        "ENABLE_AUTO_SIGNALS",
+        "AUTO_SIGNAL_INTERVAL",
+        "AUTO_SIGNAL_PAIRS",
+        "MIN_CONFIDENCE_THRESHOLD",
+        "SIGNALS_PATH",
         "LOG_LEVEL",
     ]
     assert all("it should be" in line for line in problems)
     assert "'bob' is neither a user id nor a group id" in done.stderr
+    assert "(no pairs: '??', an empty entry, 'BTC💥')" in done.stderr
+    assert "(its port is none: 0 to 65535)" in done.stderr
     assert "hush" not in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -80,6 +94,42 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"TELEGRAM_BOT_TOKEN={TOKEN}\nWEBHOOK_PORT=abc\n")
     assert check(tmp_path).returncode == 2
     assert check(tmp_path, WEBHOOK_PORT="8080").returncode == 0
+
+
+def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe")
+    done = check(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == [".env cannot be read: it should be text in UTF-8"]
+
+
+def test_a_redis_url_with_a_wrong_port_is_refused_without_its_password(tmp_path: Path) -> None:
+    done = check(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN, REDIS_URL="redis://:hush@h:port/0")
+    assert done.returncode == 2
+    assert "REDIS_URL is wrong (its port is none: 0 to 65535)" in done.stderr
+    assert "hush" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given_", "used"),
+    [
+        ("btc", ("BTC/USDT",)),
+        ("BTC-USDT, ethusdt ,sol/usdc", ("BTC/USDT", "ETH/USDT", "SOL/USDC")),
+        ("btc,BTC/USDT,btcusdt", ("BTC/USDT",)),
+    ],
+)
+def test_pairs_in_any_usual_spelling_are_read_as_in_standard_notation(
+    given_: str, used: tuple[str, ...]
+) -> None:
+    loaded = settings.load(telegram_bot_token=TOKEN, auto_signal_pairs=given_)
+    assert loaded.pairs == used
+
+
+def test_signals_are_kept_beside_the_inbox_unless_told_otherwise() -> None:
+    loaded = settings.load(telegram_bot_token=TOKEN, inbox_path="a/b.sqlite3")
+    assert loaded.signals_file == Path("a/signals.sqlite3")
+    loaded = settings.load(telegram_bot_token=TOKEN, signals_path="c.sqlite3")
+    assert loaded.signals_file == Path("c.sqlite3")
 
 
 def test_secrets_are_in_no_repr() -> None:

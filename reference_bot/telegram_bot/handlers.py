@@ -224,7 +224,10 @@ class _Gate:
             await _replier().say([text])
 
     async def _first_today(self, update: Update, user: int) -> bool:
-        return await self._inbox.once(f"refused:{user}", update.update_id, _DAY)
+        first = await self._inbox.once(f"refused:{user}", update.update_id, _DAY)
+        if first:
+            self._metrics.refusals.inc()
+        return first
 
 
 def _speaks_to_bot(update: Update) -> bool:

@@ -26,6 +26,11 @@ class Metrics:
         self.strangers = Counter(
             "bot_strangers", "Updates from people who are not on the list.", registry=registry
         )
+        self.refusals = Counter(
+            "bot_refusals",
+            "Strangers who were told that the bot is private; once a day each.",
+            registry=registry,
+        )
         self.waiting = Gauge(
             "bot_inbox_updates", "Updates in the inbox that are not done.", registry=registry
         )

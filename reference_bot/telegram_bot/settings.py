@@ -251,12 +251,14 @@ class Settings(BaseSettings):
 class LambdaSettings(Settings):
     """The settings in Lambda, which freezes the process between two events."""
 
+    enable_auto_signals: bool = Field(default=False, description="false in AWS Lambda")
+
     @validates("enable_auto_signals")
     @classmethod
     def _no_background(cls, value: bool) -> bool:
         if value:
             raise ValueError(
-                "AWS Lambda runs nothing between two events, so no signal would come by itself"
+                "there, nothing runs between two events, so no signal would come by itself"
             )
         return value
 
@@ -274,14 +276,14 @@ def load(kind: type[Settings] = Settings, **overrides: Any) -> Settings:
     except UnicodeDecodeError:
         raise SettingsError(".env cannot be read: it should be text in UTF-8") from None
     except ValidationError as error:
-        problems = [_problem(cast("Mapping[str, Any]", item)) for item in error.errors()]
+        problems = [_problem(kind, cast("Mapping[str, Any]", item)) for item in error.errors()]
         # Not chained: pydantic's own text could repeat a value, and a value may be a secret.
         raise SettingsError("\n".join(problems)) from None
 
 
-def _problem(item: Mapping[str, Any]) -> str:
+def _problem(kind: type[Settings], item: Mapping[str, Any]) -> str:
     name = str(item["loc"][0])
-    field: FieldInfo = Settings.model_fields[name]
+    field: FieldInfo = kind.model_fields[name]
     missing = item["type"] == "missing" or item["msg"].endswith("missing")
     state = "is not set" if missing else f"is wrong ({_reason(item)})"
     return f"{name.upper()} {state}: it should be {field.description}"

@@ -16,6 +16,11 @@ class SignalMetrics:
             "When the last signal was judged (before the first: when auto-signals began).",
             registry=registry,
         )
+        self.round = Gauge(
+            "bot_signal_last_round_timestamp_seconds",
+            "The last slot in which every pair was judged.",
+            registry=registry,
+        )
         self.judged = Counter(
             "bot_signals_evaluated",
             "Pairs judged, by verdict; a weak signal is below the threshold.",

@@ -115,7 +115,10 @@ class Scheduler:
             await self._hand_out(verdict)
         if left:
             await self._refresh()
-        return all(answered)
+        done = all(answered)
+        if done:
+            self._metrics.round.set(slot)
+        return done
 
     async def _judge(self, pair: str, slot: int) -> bool:
         async with self._free:

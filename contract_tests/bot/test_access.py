@@ -1,0 +1,139 @@
+"""Who may use the bot, on each path that an update can come by."""
+
+from typing import Any
+
+import pytest
+
+ME, STRANGER, GROUP = 1, 2, -1005
+ALLOWED = f"{ME},{GROUP}"
+
+
+def person(user: int) -> dict[str, Any]:
+    return {"id": user, "is_bot": False, "first_name": "A"}
+
+
+def message(user: int, chat: int, text: str = "/price btc") -> dict[str, Any]:
+    kind = {"type": "private", "first_name": "A"} if chat > 0 else {"type": "group", "title": "G"}
+    command = {"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}
+    return {
+        "message_id": 9,
+        "date": 1,
+        "chat": {"id": chat, **kind},
+        "from": person(user),
+        "text": text,
+        "entities": [command],
+    }
+
+
+def edited(user: int) -> dict[str, Any]:
+    return {"edited_message": {**message(user, user), "edit_date": 2}}
+
+
+def callback(user: int, chat: int, number: str = "77") -> dict[str, Any]:
+    query = {"id": number, "from": person(user), "message": message(4242, chat)}
+    return {"callback_query": {**query, "chat_instance": "1", "data": "price BTC"}}
+
+
+def inline_callback(user: int) -> dict[str, Any]:
+    query = {"id": "78", "from": person(user), "inline_message_id": "x"}
+    return {"callback_query": {**query, "chat_instance": "1", "data": "price BTC"}}
+
+
+def inline(user: int) -> dict[str, Any]:
+    query = {"id": "79", "from": person(user), "query": "btc", "offset": ""}
+    return {"inline_query": query}
+
+
+def membership(user: int) -> dict[str, Any]:
+    bot = {"id": 4242, "is_bot": True, "first_name": "B"}
+    change = {"date": 1, "chat": message(user, user)["chat"], "from": person(user)}
+    old, new = {"status": "member", "user": bot}, {"status": "kicked", "user": bot, "until_date": 0}
+    return {"my_chat_member": {**change, "old_chat_member": old, "new_chat_member": new}}
+
+
+PATHS = {
+    "message": {"message": message(STRANGER, STRANGER)},
+    "message in a group that is not listed": {"message": message(STRANGER, -7)},
+    "edited message": edited(STRANGER),
+    "callback": callback(STRANGER, STRANGER),
+    "callback in a group that is not listed": callback(STRANGER, -7),
+    "callback of an inline message": inline_callback(STRANGER),
+    "inline query": inline(STRANGER),
+    "membership": membership(STRANGER),
+}
+"""What a stranger can cause, by path."""
+
+
+def calls(telegram: Any) -> list[str]:
+    """The methods that the bot called about updates, so far."""
+    quiet = {"getMe", "getUpdates", "deleteWebhook", "setMyCommands", "getWebhookInfo"}
+    events = telegram("transcript?after=0&timeout=0")["events"]
+    mine = [e for e in events if e.get("token") == telegram.token and e["type"] == "call"]
+    return [event["method"] for event in mine if event["method"] not in quiet]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_stranger_gets_in_nowhere_and_is_counted(
+    start_bot: Any, telegram: Any, market: Any, path: str
+) -> None:
+    bot = start_bot(TELEGRAM_ALLOWED_USERS=ALLOWED).until_ready()
+    telegram.say("hello", chat=STRANGER)
+    telegram.say("hello", chat=-7, user=STRANGER)
+    telegram.inject(PATHS[path])
+    bot.until_metric("bot_strangers_total", 3)
+    bot.until_idle(lambda: True)
+    assert market.asked == []
+    assert "editMessageText" not in calls(telegram)
+    said = telegram.texts(STRANGER) + telegram.texts(-7)
+    assert all(text.startswith("🔒 This bot is private.") for text in said)
+    assert bot.metric("bot_refusals_total") == 1
+
+
+def test_a_stranger_hears_it_once_a_day_whatever_they_try(
+    start_bot: Any, telegram: Any, mode: str
+) -> None:
+    """And over a restart."""
+    bot = start_bot(mode, TELEGRAM_ALLOWED_USERS=ALLOWED).until_ready()
+    telegram.say("hello", chat=STRANGER)
+    telegram.replies(1)
+    for update in PATHS.values():
+        telegram.inject(update)
+    bot.until_metric("bot_strangers_total", 1 + len(PATHS))
+    bot.until_idle(lambda: True)
+    assert bot.metric("bot_refusals_total") == 1
+    assert bot.end() == 0
+    bot = start_bot(mode, TELEGRAM_ALLOWED_USERS=ALLOWED).until_ready()
+    telegram.say("/price btc", chat=STRANGER)
+    bot.until_metric("bot_strangers_total", 1)
+    bot.until_idle(lambda: True)
+    assert len(telegram.texts(STRANGER)) == 1
+    assert bot.metric("bot_refusals_total") == 0
+
+
+def test_a_listed_group_lets_everybody_in_who_speaks_there_and_nowhere_else(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    bot = start_bot(TELEGRAM_ALLOWED_USERS=ALLOWED).until_ready()
+    telegram.say("/price btc", chat=GROUP, user=STRANGER)
+    sent = telegram.replies()[0]["result"]
+    query = {"id": "80", "from": person(STRANGER), "message": sent}
+    telegram.inject({"callback_query": {**query, "chat_instance": "1", "data": "price ETH"}})
+    telegram.until(lambda e: e["type"] == "call" and e["method"] == "answerCallbackQuery")
+    bot.until_metric('bot_updates_handled_total{outcome="answered"}', 2)
+    assert [asked["symbol"] for asked in market.asked] == ["BTC", "ETH"]
+    telegram.inject(inline(STRANGER))
+    telegram.inject({"message": message(STRANGER, STRANGER)})
+    bot.until_metric("bot_strangers_total", 2)
+    assert len(market.asked) == 2
+
+
+@pytest.mark.parametrize("path", [edited(ME), inline(ME)])
+def test_paths_without_a_command_are_silent_for_those_who_are_in(
+    start_bot: Any, telegram: Any, market: Any, path: dict[str, Any]
+) -> None:
+    bot = start_bot(TELEGRAM_ALLOWED_USERS=ALLOWED).until_ready()
+    telegram.inject(path)
+    bot.until_metric('bot_updates_handled_total{outcome="ignored"}', 1)
+    assert calls(telegram) == []
+    assert market.asked == []
+    assert bot.metric("bot_strangers_total") == 0

@@ -1,0 +1,287 @@
+"""Slots, and the scheduler over them, with the clock in the test's hand: no process, no time."""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.inbox import InboxUnavailableError, Put, Update
+from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
+from reference_bot.telegram_bot.market_data import MarketDataError
+from reference_bot.telegram_bot.metrics import Metrics
+from reference_bot.telegram_bot.outgoing.flood import FloodControl
+from reference_bot.telegram_bot.outgoing.replier import Desk, Place, SendSlots
+from reference_bot.telegram_bot.signals.courier import Courier
+from reference_bot.telegram_bot.signals.metrics import SignalMetrics
+from reference_bot.telegram_bot.signals.model import LANES, Parcel, Subscriber, Verdict
+from reference_bot.telegram_bot.signals.scheduler import Edge, Scheduler
+from reference_bot.telegram_bot.signals.slots import slot_at, until_next
+from reference_bot.telegram_bot.signals.sqlite import SqliteBook
+from reference_bot.telegram_bot.signals.subscriptions import Subscriptions, Terms
+
+moments = st.floats(0, 4e9)
+intervals = st.integers(1, 86_400)
+
+
+@given(moments, intervals)
+def test_a_moment_lies_in_its_slot_and_in_no_other(now: float, interval: int) -> None:
+    slot = slot_at(now, interval)
+    assert slot <= now < slot + interval
+    assert slot % interval == 0
+    assert slot_at(float(slot), interval) == slot
+
+
+@given(moments, intervals)
+def test_the_next_slot_is_ahead_and_not_farther_than_an_interval(now: float, interval: int) -> None:
+    ahead = until_next(now, interval)
+    assert 0 < ahead <= interval
+    # Adding floats may land a hair before the boundary; never beyond the next slot.
+    reached = slot_at(now + ahead, interval)
+    assert reached - slot_at(now, interval) in {0, interval}
+    assert slot_at(now + ahead + 1e-3, interval) == slot_at(now, interval) + interval
+
+
+@given(moments, moments, intervals)
+def test_slots_are_in_the_order_of_time(one: float, other: float, interval: int) -> None:
+    first, second = sorted((one, other))
+    assert slot_at(first, interval) <= slot_at(second, interval)
+
+
+@given(st.integers(0, 2**40), st.text(max_size=9), st.integers(-(2**52), 2**52))
+def test_a_parcel_is_the_same_whoever_packs_it(slot: int, pair: str, chat: int) -> None:
+    first, again = (Parcel(pair, slot, chat, html, "") for html in ("one", "another"))
+    assert first.to_inbox().update_id == again.to_inbox().update_id < 0
+    assert (
+        first.to_inbox().update_id != Parcel(pair, slot + 1, chat, "one", "").to_inbox().update_id
+    )
+    assert (
+        first.to_inbox().update_id != Parcel(pair, slot, chat + 1, "one", "").to_inbox().update_id
+    )
+    assert -(2**60) - LANES < first.to_inbox().lane <= -(2**60)
+
+
+class StoppedError(Exception):
+    """The process ends here, as a kill would end it."""
+
+
+class World:
+    """A scheduler in a world whose clock moves when it sleeps, and that ends it when told to."""
+
+    def __init__(self, interval: int, pairs: tuple[str, ...] = ("BTC/USDT",)) -> None:
+        self.now = 1_000_000.25
+        self.interval = interval
+        self.ends_at = 0.0
+        self.down = False
+        self.full = False
+        self.handed_out: Counter[tuple[str, int]] = Counter()
+        self.judged: list[tuple[str, int]] = []
+        self.reports: list[str | None] = []
+        self.terms = Terms(pairs, interval, 60)
+        self.book = SqliteBook(Path(":memory:"), 1, clock=lambda: self.now)
+
+    async def put(self, updates: list[Update]) -> Put:
+        if self.full:
+            raise InboxUnavailableError("the disk is full")
+        for update in updates:
+            parcel = Parcel(**json.loads(update.payload))
+            self.handed_out[parcel.pair, parcel.slot] += 1
+        return Put(new=len(updates), known=0)
+
+    async def judge(self, pair: str, slot: int) -> Verdict:
+        if self.down:
+            raise MarketDataError("there are no figures")
+        self.judged.append((pair, slot))
+        return Verdict(pair, slot, "signal", int(self.now * 1000), 80, html="a signal")
+
+    async def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+        if self.now >= self.ends_at:
+            raise StoppedError
+
+    async def live(self, seconds: float) -> None:
+        """Runs one process for so long."""
+        self.ends_at = self.now + seconds
+        metrics = SignalMetrics(CollectorRegistry())
+        allowed = AllowList.parse("*")
+        inbox: Any = self
+        edge = Edge(
+            self.judge, lambda _: "", self.reports.append, clock=lambda: self.now, sleep=self.sleep
+        )
+        subscriptions = Subscriptions(self.terms, self.book, allowed, metrics)
+        await self.book.open()
+        await self.book.subscribe(Subscriber(7, 7))
+        with pytest.raises(StoppedError):
+            await Scheduler(subscriptions, self.book, inbox, metrics, edge).run()
+
+
+eighths = st.integers(0, 20).map(lambda number: number / 8)  # exact in floats, and so is 0.25
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    interval=st.sampled_from([1, 60, 900, 3600]),
+    lives=st.lists(st.tuples(eighths, eighths, st.booleans()), min_size=1, max_size=5),
+)
+def test_restarts_neither_skip_a_slot_nor_double_one(
+    interval: int, lives: list[tuple[float, float, bool]]
+) -> None:
+    """Lives and pauses in intervals: every slot that was lived in is judged once, no other is."""
+
+    async def play() -> None:
+        world = World(interval)
+        lived: set[int] = set()
+        for life, pause, world.down in lives:
+            began = world.now
+            await world.live(life * interval)
+            if not world.down:
+                last = slot_at(max(began, world.ends_at - 0.0625), interval)
+                lived.update(range(slot_at(began, interval), last + 1, interval))
+            world.now += pause * interval
+        assert set(world.handed_out) == {("BTC/USDT", slot) for slot in lived}
+        assert set(world.handed_out.values()) <= {1}
+        assert len(world.judged) == len(set(world.judged))
+        await world.book.close()
+
+    logging.disable(logging.WARNING)
+    asyncio.run(play())
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.anyio
+async def test_what_the_inbox_could_not_take_is_handed_out_later_in_the_slot() -> None:
+    world = World(3600)
+    world.full = True
+    await world.live(10)
+    assert world.reports[-1] == "signals cannot be kept: the disk is full"
+    assert not world.handed_out
+    world.full = False
+    await world.live(10)
+    assert world.reports[-1] is None
+    assert list(world.handed_out.values()) == [1]
+    assert len(world.judged) == 1
+    await world.book.close()
+
+
+@pytest.mark.anyio
+async def test_after_a_long_stop_only_the_slot_of_now_is_judged() -> None:
+    world = World(3600)
+    await world.live(1)
+    world.now += 50 * 3600
+    await world.live(1)
+    assert [slot for _, slot in world.judged] == [997_200, 997_200 + 50 * 3600]
+    await world.book.close()
+
+
+class Messenger:
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+
+    async def send(self, place: Place, _html: str, _markup: str = "") -> int:
+        self.sent.append(place.chat_id)
+        return len(self.sent)
+
+    async def edit(self, *_: Any) -> None:
+        raise AssertionError("a signal is not edited")
+
+
+class Office:
+    """A courier with a real inbox and a real book, at a time that the test says."""
+
+    def __init__(self, inbox: SqliteInbox, book: SqliteBook) -> None:
+        self.now = 7200.0
+        self.inbox = inbox
+        self.book = book
+        self.messenger = Messenger()
+        self.metrics = SignalMetrics(CollectorRegistry())
+        desk = Desk(
+            inbox=inbox,
+            messenger=self.messenger,
+            slots=SendSlots(1, last_pause=0),
+            flood=FloodControl(),
+            metrics=Metrics(),
+            bot_failed=lambda _: None,
+        )
+        terms = Terms(("BTC/USDT",), 3600, 60)
+        subscriptions = Subscriptions(terms, book, AllowList.parse("1"), self.metrics)
+        self.courier = Courier(subscriptions, book, desk, self.metrics, clock=lambda: self.now)
+
+    async def deliver(self, chat: int) -> int:
+        """Packs and delivers a parcel; its id."""
+        parcel = Parcel("BTC/USDT", 7200, chat, "a signal", "").to_inbox()
+        await self.inbox.put([parcel])
+        job = await self.inbox.claim()
+        assert await self.courier.deliver(job) == 0
+        await self.inbox.release(job)
+        return job.update_id
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    inbox = SqliteInbox(str(tmp_path / "inbox"), 1)
+    book = SqliteBook(tmp_path / "book", 1)
+    await inbox.open()
+    await book.open()
+    await book.subscribe(Subscriber(1, 1))
+    await book.subscribe(Subscriber(2, 2))
+    yield Office(inbox, book)
+    await inbox.close()
+    await book.close()
+
+
+@pytest.mark.anyio
+async def test_a_parcel_is_delivered_once_and_recorded(office: Office) -> None:
+    number = await office.deliver(1)
+    assert office.messenger.sent == [1]
+    assert await office.inbox.is_done(number)
+    again = Parcel("BTC/USDT", 7200, 1, "from another process", "").to_inbox()
+    assert await office.inbox.put([again]) == Put(new=0, known=1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("why", ["late", "unasked", "not allowed"])
+async def test_what_nobody_wants_any_more_is_not_sent(office: Office, why: str) -> None:
+    if why == "late":
+        office.now = 10_800.0
+    if why == "unasked":
+        await office.book.unsubscribe(1)
+    number = await office.deliver(2 if why == "not allowed" else 1)
+    assert office.messenger.sent == []
+    assert await office.inbox.is_done(number)
+    label = "late" if why == "late" else "unasked"
+    assert office.metrics.dropped.labels(label)._value.get() == 1
+
+
+@pytest.mark.anyio
+async def test_answers_to_people_go_before_signals() -> None:
+    slots = SendSlots(1, last_pause=0)
+    order: list[str] = []
+    gate = asyncio.Event()
+
+    async def send(name: str) -> None:
+        order.append(name)
+        await gate.wait()
+
+    async def turns() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(slots.run_last(lambda n=n: send(f"signal {n}"))) for n in range(3)]
+    await turns()
+    tasks += [asyncio.create_task(slots.run(lambda n=n: send(f"answer {n}"))) for n in range(2)]
+    await turns()
+    assert order == ["signal 0"]  # it is under way already
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert order == ["signal 0", "answer 0", "answer 1", "signal 1", "signal 2"]
