@@ -72,7 +72,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("pnl", "what the account gained and paid", pnl.answer, (DAYS,), live=True, owners=True),
     Command(
         "signal",
-        "a trading signal with its confidence, or why there is none; on: they come by themselves",
+        "a trading signal, or why there is none; on: they come by themselves",
         signal.answer,
         (PAIR, SWITCH),
         live=True,
