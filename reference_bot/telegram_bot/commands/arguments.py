@@ -43,7 +43,7 @@ def _pair_or_switch(typed: str) -> str:
 
 
 def _switch(typed: str) -> str:
-    if typed.lower() not in _SWITCHES:
+    if typed and typed.lower() not in _SWITCHES:
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” is too much: it is /signal PAIR, /signal on or /signal off"
         )
