@@ -1,7 +1,14 @@
 """What every suite shares."""
 
+import asyncio
 import os
-from collections.abc import Generator
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
@@ -25,3 +32,111 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
             report.outcome = "failed"
             report.longrepr = f"skipped, but CI has to run it: {reason}"
     return report
+
+
+def _wait_for_redis(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while not _redis_answers(port):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no Redis answers on port {port}")
+        time.sleep(0.02)  # nothing tells when its server begins to listen
+
+
+def _redis_answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1.0) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis of this test's own, with an append-only file; skipped where none is installed."""
+    with RedisServer(tmp_path) as server:
+        yield server.url
+
+
+class RedisServer:
+    """redis-server as a process that can be killed and started again on its data."""
+
+    def __init__(self, folder: Path) -> None:
+        if shutil.which("redis-server") is None:
+            pytest.skip("redis-server is not installed")
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            self.port = held.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        command = ["redis-server", "--port", str(self.port), "--dir", str(self._folder)]
+        command += ["--appendonly", "yes", "--save", "", "--bind", "127.0.0.1"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _wait_for_redis(self.port)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+class RedisContainer:
+    """Redis in a container, durable to the last write, on a port that a restart keeps."""
+
+    def __init__(self, container: Any, port: int) -> None:
+        self._container = container
+        self.port = port
+        self.url = f"redis://127.0.0.1:{port}/0"
+
+    def wait(self) -> None:
+        """Until it answers."""
+        _wait_for_redis(self.port)
+
+    async def kill_and_start(self) -> None:
+        """SIGKILL, then the same container again on the same data."""
+        await asyncio.to_thread(self._kill_and_start)
+
+    def _kill_and_start(self) -> None:
+        self.kill()
+        self.start()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._container.kill()
+
+    def start(self) -> None:
+        """The same container again on the same data, until it answers."""
+        self._container.start()
+        self.wait()
+
+
+@pytest.fixture(scope="session")
+def redis_container() -> Iterator[RedisContainer]:
+    """One for all tests of the session; what they keep must not meet."""
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - needs an engine
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    image = os.environ.get("BOTPROOF_REDIS_IMAGE", "redis:7-alpine")
+    command = "redis-server --protected-mode no --appendonly yes --appendfsync always --save ''"
+    container = DockerContainer(image).with_bind_ports(6379, port)
+    with container.with_command(command) as started:
+        redis = RedisContainer(started.get_wrapped_container(), port)
+        redis.wait()
+        yield redis

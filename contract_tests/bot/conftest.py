@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import queue
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -479,54 +478,3 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 def mode(request: pytest.FixtureRequest) -> str:
     value: str = request.param
     return value
-
-
-@pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A Redis of this test's own, with an append-only file; skipped where none is installed."""
-    with RedisServer(tmp_path) as server:
-        yield server.url
-
-
-class RedisServer:
-    """redis-server as a process that can be killed and started again on its data."""
-
-    def __init__(self, folder: Path) -> None:
-        if shutil.which("redis-server") is None:
-            pytest.skip("redis-server is not installed")
-        self._folder = folder
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--dir", str(self._folder)]
-        command += ["--appendonly", "yes", "--save", "", "--bind", "127.0.0.1"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_for("Redis", self._answers)
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(64).startswith(b"+PONG")
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path) as server:
-        yield server

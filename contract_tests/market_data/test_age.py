@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference_bot.market_data.answers import LAST_GOOD_FOR, LastAnswers, encode
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
+from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.model import Missing, TopSymbols
 from reference_bot.market_data.parts import Part
 from reference_bot.market_data.routes import ROUTES
@@ -287,7 +288,7 @@ async def test_in_need_the_last_good_answer_is_given_and_says_so(stack, path, bo
     assert data["stale"]
     assert {row["age"] for row in data["stale"]} == {120.0}
     gaps = data["missing"] if "missing" in data else whole["missing"]
-    assert {row["reason"] for row in gaps} <= {"unavailable", "circuit_open"}
+    assert {row["reason"] for row in gaps} <= {"outage", "circuit_open"}
     assert gaps
     told = ("age", "stale", "missing")
     assert {k: v for k, v in data.items() if k not in told} == {
@@ -324,17 +325,23 @@ def made_at(age: float, *missing: Missing):
 
 
 def test_a_gap_does_not_take_the_place_of_a_whole_answer():
-    last = LastAnswers()
+    clock = Clock()
+    last = LastAnswers(Cache(clock=clock))
     whole = made_at(1.0)
-    assert last.keep(("k",), whole, 0.0)
-    assert not last.keep(("k",), made_at(0.0, GAP), 10.0)
-    assert last.find(("k",), 20.0) == (whole, 20.0)
-    assert last.keep(("k",), made_at(0.0, GAP), LAST_GOOD_FOR), "the whole one is too old now"
+    last.keep(("k",), whole)
+    clock.now += 10
+    last.keep(("k",), made_at(0.0, GAP))
+    clock.now += 10
+    assert last._own(("k",)) == (whole, 20.0)
+    clock.now += LAST_GOOD_FOR - 20  # the whole one is too old now
+    assert last._own(("k",)) is None
+    last.keep(("k",), made_at(0.0, GAP))
+    assert last._own(("k",)) == (made_at(0.0, GAP), 0.0)
 
 
 def test_last_answers_are_bounded_in_bytes():
     made = made_at(0.0)
-    last = LastAnswers(most_bytes=3 * len(made.head))
+    last = LastAnswers(Cache(), most_bytes=3 * len(made.head))
     for n in range(10):
-        last.keep((str(n),), made, 0.0)
-    assert [n for n in range(10) if last.find((str(n),), 0.0)] == [7, 8, 9]
+        last.keep((str(n),), made)
+    assert [n for n in range(10) if last._own((str(n),))] == [7, 8, 9]

@@ -56,3 +56,21 @@ def test_every_problem_is_told_at_once():
 def test_a_list_of_venues_has_names_once(text):
     with pytest.raises(SettingsError, match="EXCHANGES"):
         load({"EXCHANGES": text})
+
+
+@pytest.mark.parametrize("url", ["redis://h:6379/0", "rediss://u:p@h/1", "unix:///run/redis.sock"])
+def test_redis_is_optional_and_a_secret(url):
+    assert load({}).redis_url is None
+    assert load({"REDIS_URL": ""}).redis_url is None
+    settings = load({"REDIS_URL": url})
+    assert settings.redis_url.get_secret_value() == url
+    assert url not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["http://u:pass@h", "redis://", "redis://u:pass@h:port/0", "pass"])
+def test_a_wrong_redis_url_is_told_without_its_password(url):
+    with pytest.raises(SettingsError) as caught:
+        load({"REDIS_URL": url})
+    [problem] = caught.value.problems
+    assert problem.startswith("REDIS_URL: should be redis://host:port/db, ")
+    assert "pass" not in problem

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from reference_bot.market_data.breaker import Breaker
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
+from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.waiting import Late, gather_until, together
 
 pytestmark = pytest.mark.anyio

@@ -85,7 +85,9 @@ class _Finding(Struct, frozen=True, array_like=True):
     lifetime: float
 
 
-_FINDING: Final[Field[_Finding]] = Field("finding", lambda finding: finding.lifetime)
+_FINDING: Final[Field[_Finding]] = Field(
+    "finding", lambda finding: finding.lifetime, shape=_Finding
+)
 
 
 class Analytics:

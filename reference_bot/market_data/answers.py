@@ -14,6 +14,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from reference_bot.market_data.cache import Cache
+from reference_bot.market_data.keeping import Entry, Field, Key
 from reference_bot.market_data.model import Missing, Stale
 from reference_bot.market_data.service import Answer
 
@@ -98,38 +100,56 @@ def _age(stored: float, began: float, made: float) -> float:
     return made - stored if stored < began else 0.0
 
 
+_LAST: Final[Field[Made]] = Field(
+    "last_answer", lambda made: max(0.0, LAST_GOOD_FOR - made.age), shape=Made
+)
+
+
 class LastAnswers:
     """The last good answer to each question, bounded in bytes; the least recently made goes first.
 
-    An answer with a gap does not take the place of a whole one that may still be given.
+    An answer with a gap does not take the place of a whole one that may still be given. Where
+    replicas share a store, one gives what another has made.
     """
 
-    def __init__(self, *, most_bytes: int = 4 << 20) -> None:
+    def __init__(self, cache: Cache, *, most_bytes: int = 4 << 20) -> None:
+        self._cache = cache
         self._most = most_bytes
         self._bytes = 0
-        self._kept: OrderedDict[tuple[str, ...], tuple[Made, float]] = OrderedDict()
+        self._kept: OrderedDict[Key, tuple[Made, float]] = OrderedDict()
 
-    def keep(self, key: tuple[str, ...], made: Made, now: float) -> bool:
-        """Keep an answer that was made just now; whether it was."""
-        known = self.find(key, now)
+    def keep(self, key: Key, made: Made) -> None:
+        """Keep an answer that was made just now."""
+        known = self._own(key)
         if not made.whole and known is not None and known[0].whole:
-            return False
+            return
+        now = self._cache.now()
         self._drop(key)
         self._kept[key] = (made, now)
         self._bytes += len(made.head)
         while self._bytes > self._most:
             self._drop(next(iter(self._kept)))
-        return True
+        if self._cache.store is not None:
+            entry = Entry(made, now, now + _LAST.lifetime_of(made))
+            self._cache.store.put(_LAST, key, entry)
 
-    def find(self, key: tuple[str, ...], now: float) -> tuple[Made, float] | None:
+    async def find(self, key: Key) -> tuple[Made, float] | None:
         """Return an answer that may still be given, and how long ago it was made."""
+        own = self._own(key)
+        if own is not None or self._cache.store is None:
+            return own
+        found = (await self._cache.store.take(_LAST, key, least=0.0, turn=False)).entry
+        return None if found is None else (found.value, self._cache.now() - found.stored)
+
+    def _own(self, key: Key) -> tuple[Made, float] | None:
         found = self._kept.get(key)
         if found is None:
             return None
         made, at = found
-        return (made, now - at) if made.age + now - at <= LAST_GOOD_FOR else None
+        since = self._cache.now() - at
+        return (made, since) if made.age + since <= LAST_GOOD_FOR else None
 
-    def _drop(self, key: tuple[str, ...]) -> None:
+    def _drop(self, key: Key) -> None:
         dropped = self._kept.pop(key, None)
         if dropped is not None:
             self._bytes -= len(dropped[0].head)

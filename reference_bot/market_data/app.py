@@ -40,6 +40,10 @@ _encode = msgspec.json.Encoder().encode
 _JSON: Final = "application/json"
 _READY_FOR: Final = 5.0
 _PING_WITHIN: Final = 1.0
+_NO_CACHE: Final = (
+    "the shared cache (REDIS_URL) is unreachable; until it is back, answers come from this "
+    "process's own cache and from the venues"
+)
 _LARGEST_BODY: Final = 64 * 1024
 
 
@@ -54,7 +58,7 @@ class Api:
         self.analytics = Analytics(service)
         self.metrics = metrics
         self.cache = cache
-        self._last = LastAnswers()
+        self._last = LastAnswers(cache)
         self._started = time.monotonic()
         self._signs: Kept[dict[str, str]] = Kept("reachable", self._sign_lifetime)
 
@@ -72,13 +76,13 @@ class Api:
             answer = await make()
             kept = _Kept(encode(answer, began, now()), now())
             if lasting:
-                self._last.keep(key, kept.made, kept.at)
+                self._last.keep(key, kept.made)
             return kept
 
         try:
             kept = (await self.cache.get(_ANSWER, key, encoded)).value
         except AnswerError as error:
-            last = self._last.find(key, now()) if error.status in _IN_NEED else None
+            last = await self._last.find(key) if error.status in _IN_NEED else None
             if last is None:
                 raise
             self.metrics.last_good()
@@ -192,13 +196,15 @@ def _add_routes(app: FastAPI) -> None:
     )
     async def ready(request: Request) -> Response:
         api = _api(request)
+        store = api.cache.store
         signs = await api.signs_of_life()
         if "ok" not in signs.values():
             reasons = "; ".join(f"{name}: {sign}" for name, sign in signs.items())
             raise AnswerError(503, "not_ready", f"no venue is reachable ({reasons})")
-        return _json(
-            {"success": True, "data": {"status": "ready", "venues": signs, "cache": "memory"}}
-        )
+        if store is not None and not await store.reachable():
+            raise AnswerError(503, "not_ready", _NO_CACHE)
+        kind = "memory" if store is None else "redis"
+        return _json({"success": True, "data": {"status": "ready", "venues": signs, "cache": kind}})
 
     @app.get(
         "/metrics",
@@ -210,6 +216,8 @@ def _add_routes(app: FastAPI) -> None:
         api = _api(request)
         api.metrics.cache_hits.set(api.cache.hits)
         api.metrics.cache_stale.set(api.cache.stale)
+        if api.cache.store is not None:
+            api.metrics.shared_up(up=api.cache.store.up)
         api.metrics.cache_misses.set(api.cache.misses)
         return Response(api.metrics.text(), media_type=api.metrics.content_type)
 

@@ -7,64 +7,26 @@ new one is fetched (stale-while-revalidate). Nothing is kept without one.
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, TypeVar, cast
+from dataclasses import replace
+from typing import Any, Final, TypeVar, cast
+
+from reference_bot.market_data.keeping import Entry, Field, Key
+from reference_bot.market_data.shared import Store, in_turn
 
 __all__ = ["Cache", "Entry", "Field"]
 
 T = TypeVar("T")
-Key = tuple[str, ...]
 
 _MOST_REFRESHES: Final = 64
 _SWEEP_EVERY: Final = 10.0
 _TRY_AGAIN: Final = 5.0
 """Seconds until a lasting field's refresh is tried again after one that failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Field(Generic[T]):
-    """One kind of thing that is kept. Times are in seconds, or functions of the value.
-
-    ``lifetime``: how long it is given as fresh. ``stale``: how long after that it may still be
-    given while a new one is fetched, unless that fetch has failed. ``lasting``: even then.
-    ``dated``: whether its age counts in the age of what is made of it; listings and settings that
-    change by the month do not.
-    """
-
-    name: str
-    lifetime: float | Callable[[T], float]
-    stale: float | Callable[[T], float] = 0.0
-    lasting: bool = False
-    dated: bool = True
-
-    def lifetime_of(self, value: T) -> float:
-        """Return how many seconds the value is good for."""
-        return self.lifetime(value) if callable(self.lifetime) else self.lifetime
-
-    def stale_of(self, value: T) -> float:
-        """Return for how many seconds more it may be given while a new one is fetched."""
-        return self.stale(value) if callable(self.stale) else self.stale
-
-
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[T]):
-    """A value and its times, by the cache's clock.
-
-    ``stored`` is when it came from its venue, ``expires`` the end of its lifetime, ``until`` the
-    end of its time as a stale one. ``stale`` tells that it was given after its lifetime.
-    """
-
-    value: T
-    stored: float
-    expires: float
-    until: float = 0.0
-    stale: bool = False
-    failed_at: float | None = None
 
 
 class _Oldest:
@@ -86,10 +48,18 @@ class Cache:
     symbols that nobody asks for any more would be most of what is kept.
 
     ``get`` shares one fetch between all who ask while it runs. A fetch is not cancelled when an
-    asker leaves: the next one profits. Failures are not kept.
+    asker leaves: the next one profits. Failures are not kept. With a ``store`` the entries of
+    fields that have a shape are shared with other replicas.
     """
 
-    def __init__(self, *, size: int = 4096, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        size: int = 4096,
+        clock: Callable[[], float] = time.monotonic,
+        store: Store | None = None,
+    ) -> None:
+        self.store = store
         self._size = size
         self._clock = clock
         self._entries: OrderedDict[Key, Entry[Any]] = OrderedDict()
@@ -106,6 +76,8 @@ class Cache:
         entry = self._kept(field, full, fetch)
         if entry is None:
             entry = cast("Entry[T]", await asyncio.shield(self._flight(field, full, fetch)))
+            if entry.stale:  # another replica's
+                self._refresh(field, full, fetch, entry)
         _note(field, entry)
         return entry
 
@@ -154,9 +126,20 @@ class Cache:
     async def _fetch(
         self, field: Field[T], full: Key, fetch: Callable[[], Awaitable[T]]
     ) -> Entry[T]:
-        entry = await self._made(field, fetch)
+        if self.store is None or field.shape is None:
+            entry = await self._made(field, fetch)
+        else:
+            least = self._least(self._entries.get(full))
+            make = functools.partial(self._made, field, fetch)
+            entry = await in_turn(self.store, field, full[1:], make, least=least)
         self._keep(full, entry)
         return entry
+
+    def _least(self, kept: Entry[Any] | None) -> float:
+        """Return how long a shared entry must be good for: who has a stale one wants it fresh."""
+        if kept is None or self._clock() >= kept.until:
+            return 0.0
+        return kept.until - kept.expires
 
     async def _made(self, field: Field[T], fetch: Callable[[], Awaitable[T]]) -> Entry[T]:
         """Fetch; the value is as old as the oldest kept one that it was made of."""
@@ -205,6 +188,8 @@ class Cache:
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
+        if self.store is not None:
+            await self.store.close()
 
 
 def _note(field: Field[Any], entry: Entry[Any]) -> None:

@@ -54,6 +54,18 @@ class Metrics:
             "Values given beyond their lifetime while new ones were fetched.",
             registry=self.registry,
         )
+        self._shared = Counter(
+            "market_data_shared_cache_total",
+            "What became of calls to the shared cache: hit, miss, unreadable, refused, failed.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._shared_up = Gauge(
+            "market_data_shared_cache_up",
+            "Whether the shared cache is reachable; not there without REDIS_URL.",
+            ("kind",),  # a gauge without labels would say 0 where there is none
+            registry=self.registry,
+        )
         self.cache_hits = Gauge(
             "market_data_cache_hits", "Answers from the cache.", registry=self.registry
         )
@@ -76,6 +88,14 @@ class Metrics:
     def last_good(self) -> None:
         """Count one answer from before."""
         self._last_good.inc()
+
+    def shared(self, outcome: str) -> None:
+        """Count one outcome of a call to the shared cache."""
+        self._shared.labels(outcome).inc()
+
+    def shared_up(self, *, up: bool) -> None:
+        """Say whether the shared cache is reachable."""
+        self._shared_up.labels("redis").set(up)
 
     def text(self) -> bytes:
         """Return the exposition format."""

@@ -77,17 +77,23 @@ def _funding_stale(funding: FundingNow) -> float:
 
 # A price and its candles are what people act on: never given beyond their lifetime while the venue
 # can be asked.
-TICKER: Final[Field[Ticker]] = Field("ticker", 2.0)
-CANDLES: Final[Field[Candles]] = Field("candles", until_next_close)
-INTEREST: Final[Field[InterestPoint]] = Field("open_interest", 5.0, stale=10.0)
-HISTORY: Final[Field[tuple[InterestPoint, ...]]] = Field("open_interest_history", 60.0, stale=60.0)
-FUNDING: Final[Field[FundingNow]] = Field("funding", _funding_lifetime, stale=_funding_stale)
-TAKERS: Final[Field[TakerVolumes]] = Field("taker_volumes", until_next_period)
-ACCOUNTS: Final[Field[AccountRatio]] = Field("account_ratio", 60.0, stale=60.0)
-DIRECTORY: Final[Field[Directory]] = Field(
-    "directory", 3600.0, stale=86_400.0, lasting=True, dated=False
+TICKER: Final[Field[Ticker]] = Field("ticker", 2.0, shape=Ticker)
+CANDLES: Final[Field[Candles]] = Field("candles", until_next_close, shape=Candles)
+INTEREST: Final[Field[InterestPoint]] = Field("open_interest", 5.0, stale=10.0, shape=InterestPoint)
+HISTORY: Final[Field[tuple[InterestPoint, ...]]] = Field(
+    "open_interest_history", 60.0, stale=60.0, shape=tuple[InterestPoint, ...]
 )
-TICKERS: Final[Field[dict[Pair, Ticker]]] = Field("tickers", 10.0, stale=20.0)
+FUNDING: Final[Field[FundingNow]] = Field(
+    "funding", _funding_lifetime, stale=_funding_stale, shape=FundingNow
+)
+TAKERS: Final[Field[TakerVolumes]] = Field("taker_volumes", until_next_period, shape=TakerVolumes)
+ACCOUNTS: Final[Field[AccountRatio]] = Field("account_ratio", 60.0, stale=60.0, shape=AccountRatio)
+DIRECTORY: Final[Field[Directory]] = Field(
+    "directory", 3600.0, stale=86_400.0, lasting=True, dated=False, shape=Directory
+)
+TICKERS: Final[Field[dict[Pair, Ticker]]] = Field(
+    "tickers", 10.0, stale=20.0, shape=dict[Pair, Ticker]
+)
 
 LIFETIMES: Final[dict[str, str]] = {
     "ticker": "2 s",

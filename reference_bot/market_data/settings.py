@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -14,7 +15,8 @@ KNOWN_VENUES: Final = ("binance", "bybit", "okx", "gate", "bitget", "hyperliquid
 """Those that list coins."""
 EVERY_VENUE: Final = (*KNOWN_VENUES, "yahoo")
 _URL: Final = "an http:// or https:// URL"
-_SECRETS: Final = frozenset({"binance_api_key", "binance_api_secret"})
+_KEYS: Final = frozenset({"binance_api_key", "binance_api_secret"})
+_SECRETS: Final = _KEYS | {"redis_url"}
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -62,6 +64,11 @@ class Settings(BaseModel):
     bitget_url: str = Field("https://api.bitget.com", description=_URL)
     hyperliquid_url: str = Field("https://api.hyperliquid.xyz", description=_URL)
     yahoo_url: str = Field("https://query1.finance.yahoo.com", description=_URL)
+    redis_url: SecretStr | None = Field(
+        None,
+        description="redis://host:port/db, so that several replicas share one cache; empty: each "
+        "keeps its own in memory",
+    )
     deadline_seconds: float = Field(
         1.5, ge=0.05, le=30, allow_inf_nan=False, description="seconds from 0.05 to 30"
     )
@@ -96,6 +103,18 @@ class Settings(BaseModel):
             raise ValueError("not a URL")
         return value.rstrip("/")
 
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("not a Redis URL")
+        if parts.scheme != "unix" and not (parts.hostname and parts.port != 0):
+            raise ValueError("no host")
+        return value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _level(cls, value: object) -> object:
@@ -112,8 +131,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         name: variables[name.upper()] for name in Settings.model_fields if name.upper() in variables
     }
     problems = []
-    if len(_SECRETS & given.keys()) == 1:
-        [lacking] = _SECRETS - given.keys()
+    if len(_KEYS & given.keys()) == 1:
+        [lacking] = _KEYS - given.keys()
         problems.append(f"{lacking.upper()}: is not set; key and secret belong together")
     try:
         settings = Settings(**given)  # type: ignore[arg-type]  # texts; the model reads them

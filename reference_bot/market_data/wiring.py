@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import httpx
@@ -16,6 +17,7 @@ from reference_bot.market_data.http import Explain, VenueClient, make_pool, noth
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.service import MarketService
 from reference_bot.market_data.settings import Settings
+from reference_bot.market_data.shared import Store
 from reference_bot.market_data.slim import give_back_memory
 from reference_bot.market_data.venues.base import Venue
 from reference_bot.market_data.venues.binance import explain
@@ -28,8 +30,8 @@ async def open_api(settings: Settings, metrics: Metrics) -> AsyncIterator[Api]:
     """Open pool, cache and venues; the directories are read ahead while requests are taken
     already.
     """
-    urls = [value for name, value in settings if name.endswith("_url")]
-    cache = Cache()
+    urls = [value for name, value in settings if name.endswith("_url") and isinstance(value, str)]
+    cache = Cache(store=_store(settings, urls, metrics))
     async with make_pool(verify=any(url.startswith("https") for url in urls)) as pool:
         make = functools.partial(_venue, settings=settings, pool=pool, cache=cache, metrics=metrics)
         venues = [make(name) for name in settings.exchanges]
@@ -42,6 +44,16 @@ async def open_api(settings: Settings, metrics: Metrics) -> AsyncIterator[Api]:
             with suppress(asyncio.CancelledError):
                 await warming
             await cache.close()
+
+
+def _store(settings: Settings, urls: Sequence[str], metrics: Metrics) -> Store | None:
+    """Return what replicas share, where that is set. Only then is Redis' library imported."""
+    if settings.redis_url is None:
+        return None
+    from reference_bot.market_data.redis_store import RedisStore  # noqa: PLC0415 - see above
+
+    url = settings.redis_url.get_secret_value()
+    return RedisStore(url, realm=urls, metrics=metrics, clock=time.monotonic)
 
 
 async def _warm(service: MarketService) -> None:

@@ -145,10 +145,10 @@ _ANYTHING = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ERROR = msgspec.json.Decoder(_Error)
 
 _INTERVAL_HOURS: Final[Field[dict[str, int]]] = Field(
-    "binance.funding_info", 3600.0, stale=86_400.0, lasting=True, dated=False
+    "binance.funding_info", 3600.0, stale=86_400.0, lasting=True, dated=False, shape=dict[str, int]
 )
 _MEASURED_HOURS: Final[Field[float]] = Field(
-    "binance.funding_interval", 3600.0, stale=86_400.0, lasting=True, dated=False
+    "binance.funding_interval", 3600.0, stale=86_400.0, lasting=True, dated=False, shape=float
 )
 
 

@@ -1,0 +1,54 @@
+"""What is kept, and how long: the values that the cache and the store behind it pass about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+__all__ = ["Entry", "Field", "Key"]
+
+T = TypeVar("T")
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Generic[T]):
+    """One kind of thing that is kept. Times are in seconds, or functions of the value.
+
+    ``lifetime``: how long it is given as fresh. ``stale``: how long after that it may still be
+    given while a new one is fetched, unless that fetch has failed. ``lasting``: even then.
+    ``dated``: whether its age counts in the age of what is made of it; listings and settings that
+    change by the month do not. ``shape`` is the value's type, for those that replicas share.
+    """
+
+    name: str
+    lifetime: float | Callable[[T], float]
+    stale: float | Callable[[T], float] = 0.0
+    lasting: bool = False
+    dated: bool = True
+    shape: Any = None
+
+    def lifetime_of(self, value: T) -> float:
+        """Return how many seconds the value is good for."""
+        return self.lifetime(value) if callable(self.lifetime) else self.lifetime
+
+    def stale_of(self, value: T) -> float:
+        """Return for how many seconds more it may be given while a new one is fetched."""
+        return self.stale(value) if callable(self.stale) else self.stale
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[T]):
+    """A value and its times, by the cache's clock.
+
+    ``stored`` is when it came from its venue, ``expires`` the end of its lifetime, ``until`` the
+    end of its time as a stale one. ``stale`` tells that it was given after its lifetime.
+    """
+
+    value: T
+    stored: float
+    expires: float
+    until: float = 0.0
+    stale: bool = False
+    failed_at: float | None = None
