@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from botproof.budgets import MB, Budget, Budgets
 from botproof.checks.judging import Judging
-from botproof.history import GroupSample, History, MemoryFence, MemorySample, Phase, ProcessExited
+from botproof.history import (
+    GroupSample,
+    History,
+    MemoryFence,
+    MemorySample,
+    Phase,
+    ProcessExited,
+    Request,
+)
 from botproof.verdict import CheckResult, Verdict
 
 LEAST_SAMPLES = 5
@@ -129,6 +137,8 @@ def _gaps(history: History) -> Iterator[str]:
             yield f"{mode}: no memory was sampled under load"
     for stack in history.stacks:
         samples = _loaded(history, stack)
+        if samples and not history.of(Request, stack=stack):
+            yield f"{stack}: no request was sent: what was sampled is a fleet at rest"
         for process in dict.fromkeys(sample.process for sample in samples):
             count = sum(sample.process == process for sample in samples)
             if count < LEAST_SAMPLES:

@@ -362,6 +362,7 @@ class TestMemory:
 
     def test_a_fleet_over_what_is_wanted_passes_and_says_so(self, story, judged) -> None:
         for mode in story.modes:
+            story.load(mode, 1)
             story.memory(mode, market_data=60, bot=345)
         result = memory.check(story.history(), judged)
         assert result.verdict is PASS
@@ -371,6 +372,7 @@ class TestMemory:
     def test_the_fleet_is_summed_at_one_time(self, story, judged) -> None:
         """Peaks of two processes at different times are not the fleet's peak."""
         for mode in story.modes:
+            story.load(mode, 1)
             labels = story.labels(mode)
             story.add(history.Phase(t=story.clock, name="load", edge="begin", **labels))
             for bot, worker in [(700, 50), (50, 700)] * 3:
@@ -382,6 +384,15 @@ class TestMemory:
         result = memory.check(story.history(), judged)
         assert result.verdict is PASS
         assert "fleet (polling) 750.0 MB of 800 MB (94 %)" in result.evidence
+
+    def test_a_fleet_at_rest_is_no_evidence(self, story, judged) -> None:
+        for mode in story.modes:
+            story.memory(mode, market_data=60, bot=60)
+        result = memory.check(story.history(), judged)
+        assert result.verdict is INCONCLUSIVE
+        assert result.evidence[0] == (
+            "polling: no request was sent: what was sampled is a fleet at rest"
+        )
 
     def test_memory_outside_the_load_does_not_count(self, story, judged) -> None:
         for mode in story.modes:

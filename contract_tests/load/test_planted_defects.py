@@ -77,3 +77,29 @@ def test_thirty_megabytes_by_an_import_fail_the_memory_and_nothing_else(tmp_path
     checks = gate(tmp_path, "heavy_import.py")
     assert red(checks) == {"memory"}
     assert "of 70 MB" in checks["memory"]["measurement"]
+
+
+def test_no_traffic_at_all_is_inconclusive_and_ends(tmp_path: Path) -> None:
+    """Nobody writes, and the load is so thin that its time is up before the first request."""
+    before, _, rest = (ROOT / "botproof.toml").read_text().partition("[[workload.cases]]")
+    text = before + rest[rest.index("[replies]") :]
+    script = str(ROOT / "load" / "price.py")
+    thin = f'{script}"\ntimeout_s = 2\nargs = ["--arrivals", "poisson"]'
+    text = text.replace('load/price.py"', thin).replace("rate = 150", "rate = 0.0001")
+    config = tmp_path / "botproof.toml"
+    config.write_text(text)
+    report = tmp_path / "report"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "botproof", "gate", "--config", str(config)),
+            *("--mode", "polling", "--report-dir", str(report)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    document = json.loads((report / "verdict.json").read_text())
+    assert document["verdict"] == "INCONCLUSIVE"
+    assert {check["verdict"] for check in document["checks"]} == {"INCONCLUSIVE"}

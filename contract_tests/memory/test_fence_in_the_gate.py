@@ -9,7 +9,7 @@ import pytest
 
 from botproof.checks.judging import Judging
 from botproof.checks.memory import check
-from botproof.history import GroupSample, History, MemoryFence, MemorySample, Phase, Run
+from botproof.history import GroupSample, History, MemoryFence, MemorySample, Phase, Request, Run
 from botproof.targets.cgroup import fence_problem
 from botproof.verdict import Verdict
 
@@ -45,6 +45,7 @@ def fleet(*, oom_kills: int = 0, problem: str = "") -> History:
             Run(t=0, modes=("polling",)),
             MemoryFence(t=1.0, limit=904_000_000, cpus=2.0, problem=problem, **WHO),
             Phase(t=9.0, name="load", edge="begin", **WHO),
+            Request(t=9.1, intended=9.0, latency_s=0.1, ok=True, **WHO),
             *samples,
             *([] if problem else [ledger]),
             Phase(t=20.0, name="load", edge="end", **WHO),
