@@ -156,13 +156,6 @@ def test_a_webhook_url_without_a_path_gets_ours(given_: str, used: str) -> None:
     assert loaded.webhook_url == used
 
 
-def test_the_example_file_is_generated_from_the_settings() -> None:
-    written = (ROOT / ".env.example").read_text()
-    assert written == settings.env_example(), (
-        "run: python -m reference_bot.telegram_bot.settings > .env.example"
-    )
-
-
 def test_allow_lists() -> None:
     assert AllowList.parse("*").admits(None, None)
     nobody = AllowList.parse(" , ")

@@ -70,7 +70,11 @@ class Settings(BaseModel):
         "keeps its own in memory",
     )
     deadline_seconds: float = Field(
-        1.5, ge=0.05, le=30, allow_inf_nan=False, description="seconds from 0.05 to 30"
+        1.5,
+        ge=0.05,
+        le=30,
+        allow_inf_nan=False,
+        description="seconds from 0.05 to 30: what has not come from a venue by then is missing",
     )
     log_level: str = Field("INFO", description="one of " + ", ".join(_LEVELS))
 

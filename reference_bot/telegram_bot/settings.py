@@ -1,8 +1,8 @@
 """The bot's settings: from the environment (and ``.env``), checked once, at start.
 
 Every problem is reported at once by `load`, each with the variable's name and what it should be.
-Secrets are ``SecretStr`` and never appear in a message. ``.env.example`` is `env_example` of this
-class.
+Secrets are ``SecretStr`` and never appear in a message. ``.env.example`` is generated from this
+class, and market-data's, by ``scripts/generate_env_example.py``.
 """
 
 import re
@@ -292,29 +292,3 @@ def _problem(kind: type[Settings], item: Mapping[str, Any]) -> str:
 def _reason(item: Mapping[str, Any]) -> str:
     message = str(item["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
-
-
-def env_example() -> str:
-    """The text of ``.env.example``: every setting, what it should be, and its default."""
-    lines = [
-        "# Settings of the bot. Copy to .env, fill in, and check with:",
-        "#   python -m reference_bot.telegram_bot --check",
-        "# Generated from reference_bot/telegram_bot/settings.py by:",
-        "#   python -m reference_bot.telegram_bot.settings",
-    ]
-    for name, field in Settings.model_fields.items():
-        lines += ["", f"# {field.description}", _assignment(name.upper(), field)]
-    return "\n".join(lines) + "\n"
-
-
-def _assignment(name: str, field: FieldInfo) -> str:
-    if field.is_required():
-        return f"{name}="
-    default = field.default
-    text = default.get_secret_value() if isinstance(default, SecretStr) else str(default)
-    text = text.lower() if isinstance(default, bool) else text
-    return f"# {name}={text}"
-
-
-if __name__ == "__main__":
-    print(env_example(), end="")
