@@ -388,7 +388,10 @@ class Bot(Child):
 
     def until_rounds_done(self) -> None:
         """Waits until auto-signals have judged every pair of a slot."""
-        wait_for("a round", lambda: self.metric("bot_signal_last_round_timestamp_seconds"))
+        self.until_counted("bot_signal_last_round_timestamp_seconds")
+
+    def until_counted(self, name: str) -> None:
+        wait_for(f"{name} above 0", lambda: self.metric(name))
 
     def post(self, body: Any, secret: str | None = SECRET) -> tuple[int, dict[str, Any]]:
         headers = {} if secret is None else {"X_Telegram_Bot_Api_Secret_Token": secret}

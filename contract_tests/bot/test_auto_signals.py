@@ -197,6 +197,22 @@ def test_the_button_under_a_signal_switches_and_keeps_the_signal(
     bot.until_metric("bot_signal_subscribers", 0)
 
 
+def test_a_switch_is_told_of_when_there_is_no_signal_to_show(
+    start: StartBot, telegram: Any, market: Any
+) -> None:
+    trade_long(market)
+    bot = start().until_ready()
+    telegram.say("/signal btc")
+    sent = telegram.replies()[0]["result"]
+    no_answer(market)
+    telegram.inject(tap(sent, "signal BTC on"))
+    [edited] = telegram.until(is_edit)
+    first, *_, last = edited["result"]["text"].splitlines()
+    assert first.startswith("⚠️ No exchange")
+    assert last == "🔔 Auto-signals are on for this chat"
+    assert bot.metric("bot_signal_subscribers") == 1
+
+
 def test_where_they_are_not_running_the_answer_says_so(
     start_bot: StartBot, telegram: Any, market: Any
 ) -> None:
@@ -289,10 +305,7 @@ def test_without_figures_there_is_no_verdict_until_there_are(
     trade_long(market)
     subscribed(1)
     bot = start().until_ready()
-    bot.event(
-        "no verdict on BTC/USDT: No exchange answered, so there are no figures for "
-        "BTC/USDT just now. Try again in a minute."
-    )
+    bot.until_counted("bot_signals_unanswered_total")
     with sqlite3.connect(tmp_path / "signals.sqlite3") as book:
         assert book.execute("SELECT * FROM verdicts").fetchall() == []
     book.close()
@@ -302,6 +315,44 @@ def test_without_figures_there_is_no_verdict_until_there_are(
     bot.until_idle(lambda: True)
     assert len(auto_signals(telegram, 1)) == 1
     assert bot.metric("bot_signals_unanswered_total") >= 1
+
+
+def test_figures_from_memory_are_shown_to_who_asks_and_not_sent_round(
+    start: StartBot, telegram: Any, market: Any, subscribed: Callable[..., None]
+) -> None:
+    trade_long(market)
+    candles = market.by_path["/cvd"]
+    old = {"section": "perp.candles", "venue": "binance", "age": 42.0}
+    market.by_path["/cvd"] = {**candles, "stale": [old]}
+    subscribed(1)
+    bot = start().until_ready()
+    said = "no verdict on BTC/USDT: no exchange answers, and the figures are from memory"
+    bot.event(said)
+    telegram.say("/signal btc")
+    telegram.replies(1)
+    assert "LONG" in telegram.texts(1)[0]
+    market.by_path["/cvd"] = candles
+    telegram.until(is_accepted)
+    bot.until_idle(lambda: True)
+    assert len(auto_signals(telegram, 1)) == 1
+
+
+def test_flood_control_holds_one_chat_and_repeats_nothing(
+    start: StartBot, telegram: Any, market: Any, subscribed: Callable[..., None]
+) -> None:
+    trade_long(market)
+    subscribed(1, 2, 3)
+    telegram.fault(
+        method="sendMessage", kind="error", error_code=429, retry_after=2, chat_id=1, count=1
+    )
+    bot = start().until_ready()
+    sent = telegram.until(is_accepted, 3)
+    assert sent[-1]["params"]["chat_id"] in {1, "1"}
+    bot.until_idle(lambda: True)
+    assert [len(auto_signals(telegram, chat)) for chat in (1, 2, 3)] == [1, 1, 1]
+    refused = telegram("transcript?after=0&timeout=0")["events"]
+    [at] = [e["t"] for e in refused if is_signal(e) and e["status"] == 429]
+    assert sent[-1]["t"] - at >= 2
 
 
 def test_a_pair_that_nobody_lists_is_asked_for_once_a_slot(

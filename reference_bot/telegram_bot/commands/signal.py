@@ -5,13 +5,16 @@ under a signal is both: it switches, and refreshes the signal that it stands und
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 from reference_bot.telegram_bot.commands.buttons import keyboard
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request, Row
 from reference_bot.telegram_bot.figures import Analysis, Cvd
-from reference_bot.telegram_bot.market_data import MarketData
+from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.render import auto_signals as said
+from reference_bot.telegram_bot.render.common import in_need
+from reference_bot.telegram_bot.render.html import escape
 from reference_bot.telegram_bot.render.trading import render_signal
 from reference_bot.telegram_bot.signals.model import SignalsUnavailableError
 from reference_bot.telegram_bot.trading import NoTrade, Readings, Trade, judge
@@ -28,12 +31,34 @@ async def answer(request: Request) -> str:
         if switch:
             raise BadArgumentError(f"“{switch}” is too much: it is /signal {pair}")
         return await _switched(request, pair)
-    state = (await _switched(request, switch)).splitlines()[:1] if switch else []
-    signal = render_signal(*await evaluate(request.market_data, pair))
-    return "\n\n".join([signal, *state])
+    if not switch:
+        return await _signal(request, pair)
+    state = (await _switched(request, switch)).splitlines()[0]
+    try:
+        signal = await _signal(request, pair)
+    except MarketDataError as error:  # what was switched has to be told all the same
+        signal = f"⚠️ {escape(str(error))}"
+    return f"{signal}\n\n{state}"
 
 
-async def evaluate(market_data: MarketData, pair: str) -> tuple[Analysis, Trade | NoTrade]:
+async def _signal(request: Request, pair: str) -> str:
+    judged = await evaluate(request.market_data, pair)
+    return render_signal(judged.data, judged.found)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was found of a pair, and from which figures.
+
+    ``in_need``: no exchange answered, and the figures are the last good ones.
+    """
+
+    data: Analysis
+    found: Trade | NoTrade
+    in_need: bool
+
+
+async def evaluate(market_data: MarketData, pair: str) -> Judged:
     """Asks market-data for the indicators and, beside that, for the closes.
 
     Raises MarketDataError.
@@ -49,7 +74,7 @@ async def evaluate(market_data: MarketData, pair: str) -> tuple[Analysis, Trade 
         atr=data.technical.atr_14,
         delta=candles.cvd,
     )
-    return data, judge(readings)
+    return Judged(data, judge(readings), bool(in_need(data) or in_need(candles)))
 
 
 async def buttons(request: Request, command: Command) -> list[Row]:

@@ -3,7 +3,7 @@
 from reference_bot.telegram_bot.commands.buttons import markup
 from reference_bot.telegram_bot.commands.signal import evaluate, switch_button
 from reference_bot.telegram_bot.health import Readiness
-from reference_bot.telegram_bot.market_data import MarketData
+from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.replier import Desk
 from reference_bot.telegram_bot.render.auto_signals import render_auto_signal
@@ -63,11 +63,14 @@ def _build_book(settings: Settings) -> SignalBook:
 
 def _judge(market_data: MarketData, terms: Terms, desk: Desk) -> Judge:
     async def judge(pair: str, slot: int) -> Verdict:
-        data, found = await evaluate(market_data, pair)
+        judged = await evaluate(market_data, pair)
+        if judged.in_need:  # good enough for who asks and sees it; not to be sent round
+            raise MarketDataError("no exchange answers, and the figures are from memory")
+        found = judged.found
         now = int(desk.wall() * 1000)
         if isinstance(found, NoTrade):
             return Verdict(pair, slot, "no_trade", now, reason=found.reason)
-        html = render_auto_signal(data, found, terms)
+        html = render_auto_signal(judged.data, found, terms)
         kind: Kind = "signal" if found.confidence >= terms.threshold else "weak"
         return Verdict(pair, slot, kind, now, confidence=found.confidence, html=html)
 
