@@ -408,6 +408,16 @@ async def test_open_interest_changes_are_now_minus_then(venues, market, now, ven
 
 
 @pytest.mark.parametrize("venue", TAKERS)
+async def test_a_spike_is_told_with_its_own_takers(venues, market, now, venue):
+    data = (await venues.ask("/volume_spike", symbol="SOL", exchange=venue)).json()["data"]
+    truth, closed = Truth(market, now, venue, "SOL"), now // BLOCK * BLOCK
+    _flow_is(data["flow"], truth, closed - BLOCK, closed, in_quote=venue in IN_QUOTE)
+    volumes = [row[5] for row in truth.closed(15, 97)]
+    assert data["mean_volume"] == exactly(sum(volumes[:-1]) / 96)
+    assert data["activity"]["ratio"] == exactly(96 * volumes[-1] / sum(volumes[:-1]))
+
+
+@pytest.mark.parametrize("venue", WEIGHTS)
 @pytest.mark.parametrize("kind", [ScenarioKind.CRASH, ScenarioKind.SPIKE, ScenarioKind.QUIET])
 async def test_extreme_markets_are_told_exactly(venues, now, venue, kind):
     scenario = Scenario(kind, now - HOUR)
@@ -415,20 +425,28 @@ async def test_extreme_markets_are_told_exactly(venues, now, venue, kind):
     question = {"symbol": "ETH", "exchange": venue}
     data = (await venues.ask("/comprehensive_analysis", **question)).json()["data"]
     truth, closed = Truth(market, now, venue, "ETH"), now // BLOCK * BLOCK
-    perp = data["price"]["perp"]
-    _flow_is(perp["flow_24h"], truth, closed - DAY, closed, in_quote=venue in IN_QUOTE)
-    _flow_is(perp["flow_15m"], truth, closed - BLOCK, closed, in_quote=venue in IN_QUOTE)
-    _technical_is(data["technical"], truth.closed(15, 97), 96)
+    perp, rows = data["price"]["perp"], truth.closed(15, 97)
+    if venue in TAKERS:
+        _flow_is(perp["flow_24h"], truth, closed - DAY, closed, in_quote=venue in IN_QUOTE)
+        _flow_is(perp["flow_15m"], truth, closed - BLOCK, closed, in_quote=venue in IN_QUOTE)
+    else:
+        assert perp["flow_24h"] is perp["flow_15m"] is None
+    _technical_is(data["technical"], rows, 96, turnovers=venue != "hyperliquid")
+    volumes = [row[5] for row in rows]
+    assert perp["activity"]["ratio"] == exactly(96 * volumes[-1] / sum(volumes[:-1]))
 
 
-@pytest.mark.parametrize("venue", TAKERS_APART)
-async def test_lost_candles_leave_no_flow_over_them(venues, now, venue):
+@pytest.mark.parametrize("venue", WEIGHTS)
+async def test_lost_candles_leave_out_every_figure_over_them(venues, now, venue):
     scenario = Scenario(ScenarioKind.MISSING, now - DAY)
     venues.double.market = venues.double.market.with_scenario("ETH", scenario)
     question = {"symbol": "ETH", "exchange": venue}
-    data = (await venues.ask("/combined_price", **question)).json()["data"]
-    assert data["perp"]["flow_24h"] is None
-    assert data["perp"]["activity"] is None
+    data = (await venues.ask("/comprehensive_analysis", **question)).json()["data"]
+    perp, technical = data["price"]["perp"], data["technical"]
+    assert perp["price"] > 0
+    assert perp["flow_24h"] is perp["activity"] is data["volume"] is data["cvd"] is None
+    figures = ("rsi_14", "atr_14", "atr_pct", "vwap_24h", "vwap_distance_pct", "bollinger")
+    assert {technical[name] for name in figures} == {None}
     assert "perp.candles" in {row["section"] for row in data["missing"]}
     answer = await venues.ask("/cvd", **question)
     assert answer.status_code == 502
