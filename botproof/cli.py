@@ -102,6 +102,13 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--report-dir", metavar="DIR", type=Path, help="where the reports go (reports/gate)"
     )
     parser.add_argument(
+        "--repeat",
+        metavar="N",
+        type=int,
+        default=1,
+        help="run the gate N times and print a table; each run reports into a directory of its own",
+    )
+    parser.add_argument(
         "--keep",
         action="store_true",
         help="keep the scratch directories of the bot (its inbox, for one) after the run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -17,17 +18,20 @@ from botproof.checks import golden as golden_check
 from botproof.checks import golden_files
 from botproof.checks.judging import Judging, JudgingSettings
 from botproof.config import ALL_CHECKS, load_config
-from botproof.history import read_history
+from botproof.history import HarnessError, read_history
 from botproof.problems import UsageError
+from botproof.report import repeated
 from botproof.report.files import write_reports
 from botproof.report.html import write_html
-from botproof.report.terminal import Progress, print_results
+from botproof.report.terminal import Progress, print_repeated, print_results
 from botproof.targets.images import check_images, parse_images
 from botproof.verdict import combine
 
 
 def gate(arguments: argparse.Namespace) -> int:
     """`botproof gate`: run, judge, report. Exit code of the verdict."""
+    if arguments.repeat < 1:
+        raise UsageError(f"--repeat {arguments.repeat}: must be at least 1")
     config = load_config(arguments.config)
     config = config.with_images(parse_images("--image", arguments.image, config))
     check_images(config)
@@ -41,6 +45,12 @@ def gate(arguments: argparse.Namespace) -> int:
         keep=arguments.keep,
         say=Progress(),
     )
+    if arguments.repeat > 1:
+        return _repeat(options, arguments.repeat)
+    return _one_gate(options).verdict.exit_code
+
+
+def _one_gate(options: gate_run.GateOptions) -> gate_run.Outcome:
     outcome = gate_run.run_gate(options)
     write_reports(outcome.report_dir, outcome.results, outcome.history.run, outcome.duration_s)
     recorded = JudgingSettings.recorded_in(outcome.history.run)
@@ -48,7 +58,26 @@ def gate(arguments: argparse.Namespace) -> int:
         outcome.report_dir, outcome.results, outcome.history, recorded.budgets, outcome.duration_s
     )
     print_results(outcome.results, duration_s=outcome.duration_s, report_dir=outcome.report_dir)
-    return outcome.verdict.exit_code
+    return outcome
+
+
+def _repeat(options: gate_run.GateOptions, times: int) -> int:
+    """The same gate again and again, each with a report directory of its own below."""
+    rows: list[repeated.Row] = []
+    for number in range(1, times + 1):
+        options.say(f"gate {number} of {times}")
+        report_dir = options.report_dir / f"{number:02d}"
+        outcome = _one_gate(dataclasses.replace(options, report_dir=report_dir))
+        rows.append(repeated.row(number, outcome))
+        repeated.write(options.report_dir, rows)  # each time: a long row of gates may be cut off
+        if _interrupted(outcome):
+            break
+    print_repeated(rows, options.report_dir)
+    return combine(row.verdict for row in rows).exit_code
+
+
+def _interrupted(outcome: gate_run.Outcome) -> bool:
+    return any(error.where == "interrupted" for error in outcome.history.of(HarnessError))
 
 
 def judge(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from botproof.checks.judging import HARNESS
+from botproof.report.repeated import Row, summary, table
 from botproof.verdict import CheckResult, Verdict, combine
 
 _STYLES = {
@@ -78,6 +79,14 @@ def print_results(
     if report_dir is not None:
         line.append(f"; reports in {report_dir}")
     console.print(line, soft_wrap=True)
+
+
+def print_repeated(rows: Sequence[Row], report_dir: Path, console: Console | None = None) -> None:
+    """The table of several gates, and how often each verdict was given as the last line."""
+    console = console or _console()
+    console.print()
+    console.print(table(rows))
+    console.print(Text(f"{summary(rows)}; reports in {report_dir}"), soft_wrap=True)
 
 
 def _console() -> Console:
