@@ -8,6 +8,7 @@ code: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR.
 """
 
 import argparse
+import datetime
 import sys
 import time
 from pathlib import Path
@@ -54,7 +55,11 @@ def main(arguments: list[str]) -> int:
         )
     )
     taken = time.monotonic() - started
-    about = history.Run(t=started, command="leak")
+    about = history.Run(
+        t=started,
+        command="leak",
+        started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
     write_reports(report_dir, [result], about, taken)
     print_results([result], duration_s=taken, report_dir=report_dir)
     return result.verdict.exit_code

@@ -2,9 +2,9 @@
 
     python memory_profiles/run.py --report-dir reports/memory
 
-Writes to <report-dir>/profiles: a flame graph for each process, the captures (for `memray table`
-and the like), verdict.json, junit.xml, summary.md, history.jsonl. Exit code: 0 PASS, 1 FAIL,
-2 INCONCLUSIVE, 3 ERROR. The budgets, each with where it comes from, are in budgets.toml.
+Writes to <report-dir>/profiles: report.html, a flame graph for each process, the captures (for
+`memray table` and the like), verdict.json, junit.xml, summary.md, history.jsonl. Exit code: 0 PASS,
+1 FAIL, 2 INCONCLUSIVE, 3 ERROR. The budgets, each with where it comes from, are in budgets.toml.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from botproof.config import ConfigError, load_config
 from botproof.profiles.budgets import ProfileBudgetError, read_budgets
 from botproof.profiles.run import LOAD_REQUESTS, ProfileOptions, profile
 from botproof.report.files import write_reports
+from botproof.report.html import write_html
 from botproof.report.terminal import Progress, print_results
 from botproof.verdict import combine
 
@@ -65,6 +66,9 @@ def main(arguments: list[str]) -> int:
     taken = time.monotonic() - started
     about = history.read_history(report_dir / "history.jsonl").run
     write_reports(report_dir, results, about, taken)
+    # Without the history: latencies and sizes under a profiler are nobody's budget.
+    alone = history.History([] if about is None else [about])
+    write_html(report_dir, results, alone, config.resolved_budgets(), taken)
     print_results(results, duration_s=taken, report_dir=report_dir)
     return combine(result.verdict for result in results).exit_code
 

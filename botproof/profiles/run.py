@@ -7,12 +7,14 @@ Nothing is asked about speed here: the profiler makes everything slower.
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+import botproof
 from botproof import history
 from botproof.checks.replies import ReplyRules
 from botproof.config import Config, Process
@@ -87,7 +89,7 @@ def profile(options: ProfileOptions) -> list[CheckResult]:
     config = rewritten(options.config, options.mode, captures.wrap)
     with history.HistoryWriter(directory / "history.jsonl") as writer:
         recorder = Recorder(writer)
-        recorder.record(history.Run(t=history.now(), command="profile", modes=(options.mode,)))
+        recorder.record(_about(options))
         try:
             asyncio.run(_drive(options, config, recorder))
         except (TargetError, BrokenHarnessError) as error:
@@ -98,6 +100,17 @@ def profile(options: ProfileOptions) -> list[CheckResult]:
         for name in (*config.services, "bot")
         for result in _judge(options, captures, name, ended.get(name))
     ]
+
+
+def _about(options: ProfileOptions) -> history.Run:
+    at = datetime.datetime.fromtimestamp(options.wall_s, datetime.UTC)
+    return history.Run(
+        t=history.now(),
+        botproof=botproof.__version__,
+        command="profile",
+        started_at=at.isoformat(timespec="seconds"),
+        modes=(options.mode,),
+    )
 
 
 async def _drive(options: ProfileOptions, config: Config, recorder: Recorder) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
 from botproof.budgets import Budgets
 from botproof.history import History, ProcessExited, ProcessReady, Run, describe_exit
 from botproof.report.charts import Chart, draw
+from botproof.report.depth import Paper, flames_in, papers_for
 from botproof.report.plots import latency_charts, memory_charts
 from botproof.verdict import CheckResult, Verdict, combine
 
@@ -19,6 +20,9 @@ _SIGNS = {
     Verdict.INCONCLUSIVE: "?",
     Verdict.ERROR: "!",
 }
+_SCRIPTS = {"profile": "memory_profiles/run.py", "leak": "memory_profiles/leak.py"}
+"""What makes the runs again that are no gates."""
+
 _MEANING = {
     Verdict.PASS: "Every check passed, each with enough evidence.",
     Verdict.FAIL: "Do not ship this build.",
@@ -34,16 +38,25 @@ def write_html(
     budgets: Budgets,
     duration_s: float,
 ) -> None:
-    """Write `report.html` into `directory`."""
+    """Write `report.html` into `directory`, with the papers about memory that lie beside it."""
     directory.mkdir(parents=True, exist_ok=True)
-    page = as_html(results, history, budgets, duration_s)
+    papers = papers_for(directory)
+    flames = flames_in(directory, directory)
+    page = as_html(results, history, budgets, duration_s, papers=papers, flames=flames)
     (directory / "report.html").write_text(page, encoding="utf-8")
 
 
 def as_html(
-    results: Sequence[CheckResult], history: History, budgets: Budgets, duration_s: float
+    results: Sequence[CheckResult],
+    history: History,
+    budgets: Budgets,
+    duration_s: float,
+    *,
+    papers: Sequence[Paper] = (),
+    flames: Mapping[str, str] | None = None,
 ) -> str:
-    """The page. Everything from the run is escaped."""
+    """The page. Everything from the run is escaped. `flames` are links to flame graphs of its own
+    run, by process; `papers` are results of other runs that belong beside it."""
     verdict = combine(result.verdict for result in results)
     run = history.run
     style = resources.files("botproof.report").joinpath("report.css").read_text(encoding="utf-8")
@@ -53,6 +66,8 @@ def as_html(
             _checks(results),
             _charts("Latency", latency_charts(history, budgets)),
             _charts("Memory", memory_charts(history, budgets)),
+            _flames(flames or {}),
+            "".join(map(_paper, papers)),
             _again(results, run),
             _about(history, run),
         ]
@@ -159,6 +174,28 @@ def _charts(title: str, charts: Sequence[Chart]) -> str:
     )
 
 
+def _flames(flames: Mapping[str, str]) -> str:
+    """Links to flame graphs: what each process held at its peak."""
+    if not flames:
+        return ""
+    links = " · ".join(
+        f'<a href="{html.escape(link, quote=True)}">{_e(process)}</a>'
+        for process, link in flames.items()
+    )
+    return f'<p class="flames">Flame graphs of the peak: {links}</p>'
+
+
+def _paper(paper: Paper) -> str:
+    """Results of another run. They do not decide the verdict of this page, and say so."""
+    when = f" of {paper.when.replace('T', ' ')}" if paper.when else ""
+    cards = "".join(map(_check, paper.results))
+    return (
+        f"<section><h2>Memory: {_e(paper.title)}</h2>"
+        f'<p class="facts">A run of its own{_e(when)}: no part of the verdict above.</p>'
+        f'{_flames(paper.flames)}<div class="checks">{cards}</div></section>'
+    )
+
+
 def _again(results: Sequence[CheckResult], run: Run | None) -> str:
     commands = "\n".join(_e(command) for command in reproduce(results, run))
     return f"<section><h2>To see it again</h2><pre>{commands}</pre></section>"
@@ -167,6 +204,10 @@ def _again(results: Sequence[CheckResult], run: Run | None) -> str:
 def reproduce(results: Sequence[CheckResult], run: Run | None) -> Iterator[str]:
     """The commands that make the same run, single checks of it, and the verdict, again."""
     config = run.config if run is not None and run.config else "botproof.toml"
+    script = _SCRIPTS.get(run.command) if run is not None else None
+    if script is not None:
+        yield f"python {script}"
+        return
     yield f"botproof gate --config {config}"
     blamed = [r.check for r in results if r.verdict is not Verdict.PASS and r.check != "harness"]
     if blamed:

@@ -21,6 +21,7 @@ from botproof.history import (
     Run,
 )
 from botproof.report.charts import Axis, Chart, Series, decades, draw, linear
+from botproof.report.files import write_reports
 from botproof.report.html import as_html, reproduce, write_html
 from botproof.report.plots import latency_charts, memory_charts
 from botproof.verdict import CheckResult, Verdict
@@ -160,6 +161,47 @@ def test_a_history_without_load_or_samples_has_no_charts_and_no_error() -> None:
     page = as_html([result("boot", Verdict.ERROR)], History([]), DEFAULTS, 0.1)
     assert "<svg" not in page
     assert "nothing can be said about the build" in page
+
+
+def memory_papers(directory: Path) -> None:
+    """As `memory_profiles/run.py` leaves them."""
+    directory.mkdir(parents=True)
+    over = result("bot libraries", Verdict.FAIL, "scipy 17.9 MB of 1 MB, not listed")
+    about = Run(t=0, command="profile", started_at="2026-01-01T08:00")
+    write_reports(directory, [over], about, 9.0)
+    (directory / "flame-bot.html").write_text("<p>flames")
+
+
+@pytest.mark.parametrize("home", ["memory/profiles", "gate/profiles"])
+def test_flame_graphs_of_a_run_beside_it_are_shown_and_linked(tmp_path: Path, home: str) -> None:
+    memory_papers(tmp_path / home)
+    gate = tmp_path / "gate"
+    write_html(gate, RESULTS, run(), DEFAULTS, 45.0)
+    page = (gate / "report.html").read_text()
+    assert "Memory: who allocates (memray)" in page
+    assert "A run of its own of 2026-01-01 08:00: no part of the verdict above." in page
+    assert "scipy 17.9 MB of 1 MB, not listed" in page
+    [link] = re.findall(r'href="([^"#]+)"', page)
+    assert (gate / link).read_text() == "<p>flames"
+    assert "botproof: FAIL" in page
+
+
+def test_a_profile_has_a_page_of_its_own(tmp_path: Path) -> None:
+    memory_papers(tmp_path / "profiles")
+    about = Run(t=0, command="profile")
+    write_html(tmp_path / "profiles", RESULTS, History([about]), DEFAULTS, 9.0)
+    page = (tmp_path / "profiles" / "report.html").read_text()
+    assert '<a href="flame-bot.html">bot</a>' in page
+    assert "python memory_profiles/run.py" in page
+    assert "botproof gate" not in page
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"checks": 5}'])
+def test_papers_that_cannot_be_read_are_left_out(tmp_path: Path, text: str) -> None:
+    (tmp_path / "memory" / "leak").mkdir(parents=True)
+    (tmp_path / "memory" / "leak" / "verdict.json").write_text(text)
+    write_html(tmp_path / "gate", RESULTS, run(), DEFAULTS, 45.0)
+    assert "does it grow" not in (tmp_path / "gate" / "report.html").read_text()
 
 
 def test_reproducing_names_the_checks_that_did_not_pass() -> None:
