@@ -39,7 +39,8 @@ Generated from `reference_bot/telegram_bot/commands/table.py` and `golden/` by
 Symbols are understood in any usual spelling: `BTC`, `btc/usdt`, `BTC-USDT`, `BTCUSDT`. What stands
 in brackets may be left out. A bad argument gets one line that says what is wrong and what would be
 right. Buttons change an argument or refresh the answer; a tap edits the message. The replies below
-are approved ones, from the seeded market.
+are approved ones, from the seeded market; the pictures are of the Telegram double's chat page
+(`python scripts/take_pictures.py`).
 """
 
 
@@ -59,7 +60,10 @@ def _section(command: Command) -> str:
         lines += ["| argument | left out | buttons |", "|---|---|---|"]
         lines += [_argument(each) for each in command.typed]
         lines.append("")
-    return "\n".join([*lines, "```text", _reply(_REPLIES[command.name]), "```", ""])
+    lines += [f"![the answer in the chat](pictures/{command.name}.png)", ""]
+    lines += ["<details><summary>as text</summary>", ""]
+    lines += ["```text", _reply(_REPLIES[command.name]), "```", "", "</details>", ""]
+    return "\n".join(lines)
 
 
 def _argument(argument: Argument) -> str:

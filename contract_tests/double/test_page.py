@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from botproof.browser import Browser, chromium
 from botproof.doubles.telegram.client import Chat, Double, launch
 
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
@@ -131,113 +131,14 @@ def test_the_stream_tells_what_there_is_and_again_when_it_changes(
 
 # -- in the browser ------------------------------------------------------------------------------
 
-CHROMIUM = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-class Browser:
-    """Chromium by plain WebDriver requests: as much of it as this page needs."""
-
-    ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-
-    def __init__(self, driver: str, profile: Path) -> None:
-        self._http = httpx.Client(base_url=driver, trust_env=False, timeout=60)
-        options = {"args": [*CHROMIUM, f"--user-data-dir={profile}"]}
-        wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
-        self._session = self._send("POST", "/session", wanted)["sessionId"]
-
-    def _send(self, verb: str, path: str, body: object = None) -> Any:
-        answer = self._http.request(verb, path, json=body).json()["value"]
-        if isinstance(answer, dict) and "error" in answer:
-            raise AssertionError(f"{answer['error']}: {answer['message']}")
-        return answer
-
-    def _do(self, path: str, body: object) -> Any:
-        return self._send("POST", f"/session/{self._session}/{path}", body)
-
-    def open(self, url: str) -> None:
-        self._do("timeouts", {"script": 20_000})
-        self._do("url", {"url": url})
-
-    def size(self, width: int, height: int, scheme: str = "light") -> None:
-        self._do("window/rect", {"width": width, "height": height})
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        for command, params in {
-            "Emulation.setEmulatedMedia": {"features": features},
-            "Emulation.setDeviceMetricsOverride": metrics,
-        }.items():
-            self._do("goog/cdp/execute", {"cmd": command, "params": params})
-
-    def run(self, script: str, *arguments: object) -> Any:
-        return self._do("execute/sync", {"script": script, "args": list(arguments)})
-
-    def until(self, condition: str, *arguments: object) -> Any:
-        """What `condition` (a JavaScript expression) says, as soon as it says something."""
-        script = f"""
-            const done = arguments[arguments.length - 1], given = [...arguments].slice(0, -1);
-            const say = () => {{ const found = (() => {condition})(); if (found) done(found); }};
-            new MutationObserver(say).observe(document,
-                {{subtree: true, childList: true, attributes: true, characterData: true}});
-            say();
-        """
-        return self._do("execute/async", {"script": script, "args": list(arguments)})
-
-    def find(self, css: str) -> str:
-        found: str = self._do("element", {"using": "css selector", "value": css})[self.ELEMENT]
-        return found
-
-    def click(self, css: str) -> None:
-        self._on(css, "click", {})
-
-    def type(self, css: str, text: str) -> None:
-        self._on(css, "value", {"text": text})
-
-    def _on(self, css: str, what: str, body: object) -> None:
-        """Act on an element; once more if it was painted anew between finding and acting."""
-        for _ in range(20):
-            try:
-                self._do(f"element/{self.find(css)}/{what}", body)
-            except AssertionError as error:
-                if "stale element reference" not in str(error):
-                    raise
-            else:
-                return
-        raise AssertionError(f"{css} is painted anew all the time")
-
-    def screenshot(self, path: Path) -> None:
-        answer = self._send("GET", f"/session/{self._session}/screenshot")
-        path.write_bytes(base64.b64decode(answer))
-
-    def close(self) -> None:
-        self._send("DELETE", f"/session/{self._session}")
-        self._http.close()
-
 
 @pytest.fixture(scope="module")
 def browser(
     tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]
 ) -> Iterator[Browser]:
     need("chromium", "chromedriver")
-    command = ["chromedriver", "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
-        assert driver.stdout is not None
-        try:
-            port = next(
-                line.rstrip(".\n").rpartition(" ")[2]
-                for line in driver.stdout
-                if "started successfully on port" in line
-            )
-            profile = tmp_path_factory.mktemp("chromium")
-            browser = Browser(f"http://127.0.0.1:{port}", profile)
-            try:
-                yield browser
-            finally:
-                browser.close()
-        finally:
-            driver.terminate()
+    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
 
 
 TEXTS = "[...document.querySelectorAll('#messages .bubble')].map(n => n.innerText)"

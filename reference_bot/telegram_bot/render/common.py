@@ -37,8 +37,8 @@ _VENUES: Final = {
     "binance": "Binance",
     "bybit": "Bybit",
     "okx": "OKX",
-    "gate": "Gate.io",
-    "gateio": "Gate.io",
+    "gate": "Gate",  # and not Gate.io: Telegram would make a link of it
+    "gateio": "Gate",
     "bitget": "Bitget",
     "hyperliquid": "Hyperliquid",
     "yahoo": "Yahoo",
