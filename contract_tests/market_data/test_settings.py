@@ -74,3 +74,10 @@ def test_a_wrong_redis_url_is_told_without_its_password(url):
     [problem] = caught.value.problems
     assert problem.startswith("REDIS_URL: should be redis://host:port/db, ")
     assert "pass" not in problem
+
+
+def test_redis_url_without_its_library_is_told_at_start(monkeypatch):
+    monkeypatch.setattr("reference_bot.market_data.settings.find_spec", lambda _: None)
+    assert load({}).redis_url is None
+    with pytest.raises(SettingsError, match=r"REDIS_URL: needs the package redis: install"):
+        load({"REDIS_URL": "redis://h:6379/0"})

@@ -98,7 +98,8 @@ class _Question:
 class RedisStore:
     """`shared.Store` in the Redis at ``url``. ``clock`` is the cache's.
 
-    ``realm`` is hashed into the keys: stores of another realm are not seen.
+    ``realm`` is hashed into the keys: stores of another realm are not seen. ``limit`` is what a
+    call to Redis has, ``retry_after`` how often it is asked while it is away; in seconds.
     """
 
     def __init__(
@@ -108,11 +109,12 @@ class RedisStore:
         realm: Iterable[str],
         metrics: Metrics,
         clock: Callable[[], float],
+        limit: float = _LIMIT,
         retry_after: float = _RETRY_AFTER,
     ) -> None:
         # One try on a fresh connection: after a restart of Redis the pooled ones are dead.
         self._redis: Redis = Redis.from_url(
-            url, socket_timeout=_LIMIT, socket_connect_timeout=_LIMIT, retry=Retry(NoBackoff(), 1)
+            url, socket_timeout=limit, socket_connect_timeout=limit, retry=Retry(NoBackoff(), 1)
         )
         self._take = self._redis.register_script(_TAKE)
         self._secrets = _secrets(url)
@@ -120,6 +122,7 @@ class RedisStore:
         self._prefix = f"market-data:{{{_VERSION}-{_digest('|'.join(realm))}}}:"
         self._metrics = metrics
         self._clock = clock
+        self._limit = limit
         self._retry_after = retry_after
         self._codecs: dict[str, tuple[str, msgspec.msgpack.Decoder[Any]]] = {}
         self._questions: list[_Question] = []
@@ -277,13 +280,13 @@ class RedisStore:
         task = asyncio.ensure_future(call)
         self._calls.add(task)
         task.add_done_callback(self._ended)
-        await asyncio.wait({task}, timeout=_LIMIT)
-        if not task.done() and loop.time() - began > 1.2 * _LIMIT:
+        await asyncio.wait({task}, timeout=self._limit)
+        if not task.done() and loop.time() - began > 1.2 * self._limit:
             # this process was busy, not Redis: its answer may be there already
-            await asyncio.wait({task}, timeout=_LIMIT / 2)
+            await asyncio.wait({task}, timeout=self._limit / 2)
         if not task.done():
             task.cancel()
-            raise TimeoutError(f"no answer in {_LIMIT:g} s")
+            raise TimeoutError(f"no answer in {self._limit:g} s")
         return task.result()
 
     def _ended(self, task: asyncio.Task[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ EVERY_VENUE: Final = (*KNOWN_VENUES, "yahoo")
 _URL: Final = "an http:// or https:// URL"
 _KEYS: Final = frozenset({"binance_api_key", "binance_api_secret"})
 _SECRETS: Final = _KEYS | {"redis_url"}
+_NO_REDIS: Final = "needs the package redis: install botproof[market-data,redis]"
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -138,6 +140,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     if len(_KEYS & given.keys()) == 1:
         [lacking] = _KEYS - given.keys()
         problems.append(f"{lacking.upper()}: is not set; key and secret belong together")
+    if given.get("redis_url") and find_spec("redis") is None:
+        problems.append(f"REDIS_URL: {_NO_REDIS}")
     try:
         settings = Settings(**given)  # type: ignore[arg-type]  # texts; the model reads them
     except ValidationError as error:
