@@ -31,6 +31,7 @@ from reference_bot.market_data.model import (
 )
 from reference_bot.market_data.service import Answer
 from reference_bot.market_data.symbols import split_joined, split_multiple
+from reference_bot.market_data.venues.fields import Amount
 from reference_bot.market_data.waiting import gather_until
 
 __all__ = ["Account", "Keys"]
@@ -47,8 +48,8 @@ _OUT_OF_TIME: Final = "code -1021"
 
 class _SpotAsset(Struct, frozen=True):
     asset: str
-    free: _Signed
-    locked: _Signed
+    free: Amount
+    locked: Amount
 
 
 class _SpotAccount(Struct, frozen=True):
@@ -65,8 +66,8 @@ class _FuturesAsset(Struct, frozen=True, rename="camel"):
 class _PositionRisk(Struct, frozen=True, rename="camel"):
     symbol: str
     position_amt: _Signed
-    entry_price: _Signed
-    mark_price: _Signed
+    entry_price: Amount
+    mark_price: Amount
     liquidation_price: _Signed
     notional: _Signed
     un_realized_profit: _Signed
