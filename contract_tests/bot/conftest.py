@@ -196,6 +196,11 @@ class Telegram:
         update_id: int = self(f"bots/{self.token}/updates", body)["update_id"]
         return update_id
 
+    def act(self, **action: Any) -> dict[str, Any]:
+        """What a person does; what the double says it made."""
+        made: dict[str, Any] = self(f"bots/{self.token}/updates", action)
+        return made
+
     def inject(self, update: dict[str, Any]) -> int:
         update_id: int = self(f"bots/{self.token}/updates", {"update": update})["update_id"]
         return update_id

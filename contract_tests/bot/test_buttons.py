@@ -125,6 +125,24 @@ def test_a_strangers_tap_asks_nothing(
     assert len(market.asked) == 1
 
 
+def test_a_tap_in_a_topic_is_answered_there_when_its_message_cannot_be_edited(
+    telegram: Any, start_bot: Callable[..., Any]
+) -> None:
+    start_bot().until_ready()
+    forum = {"chat": -1_000_000_000_005, "user": 1, "chat_type": "supergroup", "is_forum": True}
+    made = telegram.act(chat_id=forum["chat"], user_id=1, is_forum=True, topic="Prices")
+    telegram.say("/price btc", message_thread_id=made["message_thread_id"], **forum)
+    sent = telegram.replies()[0]["result"]
+    assert sent["message_thread_id"] == made["message_thread_id"]
+    # what Telegram no longer lets the bot edit, and what it does not even show it any more
+    locked = {**sent, "message_id": 9999, "from": {"id": 7, "is_bot": True, "first_name": "B"}}
+    old = {"chat": sent["chat"], "message_id": sent["message_id"], "date": 0}
+    for tapped in (locked, old):
+        telegram.inject(tap(tapped, "price BTC"))
+        answer = telegram.replies()[0]["result"]
+        assert answer["message_thread_id"] == made["message_thread_id"]
+
+
 def test_a_tap_on_a_message_too_old_to_be_edited_is_answered_anew(
     telegram: Any, start_bot: Callable[..., Any]
 ) -> None:

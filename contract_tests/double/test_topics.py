@@ -60,6 +60,8 @@ async def test_messages_in_a_topic_carry_it(api: Any, forum: int) -> None:
         reply_parameters=answer,
     )
     assert again["reply_to_message"]["text"] == "up"
+    there = await api.ok("sendMessage", chat_id=forum, text="too", reply_parameters=answer)
+    assert (there["message_thread_id"], there["is_topic_message"]) == (number, True)
     outside = await api.ok("sendMessage", chat_id=forum, text="all")
     assert "message_thread_id" not in outside
 

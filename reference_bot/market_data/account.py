@@ -193,7 +193,8 @@ class Account:
 
     async def _income(self, days: int) -> tuple[int, list[_Income]]:
         """Return the entries of the last days by the venue's clock, and when they begin."""
-        await self._hear(self._futures)
+        # Only a time that was just heard is good to the second: people read it.
+        await self._hear(self._futures, anew=True)
         since = self._futures.now() - days * _DAY
         params = {"startTime": since, "limit": _MOST_ENTRIES}
         return since, await self._get(self._futures, "/fapi/v1/income", _INCOME, params)

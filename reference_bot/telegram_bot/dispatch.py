@@ -168,8 +168,12 @@ class Dispatcher:
 
 
 def _place(update: dict[str, Any]) -> Place:
-    """Where the answer goes; without a chat (inline) to the person."""
-    message = update.get("message")
+    """Where the answer goes; without a chat (inline) to the person.
+
+    The answer to a tap replaces the tapped message. Where that cannot be edited any more, the new
+    one replies to it: Telegram then keeps to its topic, even if it does not tell which that is.
+    """
+    message = update.get("message") or (update.get("callback_query") or {}).get("message")
     if not isinstance(message, dict):
         return Place(lane_of(update))
     private = message.get("chat", {}).get("type") == "private"

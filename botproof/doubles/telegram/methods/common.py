@@ -236,8 +236,9 @@ def take_flood(turn: Turn, chat: Chat, count: int = 1) -> None:
 def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool = False) -> Json:
     """Put a message of the bot into a chat; `checked` when flood control was asked before."""
     answers = reply_to(turn, chat, params) if _answers(params) else None
-    in_thread = chat.is_general_closed or "message_thread_id" in params
-    thread = threads.of_call(turn, chat, params) if in_thread else None
+    wanted = params if "message_thread_id" in params else threads.of_reply(answers)
+    in_thread = chat.is_general_closed or wanted
+    thread = threads.of_call(turn, chat, wanted) if in_thread else None
     if chat.id < 0 and not checked:
         _check_rights(turn, chat, content)
     if not checked:

@@ -13,7 +13,7 @@ from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json, Topic
 
-__all__ = ["may_manage_topics", "of_call", "of_topic", "remember"]
+__all__ = ["may_manage_topics", "of_call", "of_reply", "of_topic", "remember"]
 
 ICON_COLOR = 0x6FB9F0
 
@@ -36,6 +36,13 @@ def of_call(turn: Turn, chat: Chat, params: Mapping[str, Any]) -> Json:
     if closed and not own and not may_manage_topics(turn, chat):
         raise bad_request("TOPIC_CLOSED")
     return {} if topic is None else of_topic(chat, number)
+
+
+def of_reply(answers: Json | None) -> Json:
+    """Which topic a message is meant for that names none: that of the message which it answers."""
+    replied = (answers or {}).get("reply_to_message") or {}
+    in_topic = replied.get("is_topic_message")
+    return {"message_thread_id": replied["message_thread_id"]} if in_topic else {}
 
 
 def of_topic(chat: Chat, number: int) -> Json:
