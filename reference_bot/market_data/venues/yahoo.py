@@ -105,7 +105,7 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _SHARED: Final[Field[Reply[_Answer]]] = Field("yahoo.chart", 2.0)
 
 
-def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
+def explain(status: int, body: bytes) -> tuple[Reason, str] | None:
     """Read ``{"chart": {"result": null, "error": {"code": "Not Found", ...}}}``."""
     try:
         error = _ANSWER.decode(body).chart.error
@@ -113,7 +113,9 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         return None
     if error is None:
         return None
-    reason: Reason = "not_listed" if error.code == "Not Found" else "unavailable"
+    reason: Reason = "refused" if status < 500 else "outage"
+    if error.code == "Not Found":
+        reason = "not_listed"
     return reason, f"{error.code}: {error.description}"
 
 
