@@ -94,6 +94,13 @@ class Cvd(Answered, frozen=True):
     divergence: Literal["bullish", "bearish"] | None = None
 
 
+class ForexPairs(msgspec.Struct, frozen=True):
+    """The currency pairs and metals that can be asked for; ``venue`` None: nobody tells them."""
+
+    venue: str | None = None
+    symbols: tuple[str, ...] = ()
+
+
 class Spike(msgspec.Struct, frozen=True):
     """A symbol whose last closed candle stands out; ``ratio`` is volume ÷ mean."""
 
@@ -159,6 +166,7 @@ class Analysis(Answered, frozen=True):
     bias: str
     score: float
     signals: tuple[Signal, ...] = ()
+    closes: tuple[float, ...] = ()
     volume: Activity | None = None
     cvd: float | None = None
 

@@ -60,7 +60,10 @@ class Intelligence(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """One market's ticker and flows: prices in quote, volumes in base units, percent as such."""
+    """One market's ticker and flows: prices in quote, volumes in base units, percent as such.
+
+    ``closed_since``: since when the market is closed (epoch ms); None while it trades.
+    """
 
     venue: str
     symbol: str
@@ -75,6 +78,7 @@ class Block(msgspec.Struct, frozen=True):
     flow_24h: Flow | None = None
     flow_15m: Flow | None = None
     activity: Activity | None = None
+    closed_since: int | None = None
 
 
 class Change(msgspec.Struct, frozen=True):

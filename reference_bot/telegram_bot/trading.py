@@ -16,7 +16,10 @@ FRESH: Final = 8
 """Candles that a crossing may be old."""
 _OVERBOUGHT: Final = 70.0
 _OVERSOLD: Final = 30.0
-_QUIET: Final = 0.05  # ATR in percent of the price: below, costs eat what there is to gain
+QUIET: Final = 0.05
+"""ATR in percent of a coin's price, below which costs eat what there is to gain."""
+FOREX_QUIET: Final = 0.01
+"""The same for currency pairs and metals, whose costs are a fraction of a coin's."""
 _WILD: Final = 5.0
 _STOP: Final = 1.5  # in ATR from the entry
 _TARGET: Final = 3.0
@@ -25,12 +28,17 @@ _LEAST_CLOSES: Final = 2 * SLOW
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What a signal is made from: ``closes`` oldest first, ``delta`` in base units."""
+    """What a signal is made from: ``closes`` oldest first, ``delta`` in base units.
+
+    ``closed``: the market is not trading now.
+    """
 
     closes: Sequence[float]
     rsi: float | None
     atr: float | None
     delta: float
+    quiet: float = QUIET
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,8 @@ class NoTrade:
 def judge(readings: Readings) -> Trade | NoTrade:
     """The signal that ``readings`` give."""
     closes, rsi, atr = readings.closes, readings.rsi, readings.atr
+    if readings.closed:
+        return NoTrade("the market is closed")
     if len(closes) < _LEAST_CLOSES or not all(math.isfinite(c) and c > 0 for c in closes):
         return NoTrade(f"there are not the {_LEAST_CLOSES} closed candles that it takes")
     if rsi is None or atr is None or not math.isfinite(rsi) or not math.isfinite(atr):
@@ -62,7 +72,9 @@ def judge(readings: Readings) -> Trade | NoTrade:
     gaps = _gaps(closes)
     side: Literal["LONG", "SHORT"] = "LONG" if gaps[-1] > 0 else "SHORT"
     age = _age(gaps)
-    refused = _late(age) or _ranging(100 * atr / closes[-1]) or _run_too_far(side, rsi)
+    refused = (
+        _late(age) or _ranging(100 * atr / closes[-1], readings.quiet) or _run_too_far(side, rsi)
+    )
     if refused:
         return NoTrade(refused)
     way = 1 if side == "LONG" else -1
@@ -105,8 +117,8 @@ def _late(age: int | None) -> str | None:
     return None if age < FRESH else f"the averages crossed {age} candles ago: that is too late"
 
 
-def _ranging(atr_pct: float) -> str | None:
-    if atr_pct < _QUIET:
+def _ranging(atr_pct: float, quiet: float) -> str | None:
+    if atr_pct < quiet:
         return f"the market is too quiet: ATR is {atr_pct:.2f}% of the price"
     return (
         f"the market is too wild: ATR is {atr_pct:.2f}% of the price" if atr_pct > _WILD else None

@@ -14,10 +14,11 @@ from reference_bot.telegram_bot.figures import Analysis, Cvd
 from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.render import auto_signals as said
 from reference_bot.telegram_bot.render.common import in_need
+from reference_bot.telegram_bot.render.forex import is_forex
 from reference_bot.telegram_bot.render.html import escape
 from reference_bot.telegram_bot.render.trading import render_signal
 from reference_bot.telegram_bot.signals.model import SignalsUnavailableError
-from reference_bot.telegram_bot.trading import NoTrade, Readings, Trade, judge
+from reference_bot.telegram_bot.trading import FOREX_QUIET, QUIET, NoTrade, Readings, Trade, judge
 
 _TIMEFRAME: Final = "15m"
 _SWITCHES: Final = frozenset({"on", "off"})
@@ -61,20 +62,34 @@ class Judged:
 async def evaluate(market_data: MarketData, pair: str) -> Judged:
     """Asks market-data for the indicators and, beside that, for the closes.
 
-    Raises MarketDataError.
+    A currency pair has no CVD: then the closes are those of the analysis. Raises MarketDataError.
     """
     question = {"symbol": pair, "timeframe": _TIMEFRAME}
     data, candles = await asyncio.gather(
         market_data.ask("/comprehensive_analysis", question, Analysis, about=pair),
-        market_data.ask("/cvd", question, Cvd, about=pair),
+        _cvd(market_data, question, pair),
     )
+    forex, block = is_forex(data.venue), data.price.spot
     readings = Readings(
-        closes=[point.close for point in candles.points],
+        closes=[point.close for point in candles.points] if candles else data.closes,
         rsi=data.technical.rsi_14,
         atr=data.technical.atr_14,
-        delta=candles.cvd,
+        delta=candles.cvd if candles else 0.0,
+        quiet=FOREX_QUIET if forex else QUIET,
+        closed=forex and block is not None and block.closed_since is not None,
     )
-    return Judged(data, judge(readings), bool(in_need(data) or in_need(candles)))
+    old = in_need(data) or (candles is not None and in_need(candles))
+    return Judged(data, judge(readings), bool(old))
+
+
+async def _cvd(market_data: MarketData, question: dict[str, str], pair: str) -> Cvd | None:
+    """None where the question makes no sense; the one about the indicators says why, if need be."""
+    try:
+        return await market_data.ask("/cvd", question, Cvd, about=pair)
+    except MarketDataError as error:
+        if error.code != "bad_request":
+            raise
+        return None
 
 
 async def buttons(request: Request, command: Command) -> list[Row]:

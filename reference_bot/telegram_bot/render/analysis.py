@@ -6,7 +6,14 @@ from typing import Final
 from reference_bot.telegram_bot.figures import Analysis, Technical
 from reference_bot.telegram_bot.market_data import Block, Intelligence, PerpBlock
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import clock, flow, market, notes, page, title, venue
+from reference_bot.telegram_bot.render.common import clock, flow, page, title, venue
+from reference_bot.telegram_bot.render.forex import (
+    Prices,
+    closed,
+    market_of,
+    notes,
+    prices_of,
+)
 from reference_bot.telegram_bot.render.html import bold, escape
 
 _BIASES: Final = {"bullish": "🟢 BULLISH", "bearish": "🔴 BEARISH", "neutral": "⚪ NEUTRAL"}
@@ -35,18 +42,20 @@ _READINGS: Final = {
 def render_analysis(data: Analysis) -> str:
     """The whole answer, as HTML; markup never spans lines."""
     kind, block = _shown(data)
-    where = (market(kind), venue(data.venue))
+    where = (market_of(data.symbol, data.venue, kind), venue(data.venue))
+    prices = prices_of(data.symbol, data.venue)
     return page(
         [title("🔬", escape(data.symbol), f"analysis {escape(data.timeframe)}", *where)],
         [f"Bias: {bold(_BIASES.get(data.bias, escape(data.bias)))} (score {_score(data.score)})"],
-        _headed("💵 " + bold("PRICE"), _price(block)),
+        _headed("💵 " + bold("PRICE"), _price(block, prices)),
         _headed("📢 " + bold("VOLUME AND CVD"), _volume(data, block)),
-        _headed("🗓 " + bold("SESSION AND DAY"), _context(data, block)),
+        _headed("🗓 " + bold("SESSION AND DAY"), _context(data, block, prices)),
         _headed("🏦 " + bold("OPEN INTEREST AND FUNDING"), _positions(data)),
-        _headed("📐 " + bold("TECHNICALS"), _technicals(data.technical)),
+        _headed("📐 " + bold("TECHNICALS"), _technicals(data.technical, prices)),
         _headed("🧠 " + bold("MARKET CONTROL"), _control(data.price.intelligence)),
         _headed("🧭 " + bold("WHAT COUNTS"), _readings(data)),
-        [*notes(data), clock(data.time)],
+        closed(block),
+        [*notes(data, data.venue), clock(data.time)],
     )
 
 
@@ -77,11 +86,11 @@ def _score(score: float) -> str:
     return shown if shown == f.NOT_KNOWN else f"{shown} of ±100"
 
 
-def _price(block: Block | None) -> list[str]:
+def _price(block: Block | None, prices: Prices) -> list[str]:
     if block is None:
         return []
-    change = f"{f.lit_percent(block.change_24h_pct)} ({f.signed_price(block.change_24h)})"
-    return [f"{bold(f.price(block.price))} · 24h {change}"]
+    change = f"{f.lit_percent(block.change_24h_pct)} ({prices.signed(block.change_24h)})"
+    return [f"{bold(prices.price(block.price))} · 24h {change}"]
 
 
 def _volume(data: Analysis, block: Block | None) -> list[str]:
@@ -101,12 +110,12 @@ def _volume(data: Analysis, block: Block | None) -> list[str]:
     return lines
 
 
-def _context(data: Analysis, block: Block | None) -> list[str]:
+def _context(data: Analysis, block: Block | None, prices: Prices) -> list[str]:
     now = session(data.time)
     lines = [] if now is None else [f"Session: {now}"]
     if block is None or block.high_24h is None or block.low_24h is None:
         return lines
-    lines.append(f"24h range: {f.span(block.low_24h, block.high_24h)}")
+    lines.append(f"24h range: {prices.span(block.low_24h, block.high_24h)}")
     price, high, low = f.known(block.price), f.known(block.high_24h), f.known(block.low_24h)
     if price is not None and high is not None and low is not None and low <= price <= high > low:
         place = 100 * (price - low) / (high - low)
@@ -148,17 +157,19 @@ def _accounts(perp: PerpBlock) -> list[str]:
     return [f"Accounts: {shown}"]
 
 
-def _technicals(found: Technical) -> list[str]:
+def _technicals(found: Technical, prices: Prices) -> list[str]:
     lines: list[str] = []
     if found.rsi_14 is not None:
         lines.append(f"RSI 14: {f.plain(found.rsi_14)}{_zone(found.rsi_14)}")
     if found.atr_14 is not None:
-        lines.append(f"ATR 14: {f.price(found.atr_14)} ({_percent(found.atr_pct)} of the price)")
+        lines.append(
+            f"ATR 14: {prices.price(found.atr_14)} ({_percent(found.atr_pct)} of the price)"
+        )
     if found.vwap_24h is not None:
         distance = f.percent(found.vwap_distance_pct)
-        lines.append(f"24h VWAP: {f.price(found.vwap_24h)} (price {distance} from it)")
+        lines.append(f"24h VWAP: {prices.price(found.vwap_24h)} (price {distance} from it)")
     if (bands := found.bollinger) is not None:
-        lines.append(f"Bollinger bands: {f.price(bands.lower)} – {f.price(bands.upper)}")
+        lines.append(f"Bollinger bands: {prices.span(bands.lower, bands.upper)}")
     return lines
 
 

@@ -31,7 +31,8 @@ SECTIONS: Final = {
 }
 OTHER_VENUE: Final = "venue"
 """The section under which a venue is named that was asked first and could not answer."""
-_LASTING: Final = frozenset({"not_listed", "unavailable"})  # reasons that no outage is behind
+LASTING: Final = frozenset({"not_listed", "unavailable"})
+"""Reasons that no outage is behind."""
 _PRICES: Final = frozenset({"spot", "perp", "candles"})
 _VENUES: Final = {
     "binance": "Binance",
@@ -103,11 +104,11 @@ def in_need(data: Answered) -> list[str]:
     None while an exchange answers: open interest may be some seconds beyond its lifetime then, a
     price and its candles never are.
     """
-    failed = {(gap.section, gap.venue) for gap in data.missing if gap.reason not in _LASTING}
+    failed = {(gap.section, gap.venue) for gap in data.missing if gap.reason not in LASTING}
     old = [one for one in data.stale if _is_price(one) or (one.section, one.venue) in failed]
     if not old:
         return []
-    blame = blamed(gap for gap in data.missing if gap.reason not in _LASTING)
+    blame = blamed(gap for gap in data.missing if gap.reason not in LASTING)
     why_ = f" ({blame})" if blame else ""
     age = f.seconds(max((one.age for one in old if _is_price(one)), default=data.age))
     return [f"⌛ From {age} ago: no exchange answers just now{why_}"]

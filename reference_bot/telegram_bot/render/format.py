@@ -34,6 +34,18 @@ def price(value: float | None) -> str:
     return NOT_KNOWN if number is None else _dollars(number, _price_digits(abs(number)), "")
 
 
+def rate(value: float | None, places: int) -> str:
+    """A price in a currency that its pair names: ``1.17423``, ``156.420``."""
+    number = known(value)
+    return NOT_KNOWN if number is None else _bare(number, places, "")
+
+
+def signed_rate(value: float | None, places: int) -> str:
+    """A change of such a price: ``+0.00241``."""
+    number = known(value)
+    return NOT_KNOWN if number is None else _bare(number, places, "+")
+
+
 def span(low: float | None, high: float | None) -> str:
     """``$105,900.25 – $112,000.00``; not known unless both ends are."""
     if known(low) is None or known(high) is None:
@@ -277,6 +289,12 @@ def _trim(digits: str) -> str:
 
 def _dollars(number: Decimal, digits: str, plus: str) -> str:
     return f"{_sign(number, digits, plus)}${digits}"
+
+
+def _bare(number: Decimal, places: int, plus: str) -> str:
+    magnitude = abs(number)
+    digits = _scientific(magnitude) if magnitude >= _HUGE else _fixed(magnitude, places)
+    return f"{_sign(number, digits, plus)}{digits}"
 
 
 def _amount(value: float | None, unit: str, plus: str) -> str:

@@ -21,6 +21,7 @@ from reference_bot.telegram_bot.render.common import (
     venue,
     why,
 )
+from reference_bot.telegram_bot.render.forex import is_forex, render_forex
 from reference_bot.telegram_bot.render.html import bold, escape
 from reference_bot.telegram_bot.render.signals import signals
 
@@ -48,6 +49,8 @@ _NOT_SHOWN: Final = "perp.accounts"
 
 def render_price(data: CombinedPrice) -> str:
     """The whole answer, as HTML; markup never spans lines."""
+    if is_forex(data.venue):
+        return render_forex(data)
     blocks = [
         [f"📊 {bold(escape(data.symbol))} · {venue(data.venue)}"],
         ["🧠 " + bold("MARKET INTELLIGENCE"), *_intelligence(data)],

@@ -1,6 +1,8 @@
 """The answers to ``/top10`` and ``/pairs``. Pure."""
 
-from reference_bot.telegram_bot.figures import TopSymbol, TopSymbols
+from collections.abc import Sequence
+
+from reference_bot.telegram_bot.figures import ForexPairs, TopSymbol, TopSymbols
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import clock, market, notes, page, title, venue
 from reference_bot.telegram_bot.render.html import bold, code, escape
@@ -18,16 +20,28 @@ def render_top(data: TopSymbols) -> str:
     )
 
 
-def render_pairs(data: TopSymbols) -> str:
+def render_pairs(data: TopSymbols, forex: ForexPairs | None = None) -> str:
     """The pairs in standard notation, most traded first, as HTML; markup never spans lines."""
-    names = [code(escape(one.symbol)) for one in data.symbols]
-    lines = [" · ".join(names[at : at + _IN_A_LINE]) for at in range(0, len(names), _IN_A_LINE)]
+    lines = _lines([one.symbol for one in data.symbols])
     return page(
         [title("📒", "Pairs", market(data.market), venue(data.venue), "most traded first")],
         lines or ["No pair is listed here just now."],
         ["Every pair that the exchanges list can be asked for; these are the most traded."],
+        _forex(forex),
         notes(data),
     )
+
+
+def _forex(forex: ForexPairs | None) -> list[str]:
+    if forex is None or forex.venue is None:
+        return []
+    head = title("💱", "Forex and metals", venue(forex.venue))
+    return [head, *_lines(forex.symbols)]
+
+
+def _lines(symbols: Sequence[str]) -> list[str]:
+    names = [code(escape(symbol)) for symbol in symbols]
+    return [" · ".join(names[at : at + _IN_A_LINE]) for at in range(0, len(names), _IN_A_LINE)]
 
 
 def _row(one: TopSymbol) -> str:

@@ -8,11 +8,11 @@ from reference_bot.telegram_bot.render.common import (
     clock,
     in_need,
     in_vain,
-    market,
     page,
     title,
     venue,
 )
+from reference_bot.telegram_bot.render.forex import Prices, market_of, prices_of
 from reference_bot.telegram_bot.render.html import bold, escape
 from reference_bot.telegram_bot.trading import FAST, SLOW, NoTrade, Trade
 
@@ -21,21 +21,22 @@ _SIDES: Final = {"LONG": "🟢 LONG", "SHORT": "🔴 SHORT"}
 
 def render_signal(data: Analysis, found: Trade | NoTrade) -> str:
     """The signal or why there is none, as HTML; markup never spans lines."""
-    where = (market(data.market), venue(data.venue))
+    where = (market_of(data.symbol, data.venue, data.market), venue(data.venue))
+    prices = prices_of(data.symbol, data.venue)
     return page(
         [title("🎯", escape(data.symbol), f"signal {escape(data.timeframe)}", *where)],
-        _trade(found) if isinstance(found, Trade) else _no_trade(found),
-        _readings(data),
+        _trade(found, prices) if isinstance(found, Trade) else _no_trade(found),
+        _readings(data, prices),
         [*(in_need(data) or in_vain(data.missing)), clock(data.time)],
     )
 
 
-def _trade(found: Trade) -> list[str]:
+def _trade(found: Trade, prices: Prices) -> list[str]:
     return [
         f"{bold(_SIDES[found.side])} · confidence {found.confidence} of 100",
         f"EMA {FAST} crossed EMA {SLOW} {_ago(found.age)}",
-        f"Entry {f.price(found.entry)}",
-        f"Stop {f.price(found.stop)} (1.5 ATR) · target {f.price(found.target)} (3 ATR)",
+        f"Entry {prices.price(found.entry)}",
+        f"Stop {prices.price(found.stop)} (1.5 ATR) · target {prices.price(found.target)} (3 ATR)",
         "No advice: a rule over closed candles, nothing more.",
     ]
 
@@ -44,10 +45,10 @@ def _no_trade(found: NoTrade) -> list[str]:
     return [f"⚪ {bold('No trade')}: {escape(found.reason)}"]
 
 
-def _readings(data: Analysis) -> list[str]:
+def _readings(data: Analysis, prices: Prices) -> list[str]:
     found = data.technical
     rsi = [] if found.rsi_14 is None else [f"RSI 14: {f.plain(found.rsi_14)}"]
-    atr = [] if found.atr_14 is None else [f"ATR 14: {f.price(found.atr_14)}"]
+    atr = [] if found.atr_14 is None else [f"ATR 14: {prices.price(found.atr_14)}"]
     return [*rsi, *atr]
 
 
