@@ -475,7 +475,7 @@ def _no_answer(
             "unknown_symbol",
             f"{symbol.strip()} is not listed on {', '.join(names)}",
             field="symbol",
-            near=pairs if forex_pair(symbol) else (*pairs, *near_matches(meant, known))[:5],
+            near=pairs or (() if forex_pair(symbol) else near_matches(meant, known)),
         )
     late = {one.reason for one in missing} - {"not_listed"} == {"timeout"}
     reasons = ", ".join(sorted({one.reason for one in missing}))

@@ -8,6 +8,7 @@ simulated. Pure functions of the time, in epoch ms.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Literal
 
 __all__ = ["Hours", "is_open", "open_until"]
@@ -62,6 +63,7 @@ def _new_york(utc: datetime) -> datetime:
     return utc - (_SUMMER if begins <= utc < ends else _STANDARD)
 
 
+@lru_cache(16)
 def _first_sunday(year: int, month: int) -> datetime:
     first = datetime(year, month, 1, tzinfo=UTC)
     return first + timedelta(days=(_SUNDAY - first.weekday()) % 7)

@@ -27,7 +27,7 @@ _VENUE: Final = "yahoo"
 _METALS: Final = {"XAU": "gold futures", "XAG": "silver futures"}
 _PLACES: Final = 5
 _PLACES_OF: Final = {"JPY": 3}
-_NOT_TOLD: Final = "ℹ️ Volume, order flow, open interest and funding are not told of forex."
+_NOT_TOLD: Final = "ℹ️ Yahoo tells no volume, order flow, open interest or funding."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ def market_of(symbol: str, venue_code: str, market_code: str) -> str:
 
 
 def closed(block: Block | None) -> list[str]:
-    """``🔒 The market is closed since …``; nothing while it trades."""
+    """``🔒 The market closed at …``; nothing while it trades."""
     if block is None or block.closed_since is None:
         return []
     since = f.moment(block.closed_since)
-    return [f"🔒 The market is closed since {since}: its last price, and the 24h up to it."]
+    return [f"🔒 The market closed at {since}: this is its last price, and the 24h up to it."]
 
 
 def notes(data: Answered, venue_code: str) -> list[str]:
