@@ -7,6 +7,7 @@ goes in as a *built wheel*: a file left out of the package is noticed here, not 
 import hashlib
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -49,8 +50,11 @@ class Environment:
         command = (str(self.home / "bin" / program), *arguments)
         self.job.run(*command, external=True, env=variables)
 
-    def install(self) -> None:
-        """Bring it to the lock file's state, then put the fresh wheel in."""
+    def install(self, built_by: "Environment | None" = None) -> None:
+        """Bring it to the lock file's state, then put the fresh wheel in.
+
+        An environment without hatchling, as production's, takes the wheel that another one builds.
+        """
         pip = ("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         stamp = self.home / "botproof-lock"
         wanted = hashlib.sha256(self.lock.read_bytes()).hexdigest()
@@ -59,7 +63,14 @@ class Environment:
             self.job.run(sys.executable, "-m", "venv", "--clear", str(self.home), external=True)
             self.run(*pip, "--require-hashes", "-r", str(self.lock))
             stamp.write_text(wanted)
-        self.run(*pip, "--no-deps", "--no-build-isolation", "--force-reinstall", str(ROOT))
+        fresh = ("--no-deps", "--force-reinstall")
+        if built_by is None:
+            self.run(*pip, "--no-build-isolation", *fresh, str(ROOT))
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            make = ("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
+            built_by.run("python", "-m", "pip", *make, str(ROOT))
+            self.run(*pip, *fresh, *(str(wheel) for wheel in Path(folder).glob("*.whl")))
 
 
 def installed(job: nox.Session, lock_name: str = "dev") -> Environment:
@@ -144,7 +155,15 @@ def soak(job: nox.Session) -> None:
 @session
 def bench(job: nox.Session) -> None:
     """Run one benchmark, both sides in one run: `nox -s bench -- double`."""
-    installed(job).run("python", "-m", "botproof.bench", *job.posargs)
+    environment = installed(job)
+    interpreters: list[str] = []
+    if "market-data" in job.posargs:  # the service as production installs it, and ccxt beside it
+        production = Environment(job, "market-data")
+        production.install(built_by=environment)
+        rival = installed(job, "peers")
+        for option, home in (("service", production.home), ("ccxt", rival.home)):
+            interpreters += [f"--{option}-python", str(home / "bin" / "python")]
+    environment.run("python", "-m", "botproof.bench", *job.posargs, *interpreters)
 
 
 @nox.session(reuse_venv=True)

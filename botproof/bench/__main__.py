@@ -27,6 +27,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("name", choices=names())
     parser.add_argument("--runs", type=int, default=5, help="how often each side is measured")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where the report goes")
+    parser.add_argument(
+        "--service-python",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="market-data: the interpreter of the service, with what production installs",
+    )
+    parser.add_argument(
+        "--ccxt-python",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="market-data: an interpreter that has ccxt; without ccxt its rows are not measured",
+    )
+    parser.add_argument(
+        "--no-day", action="store_true", help="market-data: leave out the day's replay, two minutes"
+    )
     arguments = parser.parse_args(argv)
     module = importlib.import_module(f"botproof.bench.{arguments.name.replace('-', '_')}")
     try:

@@ -14,7 +14,7 @@ import psutil
 
 from botproof.bench import CannotMeasureError
 
-__all__ = ["Measured", "started"]
+__all__ = ["Measured", "announced", "started"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,20 @@ class Measured:
 @contextlib.contextmanager
 def started(module: str, *arguments: str) -> Iterator[Measured]:
     """`python -m module arguments`, which prints its announcement as one line of JSON."""
-    command: Sequence[str] = (sys.executable, "-m", module, *arguments)
+    with announced((sys.executable, "-m", module, *arguments)) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def announced(command: Sequence[str]) -> Iterator[Measured]:
+    """A command that prints its announcement as one line of JSON."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None  # noqa: S101 - it was asked for
             line = process.stdout.readline()
             if not line:
-                raise CannotMeasureError(f"{module} ended with {process.wait()} before it listened")
+                what = " ".join(command[1:3])
+                raise CannotMeasureError(f"{what} ended with {process.wait()} before it listened")
             url = json.loads(line)["url"]
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port or 0

@@ -22,7 +22,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import pairwise
 from random import Random
 from typing import Literal, TypeVar
 
@@ -54,6 +53,8 @@ DAY = 24 * HOUR
 BLOCK = 15 * MINUTE
 """Trades are drawn a quarter of an hour at a time: the candle that everyone asks for is one draw.
 """
+
+_SPAN = 16 * BLOCK
 
 Kind = Literal["spot", "perp", "inverse"]
 KINDS: tuple[Kind, ...] = ("spot", "perp", "inverse")
@@ -297,6 +298,7 @@ class Market:
         # room for a day of every book, and for the ends of that day
         self._trades = _Memory(max(2_000, 8 * len(self.coins)))
         self._blocks = _Memory(max(65_000, 250 * len(self.coins)))
+        self._spans = _Memory(max(6_000, 16 * len(self.coins)))
 
     def with_scenario(self, base: str, scenario: Scenario | None) -> Market:
         """Return the same market with something else happening to one coin (None: nothing)."""
@@ -305,7 +307,8 @@ class Market:
             scenarios[base] = scenario
         other = Market(self.seed, self.coins.values(), scenarios)
         # what was drawn for the other coins is the same there: the memories know the scenario
-        other._levels, other._trades, other._blocks = self._levels, self._trades, self._blocks
+        other._levels, other._trades = self._levels, self._trades
+        other._blocks, other._spans = self._blocks, self._spans
         return other
 
     def close(self) -> None:
@@ -452,33 +455,37 @@ class Market:
 
         Without a trade it is flat at the last price before it, as venues print it.
         """
-        parts = [part for part in self._parts(base, kind, start, end) if part.trades]
-        if not parts:
+        folded = _merge(start, end, self._parts(base, kind, start, end))
+        if folded is None:
             price = self.last_price(base, kind, start)
             return Candle(start, end, price, price, price, price)
-        return Candle(
-            start=start,
-            end=end,
-            open=parts[0].open,
-            high=max(part.high for part in parts),
-            low=min(part.low for part in parts),
-            close=parts[-1].close,
-            lots=sum(part.lots for part in parts),
-            buy_lots=sum(part.buy_lots for part in parts),
-            turnover=sum(part.turnover for part in parts),
-            buy_turnover=sum(part.buy_turnover for part in parts),
-            trades=sum(part.trades for part in parts),
-            first_id=parts[0].first_id,
-            last_id=parts[-1].last_id,
-        )
+        return folded
 
     def _parts(self, base: str, kind: Kind, start: int, end: int) -> Iterator[Candle]:
-        edges = [start, *range((start // BLOCK + 1) * BLOCK, end, BLOCK), end]
-        for left, right in pairwise(edges):
-            if right - left == BLOCK and left % BLOCK == 0:
-                yield self._block(base, kind, left // BLOCK)
+        """Cut a window into the largest pieces that are remembered."""
+        at = start
+        while at < end:
+            if at % _SPAN == 0 and at + _SPAN <= end:
+                yield self._span(base, kind, at // _SPAN)
+                at += _SPAN
+            elif at % BLOCK == 0 and at + BLOCK <= end:
+                yield self._block(base, kind, at // BLOCK)
+                at += BLOCK
             else:
-                yield self._fold_trades(base, kind, left, right)
+                right = min((at // BLOCK + 1) * BLOCK, end)
+                yield self._fold_trades(base, kind, at, right)
+                at = right
+
+    def _span(self, base: str, kind: Kind, index: int) -> Candle:
+        """Fold sixteen blocks: a day of five hundred coins is asked for again and again."""
+        first = index * _SPAN // BLOCK
+
+        def fold() -> Candle:
+            blocks = (self._block(base, kind, first + n) for n in range(_SPAN // BLOCK))
+            start, end = index * _SPAN, (index + 1) * _SPAN
+            return _merge(start, end, blocks) or Candle(start, end, 0, 0, 0, 0)
+
+        return self._spans.get((base, self.scenarios.get(base), kind, index), fold)
 
     def _block(self, base: str, kind: Kind, index: int) -> Candle:
         start, end = index * BLOCK, (index + 1) * BLOCK
@@ -562,6 +569,28 @@ def _settle(tick: Tick) -> Callable[[Trade], int]:
         return (2 * trade.lots * scale + trade.price) // (2 * trade.price)
 
     return settled
+
+
+def _merge(start: int, end: int, pieces: Iterable[Candle]) -> Candle | None:
+    """Fold consecutive pieces into one candle; None when nothing was traded in any."""
+    parts = [part for part in pieces if part.trades]
+    if not parts:
+        return None
+    return Candle(
+        start=start,
+        end=end,
+        open=parts[0].open,
+        high=max(part.high for part in parts),
+        low=min(part.low for part in parts),
+        close=parts[-1].close,
+        lots=sum(part.lots for part in parts),
+        buy_lots=sum(part.buy_lots for part in parts),
+        turnover=sum(part.turnover for part in parts),
+        buy_turnover=sum(part.buy_turnover for part in parts),
+        trades=sum(part.trades for part in parts),
+        first_id=parts[0].first_id,
+        last_id=parts[-1].last_id,
+    )
 
 
 def _folded(start: int, end: int, done: Sequence[Trade], worth: Callable[[Trade], int]) -> Candle:

@@ -1,0 +1,144 @@
+"""A day of simulated market, replayed at speed: how long scans take, what they ask, what is kept.
+
+Five hundred made-up symbols beside the usual ones, on six venues, each call delayed by 150 ms. The
+market's clock moves on a quarter of an hour at a time, to a second before the next close: at every
+step all candles are to be read anew. Each step asks /volume_scan and /top_symbols of the next venue
+and market. The double draws its trades before it is asked; that it makes candles and tickers of
+them, a third of a second for a list of five hundred, is in the measured times.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from scipy.stats import theilslopes
+
+from botproof.bench import Aim, CannotMeasureError, Row, compare
+from botproof.bench._market import CRYPTO_VENUES, Double, Service, service
+
+__all__ = ["measure"]
+
+_STEP: Final = 900
+_STEPS: Final = 96
+_SYMBOLS: Final = 500
+_BEGIN: Final = 1_763_779_499_000
+"""2025-11-22 02:44:59 UTC: a second before a close, and so is every step."""
+_DELAY: Final = 0.15
+_WITHIN: Final = 2.0
+_MOST_CALLS: Final = 62
+"""Sixty symbols' candles, the list of tickers, and the listing once an hour."""
+_GROWTH: Final = 1.0
+"""MB a day that count as flat: of the ten below the budget one would last for ten days."""
+_ASKED: Final = tuple(itertools.product(CRYPTO_VENUES, ("perp", "spot")))
+_SETTLED: Final = 2 * len(_ASKED)
+"""Steps until every venue and market has been asked twice: growth counts from there."""
+
+
+@dataclass(slots=True)
+class _Day:
+    """What was seen, a value a step."""
+
+    scan: list[float] = field(default_factory=list)
+    top: list[float] = field(default_factory=list)
+    calls: list[float] = field(default_factory=list)
+    rss: list[float] = field(default_factory=list)
+    gaps: int = 0
+
+    def growth(self) -> tuple[float, float, float]:
+        """MB a day that memory grew by, with the 95 % interval, once each had been asked.
+
+        The median of the slopes between all pairs of steps: memory grows in jumps, and one of them
+        must not decide.
+        """
+        found = theilslopes(self.rss[_SETTLED:], range(_SETTLED, len(self.rss)), alpha=0.95)
+        slope, low, high = (float(value) * _STEPS for value in found[:1] + found[2:])
+        return slope, low, high
+
+
+def measure(python: str) -> list[Row]:
+    """Replay the day once."""
+    print(f"a day: drawing the day before it, {_SYMBOLS} symbols", flush=True)
+    arguments = ("--seed", "7", "--symbols", str(_SYMBOLS), "--now", str(_BEGIN), "--draw")
+    with (
+        Double.started(*arguments) as double,
+        service(double.url, python=python, exchanges=CRYPTO_VENUES) as running,
+    ):
+        double.delay(_DELAY)
+        return _rows(_replay(double, running))
+
+
+def _replay(double: Double, running: Service) -> _Day:
+    day = _Day()
+    for step, (venue, market) in zip(range(_STEPS), _turns(), strict=False):
+        double.advance(_STEP)
+        double.calls()
+        wish = {"exchange": venue, "market": market}
+        scan_s, scan = _timed(running, "/volume_scan", {**wish, "threshold_pct": 0})
+        calls = len(double.calls())
+        top_s, top = _timed(running, "/top_symbols", {**wish, "limit": 100})
+        day.scan.append(scan_s)
+        day.top.append(top_s)
+        day.calls.append(calls)
+        day.rss.append(running.memory().rss)
+        day.gaps += bool(scan["missing"]) + bool(top["missing"])
+        scanned = scan.get("scanned", 0)
+        print(
+            f"a day: step {step + 1} of {_STEPS}, {venue} {market}: scan of {scanned} in "
+            f"{scan_s:.2f} s with {calls} calls, list in {top_s:.3f} s, {day.rss[-1]:.1f} MB",
+            file=sys.stderr,
+            flush=True,
+        )
+    return day
+
+
+def _turns() -> Iterator[tuple[str, str]]:
+    return itertools.cycle(_ASKED)
+
+
+def _timed(running: Service, path: str, wish: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    began = time.perf_counter()
+    answer = running.client.post(path, json=wish)
+    seconds = time.perf_counter() - began
+    told = answer.json()
+    if answer.status_code not in (200, 502, 504):
+        raise CannotMeasureError(f"{path}: HTTP {answer.status_code}: {answer.text[:300]}")
+    data: dict[str, Any] = told["data"] if told["success"] else told["error"]
+    return seconds, data
+
+
+def _rows(day: _Day) -> list[Row]:
+    within = Aim(_WITHIN, at_most=True)
+    slope, low, high = day.growth()
+    flat = Aim(_GROWTH, at_most=True)
+    return [
+        compare("a day: slowest /volume_scan", "s", [max(day.scan)], aim=within),
+        compare("a day: /volume_scan", "s", day.scan),
+        compare("a day: slowest /top_symbols", "s", [max(day.top)], aim=within),
+        compare("a day: /top_symbols", "s", day.top),
+        compare(
+            "a day: most venue calls of a /volume_scan",
+            "calls",
+            [max(day.calls)],
+            aim=Aim(_MOST_CALLS, at_most=True),
+        ),
+        compare(f"a day: answers of {2 * _STEPS} with a gap", "answers", [day.gaps]),
+        compare("a day: memory, highest", "MB RSS", [max(day.rss)], aim=Aim(70, at_most=True)),
+        Row(
+            metric="a day: growth of memory, with its 95 % interval",
+            unit="MB a day",
+            ours=round(slope, 2),
+            ours_spread=(round(low, 2), round(high, 2)),
+            other=None,
+            other_spread=None,
+            other_is="",
+            ratio=None,
+            aim=str(flat),
+            met=flat.met(slope),
+            runs=len(day.rss) - _SETTLED,
+        ),
+    ]
