@@ -75,6 +75,7 @@ def service(
         **os.environ,
         "BINANCE_SPOT_URL": f"{double}/binance/spot",
         "BINANCE_FUTURES_URL": f"{double}/binance/futures",
+        "BINANCE_COIN_FUTURES_URL": f"{double}/binance/coin",
         **{f"{venue.upper()}_URL": f"{double}/{venue}" for venue in CRYPTO_VENUES[1:]},
         "EXCHANGES": ",".join(exchanges),
         "MARKET_DATA_PORT": "0",

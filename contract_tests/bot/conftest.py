@@ -466,6 +466,7 @@ def market_data_url(child: Callable[..., Any], tmp_path: Path) -> Iterator[str]:
             EXCHANGES="binance",
             BINANCE_SPOT_URL=f"{venue}/binance/spot",
             BINANCE_FUTURES_URL=f"{venue}/binance/futures",
+            BINANCE_COIN_FUTURES_URL=f"{venue}/binance/coin",
         )
         yield f"http://127.0.0.1:{service.event('listening')['port']}"
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from botproof.doubles.exchanges.market import BLOCK, Market
+from botproof.doubles.exchanges.market import BLOCK, KINDS, Market
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.server import serve
 from reference_bot.market_data.app import Api, make_app
@@ -61,8 +61,8 @@ def market() -> Market:
     """
     made = Market(SEED)
     for coin in made.coins.values():
-        for kind in ("spot", "perp"):
-            if (coin.spot if kind == "spot" else coin.perp) is not None:
+        for kind in KINDS:
+            if coin.book(kind) is not None:
                 made.fold(coin.base, kind, NOW - 100 * BLOCK, NOW)
     return made
 
@@ -80,6 +80,7 @@ def open_stack(
             environment = {
                 "BINANCE_SPOT_URL": f"{server.url}/binance/spot",
                 "BINANCE_FUTURES_URL": f"{server.url}/binance/futures",
+                "BINANCE_COIN_FUTURES_URL": f"{server.url}/binance/coin",
                 **{
                     f"{venue.upper()}_URL": f"{server.url}/{venue}"
                     for venue in ("bybit", "okx", "gate", "bitget", "hyperliquid", "yahoo")
@@ -151,6 +152,7 @@ def service(tmp_path, double_url):
         environment = {
             "BINANCE_SPOT_URL": f"{double_url}/binance/spot",
             "BINANCE_FUTURES_URL": f"{double_url}/binance/futures",
+            "BINANCE_COIN_FUTURES_URL": f"{double_url}/binance/coin",
             "MARKET_DATA_PORT": "0",
             "EXCHANGES": "binance",
             **settings,

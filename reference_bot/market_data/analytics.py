@@ -14,22 +14,21 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, structs
 
-from reference_bot.market_data.blocks import note_takers, open_interest
+from reference_bot.market_data.blocks import note_takers
 from reference_bot.market_data.cache import Entry, Field
-from reference_bot.market_data.errors import AnswerError, VenueError
+from reference_bot.market_data.errors import AnswerError
 from reference_bot.market_data.figures import (
     DAY_CANDLES,
     activity_of,
     delta_of,
     flow_of,
-    funding_of,
     tail,
 )
 from reference_bot.market_data.indicators import atr, bollinger, rsi, vwap
+from reference_bot.market_data.interests import multi_oi
 from reference_bot.market_data.model import (
     Analysis,
     Bar,
-    Change,
     CombinedPrice,
     Cvd,
     CvdPoint,
@@ -40,7 +39,6 @@ from reference_bot.market_data.model import (
     Technical,
     TopSymbol,
     TopSymbols,
-    VenueInterest,
     VolumeScan,
     VolumeSpike,
 )
@@ -60,7 +58,6 @@ from reference_bot.market_data.takers import fill_takers
 from reference_bot.market_data.venues.base import (
     Candle,
     Candles,
-    FundingNow,
     Instrument,
     Ticker,
     Venue,
@@ -162,7 +159,7 @@ class Analytics:
             return VolumeSpike(
                 symbol=str(found.pair),
                 venue=found.venue.name,
-                market=instrument.kind,
+                market=_market(instrument),
                 timeframe=timeframe,
                 time=_as_of(parts, instrument),
                 bar=_bar(candles[-1]),
@@ -199,7 +196,7 @@ class Analytics:
             return Cvd(
                 symbol=str(found.pair),
                 venue=found.venue.name,
-                market=instrument.kind,
+                market=_market(instrument),
                 timeframe=timeframe,
                 time=_as_of(parts, instrument),
                 price=candles[-1].close,
@@ -338,151 +335,13 @@ class Analytics:
         data = structs.replace(answer.data, price=price)
         return Answer(data, min(answer.lifetime, 2.0), answer.missing, answer.parts)
 
-    # -- open interest over venues
-    # --------------------------------------------------------------------
-
     async def multi_oi(self, symbol: str) -> Answer[MultiInterest]:
-        """Return the open interest of one coin on every venue, and what it adds up to."""
-        for_coins_only(symbol, "it has no open interest here")
-        service = self._service
-        end = service.end()
-        outcomes = await gather_until(
-            end, {name: self._interest_on(venue, symbol, end) for name, venue in self._all()}
-        )
-        rows: list[VenueInterest] = []
-        missing: list[Missing] = []
-        dated: list[Part] = []
-        for name, outcome in outcomes.items():
-            if isinstance(outcome, AnswerError):
-                raise outcome
-            row, lacking, its_parts = _one_venue(name, outcome)
-            rows += row
-            missing += lacking
-            dated += its_parts
-        if not rows:
-            raise _no_interest(symbol, missing)
-        return Answer(_total(symbol, rows, missing), 5.0, tuple(missing), tuple(dated))
-
-    def _all(self) -> list[tuple[str, Venue]]:
-        found = self._service.by_name
-        return [(name, venue) for name, venue in found.items() if not venue.currencies]
-
-    async def _interest_on(
-        self, venue: Venue, symbol: str, end: float
-    ) -> tuple[VenueInterest, list[Missing], tuple[Part, ...]]:
-        service = self._service
-        found = await service.look_up(venue, symbol, ("perp",), end)
-        perp = found.instruments.get("perp")
-        if perp is None:
-            if found.failures:
-                failure = found.failures[0]
-                raise VenueError(venue.name, _reason(failure), failure.message)
-            raise VenueError(venue.name, "not_listed", f"{found.pair} has no perp market here")
-        jobs = service.of_perp(found)
-        jobs["perp.ticker"] = service.ticker(venue, perp)
-        jobs["perp.candles"] = service.candles(venue, perp)
-        parts = await service.fetch(venue.name, jobs, end)
-        ticker = parts.value("perp.ticker", Ticker)
-        funding = parts.value("perp.funding", FundingNow)
-        price = (funding and funding.mark_price) or (ticker and ticker.price) or 0.0
-        interest = open_interest(parts, price)
-        if interest is None or interest.value <= 0:
-            failed = parts.missing[0] if parts.missing else None
-            raise VenueError(
-                venue.name,
-                _reason(failed) if failed else "unavailable",
-                failed.message if failed else "no price to value the open interest with",
-            )
-        row = VenueInterest(
-            venue=venue.name,
-            symbol=perp.symbol,
-            quote=found.pair.quote,
-            amount=interest.amount,
-            value=interest.value,
-            share_pct=0.0,
-            change_24h=interest.change_24h,
-            change_15m=interest.change_15m,
-            funding=None if funding is None else funding_of(funding),
-            time=interest.time,
-        )
-        lacking = [one for one in parts.missing if one.section != "perp.candles"]
-        return row, lacking, parts.dated
-
-
-def _no_interest(symbol: str, missing: Sequence[Missing]) -> AnswerError:
-    reasons = {one.reason for one in missing}
-    status, code = 502, "venue_failed"
-    if reasons == {"not_listed"}:
-        status, code = 404, "unknown_symbol"
-    elif reasons == {"timeout"}:
-        status, code = 504, "too_late"
-    return AnswerError(
-        status,
-        code,
-        f"no venue told the open interest of {symbol.strip()}",
-        field="symbol" if status == 404 else None,
-        missing=tuple(missing),
-    )
-
-
-def _reason(missing: Missing) -> Any:
-    return missing.reason
+        """Return the open interest of one coin over venues and margins; see `interests`."""
+        return await multi_oi(self._service, symbol)
 
 
 def _asked_first(one: Missing) -> Missing:
     return Missing("venue", one.venue, one.reason, f"asked first, in vain: {one.message}")
-
-
-def _one_venue(
-    name: str, outcome: object
-) -> tuple[list[VenueInterest], list[Missing], tuple[Part, ...]]:
-    if isinstance(outcome, tuple):
-        row, lacking, dated = outcome
-        return [row], lacking, dated
-    if isinstance(outcome, VenueError):
-        return [], [Missing("perp.open_interest", name, outcome.reason, outcome.message)], ()
-    if isinstance(outcome, Exception) and type(outcome).__name__ != "Late":
-        raise outcome
-    late = Missing("perp.open_interest", name, "timeout", "no answer before the deadline")
-    return [], [late], ()
-
-
-def _total(symbol: str, rows: list[VenueInterest], missing: list[Missing]) -> MultiInterest:
-    value = math.fsum(row.value for row in rows)
-    shares = [
-        VenueInterest(
-            row.venue,
-            row.symbol,
-            row.quote,
-            row.amount,
-            row.value,
-            100 * row.value / value,
-            row.change_24h,
-            row.change_15m,
-            row.funding,
-            row.time,
-        )
-        for row in sorted(rows, key=lambda row: row.value, reverse=True)
-    ]
-    return MultiInterest(
-        base=symbol.strip().upper(),
-        time=max(row.time for row in rows),
-        amount=math.fsum(row.amount for row in rows),
-        value=value,
-        change_24h=_total_change(rows),
-        venues=tuple(shares),
-        missing=tuple(missing),
-    )
-
-
-def _total_change(rows: Sequence[VenueInterest]) -> Change | None:
-    told = [(row.amount, row.change_24h) for row in rows if row.change_24h is not None]
-    if not told:
-        return None
-    amount = math.fsum(change.amount for _, change in told)
-    then = math.fsum(now - change.amount for now, change in told)
-    value = math.fsum(change.value for _, change in told)
-    return Change(amount, value, 100 * amount / then) if then > 0 else None
 
 
 def _ranked(venue: Venue, tickers: dict[Pair, Ticker]) -> list[tuple[Pair, Ticker]]:
@@ -516,6 +375,10 @@ def _contiguous(parts: Parts, instrument: Instrument | None, count: int) -> Sequ
     else:
         note_takers(parts, instrument, window)
     return window
+
+
+def _market(instrument: Instrument) -> Market:
+    return "spot" if instrument.kind == "spot" else "perp"
 
 
 def _as_of(parts: Parts, instrument: Instrument) -> int:
@@ -579,7 +442,7 @@ def _analysis(
 ) -> Analysis:
     minutes = TIMEFRAMES[timeframe]
     candles = _contiguous(chart, instrument, _COUNT) or ()
-    technical = _technical(price, instrument.kind, candles, minutes)
+    technical = _technical(price, _market(instrument), candles, minutes)
     day = _DAY_MINUTES // minutes
     flow = flow_of(tail(candles, min(len(candles), max(24, day))) if candles else None)
     signals = signals_of(price, technical, flow)
@@ -587,7 +450,7 @@ def _analysis(
     return Analysis(
         symbol=price.symbol,
         venue=price.venue,
-        market=instrument.kind,
+        market=_market(instrument),
         timeframe=timeframe,
         time=price.time,
         price=price,

@@ -26,6 +26,7 @@ from reference_bot.market_data.venues.base import (
     FundingNow,
     Instrument,
     InterestPoint,
+    MarketKind,
     Ticker,
 )
 
@@ -123,20 +124,21 @@ def _accounts(parts: Parts) -> Accounts | None:
     return Accounts(found.long_short, found.long_share, found.time, found.period_minutes)
 
 
-def open_interest(parts: Parts, price: float) -> OpenInterest | None:
+def open_interest(parts: Parts, price: float, kind: MarketKind = "perp") -> OpenInterest | None:
     """Return the open interest with its changes; ``price`` values it where the venue does not."""
-    found = parts.value("perp.open_interest", InterestPoint)
+    section = f"{kind}.open_interest"
+    found = parts.value(section, InterestPoint)
     if found is None:
         return None
     value = found.amount * price if found.value is None else found.value
     now = InterestPoint(found.time, found.amount, value)
-    history = parts.value("perp.open_interest.history", tuple)
+    history = parts.value(f"{section}.history", tuple)
     points = tuple(_valued(parts, point) for point in history or ())
     day = point_before(points, now.time - _DAY, tolerance=_TOLERANCE)
     quarter = point_before(points, now.time - QUARTER, tolerance=_TOLERANCE)
     if history is not None and (day is None or quarter is None):
         what = "24 h" if day is None else "15 m"
-        parts.lack("perp.open_interest", "unavailable", f"the history has no point {what} ago")
+        parts.lack(section, "unavailable", f"the history has no point {what} ago")
     return OpenInterest(
         amount=now.amount,
         value=value,

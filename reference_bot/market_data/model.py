@@ -34,6 +34,8 @@ __all__ = [
     "Funding",
     "Intelligence",
     "Level",
+    "Margin",
+    "MarginInterest",
     "Market",
     "Missing",
     "Momentum",
@@ -57,6 +59,7 @@ __all__ = [
 
 Level = Literal["EXTREME", "HIGH", "ABOVE AVG", "NORMAL", "LOW"]
 Market = Literal["spot", "perp"]
+Margin = Literal["stable", "coin"]
 Pressure = Literal["long_squeeze", "long_pressure", "balanced", "short_pressure", "short_squeeze"]
 
 
@@ -395,9 +398,12 @@ class ForexPairs(Dated, frozen=True):
 
 
 class VenueInterest(Struct, frozen=True):
-    """Open interest and funding of one venue's perpetual."""
+    """Open interest and funding of one venue's perpetual: ``amount`` in coins, ``value`` in its
+    quote, dollars where it is margined in the coin.
+    """
 
     venue: str
+    margin: Margin
     symbol: str
     quote: str
     amount: float
@@ -409,9 +415,18 @@ class VenueInterest(Struct, frozen=True):
     time: int
 
 
+class MarginInterest(Struct, frozen=True):
+    """What the contracts of one margin add up to, and their share of the whole value."""
+
+    margin: Margin
+    amount: float
+    value: float
+    share_pct: float
+
+
 class MultiInterest(Dated, frozen=True):
-    """Open interest of one coin over all venues that answered; ``change_24h`` over those that tell
-    it.
+    """Open interest of one coin over all venues that answered, one row for a venue and margin;
+    ``change_24h`` over those that tell it.
     """
 
     base: str
@@ -419,6 +434,7 @@ class MultiInterest(Dated, frozen=True):
     amount: float
     value: float
     change_24h: Change | None
+    by_margin: tuple[MarginInterest, ...]
     venues: tuple[VenueInterest, ...]
     missing: tuple[Missing, ...]
 

@@ -197,10 +197,10 @@ class MarketService:
 
     async def warm(self) -> None:
         """Read ahead the directories, and what else is kept for long."""
-        kinds: tuple[MarketKind, ...] = ("spot", "perp")
+        venues = tuple(self.by_name.values())
         await asyncio.gather(
-            *(self.directory(venue, kind) for venue in self.by_name.values() for kind in kinds),
-            *(venue.warm() for venue in self.by_name.values()),
+            *(self.directory(venue, kind) for venue in venues for kind in venue.kinds),
+            *(venue.warm() for venue in venues),
             return_exceptions=True,  # a venue that is down must not keep the service down
         )
 
@@ -297,6 +297,8 @@ class MarketService:
     ) -> Found:
         """Return what a venue lists of a symbol; AnswerError when it is none."""
         candidates = _read(symbol, venue)
+        if tuple(kinds) == ("inverse",):
+            candidates = _in_dollars(candidates)
         outcomes = await gather_until(end, {kind: self.directory(venue, kind) for kind in kinds})
         parts = Parts(venue.name, outcomes, self._deadline_text)
         listed: dict[MarketKind, Mapping[Pair, Instrument]] = {
@@ -333,16 +335,20 @@ class MarketService:
 
     def of_perp(self, found: Found) -> Jobs:
         """Return the fetches for what only a perpetual has."""
-        venue, perp = found.venue, found.instruments.get("perp")
-        if perp is None:
-            return {}
-        key = _key(perp)
+        perp = found.instruments.get("perp")
+        return {} if perp is None else self.of_contract(found.venue, perp)
+
+    def of_contract(self, venue: Venue, contract: Instrument) -> Jobs:
+        """Return the fetches for what only a perpetual has, of either margin."""
+        key, kind = _key(contract), contract.kind
         return {
-            "perp.open_interest": self.cache.get(INTEREST, key, lambda: venue.open_interest(perp)),
-            "perp.open_interest.history": self.cache.get(
-                HISTORY, key, lambda: venue.open_interest_history(perp)
+            f"{kind}.open_interest": self.cache.get(
+                INTEREST, key, lambda: venue.open_interest(contract)
             ),
-            "perp.funding": self.cache.get(FUNDING, key, lambda: venue.funding(perp)),
+            f"{kind}.open_interest.history": self.cache.get(
+                HISTORY, key, lambda: venue.open_interest_history(contract)
+            ),
+            f"{kind}.funding": self.cache.get(FUNDING, key, lambda: venue.funding(contract)),
         }
 
     async def ticker(self, venue: Venue, instrument: Instrument) -> Entry[Ticker]:
@@ -444,6 +450,13 @@ def _read(symbol: str, venue: Venue) -> tuple[Pair, ...]:
     except SpellingError as error:
         raise AnswerError(422, "bad_request", str(error), field="symbol") from None
     return tuple(dict.fromkeys(read))
+
+
+def _in_dollars(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    """Return what contracts that are margined in the coin are called: whatever quote was meant,
+    theirs is the dollar.
+    """
+    return tuple(dict.fromkeys(Pair(pair.base, "USD") for pair in pairs))
 
 
 def _sign_of_life(outcome: object) -> str:

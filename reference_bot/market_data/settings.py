@@ -49,6 +49,7 @@ class Settings(BaseModel):
     )
     binance_spot_url: str = Field("https://api.binance.com", description=_URL)
     binance_futures_url: str = Field("https://fapi.binance.com", description=_URL)
+    binance_coin_futures_url: str = Field("https://dapi.binance.com", description=_URL)
     binance_testnet: bool = Field(
         False, description="true or false: whether account questions go to the testnet"
     )
@@ -93,6 +94,7 @@ class Settings(BaseModel):
     @field_validator(
         "binance_spot_url",
         "binance_futures_url",
+        "binance_coin_futures_url",
         "binance_testnet_spot_url",
         "binance_testnet_futures_url",
         "bybit_url",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Hashable, Mapping
 from typing import Any, TypeVar
 
 __all__ = ["Late", "gather_until", "together"]
 
 A = TypeVar("A")
 B = TypeVar("B")
-K = TypeVar("K", bound=str)
+K = TypeVar("K", bound=Hashable)
 
 
 class Late(Exception):  # noqa: N818 - a result, not an error: the value of what had not come in time

@@ -94,7 +94,8 @@ def _venue(  # noqa: PLR0911 - one return a venue
 
             spot = client(settings.binance_spot_url, binance.explain)
             futures = client(settings.binance_futures_url, binance.explain)
-            return binance.Binance(spot, futures, cache)
+            coin = client(settings.binance_coin_futures_url, binance.explain)
+            return binance.Binance(spot, futures, coin, cache)
         case "bybit":
             from reference_bot.market_data.venues.bybit import Bybit  # noqa: PLC0415 - see above
 

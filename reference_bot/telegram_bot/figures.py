@@ -172,9 +172,10 @@ class Analysis(Answered, frozen=True):
 
 
 class VenueInterest(msgspec.Struct, frozen=True):
-    """Open interest and funding of one venue's perpetual."""
+    """Open interest and funding of one venue's perpetual; ``margin`` is ``stable`` or ``coin``."""
 
     venue: str
+    margin: str
     symbol: str
     quote: str
     amount: float
@@ -185,13 +186,23 @@ class VenueInterest(msgspec.Struct, frozen=True):
     funding: Funding | None = None
 
 
+class MarginInterest(msgspec.Struct, frozen=True):
+    """What the contracts of one margin add up to."""
+
+    margin: str
+    amount: float
+    value: float
+    share_pct: float
+
+
 class MultiInterest(Answered, frozen=True):
-    """Open interest of one coin over the venues that answered."""
+    """Open interest of one coin over the venues that answered, a row for a venue and margin."""
 
     base: str
     time: int
     amount: float
     value: float
+    by_margin: tuple[MarginInterest, ...]
     venues: tuple[VenueInterest, ...]
     change_24h: Change | None = None
 

@@ -28,13 +28,16 @@ __all__ = [
     "Venue",
 ]
 
-MarketKind = Literal["spot", "perp"]
+MarketKind = Literal["spot", "perp", "inverse"]
+"""``perp`` is margined in a stable coin, ``inverse`` in the coin itself and quoted in dollars: it
+never stands in for the other.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """One market of one venue. ``symbol`` is the venue's spelling, ``unit`` base units in one of
-    it.
+    it; of an inverse contract the dollars.
     """
 
     venue: str
@@ -153,6 +156,8 @@ class Venue(Protocol):
     name: str
     quotes: tuple[str, ...]
     """What is meant here when a symbol names no quote asset."""
+    kinds: tuple[MarketKind, ...]
+    """The kinds of market that the venue has."""
     taker_minutes: frozenset[int]
     """The timeframes of perpetuals in which taker volumes are told apart from candles."""
     currencies: bool

@@ -1,4 +1,5 @@
-"""Binance: spot (api.binance.com) and USDT-margined perpetuals (fapi.binance.com).
+"""Binance: spot (api.binance.com) and USDT-margined perpetuals (fapi.binance.com); for those
+margined in the coin, see `binance_coin`.
 
 Sources: binance-spot-api-docs, rest-api; derivatives/usds-margined-futures. Units: quantities are
 in the symbol's base asset, which for symbols such as 1000SHIBUSDT is a thousand coins; they are
@@ -7,12 +8,12 @@ given on in coins. Klines carry what takers bought at index 9 (base) and 10 (quo
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.errors import Reason, VenueError
 from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.symbols import Pair, split_joined
@@ -27,6 +28,8 @@ from reference_bot.market_data.venues.base import (
     MarketKind,
     Ticker,
 )
+from reference_bot.market_data.venues.binance_coin import BinanceCoin
+from reference_bot.market_data.venues.binance_funding import Intervals
 from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
 from reference_bot.market_data.venues.common import NoTakers, index
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate, Share
@@ -34,7 +37,6 @@ from reference_bot.market_data.waiting import together
 
 __all__ = ["Binance"]
 
-_HOUR: Final = 3_600_000
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 
 
@@ -115,15 +117,6 @@ class _PremiumIndex(Struct, frozen=True, rename="camel"):
     time: Millis
 
 
-class _FundingInfo(Struct, frozen=True, rename="camel"):
-    symbol: str
-    funding_interval_hours: Annotated[int, Meta(ge=1, le=24)]
-
-
-class _FundingRate(Struct, frozen=True, rename="camel"):
-    funding_time: Millis
-
-
 class _Error(Struct, frozen=True):
     code: int
     msg: str
@@ -139,17 +132,8 @@ _OPEN_INTEREST = msgspec.json.Decoder(_OpenInterest, strict=False)
 _INTEREST_POINTS = msgspec.json.Decoder(list[_InterestPoint], strict=False)
 _ACCOUNTS = msgspec.json.Decoder(list[_Accounts], strict=False)
 _PREMIUM = msgspec.json.Decoder(_PremiumIndex, strict=False)
-_FUNDING_INFO = msgspec.json.Decoder(list[_FundingInfo])
-_FUNDING_RATES = msgspec.json.Decoder(list[_FundingRate])
 _ANYTHING = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ERROR = msgspec.json.Decoder(_Error)
-
-_INTERVAL_HOURS: Final[Field[dict[str, int]]] = Field(
-    "binance.funding_info", 3600.0, stale=86_400.0, lasting=True, dated=False, shape=dict[str, int]
-)
-_MEASURED_HOURS: Final[Field[float]] = Field(
-    "binance.funding_interval", 3600.0, stale=86_400.0, lasting=True, dated=False, shape=float
-)
 
 
 def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
@@ -173,12 +157,16 @@ class Binance(NoTakers):
     name = "binance"
     quotes: tuple[str, ...] = ("USDT",)
     currencies = False
+    kinds: tuple[MarketKind, ...] = ("spot", "perp", "inverse")
 
-    def __init__(self, spot: VenueClient, futures: VenueClient, cache: Cache) -> None:
+    def __init__(
+        self, spot: VenueClient, futures: VenueClient, coin: VenueClient, cache: Cache
+    ) -> None:
         self._spot = spot
         self._futures = futures
         self._statistics = futures.apart()
-        self._cache = cache
+        self._coin = BinanceCoin(coin, cache)
+        self._intervals = Intervals(futures, "/fapi/v1", cache)
 
     async def ping(self) -> None:
         """Return when the spot API answers, or else the futures API."""
@@ -189,6 +177,8 @@ class Binance(NoTakers):
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the symbols that trade; for spot the price list, a tenth of exchangeInfo."""
+        if kind == "inverse":
+            return await self._coin.directory()
         if kind == "spot":
             prices = await self._spot.get(
                 "/api/v3/ticker/price", _SPOT_PRICES, {"symbolStatus": "TRADING"}
@@ -208,6 +198,8 @@ class Binance(NoTakers):
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
+        if instrument.kind == "inverse":
+            return await self._coin.ticker(instrument)
         path = "/api/v3/ticker/24hr" if instrument.kind == "spot" else "/fapi/v1/ticker/24hr"
         reply = await self._client(instrument).get(path, _TICKER, {"symbol": instrument.symbol})
         found, unit = reply.value, instrument.unit
@@ -216,6 +208,8 @@ class Binance(NoTakers):
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all symbols (request weight 80 of 6,000 a minute, or 40)."""
+        if kind == "inverse":
+            return await self._coin.tickers(listed)
         path = "/api/v3/ticker/24hr" if kind == "spot" else "/fapi/v1/ticker/24hr"
         if kind == "spot":
             reply = await self._spot.get(path, _LISTED, {"type": "MINI"})
@@ -232,6 +226,8 @@ class Binance(NoTakers):
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Read klines; a few more than asked, because the newest are not closed yet."""
+        if instrument.kind == "inverse":
+            return await self._coin.candles(instrument, minutes=minutes, count=count)
         path = "/api/v3/klines" if instrument.kind == "spot" else "/fapi/v1/klines"
         reply = await self._client(instrument).get(
             path,
@@ -243,6 +239,8 @@ class Binance(NoTakers):
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest; Binance gives no value with it."""
+        if instrument.kind == "inverse":
+            return await self._coin.open_interest(instrument)
         reply = await self._futures.get(
             "/fapi/v1/openInterest", _OPEN_INTEREST, {"symbol": instrument.symbol}
         )
@@ -252,6 +250,8 @@ class Binance(NoTakers):
 
     async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
         """Read five-minute points of a little over 24 hours."""
+        if instrument.kind == "inverse":
+            return await self._coin.open_interest_history(instrument)
         reply = await self._futures.get(
             "/futures/data/openInterestHist",
             _INTEREST_POINTS,
@@ -280,10 +280,12 @@ class Binance(NoTakers):
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running rate, and beside it the interval."""
+        if instrument.kind == "inverse":
+            return await self._coin.funding(instrument)
         path = "/fapi/v1/premiumIndex"
         reply, hours = await together(
             self._futures.get(path, _PREMIUM, {"symbol": instrument.symbol}),
-            self._interval(instrument),
+            self._intervals.hours(instrument.symbol),
         )
         found = reply.value
         check_fresh(self.name, path, "time", found.time, reply.as_of)
@@ -295,47 +297,9 @@ class Binance(NoTakers):
             mark_price=found.mark_price / instrument.unit,
         )
 
-    async def _interval(self, instrument: Instrument) -> float:
-        """Return the interval's hours.
-
-        fundingInfo lists only symbols whose interval was adjusted; for the others the distance
-        between the last two settlements tells it.
-        """
-        listed = await self._cache.get(_INTERVAL_HOURS, (), self._funding_info)
-        hours = listed.value.get(instrument.symbol)
-        if hours is not None:
-            return float(hours)
-        measured = await self._cache.get(
-            _MEASURED_HOURS, (instrument.symbol,), lambda: self._measured_interval(instrument)
-        )
-        return measured.value
-
-    async def _funding_info(self) -> dict[str, int]:
-        reply = await self._futures.get("/fapi/v1/fundingInfo", _FUNDING_INFO)
-        return {info.symbol: info.funding_interval_hours for info in reply.value}
-
-    async def _measured_interval(self, instrument: Instrument) -> float:
-        path = "/fapi/v1/fundingRate"
-        reply = await self._futures.get(
-            path, _FUNDING_RATES, {"symbol": instrument.symbol, "limit": 2}
-        )
-        times = [settled.funding_time for settled in reply.value]
-        if len(times) < 2:
-            raise VenueError(
-                self.name,
-                "unavailable",
-                f"{path}: the interval is unknown before two settlements",
-            )
-        hours = round((times[-1] - times[-2]) / _HOUR)  # stamped some milliseconds late
-        if not 1 <= hours <= 24:
-            raise VenueError(
-                self.name, "bad_payload", f"{path}: settlements {hours} h apart; expected 1 to 24"
-            )
-        return float(hours)
-
     async def warm(self) -> None:
         """Read ahead what every request about funding needs."""
-        await self._cache.get(_INTERVAL_HOURS, (), self._funding_info)
+        await together(self._intervals.warm(), self._coin.warm())
 
     def _client(self, instrument: Instrument) -> VenueClient:
         return self._spot if instrument.kind == "spot" else self._futures

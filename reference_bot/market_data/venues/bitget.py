@@ -1,4 +1,4 @@
-"""Bitget: spot and USDT-M futures, API v2.
+"""Bitget: spot, USDT-M and coin-M futures (BTCUSD), API v2.
 
 Source: Bitget API v2, spot/market, mix/market (ticker, candles, open interest, current funding
 rate), spot/public symbols, mix/market contracts. Answers come in an envelope whose ``code`` is
@@ -46,7 +46,10 @@ _SPOT_BARS: Final = {
 _BARS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1H", 240: "4H", 1440: "1Dutc"}
 _PERIODS: Final = {5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h"}
 """Of the trading data; its days are left out: where they begin is not documented."""
-_PRODUCT: Final[dict[str, str | int]] = {"productType": "USDT-FUTURES"}
+_PRODUCTS: Final[dict[MarketKind, dict[str, str | int]]] = {
+    "perp": {"productType": "USDT-FUTURES"},
+    "inverse": {"productType": "COIN-FUTURES"},
+}
 
 
 class _Envelope(Struct, frozen=True):
@@ -208,6 +211,7 @@ class Bitget(OneApi):
     """The venue."""
 
     name = "bitget"
+    kinds: tuple[MarketKind, ...] = ("spot", "perp", "inverse")
     time_path = "/api/v2/public/time"
     time_decoder = _TIME
     taker_minutes = frozenset(_PERIODS)
@@ -217,7 +221,9 @@ class Bitget(OneApi):
         if kind == "spot":
             reply = await self._client.get("/api/v2/spot/public/symbols", _SYMBOLS)
         else:
-            reply = await self._client.get("/api/v2/mix/market/contracts", _SYMBOLS, _PRODUCT)
+            reply = await self._client.get(
+                "/api/v2/mix/market/contracts", _SYMBOLS, _PRODUCTS[kind]
+            )
         found: dict[Pair, Instrument] = {}
         for one in reply.value[1]:
             trades = one.status == "online" or one.symbol_status == "normal"
@@ -241,7 +247,7 @@ class Bitget(OneApi):
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all symbols."""
         path = f"/api/v2/{'spot' if kind == 'spot' else 'mix'}/market/tickers"
-        params = None if kind == "spot" else _PRODUCT
+        params = None if kind == "spot" else _PRODUCTS[kind]
         reply = await self._client.get(path, _LISTED, params)
         newest = max((row.time for row in reply.value[1]), default=0)
         check_fresh(self.name, path, "ts", newest, reply.as_of)
@@ -264,7 +270,7 @@ class Bitget(OneApi):
             rows, as_of = spot.value[1], spot.as_of
         else:
             path = "/api/v2/mix/market/candles"
-            params |= {**_PRODUCT, "granularity": _BARS[minutes]}
+            params |= {**_PRODUCTS[instrument.kind], "granularity": _BARS[minutes]}
             mix = await self._client.get(path, _MIX_CANDLES, params)
             rows, as_of = mix.value[1], mix.as_of
         candles = [
@@ -297,7 +303,7 @@ class Bitget(OneApi):
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest in coins."""
         path = "/api/v2/mix/market/open-interest"
-        params = {**_PRODUCT, "symbol": instrument.symbol}
+        params = {**_PRODUCTS[instrument.kind], "symbol": instrument.symbol}
         reply = await self._client.get(path, _INTERESTS, params)
         found = reply.value[1]
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
@@ -306,7 +312,7 @@ class Bitget(OneApi):
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval, and beside it the mark price."""
         path = "/api/v2/mix/market/current-fund-rate"
-        params = {**_PRODUCT, "symbol": instrument.symbol}
+        params = {**_PRODUCTS[instrument.kind], "symbol": instrument.symbol}
         reply, ticker = await together(
             self._client.get(path, _FUNDING, params), self._mix_ticker(instrument)
         )
@@ -315,7 +321,7 @@ class Bitget(OneApi):
 
     async def _mix_ticker(self, instrument: Instrument) -> _MixTicker:
         path = "/api/v2/mix/market/ticker"
-        params = {**_PRODUCT, "symbol": instrument.symbol}
+        params = {**_PRODUCTS[instrument.kind], "symbol": instrument.symbol}
         reply = await self._client.get(path, _MIX_TICKERS, params)
         found = self._first(path, reply.value[1])
         check_fresh(self.name, path, "ts", found.time, reply.as_of)

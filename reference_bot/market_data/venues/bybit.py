@@ -1,9 +1,9 @@
-"""Bybit: spot and USDT perpetuals (``linear``), v5.
+"""Bybit: spot, USDT perpetuals (``linear``) and perpetuals margined in the coin (``inverse``), v5.
 
 Source: Bybit API v5, market: Get Tickers, Get Kline, Get Open Interest, Get Instruments Info.
 Answers come in an envelope whose ``retCode`` is 0; lists begin with the newest. Sizes of linear
-contracts are in the symbol's base coin (SHIB1000 and 1000PEPE are a thousand coins). Taker volumes
-are not offered.
+contracts are in the symbol's base coin (SHIB1000 and 1000PEPE are a thousand coins), those of
+inverse ones in dollars, with the turnover in coins. Taker volumes are not offered.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
     AccountRatio,
+    Candle,
     Candles,
     Directory,
     FundingNow,
@@ -30,11 +31,21 @@ from reference_bot.market_data.venues.base import (
 from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
 from reference_bot.market_data.venues.common import OneApi, index, to_candle
 from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate, Share
+from reference_bot.market_data.waiting import together
 
 __all__ = ["Bybit"]
 
 _INTERVALS: Final = {1: "1", 5: "5", 15: "15", 30: "30", 60: "60", 240: "240", 1440: "D"}
-_CATEGORIES: Final[dict[MarketKind, str]] = {"spot": "spot", "perp": "linear"}
+_CATEGORIES: Final[dict[MarketKind, str]] = {
+    "spot": "spot",
+    "perp": "linear",
+    "inverse": "inverse",
+}
+_TYPES: Final[dict[MarketKind, str | None]] = {
+    "spot": None,
+    "perp": "LinearPerpetual",
+    "inverse": "InversePerpetual",
+}
 
 
 class _Envelope(Struct, frozen=True, rename="camel"):
@@ -117,7 +128,7 @@ class _Symbol(Struct, frozen=True, rename="camel"):
     base_coin: str
     quote_coin: str
     status: str
-    contract_type: str = "LinearPerpetual"
+    contract_type: str | None = None
 
 
 class _Symbols(Struct, frozen=True):
@@ -154,6 +165,7 @@ class Bybit(OneApi):
     """The venue. ``cache`` lets the parts of one answer share one call."""
 
     name = "bybit"
+    kinds: tuple[MarketKind, ...] = ("spot", "perp", "inverse")
     time_path = "/v5/market/time"
     time_decoder = _TIME
 
@@ -171,14 +183,14 @@ class Bybit(OneApi):
             (
                 (one.symbol, one.base_coin, one.quote_coin)
                 for one in reply.value[1].rows
-                if one.status == "Trading" and one.contract_type == "LinearPerpetual"
+                if one.status == "Trading" and one.contract_type == _TYPES[kind]
             ),
         )
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
         time, found = await self._now(instrument)
-        return _told(found, time, instrument.unit)
+        return _told(found, time, instrument)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all symbols."""
@@ -188,7 +200,7 @@ class Bybit(OneApi):
         check_fresh(self.name, "/v5/market/tickers", "time", envelope.time, reply.as_of)
         known = listed.by_symbol()
         return {
-            known[row.symbol].pair: _told(row, envelope.time, known[row.symbol].unit)
+            known[row.symbol].pair: _told(row, envelope.time, known[row.symbol])
             for row in found.rows
             if row.symbol in known and row.last > 0 and row.open > 0
         }
@@ -202,18 +214,8 @@ class Bybit(OneApi):
             "limit": count + 3,
         }
         reply = await self._client.get(path, _KLINES, params)
-        length, unit = minutes * 60_000, instrument.unit
-        candles = [
-            to_candle(
-                row,
-                row.start,
-                row.start + length,
-                volume=row.volume * unit,
-                turnover=row.turnover,
-                unit=unit,
-            )
-            for row in reversed(reply.value[1].rows)
-        ]
+        length = minutes * 60_000
+        candles = [_candle(row, instrument, length) for row in reversed(reply.value[1].rows)]
         return check_candles(self.name, path, candles, reply.as_of, minutes)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
@@ -221,20 +223,43 @@ class Bybit(OneApi):
         time, found = await self._now(instrument)
         if found.interest is None:
             raise VenueError(self.name, "bad_payload", "/v5/market/tickers: no openInterest")
+        if instrument.kind == "inverse":
+            if found.mark is None:
+                raise VenueError(self.name, "bad_payload", "/v5/market/tickers: no markPrice")
+            return InterestPoint(time, found.interest / found.mark, found.interest)
         return InterestPoint(time, found.interest * instrument.unit, found.interest_value)
 
     async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
-        """Read quarter-hour points of a little over 24 hours; amounts only."""
+        """Read quarter-hour points of a little over 24 hours; amounts only.
+
+        Of an inverse contract Bybit tells dollars: coins are made of them at the close of the
+        candle that ended then.
+        """
+        if instrument.kind == "inverse":
+            points, candles = await together(
+                self._points(instrument), self.candles(instrument, minutes=15, count=100)
+            )
+            closes = {candle.end: candle.close for candle in candles.closed}
+            return tuple(
+                InterestPoint(
+                    one.timestamp, one.open_interest / closes[one.timestamp], one.open_interest
+                )
+                for one in points
+                if one.timestamp in closes
+            )
+        return tuple(
+            InterestPoint(point.timestamp, point.open_interest * instrument.unit, None)
+            for point in await self._points(instrument)
+        )
+
+    async def _points(self, instrument: Instrument) -> list[_Point]:
         params: dict[str, str | int] = {
             **_symbol(instrument),
             "intervalTime": "15min",
             "limit": 100,
         }
         reply = await self._client.get("/v5/market/open-interest", _POINTS, params)
-        return tuple(
-            InterestPoint(point.timestamp, point.open_interest * instrument.unit, None)
-            for point in reversed(reply.value[1].rows)
-        )
+        return reply.value[1].rows[::-1]
 
     async def account_ratio(self, instrument: Instrument) -> AccountRatio:
         """Read the newest count: shares of the holders that are long (buy) and short (sell)."""
@@ -274,16 +299,33 @@ class Bybit(OneApi):
         return envelope.time, self._first(path, tickers.rows)
 
 
-def _told(found: _Ticker | _ListedTicker, time: int, unit: float) -> Ticker:
+def _told(found: _Ticker | _ListedTicker, time: int, instrument: Instrument) -> Ticker:
+    unit = instrument.unit
+    volume, turnover = _volumes(instrument, found.volume, found.turnover)
     return Ticker(
         time=time,
         price=found.last / unit,
         open=found.open / unit,
         high=found.high / unit,
         low=found.low / unit,
-        volume=found.volume * unit,
-        turnover=found.turnover,
+        volume=volume,
+        turnover=turnover,
     )
+
+
+def _volumes(instrument: Instrument, volume: float, turnover: float) -> tuple[float, float]:
+    """Return volume in coins and turnover: an inverse contract counts dollars and turns over
+    coins.
+    """
+    if instrument.kind == "inverse":
+        return turnover, volume
+    return volume * instrument.unit, turnover
+
+
+def _candle(row: _Kline, instrument: Instrument, length: int) -> Candle:
+    volume, turnover = _volumes(instrument, row.volume, row.turnover)
+    end, unit = row.start + length, instrument.unit
+    return to_candle(row, row.start, end, volume=volume, turnover=turnover, unit=unit)
 
 
 def _symbol(instrument: Instrument) -> dict[str, str | int]:

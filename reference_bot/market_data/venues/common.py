@@ -43,6 +43,7 @@ class OneApi(NoTakers):
 
     quotes: tuple[str, ...] = ("USDT",)
     currencies: bool = False
+    kinds: tuple[MarketKind, ...] = ("spot", "perp")
     time_path: ClassVar[str]
     """Where the API tells its time: the sign of life."""
     time_decoder: ClassVar[Decodes[Any]]

@@ -1,11 +1,11 @@
-"""Gate.io: spot (BTC_USDT) and USDT-settled perpetuals, API v4.
+"""Gate.io: spot (BTC_USDT), perpetuals settled in USDT and in Bitcoin (BTC_USD), API v4.
 
 Source: Gate API v4, Spot (tickers, candlesticks, currency pairs) and Futures (contracts, tickers,
 candlesticks, contract stats). Times are in seconds; futures sizes count contracts of
-``quanto_multiplier`` coins. Tickers tell neither a time (the answer's ``Date`` is taken) nor the
-price 24 h ago, but the change in percent, rounded to two decimals: the change follows from that.
-One answer of the contract stats tells the history of open interest, the ratio of accounts and what
-takers did.
+``quanto_multiplier`` coins, of BTC_USD of one dollar (its multiplier is 0). Tickers tell neither a
+time (the answer's ``Date`` is taken) nor the price 24 h ago, but the change in percent, rounded to
+two decimals: the change follows from that. One answer of the contract stats tells the history of
+open interest, the ratio of accounts and what takers did.
 """
 
 from __future__ import annotations
@@ -39,8 +39,11 @@ from reference_bot.market_data.venues.fields import Amount, Price, Rate, Seconds
 __all__ = ["Gate", "explain"]
 
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
-_FUTURES: Final = "/api/v4/futures/usdt"
-_STATS_PATH: Final = f"{_FUTURES}/contract_stats"
+_FUTURES: Final[dict[MarketKind, str]] = {
+    "perp": "/api/v4/futures/usdt",
+    "inverse": "/api/v4/futures/btc",
+}
+_CONTRACT_TYPES: Final[dict[MarketKind, str]] = {"perp": "direct", "inverse": "inverse"}
 
 
 class _SpotTicker(Struct, frozen=True):
@@ -89,6 +92,7 @@ class _Stat(Struct, frozen=True):
     time: Seconds
     open_interest: Amount
     open_interest_usd: Amount
+    mark_price: Price
     lsr_account: Amount | None = None
     long_taker_size: Amount | None = None
     short_taker_size: Amount | None = None
@@ -96,12 +100,13 @@ class _Stat(Struct, frozen=True):
 
 class _Contract(Struct, frozen=True):
     name: str
-    quanto_multiplier: Price
+    quanto_multiplier: Amount
     funding_rate: Rate
     funding_interval: Amount
     funding_next_apply: Seconds
     mark_price: Price
     in_delisting: bool = False
+    type: str = "direct"
 
 
 class _CurrencyPair(Struct, frozen=True):
@@ -145,6 +150,7 @@ class Gate(OneApi):
     """The venue."""
 
     name = "gate"
+    kinds: tuple[MarketKind, ...] = ("spot", "perp", "inverse")
     time_path = "/api/v4/spot/time"
     time_decoder = _TIME
     taker_minutes = frozenset({5, 15, 30, 60, 240, 1440})
@@ -154,7 +160,7 @@ class Gate(OneApi):
         self._cache = cache
 
     async def directory(self, kind: MarketKind) -> Directory:
-        """Read what trades; ``unit`` is a contract's coins."""
+        """Read what trades; ``unit`` is a contract's coins, of an inverse one a dollar."""
         if kind == "spot":
             pairs = await self._client.get("/api/v4/spot/currency_pairs", _PAIRS)
             rows = [
@@ -163,11 +169,11 @@ class Gate(OneApi):
                 if one.trade_status == "tradable"
             ]
         else:
-            contracts = await self._client.get(f"{_FUTURES}/contracts", _CONTRACTS)
+            contracts = await self._client.get(f"{_FUTURES[kind]}/contracts", _CONTRACTS)
             rows = [
-                (Pair(*one.name.rsplit("_", 1)), one.name, one.quanto_multiplier)
+                (Pair(*one.name.rsplit("_", 1)), one.name, one.quanto_multiplier or 1.0)
                 for one in contracts.value
-                if not one.in_delisting
+                if one.type == _CONTRACT_TYPES[kind] and not one.in_delisting
             ]
         return Directory(
             {pair: Instrument(self.name, kind, pair, name, unit) for pair, name, unit in rows}
@@ -175,7 +181,7 @@ class Gate(OneApi):
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
-        if instrument.kind == "perp":
+        if instrument.kind != "spot":
             return self._ticker(await self._futures_ticker(instrument))
         path = "/api/v4/spot/tickers"
         reply = await self._client.get(path, _SPOT_TICKERS, {"currency_pair": instrument.symbol})
@@ -188,7 +194,7 @@ class Gate(OneApi):
             spot = await self._client.get("/api/v4/spot/tickers", _SPOT_TICKERS)
             found = {row.currency_pair: row for row in spot.value}
         else:
-            futures = await self._client.get(f"{_FUTURES}/tickers", _FUTURES_TICKERS)
+            futures = await self._client.get(f"{_FUTURES[kind]}/tickers", _FUTURES_TICKERS)
             found = {row.contract: row for row in futures.value}
         known = listed.by_symbol()
         return {
@@ -228,7 +234,10 @@ class Gate(OneApi):
             spot = await self._client.get(path, _SPOT_CANDLES, params)
             candles = [_candle(row, length, row.volume) for row in spot.value]
             return check_candles(self.name, path, candles, spot.as_of, minutes)
-        path = f"{_FUTURES}/candlesticks"
+        if instrument.kind == "inverse":
+            text = "gate's candles of a contract settled in the coin count dollars, not coins"
+            raise VenueError(self.name, "unavailable", text)
+        path = f"{_FUTURES[instrument.kind]}/candlesticks"
         params["contract"] = instrument.symbol
         futures = await self._client.get(path, _FUTURES_CANDLES, params)
         candles = [_candle(row, length, row.size * instrument.unit) for row in futures.value]
@@ -237,22 +246,19 @@ class Gate(OneApi):
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open contracts, which come with the ticker."""
         found = await self._futures_ticker(instrument)
-        amount = found.total_size * instrument.unit
-        return InterestPoint(self._client.now(), amount, None)
+        size, now = found.total_size * instrument.unit, self._client.now()
+        if instrument.kind == "inverse":
+            return InterestPoint(now, size / found.mark_price, size)
+        return InterestPoint(now, size, None)
 
     async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
         """Read quarter-hour points of 25 hours."""
         reply = await self._stats(instrument, 15)
-        return tuple(
-            InterestPoint(
-                stat.time * 1000, stat.open_interest * instrument.unit, stat.open_interest_usd
-            )
-            for stat in reply.value
-        )
+        return tuple(_point(stat, instrument) for stat in reply.value)
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval from the contract."""
-        path = f"{_FUTURES}/contracts/{instrument.symbol}"
+        path = f"{_FUTURES[instrument.kind]}/contracts/{instrument.symbol}"
         found = (await self._client.get(path, _CONTRACT)).value
         hours = found.funding_interval / 3600
         if not 0 < hours <= 24:
@@ -282,10 +288,10 @@ class Gate(OneApi):
         reply = await self._stats(instrument, 15)
         newest = max(reply.value, key=lambda stat: stat.time, default=None)
         if newest is None or not newest.lsr_account:
-            raise VenueError(self.name, "unavailable", f"{_STATS_PATH}: no lsr_account")
+            raise VenueError(self.name, "unavailable", f"{_stats_path(instrument)}: no lsr_account")
         told = newest.lsr_account
         ratio = AccountRatio(newest.time * 1000, told, told / (1 + told), 15)
-        return check_account_ratio(self.name, _STATS_PATH, ratio, reply.as_of)
+        return check_account_ratio(self.name, _stats_path(instrument), ratio, reply.as_of)
 
     async def _stats(self, instrument: Instrument, minutes: int) -> Reply[list[_Stat]]:
         params: dict[str, str | int] = {
@@ -296,14 +302,25 @@ class Gate(OneApi):
         entry = await self._cache.get(
             _STATS_NOW,
             (instrument.symbol, str(minutes)),
-            lambda: self._statistics.get(_STATS_PATH, _STATS, params),
+            lambda: self._statistics.get(_stats_path(instrument), _STATS, params),
         )
         return entry.value
 
     async def _futures_ticker(self, instrument: Instrument) -> _FuturesTicker:
-        path = f"{_FUTURES}/tickers"
+        path = f"{_FUTURES[instrument.kind]}/tickers"
         reply = await self._client.get(path, _FUTURES_TICKERS, {"contract": instrument.symbol})
         return self._first(path, reply.value)
+
+
+def _stats_path(instrument: Instrument) -> str:
+    return f"{_FUTURES[instrument.kind]}/contract_stats"
+
+
+def _point(stat: _Stat, instrument: Instrument) -> InterestPoint:
+    time, size = stat.time * 1000, stat.open_interest * instrument.unit
+    if instrument.kind == "inverse":
+        return InterestPoint(time, size / stat.mark_price, size)
+    return InterestPoint(time, size, stat.open_interest_usd)
 
 
 def _candle(row: _SpotCandle | _FuturesCandle, length: int, volume: float) -> Candle:

@@ -1,8 +1,9 @@
-"""OKX: spot (BTC-USDT) and USDT-margined swaps (BTC-USDT-SWAP), v5.
+"""OKX: spot (BTC-USDT), swaps margined in USDT (BTC-USDT-SWAP) and in the coin (BTC-USD-SWAP), v5.
 
 Source: OKX API v5, public data and market data, trading statistics (open interest history). Answers
 come in an envelope whose ``code`` is "0"; lists begin with the newest. Swaps count contracts of
-``ctVal`` coins; their ticker tells no turnover. Candles say themselves whether they are closed.
+``ctVal`` coins, inverse ones of ``ctVal`` dollars; the ticker of the former tells no turnover.
+Candles say themselves whether they are closed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from reference_bot.market_data.waiting import together
 __all__ = ["Okx"]
 
 _BARS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1H", 240: "4H", 1440: "1Dutc"}
-_TYPES: Final[dict[MarketKind, str]] = {"spot": "SPOT", "perp": "SWAP"}
+_TYPES: Final[dict[MarketKind, str]] = {"spot": "SPOT", "perp": "SWAP", "inverse": "SWAP"}
+_CONTRACT_TYPES: Final[dict[MarketKind, str]] = {"perp": "linear", "inverse": "inverse"}
 _HOUR: Final = 3_600_000
 
 
@@ -171,16 +173,17 @@ def _checked(row: _ListedTicker) -> _Ticker:
     )
 
 
-def _told(found: _Ticker, kind: MarketKind) -> Ticker:
-    spot = kind == "spot"
+def _told(found: _Ticker, instrument: Instrument) -> Ticker:
+    kind = instrument.kind
+    turnover = {"spot": found.vol_ccy, "inverse": found.vol * instrument.unit}.get(kind)
     return Ticker(
         time=found.time,
         price=found.last,
         open=found.open,
         high=found.high,
         low=found.low,
-        volume=found.vol if spot else found.vol_ccy,
-        turnover=found.vol_ccy if spot else None,
+        volume=found.vol if kind == "spot" else found.vol_ccy,
+        turnover=turnover,
     )
 
 
@@ -188,12 +191,13 @@ class Okx(OneApi):
     """The venue."""
 
     name = "okx"
+    kinds: tuple[MarketKind, ...] = ("spot", "perp", "inverse")
     time_path = "/api/v5/public/time"
     time_decoder = _TIME
     taker_minutes = frozenset({5, 15, 30, 60, 240, 1440})
 
     async def directory(self, kind: MarketKind) -> Directory:
-        """Read the instruments that trade; ``unit`` is a contract's coins."""
+        """Read the instruments that trade; ``unit`` is a contract's coins or dollars."""
         params = {"instType": _TYPES[kind]}
         reply = await self._client.get("/api/v5/public/instruments", _INSTRUMENTS, params)
         found: dict[Pair, Instrument] = {}
@@ -203,18 +207,22 @@ class Okx(OneApi):
             if kind == "spot":
                 pair = Pair(one.base_ccy, one.quote_ccy)
                 found[pair] = Instrument(self.name, kind, pair, one.inst_id)
-            elif one.ct_type == "linear":
+            elif one.ct_type == _CONTRACT_TYPES[kind]:
                 pair = Pair(one.ct_val_ccy, one.settle_ccy)
+                if kind == "inverse":  # it counts dollars and settles in the coin
+                    pair = Pair(pair.quote, pair.base)
                 found[pair] = Instrument(self.name, kind, pair, one.inst_id, float(one.ct_val))
         return Directory(found)
 
     async def ticker(self, instrument: Instrument) -> Ticker:
-        """Read the rolling 24 hours: volumes of spot in base and quote, of swaps in base only."""
+        """Read the rolling 24 hours: volumes of spot in base and quote, of swaps in base and
+        contracts.
+        """
         path = "/api/v5/market/ticker"
         reply = await self._client.get(path, _TICKER, {"instId": instrument.symbol})
         found = self._first(path, reply.value[1])
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
-        return _told(found, instrument.kind)
+        return _told(found, instrument)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all instruments."""
@@ -223,7 +231,7 @@ class Okx(OneApi):
         known = listed.by_symbol()
         try:
             found = {
-                known[row.inst_id].pair: _told(_checked(row), kind)
+                known[row.inst_id].pair: _told(_checked(row), known[row.inst_id])
                 for row in reply.value[1]
                 if row.inst_id in known and row.last and row.open
             }

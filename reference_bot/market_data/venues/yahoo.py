@@ -124,6 +124,7 @@ class Yahoo(OneApi):
 
     name = "yahoo"
     quotes: tuple[str, ...] = ("USD",)
+    kinds: tuple[MarketKind, ...] = ("spot",)
     currencies = True
 
     def __init__(self, client: VenueClient, cache: Cache) -> None:

@@ -1,26 +1,23 @@
 """The answer to ``/oi``: open interest over venues, by what the contracts are margined in. Pure."""
 
-from collections.abc import Sequence
 from typing import Final
 
-from reference_bot.telegram_bot.figures import MultiInterest, VenueInterest
+from reference_bot.telegram_bot.figures import MarginInterest, MultiInterest, VenueInterest
 from reference_bot.telegram_bot.market_data import Missing
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import blamed, clock, in_need, page, title, venue
 from reference_bot.telegram_bot.render.html import bold, escape
 
-_COIN_QUOTE: Final = "USD"  # contracts quoted in dollars proper are margined in the coin itself
+_GROUPS: Final = {"stable": "💵 <b>STABLE-MARGINED</b>", "coin": "🪙 <b>COIN-MARGINED</b>"}
 
 
 def render_interest(data: MultiInterest) -> str:
     """Sum, groups and venues, as HTML; markup never spans lines."""
-    stable = [one for one in data.venues if one.quote != _COIN_QUOTE]
-    coin = [one for one in data.venues if one.quote == _COIN_QUOTE]
+    venues = len({one.venue for one in data.venues})
     return page(
-        [title("🏦", f"{escape(data.base)} open interest", _venues(len(data.venues)))],
+        [title("🏦", f"{escape(data.base)} open interest", _venues(venues))],
         [_total(data), *_change(data)],
-        _group("💵", "STABLE-MARGINED", stable, data.base),
-        _group("🪙", "COIN-MARGINED", coin, data.base),
+        *(_group(group, data) for group in data.by_margin),
         [*(in_need(data) or _missing(data)), clock(data.time)],
     )
 
@@ -40,22 +37,26 @@ def _change(data: MultiInterest) -> list[str]:
     return [f"24h change: {shown}"]
 
 
-def _group(emoji: str, name: str, rows: Sequence[VenueInterest], base: str) -> list[str]:
-    if not rows:
-        return []
-    value = f.money(sum(one.value for one in rows if f.known(one.value) is not None))
-    lines = [f"{emoji} {bold(name)} · {value}"]
-    for one in rows:
-        lines += _venue(one, base)
+def _group(group: MarginInterest, data: MultiInterest) -> list[str]:
+    name = _GROUPS.get(group.margin, bold(escape(group.margin)))
+    amount = f.amount(group.amount, escape(data.base))
+    lines = [f"{name} · {f.money(group.value)} · {amount} · {_share(group.share_pct)}"]
+    for one in data.venues:
+        if one.margin == group.margin:
+            lines += _venue(one, data.base)
     return lines
 
 
+def _share(percent: float) -> str:
+    share = f.plain(percent)
+    return f"{share}%" if share != f.NOT_KNOWN else share
+
+
 def _venue(one: VenueInterest, base: str) -> list[str]:
-    share = f.plain(one.share_pct)
     facts = [
         f"{venue(one.venue)} {escape(one.symbol)}: {f.money(one.value)}",
         f.amount(one.amount, escape(base)),
-        f"{share}%" if share != f.NOT_KNOWN else share,
+        _share(one.share_pct),
     ]
     if one.change_24h is not None:
         facts.append(f"24h {f.lit_percent(one.change_24h.pct)}")
@@ -67,12 +68,13 @@ def _venue(one: VenueInterest, base: str) -> list[str]:
 
 
 def _missing(data: MultiInterest) -> list[str]:
-    """Venues that are not in the sum; a history that a venue lacks is no gap in it."""
-    there = {one.venue for one in data.venues}
-    absent: dict[str, Missing] = {}
+    """Venues and margins that are not in the sum; a history that a venue lacks is no gap in it."""
+    there = {(one.venue, one.margin) for one in data.venues}
+    venues = {one.venue for one in data.venues}
+    absent: dict[str, dict[str, Missing]] = {}
     for gap in data.missing:
-        if gap.venue not in there:
-            absent.setdefault(gap.venue, gap)
-    if not absent:
-        return []
-    return [f"⚠️ Not in the sum: {blamed(absent.values())}"]
+        margin = "coin" if gap.section.startswith("inverse") else "stable"
+        if (gap.venue, margin) not in there:
+            part = f", {margin}-margined" if gap.venue in venues else ""
+            absent.setdefault(part, {}).setdefault(gap.venue, gap)
+    return [f"⚠️ Not in the sum{part}: {blamed(gaps.values())}" for part, gaps in absent.items()]

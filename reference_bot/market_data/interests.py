@@ -1,0 +1,187 @@
+"""Open interest of one coin over venues, margined in stable coins and in the coin itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from msgspec import structs
+
+from reference_bot.market_data.blocks import open_interest
+from reference_bot.market_data.errors import AnswerError, Reason, VenueError
+from reference_bot.market_data.figures import funding_of
+from reference_bot.market_data.model import (
+    Change,
+    Margin,
+    MarginInterest,
+    Missing,
+    MultiInterest,
+    VenueInterest,
+)
+from reference_bot.market_data.parts import Part, Parts
+from reference_bot.market_data.service import Answer, Found, MarketService, for_coins_only
+from reference_bot.market_data.venues.base import FundingNow, MarketKind, Ticker, Venue
+from reference_bot.market_data.waiting import Late, gather_until
+
+__all__ = ["multi_oi"]
+
+_MARGINS: Final[dict[MarketKind, Margin]] = {"perp": "stable", "inverse": "coin"}
+_LIFETIME: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one venue tells about its contracts of one margin."""
+
+    base: str
+    row: VenueInterest
+    missing: tuple[Missing, ...]
+    parts: tuple[Part, ...]
+
+
+async def multi_oi(service: MarketService, symbol: str) -> Answer[MultiInterest]:
+    """Return the open interest of one coin on every venue and in both margins, and what it adds up
+    to. AnswerError when none told any.
+    """
+    for_coins_only(symbol, "it has no open interest here")
+    end = service.end()
+    asked = {
+        (venue.name, kind): _told_by(service, venue, kind, symbol, end)
+        for venue in service.by_name.values()
+        for kind in _MARGINS
+        if kind in venue.kinds and not venue.currencies
+    }
+    outcomes = await gather_until(end, asked)
+    told: list[_Told] = []
+    missing: list[Missing] = []
+    for (name, kind), outcome in outcomes.items():
+        if isinstance(outcome, _Told):
+            told.append(outcome)
+            missing += outcome.missing
+        else:
+            missing += _lacking(name, kind, outcome)
+    if not told:
+        raise _nothing(symbol, missing)
+    parts = tuple(part for one in told for part in one.parts)
+    return Answer(_summed(told, missing), _LIFETIME, tuple(missing), parts)
+
+
+async def _told_by(
+    service: MarketService, venue: Venue, kind: MarketKind, symbol: str, end: float
+) -> _Told:
+    found = await service.look_up(venue, symbol, (kind,), end)
+    contract = found.instruments.get(kind)
+    if contract is None:
+        raise _not_there(found, kind)
+    jobs = service.of_contract(venue, contract)
+    jobs[f"{kind}.ticker"] = service.ticker(venue, contract)
+    if kind == "perp":  # histories that tell amounts only are valued with them
+        jobs["perp.candles"] = service.candles(venue, contract)
+    parts = await service.fetch(venue.name, jobs, end)
+    ticker = parts.value(f"{kind}.ticker", Ticker)
+    funding = parts.value(f"{kind}.funding", FundingNow)
+    price = (funding and funding.mark_price) or (ticker and ticker.price) or 0.0
+    interest = open_interest(parts, price, kind)
+    if interest is None or interest.value <= 0:
+        raise _unknown(venue.name, parts)
+    row = VenueInterest(
+        venue=venue.name,
+        margin=_MARGINS[kind],
+        symbol=contract.symbol,
+        quote=found.pair.quote,
+        amount=interest.amount,
+        value=interest.value,
+        share_pct=0.0,
+        change_24h=interest.change_24h,
+        change_15m=interest.change_15m,
+        funding=None if funding is None else funding_of(funding),
+        time=interest.time,
+    )
+    lacking = tuple(one for one in parts.missing if one.section != "perp.candles")
+    return _Told(found.pair.base, row, lacking, parts.dated)
+
+
+def _not_there(found: Found, kind: MarketKind) -> VenueError:
+    name = found.venue.name
+    for failure in found.failures:
+        return VenueError(name, cast("Reason", failure.reason), failure.message)
+    return VenueError(name, "not_listed", f"{found.pair} has no {kind} market here")
+
+
+def _unknown(name: str, parts: Parts) -> VenueError:
+    for failed in parts.missing:
+        return VenueError(name, cast("Reason", failed.reason), failed.message)
+    return VenueError(name, "unavailable", "no price to value the open interest with")
+
+
+def _lacking(name: str, kind: MarketKind, outcome: Any) -> list[Missing]:
+    """Return what is to be told about a venue that told nothing; other errors are raised."""
+    section = f"{kind}.open_interest"
+    if isinstance(outcome, VenueError):
+        if kind == "inverse" and outcome.reason == "not_listed":
+            return []  # few coins have such contracts: that one has none is no gap
+        return [Missing(section, name, outcome.reason, outcome.message)]
+    if isinstance(outcome, Late):
+        return [Missing(section, name, "timeout", "no answer before the deadline")]
+    raise outcome
+
+
+def _nothing(symbol: str, missing: Sequence[Missing]) -> AnswerError:
+    reasons = {one.reason for one in missing}
+    status, code = 502, "venue_failed"
+    if reasons == {"not_listed"}:
+        status, code = 404, "unknown_symbol"
+    elif reasons == {"timeout"}:
+        status, code = 504, "too_late"
+    return AnswerError(
+        status,
+        code,
+        f"no venue told the open interest of {symbol.strip()}",
+        field="symbol" if status == 404 else None,
+        missing=tuple(missing),
+    )
+
+
+def _summed(told: Sequence[_Told], missing: Sequence[Missing]) -> MultiInterest:
+    rows = sorted((one.row for one in told), key=lambda row: row.value, reverse=True)
+    value = math.fsum(row.value for row in rows)
+    margins = (
+        _of_margin(margin, [row for row in rows if row.margin == margin], value)
+        for margin in _MARGINS.values()
+    )
+    return MultiInterest(
+        base=told[0].base,
+        time=max(row.time for row in rows),
+        amount=math.fsum(row.amount for row in rows),
+        value=value,
+        change_24h=_changed(rows),
+        by_margin=tuple(one for one in margins if one is not None),
+        venues=tuple(structs.replace(row, share_pct=100 * row.value / value) for row in rows),
+        missing=tuple(missing),
+    )
+
+
+def _of_margin(
+    margin: Margin, rows: Sequence[VenueInterest], total: float
+) -> MarginInterest | None:
+    if not rows:
+        return None
+    value = math.fsum(row.value for row in rows)
+    return MarginInterest(
+        margin=margin,
+        amount=math.fsum(row.amount for row in rows),
+        value=value,
+        share_pct=100 * value / total,
+    )
+
+
+def _changed(rows: Sequence[VenueInterest]) -> Change | None:
+    told = [(row.amount, row.change_24h) for row in rows if row.change_24h is not None]
+    if not told:
+        return None
+    amount = math.fsum(change.amount for _, change in told)
+    then = math.fsum(now - change.amount for now, change in told)
+    value = math.fsum(change.value for _, change in told)
+    return Change(amount, value, 100 * amount / then) if then > 0 else None

@@ -1,0 +1,246 @@
+"""Binance's coin-margined perpetuals (dapi.binance.com).
+
+Source: derivatives/coin-margined-futures, market data. Sizes count contracts of ``contractSize``
+dollars; coins stand beside them where Binance tells them (``baseVolume``, index 7 and 10 of a
+kline, ``sumOpenInterestValue``). What is asked about one symbol is answered with a list of one.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.errors import VenueError
+from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.symbols import Pair
+from reference_bot.market_data.venues.base import (
+    Candle,
+    Candles,
+    Directory,
+    FundingNow,
+    Instrument,
+    InterestPoint,
+    Ticker,
+)
+from reference_bot.market_data.venues.binance_funding import Intervals
+from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
+from reference_bot.market_data.waiting import together
+
+__all__ = ["BinanceCoin"]
+
+T = TypeVar("T")
+
+_INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
+
+
+class _Ticker(Struct, frozen=True, rename="camel"):
+    symbol: str
+    close_time: Millis
+    last_price: Amount  # zero of what no longer trades
+    open_price: Amount
+    high_price: Amount
+    low_price: Amount
+    volume: Amount
+    base_volume: Amount
+
+
+class _Kline(Struct, frozen=True, array_like=True):
+    open_time: Millis
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    contracts: Amount
+    close_time: Millis
+    coins: Amount
+    trades: int
+    taker_buy: Amount
+    taker_buy_coins: Amount
+
+
+class _Symbol(Struct, frozen=True, rename="camel"):
+    symbol: str
+    contract_status: str
+    contract_type: str
+    contract_size: Price
+    base_asset: str
+    quote_asset: str
+
+
+class _Info(Struct, frozen=True):
+    symbols: list[_Symbol]
+
+
+class _OpenInterest(Struct, frozen=True, rename="camel"):
+    open_interest: Amount
+    time: Millis
+
+
+class _InterestPoint(Struct, frozen=True, rename="camel"):
+    sum_open_interest: Amount
+    sum_open_interest_value: Amount
+    timestamp: Millis
+
+
+class _Premium(Struct, frozen=True, rename="camel"):
+    mark_price: Price
+    last_funding_rate: Rate
+    next_funding_time: Millis
+    time: Millis
+
+
+_TICKERS = msgspec.json.Decoder(list[_Ticker], strict=False)
+_KLINES = msgspec.json.Decoder(list[_Kline], strict=False)
+_INFO = msgspec.json.Decoder(_Info, strict=False)
+_OPEN_INTEREST = msgspec.json.Decoder(_OpenInterest, strict=False)
+_INTEREST_POINTS = msgspec.json.Decoder(list[_InterestPoint], strict=False)
+_PREMIUM = msgspec.json.Decoder(list[_Premium], strict=False)
+
+
+# open interest and funding both need it: whoever asks at the same time shares one call
+_NOW: Final[Field[Reply[list[_Premium]]]] = Field("binance.coin_premium", 1.0)
+
+
+class BinanceCoin:
+    """This side of the venue; an instrument's ``unit`` is a contract's dollars."""
+
+    def __init__(self, client: VenueClient, cache: Cache) -> None:
+        self._client = client
+        self._cache = cache
+        self._name = client.venue
+        self._intervals = Intervals(client, "/dapi/v1", cache)
+
+    async def directory(self) -> Directory:
+        """Read the perpetual contracts that trade."""
+        info = await self._client.get("/dapi/v1/exchangeInfo", _INFO)
+        found: dict[Pair, Instrument] = {}
+        for one in info.value.symbols:
+            if one.contract_status == "TRADING" and one.contract_type == "PERPETUAL":
+                pair = Pair(one.base_asset, one.quote_asset)
+                found[pair] = Instrument(self._name, "inverse", pair, one.symbol, one.contract_size)
+        return Directory(found)
+
+    async def ticker(self, instrument: Instrument) -> Ticker:
+        """Read the rolling 24 hours."""
+        path = "/dapi/v1/ticker/24hr"
+        reply = await self._client.get(path, _TICKERS, {"symbol": instrument.symbol})
+        found = self._first(path, reply.value)
+        check_fresh(self._name, path, "closeTime", found.close_time, reply.as_of)
+        if found.last_price <= 0 or found.open_price <= 0:
+            raise VenueError(self._name, "bad_payload", f"{path}: a price of zero")
+        return _told(found, instrument)
+
+    async def tickers(self, listed: Directory) -> dict[Pair, Ticker]:
+        """Read the rolling 24 hours of all contracts (request weight 40)."""
+        path = "/dapi/v1/ticker/24hr"
+        reply = await self._client.get(path, _TICKERS)
+        newest = max((row.close_time for row in reply.value), default=0)
+        check_fresh(self._name, path, "closeTime", newest, reply.as_of)
+        known = listed.by_symbol()
+        return {
+            known[row.symbol].pair: _told(row, known[row.symbol])
+            for row in reply.value
+            if row.symbol in known and row.last_price > 0 and row.open_price > 0
+        }
+
+    async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
+        """Read klines; volumes in coins, turnovers in dollars."""
+        path = "/dapi/v1/klines"
+        params: dict[str, str | int] = {
+            "symbol": instrument.symbol,
+            "interval": _INTERVALS[minutes],
+            "limit": count + 3,
+        }
+        reply = await self._client.get(path, _KLINES, params)
+        candles = [_candle(kline, instrument.unit) for kline in reply.value]
+        return check_candles(self._name, path, candles, reply.as_of, minutes)
+
+    async def open_interest(self, instrument: Instrument) -> InterestPoint:
+        """Read the open contracts, and beside them the mark price, which makes coins of them."""
+        path = "/dapi/v1/openInterest"
+        reply, premium = await together(
+            self._client.get(path, _OPEN_INTEREST, {"symbol": instrument.symbol}),
+            self._premium(instrument),
+        )
+        found = reply.value
+        check_fresh(self._name, path, "time", found.time, reply.as_of)
+        dollars = found.open_interest * instrument.unit
+        return InterestPoint(found.time, dollars / premium.mark_price, dollars)
+
+    async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
+        """Read five-minute points of a little over 24 hours."""
+        params: dict[str, str | int] = {
+            "pair": instrument.symbol.removesuffix("_PERP"),
+            "contractType": "PERPETUAL",
+            "period": "5m",
+            "limit": 292,
+        }
+        path = "/futures/data/openInterestHist"
+        reply = await self._client.get(path, _INTEREST_POINTS, params)
+        return tuple(
+            InterestPoint(
+                point.timestamp,
+                point.sum_open_interest_value,
+                point.sum_open_interest * instrument.unit,
+            )
+            for point in reply.value
+        )
+
+    async def funding(self, instrument: Instrument) -> FundingNow:
+        """Read the running rate, and beside it the interval."""
+        found, hours = await together(
+            self._premium(instrument), self._intervals.hours(instrument.symbol)
+        )
+        return FundingNow(
+            found.time, found.last_funding_rate, hours, found.next_funding_time, found.mark_price
+        )
+
+    async def warm(self) -> None:
+        """Read ahead what every request about funding needs."""
+        await self._intervals.warm()
+
+    async def _premium(self, instrument: Instrument) -> _Premium:
+        path = "/dapi/v1/premiumIndex"
+        symbol = instrument.symbol
+        entry = await self._cache.get(
+            _NOW, (symbol,), lambda: self._client.get(path, _PREMIUM, {"symbol": symbol})
+        )
+        found = self._first(path, entry.value.value)
+        check_fresh(self._name, path, "time", found.time, entry.value.as_of)
+        return found
+
+    def _first(self, path: str, rows: list[T]) -> T:
+        if not rows:
+            raise VenueError(self._name, "bad_payload", f"{path}: the list is empty")
+        return rows[0]
+
+
+def _told(found: _Ticker, instrument: Instrument) -> Ticker:
+    return Ticker(
+        time=found.close_time,
+        price=found.last_price,
+        open=found.open_price,
+        high=found.high_price,
+        low=found.low_price,
+        volume=found.base_volume,
+        turnover=found.volume * instrument.unit,
+    )
+
+
+def _candle(kline: _Kline, dollars: float) -> Candle:
+    return Candle(
+        start=kline.open_time,
+        end=kline.close_time + 1,
+        open=kline.open,
+        high=kline.high,
+        low=kline.low,
+        close=kline.close,
+        volume=kline.coins,
+        turnover=kline.contracts * dollars,
+        buy=kline.taker_buy_coins,
+        buy_turnover=kline.taker_buy * dollars,
+    )
