@@ -112,14 +112,24 @@ def test_scan_with_and_without_spikes() -> None:
 
 def test_open_interest_is_grouped_by_what_contracts_are_margined_in() -> None:
     data = example("interest")
-    data["venues"].append(
-        {**data["venues"][0], "venue": "bybit", "quote": "USD", "symbol": "BTCUSD"}
-    )
     text = render("interest", data)
     stable, coin = text.split("🪙 <b>COIN-MARGINED</b>")
     assert "Hyperliquid BTC:" in stable
-    assert "Bybit BTCUSD: $3.36B" in coin
-    assert "💵 <b>STABLE-MARGINED</b>" in stable
+    assert "USD_PERP" not in stable
+    assert coin.startswith(" · $2.65B · 27,446 BTC · 21.49%\nBinance BTCUSD_PERP: $962.3M")
+    assert "💵 <b>STABLE-MARGINED</b> · $9.67B" in stable
+    assert "· 6 venues" in stable
+
+
+def test_a_venue_that_is_missing_in_one_margin_is_named_for_that_one() -> None:
+    data = example("interest")
+    gone = {"section": "inverse.open_interest", "venue": "okx", "reason": "timeout", "message": ""}
+    data["venues"] = [
+        one for one in data["venues"] if (one["venue"], one["margin"]) != ("okx", "coin")
+    ]
+    data["missing"] = [gone]
+    text = render("interest", data)
+    assert "Not in the sum: OKX did not answer in time (coin-margined)" in text
 
 
 def test_a_venue_that_is_not_in_the_sum_is_named_once_with_its_reason() -> None:

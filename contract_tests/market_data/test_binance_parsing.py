@@ -19,6 +19,7 @@ pytestmark = pytest.mark.anyio
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "venues" / "binance"
 SPOT, FUTURES = "https://api.binance.com", "https://fapi.binance.com"
+COIN = "https://dapi.binance.com"
 DATE = {"Date": "Sat, 22 Nov 2025 02:53:18 GMT", "Content-Type": "application/json"}
 BTC_SPOT = Instrument("binance", "spot", Pair("BTC", "USDT"), "BTCUSDT")
 BTC_PERP = Instrument("binance", "perp", Pair("BTC", "USDT"), "BTCUSDT")
@@ -35,7 +36,8 @@ async def binance():
     async with make_pool(verify=False) as pool:
         spot = VenueClient("binance", SPOT, pool, 1.0, metrics, explain)
         futures = VenueClient("binance", FUTURES, pool, 1.0, metrics, explain)
-        yield Binance(spot, futures, Cache())
+        coin = VenueClient("binance", COIN, pool, 1.0, metrics, explain)
+        yield Binance(spot, futures, coin, Cache())
 
 
 @pytest.fixture
