@@ -129,7 +129,7 @@ def test_a_venue_that_is_missing_in_one_margin_is_named_for_that_one() -> None:
     ]
     data["missing"] = [gone]
     text = render("interest", data)
-    assert "Not in the sum: OKX did not answer in time (coin-margined)" in text
+    assert "Not in the sum, coin-margined: OKX did not answer in time" in text
 
 
 def test_a_venue_that_is_not_in_the_sum_is_named_once_with_its_reason() -> None:
