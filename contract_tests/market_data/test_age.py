@@ -26,6 +26,7 @@ BODIES = {
     "/balance": {},
     "/positions": {},
     "/pnl": {},
+    "/forex_pairs": {},
 }
 
 

@@ -295,7 +295,7 @@ async def test_open_interest_names_the_venue_that_is_missing(open_stack):
         stack.fault(venue="okx", kind="error", status=503)
         body = (await stack.ask("/multi_oi", symbol="ETH")).json()["data"]
         assert {row["venue"] for row in body["venues"]} == {"binance", "bybit"}
-        assert ("okx", "unavailable") in {(row["venue"], row["reason"]) for row in body["missing"]}
+        assert ("okx", "outage") in {(row["venue"], row["reason"]) for row in body["missing"]}
         stack.fault(kind="error", status=503)
         assert (await stack.ask("/multi_oi", symbol="SOL")).status_code == 502
 
