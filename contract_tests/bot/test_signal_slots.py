@@ -205,10 +205,11 @@ class Office:
         self.book = book
         self.messenger = Messenger()
         self.metrics = SignalMetrics(CollectorRegistry())
+        self.slots = SendSlots(1, last_pause=0)
         desk = Desk(
             inbox=inbox,
             messenger=self.messenger,
-            slots=SendSlots(1, last_pause=0),
+            slots=self.slots,
             flood=FloodControl(),
             metrics=Metrics(),
             bot_failed=lambda _: None,
@@ -264,12 +265,12 @@ async def test_what_nobody_wants_any_more_is_not_sent(office: Office, why: str) 
 
 
 @pytest.mark.anyio
-async def test_answers_to_people_go_before_signals() -> None:
-    slots = SendSlots(1, last_pause=0)
+async def test_answers_to_people_go_before_signals(office: Office) -> None:
+    """Also before a signal that came earlier: it goes when no answer waits any more."""
     order: list[str] = []
     gate = asyncio.Event()
 
-    async def send(name: str) -> None:
+    async def answer(name: str) -> None:
         order.append(name)
         await gate.wait()
 
@@ -277,11 +278,36 @@ async def test_answers_to_people_go_before_signals() -> None:
         for _ in range(5):
             await asyncio.sleep(0)
 
-    tasks = [asyncio.create_task(slots.run_last(lambda n=n: send(f"signal {n}"))) for n in range(3)]
+    tasks = [asyncio.create_task(office.slots.run(lambda n=n: answer(n))) for n in "ab"]
     await turns()
-    tasks += [asyncio.create_task(slots.run(lambda n=n: send(f"answer {n}"))) for n in range(2)]
+    assert order == ["a"]
+    delivery = asyncio.create_task(office.deliver(1))
+    async with asyncio.timeout(10):
+        while not office.slots._last.locked():  # noqa: ASYNC110 - the courier is on its way there
+            await asyncio.sleep(0)
     await turns()
-    assert order == ["signal 0"]  # it is under way already
+    tasks.append(asyncio.create_task(office.slots.run(lambda: answer("c"))))
+    await turns()
+    assert office.messenger.sent == []
+    office.messenger.sent = order  # type: ignore[assignment]  # so that one list tells the order
     gate.set()
-    await asyncio.gather(*tasks)
-    assert order == ["signal 0", "answer 0", "answer 1", "signal 1", "signal 2"]
+    await asyncio.gather(*tasks, delivery)
+    assert order == ["a", "b", "c", 1]
+
+
+@pytest.mark.anyio
+async def test_one_signal_after_the_other_with_a_pause_between() -> None:
+    """However many slots there are, the rest of them is for answers."""
+    slots = SendSlots(3, last_pause=0)
+    running: list[int] = []
+    most = 0
+
+    async def send(number: int) -> None:
+        nonlocal most
+        running.append(number)
+        most = max(most, len(running))
+        await asyncio.sleep(0)
+        running.remove(number)
+
+    await asyncio.gather(*(slots.run_last(lambda n=n: send(n)) for n in range(5)))
+    assert most == 1
