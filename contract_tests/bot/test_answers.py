@@ -5,6 +5,8 @@ The examples are market-data's own (they document its API), so the two sides are
 
 import copy
 import json
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -30,8 +32,11 @@ from reference_bot.telegram_bot.render.analysis import render_analysis, session
 from reference_bot.telegram_bot.render.html import LIMIT, split, units
 from reference_bot.telegram_bot.render.open_interest import render_interest
 from reference_bot.telegram_bot.render.top import render_pairs, render_top
+from reference_bot.telegram_bot.render.trading import render_signal
 from reference_bot.telegram_bot.render.volume import render_cvd, render_scan, render_volume
+from reference_bot.telegram_bot.trading import NoTrade, Trade
 
+GOLDEN: Final = Path(__file__).parents[2] / "golden"
 EXAMPLES: Final = json.loads(
     Path(reference_bot.market_data.__file__).with_name("examples.json").read_text("utf-8")
 )
@@ -263,6 +268,27 @@ def test_no_figure_and_no_name_breaks_an_answer(name: str, drawn: st.DataObject)
         assert parse(part, "HTML").text
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    drawn=st.data(),
+    found=st.builds(NoTrade, names)
+    | st.builds(
+        Trade,
+        st.sampled_from(["LONG", "SHORT"]),
+        st.integers(),
+        st.integers(),
+        numbers,
+        numbers,
+        numbers,
+    ),
+)
+def test_no_figure_and_no_name_breaks_a_signal(drawn: st.DataObject, found: Any) -> None:
+    data = msgspec.convert(varied(example("analysis"), drawn), figures.Analysis)
+    for part in split(render_signal(data, found)):
+        assert units(part) <= LIMIT
+        assert parse(part, "HTML").text
+
+
 @given(st.floats(min_value=1e-6, max_value=1e6), st.floats(min_value=1e-6, max_value=1e6))
 def test_long_short_of_swapped_sides_is_the_reciprocal(buy: float, sell: float) -> None:
     def shown(ratio: float) -> float:
@@ -295,6 +321,48 @@ def test_a_light_is_that_of_the_figure_beside_it(value: float) -> None:
 @given(numbers)
 def test_points_have_no_sign_at_zero(value: float) -> None:
     assert f.signed_whole(value) not in {"+0", "-0"}
+
+
+@given(numbers | st.none(), st.integers(-(2**80), 2**80))
+def test_no_figure_breaks_a_formatter(value: float | None, whole: int) -> None:
+    """What the answers put together from is text on one line, whatever the figure."""
+    shown = [
+        f.holding(value, "X"),
+        f.span(value, value),
+        f.funding(value, value),
+        f.funding_rate(value),
+        f.plain(value),
+        f.activity("HIGH", value),
+        f.control("SELLERS", value),
+        f.delta(value, "X", value),
+        f.change(value, "X", value, value),
+        f.lit_percent(value),
+        f.signed_whole(value),
+        f.seconds(value),
+        f.duration(whole),
+        f.moment(whole),
+    ]
+    known = value is not None and math.isfinite(value)
+    for text in shown:
+        assert text
+        assert text.isprintable()
+        assert not re.search("nan|inf", text, re.IGNORECASE)
+    if not known:
+        assert all("n/a" in text for text in shown[:-2])
+
+
+def lines_of(case: str) -> list[str]:
+    return (GOLDEN / f"{case}.txt").read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("case", ["btc", "crash", "spike", "new-listing", "no-perpetual"])
+def test_one_figure_looks_the_same_in_each_answer(case: str) -> None:
+    """Of one market at one moment: the same rounding, units and signs in /price and /analysis."""
+    labels = ("24h range: ", "Open interest: ", "24h OI change: ", "15m OI change: ")
+    labels += ("24h delta: ", "15m delta: ")
+    told = [line for line in lines_of(f"analysis-{case}") if line.startswith(labels)]
+    assert len(told) >= 2
+    assert set(told) <= set(lines_of(f"price-{case}"))
 
 
 # the table holds together

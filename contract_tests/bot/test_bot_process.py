@@ -34,6 +34,8 @@ def test_each_mode_answers_and_ends_cleanly(start_bot: Any, telegram: Any, mode:
     assert "/price SYM – price" in telegram.texts(2)[0]
     assert "MARKET INTELLIGENCE" in telegram.texts(3)[0]
     assert telegram.texts(4) == ["I do not know /frobnicate. /help lists what I can do."]
+    telegram.say("/Pirce btc", chat=4)
+    assert telegram.replies()[0]["params"]["text"].endswith(" Did you mean /price?")
     assert bot.end() == 0
 
 

@@ -5,6 +5,7 @@ handler a command of the table, and one for commands that nobody knows. Everythi
 messages, channel posts, messages without a command) matches no handler and is done with that.
 """
 
+import difflib
 import logging
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
@@ -86,7 +87,8 @@ def build_application(
     application.add_handler(CallbackQueryHandler(answers.tapped))
     application.add_handler(
         MessageHandler(
-            filters.UpdateType.MESSAGE & filters.ChatType.PRIVATE & filters.COMMAND, _unknown
+            filters.UpdateType.MESSAGE & filters.ChatType.PRIVATE & filters.COMMAND,
+            answers.unknown,
         )
     )
     application.add_error_handler(_apologiser(metrics))
@@ -143,6 +145,16 @@ class _Answers:
             replier.adopt(query.message.message_id)
         await replier.answer(self._parsed(update, *wish))
 
+    async def unknown(self, update: Update, _: _Context) -> None:
+        """Says that there is no such command, and which one may be meant."""
+        message = update.message
+        text = (message and (message.text or message.caption)) or ""
+        command = text.split(maxsplit=1)[0][:40] if text.strip() else "that"
+        said = UNKNOWN.format(command=escape(command))
+        names = [f"/{each.name}" for each in self._table]
+        near = difflib.get_close_matches(command.partition("@")[0].lower(), names, n=1, cutoff=0.7)
+        await _replier().say(split(f"{said} Did you mean {near[0]}?" if near else said))
+
     async def _typed(self, update: Update, command: Command, words: list[str]) -> Draft:
         try:
             arguments = command.parse(words)
@@ -180,13 +192,6 @@ async def _buttons(command: Command, request: Request) -> str:
     if command.buttons is None:
         return markup(keyboard(command, request.arguments))
     return markup(await command.buttons(request, command))
-
-
-async def _unknown(update: Update, _: _Context) -> None:
-    message = update.message
-    text = (message and (message.text or message.caption)) or ""
-    command = text.split(maxsplit=1)[0][:40] if text.strip() else "that"
-    await _replier().say(split(UNKNOWN.format(command=escape(command))))
 
 
 def _replier() -> Replier:
