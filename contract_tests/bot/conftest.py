@@ -24,6 +24,11 @@ from botproof.doubles.server import Request, Response, json_response, serve
 TOKEN = "4242:AAExampleExampleExampleExampleExample"
 SECRET = "a-secret-of-the-tests"
 PATIENCE = 20.0
+# One client, because each new one reads all certificates of the machine: many milliseconds of CPU
+# for every question of a loop that waits. No connection is kept: those who are asked get killed.
+HTTP = httpx.Client(
+    timeout=PATIENCE, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+)
 NOW = "1767258432000"  # 2026-01-01 09:07:12 UTC
 
 FLOW = {
@@ -104,7 +109,7 @@ def http(url: str, body: bytes | None = None, **headers: str) -> tuple[int, dict
     """Status and JSON of a request."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     method = "GET" if body is None else "POST"
-    answer = httpx.request(method, url, content=body, headers=names, timeout=PATIENCE)
+    answer = HTTP.request(method, url, content=body, headers=names)
     return answer.status_code, answer.json()
 
 
@@ -217,7 +222,7 @@ class Telegram:
         return answer["result"]
 
     def clear_faults(self) -> None:
-        answer = httpx.delete(f"{self._control}/faults", timeout=PATIENCE)
+        answer = HTTP.delete(f"{self._control}/faults")
         assert answer.status_code == 200
 
     def until(
@@ -357,7 +362,7 @@ class Bot(Child):
         return self
 
     def metrics_text(self) -> str:
-        return httpx.get(f"{self.url}/metrics", timeout=PATIENCE).text
+        return HTTP.get(f"{self.url}/metrics").text
 
     def metric(self, name: str) -> float:
         for line in self.metrics_text().splitlines():

@@ -178,15 +178,16 @@ def botproof_compare(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedP
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_a_slower_host_is_worse_and_by_how_much(service: Slow, tmp_path: Path) -> None:
+    # Far longer than what a busy machine adds to both: that brings a ratio nearer to 1.
     done = botproof_compare(
-        *(service(0.01), service(0.04), "--runs", "5", "--requests", "60", "--warm-up", "10"),
+        *(service(0.05), service(0.25), "--runs", "5", "--requests", "60", "--warm-up", "10"),
         *("--rate", "60", "--report-dir", str(tmp_path)),
     )
     assert done.returncode == 1, done.stdout + done.stderr
     document = json.loads((tmp_path / "verdict.json").read_text())
     median = document["checks"][0]
     assert (median["check"], median["verdict"]) == ("median latency, ms", "FAIL")
-    assert 2 < median["data"]["ratio"] < 4.5
+    assert 2 < median["data"]["ratio"] < 5.5
     assert len(median["data"]["a"]) == len(median["data"]["b"]) == 5
     assert (tmp_path / "compare.html").exists()
 
