@@ -77,7 +77,8 @@ def _asset(one: AssetBalance) -> str:
 
 def _position(one: Position) -> list[str]:
     light = {"LONG": "🟢", "SHORT": "🔴"}.get(one.side, "⚪")
-    ends = "" if one.liquidation_price is None else f" · liquidation {f.price(one.liquidation_price)}"
+    end = one.liquidation_price
+    ends = "" if end is None else f" · liquidation {f.price(end)}"
     size = f.amount(f.magnitude(one.amount), escape(one.base))
     worth = f.money(f.magnitude(one.notional))
     return [
