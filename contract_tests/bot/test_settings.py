@@ -116,6 +116,7 @@ def test_a_redis_url_with_a_wrong_port_is_refused_without_its_password(tmp_path:
         ("btc", ("BTC/USDT",)),
         ("BTC-USDT, ethusdt ,sol/usdc", ("BTC/USDT", "ETH/USDT", "SOL/USDC")),
         ("btc,BTC/USDT,btcusdt", ("BTC/USDT",)),
+        ("gold,USD_EURUSD,Gold_XAUUSD, usdjpy", ("XAU/USD", "EUR/USD", "USD/JPY")),
     ],
 )
 def test_pairs_in_any_usual_spelling_are_read_as_in_standard_notation(

@@ -16,6 +16,7 @@ from pydantic import field_validator as validates
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from reference_bot.market_data.forex import forex_pair
 from reference_bot.market_data.symbols import SpellingError, parse_symbol
 from reference_bot.telegram_bot.access import AllowList
 
@@ -53,7 +54,8 @@ def _pairs(value: str) -> str:
     for entry in (entry.strip() for entry in value.split(",")):
         try:
             # Other letters are letters to market-data, but no exchange has a symbol of them.
-            pairs[str(parse_symbol(entry if entry.isascii() else "")[0])] = None
+            typed = entry if entry.isascii() else ""
+            pairs[str(forex_pair(typed) or parse_symbol(typed)[0])] = None
         except SpellingError:
             wrong.append(repr(entry[:40]) if entry else "an empty entry")
     if wrong:
