@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from botproof.doubles.telegram.entities import parse
 from reference_bot.telegram_bot.commands.pairs import answer as pairs
 from reference_bot.telegram_bot.commands.signal import evaluate
-from reference_bot.telegram_bot.figures import Analysis
-from reference_bot.telegram_bot.market_data import CombinedPrice, MarketDataError
+from reference_bot.telegram_bot.figures import Analysis, CombinedPrice
+from reference_bot.telegram_bot.market_data import MarketDataError
 from reference_bot.telegram_bot.render.analysis import render_analysis
 from reference_bot.telegram_bot.render.price import render_price
 from reference_bot.telegram_bot.render.trading import render_signal

@@ -20,7 +20,7 @@ from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import Instrument
 from reference_bot.market_data.venues.binance import Binance, explain
-from reference_bot.telegram_bot.market_data import CombinedPrice
+from reference_bot.telegram_bot.figures import CombinedPrice
 from reference_bot.telegram_bot.render.price import render_price
 
 ROOT = Path(__file__).parents[2]

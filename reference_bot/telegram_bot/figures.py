@@ -1,4 +1,4 @@
-"""What market-data answers besides a price: rankings, volume, analyses, open interest, accounts.
+"""What market-data answers: prices, rankings, volume, analyses, open interest, accounts.
 
 Prices and quote amounts in the quote currency, amounts in base units, percent as such, times in
 epoch ms. None is what is not known.
@@ -8,14 +8,158 @@ from typing import Literal
 
 import msgspec
 
-from reference_bot.telegram_bot.market_data import (
-    Activity,
-    Answered,
-    Change,
-    CombinedPrice,
-    Flow,
-    Funding,
-)
+
+class Flow(msgspec.Struct, frozen=True):
+    """Taker flow in a window: base units; ``turnover`` and ``delta_quote`` in quote units.
+
+    ``delta_quote`` is None where the venue does not tell it.
+    """
+
+    start: int
+    end: int
+    buy: float
+    sell: float
+    delta: float
+    delta_quote: float | None
+    volume: float
+    turnover: float
+    long_short: float | None
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """The last closed 15 m candle's volume against the mean of the 96 before it."""
+
+    ratio: float
+    level: str
+
+
+class Control(msgspec.Struct, frozen=True):
+    """Who takes more: ``buy_share`` is buys ÷ volume, 0 to 1."""
+
+    side: Literal["BUYERS", "SELLERS", "BALANCED"]
+    buy_share: float
+
+
+class Momentum(msgspec.Struct, frozen=True):
+    """The 15 m delta per volume against the 24 h one."""
+
+    state: str
+    ratio: float
+
+
+class Intelligence(msgspec.Struct, frozen=True):
+    """Control, momentum and activity, from the ``source`` market."""
+
+    source: str
+    control_24h: Control | None = None
+    momentum: Momentum | None = None
+    control_15m: Control | None = None
+    activity: Activity | None = None
+
+
+class Block(msgspec.Struct, frozen=True):
+    """One market's ticker and flows: prices in quote, volumes in base units, percent as such.
+
+    ``closed_since``: since when the market is closed (epoch ms); None while it trades.
+    """
+
+    venue: str
+    symbol: str
+    time: int
+    price: float
+    change_24h: float | None = None
+    change_24h_pct: float | None = None
+    high_24h: float | None = None
+    low_24h: float | None = None
+    volume_24h: float | None = None
+    turnover_24h: float | None = None
+    flow_24h: Flow | None = None
+    flow_15m: Flow | None = None
+    activity: Activity | None = None
+    closed_since: int | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Now minus then: base amount, quote value, percent of then."""
+
+    amount: float
+    value: float
+    pct: float
+
+
+class OpenInterest(msgspec.Struct, frozen=True):
+    """``amount`` in base units, ``value`` in quote units."""
+
+    amount: float
+    value: float
+    time: int
+    change_24h: Change | None = None
+    change_15m: Change | None = None
+
+
+class Funding(msgspec.Struct, frozen=True):
+    """``rate`` is the fraction of an interval, ``annual`` of a year; ``next_reset`` epoch ms."""
+
+    rate: float
+    interval_hours: float
+    annual: float
+    rate_8h: float
+    next_reset: int
+    pressure: str
+
+
+class Accounts(msgspec.Struct, frozen=True):
+    """Accounts that are long ÷ those that are short; ``long_share`` 0 to 1."""
+
+    long_short: float
+    long_share: float
+
+
+class PerpBlock(Block, frozen=True):
+    """A perpetual: a block with mark price, open interest, funding and its holders."""
+
+    mark_price: float | None = None
+    open_interest: OpenInterest | None = None
+    funding: Funding | None = None
+    accounts: Accounts | None = None
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A part of the answer that did not come, and why."""
+
+    section: str
+    venue: str
+    reason: str
+    message: str = ""
+
+
+class Stale(msgspec.Struct, frozen=True):
+    """A part that is given beyond its lifetime; ``age`` in seconds."""
+
+    section: str
+    venue: str
+    age: float
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What every answer may tell of itself: its gaps, its age in seconds, what of it is stale."""
+
+    missing: tuple[Missing, ...] = ()
+    age: float = 0.0
+    stale: tuple[Stale, ...] = ()
+
+
+class CombinedPrice(Answered, frozen=True):
+    """What ``/price`` says, in figures."""
+
+    symbol: str
+    base: str
+    quote: str
+    venue: str
+    time: int
+    intelligence: Intelligence | None = None
+    spot: Block | None = None
+    perp: PerpBlock | None = None
 
 
 class TopSymbol(msgspec.Struct, frozen=True):

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from reference_bot.telegram_bot.figures import Analysis, Technical
-from reference_bot.telegram_bot.market_data import Block, Intelligence, PerpBlock
+from reference_bot.telegram_bot.figures import Analysis, Block, Intelligence, PerpBlock, Technical
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import clock, flow, page, title, venue
 from reference_bot.telegram_bot.render.forex import (

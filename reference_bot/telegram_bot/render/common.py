@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from reference_bot.telegram_bot.market_data import Answered, Flow, Missing, Stale
+from reference_bot.telegram_bot.figures import Answered, Flow, Missing, Stale
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.html import bold, escape
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from reference_bot.telegram_bot.market_data import Answered, Block, CombinedPrice, Missing
+from reference_bot.telegram_bot.figures import Answered, Block, CombinedPrice, Missing
 from reference_bot.telegram_bot.render import common
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from reference_bot.telegram_bot.figures import MarginInterest, MultiInterest, VenueInterest
-from reference_bot.telegram_bot.market_data import Missing
+from reference_bot.telegram_bot.figures import MarginInterest, Missing, MultiInterest, VenueInterest
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import blamed, clock, in_need, page, title, venue
 from reference_bot.telegram_bot.render.html import bold, escape

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reference_bot.telegram_bot.market_data import (
+from reference_bot.telegram_bot.figures import (
     Block,
     CombinedPrice,
     Flow,

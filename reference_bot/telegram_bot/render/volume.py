@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from reference_bot.telegram_bot.figures import Cvd, Spike, VolumeScan, VolumeSpike
-from reference_bot.telegram_bot.market_data import Missing
+from reference_bot.telegram_bot.figures import Cvd, Missing, Spike, VolumeScan, VolumeSpike
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
     OTHER_VENUE,
