@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from botproof.doubles.telegram.entities import parse
 from reference_bot.telegram_bot.commands.pairs import answer as pairs
 from reference_bot.telegram_bot.commands.signal import evaluate
-from reference_bot.telegram_bot.figures import Analysis, CombinedPrice
+from reference_bot.telegram_bot.figures import Analysis, Block, CombinedPrice
 from reference_bot.telegram_bot.market_data import MarketDataError
 from reference_bot.telegram_bot.render.analysis import render_analysis
 from reference_bot.telegram_bot.render.price import render_price
@@ -112,7 +112,6 @@ def test_no_figure_breaks_an_answer(figures: dict[str, float]) -> None:
 
 
 def _block(spot: dict[str, Any]) -> Any:
-    from reference_bot.telegram_bot.market_data import Block  # noqa: PLC0415 - only here
 
     return Block(**spot)
 
