@@ -326,3 +326,41 @@ async def test_one_signed_call_in_trouble_leaves_the_other(  # noqa: PLR0917 - p
     [told] = data["missing"]
     assert told["reason"]
     assert told["message"]
+
+
+# -- contracts margined in the coin ----------------------------------------------------------------
+
+INTEREST = {
+    "binance": ("/coin/dapi/v1/openInterest", "openInterest"),
+    "gate": ("/api/v4/futures/btc/tickers", "total_size"),
+    "bybit": ("/v5/market/tickers", "openInterest"),
+    "okx": ("/api/v5/public/open-interest", "oiCcy"),
+    "bitget": ("/api/v2/mix/market/open-interest", "size"),
+}
+"""Where each venue tells their open interest; the first two have a path for it alone."""
+APART = ("binance", "gate")
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if "column" not in name])
+async def test_each_fault_on_open_interest_margined_in_the_coin(open_stack, name):
+    cells = {}
+    for venue, (path, field) in INTEREST.items():
+        async with open_stack(EXCHANGES=venue, DEADLINE_SECONDS=str(DEADLINE)) as stack:
+            stack.fault(venue=venue, **_at(FAULTS[name], path, field))
+            answer = await asyncio.wait_for(stack.ask("/multi_oi", symbol="BTC"), 20 * DEADLINE)
+        cells[venue] = _cell(answer)
+        # the only clock there is; and Gate's tickers carry no time of their own
+        if name == "clock skew" or (name == "stale" and venue == "gate"):
+            assert _margins(answer) == ["stable", "coin"]
+        elif venue in APART:
+            assert _margins(answer) == ["stable"]
+            assert (venue, "inverse.open_interest") in {
+                (row["venue"], row["section"]) for row in answer.json()["data"]["missing"]
+            }
+        else:
+            assert answer.status_code in (502, 504)
+    print(f"coin {name:16}", *(f"{venue} {cell}" for venue, cell in cells.items()), sep=" | ")
+
+
+def _margins(answer) -> list[str]:
+    return [one["margin"] for one in answer.json()["data"]["by_margin"]]
