@@ -16,7 +16,7 @@ from reference_bot.telegram_bot.signals.model import Subscriber, Verdict
 from reference_bot.telegram_bot.signals.slots import slot_at
 from reference_bot.telegram_bot.signals.sqlite import SqliteBook
 
-HOUR = 3600
+DAY = 86_400  # one round in a test, unless it runs over midnight
 EXAMPLES = json.loads(
     Path(reference_bot.market_data.__file__).with_name("examples.json").read_text("utf-8")
 )
@@ -60,12 +60,13 @@ def no_answer(market: Any) -> None:
 
 @pytest.fixture
 def start(start_bot: StartBot) -> StartBot:
-    """Starts a bot with auto-signals, one pair, rounds on the hour."""
+    """Starts a bot with auto-signals, one pair, a round a day."""
 
     def started(mode: str = "polling", **settings: str) -> Any:
         wanted = {
             "ENABLE_AUTO_SIGNALS": "true",
             "AUTO_SIGNAL_PAIRS": "btc",
+            "AUTO_SIGNAL_INTERVAL": str(DAY),
             "INBOX_PATH": "inbox.sqlite3",
         }
         return start_bot(mode, **{**wanted, **settings})
@@ -160,7 +161,7 @@ def test_on_and_off_hold_over_a_restart(
     assert telegram.texts(1)[0].splitlines() == [
         "🔔 Auto-signals are on for this chat",
         "Pairs: BTC/USDT, ETH/USDT",
-        "Judged every hour, sent from a confidence of 55 of 100",
+        "Judged every day, sent from a confidence of 55 of 100",
         "/signal off stops them",
     ]
     telegram.say("/signal off", chat=2)
@@ -369,7 +370,7 @@ def test_a_pair_that_nobody_lists_is_asked_for_once_a_slot(
 
 def stored(text: str = "🔔 AUTO-SIGNAL that was stored") -> Verdict:
     now = time.time()
-    return Verdict("BTC/USDT", slot_at(now, HOUR), "signal", int(now * 1000), 80, html=text)
+    return Verdict("BTC/USDT", slot_at(now, DAY), "signal", int(now * 1000), 80, html=text)
 
 
 def test_a_kill_between_storing_and_sending_loses_nothing(
@@ -388,7 +389,7 @@ def test_a_kill_between_storing_and_sending_loses_nothing(
     bot.until_idle(lambda: True)
     assert [auto_signals(telegram, chat) for chat in (1, 2)] == [[stored().html]] * 2
     assert market.asked == []
-    assert bot.metric("bot_signal_last_timestamp_seconds") > time.time() - HOUR
+    assert bot.metric("bot_signal_last_timestamp_seconds") > time.time() - DAY
 
 
 def test_a_slot_that_was_over_before_the_start_is_left_alone(
@@ -401,7 +402,7 @@ def test_a_slot_that_was_over_before_the_start_is_left_alone(
     trade_long(market)
     subscribed(1)
     now = stored()
-    old = Verdict(now.pair, now.slot - HOUR, "signal", now.judged_ms, 80, html=now.html)
+    old = Verdict(now.pair, now.slot - DAY, "signal", now.judged_ms, 80, html=now.html)
     keep(old)
     bot = start().until_ready()
     telegram.until(is_accepted)
