@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.options.sessions = ["lint", "contracts"]
 
@@ -79,6 +80,15 @@ def installed(job: nox.Session, lock_name: str = "dev") -> Environment:
     return environment
 
 
+def passes(environment: Environment, *command: str) -> bool:
+    """Run a program whose exit code is a verdict; the rest of the session goes on either way."""
+    try:
+        environment.run(*command)
+    except CommandFailed:
+        return False
+    return True
+
+
 def check_style(environment: Environment) -> None:
     environment.run("ruff", "check", ".")
     environment.run("ruff", "format", "--check", ".")
@@ -123,13 +133,17 @@ def load(job: nox.Session) -> None:
 def memory(job: nox.Session) -> None:
     """Name who allocates, look for leaks, judge every process's memory under load: one page."""
     environment = installed(job)
-    for script in ("run", "leak"):
-        path = f"memory_profiles/{script}.py"
-        environment.run("python", path, "--report-dir", "reports/memory")
-    environment.run(*HOT_PATHS)
-    # Last, because its page shows what the others left.
-    only = ("--only", "memory", "--report-dir", "reports/memory")
-    environment.run("botproof", "gate", *only, *job.posargs)
+    papers = ("--report-dir", "reports/memory")
+    steps = (
+        ("python", "memory_profiles/run.py", *papers),
+        ("python", "memory_profiles/leak.py", *papers),
+        HOT_PATHS,
+        # Last, because its page shows what the others left, also when they did not pass.
+        ("botproof", "gate", "--only", "memory", *papers, *job.posargs),
+    )
+    not_passed = [step for step in steps if not passes(environment, *step)]
+    if not_passed:
+        job.error("did not pass: " + "; ".join(" ".join(step) for step in not_passed))
 
 
 @session

@@ -33,7 +33,8 @@ def gate(arguments: argparse.Namespace) -> int:
     if arguments.repeat < 1:
         raise UsageError(f"--repeat {arguments.repeat}: must be at least 1")
     config = load_config(arguments.config)
-    config = config.with_images(parse_images("--image", arguments.image, config))
+    images = parse_images("--image", arguments.image, config)
+    config = config.with_images(images)
     check_images(config)
     base = arguments.config.resolve().parent
     options = gate_run.GateOptions(
@@ -42,6 +43,7 @@ def gate(arguments: argparse.Namespace) -> int:
         report_dir=arguments.report_dir or base / config.gate.report_dir,
         checks=_chosen("--only", _split(arguments.only), ALL_CHECKS),
         modes=_chosen("--mode", _split(arguments.mode), tuple(config.modes)),
+        images=images,
         keep=arguments.keep,
         say=Progress(),
     )

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import datetime
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,13 +37,17 @@ _NEED_LOAD = frozenset({"latency", "errors", "rollback", "memory"})
 
 @dataclass(frozen=True, slots=True)
 class GateOptions:
-    """What to run. `base` is the directory of botproof.toml; an empty choice means all."""
+    """What to run. `base` is the directory of botproof.toml; an empty choice means all.
+
+    `images` are those that `config` was given on the command line, for the record.
+    """
 
     config: Config
     config_path: Path
     report_dir: Path
     checks: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
     keep: bool = False
     say: Callable[[str], None] = print
     wall_clock: Callable[[], datetime.datetime] = field(
@@ -118,6 +122,7 @@ def _metadata(options: GateOptions, started: float) -> history.Run:
         modes=options.modes or tuple(config.modes),
         seed=config.doubles.telegram.seed,
         machine=machine(),
+        images=options.images,
         judging=msgspec.to_builtins(settings),
     )
 

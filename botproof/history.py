@@ -49,6 +49,8 @@ class Run(Event, frozen=True, kw_only=True):
     modes: tuple[str, ...] = ()
     seed: int = 0
     machine: Mapping[str, Any] = {}
+    images: Mapping[str, str] = {}
+    """Images by process that the command line put in the place of what `config` says."""
     judging: Mapping[str, Any] = {}
     """Budgets, normalisers and checks of this run (`JudgingSettings`), to judge it again later."""
 

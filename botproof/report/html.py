@@ -92,7 +92,7 @@ def _header(
     modes = f" in {' and '.join(run.modes)}" if run is not None and run.modes else ""
     facts = [f"{len(results)} checks{modes}", f"{duration_s:.0f} s"]
     if run is not None:
-        facts += [run.started_at.replace("T", " "), run.config]
+        facts += [_moment(run.started_at), run.config]
     return (
         f'<header class="{verdict.value}"><p class="verdict">'
         f"<span>{_SIGNS[verdict]}</span> {verdict.value}</p>"
@@ -100,6 +100,10 @@ def _header(
         f'<p class="facts">{" · ".join(_e(fact) for fact in facts if fact)}</p>'
         f'<nav class="chips">{"".join(map(_chip, results))}</nav></header>'
     )
+
+
+def _moment(iso: str) -> str:
+    return iso.replace("T", " ").replace("+00:00", " UTC")
 
 
 def _chip(result: CheckResult) -> str:
@@ -114,9 +118,12 @@ def _anchor(result: CheckResult) -> str:
 
 
 def _checks(results: Sequence[CheckResult]) -> str:
-    worst_first = sorted(results, key=lambda result: -result.verdict.rank)
-    cards = "".join(map(_check, worst_first))
+    cards = "".join(map(_check, _worst_first(results)))
     return f'<section><h2>Checks</h2><div class="checks">{cards}</div></section>'
+
+
+def _worst_first(results: Sequence[CheckResult]) -> list[CheckResult]:
+    return sorted(results, key=lambda result: -result.verdict.rank)
 
 
 def _check(result: CheckResult) -> str:
@@ -187,8 +194,8 @@ def _flames(flames: Mapping[str, str]) -> str:
 
 def _paper(paper: Paper) -> str:
     """Results of another run. They do not decide the verdict of this page, and say so."""
-    when = f" of {paper.when.replace('T', ' ')}" if paper.when else ""
-    cards = "".join(map(_check, paper.results))
+    when = f" of {_moment(paper.when)}" if paper.when else ""
+    cards = "".join(map(_check, _worst_first(paper.results)))
     return (
         f"<section><h2>Memory: {_e(paper.title)}</h2>"
         f'<p class="facts">A run of its own{_e(when)}: no part of the verdict above.</p>'
@@ -208,6 +215,9 @@ def reproduce(results: Sequence[CheckResult], run: Run | None) -> Iterator[str]:
     if script is not None:
         yield f"python {script}"
         return
+    images = run.images if run is not None else {}
+    if images:
+        config += " --image " + ",".join(f"{name}={image}" for name, image in images.items())
     yield f"botproof gate --config {config}"
     blamed = [r.check for r in results if r.verdict is not Verdict.PASS and r.check != "harness"]
     if blamed:

@@ -167,7 +167,7 @@ def memory_papers(directory: Path) -> None:
     """As `memory_profiles/run.py` leaves them."""
     directory.mkdir(parents=True)
     over = result("bot libraries", Verdict.FAIL, "scipy 17.9 MB of 1 MB, not listed")
-    about = Run(t=0, command="profile", started_at="2026-01-01T08:00")
+    about = Run(t=0, command="profile", started_at="2026-01-01T08:00:00+00:00")
     write_reports(directory, [over], about, 9.0)
     (directory / "flame-bot.html").write_text("<p>flames")
 
@@ -179,7 +179,7 @@ def test_flame_graphs_of_a_run_beside_it_are_shown_and_linked(tmp_path: Path, ho
     write_html(gate, RESULTS, run(), DEFAULTS, 45.0)
     page = (gate / "report.html").read_text()
     assert "Memory: who allocates (memray)" in page
-    assert "A run of its own of 2026-01-01 08:00: no part of the verdict above." in page
+    assert "A run of its own of 2026-01-01 08:00:00 UTC: no part of the verdict above." in page
     assert "scipy 17.9 MB of 1 MB, not listed" in page
     [link] = re.findall(r'href="([^"#]+)"', page)
     assert (gate / link).read_text() == "<p>flames"
@@ -209,6 +209,12 @@ def test_reproducing_names_the_checks_that_did_not_pass() -> None:
     assert said[0] == "botproof gate --config botproof.toml"
     assert said[1] == "botproof gate --config botproof.toml --only parity,memory"
     assert said[2].startswith("botproof judge history.jsonl")
+
+
+def test_reproducing_names_the_images_that_were_judged() -> None:
+    about = Run(t=0, config="botproof.toml", images={"bot": "bot:1", "api": "api:2"})
+    said = next(reproduce(RESULTS, about))
+    assert said == "botproof gate --config botproof.toml --image bot=bot:1,api=api:2"
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 0), (0, 864.0), (3, 3.001), (0, 1e-6)])
