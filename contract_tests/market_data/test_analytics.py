@@ -304,6 +304,8 @@ async def test_open_interest_of_nothing_is_unknown(stack):
     answer = await stack.ask("/multi_oi", symbol="NOSUCHCOIN")
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "unknown_symbol"
+    mistyped = (await stack.ask("/multi_oi", symbol="DOGEE")).json()["error"]
+    assert mistyped["near"][0] == "DOGE/USDT"
 
 
 @pytest.mark.parametrize(

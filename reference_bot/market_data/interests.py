@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from msgspec import structs
 
 from reference_bot.market_data.blocks import open_interest
+from reference_bot.market_data.cache import Entry
 from reference_bot.market_data.errors import AnswerError, Reason, VenueError
 from reference_bot.market_data.figures import funding_of
 from reference_bot.market_data.model import (
@@ -22,6 +23,7 @@ from reference_bot.market_data.model import (
 )
 from reference_bot.market_data.parts import Part, Parts
 from reference_bot.market_data.service import Answer, Found, MarketService, for_coins_only
+from reference_bot.market_data.symbols import Pair, near_matches, parse_symbol
 from reference_bot.market_data.venues.base import FundingNow, MarketKind, Ticker, Venue
 from reference_bot.market_data.waiting import Late, gather_until
 
@@ -63,7 +65,7 @@ async def multi_oi(service: MarketService, symbol: str) -> Answer[MultiInterest]
         else:
             missing += _lacking(name, kind, outcome)
     if not told:
-        raise _nothing(symbol, missing)
+        raise _nothing(symbol, missing, await _listed(service, end))
     parts = tuple(part for one in told for part in one.parts)
     return Answer(_summed(told, missing), _LIFETIME, tuple(missing), parts)
 
@@ -128,7 +130,16 @@ def _lacking(name: str, kind: MarketKind, outcome: Any) -> list[Missing]:
     raise outcome
 
 
-def _nothing(symbol: str, missing: Sequence[Missing]) -> AnswerError:
+async def _listed(service: MarketService, end: float) -> set[Pair]:
+    """Return what has a perpetual on any venue, as far as the listings can be had."""
+    venues = [venue for venue in service.by_name.values() if "perp" in venue.kinds]
+    jobs = {venue.name: service.directory(venue, "perp") for venue in venues}
+    found = await gather_until(end, jobs)
+    entries = [entry for entry in found.values() if isinstance(entry, Entry)]
+    return {pair for entry in entries for pair in entry.value.by_pair}
+
+
+def _nothing(symbol: str, missing: Sequence[Missing], listed: set[Pair]) -> AnswerError:
     reasons = {one.reason for one in missing}
     status, code = 502, "venue_failed"
     if reasons == {"not_listed"}:
@@ -140,6 +151,7 @@ def _nothing(symbol: str, missing: Sequence[Missing]) -> AnswerError:
         code,
         f"no venue told the open interest of {symbol.strip()}",
         field="symbol" if status == 404 else None,
+        near=near_matches(parse_symbol(symbol)[0], listed) if status == 404 else None,
         missing=tuple(missing),
     )
 

@@ -27,12 +27,13 @@ class MarketDataError(Exception):
     """The figures could not be had. The text is a sentence (plain text) for the user.
 
     ``code`` is market-data's own, or ``no_answer``; ``again``: the same question may be answered
-    later.
+    later. ``near``: symbols that an unknown one may have meant.
     """
 
-    def __init__(self, sentence: str, code: str = "no_answer") -> None:
+    def __init__(self, sentence: str, code: str = "no_answer", near: tuple[str, ...] = ()) -> None:
         super().__init__(sentence)
         self.code = code
+        self.near = near
         self.again = code not in {"unknown_symbol", "bad_request", "no_account", "too_new"}
 
 
@@ -110,13 +111,17 @@ def _failure(answer: Answer, symbol: str) -> MarketDataError:
     if fault.code == "venue_failed" and reasons and reasons <= _NOT_THERE:
         # Every exchange answered, and none has what the question needs.
         return MarketDataError(_TOO_NEW.format(symbol=symbol), "too_new")
-    return MarketDataError(_sentence(fault, symbol), fault.code)
+    return MarketDataError(_sentence(fault, symbol), fault.code, fault.near)
+
+
+def meant(near: tuple[str, ...]) -> str:
+    """`` Did you mean BTC/USDT, BCH/USDT?``; nothing without any."""
+    return f" Did you mean {', '.join(near[:5])}?" if near else ""
 
 
 def _sentence(fault: _Fault, symbol: str) -> str:
     if fault.code == "unknown_symbol":
-        near = f" Did you mean {', '.join(fault.near[:5])}?" if fault.near else ""
-        return f"I do not know the symbol {symbol}.{near}"
+        return f"I do not know the symbol {symbol}.{meant(fault.near)}"
     if fault.code == "bad_request" and fault.message:
         return fault.message
     return _SENTENCES.get(fault.code, _GARBLED).format(symbol=symbol)

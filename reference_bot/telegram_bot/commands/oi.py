@@ -2,12 +2,20 @@
 
 from reference_bot.telegram_bot.commands.model import Request
 from reference_bot.telegram_bot.figures import MultiInterest
+from reference_bot.telegram_bot.market_data import MarketDataError, meant
 from reference_bot.telegram_bot.render.open_interest import render_interest
 
 
 async def answer(request: Request) -> str:
     """Asks market-data, which asks every venue at once."""
     coin = request.arguments["COIN"]
-    return render_interest(
-        await request.market_data.ask("/multi_oi", {"symbol": coin}, MultiInterest, about=coin)
-    )
+    ask = request.market_data.ask
+    try:
+        data = await ask("/multi_oi", {"symbol": coin}, MultiInterest, about=coin)
+    except MarketDataError as error:
+        if error.code != "unknown_symbol":
+            raise
+        # There may be such a coin, only no contract on it.
+        sentence = f"I know no perpetual of {coin}.{meant(error.near)}"
+        raise MarketDataError(sentence, error.code) from error
+    return render_interest(data)
