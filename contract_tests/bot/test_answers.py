@@ -119,9 +119,9 @@ def test_open_interest_is_grouped_by_what_contracts_are_margined_in() -> None:
     data = example("interest")
     text = render("interest", data)
     stable, coin = text.split("🪙 <b>COIN-MARGINED</b>")
-    assert "Hyperliquid BTC:" in stable
+    assert "<b>Hyperliquid</b> BTC:" in stable
     assert "USD_PERP" not in stable
-    assert coin.startswith(" · $2.65B · 27,446 BTC · 21.49%\nBinance BTCUSD_PERP: $962.3M")
+    assert coin.startswith(" · $2.65B · 27,446 BTC · 21.49%\n<b>Binance</b> BTCUSD_PERP: $962.3M")
     assert "💵 <b>STABLE-MARGINED</b> · $9.67B" in stable
     assert "· 6 venues" in stable
 

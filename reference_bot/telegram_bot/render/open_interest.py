@@ -52,18 +52,17 @@ def _share(percent: float) -> str:
 
 
 def _venue(one: VenueInterest, base: str) -> list[str]:
-    facts = [
-        f"{venue(one.venue)} {escape(one.symbol)}: {f.money(one.value)}",
-        f.amount(one.amount, escape(base)),
-        _share(one.share_pct),
-    ]
+    """Two lines: one is too long for a phone."""
+    size = [f.money(one.value), f.amount(one.amount, escape(base)), _share(one.share_pct)]
+    facts = []
     if one.change_24h is not None:
         facts.append(f"24h {f.lit_percent(one.change_24h.pct)}")
     if one.change_15m is not None:
         facts.append(f"15m {f.percent(one.change_15m.pct)}")
     if one.funding is not None:
         facts.append(f"funding {f.funding_rate(one.funding.rate)}")
-    return [" · ".join(facts)]
+    name = f"{bold(venue(one.venue))} {escape(one.symbol)}"
+    return [f"{name}: {' · '.join(size)}", *([" · ".join(facts)] if facts else [])]
 
 
 def _missing(data: MultiInterest) -> list[str]:
