@@ -33,6 +33,8 @@ _DELAY: Final = 0.15
 _COINS: Final = ("ETH", "SOL", "XRP", "BNB", "DOGE", "ADA", "AVAX", "LINK", "DOT", "LTC")
 _COLD: Final = _COINS[:7]
 _ALONE, _MANY = _COINS[7:9]
+_SETTLES: Final = 1.0
+"""Seconds after which a service has read its listings and given back what starting left behind."""
 _ASKERS: Final = 100
 _CALLS: Final = 4000
 _CONNECTIONS: Final = 8
@@ -66,6 +68,7 @@ def _measure(
     double: Double, ours: Service, theirs: Rival | None, found: Found, python: str
 ) -> None:
     _note(found, "ready", ours.ready_after)
+    time.sleep(_SETTLES)
     _note_memory(found, "idle", ours)
     if theirs is not None:
         _note(found, "ccxt ready", theirs.ready_after)

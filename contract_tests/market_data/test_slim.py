@@ -46,6 +46,33 @@ def test_a_module_is_kept_away_for_a_while_only():
     assert same is json
 
 
+_DESCRIBED = """
+import json, sys, types
+import reference_bot.market_data.slim as slim
+if sys.argv[1] == "deferred":
+    with slim.built_when_used():
+        import fastapi
+from fastapi.openapi.models import PathItem
+from reference_bot.market_data import app, metrics, requests
+made = app.make_app(lambda: None, metrics.Metrics())
+models = PathItem, requests.PriceRequest
+built = [type(one.__pydantic_validator__).__name__ == "SchemaValidator" for one in models]
+made.state.api = types.SimpleNamespace(service=types.SimpleNamespace(by_name={}))
+print(json.dumps({"built": built, "description": made.openapi()}))
+"""
+
+
+def test_openapis_models_are_built_for_who_asks(tmp_path):
+    told = {}
+    for how in ("deferred", "at once"):
+        command = [sys.executable, "-c", _DESCRIBED, how]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        told[how] = json.loads(done.stdout)
+    assert told["deferred"]["built"] == [False, True]
+    assert told["at once"]["built"] == [True, True]
+    assert told["deferred"]["description"] == told["at once"]["description"]
+
+
 # -- certificates ----------------------------------------------------------------------------------
 
 

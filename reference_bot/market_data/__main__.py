@@ -13,7 +13,7 @@ import socket
 import sys
 from types import FrameType
 
-import reference_bot.market_data.slim  # noqa: F401 - first, before anything imports httpx
+from reference_bot.market_data.slim import built_when_used  # isort: skip - before any httpx
 from reference_bot.market_data.logs import configure, event
 from reference_bot.market_data.settings import Settings, SettingsError, load
 
@@ -65,6 +65,8 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
     # imported once the settings are known to be right: a mistake in them is told at once
     import uvicorn  # noqa: PLC0415 - see above
 
+    with built_when_used():
+        import fastapi  # noqa: F401, PLC0415 - see above, and its models of OpenAPI wait
     from reference_bot.market_data.app import make_app  # noqa: PLC0415 - see above
     from reference_bot.market_data.metrics import Metrics  # noqa: PLC0415 - see above
     from reference_bot.market_data.wiring import open_api  # noqa: PLC0415 - see above
