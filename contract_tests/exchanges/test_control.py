@@ -4,6 +4,8 @@ import httpx
 import pytest
 
 from botproof.doubles.exchanges.faults import KINDS
+from botproof.targets.doubles import DoubleControl
+from botproof.targets.process import BrokenHarnessError
 
 pytestmark = pytest.mark.anyio
 
@@ -157,3 +159,18 @@ async def test_questions_that_make_no_sense_are_refused(exchanges, query):
     answer = await exchanges.get("_double/truth/fold", **query)
     assert answer.status_code == 400
     assert next(iter(query)) in answer.json()["error"]
+
+
+async def test_faults_of_a_case_hold_until_it_is_over(exchanges):
+    control = DoubleControl("exchange_double", exchanges.url, exchanges.client)
+    path = "binance/spot/api/v3/time"
+    faults = [{"kind": "error", "venue": "binance", "status": 400}, {"kind": "html", "venue": "*"}]
+    with pytest.raises(ZeroDivisionError):
+        async with control.with_faults(faults):
+            assert (await exchanges.get(path)).status_code == 400
+            raise ZeroDivisionError  # however it ends
+    assert (await exchanges.get(path)).status_code == 200
+    with pytest.raises(BrokenHarnessError, match="kind 'nonsense' is none of"):
+        async with control.with_faults([faults[0], {"kind": "nonsense"}]):
+            pytest.fail("there is no such fault")
+    assert (await exchanges.get(path)).status_code == 200
