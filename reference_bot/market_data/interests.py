@@ -78,11 +78,11 @@ async def _told_by(
     if contract is None:
         raise _not_there(found, kind)
     jobs = service.of_contract(venue, contract)
-    jobs[f"{kind}.ticker"] = service.ticker(venue, contract)
-    if kind == "perp":  # histories that tell amounts only are valued with them
+    if kind == "perp":  # they value what tells amounts only; the mark price does for inverse ones
+        jobs["perp.ticker"] = service.ticker(venue, contract)
         jobs["perp.candles"] = service.candles(venue, contract)
     parts = await service.fetch(venue.name, jobs, end)
-    ticker = parts.value(f"{kind}.ticker", Ticker)
+    ticker = parts.value("perp.ticker", Ticker)
     funding = parts.value(f"{kind}.funding", FundingNow)
     price = (funding and funding.mark_price) or (ticker and ticker.price) or 0.0
     interest = open_interest(parts, price, kind)

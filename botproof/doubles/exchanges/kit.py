@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,18 +18,32 @@ __all__ = ["Ask", "Listing", "Routes", "exact", "list_coins", "newest_first", "s
 RATE_PLACES = 8
 
 
-def exact(value: Fraction) -> str:
-    """Write a fraction whose decimals end.
+def exact(value: Fraction, count: int = 1) -> str:
+    """Write ``count`` times a fraction whose decimals end.
 
-    >>> exact(Fraction(5, 4)), exact(Fraction(300)), exact(Fraction(-1, 8))
-    ('1.25', '300', '-0.125')
+    >>> exact(Fraction(5, 4)), exact(Fraction(300)), exact(Fraction(-1, 8), 6)
+    ('1.25', '300', '-0.75')
     """
+    digits, places = _decimal(value)
+    text = decimal_text(count * digits, places)
+    return text.rstrip("0").rstrip(".") if places else text
+
+
+@functools.cache
+def _decimal(value: Fraction) -> tuple[int, int]:
+    """Return the digits of a fraction and how many of them are decimals."""
     places = 0
     while (value * 10**places).denominator != 1:
         places += 1
         if places > 40:
             raise ValueError(f"{value} has no end as a decimal")
-    return decimal_text(int(value * 10**places), places)
+    return int(value * 10**places), places
+
+
+@functools.cache
+def _share(number: int, places: int, divisor: Fraction | int) -> Fraction:
+    """Return ``number`` x 10^-``places`` / ``divisor``: what one lot or tick is of something."""
+    return number * _power(-places) / divisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +66,7 @@ class Listing:
 
     def price(self, ticks: int) -> str:
         """Write a price of one base asset."""
-        return exact(Fraction(ticks) * _power(-self.tick.price) * self.unit)
+        return exact(_share(self.unit, self.tick.price, 1), ticks)
 
     def coins(self, lots: int) -> Fraction:
         """Return a quantity in coins, of an inverse contract in dollars."""
@@ -59,16 +74,16 @@ class Listing:
 
     def quantity(self, lots: int) -> str:
         """Write a quantity in the venue's base asset, of an inverse contract in dollars."""
-        return exact(self.coins(lots) / self.unit)
+        return exact(_share(self.weight, self.tick.lot, self.unit), lots)
 
     def contracts(self, lots: int) -> str:
         """Write a quantity in contracts."""
-        return exact(self.coins(lots) / self.contract)
+        return exact(_share(self.weight, self.tick.lot, self.contract), lots)
 
     def turnover(self, product: int) -> str:
         """Write a turnover: in the quote asset, of an inverse contract in coins."""
         places = SETTLED if self.kind == "inverse" else self.tick.price + self.tick.lot
-        return exact(product * self.weight * _power(-places))
+        return exact(_share(self.weight, places, 1), product)
 
     def volumes(self, lots: int, product: int) -> tuple[str, str]:
         """Write a candle's ``lots`` and ``turnover`` in coins and in the quote asset, whatever the

@@ -20,7 +20,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from random import Random
 from typing import Literal, TypeVar
@@ -510,9 +510,7 @@ class Market:
         first = -(-max(start, self.listed_at(base) - interval + 1) // interval) * interval
         starts = range(first, min(end, now) + 1, interval)
         return [
-            Candle(
-                at, at + interval, *_figures(self.fold(base, kind, at, min(at + interval, now + 1)))
-            )
+            _until(at + interval, self.fold(base, kind, at, min(at + interval, now + 1)))
             for at in starts
             if not self.hidden(base, at)
         ]
@@ -534,21 +532,9 @@ class Market:
         return _mix(self._stream(base, "hidden"), start // MINUTE) % 8 == 0
 
 
-def _figures(candle: Candle) -> tuple[int, ...]:
-    """Return all that a candle holds after its start and end."""
-    return (
-        candle.open,
-        candle.high,
-        candle.low,
-        candle.close,
-        candle.lots,
-        candle.buy_lots,
-        candle.turnover,
-        candle.buy_turnover,
-        candle.trades,
-        candle.first_id,
-        candle.last_id,
-    )
+def _until(end: int, candle: Candle) -> Candle:
+    """Return a candle as venues show it: it ends with its interval, open or closed."""
+    return candle if candle.end == end else replace(candle, end=end)
 
 
 def _named(kind: Kind, what: str) -> tuple[str, ...]:
@@ -576,6 +562,8 @@ def _merge(start: int, end: int, pieces: Iterable[Candle]) -> Candle | None:
     parts = [part for part in pieces if part.trades]
     if not parts:
         return None
+    if len(parts) == 1 and (parts[0].start, parts[0].end) == (start, end):
+        return parts[0]
     return Candle(
         start=start,
         end=end,
