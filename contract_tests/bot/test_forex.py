@@ -133,7 +133,7 @@ class _Told:
         return msgspec.convert(copy.deepcopy(found), kind)
 
 
-NO_CVD = MarketDataError("EUR/USD is a forex pair: there is no CVD", "bad_request")
+NO_CVD = MarketDataError("EUR/USD is a forex pair: there is no CVD", "not_offered")
 
 
 async def test_a_signal_for_a_pair_is_made_of_the_analysis_closes() -> None:

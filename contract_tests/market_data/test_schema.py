@@ -9,10 +9,11 @@ pytest.importorskip("schemathesis", reason="needs schemathesis")
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_nothing(service_process, tmp_path):
+def test_schemathesis_finds_nothing(service_process, double_url, tmp_path):
     """All checks but one: 502 and 504 are answers here, not accidents, and are described."""
     keys = {"BINANCE_API_KEY": "double-key", "BINANCE_API_SECRET": "double-secret"}
-    with service_process(**keys) as url:
+    venues = {"EXCHANGES": "binance,yahoo", "YAHOO_URL": f"{double_url}/yahoo"}
+    with service_process(**keys, **venues) as url:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"),

@@ -185,17 +185,27 @@ async def test_coins_never_fall_back_to_yahoo(open_stack):
         ("/cvd", {"symbol": "gold"}, "XAU/USD is a forex pair: nobody tells what takers bought"),
         ("/volume_spike", {"symbol": "EURUSD"}, "EUR/USD is a forex pair: no volume is told"),
         ("/price", {"symbol": "EURUSD", "market": "perp"}, "it has no perpetual"),
-        ("/top_symbols", {"exchange": "yahoo"}, "yahoo tells no volumes"),
-        ("/volume_scan", {"exchange": "yahoo"}, "yahoo tells no volumes"),
     ],
 )
 async def test_questions_about_coins_say_why_they_have_no_answer(yahoo, path, body, words):
     before = len(yahoo.calls())
     answer = await yahoo.ask(path, **body)
     error = answer.json()["error"]
-    assert (answer.status_code, error["code"]) == (422, "bad_request")
+    assert (answer.status_code, error["code"]) == (404, "not_offered")
     assert words in error["message"]
     assert len(yahoo.calls()) == before
+
+
+@pytest.mark.parametrize("path", ["/top_symbols", "/volume_scan"])
+async def test_without_volumes_there_is_nothing_to_rank(yahoo, path):
+    answer = await yahoo.ask(path, exchange="yahoo")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["field"]) == (422, "bad_request", "exchange")
+    assert "yahoo tells no volumes" in error["message"]
+    schema = (await yahoo.client.get("/openapi.json")).json()["components"]["schemas"]
+    for name, told in (("TopSymbolsRequest", False), ("PriceRequest", True)):
+        known = schema[name]["properties"]["exchange"]["anyOf"][0]["enum"]
+        assert ("yahoo" in known) == told
 
 
 @pytest.mark.parametrize(

@@ -438,7 +438,7 @@ def for_coins_only(symbol: str, why_not: str) -> None:
     pair = forex_pair(symbol)
     if pair is not None:
         text = f"{pair} is a forex pair: {why_not}"
-        raise AnswerError(422, "bad_request", text, field="symbol")
+        raise AnswerError(404, "not_offered", text, field="symbol")
 
 
 def _read(symbol: str, venue: Venue) -> tuple[Pair, ...]:

@@ -34,7 +34,13 @@ class MarketDataError(Exception):
         super().__init__(sentence)
         self.code = code
         self.near = near
-        self.again = code not in {"unknown_symbol", "bad_request", "no_account", "too_new"}
+        self.again = code not in {
+            "unknown_symbol",
+            "bad_request",
+            "not_offered",
+            "no_account",
+            "too_new",
+        }
 
 
 _NO_FIGURES: Final = "so there are no figures for {symbol} just now. Try again in a minute."
@@ -122,6 +128,6 @@ def meant(near: tuple[str, ...]) -> str:
 def _sentence(fault: _Fault, symbol: str) -> str:
     if fault.code == "unknown_symbol":
         return f"I do not know the symbol {symbol}.{meant(fault.near)}"
-    if fault.code == "bad_request" and fault.message:
+    if fault.code in {"bad_request", "not_offered"} and fault.message:
         return fault.message
     return _SENTENCES.get(fault.code, _GARBLED).format(symbol=symbol)

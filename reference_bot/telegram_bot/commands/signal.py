@@ -83,11 +83,11 @@ async def evaluate(market_data: MarketData, pair: str) -> Judged:
 
 
 async def _cvd(market_data: MarketData, question: dict[str, str], pair: str) -> Cvd | None:
-    """None where the question makes no sense; the one about the indicators says why, if need be."""
+    """None for a currency pair, of which none is told."""
     try:
         return await market_data.ask("/cvd", question, Cvd, about=pair)
     except MarketDataError as error:
-        if error.code != "bad_request":
+        if error.code != "not_offered":
             raise
         return None
 
