@@ -26,6 +26,7 @@ from botproof.bench._processes import started
 __all__ = ["CRYPTO_VENUES", "Double", "Memory", "Rival", "Service", "rival", "service"]
 
 CRYPTO_VENUES: Final = ("binance", "bybit", "okx", "gate", "bitget", "hyperliquid")
+_READY_WITHIN: Final = 60.0
 _HAS_CCXT: Final = "import importlib.util, sys; sys.exit(importlib.util.find_spec('ccxt') is None)"
 
 
@@ -87,8 +88,10 @@ def service(
             assert process.stderr is not None  # noqa: S101 - it was asked for
             url = f"http://127.0.0.1:{_port(process.stderr)}"
             with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
-                if client.get("/ready").status_code != 200:
-                    raise CannotMeasureError("market-data is not ready")
+                while (answer := client.get("/ready")).status_code != 200:
+                    if time.perf_counter() - began > _READY_WITHIN:
+                        raise CannotMeasureError(f"market-data is not ready: {answer.text[:300]}")
+                    time.sleep(0.02)
                 ready = time.perf_counter() - began
                 yield Service(client, url, psutil.Process(process.pid), ready)
         finally:
