@@ -3,7 +3,8 @@
 ``python _ccxt_reads.py DOUBLE_URL``, in an environment that has ccxt; nothing of this project is
 imported. A line of JSON says that the markets are loaded. Then each line ``{"symbol", "askers"}``
 on stdin is answered by one on stdout: the parts of the answer, once all askers have theirs. Ticker
-and candles of spot and perpetual, open interest with its history, funding.
+and candles of spot and perpetual, open interest with its history, funding with its interval, and
+the accounts that are long and short.
 
 ccxt's candles have no taker volumes: what it reads is less than what market-data answers with. Its
 own rate limiter is off, as market-data has none.
@@ -17,7 +18,8 @@ from urllib.parse import urlsplit
 
 import ccxt.async_support as ccxt
 
-_CANDLES = 97
+_CANDLES = 100
+_INTEREST_POINTS = 292
 
 
 def _pointed_at(value: Any, base: str) -> Any:
@@ -48,8 +50,10 @@ async def _read(client: Any, coin: str) -> int:
         client.fetch_ticker(perp),
         client.fetch_ohlcv(perp, "15m", limit=_CANDLES),
         client.fetch_open_interest(perp),
-        client.fetch_open_interest_history(perp, "15m", limit=_CANDLES),
+        client.fetch_open_interest_history(perp, "5m", limit=_INTEREST_POINTS),
         client.fetch_funding_rate(perp),
+        client.fetch_funding_rate_history(perp, limit=2),  # how long the interval is
+        client.fetch_long_short_ratio_history(perp, "5m", limit=1),
     )
     return sum(bool(part) for part in parts)
 

@@ -26,6 +26,7 @@ from botproof.bench._processes import started
 __all__ = ["CRYPTO_VENUES", "Double", "Memory", "Rival", "Service", "rival", "service"]
 
 CRYPTO_VENUES: Final = ("binance", "bybit", "okx", "gate", "bitget", "hyperliquid")
+_PARTS: Final = 9
 _READY_WITHIN: Final = 60.0
 _HAS_CCXT: Final = "import importlib.util, sys; sys.exit(importlib.util.find_spec('ccxt') is None)"
 
@@ -173,7 +174,7 @@ class Rival:
         assert self.pipe.stdout is not None  # noqa: S101 - as above
         print(json.dumps({"symbol": symbol, "askers": askers}), file=self.pipe.stdin, flush=True)
         line = self.pipe.stdout.readline()
-        if not line or json.loads(line)["parts"] != 7:
+        if not line or json.loads(line)["parts"] != _PARTS:
             raise CannotMeasureError(f"ccxt did not read everything: {line.strip() or 'it ended'}")
 
     def memory(self) -> Memory:
