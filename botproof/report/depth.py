@@ -42,11 +42,14 @@ class Paper:
 
 
 def papers_for(directory: Path) -> list[Paper]:
-    """The papers that belong beside a page in `directory`; what cannot be read is left out."""
+    """The papers that belong beside a page in `directory`: its own, else those of the `memory`
+    directory beside it. What cannot be read is left out."""
     directory = directory.resolve()
-    homes = dict.fromkeys((directory, directory.parent / _MEMORY))
-    found = (_paper(directory, home / kind) for home in homes for kind in _KINDS)
-    return [paper for paper in found if paper is not None]
+    for home in (directory, directory.parent / _MEMORY):
+        found = [_paper(directory, home / kind) for kind in _KINDS]
+        if any(found):
+            return [paper for paper in found if paper is not None]
+    return []
 
 
 def flames_in(directory: Path, seen_from: Path) -> dict[str, str]:

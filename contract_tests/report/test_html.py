@@ -186,6 +186,14 @@ def test_flame_graphs_of_a_run_beside_it_are_shown_and_linked(tmp_path: Path, ho
     assert "botproof: FAIL" in page
 
 
+def test_a_directorys_own_papers_are_shown_and_not_those_beside_it(tmp_path: Path) -> None:
+    memory_papers(tmp_path / "look" / "profiles")
+    memory_papers(tmp_path / "memory" / "profiles")
+    write_html(tmp_path / "look", RESULTS, run(), DEFAULTS, 45.0)
+    page = (tmp_path / "look" / "report.html").read_text()
+    assert re.findall(r'href="([^"#]+)"', page) == ["profiles/flame-bot.html"]
+
+
 def test_a_profile_has_a_page_of_its_own(tmp_path: Path) -> None:
     memory_papers(tmp_path / "profiles")
     about = Run(t=0, command="profile")
