@@ -209,18 +209,31 @@ async def test_without_volumes_there_is_nothing_to_rank(yahoo, path):
 
 
 @pytest.mark.parametrize(
-    ("body", "words", "near"),
+    ("body", "words"),
     [
-        ({"symbol": "USD/EUR"}, "not listed on yahoo", ["EUR/USD"]),
-        ({"symbol": "EURUSX"}, "not listed on binance", ["EUR/USD"]),
-        ({"symbol": "EUR/USD", "exchange": "binance"}, "binance tells coins only", []),
-        ({"symbol": "BTC", "exchange": "yahoo"}, "yahoo tells nothing else", []),
+        ({"symbol": "USD/EUR"}, "not listed on yahoo"),
+        ({"symbol": "EURUSX"}, "not listed on binance"),
     ],
 )
-async def test_unknown_pairs_are_unknown_with_what_is_near(yahoo, body, words, near):
+async def test_unknown_pairs_are_unknown_with_what_is_near(yahoo, body, words):
     answer = await yahoo.ask("/combined_price", **body)
     error = answer.json()["error"]
-    assert (answer.status_code, error["code"], error["near"]) == (404, "unknown_symbol", near)
+    assert (answer.status_code, error["code"]) == (404, "unknown_symbol")
+    assert error["near"] == ["EUR/USD"]
+    assert words in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"symbol": "EUR/USD", "exchange": "binance"}, "binance tells coins only"),
+        ({"symbol": "BTC", "exchange": "yahoo"}, "yahoo tells nothing else"),
+    ],
+)
+async def test_a_venue_of_the_other_kind_says_what_it_tells(yahoo, body, words):
+    answer = await yahoo.ask("/combined_price", **body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (404, "not_offered")
     assert words in error["message"]
 
 

@@ -35,7 +35,7 @@ DESCRIPTION: Final = (
 
 _MEANINGS = {
     404: "`unknown_symbol`: no venue lists it; `near` has those that may have been meant. "
-    "`not_offered`: what is asked is not told of such a symbol.",
+    "`not_offered`: what is asked is not told of such a symbol, or not by the venues in use.",
     413: "The body is over 64 KiB.",
     422: "Bad request; `field` names what is wrong.",
     502: "Every venue failed; `missing` says how.",

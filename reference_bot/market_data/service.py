@@ -277,7 +277,7 @@ class MarketService:
             text = f"{symbol.strip()} is no forex pair, and {asked} {told} nothing else"
         raise AnswerError(
             404,
-            "unknown_symbol",
+            "not_offered",
             text,
             field="symbol",
             near=near_pairs(symbol) if pair is None else (),
