@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference_bot.market_data.figures import level_of
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.html import LIMIT, escape, split, units
 
@@ -98,6 +99,14 @@ def test_signed_amount(value: float, shown: str) -> None:
 )
 def test_long_short(value: float | None, shown: str) -> None:
     assert f.long_short(value) == shown
+
+
+@given(st.floats(0, 10).filter(lambda ratio: abs(ratio * 2 - round(ratio * 2)) > 0.011))
+def test_the_ratio_shown_is_of_the_level_beside_it(ratio: float) -> None:
+    level = level_of(ratio)
+    shown = re.fullmatch(r".*\((\S+)x\)", f.activity(level, ratio))
+    assert shown
+    assert level_of(float(shown[1])) == level
 
 
 def test_the_pieces_of_the_design() -> None:

@@ -18,6 +18,7 @@ _HUGE: Final = Decimal(10) ** 18
 _TINY: Final = Decimal(10) ** -18
 _CONTEXT: Final = Context(prec=400, rounding=ROUND_HALF_UP)
 _MINUTES_FROM: Final = 120  # seconds
+_LEVEL_LIMITS: Final = frozenset(map(Decimal, ("0.5", "1.5", "2", "3")))  # of market-data's levels
 _UNITS: Final = tuple(Decimal(1).scaleb(-places) for places in range(8))
 
 
@@ -115,9 +116,12 @@ def shares(long: float | None, ratio: float | None) -> str:
 
 
 def activity(level: str, ratio: float | None) -> str:
-    """``HIGH (2.1x)``."""
+    """``HIGH (2.1x)``; so near a limit that 2.0x could be either side's, ``HIGH (2.04x)``."""
     number = known(ratio)
-    return NOT_KNOWN if number is None else f"{level} ({_fixed(number, 1)}x)"
+    if number is None:
+        return NOT_KNOWN
+    places = 2 if _round(number, 1) in _LEVEL_LIMITS else 1
+    return f"{level} ({_fixed(number, places)}x)"
 
 
 def control(side: str, buy_share: float | None) -> str:
