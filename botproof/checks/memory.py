@@ -116,7 +116,7 @@ def _group(history: History) -> Iterator[str]:
             )
 
 
-def _loaded(history: History, stack: str) -> list[MemorySample]:
+def loaded(history: History, stack: str) -> list[MemorySample]:
     """The samples of the target's processes taken while a load phase was going on."""
     marks = [p for p in history.of(Phase, stack=stack) if p.name == LOAD_PHASE]
     begins = [mark.t for mark in marks if mark.edge == "begin"]
@@ -131,12 +131,12 @@ def _loaded(history: History, stack: str) -> list[MemorySample]:
 
 def _gaps(history: History) -> Iterator[str]:
     run = history.run
-    seen = {history.mode_of(stack) for stack in history.stacks if _loaded(history, stack)}
+    seen = {history.mode_of(stack) for stack in history.stacks if loaded(history, stack)}
     for mode in run.modes if run is not None else ():
         if mode not in seen:
             yield f"{mode}: no memory was sampled under load"
     for stack in history.stacks:
-        samples = _loaded(history, stack)
+        samples = loaded(history, stack)
         if samples and not history.of(Request, stack=stack):
             yield f"{stack}: no request was sent: what was sampled is a fleet at rest"
         for process in dict.fromkeys(sample.process for sample in samples):
@@ -146,7 +146,7 @@ def _gaps(history: History) -> Iterator[str]:
 
 
 def _compare(history: History, stack: str, budgets: Budgets) -> Iterator[_Line]:
-    samples = _loaded(history, stack)
+    samples = loaded(history, stack)
     for process in dict.fromkeys(sample.process for sample in samples):
         budget = budgets.get(f"{process}_memory_mb")
         if budget is not None:
@@ -174,7 +174,7 @@ def _fleet(samples: Iterable[MemorySample]) -> int:
 
 def _explain(history: History) -> Iterator[str]:
     for stack in history.stacks:
-        samples = _loaded(history, stack)
+        samples = loaded(history, stack)
         for process in dict.fromkeys(sample.process for sample in samples):
             own = [sample for sample in samples if sample.process == process]
             yield f"{process} ({stack}): {_ledgers(own)}, {len(own)} samples"

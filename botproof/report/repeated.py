@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from botproof.budgets import MB
+from botproof.checks.memory import loaded
 from botproof.gate import Outcome
-from botproof.history import MemorySample, Request
+from botproof.history import Request
 from botproof.stats import percentile, upper_bound
 from botproof.verdict import Verdict, combine
 
@@ -70,8 +71,9 @@ def row(number: int, outcome: Outcome) -> Row:
 
 def _memory(outcome: Outcome) -> dict[str, float]:
     largest: dict[str, int] = {}
-    for sample in outcome.history.of(MemorySample):
-        largest[sample.process] = max(largest.get(sample.process, 0), sample.judged)
+    for stack in outcome.history.stacks:
+        for sample in loaded(outcome.history, stack):
+            largest[sample.process] = max(largest.get(sample.process, 0), sample.judged)
     return {process: round(size / MB, 1) for process, size in sorted(largest.items())}
 
 

@@ -34,6 +34,16 @@ def test_a_row_holds_what_the_gate_measured(story, tmp_path: Path) -> None:
     )
 
 
+def test_memory_is_what_was_judged(story, tmp_path: Path) -> None:
+    """What a process needed at its start, before the load, is in no verdict and in no row."""
+    told = story.healthy()
+    told.sample("polling", "bot", 900)
+    done = outcome(told.history(), tmp_path)
+    [memory] = [result for result in done.results if result.check == "memory"]
+    assert memory.verdict is Verdict.PASS
+    assert row(1, done).memory_mb == {"bot": 60.0, "market_data": 50.0}
+
+
 def test_what_was_not_measured_is_no_number(tmp_path: Path) -> None:
     found = row(1, outcome(History([history.Run(t=0)]), tmp_path))
     assert (found.p99_ms, found.error_bound_pct, found.memory_mb) == (None, None, {})
