@@ -14,7 +14,7 @@ from reference_bot.telegram_bot.access import AllowList
 from reference_bot.telegram_bot.commands.model import Command, Request
 from reference_bot.telegram_bot.dispatch import Dispatcher
 from reference_bot.telegram_bot.handlers import TROUBLE, build_application
-from reference_bot.telegram_bot.inbox import Update
+from reference_bot.telegram_bot.inbox import Job, Update
 from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
 from reference_bot.telegram_bot.market_data import MarketData
 from reference_bot.telegram_bot.metrics import Metrics
@@ -71,7 +71,7 @@ TABLE = (
 class Room:
     """A dispatcher that runs on a real inbox and a real application."""
 
-    def __init__(self, inbox: SqliteInbox) -> None:
+    def __init__(self, inbox: SqliteInbox, courier: Any = None) -> None:
         self.inbox = inbox
         self.messenger = Messenger()
         self.metrics = Metrics()
@@ -95,7 +95,7 @@ class Room:
             metrics=self.metrics,
             bot_failed=lambda _: None,
         )
-        self.dispatcher = Dispatcher(self.application, desk)
+        self.dispatcher = Dispatcher(self.application, desk, courier)
 
     async def say(self, update_id: int, text: str, chat: int = 1) -> None:
         user = {"id": chat, "is_bot": False, "first_name": "A"}
@@ -193,3 +193,39 @@ async def test_readiness_sees_a_handler_that_never_ends(room: Room) -> None:
     task: asyncio.Task[Any] = next(iter(room.dispatcher._running))
     room.dispatcher._running[task] -= 60.0
     assert "an update has been handled for 60 s" in str(room.dispatcher.stalled())
+
+
+class Courier:
+    """Fails at the first parcel, delivers the others."""
+
+    def __init__(self, inbox: SqliteInbox) -> None:
+        self.inbox = inbox
+        self.delivered = asyncio.Event()
+
+    async def deliver(self, job: Job) -> float:
+        if job.payload == b"broken":
+            raise ZeroDivisionError("a fault of ours")
+        await self.inbox.finish(job, "answered")
+        self.delivered.set()
+        return 0.0
+
+
+async def test_a_parcel_that_cannot_be_delivered_does_not_block_its_lane(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    inbox = SqliteInbox(str(tmp_path / "i.db"), 4242)
+    await inbox.open()
+    courier = Courier(inbox)
+    room = Room(inbox, courier)
+    running = asyncio.create_task(room.dispatcher.run())
+    with caplog.at_level(logging.ERROR):
+        await inbox.put([Update(-1, -9, b"broken"), Update(-2, -9, b"whole")])
+        await asyncio.wait_for(courier.delivered.wait(), 5)
+    assert await inbox.is_done(-1)
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert vars(record)["update_id"] == -1
+    assert room.metrics.failed._value.get() == 1
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await room.dispatcher.drain(1)
+    await inbox.close()

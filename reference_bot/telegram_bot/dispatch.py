@@ -101,7 +101,14 @@ class Dispatcher:
         if self._courier is None:  # auto-signals were switched off after it was packed
             await self._desk.inbox.finish(job, "unasked")
             return 0.0
-        return await self._courier.deliver(job)
+        try:
+            return await self._courier.deliver(job)
+        except (LeaseLostError, InboxUnavailableError):
+            raise
+        except Exception as error:  # a broken parcel must not block its lane
+            self._note_failure(job, error)
+            await self._desk.inbox.finish(job, "failed")
+            return 0.0
 
     async def _answer(self, job: Job) -> float:
         """Handles ``job``; how many seconds its chat has to wait before it can go on."""
@@ -128,10 +135,13 @@ class Dispatcher:
         return Update.de_json(update, self._application.bot)
 
     async def _fail(self, job: Job, replier: Replier, error: Exception) -> None:
-        self._desk.metrics.failed.inc()
-        _log.error("handling failed", exc_info=error, extra={"update_id": job.update_id})
+        self._note_failure(job, error)
         if isinstance(error, TimeoutError) and not replier.finished:
             await replier.say([TROUBLE])
+
+    def _note_failure(self, job: Job, error: Exception) -> None:
+        self._desk.metrics.failed.inc()
+        _log.error("handling failed", exc_info=error, extra={"update_id": job.update_id})
 
     async def _release(self, job: Job, delay: float) -> None:
         while True:
