@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from telegram.error import BadRequest, ChatMigrated, Forbidden, TelegramError
 
 from reference_bot.telegram_bot.access import AllowList
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Put, Update
@@ -111,7 +112,7 @@ class World:
     async def live(self, seconds: float) -> None:
         """Runs one process for so long."""
         self.ends_at = self.now + seconds
-        metrics = SignalMetrics(CollectorRegistry())
+        self.metrics = metrics = SignalMetrics(CollectorRegistry())
         allowed = AllowList.parse("*")
         inbox: Any = self
         edge = Edge(
@@ -182,13 +183,37 @@ async def test_after_a_long_stop_only_the_slot_of_now_is_judged() -> None:
     await world.book.close()
 
 
+class Second(World):
+    """The same where another replica is always the first to judge, and has subscribers come."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        slot = slot_at(self.now, self.interval)
+        await self.book.keep(Verdict("BTC/USDT", slot, "signal", int(self.now * 1000), 80))
+        await self.book.subscribe(Subscriber(slot, 7))
+
+
+@pytest.mark.anyio
+async def test_a_replica_tells_of_the_signals_that_another_one_judged() -> None:
+    """Or else "no signal in 24 h" is red on the one whose clock is a little late."""
+    world = Second(3600)
+    await world.live(2.5 * 3600)
+    assert len(world.judged) == 1
+    assert world.metrics.last._value.get() >= slot_at(world.now, 3600)
+    assert world.metrics.subscribers._value.get() == 5  # one a slot, and the first
+    await world.book.close()
+
+
 class Messenger:
-    """Keeps what is sent."""
+    """Keeps what is sent, or fails as told."""
 
     def __init__(self) -> None:
         self.sent: list[int] = []
+        self.failure: TelegramError | None = None
 
     async def send(self, place: Place, _html: str, _markup: str = "") -> int:
+        if self.failure is not None:
+            raise self.failure
         self.sent.append(place.chat_id)
         return len(self.sent)
 
@@ -262,6 +287,30 @@ async def test_what_nobody_wants_any_more_is_not_sent(office: Office, why: str) 
     assert await office.inbox.is_done(number)
     label = "late" if why == "late" else "unasked"
     assert office.metrics.dropped.labels(label)._value.get() == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Forbidden("Forbidden: bot was kicked from the group chat"),
+        BadRequest("Chat not found"),
+        ChatMigrated(-1001),
+    ],
+)
+async def test_a_chat_that_is_gone_is_a_subscriber_no_more(
+    office: Office, failure: TelegramError
+) -> None:
+    office.messenger.failure = failure
+    await office.deliver(1)
+    assert await office.book.subscribers() == [Subscriber(2, 2)]
+
+
+@pytest.mark.anyio
+async def test_a_message_that_telegram_refuses_ends_no_subscription(office: Office) -> None:
+    office.messenger.failure = BadRequest("Message is too long")
+    await office.deliver(1)
+    assert await office.book.subscriber(1) == Subscriber(1, 1)
 
 
 @pytest.mark.anyio

@@ -18,7 +18,8 @@ from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 
 _SECONDS: Final = 10.0
 """How long a parcel may wait for its turn before it goes back to the inbox."""
-_GONE: Final = ("chat not found", "upgraded to a supergroup", "group chat was deleted")
+# The second one is what python-telegram-bot makes of a group that became a supergroup.
+_GONE: Final = ("chat not found", "migrated to supergroup", "group chat was deleted")
 
 _decode = msgspec.json.Decoder(Parcel).decode
 _log = logging.getLogger(__name__)

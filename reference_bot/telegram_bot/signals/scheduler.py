@@ -113,8 +113,7 @@ class Scheduler:
         answered = await asyncio.gather(*(self._judge(pair, slot) for pair in left))
         for verdict in await self._book.unsent(slot):
             await self._hand_out(verdict)
-        if left:
-            await self._refresh()
+        await self._refresh()  # another replica may have judged it all
         done = all(answered)
         if done:
             self._metrics.round.set(slot)
