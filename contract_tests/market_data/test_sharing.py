@@ -185,3 +185,27 @@ def test_breaker_waits_as_long_as_it_was_asked():
     breaker.failed(0, wait=120)
     assert not breaker.allows(119)
     assert breaker.allows(120)
+
+
+def test_breaker_counts_what_fails_together_as_one_failed_trial():
+    """Calls that were under way when the circuit opened say nothing new about the venue."""
+    breaker = Breaker(threshold=3, pause=5, longest=60)
+    for _ in range(9):
+        breaker.failed(0)
+    assert not breaker.allows(4.9)
+    assert breaker.allows(5)
+    breaker.failed(5)
+    assert not breaker.allows(14.9)
+    assert breaker.allows(15)
+
+
+def test_breaker_waits_as_long_as_it_was_told_whatever_else_fails():
+    breaker = Breaker(threshold=3, pause=5, longest=60)
+    breaker.failed(0, wait=120)
+    breaker.failed(1, wait=5)
+    for _ in range(4):
+        breaker.failed(1)
+    assert not breaker.allows(119)
+    breaker.failed(1, wait=200)
+    assert not breaker.allows(200)
+    assert breaker.allows(201)

@@ -47,13 +47,20 @@ class Breaker:
         self.failures, self.open_until, self.trial, self._next_pause = 0, 0.0, False, 0.0
 
     def failed(self, now: float, *, wait: float | None = None) -> None:
-        """Count a failure; ``wait`` is how long the other side asked to be left alone."""
+        """Count a failure; ``wait`` is how long the other side asked to be left alone.
+
+        Of calls that went out before the circuit opened only a longer ``wait`` counts.
+        """
         self.failures += 1
+        told = 0.0 if wait is None else now + max(wait, self.pause)
+        if self.is_open and not self.trial:
+            self.open_until = max(self.open_until, told)
+            return
         if wait is None and not self.trial and self.failures < self.threshold:
             return
         pause = self._next_pause or self.pause
         self._next_pause = min(self.longest, 2 * pause)
-        self.open_until = now + (pause if wait is None else max(wait, self.pause))
+        self.open_until = told or now + pause
         self.trial = False
 
     def gave_up(self) -> None:
