@@ -4,6 +4,7 @@ import pytest
 
 from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR
+from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.settings import KNOWN_VENUES
 from reference_bot.market_data.symbols import Pair
 
@@ -179,3 +180,25 @@ async def test_an_explicit_exchange_has_no_fallback(open_stack):
         stack.fault(venue="binance", kind="error", status=503)
         answer = await stack.ask("/combined_price", symbol="BTC", exchange="binance")
         assert answer.status_code == 502
+
+
+@pytest.mark.parametrize("kind", ["spot", "perp"])
+async def test_hyperliquids_untraded_coins_cost_nobody_else(venues, monkeypatch, kind):
+    """The real list has coins that were not traded a day ago: ``"prevDayPx": "0.0"``."""
+    told, ask = hyperliquid._prices, venues.api.service
+
+    def prices(asked, one):
+        untraded = {"prevDayPx": "0.0", "dayNtlVlm": "0.0", "dayBaseVlm": "0.0", "midPx": None}
+        return told(asked, one) | (untraded if one.base == "ETH" else {})
+
+    monkeypatch.setattr(hyperliquid, "_prices", prices)
+    venue = ask.by_name["hyperliquid"]
+    listed = await venue.directory(kind)
+    ask.cache._entries.clear()
+    tickers = await venue.tickers(kind, listed)
+    assert Pair("BTC", "USDC") in tickers
+    assert Pair("ETH", "USDC") not in tickers
+    with pytest.raises(VenueError) as caught:
+        await venue.ticker(listed.by_pair[Pair("ETH", "USDC")])
+    assert caught.value.reason == "unavailable"
+    assert "24 h ago" in caught.value.message

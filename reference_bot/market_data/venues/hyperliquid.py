@@ -48,7 +48,7 @@ class _Meta(Struct, frozen=True):
 
 class _Context(Struct, frozen=True, rename="camel"):
     day_ntl_vlm: Amount
-    prev_day_px: Price
+    prev_day_px: Amount  # zero of what was not traded yet
     day_base_vlm: Amount
     mark_px: Price
     mid_px: Price | None = None
@@ -151,7 +151,11 @@ class Hyperliquid(OneApi):
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the mid price and the last 24 hours."""
-        return self._told(await self._context(instrument), instrument.unit)
+        found = await self._context(instrument)
+        if found.prev_day_px <= 0:
+            text = f"/info: {instrument.symbol} has no price of 24 h ago"
+            raise VenueError(self.name, "unavailable", text)
+        return self._told(found, instrument.unit)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the mid prices and the last 24 hours of all coins."""
@@ -165,7 +169,7 @@ class Hyperliquid(OneApi):
         return {
             instrument.pair: self._told(contexts[name], instrument.unit)
             for name, instrument in listed.by_symbol().items()
-            if name in contexts
+            if name in contexts and contexts[name].prev_day_px > 0
         }
 
     def _told(self, found: _Context, unit: float) -> Ticker:
