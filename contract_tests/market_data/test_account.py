@@ -4,7 +4,14 @@ import logging
 
 import pytest
 
-from botproof.doubles.exchanges.binance_account import KEY, POSITIONS, SECRET, WALLET, entry_price
+from botproof.doubles.exchanges.binance_account import (
+    ACCOUNT_PATHS,
+    KEY,
+    POSITIONS,
+    SECRET,
+    WALLET,
+    entry_price,
+)
 from reference_bot.market_data.settings import SettingsError, load
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +64,33 @@ async def test_pnl_adds_up(account):
     assert data["complete"] is True
     assert data["entries"] == 9
     assert data["unrealised"] is not None
+
+
+async def test_income_in_another_asset_is_named_and_not_counted_as_dollars(account, monkeypatch):
+    """Fees paid in BNB, and what contracts quoted in a coin gain, come in that coin."""
+    before = (await account.ask("/pnl", days=7)).json()["data"]
+    told = ACCOUNT_PATHS["/futures/fapi/v1/income"]
+
+    def income(asked):
+        fee = {"symbol": "BTCUSDT", "incomeType": "COMMISSION", "income": "-0.02000000"}
+        gain = {"symbol": "ETHUSDC", "incomeType": "REALIZED_PNL", "income": "7.00000000"}
+        at = asked.now - 1
+        return [
+            *told(asked),
+            fee | {"asset": "BNB", "time": at},
+            gain | {"asset": "USDC", "time": at},
+        ]
+
+    monkeypatch.setitem(ACCOUNT_PATHS, "/futures/fapi/v1/income", income)
+    account.api.cache._entries.clear()
+    data = (await account.ask("/pnl", days=7)).json()["data"]
+    assert data["commission"] == pytest.approx(before["commission"])
+    assert data["realised"] == pytest.approx(before["realised"] + 7)
+    assert data["net"] == pytest.approx(before["net"] + 7)
+    assert data["entries"] == before["entries"] + 2
+    [row] = data["missing"]
+    assert (row["section"], row["reason"]) == ("income", "unavailable")
+    assert "-0.02 BNB" in row["message"]
 
 
 @pytest.mark.parametrize("path", QUESTIONS)

@@ -42,6 +42,8 @@ _Signed = Annotated[float, Meta(gt=-1e15, lt=1e15)]
 _DAY: Final = 86_400_000
 _MOST_ENTRIES: Final = 1000
 _WINDOW: Final = 5000
+_DOLLARS: Final = frozenset({"USDT", "USDC", "FDUSD", "BUSD", "USD1"})
+"""What income is counted in; fees may be paid in BNB, and some contracts settle in a coin."""
 _OUT_OF_TIME: Final = "code -1021"
 """What Binance says of a timestamp outside of the window, or over a second ahead."""
 
@@ -76,6 +78,7 @@ class _PositionRisk(Struct, frozen=True, rename="camel"):
 class _Income(Struct, frozen=True, rename="camel"):
     income_type: str
     income: _Signed
+    asset: str
 
 
 _TIME = msgspec.json.Decoder(dict[str, int])
@@ -165,7 +168,9 @@ class Account:
         )
         if "income" not in found:
             _failed(missing)
-        since, entries = found["income"]
+        since, told = found["income"]
+        entries = [entry for entry in told if entry.asset in _DOLLARS]
+        missing += _not_in_dollars(told)
         open_: list[_PositionRisk] | None = found.get("positions")
         sums = {
             kind: math.fsum(entry.income for entry in entries if entry.income_type == kind)
@@ -185,8 +190,8 @@ class Account:
             unrealised=None
             if open_ is None
             else math.fsum(row.un_realized_profit for row in open_),
-            entries=len(entries),
-            complete=len(entries) < _MOST_ENTRIES,
+            entries=len(told),
+            complete=len(told) < _MOST_ENTRIES,
             missing=missing,
         )
         return Answer(answer, 2.0, missing)
@@ -271,6 +276,21 @@ def _failed(missing: tuple[Missing, ...]) -> NoReturn:
         "too_late" if late else "venue_failed",
         "binance did not tell about the account: " + "; ".join(one.message for one in missing),
         missing=missing,
+    )
+
+
+def _not_in_dollars(entries: list[_Income]) -> tuple[Missing, ...]:
+    """Say what came in assets that cannot be added to dollars, by asset."""
+    rows = [one for one in entries if one.asset not in _DOLLARS and one.income_type != "TRANSFER"]
+    return tuple(
+        Missing(
+            "income",
+            "binance",
+            "unavailable",
+            f"{math.fsum(one.income for one in rows if one.asset == asset):.8g} {asset} "
+            "is not counted: it is not in dollars",
+        )
+        for asset in sorted({one.asset for one in rows})
     )
 
 

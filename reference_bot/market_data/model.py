@@ -486,9 +486,11 @@ class Positions(Dated, frozen=True):
 
 
 class Pnl(Dated, frozen=True):
-    """What an account gained since ``since``, in USDT: ``net`` = realised + funding + commission.
+    """What an account gained since ``since``, in USDT and other stable coins at a dollar: ``net`` =
+    realised + funding + commission + other, without transfers.
 
-    ``complete`` is false when there were more entries than could be read.
+    Income in another asset (a fee in BNB) is not counted, but named in ``missing``. ``complete`` is
+    false when there were more entries than could be read.
     """
 
     venue: str
