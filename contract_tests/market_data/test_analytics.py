@@ -325,3 +325,43 @@ async def test_all_silent_ends_at_the_deadline_everywhere(open_stack, path, body
         answer = await stack.ask(path, **body)
         assert answer.status_code in (502, 504)
         assert answer.json()["error"]["missing"]
+
+
+@pytest.mark.parametrize(
+    ("path", "lacks"),
+    [
+        ("/futures/futures/data/openInterestHist", "perp.open_interest"),
+        ("/futures/fapi/v1/premiumIndex", "perp.funding"),
+    ],
+)
+async def test_one_late_part_does_not_cost_a_venues_open_interest(open_stack, path, lacks):
+    async with open_stack(DEADLINE_SECONDS="0.4") as stack:
+        stack.fault(path=path, kind="silent")
+        answer = await stack.ask("/multi_oi", symbol="BTC")
+        assert answer.status_code == 200
+        data = answer.json()["data"]
+        assert [row["margin"] for row in data["venues"]].count("stable") == 1
+        assert (lacks, "timeout") in [(row["section"], row["reason"]) for row in data["missing"]]
+
+
+async def test_a_scan_leaves_out_what_was_delisted_meanwhile(stack):
+    service = stack.api.service
+    await service.tickers(service.by_name["binance"], "perp")
+    listed = await service.directory(service.by_name["binance"], "perp")
+    gone = next(pair for pair in listed.value.by_pair if pair.base == "BTC")
+    del listed.value.by_pair[gone]
+    answer = await stack.ask("/volume_scan", threshold_pct=0)
+    assert answer.status_code == 200
+    assert answer.json()["data"]["scanned"] > 0
+
+
+async def test_a_scan_without_the_listing_is_a_venue_failure(stack):
+    """Tickers may come from another replica that knows the listing."""
+    service = stack.api.service
+    await service.tickers(service.by_name["binance"], "perp")
+    del stack.api.cache._entries["directory", "binance", "perp"]
+    stack.fault(path="/futures/fapi/v1/exchangeInfo", kind="error", status=500)
+    answer = await stack.ask("/volume_scan", threshold_pct=0)
+    assert answer.status_code == 502
+    error = answer.json()["error"]
+    assert [row["reason"] for row in error["missing"]] == ["outage"]

@@ -8,7 +8,7 @@ out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final, Literal
 
@@ -58,6 +58,7 @@ from reference_bot.market_data.takers import fill_takers
 from reference_bot.market_data.venues.base import (
     Candle,
     Candles,
+    Directory,
     Instrument,
     Ticker,
     Venue,
@@ -256,8 +257,8 @@ class Analytics:
         service = self._service
         end = service.end()
         venue, tickers, missing, dated = await self._all_tickers(market, exchange)
-        listed = (await service.directory(venue, market)).value.by_pair
-        ranked = [pair for pair, _ in _ranked(venue, tickers)[:_SCANNED]]
+        listed = await self._listed(venue, market, end)
+        ranked = [pair for pair, _ in _ranked(venue, tickers) if pair in listed][:_SCANNED]
         minutes = TIMEFRAMES[timeframe]
         outcomes = await gather_until(
             end, {str(pair): self._scanned(venue, listed[pair], minutes) for pair in ranked}
@@ -285,6 +286,21 @@ class Analytics:
             missing=(*missing, *parts.missing),
         )
         return Answer(answer, 5.0, answer.missing, dated + one_section("candles", parts.dated))
+
+    async def _listed(self, venue: Venue, market: Market, end: float) -> Mapping[Pair, Instrument]:
+        """Return what a venue lists now; the tickers may be of just before a change."""
+        service = self._service
+        parts = await service.fetch(venue.name, {market: service.directory(venue, market)}, end)
+        found = parts.value(market, Directory)
+        if found is not None:
+            return found.by_pair
+        late = all(one.reason == "timeout" for one in parts.missing)
+        raise AnswerError(
+            504 if late else 502,
+            "too_late" if late else "venue_failed",
+            f"{venue.name} could not list its {market} markets",
+            missing=tuple(parts.missing),
+        )
 
     async def _scanned(self, venue: Venue, instrument: Instrument, minutes: int) -> Entry[_Finding]:
         """Fetch candles and keep what they come to: a fiftieth, and a scan takes sixty."""

@@ -31,6 +31,8 @@ __all__ = ["multi_oi"]
 
 _MARGINS: Final[dict[MarketKind, Margin]] = {"perp": "stable", "inverse": "coin"}
 _LIFETIME: Final = 5.0
+_GRACE: Final = 0.25
+"""Seconds for every venue, at the deadline, to make a row of the parts that came in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ async def multi_oi(service: MarketService, symbol: str) -> Answer[MultiInterest]
         for kind in _MARGINS
         if kind in venue.kinds and not venue.currencies
     }
-    outcomes = await gather_until(end, asked)
+    outcomes = await gather_until(end + _GRACE, asked)
     told: list[_Told] = []
     missing: list[Missing] = []
     for (name, kind), outcome in outcomes.items():
