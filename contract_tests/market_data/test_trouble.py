@@ -166,6 +166,18 @@ async def test_retry_after_is_honoured(stack):
     assert "another 30 s" in answer.text or "another 29 s" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("status", "words"), [(451, "this place is not served"), (403, "it asked too often, or is not")]
+)
+async def test_a_refusal_says_what_it_may_mean(stack, status, words):
+    """Bybit and Binance send 403 to an address that asked too often, CDNs where none is served."""
+    stack.fault(path=TICKER, kind="error", status=status)
+    answer = await stack.ask("/price", symbol="BTC")
+    assert missing(answer) == {"spot": "refused"}
+    assert f"HTTP {status}" in answer.text
+    assert words in answer.text
+
+
 async def test_a_wrong_symbol_does_not_open_the_circuit(stack):
     for _ in range(8):
         answer = await stack.ask("/price", symbol="NOSUCHCOIN")

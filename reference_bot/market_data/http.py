@@ -205,7 +205,10 @@ class VenueClient:
         if status in (429, 418):
             return self._error("rate_limited", path, f"HTTP {status}", wait)
         if status in (403, 451):
-            return self._error("refused", path, f"HTTP {status}: this place is not served", 60.0)
+            why = "this place is not served"
+            if status == 403:
+                why = "this address is refused: it asked too often, or is not served"
+            return self._error("refused", path, f"HTTP {status}: {why}", 60.0)
         reason: Reason = "outage" if status >= 500 else "refused"
         return self._error(reason, path, f"HTTP {status}", wait if status >= 500 else None)
 
