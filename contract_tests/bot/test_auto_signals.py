@@ -214,6 +214,19 @@ def test_a_switch_is_told_of_when_there_is_no_signal_to_show(
     assert bot.metric("bot_signal_subscribers") == 1
 
 
+def test_a_pair_too_long_for_a_button_is_answered_all_the_same(
+    start: StartBot, telegram: Any, market: Any
+) -> None:
+    """Telegram takes 64 bytes of a button, and refuses the whole message when there are more."""
+    no_answer(market)
+    start().until_ready()
+    long = "/".join("A" * 20 for _ in range(3))
+    telegram.say(f"/signal {long}")
+    sent = telegram.replies()[0]["result"]
+    assert sent["text"].startswith("⚠️ No exchange could answer")
+    assert button(sent) == ("🔔 Auto-signals on", "signal on")
+
+
 def test_where_they_are_not_running_the_answer_says_so(
     start_bot: StartBot, telegram: Any, market: Any
 ) -> None:

@@ -23,7 +23,7 @@ def keyboard(command: Command, arguments: Mapping[str, str]) -> list[Row]:
         rows += _choices(command, argument, arguments)
     if command.live:
         rows.append([(_REFRESH, _data(command, arguments))])
-    return rows if all(_fits(data) for row in rows for _, data in row) else []
+    return rows if all(fits(data) for row in rows for _, data in row) else []
 
 
 def markup(rows: Sequence[Row]) -> str:
@@ -61,5 +61,6 @@ def _data(command: Command, arguments: Mapping[str, str]) -> str:
     return " ".join([command.name, *(arguments[each.name] for each in command.typed)])
 
 
-def _fits(data: str) -> bool:
+def fits(data: str) -> bool:
+    """Whether a button can carry ``data``: Telegram refuses the message of one that cannot."""
     return len(data.encode()) <= _LONGEST_DATA

@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from reference_bot.telegram_bot.commands.buttons import keyboard
+from reference_bot.telegram_bot.commands.buttons import fits, keyboard
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request, Row
 from reference_bot.telegram_bot.figures import Analysis, Cvd
 from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
@@ -106,9 +106,13 @@ async def buttons(request: Request, command: Command) -> list[Row]:
 
 
 def switch_button(pair: str, *, on: bool) -> tuple[str, str]:
-    """The button that switches auto-signals; with a ``pair``, its signal stays in the message."""
+    """The button that switches auto-signals; with a ``pair``, its signal stays in the message.
+
+    A pair that is too long for a button is left out.
+    """
     label, switch = ("🔔 Auto-signals on", "on") if on else ("🔕 Auto-signals off", "off")
-    return label, f"signal {pair} {switch}" if pair else f"signal {switch}"
+    data = f"signal {pair} {switch}"
+    return label, data if pair and fits(data) else f"signal {switch}"
 
 
 async def _switched(request: Request, switch: str) -> str:
