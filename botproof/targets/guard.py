@@ -61,5 +61,6 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     LEFT = left_over(sys.stdin)
-    remove(each.removeprefix(CONTAINER) for each in LEFT if each.startswith(CONTAINER))
     end(int(each) for each in LEFT if each.isdigit())
+    # Last: Docker may be gone, or hang.
+    remove(each.removeprefix(CONTAINER) for each in LEFT if each.startswith(CONTAINER))

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from botproof import history
+from botproof.targets import guard as guard_script
 from botproof.targets.memory import parse_kilobytes, read_memory
 from botproof.targets.process import (
     Guard,
@@ -207,6 +208,32 @@ async def test_nothing_outlives_a_harness_that_is_killed(tmp_path: Path) -> None
     await harness.wait()
     assert await gone(parent)
     assert await gone(child)
+
+
+async def test_a_docker_that_hangs_keeps_no_process_alive(tmp_path: Path) -> None:
+    """Containers are what the guard may have to wait for: processes end before."""
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\nexec sleep 600\n")
+    docker.chmod(0o755)
+    process = await ManagedProcess.start(launch(tmp_path, PARENT), Recorder(), read_stdout=True)
+    await process.first_line(20)
+    guard = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        str(guard_script.__file__),
+        stdin=asyncio.subprocess.PIPE,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        start_new_session=True,
+    )
+    try:
+        assert guard.stdin is not None
+        guard.stdin.write(f"+container:x\n+{process.pid}\n".encode())
+        guard.stdin.close()
+        assert await asyncio.wait_for(process.exited, 20) == -signal.SIGTERM
+    finally:
+        os.killpg(guard.pid, signal.SIGKILL)
+        await guard.wait()
+        await process.kill()
 
 
 async def test_a_guard_that_was_told_of_an_end_kills_nobody(tmp_path: Path) -> None:
