@@ -37,7 +37,8 @@ def test_every_venue_has_a_weight_of_its_own():
 @pytest.mark.parametrize("venue", KNOWN_VENUES)
 @pytest.mark.parametrize(
     ("base", "kind"),
-    [(base, kind) for base in ("BTC", "SHIB", "BLZ", "XRP") for kind in ("spot", "perp")],
+    [(base, kind) for base in ("BTC", "SHIB", "BLZ", "XRP") for kind in ("spot", "perp")]
+    + [("BONK", "perp")],
 )
 async def test_ticker_and_candles_are_the_truth(  # noqa: PLR0917 - fixtures and parameters
     venues, market, now, venue, base, kind
@@ -72,7 +73,7 @@ async def test_ticker_and_candles_are_the_truth(  # noqa: PLR0917 - fixtures and
 
 
 @pytest.mark.parametrize("venue", KNOWN_VENUES)
-@pytest.mark.parametrize("base", ["BTC", "PEPE", "TON"])
+@pytest.mark.parametrize("base", ["BTC", "PEPE", "TON", "BONK"])
 async def test_open_interest_and_funding_are_the_truth(venues, market, now, venue, base):
     answer = await venues.ask("/price", symbol=base, market="perp", exchange=venue)
     block = answer.json()["data"]
@@ -180,6 +181,22 @@ async def test_an_explicit_exchange_has_no_fallback(open_stack):
         stack.fault(venue="binance", kind="error", status=503)
         answer = await stack.ask("/combined_price", symbol="BTC", exchange="binance")
         assert answer.status_code == 502
+
+
+async def test_bitgets_thousands_are_told_in_coins(venues, market, now):
+    answer = await venues.ask("/price", symbol="1000BONK", market="perp", exchange="bitget")
+    block = answer.json()["data"]
+    assert block["symbol"] == "1000BONKUSDT"
+    assert block["mark_price"] == pytest.approx(market.mark_price("BONK", now), rel=1e-6)
+    closed = now // BLOCK * BLOCK
+    day = market.fold("BONK", "perp", closed - DAY, closed)
+    lot = 10.0 ** -market.coins["BONK"].tick("perp").lot * WEIGHTS["bitget"]
+    assert block["flow_24h"]["buy"] == pytest.approx(day.buy_lots * lot, rel=1e-12)
+    assert block["flow_24h"]["volume"] == pytest.approx(day.lots * lot, rel=1e-12)
+    bitgets = venues.api.service.by_name["bitget"]
+    listed = (await venues.api.service.directory(bitgets, "perp")).value
+    found = (await bitgets.tickers("perp", listed))[Pair("BONK", "USDT")]
+    assert (found.price, found.volume) == (block["price"], block["volume_24h"])
 
 
 @pytest.mark.parametrize("kind", ["spot", "perp"])

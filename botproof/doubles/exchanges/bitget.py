@@ -2,7 +2,7 @@
 COIN-FUTURES with symbols such as BTCUSD).
 
 Every answer is ``{"code": "00000", "msg": "success", "requestTime": ms, "data": ...}``; sizes are
-in coins; errors are HTTP 400 with a code.
+in coins, of the perpetual 1000BONKUSDT in thousands; errors are HTTP 400 with a code.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from botproof.doubles.server import Response
 __all__ = ["WEIGHT", "Bitget", "listings"]
 
 WEIGHT: Final = 3
+_THOUSANDS = {"BONK": "1000BONK"}
+"""Perpetuals of a thousand."""
 
 _EMPTY_PRODUCTS = frozenset({"USDC-FUTURES", "SUSDT-FUTURES", "SUSDC-FUTURES", "SCOIN-FUTURES"})
 """Products that Bitget has and this double lists nothing of."""
@@ -60,7 +62,10 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
 
     def make(base: str, tick: Tick) -> Listing:
         quote = "USD" if kind == "inverse" else "USDT"
-        return Listing(f"{base}{quote}", base, quote, kind, WEIGHT, tick)
+        thousands = kind == "perp" and base in _THOUSANDS
+        asset = _THOUSANDS[base] if thousands else base
+        unit = 1000 if thousands else 1
+        return Listing(f"{asset}{quote}", base, quote, kind, WEIGHT, tick, unit)
 
     return list_coins(market, kind, make)
 
@@ -130,8 +135,8 @@ def _mix_row(ask: Ask, one: Listing) -> dict[str, str]:
     rate, _ = ask.funding(one, ask.hours(one))
     return _common(ask, one) | {
         "open24h": one.price(ask.day(one).open),
-        "indexPrice": f"{ask.market.index_price(one.base, ask.now):.12f}",
-        "markPrice": f"{ask.mark(one):.12f}",
+        "indexPrice": f"{ask.market.index_price(one.base, ask.now) * one.unit:.12f}",
+        "markPrice": f"{ask.mark(one) * one.unit:.12f}",
         "fundingRate": rate,
         "holdingAmount": one.held(ask.interest(one), ask.mark(one))[0],
         "deliveryStartTime": "",
@@ -296,7 +301,7 @@ def _contracts(ask: Ask) -> Any:
         [
             {
                 "symbol": one.symbol,
-                "baseCoin": one.base,
+                "baseCoin": one.symbol.removesuffix(one.quote),
                 "quoteCoin": one.quote,
                 "buyLimitPriceRatio": "0.05",
                 "sellLimitPriceRatio": "0.05",
@@ -308,7 +313,7 @@ def _contracts(ask: Ask) -> Any:
                 "minTradeNum": _least(one),
                 "priceEndStep": "1",
                 "volumePlace": "3" if one.kind == "inverse" else str(max(0, one.tick.lot)),
-                "pricePlace": str(one.tick.price),
+                "pricePlace": str(one.tick.price - (3 if one.unit > 1 else 0)),
                 "sizeMultiplier": _least(one),
                 "symbolType": "perpetual",
                 "minTradeUSDT": "5",

@@ -2,8 +2,9 @@
 
 Source: Bitget API v2, spot/market, mix/market (ticker, candles, open interest, current funding
 rate), spot/public symbols, mix/market contracts. Answers come in an envelope whose ``code`` is
-"00000"; sizes are in coins. A history of open interest is not offered. Taker volumes and the ratio
-of accounts (common, trading data) may be asked for once a second each; they take no limit.
+"00000"; sizes are in coins, of 1000BONK in thousands. A history of open interest is not offered.
+Taker volumes and the ratio of accounts (common, trading data) may be asked for once a second each;
+they take no limit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
-from reference_bot.market_data.venues.common import OneApi, to_candle
+from reference_bot.market_data.venues.common import OneApi, index, to_candle
 from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate, Share
 from reference_bot.market_data.waiting import together
 
@@ -195,14 +196,14 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
     return None if reason == "outage" else (reason, message)
 
 
-def _ticker_of(found: _SpotTicker | _MixTicker | _ListedTicker) -> Ticker:
+def _ticker_of(found: _SpotTicker | _MixTicker | _ListedTicker, unit: float) -> Ticker:
     return Ticker(
         time=found.time,
-        price=found.price,
-        open=found.open,
-        high=found.high,
-        low=found.low,
-        volume=found.volume,
+        price=found.price / unit,
+        open=found.open / unit,
+        high=found.high / unit,
+        low=found.low / unit,
+        volume=found.volume * unit,
         turnover=found.turnover,
     )
 
@@ -224,13 +225,16 @@ class Bitget(OneApi):
             reply = await self._client.get(
                 "/api/v2/mix/market/contracts", _SYMBOLS, _PRODUCTS[kind]
             )
-        found: dict[Pair, Instrument] = {}
-        for one in reply.value[1]:
-            trades = one.status == "online" or one.symbol_status == "normal"
-            if trades and one.symbol_type == "perpetual":
-                pair = Pair(one.base_coin, one.quote_coin)
-                found[pair] = Instrument(self.name, kind, pair, one.symbol)
-        return Directory(found)
+        return index(
+            self.name,
+            kind,
+            (
+                (one.symbol, one.base_coin, one.quote_coin)
+                for one in reply.value[1]
+                if (one.status == "online" or one.symbol_status == "normal")
+                and one.symbol_type == "perpetual"
+            ),
+        )
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
@@ -242,7 +246,7 @@ class Bitget(OneApi):
             check_fresh(self.name, path, "ts", found.time, as_of)
         else:
             found = await self._mix_ticker(instrument)
-        return _ticker_of(found)
+        return _ticker_of(found, instrument.unit)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all symbols."""
@@ -253,7 +257,7 @@ class Bitget(OneApi):
         check_fresh(self.name, path, "ts", newest, reply.as_of)
         known = listed.by_symbol()
         return {
-            known[row.symbol].pair: _ticker_of(row)
+            known[row.symbol].pair: _ticker_of(row, known[row.symbol].unit)
             for row in reply.value[1]
             if row.symbol in known and row.price > 0 and row.open > 0
         }
@@ -273,8 +277,16 @@ class Bitget(OneApi):
             params |= {**_PRODUCTS[instrument.kind], "granularity": _BARS[minutes]}
             mix = await self._client.get(path, _MIX_CANDLES, params)
             rows, as_of = mix.value[1], mix.as_of
+        unit = instrument.unit
         candles = [
-            to_candle(row, row.start, row.start + length, volume=row.volume, turnover=row.turnover)
+            to_candle(
+                row,
+                row.start,
+                row.start + length,
+                volume=row.volume * unit,
+                turnover=row.turnover,
+                unit=unit,
+            )
             for row in rows
         ]
         return check_candles(self.name, path, candles, as_of, minutes)
@@ -284,8 +296,10 @@ class Bitget(OneApi):
         params = {"symbol": instrument.symbol, "period": _PERIODS[minutes]}
         path = "/api/v2/mix/market/taker-buy-sell"
         reply = await self._statistics.get(path, _TAKERS, params)
+        unit = instrument.unit
         periods = tuple(
-            TakerVolume(row.ts, row.buy_volume, row.sell_volume) for row in reply.value[1]
+            TakerVolume(row.ts, row.buy_volume * unit, row.sell_volume * unit)
+            for row in reply.value[1]
         )
         return TakerVolumes(reply.as_of or self._client.now(), minutes * 60_000, periods)
 
@@ -307,7 +321,8 @@ class Bitget(OneApi):
         reply = await self._client.get(path, _INTERESTS, params)
         found = reply.value[1]
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
-        return InterestPoint(found.time, self._first(path, found.rows).size, None)
+        size = self._first(path, found.rows).size
+        return InterestPoint(found.time, size * instrument.unit, None)
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval, and beside it the mark price."""
@@ -317,7 +332,8 @@ class Bitget(OneApi):
             self._client.get(path, _FUNDING, params), self._mix_ticker(instrument)
         )
         found = self._first(path, reply.value[1])
-        return FundingNow(ticker.time, found.rate, found.hours, found.next_update, ticker.mark)
+        mark = ticker.mark / instrument.unit
+        return FundingNow(ticker.time, found.rate, found.hours, found.next_update, mark)
 
     async def _mix_ticker(self, instrument: Instrument) -> _MixTicker:
         path = "/api/v2/mix/market/ticker"
