@@ -38,6 +38,8 @@ def test_usual_spellings_mean_the_same(text):
         ("USDCUSDT", (Pair("USDC", "USDT"), Pair("USDCUSDT", "USDT"))),
         ("1000SHIBUSDT", (Pair("SHIB", "USDT"), Pair("SHIBUSDT", "USDT"))),
         ("1000SHIB", (Pair("SHIB", "USDT"),)),
+        ("10000000AIDOGE", (Pair("AIDOGE", "USDT"),)),
+        ("100000MOG", (Pair("MOG", "USDT"),)),
         ("1INCH", (Pair("1INCH", "USDT"),)),
         ("BTC/USDC", (Pair("BTC", "USDC"),)),
     ],

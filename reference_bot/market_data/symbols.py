@@ -25,7 +25,7 @@ _DOLLARS = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD1", "USDE", "DAI", "USD
 _QUOTES = (*_DOLLARS, "EUR", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB")
 _MARKERS = frozenset({"SWAP", "PERP", "SPOT", "P", "UMCBL"})
 _SEPARATORS = re.compile(r"[-/_.: ]+")
-_MULTIPLES = re.compile(r"^(1000000|10000|1000|1M)(?=[^\W\d])(.+)$")
+_MULTIPLES = re.compile(r"^(10{3,7}|1M)(?=[^\W\d])(.+)$")
 _AFTER = re.compile(r"^(.*[^\W\d])(1000)$")
 _LONGEST = 40
 
