@@ -83,6 +83,7 @@ class World:
         self.ends_at = 0.0
         self.down = False
         self.full = False
+        self.broken = ""
         self.handed_out: Counter[tuple[str, int]] = Counter()
         self.judged: list[tuple[str, int]] = []
         self.reports: list[str | None] = []
@@ -100,6 +101,8 @@ class World:
     async def judge(self, pair: str, slot: int) -> Verdict:
         if self.down:
             raise MarketDataError("there are no figures")
+        if pair == self.broken:
+            raise ZeroDivisionError("a fault of ours")
         self.judged.append((pair, slot))
         return Verdict(pair, slot, "signal", int(self.now * 1000), 80, html="a signal")
 
@@ -170,6 +173,18 @@ async def test_what_the_inbox_could_not_take_is_handed_out_later_in_the_slot() -
     assert world.reports[-1] is None
     assert list(world.handed_out.values()) == [1]
     assert len(world.judged) == 1
+    await world.book.close()
+
+
+@pytest.mark.anyio
+async def test_a_fault_with_one_pair_keeps_no_other_back(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(3600, ("BTC/USDT", "ETH/USDT"))
+    world.broken = "BTC/USDT"
+    with caplog.at_level(logging.ERROR):
+        await world.live(60)
+    assert list(world.handed_out) == [("ETH/USDT", 997_200)]
+    assert caplog.records[0].getMessage() == "no verdict on BTC/USDT"
+    assert world.metrics.round._value.get() == 0
     await world.book.close()
 
 

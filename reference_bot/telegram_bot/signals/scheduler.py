@@ -130,6 +130,9 @@ class Scheduler:
                     return False
                 now = int(self._edge.clock() * 1000)
                 verdict = Verdict(pair, slot, "refused", now, reason=str(error))
+            except Exception:  # a fault of ours with one pair must not keep the others back
+                _log.exception("no verdict on %s", pair, extra={"slot": slot})
+                return False
         await self._book.keep(verdict)
         self._metrics.judged.labels(verdict.kind).inc()
         return True
