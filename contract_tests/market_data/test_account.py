@@ -93,6 +93,25 @@ async def test_income_in_another_asset_is_named_and_not_counted_as_dollars(accou
     assert "-0.02 BNB" in row["message"]
 
 
+async def test_gains_in_a_coin_are_not_added_to_dollars(account, monkeypatch):
+    """ETHBTC is a perpetual among the USDT-margined ones, and settles in Bitcoin."""
+    path = "/futures/fapi/v3/positionRisk"
+    before = (await account.ask("/positions")).json()["data"]["unrealised"]
+    told = ACCOUNT_PATHS[path]
+
+    def positions(asked):
+        rows = told(asked)
+        other = {"symbol": "ETHBTC", "marginAsset": "BTC", "unRealizedProfit": "50.0"}
+        return [*rows, rows[0] | other]
+
+    monkeypatch.setitem(ACCOUNT_PATHS, path, positions)
+    account.api.cache._entries.clear()
+    data = (await account.ask("/positions")).json()["data"]
+    assert [row["unrealised"] for row in data["positions"]].count(50.0) == 1
+    assert data["unrealised"] == pytest.approx(before)
+    assert (await account.ask("/pnl")).json()["data"]["unrealised"] == pytest.approx(before)
+
+
 @pytest.mark.parametrize("path", QUESTIONS)
 async def test_without_keys_the_answer_is_a_clear_refusal(stack, path):
     before = len(stack.calls())

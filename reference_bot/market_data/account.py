@@ -73,6 +73,7 @@ class _PositionRisk(Struct, frozen=True, rename="camel"):
     liquidation_price: _Signed
     notional: _Signed
     un_realized_profit: _Signed
+    margin_asset: str
 
 
 class _Income(Struct, frozen=True, rename="camel"):
@@ -154,7 +155,7 @@ class Account:
             testnet=self._testnet,
             time=self._futures.now(),
             positions=tuple(kept),
-            unrealised=math.fsum(position.unrealised for position in kept),
+            unrealised=_unrealised(rows),
         )
         return Answer(answer, 2.0)
 
@@ -187,9 +188,7 @@ class Account:
             commission=sums["COMMISSION"],
             other=everything - math.fsum(sums.values()),
             net=everything,
-            unrealised=None
-            if open_ is None
-            else math.fsum(row.un_realized_profit for row in open_),
+            unrealised=None if open_ is None else _unrealised(open_),
             entries=len(told),
             complete=len(told) < _MOST_ENTRIES,
             missing=missing,
@@ -277,6 +276,11 @@ def _failed(missing: tuple[Missing, ...]) -> NoReturn:
         "binance did not tell about the account: " + "; ".join(one.message for one in missing),
         missing=missing,
     )
+
+
+def _unrealised(rows: list[_PositionRisk]) -> float:
+    """Return what the positions that settle in dollars have gained."""
+    return math.fsum(row.un_realized_profit for row in rows if row.margin_asset in _DOLLARS)
 
 
 def _not_in_dollars(entries: list[_Income]) -> tuple[Missing, ...]:

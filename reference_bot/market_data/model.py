@@ -476,7 +476,7 @@ class Position(Struct, frozen=True):
 
 
 class Positions(Dated, frozen=True):
-    """The open positions, the largest first."""
+    """The open positions, the largest first; ``unrealised`` is of those that settle in dollars."""
 
     venue: str
     testnet: bool
