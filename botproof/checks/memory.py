@@ -64,7 +64,9 @@ def check(history: History, judging: Judging) -> CheckResult:
         budget="; ".join(dict.fromkeys(line.budget.describe() for line in lines))
         or budgets["fleet_memory_mb"].describe(),
         measurement=_measure(killed, tightest),
-        least_evidence=f"{LEAST_SAMPLES} samples of each process under load, in each mode",
+        least_evidence=(
+            f"{LEAST_SAMPLES} samples of each process under load, and a request, in each mode"
+        ),
         evidence=(
             *killed,
             *gaps,

@@ -390,6 +390,9 @@ class TestMemory:
             story.memory(mode, market_data=60, bot=60)
         result = memory.check(story.history(), judged)
         assert result.verdict is INCONCLUSIVE
+        assert result.least_evidence == (
+            "5 samples of each process under load, and a request, in each mode"
+        )
         assert result.evidence[0] == (
             "polling: no request was sent: what was sampled is a fleet at rest"
         )
