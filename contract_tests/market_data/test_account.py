@@ -113,6 +113,18 @@ async def test_gains_in_a_coin_are_not_added_to_dollars(account, monkeypatch):
 
 
 @pytest.mark.parametrize("path", QUESTIONS)
+async def test_a_bug_is_not_told_as_a_slow_venue(account, monkeypatch, path):
+    async def broken(*_):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(account.api.account, "_get", broken)
+    monkeypatch.setattr(account.api.account, "_hear", broken)
+    answer = await account.ask(path)
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal"
+
+
+@pytest.mark.parametrize("path", QUESTIONS)
 async def test_without_keys_the_answer_is_a_clear_refusal(stack, path):
     before = len(stack.calls())
     answer = await stack.ask(path)

@@ -32,7 +32,7 @@ from reference_bot.market_data.model import (
 from reference_bot.market_data.service import Answer
 from reference_bot.market_data.symbols import split_joined, split_multiple
 from reference_bot.market_data.venues.fields import Amount
-from reference_bot.market_data.waiting import gather_until
+from reference_bot.market_data.waiting import Late, gather_until
 
 __all__ = ["Account", "Keys"]
 
@@ -216,14 +216,14 @@ class Account:
         outcomes = await gather_until(end, jobs)
         found, missing = {}, []
         for name, outcome in outcomes.items():
-            if isinstance(outcome, AnswerError):
-                raise outcome
             if isinstance(outcome, VenueError):
                 missing.append(Missing(name, "binance", outcome.reason, outcome.message))
-            elif isinstance(outcome, BaseException):
+            elif isinstance(outcome, Late):
                 missing.append(
                     Missing(name, "binance", "timeout", f"no answer in {self._deadline:g} s")
                 )
+            elif isinstance(outcome, BaseException):  # no keys, or a bug
+                raise outcome
             else:
                 found[name] = outcome
         return found, tuple(missing)
