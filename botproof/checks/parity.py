@@ -43,6 +43,8 @@ def check(history: History, judging: Judging) -> CheckResult:
         cases = sum(not line.startswith(" ") for line in differences)
         measured = f"{cases} of {compared} cases differ between modes"
         return _result(Verdict.FAIL, measured, tuple(differences))
+    if not any(answer.messages for by_case in played.values() for answer in by_case.values()):
+        return _result(Verdict.INCONCLUSIVE, "no mode answered anything", ())
     return _result(Verdict.PASS, f"{compared} cases, the same in {' and '.join(played)}", ())
 
 
@@ -52,7 +54,7 @@ def _result(verdict: Verdict, measurement: str, evidence: tuple[str, ...]) -> Ch
         verdict=verdict,
         budget="0 differences between modes",
         measurement=measurement,
-        least_evidence="two modes with one case in common",
+        least_evidence="two modes with one case in common, and an answer",
         evidence=lines_of(evidence, 60),
         source="Synchronization Plan",
     )

@@ -22,6 +22,12 @@ AT_ONCE = 4
 """Conversations that go on beside each other: enough to mix chats, too few to be a load test."""
 
 CONFIRM_S = 10.0
+# A bot that is mute has been found out by then: the whole deadline for each of two hundred
+# replies would tell it half an hour later.
+_MUTE_AFTER = 3
+_MUTE_S = 2.5  # above every budget for a reply
+_NEVER_SPOKE_S = 0.5
+_PROGRESS_S = 5.0
 _NEVER_DELIVERED = 0
 _FIRST_USER = 1001
 _FIRST_STRANGER = 9001
@@ -188,15 +194,20 @@ async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: f
     Raises BrokenHarnessError when the Telegram double does not take an update.
     """
     free = asyncio.Semaphore(AT_ONCE)
+    patience = Patience()
     with stack.around.recorder.subscribe(_confirms(stack.name)) as confirmed:
 
         async def converse(steps: Sequence[Step]) -> list[int]:
             async with free:
-                return [await _step(stack, step, rules, wall_s) for step in steps]
+                return [await _step(stack, step, rules, wall_s, patience) for step in steps]
 
         sent: set[int] = set()
+        told = history.now()
         try:
             for act in acts(cases):
+                if history.now() - told > _PROGRESS_S:
+                    told = history.now()
+                    stack.say(f"conversation: {len(sent)} updates so far")
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(converse(steps)) for steps in act]
                 sent.update(update_id for task in tasks for update_id in task.result())
@@ -205,7 +216,9 @@ async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: f
         await _wait_confirmed(sent - {_NEVER_DELIVERED}, confirmed)
 
 
-async def _step(stack: Stack, step: Step, rules: ReplyRules, wall_s: float) -> int:
+async def _step(
+    stack: Stack, step: Step, rules: ReplyRules, wall_s: float, patience: Patience
+) -> int:
     if stack.telegram is None:
         raise RuntimeError("the stack was not started")
     if step.case.after_s:
@@ -213,7 +226,7 @@ async def _step(stack: Stack, step: Step, rules: ReplyRules, wall_s: float) -> i
     for fault in step.case.faults("telegram"):
         await stack.telegram.add_fault({"chat_id": step.chat_id, "count": 1, **fault})
     async with _exchanges_failing(stack, step.case):
-        return await _ask(stack, stack.telegram, step, rules, wall_s)
+        return await _ask(stack, stack.telegram, step, rules, wall_s, patience=patience)
 
 
 def _exchanges_failing(stack: Stack, case: Case) -> AbstractAsyncContextManager[None]:
@@ -222,7 +235,13 @@ def _exchanges_failing(stack: Stack, case: Case) -> AbstractAsyncContextManager[
 
 
 async def _ask(
-    stack: Stack, telegram: DoubleControl, step: Step, rules: ReplyRules, wall_s: float
+    stack: Stack,
+    telegram: DoubleControl,
+    step: Step,
+    rules: ReplyRules,
+    wall_s: float,
+    *,
+    patience: Patience,
 ) -> int:
     reader = ReplyReader(rules)
     payload = step.payload(wall_s)
@@ -243,13 +262,35 @@ async def _ask(
             **stack.labels,
         )
         stack.around.recorder.record(played)
-        await _wait(_Wanted(reader, played, _deliveries(step.case)), events, step.case.deadline_s)
+        wanted = _Wanted(reader, played, _deliveries(step.case))
+        await _wait(wanted, events, patience.seconds(step.case))
+        patience.waited(step.case, came=wanted.came)
     return update_id
 
 
 def _deliveries(case: Case) -> int:
     """How often the update reaches the bot before the case is over."""
     return 2 if any(one["kind"] == "duplicate" for one in case.faults("telegram")) else 0
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long the cases of one stack wait, by how many waited in vain."""
+
+    in_vain: int = 0
+    spoke: bool = False
+
+    def seconds(self, case: Case) -> float:
+        """For the answer to this case: its deadline, as long as the bot seems to answer."""
+        if self.in_vain < _MUTE_AFTER:
+            return case.deadline_s
+        return min(case.deadline_s, _MUTE_S if self.spoke else _NEVER_SPOKE_S)
+
+    def waited(self, case: Case, *, came: bool) -> None:
+        """Count a case; one that is to be met with silence shows nothing."""
+        if case.expect == "reply":
+            self.in_vain = 0 if came else self.in_vain + 1
+            self.spoke = self.spoke or came
 
 
 @dataclass(slots=True)

@@ -243,6 +243,13 @@ class TestParity:
         assert result.verdict is FAIL
         assert "--- nothing" in text_of(result)
 
+    def test_modes_that_are_mute_alike_are_not_the_same(self, story, judged) -> None:
+        story.case("polling", "price")
+        story.case("webhook", "price")
+        result = parity.check(story.history(), judged)
+        assert result.verdict is INCONCLUSIVE
+        assert result.measurement == "no mode answered anything"
+
     def test_whether_an_acknowledgement_was_sent_does_not_matter(self, story, judged) -> None:
         story.case("polling", "price", "text")
         story.case("webhook", "price", "text", acknowledged="⏳ wait")

@@ -3,7 +3,7 @@
 from botproof.config import Case, Load
 from botproof.history import Request
 from botproof.workloads.load import LoadPlan, read_requests
-from botproof.workloads.scripted import acts, conversations, known_users
+from botproof.workloads.scripted import Patience, acts, conversations, known_users
 
 LOAD = Load(script="s", host="h", max_requests=12_000)
 
@@ -17,6 +17,29 @@ def requests(n: int, failures: int = 0, latency_s: float = 0.01) -> list[Request
 
 def plan(modes: int = 2, load: Load = LOAD) -> LoadPlan:
     return LoadPlan(load=load, limit=0.001, late_s=2.0, modes=modes)
+
+
+class TestPatience:
+    CASE = Case(name="a", say="/a", deadline_s=10.0)
+
+    def after(self, *came: bool, case: Case = CASE) -> float:
+        patience = Patience()
+        for one in came:
+            patience.waited(case, came=one)
+        return patience.seconds(self.CASE)
+
+    def test_a_mute_bot_is_not_waited_for_two_hundred_times(self) -> None:
+        assert self.after(False, False) == 10.0
+        assert self.after(False, False, False) == 0.5
+        assert self.after(True, False, False, False) == 2.5
+
+    def test_an_answer_brings_it_back(self) -> None:
+        assert self.after(False, False, False, True) == 10.0
+        assert self.after(False, True, False, False) == 10.0
+
+    def test_silence_where_it_is_right_shows_nothing(self) -> None:
+        silent = Case(name="s", say="psst", expect="silence")
+        assert self.after(False, False, False, False, case=silent) == 10.0
 
 
 class TestConversations:
