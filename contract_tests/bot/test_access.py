@@ -56,7 +56,7 @@ PATHS = {
     "message in a group that is not listed": {"message": message(STRANGER, -7)},
     "edited message": edited(STRANGER),
     "callback": callback(STRANGER, STRANGER),
-    "callback in a group that is not listed": callback(STRANGER, -7),
+    "callback in a group that is not listed": callback(STRANGER, -7, number="80"),
     "callback of an inline message": inline_callback(STRANGER),
     "inline query": inline(STRANGER),
     "membership": membership(STRANGER),
@@ -87,6 +87,23 @@ def test_a_stranger_gets_in_nowhere_and_is_counted(
     said = telegram.texts(STRANGER) + telegram.texts(-7)
     assert all(text.startswith("🔒 This bot is private.") for text in said)
     assert bot.metric("bot_refusals_total") == 1
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_refusal_that_cannot_be_told_lets_nobody_in(
+    start_bot: Any, telegram: Any, market: Any, path: str
+) -> None:
+    """A tap is too old to be answered after fifteen seconds; python-telegram-bot would go on."""
+    bot = start_bot(TELEGRAM_ALLOWED_USERS=ALLOWED).until_ready()
+    for method in ("answerCallbackQuery", "answerInlineQuery", "sendMessage"):
+        telegram.fault(method=method, kind="error", error_code=400)
+    telegram.inject(PATHS[path])
+    bot.until_metric("bot_strangers_total", 1)
+    bot.until_idle(lambda: True)
+    assert market.asked == []
+    assert "editMessageText" not in calls(telegram)
+    assert bot.end() == 0
+    assert market.asked == []
 
 
 def test_a_stranger_hears_it_once_a_day_whatever_they_try(

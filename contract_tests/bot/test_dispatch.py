@@ -13,8 +13,8 @@ from telegram import User
 from reference_bot.telegram_bot.access import AllowList
 from reference_bot.telegram_bot.commands.model import Command, Request
 from reference_bot.telegram_bot.dispatch import Dispatcher
-from reference_bot.telegram_bot.handlers import TROUBLE, build_application
-from reference_bot.telegram_bot.inbox import Job, Update
+from reference_bot.telegram_bot.handlers import PRIVATE, TROUBLE, build_application
+from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, Update
 from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
 from reference_bot.telegram_bot.market_data import MarketData
 from reference_bot.telegram_bot.metrics import Metrics
@@ -71,7 +71,7 @@ TABLE = (
 class Room:
     """A dispatcher that runs on a real inbox and a real application."""
 
-    def __init__(self, inbox: SqliteInbox, courier: Any = None) -> None:
+    def __init__(self, inbox: SqliteInbox, courier: Any = None, allowed: str = "*") -> None:
         self.inbox = inbox
         self.messenger = Messenger()
         self.metrics = Metrics()
@@ -82,7 +82,7 @@ class Room:
             bot,
             table=TABLE,
             market_data=MarketData("http://127.0.0.1:9"),
-            allowed=AllowList.parse("*"),
+            allowed=AllowList.parse(allowed),
             inbox=inbox,
             metrics=self.metrics,
         )
@@ -146,6 +146,37 @@ async def test_an_update_that_python_telegram_bot_cannot_read_is_done_with(room:
     await room.messenger.until(1)
     assert room.messenger.sent == [(1, "fine")]
     assert await room.inbox.is_done(7)
+
+
+@pytest.mark.parametrize("error", [InboxUnavailableError("disk full"), ZeroDivisionError()])
+async def test_a_refusal_that_fails_lets_nobody_in(tmp_path: Path, error: Exception) -> None:
+    """And comes again when it was the inbox that failed."""
+
+    class Failing(SqliteInbox):
+        broken = True
+
+        async def once(self, key: str, update_id: int, seconds: float) -> bool:
+            if self.broken:
+                self.broken = False
+                raise error
+            return await super().once(key, update_id, seconds)
+
+    inbox = Failing(str(tmp_path / "i.db"), 4242)
+    await inbox.open()
+    room = Room(inbox, allowed="1")
+    running = asyncio.create_task(room.dispatcher.run())
+    await room.say(7, "/fine", chat=2)
+    await room.say(8, "/fine", chat=1)
+    comes_again = isinstance(error, InboxUnavailableError)
+    await room.messenger.until(2 if comes_again else 1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await room.dispatcher.drain(1)
+    sent = dict(room.messenger.sent)
+    assert sent.pop(1) == "fine"
+    assert list(sent.values()) == ([PRIVATE.format(user=2)] if comes_again else [])
+    assert await inbox.is_done(7)
+    await inbox.close()
 
 
 async def test_a_handler_that_hangs_ends_and_says_so(

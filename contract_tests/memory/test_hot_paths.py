@@ -64,7 +64,7 @@ async def binance() -> AsyncIterator[Binance]:
         respx.get(f"{SPOT}/api/v3/klines").mock(return_value=answer)
         async with make_pool(verify=False) as pool:
             client = VenueClient("binance", SPOT, pool, 1.0, Metrics(), explain)
-            adapter = Binance(client, client, Cache())
+            adapter = Binance(client, client, client, Cache())
             await adapter.candles(BTC, minutes=15, count=97)
             yield adapter
 

@@ -214,9 +214,23 @@ class _Gate:
         if self._allowed.admits(user.id if user else None, chat.id if chat else None):
             return
         self._metrics.strangers.inc()
-        if user is not None and not user.is_bot:
-            await self._refuse(update, user.id)
+        try:
+            if user is not None and not user.is_bot:
+                await self._refuse(update, user.id)
+        except Exception as error:
+            # python-telegram-bot goes on to the next group of handlers after any other error: a
+            # refusal that cannot be told (a tap that is too old, a full disk) would let them in.
+            self._note(update, error)
         raise ApplicationHandlerStop
+
+    def _note(self, update: Update, error: Exception) -> None:
+        if isinstance(error, LeaseLostError | InboxUnavailableError):
+            _replier().interrupted = error  # the update comes again
+        elif isinstance(error, TelegramError):
+            _log.info("a stranger could not be told: %s", error)
+        else:
+            self._metrics.failed.inc()
+            _log.error("a refusal failed", exc_info=error, extra={"update_id": update.update_id})
 
     async def _refuse(self, update: Update, user: int) -> None:
         text = PRIVATE.format(user=user)
