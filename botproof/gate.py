@@ -120,6 +120,7 @@ def _metadata(options: GateOptions, started: float) -> history.Run:
         started_at=options.wall_clock().isoformat(timespec="seconds"),
         config=str(options.config_path),
         modes=options.modes or tuple(config.modes),
+        chosen_modes=options.modes,
         seed=config.doubles.telegram.seed,
         machine=machine(),
         images=options.images,

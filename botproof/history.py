@@ -47,6 +47,8 @@ class Run(Event, frozen=True, kw_only=True):
     started_at: str = ""
     config: str = ""
     modes: tuple[str, ...] = ()
+    chosen_modes: tuple[str, ...] = ()
+    """What the command line chose of the modes; empty when it left them to `config`."""
     seed: int = 0
     machine: Mapping[str, Any] = {}
     images: Mapping[str, str] = {}
@@ -73,7 +75,7 @@ class ProcessStarted(Event, frozen=True, kw_only=True):
     """A process was started. `role` is "bot", "service", "double" or "load".
 
     `image` is that of its container, "" for a process of this machine; without a command that
-    container runs what its image says.
+    container runs what its image says. `image_id` is which one bore that name then: a tag moves.
     """
 
     process: str
@@ -81,6 +83,7 @@ class ProcessStarted(Event, frozen=True, kw_only=True):
     pid: int
     command: tuple[str, ...]
     image: str = ""
+    image_id: str = ""
 
 
 class ProcessReady(Event, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ cannot measure raises `CannotMeasureError`; an aim that was missed is a result l
 from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Aim", "CannotMeasureError", "Row", "compare", "show", "write"]
+__all__ = ["Aim", "CannotMeasureError", "Row", "compare", "progress", "show", "write"]
 
 REPORTS = Path("reports/bench")
 
@@ -101,6 +102,11 @@ def _met(aim: Aim, ours: float, ratio: float | None) -> bool | None:
 def _short(value: float) -> float:
     """Four significant digits: more would pretend."""
     return float(f"{value:.4g}")
+
+
+def progress(said: str) -> None:
+    """Say on standard error what is measured now: a run takes minutes."""
+    print(said, file=sys.stderr, flush=True)
 
 
 def write(name: str, rows: Sequence[Row], directory: Path = REPORTS) -> Path:

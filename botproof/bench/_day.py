@@ -11,7 +11,6 @@ of five hundred, is in the measured times.
 from __future__ import annotations
 
 import itertools
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 from scipy.stats import theilslopes
 
-from botproof.bench import Aim, CannotMeasureError, Row, compare
+from botproof.bench import Aim, CannotMeasureError, Row, compare, progress
 from botproof.bench._market import CRYPTO_VENUES, Double, Service, service
 
 __all__ = ["measure"]
@@ -63,7 +62,7 @@ class _Day:
 
 def measure(python: str) -> list[Row]:
     """Replay the day once."""
-    print(f"a day: drawing the day before it, {_SYMBOLS} symbols", flush=True)
+    progress(f"a day: drawing the day before it, {_SYMBOLS} symbols")
     arguments = ("--seed", "7", "--symbols", str(_SYMBOLS), "--now", str(_BEGIN), "--draw")
     with (
         Double.started(*arguments) as double,
@@ -91,12 +90,10 @@ def _replay(double: Double, running: Service) -> _Day:
         missing = [one for one in (scan["missing"], top["missing"]) if one]
         day.gaps += len(missing)
         scanned = scan.get("scanned", 0)
-        print(
+        progress(
             f"a day: step {step + 1} of {_STEPS}, {venue} {market}: scan of {scanned} in "
             f"{scan_s:.2f} s with {calls} calls, list in {top_s:.3f} s, {day.rss[-1]:.1f} MB"
-            + "".join(f"; {len(one)} missing, the first: {one[0]}" for one in missing),
-            file=sys.stderr,
-            flush=True,
+            + "".join(f"; {len(one)} missing, the first: {one[0]}" for one in missing)
         )
     return day
 

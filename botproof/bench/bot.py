@@ -19,7 +19,7 @@ from pathlib import Path
 
 import httpx
 
-from botproof.bench import Aim, CannotMeasureError, Row, compare
+from botproof.bench import Aim, CannotMeasureError, Row, compare, progress
 from botproof.bench._answers import Observed, p99
 from botproof.bench._stage import Around, Side, service, staged
 from botproof.config import ConfigError, load_config
@@ -89,6 +89,7 @@ async def measure(plan: Plan) -> dict[str, Result]:
                 around = Around(client, guard, around.ports, Path(logs), values, around.users)
                 for number, side in _turns(plan, sides):
                     stream = number < plan.stream_runs
+                    progress(f"bot: run {number + 1} of {plan.runs}: {side.name}")
                     texts[side.name] |= await _one_run(
                         side, around, plan, results[side.name], stream=stream
                     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from botproof.bench import Aim, Row, compare
+from botproof.bench import Aim, Row, compare, progress
 from botproof.bench._client import Connection, connect, post, rate
 from botproof.bench._processes import Measured, started
 from botproof.doubles.server import Request, Response, serve
@@ -57,9 +57,11 @@ def run(arguments: argparse.Namespace) -> list[Row]:
 
 async def _measure(double: Measured, bare: Measured, runs: int) -> list[Row]:
     ours, other = _Side(), _Side()
-    for _ in range(runs):
+    for number in range(runs):
+        progress(f"double: run {number + 1} of {runs}")
         for server, side in ((double, ours), (bare, other)):
             await _one_run(server, side)
+    progress(f"double: memory over {2 * MANY:,} calls")
     first, second = await _memory(double)
     return [*_rows(ours, other), *_memory_rows(first, second, bare.rss_mb())]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from botproof.bench import Aim, CannotMeasureError, Row, compare
+from botproof.bench import Aim, CannotMeasureError, Row, compare, progress
 from botproof.bench._client import post, rate
 from botproof.bench._day import measure as measure_day
 from botproof.bench._market import Double, Rival, Service, rival, service
@@ -54,7 +53,7 @@ def run(arguments: argparse.Namespace) -> list[Row]:
     with Double.started("--seed", "7", "--now", str(_NOW)) as double:
         double.draw(("BTC", *_COINS))
         for number in range(arguments.runs):
-            print(f"market-data: run {number + 1} of {arguments.runs}", file=sys.stderr, flush=True)
+            progress(f"market-data: run {number + 1} of {arguments.runs}")
             with (
                 service(double.url, python=arguments.service_python) as ours,
                 rival(double.url, python=arguments.ccxt_python) as theirs,

@@ -8,7 +8,14 @@ from importlib import resources
 from pathlib import Path
 
 from botproof.budgets import Budgets
-from botproof.history import History, ProcessExited, ProcessReady, Run, describe_exit
+from botproof.history import (
+    History,
+    ProcessExited,
+    ProcessReady,
+    ProcessStarted,
+    Run,
+    describe_exit,
+)
 from botproof.report.charts import Chart, draw
 from botproof.report.depth import Paper, flames_in, papers_for
 from botproof.report.plots import latency_charts, memory_charts
@@ -216,6 +223,7 @@ def reproduce(results: Sequence[CheckResult], run: Run | None) -> Iterator[str]:
         yield f"python {script}"
         return
     images = run.images if run is not None else {}
+    config += "".join(f" --mode {mode}" for mode in (run.chosen_modes if run is not None else ()))
     if images:
         config += " --image " + ",".join(f"{name}={image}" for name, image in images.items())
     yield f"botproof gate --config {config}"
@@ -239,6 +247,8 @@ def _about(history: History, run: Run | None) -> str:
         else ""
     )
     facts = {} if run is None else {"botproof": run.botproof, **run.machine, "seed": run.seed}
+    images = {event.image: event.image_id for event in history.of(ProcessStarted) if event.image}
+    facts |= {f"image {image}": identity for image, identity in images.items()}
     machine = " · ".join(f"{_e(key)} {_e(value)}" for key, value in facts.items() if value != "")
     return (
         f"<section><details><summary>Processes and machine</summary>{processes}"

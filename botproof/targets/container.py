@@ -44,6 +44,7 @@ class Container:
         self.name = name
         self.identity = identity
         self.pid = int(state["pid"])
+        self.image_id = str(state["image"])
         self.returncode: int | None = None
         self.out_of_memory = False
         self._stop_signal = str(state["stop"] or "SIGTERM")
@@ -122,7 +123,7 @@ class Container:
         return False
 
 
-_STATE = '{"pid": {{.State.Pid}}, "stop": {{json .Config.StopSignal}}}'
+_STATE = '{"pid": {{.State.Pid}}, "stop": {{json .Config.StopSignal}}, "image": {{json .Image}}}'
 
 
 def _create(name: str, launch: Launch, run: ImageRun) -> Iterator[str]:

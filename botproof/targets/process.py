@@ -155,6 +155,7 @@ class ManagedProcess:
                 pid=body.pid,
                 command=launch.command,
                 image="" if launch.container is None else launch.container.image,
+                image_id=body.image_id if isinstance(body, Container) else "",
                 **managed._labels,
             )
         )

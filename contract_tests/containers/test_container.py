@@ -89,7 +89,9 @@ async def test_a_life_from_start_to_clean_end(
     assert reading.working_set <= reading.peak
     assert reading.pss > 40 << 20
     record = recorder.history()
-    assert record.of(history.ProcessStarted)[0].image == python_image
+    [began] = record.of(history.ProcessStarted)
+    assert began.image == python_image
+    assert began.image_id == image_id(python_image)
     [exited] = record.of(history.ProcessExited)
     assert (exited.code, exited.expected, exited.killed) == (0, True, False)
     assert process.read_memory() is None

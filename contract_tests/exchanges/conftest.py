@@ -47,6 +47,6 @@ async def exchanges(market: Market) -> AsyncIterator[Exchanges]:
     async with (
         aclosing(double),
         await serve(double.handle) as server,
-        httpx.AsyncClient(trust_env=False) as client,
+        httpx.AsyncClient(trust_env=False, headers={"User-Agent": "Mozilla/5.0"}) as client,
     ):
         yield Exchanges(double, server.url, client)

@@ -98,6 +98,13 @@ async def test_refusals_speak_yahoos_words(exchanges, symbol, query, status, cod
         assert body["error"]["description"] == "No data found, symbol may be delisted"
 
 
+@pytest.mark.parametrize("agent", ["botproof-market-data", "python-httpx/0.28", ""])
+async def test_who_does_not_come_as_a_browser_does_is_refused(exchanges, agent):
+    exchanges.client.headers["User-Agent"] = agent
+    answer = await exchanges.get(f"{CHART}/EURUSD=X", interval="15m", range="5d")
+    assert (answer.status_code, answer.text) == (429, "Edge: Too Many Requests")
+
+
 async def test_no_crypto_venue_lists_a_currency_pair(exchanges):
     forex = {coin.base for coin in FOREX}
     assert not forex & {coin.base for coin in COINS}

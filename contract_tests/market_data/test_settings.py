@@ -58,6 +58,12 @@ def test_a_list_of_venues_has_names_once(text):
         load({"EXCHANGES": text})
 
 
+@pytest.mark.parametrize("agent", ["Zürich", "a\r\nX-Forged: 1", " a", "a" * 301])
+def test_a_user_agent_is_what_a_header_may_hold(agent):
+    with pytest.raises(SettingsError, match=r"YAHOO_USER_AGENT: .*printable ASCII"):
+        load({"YAHOO_USER_AGENT": agent})
+
+
 @pytest.mark.parametrize("url", ["redis://h:6379/0", "rediss://u:p@h/1", "unix:///run/redis.sock"])
 def test_redis_is_optional_and_a_secret(url):
     assert load({}).redis_url is None

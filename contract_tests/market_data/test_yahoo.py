@@ -245,6 +245,14 @@ async def test_without_yahoo_a_currency_pair_has_nobody_to_tell_it(stack):
     assert (pairs["venue"], pairs["symbols"]) == (None, [])
 
 
+async def test_a_refused_user_agent_is_named_with_the_setting_that_changes_it(open_stack):
+    async with open_stack(EXCHANGES="yahoo", YAHOO_USER_AGENT="python-httpx/0.28") as stack:
+        answer = await stack.ask("/price", symbol="EUR/USD")
+        (row, *_) = answer.json()["error"]["missing"]
+        assert row["reason"] == "rate_limited"
+        assert "YAHOO_USER_AGENT" in row["message"]
+
+
 async def test_the_pairs_are_listed(yahoo):
     data = (await yahoo.ask("/forex_pairs")).json()["data"]
     assert (data["venue"], data["symbols"]) == ("yahoo", [str(pair) for pair in LISTED])

@@ -225,6 +225,17 @@ def test_reproducing_names_the_images_that_were_judged() -> None:
     assert said == "botproof gate --config botproof.toml --image bot=bot:1,api=api:2"
 
 
+def test_the_page_names_the_image_that_ran_by_its_id() -> None:
+    about = {"role": "bot", "pid": 7, "command": ()}
+    began = ProcessStarted(t=0, process="bot", image="bot:1", image_id="sha256:5fe1", **about)
+    assert "image bot:1 sha256:5fe1" in as_html(RESULTS, History([began]), DEFAULTS, 45.0)
+
+
+def test_reproducing_names_the_modes_that_were_chosen() -> None:
+    about = Run(t=0, config="botproof.toml", modes=("polling",), chosen_modes=("polling",))
+    assert next(reproduce(RESULTS, about)) == "botproof gate --config botproof.toml --mode polling"
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 0), (0, 864.0), (3, 3.001), (0, 1e-6)])
 def test_linear_axes_have_a_few_round_ticks_inside(low: float, high: float) -> None:
     axis = linear(low, high, "MB", str)

@@ -93,6 +93,8 @@ class VenueClient:
     metrics: Metrics
     explain: Explain = nothing_special
     """Reads a venue's own error body: (reason, message), or None when it says nothing special."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every call, beside the pool's."""
     breaker: Breaker = field(default_factory=Breaker)
     _ahead: int | None = None
 
@@ -128,8 +130,9 @@ class VenueClient:
 
         ``query`` is sent as it is, where the order of parameters matters; errors never show it.
         """
+        sent = {**self.headers, **(headers or {})}
         if body is not None:
-            headers = {"Content-Type": "application/json"}
+            sent["Content-Type"] = "application/json"
         if not self.breaker.allows(time.monotonic()):
             rest = max(0.0, self.breaker.open_until - time.monotonic())
             raise VenueError(
@@ -143,7 +146,7 @@ class VenueClient:
         try:
             url = path if query is None else f"{path}?{query}"
             request = self.pool.build_request(
-                method, self.base_url + url, params=params, content=body, headers=headers
+                method, self.base_url + url, params=params, content=body, headers=sent
             )
             reply = await self._call(path, decoder, request)
         except VenueError as error:
@@ -203,7 +206,8 @@ class VenueClient:
             return self._error(explained[0], path, explained[1])
         wait = _seconds(response.headers.get("retry-after"))
         if status in (429, 418):
-            return self._error("rate_limited", path, f"HTTP {status}", wait)
+            why = f": {explained[1]}" if explained and explained[0] == "rate_limited" else ""
+            return self._error("rate_limited", path, f"HTTP {status}{why}", wait)
         if status in (403, 451):
             why = "this place is not served"
             if status == 403:

@@ -67,6 +67,12 @@ class Settings(BaseModel):
     bitget_url: str = Field("https://api.bitget.com", description=_URL)
     hyperliquid_url: str = Field("https://api.hyperliquid.xyz", description=_URL)
     yahoo_url: str = Field("https://query1.finance.yahoo.com", description=_URL)
+    yahoo_user_agent: str = Field(
+        "Mozilla/5.0 (compatible; botproof-market-data)",
+        pattern=r"^[!-~]([ -~]{0,298}[!-~])?$",
+        description="a User-Agent of up to 300 printable ASCII characters: Yahoo answers HTTP 429 "
+        "to those that it does not like",
+    )
     redis_url: SecretStr | None = Field(
         None,
         description="redis://host:port/db, so that several replicas share one cache; empty: each "

@@ -121,5 +121,7 @@ def _venue(  # noqa: PLR0911 - one return a venue
         case "yahoo":
             from reference_bot.market_data.venues import yahoo  # noqa: PLC0415 - see above
 
-            return yahoo.Yahoo(client(settings.yahoo_url, yahoo.explain), cache)
+            chart = client(settings.yahoo_url, yahoo.explain)
+            chart.headers = {"User-Agent": settings.yahoo_user_agent}
+            return yahoo.Yahoo(chart, cache)
     raise ValueError(f"no venue {name!r}")

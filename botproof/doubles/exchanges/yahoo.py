@@ -6,7 +6,9 @@ seconds, prices as 32-bit floats written out in full. As Yahoo really does, it
 - has no rows while the market is closed, and rows of nulls where nothing was quoted,
 - ends with a row stamped with the last trade's time, open = high = low = close,
 - tells volume 0 for currencies, and contracts for futures,
-- tells COMEX's futures ten minutes late.
+- tells COMEX's futures ten minutes late,
+- refuses a User-Agent that does not begin as a browser's does (429, in plain text). Which ones
+  Yahoo takes it tells nobody; some of these, too, were refused at times.
 
 Left out: 52-week figures, ``tradingPeriods``, corporate events. Days begin at midnight UTC.
 """
@@ -231,6 +233,8 @@ class Yahoo:
 
     def answer(self, market: Market, call: Call) -> Response:
         """Answer one call."""
+        if not call.headers.get("user-agent", "").startswith("Mozilla/"):
+            return Response(429, b"Edge: Too Many Requests", "text/plain")
         try:
             return json_response(_answer(_ask(market, call), call))
         except Refusal as refusal:

@@ -107,6 +107,8 @@ _SHARED: Final[Field[Reply[_Answer]]] = Field("yahoo.chart", 2.0)
 
 def explain(status: int, body: bytes) -> tuple[Reason, str] | None:
     """Read ``{"chart": {"result": null, "error": {"code": "Not Found", ...}}}``."""
+    if status == 429:
+        return "rate_limited", "too many calls, or Yahoo refuses this YAHOO_USER_AGENT"
     try:
         error = _ANSWER.decode(body).chart.error
     except msgspec.MsgspecError:
