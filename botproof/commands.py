@@ -19,6 +19,7 @@ from botproof.checks import golden_files
 from botproof.checks.judging import Judging, JudgingSettings
 from botproof.config import ALL_CHECKS, load_config
 from botproof.history import HarnessError, read_history
+from botproof.outcome import Outcome
 from botproof.problems import UsageError
 from botproof.report import repeated
 from botproof.report.files import write_reports
@@ -52,7 +53,7 @@ def gate(arguments: argparse.Namespace) -> int:
     return _one_gate(options).verdict.exit_code
 
 
-def _one_gate(options: gate_run.GateOptions) -> gate_run.Outcome:
+def _one_gate(options: gate_run.GateOptions) -> Outcome:
     outcome = gate_run.run_gate(options)
     write_reports(outcome.report_dir, outcome.results, outcome.history.run, outcome.duration_s)
     recorded = JudgingSettings.recorded_in(outcome.history.run)
@@ -78,7 +79,7 @@ def _repeat(options: gate_run.GateOptions, times: int) -> int:
     return combine(row.verdict for row in rows).exit_code
 
 
-def _interrupted(outcome: gate_run.Outcome) -> bool:
+def _interrupted(outcome: Outcome) -> bool:
     return any(error.where == "interrupted" for error in outcome.history.of(HarnessError))
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import datetime
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +21,13 @@ from botproof.checks.memory import LOAD_PHASE
 from botproof.checks.registry import EVERY
 from botproof.checks.replies import ReplyRules
 from botproof.config import Config
-from botproof.history import History, HistoryWriter
+from botproof.history import History
+from botproof.outcome import Outcome, record_and_judge
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
-from botproof.targets.session import interruptible, machine
+from botproof.targets.session import machine
 from botproof.targets.stack import Stack, Surroundings, in_phase
-from botproof.verdict import CheckResult, Verdict, combine
+from botproof.verdict import CheckResult
 from botproof.workloads import scripted
 from botproof.workloads.load import LoadPlan, run_load
 
@@ -65,37 +65,14 @@ class GateOptions:
         return self.base / self.config.gate.golden_dir
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A judged run."""
-
-    verdict: Verdict
-    results: Sequence[CheckResult]
-    history: History
-    duration_s: float
-    report_dir: Path
-
-
 def run_gate(options: GateOptions) -> Outcome:
-    """Run every mode, record the history, judge it. Ctrl-C and SIGTERM end the run as an ERROR.
-
-    Never raises for what goes wrong while it runs: that is in the history, and in the verdict.
-    """
-    history_path = options.report_dir / "history.jsonl"
+    """Run every mode, record the history, judge it: see `record_and_judge`."""
     shutil.rmtree(options.report_dir / "logs", ignore_errors=True)  # of the run before
-    started = history.now()
-    with HistoryWriter(history_path) as writer:
-        recorder = Recorder(writer)
-        recorder.record(_metadata(options, started))
-        asyncio.run(interruptible(_run_modes(options, recorder), recorder))
-    record = recorder.history()
-    results = judge(record, golden_dir=options.golden_dir)
-    return Outcome(
-        verdict=combine(result.verdict for result in results),
-        results=results,
-        history=record,
-        duration_s=history.now() - started,
-        report_dir=options.report_dir,
+    return record_and_judge(
+        options.report_dir,
+        about=lambda started: _metadata(options, started),
+        run=lambda recorder: _run_modes(options, recorder),
+        judge=lambda record: judge(record, golden_dir=options.golden_dir),
     )
 
 

@@ -130,7 +130,7 @@ class ReplyReader:
             self._sent(call)
 
     def _sent(self, call: BotApiCall) -> None:
-        chat_id = _integer(call.params.get("chat_id"))
+        chat_id = integer(call.params.get("chat_id"))
         answer = None if chat_id is None else self._open.get(chat_id)
         if answer is None or chat_id is None:
             return
@@ -231,17 +231,19 @@ def _buttons(markup: Any) -> tuple[tuple[str, ...], ...]:
     if not isinstance(markup, Mapping):
         return ()
     rows: Sequence[Any] = markup.get("inline_keyboard") or markup.get("keyboard") or ()
-    return tuple(tuple(_label(button) for button in row) for row in rows)
+    return tuple(tuple(button_label(button) for button in row) for row in rows)
 
 
-def _label(button: Any) -> str:
+def button_label(button: Any) -> str:
+    """A button of either keyboard in a line: its text, and what a tap sends or opens."""
     if not isinstance(button, Mapping):
         return str(button)
     target = button.get("callback_data") or button.get("url") or ""
     return f"{button.get('text', '')} → {target}" if target else str(button.get("text", ""))
 
 
-def _integer(value: Any) -> int | None:
+def integer(value: Any) -> int | None:
+    """A parameter of the Bot API as a number; None when it is none: forms send text."""
     try:
         return int(value)
     except (TypeError, ValueError):
@@ -249,11 +251,11 @@ def _integer(value: Any) -> int | None:
 
 
 def _message_id(result: Any) -> int | None:
-    return _integer(result.get("message_id")) if isinstance(result, Mapping) else None
+    return integer(result.get("message_id")) if isinstance(result, Mapping) else None
 
 
 def _key(params: Mapping[str, Any]) -> tuple[int, int]:
-    chat_id, message_id = _integer(params.get("chat_id")), _integer(params.get("message_id"))
+    chat_id, message_id = integer(params.get("chat_id")), integer(params.get("message_id"))
     return (chat_id or 0, message_id or 0)
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from botproof.config import Config, Scalar, load_config
 from botproof.delivery.report import print_table, write_table
-from botproof.delivery.run import DeliveryOptions, Outcome, run_delivery
+from botproof.delivery.run import DeliveryOptions, run_delivery
 from botproof.faults.troubles import EXCHANGE_FAULTS, TROUBLES
+from botproof.outcome import Outcome
 from botproof.problems import UsageError
 from botproof.report.files import write_reports
 from botproof.report.terminal import Progress, print_results
@@ -75,17 +76,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Run what was asked for, one run after the other; the exit code of the worst verdict."""
     config = load_config(arguments.config)
     progress = Progress()
-    outcomes: list[Outcome] = []
+    outcomes: dict[str, Outcome] = {}
     report_dir = arguments.report_dir or arguments.config.resolve().parent / "reports/delivery"
     for options in list(_plan(arguments, config, report_dir, progress)):
         outcome = run_delivery(options)
-        outcomes.append(outcome)
+        outcomes[options.name] = outcome
         run_of = outcome.history.run
         write_reports(outcome.report_dir, outcome.results, run_of, outcome.duration_s)
         print_results(outcome.results, duration_s=outcome.duration_s, report_dir=outcome.report_dir)
     write_table(report_dir / "delivery.json", outcomes)
     print_table(outcomes)
-    return combine(outcome.verdict for outcome in outcomes).exit_code
+    return combine(outcome.verdict for outcome in outcomes.values()).exit_code
 
 
 def _plan(

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from botproof.delivery.run import Outcome
+from botproof.delivery.run import CHECK
 from botproof.history import ProcessReady
+from botproof.outcome import Outcome
 
 _COLUMNS = ("run", "updates", "kills", "at work", "lost", "repeated", "order", "restart", "time")
 
 
-def print_table(outcomes: Sequence[Outcome]) -> None:
+def print_table(outcomes: Mapping[str, Outcome]) -> None:
     """One line a run, to standard output."""
     print()
     print("\n".join(as_text(outcomes)))
 
 
-def as_text(outcomes: Sequence[Outcome]) -> list[str]:
+def as_text(outcomes: Mapping[str, Outcome]) -> list[str]:
     """The lines of the table."""
-    rows = [[*_COLUMNS, "verdict"], *(_row(outcome) for outcome in outcomes)]
+    rows = [[*_COLUMNS, "verdict"], *(_row(name, each) for name, each in outcomes.items())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [_line(row, widths) for row in rows]
 
@@ -35,8 +36,8 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([first, *rest]).rstrip()
 
 
-def _row(outcome: Outcome) -> list[str]:
-    row = as_row(outcome)
+def _row(name: str, outcome: Outcome) -> list[str]:
+    row = as_row(name, outcome)
     swapped, restart = row["out_of_order"], row["median_restart_s"]
     return [
         row["run"],
@@ -52,20 +53,21 @@ def _row(outcome: Outcome) -> list[str]:
     ]
 
 
-def as_row(outcome: Outcome) -> dict[str, Any]:
+def as_row(name: str, outcome: Outcome) -> dict[str, Any]:
     """The figures of one run. `median_restart_s` is from start to ready, over all starts."""
     starts = sorted(e.after_s for e in outcome.history.of(ProcessReady) if e.role == "bot")
     return {
-        "run": outcome.name,
+        "run": name,
         "verdict": outcome.verdict.value,
-        **outcome.delivery.data,
+        **outcome.result(CHECK).data,
         "median_restart_s": round(starts[len(starts) // 2], 3) if starts else 0.0,
         "duration_s": round(outcome.duration_s, 1),
     }
 
 
-def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
+def write_table(path: Path, outcomes: Mapping[str, Outcome]) -> None:
     """A list of one object a run."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = msgspec.json.format(msgspec.json.encode([as_row(each) for each in outcomes]))
+    rows = [as_row(name, outcome) for name, outcome in outcomes.items()]
+    document = msgspec.json.format(msgspec.json.encode(rows))
     path.write_bytes(document + b"\n")

@@ -18,7 +18,7 @@ import botproof
 from botproof import history
 from botproof.checks import delivery as delivery_check
 from botproof.checks.delivery import DeliveryPlan
-from botproof.checks.judging import Judging, JudgingSettings, run_checks
+from botproof.checks.judging import JudgingSettings
 from botproof.checks.ledger import Ledger
 from botproof.checks.replies import ReplyRules
 from botproof.config import Config, Scalar
@@ -36,13 +36,14 @@ from botproof.faults.troubles import (
     Restarted,
     Trouble,
 )
-from botproof.history import CasePlayed, Event, History, HistoryWriter
+from botproof.history import CasePlayed, Event
+from botproof.outcome import Outcome, judge_by, record_and_judge
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
-from botproof.targets.session import interruptible, machine
+from botproof.targets.session import machine
 from botproof.targets.stack import Surroundings, in_phase
-from botproof.verdict import CheckResult, Verdict, combine
 
+CHECK = "delivery"
 _SAY_EVERY_S = 5.0
 _IMPATIENT_S = 2.0
 _AIM_S = 2.0
@@ -89,48 +90,18 @@ class DeliveryOptions:
         return self.label or self.mode
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A judged delivery run."""
-
-    name: str
-    verdict: Verdict
-    results: Sequence[CheckResult]
-    history: History
-    duration_s: float
-    report_dir: Path
-
-    @property
-    def delivery(self) -> CheckResult:
-        """What the delivery check says."""
-        return next(result for result in self.results if result.check == "delivery")
-
-
 def run_delivery(options: DeliveryOptions) -> Outcome:
-    """Run, record, judge. Ctrl-C and SIGTERM end the run as an ERROR.
-
-    Never raises for what goes wrong while it runs: that is in the history, and in the verdict.
-    """
-    started = history.now()
-    with HistoryWriter(options.report_dir / "history.jsonl") as writer:
-        recorder = Recorder(writer)
-        recorder.record(_metadata(options, started))
-        asyncio.run(interruptible(_run(options, recorder), recorder))
-    record = recorder.history()
-    judging = Judging.of(JudgingSettings.recorded_in(record.run), {})
-    results = run_checks({"delivery": delivery_check.check}, ("delivery",), record, judging)
-    return Outcome(
-        name=options.name,
-        verdict=combine(result.verdict for result in results),
-        results=results,
-        history=record,
-        duration_s=history.now() - started,
-        report_dir=options.report_dir,
+    """Run, record, judge by the check "delivery": see `record_and_judge`."""
+    return record_and_judge(
+        options.report_dir,
+        about=lambda started: _metadata(options, started),
+        run=lambda recorder: _run(options, recorder),
+        judge=judge_by(CHECK, delivery_check.check),
     )
 
 
 def _metadata(options: DeliveryOptions, started: float) -> history.Run:
-    settings = msgspec.structs.replace(JudgingSettings.of(options.config, ""), checks=("delivery",))
+    settings = msgspec.structs.replace(JudgingSettings.of(options.config, ""), checks=(CHECK,))
     plan = DeliveryPlan(updates=options.updates + options.late, kills=options.kills)
     return history.Run(
         t=started,

@@ -24,19 +24,19 @@ import msgspec
 import botproof
 from botproof import history
 from botproof.checks import conversations as check
-from botproof.checks.judging import Judging, JudgingSettings, run_checks
+from botproof.checks.judging import JudgingSettings
 from botproof.checks.replies import ReplyRules
 from botproof.config import Config
-from botproof.history import ConversationsCompared, Event, HarnessError, History, HistoryWriter
+from botproof.history import ConversationsCompared, Event, HarnessError, HistoryWriter
+from botproof.outcome import Outcome, judge_by, record_and_judge
 from botproof.parity.live import LiveStage, StackDoor, guarded
 from botproof.parity.player import Player, UnansweredError
 from botproof.parity.playing import Playing, Side, explain
 from botproof.parity.search import Findings, Limits, Stage, replay, search
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
-from botproof.targets.session import interruptible, machine
+from botproof.targets.session import machine
 from botproof.targets.stack import Stack, Surroundings, in_phase
-from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import conversations, stage
 from botproof.workloads.conversations import Conversation
 from botproof.workloads.vocabulary import sentinel_of, vocabulary_of
@@ -231,42 +231,13 @@ class ParityOptions:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A judged parity run."""
-
-    verdict: Verdict
-    results: Sequence[CheckResult]
-    history: History
-    duration_s: float
-    report_dir: Path
-
-    @property
-    def compared(self) -> ConversationsCompared | None:
-        """What was compared; None when the harness failed before."""
-        events = self.history.of(ConversationsCompared)
-        return events[-1] if events else None
-
-
 def run_parity(options: ParityOptions) -> Outcome:
-    """Run, record, judge. Ctrl-C and SIGTERM end the run as an ERROR.
-
-    Never raises for what goes wrong while it runs: that is in the history, and in the verdict.
-    """
-    started = history.now()
-    with HistoryWriter(options.report_dir / "history.jsonl") as writer:
-        recorder = Recorder(writer)
-        recorder.record(_metadata(options, started))
-        asyncio.run(interruptible(_run(options, recorder), recorder))
-    record = recorder.history()
-    judging = Judging.of(JudgingSettings.recorded_in(record.run), {})
-    results = run_checks({CHECK: check.check}, (CHECK,), record, judging)
-    return Outcome(
-        verdict=combine(result.verdict for result in results),
-        results=results,
-        history=record,
-        duration_s=history.now() - started,
-        report_dir=options.report_dir,
+    """Run, record, judge by the check "conversations": see `record_and_judge`."""
+    return record_and_judge(
+        options.report_dir,
+        about=lambda started: _metadata(options, started),
+        run=lambda recorder: _run(options, recorder),
+        judge=judge_by(CHECK, check.check),
     )
 
 

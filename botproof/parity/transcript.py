@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botproof.checks.replies import ReplyRules
+from botproof.checks.replies import ReplyRules, button_label, integer
 from botproof.history import BotApiCall
 from botproof.workloads.stage import Pressed
 
@@ -28,7 +28,7 @@ _ID_KEYS = frozenset({"message_id", "reply_to_message_id"})
 
 def chat_of(call: BotApiCall) -> int | None:
     """The id of the chat that a call is about."""
-    return _integer(call.params.get("chat_id"))
+    return integer(call.params.get("chat_id"))
 
 
 def query_of(call: BotApiCall) -> str:
@@ -85,7 +85,7 @@ class TranscriptReader:
             self._take(room, chat_id or 0, call)
 
     def _take(self, room: str, chat_id: int, call: BotApiCall) -> None:
-        key = (chat_id, _integer(call.params.get("message_id")) or 0)
+        key = (chat_id, integer(call.params.get("message_id")) or 0)
         message = self._by_id.get(key)
         if message is not None and call.method == "deleteMessage":
             self._rooms[room].remove(self._by_id.pop(key))
@@ -100,7 +100,7 @@ class TranscriptReader:
         message = _Message(call.method, dict(call.params), waiting=waiting)
         self._rooms.setdefault(room, []).append(message)
         for result in call.result if isinstance(call.result, list) else [call.result]:
-            number = _integer(result.get("message_id")) if isinstance(result, Mapping) else None
+            number = integer(result.get("message_id")) if isinstance(result, Mapping) else None
             if number is not None:
                 message.result = result
                 self._by_id[chat_id, number] = message
@@ -153,7 +153,7 @@ class TranscriptReader:
         for line in self._words(message.params).splitlines():
             yield line.rstrip()
         for row in _rows(message.params.get("reply_markup")):
-            yield "  ".join(f"[{self._normal(_label(button))}]" for button in row)
+            yield "  ".join(f"[{self._normal(button_label(button))}]" for button in row)
         for key in sorted(message.params.keys() - _SHOWN_APART - frozenset(_QUERY_KEYS)):
             yield f"  {key}: {self._value(message, key, message.params[key])}"
 
@@ -164,7 +164,7 @@ class TranscriptReader:
         return self._rules.normalise(self._scene.say_name(text))
 
     def _value(self, message: _Message, key: str, value: Any) -> str:
-        chat_id = _integer(message.params.get("chat_id")) or 0
+        chat_id = integer(message.params.get("chat_id")) or 0
         plain = _plain(value)
         return self._normal(
             json.dumps(self._named(plain, key, chat_id), ensure_ascii=False, sort_keys=True)
@@ -177,7 +177,7 @@ class TranscriptReader:
         if isinstance(value, list):
             return [self._named(inner, key, chat_id) for inner in value]
         if key in _ID_KEYS:
-            return self._scene.messages.get((chat_id, _integer(value) or 0), value)
+            return self._scene.messages.get((chat_id, integer(value) or 0), value)
         return value
 
 
@@ -201,17 +201,3 @@ def _rows(markup: Any) -> list[list[Any]]:
         return []
     rows = plain.get("inline_keyboard") or plain.get("keyboard") or []
     return [row for row in rows if isinstance(row, list)]
-
-
-def _label(button: Any) -> str:
-    if not isinstance(button, Mapping):
-        return str(button)
-    target = button.get("callback_data") or button.get("url") or ""
-    return f"{button.get('text', '')} → {target}" if target else str(button.get("text", ""))
-
-
-def _integer(value: Any) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None

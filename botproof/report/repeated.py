@@ -15,8 +15,8 @@ from rich.text import Text
 
 from botproof.budgets import MB
 from botproof.checks.memory import loaded
-from botproof.gate import Outcome
 from botproof.history import Request
+from botproof.outcome import Outcome
 from botproof.stats import percentile, upper_bound
 from botproof.verdict import Verdict, combine
 

@@ -193,16 +193,7 @@ def test_an_image_that_is_not_here_is_told_with_the_command() -> None:
     )
 
 
-HUNGRY = """
-import json, os, urllib.request
-api = f"{os.environ['API']}/bot{os.environ['TOKEN']}"
-kept, offset = [], 0
-while True:
-    url = f"{api}/getUpdates?timeout=20&offset={offset}"
-    for update in json.load(urllib.request.urlopen(url))["result"]:
-        offset = update["update_id"] + 1
-        kept.append(bytearray(os.urandom(1 << 20)) * 200)
-"""
+HUNGRY = Path(__file__).parents[2] / "fixtures" / "bots" / "hungry" / "main.py"
 
 CONFIG = """
 [bot]
@@ -228,7 +219,7 @@ checks = ["boot", "memory"]
 def test_a_container_that_fills_the_machine_is_killed_and_the_gate_says_so(
     python_image: str, tmp_path: Path
 ) -> None:
-    code = json.dumps(HUNGRY.replace("{", "{{").replace("}", "}}"))
+    code = json.dumps(HUNGRY.read_text().replace("{", "{{").replace("}", "}}"))
     text = CONFIG.replace("IMAGE", json.dumps(python_image)).replace("HUNGRY", code)
     (tmp_path / "botproof.toml").write_text(text)
     done = subprocess.run(

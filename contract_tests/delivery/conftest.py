@@ -8,7 +8,8 @@ import pytest
 
 from botproof.config import Config, load_config
 from botproof.delivery.report import as_text
-from botproof.delivery.run import DeliveryOptions, Outcome, run_delivery
+from botproof.delivery.run import DeliveryOptions, run_delivery
+from botproof.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,12 +34,11 @@ def deliver(tmp_path: Path) -> Deliver:
     ) -> Outcome:
         path = ROOT / where / "botproof.toml"
         config = change(load_config(path))
-        outcome = run_delivery(
-            DeliveryOptions(
-                config=config, config_path=path, report_dir=tmp_path / "report", **options
-            )
+        wish = DeliveryOptions(
+            config=config, config_path=path, report_dir=tmp_path / "report", **options
         )
-        print("\n".join(as_text([outcome])))
+        outcome = run_delivery(wish)
+        print("\n".join(as_text({wish.name: outcome})))
         for result in outcome.results:
             print(result.check, result.verdict.value, *result.evidence, sep="\n  ")
         return outcome

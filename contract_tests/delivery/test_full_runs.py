@@ -22,7 +22,7 @@ def test_nothing_lost_nothing_twice_the_order_kept(
 ) -> None:
     env = {"REDIS_URL": redis_server.url} if inbox == "redis" else {}
     outcome = deliver(mode=door, updates=5000, kills=50, rate=RATES[door], env=env)
-    found = outcome.delivery
+    found = outcome.result("delivery")
 
     assert outcome.verdict is Verdict.PASS, (found.measurement, *found.evidence)
     assert (found.data["updates"], found.data["kills"]) == (5010, 50)

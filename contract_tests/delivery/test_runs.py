@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 from botproof.config import Config
-from botproof.delivery.run import Outcome
 from botproof.faults.troubles import EXCHANGE_FAULTS, TELEGRAM_FAULTS
 from botproof.gate import judge
 from botproof.history import Fault, History, VenueCall, read_history
+from botproof.outcome import Outcome
 from botproof.verdict import Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -27,7 +27,7 @@ DOORS = ("polling", "webhook", "lambda")
 
 def passed(outcome: Outcome) -> None:
     """PASS, with the reason in the assertion's message if not."""
-    found = outcome.delivery
+    found = outcome.result("delivery")
     assert outcome.verdict is Verdict.PASS, (found.measurement, *found.evidence)
     assert found.data["lost"] == found.data["out_of_order"] == 0
 
@@ -66,9 +66,9 @@ def test_the_reference_bot_loses_nothing_when_killed(deliver: Any, door: str) ->
     outcome = deliver(mode=door, updates=300, kills=6, rate=30)
 
     passed(outcome)
-    assert outcome.delivery.data["kills"] == 6
-    assert outcome.delivery.data["updates"] == 310
-    assert outcome.delivery.data["clean_stops"] == 2
+    assert outcome.result("delivery").data["kills"] == 6
+    assert outcome.result("delivery").data["updates"] == 310
+    assert outcome.result("delivery").data["clean_stops"] == 2
 
 
 def test_the_record_can_be_judged_again(deliver: Any) -> None:
@@ -87,8 +87,9 @@ def test_a_stock_bot_is_found_out(deliver: Any, door: str) -> None:
     )
 
     assert outcome.verdict is Verdict.FAIL
-    assert outcome.delivery.data["lost"] > 0
-    assert any("confirmed to Telegram, killed" in line for line in outcome.delivery.evidence)
+    found = outcome.result("delivery")
+    assert found.data["lost"] > 0
+    assert any("confirmed to Telegram, killed" in line for line in found.evidence)
 
 
 # without kills: nothing may be lost, and nothing at all may be repeated
@@ -101,7 +102,7 @@ def test_troubles_of_telegram_cost_no_reply(deliver: Any, door: str) -> None:
     )
 
     passed(outcome)
-    assert outcome.delivery.data["repeated"] == 0
+    assert outcome.result("delivery").data["repeated"] == 0
     assert troubles_of(outcome.history) == set(TELEGRAM_FAULTS)
 
 
@@ -137,7 +138,7 @@ def test_a_bot_that_may_not_write_confirms_nothing(deliver: Any, door: str) -> N
     outcome = deliver(mode=door, updates=240, kills=0, rate=30, troubles=("full-disk",), late=0)
 
     passed(outcome)
-    assert outcome.delivery.data["repeated"] == 0
+    assert outcome.result("delivery").data["repeated"] == 0
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_two_replicas_share_the_work(deliver: Any, door: str, redis_server: Any)
     )
 
     passed(outcome)
-    assert outcome.delivery.data["kills"] == 8
+    assert outcome.result("delivery").data["kills"] == 8
 
 
 @pytest.mark.docker

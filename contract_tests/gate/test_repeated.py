@@ -7,8 +7,9 @@ import pytest
 
 from botproof import commands, history
 from botproof.cli import main
-from botproof.gate import GateOptions, Outcome, judge
+from botproof.gate import GateOptions, judge
 from botproof.history import History
+from botproof.outcome import Outcome
 from botproof.report.repeated import as_markdown, row, summary
 from botproof.verdict import Verdict, combine
 

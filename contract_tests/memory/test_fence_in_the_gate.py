@@ -1,6 +1,7 @@
 """What happens at the limit of the machine: a clear verdict, and no hang."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,17 +75,7 @@ def test_where_no_machine_could_be_made_that_is_said_and_decides_nothing() -> No
     assert "polling: without a limit of 904 MB: Permission denied" in result.evidence
 
 
-HUNGRY_BOT = """
-import json, os, sys, urllib.request
-
-api = f"{os.environ['API']}/bot{os.environ['TOKEN']}"
-kept, offset = [], 0
-while True:
-    url = f"{api}/getUpdates?timeout=20&offset={offset}"
-    for update in json.load(urllib.request.urlopen(url))["result"]:
-        offset = update["update_id"] + 1
-        kept.append(bytearray(os.urandom(1 << 20)) * 200)
-"""
+HUNGRY_BOT = Path(__file__).parents[2] / "fixtures" / "bots" / "hungry" / "main.py"
 
 CONFIG = """
 [bot]
@@ -109,7 +100,7 @@ checks = ["boot", "memory"]
 @pytest.mark.slow
 @pytest.mark.skipif(bool(fence_problem()), reason=fence_problem() or "-")
 def test_a_bot_that_fills_its_machine_is_killed_and_the_gate_says_so(tmp_path: Path) -> None:
-    (tmp_path / "hungry.py").write_text(HUNGRY_BOT)
+    shutil.copy(HUNGRY_BOT, tmp_path / "hungry.py")
     (tmp_path / "botproof.toml").write_text(CONFIG)
     done = subprocess.run(
         [sys.executable, "-m", "botproof", "gate", "--config", str(tmp_path / "botproof.toml")],

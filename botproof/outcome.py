@@ -1,0 +1,74 @@
+"""A run of the harness that ends in a verdict: recorded first, then judged from its record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botproof import history
+from botproof.checks.judging import Check, Judging, JudgingSettings, run_checks
+from botproof.history import History, HistoryWriter
+from botproof.targets.recorder import Recorder
+from botproof.targets.session import interruptible
+from botproof.verdict import CheckResult, Verdict, combine
+
+__all__ = ["Outcome", "judge_by", "record_and_judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A judged run."""
+
+    verdict: Verdict
+    results: Sequence[CheckResult]
+    history: History
+    duration_s: float
+    report_dir: Path
+
+    def result(self, check: str) -> CheckResult:
+        """What one check says; KeyError when it is not among them."""
+        for result in self.results:
+            if result.check == check:
+                return result
+        raise KeyError(check)
+
+
+def record_and_judge(
+    report_dir: Path,
+    *,
+    about: Callable[[float], history.Run],
+    run: Callable[[Recorder], Coroutine[Any, Any, None]],
+    judge: Callable[[History], Sequence[CheckResult]],
+) -> Outcome:
+    """Record ``run`` in ``report_dir``/history.jsonl and judge the record.
+
+    ``about`` makes the first line, given when the run began. Ctrl-C and SIGTERM end the run as an
+    ERROR. Never raises for what goes wrong in ``run``: that is in the history, and in the verdict.
+    """
+    started = history.now()
+    with HistoryWriter(report_dir / "history.jsonl") as writer:
+        recorder = Recorder(writer)
+        recorder.record(about(started))
+        asyncio.run(interruptible(run(recorder), recorder))
+    record = recorder.history()
+    results = judge(record)
+    return Outcome(
+        verdict=combine(result.verdict for result in results),
+        results=results,
+        history=record,
+        duration_s=history.now() - started,
+        report_dir=report_dir,
+    )
+
+
+def judge_by(name: str, check: Check) -> Callable[[History], list[CheckResult]]:
+    """Judge by one check only, with the settings that the history was recorded with."""
+
+    def judge(record: History) -> list[CheckResult]:
+        judging = Judging.of(JudgingSettings.recorded_in(record.run), {})
+        return run_checks({name: check}, (name,), record, judging)
+
+    return judge
