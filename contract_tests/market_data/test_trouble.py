@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from reference_bot.market_data.settings import KNOWN_VENUES
+
 pytestmark = pytest.mark.anyio
 
 TICKER = "/spot/api/v3/ticker/24hr"
@@ -190,6 +192,20 @@ async def test_a_clock_that_is_wrong_but_consistent_is_the_venues_time(stack, no
     answer = await stack.ask("/combined_price", symbol="BTC")
     assert answer.status_code == 200
     assert answer.json()["data"]["time"] == now - 7_200_000
+
+
+@pytest.mark.parametrize("hours", [-7, 7])
+@pytest.mark.parametrize("venue", KNOWN_VENUES)
+async def test_a_clock_that_is_set_between_two_questions_costs_no_answer(
+    open_stack, now, venue, hours
+):
+    """What a venue told of its time before says nothing any more."""
+    async with open_stack(EXCHANGES=venue) as stack:
+        assert (await stack.ask("/combined_price", symbol="BTC")).status_code == 200
+        stack.double.clock.stop_at(now + hours * 3_600_000)
+        body = (await stack.ask("/volume_spike", symbol="ETH", timeframe="5m")).json()
+        assert body["success"], body
+        assert not body.get("missing"), body
 
 
 async def test_price_names_what_it_left_out(stack):

@@ -186,16 +186,10 @@ class Hyperliquid(OneApi):
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Read candles up to the venue's own time."""
         length, now = minutes * 60_000, self._client.now()
-        question = {
-            "type": "candleSnapshot",
-            "req": {
-                "coin": instrument.symbol,
-                "interval": _INTERVALS[minutes],
-                "startTime": now - (count + 2) * length,
-                "endTime": now + length,
-            },
-        }
-        reply = await self._ask(question, _CANDLES)
+        reply = await self._candles_until(now, instrument, minutes, count)
+        if reply.as_of is not None and abs(reply.as_of - now) > length:
+            # Our clock was set since the venue last told its own: the times were not its present.
+            reply = await self._candles_until(reply.as_of, instrument, minutes, count)
         unit = instrument.unit
         candles = [
             to_candle(
@@ -204,6 +198,18 @@ class Hyperliquid(OneApi):
             for row in reply.value
         ]
         return check_candles(self.name, "/info candleSnapshot", candles, reply.as_of, minutes)
+
+    async def _candles_until(
+        self, now: int, instrument: Instrument, minutes: int, count: int
+    ) -> Reply[list[_Candle]]:
+        length = minutes * 60_000
+        wish = {
+            "coin": instrument.symbol,
+            "interval": _INTERVALS[minutes],
+            "startTime": now - (count + 2) * length,
+            "endTime": now + length,
+        }
+        return await self._ask({"type": "candleSnapshot", "req": wish}, _CANDLES)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest, which comes with the contexts."""
