@@ -294,6 +294,24 @@ def test_who_blocked_the_bot_is_a_subscriber_no_more(
     assert bot.metric("bot_signal_subscribers") == 2
 
 
+def test_a_group_that_becomes_a_supergroup_goes_on_hearing_them(
+    start: StartBot, telegram: Any, market: Any, subscribed: Callable[..., None]
+) -> None:
+    trade_long(market)
+    subscribed(-5)
+    new = telegram.act(upgrade=True, chat_id=-5, user_id=5)["migrate_to_chat_id"]
+    bot = start().until_ready()
+    telegram.until(is_accepted, 1)
+    said = bot.event(
+        "a subscriber's group became a supergroup: if its old id stands in "
+        "TELEGRAM_ALLOWED_USERS, put the new one there"
+    )
+    assert (said["chat"], said["moved_to"]) == (-5, new)
+    bot.until_idle(lambda: True)
+    assert len(auto_signals(telegram, new)) == 1
+    bot.until_metric("bot_signal_subscribers", 1)
+
+
 def test_a_signal_below_the_threshold_is_kept_and_not_sent(
     start: StartBot, telegram: Any, market: Any, subscribed: Callable[..., None], tmp_path: Path
 ) -> None:

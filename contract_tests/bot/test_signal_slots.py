@@ -310,7 +310,6 @@ async def test_what_nobody_wants_any_more_is_not_sent(office: Office, why: str) 
     [
         Forbidden("Forbidden: bot was kicked from the group chat"),
         BadRequest("Chat not found"),
-        ChatMigrated(-1001),
     ],
 )
 async def test_a_chat_that_is_gone_is_a_subscriber_no_more(
@@ -319,6 +318,22 @@ async def test_a_chat_that_is_gone_is_a_subscriber_no_more(
     office.messenger.failure = failure
     await office.deliver(1)
     assert await office.book.subscribers() == [Subscriber(2, 2)]
+
+
+@pytest.mark.anyio
+async def test_a_group_that_became_a_supergroup_stays_a_subscriber(office: Office) -> None:
+    """Also when the process is killed between the steps: the old parcel comes again."""
+    office.messenger.failure = ChatMigrated(-1001)
+    number = await office.deliver(1)
+    assert await office.book.subscribers() == [Subscriber(2, 2), Subscriber(-1001, 1)]
+    assert await office.inbox.is_done(number)
+    assert office.metrics.dropped.labels("moved")._value.get() == 1
+    office.messenger.failure = None
+    job = await office.inbox.claim()
+    assert await office.courier.deliver(job) == 0
+    assert office.messenger.sent == [-1001]
+    again = Parcel("BTC/USDT", 7200, -1001, "a signal", "").to_inbox()
+    assert await office.inbox.put([again]) == Put(new=0, known=1)
 
 
 @pytest.mark.anyio

@@ -42,10 +42,14 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Not accepted, and never will be: the chat is gone, the bot is blocked, the text is wrong."""
+    """Not accepted, and never will be: the chat is gone, the bot is blocked, the text is wrong.
+
+    ``moved_to``: the supergroup that the group has become.
+    """
 
     code: str
     reason: str
+    moved_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,15 @@ def classify(error: TelegramError) -> Failure:
         case InvalidToken() | EndPointNotFound():
             return NoToken()
         case BadRequest() | Forbidden() | ChatMigrated() | Conflict():
-            return Refused("403" if isinstance(error, Forbidden) else "400", error.message)
+            return _refused(error)
         case _:
             return _by_text(error.message)
+
+
+def _refused(error: TelegramError) -> Refused:
+    code = "403" if isinstance(error, Forbidden) else "400"
+    moved_to = error.new_chat_id if isinstance(error, ChatMigrated) else None
+    return Refused(code, error.message, moved_to)
 
 
 def _by_text(message: str) -> Failure:

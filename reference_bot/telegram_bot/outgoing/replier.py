@@ -314,8 +314,12 @@ class Replier:
             await self._record_sent()
             return
         _log.warning("Telegram refused a message: %s", failure.reason, extra=fields)
+        await self._end("refused")
+
+    async def _end(self, outcome: str) -> None:
+        """Finishes without the parts that are still to go."""
         self._job.progress = replace(self._job.progress, sent=len(self._job.progress.parts))
-        await self.finish("refused")
+        await self.finish(outcome)
 
     async def _put_off(self, failure: Failure) -> None:
         """Keeps the rendered answer and says when to go on."""

@@ -7,19 +7,19 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from reference_bot.telegram_bot.inbox import Job
 from reference_bot.telegram_bot.outgoing.failures import Refused, Unknown
 from reference_bot.telegram_bot.outgoing.replier import Desk, Place, Replier
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
-from reference_bot.telegram_bot.signals.model import Parcel, SignalBook
+from reference_bot.telegram_bot.signals.model import Parcel, SignalBook, Subscriber
 from reference_bot.telegram_bot.signals.slots import slot_at
 from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 
 _SECONDS: Final = 10.0
 """How long a parcel may wait for its turn before it goes back to the inbox."""
-# The second one is what python-telegram-bot makes of a group that became a supergroup.
-_GONE: Final = ("chat not found", "migrated to supergroup", "group chat was deleted")
+_GONE: Final = ("chat not found", "group chat was deleted")
 
 _decode = msgspec.json.Decoder(Parcel).decode
 _log = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ class _Post(Replier):
         self, desk: Desk, job: Job, parcel: Parcel, book: SignalBook, metrics: SignalMetrics
     ) -> None:
         super().__init__(desk, job, Place(parcel.chat))
+        self._parcel = parcel
         self._book = book
         self._metrics = metrics
 
@@ -85,6 +86,9 @@ class _Post(Replier):
         return await self._desk.slots.run_last(section)
 
     async def _give_up(self, failure: Unknown | Refused) -> None:
+        if isinstance(failure, Refused) and failure.moved_to is not None:
+            await self._move(failure.moved_to)
+            return
         if isinstance(failure, Refused) and _has_left(failure):
             await self._book.unsubscribe(self._chat)
             _log.warning(
@@ -93,6 +97,24 @@ class _Post(Replier):
                 extra={"chat": self._chat},
             )
         await super()._give_up(failure)
+
+    async def _move(self, chat: int) -> None:
+        """A group became a supergroup: its subscription, and this parcel, go on there.
+
+        In this order a kill loses neither: who comes after it is sent here again, and the inbox
+        takes the new parcel once.
+        """
+        subscriber = await self._book.subscriber(self._chat)
+        if subscriber is not None:
+            await self._book.subscribe(Subscriber(chat, subscriber.user))
+            await self._desk.inbox.put([replace(self._parcel, chat=chat).to_inbox()])
+            await self._book.unsubscribe(self._chat)
+            _log.warning(
+                "a subscriber's group became a supergroup: if its old id stands in "
+                "TELEGRAM_ALLOWED_USERS, put the new one there",
+                extra={"chat": self._chat, "moved_to": chat},
+            )
+        await self._end("moved")
 
     def _count(self, outcome: str) -> None:
         if outcome == "answered":

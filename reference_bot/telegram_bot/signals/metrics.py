@@ -40,7 +40,8 @@ class SignalMetrics:
         )
         self.dropped = Counter(
             "bot_signals_dropped",
-            "Signals not sent: their slot was over (late), or nobody wants them now (unasked).",
+            "Signals not sent: their slot was over (late), nobody wants them now (unasked), "
+            "or their group became a supergroup, to which they go (moved).",
             ["why"],
             registry=registry,
         )
@@ -49,5 +50,5 @@ class SignalMetrics:
         )
         for kind in _KINDS:
             self.judged.labels(kind)
-        for why in ("late", "unasked"):
+        for why in ("late", "unasked", "moved"):
             self.dropped.labels(why)
