@@ -20,7 +20,7 @@ from reference_bot.market_data.answers import LastAnswers, encode
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.metrics import Metrics
-from reference_bot.market_data.model import TopSymbols
+from reference_bot.market_data.model import Missing, TopSymbols
 from reference_bot.market_data.parts import Part
 from reference_bot.market_data.redis_store import RedisStore
 from reference_bot.market_data.service import Answer
@@ -221,6 +221,24 @@ async def test_the_last_good_answer_outlives_the_process_that_made_it(replica):
     assert found[0] == made
     assert found[1] < 5
     assert await LastAnswers(two).find(("/price", "{}")) is None
+
+
+async def test_an_answer_with_a_gap_hides_no_whole_one_of_another_replica(replica):
+    one, two = replica(), replica()
+    nothing = TopSymbols("spot", "binance", 0, (), ())
+    gap = Missing("tickers", "binance", "timeout", "late")
+    whole = encode(Answer(nothing, 2.0, (), ()), 0.0, 0.0)
+    gappy = encode(Answer(nothing, 2.0, (gap,), ()), 0.0, 0.0)
+    assert (whole.whole, gappy.whole) == (True, False)
+    LastAnswers(one).keep(("k",), whole)
+    await one.written()
+    last = LastAnswers(two)
+    last.keep(("k",), gappy)
+    last.keep(("only here",), gappy)
+    await two.written()
+    assert [(await each.find(("k",)))[0] for each in (last, LastAnswers(one))] == [whole, whole]
+    assert (await last.find(("only here",)))[0] == gappy
+    assert await LastAnswers(one).find(("only here",)) is None
 
 
 # -- what else may be in there -------------------------------------------------------------------

@@ -109,7 +109,7 @@ class LastAnswers:
     """The last good answer to each question, bounded in bytes; the least recently made goes first.
 
     An answer with a gap does not take the place of a whole one that may still be given. Where
-    replicas share a store, one gives what another has made.
+    replicas share a store, one gives the whole answers that another has made.
     """
 
     def __init__(self, cache: Cache, *, most_bytes: int = 4 << 20) -> None:
@@ -129,17 +129,17 @@ class LastAnswers:
         self._bytes += len(made.head)
         while self._bytes > self._most:
             self._drop(next(iter(self._kept)))
-        if self._cache.store is not None:
+        if self._cache.store is not None and made.whole:
             entry = Entry(made, now, now + _LAST.lifetime_of(made))
             self._cache.store.put(_LAST, key, entry)
 
     async def find(self, key: Key) -> tuple[Made, float] | None:
         """Return an answer that may still be given, and how long ago it was made."""
         own = self._own(key)
-        if own is not None or self._cache.store is None:
+        if self._cache.store is None or (own is not None and own[0].whole):
             return own
         found = (await self._cache.store.take(_LAST, key, least=0.0, turn=False)).entry
-        return None if found is None else (found.value, self._cache.now() - found.stored)
+        return own if found is None else (found.value, self._cache.now() - found.stored)
 
     def _own(self, key: Key) -> tuple[Made, float] | None:
         found = self._kept.get(key)
