@@ -101,7 +101,13 @@ class ManagedProcess:
     """One started process. Make it with `start`; always end it with `stop` or `kill`."""
 
     def __init__(
-        self, launch: Launch, body: Body, *, recorder: Recorder, labels: Mapping[str, str]
+        self,
+        launch: Launch,
+        body: Body,
+        *,
+        recorder: Recorder,
+        labels: Mapping[str, str],
+        started_at: float,
     ) -> None:
         self.launch = launch
         self._body = body
@@ -109,7 +115,7 @@ class ManagedProcess:
         self._labels = dict(labels)
         self._stop_asked: float | None = None
         self._killed = False
-        self.started_at = history.now()
+        self.started_at = started_at
         self.exited: asyncio.Task[int] = asyncio.create_task(self._watch())
 
     @classmethod
@@ -129,6 +135,7 @@ class ManagedProcess:
         """
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         body: Body
+        began = history.now()  # Docker takes its time to make a container: that counts, too
         try:
             if launch.container is not None:
                 body = await Container.start(launch, launch.container, guard)
@@ -146,7 +153,7 @@ class ManagedProcess:
                 )
             )
             raise
-        managed = cls(launch, body, recorder=recorder, labels=labels or {})
+        managed = cls(launch, body, recorder=recorder, labels=labels or {}, started_at=began)
         recorder.record(
             history.ProcessStarted(
                 t=managed.started_at,
