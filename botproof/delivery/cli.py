@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from botproof.config import Config, Scalar, load_config
-from botproof.delivery.report import print_table, write_table
+from botproof.delivery.report import Named, print_table, write_table
 from botproof.delivery.run import DeliveryOptions, run_delivery
 from botproof.faults.troubles import EXCHANGE_FAULTS, TROUBLES
-from botproof.outcome import Outcome
 from botproof.problems import UsageError
 from botproof.report.files import write_reports
 from botproof.report.terminal import Progress, print_results
@@ -76,17 +75,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Run what was asked for, one run after the other; the exit code of the worst verdict."""
     config = load_config(arguments.config)
     progress = Progress()
-    outcomes: dict[str, Outcome] = {}
+    outcomes: list[Named] = []
     report_dir = arguments.report_dir or arguments.config.resolve().parent / "reports/delivery"
     for options in list(_plan(arguments, config, report_dir, progress)):
         outcome = run_delivery(options)
-        outcomes[options.name] = outcome
+        outcomes.append((options.name, outcome))
         run_of = outcome.history.run
         write_reports(outcome.report_dir, outcome.results, run_of, outcome.duration_s)
         print_results(outcome.results, duration_s=outcome.duration_s, report_dir=outcome.report_dir)
     write_table(report_dir / "delivery.json", outcomes)
     print_table(outcomes)
-    return combine(outcome.verdict for outcome in outcomes.values()).exit_code
+    return combine(outcome.verdict for _, outcome in outcomes).exit_code
 
 
 def _plan(

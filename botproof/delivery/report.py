@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,20 @@ from botproof.delivery.run import CHECK
 from botproof.history import ProcessReady
 from botproof.outcome import Outcome
 
+Named = tuple[str, Outcome]
+"""What a run is called, and how it ended."""
 _COLUMNS = ("run", "updates", "kills", "at work", "lost", "repeated", "order", "restart", "time")
 
 
-def print_table(outcomes: Mapping[str, Outcome]) -> None:
+def print_table(outcomes: Sequence[Named]) -> None:
     """One line a run, to standard output."""
     print()
     print("\n".join(as_text(outcomes)))
 
 
-def as_text(outcomes: Mapping[str, Outcome]) -> list[str]:
+def as_text(outcomes: Sequence[Named]) -> list[str]:
     """The lines of the table."""
-    rows = [[*_COLUMNS, "verdict"], *(_row(name, each) for name, each in outcomes.items())]
+    rows = [[*_COLUMNS, "verdict"], *(_row(name, each) for name, each in outcomes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [_line(row, widths) for row in rows]
 
@@ -65,9 +67,9 @@ def as_row(name: str, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def write_table(path: Path, outcomes: Mapping[str, Outcome]) -> None:
+def write_table(path: Path, outcomes: Sequence[Named]) -> None:
     """A list of one object a run."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [as_row(name, outcome) for name, outcome in outcomes.items()]
+    rows = [as_row(name, outcome) for name, outcome in outcomes]
     document = msgspec.json.format(msgspec.json.encode(rows))
     path.write_bytes(document + b"\n")

@@ -217,19 +217,19 @@ def _again(results: Sequence[CheckResult], run: Run | None) -> str:
 
 def reproduce(results: Sequence[CheckResult], run: Run | None) -> Iterator[str]:
     """The commands that make the same run, single checks of it, and the verdict, again."""
-    config = run.config if run is not None and run.config else "botproof.toml"
-    script = _SCRIPTS.get(run.command) if run is not None else None
+    run = run or Run(t=0.0)
+    script = _SCRIPTS.get(run.command)
     if script is not None:
         yield f"python {script}"
         return
-    images = run.images if run is not None else {}
-    config += "".join(f" --mode {mode}" for mode in (run.chosen_modes if run is not None else ()))
-    if images:
-        config += " --image " + ",".join(f"{name}={image}" for name, image in images.items())
-    yield f"botproof gate --config {config}"
+    gate = f"botproof gate --config {run.config or 'botproof.toml'}"
+    gate += "".join(f" --mode {mode}" for mode in run.chosen_modes)
+    if run.images:
+        gate += " --image " + ",".join(f"{name}={image}" for name, image in run.images.items())
+    yield gate
     blamed = [r.check for r in results if r.verdict is not Verdict.PASS and r.check != "harness"]
     if blamed:
-        yield f"botproof gate --config {config} --only {','.join(blamed)}"
+        yield f"{gate} --only {','.join(blamed)}"
     yield "botproof judge history.jsonl    # beside this page: the same verdict, nothing is started"
     if "golden" in blamed:
         yield "botproof golden diff            # what differs from the approved replies"
@@ -252,7 +252,7 @@ def _about(history: History, run: Run | None) -> str:
     machine = " · ".join(f"{_e(key)} {_e(value)}" for key, value in facts.items() if value != "")
     return (
         f"<section><details><summary>Processes and machine</summary>{processes}"
-        f"<p>{machine}</p></details></section>"
+        f'<p class="facts">{machine}</p></details></section>'
     )
 
 

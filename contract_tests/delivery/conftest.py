@@ -38,7 +38,7 @@ def deliver(tmp_path: Path) -> Deliver:
             config=config, config_path=path, report_dir=tmp_path / "report", **options
         )
         outcome = run_delivery(wish)
-        print("\n".join(as_text({wish.name: outcome})))
+        print("\n".join(as_text([(wish.name, outcome)])))
         for result in outcome.results:
             print(result.check, result.verdict.value, *result.evidence, sep="\n  ")
         return outcome

@@ -133,13 +133,7 @@ class Analytics:
             missing += parts.missing or [
                 Missing("tickers", name, "unavailable", f"no {market} market is listed")
             ]
-        late = all(one.reason == "timeout" for one in missing)
-        raise AnswerError(
-            504 if late else 502,
-            "too_late" if late else "venue_failed",
-            f"no venue could list its {market} markets",
-            missing=tuple(missing),
-        )
+        raise _unlisted("no venue", market, missing)
 
     # -- one symbol's volume ---------------------------------------------------------------------
 
@@ -292,15 +286,9 @@ class Analytics:
         service = self._service
         parts = await service.fetch(venue.name, {market: service.directory(venue, market)}, end)
         found = parts.value(market, Directory)
-        if found is not None:
-            return found.by_pair
-        late = all(one.reason == "timeout" for one in parts.missing)
-        raise AnswerError(
-            504 if late else 502,
-            "too_late" if late else "venue_failed",
-            f"{venue.name} could not list its {market} markets",
-            missing=tuple(parts.missing),
-        )
+        if found is None:
+            raise _unlisted(venue.name, market, parts.missing)
+        return found.by_pair
 
     async def _scanned(self, venue: Venue, instrument: Instrument, minutes: int) -> Entry[_Finding]:
         """Fetch candles and keep what they come to: a fiftieth, and a scan takes sixty."""
@@ -418,6 +406,16 @@ def _bar(candle: Candle) -> Bar:
         volume=_volume(candle),
         turnover=candle.turnover,
         change_pct=100 * (candle.close - candle.open) / candle.open,
+    )
+
+
+def _unlisted(who: str, market: Market, missing: Sequence[Missing]) -> AnswerError:
+    late = all(one.reason == "timeout" for one in missing)
+    return AnswerError(
+        504 if late else 502,
+        "too_late" if late else "venue_failed",
+        f"{who} could not list its {market} markets",
+        missing=tuple(missing),
     )
 
 

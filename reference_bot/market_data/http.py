@@ -209,9 +209,8 @@ class VenueClient:
             why = f": {explained[1]}" if explained and explained[0] == "rate_limited" else ""
             return self._error("rate_limited", path, f"HTTP {status}{why}", wait)
         if status in (403, 451):
-            why = "this place is not served"
-            if status == 403:
-                why = "this address is refused: it asked too often, or is not served"
+            asked = "this address is refused: it asked too often, or is not served"
+            why = asked if status == 403 else "this place is not served"
             return self._error("refused", path, f"HTTP {status}: {why}", 60.0)
         reason: Reason = "outage" if status >= 500 else "refused"
         return self._error(reason, path, f"HTTP {status}", wait if status >= 500 else None)

@@ -7,6 +7,7 @@ import functools
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import httpx
 
@@ -122,6 +123,6 @@ def _venue(  # noqa: PLR0911 - one return a venue
             from reference_bot.market_data.venues import yahoo  # noqa: PLC0415 - see above
 
             chart = client(settings.yahoo_url, yahoo.explain)
-            chart.headers = {"User-Agent": settings.yahoo_user_agent}
+            chart = replace(chart, headers={"User-Agent": settings.yahoo_user_agent})
             return yahoo.Yahoo(chart, cache)
     raise ValueError(f"no venue {name!r}")
