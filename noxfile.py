@@ -1,13 +1,18 @@
 """Every job of the project, one session each: `nox -l` lists them.
 
-All sessions share one environment, installed from the lock file with checked hashes. The project
-goes in as a *built wheel*: a file left out of the package is noticed here, not in production.
+Sessions share environments, each installed from a lock file with checked hashes: `gate` holds what
+judges a bot, `dev` what a contributor needs besides. The project goes in as a *built wheel*: a file
+left out of the package is noticed here, not in production.
 """
 
 import hashlib
+import importlib.util
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import nox
@@ -19,11 +24,15 @@ ROOT = Path(__file__).parent
 # What goes into each lock file. dev comes first; what production installs is held to its versions.
 LOCKS = {
     "dev": "--all-extras --group build --group lint --group test",
+    "gate": "--all-extras --group build --constraint lock/dev.txt",
     "bot": "--extra bot --extra redis --constraint lock/dev.txt",
     "market-data": "--extra market-data --extra redis --constraint lock/dev.txt",
     # ccxt and schemathesis hold their dependencies at versions that differ from the project's.
     "peers": "--extra market-data --extra harness --group build --group peers",
+    # nox itself, for .ci/run.
+    "nox": "--group ci",
 }
+PROGRESS_S = 5.0
 
 # Limits on what one request allocates: measured in a process of its own.
 HOT_PATHS = ("pytest", "--memray", "contract_tests/memory/test_hot_paths.py")
@@ -56,22 +65,80 @@ class Environment:
 
         An environment without hatchling, as production's, takes the wheel that another one builds.
         """
-        pip = ("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         stamp = self.home / "botproof-lock"
         wanted = hashlib.sha256(self.lock.read_bytes()).hexdigest()
-        if not stamp.exists() or stamp.read_text() != wanted:
-            self.job.log("installing the locked dependencies: a minute or two, once")
-            self.job.run(sys.executable, "-m", "venv", "--clear", str(self.home), external=True)
-            self.run(*pip, "--require-hashes", "-r", str(self.lock))
+        usable = (self.home / "bin" / "pip").exists() or find_uv()
+        if not usable or not stamp.exists() or stamp.read_text() != wanted:
+            self.install_lock()
             stamp.write_text(wanted)
-        fresh = ("--no-deps", "--force-reinstall")
-        if built_by is None:
-            self.run(*pip, "--no-build-isolation", *fresh, str(ROOT))
-            return
         with tempfile.TemporaryDirectory() as folder:
-            make = ("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
-            built_by.run("python", "-m", "pip", *make, str(ROOT))
-            self.run(*pip, *fresh, *(str(wheel) for wheel in Path(folder).glob("*.whl")))
+            builder = str((built_by or self).home / "bin" / "python")
+            make = (builder, "-m", "hatchling", "build", "-t", "wheel", "-d", folder)
+            self.watched("making the project's wheel", make)
+            wheel = next(Path(folder).glob("*.whl"))
+            self.watched(
+                "installing it", self.installer("--no-deps", "--force-reinstall", str(wheel))
+            )
+
+    def install_lock(self) -> None:
+        """Make the environment anew from its lock file: with uv where there is one, or with pip."""
+        locked = ("--require-hashes", "-r", str(self.lock))
+        what = f"installing {self.lock.read_text().count('==')} locked packages"
+        shutil.rmtree(self.home, ignore_errors=True)
+        if uv := find_uv():
+            make = (*uv, "venv", "--quiet", "--python", sys.executable, str(self.home))
+            self.job.run(*make, external=True)
+            try:
+                return self.watched(f"{what} with uv", self.installer(*locked))
+            except CommandFailed:
+                # uv does not read pip's settings: where those name an index, only pip can reach it.
+                self.job.warn("uv did not install them; now with pip")
+                shutil.rmtree(self.home, ignore_errors=True)
+        self.job.run(sys.executable, "-m", "venv", str(self.home), external=True)
+        hint = "about half a minute; with `pip install uv` seconds"
+        return self.watched(f"{what} with pip ({hint})", self.installer(*locked))
+
+    def installer(self, *arguments: str) -> tuple[str, ...]:
+        """A command that installs into this environment: with pip where it holds one, else uv."""
+        python = str(self.home / "bin" / "python")
+        if (self.home / "bin" / "pip").exists():
+            return python, "-m", "pip", "install", *arguments
+        return *find_uv(), "pip", "install", "--python", python, *arguments
+
+    def watched(self, what: str, command: tuple[str, ...]) -> None:
+        """Run a command that may take long, its output in a file; say every few seconds how far.
+
+        Raises CommandFailed, with the end of that output printed, when it does not exit with 0.
+        """
+        log = self.home.with_suffix(".log")
+        self.job.log(what)
+        start = time.monotonic()
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(  # noqa: S603 - the installer's command is written above
+                command, stdout=output, stderr=subprocess.STDOUT
+            ) as process,
+        ):
+            while True:
+                try:
+                    code = process.wait(PROGRESS_S)
+                    break
+                except subprocess.TimeoutExpired:
+                    said = log.read_text()
+                    found = said.count("Collecting ")
+                    unpacking = "Installing collected" in said
+                    far = ", unpacking" if unpacking else f", {found} found" if found else ""
+                    self.job.log(f"  … {time.monotonic() - start:.0f} s{far}")
+        if code:
+            sys.stderr.write(log.read_text()[-4000:])
+            raise CommandFailed(f"this failed: {what}; all that was said is in {log}")
+
+
+def find_uv() -> tuple[str, ...]:
+    """The command of uv, from the PATH or beside this nox; empty where there is none."""
+    if found := shutil.which("uv"):
+        return (found,)
+    return (sys.executable, "-m", "uv") if importlib.util.find_spec("uv") else ()
 
 
 def installed(job: nox.Session, lock_name: str = "dev") -> Environment:
@@ -98,7 +165,7 @@ def check_style(environment: Environment) -> None:
 @session
 def gate(job: nox.Session) -> None:
     """Judge the reference bot in both modes: one verdict, its evidence in reports/gate/."""
-    installed(job).run("botproof", "gate", *job.posargs)
+    installed(job, "gate").run("botproof", "gate", *job.posargs)
 
 
 @session
@@ -126,7 +193,7 @@ def docker(job: nox.Session) -> None:
 def load(job: nox.Session) -> None:
     """Load the fleet between its doubles; judge latency, errors and the roll-back rule."""
     only = ("--only", "latency,errors,rollback", "--report-dir", "reports/load")
-    installed(job).run("botproof", "gate", *only, *job.posargs)
+    installed(job, "gate").run("botproof", "gate", *only, *job.posargs)
 
 
 @session
@@ -163,7 +230,7 @@ def peers(job: nox.Session) -> None:
 def soak(job: nox.Session) -> None:
     """Two hundred kills at every door, with Redis too where BOTPROOF_REDIS_URL names one."""
     much = ("--updates", "12000", "--kills", "200", "--report-dir", "reports/soak")
-    installed(job).run("botproof", "delivery", "--all-doors", *much, *job.posargs)
+    installed(job, "gate").run("botproof", "delivery", "--all-doors", *much, *job.posargs)
 
 
 @session

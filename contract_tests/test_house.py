@@ -47,11 +47,16 @@ def locked(name: str) -> dict[str, str]:
     return dict(pins)
 
 
-@pytest.mark.parametrize("production", ["bot", "market-data"])
-def test_production_installs_exactly_the_versions_that_are_tested(production: str) -> None:
+@pytest.mark.parametrize("lock", ["bot", "market-data", "gate"])
+def test_what_runs_and_what_judges_are_installed_in_the_versions_that_are_tested(lock: str) -> None:
     tested = locked("dev")
-    assert locked(production)
-    assert {p: v for p, v in locked(production).items() if tested.get(p) != v} == {}
+    assert locked(lock)
+    assert {p: v for p, v in locked(lock).items() if tested.get(p) != v} == {}
+
+
+def test_the_gate_installs_no_test_frameworks() -> None:
+    frameworks = {"aiogram", "memray", "mypy", "pytest-timeout", "testcontainers"}
+    assert frameworks & set(locked("gate")) == set()
 
 
 def test_every_direct_dependency_has_its_reason_written_down() -> None:
