@@ -28,11 +28,11 @@ from botproof.targets.process import (
     Guard,
     Launch,
     ManagedProcess,
-    Ports,
     TargetError,
     tail,
 )
 from botproof.targets.recorder import Recorder
+from botproof.targets.reserved import Ports
 
 __all__ = ["Around", "Side", "Stage", "service", "staged"]
 

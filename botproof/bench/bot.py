@@ -24,7 +24,8 @@ from botproof.bench._answers import Observed, p99
 from botproof.bench._stage import Around, Side, service, staged
 from botproof.config import ConfigError, load_config
 from botproof.targets.memory import Reading
-from botproof.targets.process import Guard, Ports
+from botproof.targets.process import Guard
+from botproof.targets.reserved import Ports
 
 __all__ = ["Plan", "Result", "measure", "rows", "run"]
 

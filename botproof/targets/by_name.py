@@ -9,8 +9,6 @@ other need addresses of their own. It takes root, for the port as for the namesp
 
 from __future__ import annotations
 
-import itertools
-import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,15 +16,12 @@ from pathlib import Path
 
 import httpx
 
+from botproof.targets.reserved import Addresses
+
 NAME = "api.telegram.org"
 _BIND = 'mount --bind "$0" /etc/hosts && exec "$@"'
-_numbers = itertools.count()
-
-
-def _own_address() -> str:
-    """An address of 127.0.0.0/8 that no other stack of this or another run is likely to use."""
-    pid = os.getpid()
-    return f"127.{64 + pid // 65536 % 64}.{pid // 256 % 256}.{1 + (pid + next(_numbers)) % 254}"
+_addresses = Addresses()
+"""Of this process: held until it ends, as what listens there may outlive its stack a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +35,7 @@ class ByName:
     @classmethod
     def in_folder(cls, folder: Path) -> ByName:
         """Write the hosts file into `folder`; the double will put its authority beside it."""
-        made = cls(_own_address(), folder / "ca.pem", folder / "hosts")
+        made = cls(_addresses.free(), folder / "ca.pem", folder / "hosts")
         known = Path("/etc/hosts").read_text(encoding="utf-8")
         made.hosts.write_text(f"{made.address} {NAME}\n{known}", encoding="utf-8")
         return made

@@ -1,7 +1,7 @@
 """A container under test: made of an image, started, asked to end, and always removed.
 
 It shares the network of this machine. So it reaches the doubles on 127.0.0.1, where they listen
-and nowhere else, and is reached on the free port that it was given. Everything after its creation
+and nowhere else, and is reached on the port that it was given. Everything after its creation
 goes by its id; by its name, which no other has, it is removed when the harness itself is killed.
 """
 

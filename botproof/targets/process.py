@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +41,6 @@ __all__ = [
     "ImageRun",
     "Launch",
     "ManagedProcess",
-    "Ports",
     "TargetError",
     "environment",
     "tail",
@@ -50,23 +48,6 @@ __all__ = [
 
 _PROBE_EVERY_S = 0.05
 _TAIL_LINES = 40
-
-
-class Ports:
-    """Hands out free TCP ports of 127.0.0.1, no port twice."""
-
-    def __init__(self) -> None:
-        self._given: set[int] = set()
-
-    def free(self) -> int:
-        """A port on which nobody listens now."""
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = int(probe.getsockname()[1])
-            if port not in self._given:
-                self._given.add(port)
-                return port
 
 
 class Body(Protocol):

@@ -31,10 +31,10 @@ from botproof.targets.process import (
     ImageRun,
     Launch,
     ManagedProcess,
-    Ports,
     TargetError,
 )
 from botproof.targets.recorder import Recorder
+from botproof.targets.reserved import Ports
 
 DOUBLE_START_S = 20.0
 T = TypeVar("T")

@@ -5,7 +5,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ import httpx
 import pytest
 
 from botproof.doubles.server import Request, Response, json_response, serve
+from botproof.targets.reserved import Ports
 
 TOKEN = "4242:AAExampleExampleExampleExampleExample"
 SECRET = "a-secret-of-the-tests"
@@ -113,10 +113,12 @@ def http(url: str, body: bytes | None = None, **headers: str) -> tuple[int, dict
     return answer.status_code, answer.json()
 
 
+_PORTS = Ports()
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        port: int = held.getsockname()[1]
-        return port
+    """A port that nothing else takes until the tests have ended."""
+    return _PORTS.free()
 
 
 @dataclass

@@ -15,8 +15,9 @@ import pytest
 from botproof import history
 from botproof.problems import UsageError
 from botproof.targets.docker import image_id
-from botproof.targets.process import Guard, ImageRun, Launch, ManagedProcess, Ports, TargetError
+from botproof.targets.process import Guard, ImageRun, Launch, ManagedProcess, TargetError
 from botproof.targets.recorder import Recorder
+from botproof.targets.reserved import Ports
 
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,11 +18,13 @@ from typing import NoReturn
 import pytest
 
 from botproof.doubles.telegram.client import Double, launch
+from botproof.targets.reserved import Ports
 
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
 BOTS = Path(__file__).parents[2] / "fixtures" / "bots" / "ten_lines"
 PYTHON_BOTS = ("ptb.py", "aiogram_bot.py", "telebot_bot.py")
 WAIT = 30.0
+PORTS = Ports()
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +60,11 @@ def grammy(need: Callable[..., None], missing: Callable[[str], NoReturn]) -> Pat
     return home / "bot.js"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def bot_process(command: list[str], double: Double, mode: str) -> Iterator[None]:
     env = {"PATH": os.environ["PATH"], "TOKEN": TOKEN, "API": double.url}
     if mode == "webhook":
-        env["PORT"] = str(free_port())
+        env["PORT"] = str(PORTS.free())
     with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as process:
         try:
             yield

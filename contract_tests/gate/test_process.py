@@ -17,11 +17,11 @@ from botproof.targets.process import (
     Guard,
     Launch,
     ManagedProcess,
-    Ports,
     TargetError,
     environment,
 )
 from botproof.targets.recorder import Recorder
+from botproof.targets.reserved import Ports
 
 pytestmark = pytest.mark.anyio
 
@@ -270,13 +270,6 @@ def test_the_kernels_lines_are_read() -> None:
         "Pss": 10 * 1024,
         "Swap": 0,
     }
-
-
-def test_ports_are_free_and_never_given_twice() -> None:
-    ports = Ports()
-    given = {ports.free() for _ in range(20)}
-    assert len(given) == 20
-    assert all(1024 < port < 65536 for port in given)
 
 
 def test_our_own_process_can_be_measured() -> None:
