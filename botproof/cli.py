@@ -58,6 +58,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_parity(commands, chosen=arguments[:1] == ["parity"])
     _add_delivery(commands, chosen=arguments[:1] == ["delivery"])
     _add_compare(commands, chosen=arguments[:1] == ["compare"])
+    _add_seal(commands, chosen=arguments[0] if arguments[:1] in (["key"], ["verify"]) else "")
     _add_double(commands, chosen=arguments[1:2] if arguments[:1] == ["double"] else [])
     return parser
 
@@ -70,7 +71,7 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         "conversation of botproof.toml, loads the services, records everything and judges the "
         "record against the budgets.",
         epilog=_EXIT_CODES + "\nwrites into the report directory: report.html, verdict.json, "
-        "summary.md, junit.xml, history.jsonl, logs/",
+        "summary.md, junit.xml, history.jsonl, verdict.intoto.json, logs/",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _config_argument(parser)
@@ -112,6 +113,26 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--keep",
         action="store_true",
         help="keep the scratch directories of the bot (its inbox, for one) after the run",
+    )
+    parser.add_argument(
+        "--sign-with",
+        metavar="FILE",
+        type=Path,
+        help="sign the verdict with this private key (`botproof key new` makes one); without "
+        "it BOTPROOF_SIGNING_KEY names one, or nobody signs",
+    )
+    parser.add_argument(
+        "--environment",
+        metavar="NAME",
+        default="",
+        help="what the verdict is meant for, such as production: written into the sealed verdict",
+    )
+    parser.add_argument(
+        "--valid-days",
+        metavar="DAYS",
+        type=float,
+        default=7.0,
+        help="how long the sealed verdict is valid (7)",
     )
     parser.set_defaults(run=_command("gate"))
 
@@ -208,6 +229,31 @@ def _add_compare(commands: argparse._SubParsersAction[_Parser], *, chosen: bool)
         module = import_module("botproof.compare.cli")
         module.add_arguments(parser)
         parser.set_defaults(run=_plainly(lambda: module.run))
+
+
+def _add_seal(commands: argparse._SubParsersAction[_Parser], *, chosen: str) -> None:
+    """`verify` has to be quick, so that nothing but the seal is imported for it."""
+    key = commands.add_parser(
+        "key",
+        help="make a key pair that signs verdicts",
+        description="Makes an Ed25519 key pair: the gate signs with the private key, `botproof "
+        "verify` needs the public one. Never overwrites a file, never writes into a repository.",
+    )
+    check = commands.add_parser(
+        "verify",
+        help="tell whether a sealed verdict may be relied on",
+        description="Compares a sealed verdict with what is to run, offline, and names everything "
+        "that speaks against it.",
+        epilog="exit codes:\n  0  it may be relied on\n  1  it may not; each reason is printed\n"
+        "  64 the command line or a file cannot be used\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if chosen:
+        module = import_module("botproof.seal.cli")
+        module.add_key_arguments(key)
+        module.add_verify_arguments(check)
+        key.set_defaults(run=_plainly(lambda: module.run_key))
+        check.set_defaults(run=_plainly(lambda: module.run_verify))
 
 
 def _add_delivery(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:

@@ -25,6 +25,7 @@ from botproof.report import repeated
 from botproof.report.files import write_reports
 from botproof.report.html import write_html
 from botproof.report.terminal import Progress, print_repeated, print_results
+from botproof.seal.gate import Sealing, seal_outcome
 from botproof.targets.images import check_images, parse_images
 from botproof.verdict import combine
 
@@ -48,29 +49,31 @@ def gate(arguments: argparse.Namespace) -> int:
         keep=arguments.keep,
         say=Progress(),
     )
+    sealing = Sealing.chosen(arguments.sign_with, arguments.environment, arguments.valid_days)
     if arguments.repeat > 1:
-        return _repeat(options, arguments.repeat)
-    return _one_gate(options).verdict.exit_code
+        return _repeat(options, sealing, arguments.repeat)
+    return _one_gate(options, sealing).verdict.exit_code
 
 
-def _one_gate(options: gate_run.GateOptions) -> Outcome:
+def _one_gate(options: gate_run.GateOptions, sealing: Sealing) -> Outcome:
     outcome = gate_run.run_gate(options)
     write_reports(outcome.report_dir, outcome.results, outcome.history.run, outcome.duration_s)
     recorded = JudgingSettings.recorded_in(outcome.history.run)
     write_html(
         outcome.report_dir, outcome.results, outcome.history, recorded.budgets, outcome.duration_s
     )
+    seal_outcome(sealing, outcome, options.config, options.config_path, options.wall_clock())
     print_results(outcome.results, duration_s=outcome.duration_s, report_dir=outcome.report_dir)
     return outcome
 
 
-def _repeat(options: gate_run.GateOptions, times: int) -> int:
+def _repeat(options: gate_run.GateOptions, sealing: Sealing, times: int) -> int:
     """The same gate again and again, each with a report directory of its own below."""
     rows: list[repeated.Row] = []
     for number in range(1, times + 1):
         options.say(f"gate {number} of {times}")
         report_dir = options.report_dir / f"{number:02d}"
-        outcome = _one_gate(dataclasses.replace(options, report_dir=report_dir))
+        outcome = _one_gate(dataclasses.replace(options, report_dir=report_dir), sealing)
         rows.append(repeated.row(number, outcome))
         repeated.write(options.report_dir, rows)  # each time: a long row of gates may be cut off
         if _interrupted(outcome):

@@ -168,13 +168,30 @@ async def test_the_reference_bot_passes_and_says_so_everywhere(bench: Bench) -> 
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("8", "0", "0")
     assert "# botproof gate: ✅ PASS" in (gate.report_dir / "summary.md").read_text()
 
-    again = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "botproof", "judge", str(gate.report_dir / "history.jsonl")),
+    history = str(gate.report_dir / "history.jsonl")
+    assert "verdict: PASS" in await printed("judge", history)
+
+    sealed = ("verify", str(gate.report_dir / "verdict.intoto.json"), "--allow-unsigned")
+    here = ("--config", str(bench.directory / "botproof.toml"), "--history", history)
+    assert "accepted: PASS for source" in await printed(*sealed, *here)
+    append_a_line(Path(history))
+    assert "history: sealed with sha256:" in await printed(*sealed, *here, code=1)
+
+
+def append_a_line(path: Path) -> None:
+    path.write_text(path.read_text() + "\n")
+
+
+async def printed(*words: str, code: int = 0) -> str:
+    """What `botproof …` prints, when it ends with the exit code that is expected."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "botproof", *words),
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
-    out, _ = await again.communicate()
-    assert again.returncode == 0, out.decode()
-    assert "verdict: PASS" in out.decode()
+    out, _ = await process.communicate()
+    assert process.returncode == code, out.decode()
+    return out.decode()
 
 
 async def test_a_section_missing_in_webhook_mode_only_fails_parity(bench: Bench) -> None:
