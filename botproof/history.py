@@ -195,13 +195,20 @@ class BotApiCall(Event, frozen=True, kw_only=True):
 
 
 class VenueCall(Event, frozen=True, kw_only=True):
-    """One call of an exchange by the target, with the HTTP status of the double."""
+    """One call of an exchange by the target, with the HTTP status of the double.
+
+    `t` is its end. `own_s` is the part of `duration_s` that the double took for itself: no fault
+    that was asked for. `unserved` names what the double does not know, so that its refusal says
+    nothing about the real venue.
+    """
 
     venue: str
     path: str
     query: Any = None
     status: int | None = None
     duration_s: float = 0.0
+    own_s: float = 0.0
+    unserved: str = ""
 
 
 class DoubleEvent(Event, frozen=True, kw_only=True):

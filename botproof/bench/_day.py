@@ -63,7 +63,7 @@ class _Day:
 def measure(python: str) -> list[Row]:
     """Replay the day once."""
     progress(f"a day: drawing the day before it, {_SYMBOLS} symbols")
-    arguments = ("--seed", "7", "--symbols", str(_SYMBOLS), "--now", str(_BEGIN), "--draw")
+    arguments = ("--seed", "7", "--symbols", str(_SYMBOLS), "--now", str(_BEGIN))
     with (
         Double.started(*arguments) as double,
         service(double.url, python=python, exchanges=CRYPTO_VENUES) as running,

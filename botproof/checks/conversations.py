@@ -51,7 +51,7 @@ def _result(
         measurement=measurement,
         least_evidence=f"{LEAST} generated conversations (or a saved one), played in two modes",
         evidence=lines_of(evidence, _MOST_LINES),
-        source="Synchronization Plan",
+        source="docs/parity.md",
         data=dict(data or {}),
     )
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from botproof.budgets import DEFAULTS, Budget, Budgets
 from botproof.checks.replies import ReplyRules
+from botproof.checks.shortcomings import approved_of, settle
 from botproof.config import ALL_CHECKS, Config, Replies
 from botproof.history import HarnessError, History, ProcessExited, Run, describe_exit
 from botproof.verdict import CheckResult, Verdict
@@ -87,8 +88,15 @@ def run_check(name: str, check: Check, history: History, judging: Judging) -> Ch
 def run_checks(
     checks: Mapping[str, Check], names: Iterable[str], history: History, judging: Judging
 ) -> list[CheckResult]:
-    """The named checks in order; before them "harness" with ERROR when the harness failed."""
+    """The named checks in order. Before them "harness" with ERROR when the harness failed, and
+    "doubles" where something was asked for that no double has (see `shortcomings`)."""
+
+    def again(name: str, part: History) -> CheckResult:
+        approved = approved_of(part, judging.approved)
+        return run_check(name, checks[name], part, replace(judging, approved=approved))
+
     results = [run_check(name, checks[name], history, judging) for name in names]
+    results = settle(results, history, judging.budgets["reply_time_s"].limit, again)
     broken = harness_result(history)
     return [broken, *results] if broken is not None else results
 

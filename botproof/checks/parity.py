@@ -56,7 +56,7 @@ def _result(verdict: Verdict, measurement: str, evidence: tuple[str, ...]) -> Ch
         measurement=measurement,
         least_evidence="two modes with one case in common, and an answer",
         evidence=lines_of(evidence, 60),
-        source="Synchronization Plan",
+        source="docs/gate.md",
     )
 
 

@@ -96,13 +96,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer; `headers` come on top of Content-Type and Content-Length."""
+    """One answer; `headers` come on top of Content-Type and Content-Length.
+
+    `served` is false where a double does not know what it was asked for: its refusal then says
+    nothing about the real service. It is for the double's own record and never sent.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     transport: Transport = Transport.NORMAL
+    served: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,8 @@ def _venue_call(raw: Mapping[str, Any], _: str, common: Mapping[str, Any]) -> Ev
         query=raw.get("query"),
         status=raw.get("status"),
         duration_s=raw.get("duration_s") or 0.0,
+        own_s=raw.get("own_s") or 0.0,
+        unserved=raw.get("unserved") or "",
         **common,
     )
 

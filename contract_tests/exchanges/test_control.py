@@ -178,3 +178,43 @@ async def test_faults_of_a_case_hold_until_it_is_over(exchanges):
         async with control.with_faults([faults[0], {"kind": "nonsense"}]):
             pytest.fail("there is no such fault")
     assert (await exchanges.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "unserved"),
+    [
+        ("binance/spot/api/v3/nothing", {}, "binance: GET /spot/api/v3/nothing"),
+        ("binance/coin/dapi/v1/nothing", {}, "binance: GET /coin/dapi/v1/nothing"),
+        ("bybit/v5/nothing", {}, "bybit: GET /v5/nothing"),
+        ("gate/api/v4/nothing", {}, "gate: GET /api/v4/nothing"),
+        ("okx/api/v5/nothing", {}, "okx: GET /api/v5/nothing"),
+        ("bitget/api/v2/nothing", {}, "bitget: GET /api/v2/nothing"),
+        ("bybit/v5/market/tickers", {"category": "option"}, ""),
+        ("okx/api/v5/public/instruments", {"instType": "FUTURES"}, ""),
+        ("gate/api/v4/spot/currencies", {}, ""),
+        ("bitget/api/v2/spot/public/coins", {}, ""),
+        ("binance/spot/api/v3/ticker/24hr", {"symbol": "NOSUCH"}, ""),
+    ],
+)
+async def test_what_is_not_served_is_told_apart_from_what_a_venue_refuses(
+    exchanges, path, query, unserved
+):
+    await exchanges.get(path, **query)
+    [event] = exchanges.double.events
+    assert event["unserved"] == unserved
+    assert 0 <= event["own_s"] <= event["duration_s"]
+
+
+async def test_a_question_that_hyperliquid_asks_in_the_body_is_named(exchanges):
+    answer = await exchanges.post("hyperliquid/info", {"type": "vaultDetails"})
+    assert answer.status_code == 422
+    [event] = exchanges.double.events
+    assert event["unserved"] == "hyperliquid: POST /info vaultDetails"
+
+
+async def test_a_delay_that_was_asked_for_is_not_the_doubles_own_time(exchanges):
+    await _program(exchanges, kind="delay", seconds=0.2)
+    await _ticker(exchanges)
+    event = exchanges.double.events[-1]
+    assert event["duration_s"] >= 0.2
+    assert event["own_s"] <= event["duration_s"] - 0.2

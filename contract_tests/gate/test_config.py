@@ -76,13 +76,14 @@ def test_an_image_needs_no_command() -> None:
     assert config.bot_in("polling").command == ()
 
 
-def test_budgets_are_the_designs_unless_replaced() -> None:
+def test_budgets_are_defaults_unless_replaced() -> None:
     budgets = parse_config(GOOD).resolved_budgets()
     assert budgets["reply_time_s"].limit == 3
     assert budgets["reply_time_s"].source == "botproof.toml"
     assert budgets["bot_memory_mb"].describe() == "bot memory < 90 MB"
     assert budgets["error_rate_pct"].limit == 0.1
-    assert budgets["error_rate_pct"].source == "AWS Deployment Plan"
+    assert budgets["error_rate_pct"].source == "botproof's default (docs/gate.md)"
+    assert "market_data_memory_mb" not in budgets  # nobody set it
 
 
 @pytest.mark.parametrize(

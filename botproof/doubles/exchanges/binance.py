@@ -106,7 +106,9 @@ def _refuse(code: int, message: str, status: int = 400) -> Refusal:
     return Refusal(status, {"code": code, "msg": message})
 
 
-_NOT_FOUND = Response(404, b"<html><body><h2>404 Not found</h2></body></html>", "text/html")
+_NOT_FOUND = Response(
+    404, b"<html><body><h2>404 Not found</h2></body></html>", "text/html", served=False
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,7 @@ def _klines(ask: _Ask) -> object:
     listing = ask.listing()
     interval = _INTERVALS.get(ask.text("interval"))
     if interval is None:
-        raise _refuse(-1120, "Invalid interval.")
+        raise _refuse(-1120, "Invalid interval.").unserved()
     limit = ask.limit(500, 1000 if ask.kind == "spot" else 1500)
     start, end = ask.number("startTime"), ask.number("endTime")
     if start is None:

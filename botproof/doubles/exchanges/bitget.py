@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins
+from botproof.doubles.exchanges.kit import Ask, Listing, Routes, currencies, list_coins
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
 from botproof.doubles.server import Response
@@ -156,7 +156,7 @@ def _mix_tickers(ask: Ask) -> Any:
 def _candles(ask: Ask, one: Listing, bars: dict[str, int]) -> Any:
     interval = bars.get(ask.text("granularity"))
     if interval is None:
-        raise _refuse(ask, "400171", "The granularity is not supported")
+        raise _refuse(ask, "400171", "The granularity is not supported").unserved()
     candles = ask.candles(
         one,
         interval,
@@ -336,6 +336,40 @@ def _least(one: Listing) -> str:
     return "0.001" if one.kind == "inverse" else one.quantity(1)
 
 
+def _coins(ask: Ask) -> Any:
+    return _data(
+        ask,
+        [
+            {
+                "coinId": str(number),
+                "coin": name,
+                "transfer": "true",
+                "chains": [
+                    {
+                        "chain": name,
+                        "needTag": "false",
+                        "withdrawable": "true",
+                        "rechargeable": "true",
+                        "withdrawFee": "0.0001",
+                        "extraWithdrawFee": "0",
+                        "depositConfirm": "1",
+                        "withdrawConfirm": "1",
+                        "minDepositAmount": "0.0001",
+                        "minWithdrawAmount": "0.001",
+                        "browserUrl": "",
+                        "contractAddress": None,
+                        "withdrawStep": "0",
+                        "withdrawMinScale": "8",
+                        "congestion": "normal",
+                    }
+                ],
+                "areaCoin": "no",
+            }
+            for number, name in enumerate(currencies(_spot(ask).values()), 1)
+        ],
+    )
+
+
 def _no_margin(ask: Ask) -> Any:
     """List no margin market: clients that load all markets ask for them."""
     return _data(ask, [])
@@ -349,6 +383,7 @@ _ROUTES = Routes(
     {
         "/api/v2/public/time": _time,
         "/api/v2/spot/public/symbols": _symbols,
+        "/api/v2/spot/public/coins": _coins,
         "/api/v2/margin/currencies": _no_margin,
         "/api/v2/spot/market/tickers": _spot_tickers,
         "/api/v2/spot/market/candles": _spot_candles,

@@ -26,6 +26,8 @@ _INTERVALS = {
     "D": DAY,
 }
 _KINDS: dict[str, Kind] = {"spot": "spot", "linear": "perp", "inverse": "inverse"}
+_EMPTY_CATEGORIES = frozenset({"option"})
+"""Categories that Bybit has and this double lists nothing of."""
 _PERIODS = {
     "5min": 5 * MINUTE,
     "15min": BLOCK,
@@ -61,6 +63,8 @@ def _envelope(result: Any, now: int, code: int = 0, message: str = "OK") -> dict
 def _category(ask: Ask) -> tuple[str, Kind, dict[str, Listing]]:
     category = ask.text("category", "linear")
     kind = _KINDS.get(category)
+    if category in _EMPTY_CATEGORIES:
+        return category, "spot", {}
     if kind is None:
         raise _refuse(10001, f"params error: category {category} is not served here", ask.now)
     return category, kind, ask.open(listings(ask.market, kind))
@@ -128,7 +132,7 @@ def _kline(ask: Ask) -> Any:
     one = _one(ask, known)
     interval = _INTERVALS.get(ask.text("interval"))
     if interval is None:
-        raise _refuse(10001, "params error: Invalid period!", ask.now)
+        raise _refuse(10001, "params error: Invalid period!", ask.now).unserved()
     candles = ask.candles(
         one,
         interval,

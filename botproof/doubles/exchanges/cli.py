@@ -28,12 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
     parser.add_argument("--seed", type=int, default=1, help="the market's seed")
     parser.add_argument(
-        "--now", type=int, metavar="EPOCH_MS", help="stop the market's clock at this moment"
-    )
-    parser.add_argument(
-        "--draw",
-        action="store_true",
-        help="draw the day before --now before listening, so that nobody who asks waits for it",
+        "--now",
+        type=int,
+        metavar="EPOCH_MS",
+        help="stop the market's clock at this moment; the day before it is drawn before listening, "
+        "so that nobody who asks waits for it",
     )
     parser.add_argument(
         "--symbols", type=int, default=0, metavar="N", help="add N made-up coins (X001 ...)"
@@ -84,10 +83,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"botproof double exchanges: {error}")
         return 2
 
-    if args.draw and args.now is None:
-        print("botproof double exchanges: --draw needs --now, the end of the day to draw")
-        return 2
-    if args.draw:
+    if args.now is not None:
         market.draw(args.now - _DRAWN, args.now)
 
     async def start() -> _Listening:

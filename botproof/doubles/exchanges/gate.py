@@ -11,7 +11,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Final
 
-from botproof.doubles.exchanges.kit import Ask, Listing, Routes, exact, list_coins
+from botproof.doubles.exchanges.kit import Ask, Listing, Routes, currencies, exact, list_coins
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
 from botproof.doubles.exchanges.wire import Call, Refusal, ratio_text
 from botproof.doubles.server import Response
@@ -105,9 +105,37 @@ def _pairs(ask: Ask) -> Any:
     ]
 
 
-def _no_margin(_: Ask) -> Any:
-    """List no margin market: clients that load all markets ask for them."""
+def _nothing(_: Ask) -> Any:
+    """List nothing where Gate has margin pairs, dated futures and options, and this double none:
+    clients that load all markets ask for them.
+    """
     return []
+
+
+def _currencies(ask: Ask) -> Any:
+    return [
+        {
+            "currency": name,
+            "name": "Tether" if name == "USDT" else name,
+            "delisted": False,
+            "withdraw_disabled": False,
+            "withdraw_delayed": False,
+            "deposit_disabled": False,
+            "trade_disabled": False,
+            "fixed_rate": "",
+            "chain": name,
+            "chains": [
+                {
+                    "name": name,
+                    "addr": "",
+                    "withdraw_disabled": False,
+                    "withdraw_delayed": False,
+                    "deposit_disabled": False,
+                }
+            ],
+        }
+        for name in currencies(_spot(ask).values())
+    ]
 
 
 def _spot_tickers(ask: Ask) -> Any:
@@ -136,7 +164,7 @@ def _spot_tickers(ask: Ask) -> Any:
 def _interval(ask: Ask) -> int:
     interval = _INTERVALS.get(ask.text("interval", "30m"))
     if interval is None:
-        raise _refuse("INVALID_PARAM_VALUE", "Invalid interval")
+        raise _refuse("INVALID_PARAM_VALUE", "Invalid interval").unserved()
     return interval
 
 
@@ -313,7 +341,12 @@ _HANDLERS = {
     "/api/v4/spot/time": _time,
     "/api/v4/spot/currency_pairs": _pairs,
     "/api/v4/spot/tickers": _spot_tickers,
-    "/api/v4/margin/currency_pairs": _no_margin,
+    "/api/v4/spot/currencies": _currencies,
+    "/api/v4/margin/currency_pairs": _nothing,
+    "/api/v4/margin/uni/currency_pairs": _nothing,
+    "/api/v4/delivery/usdt/contracts": _nothing,
+    "/api/v4/delivery/usdt/tickers": _nothing,
+    "/api/v4/options/underlyings": _nothing,
     "/api/v4/spot/candlesticks": _spot_candles,
     **{
         f"{settled}{path}": handler

@@ -236,7 +236,7 @@ class Hyperliquid:
     def answer(self, market: Market, call: Call) -> Response:
         """Answer one question."""
         if call.path != "/info" or call.method != "POST":
-            return Response(404, b"")
+            return Response(404, b"", served=False)
         try:
             return json_response(self._ask(Ask(market, call)))
         except Refusal as refusal:
@@ -249,7 +249,7 @@ class Hyperliquid:
             raise _UNPROCESSABLE from None
         handler = _QUESTIONS.get(str(question.get("type")))
         if handler is None:
-            raise _UNPROCESSABLE
+            raise _UNPROCESSABLE.unserved()
         return handler(ask, question)
 
     def error(self, status: int) -> object:  # noqa: ARG002 - a venue whose errors have no body

@@ -12,7 +12,7 @@ from botproof.doubles.exchanges.market import DAY, HOUR, SETTLED, Candle, Kind, 
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text
 from botproof.doubles.server import Response, json_response
 
-__all__ = ["Ask", "Listing", "Routes", "exact", "list_coins", "newest_first", "slots"]
+__all__ = ["Ask", "Listing", "Routes", "currencies", "exact", "list_coins", "newest_first", "slots"]
 
 
 RATE_PLACES = 8
@@ -230,10 +230,15 @@ class Routes:
         try:
             handler = self._handlers.get(call.path)
             if handler is None:
-                raise self._not_found(call.path)
+                raise self._not_found(call.path).unserved()
             return json_response(handler(Ask(market, call)))
         except Refusal as refusal:
             return refusal.response()
+
+
+def currencies(listings: Iterable[Listing]) -> list[str]:
+    """Return all that is traded in these markets, each once."""
+    return list(dict.fromkeys(name for one in listings for name in (one.base, one.quote)))
 
 
 def newest_first(rows: Iterable[Any]) -> list[Any]:

@@ -31,6 +31,9 @@ _CONTRACTS = {
     "BONK": Fraction(100_000),
 }
 _SWAPS: Final[tuple[Kind, ...]] = ("perp", "inverse")
+_TYPES: Final[dict[str, tuple[Kind, ...]]] = {"SPOT": ("spot",), "SWAP": _SWAPS}
+_EMPTY_TYPES = ("MARGIN", "FUTURES", "OPTION")
+"""Types of instruments that OKX has and this double lists nothing of."""
 _BARS = {
     **{f"{minutes}m": minutes * MINUTE for minutes in (1, 3, 5, 15, 30)},
     **{f"{hours}H": hours * HOUR for hours in (1, 2, 4)},
@@ -91,9 +94,11 @@ def _one(ask: Ask, name: str = "instId") -> Listing:
 
 def _type(ask: Ask) -> tuple[Kind, ...]:
     kind = ask.text("instType")
-    if kind not in ("SPOT", "SWAP"):
+    if kind in _EMPTY_TYPES:
+        return ()
+    if kind not in _TYPES:
         raise _refuse("51000", "Parameter instType error")
-    return ("spot",) if kind == "SPOT" else _SWAPS
+    return _TYPES[kind]
 
 
 def _time(ask: Ask) -> Any:
@@ -136,7 +141,7 @@ def _candles(ask: Ask) -> Any:
     one = _one(ask)
     interval = _BARS.get(ask.text("bar", "1m"))
     if interval is None:
-        raise _refuse("51000", "Parameter bar error")
+        raise _refuse("51000", "Parameter bar error").unserved()
     # `after` is the end, `before` the start: both in the sense of paging backwards
     before = ask.whole("before", 0)
     candles = ask.candles(

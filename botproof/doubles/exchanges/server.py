@@ -13,8 +13,10 @@
 - ``DELETE faults`` or ``faults/ID``: take back all, or one
 - ``POST market``: ``{"base", "scenario", "at"?}``; scenario null makes the coin ordinary again
 - ``POST clock``: ``{"advance": seconds}`` or ``{"set": epoch ms}``, which stops the clock
-- ``GET transcript``: a long poll for the calls so far; ``after timeout``. What fails in the double
-  itself stands there as ``internal_error`` (``where``, ``error``, ``at``): its target gets HTTP 500
+- ``GET transcript``: a long poll for the calls so far; ``after timeout``. Of a call ``duration_s``
+  is all of its time, ``own_s`` what this double itself took to draw the answer, ``unserved`` what
+  it does not know ("" when it does). What fails in the double itself stands there as
+  ``internal_error`` (``where``, ``error``, ``at``): its target gets HTTP 500
 - ``POST reset``: no faults, an empty transcript, the market and clock of the start
 
 Truth is told for the smallest venue, in exact decimals of base units; a venue's ``weight``
@@ -166,7 +168,9 @@ class ExchangeDouble:
             now,
             request.raw_query,
         )
+        ours = time.monotonic()
         answer = await self._drawn(lambda: venue.answer(self.market, call))
+        ours = time.monotonic() - ours
         if fault is not None:
             answer = apply(fault, venue, answer)
         headers = {"Date": formatdate(now / 1000, usegmt=True), **answer.headers}
@@ -181,6 +185,8 @@ class ExchangeDouble:
                 "status": answer.status,
                 "fault": fault.kind if fault else None,
                 "duration_s": time.monotonic() - began,
+                "own_s": ours,
+                "unserved": "" if answer.served else _asked(venue, call),
             }
         )
         return answer
@@ -277,6 +283,17 @@ class ExchangeDouble:
             "next": self._seen,
             "dropped": max(0, oldest - after - 1) if self._seen > after else 0,
         }
+
+
+def _asked(venue: Venue, call: Call) -> str:
+    """What was asked for, in a line: Hyperliquid says it in the body, the others in the path."""
+    try:
+        question = msgspec.json.decode(call.body, type=dict[str, object])
+    except msgspec.MsgspecError:
+        question = {}
+    kind = f" {question['type']}" if isinstance(question.get("type"), str) else ""
+    shown = call.path if call.path.isprintable() else repr(call.path)
+    return f"{venue.name}: {call.method} {shown}{kind}"
 
 
 class _MarketWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from botproof.doubles.exchanges.market import Market
@@ -46,11 +46,17 @@ class Refusal(Exception):  # noqa: N818 - a venue's refusal is an answer, not an
     status: int
     body: object
     headers: Mapping[str, str] = field(default_factory=dict)
+    served: bool = True
+    """False where the real venue may well answer what this double does not know."""
 
     def response(self) -> Response:
         """Return what goes over the wire."""
         plain = json_response(self.body, self.status)
-        return Response(plain.status, plain.body, plain.content_type, dict(self.headers))
+        return replace(plain, headers=dict(self.headers), served=self.served)
+
+    def unserved(self) -> Refusal:
+        """Return the same refusal of something that only this double does not know."""
+        return replace(self, served=False)
 
 
 def decimal_text(number: int, places: int, least: int = 0) -> str:

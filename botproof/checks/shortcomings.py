@@ -1,0 +1,236 @@
+"""What is a double's doing and not the target's: what it does not serve, and the time it takes.
+
+A check that fails is asked again without what may have gone wrong for that reason alone. If it then
+no longer fails, nothing is known about the target: INCONCLUSIVE, with what the double lacks in the
+first line. If it still fails, it fails. A row of its own, "doubles", names all that was asked for
+in vain, whatever the verdicts are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from botproof.checks.replies import integer, lines_of
+from botproof.history import (
+    BotApiCall,
+    CasePlayed,
+    ConversationsCompared,
+    DoubleEvent,
+    Event,
+    History,
+    ProcessExited,
+    ProcessNotReady,
+    Request,
+    VenueCall,
+)
+from botproof.verdict import CheckResult, Verdict
+
+DOUBLES = "doubles"
+"""The name under which what the doubles lack stands among the checks."""
+UNKNOWN_HOST = "unknown_host"
+"""The kind of `DoubleEvent` that tells of a host by whose name no double answers."""
+
+_UNTOUCHED = frozenset({"memory", "delivery"})
+"""Checks whose subject does not depend on what a venue answered."""
+_UNANSWERED_S = 15.0  # how long after a case that stayed unanswered its calls still belong to it
+_SLOW_S = 1.0  # a double that took that long for itself may have made the harness give up
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A stretch of time in one stack."""
+
+    stack: str
+    start: float
+    end: float
+
+    def meets(self, other: _Span) -> bool:
+        return self.stack == other.stack and self.start <= other.end and other.start <= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcomings:
+    """What the doubles of a run could not do, and what may have suffered from it."""
+
+    gaps: tuple[tuple[str, _Span], ...]
+    spoilt: frozenset[tuple[str, str]]
+    """Cases by stack and name."""
+
+    @classmethod
+    def of(cls, history: History, limit_s: float) -> Shortcomings:
+        """Read them from a history; `limit_s` is the time that a reply may take."""
+        gaps = tuple(_gaps(history))
+        slow = [
+            _Span(call.stack, call.t - call.own_s, call.t)
+            for call in history.of(VenueCall)
+            if call.own_s > 0
+        ]
+        begun = dict(_first_cases(history))
+        early = {span.stack for _, span in gaps if span.start < begun.get(span.stack, 0.0)}
+        spoilt = {
+            (case.stack, case.case)
+            for case, span in _windows(history)
+            if case.stack in early
+            or any(span.meets(gap) for _, gap in gaps)
+            or _too_slow(span, slow, limit_s)
+        }
+        return cls(gaps, frozenset(spoilt))
+
+    def names(self) -> tuple[str, ...]:
+        """What was asked for in vain, with how often, most often first."""
+        counted = Counter(what for what, _ in self.gaps)
+        return tuple(f"{what} ({times} x)" for what, times in counted.most_common())
+
+    def without(self, history: History, check: str) -> History:
+        """The history without what may have gone wrong because of a double."""
+        everywhere = {case for _, case in self.spoilt} if check == "parity" else set()
+        first: dict[str, float] = {}
+        for _, span in self.gaps:
+            first[span.stack] = min(span.start, first.get(span.stack, span.start))
+
+        def kept(event: Event) -> bool:
+            if isinstance(event, CasePlayed):
+                return (event.stack, event.case) not in self.spoilt and event.case not in everywhere
+            if isinstance(event, ProcessNotReady) or (
+                isinstance(event, ProcessExited) and not event.expected
+            ):
+                return event.role == "double" or event.t < first.get(event.stack, event.t + 1)
+            if isinstance(event, Request):
+                span = _Span(event.stack, event.intended, event.intended + event.latency_s)
+                return event.stack not in first or first[event.stack] > span.end
+            if isinstance(event, ConversationsCompared):
+                began = event.t - event.search_s - event.shrink_s
+                return not any(began <= span.end <= event.t for _, span in self.gaps)
+            return True
+
+        return History(event for event in history if kept(event))
+
+
+def _gaps(history: History) -> Iterator[tuple[str, _Span]]:
+    for call in history.of(VenueCall):
+        if call.unserved:
+            what = f"the exchange double does not serve {call.unserved}"
+            yield what, _Span(call.stack, call.t - call.duration_s, call.t)
+    for event in history.of(DoubleEvent):
+        if event.kind == UNKNOWN_HOST:
+            what = f"no double stands for the host {event.detail.get('host', '?')}"
+            yield what, _Span(event.stack, event.t, event.t)
+
+
+def _first_cases(history: History) -> Iterator[tuple[str, float]]:
+    for stack in history.stacks:
+        cases = history.of(CasePlayed, stack=stack)
+        yield stack, cases[0].t if cases else float("inf")
+
+
+def _windows(history: History) -> Iterator[tuple[CasePlayed, _Span]]:
+    """Each case with the time from its sending to the last that its chat got for it."""
+    for stack in history.stacks:
+        calls: dict[int, list[float]] = {}
+        for call in history.of(BotApiCall, stack=stack):
+            chat = integer(call.params.get("chat_id"))
+            if chat is not None:
+                calls.setdefault(chat, []).append(call.t)
+        following: dict[int, float] = {}
+        for case in reversed(history.of(CasePlayed, stack=stack)):
+            until = following.get(case.chat_id, float("inf"))
+            told = [t for t in calls.get(case.chat_id, []) if case.t <= t < until]
+            end = max(told) if told else min(until, case.t + _UNANSWERED_S)
+            following[case.chat_id] = case.t
+            yield case, _Span(stack, case.t, end)
+
+
+def _too_slow(case: _Span, slow: Iterable[_Span], limit_s: float) -> bool:
+    """Whether the case would have been in time, or answered at all, but for the double."""
+    own = inside(case.start, case.end, [span for span in slow if span.meets(case)])
+    took = case.end - case.start
+    return own >= _SLOW_S or took - own < limit_s <= took
+
+
+def inside(start: float, end: float, spans: Iterable[_Span]) -> float:
+    """Seconds between `start` and `end` that these spans cover, each second once."""
+    covered, reached = 0.0, start
+    for span in sorted(spans, key=lambda each: each.start):
+        begin, stop = max(span.start, reached), min(span.end, end)
+        if stop > begin:
+            covered += stop - begin
+            reached = stop
+    return covered
+
+
+def in_doubles(history: History, stack: str, start: float, end: float) -> float:
+    """Seconds between `start` and `end` that the exchange double took for itself."""
+    spans = [
+        _Span(stack, call.t - call.own_s, call.t) for call in history.of(VenueCall, stack=stack)
+    ]
+    return inside(start, end, spans)
+
+
+def settle(
+    results: Iterable[CheckResult],
+    history: History,
+    limit_s: float,
+    again: Callable[[str, History], CheckResult],
+) -> list[CheckResult]:
+    """The results, with no FAIL in them that may be the doubles' doing.
+
+    `again` asks a check, by name, about another history. The row "doubles" comes first, where
+    anything was asked for in vain.
+    """
+    short = Shortcomings.of(history, limit_s)
+    if not short.gaps and not short.spoilt:
+        return list(results)
+    settled = [_settled(result, history, short, again) for result in results]
+    changed = [
+        result.check for result, before in zip(settled, results, strict=True) if result != before
+    ]
+    if short.gaps:
+        settled.insert(0, _row(short, changed))
+    return settled
+
+
+def _settled(
+    result: CheckResult,
+    history: History,
+    short: Shortcomings,
+    again: Callable[[str, History], CheckResult],
+) -> CheckResult:
+    if result.verdict is not Verdict.FAIL or result.check in _UNTOUCHED:
+        return result
+    if again(result.check, short.without(history, result.check)).verdict is Verdict.FAIL:
+        return result
+    why = short.names() or ("the exchange double itself was slow",)
+    return msgspec.structs.replace(
+        result,
+        verdict=Verdict.INCONCLUSIVE,
+        measurement=f"a double's doing, it may be: {why[0]}",
+        evidence=(
+            *lines_of(why[1:], 8),
+            f"what it looked like: {result.measurement}",
+            *result.evidence,
+        ),
+    )
+
+
+def _row(short: Shortcomings, changed: list[str]) -> CheckResult:
+    calls = len(short.gaps)
+    rests = f"; {', '.join(changed)} may have failed for that" if changed else ""
+    return CheckResult(
+        check=DOUBLES,
+        verdict=Verdict.INCONCLUSIVE if changed else Verdict.PASS,
+        budget="no verdict rests on what a double lacks",
+        measurement=f"{calls} call{'' if calls == 1 else 's'} asked for what no double has{rests}",
+        least_evidence="-",
+        evidence=lines_of(short.names(), 20),
+        source="docs/gate.md",
+    )
+
+
+def approved_of(history: History, approved: Mapping[str, str]) -> dict[str, str]:
+    """The approved replies of the cases that a history still holds."""
+    played = {case.case for case in history.of(CasePlayed)}
+    return {name: text for name, text in approved.items() if name in played}

@@ -1,0 +1,129 @@
+"""What a double does not serve, or is slow with, is never held against the bot; and it is named."""
+
+from collections.abc import Callable
+
+import pytest
+
+from botproof import history
+from botproof.checks.judging import Judging, run_checks
+from botproof.checks.registry import EVERY
+from botproof.history import History
+from botproof.verdict import Verdict
+
+CURRENCIES = "gate: GET /api/v4/spot/currencies"
+
+
+def told(results) -> dict[str, Verdict]:
+    return {result.check: result.verdict for result in results}
+
+
+@pytest.fixture
+def unknown(story):
+    """A bot that says "Unknown" where the exchange double does not know what it asks for."""
+    for mode in story.modes:
+        story.lifetime(mode)
+        story.case(mode, "price", "BTC/USDT (Unknown)")
+        story.case(mode, "help", "commands", say="/help")
+    return story
+
+
+@pytest.fixture
+def judging() -> Callable[..., Judging]:
+    return Judging
+
+
+def judge(story, judged, *names: str):
+    return run_checks(EVERY, names, History(story.events), judged)
+
+
+def asked(story, mode: str, **fields) -> history.VenueCall:
+    """A call in the middle of the case "price" of one mode."""
+    case = next(e for e in story.events if isinstance(e, history.CasePlayed) and e.mode == mode)
+    about = {"venue": "gate", "path": "/api/v4/spot/currencies", "status": 404, **fields}
+    return history.VenueCall(t=case.t + 0.05, **about, **story.labels(mode))
+
+
+APPROVED = {
+    "price": "you: /price BTC\n--- message (HTML)\nBTC/USDT 95,000\n",
+    "help": "you: /help\n--- message (HTML)\ncommands\n",
+}
+
+
+def test_a_reply_that_a_gap_of_the_double_may_explain_is_no_fail(unknown, judging) -> None:
+    judged = judging(approved=APPROVED)
+    assert told(judge(unknown, judged, "golden")) == {"golden": Verdict.FAIL}
+    for mode in unknown.modes:
+        unknown.add(asked(unknown, mode, unserved=CURRENCIES))
+    doubles, golden = judge(unknown, judged, "golden")
+    assert (doubles.verdict, golden.verdict) == (Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE)
+    assert f"the exchange double does not serve {CURRENCIES} (2 x)" in golden.measurement
+    assert "-BTC/USDT 95,000" in golden.evidence
+    assert doubles.evidence == (f"the exchange double does not serve {CURRENCIES} (2 x)",)
+
+
+def test_a_reply_that_no_gap_explains_fails_all_the_same(unknown, judging) -> None:
+    judged = judging(
+        approved={**APPROVED, "help": "you: /help\n--- message (HTML)\nall commands\n"}
+    )
+    for mode in unknown.modes:
+        unknown.add(asked(unknown, mode, unserved=CURRENCIES))
+    doubles, golden = judge(unknown, judged, "golden")
+    assert (doubles.verdict, golden.verdict) == (Verdict.PASS, Verdict.FAIL)
+
+
+def test_modes_that_differ_after_a_gap_are_no_fail(story, judging) -> None:
+    for mode in story.modes:
+        story.lifetime(mode)
+        story.case(mode, "price", "Unknown" if mode == "webhook" else "95,000")
+        story.case(mode, "help", "commands", say="/help")
+    assert told(judge(story, judging(), "parity")) == {"parity": Verdict.FAIL}
+    story.add(asked(story, "webhook", unserved=CURRENCIES))
+    assert told(judge(story, judging(), "parity"))["parity"] is Verdict.INCONCLUSIVE
+
+
+def test_a_process_that_ends_after_a_gap_at_its_start_is_no_fail(story, judging) -> None:
+    labels = story.labels("polling")
+    who = {"process": "market_data", "role": "service", **labels}
+    story.add(
+        history.ProcessStarted(t=1.0, pid=1, command=("x",), **who),
+        history.ProcessNotReady(t=3.0, after_s=2.0, reason="ended with exit code 1", **who),
+    )
+    assert told(judge(story, judging(), "boot")) == {"boot": Verdict.FAIL}
+    story.add(
+        history.VenueCall(t=2.0, venue="gate", path="/x", status=404, unserved=CURRENCIES, **labels)
+    )
+    assert told(judge(story, judging(), "boot"))["boot"] is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("own_s", "verdict"), [(0.1, Verdict.FAIL), (1.2, Verdict.INCONCLUSIVE)])
+def test_a_reply_that_is_late_for_the_double_alone_is_no_fail(
+    story, judging, own_s: float, verdict: Verdict
+) -> None:
+    for mode in story.modes:
+        story.lifetime(mode)
+        story.case(mode, "price", "95,000", after_s=2.5)
+        story.case(mode, "help", "commands", say="/help")
+        case = next(e for e in story.events if isinstance(e, history.CasePlayed) and e.mode == mode)
+        story.add(
+            history.VenueCall(
+                t=case.t + 2.0, venue="gate", path="/x", own_s=own_s, **story.labels(mode)
+            )
+        )
+    assert told(judge(story, judging(), "latency"))["latency"] is verdict
+
+
+def test_a_host_that_no_double_stands_for_is_named(unknown, judging) -> None:
+    for mode in unknown.modes:
+        case = asked(unknown, mode)
+        unknown.add(
+            history.DoubleEvent(
+                t=case.t,
+                double="names",
+                kind="unknown_host",
+                detail={"host": "api.coingecko.com"},
+                **unknown.labels(mode),
+            )
+        )
+    _, golden = judge(unknown, judging(approved=APPROVED), "golden")
+    assert golden.verdict is Verdict.INCONCLUSIVE
+    assert "no double stands for the host api.coingecko.com" in golden.measurement
