@@ -36,6 +36,9 @@ PROGRESS_S = 5.0
 
 # Limits on what one request allocates: measured in a process of its own.
 HOT_PATHS = ("pytest", "--memray", "contract_tests/memory/test_hot_paths.py")
+# More workers than cores, because tests of processes mostly wait for them. Each worker has half of
+# the suite in its order, so that what a module shares is made once, and takes over what is left.
+SIDE_BY_SIDE = ("--numprocesses", "3", "--dist", "worksteal")
 
 # Nox would make an environment for each session. Most sessions here need the same one; installing
 # it seven times costs minutes and gigabytes: they share one, which `install` keeps.
@@ -56,6 +59,8 @@ class Environment:
             "PATH": os.pathsep.join([str(self.home / "bin"), os.environ["PATH"]]),
             # Neither tests nor the processes that they start may find the source tree by accident.
             "PYTHONSAFEPATH": "1",
+            # Some images forbid it; every worker would then compile all tests anew (8 s each).
+            "PYTHONDONTWRITEBYTECODE": "",
         }
         command = (str(self.home / "bin" / program), *arguments)
         self.job.run(*command, external=True, env=variables)
@@ -170,17 +175,24 @@ def gate(job: nox.Session) -> None:
 
 @session
 def tests(job: nox.Session) -> None:
-    """What a contributor runs before a commit: lint, then every test that needs no container."""
+    """What a contributor runs before a commit: lint, then every test but slow and docker ones."""
     environment = installed(job)
     check_style(environment)
-    environment.run("pytest", "-m", "not docker", *job.posargs)
+    environment.run("pytest", *SIDE_BY_SIDE, "-m", "not slow and not docker", *job.posargs)
     environment.run(*HOT_PATHS)
 
 
 @session
 def contracts(job: nox.Session) -> None:
-    """The contract suite without the slow end-to-end tests: for every push."""
-    installed(job).run("pytest", "-m", "not slow and not docker", *job.posargs)
+    """The contract suite alone, without the slow end-to-end tests: for every push."""
+    marked = ("-m", "not slow and not docker")
+    installed(job).run("pytest", *SIDE_BY_SIDE, *marked, *job.posargs)
+
+
+@session
+def slow(job: nox.Session) -> None:
+    """The tests of over five seconds: whole gates, delivery runs, load, benchmarks."""
+    installed(job).run("pytest", *SIDE_BY_SIDE, "-m", "slow and not docker", *job.posargs)
 
 
 @session
