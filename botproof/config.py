@@ -149,7 +149,7 @@ class Case(_Table, frozen=True, kw_only=True):
     stranger: bool = False
     fault: dict[str, Any] | tuple[dict[str, Any], ...] = ()
     expect: Literal["reply", "silence"] = "reply"
-    replies: int = 1
+    replies: int | None = None
     golden: bool = True
     after_s: float = 0.0
     deadline_s: float = 10.0
@@ -179,9 +179,16 @@ class Normaliser(_Table, frozen=True, kw_only=True):
 
 
 class Replies(_Table, frozen=True, kw_only=True):
-    """How replies are read: `acknowledgement` is a pattern of messages that are no answer yet."""
+    """How replies are read, by every check.
+
+    `acknowledgement` is a pattern of messages that are no answer yet. The bot edits such a message
+    into the answer, or deletes it; with `acknowledgement_stays` it may be left beside the answer.
+    `messages` is how many messages an answer has, where a case does not say it by `replies`.
+    """
 
     acknowledgement: str = ""
+    acknowledgement_stays: bool = False
+    messages: int = 1
     ignore_methods: tuple[str, ...] = ("sendChatAction",)
     normalise: tuple[Normaliser, ...] = ()
 
@@ -567,7 +574,7 @@ def _case_contents(path: str, case: Case) -> Iterator[str]:
         yield f"{path}.say: is missing; it is what the user writes, such as /price BTC"
     if case.update is not None and not case.update:
         yield f"{path}.update: is empty; give the update without update_id, such as {{ poll = … }}"
-    if case.replies < 1:
+    if case.replies is not None and case.replies < 1:
         yield f"{path}.replies: is {case.replies}; for no reply at all set expect = 'silence'"
     if not case.deadline_s > 0:
         yield f"{path}.deadline_s: is {case.deadline_s:g}; it must be above 0 seconds"

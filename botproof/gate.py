@@ -15,11 +15,11 @@ import msgspec
 
 import botproof
 from botproof import history
+from botproof.chats import ReplyRules
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.memory import LOAD_PHASE
 from botproof.checks.registry import EVERY
-from botproof.checks.replies import ReplyRules
 from botproof.config import Config
 from botproof.history import History
 from botproof.outcome import Outcome, record_and_judge

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from botproof.checks.judging import Judging
-from botproof.checks.replies import lines_of, read_answers
+from botproof.checks.replies import lines_of, read_turns
 from botproof.history import (
     CasePlayed,
     History,
@@ -84,9 +84,9 @@ def _exit_problems(history: History, stack: str, limit: float) -> Iterator[str]:
 
 
 def _silent_bot(history: History, judging: Judging, stack: str) -> Iterator[str]:
-    answers = read_answers(history, judging.rules).get(stack, {})
-    expected = [answer for answer in answers.values() if answer.case.expect == "reply"]
-    if expected and not any(answer.complete for answer in expected):
+    turns = read_turns(history, judging.rules).get(stack, {})
+    expected = [turn for turn in turns.values() if turn.case.expect == "reply"]
+    if expected and not any(turn.answered for turn in expected):
         yield f"the bot answered none of {len(expected)} updates"
     confirmed = {
         update for event in history.of(UpdateConfirmed, stack=stack) for update in event.update_ids

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from botproof.chats import Chats
 from botproof.checks.judging import Judging
-from botproof.checks.ledger import Ledger, Tally
 from botproof.checks.replies import lines_of
+from botproof.checks.tally import Tally
+from botproof.checks.tally import tally as tally_of
 from botproof.history import (
     BotApiCall,
     CasePlayed,
@@ -120,11 +122,11 @@ def _broken(history: History) -> Iterator[str]:
 
 
 def _see(history: History, judging: Judging, stack: str) -> _Seen:
-    ledger = Ledger(judging.rules)
+    chats = Chats(judging.rules, markers=True)
     for event in history:
         if event.stack == stack:
-            ledger.feed(event)
-    tally = ledger.tally()
+            chats.feed(event)
+    tally = tally_of(chats)
     kills = tuple(
         event
         for event in history.of(StopRequested, stack=stack)

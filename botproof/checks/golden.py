@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 
+from botproof.chats import Turn
 from botproof.checks.judging import Judging
-from botproof.checks.replies import Answer, lines_of, read_answers, render
+from botproof.checks.replies import lines_of, read_turns, render
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
 
@@ -18,7 +19,7 @@ _SOURCE = "golden/ (docs/golden.md)"
 
 def check(history: History, judging: Judging) -> CheckResult:
     """Compare every reply with its approved file."""
-    answers = read_answers(history, judging.rules)
+    answers = read_turns(history, judging.rules)
     pinned = [
         answer for by_case in answers.values() for answer in by_case.values() if _pins(answer)
     ]
@@ -84,11 +85,11 @@ def _shortened(evidence: tuple[str, ...]) -> tuple[str, ...]:
     return (*evidence[:_EVIDENCE_LINES], rest)
 
 
-def _pins(answer: Answer) -> bool:
+def _pins(answer: Turn) -> bool:
     return answer.case.expect == "reply" and answer.case.golden
 
 
-def _differences(answers: Mapping[str, Mapping[str, Answer]], judging: Judging) -> Iterator[str]:
+def _differences(answers: Mapping[str, Mapping[str, Turn]], judging: Judging) -> Iterator[str]:
     for stack, by_case in answers.items():
         for name, answer in by_case.items():
             if _pins(answer):
@@ -126,7 +127,7 @@ def _middle_left_out(lines: list[str]) -> list[str]:
     return [*lines[:kept], left_out, *lines[-kept:]]
 
 
-def _broken_silence(silent: list[Answer]) -> Iterator[str]:
+def _broken_silence(silent: list[Turn]) -> Iterator[str]:
     for answer in silent:
         if answer.case.expect == "silence" and answer.messages:
             text = answer.messages[0].text.splitlines()[:1]
@@ -137,7 +138,7 @@ def _broken_silence(silent: list[Answer]) -> Iterator[str]:
 
 
 def _unused(
-    history: History, answers: Mapping[str, Mapping[str, Answer]], judging: Judging
+    history: History, answers: Mapping[str, Mapping[str, Turn]], judging: Judging
 ) -> Iterator[str]:
     """Approved files that no case uses: they would look like tests and test nothing."""
     run = history.run

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from botproof.checks.judging import Judging
-from botproof.checks.replies import read_answers, render
+from botproof.checks.replies import read_turns, render
 from botproof.history import History
 
 SUFFIX = ".txt"
@@ -22,10 +22,10 @@ def read_approved(directory: Path) -> dict[str, str]:
 def received(history: History, judging: Judging) -> dict[str, dict[str, str]]:
     """Name of the case → stack → what was received, of every case that a file can pin."""
     found: dict[str, dict[str, str]] = {}
-    for stack, answers in read_answers(history, judging.rules).items():
-        for name, answer in answers.items():
-            if answer.case.expect == "reply" and answer.case.golden:
-                found.setdefault(name, {})[stack] = render(answer, judging.rules)
+    for stack, turns in read_turns(history, judging.rules).items():
+        for name, turn in turns.items():
+            if turn.case.expect == "reply" and turn.case.golden:
+                found.setdefault(name, {})[stack] = render(turn, judging.rules)
     return found
 
 

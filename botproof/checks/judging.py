@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from botproof.budgets import DEFAULTS, Budget, Budgets
-from botproof.checks.replies import ReplyRules
+from botproof.chats import ReplyRules
 from botproof.checks.shortcomings import approved_of, settle
 from botproof.config import ALL_CHECKS, Config, Replies
 from botproof.history import HarnessError, History, ProcessExited, Run, describe_exit

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from botproof.chats import Turn
 from botproof.checks.judging import Judging
-from botproof.checks.replies import Answer, lines_of, read_answers
+from botproof.checks.replies import lines_of, read_turns
 from botproof.history import History, Request
 from botproof.stats import judge_error_rate, percentile, required_requests
 from botproof.verdict import CheckResult, Verdict, combine
@@ -19,7 +20,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     budget = judging.budgets["reply_time_s"]
     answers = [
         answer
-        for by_case in read_answers(history, judging.rules).values()
+        for by_case in read_turns(history, judging.rules).values()
         for answer in by_case.values()
         if answer.case.expect == "reply"
     ]
@@ -40,7 +41,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     )
 
 
-def _used(answers: list[Answer], requests: list[Request], limit: float) -> float | None:
+def _used(answers: list[Turn], requests: list[Request], limit: float) -> float | None:
     """The slowest reply or the p99 of the load, whichever is nearer to the limit."""
     seconds = [answer.reply_time_s for answer in answers if answer.reply_time_s is not None]
     if requests:
@@ -54,7 +55,7 @@ def _modes(history: History) -> set[str]:
 
 
 def _replies(
-    answers: list[Answer], limit: float, modes: set[str]
+    answers: list[Turn], limit: float, modes: set[str]
 ) -> tuple[Verdict, str, tuple[str, ...]]:
     if not answers:
         return Verdict.INCONCLUSIVE, "no reply was asked for", ()
@@ -77,7 +78,7 @@ def _replies(
     return Verdict.PASS, text, tuple(f"{name}: {seconds:.2f} s" for seconds, name in slowest)
 
 
-def _name(answer: Answer) -> str:
+def _name(answer: Turn) -> str:
     return f"{answer.case.case} ({answer.case.stack}) {answer.case.title}"
 
 
@@ -106,7 +107,7 @@ def _quantiles(requests: Iterable[Request]) -> Mapping[str, float]:
     return {name: percentile(latencies, share) for name, share in shares.items()}
 
 
-def _slowest_by_command(answers: Iterable[Answer]) -> dict[str, float]:
+def _slowest_by_command(answers: Iterable[Turn]) -> dict[str, float]:
     slowest: dict[str, float] = {}
     for answer in answers:
         seconds = answer.reply_time_s

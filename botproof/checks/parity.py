@@ -9,8 +9,9 @@ from itertools import zip_longest
 
 from rich.cells import chop_cells, set_cell_size
 
+from botproof.chats import Turn
 from botproof.checks.judging import Judging
-from botproof.checks.replies import Answer, lines_of, read_answers, render
+from botproof.checks.replies import lines_of, read_turns, render
 from botproof.history import BotApiCall, History
 from botproof.verdict import CheckResult, Verdict
 
@@ -23,7 +24,7 @@ _UNCOMPARED = frozenset(
 
 def check(history: History, judging: Judging) -> CheckResult:
     """Compare the answers of every mode with those of the first, case by case."""
-    answers = read_answers(history, judging.rules)
+    answers = read_turns(history, judging.rules)
     played = {stack: by_case for stack, by_case in answers.items() if by_case}
     run = history.run
     wanted = set(run.modes) if run is not None else set()
@@ -61,8 +62,8 @@ def _result(verdict: Verdict, measurement: str, evidence: tuple[str, ...]) -> Ch
 
 
 def _compare(
-    left: Mapping[str, Answer],
-    right: Mapping[str, Answer],
+    left: Mapping[str, Turn],
+    right: Mapping[str, Turn],
     stacks: tuple[str, str],
     judging: Judging,
 ) -> Iterator[str]:
@@ -76,7 +77,7 @@ def _compare(
             yield from two_columns(texts[0], texts[1], stacks)
 
 
-def _title(answer: Answer | None) -> str:
+def _title(answer: Turn | None) -> str:
     return answer.case.title if answer is not None else ""
 
 

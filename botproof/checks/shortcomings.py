@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from botproof.checks.replies import integer, lines_of
+from botproof.chats import integer
+from botproof.checks.replies import lines_of
 from botproof.history import (
     BotApiCall,
     CasePlayed,

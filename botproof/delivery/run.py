@@ -16,11 +16,11 @@ import msgspec
 
 import botproof
 from botproof import history
+from botproof.chats import ReplyRules
 from botproof.checks import delivery as delivery_check
 from botproof.checks.delivery import DeliveryPlan
 from botproof.checks.judging import JudgingSettings
-from botproof.checks.ledger import Ledger
-from botproof.checks.replies import ReplyRules
+from botproof.checks.tally import Open
 from botproof.config import Config, Scalar
 from botproof.delivery.questions import Question, chat_ids, due_times, questions
 from botproof.delivery.stage import Stage
@@ -213,7 +213,7 @@ class _Show:
         self._asked = asked
         self._sent = 0
         self._kills = 0
-        self._ledger = Ledger(ReplyRules.of(options.config.replies))
+        self._waiting = Open(ReplyRules.of(options.config.replies))
         self._progress = asyncio.Event()
         self._reader = asyncio.create_task(self._read(events))
         self._narrator = asyncio.create_task(self._narrate())
@@ -250,8 +250,8 @@ class _Show:
         patience = self._options.drain_s
         await self._stage.all_ready(patience)
         began = history.now()
-        fewest, since, moved = self._ledger.open, began, 0.0
-        while self._ledger.open and history.now() < min(since + patience, began + 10 * patience):
+        fewest, since, moved = self._waiting.open, began, 0.0
+        while self._waiting.open and history.now() < min(since + patience, began + 10 * patience):
             self._progress.clear()
             try:
                 async with asyncio.timeout(_IMPATIENT_S):
@@ -260,9 +260,9 @@ class _Show:
                 if moved < _MOST_CLOCK_S:  # Telegram may wait for two minutes to try again
                     await self._stage.move_clock(_CLOCK_STEP_S)
                     moved += _CLOCK_STEP_S
-            if self._ledger.open < fewest:
-                fewest, since = self._ledger.open, history.now()
-        self._say("everything answered" if not self._ledger.open else "gave up waiting")
+            if self._waiting.open < fewest:
+                fewest, since = self._waiting.open, history.now()
+        self._say("everything answered" if not self._waiting.open else "gave up waiting")
 
     async def late(self) -> None:
         """Updates that come while the bot is stopped have to be answered by its next start."""
@@ -306,6 +306,7 @@ class _Show:
                 update_id=update_id,
                 chat_id=question.chat_id,
                 expect="reply",
+                replies=self._options.config.replies.messages,
                 title=question.text,
                 golden=False,
                 stack=stage.name,
@@ -319,7 +320,7 @@ class _Show:
         """Wait until the bot is ready and has something to answer; not for long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_AIM_S):
-                while not (self._stage.is_ready(victim) and self._ledger.open):
+                while not (self._stage.is_ready(victim) and self._waiting.open):
                     self._progress.clear()
                     await self._progress.wait()
 
@@ -357,7 +358,7 @@ class _Show:
 
     async def _read(self, events: asyncio.Queue[Event]) -> None:
         while True:
-            self._ledger.feed(await events.get())
+            self._waiting.feed(await events.get())
             self._progress.set()
 
     async def _narrate(self) -> None:
@@ -366,6 +367,6 @@ class _Show:
             self._say("")
 
     def _say(self, text: str) -> None:
-        answered = self._ledger.asked - self._ledger.open
+        answered = self._waiting.asked - self._waiting.open
         line = f"{self._sent:,} sent, {answered:,} answered, {self._kills} kills"
         self._stage.say(f"{text}; {line}" if text else line)

@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from botproof.checks.replies import ReplyRules
+from botproof.chats import ReplyRules, chat_of, query_of
 from botproof.history import BotApiCall, now
 from botproof.parity.playing import Playing, Side
-from botproof.parity.transcript import Scene, TranscriptReader, chat_of, query_of
+from botproof.parity.transcript import Scene, TranscriptReader
 from botproof.workloads.conversations import (
     KNOWN,
     AnyStep,

@@ -23,9 +23,9 @@ import msgspec
 
 import botproof
 from botproof import history
+from botproof.chats import ReplyRules
 from botproof.checks import conversations as check
 from botproof.checks.judging import JudgingSettings
-from botproof.checks.replies import ReplyRules
 from botproof.config import Config
 from botproof.history import ConversationsCompared, Event, HarnessError, HistoryWriter
 from botproof.outcome import Outcome, judge_by, record_and_judge

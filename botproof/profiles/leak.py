@@ -20,9 +20,9 @@ import msgspec
 
 from botproof import history
 from botproof.budgets import Budgets
+from botproof.chats import ReplyRules
 from botproof.checks import leak as leak_check
 from botproof.checks.judging import Judging
-from botproof.checks.replies import ReplyRules
 from botproof.config import Config, Process
 from botproof.history import BotApiCall, Event, History
 from botproof.profiles.capture import CaptureError, Line, survivors

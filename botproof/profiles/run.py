@@ -16,7 +16,7 @@ import msgspec
 
 import botproof
 from botproof import history
-from botproof.checks.replies import ReplyRules
+from botproof.chats import ReplyRules
 from botproof.config import Config, Process
 from botproof.profiles.budgets import ProcessBudget
 from botproof.profiles.capture import CaptureError, read_profile

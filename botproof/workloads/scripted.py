@@ -10,7 +10,8 @@ from itertools import count
 from typing import Any
 
 from botproof import history
-from botproof.checks.replies import ReplyReader, ReplyRules, title_of
+from botproof.chats import Chats, ReplyRules
+from botproof.checks.replies import title_of
 from botproof.config import Case
 from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed, UpdateDelivered
 from botproof.targets.doubles import DoubleControl
@@ -243,7 +244,6 @@ async def _ask(
     *,
     patience: Patience,
 ) -> int:
-    reader = ReplyReader(rules)
     payload = step.payload(wall_s)
     with stack.around.recorder.subscribe(_answers_or_deliveries(stack.name)) as events:
         at = history.now()
@@ -254,7 +254,7 @@ async def _ask(
             update_id=update_id,
             chat_id=step.chat_id,
             expect=step.case.expect,
-            replies=step.case.replies,
+            replies=step.case.replies or rules.messages,
             title=title_of(payload),
             command=_command(step.case),
             golden=step.case.golden,
@@ -262,7 +262,7 @@ async def _ask(
             **stack.labels,
         )
         stack.around.recorder.record(played)
-        wanted = _Wanted(reader, played, _deliveries(step.case))
+        wanted = _Wanted(Chats(rules), played, _deliveries(step.case))
         await _wait(wanted, events, patience.seconds(step.case))
         patience.waited(step.case, came=wanted.came)
     return update_id
@@ -297,21 +297,21 @@ class Patience:
 class _Wanted:
     """What a case waits for: its answer when it expects one, and deliveries of its update."""
 
-    reader: ReplyReader
+    chats: Chats
     played: CasePlayed
     deliveries: int
 
     def __post_init__(self) -> None:
-        self.reader.feed(self.played)
+        self.chats.feed(self.played)
 
     def feed(self, event: Event) -> None:
-        self.reader.feed(event)
+        self.chats.feed(event)
         if isinstance(event, UpdateDelivered) and event.update_id == self.played.update_id:
             self.deliveries -= 1
 
     @property
     def came(self) -> bool:
-        answered = self.reader.answers[self.played.case].complete
+        answered = self.chats.turns[self.played.case].answered
         return self.deliveries <= 0 and (answered or self.played.expect == "silence")
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from botproof.chats import ReplyRules
 from botproof.checks import delivery
 from botproof.checks.judging import Judging
-from botproof.checks.replies import ReplyRules
 from botproof.config import Replies
 from botproof.history import (
     BotApiCall,

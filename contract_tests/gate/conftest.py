@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from botproof import history
+from botproof.chats import ReplyRules
 from botproof.checks.judging import Judging
-from botproof.checks.replies import ReplyRules
 from botproof.config import Replies
 from botproof.history import History
 

@@ -434,7 +434,7 @@ class TestReplies:
         story.add(
             story.call("polling", "deleteMessage", {"chat_id": chat, "message_id": gone}, at + 1)
         )
-        answer = replies.read_answers(story.history(), judged.rules)["polling"]["price"]
+        answer = replies.read_turns(story.history(), judged.rules)["polling"]["price"]
         assert replies.render(answer, judged.rules) == (
             "you: /price BTC\n--- message (HTML)\nkept\n[More → m]  [Web → u]\n"
         )
@@ -451,5 +451,5 @@ class TestReplies:
                 **story.labels("polling"),
             )
         )
-        answer = replies.read_answers(story.history(), judged.rules)["polling"]["price"]
+        answer = replies.read_turns(story.history(), judged.rules)["polling"]["price"]
         assert answer.messages == []

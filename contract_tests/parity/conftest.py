@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from botproof.checks.replies import ReplyRules
+from botproof.chats import ReplyRules
 from botproof.config import Replies
 from botproof.history import BotApiCall
 from botproof.parity.player import Patience, Player

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from botproof.checks.replies import ReplyRules
+from botproof.chats import ReplyRules
 from botproof.config import Normaliser, Replies
 from botproof.history import BotApiCall
 from botproof.parity.transcript import Scene, TranscriptReader
