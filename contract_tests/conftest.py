@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import pytest
 
+from botproof.targets.reserved import Ports
+
 NOT_APPLICABLE = "not applicable: "
 """Begins the reason of a skip that is right everywhere: a combination that does not exist."""
 
@@ -65,8 +67,8 @@ class RedisServer:
         if shutil.which("redis-server") is None:
             pytest.skip("redis-server is not installed")
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as held:
-            self.port = held.getsockname()[1]
+        self._ports = Ports()  # nothing else takes its port while it is down
+        self.port = self._ports.free()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -87,6 +89,7 @@ class RedisServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._ports.close()
 
 
 @pytest.fixture
@@ -130,9 +133,8 @@ def redis_container() -> Iterator[RedisContainer]:
     """One for all tests of the session; what they keep must not meet."""
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - needs an engine
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    ports = Ports()
+    port = ports.free()
     image = os.environ.get("BOTPROOF_REDIS_IMAGE", "redis:7-alpine")
     command = "redis-server --protected-mode no --appendonly yes --appendfsync always --save ''"
     container = DockerContainer(image).with_bind_ports(6379, port)
@@ -140,3 +142,4 @@ def redis_container() -> Iterator[RedisContainer]:
         redis = RedisContainer(started.get_wrapped_container(), port)
         redis.wait()
         yield redis
+    ports.close()

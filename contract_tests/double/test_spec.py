@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import aiogram.types
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,17 +49,25 @@ def test_every_type_that_a_method_names_is_described(method: str) -> None:
             spec.example(reference)
 
 
+@pytest.fixture(scope="module")
+def aiogram_types() -> Any:
+    """Imported here, because it takes four seconds: at the top every pytest would pay for it."""
+    return importlib.import_module("aiogram.types")
+
+
 @pytest.mark.parametrize("name", ["Message", "User", "ChatFullInfo", "File", "Update", "Poll"])
-def test_examples_are_true_to_the_library_s_types(name: str) -> None:
+def test_examples_are_true_to_the_library_s_types(name: str, aiogram_types: Any) -> None:
     example = spec.example(name)
     assert example == spec.example(name)
-    TypeAdapter(getattr(aiogram.types, name)).validate_python(example)
+    TypeAdapter(getattr(aiogram_types, name)).validate_python(example)
 
 
 @pytest.mark.parametrize("union", ["ChatMember", "MenuButton", "MessageOrigin"])
-def test_examples_of_alternatives_carry_the_field_that_tells_them(union: str) -> None:
+def test_examples_of_alternatives_carry_the_field_that_tells_them(
+    union: str, aiogram_types: Any
+) -> None:
     first = spec.types()[union].subtypes[0]
-    TypeAdapter(getattr(aiogram.types, first)).validate_python(spec.example(union))
+    TypeAdapter(getattr(aiogram_types, first)).validate_python(spec.example(union))
 
 
 def test_an_example_takes_other_values() -> None:

@@ -1,18 +1,18 @@
 """One load over Locust's own master and two workers: one schedule, one verdict."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from botproof.doubles.server import Handler, Request, Response, Transport, json_response
+from botproof.targets.reserved import Ports
 
 GOOD = json_response({"success": True, "data": {}})
 SCRIPT = Path(__file__).parents[2] / "load" / "price.py"
@@ -21,12 +21,12 @@ Locust = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def two_workers() -> tuple[str, ...]:
+def two_workers() -> Iterator[tuple[str, ...]]:
     """Locust's options for two workers and a port of their own to talk over."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    return ("--processes", "2", "--master-port", port, "--master-bind-port", port)
+    ports = Ports()
+    port = str(ports.free())
+    yield ("--processes", "2", "--master-port", port, "--master-bind-port", port)
+    ports.close()
 
 
 @pytest.mark.slow

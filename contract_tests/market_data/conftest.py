@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from botproof.doubles.exchanges.market import BLOCK, KINDS, Market
 from botproof.doubles.exchanges.server import ExchangeDouble
@@ -67,9 +68,15 @@ def market() -> Market:
     return made
 
 
+@pytest.fixture(scope="session")
+def idle_apps() -> list[FastAPI]:
+    """Applications that no stack uses now: making one takes as long as many a test."""
+    return []
+
+
 @pytest.fixture
 def open_stack(
-    market: Market,
+    market: Market, idle_apps: list[FastAPI]
 ) -> Callable[..., AbstractAsyncContextManager[Stack]]:
     """A stack with settings of one's own; directories are read before the test begins."""
 
@@ -88,11 +95,9 @@ def open_stack(
                 "EXCHANGES": "binance",
                 **settings,
             }
-            metrics = Metrics()
-            async with open_api(load(environment), metrics) as api:
+            async with open_api(load(environment), Metrics()) as api, borrowed(idle_apps) as app:
                 if warm:
                     await api.service.warm()
-                app = make_app(lambda: None, metrics)
                 app.state.api = api
                 transport = httpx.ASGITransport(app, raise_app_exceptions=False)
                 async with httpx.AsyncClient(
@@ -101,6 +106,20 @@ def open_stack(
                     yield Stack(double, client, api, server.url)
 
     return opened
+
+
+@asynccontextmanager
+async def borrowed(idle: list[FastAPI]) -> AsyncIterator[FastAPI]:
+    """An application for one stack, of which it knows ``state.api`` and its own description."""
+    app = idle.pop() if idle else make_app(_never_opened)
+    yield app
+    del app.state.api
+    app.openapi_schema = None
+    idle.append(app)
+
+
+def _never_opened() -> AbstractAsyncContextManager[Api]:
+    raise AssertionError("the stack opens the service itself")
 
 
 @pytest.fixture

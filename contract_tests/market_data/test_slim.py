@@ -22,7 +22,7 @@ _STARTED = """
 import json, sys
 import reference_bot.market_data.__main__, uvicorn
 from reference_bot.market_data import app, metrics, wiring
-made = app.make_app(lambda: None, metrics.Metrics())
+made = app.make_app(lambda: None)
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules} | set(sys.modules))))
 """
 
@@ -54,7 +54,7 @@ if sys.argv[1] == "deferred":
         import fastapi
 from fastapi.openapi.models import PathItem
 from reference_bot.market_data import app, metrics, requests
-made = app.make_app(lambda: None, metrics.Metrics())
+made = app.make_app(lambda: None)
 models = PathItem, requests.PriceRequest
 built = [type(one.__pydantic_validator__).__name__ == "SchemaValidator" for one in models]
 made.state.api = types.SimpleNamespace(service=types.SimpleNamespace(by_name={}))

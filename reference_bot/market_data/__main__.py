@@ -83,7 +83,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
             self.should_exit = True
 
     metrics = Metrics()
-    app = make_app(functools.partial(open_api, settings, metrics), metrics)
+    app = make_app(functools.partial(open_api, settings, metrics))
     config = uvicorn.Config(
         app,
         log_config=None,

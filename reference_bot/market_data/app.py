@@ -115,7 +115,7 @@ _ANSWER: Final[Kept[_Kept]] = Kept("answer", lambda kept: kept.made.lifetime)
 _IN_NEED: Final = frozenset({502, 504})
 
 
-def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]], metrics: Metrics) -> FastAPI:
+def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]]) -> FastAPI:
     """Return the application; ``open_api`` opens what it works with, for as long as it runs."""
 
     @asynccontextmanager
@@ -139,7 +139,7 @@ def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]], metrics: 
         _add_routes(app)
     _add_failures(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
-    app.add_middleware(Edge, metrics=metrics)
+    app.add_middleware(Edge)
     return app
 
 
@@ -149,9 +149,8 @@ class Edge:
     Unknown paths share one name.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and look at the status that goes by."""
@@ -179,7 +178,8 @@ class Edge:
             await self._app(scope, bounded, watch)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.request(route, status, time.monotonic() - began)
+            metrics = scope["app"].state.api.metrics
+            metrics.request(route, status, time.monotonic() - began)
 
 
 def _add_routes(app: FastAPI) -> None:

@@ -31,9 +31,10 @@ async def open_api(settings: Settings, metrics: Metrics) -> AsyncIterator[Api]:
     """Open pool, cache and venues; the directories are read ahead while requests are taken
     already.
     """
-    urls = [value for name, value in settings if name.endswith("_url") and isinstance(value, str)]
-    cache = Cache(store=_store(settings, urls, metrics))
-    async with make_pool(verify=any(url.startswith("https") for url in urls)) as pool:
+    urls = {n: url for n, url in settings if n.endswith("_url") and isinstance(url, str)}
+    called = [url for n, url in urls.items() if settings.binance_testnet or "testnet" not in n]
+    cache = Cache(store=_store(settings, list(urls.values()), metrics))
+    async with make_pool(verify=any(url.startswith("https") for url in called)) as pool:
         make = functools.partial(_venue, settings=settings, pool=pool, cache=cache, metrics=metrics)
         venues = [make(name) for name in settings.exchanges]
         service = MarketService(venues, cache, metrics, deadline=settings.deadline_seconds)
