@@ -100,13 +100,16 @@ async def test_nobody_listens_means_not_sent() -> None:
 
 
 async def test_no_free_connection_in_time_means_not_sent() -> None:
+    taken = asyncio.Event()
+
     async def never(_: Request) -> Response:
+        taken.set()
         return Response(transport=Transport.SILENT)
 
     server = await serve(never)
     client = HttpClient(server.url, max_connections=1)
-    first = asyncio.create_task(client.request("GET", "/", timeout=5))
-    await asyncio.sleep(0.05)
+    first = asyncio.create_task(client.request("GET", "/", timeout=60))
+    await taken.wait()
     with pytest.raises(NotSentError, match="not connected in"):
         await client.request("GET", "/", timeout=0.1)
     first.cancel()
@@ -115,15 +118,20 @@ async def test_no_free_connection_in_time_means_not_sent() -> None:
     await server.close()
 
 
-@pytest.mark.parametrize("transport", [Transport.RESET, Transport.SILENT, Transport.HALF_BODY])
-async def test_a_request_that_went_out_without_a_whole_answer(transport: Transport) -> None:
+@pytest.mark.parametrize(
+    ("transport", "seconds"),
+    [(Transport.RESET, 60), (Transport.SILENT, 1.0), (Transport.HALF_BODY, 60)],
+)
+async def test_a_request_that_went_out_without_a_whole_answer(
+    transport: Transport, seconds: float
+) -> None:
     async def broken(_: Request) -> Response:
         return Response(body=b"x" * 100, transport=transport)
 
     server = await serve(broken)
     client = HttpClient(server.url)
     with pytest.raises(NoAnswerError):
-        await client.request("GET", "/", timeout=0.3)
+        await client.request("GET", "/", timeout=seconds)
     await client.close()
     await server.close()
 
@@ -139,16 +147,18 @@ async def test_what_is_no_http_is_no_answer(
 
 
 async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
-    delays = [0.3, 0.0]
+    given_up = asyncio.Event()
 
     async def handler(request: Request) -> Response:
-        await asyncio.sleep(delays.pop(0))
+        if request.path == "/late":
+            await given_up.wait()
         return json_response(request.path)
 
     server = await serve(handler)
     client = HttpClient(server.url, max_connections=1)
     with pytest.raises(NoAnswerError):
-        await client.request("GET", "/late", timeout=0.1)
+        await client.request("GET", "/late", timeout=1.0)
+    given_up.set()
     answer = await client.request("GET", "/next", timeout=5)
     assert answer.body == b'"/next"'
     await client.close()

@@ -19,6 +19,7 @@ from reference_bot.telegram_bot.inbox import (
     Put,
     Update,
 )
+from reference_bot.telegram_bot.inbox import redis as redis_inbox
 from reference_bot.telegram_bot.inbox.redis import LEASE_SECONDS, RedisInbox
 from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
 
@@ -116,10 +117,11 @@ async def test_an_update_given_back_comes_again_after_its_delay(open_inbox: Open
     await inbox.put([update(1), update(2)])
     job = await inbox.claim()
     await inbox.record(job, Progress(parts=("a", "b"), sent=1, tries=1))
-    await inbox.release(job, 0.4)
-    assert await nothing_to_claim(inbox)
-    again = await asyncio.wait_for(inbox.claim(), 5)
+    await inbox.release(job, 0.2)
+    again = await asyncio.wait_for(inbox.claim(), 20)
     assert (again.update_id, again.progress) == (1, Progress(parts=("a", "b"), sent=1, tries=1))
+    await inbox.release(again, 3600)
+    assert await nothing_to_claim(inbox)
 
 
 async def test_done_is_done(open_inbox: OpenInbox) -> None:
@@ -133,12 +135,19 @@ async def test_done_is_done(open_inbox: OpenInbox) -> None:
 
 async def test_once_is_for_the_first_that_asks_and_for_it_again(open_inbox: OpenInbox) -> None:
     inbox = await open_inbox()
-    assert await inbox.once("refused:5", 10, 0.5)
-    assert not await inbox.once("refused:5", 11, 0.5)
-    assert await inbox.once("refused:5", 10, 0.5)  # handled again after a crash
-    assert await inbox.once("refused:6", 11, 0.5)
-    await asyncio.sleep(0.6)  # the time that is asked about has to pass
-    assert await inbox.once("refused:5", 12, 0.5)
+    assert await inbox.once("refused:5", 10, 3600)
+    assert not await inbox.once("refused:5", 11, 3600)
+    assert await inbox.once("refused:5", 10, 3600)  # handled again after a crash
+    assert await inbox.once("refused:6", 11, 3600)
+
+
+async def test_once_is_for_the_next_when_its_time_has_passed(open_inbox: OpenInbox) -> None:
+    inbox = await open_inbox()
+    assert await inbox.once("refused:5", 10, 0.1)
+    async with asyncio.timeout(20):
+        # nothing tells when the time has passed
+        while not await inbox.once("refused:5", 12, 0.1):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_any_payload_comes_out_as_it_went_in(open_inbox: OpenInbox) -> None:
@@ -304,12 +313,20 @@ async def test_redis_gives_each_update_to_one_replica(redis_url: str) -> None:
     await two.close()
 
 
-async def test_redis_wakes_a_replica_that_waits(redis_url: str) -> None:
+async def test_redis_wakes_a_replica_that_waits(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # it does not look by itself while the test lasts
+    monkeypatch.setattr(redis_inbox, "_IDLE_SECONDS", 100.0)
+    monkeypatch.setattr(redis_inbox, "_SOCKET_SECONDS", 110.0)
     one, two, *_ = await redis_pair(redis_url)
     waiting = asyncio.create_task(two.claim())
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        # Redis does not tell when somebody begins to wait
+        while not (await one._redis.info("clients"))["blocked_clients"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     await one.put([update(1)])
-    assert (await asyncio.wait_for(waiting, 5)).update_id == 1
+    assert (await asyncio.wait_for(waiting, 20)).update_id == 1
     await one.close()
     await two.close()
 

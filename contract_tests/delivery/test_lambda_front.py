@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from botproof.doubles.server import Request, serve
@@ -16,9 +17,18 @@ from botproof.targets.lambda_event import BadAnswerError, to_event, to_response
 from botproof.targets.lambda_front import Front, Function
 
 FUNCTION = """
-import json, os, time, threading
+import json, os, socket, threading
 
-started = time.monotonic()
+work = []
+
+def told(path):
+    with socket.socket(socket.AF_UNIX) as test:
+        test.connect(path)
+        test.recv(1)
+
+def later(path):
+    told(path)
+    work.append("done")
 
 def handler(event, context):
     body = json.loads(event.get("body") or "{}")
@@ -26,17 +36,47 @@ def handler(event, context):
         raise ValueError("as asked")
     if body.get("die"):
         os._exit(7)
+    if body.get("work"):
+        told(body["work"])
     if body.get("later"):
-        path = body["later"]
-        threading.Timer(0.3, lambda: open(path, "w").close()).start()
-    time.sleep(body.get("sleep", 0))
+        threading.Thread(target=later, args=(body["later"],)).start()
+    if body.get("await"):
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread():
+                thread.join()
     return {"statusCode": 201, "headers": {"X-Pid": str(os.getpid())}, "body": json.dumps({
         "method": event["requestContext"]["http"]["method"],
         "path": event["rawPath"],
         "left": context.get_remaining_time_in_millis(),
         "id": context.aws_request_id,
+        "work": work,
     })}
 """
+
+
+class Work:
+    """What a function under test works on: it begins, and it ends when the test says so."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "work")
+        self.begun = asyncio.Event()
+        self._end = asyncio.Event()
+
+    async def handle(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.begun.set()
+        await self._end.wait()
+        writer.close()
+
+    def end(self) -> None:
+        self._end.set()
+
+
+@pytest.fixture
+async def work(tmp_path: Path) -> AsyncIterator[Work]:
+    made = Work(tmp_path)
+    async with await asyncio.start_unix_server(made.handle, made.path):
+        yield made
+        made.end()
 
 
 @pytest.fixture
@@ -105,10 +145,9 @@ async def test_a_process_that_ends_costs_its_request_and_is_started_anew(front: 
 
 
 @pytest.mark.anyio
-async def test_a_kill_meets_the_process_at_work(front: Front) -> None:
-    await front.handle(post({}))
-    working = asyncio.create_task(front.handle(post({"sleep": 30})))
-    await asyncio.sleep(0.1)
+async def test_a_kill_meets_the_process_at_work(front: Front, work: Work) -> None:
+    working = asyncio.create_task(front.handle(post({"work": work.path})))
+    await work.begun.wait()
 
     killed = json.loads((await front.handle(Request("POST", "/_front/kill"))).body)
 
@@ -125,27 +164,34 @@ async def test_without_a_process_there_is_nothing_to_kill(front: Front) -> None:
 
 
 @pytest.mark.anyio
-async def test_while_all_processes_are_busy_requests_are_throttled(front: Front) -> None:
-    await front.handle(post({}))
-    working = asyncio.create_task(front.handle(post({"sleep": 0.5})))
-    await asyncio.sleep(0.1)
+async def test_while_all_processes_are_busy_requests_are_throttled(
+    front: Front, work: Work
+) -> None:
+    working = asyncio.create_task(front.handle(post({"work": work.path})))
+    await work.begun.wait()
 
     assert (await front.handle(post({}))).status == 429
+    work.end()
     assert (await working).status == 201
 
 
 @pytest.mark.anyio
-async def test_work_left_for_later_does_not_happen_between_events(
-    front: Front, tmp_path: Path
-) -> None:
+async def test_work_left_for_later_does_not_happen_between_events(front: Front, work: Work) -> None:
     """Lambda freezes the process once it has answered: a bot must not rely on what comes after."""
-    trace = tmp_path / "later"
-    await front.handle(post({"later": str(trace)}))
-    await asyncio.sleep(1.0)
-    assert not trace.exists()
+    answer = await front.handle(post({"later": work.path}))
+    await until_frozen(int(answer.headers["x-pid"]))
+    work.end()  # from here on it could go on, if it were not frozen
 
-    await front.handle(post({"sleep": 0.5}))
-    assert trace.exists()
+    thawed = await front.handle(post({"await": True}))
+    assert thawed.headers["x-pid"] == answer.headers["x-pid"]
+    assert json.loads(thawed.body)["work"] == ["done"]
+
+
+async def until_frozen(pid: int) -> None:
+    async with asyncio.timeout(20):
+        # nothing tells when a signal has stopped a process
+        while psutil.Process(pid).status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.anyio
@@ -156,11 +202,12 @@ async def test_a_function_that_cannot_be_loaded_is_a_502(tmp_path: Path) -> None
 
 @pytest.mark.anyio
 async def test_an_event_that_takes_too_long_is_cut_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("botproof.targets.lambda_front._INIT_S", 1.0)
     async for front in _front(tmp_path, FUNCTION, timeout_s=0.2):
-        assert (await front.handle(post({"sleep": 60}))).status == 502
+        monkeypatch.setattr("botproof.targets.lambda_front._INIT_S", 1.0)
+        assert (await front.handle(post({"work": work.path}))).status == 502
+        monkeypatch.undo()
         assert (await front.handle(post({}))).status == 201
 
 

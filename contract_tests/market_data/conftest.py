@@ -1,7 +1,9 @@
 """market-data in this process, between its callers and an exchange double on a real socket."""
 
+import fcntl
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -55,17 +57,31 @@ def now() -> int:
 
 
 @pytest.fixture(scope="session")
-def market() -> Market:
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
     """One for all tests: it is pure, and remembers what it drew.
 
     A day is drawn here, so that no test's deadline pays for it.
     """
     made = Market(SEED)
-    for coin in made.coins.values():
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        draw_a_day(made)
+        return made
+    kept = tmp_path_factory.getbasetemp().parent / "market"  # of this run, for all its workers
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if kept.exists():
+            made._blocks.entries.update(pickle.loads(kept.read_bytes()))  # noqa: S301 - our own
+        else:
+            draw_a_day(made)
+            kept.write_bytes(pickle.dumps(made._blocks.entries))
+    return made
+
+
+def draw_a_day(market: Market) -> None:
+    for coin in market.coins.values():
         for kind in KINDS:
             if coin.book(kind) is not None:
-                made.fold(coin.base, kind, NOW - 100 * BLOCK, NOW)
-    return made
+                market.fold(coin.base, kind, NOW - 100 * BLOCK, NOW)
 
 
 @pytest.fixture(scope="session")
