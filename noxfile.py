@@ -27,8 +27,11 @@ LOCKS = {
     "gate": "--all-extras --group build --constraint lock/dev.txt",
     "bot": "--extra bot --extra redis --constraint lock/dev.txt",
     "market-data": "--extra market-data --extra redis --constraint lock/dev.txt",
+    "doubles": "--extra doubles --constraint lock/dev.txt",
     # ccxt and schemathesis hold their dependencies at versions that differ from the project's.
     "peers": "--extra market-data --extra harness --group build --group peers",
+    # Where there is no `docker compose`, .ci/run takes it from this package.
+    "compose": "--group compose",
     # nox itself, for .ci/run.
     "nox": "--group ci",
 }
@@ -199,6 +202,14 @@ def slow(job: nox.Session) -> None:
 def docker(job: nox.Session) -> None:
     """The tests that need a Docker engine; .ci/run starts one and makes the images."""
     installed(job).run("pytest", "-m", "docker", *job.posargs)
+
+
+@session
+def fleet(job: nox.Session) -> None:
+    """Build the images, start the fleet between doubles, talk to it; Ctrl-C ends it (Docker)."""
+    script = (sys.executable, "scripts/run_fleet.py")
+    # Containers have their time to end, too, before anything is killed.
+    job.run(*script, external=True, interrupt_timeout=60.0, terminate_timeout=20.0)
 
 
 @session

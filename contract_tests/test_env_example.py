@@ -25,13 +25,19 @@ def generator() -> ModuleType:
     return module
 
 
-def test_the_file_is_generated_from_the_settings_as_they_are(generator: ModuleType) -> None:
-    written = (ROOT / ".env.example").read_text("utf-8")
-    assert written == generator.text(), "run: python scripts/generate_env_example.py"
+def test_the_files_are_generated_from_the_settings_as_they_are(generator: ModuleType) -> None:
+    for path, text in generator.files().items():
+        written = path.read_text("utf-8")
+        assert written == text, f"{path.name}: run: python scripts/generate_env_example.py"
+
+
+def whole(generator: ModuleType) -> str:
+    text: str = generator.files()[ROOT / ".env.example"]
+    return text
 
 
 def test_every_setting_stands_in_it_once(generator: ModuleType) -> None:
-    assigned = re.findall(r"^(?:# )?([A-Z_]+)=", generator.text(), re.MULTILINE)
+    assigned = re.findall(r"^(?:# )?([A-Z_]+)=", whole(generator), re.MULTILINE)
     wanted = {
         name.upper() for model in (BotSettings, MarketDataSettings) for name in model.model_fields
     }
@@ -39,6 +45,6 @@ def test_every_setting_stands_in_it_once(generator: ModuleType) -> None:
 
 
 def test_market_datas_defaults_read_as_they_are_written(generator: ModuleType) -> None:
-    _, _, ours = generator.text().partition("---- market-data ----")
+    _, _, ours = whole(generator).partition("---- market-data ----")
     written = dict(re.findall(r"^# ([A-Z_]+)=(.+)$", ours, re.MULTILINE))
     assert load(written) == load({})

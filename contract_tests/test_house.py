@@ -79,7 +79,7 @@ def test_each_stage_that_installs_takes_the_index_that_is_given() -> None:
     """Docker's classic builder and Podman do not hand a build argument on to the next stage."""
     stages = re.split(r"^FROM ", (ROOT / "deploy" / "Dockerfile").read_text(), flags=re.MULTILINE)
     installing = [stage for stage in stages if "/pip " in stage]
-    assert len(installing) == 2
+    assert len(installing) == 3
     for stage in installing:
         before = stage.partition("/pip ")[0]
         assert "\nARG PIP_INDEX_URL\n" in before, stage.splitlines()[0]

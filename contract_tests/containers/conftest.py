@@ -26,14 +26,22 @@ def python_image() -> str:
 
 
 @pytest.fixture(scope="session")
-def service_images(python_image: str) -> dict[str, str]:
-    """The images of deploy/Dockerfile, as production would run them, by process."""
-    built = {}
-    for name, target in (("market_data", "market-data"), ("bot", "bot")):
-        built[name] = f"botproof-test/{target}:local"
+def build_image(python_image: str) -> Build:
+    """Builds a target of deploy/Dockerfile; its name."""
+
+    def build(target: str) -> str:
+        name = f"botproof-test/{target}:local"
         docker(
             *("build", "--quiet", "--network", "host", "--build-arg", f"BASE={python_image}"),
             *("--file", str(ROOT / "deploy" / "Dockerfile"), "--target", target),
-            *("--tag", built[name], str(ROOT)),
+            *("--tag", name, str(ROOT)),
         )
-    return built
+        return name
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def service_images(build_image: Build) -> dict[str, str]:
+    """The images of deploy/Dockerfile, as production would run them, by process."""
+    return {"market_data": build_image("market-data"), "bot": build_image("bot")}
