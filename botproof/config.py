@@ -89,7 +89,7 @@ class Mode(_Table, frozen=True, kw_only=True):
 class TelegramDouble(_Table, frozen=True, kw_only=True):
     """The stand-in for the Bot API. `args` go to `botproof double telegram` as they are.
 
-    `by_name`: the bot insists on https://api.telegram.org; see `botproof/targets/by_name.py`.
+    `by_name`: the bot insists on https://api.telegram.org; see `botproof/targets/world.py`.
     """
 
     by_name: bool = False
@@ -99,18 +99,28 @@ class TelegramDouble(_Table, frozen=True, kw_only=True):
 
 
 class ExchangeDouble(_Table, frozen=True, kw_only=True):
-    """The stand-in for the exchanges. `now` (epoch ms) stops its clock, so that replies repeat."""
+    """The stand-in for the exchanges. `now` (epoch ms) stops its clock, so that replies repeat.
 
+    `by_name`: the target insists on https://api.binance.com and the like; see
+    `botproof/doubles/exchanges/hosts.py`.
+    """
+
+    by_name: bool = False
     seed: int = 0
     now: int | None = None
     args: tuple[str, ...] = ()
 
 
 class Doubles(_Table, frozen=True, kw_only=True):
-    """Which stand-ins a run needs; without an `exchanges` table that one is not started."""
+    """Which stand-ins a run needs; without an `exchanges` table that one is not started.
+
+    `offline`: the target finds no host but those that doubles stand for and `allow_hosts`.
+    """
 
     telegram: TelegramDouble = TelegramDouble()
     exchanges: ExchangeDouble | None = None
+    offline: bool = True
+    allow_hosts: tuple[str, ...] = ()
 
 
 UpdateKind = Literal[
@@ -504,11 +514,6 @@ def _images(config: Config) -> Iterator[str]:
             yield (
                 f"{path}.cwd: is {process.cwd!r}; with `image` it is a directory inside the "
                 "container, such as /app, or {scratch}"
-            )
-        if process.image and path.startswith("bot") and config.doubles.telegram.by_name:
-            yield (
-                f"{path}.image: a container cannot be given the name api.telegram.org yet; "
-                "take `doubles.telegram.by_name` out, or `image`"
             )
 
 

@@ -20,6 +20,8 @@ import msgspec
 from botproof.problems import UsageError
 
 FORMAT = 1
+UNKNOWN_HOST = "unknown_host"
+"""The kind of `DoubleEvent` that tells of a host (`detail["host"]`) that no double stands for."""
 
 
 class HistoryError(UsageError):

@@ -17,6 +17,7 @@ import msgspec
 from botproof.chats import integer
 from botproof.checks.replies import lines_of
 from botproof.history import (
+    UNKNOWN_HOST,
     BotApiCall,
     CasePlayed,
     ConversationsCompared,
@@ -32,8 +33,6 @@ from botproof.verdict import CheckResult, Verdict
 
 DOUBLES = "doubles"
 """The name under which what the doubles lack stands among the checks."""
-UNKNOWN_HOST = "unknown_host"
-"""The kind of `DoubleEvent` that tells of a host by whose name no double answers."""
 
 _UNTOUCHED = frozenset({"memory", "delivery"})
 """Checks whose subject does not depend on what a venue answered."""

@@ -149,6 +149,22 @@ async def _remove(name: str, guard: Guard | None) -> None:
         guard.forget(f"{CONTAINER}{name}")
 
 
+async def bundles_in(image: str) -> tuple[str, ...]:
+    """Files of authorities that Python packages of an image bring along; none where the image has
+    no `find`: then the variables have to do."""
+    find = ("/", "-xdev", "-type", "f", "-name", "cacert.pem")
+    with contextlib.suppress(DockerError):
+        return tuple(
+            (
+                await docker(
+                    *("run", "--rm", "--network", "none", "--pull", "never"),
+                    *("--entrypoint", "find", image, *find),
+                )
+            ).split()
+        )
+    return ()
+
+
 def _group(pid: int, identity: str) -> Cgroup | None:
     """Its memory cgroup, when it is one of this machine: an engine may run elsewhere."""
     try:

@@ -20,9 +20,8 @@ import httpx
 from botproof import history
 from botproof.budgets import MB
 from botproof.config import BOT, EXCHANGES, TELEGRAM, Config, Process, substitute
-from botproof.targets.by_name import ByName
 from botproof.targets.cgroup import CgroupError, Fence
-from botproof.targets.container import cgroup_parent_problem
+from botproof.targets.container import bundles_in, cgroup_parent_problem
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.process import (
     OWN_ENV,
@@ -35,6 +34,7 @@ from botproof.targets.process import (
 )
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
+from botproof.targets.world import NOT_OFFLINE, World, make_world, prefixes_of
 
 DOUBLE_START_S = 20.0
 T = TypeVar("T")
@@ -76,8 +76,9 @@ class Stack:
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._fence: Fence | None = None
         self._scratch = Path(tempfile.mkdtemp(prefix=f"botproof-{self.name}-"))
-        self._by_name: ByName | None = None
+        self._world: World | None = None
         self._own_clients: list[httpx.AsyncClient] = []
+        self._exchanges: DoubleControl | None = None
 
     # starting
 
@@ -87,6 +88,8 @@ class Stack:
         Raises TargetError or BrokenHarnessError; what was started is ended by `stop`.
         """
         self._fill_values()
+        folder = self._scratch / "world"
+        self._world = await make_world(self.around.config.doubles, folder, self._note)
         await self._start_doubles()
         await self._put_up_fence()
         for name, process in self.around.config.services.items():
@@ -119,22 +122,37 @@ class Stack:
             self.values[f"port:{name}"] = str(port)
             self.values[f"url:{name}"] = f"http://127.0.0.1:{port}"
 
+    def _note(self, kind: str, **detail: str) -> None:
+        if kind == NOT_OFFLINE:
+            self.say(f"the real world is within the target's reach: {detail['reason']}")
+        self.around.recorder.record(
+            history.DoubleEvent(
+                t=history.now(), double="resolver", kind=kind, detail=detail, **self.labels
+            )
+        )
+
     async def _start_doubles(self) -> None:
         doubles = self.around.config.doubles
         telegram = doubles.telegram
-        token = ["--token", telegram.token]
-        if telegram.by_name:
-            self._by_name = ByName.in_folder(self._scratch)
-            token += self._by_name.double_options
+        token = [
+            *("--token", telegram.token),
+            *(self._world.options_of(TELEGRAM) if self._world else ()),
+        ]
         starts = [self._start_double(TELEGRAM, "telegram", telegram.seed, token, telegram.args)]
         if doubles.exchanges is not None:
             exchanges = doubles.exchanges
-            clock = [] if exchanges.now is None else ["--now", str(exchanges.now)]
+            clock = [
+                *([] if exchanges.now is None else ["--now", str(exchanges.now)]),
+                *(self._world.options_of(EXCHANGES) if self._world else ()),
+            ]
             starts.append(
                 self._start_double(EXCHANGES, "exchanges", exchanges.seed, clock, exchanges.args)
             )
         controls = await asyncio.gather(*starts)
+        if self._world is not None:
+            self._world.complete()
         self.telegram = controls[0]
+        self._exchanges = controls[1] if doubles.exchanges is not None else None
 
     async def _start_double(
         self, name: str, kind: str, seed: int, own: Iterable[str], args: Iterable[str]
@@ -165,23 +183,29 @@ class Stack:
         return control
 
     def _client_for(self, double: str) -> httpx.AsyncClient:
-        if double != TELEGRAM or self._by_name is None:
+        if self._world is None or not self._world.names(double):
             return self.around.client
-        self._own_clients.append(self._by_name.client())
+        self._own_clients.append(self._world.client(double))
         return self._own_clients[-1]
 
     async def _launch(self, name: str, role: str, process: Process) -> ManagedProcess:
         if process.image:
-            return await self._start(self._contained(name, role, process), None)
-        by_name = self._by_name if role == "bot" else None
-        env = {key: self._env_value(value, self.values) for key, value in process.env.items()}
+            return await self._start(await self._contained(name, role, process), None)
         fence = self._fence.wrapper if self._fence is not None else ()
+        launch = self._described(name, role, process)
         launch = dataclasses.replace(
-            self._described(name, role, process),
+            launch,
             cwd=(self.around.base / substitute(process.cwd, self.values)).resolve(),
-            env={**by_name.env, **env} if by_name else env,
-            wrapper=(*fence, *by_name.wrapper) if by_name else fence,
+            wrapper=fence,
         )
+        if self._world is not None:
+            path = launch.env.get("PATH", os.environ.get("PATH", ""))
+            prefixes = prefixes_of(launch.command, launch.cwd, path)
+            launch = dataclasses.replace(
+                launch,
+                env={**self._world.env, **launch.env},
+                wrapper=(*fence, *self._world.wrapper(name, prefixes)),
+            )
         return await self._start(launch, None)
 
     def _described(
@@ -202,7 +226,7 @@ class Stack:
             stop_timeout_s=process.stop_timeout_s,
         )
 
-    def _contained(self, name: str, role: str, process: Process) -> Launch:
+    async def _contained(self, name: str, role: str, process: Process) -> Launch:
         launch = self._described(name, role, process, {"python": "python"})
         workdir = substitute(process.cwd, self.values)
         options = tuple(substitute(part, self.values) for part in process.container_args)
@@ -211,6 +235,11 @@ class Stack:
         mounts = (self._scratch,) if any(scratch in text for text in said) else ()
         for directory in mounts:
             directory.chmod(0o777)  # the image's user is nobody that this machine knows
+        world = self._world
+        if world is not None:
+            bundles = await bundles_in(process.image) if world.speaks_tls else ()
+            options = (*world.container_options(bundles), *options)
+            launch = dataclasses.replace(launch, env={**world.env, **launch.env})
         run = ImageRun(
             image=process.image,
             options=options,
@@ -302,10 +331,9 @@ class Stack:
 
     def exchanges(self) -> DoubleControl:
         """The exchange double's control. Raises TargetError when the run has none."""
-        url = self.values.get(f"url:{EXCHANGES}")
-        if url is None:
+        if self._exchanges is None:
             raise TargetError("botproof.toml has no [doubles.exchanges], so there is no exchange")
-        return DoubleControl(EXCHANGES, url, self.around.client)
+        return self._exchanges
 
     # watching
 
@@ -405,6 +433,8 @@ class Stack:
         await asyncio.gather(*self._watchers, return_exceptions=True)
         self._broken.cancel()
         await asyncio.gather(*(client.aclose() for client in self._own_clients))
+        if self._world is not None:
+            self._world.close()
         if not self.around.keep:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

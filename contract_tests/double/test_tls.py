@@ -18,7 +18,7 @@ from typing import NoReturn
 import httpx
 import pytest
 
-from botproof.doubles.telegram import tls
+from botproof.doubles import tls
 from botproof.doubles.telegram.client import launch
 
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"

@@ -48,3 +48,67 @@ def test_an_unmodified_bot_is_judged_by_name_alone(tmp_path: Path) -> None:
     verdicts = json.loads((tmp_path / "report" / "verdict.json").read_text())
     found = {check["check"]: check["verdict"] for check in verdicts["checks"]}
     assert (found["boot"], found["parity"]) == ("PASS", "PASS"), done.stdout
+
+
+HOSTS = f"""
+name = "knows the real hosts only"
+[bot]
+command = ["{{python}}", "{BOTS / "by_host.py"}"]
+ready = "telegram"
+[bot.env]
+TOKEN = "{{token}}"
+[modes.polling]
+[doubles.telegram]
+by_name = true
+[doubles.exchanges]
+by_name = true
+now = 1767258432000
+[[workload.cases]]
+name = "price"
+say = "/price"
+[[workload.cases]]
+name = "hosts"
+say = "/hosts"
+[[workload.cases]]
+name = "elsewhere"
+say = "/elsewhere"
+"""
+APPROVED = {
+    "hosts": "fapi.binance.com dapi.binance.com api.bybit.com www.okx.com api.gateio.ws "
+    "api.bitget.com query1.finance.yahoo.com",
+    "elsewhere": "pong",
+}
+
+
+@pytest.mark.slow
+def test_every_client_finds_the_exchanges_by_name_and_nothing_else(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    (tmp_path / "botproof.toml").write_text(HOSTS)
+    (tmp_path / "golden").mkdir()
+    for name, text in APPROVED.items():
+        approved = f"you: /{name}\n--- message\n{text}\n"
+        (tmp_path / "golden" / f"{name}.txt").write_text(approved)
+    command = [sys.executable, "-m", "botproof", "gate", "--only", "boot,golden"]
+    done = subprocess.run(
+        [*command, "--report-dir", "report"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    lines = (tmp_path / "report" / "history.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    said = [event["params"]["text"] for event in events if event.get("method") == "sendMessage"]
+    [price] = [text for text in said if text.replace(".", "").isdigit()]  # one, by every client
+    assert float(price) > 0
+    assert "refused: True" in said
+    log = (tmp_path / "report" / "logs" / "polling" / "bot.log").read_text()
+    assert "Error" not in log
+    verdicts = json.loads((tmp_path / "report" / "verdict.json").read_text())
+    [doubles] = [check for check in verdicts["checks"] if check["check"] == "doubles"]
+    assert doubles["evidence"] == ["no double stands for the host api.coingecko.com (1 x)"]
+    [golden] = [check for check in verdicts["checks"] if check["check"] == "golden"]
+    assert golden["verdict"] == "FAIL", done.stdout  # "price" has no approved file: no gap's doing
+    assert not any(line.startswith("hosts (") for line in golden["evidence"])

@@ -65,12 +65,6 @@ def test_images_take_the_place_of_processes_and_the_commands_stay() -> None:
     assert config.images() == {}
 
 
-def test_a_bot_that_needs_a_name_is_no_container_yet() -> None:
-    config = parse_config(GOOD + "[doubles.telegram]\nby_name = true\n")
-    with pytest.raises(ConfigError, match=r"cannot be given the name api\.telegram\.org"):
-        config.with_images({"bot": "shop:1"})
-
-
 def test_an_image_needs_no_command() -> None:
     config = parse_config(GOOD.replace('command = ["{python}", "bot.py"]', 'image = "shop:1"'))
     assert config.bot_in("polling").command == ()

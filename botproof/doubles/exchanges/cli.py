@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 
+from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.doubles.exchanges.market import (
     COINS,
     FOREX,
@@ -16,6 +18,7 @@ from botproof.doubles.exchanges.market import (
 )
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.server import Server, run_until_stopped
+from botproof.doubles.tls import HERE, server_context
 
 __all__ = ["add_arguments", "run"]
 
@@ -26,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the double's arguments to a parser of ``botproof double``."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    parser.add_argument(
+        "--tls",
+        type=Path,
+        metavar="CA.pem",
+        help="serve https under the venues' own names; the authority to trust is written to CA.pem",
+    )
     parser.add_argument("--seed", type=int, default=1, help="the market's seed")
     parser.add_argument(
         "--now",
@@ -83,12 +92,18 @@ def run(args: argparse.Namespace) -> int:
         print(f"botproof double exchanges: {error}")
         return 2
 
+    try:
+        names = (*HOSTS, *HERE, args.host)
+        tls = None if args.tls is None else server_context(args.tls, tuple(dict.fromkeys(names)))
+    except OSError as error:
+        print(f"botproof double exchanges: --tls: {error}")
+        return 2
     if args.now is not None:
         market.draw(args.now - _DRAWN, args.now)
 
     async def start() -> _Listening:
         double = ExchangeDouble(market, now=args.now)
-        return _Listening(double, await double.listen(host=args.host, port=args.port))
+        return _Listening(double, await double.listen(host=args.host, port=args.port, tls=tls))
 
     return run_until_stopped(start)
 

@@ -1,6 +1,7 @@
 """The exchange double: venues around one market, faults around the venues, and a control interface.
 
-``http://HOST:PORT/<venue>/...`` is a venue; ``/_double/...`` is the control interface:
+``http://HOST:PORT/<venue>/...`` is a venue; so is the venue's own host, by its name (`hosts`).
+``/_double/...`` is the control interface:
 
 - ``GET health``: alive, with the clock and the venues
 - ``GET truth/coins``: what is traded, and its grids
@@ -28,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -42,6 +44,7 @@ from botproof.doubles.exchanges.bitget import Bitget
 from botproof.doubles.exchanges.bybit import Bybit
 from botproof.doubles.exchanges.faults import Fault, FaultBook, apply
 from botproof.doubles.exchanges.gate import Gate
+from botproof.doubles.exchanges.hosts import prefix_of
 from botproof.doubles.exchanges.hyperliquid import Hyperliquid
 from botproof.doubles.exchanges.market import (
     DAY,
@@ -129,9 +132,11 @@ class ExchangeDouble:
         """The transcript so far."""
         return tuple(self._events)
 
-    async def listen(self, *, host: str = "127.0.0.1", port: int = 0) -> Server:
+    async def listen(
+        self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> Server:
         """Serve on `host`:`port` (0: any free port). Raises OSError when it cannot be bound."""
-        return await serve(self.handle, host=host, port=port, on_failure=self.note_failure)
+        return await serve(self.handle, host=host, port=port, ssl=tls, on_failure=self.note_failure)
 
     def note_failure(self, request: Request, error: Exception) -> None:
         """Write down that the double itself failed: no fault of the target's."""
@@ -142,7 +147,8 @@ class ExchangeDouble:
         """Answer one request, a venue's or the control interface's."""
         if request.path.startswith("/_double"):
             return await self._control(request)
-        name, _, rest = request.path.lstrip("/").partition("/")
+        path = prefix_of(request.headers.get("host", "")) + request.path
+        name, _, rest = path.lstrip("/").partition("/")
         venue = self._venues.get(name)
         if venue is None:
             known = ", ".join(sorted(self._venues))

@@ -12,7 +12,7 @@ from botproof.doubles.telegram.app import TRANSCRIPT_BYTES, start
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.flood import FloodLimits
 from botproof.doubles.telegram.machine import is_token
-from botproof.doubles.telegram.tls import NAMES, server_context
+from botproof.doubles.tls import NAMES, server_context
 
 __all__ = ["add_arguments", "main", "run"]
 

@@ -1,4 +1,4 @@
-"""A certificate for `api.telegram.org` that a bot under test can be made to trust.
+"""A certificate for the names that a double stands for, which a bot can be made to trust.
 
 A bot that insists on `https://api.telegram.org` reaches the double when two things around it are
 changed, and nothing in it: the name resolves to the double, and the double's authority is trusted
@@ -14,9 +14,10 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["NAMES", "server_context"]
+__all__ = ["HERE", "NAMES", "server_context"]
 
-NAMES = ("api.telegram.org", "localhost", "127.0.0.1", "::1")
+HERE = ("localhost", "127.0.0.1", "::1")
+NAMES = ("api.telegram.org", *HERE)
 
 
 def server_context(ca_path: Path, names: Sequence[str] = NAMES) -> ssl.SSLContext:
