@@ -23,10 +23,11 @@ from botproof.checks.registry import EVERY
 from botproof.config import Config
 from botproof.history import History
 from botproof.outcome import Outcome, record_and_judge
+from botproof.targets.failures import Failure, of_start
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import machine
-from botproof.targets.stack import Stack, Surroundings, in_phase
+from botproof.targets.stack import Stack, Surroundings, in_phase, record_fresh_start
 from botproof.verdict import CheckResult
 from botproof.workloads import scripted
 from botproof.workloads.load import LoadPlan, run_load
@@ -163,11 +164,29 @@ def _load_plan(options: GateOptions, modes: int) -> LoadPlan | None:
 async def _run_mode(
     options: GateOptions, around: Surroundings, mode: str, plan: LoadPlan | None, *, last: bool
 ) -> bool:
-    """One mode from start to end; false when the harness failed.
+    """One mode from start to end; false when the harness failed, a fresh start included.
 
     What goes wrong is recorded; only cancellation passes.
     """
-    stack = Stack(around, mode)
+    for again in (False, True):
+        stack = Stack(around, mode, again=again)
+        broken = await _one_life(options, stack, plan, last=last)
+        if broken is None:
+            return True
+        if again or not broken.kind.mends:
+            stack.record_harness_error("harness", broken)
+            stack.say(f"ERROR: {broken}")
+            return False
+        if plan is not None:
+            plan.forget(stack.name)
+        record_fresh_start(stack, broken)
+    raise AssertionError("a second start is the last")
+
+
+async def _one_life(
+    options: GateOptions, stack: Stack, plan: LoadPlan | None, *, last: bool
+) -> BrokenHarnessError | None:
+    """Start the stack, use it, end it. What of the harness failed, if anything did."""
     try:
         await in_phase(stack, "boot", stack.start())
         await _converse(options, stack)
@@ -176,12 +195,15 @@ async def _run_mode(
     except TargetError as error:
         stack.say(f"FAILED: {error}")
     except BrokenHarnessError as error:
-        stack.record_harness_error("harness", error)
-        stack.say(f"ERROR: {error}")
-        return False
+        stack.harness_failure = stack.harness_failure or error
+    except OSError as error:
+        if of_start(error) is not Failure.MACHINE_FULL:
+            raise
+        text = f"{error.filename or 'this machine'}: {error.strerror}"
+        stack.harness_failure = BrokenHarnessError(text, Failure.MACHINE_FULL)
     finally:
         await in_phase(stack, "stop", stack.stop())
-    return True
+    return stack.harness_failure
 
 
 async def _converse(options: GateOptions, stack: Stack) -> None:

@@ -118,7 +118,8 @@ class ProcessExited(Event, frozen=True, kw_only=True):
 
     `expected` is true when the harness had asked for it; `after_s` counts from that request.
     `killed` says that SIGTERM was not obeyed in time and SIGKILL had to follow, `out_of_memory`
-    that a container was ended by the kernel because its memory cgroup was full.
+    that a container was ended by the kernel because its memory cgroup was full; `restarts` is how
+    often a container's own restart policy had started it again.
     """
 
     process: str
@@ -128,6 +129,7 @@ class ProcessExited(Event, frozen=True, kw_only=True):
     after_s: float = 0.0
     killed: bool = False
     out_of_memory: bool = False
+    restarts: int = 0
 
 
 class LogTail(Event, frozen=True, kw_only=True):
@@ -291,6 +293,59 @@ class Fault(Event, frozen=True, kw_only=True):
     detail: Mapping[str, Any] = {}
 
 
+class Starved(Event, frozen=True, kw_only=True):
+    """How the machine kept a stack from running, in the `over_s` seconds before `t`.
+
+    All are seconds of that time. `late_s`: how late the harness's own timer fired. `waited_s`, by
+    process (its descendants included): the longest that one of its threads could have run and had
+    no processor (`/proc/PID/schedstat`), or waited for a disk. `ran_s`: processor time of each.
+    `busy_s` and `stolen_s`: of all processors, and what a hypervisor kept (`/proc/stat`).
+    `stalled_s`: pressure stall information, where the kernel has it, by resource: how long some
+    process of the machine waited. `clock_s`: by how much the time of day was moved.
+    """
+
+    over_s: float
+    late_s: float = 0.0
+    waited_s: Mapping[str, float] = {}
+    ran_s: Mapping[str, float] = {}
+    busy_s: float = 0.0
+    stolen_s: float = 0.0
+    stalled_s: Mapping[str, float] = {}
+    clock_s: float = 0.0
+    cpus: int = 1
+
+
+class FreshStart(Event, frozen=True, kw_only=True):
+    """The harness's own failure ended this stack, and it was started once more, all of it.
+
+    What the record holds of the stack before `t` is not judged. `failure` is the name in
+    `botproof/targets/failures.py`.
+    """
+
+    failure: str
+    reason: str
+
+
+class Vanished(Event, frozen=True, kw_only=True):
+    """A process that the target had started ended while the target went on, unasked.
+
+    `process` is the one of botproof.toml below which it was, `pid` and `command` its own. `code` is
+    its exit code or minus a signal, None where the kernel does not tell. `established`: it was
+    there when the target became ready. `came_back`: another with the same command took its place.
+    `replaced`: it did not end, but put a program in its own place (execve).
+    """
+
+    process: str
+    role: str
+    pid: int
+    command: str
+    lived_s: float
+    code: int | None = None
+    established: bool = False
+    came_back: bool = False
+    replaced: bool = False
+
+
 class ConversationsCompared(Event, frozen=True, kw_only=True):
     """Generated conversations were played at several doors beside each other, and compared.
 
@@ -343,6 +398,9 @@ AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run tim
     MemoryFence,
     GroupSample,
     Fault,
+    Starved,
+    FreshStart,
+    Vanished,
     ConversationsCompared,
 ]
 EVENT_TYPES: tuple[type[Event], ...] = get_args(AnyEvent)
@@ -380,6 +438,17 @@ class History:
             and (stack is None or event.stack == stack)
             and (mode is None or event.mode == mode)
         ]
+
+    def counted(self) -> History:
+        """What is judged: without what a stack did before its last fresh start."""
+        starts = {event.stack: event.t for event in self.of(FreshStart)}
+        if not starts:
+            return self
+        return History(
+            event
+            for event in self.events
+            if event.t >= starts.get(event.stack, event.t) or isinstance(event, FreshStart)
+        )
 
     @property
     def run(self) -> Run | None:

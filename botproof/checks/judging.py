@@ -95,6 +95,7 @@ def run_checks(
         approved = approved_of(part, judging.approved)
         return run_check(name, checks[name], part, replace(judging, approved=approved))
 
+    history = history.counted()
     results = [run_check(name, checks[name], history, judging) for name in names]
     results = settle(results, history, judging.budgets["reply_time_s"].limit, again)
     broken = harness_result(history)

@@ -10,6 +10,7 @@ import httpx
 from botproof import history
 from botproof.config import BOT, TELEGRAM, substitute
 from botproof.history import BotApiCall, DoubleEvent, Event
+from botproof.targets.failures import Failure
 from botproof.targets.process import BrokenHarnessError, ManagedProcess, TargetError
 from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack, Surroundings
@@ -119,7 +120,8 @@ class Stage(Stack):
             response = await self.around.client.post(url, json={"advance": seconds})
             response.raise_for_status()
         except httpx.HTTPError as error:
-            raise BrokenHarnessError(f"{TELEGRAM}: its clock does not move: {error}") from error
+            text = f"{TELEGRAM}: its clock does not move: {error}"
+            raise BrokenHarnessError(text, Failure.DOUBLE_SILENT) from error
 
     # lives of a replica
 
@@ -196,14 +198,15 @@ class Stage(Stack):
         if process.stop_asked or self._stopping:
             return
         if not self._was_ready:
-            self.fail(process.record_not_ready("it has ended"))
+            self.fail(await self.blamed(process, process.record_not_ready("it has ended")))
             return
         process.record_log_tail()
         self._crashes += 1
         text = f"{process.launch.name} ended on its own with {history.describe_exit(code)}"
         self.say(text)
         if self._crashes > _MOST_CRASHES:
-            self.fail(TargetError(f"{text}, {self._crashes} times by now"))
+            text = f"{text}, {self._crashes} times by now"
+            self.fail(TargetError(text, Failure.KEEPS_CRASHING))
             return
         await asyncio.sleep(_REVIVE_AFTER_S)
         await self._revive(process)

@@ -13,6 +13,7 @@ from botproof.parity.player import Player
 from botproof.parity.playing import Playing
 from botproof.parity.search import Abort
 from botproof.targets.doubles import DoubleControl
+from botproof.targets.failures import Failure
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.stack import Stack
 from botproof.workloads.conversations import Conversation
@@ -39,7 +40,8 @@ class StackDoor:
     async def of(cls, stack: Stack) -> StackDoor:
         """The door of a stack that was started."""
         if stack.telegram is None:
-            raise BrokenHarnessError(f"{stack.name}: has no Telegram double: it was never started")
+            text = f"{stack.name}: has no Telegram double: it was never started"
+            raise BrokenHarnessError(text)
         user = await stack.telegram.bot(stack.values["token"])
         identity = BotIdentity(user["id"], user["username"], user["first_name"])
         return cls(stack, stack.telegram, identity)
@@ -120,7 +122,7 @@ class LiveStage:
     def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
         """Play a conversation at every door. Raises Abort when a process ended, or the run did."""
         if self._closed:
-            raise Abort(conversation, BrokenHarnessError("the run was ended"))
+            raise Abort(conversation, _ended())
         work = guarded(self._stacks, self._player.play(conversation, quiet_s))
         self._under_way = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
@@ -128,7 +130,7 @@ class LiveStage:
         except (TargetError, BrokenHarnessError) as error:
             raise Abort(conversation, error) from error
         except concurrent.futures.CancelledError as error:
-            raise Abort(conversation, BrokenHarnessError("the run was ended")) from error
+            raise Abort(conversation, _ended()) from error
 
     def reread(self, number: int) -> Playing:
         """A playing with everything that has come since it ended."""
@@ -143,6 +145,10 @@ class LiveStage:
         self._closed = True
         if self._under_way is not None:
             self._under_way.cancel()
+
+
+def _ended() -> BrokenHarnessError:
+    return BrokenHarnessError("the run was ended", Failure.INTERRUPTED)
 
 
 T = TypeVar("T")
@@ -161,7 +167,7 @@ async def _named(stack: Stack, work: Coroutine[Any, Any, T]) -> T:
     except _WhereError:
         raise
     except TargetError as error:
-        raise _WhereError(f"{error} ({stack.name})") from error
+        raise _WhereError(f"{error} ({stack.name})", error.kind) from error
 
 
 class _WhereError(TargetError):

@@ -27,7 +27,13 @@ from botproof.chats import ReplyRules
 from botproof.checks import conversations as check
 from botproof.checks.judging import JudgingSettings
 from botproof.config import Config
-from botproof.history import ConversationsCompared, Event, HarnessError, HistoryWriter
+from botproof.history import (
+    ConversationsCompared,
+    Event,
+    HarnessError,
+    HistoryWriter,
+    Vanished,
+)
 from botproof.outcome import Outcome, judge_by, record_and_judge
 from botproof.parity.live import LiveStage, StackDoor, guarded
 from botproof.parity.player import Player, UnansweredError
@@ -74,14 +80,28 @@ async def compare(around: Surroundings, plan: Plan) -> None:
         around.say("parity: no case of the workload is a command that is answered: nothing to play")
         return
     shutil.rmtree(around.report_dir / "logs", ignore_errors=True)  # of the run before
+    results = around.recorder
     with HistoryWriter(around.report_dir / "stacks.jsonl") as writer:
         inner = Recorder(writer)
         inner.record(history.Run(t=history.now(), command="parity", modes=plan.modes))
-        with inner.subscribe(lambda event: isinstance(event, HarnessError)) as errors:
-            try:
-                await _compare(_inner(around, inner), plan, around.recorder)
-            finally:
-                _pass_on(errors, around.recorder)
+        around = _inner(around, inner)
+        for again in (False, True):
+            with inner.subscribe(_noted) as noted:
+                broken = await _compare(around, plan, results, again=again)
+            if broken is None or again or not broken.kind.mends:
+                _pass_on(noted, results)
+                return
+            reason = str(broken)
+            around.say(f"parity: started afresh, because {broken.kind.what}: {reason}")
+            kind = broken.kind.name.lower()
+            results.record(
+                history.FreshStart(t=history.now(), failure=kind, reason=reason, stack=CHECK)
+            )
+
+
+def _noted(event: Event) -> bool:
+    """What other checks are to hear of the stacks: the harness failed, a process crashed."""
+    return isinstance(event, HarnessError | Vanished)
 
 
 def _inner(around: Surroundings, recorder: Recorder) -> Surroundings:
@@ -95,27 +115,36 @@ def _inner(around: Surroundings, recorder: Recorder) -> Surroundings:
     return dataclasses.replace(around, config=config, recorder=recorder, users=stage.known_users())
 
 
-def _pass_on(errors: asyncio.Queue[Event], recorder: Recorder) -> None:
-    while not errors.empty():
-        recorder.record(errors.get_nowait())
+def _pass_on(events: asyncio.Queue[Event], recorder: Recorder) -> None:
+    while not events.empty():
+        recorder.record(events.get_nowait())
 
 
-async def _compare(around: Surroundings, plan: Plan, results: Recorder) -> None:
-    stacks = [Stack(around, mode) for mode in plan.modes]
+async def _compare(
+    around: Surroundings, plan: Plan, results: Recorder, *, again: bool
+) -> BrokenHarnessError | None:
+    """One try. What of the harness failed, if anything did; the rest is recorded in `results`."""
+    stacks = [Stack(around, mode, again=again) for mode in plan.modes]
     say = around.say
+    broken: BrokenHarnessError | None = None
+    found: ConversationsCompared | None = None
     try:
         await asyncio.gather(*(in_phase(each, "boot", each.start()) for each in stacks))
         say(f"parity: {', '.join(plan.modes)} are up")
-        findings = await _converse(around, plan, stacks)
-        results.record(_event(findings, plan, around))
+        found = _event(await _converse(around, plan, stacks), plan, around)
     except (TargetError, UnansweredError) as error:
-        results.record(_broken_off(str(error), plan))
+        found = _broken_off(str(error), plan)
         say(f"parity: FAILED: {error}")
     except BrokenHarnessError as error:
+        broken = error
         stacks[0].record_harness_error("harness", error)
         say(f"parity: ERROR: {error}")
     finally:
         await asyncio.gather(*(in_phase(each, "stop", each.stop()) for each in stacks))
+    broken = broken or next((each.harness_failure for each in stacks if each.harness_failure), None)
+    if found is not None and broken is None:
+        results.record(found)
+    return broken
 
 
 async def _converse(around: Surroundings, plan: Plan, stacks: Sequence[Stack]) -> Findings:

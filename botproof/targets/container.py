@@ -19,9 +19,10 @@ from typing import Any, Self
 
 from botproof.targets.cgroup import Cgroup, CgroupError
 from botproof.targets.docker import DockerError, docker, spawn
+from botproof.targets.failures import Failure, of_engine
 from botproof.targets.guard import CONTAINER
 from botproof.targets.guarding import Guard
-from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, TargetError
+from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, failed
 from botproof.targets.memory import Reading, of_container
 
 _LOGS_S = 10.0
@@ -47,6 +48,7 @@ class Container:
         self.image_id = str(state["image"])
         self.returncode: int | None = None
         self.out_of_memory = False
+        self.restarts = 0
         self._stop_signal = str(state["stop"] or "SIGTERM")
         self._guard = guard
         self._logs = logs
@@ -55,7 +57,8 @@ class Container:
 
     @classmethod
     async def start(cls, launch: Launch, run: ImageRun, guard: Guard | None) -> Self:
-        """Create and start one. Raises TargetError with Docker's words when that does not work."""
+        """Create and start one. Raises TargetError with Docker's words when the image does not do,
+        BrokenHarnessError when it is the engine that does not work."""
         name = f"botproof-{os.getpid()}-{next(_numbers)}-{launch.name}-{secrets.token_hex(4)}"
         if guard is not None:
             guard.watch(f"{CONTAINER}{name}")  # before it is there: nothing may come in between
@@ -71,7 +74,8 @@ class Container:
             waiting = await spawn("wait", identity, stdout=pipe, stderr=pipe)
         except DockerError as error:
             await _remove(name, guard)
-            raise TargetError(f"{launch.name}: image {run.image}: {error}") from error
+            text = f"{launch.name}: image {run.image}: {error}"
+            raise failed(text, of_engine(str(error))) from error
         return cls(name, identity, guard=guard, state=state, logs=logs, waiting=waiting)
 
     async def wait(self) -> int:
@@ -82,9 +86,10 @@ class Container:
         out, err = await self._waiting.communicate()
         if not out.strip().isdigit():
             said = err.decode(errors="replace").strip() or "nothing"
-            raise BrokenHarnessError(f"`docker wait` for {self.name} said: {said}")
+            text = f"`docker wait` for {self.name} said: {said}"
+            raise BrokenHarnessError(text, Failure.ENGINE)
         await self._end_of_log()
-        self.out_of_memory = await self._was_out_of_memory()
+        await self._ask_how_it_ended()
         self.returncode = _as_signal(int(out))
         return self.returncode
 
@@ -116,13 +121,14 @@ class Container:
             self._logs.kill()
             await self._logs.wait()
 
-    async def _was_out_of_memory(self) -> bool:
-        with contextlib.suppress(DockerError):
-            found = await docker("inspect", "--format", "{{.State.OOMKilled}}", self.identity)
-            return found == "true"
-        return False
+    async def _ask_how_it_ended(self) -> None:
+        with contextlib.suppress(DockerError, ValueError):
+            found = await docker("inspect", "--format", _END, self.identity)
+            killed, restarts = found.split()
+            self.out_of_memory, self.restarts = killed == "true", int(restarts)
 
 
+_END = "{{.State.OOMKilled}} {{.RestartCount}}"
 _STATE = '{"pid": {{.State.Pid}}, "stop": {{json .Config.StopSignal}}, "image": {{json .Image}}}'
 
 

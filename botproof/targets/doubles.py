@@ -11,6 +11,7 @@ import httpx
 
 from botproof import history
 from botproof.history import Event
+from botproof.targets.failures import Failure
 from botproof.targets.process import BrokenHarnessError
 from botproof.targets.recorder import Recorder
 
@@ -44,7 +45,8 @@ class DoubleControl:
             if known["token"] == token:
                 user: Mapping[str, Any] = known["user"]
                 return user
-        raise BrokenHarnessError(f"{self.name}: knows no bot with the token of botproof.toml")
+        text = f"{self.name}: knows no bot with the token of botproof.toml"
+        raise BrokenHarnessError(text, Failure.DOUBLE_REFUSED)
 
     async def add_fault(self, fault: Mapping[str, Any]) -> Any:
         """Program a fault; what the double says of it (its id)."""
@@ -83,10 +85,12 @@ class DoubleControl:
             response = await self._client.request(method, url, **options)
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
-            raise BrokenHarnessError(f"{self.name}: {method} {path}: {reason}") from error
+            text = f"{self.name}: {method} {path}: {reason}"
+            raise BrokenHarnessError(text, Failure.DOUBLE_SILENT) from error
         if response.status_code != httpx.codes.OK:
             raise BrokenHarnessError(
-                f"{self.name}: {method} {path}: HTTP {response.status_code} {response.text[:300]}"
+                f"{self.name}: {method} {path}: HTTP {response.status_code} {response.text[:300]}",
+                Failure.DOUBLE_REFUSED,
             )
         return response.json()["result"]
 
@@ -149,7 +153,8 @@ class Follower:
         if page.get("dropped"):
             raise BrokenHarnessError(
                 f"{self._control.name}: {page['dropped']} events of its record were lost; "
-                "the harness reads too slowly"
+                "the harness reads too slowly",
+                Failure.RECORD_LOST,
             )
         self._raise_internal([raw for raw in events if raw.get("type") == INTERNAL_ERROR])
         return len(events)
@@ -160,7 +165,8 @@ class Follower:
             more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
             raise FailedInsideError(
                 f"{self._control.name} failed inside on {first.get('where')}: "
-                f"{first.get('error')} at {first.get('at')}{more}; its log has the traceback"
+                f"{first.get('error')} at {first.get('at')}{more}; its log has the traceback",
+                Failure.DOUBLE_FAILED,
             )
 
 

@@ -6,18 +6,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from botproof.targets.failures import Failure
+
 BASE_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 OWN_ENV = ("PYTHONPATH", "PYTHONSAFEPATH")
 """What the harness's own processes get besides: they have to run the same botproof as it does, the
 built package and not the source tree. A target's own imports must not depend on that."""
 
 
-class TargetError(Exception):
+class RunError(Exception):
+    """A stack cannot go on. `kind` says whose fault that is."""
+
+    def __init__(self, text: str, kind: Failure) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class TargetError(RunError):
     """The target did not start, did not become ready, or ended on its own."""
 
+    def __init__(self, text: str, kind: Failure = Failure.ENDED) -> None:
+        super().__init__(text, kind)
 
-class BrokenHarnessError(Exception):
+
+class BrokenHarnessError(RunError):
     """The harness or one of its doubles failed; nothing can be said about the target."""
+
+    def __init__(self, text: str, kind: Failure = Failure.HARNESS) -> None:
+        super().__init__(text, kind)
+
+
+def failed(text: str, kind: Failure) -> RunError:
+    """The error for a failure of this kind, to be raised."""
+    return TargetError(text, kind) if kind.whose == "target" else BrokenHarnessError(text, kind)
 
 
 @dataclass(frozen=True, slots=True)

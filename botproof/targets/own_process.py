@@ -10,8 +10,9 @@ import shutil
 import signal
 from typing import IO, Self
 
+from botproof.targets.failures import of_start
 from botproof.targets.guarding import Guard
-from botproof.targets.launch import Launch, TargetError, environment
+from botproof.targets.launch import Launch, RunError, environment, failed
 from botproof.targets.memory import Reading, read_memory
 
 
@@ -20,6 +21,8 @@ class OwnProcess:
 
     out_of_memory = False
     """A cgroup around it would know (see `cgroup.Fence`); a process by itself does not."""
+    restarts = 0
+    """What restarts below it is noticed by `crew.py`."""
 
     def __init__(
         self,
@@ -35,12 +38,16 @@ class OwnProcess:
 
     @classmethod
     async def start(cls, launch: Launch, guard: Guard | None, *, read_stdout: bool) -> Self:
-        """Start it. Raises TargetError when the command cannot be run at all."""
+        """Start it.
+
+        Raises TargetError when the command cannot be run at all, BrokenHarnessError when the
+        machine has no room for it.
+        """
         output = await _Output.open() if read_stdout else None
         try:
             with launch.log.open("ab") as log:
                 process = await _spawn(launch, log, log if output is None else output.write_end)
-        except TargetError:
+        except RunError:
             if output is not None:
                 output.close()
             raise
@@ -143,7 +150,8 @@ async def _spawn(
             start_new_session=True,
         )
     except OSError as error:
-        raise TargetError(
+        raise failed(
             f"{launch.name}: {launch.command[0]!r} cannot be started in {launch.cwd}: "
-            f"{error.strerror}"
+            f"{error.strerror}",
+            of_start(error),
         ) from error

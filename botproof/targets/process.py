@@ -19,6 +19,7 @@ import httpx
 
 from botproof import history
 from botproof.targets.container import Container
+from botproof.targets.failures import Failure
 from botproof.targets.guarding import Guard
 from botproof.targets.launch import (
     BASE_ENV,
@@ -26,6 +27,7 @@ from botproof.targets.launch import (
     BrokenHarnessError,
     ImageRun,
     Launch,
+    RunError,
     TargetError,
     environment,
 )
@@ -41,6 +43,7 @@ __all__ = [
     "ImageRun",
     "Launch",
     "ManagedProcess",
+    "RunError",
     "TargetError",
     "environment",
     "tail",
@@ -64,6 +67,10 @@ class Body(Protocol):
     @property
     def out_of_memory(self) -> bool:
         """Whether the kernel ended it because its memory cgroup was full, once it has ended."""
+
+    @property
+    def restarts(self) -> int:
+        """How often its own supervisor (a container's restart policy) had started it again."""
 
     async def wait(self) -> int:
         """Wait for its end. Its exit code."""
@@ -97,6 +104,12 @@ class ManagedProcess:
         self._stop_asked: float | None = None
         self._killed = False
         self.started_at = started_at
+        self.ready = False
+        """Whether it has become ready."""
+        self.withheld_before_s = 0.0
+        """What had been withheld from its stack when it was started."""
+        self.largest = 0
+        """The largest memory that was read of it, in bytes."""
         self.exited: asyncio.Task[int] = asyncio.create_task(self._watch())
 
     @classmethod
@@ -112,7 +125,8 @@ class ManagedProcess:
         """Start a process. `labels` are the stack and mode of its events.
 
         Its output goes to its log; with `read_stdout` standard output goes to `first_line` instead.
-        Raises TargetError when the command cannot be run at all.
+        Raises TargetError when the command cannot be run at all, BrokenHarnessError when it is the
+        machine that has no room for it.
         """
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         body: Body
@@ -166,7 +180,15 @@ class ManagedProcess:
 
     def read_memory(self) -> Reading | None:
         """What it occupies now; None when it is gone."""
-        return self._body.read_memory() if self.running else None
+        reading = self._body.read_memory() if self.running else None
+        if reading is not None:
+            self.largest = max(self.largest, reading.rss)
+        return reading
+
+    @property
+    def was_out_of_memory(self) -> bool:
+        """Whether the kernel ended it because its own memory cgroup was full."""
+        return self._body.out_of_memory
 
     async def first_line(self, timeout_s: float) -> bytes:
         """The next line of its standard output (started with `read_stdout`); b"" at its end.
@@ -201,6 +223,7 @@ class ManagedProcess:
 
     def record_ready(self, after_s: float) -> None:
         """Record that it became ready."""
+        self.ready = True
         self._recorder.record(
             history.ProcessReady(
                 t=history.now(),
@@ -231,7 +254,8 @@ class ManagedProcess:
             )
         )
         self.record_log_tail()
-        return TargetError(f"{self.launch.name}: {reason}")
+        kind = Failure.NOT_READY if self.running else Failure.ENDED_EARLY
+        return TargetError(f"{self.launch.name}: {reason}", kind)
 
     def record_log_tail(self) -> None:
         """Keep the last lines of its log in the history."""
@@ -291,6 +315,7 @@ class ManagedProcess:
                 after_s=0.0 if asked is None else history.now() - asked,
                 killed=self._killed,
                 out_of_memory=self._body.out_of_memory,
+                restarts=self._body.restarts,
                 **self._labels,
             )
         )

@@ -23,6 +23,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -52,7 +53,8 @@ def reserve(name: str) -> socket.socket | None:
         lock.close()
         if error.errno == errno.EADDRINUSE:
             return None
-        raise BrokenHarnessError(f"{name} cannot be reserved: {error.strerror}") from error
+        text = f"{name} cannot be reserved: {error.strerror}"
+        raise BrokenHarnessError(text, Failure.NO_PORT) from error
     return lock
 
 
@@ -83,7 +85,8 @@ class Ports:
             self._held.remove(lock)
             lock.close()
         raise BrokenHarnessError(
-            f"no free port was found outside the clients' range ({_RANGE}); {_TRIES:,} were tried"
+            f"no free port was found outside the clients' range ({_RANGE}); {_TRIES:,} were tried",
+            Failure.NO_PORT,
         )
 
     def close(self) -> None:
@@ -172,7 +175,7 @@ class Addresses:
             if lock is not None:
                 self._held.append(lock)
                 return address
-        raise BrokenHarnessError("no loopback address of 127.64.0.0/10 was free")
+        raise BrokenHarnessError("no loopback address of 127.64.0.0/10 was free", Failure.NO_PORT)
 
     def close(self) -> None:
         """Give all of them back."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import json
 import os
@@ -20,9 +19,11 @@ import httpx
 from botproof import history
 from botproof.budgets import MB
 from botproof.config import BOT, EXCHANGES, TELEGRAM, Config, Process, substitute
+from botproof.targets.blame import blame_for_end, blame_for_start, oom_kills
 from botproof.targets.cgroup import CgroupError, Fence
 from botproof.targets.container import bundles_in, cgroup_parent_problem
 from botproof.targets.doubles import DoubleControl, Follower
+from botproof.targets.failures import Failure
 from botproof.targets.process import (
     OWN_ENV,
     BrokenHarnessError,
@@ -30,13 +31,16 @@ from botproof.targets.process import (
     ImageRun,
     Launch,
     ManagedProcess,
+    RunError,
     TargetError,
 )
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
+from botproof.targets.watch import Watch
 from botproof.targets.world import NOT_OFFLINE, World, make_world, prefixes_of
 
-DOUBLE_START_S = 20.0
+DOUBLE_START_S = 120.0
+"""Drawing a market takes seconds, and ten times that on a machine that is ten times slower."""
 T = TypeVar("T")
 Say = Callable[[str], None]
 
@@ -60,10 +64,15 @@ class Surroundings:
 class Stack:
     """Starts everything for one mode, watches over it, and ends it. `name` labels its events."""
 
-    def __init__(self, around: Surroundings, mode: str, name: str | None = None) -> None:
+    def __init__(
+        self, around: Surroundings, mode: str, name: str | None = None, *, again: bool = False
+    ) -> None:
         self.around = around
         self.mode = mode
         self.name = name or mode
+        self.again = again
+        """Whether this is the fresh start after the harness itself failed."""
+        self.harness_failure: BrokenHarnessError | None = None
         self.labels = {"stack": self.name, "mode": mode}
         self.telegram: DoubleControl | None = None
         self.bot: ManagedProcess | None = None
@@ -74,7 +83,15 @@ class Stack:
         self._watchers: list[asyncio.Task[None]] = []
         self._noted: list[BaseException] = []
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._fence: Fence | None = None
+        self._companions: list[ManagedProcess] = []
+        self._oom_kills = oom_kills()
+        self.watch = Watch(
+            around.recorder,
+            self.name,
+            mode,
+            targets=lambda: [*self._services, *([self.bot] if self.bot else [])],
+            others=lambda: [*self._doubles, *self._companions],
+        )
         self._scratch = Path(tempfile.mkdtemp(prefix=f"botproof-{self.name}-"))
         self._world: World | None = None
         self._own_clients: list[httpx.AsyncClient] = []
@@ -88,6 +105,7 @@ class Stack:
         Raises TargetError or BrokenHarnessError; what was started is ended by `stop`.
         """
         self._fill_values()
+        self.watch.start()
         folder = self._scratch / "world"
         self._world = await make_world(self.around.config.doubles, folder, self._note)
         await self._start_doubles()
@@ -95,7 +113,7 @@ class Stack:
         for name, process in self.around.config.services.items():
             self._services.append(await self._launch(name, "service", process))
         await self.run(self._all_ready(self._services))
-        self._watch_for_memory()
+        self.watch.start_memory(self.around.config.memory.every_s)
         await self.start_bot()
 
     async def start_bot(self) -> None:
@@ -104,7 +122,7 @@ class Stack:
         with self.around.recorder.subscribe(_first_contact) as contacts:
             self.bot = await self._launch(BOT, "bot", process)
             if process.ready == "telegram":
-                await self.run(self._contacted(self.bot, contacts))
+                await self.run(self._blamed(self.bot, self._contacted(self.bot, contacts)))
             else:
                 await self.run(self._all_ready([self.bot]))
 
@@ -172,7 +190,8 @@ class Stack:
             url = str(json.loads(line)["url"])
         except (TargetError, TimeoutError, ValueError, KeyError) as error:
             raise BrokenHarnessError(
-                f"{name} did not announce where it listens; see {self._log(name)}"
+                f"{name} did not announce where it listens; see {self._log(name)}",
+                Failure.DOUBLE_NOT_STARTED,
             ) from error
         process.record_ready(history.now() - process.started_at)
         self.values[f"url:{name}"] = url
@@ -190,8 +209,8 @@ class Stack:
 
     async def _launch(self, name: str, role: str, process: Process) -> ManagedProcess:
         if process.image:
-            return await self._start(await self._contained(name, role, process), None)
-        fence = self._fence.wrapper if self._fence is not None else ()
+            return await self._start_target(await self._contained(name, role, process))
+        fence = self.watch.fence.wrapper if self.watch.fence is not None else ()
         launch = self._described(name, role, process)
         launch = dataclasses.replace(
             launch,
@@ -206,7 +225,13 @@ class Stack:
                 env={**self._world.env, **launch.env},
                 wrapper=(*fence, *self._world.wrapper(name, prefixes)),
             )
-        return await self._start(launch, None)
+        return await self._start_target(launch)
+
+    async def _start_target(self, launch: Launch) -> ManagedProcess:
+        process = await self._start(launch, None)
+        process.withheld_before_s = self.watch.withheld_s
+        self.watch.follow(process)
+        return process
 
     def _described(
         self, name: str, role: str, process: Process, inside: Mapping[str, str] | None = None
@@ -245,7 +270,7 @@ class Stack:
             options=options,
             mounts=mounts,
             workdir=workdir if workdir.startswith("/") else "",
-            cgroup_parent=self._fence.parent if self._fence is not None else "",
+            cgroup_parent=self.watch.fence.parent if self.watch.fence is not None else "",
         )
         return dataclasses.replace(launch, container=run)
 
@@ -259,7 +284,7 @@ class Stack:
         if not problem:
             try:
                 fence = Fence(f"botproof-{os.getpid()}-{self.name}", limit, memory.fence_cpus)
-                self._fence = fence.__enter__()
+                self.watch.fence = fence.__enter__()
             except CgroupError as error:
                 problem = str(error)
         if problem:
@@ -284,10 +309,10 @@ class Stack:
         return await cgroup_parent_problem(mixed=not all(contained))
 
     def _take_down_fence(self) -> None:
-        if self._fence is not None:
-            self._sample_fence(self._fence, history.now())
-            self._fence.__exit__()
-            self._fence = None
+        if self.watch.fence is not None:
+            self.watch.sample_fence(history.now())
+            self.watch.fence.__exit__()
+            self.watch.fence = None
 
     def _env_value(self, value: object, values: Mapping[str, str]) -> str:
         if isinstance(value, bool):
@@ -314,15 +339,37 @@ class Stack:
             after = await process.wait_ready(self.around.client)
             self.say(f"{process.launch.name} ready after {after:.1f} s")
 
-        await asyncio.gather(*(ready(process) for process in processes))
+        await asyncio.gather(*(self._blamed(process, ready(process)) for process in processes))
 
     async def _contacted(self, bot: ManagedProcess, contacts: asyncio.Queue[history.Event]) -> None:
+        contact = asyncio.create_task(contacts.get())
+        waited: set[asyncio.Future[Any]] = {contact, bot.exited}
+        limit = bot.launch.ready_timeout_s
+        await asyncio.wait(waited, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        if contact.done() and not bot.exited.done():
+            bot.record_ready(history.now() - bot.started_at)
+            return
+        contact.cancel()
+        raise bot.record_not_ready("it never asked Telegram for updates")
+
+    async def _blamed(self, process: ManagedProcess, getting_ready: Awaitable[None]) -> None:
+        """Wait until it is ready. Raises TargetError, or BrokenHarnessError when it is not the
+        target's fault that it is not."""
         try:
-            async with asyncio.timeout(bot.launch.ready_timeout_s):
-                await contacts.get()
-        except TimeoutError as error:
-            raise bot.record_not_ready("it never asked Telegram for updates") from error
-        bot.record_ready(history.now() - bot.started_at)
+            await getting_ready
+        except TargetError as error:
+            raise await self.blamed(process, error) from error
+        self.watch.ready(process)
+
+    async def blamed(self, process: ManagedProcess, error: TargetError) -> RunError:
+        """The same failure to start as an error that says whose it is. Ends the process."""
+        return await blame_for_start(
+            process,
+            error,
+            port=self.values.get(f"port:{process.launch.name}"),
+            withheld_s=self.watch.withheld_s - process.withheld_before_s,
+            again=self.again,
+        )
 
     def process(self, name: str) -> ManagedProcess:
         """A process of the target by its name. Raises KeyError for one that was not started."""
@@ -330,9 +377,10 @@ class Stack:
         return {each.launch.name: each for each in started}[name]
 
     def exchanges(self) -> DoubleControl:
-        """The exchange double's control. Raises TargetError when the run has none."""
+        """The exchange double's control. Raises BrokenHarnessError when the run has none."""
         if self._exchanges is None:
-            raise TargetError("botproof.toml has no [doubles.exchanges], so there is no exchange")
+            text = "botproof.toml has no [doubles.exchanges], so there is no exchange"
+            raise BrokenHarnessError(text, Failure.NOT_CONFIGURED)
         return self._exchanges
 
     # watching
@@ -355,6 +403,7 @@ class Stack:
     def fail(self, error: Exception) -> None:
         """Note that the stack cannot go on; the first reason counts."""
         if isinstance(error, BrokenHarnessError):
+            self.harness_failure = self.harness_failure or error
             self.record_harness_error("double", error)
         if not self._broken.done():
             self._broken.set_exception(error)
@@ -362,65 +411,24 @@ class Stack:
 
     async def _watch(self, process: ManagedProcess) -> None:
         code = await process.exited
-        if process.stop_asked:
-            return
+        if process.stop_asked or not process.ready:
+            return  # who waits until it is ready is told, too
         process.record_log_tail()
         text = f"{process.launch.name} ended on its own with {history.describe_exit(code)}"
-        double = process.launch.role == "double"
-        self.fail(BrokenHarnessError(text) if double else TargetError(text))
+        if process.launch.role == "double":
+            self.fail(BrokenHarnessError(text, Failure.DOUBLE_ENDED))
+        else:
+            self.fail(blame_for_end(text, code, process, self._oom_kills, self.watch.fence))
 
-    def _watch_for_memory(self) -> None:
-        self._watchers.append(asyncio.create_task(self._sample_memory()))
-
-    async def _sample_memory(self) -> None:
-        every = self.around.config.memory.every_s
-        while True:
-            at = history.now()
-            for process in (*self._services, *([self.bot] if self.bot else [])):
-                self._sample(process, at)
-            if self._fence is not None:
-                self._sample_fence(self._fence, at)
-            await asyncio.sleep(every)
-
-    def _sample(self, process: ManagedProcess, at: float) -> None:
-        reading = process.read_memory()
-        if reading is None:
-            return
-        self.around.recorder.record(
-            history.MemorySample(
-                t=at,
-                process=process.launch.name,
-                role=process.launch.role,
-                pss=reading.pss,
-                anonymous=reading.anonymous,
-                rss=reading.rss,
-                peak=reading.peak,
-                processes=reading.processes,
-                working_set=reading.working_set,
-                stack=self.name,
-                mode=self.mode,
-            )
-        )
-
-    def _sample_fence(self, fence: Fence, at: float) -> None:
-        with contextlib.suppress(CgroupError):
-            found = fence.group.read()
-            self.around.recorder.record(
-                history.GroupSample(
-                    t=at,
-                    usage=found.usage,
-                    working_set=found.working_set,
-                    peak=found.peak,
-                    limit=found.limit,
-                    oom_kills=found.oom_kills,
-                    **self.labels,
-                )
-            )
+    def accompany(self, process: ManagedProcess) -> None:
+        """Measure the starvation of this process, too: a load generator's."""
+        self._companions.append(process)
 
     # ending
 
     async def stop(self) -> None:
         """End the bot, then the services, then the doubles; keep what the doubles still saw."""
+        self.watch.let_go()
         if self.bot is not None:
             await self.bot.stop()
         await asyncio.gather(*(service.stop() for service in self._services))
@@ -428,6 +436,7 @@ class Stack:
         for follower in self._followers:
             await self._finish(follower)
         await asyncio.gather(*(double.stop() for double in self._doubles))
+        await self.watch.stop()
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
@@ -467,6 +476,15 @@ def _first_contact(event: history.Event) -> bool:
     if isinstance(event, history.DoubleEvent):
         return event.kind in ("webhook_set", "poll")
     return isinstance(event, history.BotApiCall) and event.method in ("getUpdates", "setWebhook")
+
+
+def record_fresh_start(stack: Stack, failure: BrokenHarnessError) -> None:
+    """Record that a stack, which has ended, is started once more because the harness failed."""
+    kind, reason = failure.kind.name.lower(), str(failure)
+    stack.around.recorder.record(
+        history.FreshStart(t=history.now(), failure=kind, reason=reason, **stack.labels)
+    )
+    stack.say(f"started afresh, because {failure.kind.what}: {reason}")
 
 
 def phase(around: Surroundings, name: str, edge: str, labels: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from botproof import history
 from botproof.checks.errors import judge_outcomes
 from botproof.config import Load, substitute
 from botproof.stats import SequentialErrorRate
+from botproof.targets.failures import Failure
 from botproof.targets.process import (
     OWN_ENV,
     BrokenHarnessError,
@@ -70,6 +71,10 @@ class LoadPlan:
         outcomes = self.outcomes.setdefault(stack, [])
         outcomes += [not each.ok or each.latency_s >= self.late_s for each in requests]
 
+    def forget(self, stack: str) -> None:
+        """A stack is started afresh: what was sent to it before does not count."""
+        self.outcomes.pop(stack, None)
+
     def _required(self, failures: int = 0) -> int:
         return SequentialErrorRate(self.limit).required(failures)
 
@@ -101,6 +106,7 @@ async def _round(stack: Stack, plan: LoadPlan, count: int, number: int) -> list[
         labels=stack.labels,
         guard=around.guard,
     )
+    stack.accompany(process)
     try:
         await _until_done(stack, process, log, plan.load.timeout_s + _START_ALLOWANCE_S)
     finally:
@@ -108,7 +114,8 @@ async def _round(stack: Stack, plan: LoadPlan, count: int, number: int) -> list[
     requests = read_requests(log, stack.labels)
     if not requests and await process.exited != Verdict.INCONCLUSIVE.exit_code:
         lines = "\n".join(tail(process.launch.log)[-5:])
-        raise BrokenHarnessError(f"{plan.load.script} sent nothing; its last lines:\n{lines}")
+        text = f"{plan.load.script} sent nothing; its last lines:\n{lines}"
+        raise BrokenHarnessError(text, Failure.LOAD_BROKEN)
     for request in requests:
         around.recorder.record(request)
     log.unlink(missing_ok=True)

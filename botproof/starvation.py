@@ -1,0 +1,93 @@
+"""Starvation: how many seconds the machine kept the harness and the target from running.
+
+Pure, over the `Starved` samples of a history. A figure for any stretch of time: of each sample, the
+seconds in which the chain from the user to the answer could have gone on and was not let: the
+harness's timers fired late, or a process of the chain (target, doubles, harness, load generator)
+waited for a processor or a disk, or a hypervisor kept the processors. Waits of processes that
+follow each other in the chain add up; more than the sample's own time cannot have been lost.
+
+The target's own burning is no starvation. Where it used more of the processors than all others
+together, what waited did so because of the target, and the figure is 0.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from botproof.history import History, ProcessStarted, Starved
+
+CASE_S = 0.25
+"""Of a case: more than this spoils what was said. The deadline of the reference service's venue
+calls is 1.5 s, its other times are above this, and an idle machine stays below a fifth of it."""
+
+_TARGETS = ("bot", "service")
+_MOST_OWN = 0.5
+
+
+def withheld(sample: Starved, targets: Iterable[str]) -> float:
+    """Seconds of one sample in which the machine did not let the chain go on."""
+    own = sum(sample.ran_s.get(name, 0.0) for name in targets)
+    capacity = sample.over_s * sample.cpus
+    # Ticks of 10 ms: of a sample of 100 ms, busy may be told some too low.
+    if own > _MOST_OWN * max(sample.busy_s, 0.75 * capacity):
+        return 0.0
+    waits = max(sample.late_s, sum(sample.waited_s.values()))
+    stolen = sample.stolen_s / sample.cpus
+    jumped = sample.over_s if sample.clock_s else 0.0
+    return min(sample.over_s, max(waits + stolen, jumped))
+
+
+@dataclass(frozen=True, slots=True)
+class Starvation:
+    """The figure over time of one stack. `ends` are the ends of its samples, in order."""
+
+    ends: tuple[float, ...] = ()
+    lengths: tuple[float, ...] = ()
+    figures: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, history: History, stack: str) -> Starvation:
+        """What a history says of one stack; nothing measured is no starvation."""
+        samples = history.of(Starved, stack=stack)
+        started = history.of(ProcessStarted, stack=stack)
+        targets = {event.process for event in started if event.role in _TARGETS}
+        return cls(
+            tuple(each.t for each in samples),
+            tuple(each.over_s for each in samples),
+            tuple(withheld(each, targets) for each in samples),
+        )
+
+    @classmethod
+    def by_stack(cls, history: History) -> Mapping[str, Starvation]:
+        """Of every stack of a history."""
+        return {stack: cls.of(history, stack) for stack in history.stacks}
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is any sample."""
+        return bool(self.ends)
+
+    def between(self, begin: float, end: float) -> float:
+        """Seconds withheld in a stretch of time; of samples at its edges their share."""
+        total = 0.0
+        for at in range(bisect.bisect_right(self.ends, begin), len(self.ends)):
+            first = self.ends[at] - self.lengths[at]
+            if first >= end:
+                break
+            overlap = min(self.ends[at], end) - max(first, begin)
+            if overlap > 0:
+                total += self.figures[at] * overlap / self.lengths[at]
+        return total
+
+    def explains(self, begin: float, end: float, limit_s: float) -> bool:
+        """Whether what took from `begin` to `end` would have been within the limit otherwise."""
+        return end - begin - self.between(begin, end) < limit_s
+
+    def seconds(self, begin: float, end: float) -> Iterator[tuple[float, float]]:
+        """The figure of every second from `begin` on: its begin, and seconds withheld in it."""
+        at = begin
+        while at < end:
+            yield at, self.between(at, min(at + 1.0, end))
+            at += 1.0

@@ -1,0 +1,97 @@
+"""Whose fault it is when something does not start, does not answer, takes too long, or ends.
+
+One table for the whole harness. What the target brought about is a verdict about it (FAIL). What
+the harness, its doubles, its load generator or the machine brought about never is: where another
+try may go better, the stack gets one fresh start, which the record and the report name; where that
+does not help, the run is an ERROR with the reason. `docs/gate.md` shows the table.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+from typing import Literal
+
+Whose = Literal["target", "harness"]
+
+
+class Failure(enum.Enum):
+    """One way in which a run cannot go on: whose it is, whether a fresh start may mend it, and
+    what happened, in words."""
+
+    # The target's.
+    CANNOT_START = ("target", False, "its command or directory is not there, or cannot be run")
+    IMAGE_CANNOT_START = ("target", False, "a container of its image cannot be started")
+    ENDED_EARLY = ("target", False, "it ended before it was ready, and nobody had its port")
+    NOT_READY = ("target", False, "it was not ready in time, and the machine did not keep it")
+    ENDED = ("target", False, "it ended on its own")
+    KEEPS_CRASHING = ("target", False, "it ended on its own again and again")
+    UNANSWERED = ("target", False, "a command that is always answered was not")
+
+    # The harness's, and those of everything that it starts or needs.
+    PORT_TAKEN = ("harness", True, "something else on this machine had the target's port")
+    NO_PORT = ("harness", False, "no port or address could be reserved for the target")
+    MACHINE_FULL = ("harness", True, "the machine has no process, memory, file or disk space left")
+    OUT_OF_MEMORY = ("harness", True, "the kernel ended the target because the machine was full")
+    STARVED_START = ("harness", True, "it was not ready in time, and had no processor to be")
+    ENGINE = ("harness", True, "the container engine cannot be reached, or went away")
+    DOUBLE_NOT_STARTED = ("harness", True, "a double did not say in time where it listens")
+    DOUBLE_ENDED = ("harness", True, "a double ended on its own")
+    DOUBLE_SILENT = ("harness", True, "a double's control interface does not answer")
+    DOUBLE_REFUSED = ("harness", False, "a double refused what the harness asked of it")
+    DOUBLE_FAILED = ("harness", False, "a double failed inside, and would again")
+    RECORD_LOST = ("harness", True, "a double's record was read too slowly, and lost events")
+    RECORD_UNWRITABLE = ("harness", False, "the history cannot be written")
+    LOAD_BROKEN = ("harness", True, "the load generator sent nothing, or broke")
+    NOT_CONFIGURED = ("harness", False, "the run needs something that botproof.toml does not have")
+    INTERRUPTED = ("harness", False, "the run was ended")
+    HARNESS = ("harness", False, "the harness itself failed")
+
+    def __init__(self, whose: Whose, mends: bool, what: str) -> None:
+        self.whose = whose
+        self.mends = mends
+        self.what = what
+
+
+_MACHINE = frozenset(
+    {
+        errno.EAGAIN,
+        errno.ENOMEM,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EROFS,
+    }
+)
+
+
+def of_start(error: OSError) -> Failure:
+    """Why a process cannot be started: the machine has no room, or the command is wrong."""
+    return Failure.MACHINE_FULL if error.errno in _MACHINE else Failure.CANNOT_START
+
+
+_NO_ENGINE = (
+    "cannot connect to the docker daemon",
+    "is the docker daemon running",
+    "error during connect",
+    "did not end in",
+    "cannot be run",
+    "connection refused",
+    "no space left on device",
+    "cannot allocate memory",
+    "resource temporarily unavailable",
+    "too many open files",
+)
+
+
+def of_engine(said: str) -> Failure:
+    """Why a container could not be started: there is no engine, or the image does not do.
+
+    What the engine says is free text; only what is about the engine or the machine is theirs.
+    """
+    low = said.lower()
+    if any(words in low for words in _NO_ENGINE):
+        return Failure.ENGINE
+    return Failure.IMAGE_CANNOT_START

@@ -1,0 +1,121 @@
+"""The processes that a process has started, and what the kernel counts for each, from /proc.
+
+Read ten times a second while a run goes on, so no more is read than is needed: the kernel's own
+list of children, not a walk over all processes of the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+PROC = Path("/proc")
+_TICK_S = 0.01  # USER_HZ is 100 on every architecture that Linux calls its ABI stable for
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One process: who it is, so that a reused number is told from the same process.
+
+    `image` changes when it puts another program in its place (execve); 0 where we may not look.
+    """
+
+    pid: int
+    started: int
+    image: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds of one process since its start, over all threads but `waited`.
+
+    `ran`: it had a processor, its children that have ended included. `waited`: by thread, how long
+    it could have run and had none. `blocked`: whether a thread waits for a disk now.
+    """
+
+    ran: float
+    waited: dict[int, float]
+    blocked: bool
+
+
+def family(pid: int, proc: Path = PROC) -> list[int]:
+    """The process and all that it has started, children before theirs; the living ones only."""
+    found = [pid]
+    for parent in found:  # grows while it is walked
+        children = _children(parent, proc)
+        if children is None:
+            return _slow_family(pid)
+        found += children
+    return found
+
+
+def _children(pid: int, proc: Path) -> list[int] | None:
+    """Children by the kernel's list; None where it keeps none (CONFIG_PROC_CHILDREN)."""
+    found: list[int] = []
+    try:
+        threads = sorted((proc / str(pid) / "task").iterdir())
+    except OSError:  # it has just ended
+        return found
+    for thread in threads:
+        try:
+            found += map(int, (thread / "children").read_text(encoding="ascii").split())
+        except FileNotFoundError:
+            if thread.exists():
+                return None
+        except OSError:
+            continue
+    return found
+
+
+def _slow_family(pid: int) -> list[int]:
+    try:
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    except psutil.Error:
+        return [pid]
+
+
+def member(pid: int, proc: Path = PROC) -> Member | None:
+    """Who has this number now; None when nobody has, or a process that has ended."""
+    try:
+        fields = _stat(proc / str(pid) / "stat")
+        command = (proc / str(pid) / "cmdline").read_bytes()
+    except (OSError, IndexError):
+        return None
+    if fields[0] == "Z":
+        return None
+    words = command.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+    return Member(pid, int(fields[19]), int(fields[25]), words)
+
+
+def spent(pid: int, proc: Path = PROC) -> Spent | None:
+    """What a process has had of the processor and waited for it; None when it is gone."""
+    ran, waited, blocked = 0.0, {}, False
+    try:
+        fields = _stat(proc / str(pid) / "stat")
+        for thread in (proc / str(pid) / "task").iterdir():
+            on, off = _schedstat(thread)
+            ran += on
+            waited[int(thread.name)] = off
+            blocked = blocked or _state(thread) == "D"
+    except (OSError, IndexError, ValueError):
+        return None
+    of_children = (int(fields[13]) + int(fields[14])) * _TICK_S
+    return Spent(ran + of_children, waited, blocked)
+
+
+def _schedstat(thread: Path) -> tuple[float, float]:
+    words = (thread / "schedstat").read_text(encoding="ascii").split()
+    return int(words[0]) / _NS, int(words[1]) / _NS
+
+
+def _state(thread: Path) -> str:
+    return _stat(thread / "stat")[0]
+
+
+def _stat(file: Path) -> list[str]:
+    """The fields from the state on: the name before them may hold spaces and brackets."""
+    return file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
