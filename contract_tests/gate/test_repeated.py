@@ -60,7 +60,7 @@ def gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Verdict]:
     monkeypatch.chdir(tmp_path)
     verdicts: list[Verdict] = []
 
-    def one(options: GateOptions) -> Outcome:
+    def one(options: GateOptions, _: object) -> Outcome:
         verdict = verdicts.pop(0)
         events = [history.Run(t=0)]
         if verdict is Verdict.ERROR:
