@@ -16,7 +16,7 @@ from botproof import gate as gate_run
 from botproof.budgets import Budget, Override
 from botproof.checks import golden as golden_check
 from botproof.checks import golden_files
-from botproof.checks.judging import Judging, JudgingSettings
+from botproof.checks.judging import HARNESS, Judging, JudgingSettings
 from botproof.config import ALL_CHECKS, load_config
 from botproof.history import HarnessError, read_history
 from botproof.outcome import Outcome
@@ -27,7 +27,7 @@ from botproof.report.html import write_html
 from botproof.report.terminal import Progress, print_repeated, print_results
 from botproof.seal.gate import Sealing, seal_outcome
 from botproof.targets.images import check_images, parse_images
-from botproof.verdict import combine
+from botproof.verdict import CheckResult, Verdict, combine
 
 
 def gate(arguments: argparse.Namespace) -> int:
@@ -57,14 +57,32 @@ def gate(arguments: argparse.Namespace) -> int:
 
 def _one_gate(options: gate_run.GateOptions, sealing: Sealing) -> Outcome:
     outcome = gate_run.run_gate(options)
-    write_reports(outcome.report_dir, outcome.results, outcome.history.run, outcome.duration_s)
-    recorded = JudgingSettings.recorded_in(outcome.history.run)
-    write_html(
-        outcome.report_dir, outcome.results, outcome.history, recorded.budgets, outcome.duration_s
-    )
-    seal_outcome(sealing, outcome, options.config, options.config_path, options.wall_clock())
+    try:
+        _write_papers(outcome)
+        seal_outcome(sealing, outcome, options.config, options.config_path, options.wall_clock())
+    except OSError as error:  # a full disk is no reason to say nothing
+        outcome = _without_papers(outcome, error)
     print_results(outcome.results, duration_s=outcome.duration_s, report_dir=outcome.report_dir)
     return outcome
+
+
+def _write_papers(outcome: Outcome) -> None:
+    results, record = outcome.results, outcome.history
+    write_reports(outcome.report_dir, results, record.run, outcome.duration_s)
+    budgets_of_run = JudgingSettings.recorded_in(record.run).budgets
+    write_html(outcome.report_dir, results, record, budgets_of_run, outcome.duration_s)
+
+
+def _without_papers(outcome: Outcome, error: OSError) -> Outcome:
+    """The outcome of a run whose reports could not be written: nobody could read its evidence."""
+    result = CheckResult(
+        check=HARNESS,
+        verdict=Verdict.ERROR,
+        budget="the reports are written",
+        measurement=f"{error.filename or outcome.report_dir}: {error.strerror}",
+        least_evidence="-",
+    )
+    return dataclasses.replace(outcome, verdict=Verdict.ERROR, results=[result, *outcome.results])
 
 
 def _repeat(options: gate_run.GateOptions, sealing: Sealing, times: int) -> int:

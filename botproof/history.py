@@ -475,8 +475,10 @@ class HistoryWriter:
         self._file = path.open("wb", buffering=0)
 
     def write(self, event: Event) -> None:
-        """Append one event."""
-        self._file.write(_ENCODER.encode(event) + b"\n")
+        """Append one event. Raises OSError when the disk takes no more."""
+        left = memoryview(_ENCODER.encode(event) + b"\n")
+        while left:  # a disk that is nearly full takes a part
+            left = left[self._file.write(left) :]
 
     def close(self) -> None:
         """Close the file; writing afterwards raises ValueError."""

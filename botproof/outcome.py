@@ -11,6 +11,7 @@ from typing import Any
 from botproof import history
 from botproof.checks.judging import Check, Judging, JudgingSettings, run_checks
 from botproof.history import History, HistoryWriter
+from botproof.problems import UsageError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import interruptible
 from botproof.verdict import CheckResult, Verdict, combine
@@ -49,7 +50,12 @@ def record_and_judge(
     ERROR. Never raises for what goes wrong in ``run``: that is in the history, and in the verdict.
     """
     started = history.now()
-    with HistoryWriter(report_dir / "history.jsonl") as writer:
+    path = report_dir / "history.jsonl"
+    try:
+        opened = HistoryWriter(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    with opened as writer:
         recorder = Recorder(writer)
         recorder.record(about(started))
         asyncio.run(interruptible(run(recorder), recorder))

@@ -41,7 +41,7 @@ class StackDoor:
         """The door of a stack that was started."""
         if stack.telegram is None:
             text = f"{stack.name}: has no Telegram double: it was never started"
-            raise BrokenHarnessError(text)
+            raise BrokenHarnessError(text, Failure.HARNESS)
         user = await stack.telegram.bot(stack.values["token"])
         identity = BotIdentity(user["id"], user["username"], user["first_name"])
         return cls(stack, stack.telegram, identity)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from botproof.budgets import Budgets
 from botproof.history import (
+    FreshStart,
     History,
     ProcessExited,
     ProcessReady,
@@ -65,11 +66,13 @@ def as_html(
     """The page. Everything from the run is escaped. `flames` are links to flame graphs of its own
     run, by process; `papers` are results of other runs that belong beside it."""
     verdict = combine(result.verdict for result in results)
+    history = history.counted()
     run = history.run
     style = resources.files("botproof.report").joinpath("report.css").read_text(encoding="utf-8")
     body = "".join(
         [
             _header(verdict, results, run, duration_s),
+            _fresh_starts(history),
             _checks(results),
             _charts("Latency", latency_charts(history, budgets)),
             _charts("Memory", memory_charts(history, budgets)),
@@ -107,6 +110,19 @@ def _header(
         f'<p class="facts">{" · ".join(_e(fact) for fact in facts if fact)}</p>'
         f'<nav class="chips">{"".join(map(_chip, results))}</nav></header>'
     )
+
+
+def _fresh_starts(history: History) -> str:
+    """What the harness itself spoilt and made good by starting the stack once more."""
+    starts = history.of(FreshStart)
+    if not starts:
+        return ""
+    lines = "".join(
+        f"<li><b>{_e(event.stack)}</b> was started afresh: {_e(event.reason)}</li>"
+        for event in starts
+    )
+    said = "The harness itself failed, not the bot; what it saw before is kept and not judged."
+    return f'<section><h2>Started afresh</h2><p class="facts">{said}</p><ul>{lines}</ul></section>'
 
 
 def _moment(iso: str) -> str:

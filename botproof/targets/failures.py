@@ -26,7 +26,6 @@ class Failure(enum.Enum):
     NOT_READY = ("target", False, "it was not ready in time, and the machine did not keep it")
     ENDED = ("target", False, "it ended on its own")
     KEEPS_CRASHING = ("target", False, "it ended on its own again and again")
-    UNANSWERED = ("target", False, "a command that is always answered was not")
 
     # The harness's, and those of everything that it starts or needs.
     PORT_TAKEN = ("harness", True, "something else on this machine had the target's port")

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from botproof.history import Event, History, HistoryWriter
+from botproof.history import Event, HarnessError, History, HistoryWriter
+from botproof.targets.failures import Failure
 
 Predicate = Callable[[Event], bool]
 
@@ -16,17 +17,29 @@ class Recorder:
 
     def __init__(self, writer: HistoryWriter | None = None) -> None:
         self._writer = writer
+        self.on_unwritable: Callable[[], None] = lambda: None
+        """Called once when the record cannot be written any more: the run is worth nothing then."""
         self._events: list[Event] = []
         self._subscribers: dict[asyncio.Queue[Event], Predicate] = {}
 
     def record(self, event: Event) -> None:
         """Take one event in."""
         self._events.append(event)
-        if self._writer is not None:
-            self._writer.write(event)
+        self._write(event)
         for queue, wanted in self._subscribers.items():
             if wanted(event):
                 queue.put_nowait(event)
+
+    def _write(self, event: Event) -> None:
+        if self._writer is None:
+            return
+        try:
+            self._writer.write(event)
+        except OSError as error:
+            self._writer = None
+            why = f"{Failure.RECORD_UNWRITABLE.what}: {error.strerror}"
+            self.record(HarnessError(t=event.t, where="history", message=why))
+            self.on_unwritable()
 
     def history(self) -> History:
         """What has been recorded so far."""

@@ -40,12 +40,17 @@ async def interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> 
         received.append(name)
         task.cancel()
 
+    def end() -> None:
+        task.cancel()
+
+    recorder.on_unwritable = end
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt, number.name)
     try:
         await task
     except asyncio.CancelledError:
-        _record_failure(recorder, "interrupted", f"the run was ended by {', '.join(received)}")
+        if received:
+            _record_failure(recorder, "interrupted", f"the run was ended by {', '.join(received)}")
     except Exception as error:  # noqa: BLE001,RUF100 - a harness that fails still gives a verdict
         _record_failure(recorder, "run", describe_error(error))
     finally:

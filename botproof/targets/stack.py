@@ -41,6 +41,7 @@ from botproof.targets.world import NOT_OFFLINE, World, make_world, prefixes_of
 
 DOUBLE_START_S = 120.0
 """Drawing a market takes seconds, and ten times that on a machine that is ten times slower."""
+_LAST_WORDS_S = 1.0
 T = TypeVar("T")
 Say = Callable[[str], None]
 
@@ -197,7 +198,7 @@ class Stack:
         self.values[f"url:{name}"] = url
         control = DoubleControl(name, url, self._client_for(name))
         follower = Follower(control, self.around.recorder, self.labels)
-        follower.start(self.fail)
+        follower.start(lambda error: self._unreadable(process, error))
         self._followers.append(follower)
         return control
 
@@ -419,6 +420,15 @@ class Stack:
             self.fail(BrokenHarnessError(text, Failure.DOUBLE_ENDED))
         else:
             self.fail(blame_for_end(text, code, process, self._oom_kills, self.watch.fence))
+
+    def _unreadable(self, double: ManagedProcess, error: Exception) -> None:
+        """A double cannot be read: that it has ended, if it has, is the better reason."""
+
+        async def tell() -> None:
+            await asyncio.wait({double.exited}, timeout=_LAST_WORDS_S)
+            self.fail(error)
+
+        self._watchers.append(asyncio.create_task(tell()))
 
     def accompany(self, process: ManagedProcess) -> None:
         """Measure the starvation of this process, too: a load generator's."""

@@ -23,6 +23,7 @@ import pytest
 from botproof.history import (
     CasePlayed,
     Event,
+    FreshStart,
     HistoryError,
     ProcessStarted,
     Run,
@@ -246,14 +247,37 @@ async def test_a_bot_that_reaches_no_market_data_still_answers(bench: Bench) -> 
     assert "golden" in gate.output.splitlines()[-1]
 
 
-async def test_a_double_that_stops_in_the_middle_is_an_error(bench: Bench) -> None:
+async def kill_double(gate: Gate, after: float = 0.0) -> float:
+    """End the Telegram double in the middle of a conversation that began after a time."""
+    case = await gate.event(lambda event: isinstance(event, CasePlayed) and event.t > after)
+    doubles = [
+        event
+        for event in read_history(gate.report_dir / "history.jsonl").of(ProcessStarted)
+        if event.process == "telegram_double" and event.t < case.t
+    ]
+    os.kill(doubles[-1].pid, signal.SIGKILL)
+    return case.t
+
+
+async def test_a_double_that_stops_in_the_middle_is_mended_by_a_fresh_start(bench: Bench) -> None:
+    async with bench.gate(only="boot,golden,parity,latency", most=30) as gate:
+        await kill_double(gate)
+        code = await gate.finish()
+    # Only a part of the approved replies was asked for, which golden says; nothing else is wrong.
+    assert gate.checks == {"boot": "PASS", "golden": "FAIL", "parity": "PASS", "latency": "PASS"}
+    assert code == 1, gate.output
+    assert "replies differ" not in gate.evidence("golden")
+    start = read_history(gate.report_dir / "history.jsonl").of(FreshStart)[0]
+    assert start.failure == "double_ended"
+    assert "polling: started afresh, because a double ended on its own" in gate.output
+    assert "started afresh" in (gate.report_dir / "report.html").read_text()
+
+
+async def test_a_double_that_stops_again_is_an_error(bench: Bench) -> None:
     async with bench.gate(only="boot,golden,parity,latency") as gate:
-        await gate.event(lambda event: isinstance(event, CasePlayed))
-        double = await gate.event(
-            lambda event: isinstance(event, ProcessStarted) and event.process == "telegram_double"
-        )
-        assert isinstance(double, ProcessStarted)
-        os.kill(double.pid, signal.SIGKILL)
+        await kill_double(gate)
+        start = await gate.event(lambda event: isinstance(event, FreshStart))
+        await kill_double(gate, after=start.t)
         code = await gate.finish()
     assert code == 3, gate.output
     assert gate.verdict["verdict"] == "ERROR"
