@@ -29,6 +29,7 @@ import httpx
 from botproof.config import EXCHANGES, TELEGRAM, Doubles
 from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.history import UNKNOWN_HOST
+from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.reserved import Addresses
 from botproof.targets.resolver import Resolver
@@ -74,7 +75,8 @@ class World:
 
     def __init__(self, folder: Path, allowed: Sequence[str] = ()) -> None:
         if problem():
-            raise BrokenHarnessError(f"hosts cannot be given by name here: {problem()}")
+            text = f"hosts cannot be given by name here: {problem()}"
+            raise BrokenHarnessError(text, Failure.NO_NAMES)
         folder.mkdir()
         self._folder = folder
         self._authorities: dict[str, Path] = {}
@@ -92,7 +94,8 @@ class World:
         try:
             self._resolver = await Resolver.listen(self._resolver_at, self.hosts, on_unknown)
         except OSError as error:
-            raise BrokenHarnessError(f"no resolver can be started: {error}") from error
+            text = f"no resolver can be started: {error}"
+            raise BrokenHarnessError(text, Failure.DOUBLE_NOT_STARTED) from error
 
     def close(self) -> None:
         """End what runs for it."""
@@ -217,7 +220,8 @@ def _address_of(host: str) -> str:
     try:
         return socket.gethostbyname(host)
     except OSError as error:
-        raise BrokenHarnessError(f"doubles.allow_hosts: {host} cannot be found: {error}") from error
+        text = f"doubles.allow_hosts: {host} cannot be found: {error}"
+        raise BrokenHarnessError(text, Failure.NO_NAMES) from error
 
 
 def prefixes_of(command: Sequence[str], cwd: Path, path: str) -> list[Path]:

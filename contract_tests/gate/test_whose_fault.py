@@ -29,6 +29,7 @@ from botproof.parity.live import LiveStage
 from botproof.parity.player import Player
 from botproof.parity.search import Abort
 from botproof.targets import blame, own_process, reserved, stack
+from botproof.targets import world as target_world
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, RunError, TargetError
@@ -295,6 +296,12 @@ async def _(world: World) -> None:
 @provokes(Failure.NOT_CONFIGURED)
 async def _(world: World) -> None:
     (await world.stack()).exchanges()
+
+
+@provokes(Failure.NO_NAMES)
+async def _(world: World) -> None:
+    world.patch.setattr(target_world, "problem", lambda: "unshare: Operation not permitted")
+    target_world.World(world.path / "world")
 
 
 @provokes(Failure.INTERRUPTED)
