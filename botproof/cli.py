@@ -171,7 +171,8 @@ def _add_golden(commands: argparse._SubParsersAction[_Parser]) -> None:
         "golden",
         help="show or approve the replies of the last run",
         description="Golden files are approved replies, one file a case. `diff` shows what the "
-        "last run sent otherwise; `approve` makes what it sent the approved replies.",
+        "last run sent otherwise; `approve` makes what it sent the approved replies. A reply that "
+        "never came or came in part is refused; one that reads like an error is asked about.",
     )
     parser.add_argument("action", choices=("diff", "approve"))
     _config_argument(parser)
@@ -180,6 +181,11 @@ def _add_golden(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="FILE",
         type=Path,
         help="take the replies of this run (history.jsonl of the gate's report directory)",
+    )
+    parser.add_argument(
+        "--accept-errors",
+        action="store_true",
+        help="approve replies that read like errors or apologies without asking",
     )
     parser.set_defaults(run=_command("golden"))
 

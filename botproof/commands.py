@@ -7,14 +7,12 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Sequence
 from importlib import resources
-from pathlib import Path
 
 import msgspec
 
-from botproof import budgets
+from botproof import approving, budgets
 from botproof import gate as gate_run
 from botproof.budgets import Budget, Override
-from botproof.checks import golden as golden_check
 from botproof.checks import golden_files
 from botproof.checks.judging import HARNESS, Judging, JudgingSettings
 from botproof.config import ALL_CHECKS, load_config
@@ -124,7 +122,7 @@ def judge(arguments: argparse.Namespace) -> int:
 
 
 def golden(arguments: argparse.Namespace) -> int:
-    """`botproof golden diff|approve`. `diff` ends with 1 when something differs."""
+    """`botproof golden diff|approve`: 1 when something differs, or could not be approved."""
     config = load_config(arguments.config)
     base = arguments.config.resolve().parent
     path = arguments.history or base / config.gate.report_dir / "history.jsonl"
@@ -134,40 +132,13 @@ def golden(arguments: argparse.Namespace) -> int:
     if not replies:
         raise UsageError(f"{path}: holds no reply; run `botproof gate` first")
     if arguments.action == "diff":
-        return _diff(replies, directory)
-    return _approve(replies, directory)
-
-
-def _diff(replies: dict[str, dict[str, str]], directory: Path) -> int:
-    approved = golden_files.read_approved(directory)
-    lines: list[str] = []
-    for name, by_stack in replies.items():
-        for stack, text in by_stack.items():
-            lines += golden_check.diff(name, stack, approved.get(name, ""), text)
-    lines += [
-        f"{name}: approved, but the run has no such case"
-        for name in approved
-        if name not in replies
-    ]
-    print("\n".join(lines) if lines else "every reply equals its approved file")
-    return 1 if lines else 0
-
-
-def _approve(replies: dict[str, dict[str, str]], directory: Path) -> int:
-    disagreeing = golden_files.conflicts(replies)
-    if disagreeing:
-        raise UsageError(
-            "the modes disagree, so nothing was approved (see parity in the last gate): "
-            + ", ".join(disagreeing)
-        )
-    texts = {name: next(iter(by_stack.values())) for name, by_stack in replies.items()}
-    written, removed = golden_files.write_approved(directory, texts)
-    for name in written:
-        print(f"approved {name}")
-    for name in removed:
-        print(f"removed  {name}: no case uses it")
-    print(f"{len(texts)} approved replies in {directory}, {len(written)} of them changed")
-    return 0
+        return approving.diff(replies, directory)
+    return approving.approve(
+        replies,
+        directory,
+        accept_errors=arguments.accept_errors,
+        ask=approving.terminal(),
+    )
 
 
 def init(arguments: argparse.Namespace) -> int:

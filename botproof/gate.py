@@ -212,5 +212,10 @@ async def _converse(options: GateOptions, stack: Stack) -> None:
     wall = options.wall_clock().timestamp()
     stack.say(f"conversation: {len(cases)} updates")
     began = history.now()
-    await in_phase(stack, "conversation", stack.run(scripted.play(stack, cases, rules, wall)))
+    playing = stack.run(scripted.play(stack, cases, rules, wall))
+    answered = await in_phase(stack, "conversation", playing)
+    if stack.bot is not None:
+        await stack.bot.record_health(stack.around.client)
+        if not answered:
+            stack.bot.record_log_tail()
     stack.say(f"conversation: done after {history.now() - began:.1f} s")

@@ -139,6 +139,27 @@ class LogTail(Event, frozen=True, kw_only=True):
     lines: tuple[str, ...]
 
 
+class LogTrouble(Event, frozen=True, kw_only=True):
+    """A process complained in its log: an exception with its traceback, an error, a warning of its
+    event loop. `t` is when the harness read it, a fraction of a second later."""
+
+    process: str
+    role: str
+    lines: tuple[str, ...]
+
+
+class HealthAnswered(Event, frozen=True, kw_only=True):
+    """What a process answered at its `ready` URL: `status` and the begin of the `body`, or the
+    `error` by which no answer came."""
+
+    process: str
+    role: str
+    url: str
+    status: int | None = None
+    body: str = ""
+    error: str = ""
+
+
 class CasePlayed(Event, frozen=True, kw_only=True):
     """The harness sent one case of the workload. `t` is when the user pressed "send".
 
@@ -353,8 +374,9 @@ class ConversationsCompared(Event, frozen=True, kw_only=True):
     sent in them, `playings` all that were played, `late` those whose difference went away with
     time; `unanswered` are conversations after which no door answered any more. A finding holds
     "conversation", "sides" (each with "door" and "rooms": what was sent, by chat) and "saved" (a
-    file); a flaky one also "again" (the sides of the second playing). `ended` says why it could not
-    go on, and `ended_in` is the conversation of that moment.
+    file); "learning" is true in that of the first messages of all; a flaky one has also "again"
+    (the sides of the second playing). `ended` says why it could not go on, and `ended_in` is the
+    conversation of that moment.
     """
 
     doors: tuple[str, ...]
@@ -386,6 +408,8 @@ AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run tim
     StopRequested,
     ProcessExited,
     LogTail,
+    LogTrouble,
+    HealthAnswered,
     CasePlayed,
     UpdateInjected,
     UpdateDelivered,

@@ -57,7 +57,8 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     `budget` and `measurement` are one line each, for a person; `evidence` is what makes the verdict
     believable (lines that differ, slowest replies, counts); `data` holds the same figures for
     machines. `least_evidence` states what the check needs before it may say PASS. `used` is the
-    share of the budget that the measurement takes (0.65 is 65 %), None where there is none.
+    share of the budget that the measurement takes (0.65 is 65 %), None where there is none. `files`
+    holds evidence that is too long for a page: name of a file → its text.
     """
 
     check: str
@@ -69,3 +70,4 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     data: dict[str, Any] = {}
     used: float | None = None
+    files: dict[str, str] = {}

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import enum
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
+from botproof.chats import Chats, read_chats
+from botproof.checks import mute
 from botproof.checks.judging import Judging
-from botproof.checks.replies import lines_of, read_turns
+from botproof.checks.replies import lines_of
+from botproof.config import BOT
 from botproof.history import (
     CasePlayed,
     History,
     LogTail,
+    LogTrouble,
     ProcessExited,
     ProcessNotReady,
     ProcessReady,
@@ -23,20 +29,42 @@ from botproof.verdict import CheckResult, Verdict
 _TARGETS = ("bot", "service")
 
 
+class _Bad(enum.IntEnum):
+    """What is wrong, the worst first: it is the headline."""
+
+    NOT_READY = 0
+    ENDED = 1
+    MUTE = 2
+    UNCONFIRMED = 3
+    UNCLEAN = 4
+
+
+_Found = tuple[_Bad, str]
+
+
 def check(history: History, judging: Judging) -> CheckResult:
     """Judge the life of the target's processes in every mode."""
     start, stop = judging.budgets["start_s"], judging.budgets["stop_s"]
-    problems: list[str] = []
+    chats = read_chats(history, judging.rules)
+    found: list[_Found] = []
     missing: list[str] = []
-    for stack in history.stacks:
-        found = [
+    said: list[str] = []
+    mute_stacks: set[str] = set()
+    for stack, seen in chats.items():
+        life = [
             *_start_problems(history, stack, start.limit),
             *_exit_problems(history, stack, stop.limit),
         ]
-        problems += [f"{stack}: {problem}" for problem in found]
-        if not found:
+        silent = list(_silent_bot(history, seen, stack))
+        found += [(bad, f"{stack}: {text}") for bad, text in (*life, *silent)]
+        if not life:
             missing += [f"{stack}: {gap}" for gap in _gaps(history, stack)]
-        problems += [f"{stack}: {line}" for line in _silent_bot(history, judging, stack)]
+        if silent:
+            mute_stacks.add(stack)
+            said += [f"{stack}: what the bot did instead:", *_indented(mute.about(history, stack))]
+        elif trouble := mute.trouble(history, stack):
+            said += [f"{stack}: errors in the logs:", *_indented(trouble)]
+    problems = [text for _, text in sorted(found, key=lambda one: one[0])]
     missing += _modes_not_run(history, problems)
     return CheckResult(
         check="boot",
@@ -47,10 +75,24 @@ def check(history: History, judging: Judging) -> CheckResult:
         ),
         measurement=_measure(history, problems),
         least_evidence="each mode: every process started and ended, one answer",
-        evidence=(*lines_of(problems, 12), *missing, *_log_lines(history, problems)),
+        evidence=(
+            *lines_of(problems, 12),
+            *missing,
+            *said,
+            *_log_lines(history, problems, mute_stacks),
+        ),
         source=f"{start.source}; {stop.source}",
+        data={"errors_in_logs": _in_logs(history)},
         used=_used(history, start.limit),
     )
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _in_logs(history: History) -> int:
+    return sum(event.role in _TARGETS for event in history.of(LogTrouble))
 
 
 def _verdict(problems: Sequence[str], missing: Sequence[str]) -> Verdict:
@@ -59,41 +101,44 @@ def _verdict(problems: Sequence[str], missing: Sequence[str]) -> Verdict:
     return Verdict.INCONCLUSIVE if missing else Verdict.PASS
 
 
-def _start_problems(history: History, stack: str, limit: float) -> Iterator[str]:
+def _start_problems(history: History, stack: str, limit: float) -> Iterator[_Found]:
     for event in history.of(ProcessNotReady, stack=stack):
         if event.role in _TARGETS:
-            yield f"{event.process} {event.reason}"
+            yield _Bad.NOT_READY, f"{event.process} {event.reason}"
     for ready in history.of(ProcessReady, stack=stack):
         if ready.role in _TARGETS and ready.after_s >= limit:
-            yield f"{ready.process} was ready only after {ready.after_s:.1f} s"
+            yield _Bad.UNCLEAN, f"{ready.process} was ready only after {ready.after_s:.1f} s"
 
 
-def _exit_problems(history: History, stack: str, limit: float) -> Iterator[str]:
+def _exit_problems(history: History, stack: str, limit: float) -> Iterator[_Found]:
     not_ready = {event.process for event in history.of(ProcessNotReady, stack=stack)}
     for event in history.of(ProcessExited, stack=stack):
         if event.role not in _TARGETS or event.process in not_ready:
             continue
+        how, name = describe_exit(event.code), event.process
         if not event.expected:
-            yield f"{event.process} ended on its own with {describe_exit(event.code)}"
+            yield _Bad.ENDED, f"{name} ended on its own with {how}"
         elif event.killed:
-            yield f"{event.process} ignored SIGTERM for {limit:g} s and had to be killed"
+            yield _Bad.UNCLEAN, f"{name} ignored SIGTERM for {limit:g} s and had to be killed"
         elif event.code != 0:
-            yield f"{event.process} ended with {describe_exit(event.code)} on SIGTERM, not 0"
+            yield _Bad.UNCLEAN, f"{name} ended with {how} on SIGTERM, not 0"
         elif event.after_s >= limit:
-            yield f"{event.process} took {event.after_s:.1f} s to end after SIGTERM"
+            yield _Bad.UNCLEAN, f"{name} took {event.after_s:.1f} s to end after SIGTERM"
 
 
-def _silent_bot(history: History, judging: Judging, stack: str) -> Iterator[str]:
-    turns = read_turns(history, judging.rules).get(stack, {})
-    expected = [turn for turn in turns.values() if turn.case.expect == "reply"]
+def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Found]:
+    expected = [turn for turn in chats.turns.values() if turn.case.expect == "reply"]
     if expected and not any(turn.answered for turn in expected):
-        yield f"the bot answered none of {len(expected)} updates"
+        yield _Bad.MUTE, f"the bot answered none of {len(expected)} updates"
     confirmed = {
         update for event in history.of(UpdateConfirmed, stack=stack) for update in event.update_ids
     }
     injected = {event.update_id for event in history.of(UpdateInjected, stack=stack)}
     if left := injected - confirmed:
-        yield f"{len(left)} of {len(injected)} updates were never confirmed to Telegram"
+        yield (
+            _Bad.UNCONFIRMED,
+            f"{len(left)} of {len(injected)} updates were never confirmed to Telegram",
+        )
 
 
 def _gaps(history: History, stack: str) -> Iterator[str]:
@@ -126,8 +171,12 @@ def _used(history: History, limit: float) -> float | None:
 
 
 def _measure(history: History, problems: Sequence[str]) -> str:
+    logged = _in_logs(history)
+    trouble = f"; {logged} errors in the logs" if logged > 1 else ""
+    trouble = "; 1 error in the logs" if logged == 1 else trouble
     if problems:
-        return problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return f"{problems[0]}{more}{trouble}"
     ready = [event for event in history.of(ProcessReady) if event.role in _TARGETS]
     ended = [e for e in history.of(ProcessExited) if e.role in _TARGETS and e.expected]
     if not ready:
@@ -137,14 +186,19 @@ def _measure(history: History, problems: Sequence[str]) -> str:
     if ended:
         last = max(ended, key=lambda event: event.after_s)
         text += f"; slowest end {last.after_s:.1f} s ({last.process}, {last.stack})"
-    return text
+    return f"{text}{trouble}"
 
 
-def _log_lines(history: History, problems: Sequence[str]) -> tuple[str, ...]:
+def _log_lines(
+    history: History, problems: Sequence[str], told: AbstractSet[str]
+) -> tuple[str, ...]:
+    """The ends of the logs, but for those of bots whose silence was told about with theirs."""
     if not problems:
         return ()
     lines: list[str] = []
     for event in history.of(LogTail):
+        if event.process == BOT and event.stack in told:
+            continue
         lines.append(f"last lines of {event.process} ({event.stack}):")
         lines += [f"  {line}" for line in event.lines[-8:]]
     return tuple(lines)

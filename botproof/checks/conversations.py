@@ -80,7 +80,10 @@ def _evidence(event: ConversationsCompared) -> Iterator[str]:
         yield event.ended
         yield from _steps(event.ended_in)
     for finding in event.differences:
-        yield "the shortest conversation that shows the difference:"
+        if finding.get("learning"):
+            yield "the first messages after the start were answered differently:"
+        else:
+            yield "the shortest conversation that shows the difference:"
         yield from _explained(finding, "sides")
     for finding in event.flaky:
         yield "differed once, and not when it was played again:"

@@ -1,13 +1,19 @@
-"""golden: replies equal the approved ones, case by case and in every mode."""
+"""golden: replies equal the approved ones, case by case and in every mode.
+
+A reply that is not there, that came in part, or that came with more messages than its case says, is
+wrong even if it was approved: an approved file tells what a reply says, not whether there is one.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from botproof.chats import Turn
+from botproof.chats import Chats, Turn, read_chats
 from botproof.checks.judging import Judging
-from botproof.checks.replies import lines_of, read_turns, render
+from botproof.checks.replies import lines_of, render
+from botproof.checks.why import Reasons
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
 
@@ -17,55 +23,97 @@ _EVIDENCE_NAMES = 12
 _SOURCE = "golden/ (docs/golden.md)"
 
 
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What is wrong with one reply, one silence or one file. `kind` is what is counted."""
+
+    name: str
+    kind: str
+    title: str
+    lines: tuple[str, ...] = ()
+    changes: str = ""
+    """What the diff takes away and adds: replies with the same changes are shown once."""
+
+
+_COUNTED = {
+    "differ": "differ",
+    "missing": "never came as a whole",
+    "too many": "had more messages than they should",
+    "new": "have no approved file",
+    "silence": "silences were broken",
+    "unused": "approved files belong to no case",
+}
+
+
 def check(history: History, judging: Judging) -> CheckResult:
     """Compare every reply with its approved file."""
-    answers = read_turns(history, judging.rules)
-    pinned = [
-        answer for by_case in answers.values() for answer in by_case.values() if _pins(answer)
-    ]
-    silent = [a for by_case in answers.values() for a in by_case.values() if not _pins(a)]
+    chats = read_chats(history, judging.rules)
+    turns = {stack: one.turns for stack, one in chats.items()}
+    pinned = [turn for by_case in turns.values() for turn in by_case.values() if pins(turn)]
+    silent = [t for by_case in turns.values() for t in by_case.values() if not pins(t)]
     if not pinned:
         return _result(Verdict.INCONCLUSIVE, "no reply was recorded", ())
-    if not judging.approved:
-        return _result(
-            Verdict.INCONCLUSIVE,
-            f"{len(pinned)} replies, but none is approved yet",
-            ("approve what is right with `botproof golden approve`",),
-        )
     problems = [
-        *_differences(answers, judging),
-        *_broken_silence(silent),
-        *_unused(history, answers, judging),
+        problem
+        for stack, one in chats.items()
+        for problem in _of_stack(history, stack, one, judging)
     ]
-    failed = len({problem.partition("\n")[0] for problem in problems})
+    if not judging.approved:
+        return _nothing_approved(pinned, problems)
+    problems += _broken_silence(silent)
+    problems += _unused(history, turns, judging)
     if problems:
-        names = list(dict.fromkeys(problem.partition(":")[0] for problem in problems))
-        lines = [", ".join(lines_of(names, _EVIDENCE_NAMES)), *_folded(problems)]
-        return _result(Verdict.FAIL, f"{failed} of {len(pinned)} replies differ", tuple(lines))
+        names = list(dict.fromkeys(problem.name for problem in problems))
+        lines = (", ".join(lines_of(names, _EVIDENCE_NAMES)), *_folded(problems))
+        measured = _counts(problems, len(pinned))
+        whole = "\n".join(line for each in problems for line in (each.title, *each.lines))
+        return _result(Verdict.FAIL, measured, lines, whole)
     measured = f"{len(pinned)} replies equal, {len(silent)} silences kept"
     return _result(Verdict.PASS, measured, ())
 
 
-def _folded(problems: Iterable[str]) -> Iterator[str]:
+def _nothing_approved(pinned: Sequence[Turn], problems: Sequence[_Problem]) -> CheckResult:
+    """There is nothing to compare with; what cannot be right all the same is a FAIL."""
+    hint = "approve what is right with `botproof golden approve`"
+    broken = [each for each in problems if each.kind in ("missing", "too many")]
+    if not broken:
+        measured = f"{len(pinned)} replies, but none is approved yet"
+        return _result(Verdict.INCONCLUSIVE, measured, (hint,))
+    lines = (", ".join(lines_of([p.name for p in broken], _EVIDENCE_NAMES)), *_folded(broken), hint)
+    return _result(Verdict.FAIL, _counts(broken, len(pinned)), lines)
+
+
+def _counts(problems: Sequence[_Problem], pinned: int) -> str:
+    parts = []
+    for kind, words in _COUNTED.items():
+        count = sum(problem.kind == kind for problem in problems)
+        if count and kind in ("silence", "unused"):
+            parts.append(f"{count} {words}")
+        elif count:
+            parts.append(f"{count} of {pinned} replies {words}")
+    return ", ".join(parts)
+
+
+def _folded(problems: Sequence[_Problem]) -> Iterator[str]:
     """The lines of all problems; replies that differ in the same lines show them only once."""
-    same: dict[str, list[str]] = {}
+    same: dict[str, list[_Problem]] = {}
     for problem in problems:
-        name, _, body = problem.partition("\n")
-        same.setdefault(_changes(body) or name, []).append(problem)
+        same.setdefault(problem.changes or problem.title, []).append(problem)
     for first, *others in same.values():
-        title, *lines = first.splitlines()
-        yield from (title, *_middle_left_out(lines))
+        yield from (first.title, *_middle_left_out(first.lines))
         if others:
-            names = [other.partition(":")[0] for other in others]
+            names = [other.name for other in others]
             yield f"the same lines differ in {', '.join(lines_of(names, _EVIDENCE_NAMES))}"
 
 
-def _changes(body: str) -> str:
+def _changes(lines: Sequence[str]) -> str:
     """What a diff takes away and adds, without its head and the lines around."""
-    return "\n".join(line for line in body.splitlines()[2:] if line.startswith(("+", "-")))
+    return "\n".join(line for line in lines[2:] if line.startswith(("+", "-")))
 
 
-def _result(verdict: Verdict, measurement: str, evidence: tuple[str, ...]) -> CheckResult:
+def _result(
+    verdict: Verdict, measurement: str, evidence: tuple[str, ...], whole: str = ""
+) -> CheckResult:
     return CheckResult(
         check="golden",
         verdict=verdict,
@@ -74,6 +122,7 @@ def _result(verdict: Verdict, measurement: str, evidence: tuple[str, ...]) -> Ch
         least_evidence="one reply with an approved file",
         evidence=_shortened(evidence),
         source=_SOURCE,
+        files={"golden.txt": whole} if len(evidence) > _EVIDENCE_LINES else {},
     )
 
 
@@ -85,23 +134,53 @@ def _shortened(evidence: tuple[str, ...]) -> tuple[str, ...]:
     return (*evidence[:_EVIDENCE_LINES], rest)
 
 
-def _pins(answer: Turn) -> bool:
-    return answer.case.expect == "reply" and answer.case.golden
+def pins(turn: Turn) -> bool:
+    """Whether an approved file says what the reply to this case is."""
+    return turn.case.expect == "reply" and turn.case.golden
 
 
-def _differences(answers: Mapping[str, Mapping[str, Turn]], judging: Judging) -> Iterator[str]:
-    for stack, by_case in answers.items():
-        for name, answer in by_case.items():
-            if _pins(answer):
-                received = render(answer, judging.rules)
-                yield from _difference(name, stack, judging.approved.get(name), received)
+def _of_stack(history: History, stack: str, chats: Chats, judging: Judging) -> Iterator[_Problem]:
+    reasons = Reasons(history, stack, chats)
+    for turn in chats.turns.values():
+        if pins(turn):
+            yield from _of_turn(turn, judging, reasons)
 
 
-def _difference(name: str, stack: str, approved: str | None, received: str) -> Iterator[str]:
-    if approved is None:
-        yield f"{name} ({stack}): has no approved file; see `botproof golden diff`"
-    elif approved != received:
-        yield "\n".join([f"{name} ({stack}):", *diff(name, stack, approved, received)])
+def _of_turn(turn: Turn, judging: Judging, reasons: Reasons) -> Iterator[_Problem]:
+    case = turn.case
+    name = f"{case.case} ({case.stack})"
+    approved, received = judging.approved.get(case.case), render(turn, judging.rules)
+    differing = approved is not None and approved != received
+    compared = tuple(diff(case.case, case.stack, approved or "", received)) if differing else ()
+    wrong = incomplete(turn)
+    if wrong and not turn.answered:
+        lines = (*(f"  {line}" for line in reasons.missing(turn)), *compared)
+        yield _Problem(name, "missing", f"{name}: {wrong}", lines)
+    elif wrong:
+        yield _Problem(name, "too many", f"{name}: {wrong}", compared)
+    elif approved is None:
+        if judging.approved:
+            title = f"{name}: has no approved file; see `botproof golden diff`"
+            yield _Problem(name, "new", title)
+    elif differing:
+        said = (f"  {line}" for line in reasons.in_log(turn))
+        yield _Problem(name, "differ", f"{name}:", (*compared, *said), _changes(compared))
+
+
+def incomplete(turn: Turn) -> str:
+    """Why a reply cannot be right whatever it says; "" for one that may be."""
+    came, wanted = len(turn.answers), turn.case.replies
+    if not came:
+        return "was never answered"
+    if came < wanted:
+        return f"only {came} of {wanted} messages of the answer came"
+    if came > wanted:
+        return (
+            f"{came} messages came where the answer has {wanted} (`replies` of the case, or "
+            "`replies.messages`; a message that only says that an answer is on its way is told by "
+            "`replies.acknowledgement`)"
+        )
+    return ""
 
 
 def diff(name: str, stack: str, approved: str, received: str) -> list[str]:
@@ -118,7 +197,7 @@ def diff(name: str, stack: str, approved: str, received: str) -> list[str]:
     )
 
 
-def _middle_left_out(lines: list[str]) -> list[str]:
+def _middle_left_out(lines: Sequence[str]) -> Sequence[str]:
     """A long diff without its middle: what was received stands at the end of it."""
     if len(lines) <= _DIFF_LINES:
         return lines
@@ -127,24 +206,28 @@ def _middle_left_out(lines: list[str]) -> list[str]:
     return [*lines[:kept], left_out, *lines[-kept:]]
 
 
-def _broken_silence(silent: list[Turn]) -> Iterator[str]:
-    for answer in silent:
-        if answer.case.expect == "silence" and answer.messages:
-            text = answer.messages[0].text.splitlines()[:1]
-            yield (
-                f"{answer.case.case} ({answer.case.stack}): must stay unanswered, "
-                f"but the bot sent {len(answer.messages)}: {text[0] if text else ''!r}"
+def _broken_silence(silent: list[Turn]) -> Iterator[_Problem]:
+    for turn in silent:
+        if turn.case.expect == "silence" and turn.messages:
+            name = f"{turn.case.case} ({turn.case.stack})"
+            text = turn.messages[0].text.splitlines()[:1]
+            yield _Problem(
+                name,
+                "silence",
+                f"{name}: must stay unanswered, "
+                f"but the bot sent {len(turn.messages)}: {text[0] if text else ''!r}",
             )
 
 
 def _unused(
-    history: History, answers: Mapping[str, Mapping[str, Turn]], judging: Judging
-) -> Iterator[str]:
+    history: History, turns: Mapping[str, Mapping[str, Turn]], judging: Judging
+) -> Iterator[_Problem]:
     """Approved files that no case uses: they would look like tests and test nothing."""
     run = history.run
-    complete = run is None or set(run.modes) <= {history.mode_of(stack) for stack in answers}
+    complete = run is None or set(run.modes) <= {history.mode_of(stack) for stack in turns}
     if not complete:
         return
-    used = {name for by_case in answers.values() for name, a in by_case.items() if _pins(a)}
+    used = {name for by_case in turns.values() for name, turn in by_case.items() if pins(turn)}
     for name in sorted(set(judging.approved) - used):
-        yield f"golden/{name}.txt: no case uses it; delete it or name its case again"
+        file = f"golden/{name}.txt"
+        yield _Problem(file, "unused", f"{file}: no case uses it; delete it or name its case again")

@@ -1,15 +1,47 @@
-"""The approved replies on disk: one text file a case, named after it."""
+"""The approved replies on disk: one text file a case, named after it; and what may become one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from botproof.checks.golden import incomplete, pins
 from botproof.checks.judging import Judging
 from botproof.checks.replies import read_turns, render
 from botproof.history import History
 
 SUFFIX = ".txt"
+
+_DOUBTFUL = re.compile(
+    r"\berrors?\b|\bfail(?:ed|ure)?\b|\bexception\b|traceback|\w+(?:Error|Exception)\b|"
+    r"no module named|(?:requires?|missing|invalid|wrong)\W+(?:an? )?api.?key|credentials?\b|"
+    r"unauthori[sz]ed|forbidden|"
+    r"\bsorry\b|apolog|went wrong|try again|could(?: not|n't)|can(?:not|'t)|unable to|"
+    r"not (?:available|found|configured|implemented)|unavailable|timed? ?out|too many requests|"
+    r"\bNone\b|\bnan\b|\bundefined\b|\[object Object\]|<class '|<function |\{\w+\}|"
+    r"ошибк|извините|не удалось|fehler|entschuldig|erreur|désolé|lo siento|error interno|"
+    r"desculpe|错误|失败|抱歉|エラー|申し訳|오류|죄송",
+    re.IGNORECASE,
+)
+"""What answers look like that are none: said by a bot whose data, keys or modules are missing."""
+_EXACT = re.compile(r"\bnone\b|\bnan\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What one case was answered with. `texts` are by stack; `refused` says why no file can hold
+    it; `doubt` is the line in it that looks like an error, "" where none does."""
+
+    texts: Mapping[str, str]
+    refused: str = ""
+    doubt: str = ""
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the modes disagree: neither reply can be approved before they agree."""
+        return len(set(self.texts.values())) > 1
 
 
 def read_approved(directory: Path) -> dict[str, str]:
@@ -19,29 +51,55 @@ def read_approved(directory: Path) -> dict[str, str]:
     }
 
 
-def received(history: History, judging: Judging) -> dict[str, dict[str, str]]:
-    """Name of the case → stack → what was received, of every case that a file can pin."""
+def received(history: History, judging: Judging) -> dict[str, Received]:
+    """Name of the case → what was received, of every case that a file can pin."""
     found: dict[str, dict[str, str]] = {}
+    refused: dict[str, str] = {}
     for stack, turns in read_turns(history, judging.rules).items():
         for name, turn in turns.items():
-            if turn.case.expect == "reply" and turn.case.golden:
+            if pins(turn):
                 found.setdefault(name, {})[stack] = render(turn, judging.rules)
-    return found
+                wrong = incomplete(turn)
+                if wrong:
+                    refused.setdefault(name, f"{wrong} in {stack}")
+    return {
+        name: Received(texts, refused.get(name, ""), _doubt(texts)) for name, texts in found.items()
+    }
 
 
-def conflicts(replies: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Cases whose modes disagree: neither reply can be approved before they agree."""
-    return [name for name, by_stack in replies.items() if len(set(by_stack.values())) > 1]
+def _doubt(texts: Mapping[str, str]) -> str:
+    for text in texts.values():
+        for line in text.splitlines()[1:]:  # the first line is what the user said
+            if not line.startswith("--- ") and looks_like_an_error(line):
+                return line.strip()
+    return ""
 
 
-def write_approved(directory: Path, replies: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Make `replies` the approved ones; names of the files written and of those removed."""
+def looks_like_an_error(line: str) -> bool:
+    """Whether a line of a reply reads like an error or an apology, in one of many languages."""
+    found = _DOUBTFUL.search(line)
+    while found is not None:
+        word = found.group()
+        # "None" and "nan" are figures that are missing; "none" is a word.
+        if not _EXACT.fullmatch(word) or word in ("None", "nan", "NaN"):
+            return True
+        found = _DOUBTFUL.search(line, found.end())
+    return False
+
+
+def write_approved(
+    directory: Path, replies: Mapping[str, str], keep: frozenset[str] = frozenset()
+) -> tuple[list[str], list[str]]:
+    """Make `replies` the approved ones; names of the files written and of those removed.
+
+    Files of the names in `keep` stay as they are.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     before = read_approved(directory)
     written = [name for name, text in replies.items() if before.get(name) != text]
     for name in written:
         (directory / f"{name}{SUFFIX}").write_text(replies[name], encoding="utf-8")
-    removed = sorted(set(before) - set(replies))
+    removed = sorted(set(before) - set(replies) - keep)
     for name in removed:
         (directory / f"{name}{SUFFIX}").unlink()
     return written, removed

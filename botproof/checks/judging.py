@@ -17,6 +17,7 @@ from botproof.chats import ReplyRules
 from botproof.checks.shortcomings import approved_of, settle
 from botproof.config import ALL_CHECKS, Config, Replies
 from botproof.history import HarnessError, History, ProcessExited, Run, describe_exit
+from botproof.log_trouble import plain
 from botproof.verdict import CheckResult, Verdict
 
 HARNESS = "harness"
@@ -69,7 +70,7 @@ Check = Callable[[History, Judging], CheckResult]
 def run_check(name: str, check: Check, history: History, judging: Judging) -> CheckResult:
     """One check; ERROR with the traceback's end when it raises."""
     try:
-        return check(history, judging)
+        return _without_colours(check(history, judging))
     except Exception as error:  # noqa: BLE001,RUF100 - whatever it raises, the answer is ERROR
         where = traceback.extract_tb(error.__traceback__)[-1]
         return CheckResult(
@@ -83,6 +84,16 @@ def run_check(name: str, check: Check, history: History, judging: Judging) -> Ch
                 f"at {where.filename.rpartition('/')[2]}:{where.lineno} in {where.name}",
             ),
         )
+
+
+def _without_colours(result: CheckResult) -> CheckResult:
+    """What bots and logs say goes into terminals and pages: without what would steer a terminal."""
+    return msgspec.structs.replace(
+        result,
+        measurement=plain(result.measurement),
+        evidence=tuple(plain(line) for line in result.evidence),
+        files={name: plain(text) for name, text in result.files.items()},
+    )
 
 
 def run_checks(

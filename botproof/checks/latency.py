@@ -11,6 +11,7 @@ from botproof.history import History, Request
 from botproof.stats import judge_error_rate, percentile, required_requests
 from botproof.verdict import CheckResult, Verdict, combine
 
+_MOST = 12
 _TAIL = 0.01
 """Requests of the load that may be late: "p99 below the limit", proved at 95 % confidence."""
 
@@ -18,13 +19,13 @@ _TAIL = 0.01
 def check(history: History, judging: Judging) -> CheckResult:
     """Judge reply times from the user's "send", and the tail of the load's latency."""
     budget = judging.budgets["reply_time_s"]
-    answers = [
-        answer
+    turns = [
+        turn
         for by_case in read_turns(history, judging.rules).values()
-        for answer in by_case.values()
-        if answer.case.expect == "reply"
+        for turn in by_case.values()
+        if turn.case.expect == "reply"
     ]
-    replies, reply_text, reply_lines = _replies(answers, budget.limit, _modes(history))
+    replies, reply_text, reply_lines = _replies(turns, budget.limit, _modes(history))
     load, load_text, load_lines = _load(history.of(Request), budget.limit)
     return CheckResult(
         check="latency",
@@ -36,14 +37,14 @@ def check(history: History, judging: Judging) -> CheckResult:
         ),
         evidence=(*reply_lines, *load_lines),
         source=budget.source,
-        data={"slowest_by_command": _slowest_by_command(answers)},
-        used=_used(answers, history.of(Request), budget.limit),
+        data={"slowest_by_command": _slowest_by_command(turns)},
+        used=_used(turns, history.of(Request), budget.limit),
     )
 
 
-def _used(answers: list[Turn], requests: list[Request], limit: float) -> float | None:
+def _used(turns: list[Turn], requests: list[Request], limit: float) -> float | None:
     """The slowest reply or the p99 of the load, whichever is nearer to the limit."""
-    seconds = [answer.reply_time_s for answer in answers if answer.reply_time_s is not None]
+    seconds = [turn.reply_time_s for turn in turns if turn.reply_time_s is not None]
     if requests:
         seconds.append(percentile([request.latency_s for request in requests], 1 - _TAIL))
     return max(seconds) / limit if seconds else None
@@ -55,31 +56,34 @@ def _modes(history: History) -> set[str]:
 
 
 def _replies(
-    answers: list[Turn], limit: float, modes: set[str]
+    turns: list[Turn], limit: float, modes: set[str]
 ) -> tuple[Verdict, str, tuple[str, ...]]:
-    if not answers:
+    if not turns:
         return Verdict.INCONCLUSIVE, "no reply was asked for", ()
-    never = [answer for answer in answers if answer.reply_time_s is None]
-    late = [a for a in answers if a.reply_time_s is not None and a.reply_time_s >= limit]
-    lines = [f"{_name(answer)}: no answer" for answer in never]
-    lines += [f"{_name(answer)}: {answer.reply_time_s:.2f} s" for answer in late]
-    if lines:
-        text = f"{len(late)} replies late and {len(never)} missing, of {len(answers)}"
-        return Verdict.FAIL, text, lines_of(lines, 12)
-    times = [(a.reply_time_s or 0.0, _name(a)) for a in answers]
+    never = [turn for turn in turns if turn.reply_time_s is None]
+    late = [turn for turn in turns if (turn.reply_time_s or 0.0) >= limit]
+    if never or late:
+        text = f"{len(late)} replies late and {len(never)} missing, of {len(turns)}"
+        latest = sorted(late, key=lambda turn: -(turn.reply_time_s or 0.0))
+        lines = (
+            *lines_of([f"{_name(turn)}: {turn.reply_time_s:.2f} s" for turn in latest], _MOST),
+            *lines_of([f"{_name(turn)}: no answer" for turn in never], _MOST),
+        )
+        return Verdict.FAIL, text, lines
+    times = [(a.reply_time_s or 0.0, _name(a)) for a in turns]
     slowest = sorted(times, reverse=True)[:3]
     text = (
         f"slowest of {len(times)} replies {slowest[0][0]:.2f} s, "
         f"median {percentile([seconds for seconds, _ in times], 0.5):.2f} s"
     )
-    unseen = modes - {answer.case.mode for answer in answers}
+    unseen = modes - {turn.case.mode for turn in turns}
     if unseen:
         return Verdict.INCONCLUSIVE, f"{text}; nothing was asked in {', '.join(sorted(unseen))}", ()
     return Verdict.PASS, text, tuple(f"{name}: {seconds:.2f} s" for seconds, name in slowest)
 
 
-def _name(answer: Turn) -> str:
-    return f"{answer.case.case} ({answer.case.stack}) {answer.case.title}"
+def _name(turn: Turn) -> str:
+    return f"{turn.case.case} ({turn.case.stack}) {turn.case.title}"
 
 
 def _load(requests: list[Request], limit: float) -> tuple[Verdict, str, tuple[str, ...]]:
@@ -107,11 +111,11 @@ def _quantiles(requests: Iterable[Request]) -> Mapping[str, float]:
     return {name: percentile(latencies, share) for name, share in shares.items()}
 
 
-def _slowest_by_command(answers: Iterable[Turn]) -> dict[str, float]:
+def _slowest_by_command(turns: Iterable[Turn]) -> dict[str, float]:
     slowest: dict[str, float] = {}
-    for answer in answers:
-        seconds = answer.reply_time_s
+    for turn in turns:
+        seconds = turn.reply_time_s
         if seconds is not None:
-            command = answer.case.command or answer.case.case
+            command = turn.case.command or turn.case.case
             slowest[command] = max(slowest.get(command, 0.0), round(seconds, 4))
     return slowest

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 from rich.cells import chop_cells, set_cell_size
 
 from botproof.chats import Turn
 from botproof.checks.judging import Judging
-from botproof.checks.replies import lines_of, read_turns, render
+from botproof.checks.replies import read_turns, render
 from botproof.history import BotApiCall, History
 from botproof.verdict import CheckResult, Verdict
 
+FILE = "parity.txt"
+"""Where the whole of the differences is written, beside the report."""
+
+_MOST_LINES = 100
+_MOST_OF_ONE = 10
+_WHOLE_BOT = "calls that concern the whole bot"
 _WIDTH = 48
 _UNCOMPARED = frozenset(
     {"getUpdates", "getMe", "setWebhook", "deleteWebhook", "getWebhookInfo", "close", "logOut"}
@@ -24,41 +32,84 @@ _UNCOMPARED = frozenset(
 
 def check(history: History, judging: Judging) -> CheckResult:
     """Compare the answers of every mode with those of the first, case by case."""
-    answers = read_turns(history, judging.rules)
-    played = {stack: by_case for stack, by_case in answers.items() if by_case}
+    played = {stack: turns for stack, turns in read_turns(history, judging.rules).items() if turns}
     run = history.run
     wanted = set(run.modes) if run is not None else set()
     if len(played) < 2 or not wanted <= {history.mode_of(stack) for stack in played}:
         names = f"only {', '.join(played)}" if played else "no mode"
-        return _result(Verdict.INCONCLUSIVE, f"{names} played the workload", ())
+        return _result(Verdict.INCONCLUSIVE, f"{names} played the workload")
     first, *others = played
-    differences: list[str] = []
-    compared = 0
-    for other in others:
-        compared += len(played[first].keys() & played[other].keys())
-        differences += _compare(played[first], played[other], (first, other), judging)
-        differences += _compare_settings(history, first, other)
+    compared = {name for other in others for name in played[first].keys() & played[other].keys()}
     if not compared:
-        return _result(Verdict.INCONCLUSIVE, "the modes have no case in common", ())
-    if differences:
-        cases = sum(not line.startswith(" ") for line in differences)
-        measured = f"{cases} of {compared} cases differ between modes"
-        return _result(Verdict.FAIL, measured, tuple(differences))
-    if not any(answer.messages for by_case in played.values() for answer in by_case.values()):
-        return _result(Verdict.INCONCLUSIVE, "no mode answered anything", ())
-    return _result(Verdict.PASS, f"{compared} cases, the same in {' and '.join(played)}", ())
+        return _result(Verdict.INCONCLUSIVE, "the modes have no case in common")
+    cases = [
+        difference
+        for other in others
+        for difference in _compare(played[first], played[other], (first, other), judging)
+    ]
+    settings = [
+        difference for other in others for difference in _compare_settings(history, first, other)
+    ]
+    if cases or settings:
+        measured = _measure({case.name for case in cases}, compared, bool(settings))
+        return _result(Verdict.FAIL, measured, (*cases, *settings))
+    if not any(turn.messages for turns in played.values() for turn in turns.values()):
+        return _result(Verdict.INCONCLUSIVE, "no mode answered anything")
+    return _result(Verdict.PASS, f"{len(compared)} cases, the same in {' and '.join(played)}")
 
 
-def _result(verdict: Verdict, measurement: str, evidence: tuple[str, ...]) -> CheckResult:
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """One case that two modes answer differently: its name, a title, and the two columns."""
+
+    name: str
+    title: str
+    rows: Sequence[str]
+
+
+def _measure(differing: set[str], compared: set[str], settings: bool) -> str:
+    parts = []
+    if differing:
+        parts.append(f"{len(differing)} of {len(compared | differing)} cases differ between modes")
+    if settings:
+        parts.append("what concerns the whole bot differs")
+    return ", and ".join(parts)
+
+
+def _result(
+    verdict: Verdict, measurement: str, differences: Sequence[_Difference] = ()
+) -> CheckResult:
+    whole = [line for each in differences for line in (each.title, *each.rows, "")]
+    evidence = tuple(_evidence(differences))
     return CheckResult(
         check="parity",
         verdict=verdict,
         budget="0 differences between modes",
         measurement=measurement,
         least_evidence="two modes with one case in common, and an answer",
-        evidence=lines_of(evidence, 60),
+        evidence=evidence,
         source="docs/gate.md",
+        files={FILE: "\n".join(whole)} if any(FILE in line for line in evidence) else {},
     )
+
+
+def _evidence(differences: Sequence[_Difference]) -> Iterator[str]:
+    """All that differ by name, then some lines of each; the rest is in a file."""
+    names = list(dict.fromkeys(each.name for each in differences))
+    if len(names) > 1:
+        yield from textwrap.wrap(", ".join(names), 100, break_on_hyphens=False)
+        yield ""
+    left = _MOST_LINES
+    for number, each in enumerate(differences):
+        if left <= 0:
+            yield f"… and {len(differences) - number} more; all of them in {FILE}"
+            return
+        shown = each.rows if len(differences) == 1 else each.rows[:_MOST_OF_ONE]
+        yield each.title
+        yield from shown
+        if len(shown) < len(each.rows):
+            yield f"  … {len(each.rows) - len(shown)} more lines; all of them in {FILE}"
+        left -= len(shown) + 1
 
 
 def _compare(
@@ -66,27 +117,27 @@ def _compare(
     right: Mapping[str, Turn],
     stacks: tuple[str, str],
     judging: Judging,
-) -> Iterator[str]:
+) -> Iterator[_Difference]:
     for name in dict.fromkeys((*left, *right)):
         texts = [
             render(side[name], judging.rules) if name in side else "(never sent)\n"
             for side in (left, right)
         ]
         if texts[0] != texts[1]:
-            yield f"{name}: {_title(left.get(name) or right.get(name))}"
-            yield from two_columns(texts[0], texts[1], stacks)
+            title = f"{name}: {_title(left.get(name) or right.get(name))}"
+            yield _Difference(name, title, two_columns(texts[0], texts[1], stacks))
 
 
-def _title(answer: Turn | None) -> str:
-    return answer.case.title if answer is not None else ""
+def _title(turn: Turn | None) -> str:
+    return turn.case.title if turn is not None else ""
 
 
-def _compare_settings(history: History, left: str, right: str) -> Iterator[str]:
+def _compare_settings(history: History, left: str, right: str) -> Iterator[_Difference]:
     """Calls that concern the bot as a whole, such as the list of its commands."""
     texts = ["\n".join(sorted(set(_settings(history, stack)))) for stack in (left, right)]
     if texts[0] != texts[1]:
-        yield "calls that concern the whole bot:"
-        yield from two_columns(texts[0], texts[1], (left, right))
+        rows = two_columns(texts[0], texts[1], (left, right))
+        yield _Difference(_WHOLE_BOT, f"{_WHOLE_BOT}:", rows)
 
 
 def _settings(history: History, stack: str) -> Iterator[str]:

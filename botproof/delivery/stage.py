@@ -115,13 +115,10 @@ class Stage(Stack):
 
     async def move_clock(self, seconds: float) -> None:
         """Let the Telegram double's time pass, so that what it wants to try again is due."""
-        url = f"{self.values[f'url:{TELEGRAM}']}/_double/clock"
-        try:
-            response = await self.around.client.post(url, json={"advance": seconds})
-            response.raise_for_status()
-        except httpx.HTTPError as error:
-            text = f"{TELEGRAM}: its clock does not move: {error}"
-            raise BrokenHarnessError(text, Failure.DOUBLE_SILENT) from error
+        if self.telegram is None:
+            text = f"{TELEGRAM}: was not started, so it has no clock to move"
+            raise BrokenHarnessError(text, Failure.HARNESS)
+        await self.telegram.move_clock(seconds)
 
     # lives of a replica
 

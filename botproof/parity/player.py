@@ -213,36 +213,91 @@ class Player:
         """The names of the doors."""
         return tuple(booth.door.name for booth in self._booths)
 
-    async def learn(self, quiet_s: float = 1.0) -> None:
-        """Send the sentinel to each kind of chat at each door, and remember what comes back.
+    async def learn(self, quiet_s: float = 1.0) -> Playing:
+        """Send the sentinel twice to each kind of chat at each door, and remember what comes back.
 
-        Raises UnansweredError when no door answers in a private chat. One that does is enough: that
-        the others do not is a difference, and will be found as one.
+        What is learnt is what all doors that answer have in common, and what comes both times: a
+        bot may say more than its answer. The playing is given back because a difference that shows
+        here is a difference: the first updates after a start are answered like any other.
+
+        Raises UnansweredError when no door answers in a private chat, or none says the same twice.
+        One that does is enough: that the others do not is a difference, and is found as one.
         """
         number = self._next()
-        await asyncio.gather(*(self._learn(booth, number, quiet_s) for booth in self._booths))
+        rounds = tuple(Say(text=self._sentinel, where=where) for where in ROOMS)
+        conversation = Conversation(steps=(*rounds, *rounds))
+        stands = [booth.open(conversation, number, self._rules) for booth in self._booths]
+        self._stands[number] = stands
+        pairs = list(zip(self._booths, stands, strict=True))
+        said = await asyncio.gather(*(self._learn(*pair, quiet_s) for pair in pairs))
+        for where in ROOMS:
+            self._agree(where, [texts.get(where, []) for texts in said])
         if not any("private" in booth.answers for booth in self._booths):
-            raise UnansweredError(
-                f"{self._sentinel!r} is not answered in a private chat within "
-                f"{self._patience.deadline_s:g} s by {', '.join(self.doors)}"
-            )
+            raise UnansweredError(self._unanswered(stands))
+        return self.reread(number)
 
-    async def _learn(self, booth: _Booth, number: int, quiet_s: float) -> None:
-        steps = tuple(Say(text=self._sentinel, where=where) for where in ROOMS)
-        stand = booth.open(Conversation(steps=steps), number, self._rules)
-        for step in steps:
-            await self._send(booth, stand, step)
+    async def _learn(
+        self, booth: _Booth, stand: _Stand, quiet_s: float
+    ) -> Mapping[Where, list[str]]:
+        """The texts that one door says to the sentinel both times, by kind of chat."""
+        first = await self._ask_all(booth, stand, {}, quiet_s)
+        both = await self._ask_all(booth, stand, first, quiet_s)
+        said: dict[Where, list[str]] = {}
+        for where, texts in both.items():
+            earlier = first.get(where, [])
+            again = texts[len(earlier) :]
+            said[where] = [text for text in again if text in earlier]
+        return said
+
+    async def _ask_all(
+        self,
+        booth: _Booth,
+        stand: _Stand,
+        before: Mapping[Where, list[str]],
+        quiet_s: float,
+    ) -> Mapping[Where, list[str]]:
+        """Send the sentinel to every kind of chat; all texts there, once nothing more comes.
+
+        `before` is what was there already: as much is waited for once more.
+        """
+        says = {where: Say(text=self._sentinel, where=where) for where in ROOMS}
+        rooms = {where: room_of(say) for where, say in says.items()}
+        for place, say in enumerate(says.values(), start=1 + (len(ROOMS) if before else 0)):
+            await self._send(booth, stand, say, place)
+        wanted = {where: 2 * len(texts) for where, texts in before.items()} or {"private": 1}
 
         def answered() -> bool:
             booth.catch_up()
-            return bool(stand.reader.texts("alice"))
+            return all(
+                len(stand.reader.texts(rooms[where])) >= count for where, count in wanted.items()
+            )
 
         await booth.until(answered, self._patience.deadline_s)
         await booth.quiet(stand, quiet_s, self._patience.deadline_s)
-        for step in steps:
-            texts = stand.reader.texts(room_of(step))
+        return {where: stand.reader.texts(room) for where, room in rooms.items()}
+
+    def _agree(self, where: Where, said: Sequence[list[str]]) -> None:
+        """Remember what the sentinel is answered with in one kind of chat, at each door."""
+        answering = [texts for texts in said if texts]
+        common = [
+            text for text in next(iter(answering), []) if all(text in each for each in answering)
+        ]
+        for booth, texts in zip(self._booths, said, strict=True):
             if texts:
-                booth.answers[step.where] = texts[-1]
+                booth.answers[where] = (common or texts)[-1]
+
+    def _unanswered(self, stands: Sequence[_Stand]) -> str:
+        doors = ", ".join(self.doors)
+        said = [text for stand in stands for text in stand.reader.texts("alice")]
+        if not said:
+            return (
+                f"{self._sentinel!r} is not answered in a private chat within "
+                f"{self._patience.deadline_s:g} s by {doors}"
+            )
+        return (
+            f"{self._sentinel!r} is answered otherwise each time by {doors}, such as {said[0]!r}; "
+            "name another command as parity.sentinel, or what changes in [[replies.normalise]]"
+        )
 
     async def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
         """Play a conversation at every door, with new chats. `quiet_s` is a longer moment than

@@ -12,7 +12,7 @@ import dataclasses
 import datetime
 import hashlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,12 +151,14 @@ async def _converse(around: Surroundings, plan: Plan, stacks: Sequence[Stack]) -
     config = around.config
     async with _followed(stacks) as doors:
         player = Player(doors, ReplyRules.of(config.replies), plan.sentinel, ordered=plan.ordered)
-        await guarded(stacks, player.learn())
+        learnt = await guarded(stacks, player.learn())
         live = LiveStage(player, stacks)
         try:
             findings = await asyncio.to_thread(_work(plan, config), live)
         finally:
             live.close()
+        learnt = player.reread(learnt.number)  # with what came late
+    findings.learnt = learnt if learnt.differs else None
     if findings.aborted is not None and isinstance(findings.aborted.reason, BrokenHarnessError):
         raise findings.aborted.reason
     return findings
@@ -185,7 +187,6 @@ async def _followed(stacks: Sequence[Stack]) -> AsyncIterator[list[StackDoor]]:
 def _event(findings: Findings, plan: Plan, around: Surroundings) -> ConversationsCompared:
     save = _Saver(around)
     aborted = findings.aborted
-    shortest = findings.shortest
     return ConversationsCompared(
         t=history.now(),
         doors=plan.modes,
@@ -198,7 +199,7 @@ def _event(findings: Findings, plan: Plan, around: Surroundings) -> Conversation
         playings=findings.playings,
         late=findings.late,
         unanswered=tuple(save("silent", each) for each in findings.silent),
-        differences=() if shortest is None else (save("difference", shortest),),
+        differences=tuple(_differences(findings, save)),
         flaky=tuple(
             {**save("flaky", first), "again": _sides(again.sides)}
             for first, again in findings.flaky
@@ -209,6 +210,14 @@ def _event(findings: Findings, plan: Plan, around: Surroundings) -> Conversation
         ended="" if aborted is None else str(aborted.reason),
         ended_in={} if aborted is None else msgspec.to_builtins(aborted.conversation),
     )
+
+
+def _differences(findings: Findings, save: _Saver) -> Iterator[Mapping[str, Any]]:
+    """What showed in the first messages of all, and the shortest conversation that was found."""
+    if findings.learnt is not None:
+        yield {**save("first-messages", findings.learnt), "learning": True}
+    if findings.shortest is not None:
+        yield save("difference", findings.shortest)
 
 
 def _broken_off(reason: str, plan: Plan) -> ConversationsCompared:

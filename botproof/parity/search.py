@@ -58,7 +58,8 @@ class Limits:
 
 @dataclass(slots=True)
 class Findings:
-    """What a search found. `first` is the difference as it was found, `shortest` what it became."""
+    """What a search found. `first` is the difference as it was found, `shortest` what it became;
+    `learnt` one that showed before the search, while the doors' answers were learnt."""
 
     conversations: int = 0
     steps: int = 0
@@ -66,6 +67,7 @@ class Findings:
     playings: int = 0
     first: Playing | None = None
     shortest: Playing | None = None
+    learnt: Playing | None = None
     flaky: list[tuple[Playing, Playing]] = field(default_factory=list)
     late: int = 0
     silent: list[Playing] = field(default_factory=list)

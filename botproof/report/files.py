@@ -23,8 +23,11 @@ _MARKS = {
 def write_reports(
     directory: Path, results: Sequence[CheckResult], run: Run | None, duration_s: float
 ) -> None:
-    """Write all three files into `directory`."""
+    """Write all three files into `directory`, and beside them what is too long for a page."""
     directory.mkdir(parents=True, exist_ok=True)
+    for result in results:
+        for name, text in result.files.items():
+            (directory / name).write_text(text, encoding="utf-8")
     document = msgspec.json.format(msgspec.json.encode(as_json(results, run, duration_s)), indent=2)
     (directory / "verdict.json").write_bytes(document + b"\n")
     (directory / "junit.xml").write_bytes(as_junit(results, duration_s))
@@ -37,10 +40,17 @@ def as_json(results: Sequence[CheckResult], run: Run | None, duration_s: float) 
     return {
         "verdict": verdict.value,
         "exit_code": verdict.exit_code,
-        "checks": [msgspec.to_builtins(result) for result in results],
+        "checks": [_as_json(result) for result in results],
         "duration_s": round(duration_s, 1),
         "run": {} if run is None else _about(run),
     }
+
+
+def _as_json(result: CheckResult) -> dict[str, Any]:
+    """A result with the names of its files only: they lie beside verdict.json."""
+    document: dict[str, Any] = msgspec.to_builtins(result)
+    del document["files"]
+    return {**document, "evidence_files": list(result.files)}
 
 
 def _about(run: Run) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from urllib.parse import quote
 
 from botproof.budgets import Budgets
 from botproof.history import (
@@ -97,8 +98,9 @@ def _e(text: object) -> str:
 def _header(
     verdict: Verdict, results: Sequence[CheckResult], run: Run | None, duration_s: float
 ) -> str:
-    blamed = [result.check for result in results if result.verdict is verdict]
-    why = "" if verdict is Verdict.PASS or not blamed else f"{', '.join(blamed)}. "
+    blamed = [result for result in results if result.verdict is verdict]
+    worst = "" if verdict is Verdict.PASS or not blamed else _headline(blamed[0])
+    names = f"{', '.join(result.check for result in blamed)}. " if worst else ""
     modes = f" in {' and '.join(run.modes)}" if run is not None and run.modes else ""
     facts = [f"{len(results)} checks{modes}", f"{duration_s:.0f} s"]
     if run is not None:
@@ -106,7 +108,7 @@ def _header(
     return (
         f'<header class="{verdict.value}"><p class="verdict">'
         f"<span>{_SIGNS[verdict]}</span> {verdict.value}</p>"
-        f'<p class="why">{_e(why)}{_MEANING[verdict]}</p>'
+        f'{worst}<p class="why">{_e(names)}{_MEANING[verdict]}</p>'
         f'<p class="facts">{" · ".join(_e(fact) for fact in facts if fact)}</p>'
         f'<nav class="chips">{"".join(map(_chip, results))}</nav></header>'
     )
@@ -123,6 +125,11 @@ def _fresh_starts(history: History) -> str:
     )
     said = "The harness itself failed, not the bot; what it saw before is kept and not judged."
     return f'<section><h2>Started afresh</h2><p class="facts">{said}</p><ul>{lines}</ul></section>'
+
+
+def _headline(result: CheckResult) -> str:
+    """What is worst: checks stand in the order in which they matter."""
+    return f'<p class="worst">{_e(result.check)}: {_e(result.measurement)}</p>'
 
 
 def _moment(iso: str) -> str:
@@ -184,7 +191,20 @@ def _evidence(result: CheckResult) -> str:
         return ""
     opened = "" if passed else " open"
     body = "\n".join(_marked(line) for line in lines)
-    return f"<details{opened}><summary>Evidence</summary><pre>{body}</pre></details>"
+    return (
+        f"<details{opened}><summary>Evidence</summary><pre>{body}</pre>{_files(result)}</details>"
+    )
+
+
+def _files(result: CheckResult) -> str:
+    """Links to evidence that is too long for this page; the files lie beside it."""
+    links = (
+        f'<a href="{html.escape(quote(name), quote=True)}">{_e(name)}</a> '
+        f"({len(text.splitlines()):,} lines)"
+        for name, text in result.files.items()
+    )
+    listed = ", ".join(links)
+    return f'<p class="facts">The whole: {listed}</p>' if listed else ""
 
 
 def _marked(line: str) -> str:

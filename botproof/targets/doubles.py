@@ -48,6 +48,10 @@ class DoubleControl:
         text = f"{self.name}: knows no bot with the token of botproof.toml"
         raise BrokenHarnessError(text, Failure.DOUBLE_REFUSED)
 
+    async def move_clock(self, seconds: float) -> None:
+        """Let the double's time pass, so that what it wants to do later is due."""
+        await self._ask("POST", "/clock", json={"advance": seconds})
+
     async def add_fault(self, fault: Mapping[str, Any]) -> Any:
         """Program a fault; what the double says of it (its id)."""
         return await self._ask("POST", "/faults", json=fault)

@@ -18,6 +18,7 @@ from typing import Protocol
 import httpx
 
 from botproof import history
+from botproof.log_trouble import plain
 from botproof.targets.container import Container
 from botproof.targets.failures import Failure
 from botproof.targets.guarding import Guard
@@ -31,6 +32,7 @@ from botproof.targets.launch import (
     TargetError,
     environment,
 )
+from botproof.targets.log_watch import LogWatch
 from botproof.targets.memory import Reading
 from botproof.targets.own_process import OwnProcess
 from botproof.targets.recorder import Recorder
@@ -51,6 +53,7 @@ __all__ = [
 
 _PROBE_EVERY_S = 0.05
 _TAIL_LINES = 40
+_HEALTH_BODY = 300
 
 
 class Body(Protocol):
@@ -96,6 +99,7 @@ class ManagedProcess:
         recorder: Recorder,
         labels: Mapping[str, str],
         started_at: float,
+        watch: LogWatch | None = None,
     ) -> None:
         self.launch = launch
         self._body = body
@@ -110,6 +114,8 @@ class ManagedProcess:
         """What had been withheld from its stack when it was started."""
         self.largest = 0
         """The largest memory that was read of it, in bytes."""
+        self._log_watch = watch
+        self._follower = None if watch is None else asyncio.create_task(watch.follow())
         self.exited: asyncio.Task[int] = asyncio.create_task(self._watch())
 
     @classmethod
@@ -130,6 +136,7 @@ class ManagedProcess:
         """
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         body: Body
+        watch = _log_watch(launch, recorder, labels or {})
         began = history.now()  # Docker takes its time to make a container: that counts, too
         try:
             if launch.container is not None:
@@ -148,7 +155,9 @@ class ManagedProcess:
                 )
             )
             raise
-        managed = cls(launch, body, recorder=recorder, labels=labels or {}, started_at=began)
+        managed = cls(
+            launch, body, recorder=recorder, labels=labels or {}, started_at=began, watch=watch
+        )
         recorder.record(
             history.ProcessStarted(
                 t=managed.started_at,
@@ -257,6 +266,30 @@ class ManagedProcess:
         kind = Failure.NOT_READY if self.running else Failure.ENDED_EARLY
         return TargetError(f"{self.launch.name}: {reason}", kind)
 
+    async def record_health(self, client: httpx.AsyncClient) -> None:
+        """Ask at its `ready` URL once, and keep the answer in the history."""
+        url = self.launch.ready_url
+        if not url:
+            return
+        status, body, error = None, "", ""
+        try:
+            response = await client.get(url, timeout=5.0)
+            status, body = response.status_code, response.text[:_HEALTH_BODY]
+        except httpx.HTTPError as failed:
+            error = str(failed) or type(failed).__name__
+        self._recorder.record(
+            history.HealthAnswered(
+                t=history.now(),
+                process=self.launch.name,
+                role=self.launch.role,
+                url=url,
+                status=status,
+                body=body,
+                error=error,
+                **self._labels,
+            )
+        )
+
     def record_log_tail(self) -> None:
         """Keep the last lines of its log in the history."""
         self._recorder.record(
@@ -304,6 +337,9 @@ class ManagedProcess:
 
     async def _watch(self) -> int:
         code = await self._body.wait()
+        if self._follower is not None and self._log_watch is not None:
+            self._follower.cancel()
+            self._log_watch.finish()
         asked = self._stop_asked
         self._recorder.record(
             history.ProcessExited(
@@ -322,6 +358,14 @@ class ManagedProcess:
         return code
 
 
+def _log_watch(launch: Launch, recorder: Recorder, labels: Mapping[str, str]) -> LogWatch | None:
+    """Who reads the log of a process of the target: it has to be there before the first line."""
+    if launch.role not in ("bot", "service"):
+        return None
+    who = {"process": launch.name, "role": launch.role, **labels}
+    return LogWatch(launch.log, recorder.record, who)
+
+
 async def _probe(client: httpx.AsyncClient, url: str, answers: deque[str]) -> None:
     """Ask until the answer is 200. There is nothing to be told by before a server listens, so
     this is the one place that asks again and again."""
@@ -338,9 +382,9 @@ async def _probe(client: httpx.AsyncClient, url: str, answers: deque[str]) -> No
 
 
 def tail(log: Path, lines: int = _TAIL_LINES) -> tuple[str, ...]:
-    """The last lines of a log file; empty when there is none."""
+    """The last lines of a log file, without colours; empty when there is none."""
     try:
         with log.open(encoding="utf-8", errors="replace") as file:
-            return tuple(line.rstrip("\n") for line in deque(file, maxlen=lines))
+            return tuple(plain(line).rstrip() for line in deque(file, maxlen=lines))
     except OSError:
         return ()

@@ -28,6 +28,7 @@ CONFIRM_S = 10.0
 _MUTE_AFTER = 3
 _MUTE_S = 2.5  # above every budget for a reply
 _NEVER_SPOKE_S = 0.5
+_AFTER_TOAST_S = 1.0
 _PROGRESS_S = 5.0
 _NEVER_DELIVERED = 0
 _FIRST_USER = 1001
@@ -188,10 +189,11 @@ _BUILDERS = {
 }
 
 
-async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: float) -> None:
+async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: float) -> bool:
     """Play every conversation and wait until each update is answered and confirmed.
 
-    What does not come in time is left to the checks to judge; this only stops waiting for it.
+    Whether the bot answered anything, or had nothing to answer. What does not come in time is left
+    to the checks to judge; this only stops waiting for it.
     Raises BrokenHarnessError when the Telegram double does not take an update.
     """
     free = asyncio.Semaphore(AT_ONCE)
@@ -215,6 +217,7 @@ async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: f
         except* BrokenHarnessError as broken:
             raise broken.exceptions[0] from None
         await _wait_confirmed(sent - {_NEVER_DELIVERED}, confirmed)
+    return patience.spoke or not patience.in_vain
 
 
 async def _step(
@@ -295,7 +298,11 @@ class Patience:
 
 @dataclass(slots=True)
 class _Wanted:
-    """What a case waits for: its answer when it expects one, and deliveries of its update."""
+    """What a case waits for: its answer when it expects one, and deliveries of its update.
+
+    A toast may be all that a tap is answered with, or come before the message: `perhaps` says that
+    it is not sure whether more comes.
+    """
 
     chats: Chats
     played: CasePlayed
@@ -314,6 +321,11 @@ class _Wanted:
         answered = self.chats.turns[self.played.case].answered
         return self.deliveries <= 0 and (answered or self.played.expect == "silence")
 
+    @property
+    def perhaps(self) -> bool:
+        answers = self.chats.turns[self.played.case].answers
+        return self.came and any(not answer.is_message for answer in answers)
+
 
 def _command(case: Case) -> str:
     word = case.say.split(maxsplit=1)[0] if case.say.strip() else ""
@@ -321,9 +333,14 @@ def _command(case: Case) -> str:
 
 
 async def _wait(wanted: _Wanted, events: asyncio.Queue[Event], deadline_s: float) -> None:
+    shorter = False
     try:
-        async with asyncio.timeout(deadline_s):
-            while not wanted.came:
+        async with asyncio.timeout(deadline_s) as limit:
+            while not wanted.came or wanted.perhaps:
+                if wanted.perhaps and not shorter:
+                    shorter = True
+                    soon = asyncio.get_running_loop().time() + _AFTER_TOAST_S
+                    limit.reschedule(min(soon, limit.when() or soon))
                 wanted.feed(await events.get())
     except TimeoutError:
         return

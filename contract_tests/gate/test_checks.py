@@ -9,9 +9,21 @@ from hypothesis import strategies as st
 
 from botproof import history
 from botproof.budgets import resolve
-from botproof.checks import boot, errors, golden, judging, latency, memory, parity, replies
+from botproof.chats import ReplyRules
+from botproof.checks import (
+    boot,
+    errors,
+    golden,
+    golden_files,
+    judging,
+    latency,
+    memory,
+    parity,
+    replies,
+)
 from botproof.checks.judging import Judging
 from botproof.checks.registry import CHECKS
+from botproof.config import Replies
 from botproof.verdict import CheckResult, Verdict
 
 PASS, FAIL, INCONCLUSIVE, ERROR = Verdict
@@ -141,8 +153,195 @@ class TestBoot:
         story.events = [e for e in story.events if not isinstance(e, history.ProcessExited)]
         assert boot.check(story.history(), judged).verdict is INCONCLUSIVE
 
+    def test_a_mute_bot_shows_what_it_did_instead(self, story, judged) -> None:
+        """Its webhook's statuses, its calls and their answers, its health and its log."""
+        labels = story.labels("webhook")
+        for mode in story.modes:
+            story.lifetime(mode)
+            story.case(mode, "price", *([] if mode == "webhook" else ["text"]))
+        who = {"process": "bot", "role": "bot", **labels}
+        story.add(
+            history.UpdateDelivered(t=120.0, update_id=2, door="webhook", status=500, **labels),
+            history.UpdateDelivered(t=121.0, update_id=2, door="webhook", status=500, **labels),
+            history.BotApiCall(
+                t=122.0,
+                method="sendMessage",
+                params={"chat_id": 1002, "text": "<b"},
+                status=400,
+                error_code=400,
+                description="Bad Request: can't parse entities",
+                **labels,
+            ),
+            history.HealthAnswered(
+                t=123.0, url="http://bot/health", status=200, body='{"status": "ok"}', **who
+            ),
+            history.LogTrouble(t=120.1, lines=("Traceback", "KeyError: 'BTC'"), **who),
+            history.LogTail(t=124.0, process="bot", lines=("the last words",), **labels),
+        )
+        result = boot.check(story.history(), judged)
+        assert result.verdict is FAIL
+        assert result.measurement.startswith("webhook: the bot answered none of 1 updates")
+        assert result.measurement.endswith("1 error in the logs")
+        for line in (
+            "  its webhook answered: HTTP 500 (2 times)",
+            "    sendMessage: 400 Bad Request: can't parse entities",
+            '  GET http://bot/health meanwhile: 200 {"status": "ok"}',
+            "  log of bot: KeyError: 'BTC'",
+            "    the last words",
+        ):
+            assert line in result.evidence
+        assert text_of(result).count("the last words") == 1
+
+    def test_errors_in_the_logs_of_a_bot_that_answers_are_counted_and_shown(
+        self, story, judged
+    ) -> None:
+        story.healthy()
+        who = {"process": "bot", "role": "bot", **story.labels("webhook")}
+        for at in (120.0, 121.0):
+            story.add(history.LogTrouble(t=at, lines=("coroutine was never awaited",), **who))
+        result = boot.check(story.history(), judged)
+        assert result.verdict is PASS
+        assert "2 errors in the logs" in result.measurement
+        assert "  log of bot: coroutine was never awaited (2 times)" in result.evidence
+
+    def test_the_headline_is_the_worst_problem(self, story, judged) -> None:
+        for mode in story.modes:
+            story.lifetime(mode, after_s=11.0)
+            story.case(mode, "price")
+        measured = boot.check(story.history(), judged).measurement
+        assert measured.startswith("polling: the bot answered none of 1 updates (and ")
+
 
 class TestGolden:
+    @pytest.mark.parametrize(
+        ("replies", "wanted", "says"),
+        [
+            ((), 1, "price (polling): was never answered"),
+            (("⏳ wait",), 1, "price (polling): was never answered"),
+            (("one",), 2, "price (polling): only 1 of 2 messages of the answer came"),
+            (("one", "two"), 1, "price (polling): 2 messages came where the answer has 1"),
+        ],
+    )
+    def test_an_incomplete_answer_fails_although_it_was_approved(
+        self, story, judging, replies, wanted, says
+    ) -> None:
+        story.case("polling", "price", *replies, wanted=wanted)
+        story.events[0] = history.Run(t=0.0, modes=("polling",))
+        (received,) = golden_files.received(story.history(), judging).values()
+        judged = Judging(judging.budgets, judging.rules, {"price": received.texts["polling"]})
+        result = golden.check(story.history(), judged)
+        assert result.verdict is FAIL
+        assert any(line.startswith(says) for line in result.evidence)
+
+    def test_a_reply_that_is_missing_before_anything_is_approved_fails(
+        self, story, judging
+    ) -> None:
+        for mode in story.modes:
+            story.case(mode, "price", "text")
+            story.case(mode, "mute")
+        result = golden.check(story.history(), judging)
+        assert result.verdict is FAIL
+        assert result.measurement == "2 of 4 replies never came as a whole"
+
+    def test_a_second_message_that_differs_is_a_difference(self, story, judging) -> None:
+        """Not only the first message of an answer is compared."""
+        approved = {"price": "you: /price BTC\n--- message (HTML)\none\n--- message (HTML)\ntwo\n"}
+        story.case("polling", "price", "one", "other", wanted=2)
+        story.events[0] = history.Run(t=0.0, modes=("polling",))
+        judged = Judging(judging.budgets, judging.rules, approved)
+        result = golden.check(story.history(), judged)
+        assert result.verdict is FAIL
+        assert {"-two", "+other"} <= set(result.evidence)
+
+    def test_messages_in_another_order_are_a_difference(self, story, judging) -> None:
+        approved = {"price": "you: /price BTC\n--- message (HTML)\none\n--- message (HTML)\ntwo\n"}
+        story.case("polling", "price", "two", "one", wanted=2)
+        story.events[0] = history.Run(t=0.0, modes=("polling",))
+        judged = Judging(judging.budgets, judging.rules, approved)
+        assert golden.check(story.history(), judged).verdict is FAIL
+
+    def test_what_is_wrong_is_counted_by_what_it_is(self, story, judging, approved) -> None:
+        story.case("polling", "price", "<b>BTC</b> 2")
+        story.case("polling", "start", say="/start")
+        story.case("polling", "edited", "I saw that!", expect="silence")
+        story.events[0] = history.Run(t=0.0, modes=("polling",))
+        judged = Judging(judging.budgets, judging.rules, {**approved, "old": "you: /old\n"})
+        assert golden.check(story.history(), judged).measurement == (
+            "1 of 2 replies differ, 1 of 2 replies never came as a whole, 1 silences were broken, "
+            "1 approved files belong to no case"
+        )
+
+    def test_an_acknowledgement_that_is_to_stay_is_left_out_beside_its_answer(self, story) -> None:
+        rules = ReplyRules.of(Replies(acknowledgement="^⏳", acknowledgement_stays=True))
+        story.case("polling", "price", "⏳ wait", "text")
+        (received,) = golden_files.received(story.history(), Judging(rules=rules)).values()
+        assert received.texts == {"polling": "you: /price BTC\n--- message (HTML)\ntext\n"}
+        assert not received.refused
+
+
+class TestWhy:
+    """Where a reply is missing the evidence says why."""
+
+    @pytest.fixture
+    def missing(self, story, judging):
+        """The evidence about one case that stayed unanswered, with more events."""
+
+        def evidence(*events: history.Event) -> str:
+            story.case("webhook", "price")
+            story.add(*events)
+            return text_of(golden.check(story.history(), judging))
+
+        return evidence
+
+    def test_a_refused_call_is_told_in_telegrams_words(self, story, missing) -> None:
+        refused = history.BotApiCall(
+            t=111.0,
+            method="sendMessage",
+            params={"chat_id": 1001, "text": "<b"},
+            status=400,
+            error_code=400,
+            description="Bad Request: can't parse entities: at byte 41",
+            **story.labels("webhook"),
+        )
+        said = missing(refused, refused)
+        assert "sendMessage: 400 Bad Request: can't parse entities: at byte 41 (2 times)" in said
+
+    def test_a_reply_in_another_chat_is_told(self, story, missing) -> None:
+        params = {"chat_id": 77, "text": "BTC 1"}
+        stray = story.call("webhook", "sendMessage", params, 111.0, {"message_id": 9})
+        assert "sendMessage went to chat 77, in which nobody had asked: 'BTC 1'" in missing(stray)
+
+    def test_the_statuses_of_the_webhook_are_told(self, story, missing) -> None:
+        labels = story.labels("webhook")
+        tries = [
+            history.UpdateDelivered(
+                t=111.0 + n, update_id=1, door="webhook", attempt=n + 1, status=status, **labels
+            )
+            for n, status in enumerate((500, 500, 200))
+        ]
+        assert "its webhook answered HTTP 500 (2 times), then HTTP 200" in missing(*tries)
+
+    def test_the_traceback_of_that_time_is_shown(self, story, missing) -> None:
+        who = {"process": "bot", "role": "bot", **story.labels("webhook")}
+        near = history.LogTrouble(t=111.0, lines=("Traceback", "KeyError: 'BTC'"), **who)
+        far = history.LogTrouble(t=500.0, lines=("ValueError: later",), **who)
+        said = missing(near, far)
+        assert "log of bot, 1.0 s later:" in said
+        assert "KeyError: 'BTC'" in said
+        assert "later" not in said.replace("s later:", "")
+
+    def test_where_nothing_is_known_that_is_said(self, missing) -> None:
+        assert "took the update from Telegram and called nothing for this chat" in missing()
+
+
+class TestTexts:
+    def test_colours_in_what_a_bot_says_do_not_reach_the_reader(self, story, judged) -> None:
+        story.case("polling", "price", "\x1b[31mred\x1b[0m")
+        (result,) = judging.run_checks(CHECKS, ["golden"], story.history(), judged)
+        assert "\x1b" not in text_of(result)
+
+
+class TestGoldenDiffs:
     def test_a_changed_reply_fails_with_a_readable_diff(self, story, judged) -> None:
         story.case("polling", "price", "<b>BTC</b> 2")
         story.case("polling", "start", "Welcome", say="/start")
@@ -245,6 +444,26 @@ class TestParity:
         assert result.verdict is FAIL
         assert "--- nothing" in text_of(result)
 
+    def test_all_cases_that_differ_are_named_first_and_the_whole_is_in_a_file(
+        self, story, judged
+    ) -> None:
+        for number in range(30):
+            text = "\n".join(f"line {line}" for line in range(40))
+            story.case("polling", f"case-{number}", text)
+            story.case("webhook", f"case-{number}", text.replace("line", "row"))
+        result = parity.check(story.history(), judged)
+        assert result.measurement == "30 of 30 cases differ between modes"
+        names = "\n".join(result.evidence).partition("\n\n")[0]
+        assert all(f"case-{number}" in names for number in range(30))
+        assert len(result.evidence) < 130
+        assert result.files[parity.FILE].count("line 39") == 30
+
+    def test_what_concerns_the_whole_bot_is_no_case(self, story, judged) -> None:
+        story.healthy()
+        story.add(story.call("polling", "setMyCommands", {"commands": ["price"]}, 1.0))
+        measured = parity.check(story.history(), judged).measurement
+        assert measured == "what concerns the whole bot differs"
+
     def test_modes_that_are_mute_alike_are_not_the_same(self, story, judged) -> None:
         story.case("polling", "price")
         story.case("webhook", "price")
@@ -300,6 +519,15 @@ class TestLatency:
         result = latency.check(story.history(), judged)
         assert result.verdict is FAIL
         assert "mute (polling) /price BTC: no answer" in result.evidence
+
+    def test_late_ones_are_named_beside_many_that_are_missing(self, story, judged) -> None:
+        for number in range(30):
+            story.case("polling", f"mute-{number}")
+        story.case("polling", "slow", "text", after_s=2.5)
+        result = latency.check(story.history(), judged)
+        assert result.measurement.startswith("1 replies late and 30 missing, of 31")
+        assert "slow (polling) /price BTC: 2.50 s" in result.evidence
+        assert "mute-0 (polling) /price BTC: no answer" in result.evidence
 
     def test_half_of_a_long_answer_is_no_answer(self, story, judged) -> None:
         story.healthy().case("polling", "long", "part 1", wanted=2)

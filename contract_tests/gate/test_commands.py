@@ -150,6 +150,100 @@ class TestGolden:
         assert "the modes disagree, so nothing was approved" in capsys.readouterr().err
         assert (project / "golden" / "price.txt").read_text() == before
 
+    @pytest.mark.parametrize(
+        "case",
+        [
+            ((), 1, "refused  broken: was never answered in polling"),
+            (("half",), 2, "refused  broken: only 1 of 2 messages of the answer came in polling"),
+            (("one", "two"), 1, "refused  broken: 2 messages came where the answer has 1"),
+        ],
+    )
+    def test_what_cannot_be_right_is_refused_by_name_and_the_rest_approved(
+        self, project, make_story, capsys, case
+    ) -> None:
+        replies, wanted, says = case
+        story = make_story()
+        for mode in story.modes:
+            story.case(mode, "price", "new text")
+            story.case(mode, "broken", *replies, wanted=wanted)
+        record(project, story)
+        assert main(["golden", "approve", "--accept-errors"]) == 1
+        assert says in capsys.readouterr().out
+        assert not (project / "golden" / "broken.txt").exists()
+        assert "new text" in (project / "golden" / "price.txt").read_text()
+
+    def test_a_case_that_one_mode_alone_leaves_unanswered_is_refused_by_name(
+        self, project, make_story, capsys
+    ) -> None:
+        story = make_story()
+        for mode in story.modes:
+            story.case(mode, "price", "new text")
+            story.case(mode, "start", *(["Welcome"] if mode == "polling" else []))
+        record(project, story)
+        assert main(["golden", "approve"]) == 1
+        assert "refused  start: was never answered in webhook" in capsys.readouterr().out
+        assert "Welcome" in (project / "golden" / "start.txt").read_text()  # as it was
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "An error occurred",
+            "No module named 'ccxt'",
+            'binance requires "apiKey" credential',
+            "Sorry, something went wrong",
+            "I could not reach the exchange",
+            "Price: None",
+            "BTC nan %",
+            "❌ KeyError: 'BTC'",
+            "Произошла ошибка",
+        ],
+    )
+    def test_what_reads_like_an_error_is_not_approved_without_a_word(
+        self, project, make_story, capsys, text
+    ) -> None:
+        story = make_story()
+        for mode in story.modes:
+            story.case(mode, "price", text)
+        record(project, story)
+        assert main(["golden", "approve"]) == 1
+        said = capsys.readouterr().out
+        assert f"left out price: it reads like an error: {text}" in said
+        assert "--accept-errors" in said
+        assert "<b>BTC</b> 1" in (project / "golden" / "price.txt").read_text()
+        assert main(["golden", "approve", "--accept-errors"]) == 0
+        assert text in (project / "golden" / "price.txt").read_text()
+        assert main(["golden", "approve"]) == 0  # approved once, it is not asked about again
+
+    @pytest.mark.parametrize("text", ["BTC 95,000", "none of your pairs moved", "<b>BTC</b> 🟢"])
+    def test_ordinary_replies_are_approved_without_questions(
+        self, project, make_story, text
+    ) -> None:
+        story = make_story()
+        for mode in story.modes:
+            story.case(mode, "price", text)
+        record(project, story)
+        assert main(["golden", "approve"]) == 0
+
+    @pytest.mark.parametrize("agrees", [True, False])
+    def test_at_a_terminal_somebody_is_asked(
+        self, project, make_story, monkeypatch, agrees
+    ) -> None:
+        story = make_story()
+        for mode in story.modes:
+            story.case(mode, "price", "Sorry, no data")
+        record(project, story)
+        asked: list[str] = []
+
+        def reply(question: str) -> bool:
+            asked.append(question)
+            return agrees
+
+        monkeypatch.setattr("botproof.approving.terminal", lambda: reply)
+        assert main(["golden", "approve"]) == (0 if agrees else 1)
+        assert asked == ["Is this what users are to read? Approve it, too? [y/N] "]
+        saved = (project / "golden" / "price.txt").read_text()
+        assert ("Sorry, no data" in saved) is agrees
+
     def test_a_run_without_replies_approves_nothing(self, project, make_story, capsys) -> None:
         record(project, make_story())
         assert main(["golden", "approve"]) == 64

@@ -121,7 +121,7 @@ class ToyStage:
         self.player = Player(doors, rules, SENTINEL, QUICK, ordered=ordered)
         self.played: list[Conversation] = []
         self._loop = loop
-        loop.run_until_complete(self.player.learn(quiet_s=0.002))
+        self.learnt: Playing = loop.run_until_complete(self.player.learn(quiet_s=0.002))
 
     def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
         self.played.append(conversation)

@@ -60,6 +60,13 @@ def test_a_difference_is_told_with_its_conversation_in_two_columns() -> None:
     assert lines[-1] == "again: botproof parity --replay reports/parity/difference-1.json"
 
 
+def test_a_difference_in_the_first_messages_is_a_difference_and_says_so() -> None:
+    result = judged(differences=({**FINDING, "learning": True}, FINDING))
+    assert result.verdict is Verdict.FAIL
+    assert result.evidence[0] == "the first messages after the start were answered differently:"
+    assert "the shortest conversation that shows the difference:" in result.evidence
+
+
 def test_another_order_is_told_apart() -> None:
     sides = [
         {"door": "polling", "rooms": {"alice": "one\ntwo"}},

@@ -135,6 +135,58 @@ def test_one_door_that_answers_is_enough_to_begin(toys: Any) -> None:
     assert stage.play(talk(Say(text="/x"))).differs
 
 
+class TestLearning:
+    """What the sentinel is answered with: what all doors have in common, and what repeats."""
+
+    @staticmethod
+    def once_wrong(toys: Any) -> Any:
+        """A bot that answers its first update and then says that something went wrong."""
+        first: list[bool] = []
+
+        def bot(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+            yield from toys.echo(kind, body)
+            if not first and body["chat"]["type"] == "private":
+                first.append(True)
+                yield "sendMessage", {"chat_id": body["chat"]["id"], "text": "An error occurred"}
+
+        return bot
+
+    def test_what_follows_the_first_answer_is_a_difference_and_is_not_learnt(
+        self, toys: Any
+    ) -> None:
+        stage = toys.stage(toys.door("a"), toys.door("b", self.once_wrong(toys)))
+        assert stage.learnt.differs
+        assert "An error occurred" in rooms(stage.learnt, 1)["alice"]
+        playing = stage.play(talk(Say(text="/price BTC")))
+        assert not playing.silent
+        assert not playing.differs
+
+    def test_doors_that_say_the_same_are_no_difference(self, toys: Any) -> None:
+        assert not toys.stage(toys.door("a"), toys.door("b")).learnt.differs
+
+    def test_a_door_that_says_more_each_time_is_waited_for_by_what_they_share(
+        self, toys: Any
+    ) -> None:
+        def chatty(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+            yield from toys.echo(kind, body)
+            if kind == "message":
+                yield "sendMessage", {"chat_id": body["chat"]["id"], "text": "Join our channel"}
+
+        stage = toys.stage(toys.door("a"), toys.door("b", chatty))
+        assert stage.learnt.differs
+        assert not stage.play(talk(Say(text="/x"))).silent
+
+    def test_a_command_that_is_answered_otherwise_each_time_is_refused(self, toys: Any) -> None:
+        count = iter(range(1000))
+
+        def clock(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+            if kind == "message":
+                yield "sendMessage", {"chat_id": body["chat"]["id"], "text": f"at {next(count)}"}
+
+        with pytest.raises(UnansweredError, match=r"answered otherwise each time by a, b"):
+            toys.stage(toys.door("a", clock), toys.door("b", clock))
+
+
 def test_an_acknowledgement_is_waited_for_after_the_last_answer(toys: Any) -> None:
     def slow(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
         if kind != "message":

@@ -293,3 +293,24 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(tmp_path: Path) -> None:
     assert seen["top"] < 40
     assert seen["svgs"] == 5
     assert seen["text"] >= 14
+
+
+def test_the_headline_is_the_worst_thing_and_long_evidence_is_linked(tmp_path: Path) -> None:
+    long = CheckResult(
+        check="parity",
+        verdict=Verdict.FAIL,
+        budget="-",
+        measurement="16 of 16 cases differ",
+        least_evidence="-",
+        evidence=("price, start",),
+        files={"parity.txt": "one\ntwo\n"},
+    )
+    results = [result("boot", Verdict.FAIL), long, result("latency", Verdict.INCONCLUSIVE)]
+    page = as_html(results, run(), DEFAULTS, 1.0)
+    assert '<p class="worst">boot: what boot measured</p>' in page
+    assert '<p class="why">boot, parity. Do not ship this build.</p>' in page
+    assert '<a href="parity.txt">parity.txt</a> (2 lines)' in page
+    write_reports(tmp_path, results, None, 1.0)
+    assert (tmp_path / "parity.txt").read_text() == "one\ntwo\n"
+    checks = json.loads((tmp_path / "verdict.json").read_text())["checks"]
+    assert [check["evidence_files"] for check in checks] == [[], ["parity.txt"], []]

@@ -1,0 +1,137 @@
+"""Why a reply is missing or wrong: what Telegram was asked and answered, and what the log says.
+
+Only what the history holds. Where nothing at all is known, that is said, too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from botproof.chats import Chats, Turn
+from botproof.checks.replies import lines_of
+from botproof.history import BotApiCall, History, LogTrouble, UpdateConfirmed, UpdateDelivered
+from botproof.log_trouble import headline
+
+LOOK_S = 15.0
+"""How long after an update what happens may still be about it."""
+_MOST_TRACE = 14
+_MOST = 4
+_QUOTED = 60
+
+
+class Reasons:
+    """What a stack's history says about the turns of it that went wrong."""
+
+    def __init__(self, history: History, stack: str, chats: Chats) -> None:
+        self._chats = chats
+        self._elsewhere = chats.elsewhere()
+        self._trouble = history.of(LogTrouble, stack=stack)
+        self._delivered: dict[int, list[UpdateDelivered]] = {}
+        for event in history.of(UpdateDelivered, stack=stack):
+            self._delivered.setdefault(event.update_id, []).append(event)
+        self._confirmed = {
+            update_id
+            for event in history.of(UpdateConfirmed, stack=stack)
+            for update_id in event.update_ids
+        }
+        self._told: set[int] = set()
+
+    def missing(self, turn: Turn) -> list[str]:
+        """Why a turn has no (whole) answer: at least one line."""
+        lines = [*self._calls(turn), *self._deliveries(turn), *self.in_log(turn)]
+        return lines or [self._silence(turn)]
+
+    def in_log(self, turn: Turn) -> Iterator[str]:
+        """What the logs of the bot and its services complained of at that time."""
+        end = self._end(turn)
+        for trouble in self._trouble:
+            if turn.case.t <= trouble.t <= end:
+                if id(trouble) in self._told:
+                    yield f"log of {trouble.process}: {headline(trouble.lines)} (as above)"
+                    continue
+                self._told.add(id(trouble))
+                yield f"log of {trouble.process}, {trouble.t - turn.case.t:.1f} s later:"
+                yield from (f"  {line}" for line in _middle_out(trouble.lines))
+
+    def _end(self, turn: Turn) -> float:
+        """Until when something may be about this turn: the next one of its chat, or its answer."""
+        turns = self._chats.chats[turn.case.chat_id].turns
+        later = [each.case.t for each in turns if each.case.t > turn.case.t]
+        return min([*later, turn.case.t + LOOK_S])
+
+    def _calls(self, turn: Turn) -> Iterator[str]:
+        if turn.dropped:
+            yield "the bot had Telegram throw this update away (drop_pending_updates)"
+        yield from lines_of(refusals(turn.refused), _MOST)
+        gone = [act for act in turn.acts if act.is_message and not act.standing]
+        if gone:
+            yield f"the bot deleted what it had sent: {_quoted(gone[-1].text)}"
+        if not turn.answered and turn.acknowledgements:
+            waiting = _quoted(turn.acknowledgements[-1].text)
+            yield f"only the acknowledgement came, and nothing after it: {waiting}"
+        end = self._end(turn)
+        for act in self._elsewhere:
+            if turn.case.t <= act.sent_at <= end:
+                after = act.sent_at - turn.case.t
+                yield (
+                    f"{after:.1f} s later {act.method} went to chat {act.chat_id}, in which nobody "
+                    f"had asked: {_quoted(act.text)}"
+                )
+
+    def _deliveries(self, turn: Turn) -> Iterator[str]:
+        if turn.case.update_id == 0:
+            yield "the bot takes no updates of this kind from Telegram (allowed_updates)"
+            return
+        said = attempts(self._delivered.get(turn.case.update_id, ()))
+        if said:
+            yield said
+
+    def _silence(self, turn: Turn) -> str:
+        update_id = turn.case.update_id
+        if update_id in self._confirmed:
+            return "the bot took the update from Telegram and called nothing for this chat"
+        if update_id in self._delivered:
+            return "the update was handed to the bot, which never confirmed it"
+        return "nothing is recorded about this update: Telegram never handed it to the bot"
+
+
+def refusals(calls: Iterable[BotApiCall]) -> list[str]:
+    """What Telegram refused, in its own words, the same only once with how often."""
+    texts = Counter(
+        f"{call.method}: {call.error_code} {call.description or ''}".rstrip() for call in calls
+    )
+    return [f"{text} ({times} times)" if times > 1 else text for text, times in texts.items()]
+
+
+def attempts(deliveries: Iterable[UpdateDelivered]) -> str:
+    """What the webhook said to an update, in order; "" where all went well or nothing is known."""
+    webhook = [event for event in deliveries if event.door == "webhook"]
+    if all(event.status is not None and 200 <= event.status < 300 for event in webhook):
+        return ""
+    parts = []
+    for text, same in groupby(webhook, key=outcome):
+        times = len(list(same))
+        parts.append(f"{text} ({times} times)" if times > 1 else text)
+    return f"its webhook answered {', then '.join(parts)}"
+
+
+def outcome(delivery: UpdateDelivered) -> str:
+    """How one attempt at the webhook ended: its HTTP status, or what went wrong."""
+    if delivery.status is not None:
+        return f"HTTP {delivery.status}"
+    return f"nothing: {delivery.error}" if delivery.error else "nothing"
+
+
+def _quoted(text: str) -> str:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return repr(first if len(first) <= _QUOTED else first[: _QUOTED - 1] + "…")
+
+
+def _middle_out(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The head of a long trace, and its end, where it says what was raised."""
+    if len(lines) <= _MOST_TRACE:
+        return lines
+    head, end = 3, _MOST_TRACE - 4
+    return (*lines[:head], f"… {len(lines) - head - end} lines …", *lines[-end:])

@@ -1,0 +1,105 @@
+"""Trouble in what a process writes to its log: exceptions, and what an event loop complains of.
+
+Pure: lines go in, pieces of trouble come out. Known are the words of Python, Node.js, Go, Java and
+Ruby, and lines that a logger marks as errors. Colours are taken out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+MOST_LINES = 60
+"""Lines of one piece of trouble; the middle of a longer one is left out."""
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_TRACEBACK = "Traceback (most recent call last)"
+_CHAINED = re.compile(r"(During handling of the above|The above exception was)")
+_STACK_BEGINS = re.compile(
+    r"^(?:panic: |fatal error: |Exception in thread |Unhandled exception|Uncaught |"
+    r"(?:[\w.$]+(?:Error|Exception|Failure))(?::|$))"
+)
+_STACK_LINE = re.compile(
+    r"^\s+(?:at |from |\S+\.go:\d+|\.\.\. \d+ more)|^goroutine \d+|^Caused by: "
+)
+_SINGLE = re.compile(
+    r"never awaited|never retrieved|event loop is closed|attached to a different loop|"
+    r"no (?:current|running) event loop|Task was destroyed|Unclosed client session|"
+    r"UnhandledPromiseRejection|unhandled (?:exception|rejection)|"
+    r"\b(?:ERROR|CRITICAL|FATAL|SEVERE)\b|"
+    r"\"?level\"?\s*[=:]\s*\"?(?:error|critical|fatal)\b",
+    re.IGNORECASE,
+)
+_NO_TROUBLE = re.compile(r"\b(?:0|no) errors?\b|\berrors?\s*[=:]\s*0\b", re.IGNORECASE)
+
+
+def plain(text: str) -> str:
+    """Text without terminal colours and control characters other than tab and line feed."""
+    return _CONTROL.sub("", _ESCAPES.sub("", text))
+
+
+class TroubleReader:
+    """Finds trouble in the lines of one log, given in order and in any portions."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+        self._traceback = False
+
+    def feed(self, lines: Iterable[str]) -> Iterator[tuple[str, ...]]:
+        """Take in the next lines; the pieces of trouble that have ended with them."""
+        for raw in lines:
+            line = plain(raw).rstrip()
+            if self._open and (line.startswith(_TRACEBACK) or _CHAINED.match(line)):
+                self._open.append(line)  # it belongs to what was logged just before
+                self._traceback = True
+                continue
+            if self._open and self._goes_on(line):
+                self._open.append(line)
+                continue
+            if self._traceback and self._open and line:
+                self._open.append(line)  # the line that names the exception ends a traceback
+                self._traceback = False
+                continue
+            if self._open and not line:
+                continue  # between chained exceptions there are empty lines
+            yield from self._begin(line)
+
+    def close(self) -> Iterator[tuple[str, ...]]:
+        """What is still open: nothing more of it has come."""
+        if self._open:
+            yield _shortened(self._open)
+        self._open, self._traceback = [], False
+
+    def _begin(self, line: str) -> Iterator[tuple[str, ...]]:
+        yield from self.close()
+        begins = line.startswith(_TRACEBACK)
+        if begins or _STACK_BEGINS.match(line) or _is_single(line):
+            self._open, self._traceback = [line], begins
+
+    def _goes_on(self, line: str) -> bool:
+        if self._traceback:
+            return line.startswith((" ", "\t")) or not line
+        return bool(_STACK_LINE.match(line))
+
+
+def _is_single(line: str) -> bool:
+    return (_TRACEBACK in line or bool(_SINGLE.search(line))) and not _NO_TROUBLE.search(line)
+
+
+def _shortened(lines: list[str]) -> tuple[str, ...]:
+    while lines and not lines[-1]:
+        lines.pop()
+    if len(lines) <= MOST_LINES:
+        return tuple(lines)
+    half = MOST_LINES // 2
+    return (*lines[:half], f"… {len(lines) - 2 * half} lines …", *lines[-half:])
+
+
+def headline(lines: Iterable[str]) -> str:
+    """The line that says most of a piece of trouble: what was raised, where that is told."""
+    listed = [line for line in lines if line.strip()]
+    named = [line for line in listed if _STACK_BEGINS.match(line)]
+    if named:
+        return named[-1]
+    return listed[-1] if any(line.startswith(_TRACEBACK) for line in listed) else listed[0]
