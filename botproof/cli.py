@@ -59,6 +59,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_delivery(commands, chosen=arguments[:1] == ["delivery"])
     _add_compare(commands, chosen=arguments[:1] == ["compare"])
     _add_seal(commands, chosen=arguments[0] if arguments[:1] in (["key"], ["verify"]) else "")
+    _add_drift(commands, chosen=arguments[:1] == ["drift"])
     _add_double(commands, chosen=arguments[1:2] if arguments[:1] == ["double"] else [])
     return parser
 
@@ -260,6 +261,24 @@ def _add_seal(commands: argparse._SubParsersAction[_Parser], *, chosen: str) -> 
         module.add_verify_arguments(check)
         key.set_defaults(run=_plainly(lambda: module.run_key))
         check.set_defaults(run=_plainly(lambda: module.run_verify))
+
+
+def _add_drift(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """What it needs is imported only when it is asked for."""
+    parser = commands.add_parser(
+        "drift",
+        help="name what runs here otherwise than it is committed or was judged",
+        description="Compares the containers of a Compose project with its files, with the sealed "
+        "verdict, with git and with the webhook that Telegram has. One line a difference, with the "
+        "command that puts it right. Nothing is changed.",
+        epilog="exit codes:\n  0  nothing differs\n  1  differences\n  3  something could not be "
+        "asked\n  64 the command line cannot be used\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if chosen:
+        module = import_module("botproof.fleet.cli")
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
 
 
 def _add_delivery(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:

@@ -1,0 +1,115 @@
+"""`botproof drift`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+from botproof.fleet import drift, webhook
+from botproof.fleet.differences import Difference, as_lines
+from botproof.fleet.host import Compose, Fleet, look, repository
+from botproof.fleet.shape import Secrets
+from botproof.problems import UsageError
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `botproof drift`."""
+    add = parser.add_argument
+    add(
+        "--compose",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a Compose file of the fleet, as in `docker compose --file`; may be repeated",
+    )
+    add("--env-file", metavar="FILE", type=Path, action="append", default=[], help="as for Compose")
+    add("--project-name", metavar="NAME", help="as for Compose")
+    add("--verdict", metavar="FILE", type=Path, help="the sealed verdict that the images must have")
+    add(
+        "--key",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="whom it is trusted of",
+    )
+    add("--no-telegram", action="store_true", help="do not ask Telegram for the webhook")
+    add("--no-git", action="store_true", help="do not look at the repository of the files")
+    add("--json", action="store_true", help="print a JSON list instead of lines")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: nothing differs; 1: differences, one line each; 3: something could not be asked."""
+    if not arguments.compose:
+        raise UsageError("--compose FILE is missing: which files is the fleet started with?")
+    for path in (*arguments.compose, *arguments.env_file):
+        if not path.is_file():
+            raise UsageError(f"{path}: is no file")
+    compose = Compose(arguments.compose, arguments.env_file, arguments.project_name)
+    try:
+        found = _found(arguments, compose)
+    except UsageError as error:
+        print(f"could not look: {error}")
+        return 3
+    if arguments.json:
+        print(json.dumps([asdict(each) for each in found], indent=1))
+    elif found:
+        print("\n".join(as_lines(found)))
+        print(f"{len(found)} differences")
+    else:
+        print("what runs is what is committed")
+    return 1 if found else 0
+
+
+def _found(arguments: argparse.Namespace, compose: Compose) -> list[Difference]:
+    fleet = look(compose)
+    found = drift.against_files(fleet, compose, Secrets(secrets.token_bytes(16)))
+    judged = arguments.verdict is not None
+    if judged:
+        found += _judged(arguments, fleet)
+    if not arguments.no_git:
+        directory = arguments.compose[0].resolve().parent
+        found += drift.against_repository(fleet, repository(directory), judged=judged)
+    if not arguments.no_telegram:
+        found += _webhooks(fleet, compose)
+    return found
+
+
+def _judged(arguments: argparse.Namespace, fleet: Fleet) -> list[Difference]:
+    # cryptography takes a while to import; most looks are without a verdict.
+    from botproof.seal.keys import read_public  # noqa: PLC0415 - see above
+    from botproof.seal.verify import Expected, verify  # noqa: PLC0415 - see above
+
+    trusted = [read_public(path) for path in arguments.key]
+    try:
+        data = arguments.verdict.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{arguments.verdict}: cannot be read: {error.strerror}") from error
+    document, refusals = verify(data, Expected(trusted=trusted, accept_unsigned=not trusted))
+    found = [
+        Difference("verdict", r.kind, "a verdict to rely on", r.message, "", "botproof gate")
+        for r in refusals
+    ]
+    if document is not None:
+        subjects = {subject.name: subject.digest for subject in document.subject}
+        found += drift.against_judged(fleet, subjects)
+    return found
+
+
+def _webhooks(fleet: Fleet, compose: Compose) -> list[Difference]:
+    found = []
+    for container in fleet.containers:
+        lines = container.inspected["Config"].get("Env") or ()
+        settings = webhook.settings_of(dict(line.split("=", 1) for line in lines if "=" in line))
+        if settings is None or container.inspected["State"]["Status"] != "running":
+            continue
+        repair = shlex.join(compose.command("restart", container.service))
+        found += webhook.differences(container.service, settings, webhook.ask(settings), repair)
+    return found
