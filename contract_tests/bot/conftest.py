@@ -416,7 +416,14 @@ def start_bot(telegram: Telegram, market: Market, tmp_path: Path) -> Iterator[St
     """Starts a bot: ``start_bot("webhook", NAME=...)``; all share a folder, so an inbox."""
     with ExitStack() as stack:
 
-        def start(mode: str = "polling", *, port: int = 0, **settings: str) -> Bot:
+        def start(
+            mode: str = "polling",
+            *,
+            port: int = 0,
+            command: tuple[str, ...] = ("-m", "reference_bot.telegram_bot"),
+            descriptors: int | None = None,
+            **settings: str,
+        ) -> Bot:
             port = port or free_port()
             environment = {
                 "PATH": os.environ["PATH"],
@@ -431,8 +438,9 @@ def start_bot(telegram: Telegram, market: Market, tmp_path: Path) -> Iterator[St
                 "WEBHOOK_PORT": str(port),
                 **settings,
             }
+            limited = ["/bin/sh", "-c", f'ulimit -n {descriptors}; exec "$0" "$@"']
             process = subprocess.Popen(
-                [sys.executable, "-m", "reference_bot.telegram_bot"],
+                [*(limited if descriptors else ()), sys.executable, *command],
                 stderr=subprocess.PIPE,
                 text=True,
                 cwd=tmp_path,

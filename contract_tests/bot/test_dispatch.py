@@ -12,14 +12,15 @@ from telegram import User
 
 from reference_bot.telegram_bot.access import AllowList
 from reference_bot.telegram_bot.commands.model import Command, Request
-from reference_bot.telegram_bot.dispatch import Dispatcher
+from reference_bot.telegram_bot.dispatch import CONCURRENCY, Dispatcher
 from reference_bot.telegram_bot.handlers import PRIVATE, TROUBLE, build_application
-from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, Update
+from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, Rules, Update
 from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
 from reference_bot.telegram_bot.market_data import MarketData
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.flood import FloodControl
-from reference_bot.telegram_bot.outgoing.replier import Desk, Place, SendSlots
+from reference_bot.telegram_bot.outgoing.replier import Desk, Place
+from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.telegram_api import build_bot
 
 pytestmark = pytest.mark.anyio
@@ -199,9 +200,29 @@ async def test_a_stop_leaves_what_is_not_done_in_the_inbox(room: Room) -> None:
     assert not await room.inbox.is_done(7)
 
 
+async def test_the_operator_is_never_behind_strangers(tmp_path: Path) -> None:
+    """More strangers than there are places, and none of their commands ends."""
+    inbox = SqliteInbox(str(tmp_path / "i.db"), 4242, Rules(first=frozenset({77})))
+    await inbox.open()
+    room = Room(inbox)
+    running = asyncio.create_task(room.dispatcher.run())
+    for chat in range(1000, 1000 + CONCURRENCY + 20):
+        await room.say(chat, "/hang", chat=chat)
+    while len(room.dispatcher._running) < CONCURRENCY:  # noqa: ASYNC110 - a few turns of the loop
+        await asyncio.sleep(0)
+    await room.say(7, "/fine", chat=77)
+    while (77, "fine") not in room.messenger.sent:
+        room.messenger.news.clear()
+        await asyncio.wait_for(room.messenger.news.wait(), 10)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await room.dispatcher.drain(0.0)
+    await inbox.close()
+
+
 async def test_readiness_sees_updates_that_nobody_takes(tmp_path: Path) -> None:
     now = 1_000_000.0
-    inbox = SqliteInbox(str(tmp_path / "i.db"), 4242, clock=lambda: now)
+    inbox = SqliteInbox(str(tmp_path / "i.db"), 4242, monotonic=lambda: now)
     await inbox.open()
     room = Room(inbox)
     await room.say(7, "/fine")

@@ -27,8 +27,8 @@ from reference_bot.telegram_bot.outgoing.replier import (
     Draft,
     Place,
     Replier,
-    SendSlots,
 )
+from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.telegram_api import CallUnansweredError, CallUnsentError
 
 pytestmark = pytest.mark.anyio
@@ -169,7 +169,7 @@ async def test_after_two_seconds_the_chat_is_given_back_with_the_rendered_answer
     again = world.replier(progress=Progress(parts=("hello",), tries=6))
     world.telegram.failures = [unsent() for _ in range(9)]
     await again.resume()
-    assert again.delay == 60.0
+    assert again.delay == 8.0
 
 
 async def test_what_telegram_may_have_taken_never_goes_again() -> None:
@@ -225,15 +225,36 @@ async def test_429_holds_the_chat_and_nobody_else() -> None:
     assert world.telegram.sent == [(6, "other"), (5, "hello")]
 
 
-def test_many_chats_refused_at_once_hold_the_bot() -> None:
+def test_chats_that_were_flooded_hold_themselves_and_nobody_else() -> None:
+    """Four groups of one attacker, each told to wait a minute: nobody else waits."""
     flood = FloodControl()
+    for second in range(25):
+        for group in (-1, -2, -3, -4):
+            flood.accepted(group, second / 2)
+    for group in (-1, -2, -3, -4):
+        flood.refused(group, 44.6, 12.5)
+    assert flood.wait(-1, 12.5) == 44.6
+    assert flood.wait(9, 12.5) == 0.0
+
+
+def test_one_chat_held_for_hours_holds_nobody_else() -> None:
+    flood = FloodControl()
+    flood.refused(1, 5827.0, 10.0)
+    assert flood.wait(1, 10.0) == 5827.0
+    assert flood.wait(2, 10.0) == 0.0
+
+
+def test_the_bot_holds_back_shortly_when_it_is_too_fast_as_a_whole() -> None:
+    """Chats that hardly got anything are refused while the bot sends as fast as it may."""
+    flood = FloodControl()
+    for chat in range(100, 130):
+        flood.accepted(chat, 10.0 + chat / 1000)
     for chat in (1, 2, 3):
-        flood.refused(chat, 5.0, 10.0)
-    assert flood.wait(9, 10.0) == 0.0
-    flood.refused(4, 3.0, 10.5)
-    assert flood.wait(9, 10.5) == 3.0
-    assert flood.wait(1, 13.6) == pytest.approx(1.4)
-    assert flood.wait(9, 13.6) == 0.0
+        flood.refused(chat, 30.0, 10.2)
+    assert flood.wait(9, 10.2) == 0.0
+    flood.refused(4, 30.0, 10.5)
+    assert flood.wait(9, 10.5) == 2.0
+    assert flood.wait(9, 12.6) == 0.0
 
 
 async def test_a_refused_message_ends_the_answer() -> None:
@@ -252,7 +273,7 @@ async def test_a_refused_token_turns_the_bot_red_until_something_is_accepted() -
     replier = world.replier()
     await replier.answer(text("hello"))
     assert world.red == "Telegram refuses the bot token (401)"
-    assert replier.delay == 30.0
+    assert replier.delay == 8.0
     await world.replier(chat=6).answer(text("other"))
     assert world.red is None
 

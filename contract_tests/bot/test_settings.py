@@ -166,6 +166,10 @@ def test_allow_lists() -> None:
     assert some.admits(99, -100567)
     assert not some.admits(13, 13)
     assert not some.admits(None, None)
+    public = AllowList.parse("*, 12")
+    assert public.admits(13, 13)
+    assert public.names(12)
+    assert not public.names(13)
     for wrong in ("bob", "1,*", "1.5", "١٢"):
         with pytest.raises(ValueError, match="neither a user id nor a group id"):
             AllowList.parse(wrong)

@@ -20,7 +20,8 @@ from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
 from reference_bot.telegram_bot.market_data import MarketDataError
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.flood import FloodControl
-from reference_bot.telegram_bot.outgoing.replier import Desk, Place, SendSlots
+from reference_bot.telegram_bot.outgoing.replier import Desk, Place
+from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.signals.courier import Courier
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
 from reference_bot.telegram_bot.signals.model import LANES, Parcel, Subscriber, Verdict

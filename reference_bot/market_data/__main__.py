@@ -63,15 +63,21 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _serve(settings: Settings, listener: socket.socket) -> None:
     # imported once the settings are known to be right: a mistake in them is told at once
-    import uvicorn  # noqa: PLC0415 - see above
-
     with built_when_used():
         import fastapi  # noqa: F401, PLC0415 - see above, and its models of OpenAPI wait
+    from reference_bot.edge import (  # noqa: PLC0415 - see above
+        Gate,
+        GatedServer,
+        gated_config,
+        host_names,
+        places,
+    )
     from reference_bot.market_data.app import make_app  # noqa: PLC0415 - see above
+    from reference_bot.market_data.guard import Guard, is_loopback  # noqa: PLC0415 - see above
     from reference_bot.market_data.metrics import Metrics  # noqa: PLC0415 - see above
     from reference_bot.market_data.wiring import open_api  # noqa: PLC0415 - see above
 
-    class Server(uvicorn.Server):
+    class Server(GatedServer):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             host, port = listener.getsockname()[:2]
@@ -83,19 +89,16 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
             self.should_exit = True
 
     metrics = Metrics()
-    app = make_app(functools.partial(open_api, settings, metrics))
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        ws="none",
-        # named, so that it runs the same wherever uvloop and httptools happen to be installed
-        loop="asyncio",
-        http="h11",
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    token = settings.market_data_token
+    guard = Guard(
+        host_names(settings.market_data_allowed_hosts),
+        token.get_secret_value() if token is not None else "",
+        is_loopback(settings.market_data_host),
     )
-    server = Server(config)
+    app = make_app(functools.partial(open_api, settings, metrics), guard)
+    gate = Gate(places())
+    config = gated_config(app, gate, timeout_graceful_shutdown=_DRAIN_SECONDS)
+    server = Server(config, gate)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[listener]))
 

@@ -58,6 +58,15 @@ class Made(Struct, frozen=True, array_like=True):
             self.tail,
         )
 
+    @property
+    def can_be_sent(self) -> bool:
+        """Whether it is an answer: what comes from a shared cache may be anything."""
+        try:
+            envelope = msgspec.json.decode(self.sent_after(0.0))
+        except (msgspec.MsgspecError, ValueError, OverflowError):
+            return False
+        return isinstance(envelope, dict) and isinstance(envelope.get("data"), dict)
+
     def in_need(self, seconds: float, reasons: Iterable[Missing]) -> bytes:
         """Return what to send when no venue can be asked: all of it stale, for these reasons."""
         envelope: dict[str, Any] = msgspec.json.decode(self.sent_after(seconds))
@@ -139,7 +148,9 @@ class LastAnswers:
         if self._cache.store is None or (own is not None and own[0].whole):
             return own
         found = (await self._cache.store.take(_LAST, key, least=0.0, turn=False)).entry
-        return own if found is None else (found.value, self._cache.now() - found.stored)
+        if found is None or not found.value.can_be_sent:
+            return own
+        return found.value, self._cache.now() - found.stored
 
     def _own(self, key: Key) -> tuple[Made, float] | None:
         found = self._kept.get(key)

@@ -27,6 +27,7 @@ from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.cache import Field as Kept
 from reference_bot.market_data.describe import DESCRIPTION, describe, failures, successes
 from reference_bot.market_data.errors import AnswerError
+from reference_bot.market_data.guard import DEEPEST, Guard, nesting
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.routes import ROUTES, Route
 from reference_bot.market_data.service import Answer, MarketService
@@ -115,7 +116,10 @@ _ANSWER: Final[Kept[_Kept]] = Kept("answer", lambda kept: kept.made.lifetime)
 _IN_NEED: Final = frozenset({502, 504})
 
 
-def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]]) -> FastAPI:
+def make_app(
+    open_api: Callable[[], AbstractAsyncContextManager[Api]],
+    guard: Guard | None = None,
+) -> FastAPI:
     """Return the application; ``open_api`` opens what it works with, for as long as it runs."""
 
     @asynccontextmanager
@@ -139,18 +143,19 @@ def make_app(open_api: Callable[[], AbstractAsyncContextManager[Api]]) -> FastAP
         _add_routes(app)
     _add_failures(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, guard=guard or Guard())
     return app
 
 
 class Edge:
-    """Refuses bodies that are too large, and counts every answer by route and status.
+    """Refuses who may not ask and bodies that are no question, and counts every answer.
 
-    Unknown paths share one name.
+    By route and status; unknown paths share one name.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app
+        self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and look at the status that goes by."""
@@ -158,14 +163,19 @@ class Edge:
             await self._app(scope, receive, send)
             return
         began = time.monotonic()
-        status, size = 500, 0
+        status = 500
+        body = bytearray()
 
         async def bounded() -> Message:
-            nonlocal size
             message = await receive()
-            size += len(message.get("body", b""))
-            if size > _LARGEST_BODY:
+            body.extend(message.get("body", b""))
+            if len(body) > _LARGEST_BODY:
                 raise HTTPException(413, f"the body is over {_LARGEST_BODY} bytes")
+            whole = message["type"] == "http.request" and not message.get("more_body", False)
+            if whole and nesting(body) > DEEPEST:
+                raise AnswerError(
+                    422, "bad_request", f"the body is nested over {DEEPEST} levels deep"
+                )
             return message
 
         async def watch(message: Message) -> None:
@@ -175,7 +185,13 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(scope, bounded, watch)
+            refusal = self._guard.refusal(scope)
+            if refusal is None:
+                await self._app(scope, bounded, watch)
+            else:
+                refused, code, message = refusal
+                answer = _failure(refused, model.Error(code, message))
+                await answer(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             metrics = scope["app"].state.api.metrics

@@ -34,6 +34,7 @@ DESCRIPTION: Final = (
 )
 
 _MEANINGS = {
+    403: "`forbidden`: the account is for who has the token of the service.",
     404: "`unknown_symbol`: no venue lists it; `near` has those that may have been meant. "
     "`not_offered`: what is asked is not told of such a symbol, or not by the venues in use.",
     413: "The body is over 64 KiB.",

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from reference_bot.log_limit import LinesPerKind
+
 __all__ = ["configure", "event"]
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -32,6 +34,7 @@ def configure(level: str) -> None:
     """Send everything to stderr. Libraries that log URLs are kept to warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
+    handler.addFilter(LinesPerKind())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

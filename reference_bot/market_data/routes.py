@@ -167,7 +167,7 @@ ROUTES: tuple[Route, ...] = (
         asks.AccountRequest,
         ("Balance",),
         _balance,
-        (422, 502, 503, 504),
+        (403, 422, 502, 503, 504),
         lasting=False,  # what one holds now, or nothing
     ),
     Route(
@@ -177,7 +177,7 @@ ROUTES: tuple[Route, ...] = (
         asks.AccountRequest,
         ("Positions",),
         _positions,
-        (422, 502, 503, 504),
+        (403, 422, 502, 503, 504),
         lasting=False,  # what one holds now, or nothing
     ),
     Route(
@@ -187,7 +187,7 @@ ROUTES: tuple[Route, ...] = (
         asks.PnlRequest,
         ("Pnl",),
         _pnl,
-        (422, 502, 503, 504),
+        (403, 422, 502, 503, 504),
         lasting=False,  # what one holds now, or nothing
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Final
@@ -16,8 +17,9 @@ KNOWN_VENUES: Final = ("binance", "bybit", "okx", "gate", "bitget", "hyperliquid
 """Those that list coins."""
 EVERY_VENUE: Final = (*KNOWN_VENUES, "yahoo")
 _URL: Final = "an http:// or https:// URL"
+_TOKEN: Final = re.compile(r"[!-~]{16,200}")
 _KEYS: Final = frozenset({"binance_api_key", "binance_api_secret"})
-_SECRETS: Final = _KEYS | {"redis_url"}
+_SECRETS: Final = _KEYS | {"redis_url", "market_data_token"}
 _NO_REDIS: Final = "needs the package redis: install botproof[market-data,redis]"
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -42,6 +44,17 @@ class Settings(BaseModel):
     market_data_host: str = Field("127.0.0.1", min_length=1, description="an address to listen on")
     market_data_port: int = Field(
         8001, ge=0, le=65535, description="a port from 0 to 65535; 0 takes a free one"
+    )
+    market_data_token: SecretStr | None = Field(
+        None,
+        description="16 to 200 printable ASCII characters without spaces, the same for the bot: "
+        "who has it may ask about the account; without it only a service on a loopback address "
+        "answers that",
+    )
+    market_data_allowed_hosts: str = Field(
+        "",
+        description="names, with commas between, by which the service may be asked; addresses and "
+        "names without a dot always may; *: any",
     )
     exchanges: tuple[str, ...] = Field(
         EVERY_VENUE,
@@ -117,6 +130,13 @@ class Settings(BaseModel):
             raise ValueError("not a URL")
         return value.rstrip("/")
 
+    @field_validator("market_data_token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("not such a token")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _check_redis(cls, value: SecretStr | None) -> SecretStr | None:
@@ -144,6 +164,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     given = {
         name: variables[name.upper()] for name in Settings.model_fields if name.upper() in variables
     }
+    if not given.get("market_data_token"):
+        given.pop("market_data_token", None)  # as .env.example has it: not set
     problems = []
     if len(_KEYS & given.keys()) == 1:
         [lacking] = _KEYS - given.keys()

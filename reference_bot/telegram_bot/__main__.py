@@ -1,7 +1,7 @@
-"""``python -m reference_bot.telegram_bot [--check]``.
+"""``python -m reference_bot.telegram_bot [--check | --dead-letters]``.
 
-Exit codes: 0 stopped as asked, or the settings are good (--check); 2 the settings cannot be used; 1
-anything else.
+Exit codes: 0 stopped as asked, the settings are good (--check), the dead letters are listed; 2 the
+settings cannot be used; 1 anything else.
 """
 
 import signal
@@ -27,6 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(prog="python -m reference_bot.telegram_bot")
     parser.add_argument("--check", action="store_true", help="check the settings and exit")
+    parser.add_argument(
+        "--dead-letters",
+        action="store_true",
+        help="list the updates that could not be handled, one JSON object a line, and exit; the "
+        "bot may be running",
+    )
     options = parser.parse_args(arguments)
     try:
         loaded = settings.load()
@@ -36,6 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.check:
         print("The settings are good.")
         return 0
+    if options.dead_letters:
+        from reference_bot.telegram_bot.inbox.letters import show  # noqa: PLC0415 - as in _run
+
+        return show(loaded)
     return _run(loaded)
 
 

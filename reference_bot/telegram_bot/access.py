@@ -13,14 +13,14 @@ class AllowList:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """``"12, 34,-100567"`` or ``"*"`` or ``""``.
+        """``"12, 34,-100567"`` or ``"*"`` or ``"*, 12"`` or ``""``.
 
         Raises ValueError naming the entry that is no id.
         """
         entries = [entry.strip() for entry in text.split(",") if entry.strip()]
-        if entries == ["*"]:
-            return cls(everybody=True, ids=frozenset())
-        return cls(everybody=False, ids=frozenset(_id(entry) for entry in entries))
+        everybody = entries[:1] == ["*"]  # at the beginning, so that none slips in at the end
+        named = entries[1:] if everybody else entries
+        return cls(everybody, frozenset(_id(entry) for entry in named))
 
     def admits(self, user_id: int | None, chat_id: int | None) -> bool:
         """Whether the sender is listed, or the group that they speak in is."""

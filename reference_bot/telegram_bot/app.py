@@ -1,12 +1,14 @@
-"""One bot process from start to stop: listener, room, door, signals."""
+"""One bot process from start to stop: listeners, room, door, signals."""
 
 import asyncio
 import contextlib
 import logging
 import signal
+from urllib.parse import urlsplit
 
 from starlette.routing import Route
 
+from reference_bot.edge import host_names
 from reference_bot.telegram_bot.doors.intake import Intake
 from reference_bot.telegram_bot.doors.polling import PollingDoor
 from reference_bot.telegram_bot.doors.webhook import WebhookDoor
@@ -14,11 +16,13 @@ from reference_bot.telegram_bot.room import Room
 from reference_bot.telegram_bot.server import Listener, routes
 from reference_bot.telegram_bot.settings import Settings
 
+_ADMIN_SHARE = 0.125
+
 _log = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT. Raises CannotListenError when the address is taken.
+    """Runs until SIGTERM or SIGINT. Raises CannotListenError when an address is taken.
 
     Whatever else ends the work is a fault of ours: it is raised after everything is closed.
     """
@@ -29,44 +33,79 @@ async def run(settings: Settings) -> None:
     room = Room(settings)
     intake = Intake(settings.bot_mode, room.inbox, room.metrics, room.readiness)
     door, door_routes = _door(settings, room, intake)
-    listener = Listener(
-        settings.webhook_host,
-        settings.webhook_port,
-        [*routes(room.readiness, room.metrics), *door_routes],
-    )
-    await listener.start()
+    listeners = _listeners(settings, routes(room.readiness, room.metrics), door_routes)
+    for event, listener in listeners.items():
+        await listener.start(event)
+    serving = {one.serving for one in listeners.values() if one.serving is not None}
     work = asyncio.create_task(_work(room, door))
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({work, stopped, *serving}, return_when=asyncio.FIRST_COMPLETED)
+    ended = [task for task in (work, *serving) if task.done()]
+    if ended and not stop.is_set():
+        _log.critical("the bot cannot go on and ends")
     _log.info("stopping")
     room.readiness.set("process", "the bot is stopping")
     intake.close()
     stopped.cancel()
     work.cancel()
     try:
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
+        for task in (work, *ended):
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if ended:
+            raise RuntimeError("a part of the bot that never ends has ended")
     finally:
         await room.close()
-        await listener.stop()
+        for listener in listeners.values():
+            await listener.stop()
         _log.info("stopped")
+
+
+def _listeners(settings: Settings, admin: list[Route], door: list[Route]) -> dict[str, Listener]:
+    """By the event that says in the log where each listens."""
+    names = host_names(settings.allowed_hosts)
+    if settings.webhook_url:
+        names |= {(urlsplit(settings.webhook_url).hostname or "").lower()}
+    if settings.admin_port is None:
+        both = [*admin, *door]
+        return {
+            "listening": Listener(
+                settings.webhook_host, settings.webhook_port, both, allowed_hosts=names
+            )
+        }
+    apart = Listener(
+        settings.admin_host,
+        settings.admin_port,
+        admin,
+        allowed_hosts=names,
+        share=_ADMIN_SHARE,
+    )
+    if not door:
+        return {"listening for the admin": apart}
+    share = 1 - _ADMIN_SHARE
+    open_to_all = Listener(
+        settings.webhook_host, settings.webhook_port, door, allowed_hosts=names, share=share
+    )
+    return {"listening": open_to_all, "listening for the admin": apart}
 
 
 async def _work(room: Room, door: PollingDoor | WebhookDoor) -> None:
     await room.open()
     _log.info("handling updates", extra={"mode": room.settings.bot_mode})
-    await door.run()
+    room.supervisor.start(room.settings.bot_mode, door.run)
+    await asyncio.Event().wait()
 
 
 def _door(
     settings: Settings, room: Room, intake: Intake
 ) -> tuple[PollingDoor | WebhookDoor, list[Route]]:
     if settings.bot_mode == "polling":
-        return PollingDoor(room.bot, intake, room.readiness), []
+        return PollingDoor(room.bot, intake, room.readiness, room.metrics), []
     door = WebhookDoor(
         room.bot,
         intake,
         room.readiness,
+        room.metrics,
         url=settings.webhook_url,
         secret=settings.webhook_secret.get_secret_value(),
         max_connections=settings.webhook_max_connections,

@@ -10,19 +10,24 @@ from telegram import Update
 
 from reference_bot.telegram_bot.handlers import TROUBLE, BotApplication, current
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, LeaseLostError
+from reference_bot.telegram_bot.inbox.model import KNOWN_FOR_SECONDS
 from reference_bot.telegram_bot.outgoing.replier import Desk, Place, Replier
 from reference_bot.telegram_bot.signals.courier import Courier
 from reference_bot.telegram_bot.update import lane_of
 
 CONCURRENCY: Final = 256
 _HANDLER_SECONDS: Final = 15.0
-_STALLED_SECONDS: Final = 10.0
+_STALLED_SECONDS: Final = 8.0
 _LAG_SECONDS: Final = 2.0
 _BEAT_SECONDS: Final = 0.5
 _PAUSE: Final = 0.5
 _CUT_OFF_SECONDS: Final = 0.5
 
 _log = logging.getLogger(__name__)
+
+
+class TooOldError(Exception):
+    """Nobody waits for this answer any more."""
 
 
 class Dispatcher:
@@ -34,39 +39,50 @@ class Dispatcher:
         self._application = application
         self._desk = desk
         self._courier = courier
-        self._free = asyncio.Semaphore(CONCURRENCY)
+        # The operator's chats have places of their own: strangers cannot take those.
+        self._free = {first: asyncio.Semaphore(CONCURRENCY) for first in (False, True)}
         self._running: dict[asyncio.Task[None], float] = {}
         self._beat_at = time.monotonic()
         self._lag = 0.0
+        self._stopped: str | None = None
 
     async def run(self) -> None:
         """Claims and starts handling, forever; cancel it to stop taking new updates."""
-        beat = asyncio.create_task(self._beat())
+        self._stopped = None
         try:
-            while True:
-                await self._free.acquire()
-                try:
-                    job = await self._claim()
-                except BaseException:
-                    self._free.release()
-                    raise
-                task = asyncio.create_task(self._handle(job), name=f"update {job.update_id}")
-                self._running[task] = time.monotonic()
-                task.add_done_callback(self._ended)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._beat())
+                for first in self._free:
+                    group.create_task(self._take(first=first))
         finally:
-            beat.cancel()
+            self._stopped = "nothing takes updates out of the inbox"
 
-    async def _claim(self) -> Job:
+    async def _take(self, *, first: bool) -> None:
+        free = self._free[first]
+        while True:
+            await free.acquire()
+            try:
+                job = await self._claim(first=first)
+            except BaseException:
+                free.release()
+                raise
+            task = asyncio.create_task(self._handle(job), name=f"update {job.update_id}")
+            self._running[task] = time.monotonic()
+            task.add_done_callback(self._ended)
+            task.add_done_callback(lambda _: free.release())
+
+    async def _claim(self, *, first: bool) -> Job:
         while True:
             try:
-                return await self._desk.inbox.claim()
+                return await self._desk.inbox.claim(first=first)
             except InboxUnavailableError as error:
                 _log.warning("the inbox cannot be read: %s", error)
-                await asyncio.sleep(_PAUSE)
+            except Exception:  # one odd row must not keep the others from being handled
+                _log.exception("the inbox gave what cannot be read")
+            await asyncio.sleep(_PAUSE)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
-        self._free.release()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.critical("an update could not be handled", exc_info=error)
 
@@ -88,27 +104,46 @@ class Dispatcher:
     async def _handle(self, job: Job) -> None:
         delay = 0.0
         try:
+            self._check(job)
             delay = await (self._answer(job) if job.update_id >= 0 else self._deliver(job))
         except LeaseLostError:
             _log.warning("given up to another replica", extra={"update_id": job.update_id})
         except InboxUnavailableError as error:
             _log.warning("put off: %s", error, extra={"update_id": job.update_id})
             delay = _PAUSE
+        except Exception as error:  # whatever it is, this update must not come again
+            await self._bury(job, error)
         await self._release(job, delay)
+
+    def _check(self, job: Job) -> None:
+        if job.flaw:
+            raise ValueError(job.flaw)
+        tried = job.progress.tries and time.monotonic() - job.since > KNOWN_FOR_SECONDS
+        if tried:
+            raise TooOldError("it could not be delivered within a day")
+
+    async def _bury(self, job: Job, error: Exception) -> None:
+        """Finishes ``job`` as failed and keeps it as a dead letter."""
+        self._note_failure(job, error)
+        reason = str(error) if isinstance(error, TooOldError | ValueError) else repr(error)
+        while True:
+            try:
+                await self._desk.inbox.bury(job, reason)
+                await self._desk.inbox.finish(job, "failed")
+            except InboxUnavailableError:
+                await asyncio.sleep(_PAUSE)
+            except LeaseLostError:
+                return
+            else:
+                self._desk.metrics.handled.labels("failed").inc()
+                return
 
     async def _deliver(self, job: Job) -> float:
         """The same for a parcel of ours: a signal that nobody has to ask for."""
         if self._courier is None:  # auto-signals were switched off after it was packed
             await self._desk.inbox.finish(job, "unasked")
             return 0.0
-        try:
-            return await self._courier.deliver(job)
-        except (LeaseLostError, InboxUnavailableError):
-            raise
-        except Exception as error:  # a broken parcel must not block its lane
-            self._note_failure(job, error)
-            await self._desk.inbox.finish(job, "failed")
-            return 0.0
+        return await self._courier.deliver(job)
 
     async def _answer(self, job: Job) -> float:
         """Handles ``job``; how many seconds its chat has to wait before it can go on."""
@@ -136,6 +171,7 @@ class Dispatcher:
 
     async def _fail(self, job: Job, replier: Replier, error: Exception) -> None:
         self._note_failure(job, error)
+        replier.failure = error
         if isinstance(error, TimeoutError) and not replier.finished:
             await replier.say([TROUBLE])
 
@@ -151,12 +187,16 @@ class Dispatcher:
                 return
             except InboxUnavailableError:
                 await asyncio.sleep(_PAUSE)
+            except Exception:  # its lane has to become free
+                _log.exception("a lane could not be given back", extra={"update_id": job.update_id})
+                await asyncio.sleep(_PAUSE)
             else:
                 return
 
     # health
 
     async def _beat(self) -> None:
+        self._beat_at = time.monotonic()
         while True:
             await asyncio.sleep(_BEAT_SECONDS)
             now = time.monotonic()
@@ -166,11 +206,20 @@ class Dispatcher:
     def stalled(self) -> str | None:
         """Why updates are not getting on, or None."""
         now = time.monotonic()
+        if self._stopped is not None:
+            return self._stopped
         if max(self._lag, now - self._beat_at - _BEAT_SECONDS) > _LAG_SECONDS:
             return "the event loop is held up"
+        return self._waiting() or self._desk.sending.trouble(now)
+
+    def _waiting(self) -> str | None:
+        """Why an update does not get on, or None."""
         waiting = self._desk.inbox.oldest_ready()
-        if waiting > _STALLED_SECONDS and len(self._running) < CONCURRENCY:
+        if waiting > _STALLED_SECONDS:
             return f"updates wait for {waiting:.0f} s while nothing takes them"
+        if (stuck := self._desk.inbox.stuck()) > _STALLED_SECONDS:
+            return f"an update has waited for {stuck:.0f} s and cannot be taken"
+        now = time.monotonic()
         oldest = min(self._running.values(), default=now)
         if now - oldest > _HANDLER_SECONDS + _STALLED_SECONDS:
             return f"an update has been handled for {now - oldest:.0f} s"

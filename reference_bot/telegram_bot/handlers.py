@@ -5,13 +5,14 @@ handler a command of the table, and one for commands that nobody knows. Everythi
 messages, channel posts, messages without a command) matches no handler and is done with that.
 """
 
+import asyncio
 import difflib
 import logging
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Final
 
-from telegram import BotCommand, Update
+from telegram import BotCommand, CallbackQuery, Update
 from telegram.error import TelegramError
 from telegram.ext import (
     Application,
@@ -48,6 +49,10 @@ OUT_OF_DATE: Final = "This button is out of date. Send the command again."
 OWNERS: Final = (
     "🔒 /{command} is about the account of whoever runs this bot: only people whose own id is in "
     "TELEGRAM_ALLOWED_USERS may ask."
+)
+TOO_MANY: Final = (
+    "✋ So many of your messages wait here that I leave out the newest. Wait for the answers, then "
+    "ask again."
 )
 UNKNOWN: Final = "I do not know {command}. /help lists what I can do."
 _DAY: Final = 24 * 3600.0
@@ -114,6 +119,7 @@ class _Answers:
         self._market_data = market_data
         self._allowed = allowed
         self._subscriptions = subscriptions
+        self._courtesies: set[asyncio.Task[None]] = set()
 
     def of(self, command: Command) -> _Callback:
         """The handler of a typed command."""
@@ -127,18 +133,19 @@ class _Answers:
     async def tapped(self, update: Update, _: _Context) -> None:
         """Answers a tap: the message that holds the button is edited into the answer.
 
-        The callback is answered first, which ends the button's spinner: if that fails (a restart
-        has answered it before, or it is too old), the message is edited all the same.
+        The callback is answered beside that, which ends the button's spinner: if that takes long
+        or fails (a restart has answered it before, or it is too old), the message is edited all the
+        same.
         """
         query = update.callback_query
         if query is None:
             return
         wish = pressed(query.data, self._table)
-        try:
-            await query.answer(OUT_OF_DATE if wish is None else None)
-        except TelegramError as error:
-            _log.info("a callback could not be answered: %s", error)
+        courtesy = asyncio.create_task(_end_spinner(query, OUT_OF_DATE if wish is None else None))
+        self._courtesies.add(courtesy)  # nobody waits for it
+        courtesy.add_done_callback(self._courtesies.discard)
         if wish is None or query.message is None:
+            await courtesy
             return
         replier = _replier()
         if query.message.is_accessible:
@@ -164,8 +171,11 @@ class _Answers:
 
     async def _parsed(self, update: Update, command: Command, arguments: dict[str, str]) -> Draft:
         user, chat = update.effective_user, update.effective_chat
-        if command.owners and not self._allowed.names(user.id if user else None):
-            return Draft(split(OWNERS.format(command=command.name)))
+        if command.owners:
+            if user is None or not self._allowed.names(user.id):
+                return Draft(split(OWNERS.format(command=command.name)))
+            if chat is not None and chat.type != "private":
+                _replier().go_to(user.id)  # a group is not to see the account
         request = Request(
             arguments,
             self._market_data,
@@ -182,6 +192,13 @@ class _Answers:
             buttons = await _buttons(command, request) if error.again else ""
             return Draft(split(f"⚠️ {escape(str(error))}"), buttons)
         return Draft(split(text), await _buttons(command, request))
+
+
+async def _end_spinner(query: CallbackQuery, text: str | None) -> None:
+    try:
+        await query.answer(text)
+    except TelegramError as error:
+        _log.info("a callback could not be answered: %s", error)
 
 
 def _wrong(error: BadArgumentError) -> Draft:
@@ -266,6 +283,8 @@ def _apologiser(metrics: Metrics) -> Callable[[object, _Context], Coroutine[Any,
             replier.interrupted = context.error  # no failure of the handler: the update comes again
             return
         metrics.failed.inc()
+        if replier is not None:
+            replier.failure = context.error
         update_id = update.update_id if isinstance(update, Update) else None
         _log.error("a handler failed", exc_info=context.error, extra={"update_id": update_id})
         if replier is not None and not isinstance(context.error, TelegramError):

@@ -1,13 +1,17 @@
 """Whether the bot can do its work, and if not, why not: what ``GET /ready`` says."""
 
+import logging
 from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
 
 
 class Readiness:
     """Named conditions, each either fine (None) or a reason why the bot is not ready.
 
     Parts of the bot that know something report it with `set`; conditions that have to be looked at
-    (is the oldest update too old?) are probes, asked each time.
+    (is the oldest update too old?) are probes, asked each time. Probes only look at what is in
+    memory: asking never waits.
     """
 
     __slots__ = ("_probes", "_reasons")
@@ -35,6 +39,11 @@ class Readiness:
         """Every part that is not ready, with its reason; empty when all is well."""
         found = dict(self._reasons)
         for part, ask in self._probes.items():
-            if (reason := ask()) is not None:
+            try:
+                reason = ask()
+            except Exception as error:  # what cannot be looked at is not known to be well
+                _log.exception("a probe failed", extra={"part": part})
+                reason = f"it cannot be looked at: {error!r}"
+            if reason is not None:
                 found[part] = reason
         return found

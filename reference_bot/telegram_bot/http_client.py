@@ -10,6 +10,7 @@ takes so much CPU that answers miss their two seconds (docs/bot.md has the figur
 import asyncio
 import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final
@@ -59,9 +60,16 @@ class HttpClient:
     No redirects, no cookies. Made anywhere, used in one event loop.
     """
 
-    def __init__(self, base_url: str, *, max_connections: int = 256) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        max_connections: int = 256,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._base = base_url.rstrip("/")
         self._max_connections = max_connections
+        self._headers = {**_HEADERS, **(headers or {})}
         self._session: aiohttp.ClientSession | None = None
 
     async def request(
@@ -115,7 +123,7 @@ class HttpClient:
                 limit=self._max_connections, keepalive_timeout=_IDLE_SECONDS, ssl=tls
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=_HEADERS,
+            headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=None),  # `request` keeps the time
             trace_configs=[trace],
         )

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final
 
+from reference_bot.log_limit import LinesPerKind
+
 _TOKEN: Final = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,}")
 _USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 _REDACTED: Final = "[redacted]"
@@ -69,6 +71,7 @@ def configure(level: str, secrets: Iterable[str] = ()) -> None:
     """Sends every log record, and every exception that nobody caught, to stderr as a JSON line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(Redactor(secrets)))
+    handler.addFilter(LinesPerKind())
     logging.captureWarnings(True)
     root = logging.getLogger()
     root.handlers[:] = [handler]

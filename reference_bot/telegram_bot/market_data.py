@@ -39,6 +39,7 @@ class MarketDataError(Exception):
             "bad_request",
             "not_offered",
             "no_account",
+            "forbidden",
             "too_new",
         }
 
@@ -52,6 +53,8 @@ _TOO_NEW: Final = (
 )
 _NOT_THERE: Final = frozenset({"unavailable", "not_listed"})
 _SENTENCES: Final = {
+    "forbidden": "Market data does not let me ask about the account: MARKET_DATA_TOKEN has to be "
+    "set, and the same, for market-data and for me.",
     "venue_failed": f"No exchange could answer, {_NO_FIGURES}",
     "not_ready": f"Market data is not ready yet, {_NO_FIGURES}",
     "too_late": f"The exchanges took too long, {_NO_FIGURES}",
@@ -66,8 +69,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 class MarketData:
     """The market-data service at ``base_url``."""
 
-    def __init__(self, base_url: str) -> None:
-        self._client = HttpClient(base_url, max_connections=256)
+    def __init__(self, base_url: str, token: str = "") -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._client = HttpClient(base_url, max_connections=256, headers=headers)
 
     async def combined_price(self, symbol: str) -> CombinedPrice:
         """Spot and perpetual figures of ``symbol``. Raises MarketDataError."""

@@ -23,6 +23,27 @@ class Metrics:
         self.failed = Counter(
             "bot_updates_failed", "Updates whose handler failed.", registry=registry
         )
+        self.refused = Counter(
+            "bot_updates_refused",
+            "What a door was given and the inbox can never keep, by door.",
+            ["door"],
+            registry=registry,
+        )
+        self.dropped = Counter(
+            "bot_updates_dropped",
+            "Updates not answered because too many of the same chat waited.",
+            registry=registry,
+        )
+        self.dead_letters = Gauge(
+            "bot_dead_letters",
+            "Updates that could not be handled and are kept: --dead-letters lists them.",
+            registry=registry,
+        )
+        self.conflicts = Counter(
+            "bot_conflicts",
+            "Times that another program was found to use the bot's token.",
+            registry=registry,
+        )
         self.strangers = Counter(
             "bot_strangers", "Updates from people who are not on the list.", registry=registry
         )

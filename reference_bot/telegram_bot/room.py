@@ -10,20 +10,23 @@ from telegram.ext import ExtBot
 from reference_bot.telegram_bot.commands.table import COMMANDS
 from reference_bot.telegram_bot.dispatch import Dispatcher
 from reference_bot.telegram_bot.doors.backoff import Backoff
-from reference_bot.telegram_bot.handlers import announce_commands, build_application
+from reference_bot.telegram_bot.handlers import TOO_MANY, announce_commands, build_application
 from reference_bot.telegram_bot.health import Readiness
-from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError
+from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError, Rules
 from reference_bot.telegram_bot.market_data import MarketData
 from reference_bot.telegram_bot.messenger import TelegramMessenger
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.flood import FloodControl
-from reference_bot.telegram_bot.outgoing.replier import Desk, SendSlots
+from reference_bot.telegram_bot.outgoing.replier import Desk
+from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.settings import Settings
 from reference_bot.telegram_bot.signals.wiring import AutoSignals
+from reference_bot.telegram_bot.supervisor import Supervisor
 from reference_bot.telegram_bot.telegram_api import build_bot, close_requests
 
-_PROBE_SECONDS: Final = 5.0
+_PROBE_SECONDS: Final = 4.0
 _PROBE_SECONDS_RED: Final = 0.5
+_PROBE_LIMIT: Final = 4.0
 _DRAIN_SECONDS: Final = 5.0
 _SETTLE_SECONDS: Final = 0.5
 
@@ -33,13 +36,14 @@ _log = logging.getLogger(__name__)
 def build_inbox(settings: Settings) -> Inbox:
     """Redis when there is a REDIS_URL, else the SQLite file."""
     url = settings.redis_url.get_secret_value()
+    rules = Rules(settings.allowed.ids, notice=TOO_MANY)
     if url:
         from reference_bot.telegram_bot.inbox.redis import RedisInbox  # noqa: PLC0415 - 27 MB, only if used
 
-        return RedisInbox(url, settings.bot_id)
+        return RedisInbox(url, settings.bot_id, rules)
     from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox  # noqa: PLC0415 - as above
 
-    return SqliteInbox(settings.inbox_path, settings.bot_id)
+    return SqliteInbox(settings.inbox_path, settings.bot_id, rules)
 
 
 class Room:
@@ -53,7 +57,9 @@ class Room:
         self.bot: ExtBot[None] = build_bot(
             settings.telegram_bot_token.get_secret_value(), settings.telegram_api_base_url
         )
-        self.market_data = MarketData(settings.market_data_url)
+        self.market_data = MarketData(
+            settings.market_data_url, settings.market_data_token.get_secret_value()
+        )
         auto = AutoSignals(settings, self.metrics) if settings.enable_auto_signals else None
         self._auto = auto
         self._application = build_application(
@@ -73,12 +79,14 @@ class Room:
             flood=FloodControl(),
             metrics=self.metrics,
             bot_failed=lambda reason: self.readiness.set("telegram", reason),
+            first=settings.allowed.ids,
         )
         courier = auto.courier(self._desk) if auto else None
         self._dispatcher = Dispatcher(self._application, self._desk, courier)
-        self._tasks: list[asyncio.Task[None]] = []
+        self.supervisor = Supervisor(self.readiness)
         self._initialized = False
         self.metrics.waiting.set_function(lambda: self.inbox.backlog()[0])
+        self.metrics.dead_letters.set_function(self.inbox.dead)
         self.metrics.oldest.set_function(lambda: self.inbox.backlog()[1])
         self.readiness.set("inbox", "the inbox is not open yet")
         self.readiness.set("telegram", "getMe has not succeeded yet")
@@ -86,17 +94,14 @@ class Room:
     async def open(self) -> None:
         """Opens the inbox and greets Telegram, for as long as that takes, then starts handling."""
         await self._open_inbox()
-        self._start(self._watch_inbox())
+        self.supervisor.start("inbox watch", self._watch_inbox)
         await self._greet_telegram()
         self.readiness.probe("dispatcher", self._dispatcher.stalled)
-        self._start(self._dispatcher.run())
-        self._start(self._announce())
+        self.supervisor.start("dispatcher", self._dispatcher.run)
+        self.supervisor.start("command menu", self._announce, ends=True)
         if self._auto is not None:
             scheduler = self._auto.scheduler(self._desk, self.market_data, self.readiness)
-            self._start(scheduler.run())
-
-    def _start(self, work: "asyncio.Future[None] | object") -> None:
-        self._tasks.append(asyncio.ensure_future(work))  # type: ignore[arg-type]
+            self.supervisor.start("auto-signals", scheduler.run)
 
     async def _open_inbox(self) -> None:
         backoff = Backoff(2.0)
@@ -147,17 +152,18 @@ class Room:
             red = self.readiness.known("inbox") is not None
             await asyncio.sleep(_PROBE_SECONDS_RED if red else _PROBE_SECONDS)
             try:
-                await self.inbox.probe()
-            except InboxUnavailableError as error:
+                async with asyncio.timeout(_PROBE_LIMIT):
+                    await self.inbox.probe()
+            except TimeoutError:
+                self.readiness.set("inbox", f"the inbox did not answer in {_PROBE_LIMIT:g} s")
+            except Exception as error:  # whatever it is, the inbox is not well
                 self.readiness.set("inbox", f"the inbox cannot be written: {error}")
             else:
                 self.readiness.set("inbox", None)
 
     async def close(self) -> None:
         """Finishes what is running, leaves the rest in the inbox, closes everything."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.supervisor.stop()
         await self._dispatcher.drain(_DRAIN_SECONDS)
         await self._slots.settled(_SETTLE_SECONDS)
         if self._initialized:

@@ -1,23 +1,22 @@
-"""The one HTTP listener of the process: /health, /ready, /metrics, and in webhook mode /webhook."""
+"""The HTTP listeners of the process: /health, /ready, /metrics, and in webhook mode /webhook."""
 
 import asyncio
 import contextlib
 import logging
 import socket
 from collections.abc import Generator, Sequence
-from typing import Final
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from reference_bot.edge import BACKLOG, Gate, GatedServer, gated_config, places, refused_host
 from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.metrics import CONTENT_TYPE, Metrics
 
-_BACKLOG: Final = 1024
-_GRACE_SECONDS: Final = 2
+_GRACE_SECONDS = 2
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ class CannotListenError(Exception):
     """The address is taken or not ours."""
 
 
-class _Server(uvicorn.Server):
+class _Server(GatedServer):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield  # the signals are the bot's: it stops this listener last
@@ -51,34 +50,66 @@ def routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
     return [Route("/health", health), Route("/ready", ready), Route("/metrics", figures)]
 
 
-class Listener:
-    """Serves ``routes`` on ``host:port``; port 0 takes any free one, see ``port``."""
+class HostCheck:
+    """Answers only requests that are meant for this bot by their Host.
 
-    def __init__(self, host: str, port: int, all_routes: Sequence[Route]) -> None:
+    ``/webhook`` has a lock of its own, its secret, and proxies call it by many names.
+    """
+
+    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
+        self._app = app
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on, or answers 421."""
+        answer: ASGIApp = self._app
+        if scope["type"] == "http" and scope["path"] != "/webhook":
+            host = refused_host(scope, self._names)
+            if host is not None:
+                reason = f"the Host {host!r} is not this bot's: see ALLOWED_HOSTS"
+                answer = JSONResponse({"ok": False, "error": reason}, status_code=421)
+        await answer(scope, receive, send)
+
+
+class Listener:
+    """Serves ``routes`` on ``host:port``; port 0 takes any free one, see ``port``.
+
+    ``share``: of the connections that the process can have, how many are this one's.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        all_routes: Sequence[Route],
+        *,
+        allowed_hosts: frozenset[str] = frozenset(),
+        share: float = 1.0,
+    ) -> None:
         self._socket = _bind(host, port)
         self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(
-            Starlette(routes=list(all_routes)),
-            log_config=None,
-            access_log=False,
+        gate = Gate(places(share))
+        config = gated_config(
+            HostCheck(Starlette(routes=list(all_routes)), allowed_hosts),
+            gate,
             lifespan="off",
-            server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-        self._server = _Server(config)
-        self._task: asyncio.Task[None] | None = None
+        self._server = _Server(config, gate)
+        self.serving: asyncio.Task[None] | None = None
+        """Ends only after `stop`."""
 
-    async def start(self) -> None:
+    async def start(self, event: str = "listening") -> None:
         """Listens from now on; the log says where."""
-        self._socket.listen(_BACKLOG)
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        _log.info("listening", extra={"port": self.port})
+        self._socket.listen(BACKLOG)
+        self.serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        _log.info(event, extra={"port": self.port})
 
     async def stop(self) -> None:
         """Finishes the requests that run, and closes."""
         self._server.should_exit = True
-        if self._task is not None:
-            await self._task
+        if self.serving is not None:
+            await asyncio.wait({self.serving})
         self._socket.close()
 
 

@@ -23,6 +23,7 @@ from reference_bot.telegram_bot.access import AllowList
 _TOKEN: Final = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
 T = TypeVar("T")
 
+_SHARED_TOKEN: Final = re.compile(r"[!-~]{16,200}")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
@@ -90,7 +91,7 @@ class Settings(BaseSettings):
     telegram_allowed_users: Annotated[str, AfterValidator(_allow_list)] = Field(
         default="",
         description="user ids and group ids (negative) with commas between; empty: nobody; *: "
-        "everybody",
+        "everybody; *,12: everybody, and 12 is the operator",
     )
     telegram_api_base_url: BaseUrl = Field(
         default="https://api.telegram.org",
@@ -128,6 +129,22 @@ class Settings(BaseSettings):
         le=65535,
         description="the port to listen on, in both modes: 0 to 65535, 0 takes any free one",
     )
+    admin_host: str = Field(
+        default="127.0.0.1",
+        description="where to listen for /health, /ready and /metrics, used with ADMIN_PORT",
+    )
+    admin_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="a port of their own for /health, /ready and /metrics, so that nobody outside "
+        "reaches them: 0 to 65535; empty: they are at WEBHOOK_PORT",
+    )
+    allowed_hosts: str = Field(
+        default="",
+        description="names, with commas between, by which /health, /ready and /metrics may be "
+        "asked for; addresses, names without a dot and the host of WEBHOOK_URL always may; *: any",
+    )
     webhook_max_connections: int = Field(
         default=100,
         ge=1,
@@ -137,6 +154,12 @@ class Settings(BaseSettings):
     market_data_url: BaseUrl = Field(
         default="http://localhost:8001",
         description="where market-data is: an http(s) URL",
+    )
+    market_data_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="16 to 200 printable ASCII characters without spaces, the same for the bot and "
+        "market-data: who has it may ask about the account; needed unless market-data listens on "
+        "a loopback address",
     )
     redis_url: SecretStr = Field(
         default=SecretStr(""),
@@ -206,6 +229,13 @@ class Settings(BaseSettings):
             raise ValueError("not a webhook secret")
         return value
 
+    @validates("market_data_token")
+    @classmethod
+    def _market_data_token(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not _SHARED_TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("not such a token")
+        return value
+
     @validates("redis_url")
     @classmethod
     def _redis_url(cls, value: SecretStr) -> SecretStr:
@@ -246,7 +276,12 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no log line may hold."""
-        values = (self.telegram_bot_token, self.webhook_secret, self.redis_url)
+        values = (
+            self.telegram_bot_token,
+            self.webhook_secret,
+            self.redis_url,
+            self.market_data_token,
+        )
         return tuple(text for value in values if (text := value.get_secret_value()))
 
 

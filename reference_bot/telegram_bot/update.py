@@ -1,21 +1,58 @@
-"""An update as it comes: JSON, checked as far as the inbox and the handlers lean on it."""
+"""An update as it comes: JSON, checked once, in one place, before the inbox sees it.
 
+Whatever passes here can be kept by every inbox and taken apart by the dispatcher: ids are whole
+numbers that Telegram can have given out, texts are Unicode, nothing is nested beyond reason.
+"""
+
+import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+
+from reference_bot.telegram_bot.inbox.model import Update
+
+LARGEST: Final = 1 << 53
+"""The Bot API's documentation: its numbers have at most 52 significant bits."""
+_DEEPEST: Final = 64
+"""Levels of nesting; Telegram's own updates have about ten."""
 
 _MESSAGES: Final = ("message", "edited_message", "channel_post", "edited_channel_post")
 _MEMBERSHIP: Final = ("my_chat_member", "chat_member", "chat_join_request", "message_reaction")
 
 # What each kind must have for python-telegram-bot to build it: paths from the update down.
-_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(_MESSAGES, ("message_id", "date", "chat.id", "chat.type")),
-    "callback_query": ("id", "from.id", "chat_instance"),
-    "inline_query": ("id", "from.id", "query", "offset"),
+_NEEDED: Final[Mapping[str, Mapping[str, type]]] = {
+    **{
+        kind: {"message_id": int, "date": int, "chat.id": int, "chat.type": str}
+        for kind in _MESSAGES
+    },
+    "callback_query": {"id": str, "from.id": int, "chat_instance": str},
+    "inline_query": {"id": str, "from.id": int, "query": str, "offset": str},
 }
+# Wherever they stand in an update, these hold a chat or a person, and these are numbers.
+_WITH_ID: Final = frozenset({"chat", "from", "user", "sender_chat", "via_bot", "forward_from"})
+_NUMBERS: Final = frozenset(
+    {"message_id", "message_thread_id", "user_id", "migrate_to_chat_id", "migrate_from_chat_id"}
+)
+_NAMES: Final = {int: "a whole number", str: "a text"}
 
 
 class NotAnUpdateError(ValueError):
     """The JSON is no update; the message names the field."""
+
+
+def read_update(value: object) -> Update:
+    """``value``, parsed JSON, as the inbox takes it.
+
+    Raises NotAnUpdateError naming the wrong field.
+    """
+    update = check_update(value)
+    try:
+        payload = json.dumps(update, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise NotAnUpdateError(
+            "the body is no update: it holds half of a surrogate pair, which is no text"
+        ) from None
+    return Update(update["update_id"], lane_of(update), payload)
 
 
 def check_update(value: object) -> dict[str, Any]:
@@ -27,23 +64,69 @@ def check_update(value: object) -> dict[str, Any]:
     if "update_id" not in value:
         raise NotAnUpdateError("the body is no update: the field update_id is missing")
     update_id = value["update_id"]
-    if type(update_id) is not int or update_id < 0:
-        raise NotAnUpdateError("the body is no update: update_id should be a whole number")
-    for kind, paths in _NEEDED.items():
+    if type(update_id) is not int or not 0 <= update_id <= LARGEST:
+        raise NotAnUpdateError(
+            "the body is no update: update_id should be a whole number from 0 to 2^53"
+        )
+    _check_values(value)
+    for kind, needed in _NEEDED.items():
         if kind in value:
-            for path in paths:
-                _need(value, f"{kind}.{path}")
+            for path, wanted in needed.items():
+                _need(value, f"{kind}.{path}", wanted)
     return value
 
 
-def _need(update: Mapping[str, Any], path: str) -> None:
+def _check_values(update: dict[str, Any]) -> None:
+    """Every value in it, however deep. A loop: recursion would end where somebody nests enough."""
+    left: list[tuple[str, object, int]] = [("", update, 0)]
+    while left:
+        name, value, depth = left.pop()
+        if isinstance(value, dict):
+            inner = list(value.items())
+            if name in _WITH_ID and "id" in value:
+                _check_number(f"{name}.id", value["id"])
+        elif isinstance(value, list):
+            inner = [(name, one) for one in value]
+        else:
+            if name in _NUMBERS:
+                _check_number(name, value)
+            elif isinstance(value, int):
+                _check_size(name, value)
+            elif isinstance(value, float) and not math.isfinite(value):
+                raise NotAnUpdateError(f"the body is no update: {_short(name)} is no number")
+            continue
+        if depth >= _DEEPEST:
+            raise NotAnUpdateError(
+                f"the body is no update: it is nested over {_DEEPEST} levels deep"
+            )
+        left += [(key, one, depth + 1) for key, one in inner]
+
+
+def _check_number(name: str, value: object) -> None:
+    if type(value) is not int:
+        raise NotAnUpdateError(f"the body is no update: {name} should be a whole number")
+    _check_size(name, value)
+
+
+def _check_size(name: str, value: int) -> None:
+    if not -LARGEST <= value <= LARGEST:
+        raise NotAnUpdateError(f"the body is no update: {_short(name)} is beyond 2^53")
+
+
+def _short(name: str) -> str:
+    return name[:40].encode("ascii", "replace").decode()
+
+
+def _need(update: Mapping[str, Any], path: str, wanted: type) -> None:
     here: Any = update
     for name in path.split("."):
         if not isinstance(here, dict) or name not in here:
             raise NotAnUpdateError(f"the body is no update: the field {path} is missing")
         here = here[name]
-    if path.endswith((".id", ".message_id", ".date")) and not isinstance(here, int | str):
-        raise NotAnUpdateError(f"the body is no update: the field {path} should be a number")
+    if type(here) is not wanted:
+        raise NotAnUpdateError(
+            f"the body is no update: the field {path} should be {_NAMES[wanted]}"
+        )
 
 
 def lane_of(update: Mapping[str, Any]) -> int:

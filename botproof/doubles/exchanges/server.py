@@ -59,6 +59,7 @@ from botproof.doubles.exchanges.market import (
 from botproof.doubles.exchanges.okx import Okx
 from botproof.doubles.exchanges.wire import Call, Venue, decimal_text
 from botproof.doubles.exchanges.yahoo import Yahoo
+from botproof.doubles.pages import refuse_strange_page
 from botproof.doubles.server import (
     Request,
     Response,
@@ -146,7 +147,7 @@ class ExchangeDouble:
     async def handle(self, request: Request) -> Response:
         """Answer one request, a venue's or the control interface's."""
         if request.path.startswith("/_double"):
-            return await self._control(request)
+            return refuse_strange_page(request) or await self._control(request)
         path = prefix_of(request.headers.get("host", "")) + request.path
         name, _, rest = path.lstrip("/").partition("/")
         venue = self._venues.get(name)

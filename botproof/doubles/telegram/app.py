@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
+from botproof.doubles.pages import refuse_strange_page
 from botproof.doubles.server import Answer as HttpAnswer
 from botproof.doubles.server import Request, Response, Server, Transport, describe_failure, serve
 from botproof.doubles.telegram import control, fetch, page
@@ -113,10 +114,12 @@ class TelegramDouble:
         path = request.path
         if path.startswith("/bot"):
             return self._api(request, path)
-        if page.is_for_page(path):
-            return page.answer(self, request)
-        if path.startswith("/_double"):
-            return control.answer(self, request)
+        if page.is_for_page(path) or path.startswith("/_double"):
+            refused = refuse_strange_page(request)
+            if refused is not None:
+                return refused
+            is_page = page.is_for_page(path)
+            return page.answer(self, request) if is_page else control.answer(self, request)
         if path.startswith("/file/bot"):
             return self._download(path)
         return _respond(_NOT_FOUND)

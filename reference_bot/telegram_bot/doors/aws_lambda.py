@@ -31,7 +31,11 @@ from reference_bot.telegram_bot.doors.webhook import (
     parse_body,
     refuse_secret,
 )
-from reference_bot.telegram_bot.inbox import InboxUnavailableError
+from reference_bot.telegram_bot.inbox import (
+    InboxUnavailableError,
+    Update,
+    UpdateRefusedError,
+)
 from reference_bot.telegram_bot.room import Room
 from reference_bot.telegram_bot.settings import LambdaSettings, Settings, load
 
@@ -57,19 +61,21 @@ class LambdaBot:
         if refused is not None:
             return _response(*refused)
         try:
-            update = parse_body(_body(event))
+            update = parse_body(_body(event), self._intake)
         except BodyRefusedError as error:
             return _response(error.status, str(error))
         return self._loop.run_until_complete(self._take(update, seconds))
 
-    async def _take(self, update: dict[str, Any], seconds: float) -> dict[str, Any]:
+    async def _take(self, update: Update, seconds: float) -> dict[str, Any]:
         try:
             async with asyncio.timeout(seconds):
                 await self._open()
                 await self._intake.take([update])
-                await self._done(update["update_id"])
+                await self._done(update.update_id)
         except InboxUnavailableError as error:
             return _response(503, f"the update could not be kept: {error}")
+        except UpdateRefusedError as error:
+            return _response(400, f"the update cannot be kept: {error}")
         except TimeoutError:
             return _response(503, "the update is not handled yet: send it again")
         return {"statusCode": 200, "headers": _JSON, "body": '{"ok":true}'}

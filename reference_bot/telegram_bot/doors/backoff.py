@@ -10,7 +10,7 @@ class Backoff:
 
     __slots__ = ("_longest", "_next")
 
-    def __init__(self, longest: float = 15.0) -> None:
+    def __init__(self, longest: float = 5.0) -> None:
         self._longest = longest
         self._next = _FIRST
 

@@ -1,14 +1,18 @@
-"""What all doors do: put an update into the inbox, count it, and only then let it be confirmed."""
+"""What all doors do: check an update, put it into the inbox, count it, let it be confirmed."""
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from reference_bot.telegram_bot.health import Readiness
-from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError, Put, Update
+from reference_bot.telegram_bot.inbox import (
+    Inbox,
+    InboxUnavailableError,
+    Put,
+    Update,
+    UpdateRefusedError,
+)
 from reference_bot.telegram_bot.metrics import Metrics
-from reference_bot.telegram_bot.update import lane_of
+from reference_bot.telegram_bot.update import NotAnUpdateError, read_update
 
 _log = logging.getLogger(__name__)
 
@@ -17,35 +21,61 @@ class Intake:
     """The way into the inbox. ``door`` names the one used, for the metrics."""
 
     def __init__(self, door: str, inbox: Inbox, metrics: Metrics, readiness: Readiness) -> None:
-        self._door = door
         self._inbox = inbox
         self._readiness = readiness
         self._received = metrics.received.labels(door)
         self._duplicates = metrics.duplicates.labels(door)
+        self._refused = metrics.refused.labels(door)
+        self._dropped = metrics.dropped
         self._closed = False
 
     def close(self) -> None:
         """From now on nothing is taken in."""
         self._closed = True
 
-    async def take(self, updates: Sequence[Mapping[str, Any]]) -> Put:
-        """Durable on return. Raises InboxUnavailableError, and then nothing may be confirmed."""
+    def read(self, value: object) -> Update:
+        """Parsed JSON as an update. Raises NotAnUpdateError; then it is counted as refused."""
+        try:
+            return read_update(value)
+        except NotAnUpdateError:
+            self._refused.inc()
+            raise
+
+    async def take(self, updates: Sequence[Update]) -> Put:
+        """Durable on return. Raises InboxUnavailableError, and then nothing may be confirmed.
+
+        What the inbox can never keep is left out and counted; alone, it is UpdateRefusedError.
+        """
         if self._closed:
             raise InboxUnavailableError("the bot is stopping")
         try:
-            put = await self._inbox.put([_to_inbox(update) for update in updates])
+            put = await self._put(updates)
         except InboxUnavailableError as error:
             self._readiness.set("inbox", f"the inbox cannot be written: {error}")
             raise
-        self._received.inc(len(updates))
+        self._received.inc(put.new + put.known)
+        self._dropped.inc(put.dropped)
         if put.known:
             self._duplicates.inc(put.known)
             _log.info("known updates came again", extra={"known": put.known, "new": put.new})
         return put
 
-
-def _to_inbox(update: Mapping[str, Any]) -> Update:
-    payload = json.dumps(update, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
-    return Update(update["update_id"], lane_of(update), payload)
+    async def _put(self, updates: Sequence[Update]) -> Put:
+        try:
+            return await self._inbox.put(updates)
+        except UpdateRefusedError as error:
+            if len(updates) == 1:
+                self._refused.inc()
+                _log.error(
+                    "an update that cannot be kept: %s",
+                    error,
+                    extra={"update_id": updates[0].update_id},
+                )
+                raise
+        total = Put(0, 0)
+        for update in updates:  # so that one does not keep the others out
+            try:
+                total += await self._put([update])
+            except UpdateRefusedError:
+                continue
+        return total

@@ -7,6 +7,8 @@ the inbox knows it.
 
 import asyncio
 import logging
+import random
+import time
 from typing import Any, Final
 
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
@@ -14,14 +16,17 @@ from telegram.ext import ExtBot
 
 from reference_bot.telegram_bot.doors.backoff import Backoff
 from reference_bot.telegram_bot.doors.intake import Intake
+from reference_bot.telegram_bot.doors.rivals import RIVAL_PAUSE, RivalError, Rivals
 from reference_bot.telegram_bot.health import Readiness
-from reference_bot.telegram_bot.inbox import InboxUnavailableError
+from reference_bot.telegram_bot.inbox import InboxUnavailableError, Update
+from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES, call
-from reference_bot.telegram_bot.update import NotAnUpdateError, check_update
+from reference_bot.telegram_bot.update import LARGEST, NotAnUpdateError
 
 PART: Final = "polling"
-_POLL_SECONDS: Final = 25
-_ANSWER_SECONDS: Final = 10.0  # for the answer, beyond the time that Telegram holds the call
+_POLL_SECONDS: Final = 5  # a call that hangs is noticed soon after, and /ready says so
+_ANSWER_SECONDS: Final = 4.0  # for the answer, beyond the time that Telegram holds the call
+_OLD_SECONDS: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -29,10 +34,15 @@ _log = logging.getLogger(__name__)
 class PollingDoor:
     """Runs until cancelled; never ends by itself."""
 
-    def __init__(self, bot: ExtBot[None], intake: Intake, readiness: Readiness) -> None:
+    def __init__(
+        self, bot: ExtBot[None], intake: Intake, readiness: Readiness, metrics: Metrics
+    ) -> None:
         self._bot = bot
         self._intake = intake
         self._readiness = readiness
+        self._metrics = metrics
+        self._rivals = Rivals()
+        self._well_since: float | None = None
         self._offset: int | None = None
         self._backoff = Backoff()
         readiness.set(PART, "getUpdates has not succeeded yet")
@@ -44,6 +54,7 @@ class PollingDoor:
         while True:
             try:
                 if not webhook_gone:
+                    self._rivals.check("a webhook is set again and again for this bot's token")
                     await self._bot.delete_webhook(drop_pending_updates=False)
                     webhook_gone = True
                 await self._poll(hold)
@@ -51,11 +62,15 @@ class PollingDoor:
             except Exception as error:  # whatever Telegram answers: no crash loop
                 if isinstance(error, Conflict) and "webhook is active" in error.message:
                     webhook_gone = False
+                    self._metrics.conflicts.inc()
+                    self._rivals.note()
                 hold = 0  # and so does the first one after trouble
                 await self._trouble(error)
             else:
                 self._readiness.set(PART, None)
                 self._backoff.reset()
+                if self._well_since is None:
+                    self._well_since = time.monotonic()
 
     async def _poll(self, hold: int) -> None:
         updates: list[Any] = await call(
@@ -71,10 +86,23 @@ class PollingDoor:
         )
         if not updates:
             return
-        good = [update for update in updates if _usable(update)]
+        good = [update for update in map(self._read, updates) if update is not None]
         if good:
             await self._intake.take(good)
-        self._offset = max(update["update_id"] for update in updates) + 1
+        ids = [number for update in updates if (number := _id_of(update)) is not None]
+        if not ids:
+            raise TypeError("none of the updates has an id")
+        self._offset = max(ids) + 1
+
+    def _read(self, update: Any) -> Update | None:
+        """What Telegram itself sends should be an update; what is not, nobody can handle."""
+        try:
+            return self._intake.read(update)
+        except NotAnUpdateError as error:
+            _log.error(
+                "Telegram sent what is no update: %s", error, extra={"update": str(update)[:500]}
+            )
+            return None
 
     async def _trouble(self, error: Exception) -> None:
         reason, wait = self._meaning(error)
@@ -84,27 +112,45 @@ class PollingDoor:
 
     def _meaning(self, error: Exception) -> tuple[str, float]:
         match error:
+            case RivalError():
+                return str(error), RIVAL_PAUSE
+            case Conflict():
+                return self._conflict(error)
             case RetryAfter():
                 return "Telegram said 429 to getUpdates", max(1.0, self._backoff.next())
-            case InvalidToken():
-                return "Telegram refuses the bot token (401)", self._backoff.next()
-            case Conflict():
-                return f"Telegram said 409: {error.message}", self._backoff.next()
-            case InboxUnavailableError():
-                return f"updates cannot be taken in: {error}", self._backoff.next()
-            case TelegramError():
-                return f"getUpdates failed: {error}", self._backoff.next()
-        _log.error("Telegram gave an answer that cannot be read", exc_info=error)
-        return "Telegram gave an answer that cannot be read", self._backoff.next()
+        return _reason(error), self._backoff.next()
 
+    def _conflict(self, error: Conflict) -> tuple[str, float]:
+        """Another program polls with this token. Telegram ends whoever began to poll earlier.
 
-def _usable(update: Any) -> bool:
-    """What Telegram itself sends should be an update; what is not cannot be handled by anybody."""
-    try:
-        check_update(update)
-    except NotAnUpdateError as error:
-        _log.error(
-            "Telegram sent what is no update: %s", error, extra={"update": str(update)[:500]}
+        Of two instances of this bot the one that has polled well for long is the old one, whose
+        successor has come: it leaves the other most of the time, and does not die, for it may be
+        a stranger that goes away.
+        """
+        self._metrics.conflicts.inc()
+        reason = (
+            f"Telegram said 409: {error.message}. Another program polls with this bot's token: "
+            "stop it, or give one of them another token"
         )
-        return False
-    return True
+        well, self._well_since = self._well_since, None
+        if well is not None and time.monotonic() - well > _OLD_SECONDS:
+            return f"{reason}; it came later, so this one holds back", RIVAL_PAUSE
+        return reason, self._backoff.next() + random.uniform(0.0, 1.0)  # noqa: S311 - no secret
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case InvalidToken():
+            return "Telegram refuses the bot token (401)"
+        case InboxUnavailableError():
+            return f"updates cannot be taken in: {error}"
+        case TelegramError():
+            return f"getUpdates failed: {error}"
+    _log.error("Telegram gave an answer that cannot be read", exc_info=error)
+    return "Telegram gave an answer that cannot be read"
+
+
+def _id_of(update: Any) -> int | None:
+    """The id that an offset can confirm; one that no update has would confirm all others too."""
+    number = update.get("update_id") if isinstance(update, dict) else None
+    return number if type(number) is int and 0 <= number <= LARGEST else None

@@ -4,24 +4,29 @@ import asyncio
 import hmac
 import json
 import logging
+import time
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from telegram import WebhookInfo
 from telegram.error import EndPointNotFound, InvalidToken, TelegramError
 from telegram.ext import ExtBot
 
 from reference_bot.telegram_bot.doors.backoff import Backoff
 from reference_bot.telegram_bot.doors.intake import Intake
+from reference_bot.telegram_bot.doors.rivals import RIVAL_PAUSE, RivalError, Rivals
 from reference_bot.telegram_bot.health import Readiness
-from reference_bot.telegram_bot.inbox import InboxUnavailableError
+from reference_bot.telegram_bot.inbox import InboxUnavailableError, Update, UpdateRefusedError
+from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES
-from reference_bot.telegram_bot.update import NotAnUpdateError, check_update
+from reference_bot.telegram_bot.update import NotAnUpdateError
 
 PART: Final = "webhook"
 SECRET_HEADER: Final = "x-telegram-bot-api-secret-token"  # noqa: S105 - only a name
 MAX_BODY: Final = 1024 * 1024
-_CHECK_SECONDS: Final = 60.0
+_CHECK_SECONDS: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -48,10 +53,10 @@ class BodyRefusedError(Exception):
         self.status = status
 
 
-def parse_body(body: bytes) -> dict[str, object]:
+def parse_body(body: bytes, intake: Intake) -> Update:
     """The update in a request's body. Raises BodyRefusedError (400)."""
     try:
-        return check_update(json.loads(body))
+        return intake.read(json.loads(body))
     except NotAnUpdateError as error:
         raise BodyRefusedError(400, str(error)) from error
     except (ValueError, RecursionError) as error:
@@ -66,6 +71,7 @@ class WebhookDoor:
         bot: ExtBot[None],
         intake: Intake,
         readiness: Readiness,
+        metrics: Metrics,
         *,
         url: str,
         secret: str,
@@ -74,6 +80,9 @@ class WebhookDoor:
         self._bot = bot
         self._intake = intake
         self._readiness = readiness
+        self._metrics = metrics
+        self._rivals = Rivals()
+        self._set_at = 0.0
         self._url = url
         self._secret = secret
         self._max_connections = max_connections
@@ -83,12 +92,15 @@ class WebhookDoor:
         """``POST /webhook``."""
         refused = refuse_secret(self._secret, request.headers.get(SECRET_HEADER))
         if refused is not None:
+            _log.warning("a call of the webhook was refused: %s", refused[1])
             return _no(*refused)
         try:
-            update = parse_body(await _read(request))
+            update = parse_body(await _read(request), self._intake)
             await self._intake.take([update])
         except BodyRefusedError as error:
             return _no(error.status, str(error))
+        except UpdateRefusedError as error:
+            return _no(400, f"the update cannot be kept: {error}")
         except InboxUnavailableError:
             return _no(503, "the update could not be kept: send it again", {"Retry-After": "1"})
         return JSONResponse({"ok": True})
@@ -99,6 +111,10 @@ class WebhookDoor:
         while True:
             try:
                 await self._keep_set()
+            except RivalError as error:
+                self._readiness.set(PART, str(error))
+                _log.error("%s", error)
+                await asyncio.sleep(RIVAL_PAUSE)
             except Exception as error:  # whatever Telegram answers: no crash loop
                 reason = _reason(error)
                 self._readiness.set(PART, reason)
@@ -111,11 +127,16 @@ class WebhookDoor:
                 await asyncio.sleep(_CHECK_SECONDS)
 
     async def _keep_set(self) -> None:
-        if self._readiness.known(PART) is None:
+        if self._set_at:
             info = await self._bot.get_webhook_info()
-            if info.url == self._url:
+            wrong = self._wrong(info)
+            if wrong is None:
                 return
-            _log.warning("the webhook was changed by somebody else: setting it again")
+            self._metrics.conflicts.inc()
+            if self._readiness.known(PART) is None:
+                _log.warning("the webhook was changed by somebody else: %s", wrong)
+                self._rivals.note()
+            self._rivals.check(wrong)
         await self._bot.set_webhook(
             self._url,
             secret_token=self._secret,
@@ -123,6 +144,28 @@ class WebhookDoor:
             allowed_updates=list(ALLOWED_UPDATES),
             drop_pending_updates=False,
         )
+        self._set_at = time.time()
+
+    def _wrong(self, info: WebhookInfo) -> str | None:
+        """What Telegram has that this bot has not set; None when all is as it should be."""
+        if info.url != self._url:
+            host = urlsplit(info.url).hostname
+            return f"the webhook leads to {host}" if host else "the webhook was removed"
+        lacking = set(ALLOWED_UPDATES) - set(info.allowed_updates or ALLOWED_UPDATES)
+        if lacking:
+            return f"the webhook does not bring {', '.join(sorted(lacking))} any more"
+        if (info.max_connections or self._max_connections) != self._max_connections:
+            return f"the webhook has {info.max_connections} connections"
+        if self._secret_refused(info):
+            return "the webhook has another secret"
+        return None
+
+    def _secret_refused(self, info: WebhookInfo) -> bool:
+        """Whether Telegram was told 401 or 403 after the webhook was last set by this bot."""
+        at, said = info.last_error_date, info.last_error_message or ""
+        if at is None or at.timestamp() <= self._set_at + 1:
+            return False
+        return any(f" {code} " in f"{said} " for code in (401, 403))
 
 
 async def _read(request: Request) -> bytes:

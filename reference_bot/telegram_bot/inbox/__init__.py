@@ -4,13 +4,27 @@
 """
 
 from reference_bot.telegram_bot.inbox.model import (
+    DeadLetter,
     Inbox,
     InboxUnavailableError,
     Job,
     LeaseLostError,
     Progress,
     Put,
+    Rules,
     Update,
+    UpdateRefusedError,
 )
 
-__all__ = ["Inbox", "InboxUnavailableError", "Job", "LeaseLostError", "Progress", "Put", "Update"]
+__all__ = [
+    "DeadLetter",
+    "Inbox",
+    "InboxUnavailableError",
+    "Job",
+    "LeaseLostError",
+    "Progress",
+    "Put",
+    "Rules",
+    "Update",
+    "UpdateRefusedError",
+]

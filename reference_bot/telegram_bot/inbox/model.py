@@ -1,21 +1,48 @@
 """What an inbox promises, and the values that go in and out."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 import msgspec
 
 KNOWN_FOR_SECONDS: Final = 24 * 3600
 """How long a finished update is remembered: as long as Telegram may deliver it again."""
+MOST_KNOWN: Final = 500_000
+"""So many finished updates are remembered at most; above, the oldest are forgotten earlier."""
+MOST_DEAD: Final = 10_000
+"""So many dead letters are kept at most, the newest."""
+MOST_WAITING: Final = 200
+"""So many updates of one chat wait at most; what comes above that is not answered."""
 
 
 class InboxUnavailableError(Exception):
     """The inbox could not be written or read just now; nothing was changed."""
 
 
+class UpdateRefusedError(ValueError):
+    """The inbox can never keep this; trying again does not help."""
+
+
 class LeaseLostError(Exception):
     """Another replica has taken this update over: stop working on it, send nothing more for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the inbox has to know of the bot that it serves.
+
+    ``first``: lanes whose updates are claimed apart, so that they are behind nobody.
+    ``most_waiting``: updates that may wait in one lane. The first one above that is answered with
+    ``notice`` (HTML), the others are dropped. Parcels (negative ids) are not counted.
+    ``most_known``: finished updates that are remembered.
+    """
+
+    first: frozenset[int] = frozenset()
+    most_waiting: int = MOST_WAITING
+    most_known: int = MOST_KNOWN
+    notice: str = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +56,17 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """What a put did: ``new`` updates were written, ``known`` ones were there already."""
+    """What a put did: ``new`` updates were written, ``known`` ones were there already.
+
+    ``dropped``: how many of the new ones are not answered, because too many of that chat wait.
+    """
 
     new: int
     known: int
+    dropped: int = 0
+
+    def __add__(self, other: Self) -> "Put":
+        return Put(self.new + other.new, self.known + other.known, self.dropped + other.dropped)
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -42,6 +76,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     ``parts``: the rendered answer (HTML), kept when it cannot go out in one call right away.
     ``markup``: the buttons under its last part, as the Bot API's JSON; empty without.
     ``sent``: how many of the parts Telegram has accepted. ``tries``: how often it was put off.
+    ``chat``: where the answer goes when that is not the chat that was asked in.
     """
 
     ack: int | None = None
@@ -49,11 +84,15 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     sent: int = 0
     tries: int = 0
     markup: str = ""
+    chat: int | None = None
 
 
 @dataclass(slots=True)
 class Job:
-    """One update taken out for handling. ``fence`` proves to the inbox that it is still ours."""
+    """One update taken out for handling. ``fence`` proves to the inbox that it is still ours.
+
+    ``since``: when it came in, on this process's monotonic clock. ``flaw``: why it cannot be read.
+    """
 
     update_id: int
     lane: int
@@ -61,6 +100,39 @@ class Job:
     received_ms: int
     progress: Progress = field(default_factory=Progress)
     fence: int = 0
+    since: float = field(default_factory=time.monotonic)
+    flaw: str = ""
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """An update that could not be handled: times in milliseconds since 1970, payload as text."""
+
+    update_id: int
+    lane: int
+    received_ms: int
+    failed_ms: int
+    reason: str
+    payload: str
+
+
+def dead_letter(job: Job, reason: str, now_ms: int) -> DeadLetter:
+    """``job`` as a dead letter; what is no text in it is written as ``\\x..``."""
+    payload = job.payload.decode("utf-8", "backslashreplace")
+    clean = reason.encode("utf-8", "backslashreplace").decode()[:1000]
+    return DeadLetter(job.update_id, job.lane, job.received_ms, now_ms, clean, payload)
+
+
+_decode_progress = msgspec.json.Decoder(Progress).decode
+
+
+def read_progress(found: object) -> tuple[Progress, str]:
+    """What was kept of an answer, and why it cannot be read (empty when it can)."""
+    if not found:
+        return Progress(), ""
+    try:
+        return _decode_progress(found), ""  # type: ignore[arg-type]  # no bytes: TypeError
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        return Progress(), f"its progress cannot be read: {error}"
 
 
 class Inbox(Protocol):
@@ -75,11 +147,15 @@ class Inbox(Protocol):
     async def put(self, updates: Sequence[Update]) -> Put:
         """Writes the updates that are not known yet; durable on return.
 
-        Raises InboxUnavailableError, and then none of them may be confirmed.
+        Raises InboxUnavailableError, and then none of them may be confirmed; UpdateRefusedError
+        when one of them can never be kept, and then none was.
         """
 
-    async def claim(self) -> Job:
-        """Waits for the next update whose lane is free, and holds that lane until `release`."""
+    async def claim(self, *, first: bool = False) -> Job:
+        """Waits for the next update whose lane is free, and holds that lane until `release`.
+
+        ``first``: of the lanes in `Rules.first`; else of the others.
+        """
 
     async def record(self, job: Job, progress: Progress) -> None:
         """Keeps how far the answer has come. A SIGKILL after the return does not lose it.
@@ -89,6 +165,9 @@ class Inbox(Protocol):
 
     async def finish(self, job: Job, outcome: str) -> None:
         """Marks the update done; it will not be handled again. Raises as `record`."""
+
+    async def bury(self, job: Job, reason: str) -> None:
+        """Keeps it as a dead letter; once more changes nothing. Raises as `record`."""
 
     async def release(self, job: Job, delay: float = 0.0) -> None:
         """Gives the lane back, after ``delay`` seconds; an update not finished comes out again."""
@@ -105,8 +184,17 @@ class Inbox(Protocol):
     async def probe(self) -> None:
         """A small real write. Raises InboxUnavailableError."""
 
+    async def letters(self) -> list[DeadLetter]:
+        """The dead letters, oldest first. Raises InboxUnavailableError."""
+
+    def dead(self) -> int:
+        """How many dead letters there are."""
+
     def backlog(self) -> tuple[int, float]:
         """How many updates are not done, and the age of the oldest in seconds (0: none)."""
 
     def oldest_ready(self) -> float:
         """Seconds that the lane at the head of the queue has waited to be claimed (0: none)."""
+
+    def stuck(self) -> float:
+        """Seconds that a lane has been neither handled, nor claimable, nor told to wait."""

@@ -12,8 +12,10 @@ Every step is one Lua script, so it happens whole or not at all, whichever repli
   a restart of Redis, though: leases ran out while nobody could renew them, and their owners, alive
   and well, must get the chance to record what they have sent. For one lease time nothing is taken.
 
-Redis should have ``appendonly yes``: it writes its log before it answers, so its own SIGKILL loses
-nothing. After a power loss, ``appendfsync always`` is what keeps the last second as well.
+Redis has to keep what it is given: ``maxmemory-policy noeviction`` and ``appendonly yes`` (it
+writes its log before it answers, so its own SIGKILL loses nothing; after a power loss,
+``appendfsync always`` is what keeps the last second as well), and not be a replica. That is looked
+at again and again; while it does not hold, nothing is taken in.
 """
 
 import asyncio
@@ -24,14 +26,18 @@ from typing import Any, Final
 
 import msgspec
 
+from reference_bot.telegram_bot.inbox import redis_scripts as scripts
 from reference_bot.telegram_bot.inbox.model import (
-    KNOWN_FOR_SECONDS,
+    DeadLetter,
     InboxUnavailableError,
     Job,
     LeaseLostError,
     Progress,
     Put,
+    Rules,
     Update,
+    dead_letter,
+    read_progress,
 )
 from reference_bot.telegram_bot.slim import without
 
@@ -46,122 +52,12 @@ _RENEW_SECONDS: Final = 1.0
 _MARGIN_SECONDS: Final = 0.5
 _IDLE_SECONDS: Final = 1.0
 _SOCKET_SECONDS: Final = 3.0
-
-_NOW: Final = """
-local p = KEYS[1]
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-"""
-_PUT: Final = (
-    _NOW
-    + """
-local new = 0
-for i = 1, #ARGV, 3 do
-  local id, lane, key = ARGV[i], ARGV[i + 1], p .. 'update:' .. ARGV[i]
-  if redis.call('EXISTS', key) == 0 then
-    new = new + 1
-    redis.call('HSET', key, 'payload', ARGV[i + 2], 'received', now)
-    redis.call('ZADD', p .. 'open', now, id)
-    local waiting = redis.call('RPUSH', p .. 'lane:' .. lane, id)
-    if waiting == 1 and not redis.call('ZSCORE', p .. 'leases', lane) then
-      redis.call('ZADD', p .. 'ready', now, lane)
-      redis.call('RPUSH', p .. 'wake', 1)
-    end
-  end
-end
-redis.call('LTRIM', p .. 'wake', -256, -1)
-return new
-"""
-)
-# ARGV: lease in ms, 1 to take over expired leases. Returns nothing, or the wait in ms, or a job.
-_CLAIM: Final = (
-    _NOW
-    + """
-if ARGV[2] == '1' then
-  local expired = redis.call('ZRANGEBYSCORE', p .. 'leases', '-inf', now, 'LIMIT', 0, 64)
-  for _, lane in ipairs(expired) do
-    redis.call('ZREM', p .. 'leases', lane)
-    redis.call('HDEL', p .. 'fences', lane)
-    if redis.call('EXISTS', p .. 'lane:' .. lane) == 1 then
-      redis.call('ZADD', p .. 'ready', now, lane)
-    end
-  end
-end
-local first = redis.call('ZRANGE', p .. 'ready', 0, 0, 'WITHSCORES')
-if #first == 0 then return {} end
-local lane, at = first[1], tonumber(first[2])
-if at > now then return {at - now} end
-redis.call('ZREM', p .. 'ready', lane)
-local id = redis.call('LINDEX', p .. 'lane:' .. lane, 0)
-if not id then return {0} end
-local fence = redis.call('INCR', p .. 'fence')
-redis.call('HSET', p .. 'fences', lane, fence)
-redis.call('ZADD', p .. 'leases', now + ARGV[1], lane)
-local update = redis.call('HMGET', p .. 'update:' .. id, 'payload', 'received', 'progress')
-return {lane, id, fence, update[1], update[2], update[3]}
-"""
-)
-_FENCED: Final = (
-    _NOW
-    + """
-local lane, fence = ARGV[1], ARGV[2]
-if redis.call('HGET', p .. 'fences', lane) ~= fence then return 0 end
-"""
-)
-_RECORD: Final = (
-    _FENCED
-    + """
-redis.call('HSET', p .. 'update:' .. ARGV[3], 'progress', ARGV[4])
-return 1
-"""
-)
-_FINISH: Final = (
-    _FENCED
-    + """
-local id, key = ARGV[3], p .. 'update:' .. ARGV[3]
-if redis.call('LINDEX', p .. 'lane:' .. lane, 0) == id then
-  redis.call('LPOP', p .. 'lane:' .. lane)
-end
-redis.call('HDEL', key, 'payload', 'progress')
-redis.call('HSET', key, 'outcome', ARGV[4])
-redis.call('EXPIRE', key, ARGV[5])
-redis.call('ZREM', p .. 'open', id)
-return 1
-"""
-)
-_RELEASE: Final = (
-    _FENCED
-    + """
-redis.call('ZREM', p .. 'leases', lane)
-redis.call('HDEL', p .. 'fences', lane)
-if redis.call('EXISTS', p .. 'lane:' .. lane) == 1 then
-  redis.call('ZADD', p .. 'ready', now + ARGV[3], lane)
-  redis.call('RPUSH', p .. 'wake', 1)
-end
-return 1
-"""
-)
-# ARGV: lease in ms, then lane and fence of each lease. Returns the figures for `backlog` as well.
-_RENEW: Final = (
-    _NOW
-    + """
-for i = 2, #ARGV, 2 do
-  if redis.call('HGET', p .. 'fences', ARGV[i]) == ARGV[i + 1] then
-    redis.call('ZADD', p .. 'leases', 'XX', now + ARGV[1], ARGV[i])
-  end
-end
-local oldest = redis.call('ZRANGE', p .. 'open', 0, 0, 'WITHSCORES')
-local ready = redis.call('ZRANGE', p .. 'ready', 0, 0, 'WITHSCORES')
-return {
-  redis.call('ZCARD', p .. 'open'),
-  oldest[2] and now - oldest[2] or 0,
-  ready[2] and now - ready[2] or 0
-}
-"""
-)
+_SWEEP_SECONDS: Final = 2.0
+_SWEEP_UPDATES: Final = 512
 
 _encode_progress = msgspec.json.Encoder().encode
-_decode_progress = msgspec.json.Decoder(Progress).decode
+_encode_letter = msgspec.json.Encoder().encode
+_decode_letter = msgspec.json.Decoder(DeadLetter).decode
 _log = logging.getLogger(__name__)
 
 
@@ -181,42 +77,54 @@ class RedisInbox:
     """`Inbox` of one bot in the Redis at ``url``, for any number of processes."""
 
     def __init__(
-        self, url: str, bot_id: int, *, clock: Callable[[], float] = time.monotonic
+        self,
+        url: str,
+        bot_id: int,
+        rules: Rules | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = connect(url)
         self._prefix = f"botproof:{{{bot_id}}}:"  # braces: one slot of a cluster
+        self._rules = rules or Rules()
+        self._first = "," + "".join(f"{lane}," for lane in sorted(self._rules.first))
         self._clock = clock
-        scripts = {
-            "put": _PUT,
-            "claim": _CLAIM,
-            "record": _RECORD,
-            "finish": _FINISH,
-            "release": _RELEASE,
-            "renew": _RENEW,
+        texts = {
+            "put": scripts.PUT,
+            "claim": scripts.CLAIM,
+            "record": scripts.RECORD,
+            "finish": scripts.FINISH,
+            "bury": scripts.BURY,
+            "release": scripts.RELEASE,
+            "renew": scripts.RENEW,
+            "sweep": scripts.SWEEP,
         }
-        self._scripts = {name: self._redis.register_script(text) for name, text in scripts.items()}
+        self._scripts = {name: self._redis.register_script(text) for name, text in texts.items()}
         self._leases: dict[int, tuple[int, float]] = {}  # lane → fence, when last renewed
         self._redis_up_since: float | None = None
-        self._figures = (0, 0.0, 0.0)
-        self._figures_at = 0.0
+        self._forgets: str | None = None
+        self._figures = (0, 0.0, 0.0, 0)
+        self._swept_at, self._sweep_from = 0.0, 0
         self._renewing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         await self._learn_uptime()
-        await self._warn_without_log()
+        await self._check_policy()
+        await self._renew()
         self._renewing = asyncio.create_task(self._renew_forever())
 
     async def _learn_uptime(self) -> None:
         about = await self._call(self._redis.info("server"))
         self._redis_up_since = self._clock() - int(about["uptime_in_seconds"])
 
-    async def _warn_without_log(self) -> None:
-        try:
-            found = await self._redis.config_get("appendonly")
-        except RedisError:
-            return  # managed Redis often forbids CONFIG; then the operator has chosen elsewhere
-        if not {"yes", b"yes"} & set(found.values()):
-            _log.warning("Redis keeps no append-only file: its restart loses updates")
+    async def _check_policy(self) -> None:
+        """Raises InboxUnavailableError while Redis would forget what it is given."""
+        about: dict[str, Any] = {}
+        for section in ("memory", "persistence", "replication"):
+            about |= await self._call(self._redis.info(section))
+        self._forgets = _why_it_forgets(about)
+        if self._forgets is not None:
+            raise InboxUnavailableError(self._forgets)
 
     async def close(self) -> None:
         if self._renewing is not None:
@@ -227,38 +135,46 @@ class RedisInbox:
     # in
 
     async def put(self, updates: Sequence[Update]) -> Put:
+        if self._forgets is not None:
+            raise InboxUnavailableError(self._forgets)
         fields = [part for update in updates for part in _fields(update)]
-        new = int(await self._run("put", *fields))
-        return Put(new=new, known=len(updates) - new)
+        notice = _encode_progress(Progress(parts=(self._rules.notice,)))
+        new, dropped = await self._run("put", self._rules.most_waiting, notice, *fields)
+        return Put(int(new), len(updates) - int(new), int(dropped))
 
     # out
 
-    async def claim(self) -> Job:
+    async def claim(self, *, first: bool = False) -> Job:
         while True:
             at = self._clock()
-            found = await self._run("claim", _ms(LEASE_SECONDS), "1" if self._settled() else "0")
+            settled = "1" if self._settled() else "0"
+            found = await self._run("claim", _ms(LEASE_SECONDS), settled, "1" if first else "0")
             if len(found) > 1:
                 return self._job(found, at)
             wait = found[0] / 1000 if found else _IDLE_SECONDS
-            await self._sleep(min(_IDLE_SECONDS, wait))
+            await self._sleep(min(_IDLE_SECONDS, wait), first=first)
 
     def _job(self, found: list[Any], at: float) -> Job:
-        lane, update_id, fence, payload, received, progress = found
+        lane, update_id, fence, payload, received, progress, age = found
+        kept, flaw = read_progress(progress)
         job = Job(
             update_id=int(update_id),
             lane=int(lane),
-            payload=payload,
+            payload=payload or b"",
             received_ms=int(received),
-            progress=_decode_progress(progress) if progress else Progress(),
+            progress=kept,
             fence=int(fence),
+            since=time.monotonic() - max(0, age) / 1000,
+            flaw=flaw if payload else "Redis has no payload of it any more",
         )
         self._leases[job.lane] = (job.fence, at)
         return job
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float, *, first: bool) -> None:
         """Until there may be something to claim, ``seconds`` at most."""
         if seconds > 0:
-            await self._call(self._redis.blpop([f"{self._prefix}wake"], timeout=max(0.01, seconds)))
+            name = f"{self._prefix}wake-first" if first else f"{self._prefix}wake"
+            await self._call(self._redis.blpop([name], timeout=max(0.01, seconds)))
 
     def _settled(self) -> bool:
         since = self._redis_up_since
@@ -269,7 +185,14 @@ class RedisInbox:
         job.progress = progress
 
     async def finish(self, job: Job, outcome: str) -> None:
-        await self._fenced("finish", job, job.update_id, outcome, KNOWN_FOR_SECONDS)
+        rules = self._rules
+        await self._fenced(
+            "finish", job, job.update_id, outcome, rules.most_known, rules.most_waiting
+        )
+
+    async def bury(self, job: Job, reason: str) -> None:
+        letter = _encode_letter(dead_letter(job, reason, int(time.time() * 1000)))
+        await self._fenced("bury", job, job.update_id, letter)
 
     async def release(self, job: Job, delay: float = 0.0) -> None:
         await self._fenced("release", job, _ms(delay))
@@ -287,7 +210,11 @@ class RedisInbox:
 
     async def is_done(self, update_id: int) -> bool:
         key = f"{self._prefix}update:{update_id}"
-        return bool(await self._call(self._redis.hexists(key, "outcome")))
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.exists(key)
+        pipe.hexists(key, "payload")
+        there, open_ = await self._call(pipe.execute())
+        return bool(there) and not open_
 
     def holds(self, job: Job) -> bool:
         fence, renewed_at = self._leases.get(job.lane, (0, 0.0))
@@ -297,8 +224,11 @@ class RedisInbox:
         while True:
             try:
                 await self._renew()
+                await self._sweep_sometimes()
             except InboxUnavailableError as error:
                 _log.warning("leases could not be renewed: %s", error)
+            except Exception:  # leases that nobody renews are lost: whatever it was, go on
+                _log.exception("leases could not be renewed")
             await asyncio.sleep(_RENEW_SECONDS)
 
     async def _renew(self) -> None:
@@ -307,12 +237,34 @@ class RedisInbox:
         at = self._clock()
         held = dict(self._leases)
         pairs = [part for lane, (fence, _) in held.items() for part in (lane, fence)]
-        open_, oldest, ready = await self._run("renew", _ms(LEASE_SECONDS), *pairs)
-        self._figures = (int(open_), max(0.0, oldest / 1000), max(0.0, ready / 1000))
-        self._figures_at = at
+        open_, oldest, ready, dead = await self._run("renew", _ms(LEASE_SECONDS), *pairs)
+        self._figures = (int(open_), max(0.0, oldest / 1000), max(0.0, ready / 1000), int(dead))
         for lane, (fence, _) in held.items():
             if self._leases.get(lane, (0, 0.0))[0] == fence:
                 self._leases[lane] = (fence, at)
+
+    async def _sweep_sometimes(self) -> None:
+        """Puts right, some of it at a time, what somebody else broke in Redis."""
+        if self._clock() - self._swept_at < _SWEEP_SECONDS:
+            return
+        self._swept_at = self._clock()
+        seen, mended, *lost = await self._run("sweep", self._sweep_from, _SWEEP_UPDATES)
+        self._sweep_from = self._sweep_from + _SWEEP_UPDATES if seen == _SWEEP_UPDATES else 0
+        if mended:
+            _log.warning("updates waited and could not be claimed: mended", extra={"count": mended})
+        if lost:
+            _log.error("Redis has lost updates that were confirmed", extra={"count": len(lost)})
+            await self._bury_lost([int(one) for one in lost])
+
+    async def _bury_lost(self, ids: list[int]) -> None:
+        now = int(time.time() * 1000)
+        pipe = self._redis.pipeline(transaction=True)
+        for update_id in ids:
+            job = Job(update_id, 0, b"", 0)
+            letter = _encode_letter(dead_letter(job, "Redis has lost it", now))
+            pipe.hset(f"{self._prefix}dead", str(update_id), letter)
+            pipe.zadd(f"{self._prefix}dead_at", {str(update_id): now})
+        await self._call(pipe.execute())
 
     # beside the updates
 
@@ -321,20 +273,32 @@ class RedisInbox:
         await self._call(self._redis.set(name, update_id, nx=True, px=_ms(seconds)))
         return int(await self._call(self._redis.get(name)) or update_id) == update_id
 
+    async def letters(self) -> list[DeadLetter]:
+        found = await self._call(self._redis.hgetall(f"{self._prefix}dead"))
+        return sorted(map(_decode_letter, found.values()), key=lambda one: one.failed_ms)
+
+    def dead(self) -> int:
+        return self._figures[3]
+
     async def probe(self) -> None:
-        await self._call(self._redis.set(f"{self._prefix}probe", 1, ex=60))
+        await self._check_policy()
+        await self._call(self._redis.set(f"{self._prefix}probe", b"x" * 4096, ex=60))
 
     def backlog(self) -> tuple[int, float]:
-        waiting, age, _ = self._figures
-        return waiting, age
+        return self._figures[:2]
 
     def oldest_ready(self) -> float:
         return self._figures[2]
 
+    def stuck(self) -> float:
+        """Never for longer than two rounds of the sweep, which mends it."""
+        return 0.0
+
     # calls
 
     async def _run(self, script: str, *arguments: Any) -> Any:
-        return await self._call(self._scripts[script](keys=[self._prefix], args=arguments))
+        given = (self._first, *arguments)
+        return await self._call(self._scripts[script](keys=[self._prefix], args=given))
 
     async def _call(self, command: Awaitable[Any]) -> Any:
         try:
@@ -353,6 +317,21 @@ async def answer_of(command: Awaitable[Any]) -> Any:
         raise InboxUnavailableError(f"Redis: {error}") from error
     _stop_if_cancelled()
     return result
+
+
+def _why_it_forgets(about: dict[str, Any]) -> str | None:
+    """What to set in a Redis that says this of itself (INFO); None when it keeps what it is given.
+
+    A fact that it does not tell is not held against it.
+    """
+    policy = str(about.get("maxmemory_policy", "noeviction"))
+    if policy != "noeviction":
+        return f"Redis would forget updates: its maxmemory-policy is {policy}, set it to noeviction"
+    if int(about.get("aof_enabled", 1)) != 1:
+        return "Redis would forget updates in a restart: set appendonly to yes"
+    if str(about.get("role", "master")) != "master":
+        return "this Redis is a replica: REDIS_URL has to lead to the master"
+    return None
 
 
 def _stop_if_cancelled() -> None:

@@ -1,285 +1,257 @@
 """The inbox in a SQLite file: for one process, with nothing else to run.
 
-One thread owns the connection. What waits when it becomes free is one transaction (group commit),
-so a hundred doors that put at once pay for one fsync. Two strengths of commit:
-
-* updates that come in are confirmed to Telegram next, so their commit is fsynced: it survives power
-  loss;
-* progress and completion are written to the log file without waiting for the disk: that survives
-  the end of this process, however it ends; after a power loss a few updates may be answered once
-  more, none is lost.
-
-What is being handled is known in memory only: whoever starts next has to handle it again anyway.
+`sqlite_writer` has the thread that writes. What is being handled is known in memory only: whoever
+starts next has to handle it again anyway.
 """
 
 import asyncio
-import fcntl
-import queue
 import sqlite3
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from reference_bot.telegram_bot.inbox.files import FileLock
 from reference_bot.telegram_bot.inbox.model import (
     KNOWN_FOR_SECONDS,
+    MOST_DEAD,
+    DeadLetter,
     InboxUnavailableError,
     Job,
     Progress,
     Put,
+    Rules,
     Update,
+    dead_letter,
+    read_progress,
 )
+from reference_bot.telegram_bot.inbox.sqlite_writer import Operation, Writer
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS updates (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    bot INTEGER NOT NULL,
-    update_id INTEGER NOT NULL,
-    lane INTEGER NOT NULL,
-    received_ms INTEGER NOT NULL,
-    payload BLOB,
-    progress BLOB,
-    done_ms INTEGER,
-    outcome TEXT,
-    UNIQUE (bot, update_id)
-) STRICT;
-CREATE INDEX IF NOT EXISTS updates_waiting ON updates (bot, seq) WHERE done_ms IS NULL;
-CREATE INDEX IF NOT EXISTS updates_done ON updates (done_ms) WHERE done_ms IS NOT NULL;
-CREATE TABLE IF NOT EXISTS once (
-    key TEXT PRIMARY KEY,
-    update_id INTEGER NOT NULL,
-    until_ms INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
-"""
-_PRUNE_SECONDS: Final = 600.0
-_PRUNE_ROWS: Final = 5000
+_PRUNE_SECONDS: Final = 60.0
+_PRUNE_ROWS: Final = 2000
+_PRUNE_PAGES: Final = 256
 _PAYLOADS_IN_MEMORY: Final = 1000
+_LIMIT_SECONDS: Final = 10.0
+"""How long a put or a probe may take; the disk may hang."""
 
 _encode_progress = msgspec.json.Encoder().encode
-_decode_progress = msgspec.json.Decoder(Progress).decode
-
-_Operation = Callable[[sqlite3.Connection], Any]
-_Entry = tuple[_Operation, bool, "asyncio.Future[Any]"]
+_encode_letter = msgspec.json.Encoder().encode
+_decode_letter = msgspec.json.Decoder(DeadLetter).decode
 
 
-class _Writer(threading.Thread):
-    """The thread that owns the connection: commits together what is waiting, reports back."""
-
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(name="inbox", daemon=True)
-        self._path = path
-        self._loop = loop
-        self._waiting: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
-        self.opened: asyncio.Future[None] = loop.create_future()
-
-    def submit(self, operation: _Operation, *, fsync: bool) -> "asyncio.Future[Any]":
-        """Runs ``operation`` in the next transaction; the future holds what it returned."""
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting.put((operation, fsync, future))
-        return future
-
-    def stop(self) -> None:
-        """Ends the thread after what is waiting now."""
-        self._waiting.put(None)
-
-    def run(self) -> None:
-        try:
-            connection = _connect(self._path)
-        except (sqlite3.Error, OSError) as error:
-            self._report([(self.opened, None, InboxUnavailableError(f"{self._path}: {error}"))])
-            return
-        self._report([(self.opened, None, None)])
-        try:
-            while (entries := self._take()) is not None:
-                self._commit(connection, entries)
-        finally:
-            connection.close()
-
-    def _take(self) -> list[_Entry] | None:
-        first = self._waiting.get()
-        if first is None:
-            return None
-        entries = [first]
-        while not self._waiting.empty():
-            if (entry := self._waiting.get()) is None:
-                self._waiting.put(None)  # finish these, then stop
-                break
-            entries.append(entry)
-        return entries
-
-    def _commit(self, connection: sqlite3.Connection, entries: list[_Entry]) -> None:
-        level = "FULL" if any(fsync for _, fsync, _ in entries) else "NORMAL"
-        error: InboxUnavailableError | None = None
-        results: list[Any] = []
-        try:
-            connection.execute(f"PRAGMA synchronous = {level}")
-            connection.execute("BEGIN IMMEDIATE")
-            results = [operation(connection) for operation, _, _ in entries]
-            connection.execute("COMMIT")
-        except sqlite3.Error as caught:
-            error = InboxUnavailableError(f"{self._path}: {caught}")
-            _roll_back(connection)
-        outcomes = results if error is None else [None] * len(entries)
-        self._report(
-            [(future, out, error) for (_, _, future), out in zip(entries, outcomes, strict=True)]
-        )
-
-    def _report(
-        self, outcomes: list[tuple["asyncio.Future[Any]", Any, InboxUnavailableError | None]]
-    ) -> None:
-        def settle() -> None:
-            for future, result, error in outcomes:
-                if future.done():  # whoever asked has gone
-                    continue
-                if error is None:
-                    future.set_result(result)
-                else:
-                    future.set_exception(error)
-
-        self._loop.call_soon_threadsafe(settle)
+_State = Literal["new", "dropped", "open", "done"]
+_T = TypeVar("_T")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA cache_size = -512")  # KiB: rows are written once and read rarely
-        connection.execute("PRAGMA journal_size_limit = 4194304")
-        connection.executescript(_SCHEMA)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+class _Fate(NamedTuple):
+    """How a new update is written: to be handled, or (``done_ms``) not at all."""
 
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        try:
-            connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            return  # SQLite has rolled back by itself, as it does when the disk is full
+    payload: bytes | None
+    progress: bytes | None = None
+    done_ms: int | None = None
+    outcome: str | None = None
 
 
 class _Lane:
     """The updates of one chat that are not done, oldest first."""
 
-    __slots__ = ("busy", "ids", "ready_since")
+    __slots__ = ("busy", "ids", "queued", "ready_since", "told_to_wait")
 
     def __init__(self) -> None:
         self.ids: deque[int] = deque()
         self.busy = False
+        self.queued = False
+        self.told_to_wait = False
         self.ready_since = 0.0
 
 
-class SqliteInbox:
-    """`Inbox` in one SQLite file; a second process on it has to wait for the first to end."""
+class _Queue:
+    """Lanes that can be claimed, the longest waiting first."""
 
-    def __init__(self, path: str, bot_id: int, *, clock: Callable[[], float] = time.time) -> None:
+    __slots__ = ("lanes", "wake")
+
+    def __init__(self) -> None:
+        self.lanes: deque[int] = deque()
+        self.wake = asyncio.Event()
+
+
+class SqliteInbox:
+    """`Inbox` in one SQLite file; a second process on it has to wait for the first to end.
+
+    ``clock`` gives the time of day, for what is written; ``monotonic`` measures how long something
+    took, and no setting of the clock moves it.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        bot_id: int,
+        rules: Rules | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = Path(path)
         self._bot = bot_id
+        self._rules = rules or Rules()
         self._clock = clock
-        self._writer: _Writer | None = None
-        self._lock: TextIO | None = None
+        self._monotonic = monotonic
+        self._lock = FileLock(self._path)
+        self._writer: Writer | None = None
+        self._open = False
         self._lanes: dict[int, _Lane] = {}
-        self._ready: deque[int] = deque()
-        self._received: dict[int, int] = {}  # update_id → received_ms, oldest first
+        self._queues = {False: _Queue(), True: _Queue()}
+        self._received: dict[int, tuple[int, float]] = {}  # update_id → ms, monotonic; oldest first
         self._payloads: dict[int, tuple[bytes, Progress]] = {}
-        self._wake = asyncio.Event()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._tasks: set[asyncio.Task[Put]] = set()
-        self._pruned_at = 0.0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._pruned_at = -_PRUNE_SECONDS
+        self._full: set[int] = set()  # lanes whose last update said that there are too many
+        self._dead = 0
 
     # open and close
 
     async def open(self) -> None:
-        if self._lock is None:
-            self._lock = self._take_lock()
-        writer = _Writer(self._path, asyncio.get_running_loop())
+        self._lock.keep()
+        await self._start_writer()
+        rows, self._dead = await self._do(self._load, fsync=False)
+        now_ms, now = self._now_ms(), self._monotonic()
+        for update_id, lane, received_ms in rows:
+            since = now - max(0.0, (now_ms - received_ms) / 1000)
+            self._enqueue(update_id, lane, received_ms, since)
+        most = self._rules.most_waiting
+        self._full = {one for one, lane in self._lanes.items() if len(lane.ids) > most}
+        self._open = True
+
+    async def _start_writer(self) -> Writer:
+        writer = Writer(self._path, self._lock, asyncio.get_running_loop())
+        self._writer = writer
         writer.start()
         await writer.opened
-        self._writer = writer
-        rows = await self._do(self._load, fsync=False)
-        for update_id, lane, received_ms in rows:
-            self._enqueue(update_id, lane, received_ms)
-
-    def _take_lock(self) -> TextIO:
-        """A lock that ends with the process, so that two never handle the same updates."""
-        path = self._path.with_name(self._path.name + ".lock")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = path.open("w")
-        except OSError as error:
-            raise InboxUnavailableError(f"{path}: {error.strerror}") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            raise InboxUnavailableError(f"{self._path} is in use by another process") from error
-        return lock
+        return writer
 
     async def close(self) -> None:
         for timer in self._timers:
             timer.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
         if self._writer is not None:
             writer, self._writer = self._writer, None
             writer.stop()
             await asyncio.to_thread(writer.join)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.release()
 
-    async def _do(self, operation: _Operation, *, fsync: bool) -> Any:
-        if self._writer is None:
+    async def _do(self, operation: Operation, *, fsync: bool) -> Any:
+        writer = self._writer
+        if writer is None:
             raise InboxUnavailableError(f"{self._path} is not open")
-        return await self._writer.submit(operation, fsync=fsync)
+        if not writer.is_alive():  # nothing may end it, but should it ever: go on with another one
+            writer = await self._start_writer()
+        return await writer.submit(operation, fsync=fsync)
 
-    def _load(self, connection: sqlite3.Connection) -> list[tuple[int, int, int]]:
-        return connection.execute(
+    async def _in_time(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """The result of ``work``, or InboxUnavailableError when it takes too long.
+
+        In a task of its own: whoever waits may be cancelled, it is done all the same.
+        """
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        try:
+            async with asyncio.timeout(_LIMIT_SECONDS):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            raise InboxUnavailableError(
+                f"{self._path} was not written within {_LIMIT_SECONDS:g} s"
+            ) from None
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; when nobody did, nobody is to be warned
+
+    def _load(self, connection: sqlite3.Connection) -> tuple[list[tuple[int, int, int]], int]:
+        rows = connection.execute(
             "SELECT update_id, lane, received_ms FROM updates"
             " WHERE bot = ? AND done_ms IS NULL ORDER BY seq",
             (self._bot,),
         ).fetchall()
+        return rows, self._count_dead(connection)
 
     # in
 
     async def put(self, updates: Sequence[Update]) -> Put:
-        # In a task of its own: whoever waits may be cancelled, the rows will be there all the same.
-        task = asyncio.create_task(self._put(updates))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        return await self._in_time(self._put(updates))
 
     async def _put(self, updates: Sequence[Update]) -> Put:
-        now = self._now_ms()
+        now, since = self._now_ms(), self._monotonic()
+        fates = self._fates(updates)
 
-        def insert(connection: sqlite3.Connection) -> list[bool]:
+        def insert(connection: sqlite3.Connection) -> list[_State]:
             return [
-                connection.execute(
-                    "INSERT OR IGNORE INTO updates (bot, update_id, lane, received_ms, payload)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (self._bot, update.update_id, update.lane, now, update.payload),
-                ).rowcount
-                == 1
-                for update in updates
+                self._insert(connection, update, now, fate)
+                for update, fate in zip(updates, fates, strict=True)
             ]
 
-        written: list[bool] = await self._do(insert, fsync=True)
-        for update, new in zip(updates, written, strict=True):
-            if new:
-                if len(self._payloads) < _PAYLOADS_IN_MEMORY:
-                    self._payloads[update.update_id] = (update.payload, Progress())
-                self._enqueue(update.update_id, update.lane, now)
-        self._prune_sometimes()
-        return Put(new=sum(written), known=len(written) - sum(written))
+        states: list[_State] = await self._do(insert, fsync=True)
+        new = dropped = 0
+        for update, fate, state in zip(updates, fates, states, strict=True):
+            if state in {"done", "dropped"}:
+                dropped += state == "dropped"
+                continue
+            if state == "new" and fate.progress is None:
+                self._remember(update)
+            # Open, and not in hand: an earlier try was written although it could not be confirmed.
+            if state == "new" or update.update_id not in self._received:
+                new += 1
+                self._enqueue(update.update_id, update.lane, now, since)
+        return Put(new + dropped, len(updates) - new - dropped, dropped)
 
-    def _enqueue(self, update_id: int, lane_id: int, received_ms: int) -> None:
-        self._received[update_id] = received_ms
+    def _insert(
+        self, connection: sqlite3.Connection, update: Update, now: int, fate: "_Fate"
+    ) -> "_State":
+        written = connection.execute(
+            "INSERT OR IGNORE INTO updates"
+            " (bot, update_id, lane, received_ms, payload, progress, done_ms, outcome)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._bot, update.update_id, update.lane, now, *fate),
+        ).rowcount
+        if written == 1:
+            return "new" if fate.done_ms is None else "dropped"
+        [[done]] = connection.execute(
+            "SELECT done_ms FROM updates WHERE bot = ? AND update_id = ?",
+            (self._bot, update.update_id),
+        ).fetchall()
+        return "open" if done is None else "done"
+
+    def _remember(self, update: Update) -> None:
+        if len(self._payloads) < _PAYLOADS_IN_MEMORY:
+            self._payloads[update.update_id] = (update.payload, Progress())
+
+    def _fates(self, updates: Sequence[Update]) -> list["_Fate"]:
+        """All but what is too many in its lane is to be done."""
+        coming: dict[int, int] = {}
+        fates = []
+        for update in updates:
+            lane = self._lanes.get(update.lane)
+            before = coming.get(update.lane, 0)
+            coming[update.lane] = before + 1
+            few = before + (len(lane.ids) if lane else 0) < self._rules.most_waiting
+            if few or update.update_id < 0 or update.update_id in self._received:
+                fates.append(_Fate(update.payload))
+            elif update.lane in self._full:
+                fates.append(_Fate(None, None, self._now_ms(), "dropped"))
+            else:
+                self._full.add(update.lane)
+                notice = _encode_progress(Progress(parts=(self._rules.notice,)))
+                fates.append(_Fate(update.payload, notice))
+        return fates
+
+    def _enqueue(self, update_id: int, lane_id: int, received_ms: int, since: float) -> None:
+        self._received[update_id] = (received_ms, since)
         lane = self._lanes.get(lane_id)
         if lane is None:
             lane = self._lanes[lane_id] = _Lane()
@@ -288,38 +260,50 @@ class SqliteInbox:
             self._make_ready(lane_id, lane)
 
     def _make_ready(self, lane_id: int, lane: _Lane) -> None:
-        lane.ready_since = self._clock()
-        self._ready.append(lane_id)
-        self._wake.set()
+        lane.ready_since = self._monotonic()
+        lane.queued = True
+        waiting = self._queues[lane_id in self._rules.first]
+        waiting.lanes.append(lane_id)
+        waiting.wake.set()
 
     # out
 
-    async def claim(self) -> Job:
-        while not self._ready:
-            self._wake.clear()
-            await self._wake.wait()
-        lane_id = self._ready.popleft()
+    async def claim(self, *, first: bool = False) -> Job:
+        waiting = self._queues[first]
+        while not waiting.lanes:
+            waiting.wake.clear()
+            await waiting.wake.wait()
+        lane_id = waiting.lanes.popleft()
         lane = self._lanes[lane_id]
-        lane.busy = True
+        lane.busy, lane.queued = True, False
         update_id = lane.ids[0]
+        received_ms, since = self._received[update_id]
         try:
-            payload, progress = self._payloads.get(update_id) or await self._fetch(update_id)
+            job = await self._fetch(update_id, lane_id)
         except BaseException:
-            lane.busy = False
-            self._ready.appendleft(lane_id)
+            lane.busy, lane.queued = False, True
+            waiting.lanes.appendleft(lane_id)
             raise
-        return Job(update_id, lane_id, payload, self._received[update_id], progress)
+        job.received_ms, job.since = received_ms, since
+        return job
 
-    async def _fetch(self, update_id: int) -> tuple[bytes, Progress]:
-        def select(connection: sqlite3.Connection) -> tuple[bytes, bytes | None]:
-            row: tuple[bytes, bytes | None] = connection.execute(
+    async def _fetch(self, update_id: int, lane_id: int) -> Job:
+        kept = self._payloads.get(update_id)
+        if kept is not None:
+            return Job(update_id, lane_id, kept[0], 0, kept[1])
+
+        def select(connection: sqlite3.Connection) -> tuple[Any, Any] | None:
+            row: tuple[Any, Any] | None = connection.execute(
                 "SELECT payload, progress FROM updates WHERE bot = ? AND update_id = ?",
                 (self._bot, update_id),
             ).fetchone()
             return row
 
-        payload, progress = await self._do(select, fsync=False)
-        return payload, _decode_progress(progress) if progress else Progress()
+        row = await self._do(select, fsync=False)
+        if row is None or not isinstance(row[0], bytes):
+            return Job(update_id, lane_id, b"", 0, flaw="its row or payload is gone")
+        progress, flaw = read_progress(row[1])
+        return Job(update_id, lane_id, row[0], 0, progress, flaw=flaw)
 
     async def record(self, job: Job, progress: Progress) -> None:
         def update(connection: sqlite3.Connection) -> None:
@@ -347,8 +331,26 @@ class SqliteInbox:
         lane = self._lanes[job.lane]
         if lane.ids and lane.ids[0] == job.update_id:
             lane.ids.popleft()
+        if 2 * len(lane.ids) < self._rules.most_waiting:
+            self._full.discard(job.lane)
         self._received.pop(job.update_id, None)
         self._payloads.pop(job.update_id, None)
+
+    async def bury(self, job: Job, reason: str) -> None:
+        letter = _encode_letter(dead_letter(job, reason, self._now_ms())).decode()
+
+        def insert(connection: sqlite3.Connection) -> int:
+            connection.execute(
+                "INSERT OR REPLACE INTO dead_letters (bot, update_id, letter) VALUES (?, ?, ?)",
+                (self._bot, job.update_id, letter),
+            )
+            connection.execute(
+                "DELETE FROM dead_letters WHERE seq <= (SELECT max(seq) FROM dead_letters) - ?",
+                (MOST_DEAD,),
+            )
+            return self._count_dead(connection)
+
+        self._dead = await self._do(insert, fsync=False)
 
     async def release(self, job: Job, delay: float = 0.0) -> None:
         if delay > 0:
@@ -376,12 +378,15 @@ class SqliteInbox:
             self._timers.discard(timer)
             self._free(lane_id)
 
+        self._lanes[lane_id].told_to_wait = True
         timer = asyncio.get_running_loop().call_later(delay, free)
         self._timers.add(timer)
 
     def _free(self, lane_id: int) -> None:
-        lane = self._lanes[lane_id]
-        lane.busy = False
+        lane = self._lanes.get(lane_id)
+        if lane is None:
+            return
+        lane.busy = lane.told_to_wait = False
         if lane.ids:
             self._make_ready(lane_id, lane)
         else:
@@ -403,40 +408,81 @@ class SqliteInbox:
 
         return bool(await self._do(ask, fsync=False))
 
+    async def letters(self) -> list[DeadLetter]:
+        def select(connection: sqlite3.Connection) -> list[tuple[str]]:
+            return connection.execute(
+                "SELECT letter FROM dead_letters WHERE bot = ? ORDER BY seq", (self._bot,)
+            ).fetchall()
+
+        return [_decode_letter(text) for (text,) in await self._do(select, fsync=False)]
+
+    def _count_dead(self, connection: sqlite3.Connection) -> int:
+        [[count]] = connection.execute(
+            "SELECT count(*) FROM dead_letters WHERE bot = ?", (self._bot,)
+        ).fetchall()
+        return int(count)
+
+    def dead(self) -> int:
+        return self._dead
+
     async def probe(self) -> None:
         def write(connection: sqlite3.Connection) -> None:
             # As large as a few updates: a tiny row might still fit where no update does.
             connection.execute("INSERT OR REPLACE INTO probe VALUES (1, randomblob(16384))")
 
-        await self._do(write, fsync=True)
+        await self._in_time(self._do(write, fsync=True))
+        if self._monotonic() - self._pruned_at >= _PRUNE_SECONDS and self._open:
+            self._pruned_at = self._monotonic()
+            task = asyncio.create_task(self._prune())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def _prune_sometimes(self) -> None:
-        now = self._clock()
-        if self._writer is None or now - self._pruned_at < _PRUNE_SECONDS:
-            return
-        self._pruned_at = now
-        horizon = int((now - KNOWN_FOR_SECONDS) * 1000)
+    async def _prune(self) -> None:
+        """Forgets what is too old or too much, a little at a time, until nothing is left of it."""
+        horizon = int((self._clock() - KNOWN_FOR_SECONDS) * 1000)
 
-        def prune(connection: sqlite3.Connection) -> None:
-            connection.execute(
+        def some(connection: sqlite3.Connection) -> bool:
+            old = connection.execute(
                 "DELETE FROM updates WHERE seq IN"
                 " (SELECT seq FROM updates WHERE done_ms < ? ORDER BY done_ms LIMIT ?)",
                 (horizon, _PRUNE_ROWS),
-            )
+            ).rowcount
+            many = connection.execute(
+                "DELETE FROM updates WHERE seq IN (SELECT seq FROM updates"
+                " WHERE seq <= (SELECT max(seq) FROM updates) - ? AND done_ms IS NOT NULL LIMIT ?)",
+                (self._rules.most_known, _PRUNE_ROWS),
+            ).rowcount
             connection.execute("DELETE FROM once WHERE until_ms < ?", (horizon,))
+            connection.execute(f"PRAGMA incremental_vacuum({_PRUNE_PAGES})").fetchall()
+            [[free]] = connection.execute("PRAGMA freelist_count").fetchall()
+            return _PRUNE_ROWS in {old, many} or free > 0
 
-        pruned = self._writer.submit(prune, fsync=False)
-        pruned.add_done_callback(lambda future: future.cancelled() or future.exception())
+        try:
+            left = True
+            while left:
+                left = await self._do(some, fsync=False)  # what waits meanwhile goes between
+        except InboxUnavailableError:
+            return  # the next probe says so; pruning can wait
 
     def backlog(self) -> tuple[int, float]:
         oldest = next(iter(self._received.values()), None)
-        age = 0.0 if oldest is None else max(0.0, self._clock() - oldest / 1000)
+        age = 0.0 if oldest is None else max(0.0, self._monotonic() - oldest[1])
         return len(self._received), age
 
     def oldest_ready(self) -> float:
-        if not self._ready:
-            return 0.0
-        return max(0.0, self._clock() - self._lanes[self._ready[0]].ready_since)
+        heads = [waiting.lanes[0] for waiting in self._queues.values() if waiting.lanes]
+        now = self._monotonic()
+        return max((now - self._lanes[head].ready_since for head in heads), default=0.0)
+
+    def stuck(self) -> float:
+        """Never, as far as we know; looked at all the same."""
+        now = self._monotonic()
+        idle = (
+            now - lane.ready_since
+            for lane in self._lanes.values()
+            if lane.ids and not (lane.busy or lane.queued or lane.told_to_wait)
+        )
+        return max(idle, default=0.0)
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

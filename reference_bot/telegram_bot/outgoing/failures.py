@@ -18,7 +18,7 @@ from telegram.error import (
 
 from reference_bot.telegram_bot.telegram_api import CallUnansweredError, CallUnsentError
 
-_TOKEN_REFUSED_SECONDS: Final = 30.0
+_TOKEN_REFUSED_SECONDS: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from dataclasses import replace as replace_place
 from typing import Any, Final, Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -39,15 +40,20 @@ from reference_bot.telegram_bot.outgoing.failures import (
     classify,
 )
 from reference_bot.telegram_bot.outgoing.flood import FloodControl
+from reference_bot.telegram_bot.outgoing.sending import Sending
+from reference_bot.telegram_bot.outgoing.slots import SendSlots
 
 ACKNOWLEDGE_AFTER: Final = 0.5
 WORKING: Final = "⏳ Still working on it…"
 _PATIENCE: Final = 2.0
 _PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
-_LONGEST_DELAY: Final = 60.0
+_LONGEST_DELAY: Final = 8.0
+NOT_PRIVATE: Final = (
+    "🔒 That is not for a group to see, and I cannot write to you in private yet: open a chat with "
+    "me, press Start, and ask there."
+)
 _RECORD_PAUSE: Final = 0.1
 _LONGEST_RECORD_PAUSE: Final = 1.0
-_LAST_PAUSE: Final = 0.05
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -80,72 +86,6 @@ class Messenger(Protocol):
         """Replaces the text of a message and the buttons under it."""
 
 
-class SendSlots:
-    """The places for messages that are on their way or not yet recorded.
-
-    Answers to people come first: what nobody waits for goes with ``run_last``, one after the other,
-    ``last_pause`` seconds apart, and only when no answer waits for a slot. Telegram takes about 30
-    messages a second of a bot: the pause leaves a third of them to people.
-    """
-
-    def __init__(self, slots: int, *, last_pause: float = _LAST_PAUSE) -> None:
-        self._free = asyncio.Semaphore(slots)
-        self._running: set[asyncio.Task[Any]] = set()
-        self._answers = 0  # that wait for a slot
-        self._no_answers = asyncio.Event()
-        self._no_answers.set()
-        self._last = asyncio.Lock()
-        self._last_pause = last_pause
-
-    async def run(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Runs ``section`` in a slot, to its end even when the caller is cancelled meanwhile."""
-        self._answers += 1
-        self._no_answers.clear()
-        try:
-            await self._free.acquire()
-        finally:
-            self._answers -= 1
-            if not self._answers:
-                self._no_answers.set()
-        return await self._in_slot(section)
-
-    async def run_last(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """The same for a message that people's answers go before."""
-        async with self._last:
-            await self._no_answers.wait()
-            await self._free.acquire()
-            done = await self._in_slot(section)
-            await asyncio.sleep(self._last_pause)
-            return done
-
-    async def _in_slot(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Runs ``section`` in the slot that was acquired, and frees that."""
-        try:
-            pass_on = asyncio.create_task(section())
-            self._running.add(pass_on)
-            pass_on.add_done_callback(self._running.discard)
-            try:
-                return await asyncio.shield(pass_on)
-            except asyncio.CancelledError:
-                # The slot stays taken until the section has ended.
-                await asyncio.wait({pass_on})
-                raise
-        finally:
-            self._free.release()
-
-    async def settled(self, seconds: float) -> None:
-        """Waits ``seconds`` until no section runs, and cuts off one that cannot end.
-
-        That is one that cannot record what it has sent, with the inbox out of reach for good.
-        """
-        running = tuple(self._running)
-        if running:
-            _, stuck = await asyncio.wait(running, timeout=seconds)
-            for section in stuck:
-                section.cancel()
-            await asyncio.gather(*stuck, return_exceptions=True)
-
-
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What every replier shares."""
@@ -157,6 +97,9 @@ class Desk:
     metrics: Metrics
     bot_failed: Callable[[str | None], None]
     """Told why Telegram refuses the bot, or (None) that it does not."""
+    first: frozenset[int] = frozenset()
+    """The operator's chats: their answers go before others."""
+    sending: Sending = field(default_factory=Sending)
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -168,17 +111,29 @@ class Replier:
     def __init__(self, desk: Desk, job: Job, place: Place) -> None:
         self._desk = desk
         self._job = job
-        self._place = place
-        self._chat = place.chat_id
+        self._origin = place
+        chat = job.progress.chat
+        self._place = place if chat is None else Place(chat)
         self._deadline = desk.clock() + _PATIENCE
         self.finished = False
         self.delay: float | None = None
         self.interrupted: InboxUnavailableError | LeaseLostError | None = None
+        self.failure: Exception | None = None
+        """What went wrong with this update; then it is kept as a dead letter."""
+
+    @property
+    def _chat(self) -> int:
+        return self._place.chat_id
 
     def adopt(self, message_id: int) -> None:
         """Has the answer replace a message of ours: the one whose button was tapped."""
         if self._job.progress.ack is None:
             self._job.progress = replace(self._job.progress, ack=message_id)
+
+    def go_to(self, chat: int) -> None:
+        """Has the answer go there instead of where the question came from."""
+        self._job.progress = replace(self._job.progress, chat=chat, ack=None)
+        self._place = Place(chat)
 
     async def answer(self, work: Coroutine[Any, Any, Draft]) -> None:
         """Sends what ``work`` returns; announces it when that takes long."""
@@ -225,9 +180,10 @@ class Replier:
             except TelegramError as error:
                 self._note(classify(error))
                 return
+            self._accepted()
             await self._record(replace(self._job.progress, ack=message_id))
 
-        await self._desk.slots.run(section)
+        await self._desk.slots.run(section, first=self._job.lane in self._desk.first)
 
     async def _part(self, index: int) -> Failure | None:
         """Tries part ``index`` for two seconds; None when it is sent or never will be."""
@@ -254,7 +210,7 @@ class Replier:
         return await self._in_turn(lambda: self._send_and_record(index))
 
     async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        return await self._desk.slots.run(section)
+        return await self._desk.slots.run(section, first=self._job.lane in self._desk.first)
 
     async def _send_and_record(self, index: int) -> Failure | None:
         self._check_lease()
@@ -264,10 +220,36 @@ class Replier:
         except TelegramError as error:
             failure = classify(error)
             self._note(failure)
-            return failure
-        self._desk.bot_failed(None)
+            return self._elsewhere(failure)
+        self._accepted()
         await self._record_sent()
         return None
+
+    def _elsewhere(self, failure: Failure) -> Failure:
+        """A chat that moved, a topic or a question that is gone: the answer can go another way."""
+        if not isinstance(failure, Refused):
+            return failure
+        reason = failure.reason.lower()
+        if failure.moved_to is not None:
+            if failure.moved_to == self._chat:
+                return failure
+            _log.warning(
+                "a group became a supergroup: its answer goes there",
+                extra={"chat": self._chat, "moved_to": failure.moved_to},
+            )
+            self.go_to(failure.moved_to)
+        elif self._place.thread_id is not None and "thread not found" in reason:
+            self._place = replace_place(self._place, thread_id=None)
+        elif self._place.reply_to is not None and ("repl" in reason and "not found" in reason):
+            self._place = replace_place(self._place, reply_to=None)
+        else:
+            return failure
+        return Again(failure.code)
+
+    def _accepted(self) -> None:
+        self._desk.bot_failed(None)
+        self._desk.sending.reached()
+        self._desk.flood.accepted(self._chat, self._desk.clock())
 
     async def _edit(self, message_id: int) -> Failure | None:
         text = self._job.progress.parts[0]
@@ -278,13 +260,14 @@ class Replier:
             if isinstance(failure, Refused) and "not modified" in failure.reason:
                 await self._record_sent()  # an earlier try did it
                 return None
-            if isinstance(failure, Refused) and _out_of_reach(failure.reason):
+            if isinstance(failure, Refused) and _out_of_reach(failure):
                 self._job.progress = replace(self._job.progress, ack=None)  # so send it anew
                 return Again(failure.code)
             if isinstance(failure, Unknown):
                 failure = Again("unknown")  # once more changes nothing
             self._note(failure)
             return failure
+        self._desk.sending.reached()
         await self._record_sent()
         return None
 
@@ -313,8 +296,18 @@ class Replier:
             _log.warning("no answer from Telegram: message counts as sent", extra=fields)
             await self._record_sent()
             return
-        _log.warning("Telegram refused a message: %s", failure.reason, extra=fields)
-        await self._end("refused")
+        if not self._went_private():
+            _log.warning("Telegram refused a message: %s", failure.reason, extra=fields)
+            await self._end("refused")
+            return
+        self._place = self._origin
+        self._job.progress = Progress(parts=(NOT_PRIVATE,))
+
+    def _went_private(self) -> bool:
+        """Whether nothing has arrived yet of an answer that a group was not to see."""
+        progress = self._job.progress
+        chat = progress.chat
+        return chat is not None and chat > 0 and chat != self._origin.chat_id and not progress.sent
 
     async def _end(self, outcome: str) -> None:
         """Finishes without the parts that are still to go."""
@@ -335,15 +328,28 @@ class Replier:
         codes = {Wait: "429", Unknown: "unknown", NoToken: "401"}
         code = codes.get(type(failure)) or getattr(failure, "code", "other")
         self._desk.metrics.telegram_errors.labels(code).inc()
-        if isinstance(failure, Wait):
-            self._desk.flood.refused(self._chat, failure.seconds, self._desk.clock())
-        if isinstance(failure, NoToken):
-            self._desk.bot_failed("Telegram refuses the bot token (401)")
+        now = self._desk.clock()
+        match failure:
+            case Wait(seconds):
+                self._desk.flood.refused(self._chat, seconds, now)
+                self._desk.sending.held(self._chat, now)
+            case NoToken():
+                self._desk.bot_failed("Telegram refuses the bot token (401)")
+            case Again(code):
+                self._desk.sending.failed(code, now)
+            case Unknown():
+                self._desk.sending.failed("no answer came", now)
+            case Refused():
+                self._desk.sending.reached()
 
     # the record
 
     async def finish(self, outcome: str) -> None:
         """Marks the update done. Raises LeaseLostError."""
+        failure = self.failure
+        if failure is not None:
+            outcome = "failed"
+            await self._insist(lambda: self._desk.inbox.bury(self._job, repr(failure)))
         await self._insist(lambda: self._desk.inbox.finish(self._job, outcome))
         self.finished = True
         self._count(outcome)
@@ -351,7 +357,7 @@ class Replier:
     def _count(self, outcome: str) -> None:
         self._desk.metrics.handled.labels(outcome).inc()
         if outcome == "answered":
-            self._desk.metrics.replies.observe(self._desk.wall() - self._job.received_ms / 1000)
+            self._desk.metrics.replies.observe(max(0.0, self._desk.clock() - self._job.since))
 
     async def _record(self, progress: Progress) -> None:
         await self._insist(lambda: self._desk.inbox.record(self._job, progress))
@@ -374,6 +380,7 @@ class Replier:
                 return
 
 
-def _out_of_reach(reason: str) -> bool:
-    """Whether a message was deleted, or is too old to be edited."""
-    return "not found" in reason or "can't be edited" in reason
+def _out_of_reach(failure: Refused) -> bool:
+    """Whether a message was deleted, is too old to be edited, or stayed in a chat that moved."""
+    gone = ("not found", "can't be edited", "message_id_invalid")
+    return failure.moved_to is not None or any(text in failure.reason.lower() for text in gone)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from reference_bot.telegram_bot.inbox import Job
-from reference_bot.telegram_bot.outgoing.failures import Refused, Unknown
+from reference_bot.telegram_bot.outgoing.failures import Failure, Refused, Unknown
 from reference_bot.telegram_bot.outgoing.replier import Desk, Place, Replier
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
 from reference_bot.telegram_bot.signals.model import Parcel, SignalBook, Subscriber
@@ -81,6 +81,9 @@ class _Post(Replier):
         self._parcel = parcel
         self._book = book
         self._metrics = metrics
+
+    def _elsewhere(self, failure: Failure) -> Failure:
+        return failure  # `_give_up` moves the subscription as well
 
     async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         return await self._desk.slots.run_last(section)

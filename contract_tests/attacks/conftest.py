@@ -1,0 +1,194 @@
+"""Attacks on the real processes, with what the tests of the bot start and ask."""
+
+import importlib.util
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def _load(name: str) -> Any:
+    path = Path(__file__).parents[1] / name
+    spec = importlib.util.spec_from_file_location("attacks_on_the_bot", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+BOT = _load("bot/conftest.py")
+child, telegram_url, telegram = BOT.child, BOT.telegram_url, BOT.telegram
+market, start_bot, mode = BOT.market, BOT.start_bot, BOT.mode
+SECRET = BOT.SECRET
+
+_ids = itertools.count(5_000_000)
+
+
+def message(text: str = "/help", chat: int = 1, **more: Any) -> dict[str, Any]:
+    """An update with a message, as Telegram would send it."""
+    number = next(_ids)
+    end = len(text.split(maxsplit=1)[0]) if text else 0
+    body = {
+        "message_id": number,
+        "date": 1_767_258_432,
+        "chat": {"id": chat, "type": "private", "first_name": "A"},
+        "from": {"id": chat, "is_bot": False, "first_name": "A"},
+        "text": text,
+        "entities": [{"type": "bot_command", "offset": 0, "length": end}],
+    }
+    return {"update_id": number, "message": {**body, **more}}
+
+
+def tap(chat: int = 1, **more: Any) -> dict[str, Any]:
+    """An update with a tap on a button."""
+    number = next(_ids)
+    query = {
+        "id": str(number),
+        "from": {"id": chat, "is_bot": False, "first_name": "A"},
+        "chat_instance": "1",
+        "data": "price BTC",
+        "message": message(chat=chat)["message"],
+    }
+    return {"update_id": number, "callback_query": {**query, **more}}
+
+
+class Attack:
+    """What an attack needs to make, and to see."""
+
+    message = staticmethod(message)
+    tap = staticmethod(tap)
+    wait_for = staticmethod(BOT.wait_for)
+    http = staticmethod(BOT.http)
+    HTTP = BOT.HTTP
+    SECRET = SECRET
+
+    def __init__(self, telegram: Any, folder: Path) -> None:
+        self.telegram = telegram
+        self.folder = folder
+        self._known: set[int] = set()
+
+    def canary(self, chat: int = 1, seconds: float = 20.0) -> None:
+        """Somebody asks something, and is answered."""
+        before = len(self.telegram.texts(chat)) if chat in self._known else 0
+        self._known.add(chat)
+        self.telegram.say("/help", chat=chat)
+        BOT.wait_for(
+            f"the canary in chat {chat}",
+            lambda: len(self.telegram.texts(chat)) > before,
+            seconds,
+        )
+
+    def dead_letters(self, **settings: str) -> list[dict[str, Any]]:
+        """What ``--dead-letters`` lists."""
+        done = subprocess.run(
+            [sys.executable, "-m", "reference_bot.telegram_bot", "--dead-letters"],
+            cwd=self.folder,
+            env={
+                "PATH": os.environ["PATH"],
+                "TELEGRAM_BOT_TOKEN": self.telegram.token,
+                **settings,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def attack(telegram: Any, tmp_path: Path) -> Attack:
+    return Attack(telegram, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of either inbox."""
+    if request.param == "sqlite":
+        return {}
+    return {"REDIS_URL": request.getfixturevalue("redis_url")}
+
+
+class Upstream:
+    """A Bot API of the test's own: it hands out what a test tells it to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Any]] = []
+        self.offsets: list[Any] = []
+        self.sent: list[dict[str, Any]] = []
+        self.url = ""
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """For answers of getUpdates that the Telegram double would never give."""
+    import asyncio  # noqa: PLC0415 - one thread of one fixture
+    import threading  # noqa: PLC0415 - as above
+    from urllib.parse import parse_qs  # noqa: PLC0415 - as above
+
+    from botproof.doubles.server import (  # noqa: PLC0415 - as above
+        Request,
+        Response,
+        serve,
+    )
+
+    fake = Upstream()
+    started = threading.Event()
+    stop: Callable[[], None] = started.set
+
+    async def handle(request: Request) -> Response:
+        params = {key: one[0] for key, one in parse_qs(request.body.decode()).items()}
+        method = request.path.rsplit("/", 1)[-1]
+        result: Any = True
+        if method == "getMe":
+            result = {"id": 4242, "is_bot": True, "first_name": "B", "username": "b_bot"}
+        elif method == "getUpdates":
+            fake.offsets.append(params.get("offset"))
+            result = fake.batches.pop(0) if fake.batches else []
+            if not result:
+                await asyncio.sleep(0.05)
+        elif method == "sendMessage":
+            fake.sent.append(params)
+            result = {"message_id": len(fake.sent)}
+        # Python's encoder writes what no careful one would: half surrogates, NaN, any number.
+        body = json.dumps({"ok": True, "result": result}).encode()
+        return Response(body=body)
+
+    async def run() -> None:
+        nonlocal stop
+        loop, end = asyncio.get_running_loop(), asyncio.Event()
+        stop = lambda: loop.call_soon_threadsafe(end.set)  # noqa: E731 - it is what to call
+        server = await serve(handle)
+        fake.url = server.url
+        started.set()
+        await end.wait()
+        await server.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    assert started.wait(20)
+    yield fake
+    stop()
+    thread.join()
+
+
+@pytest.fixture
+def soon() -> Callable[[Callable[[], Any], float], Any]:
+    """The first true value of a question within some seconds, and how long it took."""
+
+    def ask(question: Callable[[], Any], seconds: float) -> float:
+        began = time.monotonic()
+        BOT.wait_for("it", question, seconds)
+        return time.monotonic() - began
+
+    return ask

@@ -1,0 +1,119 @@
+"""The files of a SQLite inbox: its lock, and whether they are still where they were opened.
+
+A file that is removed or replaced while it is open stays readable and writable for who has it open,
+and is gone for the next process: what is written to it is lost. Nothing tells; one has to look.
+"""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import Final, TextIO
+
+from reference_bot.telegram_bot.inbox.model import InboxUnavailableError
+
+_BESIDE: Final = ("", "-wal", "-shm")
+
+Identity = tuple[int, int]
+
+
+class FileLock:
+    """A lock that ends with the process, so that two never handle the same updates."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._path = database.with_name(database.name + ".lock")
+        self._held: TextIO | None = None
+
+    def take(self) -> None:
+        """Raises InboxUnavailableError when another process has it."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock = self._path.open("w")
+        except OSError as error:
+            raise InboxUnavailableError(f"{self._path}: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise InboxUnavailableError(f"{self._database} is in use by another process") from error
+        self.release()
+        self._held = lock
+
+    def keep(self) -> None:
+        """Takes it anew when its file is not the one that was locked any more."""
+        if self._held is None or identity(self._path) != _of(os.fstat(self._held.fileno())):
+            self.take()
+
+    @property
+    def intact(self) -> bool:
+        """Whether the file that was locked is still there for others to find."""
+        return self._held is not None and (
+            identity(self._path) == _of(os.fstat(self._held.fileno()))
+        )
+
+    def release(self) -> None:
+        """Lets go of it."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+
+class Whereabouts:
+    """Which files belong to an open database, by device and inode."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._known = {path: identity(path) for path in _files(database)}
+
+    def trouble(self) -> str | None:
+        """What became of a file, or None while all are where they were."""
+        for path, known in self._known.items():
+            now = identity(path)
+            if now != known:
+                return f"{path} was {'removed' if now is None else 'replaced'}"
+        return None
+
+    def set_aside(self) -> None:
+        """Renames what others have put in the place of the database; nothing of it is lost."""
+        mark = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        for (path, ours), beside in zip(self._known.items(), _BESIDE, strict=True):
+            now = identity(path)
+            if now is not None and now == ours:
+                if beside:  # the database itself is replaced next, in one step
+                    path.unlink()
+            elif now is not None:
+                name = f"{self._database.name}.replaced-{mark}-{os.getpid()}{beside}"
+                path.rename(self._database.with_name(name))
+
+
+def remove(database: Path) -> None:
+    """Removes a database that nobody has open."""
+    for path in _files(database):
+        path.unlink(missing_ok=True)
+
+
+def identity(path: Path) -> Identity | None:
+    """Device and inode of what stands at ``path``; None when nothing does."""
+    try:
+        return _of(path.stat())
+    except OSError:
+        return None
+
+
+def _of(found: os.stat_result) -> Identity:
+    return found.st_dev, found.st_ino
+
+
+def _files(database: Path) -> tuple[Path, ...]:
+    return tuple(database.with_name(database.name + beside) for beside in _BESIDE)
+
+
+def sync(path: Path) -> None:
+    """Has the file, and its entry in its folder, on the disk."""
+    for one in (path, path.parent):
+        handle = os.open(one, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,110 @@
+"""The places for messages that are on their way to Telegram, and who gets the next one."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+_LAST_PAUSE: Final = 0.05
+_T = TypeVar("_T")
+
+
+class _Places:
+    """A semaphore that serves who goes first before the others."""
+
+    __slots__ = ("_free", "_waiting")
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque())
+
+    async def acquire(self, *, first: bool = False) -> None:
+        if self._free > 0:  # then nobody waits
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[0 if first else 1].append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release()  # it came at the same moment
+            raise
+
+    def release(self) -> None:
+        for waiting in self._waiting:
+            while waiting:
+                turn = waiting.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+        self._free += 1
+
+
+class SendSlots:
+    """The places for messages that are on their way or not yet recorded.
+
+    The operator's chats come first. Answers to people come before what nobody waits for: that goes
+    with ``run_last``, one after the other, ``last_pause`` seconds apart, and only when no answer
+    waits for a slot. Telegram takes about 30 messages a second of a bot: the pause leaves a third
+    of them to people.
+    """
+
+    def __init__(self, slots: int, *, last_pause: float = _LAST_PAUSE) -> None:
+        self._free = _Places(slots)
+        self._running: set[asyncio.Task[Any]] = set()
+        self._answers = 0  # that wait for a slot
+        self._no_answers = asyncio.Event()
+        self._no_answers.set()
+        self._last = asyncio.Lock()
+        self._last_pause = last_pause
+
+    async def run(
+        self, section: Callable[[], Coroutine[Any, Any, _T]], *, first: bool = False
+    ) -> _T:
+        """Runs ``section`` in a slot, to its end even when the caller is cancelled meanwhile."""
+        self._answers += 1
+        self._no_answers.clear()
+        try:
+            await self._free.acquire(first=first)
+        finally:
+            self._answers -= 1
+            if not self._answers:
+                self._no_answers.set()
+        return await self._in_slot(section)
+
+    async def run_last(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """The same for a message that people's answers go before."""
+        async with self._last:
+            await self._no_answers.wait()
+            await self._free.acquire()
+            done = await self._in_slot(section)
+            await asyncio.sleep(self._last_pause)
+            return done
+
+    async def _in_slot(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Runs ``section`` in the slot that was acquired, and frees that."""
+        try:
+            pass_on = asyncio.create_task(section())
+            self._running.add(pass_on)
+            pass_on.add_done_callback(self._running.discard)
+            try:
+                return await asyncio.shield(pass_on)
+            except asyncio.CancelledError:
+                # The slot stays taken until the section has ended.
+                await asyncio.wait({pass_on})
+                raise
+        finally:
+            self._free.release()
+
+    async def settled(self, seconds: float) -> None:
+        """Waits ``seconds`` until no section runs, and cuts off one that cannot end.
+
+        That is one that cannot record what it has sent, with the inbox out of reach for good.
+        """
+        running = tuple(self._running)
+        if running:
+            _, stuck = await asyncio.wait(running, timeout=seconds)
+            for section in stuck:
+                section.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
