@@ -216,6 +216,7 @@ class Chats:
         self.by_update: dict[int, Turn] = {}
         self.acts: list[Message] = []
         self.refused: list[BotApiCall] = []
+        self.dropping: list[BotApiCall] = []
         self._markers = markers
         self._by_id: dict[tuple[int, int], Message] = {}
         self._by_query: dict[str, Turn] = {}
@@ -295,6 +296,8 @@ class Chats:
     # what the bot did
 
     def _called(self, call: BotApiCall) -> Chat | None:
+        if call.error_code is None and is_true(call.params.get("drop_pending_updates")):
+            self.dropping.append(call)
         chat_id, query_id = chat_of(call) or 0, query_of(call)
         if call.method in self.rules.ignore_methods or not (chat_id or query_id):
             return None
@@ -489,6 +492,11 @@ def button_label(button: Any) -> str:
         return str(button)
     target = button.get("callback_data") or button.get("url") or ""
     return f"{button.get('text', '')} → {target}" if target else str(button.get("text", ""))
+
+
+def is_true(value: Any) -> bool:
+    """A Boolean parameter of the Bot API: forms send text."""
+    return str(value).casefold() in ("true", "1")
 
 
 def integer(value: Any) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ import msgspec
 from botproof import budgets as budget_rules
 from botproof.budgets import Budgets, Override
 from botproof.problems import UsageError
+from botproof.shape import Shape, unknown
 
 ALL_CHECKS = (
     "boot",
@@ -389,17 +390,15 @@ def parse_config(text: str, name: str = "botproof.toml") -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: is not TOML: {error}") from error
-    problems = list(_unknown_keys(raw))
-    if not problems:
-        try:
-            config = msgspec.convert(raw, Config)
-        except msgspec.ValidationError as error:
-            problems = [_explain(str(error))]
-        else:
-            problems = list(_problems_of(config))
-            if not problems:
-                return config
-    raise ConfigError("\n".join(f"{name}: {problem}" for problem in problems))
+    shape = Shape(_TABLES)
+    right = shape.read(raw)
+    problems = list(shape.problems)
+    if shape.whole:
+        config = msgspec.convert(right, Config)
+        problems += [each for each in _problems_of(config) if not shape.concerns(each)]
+        if not problems:
+            return config
+    raise ConfigError("\n".join(f"{name}: {problem}" for problem in dict.fromkeys(problems)))
 
 
 # Which keys each table may have, by the path of the table; `*` stands for a name of the user's.
@@ -422,38 +421,6 @@ _TABLES: Mapping[str, type[msgspec.Struct]] = {
     "delivery": Delivery,
     "delivery.modes.*": DeliveryMode,
 }
-
-
-def _unknown_keys(raw: Mapping[str, Any], table: str = "", shown: str = "") -> Iterator[str]:
-    """Misspelt keys, all of them and with the nearest right one (msgspec would stop at one)."""
-    struct = _TABLES.get(table)
-    known = None if struct is None else struct.__struct_fields__
-    for key, value in raw.items():
-        path = f"{shown}.{key}" if shown else key
-        if known is not None and key not in known:
-            yield _unknown(path, key, known)
-        else:
-            yield from _unknown_below(value, f"{table}.{key}" if table else key, path)
-
-
-def _unknown_below(value: Any, table: str, shown: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        if table in ("modes", "services", "delivery.modes"):
-            for name, inner in value.items():
-                if isinstance(inner, dict):
-                    yield from _unknown_keys(inner, f"{table}.*", f"{shown}.{name}")
-        elif table in _TABLES:
-            yield from _unknown_keys(value, table, shown)
-    elif isinstance(value, list) and f"{table}[]" in _TABLES:
-        for number, inner in enumerate(value):
-            if isinstance(inner, dict):
-                yield from _unknown_keys(inner, f"{table}[]", f"{shown}[{number}]")
-
-
-def _unknown(path: str, key: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key, list(known), n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
-    return f"{path}: is no key that botproof knows; {hint}"
 
 
 def _explain(message: str) -> str:
@@ -618,10 +585,10 @@ def _exchange_fault(path: str, fault: Mapping[str, Any]) -> Iterator[str]:
     from botproof.doubles.exchanges.faults import KINDS, Fault  # noqa: PLC0415
 
     if fault["kind"] not in KINDS:
-        yield f"{path}.kind: {_unknown(str(fault['kind']), str(fault['kind']), KINDS)}"
+        yield f"{path}.kind: {unknown(str(fault['kind']), str(fault['kind']), KINDS)}"
     for key in fault:
         if key not in Fault.__struct_fields__:
-            yield _unknown(f"{path}.{key}", key, Fault.__struct_fields__)
+            yield unknown(f"{path}.{key}", key, Fault.__struct_fields__)
             return
     try:
         msgspec.convert(fault, Fault)
@@ -661,7 +628,7 @@ def _parity(config: Config) -> Iterator[str]:
     known = dict.fromkeys((*config.modes, *extra))
     for door in parity.doors:
         if door not in known:
-            yield f"parity.doors: {_unknown(door, door, known)}"
+            yield f"parity.doors: {unknown(door, door, known)}"
     if len(parity.doors) == 1:
         yield f"parity.doors: {parity.doors[0]!r} alone has nothing to be compared with"
     for key in ("examples", "seconds", "shrink_seconds"):
@@ -672,7 +639,7 @@ def _parity(config: Config) -> Iterator[str]:
 def _limits(config: Config) -> Iterator[str]:
     for check in config.gate.checks:
         if check not in ALL_CHECKS:
-            yield f"gate.checks: {_unknown(check, check, ALL_CHECKS)}"
+            yield f"gate.checks: {unknown(check, check, ALL_CHECKS)}"
     if config.load is not None:
         for key in ("rate", "max_requests", "timeout_s"):
             if not getattr(config.load, key) > 0:

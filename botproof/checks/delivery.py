@@ -7,16 +7,19 @@ What it can say of other histories it says too: without kills, nothing may be lo
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from botproof.chats import Chats
+from botproof.chats import Chats, Message
+from botproof.checks import mute
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.checks.tally import Tally
 from botproof.checks.tally import tally as tally_of
+from botproof.checks.why import Reasons
 from botproof.history import (
     BotApiCall,
     CasePlayed,
@@ -35,6 +38,8 @@ from botproof.verdict import CheckResult, Verdict
 
 _MOST_LINES = 12
 _MOST_LOG_LINES = 8
+_MOST_REASONS = 3
+_QUOTED = 40
 
 
 class DeliveryPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +77,8 @@ class _Seen:
     after_stop: tuple[BotApiCall, ...]
     crashes: tuple[ProcessExited, ...]
     not_ready: tuple[ProcessNotReady, ...]
+    reasons: Reasons
+    chats: Chats
 
 
 def check(history: History, judging: Judging) -> CheckResult:
@@ -147,6 +154,8 @@ def _see(history: History, judging: Judging, stack: str) -> _Seen:
             for event in history.of(ProcessNotReady, stack=stack)
             if event.role in ("bot", "service")
         ),
+        reasons=Reasons(history, stack, chats),
+        chats=chats,
     )
 
 
@@ -218,6 +227,11 @@ def _problems(seen: _Seen) -> Iterator[str]:
         yield f"{seen.stack}: {event.process} {event.reason}"
     if lost:
         yield f"{seen.stack}: {lost:,} of {len(tally.entries):,} updates were never answered"
+    if tally.dropped:
+        yield (
+            f"{seen.stack}: {len(tally.dropped):,} updates were thrown away by the bot itself: "
+            f"{_dropping(seen.chats)}"
+        )
     if tally.repeats > len(seen.kills):
         yield (
             f"{seen.stack}: {tally.repeats:,} repeated replies, more than the "
@@ -268,6 +282,8 @@ def _measure_one(seen: _Seen, *, named: bool) -> str:
         f"{len(tally.entries):,} updates, {len(seen.kills)} kills: "
         f"{len(tally.lost) + tally.lost_unnamed:,} lost, {tally.repeats:,} repeated, {order}"
     )
+    if tally.dropped:
+        text += f", {len(tally.dropped):,} thrown away by the bot itself"
     return f"{seen.stack}: {text}" if named else text
 
 
@@ -275,6 +291,7 @@ def _data(seen: Sequence[_Seen]) -> dict[str, object]:
     return {
         "updates": sum(len(one.tally.entries) for one in seen),
         "lost": sum(len(one.tally.lost) + one.tally.lost_unnamed for one in seen),
+        "thrown_away": sum(len(one.tally.dropped) for one in seen),
         "repeated": sum(one.tally.repeats for one in seen),
         "leftover_acknowledgements": sum(one.tally.leftovers for one in seen),
         "counted": sum(one.tally.counted for one in seen),
@@ -291,8 +308,10 @@ def _data(seen: Sequence[_Seen]) -> dict[str, object]:
 
 def _details(history: History, seen: _Seen) -> Iterator[str]:
     confirmed = _confirmations(history, seen.stack)
-    lost = [_story(case, confirmed.get(case.update_id), seen.kills) for case in seen.tally.lost]
-    yield from lines_of(lost, _MOST_LINES)
+    yield from _lost(seen, confirmed)
+    if seen.tally.lost and not any(entry.answered for entry in seen.tally.entries):
+        yield "what the bot did instead:"
+        yield from (f"  {line}" for line in mute.about(history, seen.stack))
     repeated = [
         f"{_name(entry.case)}: answered {len(entry.answers)} times, "
         f"{max(entry.answers) - min(entry.answers):.1f} s apart"
@@ -302,7 +321,11 @@ def _details(history: History, seen: _Seen) -> Iterator[str]:
     swapped = [f"{_name(second)} before {_name(first)}" for first, second in seen.tally.swapped]
     yield from lines_of(swapped, _MOST_LINES)
     if seen.tally.leftovers:
-        yield f"{seen.tally.leftovers} acknowledgements were left standing beside an answer"
+        yield (
+            f"{seen.tally.leftovers} acknowledgements were left standing beside an answer; where "
+            "the bot means them to stay, set replies.acknowledgement_stays = true"
+        )
+    yield from _way_of_answering(seen)
     if seen.kills:
         yield f"{seen.kills_at_work} of {len(seen.kills)} kills met a ready bot with work to do"
     if seen.crashes:
@@ -312,6 +335,63 @@ def _details(history: History, seen: _Seen) -> Iterator[str]:
         for tail in history.of(LogTail, stack=seen.stack)[:1]:
             yield f"last lines of {tail.process}:"
             yield from (f"  {line}" for line in tail.lines[-_MOST_LOG_LINES:])
+
+
+def _lost(seen: _Seen, confirmed: Mapping[int, float]) -> Iterator[str]:
+    """What is known of each lost update; of the first ones all that may say why."""
+    for number, case in enumerate(seen.tally.lost[:_MOST_LINES]):
+        yield _story(case, confirmed.get(case.update_id), seen.kills)
+        if number < _MOST_REASONS:
+            turn = seen.chats.by_update[case.update_id]
+            yield from (f"  {line}" for line in seen.reasons.known(turn))
+    if len(seen.tally.lost) > _MOST_LINES:
+        yield f"… and {len(seen.tally.lost) - _MOST_LINES} more"
+
+
+def _way_of_answering(seen: _Seen) -> Iterator[str]:
+    """A hint where what was repeated looks like this bot's way to answer: settings tell it."""
+    entries, sizes = seen.tally.entries, seen.tally.sizes
+    if seen.tally.repeats <= len(seen.kills):
+        return
+    same = Counter(
+        message.text.partition("\n")[0]
+        for chat in seen.chats.chats.values()
+        for message in chat.stray_answers
+    )
+    for text, times in same.most_common(1):
+        if times > len(seen.kills) and 2 * times >= len(entries) and len(entries) > 1:
+            yield (
+                f"{times:,} messages {text[:_QUOTED]!r} belong to no update. If they only say that "
+                "an answer is on its way, describe them by `acknowledgement` in [replies] (with "
+                "`acknowledgement_stays = true` where they are left beside the answer)"
+            )
+    usual, times = sizes.most_common(1)[0] if sizes else (1, 0)
+    if usual > max(entry.case.replies for entry in entries) and 10 * times >= 9 * len(entries):
+        example = next(entry for entry in entries if len(entry.answers) == usual)
+        said = [act.text.partition("\n")[0] for act in _messages(seen, example.case)]
+        yield (
+            f"{times:,} of {len(entries):,} answers had {usual} messages, such as "
+            f"{' and '.join(repr(text[:_QUOTED]) for text in said[:usual])}. If that is how the "
+            "bot answers, say so in [replies]: `acknowledgement` is a pattern of messages that "
+            "only say that an answer is on its way (`acknowledgement_stays = true` where they are "
+            "left beside it), `messages` how many an answer has"
+        )
+
+
+def _messages(seen: _Seen, case: CasePlayed) -> list[Message]:
+    """What stands in a chat for an update; all of the chat's where nothing else was asked."""
+    chat = seen.chats.chats[case.chat_id]
+    turn = seen.chats.by_update[case.update_id]
+    everything = turn.answers if turn.answers or len(chat.turns) != 1 else chat.stray_answers
+    return list(everything)
+
+
+def _dropping(chats: Chats) -> str:
+    """Which calls of the bot had Telegram throw updates away."""
+    calls = sorted({call.method for call in chats.dropping})
+    return " and ".join(f"{method} with drop_pending_updates" for method in calls) or (
+        "getUpdates with a negative offset"
+    )
 
 
 def _confirmations(history: History, stack: str) -> dict[int, float]:

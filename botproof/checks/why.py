@@ -40,8 +40,11 @@ class Reasons:
 
     def missing(self, turn: Turn) -> list[str]:
         """Why a turn has no (whole) answer: at least one line."""
-        lines = [*self._calls(turn), *self._deliveries(turn), *self.in_log(turn)]
-        return lines or [self._silence(turn)]
+        return self.known(turn) or [self._silence(turn)]
+
+    def known(self, turn: Turn) -> list[str]:
+        """Everything in the history that may say why; empty where nothing does."""
+        return [*self._calls(turn), *self._deliveries(turn), *self.in_log(turn)]
 
     def in_log(self, turn: Turn) -> Iterator[str]:
         """What the logs of the bot and its services complained of at that time."""

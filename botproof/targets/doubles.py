@@ -151,8 +151,16 @@ class Follower:
     async def _read(self, wait_s: float) -> int:
         page = await self._control.transcript(self._after, wait_s)
         events = page["events"]
+        expected = self._after
         self._after = page["next"]
         for raw in events:
+            expected += 1
+            if raw.get("seq", expected) != expected and not page.get("dropped"):
+                raise BrokenHarnessError(
+                    f"{self._control.name}: event {expected} of its record never came, "
+                    f"but event {raw['seq']} did",
+                    Failure.RECORD_LOST,
+                )
             self._recorder.record(to_event(raw, self._control.name, self._labels))
         if page.get("dropped"):
             raise BrokenHarnessError(

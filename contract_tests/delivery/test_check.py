@@ -12,6 +12,7 @@ from botproof.config import Replies
 from botproof.history import (
     BotApiCall,
     CasePlayed,
+    DoubleEvent,
     Event,
     HarnessError,
     History,
@@ -376,6 +377,83 @@ def test_a_crash_is_no_kill_and_excuses_no_repeat() -> None:
 
     assert result.verdict is Verdict.FAIL
     assert result.data["crashes"] == 1
+
+
+# what the bot does by itself, and how it answers
+
+
+def test_what_the_bot_had_thrown_away_is_said_as_such() -> None:
+    call = BotApiCall(
+        t=1.5, method="deleteWebhook", params={"drop_pending_updates": True}, result=True, **PLACE
+    )
+    drop = DoubleEvent(
+        t=1.5, double="telegram_double", kind="drop", detail={"update_ids": [1]}, **PLACE
+    )
+    result = judge(START, asked(1, 1), call, drop, asked(2, 2), sent(2.1, "Q2Z"), STOP)
+
+    assert result.verdict is Verdict.FAIL
+    assert result.data["thrown_away"] == 1
+    assert result.data["lost"] == 0
+    assert (
+        "polling: 1 updates were thrown away by the bot itself: "
+        "deleteWebhook with drop_pending_updates"
+    ) in result.evidence
+
+
+def announced(stays: bool, pattern: str = "^⏳") -> CheckResult:
+    """Three updates, each answered by "⏳ …" and then by another message."""
+    events = [
+        event
+        for number in (1, 2, 3)
+        for event in (
+            asked(number, number),
+            sent(number + 0.1, "⏳ Analysing"),
+            sent(number + 0.2, f"Q{number}Z"),
+        )
+    ]
+    rules = ReplyRules.of(Replies(acknowledgement=pattern, acknowledgement_stays=stays))
+    return delivery.check(History([plan(), *START, *events, *STOP]), Judging(rules=rules))
+
+
+def test_a_bot_that_announces_its_answers_can_pass() -> None:
+    assert announced(stays=True).verdict is Verdict.PASS
+
+
+def test_a_bot_that_announces_its_answers_is_told_the_setting() -> None:
+    assert any("acknowledgement_stays = true" in line for line in announced(stays=False).evidence)
+
+
+def test_without_the_pattern_the_announcements_are_named() -> None:
+    (hint,) = [line for line in announced(stays=False, pattern="").evidence if "[replies]" in line]
+    assert hint.startswith("3 messages '⏳ Analysing' belong to no update.")
+
+
+def test_answers_that_all_have_two_messages_are_told_the_settings() -> None:
+    twice = [
+        event
+        for number in (1, 2, 3)
+        for event in (
+            asked(number, number, chat=number),
+            sent(number + 0.1, f"Q{number}Z first", chat=number),
+            sent(number + 0.2, f"Q{number}Z second", chat=number),
+        )
+    ]
+    (hint,) = [line for line in judge(START, twice, STOP).evidence if "[replies]" in line]
+    assert hint.startswith("3 of 3 answers had 2 messages, such as 'Q1Z first' and 'Q1Z second'.")
+
+
+def test_a_lost_update_tells_what_telegram_refused() -> None:
+    refused = BotApiCall(
+        t=1.2,
+        method="sendMessage",
+        params={"chat_id": 1, "text": "Q1Z"},
+        status=400,
+        error_code=400,
+        description="Bad Request: chat not found",
+        **PLACE,
+    )
+    evidence = judge(START, asked(1, 1), refused, STOP).evidence
+    assert "  sendMessage: 400 Bad Request: chat not found" in evidence
 
 
 # replies that do not repeat the marker

@@ -50,6 +50,69 @@ def test_an_unmodified_bot_is_judged_by_name_alone(tmp_path: Path) -> None:
     assert (found["boot"], found["parity"]) == ("PASS", "PASS"), done.stdout
 
 
+ASKED = """
+[[workload.cases]]
+name = "start"
+say = "/start"
+golden = false
+[delivery]
+say = ["{marker}"]
+chats = 20
+[parity]
+examples = 30
+seconds = 20
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "check"),
+    [
+        (["parity", "--examples", "30"], "conversations"),
+        (
+            ["delivery", "--updates", "20", "--kills", "0", "--rate", "10", "--mode", "polling"],
+            "delivery",
+        ),
+    ],
+)
+def test_every_command_judges_a_bot_by_name(tmp_path: Path, command: list[str], check: str) -> None:
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    (tmp_path / "botproof.toml").write_text(DESCRIPTION + ASKED)
+    done = subprocess.run(
+        [sys.executable, "-m", "botproof", *command, "--report-dir", "report"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    (path,) = (tmp_path / "report").rglob("verdict.json")
+    verdicts = json.loads(path.read_text())
+    found = {each["check"]: each["verdict"] for each in verdicts["checks"]}
+    assert found == {check: "PASS"}, done.stdout
+
+
+@pytest.mark.slow
+def test_a_bot_by_name_that_is_killed_is_judged_and_no_error(tmp_path: Path) -> None:
+    """After each kill the double's clock is moved, over a client that trusts the double."""
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    (tmp_path / "botproof.toml").write_text(DESCRIPTION + ASKED)
+    size = ["--updates", "40", "--kills", "2", "--rate", "10", "--drain", "5"]
+    done = subprocess.run(
+        [sys.executable, "-m", "botproof", "delivery", *size, "--report-dir", "report"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    (row,) = json.loads((tmp_path / "report" / "delivery.json").read_text())
+    assert (row["kills"], row["updates"]) == (2, 50), done.stdout
+    assert row["verdict"] in ("PASS", "FAIL"), done.stdout
+
+
 HOSTS = f"""
 name = "knows the real hosts only"
 [bot]

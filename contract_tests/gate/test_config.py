@@ -205,6 +205,63 @@ def test_every_problem_is_told_at_once() -> None:
     assert all(line.startswith("my.toml: ") for line in lines)
 
 
+def test_mistakes_of_every_kind_are_told_at_once() -> None:
+    """Keys that are not known, values of wrong types, and what the rules forbid."""
+    broken = """
+nmae = "x"
+[bot]
+command = "bot.py"
+ready_timeout_s = "soon"
+stop_timeout_s = 0
+[bot.env]
+GOOD = "{nope}"
+BAD = [1]
+[modes.polling]
+redy = "telegram"
+[modes.Web-Hook.env]
+PORT = { a = 1 }
+[[workload.cases]]
+name = "A b"
+say = 5
+[[workload.cases]]
+name = "b"
+say = "/b"
+replies = 0
+kind = "photograph"
+[budgets]
+reply_time = 3
+"""
+    with pytest.raises(ConfigError) as caught:
+        parse_config(broken, "my.toml")
+    lines = str(caught.value).splitlines()
+    told = {line.removeprefix("my.toml: ").partition(":")[0] for line in lines}
+    assert told >= {
+        "nmae",
+        "bot.command",
+        "bot.ready_timeout_s",
+        "bot.env.BAD",
+        "modes.polling.redy",
+        "modes.Web-Hook",
+        "modes.Web-Hook.env.PORT",
+        "workload.cases[0].name",
+        "workload.cases[0].say",
+        "workload.cases[1].replies",
+        "workload.cases[1].kind",
+        "budgets.reply_time",
+    }
+    assert "stands for nothing" in str(caught.value)
+    assert ".command: is missing" not in str(caught.value)
+    assert "say: is missing" not in str(caught.value)  # it is there, and wrong: told once
+
+
+def test_what_is_missing_is_told_beside_other_mistakes() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config("[modes.polling]\nredy = 1\n[[workload.cases]]\nsay = '/a'\n")
+    assert "object missing required field `bot`" in str(caught.value)
+    assert "modes.polling.redy: is no key" in str(caught.value)
+    assert "workload.cases[0]: object missing required field `name`" in str(caught.value)
+
+
 def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="botproof init"):
         load_config(tmp_path / "botproof.toml")

@@ -194,3 +194,51 @@ def test_a_failure_is_described_without_secrets() -> None:
     assert said["error"].startswith("ValueError: <token> <secret> <secret> BTCUSDT text/htmlxxx")
     assert len(said["error"]) == 500
     assert said["at"].startswith("test_failing_doubles.py:")
+
+
+def answering(events: list[dict[str, object]]) -> httpx.AsyncClient:
+    """A client whose double has these events in its record."""
+    page = {"events": events, "next": len(events) and events[-1]["seq"], "dropped": 0}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        after = int(request.url.params["after"])
+        rest = [event for event in events if int(str(event["seq"])) > after]
+        return httpx.Response(200, json={"ok": True, "result": {**page, "events": rest}})
+
+    return httpx.AsyncClient(transport=httpx.MockTransport(answer))
+
+
+async def test_no_event_of_a_doubles_record_is_left_out() -> None:
+    recorder = Recorder()
+    events: list[dict[str, object]] = [
+        {"seq": number, "t": float(number), "type": "call", "method": f"m{number}", "params": {}}
+        for number in range(1, 201)
+    ]
+    async with answering(events) as client:
+        await Follower(DoubleControl("double", "http://double", client), recorder, {}).finish()
+    calls = recorder.history().of(history.BotApiCall)
+    assert [call.method for call in calls] == [f"m{number}" for number in range(1, 201)]
+
+
+async def test_a_record_with_a_hole_in_it_is_an_error() -> None:
+    events: list[dict[str, object]] = [
+        {"seq": number, "t": float(number), "type": "call", "method": "getMe"}
+        for number in range(1, 101)
+        if number % 50
+    ]
+    async with answering(events) as client:
+        follower = Follower(DoubleControl("double", "http://double", client), Recorder(), {})
+        with pytest.raises(BrokenHarnessError, match="event 50 of its record never came"):
+            await follower.finish()
+
+
+def test_everything_that_is_recorded_is_in_the_file_and_with_its_subscribers(tmp_path) -> None:
+    path = tmp_path / "history.jsonl"
+    with HistoryWriter(path) as writer:
+        recorder = Recorder(writer)
+        with recorder.subscribe(lambda _: True) as queue:
+            recorder.record(history.Run(t=0.0))
+            for number in range(1, 200):
+                recorder.record(history.BotApiCall(t=float(number), method=f"m{number}"))
+            told = [queue.get_nowait() for _ in range(queue.qsize())]
+    assert len(told) == len(recorder.history()) == len(read_history(path)) == 200
