@@ -501,6 +501,10 @@ async def test_join_requests_are_approved_once(api: Any) -> None:
     assert await api.ok("approveChatJoinRequest", **call) is True
     assert (await api.ok("getChatMember", **call))["status"] == "member"
     assert await api.refused("approveChatJoinRequest", **call) == (
+        "400 Bad Request: USER_ALREADY_PARTICIPANT"
+    )
+    await api.person(text="hi", chat_id=5)
+    assert await api.refused("approveChatJoinRequest", chat_id=SUPERGROUP, user_id=5) == (
         "400 Bad Request: HIDE_REQUESTER_MISSING"
     )
 
@@ -536,42 +540,18 @@ async def test_names_and_descriptions(api: Any, chat: int) -> None:
 
 
 async def test_menu_buttons_and_default_rights(api: Any, chat: int) -> None:
-    assert await api.ok("getChatMenuButton", chat_id=chat) == {"type": "commands"}
+    assert await api.ok("getChatMenuButton") == {"type": "commands"}
+    assert await api.ok("getChatMenuButton", chat_id=chat) == {"type": "default"}
     button = {"type": "web_app", "text": "Open", "web_app": {"url": "https://example.com"}}
     await api.ok("setChatMenuButton", menu_button=button)
-    assert await api.ok("getChatMenuButton", chat_id=chat) == button
+    assert await api.ok("getChatMenuButton") == button
+    assert await api.ok("getChatMenuButton", chat_id=chat) == {"type": "default"}
+    for own in ({**button, "text": "Mine"}, {"type": "commands"}, {"type": "default"}):
+        await api.ok("setChatMenuButton", chat_id=chat, menu_button=own)
+        assert await api.ok("getChatMenuButton", chat_id=chat) == own
     await api.ok("setMyDefaultAdministratorRights", rights={"can_delete_messages": True})
     rights = await api.ok("getMyDefaultAdministratorRights")
     assert (rights["can_delete_messages"], rights["is_anonymous"]) == (True, False)
-
-
-# -- the rest of the specification -----------------------------------------------------------------
-
-
-async def test_what_keeps_no_state_still_answers_by_the_schema(api: Any) -> None:
-    assert await api.ok("getForumTopicIconStickers") != []
-    assert (await api.ok("getStickerSet", name="x"))["stickers"] is not None
-    assert isinstance(await api.ok("getMyStarBalance"), dict)
-
-
-async def test_its_messages_are_those_of_the_chat_that_was_named(api: Any, chat: int) -> None:
-    price = [{"label": "x", "amount": 1}]
-    sent = await api.ok(
-        "sendInvoice",
-        chat_id=chat,
-        title="t",
-        description="d",
-        payload="p",
-        currency="XTR",
-        prices=price,
-    )
-    assert sent["chat"]["id"] == chat
-    game = await api.ok("sendGame", chat_id=chat, game_short_name="g")
-    call = {"chat_id": chat, "message_id": game["message_id"], "user_id": 1, "score": 5}
-    assert await api.ok("setGameScore", **call) == game
-    assert await api.refused("setGameScore", **{**call, "message_id": 99}) == (
-        "400 Bad Request: message to set game score not found"
-    )
 
 
 # -- the person's side -----------------------------------------------------------------------------

@@ -89,6 +89,11 @@ class TelegramDouble:
         self._timer = None
         self.transcript.clear()
 
+    def set_strict(self, *, strict_unknowns: bool) -> None:
+        """Whether what would be made up fails with 501; also after a reset."""
+        self.settings = replace(self.settings, strict_unknowns=strict_unknowns)
+        self.machine.set_strict(strict_unknowns=strict_unknowns)
+
     def _drop_posts(self) -> None:
         for bot in self.machine.bots.values():
             for number in bot.webhook.under_way if bot.webhook is not None else ():

@@ -93,6 +93,11 @@ def _add_tls(group: argparse._ArgumentGroup) -> None:
         help="refuse http and other ports than 80, 88, 443, 8443 for local addresses too",
     )
     group.add_argument(
+        "--strict-unknowns",
+        action="store_true",
+        help="answer 501 where the double would make an answer up",
+    )
+    group.add_argument(
         "--webhook-ca", type=Path, metavar="PEM", help="trust this CA when posting to webhooks"
     )
     group.add_argument(
@@ -196,6 +201,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         tokens=frozenset(args.token) if args.token else None,
         flood=flood if args.flood else None,
         strict_webhooks=args.strict_webhooks,
+        strict_unknowns=args.strict_unknowns,
     )
 
 

@@ -38,12 +38,15 @@ class Settings:
     `strict_webhooks` refuses what the real server refuses: plain http, other ports than 80, 88,
     443 and 8443. By default addresses of this machine and its networks are exempt, so that a bot
     under test can be reached.
+
+    `strict_unknowns` answers 501 where the double would make something up (`methods.stand_ins`).
     """
 
     seed: int | None = 0
     tokens: frozenset[str] | None = None
     flood: FloodLimits | None = field(default_factory=FloodLimits)
     strict_webhooks: bool = False
+    strict_unknowns: bool = False
     limits: Limits = field(default_factory=Limits)
 
 
@@ -106,11 +109,15 @@ class Core:
 
 @dataclass(slots=True)
 class Turn:
-    """One call: `now` is in seconds since the epoch, by the double's clock."""
+    """One call: `now` is in seconds since the epoch, by the double's clock.
+
+    `method` is its documented name; empty for what is no call.
+    """
 
     core: Core
     bot: Bot
     now: float
+    method: str = ""
 
     @property
     def date(self) -> int:

@@ -5,11 +5,14 @@
 - `GET  /bots`, `GET /bots/{token}/chats`
 - `POST /bots/{token}/chats`           a chat with its members: `id`, `type`, `title`, `username`,
                                        `members` [{"user", "status", rights …}], `bot` {rights …}
+- `POST /bots/{token}/world`           what only a test can put there: Stars, pictures of people,
+                                       sticker sets of others … (see `world_given`)
 - `GET  /bots/{token}/chats/{id}/messages`   the chat as its people see it; `?last=100`
 - `GET  /bots/{token}/queries/{id}`    a callback or inline query, with the bot's answer
 - `GET  /transcript?after=&timeout=`   events after a sequence number; waits for one
 - `POST /faults`, `GET /faults`, `DELETE /faults`
 - `POST /clock` {"advance": seconds}, `GET /clock`
+- `POST /settings` {"strict_unknowns": true}, `GET /settings`   what would be made up is a 501
 - `POST /reset`
 
 Answers are `{"ok": true, "result": …}`; what cannot be done is a 400 (or 404) with a description
@@ -152,6 +155,10 @@ def _make_chat(double: TelegramDouble, request: Request, steps: Steps) -> object
     return double.machine.chat(steps[1], _body(request), double.clock.now())
 
 
+def _give(double: TelegramDouble, request: Request, steps: Steps) -> object:
+    return double.machine.give(steps[1], _body(request), double.clock.now())
+
+
 def _messages(double: TelegramDouble, request: Request, steps: Steps) -> object:
     chat = _chat(double, steps)
     now = double.clock.now()
@@ -162,6 +169,7 @@ def _messages(double: TelegramDouble, request: Request, steps: Steps) -> object:
         "chat": chat.info,
         "messages": messages[-last:] if last > 0 else messages,
         "keyboard": chat.keyboard,
+        "draft": _bot(double, steps).keeps.drafts.get(chat.id),
         "pinned_message_ids": chat.pinned,
         "topics": {
             number: {"name": topic.described["name"], "is_closed": topic.is_closed}
@@ -219,6 +227,19 @@ def _tell_clock(double: TelegramDouble, _request: Request, _steps: Steps) -> obj
     return {"now": double.clock.now(), "moved": double.clock.moved}
 
 
+def _settings(double: TelegramDouble) -> Json:
+    return {"strict_unknowns": double.settings.strict_unknowns}
+
+
+def _set(double: TelegramDouble, request: Request, _steps: Steps) -> object:
+    asked = _body(request)
+    value = asked.get("strict_unknowns")
+    if set(asked) != {"strict_unknowns"} or not isinstance(value, bool):
+        raise ControlError('settings are {"strict_unknowns": true or false}')
+    double.set_strict(strict_unknowns=value)
+    return _settings(double)
+
+
 async def _reset(double: TelegramDouble) -> object:
     await double.reset()
     return True
@@ -232,6 +253,7 @@ _ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "bots/*/updates"): _act,
     ("GET", "bots/*/chats"): _chats,
     ("POST", "bots/*/chats"): _make_chat,
+    ("POST", "bots/*/world"): _give,
     ("GET", "bots/*/chats/*/messages"): _messages,
     ("GET", "bots/*/queries/*"): _query,
     ("GET", "transcript"): _transcript,
@@ -240,5 +262,7 @@ _ROUTES: Mapping[tuple[str, str], Route] = {
     ("DELETE", "faults"): _clear_faults,
     ("POST", "clock"): _move_clock,
     ("GET", "clock"): _tell_clock,
+    ("GET", "settings"): lambda double, _request, _steps: _settings(double),
+    ("POST", "settings"): _set,
     ("POST", "reset"): lambda double, _request, _steps: _reset(double),
 }

@@ -64,7 +64,10 @@ def _items(value: object) -> list[dict[str, Any]]:
 
 
 def _is_fetched(url: str) -> bool:
-    parts = urlsplit(url) if url.startswith(("http://", "https://")) else None
+    try:
+        parts = urlsplit(url) if url.startswith(("http://", "https://")) else None
+    except ValueError:
+        return False  # refused where it is read
     if parts is None or not parts.hostname:
         return False
     try:

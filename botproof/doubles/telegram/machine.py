@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 
-from botproof.doubles.telegram import doors, people
+from botproof.doubles.telegram import agenda, doors, people, world_given
 from botproof.doubles.telegram.context import Core, Effect, Method, Settings, Turn
 from botproof.doubles.telegram.faults import Faults
 from botproof.doubles.telegram.flood import Flood, FloodLimits
-from botproof.doubles.telegram.methods import METHODS, rest
+from botproof.doubles.telegram.methods import IN_CONNECTION, METHODS, rest
+from botproof.doubles.telegram.methods.business import in_connection
 from botproof.doubles.telegram.replies import Later, Refusal, Reply, ok
 from botproof.doubles.telegram.spec import SpecError, methods, parse_params
 from botproof.doubles.telegram.updates import UpdateQueue
@@ -63,6 +65,7 @@ class Machine:
             return Reply.refused(refusal)
         if now < bot.logged_out_until:
             return LOGGED_OUT
+        self._catch_up(bot, now)
         name = method.lower()
         name = _ALIASES.get(name, name)
         if name not in methods():
@@ -77,7 +80,9 @@ class Machine:
 
     def _run(self, bot: Bot, name: str, params: Mapping[str, object], now: float) -> object:
         method: Method | None = METHODS.get(name)
-        turn = Turn(self._core, bot, now)
+        turn = Turn(self._core, bot, now, methods()[name].name)
+        if "business_connection_id" in params and name in IN_CONNECTION:
+            turn = in_connection(turn, params)
         if method is None:
             return rest.answer(turn, methods()[name], params)
         return method(turn, params)
@@ -136,11 +141,22 @@ class Machine:
 
     def person(self, token: str, action: Mapping[str, object], now: float) -> Json:
         """What a person does (see `people.act`). Refusal for a bad token, else ControlError."""
-        return people.act(Turn(self._core, self.bot(token, now), now), action)
+        bot = self.bot(token, now)
+        self._catch_up(bot, now)
+        return people.act(Turn(self._core, bot, now), action)
 
     def chat(self, token: str, described: Mapping[str, object], now: float) -> Json:
         """Make a chat with its members (see `people.describe_chat`)."""
         return people.describe_chat(Turn(self._core, self.bot(token, now), now), described)
+
+    def set_strict(self, *, strict_unknowns: bool) -> None:
+        """Whether what would be made up fails with 501 (see `methods.stand_ins`)."""
+        changed = replace(self._core.settings, strict_unknowns=strict_unknowns)
+        self._core.settings = changed
+
+    def give(self, token: str, given: Mapping[str, object], now: float) -> Json:
+        """Put something into a bot's world (see `world_given`)."""
+        return world_given.give(Turn(self._core, self.bot(token, now), now), given)
 
     def settle(
         self,
@@ -185,15 +201,26 @@ class Machine:
 
     def next_wakeup(self) -> float | None:
         """When `wake` has something to do; None when only calls or updates can change anything."""
-        times = [due for bot in self.bots.values() if (due := doors.wakeup(bot)) is not None]
+        times = [due for bot in self.bots.values() if (due := _wakeup(bot)) is not None]
         return min(times, default=None)
 
     def wake(self, now: float) -> None:
         """Do what has become due by `now`."""
         for bot in self.bots.values():
+            self._catch_up(bot, now)
             due = doors.wakeup(bot)
             if due is not None and due <= now:
                 doors.wake(self._core, bot, now)
+
+    def _catch_up(self, bot: Bot, now: float) -> None:
+        """Let happen what was due before this moment, so that nobody sees it undone."""
+        if bot.agenda and bot.agenda[0][0] <= now:
+            agenda.run(self._core, bot, now)
+
+
+def _wakeup(bot: Bot) -> float | None:
+    times = [due for due in (doors.wakeup(bot), agenda.due(bot)) if due is not None]
+    return min(times, default=None)
 
 
 _CAN: Json = {

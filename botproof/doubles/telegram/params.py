@@ -10,12 +10,12 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from botproof.doubles.server import MAX_BODY_BYTES, Request
-from botproof.doubles.telegram.spec import Upload
+from botproof.doubles.telegram.spec import Form, Upload
 
 __all__ = ["BadBodyError", "read_body", "read_params", "shown"]
 
@@ -38,7 +38,7 @@ def read_params(request: Request) -> dict[str, object]:
         else {}
     )
     if request.query:
-        params.update(request.query)
+        params.update(request.query)  # the files of a Form stay beside them
     return params
 
 
@@ -107,8 +107,6 @@ def _form(body: bytes) -> dict[str, object]:
 
 
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
-_NAME = re.compile(r'[;\s]name="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
-_FILE_NAME = re.compile(r'[;\s]filename="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _TYPE = re.compile(r"^content-type:\s*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -120,33 +118,64 @@ def _multipart(parameters: str, body: bytes) -> dict[str, object]:
     pieces = (b"\r\n" + body).split(delimiter)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise BadBodyError("Bad Request: the body of the request is not complete")
-    params: dict[str, object] = {}
+    texts: dict[str, object] = {}
+    files: dict[str, Upload] = {}
     for piece in pieces[1:-1]:
-        name, value = _part(piece)
-        params.setdefault(name, value)
-    return params
+        part = _part(piece)
+        if isinstance(part, Upload):
+            files.setdefault(part.field, part)
+        else:
+            for name, value in part.items():
+                texts.setdefault(name, value)
+    return Form(texts, files) if files else texts
 
 
-def _part(piece: bytes) -> tuple[str, object]:
+def _part(piece: bytes) -> dict[str, object] | Upload:
+    """One part of a form: a file, or the text arguments in it."""
     raw_head, separator, data = piece.partition(b"\r\n\r\n")
     head = raw_head.decode("utf-8", "replace")
-    name = _NAME.search(head)
-    if not separator or name is None:
+    told = _DISPOSITION.search(head)
+    about = _disposition(told[1]) if told is not None else {}
+    name = about.get("name", "")
+    if not separator or not name:
         raise BadBodyError("Bad Request: field name in multipart/form-data not found")
-    file_name, content_type = _FILE_NAME.search(head), _TYPE.search(head)
-    if file_name is None:
-        return name[1], data.decode("utf-8", "replace")
+    content_type = _TYPE.search(head)
     kind = content_type[1].strip() if content_type is not None else ""
-    return name[1], Upload(file_name[1], kind, data)
+    if "filename" in about:
+        return Upload(about["filename"], kind, data, name)
+    if kind == "application/x-www-form-urlencoded":
+        return _form(data)
+    return {name: data.decode("utf-8", "replace")}
+
+
+_DISPOSITION = re.compile(
+    r"^content-disposition:\s*form-data;([^\r\n]*)", re.IGNORECASE | re.MULTILINE
+)
+# key="quoted, with \\" escapes" or key=token, each up to the next semicolon
+_PIECE = re.compile(r'\s*([^=;]*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))\s*(?:;|$)')
+_ESCAPED = re.compile(r"\\(.)")
+
+
+def _disposition(header: str) -> dict[str, str]:
+    """What a Content-Disposition says: quoted strings and bare words, both percent-encoded."""
+    return {
+        found[1].lower(): unquote(
+            _ESCAPED.sub(r"\1", found[2]) if found[2] is not None else found[3].strip()
+        )
+        for found in _PIECE.finditer(header)
+    }
 
 
 def shown(params: Mapping[str, object]) -> Mapping[str, object]:
     """Parameters as the transcript tells them: files by name and size."""
-    if not any(isinstance(value, Upload) for value in params.values()):
+    files = params.files if isinstance(params, Form) else {}
+    if not files and not any(isinstance(value, Upload) for value in params.values()):
         return params
+    # A text of the same name comes last: it is what the file is told by in `attach://`.
+    named = {**files, **{name: value for name, value in params.items() if value != ""}}
     return {
         name: {"file": value.filename, "size": len(value.data)}
         if isinstance(value, Upload)
         else value
-        for name, value in params.items()
+        for name, value in named.items()
     }

@@ -28,10 +28,12 @@ from botproof.doubles.telegram.spec_model import (
 )
 from botproof.doubles.telegram.spec_structures import read_parameter
 from botproof.doubles.telegram.spec_values import (
+    Form,
     SpecError,
     Upload,
     bad_request,
     decode,
+    files_of,
     text_of,
     to_boolean,
     to_chat_id,
@@ -41,6 +43,7 @@ from botproof.doubles.telegram.spec_values import (
 
 __all__ = [
     "FieldSpec",
+    "Form",
     "MethodSpec",
     "ParamSpec",
     "SpecError",
@@ -63,15 +66,18 @@ _Convert = Callable[[object, Raw], object]
 def parse_params(method: str, raw: Raw) -> dict[str, object]:
     """The parameters of a call to ``method`` (lower case), each in its own Python type.
 
-    ``raw`` holds what came: JSON values from a JSON body, text from a form or a query, Upload from
-    a multipart body. Numbers become int and float, flags bool, structures dict and list with only
-    the fields that Telegram knows; files stay text (an id or a URL) or become Upload, also inside
+    ``raw`` holds what came: JSON values from a JSON body, text from a form or a query; a Form with
+    files from a multipart body. Numbers become int and float, flags bool, structures dict and list
+    with only the fields that Telegram knows; files stay text (an id or a URL) or become Upload,
+    also inside
     of structures, where ``attach://name`` is resolved. ``chat_id`` is an int, or ``"@name"``.
     Parameters unknown to the method, and those left empty, are left out; an empty text stays.
 
     Raises SpecError with Telegram's description, and KeyError for an unknown method.
     """
     plan = _plan(method)
+    if method in _STICKER_METHODS and plan.stickers not in raw:
+        raw = _with_old_sticker(plan.stickers, raw)
     converters = plan.converters
     parsed: dict[str, object] = {}
     for name, value in raw.items():
@@ -83,12 +89,64 @@ def parse_params(method: str, raw: Raw) -> dict[str, object]:
                 parsed[name] = value
             continue
         parsed[name] = convert(value, raw)
+    if plan.files:
+        _add_files(plan, parsed, files_of(raw))
     for name, message in plan.required:
         if parsed.get(name) in _ABSENT:
             bad_request(message)
     if plan.refusal is not None:
         plan.refusal(parsed)
     return parsed
+
+
+def _add_files(plan: _Plan, parsed: dict[str, object], files: Mapping[str, Upload]) -> None:
+    """The parts of a form that are files, where no text says which file is meant."""
+    for name in plan.files:
+        found = parsed.get(name)
+        if isinstance(found, Upload):
+            continue
+        part = files.get(name) or files.get(_OLD_NAMES.get(name, name))
+        if part is not None and (not found or name in plan.uploads):
+            parsed[name] = part
+        elif found and name in plan.uploads:
+            if name == "photo":
+                bad_request("Photo must be uploaded as an InputFile")
+            del parsed[name]
+
+
+_STICKER_METHODS = frozenset({"createnewstickerset", "addstickertoset"})
+_OLD_STICKERS = (
+    ("png_sticker", "static", ""),
+    ("tgs_sticker", "animated", "animated sticker must be uploaded as an InputFile"),
+    ("webm_sticker", "video", "video sticker must be uploaded as an InputFile"),
+)
+
+
+def _with_old_sticker(name: str, raw: Raw) -> Raw:
+    """The call with the sticker named as in older versions (`get_legacy_input_sticker`)."""
+    files = files_of(raw)
+    for old, kind, only_uploads in _OLD_STICKERS:
+        value = raw.get(old, "")
+        if old not in files and not value:
+            continue
+        if old not in files and only_uploads and not str(value).startswith("attach://"):
+            bad_request(only_uploads)
+        # A sticker takes one emoji or more there, all in one text.
+        emoji = [
+            letter for letter in text_of(raw.get("emojis", "")) if letter not in "\ufe0f\u200d"
+        ]
+        named = value if isinstance(value, str) and value else f"attach://{old}"
+        sticker: dict[str, object] = {"sticker": named, "format": kind, "emoji_list": emoji}
+        if raw.get("mask_position"):
+            sticker["mask_position"] = decode(raw["mask_position"])
+        made: dict[str, object] = {**raw, name: [sticker] if name == "stickers" else sticker}
+        if str(raw.get("contains_masks", "")).lower() in {"true", "1", "yes"}:
+            made["sticker_type"] = "mask"
+        return Form(made, files)
+    return raw
+
+
+_OLD_NAMES: Mapping[str, str] = {"thumbnail": "thumb", "sticker": "png_sticker"}
 
 
 def unknown_params(method: str, raw: Raw) -> list[str]:
@@ -110,6 +168,9 @@ class _Plan:
     """What to do with a method's parameters, worked out once: parsing is on the hot path."""
 
     converters: Mapping[str, _Convert]
+    files: tuple[str, ...]
+    uploads: tuple[str, ...]
+    stickers: str
     may_be_empty: frozenset[str]
     required: tuple[tuple[str, str], ...]
     refusal: Callable[[Mapping[str, object]], None] | None
@@ -122,9 +183,13 @@ def _plan(method: str) -> _Plan:
     # The server looks at the content of a message first and at the chat last.
     required.sort(key=lambda name: name == "chat_id")
     return _Plan(
+        files=tuple(p.name for p in params.values() if "InputFile" in p.types),
+        # Files that cannot be named by an id or a URL: `force_file` of the server's readers.
+        stickers="stickers" if method == "createnewstickerset" else "sticker",
+        uploads=tuple(p.name for p in params.values() if p.types == ("InputFile",)),
         converters={**{name: _converter(param) for name, param in params.items()}, **_LEGACY},
         may_be_empty=frozenset(p.name for p in params.values() if p.types == ("String",)),
-        required=tuple((name, _refusal(name)) for name in required),
+        required=tuple((name, _refusal(method, name)) for name in required),
         refusal=_further_refusal(params),
     )
 
@@ -173,6 +238,7 @@ _REFUSALS: Mapping[str, str] = {
     "errors": "Can't parse errors JSON object",
     "permissions": "Can't parse permissions JSON object",
     "result": "Result isn't specified",
+    "content": "Story content isn't specified",
     "video_note": "There is no video note in the request",
     **{
         kind: f"There is no {kind} in the request"
@@ -181,7 +247,12 @@ _REFUSALS: Mapping[str, str] = {
 }
 
 
-def _refusal(name: str) -> str:
+_PICTURES_OF_PROFILES = frozenset({"setmyprofilephoto", "setbusinessaccountprofilephoto"})
+
+
+def _refusal(method: str, name: str) -> str:
+    if method in _PICTURES_OF_PROFILES and name == "photo":
+        return "Photo isn't specified"
     return _REFUSALS.get(name, f'Parameter "{name}" is required')
 
 
@@ -263,8 +334,7 @@ def _list_or_none(value: object, _raw: Raw) -> list[object] | None:
 
 def _file_or_text(value: object, raw: Raw) -> object:
     if isinstance(value, str) and value.startswith("attach://"):
-        part = raw.get(value.removeprefix("attach://"))
-        return part if isinstance(part, Upload) else ""
+        return files_of(raw).get(value.removeprefix("attach://"), "")
     return value if isinstance(value, Upload) else text_of(value)
 
 
@@ -274,7 +344,7 @@ def _reference(param: ParamSpec) -> str:
 
 def _structure(reference: str) -> _Convert:
     def convert(value: object, raw: Raw) -> object:
-        return read_parameter(reference, value, types(), raw)
+        return read_parameter(reference, value, types(), files_of(raw))
 
     return convert
 

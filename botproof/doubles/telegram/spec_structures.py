@@ -10,12 +10,12 @@ that the server has no text for here are refused in the same pattern.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import cast
 
 import msgspec
 
 from botproof.doubles.telegram.spec_model import FieldSpec, TypeSpec, members
+from botproof.doubles.telegram.spec_texts import texts_of
 from botproof.doubles.telegram.spec_values import (
     FieldError,
     Upload,
@@ -23,12 +23,13 @@ from botproof.doubles.telegram.spec_values import (
     checked_field,
     decode,
     text_of,
+    to_chat_id,
 )
 
 __all__ = ["Uploads", "read_parameter", "read_type"]
 
-Uploads = Mapping[str, object]
-"""The call's raw parameters: the files that ``attach://`` names are among them."""
+Uploads = Mapping[str, Upload]
+"""The files of a call by the names of their parts, for ``attach://``."""
 
 _SCALARS = ("String", "Integer", "Float", "Boolean")
 MAX_IDENTIFIERS = 100
@@ -37,119 +38,12 @@ MAX_IDENTIFIERS = 100
 Types = Mapping[str, TypeSpec]
 
 
-@dataclass(frozen=True, slots=True)
-class _Texts:
-    """What the server says of a parameter of one type: not JSON, of another kind, wrong inside."""
-
-    not_json: str
-    not_kind: str
-    inside: str = ""
-
-
-_TEXTS: Mapping[str, _Texts] = {
-    "ReplyMarkup": _Texts(
-        "Can't parse reply keyboard markup JSON object", "Object expected as reply markup"
-    ),
-    "LinkPreviewOptions": _Texts(
-        "Can't parse link preview options JSON object", "Object expected as link preview options"
-    ),
-    "ReplyParameters": _Texts(
-        "Can't parse reply parameters JSON object", "Object expected as reply parameters"
-    ),
-    "InputMedia": _Texts(
-        "Can't parse input media JSON object",
-        "Can't parse InputMedia: expected an Object",
-        "Can't parse InputMedia: ",
-    ),
-    "Array<InputMedia>": _Texts(
-        "Can't parse media JSON object",
-        "Expected an Array of InputMedia",
-        "Can't parse InputMedia: ",
-    ),
-    "Array<BotCommand>": _Texts(
-        "Can't parse commands JSON object",
-        "Expected an Array of BotCommand",
-        "Can't parse BotCommand: ",
-    ),
-    "BotCommandScope": _Texts(
-        "Can't parse BotCommandScope JSON object",
-        "Can't parse BotCommandScope: BotCommandScope must be an Object",
-        "Can't parse BotCommandScope: ",
-    ),
-    "MenuButton": _Texts(
-        "Can't parse menu button JSON object",
-        "Can't parse menu button: MenuButton must be an Object",
-        "Can't parse menu button: ",
-    ),
-    "ChatAdministratorRights": _Texts(
-        "Can't parse ChatAdministratorRights JSON object",
-        "Can't parse ChatAdministratorRights: ChatAdministratorRights must be an Object",
-        "Can't parse ChatAdministratorRights: ",
-    ),
-    "ChatPermissions": _Texts(
-        "Can't parse permissions JSON object",
-        "Object expected as permissions",
-        "Can't parse chat permissions: ",
-    ),
-    "Array<ReactionType>": _Texts(
-        "Can't parse reaction types JSON object",
-        "Expected an Array of ReactionType",
-        "Can't parse ReactionType: ",
-    ),
-    "Array<InlineQueryResult>": _Texts(
-        "Can't parse JSON encoded inline query results",
-        "Expected an Array of inline query results",
-        "Can't parse inline query result: ",
-    ),
-    "InlineQueryResult": _Texts(
-        "Can't parse JSON encoded web view query results",
-        "Inline query result must be an object",
-    ),
-    "InlineQueryResultsButton": _Texts(
-        "Can't parse inline query results button JSON object",
-        "Can't parse inline query results button: InlineQueryResultsButton must be an Object",
-        "Can't parse inline query results button: ",
-    ),
-    "Array<LabeledPrice>": _Texts(
-        "Can't parse prices JSON object",
-        "Expected an Array of labeled prices",
-        "Can't parse labeled price: ",
-    ),
-    "Array<ShippingOption>": _Texts(
-        "Can't parse shipping options JSON object",
-        "Expected an Array of shipping options",
-        "Can't parse shipping option: ",
-    ),
-    "Array<InputPollOption|String>": _Texts(
-        "Can't parse options JSON object", "Expected an Array of String as options"
-    ),
-    "Array<InputSticker>": _Texts(
-        "Can't parse stickers JSON object",
-        "Expected an Array of InputSticker",
-        "Can't parse InputSticker: ",
-    ),
-    "MaskPosition": _Texts(
-        "Can't parse mask position JSON object",
-        "Can't parse mask position: MaskPosition must be an Object",
-        "Can't parse mask position: ",
-    ),
-    "Array<PassportElementError>": _Texts(
-        "Can't parse errors JSON object",
-        "Expected an Array of PassportElementError",
-        "Can't parse PassportElementError: ",
-    ),
-    "Array<MessageIdentifier>": _Texts(
-        "Can't parse message_ids JSON object", "Expected an Array of message identifiers"
-    ),
-}
-
-
 def read_parameter(reference: str, value: object, types: Types, raw: Uploads) -> object:
     """The structure in a parameter whose type ``reference`` names.
 
-    Raises SpecError. ``raw`` holds the call's other parameters, for ``attach://``.
+    Raises SpecError. ``raw`` holds the call's files, for ``attach://``.
     """
-    texts = _texts(reference)
+    texts = texts_of(reference)
     try:
         decoded = decode(value)
     except (msgspec.DecodeError, RecursionError):  # the server gives up on deep ones as well
@@ -164,24 +58,6 @@ def read_parameter(reference: str, value: object, types: Types, raw: Uploads) ->
         bad_request(texts.inside + str(error))
     except RecursionError:
         bad_request(texts.not_json)
-
-
-def _texts(reference: str) -> _Texts:
-    key = "ReplyMarkup" if "Markup" in reference else reference
-    if reference.startswith("Array<InputMedia"):
-        key = "Array<InputMedia>"
-    return _TEXTS.get(key) or _patterned(reference)
-
-
-def _patterned(reference: str) -> _Texts:
-    """The same words for the types that the published server has no reader of."""
-    element = reference.removeprefix("Array<").removesuffix(">")
-    is_array = element != reference
-    return _Texts(
-        f"Can't parse {element} JSON object",
-        f"Expected an Array of {element}" if is_array else f"{element} must be an Object",
-        f"Can't parse {element}: ",
-    )
 
 
 def read_type(reference: str, value: object, types: Types, raw: Uploads) -> object:
@@ -227,6 +103,8 @@ def _alternative(names: tuple[str, ...], value: object, types: Types, raw: Uploa
         if not arrays:
             raise FieldError("unexpected Array")
         return read_type(arrays[0], value, types, raw)
+    if names == ("Integer", "String") and isinstance(value, (int, str)):
+        return to_chat_id(value)  # a number as text is a number here as well; only @name is a name
     if "String" in names or "Integer" in names:
         return text_of(value) if not isinstance(value, (int, str)) else value
     raise FieldError("expected an Object")
@@ -291,12 +169,20 @@ def _fields(
 ) -> dict[str, object]:
     rebuilt: dict[str, object] = {}
     for field in spec.fields.values():
-        if field.name in value:
+        if field.name in _FILES and spec.name.startswith(_HOLD_FILES):
+            rebuilt[field.name] = _file(spec.name, field, value, raw)
+        elif field.name in value:
             rebuilt[field.name] = _field(field, value, types, raw)
         elif field.required and field.constant is None and spec.name not in _ALL_OPTIONAL:
-            missing = f'Can\'t find field "{field.name}"'
-            raise FieldError("media not found" if field.name == "media" else missing)
-    return rebuilt
+            raise FieldError(f'Can\'t find field "{field.name}"')
+    for name in _OLD_FIELDS.get(spec.name, ()):
+        if name in value:
+            rebuilt[name] = checked_field(value, name, "Boolean")
+    return {name: kept for name, kept in rebuilt.items() if kept is not None}
+
+
+# Fields of older versions that the server still reads.
+_OLD_FIELDS: Mapping[str, tuple[str, ...]] = {"ChatPermissions": ("can_send_media_messages",)}
 
 
 # Documented as always there, which holds for what the server tells; what it is told may lack them.
@@ -305,8 +191,6 @@ _ALL_OPTIONAL = frozenset({"ChatAdministratorRights"})
 
 def _field(field: FieldSpec, value: dict[str, object], types: Types, raw: Uploads) -> object:
     reference = "|".join(field.types)
-    if "InputFile" in field.types:
-        return _file(cast("str", checked_field(value, field.name, "String")), raw)
     if field.name == "custom_emoji_id":
         checked_field(value, field.name, "Integer")  # a number in text, to keep all its digits
     if field.types[0] in _SCALARS and len(field.types) == 1:
@@ -320,16 +204,47 @@ def _field(field: FieldSpec, value: dict[str, object], types: Types, raw: Upload
     return read_type(reference, value[field.name], types, raw)
 
 
-def _file(text: str, raw: Uploads) -> str | Upload:
-    """A file's id, its URL, or the uploaded part that ``attach://`` names."""
-    if not text.startswith("attach://"):
-        if not text:
-            raise FieldError("media not found")
+# Fields that name a file, whatever type the documentation gives them.
+_FILES = frozenset(
+    {"media", "photo", "animation", "video", "sticker", "thumbnail", "cover", "live_photo"}
+)
+_HOLD_FILES = (
+    "InputMedia",
+    "InputPaidMedia",
+    "InputProfilePhoto",
+    "InputSticker",
+    "InputStoryContent",
+)
+_MUST_BE_UPLOADED: Mapping[str, str] = {
+    "InputProfilePhotoStatic": "Photo must be uploaded as a file",
+    "InputProfilePhotoAnimated": "Photo must be uploaded as a file",
+    "InputStoryContentPhoto": "Story photo must be uploaded as a file",
+    "InputStoryContentVideo": "Story video must be uploaded as a file",
+}
+
+
+def _file(
+    holder: str, field: FieldSpec, value: dict[str, object], raw: Uploads
+) -> str | Upload | None:
+    """A file's id, its URL, or the uploaded part that ``attach://`` names; None for none.
+
+    Thumbnails are uploads only, and a part of their name is meant where nothing names one
+    (``get_input_thumbnail``).
+    """
+    text = cast("str", checked_field(value, field.name, "String") or "")
+    is_attached = text.startswith("attach://")
+    part = raw.get(text.removeprefix("attach://")) if is_attached else None
+    if part is not None:
+        return part
+    if field.name == "thumbnail":
+        return raw.get("thumbnail") or raw.get("thumb")
+    if holder in _MUST_BE_UPLOADED:
+        raise FieldError(_MUST_BE_UPLOADED[holder])
+    if text and not is_attached:
         return text
-    part = raw.get(text.removeprefix("attach://"))
-    if not isinstance(part, Upload):
-        raise FieldError("media not found")
-    return part
+    if field.name == "cover":
+        return None
+    raise FieldError(f"{field.name} not found")
 
 
 # Reply markup: the server reads the four kinds with one reader, and by the field that is there.

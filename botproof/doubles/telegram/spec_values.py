@@ -20,11 +20,13 @@ import msgspec
 
 __all__ = [
     "FieldError",
+    "Form",
     "SpecError",
     "Upload",
     "bad_request",
     "checked_field",
     "decode",
+    "files_of",
     "text_of",
     "to_boolean",
     "to_chat_id",
@@ -47,11 +49,33 @@ class FieldError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that came as a part of a multipart body."""
+    """A file that came as a part of a multipart body; `field` is the part's name."""
 
     filename: str
     content_type: str
     data: bytes
+    field: str = ""
+
+
+class Form(dict[str, object]):
+    """Parameters of a call that came with files: the two are lists of their own.
+
+    A text argument does not hide the file of the same name: `photo=attach://photo` means the part
+    `photo`, and `photo=` with such a part means it as well (`Query::arg` and `Query::file`).
+    """
+
+    __slots__ = ("files",)
+
+    def __init__(self, texts: Mapping[str, object], files: Mapping[str, Upload]) -> None:
+        super().__init__(texts)
+        self.files = dict(files)
+
+
+def files_of(raw: Mapping[str, object]) -> Mapping[str, Upload]:
+    """The files of a call by the names of their parts; also those that stand among the texts."""
+    if isinstance(raw, Form):
+        return raw.files
+    return {name: value for name, value in raw.items() if isinstance(value, Upload)}
 
 
 def bad_request(message: str) -> NoReturn:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from botproof.doubles.telegram.flood import Flood
+from botproof.doubles.telegram.keeps import Keeps
 from botproof.doubles.telegram.updates import DEFAULT_ALLOWED, UpdateQueue
 from botproof.doubles.telegram.webhook import Webhook
 
@@ -78,6 +79,8 @@ class Chat:
     action: Json | None = None  # the last chat action, with its date
     votes: dict[str, dict[int, list[int]]] = field(default_factory=dict)
     reactions: dict[int, list[Json]] = field(default_factory=dict)  # by message: what the bot chose
+    reacted: dict[tuple[int, int], list[Json]] = field(default_factory=dict)  # … and by person
+    ephemeral: dict[int, Json] = field(default_factory=dict)  # messages that one person sees
     keyboard: Json | None = None  # what the person sees below the input field
     invite_links: dict[str, Json] = field(default_factory=dict)
     next_message_id: int = 1
@@ -87,6 +90,8 @@ class Chat:
     is_general_hidden: bool = False
     blocked: bool = False
     migrated_to: int | None = None
+    banned_chats: set[int] = field(default_factory=set)  # channels that may not write in their name
+    came_by: dict[int, str] = field(default_factory=dict)  # who joined by which invite link
 
     @property
     def id(self) -> int:
@@ -139,6 +144,9 @@ _PREFIXES = {
     "animation": ("CgAC", "animations", "mp4"),
     "sticker": ("CAAC", "stickers", "webp"),
     "video_note": ("DQAC", "video_notes", "mp4"),
+    "thumbnail": ("AAMC", "thumbnails", "jpg"),
+    "profile_photo": ("AQAD", "profile_photos", "jpg"),
+    "live_photo": ("BgAC", "live_photos", "mp4"),
 }
 
 
@@ -224,6 +232,12 @@ class Bot:
     queries: dict[str, Json] = field(default_factory=dict)  # callback, inline, … not yet answered
     polls: dict[str, tuple[int, int]] = field(default_factory=dict)
     profile: Json = field(default_factory=dict)  # commands, names, descriptions, rights, buttons
+    photos: dict[int, list[list[Json]]] = field(default_factory=dict)  # by chat or user, in sizes
+    keeps: Keeps = field(default_factory=Keeps)
+    business: Json = field(default_factory=dict)  # what messages of a connection's chats carry
+    business_bots: dict[str, Bot] = field(default_factory=dict)  # by connection: its chats
+    agenda: list[tuple[float, int, str, tuple[object, ...]]] = field(default_factory=list)
+    planned: int = 0
     # the two doors
     allowed: frozenset[str] = DEFAULT_ALLOWED
     webhook: Webhook | None = None

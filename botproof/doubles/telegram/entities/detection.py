@@ -1,7 +1,7 @@
 """Entities that nobody marked: commands, mentions, hashtags, links and addresses in plain text.
 
-Source: ``find_entities`` of td. What it does not find here, on purpose: bank card numbers, phone
-numbers (the real ones come from the server), and media timestamps, which bots never see.
+Source: ``find_entities`` of td. Phone numbers come from Telegram's own servers: those in the
+international form are found. Bank card numbers and media timestamps are not, on purpose.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ _URL = re.compile(
         (?P<path>[/?\#][^\s<>"«»]*)?""",
     re.IGNORECASE | re.VERBOSE,
 )
+# Seen in the network tests of pyTelegramBotAPI: +12125550123.
+_PHONE = re.compile(r"(?<![\w+])\+[1-9][0-9]{7,14}(?!\w)", re.ASCII)
 _TRAILING = ".:;,('?!`"
 
 # Without a scheme only a known ending makes a link: td carries the whole list of its day, this
@@ -52,7 +54,7 @@ _KNOWN_ENDINGS = frozenset(
     ).split()
 )
 
-_HINTS = re.compile(r"[@/#$.:]")
+_HINTS = re.compile(r"[@/#$.:+]")
 
 
 def detect(text: str) -> tuple[dict[str, object], ...]:
@@ -89,6 +91,8 @@ def _spans(text: str) -> Iterator[tuple[str, int, int]]:
         yield from (("hashtag", *m.span()) for m in _HASHTAG.finditer(text) if _has_letter(m[1]))
     if "$" in text:
         yield from (("cashtag", *m.span()) for m in _CASHTAG.finditer(text))
+    if "+" in text:
+        yield from (("phone_number", *m.span()) for m in _PHONE.finditer(text))
     if "://" in text:
         yield from (("url", *m.span()) for m in _TG_URL.finditer(text))
     if "." in text or "://" in text:

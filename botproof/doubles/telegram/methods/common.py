@@ -15,6 +15,7 @@ from typing import Any, cast
 from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Params, Turn
 from botproof.doubles.telegram.entities import EntityError, parse, utf16_len
+from botproof.doubles.telegram.keeps import keep
 from botproof.doubles.telegram.methods import threads
 from botproof.doubles.telegram.replies import Refusal, bad_request, forbidden, too_many_requests
 from botproof.doubles.telegram.world import Chat, Json
@@ -31,6 +32,7 @@ __all__ = [
     "need_pin_right",
     "own_markup",
     "post",
+    "preview_of",
     "reply_to",
     "take_flood",
 ]
@@ -147,6 +149,42 @@ def message_text(turn: Turn, params: Params, too_long: str = "message is too lon
     return content
 
 
+def preview_of(content: Json, params: Params) -> Json:
+    """The `link_preview_options` of a text with a preview: of the link asked for, or the first.
+
+    Source: `get_message_content_object` of td's MessageContent.cpp. Every link has a preview here.
+    """
+    asked: Json = params.get("link_preview_options") or {}
+    link = _first_link(content)
+    if asked.get("is_disabled", params.get("disable_web_page_preview", False)):
+        return {"link_preview_options": {"is_disabled": True}} if link else {}
+    url = asked.get("url") or link
+    shown: Json = {"url": url} if url else {}
+    if url:
+        shown |= {name: True for name in _SIZES if asked.get(name)}
+    if asked.get("show_above_text"):
+        shown["show_above_text"] = True
+    return {"link_preview_options": shown} if shown else {}
+
+
+_SIZES = ("prefer_small_media", "prefer_large_media")
+
+
+def _first_link(content: Json) -> str:
+    for entity in content.get("entities", ()):
+        if entity["type"] == "text_link":
+            url: str = entity["url"]
+        elif entity["type"] == "url":
+            data = content["text"].encode("utf-16-le")
+            start = entity["offset"] * 2
+            url = data[start : start + entity["length"] * 2].decode("utf-16-le")
+        else:
+            continue
+        if url.startswith(("http://", "https://")):
+            return url
+    return ""
+
+
 def caption_of(turn: Turn, params: Params, too_long: str = "message caption is too long") -> Json:
     """`caption` and `caption_entities` of a message; nothing when there is no caption."""
     given = params.get("caption_entities")
@@ -255,6 +293,8 @@ def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool
         message.update(thread)
     if answers:
         message.update(answers)
+    if bot.business:
+        message.update(bot.business)
     message.update(content)
     markup: Any = params.get("reply_markup")
     if markup:
@@ -262,8 +302,27 @@ def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool
         if "reply_markup" not in message:
             chat.keyboard = None if markup.get("remove_keyboard") else markup
     _add_flags(message, params)
+    receiver = params.get("receiver_user_id") or _named_receiver(params)
+    if receiver:
+        return _only_for(turn, chat, message, receiver)
     bot.store(chat, message)
     return message
+
+
+def _named_receiver(params: Params) -> int:
+    named: int = (params.get("ephemeral_message_parameters") or {}).get("receiver_user_id", 0)
+    return named
+
+
+def _only_for(turn: Turn, chat: Chat, message: Json, receiver: int) -> Json:
+    """A message that one person of the chat sees: it has no number among the others."""
+    member = chat.members.get(receiver, {}).get("user")
+    if member is None:
+        raise bad_request("USER_NOT_PARTICIPANT")
+    number = turn.core.number()
+    shown = {**message, "message_id": 0, "ephemeral_message_id": number, "receiver_user": member}
+    keep(chat.ephemeral, number, shown)
+    return shown
 
 
 # What a group may forbid, by the content of the message: the permission, and how td names it.

@@ -1,4 +1,4 @@
-"""Changing what was sent: text, caption, media, reply markup, live location.
+"""Changing what was sent: text, caption, media, reply markup.
 
 Source of the texts: `process_edit_message_*_query` in Client.cpp of the open-source Bot API server,
 `can_edit_message` and `edit_message_*` in td's MessagesManager.cpp, MESSAGE_NOT_MODIFIED in
@@ -17,23 +17,26 @@ from botproof.doubles.telegram.methods.common import (
     find_message,
     message_text,
     own_markup,
+    preview_of,
 )
 from botproof.doubles.telegram.methods.media import media_content
+from botproof.doubles.telegram.methods.rich import rich_content
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS", "edit"]
+__all__ = ["METHODS", "edit", "target"]
 
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same "
     "as a current content and reply markup of the message"
 )
-MEDIA = ("photo", "video", "animation", "audio", "document")
+MEDIA = ("photo", "live_photo", "video", "animation", "audio", "document")
 CAPTIONED = (*MEDIA, "voice", "paid_media")
+TEXT = ("text", "entities", "link_preview_options", "rich_message")
 _CAPTION = ("caption", "caption_entities", "show_caption_above_media")
 
 
-def _target(turn: Turn, params: Params) -> tuple[Chat | None, Json]:
+def target(turn: Turn, params: Params) -> tuple[Chat | None, Json]:
     """The message to edit, and its chat; None for an inline message."""
     inline = params.get("inline_message_id")
     if inline and not params.get("chat_id"):
@@ -50,7 +53,7 @@ def _target(turn: Turn, params: Params) -> tuple[Chat | None, Json]:
 
 def edit(turn: Turn, params: Params, remove: tuple[str, ...], content: Json) -> object:
     """Replace `remove` by `content` and the reply markup by the one given, or by none."""
-    chat, message = _target(turn, params)
+    chat, message = target(turn, params)
     kept = {k: v for k, v in message.items() if k not in {*remove, "reply_markup", "edit_date"}}
     changed = {**kept, **content, **own_markup(params.get("reply_markup"))}
     if _same(message, changed):
@@ -68,20 +71,23 @@ def _same(message: Json, changed: Json) -> bool:
 
 
 def edit_message_text(turn: Turn, params: Params) -> object:
-    """Another text."""
+    """Another text, plain or rich."""
+    if params.get("rich_message"):
+        return edit(
+            turn, params, TEXT, {"rich_message": rich_content(turn, params["rich_message"])}
+        )
     content = message_text(turn, params, too_long="MESSAGE_TOO_LONG")
-    if params.get("link_preview_options"):
-        content["link_preview_options"] = params["link_preview_options"]
-    _, message = _target(turn, params)
-    if "text" not in message:
+    content.update(preview_of(content, params))
+    _, message = target(turn, params)
+    if "text" not in message and "rich_message" not in message:
         raise bad_request("there is no text in the message to edit")
-    return edit(turn, params, ("text", "entities", "link_preview_options"), content)
+    return edit(turn, params, TEXT, content)
 
 
 def edit_message_caption(turn: Turn, params: Params) -> object:
     """Another caption, or none."""
     content = caption_of(turn, params, too_long="MEDIA_CAPTION_TOO_LONG")
-    _, message = _target(turn, params)
+    _, message = target(turn, params)
     if not any(kind in message for kind in CAPTIONED):
         raise bad_request("there is no caption in the message to edit")
     return edit(turn, params, _CAPTION, content)
@@ -89,14 +95,14 @@ def edit_message_caption(turn: Turn, params: Params) -> object:
 
 def edit_message_media(turn: Turn, params: Params) -> object:
     """Another file, with its caption."""
-    _, message = _target(turn, params)
+    _, message = target(turn, params)
     if not any(kind in message for kind in (*MEDIA, "text")):
         raise bad_request("there is no media in the message to edit")
     item = params["media"]
     if item["type"] not in MEDIA:
         raise bad_request("unsupported input message content type")
     content = media_content(turn, item["type"], item, item["media"])
-    removed = (*MEDIA, *_CAPTION, "text", "entities", "has_media_spoiler", "link_preview_options")
+    removed = (*MEDIA, *_CAPTION, *TEXT, "has_media_spoiler")
     return edit(turn, params, removed, content)
 
 
@@ -105,34 +111,9 @@ def edit_message_reply_markup(turn: Turn, params: Params) -> object:
     return edit(turn, params, (), {})
 
 
-def edit_message_live_location(turn: Turn, params: Params) -> object:
-    """Move a live location."""
-    location = _live_location(turn, params)
-    names = ("latitude", "longitude", "horizontal_accuracy", "live_period", "heading")
-    moved = {**location, **{name: params[name] for name in names if params.get(name) is not None}}
-    return edit(turn, params, ("location",), {"location": moved})
-
-
-def stop_message_live_location(turn: Turn, params: Params) -> object:
-    """End a live location where it is."""
-    location = _live_location(turn, params)
-    stopped = {name: location[name] for name in ("latitude", "longitude")}
-    return edit(turn, params, ("location",), {"location": stopped})
-
-
-def _live_location(turn: Turn, params: Params) -> Json:
-    _, message = _target(turn, params)
-    location: Json = message.get("location", {})
-    if "live_period" not in location:
-        raise bad_request("there is no live location in the message to edit")
-    return location
-
-
 METHODS: Mapping[str, Method] = {
     "editmessagetext": edit_message_text,
     "editmessagecaption": edit_message_caption,
     "editmessagemedia": edit_message_media,
     "editmessagereplymarkup": edit_message_reply_markup,
-    "editmessagelivelocation": edit_message_live_location,
-    "stopmessagelivelocation": stop_message_live_location,
 }

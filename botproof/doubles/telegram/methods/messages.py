@@ -1,4 +1,4 @@
-"""Sending texts, places and people; forwarding, copying, deleting; chat actions, reactions, pins.
+"""Sending texts and dice; forwarding, copying, deleting; chat actions, reactions, pins.
 
 Source of the texts: `process_*_query` in Client.cpp of the open-source Bot API server, and td's
 MessagesManager.cpp for what may be deleted.
@@ -17,8 +17,8 @@ from botproof.doubles.telegram.methods.common import (
     find_message,
     message_text,
     need_pin_right,
-    own_markup,
     post,
+    preview_of,
     take_flood,
 )
 from botproof.doubles.telegram.methods.polls import copy_of
@@ -54,41 +54,8 @@ def send_message(turn: Turn, params: Params) -> object:
     """A text."""
     content = message_text(turn, params)
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
-    if params.get("link_preview_options"):
-        content["link_preview_options"] = params["link_preview_options"]
+    content.update(preview_of(content, params))
     return post(turn, chat, params, content)
-
-
-def send_location(turn: Turn, params: Params) -> object:
-    """A point on the map."""
-    return _send(turn, params, {"location": _location(params)})
-
-
-def _location(params: Params) -> Json:
-    names = ("latitude", "longitude", "horizontal_accuracy", "live_period", "heading")
-    location = {name: params[name] for name in names if params.get(name) is not None}
-    if abs(location["latitude"]) > 90 or abs(location["longitude"]) > 180:
-        raise bad_request("wrong latitude or longitude")
-    return location
-
-
-def send_venue(turn: Turn, params: Params) -> object:
-    """A place with a name."""
-    names = ("foursquare_id", "foursquare_type", "google_place_id", "google_place_type")
-    location = _location({k: params[k] for k in ("latitude", "longitude")})
-    venue = {
-        "location": location,
-        "title": params.get("title", ""),
-        "address": params.get("address", ""),
-        **{name: params[name] for name in names if params.get(name)},
-    }
-    return _send(turn, params, {"location": location, "venue": venue})
-
-
-def send_contact(turn: Turn, params: Params) -> object:
-    """A phone number with a name."""
-    names = ("phone_number", "first_name", "last_name", "vcard")
-    return _send(turn, params, {"contact": {n: params[n] for n in names if params.get(n)}})
 
 
 def send_dice(turn: Turn, params: Params) -> object:
@@ -305,21 +272,9 @@ def unpin_all_chat_messages(turn: Turn, params: Params) -> object:
     return True
 
 
-def send_game(turn: Turn, params: Params) -> object:
-    """A game by its short name."""
-    name = params["game_short_name"]
-    game = {"title": name, "description": name, "photo": []}
-    content = {"game": game, **own_markup(params.get("reply_markup"))}
-    return _send(turn, params, content)
-
-
 METHODS: Mapping[str, Method] = {
     "sendmessage": send_message,
-    "sendlocation": send_location,
-    "sendvenue": send_venue,
-    "sendcontact": send_contact,
     "senddice": send_dice,
-    "sendgame": send_game,
     "forwardmessage": forward_message,
     "forwardmessages": forward_messages,
     "copymessage": copy_message,

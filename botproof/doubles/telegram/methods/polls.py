@@ -1,4 +1,4 @@
-"""Polls: sending, closing, and counting votes.
+"""Polls: sending, closing, by themselves too, and counting votes.
 
 Source of the texts: `get_input_message_content` for polls in td's MessageContent.cpp, and
 `process_stop_poll_query` in Client.cpp of the open-source Bot API server. Since Bot API 10.0 one
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from botproof.doubles.telegram import doors
+from botproof.doubles.telegram import agenda, doors
 from botproof.doubles.telegram.context import Method, Params, Turn
 from botproof.doubles.telegram.entities import utf16_len
 from botproof.doubles.telegram.methods.common import (
@@ -21,6 +21,8 @@ from botproof.doubles.telegram.methods.common import (
     own_markup,
     post,
 )
+from botproof.doubles.telegram.methods.locations import venue_of
+from botproof.doubles.telegram.methods.media import bare_media
 from botproof.doubles.telegram.replies import ControlError, bad_request
 from botproof.doubles.telegram.schema import complete
 from botproof.doubles.telegram.world import Chat, Json
@@ -30,6 +32,7 @@ __all__ = ["METHODS", "copy_of", "vote"]
 MAX_OPTIONS = 12
 MAX_QUESTION = 300
 MAX_OPTION = 100
+LONGEST = 2_628_000  # seconds that a poll can be open
 
 
 def send_poll(turn: Turn, params: Params) -> object:
@@ -37,7 +40,12 @@ def send_poll(turn: Turn, params: Params) -> object:
     question, entities = _question(turn, params)
     options = [_option(turn, option, n) for n, option in enumerate(params["options"])]
     _check_options(options)
+    kind = params.get("type") or "regular"
+    if kind not in {"regular", "quiz"}:
+        raise bad_request("unsupported poll type specified")
+    described = {**_description(turn, params), **_quiz(turn, params, kind, len(options))}
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
+    _check_who(chat, params)
     given: Json = {
         "id": _new_id(turn),
         "question": question,
@@ -45,18 +53,61 @@ def send_poll(turn: Turn, params: Params) -> object:
         "total_voter_count": 0,
         "is_closed": bool(params.get("is_closed", False)),
         "is_anonymous": bool(params.get("is_anonymous", True)),
-        "type": params.get("type") or "regular",
+        "type": kind,
         "allows_multiple_answers": bool(params.get("allows_multiple_answers", False)),
+        "allows_revoting": bool(params.get("allows_revoting", kind != "quiz")),
+        "members_only": bool(params.get("members_only", False)),
     }
-    for flag in ("allows_revoting", "members_only"):
-        given[flag] = bool(params.get(flag, False))
-    if given["type"] not in {"regular", "quiz"}:
-        raise bad_request("unsupported poll type specified")
     poll = complete("Poll", given)
     if entities:
         poll["question_entities"] = entities
-    poll.update(_timing(turn, params), **_quiz(turn, params, poll["type"], len(options)))
-    return post(turn, chat, params, {"poll": poll})
+    poll |= {**_timing(turn, params), **described}
+    sent = post(turn, chat, params, {"poll": poll})
+    if "close_date" in poll and not poll["is_closed"]:
+        agenda.plan(turn.core, turn.bot, poll["close_date"], "poll", poll["id"])
+    return sent
+
+
+def _check_who(chat: Chat, params: Params) -> None:
+    countries = params.get("country_codes") or []
+    if any(len(code) != 2 or not code.isascii() or not code.isupper() for code in countries):
+        raise bad_request("invalid country code specified")
+    if chat.kind != "channel" and (params.get("members_only") or countries):
+        raise bad_request("poll voters can be restricted only in channel chats")
+    anonymous = params.get("is_anonymous", True)
+    if chat.kind == "channel" and not anonymous:
+        raise bad_request("non-anonymous polls can't be sent to channel chats")
+    if anonymous and params.get("allow_adding_options"):
+        raise bad_request("ANONYMOUS_OPEN_INVALID")
+
+
+def _description(turn: Turn, params: Params) -> Json:
+    """What stands below the question: a text, a picture, a place."""
+    shown: Json = {}
+    mode, given = params.get("description_parse_mode"), params.get("description_entities")
+    text, entities = formatted(turn, params.get("description", ""), mode, given)
+    if text:
+        shown["description"] = text
+    if entities:
+        shown["description_entities"] = entities
+    if params.get("media"):
+        shown["media"] = _media(turn, params["media"])
+    if params.get("country_codes"):
+        shown["country_codes"] = params["country_codes"]
+    return shown
+
+
+def _media(turn: Turn, asked: Json) -> Json:
+    """A PollMedia from an InputPollMedia."""
+    kind = asked["type"]
+    if kind == "location":
+        return {"location": {name: asked[name] for name in ("latitude", "longitude")}}
+    if kind == "venue":
+        return {"venue": venue_of(asked)}
+    if kind == "link":
+        return {"link": {"url": asked["url"]}}
+    media = bare_media(turn, kind, asked, asked["media"])
+    return {kind: media[kind]} if kind in media else media
 
 
 def copy_of(turn: Turn, poll: Json) -> Json:
@@ -95,6 +146,8 @@ def _option(turn: Turn, option: object, number: int) -> Json:
         turn, asked["text"], asked.get("text_parse_mode"), asked.get("text_entities")
     )
     shown: Json = {"persistent_id": str(number), "text": text, "voter_count": 0}
+    if asked.get("media"):
+        shown["media"] = _media(turn, asked["media"])
     if kept := _emoji_only(entities):
         shown["text_entities"] = kept
     return shown
@@ -113,21 +166,29 @@ def _check_options(options: list[Json]) -> None:
 
 
 def _timing(turn: Turn, params: Params) -> Json:
-    if params.get("open_period"):
-        period = params["open_period"]
-        return {"open_period": period, "close_date": turn.date + period}
-    if params.get("close_date"):
-        return {"close_date": params["close_date"]}
-    return {}
+    period = min(max(params.get("open_period", 0), 0), LONGEST)
+    if not period and params.get("close_date", 0) > 0:
+        period = params["close_date"] - turn.date
+    return {"open_period": period, "close_date": turn.date + period} if period else {}
 
 
 def _quiz(turn: Turn, params: Params, kind: str, options: int) -> Json:
     if kind != "quiz":
         return {}
-    correct = params.get("correct_option_ids") or [params.get("correct_option_id", -1)]
+    correct = params.get("correct_option_ids") or []
+    if not correct and "correct_option_id" in params:
+        correct = [params["correct_option_id"]]
+    if not correct:
+        raise bad_request("correct quiz option list must be non-empty")
+    if correct != sorted(set(correct)):
+        raise bad_request("correct quiz option list must be increasing")
     if any(not 0 <= option < options for option in correct):
-        raise bad_request("wrong correct option ID specified")
-    quiz: Json = {"correct_option_id": correct[0], "correct_option_ids": correct}
+        raise bad_request("wrong quiz correct_option_id")
+    quiz: Json = {"correct_option_ids": correct}
+    if len(correct) == 1:
+        quiz["correct_option_id"] = correct[0]
+    if params.get("explanation_media"):
+        quiz["explanation_media"] = _media(turn, params["explanation_media"])
     if params.get("explanation"):
         text, entities = formatted(
             turn,
@@ -160,6 +221,20 @@ def _replace(turn: Turn, chat: Chat, message: Json, poll: Json, markup: Json) ->
     doors.push(turn.core, turn.bot, "poll", poll, turn.now)
 
 
+def _closes(turn: Turn, poll_id: object) -> None:
+    """A poll's time is over: the bot is told of its final state (agenda: `poll`)."""
+    where = turn.bot.polls.get(str(poll_id))
+    chat = turn.bot.chats.get(where[0]) if where is not None else None
+    message = chat.messages.get(where[1]) if chat is not None and where is not None else None
+    if chat is None or message is None or message["poll"]["is_closed"]:
+        return
+    markup = {key: value for key, value in message.items() if key == "reply_markup"}
+    _replace(turn, chat, message, {**message["poll"], "is_closed": True}, markup)
+
+
+agenda.HANDLERS["poll"] = _closes
+
+
 def vote(turn: Turn, poll_id: str, user: Json, options: list[int]) -> None:
     """A person votes, or takes the vote back with no options. ControlError says what is wrong."""
     where = turn.bot.polls.get(poll_id)
@@ -173,6 +248,10 @@ def vote(turn: Turn, poll_id: str, user: Json, options: list[int]) -> None:
         raise ControlError(f"poll {poll_id} has the options 0 to {len(poll['options']) - 1}")
     chat = turn.bot.chats[where[0]]
     votes = chat.votes.setdefault(poll_id, {})
+    if votes.get(user["id"]) and not poll["allows_revoting"]:
+        raise ControlError(f"poll {poll_id} takes no second vote of anybody")
+    if len(options) > 1 and not poll["allows_multiple_answers"]:
+        raise ControlError(f"poll {poll_id} takes one answer of each person")
     votes[user["id"]] = options
     counts = [sum(n in chosen for chosen in votes.values()) for n in range(len(poll["options"]))]
     shown = [

@@ -13,8 +13,8 @@ import msgspec
 
 from botproof.doubles.telegram.context import Method, Params, Turn
 from botproof.doubles.telegram.methods.common import find_chat
+from botproof.doubles.telegram.methods.members import rights_in
 from botproof.doubles.telegram.replies import bad_request
-from botproof.doubles.telegram.schema import complete
 from botproof.doubles.telegram.world import Json
 
 __all__ = ["METHODS"]
@@ -111,19 +111,28 @@ def _text_getter(key: str) -> Method:
 def set_chat_menu_button(turn: Turn, params: Params) -> object:
     """The button beside the input field, of one chat or of all."""
     button = params.get("menu_button") or {"type": "default"}
+    if button["type"] == "web_app" and not button["web_app"]["url"].startswith("https://"):
+        raise bad_request("menu button Web App URL is invalid: Only HTTPS links are allowed")
     turn.bot.profile[f"menu:{_menu_chat(turn, params)}"] = button
     return True
 
 
 def get_chat_menu_button(turn: Turn, params: Params) -> object:
-    """The button beside the input field."""
-    profile, default = turn.bot.profile, {"type": "commands"}
-    own = profile.get(f"menu:{_menu_chat(turn, params)}", {"type": "default"})
-    return profile.get("menu:0", default) if own["type"] == "default" else own
+    """The button beside the input field, as it was set."""
+    profile, chat = turn.bot.profile, _menu_chat(turn, params)
+    own: Json = profile.get(f"menu:{chat}", {"type": "default"})
+    if chat == 0 and own["type"] == "default":
+        return {"type": "commands"}
+    return own
 
 
 def _menu_chat(turn: Turn, params: Params) -> int:
-    return find_chat(turn, params["chat_id"]).id if params.get("chat_id") else 0
+    if not params.get("chat_id"):
+        return 0
+    chat = find_chat(turn, params["chat_id"])
+    if chat.kind != "private":
+        raise bad_request("invalid chat_id specified")
+    return chat.id
 
 
 def set_default_rights(turn: Turn, params: Params) -> object:
@@ -133,19 +142,17 @@ def set_default_rights(turn: Turn, params: Params) -> object:
 
 
 def get_default_rights(turn: Turn, params: Params) -> object:
-    """The administrator rights that the bot asks for."""
-    return complete("ChatAdministratorRights", turn.bot.profile.get(_rights_slot(params), {}))
+    """The administrator rights that the bot asks for, as chats of the kind have them."""
+    kept = turn.bot.profile.get(_rights_slot(params), {})
+    names = rights_in("channel" if params.get("for_channels") else "supergroup")
+    rights: Json = {name: bool(kept.get(name, False)) for name in names}
+    if params.get("for_channels"):
+        rights["is_anonymous"] = False  # nobody is, in a channel
+    return rights
 
 
 def _rights_slot(params: Params) -> str:
     return f"rights:{bool(params.get('for_channels', False))}"
-
-
-def get_user_profile_photos(turn: Turn, params: Params) -> object:
-    """The people of the double have no pictures."""
-    if params["user_id"] not in turn.bot.users:
-        raise bad_request("user not found")
-    return {"total_count": 0, "photos": []}
 
 
 METHODS: Mapping[str, Method] = {
@@ -163,5 +170,4 @@ METHODS: Mapping[str, Method] = {
     "getchatmenubutton": get_chat_menu_button,
     "setmydefaultadministratorrights": set_default_rights,
     "getmydefaultadministratorrights": get_default_rights,
-    "getuserprofilephotos": get_user_profile_photos,
 }

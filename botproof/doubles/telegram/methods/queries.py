@@ -13,14 +13,15 @@ from botproof.doubles.telegram.methods.common import message_text
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["METHODS"]
+__all__ = ["METHODS", "take"]
 
 TOO_OLD = "query is too old and response timeout expired or query ID is invalid"
 MAX_NOTIFICATION = 200
 MAX_RESULTS = 50
 
 
-def _take(turn: Turn, query_id: str, kind: str) -> Json:
+def take(turn: Turn, query_id: str, kind: str) -> Json:
+    """A query that is open still; refused once it is answered or too old."""
     query = turn.bot.queries.get(query_id)
     if query is None or query["kind"] != kind or query["until"] < turn.now or query["answer"]:
         raise bad_request(TOO_OLD)
@@ -29,7 +30,7 @@ def _take(turn: Turn, query_id: str, kind: str) -> Json:
 
 def answer_callback_query(turn: Turn, params: Params) -> object:
     """Tell the person who tapped a button that it was heard."""
-    query = _take(turn, params.get("callback_query_id", ""), "callback_query")
+    query = take(turn, params.get("callback_query_id", ""), "callback_query")
     if len(params.get("text", "")) > MAX_NOTIFICATION:
         raise bad_request("MESSAGE_TOO_LONG")
     query["answer"] = {
@@ -53,7 +54,7 @@ def answer_inline_query(turn: Turn, params: Params) -> object:
         raise bad_request("RESULT_ID_DUPLICATE")
     for result in results:
         _check_result(turn, result)
-    query = _take(turn, params.get("inline_query_id", ""), "inline_query")
+    query = take(turn, params.get("inline_query_id", ""), "inline_query")
     names = ("cache_time", "is_personal", "next_offset", "button")
     query["answer"] = {"results": results, **{n: params[n] for n in names if n in params}}
     return True
@@ -67,7 +68,7 @@ def _check_result(turn: Turn, result: Json) -> None:
 
 def _answerer(kind: str, key: str) -> Method:
     def answer(turn: Turn, params: Params) -> object:
-        query = _take(turn, params.get(key, ""), kind)
+        query = take(turn, params.get(key, ""), kind)
         query["answer"] = {name: value for name, value in params.items() if name != key}
         return True
 

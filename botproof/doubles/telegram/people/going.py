@@ -7,7 +7,7 @@ from typing import Any
 
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.methods import threads
-from botproof.doubles.telegram.methods.chats import change_member, member_of
+from botproof.doubles.telegram.methods.members import change_member, member_of
 from botproof.doubles.telegram.methods.topics import create as create_topic
 from botproof.doubles.telegram.people.messages import make_message, push
 from botproof.doubles.telegram.people.who import ensure_chat, here, person
