@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # ships no types
+from hdrh.histogram import HdrHistogram
 
 from botproof.checks.rollback import Streak, describe_streak, longest_streak
 from botproof.stats import ALPHA, SequentialErrorRate, judge_error_rate

@@ -466,7 +466,8 @@ def market_data_url(child: Callable[..., Any], tmp_path: Path) -> Iterator[str]:
                 text=True,
                 cwd=tmp_path,
                 env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **settings},
-                **{stream: subprocess.PIPE},
+                stdout=subprocess.PIPE if stream == "stdout" else None,
+                stderr=subprocess.PIPE if stream == "stderr" else None,
             )
             started = child(process, getattr(process, stream))
             stack.callback(started.close)

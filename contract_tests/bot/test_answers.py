@@ -358,8 +358,8 @@ def lines_of(case: str) -> list[str]:
 @pytest.mark.parametrize("case", ["btc", "crash", "spike", "new-listing", "no-perpetual"])
 def test_one_figure_looks_the_same_in_each_answer(case: str) -> None:
     """Of one market at one moment: the same rounding, units and signs in /price and /analysis."""
-    labels = ("24h range: ", "Open interest: ", "24h OI change: ", "15m OI change: ")
-    labels += ("24h delta: ", "15m delta: ")
+    interest = ("Open interest: ", "24h OI change: ", "15m OI change: ")
+    labels = ("24h range: ", *interest, "24h delta: ", "15m delta: ")
     told = [line for line in lines_of(f"analysis-{case}") if line.startswith(labels)]
     assert len(told) >= 2
     assert set(told) <= set(lines_of(f"price-{case}"))

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -45,7 +45,7 @@ def containers(name: str = "") -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left() -> AsyncIterator[None]:
+def nothing_is_left() -> Iterator[None]:
     yield
     assert containers() == []
 

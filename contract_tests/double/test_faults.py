@@ -143,7 +143,7 @@ def test_reorder_mixes_chats_and_keeps_each_in_order_when_polled() -> None:
         made = machine.person(TOKEN, {"text": f"{n}", "chat_id": chat_id}, 0.0)
         sent[chat_id].append(made["update_id"])
     reply = machine.call(TOKEN, "getUpdates", {}, 0.0)
-    got = [json.loads(bytes(raw)) for raw in reply.result]  # type: ignore[union-attr] # a batch
+    got = [json.loads(bytes(raw)) for raw in reply.result]
     numbers = [update["update_id"] for update in got]
     assert numbers != sorted(numbers)
     for chat_id, expected in sent.items():

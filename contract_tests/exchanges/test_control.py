@@ -1,5 +1,7 @@
 """The exchange double's control interface: faults, market, clock, transcript, truth."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -164,7 +166,10 @@ async def test_questions_that_make_no_sense_are_refused(exchanges, query):
 async def test_faults_of_a_case_hold_until_it_is_over(exchanges):
     control = DoubleControl("exchange_double", exchanges.url, exchanges.client)
     path = "binance/spot/api/v3/time"
-    faults = [{"kind": "error", "venue": "binance", "status": 400}, {"kind": "html", "venue": "*"}]
+    faults: list[dict[str, Any]] = [
+        {"kind": "error", "venue": "binance", "status": 400},
+        {"kind": "html", "venue": "*"},
+    ]
 
     async def interrupted():
         async with control.with_faults(faults):

@@ -56,7 +56,8 @@ async def test_okx_tells_the_ratio_alone(exchanges, market, newest):
     body = (await exchanges.get(path, instId="BTC-USDT-SWAP", period="5m", limit=1)).json()
     long = market.long_accounts("BTC", newest)
     [[time, ratio]] = body["data"]
-    assert (time, float(ratio)) == (str(newest), pytest.approx(long / (10_000 - long)))
+    assert time == str(newest)
+    assert float(ratio) == pytest.approx(long / (10_000 - long))
     spot = (await exchanges.get(path, instId="BTC-USDT", period="5m")).json()
     assert spot["code"] == "51000"
 

@@ -29,7 +29,7 @@ class Story:
     def add(self, *events: history.Event) -> None:
         self.events.extend(events)
 
-    def labels(self, mode: str) -> dict[str, str]:
+    def labels(self, mode: str) -> dict[str, Any]:
         return {"stack": mode, "mode": mode}
 
     def lifetime(self, mode: str, *, code: int = 0, ready_s: float = 1.0, **exit_: Any) -> None:

@@ -115,7 +115,7 @@ class TestWhose:
     @pytest.mark.parametrize("told_first", [True, False])
     def test_a_toast_belongs_to_the_tap_that_it_answers(self, told_first: bool) -> None:
         tap = {"callback_query": {"id": "77"}}
-        sent_with = {"sent": tap} if told_first else {}
+        sent_with: dict[str, Any] = {"sent": tap} if told_first else {}
         chats = read(
             asked("tap", **sent_with),
             UpdateInjected(t=1.1, update_id=10, update=tap),

@@ -24,6 +24,7 @@ from botproof.checks import (
 from botproof.checks.judging import Judging
 from botproof.checks.registry import CHECKS
 from botproof.config import Replies
+from botproof.stats import SequentialErrorRate
 from botproof.verdict import CheckResult, Verdict
 
 PASS, FAIL, INCONCLUSIVE, ERROR = Verdict
@@ -578,7 +579,7 @@ class TestErrors:
         assert "with 0 failures PASS needs 3,509 requests, 509 more" in result.evidence
 
     def test_the_first_decision_counts(self) -> None:
-        test = errors.SequentialErrorRate(0.001)
+        test = SequentialErrorRate(0.001)
         assert errors.first_verdict(test, [True, True] + [False] * 50_000) is FAIL
         assert errors.first_verdict(test, [False] * 3_509 + [True] * 50) is PASS
         assert errors.first_verdict(test, []) is INCONCLUSIVE

@@ -62,7 +62,7 @@ def gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Verdict]:
 
     def one(options: GateOptions, _: object) -> Outcome:
         verdict = verdicts.pop(0)
-        events = [history.Run(t=0)]
+        events: list[history.Event] = [history.Run(t=0)]
         if verdict is Verdict.ERROR:
             events.append(history.HarnessError(t=1, where="interrupted", message="SIGINT"))
         options.report_dir.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import io
 import xml.etree.ElementTree as ET
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,7 +98,7 @@ def test_progress_is_a_line_with_the_seconds_since_the_start() -> None:
 
 
 def test_a_broken_harness_does_not_blame_the_bot() -> None:
-    common = {"budget": "b", "measurement": "m", "least_evidence": "l"}
+    common: dict[str, Any] = {"budget": "b", "measurement": "m", "least_evidence": "l"}
     broken = CheckResult(check="harness", verdict=Verdict.ERROR, evidence=("it is gone",), **common)
     golden = CheckResult(check="golden", verdict=Verdict.FAIL, evidence=("-Welcome",), **common)
     text = printed([broken, golden])

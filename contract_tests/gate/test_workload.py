@@ -1,5 +1,7 @@
 """What the gate sends, and how much load it asks for."""
 
+from typing import Any
+
 from botproof.config import Case, Load
 from botproof.history import Request
 from botproof.workloads.load import LoadPlan, read_requests
@@ -77,7 +79,7 @@ class TestConversations:
         assert conversations(cases)[1][0].user_id == 9001
 
     def test_chat_ids_are_of_their_kind(self) -> None:
-        kinds = ("private", "group", "supergroup", "channel")
+        kinds: list[Any] = ["private", "group", "supergroup", "channel"]
         steps = [conversations([Case(name="a", say="x", chat_type=kind)])[0][0] for kind in kinds]
         assert steps[0].chat_id == steps[0].user_id
         assert -1_000_000_000_000 < steps[1].chat_id < 0
@@ -86,7 +88,7 @@ class TestConversations:
 
 
 class TestUpdates:
-    def payload(self, **fields: object) -> dict[str, object]:
+    def payload(self, **fields: Any) -> dict[str, Any]:
         case = Case(name="a", **fields)
         return conversations([case])[0][0].payload(1_700_000_000.9)
 

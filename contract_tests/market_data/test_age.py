@@ -1,6 +1,7 @@
 """How old an answer is, what in it is beyond its lifetime, and the last good one in need."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -59,7 +60,7 @@ async def landed(cache: Cache) -> None:
 
 # -- stale while revalidate --------------------------------------------------------------------
 
-SOFT = Field("soft", 2.0, stale=3.0)
+SOFT: Field[int] = Field("soft", 2.0, stale=3.0)
 
 
 async def test_a_stale_value_is_given_while_one_fetch_brings_the_next():
@@ -102,7 +103,8 @@ async def test_once_the_fetch_has_failed_the_stale_value_is_held_back():
 
 async def test_a_lasting_value_is_given_all_the_same_and_tried_again_later():
     clock, venue = Clock(), Venue()
-    cache, field = Cache(clock=clock), Field("listing", 10.0, stale=1000.0, lasting=True)
+    cache = Cache(clock=clock)
+    field: Field[Any] = Field("listing", 10.0, stale=1000.0, lasting=True)
     await cache.get(field, (), venue)
     venue.failure = ValueError("no")
     clock.now += 11
@@ -135,7 +137,8 @@ async def test_refreshes_are_bounded_and_ended_by_close():
 async def test_what_is_made_of_a_kept_value_is_as_old_as_that():
     clock, venue = Clock(), Venue()
     cache = Cache(clock=clock)
-    inner, listing = Field("inner", 9.0), Field("listing", 9000.0, dated=False)
+    inner: Field[int] = Field("inner", 9.0)
+    listing: Field[int] = Field("listing", 9000.0, dated=False)
 
     async def outer() -> int:
         await cache.get(listing, (), venue)
@@ -186,7 +189,7 @@ def test_funding_is_never_kept_past_its_reset():
 # -- the age of an answer ----------------------------------------------------------------------
 
 
-def sent(body: bytes) -> dict:
+def sent(body: bytes) -> Any:
     return msgspec.json.decode(body)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Scenario, ScenarioKind
-from reference_bot.market_data import service
+from reference_bot.market_data import service, waiting
 from reference_bot.market_data.indicators import atr, bollinger, rsi, vwap
 from reference_bot.market_data.settings import KNOWN_VENUES
 from reference_bot.market_data.venues.base import Candle
@@ -110,7 +110,9 @@ def test_indicators_are_bounded_and_finite(closes):
     ]
     index, bands = rsi(candles), bollinger(candles)
     assert index is None or 0 <= index <= 100
-    assert atr(candles) >= 0
+    true_range = atr(candles)
+    assert true_range is not None
+    assert true_range >= 0
     assert bands.lower <= bands.middle <= bands.upper
     assert min(closes) * 0.999 <= vwap(candles) <= max(closes) * 1.001
 
@@ -230,7 +232,7 @@ async def test_volume_scan_names_what_it_could_not_read(open_stack):
 async def test_an_analysis_has_one_deadline(stack, monkeypatch, timeframe):
     """Whatever it is made of ends when the first thing that was asked for has to end."""
     ends: list[float] = []
-    gather = service.gather_until
+    gather = waiting.gather_until
 
     async def noted(deadline, parts):
         ends.append(deadline)

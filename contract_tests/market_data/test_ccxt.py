@@ -61,12 +61,12 @@ def _client(base: str, venue: str):
     return client
 
 
-def _read(base_url: str, venue: str, quote: str, now: int) -> dict[str, Any]:
+def _read(base_url: str, venue: str, quote: str, now: int) -> dict[tuple[str, str], Any]:
     """Read everything through ccxt, in a thread of its own."""
     client = _client(base_url, venue)
     try:
         client.load_markets()
-        found: dict[str, Any] = {}
+        found: dict[tuple[str, str], Any] = {}
         for base in BASES:
             name = MULTIPLES.get((venue, base), base)
             for kind, symbol in (("spot", f"{base}/{quote}"), ("perp", f"{name}/{quote}:{quote}")):

@@ -57,6 +57,8 @@ def test_long_short_of_swapped_sides_is_the_reciprocal(candles):
     other = figures.flow_of(swapped(candles)).long_short
     assert (ratio is None) == (other is None)
     assume(ratio is not None)
+    assert ratio is not None
+    assert other is not None
     assert 0 <= ratio <= 99.9
     assume(1 / 99 < ratio < 99)
     assert ratio * other == pytest.approx(1, rel=1e-6)

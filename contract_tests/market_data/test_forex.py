@@ -109,8 +109,8 @@ def test_the_week_follows_new_yorks_clock(seconds):
     assert (closed_since("forex", seconds * 1000) is None) == trades
 
 
-def _utc(*moment: int) -> int:
-    return int(datetime(*moment, tzinfo=UTC).timestamp() * 1000)
+def _utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
+    return int(datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp() * 1000)
 
 
 def test_prices_rest_on_two_holidays():

@@ -33,11 +33,11 @@ COINS = 1e-7
 def dollars(market, base, at) -> int:
     """The open interest of the smallest venue in dollars, a whole number."""
     lots = market.open_interest(base, at, "inverse")
-    return lots * 10 ** -market.coins[base].inverse.lot
+    return int(lots * 10 ** -market.coins[base].inverse.lot)
 
 
 def coins(market, base, at) -> float:
-    return dollars(market, base, at) / market.mark_price(base, at, "inverse")
+    return float(dollars(market, base, at) / market.mark_price(base, at, "inverse"))
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ async def test_the_total_is_the_same_in_any_spelling(venues):
 
 
 def _of_coins(data) -> float:
-    return next(one["amount"] for one in data["by_margin"] if one["margin"] == "coin")
+    return float(next(one["amount"] for one in data["by_margin"] if one["margin"] == "coin"))
 
 
 async def test_a_coin_without_such_contracts_has_one_margin_and_no_gap(venues):

@@ -1,6 +1,7 @@
 """One fetch for many askers, lifetimes, and what a cancelled asker leaves behind."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,8 @@ async def test_spellings_share_what_is_fetched(stack):
 
 async def test_a_value_lives_as_long_as_its_field_says():
     clock, made = Clock(), []
-    cache, field = Cache(clock=clock), Field("n", 2.0)
+    cache = Cache(clock=clock)
+    field: Field[Any] = Field("n", 2.0)
 
     async def make() -> int:
         made.append(1)
@@ -57,7 +59,8 @@ async def test_a_value_lives_as_long_as_its_field_says():
 
 async def test_what_may_not_be_given_again_is_forgotten():
     clock = Clock()
-    cache, field = Cache(clock=clock), Field("n", 2.0, stale=3.0)
+    cache = Cache(clock=clock)
+    field: Field[Any] = Field("n", 2.0, stale=3.0)
 
     async def make() -> int:
         return 1
@@ -73,7 +76,8 @@ async def test_what_may_not_be_given_again_is_forgotten():
 
 
 async def test_failures_are_shared_but_not_kept():
-    cache, field, calls = Cache(), Field("n", 60.0), []
+    cache, calls = Cache(), list[Any]()
+    field: Field[Any] = Field("n", 60.0)
 
     async def fail() -> int:
         calls.append(1)
@@ -91,7 +95,8 @@ async def test_failures_are_shared_but_not_kept():
 
 
 async def test_an_asker_who_leaves_does_not_end_the_fetch():
-    cache, field = Cache(), Field("n", 60.0)
+    cache = Cache()
+    field: Field[Any] = Field("n", 60.0)
     go = asyncio.Event()
 
     async def make() -> int:
@@ -109,7 +114,8 @@ async def test_an_asker_who_leaves_does_not_end_the_fetch():
 
 
 async def test_the_cache_is_bounded():
-    cache, field = Cache(size=3), Field("n", 60.0)
+    cache = Cache(size=3)
+    field: Field[Any] = Field("n", 60.0)
 
     async def make() -> int:
         return 1

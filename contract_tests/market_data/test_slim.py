@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from typing import Any
 
 import httpx
 import pytest
@@ -110,7 +111,12 @@ async def test_the_systems_authorities_are_trusted(authority, tmp_path, monkeypa
 async def test_without_any_the_bundled_ones_are_trusted_and_nobody_else(authority, monkeypatch):
     bundled = []
     make = httpx.create_ssl_context
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda **how: bundled.append(1) or make(**how))
+
+    def made(**how: Any) -> ssl.SSLContext:
+        bundled.append(how)
+        return make(**how)
+
+    monkeypatch.setattr(httpx, "create_ssl_context", made)
     with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
         await _ask_over_tls(authority)
     assert bundled

@@ -32,7 +32,8 @@ async def yahoo(open_stack):
 
 def _candles(market, base, until, count, places):
     """Return the last rows that Yahoo has figures for, as (start, open, high, low, close)."""
-    found, start = [], until // BLOCK * BLOCK
+    found: list[tuple[float, ...]] = []
+    start = until // BLOCK * BLOCK
     while len(found) < count:
         start -= BLOCK
         folded = market.fold(base, "spot", start, start + BLOCK)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from botproof.history import GroupSample, History, MemoryFence, MemorySample, Ph
 from botproof.targets.cgroup import fence_problem
 from botproof.verdict import Verdict
 
-WHO = {"stack": "polling", "mode": "polling"}
+WHO: dict[str, Any] = {"stack": "polling", "mode": "polling"}
 
 
 def fleet(*, oom_kills: int = 0, problem: str = "") -> History:

@@ -73,4 +73,4 @@ async def binance() -> AsyncIterator[Binance]:
 @pytest.mark.limit_memory("48 KB")
 async def test_candles_are_read_in_little(binance: Binance, anyio_backend: Any) -> None:  # noqa: ARG001 - says which loop
     for _ in range(5):
-        assert await binance.candles(BTC, minutes=15, count=97)
+        assert (await binance.candles(BTC, minutes=15, count=97)).closed

@@ -23,8 +23,13 @@ FINDING: dict[str, Any] = {
 
 
 def judged(**fields: Any) -> CheckResult:
-    given = {"doors": ("polling", "webhook"), "conversations": LEAST, "steps": 90, **fields}
-    event = ConversationsCompared(t=1.0, sentinel="/help", **given)
+    given: dict[str, Any] = {
+        "doors": ("polling", "webhook"),
+        "conversations": LEAST,
+        "steps": 90,
+        **fields,
+    }
+    event = ConversationsCompared(t=1.0, sentinel="/help", **{**given, **fields})
     return conversations.check(History([event]), Judging())
 
 
@@ -83,7 +88,7 @@ def test_what_broke_off_names_the_conversation() -> None:
 
 
 def test_only_the_last_comparison_counts() -> None:
-    common = {"doors": ("a", "b"), "conversations": LEAST}
+    common: dict[str, Any] = {"doors": ("a", "b"), "conversations": LEAST}
     bad = ConversationsCompared(t=1.0, differences=(FINDING,), **common)
     good = ConversationsCompared(t=2.0, **common)
     assert conversations.check(History([bad, good]), Judging()).verdict is Verdict.PASS

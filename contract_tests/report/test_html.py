@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,13 +50,13 @@ def run() -> History:
         )
     ]
     for number, mode in enumerate(("polling", "webhook")):
-        who = {"process": "bot", "role": "bot", "stack": mode, "mode": mode}
+        who: dict[str, Any] = {"process": "bot", "role": "bot", "stack": mode, "mode": mode}
         start = 100.0 * number
         events.append(ProcessStarted(t=start, pid=1, command=("bot",), **who))
         events.append(ProcessReady(t=start + 1, after_s=1.5, **who))
         events.append(ProcessExited(t=start + 60, code=0, expected=True, after_s=0.3, **who))
         for step in range(50):
-            memory = {"pss": 45_000_000 + step, "anonymous": 1, "rss": 1, "peak": 1}
+            memory: dict[str, Any] = {"pss": 45_000_000 + step, "anonymous": 1, "rss": 1, "peak": 1}
             events.append(MemorySample(t=start + step, **memory, **who))
             latency = 3.0 if step == 30 else 0.01
             events.append(
@@ -149,7 +150,9 @@ def test_charts_show_every_mode_the_budget_and_what_failed(page: str) -> None:
         "Latency over time, webhook",
     ]
     assert [chart.title for chart in memory] == ["Fleet: memory (PSS)", "bot: memory (PSS)"]
-    assert memory[0].budget == (800, "budget 800 MB")
+    budget = memory[0].budget
+    assert budget is not None
+    assert (budget[0], budget[1]) == (800, "budget 800 MB")
     assert [series.name for series in memory[1].series] == ["polling", "webhook"]
     (mark,) = latency[1].series[1].marks
     assert mark[:2] == (30.0, 3.0)
@@ -226,7 +229,7 @@ def test_reproducing_names_the_images_that_were_judged() -> None:
 
 
 def test_the_page_names_the_image_that_ran_by_its_id() -> None:
-    about = {"role": "bot", "pid": 7, "command": ()}
+    about: dict[str, Any] = {"role": "bot", "pid": 7, "command": ()}
     began = ProcessStarted(t=0, process="bot", image="bot:1", image_id="sha256:5fe1", **about)
     assert "image bot:1 sha256:5fe1" in as_html(RESULTS, History([began]), DEFAULTS, 45.0)
 

@@ -20,7 +20,7 @@ from in_toto_attestation.v1.statement import Statement as PeerStatement
 from in_toto_attestation.v1.statement_pb2 import Statement as StatementProto
 from securesystemslib.dsse import Envelope as PeerEnvelope
 from securesystemslib.exceptions import VerificationError
-from securesystemslib.signer import SSlibKey
+from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # its documented place
 
 from botproof.problems import UsageError
 from botproof.seal import dsse, keys
