@@ -167,7 +167,10 @@ def upstream() -> Iterator[Upstream]:
     async def run() -> None:
         nonlocal stop
         loop, end = asyncio.get_running_loop(), asyncio.Event()
-        stop = lambda: loop.call_soon_threadsafe(end.set)  # noqa: E731 - it is what to call
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(end.set)
+
         server = await serve(handle)
         fake.url = server.url
         started.set()

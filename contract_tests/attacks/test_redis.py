@@ -8,7 +8,7 @@ import redis
 
 @pytest.fixture
 def client(redis_url: str) -> Any:
-    client = redis.Redis.from_url(redis_url)
+    client: Any = redis.Redis.from_url(redis_url)
     client.url = redis_url
     yield client
     client.close()

@@ -236,7 +236,7 @@ class TestGolden:
 
         def reply(question: str) -> bool:
             asked.append(question)
-            return agrees
+            return bool(agrees)
 
         monkeypatch.setattr("botproof.approving.terminal", lambda: reply)
         assert main(["golden", "approve"]) == (0 if agrees else 1)

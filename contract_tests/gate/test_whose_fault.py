@@ -6,6 +6,7 @@ another row, is red. What the gate then makes of a row (FAIL, a fresh start, ERR
 
 import ast
 import asyncio
+import dataclasses
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ import msgspec
 import pytest
 
 from botproof import gate, history
+from botproof.chats import ReplyRules
 from botproof.checks import judging
 from botproof.checks.registry import CHECKS
 from botproof.config import Config, Doubles, Load, Mode, Process, TelegramDouble
@@ -28,7 +30,7 @@ from botproof.history import FreshStart, History, HistoryWriter, ProcessStarted
 from botproof.parity.live import LiveStage
 from botproof.parity.player import Player
 from botproof.parity.search import Abort
-from botproof.targets import blame, own_process, reserved, stack
+from botproof.targets import blame, reserved
 from botproof.targets import world as target_world
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure
@@ -200,7 +202,7 @@ async def _(world: World) -> None:
     async def full(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    world.patch.setattr(own_process.asyncio, "create_subprocess_exec", full)
+    world.patch.setattr("botproof.targets.own_process.asyncio.create_subprocess_exec", full)
     await ManagedProcess.start(world.launch(), world.recorder)
 
 
@@ -233,7 +235,7 @@ async def _(world: World) -> None:
     around = await world.around()
     doubles = Doubles(telegram=TelegramDouble(args=("--no-such-option",)))
     config = msgspec.structs.replace(around.config, doubles=doubles)
-    made = Stack(stack.dataclasses.replace(around, config=config), "polling")
+    made = Stack(dataclasses.replace(around, config=config), "polling")
     world.resources.push_async_callback(made.stop)
     await made.start()
 
@@ -306,7 +308,7 @@ async def _(world: World) -> None:
 
 @provokes(Failure.INTERRUPTED)
 async def _(_: World) -> None:
-    live = LiveStage(Player([], judging.ReplyRules(), "/start"), [])
+    live = LiveStage(Player([], ReplyRules(), "/start"), [])
     live.close()
     try:
         live.play(Conversation(steps=(Say(text="x"),)))
