@@ -59,7 +59,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         found += [(bad, f"{stack}: {text}") for bad, text in (*life, *silent)]
         if not life:
             missing += [f"{stack}: {gap}" for gap in _gaps(history, stack)]
-        if silent:
+        if any(bad is _Bad.MUTE for bad, _ in silent):
             mute_stacks.add(stack)
             said += [f"{stack}: what the bot did instead:", *_indented(mute.about(history, stack))]
         elif trouble := mute.trouble(history, stack):

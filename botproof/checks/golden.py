@@ -17,6 +17,9 @@ from botproof.checks.why import Reasons
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
 
+FILE = "golden.txt"
+"""Where all that differs is written whole, beside the report."""
+
 _DIFF_LINES = 24
 _EVIDENCE_LINES = 100
 _EVIDENCE_NAMES = 12
@@ -66,8 +69,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         names = list(dict.fromkeys(problem.name for problem in problems))
         lines = (", ".join(lines_of(names, _EVIDENCE_NAMES)), *_folded(problems))
         measured = _counts(problems, len(pinned))
-        whole = "\n".join(line for each in problems for line in (each.title, *each.lines))
-        return _result(Verdict.FAIL, measured, lines, whole)
+        return _result(Verdict.FAIL, measured, lines, _whole(problems))
     measured = f"{len(pinned)} replies equal, {len(silent)} silences kept"
     return _result(Verdict.PASS, measured, ())
 
@@ -80,7 +82,11 @@ def _nothing_approved(pinned: Sequence[Turn], problems: Sequence[_Problem]) -> C
         measured = f"{len(pinned)} replies, but none is approved yet"
         return _result(Verdict.INCONCLUSIVE, measured, (hint,))
     lines = (", ".join(lines_of([p.name for p in broken], _EVIDENCE_NAMES)), *_folded(broken), hint)
-    return _result(Verdict.FAIL, _counts(broken, len(pinned)), lines)
+    return _result(Verdict.FAIL, _counts(broken, len(pinned)), lines, _whole(broken))
+
+
+def _whole(problems: Sequence[_Problem]) -> str:
+    return "\n".join(line for each in problems for line in (each.title, *each.lines, ""))
 
 
 def _counts(problems: Sequence[_Problem], pinned: int) -> str:
@@ -122,7 +128,7 @@ def _result(
         least_evidence="one reply with an approved file",
         evidence=_shortened(evidence),
         source=_SOURCE,
-        files={"golden.txt": whole} if len(evidence) > _EVIDENCE_LINES else {},
+        files={FILE: whole} if len(whole.splitlines()) > len(evidence) else {},
     )
 
 
@@ -202,7 +208,7 @@ def _middle_left_out(lines: Sequence[str]) -> Sequence[str]:
     if len(lines) <= _DIFF_LINES:
         return lines
     kept = _DIFF_LINES // 2
-    left_out = f"… {len(lines) - 2 * kept} lines; all of them: botproof golden diff"
+    left_out = f"… {len(lines) - 2 * kept} lines; all of them in {FILE}"
     return [*lines[:kept], left_out, *lines[-kept:]]
 
 

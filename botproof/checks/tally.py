@@ -85,6 +85,11 @@ class Open:
         return sum(self._open.values())
 
     @property
+    def dropped(self) -> int:
+        """How many updates nobody waits for, because the bot had them thrown away."""
+        return sum(turn.dropped for turn in self.chats.by_update.values())
+
+    @property
     def asked(self) -> int:
         """How many updates expect an answer."""
         return sum(turn.case.expect == "reply" for turn in self.chats.by_update.values())

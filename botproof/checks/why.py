@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from botproof.chats import Chats, Turn
+from botproof.chats import Chats, Turn, chat_of
 from botproof.checks.replies import lines_of
 from botproof.history import BotApiCall, History, LogTrouble, UpdateConfirmed, UpdateDelivered
 from botproof.log_trouble import headline
 
 LOOK_S = 15.0
 """How long after an update what happens may still be about it."""
+_LAG_S = 0.5  # a log is read after it was written
 _MOST_TRACE = 14
 _MOST = 4
 _QUOTED = 60
@@ -27,6 +28,9 @@ class Reasons:
     def __init__(self, history: History, stack: str, chats: Chats) -> None:
         self._chats = chats
         self._elsewhere = chats.elsewhere()
+        self._refused_elsewhere = [
+            call for call in chats.refused if not chats.chats[chat_of(call) or 0].turns
+        ]
         self._trouble = history.of(LogTrouble, stack=stack)
         self._delivered: dict[int, list[UpdateDelivered]] = {}
         for event in history.of(UpdateDelivered, stack=stack):
@@ -36,7 +40,7 @@ class Reasons:
             for event in history.of(UpdateConfirmed, stack=stack)
             for update_id in event.update_ids
         }
-        self._told: set[int] = set()
+        self._told: set[tuple[str, str]] = set()
 
     def missing(self, turn: Turn) -> list[str]:
         """Why a turn has no (whole) answer: at least one line."""
@@ -49,14 +53,32 @@ class Reasons:
     def in_log(self, turn: Turn) -> Iterator[str]:
         """What the logs of the bot and its services complained of at that time."""
         end = self._end(turn)
-        for trouble in self._trouble:
-            if turn.case.t <= trouble.t <= end:
-                if id(trouble) in self._told:
-                    yield f"log of {trouble.process}: {headline(trouble.lines)} (as above)"
-                    continue
-                self._told.add(id(trouble))
-                yield f"log of {trouble.process}, {trouble.t - turn.case.t:.1f} s later:"
-                yield from (f"  {line}" for line in _middle_out(trouble.lines))
+        near = [each for each in self._trouble if turn.case.t <= each.t <= end]
+        times = Counter((each.process, headline(each.lines)) for each in near)
+        for trouble in near:
+            about = (trouble.process, headline(trouble.lines))
+            count = times.pop(about, 0)
+            if not count:
+                continue
+            often = f", {count} times" if count > 1 else ""
+            if about in self._told:
+                yield f"log of {trouble.process}: {about[1]} (as above{often})"
+                continue
+            self._told.add(about)
+            beside = self._waiting_beside(turn, trouble.t)
+            also = f", while other chats waited, too ({', '.join(beside)})" if beside else ""
+            yield f"log of {trouble.process}, {trouble.t - turn.case.t:.1f} s later{often}{also}:"
+            yield from (f"  {line}" for line in _middle_out(trouble.lines))
+
+    def _waiting_beside(self, turn: Turn, t: float) -> list[str]:
+        """Cases of other chats that had no answer at a time: what was logged may be theirs."""
+        found = []
+        for other in self._chats.turns.values():
+            took = other.reply_time_s
+            done = other.case.t + (LOOK_S if took is None else took + _LAG_S)
+            if other.case.chat_id != turn.case.chat_id and other.case.t <= t <= done:
+                found.append(other.case.case)
+        return found if len(found) <= _MOST else [*found[:_MOST], "…"]
 
     def _end(self, turn: Turn) -> float:
         """Until when something may be about this turn: the next one of its chat, or its answer."""
@@ -75,6 +97,10 @@ class Reasons:
             waiting = _quoted(turn.acknowledgements[-1].text)
             yield f"only the acknowledgement came, and nothing after it: {waiting}"
         end = self._end(turn)
+        elsewhere = [call for call in self._refused_elsewhere if turn.case.t <= call.t <= end]
+        chats = sorted({str(call.params.get("chat_id")) for call in elsewhere})
+        for said in lines_of(refusals(elsewhere), _MOST):
+            yield f"{said}, for chat {' and '.join(chats[:_MOST])}, in which nobody had asked"
         for act in self._elsewhere:
             if turn.case.t <= act.sent_at <= end:
                 after = act.sent_at - turn.case.t

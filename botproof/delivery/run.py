@@ -262,7 +262,7 @@ class _Show:
                     moved += _CLOCK_STEP_S
             if self._waiting.open < fewest:
                 fewest, since = self._waiting.open, history.now()
-        self._say("everything answered" if not self._waiting.open else "gave up waiting")
+        self._say("nothing is waited for any more" if not self._waiting.open else "gave up waiting")
 
     async def late(self) -> None:
         """Updates that come while the bot is stopped have to be answered by its next start."""
@@ -367,6 +367,9 @@ class _Show:
             self._say("")
 
     def _say(self, text: str) -> None:
-        answered = self._waiting.asked - self._waiting.open
+        dropped = self._waiting.dropped
+        answered = self._waiting.asked - self._waiting.open - dropped
         line = f"{self._sent:,} sent, {answered:,} answered, {self._kills} kills"
+        if dropped:
+            line += f", {dropped:,} thrown away by the bot itself"
         self._stage.say(f"{text}; {line}" if text else line)

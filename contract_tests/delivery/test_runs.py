@@ -71,6 +71,21 @@ def test_the_reference_bot_loses_nothing_when_killed(deliver: Any, door: str) ->
     assert outcome.result("delivery").data["clean_stops"] == 2
 
 
+def test_a_bot_that_announces_its_answers_passes(deliver: Any) -> None:
+    where = "fixtures/bots/announcing"
+    passed(deliver(where, mode="polling", updates=40, kills=0, rate=20))
+
+
+def test_what_a_bot_has_telegram_throw_away_is_said_as_such(deliver: Any) -> None:
+    where = "fixtures/bots/announcing"
+    outcome = deliver(where, mode="dropping", updates=20, kills=0, rate=20)
+
+    result = outcome.result("delivery")
+    assert outcome.verdict is Verdict.FAIL
+    assert (result.data["thrown_away"], result.data["lost"]) == (10, 0)
+    assert "deleteWebhook with drop_pending_updates" in result.evidence[0]
+
+
 def test_the_record_can_be_judged_again(deliver: Any) -> None:
     outcome = deliver(mode="polling", updates=40, kills=1)
     again = read_history(outcome.report_dir / "history.jsonl")
