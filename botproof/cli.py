@@ -53,6 +53,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_gate(commands)
     _add_judge(commands)
+    _add_prove(commands)
     _add_golden(commands)
     _add_init(commands)
     _add_parity(commands, chosen=arguments[:1] == ["parity"])
@@ -165,6 +166,28 @@ def _add_judge(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--report-dir", metavar="DIR", type=Path, help="also write the reports there"
     )
     parser.set_defaults(run=_command("judge"))
+
+
+def _add_prove(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "prove",
+        help="tell which defects the gate of a recorded run would have caught",
+        description="Plants defects, one at a time, into the record of a run that passed, judges "
+        "each altered record, and prints whether the declared check turned red and said why. "
+        "Nothing is started.",
+        epilog="exit codes:\n  0  every defect that the run can show turned its check red, and it "
+        "said why\n  2  the run did not pass, or can show no defect\n  3  VOID: a defect "
+        "stayed unseen, so that no PASS of this judge can be relied on\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _config_argument(parser)
+    parser.add_argument(
+        "--history",
+        metavar="FILE",
+        type=Path,
+        help="the run (history.jsonl of the gate's report directory)",
+    )
+    parser.set_defaults(run=_command("prove"))
 
 
 def _add_golden(commands: argparse._SubParsersAction[_Parser]) -> None:

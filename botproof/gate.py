@@ -23,12 +23,13 @@ from botproof.checks.registry import EVERY
 from botproof.config import Config
 from botproof.history import History
 from botproof.outcome import Outcome, record_and_judge
+from botproof.prove.prove import prove, result_of
 from botproof.targets.failures import Failure, of_start
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import machine
 from botproof.targets.stack import Stack, Surroundings, in_phase, record_fresh_start
-from botproof.verdict import CheckResult
+from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
 from botproof.workloads.load import LoadPlan, run_load
 
@@ -80,10 +81,20 @@ def run_gate(options: GateOptions) -> Outcome:
 def judge(
     record: History, *, settings: JudgingSettings | None = None, golden_dir: Path | None = None
 ) -> list[CheckResult]:
-    """The results of a history, by the settings that it was recorded with unless given others."""
+    """The results of a history, by the settings that it was recorded with unless given others.
+
+    What passes is judged again with defects planted into the record (`botproof.prove`): whether
+    this judge would have turned red is a result of its own.
+    """
     settings = settings or JudgingSettings.recorded_in(record.run)
     approved = read_approved(golden_dir or Path(settings.golden_dir))
-    return run_checks(EVERY, settings.checks, record, Judging.of(settings, approved))
+    judging = Judging.of(settings, approved)
+    results = run_checks(EVERY, settings.checks, record, judging)
+    if combine(result.verdict for result in results) is Verdict.PASS:
+        findings = prove(record, judging, EVERY, asked=settings.checks)
+        if any(finding.played for finding in findings):
+            results.append(result_of(findings))
+    return results
 
 
 def _metadata(options: GateOptions, started: float) -> history.Run:

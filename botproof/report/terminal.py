@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from botproof.checks.judging import HARNESS
+from botproof.prove.prove import Finding, Seen
 from botproof.report.repeated import Row, summary, table
 from botproof.verdict import CheckResult, Verdict, combine
 
@@ -87,6 +88,33 @@ def print_repeated(rows: Sequence[Row], report_dir: Path, console: Console | Non
     console.print()
     console.print(table(rows))
     console.print(Text(f"{summary(rows)}; reports in {report_dir}"), soft_wrap=True)
+
+
+def print_findings(findings: Sequence[Finding], console: Console | None = None) -> None:
+    """The table of planted defects: which check was to see each, and what it said."""
+    console = console or _console()
+    out = Table(show_lines=False, pad_edge=False)
+    for name, ratio in (("defect", 2), ("check", 1), ("found", 2), ("said", 4), ("s", None)):
+        out.add_column(name, ratio=ratio, no_wrap=name in {"check", "s"})
+    for each in findings:
+        bad = Verdict.ERROR if each.played else Verdict.INCONCLUSIVE
+        style = _STYLES[Verdict.PASS if each.seen is Seen.RED else bad]
+        found, said = Text(each.seen.value, style), Text(each.line)
+        out.add_row(each.defect.name, each.defect.check, found, said, f"{each.seconds:.2f}")
+    console.print(out)
+    played = [each for each in findings if each.played]
+    unseen = [each.defect.name for each in played if each.seen is not Seen.RED]
+    line = f"{len(played) - len(unseen)} of {len(played)} planted defects were seen"
+    if unseen:
+        line = f"VOID: {line}; unseen: {', '.join(unseen)}"
+    elif played:
+        line += f"; an escape rate above {_escape_bound(len(played)):.0%} is refuted at 95 %"
+    console.print(Text(line), soft_wrap=True)
+
+
+def _escape_bound(played: int) -> float:
+    """Of none unseen among ``played``: the one-sided 95 % Clopper-Pearson bound in closed form."""
+    return float(1.0 - 0.05 ** (1.0 / played))
 
 
 def _console() -> Console:

@@ -1,0 +1,163 @@
+"""`botproof.prove`: a gate's PASS names the defects that it would have caught, or it is void."""
+
+import itertools
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from botproof import gate, history
+from botproof.budgets import Override, resolve
+from botproof.checks import golden_files
+from botproof.checks.judging import Check, Judging, run_checks
+from botproof.checks.registry import CHECKS
+from botproof.history import BotApiCall, History
+from botproof.prove.alterations import ALTERATIONS
+from botproof.prove.catalogue import Defect, read_defects
+from botproof.prove.prove import Finding, Seen, prove, result_of
+from botproof.verdict import CheckResult, Verdict, combine
+
+
+@pytest.fixture
+def good(story: Any, judged: Judging) -> tuple[History, Judging]:
+    """A run that passes, in which every defect can show: a reply of two lines with a button."""
+    story.healthy()
+    for mode in story.modes:
+        story.case(mode, "rich", "<b>BTC</b>\nlast 1", say="/rich")
+        story.events[-1] = with_button(story.events[-1])
+    record = story.history()
+    by_case = golden_files.received(record, judged)
+    budget = resolve({"market_data_memory_mb": Override(limit=70, source="this test")})
+    judged = replace(judged, budgets=budget)
+    return record, replace(judged, approved={n: r.texts["polling"] for n, r in by_case.items()})
+
+
+def with_button(call: history.Event) -> history.Event:
+    assert isinstance(call, BotApiCall)
+    keyboard = {"inline_keyboard": [[{"text": "more", "callback_data": "m"}]]}
+    return msgspec.structs.replace(call, params={**call.params, "reply_markup": keyboard})
+
+
+def proved(good: tuple[History, Judging], **options: Any) -> list[Finding]:
+    record, judging = good
+    results = run_checks(CHECKS, CHECKS, record, judging)
+    assert combine(r.verdict for r in results) is Verdict.PASS, results
+    return prove(record, judging, CHECKS, **{"asked": tuple(CHECKS), **options})
+
+
+def test_every_defect_that_comes_with_botproof_turns_its_check_red(
+    good: tuple[History, Judging],
+) -> None:
+    findings = proved(good)
+    assert {f.defect.name: f.seen for f in findings} == {d.name: Seen.RED for d in read_defects()}
+    result = result_of(findings)
+    assert result.verdict is Verdict.PASS
+    assert (
+        result.measurement == f"{len(findings)} defects planted into the record, each of them seen"
+    )
+
+
+def test_the_catalogue_is_sound() -> None:
+    defects = read_defects()
+    assert len(defects) >= 20
+    assert len({defect.name for defect in defects}) == len(defects)
+    assert {defect.alter for defect in defects} == set(ALTERATIONS)
+    assert {defect.check for defect in defects} == set(CHECKS)
+    for defect in defects:
+        assert defect.words, defect.name
+        assert defect.modes in {"one", "all"}, defect.name
+        named = {name for word in defect.words for name in re.findall(r"{(\w+)}", word)}
+        assert named <= {"case", "mode", "service"}, defect.name
+
+
+def blind(_: History, __: Judging) -> CheckResult:
+    """A check that cannot turn red."""
+    return CheckResult(
+        check="golden", verdict=Verdict.PASS, budget="", measurement="all well", least_evidence=""
+    )
+
+
+def speechless(_: History, __: Judging) -> CheckResult:
+    """A check that is red for whatever reason, and says nothing."""
+    return CheckResult(
+        check="golden", verdict=Verdict.FAIL, budget="", measurement="no", least_evidence=""
+    )
+
+
+@pytest.mark.parametrize(("broken", "seen"), [(blind, Seen.GREEN), (speechless, Seen.OTHER_WORDS)])
+def test_a_judge_that_cannot_turn_red_for_the_reason_is_void(
+    good: tuple[History, Judging], broken: Check, seen: Seen
+) -> None:
+    record, judging = good
+    findings = prove(record, judging, {**CHECKS, "golden": broken}, asked=tuple(CHECKS))
+    of_golden = [f for f in findings if f.defect.check == "golden"]
+    assert {f.seen for f in of_golden} == {seen}
+    result = result_of(findings)
+    assert result.verdict is Verdict.ERROR
+    assert result.measurement.startswith(f"VOID: {len(of_golden)} of ")
+    assert f"{seen.value}: figure-changed" in "\n".join(result.evidence)
+
+
+def test_a_check_that_breaks_off_has_not_turned_red(good: tuple[History, Judging]) -> None:
+    def broken(_: History, __: Judging) -> CheckResult:
+        raise ZeroDivisionError
+
+    record, judging = good
+    findings = prove(record, judging, {**CHECKS, "errors": broken}, asked=("errors",))
+    (found,) = [f for f in findings if f.played]
+    assert (found.seen, found.verdict) == (Seen.GREEN, Verdict.ERROR)
+
+
+def test_what_a_run_cannot_show_is_said_and_is_no_error(good: tuple[History, Judging]) -> None:
+    findings = proved(good, asked=("boot", "golden"))
+    shown = {f.defect.name for f in findings if f.seen is Seen.RED}
+    assert shown == {d.name for d in read_defects() if d.check in {"boot", "golden"}}
+    result = result_of(findings)
+    assert result.verdict is Verdict.PASS
+    assert any("cannot be shown by this run: stands-still" in line for line in result.evidence)
+
+
+def test_what_does_not_fit_into_the_time_is_said_and_is_no_error(
+    good: tuple[History, Judging],
+) -> None:
+    ticks = itertools.count()
+    findings = proved(good, budget_s=10.0, clock=lambda: float(next(ticks)))
+    played = [f for f in findings if f.played]
+    left_out = [f for f in findings if f.seen is Seen.NOT_PLAYED]
+    assert played
+    assert left_out
+    assert result_of(findings).verdict is Verdict.PASS
+
+
+def test_a_bot_without_buttons_cannot_lose_them(story: Any, judged: Judging) -> None:
+    story.healthy()
+    findings = prove(story.history(), judged, CHECKS, asked=tuple(CHECKS))
+    seen = {f.defect.name: f.seen for f in findings}
+    assert seen["buttons-lost"] is Seen.NOT_SHOWN
+    assert seen["parse-mode-lost"] is Seen.RED
+
+
+def test_the_record_itself_is_not_touched(good: tuple[History, Judging]) -> None:
+    record, judging = good
+    before = [history.encode(event) for event in record]
+    prove(record, judging, CHECKS, asked=tuple(CHECKS))
+    assert [history.encode(event) for event in record] == before
+
+
+def test_a_defect_that_is_declared_for_the_wrong_check_is_void(
+    good: tuple[History, Judging],
+) -> None:
+    wrong = Defect("misplaced", "a story", alter="crash", check="golden", words=("SIGKILL",))
+    record, judging = good
+    (found,) = prove(record, judging, CHECKS, asked=tuple(CHECKS), defects=[wrong])
+    assert found.seen is Seen.GREEN
+
+
+def test_only_a_pass_is_proved(story: Any, tmp_path: Path) -> None:
+    story.healthy()
+    story.lifetime("webhook", code=1)
+    results = gate.judge(story.history(), golden_dir=tmp_path)
+    assert "prove" not in [result.check for result in results]
