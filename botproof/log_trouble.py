@@ -27,10 +27,11 @@ _SINGLE = re.compile(
     r"never awaited|never retrieved|event loop is closed|attached to a different loop|"
     r"no (?:current|running) event loop|Task was destroyed|Unclosed client session|"
     r"UnhandledPromiseRejection|unhandled (?:exception|rejection)|"
-    r"\b(?:ERROR|CRITICAL|FATAL|SEVERE)\b|"
     r"\"?level\"?\s*[=:]\s*\"?(?:error|critical|fatal)\b",
     re.IGNORECASE,
 )
+# As a logger writes its level; "uvicorn.error" is the name of a logger that tells good news, too.
+_LEVEL = re.compile(r"(?<![\w.])(?:ERROR|CRITICAL|FATAL|SEVERE)(?![\w.])")
 _NO_TROUBLE = re.compile(r"\b(?:0|no) errors?\b|\berrors?\s*[=:]\s*0\b", re.IGNORECASE)
 
 
@@ -84,7 +85,8 @@ class TroubleReader:
 
 
 def _is_single(line: str) -> bool:
-    return (_TRACEBACK in line or bool(_SINGLE.search(line))) and not _NO_TROUBLE.search(line)
+    found = _TRACEBACK in line or _SINGLE.search(line) or _LEVEL.search(line)
+    return bool(found) and not _NO_TROUBLE.search(line)
 
 
 def _shortened(lines: list[str]) -> tuple[str, ...]:

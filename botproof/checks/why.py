@@ -76,15 +76,17 @@ class Reasons:
         for other in self._chats.turns.values():
             took = other.reply_time_s
             done = other.case.t + (LOOK_S if took is None else took + _LAG_S)
-            if other.case.chat_id != turn.case.chat_id and other.case.t <= t <= done:
+            asked = other.case.expect == "reply" and other.case.chat_id != turn.case.chat_id
+            if asked and other.case.t <= t <= done:
                 found.append(other.case.case)
         return found if len(found) <= _MOST else [*found[:_MOST], "…"]
 
     def _end(self, turn: Turn) -> float:
-        """Until when something may be about this turn: the next one of its chat, or its answer."""
+        """Until when something may be about this turn: its answer, or the next one of its chat."""
         turns = self._chats.chats[turn.case.chat_id].turns
         later = [each.case.t for each in turns if each.case.t > turn.case.t]
-        return min([*later, turn.case.t + LOOK_S])
+        took = turn.reply_time_s
+        return min([*later, turn.case.t + (LOOK_S if took is None else took + _LAG_S)])
 
     def _calls(self, turn: Turn) -> Iterator[str]:
         if turn.dropped:

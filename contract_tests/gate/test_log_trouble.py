@@ -65,7 +65,9 @@ def test_single_lines_are_trouble(line: str) -> None:
     assert found(f"INFO a\n{line}\nINFO b") == [(plain(line),)]
 
 
-@pytest.mark.parametrize("line", ["INFO 0 errors", "INFO errors=0", "INFO no error", "INFO fine"])
+@pytest.mark.parametrize(
+    "line", ["INFO 0 errors", "INFO errors=0", "INFO no error", "INFO:uvicorn.error:Up"]
+)
 def test_lines_that_say_that_all_is_well_are_none(line: str) -> None:
     assert found(line) == []
 
