@@ -373,10 +373,10 @@ class ConversationsCompared(Event, frozen=True, kw_only=True):
     `conversations` counts those of the search, `answers` the different messages that the first door
     sent in them, `playings` all that were played, `late` those whose difference went away with
     time; `unanswered` are conversations after which no door answered any more. A finding holds
-    "conversation", "sides" (each with "door" and "rooms": what was sent, by chat) and "saved" (a
-    file); "learning" is true in that of the first messages of all; a flaky one has also "again"
-    (the sides of the second playing). `ended` says why it could not go on, and `ended_in` is the
-    conversation of that moment.
+    "conversation", "sides" (each with "door", "rooms": what was sent, by chat, and "refused": what
+    Telegram refused) and "saved" (a file); "learning" is true in that of the first messages of
+    all; a flaky one has also "again" (the sides of the second playing). `ended` says why it could
+    not go on, and `ended_in` is the conversation of that moment.
     """
 
     doors: tuple[str, ...]

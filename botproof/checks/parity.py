@@ -11,9 +11,10 @@ from itertools import zip_longest
 
 from rich.cells import chop_cells, set_cell_size
 
-from botproof.chats import Turn
+from botproof.chats import Turn, read_chats
 from botproof.checks.judging import Judging
-from botproof.checks.replies import read_turns, render
+from botproof.checks.replies import render
+from botproof.checks.why import Reasons
 from botproof.history import BotApiCall, History
 from botproof.verdict import CheckResult, Verdict
 
@@ -21,7 +22,7 @@ FILE = "parity.txt"
 """Where the whole of the differences is written, beside the report."""
 
 _MOST_LINES = 100
-_MOST_OF_ONE = 10
+_MOST_OF_ONE = 12
 _WHOLE_BOT = "calls that concern the whole bot"
 _WIDTH = 48
 _UNCOMPARED = frozenset(
@@ -32,7 +33,9 @@ _UNCOMPARED = frozenset(
 
 def check(history: History, judging: Judging) -> CheckResult:
     """Compare the answers of every mode with those of the first, case by case."""
-    played = {stack: turns for stack, turns in read_turns(history, judging.rules).items() if turns}
+    chats = read_chats(history, judging.rules)
+    played = {stack: one.turns for stack, one in chats.items() if one.turns}
+    reasons = {stack: Reasons(history, stack, chats[stack]) for stack in played}
     run = history.run
     wanted = set(run.modes) if run is not None else set()
     if len(played) < 2 or not wanted <= {history.mode_of(stack) for stack in played}:
@@ -45,7 +48,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     cases = [
         difference
         for other in others
-        for difference in _compare(played[first], played[other], (first, other), judging)
+        for difference in _compare(played[first], played[other], (first, other), judging, reasons)
     ]
     settings = [
         difference for other in others for difference in _compare_settings(history, first, other)
@@ -117,6 +120,7 @@ def _compare(
     right: Mapping[str, Turn],
     stacks: tuple[str, str],
     judging: Judging,
+    reasons: Mapping[str, Reasons],
 ) -> Iterator[_Difference]:
     for name in dict.fromkeys((*left, *right)):
         texts = [
@@ -125,7 +129,12 @@ def _compare(
         ]
         if texts[0] != texts[1]:
             title = f"{name}: {_title(left.get(name) or right.get(name))}"
-            yield _Difference(name, title, two_columns(texts[0], texts[1], stacks))
+            rows = two_columns(texts[0], texts[1], stacks)
+            for side, stack in zip((left, right), stacks, strict=True):
+                turn = side.get(name)
+                if turn is not None and turn.case.expect == "reply" and not turn.answered:
+                    rows += [f"  {stack}: {line}" for line in reasons[stack].missing(turn)]
+            yield _Difference(name, title, rows)
 
 
 def _title(turn: Turn | None) -> str:

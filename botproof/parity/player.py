@@ -158,7 +158,7 @@ class _Booth:
             rooms[room] = f"{rooms.get(room, '')}\n{UNANSWERED}".strip()
         if not self.door.confirmed(stand.sent):
             rooms[UNCONFIRMED_ROOM] = "(the bot never took some of them from Telegram)"
-        return Side(self.door.name, rooms, tuple(stand.silent))
+        return Side(self.door.name, rooms, tuple(stand.silent), stand.reader.refused)
 
     async def until(self, met: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until `met` says so; False when the time is up."""

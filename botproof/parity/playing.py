@@ -18,11 +18,13 @@ OTHER_ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one door sent. `silent` names the chats whose sentinel was never answered."""
+    """What one door sent. `silent` names the chats whose sentinel was never answered; `refused` is
+    what Telegram refused, which is not compared: it may say why something is missing."""
 
     door: str
     rooms: Rooms
     silent: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     @property
     def messages(self) -> set[str]:
@@ -67,6 +69,8 @@ def explain(playing: Playing) -> list[str]:
         lines += two_columns(*texts, (left.door, right.door))
         if sorted(texts[0].splitlines()) == sorted(texts[1].splitlines()):
             lines.append(f"  {OTHER_ORDER}")
+    for side in playing.sides:
+        lines += [f"{side.door}: Telegram refused {text}" for text in side.refused]
     return lines
 
 

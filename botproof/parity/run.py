@@ -248,7 +248,10 @@ class _Saver:
 
 
 def _sides(sides: Sequence[Side]) -> list[Mapping[str, Any]]:
-    return [{"door": side.door, "rooms": dict(side.rooms)} for side in sides]
+    return [
+        {"door": side.door, "rooms": dict(side.rooms), "refused": list(side.refused)}
+        for side in sides
+    ]
 
 
 # a run of its own

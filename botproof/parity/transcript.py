@@ -24,6 +24,7 @@ from botproof.chats import (
     message_ids,
     plain,
 )
+from botproof.checks.why import refusals
 from botproof.history import BotApiCall
 from botproof.workloads.stage import Pressed
 
@@ -91,6 +92,11 @@ class TranscriptReader:
                     found.pop()
                 found.append(act)
         return rooms
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """What Telegram refused in this playing, in its words: people saw nothing of it."""
+        return tuple(self._scene.say_name(text) for text in refusals(self._chats.refused))
 
     @property
     def waiting(self) -> bool:

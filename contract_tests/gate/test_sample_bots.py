@@ -66,3 +66,21 @@ def test_entry_points_that_drifted_apart_are_refused_with_the_difference_in_plai
     assert "cvd: /cvd BTC" in gate.output
     # What the two have in common is not shown as a difference.
     assert "price-unknown: /price NOPE" not in gate.output
+
+
+def test_a_bot_that_is_healthy_and_mute_is_shown_with_what_it_did_instead(tmp_path: Path) -> None:
+    gate = Gate("mute", tmp_path)
+
+    assert gate.exit_code == 1, gate.output
+    assert gate.check("boot") == gate.check("golden") == "FAIL"
+    for line in (
+        "raises: the bot answered none of 1 updates",
+        "log of bot: KeyError: 'symbol'",
+        'meanwhile: 200 {"status": "healthy"}',
+        "price (raises): was never answered",
+        'raise KeyError("symbol")',
+        "refused: the bot answered none of 1 updates",
+        "sendMessage: 400 Bad Request: can't parse entities",
+    ):
+        assert line in gate.output
+    assert "its webhook answered HTTP 500" in gate.output

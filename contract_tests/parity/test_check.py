@@ -72,6 +72,13 @@ def test_a_difference_in_the_first_messages_is_a_difference_and_says_so() -> Non
     assert "the shortest conversation that shows the difference:" in result.evidence
 
 
+def test_what_telegram_refused_is_told_below_the_difference() -> None:
+    refused = ["sendMessage: 400 Bad Request: can't parse entities"]
+    sides = [FINDING["sides"][0], {**FINDING["sides"][1], "refused": refused}]
+    lines = judged(differences=({**FINDING, "sides": sides},)).evidence
+    assert ("webhook: Telegram refused sendMessage: 400 Bad Request: can't parse entities") in lines
+
+
 def test_another_order_is_told_apart() -> None:
     sides = [
         {"door": "polling", "rooms": {"alice": "one\ntwo"}},

@@ -102,6 +102,11 @@ def test_refused_calls_and_ignored_methods_say_nothing() -> None:
     assert reader.rooms() == {}
 
 
+def test_what_was_refused_is_kept_apart_with_names_for_ids() -> None:
+    refused = call("sendMessage", None, 400, text="<b")
+    assert read(refused, refused).refused == ("sendMessage: 400 (2 times)",)
+
+
 def test_a_deleted_message_is_gone() -> None:
     assert read(sent(8, "oops"), call("deleteMessage", message_id=8)).rooms() == {}
 
