@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from botproof.targets.reserved import Ports
+
+# How long an example takes says how busy the machine is, and nothing else.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 NOT_APPLICABLE = "not applicable: "
 """Begins the reason of a skip that is right everywhere: a combination that does not exist."""
@@ -78,7 +83,9 @@ class RedisServer:
 
     def start(self) -> None:
         command = ["redis-server", "--port", str(self.port), "--dir", str(self._folder)]
-        command += ["--appendonly", "yes", "--save", "", "--bind", "127.0.0.1"]
+        # Without fsync: one that is under way would put writes off, and SIGKILL lose them.
+        command += ["--appendonly", "yes", "--appendfsync", "no"]
+        command += ["--save", "", "--bind", "127.0.0.1"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         _wait_for_redis(self.port)
 

@@ -23,7 +23,7 @@ from botproof.targets.reserved import Ports
 
 TOKEN = "4242:AAExampleExampleExampleExampleExample"
 SECRET = "a-secret-of-the-tests"
-PATIENCE = 20.0
+PATIENCE = 60.0
 # One client, because each new one reads all certificates of the machine: many milliseconds of CPU
 # for every question of a loop that waits. No connection is kept: those who are asked get killed.
 HTTP = httpx.Client(
@@ -455,16 +455,19 @@ def start_bot(telegram: Telegram, market: Market, tmp_path: Path) -> Iterator[St
         yield start
 
 
-@pytest.fixture
-def market_data_url(child: Callable[..., Any], tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def market_data_url(
+    child: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """market-data between us and an exchange double whose clock stands still."""
+    folder = tmp_path_factory.mktemp("market_data")
     with ExitStack() as stack:
 
         def start(stream: str, *command: str, **settings: str) -> Any:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 text=True,
-                cwd=tmp_path,
+                cwd=folder,
                 env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **settings},
                 stdout=subprocess.PIPE if stream == "stdout" else None,
                 stderr=subprocess.PIPE if stream == "stderr" else None,
@@ -480,6 +483,7 @@ def market_data_url(child: Callable[..., Any], tmp_path: Path) -> Iterator[str]:
             "reference_bot.market_data",
             MARKET_DATA_PORT="0",
             EXCHANGES="binance",
+            DEADLINE_SECONDS="30",  # a busy machine is not what is tested
             BINANCE_SPOT_URL=f"{venue}/binance/spot",
             BINANCE_FUTURES_URL=f"{venue}/binance/futures",
             BINANCE_COIN_FUTURES_URL=f"{venue}/binance/coin",

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference_bot.market_data
@@ -259,7 +259,7 @@ def varied(value: Any, drawn: st.DataObject, key: str = "") -> Any:  # noqa: PLR
 
 
 @pytest.mark.parametrize("name", RENDERED)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(drawn=st.data())
 def test_no_figure_and_no_name_breaks_an_answer(name: str, drawn: st.DataObject) -> None:
     """Nothing raises, nothing is over Telegram's limit, everything parses as HTML."""
@@ -268,7 +268,7 @@ def test_no_figure_and_no_name_breaks_an_answer(name: str, drawn: st.DataObject)
         assert parse(part, "HTML").text
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(
     drawn=st.data(),
     found=st.builds(NoTrade, names)

@@ -508,6 +508,7 @@ def test_two_replicas_send_one_signal(
     assert [len(auto_signals(telegram, chat)) for chat in (1, 2, 3)] == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_replica_that_dies_leaves_nobody_out(
     start: StartBot, telegram: Any, market: Any, redis_url: str
 ) -> None:

@@ -124,6 +124,7 @@ def test_a_user_who_blocked_the_bot_costs_nothing_but_a_line(start_bot: Any, tel
     bot.until_metric("bot_inbox_updates", 0)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_red_and_the_door_confirms_nothing(
     start_bot: Any, telegram: Any, full_disk: Path
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_handler_that_fails_says_so_and_the_next_one_works(
     assert bot.metric("bot_updates_failed_total") == 0
 
 
+@pytest.mark.slow
 def test_sigterm_ends_it_in_time_even_when_redis_has_gone_with_an_answer_unrecorded(
     start_bot: Any, telegram: Any, redis_server: Any
 ) -> None:

@@ -389,6 +389,7 @@ async def test_redis_takes_nothing_over_right_after_its_own_restart(redis_server
     await two.close()
 
 
+@pytest.mark.slow
 async def test_redis_keeps_a_lease_for_as_long_as_it_is_renewed(redis_url: str) -> None:
     one, two, _, clock = await redis_pair(redis_url)
     await one.put([update(1)])

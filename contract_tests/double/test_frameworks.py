@@ -5,6 +5,7 @@ They run as processes, in polling and in webhook mode, with nothing but the base
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -22,8 +23,8 @@ from botproof.targets.reserved import Ports
 
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
 BOTS = Path(__file__).parents[2] / "fixtures" / "bots" / "ten_lines"
-PYTHON_BOTS = ("ptb.py", "aiogram_bot.py", "telebot_bot.py")
-WAIT = 30.0
+PYTHON_BOTS = ("ptb.py", pytest.param("aiogram_bot.py", marks=pytest.mark.slow), "telebot_bot.py")
+WAIT = 100.0
 PORTS = Ports()
 
 
@@ -47,8 +48,15 @@ def grammy(need: Callable[..., None], missing: Callable[[str], NoReturn]) -> Pat
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     home = cache / "botproof" / f"grammy-{hashlib.sha256(lock).hexdigest()[:16]}"
     need("node", "npm")
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # the workers of one run share the folder
+        install(source, home, missing)
+    return home / "bot.js"
+
+
+def install(source: Path, home: Path, missing: Callable[[str], NoReturn]) -> None:
     if not (home / "installed").exists():
-        home.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(source / name, home)
         command = ["npm", "ci", "--omit=dev", "--no-audit", "--no-fund", "--ignore-scripts"]
@@ -57,7 +65,6 @@ def grammy(need: Callable[..., None], missing: Callable[[str], NoReturn]) -> Pat
             missing(f"npm ci failed: {done.stderr.strip()[-400:]}")
         (home / "installed").touch()
     shutil.copy(source / "bot.js", home)
-    return home / "bot.js"
 
 
 @contextmanager

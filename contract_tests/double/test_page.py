@@ -235,6 +235,7 @@ def test_buttons_answers_and_edits_are_live(
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_reply_keyboards_typing_media_and_groups(
     browser: Browser, ada: Chat, http: httpx.Client, double: Double
 ) -> None:

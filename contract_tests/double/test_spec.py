@@ -26,6 +26,7 @@ def refusal(method: str, raw: dict[str, object]) -> str:
     return refused.value.description
 
 
+@pytest.mark.slow
 def test_the_file_is_what_the_script_makes_of_the_installed_library() -> None:
     script = ROOT / "scripts" / "generate_telegram_spec.py"
     done = subprocess.run(
@@ -56,6 +57,7 @@ def aiogram_types() -> Any:
 
 
 @pytest.mark.parametrize("name", ["Message", "User", "ChatFullInfo", "File", "Update", "Poll"])
+@pytest.mark.slow
 def test_examples_are_true_to_the_library_s_types(name: str, aiogram_types: Any) -> None:
     example = spec.example(name)
     assert example == spec.example(name)
@@ -63,6 +65,7 @@ def test_examples_are_true_to_the_library_s_types(name: str, aiogram_types: Any)
 
 
 @pytest.mark.parametrize("union", ["ChatMember", "MenuButton", "MessageOrigin"])
+@pytest.mark.slow
 def test_examples_of_alternatives_carry_the_field_that_tells_them(
     union: str, aiogram_types: Any
 ) -> None:

@@ -11,6 +11,7 @@ from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.server import serve
 
+BROWSER = {"User-Agent": "Mozilla/5.0"}
 NOW = 1_763_780_000_000  # 2025-11-22 02:53:20 UTC
 SEED = 7
 
@@ -47,6 +48,6 @@ async def exchanges(market: Market) -> AsyncIterator[Exchanges]:
     async with (
         aclosing(double),
         await serve(double.handle) as server,
-        httpx.AsyncClient(trust_env=False, headers={"User-Agent": "Mozilla/5.0"}) as client,
+        httpx.AsyncClient(trust_env=False, timeout=60, headers=BROWSER) as client,
     ):
         yield Exchanges(double, server.url, client)

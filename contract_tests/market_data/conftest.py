@@ -170,14 +170,21 @@ def process():
     return _process
 
 
-@pytest.fixture
-def double_url(tmp_path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def double_process(tmp_path_factory) -> Iterator[str]:
     """An exchange double's process, which must end cleanly on SIGTERM."""
-    module = "botproof.doubles.exchanges.cli"
-    with _process(module, "--seed", str(SEED), "--now", str(NOW), cwd=tmp_path) as running:
+    module, folder = "botproof.doubles.exchanges.cli", tmp_path_factory.mktemp("double")
+    with _process(module, "--seed", str(SEED), "--now", str(NOW), cwd=folder) as running:
         yield json.loads(running.stdout.readline())["url"]
         running.send_signal(signal.SIGTERM)
-        assert running.wait(10) == 0
+        assert running.wait(60) == 0
+
+
+@pytest.fixture
+def double_url(double_process) -> Iterator[str]:
+    """The double of the module's tests, without the faults of others."""
+    yield double_process
+    httpx.delete(f"{double_process}/_double/faults", trust_env=False).raise_for_status()
 
 
 @pytest.fixture
@@ -191,6 +198,7 @@ def service(tmp_path, double_url):
             "BINANCE_COIN_FUTURES_URL": f"{double_url}/binance/coin",
             "MARKET_DATA_PORT": "0",
             "EXCHANGES": "binance",
+            "DEADLINE_SECONDS": "30",  # a busy machine is not what is tested
             **settings,
         }
         return _process("reference_bot.market_data", cwd=tmp_path, **environment)

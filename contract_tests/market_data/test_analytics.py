@@ -337,7 +337,7 @@ async def test_all_silent_ends_at_the_deadline_everywhere(open_stack, path, body
     ],
 )
 async def test_one_late_part_does_not_cost_a_venues_open_interest(open_stack, path, lacks):
-    async with open_stack(DEADLINE_SECONDS="0.4") as stack:
+    async with open_stack(DEADLINE_SECONDS="2") as stack:
         stack.fault(path=path, kind="silent")
         answer = await stack.ask("/multi_oi", symbol="BTC")
         assert answer.status_code == 200

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import httpx
 import pytest
@@ -32,41 +33,45 @@ def test_signals_end_it_cleanly(service, listening, number):
         url = listening(running)
         assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
         running.send_signal(number)
-        assert running.wait(10) == 0
+        assert running.wait(60) == 0
         rest = running.stderr.read()
         assert "Traceback" not in rest
         assert json.loads(rest.splitlines()[-1])["event"] == "stopped"
 
 
 def test_a_request_under_way_is_finished_on_sigterm(service, listening, double_url):
-    with service() as running:
+    with service(DEADLINE_SECONDS="4") as running:
         url = listening(running)
         # silent: the request goes on until its deadline, well after the signal
         fault = {"kind": "silent", "path": "/spot/api/v3/ticker/24hr"}
         httpx.post(f"{double_url}/_double/faults", json=fault, trust_env=False)
+        told = _transcript(double_url, after=0, timeout=0)["next"]
         script = (
             "import httpx,sys; print(httpx.post(sys.argv[1], json={'symbol': 'eth'}, "
-            "timeout=9, trust_env=False).status_code)"
+            "timeout=60, trust_env=False).status_code)"
         )
         with subprocess.Popen(
             [sys.executable, "-c", script, f"{url}/combined_price"],
             stdout=subprocess.PIPE,
             text=True,
         ) as asker:
-            _wait_for_call(double_url, "/spot/api/v3/ticker/24hr")
+            _wait_for_call(double_url, "/spot/api/v3/ticker/24hr", told)
             running.send_signal(signal.SIGTERM)
             assert asker.stdout.read().strip() == "200"
-        assert running.wait(10) == 0
+        assert running.wait(60) == 0
 
 
-def _wait_for_call(double_url: str, path: str) -> None:
+def _transcript(double_url: str, **query: int) -> dict[str, Any]:
+    url = f"{double_url}/_double/transcript"
+    answer = httpx.get(url, params=query, timeout=100, trust_env=False)
+    result: dict[str, Any] = answer.json()["result"]
+    return result
+
+
+def _wait_for_call(double_url: str, path: str, after: int) -> None:
     """Wait, by long poll, until the venue was asked for ``path``."""
-    after = 0
     while True:
-        query = {"after": after, "timeout": 10}
-        result = httpx.get(
-            f"{double_url}/_double/transcript", params=query, timeout=20, trust_env=False
-        ).json()["result"]
+        result = _transcript(double_url, after=after, timeout=50)
         if any(event.get("path") == path for event in result["events"]):
             return
         assert result["events"], f"nobody asked for {path}"
@@ -76,7 +81,7 @@ def _wait_for_call(double_url: str, path: str) -> None:
 def test_wrong_settings_are_told_and_end_with_2(process, tmp_path):
     settings = {"MARKET_DATA_PORT": "many", "EXCHANGES": "mtgox"}
     with process("reference_bot.market_data", cwd=tmp_path, **settings) as running:
-        _, text = running.communicate(timeout=20)
+        _, text = running.communicate(timeout=60)
         assert running.returncode == 2
         assert "MARKET_DATA_PORT: is 'many', should be a port" in text
         assert "EXCHANGES: is 'mtgox'" in text
@@ -86,6 +91,6 @@ def test_wrong_settings_are_told_and_end_with_2(process, tmp_path):
 def test_a_port_in_use_is_told_and_ends_with_1(service, double_url):
     port = double_url.rsplit(":", 1)[1]
     with service(MARKET_DATA_PORT=port) as running:
-        _, text = running.communicate(timeout=20)
+        _, text = running.communicate(timeout=60)
         assert running.returncode == 1
         assert json.loads(text.splitlines()[-1])["event"] == "cannot listen"

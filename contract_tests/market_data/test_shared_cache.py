@@ -481,5 +481,5 @@ def test_two_services_share_and_survive_their_redis(any_redis, service, listenin
         one.post("/price", json={"symbol": "SOL"})
         for running in (first, second):
             running.terminate()
-            assert running.wait(10) == 0
+            assert running.wait(60) == 0
             assert "Traceback" not in running.stderr.read()

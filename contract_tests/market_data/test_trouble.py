@@ -97,13 +97,10 @@ async def test_no_history_is_no_change(stack):
 
 
 async def test_silence_ends_at_the_deadline(open_stack):
-    async with open_stack(DEADLINE_SECONDS="0.3") as stack:
+    async with open_stack(DEADLINE_SECONDS="2") as stack:
         stack.fault(path="/spot", kind="silent")
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        answer = await stack.ask("/combined_price", symbol="BTC")
-        # not a race: without a deadline the answer would never come
-        assert loop.time() - began < 5
+        # without a deadline the answer would never come
+        answer = await asyncio.wait_for(stack.ask("/combined_price", symbol="BTC"), 100)
         assert answer.status_code == 200
         assert missing(answer) == {"spot": "timeout", "spot.candles": "timeout"}
 

@@ -13,9 +13,10 @@ Every step is one Lua script, so it happens whole or not at all, whichever repli
   and well, must get the chance to record what they have sent. For one lease time nothing is taken.
 
 Redis has to keep what it is given: ``maxmemory-policy noeviction`` and ``appendonly yes`` (it
-writes its log before it answers, so its own SIGKILL loses nothing; after a power loss,
-``appendfsync always`` is what keeps the last second as well), and not be a replica. That is looked
-at again and again; while it does not hold, nothing is taken in.
+writes its log before it answers, so its own SIGKILL loses nothing, but for one case: while a slow
+disk is busy with an fsync, ``appendfsync everysec`` puts the write off by up to two seconds;
+after a power loss, ``appendfsync always`` is what keeps the last second as well), and not be a
+replica. That is looked at again and again; while it does not hold, nothing is taken in.
 """
 
 import asyncio
