@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import shutil
+import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NoReturn
 
@@ -49,6 +50,12 @@ def need(*programs: str, module: str = "") -> None:
         absent.append(module)
     if absent:
         missing(f"not installed: {', '.join(absent)}")
+
+
+@pytest.fixture
+def jpeg() -> bytes:
+    """The head of a JPEG of 9 by 8 pixels, which is what anybody here reads of one."""
+    return b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x0b\x08" + struct.pack(">HH", 8, 9) + b"xx"
 
 
 @pytest.fixture(name="breaches")

@@ -238,6 +238,7 @@ _REFUSALS: Mapping[str, str] = {
     "errors": "Can't parse errors JSON object",
     "permissions": "Can't parse permissions JSON object",
     "result": "Result isn't specified",
+    "live_photo": "There is no live photo in the request",
     "content": "Story content isn't specified",
     "video_note": "There is no video note in the request",
     **{

@@ -12,6 +12,7 @@ from botproof.doubles.telegram.context import Method, Params, Turn
 from botproof.doubles.telegram.keeps import Invoice, keep
 from botproof.doubles.telegram.methods.business import connection_of
 from botproof.doubles.telegram.methods.common import Access, announce, find_chat, own_markup, post
+from botproof.doubles.telegram.methods.queries import take
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
@@ -131,6 +132,38 @@ def create_invoice_link(turn: Turn, params: Params) -> object:
     return link
 
 
+# -- questions before a payment --------------------------------------------------------------------
+
+
+def answer_shipping(turn: Turn, params: Params) -> object:
+    """Offer ways of shipping, or say that there is none."""
+    _need_reason(params)
+    if params.get("ok") and not params.get("shipping_options"):
+        raise bad_request("SHIPPING_OPTIONS_EMPTY" if "shipping_options" in params else _OPTIONS)
+    query = take(turn, params.get("shipping_query_id", ""), "shipping_query")
+    query["answer"] = {name: params[name] for name in params if name != "shipping_query_id"}
+    return True
+
+
+def answer_pre_checkout(turn: Turn, params: Params) -> object:
+    """Agree to a payment, which then is made, or say why not."""
+    _need_reason(params)
+    query = take(turn, params.get("pre_checkout_query_id", ""), "pre_checkout_query")
+    query["answer"] = {name: params[name] for name in params if name != "pre_checkout_query_id"}
+    if params.get("ok") and "invoice" in query:
+        chat = turn.bot.chats[query["chat_id"]]
+        paid(turn, chat, query["query"]["from"], query["invoice"], dict(query["extra"]))
+    return True
+
+
+_OPTIONS = 'Parameter "shipping_options" is required'
+
+
+def _need_reason(params: Params) -> None:
+    if not params.get("ok") and not params.get("error_message"):
+        raise bad_request('Parameter "error_message" is required')
+
+
 # -- paying ----------------------------------------------------------------------------------------
 
 
@@ -219,6 +252,8 @@ def edit_subscription(turn: Turn, params: Params) -> object:
 METHODS: Mapping[str, Method] = {
     "sendinvoice": send_invoice,
     "createinvoicelink": create_invoice_link,
+    "answershippingquery": answer_shipping,
+    "answerprecheckoutquery": answer_pre_checkout,
     "getmystarbalance": get_balance,
     "getstartransactions": get_transactions,
     "refundstarpayment": refund,

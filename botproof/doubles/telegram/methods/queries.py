@@ -66,18 +66,7 @@ def _check_result(turn: Turn, result: Json) -> None:
         message_text(turn, {**content, "text": content["message_text"]})
 
 
-def _answerer(kind: str, key: str) -> Method:
-    def answer(turn: Turn, params: Params) -> object:
-        query = take(turn, params.get(key, ""), kind)
-        query["answer"] = {name: value for name, value in params.items() if name != key}
-        return True
-
-    return answer
-
-
 METHODS: Mapping[str, Method] = {
     "answercallbackquery": answer_callback_query,
     "answerinlinequery": answer_inline_query,
-    "answershippingquery": _answerer("shipping_query", "shipping_query_id"),
-    "answerprecheckoutquery": _answerer("pre_checkout_query", "pre_checkout_query_id"),
 }

@@ -14,7 +14,11 @@ one of the keys of `ACTIONS`; in a forum (`is_forum`), `message_thread_id` says 
 - `inline_query` "…", `choose` {"inline_query_id", "result_id"}
 - `vote` {"poll_id", "options": [0]}  `react` {"message_id", "reaction": ["👍"]}
 - `topic` "…"                         a new topic of a forum, made by the person
-- `join`, `leave`, `join_request`     true: the person, in a group
+- `join`, `leave`, `join_request`     true: the person, in a group; by an `invite_link`
+- `pay` {"message_id" | "invoice_link", "tip_amount", "shipping_option_id", "order_info"}
+- `web_app_data` {"data", "button_text"}, `web_app_query` true
+- `business` {"rights", "is_enabled"}  the person connects the bot to their business account; actions
+                                      with `business_connection_id` are a customer's in its chats
 - `upgrade`                           true: the person turns a group into a supergroup
 - `add_bot`, `remove_bot`, `block`, `unblock`      true: what becomes of the bot; `rights` {…}
 
@@ -28,6 +32,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from botproof.doubles.telegram.context import Turn
+from botproof.doubles.telegram.people.business import connect_account, in_account
 from botproof.doubles.telegram.people.going import (
     bot_becomes,
     join_request,
@@ -36,6 +41,7 @@ from botproof.doubles.telegram.people.going import (
     upgrade,
 )
 from botproof.doubles.telegram.people.messages import delete, edit, say, send_content, send_media
+from botproof.doubles.telegram.people.paying import pay, web_app_data, web_app_query
 from botproof.doubles.telegram.people.presses import choose, inline_query, react, tap, vote
 from botproof.doubles.telegram.people.who import describe_chat, ensure_chat
 from botproof.doubles.telegram.people.written import written_update
@@ -52,7 +58,8 @@ def act(turn: Turn, action: Mapping[str, object]) -> Json:
         found = ", ".join(names) or "none"
         raise ControlError(f"an action has exactly one of {', '.join(ACTIONS)}; here: {found}")
     try:
-        made = ACTIONS[names[0]](turn, cast("Json", action))
+        acted = cast("Json", action)
+        made = ACTIONS[names[0]](in_account(turn, acted), acted)
     except (KeyError, TypeError, AttributeError) as error:
         raise ControlError(f"cannot read the action {names[0]!r}: {error!r}") from None
     except Refusal as refusal:
@@ -76,6 +83,10 @@ ACTIONS: Mapping[str, Callable[[Turn, Json], Json]] = {
     "join": membership("member"),
     "leave": membership("left"),
     "join_request": join_request,
+    "pay": pay,
+    "web_app_data": web_app_data,
+    "web_app_query": web_app_query,
+    "business": connect_account,
     "upgrade": upgrade,
     "add_bot": bot_becomes("member"),
     "remove_bot": bot_becomes("kicked"),

@@ -7,12 +7,13 @@ from typing import Any
 
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.methods import threads
+from botproof.doubles.telegram.methods.invites import is_usable
 from botproof.doubles.telegram.methods.members import change_member, member_of
 from botproof.doubles.telegram.methods.topics import create as create_topic
 from botproof.doubles.telegram.people.messages import make_message, push
 from botproof.doubles.telegram.people.who import ensure_chat, here, person
 from botproof.doubles.telegram.replies import ControlError
-from botproof.doubles.telegram.world import SUPERGROUPS_BELOW, Json
+from botproof.doubles.telegram.world import SUPERGROUPS_BELOW, Chat, Json
 
 
 def membership(status: str) -> Callable[[Turn, Json], Json]:
@@ -22,16 +23,38 @@ def membership(status: str) -> Callable[[Turn, Json], Json]:
         user, chat = here(turn, action)
         if chat.kind == "private":
             raise ControlError(f"chat {chat.id} is no group")
+        before = member_of(turn, chat, user["id"])
+        used = _link(turn, chat, action) if status == "member" else None
+        if status == "member" and before["status"] == "kicked":
+            raise ControlError(f"user {user['id']} is banned from chat {chat.id}")
+        if used is not None and used["creates_join_request"]:
+            return join_request(turn, action)
         if status == "member":
             chat.members.pop(user["id"], None)
         rights = action.get("rights") or {}
         member = {"user": user, "status": rights.get("status", status), **rights}
-        change_member(turn, chat, member, user)
+        more = {} if used is None else {"invite_link": used}
+        if used is not None:
+            chat.came_by[user["id"]] = used["invite_link"]
+            if "subscription_period" in used:
+                member["until_date"] = turn.date + used["subscription_period"]
+        change_member(turn, chat, member, user, **more)
         key = "new_chat_members" if status == "member" else "left_chat_member"
         value: Any = [user] if status == "member" else user
         return make_message(turn, chat, user, {}, {key: value})
 
     return change
+
+
+def _link(turn: Turn, chat: Chat, action: Json) -> Json | None:
+    """The invite link by which somebody comes, if the action names one that still works."""
+    url = action.get("invite_link")
+    if url is None:
+        return None
+    link = chat.invite_links.get(url)
+    if link is None or not is_usable(chat, link, turn.now):
+        raise ControlError(f"nobody can join chat {chat.id} by {url!r}: it is over, or never was")
+    return link
 
 
 def make_topic(turn: Turn, action: Json) -> Json:
@@ -50,8 +73,12 @@ def join_request(turn: Turn, action: Json) -> Json:
     """The person asks to be let in."""
     user = person(turn, action)
     chat = ensure_chat(turn, {"id": action["chat_id"]})
-    chat.join_requests.append(user["id"])
+    used = _link(turn, chat, action)
+    if user["id"] not in chat.join_requests:
+        chat.join_requests.append(user["id"])
     request = {"chat": chat.info, "from": user, "user_chat_id": user["id"], "date": turn.date}
+    if used is not None:
+        request["invite_link"] = used
     return push(turn, "chat_join_request", request)
 
 

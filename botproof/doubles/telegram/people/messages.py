@@ -35,6 +35,7 @@ def make_message(turn: Turn, chat: Chat, user: Json, action: Json, content: Json
     return tell(turn, chat, "channel_post" if chat.kind == "channel" else "message", message)
 
 
+_IN_BUSINESS = {"message": "business_message", "edited_message": "edited_business_message"}
 _NESTED = frozenset({"reply_to_message", "pinned_message"})
 _THREAD = "message_thread_id"
 
@@ -53,6 +54,10 @@ def _thread(chat: Chat, number: int) -> Json:
 
 def tell(turn: Turn, chat: Chat, kind: str, message: Json) -> Json:
     """Tell the bot of a message; what the action made."""
+    if turn.bot.business:  # a customer's message to a business account
+        number = turn.bot.business["business_connection_id"]
+        message = {**message, "business_connection_id": number}
+        kind = _IN_BUSINESS.get(kind, kind)
     turn.bot.store(chat, message)
     return {**push(turn, kind, message), "message_id": message["message_id"]}
 
@@ -119,11 +124,16 @@ def edit(turn: Turn, action: Json) -> Json:
 
 
 def delete(turn: Turn, action: Json) -> Json:
-    """The person deletes a message; bots are not told."""
+    """The person deletes a message; bots are told of those of business accounts only."""
     _, chat = here(turn, action)
-    existing(chat, action["delete"]["message_id"])
-    chat.forget(action["delete"]["message_id"])
-    return {}
+    number: int = action["delete"]["message_id"]
+    existing(chat, number)
+    chat.forget(number)
+    if not turn.bot.business:
+        return {}
+    connection = turn.bot.business["business_connection_id"]
+    deleted = {"business_connection_id": connection, "chat": chat.info, "message_ids": [number]}
+    return push(turn, "deleted_business_messages", deleted)
 
 
 def existing(chat: Chat, message_id: int) -> Json:

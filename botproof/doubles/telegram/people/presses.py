@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from botproof.doubles.telegram.context import Turn
+from botproof.doubles.telegram.methods.inline import inline_content, inline_message
 from botproof.doubles.telegram.methods.polls import vote as cast_vote
 from botproof.doubles.telegram.people.messages import existing, make_message, push, typed
 from botproof.doubles.telegram.people.who import here, person
@@ -83,8 +84,11 @@ def _query(turn: Turn, kind: str, user: Json, fields: Json) -> Json:
 
 def open_query(turn: Turn, kind: str, query: Json) -> None:
     """Remember a query, so that it can be answered once."""
-    until = turn.now + KINDS[kind].lifetime
+    until = turn.now + (KINDS[kind].lifetime if kind in KINDS else _ELSE)
     turn.bot.open_query(query["id"], {"kind": kind, "until": until, "query": query, "answer": None})
+
+
+_ELSE = 86_400.0  # seconds that a query lives which is no update of its own
 
 
 def inline_query(turn: Turn, action: Json) -> Json:
@@ -110,12 +114,9 @@ def choose(turn: Turn, action: Json) -> Json:
         "from": user,
         "query": query["query"]["query"],
     }
+    content = inline_content(turn, result)
     if result.get("reply_markup"):
-        chosen["inline_message_id"] = f"AgAAAA{turn.core.number():018d}"
-        content = result.get("input_message_content") or {}
-        shown: Json = {"text": content.get("message_text", ""), "date": turn.date}
-        shown["reply_markup"] = result["reply_markup"]
-        turn.bot.store_inline(chosen["inline_message_id"], shown)
+        chosen["inline_message_id"] = inline_message(turn, result, content, query)
     made = push(turn, "chosen_inline_result", chosen)
     return {**made, "inline_message_id": chosen.get("inline_message_id")}
 
@@ -132,6 +133,8 @@ def react(turn: Turn, action: Json) -> Json:
     asked: Json = action["react"]
     existing(chat, asked["message_id"])
     chosen = [{"type": "emoji", "emoji": emoji} for emoji in asked["reaction"]]
+    key = (asked["message_id"], user["id"])
     change = {"chat": chat.info, "message_id": asked["message_id"], "user": user}
-    change |= {"date": turn.date, "old_reaction": [], "new_reaction": chosen}
+    change |= {"date": turn.date, "old_reaction": chat.reacted.get(key, []), "new_reaction": chosen}
+    chat.reacted[key] = chosen
     return push(turn, "message_reaction", change)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.methods import threads
+from botproof.doubles.telegram.methods.business import connect
 from botproof.doubles.telegram.people.messages import push, tell, typed
 from botproof.doubles.telegram.people.presses import open_query
 from botproof.doubles.telegram.people.who import ensure_chat
@@ -42,9 +43,22 @@ def written_update(turn: Turn, action: Json) -> Json:
         return _written_message(turn, kind, payload)
     if kind in _QUERIES:
         return _written_query(turn, kind, payload)
+    if kind == "business_connection":
+        payload = {"is_enabled": True, "date": turn.date, **payload}
+        connect(turn, payload)
+    if kind == "chat_join_request":
+        _written_request(turn, payload)
     if isinstance(payload.get("chat"), dict):
         ensure_chat(turn, payload["chat"])
     return push(turn, kind, payload)
+
+
+def _written_request(turn: Turn, payload: Json) -> None:
+    chat = ensure_chat(turn, payload["chat"])
+    if payload["from"]["id"] not in chat.join_requests:
+        chat.join_requests.append(payload["from"]["id"])
+    if "query_id" in payload:
+        open_query(turn, "chat_join_request", {**payload, "id": payload["query_id"]})
 
 
 def _written_message(turn: Turn, kind: str, payload: Json) -> Json:
@@ -57,6 +71,8 @@ def _written_message(turn: Turn, kind: str, payload: Json) -> Json:
     else:
         _no_lower_ids(turn, chat, payload["message_id"])
     ordered = {"message_id": payload["message_id"], **payload}
+    if "guest_query_id" in payload:
+        open_query(turn, "guest_message", {**payload, "id": payload["guest_query_id"]})
     threads.remember(chat, ordered)
     return tell(turn, chat, kind, ordered)
 
