@@ -246,3 +246,53 @@ async def test_people_get_pictures_from_the_test(api: Any, jpeg: bytes) -> None:
     await api.control("POST", f"bots/{api.token}/world", {"profile_photos": [photo]})
     assert (await api.ok("getUserProfilePhotos", user_id=1))["total_count"] == 1
     assert (await api.ok("getChat", chat_id=1))["photo"]["big_file_id"]
+
+
+# -- time ------------------------------------------------------------------------------------------
+
+
+async def test_a_link_lets_nobody_in_after_its_time_or_its_last_guest(api: Any, chat: int) -> None:
+    await api.person(text="hi", chat_id=GROUP, user_id=chat)
+    own = {"id": GROUP, "bot": {"status": "creator"}}
+    await api.control("POST", f"bots/{api.token}/chats", own)
+    until = int((await api.control("GET", "clock"))["now"]) + 100
+    link = await api.ok("createChatInviteLink", chat_id=GROUP, expire_date=until, member_limit=2)
+    join = {"join": True, "chat_id": GROUP, "invite_link": link["invite_link"]}
+    await api.person(**join, user_id=2)
+    assert (await api.ok("getChatMember", chat_id=GROUP, user_id=2))["status"] == "member"
+    await api.advance(101)
+    path = f"{api.url}/_double/bots/{api.token}/updates"
+    async with api.http.post(path, json={**join, "user_id": 3}) as response:
+        assert "it is over" in (await response.json())["description"]
+    await api.ok(
+        "editChatInviteLink", chat_id=GROUP, invite_link=link["invite_link"], member_limit=1
+    )
+    async with api.http.post(path, json={**join, "user_id": 3}) as response:
+        assert "it is over" in (await response.json())["description"]
+    await api.ok("editChatInviteLink", chat_id=GROUP, invite_link=link["invite_link"])
+    await api.person(**join, user_id=3)
+
+
+async def test_a_live_location_ends_where_it_is(api: Any, chat: int) -> None:
+    place = {"latitude": 1.5, "longitude": 2.5}
+    assert await api.refused("sendLocation", chat_id=chat, **place, live_period=59) == (
+        "400 Bad Request: wrong live location period specified"
+    )
+    sent = await api.ok("sendLocation", chat_id=chat, **place, live_period=60, heading=90)
+    call = {"chat_id": chat, "message_id": sent["message_id"]}
+    moved = await api.ok("editMessageLiveLocation", **call, latitude=1.6, longitude=2.6)
+    assert moved["location"] == {"latitude": 1.6, "longitude": 2.6, "live_period": 60}
+    await api.advance(61)
+    (message,) = [m for m in (await api.chat(chat))["messages"] if "location" in m]
+    assert message["location"] == {"latitude": 1.6, "longitude": 2.6}
+    assert await api.refused("editMessageLiveLocation", **call, **place) == (
+        "400 Bad Request: there is no live location in the message to edit"
+    )
+
+
+async def test_a_closing_poll_is_told_without_any_call(api: Any, chat: int) -> None:
+    sent = await api.ok("sendPoll", chat_id=chat, question="?", options=["a"], open_period=5)
+    await api.advance(6)
+    event = (await api.events("inject"))[-1]
+    assert event["update"]["poll"]["id"] == sent["poll"]["id"]
+    assert event["update"]["poll"]["is_closed"] is True
