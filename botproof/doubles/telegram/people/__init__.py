@@ -17,8 +17,8 @@ one of the keys of `ACTIONS`; in a forum (`is_forum`), `message_thread_id` says 
 - `join`, `leave`, `join_request`     true: the person, in a group (by an `invite_link`)
 - `pay` {"message_id" | "invoice_link", "tip_amount", "shipping_option_id", "order_info"}
 - `web_app_data` {"data", "button_text"}, `web_app_query` true
-- `business` {"rights", "is_enabled"}  the person connects the bot to their business account; an action
-                                      with `business_connection_id` is a customer's in its chats
+- `business` {"rights", "is_enabled"}  the person connects the bot to their business account; with
+                                      `business_connection_id`, actions are a customer's there
 - `upgrade`                           true: the person turns a group into a supergroup
 - `add_bot`, `remove_bot`, `block`, `unblock`      true: what becomes of the bot; `rights` {…}
 
