@@ -4,6 +4,7 @@ The model knows until when somebody is banned or restricted, when a poll closes 
 the double has to agree after every step, whether its clock was moved by one jump or by many.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import settings
@@ -139,7 +140,7 @@ class Chat(RuleBasedStateMachine):
             self.machine.person(TOKEN, action, self.now)
             self.gone.discard(person)
 
-    def refused(self, action: dict[str, object]) -> None:
+    def refused(self, action: Mapping[str, object]) -> None:
         try:
             self.machine.person(TOKEN, action, self.now)
         except ControlError:
