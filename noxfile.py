@@ -251,6 +251,18 @@ def peers(job: nox.Session) -> None:
 
 
 @session
+def fuzz(job: nox.Session) -> None:
+    """100,000 odd updates and questions at every door and endpoint; -- --cases 1000000 for long."""
+    installed(job).run("python", "fuzz/run.py", *job.posargs)
+
+
+@session
+def readiness(job: nox.Session) -> None:
+    """For each fault: when /ready turns red and green again, as a table (fuzz/readiness.py)."""
+    installed(job).run("python", "fuzz/readiness.py", *job.posargs)
+
+
+@session
 def soak(job: nox.Session) -> None:
     """Two hundred kills at every door, with Redis too where BOTPROOF_REDIS_URL names one."""
     much = ("--updates", "12000", "--kills", "200", "--report-dir", "reports/soak")

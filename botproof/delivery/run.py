@@ -32,7 +32,10 @@ from botproof.faults.troubles import (
     DoubleFaults,
     Frozen,
     FullDisk,
+    IdleConnections,
     NoMoreBytes,
+    PoisonPills,
+    RemovedFiles,
     Restarted,
     Trouble,
 )
@@ -346,13 +349,27 @@ class _Show:
             return DoubleFaults(stage.telegram, TELEGRAM_FAULTS[name])
         if name in EXCHANGE_FAULTS:
             return DoubleFaults(stage.exchanges(), EXCHANGE_FAULTS[name])
-        if name == "slow-backend":
-            return Frozen(lambda: stage.services)
-        if name == "full-disk":
-            return FullDisk(options.disk) if options.disk else NoMoreBytes(lambda: stage.bots)
-        if name == "redis-restart" and options.restart_redis is not None:
-            return Restarted(options.restart_redis)
-        raise ValueError(f"{name}: this trouble needs something that the run does not have")
+        made = self._trouble_of_the_bot(name)
+        if made is None and name == "redis-restart" and options.restart_redis is not None:
+            made = Restarted(options.restart_redis)
+        if made is None:
+            raise ValueError(f"{name}: this trouble needs something that the run does not have")
+        return made
+
+    def _trouble_of_the_bot(self, name: str) -> Trouble | None:
+        stage, disk = self._stage, self._options.disk
+        match name:
+            case "slow-backend":
+                return Frozen(lambda: stage.services)
+            case "full-disk":
+                return FullDisk(disk) if disk else NoMoreBytes(lambda: stage.bots)
+            case "files-removed":
+                return RemovedFiles(lambda: stage.bots, stage.scratch)
+            case "idle-connections":
+                return IdleConnections(stage.ports)
+            case "poison-pills" if stage.telegram is not None:
+                return PoisonPills(stage.telegram, stage.values["token"])
+        return None
 
     # watching
 

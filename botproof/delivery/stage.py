@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
@@ -59,6 +60,16 @@ class Stage(Stack):
         """The processes of the bot that run now."""
         processes = [member.process for member in self._crew]
         return [process for process in processes if process is not None and process.running]
+
+    @property
+    def ports(self) -> list[int]:
+        """Where the replicas listen."""
+        return [member.port for member in self._crew]
+
+    @property
+    def scratch(self) -> Path:
+        """The directory that the bot keeps its files in."""
+        return self._scratch
 
     @property
     def services(self) -> list[ManagedProcess]:

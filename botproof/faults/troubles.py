@@ -10,6 +10,7 @@ import contextlib
 import os
 import resource
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,14 @@ from botproof.targets.doubles import DoubleControl
 from botproof.targets.process import ManagedProcess
 
 _FILL_BYTES = 64 * 1024
+_IDLE_CONNECTIONS = 1_100
+_PILL_CHAT = 6_000_000
+_PILLS: Sequence[Mapping[str, Any]] = (
+    {"photo": 5},
+    {"text": "/help", "entities": "x"},
+    {"text": "/help", "date": 10**15},
+    {"new_chat_members": [None]},
+)
 
 Processes = Callable[[], Sequence[ManagedProcess]]
 
@@ -112,6 +121,81 @@ class NoMoreBytes:
                     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
 
 
+class RemovedFiles:
+    """Every file that the processes have open under `directory` is removed, as a clean-up does it.
+
+    Whoever has it open can go on writing to it, and nobody will find that again.
+    """
+
+    def __init__(self, processes: Processes, directory: Path) -> None:
+        self._processes = processes
+        self._directory = directory
+
+    async def begin(self) -> None:
+        for process in self._processes():
+            if process.running and process.pid:
+                for path in _open_files(process.pid, self._directory):
+                    path.unlink(missing_ok=True)
+
+    async def end(self) -> None:
+        return
+
+
+def _open_files(pid: int, directory: Path) -> list[Path]:
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            path = descriptor.readlink()
+            if path.is_relative_to(directory) and path.is_file():
+                found.append(path)
+    return found
+
+
+class IdleConnections:
+    """Connections that ask nothing, more than a process usually has descriptors for."""
+
+    def __init__(self, ports: Sequence[int], count: int = _IDLE_CONNECTIONS) -> None:
+        self._ports = ports
+        self._count = count
+        self._held: list[socket.socket] = []
+
+    async def begin(self) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = soft + 2 * self._count * len(self._ports)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+        for port in self._ports:
+            await asyncio.to_thread(self._connect, port)
+
+    async def end(self) -> None:
+        while self._held:
+            self._held.pop().close()
+
+    def _connect(self, port: int) -> None:
+        for _ in range(self._count):
+            try:
+                self._held.append(socket.create_connection(("127.0.0.1", port), 1.0))
+            except OSError:  # nobody listens there just now, or no more are taken
+                return
+
+
+class PoisonPills:
+    """Updates that no program can make sense of, from people who ask nothing else."""
+
+    def __init__(self, double: DoubleControl, token: str) -> None:
+        self._double = double
+        self._token = token
+
+    async def begin(self) -> None:
+        for number, pill in enumerate(_PILLS):
+            chat = {"id": _PILL_CHAT + number, "type": "private", "first_name": "A"}
+            person = {"id": chat["id"], "is_bot": False, "first_name": "A"}
+            message = {"message_id": 1, "date": 1, "chat": chat, "from": person, **pill}
+            await self._double.inject(self._token, {"update": {"message": message}})
+
+    async def end(self) -> None:
+        return
+
+
 class Restarted:
     """Something outside is restarted once, at the beginning of the window."""
 
@@ -154,5 +238,8 @@ TROUBLES: Mapping[str, str] = {
     "slow-backend": "the services stand still (SIGSTOP)",
     "full-disk": "the bot cannot write to its disk",
     "redis-restart": "Redis is restarted",
+    "files-removed": "the files that the bot has open are removed, once",
+    "idle-connections": "1,100 connections to the bot's port that ask nothing",
+    "poison-pills": "updates that no program can make sense of, from other chats",
 }
 """Every trouble by name, with what it does."""

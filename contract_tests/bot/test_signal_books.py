@@ -110,6 +110,20 @@ async def test_verdicts_are_forgotten_after_three_months(tmp_path: Path) -> None
     await book.close()
 
 
+async def test_files_that_were_removed_are_written_anew(tmp_path: Path) -> None:
+    book = SqliteBook(tmp_path / "book.sqlite3", 1)
+    await book.open()
+    await book.subscribe(Subscriber(5, 6))
+    for name in ("book.sqlite3", "book.sqlite3-wal", "book.sqlite3-shm"):
+        (tmp_path / name).unlink()
+    await book.subscribe(Subscriber(7, 8))
+    await book.close()
+    again = SqliteBook(tmp_path / "book.sqlite3", 1)
+    await again.open()
+    assert {one.chat for one in await again.subscribers()} == {5, 7}
+    await again.close()
+
+
 async def test_two_bots_have_a_book_each(books: OpenBook) -> None:
     book, other = books(1), books(2)
     await book.open()

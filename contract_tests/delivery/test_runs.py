@@ -156,6 +156,17 @@ def test_a_bot_that_may_not_write_confirms_nothing(deliver: Any, door: str) -> N
     assert outcome.result("delivery").data["repeated"] == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("door", ["polling", "webhook"])
+@pytest.mark.parametrize("trouble", ["files-removed", "idle-connections", "poison-pills"])
+def test_a_hostile_world_costs_no_answer(deliver: Any, door: str, trouble: str) -> None:
+    outcome = deliver(mode=door, updates=240, kills=0, rate=30, troubles=(trouble,), late=0)
+
+    passed(outcome)
+    assert outcome.result("delivery").data["lost"] == 0
+    assert troubles_of(outcome.history) == {trouble}
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 16 MB, for those who may mount one."""

@@ -25,7 +25,7 @@ from reference_bot.telegram_bot.update import LARGEST, NotAnUpdateError
 
 PART: Final = "polling"
 _POLL_SECONDS: Final = 5  # a call that hangs is noticed soon after, and /ready says so
-_ANSWER_SECONDS: Final = 4.0  # for the answer, beyond the time that Telegram holds the call
+_ANSWER_SECONDS: Final = 3.0  # for the answer, beyond the time that Telegram holds the call
 _OLD_SECONDS: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class PollingDoor:
         self._readiness = readiness
         self._metrics = metrics
         self._rivals = Rivals()
+        self._left_alone = False
         self._well_since: float | None = None
         self._offset: int | None = None
         self._backoff = Backoff()
@@ -54,16 +55,15 @@ class PollingDoor:
         while True:
             try:
                 if not webhook_gone:
-                    self._rivals.check("a webhook is set again and again for this bot's token")
-                    await self._bot.delete_webhook(drop_pending_updates=False)
+                    if not self._left_alone:
+                        await self._bot.delete_webhook(drop_pending_updates=False)
                     webhook_gone = True
                 await self._poll(hold)
                 hold = _POLL_SECONDS
             except Exception as error:  # whatever Telegram answers: no crash loop
                 if isinstance(error, Conflict) and "webhook is active" in error.message:
                     webhook_gone = False
-                    self._metrics.conflicts.inc()
-                    self._rivals.note()
+                    error = self._strange_webhook(error)
                 hold = 0  # and so does the first one after trouble
                 await self._trouble(error)
             else:
@@ -71,6 +71,18 @@ class PollingDoor:
                 self._backoff.reset()
                 if self._well_since is None:
                     self._well_since = time.monotonic()
+
+    def _strange_webhook(self, error: Exception) -> Exception:
+        """Somebody has set a webhook: it is removed next, unless that was done too often."""
+        self._metrics.conflicts.inc()
+        try:
+            self._rivals.check("a webhook is set again and again for this bot's token")
+        except RivalError as rival:
+            self._left_alone = True
+            return rival
+        self._left_alone = False
+        self._rivals.note()
+        return error
 
     async def _poll(self, hold: int) -> None:
         updates: list[Any] = await call(

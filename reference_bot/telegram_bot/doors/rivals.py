@@ -33,7 +33,7 @@ class Rivals:
         """Raises RivalError when it is to be left as it is."""
         while self._times and self._times[0] <= self._clock() - _WITHIN_SECONDS:
             self._times.popleft()
-        if len(self._times) > _TIMES:
+        if len(self._times) >= _TIMES:
             raise RivalError(
                 f"{what}: this bot has put it right {_TIMES} times in ten minutes and leaves it "
                 "now; stop the other program, or give one of them another token"

@@ -82,6 +82,7 @@ class WebhookDoor:
         self._readiness = readiness
         self._metrics = metrics
         self._rivals = Rivals()
+        self._left_alone = False
         self._set_at = 0.0
         self._url = url
         self._secret = secret
@@ -112,6 +113,7 @@ class WebhookDoor:
             try:
                 await self._keep_set()
             except RivalError as error:
+                self._left_alone = True
                 self._readiness.set(PART, str(error))
                 _log.error("%s", error)
                 await asyncio.sleep(RIVAL_PAUSE)
@@ -135,8 +137,11 @@ class WebhookDoor:
             self._metrics.conflicts.inc()
             if self._readiness.known(PART) is None:
                 _log.warning("the webhook was changed by somebody else: %s", wrong)
+                self._rivals.check(wrong)
                 self._rivals.note()
-            self._rivals.check(wrong)
+            elif self._left_alone:
+                self._rivals.check(wrong)
+            self._left_alone = False
         await self._bot.set_webhook(
             self._url,
             secret_token=self._secret,

@@ -6,6 +6,7 @@ and is gone for the next process: what is written to it is lost. Nothing tells; 
 
 import fcntl
 import os
+import sqlite3
 import time
 from pathlib import Path
 from typing import Final, TextIO
@@ -87,10 +88,21 @@ class Whereabouts:
                 path.rename(self._database.with_name(name))
 
 
-def remove(database: Path) -> None:
-    """Removes a database that nobody has open."""
-    for path in _files(database):
+def write_anew(connection: sqlite3.Connection, database: Path, where: Whereabouts) -> None:
+    """Puts what ``connection`` can still read to where its files belong, and closes it.
+
+    Raises sqlite3.Error or OSError; then the connection is as it was.
+    """
+    fresh = database.with_name(database.name + ".fresh")
+    database.parent.mkdir(parents=True, exist_ok=True)
+    for path in _files(fresh):
         path.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(fresh),))
+    _sync(fresh)
+    where.set_aside()
+    fresh.replace(database)
+    _sync(database)
+    connection.close()
 
 
 def identity(path: Path) -> Identity | None:
@@ -109,7 +121,7 @@ def _files(database: Path) -> tuple[Path, ...]:
     return tuple(database.with_name(database.name + beside) for beside in _BESIDE)
 
 
-def sync(path: Path) -> None:
+def _sync(path: Path) -> None:
     """Has the file, and its entry in its folder, on the disk."""
     for one in (path, path.parent):
         handle = os.open(one, os.O_RDONLY)

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from reference_bot.telegram_bot.inbox.files import FileLock, Whereabouts, remove, sync
+from reference_bot.telegram_bot.inbox.files import FileLock, Whereabouts, write_anew
 from reference_bot.telegram_bot.inbox.model import InboxUnavailableError, UpdateRefusedError
 
 _SCHEMA: Final = """
@@ -212,16 +212,8 @@ class Writer(threading.Thread):
         if self._where is None or not self._where.trouble():
             return
         _log.error("the inbox's files are not where they were: %s; writing them anew", trouble)
-        fresh = self._path.with_name(self._path.name + ".fresh")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        remove(fresh)
-        connection.execute("VACUUM INTO ?", (str(fresh),))
-        sync(fresh)
-        self._where.set_aside()
-        fresh.replace(self._path)
-        sync(self._path)
+        write_anew(connection, self._path, self._where)
         self._connection = self._where = None
-        connection.close()
         _log.warning("the inbox is whole again")
 
     def _connect(self) -> None:

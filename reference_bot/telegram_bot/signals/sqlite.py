@@ -5,6 +5,7 @@ the connection.
 """
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from reference_bot.telegram_bot.inbox.files import Whereabouts, write_anew
 from reference_bot.telegram_bot.signals.model import (
     KEPT_SECONDS,
     SignalsUnavailableError,
@@ -42,6 +44,7 @@ CREATE TABLE IF NOT EXISTS subscribers (
 CREATE TABLE IF NOT EXISTS books (bot INTEGER PRIMARY KEY, begun_ms INTEGER NOT NULL) STRICT;
 """
 
+_log = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder(Verdict).decode
 _T = TypeVar("_T")
 
@@ -55,6 +58,7 @@ class SqliteBook:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "signals")
         self._connection: sqlite3.Connection | None = None
+        self._where: Whereabouts | None = None
 
     async def open(self) -> None:
         def begin(connection: sqlite3.Connection) -> None:
@@ -78,7 +82,19 @@ class SqliteBook:
         except BaseException:
             connection.close()
             raise
+        self._where = Whereabouts(self._path)
         self._connection = connection
+
+    def _sound_connection(self) -> sqlite3.Connection:
+        """Its files may have been removed or replaced: then they are written anew."""
+        if self._connection is not None and self._where is not None and self._where.trouble():
+            _log.error("the signals' files are not where they were: %s", self._where.trouble())
+            write_anew(self._connection, self._path, self._where)
+            self._connection = self._where = None
+            self._connect()
+        if self._connection is None:
+            raise sqlite3.OperationalError("it is not open")
+        return self._connection
 
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown)
@@ -90,9 +106,7 @@ class SqliteBook:
         """Runs ``work`` as one transaction."""
 
         def transaction() -> _T:
-            connection = self._connection
-            if connection is None:
-                raise sqlite3.OperationalError("it is not open")
+            connection = self._sound_connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 done = work(connection)
