@@ -41,6 +41,9 @@ PLAIN_PLACEHOLDERS = {
     "users": "ids of all users of the workload who are no strangers, with commas between",
     "scratch": "a directory of its own for this start, removed afterwards",
 }
+SECONDS = "seconds:"
+"""`{seconds:1.5}` is a deadline of the target's own, on a clock that the harness may stretch."""
+STRETCH = "stretch"
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _CASE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
@@ -502,7 +505,10 @@ def _placeholders(config: Config) -> Iterator[str]:
     for path, text in _substituted_texts(config):
         for match in _PLACEHOLDER.finditer(text):
             name = match.group(1)
-            if name is not None and name not in known:
+            if name is not None and name.startswith(SECONDS):
+                if not _is_duration(name.removeprefix(SECONDS)):
+                    yield f"{path}: {{{name}}} must hold a number of seconds, as {{seconds:1.5}}"
+            elif name is not None and name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean {{{near[0]}}}? " if near else ""
                 listed = ", ".join(f"{{{each}}}" for each in sorted(known))
@@ -510,6 +516,22 @@ def _placeholders(config: Config) -> Iterator[str]:
                     f"{path}: {{{name}}} stands for nothing; {hint}Known are {listed}; "
                     "write {{ and }} for braces"
                 )
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False
+
+
+def stretches(config: Config) -> bool:
+    """Whether any value gives the target a deadline that the harness may stretch."""
+    return any(
+        (match.group(1) or "").startswith(SECONDS)
+        for _, text in _substituted_texts(config)
+        for match in _PLACEHOLDER.finditer(text)
+    )
 
 
 def _substituted_texts(config: Config) -> Iterator[tuple[str, str]]:
@@ -681,6 +703,9 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
     def fill(match: re.Match[str]) -> str:
         if match.group(1) is None:
             return match.group(0)[0]
+        if match.group(1).startswith(SECONDS):
+            seconds = float(match.group(1).removeprefix(SECONDS))
+            return f"{seconds * float(values.get(STRETCH, 1)):g}"
         return values[match.group(1)]
 
     return _PLACEHOLDER.sub(fill, text)

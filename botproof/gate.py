@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -20,7 +21,8 @@ from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.memory import LOAD_PHASE
 from botproof.checks.registry import EVERY
-from botproof.config import Config
+from botproof.checks.starved import doubtful
+from botproof.config import Config, stretches
 from botproof.history import History
 from botproof.outcome import Outcome, record_and_judge
 from botproof.prove.prove import prove, result_of
@@ -34,6 +36,9 @@ from botproof.workloads import scripted
 from botproof.workloads.load import LoadPlan, run_load
 
 CONVERSATIONS = "conversations"
+CONTENT_CHECKS = frozenset({"golden", "parity"})
+STRETCH_BY = 10.0
+"""What is said has to come out the same on a machine that is this much slower."""
 _NEED_LOAD = frozenset({"latency", "errors", "rollback", "memory"})
 
 
@@ -141,7 +146,52 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             whole = await _run_mode(options, around, mode, plan, last=number == len(modes))
             if not whole:
                 return  # the verdict is ERROR already; the other modes could not change it
+        await _play_again(options, around, modes)
         await _compare_conversations(options, around)
+
+
+async def _play_again(options: GateOptions, around: Surroundings, modes: Sequence[str]) -> None:
+    """Play the cases again that differ and were starved, alone, until they no longer are.
+
+    First with the target's deadlines as they are, then with those that botproof.toml lets the
+    harness stretch. In a stack of its own each time: caches and circuit breakers begin anew.
+    """
+    if not CONTENT_CHECKS & set(options.checks or options.config.gate.checks):
+        return
+    rules = ReplyRules.of(options.config.replies)
+    approved = read_approved(options.golden_dir)
+    longer = STRETCH_BY if stretches(options.config) else 1.0
+    for number, stretch in enumerate((1.0, longer, longer), start=1):
+        found = doubtful(around.recorder.history().counted(), rules, approved)
+        for mode in modes:
+            if found.get(mode):
+                stack = Stack(around, mode, f"{mode}-again-{number}", stretch=stretch)
+                if not await _again(options, stack, tuple(found[mode])):
+                    return
+
+
+async def _again(options: GateOptions, stack: Stack, names: tuple[str, ...]) -> bool:
+    """Play these cases once more; false when the harness failed."""
+    stack.say(f"{len(names)} cases were starved and differ: they are played again, alone")
+    stack.around.recorder.record(
+        history.PlayedAgain(
+            t=history.now(), of=stack.mode, cases=names, stretch=stack.stretch, **stack.labels
+        )
+    )
+    rules = ReplyRules.of(options.config.replies)
+    wall = options.wall_clock().timestamp()
+    cases = options.config.workload.cases
+
+    async def use() -> None:
+        chosen = frozenset(names)
+        played = scripted.play(stack, cases, rules, wall, only=chosen, at_once=1)
+        await in_phase(stack, "conversation", stack.run(played))
+
+    broken = await _use(stack, use())
+    if broken is not None:
+        stack.record_harness_error("harness", broken)
+        stack.say(f"ERROR: {broken}")
+    return broken is None
 
 
 async def _compare_conversations(options: GateOptions, around: Surroundings) -> None:
@@ -198,11 +248,20 @@ async def _one_life(
     options: GateOptions, stack: Stack, plan: LoadPlan | None, *, last: bool
 ) -> BrokenHarnessError | None:
     """Start the stack, use it, end it. What of the harness failed, if anything did."""
-    try:
-        await in_phase(stack, "boot", stack.start())
+
+    async def use() -> None:
         await _converse(options, stack)
         if plan is not None:
             await in_phase(stack, LOAD_PHASE, stack.run(run_load(stack, plan, last=last)))
+
+    return await _use(stack, use())
+
+
+async def _use(stack: Stack, work: Coroutine[Any, Any, None]) -> BrokenHarnessError | None:
+    """Start the stack, do `work`, end the stack. What of the harness failed, if anything did."""
+    try:
+        await in_phase(stack, "boot", stack.start())
+        await work
     except TargetError as error:
         stack.say(f"FAILED: {error}")
     except BrokenHarnessError as error:
@@ -213,6 +272,7 @@ async def _one_life(
         text = f"{error.filename or 'this machine'}: {error.strerror}"
         stack.harness_failure = BrokenHarnessError(text, Failure.MACHINE_FULL)
     finally:
+        work.close()  # when the stack did not start, nothing has awaited it
         await in_phase(stack, "stop", stack.stop())
     return stack.harness_failure
 

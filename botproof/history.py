@@ -347,6 +347,18 @@ class FreshStart(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class PlayedAgain(Event, frozen=True, kw_only=True):
+    """A stack of its own was started to play cases of the stack `of` again, one at a time.
+
+    Their replies differed and the machine had kept the run from going on. `stretch` is what every
+    `{seconds:…}` of botproof.toml is multiplied by there: the target's own deadlines.
+    """
+
+    of: str
+    cases: tuple[str, ...]
+    stretch: float = 1.0
+
+
 class Vanished(Event, frozen=True, kw_only=True):
     """A process that the target had started ended while the target went on, unasked.
 
@@ -424,6 +436,7 @@ AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run tim
     Fault,
     Starved,
     FreshStart,
+    PlayedAgain,
     Vanished,
     ConversationsCompared,
 ]

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 
 from botproof.chats import Chats, read_chats
 from botproof.checks import mute
+from botproof.checks.comebacks import comebacks
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.config import BOT
@@ -16,6 +17,7 @@ from botproof.history import (
     History,
     LogTail,
     LogTrouble,
+    PlayedAgain,
     ProcessExited,
     ProcessNotReady,
     ProcessReady,
@@ -36,7 +38,8 @@ class _Bad(enum.IntEnum):
     ENDED = 1
     MUTE = 2
     UNCONFIRMED = 3
-    UNCLEAN = 4
+    CAME_BACK = 4
+    UNCLEAN = 5
 
 
 _Found = tuple[_Bad, str]
@@ -54,6 +57,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         life = [
             *_start_problems(history, stack, start.limit),
             *_exit_problems(history, stack, stop.limit),
+            *((_Bad.CAME_BACK, text) for text in comebacks(history, stack)),
         ]
         silent = list(_silent_bot(history, seen, stack))
         found += [(bad, f"{stack}: {text}") for bad, text in (*life, *silent)]
@@ -70,7 +74,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         check="boot",
         verdict=_verdict(problems, missing),
         budget=(
-            f"ready in {start.limit:g} s, answers, keeps running, "
+            f"ready in {start.limit:g} s, answers, keeps running without a restart, "
             f"SIGTERM ends it with code 0 in {stop.limit:g} s"
         ),
         measurement=_measure(history, problems),
@@ -151,6 +155,8 @@ def _gaps(history: History, stack: str) -> Iterator[str]:
         yield f"whether {process} became ready is not recorded"
     for process in sorted(started - ended):
         yield f"the end of {process} is not recorded"
+    if history.of(PlayedAgain, stack=stack):
+        return  # it plays what is in doubt, which may be a silence
     if not any(e.expect == "reply" for e in history.of(CasePlayed, stack=stack)):
         yield "nothing was sent that expects an answer"
 

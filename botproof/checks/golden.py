@@ -10,9 +10,9 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from botproof.chats import Chats, Turn, read_chats
+from botproof.chats import Chats, Turn
 from botproof.checks.judging import Judging
-from botproof.checks.replies import lines_of, render
+from botproof.checks.replies import lines_of, render, settled_chats
 from botproof.checks.why import Reasons
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
@@ -50,7 +50,7 @@ _COUNTED = {
 
 def check(history: History, judging: Judging) -> CheckResult:
     """Compare every reply with its approved file."""
-    chats = read_chats(history, judging.rules)
+    chats = settled_chats(history, judging.rules)
     turns = {stack: one.turns for stack, one in chats.items()}
     pinned = [turn for by_case in turns.values() for turn in by_case.values() if pins(turn)]
     silent = [t for by_case in turns.values() for t in by_case.values() if not pins(t)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botproof.checks.golden import incomplete, pins
 from botproof.checks.judging import Judging
-from botproof.checks.replies import read_turns, render
+from botproof.checks.replies import render, settled_turns
 from botproof.history import History
 
 SUFFIX = ".txt"
@@ -55,7 +55,7 @@ def received(history: History, judging: Judging) -> dict[str, Received]:
     """Name of the case → what was received, of every case that a file can pin."""
     found: dict[str, dict[str, str]] = {}
     refused: dict[str, str] = {}
-    for stack, turns in read_turns(history, judging.rules).items():
+    for stack, turns in settled_turns(history, judging.rules).items():
         for name, turn in turns.items():
             if pins(turn):
                 found.setdefault(name, {})[stack] = render(turn, judging.rules)

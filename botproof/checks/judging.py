@@ -15,6 +15,7 @@ import msgspec
 from botproof.budgets import DEFAULTS, Budget, Budgets
 from botproof.chats import ReplyRules
 from botproof.checks.shortcomings import approved_of, settle
+from botproof.checks.starved import Limits, settle_starved
 from botproof.config import ALL_CHECKS, Config, Replies
 from botproof.history import HarnessError, History, ProcessExited, Run, describe_exit
 from botproof.log_trouble import plain
@@ -63,6 +64,12 @@ class Judging:
         """Ready to judge by `settings` and the approved replies of the golden directory."""
         return cls(settings.budgets, ReplyRules.of(settings.replies), approved)
 
+    @property
+    def limits(self) -> Limits:
+        """How fast things have to be."""
+        names = ("reply_time_s", "start_s", "stop_s")
+        return Limits(*(self.budgets[name].limit for name in names))
+
 
 Check = Callable[[History, Judging], CheckResult]
 
@@ -109,6 +116,7 @@ def run_checks(
     history = history.counted()
     results = [run_check(name, checks[name], history, judging) for name in names]
     results = settle(results, history, judging.budgets["reply_time_s"].limit, again)
+    results = settle_starved(results, history, judging.rules, judging.limits, again)
     broken = harness_result(history)
     return [broken, *results] if broken is not None else results
 

@@ -11,9 +11,9 @@ from itertools import zip_longest
 
 from rich.cells import chop_cells, set_cell_size
 
-from botproof.chats import Turn, read_chats
+from botproof.chats import Turn
 from botproof.checks.judging import Judging
-from botproof.checks.replies import render
+from botproof.checks.replies import render, settled_chats
 from botproof.checks.why import Reasons
 from botproof.history import BotApiCall, History
 from botproof.verdict import CheckResult, Verdict
@@ -33,7 +33,7 @@ _UNCOMPARED = frozenset(
 
 def check(history: History, judging: Judging) -> CheckResult:
     """Compare the answers of every mode with those of the first, case by case."""
-    chats = read_chats(history, judging.rules)
+    chats = settled_chats(history, judging.rules)
     played = {stack: one.turns for stack, one in chats.items() if one.turns}
     reasons = {stack: Reasons(history, stack, chats[stack]) for stack in played}
     run = history.run

@@ -5,15 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from botproof.chats import Message, ReplyRules, Turn, button_label, read_chats
-from botproof.history import History
+from botproof.chats import Chats, Message, ReplyRules, Turn, button_label, read_chats
+from botproof.history import History, PlayedAgain
 
 _RULE = "---"
 
 
 def read_turns(history: History, rules: ReplyRules) -> dict[str, dict[str, Turn]]:
-    """The turns of a whole history: stack → name of the case → turn."""
-    return {stack: chats.turns for stack, chats in read_chats(history, rules).items()}
+    """The turns of a whole history as they were first played: stack → name of the case → turn."""
+    again = {event.stack for event in history.of(PlayedAgain)}
+    every = read_chats(history, rules)
+    return {stack: chats.turns for stack, chats in every.items() if stack not in again}
+
+
+def settled_chats(history: History, rules: ReplyRules) -> dict[str, Chats]:
+    """The chats by stack; in the place of a turn that was played again stands its last playing.
+
+    What is said is judged by these; how fast it is said by the first ones.
+    """
+    chats = read_chats(history, rules)
+    for event in history.of(PlayedAgain):
+        again = chats.pop(event.stack, None)
+        if again is not None and event.of in chats:
+            # Its whole conversation was played: only the cases that were in doubt are replaced.
+            named = {name: again.turns[name] for name in event.cases if name in again.turns}
+            chats[event.of].turns.update(named)
+            for turn in named.values():
+                chats[event.of].chats[turn.case.chat_id] = again.chats[turn.case.chat_id]
+    return chats
+
+
+def settled_turns(history: History, rules: ReplyRules) -> dict[str, dict[str, Turn]]:
+    """The turns of `settled_chats`: stack → name of the case → turn."""
+    return {stack: chats.turns for stack, chats in settled_chats(history, rules).items()}
 
 
 def render(turn: Turn, rules: ReplyRules) -> str:

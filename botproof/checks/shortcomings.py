@@ -41,14 +41,14 @@ _SLOW_S = 1.0  # a double that took that long for itself may have made the harne
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
+class Span:
     """A stretch of time in one stack."""
 
     stack: str
     start: float
     end: float
 
-    def meets(self, other: _Span) -> bool:
+    def meets(self, other: Span) -> bool:
         return self.stack == other.stack and self.start <= other.end and other.start <= self.end
 
 
@@ -56,7 +56,7 @@ class _Span:
 class Shortcomings:
     """What the doubles of a run could not do, and what may have suffered from it."""
 
-    gaps: tuple[tuple[str, _Span], ...]
+    gaps: tuple[tuple[str, Span], ...]
     spoilt: frozenset[tuple[str, str]]
     """Cases by stack and name."""
 
@@ -65,7 +65,7 @@ class Shortcomings:
         """Read them from a history; `limit_s` is the time that a reply may take."""
         gaps = tuple(_gaps(history))
         slow = [
-            _Span(call.stack, call.t - call.own_s, call.t)
+            Span(call.stack, call.t - call.own_s, call.t)
             for call in history.of(VenueCall)
             if call.own_s > 0
         ]
@@ -73,7 +73,7 @@ class Shortcomings:
         early = {span.stack for _, span in gaps if span.start < begun.get(span.stack, 0.0)}
         spoilt = {
             (case.stack, case.case)
-            for case, span in _windows(history)
+            for case, span in windows(history)
             if case.stack in early
             or any(span.meets(gap) for _, gap in gaps)
             or _too_slow(span, slow, limit_s)
@@ -100,7 +100,7 @@ class Shortcomings:
             ):
                 return event.role == "double" or event.t < first.get(event.stack, event.t + 1)
             if isinstance(event, Request):
-                span = _Span(event.stack, event.intended, event.intended + event.latency_s)
+                span = Span(event.stack, event.intended, event.intended + event.latency_s)
                 return event.stack not in first or first[event.stack] > span.end
             if isinstance(event, ConversationsCompared):
                 began = event.t - event.search_s - event.shrink_s
@@ -110,15 +110,15 @@ class Shortcomings:
         return History(event for event in history if kept(event))
 
 
-def _gaps(history: History) -> Iterator[tuple[str, _Span]]:
+def _gaps(history: History) -> Iterator[tuple[str, Span]]:
     for call in history.of(VenueCall):
         if call.unserved:
             what = f"the exchange double does not serve {call.unserved}"
-            yield what, _Span(call.stack, call.t - call.duration_s, call.t)
+            yield what, Span(call.stack, call.t - call.duration_s, call.t)
     for event in history.of(DoubleEvent):
         if event.kind == UNKNOWN_HOST:
             what = f"no double stands for the host {event.detail.get('host', '?')}"
-            yield what, _Span(event.stack, event.t, event.t)
+            yield what, Span(event.stack, event.t, event.t)
 
 
 def _first_cases(history: History) -> Iterator[tuple[str, float]]:
@@ -127,7 +127,7 @@ def _first_cases(history: History) -> Iterator[tuple[str, float]]:
         yield stack, cases[0].t if cases else float("inf")
 
 
-def _windows(history: History) -> Iterator[tuple[CasePlayed, _Span]]:
+def windows(history: History) -> Iterator[tuple[CasePlayed, Span]]:
     """Each case with the time from its sending to the last that its chat got for it."""
     for stack in history.stacks:
         calls: dict[int, list[float]] = {}
@@ -141,17 +141,17 @@ def _windows(history: History) -> Iterator[tuple[CasePlayed, _Span]]:
             told = [t for t in calls.get(case.chat_id, []) if case.t <= t < until]
             end = max(told) if told else min(until, case.t + _UNANSWERED_S)
             following[case.chat_id] = case.t
-            yield case, _Span(stack, case.t, end)
+            yield case, Span(stack, case.t, end)
 
 
-def _too_slow(case: _Span, slow: Iterable[_Span], limit_s: float) -> bool:
+def _too_slow(case: Span, slow: Iterable[Span], limit_s: float) -> bool:
     """Whether the case would have been in time, or answered at all, but for the double."""
     own = inside(case.start, case.end, [span for span in slow if span.meets(case)])
     took = case.end - case.start
     return own >= _SLOW_S or took - own < limit_s <= took
 
 
-def inside(start: float, end: float, spans: Iterable[_Span]) -> float:
+def inside(start: float, end: float, spans: Iterable[Span]) -> float:
     """Seconds between `start` and `end` that these spans cover, each second once."""
     covered, reached = 0.0, start
     for span in sorted(spans, key=lambda each: each.start):
@@ -165,7 +165,7 @@ def inside(start: float, end: float, spans: Iterable[_Span]) -> float:
 def in_doubles(history: History, stack: str, start: float, end: float) -> float:
     """Seconds between `start` and `end` that the exchange double took for itself."""
     spans = [
-        _Span(stack, call.t - call.own_s, call.t) for call in history.of(VenueCall, stack=stack)
+        Span(stack, call.t - call.own_s, call.t) for call in history.of(VenueCall, stack=stack)
     ]
     return inside(start, end, spans)
 

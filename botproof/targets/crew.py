@@ -26,6 +26,7 @@ _PIDFD_INFO_SIZE = 64
 _PIDFD_GET_INFO = (3 << 30) | (_PIDFD_INFO_SIZE << 16) | (0xFF << 8) | 11  # linux/pidfd.h
 _EXIT_CODE_AT = 60
 _MOST_RECORDED = 200
+_STEADY_S = 0.1
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class _Watched:
 
     who: Member
     since: float
+    steady_since: float
     handle: int | None
     established: bool = False
 
@@ -48,21 +50,24 @@ class Crew:
     record: Callable[[history.Event], None]
     about: Mapping[str, str]
     proc: Path = PROC
+    clock: Callable[[], float] = history.now
     _seen: dict[int, _Watched] = field(default_factory=dict)
     _ended: list[history.Vanished] = field(default_factory=list)
-    _ready: bool = False
     _recorded: int = 0
 
     def ready(self) -> None:
-        """The target is ready: who is there now is established."""
+        """The target is ready: who is there now is established.
+
+        Not who has just come: a fork puts its program in place a moment later.
+        """
         self.look()
-        self._ready = True
+        steady = self.clock() - _STEADY_S
         for each in self._seen.values():
-            each.established = True
+            each.established = each.steady_since <= steady
 
     def look(self) -> None:
         """Look who is there, who has gone, and who has come in the place of one that had gone."""
-        now = history.now()
+        now = self.clock()
         there = {pid: who for pid in family(self.pid, self.proc) if (who := member(pid, self.proc))}
         if self.pid not in there:
             return  # the whole target has ended: that is told by itself
@@ -75,10 +80,10 @@ class Crew:
                 self._seen[pid].who = found
                 self._note(self._event(watched, now, replaced=True))
             elif found != watched.who:
-                self._seen[pid].who = found  # a fork has put its program in place
+                watched.who, watched.steady_since = found, now  # a fork has put its program there
         for pid, who in there.items():
             if pid not in self._seen:
-                self._seen[pid] = _Watched(who, now, _hold(pid))
+                self._seen[pid] = _Watched(who, now, now, _hold(pid))
         self._match()
 
     def close(self) -> None:

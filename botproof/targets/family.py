@@ -85,7 +85,7 @@ def member(pid: int, proc: Path = PROC) -> Member | None:
         command = (proc / str(pid) / "cmdline").read_bytes()
     except (OSError, IndexError):
         return None
-    if fields[0] == "Z":
+    if fields[0] == "Z" or not command:  # without a command: it is just putting a program there
         return None
     words = command.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
     return Member(pid, int(fields[19]), int(fields[25]), words)

@@ -66,11 +66,19 @@ class Stack:
     """Starts everything for one mode, watches over it, and ends it. `name` labels its events."""
 
     def __init__(
-        self, around: Surroundings, mode: str, name: str | None = None, *, again: bool = False
+        self,
+        around: Surroundings,
+        mode: str,
+        name: str | None = None,
+        *,
+        again: bool = False,
+        stretch: float = 1.0,
     ) -> None:
         self.around = around
         self.mode = mode
         self.name = name or mode
+        self.stretch = stretch
+        """What the target's own deadlines (`{seconds:…}`) are multiplied by."""
         self.again = again
         """Whether this is the fresh start after the harness itself failed."""
         self.harness_failure: BrokenHarnessError | None = None
@@ -132,6 +140,7 @@ class Stack:
         self.values.update(
             python=sys.executable,
             mode=self.mode,
+            stretch=str(self.stretch),
             token=config.doubles.telegram.token,
             users=",".join(map(str, self.around.users)),
             scratch=str(self._scratch),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
@@ -30,6 +30,8 @@ _MUTE_S = 2.5  # above every budget for a reply
 _NEVER_SPOKE_S = 0.5
 _AFTER_TOAST_S = 1.0
 _PROGRESS_S = 5.0
+_MOST_GRANTED = 9
+_LEAST_GRANTED_S = 0.1
 _NEVER_DELIVERED = 0
 _FIRST_USER = 1001
 _FIRST_STRANGER = 9001
@@ -189,14 +191,24 @@ _BUILDERS = {
 }
 
 
-async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: float) -> bool:
+async def play(
+    stack: Stack,
+    cases: Sequence[Case],
+    rules: ReplyRules,
+    wall_s: float,
+    *,
+    only: Container[str] | None = None,
+    at_once: int = AT_ONCE,
+) -> bool:
     """Play every conversation and wait until each update is answered and confirmed.
 
     Whether the bot answered anything, or had nothing to answer. What does not come in time is left
-    to the checks to judge; this only stops waiting for it.
+    to the checks to judge; this only stops waiting for it. With `only`, the conversations that hold
+    a case with one of these names.
+
     Raises BrokenHarnessError when the Telegram double does not take an update.
     """
-    free = asyncio.Semaphore(AT_ONCE)
+    free = asyncio.Semaphore(at_once)
     patience = Patience()
     with stack.around.recorder.subscribe(_confirms(stack.name)) as confirmed:
 
@@ -207,7 +219,7 @@ async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: f
         sent: set[int] = set()
         told = history.now()
         try:
-            for act in acts(cases):
+            for act in _chosen(acts(cases), only):
                 if history.now() - told > _PROGRESS_S:
                     told = history.now()
                     stack.say(f"conversation: {len(sent)} updates so far")
@@ -218,6 +230,17 @@ async def play(stack: Stack, cases: Sequence[Case], rules: ReplyRules, wall_s: f
             raise broken.exceptions[0] from None
         await _wait_confirmed(sent - {_NEVER_DELIVERED}, confirmed)
     return patience.spoke or not patience.in_vain
+
+
+def _chosen(
+    played: list[list[list[Step]]], only: Container[str] | None
+) -> Iterator[list[list[Step]]]:
+    for act in played:
+        chosen = [
+            steps for steps in act if only is None or any(step.case.name in only for step in steps)
+        ]
+        if chosen:
+            yield chosen
 
 
 async def _step(
@@ -266,7 +289,7 @@ async def _ask(
         )
         stack.around.recorder.record(played)
         wanted = _Wanted(Chats(rules), played, _deliveries(step.case))
-        await _wait(wanted, events, patience.seconds(step.case))
+        await _wait(stack, wanted, events, patience.seconds(step.case) * stack.stretch)
         patience.waited(step.case, came=wanted.came)
     return update_id
 
@@ -332,7 +355,19 @@ def _command(case: Case) -> str:
     return word.partition("@")[0] if word.startswith("/") else ""
 
 
-async def _wait(wanted: _Wanted, events: asyncio.Queue[Event], deadline_s: float) -> None:
+async def _wait(
+    stack: Stack, wanted: _Wanted, events: asyncio.Queue[Event], deadline_s: float
+) -> None:
+    """Wait until it came, or for the deadline; what the machine withheld meanwhile is added to it,
+    up to ten times as much."""
+    before, granted, left = stack.watch.withheld_s, 0.0, deadline_s
+    while left >= _LEAST_GRANTED_S and not await _came(wanted, events, left):
+        owed = min(stack.watch.withheld_s - before, _MOST_GRANTED * deadline_s)
+        left, granted = owed - granted, max(owed, granted)
+
+
+async def _came(wanted: _Wanted, events: asyncio.Queue[Event], deadline_s: float) -> bool:
+    """Whether all came within the deadline; what may be all is waited for a moment longer."""
     shorter = False
     try:
         async with asyncio.timeout(deadline_s) as limit:
@@ -343,7 +378,8 @@ async def _wait(wanted: _Wanted, events: asyncio.Queue[Event], deadline_s: float
                     limit.reschedule(min(soon, limit.when() or soon))
                 wanted.feed(await events.get())
     except TimeoutError:
-        return
+        return wanted.came
+    return True
 
 
 async def _wait_confirmed(sent: set[int], confirmed: asyncio.Queue[Event]) -> None:

@@ -1,6 +1,7 @@
 """The gate on bots that know nothing of botproof: one that passes, one that is refused."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +17,13 @@ BOTS = Path(__file__).parents[2] / "fixtures" / "bots"
 class Gate:
     """One run of `botproof gate` on a sample bot."""
 
-    def __init__(self, bot: str, folder: Path) -> None:
+    def __init__(self, bot: str, folder: Path, **env: str) -> None:
         command = [sys.executable, "-m", "botproof", "gate", "--report-dir", str(folder)]
         config = BOTS / bot / "botproof.toml"
         done = subprocess.run(
             [*command, "--config", str(config)],
             cwd=folder,
+            env={**os.environ, **env},
             capture_output=True,
             text=True,
             check=False,
@@ -40,6 +42,24 @@ class Gate:
         """Whether the two-column diff has a row with these two sides."""
         rows = [line.partition(" |") for line in self.output.splitlines()]
         return any((a.strip(), b.strip()) == (left, right) for a, bar, b in rows if bar)
+
+
+def test_a_bot_that_crashes_behind_a_supervisor_is_refused_by_name(tmp_path: Path) -> None:
+    """It comes back within a fraction of a second and answers everything, once."""
+    gate = Gate("supervised", tmp_path)
+
+    assert gate.exit_code == 1, gate.output
+    assert gate.check("boot") == "FAIL"
+    assert gate.check("golden") == "PASS"
+    assert "bot.py) ended" in gate.output
+    assert "and came back" in gate.output
+    assert "was delivered again: the bot asked for it once more" in gate.output
+
+
+def test_the_same_bot_passes_where_it_does_not_crash(tmp_path: Path) -> None:
+    gate = Gate("supervised", tmp_path, CRASHES="no")
+
+    assert gate.check("boot") == gate.check("golden") == "PASS", gate.output
 
 
 def test_a_bot_in_aiogram_passes_in_both_modes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from reference_bot.telegram_bot.figures import CombinedPrice, Missing
 from reference_bot.telegram_bot.http_client import Answer, HttpClient, NoAnswerError, NotSentError
 
-_TIMEOUT: Final = 1.7
+TIMEOUT: Final = 1.7
 """Seconds: market-data promises an answer in 1.5, the user gets one in 2."""
 
 
@@ -67,11 +67,12 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class MarketData:
-    """The market-data service at ``base_url``."""
+    """The market-data service at ``base_url``, which has ``timeout`` seconds for an answer."""
 
-    def __init__(self, base_url: str, token: str = "") -> None:
+    def __init__(self, base_url: str, token: str = "", timeout: float = TIMEOUT) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = HttpClient(base_url, max_connections=256, headers=headers)
+        self._timeout = timeout
 
     async def combined_price(self, symbol: str) -> CombinedPrice:
         """Spot and perpetual figures of ``symbol``. Raises MarketDataError."""
@@ -91,7 +92,7 @@ class MarketData:
 
     async def _ask(self, path: str, body: dict[str, Any], symbol: str) -> Answer:
         try:
-            answer = await self._client.request("POST", path, _encode(body), timeout=_TIMEOUT)
+            answer = await self._client.request("POST", path, _encode(body), timeout=self._timeout)
         except NotSentError as error:
             raise MarketDataError(_DOWN.format(symbol=symbol)) from error
         except NoAnswerError as error:

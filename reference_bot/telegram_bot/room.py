@@ -58,7 +58,9 @@ class Room:
             settings.telegram_bot_token.get_secret_value(), settings.telegram_api_base_url
         )
         self.market_data = MarketData(
-            settings.market_data_url, settings.market_data_token.get_secret_value()
+            settings.market_data_url,
+            settings.market_data_token.get_secret_value(),
+            settings.market_data_timeout_seconds,
         )
         auto = AutoSignals(settings, self.metrics) if settings.enable_auto_signals else None
         self._auto = auto

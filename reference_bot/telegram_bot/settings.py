@@ -161,6 +161,14 @@ class Settings(BaseSettings):
         "market-data: who has it may ask about the account; needed unless market-data listens on "
         "a loopback address",
     )
+    market_data_timeout_seconds: float = Field(
+        default=1.7,
+        ge=0.05,
+        le=60,
+        allow_inf_nan=False,
+        description="seconds from 0.05 to 60 that market-data has for an answer: a little more "
+        "than its own deadline",
+    )
     redis_url: SecretStr = Field(
         default=SecretStr(""),
         description="redis://host:port/db, so that several replicas share one inbox; empty: SQLite "

@@ -1,0 +1,100 @@
+"""Crashes that something below the target hides: a process that came back, an update sent twice.
+
+A supervisor starts again what has crashed, and Telegram sends again what was not taken. To the user
+it looks as if nothing had happened, until it happens too often.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+from botproof.history import (
+    DoubleEvent,
+    History,
+    ProcessExited,
+    StopRequested,
+    UpdateConfirmed,
+    UpdateDelivered,
+    Vanished,
+    describe_exit,
+)
+from botproof.starvation import Starvation
+
+_TARGETS = ("bot", "service")
+_BUGS = frozenset(
+    -each
+    for each in (
+        signal.SIGSEGV,
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGILL,
+        signal.SIGFPE,
+        signal.SIGSYS,
+    )
+)
+"""What nobody sends to a process that works."""
+_STARVED_S = 1.0
+
+
+def comebacks(history: History, stack: str) -> Iterator[str]:
+    """What crashed and came back in one stack, one line each."""
+    yield from _vanished(history, stack)
+    for event in history.of(ProcessExited, stack=stack):
+        if event.role in _TARGETS and event.restarts:
+            yield f"{event.process}: its container was started again {event.restarts} times"
+    yield from _delivered_again(history, stack)
+
+
+def _vanished(history: History, stack: str) -> Iterator[str]:
+    for event in history.of(Vanished, stack=stack):
+        what = f"{event.process}: its process {event.pid} ({event.command})"
+        after = f"after {event.lived_s:.1f} s"
+        if event.replaced:
+            yield f"{what} put a program in its own place {after}: it started anew, unasked"
+        elif _crashed(event):
+            how = "" if event.code is None else f" with {describe_exit(event.code)}"
+            back = " and came back" if event.came_back else ""
+            yield f"{what} ended{how} {after}{back}"
+
+
+def _crashed(event: Vanished) -> bool:
+    """A helper may come and go, and a worker may be replaced in order (exit code 0).
+
+    Where the kernel does not tell the code, only what comes back is known to be missed.
+    """
+    if event.code is None:
+        return event.established and event.came_back
+    return event.code in _BUGS or (event.established and event.code != 0)
+
+
+def _delivered_again(history: History, stack: str) -> Iterator[str]:
+    """Updates that the bot was given again though nothing of ours had gone wrong."""
+    stops = [e.t for e in history.of(StopRequested, stack=stack) if e.role == "bot"]
+    ended = min(stops, default=float("inf"))
+    faults = [e.t for e in history.of(DoubleEvent, stack=stack) if e.kind == "fault"]
+    confirmed: dict[int, float] = {}
+    for taken in history.of(UpdateConfirmed, stack=stack):
+        for update_id in taken.update_ids:
+            confirmed.setdefault(update_id, taken.t)
+    starvation = Starvation.of(history, stack)
+    last: dict[int, UpdateDelivered] = {}
+    for event in history.of(UpdateDelivered, stack=stack):
+        before = last.get(event.update_id)
+        last[event.update_id] = event
+        if before is None or before.t >= ended or confirmed.get(event.update_id, ended) < event.t:
+            continue
+        ours = event.door != "webhook" and (
+            any(before.t - before.duration_s <= t <= event.t for t in faults)
+            or starvation.between(before.t, event.t) > _STARVED_S
+        )
+        if not ours:
+            yield f"update {event.update_id} was delivered again: {_why(before)}"
+
+
+def _why(first: UpdateDelivered) -> str:
+    if first.door != "webhook":
+        return "the bot asked for it once more instead of confirming it"
+    if first.error:
+        return f"at first the webhook said: {first.error}"
+    return f"at first the webhook answered HTTP {first.status}"

@@ -1,0 +1,208 @@
+"""What the machine spoilt: verdicts that rest on it alone, and cases that are to be played again.
+
+A check that fails is asked again without what starvation explains. If it then no longer fails,
+nothing is known about the target: INCONCLUSIVE, with how long the run was kept from going on. What
+starvation does not explain fails as before; and nothing becomes PASS here.
+
+*What* is said is spoilt when more than `CASE_S` was withheld while a case was answered (times the
+stretch of the target's own deadlines), or so much just before that a circuit breaker may still be
+open. *How fast* it is said is explained when it would have been in time without what was withheld.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from botproof.chats import ReplyRules, Turn
+from botproof.checks.replies import lines_of, read_turns, render, settled_turns
+from botproof.checks.shortcomings import Shortcomings
+from botproof.history import (
+    CasePlayed,
+    Event,
+    History,
+    PlayedAgain,
+    ProcessExited,
+    ProcessReady,
+    Request,
+)
+from botproof.starvation import CASE_S, Starvation
+from botproof.verdict import CheckResult, Verdict
+
+_UNANSWERED_S = 10.0
+_BEFORE_S = 30.0
+_BEFORE_WITHHELD_S = 3.0
+_CONTENT = frozenset({"golden", "parity"})
+_SPEED = frozenset({"latency", "errors", "rollback", "boot"})
+
+Again = Callable[[str, History], CheckResult]
+Cases = Mapping[str, Sequence[str]]
+"""Names of cases by stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of how fast things have to be, in seconds."""
+
+    reply_s: float
+    start_s: float
+    stop_s: float
+
+
+def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -> Cases:
+    """The cases whose reply differs, from the approved one or between stacks, and was spoilt."""
+    turns = settled_turns(history, rules)
+    spoilt = _spoilt(history, turns)
+    texts = {
+        stack: {name: render(turn, rules) for name, turn in own.items()}
+        for stack, own in turns.items()
+    }
+    found: dict[str, list[str]] = {}
+    for stack, own in turns.items():
+        for name, turn in own.items():
+            said = texts[stack][name]
+            pinned = turn.case.golden and turn.case.expect == "reply" and name in approved
+            differs = (pinned and approved[name] != said) or any(
+                name in other and other[name] != said for other in texts.values()
+            )
+            if differs and (stack, name) in spoilt:
+                found.setdefault(stack, []).append(name)
+    return found
+
+
+def _spoilt(history: History, turns: Mapping[str, Mapping[str, Turn]]) -> set[tuple[str, str]]:
+    """Stack and name of the cases whose last playing was spoilt, by starvation or by a double."""
+    starvation = Starvation.by_stack(history)
+    stretches = {event.stack: event.stretch for event in history.of(PlayedAgain)}
+    slow = Shortcomings.of(history, float("inf")).spoilt
+    return {
+        (stack, name)
+        for stack, own in turns.items()
+        for name, turn in own.items()
+        if (turn.case.stack, name) in slow
+        or _starved(turn, starvation[turn.case.stack], stretches.get(turn.case.stack, 1.0))
+    }
+
+
+def _starved(turn: Turn, starvation: Starvation, stretch: float) -> bool:
+    begin, end = turn.case.t, _end(turn)
+    before = starvation.between(begin - _BEFORE_S, begin)
+    return (
+        starvation.between(begin, end) >= CASE_S * stretch or before >= _BEFORE_WITHHELD_S * stretch
+    )
+
+
+def _end(turn: Turn) -> float:
+    if not turn.answered:
+        return turn.case.t + _UNANSWERED_S
+    return max([turn.case.t, *(each.answered_at or each.sent_at for each in turn.acts)])
+
+
+def settle_starved(
+    results: Iterable[CheckResult],
+    history: History,
+    rules: ReplyRules,
+    limits: Limits,
+    again: Again,
+) -> list[CheckResult]:
+    """The results, with no FAIL in them that starvation explains."""
+    starvation = Starvation.by_stack(history)
+    if not any(each.measured for each in starvation.values()):
+        return list(results)
+
+    def explained(check: str) -> list[Event]:
+        if check in _CONTENT:
+            return list(_spoilt_events(history, rules, everywhere=check == "parity"))
+        if check in _SPEED:
+            return [
+                *_late_replies(history, rules, limits.reply_s, starvation),
+                *_late_requests(history, limits.reply_s, starvation),
+                *_late_processes(history, limits, starvation),
+            ]
+        return []
+
+    def settled(result: CheckResult) -> CheckResult:
+        left_out = explained(result.check) if result.verdict is Verdict.FAIL else []
+        ids = set(map(id, left_out))
+        kept = History(event for event in history if id(event) not in ids)
+        if not left_out or again(result.check, kept).verdict is Verdict.FAIL:
+            return result
+        told = [_told(event, starvation) for event in sorted(left_out, key=lambda each: each.t)]
+        return msgspec.structs.replace(
+            result,
+            verdict=Verdict.INCONCLUSIVE,
+            measurement=f"only where the machine kept the run from going on: {result.measurement}",
+            evidence=(*lines_of(told, 12), *result.evidence),
+        )
+
+    return [settled(result) for result in results]
+
+
+def _spoilt_events(history: History, rules: ReplyRules, *, everywhere: bool) -> Iterator[Event]:
+    """All playings of the cases whose last one was spoilt too; for parity in every stack."""
+    spoilt = _spoilt(history, settled_turns(history, rules))
+    of = {event.stack: event.of for event in history.of(PlayedAgain)}
+    names = {name for _, name in spoilt}
+    for case in history.of(CasePlayed):
+        stack = of.get(case.stack, case.stack)
+        if (stack, case.case) in spoilt or (everywhere and case.case in names):
+            yield case
+
+
+def _late_replies(
+    history: History, rules: ReplyRules, limit_s: float, starvation: Mapping[str, Starvation]
+) -> Iterator[CasePlayed]:
+    for stack, turns in read_turns(history, rules).items():
+        for turn in turns.values():
+            asked = turn.case.expect == "reply"
+            if asked and _was_kept(starvation[stack], turn.case.t, _end(turn), limit_s):
+                yield turn.case
+
+
+def _late_requests(
+    history: History, limit_s: float, starvation: Mapping[str, Starvation]
+) -> Iterator[Request]:
+    for request in history.of(Request):
+        own = starvation.get(request.stack, Starvation())
+        end = request.intended + request.latency_s
+        late = _was_kept(own, request.intended, end, limit_s)
+        # A request that failed in time was starved if a case would have been.
+        if late or (not request.ok and own.between(request.intended, end) >= CASE_S):
+            yield request
+
+
+def _late_processes(
+    history: History, limits: Limits, starvation: Mapping[str, Starvation]
+) -> Iterator[Event]:
+    for ready in history.of(ProcessReady):
+        own = starvation.get(ready.stack, Starvation())
+        if _was_kept(own, ready.t - ready.after_s, ready.t, limits.start_s):
+            yield ready
+    for ended in history.of(ProcessExited):
+        own = starvation.get(ended.stack, Starvation())
+        if ended.expected and _was_kept(own, ended.t - ended.after_s, ended.t, limits.stop_s):
+            yield ended
+
+
+def _was_kept(starvation: Starvation, begin: float, end: float, limit_s: float) -> bool:
+    """Whether it took too long, and would not have without what was withheld."""
+    return end - begin >= limit_s and starvation.explains(begin, end, limit_s)
+
+
+def _told(event: Event, starvation: Mapping[str, Starvation]) -> str:
+    own = starvation.get(event.stack, Starvation())
+    if isinstance(event, CasePlayed):
+        withheld = own.between(event.t, event.t + 2.0)
+        return f"{event.case} ({event.stack}): {withheld:.2f} s of its first 2 s were withheld"
+    if isinstance(event, Request):
+        end = event.intended + event.latency_s
+        withheld = own.between(event.intended, end)
+        took = f"{event.latency_s:.2f} s, of which {withheld:.2f} s were withheld"
+        return f"a request ({event.stack}) took {took}"
+    if isinstance(event, ProcessReady | ProcessExited):
+        withheld = own.between(event.t - event.after_s, event.t)
+        took = f"{event.after_s:.1f} s, of which {withheld:.1f} s were withheld"
+        return f"{event.process} ({event.stack}) took {took}"
+    return ""

@@ -1,0 +1,212 @@
+"""A crash that a supervisor hides is told by name; helpers and workers that go in order are not."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from botproof import history
+from botproof.checks.comebacks import comebacks
+from botproof.history import Event, History, Vanished
+from botproof.targets.crew import Crew
+
+ABOUT = {"stack": "polling", "mode": "polling"}
+WHO = {"process": "bot", "role": "bot", **ABOUT}
+
+
+def vanished(**fields: Any) -> Vanished:
+    given = {"pid": 7, "command": "python bot.py", "lived_s": 3.2, "established": True, **fields}
+    return Vanished(t=1.0, **WHO, **given)
+
+
+def said(*events: Event) -> list[str]:
+    return list(comebacks(History(events), "polling"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"code": 137, "came_back": True}, "ended with exit code 137 after 3.2 s and came back"),
+        ({"code": -9, "came_back": True}, "ended with signal SIGKILL after 3.2 s and came back"),
+        ({"code": 1}, "ended with exit code 1 after 3.2 s"),
+        ({"code": None, "came_back": True}, "ended after 3.2 s and came back"),
+        ({"code": -11, "established": False}, "ended with signal SIGSEGV after 3.2 s"),
+        ({"replaced": True}, "put a program in its own place after 3.2 s"),
+    ],
+)
+def test_what_crashed_is_told_by_name(fields: dict[str, Any], words: str) -> None:
+    assert said(vanished(**fields)) == [
+        line for line in said(vanished(**fields)) if f"(python bot.py) {words}" in line
+    ]
+    assert len(said(vanished(**fields))) == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"code": 0, "came_back": True},  # a worker that is replaced in order
+        {"code": 1, "established": False},  # a helper that found nothing, as grep does
+        {"code": -9, "established": False},  # a helper that took too long for the bot
+        {"code": None},  # an older kernel does not tell the code, and nobody missed it
+    ],
+)
+def test_what_goes_in_order_is_not(fields: dict[str, Any]) -> None:
+    assert said(vanished(**fields)) == []
+
+
+def delivered(t: float, **fields: Any) -> history.UpdateDelivered:
+    return history.UpdateDelivered(t=t, update_id=5, **ABOUT, **{"door": "webhook", **fields})
+
+
+def test_an_update_that_a_webhook_refused_and_got_again_is_told() -> None:
+    lines = said(delivered(1.0, status=502), delivered(2.0, status=200))
+    assert lines == ["update 5 was delivered again: at first the webhook answered HTTP 502"]
+    lines = said(delivered(1.0, error="Connection reset by peer"), delivered(2.0, status=200))
+    assert lines == [
+        "update 5 was delivered again: at first the webhook said: Connection reset by peer"
+    ]
+
+
+def test_a_duplicate_that_the_harness_made_is_none() -> None:
+    confirmed = history.UpdateConfirmed(t=1.1, update_ids=(5,), door="webhook", **ABOUT)
+    assert said(delivered(1.0, status=200), confirmed, delivered(2.0, status=200)) == []
+
+
+def test_a_poll_that_the_harness_spoilt_may_bring_an_update_twice() -> None:
+    twice = (delivered(1.0, door="polling"), delivered(2.0, door="polling"))
+    assert len(said(*twice)) == 1
+    fault = history.DoubleEvent(t=1.5, double="telegram_double", kind="fault", **ABOUT)
+    assert said(*twice, fault) == []
+
+
+def test_what_a_bot_refuses_while_it_is_asked_to_end_is_not_held_against_it() -> None:
+    stop = history.StopRequested(t=0.5, signal="SIGTERM", **WHO)
+    assert said(stop, delivered(1.0, status=503), delivered(2.0, status=503)) == []
+
+
+def test_a_container_that_was_started_again_is_told() -> None:
+    end = history.ProcessExited(t=1.0, code=0, expected=True, restarts=2, **WHO)
+    assert said(end) == ["bot: its container was started again 2 times"]
+
+
+# the kernel's side
+
+CHILD = "import sys, os; sys.stdin.readline(); os._exit({code})"
+SUPERVISOR = """
+import subprocess, sys
+for line in sys.stdin:
+    child = subprocess.Popen([sys.executable, "-c", line.strip()], stdin=subprocess.PIPE)
+    print(child.pid, flush=True)
+    if sys.stdin.readline().strip() == "end":
+        child.communicate(b"now\\n")
+        print("ended", flush=True)
+"""
+
+
+class Supervisor:
+    """Starts a child for each line, and lets it end when told."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.events: list[Event] = []
+        self.time = 0.0
+        self.crew = Crew(
+            "bot", "bot", process.pid, self.events.append, ABOUT, clock=lambda: self.time
+        )
+
+    async def ready(self, pid: int = 0) -> None:
+        """The target has been ready for a while, with this child."""
+        await until(lambda: pid in {0, *self.crew._seen}, self.crew.look)
+        self.time += 1
+        self.crew.look()
+        self.time += 1
+        self.crew.ready()
+
+    async def line(self, text: str) -> str:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{text}\n".encode())
+        return (await self.process.stdout.readline()).decode().strip()
+
+    async def child(self, code: int) -> int:
+        return int(await self.line(CHILD.format(code=code)))
+
+
+@asynccontextmanager
+async def supervisor() -> AsyncIterator[Supervisor]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SUPERVISOR, stdin=pipe, stdout=pipe
+    )
+    made = Supervisor(process)
+    try:
+        yield made
+    finally:
+        made.crew.close()
+        process.kill()
+        await process.communicate()
+
+
+def kernel_tells_codes() -> bool:
+    release = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
+    return release >= (6, 15)
+
+
+@pytest.mark.anyio
+async def test_a_child_that_dies_and_comes_back_is_noticed() -> None:
+    async with supervisor() as made:
+        first = await made.child(137)
+        await made.ready(first)
+        await made.line("end")
+        made.crew.look()
+        await made.ready(await made.child(137))
+    (event,) = [each for each in made.events if isinstance(each, Vanished)]
+    assert (event.pid, event.established, event.came_back) == (first, True, True)
+    assert event.code == (137 if kernel_tells_codes() else None)
+
+
+@pytest.mark.anyio
+async def test_a_helper_that_comes_and_goes_is_no_crash() -> None:
+    async with supervisor() as made:
+        await made.ready()
+        await made.child(1)
+        made.crew.look()
+        await made.line("end")
+        made.crew.look()
+    (event,) = [each for each in made.events if isinstance(each, Vanished)]
+    assert not event.established
+    assert said(event) == []
+
+
+@pytest.mark.anyio
+async def test_what_ends_when_it_was_asked_to_is_not_noticed() -> None:
+    async with supervisor() as made:
+        await made.ready(await made.child(137))
+        made.crew.close()
+        await made.line("end")
+    assert made.events == []
+
+
+@pytest.mark.anyio
+async def test_a_process_that_starts_itself_anew_in_its_place_is_noticed() -> None:
+    anew = "os.execv(sys.executable, [sys.executable, '-c', 'input()'])"
+    again = f"import os, sys; sys.stdin.readline(); {anew}"
+    async with supervisor() as made:
+        pid = int(await made.line(again))
+        await made.ready(pid)
+        made.process.stdin.write(b"end\n")  # type: ignore[union-attr]  # a pipe was asked for
+        await until(lambda: bool(made.events), made.crew.look)
+    event = made.events[0]
+    assert isinstance(event, Vanished)
+    assert (event.pid, event.replaced) == (pid, True)
+
+
+async def until(done: Callable[[], bool], look: Callable[[], None]) -> None:
+    async with asyncio.timeout(20):
+        while not done():
+            look()
+            await asyncio.sleep(0.01)  # nothing tells that another process has called execve

@@ -1,0 +1,251 @@
+"""Starvation: the figure, what it explains, and what it does not."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from botproof import gate, history
+from botproof.checks import judging
+from botproof.checks.judging import Judging
+from botproof.checks.registry import CHECKS
+from botproof.checks.starved import doubtful
+from botproof.config import Config, Mode, Process, stretches, substitute
+from botproof.history import History, PlayedAgain, Starved
+from botproof.starvation import Starvation, withheld
+from botproof.targets.family import family, spent
+from botproof.targets.meter import Meter
+from botproof.verdict import CheckResult, Verdict
+
+TARGETS = ("bot", "market_data")
+
+
+def sample(**fields: Any) -> Starved:
+    return Starved(**{"t": 10.0, "over_s": 1.0, "cpus": 2, "busy_s": 2.0, **fields})
+
+
+# the figure
+
+
+@pytest.mark.parametrize(
+    ("fields", "figure"),
+    [
+        ({}, 0.0),
+        ({"late_s": 0.3}, 0.3),
+        ({"waited_s": {"bot": 0.2, "exchange_double": 0.3}}, 0.5),  # they follow each other
+        ({"waited_s": {"bot": 0.8, "exchange_double": 0.9}}, 1.0),  # no more than there was
+        ({"late_s": 0.1, "stolen_s": 0.4}, 0.3),  # 0.4 s of two processors
+        ({"clock_s": -3600.0}, 1.0),  # the time of day was moved: nothing of it can be relied on
+        ({"waited_s": {"bot": 0.4}, "ran_s": {"bot": 0.3}}, 0.4),
+        # The target itself used more than half of what there is: it waited for itself.
+        ({"waited_s": {"bot": 0.9}, "ran_s": {"bot": 0.7, "market_data": 0.9}}, 0.0),
+    ],
+)
+def test_the_figure_is_what_the_chain_was_kept_from(fields: dict[str, Any], figure: float) -> None:
+    assert withheld(sample(**fields), TARGETS) == pytest.approx(figure)
+
+
+def test_a_stretch_of_time_takes_its_share_of_the_samples_at_its_edges() -> None:
+    found = Starvation((1.0, 2.0, 3.0), (1.0, 1.0, 1.0), (0.0, 0.6, 1.0))
+    assert found.between(1.5, 2.5) == pytest.approx(0.3 + 0.5)
+    assert found.between(5.0, 6.0) == 0.0
+    assert found.explains(1.0, 3.5, limit_s=2.0)  # 2.5 s, of which 1.6 s were withheld
+    assert not found.explains(0.0, 8.0, limit_s=2.0)
+    assert [round(figure, 2) for _, figure in found.seconds(0.5, 3.5)] == [0.3, 0.8, 0.5]
+
+
+def test_our_own_family_is_read_from_the_kernel() -> None:
+    assert family(os.getpid())[0] == os.getpid()
+    found = spent(os.getpid())
+    assert found is not None
+    assert found.ran > 0
+    assert os.getpid() in found.waited
+
+
+def test_the_meter_counts_what_ran_between_two_samples() -> None:
+    meter = Meter({"stack": "polling", "mode": "polling"})
+    assert meter.sample([("me", os.getpid())], 0.0) is None
+    until = time.process_time() + 0.2
+    while time.process_time() < until:
+        pass
+    found = meter.sample([("me", os.getpid())], 0.01)
+    assert found is not None
+    assert 0.15 < found.ran_s["me"] <= found.over_s + 0.05
+    assert (found.late_s, found.stack, found.clock_s) == (0.01, "polling", 0.0)
+
+
+def test_a_clock_that_is_set_is_noticed() -> None:
+    day = iter([1000.0, 1000.1, 4600.2])
+    at = iter([1.0, 1.1, 1.2])
+    meter = Meter({}, clock=lambda: next(at), time_of_day=lambda: next(day))
+    meter.sample([], 0.0)
+    assert [found.clock_s for found in (meter.sample([], 0.0), meter.sample([], 0.0)) if found] == [
+        0.0,
+        3600.0,
+    ]
+
+
+def test_a_machine_without_pressure_information_is_measured_without(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("cpu  10 0 10 100 0 0 0 4 0 0\n")
+    meter = Meter({}, proc=tmp_path)
+    meter.sample([], 0.0)
+    found = meter.sample([("gone", 1)], 0.0)
+    assert found is not None
+    assert found.stalled_s == {}
+
+
+# what it explains
+
+
+def starve(story: Any, mode: str, begin: float, end: float, figure: float = 1.0) -> None:
+    """The machine kept this stack from running for a part of every second."""
+    at = begin
+    while at < end:
+        at += 0.5
+        story.add(
+            Starved(t=at, over_s=0.5, late_s=0.5 * figure, busy_s=1.0, cpus=2, **story.labels(mode))
+        )
+
+
+def judge(story: Any, judged: Judging, check: str) -> CheckResult:
+    return judging.run_checks(CHECKS, [check], story.history(), judged)[0]
+
+
+def late_story(story: Any, after_s: float) -> float:
+    story.healthy()
+    story.case("polling", "late", "<b>BTC</b> 1", after_s=after_s)
+    return float(story.clock)
+
+
+def test_a_reply_that_was_late_for_want_of_a_processor_is_inconclusive(story, judged) -> None:
+    asked = late_story(story, after_s=2.5)
+    starve(story, "polling", asked, asked + 2.5, figure=0.5)
+    result = judge(story, judged, "latency")
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "the machine kept the run from going on" in result.measurement
+    assert "late (polling)" in result.evidence[0]
+
+
+def test_a_reply_that_would_have_been_late_anyway_fails(story, judged) -> None:
+    asked = late_story(story, after_s=4.0)
+    starve(story, "polling", asked, asked + 4.0, figure=0.3)
+    assert judge(story, judged, "latency").verdict is Verdict.FAIL
+
+
+def test_a_target_that_burnt_the_processor_itself_fails(story, judged) -> None:
+    asked = late_story(story, after_s=2.5)
+    burnt = {"waited_s": {"bot": 0.4}, "ran_s": {"bot": 0.9}, "over_s": 0.5, "cpus": 2}
+    for number in range(6):
+        at = asked + 0.5 * (number + 1)
+        story.add(Starved(t=at, busy_s=1.0, **burnt, **story.labels("polling")))
+    assert judge(story, judged, "latency").verdict is Verdict.FAIL
+
+
+def test_starvation_in_another_stack_explains_nothing(story, judged) -> None:
+    asked = late_story(story, after_s=2.5)
+    starve(story, "webhook", asked, asked + 2.5)
+    assert judge(story, judged, "latency").verdict is Verdict.FAIL
+
+
+def test_errors_of_the_load_that_starvation_explains_are_inconclusive(story, judged) -> None:
+    story.healthy()
+    story.load("webhook", 400, failures=8, latency_s=2.5)
+    assert judge(story, judged, "errors").verdict is Verdict.FAIL
+    starve(story, "webhook", story.clock - 8, story.clock, figure=0.6)
+    assert judge(story, judged, "errors").verdict is Verdict.INCONCLUSIVE
+
+
+def test_errors_that_came_at_once_fail_however_starved_the_machine_was(story, judged) -> None:
+    story.load("webhook", 400, failures=8)
+    starve(story, "webhook", story.clock - 8, story.clock, figure=0.9)
+    assert judge(story, judged, "errors").verdict is Verdict.FAIL
+
+
+# what was said, and is played again
+
+
+def wrong(story: Any, mode: str = "polling") -> float:
+    """A reply that differs from the approved one, and from the other mode's."""
+    for each in story.modes:
+        story.lifetime(each)
+        story.case(each, "start", "Welcome", say="/start")
+        text = "<b>BTC</b> 1" if each != mode else "The exchanges took too long"
+        story.case(each, "price", text, say="/price BTC", after_s=1.7)
+        if each == mode:
+            asked = float(story.clock)
+    return asked
+
+
+def again(story: Any, text: str, stretch: float = 1.0) -> float:
+    labels = {"stack": "polling-again-1", "mode": "polling"}
+    story.add(PlayedAgain(t=story.clock, of="polling", cases=("price",), stretch=stretch, **labels))
+    before = len(story.events)
+    story.case("polling", "price", text, say="/price BTC")
+    moved = [history.msgspec.structs.replace(e, **labels) for e in story.events[before:]]
+    story.events[before:] = moved
+    return float(story.clock)
+
+
+@pytest.mark.parametrize("check", ["golden", "parity"])
+def test_what_differs_only_where_it_was_starved_is_inconclusive(story, judged, check) -> None:
+    asked = wrong(story)
+    assert judge(story, judged, check).verdict is Verdict.FAIL
+    starve(story, "polling", asked, asked + 1.5)
+    assert judge(story, judged, check).verdict is Verdict.INCONCLUSIVE
+    assert doubtful(story.history(), judged.rules, judged.approved) == {"polling": ["price"]}
+
+
+@pytest.mark.parametrize("check", ["golden", "parity"])
+def test_what_is_right_when_it_is_played_again_is_right(story, judged, check) -> None:
+    asked = wrong(story)
+    starve(story, "polling", asked, asked + 1.5)
+    again(story, "<b>BTC</b> 1")
+    assert judge(story, judged, check).verdict is Verdict.PASS
+    assert doubtful(story.history(), judged.rules, judged.approved) == {}
+
+
+@pytest.mark.parametrize("check", ["golden", "parity"])
+def test_what_is_wrong_when_it_was_not_starved_fails(story, judged, check) -> None:
+    asked = wrong(story)
+    starve(story, "polling", asked, asked + 1.5)
+    again(story, "The exchanges took too long")
+    assert judge(story, judged, check).verdict is Verdict.FAIL
+    assert doubtful(story.history(), judged.rules, judged.approved) == {}
+
+
+def test_what_is_starved_is_told_by_the_stretch_of_its_deadlines(story, judged) -> None:
+    asked = wrong(story)
+    starve(story, "polling", asked, asked + 1.5)
+    asked = again(story, "The exchanges took too long", stretch=10.0)
+    # Half a second is nothing to deadlines that are ten times as long.
+    story.add(Starved(t=asked + 0.5, over_s=0.5, late_s=0.5, cpus=2, stack="polling-again-1"))
+    assert judge(story, judged, "golden").verdict is Verdict.FAIL
+
+
+def test_a_deadline_is_stretched_where_botproof_toml_allows_it() -> None:
+    assert substitute("{seconds:1.5}", {}) == "1.5"
+    assert substitute("{seconds:1.5}", {"stretch": "10"}) == "15"
+    plain = Process(command=("x",), ready="telegram")
+    asks = Process(command=("x",), ready="telegram", env={"LIMIT": "{seconds:1.5}"})
+    modes = {"polling": Mode()}
+    assert not stretches(Config(bot=plain, modes=modes))
+    assert stretches(Config(bot=asks, modes=modes))
+
+
+@pytest.mark.anyio
+async def test_nothing_is_played_again_where_nothing_is_in_doubt(story, tmp_path) -> None:
+    options = gate.GateOptions(
+        Config(bot=Process(command=("x",), ready="telegram"), modes={"polling": Mode()}),
+        tmp_path / "botproof.toml",
+        tmp_path,
+    )
+
+    class Around:
+        class recorder:  # noqa: N801 - stands for an attribute
+            @staticmethod
+            def history() -> History:
+                return story.healthy().history()
+
+    await gate._play_again(options, Around, ("polling",))  # type: ignore[arg-type]
