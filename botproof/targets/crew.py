@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from botproof import history
-from botproof.targets.family import PROC, Member, family, member
+from botproof.targets.family import PROC, Member, family, lives, member
 
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_INFO_SIZE = 64
@@ -73,6 +73,8 @@ class Crew:
             return  # the whole target has ended: that is told by itself
         for pid, watched in list(self._seen.items()):
             found = there.get(pid)
+            if found is None and lives(watched.who, self.proc):
+                continue
             if found is None or found.started != watched.who.started:
                 del self._seen[pid]
                 self._gone(watched, now)

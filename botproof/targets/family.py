@@ -91,6 +91,15 @@ def member(pid: int, proc: Path = PROC) -> Member | None:
     return Member(pid, int(fields[19]), int(fields[25]), words)
 
 
+def lives(who: Member, proc: Path = PROC) -> bool:
+    """Whether this very process has not ended, be it in the middle of an execve."""
+    try:
+        fields = _stat(proc / str(who.pid) / "stat")
+    except OSError:
+        return False
+    return fields[0] not in {"Z", "X"} and int(fields[19]) == who.started
+
+
 def spent(pid: int, proc: Path = PROC) -> Spent | None:
     """What a process has had of the processor and waited for it; None when it is gone."""
     ran, waited, blocked = 0.0, {}, False

@@ -14,8 +14,8 @@ from botproof.checks.comebacks import comebacks
 from botproof.history import Event, History, Vanished
 from botproof.targets.crew import Crew
 
-ABOUT = {"stack": "polling", "mode": "polling"}
-WHO = {"process": "bot", "role": "bot", **ABOUT}
+ABOUT: dict[str, Any] = {"stack": "polling", "mode": "polling"}
+WHO: dict[str, Any] = {"process": "bot", "role": "bot", **ABOUT}
 
 
 def vanished(**fields: Any) -> Vanished:
@@ -198,7 +198,8 @@ async def test_a_process_that_starts_itself_anew_in_its_place_is_noticed() -> No
     async with supervisor() as made:
         pid = int(await made.line(again))
         await made.ready(pid)
-        made.process.stdin.write(b"end\n")  # type: ignore[union-attr]  # a pipe was asked for
+        assert made.process.stdin is not None
+        made.process.stdin.write(b"end\n")
         await until(lambda: bool(made.events), made.crew.look)
     event = made.events[0]
     assert isinstance(event, Vanished)

@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from botproof import gate, history
+from botproof import gate
 from botproof.checks import judging
 from botproof.checks.judging import Judging
 from botproof.checks.registry import CHECKS
@@ -136,7 +137,12 @@ def test_a_reply_that_would_have_been_late_anyway_fails(story, judged) -> None:
 
 def test_a_target_that_burnt_the_processor_itself_fails(story, judged) -> None:
     asked = late_story(story, after_s=2.5)
-    burnt = {"waited_s": {"bot": 0.4}, "ran_s": {"bot": 0.9}, "over_s": 0.5, "cpus": 2}
+    burnt: dict[str, Any] = {
+        "waited_s": {"bot": 0.4},
+        "ran_s": {"bot": 0.9},
+        "over_s": 0.5,
+        "cpus": 2,
+    }
     for number in range(6):
         at = asked + 0.5 * (number + 1)
         story.add(Starved(t=at, busy_s=1.0, **burnt, **story.labels("polling")))
@@ -183,7 +189,7 @@ def again(story: Any, text: str, stretch: float = 1.0) -> float:
     story.add(PlayedAgain(t=story.clock, of="polling", cases=("price",), stretch=stretch, **labels))
     before = len(story.events)
     story.case("polling", "price", text, say="/price BTC")
-    moved = [history.msgspec.structs.replace(e, **labels) for e in story.events[before:]]
+    moved = [msgspec.structs.replace(e, **labels) for e in story.events[before:]]
     story.events[before:] = moved
     return float(story.clock)
 
@@ -246,6 +252,7 @@ async def test_nothing_is_played_again_where_nothing_is_in_doubt(story, tmp_path
         class recorder:  # noqa: N801 - stands for an attribute
             @staticmethod
             def history() -> History:
-                return story.healthy().history()
+                record: History = story.healthy().history()
+                return record
 
     await gate._play_again(options, Around, ("polling",))  # type: ignore[arg-type]
