@@ -60,6 +60,7 @@ BOT_IMAGE=market-bot/bot:dev
 MARKET_DATA_IMAGE=market-bot/market-data:dev
 TELEGRAM_BOT_TOKEN=42:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 WEBHOOK_SECRET=a-secret-that-only-doubles-know
+MARKET_DATA_TOKEN=a-token-that-only-doubles-know
 """
 # What deploy/compose*.yaml sets in `environment`: a line in the file would be without effect.
 SET_BY_COMPOSE: Final = frozenset(
