@@ -58,7 +58,22 @@ def test_a_pair_that_no_venue_has_figures_for_is_not_called_a_failure(
     gap = {"section": "perp.candles", "venue": "okx", "reason": "unavailable", "message": ""}
     market.status, market.answer = 502, failure("venue_failed", missing=[gap])
     telegram.say("/cvd ARB")
-    assert "hardly been traded yet" in telegram.replies()[0]["params"]["text"]
+    assert "No exchange here offers this for ARB" in telegram.replies()[0]["params"]["text"]
+    gap |= {"reason": "new", "message": "it has traded on okx only since 22 Nov 00:00 UTC"}
+    market.answer = failure("venue_failed", missing=[gap])
+    telegram.say("/cvd ARB")
+    assert "ARB is too new for this: OKX has not" in telegram.replies()[0]["params"]["text"]
+    gap |= {
+        "reason": "gap",
+        "message": "12 of the last 96 candles of 15 m are missing: okx has none from 22 Nov 09:00 UTC"
+        " to 22 Nov 12:00 UTC",
+    }
+    market.answer = failure("venue_failed", missing=[gap])
+    telegram.say("/cvd ARB")
+    assert (
+        "There is a gap in the candles of ARB: OKX has none from 22 Nov 09:00 UTC to 22 Nov 12:00"
+        in telegram.replies()[0]["params"]["text"]
+    )
     gap["reason"] = "outage"
     market.answer = failure("venue_failed", missing=[gap])
     telegram.say("/cvd ARB")

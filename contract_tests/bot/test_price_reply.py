@@ -27,7 +27,7 @@ Price: <b>$111,230.50</b>
 24h change: 🟢 +4.62% (+$4,912.10)
 24h range: $105,900.25 – $112,000.00
 24h volume: 12,346 BTC ($1.37B)
-24h delta: 🟢 +3,620 BTC (+$402.63M) · L/S: 1.56x
+24h delta: 🟢 +3,620 BTC (+$402.65M) · L/S: 1.56x
 15m delta: 🔴 -12.5 BTC (-$1.39M) · L/S: 0.84x
 15m activity: HIGH (2.1x)
 
@@ -37,7 +37,7 @@ Price: <b>$111,230.50</b>
 24h range: $105,900.25 – $112,000.00
 24h volume: 12,346 BTC ($1.37B)
 Mark: $111,228.90
-24h delta: 🟢 +3,620 BTC (+$402.63M) · L/S: 1.56x
+24h delta: 🟢 +3,620 BTC (+$402.65M) · L/S: 1.56x
 15m delta: 🔴 -12.5 BTC (-$1.39M) · L/S: 0.84x
 15m activity: HIGH (2.1x)
 Open interest: 81,400 BTC ($9.05B)

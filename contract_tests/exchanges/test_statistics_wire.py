@@ -65,7 +65,7 @@ async def test_okx_tells_the_ratio_alone(exchanges, market, newest):
 async def test_bitget_takes_no_product_and_no_limit(exchanges, market, newest):
     path = "bitget/api/v2/mix/market/account-long-short"
     rows = (await exchanges.get(path, symbol="BTCUSDT", period="5m", limit=1)).json()["data"]
-    assert len(rows) == 100
+    assert len(rows) == 30
     long = market.long_accounts("BTC", newest)
     assert (rows[-1]["ts"], rows[-1]["longAccountRatio"]) == (str(newest), f"0.{long:04}")
 

@@ -127,7 +127,8 @@ async def test_top_symbols_are_ranked_by_turnover_in_one_call(stack, market, now
     assert len(stack.calls()) - before == 1
     turnover = {}
     for coin in market.coins.values():
-        if coin.hours == "always" and (coin.spot if kind == "spot" else coin.perp) is not None:
+        is_coin = coin.hours == "always" and coin.asset == "coin" and coin.on("binance")
+        if is_coin and coin.book(kind) is not None:
             tick = coin.tick(kind)
             day = market.fold(coin.base, kind, now - DAY, now)
             turnover[coin.base] = day.turnover * 10.0 ** -(tick.price + tick.lot) * 8
@@ -285,10 +286,13 @@ async def test_a_crash_is_bearish(stack, now):
 async def test_open_interest_adds_up_over_venues(open_stack, market, now):
     async with open_stack(EXCHANGES=EVERY) as stack:
         body = (await stack.ask("/multi_oi", symbol="btc")).json()["data"]
-    total = market.open_interest("BTC", now) / 1e3 * sum(module.WEIGHT for module in WEIGHTS)
+    # Bitget's is left out: it is not known whether it counts one side or both
+    counted = [module.WEIGHT for module in WEIGHTS if module is not bitget]
+    total = market.open_interest("BTC", now) / 1e3 * sum(counted)
     [stable] = [one for one in body["by_margin"] if one["margin"] == "stable"]
     assert stable["amount"] == pytest.approx(total, rel=1e-12)
-    assert {row["venue"] for row in body["venues"]} == set(KNOWN_VENUES)
+    assert {row["venue"] for row in body["venues"]} == {*KNOWN_VENUES} - {"bitget"}
+    assert ("bitget", "unmeasured") in {(row["venue"], row["reason"]) for row in body["missing"]}
     assert stable["value"] == pytest.approx(total * market.mark_price("BTC", now), rel=1e-5)
 
 

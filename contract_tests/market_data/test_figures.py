@@ -169,7 +169,7 @@ def test_momentum_without_a_direction_is_unknown():
 def test_change_is_percent_of_then(then, now):
     change = figures.change_between(InterestPoint(2, now, 2 * now), InterestPoint(1, then, then))
     assert then * (1 + change.pct / 100) == pytest.approx(now, rel=1e-6, abs=1e-3)
-    assert change.value == 2 * now - then
+    assert change.value == pytest.approx(2 * change.amount)  # at the price now
 
 
 def test_change_since_nothing_is_unknown():

@@ -86,7 +86,8 @@ def test_one_candle_that_is_not_told_leaves_out_the_whole_flow():
 
 
 @pytest.mark.parametrize(
-    ("since_the_close", "seconds"), [(0, 60.0), (880_000, 20.0), (899_000, 5.0), (905_000, 5.0)]
+    ("since_the_close", "seconds"),
+    [(0, 15.0), (179_000, 15.0), (181_000, 60.0), (880_000, 20.0), (899_000, 5.0), (905_000, 5.0)],
 )
 def test_they_are_kept_until_the_next_period_closes(since_the_close, seconds):
     told = TakerVolumes(START + since_the_close, QUARTER, (TakerVolume(START - QUARTER, 1, 1),))

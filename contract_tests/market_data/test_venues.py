@@ -189,10 +189,10 @@ async def test_bitgets_thousands_are_told_in_coins(venues, market, now):
     assert block["symbol"] == "1000BONKUSDT"
     assert block["mark_price"] == pytest.approx(market.mark_price("BONK", now), rel=1e-6)
     closed = now // BLOCK * BLOCK
-    day = market.fold("BONK", "perp", closed - DAY, closed)
+    day = market.fold("BONK", "perp", closed - BLOCK, closed)
     lot = 10.0 ** -market.coins["BONK"].tick("perp").lot * WEIGHTS["bitget"]
-    assert block["flow_24h"]["buy"] == pytest.approx(day.buy_lots * lot, rel=1e-12)
-    assert block["flow_24h"]["volume"] == pytest.approx(day.lots * lot, rel=1e-12)
+    assert block["flow_15m"]["buy"] == pytest.approx(day.buy_lots * lot, rel=1e-12)
+    assert block["flow_15m"]["volume"] == pytest.approx(day.lots * lot, rel=1e-12)
     bitgets = venues.api.service.by_name["bitget"]
     listed = (await venues.api.service.directory(bitgets, "perp")).value
     found = (await bitgets.tickers("perp", listed))[Pair("BONK", "USDT")]

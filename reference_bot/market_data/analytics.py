@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, structs
 
-from reference_bot.market_data.blocks import note_takers
+from reference_bot.market_data.blocks import SPARE_ROWS, note_takers, takers_told
 from reference_bot.market_data.cache import Entry, Field
 from reference_bot.market_data.errors import AnswerError
 from reference_bot.market_data.figures import (
@@ -64,6 +64,7 @@ from reference_bot.market_data.venues.base import (
     Venue,
 )
 from reference_bot.market_data.waiting import gather_until
+from reference_bot.market_data.windows import lack_of, last_run
 
 __all__ = ["TIMEFRAMES", "Analytics"]
 
@@ -180,8 +181,8 @@ class Analytics:
 
         def build(found: Found, parts: Parts) -> Cvd | None:
             instrument = found.any_market()
-            candles = _contiguous(parts, instrument, count)
-            flow = flow_of(candles)
+            candles = _contiguous(parts, instrument, count, takers=True)
+            flow = flow_of(candles, spare=SPARE_ROWS)
             if instrument is None or candles is None or flow is None:
                 return None
             deltas = [delta_of(candle) or 0.0 for candle in candles]
@@ -208,7 +209,7 @@ class Analytics:
                 missing=(),
             )
 
-        return await self._on_one_market(symbol, market, exchange, minutes, count, build)
+        return await self._on_one_market(symbol, market, exchange, minutes, count, build, count)
 
     async def _on_one_market(  # noqa: PLR0917 - what every question about candles takes
         self,
@@ -218,6 +219,7 @@ class Analytics:
         minutes: int,
         count: int,
         build: Any,
+        least: int = 1,
     ) -> Answer[Any]:
         def jobs(found: Found) -> Jobs:
             instrument = found.any_market()
@@ -225,7 +227,7 @@ class Analytics:
                 return {}
             section = f"{instrument.kind}.candles"
             fetch = self._service.candles(found.venue, instrument, minutes, count)
-            takers = self._service.takers(found.venue, instrument, minutes, count)
+            takers = self._service.takers(found.venue, instrument, minutes, least)
             return {section: fetch, **takers}
 
         kinds: tuple[Market, ...] = ("perp", "spot") if market is None else (market,)
@@ -360,25 +362,42 @@ def _ranked(venue: Venue, tickers: dict[Pair, Ticker]) -> list[tuple[Pair, Ticke
     return sorted(rows, key=size, reverse=True)
 
 
-def _contiguous(parts: Parts, instrument: Instrument | None, count: int) -> Sequence[Candle] | None:
-    """Return the last ``count`` closed candles; None, with a note, when some are missing."""
+def _contiguous(
+    parts: Parts, instrument: Instrument | None, count: int, *, takers: bool = False
+) -> Sequence[Candle] | None:
+    """Return the last ``count`` closed candles; None, with a note, when some are missing.
+
+    With ``takers`` they end at the newest one of which it is told what takers did.
+    """
     if instrument is None:
         return None
     section = f"{instrument.kind}.candles"
     found = parts.value(section, Candles)
     if found is None:
         return None
-    window = tail(found.closed, count, over_gaps=instrument.closes)
-    if window is not None:
-        length = window[-1].end - window[-1].start
-        if window[-1].end < found.as_of // length * length and not instrument.closes:
-            parts.lack(section, "unavailable", "the last candle is missing")
-            return None
-    if window is None:
-        parts.lack(section, "unavailable", f"not all of the last {count} candles are there")
-    else:
-        note_takers(parts, instrument, window)
-    return window
+    if instrument.closes:
+        window = tail(found.closed, count, over_gaps=True)
+        if window is None:
+            parts.lack(section, "unavailable", f"not all of the last {count} candles are there")
+        else:
+            note_takers(parts, instrument, window)
+        return window
+    lack = _lack(instrument, found, count)
+    if lack is not None:
+        parts.lack(section, *lack)
+        return None
+    if not takers:
+        note_takers(parts, instrument, found.closed[-count:])
+        return tail(found.closed, count)
+    told = takers_told(parts, instrument, found.closed, count)
+    return tail(told, count) or tail(told, count - 1)
+
+
+def _lack(instrument: Instrument, found: Candles, count: int) -> tuple[str, str] | None:
+    if not found.closed:
+        return "unavailable", "no candle is closed yet"
+    length = found.closed[-1].end - found.closed[-1].start
+    return lack_of(instrument.venue, found.closed, count, found.as_of, length)
 
 
 def _market(instrument: Instrument) -> Market:
@@ -455,10 +474,12 @@ def _analysis(
     price: CombinedPrice, instrument: Instrument, chart: Parts, timeframe: str
 ) -> Analysis:
     minutes = TIMEFRAMES[timeframe]
-    candles = _contiguous(chart, instrument, _COUNT) or ()
+    candles = _contiguous(chart, instrument, _COUNT) or _rest(chart, instrument)
     technical = _technical(price, _market(instrument), candles, minutes)
     day = _DAY_MINUTES // minutes
-    flow = flow_of(tail(candles, min(len(candles), max(24, day))) if candles else None)
+    told = takers_told(chart, instrument, candles, len(candles)) if candles else ()
+    count = min(_COUNT, max(24, day))
+    flow = flow_of(tail(told, count) or tail(told, count - 1), spare=SPARE_ROWS)
     signals = signals_of(price, technical, flow)
     score = max(-100.0, min(100.0, math.fsum(signal.points for signal in signals)))
     return Analysis(
@@ -477,6 +498,16 @@ def _analysis(
         signals=signals,
         missing=(),
     )
+
+
+def _rest(parts: Parts, instrument: Instrument) -> Sequence[Candle]:
+    """Return the candles since the last gap: what does not touch it can be told all the same."""
+    found = parts.value(f"{instrument.kind}.candles", Candles)
+    if found is None or instrument.closes or not found.closed:
+        return ()
+    length = found.closed[-1].end - found.closed[-1].start
+    fresh = found.closed[-1].end >= found.as_of // length * length
+    return last_run(found.closed) if fresh else ()
 
 
 def _technical(

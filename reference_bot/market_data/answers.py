@@ -17,7 +17,7 @@ from msgspec import Struct
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.keeping import Entry, Field, Key
 from reference_bot.market_data.model import Missing, Stale
-from reference_bot.market_data.service import Answer
+from reference_bot.market_data.service import PERMANENT, Answer
 
 __all__ = ["LAST_GOOD_FOR", "LastAnswers", "Made", "MadePart", "encode"]
 
@@ -25,7 +25,6 @@ LAST_GOOD_FOR: Final = 300.0
 """Seconds: how old the oldest part of a last good answer may be."""
 
 _GAP_FOR: Final = 0.25
-_PERMANENT: Final = frozenset({"not_listed", "unavailable"})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -94,14 +93,14 @@ def encode(answer: Answer[Any], began: float, made: float) -> Made:
     if answer.missing and not hasattr(answer.data, "missing"):
         tail = b',"missing":%b}' % _encode(answer.missing)
     stale = any(part.stale for part in parts)  # its successor is being fetched
-    gap = any(one.reason not in _PERMANENT for one in answer.missing)  # worth another try soon
+    gap = any(one.reason not in PERMANENT for one in answer.missing)  # worth another try soon
     return Made(
         head=b'{"success":true,"data":%b' % _encode(answer.data)[:-1],
         tail=tail,
         age=max((part.age for part in parts), default=0.0),
         parts=parts,
         lifetime=min(answer.lifetime, _GAP_FOR) if stale or gap else answer.lifetime,
-        whole=all(one.reason in _PERMANENT or one.section == "venue" for one in answer.missing),
+        whole=all(one.reason in PERMANENT or one.section == "venue" for one in answer.missing),
     )
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, Literal, TypeAlias
+
+from msgspec import structs
 
 from reference_bot.market_data.figures import (
     DAY_CANDLES,
@@ -29,8 +32,22 @@ from reference_bot.market_data.venues.base import (
     MarketKind,
     Ticker,
 )
+from reference_bot.market_data.windows import LATE, lack_of, until_told
 
-__all__ = ["block", "intelligence", "note_takers", "open_interest", "perp_block"]
+__all__ = [
+    "SPARE_ROWS",
+    "block",
+    "intelligence",
+    "note_takers",
+    "open_interest",
+    "perp_block",
+    "takers_told",
+]
+
+Sides: TypeAlias = Literal["one", "unknown"]
+
+SPARE_ROWS: Final = 1
+"""Candles of a day whose takers may be unknown: it is not lost for one row."""
 
 _DAY: Final = 86_400_000
 _TOLERANCE: Final = 900_000
@@ -41,6 +58,7 @@ def block(parts: Parts, instrument: Instrument | None) -> Block | None:
     if instrument is None:
         return None
     candles = _closed(parts, instrument)
+    taken = takers_told(parts, instrument, candles, DAY_CANDLES)
     ticker = parts.value(f"{instrument.kind}.ticker", Ticker)
     if ticker is None:
         return None
@@ -56,8 +74,8 @@ def block(parts: Parts, instrument: Instrument | None) -> Block | None:
         low_24h=ticker.low,
         volume_24h=ticker.volume,
         turnover_24h=ticker.turnover,
-        flow_24h=flow_of(tail(candles, DAY_CANDLES)),
-        flow_15m=flow_of(tail(candles, 1)),
+        flow_24h=flow_of(tail(taken, DAY_CANDLES), spare=SPARE_ROWS),
+        flow_15m=flow_of(tail(taken, 1)),
         activity=activity_of(candles),
         closed_since=ticker.closed_since,
     )
@@ -75,25 +93,40 @@ def _closed(parts: Parts, instrument: Instrument) -> Sequence[Candle]:
         note_takers(parts, instrument, found.closed[-1:])
         return ()
     last = found.as_of // QUARTER * QUARTER
-    closed = found.closed
-    if not closed or closed[-1].end < last:
-        parts.lack(section, "unavailable", "the last 15 m candle is missing")
-        return ()
-    note_takers(parts, instrument, closed[-DAY_CANDLES:])
-    since = closed[-1].end - (DAY_CANDLES + 1) * QUARTER
-    count = sum(candle.start >= since for candle in closed)
-    if count < DAY_CANDLES + 1:
+    lack = lack_of(instrument.venue, found.closed, DAY_CANDLES + 1, found.as_of, QUARTER)
+    if lack is not None:
+        parts.lack(section, *lack)
+    return found.closed if found.closed and found.closed[-1].end >= last else ()
+
+
+def takers_told(
+    parts: Parts, instrument: Instrument, candles: Sequence[Candle], count: int
+) -> Sequence[Candle]:
+    """Return the candles up to the newest one of which it is told what takers did.
+
+    Notes when that is not the newest one of all, and of how many of the last ``count`` it is not
+    told.
+    """
+    told = until_told(candles)
+    if len(told) < len(candles):
+        late = candles[-1]
         text = (
-            f"{DAY_CANDLES + 1 - count} of the last {DAY_CANDLES + 1} candles of 15 m are missing"
+            f"{instrument.venue} is still writing the takers of {_clock(late.start)} to "
+            f"{_clock(late.end)} UTC: flows end at {_clock(told[-1].end)}"
         )
-        parts.lack(section, "unavailable", text)
-    return closed
+        parts.lack(f"{instrument.kind}.takers", LATE, text)
+    note_takers(parts, instrument, told[-count:])
+    return told
+
+
+def _clock(time: int) -> str:
+    return datetime.fromtimestamp(time / 1000, UTC).strftime("%H:%M")
 
 
 def note_takers(parts: Parts, instrument: Instrument, candles: Sequence[Candle]) -> None:
     """Note of how many candles it is not known what takers bought, unless their call failed."""
     unknown = sum(candle.buy is None for candle in candles)
-    if not unknown or parts.lacks(f"{instrument.kind}.takers"):
+    if not unknown or parts.lacks(f"{instrument.kind}.takers", besides=LATE):
         return
     some = "" if unknown == len(candles) else f" in {unknown} of the last {len(candles)} candles"
     what = "volumes, nor what takers bought" if instrument.closes else "what takers bought"
@@ -101,8 +134,11 @@ def note_takers(parts: Parts, instrument: Instrument, candles: Sequence[Candle])
     parts.lack(f"{instrument.kind}.candles", "unavailable", text)
 
 
-def perp_block(parts: Parts, instrument: Instrument | None) -> PerpBlock | None:
-    """Return the block of a perpetual; None when its ticker did not come."""
+def perp_block(parts: Parts, instrument: Instrument | None, sides: Sides) -> PerpBlock | None:
+    """Return the block of a perpetual; None when its ticker did not come.
+
+    ``sides``: whether it is known that the venue's open interest is of one side.
+    """
     found = block(parts, instrument)
     if found is None:
         return None
@@ -111,10 +147,16 @@ def perp_block(parts: Parts, instrument: Instrument | None) -> PerpBlock | None:
     return PerpBlock(
         **{name: getattr(found, name) for name in Block.__struct_fields__},
         mark_price=mark,
-        open_interest=open_interest(parts, mark or found.price),
+        open_interest=_of_sides(open_interest(parts, mark or found.price), sides),
         funding=None if funding is None else funding_of(funding),
         accounts=_accounts(parts),
     )
+
+
+def _of_sides(found: OpenInterest | None, sides: Sides) -> OpenInterest | None:
+    if found is None or sides == "one":
+        return found
+    return structs.replace(found, sides=sides)
 
 
 def _accounts(parts: Parts) -> Accounts | None:
@@ -133,7 +175,7 @@ def open_interest(parts: Parts, price: float, kind: MarketKind = "perp") -> Open
     value = found.amount * price if found.value is None else found.value
     now = InterestPoint(found.time, found.amount, value)
     history = parts.value(f"{section}.history", tuple)
-    points = tuple(_valued(parts, point) for point in history or ())
+    points: tuple[InterestPoint, ...] = history or ()
     day = point_before(points, now.time - _DAY, tolerance=_TOLERANCE)
     quarter = point_before(points, now.time - QUARTER, tolerance=_TOLERANCE)
     if history is not None and (day is None or quarter is None):
@@ -142,20 +184,10 @@ def open_interest(parts: Parts, price: float, kind: MarketKind = "perp") -> Open
     return OpenInterest(
         amount=now.amount,
         value=value,
-        change_24h=change_between(now, day),
-        change_15m=change_between(now, quarter),
+        change_24h=change_between(now, day, in_dollars=kind == "inverse"),
+        change_15m=change_between(now, quarter, in_dollars=kind == "inverse"),
         time=now.time,
     )
-
-
-def _valued(parts: Parts, point: InterestPoint) -> InterestPoint:
-    """Value a point whose venue tells amounts only: at the close of the candle that ended then."""
-    candles = parts.value("perp.candles", Candles)
-    if point.value is not None or candles is None:
-        return point
-    closes = (candle.close for candle in candles.closed if candle.end == point.time)
-    close = next(closes, None)
-    return InterestPoint(point.time, point.amount, None if close is None else point.amount * close)
 
 
 def intelligence(spot: Block | None, perp: Block | None) -> Intelligence | None:

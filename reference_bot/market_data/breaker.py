@@ -46,17 +46,18 @@ class Breaker:
             return
         self.failures, self.open_until, self.trial, self._next_pause = 0, 0.0, False, 0.0
 
-    def failed(self, now: float, *, wait: float | None = None) -> None:
+    def failed(self, now: float, *, wait: float | None = None, at_once: bool = False) -> None:
         """Count a failure; ``wait`` is how long the other side asked to be left alone.
 
-        Of calls that went out before the circuit opened only a longer ``wait`` counts.
+        ``at_once``: the circuit opens whatever came before, for it was asked too often. Of calls
+        that went out before the circuit opened only a longer ``wait`` counts.
         """
         self.failures += 1
         told = 0.0 if wait is None else now + max(wait, self.pause)
         if self.is_open and not self.trial:
             self.open_until = max(self.open_until, told)
             return
-        if wait is None and not self.trial and self.failures < self.threshold:
+        if wait is None and not at_once and not self.trial and self.failures < self.threshold:
             return
         pause = self._next_pause or self.pause
         self._next_pause = min(self.longest, 2 * pause)

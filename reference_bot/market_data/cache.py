@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
 
 from reference_bot.market_data.keeping import Entry, Field, Key
+from reference_bot.market_data.limits import background
 from reference_bot.market_data.shared import Store, in_turn
 
 __all__ = ["Cache", "Entry", "Field"]
@@ -48,7 +49,8 @@ class Cache:
     symbols that nobody asks for any more would be most of what is kept.
 
     ``get`` shares one fetch between all who ask while it runs. A fetch is not cancelled when an
-    asker leaves: the next one profits. Failures are not kept. With a ``store`` the entries of
+    asker leaves: the next one profits. Failures are not kept, but those that a field remembers:
+    what a venue does not have. With a ``store`` the entries of
     fields that have a shape are shared with other replicas.
     """
 
@@ -64,6 +66,7 @@ class Cache:
         self._clock = clock
         self._entries: OrderedDict[Key, Entry[Any]] = OrderedDict()
         self._flights: dict[Key, asyncio.Task[Entry[Any]]] = {}
+        self._lacking: dict[Key, tuple[float, BaseException]] = {}
         self._refreshes = 0
         self._swept = clock()
         self.hits = 0
@@ -75,11 +78,21 @@ class Cache:
         full = (field.name, *key)
         entry = self._kept(field, full, fetch)
         if entry is None:
+            self._raise_lacking(full)
             entry = cast("Entry[T]", await asyncio.shield(self._flight(field, full, fetch)))
             if entry.stale:  # another replica's
                 self._refresh(field, full, fetch, entry)
         _note(field, entry)
         return entry
+
+    def _raise_lacking(self, full: Key) -> None:
+        """Raise again what is remembered of a fetch that failed."""
+        until, failure = self._lacking.get(full, (0.0, None))
+        if failure is None:
+            return
+        if self._clock() < until:
+            raise failure.with_traceback(None)
+        del self._lacking[full]
 
     def _kept(
         self, field: Field[T], full: Key, fetch: Callable[[], Awaitable[T]]
@@ -106,7 +119,11 @@ class Cache:
         if full in self._flights or waits or self._refreshes >= _MOST_REFRESHES:
             return
         self._refreshes += 1
-        self._flight(field, full, fetch).add_done_callback(self._refreshed)
+        unhurried = background.set(True)  # tasks begin with a copy of what is set
+        try:
+            self._flight(field, full, fetch).add_done_callback(self._refreshed)
+        finally:
+            background.reset(unhurried)
 
     def _refreshed(self, _: asyncio.Task[Entry[Any]]) -> None:
         self._refreshes -= 1
@@ -120,7 +137,7 @@ class Cache:
             self.misses += 1
             flight = asyncio.ensure_future(self._fetch(field, full, fetch))
             self._flights[full] = flight
-            flight.add_done_callback(lambda done: self._landed(full, done))
+            flight.add_done_callback(lambda done: self._landed(field, full, done))
         return flight
 
     async def _fetch(
@@ -164,16 +181,22 @@ class Cache:
         past = [key for key, kept in self._entries.items() if now >= max(kept.expires, kept.until)]
         for key in past:
             del self._entries[key]
+        for key in [key for key, (until, _) in self._lacking.items() if now >= until]:
+            del self._lacking[key]
 
     def kept(self) -> int:
         """Return how many values are kept."""
         return len(self._entries)
 
-    def _landed(self, full: Key, flight: asyncio.Task[Entry[Any]]) -> None:
+    def _landed(self, field: Field[Any], full: Key, flight: asyncio.Task[Entry[Any]]) -> None:
         self._flights.pop(full, None)
         # all askers may have left: the failure counts as seen
-        if flight.cancelled() or flight.exception() is None:
+        failure = None if flight.cancelled() else flight.exception()
+        if failure is None:
             return
+        seconds = field.lacking(failure)
+        if seconds > 0 and len(self._lacking) < self._size:
+            self._lacking[full] = (self._clock() + seconds, failure)
         kept = self._entries.get(full)
         if kept is not None:
             self._entries[full] = replace(kept, failed_at=self._clock())

@@ -17,13 +17,15 @@ Reason = Literal[
     "rate_limited",
     "outage",
     "unavailable",
+    "unmeasured",
     "circuit_open",
 ]
 """Why a part is missing: ``timeout`` not in time, ``unreachable`` no connection or a broken one,
 ``refused`` a 4xx answer, ``bad_payload`` an answer that is not what the venue documents,
 ``not_listed`` no such market there, ``rate_limited`` 429 or 418, ``outage`` a 5xx answer or an
-error code that tells no more, ``unavailable`` data that the venue does not have, ``circuit_open``
-not asked, because it kept failing."""
+error code that tells no more, ``unavailable`` data that the venue does not have, ``unmeasured``
+data that it is not known what the venue counts in, ``circuit_open`` not asked, because it kept
+failing or asked to be left alone."""
 
 
 class VenueError(Exception):

@@ -65,15 +65,23 @@ def tail(
     return window if whole else None
 
 
-def flow_of(candles: Sequence[Candle] | None) -> Flow | None:
-    """Return what takers did over the candles; None without candles or where it is not told."""
-    if not candles:
+def flow_of(window: Sequence[Candle] | None, *, spare: int = 0) -> Flow | None:
+    """Return what takers did over the candles; None without candles or where it is not told.
+
+    ``spare``: of how many candles it may be unknown; these are left out of every sum.
+    """
+    if not window:
+        return None
+    candles = [
+        candle
+        for candle in window
+        if not (candle.buy is None or candle.turnover is None or candle.volume is None)
+    ]
+    if not candles or len(candles) + spare < len(window):
         return None
     bought = [candle.buy for candle in candles if candle.buy is not None]
     traded = [candle.turnover for candle in candles if candle.turnover is not None]
     volumes = [candle.volume for candle in candles if candle.volume is not None]
-    if min(len(bought), len(traded), len(volumes)) < len(candles):
-        return None
     buy = math.fsum(bought)
     sold = [candle.sell for candle in candles if candle.sell is not None]
     if len(sold) == len(candles):
@@ -83,8 +91,8 @@ def flow_of(candles: Sequence[Candle] | None) -> Flow | None:
         volume = math.fsum(volumes)
         sell = max(0.0, volume - buy)
     return Flow(
-        start=candles[0].start,
-        end=candles[-1].end,
+        start=window[0].start,
+        end=window[-1].end,
         buy=buy,
         sell=sell,
         delta=buy - sell,
@@ -177,15 +185,26 @@ def point_before(
     return max(earlier, key=lambda point: point.time) if earlier else None
 
 
-def change_between(now: InterestPoint, then: InterestPoint | None) -> Change | None:
-    """Return now - then, with the percentage of *then*; None without a then to divide by."""
-    if then is None or then.amount <= 0 or now.value is None or then.value is None:
+def change_between(
+    now: InterestPoint, then: InterestPoint | None, *, in_dollars: bool = False
+) -> Change | None:
+    """Return now - then in units, what these are worth at the price now, and the percentage of
+    *then*; None without a then to divide by.
+
+    A difference of two values at two prices would tell of the price, and contradict the units.
+    ``in_dollars``: the contracts are of dollars, so that these are the units, and coins follow.
+    """
+    if then is None or now.amount <= 0 or not now.value:
         return None
-    amount = now.amount - then.amount
-    pct = 100 * amount / then.amount
-    if not math.isfinite(pct):
-        return None
-    return Change(amount=amount, value=now.value - then.value, pct=pct)
+    price = now.value / now.amount
+    if in_dollars:
+        before, change = then.value or 0.0, now.value - (then.value or 0.0)
+        amount, value = change / price, change
+    else:
+        before, change = then.amount, now.amount - then.amount
+        amount, value = change, change * price
+    pct = 100 * change / before if before > 0 else math.inf
+    return Change(amount, value, pct) if math.isfinite(pct) else None
 
 
 def funding_of(now: FundingNow) -> Funding:

@@ -1,40 +1,47 @@
 """Calls to venues: one pool, one deadline a call, errors in the service's words, a circuit
-breaker.
+breaker, the venue's limits.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import httpx
 import msgspec
 
 from reference_bot.market_data.breaker import Breaker
+from reference_bot.market_data.decoding import Decodes, kept_in
 from reference_bot.market_data.errors import Reason, ToldError, VenueError
+from reference_bot.market_data.limits import (
+    BUSY,
+    LONGEST_BAN,
+    Host,
+    TellsLimit,
+    background,
+    no_limit_told,
+)
 from reference_bot.market_data.metrics import Metrics
 
 __all__ = ["Decodes", "Explain", "Reply", "VenueClient", "make_pool", "nothing_special"]
 
 T = TypeVar("T")
 
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Decodes(Protocol[R_co]):
-    """What turns a body into a value: a msgspec decoder, or something that stands on one."""
-
-    def decode(self, body: bytes, /) -> R_co:
-        """Return the value; raises MsgspecError or ToldError."""
-
-
 _LONGEST_BODY = 32 * 1024 * 1024
+_PATIENCE: Final = 1.0
+"""Seconds that a call may wait for its turn at the rate that its venue allows."""
+_BANS: Final = {418: 120.0, 403: 600.0}
+"""The shortest bans that are documented, in seconds: Binance's, and Bybit's by 403."""
+_BANNED_UNTIL: Final = re.compile(rb"banned until (\d{13})")
+_log = logging.getLogger(__name__)
 
 
 def make_pool(*, verify: bool = True) -> httpx.AsyncClient:
@@ -66,6 +73,8 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
+_ABOUT_THE_REQUEST: Final = frozenset({"refused", "not_listed", "unavailable"})
+
 Explain: TypeAlias = Callable[[int, bytes], tuple[Reason, str] | None]
 
 
@@ -96,6 +105,11 @@ class VenueClient:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every call, beside the pool's."""
     breaker: Breaker = field(default_factory=Breaker)
+    host: Host = field(default_factory=Host)
+    """Shared with the clients that are made of this one by `apart`."""
+    tells_limit: TellsLimit = no_limit_told
+    api: str = ""
+    """Which of the venue's APIs it is, where there are several."""
     _ahead: int | None = None
 
     @property
@@ -133,14 +147,9 @@ class VenueClient:
         sent = {**self.headers, **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
+        await self._turn(path)
         if not self.breaker.allows(time.monotonic()):
-            rest = max(0.0, self.breaker.open_until - time.monotonic())
-            raise VenueError(
-                self.venue,
-                "circuit_open",
-                f"kept failing; left alone for another {rest:.0f} s",
-                retry_after=rest,
-            )
+            raise self._left_alone("kept failing", self.breaker.open_until)
         began = time.monotonic()
         outcome = "cancelled"
         try:
@@ -156,18 +165,44 @@ class VenueClient:
         else:
             outcome = "ok"
             self.breaker.succeeded()
+            self.host.answered(time.monotonic())
             return reply
         finally:
             if outcome == "cancelled":
                 self.breaker.gave_up()
             self.metrics.venue_call(self.venue, outcome, time.monotonic() - began)
 
+    async def _turn(self, path: str) -> None:
+        """Wait until the venue's limits allow the call; raise VenueError when that takes long."""
+        now = time.monotonic()
+        if now < self.host.banned_until:
+            raise self._left_alone("asked to be left alone", self.host.banned_until)
+        unhurried = background.get()
+        if unhurried and (used := self.host.used(now)) >= BUSY:
+            text = f"{path}: held back: {used:.0%} of the venue's limit is used"
+            raise VenueError(self.venue, "rate_limited", text)
+        wait, rule = self.host.pace.wait(path, now, 0.0 if unhurried else _PATIENCE)
+        if wait <= 0 or rule is None:
+            return
+        if wait > _PATIENCE or unhurried:
+            text = (
+                f"{path}: {self.venue} takes {rule.calls} calls in {rule.seconds:g} s; "
+                f"the next is due in {wait:.1f} s"
+            )
+            raise VenueError(self.venue, "rate_limited", text, retry_after=wait)
+        await asyncio.sleep(wait)
+
+    def _left_alone(self, why: str, until: float) -> VenueError:
+        rest = max(0.0, until - time.monotonic())
+        text = f"{why}; left alone for another {rest:.0f} s"
+        return VenueError(self.venue, "circuit_open", text, retry_after=rest)
+
     def _count(self, error: VenueError) -> None:
         """A refusal that is about the request says nothing about the venue's health."""
-        if error.reason in ("refused", "not_listed") and error.retry_after is None:
+        if error.reason in _ABOUT_THE_REQUEST and error.retry_after is None:
             self.breaker.succeeded()
         elif error.reason == "rate_limited":
-            self.breaker.failed(time.monotonic(), wait=error.retry_after or self.breaker.pause)
+            self.breaker.failed(time.monotonic(), wait=error.retry_after, at_once=True)
         else:
             self.breaker.failed(time.monotonic())
 
@@ -183,6 +218,10 @@ class VenueClient:
         as_of = _clock_of(response)
         if as_of is not None:
             self._ahead = as_of - time.time_ns() // 1_000_000
+        told = self.tells_limit(response.headers, as_of)
+        if told is not None:
+            self.host.told(*told, time.monotonic())
+            self.metrics.limit_used(self.venue, self.api, told[0])
         if response.status_code != 200:
             raise self._refusal(path, response)
         return Reply(self._decode(path, decoder, response), as_of)
@@ -191,29 +230,53 @@ class VenueClient:
         if len(response.content) > _LONGEST_BODY:
             raise self._error("bad_payload", path, f"{len(response.content)} bytes are too many")
         try:
-            return decoder.decode(response.content)
+            value = decoder.decode(response.content)
         except ToldError as told:
-            raise self._error(told.reason, path, told.message) from None
+            raise self._error(told.reason, path, told.message, self._pause_told(response)) from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             kind = response.headers.get("content-type", "")
             hint = f" (Content-Type {kind})" if "json" not in kind else ""
             raise self._error("bad_payload", path, f"{error}{hint}") from None
+        for rows in kept_in(value):
+            if rows.left_out:
+                self.left_out(path, rows.left_out, rows.why)
+        return value
+
+    def left_out(self, path: str, count: int, why: str) -> None:
+        """Count rows of a list that cannot be used and are left out."""
+        self.metrics.left_out(self.venue, count)
+        _log.debug("%s: %s: %d rows left out: %s", self.venue, path, count, why)
 
     def _refusal(self, path: str, response: httpx.Response) -> VenueError:
         status = response.status_code
         explained = self.explain(status, response.content)
-        if explained is not None and status not in (429, 418):
-            return self._error(explained[0], path, explained[1])
-        wait = _seconds(response.headers.get("retry-after"))
-        if status in (429, 418):
-            why = f": {explained[1]}" if explained and explained[0] == "rate_limited" else ""
+        limited = explained is not None and explained[0] == "rate_limited"
+        if status in (429, 418) or limited:
+            why = f": {explained[1]}" if explained and limited else ""
+            wait = self._pause_told(response)
+            if status in _BANS or _BANNED_UNTIL.search(response.content[:2000]):
+                wait = self.host.ban(wait, _BANS.get(status, 120.0), time.monotonic())
             return self._error("rate_limited", path, f"HTTP {status}{why}", wait)
+        if explained is not None:
+            return self._error(explained[0], path, explained[1])
         if status in (403, 451):
             asked = "this address is refused: it asked too often, or is not served"
             why = asked if status == 403 else "this place is not served"
             return self._error("refused", path, f"HTTP {status}: {why}", 60.0)
         reason: Reason = "outage" if status >= 500 else "refused"
+        wait = _seconds(response.headers.get("retry-after"))
         return self._error(reason, path, f"HTTP {status}", wait if status >= 500 else None)
+
+    def _pause_told(self, response: httpx.Response) -> float | None:
+        """Return for how long a venue asks to be left alone: by header, or by what it writes."""
+        told = _seconds(response.headers.get("retry-after"))
+        if told is not None:
+            return told
+        until = _BANNED_UNTIL.search(response.content[:2000])
+        if until is None:
+            return None
+        rest = (int(until[1]) - self.now()) / 1000
+        return min(rest, LONGEST_BAN) if rest > 0 else None
 
     def _error(
         self, reason: Reason, path: str, what: str, retry_after: float | None = None
@@ -230,4 +293,4 @@ def _clock_of(response: httpx.Response) -> int | None:
 
 def _seconds(text: str | None) -> float | None:
     """Read Retry-After in seconds; its other form, a date, is not used by any venue here."""
-    return min(float(text), 3600.0) if text is not None and text.isdigit() else None
+    return min(float(text), LONGEST_BAN) if text is not None and text.isdigit() else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from reference_bot.market_data.blocks import open_interest
 from reference_bot.market_data.cache import Entry
@@ -22,9 +22,22 @@ from reference_bot.market_data.model import (
     VenueInterest,
 )
 from reference_bot.market_data.parts import Part, Parts
-from reference_bot.market_data.service import Answer, Found, MarketService, for_coins_only
+from reference_bot.market_data.service import (
+    Answer,
+    Found,
+    MarketService,
+    for_coins_only,
+    not_a_coin,
+)
 from reference_bot.market_data.symbols import Pair, near_matches, parse_symbol
-from reference_bot.market_data.venues.base import FundingNow, MarketKind, Ticker, Venue
+from reference_bot.market_data.venues.base import (
+    COIN,
+    FundingNow,
+    Instrument,
+    MarketKind,
+    Ticker,
+    Venue,
+)
 from reference_bot.market_data.waiting import Late, gather_until
 
 __all__ = ["multi_oi"]
@@ -40,6 +53,8 @@ class _Told:
     """What one venue tells about its contracts of one margin."""
 
     base: str
+    asset: str
+    contract: Instrument
     row: VenueInterest
     missing: tuple[Missing, ...]
     parts: tuple[Part, ...]
@@ -68,6 +83,7 @@ async def multi_oi(service: MarketService, symbol: str) -> Answer[MultiInterest]
             missing += _lacking(name, kind, outcome)
     if not told:
         raise _nothing(symbol, missing, await _listed(service, end))
+    told = _of_one_asset(told, missing)
     parts = tuple(part for one in told for part in one.parts)
     return Answer(_summed(told, missing), _LIFETIME, tuple(missing), parts)
 
@@ -79,10 +95,12 @@ async def _told_by(
     contract = found.instruments.get(kind)
     if contract is None:
         raise _not_there(found, kind)
+    if venue.interest_sides == "unknown":
+        text = f"{venue.name} does not say whether it counts one side or both"
+        raise VenueError(venue.name, "unmeasured", text)
     jobs = service.of_contract(venue, contract)
-    if kind == "perp":  # they value what tells amounts only; the mark price does for inverse ones
+    if kind == "perp":  # it values what is told in coins only; of inverse ones the mark price does
         jobs["perp.ticker"] = service.ticker(venue, contract)
-        jobs["perp.candles"] = service.candles(venue, contract)
     parts = await service.fetch(venue.name, jobs, end)
     ticker = parts.value("perp.ticker", Ticker)
     funding = parts.value(f"{kind}.funding", FundingNow)
@@ -103,8 +121,19 @@ async def _told_by(
         funding=None if funding is None else funding_of(funding),
         time=interest.time,
     )
-    lacking = tuple(one for one in parts.missing if one.section != "perp.candles")
-    return _Told(found.pair.base, row, lacking, parts.dated)
+    return _Told(found.pair.base, contract.asset, contract, row, tuple(parts.missing), parts.dated)
+
+
+def _of_one_asset(told: list[_Told], missing: list[Missing]) -> list[_Told]:
+    """Return what tells of coins; of what most others are where none does. The rest is missing."""
+    assets = [one.asset for one in told]
+    chosen = COIN if COIN in assets else max(assets, key=assets.count)
+    for one in told:
+        if one.asset != chosen:
+            section = f"{one.contract.kind}.open_interest"
+            text = not_a_coin(one.contract)
+            missing.append(Missing(section, one.row.venue, "not_a_coin", text))
+    return [one for one in told if one.asset == chosen]
 
 
 def _not_there(found: Found, kind: MarketKind) -> VenueError:
@@ -174,6 +203,7 @@ def _summed(told: Sequence[_Told], missing: Sequence[Missing]) -> MultiInterest:
         by_margin=tuple(one for one in margins if one is not None),
         venues=tuple(structs.replace(row, share_pct=100 * row.value / value) for row in rows),
         missing=tuple(missing),
+        asset=UNSET if told[0].asset == COIN else told[0].asset,
     )
 
 

@@ -6,10 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Entry", "Field", "Key"]
+__all__ = ["Entry", "Field", "Key", "never"]
 
 T = TypeVar("T")
 Key = tuple[str, ...]
+
+
+def never(_failure: BaseException) -> float:
+    """Remember no failure."""
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,7 @@ class Field(Generic[T]):
     given while a new one is fetched, unless that fetch has failed. ``lasting``: even then.
     ``dated``: whether its age counts in the age of what is made of it; listings and settings that
     change by the month do not. ``shape`` is the value's type, for those that replicas share.
+    ``lacking``: for how many seconds a failure is remembered, and not asked for again.
     """
 
     name: str
@@ -28,6 +34,7 @@ class Field(Generic[T]):
     lasting: bool = False
     dated: bool = True
     shape: Any = None
+    lacking: Callable[[BaseException], float] = never
 
     def lifetime_of(self, value: T) -> float:
         """Return how many seconds the value is good for."""

@@ -44,6 +44,18 @@ class Metrics:
             ("venue", "reason"),
             registry=self.registry,
         )
+        self._left_out = Counter(
+            "market_data_rows_left_out_total",
+            "Rows of a venue's lists that could not be used, by venue.",
+            ("venue",),
+            registry=self.registry,
+        )
+        self._limit_used = Gauge(
+            "market_data_venue_limit_used_ratio",
+            "Share of a venue's own limit that is used, as it told last; by venue and API.",
+            ("venue", "api"),
+            registry=self.registry,
+        )
         self._last_good = Counter(
             "market_data_last_good_answers_total",
             "Answers from before, given because no venue could be asked.",
@@ -84,6 +96,14 @@ class Metrics:
     def missing(self, venue: str, reason: str) -> None:
         """Count one part that an answer had to leave out."""
         self._missing.labels(venue, reason).inc()
+
+    def left_out(self, venue: str, count: int) -> None:
+        """Count rows of a list that could not be used."""
+        self._left_out.labels(venue).inc(count)
+
+    def limit_used(self, venue: str, api: str, share: float) -> None:
+        """Note what share of a venue's limit is used."""
+        self._limit_used.labels(venue, api).set(share)
 
     def last_good(self) -> None:
         """Count one answer from before."""

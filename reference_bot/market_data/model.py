@@ -122,7 +122,7 @@ class Momentum(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """Now - then: in base units, in quote, and in percent of then."""
+    """Now - then: in base units, what these are worth at the price now, and in percent of then."""
 
     amount: float
     value: float
@@ -130,13 +130,17 @@ class Change(Struct, frozen=True):
 
 
 class OpenInterest(Struct, frozen=True):
-    """Open contracts of one venue; ``value`` at the mark price."""
+    """Open contracts of one venue, counted on one side; ``value`` at the mark price.
+
+    ``sides`` is set where it is not known whether the venue counts one side or both.
+    """
 
     amount: float
     value: float
     change_24h: Change | None
     change_15m: Change | None
     time: int
+    sides: Literal["unknown"] | UnsetType = UNSET
 
 
 class Funding(Struct, frozen=True):
@@ -165,8 +169,9 @@ class Accounts(Struct, frozen=True):
 class Block(Dated, frozen=True):
     """One market of one venue, in its own spelling; null is what the venue does not tell.
 
-    ``closed_since``: since when the market is closed, null while it trades. While it is closed
-    ``time`` is that of the last price, and the 24 h end there.
+    A flow ends at the newest period that the venue has told to its end. ``closed_since``: since
+    when the market is closed, null while it trades. While it is closed ``time`` is that of the last
+    price, and the 24 h end there.
     """
 
     venue: str
@@ -214,7 +219,11 @@ class Missing(Struct, frozen=True):
 
 
 class CombinedPrice(Dated, frozen=True):
-    """Spot and perpetual of one pair on one venue. ``time`` is the venue's, of the newest datum."""
+    """Spot and perpetual of one pair on one venue. ``time`` is the venue's, of the newest datum.
+
+    ``asset`` is set where the base is no coin: ``stock``, ``commodity``, ``pre-launch coin``, or
+    the venue's own word; ``asset_name`` is its full name, where the venue tells it.
+    """
 
     symbol: str
     base: str
@@ -225,6 +234,8 @@ class CombinedPrice(Dated, frozen=True):
     spot: Block | None
     perp: PerpBlock | None
     missing: tuple[Missing, ...]
+    asset: str | UnsetType = UNSET
+    asset_name: str | UnsetType = UNSET
 
 
 class TopSymbol(Struct, frozen=True):
@@ -426,7 +437,8 @@ class MarginInterest(Struct, frozen=True):
 
 class MultiInterest(Dated, frozen=True):
     """Open interest of one coin over all venues that answered, one row for a venue and margin;
-    ``change_24h`` over those that tell it.
+    ``change_24h`` over those that tell it. Counted on one side everywhere: a venue of which that is
+    not known stands in ``missing``. ``asset`` is set when no venue lists a coin of that name.
     """
 
     base: str
@@ -437,6 +449,7 @@ class MultiInterest(Dated, frozen=True):
     by_margin: tuple[MarginInterest, ...]
     venues: tuple[VenueInterest, ...]
     missing: tuple[Missing, ...]
+    asset: str | UnsetType = UNSET
 
 
 class AssetBalance(Struct, frozen=True):

@@ -94,9 +94,11 @@ class Parts:
             others.lack(one.section.removeprefix(CHART), one.reason, one.message)
         return others
 
-    def lacks(self, section: str) -> bool:
-        """Tell whether it is noted already that a section is not there."""
-        return any(missing.section == section for missing in self.missing)
+    def lacks(self, section: str, *, besides: str = "") -> bool:
+        """Tell whether it is noted already that a section is not there, for another reason."""
+        return any(
+            missing.section == section and missing.reason != besides for missing in self.missing
+        )
 
     def lack(self, name: str, reason: str, message: str) -> None:
         """Note that a part, or something in it, is not there."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from reference_bot.market_data.blocks import block, intelligence, perp_block
 from reference_bot.market_data.cache import Cache, Entry, Field
@@ -21,8 +21,9 @@ from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.model import Block, CombinedPrice, ForexPairs, Missing, PerpBlock
 from reference_bot.market_data.parts import Part, Parts
 from reference_bot.market_data.symbols import Pair, SpellingError, near_matches, parse_symbol
-from reference_bot.market_data.takers import MOST_PERIODS, fill_takers, until_next_period
+from reference_bot.market_data.takers import fill_takers, until_next_period
 from reference_bot.market_data.venues.base import (
+    COIN,
     AccountRatio,
     Candles,
     Directory,
@@ -35,21 +36,27 @@ from reference_bot.market_data.venues.base import (
     Venue,
 )
 from reference_bot.market_data.waiting import gather_until
+from reference_bot.market_data.windows import GAP, LATE, NEW
 
 __all__ = [
     "LIFETIMES",
+    "PERMANENT",
     "Answer",
     "Found",
     "MarketService",
     "combined",
     "for_coins_only",
+    "not_a_coin",
     "until_next_close",
 ]
 
 T = TypeVar("T")
 Jobs = dict[str, Coroutine[Any, Any, Entry[Any]]]
 
-_PERMANENT: Final = frozenset({"not_listed", "unavailable"})
+PERMANENT: Final = frozenset(
+    {"not_listed", "unavailable", "not_a_coin", GAP, NEW, LATE, "unmeasured"}
+)
+"""Reasons that asking again soon does not change."""
 _FIRST_SHARE: Final = 0.6
 """How much of the remaining time a venue gets while another one could still be asked."""
 
@@ -75,19 +82,33 @@ def _funding_stale(funding: FundingNow) -> float:
     return min(10.0, _until_reset(funding) - _funding_lifetime(funding))
 
 
+def _lacking(failure: BaseException) -> float:
+    """Return for how many seconds it is remembered that a venue does not have something."""
+    gone = isinstance(failure, VenueError) and failure.reason in ("unavailable", "not_listed")
+    return 300.0 if gone else 0.0
+
+
 # A price and its candles are what people act on: never given beyond their lifetime while the venue
 # can be asked.
 TICKER: Final[Field[Ticker]] = Field("ticker", 2.0, shape=Ticker)
 CANDLES: Final[Field[Candles]] = Field("candles", until_next_close, shape=Candles)
 INTEREST: Final[Field[InterestPoint]] = Field("open_interest", 5.0, stale=10.0, shape=InterestPoint)
 HISTORY: Final[Field[tuple[InterestPoint, ...]]] = Field(
-    "open_interest_history", 60.0, stale=60.0, shape=tuple[InterestPoint, ...]
+    "open_interest_history",
+    60.0,
+    stale=60.0,
+    shape=tuple[InterestPoint, ...],
+    lacking=_lacking,
 )
 FUNDING: Final[Field[FundingNow]] = Field(
     "funding", _funding_lifetime, stale=_funding_stale, shape=FundingNow
 )
-TAKERS: Final[Field[TakerVolumes]] = Field("taker_volumes", until_next_period, shape=TakerVolumes)
-ACCOUNTS: Final[Field[AccountRatio]] = Field("account_ratio", 60.0, stale=60.0, shape=AccountRatio)
+TAKERS: Final[Field[TakerVolumes]] = Field(
+    "taker_volumes", until_next_period, shape=TakerVolumes, lacking=_lacking
+)
+ACCOUNTS: Final[Field[AccountRatio]] = Field(
+    "account_ratio", 60.0, stale=60.0, shape=AccountRatio, lacking=_lacking
+)
 DIRECTORY: Final[Field[Directory]] = Field(
     "directory", 3600.0, stale=86_400.0, lasting=True, dated=False, shape=Directory
 )
@@ -99,12 +120,13 @@ LIFETIMES: Final[dict[str, str]] = {
     "ticker": "2 s",
     "tickers": "10 s, and 20 s more while they are fetched anew",
     "candles": "until the next close, 60 s at the most",
-    "taker_volumes": "until the next close, 60 s at the most",
+    "taker_volumes": "until the next close, 60 s at the most; 15 s in the three minutes after one",
     "account_ratio": "60 s, and 60 s more while it is fetched anew",
     "open_interest": "5 s, and 10 s more while it is fetched anew",
     "open_interest_history": "60 s, and 60 s more while it is fetched anew",
     "funding": "5 s, and 10 s more while it is fetched anew, never past the reset",
     "funding interval": "1 h, and 24 h more while it is fetched anew",
+    "what a venue does not have": "5 min",
     "directory": "1 h, and 24 h more while it is fetched anew",
 }
 """How long each field may be given out again; in the API's description."""
@@ -136,6 +158,11 @@ class Found:
     def any_market(self) -> Instrument | None:
         """Return the perpetual, or else spot."""
         return self.instruments.get("perp") or self.instruments.get("spot")
+
+    @property
+    def asset(self) -> str:
+        """What the base is here; all instruments are of the same."""
+        return next((one.asset for one in self.instruments.values()), COIN)
 
 
 class MarketService:
@@ -175,7 +202,9 @@ class MarketService:
 
         def build(found: Found, parts: Parts) -> Block | PerpBlock | None:
             instrument = found.instruments.get(market)
-            return block(parts, instrument) if market == "spot" else perp_block(parts, instrument)
+            if market == "spot":
+                return block(parts, instrument)
+            return perp_block(parts, instrument, found.venue.interest_sides)
 
         return await self.first(symbol, exchange, (market,), self.everything, build)
 
@@ -219,21 +248,27 @@ class MarketService:
     ) -> Answer[T]:
         """Return what ``build`` makes of the first venue that has something to make it of.
 
-        Venues that came before it and could not answer stand in the answer's ``missing`` under the
-        section ``venue``. With ``needs_all`` a kind of market that a venue does not list counts as
-        missing. Raises AnswerError when no venue could.
+        A venue where the name is no coin's (a stock, a metal) is asked only when no other one
+        answers. Venues that came before it and could not answer stand in the answer's ``missing``
+        under the section ``venue``. With ``needs_all`` a kind of market that a venue does not list
+        counts as missing. Raises AnswerError when no venue could.
         """
         kinds = tuple(kinds)
         names = self.about(symbol, exchange)
         end = self.end()
         earlier: list[Missing] = []
         known: set[Pair] = set()
-        for number, name in enumerate(names):
-            stop = end if number == len(names) - 1 else self.share(end)
+        queue = [(name, False) for name in names]
+        while queue:
+            name, last_resort = queue.pop(0)
+            stop = self.share(end) if queue else end
             found = await self.look_up(self.by_name[name], symbol, kinds, stop)
             known |= found.known
             if not found.instruments:
                 earlier += found.failures
+                continue
+            if found.asset != COIN and not last_resort:
+                queue.append((name, True))
                 continue
             parts = await self.fetch(name, jobs(found), stop)
             data = build(found, parts)
@@ -309,7 +344,9 @@ class MarketService:
         for pair in candidates:
             instruments = {kind: pairs[pair] for kind, pairs in listed.items() if pair in pairs}
             if instruments:
-                return Found(venue, pair, instruments, tuple(listed), parts.missing)
+                found = Found(venue, pair, instruments, tuple(listed), parts.missing)
+                _of_one_asset(found)
+                return found
         known = {pair for pairs in listed.values() for pair in pairs}
         return Found(venue, candidates[0], {}, tuple(listed), parts.missing, known)
 
@@ -366,11 +403,13 @@ class MarketService:
         )
 
     def takers(
-        self, venue: Venue, instrument: Instrument, minutes: int = 15, count: int = DAY_CANDLES + 1
+        self, venue: Venue, instrument: Instrument, minutes: int = 15, least: int = 1
     ) -> Jobs:
-        """Return the fetch of the taker volumes for as many candles, where they are told apart."""
+        """Return the fetch of the taker volumes, where they are told apart from candles, and of
+        ``least`` periods.
+        """
         offered = instrument.kind == "perp" and minutes in venue.taker_minutes
-        if not offered or count > MOST_PERIODS:
+        if not offered or least > venue.taker_periods:
             return {}
         key = (*_key(instrument), str(minutes))
         return {
@@ -384,7 +423,7 @@ class MarketService:
 
         async def fetch() -> dict[Pair, Ticker]:
             listed = await self.directory(venue, kind)
-            return await venue.tickers(kind, listed.value)
+            return await venue.tickers(kind, listed.value.coins())
 
         return await self.cache.get(TICKERS, (venue.name, kind), fetch)
 
@@ -423,7 +462,7 @@ class MarketService:
 
     def _lifetime(self, parts: Parts) -> float:
         """An answer lives as long as its shortest part; one with a gap is tried again soon."""
-        if any(missing.reason not in _PERMANENT for missing in parts.missing):
+        if any(missing.reason not in PERMANENT for missing in parts.missing):
             return 0.25
         expires = min((entry.expires for entry in parts.entries), default=0.0)
         return max(0.0, expires - self.cache.now())
@@ -503,9 +542,11 @@ def _no_answer(
 def combined(found: Found, parts: Parts) -> CombinedPrice | None:
     """Return spot and perpetual of one venue, without ``missing``; None when neither came."""
     spot = block(parts, found.instruments.get("spot"))
-    perp = perp_block(parts, found.instruments.get("perp"))
+    contract = found.instruments.get("perp")
+    perp = perp_block(parts, contract, found.venue.interest_sides)
     if spot is None and perp is None:
         return None
+    named = next((one.name for one in found.instruments.values() if one.name), "")
     return CombinedPrice(
         symbol=str(found.pair),
         base=found.pair.base,
@@ -516,7 +557,27 @@ def combined(found: Found, parts: Parts) -> CombinedPrice | None:
         spot=spot,
         perp=perp,
         missing=(),
+        asset=UNSET if found.asset == COIN else found.asset,
+        asset_name=UNSET if found.asset == COIN or not named else named,
     )
+
+
+def _of_one_asset(found: Found) -> None:
+    """Leave out what is no coin where another market of the same name is one, and say so."""
+    if not any(one.asset == COIN for one in found.instruments.values()):
+        return
+    for kind, one in list(found.instruments.items()):
+        if one.asset != COIN:
+            del found.instruments[kind]
+            found.looked_up = tuple(other for other in found.looked_up if other != kind)
+            what = not_a_coin(one)
+            found.failures.append(Missing(kind, found.venue.name, "not_a_coin", what))
+
+
+def not_a_coin(one: Instrument) -> str:
+    """Say what an instrument is that has a coin's name."""
+    named = f" ({one.name})" if one.name else ""
+    return f"{one.symbol} on {one.venue} is a {one.asset}{named}, not the coin"
 
 
 def _with_missing(data: T, missing: Iterable[Missing]) -> T:

@@ -9,10 +9,11 @@ from msgspec import structs
 from reference_bot.market_data.parts import Parts
 from reference_bot.market_data.venues.base import Candle, Candles, TakerVolume, TakerVolumes
 
-__all__ = ["MOST_PERIODS", "fill_takers", "until_next_period"]
+__all__ = ["fill_takers", "until_next_period"]
 
-MOST_PERIODS: Final = 99
-"""Closed periods that are told: venues give a hundred, the running one among them."""
+_REWRITTEN: Final = 180_000
+"""ms after its end within which a period may be told anew (recorded: about 150 s)."""
+_SOON: Final = 15.0
 _CLOSE_ENOUGH: Final = 0.05
 """Bought and sold must add up to the candle's volume: a unit that was misread is far from it."""
 
@@ -49,7 +50,12 @@ def _filled(candle: Candle, period: TakerVolume | None) -> Candle:
 
 
 def until_next_period(told: TakerVolumes) -> float:
-    """Return for how many seconds the newest closed period stays the newest; a minute at most."""
+    """Return for how many seconds the newest closed period stays as it is; a minute at most.
+
+    It is written again for some minutes after its end: then they are asked for again soon.
+    """
     ends = [period.start + told.length for period in told.periods]
     newest = max((end for end in ends if end <= told.as_of), default=0)
+    if told.as_of - newest < _REWRITTEN:
+        return _SOON
     return min(60.0, max(5.0, (newest + told.length - told.as_of) / 1000))

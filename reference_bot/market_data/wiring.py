@@ -15,6 +15,7 @@ from reference_bot.market_data.account import Account, Keys
 from reference_bot.market_data.app import Api
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.http import Explain, VenueClient, make_pool, nothing_special
+from reference_bot.market_data.limits import Host, Pace, PaceRule, TellsLimit, no_limit_told
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.service import MarketService
 from reference_bot.market_data.settings import Settings
@@ -87,39 +88,59 @@ def _venue(  # noqa: PLR0911 - one return a venue
 ) -> Venue:
     """Return a venue. Its module is imported here, so that only those in use are."""
 
-    def client(url: str, explain: Explain = nothing_special) -> VenueClient:
-        return VenueClient(name, url, pool, settings.deadline_seconds, metrics, explain)
+    def client(
+        url: str,
+        explain: Explain = nothing_special,
+        tells: TellsLimit = no_limit_told,
+        rates: Sequence[PaceRule] = (),
+        api: str = "",
+    ) -> VenueClient:
+        return VenueClient(
+            name,
+            url,
+            pool,
+            settings.deadline_seconds,
+            metrics,
+            explain,
+            host=Host(Pace(rates)),
+            tells_limit=tells,
+            api=api,
+        )
 
     match name:
         case "binance":
             from reference_bot.market_data.venues import binance  # noqa: PLC0415 - see above
 
-            spot = client(settings.binance_spot_url, binance.explain)
-            futures = client(settings.binance_futures_url, binance.explain)
-            coin = client(settings.binance_coin_futures_url, binance.explain)
+            told, few = binance.explain, binance.tells_weight(2400)
+            many = binance.tells_weight(6000)
+            spot = client(settings.binance_spot_url, told, many, api="spot")
+            futures = client(settings.binance_futures_url, told, few, api="futures")
+            coin = client(settings.binance_coin_futures_url, told, few, api="coin")
             return binance.Binance(spot, futures, coin, cache)
         case "bybit":
-            from reference_bot.market_data.venues.bybit import Bybit  # noqa: PLC0415 - see above
+            from reference_bot.market_data.venues import bybit  # noqa: PLC0415 - see above
 
-            return Bybit(client(settings.bybit_url), cache)
+            tells = bybit.tells_limit
+            return bybit.Bybit(client(settings.bybit_url, bybit.explain, tells, bybit.RATES), cache)
         case "okx":
-            from reference_bot.market_data.venues.okx import Okx  # noqa: PLC0415 - see above
+            from reference_bot.market_data.venues import okx  # noqa: PLC0415 - see above
 
-            return Okx(client(settings.okx_url))
+            return okx.Okx(client(settings.okx_url, okx.explain, rates=okx.RATES))
         case "gate":
             from reference_bot.market_data.venues import gate  # noqa: PLC0415 - see above
 
-            return gate.Gate(client(settings.gate_url, gate.explain), cache)
+            tells = gate.tells_limit
+            return gate.Gate(client(settings.gate_url, gate.explain, tells, gate.RATES), cache)
         case "bitget":
             from reference_bot.market_data.venues import bitget  # noqa: PLC0415 - see above
 
-            return bitget.Bitget(client(settings.bitget_url, bitget.explain))
+            told = bitget.explain
+            return bitget.Bitget(client(settings.bitget_url, told, rates=bitget.RATES), cache)
         case "hyperliquid":
-            from reference_bot.market_data.venues.hyperliquid import (  # noqa: PLC0415 - see above
-                Hyperliquid,
-            )
+            from reference_bot.market_data.venues import hyperliquid  # noqa: PLC0415 - see above
 
-            return Hyperliquid(client(settings.hyperliquid_url), cache)
+            url, rates = settings.hyperliquid_url, hyperliquid.RATES
+            return hyperliquid.Hyperliquid(client(url, rates=rates), cache)
         case "yahoo":
             from reference_bot.market_data.venues import yahoo  # noqa: PLC0415 - see above
 

@@ -88,13 +88,17 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class OpenInterest(msgspec.Struct, frozen=True):
-    """``amount`` in base units, ``value`` in quote units."""
+    """``amount`` in base units, ``value`` in quote units.
+
+    ``sides`` is ``unknown`` where nobody knows whether the venue counts one side or both.
+    """
 
     amount: float
     value: float
     time: int
     change_24h: Change | None = None
     change_15m: Change | None = None
+    sides: str = "one"
 
 
 class Funding(msgspec.Struct, frozen=True):
@@ -150,7 +154,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CombinedPrice(Answered, frozen=True):
-    """What ``/price`` says, in figures."""
+    """What ``/price`` says, in figures; ``asset`` is what the base is, if that is no coin."""
 
     symbol: str
     base: str
@@ -160,6 +164,8 @@ class CombinedPrice(Answered, frozen=True):
     intelligence: Intelligence | None = None
     spot: Block | None = None
     perp: PerpBlock | None = None
+    asset: str = ""
+    asset_name: str = ""
 
 
 class TopSymbol(msgspec.Struct, frozen=True):
@@ -340,7 +346,10 @@ class MarginInterest(msgspec.Struct, frozen=True):
 
 
 class MultiInterest(Answered, frozen=True):
-    """Open interest of one coin over the venues that answered, a row for a venue and margin."""
+    """Open interest of one coin over the venues that answered, a row for a venue and margin.
+
+    ``asset`` is what the base is, if that is no coin.
+    """
 
     base: str
     time: int
@@ -349,6 +358,7 @@ class MultiInterest(Answered, frozen=True):
     by_margin: tuple[MarginInterest, ...]
     venues: tuple[VenueInterest, ...]
     change_24h: Change | None = None
+    asset: str = ""
 
 
 class AssetBalance(msgspec.Struct, frozen=True):

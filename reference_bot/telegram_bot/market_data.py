@@ -7,6 +7,7 @@ import msgspec
 
 from reference_bot.telegram_bot.figures import CombinedPrice, Missing
 from reference_bot.telegram_bot.http_client import Answer, HttpClient, NoAnswerError, NotSentError
+from reference_bot.telegram_bot.render.common import venue
 
 TIMEOUT: Final = 1.7
 """Seconds: market-data promises an answer in 1.5, the user gets one in 2."""
@@ -41,6 +42,7 @@ class MarketDataError(Exception):
             "no_account",
             "forbidden",
             "too_new",
+            "not_offered_here",
         }
 
 
@@ -48,10 +50,10 @@ _NO_FIGURES: Final = "so there are no figures for {symbol} just now. Try again i
 _DOWN: Final = f"Market data is not reachable, {_NO_FIGURES}"
 _LATE: Final = f"Market data did not answer in time, {_NO_FIGURES}"
 _GARBLED: Final = f"Market data gave an answer I cannot read, {_NO_FIGURES}"
-_TOO_NEW: Final = (
-    "No exchange has enough figures for {symbol}: it has hardly been traded yet, or not of late."
-)
-_NOT_THERE: Final = frozenset({"unavailable", "not_listed"})
+_TOO_NEW: Final = "{symbol} is too new for this: {names} not traded it for long enough."
+_GAP: Final = "There is a gap in the candles of {symbol}: {gap}. Until it has passed I cannot tell."
+_NOT_OFFERED: Final = "No exchange here offers this for {symbol}."
+_NOT_THERE: Final = frozenset({"unavailable", "not_listed", "gap", "new", "late", "not_a_coin"})
 _SENTENCES: Final = {
     "forbidden": "Market data does not let me ask about the account: MARKET_DATA_TOKEN has to be "
     "set, and the same, for market-data and for me.",
@@ -120,9 +122,24 @@ def _failure(answer: Answer, symbol: str) -> MarketDataError:
         return MarketDataError(_GARBLED.format(symbol=symbol))
     reasons = {gap.reason for gap in fault.missing}
     if fault.code == "venue_failed" and reasons and reasons <= _NOT_THERE:
-        # Every exchange answered, and none has what the question needs.
-        return MarketDataError(_TOO_NEW.format(symbol=symbol), "too_new")
+        return _not_there(fault.missing, symbol)
     return MarketDataError(_sentence(fault, symbol), fault.code, fault.near)
+
+
+def _not_there(missing: tuple[Missing, ...], symbol: str) -> MarketDataError:
+    """Every exchange answered, and none has what the question needs: for one of three reasons."""
+    for gap in missing:
+        if gap.reason == "gap":
+            what = gap.message.rpartition(": ")[2].removeprefix(f"{gap.venue} ")
+            return MarketDataError(
+                _GAP.format(symbol=symbol, gap=f"{venue(gap.venue)} {what}"), "gap"
+            )
+    young = dict.fromkeys(venue(gap.venue) for gap in missing if gap.reason == "new")
+    if young:
+        have = "has" if len(young) == 1 else "have"
+        names = f"{', '.join(young)} {have}"
+        return MarketDataError(_TOO_NEW.format(symbol=symbol, names=names), "too_new")
+    return MarketDataError(_NOT_OFFERED.format(symbol=symbol), "not_offered_here")
 
 
 def meant(near: tuple[str, ...]) -> str:

@@ -57,6 +57,7 @@ class Listing:
     thousands: int
     price_places: int
     lot_places: int
+    kind_of_asset: str = "coin"
 
     @property
     def asset(self) -> str:
@@ -81,7 +82,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
     found: dict[str, Listing] = {}
     for coin in market.coins.values():
         tick = coin.book(kind)
-        if tick is None or coin.hours != "always":
+        if tick is None or coin.hours != "always" or not coin.on("binance"):
             continue
         thousands = 3 if kind == "perp" and coin.base in _THOUSANDS else 0
         quotes = [("USDT", WEIGHT)]
@@ -97,6 +98,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
                 thousands=thousands,
                 price_places=tick.price - thousands,
                 lot_places=tick.lot + thousands,
+                kind_of_asset=coin.asset,
             )
             found[listing.symbol] = listing
     return found
@@ -367,13 +369,16 @@ def _futures_ticker(ask: _Ask) -> object:
     return ask.one_or_all(lambda listing: _ticker(ask, listing))
 
 
+_UNDERLYING = {"coin": "COIN", "stock": "EQUITY", "commodity": "COMMODITY"}
+
+
 def _futures_symbol(listing: Listing) -> dict[str, Any]:
     tick = decimal_text(1, listing.price_places)
     lot = decimal_text(1, listing.lot_places)
     return {
         "symbol": listing.symbol,
         "pair": listing.symbol,
-        "contractType": "PERPETUAL",
+        "contractType": "PERPETUAL" if listing.kind_of_asset == "coin" else "TRADIFI_PERPETUAL",
         "deliveryDate": 4133404800000,
         "onboardDate": 1569398400000,
         "status": "TRADING",
@@ -386,8 +391,8 @@ def _futures_symbol(listing: Listing) -> dict[str, Any]:
         "quantityPrecision": max(0, listing.lot_places),
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
-        "underlyingType": "COIN",
-        "underlyingSubType": [],
+        "underlyingType": _UNDERLYING[listing.kind_of_asset],
+        "underlyingSubType": [] if listing.kind_of_asset == "coin" else ["TradFi"],
         "triggerProtect": "0.0500",
         "liquidationFee": "0.012500",
         "marketTakeBound": "0.05",

@@ -43,7 +43,7 @@ _INTERVALS = {
 
 def coin_listings(market: Market) -> dict[str, Listing]:
     """Return the perpetual contracts by name; ``contract`` is dollars."""
-    return list_coins(market, "inverse", _listing)
+    return list_coins(market, "binance", "inverse", _listing)
 
 
 def _listing(base: str, tick: Tick) -> Listing:

@@ -44,8 +44,10 @@ _PERIODS = {
     "1d": DAY,
 }
 """The trading statistics' periods: hours and days are small here."""
-_STATISTICS: Final = 100
-"""How many periods the trading statistics tell; Bitget takes no limit and documents no number."""
+_STATISTICS: Final = 30
+"""How many periods the trading statistics tell, whatever is asked (recorded)."""
+_WITHOUT_STATISTICS: Final = frozenset({"DOGE", "BNB", "LINK", "ADA", "PEPE"})
+"""Coins of which the trading statistics are empty (observed)."""
 _BARS = {
     "1m": MINUTE,
     "5m": 5 * MINUTE,
@@ -67,7 +69,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
         unit = 1000 if thousands else 1
         return Listing(f"{asset}{quote}", base, quote, kind, WEIGHT, tick, unit)
 
-    return list_coins(market, kind, make)
+    return list_coins(market, "bitget", kind, make)
 
 
 def _data(ask: Ask, data: Any) -> dict[str, Any]:
@@ -167,14 +169,13 @@ def _candles(ask: Ask, one: Listing, bars: dict[str, int]) -> Any:
     rows = []
     for candle in candles:
         coins, turnover = one.volumes(candle.lots, candle.turnover)
-        rows.append(
-            [
-                str(candle.start),
-                *(one.price(p) for p in (candle.open, candle.high, candle.low, candle.close)),
-                coins,
-                *([turnover, turnover] if one.kind == "spot" else [turnover]),
-            ]
-        )
+        amounts = [coins, turnover]
+        if one.kind == "spot":
+            amounts = [coins, turnover, turnover]
+        elif one.kind == "inverse":  # dollars at index 5, coins at 6
+            amounts = [turnover, coins]
+        prices = (one.price(p) for p in (candle.open, candle.high, candle.low, candle.close))
+        rows.append([str(candle.start), *prices, *amounts])
     return _data(ask, rows)
 
 
@@ -202,6 +203,8 @@ def _symbol_and_period(ask: Ask) -> tuple[Listing, int]:
     interval = _PERIODS.get(ask.text("period", "5m"))
     if interval is None:
         raise _refuse(ask, "40020", "Parameter period error")
+    if known[symbol].base in _WITHOUT_STATISTICS:
+        raise _refuse(ask, "40054", f"The data fetched by {symbol} is empty")
     return known[symbol], interval
 
 
@@ -249,6 +252,8 @@ def _current_rate(ask: Ask) -> Any:
                 "nextUpdate": str(settles),
                 "minFundingRate": "-0.003",
                 "maxFundingRate": "0.003",
+                "cashDividend": "",
+                "cashDividendNextUpdate": "null",
             }
         )
     return _data(ask, rows)
@@ -325,6 +330,7 @@ def _contracts(ask: Ask) -> Any:
                 "fundInterval": str(ask.hours(one)),
                 "minLever": "1",
                 "maxLever": "125",
+                "isRwa": "NO" if one.asset == "coin" else "YES",
             }
             for one in _mix(ask).values()
         ],

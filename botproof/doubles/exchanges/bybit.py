@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins, newest_first
+from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins, newest_first, two_sided
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
 from botproof.doubles.server import Response
@@ -21,6 +21,7 @@ __all__ = ["WEIGHT", "Bybit", "listings"]
 WEIGHT: Final = 4
 
 _THOUSANDS = {"SHIB": "SHIB1000", "PEPE": "1000PEPE", "BONK": "1000BONK"}
+_FULL_NAMES = {"TSLA": "Tesla Inc", "PURR.STOCK": "Hyperliquid Strategies Inc"}
 _INTERVALS = {
     **{str(minutes): minutes * MINUTE for minutes in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)},
     "D": DAY,
@@ -49,7 +50,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
         unit = 1000 if thousands else 1
         return Listing(f"{asset}USDT", base, "USDT", kind, WEIGHT, tick, unit)
 
-    return list_coins(market, kind, make)
+    return list_coins(market, "bybit", kind, make)
 
 
 def _refuse(code: int, message: str, now: int) -> Refusal:
@@ -111,11 +112,14 @@ def _contract(ask: Ask, one: Listing) -> dict[str, str]:
     hours = ask.hours(one)
     rate, settles = ask.funding(one, hours)
     lots, mark = ask.interest(one), ask.mark(one)
+    places = 8 if one.kind == "inverse" else 2
     return {
         "indexPrice": f"{ask.market.index_price(one.base, ask.now) * one.unit:.8f}",
         "markPrice": f"{mark * one.unit:.8f}",
-        "openInterest": one.quantity(lots),
-        "openInterestValue": f"{one.value(lots, mark):.{8 if one.kind == 'inverse' else 2}f}",
+        "openInterest": one.quantity(two_sided(lots)),
+        "openInterestValue": f"{one.value(two_sided(lots), mark):.{places}f}",
+        "singleOpenInterest": one.quantity(lots),
+        "singleOpenInterestValue": f"{one.value(lots, mark):.{places}f}",
         "fundingRate": rate,
         "nextFundingTime": str(settles),
         "fundingIntervalHour": str(hours),
@@ -124,6 +128,11 @@ def _contract(ask: Ask, one: Listing) -> dict[str, str]:
         "deliveryFeeRate": "",
         "predictedDeliveryPrice": "",
         "basisRate": "",
+        "basis": "",
+        "preOpenPrice": "",
+        "preQty": "",
+        "curPreListingPhase": "",
+        "basisRateYear": "",
     }
 
 
@@ -167,7 +176,12 @@ def _open_interest(ask: Ask) -> Any:
         last=ask.whole("endTime", 0),
     )
     rows = [
-        {"openInterest": one.quantity(ask.interest(one, at)), "timestamp": str(at)} for at in points
+        {
+            "openInterest": one.quantity(two_sided(ask.interest(one, at))),
+            "singleOpenInterest": one.quantity(ask.interest(one, at)),
+            "timestamp": str(at),
+        }
+        for at in points
     ]
     result = {"symbol": one.symbol, "category": category, "list": newest_first(rows)}
     return _envelope(result | {"nextPageCursor": ""}, ask.now)
@@ -219,9 +233,15 @@ def _funding_history(ask: Ask) -> Any:
 def _instruments(ask: Ask) -> Any:
     category, kind, known = _category(ask)
     chosen = [_one(ask, known)] if ask.text("symbol") else list(known.values())
-    make = _spot_instrument if kind == "spot" else _contract_instrument
-    rows = [make(ask, one) for one in chosen]
-    return _envelope({"category": category, "list": rows, "nextPageCursor": ""}, ask.now)
+    if kind == "spot":
+        rows = [_spot_instrument(ask, one) for one in chosen]
+        return _envelope({"category": category, "list": rows, "nextPageCursor": ""}, ask.now)
+    # pages of contracts: the cursor is a text of the venue's own
+    limit = min(max(1, ask.whole("limit", 500)), 1000)
+    first = int(ask.text("cursor", "first=0").removeprefix("first=") or 0)
+    rows = [_contract_instrument(ask, one) for one in chosen[first : first + limit]]
+    more = f"first={first + limit}" if first + limit < len(chosen) else ""
+    return _envelope({"category": category, "list": rows, "nextPageCursor": more}, ask.now)
 
 
 def _spot_instrument(_: Ask, one: Listing) -> dict[str, Any]:
@@ -275,6 +295,11 @@ def _contract_instrument(ask: Ask, one: Listing) -> dict[str, Any]:
         "settleCoin": one.base if inverse else "USDT",
         "copyTrading": "both",
         "isPreListing": False,
+        "preListingInfo": None,
+        "symbolType": "" if one.asset == "coin" else one.asset,
+        "fullName": _FULL_NAMES.get(one.base, one.base),
+        "marketRegion": "",
+        "underlyingTicker": "",
     }
 
 

@@ -11,6 +11,7 @@ from botproof.doubles.exchanges.market import (
     COINS,
     FOREX,
     HOUR,
+    OTHERS,
     Market,
     Scenario,
     ScenarioKind,
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     try:
         market = Market(
-            args.seed, COINS + FOREX + synthetic_coins(args.symbols), dict(args.scenario)
+            args.seed, COINS + FOREX + OTHERS + synthetic_coins(args.symbols), dict(args.scenario)
         )
     except ValueError as error:
         print(f"botproof double exchanges: {error}")

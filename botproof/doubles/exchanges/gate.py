@@ -11,7 +11,16 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Final
 
-from botproof.doubles.exchanges.kit import Ask, Listing, Routes, currencies, exact, list_coins
+from botproof.doubles.exchanges.kit import (
+    Ask,
+    Listing,
+    Routes,
+    currencies,
+    exact,
+    list_coins,
+    still_written,
+    two_sided,
+)
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
 from botproof.doubles.exchanges.wire import Call, Refusal, ratio_text
 from botproof.doubles.server import Response
@@ -21,6 +30,7 @@ __all__ = ["WEIGHT", "Gate", "listings"]
 WEIGHT: Final = 2
 
 _USDT, _BTC = "/api/v4/futures/usdt", "/api/v4/futures/btc"
+_TYPES = {"coin": "", "stock": "stocks", "commodity": "metals"}
 _INTERVALS = {
     "1m": MINUTE,
     "5m": 5 * MINUTE,
@@ -44,7 +54,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
         contract = Fraction(1) if kind == "spot" else lot / 10 if base == "BTC" else lot
         return Listing(f"{base}_USDT", base, "USDT", kind, WEIGHT, tick, contract=contract)
 
-    return list_coins(market, kind, make)
+    return list_coins(market, "gate", kind, make)
 
 
 def _refuse(label: str, message: str, status: int = 400) -> Refusal:
@@ -236,7 +246,13 @@ def _contract_row(ask: Ask, one: Listing) -> dict[str, Any]:
         "create_time": 1609800048,
         "launch_time": 1609800048,
         "trade_size": 1,
+        # of one side; the tickers and the stats tell both
         "position_size": int(one.contracts(ask.interest(one))),
+        "long_users": ask.accounts(one, ask.now)[0],
+        "short_users": ask.accounts(one, ask.now)[1],
+        "is_pre_market": False,
+        "contract_type": _TYPES[one.asset],
+        "enable_decimal": False,
     }
 
 
@@ -254,7 +270,8 @@ def _futures_tickers(ask: Ask) -> Any:
                 "low_24h": one.price(day.low),
                 "high_24h": one.price(day.high),
                 "change_percentage": ratio_text(100 * (day.close - day.open), day.open, 2),
-                "total_size": one.contracts(ask.interest(one)),
+                "change_price": one.price(day.close - day.open),
+                "total_size": one.contracts(two_sided(ask.interest(one))),
                 "volume_24h": one.contracts(day.lots),
                 "volume_24h_base": coins,
                 "volume_24h_quote": dollars,
@@ -297,7 +314,7 @@ def _stats(ask: Ask) -> Any:
 
 def _stat(ask: Ask, one: Listing, at: int, end: int) -> dict[str, Any]:
     """Tell the taker volumes of ``[at, end)``, and the state at its beginning."""
-    traded = ask.market.fold(one.base, one.kind, at, end)
+    traded = still_written(ask.market.fold(one.base, one.kind, at, end), ask.now)
     sold = traded.lots - traded.buy_lots
     long, short = ask.accounts(one, at)
     return {
@@ -314,8 +331,8 @@ def _stat(ask: Ask, one: Listing, at: int, end: int) -> dict[str, Any]:
         "short_liq_size": 0,
         "short_liq_amount": 0,
         "short_liq_usd": 0,
-        "open_interest": int(one.contracts(ask.interest(one, at))),
-        "open_interest_usd": one.held(ask.interest(one, at), ask.mark(one, at))[1],
+        "open_interest": int(one.contracts(two_sided(ask.interest(one, at)))),
+        "open_interest_usd": one.held(two_sided(ask.interest(one, at)), ask.mark(one, at))[1],
         "top_lsr_account": 1.0,
         "top_lsr_size": 1.0,
         "mark_price": ask.mark(one, at),

@@ -47,7 +47,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
         name = f"{base}/USDC" if index == 0 else f"@{index}"
         return Listing(name, base, "USDC", kind, WEIGHT, tick)
 
-    return list_coins(market, kind, make)
+    return list_coins(market, "hyperliquid", kind, make)
 
 
 _UNPROCESSABLE = Refusal(422, "Failed to deserialize the JSON body into the target type")
@@ -72,11 +72,33 @@ def _meta(ask: Ask) -> dict[str, Any]:
         }
         for one in _perps(ask)
     ]
-    return {"universe": universe, "marginTables": [], "collateralToken": 0}
+    return {"universe": [*universe, _DELISTED], "marginTables": [], "collateralToken": 0}
+
+
+_DELISTED = {
+    "szDecimals": 1,
+    "name": "MATIC",
+    "maxLeverage": 20,
+    "marginTableId": 20,
+    "isDelisted": True,
+}
+"""What was delisted stays in the list, with a context of nothing (recorded)."""
+_OF_DELISTED = {
+    "funding": "0.0",
+    "openInterest": "0.0",
+    "prevDayPx": "0.37621",
+    "dayNtlVlm": "0.0",
+    "premium": None,
+    "oraclePx": "0.3754",
+    "markPx": "0.37621",
+    "midPx": None,
+    "impactPxs": None,
+    "dayBaseVlm": "0.0",
+}
 
 
 def _meta_and_contexts(ask: Ask, _: dict[str, Any]) -> Any:
-    return [_meta(ask), [_context(ask, one) for one in _perps(ask)]]
+    return [_meta(ask), [*(_context(ask, one) for one in _perps(ask)), _OF_DELISTED]]
 
 
 def _prices(ask: Ask, one: Listing) -> dict[str, Any]:
@@ -176,21 +198,14 @@ def _predicted(ask: Ask, _: dict[str, Any]) -> Any:
     rows = []
     for one in _perps(ask):
         rate, settles = ask.funding(one, 1)
-        rows.append(
-            [
-                one.symbol,
-                [
-                    [
-                        "HlPerp",
-                        {
-                            "fundingRate": rate,
-                            "nextFundingTime": settles,
-                            "fundingIntervalHours": 1,
-                        },
-                    ]
-                ],
-            ]
-        )
+        told = {
+            "fundingRate": rate,
+            "nextFundingTime": settles
+            - HOUR,  # the last full hour, in spite of its name (recorded)
+            "fundingIntervalHours": 1,
+        }
+        # other venues' stand beside it, null where they do not list the coin
+        rows.append([one.symbol, [["BinPerp", None], ["HlPerp", told], ["BybitPerp", None]]])
     return rows
 
 

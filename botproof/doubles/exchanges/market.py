@@ -35,6 +35,7 @@ __all__ = [
     "HOUR",
     "KINDS",
     "MINUTE",
+    "OTHERS",
     "SETTLED",
     "Candle",
     "Coin",
@@ -83,6 +84,9 @@ class Coin:
     """What is traded against USDT, and in an inverse book against dollars; with ``hours`` a
     currency pair or metal in its own quote.
 
+    ``asset`` says what it is where that is no coin, ``ticker`` what venues call it where that is
+    not ``base``, ``venues`` who lists it, where that are not all that list its kind.
+
     ``price`` is what the path swings around, ``swing`` the size of a usual day (0.03 = 3 %),
     ``turnover`` a usual day's spot turnover in USDT on the smallest venue, ``funding_hours`` the
     interval on venues that set one a symbol.
@@ -98,6 +102,18 @@ class Coin:
     trades: int = 48
     hours: Hours = "always"
     inverse: Tick | None = None
+    asset: str = "coin"
+    ticker: str = ""
+    venues: frozenset[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """What venues call it."""
+        return self.ticker or self.base
+
+    def on(self, venue: str) -> bool:
+        """Tell whether a venue lists it."""
+        return self.venues is None or venue in self.venues
 
     def book(self, kind: Kind) -> Tick | None:
         """Return the grid of one book; None when the coin has no such book."""
@@ -286,7 +302,7 @@ class Market:
         scenarios: Mapping[str, Scenario] | None = None,
     ) -> None:
         self.seed = seed
-        self.coins = {coin.base: coin for coin in (coins or COINS + FOREX)}
+        self.coins = {coin.base: coin for coin in (coins or COINS + FOREX + OTHERS)}
         self.scenarios = dict(scenarios or {})
         unknown = sorted(self.scenarios.keys() - self.coins.keys())
         if unknown:
@@ -704,6 +720,45 @@ FOREX: tuple[Coin, ...] = (
 )
 """Currency pairs and metals, each a path of its own (crosses do not follow from the majors), with
 hours. No crypto venue lists them."""
+
+
+OTHERS: tuple[Coin, ...] = (
+    Coin(
+        "TSLA",
+        412.0,
+        1.5e7,
+        None,
+        Tick(2, 2),
+        0.025,
+        asset="stock",
+        venues=frozenset({"binance", "bybit", "okx", "gate", "bitget"}),
+    ),
+    Coin(
+        "XAU",
+        4_325.0,
+        2.0e7,
+        None,
+        Tick(2, 3),
+        0.012,
+        4,
+        asset="commodity",
+        venues=frozenset({"binance", "bybit"}),
+    ),
+    Coin("PURR", 0.142, 9.0e5, Tick(5, 0), Tick(5, 0), 0.07, venues=frozenset({"hyperliquid"})),
+    Coin(
+        "PURR.STOCK",
+        6.4,
+        4.0e5,
+        None,
+        Tick(3, 1),
+        0.05,
+        asset="stock",
+        ticker="PURR",
+        venues=frozenset({"bybit"}),
+    ),
+)
+"""What is traded as a perpetual and is no coin: a stock and gold; and the coin PURR beside the
+stock that Bybit lists under the same name."""
 
 
 def synthetic_coins(count: int) -> tuple[Coin, ...]:

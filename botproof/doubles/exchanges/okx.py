@@ -10,7 +10,14 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Final
 
-from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins, newest_first
+from botproof.doubles.exchanges.kit import (
+    Ask,
+    Listing,
+    Routes,
+    list_coins,
+    newest_first,
+    still_written,
+)
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, KINDS, MINUTE, Kind, Market, Tick
 from botproof.doubles.exchanges.wire import Call, Refusal
 from botproof.doubles.server import Response
@@ -30,6 +37,7 @@ _CONTRACTS = {
     "PEPE": Fraction(10_000_000),
     "BONK": Fraction(100_000),
 }
+_CATEGORIES = {"coin": "1", "stock": "3", "commodity": "4"}
 _SWAPS: Final[tuple[Kind, ...]] = ("perp", "inverse")
 _TYPES: Final[dict[str, tuple[Kind, ...]]] = {"SPOT": ("spot",), "SWAP": _SWAPS}
 _EMPTY_TYPES = ("MARGIN", "FUTURES", "OPTION")
@@ -67,7 +75,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
         contract = _CONTRACTS.get(base, Fraction(1))
         return Listing(f"{base}-USDT-SWAP", base, "USDT", kind, WEIGHT, tick, contract=contract)
 
-    return list_coins(market, kind, make)
+    return list_coins(market, "okx", kind, make)
 
 
 def _data(rows: list[Any]) -> dict[str, Any]:
@@ -225,7 +233,8 @@ def _taker_volume(ask: Ask) -> Any:
             write(candle.lots - candle.buy_lots, candle.turnover - candle.buy_turnover),
             write(candle.buy_lots, candle.buy_turnover),
         ]
-        for candle in ask.candles(one, interval, limit=min(ask.whole("limit", 100), 100))
+        for told in ask.candles(one, interval, limit=min(ask.whole("limit", 100), 100))
+        for candle in [still_written(told, ask.now)]
     ]
     return _data(newest_first(rows))
 
@@ -286,7 +295,12 @@ def _instruments(ask: Ask) -> Any:
     wanted = ask.text("instId")
     if wanted and wanted not in known:
         _one(ask)
-    return _data([_instrument(one) for name, one in known.items() if wanted in ("", name)])
+    rows: list[dict[str, Any]] = [
+        _instrument(one) for name, one in known.items() if wanted in ("", name)
+    ]
+    if not wanted and "perp" in _type(ask):  # what is announced lacks most fields
+        rows.append({"instId": "ETH-USD_UM-SWAP", "instType": "SWAP", "state": "preopen"})
+    return _data(rows)
 
 
 def _instrument(one: Listing) -> dict[str, Any]:
@@ -319,6 +333,9 @@ def _instrument(one: Listing) -> dict[str, Any]:
         "maxMktSz": "1000000",
         "ruleType": "normal",
         "instIdCode": 1,
+        "instCategory": _CATEGORIES[one.asset],
+        "tradeQuoteCcyList": [],
+        "upcChg": [],
     }
 
 

@@ -46,6 +46,7 @@ from botproof.doubles.exchanges.faults import Fault, FaultBook, apply
 from botproof.doubles.exchanges.gate import Gate
 from botproof.doubles.exchanges.hosts import prefix_of
 from botproof.doubles.exchanges.hyperliquid import Hyperliquid
+from botproof.doubles.exchanges.limits import Limits
 from botproof.doubles.exchanges.market import (
     DAY,
     HOUR,
@@ -120,6 +121,7 @@ class ExchangeDouble:
         self.market = market
         self.clock = Clock(now)
         self.faults = FaultBook(market.seed)
+        self.limits = Limits()
         self._venues = {venue.name: venue for venue in venues}
         self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
         self._seen = 0
@@ -180,7 +182,8 @@ class ExchangeDouble:
         ours = time.monotonic() - ours
         if fault is not None:
             answer = apply(fault, venue, answer)
-        headers = {"Date": formatdate(now / 1000, usegmt=True), **answer.headers}
+        told = self.limits.headers(venue.name, path, request.query, now)
+        headers = {"Date": formatdate(now / 1000, usegmt=True), **told, **answer.headers}
         answer = dataclasses.replace(answer, headers=headers)
         self._record(
             {
@@ -274,6 +277,7 @@ class ExchangeDouble:
         self.faults.remove()
         self.market = self._first_market
         self.clock = Clock(self._first_now)
+        self.limits = Limits()
         self._events.clear()
         return True
 

@@ -7,13 +7,14 @@ Times are epoch ms; amounts and volumes are in units of the base asset whatever 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
 from reference_bot.market_data.symbols import Pair
 
 __all__ = [
+    "COIN",
     "AccountRatio",
     "Candle",
     "Candles",
@@ -34,6 +35,9 @@ never stands in for the other.
 """
 
 
+COIN: Final = "coin"
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """One market of one venue. ``symbol`` is the venue's spelling, ``unit`` base units in one of
@@ -47,6 +51,14 @@ class Instrument:
     unit: float = 1.0
     closes: bool = False
     """Whether the market has closing hours: then candles follow each other over the gap."""
+    asset: str = COIN
+    """What the base is: a coin, or in a word or two something else (``stock``, ``commodity``,
+    ``pre-launch coin``), which counts in no ranking and no sum.
+    """
+    name: str = ""
+    """The base's full name, where the venue tells it."""
+    hours: float | None = None
+    """The funding interval, where it comes with the listing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,10 @@ class Directory:
     def by_symbol(self) -> dict[str, Instrument]:
         """Return the same by the venue's spelling."""
         return {instrument.symbol: instrument for instrument in self.by_pair.values()}
+
+    def coins(self) -> Directory:
+        """Return what is listed of coins: rankings and sums are made of these alone."""
+        return Directory({pair: one for pair, one in self.by_pair.items() if one.asset == COIN})
 
 
 class Ticker(Struct, frozen=True, array_like=True):
@@ -133,7 +149,10 @@ class AccountRatio(Struct, frozen=True, array_like=True):
 
 
 class InterestPoint(Struct, frozen=True, array_like=True):
-    """Open interest at one moment; ``value`` in the quote asset where the venue tells it."""
+    """Open interest at one moment, counted on one side: every open contract has a long and a short.
+
+    ``value`` is in the quote asset where the venue tells it.
+    """
 
     time: int
     amount: float
@@ -160,6 +179,10 @@ class Venue(Protocol):
     """The kinds of market that the venue has."""
     taker_minutes: frozenset[int]
     """The timeframes of perpetuals in which taker volumes are told apart from candles."""
+    taker_periods: int
+    """How many closed periods of them are told."""
+    interest_sides: Literal["one", "unknown"]
+    """Whether it is known that open interest, as given on from here, counts one side."""
     currencies: bool
     """Whether it tells currencies and metals, and nothing else; False: coins, and nothing else."""
 
@@ -179,7 +202,7 @@ class Venue(Protocol):
         """Return about ``count`` closed candles of ``minutes``."""
 
     async def taker_volumes(self, instrument: Instrument, minutes: int) -> TakerVolumes:
-        """Return what takers bought and sold in about the last hundred periods."""
+        """Return what takers bought and sold in the last ``taker_periods`` periods or more."""
 
     async def account_ratio(self, instrument: Instrument) -> AccountRatio:
         """Return the newest ratio of long to short accounts."""

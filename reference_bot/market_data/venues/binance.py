@@ -8,14 +8,17 @@ given on in coins. Klines carry what takers bought at index 9 (base) and 10 (quo
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache
+from reference_bot.market_data.decoding import Inside, One, Rows
 from reference_bot.market_data.errors import Reason, VenueError
 from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.limits import TellsLimit
 from reference_bot.market_data.symbols import Pair, split_joined
 from reference_bot.market_data.venues.base import (
     AccountRatio,
@@ -30,13 +33,19 @@ from reference_bot.market_data.venues.base import (
 )
 from reference_bot.market_data.venues.binance_coin import BinanceCoin
 from reference_bot.market_data.venues.binance_funding import Intervals
-from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
-from reference_bot.market_data.venues.common import NoTakers, index
-from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate, Share
+from reference_bot.market_data.venues.checks import (
+    account_ratio,
+    check_candles,
+    check_fresh,
+    reset_ahead,
+)
+from reference_bot.market_data.venues.common import SPARE, Listed, NoTakers, index
+from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
-__all__ = ["Binance"]
+__all__ = ["Binance", "explain", "tells_weight"]
 
+_PERPETUALS: Final = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 
 
@@ -87,10 +96,23 @@ class _FuturesSymbol(Struct, frozen=True, rename="camel"):
     contract_type: str
     base_asset: str
     quote_asset: str
+    underlying_type: str | None = None
+
+    @property
+    def asset(self) -> str:
+        """Say what the base is; contracts on stocks and metals are another type of perpetual."""
+        told = self.underlying_type or "COIN"
+        if told.endswith("EQUITY"):
+            return "stock"
+        if told == "PREMARKET":
+            return "pre-launch coin"
+        if told == "COIN" and self.contract_type != "PERPETUAL":
+            return "traditional asset"
+        return told.lower()
 
 
 class _FuturesInfo(Struct, frozen=True):
-    symbols: list[_FuturesSymbol]
+    symbols: msgspec.Raw
 
 
 class _OpenInterest(Struct, frozen=True, rename="camel"):
@@ -105,8 +127,8 @@ class _InterestPoint(Struct, frozen=True, rename="camel"):
 
 
 class _Accounts(Struct, frozen=True, rename="camel"):
-    long_account: Share
-    short_account: Share
+    long_account: Amount
+    short_account: Amount
     timestamp: Millis
 
 
@@ -122,18 +144,32 @@ class _Error(Struct, frozen=True):
     msg: str
 
 
-# strict=False: Binance writes decimals as text
-_TICKER = msgspec.json.Decoder(_Ticker, strict=False)
-_LISTED = msgspec.json.Decoder(list[_ListedTicker], strict=False)
-_KLINES = msgspec.json.Decoder(list[_Kline], strict=False)
-_SPOT_PRICES = msgspec.json.Decoder(list[_SpotPrice])
-_FUTURES_INFO = msgspec.json.Decoder(_FuturesInfo)
-_OPEN_INTEREST = msgspec.json.Decoder(_OpenInterest, strict=False)
-_INTEREST_POINTS = msgspec.json.Decoder(list[_InterestPoint], strict=False)
-_ACCOUNTS = msgspec.json.Decoder(list[_Accounts], strict=False)
-_PREMIUM = msgspec.json.Decoder(_PremiumIndex, strict=False)
+_TICKER = One[_Ticker](_Ticker)
+_LISTED = Rows[_ListedTicker](_ListedTicker)
+_KLINES = Rows[_Kline](_Kline)
+_SPOT_PRICES = Rows[_SpotPrice](_SpotPrice)
+_FUTURES_INFO = Inside(
+    msgspec.json.Decoder(_FuturesInfo), "symbols", Rows[_FuturesSymbol](_FuturesSymbol)
+)
+_OPEN_INTEREST = One[_OpenInterest](_OpenInterest)
+_INTEREST_POINTS = Rows[_InterestPoint](_InterestPoint)
+_ACCOUNTS = Rows[_Accounts](_Accounts)
+_PREMIUM = One[_PremiumIndex](_PremiumIndex)
 _ANYTHING = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ERROR = msgspec.json.Decoder(_Error)
+
+
+def tells_weight(limit: int) -> TellsLimit:
+    """Return what reads the weight that was used in this minute, of ``limit``."""
+
+    def told(headers: Mapping[str, str], as_of: int | None) -> tuple[float, float] | None:
+        used = headers.get("x-mbx-used-weight-1m", "")
+        if not used.isdigit():
+            return None
+        rest = 60.0 if as_of is None else 60.0 - as_of / 1000 % 60
+        return int(used) / limit, rest
+
+    return told
 
 
 def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
@@ -144,6 +180,8 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         return None
     if error.code == -1121:
         return "not_listed", error.msg
+    if error.code == -1003:
+        return "rate_limited", f"code {error.code}: {error.msg}"
     if error.code in (-2014, -2015, -1022, -1021):  # key, signature or time of a signed call
         return "refused", f"code {error.code}: {error.msg}"
     return None
@@ -157,6 +195,7 @@ class Binance(NoTakers):
     name = "binance"
     quotes: tuple[str, ...] = ("USDT",)
     currencies = False
+    interest_sides: Literal["one", "unknown"] = "one"
     kinds: tuple[MarketKind, ...] = ("spot", "perp", "inverse")
 
     def __init__(
@@ -184,15 +223,15 @@ class Binance(NoTakers):
                 "/api/v3/ticker/price", _SPOT_PRICES, {"symbolStatus": "TRADING"}
             )
             split = ((price.symbol, split_joined(price.symbol)) for price in prices.value)
-            return index(self.name, kind, ((name, *parts) for name, parts in split if parts))
+            return index(self.name, kind, (Listed(name, *parts) for name, parts in split if parts))
         info = await self._futures.get("/fapi/v1/exchangeInfo", _FUTURES_INFO)
         return index(
             self.name,
             kind,
             (
-                (one.symbol, one.base_asset, one.quote_asset)
-                for one in info.value.symbols
-                if one.status == "TRADING" and one.contract_type == "PERPETUAL"
+                Listed(one.symbol, one.base_asset, one.quote_asset, one.asset)
+                for one in info.value
+                if one.status == "TRADING" and one.contract_type in _PERPETUALS
             ),
         )
 
@@ -225,17 +264,17 @@ class Binance(NoTakers):
         }
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
-        """Read klines; a few more than asked, because the newest are not closed yet."""
+        """Read klines."""
         if instrument.kind == "inverse":
             return await self._coin.candles(instrument, minutes=minutes, count=count)
         path = "/api/v3/klines" if instrument.kind == "spot" else "/fapi/v1/klines"
         reply = await self._client(instrument).get(
             path,
             _KLINES,
-            {"symbol": instrument.symbol, "interval": _INTERVALS[minutes], "limit": count + 3},
+            {"symbol": instrument.symbol, "interval": _INTERVALS[minutes], "limit": count + SPARE},
         )
         candles = tuple(_candle(kline, instrument.unit) for kline in reply.value)
-        return check_candles(self.name, path, candles, reply.as_of, minutes)
+        return check_candles(self._client(instrument), path, candles, reply.as_of, minutes)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest; Binance gives no value with it."""
@@ -274,26 +313,33 @@ class Binance(NoTakers):
         if not reply.value:
             raise VenueError(self.name, "unavailable", f"{path}: the list is empty")
         found = reply.value[-1]
-        share = found.long_account
-        ratio = AccountRatio(found.timestamp, share / found.short_account, share, 5)
-        return check_account_ratio(self.name, path, ratio, reply.as_of)
+        return account_ratio(
+            self._statistics,
+            path,
+            long=found.long_account,
+            short=found.short_account,
+            time=found.timestamp,
+            minutes=5,
+            as_of=reply.as_of,
+        )
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running rate, and beside it the interval."""
         if instrument.kind == "inverse":
             return await self._coin.funding(instrument)
         path = "/fapi/v1/premiumIndex"
-        reply, hours = await together(
-            self._futures.get(path, _PREMIUM, {"symbol": instrument.symbol}),
-            self._intervals.hours(instrument.symbol),
+        symbol = instrument.symbol
+        reply, known = await together(
+            self._futures.get(path, _PREMIUM, {"symbol": symbol}), self._intervals.known(symbol)
         )
         found = reply.value
         check_fresh(self.name, path, "time", found.time, reply.as_of)
+        hours = await self._intervals.hours(symbol, known, found.next_funding_time)
         return FundingNow(
             time=found.time,
             rate=found.last_funding_rate,
             interval_hours=hours,
-            next_reset=found.next_funding_time,
+            next_reset=reset_ahead(self.name, path, found.next_funding_time, found.time, hours),
             mark_price=found.mark_price / instrument.unit,
         )
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.decoding import Inside, One, Rows
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.symbols import Pair
@@ -26,7 +27,8 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 from reference_bot.market_data.venues.binance_funding import Intervals
-from reference_bot.market_data.venues.checks import check_candles, check_fresh
+from reference_bot.market_data.venues.checks import check_candles, check_fresh, reset_ahead
+from reference_bot.market_data.venues.common import SPARE
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
@@ -72,7 +74,7 @@ class _Symbol(Struct, frozen=True, rename="camel"):
 
 
 class _Info(Struct, frozen=True):
-    symbols: list[_Symbol]
+    symbols: msgspec.Raw
 
 
 class _OpenInterest(Struct, frozen=True, rename="camel"):
@@ -93,12 +95,13 @@ class _Premium(Struct, frozen=True, rename="camel"):
     time: Millis
 
 
-_TICKERS = msgspec.json.Decoder(list[_Ticker], strict=False)
-_KLINES = msgspec.json.Decoder(list[_Kline], strict=False)
-_INFO = msgspec.json.Decoder(_Info, strict=False)
-_OPEN_INTEREST = msgspec.json.Decoder(_OpenInterest, strict=False)
-_INTEREST_POINTS = msgspec.json.Decoder(list[_InterestPoint], strict=False)
-_PREMIUM = msgspec.json.Decoder(list[_Premium], strict=False)
+_TICKERS = Rows[_Ticker](_Ticker)
+_KLINES = Rows[_Kline](_Kline)
+_INFO = msgspec.json.Decoder(_Info)
+_SYMBOLS = Rows[_Symbol](_Symbol)
+_OPEN_INTEREST = One[_OpenInterest](_OpenInterest)
+_INTEREST_POINTS = Rows[_InterestPoint](_InterestPoint)
+_PREMIUM = Rows[_Premium](_Premium)
 
 
 # open interest and funding both need it: whoever asks at the same time shares one call
@@ -116,9 +119,9 @@ class BinanceCoin:
 
     async def directory(self) -> Directory:
         """Read the perpetual contracts that trade."""
-        info = await self._client.get("/dapi/v1/exchangeInfo", _INFO)
+        info = await self._client.get("/dapi/v1/exchangeInfo", Inside(_INFO, "symbols", _SYMBOLS))
         found: dict[Pair, Instrument] = {}
-        for one in info.value.symbols:
+        for one in info.value:
             if one.contract_status == "TRADING" and one.contract_type == "PERPETUAL":
                 pair = Pair(one.base_asset, one.quote_asset)
                 found[pair] = Instrument(self._name, "inverse", pair, one.symbol, one.contract_size)
@@ -153,11 +156,11 @@ class BinanceCoin:
         params: dict[str, str | int] = {
             "symbol": instrument.symbol,
             "interval": _INTERVALS[minutes],
-            "limit": count + 3,
+            "limit": count + SPARE,
         }
         reply = await self._client.get(path, _KLINES, params)
         candles = [_candle(kline, instrument.unit) for kline in reply.value]
-        return check_candles(self._name, path, candles, reply.as_of, minutes)
+        return check_candles(self._client, path, candles, reply.as_of, minutes)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open contracts, and beside them the mark price, which makes coins of them."""
@@ -192,12 +195,11 @@ class BinanceCoin:
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running rate, and beside it the interval."""
-        found, hours = await together(
-            self._premium(instrument), self._intervals.hours(instrument.symbol)
-        )
-        return FundingNow(
-            found.time, found.last_funding_rate, hours, found.next_funding_time, found.mark_price
-        )
+        path, symbol = "/dapi/v1/premiumIndex", instrument.symbol
+        found, known = await together(self._premium(instrument), self._intervals.known(symbol))
+        hours = await self._intervals.hours(symbol, known, found.next_funding_time)
+        reset = reset_ahead(self._name, path, found.next_funding_time, found.time, hours)
+        return FundingNow(found.time, found.last_funding_rate, hours, reset, found.mark_price)
 
     async def warm(self) -> None:
         """Read ahead what every request about funding needs."""

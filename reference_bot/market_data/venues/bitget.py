@@ -2,22 +2,29 @@
 
 Source: Bitget API v2, spot/market, mix/market (ticker, candles, open interest, current funding
 rate), spot/public symbols, mix/market contracts. Answers come in an envelope whose ``code`` is
-"00000"; sizes are in coins, of 1000BONK in thousands. A history of open interest is not offered.
-Taker volumes and the ratio of accounts (common, trading data) may be asked for once a second each;
-they take no limit.
+"00000"; sizes are in coins, of 1000BONK in thousands. A coin-M candle counts coins at index 6 and
+dollars at index 5. A history of open interest is not offered. Taker volumes and the ratio of
+accounts (common, trading data) may be asked for once a second each; they take no limit, are the
+last 30 periods, and are not there for every symbol (40054).
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
-from reference_bot.market_data.errors import Reason, ToldError
+from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.decoding import Enveloped, Kept, One, Rows
+from reference_bot.market_data.errors import Reason, ToldError, VenueError
+from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
+    COIN,
     AccountRatio,
+    Candle,
     Candles,
     Directory,
     FundingNow,
@@ -28,12 +35,42 @@ from reference_bot.market_data.venues.base import (
     TakerVolumes,
     Ticker,
 )
-from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
-from reference_bot.market_data.venues.common import OneApi, index, to_candle
-from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate, Share
+from reference_bot.market_data.venues.checks import (
+    account_ratio,
+    check_candles,
+    check_fresh,
+    reset_ahead,
+)
+from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index, to_candle
+from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
-__all__ = ["Bitget", "explain"]
+__all__ = ["RATES", "Bitget", "explain"]
+
+T = TypeVar("T")
+Hours = Annotated[float, Meta(gt=0, le=24)]
+
+RATES: Final = (
+    PaceRule("/api/v2/mix/market/taker-buy-sell", 1, 1.0),
+    PaceRule("/api/v2/mix/market/account-long-short", 1, 1.0),
+    *(
+        PaceRule(path, 20, 1.0)
+        for path in (
+            "/api/v2/spot/public/symbols",
+            "/api/v2/spot/market/candles",
+            "/api/v2/spot/market/tickers",
+            "/api/v2/mix/market/contracts",
+            "/api/v2/mix/market/candles",
+            "/api/v2/mix/market/tickers",
+            "/api/v2/mix/market/ticker",
+            "/api/v2/mix/market/open-interest",
+            "/api/v2/mix/market/current-fund-rate",
+            "/api/v2/mix/market/funding-time",
+        )
+    ),
+)
+"""Of one address at each endpoint."""
+_MIX_TICKER: Final = "/api/v2/mix/market/ticker"
 
 _SPOT_BARS: Final = {
     1: "1min",
@@ -59,44 +96,24 @@ class _Envelope(Struct, frozen=True):
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class _SpotTicker(Struct, frozen=True):
-    open: Price
-    price: Price = msgspec.field(name="lastPr")
-    high: Price = msgspec.field(name="high24h")
-    low: Price = msgspec.field(name="low24h")
-    volume: Amount = msgspec.field(name="baseVolume")
-    turnover: Amount = msgspec.field(name="quoteVolume")
-    time: Millis = msgspec.field(name="ts")
-
-
-class _MixTicker(Struct, frozen=True):
-    price: Price = msgspec.field(name="lastPr")
-    open: Price = msgspec.field(name="open24h")
-    high: Price = msgspec.field(name="high24h")
-    low: Price = msgspec.field(name="low24h")
-    volume: Amount = msgspec.field(name="baseVolume")
-    turnover: Amount = msgspec.field(name="quoteVolume")
-    mark: Price = msgspec.field(name="markPrice")
-    time: Millis = msgspec.field(name="ts")
-
-
-class _ListedTicker(Struct, frozen=True):
-    """A row of a list; the opening price has another name on either side."""
+class _Ticker(Struct, frozen=True):
+    """A row; the opening price has another name on either side."""
 
     symbol: str
-    price: Amount = msgspec.field(name="lastPr")
-    high: Amount = msgspec.field(name="high24h")
-    low: Amount = msgspec.field(name="low24h")
-    volume: Amount = msgspec.field(name="baseVolume")
-    turnover: Amount = msgspec.field(name="quoteVolume")
     time: Millis = msgspec.field(name="ts")
-    open_spot: Amount = msgspec.field(name="open", default=0.0)
-    open_mix: Amount = msgspec.field(name="open24h", default=0.0)
+    price: Amount | None = msgspec.field(name="lastPr", default=None)
+    high: Amount | None = msgspec.field(name="high24h", default=None)
+    low: Amount | None = msgspec.field(name="low24h", default=None)
+    volume: Amount | None = msgspec.field(name="baseVolume", default=None)
+    turnover: Amount | None = msgspec.field(name="quoteVolume", default=None)
+    mark: Amount | None = msgspec.field(name="markPrice", default=None)
+    open_spot: Amount | None = msgspec.field(name="open", default=None)
+    open_mix: Amount | None = msgspec.field(name="open24h", default=None)
 
     @property
     def open(self) -> float:
         """Return the price 24 h ago; 0 when it was not traded then."""
-        return self.open_spot or self.open_mix
+        return self.open_spot or self.open_mix or 0.0
 
 
 class _SpotCandle(Struct, frozen=True, array_like=True):
@@ -107,7 +124,7 @@ class _SpotCandle(Struct, frozen=True, array_like=True):
     close: Price
     volume: Amount
     turnover_usdt: Amount
-    turnover: Amount
+    turnover: Amount | None = None
 
 
 class _MixCandle(Struct, frozen=True, array_like=True):
@@ -116,8 +133,8 @@ class _MixCandle(Struct, frozen=True, array_like=True):
     high: Price
     low: Price
     close: Price
-    volume: Amount
-    turnover: Amount
+    fifth: Amount
+    sixth: Amount
 
 
 class _Interest(Struct, frozen=True):
@@ -138,24 +155,38 @@ class _Takers(Struct, frozen=True, rename="camel"):
 class _Accounts(Struct, frozen=True, rename="camel"):
     """``longShortAccountRatio`` is left alone: documented examples have it differ from these."""
 
-    long_account_ratio: Share
-    short_account_ratio: Share
+    long_account_ratio: Amount
+    short_account_ratio: Amount
     ts: Millis
 
 
 class _Funding(Struct, frozen=True):
+    """The last two came in 2025."""
+
     rate: Rate = msgspec.field(name="fundingRate")
-    hours: Annotated[float, Meta(gt=0, le=24)] = msgspec.field(name="fundingRateInterval")
-    next_update: Millis = msgspec.field(name="nextUpdate")
+    hours: Hours | None = msgspec.field(name="fundingRateInterval", default=None)
+    next_update: Millis | None = msgspec.field(name="nextUpdate", default=None)
+
+
+class _FundingTime(Struct, frozen=True):
+    next_update: Millis = msgspec.field(name="nextFundingTime")
+    hours: Hours = msgspec.field(name="ratePeriod")
 
 
 class _Symbol(Struct, frozen=True, rename="camel"):
     symbol: str
     base_coin: str
     quote_coin: str
-    status: str = ""
-    symbol_status: str = ""
-    symbol_type: str = "perpetual"
+    status: str | None = None
+    symbol_status: str | None = None
+    symbol_type: str | None = None
+    is_rwa: str | None = None
+    fund_interval: Hours | None = None
+
+    @property
+    def asset(self) -> str:
+        """Say what the base is; Bitget tells stocks and metals apart from coins, no more."""
+        return "traditional asset" if (self.is_rwa or "").upper() == "YES" else COIN
 
 
 def _open(envelope: _Envelope) -> msgspec.Raw:
@@ -170,20 +201,27 @@ def _told(envelope: _Envelope) -> tuple[Reason, str]:
         reason = "rate_limited"
     elif envelope.code in ("40034", "40309", "40102"):
         reason = "not_listed"
+    elif envelope.code == "40054":  # "The data fetched by DOGEUSDT is empty"
+        reason = "unavailable"
     return reason, f"code {envelope.code}: {envelope.msg}"
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
-_SPOT_TICKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_SpotTicker], strict=False))
-_MIX_TICKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_MixTicker], strict=False))
-_LISTED = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_ListedTicker], strict=False))
-_SPOT_CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_SpotCandle], strict=False))
-_MIX_CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_MixCandle], strict=False))
-_INTERESTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Interests, strict=False))
-_TAKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Takers], strict=False))
-_ACCOUNTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Accounts], strict=False))
-_FUNDING = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Funding], strict=False))
-_SYMBOLS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Symbol]))
+
+
+def _rows(kind: type[T]) -> Enveloped[_Envelope, Kept[T]]:
+    return Enveloped(_ENVELOPE, _open, Rows[T](kind))
+
+
+_TICKERS = _rows(_Ticker)
+_SPOT_CANDLES = _rows(_SpotCandle)
+_MIX_CANDLES = _rows(_MixCandle)
+_INTERESTS = Enveloped(_ENVELOPE, _open, One[_Interests](_Interests))
+_TAKERS = _rows(_Takers)
+_ACCOUNTS = _rows(_Accounts)
+_FUNDING = _rows(_Funding)
+_FUNDING_TIME = _rows(_FundingTime)
+_SYMBOLS = _rows(_Symbol)
 _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, str]))
 
 
@@ -196,26 +234,36 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
     return None if reason == "outage" else (reason, message)
 
 
-def _ticker_of(found: _SpotTicker | _MixTicker | _ListedTicker, unit: float) -> Ticker:
+def _ticker_of(found: _Ticker, unit: float) -> Ticker:
     return Ticker(
         time=found.time,
-        price=found.price / unit,
+        price=(found.price or 0.0) / unit,
         open=found.open / unit,
-        high=found.high / unit,
-        low=found.low / unit,
-        volume=found.volume * unit,
+        high=None if found.high is None else found.high / unit,
+        low=None if found.low is None else found.low / unit,
+        volume=None if found.volume is None else found.volume * unit,
         turnover=found.turnover,
     )
 
 
+# the ticker and the mark price are one answer: whoever asks at the same time shares it
+_TICKER_NOW: Final[Field[_Ticker]] = Field("bitget.ticker", 1.0)
+
+
 class Bitget(OneApi):
-    """The venue."""
+    """The venue. ``cache`` lets the parts of one answer share one call."""
 
     name = "bitget"
     kinds: tuple[MarketKind, ...] = ("spot", "perp", "inverse")
     time_path = "/api/v2/public/time"
     time_decoder = _TIME
     taker_minutes = frozenset(_PERIODS)
+    taker_periods = 29
+    interest_sides: Literal["one", "unknown"] = "unknown"
+
+    def __init__(self, client: VenueClient, cache: Cache | None = None) -> None:
+        super().__init__(client)
+        self._cache = cache or Cache()
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the symbols that trade."""
@@ -229,67 +277,64 @@ class Bitget(OneApi):
             self.name,
             kind,
             (
-                (one.symbol, one.base_coin, one.quote_coin)
+                Listed(
+                    one.symbol,
+                    one.base_coin,
+                    one.quote_coin,
+                    one.asset,
+                    hours=one.fund_interval,
+                )
                 for one in reply.value[1]
                 if (one.status == "online" or one.symbol_status == "normal")
-                and one.symbol_type == "perpetual"
+                and one.symbol_type in (None, "perpetual")
             ),
         )
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
-        found: _SpotTicker | _MixTicker
         if instrument.kind == "spot":
             path = "/api/v2/spot/market/tickers"
-            spot = await self._client.get(path, _SPOT_TICKERS, {"symbol": instrument.symbol})
-            found, as_of = self._first(path, spot.value[1]), spot.as_of
-            check_fresh(self.name, path, "ts", found.time, as_of)
+            found = await self._row(path, {"symbol": instrument.symbol})
         else:
+            path = _MIX_TICKER
             found = await self._mix_ticker(instrument)
+        if not (found.price and found.open):
+            text = f"{path}: {instrument.symbol} has no price, or none of 24 h ago"
+            raise VenueError(self.name, "unavailable", text)
         return _ticker_of(found, instrument.unit)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all symbols."""
         path = f"/api/v2/{'spot' if kind == 'spot' else 'mix'}/market/tickers"
         params = None if kind == "spot" else _PRODUCTS[kind]
-        reply = await self._client.get(path, _LISTED, params)
+        reply = await self._client.get(path, _TICKERS, params)
         newest = max((row.time for row in reply.value[1]), default=0)
         check_fresh(self.name, path, "ts", newest, reply.as_of)
         known = listed.by_symbol()
         return {
             known[row.symbol].pair: _ticker_of(row, known[row.symbol].unit)
             for row in reply.value[1]
-            if row.symbol in known and row.price > 0 and row.open > 0
+            if row.symbol in known and row.price and row.open
         }
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Read candles."""
         length = minutes * 60_000
-        params: dict[str, str | int] = {"symbol": instrument.symbol, "limit": count + 3}
-        rows: list[_SpotCandle] | list[_MixCandle]
+        params: dict[str, str | int] = {"symbol": instrument.symbol, "limit": count + SPARE}
         if instrument.kind == "spot":
             path = "/api/v2/spot/market/candles"
             params["granularity"] = _SPOT_BARS[minutes]
             spot = await self._client.get(path, _SPOT_CANDLES, params)
-            rows, as_of = spot.value[1], spot.as_of
-        else:
-            path = "/api/v2/mix/market/candles"
-            params |= {**_PRODUCTS[instrument.kind], "granularity": _BARS[minutes]}
-            mix = await self._client.get(path, _MIX_CANDLES, params)
-            rows, as_of = mix.value[1], mix.as_of
-        unit = instrument.unit
+            told = [(row, row.volume, row.turnover) for row in spot.value[1]]
+            candles = [_candle(*one, length, instrument) for one in told]
+            return check_candles(self._client, path, candles, spot.as_of, minutes)
+        path = "/api/v2/mix/market/candles"
+        params |= {**_PRODUCTS[instrument.kind], "granularity": _BARS[minutes]}
+        mix = await self._client.get(path, _MIX_CANDLES, params)
         candles = [
-            to_candle(
-                row,
-                row.start,
-                row.start + length,
-                volume=row.volume * unit,
-                turnover=row.turnover,
-                unit=unit,
-            )
-            for row in rows
+            _candle(row, *_volumes(row, instrument), length, instrument) for row in mix.value[1]
         ]
-        return check_candles(self.name, path, candles, as_of, minutes)
+        return check_candles(self._client, path, candles, mix.as_of, minutes)
 
     async def taker_volumes(self, instrument: Instrument, minutes: int) -> TakerVolumes:
         """Read the coins that takers bought and sold."""
@@ -308,11 +353,18 @@ class Bitget(OneApi):
         params = {"symbol": instrument.symbol, "period": "5m"}
         path = "/api/v2/mix/market/account-long-short"
         reply = await self._statistics.get(path, _ACCOUNTS, params)
-        rows = sorted(reply.value[1], key=lambda row: row.ts, reverse=True)
-        found = self._first(path, rows)
-        long, short = found.long_account_ratio, found.short_account_ratio
-        ratio = AccountRatio(found.ts, long / short, long, 5)
-        return check_account_ratio(self.name, path, ratio, reply.as_of)
+        if not reply.value[1]:
+            raise VenueError(self.name, "unavailable", f"{path}: the list is empty")
+        found = max(reply.value[1], key=lambda row: row.ts)
+        return account_ratio(
+            self._statistics,
+            path,
+            long=found.long_account_ratio,
+            short=found.short_account_ratio,
+            time=found.ts,
+            minutes=5,
+            as_of=reply.as_of,
+        )
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest in coins."""
@@ -332,13 +384,49 @@ class Bitget(OneApi):
             self._client.get(path, _FUNDING, params), self._mix_ticker(instrument)
         )
         found = self._first(path, reply.value[1])
-        mark = ticker.mark / instrument.unit
-        return FundingNow(ticker.time, found.rate, found.hours, found.next_update, mark)
+        hours, told = found.hours or instrument.hours, found.next_update
+        if hours is None or told is None:  # before 2025 another path told these
+            path = "/api/v2/mix/market/funding-time"
+            other = self._first(
+                path, (await self._client.get(path, _FUNDING_TIME, params)).value[1]
+            )
+            hours, told = other.hours, other.next_update
+        now = reply.as_of or ticker.time
+        return FundingNow(
+            ticker.time,
+            found.rate,
+            hours,
+            reset_ahead(self.name, path, told, now, hours),
+            ticker.mark / instrument.unit if ticker.mark else None,
+        )
 
-    async def _mix_ticker(self, instrument: Instrument) -> _MixTicker:
-        path = "/api/v2/mix/market/ticker"
+    async def _mix_ticker(self, instrument: Instrument) -> _Ticker:
         params = {**_PRODUCTS[instrument.kind], "symbol": instrument.symbol}
-        reply = await self._client.get(path, _MIX_TICKERS, params)
+        entry = await self._cache.get(
+            _TICKER_NOW, (instrument.symbol,), lambda: self._row(_MIX_TICKER, params)
+        )
+        return entry.value
+
+    async def _row(self, path: str, params: dict[str, str | int]) -> _Ticker:
+        reply = await self._client.get(path, _TICKERS, params)
         found = self._first(path, reply.value[1])
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
         return found
+
+
+def _candle(
+    row: _SpotCandle | _MixCandle,
+    volume: float,
+    turnover: float | None,
+    length: int,
+    instrument: Instrument,
+) -> Candle:
+    unit, end = instrument.unit, row.start + length
+    return to_candle(row, row.start, end, volume=volume * unit, turnover=turnover, unit=unit)
+
+
+def _volumes(row: _MixCandle, instrument: Instrument) -> tuple[float, float]:
+    """Return volume in coins and turnover: a coin-M candle tells dollars before coins."""
+    if instrument.kind == "inverse":
+        return row.sixth, row.fifth
+    return row.fifth, row.sixth

@@ -3,21 +3,26 @@
 Source: Bybit API v5, market: Get Tickers, Get Kline, Get Open Interest, Get Instruments Info.
 Answers come in an envelope whose ``retCode`` is 0; lists begin with the newest. Sizes of linear
 contracts are in the symbol's base coin (SHIB1000 and 1000PEPE are a thousand coins), those of
-inverse ones in dollars, with the turnover in coins. Taker volumes are not offered.
+inverse ones in dollars, with the turnover in coins. ``openInterest`` is the sum of both sides,
+``singleOpenInterest``, where it is told, one of them. Taker volumes are not offered.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.decoding import Enveloped, Inside, Kept, Rows
 from reference_bot.market_data.errors import Reason, ToldError, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
+    COIN,
     AccountRatio,
     Candle,
     Candles,
@@ -28,12 +33,22 @@ from reference_bot.market_data.venues.base import (
     MarketKind,
     Ticker,
 )
-from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
-from reference_bot.market_data.venues.common import OneApi, index, to_candle
-from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate, Share
+from reference_bot.market_data.venues.checks import (
+    account_ratio,
+    check_candles,
+    check_fresh,
+    reset_ahead,
+)
+from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index, to_candle
+from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
-__all__ = ["Bybit"]
+__all__ = ["RATES", "Bybit", "explain", "tells_limit"]
+
+T = TypeVar("T")
+
+RATES: Final = (PaceRule("/v5/", 600, 5.0),)
+"""Of one address, over all endpoints."""
 
 _INTERVALS: Final = {1: "1", 5: "5", 15: "15", 30: "30", 60: "60", 240: "240", 1440: "D"}
 _CATEGORIES: Final[dict[MarketKind, str]] = {
@@ -48,6 +63,11 @@ _TYPES: Final[dict[MarketKind, str | None]] = {
 }
 
 
+_ZONES: Final = frozenset({"", "innovation", "adventure"})
+_ASSETS: Final = {"etf": "ETF", "xstocks": "stock"}
+_MOST_PAGES: Final = 10
+
+
 class _Envelope(Struct, frozen=True, rename="camel"):
     ret_code: int
     ret_msg: str
@@ -56,38 +76,32 @@ class _Envelope(Struct, frozen=True, rename="camel"):
 
 
 class _Ticker(Struct, frozen=True):
-    last: Price = msgspec.field(name="lastPrice")
-    open: Price = msgspec.field(name="prevPrice24h")
-    high: Price = msgspec.field(name="highPrice24h")
-    low: Price = msgspec.field(name="lowPrice24h")
-    volume: Amount = msgspec.field(name="volume24h")
-    turnover: Amount = msgspec.field(name="turnover24h")
-    mark: Price | None = msgspec.field(name="markPrice", default=None)
-    interest: Amount | None = msgspec.field(name="openInterest", default=None)
-    interest_value: Amount | None = msgspec.field(name="openInterestValue", default=None)
-    rate: Rate | None = msgspec.field(name="fundingRate", default=None)
-    next_funding: Millis | None = msgspec.field(name="nextFundingTime", default=None)
-    hours: float | None = msgspec.field(name="fundingIntervalHour", default=None)
-
-
-class _Tickers(Struct, frozen=True):
-    rows: list[_Ticker] = msgspec.field(name="list")
-
-
-class _ListedTicker(Struct, frozen=True):
-    """A row of the list: what has not traded yet has a price of zero."""
+    """A row. What has not traded yet has prices of zero; a number that there is none of is an empty
+    text.
+    """
 
     symbol: str
     last: Amount = msgspec.field(name="lastPrice")
-    open: Amount = msgspec.field(name="prevPrice24h")
-    high: Amount = msgspec.field(name="highPrice24h")
-    low: Amount = msgspec.field(name="lowPrice24h")
-    volume: Amount = msgspec.field(name="volume24h")
-    turnover: Amount = msgspec.field(name="turnover24h")
+    open: Amount | None = msgspec.field(name="prevPrice24h", default=None)
+    high: Amount | None = msgspec.field(name="highPrice24h", default=None)
+    low: Amount | None = msgspec.field(name="lowPrice24h", default=None)
+    volume: Amount | None = msgspec.field(name="volume24h", default=None)
+    turnover: Amount | None = msgspec.field(name="turnover24h", default=None)
+    mark: Price | None = msgspec.field(name="markPrice", default=None)
+    both: Amount | None = msgspec.field(name="openInterest", default=None)
+    both_value: Amount | None = msgspec.field(name="openInterestValue", default=None)
+    one: Amount | None = msgspec.field(name="singleOpenInterest", default=None)
+    one_value: Amount | None = msgspec.field(name="singleOpenInterestValue", default=None)
+    rate: Rate | None = msgspec.field(name="fundingRate", default=None)
+    next_funding: int | None = msgspec.field(name="nextFundingTime", default=None)
+    hours: float | None = msgspec.field(name="fundingIntervalHour", default=None)
 
 
-class _ListedTickers(Struct, frozen=True):
-    rows: list[_ListedTicker] = msgspec.field(name="list")
+class _List(Struct, frozen=True, rename="camel"):
+    """What every list comes in."""
+
+    rows: msgspec.Raw = msgspec.field(name="list")
+    next_page_cursor: str | None = None
 
 
 class _Kline(Struct, frozen=True, array_like=True):
@@ -100,27 +114,16 @@ class _Kline(Struct, frozen=True, array_like=True):
     turnover: Amount
 
 
-class _Klines(Struct, frozen=True):
-    rows: list[_Kline] = msgspec.field(name="list")
-
-
 class _Point(Struct, frozen=True, rename="camel"):
-    open_interest: Amount
     timestamp: Millis
+    open_interest: Amount | None = None
+    single_open_interest: Amount | None = None
 
 
 class _Accounts(Struct, frozen=True, rename="camel"):
-    buy_ratio: Share
-    sell_ratio: Share
+    buy_ratio: Amount
+    sell_ratio: Amount
     timestamp: Millis
-
-
-class _AccountRows(Struct, frozen=True):
-    rows: list[_Accounts] = msgspec.field(name="list")
-
-
-class _Points(Struct, frozen=True):
-    rows: list[_Point] = msgspec.field(name="list")
 
 
 class _Symbol(Struct, frozen=True, rename="camel"):
@@ -129,10 +132,34 @@ class _Symbol(Struct, frozen=True, rename="camel"):
     quote_coin: str
     status: str
     contract_type: str | None = None
+    symbol_type: str | None = None
+    full_name: str | None = None
+    is_pre_listing: bool | None = None
+    funding_interval: float | None = None
+    """In minutes."""
+
+    @property
+    def asset(self) -> str:
+        """Say what the base is: a coin has no type, or that of a zone for young ones."""
+        told = (self.symbol_type or "").lower()
+        kind = COIN if told in _ZONES else _ASSETS.get(told, told)
+        return f"pre-launch {kind}" if self.is_pre_listing else kind
 
 
-class _Symbols(Struct, frozen=True):
-    rows: list[_Symbol] = msgspec.field(name="list")
+class _Page(NamedTuple):
+    """A page of the listing, and where the next one begins."""
+
+    rows: Kept[_Symbol]
+    cursor: str
+
+
+class _Pages:
+    """Decodes a page: its rows, and its cursor."""
+
+    def decode(self, body: bytes, /) -> _Page:
+        """Return the page."""
+        page = _LIST.decode(body)
+        return _Page(_SYMBOL_ROWS.decode(page.rows), page.next_page_cursor or "")
 
 
 def _open(envelope: _Envelope) -> msgspec.Raw:
@@ -142,23 +169,53 @@ def _open(envelope: _Envelope) -> msgspec.Raw:
 
 
 def _reason(envelope: _Envelope) -> Reason:
-    if envelope.ret_code in (10006, 10018):
+    if envelope.ret_code in (10006, 10018, 10429):
         return "rate_limited"
     unknown = envelope.ret_code == 10001 and "symbol" in envelope.ret_msg.lower()
     return "not_listed" if unknown else "outage"
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
-_TICKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Tickers, strict=False))
-_LISTED = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_ListedTickers, strict=False))
-_KLINES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Klines, strict=False))
-_POINTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Points, strict=False))
-_ACCOUNTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_AccountRows, strict=False))
-_SYMBOLS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(_Symbols))
+_LIST = msgspec.json.Decoder(_List)
+_SYMBOL_ROWS = Rows[_Symbol](_Symbol)
+
+
+def _rows(kind: type[T]) -> Enveloped[_Envelope, Kept[T]]:
+    return Enveloped(_ENVELOPE, _open, Inside(_LIST, "rows", Rows[T](kind)))
+
+
+_TICKERS = _rows(_Ticker)
+_KLINES = _rows(_Kline)
+_POINTS = _rows(_Point)
+_ACCOUNTS = _rows(_Accounts)
+_SYMBOLS = Enveloped(_ENVELOPE, _open, _Pages())
 _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, str]))
 
+
+def explain(status: int, body: bytes) -> tuple[Reason, str] | None:
+    """Read an envelope that comes with an error's status; 403 says that it was asked too often."""
+    if status == 403 and b"frequent" in body:
+        return "rate_limited", "access too frequent"
+    try:
+        envelope = _ENVELOPE.decode(body)
+    except msgspec.MsgspecError:
+        return None
+    reason = _reason(envelope)
+    return None if reason == "outage" else (reason, f"retCode {envelope.ret_code}")
+
+
+def tells_limit(headers: Mapping[str, str], as_of: int | None) -> tuple[float, float] | None:
+    """Read how many calls are left of those that an endpoint takes, and until when."""
+    limit, left = headers.get("x-bapi-limit", ""), headers.get("x-bapi-limit-status", "")
+    if not (limit.isdigit() and left.isdigit() and int(limit)):
+        return None
+    reset = headers.get("x-bapi-limit-reset-timestamp", "")
+    rest = (int(reset) - as_of) / 1000 if reset.isdigit() and as_of else 1.0
+    return 1 - int(left) / int(limit), min(5.0, max(1.0, rest))
+
+
 # ticker, open interest and funding are one answer: whoever asks at the same time shares it
-_NOW: Final[Field[Reply[tuple[_Envelope, _Tickers]]]] = Field("bybit.tickers", 1.0)
+_NOW: Final[Field[Reply[tuple[_Envelope, Kept[_Ticker]]]]] = Field("bybit.tickers", 1.0)
 
 
 class Bybit(OneApi):
@@ -174,15 +231,29 @@ class Bybit(OneApi):
         self._cache = cache
 
     async def directory(self, kind: MarketKind) -> Directory:
-        """Read the symbols that trade."""
+        """Read the symbols that trade, page by page."""
         params: dict[str, str | int] = {"category": _CATEGORIES[kind], "limit": 1000}
-        reply = await self._client.get("/v5/market/instruments-info", _SYMBOLS, params)
+        found: list[_Symbol] = []
+        for _ in range(_MOST_PAGES):
+            reply = await self._client.get("/v5/market/instruments-info", _SYMBOLS, params)
+            page = reply.value[1]
+            found += page.rows
+            if not page.cursor or page.cursor == params.get("cursor"):
+                break
+            params["cursor"] = page.cursor
         return index(
             self.name,
             kind,
             (
-                (one.symbol, one.base_coin, one.quote_coin)
-                for one in reply.value[1].rows
+                Listed(
+                    one.symbol,
+                    one.base_coin,
+                    one.quote_coin,
+                    one.asset,
+                    one.full_name or "",
+                    (one.funding_interval or 0) / 60 or None,
+                )
+                for one in found
                 if one.status == "Trading" and one.contract_type == _TYPES[kind]
             ),
         )
@@ -190,44 +261,48 @@ class Bybit(OneApi):
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
         time, found = await self._now(instrument)
+        if not (found.last and found.open):
+            text = f"/v5/market/tickers: {instrument.symbol} has no price, or none of 24 h ago"
+            raise VenueError(self.name, "unavailable", text)
         return _told(found, time, instrument)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all symbols."""
         params: dict[str, str | int] = {"category": _CATEGORIES[kind]}
-        reply = await self._client.get("/v5/market/tickers", _LISTED, params)
+        reply = await self._client.get("/v5/market/tickers", _TICKERS, params)
         envelope, found = reply.value
         check_fresh(self.name, "/v5/market/tickers", "time", envelope.time, reply.as_of)
         known = listed.by_symbol()
         return {
             known[row.symbol].pair: _told(row, envelope.time, known[row.symbol])
-            for row in found.rows
-            if row.symbol in known and row.last > 0 and row.open > 0
+            for row in found
+            if row.symbol in known and row.last and row.open
         }
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
-        """Read klines, turned round to begin with the oldest."""
+        """Read klines."""
         path = "/v5/market/kline"
         params: dict[str, str | int] = {
             **_symbol(instrument),
             "interval": _INTERVALS[minutes],
-            "limit": count + 3,
+            "limit": count + SPARE,
         }
         reply = await self._client.get(path, _KLINES, params)
         length = minutes * 60_000
-        candles = [_candle(row, instrument, length) for row in reversed(reply.value[1].rows)]
-        return check_candles(self.name, path, candles, reply.as_of, minutes)
+        candles = [_candle(row, instrument, length) for row in reply.value[1]]
+        return check_candles(self._client, path, candles, reply.as_of, minutes)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest, which comes with the ticker."""
         time, found = await self._now(instrument)
-        if found.interest is None:
+        size, value = _one_side(found.one, found.both), _one_side(found.one_value, found.both_value)
+        if size is None:
             raise VenueError(self.name, "bad_payload", "/v5/market/tickers: no openInterest")
         if instrument.kind == "inverse":
             if found.mark is None:
                 raise VenueError(self.name, "bad_payload", "/v5/market/tickers: no markPrice")
-            return InterestPoint(time, found.interest / found.mark, found.interest)
-        return InterestPoint(time, found.interest * instrument.unit, found.interest_value)
+            return InterestPoint(time, size / found.mark, size)
+        return InterestPoint(time, size * instrument.unit, value)
 
     async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
         """Read quarter-hour points of a little over 24 hours; amounts only.
@@ -241,48 +316,59 @@ class Bybit(OneApi):
             )
             closes = {candle.end: candle.close for candle in candles.closed}
             return tuple(
-                InterestPoint(
-                    one.timestamp, one.open_interest / closes[one.timestamp], one.open_interest
-                )
-                for one in points
-                if one.timestamp in closes
+                InterestPoint(time, size / closes[time], size)
+                for time, size in points
+                if time in closes
             )
         return tuple(
-            InterestPoint(point.timestamp, point.open_interest * instrument.unit, None)
-            for point in await self._points(instrument)
+            InterestPoint(time, size * instrument.unit, None)
+            for time, size in await self._points(instrument)
         )
 
-    async def _points(self, instrument: Instrument) -> list[_Point]:
+    async def _points(self, instrument: Instrument) -> list[tuple[int, float]]:
+        """Read times and one-sided sizes in the symbol's own unit, oldest first."""
         params: dict[str, str | int] = {
             **_symbol(instrument),
             "intervalTime": "15min",
             "limit": 100,
         }
         reply = await self._client.get("/v5/market/open-interest", _POINTS, params)
-        return reply.value[1].rows[::-1]
+        found = (
+            (row.timestamp, _one_side(row.single_open_interest, row.open_interest))
+            for row in reply.value[1]
+        )
+        return sorted((time, size) for time, size in found if size is not None)
 
     async def account_ratio(self, instrument: Instrument) -> AccountRatio:
         """Read the newest count: shares of the holders that are long (buy) and short (sell)."""
         path = "/v5/market/account-ratio"
         params: dict[str, str | int] = {**_symbol(instrument), "period": "5min", "limit": 1}
         reply = await self._statistics.get(path, _ACCOUNTS, params)
-        found = self._first(path, reply.value[1].rows)
-        share = found.buy_ratio
-        ratio = AccountRatio(found.timestamp, share / found.sell_ratio, share, 5)
-        return check_account_ratio(self.name, path, ratio, reply.as_of)
+        if not reply.value[1]:
+            raise VenueError(self.name, "unavailable", f"{path}: the list is empty")
+        found = max(reply.value[1], key=lambda row: row.timestamp)
+        return account_ratio(
+            self._statistics,
+            path,
+            long=found.buy_ratio,
+            short=found.sell_ratio,
+            time=found.timestamp,
+            minutes=5,
+            as_of=reply.as_of,
+        )
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval, which comes with the ticker."""
+        path = "/v5/market/tickers"
         time, found = await self._now(instrument)
-        if found.rate is None or found.next_funding is None or not found.hours:
-            raise VenueError(
-                self.name, "bad_payload", "/v5/market/tickers: funding is not complete"
-            )
+        hours = found.hours or instrument.hours
+        if found.rate is None or not found.next_funding or not hours:
+            raise VenueError(self.name, "bad_payload", f"{path}: funding is not complete")
         return FundingNow(
             time=time,
             rate=found.rate,
-            interval_hours=found.hours,
-            next_reset=found.next_funding,
+            interval_hours=hours,
+            next_reset=reset_ahead(self.name, path, found.next_funding, time, hours),
             mark_price=None if found.mark is None else found.mark / instrument.unit,
         )
 
@@ -296,30 +382,39 @@ class Bybit(OneApi):
         reply = entry.value
         envelope, tickers = reply.value
         check_fresh(self.name, path, "time", envelope.time, reply.as_of)
-        return envelope.time, self._first(path, tickers.rows)
+        return envelope.time, self._first(path, tickers)
 
 
-def _told(found: _Ticker | _ListedTicker, time: int, instrument: Instrument) -> Ticker:
+def _one_side(one: float | None, both: float | None) -> float | None:
+    """Return what is open on one side: as told, or half the sum of both."""
+    if one is not None:
+        return one
+    return None if both is None else both / 2
+
+
+def _told(found: _Ticker, time: int, instrument: Instrument) -> Ticker:
     unit = instrument.unit
     volume, turnover = _volumes(instrument, found.volume, found.turnover)
     return Ticker(
         time=time,
         price=found.last / unit,
-        open=found.open / unit,
-        high=found.high / unit,
-        low=found.low / unit,
+        open=(found.open or 0.0) / unit,
+        high=None if found.high is None else found.high / unit,
+        low=None if found.low is None else found.low / unit,
         volume=volume,
         turnover=turnover,
     )
 
 
-def _volumes(instrument: Instrument, volume: float, turnover: float) -> tuple[float, float]:
+def _volumes(
+    instrument: Instrument, volume: float | None, turnover: float | None
+) -> tuple[float | None, float | None]:
     """Return volume in coins and turnover: an inverse contract counts dollars and turns over
     coins.
     """
     if instrument.kind == "inverse":
         return turnover, volume
-    return volume * instrument.unit, turnover
+    return None if volume is None else volume * instrument.unit, turnover
 
 
 def _candle(row: _Kline, instrument: Instrument, length: int) -> Candle:

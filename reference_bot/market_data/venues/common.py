@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol, TypeVar
 
+from reference_bot.market_data.decoding import Decodes
 from reference_bot.market_data.errors import VenueError
-from reference_bot.market_data.http import Decodes, VenueClient
+from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.symbols import Pair, split_multiple
 from reference_bot.market_data.venues.base import (
+    COIN,
     AccountRatio,
     Candle,
     Directory,
@@ -18,7 +20,11 @@ from reference_bot.market_data.venues.base import (
     TakerVolumes,
 )
 
-__all__ = ["NoTakers", "OneApi", "index", "not_offered", "to_candle"]
+__all__ = ["SPARE", "Listed", "NoTakers", "OneApi", "index", "not_offered", "to_candle"]
+
+SPARE: Final = 2
+"""How many more candles are asked for than closed ones are wanted: the one that is still open, and
+one for a clock that is behind. More would cost: at 100 Binance's next class of weight begins."""
 
 T = TypeVar("T")
 
@@ -28,6 +34,7 @@ class NoTakers:
 
     name: str
     taker_minutes: frozenset[int] = frozenset()
+    taker_periods: int = 0
 
     async def taker_volumes(
         self,
@@ -43,6 +50,7 @@ class OneApi(NoTakers):
 
     quotes: tuple[str, ...] = ("USDT",)
     currencies: bool = False
+    interest_sides: Literal["one", "unknown"] = "one"
     kinds: tuple[MarketKind, ...] = ("spot", "perp")
     time_path: ClassVar[str]
     """Where the API tells its time: the sign of life."""
@@ -120,15 +128,42 @@ def to_candle(
     )
 
 
-def index(venue: str, kind: MarketKind, rows: Iterable[tuple[str, str, str]]) -> Directory:
-    """Index (symbol, base asset, quote) by pair.
+class Listed(NamedTuple):
+    """One row of a listing: what `index` makes an instrument of."""
 
-    A coin of its own beats the same name as a multiple.
+    symbol: str
+    base: str
+    quote: str
+    asset: str = COIN
+    name: str = ""
+    hours: float | None = None
+    unit: float = 1.0
+    """Base units in a contract, beside those in the base's own name (1000SHIB)."""
+
+
+def index(venue: str, kind: MarketKind, rows: Iterable[Listed]) -> Directory:
+    """Index listings by pair.
+
+    A coin beats what is none, and a coin of its own the same name as a multiple.
     """
     found: dict[Pair, Instrument] = {}
-    for symbol, asset, quote in rows:
-        base, unit = split_multiple(asset)
-        pair = Pair(base, quote)
-        if pair not in found or unit < found[pair].unit:
-            found[pair] = Instrument(venue, kind, pair, symbol, unit)
+    for row in rows:
+        base, multiple = split_multiple(row.base) if row.asset == COIN else (row.base, 1.0)
+        pair, unit = Pair(base, row.quote), multiple * row.unit
+        one = Instrument(
+            venue,
+            kind,
+            pair,
+            row.symbol,
+            unit,
+            asset=row.asset,
+            name=row.name,
+            hours=row.hours,
+        )
+        if pair not in found or _rank(one) < _rank(found[pair]):
+            found[pair] = one
     return Directory(found)
+
+
+def _rank(one: Instrument) -> tuple[bool, float]:
+    return one.asset != COIN, one.unit

@@ -2,24 +2,30 @@
 
 Source: Gate API v4, Spot (tickers, candlesticks, currency pairs) and Futures (contracts, tickers,
 candlesticks, contract stats). Times are in seconds; futures sizes count contracts of
-``quanto_multiplier`` coins, of BTC_USD of one dollar (its multiplier is 0). Tickers tell neither a
-time (the answer's ``Date`` is taken) nor the price 24 h ago, but the change in percent, rounded to
-two decimals: the change follows from that. One answer of the contract stats tells the history of
-open interest, the ratio of accounts and what takers did.
+``quanto_multiplier`` coins, of BTC_USD of one dollar (its multiplier is 0). Tickers tell no time
+(the answer's ``Date`` is taken); those of futures tell the change in the price, those of spot in
+percent alone, rounded to two decimals. A ticker's ``total_size`` and the ``open_interest`` of the
+contract stats are the sum of both sides, twice the contract's ``position_size``. One answer of the
+contract stats tells the history of open interest, the ratio of accounts and what takers did; its
+newest row is written again for some minutes after its end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.decoding import Kept, One, Rows
 from reference_bot.market_data.errors import Reason, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
+    COIN,
     AccountRatio,
     Candle,
     Candles,
@@ -32,11 +38,28 @@ from reference_bot.market_data.venues.base import (
     TakerVolumes,
     Ticker,
 )
-from reference_bot.market_data.venues.checks import check_account_ratio, check_candles
-from reference_bot.market_data.venues.common import OneApi, to_candle
+from reference_bot.market_data.venues.checks import account_ratio, check_candles, reset_ahead
+from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index, to_candle
 from reference_bot.market_data.venues.fields import Amount, Price, Rate, Seconds
 
-__all__ = ["Gate", "explain"]
+__all__ = ["RATES", "Gate", "explain", "tells_limit"]
+
+RATES: Final = (
+    PaceRule("/api/v4/futures/usdt/contract_stats", 200, 10.0),
+    PaceRule("/api/v4/futures/usdt/candlesticks", 200, 10.0),
+    PaceRule("/api/v4/futures/usdt/tickers", 200, 10.0),
+    PaceRule("/api/v4/futures/usdt/contracts", 200, 10.0),
+    PaceRule("/api/v4/spot/candlesticks", 200, 10.0),
+    PaceRule("/api/v4/spot/tickers", 200, 10.0),
+)
+"""Of one address at each endpoint."""
+_ASSETS: Final = {
+    "": COIN,
+    "stocks": "stock",
+    "metals": "commodity",
+    "commodities": "commodity",
+    "indices": "index",
+}
 
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 _FUTURES: Final[dict[MarketKind, str]] = {
@@ -49,23 +72,25 @@ _CONTRACT_TYPES: Final[dict[MarketKind, str]] = {"perp": "direct", "inverse": "i
 class _SpotTicker(Struct, frozen=True):
     currency_pair: str
     last: Amount
-    change_percentage: float
-    high_24h: Amount
-    low_24h: Amount
-    base_volume: Amount
-    quote_volume: Amount
+    change_percentage: float | None = None
+    high_24h: Amount | None = None
+    low_24h: Amount | None = None
+    base_volume: Amount | None = None
+    quote_volume: Amount | None = None
+    change_price: float | None = None
 
 
 class _FuturesTicker(Struct, frozen=True):
     contract: str
     last: Amount
-    change_percentage: float
-    high_24h: Amount
-    low_24h: Amount
-    volume_24h_base: Amount
-    volume_24h_quote: Amount
-    total_size: Amount
-    mark_price: Price
+    change_percentage: float | None = None
+    high_24h: Amount | None = None
+    low_24h: Amount | None = None
+    volume_24h_base: Amount | None = None
+    volume_24h_quote: Amount | None = None
+    total_size: Amount | None = None
+    mark_price: Amount | None = None
+    change_price: float | None = None
 
 
 class _SpotCandle(Struct, frozen=True, array_like=True):
@@ -75,7 +100,7 @@ class _SpotCandle(Struct, frozen=True, array_like=True):
     high: Price
     low: Price
     open: Price
-    volume: Amount
+    volume: Amount | None = None  # this column came in 2022
 
 
 class _FuturesCandle(Struct, frozen=True):
@@ -85,14 +110,14 @@ class _FuturesCandle(Struct, frozen=True):
     high: Price = msgspec.field(name="h")
     low: Price = msgspec.field(name="l")
     open: Price = msgspec.field(name="o")
-    turnover: Amount = msgspec.field(name="sum")
+    turnover: Amount | None = msgspec.field(name="sum", default=None)
 
 
 class _Stat(Struct, frozen=True):
     time: Seconds
     open_interest: Amount
-    open_interest_usd: Amount
-    mark_price: Price
+    open_interest_usd: Amount | None = None
+    mark_price: Amount | None = None
     lsr_account: Amount | None = None
     long_taker_size: Amount | None = None
     short_taker_size: Amount | None = None
@@ -100,13 +125,28 @@ class _Stat(Struct, frozen=True):
 
 class _Contract(Struct, frozen=True):
     name: str
-    quanto_multiplier: Amount
-    funding_rate: Rate
-    funding_interval: Amount
-    funding_next_apply: Seconds
-    mark_price: Price
+    quanto_multiplier: Amount = 0.0
+    funding_rate: Rate | None = None
+    funding_interval: Amount | None = None
+    funding_next_apply: Seconds | None = None
+    mark_price: Amount | None = None
     in_delisting: bool = False
     type: str = "direct"
+    status: str | None = None
+    contract_type: str | None = None
+    is_pre_market: bool | None = None
+
+    @property
+    def asset(self) -> str:
+        """Say what the base is: a coin has no type."""
+        told = (self.contract_type or "").lower()
+        kind = _ASSETS.get(told, told)
+        return f"pre-launch {kind}" if self.is_pre_market else kind
+
+    @property
+    def trades(self) -> bool:
+        """Tell whether the contract trades, and goes on doing so; older answers have no status."""
+        return not self.in_delisting and self.status in (None, "trading")
 
 
 class _CurrencyPair(Struct, frozen=True):
@@ -121,18 +161,20 @@ class _Error(Struct, frozen=True):
     message: str = ""
 
 
-_SPOT_TICKERS = msgspec.json.Decoder(list[_SpotTicker], strict=False)
-_FUTURES_TICKERS = msgspec.json.Decoder(list[_FuturesTicker], strict=False)
-_SPOT_CANDLES = msgspec.json.Decoder(list[_SpotCandle], strict=False)
-_FUTURES_CANDLES = msgspec.json.Decoder(list[_FuturesCandle], strict=False)
-_STATS = msgspec.json.Decoder(list[_Stat], strict=False)
-_CONTRACT = msgspec.json.Decoder(_Contract, strict=False)
-_CONTRACTS = msgspec.json.Decoder(list[_Contract], strict=False)
-_PAIRS = msgspec.json.Decoder(list[_CurrencyPair])
+_SPOT_TICKERS = Rows[_SpotTicker](_SpotTicker)
+_FUTURES_TICKERS = Rows[_FuturesTicker](_FuturesTicker)
+_SPOT_CANDLES = Rows[_SpotCandle](_SpotCandle)
+_FUTURES_CANDLES = Rows[_FuturesCandle](_FuturesCandle)
+_STATS = Rows[_Stat](_Stat)
+_CONTRACT = One[_Contract](_Contract)
+_CONTRACTS = Rows[_Contract](_Contract)
+_PAIRS = Rows[_CurrencyPair](_CurrencyPair)
 _TIME = msgspec.json.Decoder(dict[str, int])
 _ERROR = msgspec.json.Decoder(_Error)
 
-_STATS_NOW: Final[Field[Reply[list[_Stat]]]] = Field("gate.contract_stats", 5.0)
+_STATS_NOW: Final[Field[Reply[Kept[_Stat]]]] = Field("gate.contract_stats", 5.0)
+# ticker and open interest are one answer: whoever asks at the same time shares it
+_TICKER_NOW: Final[Field[Reply[Kept[_FuturesTicker]]]] = Field("gate.ticker", 1.0)
 
 
 def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
@@ -143,7 +185,19 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         return None
     if error.label in ("INVALID_CURRENCY_PAIR", "INVALID_CURRENCY", "CONTRACT_NOT_FOUND"):
         return "not_listed", f"{error.label}: {error.message}"
+    if error.label in ("TOO_MANY_REQUESTS", "TOO_FAST", "TOO_BUSY"):
+        return "rate_limited", f"{error.label}: {error.message}"
     return None
+
+
+def tells_limit(headers: Mapping[str, str], as_of: int | None) -> tuple[float, float] | None:
+    """Read how many calls are left of those that an endpoint takes in ten seconds."""
+    del as_of  # the window's end is told only once it is used up
+    limit = headers.get("x-gate-ratelimit-limit", "")
+    left = headers.get("x-gate-ratelimit-requests-remain", "")
+    if not (limit.isdigit() and left.isdigit() and int(limit)):
+        return None
+    return 1 - int(left) / int(limit), 2.0
 
 
 class Gate(OneApi):
@@ -154,6 +208,7 @@ class Gate(OneApi):
     time_path = "/api/v4/spot/time"
     time_decoder = _TIME
     taker_minutes = frozenset({5, 15, 30, 60, 240, 1440})
+    taker_periods = 99
 
     def __init__(self, client: VenueClient, cache: Cache) -> None:
         super().__init__(client)
@@ -164,20 +219,18 @@ class Gate(OneApi):
         if kind == "spot":
             pairs = await self._client.get("/api/v4/spot/currency_pairs", _PAIRS)
             rows = [
-                (Pair(one.base, one.quote), one.id, 1.0)
+                Listed(one.id, one.base, one.quote)
                 for one in pairs.value
                 if one.trade_status == "tradable"
             ]
         else:
             contracts = await self._client.get(f"{_FUTURES[kind]}/contracts", _CONTRACTS)
             rows = [
-                (Pair(*one.name.rsplit("_", 1)), one.name, one.quanto_multiplier or 1.0)
+                _listed(one)
                 for one in contracts.value
-                if one.type == _CONTRACT_TYPES[kind] and not one.in_delisting
+                if one.type == _CONTRACT_TYPES[kind] and one.trades and "_" in one.name
             ]
-        return Directory(
-            {pair: Instrument(self.name, kind, pair, name, unit) for pair, name, unit in rows}
-        )
+        return index(self.name, kind, rows)
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
@@ -200,15 +253,17 @@ class Gate(OneApi):
         return {
             known[name].pair: self._ticker(row)
             for name, row in found.items()
-            if name in known and row.last > 0
+            if name in known and row.last > 0 and _open_of(row) is not None
         }
 
     def _ticker(self, found: _SpotTicker | _FuturesTicker) -> Ticker:
-        if not -100 < found.change_percentage < 1e9 or found.last <= 0:
+        opened = _open_of(found)
+        if opened is None or found.last <= 0:
             raise VenueError(
                 self.name,
                 "bad_payload",
-                f"last {found.last} or change_percentage {found.change_percentage} is none",
+                f"last {found.last}, change_price {found.change_price} or change_percentage "
+                f"{found.change_percentage} is none",
             )
         if isinstance(found, _SpotTicker):
             volume, turnover = found.base_volume, found.quote_volume
@@ -217,7 +272,7 @@ class Gate(OneApi):
         return Ticker(
             time=self._client.now(),
             price=found.last,
-            open=found.last / (1 + found.change_percentage / 100),
+            open=opened,
             high=found.high_24h,
             low=found.low_24h,
             volume=volume,
@@ -226,14 +281,14 @@ class Gate(OneApi):
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Read candlesticks."""
-        params: dict[str, str | int] = {"interval": _INTERVALS[minutes], "limit": count + 3}
+        params: dict[str, str | int] = {"interval": _INTERVALS[minutes], "limit": count + SPARE}
         length = minutes * 60_000
         if instrument.kind == "spot":
             path = "/api/v4/spot/candlesticks"
             params["currency_pair"] = instrument.symbol
             spot = await self._client.get(path, _SPOT_CANDLES, params)
             candles = [_candle(row, length, row.volume) for row in spot.value]
-            return check_candles(self.name, path, candles, spot.as_of, minutes)
+            return check_candles(self._client, path, candles, spot.as_of, minutes)
         if instrument.kind == "inverse":
             text = "gate's candles of a contract settled in the coin count dollars, not coins"
             raise VenueError(self.name, "unavailable", text)
@@ -241,36 +296,44 @@ class Gate(OneApi):
         params["contract"] = instrument.symbol
         futures = await self._client.get(path, _FUTURES_CANDLES, params)
         candles = [_candle(row, length, row.size * instrument.unit) for row in futures.value]
-        return check_candles(self.name, path, candles, futures.as_of, minutes)
+        return check_candles(self._client, path, candles, futures.as_of, minutes)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open contracts, which come with the ticker."""
         found = await self._futures_ticker(instrument)
-        size, now = found.total_size * instrument.unit, self._client.now()
-        if instrument.kind == "inverse":
-            return InterestPoint(now, size / found.mark_price, size)
-        return InterestPoint(now, size, None)
+        if found.total_size is None:
+            raise VenueError(self.name, "bad_payload", "tickers: no total_size")
+        size, now = _one_side(found.total_size, instrument), self._client.now()
+        if instrument.kind != "inverse":
+            return InterestPoint(now, size, None)
+        if not found.mark_price:
+            raise VenueError(self.name, "bad_payload", "tickers: no mark_price")
+        return InterestPoint(now, size / found.mark_price, size)
 
     async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
         """Read quarter-hour points of 25 hours."""
         reply = await self._stats(instrument, 15)
-        return tuple(_point(stat, instrument) for stat in reply.value)
+        points = (_point(stat, instrument) for stat in reply.value)
+        return tuple(point for point in points if point is not None)
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval from the contract."""
         path = f"{_FUTURES[instrument.kind]}/contracts/{instrument.symbol}"
-        found = (await self._client.get(path, _CONTRACT)).value
-        hours = found.funding_interval / 3600
+        reply = await self._client.get(path, _CONTRACT)
+        found, now = reply.value, reply.as_of or self._client.now()
+        hours = (found.funding_interval or 0.0) / 3600
+        if found.funding_rate is None or found.funding_next_apply is None:
+            raise VenueError(self.name, "unavailable", f"{path}: there is no funding")
         if not 0 < hours <= 24:
             raise VenueError(
-                self.name, "bad_payload", f"{path}: funding_interval {found.funding_interval:g} s"
+                self.name, "bad_payload", f"{path}: funding_interval {found.funding_interval} s"
             )
         return FundingNow(
-            time=self._client.now(),
+            time=now,
             rate=found.funding_rate,
             interval_hours=hours,
-            next_reset=found.funding_next_apply * 1000,
-            mark_price=found.mark_price,
+            next_reset=reset_ahead(self.name, path, found.funding_next_apply * 1000, now, hours),
+            mark_price=found.mark_price or None,
         )
 
     async def taker_volumes(self, instrument: Instrument, minutes: int) -> TakerVolumes:
@@ -289,11 +352,17 @@ class Gate(OneApi):
         newest = max(reply.value, key=lambda stat: stat.time, default=None)
         if newest is None or not newest.lsr_account:
             raise VenueError(self.name, "unavailable", f"{_stats_path(instrument)}: no lsr_account")
-        told = newest.lsr_account
-        ratio = AccountRatio(newest.time * 1000, told, told / (1 + told), 15)
-        return check_account_ratio(self.name, _stats_path(instrument), ratio, reply.as_of)
+        return account_ratio(
+            self._statistics,
+            _stats_path(instrument),
+            long=newest.lsr_account,
+            short=1.0,
+            time=newest.time * 1000,
+            minutes=15,
+            as_of=reply.as_of,
+        )
 
-    async def _stats(self, instrument: Instrument, minutes: int) -> Reply[list[_Stat]]:
+    async def _stats(self, instrument: Instrument, minutes: int) -> Reply[Kept[_Stat]]:
         params: dict[str, str | int] = {
             "contract": instrument.symbol,
             "interval": _INTERVALS[minutes],
@@ -308,21 +377,44 @@ class Gate(OneApi):
 
     async def _futures_ticker(self, instrument: Instrument) -> _FuturesTicker:
         path = f"{_FUTURES[instrument.kind]}/tickers"
-        reply = await self._client.get(path, _FUTURES_TICKERS, {"contract": instrument.symbol})
-        return self._first(path, reply.value)
+        params = {"contract": instrument.symbol}
+        entry = await self._cache.get(
+            _TICKER_NOW,
+            (path, instrument.symbol),
+            lambda: self._client.get(path, _FUTURES_TICKERS, params),
+        )
+        return self._first(path, entry.value.value)
 
 
 def _stats_path(instrument: Instrument) -> str:
     return f"{_FUTURES[instrument.kind]}/contract_stats"
 
 
-def _point(stat: _Stat, instrument: Instrument) -> InterestPoint:
-    time, size = stat.time * 1000, stat.open_interest * instrument.unit
+def _listed(one: _Contract) -> Listed:
+    base, quote = one.name.rsplit("_", 1)
+    return Listed(one.name, base, quote, one.asset, unit=one.quanto_multiplier or 1.0)
+
+
+def _open_of(found: _SpotTicker | _FuturesTicker) -> float | None:
+    """Return the price 24 h ago: by the change that is told, else by its percentage."""
+    if found.change_price is not None and found.change_price < found.last:
+        return found.last - found.change_price
+    told = found.change_percentage
+    return found.last / (1 + told / 100) if told is not None and -100 < told < 1e9 else None
+
+
+def _one_side(contracts: float, instrument: Instrument) -> float:
+    """Return what is open on one side, of the contracts of both: in coins, or dollars."""
+    return contracts * instrument.unit / 2
+
+
+def _point(stat: _Stat, instrument: Instrument) -> InterestPoint | None:
+    time, size = stat.time * 1000, _one_side(stat.open_interest, instrument)
     if instrument.kind == "inverse":
-        return InterestPoint(time, size / stat.mark_price, size)
-    return InterestPoint(time, size, stat.open_interest_usd)
+        return InterestPoint(time, size / stat.mark_price, size) if stat.mark_price else None
+    return InterestPoint(time, size, stat.open_interest_usd and stat.open_interest_usd / 2)
 
 
-def _candle(row: _SpotCandle | _FuturesCandle, length: int, volume: float) -> Candle:
+def _candle(row: _SpotCandle | _FuturesCandle, length: int, volume: float | None) -> Candle:
     start = row.start * 1000
     return to_candle(row, start, start + length, volume=volume, turnover=row.turnover)

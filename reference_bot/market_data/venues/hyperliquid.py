@@ -1,22 +1,24 @@
 """Hyperliquid: perpetuals and spot pairs, margined and quoted in USDC.
 
 Source: Hyperliquid docs, API, info endpoint (perpetuals, spot). One path, ``POST /info``; the
-question is in the body. The contexts of all coins come in one answer, which is shared for a second.
-Prices are mid prices; high, low, a history of open interest and taker volumes are not offered.
-Funding is hourly; ``predictedFundings`` tells the next reset. A leading ``k`` means a thousand
-coins.
+question is in the body. The contexts of all coins come in one answer, which is shared for some
+seconds: an address has 1,200 points of weight a minute, and a question costs 20. Prices are mid
+prices; high, low, a history of open interest and taker volumes are not offered. Funding is hourly;
+``predictedFundings`` tells the last reset, not the next. A leading ``k`` means a thousand coins.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.decoding import Decodes, Kept, Rows
 from reference_bot.market_data.errors import VenueError
-from reference_bot.market_data.http import Decodes, Reply, VenueClient
+from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
     Candles,
@@ -27,12 +29,17 @@ from reference_bot.market_data.venues.base import (
     MarketKind,
     Ticker,
 )
-from reference_bot.market_data.venues.checks import check_candles
-from reference_bot.market_data.venues.common import OneApi, to_candle
+from reference_bot.market_data.venues.checks import check_candles, reset_ahead
+from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index, to_candle
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
-__all__ = ["Hyperliquid"]
+__all__ = ["RATES", "Hyperliquid"]
+
+Hours = Annotated[float, Meta(gt=0, le=24)]
+
+RATES: Final = (PaceRule("/info", 55, 60.0),)
+"""1,200 points of weight a minute at 20 to 22 a question."""
 
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 
@@ -42,23 +49,24 @@ class _Coin(Struct, frozen=True, rename="camel"):
     is_delisted: bool = False
 
 
-class _Meta(Struct, frozen=True):
-    universe: list[_Coin]
-
-
 class _Context(Struct, frozen=True, rename="camel"):
-    day_ntl_vlm: Amount
-    prev_day_px: Amount  # zero of what was not traded yet
-    day_base_vlm: Amount
     mark_px: Price
+    day_ntl_vlm: Amount | None = None
+    prev_day_px: Amount | None = None  # zero of what was not traded yet
+    day_base_vlm: Amount | None = None  # came in 2024
     mid_px: Price | None = None
     open_interest: Amount | None = None
     funding: Rate | None = None
 
 
-class _Perps(Struct, frozen=True, array_like=True):
+class _Meta(Struct, frozen=True):
+    universe: msgspec.Raw
+    tokens: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _State(Struct, frozen=True, array_like=True):
     meta: _Meta
-    contexts: list[_Context]
+    contexts: msgspec.Raw
 
 
 class _Token(Struct, frozen=True):
@@ -71,18 +79,22 @@ class _SpotPair(Struct, frozen=True):
     tokens: tuple[int, int]
 
 
-class _SpotMeta(Struct, frozen=True):
-    universe: list[_SpotPair]
-    tokens: list[_Token]
-
-
 class _SpotContext(_Context, frozen=True, kw_only=True):
     coin: str
 
 
-class _Spots(Struct, frozen=True, array_like=True):
-    meta: _SpotMeta
-    contexts: list[_SpotContext]
+class _Perps(NamedTuple):
+    """The coins that are listed, and what is told of each: by position, and by name."""
+
+    universe: Kept[_Coin | None]
+    contexts: Kept[_Context | None]
+    by_name: dict[str, _Context]
+
+
+class _Spots(NamedTuple):
+    universe: Kept[_SpotPair]
+    tokens: Kept[_Token]
+    contexts: Kept[_SpotContext]
 
 
 class _Candle(Struct, frozen=True):
@@ -97,18 +109,55 @@ class _Candle(Struct, frozen=True):
 
 class _Prediction(Struct, frozen=True, rename="camel"):
     next_funding_time: Millis
-    funding_interval_hours: float = 1.0
+    funding_interval_hours: Hours = 1.0
 
 
-_PERPS = msgspec.json.Decoder(_Perps, strict=False)
-_SPOTS = msgspec.json.Decoder(_Spots, strict=False)
-_CANDLES = msgspec.json.Decoder(list[_Candle], strict=False)
-_PREDICTED = msgspec.json.Decoder(list[tuple[str, list[tuple[str, _Prediction | None]]]])
+_STATE = msgspec.json.Decoder(_State)
+_COINS = Rows[_Coin | None](_Coin, aligned=True)
+_CONTEXTS = Rows[_Context | None](_Context, aligned=True)
+_PAIRS = Rows[_SpotPair](_SpotPair)
+_TOKENS = Rows[_Token](_Token)
+_SPOT_CONTEXTS = Rows[_SpotContext](_SpotContext)
+
+
+class _PerpState:
+    """Decodes the answer to ``metaAndAssetCtxs``."""
+
+    def decode(self, body: bytes, /) -> _Perps:
+        """Return what is listed and told."""
+        state = _STATE.decode(body)
+        coins, contexts = _COINS.decode(state.meta.universe), _CONTEXTS.decode(state.contexts)
+        pairs = zip(coins, contexts, strict=False)
+        by_name = {coin.name: context for coin, context in pairs if coin and context}
+        return _Perps(coins, contexts, by_name)
+
+
+class _SpotState:
+    """Decodes the answer to ``spotMetaAndAssetCtxs``."""
+
+    def decode(self, body: bytes, /) -> _Spots:
+        """Return what is listed and told."""
+        state = _STATE.decode(body)
+        pairs, tokens = _PAIRS.decode(state.meta.universe), _TOKENS.decode(state.meta.tokens)
+        return _Spots(pairs, tokens, _SPOT_CONTEXTS.decode(state.contexts))
+
+
+_PERPS = _PerpState()
+_SPOTS = _SpotState()
+_CANDLES = Rows[_Candle](_Candle)
+_PREDICTED = Rows[tuple[str, list[tuple[str, _Prediction | None]]]](
+    tuple[str, list[tuple[str, _Prediction | None]]]
+)
 _MIDS = msgspec.json.Decoder(dict[str, str])
 
-_PERP_STATE: Final[Field[Reply[_Perps]]] = Field("hyperliquid.perps", 1.0)
-_SPOT_STATE: Final[Field[Reply[_Spots]]] = Field("hyperliquid.spots", 1.0)
-_FUNDING: Final[Field[dict[str, _Prediction]]] = Field("hyperliquid.predicted", 5.0)
+_PERP_STATE: Final[Field[Reply[_Perps]]] = Field("hyperliquid.perps", 2.0)
+_SPOT_STATE: Final[Field[Reply[_Spots]]] = Field("hyperliquid.spots", 4.0)
+_FUNDING: Final[Field[dict[str, _Prediction]]] = Field(
+    "hyperliquid.predicted", 60.0, stale=3600.0, lasting=True, dated=False
+)
+_HOUR: Final = 3_600_000
+_DAY: Final = 24
+"""Intervals of an hour that a kept prediction may be old: the next full hour is the same."""
 
 
 class Hyperliquid(OneApi):
@@ -130,29 +179,23 @@ class Hyperliquid(OneApi):
         if kind == "perp":
             rows = [
                 (_coin(one.name), one.name)
-                for one in (await self._perps()).value.meta.universe
-                if not one.is_delisted
+                for one in (await self._perps()).value.universe
+                if one is not None and not one.is_delisted
             ]
-            return Directory(
-                {
-                    Pair(base, "USDC"): Instrument(self.name, kind, Pair(base, "USDC"), name, unit)
-                    for (base, unit), name in rows
-                }
-            )
-        meta = (await self._spots()).value.meta
+            listed = (Listed(name, base, "USDC", unit=unit) for (base, unit), name in rows)
+            return index(self.name, kind, listed)
+        meta = (await self._spots()).value
         names = {token.index: token.name.upper() for token in meta.tokens}
-        found: dict[Pair, Instrument] = {}
-        for one in meta.universe:
-            base, quote = (names.get(index, "") for index in one.tokens)
-            if base and quote:
-                pair = Pair(base, quote)
-                found[pair] = Instrument(self.name, kind, pair, one.name)
-        return Directory(found)
+        listed = (
+            Listed(one.name, names.get(one.tokens[0], ""), names.get(one.tokens[1], ""))
+            for one in meta.universe
+        )
+        return index(self.name, kind, (row for row in listed if row.base and row.quote))
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the mid price and the last 24 hours."""
         found = await self._context(instrument)
-        if found.prev_day_px <= 0:
+        if not found.prev_day_px:
             text = f"/info: {instrument.symbol} has no price of 24 h ago"
             raise VenueError(self.name, "unavailable", text)
         return self._told(found, instrument.unit)
@@ -163,23 +206,21 @@ class Hyperliquid(OneApi):
         if kind == "spot":
             contexts = {one.coin: one for one in (await self._spots()).value.contexts}
         else:
-            perps = (await self._perps()).value
-            pairs = zip(perps.meta.universe, perps.contexts, strict=False)
-            contexts = {coin.name: context for coin, context in pairs}
+            contexts = dict((await self._perps()).value.by_name)
         return {
             instrument.pair: self._told(contexts[name], instrument.unit)
             for name, instrument in listed.by_symbol().items()
-            if name in contexts and contexts[name].prev_day_px > 0
+            if name in contexts and contexts[name].prev_day_px
         }
 
     def _told(self, found: _Context, unit: float) -> Ticker:
         return Ticker(
             time=self._client.now(),
             price=(found.mid_px or found.mark_px) / unit,
-            open=found.prev_day_px / unit,
+            open=(found.prev_day_px or 0.0) / unit,
             high=None,
             low=None,
-            volume=found.day_base_vlm * unit,
+            volume=None if found.day_base_vlm is None else found.day_base_vlm * unit,
             turnover=found.day_ntl_vlm,
         )
 
@@ -197,7 +238,7 @@ class Hyperliquid(OneApi):
             )
             for row in reply.value
         ]
-        return check_candles(self.name, "/info candleSnapshot", candles, reply.as_of, minutes)
+        return check_candles(self._client, "/info candleSnapshot", candles, reply.as_of, minutes)
 
     async def _candles_until(
         self, now: int, instrument: Instrument, minutes: int, count: int
@@ -206,7 +247,7 @@ class Hyperliquid(OneApi):
         wish = {
             "coin": instrument.symbol,
             "interval": _INTERVALS[minutes],
-            "startTime": now - (count + 2) * length,
+            "startTime": now - (count + SPARE) * length,
             "endTime": now + length,
         }
         return await self._ask({"type": "candleSnapshot", "req": wish}, _CANDLES)
@@ -224,16 +265,20 @@ class Hyperliquid(OneApi):
         found, predicted = await together(
             self._context(instrument), self._cache.get(_FUNDING, (), self._predicted)
         )
-        prediction = predicted.value.get(instrument.symbol)
-        if found.funding is None or prediction is None:
+        if found.funding is None:
             raise VenueError(
-                self.name, "bad_payload", f"predictedFundings: nothing about {instrument.symbol}"
+                self.name, "bad_payload", f"metaAndAssetCtxs: no funding of {instrument.symbol}"
             )
+        now = self._client.now()
+        told = predicted.value.get(instrument.symbol)
+        hours = told.funding_interval_hours if told is not None else 1.0
+        last = told.next_funding_time if told is not None else now // _HOUR * _HOUR
+        reset = reset_ahead(self.name, "predictedFundings", last, now, hours, intervals=_DAY)
         return FundingNow(
-            time=self._client.now(),
+            time=now,
             rate=found.funding,
-            interval_hours=prediction.funding_interval_hours,
-            next_reset=prediction.next_funding_time,
+            interval_hours=hours,
+            next_reset=reset,
             mark_price=found.mark_px / instrument.unit,
         )
 
@@ -248,15 +293,13 @@ class Hyperliquid(OneApi):
 
     async def _context(self, instrument: Instrument) -> _Context:
         if instrument.kind == "spot":
-            for context in (await self._spots()).value.contexts:
-                if context.coin == instrument.symbol:
-                    return context
+            for spot in (await self._spots()).value.contexts:
+                if spot.coin == instrument.symbol:
+                    return spot
         else:
-            perps = (await self._perps()).value
-            pairs = zip(perps.meta.universe, perps.contexts, strict=False)
-            for coin, found in pairs:
-                if coin.name == instrument.symbol:
-                    return found
+            context = (await self._perps()).value.by_name.get(instrument.symbol)
+            if context is not None:
+                return context
         raise VenueError(self.name, "bad_payload", f"/info: nothing about {instrument.symbol}")
 
     async def _perps(self) -> Reply[_Perps]:

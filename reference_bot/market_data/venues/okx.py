@@ -2,21 +2,24 @@
 
 Source: OKX API v5, public data and market data, trading statistics (open interest history). Answers
 come in an envelope whose ``code`` is "0"; lists begin with the newest. Swaps count contracts of
-``ctVal`` coins, inverse ones of ``ctVal`` dollars; the ticker of the former tells no turnover.
-Candles say themselves whether they are closed.
+``ctVal`` x ``ctMult`` coins, inverse ones of as many dollars; the ticker of the former tells no
+turnover. Candles say themselves whether they are closed. The newest row of the taker statistics is
+written again for some minutes after its end.
 """
 
 from __future__ import annotations
 
-import asyncio
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from reference_bot.market_data.decoding import Enveloped, Kept, Rows
 from reference_bot.market_data.errors import Reason, ToldError, VenueError
+from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
+    COIN,
     AccountRatio,
     Candles,
     Directory,
@@ -28,12 +31,33 @@ from reference_bot.market_data.venues.base import (
     TakerVolumes,
     Ticker,
 )
-from reference_bot.market_data.venues.checks import check_account_ratio, check_candles, check_fresh
-from reference_bot.market_data.venues.common import OneApi, to_candle
-from reference_bot.market_data.venues.fields import Amount, Enveloped, Millis, Price, Rate
+from reference_bot.market_data.venues.checks import (
+    account_ratio,
+    check_candles,
+    check_fresh,
+    reset_ahead,
+)
+from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index, to_candle
+from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
-__all__ = ["Okx"]
+__all__ = ["RATES", "Okx", "explain"]
+
+T = TypeVar("T")
+
+RATES: Final = (
+    PaceRule("/api/v5/rubik/stat/taker-volume-contract", 5, 2.0),
+    PaceRule("/api/v5/rubik/stat/contracts/long-short-account-ratio-contract", 5, 2.0),
+    PaceRule("/api/v5/rubik/stat/contracts/open-interest-history", 10, 2.0),
+    PaceRule("/api/v5/public/mark-price", 10, 2.0),
+    PaceRule("/api/v5/public/open-interest", 20, 2.0),
+    PaceRule("/api/v5/public/instruments", 20, 2.0),
+    PaceRule("/api/v5/market/candles", 40, 2.0),
+    PaceRule("/api/v5/market/tickers", 20, 2.0),
+    PaceRule("/api/v5/market/ticker", 20, 2.0),
+)
+"""Of one address; that of funding rates is one of each instrument."""
+_ASSETS: Final = {"1": COIN, "3": "stock", "4": "commodity", "5": "forex", "6": "bond"}
 
 _BARS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1H", 240: "4H", 1440: "1Dutc"}
 _TYPES: Final[dict[MarketKind, str]] = {"spot": "SPOT", "perp": "SWAP", "inverse": "SWAP"}
@@ -48,26 +72,16 @@ class _Envelope(Struct, frozen=True):
 
 
 class _Ticker(Struct, frozen=True):
-    last: Price
-    open: Price = msgspec.field(name="open24h")
-    high: Price = msgspec.field(name="high24h")
-    low: Price = msgspec.field(name="low24h")
-    vol: Amount = msgspec.field(name="vol24h")
-    vol_ccy: Amount = msgspec.field(name="volCcy24h")
+    """A row. What has not traded yet has empty texts for prices."""
+
+    symbol: str = msgspec.field(name="instId")
     time: Millis = msgspec.field(name="ts")
-
-
-class _ListedTicker(Struct, frozen=True, rename="camel"):
-    """A row of the list: what has not traded yet has empty texts for prices."""
-
-    inst_id: str
-    last: str
-    open: str = msgspec.field(name="open24h")
-    high: str = msgspec.field(name="high24h")
-    low: str = msgspec.field(name="low24h")
-    vol: str = msgspec.field(name="vol24h")
-    vol_ccy: str = msgspec.field(name="volCcy24h")
-    time: str = msgspec.field(name="ts")
+    last: Amount | None = None
+    open: Amount | None = msgspec.field(name="open24h", default=None)
+    high: Amount | None = msgspec.field(name="high24h", default=None)
+    low: Amount | None = msgspec.field(name="low24h", default=None)
+    vol: Amount | None = msgspec.field(name="vol24h", default=None)
+    vol_ccy: Amount | None = msgspec.field(name="volCcy24h", default=None)
 
 
 class _Candle(Struct, frozen=True, array_like=True):
@@ -78,14 +92,14 @@ class _Candle(Struct, frozen=True, array_like=True):
     close: Price
     vol: Amount
     vol_ccy: Amount
-    vol_quote: Amount
-    confirm: str
+    vol_quote: Amount | None = None  # this column and the next came in 2022
+    confirm: str = ""
 
 
 class _Interest(Struct, frozen=True):
     amount: Amount = msgspec.field(name="oiCcy")
-    value: Amount = msgspec.field(name="oiUsd")
     time: Millis = msgspec.field(name="ts")
+    value: Amount | None = msgspec.field(name="oiUsd", default=None)
 
 
 class _Point(Struct, frozen=True, array_like=True):
@@ -109,10 +123,20 @@ class _Ratio(Struct, frozen=True, array_like=True):
 
 
 class _Funding(Struct, frozen=True):
+    """``settles`` ends the running interval, which began at ``before``."""
+
     rate: Rate = msgspec.field(name="fundingRate")
     settles: Millis = msgspec.field(name="fundingTime")
-    after: Millis = msgspec.field(name="nextFundingTime")
-    time: Millis = msgspec.field(name="ts")
+    before: int | None = msgspec.field(name="prevFundingTime", default=None)
+    after: int | None = msgspec.field(name="nextFundingTime", default=None)
+    time: Millis | None = msgspec.field(name="ts", default=None)
+
+    @property
+    def hours(self) -> float:
+        """Return how long the running interval is, else the next one; 0 when neither is told."""
+        if self.before:
+            return (self.settles - self.before) / _HOUR
+        return (self.after - self.settles) / _HOUR if self.after else 0.0
 
 
 class _Mark(Struct, frozen=True):
@@ -120,14 +144,26 @@ class _Mark(Struct, frozen=True):
 
 
 class _Instrument(Struct, frozen=True, rename="camel"):
+    """What is not live yet may lack the rest."""
+
     inst_id: str
     state: str
-    base_ccy: str = ""
-    quote_ccy: str = ""
-    ct_type: str = ""
-    ct_val: str = ""
-    ct_val_ccy: str = ""
-    settle_ccy: str = ""
+    base_ccy: str | None = None
+    quote_ccy: str | None = None
+    ct_type: str | None = None
+    ct_val: Price | None = None
+    ct_mult: Price | None = None
+    ct_val_ccy: str | None = None
+    settle_ccy: str | None = None
+    inst_category: str | None = None
+    rule_type: str | None = None
+
+    @property
+    def asset(self) -> str:
+        """Say what the base is; older answers tell no category, of coins alone."""
+        told = self.inst_category or "1"
+        kind = _ASSETS.get(told, f"asset of category {told}")
+        return f"pre-launch {kind}" if self.rule_type == "pre_market" else kind
 
 
 def _open(envelope: _Envelope) -> msgspec.Raw:
@@ -143,43 +179,44 @@ def _reason(code: str) -> Reason:
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
-_TICKER = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Ticker], strict=False))
-_LISTED = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_ListedTicker]))
-_CANDLES = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Candle], strict=False))
-_INTEREST = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Interest], strict=False))
-_POINTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Point], strict=False))
-_TAKERS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Takers], strict=False))
-_RATIOS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Ratio], strict=False))
-_FUNDING = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Funding], strict=False))
-_MARK = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Mark], strict=False))
-_INSTRUMENTS = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[_Instrument]))
+
+
+def _rows(kind: type[T]) -> Enveloped[_Envelope, Kept[T]]:
+    return Enveloped(_ENVELOPE, _open, Rows[T](kind))
+
+
+_TICKERS = _rows(_Ticker)
+_CANDLES = _rows(_Candle)
+_INTEREST = _rows(_Interest)
+_POINTS = _rows(_Point)
+_TAKERS = _rows(_Takers)
+_RATIOS = _rows(_Ratio)
+_FUNDING = _rows(_Funding)
+_MARK = _rows(_Mark)
+_INSTRUMENTS = _rows(_Instrument)
 _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[dict[str, str]]))
 
 
-def _checked(row: _ListedTicker) -> _Ticker:
-    """Read a row's texts as the numbers that they are to be."""
-    return msgspec.convert(
-        {
-            "last": row.last,
-            "open24h": row.open,
-            "high24h": row.high,
-            "low24h": row.low,
-            "vol24h": row.vol,
-            "volCcy24h": row.vol_ccy,
-            "ts": row.time,
-        },
-        _Ticker,
-        strict=False,
-    )
+def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
+    """Read an envelope that comes with an error's status."""
+    try:
+        envelope = _ENVELOPE.decode(body)
+    except msgspec.MsgspecError:
+        return None
+    reason = _reason(envelope.code)
+    return None if reason == "outage" else (reason, f"code {envelope.code}: {envelope.msg}")
 
 
 def _told(found: _Ticker, instrument: Instrument) -> Ticker:
-    kind = instrument.kind
-    turnover = {"spot": found.vol_ccy, "inverse": found.vol * instrument.unit}.get(kind)
+    kind, turnover = instrument.kind, None
+    if kind == "spot":
+        turnover = found.vol_ccy
+    elif kind == "inverse" and found.vol is not None:
+        turnover = found.vol * instrument.unit
     return Ticker(
         time=found.time,
-        price=found.last,
-        open=found.open,
+        price=found.last or 0.0,
+        open=found.open or 0.0,
         high=found.high,
         low=found.low,
         volume=found.vol if kind == "spot" else found.vol_ccy,
@@ -195,63 +232,53 @@ class Okx(OneApi):
     time_path = "/api/v5/public/time"
     time_decoder = _TIME
     taker_minutes = frozenset({5, 15, 30, 60, 240, 1440})
+    taker_periods = 99
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the instruments that trade; ``unit`` is a contract's coins or dollars."""
         params = {"instType": _TYPES[kind]}
         reply = await self._client.get("/api/v5/public/instruments", _INSTRUMENTS, params)
-        found: dict[Pair, Instrument] = {}
-        for one in reply.value[1]:
-            if one.state != "live":
-                continue
-            if kind == "spot":
-                pair = Pair(one.base_ccy, one.quote_ccy)
-                found[pair] = Instrument(self.name, kind, pair, one.inst_id)
-            elif one.ct_type == _CONTRACT_TYPES[kind]:
-                pair = Pair(one.ct_val_ccy, one.settle_ccy)
-                if kind == "inverse":  # it counts dollars and settles in the coin
-                    pair = Pair(pair.quote, pair.base)
-                found[pair] = Instrument(self.name, kind, pair, one.inst_id, float(one.ct_val))
-        return Directory(found)
+        rows = (_listed(one, kind) for one in reply.value[1] if one.state == "live")
+        return index(self.name, kind, (row for row in rows if row is not None))
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours: volumes of spot in base and quote, of swaps in base and
         contracts.
         """
         path = "/api/v5/market/ticker"
-        reply = await self._client.get(path, _TICKER, {"instId": instrument.symbol})
+        reply = await self._client.get(path, _TICKERS, {"instId": instrument.symbol})
         found = self._first(path, reply.value[1])
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
+        if not (found.last and found.open):
+            text = f"{path}: {instrument.symbol} has no price, or none of 24 h ago"
+            raise VenueError(self.name, "unavailable", text)
         return _told(found, instrument)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all instruments."""
         path = "/api/v5/market/tickers"
-        reply = await self._client.get(path, _LISTED, {"instType": _TYPES[kind]})
+        reply = await self._client.get(path, _TICKERS, {"instType": _TYPES[kind]})
         known = listed.by_symbol()
-        try:
-            found = {
-                known[row.inst_id].pair: _told(_checked(row), known[row.inst_id])
-                for row in reply.value[1]
-                if row.inst_id in known and row.last and row.open
-            }
-        except msgspec.ValidationError as error:
-            raise VenueError(self.name, "bad_payload", f"{path}: {error}") from None
+        found = {
+            known[row.symbol].pair: _told(row, known[row.symbol])
+            for row in reply.value[1]
+            if row.symbol in known and row.last and row.open
+        }
         newest = max((ticker.time for ticker in found.values()), default=0)
         check_fresh(self.name, path, "ts", newest, reply.as_of)
         return found
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
-        """Read candles, turned round to begin with the oldest."""
+        """Read candles."""
         path = "/api/v5/market/candles"
         params: dict[str, str | int] = {
             "instId": instrument.symbol,
             "bar": _BARS[minutes],
-            "limit": min(count + 3, 300),
+            "limit": min(count + SPARE, 300),
         }
         reply = await self._client.get(path, _CANDLES, params)
         spot, length = instrument.kind == "spot", minutes * 60_000
-        rows = list(reversed(reply.value[1]))
+        rows = reply.value[1]
         candles = [
             to_candle(
                 row,
@@ -262,9 +289,9 @@ class Okx(OneApi):
             )
             for row in rows
         ]
-        checked = check_candles(self.name, path, candles, reply.as_of, minutes)
-        confirmed = {row.start for row in rows if row.confirm == "1"}
-        closed = tuple(candle for candle in checked.closed if candle.start in confirmed)
+        checked = check_candles(self._client, path, candles, reply.as_of, minutes)
+        still_open = {row.start for row in rows if row.confirm == "0"}
+        closed = tuple(candle for candle in checked.closed if candle.start not in still_open)
         return Candles(checked.as_of, closed)
 
     async def taker_volumes(self, instrument: Instrument, minutes: int) -> TakerVolumes:
@@ -293,10 +320,18 @@ class Okx(OneApi):
         path = "/api/v5/rubik/stat/contracts/long-short-account-ratio-contract"
         params: dict[str, str | int] = {"instId": instrument.symbol, "period": "5m", "limit": 1}
         reply = await self._statistics.get(path, _RATIOS, params)
-        found = self._first(path, reply.value[1])
-        share = found.ratio / (1 + found.ratio)
-        ratio = AccountRatio(found.time, found.ratio, share, 5)
-        return check_account_ratio(self.name, path, ratio, reply.as_of)
+        if not reply.value[1]:
+            raise VenueError(self.name, "unavailable", f"{path}: the list is empty")
+        found = max(reply.value[1], key=lambda row: row.time)
+        return account_ratio(
+            self._statistics,
+            path,
+            long=found.ratio,
+            short=1.0,
+            time=found.time,
+            minutes=5,
+            as_of=reply.as_of,
+        )
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest in coins and its value."""
@@ -318,7 +353,7 @@ class Okx(OneApi):
         reply = await self._client.get(path, _POINTS, params)
         return tuple(
             InterestPoint(point.time, point.amount, point.value)
-            for point in reversed(reply.value[1])
+            for point in sorted(reply.value[1], key=lambda point: point.time)
         )
 
     async def funding(self, instrument: Instrument) -> FundingNow:
@@ -326,16 +361,33 @@ class Okx(OneApi):
         path = "/api/v5/public/funding-rate"
         marks = "/api/v5/public/mark-price"
         symbol = instrument.symbol
-        reply, mark = await asyncio.gather(
+        reply, mark = await together(
             self._client.get(path, _FUNDING, {"instId": symbol}),
             self._client.get(marks, _MARK, {"instType": "SWAP", "instId": symbol}),
         )
         found = self._first(path, reply.value[1])
         marked = self._first(marks, mark.value[1])
-        check_fresh(self.name, path, "ts", found.time, reply.as_of)
-        hours = (found.after - found.settles) / _HOUR
+        now = found.time or reply.as_of or self._client.now()
+        check_fresh(self.name, path, "ts", now, reply.as_of)
+        hours = found.hours
         if not 0 < hours <= 24:
             raise VenueError(
                 self.name, "bad_payload", f"{path}: settlements {hours:g} h apart; expected 1 to 24"
             )
-        return FundingNow(found.time, found.rate, hours, found.settles, marked.price)
+        reset = reset_ahead(self.name, path, found.settles, now, hours)
+        return FundingNow(now, found.rate, hours, reset, marked.price)
+
+
+def _listed(one: _Instrument, kind: MarketKind) -> Listed | None:
+    """Return what an instrument is of the asked kind; None when it is of another one."""
+    if kind == "spot":
+        if one.base_ccy is None or one.quote_ccy is None:
+            return None
+        return Listed(one.inst_id, one.base_ccy, one.quote_ccy, one.asset)
+    base, quote = one.ct_val_ccy, one.settle_ccy
+    if one.ct_type != _CONTRACT_TYPES[kind] or not one.ct_val or base is None or quote is None:
+        return None
+    if kind == "inverse":  # it counts dollars and settles in the coin
+        base, quote = quote, base
+    unit = one.ct_val * (one.ct_mult or 1.0)
+    return Listed(one.inst_id, base, quote, one.asset, unit=unit)

@@ -188,7 +188,7 @@ class Yahoo(OneApi):
         ]
         if closed is not None and candles:
             told = min(told, candles[-1].end)
-        found = check_candles(self.name, path, candles, told, minutes)
+        found = check_candles(self._client, path, candles, told, minutes)
         return Candles(found.as_of, found.closed[-count:])
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:  # noqa: ARG002 - the protocol's

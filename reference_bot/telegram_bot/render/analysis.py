@@ -3,9 +3,16 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from reference_bot.telegram_bot.figures import Analysis, Block, Intelligence, PerpBlock, Technical
+from reference_bot.telegram_bot.figures import (
+    Analysis,
+    Block,
+    Flow,
+    Intelligence,
+    PerpBlock,
+    Technical,
+)
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import clock, flow, page, title, venue
+from reference_bot.telegram_bot.render.common import clock, flow, page, title, venue, what_it_is
 from reference_bot.telegram_bot.render.forex import (
     Prices,
     closed,
@@ -44,7 +51,10 @@ def render_analysis(data: Analysis) -> str:
     where = (market_of(data.symbol, data.venue, kind), venue(data.venue))
     prices = prices_of(data.symbol, data.venue)
     return page(
-        [title("🔬", escape(data.symbol), f"analysis {escape(data.timeframe)}", *where)],
+        [
+            title("🔬", escape(data.symbol), f"analysis {escape(data.timeframe)}", *where),
+            *what_it_is(data.price.base, data.price.asset, data.price.asset_name),
+        ],
         [f"Bias: {bold(_BIASES.get(data.bias, escape(data.bias)))} (score {_score(data.score)})"],
         _headed("💵 " + bold("PRICE"), _price(block, prices)),
         _headed("📢 " + bold("VOLUME AND CVD"), _volume(data, block)),
@@ -103,10 +113,14 @@ def _volume(data: Analysis, block: Block | None) -> list[str]:
     if data.cvd is not None:
         lines.append(f"CVD: {f.light(data.cvd)} {f.signed_amount(data.cvd, base)}")
     if block is not None and block.flow_24h is not None:
-        lines.append(f"24h delta: {flow(block.flow_24h, data.price.base)}")
+        lines.append(f"24h delta: {_flow(block.flow_24h, data, block)}")
     if block is not None and block.flow_15m is not None:
-        lines.append(f"15m delta: {flow(block.flow_15m, data.price.base)}")
+        lines.append(f"15m delta: {_flow(block.flow_15m, data, block)}")
     return lines
+
+
+def _flow(found: Flow, data: Analysis, block: Block) -> str:
+    return flow(found, data.price.base, block.price, block.time)
 
 
 def _context(data: Analysis, block: Block | None, prices: Prices) -> list[str]:

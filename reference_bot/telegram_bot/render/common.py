@@ -18,6 +18,10 @@ REASONS: Final = {
     "outage": "had an outage",
     "unavailable": "does not offer it",
     "circuit_open": "has been failing and is left alone for a while",
+    "gap": "has a gap in its candles",
+    "new": "has not traded it for long enough",
+    "not_a_coin": "lists something else under that name",
+    "unmeasured": "does not say whether it counts one side or both",
 }
 SECTIONS: Final = {
     "spot": "spot",
@@ -31,8 +35,13 @@ SECTIONS: Final = {
 }
 OTHER_VENUE: Final = "venue"
 """The section under which a venue is named that was asked first and could not answer."""
-LASTING: Final = frozenset({"not_listed", "unavailable"})
+LATE: Final = "late"
+"""The reason of what is told, but only up to the last period that a venue has told to its end."""
+LASTING: Final = frozenset(
+    {"not_listed", "unavailable", "gap", "new", "not_a_coin", "unmeasured", LATE}
+)
 """Reasons that no outage is behind."""
+_QUARTER: Final = 900_000
 _PRICES: Final = frozenset({"spot", "perp", "candles"})
 _VENUES: Final = {
     "binance": "Binance",
@@ -82,10 +91,25 @@ def title(emoji: str, subject: str, *about: str) -> str:
     return " · ".join([f"{emoji} {bold(subject)}", *about])
 
 
-def flow(found: Flow, base: str) -> str:
-    """``🟢 +3,620 BTC (+$402.63M) · L/S: 1.56x``."""
-    delta = f.delta(found.delta, escape(base), found.delta_quote)
-    return f"{delta} · {f.long_short(found.long_short)}"
+def flow(found: Flow, base: str, price: float, now: int) -> str:
+    """``🟢 +3,620 BTC (+$402.63M) · L/S: 1.56x``: the dollars are the coins at ``price``.
+
+    What takers paid and got on balance is at many prices: it may even have the other sign. A window
+    that ended before the last quarter of an hour before ``now`` says when.
+    """
+    delta = f.delta(found.delta, escape(base), found.delta * price)
+    early = found.end < now // _QUARTER * _QUARTER
+    until = f" (up to {f.time_of_day(found.end)})" if early else ""
+    return f"{delta} · {f.long_short(found.long_short)}{until}"
+
+
+def what_it_is(base: str, asset: str, name: str = "") -> list[str]:
+    """``ℹ️ TSLA is a stock (Tesla Inc), no coin``; nothing for a coin."""
+    if not asset:
+        return []
+    article = "an" if asset[:1].lower() in "aeiou" else "a"
+    named = f" ({escape(name)})" if name and name.upper() != base.upper() else ""
+    return [f"ℹ️ {escape(base)} is {article} {escape(asset)}{named}, no coin"]
 
 
 def base_of(symbol: str) -> str:
@@ -123,7 +147,7 @@ def gaps(missing: Iterable[Missing]) -> list[str]:
     gaps_ = tuple(missing)
     told: dict[str, dict[str, None]] = {}
     for gap in gaps_:
-        if gap.section != OTHER_VENUE:
+        if gap.section != OTHER_VENUE and gap.reason != LATE:
             told.setdefault(why(gap), {})[section_name(gap)] = None
     lines = in_vain(gaps_)
     if told:

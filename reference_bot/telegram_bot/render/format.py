@@ -225,6 +225,14 @@ def moment(epoch_ms: int) -> str:
     return f"{utc:%Y-%m-%d %H:%M:%S} UTC · {day}{there:%H:%M:%S} SGT"
 
 
+def time_of_day(epoch_ms: int) -> str:
+    """``12:45 UTC``."""
+    try:
+        return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%H:%M} UTC"
+    except (OverflowError, ValueError, OSError):
+        return NOT_KNOWN
+
+
 # digits of a magnitude (never negative)
 
 

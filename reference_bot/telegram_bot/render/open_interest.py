@@ -4,7 +4,15 @@ from typing import Final
 
 from reference_bot.telegram_bot.figures import MarginInterest, Missing, MultiInterest, VenueInterest
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import blamed, clock, in_need, page, title, venue
+from reference_bot.telegram_bot.render.common import (
+    blamed,
+    clock,
+    in_need,
+    page,
+    title,
+    venue,
+    what_it_is,
+)
 from reference_bot.telegram_bot.render.html import bold, escape
 
 _GROUPS: Final = {"stable": "💵 <b>STABLE-MARGINED</b>", "coin": "🪙 <b>COIN-MARGINED</b>"}
@@ -14,7 +22,10 @@ def render_interest(data: MultiInterest) -> str:
     """Sum, groups and venues, as HTML; markup never spans lines."""
     venues = len({one.venue for one in data.venues})
     return page(
-        [title("🏦", f"{escape(data.base)} open interest", _venues(venues))],
+        [
+            title("🏦", f"{escape(data.base)} open interest", _venues(venues)),
+            *what_it_is(data.base, data.asset),
+        ],
         [_total(data), *_change(data)],
         *(_group(group, data) for group in data.by_margin),
         [*(in_need(data) or _missing(data)), clock(data.time)],

@@ -14,11 +14,14 @@ from reference_bot.telegram_bot.figures import (
 )
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
+    LATE,
     OTHER_VENUE,
+    flow,
     in_need,
     in_vain,
     section_name,
     venue,
+    what_it_is,
     why,
 )
 from reference_bot.telegram_bot.render.forex import is_forex, render_forex
@@ -52,7 +55,10 @@ def render_price(data: CombinedPrice) -> str:
     if is_forex(data.venue):
         return render_forex(data)
     blocks = [
-        [f"📊 {bold(escape(data.symbol))} · {venue(data.venue)}"],
+        [
+            f"📊 {bold(escape(data.symbol))} · {venue(data.venue)}",
+            *what_it_is(data.base, data.asset, data.asset_name),
+        ],
         ["🧠 " + bold("MARKET INTELLIGENCE"), *_intelligence(data)],
         ["💱 " + bold("SPOT"), *_spot(data)],
         ["⚡ " + bold("PERPETUALS"), *_perp(data)],
@@ -127,17 +133,14 @@ def _flows(data: CombinedPrice, block: Block, section: str) -> list[str]:
         takers = section.replace("candles", "takers")
         return [f"Delta: {_not_available(data, takers, section)}"]
     return [
-        f"24h delta: {_flow(block.flow_24h, data.base)}",
-        f"15m delta: {_flow(block.flow_15m, data.base)}",
+        f"24h delta: {_flow(block.flow_24h, data.base, block)}",
+        f"15m delta: {_flow(block.flow_15m, data.base, block)}",
         f"15m activity: {_activity(block)}",
     ]
 
 
-def _flow(flow: Flow | None, base: str) -> str:
-    if flow is None:
-        return f.NOT_KNOWN
-    shown = f.delta(flow.delta, escape(base), flow.delta_quote)
-    return f"{shown} · {f.long_short(flow.long_short)}"
+def _flow(found: Flow | None, base: str, block: Block) -> str:
+    return f.NOT_KNOWN if found is None else flow(found, base, block.price, block.time)
 
 
 def _open_interest(data: CombinedPrice, interest: OpenInterest | None) -> list[str]:
@@ -145,6 +148,8 @@ def _open_interest(data: CombinedPrice, interest: OpenInterest | None) -> list[s
         return [f"Open interest: {_not_available(data, 'perp.open_interest')}"]
     base = escape(data.base)
     lines = [f"Open interest: {f.amount(interest.amount, base)} ({f.money(interest.value)})"]
+    if interest.sides != "one":
+        lines.append(f"({venue(data.venue)} does not say whether that is one side or both)")
     for window, moved in (("24h", interest.change_24h), ("15m", interest.change_15m)):
         shown = f.NOT_KNOWN
         if moved is not None:
@@ -185,7 +190,9 @@ def _not_available(data: CombinedPrice, *sections: str) -> str:
 
 def _missing(gaps: tuple[Missing, ...]) -> list[str]:
     lines = in_vain(gaps)
-    shown = [gap for gap in gaps if gap.section not in {OTHER_VENUE, _NOT_SHOWN}]
+    shown = [
+        gap for gap in gaps if gap.section not in {OTHER_VENUE, _NOT_SHOWN} and gap.reason != LATE
+    ]
     if names := dict.fromkeys(section_name(gap) for gap in shown):
         lines.append(f"⚠️ Missing: {', '.join(names)}")
     return lines

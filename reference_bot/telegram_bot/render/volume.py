@@ -29,7 +29,7 @@ _DIVERGENCES: Final = {
 def render_volume(data: VolumeSpike) -> str:
     """The last closed candle against the 96 before it, as HTML; markup never spans lines."""
     base, bar = base_of(data.symbol), data.bar
-    taker = [] if data.flow is None else [f"Delta: {flow(data.flow, base)}"]
+    taker = [] if data.flow is None else [f"Delta: {flow(data.flow, base, bar.close, bar.end)}"]
     return page(
         [_title("📢", "volume", data.symbol, data.timeframe, data.market, data.venue)],
         [
@@ -53,7 +53,7 @@ def render_cvd(data: Cvd) -> str:
     return page(
         [_title("🌊", "CVD", data.symbol, data.timeframe, data.market, data.venue)],
         [
-            f"CVD: {bold(f.delta(data.cvd, escape(base), data.cvd_quote))}",
+            f"CVD: {bold(f.delta(data.cvd, escape(base), data.cvd * data.price))}",
             f"Over: {count} closed candles of {escape(data.timeframe)}",
             *day,
             f"Trend: {_TRENDS.get(data.trend, '➡️')} {escape(data.trend)}",
