@@ -96,7 +96,7 @@ def test_volume() -> None:
     assert "Activity: <b>NORMAL (1.3x)</b>\n" in text
     assert "Volume: 1,493 BTC ($143.72M)\n" in text
     assert "Against usual: +29.3%\n" in text
-    assert "Delta: 🔴 -41.46 BTC (-$3.96M) · L/S: 0.95x\n" in text
+    assert "Delta: 🔴 -41.46 BTC (-$4M) · L/S: 0.95x\n" in text
 
 
 @pytest.mark.parametrize(

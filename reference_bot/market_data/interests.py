@@ -167,7 +167,7 @@ async def _listed(service: MarketService, end: float) -> set[Pair]:
     jobs = {venue.name: service.directory(venue, "perp") for venue in venues}
     found = await gather_until(end, jobs)
     entries = [entry for entry in found.values() if isinstance(entry, Entry)]
-    return {pair for entry in entries for pair in entry.value.by_pair}
+    return {pair for entry in entries for pair in entry.value.coins().by_pair}
 
 
 def _nothing(symbol: str, missing: Sequence[Missing], listed: set[Pair]) -> AnswerError:

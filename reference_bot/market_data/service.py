@@ -347,7 +347,9 @@ class MarketService:
                 found = Found(venue, pair, instruments, tuple(listed), parts.missing)
                 _of_one_asset(found)
                 return found
-        known = {pair for pairs in listed.values() for pair in pairs}
+        known = {
+            pair for pairs in listed.values() for pair, one in pairs.items() if one.asset == COIN
+        }
         return Found(venue, candidates[0], {}, tuple(listed), parts.missing, known)
 
     async def directory(self, venue: Venue, kind: MarketKind) -> Entry[Directory]:

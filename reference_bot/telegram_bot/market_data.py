@@ -50,7 +50,7 @@ _NO_FIGURES: Final = "so there are no figures for {symbol} just now. Try again i
 _DOWN: Final = f"Market data is not reachable, {_NO_FIGURES}"
 _LATE: Final = f"Market data did not answer in time, {_NO_FIGURES}"
 _GARBLED: Final = f"Market data gave an answer I cannot read, {_NO_FIGURES}"
-_TOO_NEW: Final = "{symbol} is too new for this: {names} not traded it for long enough."
+_TOO_NEW: Final = "{symbol} is too new for this: no exchange has traded it for long enough."
 _GAP: Final = "There is a gap in the candles of {symbol}: {gap}. Until it has passed I cannot tell."
 _NOT_OFFERED: Final = "No exchange here offers this for {symbol}."
 _NOT_THERE: Final = frozenset({"unavailable", "not_listed", "gap", "new", "late", "not_a_coin"})
@@ -134,11 +134,8 @@ def _not_there(missing: tuple[Missing, ...], symbol: str) -> MarketDataError:
             return MarketDataError(
                 _GAP.format(symbol=symbol, gap=f"{venue(gap.venue)} {what}"), "gap"
             )
-    young = dict.fromkeys(venue(gap.venue) for gap in missing if gap.reason == "new")
-    if young:
-        have = "has" if len(young) == 1 else "have"
-        names = f"{', '.join(young)} {have}"
-        return MarketDataError(_TOO_NEW.format(symbol=symbol, names=names), "too_new")
+    if any(gap.reason == "new" for gap in missing):
+        return MarketDataError(_TOO_NEW.format(symbol=symbol), "too_new")
     return MarketDataError(_NOT_OFFERED.format(symbol=symbol), "not_offered_here")
 
 

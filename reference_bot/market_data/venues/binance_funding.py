@@ -15,6 +15,8 @@ from reference_bot.market_data.venues.fields import Millis
 __all__ = ["Intervals", "Known"]
 
 _HOUR: Final = 3_600_000
+_KNOWN: Final = frozenset({1, 2, 4, 8})
+"""The intervals that Binance has had: what a first settlement's distance must be."""
 _LATE: Final = 60_000
 """Settlements are stamped some milliseconds after the hour."""
 
@@ -102,6 +104,10 @@ class Intervals:
                 name, "unavailable", f"{path}: the interval is unknown before a settlement"
             )
         hours = _hours(settled[-1], next_reset)
+        if len(settled) == 1 and hours not in _KNOWN:
+            raise VenueError(
+                name, "unavailable", f"{path}: the interval is unknown before two settlements"
+            )
         if not 1 <= hours <= 24 and len(settled) > 1:  # the last one is not told yet
             hours = _hours(*settled[-2:])
         if not 1 <= hours <= 24:

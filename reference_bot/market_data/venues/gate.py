@@ -13,7 +13,7 @@ newest row is written again for some minutes after its end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -235,28 +235,33 @@ class Gate(OneApi):
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
         if instrument.kind != "spot":
-            return self._ticker(await self._futures_ticker(instrument))
+            told, time = await self._futures_ticker(instrument)
+            return self._ticker(told, time)
         path = "/api/v4/spot/tickers"
         reply = await self._client.get(path, _SPOT_TICKERS, {"currency_pair": instrument.symbol})
-        return self._ticker(self._first(path, reply.value))
+        return self._ticker(self._first(path, reply.value), self._time(reply))
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all pairs or contracts."""
         found: dict[str, _SpotTicker | _FuturesTicker]
         if kind == "spot":
             spot = await self._client.get("/api/v4/spot/tickers", _SPOT_TICKERS)
-            found = {row.currency_pair: row for row in spot.value}
+            found, time = {row.currency_pair: row for row in spot.value}, self._time(spot)
         else:
             futures = await self._client.get(f"{_FUTURES[kind]}/tickers", _FUTURES_TICKERS)
-            found = {row.contract: row for row in futures.value}
+            found, time = {row.contract: row for row in futures.value}, self._time(futures)
         known = listed.by_symbol()
         return {
-            known[name].pair: self._ticker(row)
+            known[name].pair: self._ticker(row, time)
             for name, row in found.items()
             if name in known and row.last > 0 and _open_of(row) is not None
         }
 
-    def _ticker(self, found: _SpotTicker | _FuturesTicker) -> Ticker:
+    def _time(self, reply: Reply[Any]) -> int:
+        """Return when an answer was given: it tells no time of its own."""
+        return reply.as_of or self._client.now()
+
+    def _ticker(self, found: _SpotTicker | _FuturesTicker, time: int) -> Ticker:
         opened = _open_of(found)
         if opened is None or found.last <= 0:
             raise VenueError(
@@ -270,7 +275,7 @@ class Gate(OneApi):
         else:
             volume, turnover = found.volume_24h_base, found.volume_24h_quote
         return Ticker(
-            time=self._client.now(),
+            time=time,
             price=found.last,
             open=opened,
             high=found.high_24h,
@@ -300,10 +305,10 @@ class Gate(OneApi):
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open contracts, which come with the ticker."""
-        found = await self._futures_ticker(instrument)
+        found, now = await self._futures_ticker(instrument)
         if found.total_size is None:
             raise VenueError(self.name, "bad_payload", "tickers: no total_size")
-        size, now = _one_side(found.total_size, instrument), self._client.now()
+        size = _one_side(found.total_size, instrument)
         if instrument.kind != "inverse":
             return InterestPoint(now, size, None)
         if not found.mark_price:
@@ -320,7 +325,7 @@ class Gate(OneApi):
         """Read the running interval from the contract."""
         path = f"{_FUTURES[instrument.kind]}/contracts/{instrument.symbol}"
         reply = await self._client.get(path, _CONTRACT)
-        found, now = reply.value, reply.as_of or self._client.now()
+        found, now = reply.value, self._time(reply)
         hours = (found.funding_interval or 0.0) / 3600
         if found.funding_rate is None or found.funding_next_apply is None:
             raise VenueError(self.name, "unavailable", f"{path}: there is no funding")
@@ -375,7 +380,7 @@ class Gate(OneApi):
         )
         return entry.value
 
-    async def _futures_ticker(self, instrument: Instrument) -> _FuturesTicker:
+    async def _futures_ticker(self, instrument: Instrument) -> tuple[_FuturesTicker, int]:
         path = f"{_FUTURES[instrument.kind]}/tickers"
         params = {"contract": instrument.symbol}
         entry = await self._cache.get(
@@ -383,7 +388,7 @@ class Gate(OneApi):
             (path, instrument.symbol),
             lambda: self._client.get(path, _FUTURES_TICKERS, params),
         )
-        return self._first(path, entry.value.value)
+        return self._first(path, entry.value.value), self._time(entry.value)
 
 
 def _stats_path(instrument: Instrument) -> str:

@@ -194,28 +194,35 @@ class Hyperliquid(OneApi):
 
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the mid price and the last 24 hours."""
-        found = await self._context(instrument)
+        found, time = await self._context(instrument)
         if not found.prev_day_px:
             text = f"/info: {instrument.symbol} has no price of 24 h ago"
             raise VenueError(self.name, "unavailable", text)
-        return self._told(found, instrument.unit)
+        return self._told(found, instrument.unit, time)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the mid prices and the last 24 hours of all coins."""
         contexts: dict[str, _Context]
         if kind == "spot":
-            contexts = {one.coin: one for one in (await self._spots()).value.contexts}
+            spots = await self._spots()
+            contexts, time = {one.coin: one for one in spots.value.contexts}, self._time(spots)
         else:
-            contexts = dict((await self._perps()).value.by_name)
+            perps = await self._perps()
+            contexts, time = perps.value.by_name, self._time(perps)
         return {
-            instrument.pair: self._told(contexts[name], instrument.unit)
+            instrument.pair: self._told(contexts[name], instrument.unit, time)
             for name, instrument in listed.by_symbol().items()
             if name in contexts and contexts[name].prev_day_px
         }
 
-    def _told(self, found: _Context, unit: float) -> Ticker:
+    def _time(self, reply: Reply[Any]) -> int:
+        """Return when an answer was given: it tells no time of its own."""
+        return reply.as_of or self._client.now()
+
+    @staticmethod
+    def _told(found: _Context, unit: float, time: int) -> Ticker:
         return Ticker(
-            time=self._client.now(),
+            time=time,
             price=(found.mid_px or found.mark_px) / unit,
             open=(found.prev_day_px or 0.0) / unit,
             high=None,
@@ -254,22 +261,21 @@ class Hyperliquid(OneApi):
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest, which comes with the contexts."""
-        found = await self._context(instrument)
+        found, time = await self._context(instrument)
         if found.open_interest is None:
             raise VenueError(self.name, "bad_payload", "metaAndAssetCtxs: no openInterest")
         amount = found.open_interest * instrument.unit
-        return InterestPoint(self._client.now(), amount, None)
+        return InterestPoint(time, amount, None)
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval, and beside it when it ends."""
-        found, predicted = await together(
+        (found, now), predicted = await together(
             self._context(instrument), self._cache.get(_FUNDING, (), self._predicted)
         )
         if found.funding is None:
             raise VenueError(
                 self.name, "bad_payload", f"metaAndAssetCtxs: no funding of {instrument.symbol}"
             )
-        now = self._client.now()
         told = predicted.value.get(instrument.symbol)
         hours = told.funding_interval_hours if told is not None else 1.0
         last = told.next_funding_time if told is not None else now // _HOUR * _HOUR
@@ -291,15 +297,18 @@ class Hyperliquid(OneApi):
             if venue == "HlPerp" and prediction is not None
         }
 
-    async def _context(self, instrument: Instrument) -> _Context:
+    async def _context(self, instrument: Instrument) -> tuple[_Context, int]:
+        """Return what is told of a market, and when."""
         if instrument.kind == "spot":
-            for spot in (await self._spots()).value.contexts:
+            spots = await self._spots()
+            for spot in spots.value.contexts:
                 if spot.coin == instrument.symbol:
-                    return spot
+                    return spot, self._time(spots)
         else:
-            context = (await self._perps()).value.by_name.get(instrument.symbol)
+            perps = await self._perps()
+            context = perps.value.by_name.get(instrument.symbol)
             if context is not None:
-                return context
+                return context, self._time(perps)
         raise VenueError(self.name, "bad_payload", f"/info: nothing about {instrument.symbol}")
 
     async def _perps(self) -> Reply[_Perps]:
