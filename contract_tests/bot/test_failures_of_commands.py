@@ -62,11 +62,14 @@ def test_a_pair_that_no_venue_has_figures_for_is_not_called_a_failure(
     gap |= {"reason": "new", "message": "it has traded on okx only since 22 Nov 00:00 UTC"}
     market.answer = failure("venue_failed", missing=[gap])
     telegram.say("/cvd ARB")
-    assert "ARB is too new for this: no exchange has traded it" in telegram.replies()[0]["params"]["text"]
+    assert (
+        "ARB is too new for this: no exchange has traded it"
+        in telegram.replies()[0]["params"]["text"]
+    )
     gap |= {
         "reason": "gap",
-        "message": "12 of the last 96 candles of 15 m are missing: okx has none from 22 Nov 09:00 UTC"
-        " to 22 Nov 12:00 UTC",
+        "message": "12 of the last 96 candles of 15 m are missing: okx has none "
+        "from 22 Nov 09:00 UTC to 22 Nov 12:00 UTC",
     }
     market.answer = failure("venue_failed", missing=[gap])
     telegram.say("/cvd ARB")

@@ -65,7 +65,7 @@ async def venue():
                     return kind(client(name, explain))
                 return kind(client(name, explain), Cache())
 
-            make.router = router
+            make.router = router  # type: ignore[attr-defined]  # a test may look at what was asked
             yield make
 
 
@@ -411,7 +411,7 @@ async def test_delisted_coins_are_not_listed(venue):
 
 # -- lists, pages, changes -------------------------------------------------------------------
 
-BROKEN = ("NaN", "", None, "-1", {}, "0x10")
+BROKEN: tuple[Any, ...] = ("NaN", "", None, "-1", {}, "0x10")
 
 
 def spoilt(name: str, rows: Callable[[Any], list[Any]], field: str | int, value: Any) -> bytes:

@@ -78,6 +78,11 @@ class Listing:
     contract: Fraction = Fraction(1)
     asset: str = "coin"
 
+    @property
+    def name(self) -> str:
+        """What venues call the base: two things may have one name."""
+        return self.base.partition(".")[0]
+
     def price(self, ticks: int) -> str:
         """Write a price of one base asset."""
         return exact(_share(self.unit, self.tick.price, 1), ticks)
@@ -269,7 +274,7 @@ class Routes:
 
 def currencies(listings: Iterable[Listing]) -> list[str]:
     """Return all that is traded in these markets, each once."""
-    return list(dict.fromkeys(name for one in listings for name in (one.base, one.quote)))
+    return list(dict.fromkeys(name for one in listings for name in (one.name, one.quote)))
 
 
 def newest_first(rows: Iterable[Any]) -> list[Any]:
