@@ -52,8 +52,14 @@ _LATE: Final = f"Market data did not answer in time, {_NO_FIGURES}"
 _GARBLED: Final = f"Market data gave an answer I cannot read, {_NO_FIGURES}"
 _TOO_NEW: Final = "{symbol} is too new for this: no exchange has traded it for long enough."
 _GAP: Final = "There is a gap in the candles of {symbol}: {gap}. Until it has passed I cannot tell."
+_UNMEASURED: Final = (
+    "{venue} does not say whether its open interest counts one side or both, "
+    "so there is no sum for {symbol}."
+)
 _NOT_OFFERED: Final = "No exchange here offers this for {symbol}."
-_NOT_THERE: Final = frozenset({"unavailable", "not_listed", "gap", "new", "late", "not_a_coin"})
+_NOT_THERE: Final = frozenset(
+    {"unavailable", "not_listed", "gap", "new", "late", "not_a_coin", "unmeasured"}
+)
 _SENTENCES: Final = {
     "forbidden": "Market data does not let me ask about the account: MARKET_DATA_TOKEN has to be "
     "set, and the same, for market-data and for me.",
@@ -136,6 +142,10 @@ def _not_there(missing: tuple[Missing, ...], symbol: str) -> MarketDataError:
             )
     if any(gap.reason == "new" for gap in missing):
         return MarketDataError(_TOO_NEW.format(symbol=symbol), "too_new")
+    unmeasured = next((gap for gap in missing if gap.reason == "unmeasured"), None)
+    if unmeasured is not None:
+        sentence = _UNMEASURED.format(symbol=symbol, venue=venue(unmeasured.venue))
+        return MarketDataError(sentence, "not_offered_here")
     return MarketDataError(_NOT_OFFERED.format(symbol=symbol), "not_offered_here")
 
 
