@@ -65,8 +65,11 @@ def check(history: History, judging: Judging) -> CheckResult:
             missing += [f"{stack}: {gap}" for gap in _gaps(history, stack)]
         if any(bad is _Bad.MUTE for bad, _ in silent):
             mute_stacks.add(stack)
-            said += [f"{stack}: what the bot did instead:", *_indented(mute.about(history, stack))]
-        elif trouble := mute.trouble(history, stack):
+            said += [
+                f"{stack}: what the bot did instead:",
+                *_indented(mute.about(history, stack, seen)),
+            ]
+        elif trouble := mute.trouble(history, stack, seen):
             said += [f"{stack}: errors in the logs:", *_indented(trouble)]
     problems = [text for _, text in sorted(found, key=lambda one: one[0])]
     missing += _modes_not_run(history, problems)

@@ -311,7 +311,7 @@ def _details(history: History, seen: _Seen) -> Iterator[str]:
     yield from _lost(seen, confirmed)
     if seen.tally.lost and not any(entry.answered for entry in seen.tally.entries):
         yield "what the bot did instead:"
-        yield from (f"  {line}" for line in mute.about(history, seen.stack))
+        yield from (f"  {line}" for line in mute.about(history, seen.stack, seen.chats))
     repeated = [
         f"{_name(entry.case)}: answered {len(entry.answers)} times, "
         f"{max(entry.answers) - min(entry.answers):.1f} s apart"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from botproof.chats import Chats
 from botproof.checks.replies import lines_of
-from botproof.checks.why import outcome
+from botproof.checks.why import during, outcome
 from botproof.history import (
     BotApiCall,
     HealthAnswered,
@@ -20,31 +21,44 @@ from botproof.log_trouble import headline
 _MOST_CALLS = 10
 _MOST_LOG_LINES = 12
 _MOST_TROUBLE = 5
+_MOST_CASES = 6
 _POLL = "getUpdates"
 
 
-def about(history: History, stack: str) -> Iterator[str]:
+def about(history: History, stack: str, chats: Chats) -> Iterator[str]:
     """Everything that a history holds of what one stack's bot did instead of answering."""
     yield from _webhook(history, stack)
     yield from _calls(history, stack)
     yield from _health(history, stack)
-    yield from trouble(history, stack)
+    yield from trouble(history, stack, chats)
     tails = [tail for tail in history.of(LogTail, stack=stack) if tail.process == "bot"]
     for tail in tails[-1:]:
         yield f"last lines of {tail.process} ({stack}):"
         yield from (f"  {line}" for line in tail.lines[-_MOST_LOG_LINES:])
 
 
-def trouble(history: History, stack: str) -> tuple[str, ...]:
-    """What the logs of a stack complained of, the same only once with how often."""
-    said = Counter(
-        (event.process, headline(event.lines)) for event in history.of(LogTrouble, stack=stack)
+def trouble(history: History, stack: str, chats: Chats) -> tuple[str, ...]:
+    """What the logs of a stack complained of, the same only once with how often, and during which
+    cases it was."""
+    said: Counter[tuple[str, str]] = Counter()
+    cases: dict[tuple[str, str], dict[str, None]] = {}
+    for event in history.of(LogTrouble, stack=stack):
+        what = (event.process, headline(event.lines))
+        said[what] += 1
+        cases.setdefault(what, {}).update(dict.fromkeys(during(chats, event.t)))
+    return lines_of(
+        (_trouble(*what, times, list(cases[what])) for what, times in said.most_common()),
+        _MOST_TROUBLE,
     )
-    lines = [
-        f"log of {process}: {line}{f' ({times} times)' if times > 1 else ''}"
-        for (process, line), times in said.most_common()
-    ]
-    return lines_of(lines, _MOST_TROUBLE)
+
+
+def _trouble(process: str, line: str, times: int, cases: list[str]) -> str:
+    notes = [f"{times} times"] if times > 1 else []
+    if cases:
+        more = ", …" if len(cases) > _MOST_CASES else ""
+        notes.append(f"during {', '.join(cases[:_MOST_CASES])}{more}")
+    said = f" ({', '.join(notes)})" if notes else ""
+    return f"log of {process}: {line}{said}"
 
 
 def _webhook(history: History, stack: str) -> Iterator[str]:

@@ -72,14 +72,7 @@ class Reasons:
 
     def _waiting_beside(self, turn: Turn, t: float) -> list[str]:
         """Cases of other chats that had no answer at a time: what was logged may be theirs."""
-        found = []
-        for other in self._chats.turns.values():
-            took = other.reply_time_s
-            done = other.case.t + (LOOK_S if took is None else took + _LAG_S)
-            asked = other.case.expect == "reply" and other.case.chat_id != turn.case.chat_id
-            if asked and other.case.t <= t <= done:
-                found.append(other.case.case)
-        return found if len(found) <= _MOST else [*found[:_MOST], "…"]
+        return [name for name in during(self._chats, t) if name != turn.case.case]
 
     def _end(self, turn: Turn) -> float:
         """Until when something may be about this turn: its answer, or the next one of its chat."""
@@ -126,6 +119,17 @@ class Reasons:
         if update_id in self._delivered:
             return "the update was handed to the bot, which never confirmed it"
         return "nothing is recorded about this update: Telegram never handed it to the bot"
+
+
+def during(chats: Chats, t: float) -> list[str]:
+    """The cases that waited for their answers at a time; of many the first ones, and "…"."""
+    found = []
+    for turn in chats.turns.values():
+        took = turn.reply_time_s
+        done = turn.case.t + (LOOK_S if took is None else took + _LAG_S)
+        if turn.case.expect == "reply" and turn.case.t <= t <= done:
+            found.append(turn.case.case)
+    return found if len(found) <= _MOST else [*found[:_MOST], "…"]
 
 
 def refusals(calls: Iterable[BotApiCall]) -> list[str]:

@@ -187,7 +187,7 @@ class TestBoot:
             "  its webhook answered: HTTP 500 (2 times)",
             "    sendMessage: 400 Bad Request: can't parse entities",
             '  GET http://bot/health meanwhile: 200 {"status": "ok"}',
-            "  log of bot: KeyError: 'BTC'",
+            "  log of bot: KeyError: 'BTC' (during price)",
             "    the last words",
         ):
             assert line in result.evidence
@@ -198,11 +198,15 @@ class TestBoot:
     ) -> None:
         story.healthy()
         who = {"process": "bot", "role": "bot", **story.labels("webhook")}
-        for at in (120.0, 121.0):
+        for at in (1.0, 2.0):
             story.add(history.LogTrouble(t=at, lines=("coroutine was never awaited",), **who))
+        asked = [e for e in story.events if isinstance(e, history.CasePlayed)]
+        at = next(case.t for case in asked if (case.mode, case.case) == ("webhook", "price"))
+        story.add(history.LogTrouble(t=at + 0.2, lines=("KeyError: 'BTC'",), **who))
         result = boot.check(story.history(), judged)
         assert result.verdict is PASS
-        assert "2 errors in the logs" in result.measurement
+        assert "3 errors in the logs" in result.measurement
+        assert "  log of bot: KeyError: 'BTC' (during price)" in result.evidence
         assert "  log of bot: coroutine was never awaited (2 times)" in result.evidence
 
     def test_the_headline_is_the_worst_problem(self, story, judged) -> None:
