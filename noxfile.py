@@ -246,7 +246,8 @@ def lint(job: nox.Session) -> None:
 def peers(job: nox.Session) -> None:
     """Programs nobody here wrote: ccxt reads the exchange double, schemathesis the service."""
     suites = [f"contract_tests/market_data/test_{name}.py" for name in ("ccxt", "schema")]
-    suites.append("contract_tests/exchanges/test_ccxt_defaults.py")
+    suites += ["contract_tests/exchanges/test_ccxt_defaults.py"]
+    suites += ["contract_tests/gate/test_two_entries.py"]
     installed(job, "peers").run("pytest", *suites, *job.posargs)
 
 

@@ -22,6 +22,7 @@ from botproof.shape import Shape, unknown
 
 ALL_CHECKS = (
     "boot",
+    "door",
     "golden",
     "parity",
     "conversations",
@@ -40,10 +41,13 @@ PLAIN_PLACEHOLDERS = {
     "token": "the bot token that the Telegram double knows",
     "users": "ids of all users of the workload who are no strangers, with commas between",
     "scratch": "a directory of its own for this start, removed afterwards",
+    "load": "the directory of botproof's own Locust scripts",
 }
 SECONDS = "seconds:"
 """`{seconds:1.5}` is a deadline of the target's own, on a clock that the harness may stretch."""
 STRETCH = "stretch"
+VENV = "venv:"
+"""Begins a placeholder for a virtual environment of the target, such as `{venv:.venv}`."""
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _CASE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
@@ -65,8 +69,9 @@ class Process(_Table, frozen=True, kw_only=True):
     With `image` it runs in a container of that image: `command` replaces the image's own, `cwd` is
     a directory inside, `container_args` are more options of `docker create`.
 
-    `ready` is a URL that answers 200 when the process can work, or "telegram" for a bot without
-    one: ready at its first `getUpdates` or `setWebhook`. Times are seconds.
+    `ready` is a URL that answers 200 when the process can work; without one, "port" means that its
+    port takes connections, and "telegram", for a bot, its first `getUpdates` or `setWebhook`.
+    `port` is one that it insists on. Times are seconds.
     """
 
     command: tuple[str, ...] = ()
@@ -76,18 +81,25 @@ class Process(_Table, frozen=True, kw_only=True):
     inherit_env: tuple[str, ...] = ()
     cwd: str = "."
     ready: str = ""
+    port: int = 0
     ready_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
 
 
 class Mode(_Table, frozen=True, kw_only=True):
-    """What a mode changes of `[bot]`; `env` is merged, everything else replaces."""
+    """What a mode changes of `[bot]`; `env` is merged, everything else replaces.
+
+    `webhook` is a URL that botproof registers at Telegram once the bot is ready, with `secret`, for
+    a bot whose operator does that by hand.
+    """
 
     command: tuple[str, ...] | None = None
     image: str | None = None
     env: dict[str, Scalar] = {}
     cwd: str | None = None
     ready: str | None = None
+    webhook: str = ""
+    secret: str = ""
 
 
 class TelegramDouble(_Table, frozen=True, kw_only=True):
@@ -179,8 +191,10 @@ class Case(_Table, frozen=True, kw_only=True):
 
 
 class Workload(_Table, frozen=True, kw_only=True):
-    """The scripted conversation."""
+    """The scripted conversation. `at_once` chats write beside each other; 1 is for a bot that does
+    one thing at a time."""
 
+    at_once: int = 4
     cases: tuple[Case, ...] = ()
 
 
@@ -284,6 +298,15 @@ class Parity(_Table, frozen=True, kw_only=True):
     seed: int = 0
 
 
+class Door(_Table, frozen=True, kw_only=True):
+    """What comes to the bot's door. `question` is asked; without it, the conversation's simplest
+    command. `nobody` are variables that make the bot's allow-list an empty one; with them the first
+    mode is started once more so, and asked by a stranger."""
+
+    question: str = ""
+    nobody: dict[str, Scalar] = {}
+
+
 class Config(_Table, frozen=True, kw_only=True):
     """A whole botproof.toml, checked."""
 
@@ -298,20 +321,37 @@ class Config(_Table, frozen=True, kw_only=True):
     memory: Memory = Memory()
     gate: Gate = Gate()
     parity: Parity = Parity()
+    door: Door = Door()
     delivery: Delivery | None = None
     budgets: dict[str, float | Override] = {}
 
     def bot_in(self, mode: str) -> Process:
         """`[bot]` with the changes of one mode."""
         change = self.modes[mode]
+        ready = self.bot.ready if change.ready is None else change.ready
+        if change.webhook and ready == "telegram":
+            ready = "port"  # it will not set the webhook: we do, once it listens
         return msgspec.structs.replace(
             self.bot,
             command=self.bot.command if change.command is None else change.command,
             image=self.bot.image if change.image is None else change.image,
             env={**self.bot.env, **change.env},
             cwd=self.bot.cwd if change.cwd is None else change.cwd,
-            ready=self.bot.ready if change.ready is None else change.ready,
+            ready=ready,
         )
+
+    def insisted_ports(self) -> dict[str, int]:
+        """The ports that processes insist on, by name."""
+        processes = {BOT: self.bot, **self.services}
+        return {name: each.port for name, each in processes.items() if each.port}
+
+    def venvs(self) -> set[str]:
+        """The virtual environments that placeholders name, as they name them."""
+        found: set[str] = set()
+        for _, text in _substituted_texts(self):
+            names = (match.group(1) or "" for match in _PLACEHOLDER.finditer(text))
+            found |= {name.removeprefix(VENV) for name in names if name.startswith(VENV)}
+        return found
 
     def for_parity(self) -> Config:
         """The configuration of a parity run: the modes of delivery runs are doors too."""
@@ -421,6 +461,7 @@ _TABLES: Mapping[str, type[msgspec.Struct]] = {
     "memory": Memory,
     "gate": Gate,
     "parity": Parity,
+    "door": Door,
     "delivery": Delivery,
     "delivery.modes.*": DeliveryMode,
 }
@@ -465,15 +506,27 @@ def _commands(config: Config) -> Iterator[str]:
             yield f'{path}.command: is missing; give a list such as ["{{python}}", "-m", "my_bot"]'
         if not process.ready:
             yield (
-                f"{path}.ready: is missing; give a URL that answers 200 when it is ready, or "
-                f'"telegram" for a bot that is ready when it first asks for updates'
+                f"{path}.ready: is missing; give a URL that answers 200 when it is ready, "
+                f'"port" when its port takes connections, or "telegram" for a bot that is ready '
+                f"when it first asks for updates"
             )
         for key in ("ready_timeout_s", "stop_timeout_s"):
             if not getattr(process, key) > 0:
                 yield f"{path}.{key}: is {getattr(process, key):g}; it must be above 0 seconds"
     for name, service in config.services.items():
         if service.ready == "telegram":
-            yield f'services.{name}.ready: "telegram" is for the bot; give a URL that answers 200'
+            yield f'services.{name}.ready: "telegram" is for the bot; give a URL, or "port"'
+
+
+def _bounds(config: Config) -> Iterator[str]:
+    for path, process in _processes(config):
+        if not 0 <= process.port <= 65_535:
+            yield f"{path}.port: is {process.port}; a port lies in 1 to 65535"
+    for name, mode in config.modes.items():
+        if mode.secret and not mode.webhook:
+            yield f"modes.{name}.secret: is for a `webhook` beside it, which botproof registers"
+    if config.workload.at_once < 1:
+        yield f"workload.at_once: is {config.workload.at_once}; at least one chat has to write"
 
 
 def _images(config: Config) -> Iterator[str]:
@@ -508,10 +561,12 @@ def _placeholders(config: Config) -> Iterator[str]:
             if name is not None and name.startswith(SECONDS):
                 if not _is_duration(name.removeprefix(SECONDS)):
                     yield f"{path}: {{{name}}} must hold a number of seconds, as {{seconds:1.5}}"
+            elif name is not None and name.startswith(VENV) and name != VENV:
+                continue
             elif name is not None and name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean {{{near[0]}}}? " if near else ""
-                listed = ", ".join(f"{{{each}}}" for each in sorted(known))
+                listed = ", ".join(f"{{{each}}}" for each in [*sorted(known), "venv:PATH"])
                 yield (
                     f"{path}: {{{name}}} stands for nothing; {hint}Known are {listed}; "
                     "write {{ and }} for braces"
@@ -544,8 +599,11 @@ def _substituted_texts(config: Config) -> Iterator[tuple[str, str]]:
             yield f"{path}.env.{key}", str(value)
         yield f"{path}.ready", process.ready
         yield f"{path}.cwd", process.cwd
+    for name, mode in config.modes.items():
+        yield f"modes.{name}.webhook", mode.webhook
     if config.load is not None:
         yield "load.host", config.load.host
+        yield "load.script", config.load.script
 
 
 def _cases(config: Config) -> Iterator[str]:
@@ -685,6 +743,7 @@ def _memory(config: Config) -> Iterator[str]:
 _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
     _names,
     _commands,
+    _bounds,
     _images,
     _placeholders,
     _cases,

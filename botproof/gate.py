@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import shutil
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,15 @@ from botproof.targets.session import machine
 from botproof.targets.stack import Stack, Surroundings, in_phase, record_fresh_start
 from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
+from botproof.workloads.door import USERS, Door, ask_as_nobody
 from botproof.workloads.load import LoadPlan, run_load
+from botproof.workloads.vocabulary import sentinel_of
 
 CONVERSATIONS = "conversations"
 CONTENT_CHECKS = frozenset({"golden", "parity"})
 STRETCH_BY = 10.0
 """What is said has to come out the same on a machine that is this much slower."""
+DOOR = "door"
 _NEED_LOAD = frozenset({"latency", "errors", "rollback", "memory"})
 
 
@@ -138,7 +141,7 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             guard=guard,
             client=client,
             say=options.say,
-            users=scripted.known_users(config.workload.cases),
+            users=(*scripted.known_users(config.workload.cases), *USERS.values()),
             keep=options.keep,
         )
         plan = _load_plan(options, len(modes))
@@ -147,6 +150,8 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             if not whole:
                 return  # the verdict is ERROR already; the other modes could not change it
         await _play_again(options, around, modes)
+        if config.door.nobody and (question := _question(options)):
+            await ask_as_nobody(around, modes[0], question)
         await _compare_conversations(options, around)
 
 
@@ -197,6 +202,10 @@ async def _again(options: GateOptions, stack: Stack, names: tuple[str, ...]) -> 
 async def _compare_conversations(options: GateOptions, around: Surroundings) -> None:
     """Every mode once more, beside each other, unless the run is for some modes only."""
     if CONVERSATIONS not in (options.checks or options.config.gate.checks) or options.modes:
+        return
+    if ports := options.config.insisted_ports():
+        said = ", ".join(f"{name} on port {port}" for name, port in ports.items())
+        options.say(f"conversations: left out; modes cannot run beside each other: {said}")
         return
     # Hypothesis takes a quarter of a second to import: only when it is needed.
     from botproof.parity.run import compare, plan_of  # noqa: PLC0415
@@ -249,12 +258,19 @@ async def _one_life(
 ) -> BrokenHarnessError | None:
     """Start the stack, use it, end it. What of the harness failed, if anything did."""
 
+    door = _door(options, stack)
+
     async def use() -> None:
+        if door is not None:
+            await in_phase(stack, DOOR, stack.run(door.first()))
         await _converse(options, stack)
         if plan is not None:
             await in_phase(stack, LOAD_PHASE, stack.run(run_load(stack, plan, last=last)))
+        if door is not None:
+            await in_phase(stack, DOOR, stack.run(door.rest()))
 
-    return await _use(stack, use())
+    with door or nullcontext():
+        return await _use(stack, use())
 
 
 async def _use(stack: Stack, work: Coroutine[Any, Any, None]) -> BrokenHarnessError | None:
@@ -277,11 +293,25 @@ async def _use(stack: Stack, work: Coroutine[Any, Any, None]) -> BrokenHarnessEr
     return stack.harness_failure
 
 
+def _door(options: GateOptions, stack: Stack) -> Door | None:
+    question = _question(options)
+    return Door(stack, question, ReplyRules.of(options.config.replies)) if question else None
+
+
+def _question(options: GateOptions) -> str:
+    """What is asked at the door; "" when the check is not asked for, or there is no command."""
+    if DOOR not in (options.checks or options.config.gate.checks):
+        return ""
+    return options.config.door.question or sentinel_of(options.config)
+
+
 async def _converse(options: GateOptions, stack: Stack) -> None:
     cases = options.config.workload.cases
     rules = ReplyRules.of(options.config.replies)
     wall = options.wall_clock().timestamp()
-    stack.say(f"conversation: {len(cases)} updates")
+    alone = options.config.workload.at_once == 1
+    how = ", one chat after the other, as workload.at_once says" if alone else ""
+    stack.say(f"conversation: {len(cases)} updates{how}")
     began = history.now()
     playing = stack.run(scripted.play(stack, cases, rules, wall))
     answered = await in_phase(stack, "conversation", playing)

@@ -410,6 +410,23 @@ class ConversationsCompared(Event, frozen=True, kw_only=True):
     ended_in: Mapping[str, Any] = {}
 
 
+class DoorAsked(Event, frozen=True, kw_only=True):
+    """Something came to the bot's door (see `workloads/door.py`), and this came of it.
+
+    `what` is the kind of question and `sent` the same in words. `url` is the webhook ("" without
+    one), `declared` whether a secret goes with it, `status` what HTTP answered, `error` what
+    happened instead of an answer, `answers` the texts that the one who asked got, as they stand.
+    """
+
+    what: str
+    sent: str
+    url: str = ""
+    declared: bool = False
+    status: int | None = None
+    error: str = ""
+    answers: tuple[str, ...] = ()
+
+
 AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run time as typing.Union
     Run,
     Phase,
@@ -439,6 +456,7 @@ AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run tim
     PlayedAgain,
     Vanished,
     ConversationsCompared,
+    DoorAsked,
 ]
 EVENT_TYPES: tuple[type[Event], ...] = get_args(AnyEvent)
 

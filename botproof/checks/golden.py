@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from botproof.chats import Chats, Turn
 from botproof.checks.judging import Judging
-from botproof.checks.replies import lines_of, render, settled_chats
+from botproof.checks.replies import lines_of, render, renormalised, settled_chats
 from botproof.checks.why import Reasons
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
@@ -156,6 +156,8 @@ def _of_turn(turn: Turn, judging: Judging, reasons: Reasons) -> Iterator[_Proble
     case = turn.case
     name = f"{case.case} ({case.stack})"
     approved, received = judging.approved.get(case.case), render(turn, judging.rules)
+    if approved is not None and renormalised(approved, judging.rules) == received:
+        approved = received  # approved before a rule of [replies] was added
     differing = approved is not None and approved != received
     compared = tuple(diff(case.case, case.stack, approved or "", received)) if differing else ()
     wrong = incomplete(turn)

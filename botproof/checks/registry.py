@@ -8,6 +8,7 @@ from botproof.checks import (
     boot,
     conversations,
     delivery,
+    door,
     errors,
     golden,
     latency,
@@ -19,6 +20,7 @@ from botproof.checks.judging import Check
 
 CHECKS: Mapping[str, Check] = {
     "boot": boot.check,
+    "door": door.check,
     "golden": golden.check,
     "parity": parity.check,
     "conversations": conversations.check,

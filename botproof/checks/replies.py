@@ -40,6 +40,20 @@ def settled_turns(history: History, rules: ReplyRules) -> dict[str, dict[str, Tu
     return {stack: chats.turns for stack, chats in settled_chats(history, rules).items()}
 
 
+def renormalised(approved: str, rules: ReplyRules) -> str:
+    """An approved file as it would be written by the rules of today."""
+    lines: list[str] = []
+    body: list[str] = []
+    for line in [*approved.splitlines(), _RULE]:
+        if line.startswith(_RULE) or not lines:
+            lines += rules.normalise("\n".join(body)).splitlines() if body else []
+            body = []
+            lines.append(line)
+        else:
+            body.append(line)
+    return "\n".join(line.rstrip() for line in lines[:-1]) + "\n"
+
+
 def render(turn: Turn, rules: ReplyRules) -> str:
     """A reply as text, normalised: what golden files hold and parity compares.
 

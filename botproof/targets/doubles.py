@@ -52,6 +52,18 @@ class DoubleControl:
         """Let the double's time pass, so that what it wants to do later is due."""
         await self._ask("POST", "/clock", json={"advance": seconds})
 
+    async def make_chat(self, token: str, chat: Mapping[str, Any]) -> None:
+        """Let a chat be there, so that the bot may write to it before anybody has."""
+        await self._ask("POST", f"/bots/{token}/chats", json=chat)
+
+    async def set_webhook(self, token: str, url: str, secret: str) -> None:
+        """Register a webhook at Telegram, as an operator does by hand."""
+        fields = {"url": url, **({"secret_token": secret} if secret else {})}
+        response = await self._client.post(f"{self.url}/bot{token}/setWebhook", json=fields)
+        if response.status_code != httpx.codes.OK:
+            text = f"setWebhook {url}: {response.text[:300]}"
+            raise BrokenHarnessError(text, Failure.DOUBLE_REFUSED)
+
     async def add_fault(self, fault: Mapping[str, Any]) -> Any:
         """Program a fault; what the double says of it (its id)."""
         return await self._ask("POST", "/faults", json=fault)

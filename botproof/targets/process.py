@@ -40,6 +40,7 @@ from botproof.targets.recorder import Recorder
 __all__ = [
     "BASE_ENV",
     "OWN_ENV",
+    "TCP",
     "BrokenHarnessError",
     "Guard",
     "ImageRun",
@@ -51,6 +52,8 @@ __all__ = [
     "tail",
 ]
 
+TCP = "tcp://"
+"""Begins a `ready_url` that is answered by taking a connection."""
 _PROBE_EVERY_S = 0.05
 _TAIL_LINES = 40
 _HEALTH_BODY = 300
@@ -228,7 +231,8 @@ class ManagedProcess:
         probe.cancel()
         await asyncio.gather(probe, return_exceptions=True)
         last = answers[-1] if answers else "nothing was answered yet"
-        raise self.record_not_ready(f"GET {self.launch.ready_url}: {last}")
+        asked = "" if self.launch.ready_url.startswith(TCP) else "GET "
+        raise self.record_not_ready(f"{asked}{self.launch.ready_url}: {last}")
 
     def record_ready(self, after_s: float) -> None:
         """Record that it became ready."""
@@ -369,6 +373,9 @@ def _log_watch(launch: Launch, recorder: Recorder, labels: Mapping[str, str]) ->
 async def _probe(client: httpx.AsyncClient, url: str, answers: deque[str]) -> None:
     """Ask until the answer is 200. There is nothing to be told by before a server listens, so
     this is the one place that asks again and again."""
+    if url.startswith(TCP):
+        await _connect(url.removeprefix(TCP), answers)
+        return
     while True:
         try:
             response = await client.get(url, timeout=5.0)
@@ -379,6 +386,19 @@ async def _probe(client: httpx.AsyncClient, url: str, answers: deque[str]) -> No
                 return
             answers.append(f"HTTP {response.status_code} {response.text[:200]}")
         await asyncio.sleep(_PROBE_EVERY_S)
+
+
+async def _connect(address: str, answers: deque[str]) -> None:
+    host, _, port = address.rpartition(":")
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except OSError as error:
+            answers.append(error.strerror or str(error))
+            await asyncio.sleep(_PROBE_EVERY_S)
+        else:
+            writer.close()
+            return
 
 
 def tail(log: Path, lines: int = _TAIL_LINES) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from botproof.targets.process import (
 )
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
+from botproof.targets.values import placeholder_values, ready_url, venv_env
 from botproof.targets.watch import Watch
 from botproof.targets.world import NOT_OFFLINE, World, make_world, prefixes_of
 
@@ -105,6 +106,7 @@ class Stack:
         self._world: World | None = None
         self._own_clients: list[httpx.AsyncClient] = []
         self._exchanges: DoubleControl | None = None
+        self._webhook_set = False
 
     # starting
 
@@ -113,7 +115,18 @@ class Stack:
 
         Raises TargetError or BrokenHarnessError; what was started is ended by `stop`.
         """
-        self._fill_values()
+        around = self.around
+        self.values.update(
+            placeholder_values(
+                around.config,
+                mode=self.mode,
+                stretch=self.stretch,
+                base=around.base,
+                scratch=self._scratch,
+                users=around.users,
+                ports=around.ports,
+            )
+        )
         self.watch.start()
         folder = self._scratch / "world"
         self._world = await make_world(self.around.config.doubles, folder, self._note)
@@ -134,21 +147,12 @@ class Stack:
                 await self.run(self._blamed(self.bot, self._contacted(self.bot, contacts)))
             else:
                 await self.run(self._all_ready([self.bot]))
-
-    def _fill_values(self) -> None:
-        config = self.around.config
-        self.values.update(
-            python=sys.executable,
-            mode=self.mode,
-            stretch=str(self.stretch),
-            token=config.doubles.telegram.token,
-            users=",".join(map(str, self.around.users)),
-            scratch=str(self._scratch),
-        )
-        for name in (BOT, *config.services):
-            port = self.around.ports.free()
-            self.values[f"port:{name}"] = str(port)
-            self.values[f"url:{name}"] = f"http://127.0.0.1:{port}"
+        mode = self.around.config.modes[self.mode]
+        if mode.webhook and not self._webhook_set and self.telegram is not None:
+            url = substitute(mode.webhook, self.values)
+            await self.telegram.set_webhook(self.values["token"], url, mode.secret)
+            self._webhook_set = True
+            self.say(f"webhook registered: {url}")
 
     def _note(self, kind: str, **detail: str) -> None:
         if kind == NOT_OFFLINE:
@@ -224,6 +228,7 @@ class Stack:
         launch = self._described(name, role, process)
         launch = dataclasses.replace(
             launch,
+            env={**venv_env(process, self.values), **launch.env},
             cwd=(self.around.base / substitute(process.cwd, self.values)).resolve(),
             wrapper=fence,
         )
@@ -256,7 +261,7 @@ class Stack:
             log=self._log(name),
             env={key: self._env_value(value, values) for key, value in process.env.items()},
             inherit_env=process.inherit_env,
-            ready_url="" if process.ready == "telegram" else substitute(process.ready, values),
+            ready_url=ready_url(name, process, values),
             ready_timeout_s=process.ready_timeout_s,
             stop_timeout_s=process.stop_timeout_s,
         )

@@ -135,7 +135,7 @@ def _launch(stack: Stack, plan: LoadPlan, count: int, log: Path) -> Launch:
         "--run-time": f"{math.ceil(load.timeout_s)}s",
     }
     arguments = [str(part) for pair in options.items() for part in pair]
-    script = ("-f", load.script, "--headless", "--only-summary")
+    script = ("-f", substitute(load.script, stack.values), "--headless", "--only-summary")
     return Launch(
         name="load",
         role="load",

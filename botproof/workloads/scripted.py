@@ -19,9 +19,6 @@ from botproof.targets.process import BrokenHarnessError
 from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack
 
-AT_ONCE = 4
-"""Conversations that go on beside each other: enough to mix chats, too few to be a load test."""
-
 CONFIRM_S = 10.0
 # A bot that is mute has been found out by then: the whole deadline for each of two hundred
 # replies would tell it half an hour later.
@@ -198,7 +195,7 @@ async def play(
     wall_s: float,
     *,
     only: Container[str] | None = None,
-    at_once: int = AT_ONCE,
+    at_once: int | None = None,
 ) -> bool:
     """Play every conversation and wait until each update is answered and confirmed.
 
@@ -208,7 +205,7 @@ async def play(
 
     Raises BrokenHarnessError when the Telegram double does not take an update.
     """
-    free = asyncio.Semaphore(at_once)
+    free = asyncio.Semaphore(at_once or stack.around.config.workload.at_once)
     patience = Patience()
     with stack.around.recorder.subscribe(_confirms(stack.name)) as confirmed:
 

@@ -154,6 +154,12 @@ class Story:
             )
         )
 
+    def door(self, mode: str) -> None:
+        """What is asked at the door of a bot without a webhook, and answered as it should be."""
+        for what in ("first", "again", "twice"):
+            asked: dict[str, Any] = {"what": what, "sent": "/start", "answers": ("Welcome",)}
+            self.add(history.DoorAsked(t=self.clock, **asked, **self.labels(mode)))
+
     def healthy(self) -> "Story":
         """Two modes that do everything right."""
         for mode in self.modes:
@@ -161,6 +167,7 @@ class Story:
             self.case(mode, "price", "<b>BTC</b> 1", say="/price BTC")
             self.case(mode, "start", "Welcome", say="/start")
             self.case(mode, "edited", expect="silence")
+            self.door(mode)
             self.load(mode, 1_800)
             self.memory(mode, market_data=50, bot=60)
         self.conversations()

@@ -1,0 +1,192 @@
+"""door: what comes to the bot besides ordinary updates does no harm, and nobody gets in by it.
+
+A finding is what a stranger can bring about, or what a user loses. What only Telegram itself could
+bring about is told and not held against the bot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from botproof.checks.judging import Judging
+from botproof.checks.replies import lines_of
+from botproof.history import DoorAsked, History
+from botproof.verdict import CheckResult, Verdict
+
+_BODIES = ("no_json", "no_update", "no_object", "too_large")
+_SECRETS = ("no_secret", "wrong_secret", "empty_secret")
+_UNGUESSABLE = re.compile(r"[A-Za-z0-9_:%-]{24,}")
+_SHOWN = 80
+
+Asked = Mapping[str, DoorAsked]
+
+
+def check(history: History, judging: Judging) -> CheckResult:
+    """Judge what came of each question at the door, mode by mode."""
+    stacks: dict[str, dict[str, DoorAsked]] = {}
+    for event in history.of(DoorAsked):
+        stacks.setdefault(event.stack, {})[event.what] = event
+    findings = [
+        f"{stack}: {finding}"
+        for stack, asked in stacks.items()
+        for finding in _findings(asked, judging)
+    ]
+    gaps = list(_gaps(history, stacks))
+    told = [f"{stack}: {_shown(one)}" for stack, asked in stacks.items() for one in asked.values()]
+    verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
+    return CheckResult(
+        check="door",
+        verdict=verdict,
+        budget="nonsense does no harm, strangers stay outside, each update is answered once",
+        measurement=_measurement(findings, gaps, stacks),
+        least_evidence="an answer to an ordinary update in each mode",
+        evidence=(*findings, *gaps, *lines_of(told, 40)),
+        source="docs/gate.md",
+    )
+
+
+def _measurement(findings: Sequence[str], gaps: Sequence[str], stacks: Mapping[str, Asked]) -> str:
+    if findings:
+        return findings[0]
+    if gaps:
+        return gaps[0]
+    asked = sum(map(len, stacks.values()))
+    hooks = [stack for stack, each in stacks.items() if any(one.url for one in each.values())]
+    where = f"webhook in {', '.join(hooks)}" if hooks else "no mode has a webhook"
+    return f"{asked} questions; {where}"
+
+
+def _gaps(history: History, stacks: Mapping[str, Asked]) -> Iterator[str]:
+    wanted = set(history.run.modes) if history.run is not None else set()
+    for mode in sorted(wanted - {history.mode_of(stack) for stack in stacks}):
+        yield f"{mode}: nothing was asked at the door"
+    for stack, asked in stacks.items():
+        if not any(one.answers for one in asked.values()):
+            yield f"{stack}: no ordinary update was answered, so nothing follows from silence"
+    if not stacks and not wanted:
+        yield "nothing was asked at the door"
+
+
+def _findings(asked: Asked, judging: Judging) -> Iterator[str]:
+    yield from _first(asked, judging)
+    yield from _strangers(asked)
+    yield from _bodies(asked)
+    yield from _once(asked)
+    yield from _nobody(asked, judging)
+    yield from _health(asked)
+
+
+def _first(asked: Asked, judging: Judging) -> Iterator[str]:
+    """The first update is answered as the same is later, where the later answers are alike."""
+    first, later = asked.get("first"), [asked[w] for w in ("again", "after") if w in asked]
+    answered = [tuple(map(judging.rules.normalise, one.answers)) for one in later if one.answers]
+    if first is None or len(set(answered)) != 1:
+        return
+    if tuple(map(judging.rules.normalise, first.answers)) != answered[0]:
+        yield (
+            f"the first update after the start is answered otherwise than the same later: "
+            f"{first.sent} → {_said(first)}; later → {_said(later[0])}. What the first request "
+            "makes (a connection, an event loop, a client) has to work for it, too"
+        )
+
+
+def _strangers(asked: Asked) -> Iterator[str]:
+    hooks = [one for one in asked.values() if one.url]
+    if not hooks:
+        return
+    path = urlsplit(hooks[-1].url).path
+    for what in _SECRETS:
+        one = asked.get(what)
+        if one is None or not one.answers:
+            continue
+        if one.declared:
+            yield (
+                f"{one.sent}, though setWebhook declared one → HTTP {one.status}, and it was "
+                f"answered: {_said(one)}. Compare the header X-Telegram-Bot-Api-Secret-Token "
+                "before anything else, and refuse with 401 or 403"
+            )
+        elif not _UNGUESSABLE.search(path):
+            yield (
+                f"none is declared: setWebhook was called without secret_token, and the path "
+                f"{path} can be guessed. {one.sent} → HTTP {one.status}, and it was answered: "
+                f"{_said(one)}. So anybody can write as any user; set secret_token and compare it"
+            )
+
+
+def _bodies(asked: Asked) -> Iterator[str]:
+    for what in _BODIES:
+        one = asked.get(what)
+        if one is None:
+            continue
+        if one.error:
+            yield f"{one.sent} → no answer: {one.error}"
+        elif (one.status or 0) >= 500 and not one.declared:
+            yield (
+                f"{one.sent} → HTTP {one.status}, and anybody may send it, as no secret is "
+                "declared. Refuse with 400 (413 for what is too large)"
+            )
+    again, after = asked.get("again"), asked.get("after")
+    if again is not None and after is not None and again.answers and not after.answers:
+        what = f"HTTP {after.status}" if after.status else after.error or "silence"
+        yield f"after what is listed here the bot no longer answers: {after.sent} → {what}"
+
+
+def _once(asked: Asked) -> Iterator[str]:
+    twice, again = asked.get("twice"), asked.get("again")
+    if twice is None or again is None or not again.answers:
+        return
+    once, told = Counter(again.answers), Counter(twice.answers)
+    repeated = any(told[text] > times for text, times in once.items())
+    if repeated or len(twice.answers) >= 2 * len(again.answers):
+        yield (
+            f"{twice.sent} → {len(twice.answers)} messages, where one gets {len(again.answers)}. "
+            "Telegram sends an update again whenever an answer was late or lost: remember "
+            "update_id, and answer each once"
+        )
+
+
+def _nobody(asked: Asked, judging: Judging) -> Iterator[str]:
+    nobody = asked.get("nobody")
+    ordinary = asked.get("again") or asked.get("first")
+    if nobody is None or ordinary is None or not nobody.answers:
+        return
+    same = [tuple(map(judging.rules.normalise, one.answers)) for one in (nobody, ordinary)]
+    if same[0] == same[1]:
+        yield (
+            f"an empty allow-list lets everybody in: {nobody.sent} → {_said(nobody)}, as a user "
+            "on the list. Let an empty list mean nobody"
+        )
+
+
+def _health(asked: Asked) -> Iterator[str]:
+    health = asked.get("health")
+    ordinary = [asked[what] for what in ("first", "again", "after") if what in asked]
+    if health is None or health.status != 200 or any(one.answers for one in ordinary):
+        return
+    statuses = sorted({one.status for one in ordinary if one.status})
+    webhook = f" (webhook: HTTP {', '.join(map(str, statuses))})" if statuses else ""
+    yield (
+        f"{health.sent} says well (200) while nothing is answered{webhook}. Let it say 503 until "
+        "the bot has reached Telegram and can handle an update"
+    )
+
+
+def _said(one: DoorAsked) -> str:
+    return " | ".join(repr(_cut(text)) for text in one.answers) or "silence"
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+
+
+def _shown(one: DoorAsked) -> str:
+    came = [
+        f"HTTP {one.status}" if one.status is not None else "",
+        one.error,
+        _said(one) if one.answers or (one.status is None and not one.error) else "",
+    ]
+    return f"{one.sent} → {', '.join(part for part in came if part)}"

@@ -1,0 +1,359 @@
+"""What comes to a bot's door besides ordinary updates: the first of all, strangers, and nonsense.
+
+The first update is sent before the conversation, the rest after everything else: a bot that does
+not survive it has shown all that it can by then. What is posted to a webhook is posted by us, as
+anybody on the Internet could, so it bears update ids far above Telegram's. Each question comes from
+a user of its own, so that an answer belongs to one of them. `checks/door.py` judges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+
+from botproof import history
+from botproof.chats import ReplyRules, chat_of, is_sending, text_of
+from botproof.config import BOT, Config
+from botproof.history import BotApiCall, DoorAsked, Event
+from botproof.targets.doubles import DoubleControl
+from botproof.targets.process import BrokenHarnessError, TargetError
+from botproof.targets.recorder import Recorder
+from botproof.targets.stack import Stack, Surroundings
+
+FIRST, AGAIN, TWICE, AFTER, NOBODY = "first", "again", "twice", "after", "nobody"
+HEALTH = "health"
+BODIES = {
+    "no_json": ("a body that is no JSON", b"not JSON"),
+    "no_update": ("JSON that is no update", b'{"hello": "world"}'),
+    "no_object": ("JSON that is no object", b"[1, 2, 3]"),
+    "too_large": ("8 MB", b'{"update_id": 1, "padding": "' + b"x" * 8_000_000 + b'"}'),
+}
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - only a name
+_WRONG = "wrong-secret-of-nobody"
+SECRETS: Mapping[str, tuple[str, str | None]] = {
+    "no_secret": ("an update without a secret", None),
+    "wrong_secret": ("an update with a wrong secret", _WRONG),
+    "empty_secret": ("an update with an empty secret", ""),
+}
+_QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *SECRETS)
+_FIRST_USER = 1_500_000_001
+USERS = {what: _FIRST_USER + number for number, what in enumerate(_QUESTIONS)}
+"""Who asks what; all of them are among `{users}`."""
+_STRANGER = 1_600_000_001
+_ANSWER_S = 10.0
+_MUTE_S = 2.5  # above every budget for a reply: for a bot that has answered nothing so far
+_QUIET_S = 1.5  # how long after an answer one more message may follow it
+_IDS_ABOVE = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Hook:
+    client: httpx.AsyncClient
+    url: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Outcome:
+    hook: _Hook
+    status: int | None
+    error: str = ""
+
+
+class Door:
+    """Asks at the door of one stack. Enter it before the stack starts."""
+
+    def __init__(self, stack: Stack, question: str, rules: ReplyRules) -> None:
+        self._stack = stack
+        self._question = question
+        self._rules = rules
+        self._open = ExitStack()
+        self._webhook: tuple[str, str] | None = None
+        self._said: asyncio.Queue[Event]
+        self._texts: dict[int, dict[int, str]] = {user: {} for user in USERS.values()}
+        self._last_id = 0
+        self._mute = False
+
+    def __enter__(self) -> Self:
+        recorder = self._stack.around.recorder
+        self._said = self._open.enter_context(recorder.subscribe(self._mine))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def _mine(self, event: Event) -> bool:
+        return event.stack == self._stack.name and isinstance(event, BotApiCall)
+
+    async def first(self) -> None:
+        """The very first update after the start, by Telegram."""
+        await self._by_telegram(FIRST, "the first update after the start")
+
+    async def rest(self) -> None:
+        """Everything else."""
+        self._stack.say("door: strangers, nonsense, and the same update twice")
+        self._read()
+        self._mute = not self._answers(USERS[FIRST])
+        await self._by_telegram(AGAIN, "the same as the first update, later")
+        self._mute = self._mute and not self._answers(USERS[AGAIN])
+        if self._webhook is None:
+            await self._twice_by_telegram()
+        else:
+            await self._at_the_webhook(*self._webhook)
+        await self._health()
+
+    @property
+    def _telegram(self) -> DoubleControl:
+        if self._stack.telegram is None:
+            raise RuntimeError("the stack was not started")
+        return self._stack.telegram
+
+    async def stranger(self) -> tuple[str, ...]:
+        """What a user gets who is on no list."""
+        self._texts[_STRANGER] = {}
+        update = {"update": _update(_STRANGER, self._question)}
+        await self._telegram.inject(self._stack.values["token"], update)
+        await self._answered_to(_STRANGER, _ANSWER_S / 2)
+        return tuple(self._answers(_STRANGER))
+
+    # by Telegram
+
+    async def _by_telegram(self, what: str, sent: str) -> None:
+        self._last_id = await self._inject(what)
+        await self._answered(what)
+        self._record(what, f"{sent}: {self._question}")
+
+    async def _inject(self, what: str) -> int:
+        return await self._telegram.inject(
+            self._stack.values["token"], {"update": _update(USERS[what], self._question)}
+        )
+
+    async def _twice_by_telegram(self) -> None:
+        fault = {"kind": "duplicate", "chat_id": USERS[TWICE], "count": 1}
+        await self._telegram.add_fault(fault)
+        await self._by_telegram(TWICE, "one update, delivered twice")
+
+    # by anybody
+
+    async def _at_the_webhook(self, url: str, secret: str) -> None:
+        number = self._last_id + _IDS_ABOVE
+        for what in (*SECRETS, TWICE, AFTER):  # Telegram does not know that they write
+            await self._telegram.make_chat(self._stack.values["token"], _chat(USERS[what]))
+        right = {SECRET_HEADER: secret} if secret else {}
+        # The certificate is the operator's matter, and usually another name's than 127.0.0.1.
+        async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_S, verify=False) as client:  # noqa: S501
+            hook = _Hook(client, url)
+            for what, (sent, body) in BODIES.items():
+                self._tell(what, sent, await self._post(hook, what, body, right))
+            came = {}
+            asked = SECRETS if secret else {"no_secret": SECRETS["no_secret"]}
+            for what, (_, given) in asked.items():
+                number += 1
+                headers = {} if given is None else {SECRET_HEADER: given}
+                came[what] = await self._post(hook, what, self._body(number, what), headers)
+            await self._quiet()
+            for what, (sent, _) in asked.items():
+                self._tell(what, sent, came[what])
+            number += 1
+            body = self._body(number, TWICE)
+            await self._post(hook, TWICE, body, right)
+            await self._answered(TWICE)
+            second = await self._post(hook, TWICE, body, right)
+            await self._quiet()
+            self._tell(TWICE, "the same update, twice", second)
+            number += 1
+            last = await self._post(hook, AFTER, self._body(number, AFTER), right)
+            await self._answered(AFTER)
+            self._tell(AFTER, "an ordinary update after all that", last)
+
+    async def _post(
+        self, hook: _Hook, what: str, body: bytes, headers: Mapping[str, str]
+    ) -> _Outcome:
+        try:
+            answer = await hook.client.post(
+                hook.url, content=body, headers={"Content-Type": "application/json", **headers}
+            )
+        except httpx.HTTPError as failure:
+            return _Outcome(hook, None, str(failure) or type(failure).__name__)
+        self._take_inline(what, answer)
+        return _Outcome(hook, answer.status_code)
+
+    def _tell(self, what: str, sent: str, came: _Outcome) -> None:
+        path = httpx.URL(came.hook.url).path
+        self._record(what, f"POST {path}: {sent}", came.status, came.error)
+
+    def _take_inline(self, what: str, answer: httpx.Response) -> None:
+        """A method in the body of the answer, which Telegram would carry out."""
+        try:
+            call = answer.json()
+        except ValueError:
+            return
+        if what in USERS and isinstance(call, dict) and is_sending(str(call.get("method", ""))):
+            texts = self._texts[USERS[what]]
+            texts[-1 - len(texts)] = text_of(call)
+
+    def _body(self, number: int, what: str) -> bytes:
+        update = _update(USERS[what], self._question)
+        update["message"]["message_id"] = number
+        return json.dumps({"update_id": number, **update}).encode()
+
+    async def _health(self) -> None:
+        config = self._stack.around.config.bot_in(self._stack.mode)
+        ready = self._stack.bot.launch.ready_url if self._stack.bot else ""
+        port = f"{{port:{BOT}}}" in str(config)
+        urls = [ready] if ready.startswith("http") else []
+        urls += [f"{self._stack.values[f'url:{BOT}']}/health"] if port or config.port else []
+        for url in urls[:1]:
+            try:
+                answer = await self._stack.around.client.get(url, timeout=_ANSWER_S)
+            except httpx.HTTPError as error:
+                if ready.startswith("http"):  # else it was a guess that there is one
+                    self._record(HEALTH, f"GET {httpx.URL(url).path}", None, str(error))
+            else:
+                self._record(HEALTH, f"GET {httpx.URL(url).path}", answer.status_code)
+
+    # answers
+
+    async def _answered(self, what: str) -> None:
+        """Wait for the answer, and a moment longer for what may follow it."""
+        await self._answered_to(USERS[what], _MUTE_S if self._mute else _ANSWER_S)
+
+    async def _answered_to(self, user: int, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while len(self._answers(user)) < self._rules.messages:
+                    self._take(await self._said.get())
+        except TimeoutError:
+            return
+        await self._quiet()
+
+    async def _quiet(self) -> None:
+        try:
+            async with asyncio.timeout(_QUIET_S):
+                while True:
+                    self._take(await self._said.get())
+        except TimeoutError:
+            return
+
+    def _read(self) -> None:
+        while not self._said.empty():
+            self._take(self._said.get_nowait())
+
+    def _take(self, event: Event) -> None:
+        if not isinstance(event, BotApiCall) or event.error_code is not None:
+            return
+        if event.method == "setWebhook":
+            url = str(event.params.get("url") or "")
+            secret = str(event.params.get("secret_token") or "")
+            self._webhook = (url, secret) if url else None
+        elif event.method == "deleteWebhook":
+            self._webhook = None
+        texts = self._texts.get(chat_of(event) or 0)
+        if texts is None:
+            return
+        result = event.result if isinstance(event.result, dict) else {}
+        number = result.get("message_id") or event.params.get("message_id")
+        if event.method == "deleteMessage":
+            texts.pop(int(str(event.params.get("message_id"))), None)
+        elif is_sending(event.method) or event.method == "editMessageText":
+            texts[int(str(number or -1 - len(texts)))] = text_of(event.params)
+
+    def _answers(self, user: int) -> list[str]:
+        texts = self._texts[user].values()
+        return [text for text in texts if text and not self._rules.is_acknowledgement(text)]
+
+    def _record(self, what: str, sent: str, status: int | None = None, error: str = "") -> None:
+        self._read()
+        user = USERS.get(what)
+        self._stack.around.recorder.record(
+            DoorAsked(
+                t=history.now(),
+                what=what,
+                sent=sent,
+                url=self._webhook[0] if self._webhook else "",
+                declared=bool(self._webhook and self._webhook[1]),
+                status=status,
+                error=error,
+                answers=tuple(self._answers(user)) if user else (),
+                **self._stack.labels,
+            )
+        )
+
+
+def _update(user: int, text: str) -> dict[str, Any]:
+    person = {"id": user, "is_bot": False, "first_name": f"User{user}", "language_code": "en"}
+    message: dict[str, Any] = {
+        "date": 0,
+        "chat": _chat(user),
+        "from": person,
+        "text": text,
+    }
+    command = text.split(maxsplit=1)[0]
+    if command.startswith("/"):
+        length = len(command.encode("utf-16-le")) // 2
+        message["entities"] = [{"type": "bot_command", "offset": 0, "length": length}]
+    return {"message": message}
+
+
+def _chat(user: int) -> dict[str, Any]:
+    return {"id": user, "type": "private", "first_name": f"User{user}"}
+
+
+async def ask_as_nobody(around: Surroundings, mode: str, question: str) -> None:
+    """Start a mode with `[door] nobody`, an allow-list of nobody, and ask as a stranger.
+
+    What becomes of this stack is no matter of the other checks: it may well refuse to start.
+    """
+    config = _for_nobody(around.config, mode)
+    aside = dataclasses.replace(
+        around,
+        config=config,
+        recorder=Recorder(),
+        report_dir=Path(around.report_dir) / "nobody",
+    )
+    stack = Stack(aside, mode, f"{mode}-nobody")
+    rules = ReplyRules.of(config.replies)
+    answers: tuple[str, ...] = ()
+    error = ""
+    stack.say("door: a stranger, and an allow-list of nobody")
+    with Door(stack, question, rules) as door:
+        try:
+            await stack.start()
+            answers = await door.stranger()
+        except TargetError as refused:
+            error = str(refused)
+        except BrokenHarnessError as broken:
+            error = f"the harness failed: {broken}"
+        finally:
+            await stack.stop()
+    variables = ", ".join(f"{key}={value!r}" for key, value in config.door.nobody.items())
+    around.recorder.record(
+        DoorAsked(
+            t=history.now(),
+            what=NOBODY,
+            sent=f"{question} by a stranger, with {variables}",
+            answers=answers,
+            error=error,
+            stack=mode,
+            mode=mode,
+        )
+    )
+
+
+def _for_nobody(config: Config, mode: str) -> Config:
+    change = config.modes[mode]
+    env = {**change.env, **config.door.nobody}
+    return msgspec.structs.replace(config, modes={mode: msgspec.structs.replace(change, env=env)})

@@ -1,0 +1,106 @@
+"""The check "door" on hand-written histories: what it finds, and with which words."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from botproof.checks import door
+from botproof.checks.judging import Judging
+from botproof.history import DoorAsked, History, Run
+from botproof.verdict import CheckResult, Verdict
+
+URL = "http://127.0.0.1:5000/webhook"
+HELLO = ("Welcome",)
+GOOD: dict[str, dict[str, Any]] = {
+    "first": {"answers": HELLO},
+    "again": {"answers": HELLO},
+    "no_json": {"status": 400},
+    "no_update": {"status": 400},
+    "no_object": {"status": 400},
+    "too_large": {"status": 413},
+    "no_secret": {"status": 401},
+    "wrong_secret": {"status": 403},
+    "empty_secret": {"status": 403},
+    "twice": {"status": 200, "answers": HELLO},
+    "after": {"status": 200, "answers": HELLO},
+    "health": {"status": 200},
+}
+"""What a good bot does with a webhook and a secret."""
+
+
+def judge(changes: dict[str, dict[str, Any]], **every: Any) -> CheckResult:
+    """The check over a good bot that is changed in what is told, and in `every` question."""
+    events = []
+    for what, fields in {**GOOD, **changes}.items():
+        common = {"sent": f"<{what}>", "url": URL, "declared": True, "stack": "w", "mode": "w"}
+        event = DoorAsked(t=1.0, what=what, **{**common, **GOOD.get(what, {}), **fields})
+        events.append(msgspec.structs.replace(event, **every))
+    return door.check(History([Run(t=0.0, modes=("w",)), *events]), Judging())
+
+
+def test_a_good_bot_passes() -> None:
+    result = judge({})
+    assert (result.verdict, result.measurement) == (Verdict.PASS, "12 questions; webhook in w")
+    assert judge({"nobody": {"answers": ("You are not on the list",)}}).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"first": {"answers": ("Welcome", "An error occurred")}}, "answered otherwise"),
+        ({"first": {"answers": ()}}, "<first> → silence; later → 'Welcome'"),
+        ({"wrong_secret": {"status": 200, "answers": HELLO}}, "<wrong_secret>, though setWebhook"),
+        ({"empty_secret": {"status": 200, "answers": HELLO}}, "<empty_secret>, though setWebhook"),
+        ({"no_json": {"status": None, "error": "timed out"}}, "<no_json> → no answer: timed out"),
+        ({"after": {"status": 502, "answers": ()}}, "no longer answers: <after> → HTTP 502"),
+        ({"twice": {"answers": HELLO * 2}}, "<twice> → 2 messages, where one gets 1"),
+        ({"twice": {"answers": ("Welcome", "Oops", "Welcome")}}, "remember update_id"),
+        ({"nobody": {"answers": HELLO}}, "an empty allow-list lets everybody in: <nobody>"),
+    ],
+)
+def test_a_finding_names_what_was_sent_and_what_came_back(changes, words: str) -> None:
+    result = judge(changes)
+    assert result.verdict is Verdict.FAIL
+    assert words in result.measurement
+
+
+def test_a_webhook_without_a_secret_is_a_finding_of_its_own() -> None:
+    open_door = {"no_secret": {"status": 200, "answers": HELLO}}
+    result = judge(open_door, declared=False)
+    assert result.verdict is Verdict.FAIL
+    assert "none is declared: setWebhook was called without secret_token" in result.measurement
+
+
+def test_a_path_that_nobody_can_guess_stands_for_a_secret() -> None:
+    open_door = {"no_secret": {"status": 200, "answers": HELLO}}
+    hidden = "https://bot.example/hook/42:AAGateTokenOfTheTelegramDouble00000"
+    assert judge(open_door, declared=False, url=hidden).verdict is Verdict.PASS
+
+
+def test_an_error_that_only_telegram_could_bring_about_is_told_and_no_finding() -> None:
+    """aiogram and python-telegram-bot answer 500 to what is no JSON, once the secret is right."""
+    result = judge({"no_json": {"status": 500}})
+    assert result.verdict is Verdict.PASS
+    assert "w: <no_json> → HTTP 500" in result.evidence
+    assert judge({"no_json": {"status": 500}}, declared=False).verdict is Verdict.FAIL
+
+
+def test_answers_that_change_from_time_to_time_say_nothing_about_the_first() -> None:
+    said = {"first": "1", "again": "2", "after": "3"}
+    told: dict[str, dict[str, Any]] = {what: {"answers": (text,)} for what, text in said.items()}
+    assert judge(told).verdict is Verdict.PASS
+
+
+def test_a_health_that_says_well_while_nothing_is_answered_is_found() -> None:
+    mute = {what: {"answers": (), "status": 500} for what in ("first", "again", "twice", "after")}
+    result = judge(mute)
+    assert result.verdict is Verdict.FAIL
+    assert "<health> says well (200) while nothing is answered" in result.measurement
+    assert judge({**mute, "health": {"status": 503}}).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_mode_that_nothing_was_asked_in_is_inconclusive() -> None:
+    assert door.check(History([Run(t=0.0, modes=("w",))]), Judging()).verdict is (
+        Verdict.INCONCLUSIVE
+    )
