@@ -167,7 +167,7 @@ async def test_the_reference_bot_passes_and_says_so_everywhere(bench: Bench) -> 
         assert "evidence" in check
     assert "verdict: PASS" in gate.output
     suite = ET.fromstring((gate.report_dir / "junit.xml").read_text())[0]  # noqa: S314 - our own file
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("9", "0", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("10", "0", "0")
     assert "# botproof gate: ✅ PASS" in (gate.report_dir / "summary.md").read_text()
 
     history = str(gate.report_dir / "history.jsonl")
