@@ -123,7 +123,7 @@ def _message(**more: Any) -> Any:
 class Mutator:
     """Case after case from a seed: the same seed gives the same cases."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)  # noqa: S311 - cases, no secrets
         self._kinds = kinds()
 

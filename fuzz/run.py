@@ -195,7 +195,8 @@ class Fuzzing:
 
     def __init__(self, cases: int, seed: int, folder: Path, report: Path) -> None:
         self.cases = cases
-        self.mutator = Mutator(seed)
+        # One for each door, so that its cases are the same whatever the others do meanwhile.
+        self.mutators = {name: Mutator(f"{seed} {name}") for name in SHARES}
         self.folder = folder
         self.report = report
         self.upstream = Upstream()
@@ -247,11 +248,12 @@ class Fuzzing:
     async def post(self, name: str, count: int) -> None:
         """``count`` mutated bodies to a bot's webhook, over eight connections."""
         left = iter(range(count))
+        mutator = self.mutators[name]
 
         async def worker() -> None:
             client = Client(self.programs[name].port)
             for _ in left:
-                body = self.mutator.body(self.mutator.update(self.number()))
+                body = mutator.body(mutator.update(self.number()))
                 await self.judge(name, body, client, ("/webhook", _SECRET))
             client.close()
 
@@ -280,7 +282,8 @@ class Fuzzing:
 
     async def poll(self, count: int) -> None:
         """``count`` mutated updates through getUpdates."""
-        made = [self.mutator.update(self.number()) for _ in range(count)]
+        mutator = self.mutators["polling"]
+        made = [mutator.update(self.number()) for _ in range(count)]
         made.append({"update_id": self.number()})  # its id moves the offset past them all
         self.upstream.waiting += made
         self.statuses.setdefault("polling", Counter())[200] += count
@@ -293,8 +296,9 @@ class Fuzzing:
         process = self.programs["lambda"].process
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the Lambda process has no pipes")
+        mutator = self.mutators["lambda"]
         for _ in range(count):
-            body = self.mutator.body(self.mutator.update(self.number()))
+            body = mutator.body(mutator.update(self.number()))
             event = {
                 "headers": {"x-telegram-bot-api-secret-token": SECRET},
                 "body": base64.b64encode(body).decode(),
@@ -310,9 +314,10 @@ class Fuzzing:
     async def question(self, count: int) -> None:
         """``count`` odd bodies to market-data's endpoints."""
         client = Client(self.programs["market-data"].port)
+        mutator = self.mutators["market-data"]
         for _ in range(count):
-            path, value = self.mutator.question()
-            body = self.mutator.body(value)
+            path, value = mutator.question()
+            body = mutator.body(value)
             await self.judge("market-data", body, client, (path, _JSON))
         client.close()
 
@@ -472,9 +477,9 @@ async def _attack(fuzzing: Fuzzing, seed: int) -> int:
     done, began, first = 0, time.monotonic(), {}
     while done < fuzzing.cases:
         batch = min(BATCH, fuzzing.cases - done)
-        for name, door in doors.items():
-            count = int(batch * SHARES[name])
-            await door(count)
+        counts = {name: int(batch * SHARES[name]) for name in doors}
+        await asyncio.gather(*(door(counts[name]) for name, door in doors.items()))
+        for name, count in counts.items():
             await fuzzing.settled(name)
             done += count
             if fuzzing.programs[name].process.returncode is not None:

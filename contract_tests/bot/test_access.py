@@ -154,3 +154,31 @@ def test_paths_without_a_command_are_silent_for_those_who_are_in(
     assert calls(telegram) == []
     assert market.asked == []
     assert bot.metric("bot_strangers_total") == 0
+
+
+def test_whoever_writes_as_the_group_is_told_once_which_id_to_list(
+    start_bot: Any, telegram: Any
+) -> None:
+    """An anonymous admin is told; what the linked channel posts is left alone."""
+    bot = start_bot("webhook", TELEGRAM_ALLOWED_USERS=str(ME)).until_ready()
+    telegram.say("hello", chat=-7, user=STRANGER)
+    telegram.say("/help", chat=ME)
+    telegram.replies(1)
+    nobody = {"id": 1087968824, "is_bot": True, "first_name": "Group"}
+    channel = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+    group = {"id": -7, "type": "group", "title": "G"}
+    forwarded: dict[str, Any] = {
+        "sender_chat": {"id": -9, "type": "channel", "title": "C"},
+        "from": channel,
+    }
+    anonymous: dict[str, Any] = {"sender_chat": group, "from": nobody}
+    automatic = {**forwarded, "is_automatic_forward": True}
+    for number, more in enumerate((automatic, anonymous, anonymous)):
+        update = {"update_id": 9000 + number, "message": {**message(STRANGER, -7), **more}}
+        assert bot.post(update)[0] == 200
+    bot.until_metric("bot_strangers_total", 4)
+    bot.until_metric("bot_inbox_updates", 0)
+    [said] = telegram.texts(-7)
+    assert "its id is -7" in said
+    telegram.say("/help", chat=ME)
+    telegram.replies(1)

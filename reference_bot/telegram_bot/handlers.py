@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Final
 
-from telegram import BotCommand, CallbackQuery, Update
+from telegram import BotCommand, CallbackQuery, Message, Update
 from telegram.error import TelegramError
 from telegram.ext import (
     Application,
@@ -42,6 +42,10 @@ _Context = CallbackContext[Any, Any, Any, Any]
 _Callback = Callable[[Update, _Context], Coroutine[Any, Any, None]]
 
 PRIVATE: Final = "🔒 This bot is private. Ask whoever runs it to let you in; your id is {user}."
+NAMELESS: Final = (
+    "🔒 This bot is private, and I cannot tell who writes as a group or channel. "
+    "Ask whoever runs the bot to list this group; its id is {chat}."
+)
 TROUBLE: Final = (
     "😕 Something went wrong on my side, and I could not answer that. Please try again."
 )
@@ -232,7 +236,9 @@ class _Gate:
             return
         self._metrics.strangers.inc()
         try:
-            if user is not None and not user.is_bot:
+            if update.message is not None and update.message.sender_chat is not None:
+                await self._refuse_nameless(update.message, update.update_id)
+            elif user is not None and not user.is_bot:
                 await self._refuse(update, user.id)
         except Exception as error:
             # python-telegram-bot goes on to the next group of handlers after any other error: a
@@ -259,8 +265,23 @@ class _Gate:
         elif _speaks_to_bot(update) and await self._first_today(update, user):
             await _replier().say([text])
 
+    async def _refuse_nameless(self, message: Message, update_id: int) -> None:
+        """An anonymous admin, or somebody who writes as a channel: Telegram tells no person.
+
+        What a linked channel posts comes into its group by itself, and is meant for nobody.
+        """
+        said = NAMELESS.format(chat=message.chat.id)
+        if message.is_automatic_forward or not _is_command(message):
+            return
+        _log.warning("whoever writes as a chat is refused", extra={"chat": message.chat.id})
+        if await self._once_a_day(message.chat.id, update_id):
+            await _replier().say([said])
+
     async def _first_today(self, update: Update, user: int) -> bool:
-        first = await self._inbox.once(f"refused:{user}", update.update_id, _DAY)
+        return await self._once_a_day(user, update.update_id)
+
+    async def _once_a_day(self, who: int, update_id: int) -> bool:
+        first = await self._inbox.once(f"refused:{who}", update_id, _DAY)
         if first:
             self._metrics.refusals.inc()
         return first
@@ -271,9 +292,11 @@ def _speaks_to_bot(update: Update) -> bool:
     message = update.message
     if message is None:
         return False
-    return message.chat.type == "private" or any(
-        entity.type == _COMMAND_ENTITY for entity in message.entities
-    )
+    return message.chat.type == "private" or _is_command(message)
+
+
+def _is_command(message: Message) -> bool:
+    return any(entity.type == _COMMAND_ENTITY for entity in message.entities)
 
 
 def _apologiser(metrics: Metrics) -> Callable[[object, _Context], Coroutine[Any, Any, None]]:
