@@ -20,6 +20,7 @@ from botproof.config import BOT
 from botproof.history import (
     BotApiCall,
     ConversationsCompared,
+    DoorAsked,
     Event,
     History,
     MemorySample,
@@ -420,7 +421,40 @@ def conversation_differs(record: Record) -> Altered | None:
     return _changed(record, change)
 
 
+# --- The door -------------------------------------------------------------------------------------
+
+
+def _asked(record: Record, what: str, change: Callable[[DoorAsked], Event]) -> Altered | None:
+    """What came of one question at the door, in the last mode in which it was asked."""
+    asked = [
+        event
+        for event in record.history.of(DoorAsked)
+        if event.what == what and event.stack in record.stacks
+    ]
+    if not asked:
+        return None
+    victim = asked[-1]
+    events = [change(victim) if event is victim else event for event in record.history]
+    return _with(events, record, {"mode": victim.stack})
+
+
+def first_differs(record: Record) -> Altered | None:
+    """An apology follows the answer to the first update after the start."""
+
+    def change(event: DoorAsked) -> Event:
+        return _replaced(event, answers=(*event.answers, "An error occurred"))
+
+    return _asked(record, "first", change)
+
+
+def answered_twice(record: Record) -> Altered | None:
+    """An update that came twice is answered twice."""
+    return _asked(record, "twice", lambda event: _replaced(event, answers=event.answers * 2))
+
+
 ALTERATIONS: Mapping[str, Alteration] = {
+    "first-differs": first_differs,
+    "answered-twice": answered_twice,
     "never-ready": never_ready,
     "crash": crash,
     "sigterm-ignored": sigterm_ignored,
