@@ -1,0 +1,177 @@
+"""Bans, rates and what a venue does not have: how often a venue is asked."""
+
+import httpx
+import pytest
+
+from reference_bot.market_data.breaker import Breaker
+from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.errors import VenueError
+from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.limits import Host, Pace, PaceRule, background
+from reference_bot.market_data.metrics import Metrics
+from reference_bot.market_data.venues import bitget, bybit, gate
+from reference_bot.market_data.venues.binance import explain, tells_weight
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_763_780_000_000
+DATE = {"Date": "Sat, 22 Nov 2025 02:53:20 GMT"}
+BANNED = (
+    b'{"code":-1003,"msg":"Way too much request weight used; IP banned until %d. Please use '
+    b'WebSocket Streams for live updates to avoid bans."}'
+)
+
+
+class Anything:
+    def decode(self, body: bytes, /) -> bytes:
+        return body
+
+
+@pytest.fixture
+def venue():
+    """A client of Binance before answers given one after the other, and how many were."""
+
+    def make(*answers: httpx.Response, **options) -> tuple[VenueClient, list[str]]:
+        left, asked = list(answers), list[str]()
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(request.url.path)
+            return left.pop(0) if left else httpx.Response(200, content=b"{}", headers=DATE)
+
+        pool = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        client = VenueClient("binance", "https://v.test", pool, 1.0, Metrics(), explain, **options)
+        return client, asked
+
+    return make
+
+
+async def refused(client: VenueClient) -> VenueError:
+    with pytest.raises(VenueError) as caught:
+        await client.get("/x", Anything())
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [418, 429, 403])
+async def test_a_ban_is_believed_until_the_time_that_it_names(venue, status):
+    told = httpx.Response(status, content=BANNED % (NOW + 7_200_000), headers=DATE)
+    client, asked = venue(told)
+    error = await refused(client)
+    assert error.reason == "rate_limited"
+    assert error.retry_after == pytest.approx(7200, abs=2)
+    assert (await refused(client)).reason == "circuit_open"
+    assert (await refused(client.apart())).reason == "circuit_open", "a ban is the address's"
+    assert len(asked) == 1
+
+
+async def test_a_ban_that_says_nothing_is_longer_each_time(venue):
+    silent = [httpx.Response(418, headers=DATE) for _ in range(3)]
+    client, asked = venue(*silent)
+    rests = []
+    for _ in silent:
+        rests.append((await refused(client)).retry_after)
+        client.host.banned_until = client.breaker.open_until = 0.0  # waiting would be a sleep
+    assert rests == [pytest.approx(120), pytest.approx(240), pytest.approx(480)]
+    await client.get("/x", Anything())
+    assert client.host.ban(None, 120.0, 1e9) == 120.0, "an answer begins anew"
+    assert len(asked) == 4
+
+
+async def test_a_ban_of_the_past_or_of_years_is_not_believed_as_told(venue):
+    for until in (NOW - 1000, NOW + 40 * 86_400_000):
+        client, _ = venue(httpx.Response(418, content=BANNED % until, headers=DATE))
+        rest = (await refused(client)).retry_after
+        assert rest == pytest.approx(120 if until < NOW else 3 * 86_400, abs=2)
+
+
+def test_too_often_opens_the_circuit_at_once_and_longer_each_time():
+    breaker = Breaker(threshold=5, pause=5, longest=60)
+    breaker.failed(0, at_once=True)
+    assert not breaker.allows(4.9)
+    assert breaker.allows(5)
+    breaker.failed(5, at_once=True)
+    assert not breaker.allows(14.9)
+    assert breaker.allows(15)
+
+
+async def test_from_four_fifths_of_the_weight_on_background_work_waits(venue):
+    told = {**DATE, "X-MBX-USED-WEIGHT-1M": "1920"}
+    client, asked = venue(
+        httpx.Response(200, content=b"{}", headers=told), tells_limit=tells_weight(2400), api="f"
+    )
+    await client.get("/x", Anything())
+    unhurried = background.set(True)
+    assert "held back: 80%" in (await refused(client)).message
+    background.reset(unhurried)
+    await client.get("/x", Anything())
+    assert len(asked) == 2
+    assert client.breaker.failures == 0
+    text = client.metrics.text().decode()
+    assert 'market_data_venue_limit_used_ratio{api="f",venue="binance"} 0.8' in text
+
+
+@pytest.mark.parametrize(
+    ("tells", "headers", "used"),
+    [
+        (bybit.tells_limit, {"x-bapi-limit": "600", "x-bapi-limit-status": "60"}, 0.9),
+        (gate.tells_limit, {"x-gate-ratelimit-limit": "200",
+                            "x-gate-ratelimit-requests-remain": "150"}, 0.25),
+        (tells_weight(6000), {"x-mbx-used-weight-1m": "3000"}, 0.5),
+        (tells_weight(6000), {}, None),
+        (gate.tells_limit, {"x-gate-ratelimit-limit": "0"}, None),
+    ],
+)  # fmt: skip
+def test_what_venues_tell_of_their_limits(tells, headers, used):
+    told = tells(httpx.Headers(headers), NOW)
+    assert (told and pytest.approx(told[0])) == used
+
+
+def test_an_endpoint_takes_no_more_than_is_documented():
+    pace = Pace(bitget.RATES)
+    path = "/api/v2/mix/market/taker-buy-sell"
+    assert pace.wait(path, 10.0, 1.0)[0] == 0
+    assert pace.wait(path, 10.2, 1.0)[0] == pytest.approx(0.8)  # takes the turn at 11.0
+    assert pace.wait(path, 10.3, 1.0)[0] == pytest.approx(1.7)  # is not willing to wait for 12.0
+    assert pace.wait(path, 11.5, 1.0)[0] == pytest.approx(0.5)
+    assert pace.wait("/api/v2/public/time", 11.5, 1.0) == (0.0, None)
+
+
+async def test_who_would_have_to_wait_long_is_told_so_and_nobody_is_asked(venue):
+    rule = PaceRule("/x", 1, 60.0)
+    client, asked = venue(host=Host(Pace((rule,))))
+    await client.get("/x", Anything())
+    error = await refused(client)
+    assert (error.reason, len(asked)) == ("rate_limited", 1)
+    assert "takes 1 calls in 60 s" in error.message
+    assert not client.breaker.is_open
+
+
+async def test_what_a_venue_does_not_have_is_remembered():
+    now, asked = [0.0], []
+
+    def gone(failure: BaseException) -> float:
+        return 300.0 if isinstance(failure, VenueError) else 0.0
+
+    field: Field[int] = Field("takers", 60.0, lacking=gone)
+    cache = Cache(clock=lambda: now[0])
+
+    async def fetch() -> int:
+        asked.append(now[0])
+        raise VenueError("bitget", "unavailable", "The data fetched by DOGEUSDT is empty")
+
+    for now[0] in (0.0, 1.0, 299.0, 301.0):
+        with pytest.raises(VenueError, match="DOGEUSDT is empty"):
+            await cache.get(field, ("DOGE",), fetch)
+    assert asked == [0.0, 301.0]
+
+
+async def test_ten_questions_about_doge_ask_bitgets_statistics_once(open_stack):
+    async with open_stack(EXCHANGES="bitget") as stack:
+        for _ in range(10):
+            data = (await stack.ask("/combined_price", symbol="DOGE")).json()["data"]
+            stack.api.service.cache._entries.clear()
+            assert data["perp"]["flow_15m"] is None
+        told = {row["section"]: row["reason"] for row in data["missing"]}
+        assert told["perp.takers"] == told["perp.accounts"] == "unavailable"
+        calls = stack.calls()
+    for path in ("taker-buy-sell", "account-long-short"):
+        assert sum(call.endswith(path) for call in calls) == 1
