@@ -11,7 +11,7 @@ from botproof.doubles.exchanges.hours import is_open, open_until
 from botproof.doubles.exchanges.market import BLOCK, COINS, DAY, FOREX, HOUR, MINUTE
 from botproof.doubles.exchanges.yahoo import DELAY, quoted, single
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.believed]
 
 CHART = "yahoo/v8/finance/chart"
 FRIDAY_CLOSE = 1_763_762_400_000  # 2025-11-21 22:00 UTC, 17:00 in New York

@@ -15,7 +15,7 @@ from botproof.doubles.exchanges.yahoo import DELAY, quoted, single
 from reference_bot.market_data.forex import LISTED
 from reference_bot.market_data.symbols import Pair
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.believed]
 
 FRIDAY_CLOSE = 1_763_762_400_000  # 2025-11-21 22:00 UTC
 THURSDAY = 1_763_630_000_000  # 2025-11-20 09:13:20 UTC
