@@ -20,6 +20,8 @@ import msgspec
 from botproof.problems import UsageError
 
 MB = 1_000_000
+CAP = 24_000
+"""Requests after which an error rate is decided or stays undecided, unless a run says otherwise."""
 
 
 class BudgetError(UsageError):

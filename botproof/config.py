@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from botproof import budgets as budget_rules
-from botproof.budgets import Budgets, Override
+from botproof.budgets import CAP, Budgets, Override
 from botproof.problems import UsageError
 from botproof.shape import Shape, unknown
 
@@ -230,8 +230,8 @@ class Load(_Table, frozen=True, kw_only=True):
     script: str
     host: str
     rate: float = 150.0
-    max_requests: int = 12_000
-    timeout_s: float = 120.0
+    max_requests: int = CAP
+    timeout_s: float = 180.0
     args: tuple[str, ...] = ()
 
 

@@ -255,6 +255,21 @@ class Request(Event, frozen=True, kw_only=True):
     name: str = ""
 
 
+class LoadPlanned(Event, frozen=True, kw_only=True):
+    """A load begins that sends `cap` requests at most, over all modes, at `rate` a second."""
+
+    cap: int
+    rate: float
+
+
+class GeneratorHeld(Event, frozen=True, kw_only=True):
+    """The load generator could not run for `held_s` seconds, until `t`: its machine or process
+    stood still, or it had too much to do. `share` of the load was sent by the process concerned."""
+
+    held_s: float
+    share: float = 1.0
+
+
 class MemorySample(Event, frozen=True, kw_only=True):
     """Memory of a process and its children, in bytes; `peak` is the kernel's high-water mark.
 
@@ -447,6 +462,8 @@ AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run tim
     VenueCall,
     DoubleEvent,
     Request,
+    LoadPlanned,
+    GeneratorHeld,
     MemorySample,
     MemoryFence,
     GroupSample,

@@ -1,17 +1,15 @@
-"""The statistics behind verdicts: exact bounds, one fixed look, or a test that may look any time.
+"""Exact statistics for one look: bounds of a failure rate, power, and percentiles.
 
-Error rates are judged on two one-sided statements, each at confidence `1 - alpha` (95 %):
+An error rate that is looked at once, after a number of requests that was planned ahead, is judged
+on two one-sided statements, each at confidence `1 - alpha` (95 %):
 
 * PASS says "the true rate is below the limit", and is wrong at most 5 times in 100;
 * FAIL says "the true rate is above the limit", and is wrong at most 5 times in 100;
 * what allows neither is INCONCLUSIVE.
 
-`judge_error_rate` makes *one* look at a number of requests that was planned ahead; its bounds are
-Clopper-Pearson (Clopper & Pearson, Biometrika 26, 1934), exact for any n. Looking again and again
-with it until it says PASS would be wrong far more often than 5 %. Who wants to look early uses
-`SequentialErrorRate`: a mixture of likelihood ratios, whose promise holds however often one looks
-(Ville's inequality; Robbins, Ann. Math. Statist. 41, 1970), at the price of more requests: 3,509
-instead of 2,995 when nothing fails and the limit is 0.1 %.
+The bounds are those of Clopper and Pearson (Biometrika 26, 1934), exact for any n. Looking again
+and again with them until they say PASS would be wrong far more often than 5 %: who wants to end
+early uses `botproof.sequential`.
 """
 
 from __future__ import annotations
@@ -143,68 +141,6 @@ def judge_error_rate(n: int, failures: int, limit: float, alpha: float = ALPHA) 
         required=required_requests(limit, failures, alpha),
         power=power(n, limit, limit / 10, alpha),
     )
-
-
-# Alternatives that the sequential test mixes, as (multiple of the limit, weight). The far one ends
-# a clearly good or clearly bad build soon; the near one keeps it from going on for ever when the
-# true rate is about half of, or twice, the limit.
-_GOOD: Sequence[tuple[float, float]] = ((0.1, 0.8), (0.5, 0.2))
-_BAD: Sequence[tuple[float, float]] = ((2.0, 0.5), (10.0, 0.5))
-
-
-@dataclass(frozen=True, slots=True)
-class SequentialErrorRate:
-    """A test of an error rate that may be looked at after every single request.
-
-    `P(PASS ever said | true rate >= limit) <= alpha` and
-    `P(FAIL ever said | true rate <= limit) <= alpha`, however often one looks. `judge` is a pure
-    function of the counts; stop at the first verdict that is not INCONCLUSIVE and keep it.
-    """
-
-    limit: float
-    alpha: float = ALPHA
-
-    def __post_init__(self) -> None:
-        _validate_limit(self.limit)
-        _validate(0, 0, self.alpha)
-
-    def judge(self, n: int, failures: int) -> Verdict:
-        """PASS, FAIL or INCONCLUSIVE ("go on") after `n` requests of which `failures` failed."""
-        _validate(n, failures, self.alpha)
-        threshold = -math.log(self.alpha)
-        if self._log_evidence(n, failures, _BAD) >= threshold:
-            return Verdict.FAIL
-        if self._log_evidence(n, failures, _GOOD) >= threshold:
-            return Verdict.PASS
-        return Verdict.INCONCLUSIVE
-
-    def required(self, failures: int = 0) -> int:
-        """The fewest requests after which this test says PASS in spite of `failures` failures."""
-        low, high = failures, failures + 1
-        while self.judge(high, failures) is not Verdict.PASS:
-            low, high = high, high * 2
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self.judge(middle, failures) is Verdict.PASS:
-                high = middle
-            else:
-                low = middle
-        return high
-
-    def _log_evidence(
-        self, n: int, failures: int, alternatives: Sequence[tuple[float, float]]
-    ) -> float:
-        """Logarithm of the mixed likelihood ratio against a rate of exactly `limit`."""
-        terms = []
-        for multiple, weight in alternatives:
-            rate = min(multiple * self.limit, (1 + self.limit) / 2)
-            on_failure = math.log(rate / self.limit)
-            on_success = math.log1p(-rate) - math.log1p(-self.limit)
-            terms.append(
-                math.log(weight) + failures * on_failure + (n - failures) * on_success,
-            )
-        largest = max(terms)
-        return largest + math.log(math.fsum(math.exp(term - largest) for term in terms))
 
 
 def percentile(values: Sequence[float], q: float) -> float:

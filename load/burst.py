@@ -10,7 +10,7 @@ between them.
 
 from botproof.workloads.arrivals import bursts, in_burst
 from botproof.workloads.load_run import Latencies, LoadRun, Outcome
-from botproof.workloads.market_data import PriceAsker, add_symbols
+from botproof.workloads.market_data import PriceAsker, add_symbols, probe
 from botproof.workloads.open_loop import Plan, install
 
 __all__ = ["PriceAsker"]  # Locust looks for the users in this module
@@ -18,7 +18,7 @@ __all__ = ["PriceAsker"]  # Locust looks for the users in this module
 
 def add_options(parser):  # type: ignore[no-untyped-def]  # locust ships no types
     add_symbols(parser)
-    parser.set_defaults(rate=300, num_users=200, spawn_rate=200)
+    parser.set_defaults(rate=300)
     parser.add_argument("--quiet-rate", type=float, default=20, help="a second, between them (20)")
     parser.add_argument("--burst-every", type=float, default=10, help="seconds a period (10)")
     parser.add_argument("--burst-length", type=float, default=2, help="seconds a burst (2)")
@@ -56,6 +56,7 @@ story = Story()
 install(
     Plan(
         options=add_options,
+        probe=probe,
         due=story.due,
         earliest_pass=all_bursts,
         watch=story.watch,

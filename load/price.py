@@ -7,9 +7,9 @@ build, seconds on a bad one. Exit code: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR.
 options, under "open loop and budgets". `--processes 2` sends from two processes, same verdict.
 """
 
-from botproof.workloads.market_data import PriceAsker, add_symbols
+from botproof.workloads.market_data import PriceAsker, add_symbols, probe
 from botproof.workloads.open_loop import Plan, install
 
 __all__ = ["PriceAsker"]  # Locust looks for the users in this module
 
-install(Plan(options=add_symbols))
+install(Plan(options=add_symbols, probe=probe))

@@ -8,31 +8,38 @@ seconds, and judges the error rate, the roll-back rule, and, for each `--pid` on
 growth of its memory for every thousand requests. Exit code as load/price.py.
 """
 
+import math
 import time
 
 from botproof.budgets import DEFAULTS
 from botproof.checks.leak import Growth, growth
-from botproof.stats import SequentialErrorRate
 from botproof.targets.memory import read_memory
 from botproof.verdict import Verdict, combine
 from botproof.workloads.load_run import Latencies, LoadRun, Outcome
-from botproof.workloads.market_data import PriceAsker, add_symbols
+from botproof.workloads.market_data import PriceAsker, add_symbols, probe
 from botproof.workloads.open_loop import Plan, install, log
 
 __all__ = ["PriceAsker"]  # Locust looks for the users in this module
 
 LEAK = DEFAULTS["leak_kb_per_1000"]
+_NO_CAP = 10_000_000
 
 
 def add_options(parser):  # type: ignore[no-untyped-def]  # locust ships no types
     add_symbols(parser)
-    parser.set_defaults(rate=50, run_time="30m", max_requests=100_000_000)
+    parser.set_defaults(rate=50, run_time="30m", max_requests=_NO_CAP)
     parser.add_argument("--window", type=float, default=60, help="seconds a line (60)")
     parser.add_argument(
         "--pid", type=int, action="append", default=[], help="watch this process's memory"
     )
     unit = f"{LEAK.unit} per 1,000 requests ({LEAK.limit:g})"
     parser.add_argument("--leak-budget", type=float, default=LEAK.limit, help=unit)
+
+
+def plan_to_the_end(options) -> None:  # type: ignore[no-untyped-def]  # locust ships no types
+    """The error rate is planned for all that is sent in the time."""
+    if options.run_time:
+        options.max_requests = min(options.max_requests, math.ceil(options.rate * options.run_time))
 
 
 class Soak:
@@ -77,14 +84,11 @@ class Soak:
         return {pid: growth(points[1:]) for pid, points in self.points.items() if len(points) > 3}
 
     def judge(self, run: LoadRun) -> Verdict:
-        if run.broken or run.decided is not None:
-            return run.verdict()
-        test = SequentialErrorRate(run.limits.error_budget)
         known = self.growths()
         memory = [each.judge(1_000 * self.limit) for each in known.values()]
         missing = [Verdict.INCONCLUSIVE for pid in self.points if pid not in known]
         gone = [Verdict.FAIL for _ in self.lost]
-        rate = test.judge(run.requests, run.failures)
+        rate = run.decided or run.test.judge(run.requests, run.failures, unsure=run.unsure)
         rollback = Verdict.FAIL if run.streak.too_long else Verdict.PASS
         return combine([rate, rollback, *memory, *missing, *gone])
 
@@ -99,6 +103,8 @@ soak = Soak()
 install(
     Plan(
         options=add_options,
+        prepare=plan_to_the_end,
+        probe=probe,
         earliest_pass=soak.begin,
         watch=soak.watch,
         judge=soak.judge,

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from botproof.budgets import CAP
+from botproof.checks.generator import Grade, HeldTimes, grades
 from botproof.checks.judging import Judging
-from botproof.history import History, Request
-from botproof.stats import ALPHA, SequentialErrorRate, judge_error_rate
+from botproof.history import History, LoadPlanned, Request
+from botproof.sequential import FAIL_SHARES, SequentialErrorRate
+from botproof.stats import ALPHA, judge_error_rate
 from botproof.verdict import CheckResult, Verdict
+
+_ALONE = 0.1
+"""A mode alone is looked at over this share of the cap: what is spent there has to catch a mode
+that fails in its first hundreds of requests, before the other modes dilute it."""
+
+Graded = Sequence[Grade]
+"""What the requests of one mode say, in the order in which they ended, without the spoilt ones."""
 
 
 def check(history: History, judging: Judging) -> CheckResult:
@@ -18,82 +29,110 @@ def check(history: History, judging: Judging) -> CheckResult:
     fails by itself makes the whole fail: it must not be diluted by the others.
     """
     budget, late = judging.budgets["error_rate_pct"], judging.budgets["reply_time_s"].limit
-    limit = budget.limit / 100
-    requests = history.of(Request)
-    outcomes = [_failed(request, late) for request in requests]
-    by_mode = {
-        stack: [_failed(request, late) for request in requests if request.stack == stack]
-        for stack in dict.fromkeys(request.stack for request in requests)
-    }
-    test = SequentialErrorRate(limit)
-    verdict = judge_outcomes(limit, list(by_mode.values()))
-    lines = [
-        f"{stack or 'all'}: {sum(own):,} of {len(own):,} failed" for stack, own in by_mode.items()
-    ]
-    rate = judge_error_rate(len(outcomes), sum(outcomes), limit)
+    limit, cap = budget.limit / 100, planned_cap(history)
+    held = HeldTimes.of(history, late)
+    graded = list(grades(history.of(Request), held, late))
+    evidence = [(request, grade) for request, grade in graded if grade is not Grade.SPOILT]
+    by_mode: dict[str, list[Grade]] = {}
+    for request, grade in evidence:
+        by_mode.setdefault(request.stack, []).append(grade)
+    verdict = judge_grades(limit, cap, list(by_mode.values()), over=True)
+    lines = [f"{stack or 'all'}: {_count(own)}" for stack, own in by_mode.items()]
+    failures = sum(grade is Grade.FAILED for _, grade in evidence)
+    rate = judge_error_rate(len(evidence), failures, limit)
+    test = SequentialErrorRate(limit, cap)
+    left_out = held.describe(len(graded) - len(evidence))
     return CheckResult(
         check="errors",
         verdict=verdict,
         budget=budget.describe(),
-        measurement=rate.describe().partition(";")[0] if requests else "no load was recorded",
-        least_evidence=f"{test.required():,} requests without a failure",
-        evidence=(*lines, *_reasons(requests, late), *_need(verdict, test, outcomes)),
+        measurement=rate.describe().partition(";")[0] if evidence else "no load was recorded",
+        least_evidence=least_evidence(test),
+        evidence=(
+            *lines,
+            *_reasons(evidence, late),
+            *([left_out] if left_out else ()),
+            *advice(test, verdict, len(evidence), failures),
+        ),
         source=budget.source,
         data={"n": rate.n, "failures": rate.failures, "upper": rate.upper, "lower": rate.lower},
-        used=rate.upper / limit if requests else None,
+        used=rate.upper / limit if evidence else None,
     )
 
 
-def judge_outcomes(limit: float, by_mode: Sequence[Sequence[bool]]) -> Verdict:
-    """Judge the outcomes (true: failed) of each mode, in order; `limit` is a fraction.
+def planned_cap(history: History) -> int:
+    """For how many requests the load was planned, over all modes."""
+    plans = [plan.cap for plan in history.of(LoadPlanned)]
+    return max(plans) if plans else max(CAP, len(history.of(Request)))
 
-    PASS by the pooled test alone; FAIL by the pooled test or by a mode's own, which share alpha.
+
+def judge_grades(limit: float, cap: int, by_mode: Sequence[Graded], *, over: bool) -> Verdict:
+    """Judge the requests of each mode, in order; `limit` is a fraction.
+
+    PASS by all modes together; FAIL by them or by one mode alone. `over`: no more will come.
     """
-    pooled = [outcome for own in by_mode for outcome in own]
+    together = [grade for own in by_mode for grade in own]
+    verdict = judge_in_order(SequentialErrorRate(limit, cap), together, over=over)
     if len(by_mode) > 1:
-        alphas = [ALPHA / 2, *(ALPHA / 2 / len(by_mode) for _ in by_mode)]
-        sequences = [pooled, *by_mode]
-        for alpha, outcomes in zip(alphas, sequences, strict=True):
-            if first_verdict(SequentialErrorRate(limit, alpha), outcomes) is Verdict.FAIL:
-                return Verdict.FAIL
-        passed = first_verdict(SequentialErrorRate(limit), pooled) is Verdict.PASS
-        return Verdict.PASS if passed else Verdict.INCONCLUSIVE
-    return first_verdict(SequentialErrorRate(limit), pooled)
+        alpha = FAIL_SHARES["errors of one mode"] / len(by_mode)
+        alone = SequentialErrorRate(limit, math.ceil(_ALONE * cap), alpha_fail=alpha)
+        if any(judge_in_order(alone, own, over=False) is Verdict.FAIL for own in by_mode):
+            return Verdict.FAIL
+    return verdict
 
 
-def first_verdict(test: SequentialErrorRate, failed: Iterable[bool]) -> Verdict:
-    """The first decision of the test along the sequence of outcomes, which is the one that counts.
+def judge_in_order(test: SequentialErrorRate, graded: Graded, *, over: bool) -> Verdict:
+    """FAIL as soon as the failures so far allow it; PASS if all of them together do.
 
-    The error rates of a sequential test hold for stopping at the first decision, so what came
-    after it does not change it.
+    What is unsure counts against PASS alone. `over`: no more will come.
     """
     failures = 0
-    for n, outcome in enumerate(failed, start=1):
-        failures += outcome
-        verdict = test.judge(n, failures)
-        if verdict is not Verdict.INCONCLUSIVE:
-            return verdict
-    return Verdict.INCONCLUSIVE
+    for n, grade in enumerate(graded[: test.cap], start=1):
+        failures += grade is Grade.FAILED
+        if grade is Grade.FAILED and test.judge(n, failures) is Verdict.FAIL:
+            return Verdict.FAIL
+    failed, unsure = graded.count(Grade.FAILED), graded.count(Grade.UNSURE)
+    return test.judge(len(graded), failed, unsure=unsure, last=over)
 
 
-def _failed(request: Request, late: float) -> bool:
-    return not request.ok or request.latency_s >= late
+def least_evidence(test: SequentialErrorRate) -> str:
+    """What the test needs at the least, for a person."""
+    needed = test.required()
+    if needed is None:
+        return f"more than {test.cap:,} requests: the load is too short for this budget"
+    return f"{needed:,} requests without a failure"
 
 
-def _reasons(requests: Iterable[Request], late: float) -> list[str]:
+def advice(test: SequentialErrorRate, verdict: Verdict, n: int, failures: int) -> list[str]:
+    """What the verdict is worth, or what an undecided one would take."""
+    wrong = f"PASS is wrong at most {100 * ALPHA:g} times in 100, FAIL {100 * test.alpha_fail:g}"
+    if verdict is not Verdict.INCONCLUSIVE:
+        return [f"sequential test of at most {test.cap:,} requests; {wrong}"]
+    needed = test.required(failures)
+    if needed is not None and needed > n:
+        more = f"{needed - n:,} more"
+        return [f"with {failures:,} failures PASS needs {needed:,} requests, {more}"]
+    close = test.undecided()
+    if not close:
+        return [f"the load is too short for {100 * test.limit:g} %: plan a larger one"]
+    nothing = f"{close[0]:,} to {close[-1]:,} failures of {test.cap:,} decide nothing"
+    rate = f"the rate is too close to {100 * test.limit:g} % to tell: {nothing}"
+    return [f"{rate}; look at the failures above, or plan a larger load"]
+
+
+def _count(own: Graded) -> str:
+    failed, unsure = own.count(Grade.FAILED), own.count(Grade.UNSURE)
+    text = f"{failed:,} of {len(own):,} failed"
+    if unsure:
+        text += f", {unsure:,} more may be late or not: the load generator was held up meanwhile"
+    return text
+
+
+def _reasons(evidence: Iterable[tuple[Request, Grade]], late: float) -> Iterator[str]:
     reasons = Counter(
         request.error or f"answered after {late:g} s or more"
-        for request in requests
-        if _failed(request, late)
+        for request, grade in evidence
+        if grade is Grade.FAILED
     )
-    return [f"{count:,} x {reason}" for reason, count in reasons.most_common(5)]
-
-
-def _need(verdict: Verdict, test: SequentialErrorRate, outcomes: list[bool]) -> list[str]:
-    stated = f"each of PASS and FAIL is wrong at most {100 * ALPHA:g} times in 100"
-    if verdict is not Verdict.INCONCLUSIVE:
-        return [f"sequential test; {stated}"]
-    failures = sum(outcomes)
-    needed = test.required(failures)
-    more = max(0, needed - len(outcomes))
-    return [f"with {failures:,} failures PASS needs {needed:,} requests, {more:,} more"]
+    for reason, count in reasons.most_common(5):
+        yield f"{count:,} x {reason}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from botproof.chats import Turn
+from botproof.checks.errors import judge_in_order, planned_cap
+from botproof.checks.generator import Grade, HeldTimes
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of, read_turns
 from botproof.history import History, Request
-from botproof.stats import judge_error_rate, percentile, required_requests
+from botproof.sequential import FAIL_SHARES, SequentialErrorRate
+from botproof.stats import judge_error_rate, percentile
 from botproof.verdict import CheckResult, Verdict, combine
 
 _MOST = 12
@@ -26,19 +29,22 @@ def check(history: History, judging: Judging) -> CheckResult:
         if turn.case.expect == "reply"
     ]
     replies, reply_text, reply_lines = _replies(turns, budget.limit, _modes(history))
-    load, load_text, load_lines = _load(history.of(Request), budget.limit)
+    held = HeldTimes.of(history, budget.limit)
+    requests = [each for each in history.of(Request) if not held.is_spoilt(each.intended)]
+    test = SequentialErrorRate(_TAIL, planned_cap(history), alpha_fail=FAIL_SHARES["latency tail"])
+    load, load_text, load_lines = _load(requests, budget.limit, held, test)
     return CheckResult(
         check="latency",
         verdict=combine((replies, load)),
         budget=f"{budget.describe()}; p99 of the load < {budget.limit:g} {budget.unit}",
         measurement=f"{reply_text}; {load_text}",
         least_evidence=(
-            f"an answer in each mode; {required_requests(_TAIL):,} requests of load for its p99"
+            f"an answer in each mode; {test.required() or test.cap:,} requests of load for its p99"
         ),
         evidence=(*reply_lines, *load_lines),
         source=budget.source,
         data={"slowest_by_command": _slowest_by_command(turns)},
-        used=_used(turns, history.of(Request), budget.limit),
+        used=_used(turns, requests, budget.limit),
     )
 
 
@@ -86,10 +92,13 @@ def _name(turn: Turn) -> str:
     return f"{turn.case.case} ({turn.case.stack}) {turn.case.title}"
 
 
-def _load(requests: list[Request], limit: float) -> tuple[Verdict, str, tuple[str, ...]]:
+def _load(
+    requests: list[Request], limit: float, held: HeldTimes, test: SequentialErrorRate
+) -> tuple[Verdict, str, tuple[str, ...]]:
     if not requests:
         return Verdict.INCONCLUSIVE, "no load was recorded", ()
-    late = sum(_late(request, limit) for request in requests)
+    graded = [_grade(request, limit, held) for request in requests]
+    late = graded.count(Grade.FAILED)
     judged = judge_error_rate(len(requests), late, _TAIL)
     quantiles = _quantiles(requests)
     text = f"load of {len(requests):,} requests p99 {quantiles['p99']:.0f} ms"
@@ -98,11 +107,14 @@ def _load(requests: list[Request], limit: float) -> tuple[Verdict, str, tuple[st
         f"{late:,} of {len(requests):,} not answered in {limit:g} s; "
         f"95 % bounds of that share {100 * judged.lower:.3g} % to {100 * judged.upper:.3g} %"
     )
-    return judged.verdict, text, (f"load: {spread}", f"load: {share}")
+    verdict = judge_in_order(test, graded, over=True)
+    return verdict, text, (f"load: {spread}", f"load: {share}")
 
 
-def _late(request: Request, limit: float) -> bool:
-    return request.latency_s >= limit or (not request.ok and request.status in (None, 0))
+def _grade(request: Request, limit: float, held: HeldTimes) -> Grade:
+    never = not request.ok and not request.status and request.latency_s < limit
+    late = request.latency_s >= limit
+    return held.grade(request.intended, request.latency_s, failed=never, late=late)
 
 
 def _quantiles(requests: Iterable[Request]) -> Mapping[str, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from botproof.checks.generator import HeldTimes
 from botproof.checks.judging import Judging
 from botproof.history import History, Request
 from botproof.verdict import CheckResult, Verdict
@@ -55,17 +56,19 @@ def describe_streak(streak: Streak, limit_s: float) -> str:
 def check(history: History, judging: Judging) -> CheckResult:
     """Apply the rule to the load of every mode.
 
-    A request that was given up before the limit may have been slow or not: a row that is too long
-    only if such requests count makes the verdict INCONCLUSIVE.
+    A request that was given up before the limit, or that may be late only because the load
+    generator was held up, may have been slow or not: a row that is too long only if such requests
+    count makes the verdict INCONCLUSIVE.
     """
     budget = judging.budgets["rollback_latency_s"]
     limit = budget.limit
+    held = HeldTimes.of(history, judging.budgets["reply_time_s"].limit)
     by_stack = {
         stack: sorted(requests, key=lambda request: request.intended)
-        for stack, requests in _stacks(history)
+        for stack, requests in _stacks(history, held)
     }
-    sure = {stack: _longest(own, limit, unknown=False) for stack, own in by_stack.items()}
-    maybe = {stack: _longest(own, limit, unknown=True) for stack, own in by_stack.items()}
+    sure = {stack: _longest(own, limit, held, unknown=False) for stack, own in by_stack.items()}
+    maybe = {stack: _longest(own, limit, held, unknown=True) for stack, own in by_stack.items()}
     return CheckResult(
         check="rollback",
         verdict=_verdict(by_stack, sure, maybe, not_loaded=_not_loaded(history, by_stack)),
@@ -82,18 +85,27 @@ def check(history: History, judging: Judging) -> CheckResult:
     )
 
 
-def _stacks(history: History) -> Iterator[tuple[str, list[Request]]]:
-    requests = history.of(Request)
+def _stacks(history: History, held: HeldTimes) -> Iterator[tuple[str, list[Request]]]:
+    """The requests of each stack, without those that say nothing about the target."""
+    requests = [each for each in history.of(Request) if not held.is_spoilt(each.intended)]
     for stack in dict.fromkeys(request.stack for request in requests):
         yield stack, [request for request in requests if request.stack == stack]
 
 
-def _longest(requests: Sequence[Request], limit: float, *, unknown: bool) -> Streak:
+def _longest(
+    requests: Sequence[Request], limit: float, held: HeldTimes, *, unknown: bool
+) -> Streak:
     return longest_streak(
         number
         for number, request in enumerate(requests)
-        if request.latency_s > limit or (unknown and _was_given_up(request))
+        if _is_slow(request, limit, held, unknown=unknown)
     )
+
+
+def _is_slow(request: Request, limit: float, held: HeldTimes, *, unknown: bool) -> bool:
+    if request.latency_s > limit:
+        return unknown or held.surely_over(request.intended, request.latency_s, limit)
+    return unknown and _was_given_up(request)
 
 
 def _was_given_up(request: Request) -> bool:

@@ -14,6 +14,9 @@ from botproof.stats import judge_error_rate
 from botproof.verdict import CheckResult, Verdict, combine
 
 LEAST_RUNS = 5
+FAR_OUT = 5.0
+"""A run of B that is so many times the largest of A is no noise of the machine, and ranks hide how
+far out it is: it may be one start of ten that goes wrong."""
 _ALPHA = 0.05
 
 
@@ -39,6 +42,10 @@ def _result(
     verdict = effect.judge(tolerance)
     if min(len(a), len(b)) < LEAST_RUNS:
         verdict = Verdict.INCONCLUSIVE
+    far_out = sum(value > FAR_OUT * max(a) for value in b)
+    if far_out and verdict is Verdict.PASS:
+        verdict = Verdict.INCONCLUSIVE
+    outliers = f"{far_out} of {len(b)} runs of B are over {FAR_OUT:g} times the largest of A"
     larger = f"a run of B is larger than one of A in {100 * effect.larger:.0f} of 100 cases"
     return CheckResult(
         check=name,
@@ -50,6 +57,7 @@ def _result(
             f"A: {_values(a)}",
             f"B: {_values(b)}",
             f"Mann-Whitney p = {effect.p:.3g} (two-sided); {larger}",
+            *([outliers] if far_out else ()),
         ),
         source="--tolerance",
         data={"a": list(a), "b": list(b), "ratio": effect.ratio, "p": effect.p},

@@ -19,6 +19,7 @@ from locust.runners import STATE_MISSING, STATE_RUNNING, STATE_SPAWNING, MasterR
 from botproof.workloads.load_run import LoadRun, Outcome
 
 _KEY = "botproof_outcomes"
+_HELD = "botproof_held"
 _BROKEN = "botproof_broken"
 _WATCH_S = 1.0
 
@@ -52,23 +53,29 @@ def my_share(environment: Any) -> tuple[int, int]:
     return place, len(shares)
 
 
-def report_outcomes(run: LoadRun) -> Callable[[Outcome], None]:
-    """The sink of a worker: outcomes are kept until Locust's next report to the master."""
-    waiting: list[Outcome] = []
+def report_outcomes(run: LoadRun, check_pulse: Callable[[], None]) -> None:
+    """Let a worker keep what it sees until Locust's next report to the master."""
+    outcomes: list[Outcome] = []
+    held: list[tuple[float, float]] = []
 
     def report(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - Locust names its arguments
-        data[_KEY] = [_pack(outcome.moved(-run.started)) for outcome in waiting]
+        check_pulse()
+        data[_KEY] = [_pack(outcome.moved(-run.started)) for outcome in outcomes]
+        data[_HELD] = [(start - run.started, end - run.started) for start, end in held]
         data[_BROKEN] = run.broken
-        waiting.clear()
+        outcomes.clear()
+        held.clear()
 
+    run.sink, run.held_sink = outcomes.append, lambda start, end, _: held.append((start, end))
     events.report_to_master.add_listener(report)  # type: ignore[no-untyped-call]  # Locust's own
-    return waiting.append
 
 
-def take_reports(run: LoadRun, after_each: Callable[[], None]) -> None:
+def take_reports(run: LoadRun, workers: int, after_each: Callable[[], None]) -> None:
     """Let the master's run take in what the workers report."""
 
     def take(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - Locust names its arguments
+        for start, end in data.get(_HELD, ()):
+            run.hold(start + run.started, end + run.started, 1 / workers)
         for packed in data.get(_KEY, ()):
             run.record(Outcome(*packed).moved(run.started))
         run.broken = run.broken or data.get(_BROKEN, "")
@@ -106,4 +113,5 @@ def _pack(outcome: Outcome) -> list[object]:
         outcome.finished,
         outcome.status,
         outcome.error,
+        outcome.timed_out,
     ]

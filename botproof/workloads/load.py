@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from botproof import history
-from botproof.checks.errors import judge_outcomes
+from botproof.checks.errors import judge_grades
+from botproof.checks.generator import Grade, HeldTimes, grades
 from botproof.config import Load, substitute
-from botproof.stats import SequentialErrorRate
+from botproof.sequential import SequentialErrorRate
 from botproof.targets.failures import Failure
 from botproof.targets.process import (
     OWN_ENV,
@@ -29,77 +30,97 @@ from botproof.verdict import Verdict
 
 _PROGRESS_S = 5.0
 _START_ALLOWANCE_S = 30.0
+_MOST_ROUNDS = 3
 
 
 class LoggedRequest(msgspec.Struct, frozen=True):
-    """One line of the log that a script writes to `BOTPROOF_REQUEST_LOG`."""
+    """One line of the log that a script writes to `BOTPROOF_REQUEST_LOG`.
+
+    A line with `held_s` is no request: it says for how long the load generator was held up
+    until `t`.
+    """
 
     t: float
-    intended: float
-    latency_s: float
-    ok: bool
+    intended: float = 0.0
+    latency_s: float = 0.0
+    ok: bool = False
     status: int | None = None
     error: str | None = None
     name: str = ""
+    held_s: float | None = None
+    share: float = 1.0
 
 
 @dataclass(slots=True)
 class LoadPlan:
-    """How many requests a run still needs, over all its modes. `limit` is a fraction."""
+    """How many requests a run still needs, over all its modes. `limit` is a fraction.
+
+    `graded` is what the requests of each stack say, without those that say nothing.
+    """
 
     load: Load
     limit: float
     late_s: float
     modes: int
-    outcomes: dict[str, list[bool]] = field(default_factory=dict)
+    graded: dict[str, list[Grade]] = field(default_factory=dict)
 
     def share(self) -> int:
         """Requests for one mode: its part of what an undisturbed PASS takes."""
-        return min(math.ceil(self._required() / self.modes), self.load.max_requests)
+        cap = self.load.max_requests
+        needed = SequentialErrorRate(self.limit, cap).required() or cap
+        return min(math.ceil(needed / self.modes), cap)
 
     def more(self) -> int:
-        """Requests that the last mode adds while the error rate is not decided; 0 to stop."""
-        by_mode = list(self.outcomes.values())
-        if judge_outcomes(self.limit, by_mode) is not Verdict.INCONCLUSIVE:
+        """Requests that the last mode may add while the error rate is not decided; 0 to stop."""
+        by_mode = list(self.graded.values())
+        decided = judge_grades(self.limit, self.load.max_requests, by_mode, over=False)
+        if decided is not Verdict.INCONCLUSIVE:
             return 0
-        n = sum(map(len, by_mode))
-        wanted = self._required(sum(map(sum, by_mode))) - n
-        return max(0, min(max(wanted, 1), self.load.max_requests - n))
+        return max(0, self.load.max_requests - sum(map(len, by_mode)))
 
-    def take(self, stack: str, requests: Iterable[history.Request]) -> None:
-        """Count finished requests of one stack."""
-        outcomes = self.outcomes.setdefault(stack, [])
-        outcomes += [not each.ok or each.latency_s >= self.late_s for each in requests]
+    def take(self, stack: str, events: Iterable[history.Event]) -> None:
+        """Count what the load of one stack has brought."""
+        record = history.History(events)
+        held = HeldTimes.of(record, self.late_s)
+        own = self.graded.setdefault(stack, [])
+        for _, grade in grades(record.of(history.Request), held, self.late_s):
+            if grade is not Grade.SPOILT:
+                own.append(grade)
 
     def forget(self, stack: str) -> None:
         """A stack is started afresh: what was sent to it before does not count."""
-        self.outcomes.pop(stack, None)
+        self.graded.pop(stack, None)
 
-    def _required(self, failures: int = 0) -> int:
-        return SequentialErrorRate(self.limit).required(failures)
+    def before(self) -> str:
+        """What was counted by now, as load scripts take it: requests:failed:unsure."""
+        every = [grade for own in self.graded.values() for grade in own]
+        return f"{len(every)}:{every.count(Grade.FAILED)}:{every.count(Grade.UNSURE)}"
 
 
 async def run_load(stack: Stack, plan: LoadPlan, *, last: bool) -> None:
     """Load one stack with its share, and in the `last` mode until the error rate is decided.
 
-    Raises BrokenHarnessError when Locust does not work at all.
+    Raises BrokenHarnessError when the load itself does not work.
     """
-    count, round_ = plan.share(), 1
-    while count > 0:
-        found = await _round(stack, plan, count, round_)
-        plan.take(stack.name, found)
-        if len(found) < count:
-            # Its time was up, or it has failed for sure: another round would go the same way.
-            return
+    planned = history.LoadPlanned(
+        t=history.now(), cap=plan.load.max_requests, rate=plan.load.rate, **stack.labels
+    )
+    stack.around.recorder.record(planned)
+    count = plan.share()
+    if last and len(plan.graded) + 1 >= plan.modes:
+        count = plan.more() or count
+    for number in range(1, _MOST_ROUNDS + 1):
+        ended = await _round(stack, plan, count, number)
         count = plan.more() if last else 0
-        round_ += 1
+        if not count or ended is Verdict.INCONCLUSIVE:
+            return  # decided; or its time was up, and another round would go the same way
 
 
-async def _round(stack: Stack, plan: LoadPlan, count: int, number: int) -> list[history.Request]:
+async def _round(stack: Stack, plan: LoadPlan, count: int, number: int) -> Verdict:
     around = stack.around
     log = (around.report_dir / f"requests-{stack.name}-{number}.jsonl").resolve()
     log.unlink(missing_ok=True)
-    stack.say(f"load: {count:,} requests at {plan.load.rate:g} a second")
+    stack.say(f"load: up to {count:,} requests at {plan.load.rate:g} a second")
     process = await ManagedProcess.start(
         _launch(stack, plan, count, log),
         around.recorder,
@@ -111,17 +132,26 @@ async def _round(stack: Stack, plan: LoadPlan, count: int, number: int) -> list[
         await _until_done(stack, process, log, plan.load.timeout_s + _START_ALLOWANCE_S)
     finally:
         await process.stop()
-    requests = read_requests(log, stack.labels)
-    if not requests and await process.exited != Verdict.INCONCLUSIVE.exit_code:
+    events = read_log(log, stack.labels)
+    for event in events:
+        around.recorder.record(event)
+    ended = _verdict_of(await process.exited)
+    requests = [event for event in events if isinstance(event, history.Request)]
+    if ended is Verdict.ERROR or (not requests and ended is not Verdict.INCONCLUSIVE):
         lines = "\n".join(tail(process.launch.log)[-5:])
-        text = f"{plan.load.script} sent nothing; its last lines:\n{lines}"
+        text = f"{plan.load.script} failed; its last lines:\n{lines}"
         raise BrokenHarnessError(text, Failure.LOAD_BROKEN)
-    for request in requests:
-        around.recorder.record(request)
+    plan.take(stack.name, events)
     log.unlink(missing_ok=True)
     failed = sum(not request.ok for request in requests)
     stack.say(f"load: {len(requests):,} requests done, {failed:,} failed")
-    return requests
+    return ended
+
+
+def _verdict_of(code: int) -> Verdict:
+    """What a load script said; one that ended in any other way has failed itself."""
+    by_code = {verdict.exit_code: verdict for verdict in Verdict}
+    return by_code.get(code, Verdict.ERROR)
 
 
 def _launch(stack: Stack, plan: LoadPlan, count: int, log: Path) -> Launch:
@@ -130,6 +160,8 @@ def _launch(stack: Stack, plan: LoadPlan, count: int, log: Path) -> Launch:
         "--host": substitute(load.host, stack.values),
         "--rate": load.rate,
         "--max-requests": count,
+        "--plan-cap": load.max_requests,
+        "--before": plan.before(),
         "--latency-budget": plan.late_s,
         "--error-budget": plan.limit,
         "--run-time": f"{math.ceil(load.timeout_s)}s",
@@ -139,7 +171,7 @@ def _launch(stack: Stack, plan: LoadPlan, count: int, log: Path) -> Launch:
     return Launch(
         name="load",
         role="load",
-        command=(sys.executable, "-m", "locust", *script, *arguments, *load.args),
+        command=(sys.executable, "-m", "locust", *script, *arguments, "--no-probe", *load.args),
         cwd=stack.around.base,
         log=stack.around.report_dir / "logs" / stack.name / "load.log",
         env={"BOTPROOF_REQUEST_LOG": str(log)},
@@ -163,20 +195,28 @@ def _count_lines(log: Path) -> int:
 
 def read_requests(log: Path, labels: dict[str, str]) -> list[history.Request]:
     """The requests of one log, in order; a line that was cut off at the end is left out."""
+    return [event for event in read_log(log, labels) if isinstance(event, history.Request)]
+
+
+def read_log(log: Path, labels: dict[str, str]) -> list[history.Request | history.GeneratorHeld]:
+    """The requests of one log, and when the load generator was held up."""
     if not log.exists():
         return []
     decode = msgspec.json.Decoder(LoggedRequest).decode
     lines = log.read_bytes().split(b"\n")
-    return [
-        history.Request(
-            t=entry.t,
-            intended=entry.intended,
-            latency_s=entry.latency_s,
-            ok=entry.ok,
-            status=entry.status,
-            error=entry.error or None,
-            name=entry.name,
-            **labels,
-        )
-        for entry in map(decode, filter(None, lines[:-1]))
-    ]
+    return [_event(entry, labels) for entry in map(decode, filter(None, lines[:-1]))]
+
+
+def _event(entry: LoggedRequest, labels: dict[str, str]) -> history.Request | history.GeneratorHeld:
+    if entry.held_s is not None:
+        return history.GeneratorHeld(t=entry.t, held_s=entry.held_s, share=entry.share, **labels)
+    return history.Request(
+        t=entry.t,
+        intended=entry.intended,
+        latency_s=entry.latency_s,
+        ok=entry.ok,
+        status=entry.status,
+        error=entry.error or None,
+        name=entry.name,
+        **labels,
+    )

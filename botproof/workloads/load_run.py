@@ -1,8 +1,9 @@
 """What a load run has seen so far and what it makes of it; knows nothing of Locust.
 
 A run judges itself while it goes on: every outcome is fed to the sequential test as it comes, and
-the first decision counts. Latencies go into an HdrHistogram (Gil Tene), which keeps three digits
-of every value from a microsecond to an hour in some 200 kB, however long a soak lasts.
+the first decision counts. Outcomes of times at which the load generator itself could not run are
+left out (`botproof.checks.generator`). Latencies go into an HdrHistogram (Gil Tene), which keeps
+three digits of every value from a microsecond to an hour in some 200 kB, however long a soak lasts.
 """
 
 from __future__ import annotations
@@ -14,21 +15,28 @@ from dataclasses import dataclass, field, replace
 
 from hdrh.histogram import HdrHistogram
 
+from botproof.checks.errors import advice
+from botproof.checks.generator import Grade, HeldTimes, slot_of
 from botproof.checks.rollback import Streak, describe_streak, longest_streak
-from botproof.stats import ALPHA, SequentialErrorRate, judge_error_rate
+from botproof.sequential import SequentialErrorRate
+from botproof.stats import ALPHA, judge_error_rate
 from botproof.verdict import Verdict, combine
 
 _MICROSECONDS = 1_000_000
 _LONGEST_US = 3_600 * _MICROSECONDS
 _DIGITS = 3
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
+_HINDERED_FROM = 3_000
+_HINDERED_SHARE = 0.75
+"""A generator that spoils so much of what it sends will not get anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One finished request. Times are monotonic seconds; `error` is empty for a success.
 
-    `number` is its place in the schedule, counted from 0 over all who send.
+    `number` is its place in the schedule, counted from 0 over all who send. `timed_out`: it has
+    failed by nothing but the time that passed.
     """
 
     number: int
@@ -37,6 +45,7 @@ class Outcome:
     finished: float
     status: int
     error: str
+    timed_out: bool = False
 
     @property
     def latency(self) -> float:
@@ -54,16 +63,34 @@ class Limits:
 
     `latency_budget` and `rollback_latency` are seconds, `error_budget` is a share. Before
     `earliest_pass` requests PASS is not said: a burst or a soak is not over when its beginning
-    went well. `cap` is the number of requests after which an undecided run is INCONCLUSIVE. A
-    `whole` run sends all of them and is judged by one look at the end, as planned.
+    went well. `send` is how many requests this run sends at the most, `cap` for how many the test
+    is planned; they differ where a run continues others of the same build, of which `before` tells
+    the requests, the failures and the unsure ones. A `whole` run sends all and is judged by one
+    look at the end, as planned.
     """
 
     latency_budget: float
     error_budget: float
     rollback_latency: float
     cap: int
+    send: int = 0
+    before: tuple[int, int, int] = (0, 0, 0)
     earliest_pass: int = 0
     whole: bool = False
+
+    @property
+    def most(self) -> int:
+        """How many requests this run sends at the most."""
+        return self.send or self.cap - self.before[0]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of the requests that were due in one slot of time."""
+
+    requests: int = 0
+    unsure: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
 
 
 class Latencies:
@@ -123,31 +150,48 @@ class Schedule:
 class LoadRun:
     """One load run. `record` takes outcomes in; `finished` says that it may end.
 
-    `sink` is given every outcome with its final error, to write it down or to pass it on.
+    `sink` is given every outcome with its final error, and `held_sink` every time at which the
+    generator was held up, to write it down or to pass it on.
     """
 
     limits: Limits
     started: float
     schedule: Iterator[tuple[int, float]]
     sink: Callable[[Outcome], None] = lambda _: None
+    held_sink: Callable[[float, float, float], None] = lambda _, __, ___: None
     drawn: int = 0
+    taken: int = 0
+    requests: int = 0
+    unsure: int = 0
     latencies: Latencies = field(default_factory=Latencies)
     errors: Counter[str] = field(default_factory=Counter)
-    slow: list[int] = field(default_factory=list)
+    slow: list[tuple[int, float]] = field(default_factory=list)
     decided: Verdict | None = None
     broken: str = ""
     ended: str = ""
     out: dict[int, float] = field(default_factory=dict)
+    held: HeldTimes = field(init=False)
+    test: SequentialErrorRate = field(init=False)
+    _tallies: dict[int, _Tally] = field(default_factory=dict)
 
-    @property
-    def requests(self) -> int:
-        """Requests with an outcome."""
-        return self.latencies.count
+    def __post_init__(self) -> None:
+        self.held = HeldTimes(self.limits.latency_budget)
+        self.test = SequentialErrorRate(self.limits.error_budget, self.limits.cap)
 
     @property
     def failures(self) -> int:
         """Requests that failed, were answered too late, or never."""
         return self.errors.total()
+
+    @property
+    def left_out(self) -> int:
+        """Requests that say nothing about the target."""
+        return self.taken - self.requests
+
+    def begin(self, now: float) -> None:
+        """The first user is ready: the schedule counts from now on."""
+        if not self.drawn:
+            self.started = now
 
     def next_arrival(self) -> tuple[int, float] | None:
         """Number and intended time of the next request; None when there are no more."""
@@ -161,21 +205,59 @@ class LoadRun:
         """Request `number` is on its way, and will have an outcome or become overdue."""
         self.out[number] = intended
 
+    def hold(self, start: float, end: float, share: float = 1.0) -> None:
+        """The generator could not run between two times: what they spoil is taken back.
+
+        Of several processes that send, `share` of the load is that of the process concerned.
+        """
+        if self.ended:
+            return  # it is busy with its own end
+        for slot in self.held.add(start, end, share):
+            tally = self._tallies.pop(slot, None)
+            if tally is not None:
+                self.requests -= tally.requests
+                self.unsure -= tally.unsure
+                self.errors -= tally.errors
+        self.held_sink(start, end, share)
+
     def record(self, outcome: Outcome) -> None:
         """Take one outcome in; an answer later than the latency budget is a failure."""
-        if not outcome.error and outcome.latency > self.limits.latency_budget:
-            late = f"answered after more than {self.limits.latency_budget:g} s"
-            outcome = replace(outcome, error=late)
+        late = outcome.latency > self.limits.latency_budget
+        grade = self.held.grade(
+            outcome.intended,
+            outcome.latency,
+            failed=bool(outcome.error) and not (outcome.timed_out and late),
+            late=late,
+        )
+        if not outcome.error and late:
+            error = f"answered after more than {self.limits.latency_budget:g} s"
+            outcome = replace(outcome, error=error)
         self.out.pop(outcome.number, None)
-        self.latencies.add(outcome.latency)
-        if outcome.error:
-            self.errors[outcome.error] += 1
-        slow = outcome.latency > self.limits.rollback_latency
-        if slow:
-            self.slow.append(outcome.number)
+        self.taken += 1
+        if grade is not Grade.SPOILT:
+            self._count(outcome, grade)
         self.sink(outcome)
         if self.decided is None:
-            self.decided = self._decision(slow=slow)
+            self.decided = self._decision()
+
+    def _count(self, outcome: Outcome, grade: Grade) -> None:
+        tally = self._tallies.setdefault(slot_of(outcome.intended), _Tally())
+        self.requests += 1
+        tally.requests += 1
+        self.latencies.add(outcome.latency)
+        if grade is Grade.FAILED:
+            self.errors[outcome.error] += 1
+            tally.errors[outcome.error] += 1
+        elif grade is Grade.UNSURE:
+            self.unsure += 1
+            tally.unsure += 1
+        limit = self.limits.rollback_latency
+        if outcome.latency > limit and self.held.surely_over(
+            outcome.intended, outcome.latency, limit
+        ):
+            self.slow.append((outcome.number, outcome.intended))
+            if self.decided is None and self.streak.too_long:
+                self.decided = Verdict.FAIL
 
     def record_overdue(self, now: float) -> None:
         """Count as failed what was due for longer than the budget: unanswered or never sent."""
@@ -183,26 +265,39 @@ class LoadRun:
         for number, due in sorted(self.out.items()):
             if due <= overdue:
                 error = f"no answer within {now - due:.1f} s, when the run ended"
-                self.record(Outcome(number, "overdue", due, now, 0, error))
+                self.record(Outcome(number, "overdue", due, now, 0, error, timed_out=True))
         while (entry := self.next_arrival()) is not None and entry[1] <= overdue:
             error = "never sent: every user was still waiting"
-            self.record(Outcome(entry[0], "overdue", entry[1], now, 0, error))
+            self.record(Outcome(entry[0], "overdue", entry[1], now, 0, error, timed_out=True))
 
-    def _decision(self, *, slow: bool) -> Verdict | None:
+    def time_is_up(self) -> None:
+        """The time that was planned is over: what came by now gets the last look."""
+        if self.decided is None and not self.limits.whole:
+            self.decided = self._look(last=True)
+
+    def _decision(self) -> Verdict | None:
         if self.limits.whole:
             return self._planned_look()
-        if slow and self._rollback() is Verdict.FAIL:
-            return Verdict.FAIL
-        test = SequentialErrorRate(self.limits.error_budget)
-        verdict = test.judge(self.requests, self.failures)
-        if verdict is Verdict.PASS and self.requests < self.limits.earliest_pass:
+        over = self.taken >= self.limits.cap - self.limits.before[0]
+        return self._look(last=over)
+
+    def _look(self, *, last: bool) -> Verdict | None:
+        n, failures, unsure = self.limits.before
+        n, failures, unsure = n + self.requests, failures + self.failures, unsure + self.unsure
+        if not self.requests or n > self.limits.cap:
             return None
+        verdict = self.test.judge(n, failures, unsure=unsure, last=last)
+        too_early = self.requests < self.limits.earliest_pass and not last
+        if verdict is Verdict.PASS and (too_early or self.left_out > self.requests):
+            return None  # where most was left out, what is left may not be like the rest
         return None if verdict is Verdict.INCONCLUSIVE else verdict
 
     def _planned_look(self) -> Verdict | None:
-        if self.requests < self.limits.cap:
+        if self.taken < self.limits.cap:
             return None
         look = judge_error_rate(self.requests, self.failures, self.limits.error_budget)
+        if look.verdict is Verdict.PASS and self.unsure:
+            return None
         return None if look.verdict is Verdict.INCONCLUSIVE else look.verdict
 
     @property
@@ -212,8 +307,12 @@ class LoadRun:
             return self.broken
         if self.decided is not None and not self.limits.whole:
             return f"the evidence is enough for {self.decided.value}"
-        if self.requests >= self.limits.cap:
+        if self.taken >= self.limits.most:
+            if self.limits.most < self.limits.cap:
+                return f"all {self.limits.most:,} requests are sent"
             return f"the cap of {self.limits.cap:,} requests is reached"
+        if self.taken >= _HINDERED_FROM and self.left_out > _HINDERED_SHARE * self.taken:
+            return "the load generator cannot keep up"
         return ""
 
     def verdict(self) -> Verdict:
@@ -226,7 +325,7 @@ class LoadRun:
     @property
     def streak(self) -> Streak:
         """The longest row of consecutive requests that took longer than the roll-back rule's."""
-        return longest_streak(self.slow)
+        return longest_streak(n for n, due in self.slow if not self.held.is_spoilt(due))
 
     def _rollback(self) -> Verdict:
         return Verdict.FAIL if self.streak.too_long else Verdict.PASS
@@ -235,23 +334,26 @@ class LoadRun:
         """A verdict for a person: n, failures, bounds, power, duration, latencies, reasons."""
         limits = self.limits
         rate = judge_error_rate(self.requests, self.failures, limits.error_budget)
-        test = SequentialErrorRate(limits.error_budget)
         ended = self.ended or "the run was ended from outside"
-        wrong = f"each of PASS and FAIL is wrong at most {100 * ALPHA:g} times in 100"
-        test_text = f"sequential test: {wrong}, however early it ends the run"
-        if limits.whole:
-            test_text = f"one look, as planned: {wrong}"
+        counted = rate.describe().partition(";")[0]
         lines = [
-            f"verdict: {verdict.value} ({ended}), after {now - self.started:.1f} s",
-            f"  errors and replies over {limits.latency_budget:g} s: {rate.describe()}",
-            f"  {test_text}",
+            f"verdict: {verdict.value} ({self.broken or ended}), after {now - self.started:.1f} s",
+            f"  errors and replies over {limits.latency_budget:g} s: {counted}",
         ]
+        if limits.whole:
+            wrong = f"each of PASS and FAIL is wrong at most {100 * ALPHA:g} times in 100"
+            lines.append(f"  one look, as planned: {wrong}")
+        else:
+            n, failures = limits.before[0] + self.requests, limits.before[1] + self.failures
+            rate_verdict = self.decided or Verdict.INCONCLUSIVE
+            lines += [f"  {line}" for line in advice(self.test, rate_verdict, n, failures)]
+        if self.unsure:
+            lines.append(
+                f"  {self.unsure:,} more may be late or not: the load generator was held up"
+            )
         if self.requests:
             lines.append(f"  latency from the intended time: {self.latencies.describe()}")
         lines.append(f"  {describe_streak(self.streak, limits.rollback_latency)}")
         lines += [f"  {count:,} x {error}" for error, count in self.errors.most_common(5)]
-        lines += [f"  {note}" for note in notes]
-        if verdict is Verdict.INCONCLUSIVE:
-            needed = test.required()
-            lines.append(f"  PASS needs {needed:,} requests without a failure: give it more time")
+        lines += [f"  {note}" for note in (*notes, self.held.describe(self.left_out)) if note]
         return "\n".join(lines)

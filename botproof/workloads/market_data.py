@@ -8,11 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from botproof.workloads.open_loop import OpenLoopUser
+from botproof.workloads.probe import not_market_data
 
 
 def add_symbols(parser: Any) -> None:
     """The option that `PriceAsker` reads."""
     parser.add_argument("--symbols", default="BTC,ETH,SOL,XRP,DOGE", help="symbols to ask for")
+
+
+def probe(options: Any) -> str:
+    """Why the host cannot be a market-data service; empty when it may be one."""
+    return not_market_data(options.host, options.symbols.partition(",")[0])
 
 
 class PriceAsker(OpenLoopUser):

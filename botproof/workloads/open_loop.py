@@ -9,6 +9,8 @@ verdict of the sequential test, at `--max-requests`, or at Locust's own `--run-t
 code is then the verdict's (0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR), because its own says 0 when a
 server never answers.
 
+What goes wrong on this side is never the target's fault: `own_faults` and `probe` tell it apart.
+
 Distributed over Locust's own master and workers (`--processes 2`, or `--master` and `--worker`),
 each worker sends its part of the one schedule and reports every outcome to the master, which
 judges them as a single process would.
@@ -23,18 +25,27 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
-from urllib.parse import urlsplit
 
 import gevent
+import locust.log
 import msgspec
+from gevent.event import AsyncResult
+from gevent.queue import LifoQueue
 from locust import FastHttpUser, events, task
 
 from botproof.verdict import Verdict
-from botproof.workloads import distributed
+from botproof.workloads import distributed, load_options
 from botproof.workloads.arrivals import arrivals
-from botproof.workloads.load_run import Limits, LoadRun, Outcome, Schedule
+from botproof.workloads.load_run import LoadRun, Outcome, Schedule
+from botproof.workloads.own_faults import Pulse, exit_as_error, own_error, script_fault
+from botproof.workloads.probe import normal_host, unreachable
 
 GIVE_UP_S = 6.0
+_OPEN_AT_THE_LATEST_S = 10.0
+"""A master whose word that all users are there is lost must not keep a worker waiting."""
+_PLANNED_END = 0.98
+"""A run that lasted this share of --run-time was ended by it, and not by a person."""
+_NO_ANSWER = "no answer within "
 
 log = logging.getLogger("botproof.load")
 
@@ -51,6 +62,14 @@ def _no_options(_: Any) -> None:
     return
 
 
+def _reachable(options: Any) -> str:
+    return unreachable(options.host)
+
+
+def _not_about_spawn_rate(record: logging.LogRecord) -> bool:
+    return "spawn rate is very high" not in record.getMessage()
+
+
 def _no_notes(_: LoadRun) -> list[str]:
     return []
 
@@ -63,17 +82,63 @@ def _unwatched(_: LoadRun, __: Outcome) -> None:
 class Plan:
     """How one script's load differs from the plain one.
 
-    `options` adds its own to Locust's parser; `due` gives the arrivals in seconds from the start,
-    and `earliest_pass` the requests before which PASS is not said, by the options; `watch` is told
-    of every outcome where the verdict is made; `judge` and `notes` make the verdict at the end.
+    `options` adds its own to Locust's parser; `prepare` completes them when all are known; `due`
+    gives the arrivals in seconds from the start, and `earliest_pass` the requests before which PASS
+    is not said, by the options; `watch` is told of every outcome where the verdict is made; `judge`
+    and `notes` make the verdict at the end. `probe` says, before anything is sent, why the host
+    cannot be the right one ("" when it can).
     """
 
     options: Callable[[Any], None] = _no_options
+    prepare: Callable[[Any], None] = _no_options
     due: Callable[[Any], Iterable[float]] = _arrivals
     earliest_pass: Callable[[Any], int] = _nothing
     watch: Callable[[LoadRun, Outcome], None] = _unwatched
     judge: Callable[[LoadRun], Verdict] = LoadRun.verdict
     notes: Callable[[LoadRun], list[str]] = _no_notes
+    probe: Callable[[Any], str] = _reachable
+
+
+class Desk:
+    """Hands the arrivals of one process's schedule to its users, each at its time.
+
+    The user that became free last is the next to send. So a quick host sees the few connections
+    that it takes, and a slow one as many as are needed to keep to the schedule.
+    """
+
+    def __init__(self, run: LoadRun, on_failure: Callable[[BaseException], None]) -> None:
+        self._run = run
+        self._on_failure = on_failure
+        self._free: LifoQueue[AsyncResult[tuple[int, float]]] = LifoQueue()
+        self._open = False
+
+    def open(self) -> None:
+        """All users are there: the schedule begins."""
+        if not self._open:
+            self._open = True
+            self._run.begin(time.monotonic())
+            gevent.spawn(self._hand_out)
+
+    def next_arrival(self) -> tuple[int, float]:
+        """Wait for work: the number of a request, and when it was due (which is now, or was)."""
+        turn: AsyncResult[tuple[int, float]] = AsyncResult()
+        self._free.put(turn)
+        arrival: tuple[int, float] = turn.get()
+        return arrival
+
+    def _hand_out(self) -> None:
+        while True:
+            turn = self._free.get()
+            try:
+                arrival = self._run.next_arrival()
+            except Exception as problem:  # noqa: BLE001,RUF100 - the script's own schedule failed
+                self._on_failure(problem)
+                return
+            if arrival is None:
+                return  # those that are out end the run
+            gevent.sleep(max(0.0, arrival[1] - time.monotonic()))
+            self._run.sent(*arrival)
+            turn.set(arrival)
 
 
 class OpenLoopUser(FastHttpUser):
@@ -81,6 +146,8 @@ class OpenLoopUser(FastHttpUser):
 
     abstract = True
     run_state: ClassVar[LoadRun]
+    desk: ClassVar[Desk]
+    pulse: ClassVar[Pulse]
     # Longer than the latency budget and the roll-back rule's limit: an answer that comes late is
     # told from one that never comes. Set from --give-up when the run starts.
     network_timeout = GIVE_UP_S
@@ -94,24 +161,24 @@ class OpenLoopUser(FastHttpUser):
     def next_request(self) -> None:
         """Send one arrival of the schedule at its time and record what came of it."""
         run = self.run_state
-        arrival = run.next_arrival()
-        if arrival is None:
-            gevent.sleep(0.05)  # the schedule is drawn; those that are out end the run
-            return
-        number, intended = arrival
-        gevent.sleep(max(0.0, intended - time.monotonic()))
-        run.sent(number, intended)
+        number, intended = self.desk.next_arrival()
         try:
             name, status, error = self.ask(number)
         except Exception as problem:  # noqa: BLE001,RUF100 - an arrival without outcome would never end the run
-            log.warning("request %d: %r", number, problem)
-            name, status, error = "failed", 0, f"no answer: {type(problem).__name__}"
-        run.record(Outcome(number, name, intended, time.monotonic(), status, error))
+            run.broken = run.broken or script_fault(problem)
+            name, status, error = "failed", 0, no_answer(problem)
+        self.pulse.check()
+        if not run.broken:
+            finished, timed_out = time.monotonic(), error.startswith(_NO_ANSWER)
+            run.record(Outcome(number, name, intended, finished, status, error, timed_out))
         end_if_finished(self.environment, run)
 
     def post(self, path: str, body: dict[str, object]) -> tuple[str, int, str]:
         """POST JSON and judge the answer by status and by its own `success` field."""
         with self.client.post(path, json=body, catch_response=True, name=path) as response:
+            own = own_error(getattr(response, "error", None))
+            if own:
+                self.run_state.broken = own
             error = _error_of(response)
             if error:
                 response.failure(error)
@@ -139,7 +206,7 @@ def no_answer(error: BaseException | None) -> str:
     # geventhttpclient says RetriesExceeded when its network timeout has passed.
     name = type(error).__name__
     if isinstance(error, TimeoutError) or name == "RetriesExceeded":
-        return f"no answer within {OpenLoopUser.network_timeout:g} s"
+        return f"{_NO_ANSWER}{OpenLoopUser.network_timeout:g} s"
     return f"no answer: {name}"
 
 
@@ -155,90 +222,17 @@ def end_if_finished(environment: Any, run: LoadRun) -> None:
 def install(plan: Plan | None = None) -> None:
     """Add the options, start the clock with the test, and let the verdict be the exit code."""
     session = _Session(plan or Plan())
-    events.init_command_line_parser.add_listener(session.add_options)  # type: ignore[no-untyped-call]  # Locust's own
-    events.init.add_listener(_check)  # type: ignore[no-untyped-call]  # Locust's own
-    events.test_start.add_listener(session.start)  # type: ignore[no-untyped-call]  # Locust's own
-    events.test_stop.add_listener(session.stop)  # type: ignore[no-untyped-call]  # Locust's own
-    events.quitting.add_listener(session.judge)  # type: ignore[no-untyped-call]  # Locust's own
-
-
-def _add_options(parser: Any) -> None:
-    parser.set_defaults(num_users=50, spawn_rate=50)
-    group = parser.add_argument_group("open loop and budgets (botproof)")
-    group.add_argument("--rate", type=float, default=150, help="requests a second (150)")
-    group.add_argument(
-        "--arrivals", choices=("constant", "poisson"), default="constant", help="their spacing"
-    )
-    group.add_argument("--seed", type=int, default=0, help="seed of the Poisson arrivals (0)")
-    group.add_argument(
-        "--max-requests", type=int, default=12_000, help="give up undecided after these (12000)"
-    )
-    group.add_argument(
-        "--whole",
-        action="store_true",
-        help="send all --max-requests whatever comes of them, and judge at the end",
-    )
-    group.add_argument(
-        "--latency-budget", type=float, default=2.0, help="seconds; a later answer is a failure (2)"
-    )
-    group.add_argument(
-        "--rollback-latency",
-        type=float,
-        default=5.0,
-        help="seconds; more than 3 consecutive requests over it are a FAIL (5)",
-    )
-    group.add_argument(
-        "--give-up",
-        type=float,
-        default=0.0,
-        help="seconds after which a request counts as never answered (6, or the latency budget "
-        "if that is longer)",
-    )
-    group.add_argument(
-        "--error-budget", type=float, default=0.001, help="tolerated share of failures (0.001)"
-    )
-    group.add_argument(
-        "--request-log",
-        env_var="BOTPROOF_REQUEST_LOG",
-        default="",
-        help="write a JSON line for each request to this file",
-    )
-    group.add_argument(
-        "--histogram",
-        default="",
-        help="write the latencies' HdrHistogram (V2, base64) to this file",
-    )
-
-
-def _check(environment: Any, **_: Any) -> None:
-    """Refuse options that make no sense before anything is sent, with the exit code of ERROR."""
-    if distributed.is_worker(environment):
-        return  # its master's options come with the start
-    problems = _option_problems(environment.parsed_options)
-    if problems:
-        print("load: " + "\nload: ".join(problems), file=sys.stderr)
-        sys.exit(Verdict.ERROR.exit_code)
-
-
-def _option_problems(options: Any) -> list[str]:
-    problems = []
-    # With the web page, the host may still be typed in there.
-    if options.headless and urlsplit(options.host or "").scheme not in {"http", "https"}:
-        problems.append(f"--host is {options.host!r}; it must be like http://127.0.0.1:8001")
-    if not options.rate > 0:
-        problems.append(f"--rate is {options.rate}; it must be above 0 requests a second")
-    if options.max_requests < 1:
-        problems.append(f"--max-requests is {options.max_requests}; it must be at least 1")
-    if not options.latency_budget > 0:
-        problems.append(f"--latency-budget is {options.latency_budget}; it must be above 0 seconds")
-    if 0 < options.give_up < options.latency_budget:
-        problems.append(
-            f"--give-up is {options.give_up}; it must be at least the latency budget, "
-            f"{options.latency_budget}"
-        )
-    if not 0 < options.error_budget < 1:
-        problems.append(f"--error-budget is {options.error_budget}; it must be between 0 and 1")
-    return problems
+    for hook, listener in (
+        (events.init_command_line_parser, session.add_options),
+        (events.init, session.check),
+        (events.test_start, session.start),
+        (events.spawning_complete, session.open),
+        (events.user_error, session.script_raised),
+        (events.test_stopping, session.stopping),
+        (events.test_stop, session.stop),
+        (events.quitting, session.conclude),
+    ):
+        hook.add_listener(listener)  # type: ignore[no-untyped-call]  # Locust's own
 
 
 class _Session:
@@ -247,32 +241,84 @@ class _Session:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._run: LoadRun | None = None
+        self._environment: Any = None
         self._log: IO[bytes] | None = None
+        self._verdict_decides = exit_as_error()
 
     def add_options(self, parser: Any) -> None:
-        _add_options(parser)
+        load_options.add(parser)
         self._plan.options(parser)
 
+    def check(self, environment: Any, **_: Any) -> None:
+        """Refuse what makes no sense before anything is sent, with the exit code of ERROR."""
+        options = environment.parsed_options
+        if distributed.is_worker(environment):
+            return  # its master's options come with the start
+        self._plan.prepare(options)
+        problems = load_options.problems(options)
+        if not problems and options.headless:
+            environment.host = options.host = normal_host(options.host)
+            if not options.no_probe and (unfit := self._plan.probe(options)):
+                problems.append(unfit)
+        if not problems and options.request_log:
+            try:
+                self._log = Path(options.request_log).open("wb")  # noqa: SIM115 - closed in conclude, when Locust quits
+            except OSError as error:
+                problems.append(f"--request-log {options.request_log}: {error.strerror}")
+        if problems:
+            print("load: " + "\nload: ".join(problems), file=sys.stderr)
+            sys.exit(Verdict.ERROR.exit_code)
+        self._choose_users(options)
+
+    @staticmethod
+    def _choose_users(options: Any) -> None:
+        enough = load_options.enough_users(options)
+        if options.num_users is not None and options.num_users < enough:
+            log.info("%d users would be too few: %d are started", options.num_users, enough)
+        options.num_users = max(options.num_users or 0, enough)
+        if not options.spawn_rate:
+            # All at once, as Locust advises against for users that each do something at once.
+            logging.getLogger("locust.runners").addFilter(_not_about_spawn_rate)
+            options.spawn_rate = options.num_users
+
     def start(self, environment: Any, **_: Any) -> None:
+        try:
+            self._start(environment)
+        except Exception:  # noqa: BLE001,RUF100 - Locust would swallow it and run on for ever
+            log.exception("the load could not be started")
+            gevent.spawn(environment.runner.quit)
+
+    def _start(self, environment: Any) -> None:
         options, runner = environment.parsed_options, environment.runner
+        self._environment = environment
+        environment.host = normal_host(environment.host or "")
         OpenLoopUser.network_timeout = OpenLoopUser.connection_timeout = options.give_up or max(
             GIVE_UP_S, options.latency_budget
         )
         run = LoadRun(
-            limits=_limits(options, self._plan),
+            limits=load_options.limits(options, self._plan.earliest_pass(options)),
             started=time.monotonic(),
             schedule=self._schedule(environment),
             sink=self._write,
+            held_sink=self._write_held,
         )
         OpenLoopUser.run_state = self._run = run
+        OpenLoopUser.desk = Desk(run, lambda error: self._script_failed(environment, error))
+        OpenLoopUser.pulse = Pulse(run.hold)
+        if not distributed.is_master(environment):
+            gevent.spawn_later(_OPEN_AT_THE_LATEST_S, OpenLoopUser.desk.open)
         if distributed.is_worker(environment):
-            run.sink = distributed.report_outcomes(run)
+            distributed.report_outcomes(run, OpenLoopUser.pulse.check)
             return
-        if options.request_log:
-            self._log = Path(options.request_log).open("wb")  # noqa: SIM115 - closed in judge, when Locust quits
         if distributed.is_master(environment):
-            distributed.take_reports(run, lambda: end_if_finished(environment, run))
+            OpenLoopUser.pulse.stop()  # a master that is held up delays no request
+            workers = max(1, len(runner.clients.all))
+            distributed.take_reports(run, workers, lambda: end_if_finished(environment, run))
             distributed.watch_workers(runner, run, lambda: end_if_finished(environment, run))
+
+    def open(self, **_: Any) -> None:
+        if self._run is not None:
+            OpenLoopUser.desk.open()
 
     def _schedule(self, environment: Any) -> Iterator[tuple[int, float]]:
         options = environment.parsed_options
@@ -283,44 +329,88 @@ class _Session:
         return iter(Schedule(self._plan.due(options), options.max_requests, share, of))
 
     def _write(self, outcome: Outcome) -> None:
-        if self._log:
-            self._log.write(msgspec.json.encode(_log_line(outcome)) + b"\n")
+        self._write_line(_log_line(outcome))
         if self._run is not None:
             self._plan.watch(self._run, outcome)
 
-    def stop(self, **_: Any) -> None:
-        """The test is over: what is overdue now will never be answered."""
-        if self._run is not None and not self._run.ended:
-            self._run.record_overdue(time.monotonic())
+    def _write_held(self, start: float, end: float, share: float) -> None:
+        self._write_line({"t": end, "held_s": round(end - start, 6), "share": share})
 
-    def judge(self, environment: Any, **_: Any) -> None:
+    def _write_line(self, line: dict[str, object]) -> None:
+        if self._log is None:
+            return
+        try:
+            self._log.write(msgspec.json.encode(line) + b"\n")
+        except OSError as error:
+            self._broke(f"the request log cannot be written: {error.strerror}")
+
+    def _broke(self, problem: str) -> None:
+        if self._run is not None:
+            self._run.broken = self._run.broken or problem
+
+    def script_raised(self, exception: BaseException, **_: Any) -> None:
+        """A user's own code failed outside of its requests: nobody's fault but the script's."""
+        # Locust gives a user or its tasks here, and only the former know their environment.
+        self._script_failed(self._environment, exception)
+
+    def _script_failed(self, environment: Any, error: BaseException) -> None:
+        self._broke(script_fault(error) or f"the load script raised {type(error).__name__}")
+        if self._run is not None:
+            end_if_finished(environment, self._run)
+
+    @staticmethod
+    def stopping(**_: Any) -> None:
+        """From now on this process is held up by ending its users, which harms no request."""
+        OpenLoopUser.pulse.check()
+        OpenLoopUser.pulse.stop()
+
+    def stop(self, environment: Any, **_: Any) -> None:
+        """The test is over: what is overdue now will never be answered."""
         run = self._run
+        if run is None or run.ended:
+            return
+        run.record_overdue(time.monotonic())
+        longest = environment.parsed_options.run_time
+        if longest and time.monotonic() - run.started >= _PLANNED_END * float(longest):
+            run.time_is_up()
+            run.ended = f"the time of {longest} s is up"
+
+    def conclude(self, environment: Any, **_: Any) -> None:
+        """Make the verdict the exit code; whatever prevents that is an ERROR."""
+        self._verdict_decides()
+        environment.process_exit_code = Verdict.ERROR.exit_code
         if distributed.is_worker(environment):
             environment.process_exit_code = 0  # the verdict is its master's
             return
+        try:
+            verdict = self._judge(environment)
+        except Exception:  # noqa: BLE001,RUF100 - Locust would swallow it and exit with a code of its own
+            log.exception("verdict: ERROR (the verdict could not be made)")
+        else:
+            environment.process_exit_code = verdict.exit_code
+
+    def _judge(self, environment: Any) -> Verdict:
+        run = self._run
         if run is None:
-            environment.process_exit_code = Verdict.ERROR.exit_code
-            return
-        self.stop()
+            log.error("verdict: ERROR (nothing was started, see above)")
+            return Verdict.ERROR
+        self.stop(environment)
+        if locust.log.unhandled_greenlet_exception:
+            self._broke("something raised in the load generator, see above")
         if self._log:
-            self._log.close()
+            self._close(self._log)
         if environment.parsed_options.histogram:
             path = Path(environment.parsed_options.histogram)
             path.write_text(run.latencies.encoded() + "\n", encoding="ascii")
-        verdict = self._plan.judge(run)
-        environment.process_exit_code = verdict.exit_code
+        verdict = Verdict.ERROR if run.broken else self._plan.judge(run)
         log.info("%s", run.describe(verdict, time.monotonic(), self._plan.notes(run)))
+        return verdict
 
-
-def _limits(options: Any, plan: Plan) -> Limits:
-    return Limits(
-        latency_budget=options.latency_budget,
-        error_budget=options.error_budget,
-        rollback_latency=options.rollback_latency,
-        cap=options.max_requests,
-        earliest_pass=plan.earliest_pass(options),
-        whole=options.whole,
-    )
+    def _close(self, file: IO[bytes]) -> None:
+        try:
+            file.close()
+        except OSError as error:
+            self._broke(f"the request log cannot be written: {error.strerror}")
 
 
 def _log_line(outcome: Outcome) -> dict[str, object]:

@@ -24,7 +24,6 @@ from botproof.checks import (
 from botproof.checks.judging import Judging
 from botproof.checks.registry import CHECKS
 from botproof.config import Replies
-from botproof.stats import SequentialErrorRate
 from botproof.verdict import CheckResult, Verdict
 
 PASS, FAIL, INCONCLUSIVE, ERROR = Verdict
@@ -550,7 +549,7 @@ class TestLatency:
             story.load(mode, 100)
         result = latency.check(story.history(), judged)
         assert result.verdict is INCONCLUSIVE
-        assert "299 requests" in result.least_evidence
+        assert "612 requests" in result.least_evidence
 
     def test_a_silence_that_is_right_is_no_missing_reply(self, story, judged) -> None:
         story.healthy().case("polling", "quiet", expect="silence")
@@ -577,16 +576,23 @@ class TestErrors:
     def test_too_few_requests_are_inconclusive_and_say_how_many_it_takes(
         self, story, judged
     ) -> None:
-        story.load("polling", 3_000)
+        story.load("polling", 2_900)
         result = errors.check(story.history(), judged)
         assert result.verdict is INCONCLUSIVE
-        assert "with 0 failures PASS needs 3,509 requests, 509 more" in result.evidence
+        assert "with 0 failures PASS needs 4,308 requests, 1,408 more" in result.evidence
 
-    def test_the_first_decision_counts(self) -> None:
-        test = SequentialErrorRate(0.001)
-        assert errors.first_verdict(test, [True, True] + [False] * 50_000) is FAIL
-        assert errors.first_verdict(test, [False] * 3_509 + [True] * 50) is PASS
-        assert errors.first_verdict(test, []) is INCONCLUSIVE
+    def test_22_failures_in_12_000_fail(self, story, judged) -> None:
+        story.load("polling", 6_000, failures=10)
+        story.load("webhook", 6_000, failures=12)
+        assert errors.check(story.history(), judged).verdict is FAIL
+
+    def test_the_cap_that_was_planned_is_the_one_that_is_judged_by(self, story, judged) -> None:
+        """Too close to the limit to tell, and with the default cap there would be more to come."""
+        story.add(history.LoadPlanned(t=0.5, cap=6_000, rate=150))
+        story.load("polling", 6_000, failures=6)
+        result = errors.check(story.history(), judged)
+        assert result.verdict is INCONCLUSIVE
+        assert any("too close to 0.1 % to tell" in line for line in result.evidence)
 
 
 class TestMemory:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from botproof.checks.generator import Grade
 from botproof.config import Case, Load
-from botproof.history import Request
+from botproof.history import GeneratorHeld, Request
 from botproof.workloads.load import LoadPlan, read_requests
 from botproof.workloads.scripted import Patience, acts, conversations, known_users
 
@@ -115,31 +116,39 @@ class TestUpdates:
 
 class TestLoadPlan:
     def test_the_modes_share_what_an_undisturbed_pass_takes(self) -> None:
-        assert plan(modes=2).share() == 1_755
-        assert plan(modes=1).share() == 3_509
+        assert plan(modes=2).share() == 1_914
+        assert plan(modes=1).share() == 3_828
+
+    def test_a_budget_that_the_cap_cannot_prove_shares_the_cap(self) -> None:
+        assert plan(load=Load(script="s", host="h", max_requests=1_000), modes=2).share() == 500
 
     def test_nothing_more_is_sent_once_it_is_decided(self) -> None:
         decided = plan()
-        decided.take("polling", requests(1_755))
-        decided.take("webhook", requests(1_755))
+        decided.take("polling", requests(1_914))
+        decided.take("webhook", requests(1_914))
         assert decided.more() == 0
         broken = plan()
         broken.take("polling", requests(10, failures=10))
         assert broken.more() == 0
 
-    def test_one_failure_asks_for_more_up_to_the_cap(self) -> None:
+    def test_an_undecided_load_may_go_on_to_the_cap(self) -> None:
         undecided = plan()
-        undecided.take("polling", requests(1_755, failures=1))
-        undecided.take("webhook", requests(1_755))
-        assert undecided.more() == 6_014 - 3_510
-        capped = plan(load=Load(script="s", host="h", max_requests=4_000))
-        capped.outcomes = undecided.outcomes
-        assert capped.more() == 490
+        undecided.take("polling", requests(1_914, failures=1))
+        undecided.take("webhook", requests(1_914))
+        assert undecided.more() == 12_000 - 2 * 1_914
+        assert undecided.before() == f"{2 * 1_914}:1:0"
 
     def test_a_late_answer_is_a_failure(self) -> None:
         late = plan()
         late.take("polling", requests(10, latency_s=2.0))
-        assert late.outcomes["polling"] == [True] * 10
+        assert late.graded["polling"] == [Grade.FAILED] * 10
+
+    def test_what_the_generator_spoilt_is_sent_again(self) -> None:
+        spoilt = plan()
+        stood_still = GeneratorHeld(t=13.0, held_s=12.0)
+        spoilt.take("polling", [*requests(10, latency_s=2.5), stood_still])
+        assert spoilt.graded["polling"] == []
+        assert spoilt.more() == 12_000
 
 
 def test_a_request_log_that_breaks_off_is_read_up_to_there(tmp_path) -> None:

@@ -96,7 +96,7 @@ def test_answers_that_only_apologise_have_failed(
 def test_a_double_that_is_not_there_is_an_error_not_a_bad_bot(locust: Locust) -> None:
     run = locust("commands", "--host", "http://127.0.0.1:9")
     assert run.returncode == 3, run.stderr
-    assert "verdict: ERROR" in run.stderr
+    assert "nobody listens there" in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -43,18 +43,18 @@ def test_two_workers_pass_a_good_host_and_send_each_arrival_once(
     run = locust(
         "price",
         *("--host", host(answer), "--rate", "500", *two_workers),
-        *("--request-log", str(log), "--max-requests", "4000"),
+        *("--request-log", str(log), "--max-requests", "24000"),
     )
 
     assert run.returncode == 0, run.stderr
     assert "verdict: PASS" in run.stderr
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert len(lines) >= 3_509  # what a single process would have needed
+    lines = [line for line in lines if "held_s" not in line]
+    assert len(lines) >= 4_308  # what a single process would have needed
     # one schedule dealt out, not one for each worker: no intended time comes twice …
     assert len({round(line["intended"], 4) for line in lines}) == len(lines)
     # … and every fifth of all arrivals asks for the bare price, whoever sends it
     assert asked["/price"] == pytest.approx(asked.total() / 5, rel=0.02)
-    assert asked.total() <= 4_000
 
 
 @pytest.mark.parametrize(

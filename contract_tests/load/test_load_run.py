@@ -1,6 +1,7 @@
 """What a load run makes of its outcomes; no sockets, no clock."""
 
 import itertools
+from typing import Any
 
 import pytest
 from hdrh.histogram import HdrHistogram
@@ -12,10 +13,10 @@ from botproof.verdict import Verdict
 from botproof.workloads.load_run import Latencies, Limits, LoadRun, Outcome, Schedule
 
 
-def run_with(**limits: float) -> LoadRun:
+def run_with(**limits: Any) -> LoadRun:
     given = {"latency_budget": 2.0, "error_budget": 0.001, "rollback_latency": 5.0, "cap": 12_000}
     return LoadRun(
-        limits=Limits(**{**given, **limits}),  # type: ignore[arg-type]  # a test's shorthand
+        limits=Limits(**{**given, **limits}),
         started=100.0,
         schedule=iter(Schedule(itertools.count(), cap=12_000)),
     )
@@ -69,6 +70,65 @@ def test_arrivals_that_found_no_free_user_have_failed_too() -> None:
     assert run.errors == {"never sent: every user was still waiting": 5}
 
 
+def test_a_generator_that_stood_still_is_no_failure_of_the_host() -> None:
+    """Sent late and read late, by three seconds; what was due then, good or bad, is left out."""
+    run = run_with()
+    run.record(outcome(1))
+    run.record(outcome(10))
+    run.hold(110.5, 113.5)
+    for number in (10, 11, 12):
+        run.record(outcome(number, latency=113.6 - 100 - number))
+    run.record(outcome(20))
+    assert (run.requests, run.failures, run.left_out) == (2, 0, 4)
+    assert "held up for 3.0 s" in run.describe(run.verdict(), now=130.0)
+
+
+def test_what_was_late_anyhow_is_a_failure_though_the_generator_stumbled() -> None:
+    run = run_with()
+    run.hold(100.0, 100.2)
+    run.record(outcome(0, latency=2.15))
+    run.record(outcome(0, latency=2.5))
+    assert (run.requests, run.failures, run.unsure) == (2, 1, 1)
+
+
+def test_a_host_that_is_slow_while_the_generator_stands_still_does_not_pass() -> None:
+    """Most of the run says nothing: what is left must not be made a PASS."""
+    run = run_with()
+    run.hold(150.0, 50_000.0)
+    for number in range(11_000):
+        run.record(outcome(number))
+    assert run.finished == "the load generator cannot keep up"
+    assert run.verdict() is Verdict.INCONCLUSIVE
+
+
+def test_an_error_in_an_answer_counts_however_late_the_generator_read_it() -> None:
+    run = run_with()
+    run.hold(100.0, 100.2)
+    run.record(outcome(0, latency=2.1, error="HTTP 502"))
+    assert run.errors == {"HTTP 502": 1}
+
+
+def test_a_run_that_continues_others_starts_from_what_they_saw() -> None:
+    run = run_with(cap=24_000, send=2_200, before=(2_154, 0, 0))
+    for number in range(2_154):
+        run.record(outcome(number))
+    assert run.decided is Verdict.PASS
+    worse = run_with(cap=24_000, send=2_200, before=(2_154, 3, 0))
+    for number in range(2_200):
+        worse.record(outcome(number))
+    assert worse.finished == "all 2,200 requests are sent"
+    assert worse.verdict() is Verdict.INCONCLUSIVE
+
+
+def test_when_the_planned_time_is_up_what_came_is_judged() -> None:
+    run = run_with()
+    for number in range(3_100):
+        run.record(outcome(number))
+    assert run.decided is None
+    run.time_is_up()
+    assert run.decided is Verdict.PASS
+
+
 def test_four_slow_ones_in_a_row_are_a_fail_in_whatever_order_they_end() -> None:
     run = run_with(latency_budget=100)
     for number in (7, 4, 6):
@@ -119,10 +179,10 @@ def test_no_latencies_have_no_quantile() -> None:
 
 def test_the_verdict_says_n_failures_bounds_power_and_how_long_it_took() -> None:
     run = run_with()
-    for number in range(3_600):
+    for number in range(4_400):
         run.record(outcome(number))
     said = run.describe(run.verdict(), now=123.4)
-    for part in ("verdict: PASS", "after 23.4 s", "n=3,600", "failures=0", "bounds", "power"):
+    for part in ("verdict: PASS", "after 23.4 s", "n=4,400", "failures=0", "bounds", "power"):
         assert part in said
 
 

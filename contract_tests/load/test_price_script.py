@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +46,8 @@ def test_a_good_host_passes_with_enough_evidence_and_logs_every_request(
     assert run.returncode == 0, run.stderr
     assert "verdict: PASS" in run.stderr
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert len(lines) >= 3_509  # what the sequential test needs without a failure
+    lines = [line for line in lines if "held_s" not in line]
+    assert len(lines) >= 4_308  # what the sequential test needs without a failure
     assert all(line["ok"] and line["status"] == 200 for line in lines)
     assert {("/price", "DOGE"), ("/combined_price", "BTC")} <= set(asked)
 
@@ -77,8 +77,9 @@ def test_a_host_that_never_answers_fails(host: Host, locust: Locust) -> None:
     assert "no answer within 6 s" in run.stderr
 
 
-def test_a_port_where_nobody_listens_fails(locust: Locust) -> None:
-    run = locust("price", "--host", "http://127.0.0.1:9")
+def test_a_host_that_dies_during_the_load_fails(locust: Locust) -> None:
+    """The gate knows that the host was there: who asks nobody now asks a dead one."""
+    run = locust("price", "--host", "http://127.0.0.1:9", "--no-probe")
     assert run.returncode == 1, run.stderr
     assert "ConnectionRefusedError" in run.stderr
 
@@ -108,13 +109,14 @@ def test_a_host_that_freezes_for_three_seconds_shows_in_the_99th_percentile(
     )
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = [line for line in lines if "held_s" not in line]
     # 100 a second were due for three seconds; a closed loop of 20 users would report 20 of them,
     # and its 99th percentile would be as good as ever
     assert sum(line["latency_s"] > 1 for line in lines) > 150
     assert percentile([line["latency_s"] for line in lines], 0.99) > 2
     assert run.returncode == 2, "700 good requests prove nothing about 0.1 %"
     assert "INCONCLUSIVE" in run.stderr
-    assert "PASS needs 3,509 requests" in run.stderr
+    assert "the load is too short" in run.stderr or "too close" in run.stderr
 
 
 def test_a_row_of_requests_over_five_seconds_fails_whatever_the_error_rate(
@@ -140,20 +142,21 @@ def test_a_row_of_requests_over_five_seconds_fails_whatever_the_error_rate(
 
 
 def test_a_run_cut_short_counts_what_nobody_could_send(host: Host, locust: Locust) -> None:
-    """Two users, both stuck: the arrivals that waited longer than the budget have failed too."""
+    """All users are stuck: the arrivals that waited longer than the budget have failed too."""
     asked = itertools.count(1)
-    second_round = threading.Event()
+    all_stuck = threading.Event()
 
     def stuck(_: Request) -> Response:
-        if next(asked) == 3:  # a user has given up on its first question: seconds have passed
-            second_round.set()
+        if next(asked) == 50:
+            threading.Timer(2.0, all_stuck.set).start()  # more come meanwhile than there are users
         return Response(transport=Transport.SILENT)
 
     run = locust(
-        *("price", "--host", host(stuck), "--users", "2", "--rate", "50"),
+        *("price", "--host", host(stuck), "--users", "2", "--rate", "50", "--no-probe"),
         *("--latency-budget", "1", "--error-budget", "0.9"),
-        ended_by=second_round,
+        ended_by=all_stuck,
     )
+    assert "2 users would be too few: 50 are started" in run.stderr
     assert "never sent: every user was still waiting" in run.stderr
 
 
@@ -172,31 +175,3 @@ def test_options_that_make_no_sense_are_an_error_not_a_verdict(
     assert run.returncode == 3
     assert said in run.stderr
     assert "verdict" not in run.stderr
-
-
-def test_a_script_that_fails_on_a_request_still_ends_with_a_verdict(
-    host: Host, tmp_path: Path
-) -> None:
-    """An arrival without an outcome would keep the run waiting for ever."""
-    script = tmp_path / "broken.py"
-    script.write_text(
-        "from botproof.workloads.open_loop import OpenLoopUser, install\n"
-        "install()\n"
-        "class Asker(OpenLoopUser):\n"
-        "    def ask(self, number):\n"
-        "        if number == 7:\n"
-        "            raise RuntimeError('seven')\n"
-        "        return self.post('/price', {})\n"
-    )
-    command = [sys.executable, "-m", "locust", "-f", str(script), "--headless", "--only-summary"]
-    run = subprocess.run(
-        [*command, "--host", host(lambda _: GOOD), "--max-requests", "50", "--whole"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert run.returncode == 1, run.stderr  # for 0.1 % one of fifty is too much already
-    assert "n=50, failures=1" in run.stderr
-    assert "one look, as planned" in run.stderr
-    assert "no answer: RuntimeError" in run.stderr
