@@ -220,6 +220,28 @@ def load(job: nox.Session) -> None:
 
 
 @session
+def noise(job: nox.Session) -> None:
+    """Gates while the machine is made busy: a good build is never refused, a bad one never let by.
+
+    `nox -s noise -- --gates 100` for the figures of docs/gate.md.
+    """
+    environment = installed(job)
+    runs = (
+        ("--report-dir", "reports/noise/good", *job.posargs),
+        ("--report-dir", "reports/noise/bad", "--bad", "fixtures/noise.toml", *job.posargs),
+    )
+    short = () if job.posargs else ("--gates", "2", "--states", "two-loops,second-gate")
+    bad = () if job.posargs else ("--gates", "1", "--states", "two-loops")
+    wrong = [
+        run
+        for run, much in zip(runs, (short, bad), strict=True)
+        if not passes(environment, "python", "-m", "botproof.noise", *run, *much)
+    ]
+    if wrong:
+        job.error("a verdict was wrong; the tables are in reports/noise")
+
+
+@session
 def memory(job: nox.Session) -> None:
     """Name who allocates, look for leaks, judge every process's memory under load: one page."""
     environment = installed(job)
