@@ -26,6 +26,7 @@ from botproof.config import Config, stretches
 from botproof.history import History
 from botproof.outcome import Outcome, record_and_judge
 from botproof.prove.prove import prove, result_of
+from botproof.starvation import STRETCH_BY
 from botproof.targets.failures import Failure, of_start
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
@@ -39,8 +40,6 @@ from botproof.workloads.vocabulary import sentinel_of
 
 CONVERSATIONS = "conversations"
 CONTENT_CHECKS = frozenset({"golden", "parity"})
-STRETCH_BY = 10.0
-"""What is said has to come out the same on a machine that is this much slower."""
 DOOR = "door"
 _NEED_LOAD = frozenset({"latency", "errors", "rollback", "memory"})
 

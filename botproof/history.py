@@ -402,8 +402,9 @@ class ConversationsCompared(Event, frozen=True, kw_only=True):
     time; `unanswered` are conversations after which no door answered any more. A finding holds
     "conversation", "sides" (each with "door", "rooms": what was sent, by chat, and "refused": what
     Telegram refused) and "saved" (a file); "learning" is true in that of the first messages of
-    all; a flaky one has also "again" (the sides of the second playing). `ended` says why it could
-    not go on, and `ended_in` is the conversation of that moment.
+    all; a starved one differed only while the machine kept the doors from going on; a flaky one
+    has also "again" (the sides of the second playing). `ended` says why it could not go on, and
+    `ended_in` is the conversation of that moment.
     """
 
     doors: tuple[str, ...]
@@ -418,6 +419,7 @@ class ConversationsCompared(Event, frozen=True, kw_only=True):
     unanswered: tuple[Mapping[str, Any], ...] = ()
     differences: tuple[Mapping[str, Any], ...] = ()
     flaky: tuple[Mapping[str, Any], ...] = ()
+    starved: tuple[Mapping[str, Any], ...] = ()
     stopped_by: str = ""
     search_s: float = 0.0
     shrink_s: float = 0.0

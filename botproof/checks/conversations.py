@@ -33,7 +33,7 @@ def _verdict(event: ConversationsCompared) -> Verdict:
         return Verdict.FAIL
     least = 1 if event.replayed else LEAST
     enough = event.conversations >= least and len(event.doors) >= 2
-    if event.flaky or event.unanswered or not enough:
+    if event.flaky or event.starved or event.unanswered or not enough:
         return Verdict.INCONCLUSIVE
     return Verdict.PASS
 
@@ -64,6 +64,10 @@ def _measurement(event: ConversationsCompared) -> str:
         (event.ended and "broke off"),
         (event.differences and "answered differently"),
         (event.flaky and f"{len(event.flaky)} answered differently only at times"),
+        (
+            event.starved
+            and f"{len(event.starved)} differed only where the machine kept the run from going on"
+        ),
         (event.unanswered and f"{len(event.unanswered)} left the bot silent in every mode"),
     )
     results = [str(each) for each in found if each]
@@ -87,6 +91,9 @@ def _evidence(event: ConversationsCompared) -> Iterator[str]:
         yield from _explained(finding, "sides")
     for finding in event.flaky:
         yield "differed once, and not when it was played again:"
+        yield from _explained(finding, "sides")
+    for finding in event.starved:
+        yield "differed each time, and each time the machine kept the run from going on:"
         yield from _explained(finding, "sides")
     for finding in event.unanswered:
         yield f"no mode answered {event.sentinel} after this conversation:"

@@ -6,12 +6,14 @@ import asyncio
 import concurrent.futures
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from botproof.history import BotApiCall, Event, UpdateConfirmed
 from botproof.parity.player import Player
 from botproof.parity.playing import Playing
 from botproof.parity.search import Abort
+from botproof.starvation import CASE_S
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.failures import Failure
 from botproof.targets.process import BrokenHarnessError, TargetError
@@ -123,14 +125,20 @@ class LiveStage:
         """Play a conversation at every door. Raises Abort when a process ended, or the run did."""
         if self._closed:
             raise Abort(conversation, _ended())
+        before = [stack.watch.withheld_s for stack in self._stacks]
         work = guarded(self._stacks, self._player.play(conversation, quiet_s))
         self._under_way = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return self._under_way.result()
+            playing = self._under_way.result()
         except (TargetError, BrokenHarnessError) as error:
             raise Abort(conversation, error) from error
         except concurrent.futures.CancelledError as error:
             raise Abort(conversation, _ended()) from error
+        starved = any(
+            stack.watch.withheld_s - earlier >= CASE_S * stack.stretch
+            for stack, earlier in zip(self._stacks, before, strict=True)
+        )
+        return replace(playing, starved=starved)
 
     def reread(self, number: int) -> Playing:
         """A playing with everything that has come since it ended."""

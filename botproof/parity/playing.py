@@ -34,11 +34,16 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """A conversation played once at every door. `number` gave its chats their ids."""
+    """A conversation played once at every door. `number` gave its chats their ids.
+
+    `starved`: the machine kept the doors from going on for so long that what differs may be its
+    doing (see `botproof/starvation.py`).
+    """
 
     number: int
     conversation: Conversation
     sides: tuple[Side, ...]
+    starved: bool = False
 
     @property
     def differs(self) -> bool:

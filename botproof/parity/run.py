@@ -26,7 +26,7 @@ from botproof import history
 from botproof.chats import ReplyRules
 from botproof.checks import conversations as check
 from botproof.checks.judging import JudgingSettings
-from botproof.config import Config
+from botproof.config import Config, stretches
 from botproof.history import (
     ConversationsCompared,
     Event,
@@ -39,6 +39,8 @@ from botproof.parity.live import LiveStage, StackDoor, guarded
 from botproof.parity.player import Player, UnansweredError
 from botproof.parity.playing import Playing, Side, explain
 from botproof.parity.search import Findings, Limits, Stage, replay, search
+from botproof.starvation import STRETCH_BY
+from botproof.targets.failures import Failure
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import machine
@@ -49,6 +51,7 @@ from botproof.workloads.vocabulary import sentinel_of, vocabulary_of
 
 CHECK = "conversations"
 _SETTLED_MEMORY_S = 5.0
+_MUCH_WITHHELD_S = 2.5  # half of the time that the first command has
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,9 @@ async def _compare(
     around: Surroundings, plan: Plan, results: Recorder, *, again: bool
 ) -> BrokenHarnessError | None:
     """One try. What of the harness failed, if anything did; the rest is recorded in `results`."""
-    stacks = [Stack(around, mode, again=again) for mode in plan.modes]
+    # What is said is compared, not how fast: the target's deadlines are the longer ones.
+    stretch = STRETCH_BY if stretches(around.config) else 1.0
+    stacks = [Stack(around, mode, again=again, stretch=stretch) for mode in plan.modes]
     say = around.say
     broken: BrokenHarnessError | None = None
     found: ConversationsCompared | None = None
@@ -132,7 +137,13 @@ async def _compare(
         await asyncio.gather(*(in_phase(each, "boot", each.start()) for each in stacks))
         say(f"parity: {', '.join(plan.modes)} are up")
         found = _event(await _converse(around, plan, stacks), plan, around)
-    except (TargetError, UnansweredError) as error:
+    except UnansweredError as error:
+        if max(each.watch.withheld_s for each in stacks) >= _MUCH_WITHHELD_S:
+            broken = BrokenHarnessError(str(error), Failure.STARVED_START)
+        else:
+            found = _broken_off(str(error), plan)
+        say(f"parity: FAILED: {error}")
+    except TargetError as error:
         found = _broken_off(str(error), plan)
         say(f"parity: FAILED: {error}")
     except BrokenHarnessError as error:
@@ -200,6 +211,7 @@ def _event(findings: Findings, plan: Plan, around: Surroundings) -> Conversation
         late=findings.late,
         unanswered=tuple(save("silent", each) for each in findings.silent),
         differences=tuple(_differences(findings, save)),
+        starved=tuple(save("starved", each) for each in findings.starved),
         flaky=tuple(
             {**save("flaky", first), "again": _sides(again.sides)}
             for first, again in findings.flaky

@@ -4,6 +4,7 @@ Hypothesis generates, `shrink` makes the difference short. Every outcome goes th
 decides what counts:
 
 - A playing that differs is played again, patiently. Differs again: a difference.
+- Differs again, but each time the machine kept the doors from going on: starved, and never a FAIL.
 - Agrees the second time, and the first time too once late messages have come: late, no difference.
 - Agrees the second time only: flaky. It is reported with its evidence, and never called a PASS.
 """
@@ -71,6 +72,7 @@ class Findings:
     flaky: list[tuple[Playing, Playing]] = field(default_factory=list)
     late: int = 0
     silent: list[Playing] = field(default_factory=list)
+    starved: list[Playing] = field(default_factory=list)
     aborted: Abort | None = None
     stopped_by: str = "examples"
     search_s: float = 0.0
@@ -145,6 +147,8 @@ class Judge:
         if not playing.differs:
             self._agreed.append(playing.number)
             return False
+        if self._found_at is not None and playing.starved:
+            return False  # nothing is known about it, and there are others
         if self._found_at is not None:  # shrinking: the result is confirmed once, at its end
             self._note(playing)
             return True
@@ -152,8 +156,10 @@ class Judge:
 
     def _confirm(self, playing: Playing) -> bool:
         """Play it again, with time enough for everything to come."""
-        again = self._stage.play(playing.conversation, PATIENT_S)
-        self.findings.playings += 1
+        again = self._patiently(playing.conversation)
+        if again.differs and again.starved:
+            self.findings.starved.append(again)
+            return False
         if again.differs:
             self._found_at = self._clock()
             self.findings.first = again
@@ -165,6 +171,15 @@ class Judge:
         else:
             self.findings.late += 1
         return False
+
+    def _patiently(self, conversation: Conversation) -> Playing:
+        """Play it until it is the same or was not starved, a few times at most."""
+        for _ in range(_PATIENT_TIMES):
+            again = self._stage.play(conversation, PATIENT_S)
+            self.findings.playings += 1
+            if not (again.differs and again.starved):
+                break
+        return again
 
     def shrink(self, texts: Sequence[str]) -> None:
         """Make the difference that was found shorter, in the time that there is for it."""

@@ -20,7 +20,7 @@ from botproof.history import (
 )
 from botproof.report.charts import Chart, draw
 from botproof.report.depth import Paper, flames_in, papers_for
-from botproof.report.plots import latency_charts, memory_charts
+from botproof.report.plots import latency_charts, memory_charts, starvation_charts
 from botproof.verdict import CheckResult, Verdict, combine
 
 _SIGNS = {
@@ -76,6 +76,7 @@ def as_html(
             _fresh_starts(history),
             _checks(results),
             _charts("Latency", latency_charts(history, budgets)),
+            _charts("Starvation", starvation_charts(history)),
             _charts("Memory", memory_charts(history, budgets)),
             _flames(flames or {}),
             "".join(map(_paper, papers)),

@@ -7,8 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from botproof.budgets import MB, Budgets
-from botproof.history import History, MemorySample, ProcessStarted, Request
+from botproof.chats import integer
+from botproof.history import (
+    BotApiCall,
+    CasePlayed,
+    History,
+    MemorySample,
+    ProcessStarted,
+    Request,
+)
 from botproof.report.charts import Axis, Chart, Series, decades, linear
+from botproof.starvation import CASE_S, Starvation
 from botproof.stats import percentile
 
 _MOST_POINTS = 120
@@ -97,6 +106,75 @@ def _time_line(stack: str, requests: Sequence[Request], y: Axis, limit: float) -
 def _failure(request: Request, begin: float) -> str:
     why = request.error or "too late"
     return f"{request.intended - begin:.1f} s: {why} ({_duration(request.latency_s)})"
+
+
+def starvation_charts(history: History) -> list[Chart]:
+    """What was withheld: from each case in the order of playing, and in each second of the load."""
+    cases = [
+        Series(stack, list(enumerate(own, start=1))) for stack, own in _by_case(history) if own
+    ]
+    charts = (
+        []
+        if not cases
+        else [_withheld("Starvation of each case", "case, in the order of playing", cases, CASE_S)]
+    )
+    load = [Series(stack, own) for stack, own in _by_second(history) if own]
+    if load:
+        charts.append(_withheld("Starvation in each second of load", "seconds of load", load, None))
+    return charts
+
+
+def _by_case(history: History) -> Iterator[tuple[str, list[float]]]:
+    for stack in history.stacks:
+        starvation = Starvation.of(history, stack)
+        played = history.of(CasePlayed, stack=stack)
+        if starvation.measured:
+            ends = _ends(history, stack, [case.chat_id for case in played])
+            yield (
+                stack,
+                [
+                    starvation.between(case.t, _first_after(ends[case.chat_id], case.t))
+                    for case in played
+                ],
+            )
+
+
+def _ends(history: History, stack: str, chats: Iterable[int]) -> dict[int, list[float]]:
+    """When something was sent to each chat, in order."""
+    times: dict[int, list[float]] = {chat: [] for chat in chats}
+    for call in history.of(BotApiCall, stack=stack):
+        times.get(integer(call.params.get("chat_id")) or 0, []).append(call.t)
+    return times
+
+
+def _first_after(times: Sequence[float], begin: float) -> float:
+    return next((each for each in times if each > begin), begin)
+
+
+def _by_second(history: History) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    for stack in history.stacks:
+        requests = history.of(Request, stack=stack)
+        starvation = Starvation.of(history, stack)
+        if requests and starvation.measured:
+            begin = min(request.intended for request in requests)
+            end = max(request.t for request in requests)
+            yield stack, [(at - begin, lost) for at, lost in starvation.seconds(begin, end)]
+
+
+def _withheld(title: str, x: str, series: Sequence[Series], limit: float | None) -> Chart:
+    longest = max(point[0] for each in series for point in each.points)
+    largest = max(point[1] for each in series for point in each.points)
+    sums = "; ".join(
+        f"{each.name}: {sum(point[1] for point in each.points):.1f} s in all" for each in series
+    )
+    return Chart(
+        title=title,
+        x=linear(0, max(longest, 1.0), x, lambda value: f"{value:g}"),
+        y=linear(0, max(largest, limit or 0.0, 0.1) * 1.08, "withheld", _duration),
+        series=series,
+        budget=(limit, f"starved {limit:g} s") if limit else None,
+        note=f"{sums}, at most {_duration(largest)}",
+    )
 
 
 def memory_charts(history: History, budgets: Budgets) -> list[Chart]:

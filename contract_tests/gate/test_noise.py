@@ -1,4 +1,4 @@
-"""`nox -s noise`: the machine is really made busy and set right again; the table says what it saw."""
+"""`nox -s noise`: the machine is really made busy and set right again; the table tells it."""
 
 import json
 from pathlib import Path

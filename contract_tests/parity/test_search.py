@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from botproof.checks.conversations import LEAST
-from botproof.parity.playing import explain
+from botproof.parity.playing import Playing, explain
 from botproof.parity.search import Abort, Limits, replay, search
 from botproof.targets.process import TargetError
 from botproof.workloads.conversations import Conversation, Edit, Say, encode
@@ -223,3 +224,37 @@ def test_a_target_that_ends_ends_a_replay(toys: Any) -> None:
     findings = replay(stage, Conversation(steps=(Say(text="/price"),)))
     assert str(findings.aborted) == "gone"
     assert findings.playings == 0
+
+
+class StarvedStage:
+    """A stage whose machine keeps the doors from going on for the first playings of a drift."""
+
+    def __init__(self, stage: Any, times: int) -> None:
+        self._stage = stage
+        self._left = times
+
+    def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
+        playing: Playing = self._stage.play(conversation, quiet_s)
+        if playing.differs and self._left:
+            self._left -= 1
+            return replace(playing, starved=True)
+        return playing
+
+    def reread(self, number: int) -> Playing:
+        playing: Playing = self._stage.reread(number)
+        return playing
+
+
+def test_a_drift_is_found_as_soon_as_it_was_not_starved(toys: Any) -> None:
+    stage = toys.stage(toys.door("polling"), toys.door("webhook", drifted(toys)))
+    findings = search(StarvedStage(stage, 2), WORDS, LIMITS)
+    assert findings.shortest is not None
+    assert not findings.starved
+
+
+def test_what_differs_only_where_it_was_starved_is_no_difference(toys: Any) -> None:
+    stage = toys.stage(toys.door("polling"), toys.door("webhook", drifted(toys)))
+    limits = Limits(examples=30, seconds=60, shrink_seconds=60)
+    findings = search(StarvedStage(stage, 10**6), WORDS, limits)
+    assert findings.shortest is None
+    assert findings.starved
