@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import itertools
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -167,6 +168,7 @@ def _write(report_dir: Path, rows: Sequence[Row]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 when no verdict was wrong, 1 when one was, 2 when nothing was run."""
     options = _parser().parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends what it started
     try:
         rows = _run(options)
     except UsageError as error:
@@ -175,6 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"ended; what was measured is in {options.report_dir}", file=sys.stderr)
         return 3
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(f"\n{summary(rows)}")
     found = verdict(rows)
     print(f"{len(rows)} gates: {counts(rows)}; {found.value}; papers in {options.report_dir}")

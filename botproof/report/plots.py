@@ -251,6 +251,8 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _duration(seconds: float) -> str:
+    if not seconds:
+        return "0"
     if seconds >= 1:
         return f"{seconds:.3g} s"
     if seconds >= 0.001:
