@@ -9,7 +9,9 @@ from botproof.budgets import CAP
 from botproof.workloads.load_run import Limits
 from botproof.workloads.probe import host_problem
 
-_FEWEST_USERS, _MOST_USERS = 10, 2_000
+_FEWEST_USERS, _MOST_USERS = 10, 200
+"""Many services keep one client address from taking all their connections: market-data lets one
+have 256. A load from one machine stays below that unless it is told otherwise."""
 _WORKERS_WAIT_S = 60
 _MOST_REQUESTS = 10_000_000
 
@@ -112,7 +114,7 @@ def _before(options: Any) -> tuple[int, int, int] | None:
 
 
 def enough_users(options: Any) -> int:
-    """Users for every request that may be waiting within its latency budget.
+    """Users for every request that may be waiting within its latency budget, 200 at the most.
 
     With fewer a host that answers in time, but not at once, would be asked too late, and the
     load would measure the lack of users.
