@@ -68,3 +68,17 @@ def test_near_matches_prefer_the_asked_quote():
     known = [Pair(base, quote) for base in ("BTC", "BCH", "ETH") for quote in ("USDC", "USDT")]
     assert near_matches(Pair("BTX", "USDT"), known)[0] == "BTC/USDT"
     assert "ETH/USDT" not in near_matches(Pair("BTX", "USDT"), known)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["btc,", "btc.", "#btc", "[btc]", "$btc", "ｂｔｃ", "\u200bbtc\ufeff", "\u200ebtc", "btc\ufe0f",
+     "btc\u00a0", "“BTC”", "(BTC/USDT)", "＄ｂｔｃ／ｕｓｄｔ"],
+)  # fmt: skip
+def test_what_people_type_around_a_symbol_is_not_a_part_of_it(typed):
+    assert parse_symbol(typed)[0] == Pair("BTC", "USDT")
+
+
+def test_a_coin_may_have_a_name_in_any_script():
+    assert parse_symbol("币安人生")[0] == Pair("币安人生", "USDT")
+    assert parse_symbol("币安人生usdt")[0] == Pair("币安人生", "USDT")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import heapq
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ __all__ = [
     "SpellingError",
     "near_matches",
     "parse_symbol",
+    "plain",
     "plain_base",
     "split_joined",
     "words_of",
@@ -29,6 +31,11 @@ _SEPARATORS = re.compile(r"[-/_.: ]+")
 _MULTIPLES = re.compile(r"^(10{3,7}|1M)(?=[^\W\d])(.+)$")
 _AFTER = re.compile(r"^(.*[^\W\d])(1000)$")
 _LONGEST = 40
+_INVISIBLE = dict.fromkeys((*range(0x200B, 0x2010), 0x2060, 0xFEFF, 0xAD, *range(0xFE00, 0xFE10)))
+"""Zero-width marks, left-to-right marks, byte order marks, soft hyphens, variation selectors. What
+turns text round is left in: it is no part of any symbol.
+"""
+_AROUND = " \t\n.,;:!?#$\"'“”‘’()[]{}<>«»*`"
 _COMPARED = 60
 """Names that are compared letter by letter: with all of them an unknown symbol costs 10 ms."""
 
@@ -66,9 +73,18 @@ def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
     return (Pair(plain_base(words[0]), "/".join(words[1:])),)
 
 
+def plain(text: str) -> str:
+    """Return what a person meant to type: usual forms of letters, nothing invisible, no brackets.
+
+    >>> plain("\ufeffｂｔｃ\u200b"), plain("#btc,"), plain("[$BTC/USDT]")
+    ('btc', 'btc', 'BTC/USDT')
+    """
+    return unicodedata.normalize("NFKC", text).translate(_INVISIBLE).strip(_AROUND)
+
+
 def words_of(text: str) -> list[str]:
     """Return what stands between the separators, in capitals."""
-    return [word for word in _SEPARATORS.split(text.strip().lstrip("$").upper()) if word]
+    return [word for word in _SEPARATORS.split(plain(text).upper()) if word]
 
 
 def _joined(word: str, quote: str) -> tuple[Pair, ...]:

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from typing import Final
 
 from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError
@@ -9,8 +10,16 @@ from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError
 TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 """The candles that market-data has."""
 
-# Any usual spelling: BTC, btc/usdt, BTC-USDT, 1000PEPE, $sol. Which ones exist, market-data knows.
-_SYMBOL: Final = re.compile(r"[A-Z0-9]{1,20}(?:[/_:-][A-Z0-9]{1,20}){0,2}")
+# Any usual spelling: BTC, btc/usdt, BTC-USDT, 1000PEPE, $sol, 币安人生. Which ones exist,
+# market-data knows.
+_SYMBOL: Final = re.compile(r"[^\W_]{1,20}(?:[/_:-][^\W_]{1,20}){0,2}")
+_INVISIBLE: Final = dict.fromkeys(
+    (*range(0x200B, 0x2010), 0x2060, 0xFEFF, 0xAD, *range(0xFE00, 0xFE10))
+)
+"""Zero-width marks, left-to-right marks, byte order marks, soft hyphens, variation selectors. What
+turns text round is left in: it is no part of any symbol.
+"""
+_AROUND: Final = " \t\n.,;:!?#$\"'“”‘’()[]{}<>«»*`"
 _PERCENT: Final = re.compile(r"[0-9]{1,6}")
 _SHOWN: Final = 40
 _HIGHEST_PERCENT: Final = 100_000
@@ -29,8 +38,13 @@ _SWITCHES: Final = frozenset({"on", "off"})
 _DAYS: Final = ("1d", "7d", "30d", "90d")
 
 
+def _plain(typed: str) -> str:
+    """What was meant: usual forms of letters, nothing invisible, no brackets around."""
+    return unicodedata.normalize("NFKC", typed).translate(_INVISIBLE).strip(_AROUND)
+
+
 def _symbol(typed: str) -> str:
-    symbol = typed.strip().lstrip("$").upper()
+    symbol = _plain(typed).upper()
     if not _SYMBOL.fullmatch(symbol):
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” is no symbol: write it like BTC, BTCUSDT or BTC/USDT"
