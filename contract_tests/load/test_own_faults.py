@@ -40,6 +40,7 @@ def strict(request: Request) -> Response:
     )
 
 
+@pytest.mark.slow
 def test_a_generator_that_is_stopped_for_three_seconds_mends_itself(host: Host) -> None:
     """A laptop that goes to sleep, a machine that is moved, a debugger: the host did nothing."""
     asked = threading.Event()
@@ -232,6 +233,7 @@ def test_a_worker_that_never_comes_is_an_error(host: Host, locust: Locust) -> No
     assert "Gave up waiting for workers to connect" in run.stderr
 
 
+@pytest.mark.slow
 def test_a_generator_without_files_left_is_an_error(host: Host, tmp_path: Path) -> None:
     """Each connection takes a file; the host never saw those that could not be opened."""
     limited = ("import resource", "resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))")
