@@ -34,9 +34,8 @@ from botproof.targets.session import machine
 from botproof.targets.stack import Stack, Surroundings, in_phase, record_fresh_start
 from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
-from botproof.workloads.door import USERS, Door, ask_as_nobody
+from botproof.workloads.door import USERS, Door, ask_as_nobody, question_of
 from botproof.workloads.load import LoadPlan, run_load
-from botproof.workloads.vocabulary import sentinel_of
 
 CONVERSATIONS = "conversations"
 CONTENT_CHECKS = frozenset({"golden", "parity"})
@@ -301,7 +300,7 @@ def _question(options: GateOptions) -> str:
     """What is asked at the door; "" when the check is not asked for, or there is no command."""
     if DOOR not in (options.checks or options.config.gate.checks):
         return ""
-    return options.config.door.question or sentinel_of(options.config)
+    return question_of(options.config)
 
 
 async def _converse(options: GateOptions, stack: Stack) -> None:

@@ -28,6 +28,7 @@ from botproof.targets.doubles import DoubleControl
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack, Surroundings
+from botproof.workloads.vocabulary import sentinel_of
 
 FIRST, AGAIN, TWICE, AFTER, NOBODY = "first", "again", "twice", "after", "nobody"
 HEALTH = "health"
@@ -48,6 +49,7 @@ _QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *SECRETS)
 _FIRST_USER = 1_500_000_001
 USERS = {what: _FIRST_USER + number for number, what in enumerate(_QUESTIONS)}
 """Who asks what; all of them are among `{users}`."""
+_PLAIN = ("/start", "/help")
 _STRANGER = 1_600_000_001
 _NAME = "Robin"  # of all of them: a bot that greets by name is to greet all alike
 _ANSWER_S = 10.0
@@ -286,6 +288,18 @@ class Door:
                 **self._stack.labels,
             )
         )
+
+
+def question_of(config: Config) -> str:
+    """What is asked: `[door] question`; else /start or /help, if the conversation has one; else its
+    simplest command. The first ones ask no exchange, whose answers a service may keep for what the
+    conversation asks next. "" when there is no command."""
+    plain = [
+        case.say
+        for case in config.workload.cases
+        if case.say in _PLAIN and case.expect == "reply" and not case.stranger
+    ]
+    return config.door.question or min(plain, key=_PLAIN.index, default="") or sentinel_of(config)
 
 
 def _update(user: int, text: str) -> dict[str, Any]:

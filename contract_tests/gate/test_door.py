@@ -7,8 +7,10 @@ import pytest
 
 from botproof.checks import door
 from botproof.checks.judging import Judging
+from botproof.config import parse_config
 from botproof.history import DoorAsked, History, Run
 from botproof.verdict import CheckResult, Verdict
+from botproof.workloads.door import question_of
 
 URL = "http://127.0.0.1:5000/webhook"
 HELLO = ("Welcome",)
@@ -104,3 +106,28 @@ def test_a_mode_that_nothing_was_asked_in_is_inconclusive() -> None:
     assert door.check(History([Run(t=0.0, modes=("w",))]), Judging()).verdict is (
         Verdict.INCONCLUSIVE
     )
+
+
+BOT = """
+[bot]
+command = ["x"]
+ready = "telegram"
+[modes.polling]
+[[workload.cases]]
+name = "balance"
+say = "/balance"
+"""
+START = """
+[[workload.cases]]
+name = "start"
+say = "/start"
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "question"),
+    [("", "/balance"), (START, "/start"), (START + '[door]\nquestion = "/price"\n', "/price")],
+)
+def test_the_question_is_one_that_asks_no_exchange_where_there_is_one(more, question) -> None:
+    """What a service keeps of an answer must not reach the conversation that comes after it."""
+    assert question_of(parse_config(BOT + more)) == question
