@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import re
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,7 @@ from botproof.report.terminal import Progress
 
 GOOD = "good"
 _MOST_S = 900.0
+_FENCE = re.compile(r"^fence_(mb|cpus)\b.*\n", re.MULTILINE)
 
 
 class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,14 +85,21 @@ def _builds(config: Path, bad: Path | None) -> dict[str, Sequence[Replacement]]:
 
 
 @contextlib.contextmanager
-def _described(config: Path, name: str, replacements: Iterable[Replacement]) -> Iterator[Path]:
-    """The configuration of a build, beside the original: relative paths mean the same there."""
-    if name == GOOD:
+def _described(
+    config: Path, name: str, replacements: Iterable[Replacement], *, grouped: bool
+) -> Iterator[Path]:
+    """The configuration of a build, beside the original: relative paths mean the same there.
+
+    `grouped`: without a fence, which would take the target out of the gate's own cgroup.
+    """
+    if name == GOOD and not grouped:
         yield config
         return
     text, here = config.read_text(encoding="utf-8"), str(config.resolve().parent)
     for each in replacements:
         text = text.replace(each.old, each.new.replace("{here}", here))
+    if grouped:
+        text = _FENCE.sub("", text)
     with tempfile.NamedTemporaryFile(
         "w", dir=config.resolve().parent, prefix=f".noise-{name}-", suffix=".toml"
     ) as file:
@@ -140,7 +149,7 @@ def _run(options: argparse.Namespace) -> list[Row]:
         with (
             tempfile.TemporaryDirectory(prefix="botproof-noise-") as scratch,
             trouble(state, Path(scratch)) as made,
-            _described(options.config, name, builds[name]) as config,
+            _described(options.config, name, builds[name], grouped=state.grouped) as config,
         ):
             if made.problem:
                 say(f"{state.name}: cannot be had here, and is left out: {made.problem}")

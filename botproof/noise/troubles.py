@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from botproof.targets.cgroup import CgroupError, Fence
 
 MB = 1_000_000
@@ -61,7 +63,8 @@ while True:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state of the machine. `beside` gates run at the same time."""
+    """A state of the machine. `beside` gates run at the same time; `share` of the processors is
+    what the gate gets, harness, doubles and target together."""
 
     name: str
     what: str
@@ -70,12 +73,19 @@ class State:
     memory: bool = False
     thief: bool = False
     beside: int = 0
+    share: float = 1.0
+
+    @property
+    def grouped(self) -> bool:
+        """Whether the gate and all that it starts run in a cgroup."""
+        return self.memory or self.share < 1.0
 
 
 STATES: Sequence[State] = (
     State("idle", "nothing else"),
     State("two-loops", "two busy loops", loops=2),
     State("four-loops", "four busy loops", loops=4),
+    State("tenth", "a tenth of the processors", share=0.1),
     State("memory", "memory pressure inside a cgroup", memory=True),
     State("disk", "a neighbour that waits for the disk all the time", disk=True),
     State("second-gate", "a second gate beside it", beside=1),
@@ -109,19 +119,22 @@ def trouble(state: State, folder: Path) -> Iterator[Trouble]:
             resources.enter_context(_running(_DISK, str(folder / "disk")))
         wrapper: tuple[str, ...] = ()
         problem = ""
-        if state.memory:
+        if state.grouped:
             try:
-                fence = Fence(
-                    f"botproof-noise-{os.getpid()}", _GROUP_MB * MB, float(os.cpu_count() or 1)
-                )
-                wrapper = resources.enter_context(fence).wrapper
+                wrapper = resources.enter_context(_group(state)).wrapper
             except CgroupError as error:
                 problem = str(error)
-            else:
+            if state.memory and not problem:
                 sizes = (str(_HELD_MB * MB), str(_FILE_MB * MB))
                 hog = _running(_MEMORY, str(folder / "file"), *sizes, wrapper=wrapper)
                 resources.enter_context(hog)
         yield Trouble(wrapper, problem)
+
+
+def _group(state: State) -> Fence:
+    memory = _GROUP_MB * MB if state.memory else psutil.virtual_memory().total
+    cpus = state.share * (os.cpu_count() or 1)
+    return Fence(f"botproof-noise-{os.getpid()}", memory, cpus)
 
 
 @contextlib.contextmanager

@@ -72,7 +72,7 @@ def test_a_gate_that_left_nothing_is_an_error_with_its_last_words(tmp_path: Path
     assert "no such file" in found.reasons[0]
 
 
-@pytest.mark.parametrize("state", [state for state in STATES if not state.memory])
+@pytest.mark.parametrize("state", [state for state in STATES if not state.grouped])
 def test_what_makes_the_machine_busy_ends_with_its_block(state: State, tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     with trouble(state, tmp_path):
