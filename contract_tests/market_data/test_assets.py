@@ -95,3 +95,12 @@ async def test_a_new_coin_and_a_gap_are_two_reasons(open_stack, now):
 async def test_hyperliquids_delisted_coins_are_unknown(open_stack):
     async with open_stack(EXCHANGES="hyperliquid") as stack:
         assert (await stack.ask("/price", symbol="MATIC", market="perp")).status_code == 404
+
+
+async def test_gold_is_the_perpetual_where_nobody_tells_its_price(open_stack):
+    async with open_stack(EXCHANGES="binance") as stack:
+        data = (await stack.ask("/combined_price", symbol="XAU")).json()["data"]
+        assert (data["symbol"], data["asset"]) == ("XAU/USDT", "commodity")
+    async with open_stack(EXCHANGES="okx,yahoo") as stack:
+        error = (await stack.ask("/combined_price", symbol="XAU/USDT")).json()["error"]
+        assert error["near"] == ["XAU/USD"]

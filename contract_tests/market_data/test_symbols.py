@@ -82,3 +82,9 @@ def test_what_people_type_around_a_symbol_is_not_a_part_of_it(typed):
 def test_a_coin_may_have_a_name_in_any_script():
     assert parse_symbol("币安人生")[0] == Pair("币安人生", "USDT")
     assert parse_symbol("币安人生usdt")[0] == Pair("币安人生", "USDT")
+
+
+def test_a_coin_that_was_renamed_is_near_by_its_new_name():
+    known = [Pair("POL", "USDT"), Pair("LTC", "USDT"), Pair("ETC", "USDT")]
+    assert near_matches(Pair("MATIC", "USDT"), known)[0] == "POL/USDT"
+    assert "POL/USDT" not in near_matches(Pair("MATIC", "USDT"), known[1:])

@@ -16,7 +16,7 @@ from reference_bot.market_data.blocks import block, intelligence, perp_block
 from reference_bot.market_data.cache import Cache, Entry, Field
 from reference_bot.market_data.errors import AnswerError, VenueError
 from reference_bot.market_data.figures import DAY_CANDLES
-from reference_bot.market_data.forex import forex_pair, near_pairs
+from reference_bot.market_data.forex import forex_pair, hours_of, near_pairs
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.model import Block, CombinedPrice, ForexPairs, Missing, PerpBlock
 from reference_bot.market_data.parts import Part, Parts
@@ -306,6 +306,8 @@ class MarketService:
         fitting = [name for name in names if self.by_name[name].currencies == (pair is not None)]
         if fitting:
             return fitting
+        if pair is not None and hours_of(pair) == "metals":
+            return names  # some exchanges have perpetuals of gold and silver
         asked, told = ", ".join(names), "tells" if len(names) == 1 else "tell"
         text = f"{pair} is a forex pair, and {asked} {told} coins only"
         if pair is None:

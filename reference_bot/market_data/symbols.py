@@ -31,6 +31,17 @@ _SEPARATORS = re.compile(r"[-/_.: ]+")
 _MULTIPLES = re.compile(r"^(10{3,7}|1M)(?=[^\W\d])(.+)$")
 _AFTER = re.compile(r"^(.*[^\W\d])(1000)$")
 _LONGEST = 40
+_RENAMED = {
+    "MATIC": "POL",
+    "FTM": "S",
+    "RNDR": "RENDER",
+    "MKR": "SKY",
+    "EOS": "A",
+    "KLAY": "KAIA",
+    "AGIX": "FET",
+    "OCEAN": "FET",
+}
+"""Coins that venues list under another name by now."""
 _INVISIBLE = dict.fromkeys((*range(0x200B, 0x2010), 0x2060, 0xFEFF, 0xAD, *range(0xFE00, 0xFE10)))
 """Zero-width marks, left-to-right marks, byte order marks, soft hyphens, variation selectors. What
 turns text round is left in: it is no part of any symbol.
@@ -151,7 +162,10 @@ def near_matches(pair: Pair, known: Iterable[Pair], *, count: int = 5) -> tuple[
         if kept is None or other.quote == pair.quote or kept.quote != pair.quote > other.quote:
             names[other.base] = other
     alike = heapq.nlargest(_COMPARED, names, key=_alike_in_letters(pair.base))
-    bases = difflib.get_close_matches(pair.base, alike, n=count, cutoff=0.5)
+    renamed = _RENAMED.get(pair.base, "")
+    bases = [renamed] if renamed in names else []
+    close = difflib.get_close_matches(pair.base, alike, n=count, cutoff=0.5)
+    bases += [base for base in close if base not in bases]
     bases += sorted(
         base for base in names if pair.base and base.startswith(pair.base) and base not in bases
     )
