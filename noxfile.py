@@ -30,6 +30,8 @@ LOCKS = {
     "doubles": "--extra doubles --constraint lock/dev.txt",
     # ccxt and schemathesis hold their dependencies at versions that differ from the project's.
     "peers": "--extra market-data --extra harness --group build --group peers",
+    # Other libraries' test suites, with the versions that they ask for.
+    "telegram-peers": "--extra doubles --group telegram-peers",
     # Where there is no `docker compose`, .ci/run takes it from this package.
     "compose": "--group compose",
     # nox itself, for .ci/run.
@@ -266,11 +268,14 @@ def lint(job: nox.Session) -> None:
 
 @session
 def peers(job: nox.Session) -> None:
-    """Programs nobody here wrote: ccxt reads the exchange double, schemathesis the service."""
+    """Programs nobody here wrote: ccxt and schemathesis, and other Telegram libraries' tests."""
     suites = [f"contract_tests/market_data/test_{name}.py" for name in ("ccxt", "schema")]
     suites += ["contract_tests/exchanges/test_ccxt_defaults.py"]
     suites += ["contract_tests/gate/test_two_entries.py"]
-    installed(job, "peers").run("pytest", *suites, *job.posargs)
+    if "telegram" not in job.posargs:
+        installed(job, "peers").run("pytest", *suites, *job.posargs)
+    # Other libraries' tests of the Telegram double; `nox -s peers -- telegram` runs only these.
+    installed(job, "telegram-peers").run("python", "scripts/telegram_peers")
 
 
 @session

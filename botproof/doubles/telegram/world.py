@@ -232,7 +232,8 @@ class Bot:
     queries: dict[str, Json] = field(default_factory=dict)  # callback, inline, … not yet answered
     polls: dict[str, tuple[int, int]] = field(default_factory=dict)
     profile: Json = field(default_factory=dict)  # commands, names, descriptions, rights, buttons
-    photos: dict[int, list[list[Json]]] = field(default_factory=dict)  # by chat or user, in sizes
+    # By chat or user, the newest first; each in its sizes.
+    photos: dict[int, list[list[Json]]] = field(default_factory=dict)
     keeps: Keeps = field(default_factory=Keeps)
     business: Json = field(default_factory=dict)  # what messages of a connection's chats carry
     business_bots: dict[str, Bot] = field(default_factory=dict)  # by connection: its chats

@@ -4,7 +4,7 @@ One JSON object, each key of it optional:
 
 - `stars` 500                         what the bot has, for gifts
 - `sticker_sets` [{"name", "title", "sticker_type", "emoji": ["😀", …]}]     of other people
-- `profile_photos` [{"user_id", "data" (base64)}]
+- `profile_photos` [{"user_id" | "chat_id", "data" (base64)}]
 - `profile_audios` [{"user_id", "title", "performer", "data" (base64)}]
 - `personal_posts` [{"user_id", "chat": {…}, "text"}]     posts of channels on people's profiles
 - `boosts` [{"chat_id", "user_id"}]
@@ -78,7 +78,7 @@ def _sets(turn: Turn, sets: list[Json]) -> int:
 
 def _photos(turn: Turn, photos: list[Json]) -> int:
     for photo in photos:
-        number = _user(turn, photo["user_id"])["id"]
+        number = photo.get("chat_id") or _user(turn, photo["user_id"])["id"]
         file = file_of(turn, "profile_photo", Upload("me.jpg", "image/jpeg", _data(photo)), {})
         sizes: Any = shown(file, "profile_photo")
         turn.bot.photos.setdefault(number, []).insert(0, sizes)

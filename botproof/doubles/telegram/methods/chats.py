@@ -44,7 +44,7 @@ def get_chat(turn: Turn, params: Params) -> object:
         full.setdefault("active_usernames", [chat.info["username"]])
     photos = turn.bot.photos.get(chat.id)
     if photos:
-        full["photo"] = chat_photo(photos[-1])
+        full["photo"] = chat_photo(photos[0])
     return full
 
 
@@ -127,7 +127,7 @@ def set_chat_photo(turn: Turn, params: Params) -> object:
     chat = _settable(turn, params, "can_change_info", "photo")
     sizes = shown(file_of(turn, "profile_photo", params["photo"], {}), "profile_photo")
     assert isinstance(sizes, list)  # noqa: S101 - photos are shown in sizes
-    turn.bot.photos.setdefault(chat.id, []).append(sizes)
+    turn.bot.photos.setdefault(chat.id, []).insert(0, sizes)
     announce(turn, chat, {"new_chat_photo": sizes})
     return True
 

@@ -226,7 +226,7 @@ def shown(file: File, kind: str) -> object:
         named["mime_type"] = file.mime
     if kind == "sticker":  # Telegram makes a smaller picture of each; here it has the same bytes
         small = {name: named[name] for name in ("file_id", "file_unique_id")}
-        named["thumbnail"] = {**small, "width": 128, "height": 128}
+        named["thumbnail"] = {**small, "width": 128, "height": 128, "file_size": len(file.data)}
     named["file_size"] = len(file.data)
     return named
 
