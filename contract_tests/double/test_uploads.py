@@ -177,3 +177,15 @@ def test_a_part_may_hold_further_arguments() -> None:
     kind = "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
     body = f"{head}{kind}b=1&c=2\r\n--x--"
     assert read_body("multipart/form-data; boundary=x", body.encode()) == {"b": "1", "c": "2"}
+
+
+@pytest.mark.usefixtures("chat")
+async def test_each_size_of_a_photo_has_an_id_of_its_own(api: Any) -> None:
+    wide = b"\xff\xd8\xff\xc0\x00\x11\x08" + struct.pack(">HH", 600, 800) + bytes(20)
+    sizes = (await upload(api, "sendPhoto?chat_id=1", {"photo": wide}))["result"]["photo"]
+    for key in ("file_id", "file_unique_id"):
+        assert len({size[key] for size in sizes}) == len(sizes) == 3
+    small = await api.ok("getFile", file_id=sizes[0]["file_id"])
+    assert small["file_unique_id"] == sizes[0]["file_unique_id"]
+    again = await api.ok("sendPhoto", chat_id=1, photo=sizes[0]["file_id"])
+    assert again["photo"] == sizes

@@ -177,7 +177,8 @@ def python_telegram_bot(folder: Path) -> dict[str, str]:
 
 
 def talks(path: Path) -> bool:
-    return "WithRequest" in path.read_text(encoding="utf-8")
+    """Whether a file has tests of the Bot API; those in `request` ask web sites."""
+    return path.parent.name != "request" and "WithRequest" in path.read_text(encoding="utf-8")
 
 
 def py_telegram_bot_api(folder: Path) -> dict[str, str]:

@@ -82,7 +82,7 @@ class World:
         for number in OTHERS:
             user = {"id": number, "is_bot": False, "first_name": f"User {number}"}
             members.append({"user": user, "status": "member"})
-        other = {"id": 11, "is_bot": False, "first_name": "Administrator"}
+        other = {"id": 11, "is_bot": True, "first_name": "Another bot"}
         members.append({"user": other, "status": "administrator"})
         title = f">>> telegram.Bot(test) @double_{token.partition(':')[0]}_bot"
         in_group = rights(*_EVERYWHERE, *_IN_GROUPS)

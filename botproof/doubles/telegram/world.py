@@ -158,8 +158,21 @@ class Files:
     limit: int
     _by_id: dict[str, File] = field(default_factory=dict)
     _by_path: dict[str, File] = field(default_factory=dict)
+    _sizes: dict[str, tuple[str, str]] = field(default_factory=dict)
     _bytes: int = 0
     _count: int = 0
+
+    def size(self, file: File, box: int) -> tuple[str, str]:
+        """The id and the unique id of a smaller size of a picture, which has the same bytes."""
+        own = file.id[:4] + _letters(f"{self.owner}:{file.id}:{box}", 56)
+        unique = _letters(f"{file.unique_id}:{box}", 16)
+        self._sizes[own] = (file.id, unique)
+        return own, unique
+
+    def size_of(self, file_id: str) -> str | None:
+        """The unique id of a smaller size; None for an id that is a file's own."""
+        found = self._sizes.get(file_id)
+        return None if found is None else found[1]
 
     def add(
         self, kind: str, data: bytes, name: str, mime: str, fields: Mapping[str, object]
@@ -184,15 +197,21 @@ class Files:
             oldest = self._by_id.pop(next(iter(self._by_id)))
             del self._by_path[oldest.path]
             self._bytes -= len(oldest.data)
+        if len(self._sizes) > 4 * len(self._by_id) + _FEW:
+            self._sizes = {own: of for own, of in self._sizes.items() if of[0] in self._by_id}
         return file
 
     def get(self, file_id: str) -> File | None:
-        """The file with this id."""
-        return self._by_id.get(file_id)
+        """The file with this id, which may be that of one of its sizes."""
+        main, _ = self._sizes.get(file_id, (file_id, ""))
+        return self._by_id.get(main)
 
     def at(self, path: str) -> File | None:
         """The file under a `file_path`."""
         return self._by_path.get(path)
+
+
+_FEW = 100  # sizes of files that are gone are looked for only when there are many
 
 
 def _letters(of: str | bytes, length: int) -> str:

@@ -80,7 +80,7 @@ def _photos(turn: Turn, photos: list[Json]) -> int:
     for photo in photos:
         number = photo.get("chat_id") or _user(turn, photo["user_id"])["id"]
         file = file_of(turn, "profile_photo", Upload("me.jpg", "image/jpeg", _data(photo)), {})
-        sizes: Any = shown(file, "profile_photo")
+        sizes: Any = shown(turn, file, "profile_photo")
         turn.bot.photos.setdefault(number, []).insert(0, sizes)
     return len(photos)
 
@@ -89,7 +89,7 @@ def _audios(turn: Turn, audios: list[Json]) -> int:
     for audio in audios:
         number = _user(turn, audio["user_id"])["id"]
         file = file_of(turn, "audio", Upload("song.mp3", "audio/mpeg", _data(audio)), audio)
-        shown_as: Any = shown(file, "audio")
+        shown_as: Any = shown(turn, file, "audio")
         turn.bot.keeps.audios.setdefault(number, []).insert(0, shown_as)
     return len(audios)
 

@@ -170,7 +170,7 @@ def profile_photo(turn: Turn, photo: Json) -> list[Json]:
         if file.data and image_size(file.data) is not None and file.data[:2] != b"\xff\xd8":
             raise bad_request("PHOTO_FILE_INVALID")
         kept = file_of(turn, "profile_photo", file, {})
-    sizes = shown(kept, "profile_photo")
+    sizes = shown(turn, kept, "profile_photo")
     assert isinstance(sizes, list)  # noqa: S101 - photos are shown in sizes
     return sizes
 
@@ -219,7 +219,7 @@ def _story(turn: Turn, params: Params, content: Json) -> Json:
     file = content.get("photo") or content.get("video")
     assert isinstance(file, Upload)  # noqa: S101 - the specification lets only uploads through
     kind = "photo" if content["type"] == "photo" else "video"
-    media = shown(file_of(turn, kind, file, content), kind)
+    media = shown(turn, file_of(turn, kind, file, content), kind)
     return {kind: media, **caption_of(turn, params), "areas": params.get("areas", [])}
 
 

@@ -125,7 +125,7 @@ def set_chat_permissions(turn: Turn, params: Params) -> object:
 def set_chat_photo(turn: Turn, params: Params) -> object:
     """A picture for the chat, with a service message that says so."""
     chat = _settable(turn, params, "can_change_info", "photo")
-    sizes = shown(file_of(turn, "profile_photo", params["photo"], {}), "profile_photo")
+    sizes = shown(turn, file_of(turn, "profile_photo", params["photo"], {}), "profile_photo")
     assert isinstance(sizes, list)  # noqa: S101 - photos are shown in sizes
     turn.bot.photos.setdefault(chat.id, []).insert(0, sizes)
     announce(turn, chat, {"new_chat_photo": sizes})

@@ -186,7 +186,7 @@ def _described(turn: Turn, kind: str, params: Params, data: bytes) -> Json:
         if made is not None:
             fields["thumbnail"] = made
     if cover and kind == "video":
-        fields["cover"] = shown(file_of(turn, "photo", cover, {}), "photo")
+        fields["cover"] = shown(turn, file_of(turn, "photo", cover, {}), "photo")
     return fields
 
 
@@ -213,11 +213,11 @@ def picture(turn: Turn, upload: Upload) -> Json | None:
 # -- as messages show it ---------------------------------------------------------------------------
 
 
-def shown(file: File, kind: str) -> object:
+def shown(turn: Turn, file: File, kind: str) -> object:
     """The object of a message that stands for a file."""
     named: Json = {"file_id": file.id, "file_unique_id": file.unique_id}
     if kind in {"photo", "profile_photo"}:
-        return _sizes(named, file)
+        return _sizes(turn, named, file)
     shape = SHAPES[kind]
     named.update(file.fields)
     if shape.shows_name:
@@ -234,7 +234,7 @@ def shown(file: File, kind: str) -> object:
 _BOXES = (90, 320, 800, 1280)
 
 
-def _sizes(named: Json, file: File) -> list[Json]:
+def _sizes(turn: Turn, named: Json, file: File) -> list[Json]:
     """Telegram keeps a photo in several sizes, the largest last; here all have the same bytes."""
     width, height = file.fields.get("width", 320), file.fields.get("height", 320)
     assert isinstance(width, int)  # noqa: S101 - set by _photo_size
@@ -246,17 +246,25 @@ def _sizes(named: Json, file: File) -> list[Json]:
         sizes.append({**named, **size, "file_size": len(file.data)})
         if scale == 1.0:
             break
+    for box, smaller in zip(_BOXES, sizes[:-1], strict=False):
+        smaller["file_id"], smaller["file_unique_id"] = turn.bot.files.size(file, box)
     return sizes
 
 
 def get_file(turn: Turn, params: Params) -> object:
     """Where a file can be downloaded, under `/file/bot<token>/<file_path>`."""
-    file = turn.bot.files.get(params["file_id"])
+    asked = params["file_id"]
+    file = turn.bot.files.get(asked)
     if file is None:
         raise bad_request("invalid file_id")
     if len(file.data) > MAX_DOWNLOAD:
         raise bad_request("file is too big")
-    return told(file)
+    unique = turn.bot.files.size_of(asked)
+    return told(file) if unique is None else told(file) | _named(asked, unique)
+
+
+def _named(file_id: str, unique: str) -> Json:
+    return {"file_id": file_id, "file_unique_id": unique}
 
 
 def told(file: File) -> Json:

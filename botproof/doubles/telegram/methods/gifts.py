@@ -44,7 +44,7 @@ def _gift(turn: Turn, number: str) -> Json:
     if kept is None:
         emoji, stars = _SHOP[number]
         upload = Upload("gift.tgs", "application/x-tgsticker", b"\x1f\x8b" + number.encode())
-        sticker = shown(file_of(turn, "sticker", upload, {"emoji": emoji}), "sticker")
+        sticker = shown(turn, file_of(turn, "sticker", upload, {"emoji": emoji}), "sticker")
         assert isinstance(sticker, dict)  # noqa: S101 - only photos are shown as a list
         made = {**sticker, "type": "custom_emoji", "is_animated": True, "custom_emoji_id": number}
         kept = {"id": number, "sticker": made, "star_count": stars}

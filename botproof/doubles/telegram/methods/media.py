@@ -39,12 +39,12 @@ def bare_media(turn: Turn, kind: str, params: Params, value: object) -> Json:
     """The media alone, under the name that a message has for it."""
     file = file_of(turn, kind, value, params)
     kept = kind if kind in {"photo", "live_photo"} else file.kind
-    media: Json = {kept: shown(file, kept)}
+    media: Json = {kept: shown(turn, file, kept)}
     if kept == "animation":
         names = ("file_id", "file_unique_id", "file_name", "mime_type", "file_size", "thumbnail")
         media["document"] = {n: media[kept][n] for n in names if n in media[kept]}
     if kept == "live_photo":
-        still = shown(file_of(turn, "photo", params.get("photo"), {}), "photo")
+        still = shown(turn, file_of(turn, "photo", params.get("photo"), {}), "photo")
         media[kept] = {**media[kept], "photo": still}
         media["photo"] = still
     return media

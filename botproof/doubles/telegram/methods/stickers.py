@@ -225,7 +225,7 @@ def _check_words(item: Json) -> None:
 def _as_in_set(turn: Turn, file_id: str, item: Json, of: Json) -> Json:
     file = turn.bot.files.get(file_id)
     assert file is not None  # noqa: S101 - it was kept a moment ago
-    sticker: Json = {**_dict(shown(file, "sticker")), "type": of["sticker_type"]}
+    sticker: Json = {**_dict(shown(turn, file, "sticker")), "type": of["sticker_type"]}
     sticker |= {"emoji": item["emoji_list"][0], "set_name": of["name"]}
     sticker |= {"is_animated": item["format"] == "animated", "is_video": item["format"] == "video"}
     if of["sticker_type"] == "mask" and item.get("mask_position"):
