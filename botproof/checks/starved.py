@@ -29,11 +29,13 @@ from botproof.history import (
     Request,
 )
 from botproof.starvation import CASE_S, Starvation
+from botproof.stats import percentile
 from botproof.verdict import CheckResult, Verdict
 
 _UNANSWERED_S = 10.0
 _BEFORE_S = 30.0
 _BEFORE_WITHHELD_S = 3.0
+_SHARED = 0.25
 _CONTENT = frozenset({"golden", "parity"})
 _SPEED = frozenset({"latency", "errors", "rollback", "boot"})
 
@@ -164,12 +166,20 @@ def _late_replies(
 def _late_requests(
     history: History, limit_s: float, starvation: Mapping[str, Starvation]
 ) -> Iterator[Request]:
+    """Requests that starvation explains: those around them were slow as well. One that was late
+    among quick ones was late by itself, however busy the machine."""
+    around: dict[tuple[str, int], list[float]] = {}
+    for request in history.of(Request):
+        around.setdefault((request.stack, int(request.intended)), []).append(request.latency_s)
+    usual = {second: percentile(latencies, 0.5) for second, latencies in around.items()}
     for request in history.of(Request):
         own = starvation.get(request.stack, Starvation())
         end = request.intended + request.latency_s
         late = _was_kept(own, request.intended, end, limit_s)
         # A request that failed in time was starved if a case would have been.
-        if late or (not request.ok and own.between(request.intended, end) >= CASE_S):
+        failed = not request.ok and own.between(request.intended, end) >= CASE_S
+        slow = usual[request.stack, int(request.intended)] >= _SHARED * request.latency_s
+        if slow and (late or failed):
             yield request
 
 

@@ -163,6 +163,14 @@ def test_errors_of_the_load_that_starvation_explains_are_inconclusive(story, jud
     assert judge(story, judged, "errors").verdict is Verdict.INCONCLUSIVE
 
 
+def test_requests_that_were_late_among_quick_ones_fail(story, judged) -> None:
+    """2.5 s late once in fifty: the machine was busy, but the others had no trouble with it."""
+    for number in range(400):
+        story.load("webhook", 1, latency_s=2.5 if number % 50 == 0 else 0.05)
+    starve(story, "webhook", story.clock - 10, story.clock + 1, figure=0.6)
+    assert judge(story, judged, "errors").verdict is Verdict.FAIL
+
+
 def test_errors_that_came_at_once_fail_however_starved_the_machine_was(story, judged) -> None:
     story.load("webhook", 400, failures=8)
     starve(story, "webhook", story.clock - 8, story.clock, figure=0.9)
