@@ -24,6 +24,7 @@ from botproof.history import (
     Event,
     History,
     MemorySample,
+    PlayedAgain,
     ProcessExited,
     ProcessNotReady,
     ProcessReady,
@@ -53,7 +54,9 @@ class Record:
     @classmethod
     def of(cls, history: History, judging: Judging, *, every_mode: bool) -> Record:
         """The defect shows in the last stack in which the bot was spoken to, or in all."""
-        chats = {s: c for s, c in read_chats(history, judging.rules).items() if c.turns}
+        again = {event.stack for event in history.of(PlayedAgain)}  # a few cases, for one reason
+        every = read_chats(history, judging.rules)
+        chats = {s: c for s, c in every.items() if c.turns and s not in again}
         stacks = tuple(chats) if every_mode else tuple(chats)[-1:]
         return cls(history, judging, stacks, chats)
 

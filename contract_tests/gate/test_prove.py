@@ -15,7 +15,7 @@ from botproof.checks import golden_files
 from botproof.checks.judging import Check, Judging, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.history import BotApiCall, History
-from botproof.prove.alterations import ALTERATIONS
+from botproof.prove.alterations import ALTERATIONS, Record
 from botproof.prove.catalogue import Defect, read_defects
 from botproof.prove.prove import Finding, Seen, prove, result_of
 from botproof.verdict import CheckResult, Verdict, combine
@@ -161,3 +161,17 @@ def test_only_a_pass_is_proved(story: Any, tmp_path: Path) -> None:
     story.lifetime("webhook", code=1)
     results = gate.judge(story.history(), golden_dir=tmp_path)
     assert "prove" not in [result.check for result in results]
+
+
+def test_a_stack_that_played_starved_cases_again_is_not_what_is_altered(
+    story: Any, judged: Judging
+) -> None:
+    """It is named otherwise than its mode, and holds a few cases only."""
+    again: dict[str, Any] = {"stack": "webhook-again-1", "mode": "webhook"}
+    record = story.healthy().history()
+    played = history.CasePlayed(
+        t=9_500.0, case="start", update_id=99, chat_id=1, expect="reply", **again
+    )
+    told = history.PlayedAgain(t=9_400.0, of="webhook", cases=("start",), stretch=10.0, **again)
+    later = History([*record, told, played])
+    assert Record.of(later, judged, every_mode=False).stacks == ("webhook",)
