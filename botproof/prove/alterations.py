@@ -53,10 +53,17 @@ class Record:
 
     @classmethod
     def of(cls, history: History, judging: Judging, *, every_mode: bool) -> Record:
-        """The defect shows in the last stack in which the bot was spoken to, or in all."""
-        again = {event.stack for event in history.of(PlayedAgain)}  # a few cases, for one reason
+        """The defect shows in the last stack in which the bot was spoken to, or in all.
+
+        Not in one that only played again what was in doubt, nor in a case that was played again:
+        its first playing is not what is judged.
+        """
         every = read_chats(history, judging.rules)
-        chats = {s: c for s, c in every.items() if c.turns and s not in again}
+        for event in history.of(PlayedAgain):
+            every.pop(event.stack, None)
+            for name in event.cases if event.of in every else ():
+                every[event.of].turns.pop(name, None)
+        chats = {stack: own for stack, own in every.items() if own.turns}
         stacks = tuple(chats) if every_mode else tuple(chats)[-1:]
         return cls(history, judging, stacks, chats)
 

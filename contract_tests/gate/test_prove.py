@@ -175,3 +175,25 @@ def test_a_stack_that_played_starved_cases_again_is_not_what_is_altered(
     told = history.PlayedAgain(t=9_400.0, of="webhook", cases=("start",), stretch=10.0, **again)
     later = History([*record, told, played])
     assert Record.of(later, judged, every_mode=False).stacks == ("webhook",)
+
+
+def test_defects_show_in_what_is_judged_not_in_what_was_played_again(
+    good: tuple[History, Judging],
+) -> None:
+    record, judging = good
+    labels: dict[str, Any] = {"stack": "webhook-again-1"}
+    life = (history.ProcessStarted, history.ProcessReady, history.ProcessExited)
+    lives = [event for event in record if isinstance(event, life) and event.stack == "webhook"]
+    case = next(e for e in record.of(history.CasePlayed, stack="webhook") if e.case == "start")
+    calls = [
+        call
+        for call in record.of(BotApiCall, stack="webhook")
+        if call.params.get("chat_id") == case.chat_id
+    ]
+    copies = [
+        msgspec.structs.replace(event, t=event.t + 5_000, **labels)
+        for event in (case, *calls, *lives)
+    ]
+    again = history.PlayedAgain(t=5_000.0, of="webhook", cases=("start",), mode="webhook", **labels)
+    findings = proved((History([*record, again, *copies]), judging), asked=("boot", "golden"))
+    assert {f.seen for f in findings} == {Seen.RED, Seen.NOT_SHOWN}
