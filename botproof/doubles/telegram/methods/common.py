@@ -302,16 +302,19 @@ def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool
         if "reply_markup" not in message:
             chat.keyboard = None if markup.get("remove_keyboard") else markup
     _add_flags(message, params)
-    receiver = params.get("receiver_user_id") or _named_receiver(params)
-    if receiver:
+    if receiver := _receiver(params):
         return _only_for(turn, chat, message, receiver)
     bot.store(chat, message)
     return message
 
 
-def _named_receiver(params: Params) -> int:
-    named: int = (params.get("ephemeral_message_parameters") or {}).get("receiver_user_id", 0)
-    return named
+def _receiver(params: Params) -> int:
+    """Who alone is to see a message; 0 when everybody is."""
+    if "receiver_user_id" not in params and "ephemeral_message_parameters" not in params:
+        return 0
+    named: Json = params.get("ephemeral_message_parameters") or {}
+    receiver: int = params.get("receiver_user_id") or named.get("receiver_user_id", 0)
+    return receiver
 
 
 def _only_for(turn: Turn, chat: Chat, message: Json, receiver: int) -> Json:
