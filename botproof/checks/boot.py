@@ -24,6 +24,7 @@ from botproof.history import (
     ProcessStarted,
     UpdateConfirmed,
     UpdateInjected,
+    Vanished,
     describe_exit,
 )
 from botproof.verdict import CheckResult, Verdict
@@ -149,6 +150,8 @@ def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Found]:
 
 
 def _gaps(history: History, stack: str) -> Iterator[str]:
+    if all(isinstance(event, Vanished) for event in history if event.stack == stack):
+        return  # a stack of another record (parity's), of which only crashes are told here
     started = {e.process for e in history.of(ProcessStarted, stack=stack) if e.role in _TARGETS}
     ready = {event.process for event in history.of(ProcessReady, stack=stack)}
     ended = {event.process for event in history.of(ProcessExited, stack=stack)}

@@ -11,8 +11,11 @@ import pytest
 
 from botproof import history
 from botproof.checks.comebacks import comebacks
+from botproof.checks.judging import Judging, run_checks
+from botproof.checks.registry import CHECKS
 from botproof.history import Event, History, Vanished
 from botproof.targets.crew import Crew
+from botproof.verdict import Verdict
 
 ABOUT: dict[str, Any] = {"stack": "polling", "mode": "polling"}
 WHO: dict[str, Any] = {"process": "bot", "role": "bot", **ABOUT}
@@ -211,3 +214,17 @@ async def until(done: Callable[[], bool], look: Callable[[], None]) -> None:
         while not done():
             look()
             await asyncio.sleep(0.01)  # nothing tells that another process has called execve
+
+
+def test_a_worker_that_went_in_order_in_another_record_leaves_no_gap(
+    story: Any, judged: Judging
+) -> None:
+    """The generated conversations have stacks of their own, of which boot hears crashes alone."""
+    story.healthy()
+    worker: dict[str, Any] = {**WHO, "stack": "lambda", "mode": "lambda"}
+    story.add(Vanished(t=1.0, pid=7, command="python", lived_s=1.0, code=0, **worker))
+    result = run_checks(CHECKS, ["boot"], story.history(), judged)[0]
+    assert result.verdict is Verdict.PASS, result
+    story.add(Vanished(t=2.0, pid=8, command="python", lived_s=1.0, code=-11, **worker))
+    result = run_checks(CHECKS, ["boot"], story.history(), judged)[0]
+    assert result.verdict is Verdict.FAIL
