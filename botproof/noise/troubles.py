@@ -20,6 +20,12 @@ from botproof.targets.cgroup import CgroupError, Fence
 
 MB = 1_000_000
 
+# Begins every trouble: the kernel ends it with whoever started it, also when that is killed.
+_BOUND = """
+import ctypes, signal
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+"""
 _LOOP = "while True: pass"
 # What a neighbour on a slow disk does: small writes, each waited for.
 _DISK = """
@@ -139,7 +145,7 @@ def _group(state: State) -> Fence:
 
 @contextlib.contextmanager
 def _running(code: str, *arguments: str, wrapper: Sequence[str] = ()) -> Iterator[None]:
-    command = [*wrapper, sys.executable, "-c", code, *arguments]
+    command = [*wrapper, sys.executable, "-c", _BOUND + code, *arguments]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         yield
