@@ -170,6 +170,17 @@ def test_an_answer_from_memory_says_how_old_it_is_and_why(name: str) -> None:
     assert "Missing" not in render(name, data)
 
 
+def test_a_venue_is_blamed_once_with_what_it_lacked_first() -> None:
+    """How its other calls fail depends on when they were made."""
+    data = example("analysis")
+    data.update(age=7.0, stale=[{"section": "perp", "venue": "binance", "age": 7.0}])
+    data["missing"] = [
+        {"section": section, "venue": "bitget", "reason": reason, "message": ""}
+        for section, reason in (("perp", "refused"), ("perp.takers", "timeout"))
+    ]
+    assert "(Bitget refused to answer)" in render("analysis", data)
+
+
 def test_what_is_some_seconds_old_while_exchanges_answer_is_not_worth_a_line() -> None:
     data = example("analysis")
     data.update(age=7.0, stale=[{"section": "perp.funding", "venue": "binance", "age": 7.0}])

@@ -176,8 +176,8 @@ async def test_a_child_that_dies_and_comes_back_is_noticed() -> None:
 async def test_a_helper_that_comes_and_goes_is_no_crash() -> None:
     async with supervisor() as made:
         await made.ready()
-        await made.child(1)
-        made.crew.look()
+        helper = await made.child(1)
+        await until(lambda: helper in made.crew._seen, made.crew.look)
         await made.line("end")
         made.crew.look()
     (event,) = [each for each in made.events if isinstance(each, Vanished)]

@@ -132,7 +132,12 @@ def in_need(data: Answered) -> list[str]:
     old = [one for one in data.stale if _is_price(one) or (one.section, one.venue) in failed]
     if not old:
         return []
-    blame = blamed(gap for gap in data.missing if gap.reason not in LASTING)
+    # A venue is named once, with what it lacked first: its other calls fail for the same cause.
+    first: dict[str, Missing] = {}
+    for gap in data.missing:
+        if gap.reason not in LASTING:
+            first.setdefault(gap.venue, gap)
+    blame = blamed(first.values())
     why_ = f" ({blame})" if blame else ""
     age = f.seconds(max((one.age for one in old if _is_price(one)), default=data.age))
     return [f"⌛ From {age} ago: no exchange answers just now{why_}"]
