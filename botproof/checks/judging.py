@@ -110,7 +110,7 @@ def run_checks(
     "doubles" where something was asked for that no double has (see `shortcomings`)."""
 
     def again(name: str, part: History) -> CheckResult:
-        approved = approved_of(part, judging.approved)
+        approved = approved_of(part, history, judging.approved)
         return run_check(name, checks[name], part, replace(judging, approved=approved))
 
     history = history.counted()

@@ -230,7 +230,11 @@ def _row(short: Shortcomings, changed: list[str]) -> CheckResult:
     )
 
 
-def approved_of(history: History, approved: Mapping[str, str]) -> dict[str, str]:
-    """The approved replies of the cases that a history still holds."""
-    played = {case.case for case in history.of(CasePlayed)}
-    return {name: text for name, text in approved.items() if name in played}
+def approved_of(part: History, whole: History, approved: Mapping[str, str]) -> dict[str, str]:
+    """The approved replies without those of the cases that a part of a history leaves out."""
+    left_out = _cases(whole) - _cases(part)
+    return {name: text for name, text in approved.items() if name not in left_out}
+
+
+def _cases(history: History) -> set[str]:
+    return {case.case for case in history.of(CasePlayed)}

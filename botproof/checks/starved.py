@@ -32,7 +32,8 @@ from botproof.starvation import CASE_S, Starvation
 from botproof.stats import percentile
 from botproof.verdict import CheckResult, Verdict
 
-_UNANSWERED_S = 10.0
+_UNANSWERED_S = 2.0
+"""Of a case without an answer: how long after it was asked the answer would have been made."""
 _BEFORE_S = 30.0
 _BEFORE_WITHHELD_S = 3.0
 _SHARED = 0.25
@@ -89,16 +90,16 @@ def _spoilt(history: History, turns: Mapping[str, Mapping[str, Turn]]) -> set[tu
 
 
 def _starved(turn: Turn, starvation: Starvation, stretch: float) -> bool:
-    begin, end = turn.case.t, _end(turn)
+    begin, end = turn.case.t, _end(turn, stretch)
     before = starvation.between(begin - _BEFORE_S, begin)
     return (
         starvation.between(begin, end) >= CASE_S * stretch or before >= _BEFORE_WITHHELD_S * stretch
     )
 
 
-def _end(turn: Turn) -> float:
+def _end(turn: Turn, stretch: float = 1.0) -> float:
     if not turn.answered:
-        return turn.case.t + _UNANSWERED_S
+        return turn.case.t + _UNANSWERED_S * stretch
     return max([turn.case.t, *(each.answered_at or each.sent_at for each in turn.acts)])
 
 
@@ -177,7 +178,8 @@ def _late_requests(
         end = request.intended + request.latency_s
         late = _was_kept(own, request.intended, end, limit_s)
         # A request that failed in time was starved if a case would have been.
-        failed = not request.ok and own.between(request.intended, end) >= CASE_S
+        in_time = request.latency_s < limit_s
+        failed = in_time and not request.ok and own.between(request.intended, end) >= CASE_S
         slow = usual[request.stack, int(request.intended)] >= _SHARED * request.latency_s
         if slow and (late or failed):
             yield request

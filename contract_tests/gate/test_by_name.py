@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -171,7 +172,9 @@ def test_every_client_finds_the_exchanges_by_name_and_nothing_else(tmp_path: Pat
     assert "Error" not in log
     verdicts = json.loads((tmp_path / "report" / "verdict.json").read_text())
     [doubles] = [check for check in verdicts["checks"] if check["check"] == "doubles"]
-    assert doubles["evidence"] == ["no double stands for the host api.coingecko.com (1 x)"]
+    # A client asks again as often as it likes.
+    [line] = doubles["evidence"]
+    assert re.fullmatch(r"no double stands for the host api\.coingecko\.com \(\d+ x\)", line)
     [golden] = [check for check in verdicts["checks"] if check["check"] == "golden"]
     assert golden["verdict"] == "FAIL", done.stdout  # "price" has no approved file: no gap's doing
     assert not any(line.startswith("hosts (") for line in golden["evidence"])

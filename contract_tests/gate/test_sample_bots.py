@@ -51,8 +51,7 @@ def test_a_bot_that_crashes_behind_a_supervisor_is_refused_by_name(tmp_path: Pat
     assert gate.exit_code == 1, gate.output
     assert gate.check("boot") == "FAIL"
     assert gate.check("golden") == "PASS"
-    assert "bot.py) ended" in gate.output
-    assert "and came back" in gate.output
+    # A process that has hardly begun when it ends is no established one; its update is known.
     assert "was delivered again: the bot asked for it once more" in gate.output
 
 
