@@ -25,7 +25,9 @@ from reference_bot.telegram_bot.update import LARGEST, NotAnUpdateError
 
 PART: Final = "polling"
 _POLL_SECONDS: Final = 5  # a call that hangs is noticed soon after, and /ready says so
-_ANSWER_SECONDS: Final = 3.0  # for the answer, beyond the time that Telegram holds the call
+# For the answer, beyond the time that Telegram holds the call: it delays a second conflict
+# by three seconds (tdlib/telegram-bot-api, Client::fail_query_conflict).
+_ANSWER_SECONDS: Final = 4.0
 _OLD_SECONDS: Final = 60.0
 
 _log = logging.getLogger(__name__)
