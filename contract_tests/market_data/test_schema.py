@@ -12,6 +12,8 @@ pytest.importorskip("schemathesis", reason="needs schemathesis")
 def test_schemathesis_finds_nothing(service_process, double_url, tmp_path):
     """All checks but one: 502 and 504 are answers here, not accidents, and are described."""
     keys = {"BINANCE_API_KEY": "double-key", "BINANCE_API_SECRET": "double-secret"}
+    # The deadline of production: who waits for a turn gets 504 before the client is gone.
+    keys["DEADLINE_SECONDS"] = "1.5"
     venues = {"EXCHANGES": "binance,yahoo", "YAHOO_URL": f"{double_url}/yahoo"}
     with service_process(**keys, **venues) as url:
         done = subprocess.run(
