@@ -24,7 +24,7 @@ from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES, call
 from reference_bot.telegram_bot.update import LARGEST, NotAnUpdateError
 
 PART: Final = "polling"
-_POLL_SECONDS: Final = 5  # a call that hangs is noticed soon after, and /ready says so
+_POLL_SECONDS: Final = 4  # a call that hangs is noticed soon after, and /ready says so
 # For the answer, beyond the time that Telegram holds the call: it delays a second conflict
 # by three seconds (tdlib/telegram-bot-api, Client::fail_query_conflict).
 _ANSWER_SECONDS: Final = 4.0
