@@ -146,7 +146,7 @@ async def test_polling_drops_no_backlog_and_keeps_its_first_call_short(
     telegram: Any = Telegram(True, [])
     await run(PollingDoor(telegram, intake(Inbox()), readiness, Metrics()), telegram)
     assert telegram.calls[0] == ("deleteWebhook", {"drop_pending_updates": False})
-    assert [params["timeout"] for _, params in telegram.calls[1:]] == [0, 5]
+    assert [params["timeout"] for _, params in telegram.calls[1:]] == [0, 4]
     assert readiness.reasons() == {}
 
 
