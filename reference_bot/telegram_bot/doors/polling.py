@@ -28,6 +28,10 @@ _POLL_SECONDS: Final = 4  # a call that hangs is noticed soon after, and /ready 
 # For the answer, beyond the time that Telegram holds the call: it delays a second conflict
 # by three seconds (tdlib/telegram-bot-api, Client::fail_query_conflict).
 _ANSWER_SECONDS: Final = 4.0
+# After a conflict. Telegram holds even a call without a time for up to three seconds, where another
+# began less than three seconds before (Client::process_get_updates_query). Who comes back sooner
+# ends the other's call each time, and one of two replicas never has an answer.
+_CONFLICT_SECONDS: Final = 3.0
 _OLD_SECONDS: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -149,7 +153,8 @@ class PollingDoor:
         well, self._well_since = self._well_since, None
         if well is not None and time.monotonic() - well > _OLD_SECONDS:
             return f"{reason}; it came later, so this one holds back", RIVAL_PAUSE
-        return reason, self._backoff.next() + random.uniform(0.0, 1.0)  # noqa: S311 - no secret
+        spread = random.uniform(0.0, 2.0)  # noqa: S311 - no secret
+        return reason, max(_CONFLICT_SECONDS, self._backoff.next()) + spread
 
 
 def _reason(error: Exception) -> str:
