@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from telegram import User
 
-from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.access import Access, AllowList
 from reference_bot.telegram_bot.commands.model import Command, Request
 from reference_bot.telegram_bot.dispatch import CONCURRENCY, Dispatcher
 from reference_bot.telegram_bot.handlers import PRIVATE, TROUBLE, build_application
@@ -26,6 +26,10 @@ from reference_bot.telegram_bot.telegram_api import build_bot
 pytestmark = pytest.mark.anyio
 
 TOKEN = "4242:AAExampleExampleExampleExampleExample"
+
+
+async def nothing_moves(old: int, new: int) -> None:
+    raise AssertionError(f"no group became another here: {old}, {new}")
 
 
 class Messenger:
@@ -83,7 +87,8 @@ class Room:
             bot,
             table=TABLE,
             market_data=MarketData("http://127.0.0.1:9"),
-            allowed=AllowList.parse(allowed),
+            access=Access(AllowList.parse(allowed), inbox),
+            moved=nothing_moves,
             inbox=inbox,
             metrics=self.metrics,
         )
@@ -95,6 +100,7 @@ class Room:
             flood=FloodControl(),
             metrics=self.metrics,
             bot_failed=lambda _: None,
+            moved=nothing_moves,
         )
         self.dispatcher = Dispatcher(self.application, desk, courier)
 

@@ -97,6 +97,7 @@ class World:
         self.now = 1000.0
         self.slept: list[float] = []
         self.red: str | None = None
+        self.moves: list[tuple[int, int]] = []
         self.desk = Desk(
             inbox=self.records,  # type: ignore[arg-type]  # only what a replier uses
             messenger=self.telegram,
@@ -104,10 +105,14 @@ class World:
             flood=FloodControl(),
             metrics=Metrics(),
             bot_failed=self._note,
+            moved=self._moved,
             clock=lambda: self.now,
             wall=lambda: 0.0,
             sleep=self._sleep,
         )
+
+    async def _moved(self, old: int, new: int) -> None:
+        self.moves.append((old, new))
 
     def _note(self, reason: str | None) -> None:
         self.red = reason

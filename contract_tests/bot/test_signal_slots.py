@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from telegram.error import BadRequest, ChatMigrated, Forbidden, TelegramError
 
-from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.access import Access, AllowList
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Put, Update
 from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
 from reference_bot.telegram_bot.market_data import MarketDataError
@@ -118,12 +118,12 @@ class World:
         """Runs one process for so long."""
         self.ends_at = self.now + seconds
         self.metrics = metrics = SignalMetrics(CollectorRegistry())
-        allowed = AllowList.parse("*")
         inbox: Any = self
+        access = Access(AllowList.parse("*"), inbox)
         edge = Edge(
             self.judge, lambda _: "", self.reports.append, clock=lambda: self.now, sleep=self.sleep
         )
-        subscriptions = Subscriptions(self.terms, self.book, allowed, metrics)
+        subscriptions = Subscriptions(self.terms, self.book, access, metrics)
         await self.book.open()
         await self.book.subscribe(Subscriber(7, 7))
         with pytest.raises(StoppedError):
@@ -255,10 +255,17 @@ class Office:
             flood=FloodControl(),
             metrics=Metrics(),
             bot_failed=lambda _: None,
+            moved=self.moved,
         )
         terms = Terms(("BTC/USDT",), 3600, 60)
-        subscriptions = Subscriptions(terms, book, AllowList.parse("1"), self.metrics)
-        self.courier = Courier(subscriptions, book, desk, self.metrics, clock=lambda: self.now)
+        access = Access(AllowList.parse("1"), inbox)
+        self.subscriptions = Subscriptions(terms, book, access, self.metrics)
+        self.courier = Courier(
+            self.subscriptions, book, access, desk, self.metrics, clock=lambda: self.now
+        )
+
+    async def moved(self, old: int, new: int) -> None:
+        await self.subscriptions.follow(old, new)
 
     async def deliver(self, chat: int) -> int:
         """Packs and delivers a parcel; its id."""

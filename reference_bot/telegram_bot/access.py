@@ -1,7 +1,12 @@
 """Who may use the bot: asked before any handler, on every update that a person can cause."""
 
+import logging
 from dataclasses import dataclass
 from typing import Self
+
+from reference_bot.telegram_bot.inbox import Inbox
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,73 @@ class AllowList:
     def names(self, user_id: int | None) -> bool:
         """Whether this person is listed by their own id: neither `*` nor a group does for them."""
         return user_id in self.ids
+
+
+class Access:
+    """The allow-list, and the groups on it whose id has changed.
+
+    A group that becomes a supergroup gets another id. What is known of that is kept in the inbox,
+    so a restart and other replicas know it as well. Of groups only: who is listed in person is
+    never looked up.
+    """
+
+    def __init__(self, listed: AllowList, inbox: Inbox) -> None:
+        self._listed = listed
+        self._inbox = inbox
+        self._moves: dict[int, int] = {}
+
+    async def open(self) -> None:
+        """Reads what is known; the log reminds of listed ids that are out of date."""
+        self._moves = await self._inbox.moves()
+        for old, new in self._moves.items():
+            self._tell(old, new)
+
+    async def admits(self, user_id: int | None, chat_id: int | None) -> bool:
+        """Whether the sender, or the group that they speak in, is listed.
+
+        Raises InboxUnavailableError.
+        """
+        if self._listed.admits(user_id, chat_id):
+            return True
+        if chat_id is None or chat_id >= 0 or not any(one < 0 for one in self._listed.ids):
+            return False
+        if chat_id not in self._moves.values():  # another replica may know it
+            self._moves = await self._inbox.moves()
+        return any(new == chat_id and old in self._listed.ids for old, new in self._moves.items())
+
+    def names(self, user_id: int | None) -> bool:
+        """Whether this person is listed by their own id."""
+        return self._listed.names(user_id)
+
+    def lists(self, chat_id: int) -> bool:
+        """Whether this chat itself is listed, by the id that it has now."""
+        return chat_id in self._listed.ids
+
+    async def learn(self, old: int, new: int) -> None:
+        """Keeps for good that group ``old`` is the supergroup ``new``; the operator is told once.
+
+        Raises InboxUnavailableError.
+        """
+        if self._moves.get(old) == new:
+            return
+        first = await self._inbox.move(old, new)
+        self._moves[old] = new
+        if first:
+            self._tell(old, new)
+
+    async def successor(self, chat: int) -> int | None:
+        """What ``chat`` has become, if that is known. Raises InboxUnavailableError."""
+        if chat not in self._moves:
+            self._moves = await self._inbox.moves()
+        return self._moves.get(chat)
+
+    def _tell(self, old: int, new: int) -> None:
+        if old in self._listed.ids and new not in self._listed.ids:
+            _log.warning(
+                "a listed group became a supergroup and is answered there as well: put its new id "
+                "into TELEGRAM_ALLOWED_USERS in place of the old one",
+                extra={"chat": old, "moved_to": new},
+            )
 
 
 def _id(entry: str) -> int:

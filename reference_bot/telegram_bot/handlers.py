@@ -8,7 +8,7 @@ messages, channel posts, messages without a command) matches no handler and is d
 import asyncio
 import difflib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from telegram.ext import (
     filters,
 )
 
-from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.access import Access
 from reference_bot.telegram_bot.commands.buttons import keyboard, markup, pressed
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
 from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError, LeaseLostError
@@ -73,7 +73,8 @@ def build_application(
     *,
     table: tuple[Command, ...],
     market_data: MarketData,
-    allowed: AllowList,
+    access: Access,
+    moved: Callable[[int, int], Awaitable[None]],
     inbox: Inbox,
     metrics: Metrics,
     subscriptions: Subscriptions | None = None,
@@ -82,9 +83,9 @@ def build_application(
     application: BotApplication = (
         ApplicationBuilder().bot(bot).updater(None).job_queue(None).build()
     )
-    gate = _Gate(allowed, inbox, metrics)
+    gate = _Gate(access, moved, inbox, metrics)
     application.add_handler(TypeHandler(Update, gate.check), group=-1)
-    answers = _Answers(table, market_data, allowed, subscriptions)
+    answers = _Answers(table, market_data, access, subscriptions)
     for command in table:
         application.add_handler(
             CommandHandler(
@@ -116,12 +117,12 @@ class _Answers:
         self,
         table: tuple[Command, ...],
         market_data: MarketData,
-        allowed: AllowList,
+        access: Access,
         subscriptions: Subscriptions | None,
     ) -> None:
         self._table = table
         self._market_data = market_data
-        self._allowed = allowed
+        self._access = access
         self._subscriptions = subscriptions
         self._courtesies: set[asyncio.Task[None]] = set()
 
@@ -176,7 +177,7 @@ class _Answers:
     async def _parsed(self, update: Update, command: Command, arguments: dict[str, str]) -> Draft:
         user, chat = update.effective_user, update.effective_chat
         if command.owners:
-            if user is None or not self._allowed.names(user.id):
+            if user is None or not self._access.names(user.id):
                 return Draft(split(OWNERS.format(command=command.name)))
             if chat is not None and chat.type != "private":
                 _replier().go_to(user.id)  # a group is not to see the account
@@ -225,14 +226,30 @@ def _replier() -> Replier:
 class _Gate:
     """Stops every update of somebody who is not admitted, and tells them once a day."""
 
-    def __init__(self, allowed: AllowList, inbox: Inbox, metrics: Metrics) -> None:
-        self._allowed = allowed
+    def __init__(
+        self,
+        access: Access,
+        moved: Callable[[int, int], Awaitable[None]],
+        inbox: Inbox,
+        metrics: Metrics,
+    ) -> None:
+        self._access = access
+        self._moved = moved
         self._inbox = inbox
         self._metrics = metrics
 
     async def check(self, update: Update, _: _Context) -> None:
         user, chat = update.effective_user, update.effective_chat
-        if self._allowed.admits(user.id if user else None, chat.id if chat else None):
+        try:
+            if update.message is not None:
+                await self._follow(update.message)
+            admitted = await self._access.admits(
+                user.id if user else None, chat.id if chat else None
+            )
+        except Exception as error:
+            self._note(update, error)
+            raise ApplicationHandlerStop from error
+        if admitted:
             return
         self._metrics.strangers.inc()
         try:
@@ -245,6 +262,13 @@ class _Gate:
             # refusal that cannot be told (a tap that is too old, a full disk) would let them in.
             self._note(update, error)
         raise ApplicationHandlerStop
+
+    async def _follow(self, message: Message) -> None:
+        """A group that becomes a supergroup says so in both: one of the two always comes first."""
+        if message.migrate_to_chat_id is not None:
+            await self._moved(message.chat.id, message.migrate_to_chat_id)
+        elif message.migrate_from_chat_id is not None:
+            await self._moved(message.migrate_from_chat_id, message.chat.id)
 
     def _note(self, update: Update, error: Exception) -> None:
         if isinstance(error, LeaseLostError | InboxUnavailableError):

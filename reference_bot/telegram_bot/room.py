@@ -7,6 +7,7 @@ from typing import Final
 from telegram.error import InvalidToken, TelegramError
 from telegram.ext import ExtBot
 
+from reference_bot.telegram_bot.access import Access
 from reference_bot.telegram_bot.commands.table import COMMANDS
 from reference_bot.telegram_bot.dispatch import Dispatcher
 from reference_bot.telegram_bot.doors.backoff import Backoff
@@ -54,6 +55,7 @@ class Room:
         self.metrics = Metrics()
         self.readiness = Readiness()
         self.inbox = build_inbox(settings)
+        self._access = Access(settings.allowed, self.inbox)
         self.bot: ExtBot[None] = build_bot(
             settings.telegram_bot_token.get_secret_value(), settings.telegram_api_base_url
         )
@@ -62,13 +64,15 @@ class Room:
             settings.market_data_token.get_secret_value(),
             settings.market_data_timeout_seconds,
         )
-        auto = AutoSignals(settings, self.metrics) if settings.enable_auto_signals else None
+        running = settings.enable_auto_signals
+        auto = AutoSignals(settings, self._access, self.metrics) if running else None
         self._auto = auto
         self._application = build_application(
             self.bot,
             table=COMMANDS,
             market_data=self.market_data,
-            allowed=settings.allowed,
+            access=self._access,
+            moved=self._moved,
             inbox=self.inbox,
             metrics=self.metrics,
             subscriptions=auto.subscriptions if auto else None,
@@ -81,6 +85,7 @@ class Room:
             flood=FloodControl(),
             metrics=self.metrics,
             bot_failed=lambda reason: self.readiness.set("telegram", reason),
+            moved=self._moved,
             first=settings.allowed.ids,
         )
         courier = auto.courier(self._desk) if auto else None
@@ -110,6 +115,7 @@ class Room:
         while True:
             try:
                 await self.inbox.open()
+                await self._access.open()
             except InboxUnavailableError as error:
                 self.readiness.set("inbox", f"the inbox cannot be opened: {error}")
                 _log.warning("the inbox cannot be opened: %s", error)
@@ -117,6 +123,15 @@ class Room:
             else:
                 self.readiness.set("inbox", None)
                 return
+
+    async def _moved(self, old: int, new: int) -> None:
+        """Has what is kept under a group's id follow it; the rest is nobody's business to keep."""
+        subscriptions = self._auto.subscriptions if self._auto is not None else None
+        subscribed = subscriptions is not None and await subscriptions.has(old)
+        if subscribed or self._access.lists(old):
+            await self._access.learn(old, new)
+        if subscriptions is not None:
+            await subscriptions.follow(old, new)
 
     async def _greet_telegram(self) -> None:
         backoff = Backoff()

@@ -181,6 +181,12 @@ class Inbox(Protocol):
     async def once(self, key: str, update_id: int, seconds: float) -> bool:
         """True for the first update that asks about ``key`` in this time, and for it only."""
 
+    async def move(self, old: int, new: int) -> bool:
+        """Keeps for good that chat ``old`` became ``new``; True the first time."""
+
+    async def moves(self) -> dict[int, int]:
+        """Every chat that was told to `move`, with what it became."""
+
     async def probe(self) -> None:
         """A small real write. Raises InboxUnavailableError."""
 

@@ -99,6 +99,7 @@ class RedisInbox:
             "release": scripts.RELEASE,
             "renew": scripts.RENEW,
             "sweep": scripts.SWEEP,
+            "moves": scripts.MOVES,
         }
         self._scripts = {name: self._redis.register_script(text) for name, text in texts.items()}
         self._leases: dict[int, tuple[int, float]] = {}  # lane → fence, when last renewed
@@ -273,6 +274,14 @@ class RedisInbox:
         name = f"{self._prefix}once:{key}"
         await self._call(self._redis.set(name, update_id, nx=True, px=_ms(seconds)))
         return int(await self._call(self._redis.get(name)) or update_id) == update_id
+
+    async def move(self, old: int, new: int) -> bool:
+        fresh, _ = await self._run("moves", old, new)
+        return bool(fresh)
+
+    async def moves(self) -> dict[int, int]:
+        _, found = await self._run("moves")
+        return {int(old): int(new) for old, new in zip(found[::2], found[1::2], strict=True)}
 
     async def letters(self) -> list[DeadLetter]:
         found = await self._call(self._redis.hgetall(f"{self._prefix}dead"))

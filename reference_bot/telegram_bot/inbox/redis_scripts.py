@@ -9,7 +9,8 @@ when it is done; ``lane:CHAT`` a list of ids; ``ready`` and ``first`` sorted set
 time from which they can be claimed (``first`` has those of `Rules.first`); ``leases`` by the time
 they end; ``fences`` the numbers that prove them; ``open`` the ids that are not done; ``full`` lanes
 whose last update said that there are too many; ``done`` finished ids in order; ``dead`` and
-``dead_at`` the dead letters. ARGV[1] is always `Rules.first`, as ``,1,2,``.
+``dead_at`` the dead letters; ``moves`` a hash, what a chat became. ARGV[1] is always
+`Rules.first`, as ``,1,2,``.
 """
 
 from typing import Final
@@ -242,5 +243,14 @@ for _, id in ipairs(ids) do
   end
 end
 return {#ids, mended, unpack(lost)}
+"""
+)
+# ARGV: first, and the old and the new id of a chat that moved, if one has. What is kept of all.
+MOVES: Final = (
+    _START
+    + """
+local moves = sound('moves', 'hash')
+local fresh = ARGV[2] and redis.call('HSETNX', moves, ARGV[2], ARGV[3]) or 0
+return {fresh, redis.call('HGETALL', moves)}
 """
 )

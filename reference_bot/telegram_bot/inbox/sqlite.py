@@ -408,6 +408,20 @@ class SqliteInbox:
 
         return bool(await self._do(ask, fsync=False))
 
+    async def move(self, old: int, new: int) -> bool:
+        def insert(connection: sqlite3.Connection) -> bool:
+            query = "INSERT OR IGNORE INTO moves VALUES (?, ?, ?)"
+            return connection.execute(query, (self._bot, old, new)).rowcount == 1
+
+        return bool(await self._do(insert, fsync=True))
+
+    async def moves(self) -> dict[int, int]:
+        def select(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+            query = "SELECT old_chat, new_chat FROM moves WHERE bot = ?"
+            return connection.execute(query, (self._bot,)).fetchall()
+
+        return dict(await self._do(select, fsync=False))
+
     async def letters(self) -> list[DeadLetter]:
         def select(connection: sqlite3.Connection) -> list[tuple[str]]:
             return connection.execute(

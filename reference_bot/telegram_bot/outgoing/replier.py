@@ -97,6 +97,8 @@ class Desk:
     metrics: Metrics
     bot_failed: Callable[[str | None], None]
     """Told why Telegram refuses the bot, or (None) that it does not."""
+    moved: Callable[[int, int], Awaitable[None]]
+    """Told that a group is a supergroup now: the old id and the new one. As `Inbox.record`."""
     first: frozenset[int] = frozenset()
     """The operator's chats: their answers go before others."""
     sending: Sending = field(default_factory=Sending)
@@ -220,12 +222,12 @@ class Replier:
         except TelegramError as error:
             failure = classify(error)
             self._note(failure)
-            return self._elsewhere(failure)
+            return await self._elsewhere(failure)
         self._accepted()
         await self._record_sent()
         return None
 
-    def _elsewhere(self, failure: Failure) -> Failure:
+    async def _elsewhere(self, failure: Failure) -> Failure:
         """A chat that moved, a topic or a question that is gone: the answer can go another way."""
         if not isinstance(failure, Refused):
             return failure
@@ -237,6 +239,7 @@ class Replier:
                 "a group became a supergroup: its answer goes there",
                 extra={"chat": self._chat, "moved_to": failure.moved_to},
             )
+            await self._desk.moved(self._chat, failure.moved_to)
             self.go_to(failure.moved_to)
         elif self._place.thread_id is not None and "thread not found" in reason:
             self._place = replace_place(self._place, thread_id=None)

@@ -9,11 +9,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from reference_bot.telegram_bot.access import Access
 from reference_bot.telegram_bot.inbox import Job
 from reference_bot.telegram_bot.outgoing.failures import Failure, Refused, Unknown
 from reference_bot.telegram_bot.outgoing.replier import Desk, Place, Replier
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
-from reference_bot.telegram_bot.signals.model import Parcel, SignalBook, Subscriber
+from reference_bot.telegram_bot.signals.model import Parcel, SignalBook
 from reference_bot.telegram_bot.signals.slots import slot_at
 from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 
@@ -33,6 +34,7 @@ class Courier:
         self,
         subscriptions: Subscriptions,
         book: SignalBook,
+        access: Access,
         desk: Desk,
         metrics: SignalMetrics,
         *,
@@ -40,6 +42,7 @@ class Courier:
     ) -> None:
         self._subscriptions = subscriptions
         self._book = book
+        self._access = access
         self._desk = desk
         self._metrics = metrics
         self._clock = clock
@@ -56,6 +59,8 @@ class Courier:
                 obstacle = await self._obstacle(parcel)
                 if obstacle is not None:
                     await post.finish(obstacle)
+                elif (chat := await self._moved_to(parcel)) is not None:
+                    await post.go_on_in(chat)
                 elif job.progress.parts:
                     await post.resume()
                 else:
@@ -68,7 +73,14 @@ class Courier:
         """Why the parcel is not wanted any more, or None."""
         if slot_at(self._clock(), self._subscriptions.terms.interval) != parcel.slot:
             return "late"
-        return None if await self._subscriptions.wants(parcel.chat) else "unasked"
+        chat = await self._moved_to(parcel) or parcel.chat
+        return None if await self._subscriptions.wants(chat) else "unasked"
+
+    async def _moved_to(self, parcel: Parcel) -> int | None:
+        """The supergroup that its group has become since it was packed, or None."""
+        if await self._subscriptions.has(parcel.chat):
+            return None
+        return await self._access.successor(parcel.chat)
 
 
 class _Post(Replier):
@@ -82,15 +94,16 @@ class _Post(Replier):
         self._book = book
         self._metrics = metrics
 
-    def _elsewhere(self, failure: Failure) -> Failure:
-        return failure  # `_give_up` moves the subscription as well
+    async def _elsewhere(self, failure: Failure) -> Failure:
+        return failure  # `_give_up` packs it anew: parcels of one chat have one lane
 
     async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         return await self._desk.slots.run_last(section)
 
     async def _give_up(self, failure: Unknown | Refused) -> None:
         if isinstance(failure, Refused) and failure.moved_to is not None:
-            await self._move(failure.moved_to)
+            await self._desk.moved(self._chat, failure.moved_to)
+            await self.go_on_in(failure.moved_to)
             return
         if isinstance(failure, Refused) and _has_left(failure):
             await self._book.unsubscribe(self._chat)
@@ -101,22 +114,12 @@ class _Post(Replier):
             )
         await super()._give_up(failure)
 
-    async def _move(self, chat: int) -> None:
-        """A group became a supergroup: its subscription, and this parcel, go on there.
+    async def go_on_in(self, chat: int) -> None:
+        """Packs it anew, for the supergroup that its group has become.
 
-        In this order a kill loses neither: who comes after it is sent here again, and the inbox
-        takes the new parcel once.
+        A kill after this and before the end loses nothing: the inbox takes the new parcel once.
         """
-        subscriber = await self._book.subscriber(self._chat)
-        if subscriber is not None:
-            await self._book.subscribe(Subscriber(chat, subscriber.user))
-            await self._desk.inbox.put([replace(self._parcel, chat=chat).to_inbox()])
-            await self._book.unsubscribe(self._chat)
-            _log.warning(
-                "a subscriber's group became a supergroup: if its old id stands in "
-                "TELEGRAM_ALLOWED_USERS, put the new one there",
-                extra={"chat": self._chat, "moved_to": chat},
-            )
+        await self._desk.inbox.put([replace(self._parcel, chat=chat).to_inbox()])
         await self._end("moved")
 
     def _count(self, outcome: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.access import Access
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
 from reference_bot.telegram_bot.signals.model import SignalBook, Subscriber
 
@@ -20,11 +20,11 @@ class Subscriptions:
     """The chats that get signals. Everything may raise SignalsUnavailableError."""
 
     def __init__(
-        self, terms: Terms, book: SignalBook, allowed: AllowList, metrics: SignalMetrics
+        self, terms: Terms, book: SignalBook, access: Access, metrics: SignalMetrics
     ) -> None:
         self.terms = terms
         self._book = book
-        self._allowed = allowed
+        self._access = access
         self._metrics = metrics
 
     async def start(self, chat: int, user: int) -> None:
@@ -37,17 +37,28 @@ class Subscriptions:
         await self._book.unsubscribe(chat)
         await self.wanted()
 
+    async def has(self, chat: int) -> bool:
+        """Whether ``chat`` subscribed, by the id that it has now."""
+        return await self._book.subscriber(chat) is not None
+
+    async def follow(self, old: int, new: int) -> None:
+        """A group became a supergroup: its subscription goes on under the new id."""
+        subscriber = await self._book.subscriber(old)
+        if subscriber is not None:
+            await self._book.subscribe(Subscriber(new, subscriber.user))
+            await self._book.unsubscribe(old)
+
     async def wants(self, chat: int) -> bool:
         """Whether ``chat`` subscribed, and whoever asked for it is still allowed to."""
         found = await self._book.subscriber(chat)
-        return found is not None and self._allowed.admits(found.user, found.chat)
+        return found is not None and await self._access.admits(found.user, found.chat)
 
     async def wanted(self) -> list[int]:
         """All chats of which `wants` holds."""
         chats = [
             one.chat
             for one in await self._book.subscribers()
-            if self._allowed.admits(one.user, one.chat)
+            if await self._access.admits(one.user, one.chat)
         ]
         self._metrics.subscribers.set(len(chats))
         return chats

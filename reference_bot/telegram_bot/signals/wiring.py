@@ -1,5 +1,6 @@
 """Auto-signals put together from the settings: one object for the room."""
 
+from reference_bot.telegram_bot.access import Access
 from reference_bot.telegram_bot.commands.buttons import markup
 from reference_bot.telegram_bot.commands.signal import evaluate, switch_button
 from reference_bot.telegram_bot.health import Readiness
@@ -21,17 +22,18 @@ _PART = "signals"
 class AutoSignals:
     """The book, and everything that works with it."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, access: Access, metrics: Metrics) -> None:
         terms = Terms(
             settings.pairs, settings.auto_signal_interval, settings.min_confidence_threshold
         )
         self._metrics = SignalMetrics(metrics.registry)
         self._book = _build_book(settings)
-        self.subscriptions = Subscriptions(terms, self._book, settings.allowed, self._metrics)
+        self.subscriptions = Subscriptions(terms, self._book, access, self._metrics)
+        self._access = access
 
     def courier(self, desk: Desk) -> Courier:
         """Who takes parcels to their chats."""
-        return Courier(self.subscriptions, self._book, desk, self._metrics)
+        return Courier(self.subscriptions, self._book, self._access, desk, self._metrics)
 
     def scheduler(self, desk: Desk, market_data: MarketData, readiness: Readiness) -> Scheduler:
         """Who judges the pairs; its work is to be started once."""
