@@ -148,6 +148,15 @@ class LogTrouble(Event, frozen=True, kw_only=True):
     lines: tuple[str, ...]
 
 
+class LogRead(Event, frozen=True, kw_only=True):
+    """The log of a process had grown to `size` bytes when the harness read it at `t`. What lies
+    between two of these was written in between: so a line has a time, whatever it says itself."""
+
+    process: str
+    role: str
+    size: int
+
+
 class HealthAnswered(Event, frozen=True, kw_only=True):
     """What a process answered at its `ready` URL: `status` and the begin of the `body`, or the
     `error` by which no answer came."""
@@ -455,6 +464,7 @@ AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run tim
     ProcessExited,
     LogTail,
     LogTrouble,
+    LogRead,
     HealthAnswered,
     CasePlayed,
     UpdateInjected,

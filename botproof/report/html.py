@@ -1,14 +1,20 @@
-"""report.html: one page that a person reads in a minute, and that needs nothing but itself."""
+"""report.html: one page that a person reads in a minute, and that needs nothing but itself.
+
+On top is the verdict, then the record to walk through (`botproof/report/record.py` and the scripts
+in `static`), opened at the first finding; then the checks, charts, and how to see it again.
+"""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
 from botproof.budgets import Budgets
+from botproof.chats import ReplyRules
+from botproof.checks.golden_files import read_approved
+from botproof.checks.judging import Judging, JudgingSettings
 from botproof.history import (
     FreshStart,
     History,
@@ -18,9 +24,11 @@ from botproof.history import (
     Run,
     describe_exit,
 )
+from botproof.report import page as parts
 from botproof.report.charts import Chart, draw
 from botproof.report.depth import Paper, flames_in, papers_for
 from botproof.report.plots import latency_charts, memory_charts, starvation_charts
+from botproof.report.record import as_record
 from botproof.verdict import CheckResult, Verdict, combine
 
 _SIGNS = {
@@ -47,11 +55,17 @@ def write_html(
     budgets: Budgets,
     duration_s: float,
 ) -> None:
-    """Write `report.html` into `directory`, with the papers about memory that lie beside it."""
+    """Write `report.html` into `directory`, with what lies beside it: papers about memory, logs."""
     directory.mkdir(parents=True, exist_ok=True)
-    papers = papers_for(directory)
-    flames = flames_in(directory, directory)
-    page = as_html(results, history, budgets, duration_s, papers=papers, flames=flames)
+    page = as_html(
+        results,
+        history,
+        budgets,
+        duration_s,
+        papers=papers_for(directory),
+        flames=flames_in(directory, directory),
+        logs=directory / "logs",
+    )
     (directory / "report.html").write_text(page, encoding="utf-8")
 
 
@@ -63,18 +77,21 @@ def as_html(
     *,
     papers: Sequence[Paper] = (),
     flames: Mapping[str, str] | None = None,
+    logs: Path | None = None,
 ) -> str:
     """The page. Everything from the run is escaped. `flames` are links to flame graphs of its own
-    run, by process; `papers` are results of other runs that belong beside it."""
+    run, by process; `papers` are results of other runs that belong beside it; `logs` is where the
+    logs of its processes lie."""
     verdict = combine(result.verdict for result in results)
+    record = as_record(history, results, _judging(history.run, budgets), logs)
     history = history.counted()
     run = history.run
-    style = resources.files("botproof.report").joinpath("report.css").read_text(encoding="utf-8")
     body = "".join(
         [
             _header(verdict, results, run, duration_s),
+            walk(record),
             _fresh_starts(history),
-            _checks(results),
+            _checks(results, record),
             _charts("Latency", latency_charts(history, budgets)),
             _charts("Starvation", starvation_charts(history)),
             _charts("Memory", memory_charts(history, budgets)),
@@ -84,12 +101,36 @@ def as_html(
             _about(history, run),
         ]
     )
+    return document(f"botproof: {verdict.value}", body)
+
+
+def document(title: str, body: str, *, live: str = "") -> str:
+    """A whole page around `body`; a `live` one asks this path for its record again and again."""
+    asks = f' data-live="{_e(live)}"' if live else ""
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="en"{asks}><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{parts.policy(live=bool(live))}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>botproof: {verdict.value}</title><style>{style}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
+        f"<title>{_e(title)}</title><style>{parts.style()}</style></head>"
+        f"<body><main>{body}</main><script>{parts.script()}</script></body></html>\n"
     )
+
+
+def walk(record: parts.Json | None) -> str:
+    """The record, to be walked through, and what stands there until it is opened."""
+    held = ""
+    if record is not None:
+        text, _ = parts.packed(record)
+        held = f'<script type="text/plain" id="record">{text}</script>'
+    said = "The record is opened by JavaScript. All else on this page is whole without it."
+    return f'<p id="walk-state" class="facts" role="status">{said}</p>{parts.skeleton()}{held}'
+
+
+def _judging(run: Run | None, budgets: Budgets) -> Judging:
+    """What the run was judged by, as far as it is known: golden files may lie elsewhere now."""
+    settings = JudgingSettings.recorded_in(run)
+    approved = read_approved(Path(settings.golden_dir))
+    return Judging(budgets, ReplyRules.of(settings.replies), approved)
 
 
 def _e(text: object) -> str:
@@ -148,8 +189,11 @@ def _anchor(result: CheckResult) -> str:
     return _e(result.check).replace(" ", "-")
 
 
-def _checks(results: Sequence[CheckResult]) -> str:
-    cards = "".join(map(_check, _worst_first(results)))
+def _checks(results: Sequence[CheckResult], record: parts.Json) -> str:
+    first: dict[str, int] = {}
+    for number, moment in enumerate(record["moments"], start=1):
+        first.setdefault(moment["check"], number)
+    cards = "".join(_check(each, first.get(each.check, 0)) for each in _worst_first(results))
     return f'<section><h2>Checks</h2><div class="checks">{cards}</div></section>'
 
 
@@ -157,12 +201,14 @@ def _worst_first(results: Sequence[CheckResult]) -> list[CheckResult]:
     return sorted(results, key=lambda result: -result.verdict.rank)
 
 
-def _check(result: CheckResult) -> str:
+def _check(result: CheckResult, finding: int = 0) -> str:
     verdict = result.verdict
+    see = f' <a href="#finding={finding}">see it in the record</a>' if finding else ""
     source = f' <span class="source">{_e(result.source)}</span>' if result.source else ""
     return (
         f'<article class="{verdict.value}" id="{_anchor(result)}">'
-        f'<h3><span class="badge">{_SIGNS[verdict]} {verdict.value}</span> {_e(result.check)}</h3>'
+        f'<h3><span class="badge">{_SIGNS[verdict]} {verdict.value}</span> '
+        f"{_e(result.check)}{see}</h3>"
         f'<p class="measured">{_e(result.measurement)}</p>'
         f'<p class="budget">Budget: {_e(result.budget)}.{source}</p>'
         f"{_margin(result)}{_evidence(result)}</article>"
@@ -177,8 +223,8 @@ def _margin(result: CheckResult) -> str:
     if percent >= 100:
         said = f"{result.used:.3g} times the budget"
     return (
-        f'<div class="margin" role="img" aria-label="{percent:.0f} % of the budget used">'
-        f'<i style="width:{min(percent, 100):.1f}%"></i></div>'
+        f'<svg class="margin" role="img" aria-label="{percent:.0f} % of the budget used">'
+        f'<rect width="{min(percent, 100):.1f}%" height="6"/></svg>'
         f'<p class="left">{said}</p>'
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from botproof import history
-from botproof.history import Event, LogTrouble
+from botproof.history import Event, LogRead, LogTrouble
 from botproof.log_trouble import TroubleReader
 
 EVERY_S = 0.2
@@ -16,7 +16,7 @@ _MOST_PIECES = 200
 
 
 class LogWatch:
-    """Records each piece of trouble in one log as it appears; at most 200 of them.
+    """Records when one log grew, and each piece of trouble as it appears; at most 200 of them.
 
     `labels` are what its events carry besides: process, role, stack and mode.
     """
@@ -51,6 +51,8 @@ class LogWatch:
         except OSError:
             return False
         self._at += len(fresh)
+        if fresh:
+            self._record(LogRead(t=history.now(), size=self._at, **self._labels))
         *lines, self._rest = (self._rest + fresh).split(b"\n")
         self._note(self._reader.feed(line.decode(errors="replace") for line in lines))
         return bool(fresh)

@@ -206,6 +206,6 @@ def judged(judging: Judging, approved: dict[str, str]) -> Judging:
 MakeStory = Callable[..., Story]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_story() -> MakeStory:
     return Story

@@ -94,6 +94,7 @@ function file(sign, word) {
 
 function photo(sizes, message, context) {
   const largest = sizes[sizes.length - 1];
+  if (!context.token) return card("🖼", "Photo", `${largest.width} × ${largest.height}`, size(largest));
   const picture = make("img");
   picture.alt = message.caption ?? "Photo";
   picture.loading = "lazy";

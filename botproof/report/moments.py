@@ -1,0 +1,376 @@
+"""Where in a record each finding is to be seen: the moments at which the page of a run opens.
+
+A check says *what* is wrong; this says when, in which stack and case, so that a person is led to
+it. Nothing is judged here: moments are looked for only where a check did not pass, and a check for
+which none is found is shown at the end of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from botproof.budgets import MB
+from botproof.chats import Chats, Turn
+from botproof.checks.golden import incomplete, pins
+from botproof.checks.judging import HARNESS, Judging
+from botproof.checks.memory import loaded
+from botproof.checks.replies import read_turns, render, renormalised, settled_turns
+from botproof.checks.rollback import MOST_IN_A_ROW, longest_streak
+from botproof.checks.shortcomings import DOUBLES
+from botproof.checks.tally import tally
+from botproof.history import (
+    UNKNOWN_HOST,
+    ConversationsCompared,
+    DoorAsked,
+    DoubleEvent,
+    GroupSample,
+    HarnessError,
+    History,
+    LogTrouble,
+    ProcessExited,
+    ProcessNotReady,
+    Request,
+    UpdateConfirmed,
+    UpdateInjected,
+    Vanished,
+    VenueCall,
+    describe_exit,
+)
+from botproof.verdict import CheckResult, Verdict
+
+_TARGETS = ("bot", "service")
+_QUOTED = 70
+_MOST = 40
+"""Moments of one check: more would not be walked through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One place in the record: what is seen there, and from when on it is worth looking."""
+
+    check: str
+    verdict: Verdict
+    t: float
+    since: float
+    text: str
+    stack: str = ""
+    case: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A moment before it is known which check it belongs to."""
+
+    t: float
+    text: str
+    stack: str = ""
+    case: str = ""
+    since: float | None = None
+
+
+_Finder = Callable[[History, Judging, CheckResult], Iterable[_Place]]
+
+
+def moments_of(history: History, results: Iterable[CheckResult], judging: Judging) -> list[Moment]:
+    """The moments of all that did not pass: the worst verdict first, checks in their order."""
+    found = []
+    for result in sorted(results, key=lambda one: -one.verdict.rank):
+        if result.verdict is Verdict.PASS:
+            continue
+        finder = _FINDERS.get(result.check)
+        places = list(finder(history, judging, result)) if finder else []
+        if not places and len(history):
+            places = [_Place(history.events[-1].t, result.measurement)]
+        found += [
+            Moment(
+                check=result.check,
+                verdict=result.verdict,
+                t=place.t,
+                since=place.t if place.since is None else place.since,
+                text=place.text,
+                stack=place.stack,
+                case=place.case,
+            )
+            for place in places[:_MOST]
+        ]
+    return found
+
+
+# --- the life of processes ------------------------------------------------------------------------
+
+
+def _boot(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    for event in history.of(ProcessNotReady):
+        if event.role in _TARGETS:
+            text = f"{event.process} did not become ready: {event.reason}"
+            yield _Place(event.t, text, event.stack, since=event.t - event.after_s)
+    for ended in history.of(ProcessExited):
+        if ended.role in _TARGETS and (text := _end(ended, judging)):
+            yield _Place(ended.t, text, ended.stack, since=ended.t - ended.after_s)
+    for gone in history.of(Vanished):
+        yield _Place(gone.t, f"a process below {gone.process} ended: {gone.command}", gone.stack)
+    for stack, turns in read_turns(history, judging.rules).items():
+        yield from _unanswered(history, stack, turns)
+    for trouble in history.of(LogTrouble):
+        if trouble.role in _TARGETS:
+            said = trouble.lines[-1] if trouble.lines else ""
+            yield _Place(trouble.t, f"log of {trouble.process}: {said}", trouble.stack)
+
+
+def _end(event: ProcessExited, judging: Judging) -> str:
+    how = describe_exit(event.code)
+    if not event.expected:
+        return f"{event.process} ended on its own with {how}"
+    if event.killed:
+        return f"{event.process} ignored SIGTERM and had to be killed"
+    if event.code:
+        return f"{event.process} ended with {how} on SIGTERM, not 0"
+    late = event.after_s >= judging.budgets["stop_s"].limit
+    return f"{event.process} took {event.after_s:.1f} s to end" if late else ""
+
+
+def _unanswered(history: History, stack: str, turns: Mapping[str, Turn]) -> Iterator[_Place]:
+    expected = [turn for turn in turns.values() if turn.case.expect == "reply"]
+    if expected and not any(turn.answered for turn in expected):
+        case = expected[0].case
+        text = f"the bot answered none of {len(expected)} updates; this was the first"
+        yield _Place(case.t + 2.0, text, stack, case.case, since=case.t)
+    confirmed = {
+        update for event in history.of(UpdateConfirmed, stack=stack) for update in event.update_ids
+    }
+    left = [e for e in history.of(UpdateInjected, stack=stack) if e.update_id not in confirmed]
+    if left:
+        text = f"{len(left)} updates were never confirmed to Telegram; this was the first"
+        case_name = next((n for n, t in turns.items() if t.case.update_id == left[0].update_id), "")
+        yield _Place(left[0].t + 2.0, text, stack, case_name, since=left[0].t)
+
+
+# --- what the bot said ----------------------------------------------------------------------------
+
+
+def _at(turn: Turn, text: str, wait_s: float = 2.0) -> _Place:
+    """Right after what came of a turn; without an answer, when it had been waited for."""
+    times = [max(act.sent_at, act.answered_at or 0.0) for act in turn.acts]
+    times += [call.t for call in turn.refused]
+    end = max(times, default=turn.case.t + wait_s)
+    if turn.case.expect == "reply" and not turn.answered:
+        end = max(end, turn.case.t + wait_s)
+    return _Place(end, text, turn.case.stack, turn.case.case, since=turn.case.t)
+
+
+def _golden(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    for turns in settled_turns(history, judging.rules).values():
+        for turn in turns.values():
+            if text := wrong_reply(turn, judging):
+                yield _at(turn, text)
+
+
+def wrong_reply(turn: Turn, judging: Judging) -> str:
+    """What is wrong with the answer to a case by itself; "" where nothing is."""
+    name = turn.case.case
+    if turn.case.expect == "silence":
+        return f"{name}: must stay unanswered, but the bot sent something" if turn.messages else ""
+    if not pins(turn):
+        return ""
+    if wrong := incomplete(turn):
+        return f"{name}: {wrong}"
+    approved = judging.approved.get(name)
+    if approved is None:
+        return f"{name}: has no approved file" if judging.approved else ""
+    received = render(turn, judging.rules)
+    if received in (approved, renormalised(approved, judging.rules)):
+        return ""
+    wanted = renormalised(approved, judging.rules)
+    return f"{name}: the reply differs from the approved one: {first_difference(wanted, received)}"
+
+
+def _parity(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    by_stack = {s: turns for s, turns in settled_turns(history, judging.rules).items() if turns}
+    if len(by_stack) < 2:
+        return
+    first, *others = by_stack
+    for other in others:
+        for name in dict.fromkeys((*by_stack[first], *by_stack[other])):
+            left, right = by_stack[first].get(name), by_stack[other].get(name)
+            turn = right or left
+            if turn is not None and not _alike(left, right, judging):
+                texts = [render(each, judging.rules) if each else "" for each in (left, right)]
+                said = first_difference(*texts)
+                yield _at(turn, f"{name}: {first} and {other} answer differently: {said}")
+
+
+def first_difference(left: str, right: str) -> str:
+    """The first lines in which two texts differ, in a few words."""
+    pairs = zip_longest(left.splitlines(), right.splitlines())
+    for before, after in pairs:
+        if before != after:
+            return f"{_quoted(before)} became {_quoted(after)}"
+    return "nothing"
+
+
+def _quoted(line: str | None) -> str:
+    if line is None:
+        return "(no line)"
+    line = line.strip()
+    return f"“{line if len(line) <= _QUOTED else line[: _QUOTED - 1] + '…'}”"
+
+
+def _alike(left: Turn | None, right: Turn | None, judging: Judging) -> bool:
+    if left is None or right is None:
+        return False
+    return render(left, judging.rules) == render(right, judging.rules)
+
+
+def _latency(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    limit = judging.budgets["reply_time_s"].limit
+    for turns in read_turns(history, judging.rules).values():
+        for turn in turns.values():
+            if turn.case.expect != "reply":
+                continue
+            took = turn.reply_time_s
+            if took is None:
+                yield _at(turn, f"{turn.case.case}: no answer", limit)
+            elif took >= limit:
+                text = f"{turn.case.case}: the answer took {took:.2f} s, the limit is {limit:g} s"
+                yield _at(turn, text)
+    late = [request for request in history.of(Request) if request.latency_s >= limit]
+    yield from _requests(late, f"took {limit:g} s or more")
+
+
+def _conversations(history: History, _: Judging, __: CheckResult) -> Iterator[_Place]:
+    for event in history.of(ConversationsCompared):
+        for finding in (*event.differences, *event.flaky, *event.unanswered):
+            sides = [str(side.get("door", "")) for side in finding.get("sides", ())]
+            where = " and ".join(filter(None, sides)) or "the modes"
+            yield _Place(event.t, f"a generated conversation: {where} answered differently")
+        if event.ended:
+            yield _Place(event.t, f"the comparison broke off: {event.ended}")
+
+
+def _door(history: History, _: Judging, result: CheckResult) -> Iterator[_Place]:
+    """The questions about which the check has a finding: it names them in its own words."""
+    asked = history.of(DoorAsked)
+    for line in result.evidence:
+        for event in asked:
+            if line.startswith(f"{event.stack}: ") and event.sent in line and " → " in line:
+                yield _Place(event.t, line.partition(": ")[2], event.stack)
+                break
+        if line.startswith(tuple(f"{event.stack}: {event.sent} → " for event in asked)):
+            return  # from here on the evidence lists everything that was asked
+
+
+# --- the load -------------------------------------------------------------------------------------
+
+
+def _requests(chosen: list[Request], what: str) -> Iterator[_Place]:
+    for stack in dict.fromkeys(request.stack for request in chosen):
+        own = [request for request in chosen if request.stack == stack]
+        first = min(own, key=lambda request: request.intended)
+        error = f" ({first.error})" if first.error else ""
+        text = f"{len(own):,} requests of the load {what}; this was the first{error}"
+        yield _Place(first.intended + first.latency_s, text, stack, since=first.intended)
+
+
+def _errors(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    limit = judging.budgets["reply_time_s"].limit
+    failed = [r for r in history.of(Request) if not r.ok or r.latency_s >= limit]
+    yield from _requests(failed, "failed")
+
+
+def _rollback(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    limit = judging.budgets["rollback_latency_s"].limit
+    for stack in history.stacks:
+        requests = sorted(history.of(Request, stack=stack), key=lambda each: each.intended)
+        streak = longest_streak(n for n, each in enumerate(requests) if each.latency_s > limit)
+        if streak.length > MOST_IN_A_ROW:
+            first = requests[streak.first]
+            text = f"{streak.length} requests in a row over {limit:g} s; this was the first"
+            yield _Place(first.intended + first.latency_s, text, stack, since=first.intended)
+
+
+def _memory(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    for stack in history.stacks:
+        for group in history.of(GroupSample, stack=stack):
+            if group.oom_kills:
+                text = "the kernel killed a process: the memory of the machine was full"
+                yield _Place(group.t, text, stack)
+                break
+        sums: dict[float, int] = {}
+        over: dict[str, _Place] = {}
+        for sample in loaded(history, stack):
+            sums[sample.t] = sums.get(sample.t, 0) + sample.judged
+            budget = judging.budgets.get(f"{sample.process}_memory_mb")
+            if budget is not None and sample.judged >= budget.limit * MB:
+                text = _size(sample.process, sample.judged, budget.limit)
+                over.setdefault(sample.process, _Place(sample.t, text, stack))
+        limit = judging.budgets["fleet_memory_mb"].limit
+        for t, total in sums.items():
+            if total >= limit * MB:
+                over.setdefault("fleet", _Place(t, _size("the fleet", total, limit), stack))
+        yield from over.values()
+
+
+def _size(who: str, used: int, limit: float) -> str:
+    return f"{who} takes {used / MB:.1f} MB, the limit is {limit:g} MB; this was the first time"
+
+
+# --- the harness, and everything else -------------------------------------------------------------
+
+
+def _harness(history: History, _: Judging, __: CheckResult) -> Iterator[_Place]:
+    for error in history.of(HarnessError):
+        yield _Place(error.t, f"{error.where}: {error.message}", error.stack)
+
+
+def _doubles(history: History, _: Judging, __: CheckResult) -> Iterator[_Place]:
+    for call in history.of(VenueCall):
+        if call.unserved:
+            yield _Place(call.t, f"no double serves this: {call.unserved}", call.stack)
+    for event in history.of(DoubleEvent):
+        if event.kind == UNKNOWN_HOST:
+            host = event.detail.get("host")
+            yield _Place(event.t, f"no double stands for the host {host}", event.stack)
+
+
+def _delivery(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    for event in history.of(ProcessNotReady):
+        if event.role in _TARGETS:
+            yield _Place(event.t, f"{event.process}: {event.reason}", event.stack)
+    for stack in history.stacks:
+        chats = Chats(judging.rules, markers=True)
+        for each in history:
+            if each.stack == stack:
+                chats.feed(each)
+        yield from _of_tally(stack, chats)
+
+
+def _of_tally(stack: str, chats: Chats) -> Iterator[_Place]:
+    found = tally(chats)
+    for case in (*found.lost, *found.dropped):
+        text = f"{case.case}: was never answered"
+        yield _Place(case.t + 2.0, text, stack, case.case, since=case.t)
+    for entry in found.repeated:
+        case, last = entry.case, max(entry.answers)
+        text = f"{case.case}: was answered {len(entry.answers)} times"
+        yield _Place(last, text, stack, case.case, since=case.t)
+    for first, second in found.swapped:
+        text = f"{second.case} was answered before {first.case}, which was asked first"
+        yield _Place(second.t + 1.0, text, stack, second.case, since=first.t)
+
+
+_FINDERS: Mapping[str, _Finder] = {
+    "boot": _boot,
+    "golden": _golden,
+    "parity": _parity,
+    "latency": _latency,
+    "conversations": _conversations,
+    "door": _door,
+    "errors": _errors,
+    "rollback": _rollback,
+    "memory": _memory,
+    "delivery": _delivery,
+    HARNESS: _harness,
+    DOUBLES: _doubles,
+}

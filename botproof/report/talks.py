@@ -1,0 +1,209 @@
+"""What each chat held at every moment of a run, for the page that shows it.
+
+One more view of the reconstruction in `botproof/chats.py`: each message with the times at which it
+came, was changed and went, drawn as Telegram shows it. A state of a message is the number of the
+event that made it, where that event's own answer says the same; else the message itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botproof.chats import Chats, Message, ReplyRules, plain
+from botproof.doubles.telegram.entities import EntityError, parse
+from botproof.history import BotApiCall, CasePlayed, Event, History, UpdateInjected
+
+Json = dict[str, Any]
+
+_SPOKEN = ("message", "channel_post", "business_message")
+_EDITED = ("edited_message", "edited_channel_post", "edited_business_message")
+_CHANGING = ("edit", "delete")
+
+
+@dataclass(slots=True)
+class Talk:
+    """One chat of one stack. `items` are its messages and notes in order of coming."""
+
+    stack: str
+    chat: int
+    name: str = ""
+    items: list[Json] = field(default_factory=list)
+
+
+def talks_of(history: History, rules: ReplyRules) -> list[Talk]:
+    """Every chat of a run in which something was said. Events are named by their place in it."""
+    run = history.run
+    # Of deliveries many updates of one chat are under way at a time: see `botproof.chats`.
+    markers = run is not None and run.command == "delivery"
+    played = {
+        (event.stack, event.update_id)
+        for event in history.of(CasePlayed)
+        if event.sent and event.update_id
+    }
+    stages = {stack: _Stage(stack, Chats(rules, markers=markers)) for stack in history.stacks}
+    for number, event in enumerate(history):
+        stage = stages.get(event.stack)
+        if stage is not None:
+            stage.feed(number, event, played)
+    return [talk for stage in stages.values() for talk in stage.talks.values()]
+
+
+class _Stage:
+    """The chats of one stack, and what has become of each message so far."""
+
+    def __init__(self, stack: str, chats: Chats) -> None:
+        self.stack = stack
+        self.chats = chats
+        self.talks: dict[int, Talk] = {}
+        self._items: dict[int, Json] = {}  # by the identity of the message, which `chats` keeps
+
+    def feed(self, number: int, event: Event, played: set[tuple[str, int]]) -> None:
+        known = len(self.chats.acts)
+        self.chats.feed(event)
+        if isinstance(event, CasePlayed):
+            self._asked(number, event)
+        elif isinstance(event, UpdateInjected):
+            if (self.stack, event.update_id) not in played:
+                self._asked(number, event)
+        elif isinstance(event, BotApiCall):
+            for act in self.chats.acts[known:]:
+                self._came(number, event, act)
+            if event.method.startswith(_CHANGING):
+                self._changed(number, event)
+
+    def _asked(self, number: int, event: CasePlayed | UpdateInjected) -> None:
+        t = event.t
+        if isinstance(event, CasePlayed):
+            sent, chat, title, case = event.sent, event.chat_id, event.title, event.case
+        else:
+            sent, chat, title, case = event.update, 0, "", ""
+        for kind, body in sent.items():
+            if not isinstance(body, Mapping):
+                continue
+            where = body.get("chat") or (body.get("message") or {}).get("chat") or {}
+            talk = self._talk(chat or where.get("id") or 0, where)
+            item = {"t": t, "by": "user", "case": case}
+            if kind in _SPOKEN:
+                talk.items.append({**item, "v": [[t, number, kind]]})
+            else:
+                talk.items.append({**item, "by": "note", "text": _note(kind, body)})
+            return
+        if title:
+            said = {"text": title, "date": 0, "from": {"id": chat}}
+            talk = self._talk(chat, {})
+            talk.items.append({"t": t, "by": "user", "case": case, "v": [[t, said]]})
+
+    def _came(self, number: int, call: BotApiCall, act: Message) -> None:
+        chat = act.chat_id
+        if not act.is_message:
+            if act.text and act.query_id:
+                text = f"a notice for the one who tapped: {act.text}"
+                owner = act.turn.case.chat_id if act.turn else 0
+                note = {"t": call.t, "by": "note", "case": "", "text": text}
+                self._talk(owner, {}).items.append(note)
+            return
+        case = act.turn.case.case if act.turn else ""
+        item: Json = {"t": call.t, "by": "bot", "case": case, "v": [_state(number, call, act)]}
+        self._items[id(act)] = item
+        self._talk(chat, (act.result or {}) if isinstance(act.result, Mapping) else {})
+        self.talks[chat].items.append(item)
+
+    def _changed(self, number: int, call: BotApiCall) -> None:
+        chat = call.params.get("chat_id")
+        try:
+            messages = self.chats.chats[int(str(chat))].messages
+        except (KeyError, ValueError):
+            return
+        for message in messages:
+            item = self._items[id(message)]
+            if message.deleted_at is not None:
+                item.setdefault("gone", message.deleted_at)
+            if message.edits >= len(item["v"]):
+                item["v"].append(_state(number, call, message))
+                item["case"] = message.turn.case.case if message.turn else ""
+
+    def _talk(self, chat: int, about: Mapping[str, Any]) -> Talk:
+        talk = self.talks.setdefault(chat, Talk(self.stack, chat))
+        about = about.get("chat", about)
+        if not talk.name and isinstance(about, Mapping):
+            parts = (about.get("title"), about.get("first_name"), about.get("last_name"))
+            talk.name = " ".join(str(part) for part in parts if part)
+        return talk
+
+
+def _note(kind: str, body: Mapping[str, Any]) -> str:
+    """What a user did besides writing, in words."""
+    if kind == "callback_query":
+        return f"tapped the button “{_label(body)}”"
+    if kind in _EDITED:
+        return f"edited a message: {body.get('text') or body.get('caption') or ''}"
+    if kind == "inline_query":
+        return f"asked inline: {body.get('query') or ''}"
+    return f"({kind})"
+
+
+def _label(query: Mapping[str, Any]) -> str:
+    """The text of the button that was tapped; what it sends where the text is not known."""
+    data = query.get("data") or query.get("game_short_name") or ""
+    markup = (query.get("message") or {}).get("reply_markup") or {}
+    for row in markup.get("inline_keyboard") or ():
+        for button in row:
+            if isinstance(button, Mapping) and button.get("callback_data") == data:
+                return str(button.get("text", data))
+    return str(data)
+
+
+def _state(number: int, call: BotApiCall, message: Message) -> list[Any]:
+    """When a message came to look like this, and like what."""
+    shown = drawn(message)
+    result = call.result
+    same = isinstance(result, Mapping) and all(
+        result.get(key) == shown.get(key) for key in ("text", "caption", "reply_markup")
+    )
+    return [call.t, number, "result"] if same else [call.t, shown]
+
+
+def drawn(message: Message) -> Json:
+    """A message as Telegram shows it: from the call with its edits, and from the answer what only
+    Telegram knows."""
+    shown: Json = dict(message.result) if isinstance(message.result, Mapping) else {}
+    shown.setdefault("date", 0)
+    params = message.params
+    for key, entities in (("text", "entities"), ("caption", "caption_entities")):
+        if key not in params:
+            continue
+        mode, given = message.parse_mode, plain(params.get(entities))
+        try:
+            read = parse(str(params[key]), mode, given if isinstance(given, list) else None)
+        except EntityError:  # another Telegram would have refused it; it is shown as it was sent
+            shown[key], shown[entities] = str(params[key]), []
+        else:
+            shown[key], shown[entities] = read.text, list(read.entities)
+    markup = plain(params.get("reply_markup"))
+    shown.pop("reply_markup", None)
+    if isinstance(markup, Mapping):
+        shown["reply_markup"] = markup
+    return shown
+
+
+def text_at(talk: Talk, t: float, events: tuple[Event, ...]) -> Iterator[str]:
+    """The texts that stand in a chat at a moment, in order: what the page draws then."""
+    for item in talk.items:
+        if item["t"] > t or item.get("gone", t + 1) <= t:
+            continue
+        if "text" in item:
+            yield item["text"]
+            continue
+        state = [each for each in item["v"] if each[0] <= t][-1]
+        shown = state[1] if len(state) == 2 else _named(events[state[1]], state[2])
+        yield str(shown.get("text") or shown.get("caption") or "")
+
+
+def _named(event: Event, key: str) -> Mapping[str, Any]:
+    if isinstance(event, BotApiCall):
+        return event.result if isinstance(event.result, Mapping) else {}
+    sent = event.sent if isinstance(event, CasePlayed) else getattr(event, "update", {})
+    found = sent.get(key, {})
+    return found if isinstance(found, Mapping) else {}

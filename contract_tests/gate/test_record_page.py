@@ -1,0 +1,496 @@
+"""report.html in a browser: a person walks through a run and finds the cause of each defect."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from botproof import history
+from botproof.browser import Browser, chromium
+from botproof.budgets import Override, resolve
+from botproof.chats import ReplyRules
+from botproof.checks import golden_files
+from botproof.checks.judging import Judging, JudgingSettings, run_checks
+from botproof.checks.registry import CHECKS
+from botproof.config import Replies
+from botproof.history import BotApiCall, History
+from botproof.prove.alterations import ALTERATIONS, Record
+from botproof.prove.catalogue import Defect, read_defects
+from botproof.report.html import write_html
+from botproof.report.page import packed
+from botproof.report.record import as_record
+
+EVIL = "</script><script>document.title='x'</script><img src=x onerror=\"document.title='x'\">"
+REPLIES = Replies(acknowledgement="^⏳")
+
+# What a person has to see of each defect, and what is clicked before it is seen.
+CAUSES: dict[str, tuple[str, ...]] = {
+    "entry-point-deleted": ("ended before it was ready, with exit code 1",),
+    "crash-in-service": ("bot ended on its own with signal SIGKILL",),
+    "sigterm-ignored": ("bot ignored SIGTERM and had to be killed",),
+    "exit-code": ("bot ended with exit code 1 on SIGTERM",),
+    "healthy-and-mute": ("the bot answered none of", "no answer after"),
+    "updates-not-confirmed": ("were never confirmed to Telegram", "waits for"),
+    "figure-changed": ("“last 1” became “last 2”", "+last 2"),
+    "section-lost": ("“last 1” became “[more → m]”", "-last 1"),
+    "reply-lost": ("rich: was never answered", "no answer after 2.00 s", "-last 1"),
+    "reply-twice": ("rich: 2 messages came where the answer has 1",),
+    "stranger-answered": ("edited: must stay unanswered", "Welcome"),
+    "section-in-one-mode-only": ("“last 1” became", "(no such line)"),
+    "parse-mode-lost": ("“--- message (HTML)” became “--- message”",),
+    "buttons-lost": ("“[more → m]” became (no line)",),
+    "wrong-chat": ("rich: was never answered", "sendMessage to 987654321"),
+    "reply-late": ("rich: the answer took 2.60 s, the limit is 2 s",),
+    "load-late": ("requests of the load took 2 s or more", "after 2.50 s"),
+    "half-a-percent-fails": ("requests of the load failed", "HTTP 500"),
+    "stands-still": ("5 requests in a row over 5 s", "after 6.00 s"),
+    "service-outgrows-its-budget": ("market_data takes 120.0 MB, the limit is 70 MB",),
+    "fleet-outgrows-the-machine": ("the fleet takes 910.0 MB, the limit is 800 MB",),
+    "conversation-answered-differently": ("polling and webhook answered differently", "/start"),
+    "event-loop-a-request": ("the first update after the start is answered otherwise",),
+    "update-again": ("remember update_id",),
+}
+CLICKS: dict[str, tuple[str, ...]] = {
+    # Golden complains first; the modes beside each other are a click away.
+    "section-in-one-mode-only": ("#walk-side",),
+    # What the bot called for other chats is hidden while one looks at one chat.
+    "wrong-chat": ("#walk-only",),
+    # The same requests are late by another check, too.
+    "stands-still": ("#finding-next",),
+    "conversation-answered-differently": ("#panel-happened .bad summary",),
+}
+
+
+def good_story(make_story: Callable[..., Any]) -> Any:
+    """A run that passes and in which every defect can show."""
+    story = make_story()
+    settings = JudgingSettings(
+        checks=tuple(CHECKS), replies=REPLIES, budgets=dict(budgets()), golden_dir="nowhere"
+    )
+    run = history.Run(
+        t=0.0,
+        modes=story.modes,
+        started_at="2026-01-01T09:00:00+00:00",
+        judging=msgspec.to_builtins(settings),
+    )
+    story.events[0] = run
+    story.healthy()
+    for mode in story.modes:
+        keyboard = {"inline_keyboard": [[{"text": "more", "callback_data": "m"}]]}
+        story.case(mode, "rich", "<b>BTC</b>\nlast 1", say="/rich")
+        call = story.events[-1]
+        params = {**call.params, "reply_markup": keyboard}
+        story.events[-1] = msgspec.structs.replace(call, params=params)
+    story.events = [with_update(event) for event in story.events]
+    return story
+
+
+def with_update(event: history.Event) -> history.Event:
+    """As the double records it: what was sent, and in which chat."""
+    if isinstance(event, history.CasePlayed):
+        who = {"id": event.chat_id, "first_name": "Ada", "type": "private"}
+        sent = {"message": {"text": event.title, "date": 0, "chat": who, "from": who}}
+        return msgspec.structs.replace(event, sent=sent)
+    if isinstance(event, history.UpdateInjected):
+        chat = {"id": 1000 + event.update_id, "type": "private"}
+        update = {"update_id": event.update_id, "message": {"text": "hello", "chat": chat}}
+        return msgspec.structs.replace(event, update=update)
+    return event
+
+
+def budgets() -> Any:
+    return resolve({"market_data_memory_mb": Override(limit=70, source="this test")})
+
+
+@pytest.fixture(scope="module")
+def good(make_story: Callable[..., Any]) -> tuple[History, Judging]:
+    record = good_story(make_story).history()
+    judging = Judging(budgets=budgets(), rules=ReplyRules.of(REPLIES))
+    by_case = golden_files.received(record, judging)
+    approved = {name: each.texts["polling"] for name, each in by_case.items()}
+    return record, replace(judging, approved=approved)
+
+
+def write(directory: Path, record: History, judging: Judging) -> Path:
+    """The page of a run, with golden files where its record says that they are."""
+    golden = directory / "golden"
+    golden.mkdir(parents=True, exist_ok=True)
+    for name, text in judging.approved.items():
+        (golden / f"{name}.txt").write_text(text)
+    run = record.run
+    assert run is not None
+    about = msgspec.structs.replace(run, judging={**run.judging, "golden_dir": str(golden)})
+    record = History([about if event is run else event for event in record])
+    results = run_checks(CHECKS, CHECKS, record, judging)
+    write_html(directory, results, record, judging.budgets, 1.0)
+    return directory / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        browser.size(1400, 1000)
+        yield browser
+
+
+def open_page(browser: Browser, page: Path, fragment: str = "") -> None:
+    browser.open("about:blank")
+    browser.open(page.as_uri() + fragment)
+    browser.until("document.documentElement.dataset.drawn")
+
+
+def seen(browser: Browser) -> str:
+    """The text of the record that a person can see now."""
+    return str(browser.run("return document.getElementById('walk').innerText"))
+
+
+def altered(good: tuple[History, Judging], defect: Defect) -> History:
+    record, judging = good
+    every = defect.modes == "all"
+    found = ALTERATIONS[defect.alter](Record.of(record, judging, every_mode=every))
+    assert found is not None
+    return found.history
+
+
+def test_every_defect_of_the_catalogue_is_looked_for() -> None:
+    assert set(CAUSES) == {defect.name for defect in read_defects()}
+    assert len(CAUSES) >= 20
+    assert all(len(clicks) <= 3 for clicks in CLICKS.values())
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("defect", read_defects(), ids=lambda defect: defect.name)
+def test_the_cause_of_a_defect_is_found_from_the_page_alone(
+    browser: Browser, good: tuple[History, Judging], tmp_path: Path, defect: Defect
+) -> None:
+    open_page(browser, write(tmp_path, altered(good, defect), good[1]))
+    for css in CLICKS.get(defect.name, ()):
+        browser.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", css)
+        browser.click(css)
+        browser.run("return new Promise(requestAnimationFrame)")
+    text = " ".join(seen(browser).split())
+    assert [cause for cause in CAUSES[defect.name] if cause not in text] == []
+
+
+@pytest.fixture(scope="module")
+def red(good: tuple[History, Judging], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run whose second mode loses a line of one reply."""
+    (defect,) = (each for each in read_defects() if each.name == "section-in-one-mode-only")
+    directory = tmp_path_factory.mktemp("red")
+    log = directory / "logs" / "webhook" / "bot.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("an early line\nthe last section failed\n")
+    record = altered(good, defect)
+    who: Any = {"process": "bot", "role": "bot", "stack": "webhook", "mode": "webhook"}
+    case = next(e for e in record.of(history.CasePlayed, stack="webhook") if e.case == "rich")
+    reads = [
+        history.LogRead(t=case.t - 5, size=len("an early line\n"), **who),
+        history.LogRead(t=case.t + 0.05, size=log.stat().st_size, **who),
+    ]
+    return write(directory, History([*record, *reads]), good[1])
+
+
+def wait(browser: Browser) -> None:
+    """Until what was asked for is drawn."""
+    browser.run(
+        "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+
+
+@pytest.mark.browser
+def test_it_opens_at_the_first_finding_with_chat_calls_and_log_of_that_second(
+    browser: Browser, red: Path
+) -> None:
+    open_page(browser, red)
+    text = seen(browser)
+    assert "finding 1 of" in text
+    assert (
+        browser.run("return document.querySelector('#walk-stacks [aria-pressed=true]').textContent")
+        == "webhook"
+    )
+    bubbles = (
+        "return [...document.querySelectorAll('#walk-messages .body')].map(b => b.textContent)"
+    )
+    assert browser.run(bubbles) == ["/rich", "BTC"]
+    assert (
+        browser.run("return document.querySelector('#walk-messages .body b').textContent") == "BTC"
+    )
+    assert browser.run("return document.querySelector('#walk-messages .key').textContent") == "more"
+    log = browser.run("return document.getElementById('panel-log').innerText")
+    assert "the last section failed" in log
+    assert "an early line" not in log
+    browser.click("#panel-calls summary")
+    calls = browser.run("return document.getElementById('panel-calls').innerText")
+    assert "request" in calls
+    assert '"parse_mode": "HTML"' in calls
+    assert browser.run("return scrollY") == 0
+
+
+@pytest.mark.browser
+def test_the_cursor_moves_by_key_and_pointer_and_the_chat_goes_with_it(
+    browser: Browser, red: Path
+) -> None:
+    open_page(browser, red)
+    count = "return document.querySelectorAll('#walk-messages .bubble').length"
+    browser.type("#walk-time", "\ue011")  # Home: nothing was said yet
+    wait(browser)
+    assert browser.run(count) == 0
+    browser.type("#walk-time", "\ue010")  # End
+    wait(browser)
+    now = browser.run("return document.getElementById('walk-time').getAttribute('aria-valuenow')")
+    highest = browser.run(
+        "return document.getElementById('walk-time').getAttribute('aria-valuemax')"
+    )
+    assert now == highest
+    browser.click("#walk-time")
+    wait(browser)
+    middle = float(
+        browser.run("return document.getElementById('walk-time').getAttribute('aria-valuenow')")
+    )
+    assert middle < float(highest)
+
+
+@pytest.mark.browser
+def test_every_case_and_moment_has_a_link_that_leads_back_to_it(
+    browser: Browser, red: Path
+) -> None:
+    open_page(browser, red, "#case=price&mode=polling")
+    assert "/price BTC" in seen(browser)
+    assert browser.run("return document.querySelector('[aria-current]').dataset.case") == "price"
+    browser.click("#walk-cases [data-case=start]")
+    wait(browser)
+    link = browser.run("return location.hash")
+    assert "case=start" in link
+    open_page(browser, red, link)
+    assert browser.run("return document.querySelector('[aria-current]').dataset.case") == "start"
+    assert (
+        browser.run("return document.querySelector('#walk-messages .mine .body').textContent")
+        == "/start"
+    )
+
+
+@pytest.mark.browser
+def test_a_search_finds_replies_logs_and_cases_and_leads_there(browser: Browser, red: Path) -> None:
+    open_page(browser, red)
+    for words, kind in {
+        "last section": "log of bot",
+        "welcome": "bot api call",
+        "rich": "case",
+    }.items():
+        browser.run("document.getElementById('walk-search').value = ''")
+        browser.type("#walk-search", words)
+        found = browser.run("return document.getElementById('walk-found').innerText")
+        assert kind in found, found
+    browser.run("document.getElementById('walk-search').value = ''")
+    browser.type("#walk-search", "welcome\n")
+    wait(browser)
+    assert "Welcome" in browser.run("return document.getElementById('walk-messages').innerText")
+
+
+@pytest.mark.browser
+def test_two_modes_stand_side_by_side_stopped_at_the_first_difference(
+    browser: Browser, red: Path
+) -> None:
+    open_page(browser, red, "#case=price&mode=polling")
+    browser.click("#walk-side")
+    wait(browser)
+    sides = browser.run(
+        "return [...document.querySelectorAll('.side')].map((s) => ["
+        "s.querySelector('h3').textContent,"
+        " s.querySelector('.messages').lastElementChild.querySelector('.body').textContent])"
+    )
+    assert sides == [["polling", "BTC\nlast 1"], ["webhook", "BTC"]]
+    differs = (
+        "return [...document.querySelectorAll('.lines .differs')].map(r => r.innerText.trim())"
+    )
+    assert browser.run(differs) == ["≠\tlast 1\t(no such line)"]
+    assert "case=rich" in browser.run("return location.hash")
+
+
+@pytest.fixture(scope="module")
+def evil(good: tuple[History, Judging], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run in which everything that comes from outside tries to be markup."""
+    directory = tmp_path_factory.mktemp("evil")
+    log = directory / "logs" / "webhook" / "bot.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(f"{EVIL}\n")
+    labels: Any = {"stack": "webhook", "mode": "webhook"}
+    t = 500.0
+    sent = {"message": {"text": EVIL, "chat": {"id": 7, "first_name": EVIL}, "from": {"id": 7}}}
+    case: Any = {"case": EVIL, "title": EVIL, "command": EVIL, "chat_id": 7, "expect": "silence"}
+    button = {"text": EVIL, "url": "javascript:document.title='x'"}
+    params = {"chat_id": 7, "text": EVIL, "reply_markup": {"inline_keyboard": [[button]]}}
+    more = [
+        history.CasePlayed(t=t, update_id=99, sent=sent, **case, **labels),
+        BotApiCall(t=t + 0.1, method=EVIL, params=params, description=EVIL, **labels),
+        BotApiCall(
+            t=t + 0.1, method="sendMessage", params=params, result={"message_id": 5}, **labels
+        ),
+        history.VenueCall(t=t + 0.1, venue=EVIL, path=EVIL, query={EVIL: EVIL}, **labels),
+        history.LogRead(t=t + 0.1, process="bot", role="bot", size=9_999, **labels),
+        history.LogTrouble(t=t + 0.1, process="bot", role="bot", lines=(EVIL,), **labels),
+        history.ProcessExited(
+            t=t + 0.1, process=EVIL, role="bot", code=1, expected=False, **labels
+        ),
+    ]
+    return write(directory, History([*good[0], *more]), good[1])
+
+
+@pytest.mark.browser
+def test_what_comes_from_outside_stays_text(browser: Browser, evil: Path) -> None:
+    open_page(browser, evil, "#t=500.15&mode=webhook")
+    browser.run(
+        "document.querySelectorAll('#walk details').forEach((each) => { each.open = true; })"
+    )
+    browser.type("#walk-search", "script>")
+    wait(browser)
+    assert EVIL in browser.run("return document.getElementById('walk-messages').textContent")
+    assert EVIL in browser.run("return document.getElementById('walk-panels').textContent")
+    assert EVIL in browser.run("return document.getElementById('walk-cases').textContent")
+    assert browser.run("return document.title") == "botproof: FAIL"
+    assert browser.run("return document.images.length") == 0
+    assert browser.run("return document.scripts.length") == 2
+    assert browser.run("return document.querySelectorAll('#walk a[href^=javascript]').length") == 0
+
+
+def test_the_policy_allows_the_pages_own_script_alone(red: Path) -> None:
+    page = red.read_text()
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert found
+    rules = dict(rule.split(" ", 1) for rule in found[1].split("; "))
+    assert rules["default-src"] == rules["connect-src"] == "'none'"
+    assert re.fullmatch(r"'sha256-[\w+/=]+'", rules["script-src"])
+    assert re.fullmatch(r"'sha256-[\w+/=]+'", rules["style-src"])
+    assert "innerHTML" not in page
+    assert "insertAdjacentHTML" not in page
+    assert " style=" not in page
+
+
+CONTRAST = """
+    const numbers = (colour) => (colour.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+    const over = (top, under) => {
+        const a = top[3] ?? 1;
+        return [0, 1, 2].map((i) => top[i] * a + under[i] * (1 - a));
+    };
+    const light = (rgb) => {
+        const [r, g, b] = rgb.map((v) => v / 255)
+            .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = (node) => {
+        const layers = [];
+        for (let at = node; at; at = at.parentElement) {
+            layers.push(numbers(getComputedStyle(at).backgroundColor));
+        }
+        return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255]);
+    };
+    const poor = new Set();
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const node = walker.currentNode.parentElement;
+        if (!walker.currentNode.textContent.trim() || !node.checkVisibility()) continue;
+        const style = getComputedStyle(node), back = behind(node);
+        const colour = over(numbers(node.closest("svg") ? style.fill : style.color), back);
+        const [high, low] = [light(colour), light(back)].sort((a, b) => b - a);
+        const size = parseFloat(style.fontSize);
+        const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+        const ratio = (high + 0.05) / (low + 0.05);
+        if (ratio < (large ? 3 : 4.5)) {
+            const said = walker.currentNode.textContent.slice(0, 40);
+            poor.add(`${node.tagName}.${node.getAttribute("class")} ${ratio.toFixed(2)} ${said}`);
+        }
+    }
+    return [...poor];
+"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1400, "light"), (1400, "dark"), (390, "light"), (390, "dark")]
+)
+def test_it_can_be_read_wide_and_narrow_light_and_dark(
+    browser: Browser, red: Path, evil: Path, width: int, scheme: str
+) -> None:
+    browser.size(width, 900, scheme)
+    try:
+        for page, fragment in (
+            (red, ""),
+            (evil, "#t=500.15&mode=webhook"),
+            (red, "#case=rich&beside=webhook"),
+        ):
+            open_page(browser, page, fragment)
+            browser.run(
+                "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
+            )
+            assert browser.run(CONTRAST) == []
+            assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        browser.size(1400, 1000)
+
+
+NAMELESS = """
+    const named = (node) => (node.getAttribute("aria-label") || node.innerText
+        || document.getElementById(node.getAttribute("aria-labelledby"))?.innerText
+        || [...(node.labels ?? [])].map((label) => label.textContent).join("") || "").trim();
+    const css = "button, a, input, select, [role], nav, section[aria-labelledby]";
+    return [...document.querySelectorAll(css)]
+        .filter((node) => node.checkVisibility() && node.role !== "status" && !named(node))
+        .map((node) => node.outerHTML.slice(0, 80));
+"""
+
+
+@pytest.mark.browser
+def test_a_screen_reader_is_told_what_each_thing_is(browser: Browser, red: Path) -> None:
+    open_page(browser, red)
+    assert browser.run(NAMELESS) == []
+    slider = browser.run(
+        "return document.getElementById('walk-time').getAttribute('aria-valuetext')"
+    )
+    assert "rich" in slider
+    assert slider.endswith("webhook")
+    ids = browser.run("return [...document.querySelectorAll('[id]')].map((node) => node.id)")
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.browser
+def test_without_the_means_to_open_the_record_the_page_says_so(
+    browser: Browser, red: Path, tmp_path: Path
+) -> None:
+    page = red.read_text()
+    broken = re.sub(r'(id="record">).*?</script>', r"\1no record</script>", page)
+    (tmp_path / "report.html").write_text(broken)
+    browser.open((tmp_path / "report.html").as_uri())
+    browser.until("document.getElementById('walk-state').textContent.includes('cannot open')")
+    assert browser.run("return document.querySelector('#golden .measured').checkVisibility()")
+
+
+def test_a_large_run_makes_a_page_below_a_megabyte_and_says_what_it_lacks(
+    good: tuple[History, Judging], tmp_path: Path
+) -> None:
+    chance = random.Random(1)  # noqa: S311 - noise that gzip cannot make small
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    labels: Any = {"stack": "webhook", "mode": "webhook"}
+    many = [
+        history.VenueCall(
+            t=500 + n / 100,
+            venue="x",
+            path="/x",
+            query="".join(chance.choices(letters, k=400)),
+            **labels,
+        )
+        for n in range(5_000)
+    ]
+    record, judging = good
+    page = write(tmp_path, History([*record, *many]), judging)
+    assert page.stat().st_size < 1_000_000
+    results = run_checks(CHECKS, CHECKS, record, judging)
+    _, kept = packed(as_record(History([*record, *many]), results, judging))
+    assert "answers that no chat shows" in kept["left_out"]
+    assert len(kept["cases"]) == len(as_record(record, results, judging)["cases"])
