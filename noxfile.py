@@ -203,7 +203,9 @@ def slow(job: nox.Session) -> None:
 @session
 def docker(job: nox.Session) -> None:
     """The tests that need a Docker engine; .ci/run starts one and makes the images."""
-    installed(job).run("pytest", "-m", "docker", *job.posargs)
+    # A file is one worker's: its containers and its Redis are made once.
+    beside = ("--numprocesses", "2", "--dist", "loadfile")
+    installed(job).run("pytest", *beside, "-m", "docker", *job.posargs)
 
 
 @session
