@@ -61,6 +61,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_compare(commands, chosen=arguments[:1] == ["compare"])
     _add_seal(commands, chosen=arguments[0] if arguments[:1] in (["key"], ["verify"]) else "")
     _add_drift(commands, chosen=arguments[:1] == ["drift"])
+    _add_watch(commands, chosen=arguments[:1] == ["watch"])
     _add_double(commands, chosen=arguments[1:2] if arguments[:1] == ["double"] else [])
     return parser
 
@@ -300,6 +301,22 @@ def _add_drift(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -
     )
     if chosen:
         module = import_module("botproof.fleet.cli")
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
+
+
+def _add_watch(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """It runs for months on a small machine, so that nothing but the watch is imported for it."""
+    parser = commands.add_parser(
+        "watch",
+        help="watch a running bot, and tell once when something is wrong and when it is over",
+        description="Asks a running fleet every 30 seconds how it is, and a real question every "
+        "two minutes. Alerts go to stdout as JSON lines, to the operator's chat and to a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if chosen:
+        module = import_module("botproof.watch.cli")
+        parser.epilog = module.EXIT_CODES
         module.add_arguments(parser)
         parser.set_defaults(run=_plainly(lambda: module.run))
 
