@@ -66,7 +66,8 @@ class Programs:
             own = 0.0
         else:
             same = last["identity"] == place.identity
-            grown = max(0, place.restarts - last["own"]) if same else 0
+            # What a new container has is its own: nobody restarted it before it was made.
+            grown = max(0, place.restarts - (last["own"] if same else 0))
             own = place.restarts
         count = last["count"] + grown
         seen[service.name] = {"identity": place.identity, "own": own, "count": count}
