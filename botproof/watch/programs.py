@@ -62,7 +62,7 @@ class Programs:
         seen = self._memory.setdefault("restarts", {})
         last = seen.get(service.name) or {"identity": place.identity, "own": 0, "count": 0}
         if place.restarts is None:  # nobody counts for us
-            grown = int(last["identity"] not in ("", place.identity))
+            grown = float(last["identity"] not in ("", place.identity))
             own = 0.0
         else:
             same = last["identity"] == place.identity
