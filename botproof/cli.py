@@ -53,6 +53,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_gate(commands)
     _add_judge(commands)
+    _add_show(commands, chosen=arguments[:1] == ["show"])
     _add_prove(commands)
     _add_golden(commands)
     _add_init(commands)
@@ -118,6 +119,11 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="keep the scratch directories of the bot (its inbox, for one) after the run",
     )
     parser.add_argument(
+        "--github",
+        action="store_true",
+        help="in GitHub Actions: annotate what failed, and add the summary to the job's",
+    )
+    parser.add_argument(
         "--sign-with",
         metavar="FILE",
         type=Path,
@@ -167,6 +173,21 @@ def _add_judge(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--report-dir", metavar="DIR", type=Path, help="also write the reports there"
     )
     parser.set_defaults(run=_command("judge"))
+
+
+def _add_show(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """What it needs is imported only when it is asked for."""
+    parser = commands.add_parser(
+        "show",
+        help="make the page of a recorded run",
+        description="Makes the page that shows what happened in a run, from its history.jsonl: of "
+        "the gate, of `botproof delivery`, `botproof parity` or any other run. Judged as the "
+        "record asks for; nothing is started.",
+    )
+    if chosen:
+        module = import_module("botproof.report.show")
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
 
 
 def _add_prove(commands: argparse._SubParsersAction[_Parser]) -> None:

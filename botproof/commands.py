@@ -22,10 +22,12 @@ from botproof.history import HarnessError, read_history
 from botproof.outcome import Outcome
 from botproof.problems import UsageError
 from botproof.prove import prove as prove_run
-from botproof.report import repeated
+from botproof.report import github, repeated
 from botproof.report.files import write_reports
-from botproof.report.html import write_html
+from botproof.report.html import judging_of, write_html
+from botproof.report.moments import moments_of
 from botproof.report.terminal import Progress, print_findings, print_repeated, print_results
+from botproof.report.trend import note_run
 from botproof.seal.gate import Sealing, seal_outcome
 from botproof.targets.images import check_images, parse_images
 from botproof.verdict import CheckResult, Verdict, combine
@@ -53,7 +55,32 @@ def gate(arguments: argparse.Namespace) -> int:
     sealing = Sealing.chosen(arguments.sign_with, arguments.environment, arguments.valid_days)
     if arguments.repeat > 1:
         return _repeat(options, sealing, arguments.repeat)
+    if arguments.github:
+        return _for_github(options, sealing)
     return _one_gate(options, sealing).verdict.exit_code
+
+
+def _for_github(options: gate_run.GateOptions, sealing: Sealing) -> int:
+    """One gate in GitHub Actions. What is printed meanwhile cannot give GitHub commands."""
+    muted = github.Muted()
+    print(muted.begin, flush=True)
+    try:
+        outcome = _one_gate(options, sealing)
+    finally:
+        print(muted.end, flush=True)
+    record = outcome.history.counted()
+    judging = judging_of(record.run, JudgingSettings.recorded_in(record.run).budgets)
+    found = moments_of(record, outcome.results, judging)
+    sources = github.Sources.of(options.config_path, options.golden_dir)
+    for line in github.annotate(outcome.results, found, sources):
+        print(line)
+    try:
+        wrong = github.write_summary(outcome.report_dir)
+    except OSError as error:
+        wrong = f"the summary could not be added: {error.filename}: {error.strerror}"
+    if wrong:
+        print(wrong)
+    return outcome.verdict.exit_code
 
 
 def _one_gate(options: gate_run.GateOptions, sealing: Sealing) -> Outcome:
@@ -70,6 +97,7 @@ def _one_gate(options: gate_run.GateOptions, sealing: Sealing) -> Outcome:
 def _write_papers(outcome: Outcome) -> None:
     results, record = outcome.results, outcome.history
     write_reports(outcome.report_dir, results, record.run, outcome.duration_s)
+    note_run(outcome.report_dir, results, record.run, outcome.duration_s)
     budgets_of_run = JudgingSettings.recorded_in(record.run).budgets
     write_html(outcome.report_dir, results, record, budgets_of_run, outcome.duration_s)
 

@@ -24,6 +24,7 @@ from botproof.history import (
     Run,
     describe_exit,
 )
+from botproof.report import limits, trend
 from botproof.report import page as parts
 from botproof.report.charts import Chart, draw
 from botproof.report.depth import Paper, flames_in, papers_for
@@ -65,6 +66,7 @@ def write_html(
         papers=papers_for(directory),
         flames=flames_in(directory, directory),
         logs=directory / "logs",
+        runs=trend.read_trend(directory, history.run),
     )
     (directory / "report.html").write_text(page, encoding="utf-8")
 
@@ -78,12 +80,13 @@ def as_html(
     papers: Sequence[Paper] = (),
     flames: Mapping[str, str] | None = None,
     logs: Path | None = None,
+    runs: Sequence[trend.Line] = (),
 ) -> str:
     """The page. Everything from the run is escaped. `flames` are links to flame graphs of its own
     run, by process; `papers` are results of other runs that belong beside it; `logs` is where the
-    logs of its processes lie."""
+    logs of its processes lie, `runs` are the ones before it."""
     verdict = combine(result.verdict for result in results)
-    record = as_record(history, results, _judging(history.run, budgets), logs)
+    record = as_record(history, results, judging_of(history.run, budgets), logs)
     history = history.counted()
     run = history.run
     body = "".join(
@@ -97,6 +100,8 @@ def as_html(
             _charts("Memory", memory_charts(history, budgets)),
             _flames(flames or {}),
             "".join(map(_paper, papers)),
+            limits.as_html(results, history),
+            trend.as_html(runs),
             _again(results, run),
             _about(history, run),
         ]
@@ -126,7 +131,7 @@ def walk(record: parts.Json | None) -> str:
     return f'<p id="walk-state" class="facts" role="status">{said}</p>{parts.skeleton()}{held}'
 
 
-def _judging(run: Run | None, budgets: Budgets) -> Judging:
+def judging_of(run: Run | None, budgets: Budgets) -> Judging:
     """What the run was judged by, as far as it is known: golden files may lie elsewhere now."""
     settings = JudgingSettings.recorded_in(run)
     approved = read_approved(Path(settings.golden_dir))
@@ -147,10 +152,13 @@ def _header(
     facts = [f"{len(results)} checks{modes}", f"{duration_s:.0f} s"]
     if run is not None:
         facts += [_moment(run.started_at), run.config]
+    said, meaning = f"<span>{_SIGNS[verdict]}</span> {verdict.value}", _MEANING[verdict]
+    if not results:
+        said = "not judged"
+        meaning = "The record does not say how it is to be judged: it is shown as it is."
     return (
-        f'<header class="{verdict.value}"><p class="verdict">'
-        f"<span>{_SIGNS[verdict]}</span> {verdict.value}</p>"
-        f'{worst}<p class="why">{_e(names)}{_MEANING[verdict]}</p>'
+        f'<header class="{verdict.value}"><p class="verdict">{said}</p>'
+        f'{worst}<p class="why">{_e(names)}{meaning}</p>'
         f'<p class="facts">{" · ".join(_e(fact) for fact in facts if fact)}</p>'
         f'<nav class="chips">{"".join(map(_chip, results))}</nav></header>'
     )

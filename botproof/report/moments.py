@@ -7,9 +7,9 @@ which none is found is shown at the end of the run.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from botproof.budgets import MB
 from botproof.chats import Chats, Turn
@@ -202,17 +202,20 @@ def _parity(history: History, judging: Judging, _: CheckResult) -> Iterator[_Pla
 
 
 def first_difference(left: str, right: str) -> str:
-    """The first lines in which two texts differ, in a few words."""
-    pairs = zip_longest(left.splitlines(), right.splitlines())
-    for before, after in pairs:
-        if before != after:
-            return f"{_quoted(before)} became {_quoted(after)}"
-    return "nothing"
+    """The first lines in which two texts differ, in a few words; empty lines say nothing."""
+    before, after = ([line for line in text.splitlines() if line.strip()] for text in (left, right))
+    matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
+    for kind, a, _, c, _ in matcher.get_opcodes():
+        if kind == "delete":
+            return f"{_quoted(before[a])} is missing"
+        if kind == "insert":
+            return f"{_quoted(after[c])} is new"
+        if kind == "replace":
+            return f"{_quoted(before[a])} became {_quoted(after[c])}"
+    return "empty lines"
 
 
-def _quoted(line: str | None) -> str:
-    if line is None:
-        return "(no line)"
+def _quoted(line: str) -> str:
     line = line.strip()
     return f"“{line if len(line) <= _QUOTED else line[: _QUOTED - 1] + '…'}”"
 

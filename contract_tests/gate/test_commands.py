@@ -248,3 +248,26 @@ class TestGolden:
         record(project, make_story())
         assert main(["golden", "approve"]) == 64
         assert "holds no reply" in capsys.readouterr().err
+
+
+def test_show_makes_the_page_of_any_record(project, capsys) -> None:
+    assert main(["show", HISTORY]) == 0
+    said = capsys.readouterr().out
+    assert "show.html: PASS" in said
+    page = (project / "reports" / "gate" / "show.html").read_text()
+    assert 'id="record"' in page
+    assert main(["show", "reports/gate", "--output", "page.html"]) == 0
+    assert (project / "page.html").read_text() == page
+
+
+def test_show_shows_a_record_that_does_not_say_how_to_judge_it(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "stacks.jsonl"
+    path.write_bytes(history.encode(history.Run(t=0.0, command="parity")) + b"\n")
+    assert main(["show", str(path)]) == 0
+    assert "not judged" in capsys.readouterr().out
+    assert "shown as it is" in (tmp_path / "show.html").read_text()
+
+
+def test_show_says_what_is_wrong_with_a_file(tmp_path: Path, capsys) -> None:
+    assert main(["show", str(tmp_path / "nothing.jsonl")]) == 64
+    assert "cannot be read" in capsys.readouterr().err

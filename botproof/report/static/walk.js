@@ -154,7 +154,8 @@ function follow() {
   const other = store.stacks.findIndex((each) => each.name === said.get("beside"));
   const side = said.has("beside") && other >= 0;
   if (side) Object.assign(at, { other });
-  if (said.has("finding")) toFinding(Number(said.get("finding")) - 1);
+  const finding = Number(said.get("finding")) - 1;
+  if (store.record.moments[finding]) toFinding(finding);
   else if (store.cases.has(said.get("case"))) {
     toCase(said.get("case"), said.has("mode") ? s : -1);
     const t = Number(said.get("t"));
