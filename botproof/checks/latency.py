@@ -9,6 +9,7 @@ from botproof.checks.errors import judge_in_order, planned_cap
 from botproof.checks.generator import Grade, HeldTimes
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of, read_turns
+from botproof.checks.shortcomings import in_doubles
 from botproof.history import History, Request
 from botproof.sequential import FAIL_SHARES, SequentialErrorRate
 from botproof.stats import judge_error_rate, percentile
@@ -28,7 +29,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         for turn in by_case.values()
         if turn.case.expect == "reply"
     ]
-    replies, reply_text, reply_lines = _replies(turns, budget.limit, _modes(history))
+    replies, reply_text, reply_lines = _replies(turns, budget.limit, history)
     held = HeldTimes.of(history, budget.limit)
     requests = [each for each in history.of(Request) if not held.is_spoilt(each.intended)]
     test = SequentialErrorRate(_TAIL, planned_cap(history), alpha_fail=FAIL_SHARES["latency tail"])
@@ -62,7 +63,7 @@ def _modes(history: History) -> set[str]:
 
 
 def _replies(
-    turns: list[Turn], limit: float, modes: set[str]
+    turns: list[Turn], limit: float, history: History
 ) -> tuple[Verdict, str, tuple[str, ...]]:
     if not turns:
         return Verdict.INCONCLUSIVE, "no reply was asked for", ()
@@ -72,20 +73,29 @@ def _replies(
         text = f"{len(late)} replies late and {len(never)} missing, of {len(turns)}"
         latest = sorted(late, key=lambda turn: -(turn.reply_time_s or 0.0))
         lines = (
-            *lines_of([f"{_name(turn)}: {turn.reply_time_s:.2f} s" for turn in latest], _MOST),
+            *lines_of([f"{_name(turn)}: {_time(turn, history)}" for turn in latest], _MOST),
             *lines_of([f"{_name(turn)}: no answer" for turn in never], _MOST),
         )
         return Verdict.FAIL, text, lines
-    times = [(a.reply_time_s or 0.0, _name(a)) for a in turns]
-    slowest = sorted(times, reverse=True)[:3]
+    times = [turn.reply_time_s or 0.0 for turn in turns]
+    slowest = sorted(turns, key=lambda turn: -(turn.reply_time_s or 0.0))[:3]
     text = (
-        f"slowest of {len(times)} replies {slowest[0][0]:.2f} s, "
-        f"median {percentile([seconds for seconds, _ in times], 0.5):.2f} s"
+        f"slowest of {len(times)} replies {max(times):.2f} s, median {percentile(times, 0.5):.2f} s"
     )
-    unseen = modes - {turn.case.mode for turn in turns}
+    unseen = _modes(history) - {turn.case.mode for turn in turns}
     if unseen:
         return Verdict.INCONCLUSIVE, f"{text}; nothing was asked in {', '.join(sorted(unseen))}", ()
-    return Verdict.PASS, text, tuple(f"{name}: {seconds:.2f} s" for seconds, name in slowest)
+    lines = tuple(f"{_name(turn)}: {_time(turn, history)}" for turn in slowest)
+    return Verdict.PASS, text, lines
+
+
+def _time(turn: Turn, history: History) -> str:
+    """How long the reply took, and how much of it is not the target's but the double's."""
+    seconds = turn.reply_time_s or 0.0
+    start = turn.case.t
+    double = in_doubles(history, turn.case.stack, start, start + seconds)
+    apart = f", of which the exchange double took {double:.2f} s" if double >= 0.01 else ""
+    return f"{seconds:.2f} s{apart}"
 
 
 def _name(turn: Turn) -> str:
