@@ -63,6 +63,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_seal(commands, chosen=arguments[0] if arguments[:1] in (["key"], ["verify"]) else "")
     _add_drift(commands, chosen=arguments[:1] == ["drift"])
     _add_watch(commands, chosen=arguments[:1] == ["watch"])
+    _add_rollout(commands, chosen=arguments[0] if arguments[:1] == ["deploy"] else "")
     _add_double(commands, chosen=arguments[1:2] if arguments[:1] == ["double"] else [])
     return parser
 
@@ -340,6 +341,26 @@ def _add_watch(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -
         parser.epilog = module.EXIT_CODES
         module.add_arguments(parser)
         parser.set_defaults(run=_plainly(lambda: module.run))
+
+
+def _add_rollout(commands: argparse._SubParsersAction[_Parser], *, chosen: str) -> None:
+    """What it needs is imported only when it is asked for."""
+    deploy = commands.add_parser(
+        "deploy",
+        help="bring judged images to users, without losing an update, or undo it",
+        description="Checks the machine, backs up, starts the new containers beside the old ones, "
+        "hands over, asks the new fleet as a user would, and only then removes the old containers. "
+        "A step that fails has everything before it undone. Killed at any moment, the next call "
+        "goes on.",
+        epilog="exit codes:\n  0  deployed, or nothing to do\n  1  refused, or undone: the old "
+        "fleet works\n  3  neither could be done; the next call goes on\n  64 the command line "
+        "cannot be used\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if chosen:
+        module = import_module("botproof.rollout.cli")
+        module.add_deploy_arguments(deploy)
+        deploy.set_defaults(run=_plainly(lambda: module.run_deploy))
 
 
 def _add_delivery(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:

@@ -363,6 +363,10 @@ class Bot(Child):
         wait_for("readiness", lambda: self.ready()[0] == 200)
         return self
 
+    def until_standing_by(self) -> None:
+        """Waits until only another instance's end is missing."""
+        wait_for("standing by", lambda: self.ready()[1].get("status") == "standing by")
+
     def metrics_text(self) -> str:
         return HTTP.get(f"{self.url}/metrics").text
 

@@ -150,6 +150,7 @@ def test_a_second_process_on_the_inbox_waits_for_the_first(start_bot: Any, teleg
     first = start_bot("polling").until_ready()
     second = start_bot("polling")
     assert "in use by another process" in second.until_not_ready_for("inbox", "in use")
+    second.until_standing_by()
     telegram.say("/help", chat=1)
     telegram.replies(1)
     first.end(signal.SIGKILL)

@@ -14,9 +14,10 @@ class Readiness:
     memory: asking never waits.
     """
 
-    __slots__ = ("_probes", "_reasons")
+    __slots__ = ("_awaited", "_probes", "_reasons")
 
     def __init__(self) -> None:
+        self._awaited: frozenset[str] = frozenset()
         self._reasons: dict[str, str] = {}
         self._probes: dict[str, Callable[[], str | None]] = {}
 
@@ -30,6 +31,14 @@ class Readiness:
     def known(self, part: str) -> str | None:
         """The reason that ``part`` was last set to, or None."""
         return self._reasons.get(part)
+
+    def stand_by(self, parts: frozenset[str]) -> None:
+        """Only another instance's end keeps ``parts`` from being ready; empty: nothing does."""
+        self._awaited = parts
+
+    def is_standing_by(self) -> bool:
+        """Whether all that is missing comes by itself when the other instance has ended."""
+        return bool(self._awaited) and self.reasons().keys() <= self._awaited
 
     def probe(self, part: str, ask: Callable[[], str | None]) -> None:
         """Adds a condition that is looked at when somebody asks."""

@@ -13,7 +13,7 @@ from reference_bot.telegram_bot.dispatch import Dispatcher
 from reference_bot.telegram_bot.doors.backoff import Backoff
 from reference_bot.telegram_bot.handlers import TOO_MANY, announce_commands, build_application
 from reference_bot.telegram_bot.health import Readiness
-from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError, Rules
+from reference_bot.telegram_bot.inbox import Inbox, InboxInUseError, InboxUnavailableError, Rules
 from reference_bot.telegram_bot.market_data import MarketData
 from reference_bot.telegram_bot.messenger import TelegramMessenger
 from reference_bot.telegram_bot.metrics import Metrics
@@ -30,6 +30,8 @@ _PROBE_SECONDS_RED: Final = 0.5
 _PROBE_LIMIT: Final = 4.0
 _DRAIN_SECONDS: Final = 5.0
 _SETTLE_SECONDS: Final = 0.5
+_TAKE_OVER_SECONDS: Final = 0.1
+"""How often a bot that stands by looks whether the inbox is free: users wait meanwhile."""
 
 _log = logging.getLogger(__name__)
 
@@ -99,10 +101,14 @@ class Room:
         self.readiness.set("telegram", "getMe has not succeeded yet")
 
     async def open(self) -> None:
-        """Opens the inbox and greets Telegram, for as long as that takes, then starts handling."""
-        await self._open_inbox()
-        self.supervisor.start("inbox watch", self._watch_inbox)
-        await self._greet_telegram()
+        """Opens the inbox and greets Telegram, for as long as that takes, then starts handling.
+
+        Both at once: while another instance still has the inbox this one stands by, with nothing
+        left to do but to take it over.
+        """
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._open_inbox())
+            both.create_task(self._greet_telegram())
         self.readiness.probe("dispatcher", self._dispatcher.stalled)
         self.supervisor.start("dispatcher", self._dispatcher.run)
         self.supervisor.start("command menu", self._announce, ends=True)
@@ -116,12 +122,21 @@ class Room:
             try:
                 await self.inbox.open()
                 await self._access.open()
+            except InboxInUseError as error:
+                if self.readiness.known("inbox") != str(error):
+                    _log.info("standing by: %s", error)
+                self.readiness.set("inbox", str(error))
+                self.readiness.stand_by(frozenset({"inbox", self.settings.bot_mode}))
+                await asyncio.sleep(_TAKE_OVER_SECONDS)
             except InboxUnavailableError as error:
+                self.readiness.stand_by(frozenset())
                 self.readiness.set("inbox", f"the inbox cannot be opened: {error}")
                 _log.warning("the inbox cannot be opened: %s", error)
                 await asyncio.sleep(backoff.next())
             else:
                 self.readiness.set("inbox", None)
+                self.readiness.stand_by(frozenset())
+                self.supervisor.start("inbox watch", self._watch_inbox)
                 return
 
     async def _moved(self, old: int, new: int) -> None:

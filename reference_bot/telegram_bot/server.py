@@ -40,7 +40,8 @@ def routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
     async def ready(_: Request) -> Response:
         reasons = readiness.reasons()
         if reasons:
-            return JSONResponse({"status": "not ready", "reasons": reasons}, status_code=503)
+            status = "standing by" if readiness.is_standing_by() else "not ready"
+            return JSONResponse({"status": status, "reasons": reasons}, status_code=503)
         return JSONResponse({"status": "ready"})
 
     async def figures(_: Request) -> Response:

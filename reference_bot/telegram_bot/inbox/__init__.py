@@ -6,6 +6,7 @@
 from reference_bot.telegram_bot.inbox.model import (
     DeadLetter,
     Inbox,
+    InboxInUseError,
     InboxUnavailableError,
     Job,
     LeaseLostError,
@@ -19,6 +20,7 @@ from reference_bot.telegram_bot.inbox.model import (
 __all__ = [
     "DeadLetter",
     "Inbox",
+    "InboxInUseError",
     "InboxUnavailableError",
     "Job",
     "LeaseLostError",

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final, TextIO
 
-from reference_bot.telegram_bot.inbox.model import InboxUnavailableError
+from reference_bot.telegram_bot.inbox.model import InboxInUseError, InboxUnavailableError
 
 _BESIDE: Final = ("", "-wal", "-shm")
 
@@ -27,7 +27,7 @@ class FileLock:
         self._held: TextIO | None = None
 
     def take(self) -> None:
-        """Raises InboxUnavailableError when another process has it."""
+        """Raises InboxInUseError when another process has it, else InboxUnavailableError."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = self._path.open("w")
@@ -37,7 +37,7 @@ class FileLock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.close()
-            raise InboxUnavailableError(f"{self._database} is in use by another process") from error
+            raise InboxInUseError(f"{self._database} is in use by another process") from error
         self.release()
         self._held = lock
 

@@ -21,6 +21,10 @@ class InboxUnavailableError(Exception):
     """The inbox could not be written or read just now; nothing was changed."""
 
 
+class InboxInUseError(InboxUnavailableError):
+    """Another process has the inbox: this one can stand by until that one has ended."""
+
+
 class UpdateRefusedError(ValueError):
     """The inbox can never keep this; trying again does not help."""
 

@@ -1,0 +1,205 @@
+"""`botproof deploy`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import time
+from pathlib import Path
+
+import msgspec
+
+from botproof.fleet.host import Compose
+from botproof.problems import UsageError
+from botproof.rollout.deploy import Options, Rollout, Store, make_plan
+from botproof.rollout.engine import DEPLOYED, StepFailedError, go_back, go_on
+from botproof.rollout.host import DockerHost
+from botproof.rollout.journal import FileJournal, Lock, state_of
+from botproof.rollout.ledger import MemoryMeter, as_lines
+from botproof.rollout.plan import Plan
+
+__all__ = ["add_deploy_arguments", "run_deploy"]
+
+_REFERENCE = re.compile(r"(\S+@)?sha256:[0-9a-f]{64}")
+
+
+def add_fleet_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which fleet, and where its roll-outs are recorded."""
+    add = parser.add_argument
+    add(
+        "--compose",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a Compose file of the fleet, as in `docker compose --file`; may be repeated",
+    )
+    add("--env-file", metavar="FILE", type=Path, action="append", default=[], help="as for Compose")
+    add("--project-name", metavar="NAME", help="as for Compose")
+    add(
+        "--state",
+        metavar="DIR",
+        type=Path,
+        default=Path("/var/lib/botproof/rollout"),
+        help="where roll-outs, their backups and ledgers are kept (/var/lib/botproof/rollout)",
+    )
+
+
+def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `botproof deploy`."""
+    add = parser.add_argument
+    add_fleet_arguments(parser)
+    add(
+        "--images",
+        metavar="NAME=IMAGE",
+        action="append",
+        default=[],
+        help="the image of a service by digest, as in `botproof verify`; may be repeated; without "
+        "it those of the env file",
+    )
+    add("--only", metavar="SERVICE", action="append", default=[], help="change this service alone")
+    add("--verdict", metavar="FILE", type=Path, help="the sealed verdict that the images must have")
+    add(
+        "--key",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="whom it is trusted of",
+    )
+    add("--environment", metavar="NAME", help="what the verdict must be meant for")
+    add(
+        "--unjudged",
+        metavar="REASON",
+        help="deploy without a verdict; the reason is kept with the roll-out",
+    )
+    add(
+        "--canary",
+        metavar="COMMAND",
+        default="",
+        help="a shell command that asks /price in a chat and prints the answer",
+    )
+
+
+def run_deploy(arguments: argparse.Namespace) -> int:
+    """0: deployed, or nothing to do; 1: refused or undone, the old fleet works; 3: stuck."""
+    compose = _compose(arguments)
+    store = Store(arguments.state)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: undone, as by Ctrl-C
+    try:
+        with Lock(arguments.state):
+            return _deploy(arguments, compose, store)
+    except (StepFailedError, KeyboardInterrupt) as error:
+        print(f"stopped: {str(error) or 'interrupted on the way back'}")
+        print("the next `botproof deploy` with the same files goes on from here")
+        return 3
+
+
+def _deploy(arguments: argparse.Namespace, compose: Compose, store: Store) -> int:
+    images = _images(arguments, compose)
+    host = DockerHost(compose, images)
+    options = Options(
+        canary=arguments.canary, verdict=_verdict(arguments, host), only=arguments.only
+    )
+    directory = store.open()
+    if directory is not None:
+        code = _finish(directory, compose, options, images)
+        if code is not None:
+            return code
+    plan = make_plan(host, options)
+    if not plan.changes:
+        print("nothing to do: what runs is what the files say")
+        return 0
+    directory = store.new()
+    journal = FileJournal(directory / "journal.jsonl")
+    journal.write("plan", reason=arguments.unjudged or "", **msgspec.to_builtins(plan))
+    return _run(plan, Rollout(plan, host, journal, directory, options), journal)
+
+
+def _finish(
+    directory: Path, compose: Compose, options: Options, images: dict[str, str]
+) -> int | None:
+    """Go on with what an earlier call began; None when it was undone and another one is wanted."""
+    journal = FileJournal(directory / "journal.jsonl")
+    plan = state_of(journal.entries).plan
+    if plan is None:
+        raise UsageError(f"{journal.path}: holds no plan")
+    rollout = Rollout(plan, DockerHost(compose, plan.images), journal, directory, options)
+    if not images or images == dict(plan.images):
+        print(f"going on with {directory.name}")
+        return _run(plan, rollout, journal)
+    print(f"undoing {directory.name}, which was begun with other images")
+    go_back(plan, journal, rollout)
+    return None
+
+
+def _run(plan: Plan, rollout: Rollout, journal: FileJournal) -> int:
+    began = time.monotonic()
+    with MemoryMeter(rollout.pids) as meter:
+        end = go_on(plan, journal, rollout)
+    ledger = rollout.ledger(meter)
+    path = rollout.directory / "ledger.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(ledger)))
+    print("\n".join(as_lines(ledger)))
+    for trouble in rollout.troubles:
+        print(f"the old fleet: {trouble}")
+    print(f"{end} after {time.monotonic() - began:.1f} s; recorded in {rollout.directory}")
+    return 0 if end == DEPLOYED else 1
+
+
+def _compose(arguments: argparse.Namespace) -> Compose:
+    if not arguments.compose:
+        raise UsageError("--compose FILE is missing: which files is the fleet started with?")
+    for path in (*arguments.compose, *arguments.env_file):
+        if not path.is_file():
+            raise UsageError(f"{path}: is no file")
+    return Compose(arguments.compose, arguments.env_file, arguments.project_name)
+
+
+def _images(arguments: argparse.Namespace, compose: Compose) -> dict[str, str]:
+    variables = DockerHost(compose, {}).image_variables() if arguments.images else {}
+    by_name = {name.replace("-", "_"): variable for name, variable in variables.items()}
+    found = {}
+    for part in (part.strip() for text in arguments.images for part in text.split(",")):
+        name, _, image = part.partition("=")
+        variable = by_name.get(name.replace("-", "_"))
+        if variable is None:
+            known = ", ".join(sorted(variables))
+            raise UsageError(
+                f"--images {part}: {name} is no service of the files; there are {known}"
+            )
+        if not _REFERENCE.fullmatch(image):
+            raise UsageError(
+                f"--images {part}: name the image by its digest, as sha256:… or NAME@sha256:…; "
+                "a tag may move after it was judged"
+            )
+        found[variable] = image
+    return found
+
+
+def _verdict(arguments: argparse.Namespace, host: DockerHost) -> list[str]:
+    """The reasons of the sealed verdict against the images."""
+    if arguments.verdict is None:
+        if arguments.unjudged:
+            return []
+        return ["there is none; --verdict FILE --key FILE names it, --unjudged REASON goes without"]
+    from botproof.seal.keys import read_public  # noqa: PLC0415 - cryptography takes a while
+    from botproof.seal.verify import Expected, verify  # noqa: PLC0415 - as above
+
+    try:
+        data = arguments.verdict.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{arguments.verdict}: cannot be read: {error.strerror}") from error
+    subject = {}
+    for name, service in host.project()["services"].items():
+        if (service.get("labels") or {}).get("botproof.role"):
+            image = host.docker("image", "inspect", "--format", "{{.Id}}", service["image"]).strip()
+            subject[name.replace("-", "_")] = {"sha256": image.removeprefix("sha256:")}
+    expected = Expected(
+        trusted=[read_public(path) for path in arguments.key],
+        accept_unsigned=not arguments.key,
+        subject=subject,
+        environment=arguments.environment,
+    )
+    return [refusal.message for refusal in verify(data, expected)[1]]

@@ -1,0 +1,352 @@
+"""One roll-out of a fleet: the steps of its plan, on the containers of this machine."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from botproof.problems import UsageError
+from botproof.rollout import backup, checks, verify
+from botproof.rollout.engine import StepFailedError
+from botproof.rollout.host import DockerHost
+from botproof.rollout.journal import FileJournal, Journal, state_of
+from botproof.rollout.ledger import Ledger, MemoryMeter
+from botproof.rollout.plan import Kind, Plan, Step, changes
+from botproof.rollout.steps import Steps
+from botproof.rollout.telegram import Telegram
+
+__all__ = ["KEEP", "Options", "Rollout", "Store", "make_plan"]
+
+KEEP = "botproof-rollout"
+"""The repository of the tags that keep old images from being pruned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a roll-out is done. ``verdict``: reasons of the sealed verdict against it."""
+
+    watch_s: float = 0.0
+    canary: str = ""
+    verdict: Sequence[str] = ()
+    only: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where roll-outs are recorded: a directory for each, numbered."""
+
+    root: Path
+
+    def all(self) -> list[Path]:
+        """The directories, the oldest first."""
+        return sorted(path for path in self.root.glob("[0-9]*") if path.is_dir())
+
+    def open(self) -> Path | None:
+        """The roll-out that has not ended, or None."""
+        for path in reversed(self.all()):
+            entries = FileJournal(path / "journal.jsonl").entries
+            if entries and not state_of(entries).end:
+                return path
+        return None
+
+    def new(self) -> Path:
+        """A directory for the next one."""
+        number = int(self.all()[-1].name.split("-")[0]) + 1 if self.all() else 1
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = self.root / f"{number:04d}-{now}"
+        path.mkdir(parents=True, mode=0o700)
+        return path
+
+
+def make_plan(host: DockerHost, options: Options, what: str = "deploy") -> Plan:
+    """What has to change so that the fleet is as its files and images say."""
+    project = host.project()
+    hashes = host.hashes()
+    wanted: dict[str, tuple[str, str]] = {}
+    running: dict[str, list[tuple[str, str, str]]] = {}
+    for name, service in project["services"].items():
+        wanted[name] = (_image(host, str(service.get("image", ""))), hashes[name])
+        running[name] = [
+            (c["Id"], c["Image"], c["Config"]["Labels"].get("com.docker.compose.config-hash", ""))
+            for c in host.containers(name)
+        ]
+    unknown = set(options.only) - {
+        name
+        for name, s in project["services"].items()
+        if (s.get("labels") or {}).get("botproof.role")
+    }
+    if unknown:
+        raise UsageError(
+            f"--only {', '.join(sorted(unknown))}: no service has that name and a role"
+        )
+    return Plan(
+        what=what,
+        changes=changes(project["services"], wanted, running, options.only),
+        images=host.images,
+        watch_s=options.watch_s,
+    )
+
+
+def _image(host: DockerHost, name: str) -> str:
+    try:
+        return host.docker("image", "inspect", "--format", "{{.Id}}", name).strip()
+    except StepFailedError:
+        return ""
+
+
+@dataclass
+class Rollout:
+    """The worker of one plan: does its steps, and those that are not about containers."""
+
+    plan: Plan
+    host: DockerHost
+    journal: Journal
+    directory: Path
+    options: Options = field(default_factory=Options)
+    spans: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        others = {
+            Kind.CHECK: self._check,
+            Kind.BACK_UP: self._back_up,
+            Kind.VERIFY: self._verify,
+            Kind.SETTLE: self._settle,
+        }
+        self._steps = Steps(self.plan, self.host, others)
+
+    def do(self, step: Step) -> None:
+        """As `Steps.do`, with the moments of a hand-over noted."""
+        self._steps.do(step)
+        if step.kind is Kind.HAND_OVER:
+            self._note(step)
+
+    def undo(self, step: Step) -> None:
+        """As `Steps.undo`."""
+        self._steps.undo(step)
+        if step.kind is Kind.HAND_OVER:
+            self._note(step)
+
+    def see_old_work(self) -> None:
+        """As `Steps.see_old_work`."""
+        self._steps.see_old_work()
+
+    @property
+    def troubles(self) -> Sequence[str]:
+        """What is wrong with the old containers after the way back."""
+        return self._steps.troubles
+
+    def _note(self, step: Step) -> None:
+        change = next(c for c in self.plan.changes if c.service == step.service)
+        if change.is_bot:
+            began, ended = self.host.asked_to_end, time.monotonic()
+            self.spans["unattended"] = ended - began if began else 0.0
+            self.journal.write("note", str(step), "changed hands", began=began, ended=ended)
+
+    # -- before --------------------------------------------------------------------------------
+
+    def _bot(self) -> Mapping[str, Any] | None:
+        for service in self.host.project()["services"].values():
+            if (service.get("labels") or {}).get("botproof.role") == "bot":
+                found: Mapping[str, Any] = service
+                return found
+        return None
+
+    def telegram(self) -> Telegram:
+        """The Bot API with the settings that the files give the bot."""
+        bot = self._bot()
+        if bot is None:
+            raise StepFailedError("no service of the files has the label botproof.role: bot")
+        environment = {
+            k: str(v) for k, v in (bot.get("environment") or {}).items() if v is not None
+        }
+        addresses = {}
+        for container in self.host.containers():
+            for network in container["NetworkSettings"]["Networks"].values():
+                if network["IPAddress"]:
+                    service = container["Config"]["Labels"]["com.docker.compose.service"]
+                    addresses[service] = network["IPAddress"]
+        return Telegram(environment, addresses)
+
+    def facts(self) -> checks.Facts:
+        """What the checks judge, asked of this machine and of Telegram."""
+        disk = shutil.disk_usage(self.directory)
+        bot, trouble, skew, webhook, own = "", "", None, "", ""
+        try:
+            telegram = self.telegram()
+            own = telegram.url
+            me, there = telegram.ask("getMe")
+            skew = checks.skew(datetime.datetime.now(datetime.UTC), there)
+            bot = str(me.get("username", ""))
+            webhook = str(telegram.ask("getWebhookInfo")[0].get("url", ""))
+        except StepFailedError as error:
+            trouble = str(error)
+        containers = self.host.containers()
+        images = self.host.image_variables()
+        project = self.host.project()["services"]
+        return checks.Facts(
+            disk_free=disk.free,
+            disk_total=disk.total,
+            memory_free=psutil.virtual_memory().available,
+            memory_wanted=self._wanted(containers),
+            compose=self.host.docker("compose", "version", "--short").strip(),
+            images={
+                images.get(change.service, change.service): change.image
+                for change in self.plan.changes
+            },
+            bot=bot,
+            bot_trouble=trouble,
+            clock=skew,
+            webhook=webhook,
+            own_webhook=own,
+            others=_not_running(project, containers),
+            env_modes={str(p): p.stat().st_mode & 0o777 for p in self._env_files()},
+            verdict=self.options.verdict,
+        )
+
+    def _wanted(self, containers: Sequence[Mapping[str, Any]]) -> int:
+        old = {container for change in self.plan.changes for container in change.old}
+        pids = [c["State"]["Pid"] for c in containers if c["Id"] in old and c["State"]["Pid"]]
+        return sum(psutil.Process(pid).memory_info().rss for pid in pids if psutil.pid_exists(pid))
+
+    def _check(self) -> None:
+        if found := checks.refusals(self.facts()):
+            raise StepFailedError("refused, and nothing was changed:\n  " + "\n  ".join(found))
+
+    def _env_files(self) -> list[Path]:
+        """The files with settings; those of a service hold the token."""
+        return list(self.host.compose.env_files)
+
+    def files(self) -> list[Path]:
+        """Every file that says how the fleet is to be."""
+        return [*self.host.compose.files, *self.host.compose.env_files]
+
+    def _back_up(self) -> None:
+        previous = self.directory / "before"
+        backup.keep_files(self.files(), previous)
+        images = {}
+        for change in self.plan.changes:
+            for container in change.old:
+                image = self.host.inspect(container)["Image"]
+                images[change.service] = image
+                self.host.docker("tag", image, f"{KEEP}:{self.directory.name}-{change.service}")
+        data = [
+            str(target)
+            for source, target in self.databases()
+            if backup.copy_database(source, target)
+        ]
+        webhook = self.telegram().ask("getWebhookInfo")[0]
+        document = {"images": images, "data": data, "webhook": webhook}
+        backup.write_whole(
+            self.directory / "before.json",
+            msgspec.json.format(msgspec.json.encode(document)),
+            0o600,
+        )
+
+    def databases(self) -> list[tuple[Path, Path]]:
+        """By the bot's label `botproof.data`: each database on this machine, and its copy."""
+        found = []
+        for change in self.plan.changes:
+            for container in change.old[:1]:
+                inspected = self.host.inspect(container)
+                label = str(inspected["Config"]["Labels"].get("botproof.data", ""))
+                for inside in label.split():
+                    there = _on_this_machine(inspected["Mounts"], inside)
+                    found.append((there, self.directory / "data" / Path(inside).name))
+        return found
+
+    # -- after ---------------------------------------------------------------------------------
+
+    def _verify(self) -> None:
+        if self.options.canary:
+            verify.ask_canary(self.options.canary)
+        for container in self.host.containers():
+            labels = container["Config"]["Labels"]
+            asked = labels.get("botproof.question", "")
+            if not asked or not container["State"]["Running"]:
+                continue
+            path, body = verify.question(asked)
+            port = labels.get("botproof.ready", "").partition("/")[0]
+            address = next(
+                n["IPAddress"]
+                for n in container["NetworkSettings"]["Networks"].values()
+                if n["IPAddress"]
+            )
+            wanted = [labels["botproof.answer"]] if labels.get("botproof.answer") else []
+            verify.ask_service(f"http://{address}:{port}/{path}", body, wanted)
+        for change in self.plan.changes:
+            for seen in self.host.seen(change.service):
+                if seen.running:
+                    self.host.wait(seen.id, standby=False, seconds=10)
+
+    def _settle(self) -> None:
+        """The files name the new images, so that whatever starts the fleet next starts these."""
+        for path in self.host.compose.env_files:
+            text = path.read_text(encoding="utf-8")
+            changed = with_variables(text, self.plan.images)
+            if changed != text:
+                backup.write_whole(path, changed.encode(), path.stat().st_mode & 0o777)
+
+    def pids(self) -> list[int]:
+        """The first process of each container that runs."""
+        try:
+            return [c["State"]["Pid"] for c in self.host.containers() if c["State"]["Pid"]]
+        except StepFailedError:
+            return []
+
+    def ledger(self, meter: MemoryMeter) -> Ledger:
+        """What is known of the hand-over without a double's transcript."""
+        gap = self.spans.get("unattended")
+        return Ledger(
+            unattended_s=None if gap is None else round(gap, 3),
+            peak_mb=meter.peak_mb,
+            memory_samples=meter.samples,
+        )
+
+
+def with_variables(text: str, values: Mapping[str, str]) -> str:
+    """An env file with other values of some variables; all else stays as it is."""
+    lines = text.splitlines(keepends=True)
+    left = dict(values)
+    for number, line in enumerate(lines):
+        name = line.partition("=")[0].strip()
+        if name in left and not line.lstrip().startswith("#"):
+            lines[number] = f"{name}={left.pop(name)}\n"
+    if left and lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    return "".join(lines) + "".join(f"{name}={value}\n" for name, value in left.items())
+
+
+def _not_running(
+    services: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Services without a role (a proxy, Redis) that a roll-out needs and does not touch."""
+    states: dict[str, str] = {}
+    for container in containers:
+        service = container["Config"]["Labels"]["com.docker.compose.service"]
+        states[service] = str(container["State"]["Status"])
+    return {
+        name: states.get(name, "not there")
+        for name, service in services.items()
+        if not (service.get("labels") or {}).get("botproof.role") and states.get(name) != "running"
+    }
+
+
+def _on_this_machine(mounts: Sequence[Mapping[str, Any]], inside: str) -> Path:
+    """Where a file of a container lies on this machine."""
+    for mount in mounts:
+        root = Path(mount["Destination"])
+        if Path(inside).is_relative_to(root):
+            source = Path(mount["Source"])
+            if not os.access(source, os.R_OK | os.X_OK):
+                raise StepFailedError(f"{source}: cannot be read; run this as root (sudo)")
+            return source / Path(inside).relative_to(root)
+    raise StepFailedError(f"{inside}: lies in no volume of the bot, so it would be lost")

@@ -1,0 +1,81 @@
+"""Takes the steps of a plan one after the other, or takes them back. Knows no Docker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from botproof.rollout.journal import Journal, state_of
+from botproof.rollout.plan import Kind, Plan, Step, steps
+
+__all__ = ["DEPLOYED", "UNDONE", "StepFailedError", "Worker", "go_back", "go_on"]
+
+DEPLOYED = "deployed"
+UNDONE = "undone"
+_ONCE = frozenset({Kind.CHECK, Kind.BACK_UP})
+"""What must not be done again on a fleet that is half changed: it looks at the state before."""
+
+
+class StepFailedError(Exception):
+    """A step cannot be done. Says what was wanted, what was found, and what would help."""
+
+
+class Worker(Protocol):
+    """Does steps and undoes them. Each can be called again after a kill in the middle of it."""
+
+    def do(self, step: Step) -> None:
+        """Raises StepFailedError."""
+
+    def undo(self, step: Step) -> None:
+        """Raises StepFailedError."""
+
+    def see_old_work(self) -> None:
+        """After every step is undone: what worked before works again, or it is told."""
+
+
+def go_on(plan: Plan, journal: Journal, worker: Worker, tell: Callable[[str], None] = print) -> str:
+    """Do the plan, from where the journal ends; how it ended, DEPLOYED or UNDONE.
+
+    A step that fails, or that Ctrl-C interrupts, has everything before it undone. Once `settle`
+    has begun there is only forward: it removes what going back needs.
+    """
+    state = state_of(journal.entries)
+    if state.end:
+        return state.end
+    if state.going_back and str(Step(Kind.SETTLE)) not in state.begun:
+        return go_back(plan, journal, worker, tell)
+    for step in steps(plan):
+        if step.kind in _ONCE and str(step) in state.done:
+            continue
+        tell(f"{step} …")
+        journal.write("begun", str(step))
+        try:
+            worker.do(step)
+        except (StepFailedError, KeyboardInterrupt) as error:
+            reason = str(error) or "interrupted"
+            if step.kind is Kind.SETTLE:
+                journal.write("note", str(step), reason)
+                raise StepFailedError(f"{step}: {reason}; `botproof deploy` goes on") from error
+            journal.write("failed", str(step), reason)
+            tell(f"{step}: {reason}")
+            return go_back(plan, journal, worker, tell)
+        journal.write("done", str(step))
+    journal.write("end", reason=DEPLOYED)
+    return DEPLOYED
+
+
+def go_back(
+    plan: Plan, journal: Journal, worker: Worker, tell: Callable[[str], None] = print
+) -> str:
+    """Undo every step that was begun, the last one first; UNDONE."""
+    state = state_of(journal.entries)
+    for step in reversed(steps(plan)):
+        if str(step) not in state.begun:
+            continue
+        tell(f"undo: {step} …")
+        journal.write("undoing", str(step))
+        worker.undo(step)
+        journal.write("undone", str(step))
+    worker.see_old_work()
+    journal.write("end", reason=UNDONE)
+    return UNDONE

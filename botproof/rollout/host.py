@@ -1,0 +1,279 @@
+"""Docker and Compose on this machine, as the steps need them. Nothing is built here.
+
+A container of a service that is created beside another one is not found by the service's name
+until it is exposed: it has one network, without the name. Compose regards it as its own later on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from botproof.fleet.host import Compose
+from botproof.fleet.webhook import settings_of
+from botproof.rollout.engine import StepFailedError
+from botproof.rollout.steps import Seen
+
+__all__ = ["DockerHost"]
+
+_ENGINE_S = 60.0
+"""How long an engine that does not answer is waited for: it may be starting again."""
+_COMMAND_S = 60.0
+_STOP_S = 20
+_LOOK_S = 0.05
+_NO_ENGINE = re.compile(
+    r"cannot connect to the docker daemon|is the docker daemon running", re.IGNORECASE
+)
+_VARIABLE = re.compile(r"\$\{(\w+)")
+Document = Mapping[str, Any]
+
+
+class DockerHost:
+    """The fleet of some Compose files. ``images`` are variables that stand before their files'."""
+
+    def __init__(self, compose: Compose, images: Mapping[str, str]) -> None:
+        self.compose = compose
+        self.images = images
+        self.asked_to_end = 0.0
+        """When a container was last asked to end, monotonic seconds."""
+        self._resolved: Document | None = None
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def project(self) -> Document:
+        """The files as Compose resolves them; asked once, because users wait meanwhile."""
+        if self._resolved is None:
+            self._resolved = json.loads(self._compose("config", "--format", "json"))
+        return self._resolved
+
+    def hashes(self) -> dict[str, str]:
+        """Compose's digest of each service's configuration, as its containers are labelled."""
+        lines = self._compose("config", "--hash", "*").splitlines()
+        return dict(line.split(maxsplit=1) for line in lines if line.strip())
+
+    def image_variables(self) -> dict[str, str]:
+        """By service: the variable of the files that names its image."""
+        raw = json.loads(self._compose("config", "--no-interpolate", "--format", "json"))
+        found = {}
+        for name, service in raw["services"].items():
+            if match := _VARIABLE.match(str(service.get("image", ""))):
+                found[name] = match[1]
+        return found
+
+    def containers(self, service: str = "") -> list[Document]:
+        """What `docker inspect` says of the project's containers, or of one service's."""
+        words = ["ps", "--all", "--quiet", "--no-trunc"]
+        for key, value in (("project", self.project_name()), ("service", service)):
+            if value:
+                words += ["--filter", f"label=com.docker.compose.{key}={value}"]
+        ids = self.docker(*words, "--filter", "label=com.docker.compose.oneoff=False").split()
+        return self._inspected(ids)
+
+    def project_name(self) -> str:
+        """Compose's name of the project."""
+        if self.compose.project is None:
+            return str(self.project()["name"])
+        return self.compose.project
+
+    def inspect(self, container: str) -> Document:
+        """What `docker inspect` says of one container."""
+        found = self._inspected([container])
+        if not found:
+            raise StepFailedError(f"container {container[:12]} is gone")
+        return found[0]
+
+    def _inspected(self, ids: Sequence[str]) -> list[Document]:
+        if not ids:
+            return []
+        try:
+            found: list[Document] = json.loads(self.docker("inspect", *ids))
+        except StepFailedError:  # one of them went meanwhile
+            return [d for one in ids for d in self._one(one)]
+        return found
+
+    def _one(self, container: str) -> list[Document]:
+        found = self.docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"id={container}")
+        return json.loads(self.docker("inspect", container)) if found else []
+
+    def ask(self, container: Document, path: str = "", *, seconds: float = 4.0) -> httpx.Response:
+        """GET what the service's label `botproof.ready` names, or another path on that port.
+
+        Raises StepFailedError when nothing answers.
+        """
+        label = str(container["Config"]["Labels"].get("botproof.ready", ""))
+        port, _, ready = label.partition("/")
+        if not port.isdigit():
+            raise StepFailedError(
+                "the service has no label `botproof.ready: PORT/PATH`, so nobody can ask it"
+            )
+        networks = container["NetworkSettings"]["Networks"].values()
+        reasons = ["it has no address"]
+        for address in (network["IPAddress"] for network in networks if network["IPAddress"]):
+            url = f"http://{address}:{port}/{path or ready}"
+            try:
+                return httpx.get(url, timeout=seconds, trust_env=False)
+            except httpx.HTTPError as error:
+                reasons.append(f"{url}: {type(error).__name__}")
+        raise StepFailedError(reasons[-1])
+
+    # -- what the steps do ---------------------------------------------------------------------
+
+    def seen(self, service: str) -> list[Seen]:
+        """The containers of a service."""
+        return [
+            Seen(c["Id"], c["Image"], bool(c["State"]["Running"])) for c in self.containers(service)
+        ]
+
+    def create(self, service: str) -> None:
+        """One more container, not started and not found by the service's name."""
+        there = {seen.id for seen in self.seen(service)}
+        scale = f"{service}={len(there) + 1}"
+        words = ("--no-start", "--no-deps", "--no-recreate", "--no-build", "--pull", "never")
+        self._compose("up", *words, "--scale", scale, service)
+        for seen in self.seen(service):
+            if seen.id not in there and there:
+                self._conceal(seen.id)
+
+    def start(self, container: str) -> None:
+        """Start it."""
+        self.docker("start", container)
+
+    def stop(self, container: str) -> None:
+        """SIGTERM, and after 20 s SIGKILL; it has ended on return."""
+        self.asked_to_end = time.monotonic()
+        self.docker("stop", "--time", str(_STOP_S), container)
+
+    def remove(self, container: str) -> None:
+        """Remove it, with what it had for itself alone."""
+        self.docker("rm", "--force", container)
+
+    def expose(self, container: str) -> None:
+        """Give it the networks, and the names in them, that Compose gives its containers."""
+        found = self.inspect(container)
+        labels = found["Config"]["Labels"]
+        service, is_bot = labels["com.docker.compose.service"], labels.get("botproof.role") == "bot"
+        project = self.project()
+        there = found["NetworkSettings"]["Networks"]
+        wanted = project["services"][service].get("networks") or {"default": None}
+        for name in (project["networks"][key]["name"] for key in wanted):
+            if name not in there:
+                self.docker("network", "connect", "--alias", service, name, container)
+            elif not is_bot and service not in (there[name]["Aliases"] or ()):
+                self.docker("network", "disconnect", name, container)
+                self.docker("network", "connect", "--alias", service, name, container)
+
+    def _conceal(self, container: str) -> None:
+        """Nobody finds it by the service's name before it is exposed.
+
+        A bot that Telegram brings updates to keeps one network that leads outside, so that no
+        connection of its has to end when it is exposed. One that asks for them is found by nobody.
+        """
+        project = self.project()
+        found = self.inspect(container)
+        labels = found["Config"]["Labels"]
+        there = list(found["NetworkSettings"]["Networks"])
+        kept = there
+        if labels.get("botproof.role") == "bot":
+            service = project["services"][labels["com.docker.compose.service"]]
+            if labels.get("botproof.hand-over") != "beside" or not _takes_webhooks(service):
+                return
+            internal = {n["name"] for n in project["networks"].values() if n.get("internal")}
+            kept = sorted(there, key=internal.__contains__)[:1]
+        for name in there:
+            self.docker("network", "disconnect", name, container)
+        for name in kept:
+            self.docker("network", "connect", name, container)
+
+    def wait(self, container: str, *, standby: bool, seconds: float) -> None:
+        """Until /ready says 200; with ``standby`` its "standing by" does, too."""
+        until = time.monotonic() + seconds
+        while True:
+            found = self.inspect(container)
+            state = found["State"]
+            if state["Status"] in {"exited", "dead"} or found["RestartCount"] > 1:
+                said = self.docker("logs", "--tail", "3", container).strip()[-600:]
+                out = ", out of memory" if state.get("OOMKilled") else ""
+                raise StepFailedError(
+                    f"{_name(found)} ended with code {state['ExitCode']}{out}; it said: {said}"
+                )
+            reason = self._reason(found, standby=standby)
+            if not reason:
+                return
+            if time.monotonic() > until:
+                raise StepFailedError(f"{_name(found)} is not ready after {seconds:g} s: {reason}")
+            time.sleep(_LOOK_S)  # nobody tells when a container becomes ready
+
+    def _reason(self, container: Document, *, standby: bool) -> str:
+        """Why it is not ready; empty when it is."""
+        try:
+            answer = self.ask(container)
+        except StepFailedError as error:
+            return str(error)
+        if answer.status_code == 200:
+            return ""
+        try:
+            said = answer.json()
+        except ValueError:
+            said = {}
+        if standby and isinstance(said, dict) and said.get("status") == "standing by":
+            return ""
+        reasons = said.get("reasons") if isinstance(said, dict) else None
+        return f"HTTP {answer.status_code} {reasons or ''}".strip()
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def docker(self, *words: str) -> str:
+        """What `docker …` prints on both streams. Raises StepFailedError with what it said."""
+        return self._run(("docker", *words))
+
+    def _compose(self, *words: str) -> str:
+        return self._run(self.compose.command(*words))
+
+    def _run(self, command: Sequence[str]) -> str:
+        until = time.monotonic() + _ENGINE_S
+        while True:
+            try:
+                done = subprocess.run(
+                    command,
+                    env={**os.environ, **self.images},
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=_COMMAND_S,
+                    start_new_session=True,  # Ctrl-C is for us: we undo what was begun
+                )
+            except OSError as error:
+                raise StepFailedError(f"`{command[0]}` cannot be run: {error.strerror}") from error
+            except subprocess.TimeoutExpired as error:
+                raise StepFailedError(
+                    f"`{' '.join(command[:2])} …` did not end in {_COMMAND_S:g} s"
+                ) from error
+            if done.returncode == 0:
+                # `docker logs` has what a container wrote on stderr there.
+                return done.stdout + (done.stderr if command[1] == "logs" else "")
+            said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
+            if not _NO_ENGINE.search(" ".join(said)) or time.monotonic() > until:
+                raise StepFailedError(f"`{_shown(command)}` failed: {said[-1]}")
+            time.sleep(0.5)  # an engine that starts again
+
+
+def _takes_webhooks(service: Document) -> bool:
+    settings = settings_of({k: str(v) for k, v in (service.get("environment") or {}).items()})
+    return settings is not None and bool(settings["url"])
+
+
+def _name(container: Document) -> str:
+    return str(container["Name"]).lstrip("/")
+
+
+def _shown(command: Sequence[str]) -> str:
+    words = [word for word in command if not word.startswith("/")]
+    return " ".join(words[:2] + words[-2:])

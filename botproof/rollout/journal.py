@@ -1,0 +1,154 @@
+"""What was done so far, on the disk before the next thing is done.
+
+One JSON object a line, each synced to the disk before the call returns: after a power cut the
+journal says either that a step has begun or that it is done, and each step can be done again.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, Self, TextIO
+
+import msgspec
+
+from botproof.problems import UsageError
+from botproof.rollout.plan import Plan
+
+__all__ = ["Entry", "FileJournal", "Journal", "State", "state_of"]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line. `event`: plan, begun, done, failed, undoing, undone, note, end."""
+
+    event: str
+    at: str = ""
+    step: str = ""
+    reason: str = ""
+    data: Mapping[str, Any] = {}
+
+
+class Journal(Protocol):
+    """Where entries go, in order."""
+
+    @property
+    def entries(self) -> list[Entry]: ...
+
+    def write(self, event: str, step: str = "", reason: str = "", **data: Any) -> None:
+        """Durable on return."""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What a journal says: the plan, which steps were begun, done and undone, and how it ended."""
+
+    plan: Plan | None
+    begun: tuple[str, ...]
+    done: frozenset[str]
+    undone: frozenset[str]
+    going_back: bool
+    end: str
+
+
+def state_of(entries: list[Entry]) -> State:
+    """The state after these entries."""
+    plan = next((msgspec.convert(e.data, Plan) for e in entries if e.event == "plan"), None)
+    named: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        named.setdefault(entry.event, {})[entry.step] = None
+    return State(
+        plan=plan,
+        begun=tuple(named.get("begun", ())),
+        done=frozenset(named.get("done", ())),
+        undone=frozenset(named.get("undone", ())),
+        going_back="failed" in named or "undoing" in named,
+        end=next((e.reason for e in reversed(entries) if e.event == "end"), ""),
+    )
+
+
+class FileJournal:
+    """A journal in a file, which is made when it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._entries = read(path)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All of them, in order."""
+        return list(self._entries)
+
+    def write(self, event: str, step: str = "", reason: str = "", **data: Any) -> None:
+        """Append an entry, on the disk when this returns."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        entry = Entry(event=event, at=now, step=step, reason=reason, data=data)
+        new = not self.path.exists()
+        with self.path.open("ab") as file:
+            file.write(msgspec.json.encode(entry) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            sync_directory(self.path.parent)
+        self._entries.append(entry)
+
+
+def read(path: Path) -> list[Entry]:
+    """The entries of a file; a last line that a power cut left half written is none.
+
+    Raises UsageError when another line is not readable.
+    """
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    *lines, rest = data.split(b"\n")
+    if rest:  # without its end: cut off; the file goes on after the last whole line
+        with path.open("r+b") as file:
+            file.truncate(len(data) - len(rest))
+    entries = []
+    for number, line in enumerate(lines, 1):
+        try:
+            entries.append(msgspec.json.decode(line, type=Entry))
+        except msgspec.DecodeError as error:
+            raise UsageError(f"{path}: line {number} is no entry of a journal: {error}") from error
+    return entries
+
+
+def sync_directory(directory: Path) -> None:
+    """Has the names in a directory on the disk."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Lock:
+    """Only one program changes a fleet at a time. It ends with the process, however that ends."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "lock"
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            who = file.read().strip() or "another process"
+            file.close()
+            raise UsageError(f"{self._path}: {who} changes this fleet just now") from error
+        file.truncate(0)
+        file.write(json.dumps({"pid": os.getpid()}))
+        file.flush()
+        self._file = file
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()

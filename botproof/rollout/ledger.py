@@ -1,0 +1,198 @@
+"""The ledger of a hand-over: what was asked and answered meanwhile, by whom, and what it took.
+
+Where the messages come from decides how much it knows. Between doubles every message is in their
+transcript. In production nobody but the bot sees them, so that its counters and the moments at
+which one instance ended and the next was ready are what there is.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import msgspec
+
+from botproof.targets.cgroup import Cgroup, CgroupError
+
+__all__ = ["Asked", "Ledger", "MemoryMeter", "as_lines", "of_transcript"]
+
+_MB = 1_000_000
+_MARKER = re.compile(r"q\d+z", re.IGNORECASE)
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A message of a user. `answers` are the moments of its answers, and by which instance."""
+
+    marker: str
+    chat: int
+    sent: float
+    answers: tuple[tuple[float, str], ...]
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a hand-over did to the users.
+
+    `longest_wait_s` is the longest that a user waited for an answer; `unattended_s` the time in
+    which no instance took updates in (they wait at Telegram meanwhile).
+    """
+
+    asked: int = 0
+    answered: int = 0
+    lost: int = 0
+    repeated: int = 0
+    out_of_order: int = 0
+    conflicts: int = 0
+    by_instance: Mapping[str, int] = {}
+    longest_wait_s: float | None = None
+    unattended_s: float | None = None
+    peak_mb: float | None = None
+    memory_samples: int = 0
+    source: str = "the bot's counters"
+    rows: Sequence[Asked] = ()
+
+
+def of_transcript(
+    events: Iterable[Mapping[str, Any]], spans: Sequence[tuple[str, float]]
+) -> Ledger:
+    """The ledger of a double's transcript.
+
+    ``spans``: which instance worked from which moment on, in order. A message has a marker of its
+    own, `q7z`, which its answer repeats.
+    """
+    asked: dict[str, tuple[int, float]] = {}
+    answers: dict[str, list[tuple[float, str]]] = {}
+    conflicts = 0
+    for event in events:
+        if event["type"] == "inject":
+            message = event["update"].get("message") or {}
+            if found := _MARKER.search(str(message.get("text", ""))):
+                asked[found[0].lower()] = (int(message["chat"]["id"]), float(event["t"]))
+        elif event["type"] == "call":
+            conflicts += event["status"] == 409
+            if event["status"] != 200 or event["method"].lower() not in {
+                "sendmessage",
+                "editmessagetext",
+            }:
+                continue
+            if found := _MARKER.search(str(event["params"].get("text", ""))):
+                at = float(event["t"])
+                answers.setdefault(found[0].lower(), []).append((at, _who(spans, at)))
+    rows = [
+        Asked(marker=marker, chat=chat, sent=sent, answers=tuple(answers.get(marker, ())))
+        for marker, (chat, sent) in asked.items()
+    ]
+    return _of_rows(rows, conflicts)
+
+
+def _who(spans: Sequence[tuple[str, float]], at: float) -> str:
+    return next((name for name, since in reversed(spans) if since <= at), spans[0][0])
+
+
+def _of_rows(rows: Sequence[Asked], conflicts: int) -> Ledger:
+    by_instance: dict[str, int] = {}
+    for row in rows:
+        for _, who in row.answers[:1]:
+            by_instance[who] = by_instance.get(who, 0) + 1
+    waits = [row.answers[0][0] - row.sent for row in rows if row.answers]
+    return Ledger(
+        asked=len(rows),
+        answered=len(waits),
+        lost=len(rows) - len(waits),
+        repeated=sum(max(0, len(row.answers) - 1) for row in rows),
+        out_of_order=_swapped(rows),
+        conflicts=conflicts,
+        by_instance=by_instance,
+        longest_wait_s=round(max(waits), 3) if waits else None,
+        source="the double's transcript",
+        rows=rows,
+    )
+
+
+def _swapped(rows: Sequence[Asked]) -> int:
+    """Answers that came before the answer to an earlier message of the same chat."""
+    latest: dict[int, float] = {}
+    swapped = 0
+    for row in rows:
+        if not row.answers:
+            continue
+        first = row.answers[0][0]
+        swapped += first < latest.get(row.chat, first)
+        latest[row.chat] = max(first, latest.get(row.chat, first))
+    return swapped
+
+
+def as_lines(ledger: Ledger) -> list[str]:
+    """For a person."""
+    by = ", ".join(f"{name} {count}" for name, count in ledger.by_instance.items())
+    from_whom = f" ({by})" if by else ""
+    wrong = (
+        f"            {ledger.lost} lost, {ledger.repeated} repeated, {ledger.out_of_order} out of "
+        f"order, {ledger.conflicts} answers 409"
+    )
+    lines = []
+    if ledger.asked:
+        lines += [f"messages    {ledger.asked} asked, {ledger.answered} answered{from_whom}", wrong]
+    if ledger.longest_wait_s is not None:
+        lines.append(f"longest     a user waited {ledger.longest_wait_s:.2f} s for an answer")
+    if ledger.unattended_s is not None:
+        lines.append(
+            f"unattended  at most {ledger.unattended_s:.2f} s, in which Telegram kept what came"
+        )
+    if ledger.peak_mb is not None:
+        lines.append(f"memory      {ledger.peak_mb:.0f} MB at the peak of the whole fleet")
+    return lines
+
+
+class MemoryMeter:
+    """Adds up the working sets of a fleet's containers five times a second, in a thread.
+
+    ``pids`` are the first processes of the containers now; they are asked for once a second.
+    """
+
+    def __init__(self, pids: Callable[[], Sequence[int]]) -> None:
+        self._pids = pids
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.peak = 0
+        self.samples = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        groups: list[Cgroup] = []
+        asked = -1.0
+        while not self._stop.wait(0.2):
+            if time.monotonic() - asked > 1:
+                groups, asked = list(_groups(self._pids())), time.monotonic()
+            total = sum(_working_set(group) for group in groups)
+            self.peak = max(self.peak, total)
+            self.samples += bool(total)
+
+    @property
+    def peak_mb(self) -> float | None:
+        """The most that was seen; None when nothing could be read."""
+        return round(self.peak / _MB, 1) if self.samples else None
+
+
+def _groups(pids: Sequence[int]) -> Iterable[Cgroup]:
+    for pid in pids:
+        try:
+            yield Cgroup.of(pid)
+        except CgroupError:
+            continue
+
+
+def _working_set(group: Cgroup) -> int:
+    try:
+        return group.read().working_set
+    except CgroupError:
+        return 0

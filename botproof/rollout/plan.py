@@ -1,0 +1,123 @@
+"""Which steps a change of a fleet takes, and in which order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+__all__ = ["Change", "Kind", "Manner", "Plan", "Step", "changes", "steps"]
+
+
+class Manner(StrEnum):
+    """How a service changes hands.
+
+    BESIDE: the new container is started while the old one works; it takes over when that one ends.
+    IN_TURN: the new one is started only after the old one has ended: two must never run at once.
+    SHARED: both work at a time, and then the old one ends (a service that answers requests).
+    """
+
+    BESIDE = "beside"
+    IN_TURN = "in turn"
+    SHARED = "shared"
+
+
+class Kind(StrEnum):
+    """What a step does; docs/rollout.md has the table."""
+
+    CHECK = "check"
+    BACK_UP = "back up"
+    CREATE = "create"
+    START = "start"
+    HAND_OVER = "hand over"
+    VERIFY = "verify"
+    WATCH = "watch"
+    SETTLE = "settle"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step; `service` is empty for those that concern the fleet."""
+
+    kind: Kind
+    service: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.service}".strip()
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A service that changes: to which image (an id), and from which containers (ids)."""
+
+    service: str
+    image: str
+    old: tuple[str, ...]
+    manner: Manner
+    is_bot: bool
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done, as the journal keeps it.
+
+    `images` are variables of the Compose files and the images that they name. `what` is "deploy"
+    or "rollback N".
+    """
+
+    what: str
+    changes: tuple[Change, ...]
+    images: Mapping[str, str]
+    watch_s: float = 0.0
+
+
+def steps(plan: Plan) -> list[Step]:
+    """The steps of a plan. What bots ask changes before the bots that ask it."""
+    found = [Step(Kind.CHECK), Step(Kind.BACK_UP)]
+    for change in sorted(plan.changes, key=lambda change: change.is_bot):
+        found.append(Step(Kind.CREATE, change.service))
+        if change.manner is not Manner.IN_TURN:
+            found.append(Step(Kind.START, change.service))
+        found.append(Step(Kind.HAND_OVER, change.service))
+    if plan.changes:
+        found.append(Step(Kind.VERIFY))
+        if plan.watch_s > 0:
+            found.append(Step(Kind.WATCH))
+    found.append(Step(Kind.SETTLE))
+    return found
+
+
+def changes(
+    services: Mapping[str, Mapping[str, Any]],
+    wanted: Mapping[str, tuple[str, str]],
+    running: Mapping[str, Sequence[tuple[str, str, str]]],
+    only: Sequence[str] = (),
+) -> tuple[Change, ...]:
+    """The services that are not as they should be.
+
+    ``services`` as Compose resolves them; ``wanted`` by service: image id and configuration hash;
+    ``running`` by service: (container id, image id, configuration hash). ``only`` names services.
+    """
+    found = []
+    for name, service in services.items():
+        labels: Mapping[str, str] = service.get("labels") or {}
+        role = labels.get("botproof.role")
+        if role is None or (only and name not in only):
+            continue
+        image, digest = wanted[name]
+        there = running.get(name, ())
+        if there and all((runs, has) == (image, digest) for _, runs, has in there):
+            continue
+        is_bot = role == "bot"
+        said = labels.get("botproof.hand-over") or ("in turn" if is_bot else "shared")
+        found.append(
+            Change(
+                service=name,
+                image=image,
+                old=tuple(container for container, _, _ in there),
+                manner=Manner(said),
+                is_bot=is_bot,
+            )
+        )
+    return tuple(found)

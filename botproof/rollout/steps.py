@@ -1,0 +1,188 @@
+"""What each step does to the containers of a service, and how it is taken back.
+
+Every step brings about a state and looks first at what is there, so that it can be done again
+after a kill at any point in it. Two bots never work at a time: the new one works only after the
+old one has ended, and on the way back the old one only after the new one has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from botproof.rollout.engine import StepFailedError
+from botproof.rollout.plan import Change, Kind, Manner, Plan, Step
+
+__all__ = ["Containers", "Seen", "Steps"]
+
+STANDBY_S = 45.0
+READY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A container of a service as it is now."""
+
+    id: str
+    image: str
+    running: bool
+
+
+class Containers(Protocol):
+    """The containers of a fleet. Each call may raise StepFailedError, and may be made again."""
+
+    def seen(self, service: str) -> Sequence[Seen]:
+        """Those that are there, running or not."""
+
+    def create(self, service: str) -> None:
+        """One more, of the wanted image and configuration, not started."""
+
+    def start(self, container: str) -> None: ...
+
+    def stop(self, container: str) -> None:
+        """It is asked to end, finishes what it has begun, and has ended on return."""
+
+    def remove(self, container: str) -> None: ...
+
+    def expose(self, container: str) -> None:
+        """Other services find it by the service's name from now on."""
+
+    def wait(self, container: str, *, standby: bool, seconds: float) -> None:
+        """Until it is ready (or, with ``standby``, only waits for the other one's end)."""
+
+
+class Steps:
+    """Does and undoes the steps of a plan on some containers.
+
+    ``others`` do the steps that are not about containers; what is not among them is nothing to do.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        containers: Containers,
+        others: Mapping[Kind, Callable[[], None]] | None = None,
+        undoes: Mapping[Kind, Callable[[], None]] | None = None,
+    ) -> None:
+        self._changes = {change.service: change for change in plan.changes}
+        self._plan = plan
+        self._containers = containers
+        self._others = others or {}
+        self._undoes = undoes or {}
+        self.troubles: list[str] = []
+        """What is wrong with the old containers after the way back. It is told, and no more can
+        be done about it: a fleet that was broken before must not keep its repair from being
+        deployed."""
+
+    def do(self, step: Step) -> None:
+        """Bring about what the step is for."""
+        match step.kind:
+            case Kind.CREATE:
+                self._create(self._changes[step.service])
+            case Kind.START:
+                self._start(self._changes[step.service])
+            case Kind.HAND_OVER:
+                self._hand_over(self._changes[step.service])
+            case _:
+                if step.kind is Kind.SETTLE:
+                    self._others.get(step.kind, _nothing)()
+                    self._remove_old()
+                else:
+                    self._others.get(step.kind, _nothing)()
+
+    def undo(self, step: Step) -> None:
+        """Bring about what was before the step."""
+        match step.kind:
+            case Kind.CREATE:
+                self._uncreate(self._changes[step.service])
+            case Kind.START:
+                pass  # it does not work beside the old one; `create` undone removes it
+            case Kind.HAND_OVER:
+                self._hand_back(self._changes[step.service])
+            case _:
+                self._undoes.get(step.kind, _nothing)()
+
+    def _new(self, change: Change) -> list[Seen]:
+        return [c for c in self._containers.seen(change.service) if c.id not in change.old]
+
+    def _old(self, change: Change) -> list[Seen]:
+        return [c for c in self._containers.seen(change.service) if c.id in change.old]
+
+    def _create(self, change: Change) -> None:
+        if not self._new(change):
+            self._containers.create(change.service)
+        wrong = [c.image for c in self._new(change) if c.image != change.image]
+        if wrong:
+            raise StepFailedError(
+                f"{change.service}: a container of image {wrong[0][:19]} came, "
+                f"wanted {change.image[:19]}"
+            )
+
+    def _start(self, change: Change) -> None:
+        for container in self._new(change):
+            if not container.running:
+                self._containers.start(container.id)
+            standby = change.manner is Manner.BESIDE and self._works(change)
+            self._containers.wait(container.id, standby=standby, seconds=STANDBY_S)
+            if change.manner is Manner.SHARED:
+                self._containers.expose(container.id)
+                self._containers.wait(container.id, standby=False, seconds=STANDBY_S)
+
+    def _works(self, change: Change) -> bool:
+        return any(container.running for container in self._old(change))
+
+    def _hand_over(self, change: Change) -> None:
+        if change.manner is Manner.BESIDE and self._works(change):
+            for container in self._new(change):  # it may have ended since; the old one works still
+                self._containers.wait(container.id, standby=True, seconds=STANDBY_S)
+        for container in self._old(change):
+            if container.running:
+                self._containers.stop(container.id)
+        for container in self._new(change):
+            if not container.running:
+                self._containers.start(container.id)
+            self._containers.expose(container.id)
+            self._containers.wait(container.id, standby=False, seconds=READY_S)
+
+    def _hand_back(self, change: Change) -> None:
+        if change.manner is Manner.IN_TURN:
+            self._stop_new(change)
+        for container in self._old(change):
+            # Beside the new one it stands by, so that nobody waits for its start.
+            if not container.running:
+                self._containers.start(container.id)
+        self._stop_new(change)
+
+    def see_old_work(self) -> None:
+        """After all is undone; a power cut may have ended services that had no step yet."""
+        for change in self._plan.changes:
+            self._see_old_work(change)
+
+    def _see_old_work(self, change: Change) -> None:
+        for container in self._old(change):
+            try:
+                if not container.running:
+                    self._containers.start(container.id)
+                self._containers.wait(container.id, standby=False, seconds=READY_S)
+            except StepFailedError as error:
+                self.troubles.append(str(error))
+
+    def _stop_new(self, change: Change) -> None:
+        for container in self._new(change):
+            if container.running:
+                self._containers.stop(container.id)
+
+    def _uncreate(self, change: Change) -> None:
+        self._stop_new(change)
+        for container in self._new(change):
+            self._containers.remove(container.id)
+
+    def _remove_old(self) -> None:
+        for change in self._plan.changes:
+            for container in self._old(change):
+                self._containers.remove(container.id)
+
+
+def _nothing() -> None:
+    pass

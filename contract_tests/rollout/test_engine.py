@@ -1,0 +1,280 @@
+"""A roll-out that is killed anywhere, any number of times, is done or undone by the next call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from botproof.rollout.engine import DEPLOYED, UNDONE, StepFailedError, go_on
+from botproof.rollout.journal import Entry
+from botproof.rollout.plan import Change, Kind, Manner, Plan, Step
+from botproof.rollout.steps import Seen, Steps
+
+
+class Killed(BaseException):
+    """The program ends here, without a chance to do anything."""
+
+
+@dataclass
+class Kills:
+    """Counts what is done; at the moment `at` the program is killed."""
+
+    at: int = -1
+    power_cut: bool = False
+    passed: int = 0
+    on_power_cut: Callable[[], None] = lambda: None
+
+    def moment(self) -> None:
+        self.passed += 1
+        if self.passed == self.at:
+            if self.power_cut:
+                self.on_power_cut()
+            raise Killed
+
+
+@dataclass
+class Container:
+    service: str
+    image: str
+    running: bool = False
+
+
+@dataclass
+class ModelHost:
+    """Containers of services. Of the bots that run the first one has the inbox."""
+
+    kills: Kills
+    changes: dict[str, Change]
+    broken: dict[str, str] = field(default_factory=dict)
+    """By image: "crash" (it ends when it is started) or "mute" (it is never ready)."""
+    there: dict[str, Container] = field(default_factory=dict)
+    order: dict[str, list[str]] = field(default_factory=dict)
+    most_at_once: dict[str, int] = field(default_factory=dict)
+    made: int = 0
+
+    def power_cut(self) -> None:
+        for one in self.there.values():
+            one.running = False
+        self.order.clear()
+
+    def seen(self, service: str) -> list[Seen]:
+        self.kills.moment()
+        return [Seen(i, c.image, c.running) for i, c in self.there.items() if c.service == service]
+
+    def create(self, service: str) -> None:
+        self.kills.moment()
+        self.made += 1
+        self.there[f"new{self.made}"] = Container(service, self.changes[service].image)
+        self.kills.moment()
+
+    def start(self, container: str) -> None:
+        self.kills.moment()
+        one = self.there[container]
+        if self.broken.get(one.image) != "crash":
+            one.running = True
+            running = self.order.setdefault(one.service, [])
+            if container not in running:
+                running.append(container)
+            most = self.most_at_once.get(one.service, 0)
+            self.most_at_once[one.service] = max(most, len(running))
+        self.kills.moment()
+
+    def stop(self, container: str) -> None:
+        self.kills.moment()
+        self._end(container)
+        self.kills.moment()
+
+    def remove(self, container: str) -> None:
+        self.kills.moment()
+        self._end(container)
+        del self.there[container]
+        self.kills.moment()
+
+    def expose(self, container: str) -> None:
+        self.kills.moment()
+        assert container in self.there
+
+    def wait(self, container: str, *, standby: bool, seconds: float) -> None:
+        del seconds
+        self.kills.moment()
+        one = self.there[container]
+        if not one.running:
+            raise StepFailedError(f"{container} has ended")
+        if self.broken.get(one.image) == "mute":
+            raise StepFailedError(f"{container} is never ready")
+        beside = self.changes[one.service].manner is Manner.BESIDE
+        if beside and not standby and self.order[one.service][0] != container:
+            raise StepFailedError(f"{container} waits for the inbox")
+
+    def working(self, service: str) -> str | None:
+        running = self.order.get(service)
+        return running[0] if running else None
+
+    def _end(self, container: str) -> None:
+        one = self.there[container]
+        one.running = False
+        if container in self.order.get(one.service, []):
+            self.order[one.service].remove(container)
+
+
+@dataclass
+class ModelJournal:
+    """A journal that a kill leaves with or without the last entry."""
+
+    kills: Kills
+    kept: list[Entry] = field(default_factory=list)
+
+    @property
+    def entries(self) -> list[Entry]:
+        return list(self.kept)
+
+    def write(self, event: str, step: str = "", reason: str = "", **data: Any) -> None:
+        self.kills.moment()
+        self.kept.append(Entry(event=event, step=step, reason=reason, data=data))
+        self.kills.moment()
+
+
+OLD, NEW = "old-image", "new-image"
+
+
+def change(service: str, manner: Manner) -> Change:
+    return Change(
+        service=service,
+        image=f"{service} {NEW}",
+        old=(f"{service}-1",),
+        manner=manner,
+        is_bot=service == "bot",
+    )
+
+
+BOT = change("bot", Manner.BESIDE)
+BOT_IN_TURN = change("bot", Manner.IN_TURN)
+MARKET_DATA = change("market-data", Manner.SHARED)
+PLANS = [(BOT,), (BOT_IN_TURN,), (MARKET_DATA,), (BOT, MARKET_DATA), (BOT_IN_TURN, MARKET_DATA)]
+
+
+class Fleet:
+    """A fleet in memory that works, and one roll-out of it."""
+
+    def __init__(self, *changes: Change, broken: str = "", verify: str = "") -> None:
+        self.plan = Plan(what="deploy", changes=changes, images={})
+        self.kills = Kills()
+        self.host = ModelHost(self.kills, {c.service: c for c in changes})
+        self.kills.on_power_cut = self.power_cut
+        for one in changes:
+            self.host.there[one.old[0]] = Container(one.service, OLD, running=True)
+            self.host.order[one.service] = [one.old[0]]
+            if broken:
+                self.host.broken[one.image] = broken
+        self.journal = ModelJournal(self.kills)
+        self.journal.write("plan", **msgspec.to_builtins(self.plan))
+        self._verify = verify
+        self.said: list[str] = []
+
+    def power_cut(self) -> None:
+        if self.journal.kept[-1].event != "end":  # what comes after the end is not its business
+            self.host.power_cut()
+
+    def run(self) -> str:
+        steps = Steps(self.plan, self.host, {Kind.VERIFY: self.verify})
+        return go_on(self.plan, self.journal, steps, self.said.append)
+
+    def verify(self) -> None:
+        if self._verify:
+            raise StepFailedError(self._verify)
+
+    def run_until_it_ends(self, moments: list[tuple[int, bool]]) -> str:
+        """Killed after so many moments of each call (or with all of it), then not any more."""
+        for at, power_cut in moments:
+            self.kills.passed, self.kills.at, self.kills.power_cut = 0, at, power_cut
+            try:
+                return self.run()
+            except Killed:
+                continue
+        self.kills.at = -1
+        return self.run()
+
+    def check(self, end: str) -> None:
+        for one in self.plan.changes:
+            there = {i for i, c in self.host.there.items() if c.service == one.service}
+            images = {self.host.there[i].image for i in there}
+            assert len(there) == 1, there
+            assert images == ({one.image} if end == DEPLOYED else {OLD})
+            assert self.host.working(one.service) in there
+            if one.manner is Manner.IN_TURN:
+                assert self.host.most_at_once.get(one.service, 1) == 1
+
+
+KILLS = st.lists(st.tuples(st.integers(1, 45), st.booleans()), max_size=4)
+
+
+@given(changes=st.sampled_from(PLANS), moments=KILLS)
+@settings(max_examples=300, deadline=None)
+def test_what_is_killed_anywhere_is_done_in_the_end(
+    changes: tuple[Change, ...], moments: list[tuple[int, bool]]
+) -> None:
+    fleet = Fleet(*changes)
+    end = fleet.run_until_it_ends(moments)
+    fleet.check(end)
+    assert end == DEPLOYED
+
+
+@given(
+    changes=st.sampled_from(PLANS),
+    broken=st.sampled_from(["crash", "mute", ""]),
+    moments=KILLS,
+)
+@settings(max_examples=300, deadline=None)
+def test_what_cannot_work_is_undone_in_the_end(
+    changes: tuple[Change, ...], broken: str, moments: list[tuple[int, bool]]
+) -> None:
+    fleet = Fleet(*changes, broken=broken, verify="wrong answer")
+    end = fleet.run_until_it_ends(moments)
+    fleet.check(end)
+    assert end == UNDONE
+
+
+@pytest.mark.parametrize("manner", [Manner.BESIDE, Manner.IN_TURN])
+def test_ctrl_c_at_any_step_undoes_what_was_done(manner: Manner) -> None:
+    interrupted = Fleet(change("bot", manner))
+
+    class Interrupting(Steps):
+        def do(self, step: Step) -> None:
+            super().do(step)
+            if step.kind is Kind.HAND_OVER:
+                raise KeyboardInterrupt
+
+    steps = Interrupting(interrupted.plan, interrupted.host)
+    end = go_on(interrupted.plan, interrupted.journal, steps, interrupted.said.append)
+    assert end == UNDONE
+    interrupted.check(end)
+    assert "hand over bot: interrupted" in interrupted.said
+
+
+def test_while_the_new_bot_cannot_stand_by_the_old_one_is_never_asked_to_end() -> None:
+    fleet = Fleet(BOT, broken="mute")
+    assert fleet.run() == UNDONE
+    begun = [e.step for e in fleet.journal.entries if e.event == "begun"]
+    assert "hand over bot" not in begun
+
+
+def test_a_fleet_that_was_broken_before_is_told_and_does_not_block() -> None:
+    fleet = Fleet(BOT, verify="wrong answer")
+    fleet.host.broken[OLD] = "mute"
+    steps = Steps(fleet.plan, fleet.host, {Kind.VERIFY: fleet.verify})
+    assert go_on(fleet.plan, fleet.journal, steps, fleet.said.append) == UNDONE
+    assert any("never ready" in trouble for trouble in steps.troubles)
+
+
+def test_an_ended_roll_out_is_left_as_it_is() -> None:
+    fleet = Fleet(BOT)
+    assert fleet.run() == DEPLOYED
+    before = fleet.journal.entries
+    assert fleet.run() == DEPLOYED
+    assert fleet.journal.entries == before

@@ -1,0 +1,262 @@
+"""The parts of a roll-out that need no engine: journal, plan, backup, checks, ledger."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from botproof.problems import UsageError
+from botproof.rollout import backup
+from botproof.rollout.checks import Facts, refusals
+from botproof.rollout.deploy import with_variables
+from botproof.rollout.engine import StepFailedError
+from botproof.rollout.journal import FileJournal, Lock, state_of
+from botproof.rollout.ledger import of_transcript
+from botproof.rollout.plan import Manner, Plan, changes, steps
+from botproof.rollout.verify import WANTED, ask_canary, lacking
+
+
+class TestJournal:
+    def test_it_says_after_a_restart_what_it_said_before(self, tmp_path: Path) -> None:
+        journal = FileJournal(tmp_path / "journal.jsonl")
+        plan = Plan(what="deploy", changes=(), images={"BOT_IMAGE": "sha256:1"})
+        journal.write("plan", **msgspec.to_builtins(plan))
+        journal.write("begun", "check")
+        journal.write("done", "check")
+        journal.write("begun", "settle")
+        state = state_of(FileJournal(journal.path).entries)
+        assert state.plan == plan
+        assert state.begun == ("check", "settle")
+        assert state.done == {"check"}
+        assert not state.going_back
+
+    def test_a_line_that_a_power_cut_left_half_written_is_none(self, tmp_path: Path) -> None:
+        path = tmp_path / "journal.jsonl"
+        FileJournal(path).write("begun", "check")
+        with path.open("ab") as file:
+            file.write(b'{"event":"done","st')
+        journal = FileJournal(path)
+        journal.write("done", "check")
+        assert [entry.event for entry in FileJournal(path).entries] == ["begun", "done"]
+
+    def test_a_line_that_is_no_entry_is_told_with_its_number(self, tmp_path: Path) -> None:
+        path = tmp_path / "journal.jsonl"
+        FileJournal(path).write("begun", "check")
+        path.write_bytes(path.read_bytes() + b"nonsense\n")
+        with pytest.raises(UsageError, match="line 2"):
+            FileJournal(path)
+
+    def test_two_programs_never_change_a_fleet_at_a_time(self, tmp_path: Path) -> None:
+        said = pytest.raises(UsageError, match="changes this fleet just now")
+        with Lock(tmp_path), said, Lock(tmp_path):
+            pass
+        with Lock(tmp_path):
+            pass
+
+
+SERVICES: dict[str, dict[str, Any]] = {
+    "bot": {"labels": {"botproof.role": "bot", "botproof.hand-over": "beside"}},
+    "market-data": {"labels": {"botproof.role": "service"}},
+    "redis": {},
+}
+WANTED_NOW = {"bot": ("b2", "h2"), "market-data": ("m1", "h1"), "redis": ("r2", "h2")}
+
+
+class TestPlan:
+    def test_only_what_differs_and_has_a_role_changes(self) -> None:
+        running = {"bot": [("c1", "b1", "h1")], "market-data": [("c2", "m1", "h1")]}
+        [change] = changes(SERVICES, WANTED_NOW, running)
+        assert (change.service, change.image, change.old) == ("bot", "b2", ("c1",))
+        assert change.manner is Manner.BESIDE
+
+    def test_another_configuration_of_the_same_image_is_a_change(self) -> None:
+        running = {"bot": [("c1", "b2", "h1")], "market-data": [("c2", "m1", "h1")]}
+        assert [c.service for c in changes(SERVICES, WANTED_NOW, running)] == ["bot"]
+
+    def test_a_bot_that_says_nothing_of_itself_never_runs_beside_another(self) -> None:
+        services = {"bot": {"labels": {"botproof.role": "bot"}}}
+        [change] = changes(services, WANTED_NOW, {"bot": [("c1", "b1", "h1")]})
+        assert change.manner is Manner.IN_TURN
+        names = [str(step) for step in steps(Plan(what="deploy", changes=(change,), images={}))]
+        assert "start bot" not in names
+
+    def test_what_bots_ask_changes_before_the_bots(self) -> None:
+        both = changes(SERVICES, {**WANTED_NOW, "market-data": ("m2", "h2")}, {})
+        names = [str(step) for step in steps(Plan(what="deploy", changes=both, images={}))]
+        assert names.index("hand over market-data") < names.index("create bot")
+        assert names[:2] == ["check", "back up"]
+        assert names[-1] == "settle"
+
+
+FACTS = Facts(
+    disk_free=5_000_000_000,
+    disk_total=8_000_000_000,
+    memory_free=500_000_000,
+    memory_wanted=100_000_000,
+    compose="2.40.3",
+    images={"BOT_IMAGE": "sha256:1"},
+    bot="market_bot",
+    bot_trouble="",
+    clock=0.4,
+    webhook="",
+    own_webhook="",
+    others={},
+    env_modes={".env.prod": 0o600},
+    verdict=(),
+)
+
+
+class TestChecks:
+    def test_a_fit_machine_is_refused_nothing(self) -> None:
+        assert refusals(FACTS) == []
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"disk_free": 399_000_000}, "disk: 95%"),
+            ({"disk_free": 290_000_000, "disk_total": 2_000_000_000}, "290 MB are free"),
+            ({"memory_free": 160_000_000}, "memory: 160 MB are free"),
+            ({"compose": "2.17.2"}, "wanted 2.24"),
+            ({"compose": ""}, "missing"),
+            ({"images": {"BOT_IMAGE": ""}}, "BOT_IMAGE"),
+            ({"bot_trouble": "Telegram said 401 to getMe: Unauthorized"}, "401"),
+            ({"clock": -3600.0}, "3600 s behind"),
+            ({"clock": 90.0}, "90 s ahead"),
+            ({"webhook": "https://a.example/secret"}, "somebody else uses this token"),
+            ({"others": {"redis": "exited"}}, "redis is exited"),
+            ({"env_modes": {".env.prod": 0o644}}, "chmod 600"),
+            ({"verdict": ["the verdict is FAIL (memory)"]}, "verdict: the verdict is FAIL"),
+        ],
+    )
+    def test_each_thing_that_is_wrong_is_told_alone(self, wrong: dict[str, Any], said: str) -> None:
+        found = refusals(msgspec.structs.replace(FACTS, **wrong))
+        assert len(found) == 1
+        assert said in found[0]
+
+    def test_the_path_of_a_strange_webhook_is_not_shown(self) -> None:
+        strange = msgspec.structs.replace(FACTS, webhook="https://a.example/s3cret")
+        assert "s3cret" not in " ".join(refusals(strange))
+
+    def test_the_bots_own_webhook_is_fine(self) -> None:
+        url = "https://bot.example.com/webhook"
+        assert refusals(msgspec.structs.replace(FACTS, webhook=url, own_webhook=url)) == []
+
+
+def inbox(path: Path, rows: list[tuple[int, int | None]], more: str = "") -> Path:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"CREATE TABLE updates (id INTEGER PRIMARY KEY, done INTEGER{more})")
+    connection.executemany("INSERT INTO updates (id, done) VALUES (?, ?)", rows)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def rows(path: Path) -> list[tuple[int, int | None]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("SELECT id, done FROM updates ORDER BY id").fetchall()
+    finally:
+        connection.close()
+
+
+class TestBackup:
+    def test_a_database_in_use_is_copied_with_what_stands_in_its_journal(
+        self, tmp_path: Path
+    ) -> None:
+        source = inbox(tmp_path / "inbox", [(1, None)])
+        writer = sqlite3.connect(source)
+        writer.execute("PRAGMA wal_autocheckpoint = 0")
+        writer.execute("INSERT INTO updates VALUES (2, 5)")
+        writer.commit()
+        assert backup.copy_database(source, tmp_path / "kept" / "inbox")
+        writer.execute("INSERT INTO updates VALUES (3, NULL)")
+        writer.commit()
+        writer.close()
+        assert rows(tmp_path / "kept" / "inbox") == [(1, None), (2, 5)]
+        assert (tmp_path / "kept" / "inbox").stat().st_mode & 0o777 == 0o600
+
+    def test_no_database_is_no_copy(self, tmp_path: Path) -> None:
+        assert not backup.copy_database(tmp_path / "none", tmp_path / "copy")
+
+    def test_going_back_keeps_what_came_in_and_what_was_answered_since(
+        self, tmp_path: Path
+    ) -> None:
+        copy = inbox(tmp_path / "copy", [(1, None), (2, 7)])
+        target = inbox(tmp_path / "inbox", [(1, 8), (2, 7), (3, None)], ", added TEXT")
+        aside = backup.restore_database(copy, target, carry_over=True)
+        assert rows(target) == [(1, 8), (2, 7), (3, None)]
+        assert aside is not None
+        assert rows(aside) == [(1, 8), (2, 7), (3, None)]
+        columns = sqlite3.connect(target).execute("PRAGMA table_info(updates)").fetchall()
+        assert [column[1] for column in columns] == ["id", "done"]  # the older version's tables
+        assert backup.restore_database(copy, target, carry_over=True) == aside  # after a kill
+        assert rows(target) == [(1, 8), (2, 7), (3, None)]
+
+    def test_without_its_backup_nothing_is_touched(self, tmp_path: Path) -> None:
+        target = inbox(tmp_path / "inbox", [(1, None)])
+        before = target.read_bytes()
+        with pytest.raises(StepFailedError, match="nothing was changed"):
+            backup.restore_database(tmp_path / "gone", target, carry_over=True)
+        assert target.read_bytes() == before
+
+    def test_settings_come_back_as_they_were_and_stay_secret(self, tmp_path: Path) -> None:
+        env, compose = tmp_path / ".env", tmp_path / "compose.yaml"
+        env.write_text("TELEGRAM_BOT_TOKEN=1\n")
+        env.chmod(0o600)
+        compose.write_text("services: {}\n")
+        backup.keep_files([env, compose], tmp_path / "before")
+        assert all(f.stat().st_mode & 0o777 == 0o600 for f in (tmp_path / "before").iterdir())
+        env.write_text("TELEGRAM_BOT_TOKEN=2\n")
+        backup.restore_files([env, compose], tmp_path / "before")
+        assert env.read_text() == "TELEGRAM_BOT_TOKEN=1\n"
+        assert env.stat().st_mode & 0o777 == 0o600
+
+    def test_an_env_file_gets_other_images_and_keeps_all_else(self) -> None:
+        text = "# BOT_IMAGE=example\nBOT_IMAGE=old\nTOKEN=a=b"
+        assert with_variables(text, {"BOT_IMAGE": "new", "MARKET_DATA_IMAGE": "m"}) == (
+            "# BOT_IMAGE=example\nBOT_IMAGE=new\nTOKEN=a=b\nMARKET_DATA_IMAGE=m\n"
+        )
+
+
+def asked(number: int, chat: int, at: float) -> dict[str, Any]:
+    message = {"chat": {"id": chat}, "text": f"/price q{number}z"}
+    return {"type": "inject", "t": at, "update": {"message": message}}
+
+
+def answered(number: int, at: float, status: int = 200) -> dict[str, Any]:
+    params = {"text": f"I do not know Q{number}Z"}
+    return {"type": "call", "t": at, "method": "sendMessage", "status": status, "params": params}
+
+
+class TestLedger:
+    def test_who_answered_what_and_how_long_users_waited(self) -> None:
+        events = [asked(1, 1, 0.0), answered(1, 0.1), asked(2, 1, 1.0), answered(2, 2.5)]
+        ledger = of_transcript(events, [("old", 0.0), ("new", 2.0)])
+        assert (ledger.asked, ledger.answered, ledger.lost) == (2, 2, 0)
+        assert ledger.by_instance == {"old": 1, "new": 1}
+        assert ledger.longest_wait_s == 1.5
+
+    def test_what_is_lost_repeated_swapped_or_in_conflict_is_counted(self) -> None:
+        conflict = {**answered(9, 3.0, 409), "method": "getUpdates", "params": {}}
+        events = [asked(1, 1, 0.0), asked(2, 1, 0.1), asked(3, 1, 0.2), asked(4, 2, 0.3)]
+        events += [answered(2, 0.5), answered(1, 0.6), answered(4, 0.7), answered(4, 0.8), conflict]
+        ledger = of_transcript(events, [("old", 0.0)])
+        assert (ledger.lost, ledger.repeated, ledger.out_of_order) == (1, 1, 1)
+        assert ledger.conflicts == 1
+
+
+class TestCanary:
+    def test_an_answer_needs_the_ratio_and_the_activity(self) -> None:
+        assert lacking("L/S: 1.56x … Activity: HIGH (2.1x)", WANTED) == []
+        assert len(lacking("⚠️ I do not know the symbol", WANTED)) == 2
+
+    def test_a_wrong_answer_is_shown(self) -> None:
+        with pytest.raises(StepFailedError, match="L/S: n/a"):
+            ask_canary("echo 'L/S: n/a'")
+
+    def test_a_command_that_fails_is_told_with_what_it_said(self) -> None:
+        with pytest.raises(StepFailedError, match="exited with 3: no chat"):
+            ask_canary("echo no chat >&2; exit 3")
