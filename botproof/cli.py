@@ -54,6 +54,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_gate(commands)
     _add_judge(commands)
     _add_show(commands, chosen=arguments[:1] == ["show"])
+    _add_watch_run(commands, chosen=arguments[:1] == ["watch-run"])
     _add_prove(commands)
     _add_golden(commands)
     _add_init(commands)
@@ -187,6 +188,20 @@ def _add_show(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) ->
     )
     if chosen:
         module = import_module("botproof.report.show")
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
+
+
+def _add_watch_run(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """What it needs is imported only when it is asked for."""
+    parser = commands.add_parser(
+        "watch-run",
+        help="show a run in the browser while it goes on",
+        description="Serves the page of a run on 127.0.0.1 while its record is written, by the "
+        "same page as report.html. Start it in a second terminal, before or after the run.",
+    )
+    if chosen:
+        module = import_module("botproof.report.live")
         module.add_arguments(parser)
         parser.set_defaults(run=_plainly(lambda: module.run))
 

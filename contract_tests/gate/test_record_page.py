@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
@@ -24,6 +26,7 @@ from botproof.history import BotApiCall, History
 from botproof.prove.alterations import ALTERATIONS, Record
 from botproof.prove.catalogue import Defect, read_defects
 from botproof.report.html import write_html
+from botproof.report.live import Follower, Server
 from botproof.report.page import packed
 from botproof.report.record import as_record
 
@@ -494,3 +497,56 @@ def test_a_large_run_makes_a_page_below_a_megabyte_and_says_what_it_lacks(
     _, kept = packed(as_record(History([*record, *many]), results, judging))
     assert "answers that no chat shows" in kept["left_out"]
     assert len(kept["cases"]) == len(as_record(record, results, judging)["cases"])
+
+
+@pytest.mark.browser
+def test_a_run_that_goes_on_is_shown_by_the_same_page(
+    browser: Browser, good: tuple[History, Judging], tmp_path: Path
+) -> None:
+    record, _ = good
+    lines = [history.encode(event) + b"\n" for event in record]
+    path = tmp_path / "history.jsonl"
+    with Server(Follower(path), 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            browser.open(server.url)
+            state = "document.getElementById('walk-state').textContent.includes(arguments[0])"
+            browser.until(state.replace("arguments[0]", "'has not begun'"))
+            half = len(lines) // 2
+            path.write_bytes(b"".join(lines[:half]) + lines[half][:20])
+            browser.until(state.replace("arguments[0]", "'Live: '"))
+            before = float(browser.run("return document.getElementById('walk-time').ariaValueNow"))
+            with path.open("ab") as file:
+                file.write(lines[half][20:] + b"".join(lines[half + 1 :]))
+            (tmp_path / "verdict.json").write_text("{}")
+            browser.until(state.replace("arguments[0]", "'The run is over: '"))
+            wait(browser)
+            after = float(browser.run("return document.getElementById('walk-time').ariaValueNow"))
+            assert after > before
+            assert "rich" in seen(browser)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_live_page_is_for_this_machine_and_no_other_name(tmp_path: Path) -> None:
+    with Server(Follower(tmp_path / "history.jsonl"), 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
+                page = client.get("/")
+                assert page.status_code == 200
+                assert "connect-src 'self'" in page.text
+                assert client.get("/record").status_code == 204
+                for path in ("/", "/record"):
+                    answer = client.get(path, headers={"Host": "rebound.example"})
+                    assert answer.status_code == 421
+                    assert "record" not in answer.text
+                assert client.get("/../history.jsonl").status_code == 404
+                assert client.post("/record").status_code == 501
+        finally:
+            server.shutdown()
+            thread.join()
+        assert server.server_address[0] == "127.0.0.1"

@@ -225,7 +225,7 @@ function paintTime() {
 }
 
 function paintCases() {
-  const list = $("walk-cases"), key = `${at.s} ${store.record.cases.length}`;
+  const list = $("walk-cases"), key = `${at.s} ${store.record.cases.length} ${store.record.verdict}`;
   if (list.dataset.key !== key) {
     list.dataset.key = key;
     list.replaceChildren(...store.asked[at.s].map((each) => {
@@ -388,7 +388,10 @@ function show(record) {
 async function start() {
   try {
     const live = document.documentElement.dataset.live;
-    if (live) return await watch(live);
+    if (live) {
+      await watch(live);
+      return;
+    }
     show(await unpack($("record").textContent));
   } catch (error) {
     $("walk-state").textContent = `This browser cannot open the record: ${error.message}. All else on this page is whole. `
@@ -402,26 +405,36 @@ async function start() {
 
 /** Show a run that goes on: ask for its record again and again, and stay where one looks. */
 async function watch(address) {
-  let first = true, tag = "";
-  for (;;) {
+  let tag = "", over = false;
+  while (!over) {
     try {
       const answer = await fetch(address, { headers: tag ? { "If-None-Match": tag } : {} });
       if (answer.status === 200) {
         tag = answer.headers.get("ETag") ?? "";
-        const atEnd = first || at.t >= store.record.length - 0.001;
-        show(await answer.json());
-        if (first) { hands(); stand({ s: store.stacks.length - 1, t: store.record.length, since: store.record.length - BEFORE }, { quiet: true }); }
-        first = false;
-        if (atEnd) { at.only = false; const t = store.record.length; const s = store.stacks.length - 1; stand({ s, t, since: t - BEFORE, chat: lastChat(store, s, t), case: "", finding: -1 }, { quiet: true }); } else paint();
-        $("walk-state").textContent = store.record.over ? "The run is over." : `Live: ${seconds(store.record.length)} so far. ${atEnd ? "" : "End goes on with it."}`;
-        document.documentElement.dataset.drawn = performance.now().toFixed(0);
-        if (store.record.over) return;
-      }
+        over = goOn(await answer.json());
+      } else if (answer.status === 204) $("walk-state").textContent = "There is no record yet: the run has not begun.";
     } catch (error) {
       $("walk-state").textContent = `The run no longer answers: ${error.message}`;
     }
     await new Promise((done) => { setTimeout(done, 1000); });
   }
+}
+
+/** Take in the record as it is now; whether the run is over. Who stood at its end goes on with it. */
+function goOn(record) {
+  const first = store === null, atEnd = first || at.t >= store.record.length - 0.001;
+  show(record);
+  if (first) hands();
+  const last = store.stacks.length - 1, t = store.record.length;
+  if (record.over && atEnd && store.record.moments.length) toFinding(0);
+  else if (atEnd) {
+    stand({ s: last, t, since: t - BEFORE, chat: lastChat(store, last, t), case: "", finding: -1, only: false }, { quiet: true });
+  } else paint();
+  $("walk-state").textContent = record.over
+    ? `The run is over: ${record.verdict}.`
+    : `Live: ${t.toFixed(1)} s so far. ${atEnd ? "The page goes on with it." : "Go to the end of the time line to go on with it."}`;
+  document.documentElement.dataset.drawn = performance.now().toFixed(0);
+  return !!record.over;
 }
 
 start();
