@@ -30,8 +30,8 @@ from botproof.report.show import judged
 
 _RECORD: Final = "/record"
 _NICE: Final = 10
-_SHARE: Final = 10
-"""Making the record takes at most one part in ten of a processor."""
+_SHARE: Final = 5
+"""Making the record takes at most one part in five of a processor's time."""
 
 _DECODER: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(AnyEvent)
 
@@ -85,7 +85,7 @@ class Follower:
         """A word that changes with the record, and the record: JSON, gzip. Both are empty while
         there is none."""
         with self._lock:
-            began = time.monotonic()
+            began, worked = time.monotonic(), time.thread_time()
             if self._made and began < self._not_before:
                 return self._tag, self._made
             self._read()
@@ -93,8 +93,7 @@ class Follower:
             if self._events and tag != self._tag:
                 made = msgspec.json.encode({**self._as_record(), "over": self._over})
                 self._made, self._tag = gzip.compress(made, 1), tag
-                took = time.monotonic() - began
-                self._not_before = began + _SHARE * took
+                self._not_before = began + _SHARE * (time.thread_time() - worked)
             return self._tag, self._made
 
     @property
@@ -126,7 +125,8 @@ class Follower:
         about = history.run or Run(t=0.0)
         results = judged(history) if self._over else []
         judging = judging_of(about, JudgingSettings.recorded_in(about).budgets)
-        return as_record(history, results, judging, self._path.parent / "logs")
+        logs = self._path.parent / "logs"
+        return as_record(history, results, judging, logs, over=self._over)
 
 
 class Server(ThreadingHTTPServer):

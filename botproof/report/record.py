@@ -20,6 +20,7 @@ from botproof.chats import Turn
 from botproof.checks.golden import diff
 from botproof.checks.judging import Judging
 from botproof.checks.replies import render, renormalised, settled_turns
+from botproof.checks.why import LOOK_S
 from botproof.history import (
     BotApiCall,
     DoorAsked,
@@ -49,9 +50,15 @@ _FIELDS_OF_ALL = frozenset({"t", "stack", "mode"})
 
 
 def as_record(
-    history: History, results: Sequence[CheckResult], judging: Judging, logs: Path | None = None
+    history: History,
+    results: Sequence[CheckResult],
+    judging: Judging,
+    logs: Path | None = None,
+    *,
+    over: bool = True,
 ) -> Json:
-    """The record of a run for its page. `logs` is the directory of its processes' logs."""
+    """The record of a run for its page. `logs` is the directory of its processes' logs; of a run
+    that is not `over` an answer may still come."""
     zero = history.events[0].t if len(history) else 0.0
     stacks = {name: number for number, name in enumerate(history.stacks)}
     kept = [event for event in history if not isinstance(event, _IN_ROWS)]
@@ -72,7 +79,7 @@ def as_record(
         "memory": _memory(history, judging, since, stacks),
         "starved": _starved(history, since, stacks),
         "talks": [_talk(each, since, stacks, places) for each in talks_of(history, judging.rules)],
-        "cases": _cases(judged, judging, since, stacks),
+        "cases": _cases(judged, judging, since, stacks, over=over),
         "moments": [
             {
                 "check": each.check,
@@ -206,11 +213,19 @@ def _item(item: Json, since: _Since, places: Sequence[int]) -> Json:
     return shown
 
 
-def _cases(history: History, judging: Judging, since: _Since, stacks: _Numbers) -> list[Json]:
+def _cases(
+    history: History, judging: Judging, since: _Since, stacks: _Numbers, *, over: bool
+) -> list[Json]:
     """The cases in the order in which they were first played, each with what it was in a stack."""
     by_stack = settled_turns(history, judging.rules)
     names = dict.fromkeys(name for turns in by_stack.values() for name in turns)
-    return [_case(name, by_stack, judging, since, stacks) for name in names]
+    cases = [_case(name, by_stack, judging, since, stacks) for name in names]
+    latest = since(history.events[-1].t) - LOOK_S if len(history) else 0.0
+    for place in (place for case in cases for place in case["at"]):
+        if not over and place["took"] is None and place["t"] > latest:
+            place.pop("wrong", None)
+            place.pop("diff", None)
+    return cases
 
 
 def _case(

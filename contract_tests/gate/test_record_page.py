@@ -416,7 +416,13 @@ CONTRAST = """
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(1400, "light"), (1400, "dark"), (390, "light"), (390, "dark")]
+    ("width", "scheme"),
+    [
+        (1400, "light"),
+        (390, "dark"),
+        pytest.param(1400, "dark", marks=pytest.mark.slow),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+    ],
 )
 def test_it_can_be_read_wide_and_narrow_light_and_dark(
     browser: Browser, red: Path, evil: Path, width: int, scheme: str
@@ -474,6 +480,7 @@ def test_without_the_means_to_open_the_record_the_page_says_so(
     assert browser.run("return document.querySelector('#golden .measured').checkVisibility()")
 
 
+@pytest.mark.slow
 def test_a_large_run_makes_a_page_below_a_megabyte_and_says_what_it_lacks(
     good: tuple[History, Judging], tmp_path: Path
 ) -> None:
@@ -528,6 +535,18 @@ def test_a_run_that_goes_on_is_shown_by_the_same_page(
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_a_case_that_may_still_be_answered_is_not_called_wrong(
+    good: tuple[History, Judging],
+) -> None:
+    record, judging = good
+    asked = [e for e in record.of(history.CasePlayed) if e.case == "rich"]
+    young = History([e for e in record if e.t <= asked[0].t or isinstance(e, history.Run)])
+    for over in (True, False):
+        cases = as_record(young, [], judging, over=over)["cases"]
+        (place,) = next(case["at"] for case in cases if case["name"] == "rich")
+        assert ("wrong" in place) is over
 
 
 def test_the_live_page_is_for_this_machine_and_no_other_name(tmp_path: Path) -> None:
