@@ -42,6 +42,11 @@ def test_a_webhook_that_leads_elsewhere_is_put_right_thrice_and_then_left(
         {"allowed_updates": ["message"], "secret_token": "a-secret-of-the-tests"},
         {"max_connections": 1, "secret_token": "a-secret-of-the-tests"},
         {"secret_token": "another-secret"},
+        {
+            "ip_address": "127.0.0.9",
+            "max_connections": 100,
+            "secret_token": "a-secret-of-the-tests",
+        },
         {},
     ],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from telegram.error import NetworkError, TelegramError
 from reference_bot.telegram_bot.doors import polling, webhook
 from reference_bot.telegram_bot.doors.intake import Intake
 from reference_bot.telegram_bot.doors.polling import PollingDoor
+from reference_bot.telegram_bot.doors.registration import Registration
 from reference_bot.telegram_bot.doors.webhook import WebhookDoor
 from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Put
@@ -26,6 +28,10 @@ class Info:
     max_connections = None
     last_error_date = None
     last_error_message = None
+    last_synchronization_error_date = None
+    has_custom_certificate = False
+    pending_update_count = 0
+    ip_address = None
 
 
 class Telegram:
@@ -178,3 +184,108 @@ async def test_the_webhook_is_set_again_after_any_answer(
         for method, params in telegram.calls
         if method == "setWebhook"
     )
+
+
+# --- what getWebhookInfo tells ------------------------------------------------------------------
+
+
+def told(number: int = 0, said: str | None = None, **more: Any) -> Any:
+    """An answer of getWebhookInfo; ``number`` dates its last error."""
+    info: Any = Info()
+    info.last_error_date = datetime.fromtimestamp(1000 + number, UTC) if said else None
+    info.last_error_message = said
+    for name, value in more.items():
+        setattr(info, name, value)
+    return info
+
+
+class Hook:
+    """A registration as the webhook's door uses it, at a time that the test says."""
+
+    def __init__(self) -> None:
+        self.now = 5000.0
+        self.known = Registration(URL, 100, clock=lambda: self.now)
+        self.look(told())
+
+    def look(self, info: Any) -> tuple[list[str], str | None]:
+        return self.known.news(info), self.known.strange_address(info)
+
+
+CANNOT = "SSL error {certificate verify failed}"
+
+
+def test_what_telegram_cannot_bring_is_told_while_it_is_so() -> None:
+    hook = Hook()
+    failing = told(1, CANNOT, pending_update_count=3)
+    assert hook.look(failing) == ([f"Telegram could not bring an update: {CANNOT}"], None)
+    assert hook.known.wrong(failing) is None
+    said = f"Telegram cannot bring updates, 3 wait: {CANNOT}"
+    assert hook.known.trouble(failing) == said
+    assert hook.look(failing) == ([], None), "the same error is told once"
+    assert hook.known.trouble(failing) == said
+    hook.known.called(refused=False)
+    assert hook.known.trouble(failing) is None, "an update came"
+    assert hook.known.trouble(told(1, CANNOT)) is None, "none waits"
+
+
+def test_an_error_of_before_or_of_an_hour_ago_is_no_trouble() -> None:
+    hook = Hook()
+    hook.known.was_set()
+    old = told(9, CANNOT, pending_update_count=3)
+    assert hook.look(old) == ([], None)
+    assert hook.known.trouble(old) is None
+    fresh = told(10, CANNOT, pending_update_count=3)
+    hook.look(fresh)
+    hook.now += 3600
+    assert hook.known.trouble(fresh) is None
+
+
+def test_an_answer_of_ours_is_no_trouble_on_the_way() -> None:
+    hook = Hook()
+    hook.known.called(refused=False)
+    hook.now += 5
+    refused = told(1, "Wrong response from the webhook: 400 Bad Request", pending_update_count=1)
+    hook.look(refused)
+    assert hook.known.trouble(refused) is None
+
+
+def test_another_secret_is_known_by_what_was_refused_here() -> None:
+    hook = Hook()
+    refused = told(1, "Wrong response from the webhook: 403 Forbidden", pending_update_count=1)
+    hook.look(refused)
+    assert hook.known.wrong(refused) is None, "a proxy may have said that"
+    assert hook.known.trouble(refused) is not None
+    hook.known.called(refused=True)
+    assert hook.known.wrong(refused) == "the webhook has another secret"
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"url": ""}, "the webhook was removed"),
+        ({"url": "https://other.example/x"}, "the webhook leads to other.example"),
+        ({"max_connections": 40}, "the webhook has 40 connections"),
+        ({"has_custom_certificate": True}, "the webhook was set with a certificate of its own"),
+        (
+            {"allowed_updates": ["message", "edited_message", "callback_query"]},
+            "the webhook does not bring inline_query, my_chat_member any more",
+        ),
+    ],
+)
+def test_what_somebody_else_has_set_is_named(change: dict[str, Any], wrong: str) -> None:
+    assert Hook().known.wrong(told(**change)) == wrong
+
+
+def test_an_address_that_somebody_bound_is_told_from_one_that_changed_in_the_dns() -> None:
+    ours, theirs = told(ip_address="203.0.113.7"), told(ip_address="198.51.100.9")
+    hook = Hook()
+    assert not hook.known.moved(ours), "the first one is ours"
+    hook.known.was_set()
+    hook.look(ours)
+    assert hook.known.moved(theirs)
+    hook.known.was_set()  # binds it to none
+    assert hook.look(ours) == ([], "198.51.100.9"), "it went back, so it had been bound"
+    assert hook.known.moved(theirs)
+    hook.known.was_set()
+    assert hook.look(theirs) == ([], None), "it stays: the host has a new address"
+    assert not hook.known.moved(theirs)

@@ -44,6 +44,21 @@ class Metrics:
             "Times that another program was found to use the bot's token.",
             registry=registry,
         )
+        self.secrets_refused = Counter(
+            "bot_webhook_secrets_refused",
+            "Calls of the webhook without the right secret.",
+            registry=registry,
+        )
+        self.webhook_errors = Counter(
+            "bot_webhook_errors",
+            "Times that Telegram told of a new error in bringing updates.",
+            registry=registry,
+        )
+        self.pending = Gauge(
+            "bot_webhook_pending_updates",
+            "Updates that wait at Telegram; in webhook mode, as it tells.",
+            registry=registry,
+        )
         self.strangers = Counter(
             "bot_strangers", "Updates from people who are not on the list.", registry=registry
         )

@@ -4,9 +4,7 @@ import asyncio
 import hmac
 import json
 import logging
-import time
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -16,6 +14,7 @@ from telegram.ext import ExtBot
 
 from reference_bot.telegram_bot.doors.backoff import Backoff
 from reference_bot.telegram_bot.doors.intake import Intake
+from reference_bot.telegram_bot.doors.registration import Registration
 from reference_bot.telegram_bot.doors.rivals import RIVAL_PAUSE, RivalError, Rivals
 from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Update, UpdateRefusedError
@@ -24,6 +23,7 @@ from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES
 from reference_bot.telegram_bot.update import NotAnUpdateError
 
 PART: Final = "webhook"
+DELIVERIES: Final = "deliveries"
 SECRET_HEADER: Final = "x-telegram-bot-api-secret-token"  # noqa: S105 - only a name
 MAX_BODY: Final = 1024 * 1024
 _CHECK_SECONDS: Final = 5.0
@@ -83,7 +83,8 @@ class WebhookDoor:
         self._metrics = metrics
         self._rivals = Rivals()
         self._left_alone = False
-        self._set_at = 0.0
+        self._set = False
+        self._registration = Registration(url, max_connections)
         self._url = url
         self._secret = secret
         self._max_connections = max_connections
@@ -92,7 +93,9 @@ class WebhookDoor:
     async def endpoint(self, request: Request) -> Response:
         """``POST /webhook``."""
         refused = refuse_secret(self._secret, request.headers.get(SECRET_HEADER))
+        self._registration.called(refused=refused is not None)
         if refused is not None:
+            self._metrics.secrets_refused.inc()
             _log.warning("a call of the webhook was refused: %s", refused[1])
             return _no(*refused)
         try:
@@ -129,18 +132,18 @@ class WebhookDoor:
                 await asyncio.sleep(_CHECK_SECONDS)
 
     async def _keep_set(self) -> None:
-        if self._set_at:
-            info = await self._bot.get_webhook_info()
-            wrong = self._wrong(info)
-            if wrong is None:
+        if self._set:
+            info = await self._look()
+            wrong = self._registration.wrong(info)
+            if wrong is not None:
+                self._contend(wrong)
+            elif self._registration.moved(info):
+                self._rivals.check(f"the webhook is bound to the address {info.ip_address}")
+                _log.info(
+                    "Telegram calls another address: set again", extra={"to": info.ip_address}
+                )
+            else:
                 return
-            self._metrics.conflicts.inc()
-            if self._readiness.known(PART) is None:
-                _log.warning("the webhook was changed by somebody else: %s", wrong)
-                self._rivals.check(wrong)
-                self._rivals.note()
-            elif self._left_alone:
-                self._rivals.check(wrong)
             self._left_alone = False
         await self._bot.set_webhook(
             self._url,
@@ -149,28 +152,35 @@ class WebhookDoor:
             allowed_updates=list(ALLOWED_UPDATES),
             drop_pending_updates=False,
         )
-        self._set_at = time.time()
+        self._set = True
+        self._registration.was_set()
+        await self._look()  # at once: what is told now is what this bot has set
 
-    def _wrong(self, info: WebhookInfo) -> str | None:
-        """What Telegram has that this bot has not set; None when all is as it should be."""
-        if info.url != self._url:
-            host = urlsplit(info.url).hostname
-            return f"the webhook leads to {host}" if host else "the webhook was removed"
-        lacking = set(ALLOWED_UPDATES) - set(info.allowed_updates or ALLOWED_UPDATES)
-        if lacking:
-            return f"the webhook does not bring {', '.join(sorted(lacking))} any more"
-        if (info.max_connections or self._max_connections) != self._max_connections:
-            return f"the webhook has {info.max_connections} connections"
-        if self._secret_refused(info):
-            return "the webhook has another secret"
-        return None
+    def _contend(self, wrong: str) -> None:
+        """Somebody else has set it: raises RivalError when that was put right too often."""
+        self._metrics.conflicts.inc()
+        if self._readiness.known(PART) is None:
+            _log.warning("the webhook was changed by somebody else: %s", wrong)
+            self._rivals.check(wrong)
+            self._rivals.note()
+        elif self._left_alone:
+            self._rivals.check(wrong)
 
-    def _secret_refused(self, info: WebhookInfo) -> bool:
-        """Whether Telegram was told 401 or 403 after the webhook was last set by this bot."""
-        at, said = info.last_error_date, info.last_error_message or ""
-        if at is None or at.timestamp() <= self._set_at + 1:
-            return False
-        return any(f" {code} " in f"{said} " for code in (401, 403))
+    async def _look(self) -> WebhookInfo:
+        """What Telegram tells of the webhook, noted in log, metrics and readiness."""
+        info = await self._bot.get_webhook_info()
+        known = self._registration
+        self._metrics.pending.set(info.pending_update_count)
+        for said in known.news(info):
+            self._metrics.webhook_errors.inc()
+            _log.warning("%s", said, extra={"pending": info.pending_update_count})
+        self._readiness.set(DELIVERIES, known.trouble(info))
+        bound = known.strange_address(info)
+        if bound is not None:
+            self._metrics.conflicts.inc()
+            self._rivals.note()
+            _log.warning("somebody else had bound the webhook to the address %s", bound)
+        return info
 
 
 async def _read(request: Request) -> bytes:
