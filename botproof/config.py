@@ -433,6 +433,11 @@ def parse_config(text: str, name: str = "botproof.toml") -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: is not TOML: {error}") from error
+    return config_of(raw, name)
+
+
+def config_of(raw: Mapping[str, Any], name: str = "botproof.toml") -> Config:
+    """Check a botproof.toml that was read already. Raises ConfigError with all that is wrong."""
     shape = Shape(_TABLES)
     right = shape.read(raw)
     problems = list(shape.problems)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -19,7 +19,15 @@ from msgspec import Raw
 
 from botproof.doubles.pages import refuse_strange_page
 from botproof.doubles.server import Answer as HttpAnswer
-from botproof.doubles.server import Request, Response, Server, Transport, describe_failure, serve
+from botproof.doubles.server import (
+    Handler,
+    Request,
+    Response,
+    Server,
+    Transport,
+    describe_failure,
+    serve,
+)
 from botproof.doubles.telegram import control, fetch, page
 from botproof.doubles.telegram.clock import Clock, Timer
 from botproof.doubles.telegram.context import Abort, Answer, Effect, Note, Post, Settings
@@ -31,6 +39,7 @@ from botproof.doubles.telegram.replies import Later, Reply
 
 if TYPE_CHECKING:
     from botproof.doubles.telegram.delivery import Delivered, Deliverer
+    from botproof.doubles.telegram.wire import Wire, Wires
 
 __all__ = ["TRANSCRIPT_BYTES", "RunningDouble", "TelegramDouble", "start"]
 
@@ -67,6 +76,7 @@ class TelegramDouble:
         self.transcript = Transcript(transcript_bytes)
         self._webhook_tls = webhook_tls
         self._made_deliverer: Deliverer | None = None
+        self.wires: Wires | None = None
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._timer: Timer | None = None
 
@@ -104,8 +114,13 @@ class TelegramDouble:
         if self._made_deliverer is None:
             from botproof.doubles.telegram.delivery import Deliverer  # noqa: PLC0415 - see above
 
-            self._made_deliverer = Deliverer(self._delivered, self._webhook_tls)
+            self._made_deliverer = Deliverer(self._delivered, self._webhook_tls, self.wires)
         return self._made_deliverer
+
+    def has_webhook(self, token: str) -> bool:
+        """Whether a bot's updates go to a webhook."""
+        bot = self.machine.bots.get(token)
+        return bot is not None and bot.webhook is not None
 
     def note_failure(self, request: Request | None, error: Exception) -> None:
         """Write down that the double itself failed: no fault of the bot's."""
@@ -407,10 +422,18 @@ async def start(
     tls: ssl.SSLContext | None = None,
     transcript_bytes: int = TRANSCRIPT_BYTES,
     webhook_tls: ssl.SSLContext | None = None,
+    wires: Sequence[Wire] = (),
 ) -> RunningDouble:
-    """A double that listens on `host`:`port` (0: any free port). OSError when it cannot."""
+    """A double that listens on `host`:`port` (0: any free port), behind `wires` if there are any.
+
+    OSError when it cannot listen.
+    """
     double = TelegramDouble(settings, transcript_bytes=transcript_bytes, webhook_tls=webhook_tls)
-    server = await serve(
-        double.handle, host=host, port=port, ssl=tls, on_failure=double.note_failure
-    )
+    handler: Handler = double.handle
+    if wires:
+        from botproof.doubles.telegram.wire import Wires  # noqa: PLC0415 - for defects only
+
+        double.wires = Wires(wires, double.handle, double.has_webhook)
+        handler = double.wires.handle
+    server = await serve(handler, host=host, port=port, ssl=tls, on_failure=double.note_failure)
     return RunningDouble(double, server)

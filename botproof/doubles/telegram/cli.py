@@ -12,6 +12,7 @@ from botproof.doubles.telegram.app import TRANSCRIPT_BYTES, start
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.flood import FloodLimits
 from botproof.doubles.telegram.machine import is_token
+from botproof.doubles.telegram.wire import WireError, read_wires
 from botproof.doubles.tls import NAMES, server_context
 
 __all__ = ["add_arguments", "main", "run"]
@@ -43,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=TRANSCRIPT_BYTES,
         metavar="N",
         help="how much of what happened is kept (%(default)s)",
+    )
+    parser.add_argument(
+        "--wire",
+        type=Path,
+        metavar="FILE",
+        help="let go wrong between the bot and the double what this JSON file says: calls and "
+        "updates that are lost, late, repeated, misdirected or altered (docs/prove.md)",
     )
     _add_flood(parser.add_argument_group("flood control", "per bot, as Telegram publishes it"))
     _add_tls(parser.add_argument_group("webhooks and TLS"))
@@ -151,7 +159,7 @@ def _token(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or Ctrl-C; the exit code (2 for a certificate that cannot be used)."""
+    """Run until SIGTERM or Ctrl-C; the exit code (2 for a file that cannot be used)."""
     wrong = _wrong_with_files(args)
     if wrong:
         print(wrong, file=sys.stderr)
@@ -163,6 +171,12 @@ def run(args: argparse.Namespace) -> int:
         print(f"cannot use a certificate of --tls… or --webhook-ca: {error}", file=sys.stderr)
         return 2
 
+    try:
+        wires = () if args.wire is None else read_wires(args.wire)
+    except WireError as error:
+        print(f"--wire: {error}", file=sys.stderr)
+        return 2
+
     async def begin() -> Running:
         return await start(
             _settings(args),
@@ -171,6 +185,7 @@ def run(args: argparse.Namespace) -> int:
             tls=tls,
             transcript_bytes=args.transcript_bytes,
             webhook_tls=webhook_tls,
+            wires=wires,
         )
 
     return run_until_stopped(begin)

@@ -1,0 +1,228 @@
+"""Play planted defects, several beside each other, and say what became of each.
+
+Every play is a gate of its own in a process of its own. Before the first defect of a plan the plan
+is run without any: where the unbroken build is not green, nothing follows from red.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from botproof.prove.planted import Catalogue, Plan, Planted
+from botproof.prove.planting import DoesNotApplyError, Job, control, planted
+
+__all__ = ["Became", "Play", "play_all"]
+
+_MOST_S = 240.0
+_END_S = 30.0
+_UNUSABLE = 64
+
+
+class Became(enum.Enum):
+    """What became of a defect."""
+
+    RED = "red for the right reason"
+    OTHER_WORDS = "red, but it does not say why"
+    OTHER_CHECK = "only another check is red"
+    GREEN = "stayed green"
+    UNDECIDED = "neither red nor green"
+    TIMED_OUT = "did not end in time"
+    NOT_APPLIED = "could not be planted"
+    CONTROL = "the build without it is not green"
+    ESCAPES = "stays unseen, as the catalogue says"
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A defect, and what was found of it. `line` is the evidence, or why there is none."""
+
+    defect: Planted
+    became: Became
+    line: str = ""
+    seconds: float = 0.0
+
+    @property
+    def void(self) -> bool:
+        """Whether it speaks against the gate, or against the catalogue."""
+        return self.became not in (Became.RED, Became.ESCAPES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How a run ended: its verdict.json, or `problem`."""
+
+    document: Mapping[str, Any]
+    seconds: float
+    problem: str = ""
+    timed_out: bool = False
+
+    def check(self, name: str) -> Mapping[str, Any] | None:
+        """What a check said."""
+        checks = self.document.get("checks", [])
+        return next((each for each in checks if each["check"] == name), None)
+
+    def of(self, verdict: str) -> list[str]:
+        """The checks with this verdict."""
+        return [c["check"] for c in self.document.get("checks", []) if c["verdict"] == verdict]
+
+
+def play_all(
+    config: Path,
+    catalogue: Catalogue,
+    defects: Iterable[Planted],
+    folder: Path,
+    *,
+    beside: int = 2,
+    say: Callable[[str], None] = print,
+) -> list[Play]:
+    """Play `defects`, `beside` of them at once, in their order. Papers go into `folder`.
+
+    Ctrl-C or SIGTERM ends every run that was started, and passes as KeyboardInterrupt.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    plays = _Plays(config.resolve(), catalogue, folder.resolve(), beside, say)
+    return asyncio.run(plays.all(tuple(defects)))
+
+
+class _Plays:
+    def __init__(
+        self, config: Path, catalogue: Catalogue, folder: Path, beside: int, say: Callable[[str], None]
+    ) -> None:
+        self._config = config
+        self._catalogue = catalogue
+        self._folder = folder
+        self._free = asyncio.Semaphore(beside)
+        self._say = say
+        self._controls: dict[str, asyncio.Task[_Ended]] = {}
+
+    async def all(self, defects: Sequence[Planted]) -> list[Play]:
+        """Every defect in order; the controls first, as they decide whether anything follows."""
+        for name in dict.fromkeys(defect.plan for defect in defects):
+            self._controls[name] = asyncio.create_task(self._control(name))
+        tasks = [asyncio.create_task(self._play(defect)) for defect in defects]
+        done = 0
+        try:
+            for task in asyncio.as_completed(tasks):
+                play = await task
+                done += 1
+                self._say(f"{done} of {len(defects)}: {play.defect.name}: {play.became.value}")
+            return [task.result() for task in tasks]
+        finally:
+            every = [*tasks, *self._controls.values()]
+            for each in every:
+                each.cancel()
+            await asyncio.gather(*every, return_exceptions=True)
+
+    async def _control(self, name: str) -> _Ended:
+        folder = self._folder / "without" / name
+        job = control(self._config, self._plan(name), folder)
+        async with self._free:
+            self._say(f"{name}: the build without a defect")
+            return await _run(job, folder)
+
+    def _plan(self, name: str) -> Plan:
+        return self._catalogue.plans[name]
+
+    async def _play(self, defect: Planted) -> Play:
+        folder = self._folder / defect.name
+        unbroken = await self._controls[defect.plan]
+        good = unbroken.check(defect.check)
+        if good is None or good["verdict"] != "PASS":
+            said = unbroken.problem or (f"{defect.check}: {_said(good)}" if good else defect.check)
+            return Play(defect, Became.CONTROL, said)
+        try:
+            job = planted(self._config, self._plan(defect.plan), defect, folder)
+        except DoesNotApplyError as error:
+            return Play(defect, Became.NOT_APPLIED, str(error))
+        async with self._free:
+            ended = await _run(job, folder)
+        shutil.rmtree(folder / "code", ignore_errors=True)  # a copy of what everybody has
+        return _judged(defect, ended)
+
+
+async def _run(job: Job, folder: Path) -> _Ended:
+    path = folder / "job.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(job)))
+    output = folder / "output.txt"
+    began = time.monotonic()
+    with output.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "botproof.prove.worker", str(path)),
+            stdout=file,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            async with asyncio.timeout(_MOST_S):
+                code = await process.wait()
+        except TimeoutError:
+            return _Ended({}, time.monotonic() - began, f"no verdict after {_MOST_S:g} s", True)
+        finally:
+            await _end(process)
+    seconds = time.monotonic() - began
+    verdict = Path(job.report_dir) / "verdict.json"
+    if code == _UNUSABLE or not verdict.exists():
+        lines = output.read_text(errors="replace").strip().splitlines()
+        return _Ended({}, seconds, lines[-1] if lines else f"exit code {code}")
+    return _Ended(json.loads(verdict.read_text(encoding="utf-8")), seconds)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM first: it ends what it has started."""
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(_END_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _judged(defect: Planted, ended: _Ended) -> Play:
+    became, line = _found(defect, ended)
+    if defect.escapes and became is not Became.RED:
+        return Play(defect, Became.ESCAPES, defect.escapes, ended.seconds)
+    return Play(defect, became, line, ended.seconds)
+
+
+def _found(defect: Planted, ended: _Ended) -> tuple[Became, str]:
+    if ended.timed_out:
+        return Became.TIMED_OUT, ended.problem
+    check = ended.check(defect.check)
+    if check is None:
+        harness = ended.check("harness")
+        return Became.NOT_APPLIED, ended.problem or (_said(harness) if harness else "no verdict")
+    if check["verdict"] != "FAIL":
+        red = ended.of("FAIL")
+        said = f"{defect.check}: {check['verdict']}: {_said(check)}"
+        if red:
+            return Became.OTHER_CHECK, f"{', '.join(red)}; {said}"
+        green = check["verdict"] == "PASS"
+        return (Became.GREEN if green else Became.UNDECIDED), said
+    lines = [check["measurement"], *check["evidence"]]
+    missing = [word for word in defect.words if not any(word in line for line in lines)]
+    if missing:
+        return Became.OTHER_WORDS, f"{_said(check)} (nothing of {missing[0]!r})"
+    return Became.RED, _evidence(defect, lines)
+
+
+def _evidence(defect: Planted, lines: Sequence[str]) -> str:
+    """The line that names the defect best: the one that holds the last of its words."""
+    return next((line for line in lines if defect.words[-1] in line), lines[0]).strip()
+
+
+def _said(check: Mapping[str, Any]) -> str:
+    return str(check["measurement"])

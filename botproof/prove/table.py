@@ -1,0 +1,73 @@
+"""The table of planted defects, the bound of the escape rate, and both as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from botproof.prove.playing import Became, Play
+from botproof.stats import upper_bound
+
+__all__ = ["print_plays", "summary", "write_plays"]
+
+_WORDS = 160
+
+
+def summary(plays: Sequence[Play]) -> str:
+    """How many were seen, and what that says of defects of the same kinds at 95 %."""
+    red = sum(play.became is Became.RED for play in plays)
+    void = [play.defect.name for play in plays if play.void]
+    unseen = len(plays) - red
+    bound = upper_bound(len(plays), unseen)
+    line = (
+        f"{red} of {len(plays)} planted defects are red for the right reason; an escape rate above "
+        f"{bound:.1%} is refuted at 95 % (for defects drawn as these were)"
+    )
+    escaping = sum(play.became is Became.ESCAPES for play in plays)
+    if escaping:
+        line += f"; {escaping} escape, as the catalogue says"
+    return f"VOID: {line}; {', '.join(void)}" if void else line
+
+
+def print_plays(plays: Sequence[Play], console: Console | None = None) -> None:
+    """Defect, what was expected, what was found, the evidence, seconds."""
+    console = console or Console(highlight=False)
+    out = Table(show_lines=False, pad_edge=False)
+    for name, ratio in (("defect", 3), ("expected", 2), ("found", 2), ("evidence", 5), ("s", None)):
+        out.add_column(name, ratio=ratio, no_wrap=name == "s")
+    for play in plays:
+        style = "bold magenta" if play.void else "bold green"
+        if play.became is Became.ESCAPES:
+            style = "bold yellow"
+        expected = f"{play.defect.check}: {play.defect.words[-1]}"
+        found = Text(f"{'VOID: ' if play.void else ''}{play.became.value}", style)
+        evidence = Text(" ".join(play.line.split())[:_WORDS])
+        row = (Text(play.defect.name), Text(expected), found, evidence, f"{play.seconds:.0f}")
+        out.add_row(*row)
+    console.print(out)
+    console.print(Text(summary(plays)), soft_wrap=True)
+
+
+def write_plays(path: Path, plays: Sequence[Play]) -> None:
+    """The same for programs: a list of objects."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {
+            "defect": play.defect.name,
+            "subject": play.defect.subject,
+            "how": play.defect.how,
+            "check": play.defect.check,
+            "words": play.defect.words,
+            "became": play.became.value,
+            "void": play.void,
+            "evidence": play.line,
+            "seconds": round(play.seconds, 1),
+        }
+        for play in plays
+    ]
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
