@@ -267,6 +267,12 @@ def memory(job: nox.Session) -> None:
 
 
 @session
+def prove(job: nox.Session) -> None:
+    """Plant real defects and see the gate turn red: the few of CI; -- --play for all of them."""
+    installed(job).run("botproof", "prove", *(job.posargs or ["--ci"]))
+
+
+@session
 def lint(job: nox.Session) -> None:
     """Ruff, format and mypy --strict."""
     check_style(installed(job))

@@ -55,7 +55,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_judge(commands)
     _add_show(commands, chosen=arguments[:1] == ["show"])
     _add_watch_run(commands, chosen=arguments[:1] == ["watch-run"])
-    _add_prove(commands)
+    _add_prove(commands, chosen=arguments[:1] == ["prove"])
     _add_golden(commands)
     _add_init(commands)
     _add_parity(commands, chosen=arguments[:1] == ["parity"])
@@ -206,26 +206,25 @@ def _add_watch_run(commands: argparse._SubParsersAction[_Parser], *, chosen: boo
         parser.set_defaults(run=_plainly(lambda: module.run))
 
 
-def _add_prove(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_prove(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """What it needs is imported only when it is asked for."""
     parser = commands.add_parser(
         "prove",
-        help="tell which defects the gate of a recorded run would have caught",
-        description="Plants defects, one at a time, into the record of a run that passed, judges "
-        "each altered record, and prints whether the declared check turned red and said why. "
-        "Nothing is started.",
-        epilog="exit codes:\n  0  every defect that the run can show turned its check red, and it "
-        "said why\n  2  the run did not pass, or can show no defect\n  3  VOID: a defect "
-        "stayed unseen, so that no PASS of this judge can be relied on\n",
+        help="plant defects and tell which of them the gate sees",
+        description="Without options: plants defects, one at a time, into the record of a run that "
+        "passed, and judges each altered record; nothing is started. With --play or --mine: starts "
+        "the bot with one defect after the other, each under a shortened gate.",
+        epilog="exit codes:\n  0  every defect turned its check red, and the check said why\n"
+        "  2  the run did not pass, or can show no defect\n  3  VOID: a defect stayed unseen, was "
+        "red for another reason, took too long or could not be\n     planted, so that no PASS "
+        "of this judge can be relied on\n  64 the command line or a file cannot be used\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _config_argument(parser)
-    parser.add_argument(
-        "--history",
-        metavar="FILE",
-        type=Path,
-        help="the run (history.jsonl of the gate's report directory)",
-    )
-    parser.set_defaults(run=_command("prove"))
+    if chosen:
+        module = import_module("botproof.prove.cli")
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
 
 
 def _add_golden(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
-import math
 from collections.abc import Iterable, Sequence
 from importlib import resources
 
@@ -15,18 +14,16 @@ from botproof import approving, budgets
 from botproof import gate as gate_run
 from botproof.budgets import Budget, Override
 from botproof.checks import golden_files
-from botproof.checks.judging import HARNESS, Judging, JudgingSettings, run_checks
-from botproof.checks.registry import EVERY
+from botproof.checks.judging import HARNESS, Judging, JudgingSettings
 from botproof.config import ALL_CHECKS, load_config
 from botproof.history import HarnessError, read_history
 from botproof.outcome import Outcome
 from botproof.problems import UsageError
-from botproof.prove import prove as prove_run
 from botproof.report import github, repeated
 from botproof.report.files import write_reports
 from botproof.report.html import judging_of, write_html
 from botproof.report.moments import moments_of
-from botproof.report.terminal import Progress, print_findings, print_repeated, print_results
+from botproof.report.terminal import Progress, print_repeated, print_results
 from botproof.report.trend import note_run
 from botproof.seal.gate import Sealing, seal_outcome
 from botproof.targets.images import check_images, parse_images
@@ -150,26 +147,6 @@ def judge(arguments: argparse.Namespace) -> int:
         write_html(arguments.report_dir, results, record, settings.budgets, duration)
     print_results(results)
     return combine(result.verdict for result in results).exit_code
-
-
-def prove(arguments: argparse.Namespace) -> int:
-    """`botproof prove`: 0 proved, 2 nothing to prove by, 3 void."""
-    config = load_config(arguments.config)
-    base = arguments.config.resolve().parent
-    path = arguments.history or base / config.gate.report_dir / "history.jsonl"
-    record = read_history(path)
-    settings = JudgingSettings.of(config, str(base / config.gate.golden_dir))
-    judged_by = JudgingSettings.recorded_in(record.run).checks
-    judging = Judging.of(settings, golden_files.read_approved(base / config.gate.golden_dir))
-    verdict = combine(r.verdict for r in run_checks(EVERY, judged_by, record, judging))
-    if verdict is not Verdict.PASS:
-        print(f"{path}: its verdict is {verdict.value}; only what passes can be proved")
-        return Verdict.INCONCLUSIVE.exit_code
-    findings = prove_run.prove(record, judging, EVERY, asked=judged_by, budget_s=math.inf)
-    print_findings(findings)
-    if not any(finding.played for finding in findings):
-        return Verdict.INCONCLUSIVE.exit_code
-    return prove_run.result_of(findings).verdict.exit_code
 
 
 def golden(arguments: argparse.Namespace) -> int:

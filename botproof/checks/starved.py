@@ -37,6 +37,8 @@ _UNANSWERED_S = 2.0
 _BEFORE_S = 30.0
 _BEFORE_WITHHELD_S = 3.0
 _SHARED = 0.25
+_MOSTLY = 0.5
+"""Of the time that was given to what never came: as much has to be withheld to explain it."""
 _CONTENT = frozenset({"golden", "parity"})
 _SPEED = frozenset({"latency", "errors", "rollback", "boot"})
 
@@ -159,8 +161,11 @@ def _late_replies(
 ) -> Iterator[CasePlayed]:
     for stack, turns in read_turns(history, rules).items():
         for turn in turns.values():
-            asked = turn.case.expect == "reply"
-            if asked and _was_kept(starvation[stack], turn.case.t, _end(turn), limit_s):
+            own, begin, end = starvation[stack], turn.case.t, _end(turn)
+            if turn.case.expect != "reply" or not _was_kept(own, begin, end, limit_s):
+                continue
+            # An answer that never came was waited for, with what was withheld on top.
+            if turn.answered or own.between(begin, end) >= _MOSTLY * (end - begin):
                 yield turn.case
 
 
@@ -194,7 +199,11 @@ def _late_processes(
             yield ready
     for ended in history.of(ProcessExited):
         own = starvation.get(ended.stack, Starvation())
-        if ended.expected and _was_kept(own, ended.t - ended.after_s, ended.t, limits.stop_s):
+        begin = ended.t - ended.after_s
+        if not ended.expected or not _was_kept(own, begin, ended.t, limits.stop_s):
+            continue
+        # Nobody knows how long one that had to be killed would have gone on.
+        if not ended.killed or own.between(begin, ended.t) >= _MOSTLY * ended.after_s:
             yield ended
 
 

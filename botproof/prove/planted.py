@@ -31,6 +31,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     `only` are the checks, `cases` the names of the cases that are played (all without them),
     `modes` the modes. `change` is merged into botproof.toml, for the unbroken build as well.
+    Without `load` the services are not loaded, whatever the checks would like.
     """
 
     run: Literal["gate", "delivery"] = "gate"
@@ -38,6 +39,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     cases: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     change: dict[str, Any] = {}
+    load: bool = False
     updates: int = 200
     kills: int = 2
 

@@ -7,16 +7,16 @@ first on the target's Python path.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from botproof.doubles.telegram.wire import Wire, WireError, check_wires
-from botproof.prove.planted import Patch, Plan, Planted
+from botproof.prove.planted import Plan, Planted
 
-__all__ = ["DoesNotApplyError", "Job", "control", "planted"]
+__all__ = ["DoesNotApplyError", "Job", "control", "merged", "patched", "planted", "without"]
 
 _NO_CODE = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".nox", "node_modules")
 
@@ -37,6 +37,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     python_path: str = ""
     wire: str = ""
     golden_dir: str = ""
+    """Approved replies, where botproof.toml's own are not to be taken."""
 
 
 def control(config: Path, plan: Plan, folder: Path) -> Job:
@@ -50,7 +51,7 @@ def planted(config: Path, plan: Plan, defect: Planted, folder: Path) -> Job:
     folder.mkdir(parents=True, exist_ok=True)
     job = control(config, plan, folder)
     if defect.patch or defect.delete:
-        _patch(config.resolve().parent, defect.patch, defect.delete, folder / "code")
+        _plant(config.resolve().parent, defect, folder / "code")
         job = msgspec.structs.replace(job, python_path=str(folder / "code"))
     if defect.wire:
         path = folder / "wire.json"
@@ -65,28 +66,41 @@ def planted(config: Path, plan: Plan, defect: Planted, folder: Path) -> Job:
     )
 
 
-def _patch(base: Path, patches: Iterable[Patch], deleted: Iterable[str], folder: Path) -> None:
+def _plant(base: Path, defect: Planted, folder: Path) -> None:
     """Copy the packages that are changed, and change the copy."""
-    files = [*(patch.file for patch in patches), *deleted]
+    files = patched(base, defect)
     for top in dict.fromkeys(Path(file).parts[0] for file in files):
-        if not (base / top).is_dir():
-            raise DoesNotApplyError(f"{top}: is no directory beside botproof.toml")
         shutil.copytree(base / top, folder / top, ignore=_NO_CODE)
-    for patch in patches:
-        path = folder / patch.file
-        if not path.is_file():
-            raise DoesNotApplyError(f"{patch.file}: there is no such file")
-        text = path.read_text(encoding="utf-8")
+    for file, text in files.items():
+        if text is None:
+            (folder / file).unlink()
+        else:
+            (folder / file).write_text(text, encoding="utf-8")
+
+
+def patched(base: Path, defect: Planted) -> dict[str, str | None]:
+    """The files that a defect changes, and their new text: None for one that is deleted.
+
+    DoesNotApplyError where a file is not there, or not what the patch expects.
+    """
+    files: dict[str, str | None] = {}
+    for patch in defect.patch:
+        text = files.get(patch.file) or _read(base, patch.file)
         if text.count(patch.old) != 1:
-            raise DoesNotApplyError(
-                f"{patch.file}: holds {text.count(patch.old)} times, not once: {patch.old!r}"
-            )
-        path.write_text(text.replace(patch.old, patch.new), encoding="utf-8")
-    for file in deleted:
-        path = folder / file
-        if not path.exists():
-            raise DoesNotApplyError(f"{file}: there is no such file")
-        path.unlink()
+            found = text.count(patch.old)
+            raise DoesNotApplyError(f"{patch.file}: holds {found} times, not once: {patch.old!r}")
+        files[patch.file] = text.replace(patch.old, patch.new)
+    for file in defect.delete:
+        _read(base, file)
+        files[file] = None
+    return files
+
+
+def _read(base: Path, file: str) -> str:
+    try:
+        return (base / file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DoesNotApplyError(f"{file}: there is no such file beside botproof.toml") from error
 
 
 def merged(raw: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ import msgspec
 from botproof.prove.planted import Catalogue, Plan, Planted
 from botproof.prove.planting import DoesNotApplyError, Job, control, planted
 
-__all__ = ["Became", "Play", "play_all"]
+__all__ = ["Became", "Ended", "Play", "judged", "play_all"]
 
 _MOST_S = 240.0
 _END_S = 30.0
@@ -60,7 +60,7 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class Ended:
     """How a run ended: its verdict.json, or `problem`."""
 
     document: Mapping[str, Any]
@@ -98,14 +98,19 @@ def play_all(
 
 class _Plays:
     def __init__(
-        self, config: Path, catalogue: Catalogue, folder: Path, beside: int, say: Callable[[str], None]
+        self,
+        config: Path,
+        catalogue: Catalogue,
+        folder: Path,
+        beside: int,
+        say: Callable[[str], None],
     ) -> None:
         self._config = config
         self._catalogue = catalogue
         self._folder = folder
         self._free = asyncio.Semaphore(beside)
         self._say = say
-        self._controls: dict[str, asyncio.Task[_Ended]] = {}
+        self._controls: dict[str, asyncio.Task[Ended]] = {}
 
     async def all(self, defects: Sequence[Planted]) -> list[Play]:
         """Every defect in order; the controls first, as they decide whether anything follows."""
@@ -125,7 +130,7 @@ class _Plays:
                 each.cancel()
             await asyncio.gather(*every, return_exceptions=True)
 
-    async def _control(self, name: str) -> _Ended:
+    async def _control(self, name: str) -> Ended:
         folder = self._folder / "without" / name
         job = control(self._config, self._plan(name), folder)
         async with self._free:
@@ -139,20 +144,25 @@ class _Plays:
         folder = self._folder / defect.name
         unbroken = await self._controls[defect.plan]
         good = unbroken.check(defect.check)
-        if good is None or good["verdict"] != "PASS":
+        # Too little evidence for PASS is no harm: what counts is that it is not red without the
+        # defect, and is with it.
+        if good is None or good["verdict"] in ("FAIL", "ERROR") or unbroken.check("harness"):
             said = unbroken.problem or (f"{defect.check}: {_said(good)}" if good else defect.check)
             return Play(defect, Became.CONTROL, said)
         try:
             job = planted(self._config, self._plan(defect.plan), defect, folder)
         except DoesNotApplyError as error:
             return Play(defect, Became.NOT_APPLIED, str(error))
+        golden = self._folder / "without" / defect.plan / "report" / "golden"
+        if golden.is_dir():
+            job = msgspec.structs.replace(job, golden_dir=str(golden))
         async with self._free:
             ended = await _run(job, folder)
         shutil.rmtree(folder / "code", ignore_errors=True)  # a copy of what everybody has
-        return _judged(defect, ended)
+        return judged(defect, ended)
 
 
-async def _run(job: Job, folder: Path) -> _Ended:
+async def _run(job: Job, folder: Path) -> Ended:
     path = folder / "job.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(job)))
     output = folder / "output.txt"
@@ -167,15 +177,15 @@ async def _run(job: Job, folder: Path) -> _Ended:
             async with asyncio.timeout(_MOST_S):
                 code = await process.wait()
         except TimeoutError:
-            return _Ended({}, time.monotonic() - began, f"no verdict after {_MOST_S:g} s", True)
+            return Ended({}, time.monotonic() - began, f"no verdict after {_MOST_S:g} s", True)
         finally:
             await _end(process)
     seconds = time.monotonic() - began
     verdict = Path(job.report_dir) / "verdict.json"
     if code == _UNUSABLE or not verdict.exists():
         lines = output.read_text(errors="replace").strip().splitlines()
-        return _Ended({}, seconds, lines[-1] if lines else f"exit code {code}")
-    return _Ended(json.loads(verdict.read_text(encoding="utf-8")), seconds)
+        return Ended({}, seconds, lines[-1] if lines else f"exit code {code}")
+    return Ended(json.loads(verdict.read_text(encoding="utf-8")), seconds)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -191,14 +201,15 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _judged(defect: Planted, ended: _Ended) -> Play:
+def judged(defect: Planted, ended: Ended) -> Play:
+    """What became of a defect, by the verdict of its run."""
     became, line = _found(defect, ended)
     if defect.escapes and became is not Became.RED:
         return Play(defect, Became.ESCAPES, defect.escapes, ended.seconds)
     return Play(defect, became, line, ended.seconds)
 
 
-def _found(defect: Planted, ended: _Ended) -> tuple[Became, str]:
+def _found(defect: Planted, ended: Ended) -> tuple[Became, str]:
     if ended.timed_out:
         return Became.TIMED_OUT, ended.problem
     check = ended.check(defect.check)

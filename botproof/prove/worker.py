@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from botproof.checks import golden_files
+from botproof.checks.judging import Judging, JudgingSettings
 from botproof.config import Config, config_of
 from botproof.delivery.run import DeliveryOptions, run_delivery
 from botproof.gate import GateOptions, run_gate
@@ -38,6 +40,8 @@ def changed(job: Job) -> Config:
             raw = without(raw, key)
         except KeyError as error:
             raise UsageError(f"{job.config}: has no {key} to take away") from error
+    if not job.plan.load:
+        raw.pop("load", None)
     if job.plan.cases:
         raw = _only_cases(raw, job.plan.cases)
     if job.python_path:
@@ -67,6 +71,18 @@ def _on_the_path(raw: Mapping[str, Any], folder: str) -> dict[str, Any]:
     return {**raw, "bot": merged(raw["bot"], first), "services": services}
 
 
+def approve(outcome: Outcome, into: Path) -> None:
+    """Take what the unbroken build said for right, where nobody has approved anything yet."""
+    if any(into.iterdir()):
+        return
+    settings = JudgingSettings.recorded_in(outcome.history.run)
+    replies = golden_files.received(outcome.history, Judging.of(settings, {}))
+    for name, reply in replies.items():
+        if reply.texts and not reply.refused:
+            text = next(iter(reply.texts.values()))
+            (into / f"{name}{golden_files.SUFFIX}").write_text(text, encoding="utf-8")
+
+
 def _golden_of(job: Job, config: Config) -> str:
     """The approved replies of the cases that are played; those of others would be "unused"."""
     folder = Path(job.config).resolve().parent / config.gate.golden_dir
@@ -74,7 +90,8 @@ def _golden_of(job: Job, config: Config) -> str:
     shutil.rmtree(chosen, ignore_errors=True)
     chosen.mkdir(parents=True)
     for case in config.workload.cases:
-        for file in folder.glob(f"{case.name}.*"):
+        file = folder / f"{case.name}{golden_files.SUFFIX}"
+        if file.is_file():
             shutil.copy(file, chosen)
     return str(chosen)
 
@@ -113,6 +130,8 @@ def main(arguments: Sequence[str]) -> int:
     except UsageError as error:
         print(error, file=sys.stderr)
         return _UNUSABLE
+    if job.plan.run == "gate" and not job.golden_dir:
+        approve(outcome, outcome.report_dir / "golden")
     write_reports(outcome.report_dir, outcome.results, outcome.history.run, outcome.duration_s)
     return combine(result.verdict for result in outcome.results).exit_code
 

@@ -135,6 +135,22 @@ def test_a_reply_that_would_have_been_late_anyway_fails(story, judged) -> None:
     assert judge(story, judged, "latency").verdict is Verdict.FAIL
 
 
+def test_a_reply_that_never_came_is_not_explained_by_a_moment(story, judged) -> None:
+    """The harness waits for it that much longer: a mute bot is mute on a busy machine, too."""
+    story.healthy()
+    story.case("polling", "lost")
+    starve(story, "polling", story.clock, story.clock + 2.5, figure=0.1)
+    assert judge(story, judged, "latency").verdict is Verdict.FAIL
+
+
+def test_a_process_that_had_to_be_killed_is_not_explained_by_a_moment(story, judged) -> None:
+    story.lifetime("polling", code=-9, killed=True, after_s=10.0)
+    starve(story, "polling", 8_990.0, 9_000.0, figure=0.05)
+    result = judge(story, judged, "boot")
+    assert result.verdict is Verdict.FAIL
+    assert "polling: bot ignored SIGTERM" in "\n".join(result.evidence)
+
+
 def test_a_target_that_burnt_the_processor_itself_fails(story, judged) -> None:
     asked = late_story(story, after_s=2.5)
     burnt: dict[str, Any] = {
