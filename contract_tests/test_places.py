@@ -1,0 +1,39 @@
+"""The docs that say where something is added name every place, and no other."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(ROOT.glob("docs/add-a*.md"))
+EXAMPLE = "bitget"
+
+
+def places(page: Path) -> set[str]:
+    """The paths in the first column of a page's table."""
+    rows = re.findall(r"^\| (`.+?) \|", page.read_text(), re.MULTILINE)
+    return {path for row in rows for path in re.findall(r"`([^`]+)`", row)}
+
+
+def test_the_page_about_venues_names_every_file_that_names_one() -> None:
+    command = ["git", "grep", "-li", EXAMPLE, "--", ":!*.md", ":!contract_tests", ":!golden"]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert places(ROOT / "docs" / "add-a-venue.md") == set(tracked.stdout.split())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_place_that_is_named_exists(page: Path) -> None:
+    named = places(page)
+    assert named
+    missing = [path for path in named if "<" not in path and not (ROOT / path).exists()]
+    assert not missing
+
+
+def test_where_things_are_decided_is_where_the_page_says() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"^\| where .*", text, re.MULTILINE)
+    assert len(named) == 5
+    for path in re.findall(r"`([\w./]+\.py)`", "\n".join(named)):
+        assert (ROOT / path).exists(), path
