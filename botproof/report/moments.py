@@ -186,7 +186,28 @@ def wrong_reply(turn: Turn, judging: Judging) -> str:
     return f"{name}: the reply differs from the approved one: {first_difference(wanted, received)}"
 
 
+def differences(history: History, judging: Judging) -> list[Moment]:
+    """The moments at which the first stack and another answer a case differently, of themselves
+    neither right nor wrong."""
+    return [
+        Moment(
+            check="difference",
+            verdict=Verdict.INCONCLUSIVE,
+            t=place.t,
+            since=place.t if place.since is None else place.since,
+            text=place.text,
+            stack=place.stack,
+            case=place.case,
+        )
+        for place in _differences(history, judging)
+    ]
+
+
 def _parity(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    return _differences(history, judging)
+
+
+def _differences(history: History, judging: Judging) -> Iterator[_Place]:
     by_stack = {s: turns for s, turns in settled_turns(history, judging.rules).items() if turns}
     if len(by_stack) < 2:
         return

@@ -36,11 +36,13 @@ from botproof.history import (
     Vanished,
 )
 from botproof.log_trouble import plain
-from botproof.report.moments import moments_of, wrong_reply
+from botproof.report.moments import Moment, moments_of, wrong_reply
 from botproof.report.talks import Talk, talks_of
 from botproof.verdict import CheckResult, combine
 
 Json = dict[str, Any]
+Logs = Path | Mapping[str, Path]
+"""The directory with a directory of logs for each stack, or these by stack."""
 
 _IN_ROWS = (Run, Request, MemorySample, GroupSample, Starved, LogRead)
 _MOST_LINES = 4000
@@ -53,12 +55,13 @@ def as_record(
     history: History,
     results: Sequence[CheckResult],
     judging: Judging,
-    logs: Path | None = None,
+    logs: Logs | None = None,
     *,
     over: bool = True,
+    moments: Sequence[Moment] | None = None,
 ) -> Json:
     """The record of a run for its page. `logs` is the directory of its processes' logs; of a run
-    that is not `over` an answer may still come."""
+    that is not `over` an answer may still come. `moments` are those of `results` unless given."""
     zero = history.events[0].t if len(history) else 0.0
     stacks = {name: number for number, name in enumerate(history.stacks)}
     kept = [event for event in history if not isinstance(event, _IN_ROWS)]
@@ -69,6 +72,8 @@ def as_record(
         return round(t - zero, 4)
 
     run, judged = history.run, history.counted()
+    if moments is None:
+        moments = moments_of(judged, results, judging)
     return {
         "verdict": combine(result.verdict for result in results).value,
         "began": _epoch(run),
@@ -90,7 +95,7 @@ def as_record(
                 "s": stacks.get(each.stack, -1),
                 "case": each.case,
             }
-            for each in moments_of(judged, results, judging)
+            for each in moments
         ],
         "logs": list(_logs(history, logs, since, stacks)) if logs is not None else [],
         "left_out": [],
@@ -287,13 +292,13 @@ def _rows(left: str, right: str) -> Iterator[list[Any]]:
 # --- logs -----------------------------------------------------------------------------------------
 
 
-def _logs(history: History, logs: Path, since: _Since, stacks: _Numbers) -> Iterator[Json]:
+def _logs(history: History, logs: Logs, since: _Since, stacks: _Numbers) -> Iterator[Json]:
     """The lines of each process's log with the time at which the harness found them written."""
     reads: dict[tuple[str, str], list[LogRead]] = {}
     for event in history.of(LogRead):
         reads.setdefault((event.stack, event.process), []).append(event)
     for (stack, process), marks in reads.items():
-        path = logs / stack / f"{process}.log"
+        path = (logs / stack if isinstance(logs, Path) else logs[stack]) / f"{process}.log"
         try:
             raw = path.read_bytes()
         except OSError:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import html
 import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.registry import EVERY
-from botproof.history import History, read_history
+from botproof.history import Event, History, Request, read_history
 from botproof.problems import UsageError
 from botproof.report import trend
 from botproof.report.depth import flames_in, papers_for
-from botproof.report.html import as_html
+from botproof.report.html import as_html, document, walk
+from botproof.report.moments import differences
+from botproof.report.record import as_record
 from botproof.verdict import CheckResult, combine
 
 _PAGE = "show.html"
@@ -23,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `botproof show`."""
     parser.add_argument("history", type=Path, help="a history.jsonl, of the gate or any other run")
     parser.add_argument(
+        "other", type=Path, nargs="?", help="another run, to be shown beside it, case by case"
+    )
+    parser.add_argument(
+        "--mode", metavar="MODE", help="of two runs: the mode (the first that both have)"
+    )
+    parser.add_argument(
         "--output", metavar="FILE", type=Path, help=f"where the page goes ({_PAGE} beside it)"
     )
     parser.add_argument("--open", action="store_true", help="open it in the browser")
@@ -30,22 +42,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge the record as it asks to be judged, and write its page. 0; the verdict is on it."""
-    path: Path = arguments.history
-    if path.is_dir():
-        path /= "history.jsonl"
-    record = read_history(path)
-    results = judged(record)
-    page = _page(record, results, path.parent)
+    path, record = _read(arguments.history)
+    if arguments.other is not None:
+        second, other = _read(arguments.other)
+        pair = beside(record, other, arguments.mode or "")
+        page, said = _page_of_two(pair, (path, second))
+        record = pair.history
+    else:
+        results = judged(record)
+        page = _page(record, results, path.parent)
+        said = combine(result.verdict for result in results).value if results else "not judged"
     output: Path = arguments.output or path.parent / _PAGE
     try:
         output.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{output}: cannot be written: {error.strerror}") from error
-    verdict = combine(result.verdict for result in results).value if results else "not judged"
-    print(f"{output}: {verdict}, {len(record):,} events, {len(page.encode()) / 1000:.0f} kB")
+    print(f"{output}: {said}, {len(record):,} events, {len(page.encode()) / 1000:.0f} kB")
     if arguments.open:
         webbrowser.open(output.absolute().as_uri())
     return 0
+
+
+def _read(path: Path) -> tuple[Path, History]:
+    path = path / "history.jsonl" if path.is_dir() else path
+    return path, read_history(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One mode of two runs as two stacks of one record, which begin at the same time."""
+
+    history: History
+    mode: str
+    stacks: tuple[str, str]
+
+
+def beside(first: History, second: History, mode: str = "") -> Pair:
+    """Two runs in one record. Raises UsageError where they have no such mode in common."""
+    modes = [[own.mode_of(stack) for stack in own.stacks] for own in (first, second)]
+    common = [name for name in modes[0] if name in modes[1]]
+    chosen = mode or (common[0] if common else "")
+    if chosen not in common:
+        known = [", ".join(dict.fromkeys(own)) or "no mode" for own in modes]
+        wrong = f"--mode {mode}: is not in both runs" if mode else "no mode is in both runs"
+        raise UsageError(f"{wrong}; the first has {known[0]}, the second {known[1]}")
+    names = (f"{chosen}, first run", f"{chosen}, second run")
+    events: list[Event] = [first.run] if first.run else []
+    for name, own in zip(names, (first, second), strict=True):
+        stack = own.stacks[modes[0 if own is first else 1].index(chosen)]
+        kept = [event for event in own.counted() if event.stack == stack]
+        shift = first.events[0].t - kept[0].t
+        events += [_moved(event, name, shift) for event in kept]
+    return Pair(History(events), chosen, names)
+
+
+def _moved(event: Event, stack: str, shift: float) -> Event:
+    if isinstance(event, Request):
+        event = msgspec.structs.replace(event, intended=event.intended + shift)
+    return msgspec.structs.replace(event, stack=stack, t=event.t + shift)
+
+
+def _page_of_two(pair: Pair, paths: tuple[Path, Path]) -> tuple[str, str]:
+    """The page, and what it shows in a few words."""
+    settings = JudgingSettings.recorded_in(pair.history.run)
+    judging = Judging.of(settings, {})
+    found = differences(pair.history, judging)
+    logs = {
+        stack: path.parent / "logs" / pair.mode
+        for stack, path in zip(pair.stacks, paths, strict=True)
+    }
+    record = as_record(pair.history, [], judging, logs, moments=found)
+    count = f"{len(found)} of {len(record['cases'])} cases answered differently"
+    where = " · ".join(html.escape(str(path)) for path in paths)
+    head = (
+        f'<header><p class="verdict">Two runs beside each other</p><p class="why">{count}</p>'
+        f'<p class="facts">{where}</p></header>'
+    )
+    return document("botproof: two runs", head + walk(record)), count
 
 
 def judged(record: History) -> list[CheckResult]:

@@ -21,6 +21,7 @@ from botproof.chats import ReplyRules
 from botproof.checks import golden_files
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.registry import CHECKS
+from botproof.cli import main
 from botproof.config import Replies
 from botproof.history import BotApiCall, History
 from botproof.prove.alterations import ALTERATIONS, Record
@@ -315,6 +316,33 @@ def test_two_modes_stand_side_by_side_stopped_at_the_first_difference(
     )
     assert browser.run(differs) == ["≠\tlast 1\t(no such line)"]
     assert "case=rich" in browser.run("return location.hash")
+    open_page(browser, red, "#finding=2")
+    assert "webhook answer differently" in seen(browser)
+    assert browser.run("return document.querySelectorAll('.side').length") == 2
+
+
+@pytest.mark.browser
+def test_two_runs_stand_side_by_side_opened_at_the_first_difference(
+    browser: Browser, good: tuple[History, Judging], tmp_path: Path
+) -> None:
+    (defect,) = (each for each in read_defects() if each.name == "section-in-one-mode-only")
+    paths = []
+    for name, record in (("first", good[0]), ("second", altered(good, defect))):
+        paths.append(str(tmp_path / name))
+        with history.HistoryWriter(tmp_path / name / "history.jsonl") as writer:
+            for event in record:
+                later = 1_000 * len(paths) if event.t else 0  # they ran at different times
+                writer.write(msgspec.structs.replace(event, t=event.t + later))
+    page = tmp_path / "two.html"
+    assert main(["show", *paths, "--mode", "webhook", "--output", str(page)]) == 0
+    open_page(browser, page)
+    text = seen(browser)
+    assert "finding 1 of 1" in text
+    assert "“last 1” is missing" in text
+    heads = "return [...document.querySelectorAll('.side h3')].map((h) => h.textContent)"
+    assert browser.run(heads) == ["webhook, first run", "webhook, second run"]
+    assert browser.run("return document.querySelector('.differs').innerText.trim()").startswith("≠")
+    assert main(["show", *paths, "--mode", "lambda"]) == 64
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ function mine(view, e) {
 }
 
 function happened(events, view) {
-  const rows = events.filter((e) => HAPPENED.has(e.k) && !(e.k === "double_event" && e.kind === "poll"))
+  const rows = events.filter((e) => HAPPENED.has(e.k) && !(e.k === "double_event" && (e.kind === "poll" || ofExchanges(e))))
     .map((e) => row(view, e.t, bad(e), false, opens(words(e), ["all of it", e])));
   return panel("happened", "Processes and faults", rows, "nothing started, ended or was made to fail");
 }
@@ -106,8 +106,13 @@ function door(store, events, view) {
   return panel("door", "At the door", [...held, ...passed], "no update waits", `${held.length} waiting`);
 }
 
+/** A fault that stands beside the exchanges' answers. */
+function ofExchanges(e) {
+  return e.kind === "fault" && e.double !== "telegram_double";
+}
+
 function venues(events, view) {
-  const faults = events.filter((e) => e.k === "double_event" && e.kind === "fault" && e.double !== "telegram_double");
+  const faults = events.filter((e) => e.k === "double_event" && ofExchanges(e));
   const rows = [...events.filter((e) => e.k === "venue_call"), ...faults].sort((a, b) => a.t - b.t).map((e) => (
     e.k === "venue_call"
       ? row(view, e.t, bad(e), false, opens(

@@ -35,6 +35,8 @@ export function opened(record) {
     record, stacks, of, talks, cases,
     updates: stacks.map((_, s) => updatesOf(of[s])),
     asked: stacks.map((_, s) => askedIn(record.cases, s)),
+    // Of some stacks only single events are told, from a record of their own.
+    lived: stacks.map((_, s) => record.stacks.length < 2 || of[s].some((e) => e.s === s && e.k !== "vanished")),
   };
 }
 
@@ -129,7 +131,9 @@ const WORDS = {
   process_exited: (e) => `${e.process} ended ${e.expected ? "" : "on its own "}with ${exit(e.code)}`
     + `${e.killed ? ": it ignored SIGTERM and had to be killed" : ""}${e.out_of_memory ? ": its memory was full" : ""}`,
   health_answered: (e) => `GET ${e.url} → ${e.error ?? `${e.status} ${brief(e.body ?? "", 80)}`}`,
-  double_event: (e) => `${e.double}: ${e.kind} ${brief(e.detail ?? "")}`,
+  double_event: (e) => (e.kind === "fault"
+    ? `${e.double} made a fault: ${e.detail?.programmed?.kind ?? e.detail?.fault ?? ""}`
+    : `${e.double}: ${e.kind} ${brief(e.detail ?? "")}`),
   fault: (e) => `fault: ${e.kind} of ${e.target} ${brief(e.detail ?? "")}`,
   fresh_start: (e) => `started afresh: ${e.reason}`,
   played_again: (e) => `plays again: ${(e.cases ?? []).join(", ")}`,

@@ -58,7 +58,7 @@ function toFinding(number) {
   const s = found.s >= 0 ? found.s : stackAt(found.t);
   const own = store.cases.get(found.case);
   const chat = own?.at.find((each) => each.in === s)?.chat ?? lastChat(store, s, found.t);
-  const beside_ = found.check === "parity" && own !== undefined;
+  const beside_ = ["parity", "difference"].includes(found.check) && own !== undefined && own.at.length > 1;
   stand({
     t: found.t, s, since: Math.max(found.since, found.t - 30), chat, case: found.case, finding: number,
     only: found.case !== "", side: beside_, other: beside_ ? s : at.other,
@@ -164,7 +164,7 @@ function follow() {
     Object.assign(at, { s });
     go(Number(said.get("t")));
   } else return false;
-  stand({ side });
+  if (side || !store.record.moments[finding]) stand({ side });
   return true;
 }
 
@@ -197,6 +197,7 @@ function paintNow() {
   if (at.side) $("walk-both").replaceChildren(...beside(store, at.case, at.other, (s, name) => { at.side = false; toCase(name, s); }));
   else paintChat();
   $("walk-only").checked = at.only;
+  $("walk-other").value = at.other;
   $("walk-side").setAttribute("aria-pressed", String(at.side));
   for (const [s, button] of [...$("walk-stacks").children].entries()) button.setAttribute("aria-pressed", String(s === at.s));
 }
@@ -207,7 +208,9 @@ function paintFinding() {
   if (!every.length) return;
   $("finding-number").textContent = found ? `finding ${at.finding + 1} of ${every.length}` : `${every.length} findings`;
   $("finding-check").textContent = found ? found.check : "";
-  $("finding-check").href = `#${(found?.check ?? "").replaceAll(" ", "-")}`;
+  const card = (found?.check ?? "").replaceAll(" ", "-");
+  $("finding-check").hidden = !$(card);
+  $("finding-check").href = `#${card}`;
   $("finding-text").textContent = found?.text ?? "go to the first one with “next”, or with the key n";
   $("walk-finding").className = `finding ${found?.verdict ?? ""}`;
 }
@@ -345,6 +348,7 @@ function hands() {
     const chat = Number(event.target.value);
     stand({ chat, case: caseAt(at.s, chat, at.t), finding: -1 });
   });
+  $("walk-other").addEventListener("change", (event) => stand({ other: Number(event.target.value) }));
   $("walk-search").addEventListener("input", (event) => paintFound(event.target.value));
   $("walk-search").addEventListener("keydown", (event) => {
     if (event.key === "Enter") $("walk-found").querySelector("button")?.click();
@@ -372,8 +376,16 @@ function stackButtons() {
     button.addEventListener("click", () => { at.side = false; if (store.cases.get(at.case)?.at.some((each) => each.in === s)) toCase(at.case, s); else { stand({ s }, { quiet: true }); go(stack.from); } });
     return button;
   }));
-  $("walk-side").hidden = store.stacks.length < 2;
-  if (at.other >= store.stacks.length) at.other = store.stacks.length - 1;
+  for (const [s, button] of [...$("walk-stacks").children].entries()) button.hidden = !store.lived[s];
+  const played = store.asked.flatMap((each, s) => (each.length ? [s] : []));
+  $("walk-side").hidden = played.length < 2;
+  $("walk-other").hidden = played.length < 3;
+  $("walk-other").replaceChildren(...played.slice(1).map((s) => {
+    const option = make("option", "", store.stacks[s].name);
+    option.value = s;
+    return option;
+  }));
+  if (!played.slice(1).includes(at.other)) at.other = played[1] ?? 0;
 }
 
 function show(record) {
