@@ -64,7 +64,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_seal(commands, chosen=arguments[0] if arguments[:1] in (["key"], ["verify"]) else "")
     _add_drift(commands, chosen=arguments[:1] == ["drift"])
     _add_watch(commands, chosen=arguments[:1] == ["watch"])
-    _add_rollout(commands, chosen=arguments[0] if arguments[:1] == ["deploy"] else "")
+    _add_rollout(
+        commands, chosen=arguments[0] if arguments[:1] in (["deploy"], ["rollback"]) else ""
+    )
     _add_double(commands, chosen=arguments[1:2] if arguments[:1] == ["double"] else [])
     return parser
 
@@ -371,10 +373,22 @@ def _add_rollout(commands: argparse._SubParsersAction[_Parser], *, chosen: str) 
         "cannot be used\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    back = commands.add_parser(
+        "rollback",
+        help="go back to what was deployed before: settings, images, or all with the data",
+        description="Undoes a roll-out that has not ended; else goes back to before the last one. "
+        "What the newer version has taken in and not answered is answered by the older one.",
+        epilog="exit codes:\n  0  what was before works\n  1  refused: nothing was changed\n"
+        "  3  it could not be done; the next call goes on\n  64 the command line cannot be used, "
+        "or there is nothing to go back to\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     if chosen:
         module = import_module("botproof.rollout.cli")
         module.add_deploy_arguments(deploy)
+        module.add_rollback_arguments(back)
         deploy.set_defaults(run=_plainly(lambda: module.run_deploy))
+        back.set_defaults(run=_plainly(lambda: module.run_rollback))
 
 
 def _add_delivery(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:

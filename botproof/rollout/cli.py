@@ -1,4 +1,4 @@
-"""`botproof deploy`."""
+"""`botproof deploy` and `botproof rollback`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 
 from botproof.fleet.host import Compose
 from botproof.problems import UsageError
+from botproof.rollout.back import LIMITS_S, roll_back, run_back
 from botproof.rollout.deploy import Options, Rollout, Store, make_plan
 from botproof.rollout.engine import DEPLOYED, StepFailedError, go_back, go_on
 from botproof.rollout.host import DockerHost
@@ -19,7 +20,7 @@ from botproof.rollout.journal import FileJournal, Lock, state_of
 from botproof.rollout.ledger import MemoryMeter, as_lines
 from botproof.rollout.plan import Plan
 
-__all__ = ["add_deploy_arguments", "run_deploy"]
+__all__ = ["add_deploy_arguments", "add_rollback_arguments", "run_deploy", "run_rollback"]
 
 _REFERENCE = re.compile(r"(\S+@)?sha256:[0-9a-f]{64}")
 
@@ -75,11 +76,52 @@ def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
         help="deploy without a verdict; the reason is kept with the roll-out",
     )
     add(
+        "--watch",
+        metavar="SECONDS",
+        type=float,
+        default=360.0,
+        help="how long the new fleet is watched before the old one is removed (360; memory has to "
+        "be over its limit for 300); 0: not at all",
+    )
+    add(
         "--canary",
         metavar="COMMAND",
         default="",
         help="a shell command that asks /price in a chat and prints the answer",
     )
+
+
+def add_rollback_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `botproof rollback`."""
+    add_fleet_arguments(parser)
+    parser.add_argument(
+        "--level",
+        type=int,
+        choices=(1, 2, 3),
+        required=True,
+        help="1: the settings of before, with today's images; 2: the images of before, with "
+        "today's settings; 3: settings, images and data",
+    )
+
+
+def run_rollback(arguments: argparse.Namespace) -> int:
+    """0: what was before works; 1: refused or undone; 3: stuck, the next call goes on."""
+    compose = _compose(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    store = Store(arguments.state)
+    try:
+        with Lock(arguments.state):
+            end, seconds = roll_back(
+                arguments.level, lambda images: DockerHost(compose, images), store
+            )
+    except (StepFailedError, KeyboardInterrupt) as error:
+        print(f"stopped: {str(error) or 'interrupted on the way back'}")
+        refused = "nothing was changed" in str(error) or "works on" in str(error)
+        return 1 if refused else 3
+    limit = LIMITS_S[arguments.level]
+    within = "within" if seconds <= limit else "OVER"
+    print(f"{end} after {seconds:.1f} s, {within} the {limit:g} s of level {arguments.level}")
+    return 0
 
 
 def run_deploy(arguments: argparse.Namespace) -> int:
@@ -100,7 +142,10 @@ def _deploy(arguments: argparse.Namespace, compose: Compose, store: Store) -> in
     images = _images(arguments, compose)
     host = DockerHost(compose, images)
     options = Options(
-        canary=arguments.canary, verdict=_verdict(arguments, host), only=arguments.only
+        watch_s=arguments.watch,
+        canary=arguments.canary,
+        verdict=_verdict(arguments, host),
+        only=arguments.only,
     )
     directory = store.open()
     if directory is not None:
@@ -125,7 +170,12 @@ def _finish(
     plan = state_of(journal.entries).plan
     if plan is None:
         raise UsageError(f"{journal.path}: holds no plan")
-    rollout = Rollout(plan, DockerHost(compose, plan.images), journal, directory, options)
+    host = DockerHost(compose, plan.images)
+    if plan.what != "deploy":
+        print(f"going on with {directory.name}, a way back")
+        run_back(directory, plan, host, journal)
+        return None
+    rollout = Rollout(plan, host, journal, directory, options)
     if not images or images == dict(plan.images):
         print(f"going on with {directory.name}")
         return _run(plan, rollout, journal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import shutil
@@ -19,10 +20,11 @@ from botproof.rollout import backup, checks, verify
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import FileJournal, Journal, state_of
-from botproof.rollout.ledger import Ledger, MemoryMeter
+from botproof.rollout.ledger import Ledger, MemoryMeter, working_set_mb
 from botproof.rollout.plan import Kind, Plan, Step, changes
 from botproof.rollout.steps import Steps
 from botproof.rollout.telegram import Telegram
+from botproof.rollout.triggers import Sample, Triggers, read_counters
 
 __all__ = ["KEEP", "Options", "Rollout", "Store", "make_plan"]
 
@@ -30,13 +32,23 @@ KEEP = "botproof-rollout"
 """The repository of the tags that keep old images from being pruned."""
 
 
+_SAMPLE_S = 1.0
+_QUESTION_S = 5.0
+_PRESSURE = Path("/proc/pressure/memory")
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a roll-out is done. ``verdict``: reasons of the sealed verdict against it."""
+    """How a roll-out is done.
+
+    ``verdict``: reasons of the sealed verdict against it. ``restore``: the directory with copies of
+    the bot's databases that are put back while no bot runs.
+    """
 
     watch_s: float = 0.0
     canary: str = ""
     verdict: Sequence[str] = ()
+    restore: Path | None = None
     only: Sequence[str] = ()
 
 
@@ -67,7 +79,9 @@ class Store:
         return path
 
 
-def make_plan(host: DockerHost, options: Options, what: str = "deploy") -> Plan:
+def make_plan(
+    host: DockerHost, options: Options, what: str = "deploy", *, every: bool = False
+) -> Plan:
     """What has to change so that the fleet is as its files and images say."""
     project = host.project()
     hashes = host.hashes()
@@ -90,7 +104,7 @@ def make_plan(host: DockerHost, options: Options, what: str = "deploy") -> Plan:
         )
     return Plan(
         what=what,
-        changes=changes(project["services"], wanted, running, options.only),
+        changes=changes(project["services"], wanted, running, options.only, every=every),
         images=host.images,
         watch_s=options.watch_s,
     )
@@ -119,9 +133,10 @@ class Rollout:
             Kind.CHECK: self._check,
             Kind.BACK_UP: self._back_up,
             Kind.VERIFY: self._verify,
+            Kind.WATCH: self._watch,
             Kind.SETTLE: self._settle,
         }
-        self._steps = Steps(self.plan, self.host, others)
+        self._steps = Steps(self.plan, self.host, others, self._restore)
 
     def do(self, step: Step) -> None:
         """As `Steps.do`, with the moments of a hand-over noted."""
@@ -230,8 +245,12 @@ class Rollout:
         return [*self.host.compose.files, *self.host.compose.env_files]
 
     def _back_up(self) -> None:
-        previous = self.directory / "before"
-        backup.keep_files(self.files(), previous)
+        # What runs was made of the files as they were deployed; they may have been edited since.
+        deployed = self._deployed_before()
+        backup.keep_files(self.files(), self.directory / "before")
+        if deployed is not None:
+            for path in deployed.iterdir():
+                backup.write_whole(self.directory / "before" / path.name, path.read_bytes(), 0o600)
         images = {}
         for change in self.plan.changes:
             for container in change.old:
@@ -251,6 +270,26 @@ class Rollout:
             0o600,
         )
 
+    def _deployed_before(self) -> Path | None:
+        for path in reversed(Store(self.directory.parent).all()):
+            if path != self.directory and (path / "deployed").is_dir():
+                return path / "deployed"
+        return None
+
+    def _restore(self) -> None:
+        """Put the bot's databases back, with what the newer version has taken in since.
+
+        Once: what the older version has done with them since then must not be undone.
+        """
+        noted = {entry.reason for entry in self.journal.entries if entry.event == "note"}
+        if self.options.restore is None or "data restored" in noted:
+            return
+        for source, target in self.databases():
+            copy = self.options.restore / target.name
+            if copy.exists():
+                backup.restore_database(copy, source, carry_over=True)
+        self.journal.write("note", reason="data restored")
+
     def databases(self) -> list[tuple[Path, Path]]:
         """By the bot's label `botproof.data`: each database on this machine, and its copy."""
         found = []
@@ -266,6 +305,13 @@ class Rollout:
     # -- after ---------------------------------------------------------------------------------
 
     def _verify(self) -> None:
+        self._ask_all()
+        for change in self.plan.changes:
+            for seen in self.host.seen(change.service):
+                if seen.running:
+                    self.host.wait(seen.id, standby=False, seconds=10)
+
+    def _ask_all(self) -> None:
         if self.options.canary:
             verify.ask_canary(self.options.canary)
         for container in self.host.containers():
@@ -282,10 +328,6 @@ class Rollout:
             )
             wanted = [labels["botproof.answer"]] if labels.get("botproof.answer") else []
             verify.ask_service(f"http://{address}:{port}/{path}", body, wanted)
-        for change in self.plan.changes:
-            for seen in self.host.seen(change.service):
-                if seen.running:
-                    self.host.wait(seen.id, standby=False, seconds=10)
 
     def _settle(self) -> None:
         """The files name the new images, so that whatever starts the fleet next starts these."""
@@ -294,6 +336,38 @@ class Rollout:
             changed = with_variables(text, self.plan.images)
             if changed != text:
                 backup.write_whole(path, changed.encode(), path.stat().st_mode & 0o777)
+        backup.keep_files(self.files(), self.directory / "deployed")
+
+    def _watch(self) -> None:
+        """Look for the reasons to go back, for as long as the plan says."""
+        triggers = Triggers()
+        until = time.monotonic() + self.plan.watch_s
+        asked = 0.0
+        while (now := time.monotonic()) < until:
+            question = None
+            if now - asked >= _QUESTION_S:
+                asked, question = now, self._question()
+            if reason := triggers.add(self._sample(now, question)):
+                raise StepFailedError(reason)
+            time.sleep(_SAMPLE_S)
+
+    def _question(self) -> float:
+        try:
+            began = time.monotonic()
+            self._ask_all()
+            return time.monotonic() - began
+        except StepFailedError:
+            return float("inf")
+
+    def _sample(self, at: float, question: float | None) -> Sample:
+        counters = None
+        for container in self.host.containers():
+            if container["Config"]["Labels"].get("botproof.role") == "bot":
+                if not container["State"]["Running"]:
+                    continue
+                with contextlib.suppress(StepFailedError):
+                    counters = read_counters(self.host.ask(container, "metrics").text)
+        return Sample(at, working_set_mb(self.pids()), question, counters, pressure())
 
     def pids(self) -> list[int]:
         """The first process of each container that runs."""
@@ -323,6 +397,15 @@ def with_variables(text: str, values: Mapping[str, str]) -> str:
     if left and lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     return "".join(lines) + "".join(f"{name}={value}\n" for name, value in left.items())
+
+
+def pressure() -> float | None:
+    """The share of the last ten seconds in which everything waited for memory; None: no PSI."""
+    try:
+        words = _PRESSURE.read_text(encoding="ascii").split("full", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+    return float(words[0].removeprefix("avg10=")) / 100
 
 
 def _not_running(

@@ -183,6 +183,12 @@ class MemoryMeter:
         return round(self.peak / _MB, 1) if self.samples else None
 
 
+def working_set_mb(pids: Sequence[int]) -> float | None:
+    """The working sets of these processes' containers added up; None when none can be read."""
+    total = sum(_working_set(group) for group in _groups(pids))
+    return total / _MB if total else None
+
+
 def _groups(pids: Sequence[int]) -> Iterable[Cgroup]:
     for pid in pids:
         try:

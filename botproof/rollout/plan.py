@@ -63,7 +63,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done, as the journal keeps it.
 
     `images` are variables of the Compose files and the images that they name. `what` is "deploy"
-    or "rollback N".
+    or "rollback LEVEL of DEPLOYMENT".
     """
 
     what: str
@@ -74,13 +74,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def steps(plan: Plan) -> list[Step]:
     """The steps of a plan. What bots ask changes before the bots that ask it."""
-    found = [Step(Kind.CHECK), Step(Kind.BACK_UP)]
+    deploys = plan.what == "deploy"  # the way back must not be kept up by anything
+    found = [Step(Kind.CHECK), Step(Kind.BACK_UP)] if deploys else []
     for change in sorted(plan.changes, key=lambda change: change.is_bot):
         found.append(Step(Kind.CREATE, change.service))
         if change.manner is not Manner.IN_TURN:
             found.append(Step(Kind.START, change.service))
         found.append(Step(Kind.HAND_OVER, change.service))
-    if plan.changes:
+    if plan.changes and deploys:
         found.append(Step(Kind.VERIFY))
         if plan.watch_s > 0:
             found.append(Step(Kind.WATCH))
@@ -93,11 +94,14 @@ def changes(
     wanted: Mapping[str, tuple[str, str]],
     running: Mapping[str, Sequence[tuple[str, str, str]]],
     only: Sequence[str] = (),
+    *,
+    every: bool = False,
 ) -> tuple[Change, ...]:
     """The services that are not as they should be.
 
     ``services`` as Compose resolves them; ``wanted`` by service: image id and configuration hash;
     ``running`` by service: (container id, image id, configuration hash). ``only`` names services.
+    With ``every`` all of them change, and bots in turn: what they keep is replaced in between.
     """
     found = []
     for name, service in services.items():
@@ -107,16 +111,16 @@ def changes(
             continue
         image, digest = wanted[name]
         there = running.get(name, ())
-        if there and all((runs, has) == (image, digest) for _, runs, has in there):
+        if not every and there and all((runs, has) == (image, digest) for _, runs, has in there):
             continue
         is_bot = role == "bot"
-        said = labels.get("botproof.hand-over") or ("in turn" if is_bot else "shared")
+        said: str = labels.get("botproof.hand-over") or ("in turn" if is_bot else "shared")
         found.append(
             Change(
                 service=name,
                 image=image,
                 old=tuple(container for container, _, _ in there),
-                manner=Manner(said),
+                manner=Manner.IN_TURN if every and is_bot else Manner(said),
                 is_bot=is_bot,
             )
         )

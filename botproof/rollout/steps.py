@@ -56,6 +56,7 @@ class Steps:
     """Does and undoes the steps of a plan on some containers.
 
     ``others`` do the steps that are not about containers; what is not among them is nothing to do.
+    ``between`` is done when the old bot has ended and the new one has not begun.
     """
 
     def __init__(
@@ -63,13 +64,13 @@ class Steps:
         plan: Plan,
         containers: Containers,
         others: Mapping[Kind, Callable[[], None]] | None = None,
-        undoes: Mapping[Kind, Callable[[], None]] | None = None,
+        between: Callable[[], None] | None = None,
     ) -> None:
         self._changes = {change.service: change for change in plan.changes}
         self._plan = plan
         self._containers = containers
         self._others = others or {}
-        self._undoes = undoes or {}
+        self._between = between or _nothing
         self.troubles: list[str] = []
         """What is wrong with the old containers after the way back. It is told, and no more can
         be done about it: a fleet that was broken before must not keep its repair from being
@@ -101,7 +102,7 @@ class Steps:
             case Kind.HAND_OVER:
                 self._hand_back(self._changes[step.service])
             case _:
-                self._undoes.get(step.kind, _nothing)()
+                pass  # nothing that works was changed
 
     def _new(self, change: Change) -> list[Seen]:
         return [c for c in self._containers.seen(change.service) if c.id not in change.old]
@@ -139,6 +140,8 @@ class Steps:
         for container in self._old(change):
             if container.running:
                 self._containers.stop(container.id)
+        if change.is_bot:
+            self._between()  # nobody has its data open
         for container in self._new(change):
             if not container.running:
                 self._containers.start(container.id)
