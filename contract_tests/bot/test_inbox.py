@@ -112,6 +112,39 @@ async def test_what_comes_while_its_lane_is_busy_is_not_forgotten(open_inbox: Op
     assert [await handle(inbox) for _ in range(2)] == [2, 3]
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+async def test_what_comes_while_it_opens_is_behind_what_waits(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The listener is there before the inbox: Telegram brings updates right after a kill."""
+    url = request.getfixturevalue("redis_url") if kind == "redis" else None
+
+    def one() -> Inbox:
+        return RedisInbox(url, 1) if url else SqliteInbox(str(tmp_path / "i.db"), 1)
+
+    before = one()
+    await before.open()
+    await before.put([update(1), update(2)])
+    await before.close()
+    inbox = one()
+    with pytest.raises(InboxUnavailableError):
+        await inbox.put([update(3)])
+    opening = asyncio.create_task(inbox.open())
+    coming = 3
+    while not opening.done():
+        await asyncio.sleep(0)  # every moment of the opening
+        try:
+            await inbox.put([update(coming)])
+        except InboxUnavailableError:
+            continue
+        coming += 1
+    await opening
+    await inbox.put([update(coming)])
+    assert [await handle(inbox) for _ in range(coming)] == list(range(1, coming + 1))
+    assert await nothing_to_claim(inbox)
+    await inbox.close()
+
+
 async def test_an_update_given_back_comes_again_after_its_delay(open_inbox: OpenInbox) -> None:
     inbox = await open_inbox()
     await inbox.put([update(1), update(2)])

@@ -89,6 +89,43 @@ def test_a_kill_after_the_confirmation_loses_nothing(
         assert len(figures) == 1
 
 
+def test_what_comes_while_the_next_process_starts_is_behind_what_waited(
+    start_bot: Any, telegram: Any
+) -> None:
+    """Updates come in from the first moment of the listener on, a few milliseconds apart."""
+    telegram.fault(method="sendMessage", kind="error", error_code=500)
+    bot = start_bot("webhook").until_ready()
+    for chat in range(1, CHATS + 1):
+        telegram.say("/n0", chat=chat)
+    bot.until_metric("bot_inbox_updates", CHATS)
+    bot.end(signal.SIGKILL)
+    telegram.clear_faults()
+    asked = dict.fromkeys(range(1, CHATS + 1), 1)
+    bot = start_bot("webhook", port=int(bot.url.rpartition(":")[2]))
+    for number in range(1, 4):
+        for chat in asked:
+            update = _question(f"/n{number}", chat, 10**6 + 100 * number + chat)
+            while bot.post(update)[0] != 200:  # until its inbox is open
+                pass
+            asked[chat] += 1
+    bot.until_idle(lambda: all(len(telegram.texts(chat)) >= asked[chat] for chat in asked))
+    for chat, count in asked.items():
+        assert numbers(telegram.texts(chat)) == list(range(count))
+
+
+def _question(text: str, chat: int, update_id: int) -> dict[str, Any]:
+    who = {"id": chat, "first_name": "A"}
+    message = {
+        "message_id": update_id,
+        "date": 1_767_258_432,
+        "chat": {**who, "type": "private"},
+        "from": {**who, "is_bot": False},
+        "text": text,
+        "entities": [{"type": "bot_command", "offset": 0, "length": len(text)}],
+    }
+    return {"update_id": update_id, "message": message}
+
+
 def test_after_a_kill_the_acknowledgement_is_edited_not_sent_again(
     start_bot: Any, telegram: Any, market: Any
 ) -> None:

@@ -104,7 +104,7 @@ class RedisInbox:
         self._scripts = {name: self._redis.register_script(text) for name, text in texts.items()}
         self._leases: dict[int, tuple[int, float]] = {}  # lane → fence, when last renewed
         self._redis_up_since: float | None = None
-        self._forgets: str | None = None
+        self._forgets: str | None = "whether Redis keeps what it is given was not asked yet"
         self._figures = (0, 0.0, 0.0, 0)
         self._swept_at, self._sweep_from = 0.0, 0
         self._renewing: asyncio.Task[None] | None = None

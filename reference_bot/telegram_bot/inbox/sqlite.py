@@ -101,6 +101,7 @@ class SqliteInbox:
         self._monotonic = monotonic
         self._lock = FileLock(self._path)
         self._writer: Writer | None = None
+        self._starting = asyncio.Lock()
         self._open = False
         self._lanes: dict[int, _Lane] = {}
         self._queues = {False: _Queue(), True: _Queue()}
@@ -116,14 +117,16 @@ class SqliteInbox:
 
     async def open(self) -> None:
         self._lock.keep()
-        await self._start_writer()
-        rows, self._dead = await self._do(self._load, fsync=False)
+        await self._end_writer()  # of an opening that failed
+        writer = await self._start_writer()
+        rows, self._dead = await writer.submit(self._load, fsync=False)
         now_ms, now = self._now_ms(), self._monotonic()
         for update_id, lane, received_ms in rows:
             since = now - max(0.0, (now_ms - received_ms) / 1000)
             self._enqueue(update_id, lane, received_ms, since)
         most = self._rules.most_waiting
         self._full = {one for one, lane in self._lanes.items() if len(lane.ids) > most}
+        # Not before: what comes in now is behind what waited already, in every chat.
         self._open = True
 
     async def _start_writer(self) -> Writer:
@@ -133,24 +136,34 @@ class SqliteInbox:
         await writer.opened
         return writer
 
-    async def close(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        for task in tuple(self._tasks):
-            task.cancel()
+    async def _end_writer(self) -> None:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             writer.stop()
             await asyncio.to_thread(writer.join)
+
+    async def close(self) -> None:
+        self._open = False
+        for timer in self._timers:
+            timer.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await self._end_writer()
         self._lock.release()
 
     async def _do(self, operation: Operation, *, fsync: bool) -> Any:
-        writer = self._writer
-        if writer is None:
+        if not self._open:
             raise InboxUnavailableError(f"{self._path} is not open")
-        if not writer.is_alive():  # nothing may end it, but should it ever: go on with another one
-            writer = await self._start_writer()
-        return await writer.submit(operation, fsync=fsync)
+        return await (await self._living_writer()).submit(operation, fsync=fsync)
+
+    async def _living_writer(self) -> Writer:
+        """Nothing may end the thread, but should it ever: one other takes its place."""
+        if self._writer is not None and self._writer.is_alive():
+            return self._writer
+        async with self._starting:
+            if self._writer is not None and self._writer.is_alive():
+                return self._writer
+            return await self._start_writer()
 
     async def _in_time(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of ``work``, or InboxUnavailableError when it takes too long.
@@ -205,9 +218,7 @@ class SqliteInbox:
             if state == "new" and fate.progress is None:
                 self._remember(update)
             # Open, and not in hand: an earlier try was written although it could not be confirmed.
-            if state == "new" or update.update_id not in self._received:
-                new += 1
-                self._enqueue(update.update_id, update.lane, now, since)
+            new += self._enqueue(update.update_id, update.lane, now, since)
         return Put(new + dropped, len(updates) - new - dropped, dropped)
 
     def _insert(
@@ -250,7 +261,10 @@ class SqliteInbox:
                 fates.append(_Fate(update.payload, notice))
         return fates
 
-    def _enqueue(self, update_id: int, lane_id: int, received_ms: int, since: float) -> None:
+    def _enqueue(self, update_id: int, lane_id: int, received_ms: int, since: float) -> bool:
+        """Puts it behind what waits in its lane; False when it is there already."""
+        if update_id in self._received:
+            return False
         self._received[update_id] = (received_ms, since)
         lane = self._lanes.get(lane_id)
         if lane is None:
@@ -258,6 +272,7 @@ class SqliteInbox:
         lane.ids.append(update_id)
         if not lane.busy and len(lane.ids) == 1:
             self._make_ready(lane_id, lane)
+        return True
 
     def _make_ready(self, lane_id: int, lane: _Lane) -> None:
         lane.ready_since = self._monotonic()
@@ -277,7 +292,9 @@ class SqliteInbox:
         lane = self._lanes[lane_id]
         lane.busy, lane.queued = True, False
         update_id = lane.ids[0]
-        received_ms, since = self._received[update_id]
+        # What is not to be there any more comes out with a flaw, so that its lane goes on.
+        unknown = self._now_ms(), self._monotonic()
+        received_ms, since = self._received.get(update_id, unknown)
         try:
             job = await self._fetch(update_id, lane_id)
         except BaseException:

@@ -82,6 +82,7 @@ class Writer(threading.Thread):
         self._connection: sqlite3.Connection | None = None
         self._where: Whereabouts | None = None
         self._in_hand: list[_Entry] = []
+        self._ended = False
         self.opened: asyncio.Future[None] = loop.create_future()
 
     def submit(self, operation: Operation, *, fsync: bool) -> "asyncio.Future[Any]":
@@ -91,6 +92,8 @@ class Writer(threading.Thread):
         """
         future: asyncio.Future[Any] = self._loop.create_future()
         self._waiting.put((operation, fsync, future))
+        if self._ended:  # it has looked for the last time who waits, perhaps before this one came
+            self._abandon()
         return future
 
     def stop(self) -> None:
@@ -121,10 +124,12 @@ class Writer(threading.Thread):
 
     def _abandon(self) -> None:
         """Tells everybody who waits for an ended thread."""
+        self._ended = True
         left = list(self._in_hand)
-        while not self._waiting.empty():
-            if (entry := self._waiting.get()) is not None:
-                left.append(entry)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if (entry := self._waiting.get_nowait()) is not None:
+                    left.append(entry)
         ended = InboxUnavailableError(f"{self._path}: the thread that writes it ended")
         futures = [self.opened, *(future for _, _, future in left)]
         self._report([(future, None, ended) for future in futures])
