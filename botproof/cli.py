@@ -64,6 +64,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_seal(commands, chosen=arguments[0] if arguments[:1] in (["key"], ["verify"]) else "")
     _add_drift(commands, chosen=arguments[:1] == ["drift"])
     _add_watch(commands, chosen=arguments[:1] == ["watch"])
+    _add_checklist(commands, chosen=arguments[:1] == ["checklist"])
     _add_rollout(
         commands, chosen=arguments[0] if arguments[:1] in (["deploy"], ["rollback"]) else ""
     )
@@ -389,6 +390,22 @@ def _add_rollout(commands: argparse._SubParsersAction[_Parser], *, chosen: str) 
         module.add_rollback_arguments(back)
         deploy.set_defaults(run=_plainly(lambda: module.run_deploy))
         back.set_defaults(run=_plainly(lambda: module.run_rollback))
+
+
+def _add_checklist(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """What it needs is imported only when it is asked for."""
+    parser = commands.add_parser(
+        "checklist",
+        help="tick what has to be so before, during and after a roll-out",
+        description="Measures what the watch can measure (watch.toml), by the same rules as its "
+        "alerts, and asks a person for the rest.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if chosen:
+        module = import_module("botproof.watch.checklist")
+        parser.epilog = module.EXIT_CODES
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
 
 
 def _add_delivery(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:

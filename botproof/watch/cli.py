@@ -19,7 +19,7 @@ from botproof.watch.outputs import Outputs
 from botproof.watch.sampling import Look
 from botproof.watch.settings import Settings, read, read_env_file
 
-__all__ = ["add_arguments", "main", "run"]
+__all__ = ["add_arguments", "config_arguments", "main", "run"]
 
 _USAGE_ERROR = 64
 _EXAMPLE = Path(__file__).with_name("watch.example.toml")
@@ -33,6 +33,15 @@ exit codes:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `botproof watch`."""
+    config_arguments(parser)
+    add = parser.add_argument
+    add("--once", action="store_true", help="look once, print every figure, tell alerts, and end")
+    add("--check", action="store_true", help="only tell whether the settings can be used")
+    add("--example", action="store_true", help="print a commented watch.toml")
+
+
+def config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the settings are, for all that use watch.toml."""
     add = parser.add_argument
     add(
         "--config",
@@ -49,9 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="NAME=VALUE lines that ${NAME} in the settings stands for, beside the environment",
     )
-    add("--once", action="store_true", help="look once, print every figure, tell alerts, and end")
-    add("--check", action="store_true", help="only tell whether the settings can be used")
-    add("--example", action="store_true", help="print a commented watch.toml")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -125,6 +125,15 @@ class Judge:
         """Rule and subject of each alert that has started and not ended."""
         return [key for key, course in self._courses.items() if course.firing]
 
+    def grown(self, now: float) -> dict[tuple[str, str], float]:
+        """What each counter has grown by in its window, by rule and subject."""
+        rules = {rule.name: rule for known in self._rules.values() for rule in known}
+        return {
+            key: sum(growth for at, growth in course.buckets if now - rules[key[0]].window_s < at)
+            for key, course in self._courses.items()
+            if rules[key[0]].kind == "increase"
+        }
+
     def document(self) -> dict[str, Any]:
         """What must outlive a restart."""
         return {f"{rule}\t{who}": c.document() for (rule, who), c in self._courses.items()}

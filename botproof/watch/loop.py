@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from botproof.problems import UsageError
 from botproof.watch.judge import Alert, Judge, Sample
-from botproof.watch.outputs import Outputs, write_textfile
+from botproof.watch.outputs import Outputs, send_statsd, write_textfile
 from botproof.watch.settings import Settings
 
 __all__ = ["Keeper", "Loop"]
@@ -109,6 +109,8 @@ class Loop:
             self._keep()
         if self._settings.textfile:
             self._write_textfile(samples)
+        if self._settings.statsd:
+            self._send_statsd(now, samples)
         self._outputs.heartbeat()
         return samples, alerts
 
@@ -144,3 +146,14 @@ class Loop:
             write_textfile(Path(self._settings.textfile), samples)
         except OSError as error:
             self._outputs.note("textfile_failed", why=error.strerror)
+
+    def _send_statsd(self, now: float, samples: list[Sample]) -> None:
+        severity = {rule.name: rule.severity for rule in self._settings.rules}
+        going_on = [severity[name] for name, _ in self._judge.firing()]
+        counts = {f"alerts_{each}": float(going_on.count(each)) for each in ("critical", "warning")}
+        for (name, _), grown in self._judge.grown(now).items():
+            counts[f"grown_{name}"] = counts.get(f"grown_{name}", 0.0) + grown
+        try:
+            send_statsd(self._settings.statsd, samples, counts)
+        except OSError as error:
+            self._outputs.note("statsd_failed", why=error.strerror)

@@ -7,9 +7,10 @@ cannot be delivered is tried again at every tick, for a day at most.
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from botproof.watch import web
 from botproof.watch.judge import Alert, Sample
 from botproof.watch.settings import Settings
 
-__all__ = ["Outputs", "write_textfile"]
+__all__ = ["Outputs", "send_statsd", "write_textfile"]
 
 _TELEGRAM_S = 10.0
 _COMMAND_S = 30.0
@@ -134,3 +135,18 @@ def write_textfile(path: Path, samples: Sequence[Sample]) -> None:
     part = path.with_suffix(".tmp")
     part.write_text("\n".join([*lines, ""]), encoding="utf-8")
     part.replace(path)
+
+
+def send_statsd(address: str, samples: Sequence[Sample], counts: Mapping[str, float]) -> None:
+    """The figures as gauges to a StatsD (CloudWatch's agent is one), and `counts` beside them.
+
+    Raises OSError. UDP: nobody knows whether it arrived, and nobody waits for it.
+    """
+    host, _, port = address.rpartition(":")
+    lines = [f"botproof_{name}:{value:.10g}|g" for name, value in counts.items()]
+    for sample in samples:
+        subject = "".join(c if c.isalnum() or c in "-_./" else "_" for c in sample.subject)
+        lines.append(f"botproof_{sample.figure}:{sample.value:.10g}|g|#subject:{subject}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        for line in lines:  # one a packet, as every StatsD takes it
+            out.sendto(line.encode(), (host, int(port)))

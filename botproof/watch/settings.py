@@ -22,6 +22,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SERVICE = re.compile(r"\{([^{}]*)\}")
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+_ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}")
 _HOST = re.compile(r"[^\s:/]+(:\d{1,5})?")
 
 
@@ -90,6 +91,7 @@ class Settings(NamedTuple):
     command: Sequence[str]
     heartbeat: str
     textfile: str
+    statsd: str
     rules: Sequence[Rule]
 
 
@@ -257,7 +259,7 @@ def read(path: Path, names: Mapping[str, str] | None = None) -> Settings:
 
 
 def _settings(top: _Table, folder: Path) -> Settings:
-    outputs = _optional(top, "outputs", _outputs) or ((), "", 0, "", "")
+    outputs = _optional(top, "outputs", _outputs) or ((), "", 0, "", "", "")
     exchanges: tuple[str, Sequence[str], Mapping[str, str]] = _optional(
         top, "exchanges", _exchanges
     ) or ("", (), {})
@@ -288,6 +290,7 @@ def _settings(top: _Table, folder: Path) -> Settings:
         operator_chat=outputs[2],
         textfile=outputs[3],
         heartbeat=outputs[4],
+        statsd=outputs[5],
         rules=_rules(top),
     )
     if not settings.services and "services" not in "".join(top.problems):
@@ -385,14 +388,15 @@ def _exchanges(table: _Table) -> tuple[str, tuple[str, ...], dict[str, str]]:
     return table.url("url"), tuple(path.split(".")), table.text_table("urls")
 
 
-def _outputs(table: _Table) -> tuple[tuple[str, ...], str, int, str, str]:
+def _outputs(table: _Table) -> tuple[tuple[str, ...], str, int, str, str, str]:
     token, chat = "", 0
     if table.has("telegram"):
         inner = table.table("telegram")
         token, chat = _token(inner), inner.chat("chat_id")
         inner.close()
     command, textfile = table.texts("command"), table.text("textfile")
-    return command, token, chat, textfile, table.url("heartbeat")
+    statsd = table.text("statsd", form=_ADDRESS, like="host:port, such as 127.0.0.1:8125")
+    return command, token, chat, textfile, table.url("heartbeat"), statsd
 
 
 def _rules(top: _Table) -> tuple[Rule, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 from botproof.watch import web
 from botproof.watch.judge import Alert, Sample
 from botproof.watch.machine import Machine
-from botproof.watch.outputs import Outputs, write_textfile
+from botproof.watch.outputs import Outputs, send_statsd, write_textfile
 from botproof.watch.programs import Programs, _frames
 from botproof.watch.rules import by_name
 from botproof.watch.sampling import Look
@@ -156,8 +157,6 @@ def test_a_canary_asks_in_its_group_and_waits_for_the_bots_answer(load: Load, an
 
 def test_an_answer_that_drips_is_no_answer() -> None:
     """Each read comes in time, and the whole never: the watch must not hang with it."""
-    import socket  # noqa: PLC0415 - only here
-
     done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -320,6 +319,16 @@ def test_the_text_file_for_prometheus_is_well_formed(tmp_path: Path) -> None:
     families = {f.name: f.samples for f in text_string_to_metric_families(path.read_text())}
     assert [s.labels["subject"] for s in families["botproof_watch_up"]] == ["bot", 'a "b"']
     assert families["botproof_watch_disk_ratio"][0].value == 0.5
+
+
+def test_figures_go_to_a_statsd_as_gauges() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(60)
+        address = f"127.0.0.1:{receiver.getsockname()[1]}"
+        send_statsd(address, [Sample("up", "memory of bot", 1)], {"alerts_critical": 2})
+        got = [receiver.recv(1000) for _ in range(2)]
+    assert got == [b"botproof_alerts_critical:2|g", b"botproof_up:1|g|#subject:memory_of_bot"]
 
 
 OPERATOR = f'[outputs.telegram]\ntoken = "{TOKEN}"\nchat_id = 7\n'
