@@ -168,12 +168,17 @@ def _number_rules(arguments: argparse.Namespace, _: Config) -> Iterator[str]:
         yield f"--replicas: is {arguments.replicas}; it must be at least 1"
 
 
-def _trouble_rules(arguments: argparse.Namespace, _: Config) -> Iterator[str]:
+def _trouble_rules(arguments: argparse.Namespace, config: Config) -> Iterator[str]:
     for text in arguments.env:
         if "=" not in text:
             yield f"--env {text}: give it as NAME=VALUE"
     if "redis-restart" in arguments.trouble and not arguments.redis_restart:
         yield "--trouble redis-restart: give --redis-restart, the command that does it"
+    said = config.delivery.say if config.delivery is not None else ()
+    if "rows-damaged" in arguments.trouble and not any("{marker}" in text for text in said):
+        yield f"{arguments.config}: rows-damaged finds an update by {{marker}} in [delivery] say"
+    if "redis-evicting" in arguments.trouble and (arguments.all_doors or not arguments.redis_url):
+        yield "--trouble redis-evicting: give --redis-url, the bot's Redis, and not --all-doors"
     if arguments.disk is not None and not arguments.disk.is_dir():
         yield f"--disk {arguments.disk}: is no directory"
 

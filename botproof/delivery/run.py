@@ -26,6 +26,7 @@ from botproof.delivery.questions import Question, chat_ids, due_times, questions
 from botproof.delivery.stage import Stage
 from botproof.faults.nemesis import Nemesis
 from botproof.faults.schedule import Window, strikes, windows
+from botproof.faults.stores import DamagedRows, ForgetfulRedis, RedisKeys, SqliteFiles
 from botproof.faults.troubles import (
     EXCHANGE_FAULTS,
     TELEGRAM_FAULTS,
@@ -349,7 +350,7 @@ class _Show:
             return DoubleFaults(stage.telegram, TELEGRAM_FAULTS[name])
         if name in EXCHANGE_FAULTS:
             return DoubleFaults(stage.exchanges(), EXCHANGE_FAULTS[name])
-        made = self._trouble_of_the_bot(name)
+        made = self._trouble_of_the_bot(name) or self._trouble_of_the_store(name)
         if made is None and name == "redis-restart" and options.restart_redis is not None:
             made = Restarted(options.restart_redis)
         if made is None:
@@ -370,6 +371,24 @@ class _Show:
             case "poison-pills" if stage.telegram is not None:
                 return PoisonPills(stage.telegram, stage.values["token"])
         return None
+
+    def _trouble_of_the_store(self, name: str) -> Trouble | None:
+        stage, options = self._stage, self._options
+        delivery = options.config.delivery
+        url = str(options.env.get(delivery.redis_env, "")) if delivery else ""
+        if name == "redis-evicting" and url:
+            return ForgetfulRedis(url)
+        say = [text for text in delivery.say if "{marker}" in text] if delivery else []
+        if name == "rows-damaged" and say and stage.telegram is not None:
+            store = RedisKeys(url) if url else SqliteFiles(lambda: stage.bots)
+            return DamagedRows(
+                stage.telegram, stage.values["token"], say[0], store, self._kill_at_work
+            )
+        return None
+
+    async def _kill_at_work(self) -> None:
+        await self._aim(0)
+        await self._kill(0)
 
     # watching
 

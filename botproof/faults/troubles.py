@@ -134,14 +134,15 @@ class RemovedFiles:
     async def begin(self) -> None:
         for process in self._processes():
             if process.running and process.pid:
-                for path in _open_files(process.pid, self._directory):
+                for path in open_files(process.pid, self._directory):
                     path.unlink(missing_ok=True)
 
     async def end(self) -> None:
         return
 
 
-def _open_files(pid: int, directory: Path) -> list[Path]:
+def open_files(pid: int, directory: Path) -> list[Path]:
+    """The files below `directory` that a process has open now."""
     found = []
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile
@@ -240,6 +241,8 @@ TROUBLES: Mapping[str, str] = {
     "redis-restart": "Redis is restarted",
     "files-removed": "the files that the bot has open are removed, once",
     "idle-connections": "1,100 connections to the bot's port that ask nothing",
+    "rows-damaged": "what the bot stored of an update that waits is damaged; then it is killed",
+    "redis-evicting": "the bot's Redis may forget keys (maxmemory-policy allkeys-lru)",
     "poison-pills": "updates that no program can make sense of, from other chats",
 }
 """Every trouble by name, with what it does."""

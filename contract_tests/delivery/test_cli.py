@@ -37,6 +37,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["--env", "NAME"], "--env NAME: give it as NAME=VALUE"),
         (["--redis-url", "redis://x"], "delivery.redis_env is missing"),
         (["--trouble", "redis-restart"], "--trouble redis-restart: give --redis-restart"),
+        (["--trouble", "redis-evicting"], "--trouble redis-evicting: give --redis-url"),
         (["--trouble", "exchange-slow"], "has no [doubles.exchanges]"),
         (["--disk", "/no/such/place"], "--disk /no/such/place: is no directory"),
     ],

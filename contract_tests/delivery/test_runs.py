@@ -5,18 +5,22 @@ The full ones (5,000 updates, 50 kills, each door, both inboxes) are in `test_fu
 
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from redis import Redis
 
 from botproof.config import Config
+from botproof.faults.stores import DAMAGED_CHAT
 from botproof.faults.troubles import EXCHANGE_FAULTS, TELEGRAM_FAULTS
 from botproof.gate import judge
-from botproof.history import Fault, History, VenueCall, read_history
+from botproof.history import Fault, History, UpdateDelivered, VenueCall, read_history
 from botproof.outcome import Outcome
 from botproof.verdict import Verdict
 
@@ -167,6 +171,33 @@ def test_a_hostile_world_costs_no_answer(deliver: Any, door: str, trouble: str) 
     assert troubles_of(outcome.history) == {trouble}
 
 
+def damaged_letters(texts: list[Any]) -> list[int]:
+    """The chats of updates that were damaged, and are kept as dead letters."""
+    letters = [msgspec.json.decode(text) for text in texts]
+    return sorted(one["lane"] - DAMAGED_CHAT for one in letters if "\\xff" in one["payload"])
+
+
+@pytest.mark.parametrize("door", ["polling", "webhook"])
+def test_a_damaged_row_costs_no_other_answer_and_is_a_dead_letter(
+    deliver: Any, door: str, tmp_path: Path
+) -> None:
+    inbox = tmp_path / "inbox.sqlite3"
+    outcome = deliver(
+        mode=door,
+        updates=240,
+        kills=0,
+        rate=30,
+        troubles=("rows-damaged",),
+        env={"INBOX_PATH": str(inbox)},
+    )
+
+    passed(outcome)
+    assert outcome.result("delivery").data["kills"] == 3
+    with closing(sqlite3.connect(inbox)) as connection:
+        rows = connection.execute("SELECT letter FROM dead_letters").fetchall()
+    assert damaged_letters([letter for (letter,) in rows]) == [1, 2, 3]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 16 MB, for those who may mount one."""
@@ -232,6 +263,45 @@ def test_functions_that_run_beside_each_other_share_the_work(
     )
 
     passed(outcome)
+
+
+@pytest.mark.docker
+def test_a_damaged_value_in_redis_costs_no_other_answer_and_is_a_dead_letter(
+    deliver: Any, redis_server: Any
+) -> None:
+    outcome = deliver(
+        mode="webhook",
+        updates=240,
+        kills=0,
+        rate=30,
+        troubles=("rows-damaged",),
+        env={"REDIS_URL": redis_server.url},
+    )
+
+    passed(outcome)
+    with closing(Redis.from_url(redis_server.url)) as redis:
+        dead = [letter for key in redis.scan_iter("*:dead") for letter in redis.hvals(key)]
+    assert damaged_letters(dead)[-3:] == [1, 2, 3]
+
+
+@pytest.mark.docker
+def test_a_redis_that_may_forget_is_given_nothing_meanwhile(
+    deliver: Any, redis_server: Any
+) -> None:
+    """The window is longer than the time in which the bot has to notice."""
+    outcome = deliver(
+        mode="webhook",
+        updates=480,
+        kills=0,
+        rate=15,
+        troubles=("redis-evicting",),
+        late=0,
+        env={"REDIS_URL": redis_server.url},
+    )
+
+    passed(outcome)
+    assert troubles_of(outcome.history) == {"redis-evicting"}
+    assert any(event.status == 503 for event in outcome.history.of(UpdateDelivered))
 
 
 @pytest.mark.docker
