@@ -113,7 +113,10 @@ def with_palette(png: bytes) -> bytes:
     commonest: dict[tuple[int, ...], bytes] = {}
     for colour, _ in used.most_common():
         commonest.setdefault(tuple(value >> 4 for value in colour), colour)
-    palette = [commonest[shade] for shade, _ in shades.most_common(256)]
+    # Large areas keep their very colours.
+    exact = [colour for colour, _ in used.most_common(64)]
+    near = [commonest[shade] for shade, _ in shades.most_common(256)]
+    palette = list(dict.fromkeys((*exact, *near)))[:256]
     place = {colour: min(range(len(palette)), key=_far(palette, colour)) for colour in used}
     lines = b"".join(
         b"\0" + bytes(place[row[x : x + 3]] for x in range(0, 3 * width, 3)) for row in rows

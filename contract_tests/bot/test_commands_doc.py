@@ -25,7 +25,7 @@ def test_each_command_has_its_picture_and_each_picture_its_command() -> None:
         re.findall(r"!\[[^\]]*\]\(pictures/(.*?)\)", (ROOT / "docs/commands.md").read_text("utf-8"))
     )
     assert linked == {f"{command.name}.png" for command in COMMANDS}
-    assert linked == {path.name for path in pictures.iterdir()}, "run scripts/take_pictures.py"
-    for path in pictures.iterdir():
+    assert linked == {path.name for path in pictures.glob("*.png")}, "run scripts/take_pictures.py"
+    for path in pictures.glob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size < 60_000, path.name

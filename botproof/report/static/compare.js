@@ -23,7 +23,7 @@ export function beside(store, name, other, open) {
   const box = make("div", "sides", side(store, each, left, open), right ? side(store, each, right, open) : missing(store, other));
   const rows = each.rows?.[other] ?? (right ? null : []);
   const said = rows === null ? make("p", "none", "Both answered the same.") : lines(store, rows, left.s, other);
-  return [box, said, ...approved(store, each)];
+  return [said, box, ...approved(store, each)];
 }
 
 function missing(store, other) {
@@ -49,12 +49,21 @@ function lines(store, rows, left, right) {
   const head = make("tr", "", make("th", "", ""), make("th", "", store.stacks[left].name), make("th", "", store.stacks[right]?.name ?? ""));
   table.append(make("thead", "", head));
   const body = make("tbody", "");
-  for (const [differs, a, b] of rows) {
+  let equal = 0;
+  rows.forEach(([differs, a, b], number) => {
+    const near = [rows[number - 1], rows[number + 1]].some((row) => row?.[0]);
+    if (!differs && !near) {
+      equal += 1;
+      if (rows[number + 1] && !rows[number + 2]?.[0]) return;
+      const said = make("td", "nothing", equal === 1 ? "1 line is the same" : `${equal} lines are the same`);
+      said.colSpan = 2;
+      body.append(make("tr", "", make("td", "sign", ""), said));
+      equal = 0;
+      return;
+    }
     const sign = make("td", "sign", differs ? "≠" : "");
-    body.append(differs
-      ? make("tr", "differs", sign, cell(a), cell(b))
-      : make("tr", "", sign, cell(a), cell(a)));
-  }
+    body.append(make("tr", differs ? "differs" : "", sign, cell(a), cell(differs ? b : a)));
+  });
   table.append(body);
   const box = make("div", "scroll", table);
   box.tabIndex = 0;
