@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -211,6 +212,24 @@ async def test_sqlite_starts_where_the_last_process_ended(tmp_path: Path) -> Non
     assert second.backlog()[0] == 2
     assert await second.put([update(1)]) == Put(new=0, known=1)
     await second.close()
+
+
+@pytest.mark.parametrize("jump", [-7200.0, 7200.0, 3 * 86400.0])
+async def test_sqlite_measures_waiting_past_a_jump_of_the_clock(
+    tmp_path: Path, jump: float
+) -> None:
+    """What is told of answers' times does not go down, nor up by hours, when the clock is set."""
+    clock = Clock()
+    inbox = SqliteInbox(str(tmp_path / "i.db"), 1, clock=clock)
+    await inbox.open()
+    began = time.monotonic()
+    await inbox.put([update(1)])
+    clock.now += jump
+    job = await inbox.claim()
+    assert began <= job.since <= time.monotonic()
+    assert 0 <= inbox.backlog()[1] <= time.monotonic() - began
+    assert 0 <= inbox.oldest_ready() <= time.monotonic() - began
+    await inbox.close()
 
 
 async def test_sqlite_waits_for_the_process_that_has_the_file(tmp_path: Path) -> None:

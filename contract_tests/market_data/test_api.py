@@ -1,5 +1,9 @@
 """The HTTP face: envelope, statuses, error shapes, description."""
 
+import itertools
+import re
+import time
+
 import msgspec
 import pytest
 
@@ -171,6 +175,23 @@ async def test_numbers_are_finite_everywhere(stack):
 
     for symbol in ("BTC", "PEPE", "BLZ"):
         walk((await stack.ask("/combined_price", symbol=symbol)).json())
+
+
+async def test_latencies_are_measured_past_jumps_of_the_clock(stack, monkeypatch):
+    """Whoever reads the time of day finds it hours away from where it was, at each look."""
+    hours = itertools.cycle([0, -7200, 7200])
+    whole, whole_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: whole() + next(hours))
+    monkeypatch.setattr(time, "time_ns", lambda: whole_ns() + next(hours) * 10**9)
+    began = time.monotonic()
+    for _ in range(4):
+        assert (await stack.ask("/price", symbol="ETH", market="spot")).status_code == 200
+    took = time.monotonic() - began
+    text = (await stack.client.get("/metrics")).text
+    for name in ("market_data_request_seconds", "market_data_venue_call_seconds"):
+        sums = re.findall(rf"^{name}_sum{{.*}} (\S+)$", text, re.MULTILINE)
+        assert sums
+        assert all(0 <= float(one) <= 60 + took for one in sums)
 
 
 async def test_health_ready_and_metrics(stack):

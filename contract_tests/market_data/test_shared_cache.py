@@ -327,6 +327,40 @@ async def test_garbage_under_one_key_costs_the_others_nothing(replica, raw):
     assert two.outcomes("hit") == 1
 
 
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"head": b'{"success":true,"data":{"a":1'[:-4]},
+        {"head": b"\xff\x00"},
+        {"head": b""},
+        {"head": b'{"success":true,"data":[1'},
+        {"head": b'{"success":true,"data":{"a":1}}'},
+        {"head": b'{"success":true,"data":{"missing":5'},
+        {"head": b'{"success":true,"data":{"missing":{}'},
+        {"tail": b""},
+        {"tail": b',"missing":5}'},
+        {"age": float("nan")},
+        {"age": float("inf")},
+    ],
+    ids=str,
+)
+async def test_a_last_answer_that_nobody_can_send_is_not_found(replica, spoilt):
+    one, two = replica(), replica()
+    nothing = TopSymbols("spot", "binance", 0, (), ())
+    good = encode(Answer(nothing, 2.0, (), (Part("tickers", "binance", -7.0),)), 0.0, 0.0)
+    key = ("/top_symbols", "{}")
+    gap = Missing("tickers", "binance", "timeout", "late")
+    assert msgspec.json.decode(good.in_need(1.0, [gap]))["data"]["stale"]
+    LastAnswers(one).keep(key, msgspec.structs.replace(good, **spoilt))
+    await one.written()
+    found = await LastAnswers(two).find(key)
+    assert found is None or msgspec.json.decode(found[0].in_need(found[1], [gap]))
+    assert found is None
+    LastAnswers(one).keep(key, good)
+    await one.written()
+    assert await LastAnswers(two).find(key) is not None
+
+
 # -- a Redis that fails --------------------------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 """Symbols in any usual spelling."""
 
+import difflib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,23 @@ def test_near_matches_prefer_the_asked_quote():
     known = [Pair(base, quote) for base in ("BTC", "BCH", "ETH") for quote in ("USDC", "USDT")]
     assert near_matches(Pair("BTX", "USDT"), known)[0] == "BTC/USDT"
     assert "ETH/USDT" not in near_matches(Pair("BTX", "USDT"), known)
+
+
+def test_an_unknown_symbol_is_compared_with_few_however_many_are_listed(monkeypatch):
+    compared: list[str] = []
+
+    class Counted(difflib.SequenceMatcher[str]):
+        def set_seq1(self, a):
+            compared.append(a)
+            super().set_seq1(a)
+
+    monkeypatch.setattr(difflib, "SequenceMatcher", Counted)
+    letters = "ABCDEFGHIJKLMNO"
+    listed = [Pair(a + b + c, "USDT") for a in letters for b in letters for c in letters[:7]]
+    assert len(listed) > 1500
+    listed += [Pair("DOGE", "USDT"), Pair("DOGS", "USDT")]
+    assert {"DOGS/USDT", "DOGE/USDT"} <= {*near_matches(Pair("DOGX", "USDT"), listed)}
+    assert 0 < len([name for name in compared if name]) <= 60
 
 
 @pytest.mark.parametrize(

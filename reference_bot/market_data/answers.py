@@ -64,7 +64,11 @@ class Made(Struct, frozen=True, array_like=True):
             envelope = msgspec.json.decode(self.sent_after(0.0))
         except (msgspec.MsgspecError, ValueError, OverflowError):
             return False
-        return isinstance(envelope, dict) and isinstance(envelope.get("data"), dict)
+        if not (isinstance(envelope, dict) and isinstance(envelope.get("data"), dict)):
+            return False
+        return all(
+            isinstance(place.get("missing", []), list) for place in (envelope, envelope["data"])
+        )
 
     def in_need(self, seconds: float, reasons: Iterable[Missing]) -> bytes:
         """Return what to send when no venue can be asked: all of it stale, for these reasons."""
