@@ -32,6 +32,8 @@ LOCKS = {
     "peers": "--extra market-data --extra harness --group build --group peers",
     # Other libraries' test suites, with the versions that they ask for.
     "telegram-peers": "--extra doubles --group telegram-peers",
+    # moto and cfn-lint, for what is in deploy/aws.
+    "aws": "--group aws",
     # Where there is no `docker compose`, .ci/run takes it from this package.
     "compose": "--group compose",
     # nox itself, for .ci/run.
@@ -288,6 +290,12 @@ def peers(job: nox.Session) -> None:
         installed(job, "peers").run("pytest", *suites, *job.posargs)
     # Other libraries' tests of the Telegram double; `nox -s peers -- telegram` runs only these.
     installed(job, "telegram-peers").run("python", "scripts/telegram_peers")
+
+
+@session
+def aws(job: nox.Session) -> None:
+    """Try deploy/aws against moto and cfn-lint; nothing leaves this machine."""
+    installed(job, "aws").run("python", "-W", "ignore", "scripts/try_aws.py")
 
 
 @session

@@ -1,6 +1,6 @@
-"""Writes Prometheus' rules, their test and Grafana's dashboard from the rules of `botproof watch`.
+"""Writes the rules of `botproof watch` for Prometheus, Grafana and CloudWatch.
 
-    python scripts/generate_alerts.py            # writes into deploy/prometheus
+    python scripts/generate_alerts.py            # writes into deploy/prometheus and deploy/aws
     python scripts/generate_alerts.py --check    # only says whether the files are those
 
 One table (`botproof/watch/rules.py`) holds the names, limits and times; a test runs `--check`.
@@ -183,12 +183,108 @@ def dashboard() -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
+GAUGE = {"Name": "metric_type", "Value": "gauge"}  # CloudWatch's agent adds it
+
+
+def dimension(name: str, value: Any) -> dict[str, Any]:
+    return {"Name": name, "Value": value}
+
+
+# Which figure stands for a rule of the documents in CloudWatch: namespace, metric, dimensions,
+# factor of the limit, period, and what no figure means. Ten alarms and ten own metrics cost
+# nothing; every other rule of the watch is in the two counts below.
+CLOUDWATCH: dict[str, list[tuple[str, str, list[dict[str, Any]], float, int, str]]] = {
+    "cpu": [
+        (
+            *("AWS/EC2", "CPUUtilization"),
+            [dimension("InstanceId", {"Ref": "InstanceId"})],
+            *(100, 300, "missing"),
+        )
+    ],
+    "memory": [("MarketBot", "mem_used_percent", [], 100, 60, "missing")],
+    "memory_critical": [("MarketBot", "mem_used_percent", [], 100, 60, "missing")],
+    "disk": [
+        (
+            *("MarketBot", "disk_used_percent"),
+            [dimension("path", "/"), dimension("fstype", "ext4")],
+            *(100, 60, "missing"),
+        )
+    ],
+    # Nobody who says whether it answers: the watch is dead, or the machine.
+    "offline": [
+        ("MarketBot", "botproof_up", [dimension("subject", name), GAUGE], 1, 60, "breaching")
+        for name in ("bot", "market-data")
+    ],
+    "errors": [("MarketBot", "botproof_grown_errors", [GAUGE], 1, 60, "notBreaching")],
+    "no_signal": [
+        (
+            *("MarketBot", "botproof_signal_age_seconds"),
+            [dimension("subject", "signals"), GAUGE],
+            *(1, 60, "notBreaching"),
+        )
+    ],
+}
+
+
+def alarm(rule: Rule, figure: tuple[str, str, list[dict[str, Any]], float, int, str]) -> Any:
+    namespace, metric, dimensions, factor, period, missing = figure
+    below = rule.kind == "below"
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmDescription": f"{rule.says}: docs/runbook.md#{rule.name.replace('_', '-')}",
+            "Namespace": namespace,
+            "MetricName": metric,
+            "Dimensions": dimensions,
+            "Statistic": "Average" if rule.figure.endswith("_ratio") else "Maximum",
+            "ComparisonOperator": "LessThanThreshold" if below else "GreaterThanThreshold",
+            "Threshold": round(rule.limit * factor, 6),
+            "Period": period,
+            "EvaluationPeriods": max(1, round(rule.for_s / period)),
+            "TreatMissingData": missing,
+            "AlarmActions": [{"Ref": "Topic"}],
+            "OKActions": [{"Ref": "Topic"}],
+        },
+    }
+
+
+def alarms() -> str:
+    resources: dict[str, Any] = {}
+    for rule in RULES:
+        for number, figure in enumerate(CLOUDWATCH.get(rule.name, ()), 1):
+            more = str(number) if number > 1 else ""
+            resources[alert_name(rule) + more] = alarm(rule, figure)
+    for severity in ("critical", "warning"):
+        rule = RULES[0]._replace(
+            name="watch-gone",
+            kind="above",
+            limit=0,
+            for_s=0,
+            says=f"alerts of the watch that go on and are {severity}; which: the operator's chat",
+        )
+        figure = ("MarketBot", f"botproof_alerts_{severity}", [GAUGE], 1.0, 60, "breaching")
+        resources[f"BotproofAlerts{severity.capitalize()}"] = alarm(rule, figure)
+    document = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "The alarms of the market bot. Generated from botproof/watch/rules.py by "
+        "scripts/generate_alerts.py; do not edit. NOT tried in an account: that the agent's "
+        "dimensions are these. Tried: scripts/try_aws.py.",
+        "Parameters": {
+            "Topic": {"Type": "String", "Description": "output Topic of fleet.yaml"},
+            "InstanceId": {"Type": "AWS::EC2::Instance::Id"},
+        },
+        "Resources": resources,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
 def files() -> dict[Path, str]:
     """What is to be in each file."""
     return {
         FOLDER / "botproof.rules.yml": rules_file(),
         FOLDER / "botproof.rules.test.yml": test_file(),
         FOLDER / "dashboard.json": dashboard(),
+        FOLDER.parent / "aws" / "alarms.json": alarms(),
     }
 
 

@@ -153,6 +153,9 @@ class Loop:
         counts = {f"alerts_{each}": float(going_on.count(each)) for each in ("critical", "warning")}
         for (name, _), grown in self._judge.grown(now).items():
             counts[f"grown_{name}"] = counts.get(f"grown_{name}", 0.0) + grown
+        if only := self._settings.statsd_figures:
+            samples = [sample for sample in samples if sample.figure in only]
+            counts = {name: value for name, value in counts.items() if name in only}
         try:
             send_statsd(self._settings.statsd, samples, counts)
         except OSError as error:

@@ -92,6 +92,8 @@ class Settings(NamedTuple):
     heartbeat: str
     textfile: str
     statsd: str
+    statsd_figures: Sequence[str]
+    """Only these; all where there are none: a metric of its own costs money in some places."""
     rules: Sequence[Rule]
 
 
@@ -259,7 +261,7 @@ def read(path: Path, names: Mapping[str, str] | None = None) -> Settings:
 
 
 def _settings(top: _Table, folder: Path) -> Settings:
-    outputs = _optional(top, "outputs", _outputs) or ((), "", 0, "", "", "")
+    outputs = _optional(top, "outputs", _outputs) or ((), "", 0, "", "", "", ())
     exchanges: tuple[str, Sequence[str], Mapping[str, str]] = _optional(
         top, "exchanges", _exchanges
     ) or ("", (), {})
@@ -291,6 +293,7 @@ def _settings(top: _Table, folder: Path) -> Settings:
         textfile=outputs[3],
         heartbeat=outputs[4],
         statsd=outputs[5],
+        statsd_figures=outputs[6],
         rules=_rules(top),
     )
     if not settings.services and "services" not in "".join(top.problems):
@@ -388,7 +391,9 @@ def _exchanges(table: _Table) -> tuple[str, tuple[str, ...], dict[str, str]]:
     return table.url("url"), tuple(path.split(".")), table.text_table("urls")
 
 
-def _outputs(table: _Table) -> tuple[tuple[str, ...], str, int, str, str, str]:
+def _outputs(
+    table: _Table,
+) -> tuple[tuple[str, ...], str, int, str, str, str, tuple[str, ...]]:
     token, chat = "", 0
     if table.has("telegram"):
         inner = table.table("telegram")
@@ -396,7 +401,8 @@ def _outputs(table: _Table) -> tuple[tuple[str, ...], str, int, str, str, str]:
         inner.close()
     command, textfile = table.texts("command"), table.text("textfile")
     statsd = table.text("statsd", form=_ADDRESS, like="host:port, such as 127.0.0.1:8125")
-    return command, token, chat, textfile, table.url("heartbeat"), statsd
+    figures = table.texts("statsd_figures")
+    return command, token, chat, textfile, table.url("heartbeat"), statsd, figures
 
 
 def _rules(top: _Table) -> tuple[Rule, ...]:

@@ -125,3 +125,12 @@ def test_an_env_file_is_read_as_compose_reads_it(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("# a comment\nA=1\nexport B='two'\n\nC=\"3=4\"\nD=\n")
     assert read_env_file(path) == {"A": "1", "B": "two", "C": "3=4", "D": ""}
+
+
+def test_the_settings_of_the_instance_can_be_used() -> None:
+    names = dict.fromkeys(("TELEGRAM_BOT_TOKEN", "OPERATOR_BOT_TOKEN"), TOKEN)
+    found = read(ROOT / "deploy/aws/watch.toml", {**names, "OPERATOR_CHAT_ID": "7"})
+    assert found.statsd == "127.0.0.1:8125"
+    alarms = (ROOT / "deploy/aws/alarms.json").read_text()
+    looked_at = set(re.findall(r'"MetricName": "botproof_(\w+)"', alarms))
+    assert set(found.statsd_figures) == looked_at
