@@ -219,6 +219,14 @@ def fleet(job: nox.Session) -> None:
 
 
 @session
+def rollout(job: nox.Session) -> None:
+    """Switches, kills, ways back and ways of failing on a twin, in both modes (Docker)."""
+    few = ("--switches", "3", "--backs", "1")
+    arguments = job.posargs or few
+    installed(job).run("python", "scripts/rehearse.py", *arguments)
+
+
+@session
 def load(job: nox.Session) -> None:
     """Load the fleet between its doubles; judge latency, errors and the roll-back rule."""
     only = ("--only", "latency,errors,rollback", "--report-dir", "reports/load")

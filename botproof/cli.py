@@ -66,7 +66,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_watch(commands, chosen=arguments[:1] == ["watch"])
     _add_checklist(commands, chosen=arguments[:1] == ["checklist"])
     _add_rollout(
-        commands, chosen=arguments[0] if arguments[:1] in (["deploy"], ["rollback"]) else ""
+        commands,
+        chosen=arguments[0] if arguments[:1] in (["deploy"], ["rollback"], ["rehearse"]) else "",
     )
     _add_double(commands, chosen=arguments[1:2] if arguments[:1] == ["double"] else [])
     return parser
@@ -374,6 +375,16 @@ def _add_rollout(commands: argparse._SubParsersAction[_Parser], *, chosen: str) 
         "cannot be used\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    twin = commands.add_parser(
+        "rehearse",
+        help="try a roll-out, each way of failing and the way back on a twin between doubles",
+        description="Starts the fleet between doubles, with users who ask, in a fence of 904 MB. "
+        "Switches between OLD and NEW, kills deployments at each of their steps, goes back by each "
+        "level, and plays each way in which a new version can fail.",
+        epilog="exit codes:\n  0  all is as it has to be\n  1  something is not; each is named\n"
+        "  3  the rehearsal itself failed\n  64 the command line cannot be used\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     back = commands.add_parser(
         "rollback",
         help="go back to what was deployed before: settings, images, or all with the data",
@@ -388,6 +399,8 @@ def _add_rollout(commands: argparse._SubParsersAction[_Parser], *, chosen: str) 
         module = import_module("botproof.rollout.cli")
         module.add_deploy_arguments(deploy)
         module.add_rollback_arguments(back)
+        module.add_rehearse_arguments(twin)
+        twin.set_defaults(run=_plainly(lambda: module.run_rehearse))
         deploy.set_defaults(run=_plainly(lambda: module.run_deploy))
         back.set_defaults(run=_plainly(lambda: module.run_rollback))
 

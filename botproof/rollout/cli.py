@@ -1,8 +1,9 @@
-"""`botproof deploy` and `botproof rollback`."""
+"""`botproof deploy`, `botproof rollback` and `botproof rehearse`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import signal
 import time
@@ -20,7 +21,14 @@ from botproof.rollout.journal import FileJournal, Lock, state_of
 from botproof.rollout.ledger import MemoryMeter, as_lines
 from botproof.rollout.plan import Plan
 
-__all__ = ["add_deploy_arguments", "add_rollback_arguments", "run_deploy", "run_rollback"]
+__all__ = [
+    "add_deploy_arguments",
+    "add_rehearse_arguments",
+    "add_rollback_arguments",
+    "run_deploy",
+    "run_rehearse",
+    "run_rollback",
+]
 
 _REFERENCE = re.compile(r"(\S+@)?sha256:[0-9a-f]{64}")
 
@@ -138,6 +146,72 @@ def run_deploy(arguments: argparse.Namespace) -> int:
         return 3
 
 
+def add_rehearse_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `botproof rehearse`."""
+    add = parser.add_argument
+    add("old", metavar="OLD", help="images that run today, as SERVICE=IMAGE[,SERVICE=IMAGE]")
+    add("new", metavar="NEW", help="images that are to come, the same way")
+    add(
+        "--compose",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="the fleet's Compose files, and the one that puts it between doubles; may be repeated",
+    )
+    add("--env-file", metavar="FILE", type=Path, required=True, help="settings of the twin")
+    add("--name", metavar="NAME", default=f"rehearsal-{os.getpid()}", help="of the Compose project")
+    add("--switches", metavar="N", type=int, default=4, help="from one to the other and back (4)")
+    add("--backs", metavar="N", type=int, default=1, help="ways back of each level (1)")
+    add("--no-kills", action="store_true", help="do not kill a deployment at each of its steps")
+    add("--no-ways", action="store_true", help="do not play the ways of failing")
+    add("--report", metavar="FILE", type=Path, help="write what was found as JSON")
+
+
+def run_rehearse(arguments: argparse.Namespace) -> int:
+    """0: all as it has to be; 1: something is not; 3: the rehearsal itself failed."""
+    from botproof.rollout import rehearse as room  # noqa: PLC0415 - `deploy` needs no doubles
+    from botproof.rollout.twin import Twin  # noqa: PLC0415 - as above
+
+    compose = _compose(arguments)
+    variables = DockerHost(Compose(compose.files, compose.env_files), {}).image_variables()
+    old, new = (_by_service(text, variables) for text in (arguments.old, arguments.new))
+    named = {variables[service]: image for service, image in old.items()}
+    try:
+        with Twin(arguments.name, compose.files, arguments.env_file, named) as twin:
+            found = room.rehearse(
+                twin,
+                old,
+                new,
+                switches=arguments.switches,
+                backs=arguments.backs,
+                kill=not arguments.no_kills,
+                ways=not arguments.no_ways,
+            )
+    except StepFailedError as error:
+        print(f"the rehearsal failed: {error}")
+        return 3
+    print("\n".join(room.as_lines(found)))
+    if arguments.report is not None:
+        arguments.report.parent.mkdir(parents=True, exist_ok=True)
+        arguments.report.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    return 1 if found.wrong else 0
+
+
+def _by_service(text: str, variables: dict[str, str]) -> dict[str, str]:
+    """Images by service, as ids of this machine."""
+    from botproof.targets.docker import image_id  # noqa: PLC0415 - only a twin takes tags
+
+    found = {}
+    for part in text.split(","):
+        service, _, image = part.strip().partition("=")
+        if service not in variables or not image:
+            known = ", ".join(sorted(variables))
+            raise UsageError(f"{part}: write SERVICE=IMAGE; services with an image are {known}")
+        found[service] = image_id(image)
+    return found
+
+
 def _deploy(arguments: argparse.Namespace, compose: Compose, store: Store) -> int:
     images = _images(arguments, compose)
     host = DockerHost(compose, images)
@@ -201,10 +275,11 @@ def _run(plan: Plan, rollout: Rollout, journal: FileJournal) -> int:
 def _compose(arguments: argparse.Namespace) -> Compose:
     if not arguments.compose:
         raise UsageError("--compose FILE is missing: which files is the fleet started with?")
-    for path in (*arguments.compose, *arguments.env_file):
+    env_files = arguments.env_file if isinstance(arguments.env_file, list) else [arguments.env_file]
+    for path in (*arguments.compose, *env_files):
         if not path.is_file():
             raise UsageError(f"{path}: is no file")
-    return Compose(arguments.compose, arguments.env_file, arguments.project_name)
+    return Compose(arguments.compose, env_files, getattr(arguments, "project_name", None))
 
 
 def _images(arguments: argparse.Namespace, compose: Compose) -> dict[str, str]:

@@ -367,7 +367,17 @@ class Rollout:
                     continue
                 with contextlib.suppress(StepFailedError):
                     counters = read_counters(self.host.ask(container, "metrics").text)
-        return Sample(at, working_set_mb(self.pids()), question, counters, pressure())
+        memory = working_set_mb(self.pids())
+        return Sample(at, memory, question, counters, pressure(), self._not_ready())
+
+    def _not_ready(self) -> str:
+        """The first of the new containers that is not ready, and why."""
+        for change in self.plan.changes:
+            for container in self.host.containers(change.service):
+                new = container["Id"] not in change.old
+                if new and (reason := self.host.reason(container)):
+                    return f"{change.service}: {reason}"
+        return ""
 
     def pids(self) -> list[int]:
         """The first process of each container that runs."""
@@ -389,11 +399,13 @@ class Rollout:
 def with_variables(text: str, values: Mapping[str, str]) -> str:
     """An env file with other values of some variables; all else stays as it is."""
     lines = text.splitlines(keepends=True)
-    left = dict(values)
+    named: set[str] = set()
     for number, line in enumerate(lines):
         name = line.partition("=")[0].strip()
-        if name in left and not line.lstrip().startswith("#"):
-            lines[number] = f"{name}={left.pop(name)}\n"
+        if name in values:  # each of them: where one stands twice the last one counts
+            lines[number] = f"{name}={values[name]}\n"
+            named.add(name)
+    left = {name: value for name, value in values.items() if name not in named}
     if left and lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     return "".join(lines) + "".join(f"{name}={value}\n" for name, value in left.items())

@@ -203,15 +203,15 @@ class DockerHost:
                 raise StepFailedError(
                     f"{_name(found)} ended with code {state['ExitCode']}{out}; it said: {said}"
                 )
-            reason = self._reason(found, standby=standby)
+            reason = self.reason(found, standby=standby)
             if not reason:
                 return
             if time.monotonic() > until:
                 raise StepFailedError(f"{_name(found)} is not ready after {seconds:g} s: {reason}")
             time.sleep(_LOOK_S)  # nobody tells when a container becomes ready
 
-    def _reason(self, container: Document, *, standby: bool) -> str:
-        """Why it is not ready; empty when it is."""
+    def reason(self, container: Document, *, standby: bool = False) -> str:
+        """Why it is not ready; empty when it is, or with ``standby`` when it stands by."""
         try:
             answer = self.ask(container)
         except StepFailedError as error:

@@ -14,6 +14,7 @@ __all__ = ["Counters", "Sample", "Triggers", "read_counters"]
 
 SLOW_S, SLOW_IN_A_ROW = 5.0, 3
 ERROR_SHARE, FEWEST_ERRORS = 0.01, 3
+NOT_READY_S = 30.0
 MUTE_QUESTIONS, MUTE_S = 3, 30.0
 _LINE = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)", re.MULTILINE)
 
@@ -52,6 +53,7 @@ class Sample:
 
     `question_s`: how long the answer to a question of our own took, inf when none came or it was
     wrong, None when none was asked. `pressure`: the share of time in which all waited for memory.
+    `not_ready`: which container is not ready, and why; "" while all are.
     """
 
     at: float
@@ -59,6 +61,7 @@ class Sample:
     question_s: float | None = None
     counters: Counters | None = None
     pressure: float | None = None
+    not_ready: str = ""
 
 
 @dataclass
@@ -77,6 +80,12 @@ class Triggers:
             self._held(_MEMORY, sample.at, sample.memory_mb),
             self._held(_PRESSURE, sample.at, sample.pressure),
         ]
+        if sample.not_ready:
+            since = self._since.setdefault("ready", sample.at)
+            if sample.at - since > NOT_READY_S:
+                reasons.append(f"not ready for {sample.at - since:.0f} s: {sample.not_ready}")
+        else:
+            self._since.pop("ready", None)
         if sample.question_s is not None:
             reasons.append(self._question(sample.question_s))
         if sample.counters is not None:

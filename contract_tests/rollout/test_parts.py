@@ -215,9 +215,9 @@ class TestBackup:
         assert env.stat().st_mode & 0o777 == 0o600
 
     def test_an_env_file_gets_other_images_and_keeps_all_else(self) -> None:
-        text = "# BOT_IMAGE=example\nBOT_IMAGE=old\nTOKEN=a=b"
+        text = "# BOT_IMAGE=example\nBOT_IMAGE=older\nBOT_IMAGE=old\nTOKEN=a=b"
         assert with_variables(text, {"BOT_IMAGE": "new", "MARKET_DATA_IMAGE": "m"}) == (
-            "# BOT_IMAGE=example\nBOT_IMAGE=new\nTOKEN=a=b\nMARKET_DATA_IMAGE=m\n"
+            "# BOT_IMAGE=example\nBOT_IMAGE=new\nBOT_IMAGE=new\nTOKEN=a=b\nMARKET_DATA_IMAGE=m\n"
         )
 
 

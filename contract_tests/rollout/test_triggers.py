@@ -73,6 +73,15 @@ def test_updates_that_wait_while_nothing_is_answered_count() -> None:
     assert "nothing is answered" in fold([Sample(0, counters=stuck), Sample(1, counters=stuck)])[0]
 
 
+def test_a_container_that_is_not_ready_counts_after_half_a_minute() -> None:
+    red = [Sample(at, not_ready="bot: HTTP 503") for at in range(0, 60, 10)]
+    reason, at = fold(red)
+    assert "bot: HTTP 503" in reason
+    assert at == 40
+    red[2] = Sample(20.0)
+    assert fold(red) == ("", inf)
+
+
 def test_the_counters_of_the_reference_bot_are_read() -> None:
     text = (
         "# TYPE bot_reply_seconds histogram\n"

@@ -1,0 +1,169 @@
+"""The ways in which a new version can fail, each brought about in a twin for real."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from botproof.problems import UsageError
+from botproof.rollout.deploy import Store
+from botproof.rollout.twin import Twin
+
+__all__ = ["WAYS", "Found", "Way"]
+
+Images = Mapping[str, str]
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one way of failing. `as_wanted` empty: it did what it has to do."""
+
+    name: str
+    as_wanted: str
+    seconds: float
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way of failing: its name, and what brings it about and judges it."""
+
+    name: str
+    play: Callable[[Twin, Images], Found]
+    modes: tuple[str, ...] = ("polling", "webhook")
+
+
+def _changed(name: str, expected: str, **bot: object) -> Way:
+    """The new bot is started with other settings: a fault that only a start shows."""
+
+    def play(twin: Twin, new: Images) -> Found:
+        overlay = twin.directory / f"{name.replace(' ', '-')}.yaml"
+        overlay.write_text(json.dumps({"services": {"bot": bot}}), encoding="utf-8")
+        # The files of this call alone have the fault: what is undone is compared with those before.
+        more = ("--watch", "0", "--canary", twin.canary())
+        command = twin.command("deploy", *twin.deploy(new, *more), files=[overlay])
+        return _undone(name, twin, command, expected)
+
+    return Way(name, play)
+
+
+def _undone(name: str, twin: Twin, command: list[str], expected: str) -> Found:
+    old = {c.id for service in ("bot", "market-data") for c in twin.host.seen(service)}
+    code, said, seconds = twin.run(command)
+    wrong = ""
+    if code != 1:
+        wrong = f"exit code {code}, wanted 1"
+    elif expected not in said:
+        wrong = f"said nothing of {expected!r}"
+    elif {c.id for s in ("bot", "market-data") for c in twin.host.seen(s) if c.running} != old:
+        wrong = "other containers run than before"
+    return Found(name=name, as_wanted=wrong, seconds=seconds, said=_reason(said))
+
+
+def _reason(said: str) -> str:
+    lines = [line for line in said.splitlines() if ": " in line and not line.startswith("undo")]
+    return (lines or ["nothing"])[0][:160]
+
+
+def _slow(twin: Twin, new: Images) -> Found:
+    """Once the new version works, each update comes to it six seconds late: it is taken back.
+
+    Only where the bot polls: what a webhook brings late is Telegram's doing.
+    """
+    command = twin.command("deploy", *twin.deploy(new, "--watch", "120", "--canary", twin.canary()))
+    old = {c.id for c in twin.host.seen("bot")}
+    known = len(twin.entries())
+    began = time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            if any((e.event, e.step) == ("begun", "watch") for e in twin.entries()[known:]):
+                break
+            time.sleep(0.05)  # nobody tells when a file grows
+        twin.double.fault("delay", "getUpdates", seconds=6.0)
+        said = process.stdout.read() if process.stdout else ""
+    twin.double.clear_faults()
+    seconds = time.monotonic() - began
+    wrong = ""
+    if process.returncode != 1 or "in a row" not in said:
+        wrong = f"exit code {process.returncode}, wanted 1 because answers took over 5 s"
+    elif {c.id for c in twin.host.seen("bot") if c.running} != old:
+        wrong = "other containers run than before"
+    return Found(name="slow", as_wanted=wrong, seconds=seconds, said=_reason(said))
+
+
+def _power_cut(twin: Twin, new: Images) -> Found:
+    """Everything is killed in mid-switch; the next call has to finish it."""
+    command = twin.command("deploy", *twin.deploy(new, "--watch", "0"))
+    if not twin.kill_at(command, "begun", "hand over bot"):
+        return Found(name="power cut", as_wanted="never came to the switch", seconds=0, said="")
+    twin.power_cut()
+    code, said, seconds = twin.run(command)
+    wrong = "" if code == 0 and "going on with" in said else f"exit code {code}, wanted 0"
+    return Found(
+        name="power cut", as_wanted=wrong, seconds=seconds, said="finished by the next call"
+    )
+
+
+def _pruned(twin: Twin, _: Images) -> Found:
+    """A copy of the data is gone: the way back is refused before anything is touched."""
+    newest = Store(twin.state).all()[-1]
+    copies = sorted((newest / "data").glob("*"))
+    before = {c.id for s in ("bot", "market-data") for c in twin.host.seen(s)}
+    aside = [(copy, copy.with_name(copy.name + ".away")) for copy in copies]
+    for copy, away in aside:
+        copy.rename(away)
+    code, said, seconds = twin.run(twin.command("rollback", "--level", "3"))
+    for copy, away in aside:
+        away.rename(copy)
+    wrong = ""
+    if not copies or code != 1 or "nothing was changed" not in said:
+        wrong = f"exit code {code}, wanted a refusal"
+    elif {c.id for s in ("bot", "market-data") for c in twin.host.seen(s)} != before:
+        wrong = "containers were touched"
+    return Found(name="backup pruned", as_wanted=wrong, seconds=seconds, said=_reason(said))
+
+
+def _full_disk(twin: Twin, new: Images) -> Found:
+    """What the backup would go to is a disk of 64 MB: refused before anything is touched."""
+    disk = twin.directory / "small-disk"
+    disk.mkdir(exist_ok=True)
+    command = twin.command("deploy", *twin.deploy(new, "--watch", "0"))
+    command[command.index("--state") + 1] = str(disk)
+    mount = ("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk))
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        raise UsageError("a small disk cannot be mounted here; run as root")
+    try:
+        Path(disk, "filler").write_bytes(b"x" * 61_000_000)
+        return _undone("disk at 95 %", twin, command, "disk: ")
+    finally:
+        with contextlib.suppress(OSError):
+            subprocess.run(("umount", str(disk)), check=False)  # noqa: S607 - as `docker` is
+
+
+WAYS: tuple[Way, ...] = (
+    _changed("crash at boot", "ended with code", command=["python", "-c", "raise SystemExit(7)"]),
+    _changed("never ready", "is not ready after", command=["sleep", "600"]),
+    _changed(
+        "ready but mute",
+        "the canary chat's answer lacks",
+        environment={"TELEGRAM_ALLOWED_USERS": ""},
+    ),
+    _changed("out of memory", "ended with code", mem_limit="24m", memswap_limit="24m"),
+    _changed(
+        "wrong answers",
+        "the canary chat's answer lacks",
+        environment={"MARKET_DATA_URL": "http://nowhere:8001"},
+    ),
+    Way("disk at 95 %", _full_disk),
+    Way("slow", _slow, modes=("polling",)),
+    Way("power cut", _power_cut),
+    Way("backup pruned", _pruned),
+)
+"""In this order: only the power cut changes what runs. An engine that is restarted in mid-switch
+is not among them: others may run on the one that is here."""
