@@ -110,6 +110,25 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         "NAME=IMAGE[,NAME=IMAGE] for some",
     )
     parser.add_argument(
+        "--compose",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="judge the fleet of these Compose files: images, commands, environment, rights and "
+        "limits as production has them, between the doubles of botproof.toml; may be repeated",
+    )
+    parser.add_argument(
+        "--env-file", metavar="FILE", type=Path, action="append", default=[], help="as for Compose"
+    )
+    parser.add_argument("--project-name", metavar="NAME", help="as for Compose, with --from-host")
+    parser.add_argument(
+        "--from-host",
+        action="store_true",
+        help="with --compose: judge what really runs here instead of what the files say: command, "
+        "environment and image of each container as it is",
+    )
+    parser.add_argument(
         "--report-dir", metavar="DIR", type=Path, help="where the reports go (reports/gate)"
     )
     parser.add_argument(

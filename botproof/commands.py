@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Sequence
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,7 +16,7 @@ from botproof import gate as gate_run
 from botproof.budgets import Budget, Override
 from botproof.checks import golden_files
 from botproof.checks.judging import HARNESS, Judging, JudgingSettings
-from botproof.config import ALL_CHECKS, load_config
+from botproof.config import ALL_CHECKS, Config, load_config
 from botproof.history import HarnessError, read_history
 from botproof.outcome import Outcome
 from botproof.problems import UsageError
@@ -29,14 +30,18 @@ from botproof.seal.gate import Sealing, seal_outcome
 from botproof.targets.images import check_images, parse_images
 from botproof.verdict import CheckResult, Verdict, combine
 
+if TYPE_CHECKING:
+    from botproof.fleet.target import FleetTarget
+
 
 def gate(arguments: argparse.Namespace) -> int:
     """`botproof gate`: run, judge, report. Exit code of the verdict."""
     if arguments.repeat < 1:
         raise UsageError(f"--repeat {arguments.repeat}: must be at least 1")
     config = load_config(arguments.config)
+    fleet = _fleet(arguments, config)
     images = parse_images("--image", arguments.image, config)
-    config = config.with_images(images)
+    config = (fleet.config if fleet else config).with_images(images)
     check_images(config)
     base = arguments.config.resolve().parent
     options = gate_run.GateOptions(
@@ -46,6 +51,7 @@ def gate(arguments: argparse.Namespace) -> int:
         checks=_chosen("--only", _split(arguments.only), ALL_CHECKS),
         modes=_chosen("--mode", _split(arguments.mode), tuple(config.modes)),
         images=images,
+        fleet=fleet.about if fleet else {},
         keep=arguments.keep,
         say=Progress(),
     )
@@ -55,6 +61,23 @@ def gate(arguments: argparse.Namespace) -> int:
     if arguments.github:
         return _for_github(options, sealing)
     return _one_gate(options, sealing).verdict.exit_code
+
+
+def _fleet(arguments: argparse.Namespace, config: Config) -> FleetTarget | None:
+    """The target that the command line takes from a fleet, told to the person."""
+    if not arguments.compose:
+        for option in ("env_file", "from_host", "project_name"):
+            if getattr(arguments, option):
+                raise UsageError(f"--{option.replace('_', '-')} needs --compose FILE")
+        return None
+    # Most gates are of no fleet.
+    from botproof.fleet.chosen import target_of  # noqa: PLC0415 - see above
+    from botproof.fleet.host import Compose  # noqa: PLC0415 - as above
+
+    compose = Compose(arguments.compose, arguments.env_file, arguments.project_name)
+    target = target_of(config, compose, from_host=arguments.from_host)
+    print("\n".join(target.lines()), flush=True)
+    return target
 
 
 def _for_github(options: gate_run.GateOptions, sealing: Sealing) -> int:

@@ -47,7 +47,8 @@ _NEED_LOAD = frozenset({"latency", "errors", "rollback", "memory"})
 class GateOptions:
     """What to run. `base` is the directory of botproof.toml; an empty choice means all.
 
-    `images` are those that `config` was given on the command line, for the record.
+    `images` are those that `config` was given on the command line, and `fleet` is where else it was
+    taken from, for the record.
     """
 
     config: Config
@@ -56,6 +57,7 @@ class GateOptions:
     checks: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
+    fleet: Mapping[str, str] = field(default_factory=dict)
     keep: bool = False
     say: Callable[[str], None] = print
     wall_clock: Callable[[], datetime.datetime] = field(
@@ -119,6 +121,7 @@ def _metadata(options: GateOptions, started: float) -> history.Run:
         seed=config.doubles.telegram.seed,
         machine=machine(),
         images=options.images,
+        fleet=options.fleet,
         judging=msgspec.to_builtins(settings),
     )
 

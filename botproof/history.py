@@ -55,6 +55,8 @@ class Run(Event, frozen=True, kw_only=True):
     machine: Mapping[str, Any] = {}
     images: Mapping[str, str] = {}
     """Images by process that the command line put in the place of what `config` says."""
+    fleet: Mapping[str, str] = {}
+    """Where the target was taken from a fleet: `files` or `host`, and their `digest`."""
     judging: Mapping[str, Any] = {}
     """Budgets, normalisers and checks of this run (`JudgingSettings`), to judge it again later."""
 

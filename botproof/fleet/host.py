@@ -17,7 +17,7 @@ from typing import Any
 
 from botproof.problems import UsageError
 
-__all__ = ["Compose", "Container", "Fleet", "Repository", "look", "repository"]
+__all__ = ["Compose", "Container", "Fleet", "Repository", "look", "repository", "resolved"]
 
 _TIMEOUT_S = 20.0
 Document = Mapping[str, Any]
@@ -92,11 +92,8 @@ class Repository:
 
 def look(compose: Compose) -> Fleet:
     """Ask Compose and Docker. Raises UsageError when one of them is missing or refuses."""
-    if shutil.which("docker") is None:
-        raise UsageError("there is no `docker` command on PATH, so nothing of Compose can run here")
+    project = resolved(compose)
     with ThreadPoolExecutor(max_workers=8) as workers:
-        wanted = workers.submit(_json, compose.command("config", "--format", "json"))
-        project = wanted.result()
         label = f"label=com.docker.compose.project={project['name']}"
         ids = _asked(("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", label)).split()
         inspected = _json(("docker", "inspect", *ids)) if ids else []
@@ -109,6 +106,14 @@ def look(compose: Compose) -> Fleet:
             Container(c, _process(c), lines) for c, lines in zip(persistent, changes, strict=True)
         ]
     return Fleet(project, containers, {n: i for n, i in images.items() if i is not None})
+
+
+def resolved(compose: Compose) -> Document:
+    """The files as Compose understands them. Raises UsageError with its words."""
+    if shutil.which("docker") is None:
+        raise UsageError("there is no `docker` command on PATH, so nothing of Compose can run here")
+    project: Document = _json(compose.command("config", "--format", "json"))
+    return project
 
 
 def repository(directory: Path) -> Repository:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Facts", "Secrets", "committed", "running"]
+__all__ = ["Facts", "Secrets", "committed", "is_secret", "running", "seconds_of"]
 
 Document = Mapping[str, Any]
 
@@ -40,10 +40,15 @@ class Secrets:
 
     def shown(self, name: str, value: str) -> str:
         """The value of an environment variable as it may be printed."""
-        if value and (_SECRET.search(name) or _IN_URL.search(value)):
+        if value and is_secret(name, value):
             digest = hmac.new(self.key, value.encode(), hashlib.sha256).hexdigest()
             return f"a secret (hash {digest[:8]})"
         return value or "(empty)"
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a variable must not be shown: by its name, or for a password in an address."""
+    return bool(_SECRET.search(name) or _IN_URL.search(value))
 
 
 def committed(service: Document, project: Document, image: Document | None) -> Facts:
@@ -71,7 +76,7 @@ def committed(service: Document, project: Document, image: Document | None) -> F
         ("networks", ""): _networks(service, project),
         ("extra hosts", ""): _listed(_hosts(service.get("extra_hosts"))),
         ("logging", ""): _logging(service.get("logging")),
-        ("stop timeout", ""): str(_seconds(service.get("stop_grace_period", "10s"))),
+        ("stop timeout", ""): str(seconds_of(service.get("stop_grace_period", "10s"))),
         ("health check", ""): _health(service.get("healthcheck"), built),
         **{("limit", name): value for name, value in _limits(service).items()},
         **{("mount", where): what for where, what in _volumes(service, project).items()},
@@ -147,7 +152,7 @@ def _environment(lines: Iterable[str] | None) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition("=") for line in lines or ())}
 
 
-def _seconds(text: object) -> int:
+def seconds_of(text: object) -> int:
     """Of a duration as Compose writes it (`1m30s`)."""
     units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
     parts = re.findall(r"([\d.]+)(h|ms|us|ns|m|s)", str(text))
@@ -230,7 +235,7 @@ def _health(value: Document | None, built: Document) -> str:
         return "none"
     # In Compose's files, and in what it prints of them, a dollar sign is doubled.
     test = [str(word).replace("$$", "$") for word in value.get("test") or ()]
-    every = _seconds(value["interval"]) if "interval" in value else 30
+    every = seconds_of(value["interval"]) if "interval" in value else 30
     return f"every {every} s: {json.dumps(test)}"
 
 

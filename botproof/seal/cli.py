@@ -86,6 +86,16 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="the botproof.toml (with its golden files) that must have been judged by",
     )
+    add(
+        "--compose",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="with --config: a Compose file that the gate must have taken the fleet from; may be "
+        "repeated",
+    )
+    add("--env-file", metavar="FILE", type=Path, action="append", default=[], help="as for Compose")
     add("--history", metavar="FILE", type=Path, help="the history.jsonl that must have been judged")
     add("--environment", metavar="NAME", help="what it must have been judged for")
     add(
@@ -132,6 +142,10 @@ def _expected(arguments: argparse.Namespace, now: datetime.datetime) -> Expected
 
         resources = gathered(load_config(arguments.config), arguments.config)
         policy = {resource.name: resource.digest for resource in resources}
+        if arguments.compose:
+            policy["compose"] = _compose(arguments.compose, arguments.env_file)
+    elif arguments.compose:
+        raise UsageError("--compose needs --config: both are what the verdict was judged by")
     if arguments.history is not None:
         from botproof.seal.digests import digest_of_file  # noqa: PLC0415 - see above
 
@@ -148,6 +162,13 @@ def _expected(arguments: argparse.Namespace, now: datetime.datetime) -> Expected
         accept_partial=arguments.allow_partial,
         now=now,
     )
+
+
+def _compose(files: list[Path], env_files: list[Path]) -> Mapping[str, str]:
+    from botproof.fleet.host import Compose, resolved  # noqa: PLC0415 - asks Compose
+    from botproof.fleet.target import digest_of  # noqa: PLC0415 - as above
+
+    return {"sha256": digest_of(resolved(Compose(files, env_files)), files[0].parent)}
 
 
 def _images(texts: list[str]) -> dict[str, Mapping[str, str]] | None:

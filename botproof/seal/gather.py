@@ -15,8 +15,10 @@ from botproof.history import History, ProcessStarted
 from botproof.seal.digests import digest_of_bytes, digest_of_file, dir_hash, source_tree
 from botproof.seal.statement import Judged, Resource
 
-__all__ = ["SOURCE", "image_digest", "judged", "policy"]
+__all__ = ["COMPOSE", "SOURCE", "image_digest", "judged", "policy"]
 
+COMPOSE = "compose"
+"""The policy that stands for the fleet's resolved Compose files."""
 SOURCE = "source"
 """The subject that stands for processes: the tree with botproof.toml, which they come from."""
 
@@ -33,7 +35,7 @@ def judged(
         subject.append(Resource(name=SOURCE, digest=tree.digest))
     return Judged(
         subject=tuple(subject),
-        policy=policy(config, config_path),
+        policy=(*policy(config, config_path), *_fleet(record)),
         history=Resource(name=history_path.name, digest={"sha256": digest_of_file(history_path)}),
         environment=environment,
         commit=tree.commit,
@@ -53,6 +55,12 @@ def policy(config: Config, config_path: Path) -> tuple[Resource, ...]:
     if golden.is_dir():
         resources.append(Resource(name="golden", digest={"dirHash": dir_hash(golden)}))
     return tuple(resources)
+
+
+def _fleet(record: History) -> tuple[Resource, ...]:
+    """The Compose files that the target was taken from."""
+    digest = record.run.fleet.get("digest") if record.run is not None else None
+    return (Resource(name=COMPOSE, digest={"sha256": digest}),) if digest else ()
 
 
 def image_digest(image_id: str) -> Mapping[str, str]:

@@ -1,0 +1,222 @@
+"""A fleet of Compose's files, or of containers that run, as the target of a gate.
+
+What production uses is taken as it is: images, commands, environment, user, rights, limits. Of
+botproof.toml remain the conversation, the budgets and the modes; and of each process's `env` what
+puts the doubles in the place of the outside world: values with a placeholder, and secrets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from botproof.config import BOT, Config, Process
+from botproof.fleet.shape import is_secret, seconds_of
+from botproof.problems import UsageError
+
+__all__ = ["Document", "FleetTarget", "as_service", "digest_of", "in_containers"]
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetTarget:
+    """The target, and what a person has to know of it."""
+
+    config: Config
+    images: Mapping[str, str]
+    """By process of botproof.toml."""
+    replaced: Mapping[str, tuple[str, ...]]
+    """Variables by process whose values of production gave way to the doubles'."""
+    not_judged: tuple[str, ...]
+    """Services that botproof.toml knows nothing of."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """Where it was taken from, for the record: `files` or `host`, and the files' `digest`."""
+
+    def lines(self) -> Iterator[str]:
+        """What was taken from where, a line each."""
+        for name, image in self.images.items():
+            line = f"{name}: as production runs it, image {image}"
+            if self.replaced[name]:
+                line += f"; for the doubles: {', '.join(self.replaced[name])}"
+            yield line
+        if self.not_judged:
+            left = ", ".join(self.not_judged)
+            yield f"not judged, for botproof.toml names no such process: {left}"
+
+
+def in_containers(config: Config, services: Mapping[str, Document]) -> FleetTarget:
+    """The target of `config` with its processes as these services of Compose run them.
+
+    A process and a service belong together by name; `_` and `-` are alike. Raises UsageError where
+    a process has no service.
+    """
+    by_name = {_alike(name): name for name in services}
+    processes = {BOT: config.bot, **config.services}
+    found = {name: by_name.get(_alike(name)) for name in processes}
+    missing = [name for name, service in found.items() if service is None]
+    if missing:
+        raise UsageError(
+            f"the fleet has no service for {', '.join(missing)} of botproof.toml; its services are "
+            f"{', '.join(sorted(services))}. Give both the same name"
+        )
+    wanted = {name: services[service] for name, service in found.items() if service is not None}
+    judged = {name: _process(process, wanted[name]) for name, process in processes.items()}
+    replace = msgspec.structs.replace
+    modes = {
+        name: replace(mode, command=None, image=None, cwd=None)
+        for name, mode in config.modes.items()
+    }
+    changed = replace(
+        config,
+        bot=judged[BOT],
+        services={name: judged[name] for name in config.services},
+        modes=modes,
+    )
+    return FleetTarget(
+        config=changed,
+        images={name: process.image for name, process in judged.items()},
+        replaced={n: tuple(sorted(_outside(processes[n]).keys())) for n in processes},
+        not_judged=tuple(sorted(set(services) - set(found.values()))),
+    )
+
+
+def digest_of(project: Document, directory: Path) -> str:
+    """SHA-256 of resolved Compose files, the same on each machine that they are meant for.
+
+    Without the images, which a verdict names by themselves, without secrets, and with paths
+    relative to the files' `directory`.
+    """
+    services = {
+        name: {**service, "image": "", "environment": dict(_without_secrets(service))}
+        for name, service in (project.get("services") or {}).items()
+    }
+    text = json.dumps({**project, "services": services}, sort_keys=True)
+    return hashlib.sha256(text.replace(str(directory.resolve()), ".").encode()).hexdigest()
+
+
+def as_service(container: Document) -> Document:
+    """What `docker inspect` says of a container, as Compose's files would write it."""
+    config, host = container["Config"], container["HostConfig"]
+    lines = (line.partition("=") for line in config.get("Env") or ())
+    return {
+        "image": container["Image"],
+        "entrypoint": config.get("Entrypoint"),
+        "command": config.get("Cmd"),
+        # What is a dollar sign in Docker is two in Compose's files.
+        "environment": {name: value.replace("$", "$$") for name, _, value in lines},
+        "user": config.get("User"),
+        "working_dir": config.get("WorkingDir"),
+        "read_only": host.get("ReadonlyRootfs"),
+        "cap_drop": host.get("CapDrop"),
+        "cap_add": host.get("CapAdd"),
+        "security_opt": host.get("SecurityOpt"),
+        "mem_limit": host.get("Memory"),
+        "memswap_limit": host.get("MemorySwap"),
+        "pids_limit": host.get("PidsLimit"),
+        "cpus": (host.get("NanoCpus") or 0) / 1e9,
+        "tmpfs": [f"{where}:{how}" for where, how in (host.get("Tmpfs") or {}).items()],
+        "volumes": [
+            {"type": mount["Type"], "source": mount.get("Source", ""), "target": where}
+            for mount in container.get("Mounts") or ()
+            if (where := mount["Destination"]) and mount["Type"] != "tmpfs"
+        ],
+        "stop_grace_period": f"{config.get('StopTimeout') or 10}s",
+    }
+
+
+def _alike(name: str) -> str:
+    return name.replace("-", "_").lower()
+
+
+def _without_secrets(service: Document) -> Iterator[tuple[str, str]]:
+    for name, value in (service.get("environment") or {}).items():
+        yield name, "a secret" if value and is_secret(name, str(value)) else str(value or "")
+
+
+def _outside(process: Process) -> Mapping[str, Any]:
+    """What botproof.toml sets for the doubles: values with a placeholder, and secrets."""
+    return {
+        name: value
+        for name, value in process.env.items()
+        if "{" in str(value) or is_secret(name, str(value))
+    }
+
+
+def _process(process: Process, service: Document) -> Process:
+    if not service.get("image"):
+        raise UsageError("a service of the fleet is built and has no image; name one with `image:`")
+    environment = {
+        name: _plain(value)
+        for name, value in (service.get("environment") or {}).items()
+        if value is not None
+    }
+    entrypoint = [_plain(word) for word in service.get("entrypoint") or ()]
+    command = [_plain(word) for word in service.get("command") or ()]
+    return msgspec.structs.replace(
+        process,
+        image=str(service["image"]),
+        # Docker's own option takes one word: the others come before the command.
+        command=tuple(map(_escaped, entrypoint[1:] + command)),
+        container_args=(*_entrypoint(entrypoint), *_options(service), *process.container_args),
+        env={**{n: _escaped(v) for n, v in environment.items()}, **_outside(process)},
+        cwd=str(service.get("working_dir") or "."),
+        stop_timeout_s=_stop_s(service, process.stop_timeout_s),
+    )
+
+
+def _entrypoint(words: list[str]) -> Iterable[str]:
+    return ("--entrypoint", words[0]) if words else ()
+
+
+def _options(service: Document) -> Iterator[str]:
+    """Options of `docker create` for user, rights, limits and places to write to."""
+    limits = ((service.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    single = {
+        "--user": service.get("user"),
+        "--memory": service.get("mem_limit") or limits.get("memory"),
+        "--memory-swap": service.get("memswap_limit"),
+        "--pids-limit": service.get("pids_limit") or limits.get("pids"),
+        "--cpus": service.get("cpus") or limits.get("cpus"),
+    }
+    for option, value in single.items():
+        if value:
+            yield from (option, str(value))
+    if service.get("read_only"):
+        yield "--read-only"
+    if service.get("privileged"):
+        yield "--privileged"
+    for key in ("tmpfs", "cap_drop", "cap_add", "security_opt"):
+        for value in service.get(key) or ():
+            yield from (f"--{key.replace('_', '-')}", str(value))
+    for volume in service.get("volumes") or ():
+        yield from _volume(volume)
+
+
+def _volume(volume: Document) -> Iterator[str]:
+    """A volume of its own for each container: what production keeps is not for a test."""
+    if volume["type"] == "bind":
+        yield from ("--volume", f"{volume['source']}:{volume['target']}:ro")
+    elif volume["type"] == "volume":
+        yield from ("--volume", str(volume["target"]))
+
+
+def _stop_s(service: Document, otherwise: float) -> float:
+    text = str(service.get("stop_grace_period") or "")
+    return float(seconds_of(text)) if text else otherwise
+
+
+def _plain(value: object) -> str:
+    """In what Compose prints, a dollar sign is doubled."""
+    return str(value).replace("$$", "$")
+
+
+def _escaped(value: str) -> str:
+    """In botproof.toml braces are placeholders; those of production's values are none."""
+    return value.replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,96 @@
+"""`botproof gate --compose`: what is judged is what production's own files, or containers, run."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract_tests.containers.test_fleet import DEPLOY, Fleet, images, start
+
+# The images are made when the first test asks for them.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+__all__ = ["images", "start"]  # fixtures
+
+ROOT = Path(__file__).parents[2]
+FILES = [DEPLOY / "compose.yaml", DEPLOY / "compose.dev.yaml"]
+BY_HAND = ROOT / "fixtures" / "fleet" / "by_hand.yaml"
+
+
+class Person:
+    """Who looks at a fleet with botproof."""
+
+    def __init__(self, fleet: Fleet, reports: Path) -> None:
+        self.fleet = fleet
+        self.reports = reports
+        self.files = [word for path in FILES for word in ("--compose", str(path))]
+        self.project = ["--project-name", fleet.command[3]]
+
+    def botproof(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "botproof", *words, *self.files, *self.project]
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.fleet.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def gate(self, *words: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+        only = ("--only", "boot,golden", "--mode", "polling", "--report-dir", str(self.reports))
+        done = self.botproof("gate", *only, *words)
+        document = json.loads((self.reports / "verdict.json").read_text())
+        return done, {check["check"]: check for check in document["checks"]}
+
+    def drift(self) -> set[str]:
+        done = self.botproof("drift", "--json", "--no-telegram", "--no-git")
+        return {f"{each['where']}: {each['what']}" for each in json.loads(done.stdout)}
+
+
+def test_a_command_that_stands_only_on_the_server_is_named_judged_and_put_right(
+    start: Callable[..., Fleet], images: dict[str, str], tmp_path: Path
+) -> None:
+    fleet = start("dev", **images)
+    person = Person(fleet, tmp_path)
+    fleet("up", "--detach", "--no-build", "--wait", "--wait-timeout", "90")
+    fleet("--file", str(BY_HAND), "up", "--detach", "--no-build", "--no-deps", "bot")
+
+    # What is committed would pass: nobody who judges the repository can see it.
+    done, checks = person.gate()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {check["verdict"] for check in checks.values()} == {"PASS"}
+    assert f"bot: as production runs it, image {images['BOT_IMAGE']}" in done.stdout
+    assert "not judged, for botproof.toml names no such process: exchange-double" in done.stdout
+
+    # What runs differs by name, and its own gate says what that does to users.
+    assert "bot: command" in person.drift()
+    done, checks = person.gate("--from-host")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert checks["boot"]["verdict"] == "PASS"
+    assert checks["golden"]["verdict"] == "FAIL"
+    assert "price-perp-fails (polling" in checks["golden"]["evidence"][0]
+
+    # As committed, it is what was judged again.
+    fleet("up", "--detach", "--no-build", "--no-deps", "bot")
+    assert person.drift() == set()
+
+
+def test_the_sealed_verdict_is_bound_to_the_files(
+    start: Callable[..., Fleet], images: dict[str, str], tmp_path: Path
+) -> None:
+    fleet = start("dev", **images)
+    person = Person(fleet, tmp_path)
+    person.project = []
+    person.botproof("gate", "--only", "boot", "--mode", "polling", "--report-dir", str(tmp_path))
+    ask = ["verify", str(tmp_path / "verdict.intoto.json"), "--allow-unsigned", "--allow-partial"]
+    ask += ["--allow-dirty", "--accept-inconclusive", "a test", "--config", "botproof.toml"]
+    same = person.botproof(*ask)
+    assert "compose" not in same.stderr
+    person.files += ["--compose", str(BY_HAND)]
+    other = person.botproof(*ask)
+    assert other.returncode == 1
+    assert "policy: compose: sealed with sha256:" in other.stderr
