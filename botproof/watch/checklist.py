@@ -153,17 +153,22 @@ def run(arguments: argparse.Namespace) -> int:
     judge = Judge(settings.rules)
     judge.restore(keeper.document["judge"])
     now = time.time()
+    print("looking …", file=sys.stderr)  # what hangs takes its time
     samples = Look(settings, keeper.document["memory"]).once(now)
     ask = None if arguments.no_questions or not sys.stdin.isatty() else input
     print(f"{PHASES[arguments.phase]}:")
     found = []
-    for item in ITEMS:
-        if arguments.phase in item.phases:
-            ticked = tick(item, settings, samples, judge.grown(now))
-            if ticked.well is None and ask is not None:
-                ticked = _asked(item, ask)
-            print(line(ticked))
-            found.append(ticked)
+    try:
+        for item in ITEMS:
+            if arguments.phase in item.phases:
+                ticked = tick(item, settings, samples, judge.grown(now))
+                if ticked.well is None and ask is not None:
+                    ticked = _asked(item, ask)
+                print(line(ticked))
+                found.append(ticked)
+    except KeyboardInterrupt:
+        print("\nended by Ctrl-C; what is not listed was not looked at")
+        return 130
     return _ended(found, judge.firing())
 
 

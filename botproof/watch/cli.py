@@ -22,6 +22,7 @@ from botproof.watch.settings import Settings, read, read_env_file
 __all__ = ["add_arguments", "config_arguments", "main", "run"]
 
 _USAGE_ERROR = 64
+_INTERRUPTED = 130
 _EXAMPLE = Path(__file__).with_name("watch.example.toml")
 EXIT_CODES = """\
 exit codes:
@@ -72,7 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.check:
         print(f"{arguments.config}: can be used; {len(settings.rules)} rules")
         return 0
-    return _once(settings) if arguments.once else _until_told(settings)
+    if not arguments.once:
+        return _until_told(settings)
+    print("looking …", file=sys.stderr)  # what hangs takes its time
+    try:
+        return _once(settings)
+    except KeyboardInterrupt:
+        print("ended by Ctrl-C", file=sys.stderr)
+        return _INTERRUPTED
 
 
 def _loop(settings: Settings, keeper: Keeper, outputs: Outputs, ending: _Ending) -> Loop:

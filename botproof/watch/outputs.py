@@ -40,6 +40,7 @@ class Outputs:
     ) -> None:
         self._settings, self._outbox, self._say = settings, outbox, say
         self._quiet_until = 0.0
+        self._failures: dict[str, str] = {}
 
     def add(self, alerts: Sequence[Alert]) -> None:
         """Put alerts into the outbox, for every output that is set."""
@@ -59,11 +60,14 @@ class Outputs:
                 if output in broken or (output == "telegram" and now < self._quiet_until):
                     continue
                 try:
-                    sends[output](entry["alert"])
+                    sends[output](entry["alert"], now)
                 except (web.Unanswered, OSError, subprocess.SubprocessError) as error:
                     broken.add(output)  # the later ones wait behind it, in their order
-                    self.note("output_failed", output=output, why=str(error))
+                    if self._failures.get(output) != str(error):  # not again at every look
+                        self.note("output_failed", output=output, why=str(error))
+                    self._failures[output] = str(error)
                     continue
+                self._failures.pop(output, None)
                 entry["to"].remove(output)
                 taken()
             if not entry["to"] or entry["alert"]["at"] < now - _KEEP_S:
@@ -85,10 +89,10 @@ class Outputs:
             if answer.status >= 300:
                 self.note("heartbeat_failed", why=f"HTTP {answer.status}")
 
-    def _stdout(self, alert: dict[str, Any]) -> None:
+    def _stdout(self, alert: dict[str, Any], _now: float) -> None:
         self._say(json.dumps(alert, ensure_ascii=False))
 
-    def _telegram(self, alert: dict[str, Any]) -> None:
+    def _telegram(self, alert: dict[str, Any], now: float) -> None:
         sign = "✅" if alert["state"] == "ended" else _SIGNS[alert["severity"]]
         text = f"{sign} {alert['text']}\n{alert['runbook']}"
         settings = self._settings
@@ -98,11 +102,12 @@ class Outputs:
         if answer.status == 200:
             return
         document = answer.json()
-        wait = (document.get("parameters") or {}).get("retry_after", 0)
-        self._quiet_until = max(self._quiet_until, alert["at"] + wait)
+        if not isinstance(document, dict):
+            raise web.Unanswered(f"Telegram answers {answer.status}")
+        self._quiet_until = now + (document.get("parameters") or {}).get("retry_after", 0)
         raise web.Unanswered(f"Telegram answers {answer.status} {document.get('description', '')}")
 
-    def _command(self, alert: dict[str, Any]) -> None:
+    def _command(self, alert: dict[str, Any], _now: float) -> None:
         """The command gets the alert as JSON on its standard input."""
         done = subprocess.run(
             [*self._settings.command],

@@ -22,6 +22,8 @@ __all__ = ["Look"]
 _CERTIFICATE_EVERY_S = 3600.0
 _NEVER_S = 30 * 86400.0
 """The age that stands for "there was none"."""
+_OTHER_SHAPE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What an answer of another shape than expected runs into: no reason for the watch to end."""
 Clock = Callable[[], float]
 
 
@@ -72,8 +74,8 @@ class Look:
         try:
             place = self._programs.place(service)
             samples = list(self._programs.look(service, place, now))
-        except web.Unanswered as error:
-            yield Sample("measured", about, 0, str(error))
+        except (web.Unanswered, *_OTHER_SHAPE) as error:
+            yield Sample("measured", about, 0, str(error) or type(error).__name__)
             place, samples = Place(), []
             if service.container:  # whether it is well cannot be known, and its address neither
                 return
@@ -123,6 +125,8 @@ class Look:
             wrong = put()
         except web.Unanswered as error:
             wrong = str(error)
+        except _OTHER_SHAPE as error:
+            wrong = f"an answer of another shape: {error!r}"
         seconds = self._monotonic() - began
         yield Sample("answered", subject, 0 if wrong else 1, wrong)
         if not wrong:
@@ -196,7 +200,7 @@ class Look:
             yield from samples
         except web.Unanswered as error:
             yield Sample("measured", what, 0, str(error))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except _OTHER_SHAPE as error:
             yield Sample("measured", what, 0, f"an answer of another shape: {error!r}")
         else:
             yield Sample("measured", what, 1)
