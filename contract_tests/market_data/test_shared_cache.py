@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import math
 import signal
 import socket
+import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -282,22 +284,35 @@ async def _hash(raw: Any, key: bytes) -> None:
     await raw.hset(key, "a", 1)
 
 
+def packed(*record: Any) -> bytes:
+    """A record as a replica would write it, whatever is in it."""
+    return redis_store.sealed(msgspec.msgpack.encode(record))
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         lambda raw, key: raw.set(key, b"\xff\x00 not msgpack", px=60_000),
         lambda raw, key: raw.set(key, b"", px=60_000),
-        lambda raw, key: raw.set(key, msgspec.msgpack.encode(["x", 0, 1, 2, "text"]), px=60_000),
+        lambda raw, key: raw.set(key, packed("x", 0, 1, 2, "text"), px=60_000),
+        lambda raw, key: raw.set(key, packed(key.decode(), 0, 60, 60, "text"), px=60_000),
+        lambda raw, key: raw.set(key, packed("another key", 0.0, 60.0, 60.0, 5.0), px=60_000),
+        lambda raw, key: raw.set(key, packed(key.decode(), 0.0, 60.0, 60.0, 5.0)),
         lambda raw, key: raw.set(
-            key, msgspec.msgpack.encode([key.decode(), 0, 60, 60, "text"]), px=60_000
+            key, msgspec.msgpack.encode([key.decode(), 0.0, 60.0, 60.0, 5.0]), px=60_000
         ),
-        lambda raw, key: raw.set(
-            key, msgspec.msgpack.encode(["another key", 0.0, 60.0, 60.0, 5.0]), px=60_000
-        ),
-        lambda raw, key: raw.set(key, msgspec.msgpack.encode([key.decode(), 0.0, 60.0, 60.0, 5.0])),
         _hash,
     ],
-    ids=["bytes", "empty", "other types", "other value", "other key", "no expiry", "other kind"],
+    ids=[
+        "bytes",
+        "empty",
+        "other types",
+        "other value",
+        "other key",
+        "no expiry",
+        "no checksum",
+        "other kind",
+    ],
 )
 async def test_garbage_is_not_given_and_is_replaced(replica, raw, spoil):
     one, two, three = replica(), replica(), replica()
@@ -325,6 +340,37 @@ async def test_garbage_under_one_key_costs_the_others_nothing(replica, raw):
     await asyncio.gather(*(two.get(PRICE, (name,), venue) for name in ("bad", "good")))
     assert venue.calls == 1
     assert two.outcomes("hit") == 1
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -1.0, 0.0, 1e308])
+async def test_damaged_figures_cost_no_answer_and_are_told_to_nobody(
+    open_stack, redis_url, raw, number
+):
+    """Bytes that were changed in Redis are mostly numbers that look like any other."""
+    asked = {"/combined_price": {"symbol": "BTC"}, "/top_symbols": {"market": "spot"}}
+    async with open_stack(REDIS_URL=redis_url, EXCHANGES="binance") as stack:
+        right = {path: (await stack.ask(path, **body)).json() for path, body in asked.items()}
+        await stack.api.cache.store._writer
+        damaged = 0
+        for key in await raw.keys("*"):
+            kept = bytearray(await raw.get(key) or b"")
+            at = kept.find(b"\xcb", len(key) + 30)  # a float, behind the record's times
+            while at != -1:
+                kept[at + 1 : at + 9] = struct.pack(">d", number)
+                damaged += 1
+                at = kept.find(b"\xcb", at + 9)
+            await raw.set(key, bytes(kept), keepttl=True)
+        assert damaged > 50
+        stack.api.cache._entries.clear()
+        for path, body in asked.items():
+            answer = await stack.ask(path, **body)
+            assert answer.status_code == 200, answer.text
+            assert figures(answer.json()) == figures(right[path])
+
+
+def figures(answer: dict[str, Any]) -> Any:
+    """What an answer says, but for how old it is."""
+    return {name: part for name, part in answer["data"].items() if name not in {"age", "stale"}}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 A key names the shape of what it holds, by a fingerprint of its type: a build that writes another
 shape reads and writes other keys. It names the venues' URLs as well, so that a service in front of
 a double never shares with one in production. An entry's age follows from what is left of its time
-in Redis: no replica trusts another one's clock.
+in Redis: no replica trusts another one's clock. A checksum says that it is what was written: of
+damaged bytes came figures that are nonsense, or that nothing can be reckoned from.
 
 Redis may die at any moment. Every call to it has a tenth of a second; after one that failed it is
 not asked at all until it has answered a ping, for which it is asked once a second. What it refuses
@@ -16,6 +17,7 @@ import asyncio
 import functools
 import hashlib
 import logging
+import zlib
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,7 +44,7 @@ __all__ = ["RedisStore"]
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Raised when a value means something else although its type is the same."""
 
 _LIMIT: Final = 0.1
@@ -85,6 +87,20 @@ class _Record(Struct, frozen=True, array_like=True):
 
 
 _decode_record = msgspec.msgpack.Decoder(_Record).decode
+_SUM_BYTES: Final = 4
+
+
+def sealed(body: bytes) -> bytes:
+    """``body`` with a checksum behind it."""
+    return body + zlib.crc32(body).to_bytes(_SUM_BYTES, "big")
+
+
+def _unsealed(found: bytes) -> bytes:
+    """What was sealed. Raises ValueError when these are other bytes."""
+    body = found[:-_SUM_BYTES]
+    if found != sealed(body):
+        raise ValueError("the checksum is wrong")
+    return body
 
 
 @dataclass(slots=True)
@@ -165,7 +181,7 @@ class RedisStore:
         name, _ = self._name(field, key)
         age = max(0.0, now - entry.stored)
         record = _Record(name, age, entry.expires - now, good_for, value)
-        self._write(name, _encode(record), int(good_for * 1000))
+        self._write(name, sealed(_encode(record)), int(good_for * 1000))
 
     def give_back(self, field: Field[Any], key: Key) -> None:
         """Give the turn back with the next batch."""
@@ -203,8 +219,8 @@ class RedisStore:
         self, name: str, decoder: msgspec.msgpack.Decoder[T], body: bytes, left: float
     ) -> Found[T]:
         record = value = None
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-            record = _decode_record(body)
+        with suppress(msgspec.MsgspecError, ValueError):
+            record = _decode_record(_unsealed(body))
             value = decoder.decode(record.value)
         if record is None or value is None or record.key != name:
             self._metrics.shared("unreadable")
