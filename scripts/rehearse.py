@@ -62,7 +62,12 @@ def rehearse(mode: str, settings: Path, reports: Path, arguments: list[str]) -> 
     command = [sys.executable, "-m", "botproof", "rehearse", old, new, "--env-file", str(settings)]
     for file in FILES[mode]:
         command += ["--compose", str(DEPLOY / file)]
-    command += ["--name", f"{NAME}-{mode}-{os.getpid()}", "--report", str(reports / f"{mode}.json")]
+    command += [
+        "--name",
+        f"{NAME}-{mode}-{os.getpid()}",
+        "--report",
+        str(reports / mode / "rehearsal.json"),
+    ]
     return subprocess.run((*command, *arguments), check=False).returncode
 
 

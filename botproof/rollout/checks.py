@@ -45,7 +45,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def refusals(facts: Facts) -> list[str]:
     """Every reason against the roll-out, each with what would help; empty when there is none."""
-    found = [f"verdict: {reason}" for reason in facts.verdict]
+    found = list(facts.verdict)
     found += _machine(facts)
     for variable, image in facts.images.items():
         if not image:

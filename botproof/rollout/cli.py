@@ -83,6 +83,12 @@ def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="REASON",
         help="deploy without a verdict; the reason is kept with the roll-out",
     )
+    add("--rehearsal", metavar="FILE", type=Path, help="the sealed rehearsal of these images")
+    add(
+        "--unrehearsed",
+        metavar="REASON",
+        help="deploy what was not rehearsed; the reason is kept with the roll-out",
+    )
     add(
         "--watch",
         metavar="SECONDS",
@@ -165,12 +171,19 @@ def add_rehearse_arguments(parser: argparse.ArgumentParser) -> None:
     add("--backs", metavar="N", type=int, default=1, help="ways back of each level (1)")
     add("--no-kills", action="store_true", help="do not kill a deployment at each of its steps")
     add("--no-ways", action="store_true", help="do not play the ways of failing")
-    add("--report", metavar="FILE", type=Path, help="write what was found as JSON")
+    add(
+        "--report",
+        metavar="FILE",
+        type=Path,
+        help="write what was found as JSON, and beside it rehearsal.intoto.json for `deploy`",
+    )
+    add("--sign-with", metavar="FILE", type=Path, help="sign it with this private key")
 
 
 def run_rehearse(arguments: argparse.Namespace) -> int:
     """0: all as it has to be; 1: something is not; 3: the rehearsal itself failed."""
     from botproof.rollout import rehearse as room  # noqa: PLC0415 - `deploy` needs no doubles
+    from botproof.rollout.sealed import seal_rehearsal  # noqa: PLC0415 - as above
     from botproof.rollout.twin import Twin  # noqa: PLC0415 - as above
 
     compose = _compose(arguments)
@@ -195,6 +208,16 @@ def run_rehearse(arguments: argparse.Namespace) -> int:
     if arguments.report is not None:
         arguments.report.parent.mkdir(parents=True, exist_ok=True)
         arguments.report.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+        whole = arguments.switches > 0 and arguments.backs > 0
+        path = seal_rehearsal(
+            found,
+            images={**old, **new},
+            files=compose.files,
+            report=arguments.report,
+            key=arguments.sign_with,
+            whole=whole and not (arguments.no_kills or arguments.no_ways),
+        )
+        print(f"sealed in {path}")
     return 1 if found.wrong else 0
 
 
@@ -232,7 +255,9 @@ def _deploy(arguments: argparse.Namespace, compose: Compose, store: Store) -> in
         return 0
     directory = store.new()
     journal = FileJournal(directory / "journal.jsonl")
-    journal.write("plan", reason=arguments.unjudged or "", **msgspec.to_builtins(plan))
+    reasons = {"unjudged": arguments.unjudged, "unrehearsed": arguments.unrehearsed}
+    said = "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
+    journal.write("plan", reason=said, **msgspec.to_builtins(plan))
     return _run(plan, Rollout(plan, host, journal, directory, options), journal)
 
 
@@ -304,27 +329,42 @@ def _images(arguments: argparse.Namespace, compose: Compose) -> dict[str, str]:
 
 
 def _verdict(arguments: argparse.Namespace, host: DockerHost) -> list[str]:
-    """The reasons of the sealed verdict against the images."""
-    if arguments.verdict is None:
-        if arguments.unjudged:
-            return []
-        return ["there is none; --verdict FILE --key FILE names it, --unjudged REASON goes without"]
-    from botproof.seal.keys import read_public  # noqa: PLC0415 - cryptography takes a while
+    """The reasons of the sealed verdict and of the sealed rehearsal against the images."""
+    found = []
+    if arguments.verdict is None and not arguments.unjudged:
+        found.append(
+            "verdict: there is none; --verdict FILE --key FILE names it, --unjudged REASON goes "
+            "without"
+        )
+    if arguments.rehearsal is None and not arguments.unrehearsed:
+        found.append(
+            "rehearsal: there is none; `botproof rehearse` makes one and --rehearsal FILE names "
+            "it, --unrehearsed REASON goes without"
+        )
+    if arguments.verdict is None and arguments.rehearsal is None:
+        return found
+    from botproof.rollout.sealed import reasons_against  # noqa: PLC0415 - cryptography is slow
+    from botproof.seal.keys import read_public  # noqa: PLC0415 - as above
     from botproof.seal.verify import Expected, verify  # noqa: PLC0415 - as above
 
-    try:
-        data = arguments.verdict.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{arguments.verdict}: cannot be read: {error.strerror}") from error
+    trusted = [read_public(path) for path in arguments.key]
     subject = {}
     for name, service in host.project()["services"].items():
         if (service.get("labels") or {}).get("botproof.role"):
             image = host.docker("image", "inspect", "--format", "{{.Id}}", service["image"]).strip()
             subject[name.replace("-", "_")] = {"sha256": image.removeprefix("sha256:")}
+    if arguments.rehearsal is not None:
+        found += reasons_against(arguments.rehearsal, trusted, subject)
+    if arguments.verdict is None:
+        return found
+    try:
+        data = arguments.verdict.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{arguments.verdict}: cannot be read: {error.strerror}") from error
     expected = Expected(
-        trusted=[read_public(path) for path in arguments.key],
+        trusted=trusted,
         accept_unsigned=not arguments.key,
         subject=subject,
         environment=arguments.environment,
     )
-    return [refusal.message for refusal in verify(data, expected)[1]]
+    return found + [f"verdict: {refusal.message}" for refusal in verify(data, expected)[1]]

@@ -26,12 +26,11 @@ from botproof.rollout.steps import Steps
 from botproof.rollout.telegram import Telegram
 from botproof.rollout.triggers import Sample, Triggers, read_counters
 
-__all__ = ["KEEP", "Options", "Rollout", "Store", "make_plan"]
-
-KEEP = "botproof-rollout"
-"""The repository of the tags that keep old images from being pruned."""
+__all__ = ["Options", "Rollout", "Store", "make_plan"]
 
 
+_KEPT = 5
+"""So many roll-outs can be taken back, one after the other: a small disk holds no more images."""
 _SAMPLE_S = 1.0
 _QUESTION_S = 5.0
 _PRESSURE = Path("/proc/pressure/memory")
@@ -256,7 +255,7 @@ class Rollout:
             for container in change.old:
                 image = self.host.inspect(container)["Image"]
                 images[change.service] = image
-                self.host.docker("tag", image, f"{KEEP}:{self.directory.name}-{change.service}")
+                self.host.keep_image(image, f"{self.directory.name}-{change.service}")
         data = [
             str(target)
             for source, target in self.databases()
@@ -337,6 +336,17 @@ class Rollout:
             if changed != text:
                 backup.write_whole(path, changed.encode(), path.stat().st_mode & 0o777)
         backup.keep_files(self.files(), self.directory / "deployed")
+        self._forget()
+
+    def _forget(self) -> None:
+        """Images and data of all but the last roll-outs go; what was done stays on record."""
+        old = {path.name: path for path in Store(self.directory.parent).all()[:-_KEPT]}
+        for tag in self.host.kept_images():
+            # A tag is the name of a roll-out, which has one hyphen, and of a service.
+            if "-".join(tag.split("-")[:2]) in old:
+                self.host.let_image_go(tag)
+        for path in old.values():
+            shutil.rmtree(path / "data", ignore_errors=True)
 
     def _watch(self) -> None:
         """Look for the reasons to go back, for as long as the plan says."""

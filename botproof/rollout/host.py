@@ -123,6 +123,24 @@ class DockerHost:
                 reasons.append(f"{url}: {type(error).__name__}")
         raise StepFailedError(reasons[-1])
 
+    # -- images that no prune may take ----------------------------------------------------------
+
+    @property
+    def _kept(self) -> str:
+        return f"botproof-rollout/{self.project_name()}"
+
+    def keep_image(self, image: str, tag: str) -> None:
+        """Give an image a name of its own, so that nothing that tidies up takes it."""
+        self.docker("tag", image, f"{self._kept}:{tag}")
+
+    def kept_images(self) -> list[str]:
+        """The tags of those of this project."""
+        return self.docker("images", self._kept, "--format", "{{.Tag}}").split()
+
+    def let_image_go(self, tag: str) -> None:
+        """Take that name away."""
+        self.docker("rmi", f"{self._kept}:{tag}")
+
     # -- what the steps do ---------------------------------------------------------------------
 
     def seen(self, service: str) -> list[Seen]:

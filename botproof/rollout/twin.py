@@ -139,6 +139,8 @@ class Twin:
 
     def _down(self) -> None:
         self.docker_compose("down", "--volumes", "--remove-orphans", "--timeout", "2")
+        for tag in self.host.kept_images():
+            self.host.let_image_go(tag)
 
     def docker_compose(self, *words: str) -> None:
         """Raises StepFailedError."""
@@ -183,7 +185,7 @@ class Twin:
         """The options of a deployment of these images, by service."""
         named = [f"{service}={image}" for service, image in images.items()]
         options = [word for each in named for word in ("--images", each)]
-        return [*options, "--unjudged", "a twin", *more]
+        return [*options, "--unjudged", "a twin", "--unrehearsed", "a twin", *more]
 
     def canary(self) -> str:
         """The command of a canary chat: asks /price, prints the answer."""

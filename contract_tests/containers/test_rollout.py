@@ -30,13 +30,15 @@ def image_id(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def versions(service_images: dict[str, str]) -> tuple[Images, Images]:
+def versions(service_images: dict[str, str]) -> Iterator[tuple[Images, Images]]:
     """The old and the new bot: the same program, as two images."""
     new = f"botproof-rollout-test-{os.getpid()}"
     text = f"FROM {service_images['bot']}\nLABEL version=new\n"
     command = ("docker", "build", "--quiet", "--tag", new, "-")
     subprocess.run(command, input=text.encode(), check=True)
-    return {"bot": image_id(service_images["bot"])}, {"bot": image_id(new)}
+    yield {"bot": image_id(service_images["bot"])}, {"bot": image_id(new)}
+    away = ("docker", "rmi", "--force", new)
+    subprocess.run(away, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")

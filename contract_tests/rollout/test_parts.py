@@ -127,7 +127,7 @@ class TestChecks:
             ({"webhook": "https://a.example/secret"}, "somebody else uses this token"),
             ({"others": {"redis": "exited"}}, "redis is exited"),
             ({"env_modes": {".env.prod": 0o644}}, "chmod 600"),
-            ({"verdict": ["the verdict is FAIL (memory)"]}, "verdict: the verdict is FAIL"),
+            ({"verdict": ["verdict: the verdict is FAIL (memory)"]}, "the verdict is FAIL"),
         ],
     )
     def test_each_thing_that_is_wrong_is_told_alone(self, wrong: dict[str, Any], said: str) -> None:
