@@ -373,7 +373,8 @@ def _delivery(history: History, judging: Judging, _: CheckResult) -> Iterator[_P
 def _of_tally(stack: str, chats: Chats) -> Iterator[_Place]:
     found = tally(chats)
     for case in (*found.lost, *found.dropped):
-        text = f"{case.case}: was never answered"
+        thrown = case in found.dropped
+        text = f"{case.case}: was {'thrown away by the bot itself' if thrown else 'never answered'}"
         yield _Place(case.t + 2.0, text, stack, case.case, since=case.t)
     for entry in found.repeated:
         case, last = entry.case, max(entry.answers)

@@ -42,11 +42,19 @@ def talks_of(history: History, rules: ReplyRules) -> list[Talk]:
         for event in history.of(CasePlayed)
         if event.sent and event.update_id
     }
+    # A case that does not hold what was sent is shown by its update.
+    unsaid = {
+        (event.stack, event.update_id): event.case
+        for event in history.of(CasePlayed)
+        if not event.sent and event.update_id
+    }
+    told = {(event.stack, event.update_id) for event in history.of(UpdateInjected) if event.update}
+    named = {key: case for key, case in unsaid.items() if key in told}
     stages = {stack: _Stage(stack, Chats(rules, markers=markers)) for stack in history.stacks}
     for number, event in enumerate(history):
         stage = stages.get(event.stack)
         if stage is not None:
-            stage.feed(number, event, played)
+            stage.feed(number, event, played, named)
     return [talk for stage in stages.values() for talk in stage.talks.values()]
 
 
@@ -59,26 +67,36 @@ class _Stage:
         self.talks: dict[int, Talk] = {}
         self._items: dict[int, Json] = {}  # by the identity of the message, which `chats` keeps
 
-    def feed(self, number: int, event: Event, played: set[tuple[str, int]]) -> None:
+    def feed(
+        self,
+        number: int,
+        event: Event,
+        played: set[tuple[str, int]],
+        named: Mapping[tuple[str, int], str],
+    ) -> None:
+        """Take in one event. `played` are the updates that their cases show, `named` the cases that
+        their updates show."""
         known = len(self.chats.acts)
         self.chats.feed(event)
         if isinstance(event, CasePlayed):
-            self._asked(number, event)
+            if (self.stack, event.update_id) not in named:
+                self._asked(number, event, event.case)
         elif isinstance(event, UpdateInjected):
-            if (self.stack, event.update_id) not in played:
-                self._asked(number, event)
+            key = (self.stack, event.update_id)
+            if key not in played:
+                self._asked(number, event, named.get(key, ""))
         elif isinstance(event, BotApiCall):
             for act in self.chats.acts[known:]:
                 self._came(number, event, act)
             if event.method.startswith(_CHANGING):
                 self._changed(number, event)
 
-    def _asked(self, number: int, event: CasePlayed | UpdateInjected) -> None:
+    def _asked(self, number: int, event: CasePlayed | UpdateInjected, case: str) -> None:
         t = event.t
         if isinstance(event, CasePlayed):
-            sent, chat, title, case = event.sent, event.chat_id, event.title, event.case
+            sent, chat, title = event.sent, event.chat_id, event.title
         else:
-            sent, chat, title, case = event.update, 0, "", ""
+            sent, chat, title = event.update, 0, ""
         for kind, body in sent.items():
             if not isinstance(body, Mapping):
                 continue

@@ -30,6 +30,7 @@ from botproof.report.html import write_html
 from botproof.report.live import Follower, Server
 from botproof.report.page import packed
 from botproof.report.record import as_record
+from botproof.report.talks import talks_of, text_at
 
 EVIL = "</script><script>document.title='x'</script><img src=x onerror=\"document.title='x'\">"
 REPLIES = Replies(acknowledgement="^⏳")
@@ -532,6 +533,23 @@ def test_a_large_run_makes_a_page_below_a_megabyte_and_says_what_it_lacks(
     _, kept = packed(as_record(History([*record, *many]), results, judging))
     assert "answers that no chat shows" in kept["left_out"]
     assert len(kept["cases"]) == len(as_record(record, results, judging)["cases"])
+
+
+def test_a_case_that_does_not_hold_its_message_is_shown_once_by_its_update(
+    make_story: Callable[..., Any],
+) -> None:
+    story = make_story(modes=("polling",))
+    story.case("polling", "price", "BTC 1")
+    events = [
+        with_update(event) if isinstance(event, history.UpdateInjected) else event
+        for event in story.events
+    ]
+    (talk,) = talks_of(History(events), ReplyRules())
+    assert [(item["by"], item["case"]) for item in talk.items] == [
+        ("user", "price"),
+        ("bot", "price"),
+    ]
+    assert list(text_at(talk, 1e9, History(events).events)) == ["hello", "BTC 1"]
 
 
 @pytest.mark.browser

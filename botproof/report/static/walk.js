@@ -174,7 +174,10 @@ function begin() {
   else if (store.asked.some((each) => each.length)) {
     const s = store.asked.findIndex((each) => each.length);
     toCase(store.asked[s][0].name, s);
-  } else stand({ s: 0, t: store.record.length, since: 0 });
+  } else {
+    const said = store.record.talks.flatMap((talk) => talk.items.slice(0, 1).map((item) => item.t));
+    go(said.length ? Math.min(...said) + AFTER : store.record.length);
+  }
   // Opened without a place in its address, the page shows its top.
   history.replaceState(null, "", location.pathname + location.search);
 }
