@@ -33,7 +33,7 @@ LOCKS = {
     # Other libraries' test suites, with the versions that they ask for.
     "telegram-peers": "--extra doubles --group telegram-peers",
     # moto and cfn-lint, for what is in deploy/aws.
-    "aws": "--group aws",
+    "aws": "--group build --group aws",
     # Where there is no `docker compose`, .ci/run takes it from this package.
     "compose": "--group compose",
     # nox itself, for .ci/run.

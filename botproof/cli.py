@@ -64,6 +64,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_seal(commands, chosen=arguments[0] if arguments[:1] in (["key"], ["verify"]) else "")
     _add_drift(commands, chosen=arguments[:1] == ["drift"])
     _add_watch(commands, chosen=arguments[:1] == ["watch"])
+    _add_restore(commands, chosen=arguments[:1] == ["restore"])
     _add_checklist(commands, chosen=arguments[:1] == ["checklist"])
     _add_rollout(
         commands,
@@ -422,6 +423,23 @@ def _add_rollout(commands: argparse._SubParsersAction[_Parser], *, chosen: str) 
         twin.set_defaults(run=_plainly(lambda: module.run_rehearse))
         deploy.set_defaults(run=_plainly(lambda: module.run_deploy))
         back.set_defaults(run=_plainly(lambda: module.run_rollback))
+
+
+def _add_restore(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """What it needs is imported only when it is asked for."""
+    parser = commands.add_parser(
+        "restore",
+        help="try a backup: does the bot start from it, and answer?",
+        description="Checks the databases of a backup, starts the bot of botproof.toml between "
+        "doubles on a copy of them, and judges it by the gate's smoke. Nothing of production is "
+        "touched.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if chosen:
+        module = import_module("botproof.drill")
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
 
 
 def _add_checklist(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
