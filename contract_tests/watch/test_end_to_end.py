@@ -140,7 +140,7 @@ def test_a_second_watch_on_the_same_state_says_so(
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "botproof.watch", *config, *words]
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment, timeout=60
+            command, capture_output=True, text=True, check=False, env=environment, timeout=110
         )
 
     second = run()
@@ -173,7 +173,7 @@ def test_the_watch_runs_without_any_package_installed() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=110,
         cwd=ROOT,
     )
     assert (done.returncode, done.stderr) == (0, "")

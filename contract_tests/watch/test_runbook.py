@@ -59,7 +59,7 @@ def test_what_looks_at_the_machine_runs(command: str) -> None:
     if command == "cat /proc/pressure/memory" and not Path("/proc/pressure/memory").exists():
         pytest.skip("not applicable: this kernel has no pressure figures")
     done = subprocess.run(
-        shlex.split(command), capture_output=True, text=True, check=False, timeout=60
+        shlex.split(command), capture_output=True, text=True, check=False, timeout=110
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
@@ -71,7 +71,7 @@ def test_programs_of_the_machine_know_the_options(command: str) -> None:
     if shutil.which(program) is None:
         pytest.skip(f"not applicable: {program} is not installed")
     known = subprocess.run(
-        [program, "--help"], capture_output=True, text=True, check=False, timeout=60
+        [program, "--help"], capture_output=True, text=True, check=False, timeout=110
     ).stdout
     for word in words:
         if word.startswith("--"):
@@ -132,5 +132,5 @@ def test_every_command_of_docker_runs_on_a_fleet(fleet: dict[str, str]) -> None:
 
 def test_the_bot_has_the_option_that_lists_dead_letters() -> None:
     command = [sys.executable, "-m", "reference_bot.telegram_bot", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=110)
     assert "--dead-letters" in done.stdout
