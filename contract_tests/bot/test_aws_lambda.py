@@ -147,6 +147,7 @@ def test_a_known_update_is_confirmed_and_not_handled_again(
 def test_what_is_no_update_of_telegrams_is_refused(start_function: StartFunction) -> None:
     function = start_function()
     assert function(event(update(1), secret="wrong"))["statusCode"] == 403
+    assert function(event(update(1), secret="\ud800"))["statusCode"] == 403
     assert function(event(update(1), secret=None))["statusCode"] == 401
     refused = function(event({}))
     assert refused["statusCode"] == 400

@@ -14,7 +14,13 @@ from reference_bot.telegram_bot.access import Access, AllowList
 from reference_bot.telegram_bot.commands.model import Command, Request
 from reference_bot.telegram_bot.dispatch import CONCURRENCY, Dispatcher
 from reference_bot.telegram_bot.handlers import PRIVATE, TROUBLE, build_application
-from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, Rules, Update
+from reference_bot.telegram_bot.inbox import (
+    InboxUnavailableError,
+    Job,
+    Rules,
+    Update,
+    UpdateRefusedError,
+)
 from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
 from reference_bot.telegram_bot.market_data import MarketData
 from reference_bot.telegram_bot.metrics import Metrics
@@ -145,6 +151,22 @@ async def test_a_handler_that_raises_is_one_plain_sentence_and_a_record(
     assert vars(record)["update_id"] == 7
     assert room.metrics.failed._value.get() == 1
     assert await room.inbox.is_done(7)
+
+
+async def test_a_dead_letter_that_cannot_be_kept_holds_nobody_up(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the inbox makes of the letter: the update ends, and the next of its chat goes on."""
+
+    async def refuse(*_: Any) -> None:
+        raise UpdateRefusedError("IntegrityError: what nobody has thought of")
+
+    monkeypatch.setattr(room.inbox, "bury", refuse)
+    await room.inbox.put([Update(1, 1, b"{")])
+    await room.say(2, "/fine")
+    await room.messenger.until(1)
+    assert room.messenger.sent == [(1, "fine")]
+    assert await room.inbox.is_done(1)
 
 
 async def test_an_update_that_python_telegram_bot_cannot_read_is_done_with(room: Room) -> None:

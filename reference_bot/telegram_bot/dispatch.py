@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from telegram import Update
@@ -21,6 +22,7 @@ _STALLED_SECONDS: Final = 8.0
 _LAG_SECONDS: Final = 2.0
 _BEAT_SECONDS: Final = 0.5
 _PAUSE: Final = 0.5
+_LATER: Final = 8.0
 _CUT_OFF_SECONDS: Final = 0.5
 
 _log = logging.getLogger(__name__)
@@ -112,7 +114,7 @@ class Dispatcher:
             _log.warning("put off: %s", error, extra={"update_id": job.update_id})
             delay = _PAUSE
         except Exception as error:  # whatever it is, this update must not come again
-            await self._bury(job, error)
+            delay = await self._bury(job, error)
         await self._release(job, delay)
 
     def _check(self, job: Job) -> None:
@@ -122,21 +124,35 @@ class Dispatcher:
         if tried:
             raise TooOldError("it could not be delivered within a day")
 
-    async def _bury(self, job: Job, error: Exception) -> None:
-        """Finishes ``job`` as failed and keeps it as a dead letter."""
+    async def _bury(self, job: Job, error: Exception) -> float:
+        """Finishes ``job`` as failed, kept as a dead letter; how long its chat has to wait."""
         self._note_failure(job, error)
         reason = str(error) if isinstance(error, TooOldError | ValueError) else repr(error)
+        inbox = self._desk.inbox
+        try:
+            await self._insist(job, lambda: inbox.bury(job, reason))  # else the log has it
+            finished = await self._insist(job, lambda: inbox.finish(job, "failed"))
+        except LeaseLostError:
+            return 0.0
+        if not finished:
+            return _LATER
+        self._desk.metrics.handled.labels("failed").inc()
+        return 0.0
+
+    async def _insist(self, job: Job, write: Callable[[], Awaitable[None]]) -> bool:
+        """Writes until it is written; False when that fails for no reason that could pass."""
         while True:
             try:
-                await self._desk.inbox.bury(job, reason)
-                await self._desk.inbox.finish(job, "failed")
+                await write()
+            except LeaseLostError:
+                raise
             except InboxUnavailableError:
                 await asyncio.sleep(_PAUSE)
-            except LeaseLostError:
-                return
+            except Exception:  # its lane has to become free all the same
+                _log.exception("a failure cannot be kept", extra={"update_id": job.update_id})
+                return False
             else:
-                self._desk.metrics.handled.labels("failed").inc()
-                return
+                return True
 
     async def _deliver(self, job: Job) -> float:
         """The same for a parcel of ours: a signal that nobody has to ask for."""

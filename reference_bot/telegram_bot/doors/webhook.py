@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 def secret_matches(expected: str, given: str) -> bool:
     """Compares in constant time."""
-    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogatepass"))
 
 
 def refuse_secret(expected: str, given: str | None) -> tuple[int, str] | None:

@@ -117,7 +117,8 @@ class RedisInbox:
 
     async def _learn_uptime(self) -> None:
         about = await self._call(self._redis.info("server"))
-        self._redis_up_since = self._clock() - int(about["uptime_in_seconds"])
+        # One that does not tell may have been started just now.
+        self._redis_up_since = self._clock() - int(about.get("uptime_in_seconds", 0))
 
     async def _check_policy(self) -> None:
         """Raises InboxUnavailableError while Redis would forget what it is given."""
