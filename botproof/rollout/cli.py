@@ -7,7 +7,9 @@ import os
 import re
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,10 +23,14 @@ from botproof.rollout.journal import FileJournal, Lock, state_of
 from botproof.rollout.ledger import MemoryMeter, as_lines
 from botproof.rollout.plan import Plan
 
+if TYPE_CHECKING:
+    from botproof.seal.statement import Resource
+
 __all__ = [
     "add_deploy_arguments",
     "add_rehearse_arguments",
     "add_rollback_arguments",
+    "reasons_against_images",
     "run_deploy",
     "run_rehearse",
     "run_rollback",
@@ -241,7 +247,7 @@ def _deploy(arguments: argparse.Namespace, compose: Compose, store: Store) -> in
     options = Options(
         watch_s=arguments.watch,
         canary=arguments.canary,
-        verdict=_verdict(arguments, host),
+        verdict=reasons_against_images(arguments, host),
         only=arguments.only,
     )
     directory = store.open()
@@ -328,7 +334,7 @@ def _images(arguments: argparse.Namespace, compose: Compose) -> dict[str, str]:
     return found
 
 
-def _verdict(arguments: argparse.Namespace, host: DockerHost) -> list[str]:
+def reasons_against_images(arguments: argparse.Namespace, host: DockerHost) -> list[str]:
     """The reasons of the sealed verdict and of the sealed rehearsal against the images."""
     found = []
     if arguments.verdict is None and not arguments.unjudged:
@@ -367,4 +373,22 @@ def _verdict(arguments: argparse.Namespace, host: DockerHost) -> list[str]:
         subject=subject,
         environment=arguments.environment,
     )
-    return found + [f"verdict: {refusal.message}" for refusal in verify(data, expected)[1]]
+    document, refusals = verify(data, expected)
+    found += [f"verdict: {refusal.message}" for refusal in refusals]
+    if document is not None:
+        found += _other_files(document.predicate.configuration, host)
+    return found
+
+
+def _other_files(judged: Sequence[Resource], host: DockerHost) -> list[str]:
+    """Whether a verdict that is about Compose files is about these; one of images alone is not."""
+    from botproof.fleet.target import digest_of  # noqa: PLC0415 - only where there is a verdict
+    from botproof.seal.gather import COMPOSE  # noqa: PLC0415 - as above
+
+    here = digest_of(host.project(), host.compose.files[0].parent)
+    return [
+        f"verdict: the Compose files or their settings are not those that were judged (sealed with "
+        f"{resource.digest.get('sha256', 'none')[:12]}, here is {here[:12]})"
+        for resource in judged
+        if resource.name == COMPOSE and resource.digest.get("sha256") != here
+    ]

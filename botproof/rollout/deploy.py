@@ -32,7 +32,7 @@ __all__ = ["Options", "Rollout", "Store", "make_plan"]
 _KEPT = 5
 """So many roll-outs can be taken back, one after the other: a small disk holds no more images."""
 _SAMPLE_S = 1.0
-_QUESTION_S = 5.0
+_QUESTION_S = 10.0
 _PRESSURE = Path("/proc/pressure/memory")
 
 
@@ -229,7 +229,7 @@ class Rollout:
     def _wanted(self, containers: Sequence[Mapping[str, Any]]) -> int:
         old = {container for change in self.plan.changes for container in change.old}
         pids = [c["State"]["Pid"] for c in containers if c["Id"] in old and c["State"]["Pid"]]
-        return sum(psutil.Process(pid).memory_info().rss for pid in pids if psutil.pid_exists(pid))
+        return round((working_set_mb(pids) or 0.0) * 1_000_000)
 
     def _check(self) -> None:
         if found := checks.refusals(self.facts()):

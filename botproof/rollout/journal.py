@@ -134,8 +134,14 @@ class Lock:
         self._file: TextIO | None = None
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a+")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = self._path.open("a+")
+        except OSError as error:
+            raise UsageError(
+                f"{error.filename}: {error.strerror}; run this as root (sudo), or name another "
+                "directory by --state"
+            ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

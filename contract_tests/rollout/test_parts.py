@@ -55,6 +55,11 @@ class TestJournal:
         with Lock(tmp_path):
             pass
 
+    def test_a_place_that_cannot_be_written_is_told_with_what_helps(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(UsageError, match="--state"), Lock(tmp_path / "file"):
+            pass
+
 
 SERVICES: dict[str, dict[str, Any]] = {
     "bot": {"labels": {"botproof.role": "bot", "botproof.hand-over": "beside"}},
