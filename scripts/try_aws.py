@@ -142,6 +142,16 @@ def try_fleet(env: dict[str, str]) -> dict[str, str]:
     return made
 
 
+def has_compose(env: dict[str, str]) -> bool:
+    docker = shutil.which("docker")
+    if docker is not None:
+        asked = [docker, "compose", "version"]
+        if subprocess.run(asked, env=env, capture_output=True, check=False).returncode == 0:
+            return True
+    print("left out: what Compose reads from the env file; there is no `docker compose`")
+    return False
+
+
 def try_settings(env: dict[str, str], work: Path) -> None:
     ssm = client("ssm", env)
     values = {
@@ -156,7 +166,7 @@ def try_settings(env: dict[str, str], work: Path) -> None:
     run(env, script, "/market-bot/prod", str(file))
     check("every parameter is in the env file", read_env_file(file), values)
     check("the env file is its owner's alone", oct(file.stat().st_mode & 0o777), "0o600")
-    if shutil.which("docker") is not None:
+    if has_compose(env):
         (work / "compose.yaml").write_text("services: {a: {image: x, env_file: [env]}}")
         shown = run(env, "docker", "compose", "-f", str(work / "compose.yaml"), "config")
         check("Compose reads the same from it", "a$$b#c d" in shown or "a$b#c d" in shown)
