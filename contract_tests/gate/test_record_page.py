@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import threading
@@ -15,7 +16,7 @@ import msgspec
 import pytest
 
 from botproof import history
-from botproof.browser import Browser, chromium
+from botproof.browser import Browser, BrowserError, chromium
 from botproof.budgets import Override, resolve
 from botproof.chats import ReplyRules
 from botproof.checks import golden_files
@@ -156,6 +157,14 @@ def seen(browser: Browser) -> str:
     return str(browser.run("return document.getElementById('walk').innerText"))
 
 
+def missing(browser: Browser, wanted: tuple[str, ...]) -> list[str]:
+    """What of the wanted texts a person does not see, once everything is drawn."""
+    shown = "document.getElementById('walk').innerText.replace(/\\s+/g, ' ')"
+    with contextlib.suppress(BrowserError):  # not drawn within the time of a script: told below
+        browser.until(f"given[0].every((text) => {shown}.includes(text))", wanted)
+    return [text for text in wanted if text not in " ".join(seen(browser).split())]
+
+
 def altered(good: tuple[History, Judging], defect: Defect) -> History:
     record, judging = good
     every = defect.modes == "all"
@@ -179,9 +188,8 @@ def test_the_cause_of_a_defect_is_found_from_the_page_alone(
     for css in CLICKS.get(defect.name, ()):
         browser.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", css)
         browser.click(css)
-        browser.run("return new Promise(requestAnimationFrame)")
-    text = " ".join(seen(browser).split())
-    assert [cause for cause in CAUSES[defect.name] if cause not in text] == []
+        wait(browser)
+    assert missing(browser, CAUSES[defect.name]) == []
 
 
 @pytest.fixture(scope="module")
@@ -232,9 +240,12 @@ def test_it_opens_at_the_first_finding_with_chat_calls_and_log_of_that_second(
     assert "the last section failed" in log
     assert "an early line" not in log
     browser.click("#panel-calls summary")
-    calls = browser.run("return document.getElementById('panel-calls').innerText")
-    assert "request" in calls
-    assert '"parse_mode": "HTML"' in calls
+    assert missing(browser, ("request", '"parse_mode": "HTML"')) == []
+    browser.size(1300, 900)  # what was opened stays open when all is drawn anew
+    wait(browser)
+    wait(browser)
+    assert missing(browser, ('"parse_mode": "HTML"',)) == []
+    browser.size(1400, 1000)
     assert browser.run("return scrollY") == 0
 
 
@@ -270,7 +281,7 @@ def test_every_case_and_moment_has_a_link_that_leads_back_to_it(
     assert "/price BTC" in seen(browser)
     assert browser.run("return document.querySelector('[aria-current]').dataset.case") == "price"
     browser.click("#walk-cases [data-case=start]")
-    wait(browser)
+    browser.until("document.querySelector('[aria-current]')?.dataset.case === 'start'")
     link = browser.run("return location.hash")
     assert "case=start" in link
     open_page(browser, red, link)

@@ -194,7 +194,7 @@ function paintNow() {
   paintFinding();
   paintTime();
   paintCases();
-  $("walk-panels").replaceChildren(...panels(store, view));
+  paintPanels(view);
   $("walk-plain").hidden = at.side;
   $("walk-beside").hidden = !at.side;
   if (at.side) $("walk-both").replaceChildren(...beside(store, at.case, at.other, (s, name) => { at.side = false; toCase(name, s); }));
@@ -203,6 +203,14 @@ function paintNow() {
   $("walk-other").value = at.other;
   $("walk-side").setAttribute("aria-pressed", String(at.side));
   for (const [s, button] of [...$("walk-stacks").children].entries()) button.setAttribute("aria-pressed", String(s === at.s));
+}
+
+/** Draw the panels unless they show this already: what was opened in them stays open. */
+function paintPanels(view) {
+  const box = $("walk-panels"), key = JSON.stringify([view, store.record.events.length]);
+  if (box.dataset.key === key) return;
+  box.dataset.key = key;
+  box.replaceChildren(...panels(store, view));
 }
 
 function paintFinding() {
