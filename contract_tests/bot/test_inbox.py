@@ -424,6 +424,26 @@ async def test_redis_takes_over_from_a_replica_that_went_silent(redis_url: str) 
     await two.close()
 
 
+async def test_redis_need_not_tell_how_long_it_has_been_up(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it may have been started just now: nothing is taken over for one lease time."""
+    clock = Clock()
+    inbox = RedisInbox(redis_url, 1, clock=clock)
+
+    async def nothing(*_: Any) -> dict[str, Any]:
+        return {}
+
+    monkeypatch.setattr(inbox._redis, "info", nothing)
+    await inbox.open()
+    assert not inbox._settled()
+    clock.now += LEASE_SECONDS + 1
+    assert inbox._settled()
+    assert await inbox.put([update(1)]) == Put(new=1, known=0)
+    assert await handle(inbox) == 1
+    await inbox.close()
+
+
 async def test_redis_takes_nothing_over_right_after_its_own_restart(redis_server: Any) -> None:
     one, two, _, clock = await redis_pair(redis_server.url)
     await one.put([update(1)])

@@ -1,9 +1,12 @@
 """The book of signals: what both kinds of it promise, and over a restart of the process."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from reference_bot.telegram_bot.signals.model import (
     SignalBook,
@@ -59,6 +62,37 @@ async def test_the_first_verdict_of_a_pair_and_slot_stays(books: OpenBook) -> No
     again = books()
     await again.open()
     assert await again.unsent(SLOT) == [verdict()]
+
+
+async def test_a_verdict_that_cannot_be_read_keeps_no_other_back(
+    books: OpenBook, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    book = books()
+    await book.open()
+    await book.keep(verdict("BTC/USDT"))
+    await book.keep(verdict("ETH/USDT"))
+    if isinstance(book, RedisBook):
+        async with Redis.from_url(request.getfixturevalue("redis_url")) as redis:
+            await redis.hset(f"botproof:{{1}}:signals:{SLOT}", "BTC/USDT", b"\xff\x00")
+            await redis.hset(f"botproof:{{1}}:signals:{SLOT}", b"\xff", b"{}")
+    else:
+        with closing(sqlite3.connect(tmp_path / "book.sqlite3")) as file, file:
+            file.execute("UPDATE verdicts SET verdict = '{' WHERE pair = 'BTC/USDT'")
+    assert await book.unsent(SLOT) == [verdict("ETH/USDT")]
+
+
+async def test_what_somebody_else_wrote_into_redis_silences_no_subscriber(redis_url: str) -> None:
+    book = RedisBook(redis_url, 1, clock=lambda: NOW)
+    await book.open()
+    await book.subscribe(Subscriber(1, 5))
+    async with Redis.from_url(redis_url) as redis:
+        await redis.hset("botproof:{1}:signals:subscribers", "2", "garbage")
+        await redis.hset("botproof:{1}:signals:subscribers", b"\xff", "5")
+        await redis.set("botproof:{1}:signals:last", b"\xff")
+    assert await book.subscribers() == [Subscriber(1, 5)]
+    assert await book.subscriber(2) is None
+    assert await book.last_signal_ms() == NOW * 1000
+    await book.close()
 
 
 async def test_what_was_handed_out_is_not_again(books: OpenBook) -> None:

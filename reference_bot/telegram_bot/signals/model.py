@@ -1,5 +1,7 @@
 """What is kept of auto-signals, and what a book promises that keeps it."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, Literal, Protocol
@@ -13,6 +15,8 @@ KEPT_SECONDS: Final = 90 * 24 * 3600
 LANES: Final = 64
 """In how many lanes of the inbox signals wait: so many at once at most, beside people's updates."""
 _FIRST_LANE: Final = -(1 << 60)  # no chat has such an id
+
+_log = logging.getLogger(__name__)
 
 Kind = Literal["signal", "weak", "no_trade", "refused"]
 
@@ -36,6 +40,20 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     confidence: int | None = None
     reason: str = ""
     html: str = ""
+
+
+_decode = msgspec.json.Decoder(Verdict).decode
+
+
+def read_verdicts(found: Iterable[str | bytes]) -> list[Verdict]:
+    """Kept verdicts, but for those that cannot be read: they keep no other one back."""
+    verdicts = []
+    for text in found:
+        try:
+            verdicts.append(_decode(text))
+        except (msgspec.MsgspecError, ValueError) as error:
+            _log.error("a verdict that was kept cannot be read: %s", error)
+    return verdicts
 
 
 class Parcel(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ replica hands out that one. As a parcel has the same id whoever packs it, the in
 no replica has to be chosen, and none that dies takes a slot with it.
 """
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -18,10 +19,11 @@ from reference_bot.telegram_bot.signals.model import (
     SignalsUnavailableError,
     Subscriber,
     Verdict,
+    read_verdicts,
 )
 
-_decode = msgspec.json.Decoder(Verdict).decode
 _DONE: Final = "handed-out:"
+_log = logging.getLogger(__name__)
 
 
 class RedisBook:
@@ -53,14 +55,16 @@ class RedisBook:
 
     async def unsent(self, slot: int) -> list[Verdict]:
         found = await self._all(slot)
-        verdicts = [_decode(text) for pair, text in sorted(found.items()) if _DONE not in pair]
+        verdicts = read_verdicts(
+            text for pair, text in sorted(found.items()) if not pair.startswith(_DONE)
+        )
         return [
             one for one in verdicts if one.kind == "signal" and f"{_DONE}{one.pair}" not in found
         ]
 
     async def _all(self, slot: int) -> dict[str, bytes]:
         found = await self._call(self._redis.hgetall(self._slot(slot)))
-        return {name.decode(): text for name, text in found.items()}
+        return {name.decode("utf-8", "replace"): text for name, text in found.items()}
 
     async def handed_out(self, verdict: Verdict) -> None:
         field = f"{_DONE}{verdict.pair}"
@@ -69,7 +73,8 @@ class RedisBook:
     async def last_signal_ms(self) -> int:
         names = [f"{self._prefix}last", f"{self._prefix}begun"]
         last, begun = await self._call(self._redis.mget(names))
-        return int(last or begun or self._now_ms())
+        known = (_number(found) for found in (last, begun))
+        return next((number for number in known if number), self._now_ms())
 
     def _slot(self, slot: int) -> str:
         return f"{self._prefix}{slot}"
@@ -86,14 +91,15 @@ class RedisBook:
 
     async def subscribers(self) -> list[Subscriber]:
         found = await self._call(self._redis.hgetall(f"{self._prefix}subscribers"))
+        read = ((_number(chat), _number(user)) for chat, user in found.items())
         return sorted(
-            (Subscriber(int(chat), int(user)) for chat, user in found.items()),
+            (Subscriber(chat, user) for chat, user in read if chat and user),
             key=lambda one: one.chat,
         )
 
     async def subscriber(self, chat: int) -> Subscriber | None:
-        user = await self._call(self._redis.hget(f"{self._prefix}subscribers", str(chat)))
-        return None if user is None else Subscriber(chat, int(user))
+        user = _number(await self._call(self._redis.hget(f"{self._prefix}subscribers", str(chat))))
+        return Subscriber(chat, user) if user else None
 
     async def _call(self, command: Awaitable[Any]) -> Any:
         try:
@@ -103,3 +109,12 @@ class RedisBook:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _number(found: bytes | None) -> int | None:
+    """A number that was kept; None, and said in the log, when somebody has put something else."""
+    try:
+        return None if found is None else int(found)
+    except ValueError:
+        _log.error("what was kept of auto-signals is no number", extra={"found": repr(found)[:80]})
+        return None

@@ -21,6 +21,7 @@ from reference_bot.telegram_bot.signals.model import (
     SignalsUnavailableError,
     Subscriber,
     Verdict,
+    read_verdicts,
 )
 
 _SCHEMA: Final = """
@@ -45,7 +46,6 @@ CREATE TABLE IF NOT EXISTS books (bot INTEGER PRIMARY KEY, begun_ms INTEGER NOT 
 """
 
 _log = logging.getLogger(__name__)
-_decode = msgspec.json.Decoder(Verdict).decode
 _T = TypeVar("_T")
 
 
@@ -160,7 +160,7 @@ class SqliteBook:
             "SELECT verdict FROM verdicts WHERE bot = ? AND slot = ? AND kind = 'signal'"
             " AND handed_out_ms IS NULL ORDER BY pair"
         )
-        return [_decode(text) for (text,) in await self._rows(query, self._bot, slot)]
+        return read_verdicts(text for (text,) in await self._rows(query, self._bot, slot))
 
     async def handed_out(self, verdict: Verdict) -> None:
         query = "UPDATE verdicts SET handed_out_ms = ? WHERE bot = ? AND slot = ? AND pair = ?"
