@@ -289,7 +289,14 @@ class Fuzzing:
         self.statuses.setdefault("polling", Counter())[200] += count
         while self.upstream.waiting:
             self.upstream.taken.clear()
-            await asyncio.wait_for(self.upstream.taken.wait(), PATIENCE)
+            try:
+                await asyncio.wait_for(self.upstream.taken.wait(), PATIENCE)
+            except TimeoutError:
+                left = len(self.upstream.waiting)
+                _, said = await self.programs["polling"].ask("GET", "/ready")
+                text = f"took nothing for {PATIENCE:g} s, {left} left, /ready says {said!r}"
+                self.fail("polling", text, b"")
+                self.upstream.waiting.clear()
 
     async def invoke(self, count: int) -> None:
         """``count`` mutated events for the Lambda handler."""
@@ -305,7 +312,11 @@ class Fuzzing:
                 "isBase64Encoded": True,
             }
             process.stdin.write(json.dumps(event).encode() + b"\n")
-            line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+            try:
+                line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+            except TimeoutError:
+                self.fail("lambda", f"did not answer in {PATIENCE:g} s", body)
+                return
             status = json.loads(line)["statusCode"] if line else 0
             self.statuses.setdefault("lambda", Counter())[status] += 1
             if status not in FINE:
@@ -537,7 +548,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return asyncio.run(run(options.cases, options.seed))
     except (OSError, RuntimeError) as error:
-        print(f"fuzzing could not be run: {error}", file=sys.stderr)
+        print(f"fuzzing could not be run: {error!r}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("ended before it was done", file=sys.stderr)
