@@ -65,7 +65,9 @@ def launch(tmp_path: Path, code: str, *arguments: str, **fields: Any) -> Launch:
 
 
 def kinds(recorder: Recorder) -> list[str]:
-    return [type(event).__name__ for event in recorder.history()]
+    """What was recorded, but for when its log grew: that is when it was looked at."""
+    events = [event for event in recorder.history() if not isinstance(event, history.LogRead)]
+    return [type(event).__name__ for event in events]
 
 
 def alive(pid: int) -> bool:
@@ -108,6 +110,7 @@ async def test_a_life_from_start_to_clean_end(tmp_path: Path) -> None:
         "polling",
     )
     assert about.log.read_text() == "hello from me\n"
+    assert recorder.history().of(history.LogRead)[-1].size == len("hello from me\n")
 
 
 async def test_one_that_ends_before_it_is_ready_fails_at_once(tmp_path: Path) -> None:
