@@ -75,7 +75,7 @@ def _whole(source: Path, level: int, host: DockerHost) -> Mapping[str, Any]:
             f"{source}: its backup is gone or unreadable; nothing was changed"
         ) from error
     if not before["images"]:
-        raise StepFailedError(f"{source.name} was the first: there is nothing before it")
+        raise UsageError(f"{source.name} was the first: there is nothing before it")
     missing = []
     if level >= 2:
         for service, image in before["images"].items():

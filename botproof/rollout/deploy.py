@@ -83,15 +83,14 @@ def make_plan(
 ) -> Plan:
     """What has to change so that the fleet is as its files and images say."""
     project = host.project()
-    hashes = host.hashes()
-    wanted: dict[str, tuple[str, str]] = {}
-    running: dict[str, list[tuple[str, str, str]]] = {}
+    wanted: dict[str, str] = {}
+    running: dict[str, list[tuple[str, str, bool]]] = {}
     for name, service in project["services"].items():
-        wanted[name] = (_image(host, str(service.get("image", ""))), hashes[name])
-        running[name] = [
-            (c["Id"], c["Image"], c["Config"]["Labels"].get("com.docker.compose.config-hash", ""))
-            for c in host.containers(name)
-        ]
+        wanted[name] = _image(host, str(service.get("image", "")))
+        there = host.containers(name)
+        has_role = (service.get("labels") or {}).get("botproof.role")
+        other = bool(there) and has_role is not None and host.would_recreate(name)
+        running[name] = [(c["Id"], c["Image"], other) for c in there]
     unknown = set(options.only) - {
         name
         for name, s in project["services"].items()
@@ -162,8 +161,10 @@ class Rollout:
         change = next(c for c in self.plan.changes if c.service == step.service)
         if change.is_bot:
             began, ended = self.host.asked_to_end, time.monotonic()
-            self.spans["unattended"] = ended - began if began else 0.0
-            self.journal.write("note", str(step), "changed hands", began=began, ended=ended)
+            if began:  # else there was none before, or it had ended already
+                self.spans["unattended"] = ended - began
+            since = began or ended
+            self.journal.write("note", str(step), "changed hands", began=since, ended=ended)
 
     # -- before --------------------------------------------------------------------------------
 

@@ -53,10 +53,15 @@ class DockerHost:
             self._resolved = json.loads(self._compose("config", "--format", "json"))
         return self._resolved
 
-    def hashes(self) -> dict[str, str]:
-        """Compose's digest of each service's configuration, as its containers are labelled."""
-        lines = self._compose("config", "--hash", "*").splitlines()
-        return dict(line.split(maxsplit=1) for line in lines if line.strip())
+    def would_recreate(self, service: str) -> bool:
+        """Whether Compose itself finds the service's containers other than its files say.
+
+        Its own word and not a comparison of digests: what `config --hash` prints leaves out the
+        services' env files.
+        """
+        words = ("--no-start", "--no-deps", "--no-build", "--pull", "never", service)
+        command = self.compose.command("--dry-run", "up", *words)
+        return " Recreate" in self._run(command, both=True)
 
     def image_variables(self) -> dict[str, str]:
         """By service: the variable of the files that names its image."""
@@ -248,13 +253,13 @@ class DockerHost:
     # -- commands ------------------------------------------------------------------------------
 
     def docker(self, *words: str) -> str:
-        """What `docker …` prints on both streams. Raises StepFailedError with what it said."""
-        return self._run(("docker", *words))
+        """What `docker …` prints, of `logs` on both streams. Raises StepFailedError."""
+        return self._run(("docker", *words), both=words[0] == "logs")
 
     def _compose(self, *words: str) -> str:
         return self._run(self.compose.command(*words))
 
-    def _run(self, command: Sequence[str]) -> str:
+    def _run(self, command: Sequence[str], *, both: bool = False) -> str:
         until = time.monotonic() + _ENGINE_S
         while True:
             try:
@@ -275,8 +280,8 @@ class DockerHost:
                     f"`{' '.join(command[:2])} …` did not end in {_COMMAND_S:g} s"
                 ) from error
             if done.returncode == 0:
-                # `docker logs` has what a container wrote on stderr there.
-                return done.stdout + (done.stderr if command[1] == "logs" else "")
+                # `docker logs` has there what a container wrote, Compose what it does.
+                return done.stdout + (done.stderr if both else "")
             said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
             if not _NO_ENGINE.search(" ".join(said)) or time.monotonic() > until:
                 raise StepFailedError(f"`{_shown(command)}` failed: {said[-1]}")

@@ -91,16 +91,16 @@ def steps(plan: Plan) -> list[Step]:
 
 def changes(
     services: Mapping[str, Mapping[str, Any]],
-    wanted: Mapping[str, tuple[str, str]],
-    running: Mapping[str, Sequence[tuple[str, str, str]]],
+    wanted: Mapping[str, str],
+    running: Mapping[str, Sequence[tuple[str, str, bool]]],
     only: Sequence[str] = (),
     *,
     every: bool = False,
 ) -> tuple[Change, ...]:
     """The services that are not as they should be.
 
-    ``services`` as Compose resolves them; ``wanted`` by service: image id and configuration hash;
-    ``running`` by service: (container id, image id, configuration hash). ``only`` names services.
+    ``services`` as Compose resolves them; ``wanted`` by service: the image's id; ``running``
+    by service: (container id, image id, whether it is configured otherwise). ``only``: services.
     With ``every`` all of them change, and bots in turn: what they keep is replaced in between.
     """
     found = []
@@ -109,9 +109,9 @@ def changes(
         role = labels.get("botproof.role")
         if role is None or (only and name not in only):
             continue
-        image, digest = wanted[name]
+        image = wanted[name]
         there = running.get(name, ())
-        if not every and there and all((runs, has) == (image, digest) for _, runs, has in there):
+        if not every and there and all(runs == image and not other for _, runs, other in there):
             continue
         is_bot = role == "bot"
         said: str = labels.get("botproof.hand-over") or ("in turn" if is_bot else "shared")

@@ -66,29 +66,29 @@ SERVICES: dict[str, dict[str, Any]] = {
     "market-data": {"labels": {"botproof.role": "service"}},
     "redis": {},
 }
-WANTED_NOW = {"bot": ("b2", "h2"), "market-data": ("m1", "h1"), "redis": ("r2", "h2")}
+WANTED_NOW = {"bot": "b2", "market-data": "m1", "redis": "r2"}
 
 
 class TestPlan:
     def test_only_what_differs_and_has_a_role_changes(self) -> None:
-        running = {"bot": [("c1", "b1", "h1")], "market-data": [("c2", "m1", "h1")]}
+        running = {"bot": [("c1", "b1", False)], "market-data": [("c2", "m1", False)]}
         [change] = changes(SERVICES, WANTED_NOW, running)
         assert (change.service, change.image, change.old) == ("bot", "b2", ("c1",))
         assert change.manner is Manner.BESIDE
 
     def test_another_configuration_of_the_same_image_is_a_change(self) -> None:
-        running = {"bot": [("c1", "b2", "h1")], "market-data": [("c2", "m1", "h1")]}
+        running = {"bot": [("c1", "b2", True)], "market-data": [("c2", "m1", False)]}
         assert [c.service for c in changes(SERVICES, WANTED_NOW, running)] == ["bot"]
 
     def test_a_bot_that_says_nothing_of_itself_never_runs_beside_another(self) -> None:
         services = {"bot": {"labels": {"botproof.role": "bot"}}}
-        [change] = changes(services, WANTED_NOW, {"bot": [("c1", "b1", "h1")]})
+        [change] = changes(services, WANTED_NOW, {"bot": [("c1", "b1", False)]})
         assert change.manner is Manner.IN_TURN
         names = [str(step) for step in steps(Plan(what="deploy", changes=(change,), images={}))]
         assert "start bot" not in names
 
     def test_what_bots_ask_changes_before_the_bots(self) -> None:
-        both = changes(SERVICES, {**WANTED_NOW, "market-data": ("m2", "h2")}, {})
+        both = changes(SERVICES, {**WANTED_NOW, "market-data": "m2"}, {})
         names = [str(step) for step in steps(Plan(what="deploy", changes=both, images={}))]
         assert names.index("hand over market-data") < names.index("create bot")
         assert names[:2] == ["check", "back up"]
