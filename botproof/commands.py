@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,16 @@ def gate(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     fleet = _fleet(arguments, config)
     images = parse_images("--image", arguments.image, config)
+    with _network(fleet) as fleet:
+        return _gate(arguments, config, images, fleet)
+
+
+def _gate(
+    arguments: argparse.Namespace,
+    config: Config,
+    images: Mapping[str, str],
+    fleet: FleetTarget | None,
+) -> int:
     config = (fleet.config if fleet else config).with_images(images)
     check_images(config)
     base = arguments.config.resolve().parent
@@ -52,6 +63,7 @@ def gate(arguments: argparse.Namespace) -> int:
         modes=_chosen("--mode", _split(arguments.mode), tuple(config.modes)),
         images=images,
         fleet=fleet.about if fleet else {},
+        hosts=fleet.hosts if fleet else (),
         keep=arguments.keep,
         say=Progress(),
     )
@@ -78,6 +90,19 @@ def _fleet(arguments: argparse.Namespace, config: Config) -> FleetTarget | None:
     target = target_of(config, compose, from_host=arguments.from_host)
     print("\n".join(target.lines()), flush=True)
     return target
+
+
+@contextlib.contextmanager
+def _network(fleet: FleetTarget | None) -> Iterator[FleetTarget | None]:
+    """A network of their own for services that find each other by name, while the gate runs."""
+    if fleet is None or not fleet.hosts:
+        yield fleet
+        return
+    from botproof.fleet.target import joined  # noqa: PLC0415 - most gates are of no fleet
+    from botproof.targets.network import private_network  # noqa: PLC0415 - as above
+
+    with private_network(fleet.config.bot.image) as network:
+        yield joined(fleet, network)
 
 
 def _for_github(options: gate_run.GateOptions, sealing: Sealing) -> int:

@@ -48,7 +48,7 @@ class GateOptions:
     """What to run. `base` is the directory of botproof.toml; an empty choice means all.
 
     `images` are those that `config` was given on the command line, and `fleet` is where else it was
-    taken from, for the record.
+    taken from, for the record; `hosts` are names by which its services find each other.
     """
 
     config: Config
@@ -58,6 +58,7 @@ class GateOptions:
     modes: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
     fleet: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
     keep: bool = False
     say: Callable[[str], None] = print
     wall_clock: Callable[[], datetime.datetime] = field(
@@ -144,6 +145,7 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             say=options.say,
             users=(*scripted.known_users(config.workload.cases), *USERS.values()),
             keep=options.keep,
+            hosts=options.hosts,
         )
         plan = _load_plan(options, len(modes))
         for number, mode in enumerate(modes, start=1):

@@ -7,8 +7,11 @@ puts the doubles in the place of the outside world: values with a placeholder, a
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +23,7 @@ from botproof.config import BOT, Config, Process
 from botproof.fleet.shape import is_secret, seconds_of
 from botproof.problems import UsageError
 
-__all__ = ["Document", "FleetTarget", "as_service", "digest_of", "in_containers"]
+__all__ = ["Document", "FleetTarget", "as_service", "digest_of", "in_containers", "joined"]
 
 Document = Mapping[str, Any]
 
@@ -36,6 +39,10 @@ class FleetTarget:
     """Variables by process whose values of production gave way to the doubles'."""
     not_judged: tuple[str, ...]
     """Services that botproof.toml knows nothing of."""
+    beside: tuple[str, ...] = ()
+    """Services that botproof.toml does not name and that a judged one needs: they are started."""
+    hosts: tuple[str, ...] = ()
+    """The names by which the services find each other, where some are started beside."""
     about: Mapping[str, str] = field(default_factory=dict)
     """Where it was taken from, for the record: `files` or `host`, and the files' `digest`."""
 
@@ -43,9 +50,11 @@ class FleetTarget:
         """What was taken from where, a line each."""
         for name, image in self.images.items():
             line = f"{name}: as production runs it, image {image}"
-            if self.replaced[name]:
+            if self.replaced.get(name):
                 line += f"; for the doubles: {', '.join(self.replaced[name])}"
             yield line
+        if self.beside:
+            yield f"started beside, for a judged service names them: {', '.join(self.beside)}"
         if self.not_judged:
             left = ", ".join(self.not_judged)
             yield f"not judged, for botproof.toml names no such process: {left}"
@@ -73,18 +82,36 @@ def in_containers(config: Config, services: Mapping[str, Document]) -> FleetTarg
         name: replace(mode, command=None, image=None, cwd=None)
         for name, mode in config.modes.items()
     }
+    beside = _beside(
+        judged.values(), {n: s for n, s in services.items() if n not in found.values()}
+    )
     changed = replace(
         config,
         bot=judged[BOT],
-        services={name: judged[name] for name in config.services},
+        services={**beside, **{name: judged[name] for name in config.services}},
         modes=modes,
     )
     return FleetTarget(
         config=changed,
-        images={name: process.image for name, process in judged.items()},
+        images={name: process.image for name, process in {**judged, **beside}.items()},
         replaced={n: tuple(sorted(_outside(processes[n]).keys())) for n in processes},
-        not_judged=tuple(sorted(set(services) - set(found.values()))),
+        not_judged=tuple(sorted(set(services) - set(found.values()) - set(beside))),
+        beside=tuple(sorted(beside)),
+        hosts=tuple(sorted(services)) if beside else (),
     )
+
+
+def joined(target: FleetTarget, network: str) -> FleetTarget:
+    """The same target with every container in a network (`--network` of `docker create`)."""
+    replace = msgspec.structs.replace
+
+    def join(process: Process) -> Process:
+        args = ("--network", network, *process.container_args)
+        return replace(process, container_args=args)
+
+    services = {name: join(each) for name, each in target.config.services.items()}
+    config = replace(target.config, bot=join(target.config.bot), services=services)
+    return dataclasses.replace(target, config=config)
 
 
 def digest_of(project: Document, directory: Path) -> str:
@@ -128,6 +155,17 @@ def as_service(container: Document) -> Document:
             if (where := mount["Destination"]) and mount["Type"] != "tmpfs"
         ],
         "stop_grace_period": f"{config.get('StopTimeout') or 10}s",
+        "healthcheck": _as_check(config.get("Healthcheck") or {}),
+        "ports": [port for port, bound in (host.get("PortBindings") or {}).items() if bound],
+    }
+
+
+def _as_check(check: Document) -> Document:
+    times = {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod"}
+    return {
+        "test": [word.replace("$", "$$") for word in check.get("Test") or ()],
+        "retries": check.get("Retries"),
+        **{key: f"{(check.get(name) or 0) // 1_000_000}ms" for key, name in times.items()},
     }
 
 
@@ -171,6 +209,23 @@ def _process(process: Process, service: Document) -> Process:
     )
 
 
+def _beside(judged: Iterable[Process], others: Mapping[str, Document]) -> dict[str, Process]:
+    """Services that an environment of a judged process names as host and port, such as Redis.
+
+    Without one that publishes a port: in the place of what faces the outside are the doubles.
+    """
+    said = " ".join(str(value) for process in judged for value in process.env.values())
+    found = {}
+    for name, service in others.items():
+        port = re.search(rf"(?://|@){re.escape(name)}:(\d+)", said)
+        if port and not service.get("ports"):
+            process = Process(ready="port", port=int(port[1]), ready_timeout_s=60.0)
+            process = _process(process, service)
+            args = (*process.container_args, *_health(service.get("healthcheck")))
+            found[name] = msgspec.structs.replace(process, container_args=args)
+    return found
+
+
 def _entrypoint(words: list[str]) -> Iterable[str]:
     return ("--entrypoint", words[0]) if words else ()
 
@@ -197,6 +252,22 @@ def _options(service: Document) -> Iterator[str]:
             yield from (f"--{key.replace('_', '-')}", str(value))
     for volume in service.get("volumes") or ():
         yield from _volume(volume)
+
+
+def _health(check: Document | None) -> Iterator[str]:
+    if not check:
+        return
+    test = [_plain(word) for word in check.get("test") or ()]
+    if check.get("disable") or test[:1] == ["NONE"]:
+        yield "--no-healthcheck"
+        return
+    if test:
+        # Docker's option takes a line for a shell and not words.
+        line = test[1] if test[0] == "CMD-SHELL" else shlex.join(test[1:])
+        yield from ("--health-cmd", _escaped(line))
+    for key in ("interval", "timeout", "retries", "start_period"):
+        if check.get(key) not in {None, "0ms"}:
+            yield from (f"--health-{key.replace('_', '-')}", str(check[key]))
 
 
 def _volume(volume: Document) -> Iterator[str]:

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import signal
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -108,6 +109,22 @@ class Container:
         if self._guard is not None:
             self._guard.forget(f"{CONTAINER}{self.name}")
 
+    async def wait_healthy(self, answers: deque[str]) -> None:
+        """Wait until its health check says so; at once when it has none. `answers` gets the last
+        words of the check."""
+        while True:
+            try:
+                health = json.loads(await docker("inspect", "--format", _HEALTH, self.identity))
+            except (DockerError, ValueError) as error:
+                answers.append(str(error))
+                health = {}
+            if health is None or health.get("Status") in {"healthy", "none"}:
+                return
+            said = [str(each.get("Output", "")).strip() for each in health.get("Log") or ()]
+            told = ": ".join(filter(None, (str(health.get("Status", "")), *said[-1:])))
+            answers.append(f"its health check is {told[:300]}")
+            await asyncio.sleep(_HEALTH_EVERY_S)
+
     def read_memory(self) -> Reading | None:
         """The ledger of its cgroup now; None when it is gone or cannot be seen from here."""
         return None if self._group is None else of_container(self.pid, self._group)
@@ -128,12 +145,16 @@ class Container:
             self.out_of_memory, self.restarts = killed == "true", int(restarts)
 
 
+_HEALTH = "{{json .State.Health}}"
+_HEALTH_EVERY_S = 0.2
 _END = "{{.State.OOMKilled}} {{.RestartCount}}"
 _STATE = '{"pid": {{.State.Pid}}, "stop": {{json .Config.StopSignal}}, "image": {{json .Image}}}'
 
 
 def _create(name: str, launch: Launch, run: ImageRun) -> Iterator[str]:
-    yield from ("create", "--name", name, "--network", "host", "--pull", "never")
+    yield from ("create", "--name", name, "--pull", "never")
+    if "--network" not in run.options:
+        yield from ("--network", "host")
     yield from ("--log-driver", "json-file")  # others cannot be read back
     for variable in launch.inherit_env:
         yield from ("--env", variable)

@@ -213,13 +213,14 @@ class ManagedProcess:
             return await self._body.read_line()
 
     async def wait_ready(self, client: httpx.AsyncClient) -> float:
-        """Wait until the readiness URL answers 200; seconds since the start.
+        """Wait until the readiness URL answers 200 and the health check of its container, if it has
+        one, is content; seconds since the start.
 
         Records `ProcessReady`, or `ProcessNotReady` and raises TargetError when the process ends
         or the time is up.
         """
         answers: deque[str] = deque(maxlen=1)
-        probe = asyncio.create_task(_probe(client, self.launch.ready_url, answers))
+        probe = asyncio.create_task(self._is_ready(client, answers))
         waited = {probe, self.exited}
         await asyncio.wait(
             waited, timeout=self.launch.ready_timeout_s, return_when=asyncio.FIRST_COMPLETED
@@ -233,6 +234,12 @@ class ManagedProcess:
         last = answers[-1] if answers else "nothing was answered yet"
         asked = "" if self.launch.ready_url.startswith(TCP) else "GET "
         raise self.record_not_ready(f"{asked}{self.launch.ready_url}: {last}")
+
+    async def _is_ready(self, client: httpx.AsyncClient, answers: deque[str]) -> None:
+        if self.launch.ready_url:
+            await _probe(client, self.launch.ready_url, answers)
+        if isinstance(self._body, Container):
+            await self._body.wait_healthy(answers)
 
     def record_ready(self, after_s: float) -> None:
         """Record that it became ready."""

@@ -113,18 +113,25 @@ def _bound(port: int) -> socket.socket:
     return holder
 
 
-def port_is_taken(port: int) -> bool:
-    """Whether a server could not listen on this port now, on some address of this machine."""
-    return _cannot_bind(socket.AF_INET, "0.0.0.0", port) or (  # noqa: S104 - it never listens
-        socket.has_ipv6 and _cannot_bind(socket.AF_INET6, "::", port)
+def port_is_taken(port: int, *, reuse: bool = False) -> bool:
+    """Whether a server could not listen on this port now, on some address of this machine.
+
+    `reuse`: a server that sets SO_REUSEADDR, as nearly every one does; connections of one that has
+    ended (TIME_WAIT) are not in its way.
+    """
+    # It never listens.
+    return _cannot_bind(socket.AF_INET, "0.0.0.0", port, reuse=reuse) or (  # noqa: S104 - as above
+        socket.has_ipv6 and _cannot_bind(socket.AF_INET6, "::", port, reuse=reuse)
     )
 
 
-def _cannot_bind(family: socket.AddressFamily, address: str, port: int) -> bool:
+def _cannot_bind(family: socket.AddressFamily, address: str, port: int, *, reuse: bool) -> bool:
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             if family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if reuse:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, port))
     except OSError as error:
         return error.errno == errno.EADDRINUSE  # anything else: this family does not work here

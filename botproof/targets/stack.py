@@ -49,7 +49,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all stacks of a run share. `base` is the directory of botproof.toml."""
+    """What all stacks of a run share. `base` is the directory of botproof.toml, `hosts` are names
+    by which the target's own services find each other.
+    """
 
     config: Config
     base: Path
@@ -59,6 +61,7 @@ class Surroundings:
     client: httpx.AsyncClient
     say: Say
     users: tuple[int, ...] = ()
+    hosts: tuple[str, ...] = ()
     ports: Ports = field(default_factory=Ports)
     keep: bool = False
 
@@ -129,7 +132,9 @@ class Stack:
         )
         self.watch.start()
         folder = self._scratch / "world"
-        self._world = await make_world(self.around.config.doubles, folder, self._note)
+        self._world = await make_world(
+            self.around.config.doubles, folder, self._note, self.around.hosts
+        )
         await self._start_doubles()
         await self._put_up_fence()
         for name, process in self.around.config.services.items():

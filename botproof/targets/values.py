@@ -46,7 +46,7 @@ def placeholder_values(
     insisted = config.insisted_ports()
     for name in (BOT, *config.services):
         port = insisted.get(name) or ports.free()
-        if name in insisted and port_is_taken(port):
+        if name in insisted and port_is_taken(port, reuse=True):
             raise BrokenHarnessError(
                 f"{name} insists on port {port} (botproof.toml), which something else on this "
                 f"machine has: end that, or let the port be chosen with {{port:{name}}}",

@@ -191,22 +191,26 @@ class World:
         return httpx.AsyncClient(trust_env=False, timeout=30.0, verify=trusting)
 
 
-async def make_world(doubles: Doubles, folder: Path, note: Callable[..., None]) -> World | None:
+async def make_world(
+    doubles: Doubles, folder: Path, note: Callable[..., None], own: Sequence[str] = ()
+) -> World | None:
     """The world that `[doubles]` asks for; None when it asks for none, or when this machine lets
     us make none and no name depends on it.
 
+    `own` are names of the target's own services, all on this machine.
     `note` is told what is to stand in the record, as a kind and details. Raises BrokenHarnessError
     when a name depends on it.
     """
     by_name = doubles.telegram.by_name or (
         doubles.exchanges is not None and doubles.exchanges.by_name
     )
-    if not (by_name or doubles.offline):
+    if not (by_name or doubles.offline or own):
         return None
-    if problem() and not by_name:
+    if problem() and not by_name and not own:
         note(NOT_OFFLINE, reason=problem())
         return None
     world = World(folder, doubles.allow_hosts)
+    world.hosts.update(dict.fromkeys(own, "127.0.0.1"))
     if doubles.telegram.by_name:
         world.add_double(TELEGRAM, TELEGRAM_HOSTS)
     if doubles.exchanges is not None and doubles.exchanges.by_name:

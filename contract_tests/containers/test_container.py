@@ -14,7 +14,7 @@ import pytest
 
 from botproof import history
 from botproof.problems import UsageError
-from botproof.targets.docker import image_id
+from botproof.targets.docker import docker, image_id
 from botproof.targets.process import Guard, ImageRun, Launch, ManagedProcess, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
@@ -96,6 +96,33 @@ async def test_a_life_from_start_to_clean_end(
     [exited] = record.of(history.ProcessExited)
     assert (exited.code, exited.expected, exited.killed) == (0, True, False)
     assert process.read_memory() is None
+
+
+async def test_it_is_ready_when_its_health_check_is_content(
+    python_image: str, tmp_path: Path
+) -> None:
+    check = ("--health-cmd", "test -e /tmp/well", "--health-interval", "200ms")
+    well = "import pathlib, time; pathlib.Path('/tmp/well').touch(); time.sleep(600)"
+    about = launch(python_image, tmp_path, well, run={"options": check})
+    async with httpx.AsyncClient(trust_env=False) as client:
+        process = await ManagedProcess.start(about, Recorder())
+        await process.wait_ready(client)
+        told = await docker("inspect", "--format", "{{.State.Health.Status}}", *containers())
+        await process.stop()
+    assert told == "healthy"
+
+
+async def test_one_whose_health_check_is_never_content_does_not_become_ready(
+    python_image: str, tmp_path: Path
+) -> None:
+    check = ("--health-cmd", "echo no door; false", "--health-interval", "200ms")
+    run = {"options": (*check, "--health-retries", "1")}
+    about = launch(python_image, tmp_path, STUBBORN, run=run, ready_timeout_s=5, stop_timeout_s=0.3)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        process = await ManagedProcess.start(about, Recorder())
+        with pytest.raises(TargetError, match=r"its health check is (unhealthy|starting)"):
+            await process.wait_ready(client)
+        await process.stop()
 
 
 async def test_one_that_ignores_sigterm_is_killed(python_image: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`botproof gate --compose`: what is judged is what production's own files, or containers, run."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -94,3 +95,33 @@ def test_the_sealed_verdict_is_bound_to_the_files(
     other = person.botproof(*ask)
     assert other.returncode == 1
     assert "policy: compose: sealed with sha256:" in other.stderr
+
+
+def test_redis_is_started_beside_and_found_by_its_name(
+    images: dict[str, str], tmp_path: Path
+) -> None:
+    own = "botproof-test/redis-of-the-fleet:local"
+    bare = os.environ.get("BOTPROOF_REDIS_IMAGE", "redis:7-alpine")
+    # The official image has a directory of data that belongs to its user; not every one for tests.
+    lines = f"FROM {bare}\nUSER root\nRUN mkdir -p /data && chown 999:999 /data\nVOLUME /data\n"
+    build = ["docker", "build", "--quiet", "--tag", own, "-"]
+    subprocess.run(build, input=lines, text=True, check=True, capture_output=True)
+    settings = {
+        **images,
+        "REDIS_IMAGE": own,
+        "FLEET_ENV_FILE": str(tmp_path / "fleet.env"),
+        "TELEGRAM_BOT_TOKEN": "42:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "TELEGRAM_ALLOWED_USERS": "1",
+        "MARKET_DATA_TOKEN": "a-token-that-only-doubles-know",
+    }
+    settings_file = tmp_path / "fleet.env"
+    settings_file.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
+    words = [f"--compose={DEPLOY / f'compose{which}.yaml'}" for which in ("", ".polling", ".redis")]
+    words += [f"--env-file={settings_file}", f"--report-dir={tmp_path}"]
+    command = [sys.executable, "-m", "botproof", "gate", "--only=boot", "--mode=polling", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "started beside, for a judged service names them: redis" in done.stdout
+    checks = json.loads((tmp_path / "verdict.json").read_text())["checks"]
+    boot = next(check for check in checks if check["check"] == "boot")
+    assert boot["verdict"] == "PASS", done.stdout + done.stderr
+    assert "redis ready after" in done.stdout

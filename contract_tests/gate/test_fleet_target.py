@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from botproof.config import Config, config_of, substitute
-from botproof.fleet.target import as_service, digest_of, in_containers
+from botproof.config import Config, Process, config_of, substitute
+from botproof.fleet.target import as_service, digest_of, in_containers, joined
 from botproof.problems import UsageError
 
 BOT = {
@@ -128,3 +128,81 @@ def test_the_files_digest_is_of_what_they_mean_and_not_of_where_they_lie(tmp_pat
     assert digest(here, command=["python", "main.py"]) != same
     assert digest(here, environment={**BOT["environment"], "INBOX": "/x"}) != same  # type: ignore[dict-item]  # a dict
     assert digest(here, mem_limit="1") != same
+
+
+REDIS = {
+    "image": "redis:7",
+    "command": ["redis-server"],
+    "healthcheck": {"test": ["CMD", "redis-cli", "ping"], "interval": "5s", "retries": 3},
+}
+
+
+def test_a_service_that_a_judged_one_names_is_started_beside_in_one_network(config: Config) -> None:
+    bot = {**BOT, "environment": {"REDIS_URL": "redis://redis:6379/0"}}
+    services: dict[str, Any] = {
+        "bot": bot,
+        "market-data": SERVICE,
+        "redis": REDIS,
+        "other": {"image": "o"},
+    }
+    target = in_containers(config, services)
+    assert (target.beside, target.not_judged) == (("redis",), ("other",))
+    assert list(target.config.services) == ["redis", "market_data"]  # what is needed comes first
+    assert target.images["redis"] == "redis:7"
+    assert target.config.insisted_ports() == {"redis": 6379}
+    assert "started beside, for a judged service names them: redis" in list(target.lines())
+    assert target.hosts == ("bot", "market-data", "other", "redis")
+    together = joined(target, "container:x")
+    for process in (together.config.bot, *together.config.services.values()):
+        assert process.container_args[:2] == ("--network", "container:x")
+
+
+def test_nothing_is_started_beside_that_faces_the_outside_or_that_nobody_names(
+    config: Config,
+) -> None:
+    bot = {**BOT, "environment": {"TELEGRAM_API": "http://double:9000", "PAGE": "https://proxy/x"}}
+    proxy = {"image": "p", "ports": [{"target": 443}]}
+    services: dict[str, Any] = {
+        "bot": bot,
+        "market-data": SERVICE,
+        "proxy": proxy,
+        "double": {"image": "d"},
+    }
+    target = in_containers(config, services)
+    assert (target.beside, target.hosts) == ((), ())
+
+
+def redis_of(config: Config, redis: Any) -> Process:
+    """The process that a service `redis`, which the bot needs, becomes."""
+    bot = {**BOT, "environment": {"REDIS_URL": "redis://redis:6379/0"}}
+    services = {"bot": bot, "market-data": SERVICE, "redis": redis}
+    return in_containers(config, services).config.services["redis"]
+
+
+@pytest.mark.parametrize(
+    ("check", "options"),
+    [
+        (REDIS["healthcheck"], "--health-cmd redis-cli ping --health-interval 5s"),
+        ({"test": ["CMD-SHELL", "a | b $$x"]}, "--health-cmd a | b $x"),
+        ({"test": ["CMD", "bash", "-c", "x {y}"]}, "--health-cmd bash -c 'x {{y}}'"),
+        ({"test": ["NONE"]}, "--no-healthcheck"),
+        ({"disable": True}, "--no-healthcheck"),
+    ],
+)
+def test_the_health_check_of_a_service_beside_goes_along(
+    config: Config, check: Any, options: str
+) -> None:
+    args = redis_of(config, {**REDIS, "healthcheck": check}).container_args
+    assert options in " ".join(args)
+
+
+def test_the_health_check_of_a_container_beside_goes_along(config: Config) -> None:
+    check = {"Test": ["CMD", "true"], "Interval": 5_000_000_000, "Retries": 3}
+    container = {
+        "Image": "sha256:1",
+        "Config": {"Env": ["A=1"], "Healthcheck": check},
+        "HostConfig": {},
+    }
+    args = " ".join(redis_of(config, as_service(container)).container_args)
+    assert "--health-cmd true --health-interval 5000ms --health-retries 3" in args
+    assert "--health-timeout" not in args

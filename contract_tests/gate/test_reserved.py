@@ -17,6 +17,7 @@ from botproof.targets.reserved import (
     Ports,
     client_range,
     port_has_owner,
+    port_is_taken,
     reserve,
 )
 
@@ -133,3 +134,16 @@ def test_addresses_are_of_the_loopback_range_and_can_be_listened_on() -> None:
     for address in given:
         with contextlib.closing(socket.create_server((address, 0))):
             pass
+
+
+def test_connections_of_a_server_that_has_ended_are_in_the_way_of_one_without_reuse_only() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert port_is_taken(port, reuse=True)  # it listens
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = server.accept()
+    accepted.close()  # who closes first waits: the server's side
+    client.recv(1)
+    client.close()
+    assert port_is_taken(port)
+    assert not port_is_taken(port, reuse=True)
