@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -61,14 +60,19 @@ def rehearse(
     ``switches`` between the two, ``backs`` of each level; with ``kill`` a deployment is killed at
     each of its steps; with ``ways`` every way of failing is played.
     """
-    both = itertools.cycle((new, old))
+
+    def other() -> Images:
+        """The version that does not run: after a way back that is not the one whose turn it is."""
+        runs = {c.image for service in new for c in twin.host.seen(service)}
+        return old if set(new.values()) <= runs else new
+
     ledgers: list[Ledger] = []
     times: list[Times] = []
     wrong: list[str] = []
     done, killed = 0, 0
     tell(f"{switches} switches with {twin.rate:g} updates a second …")
     with twin.users() as seen:
-        took = tuple(_switch(twin, next(both), tell) for _ in range(switches))
+        took = tuple(_switch(twin, other(), tell) for _ in range(switches))
     done += switches
     ledgers += seen
     wrong += _judged(ledgers[-1], 0)
@@ -76,7 +80,7 @@ def rehearse(
     if kill:
         tell("a deployment killed at each of its steps …")
         with twin.users() as seen:
-            took = tuple(_killed(twin, both, tell))
+            took = tuple(_killed(twin, other, tell))
         killed += len(took)
         ledgers += seen
         wrong += _judged(ledgers[-1], killed)
@@ -84,14 +88,12 @@ def rehearse(
     for level in LIMITS_S if backs else ():
         tell(f"{backs} ways back of level {level} …")
         with twin.users() as seen:
-            took = tuple(_back(twin, next(both), level, tell) for _ in range(backs))
+            took = tuple(_back(twin, other(), level, tell) for _ in range(backs))
         ledgers += seen
         # While level 3 puts the data back no bot runs; its users wait for the start of one.
         wrong += _judged(ledgers[-1], 0, longest=LIMITS_S[level] if level == 3 else _LONGEST_S)
         times.append(Times(what=f"way back {level}", seconds=took, limit=LIMITS_S[level]))
-    found = [
-        _played(twin, way, next(both), tell) for way in WAYS if ways and twin.mode in way.modes
-    ]
+    found = [_played(twin, way, other(), tell) for way in WAYS] if ways else []
     wrong += [f"{each.name}: {each.as_wanted}" for each in found if each.as_wanted]
     for each in times:
         if over := [seconds for seconds in each.seconds if seconds > each.limit]:
@@ -119,10 +121,12 @@ def _switch(twin: Twin, images: Images, tell: Callable[[str], None]) -> float:
     return seconds
 
 
-def _killed(twin: Twin, both: Iterator[Images], tell: Callable[[str], None]) -> Iterator[float]:
+def _killed(
+    twin: Twin, other: Callable[[], Images], tell: Callable[[str], None]
+) -> Iterator[float]:
     """Kill a deployment when each of its steps has begun, and let the next call go on."""
-    images = next(both)
     for step in _steps_of_the_last(twin):
+        images = other()
         command = twin.command("deploy", *twin.deploy(images, "--watch", "0"))
         if not twin.kill_at(command, "begun", step):
             raise StepFailedError(f"no deployment came to the step {step}")
@@ -130,7 +134,6 @@ def _killed(twin: Twin, both: Iterator[Images], tell: Callable[[str], None]) -> 
         if code:
             raise StepFailedError(f"killed at {step}, the next call ended with {code}:\n{said}")
         tell(f"  killed at {step}: done by the next call in {seconds:.1f} s")
-        images = next(both)
         yield seconds
 
 

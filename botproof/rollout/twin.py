@@ -157,7 +157,6 @@ class Twin:
         if settings is None:
             raise StepFailedError("the twin's bot has no token")
         self.token = settings["token"]
-        self.mode = "webhook" if settings["url"] else "polling"
         return Double(f"http://{address}", self.token)
 
     def _container(self, service: str) -> str:

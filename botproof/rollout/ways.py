@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,6 @@ class Way:
 
     name: str
     play: Callable[[Twin, Images], Found]
-    modes: tuple[str, ...] = ("polling", "webhook")
 
 
 def _changed(name: str, expected: str, **bot: object) -> Way:
@@ -69,32 +67,6 @@ def _undone(name: str, twin: Twin, command: list[str], expected: str) -> Found:
 def _reason(said: str) -> str:
     lines = [line for line in said.splitlines() if ": " in line and not line.startswith("undo")]
     return (lines or ["nothing"])[0][:160]
-
-
-def _slow(twin: Twin, new: Images) -> Found:
-    """Once the new version works, each update comes to it six seconds late: it is taken back.
-
-    Only where the bot polls: what a webhook brings late is Telegram's doing.
-    """
-    command = twin.command("deploy", *twin.deploy(new, "--watch", "120", "--canary", twin.canary()))
-    old = {c.id for c in twin.host.seen("bot")}
-    known = len(twin.entries())
-    began = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        while process.poll() is None:
-            if any((e.event, e.step) == ("begun", "watch") for e in twin.entries()[known:]):
-                break
-            time.sleep(0.05)  # nobody tells when a file grows
-        twin.double.fault("delay", "getUpdates", seconds=6.0)
-        said = process.stdout.read() if process.stdout else ""
-    twin.double.clear_faults()
-    seconds = time.monotonic() - began
-    wrong = ""
-    if process.returncode != 1 or "in a row" not in said:
-        wrong = f"exit code {process.returncode}, wanted 1 because answers took over 5 s"
-    elif {c.id for c in twin.host.seen("bot") if c.running} != old:
-        wrong = "other containers run than before"
-    return Found(name="slow", as_wanted=wrong, seconds=seconds, said=_reason(said))
 
 
 def _power_cut(twin: Twin, new: Images) -> Found:
@@ -161,7 +133,6 @@ WAYS: tuple[Way, ...] = (
         environment={"MARKET_DATA_URL": "http://nowhere:8001"},
     ),
     Way("disk at 95 %", _full_disk),
-    Way("slow", _slow, modes=("polling",)),
     Way("power cut", _power_cut),
     Way("backup pruned", _pruned),
 )
