@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DAMAGE = b"\xff\x00"
 DAMAGED_CHAT = 7_000_000
-_FOUND_WITHIN_S = 30.0
+_FOUND_WITHIN_S = 90.0
 _LOOK_EVERY_S = 0.1
 _SQLITE = b"SQLite format 3\0"
 _FORGETFUL = "allkeys-lru"
@@ -106,7 +106,9 @@ class RedisKeys:
 
     async def damage(self, word: bytes) -> int:
         async with _redis(self._url) as client:
-            return sum([await _damage_key(client, key, word) async for key in client.scan_iter()])
+            return sum(
+                [await _damage_key(client, key, word) async for key in client.scan_iter(count=1000)]
+            )
 
 
 async def _damage_key(client: Any, key: bytes, word: bytes) -> int:
