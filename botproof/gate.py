@@ -48,7 +48,8 @@ class GateOptions:
     """What to run. `base` is the directory of botproof.toml; an empty choice means all.
 
     `images` are those that `config` was given on the command line, and `fleet` is where else it was
-    taken from, for the record; `hosts` are names by which its services find each other.
+    taken from, for the record; `hosts` are names by which its services find each other. `rounds` (1
+    to 3) is how often cases are played again that differ and were starved.
     """
 
     config: Config
@@ -60,6 +61,7 @@ class GateOptions:
     fleet: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
     keep: bool = False
+    rounds: int = 3
     say: Callable[[str], None] = print
     wall_clock: Callable[[], datetime.datetime] = field(
         default=lambda: datetime.datetime.now(datetime.UTC)
@@ -169,7 +171,8 @@ async def _play_again(options: GateOptions, around: Surroundings, modes: Sequenc
     rules = ReplyRules.of(options.config.replies)
     approved = read_approved(options.golden_dir)
     longer = STRETCH_BY if stretches(options.config) else 1.0
-    for number, stretch in enumerate((1.0, longer, longer), start=1):
+    rounds = (1.0, longer, longer)[-options.rounds :]
+    for number, stretch in enumerate(rounds, start=1):
         found = doubtful(around.recorder.history().counted(), rules, approved)
         for mode in modes:
             if found.get(mode):
