@@ -9,6 +9,8 @@ from botproof.chats import Chats, Message, ReplyRules, Turn, button_label, read_
 from botproof.history import History, PlayedAgain
 
 _RULE = "---"
+_MANNERS = {"disable_notification": "silent", "protect_content": "not to be forwarded"}
+"""How a message is sent, where its user notices."""
 
 
 def read_turns(history: History, rules: ReplyRules) -> dict[str, dict[str, Turn]]:
@@ -68,12 +70,18 @@ def render(turn: Turn, rules: ReplyRules) -> str:
         about = [_RULE, "message" if message.method == "sendMessage" else message.method]
         if message.parse_mode:
             about.append(f"({message.parse_mode})")
+        about += [name for key, name in _MANNERS.items() if _is_set(message.params.get(key))]
         lines.append(" ".join(about))
         lines += rules.normalise(message.text).splitlines()
         lines += _buttons(message)
     if not shown:
         lines.append(f"{_RULE} nothing")
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _is_set(value: object) -> bool:
+    """Of a flag as it came, in JSON or in a form."""
+    return str(value).lower() in ("true", "1")
 
 
 def _buttons(message: Message) -> list[str]:

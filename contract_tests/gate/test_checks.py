@@ -678,6 +678,14 @@ class TestReplies:
             "you: /price BTC\n--- message (HTML)\nkept\n[More → m]  [Web → u]\n"
         )
 
+    def test_a_message_that_makes_no_sound_says_so(self, story, judged) -> None:
+        story.case("polling", "price")
+        manners = {"disable_notification": True, "protect_content": "true"}
+        story.sent("polling", 1001, "hush", story.clock + 0.5, **manners)
+        answer = replies.read_turns(story.history(), judged.rules)["polling"]["price"]
+        said = replies.render(answer, judged.rules)
+        assert "--- message (HTML) silent not to be forwarded\nhush\n" in said
+
     def test_calls_that_failed_are_not_seen(self, story, judged) -> None:
         story.case("polling", "price")
         story.add(
