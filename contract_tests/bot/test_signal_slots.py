@@ -1,6 +1,7 @@
 """Slots, and the scheduler over them, with the clock in the test's hand: no process, no time."""
 
 import asyncio
+import itertools
 import json
 import logging
 from collections import Counter
@@ -258,10 +259,10 @@ class Office:
             moved=self.moved,
         )
         terms = Terms(("BTC/USDT",), 3600, 60)
-        access = Access(AllowList.parse("1"), inbox)
-        self.subscriptions = Subscriptions(terms, book, access, self.metrics)
+        self.access = Access(AllowList.parse("1"), inbox)
+        self.subscriptions = Subscriptions(terms, book, self.access, self.metrics)
         self.courier = Courier(
-            self.subscriptions, book, access, desk, self.metrics, clock=lambda: self.now
+            self.subscriptions, book, self.access, desk, self.metrics, clock=lambda: self.now
         )
 
     async def moved(self, old: int, new: int) -> None:
@@ -343,6 +344,32 @@ async def test_a_group_that_became_a_supergroup_stays_a_subscriber(office: Offic
     assert office.messenger.sent == [-1001]
     again = Parcel("BTC/USDT", 7200, -1001, "a signal", "").to_inbox()
     assert await office.inbox.put([again]) == Put(new=0, known=1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("moment", range(4))
+async def test_a_group_that_moves_while_its_parcel_is_delivered_hears_the_signal(
+    office: Office, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    """What tells of the move may be handled between any two questions of the courier."""
+    ask, asked = office.book.subscriber, itertools.count()
+
+    async def subscriber(chat: int) -> Subscriber | None:
+        found = await ask(chat)
+        if next(asked) == moment:
+            await office.access.learn(1, -1001)
+            await office.book.subscribe(Subscriber(-1001, 1))
+            await office.book.unsubscribe(1)
+            office.messenger.failure = ChatMigrated(-1001)
+        return found
+
+    monkeypatch.setattr(office.book, "subscriber", subscriber)
+    await office.deliver(1)
+    if office.messenger.sent != [1]:  # it had moved before it was written to
+        office.messenger.failure = None
+        async with asyncio.timeout(30):
+            await office.courier.deliver(await office.inbox.claim())
+        assert office.messenger.sent == [-1001]
 
 
 @pytest.mark.anyio

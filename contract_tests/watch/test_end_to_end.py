@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+import botproof
+
 OPERATOR = "77:BBOperatorOperatorOperatorOperatorOpe"
 StartWatch = Callable[[str], Any]
 
@@ -166,15 +167,16 @@ def test_the_watch_fits_beside_the_bot(
     assert watch.end() == 0
 
 
-def test_the_watch_runs_without_any_package_installed() -> None:
+def test_the_watch_runs_without_any_package_installed(tmp_path: Path) -> None:
     """`-S` leaves every installed package out: the machine of the bot needs Python alone."""
+    (tmp_path / "botproof").symlink_to(Path(botproof.__file__).parent)  # and nothing beside it
     done = subprocess.run(
         [sys.executable, "-S", "-m", "botproof.watch", "--example"],
         capture_output=True,
         text=True,
         check=False,
         timeout=110,
-        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)},
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "[services.bot]" in done.stdout

@@ -73,14 +73,19 @@ class Courier:
         """Why the parcel is not wanted any more, or None."""
         if slot_at(self._clock(), self._subscriptions.terms.interval) != parcel.slot:
             return "late"
-        chat = await self._moved_to(parcel) or parcel.chat
-        return None if await self._subscriptions.wants(chat) else "unasked"
+        wanted = await self._subscriptions.wants(parcel.chat)
+        return None if wanted or await self._moved_to(parcel) is not None else "unasked"
 
     async def _moved_to(self, parcel: Parcel) -> int | None:
-        """The supergroup that its group has become since it was packed, or None."""
-        if await self._subscriptions.has(parcel.chat):
+        """The supergroup that its group has become since it was packed, where that one subscribes.
+
+        The group may move at any moment: its subscription has the new id before it loses the old
+        one, so the old one is asked first.
+        """
+        if await self._subscriptions.wants(parcel.chat):
             return None
-        return await self._access.successor(parcel.chat)
+        chat = await self._access.successor(parcel.chat)
+        return chat if chat is not None and await self._subscriptions.wants(chat) else None
 
 
 class _Post(Replier):
