@@ -12,6 +12,13 @@ ROOT = Path(__file__).parents[2]
 Build = Callable[..., str]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file on one worker: what it starts has a name, and is made once."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def docker(*words: str) -> str:
     command = ["docker", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
