@@ -205,8 +205,8 @@ def slow(job: nox.Session) -> None:
 @session
 def docker(job: nox.Session) -> None:
     """The tests that need a Docker engine; .ci/run starts one and makes the images."""
-    # Delivery runs mostly wait; a file of contract_tests/containers stays on one worker.
-    beside = ("--numprocesses", "3", "--dist", "loadgroup")
+    # A full delivery run keeps most of a core busy. What starts containers stays on one worker.
+    beside = ("--numprocesses", "2", "--dist", "loadgroup")
     installed(job).run("pytest", *beside, "-m", "docker", *job.posargs)
 
 
