@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 import botproof
+from botproof.fleet.options import add_compose_arguments
 from botproof.problems import UsageError
 
 _EXIT_CODES = """\
@@ -110,19 +111,12 @@ def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="judge a container image: IMAGE for every process of botproof.toml, or "
         "NAME=IMAGE[,NAME=IMAGE] for some",
     )
-    parser.add_argument(
-        "--compose",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="judge the fleet of these Compose files: images, commands, environment, rights and "
+    add_compose_arguments(
+        parser,
+        files="judge the fleet of these Compose files: images, commands, environment, rights and "
         "limits as production has them, between the doubles of botproof.toml; may be repeated",
+        project="as for Compose, with --from-host",
     )
-    parser.add_argument(
-        "--env-file", metavar="FILE", type=Path, action="append", default=[], help="as for Compose"
-    )
-    parser.add_argument("--project-name", metavar="NAME", help="as for Compose, with --from-host")
     parser.add_argument(
         "--from-host",
         action="store_true",

@@ -18,6 +18,7 @@ from botproof.budgets import Budget, Override
 from botproof.checks import golden_files
 from botproof.checks.judging import HARNESS, Judging, JudgingSettings
 from botproof.config import ALL_CHECKS, Config, load_config
+from botproof.fleet.options import compose_of
 from botproof.history import HarnessError, read_history
 from botproof.outcome import Outcome
 from botproof.problems import UsageError
@@ -84,10 +85,8 @@ def _fleet(arguments: argparse.Namespace, config: Config) -> FleetTarget | None:
         return None
     # Most gates are of no fleet.
     from botproof.fleet.chosen import target_of  # noqa: PLC0415 - see above
-    from botproof.fleet.host import Compose  # noqa: PLC0415 - as above
 
-    compose = Compose(arguments.compose, arguments.env_file, arguments.project_name)
-    target = target_of(config, compose, from_host=arguments.from_host)
+    target = target_of(config, compose_of(arguments), from_host=arguments.from_host)
     print("\n".join(target.lines()), flush=True)
     return target
 

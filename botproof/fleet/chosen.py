@@ -17,9 +17,6 @@ def target_of(config: Config, compose: Compose, *, from_host: bool) -> FleetTarg
 
     Raises UsageError: Compose or Docker refuses, a process has no service, nothing runs.
     """
-    for path in (*compose.files, *compose.env_files):
-        if not path.is_file():
-            raise UsageError(f"{path}: is no file")
     files = ", ".join(map(str, compose.files))
     if from_host:
         services = _running(look(compose))

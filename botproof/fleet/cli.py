@@ -12,6 +12,7 @@ from pathlib import Path
 from botproof.fleet import drift, webhook
 from botproof.fleet.differences import Difference, as_lines
 from botproof.fleet.host import Compose, Fleet, look, repository
+from botproof.fleet.options import add_compose_arguments, add_files, compose_of
 from botproof.fleet.shape import Secrets
 from botproof.problems import UsageError
 
@@ -20,26 +21,10 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `botproof drift`."""
+    add_compose_arguments(parser)
     add = parser.add_argument
-    add(
-        "--compose",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="a Compose file of the fleet, as in `docker compose --file`; may be repeated",
-    )
-    add("--env-file", metavar="FILE", type=Path, action="append", default=[], help="as for Compose")
-    add("--project-name", metavar="NAME", help="as for Compose")
     add("--verdict", metavar="FILE", type=Path, help="the sealed verdict that the images must have")
-    add(
-        "--key",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="whom it is trusted of",
-    )
+    add_files(parser, "--key", "whom it is trusted of")
     add("--no-telegram", action="store_true", help="do not ask Telegram for the webhook")
     add("--no-git", action="store_true", help="do not look at the repository of the files")
     add("--json", action="store_true", help="print a JSON list instead of lines")
@@ -47,12 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0: nothing differs; 1: differences, one line each; 3: something could not be asked."""
-    if not arguments.compose:
-        raise UsageError("--compose FILE is missing: which files is the fleet started with?")
-    for path in (*arguments.compose, *arguments.env_file):
-        if not path.is_file():
-            raise UsageError(f"{path}: is no file")
-    compose = Compose(arguments.compose, arguments.env_file, arguments.project_name)
+    compose = compose_of(arguments)
     try:
         found = _found(arguments, compose)
     except UsageError as error:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from botproof.fleet import differences as lines
 from botproof.fleet.differences import Difference
 from botproof.fleet.host import Compose, Container, Fleet, Repository
+from botproof.fleet.options import process_name
 from botproof.fleet.shape import Document, Secrets, committed, running
 
 __all__ = ["against_files", "against_judged", "against_repository"]
@@ -135,10 +136,10 @@ def against_judged(fleet: Fleet, judged: Mapping[str, Mapping[str, str]]) -> lis
 
     ``judged`` is digests by process. A service is looked up by its name, `-` and `_` alike.
     """
-    by_name = {name.replace("-", "_"): digest for name, digest in judged.items()}
+    by_name = {process_name(name): digest for name, digest in judged.items()}
     found = []
     for container in fleet.containers:
-        digest = by_name.get(container.service.replace("-", "_"))
+        digest = by_name.get(process_name(container.service))
         image = container.inspected["Image"]
         if digest is None or image == f"sha256:{digest.get('sha256', '')}":
             continue

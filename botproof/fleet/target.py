@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from botproof.config import BOT, Config, Process
+from botproof.fleet.options import process_name
 from botproof.fleet.shape import is_secret, seconds_of
 from botproof.problems import UsageError
 
@@ -170,7 +171,7 @@ def _as_check(check: Document) -> Document:
 
 
 def _alike(name: str) -> str:
-    return name.replace("-", "_").lower()
+    return process_name(name).lower()
 
 
 def _without_secrets(service: Document) -> Iterator[tuple[str, str]]:

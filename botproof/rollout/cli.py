@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from botproof.fleet.host import Compose
+from botproof.fleet.options import add_compose_arguments, add_files, compose_of, process_name
 from botproof.problems import UsageError
 from botproof.rollout.back import LIMITS_S, roll_back, run_back
 from botproof.rollout.deploy import Options, Rollout, Store, make_plan
@@ -41,18 +42,8 @@ _REFERENCE = re.compile(r"(\S+@)?sha256:[0-9a-f]{64}")
 
 def add_fleet_arguments(parser: argparse.ArgumentParser) -> None:
     """Which fleet, and where its roll-outs are recorded."""
-    add = parser.add_argument
-    add(
-        "--compose",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="a Compose file of the fleet, as in `docker compose --file`; may be repeated",
-    )
-    add("--env-file", metavar="FILE", type=Path, action="append", default=[], help="as for Compose")
-    add("--project-name", metavar="NAME", help="as for Compose")
-    add(
+    add_compose_arguments(parser)
+    parser.add_argument(
         "--state",
         metavar="DIR",
         type=Path,
@@ -75,14 +66,7 @@ def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--only", metavar="SERVICE", action="append", default=[], help="change this service alone")
     add("--verdict", metavar="FILE", type=Path, help="the sealed verdict that the images must have")
-    add(
-        "--key",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="whom it is trusted of",
-    )
+    add_files(parser, "--key", "whom it is trusted of")
     add("--environment", metavar="NAME", help="what the verdict must be meant for")
     add(
         "--unjudged",
@@ -126,7 +110,7 @@ def add_rollback_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_rollback(arguments: argparse.Namespace) -> int:
     """0: what was before works; 1: refused or undone; 3: stuck, the next call goes on."""
-    compose = _compose(arguments)
+    compose = compose_of(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     store = Store(arguments.state)
     try:
@@ -146,7 +130,7 @@ def run_rollback(arguments: argparse.Namespace) -> int:
 
 def run_deploy(arguments: argparse.Namespace) -> int:
     """0: deployed, or nothing to do; 1: refused or undone, the old fleet works; 3: stuck."""
-    compose = _compose(arguments)
+    compose = compose_of(arguments)
     store = Store(arguments.state)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: undone, as by Ctrl-C
     try:
@@ -163,14 +147,8 @@ def add_rehearse_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("old", metavar="OLD", help="images that run today, as SERVICE=IMAGE[,SERVICE=IMAGE]")
     add("new", metavar="NEW", help="images that are to come, the same way")
-    add(
-        "--compose",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="the fleet's Compose files, and the one that puts it between doubles; may be repeated",
-    )
+    files = "the fleet's Compose files, and the one that puts it between doubles; may be repeated"
+    add_files(parser, "--compose", files)
     add("--env-file", metavar="FILE", type=Path, required=True, help="settings of the twin")
     add("--name", metavar="NAME", default=f"rehearsal-{os.getpid()}", help="of the Compose project")
     add("--switches", metavar="N", type=int, default=4, help="from one to the other and back (4)")
@@ -192,8 +170,8 @@ def run_rehearse(arguments: argparse.Namespace) -> int:
     from botproof.rollout.sealed import seal_rehearsal  # noqa: PLC0415 - as above
     from botproof.rollout.twin import Twin  # noqa: PLC0415 - as above
 
-    compose = _compose(arguments)
-    variables = DockerHost(Compose(compose.files, compose.env_files), {}).image_variables()
+    compose = compose_of(arguments)
+    variables = DockerHost(compose, {}).image_variables()
     old, new = (_by_service(text, variables) for text in (arguments.old, arguments.new))
     named = {variables[service]: image for service, image in old.items()}
     try:
@@ -303,23 +281,13 @@ def _run(plan: Plan, rollout: Rollout, journal: FileJournal) -> int:
     return 0 if end == DEPLOYED else 1
 
 
-def _compose(arguments: argparse.Namespace) -> Compose:
-    if not arguments.compose:
-        raise UsageError("--compose FILE is missing: which files is the fleet started with?")
-    env_files = arguments.env_file if isinstance(arguments.env_file, list) else [arguments.env_file]
-    for path in (*arguments.compose, *env_files):
-        if not path.is_file():
-            raise UsageError(f"{path}: is no file")
-    return Compose(arguments.compose, env_files, getattr(arguments, "project_name", None))
-
-
 def _images(arguments: argparse.Namespace, compose: Compose) -> dict[str, str]:
     variables = DockerHost(compose, {}).image_variables() if arguments.images else {}
-    by_name = {name.replace("-", "_"): variable for name, variable in variables.items()}
+    by_name = {process_name(name): variable for name, variable in variables.items()}
     found = {}
     for part in (part.strip() for text in arguments.images for part in text.split(",")):
         name, _, image = part.partition("=")
-        variable = by_name.get(name.replace("-", "_"))
+        variable = by_name.get(process_name(name))
         if variable is None:
             known = ", ".join(sorted(variables))
             raise UsageError(
@@ -358,7 +326,7 @@ def reasons_against_images(arguments: argparse.Namespace, host: DockerHost) -> l
     for name, service in host.project()["services"].items():
         if (service.get("labels") or {}).get("botproof.role"):
             image = host.docker("image", "inspect", "--format", "{{.Id}}", service["image"]).strip()
-            subject[name.replace("-", "_")] = {"sha256": image.removeprefix("sha256:")}
+            subject[process_name(name)] = {"sha256": image.removeprefix("sha256:")}
     if arguments.rehearsal is not None:
         found += reasons_against(arguments.rehearsal, trusted, subject)
     if arguments.verdict is None:

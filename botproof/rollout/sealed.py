@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import botproof
+from botproof.fleet.options import process_name
 from botproof.problems import UsageError
 from botproof.seal import dsse, keys
 from botproof.seal.digests import digest_of_file
@@ -44,7 +45,7 @@ def seal_rehearsal(
     """
     judged = Judged(
         subject=tuple(
-            Resource(name=_name(service), digest={"sha256": image.removeprefix("sha256:")})
+            Resource(name=process_name(service), digest={"sha256": image.removeprefix("sha256:")})
             for service, image in images.items()
         ),
         policy=tuple(
@@ -99,7 +100,3 @@ def reasons_against(
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     expected = Expected(trusted=trusted, accept_unsigned=not trusted, subject=subject)
     return [f"rehearsal: {refusal.message}" for refusal in verify(data, expected)[1]]
-
-
-def _name(service: str) -> str:
-    return service.replace("-", "_")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from botproof.fleet.options import add_compose_arguments, add_files, compose_of
 from botproof.problems import UsageError
 from botproof.seal import keys
 from botproof.seal.statement import Statement
@@ -57,14 +58,7 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `botproof verify`."""
     add = parser.add_argument
     add("envelope", type=Path, help=f"a {SEALED}")
-    add(
-        "--key",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="a public key that is trusted; may be repeated",
-    )
+    add_files(parser, "--key", "a public key that is trusted; may be repeated")
     add("--allow-unsigned", action="store_true", help="a verdict without a signature will do")
     add(
         "--images",
@@ -86,16 +80,8 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="the botproof.toml (with its golden files) that must have been judged by",
     )
-    add(
-        "--compose",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="with --config: a Compose file that the gate must have taken the fleet from; may be "
-        "repeated",
-    )
-    add("--env-file", metavar="FILE", type=Path, action="append", default=[], help="as for Compose")
+    files = "with --config: a Compose file that the gate must have taken the fleet from; may be "
+    add_compose_arguments(parser, files=f"{files}repeated", project=None)
     add("--history", metavar="FILE", type=Path, help="the history.jsonl that must have been judged")
     add("--environment", metavar="NAME", help="what it must have been judged for")
     add(
@@ -143,7 +129,7 @@ def _expected(arguments: argparse.Namespace, now: datetime.datetime) -> Expected
         resources = gathered(load_config(arguments.config), arguments.config)
         policy = {resource.name: resource.digest for resource in resources}
         if arguments.compose:
-            policy["compose"] = _compose(arguments.compose, arguments.env_file)
+            policy["compose"] = _compose(arguments)
     elif arguments.compose:
         raise UsageError("--compose needs --config: both are what the verdict was judged by")
     if arguments.history is not None:
@@ -164,11 +150,12 @@ def _expected(arguments: argparse.Namespace, now: datetime.datetime) -> Expected
     )
 
 
-def _compose(files: list[Path], env_files: list[Path]) -> Mapping[str, str]:
-    from botproof.fleet.host import Compose, resolved  # noqa: PLC0415 - asks Compose
+def _compose(arguments: argparse.Namespace) -> Mapping[str, str]:
+    from botproof.fleet.host import resolved  # noqa: PLC0415 - asks Compose
     from botproof.fleet.target import digest_of  # noqa: PLC0415 - as above
 
-    return {"sha256": digest_of(resolved(Compose(files, env_files)), files[0].parent)}
+    compose = compose_of(arguments)
+    return {"sha256": digest_of(resolved(compose), compose.files[0].parent)}
 
 
 def _images(texts: list[str]) -> dict[str, Mapping[str, str]] | None:
