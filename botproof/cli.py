@@ -58,7 +58,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_watch_run(commands, chosen=arguments[:1] == ["watch-run"])
     _add_prove(commands, chosen=arguments[:1] == ["prove"])
     _add_golden(commands)
-    _add_init(commands)
+    _add_init(commands, chosen=arguments[:1] == ["init"])
     _add_parity(commands, chosen=arguments[:1] == ["parity"])
     _add_delivery(commands, chosen=arguments[:1] == ["delivery"])
     _add_compare(commands, chosen=arguments[:1] == ["compare"])
@@ -269,16 +269,22 @@ def _add_golden(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.set_defaults(run=_command("golden"))
 
 
-def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_init(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
     parser = commands.add_parser(
         "init",
-        help="write a commented botproof.toml for your own bot",
-        description="Writes a commented botproof.toml to start from. Never overwrites a file.",
+        help="look at your bot between the doubles, and write its botproof.toml",
+        description="Starts the bot between the doubles, finds out how it learns where Telegram "
+        "is, plays what it seems to understand twice, and writes a botproof.toml with what it saw: "
+        "cases, rules for what differs, modes, budgets. What it could not find out stands there as "
+        "a question. Without --bot, --image or --compose it writes a commented template. Never "
+        "overwrites a file unless --force is given.",
+        epilog="exit codes: 0 written; 1 written, but the bot never took an update; 3 ended by a "
+        "signal, nothing was written; 64 the command line cannot be used",
     )
-    parser.add_argument(
-        "path", nargs="?", type=Path, default=Path("botproof.toml"), help="(botproof.toml)"
-    )
-    parser.set_defaults(run=_command("init"))
+    if chosen:
+        module = import_module("botproof.init.cli")
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
 
 
 def _add_parity(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:

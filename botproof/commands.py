@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -214,20 +213,6 @@ def golden(arguments: argparse.Namespace) -> int:
         accept_errors=arguments.accept_errors,
         ask=approving.terminal(),
     )
-
-
-def init(arguments: argparse.Namespace) -> int:
-    """`botproof init`: write the commented template."""
-    template = resources.files("botproof").joinpath("botproof.template.toml")
-    try:
-        with arguments.path.open("x", encoding="utf-8") as file:
-            file.write(template.read_text(encoding="utf-8"))
-    except FileExistsError as error:
-        raise UsageError(f"{arguments.path}: exists already and is left as it is") from error
-    except OSError as error:
-        raise UsageError(f"{arguments.path}: cannot be written: {error.strerror}") from error
-    print(f"wrote {arguments.path}; fill it in, then run `botproof gate`")
-    return 0
 
 
 def _limits(given: Iterable[str]) -> dict[str, Budget]:

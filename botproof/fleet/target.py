@@ -24,7 +24,15 @@ from botproof.fleet.options import process_name
 from botproof.fleet.shape import is_secret, seconds_of
 from botproof.problems import UsageError
 
-__all__ = ["Document", "FleetTarget", "as_service", "digest_of", "in_containers", "joined"]
+__all__ = [
+    "Document",
+    "FleetTarget",
+    "as_process",
+    "as_service",
+    "digest_of",
+    "in_containers",
+    "joined",
+]
 
 Document = Mapping[str, Any]
 
@@ -77,7 +85,7 @@ def in_containers(config: Config, services: Mapping[str, Document]) -> FleetTarg
             f"{', '.join(sorted(services))}. Give both the same name"
         )
     wanted = {name: services[service] for name, service in found.items() if service is not None}
-    judged = {name: _process(process, wanted[name]) for name, process in processes.items()}
+    judged = {name: as_process(process, wanted[name]) for name, process in processes.items()}
     replace = msgspec.structs.replace
     modes = {
         name: replace(mode, command=None, image=None, cwd=None)
@@ -188,7 +196,8 @@ def _outside(process: Process) -> Mapping[str, Any]:
     }
 
 
-def _process(process: Process, service: Document) -> Process:
+def as_process(process: Process, service: Document) -> Process:
+    """A process as a service of Compose runs it. Raises UsageError where that has no image."""
     if not service.get("image"):
         raise UsageError("a service of the fleet is built and has no image; name one with `image:`")
     environment = {
@@ -221,7 +230,7 @@ def _beside(judged: Iterable[Process], others: Mapping[str, Document]) -> dict[s
         port = re.search(rf"(?://|@){re.escape(name)}:(\d+)", said)
         if port and not service.get("ports"):
             process = Process(ready="port", port=int(port[1]), ready_timeout_s=60.0)
-            process = _process(process, service)
+            process = as_process(process, service)
             args = (*process.container_args, *_health(service.get("healthcheck")))
             found[name] = msgspec.structs.replace(process, container_args=args)
     return found

@@ -1,0 +1,1 @@
+"""`botproof init`: a first botproof.toml from what a bot was seen to do."""

@@ -1,0 +1,196 @@
+"""`botproof init`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from botproof.fleet.options import add_files
+from botproof.history import HarnessError
+from botproof.init.look import Found, look
+from botproof.init.source import Source, read_source
+from botproof.init.start import Description
+from botproof.init.trial import Trials
+from botproof.init.write import as_toml, questions
+from botproof.problems import UsageError
+from botproof.report.terminal import Progress
+from botproof.targets.process import Guard
+from botproof.targets.recorder import Recorder
+from botproof.targets.session import interruptible
+
+__all__ = ["add_arguments", "run"]
+
+_INTERRUPTED = 3
+_ENVIRONMENTS = (".venv", "venv", "env")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `botproof init`."""
+    parser.add_argument(
+        "path", nargs="?", type=Path, default=Path("botproof.toml"), help="(botproof.toml)"
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--bot",
+        metavar="COMMAND",
+        help='how your server starts it, such as "python main.py" or "node bot.js"; a virtual '
+        "environment beside it (.venv) is found",
+    )
+    how.add_argument("--image", metavar="IMAGE", help="the image that it runs in")
+    add_files(parser, "--compose", "the Compose file of your fleet; may be repeated")
+    parser.add_argument("--service", metavar="NAME", help="which service of --compose is the bot")
+    parser.add_argument(
+        "--force", action="store_true", help="write over a botproof.toml that is there already"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: written; 1: written, but the bot never took an update; 3: ended by a signal."""
+    path: Path = arguments.path
+    if path.exists() and not arguments.force:
+        raise UsageError(f"{path}: exists already and is left as it is; --force writes over it")
+    if not path.resolve().parent.is_dir():
+        raise UsageError(f"{path}: cannot be written: No such file or directory")
+    if arguments.bot is None and not (arguments.image or arguments.compose):
+        return _template(path)
+    described = _described(arguments, path.resolve().parent)
+    found = _look(described, path.resolve().parent)
+    if found is None:
+        print("ended before it was done: nothing was written, nothing is left running")
+        return _INTERRUPTED
+    text = as_toml(found)
+    _write(path, text)
+    _tell(found, path, text)
+    return 0 if found.started else 1
+
+
+def _template(path: Path) -> int:
+    template = resources.files("botproof").joinpath("botproof.template.toml")
+    _write(path, template.read_text(encoding="utf-8"))
+    print(f"wrote {path}; fill it in, then run `botproof gate`")
+    print('(botproof init --bot "COMMAND" starts the bot between the doubles, and fills it in)')
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _described(arguments: argparse.Namespace, base: Path) -> Description:
+    raw: dict[str, Any] = {"name": base.name or "my bot", "doubles": {"telegram": {}}}
+    source = Source()
+    if arguments.bot is not None:
+        command = _command(arguments.bot, base)
+        raw["bot"] = {"command": command, "ready": "telegram"}
+        source = read_source(
+            base, [word.replace("{venv:", "").replace("}", "") for word in command]
+        )
+    elif arguments.image:
+        source = _of_image(arguments.image, base)
+        raw["bot"] = {"image": arguments.image, "ready": "telegram"}
+    else:
+        # Only who has a fleet needs what asks Compose.
+        from botproof.init.compose import describe  # noqa: PLC0415 - see above
+
+        raw["bot"], source = describe(arguments.compose, arguments.service)
+    return Description(raw=raw, source=source)
+
+
+def _command(text: str, base: Path) -> list[str]:
+    """The command as botproof.toml has it: with the bot's own virtual environment in it."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"--bot {text!r}: is not a command: {error}") from error
+    if not words:
+        raise UsageError("--bot is empty: give the command that your server starts the bot by")
+    venv = next((each for each in _ENVIRONMENTS if (base / each / "pyvenv.cfg").is_file()), "")
+    inside = re.match(r"(?:\./)?([\w.-]+)/bin/(\S+)\Z", words[0])
+    if inside and (base / inside[1] / "pyvenv.cfg").is_file():
+        words[0] = f"{{venv:{inside[1]}}}/bin/{inside[2]}"
+    elif venv and (base / venv / "bin" / words[0]).exists():
+        words[0] = f"{{venv:{venv}}}/bin/{words[0]}"
+    elif not (base / words[0]).exists() and shutil.which(words[0]) is None:
+        raise UsageError(_no_program(words[0], base))
+    script = words[1] if len(words) > 1 else ""
+    if re.search(r"\.(py|js|mjs|cjs|ts|rb|php)\Z", script) and not (base / script).is_file():
+        there = sorted(each.name for each in base.glob(f"*{Path(script).suffix}"))[:8]
+        listed = f"; there are {', '.join(there)}" if there else ""
+        raise UsageError(f"--bot: there is no file {script} in {base}{listed}")
+    return words
+
+
+def _no_program(word: str, base: Path) -> str:
+    near = {"python": "python3", "pip": "pip3", "nodejs": "node"}.get(word, "")
+    hint = f"; is {near} meant?" if near and shutil.which(near) else ""
+    return (
+        f"--bot: there is no program {word!r} on PATH, nor a file of that name in {base}{hint} "
+        "Give the command as your server has it"
+    ).replace("  ", " ")
+
+
+def _of_image(image: str, base: Path) -> Source:
+    from botproof.init.compose import source_of_image  # noqa: PLC0415 - few bots are in images
+
+    return source_of_image(image, base)
+
+
+def _look(described: Description, base: Path) -> Found | None:
+    """Look at the bot; None when a signal ended it. Raises UsageError for a failure of ours."""
+    recorder, say = Recorder(), Progress()
+    done: list[Found] = []
+    with tempfile.TemporaryDirectory(prefix="botproof-init-") as folder:
+
+        async def work() -> None:
+            async with Guard() as guard, httpx.AsyncClient(trust_env=False, timeout=30) as client:
+                trials = Trials(base, Path(folder), recorder, guard, client, say)
+                done.append(await look(trials, described))
+
+        asyncio.run(interruptible(work(), recorder))
+    if done:
+        return done[0]
+    errors = recorder.history().of(HarnessError)
+    if any(error.where == "interrupted" for error in errors):
+        return None
+    raise UsageError(f"the bot could not be looked at: {errors[-1].message if errors else '?'}")
+
+
+def _tell(found: Found, path: Path, text: str) -> None:
+    described, proposals = found.described, found.proposals
+    print()
+    if not found.started:
+        print(f"it never took an update from the double: {described.look.failure or 'see below'}")
+        for line in described.look.log[-12:]:
+            print(f"  | {line}")
+        if described.trouble is not None:
+            print("\n".join(f"  {line}" for line in described.trouble.lines()))
+        print(f"wrote {path} with what is known; mend that, and call botproof init --force again")
+        return
+    how = described.answers_to or "the name api.telegram.org"
+    print(f"reaches Telegram by: {how}")
+    print(f"modes: {', '.join(described.modes)}; ready after {found.warm_s:.1f} s")
+    print(
+        f"cases: {len(proposals.cases)} proposed, {len(proposals.left_out)} left out, "
+        f"{len(found.private)} by strangers; rules for what differs: {len(proposals.normalisers)}"
+    )
+    print(f"memory: {found.memory_mb:.0f} MB at most")
+    asked = questions(text)
+    if asked:
+        print(f"questions that stand in the file: {len(asked)}")
+        for line in asked:
+            print(f"  ? {line}")
+    sudo = "sudo " if described.by_name and sys.platform == "linux" else ""
+    print(f"wrote {path}. Next: {sudo}botproof gate, then botproof golden approve")

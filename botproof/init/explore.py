@@ -1,0 +1,213 @@
+"""What to say to a bot that nobody has described: from its menu, its source and its replies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from botproof.chats import Turn, button_rows, plain
+from botproof.config import Case
+
+__all__ = ["FIRST", "Vocabulary", "case_of", "next_cases", "opening"]
+
+_MOST_COMMANDS = 24
+_MOST_BUTTONS = 8
+_MOST_EXAMPLES = 12
+_COMMAND = re.compile(r"(?<![\w/<:.])/([a-zA-Z][a-zA-Z0-9_]{0,31})(?![\w/.])(?:@\w+)?")
+_EXAMPLE = re.compile(
+    r"(?<![\w/<:.])/([a-zA-Z][a-zA-Z0-9_]{0,31})((?:[ ]+[<\[{(]?[\w./|:-]+[>\]})]?){1,3})"
+)
+_TAGS = re.compile(r"</?(?:b|i|u|s|a|em|strong|code|pre|span|tg-[a-z]+|blockquote)(?:\s[^<>]*)?>")
+_HOLE = re.compile(
+    r"[<\[{(].*[>\]})]|^(?:symbol|coin|ticker|pair|crypto|amount|city|query|text)$", re.IGNORECASE
+)
+_FILLINGS = (
+    (r"pair|market", "BTC/USDT"),
+    (r"symbol|coin|ticker|crypto|token|asset|base|from", "BTC"),
+    (r"quote|currency|fiat|to\b|vs", "USD"),
+    (r"time|interval|frame|period", "1h"),
+    (r"price|amount|number|count|qty|quantity|limit|value|percent|threshold|id|n\b", "1"),
+    (r"city|place|location", "London"),
+)
+_EVERYDAY = frozenset(
+    (
+        "to",
+        "and",
+        "or",
+        "for",
+        "with",
+        "the",
+        "a",
+        "an",
+        "is",
+        "in",
+        "of",
+        "get",
+        "show",
+        "shows",
+        "list",
+        "see",
+        "this",
+        "that",
+        "your",
+        "now",
+        "here",
+        "you",
+        "then",
+        "if",
+        "on",
+        "will",
+        "can",
+        "from",
+        "by",
+        "please",
+        "command",
+        "help",
+        "your",
+        "my",
+    )
+)
+FIRST = ("/start", "/help")
+NONSENSE = "NOPE"
+
+
+class Vocabulary(msgspec.Struct):
+    """What has been heard of so far, in order."""
+
+    cases: list[Case] = []
+    said: set[tuple[str, str]] = set()
+
+    def add(self, say: str, kind: str = "message", name: str = "", **more: object) -> bool:
+        """Take in one more thing to say; whether it was new."""
+        key = (kind, say.strip().lower() if kind == "message" else say)
+        if key in self.said or not say.strip():
+            return False
+        self.said.add(key)
+        taken = {case.name for case in self.cases}
+        self.cases.append(case_of(say, kind, taken, name, **more))
+        return True
+
+    def count(self, kind: str) -> int:
+        """How many there are of this kind."""
+        return sum(case.kind == kind for case in self.cases)
+
+    @property
+    def commands(self) -> list[str]:
+        """The bare commands."""
+        return [c.say for c in self.cases if c.say.startswith("/") and " " not in c.say.strip()]
+
+
+def case_of(
+    say: str, kind: str = "message", taken: Iterable[str] = (), name: str = "", **more: object
+) -> Case:
+    """A case with a name that says what it is and that nothing else has."""
+    prefix = "tap-" if kind == "callback_query" else ""
+    stem = re.sub(r"[^a-z0-9]+", "-", (name or say).lower()).strip("-")[:30].strip("-")
+    stem = f"{prefix}{stem or 'text'}".strip("-")
+    found, number = stem, 2
+    while found in set(taken):
+        found, number = f"{stem}-{number}", number + 1
+    raw = {"name": found, "say": say, "kind": kind, **more}
+    return msgspec.convert(raw, Case)
+
+
+def opening(menu: Iterable[tuple[str, str]], of_source: Iterable[str]) -> Vocabulary:
+    """What is said first: what every bot knows, its menu, what its source looks like, and what
+    people say who do not know it."""
+    vocabulary = Vocabulary()
+    for say in FIRST:
+        vocabulary.add(say)
+    for command, _ in menu:
+        vocabulary.add(f"/{command}")
+    for command in of_source:
+        if len(vocabulary.cases) < _MOST_COMMANDS:
+            vocabulary.add(f"/{command}")
+    vocabulary.add("hello", name="small-talk")
+    vocabulary.add("/frobnicate", name="unknown-command")
+    return vocabulary
+
+
+def next_cases(vocabulary: Vocabulary, turns: Mapping[str, Turn]) -> list[Case]:
+    """Take in what these replies speak of. The cases that are new."""
+    before = len(vocabulary.cases)
+    for turn in turns.values():
+        for message in turn.messages:
+            text = _TAGS.sub("", message.text)
+            for command in _COMMAND.findall(text):
+                if len(vocabulary.commands) < _MOST_COMMANDS:
+                    vocabulary.add(f"/{command}")
+            _buttons(vocabulary, message.params.get("reply_markup"))
+    for turn in turns.values():
+        for message in turn.messages:
+            for example in examples_of(_TAGS.sub("", message.text)):
+                known = example.split()[0].lower() in {c.lower() for c in vocabulary.commands}
+                if known and _examples(vocabulary) < _MOST_EXAMPLES:
+                    vocabulary.add(example)
+    return vocabulary.cases[before:]
+
+
+def _examples(vocabulary: Vocabulary) -> int:
+    return sum(case.say.startswith("/") and " " in case.say for case in vocabulary.cases)
+
+
+def examples_of(text: str) -> Iterator[str]:
+    """Commands with arguments as a reply shows them: `/price BTC`, or `/price <symbol>` filled."""
+    for command, rest in _EXAMPLE.findall(text):
+        words = []
+        for word in rest.split():
+            filled = _fill(word)
+            if filled is None:
+                break
+            words.append(filled)
+        if words:
+            yield f"/{command} {' '.join(words)}"
+
+
+def _fill(word: str) -> str | None:
+    """The argument that stands for this word of a usage; None where the usage has ended."""
+    bare = word.strip("<>[]{}()|,.;:-")
+    hole = _HOLE.search(word)
+    if not bare or (bare.lower() in _EVERYDAY and not hole):
+        return None
+    if hole:
+        for pattern, filling in _FILLINGS:
+            if re.search(pattern, bare, re.IGNORECASE):
+                return filling
+        return bare.split("|")[0] if "|" in bare else "test"
+    # An example is figures or capitals or has signs in it; other words are prose.
+    if re.search(r"\d|/", bare) or bare.isupper() or (bare.islower() and len(bare) <= 5):
+        return bare
+    return None
+
+
+def _buttons(vocabulary: Vocabulary, markup: object) -> None:
+    inline = isinstance(plain(markup), Mapping) and "inline_keyboard" in plain(markup)
+    for row in button_rows(markup):
+        for button in row:
+            if isinstance(button, str):
+                button = {"text": button}  # noqa: PLW2901 - the Bot API takes either
+            if not isinstance(button, Mapping):
+                continue
+            data = button.get("callback_data")
+            if inline and data and vocabulary.count("callback_query") < _MOST_BUTTONS:
+                vocabulary.add(str(data), "callback_query")
+            elif not inline and button.get("text") and len(vocabulary.cases) < 50:
+                vocabulary.add(str(button["text"]))
+
+
+def wrong_ones(vocabulary: Vocabulary) -> list[Case]:
+    """For a command that takes an argument, one that is wrong."""
+    before = len(vocabulary.cases)
+    for case in [c for c in vocabulary.cases if c.say.startswith("/") and " " in c.say][:3]:
+        vocabulary.add(f"{case.say.split()[0]} {NONSENSE}")
+    return vocabulary.cases[before:]
+
+
+def of_strangers(commands: Sequence[Case]) -> list[Case]:
+    """The same commands, said by somebody who is on no list."""
+    return [
+        msgspec.structs.replace(case, name=f"{case.name}-stranger"[:60], stranger=True)
+        for case in commands
+    ]

@@ -1,0 +1,233 @@
+"""The order in which `botproof init` looks: how it starts, what it answers, twice, and how else."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import psutil
+
+from botproof.chats import Turn
+from botproof.config import Case
+from botproof.doubles.exchanges.hosts import HOSTS
+from botproof.history import BotApiCall
+from botproof.init import explore
+from botproof.init.propose import Proposals, propose
+from botproof.init.settings import Role, of_role, role_of
+from botproof.init.start import Description, find_start
+from botproof.init.trial import Look, Trial, Trials, steps_of
+from botproof.targets.world import TELEGRAM_HOSTS
+
+__all__ = ["Found", "look"]
+
+_ROUNDS = 3
+_SERVES = re.compile(
+    r"set_?webhook|run_webhook|webhookCallback|startWebhook|run_webhooks", re.IGNORECASE
+)
+_OWNER_CHAT = "owner"
+
+
+@dataclass(slots=True)
+class Found:
+    """All that was found out of a bot. `started` is false where it never took an update."""
+
+    described: Description
+    started: bool = False
+    proposals: Proposals = field(default_factory=Proposals)
+    private: list[Case] = field(default_factory=list)
+    hosts: tuple[str, ...] = ()
+    venues: tuple[str, ...] = ()
+    last: Look = field(default_factory=Look)
+    memory_mb: float = 0.0
+    machine_mb: int = 0
+    warm_s: float = 0.0
+
+
+async def look(trials: Trials, described: Description) -> Found:
+    """Start the bot in every way that is needed, and play with it. Ends all that it starts."""
+    found = Found(described, machine_mb=psutil.virtual_memory().total // 1_000_000)
+    found.started = await find_start(trials, described)
+    if not found.started:
+        found.last = described.look
+        return found
+    mode = next(iter(described.modes))
+    cases, first = await _first_play(trials, found, mode)
+    await _second_play(trials, found, mode, cases, first)
+    await _other_mode(trials, described)
+    return found
+
+
+async def _first_play(
+    trials: Trials, found: Found, mode: str
+) -> tuple[list[Case], dict[str, Turn]]:
+    """Say what is known, then what its replies speak of; again where exchanges come in late."""
+    described = found.described
+    while True:
+        trials.say("first play: what does it answer?")
+        async with described.start(trials, mode) as trial:
+            _remember(found, trial)
+            cases, turns = await _explore(trials, described, trial)
+        _remember(found, trial)
+        if not described.take_exchanges(trial.look):
+            return cases, turns
+        trials.say("  it asks exchanges: once more, with the exchange double in their place")
+
+
+async def _explore(
+    trials: Trials, described: Description, trial: Trial
+) -> tuple[list[Case], dict[str, Turn]]:
+    vocabulary = explore.opening(trial.look.menu, described.source.commands)
+    turns: dict[str, Turn] = {}
+    new: Sequence[Case] = vocabulary.cases
+    for number in range(_ROUNDS):
+        names = {case.name for case in new}
+        cases = _in_chats(described, vocabulary.cases)
+        steps = [step for step in steps_of(cases) if step.case.name in names]
+        trials.say(f"  round {number + 1}: {len(steps)} messages and taps")
+        turns |= await trial.play(steps, time.time())
+        heard = {name: turn for name, turn in turns.items() if name in names}
+        new = [*explore.next_cases(vocabulary, heard)]
+        if number == 0:
+            new += [case for case in _of_menu(vocabulary, trial.look) if case not in new]
+        if number == 1:
+            new += explore.wrong_ones(vocabulary)
+        if not new:
+            break
+    return _in_chats(described, vocabulary.cases), turns
+
+
+def _of_menu(vocabulary: explore.Vocabulary, seen: Look) -> list[Case]:
+    before = len(vocabulary.cases)
+    for command, _ in seen.menu:
+        vocabulary.add(f"/{command}")
+    return vocabulary.cases[before:]
+
+
+def _in_chats(described: Description, cases: Sequence[Case]) -> list[Case]:
+    """Where one user only may use the bot, all is said by that one."""
+    one = any(role_of(name) is Role.USER for name in described.base_env)
+    if not one:
+        return list(cases)
+    return [msgspec.structs.replace(case, chat=_OWNER_CHAT) for case in cases]
+
+
+async def _second_play(
+    trials: Trials, found: Found, mode: str, cases: list[Case], first: dict[str, Turn]
+) -> None:
+    """The same, after a start of its own: what differs differs for no reason of the user's."""
+    described = found.described
+    trials.say(f"second play: the same {len(cases)}, after a new start")
+    async with described.start(trials, mode) as trial:
+        played = [step for step in steps_of(cases) if step.case.name in first]
+        now = datetime.datetime.now(datetime.UTC)
+        second = await trial.play(played, time.time())
+        if of_role(described.base_env, Role.USERS, Role.USER):
+            await _strangers(trials, found, trial, cases, second)
+    _remember(found, trial)
+    found.last = trial.look
+    calls = [call for call in trials.recorder.history().of(BotApiCall) if call.error_code is None]
+    likely = {f"/{command}" for command in described.source.commands} - set(explore.FIRST)
+    likely -= {f"/{command}" for command, _ in trial.look.menu}
+    spoken = [
+        case
+        for case in cases  # a word of its source that it does not answer to is no command
+        if case.say not in likely or first[case.name].answers or second[case.name].answers
+    ]
+    found.proposals = propose(spoken, first, second, calls, now)
+
+
+async def _strangers(
+    trials: Trials, found: Found, trial: Trial, cases: list[Case], turns: dict[str, Turn]
+) -> None:
+    """Which commands somebody who is on no list is answered otherwise."""
+    known = [
+        c for c in cases if c.say.startswith("/") and " " not in c.say and turns[c.name].answers
+    ]
+    strangers = explore.of_strangers([msgspec.structs.replace(c, chat="") for c in known])
+    if not strangers:
+        return
+    trials.say(f"  the same {len(strangers)} commands by a stranger")
+    steps = steps_of(strangers)
+    heard = await trial.play(steps, time.time())
+    for case, stranger in zip(known, strangers, strict=True):
+        if _texts(turns[case.name]) != _texts(heard[stranger.name]):
+            expect = "reply" if heard[stranger.name].answers else "silence"
+            found.private.append(msgspec.structs.replace(stranger, expect=expect))
+
+
+def _texts(turn: Turn) -> list[str]:
+    return [re.sub(r"\d+", "0", message.text) for message in turn.answers]
+
+
+def _remember(found: Found, trial: Trial) -> None:
+    seen = trial.look
+    known = {*TELEGRAM_HOSTS, *HOSTS}
+    found.hosts = tuple(dict.fromkeys((*found.hosts, *(h for h in seen.hosts if h not in known))))
+    found.venues = tuple(dict.fromkeys((*found.venues, *seen.venues)))
+    found.memory_mb = max(found.memory_mb, seen.memory_mb)
+    found.warm_s = max(found.warm_s, seen.ready_s)
+
+
+async def _other_mode(trials: Trials, described: Description) -> None:
+    """Whether it also takes updates by the other door, by settings that its source names."""
+    if "webhook" in described.modes:
+        await _try_mode(trials, described, "polling", _polling_env(described))
+        return
+    if not _SERVES.search(described.source.text):
+        return
+    for path in ("/webhook", ""):
+        env = _webhook_env(described, path)
+        if not env or await _try_mode(trials, described, "webhook", env):
+            return
+
+
+async def _try_mode(trials: Trials, described: Description, mode: str, env: dict[str, str]) -> bool:
+    if not env:
+        return False
+    said = ", ".join(f"{name}={value}" for name, value in env.items())
+    trials.say(f"trial {trials.count + 1}: does it take updates by {mode}, too ({said})?")
+    described.modes[mode] = {"env": env}
+    async with described.start(trials, mode) as trial:
+        if trial.look.door == mode and not trial.look.failure:
+            [step] = steps_of([Case(name="other-mode", say="/start", chat=_OWNER_CHAT)])
+            turns = await trial.play([step], time.time())
+            if any(turn.acts for turn in turns.values()):
+                trials.say("  yes")
+                return True
+    del described.modes[mode]
+    trials.say("  no")
+    return False
+
+
+def _webhook_env(described: Description, path: str) -> dict[str, str]:
+    """Settings that may make it serve a webhook; none where its source names none."""
+    env: dict[str, str] = {}
+    for name in described.names:
+        role = role_of(name)
+        if role is Role.WEBHOOK_URL:
+            env[name] = "127.0.0.1" if name.endswith("HOST") and path else "{url:bot}" + path
+        elif role is Role.PORT:
+            env[name] = "{port:bot}"
+        elif role is Role.HOST:
+            env[name] = "127.0.0.1"
+        elif role is Role.SECRET:
+            env[name] = "a-secret-that-only-the-gate-uses"
+        elif role is Role.MODE:
+            env[name] = _switch(name, "webhook")
+    switches = [n for n in env if role_of(n) in {Role.WEBHOOK_URL, Role.MODE, Role.PORT}]
+    return env if switches else {}
+
+
+def _polling_env(described: Description) -> dict[str, str]:
+    names = of_role(described.names, Role.MODE)
+    return {name: _switch(name, "polling") for name in names}
+
+
+def _switch(name: str, mode: str) -> str:
+    if re.search(r"USE|ENABLE|POLLING", name):
+        return str(("POLLING" in name) == (mode == "polling")).lower()
+    return mode

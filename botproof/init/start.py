@@ -1,0 +1,205 @@
+"""How a bot is started so that it talks to the doubles: found by trying."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from botproof.doubles.exchanges.hosts import HOSTS
+from botproof.init.settings import Role, of_role, role_of, trial_value
+from botproof.init.source import Source
+from botproof.init.trial import MODE, Look, Trial, Trials
+from botproof.init.trouble import Trouble, missing_settings, trouble_in
+from botproof.targets.world import TELEGRAM_HOSTS, problem
+
+__all__ = ["Description", "find_start"]
+
+NOW = 1_767_258_432_000
+"""2026-01-01 09:07:12 UTC: where the exchanges' clock stands still, so that prices repeat."""
+_MOST_TRIES = 7
+_USUAL_TOKENS = ("TELEGRAM_BOT_TOKEN", "BOT_TOKEN", "TELEGRAM_TOKEN", "TOKEN")
+_URL_FORMS = ("{url:telegram_double}", "{url:telegram_double}/bot")
+_HAND_SET = ("/webhook", "/", "/telegram", "/bot", "/api/webhook", "/telegram/webhook")
+_PATIENCE_S = 90.0
+
+
+@dataclass(slots=True)
+class Description:
+    """A botproof.toml that comes to be: `raw` are its tables, `base_env` the bot's environment.
+
+    `guessed` are settings that the bot insists on and whose value was made up; `answers_to` says
+    how the bot was brought to speak to the double.
+    """
+
+    raw: dict[str, Any]
+    source: Source
+    base_env: dict[str, str] = field(default_factory=dict)
+    modes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    guessed: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    answers_to: str = ""
+    look: Look = field(default_factory=Look)
+    trouble: Trouble | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all settings that are known of."""
+        return self.source.env
+
+    @property
+    def by_name(self) -> bool:
+        """Whether the bot reaches Telegram under its real name."""
+        return bool(self.raw["doubles"]["telegram"].get("by_name"))
+
+    def start(self, trials: Trials, mode: str = "") -> AbstractAsyncContextManager[Trial]:
+        """Start it once more, in a mode that has been found."""
+        described = self.modes.get(mode, {})
+        extra = {k: v for k, v in described.items() if k != "env"}
+        raw = {**self.raw, "modes": {MODE: extra}}
+        env = {**self.base_env, **described.get("env", {})}
+        return trials.start(raw, env, patience_s=_PATIENCE_S)
+
+    def take_exchanges(self, look: Look) -> bool:
+        """Let the exchange double stand for venues that the bot looked for; whether that is new."""
+        new = bool(set(look.hosts) & set(HOSTS)) and "exchanges" not in self.raw["doubles"]
+        if new and not problem():
+            self.raw["doubles"]["exchanges"] = {"by_name": True, "now": NOW}
+            return True
+        return False
+
+
+def first_env(source: Source, declared: Sequence[str] = ()) -> dict[str, str]:
+    """What a bot is given at its first start: its token, its users, what its example file says."""
+    examples = dict(source.examples)
+    tokens = of_role(source.env, Role.TOKEN)
+    ours = [name for name in tokens if re.search(r"TELEGRAM|TG|BOT", name)]
+    env = dict.fromkeys(ours or tokens, "{token}")
+    if not env:
+        env = dict.fromkeys(of_role(declared, Role.TOKEN) or _USUAL_TOKENS, "{token}")
+    for name in (*source.env, *declared):
+        role = role_of(name)
+        if role in {Role.USERS, Role.USER} or (role is Role.STORE and name in source.env):
+            value = trial_value(name, {})
+            if value is not None:
+                env[name] = value
+        elif role is Role.OTHER and name in examples:
+            value = trial_value(name, examples)
+            if value is not None:
+                env[name] = value
+    return env
+
+
+async def find_start(trials: Trials, described: Description) -> bool:
+    """Try until the bot takes updates from the double. Whether it does; `look` is the last try."""
+    described.base_env = first_env(described.source)
+    ways = list(_ways(described))
+    if not ways:
+        described.look = Look(
+            failure="it cannot be given api.telegram.org by name here (that takes root), and no "
+            "setting was found that says where the Bot API is"
+        )
+        return False
+    for setting, form in ways:
+        if await _try(trials, described, setting, form):
+            return True
+    described.trouble = trouble_in(described.look.log)
+    return False
+
+
+def _ways(described: Description) -> Iterator[tuple[str, str]]:
+    """How the bot may learn where the double is: by each setting, then by name."""
+    for setting in of_role(described.names, Role.TELEGRAM_URL)[:2]:
+        for form in _URL_FORMS:
+            yield setting, form
+    if not problem():
+        yield "", ""
+
+
+async def _try(trials: Trials, described: Description, setting: str, form: str) -> bool:
+    """Start it this way, again with what it says that it lacks."""
+    described.raw["doubles"]["telegram"] = {} if setting else {"by_name": True}
+    how = f"by the setting {setting}" if setting else "by the name api.telegram.org"
+    described.answers_to = f"{setting} = {form!r}" if setting else ""
+    for _ in range(_MOST_TRIES):
+        trials.say(f"trial {trials.count + 1}: is Telegram reached {how}?")
+        env = {**described.base_env, **({setting: form} if setting else {})}
+        async with trials.start(described.raw, env, patience_s=_PATIENCE_S) as trial:
+            described.look = look = trial.look
+            if trial.started and not look.failure and not _wrong_path(look):
+                described.base_env = env
+                described.modes = {look.door: {}}
+                trials.say(f"  yes, by {_DOORS[look.door]}, after {look.ready_s:.1f} s")
+                return True
+        if described.take_exchanges(look):
+            trials.say("  it asks exchanges: the exchange double stands for them from here on")
+            continue
+        if not look.failure and look.ports and not look.hosts:
+            return await _set_by_hand(trials, described)
+        if set(look.hosts) & set(TELEGRAM_HOSTS) or _wrong_path(look):
+            trials.say("  no: it asks elsewhere")
+            return False
+        if not _give_missing(trials, described):
+            return False
+    return False
+
+
+_DOORS = {"polling": "getUpdates", "webhook": "setWebhook"}
+
+
+def _wrong_path(look: Look) -> bool:
+    """Whether it reached the double, but by a path that is none of the Bot API's."""
+    return "404" in look.refused
+
+
+def _give_missing(trials: Trials, described: Description) -> bool:
+    """Give it the settings that its log complains about; whether there were any."""
+    look = described.look
+    trials.say(f"  no: {look.failure or 'it listens, but asks for nothing'}")
+    examples = dict(described.source.examples)
+    new = False
+    for name in missing_settings(look.log, described.names):
+        if name in described.base_env:
+            continue
+        value = trial_value(name, examples)
+        if value is None:
+            if name in described.unknown:
+                continue
+            described.unknown.append(name)
+            value = "1"
+        if role_of(name) is Role.OTHER:
+            described.guessed.append(name)
+        described.base_env[name] = value
+        trials.say(f"  its log names {name}: it is given {value!r}")
+        new = True
+    return new
+
+
+async def _set_by_hand(trials: Trials, described: Description) -> bool:
+    """A bot that listens and never speaks to Telegram: its operator sets the webhook. Where?"""
+    ports = of_role(described.names, Role.PORT)
+    if ports:
+        described.base_env |= dict.fromkeys(ports[:1], "{port:bot}")
+    else:
+        described.raw["bot"]["port"] = described.look.ports[0]
+    described.raw["bot"]["ready"] = "port"
+    likely = [path for path in described.source.paths if re.search("hook|telegram|update", path)]
+    paths = [p for p in dict.fromkeys((*likely, *_HAND_SET)) if not re.search(r"[{}$<>]", p)][:8]
+    trials.say(
+        f"  it listens and asks for nothing: is a webhook set by hand at {', '.join(paths)}?"
+    )
+    async with trials.start(described.raw, described.base_env) as trial:
+        described.look = trial.look
+        if trial.stack.telegram is None or trial.look.failure:
+            return False
+        for path in paths:
+            url = f"{trial.stack.values['url:bot']}{path}"
+            if await trial.answers_at(url):
+                trials.say(f"  yes, at {path}")
+                described.modes = {"webhook": {"webhook": "{url:bot}" + path}}
+                trial.look.door = "webhook"
+                described.answers_to = "a webhook that its operator sets"
+                return True
+    return False

@@ -1,0 +1,303 @@
+"""Starts of a bot between the doubles, only to see what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from botproof import history
+from botproof.chats import ReplyRules, Turn, plain, read_chats
+from botproof.config import Case, Replies, config_of
+from botproof.history import (
+    UNKNOWN_HOST,
+    BotApiCall,
+    CasePlayed,
+    DoubleEvent,
+    MemorySample,
+    ProcessExited,
+    ProcessReady,
+    VenueCall,
+)
+from botproof.targets.process import Guard, RunError, tail
+from botproof.targets.recorder import Recorder
+from botproof.targets.stack import Say, Stack, Surroundings
+from botproof.targets.world import TELEGRAM_HOSTS
+from botproof.workloads import scripted
+
+__all__ = ["Look", "Trial", "Trials"]
+
+MODE = "trial"
+_LOOK_EVERY_S = 0.3
+_PROGRESS_S = 5.0
+_LISTENS_S = 8.0
+"""A bot that listens for so long and never spoke to Telegram waits for a webhook set by hand."""
+_FIRST_S = 4.0
+"""How long the first sign of an answer is waited for; a chat action makes it longer."""
+_LONGEST_S = 15.0
+_QUIET_S = 1.2
+"""An answer is over when so long nothing came."""
+_AT_ONCE = 4
+
+
+@dataclass(slots=True)
+class Look:
+    """What was seen of one start. `door` is "polling", "webhook", or "" while it has neither."""
+
+    door: str = ""
+    webhook: str = ""
+    ready_s: float = 0.0
+    failure: str = ""
+    log: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    """Hosts that it looked for and that no double stands for."""
+    venues: tuple[str, ...] = ()
+    """What it asked of venues that their double does not serve."""
+    ports: tuple[int, ...] = ()
+    refused: str = ""
+    """What Telegram refused at the start."""
+    menu: tuple[tuple[str, str], ...] = ()
+    """Commands of `setMyCommands` with their descriptions."""
+    exit_code: int | None = None
+    stopped_s: float = 0.0
+    memory_mb: float = 0.0
+
+
+@dataclass(slots=True)
+class Trials:
+    """What all trials of one `botproof init` share. `folder` takes their logs."""
+
+    base: Path
+    folder: Path
+    recorder: Recorder
+    guard: Guard
+    client: httpx.AsyncClient
+    say: Say
+    count: int = 0
+
+    @asynccontextmanager
+    async def start(
+        self, raw: Mapping[str, Any], env: Mapping[str, str], *, patience_s: float = 60.0
+    ) -> AsyncIterator[Trial]:
+        """Start the bot of this description, with `env` on top. Ends it when the block is left."""
+        self.count += 1
+        bot = {**raw["bot"], "ready_timeout_s": patience_s}
+        modes = {MODE: {**raw.get("modes", {}).get(MODE, {}), "env": dict(env)}}
+        config = config_of({**raw, "bot": bot, "modes": modes, "workload": {}}, "the trial")
+        around = Surroundings(
+            config=config,
+            base=self.base,
+            report_dir=self.folder,
+            recorder=self.recorder,
+            guard=self.guard,
+            client=self.client,
+            say=lambda _: None,
+            users=tuple(range(1001, 1061)),
+        )
+        trial = Trial(Stack(around, MODE, f"trial-{self.count}"), self.say, patience_s)
+        try:
+            await trial.begin()
+            yield trial
+        finally:
+            await trial.end()
+
+
+@dataclass(slots=True)
+class Trial:
+    """One start, with what has been seen of it so far."""
+
+    stack: Stack
+    say: Say
+    patience_s: float
+    look: Look = field(default_factory=Look)
+    _tried: int = 0
+
+    async def begin(self) -> None:
+        """Start it, and wait until it takes updates, listens, has failed, or is given up."""
+        starting = asyncio.create_task(self.stack.start())
+        loop = asyncio.get_running_loop()
+        began, told, listening = loop.time(), loop.time(), 0.0
+        try:
+            while not starting.done():
+                await asyncio.wait({starting}, timeout=_LOOK_EVERY_S)
+                now = loop.time()
+                if now - told > _PROGRESS_S:
+                    told = now
+                    self.say(f"  … {now - began:.0f} s: it has not asked Telegram for updates yet")
+                if set(TELEGRAM_HOSTS) & set(self._hosts()):
+                    break
+                listening = (listening or now) if self.ports() else 0.0
+                if listening and now - listening > _LISTENS_S:
+                    break
+            if starting.done():
+                starting.result()
+        except RunError as error:
+            self.look.failure = str(error).removeprefix("bot: ")
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        self.read()
+
+    async def end(self) -> None:
+        """Stop all of it, and read what is left to read."""
+        await self.stack.stop()
+        self.read()
+
+    @property
+    def started(self) -> bool:
+        """Whether it takes updates."""
+        return bool(self.look.door)
+
+    async def answers_at(self, url: str) -> bool:
+        """Whether the bot answers an update at this URL, once a webhook is set there."""
+        stack = self.stack
+        if stack.telegram is None:
+            return False
+        await stack.telegram.set_webhook(stack.values["token"], url, "")
+        [step] = steps_of([Case(name=f"at-{self._tried}", say="/start")])
+        self._tried += 1
+        turns = await self.play([step], time.time())
+        return any(turn.acts for turn in turns.values())
+
+    def ports(self) -> tuple[int, ...]:
+        """The ports that the bot and what it has started listen on."""
+        bot = self.stack.bot
+        if bot is None or not bot.running:
+            return ()
+        found: set[int] = set()
+        try:
+            root = psutil.Process(bot.pid)
+            for process in (root, *root.children(recursive=True)):
+                for each in process.net_connections(kind="tcp"):
+                    if each.status == psutil.CONN_LISTEN:
+                        found.add(each.laddr.port)
+        except psutil.Error:
+            return tuple(sorted(found))
+        return tuple(sorted(found))
+
+    def _record(self) -> history.History:
+        return self.stack.around.recorder.history()
+
+    def _hosts(self) -> list[str]:
+        events = self._record().of(DoubleEvent, stack=self.stack.name)
+        found = [str(e.detail.get("host")) for e in events if e.kind == UNKNOWN_HOST]
+        return list(dict.fromkeys(found))
+
+    def read(self) -> None:
+        """Bring `look` up to date with the record."""
+        look, name, record = self.look, self.stack.name, self._record()
+        look.ports = self.ports() or look.ports
+        look.hosts = tuple(self._hosts())
+        served = [call for call in record.of(VenueCall, stack=name) if call.unserved]
+        look.venues = tuple(dict.fromkeys(call.unserved for call in served))
+        calls = record.of(BotApiCall, stack=name)
+        polled = any(event.kind == "poll" for event in record.of(DoubleEvent, stack=name)) or any(
+            call.method == "getUpdates" for call in calls
+        )
+        hooks = [c for c in calls if c.method == "setWebhook" and c.params.get("url")]
+        look.webhook = str(hooks[-1].params["url"]) if hooks else look.webhook
+        look.door = "webhook" if hooks and not polled else "polling" if polled else ""
+        refused = [call for call in calls if call.error_code is not None]
+        if refused:
+            look.refused = f"{refused[0].method}: {refused[0].error_code} {refused[0].description}"
+        look.menu = tuple(dict.fromkeys(_menu(calls)))
+        for event in record.of(ProcessReady, stack=name):
+            look.ready_s = event.after_s if event.role == "bot" else look.ready_s
+        for ended in record.of(ProcessExited, stack=name):
+            if ended.role == "bot" and ended.expected:
+                look.exit_code, look.stopped_s = ended.code, ended.after_s
+        used = [s.judged for s in record.of(MemorySample, stack=name) if s.role == "bot"]
+        look.memory_mb = max([*used, 0]) / 1e6
+        look.log = tail(self.stack.around.report_dir / "logs" / name / "bot.log", 60)
+
+    async def play(self, steps: Sequence[scripted.Step], wall_s: float) -> dict[str, Turn]:
+        """Send these cases, four chats at a time, and wait until each answer seems to be over.
+
+        What came of each, by the name of the case.
+        """
+        free = asyncio.Semaphore(_AT_ONCE)
+        chats: dict[int, asyncio.Lock] = {}
+
+        async def one(step: scripted.Step) -> None:
+            async with chats.setdefault(step.chat_id, asyncio.Lock()), free:
+                await self._ask(step, wall_s)
+
+        await self.stack.run(_gathered([one(step) for step in steps]))
+        self.read()
+        turns = read_chats(self._record(), ReplyRules.of(Replies()))[self.stack.name].turns
+        return {step.case.name: turns[step.case.name] for step in steps}
+
+    async def _ask(self, step: scripted.Step, wall_s: float) -> None:
+        stack, recorder = self.stack, self.stack.around.recorder
+        if stack.telegram is None:
+            raise RuntimeError("the stack was not started")
+        sent = step.payload(wall_s)
+        with recorder.subscribe(_calls_of(stack.name, step)) as calls:
+            at = history.now()
+            update_id = await stack.telegram.inject(stack.values["token"], {"update": sent})
+            recorder.record(
+                CasePlayed(
+                    t=at,
+                    case=step.case.name,
+                    update_id=update_id,
+                    chat_id=step.chat_id,
+                    expect="reply",
+                    sent=sent,
+                    stack=stack.name,
+                    mode=stack.mode,
+                )
+            )
+            await _until_quiet(calls)
+
+
+async def _gathered(work: Sequence[Any]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for each in work:
+            group.create_task(each)
+
+
+async def _until_quiet(calls: asyncio.Queue[history.Event]) -> None:
+    loop = asyncio.get_running_loop()
+    began, wait = loop.time(), _FIRST_S
+    while loop.time() - began < _LONGEST_S:
+        try:
+            event = await asyncio.wait_for(calls.get(), wait)
+        except TimeoutError:
+            return
+        acts = isinstance(event, BotApiCall) and event.method == "sendChatAction"
+        wait = _LONGEST_S if acts else _QUIET_S
+
+
+def _calls_of(stack: str, step: scripted.Step) -> Any:
+    def mine(event: history.Event) -> bool:
+        if event.stack != stack or not isinstance(event, BotApiCall):
+            return False
+        chat = str(event.params.get("chat_id", ""))
+        query = str(event.params.get("callback_query_id", ""))
+        return chat == str(step.chat_id) or query == str(7_000_000_000 + step.user_id)
+
+    return mine
+
+
+def steps_of(cases: Sequence[Case]) -> list[scripted.Step]:
+    """The cases as the gate would play them: with its chats and its users."""
+    return [step for steps in scripted.conversations(cases) for step in steps]
+
+
+def _menu(calls: Sequence[BotApiCall]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for call in calls:
+        if call.method == "setMyCommands":
+            listed = plain(call.params.get("commands"))
+            found += [
+                (str(each.get("command")), str(each.get("description", "")))
+                for each in (listed if isinstance(listed, list) else [])
+            ]
+    return found

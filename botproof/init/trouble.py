@@ -1,0 +1,177 @@
+"""What a bot that did not start said in its log, what that means, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Trouble", "missing_settings", "trouble_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """`seen` is the line of the log, `means` what it says of the bot's surroundings."""
+
+    seen: str
+    means: str
+    do: str
+
+    def lines(self) -> Iterator[str]:
+        """Three lines for a person."""
+        yield f"seen:  {self.seen}"
+        yield f"means: {self.means}"
+        yield f"do:    {self.do}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """A pattern of log lines, what it means, and what to do; `{0}` is its first group."""
+
+    pattern: str
+    means: str
+    do: str
+
+
+_KNOWN = (
+    _Sign(
+        r"(?:ModuleNotFoundError|ImportError): No module named '?([\w.]+)",
+        "the Python that runs the bot does not have the package {0}",
+        "install what the bot needs where it is started from: python3 -m venv .venv && "
+        ".venv/bin/pip install -r requirements.txt; botproof init finds .venv by itself",
+    ),
+    _Sign(
+        r"ImportError: (.+)",
+        "a package is installed in a version that the bot was not written for",
+        "install the versions that the bot names (requirements.txt, pyproject.toml)",
+    ),
+    _Sign(
+        r"Cannot find (?:module|package) '([^']+)'",
+        "Node.js does not find the package {0}",
+        "run npm install (or npm ci) in the bot's directory",
+    ),
+    _Sign(
+        r"can't open file '?([^':]+)'?: \[Errno 2\]",
+        "there is no file {0}",
+        "start botproof init in the bot's directory, or name the file as it is seen from there",
+    ),
+    _Sign(
+        r"SyntaxError: (.+)",
+        "the bot's source is not understood by what runs it",
+        'run the bot with the version that it is written for: --bot "python3.12 main.py"',
+    ),
+    _Sign(
+        r"(?:InvalidToken|Token is invalid|token.{0,20}(?:is )?(?:not valid|invalid|"
+        r"missing|empty|required|not (?:set|found|provided)))",
+        "the bot found no token, or not the one that the double knows",
+        "name the variable that it reads its token from in [bot.env], with the value "
+        '"{{token}}"; a token in a file of yours cannot be replaced by a variable',
+    ),
+    _Sign(
+        r"(?:EADDRINUSE|Address already in use|address already in use)",
+        "the bot insists on a port that something else on this machine has",
+        "end the other one (a development server?), or let the port be chosen by a "
+        'variable: PORT = "{{port:bot}}"',
+    ),
+    _Sign(
+        r"(?:CERTIFICATE_VERIFY_FAILED|certificate verify failed|"
+        r"unable to get local issuer|self.signed certificate|UnknownIssuer|"
+        r"x509: certificate)",
+        "the bot's client does not trust the double, which stands for the real host",
+        "such a client has its authorities compiled in: give it the double's address "
+        'by a setting, "{{url:telegram_double}}"',
+    ),
+    _Sign(
+        r"(?:ECONNREFUSED|Connection refused|ConnectionRefusedError|"
+        r"connect: connection refused).{0,80}",
+        "a service that the bot leans on is not there",
+        "describe it as [services.NAME] (docs/gate.md), so that it is started before the bot",
+    ),
+    _Sign(
+        r"(?:getaddrinfo|Name or service not known|ENOTFOUND|NameResolutionError|"
+        r"no such host|Temporary failure in name resolution|"
+        r"nodename nor servname).{0,80}",
+        "the bot looks for a host that no double stands for",
+        "record its answers once (botproof record) or, if it is yours, allow it: "
+        '[doubles] allow_hosts = ["HOST"]',
+    ),
+    _Sign(
+        r"(?:sqlite3\.OperationalError|SQLITE_CANTOPEN): ?(.*)",
+        "the bot cannot use the file of its database",
+        "name a file below {{scratch}} by its variable, so that each start has one of its own",
+    ),
+    _Sign(
+        r"(?:Permission denied|EACCES|PermissionError).{0,80}",
+        "the bot may not read or write something here",
+        "start it as the user who owns its files, or let it write below {{scratch}}",
+    ),
+    _Sign(
+        r"(?:409|Conflict).{0,60}(?:terminated by other|webhook is active)",
+        "two parts of the bot ask for updates at the same time",
+        "one process of a bot may poll; is the bot started twice by its command?",
+    ),
+    _Sign(
+        r"(?:not found in PATH|command not found|ENOENT|"
+        r"No such file or directory).{0,80}",
+        "a program or a file that the bot needs is not there",
+        "name it by its path as seen from the bot's directory",
+    ),
+    _Sign(
+        r"(?:MemoryError|JavaScript heap out of memory|Killed)",
+        "the bot ran out of memory",
+        "try it on a machine of the size that it is meant for",
+    ),
+)
+_MISSING = (
+    re.compile(r"KeyError: ['\"]([A-Z][A-Z0-9_]+)['\"]"),
+    re.compile(
+        r"\b([A-Z][A-Z0-9_]{2,})\b[^.\n]{0,60}(?:not (?:set|found|defined|provided|configured|"
+        r"declared)|missing|required|must be|empty|undefined|is None|invalid|unset|expected)",
+    ),
+    re.compile(
+        r"(?i:set|missing|required?|needs?|provide|define|specify|no|variable|undefinedvalueerror:)"
+        r"[^.\n]{0,60}?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"
+    ),
+)
+_PYDANTIC = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)\n\s+Field required", re.MULTILINE)
+_NO_NAME = frozenset(
+    (
+        "ERROR",
+        "WARNING",
+        "INFO",
+        "DEBUG",
+        "CRITICAL",
+        "FATAL",
+        "HTTP",
+        "HTTPS",
+        "JSON",
+        "UTC",
+        "API",
+        "URL",
+        "NOT",
+    )
+)
+
+
+def trouble_in(log: Sequence[str]) -> Trouble | None:
+    """The last line of a log that is known to mean something; None when there is none."""
+    for line in reversed(log):
+        for sign in _KNOWN:
+            found = re.search(sign.pattern, line)
+            if found:
+                groups = [group or "" for group in found.groups()]
+                means, do = sign.means.format(*groups), sign.do.format(*groups)
+                return Trouble(line.strip()[:200], means, do)
+    return None
+
+
+def missing_settings(log: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Names of settings that a log complains about: those of `known`, and what is plainly one."""
+    text, names = "\n".join(log), set(known)
+    found: list[str] = []
+    for pattern in _MISSING:
+        found += [name for name in pattern.findall(text) if name.isupper() or name in names]
+    found += [name.upper() for name in _PYDANTIC.findall(text)]
+    tail = text[-2_000:]
+    found += [name for name in names if re.search(rf"\b{re.escape(name)}\b", tail)]
+    return [name for name in dict.fromkeys(found) if name not in _NO_NAME]

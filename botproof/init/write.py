@@ -1,0 +1,238 @@
+"""botproof.toml as it is written down from what was found, with a question where nothing was."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from botproof.config import Case, parse_config
+from botproof.init.look import Found
+from botproof.init.settings import Role, role_of
+
+__all__ = ["as_toml", "questions"]
+
+_HEAD = """\
+# Written by `botproof init` from what it saw of this bot. Lines with "?" are questions that only
+# you can answer. Every key: docs/gate.md of botproof.
+"""
+_KEPT_FREE = 0.85
+"""The share of a machine's memory that is left when the system has taken its own."""
+_WANTED_MB = 800
+_SLOW_S = 2.0
+
+
+def as_toml(found: Found) -> str:
+    """The whole file. Raises ConfigError when botproof itself would not take it: our own fault."""
+    text = "\n".join(_lines(found)) + "\n"
+    parse_config(text, "botproof.toml")
+    return text
+
+
+def _lines(found: Found) -> Iterator[str]:
+    described = found.described
+    yield _HEAD
+    yield f"name = {_string(described.raw['name'])}"
+    yield from _bot(found)
+    yield from _modes(found)
+    yield from _doubles(found)
+    yield from _cases(found)
+    yield from _replies(found)
+    yield from _door(found)
+    yield from _gate(found)
+    yield from _budgets(found)
+
+
+def _bot(found: Found) -> Iterator[str]:
+    described, last = found.described, found.last
+    bot = described.raw["bot"]
+    yield "\n[bot]"
+    for key in ("command", "image", "cwd", "container_args", "ready", "port"):
+        if bot.get(key):
+            yield f"{key} = {_value(bot[key])}"
+    if found.warm_s > 10:
+        yield f"ready_timeout_s = {math.ceil(found.warm_s * 3)}   # it took {found.warm_s:.0f} s"
+    if found.started and last.exit_code not in {None, 0}:
+        yield (
+            "# ? On SIGTERM it did not end with 0: each deployment cuts off what it does at that "
+            "moment,\n#   and the gate's check `boot` says so. Handle SIGTERM, finish, and end "
+            "with 0."
+        )
+    yield "\n[bot.env]                          # its whole environment; nothing of your shell's"
+    for name, value in described.base_env.items():
+        note = ""
+        if name in described.guessed or name in described.unknown:
+            note = "   # ? it insists on this; the value is made up"
+        yield f"{name} = {_string(value)}{note}"
+    if not described.base_env:
+        yield '# ? no name of a setting was found. TELEGRAM_BOT_TOKEN = "{token}"'
+    left = [
+        name
+        for name in described.names
+        if name not in described.base_env
+        and not any(name in mode.get("env", {}) for mode in described.modes.values())
+    ]
+    if left:
+        yield f"# Its source also names: {', '.join(left[:20])}"
+
+
+def _modes(found: Found) -> Iterator[str]:
+    described = found.described
+    modes: Mapping[str, Mapping[str, Any]] = described.modes or {"polling": {}}
+    for name, mode in modes.items():
+        yield f"\n[modes.{name}]"
+        for key in ("webhook", "secret"):
+            if mode.get(key):
+                yield f"{key} = {_string(mode[key])}"
+        if mode.get("env"):
+            yield f"[modes.{name}.env]"
+            for key, value in mode["env"].items():
+                yield f"{key} = {_string(value)}"
+    if len(modes) == 1:
+        other = "webhook" if "polling" in modes else "polling"
+        yield (
+            f"# ? Does it take updates by {other}, too, by a setting or a second entry point? Then "
+            f'add\n#   [modes.{other}] with `env` or `command`, and "parity" to gate.checks.'
+        )
+
+
+def _doubles(found: Found) -> Iterator[str]:
+    described = found.described
+    for name, table in described.raw["doubles"].items():
+        if table:
+            yield f"\n[doubles.{name}]"
+            for key, value in table.items():
+                yield f"{key} = {_value(value)}"
+    if not found.started and not described.by_name:
+        yield (
+            "\n# ? How does it learn where the Bot API is? By a setting: its value is "
+            '"{url:telegram_double}".\n#   By none: [doubles.telegram] by_name = true, which '
+            "takes root."
+        )
+    if found.hosts:
+        yield (
+            f"\n# ? It also asked {', '.join(found.hosts[:8])}, for which no double stands. To "
+            "play their\n#   answers from a recording: `botproof record`, once, with the network. "
+            "One of your own that\n#   may be reached for real: [doubles] allow_hosts = "
+            f"[{_string(found.hosts[0])}]"
+        )
+    if found.venues:
+        yield f"\n# ? The exchange double does not serve {', '.join(found.venues[:4])}."
+
+
+def _cases(found: Found) -> Iterator[str]:
+    proposals = found.proposals
+    if proposals.cases:
+        yield "\n# What was said to it, and answered alike twice. Add what your users really ask."
+    for each in proposals.cases:
+        yield from _case(each.case, each.note or (f"answered: {each.shows}" if each.shows else ""))
+    if not proposals.cases:
+        yield from _case(Case(name="start", say="/start"), "? what do your users ask?")
+    if found.private:
+        yield "\n# Commands that somebody who is on no list is answered otherwise."
+    for case in found.private:
+        yield from _case(case, "")
+    for line in proposals.left_out:
+        yield f"\n# ? Left out: {line}."
+
+
+def _case(case: Case, note: str) -> Iterator[str]:
+    yield f"\n[[workload.cases]]{_comment(note)}"
+    standard = msgspec.to_builtins(Case(name=""))
+    for key, value in msgspec.to_builtins(case).items():
+        if value != standard.get(key):
+            yield f"{key} = {_value(value)}"
+
+
+def _comment(note: str) -> str:
+    return f"   # {' '.join(note.split())}" if note else ""
+
+
+def _replies(found: Found) -> Iterator[str]:
+    proposals = found.proposals
+    if proposals.acknowledgement:
+        yield "\n[replies]"
+        yield f"acknowledgement = {_pattern(proposals.acknowledgement)}   # edited, or taken back"
+    for rule in proposals.normalisers:
+        yield "\n[[replies.normalise]]"
+        yield f"pattern = {_pattern(rule.pattern)}"
+        yield f"replace = {_pattern(rule.replace)}"
+        yield f"why = {_string(rule.why)}"
+
+
+def _door(found: Found) -> Iterator[str]:
+    lists = [name for name in found.described.base_env if role_of(name) is Role.USERS]
+    if lists:
+        empty = ", ".join(f'{name} = ""' for name in lists)
+        yield "\n# ? Does an empty list let nobody in? Then let the gate look whether that is so:"
+        yield f"#[door]\n#nobody = {{ {empty} }}"
+
+
+def _gate(found: Found) -> Iterator[str]:
+    checks = ["boot", "door", "golden"]
+    if len(found.described.modes) > 1:
+        checks.append("parity")
+    yield f"\n[gate]\nchecks = {_value(checks)}"
+    yield '# and "conversations" with two modes; "latency", "errors", "memory" with a [load]'
+
+
+def _budgets(found: Found) -> Iterator[str]:
+    proposals = found.proposals
+    if not found.memory_mb:
+        return
+    fleet = min(_WANTED_MB, math.floor(found.machine_mb * _KEPT_FREE / 10) * 10)
+    bot = max(10, math.ceil(found.memory_mb * 2 / 10) * 10)
+    yield '\n[budgets]                          # judged with "memory" and "latency" in gate.checks'
+    yield (
+        f'bot_memory_mb = {{ limit = {bot}, source = "twice what botproof init measured: '
+        f'{found.memory_mb:.0f} MB" }}'
+    )
+    yield (
+        f'fleet_memory_mb = {{ limit = {fleet}, source = "a machine of {found.machine_mb} MB, as '
+        'here" }   # ? how large is yours?'
+    )
+    if proposals.slowest_s > _SLOW_S:
+        yield (
+            f"# ? {proposals.slowest!r} took {proposals.slowest_s:.1f} s; the budget is 2 s. "
+            f"reply_time_s = {math.ceil(proposals.slowest_s * 1.5)}"
+        )
+
+
+def questions(text: str) -> list[str]:
+    """The questions that stand in a file, each in one line."""
+    found: list[str] = []
+    going = False
+    for line in text.splitlines():
+        if "# ? " in line:
+            found.append(line.partition("# ? ")[2])
+            going = line.startswith("# ? ")
+        elif going and line.startswith("#   "):
+            found[-1] += " " + line[4:]
+        else:
+            going = False
+    return found
+
+
+def _string(value: object) -> str:
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _pattern(text: str) -> str:
+    plain = "'" not in text and not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text)
+    return f"'{text}'" if plain else _string(text)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
+    return _string(value)

@@ -1,0 +1,173 @@
+"""`botproof init` on real bots: what it writes is judged by the gate as it is."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from botproof.config import Config, load_config
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+BOTS = Path(__file__).parents[2] / "fixtures" / "bots"
+BOTPROOF = [sys.executable, "-m", "botproof"]
+
+
+def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*BOTPROOF, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    print(done.stdout, done.stderr)
+    return done
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bot of which nothing is known, after `init`, `gate`, `golden approve` and `gate`."""
+    folder = tmp_path_factory.mktemp("bot") / "undescribed"
+    shutil.copytree(BOTS / "undescribed", folder)
+    assert run("init", "--bot", f"{sys.executable} bot.py", folder=folder).returncode == 0
+    run("gate", folder=folder)
+    run("golden", "approve", folder=folder)
+    run("gate", "--report-dir", "reports/second", folder=folder)
+    return folder
+
+
+@pytest.fixture
+def config(described: Path) -> Config:
+    return load_config(described / "botproof.toml")
+
+
+def test_it_finds_how_the_bot_learns_where_telegram_is(config: Config) -> None:
+    assert config.bot.env["TELEGRAM_API_URL"] == "{url:telegram_double}"
+    assert config.bot.env["TELEGRAM_BOT_TOKEN"] == "{token}"
+    assert config.bot.env["ALLOWED_USERS"] == "{users}"
+    assert not config.doubles.telegram.by_name
+
+
+def test_it_gives_what_the_bot_insists_on_and_asks_about_it(
+    described: Path, config: Config
+) -> None:
+    assert "GREETING_TEXT" in config.bot.env
+    text = (described / "botproof.toml").read_text()
+    assert "# ? it insists on this; the value is made up" in text
+
+
+def test_it_finds_both_doors(config: Config) -> None:
+    assert list(config.modes) == ["polling", "webhook"]
+    assert config.modes["webhook"].env["WEBHOOK_URL"] == "{url:bot}/webhook"
+    assert config.gate.checks == ("boot", "door", "golden", "parity")
+
+
+def test_it_proposes_what_the_bot_understands(config: Config) -> None:
+    cases = {case.say: case for case in config.workload.cases if not case.stranger}
+    assert {"/start", "/price", "/price BTC", "/slow", "fees"} <= set(cases)
+    assert cases["fees"].kind == "callback_query"
+    assert cases["/help"].expect == "silence"
+    assert config.replies.acknowledgement == "^⏳ One moment …"
+    rules = {rule.replace for rule in config.replies.normalise}
+    assert {"as of (time) UTC", "Running for (figure) s.", "(id)"} <= rules
+
+
+def test_it_finds_the_commands_that_are_not_for_everybody(config: Config) -> None:
+    assert {case.say for case in config.workload.cases if case.stranger} >= {"/start", "/price"}
+
+
+def test_it_sets_budgets_by_what_it_measured(config: Config) -> None:
+    budgets = config.resolved_budgets()
+    assert "measured" in budgets["bot_memory_mb"].source
+    assert budgets["bot_memory_mb"].limit >= 10
+
+
+def verdicts(report: Path) -> dict[str, Any]:
+    checks = json.loads((report / "verdict.json").read_text())["checks"]
+    return {check["check"]: check["verdict"] for check in checks}
+
+
+def test_the_gate_takes_it_at_once_and_says_what_is_true(described: Path) -> None:
+    """The bot does not handle SIGTERM: that is its own, and all that is wrong with it."""
+    first = verdicts(described / "reports" / "gate")
+    assert (first["boot"], first["golden"], first["parity"]) == ("FAIL", "INCONCLUSIVE", "PASS")
+    second = verdicts(described / "reports" / "second")
+    assert (second["boot"], second["golden"], second["parity"]) == ("FAIL", "PASS", "PASS")
+
+
+def test_a_file_that_is_there_is_left_as_it_is(described: Path) -> None:
+    before = (described / "botproof.toml").read_bytes()
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=described)
+    assert done.returncode == 64
+    assert "--force" in done.stderr
+    assert (described / "botproof.toml").read_bytes() == before
+
+
+INSISTS = """
+import json, os, urllib.request
+def call(method, **fields):
+    request = urllib.request.Request(f"https://api.telegram.org/bot{os.environ['KEY_OF_BOT_TOKEN']}/{method}",
+        json.dumps(fields).encode(), {"Content-Type": "application/json"})
+    return json.load(urllib.request.urlopen(request))["result"]
+offset = 0
+while True:
+    for update in call("getUpdates", offset=offset, timeout=50):
+        offset = update["update_id"] + 1
+        message = update.get("message", {})
+        if message.get("text") == "/start":
+            call("sendMessage", chat_id=message["chat"]["id"], text="hello")
+"""
+
+
+def test_a_bot_without_a_setting_is_reached_by_name(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    (tmp_path / "bot.py").write_text(INSISTS)
+    assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
+    config = load_config(tmp_path / "botproof.toml")
+    assert config.doubles.telegram.by_name
+    assert [(c.say, c.expect) for c in config.workload.cases][:2] == [
+        ("/start", "reply"),
+        ("/help", "silence"),
+    ]
+
+
+BROKEN = {
+    "import no_such_package_at_all": "does not have the package no_such_package_at_all",
+    "import sys; sys.exit('the token is missing')": "found no token",
+}
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_a_bot_that_does_not_start_is_answered_with_what_it_means(
+    tmp_path: Path, source: str
+) -> None:
+    (tmp_path / "bot.py").write_text(source)
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
+    assert done.returncode == 1
+    assert BROKEN[source] in done.stdout
+    load_config(tmp_path / "botproof.toml")  # it is written with what is known, and can be read
+
+
+def test_ctrl_c_ends_all_of_it_and_writes_nothing(tmp_path: Path) -> None:
+    mark = f"the-bot-of-{tmp_path.name}-{os.getpid()}"
+    (tmp_path / "bot.py").write_text("print('up', flush=True)\nimport signal\nsignal.pause()")
+    command = [*BOTPROOF, "init", "--bot", f"{sys.executable} bot.py {mark}"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as started:
+        assert started.stdout is not None
+        for line in started.stdout:
+            if "has not asked Telegram" in line:  # so the bot runs
+                break
+        started.send_signal(signal.SIGINT)
+        said = started.stdout.read()
+        assert started.wait(60) == 3
+    assert "nothing was written" in said
+    assert not (tmp_path / "botproof.toml").exists()
+    left = [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
+    assert left == []

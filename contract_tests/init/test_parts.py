@@ -1,0 +1,304 @@
+"""What `botproof init` makes of a source, of replies, and of what a bot says when it fails."""
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from botproof.chats import Chats, ReplyRules, Turn
+from botproof.cli import main
+from botproof.config import Case, Replies, parse_config
+from botproof.history import BotApiCall, CasePlayed
+from botproof.init.explore import examples_of, opening
+from botproof.init.look import Found
+from botproof.init.propose import differing, of_the_clock, propose
+from botproof.init.settings import Role, role_of
+from botproof.init.source import read_source
+from botproof.init.start import Description
+from botproof.init.trouble import missing_settings, trouble_in
+from botproof.init.write import as_toml, questions
+
+NOW = datetime.datetime(2026, 3, 4, 12, 30, 10, tzinfo=datetime.UTC)
+
+READS = {
+    "bot.py": 'os.environ["A_KEY"]; os.environ.get("B_KEY", ""); os.getenv(\n"C_KEY")',
+    "settings.py": "class S(BaseSettings):\n    bot_token: str\n    model_config = {}\n",
+    "decouple.py": 'T = config("D_KEY", default="")',
+    "bot.js": "const { E_KEY, F_KEY } = process.env; process.env.G_KEY; process.env['H_KEY']",
+    "main.go": 'os.Getenv("I_KEY"); v, ok := os.LookupEnv("J_KEY")',
+    "main.rs": 'std::env::var("K_KEY")?',
+    "bot.rb": 'ENV["L_KEY"]; ENV.fetch("M_KEY")',
+    "bot.php": "getenv('N_KEY')",
+    ".env.example": "O_KEY=15\n# no\nP_KEY=your-key\n",
+}
+
+
+def test_the_settings_that_a_source_reads_are_found_in_each_language(tmp_path: Path) -> None:
+    for name, text in READS.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "strange.js").write_text("process.env.NOT_MINE")
+    source = read_source(tmp_path)
+    assert {f"{letter}_KEY" for letter in "ABCDEFGHIJKLMNOP"} | {"BOT_TOKEN"} == set(source.env)
+    assert dict(source.examples)["O_KEY"] == "15"
+
+
+COMMANDS = {
+    "ptb.py": 'CommandHandler("ptb", f); CommandHandler(["ptb_two"], f)',
+    "aiogram.py": '@router.message(Command("aiogram"))',
+    "telebot.py": "@bot.message_handler(commands=['telebot', 'telebot_two'])",
+    "grammy.js": 'bot.command("grammy", f); bot.command(["grammy_two"], f)',
+    "node.js": "bot.onText(/\\/node_api (.+)/, f)",
+    "main.go": 'b.Handle("/gobot", f)',
+}
+
+
+def test_the_commands_that_a_source_handles_are_found_in_each_library(tmp_path: Path) -> None:
+    for name, text in COMMANDS.items():
+        (tmp_path / name).write_text(text)
+    found = set(read_source(tmp_path).commands)
+    assert found >= {
+        *("ptb", "ptb_two", "aiogram", "telebot", "telebot_two"),
+        *("grammy", "grammy_two", "node_api", "gobot"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("TELEGRAM_BOT_TOKEN", Role.TOKEN),
+        ("TOKEN", Role.TOKEN),
+        ("TG_API_KEY", Role.TOKEN),
+        ("GITHUB_TOKEN", Role.OTHER),
+        ("COINGECKO_API_KEY", Role.OTHER),
+        ("TELEGRAM_API_ROOT", Role.TELEGRAM_URL),
+        ("BINANCE_API_URL", Role.OTHER),
+        ("WEBHOOK_URL", Role.WEBHOOK_URL),
+        ("WEBHOOK_SECRET", Role.SECRET),
+        ("ADMIN_IDS", Role.USERS),
+        ("ALLOWED_USERS", Role.USERS),
+        ("OWNER_ID", Role.USER),
+        ("PORT", Role.PORT),
+        ("BOT_MODE", Role.MODE),
+        ("DATABASE_URL", Role.STORE),
+    ],
+)
+def test_what_a_setting_is_for_is_told_by_its_name(name: str, role: Role) -> None:
+    assert role_of(name) is role
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Usage: /price <symbol>", ["/price BTC"]),
+        ("try /price BTC now", ["/price BTC"]),
+        ("/alert BTC 50000", ["/alert BTC 50000"]),
+        ("/convert [amount] [from] [to]", ["/convert 1 BTC USD"]),
+        ("/price - shows the price", []),
+        ("/help to see this", []),
+        ("see https://example.org/price BTC", []),
+    ],
+)
+def test_what_a_reply_shows_as_an_example_is_said(text: str, said: list[str]) -> None:
+    assert list(examples_of(text)) == said
+
+
+def test_each_thing_is_said_once() -> None:
+    vocabulary = opening([("start", ""), ("price", "")], ["price", "help"])
+    texts = [case.say for case in vocabulary.cases]
+    assert texts == ["/start", "/help", "/price", "hello", "/frobnicate"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "rule", "same"),
+    [
+        ("BTC 42.10", "BTC 43.2", "BTC (figure)", True),
+        ("at 12:03:44 UTC", "at 12:03:46 UTC", "at (time) UTC", True),
+        ("[1.5] (x)", "[1.7] (x)", "[(figure)] (x)", True),
+        ("a 1\n7\nb", "a 1\n8\nb", "(figure)", True),
+    ],
+)
+def test_a_figure_that_differs_gets_a_rule_that_makes_both_the_same(
+    one: str, other: str, rule: str, *, same: bool
+) -> None:
+    rules = differing(one, other)
+    assert rules is not None
+    assert [each.replace for each in rules] == [rule]
+    reading = ReplyRules.of(Replies(normalise=tuple(rules)))
+    assert (reading.normalise(one) == reading.normalise(other)) is same
+
+
+def test_words_that_differ_get_no_rule() -> None:
+    assert differing("buy low", "sell high") is None
+
+
+def test_the_time_of_the_answer_gets_a_rule_though_both_plays_had_the_same() -> None:
+    rules = of_the_clock("as of 12:30 on 2026-03-04, open 09:00", NOW)
+    assert [each.why for each in rules] == ["the time of the answer", "the date of the answer"]
+
+
+def turn(case: str, *calls: BotApiCall) -> Turn:
+    chats = Chats(ReplyRules.of(Replies()))
+    chats.feed(CasePlayed(t=1.0, case=case, update_id=1, chat_id=7, expect="reply"))
+    for call in calls:
+        chats.feed(call)
+    return chats.turns[case]
+
+
+def sent(t: float, text: str, number: int = 1) -> BotApiCall:
+    result = {"message_id": number}
+    params = {"chat_id": 7, "text": text}
+    return BotApiCall(t=t, method="sendMessage", params=params, status=200, result=result)
+
+
+def edited(t: float, text: str) -> BotApiCall:
+    params = {"chat_id": 7, "text": text, "message_id": 1}
+    result = {"message_id": 1}
+    return BotApiCall(t=t, method="editMessageText", params=params, status=200, result=result)
+
+
+def test_two_plays_tell_what_to_expect_of_each_case() -> None:
+    calls = [sent(1.1, "Wait …"), edited(1.2, "Done in 5 s"), edited(1.2, "Done in 6 s")]
+    cases = [Case(name=name, say=f"/{name}") for name in ("slow", "mute", "two", "joke", "rare")]
+    two = [sent(1.1, "one"), sent(1.3, "two", 2)]
+    plays = [
+        {
+            "slow": turn("slow", calls[0], calls[1]),
+            "mute": turn("mute"),
+            "two": turn("two", *two),
+            "joke": turn("joke", sent(1.1, "ha")),
+            "rare": turn("rare", sent(1.1, "here")),
+        },
+        {
+            "slow": turn("slow", calls[0], calls[2]),
+            "mute": turn("mute"),
+            "two": turn("two", *two),
+            "joke": turn("joke", sent(1.1, "ho")),
+            "rare": turn("rare"),
+        },
+    ]
+    found = propose(cases, plays[0], plays[1], calls, NOW)
+    said = {each.case.name: each.case for each in found.cases}
+    assert found.acknowledgement == "^Wait …"
+    assert [each.replace for each in found.normalisers] == ["Done in (figure) s"]
+    assert (said["mute"].expect, said["two"].replies, said["joke"].golden) == ("silence", 2, False)
+    assert "rare" not in said
+    assert found.left_out == [
+        "'/rare' was answered by one message in the first play and by nothing in the second"
+    ]
+
+
+LOGS = {
+    "a package is missing": (
+        "ModuleNotFoundError: No module named 'aiogram'",
+        "does not have the package aiogram",
+        "pip install",
+    ),
+    "a package of Node.js is missing": (
+        "Error: Cannot find module 'grammy'",
+        "does not find the package grammy",
+        "npm install",
+    ),
+    "a file is missing": (
+        "python3: can't open file '/x/main.py': [Errno 2] No such file or directory",
+        "there is no file /x/main.py",
+        "in the bot's directory",
+    ),
+    "another Python": ("SyntaxError: invalid syntax", "not understood", "version"),
+    "no token": (
+        "telegram.error.InvalidToken: You must pass the token you received from BotFather",
+        "found no token",
+        "{token}",
+    ),
+    "a token in other words": ("aiogram: Token is invalid!", "found no token", "{token}"),
+    "a port is taken": (
+        "OSError: [Errno 98] Address already in use",
+        "insists on a port",
+        "{port:bot}",
+    ),
+    "a port of Node.js": ("Error: listen EADDRINUSE: 3000", "insists on a port", "{port:bot}"),
+    "authorities compiled in": (
+        "ssl.SSLCertVerificationError: CERTIFICATE_VERIFY_FAILED",
+        "does not trust the double",
+        "{url:telegram_double}",
+    ),
+    "Go's authorities": ("x509: certificate signed by unknown authority", "trust", "{url:"),
+    "no database": (
+        "psycopg2.OperationalError: connection to server failed: Connection refused",
+        "a service that the bot leans on is not there",
+        "[services.NAME]",
+    ),
+    "a strange host": (
+        "getaddrinfo ENOTFOUND api.coingecko.com",
+        "no double stands for",
+        "botproof record",
+    ),
+    "its file": (
+        "sqlite3.OperationalError: unable to open database file",
+        "cannot use the file",
+        "{scratch}",
+    ),
+    "rights": ("PermissionError: [Errno 13] Permission denied: '/data'", "may not", "{scratch}"),
+    "two pollers": (
+        "409 Conflict: terminated by other getUpdates request",
+        "two parts of the bot",
+        "one process",
+    ),
+    "memory": ("FATAL ERROR: JavaScript heap out of memory", "ran out of memory", "machine"),
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_failed_start_says_what_was_seen_what_it_means_and_what_to_do(name: str) -> None:
+    line, means, do = LOGS[name]
+    found = trouble_in(["starting", line])
+    assert found is not None
+    assert found.seen == line
+    assert means in found.means
+    assert do in found.do
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "KeyError: 'ADMIN_IDS'",
+        "RuntimeError: ADMIN_IDS is not set",
+        "Error: ADMIN_IDS is required",
+        "Please set ADMIN_IDS first",
+        "decouple.UndefinedValueError: ADMIN_IDS not found. Declare it as envvar",
+        "admin_ids\n  Field required [type=missing]",
+    ],
+)
+def test_the_setting_that_a_log_complains_about_is_found(line: str) -> None:
+    assert missing_settings(line.splitlines(), ()) == ["ADMIN_IDS"]
+
+
+def test_what_is_written_is_taken_even_where_nothing_was_found(tmp_path: Path) -> None:
+    bot = {"command": ["x"], "ready": "telegram"}
+    raw = {"name": 'a "name"', "doubles": {"telegram": {}}, "bot": bot}
+    text = as_toml(Found(Description(raw=raw, source=read_source(tmp_path))))
+    config = parse_config(text)
+    assert (config.name, list(config.modes)) == ('a "name"', ["polling"])
+    assert any("where the Bot API is" in line for line in questions(text))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--bot", "pyhton main.py"], "there is no program 'pyhton'"),
+        (["--bot", "python3 mian.py"], "there is no file mian.py"),
+        (["--bot", "python3 mian.py"], "there are main.py"),
+        (["--bot", "python3 'main.py"], "is not a command"),
+        (["--bot", ""], "--bot is empty"),
+        (["--compose", "no.yaml"], "no.yaml: is no file"),
+        (["--image", "botproof-init/no-such-image"], "botproof-init/no-such-image"),
+    ],
+)
+def test_a_command_line_that_cannot_be_is_answered_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "main.py").write_text("")
+    assert main(["init", *arguments]) == 64
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "botproof.toml").exists()
