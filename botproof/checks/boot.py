@@ -10,6 +10,7 @@ from botproof.chats import Chats, read_chats
 from botproof.checks import mute
 from botproof.checks.comebacks import comebacks
 from botproof.checks.judging import Judging
+from botproof.checks.pollers import second_poller
 from botproof.checks.replies import lines_of
 from botproof.config import BOT
 from botproof.history import (
@@ -38,9 +39,10 @@ class _Bad(enum.IntEnum):
     NOT_READY = 0
     ENDED = 1
     MUTE = 2
-    UNCONFIRMED = 3
-    CAME_BACK = 4
-    UNCLEAN = 5
+    TWO_POLLERS = 3
+    UNCONFIRMED = 4
+    CAME_BACK = 5
+    UNCLEAN = 6
 
 
 _Found = tuple[_Bad, str]
@@ -59,6 +61,7 @@ def check(history: History, judging: Judging) -> CheckResult:
             *_start_problems(history, stack, start.limit),
             *_exit_problems(history, stack, stop.limit),
             *((_Bad.CAME_BACK, text) for text in comebacks(history, stack)),
+            *((_Bad.TWO_POLLERS, text) for text in second_poller(history, stack)),
         ]
         silent = list(_silent_bot(history, seen, stack))
         found += [(bad, f"{stack}: {text}") for bad, text in (*life, *silent)]

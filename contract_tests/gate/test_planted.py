@@ -31,6 +31,27 @@ CONFIG = ROOT / "botproof.toml"
 CHECKS = {*ALL_CHECKS, "delivery"}
 
 
+INCIDENTS = {
+    "section-in-one-mode-only": "polling mode on a laptop, and was missing in webhook mode",
+    "entry-point-deleted": "a clean-up deleted the entry point",
+    "command-of-another-machine": "a manual command: that exists only in production",
+    "port-8080-against-5000": "listens on the port of its default, the proxy asks another",
+    "no-health-endpoint": "the health check asks for a path that the bot does not have",
+    "healthy-while-nothing-starts": "the bot never starts under a preloading server",
+    "two-instances-with-one-token": "still polls with the token when the new one starts",
+    "wrong-token-of-another-environment": "the token of the staging bot is in production",
+    "webhook-at-an-address-that-is-not-ours": "registered at the address of the last deployment",
+    "https-assumed-where-http-is-served": "speaks TLS to a service that does not",
+    "image-fifteen-hours-old": "an image fifteen hours old",
+    "pair-spelling-renamed": "forex pairs were renamed",
+    "learning-loop-without-a-bound": "every question is remembered, none is ever forgotten",
+    "imports-110-mb": "an import of 110 MB",
+    "restart-that-loses-the-override": "a restart loses the override",
+    "empty-list-lets-everyone-in": "an empty allow-list lets everyone in",
+}
+"""What happened to the team, as its five documents tell it."""
+
+
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
     return read_catalogue(ROOT / "fixtures" / "defects")
@@ -50,12 +71,19 @@ def ended(*checks: dict[str, Any], **fields: Any) -> Ended:
 
 
 def test_the_catalogue_has_all_kinds_and_enough_of_them(catalogue: Catalogue) -> None:
-    assert len(catalogue.defects) >= 90
+    assert len(catalogue.defects) >= 120
     assert {defect.how for defect in catalogue.defects} == {"patch", "wire", "change"}
     assert {defect.check for defect in catalogue.defects} <= CHECKS
     subjects = {defect.subject for defect in catalogue.defects}
     assert subjects >= {"entry points", "parity", "golden", "delivery", "security", "degradation"}
     assert 8 <= sum(defect.ci for defect in catalogue.defects) <= 16
+
+
+def test_every_incident_of_the_team_is_in_it_and_none_may_escape(catalogue: Catalogue) -> None:
+    defects = {defect.name: defect for defect in catalogue.defects}
+    for name, told in INCIDENTS.items():
+        assert told in defects[name].story
+        assert not defects[name].escapes, name
 
 
 def test_every_defect_can_be_planted_into_the_bot_as_it_is(
