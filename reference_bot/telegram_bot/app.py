@@ -14,6 +14,7 @@ from reference_bot.telegram_bot.doors.polling import PollingDoor
 from reference_bot.telegram_bot.doors.webhook import WebhookDoor
 from reference_bot.telegram_bot.room import Room
 from reference_bot.telegram_bot.server import Listener, routes
+from reference_bot.telegram_bot.service_manager import ServiceManager
 from reference_bot.telegram_bot.settings import Settings
 
 _ADMIN_SHARE = 0.125
@@ -38,12 +39,16 @@ async def run(settings: Settings) -> None:
         await listener.start(event)
     serving = {one.serving for one in listeners.values() if one.serving is not None}
     work = asyncio.create_task(_work(room, door))
+    manager = ServiceManager(room.readiness)
+    told = asyncio.create_task(manager.run())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({work, stopped, *serving}, return_when=asyncio.FIRST_COMPLETED)
     ended = [task for task in (work, *serving) if task.done()]
     if ended and not stop.is_set():
         _log.critical("the bot cannot go on and ends")
     _log.info("stopping")
+    told.cancel()
+    manager.stopping()
     room.readiness.set("process", "the bot is stopping")
     intake.close()
     stopped.cancel()

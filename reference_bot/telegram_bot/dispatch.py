@@ -226,7 +226,11 @@ class Dispatcher:
             return self._stopped
         if max(self._lag, now - self._beat_at - _BEAT_SECONDS) > _LAG_SECONDS:
             return "the event loop is held up"
-        return self._waiting() or self._desk.sending.trouble(now)
+        return self._waiting()
+
+    def unsent(self) -> str | None:
+        """Why no answer reaches anybody, or None."""
+        return self._desk.sending.trouble(time.monotonic())
 
     def _waiting(self) -> str | None:
         """Why an update does not get on, or None."""

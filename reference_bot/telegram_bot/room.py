@@ -110,6 +110,7 @@ class Room:
             both.create_task(self._open_inbox())
             both.create_task(self._greet_telegram())
         self.readiness.probe("dispatcher", self._dispatcher.stalled)
+        self.readiness.probe("sending", self._dispatcher.unsent)
         self.supervisor.start("dispatcher", self._dispatcher.run)
         self.supervisor.start("command menu", self._announce, ends=True)
         if self._auto is not None:
