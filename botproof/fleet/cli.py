@@ -6,6 +6,7 @@ import argparse
 import json
 import secrets
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -42,21 +43,23 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps([asdict(each) for each in found], indent=1))
     elif found:
         print("\n".join(as_lines(found)))
-        print(f"{len(found)} differences")
+        print(f"{len(found)} difference{'s' if len(found) > 1 else ''}")
     else:
         print("what runs is what is committed")
     return 1 if found else 0
 
 
 def _found(arguments: argparse.Namespace, compose: Compose) -> list[Difference]:
-    fleet = look(compose)
-    found = drift.against_files(fleet, compose, Secrets(secrets.token_bytes(16)))
+    directory = arguments.compose[0].resolve().parent
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        repositories = None if arguments.no_git else worker.submit(repository, directory)
+        fleet = look(compose)
+        found = drift.against_files(fleet, compose, Secrets(secrets.token_bytes(16)))
     judged = arguments.verdict is not None
     if judged:
         found += _judged(arguments, fleet)
-    if not arguments.no_git:
-        directory = arguments.compose[0].resolve().parent
-        found += drift.against_repository(fleet, repository(directory), judged=judged)
+    if repositories is not None:
+        found += drift.against_repository(fleet, repositories.result(), judged=judged)
     if not arguments.no_telegram:
         found += _webhooks(fleet, compose)
     return found

@@ -92,7 +92,7 @@ def against_repository(fleet: Fleet, there: Repository, *, judged: bool) -> list
     """Changes not committed or not pushed; without a verdict, images older than the commit."""
     found = []
     if there.changed:
-        some = ", ".join(line[3:] for line in there.changed[:5])
+        some = ", ".join(there.changed[:5])
         more = f" and {len(there.changed) - 5} more" if len(there.changed) > 5 else ""
         found.append(
             Difference(

@@ -20,6 +20,11 @@ from botproof.problems import UsageError
 __all__ = ["Compose", "Container", "Fleet", "Repository", "look", "repository", "resolved"]
 
 _TIMEOUT_S = 20.0
+_PROJECT = "com.docker.compose.project"
+_ALL_OF_COMPOSE = (
+    *("docker", "ps", "--all", "--no-trunc", "--filter", f"label={_PROJECT}"),
+    *("--format", f'{{{{.ID}}}} {{{{.Label "{_PROJECT}"}}}}'),
+)
 Document = Mapping[str, Any]
 
 
@@ -64,8 +69,11 @@ class Container:
         if status != "running":
             out = ", out of memory" if state.get("OOMKilled") else ""
             return f"{status} with code {state['ExitCode']}{out}" if status == "exited" else status
-        health = (state.get("Health") or {}).get("Status", "healthy")
-        return "running and healthy" if health in {"healthy", "starting"} else f"running, {health}"
+        health = state.get("Health") or {}
+        # While a container is started again the engine tells "unhealthy", because nothing asks it
+        # (moby, container/health.go: "for compatibility reasons"); no question has failed then.
+        sick = health.get("Status") == "unhealthy" and health.get("FailingStreak", 1) > 0
+        return "running, unhealthy" if sick else "running and healthy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +100,22 @@ class Repository:
 
 def look(compose: Compose) -> Fleet:
     """Ask Compose and Docker. Raises UsageError when one of them is missing or refuses."""
-    project = resolved(compose)
     with ThreadPoolExecutor(max_workers=8) as workers:
-        label = f"label=com.docker.compose.project={project['name']}"
-        ids = _asked(("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", label)).split()
-        inspected = _json(("docker", "inspect", *ids)) if ids else []
-        persistent = [c for c in inspected if not _one_off(c)]
-        changes = workers.map(_changed, [c["Id"] for c in persistent])
+        # What takes longest is asked first, and the rest beside it.
+        resolving = workers.submit(resolved, compose)
+        listed = workers.submit(_asked, _ALL_OF_COMPOSE)
+        project = resolving.result()
+        lines = (line.split() for line in listed.result().splitlines())
+        ids = [each[0] for each in lines if each[1:] == [project["name"]]]
+        changes = {each: workers.submit(_changed, each) for each in ids}
         names = {s["image"] for s in project["services"].values() if s.get("image")}
-        names |= {c["Image"] for c in persistent}
+        inspected = _json(("docker", "inspect", *ids)) if ids else []
+        names |= {c["Image"] for c in inspected}
         images = dict(zip(names, workers.map(_image, names), strict=True))
         containers = [
-            Container(c, _process(c), lines) for c, lines in zip(persistent, changes, strict=True)
+            Container(c, _process(c), changes[c["Id"]].result())
+            for c in inspected
+            if not _one_off(c)
         ]
     return Fleet(project, containers, {n: i for n, i in images.items() if i is not None})
 
@@ -122,19 +134,29 @@ def repository(directory: Path) -> Repository:
     def git(*words: str) -> str:
         return _asked(("git", "-C", str(directory), *words), missing="").rstrip()
 
-    head = git("log", "-1", "--format=%H %ct").split()
+    with ThreadPoolExecutor(max_workers=3) as workers:
+        status = workers.submit(git, "status", "--porcelain=v2", "--branch")
+        remotes = workers.submit(git, "remote")
+        head = git("log", "-1", "--format=%H %ct").split()
     if not head:
         return Repository()
-    upstream = git("rev-parse", "--abbrev-ref", "--symbolic-full-name", "@{upstream}")
-    ahead = git("rev-list", "--count", "@{upstream}..HEAD") if upstream else ""
+    lines = status.result().splitlines()
+    about = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
     return Repository(
         commit=head[0],
         committed_at=float(head[1]),
-        changed=tuple(git("status", "--porcelain").splitlines()),
-        unpushed=int(ahead or 0),
-        upstream=upstream,
-        has_remote=bool(git("remote")),
+        changed=tuple(_path(line) for line in lines if not line.startswith("# ")),
+        unpushed=int(about.get("branch.ab", "+0 -0").split()[0]),
+        # A branch that the remote has lost has a name and no count.
+        upstream=about.get("branch.upstream", "") if "branch.ab" in about else "",
+        has_remote=bool(remotes.result()),
     )
+
+
+def _path(line: str) -> str:
+    """The path in a line of `git status --porcelain=v2`."""
+    fields = {"1": 8, "2": 9, "u": 10}.get(line[0], 1)
+    return line.split(" ", fields)[fields].partition("\t")[0]
 
 
 def _one_off(container: Document) -> bool:

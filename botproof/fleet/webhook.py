@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-
 from botproof.fleet.differences import Difference
+from botproof.watch import web
 
 __all__ = ["ask", "differences", "settings_of"]
 
@@ -46,12 +45,12 @@ def ask(settings: BotSettings) -> Mapping[str, Any] | str:
     """`getWebhookInfo`'s result, or why there is none."""
     url = f"{settings['api'].rstrip('/')}/bot{settings['token']}/getWebhookInfo"
     try:
-        answer = httpx.get(url, timeout=_TIMEOUT_S)
+        answer = web.ask(url, _TIMEOUT_S)
         document = answer.json()
-    except (httpx.HTTPError, ValueError) as error:
-        return type(error).__name__
+    except web.Unanswered as error:
+        return str(error)
     if not document.get("ok"):
-        return str(document.get("description", answer.status_code))
+        return str(document.get("description", answer.status))
     result: Mapping[str, Any] = document["result"]
     return result
 

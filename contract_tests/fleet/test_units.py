@@ -1,4 +1,4 @@
-"""deploy/systemd: what systemd itself says of the units. Left out where systemd is not installed."""
+"""deploy/systemd: what systemd itself says of the units; left out where it is not installed."""
 
 import re
 import shutil

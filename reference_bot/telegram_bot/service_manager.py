@@ -1,7 +1,7 @@
 """What systemd is told by its datagrams (``sd_notify(3)``): ready, getting on, why not, stopping.
 
-Without ``NOTIFY_SOCKET`` nothing is told. A unit needs ``Type=notify``, and ``WatchdogSec=`` for the
-watchdog: systemd starts the bot again when it has not heard of it for that long.
+Without ``NOTIFY_SOCKET`` nothing is told. A unit needs ``Type=notify``, and for the watchdog
+``WatchdogSec=``: systemd starts the bot again when it has not heard of it for that long.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ def _is_ours(part: str) -> bool:
 
 
 def _beat_seconds(settings: Mapping[str, str]) -> float:
-    """A third of the watchdog's time, so that one beat may be lost; it may be for another process."""
+    """A third of the watchdog's time, so that one beat may be lost; not that of another process."""
     if settings.get("WATCHDOG_PID", "") in {"", str(os.getpid())}:
         with contextlib.suppress(ValueError):
             return min(int(settings.get("WATCHDOG_USEC", "")) / 3e6, _BEAT_SECONDS)
