@@ -212,7 +212,13 @@ def docker(job: nox.Session) -> None:
 
 @session
 def fleet(job: nox.Session) -> None:
-    """Build the images, start the fleet between doubles, talk to it; Ctrl-C ends it (Docker)."""
+    """Build the images, start the fleet between doubles, talk to it; Ctrl-C ends it (Docker).
+
+    `-- --measure` measures start, memory, replies a second and gaps, of the scaled fleet, too.
+    """
+    if "--measure" in job.posargs:
+        installed(job).run("python", "scripts/measure_fleet.py")
+        return
     script = (sys.executable, "scripts/run_fleet.py")
     # Containers have their time to end, too, before anything is killed.
     job.run(*script, external=True, interrupt_timeout=60.0, terminate_timeout=20.0)

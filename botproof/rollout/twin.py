@@ -37,16 +37,17 @@ __all__ = ["FENCE", "Twin", "Users"]
 FENCE = 904_000_000
 """What a t3.micro has for everything."""
 DOUBLE = "telegram-double"
-_CHATS = 20
+_PEOPLE = 20
 _ANSWER_S = 60.0
 
 
 class Users:
-    """Twenty people who ask at a steady rate, by the double's control interface, in a thread."""
+    """People who ask at a steady rate, by the double's control interface, in a thread."""
 
-    def __init__(self, double: Double, rate: float) -> None:
+    def __init__(self, double: Double, rate: float, people: int = _PEOPLE) -> None:
         self._double = double
         self._rate = rate
+        self._people = people
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
         self.sent = 0
@@ -63,7 +64,7 @@ class Users:
     def _ask(self) -> None:
         began = time.monotonic()
         while not self._stop.wait(max(0.0, began + self.sent / self._rate - time.monotonic())):
-            user = 2001 + self.sent % _CHATS
+            user = 2001 + self.sent % self._people
             text = f"/price q{self.sent}z"
             try:
                 self._double.act({"text": text, "chat_id": user, "user_id": user})
@@ -235,7 +236,7 @@ class Twin:
     # -- users ---------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def users(self) -> Iterator[list[Ledger]]:
+    def users(self, rate: float | None = None, people: int = _PEOPLE) -> Iterator[list[Ledger]]:
         """People ask while this is open; at its end the ledger of what they saw is in the list.
 
         Waits until all that was asked is answered, or nothing is any more for a minute.
@@ -243,7 +244,7 @@ class Twin:
         found: list[Ledger] = []
         started = self._last_event()
         first = len(self.entries())
-        with Users(self.double, self.rate) as users:
+        with Users(self.double, rate or self.rate, people) as users:
             yield found
         if users.trouble:
             raise StepFailedError(f"the double of Telegram failed: {users.trouble}")
