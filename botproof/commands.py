@@ -96,11 +96,15 @@ def _network(fleet: FleetTarget | None) -> Iterator[FleetTarget | None]:
     if fleet is None or not fleet.hosts:
         yield fleet
         return
-    from botproof.fleet.target import joined  # noqa: PLC0415 - most gates are of no fleet
+    from botproof.fleet.proxy import through  # noqa: PLC0415 - most gates are of no fleet
+    from botproof.fleet.target import joined  # noqa: PLC0415 - as above
     from botproof.targets.network import private_network  # noqa: PLC0415 - as above
 
-    with private_network(fleet.config.bot.image) as network:
-        yield joined(fleet, network)
+    with (
+        private_network(fleet.config.bot.image) as network,
+        through(fleet.config, fleet.proxy) as config,
+    ):
+        yield joined(dataclasses.replace(fleet, config=config), network)
 
 
 def _for_github(options: gate_run.GateOptions, sealing: Sealing) -> int:

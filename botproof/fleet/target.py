@@ -21,6 +21,7 @@ import msgspec
 
 from botproof.config import BOT, Config, Process
 from botproof.fleet.options import process_name
+from botproof.fleet.proxy import TLS_PORT, Proxy, find_proxy
 from botproof.fleet.shape import is_secret, seconds_of
 from botproof.problems import UsageError
 
@@ -52,6 +53,8 @@ class FleetTarget:
     """Services that botproof.toml does not name and that a judged one needs: they are started."""
     hosts: tuple[str, ...] = ()
     """The names by which the services find each other, where some are started beside."""
+    proxy: Proxy | None = None
+    """What stands before the bot's webhook."""
     about: Mapping[str, str] = field(default_factory=dict)
     """Where it was taken from, for the record: `files` or `host`, and the files' `digest`."""
 
@@ -62,8 +65,11 @@ class FleetTarget:
             if self.replaced.get(name):
                 line += f"; for the doubles: {', '.join(self.replaced[name])}"
             yield line
-        if self.beside:
-            yield f"started beside, for a judged service names them: {', '.join(self.beside)}"
+        named = [name for name in self.beside if self.proxy is None or name != self.proxy.service]
+        if named:
+            yield f"started beside, for a judged service names them: {', '.join(named)}"
+        if self.proxy is not None:
+            yield f"updates of webhook mode come through {self.proxy.service}, over TLS"
         if self.not_judged:
             left = ", ".join(self.not_judged)
             yield f"not judged, for botproof.toml names no such process: {left}"
@@ -91,9 +97,12 @@ def in_containers(config: Config, services: Mapping[str, Document]) -> FleetTarg
         name: replace(mode, command=None, image=None, cwd=None)
         for name, mode in config.modes.items()
     }
-    beside = _beside(
-        judged.values(), {n: s for n, s in services.items() if n not in found.values()}
-    )
+    others = {n: s for n, s in services.items() if n not in found.values()}
+    beside = _beside(judged.values(), others)
+    proxy = find_proxy(config, wanted[BOT], others)
+    if proxy is not None:
+        process = Process(ready="port", port=TLS_PORT, ready_timeout_s=60.0)
+        beside[proxy.service] = as_process(process, others[proxy.service])
     changed = replace(
         config,
         bot=judged[BOT],
@@ -106,6 +115,7 @@ def in_containers(config: Config, services: Mapping[str, Document]) -> FleetTarg
         replaced={n: tuple(sorted(_outside(processes[n]).keys())) for n in processes},
         not_judged=tuple(sorted(set(services) - set(found.values()) - set(beside))),
         beside=tuple(sorted(beside)),
+        proxy=proxy,
         hosts=tuple(sorted(services)) if beside else (),
     )
 

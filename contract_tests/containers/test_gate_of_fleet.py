@@ -97,6 +97,30 @@ def test_the_sealed_verdict_is_bound_to_the_files(
     assert "policy: compose: sealed with sha256:" in other.stderr
 
 
+def test_updates_come_through_the_proxy_of_the_files(
+    images: dict[str, str], tmp_path: Path
+) -> None:
+    settings = {
+        **images,
+        "FLEET_ENV_FILE": str(tmp_path / "fleet.env"),
+        "WEBHOOK_DOMAIN": "bot.example.com",
+        "TELEGRAM_BOT_TOKEN": "42:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "TELEGRAM_ALLOWED_USERS": "1",
+        "MARKET_DATA_TOKEN": "a-token-that-only-doubles-know",
+    }
+    settings_file = tmp_path / "fleet.env"
+    settings_file.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
+    words = [f"--compose={DEPLOY / f'compose{which}.yaml'}" for which in ("", ".webhook")]
+    words += [f"--env-file={settings_file}", f"--report-dir={tmp_path}"]
+    command = [sys.executable, "-m", "botproof", "gate", "--only=boot", "--mode=webhook", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "updates of webhook mode come through proxy, over TLS" in done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+    # The double reaches the bot by no other way, and the proxy has nothing to complain of.
+    assert '"https://localhost/webhook"' in (tmp_path / "history.jsonl").read_text()
+    assert "log of proxy" not in done.stdout
+
+
 def test_redis_is_started_beside_and_found_by_its_name(
     images: dict[str, str], tmp_path: Path
 ) -> None:
