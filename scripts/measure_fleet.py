@@ -20,7 +20,7 @@ from botproof.rollout.twin import Twin
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DEPLOY: Final = ROOT / "deploy"
-PLAIN: Final = ROOT / "fixtures" / "fleet" / "plain.yaml"
+CHANGED: Final = [ROOT / "fixtures" / "fleet" / f"{name}.yaml" for name in ("plain", "restarting")]
 SHAPES: Final = {
     "single": ("", ".dev", ".webhook"),
     "scale": ("", ".dev", ".webhook", ".redis", ".scale"),
@@ -82,7 +82,7 @@ def docker(*words: str, text: str | None = None) -> None:
 
 def measure(name: str, parts: Sequence[str], images: dict[str, str]) -> str:
     """A row of the table."""
-    files = [DEPLOY / f"compose{part}.yaml" for part in parts] + [PLAIN]
+    files = [DEPLOY / f"compose{part}.yaml" for part in parts] + CHANGED
     with Twin(f"{NAME}-{name}-{os.getpid()}", files, DEPLOY / "env.dev.example", images) as twin:
         services = sorted(set(twin.host.project()["services"]) - DOUBLES)
 
@@ -96,7 +96,7 @@ def measure(name: str, parts: Sequence[str], images: dict[str, str]) -> str:
         time.sleep(REST_S)
         rest = working_set_mb(pids())
         say(name, f"load for {LOAD_S} s")
-        with MemoryMeter(pids) as meter, twin.users(10_000.0, 500) as seen:
+        with MemoryMeter(pids) as meter, twin.users(200.0, 500) as seen:
             time.sleep(LOAD_S)
         answered = [row.answers[0][0] for row in seen[0].rows if row.answers]
         rate = len(answered) / (max(answered) - min(row.sent for row in seen[0].rows))

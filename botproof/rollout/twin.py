@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -96,6 +95,7 @@ class Twin:
         self._env_source = env_file
         self._images = images
         self._stack = contextlib.ExitStack()
+        self._known = 0
         self.fence: Fence | None = None
 
     def __enter__(self) -> Self:
@@ -198,19 +198,34 @@ class Twin:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
         return done.returncode, done.stdout + done.stderr, time.monotonic() - began
 
+    @contextlib.contextmanager
+    def started(self, command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+        """Run it beside this; what it says, on both streams, comes from its `communicate`. It is
+        killed where it has not ended by then."""
+        self._known = len(self.entries())
+        with subprocess.Popen(
+            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def comes_to(self, process: subprocess.Popen[str], event: str, step: str) -> bool:
+        """Wait until the journal of a call that was just started has that entry; whether it came
+        to that."""
+        known = self._known
+        while process.poll() is None:
+            new = self.entries()[known:]
+            if any((entry.event, entry.step) == (event, step) for entry in new):
+                return True
+            time.sleep(0.01)  # nobody tells when a file grows
+        return False
+
     def kill_at(self, command: Sequence[str], event: str, step: str) -> bool:
         """Run it, and SIGKILL it as soon as its journal has that entry; whether it came to that."""
-        known = len(self.entries())
-        with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            while process.poll() is None:
-                new = self.entries()[known:]
-                if any((entry.event, entry.step) == (event, step) for entry in new):
-                    process.send_signal(signal.SIGKILL)
-                    return True
-                time.sleep(0.01)  # nobody tells when a file grows
-        return False
+        with self.started(command) as process:
+            return self.comes_to(process, event, step)
 
     def power_cut(self) -> None:
         """SIGKILL to every process of the fleet; the doubles are not of it."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from botproof.problems import UsageError
 from botproof.rollout.deploy import Store
@@ -18,6 +20,7 @@ from botproof.rollout.twin import Twin
 __all__ = ["WAYS", "Found", "Way"]
 
 Images = Mapping[str, str]
+Undo = Callable[[], object]
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,15 +54,19 @@ def _changed(name: str, expected: str, **bot: object) -> Way:
     return Way(name, play)
 
 
+def _running(twin: Twin) -> set[str]:
+    return {c.id for s in ("bot", "market-data") for c in twin.host.seen(s) if c.running}
+
+
 def _undone(name: str, twin: Twin, command: list[str], expected: str) -> Found:
-    old = {c.id for service in ("bot", "market-data") for c in twin.host.seen(service)}
+    old = _running(twin)
     code, said, seconds = twin.run(command)
     wrong = ""
     if code != 1:
         wrong = f"exit code {code}, wanted 1"
     elif expected not in said:
         wrong = f"said nothing of {expected!r}"
-    elif {c.id for s in ("bot", "market-data") for c in twin.host.seen(s) if c.running} != old:
+    elif _running(twin) != old:
         wrong = "other containers run than before"
     return Found(name=name, as_wanted=wrong, seconds=seconds, said=_reason(said))
 
@@ -118,6 +125,61 @@ def _full_disk(twin: Twin, new: Images) -> Found:
             subprocess.run(("umount", str(disk)), check=False)  # noqa: S607 - as `docker` is
 
 
+def _watched(name: str, expected: str, fault: Callable[[Twin, Images], Undo]) -> Way:
+    """The new version fails while it is watched: it is taken back by itself, and nothing is lost."""
+
+    def play(twin: Twin, new: Images) -> Found:
+        old = _running(twin)
+        command = twin.command("deploy", *twin.deploy(new, "--watch", "240"))
+        with twin.users() as seen, twin.started(command) as process:
+            if not twin.comes_to(process, "begun", "watch"):
+                return Found(name=name, as_wanted="was never watched", seconds=0, said="")
+            began, mend = time.monotonic(), fault(twin, new)
+            try:
+                said = process.communicate(timeout=600)[0]
+            finally:
+                mend()
+            seconds = time.monotonic() - began
+        wrong = ""
+        if process.returncode != 1:
+            wrong = f"exit code {process.returncode}, wanted 1"
+        elif expected not in said:
+            wrong = f"said nothing of {expected!r}"
+        elif _running(twin) != old:
+            wrong = "other containers run than before"
+        elif seen[0].lost:
+            wrong = f"{seen[0].lost} of {seen[0].asked} messages lost"
+        return Found(name=name, as_wanted=wrong, seconds=seconds, said=_reason(said))
+
+    return Way(name, play)
+
+
+def _frozen(twin: Twin, new: Images) -> Undo:
+    """The new bot's process stands still: what hangs does not say so."""
+    pids = [c["State"]["Pid"] for c in twin.host.containers("bot") if c["Image"] == new["bot"]]
+    for pid in pids:
+        psutil.Process(pid).suspend()
+    return lambda: None
+
+
+def _slow(twin: Twin, _: Images) -> Undo:
+    """Each message takes Telegram 2.5 seconds, so that with five questions a second all wait."""
+    twin.double.fault("delay", "sendMessage", seconds=2.5)
+    return twin.double.clear_faults
+
+
+def _failing(twin: Twin, _: Images) -> Undo:
+    """Telegram refuses every second answer, as it does an answer that is built wrongly."""
+    twin.double.fault(
+        "error",
+        "sendMessage",
+        error_code=400,
+        description="Bad Request: can't parse entities",
+        probability=0.5,
+    )
+    return twin.double.clear_faults
+
+
 WAYS: tuple[Way, ...] = (
     _changed("crash at boot", "ended with code", command=["python", "-c", "raise SystemExit(7)"]),
     _changed("never ready", "is not ready after", command=["sleep", "600"]),
@@ -132,6 +194,9 @@ WAYS: tuple[Way, ...] = (
         "the canary chat's answer lacks",
         environment={"MARKET_DATA_URL": "http://nowhere:8001"},
     ),
+    _watched("hangs while it is watched", "not ready for", _frozen),
+    _watched("slow while it is watched", "answers in a row took over", _slow),
+    _watched("fails while it is watched", "updates failed, over", _failing),
     Way("disk at 95 %", _full_disk),
     Way("power cut", _power_cut),
     Way("backup pruned", _pruned),
