@@ -126,7 +126,7 @@ def _full_disk(twin: Twin, new: Images) -> Found:
 
 
 def _watched(name: str, expected: str, fault: Callable[[Twin, Images], Undo]) -> Way:
-    """The new version fails while it is watched: it is taken back by itself, and nothing is lost."""
+    """The new version fails while it is watched: it is taken back by itself; nothing is lost."""
 
     def play(twin: Twin, new: Images) -> Found:
         old = _running(twin)
