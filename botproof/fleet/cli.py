@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from botproof.fleet import drift, webhook
+from botproof.fleet import drift, units, webhook
 from botproof.fleet.differences import Difference, as_lines
 from botproof.fleet.host import Compose, Fleet, look, repository
 from botproof.fleet.options import add_compose_arguments, add_files, compose_of
@@ -23,6 +23,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `botproof drift`."""
     add_compose_arguments(parser)
+    add_files(parser, "--unit", "a committed unit of systemd; with or in the place of --compose")
     add = parser.add_argument
     add("--verdict", metavar="FILE", type=Path, help="the sealed verdict that the images must have")
     add_files(parser, "--key", "whom it is trusted of")
@@ -33,9 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0: nothing differs; 1: differences, one line each; 3: something could not be asked."""
-    compose = compose_of(arguments)
+    compose = compose_of(arguments) if arguments.compose or not arguments.unit else None
+    hidden = Secrets(secrets.token_bytes(16))
     try:
-        found = _found(arguments, compose)
+        found = [] if compose is None else _found(arguments, compose, hidden)
+        for unit in arguments.unit:
+            found += units.differences_of(unit, units.Machine(), hidden)
     except UsageError as error:
         print(f"could not look: {error}")
         return 3
@@ -49,12 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
-def _found(arguments: argparse.Namespace, compose: Compose) -> list[Difference]:
+def _found(arguments: argparse.Namespace, compose: Compose, hidden: Secrets) -> list[Difference]:
     directory = arguments.compose[0].resolve().parent
     with ThreadPoolExecutor(max_workers=1) as worker:
         repositories = None if arguments.no_git else worker.submit(repository, directory)
         fleet = look(compose)
-        found = drift.against_files(fleet, compose, Secrets(secrets.token_bytes(16)))
+        found = drift.against_files(fleet, compose, hidden)
     judged = arguments.verdict is not None
     if judged:
         found += _judged(arguments, fleet)
