@@ -26,9 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from mutate import Mutator, typed
 
-from botproof.doubles.exchanges.market import Market
-from botproof.doubles.exchanges.server import ExchangeDouble
-from botproof.doubles.server import Request, Response, Server, json_response, serve
+from botproof.doubles.server import Request, Response, json_response, serve
 
 ROOT: Final = Path(__file__).parents[1]
 KEPT: Final = ROOT / "fixtures" / "fuzz"
@@ -48,7 +46,7 @@ SHARES: Final = {
 FINE: Final = frozenset({200, 400, 413, 503})
 """What a door may answer; 503 says that Telegram is to bring it again."""
 FINE_OF_MARKET_DATA: Final = frozenset({200, 404, 413, 422, 502, 503, 504})
-"""Its own statuses (docs/market-data.md); each says what a venue or the account lacks."""
+"""Its own statuses: reference_bot/market_data/describe.py says what each means."""
 LAMBDA: Final = """
 import json, sys
 from reference_bot.telegram_bot.doors import aws_lambda
@@ -112,12 +110,16 @@ class Program:
 
     async def listening(self) -> None:
         """Until its log says on which port."""
+        said = await self.announcement()
+        self.port = int(said["port"])
+
+    async def announcement(self) -> dict[str, Any]:
+        """The line of its log that says where it listens."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             for line in self.log.read_text("utf-8", "replace").splitlines():
                 if line.startswith("{") and json.loads(line).get("event") == "listening":
-                    self.port = int(json.loads(line)["port"])
-                    return
+                    return dict(json.loads(line))
             if self.process.returncode is not None:
                 break
             await asyncio.sleep(0.05)
@@ -204,7 +206,6 @@ class Fuzzing:
         self.statuses: dict[str, Counter[int]] = {}
         self.failures: list[str] = []
         self.canaries: list[float] = []
-        self.exchanges: Server | None = None
         self._number = 1_000_000
         self._canary = 10_000
 
@@ -421,8 +422,9 @@ async def run(cases: int, seed: int) -> int:
 
 async def _start_all(fuzzing: Fuzzing) -> None:
     bot = ("-m", "reference_bot.telegram_bot")
-    fuzzing.exchanges = await ExchangeDouble(Market(7), now=NOW).listen()
-    url = fuzzing.exchanges.url
+    # Its own process: what it draws must not hold up the answers of the stand-ins in this one.
+    exchanges = ("-m", "botproof", "double", "exchanges", "--seed", "7", "--now", str(NOW))
+    url = (await (await fuzzing.start("exchanges", *exchanges)).announcement())["url"]
     await fuzzing.start("webhook", *bot, **fuzzing.bot_settings("webhook"))
     await fuzzing.start("polling", *bot, **fuzzing.bot_settings("polling"))
     await fuzzing.start(
@@ -448,7 +450,7 @@ async def _start_all(fuzzing: Fuzzing) -> None:
         settings["REDIS_URL"] = f"unix://{fuzzing.folder / 'redis.sock'}"
         await fuzzing.start("redis", *bot, **settings)
     for name, program in fuzzing.programs.items():
-        if name not in {"lambda", "redis-server"}:
+        if name not in {"lambda", "redis-server", "exchanges"}:
             await program.listening()
             await fuzzing.settled(name)
 
@@ -535,8 +537,6 @@ async def _end_all(fuzzing: Fuzzing) -> None:
         except TimeoutError:
             program.process.kill()
             await program.process.wait()
-    if fuzzing.exchanges is not None:
-        await fuzzing.exchanges.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
