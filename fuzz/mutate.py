@@ -61,6 +61,8 @@ ODD: Final[tuple[Any, ...]] = (
     "supergroup",
     "bot_command",
 )
+LARGE: Final = 1000
+"""Places in a value from which on it is not made fifty times larger."""
 COMMANDS: Final = (
     "/help",
     "/start",
@@ -167,10 +169,12 @@ class Mutator:
             case 2:
                 del holder[key]
             case 3:
-                holder[key] = [holder[key]] * self._random.choice((1, 2, 50))
+                # Six times fifty, one in the other, would be a case that takes minutes to write.
+                many = 50 if len(places) < LARGE else 1
+                holder[key] = [holder[key]] * self._random.choice((1, 2, many))
             case 4:
                 holder[key] = copy.deepcopy(value) if len(places) < 60 else None
-            case 5:
+            case 5 if len(places) < LARGE:
                 other, name = self._random.choice(places)
                 holder[key] = copy.deepcopy(other[name])
         return value
