@@ -108,6 +108,18 @@ def test_an_error_in_an_answer_counts_however_late_the_generator_read_it() -> No
     assert run.errors == {"HTTP 502": 1}
 
 
+def test_a_row_that_may_be_slow_only_by_the_generator_leaves_the_rollback_rule_open() -> None:
+    run = run_with(latency_budget=20.0)
+    run.hold(103.0, 103.5)
+    for number in range(4):
+        run.record(outcome(number, latency=5.2))
+    for number in range(4, 6_000):
+        run.record(outcome(number))
+    assert run.decided is Verdict.PASS
+    assert run.verdict() is Verdict.INCONCLUSIVE
+    assert "none surely took over 5 s; 4 in a row may have" in run.describe(run.verdict(), 200.0)
+
+
 def test_a_run_that_continues_others_starts_from_what_they_saw() -> None:
     run = run_with(cap=24_000, send=2_200, before=(2_154, 0, 0))
     for number in range(2_154):

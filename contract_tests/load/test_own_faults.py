@@ -68,7 +68,8 @@ def test_a_generator_that_is_stopped_for_three_seconds_mends_itself(host: Host) 
 
 
 def test_a_slash_at_the_end_of_the_host_changes_nothing(host: Host, locust: Locust) -> None:
-    run = locust("price", "--host", f"{host(strict)}//", *QUICK)
+    light = ("--rate", "100", "--error-budget", "0.03")  # decided by a few, on a busy machine too
+    run = locust("price", "--host", f"{host(strict)}//", *light)
     assert run.returncode == 0, run.stderr
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from botproof.checks.judging import Judging
 from botproof.checks.rollback import check, longest_streak
-from botproof.history import History, Request
+from botproof.history import GeneratorHeld, History, Request
 from botproof.verdict import Verdict
 
 
@@ -62,6 +62,13 @@ def test_requests_given_up_before_the_limit_leave_the_rule_undecided() -> None:
     result = check(History(row), Judging())
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "given up before 5 s" in result.evidence[-1]
+
+
+def test_a_row_that_the_generator_may_have_made_slow_is_not_called_quick() -> None:
+    stumbled = GeneratorHeld(t=0.5, held_s=0.3, stack="polling", mode="polling")
+    result = check(History([*load(5.2, 5.2, 5.2, 5.2, 0.1), stumbled]), Judging())
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.measurement == "none surely took over 5 s; 4 in a row may have"
 
 
 def test_the_evidence_names_the_mode_and_the_requests() -> None:
