@@ -143,7 +143,9 @@ def read_counters(text: str) -> Counters:
         replies=found.get(("bot_reply_seconds_count", ""), 0.0),
         quick=found.get(("bot_reply_seconds_bucket", 'le="5.0"'), 0.0),
         handled=_sum(found, "bot_updates_handled_total"),
-        failed=_sum(found, "bot_updates_failed_total"),
+        # An answer that Telegram refuses is built wrongly: nothing of it reached its user.
+        failed=_sum(found, "bot_updates_failed_total")
+        + found.get(("bot_updates_handled_total", 'outcome="refused"'), 0.0),
         oldest_s=found.get(("bot_inbox_oldest_seconds", ""), 0.0),
     )
 

@@ -90,7 +90,8 @@ def test_the_counters_of_the_reference_bot_are_read() -> None:
         "bot_reply_seconds_count 8.0\n"
         'bot_updates_handled_total{outcome="answered"} 6.0\n'
         'bot_updates_handled_total{outcome="dead"} 2.0\n'
+        'bot_updates_handled_total{outcome="refused"} 3.0\n'
         "bot_updates_failed_total 2.0\n"
         "bot_inbox_oldest_seconds 0.5\n"
     )
-    assert read_counters(text) == Counters(8.0, 7.0, 8.0, 2.0, 0.5)
+    assert read_counters(text) == Counters(8.0, 7.0, 11.0, 5.0, 0.5)
