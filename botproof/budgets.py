@@ -63,6 +63,9 @@ DEFAULTS: Mapping[str, Budget] = {
         # 100 bytes a request: at one request every two seconds 4 MB a day, three months until the
         # 400 MB between what is wanted and what blocks are gone.
         Budget("leak_kb_per_1000", 100, "kB", "growth per 1,000 requests", _OWN),
+        # What a gate can tell from a cache that fills; the leak run above finds far less.
+        Budget("growth_kb_per_request", 1, "kB", "growth of a service per request", _OWN),
+        Budget("growth_kb_per_update", 30, "kB", "growth of the bot per update", _OWN),
         Budget("rollback_latency_s", 5, "s", "more than 3 requests in a row", _OWN),
     )
 }

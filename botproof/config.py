@@ -23,9 +23,13 @@ from botproof.shape import Shape, unknown
 ALL_CHECKS = (
     "boot",
     "door",
+    "security",
     "golden",
     "parity",
     "conversations",
+    "degradation",
+    "delivery",
+    "signals",
     "latency",
     "errors",
     "rollback",
@@ -35,11 +39,18 @@ TELEGRAM = "telegram_double"
 EXCHANGES = "exchange_double"
 BOT = "bot"
 
+SYMBOLS = (
+    *("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "LINK", "LTC", "TRX", "DOT"),
+    *("BNB", "SUI", "NEAR", "UNI", "ATOM", "BCH", "ETC", "FIL", "AAVE", "APT", "OP"),
+)
+"""Symbols that the exchange double and every exchange knows."""
+
 PLAIN_PLACEHOLDERS = {
     "python": "the Python that runs botproof",
     "mode": "the mode that is started",
     "token": "the bot token that the Telegram double knows",
     "users": "ids of all users of the workload who are no strangers, with commas between",
+    "groups": "ids of the groups that the check `security` takes as listed, with commas between",
     "scratch": "a directory of its own for this start, removed afterwards",
     "load": "the directory of botproof's own Locust scripts",
 }
@@ -192,9 +203,10 @@ class Case(_Table, frozen=True, kw_only=True):
 
 class Workload(_Table, frozen=True, kw_only=True):
     """The scripted conversation. `at_once` chats write beside each other; 1 is for a bot that does
-    one thing at a time."""
+    one thing at a time. `private` are questions that only the operator may be answered."""
 
     at_once: int = 4
+    private: tuple[str, ...] = ()
     cases: tuple[Case, ...] = ()
 
 
@@ -224,7 +236,9 @@ class Replies(_Table, frozen=True, kw_only=True):
 class Load(_Table, frozen=True, kw_only=True):
     """The load phase: a Locust script against one host, `rate` requests a second.
 
-    Goes on until the error rate is decided or `max_requests` were sent over all modes.
+    Goes on until the error rate is decided or `max_requests` were sent over all modes. `expect`
+    are fields that every good answer has, such as "data.price", or "/price:data.price" for one
+    path only; an answer that lacks one has failed.
     """
 
     script: str
@@ -232,6 +246,7 @@ class Load(_Table, frozen=True, kw_only=True):
     rate: float = 150.0
     max_requests: int = CAP
     timeout_s: float = 180.0
+    expect: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
 
 
@@ -248,7 +263,11 @@ class Memory(_Table, frozen=True, kw_only=True):
 
 
 class Gate(_Table, frozen=True, kw_only=True):
-    """What the gate judges and where its papers lie, relative to botproof.toml."""
+    """What the gate judges and where its papers lie, relative to botproof.toml.
+
+    Without `checks` it judges by all but those that there is nothing for: `signals` without
+    `[signals]`, `degradation` without exchanges.
+    """
 
     checks: tuple[str, ...] = ALL_CHECKS
     report_dir: str = "reports/gate"
@@ -307,6 +326,50 @@ class Door(_Table, frozen=True, kw_only=True):
     nobody: dict[str, Scalar] = {}
 
 
+class Security(_Table, frozen=True, kw_only=True):
+    """Who may be told what. `question` is one that is answered with figures; without it, the
+    conversation's own. `guests` are ways to let people in who are not the operator, each with the
+    variables that do it: `{users}` are operators, `{groups}` groups that they may list. `ports`
+    are ports besides `{port:…}` at which the target may listen for the world."""
+
+    question: str = ""
+    guests: dict[str, dict[str, Scalar]] = {}
+    ports: tuple[int, ...] = ()
+
+
+class Degradation(_Table, frozen=True, kw_only=True):
+    """What is asked while exchanges misbehave. `ask` are questions; without it, one for each
+    command of the conversation. A symbol of `symbols` in one is replaced by the others, so that no
+    cache knows the answer. Figures that are older than `fresh_s` have to say so, of a command in
+    `fresh` those older than it says there; `recover_s` after the exchanges are well again every
+    answer is whole. `depends` names, by venue, words of the lines that need it: they hold no figure
+    while that venue is gone."""
+
+    ask: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = SYMBOLS
+    fresh_s: float = 60.0
+    fresh: dict[str, float] = {}
+    recover_s: float = 60.0
+    depends: dict[str, tuple[str, ...]] = {}
+
+    def fresh_of(self, text: str) -> float:
+        """For how long the figures of an answer to `text` may be given without saying their age."""
+        command = text.split(maxsplit=1)[0] if text.strip() else ""
+        return self.fresh.get(command, self.fresh_s)
+
+
+class Signals(_Table, frozen=True, kw_only=True):
+    """What the bot sends by itself. `env` switches it on, `subscribe` is what a user writes to get
+    it, every `interval_s` seconds of the clock (UTC); `within_s` after the begin of a slot it has
+    come. `message` is a pattern of such messages, where the bot sends others by itself, too."""
+
+    env: dict[str, Scalar] = {}
+    subscribe: str = ""
+    interval_s: float
+    within_s: float = 5.0
+    message: str = ""
+
+
 class Config(_Table, frozen=True, kw_only=True):
     """A whole botproof.toml, checked."""
 
@@ -322,6 +385,9 @@ class Config(_Table, frozen=True, kw_only=True):
     gate: Gate = Gate()
     parity: Parity = Parity()
     door: Door = Door()
+    security: Security = Security()
+    degradation: Degradation = Degradation()
+    signals: Signals | None = None
     delivery: Delivery | None = None
     budgets: dict[str, float | Override] = {}
 
@@ -442,11 +508,21 @@ def config_of(raw: Mapping[str, Any], name: str = "botproof.toml") -> Config:
     right = shape.read(raw)
     problems = list(shape.problems)
     if shape.whole:
-        config = msgspec.convert(right, Config)
+        config = _with_checks(msgspec.convert(right, Config), right)
         problems += [each for each in _problems_of(config) if not shape.concerns(each)]
         if not problems:
             return config
     raise ConfigError("\n".join(f"{name}: {problem}" for problem in dict.fromkeys(problems)))
+
+
+def _with_checks(config: Config, raw: Mapping[str, Any]) -> Config:
+    """Without the checks that there is nothing for, unless the file names its checks."""
+    if "checks" in raw.get("gate", {}):
+        return config
+    missing = set() if config.signals is not None else {"signals"}
+    missing |= set() if config.doubles.exchanges is not None else {"degradation"}
+    checks = tuple(check for check in ALL_CHECKS if check not in missing)
+    return msgspec.structs.replace(config, gate=msgspec.structs.replace(config.gate, checks=checks))
 
 
 # Which keys each table may have, by the path of the table; `*` stands for a name of the user's.
@@ -467,6 +543,9 @@ _TABLES: Mapping[str, type[msgspec.Struct]] = {
     "gate": Gate,
     "parity": Parity,
     "door": Door,
+    "security": Security,
+    "degradation": Degradation,
+    "signals": Signals,
     "delivery": Delivery,
     "delivery.modes.*": DeliveryMode,
 }
@@ -606,6 +685,12 @@ def _substituted_texts(config: Config) -> Iterator[tuple[str, str]]:
         yield f"{path}.cwd", process.cwd
     for name, mode in config.modes.items():
         yield f"modes.{name}.webhook", mode.webhook
+    envs = {f"security.guests.{name}": env for name, env in config.security.guests.items()}
+    envs["door.nobody"] = config.door.nobody
+    envs["signals.env"] = config.signals.env if config.signals is not None else {}
+    for path, env in envs.items():
+        for key, value in env.items():
+            yield f"{path}.{key}", str(value)
     if config.load is not None:
         yield "load.host", config.load.host
         yield "load.script", config.load.script
@@ -721,6 +806,33 @@ def _parity(config: Config) -> Iterator[str]:
             yield f"parity.{key}: is {getattr(parity, key):g}; it must be above 0"
 
 
+def _trials(config: Config) -> Iterator[str]:
+    for text in config.workload.private:
+        if not text.strip():
+            yield "workload.private: holds an empty text; each is a question such as /balance"
+    times = {key: getattr(config.degradation, key) for key in ("fresh_s", "recover_s")}
+    times |= {f"fresh.{command}": value for command, value in config.degradation.fresh.items()}
+    for key, value in times.items():
+        if not value > 0:
+            yield f"degradation.{key}: is {value:g}; it must be above 0 seconds"
+    for port in config.security.ports:
+        if not 1 <= port <= 65_535:
+            yield f"security.ports: holds {port}; a port lies in 1 to 65535"
+
+
+def _signals(config: Config) -> Iterator[str]:
+    signals = config.signals
+    if signals is None:
+        return
+    for key in ("interval_s", "within_s"):
+        if not getattr(signals, key) > 0:
+            yield f"signals.{key}: is {getattr(signals, key):g}; it must be above 0"
+    try:
+        re.compile(signals.message)
+    except re.error as error:
+        yield f"signals.message: is no regular expression: {error}"
+
+
 def _limits(config: Config) -> Iterator[str]:
     for check in config.gate.checks:
         if check not in ALL_CHECKS:
@@ -756,6 +868,8 @@ _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
     _patterns,
     _parity,
     _delivery,
+    _trials,
+    _signals,
     _limits,
     _memory,
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import shutil
+import tempfile
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from botproof.checks.memory import LOAD_PHASE
 from botproof.checks.registry import EVERY
 from botproof.checks.starved import doubtful
 from botproof.config import Config, stretches
+from botproof.delivery.run import CHECK as DELIVERY
+from botproof.delivery.trial import delivery_trial, plan_for
 from botproof.history import History
 from botproof.outcome import Outcome, record_and_judge
 from botproof.prove.prove import prove, result_of
@@ -34,8 +38,13 @@ from botproof.targets.session import machine
 from botproof.targets.stack import Stack, Surroundings, in_phase, record_fresh_start
 from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
+from botproof.workloads.degradation import degradation_trial
 from botproof.workloads.door import USERS, Door, ask_as_nobody, question_of
+from botproof.workloads.exposure import look
 from botproof.workloads.load import LoadPlan, run_load
+from botproof.workloads.security import is_limited, security_trial
+from botproof.workloads.signals import signals_trial
+from botproof.workloads.trials import play_trials
 
 CONVERSATIONS = "conversations"
 CONTENT_CHECKS = frozenset({"golden", "parity"})
@@ -125,7 +134,10 @@ def _metadata(options: GateOptions, started: float) -> history.Run:
         machine=machine(),
         images=options.images,
         fleet=options.fleet,
-        judging=msgspec.to_builtins(settings),
+        judging={
+            **msgspec.to_builtins(settings),
+            DELIVERY: msgspec.to_builtins(plan_for(config, len(options.modes or config.modes))),
+        },
     )
 
 
@@ -137,6 +149,7 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
         client = await resources.enter_async_context(
             httpx.AsyncClient(trust_env=False, timeout=30.0)
         )
+        drawn = resources.enter_context(tempfile.TemporaryDirectory(prefix="botproof-market-"))
         around = Surroundings(
             config=config,
             base=options.base,
@@ -148,6 +161,7 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             users=(*scripted.known_users(config.workload.cases), *USERS.values()),
             keep=options.keep,
             hosts=options.hosts,
+            drawn=Path(drawn),
         )
         plan = _load_plan(options, len(modes))
         for number, mode in enumerate(modes, start=1):
@@ -155,9 +169,34 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             if not whole:
                 return  # the verdict is ERROR already; the other modes could not change it
         await _play_again(options, around, modes)
-        if config.door.nobody and (question := _question(options)):
-            await ask_as_nobody(around, modes[0], question)
-        await _compare_conversations(options, around)
+        trials = _trials(options, around, modes)
+        await play_trials(trials, beside=not config.insisted_ports())
+
+
+def _trials(
+    options: GateOptions, around: Surroundings, modes: Sequence[str]
+) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    """What is played in stacks of its own after the modes, all of it beside each other."""
+    config = options.config
+    checks = frozenset(options.checks or config.gate.checks)
+    trials: list[Callable[[], Coroutine[Any, Any, None]]] = []
+    if "degradation" in checks and config.doubles.exchanges is not None:
+        trials.append(partial(degradation_trial, around, modes[0]))
+    if "signals" in checks and config.signals is not None:
+        trials.append(partial(signals_trial, around, modes[-1]))
+    if DELIVERY in checks:
+        trials += [partial(delivery_trial, around, mode) for mode in modes]
+    if "security" in checks:
+        trials += [
+            partial(security_trial, around, modes[-1], guests)
+            for guests in ("", *config.security.guests)
+            if guests or is_limited(config) or config.workload.private
+        ]
+    question = _question(options)
+    if config.door.nobody and question:
+        trials.append(partial(ask_as_nobody, around, modes[0], question))
+    trials.append(partial(_compare_conversations, options, around))
+    return trials
 
 
 async def _play_again(options: GateOptions, around: Surroundings, modes: Sequence[str]) -> None:
@@ -274,6 +313,8 @@ async def _one_life(
             await in_phase(stack, LOAD_PHASE, stack.run(run_load(stack, plan, last=last)))
         if door is not None:
             await in_phase(stack, DOOR, stack.run(door.rest()))
+        if "security" in (options.checks or options.config.gate.checks):
+            await stack.run(look(stack))
 
     with door or nullcontext():
         return await _use(stack, use())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Union, get_args
@@ -255,6 +255,10 @@ class DoubleEvent(Event, frozen=True, kw_only=True):
     detail: Mapping[str, Any] = {}
 
 
+HALF_AN_ANSWER = "half an answer: "
+"""How the error of a request begins whose answer lacks what a good one has."""
+
+
 class Request(Event, frozen=True, kw_only=True):
     """One request of the load. `latency_s` counts from `intended`, the scheduled send time."""
 
@@ -455,6 +459,105 @@ class DoorAsked(Event, frozen=True, kw_only=True):
     answers: tuple[str, ...] = ()
 
 
+class Trial(Event, frozen=True, kw_only=True):
+    """This stack is a trial: it is there for one check, and no other check is to look at it."""
+
+    check: str
+
+
+class SecurityAsked(Event, frozen=True, kw_only=True):
+    """Somebody asked the bot for something that is not theirs, and this came of it.
+
+    `who` asked (such as "a stranger"), `path` is the way that the question took, `text` the
+    question. `answers` is what came back, as it stands, `figures` the telling ones in it.
+    `operator`: the operator himself asked, and the others are read against what he was told;
+    `private`: nobody else may be told.
+    """
+
+    who: str
+    path: str
+    text: str
+    answers: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+    operator: bool = False
+    private: bool = False
+    error: str = ""
+
+
+class SecretSeen(Event, frozen=True, kw_only=True):
+    """A secret of this run stood where it does not belong. `secret` is its name, never itself;
+    `place` is where, `line` what stood there, without the secret."""
+
+    secret: str
+    place: str
+    line: str = ""
+
+
+class PortsSeen(Event, frozen=True, kw_only=True):
+    """Where the target's processes listen for TCP connections: "0.0.0.0:8080 (bot)".
+
+    `beyond` are those of them that botproof.toml does not declare. `searched` are the places that
+    were looked through for secrets.
+    """
+
+    listening: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
+    searched: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+
+
+class Degraded(Event, frozen=True, kw_only=True):
+    """A question was asked while exchanges misbehaved, and this came of it.
+
+    `fault` says in words what went wrong; `stage` is "gone" (no exchange answers), "part" (half of
+    all answers are wrong), "venue" (one exchange is gone), "back" (all is well again), or "ended"
+    where the target ended. `reply_s` is how long the answer took (None: it never came),
+    `withheld_s` what the machine kept of that time. `clean` is what the same question is answered
+    when nothing is wrong. `neighbour`: a simple question of somebody else meanwhile. `since_s`:
+    seconds since an exchange last gave a right answer; of "back", since all is well. `datum` is
+    false where the answer is made of what exchanges say of one symbol, and none had said it yet.
+    """
+
+    stage: str
+    fault: str
+    text: str
+    answers: tuple[str, ...] = ()
+    clean: tuple[str, ...] = ()
+    reply_s: float | None = None
+    withheld_s: float = 0.0
+    neighbour: bool = False
+    since_s: float = 0.0
+    datum: bool = True
+
+
+class SignalSeen(Event, frozen=True, kw_only=True):
+    """A message that the bot sent by itself, `slot` seconds being the begin of its slot (epoch)."""
+
+    chat_id: int
+    text: str
+    slot: float
+    after_s: float
+    life: int
+
+
+class SignalsWatched(Event, frozen=True, kw_only=True):
+    """For how many slots it was watched what the bot sends by itself, and what came of it.
+
+    `slots` are the begins (epoch seconds) of those that were seen whole, `restarted` of those in
+    which the bot was killed and started again, `chats` those that had subscribed. `within_s` after
+    the begin of a slot all has to be there; `steady`: the market is the same in every slot.
+    """
+
+    interval_s: float
+    within_s: float = 5.0
+    steady: bool = False
+    slots: tuple[float, ...] = ()
+    restarted: tuple[float, ...] = ()
+    chats: tuple[int, ...] = ()
+    withheld_s: float = 0.0
+    error: str = ""
+
+
 AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run time as typing.Union
     Run,
     Phase,
@@ -488,6 +591,13 @@ AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run tim
     Vanished,
     ConversationsCompared,
     DoorAsked,
+    Trial,
+    SecurityAsked,
+    SecretSeen,
+    PortsSeen,
+    Degraded,
+    SignalSeen,
+    SignalsWatched,
 ]
 EVENT_TYPES: tuple[type[Event], ...] = get_args(AnyEvent)
 
@@ -526,14 +636,31 @@ class History:
         ]
 
     def counted(self) -> History:
-        """What is judged: without what a stack did before its last fresh start."""
+        """What is judged: without what a stack did before its last fresh start, and without the
+        trials, which are for one check each. That the harness failed in one concerns all."""
+        trials = {event.stack for event in self.of(Trial)}
+        return self._chosen(
+            lambda event: event.stack not in trials or isinstance(event, HarnessError)
+        )
+
+    def for_check(self, check: str) -> History:
+        """What one check looks at: its own trials where the run has any, else all but trials."""
+        trials = {event.stack for event in self.of(Trial) if event.check == check}
+        if not trials:
+            return self.counted()
+        return self._chosen(lambda event: event.stack in trials or isinstance(event, Run))
+
+    def _chosen(self, wanted: Callable[[Event], bool]) -> History:
         starts = {event.stack: event.t for event in self.of(FreshStart)}
-        if not starts:
+        if not starts and not self.of(Trial):
             return self
         return History(
             event
             for event in self.events
-            if event.t >= starts.get(event.stack, event.t) or isinstance(event, FreshStart)
+            if (
+                event.t >= starts.get(event.stack, event.t) or isinstance(event, FreshStart | Trial)
+            )
+            and wanted(event)
         )
 
     @property

@@ -87,7 +87,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     seen = [_see(history, judging, stack) for stack in history.stacks]
     broken = list(_broken(history))
     problems = [line for one in seen for line in _problems(one)]
-    missing = _gaps(seen, plan)
+    missing = [*_gaps(seen, plan), *_unseen(history)]
     return CheckResult(
         check="delivery",
         verdict=_verdict(broken, problems, missing),
@@ -267,6 +267,13 @@ def _gaps(seen: Sequence[_Seen], plan: DeliveryPlan) -> list[str]:
         )
     gaps += [f"{one.stack}: no clean stop was seen" for one in seen if not one.stops]
     return gaps
+
+
+def _unseen(history: History) -> Iterator[str]:
+    """Modes of the run in which nothing was sent."""
+    modes = set(history.run.modes) if history.run is not None else set()
+    for mode in sorted(modes - {case.mode for case in history.of(CasePlayed)}):
+        yield f"{mode}: no update was sent"
 
 
 def _measure(seen: Sequence[_Seen]) -> str:

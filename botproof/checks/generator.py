@@ -9,7 +9,8 @@ and bad ones: leaving out only the late ones would make a bad target look good. 
 sent in their place.
 
 In slots that are not spoilt smaller delays remain. An answer that is late by less than the
-generator was held up meanwhile is `UNSURE`: PASS counts it as a failure, FAIL does not.
+generator was held up meanwhile is `UNSURE`: PASS counts it as a failure, FAIL does not. So is half
+an answer that took long: a machine that was busy lets what the target waits for come too late.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import enum
 import math
 from collections.abc import Iterable, Iterator
 
-from botproof.history import GeneratorHeld, History, Request
+from botproof.history import HALF_AN_ANSWER, GeneratorHeld, History, Request
 
 SLOT_S = 0.5
 _SPOILT_SHARE = 0.5
+_SLOW_SHARE = 0.5
 _OUT_OF_ORDER_S = 60.0
 """Times are sorted by their ends; no longer one hides another of several processes."""
 
@@ -100,6 +102,16 @@ class HeldTimes:
             return Grade.GOOD
         return Grade.FAILED if self.surely_over(due, latency_s, self._budget_s) else Grade.UNSURE
 
+    def judge(
+        self, due: float, latency_s: float, error: str, *, timed_out: bool, late: bool
+    ) -> Grade:
+        """The grade of a request with this error; "" is none, `timed_out` one of time alone."""
+        failed = bool(error) and not timed_out
+        grade = self.grade(due, latency_s, failed=failed, late=late)
+        slow = latency_s >= _SLOW_SHARE * self._budget_s
+        half = error.startswith(HALF_AN_ANSWER) and slow
+        return Grade.UNSURE if half and grade is Grade.FAILED else grade
+
     def surely_over(self, due: float, latency_s: float, limit_s: float) -> bool:
         """Whether a request took longer than a limit even without what the generator lost."""
         # What happened long after the limit does not excuse that there was no answer at the limit.
@@ -130,6 +142,9 @@ def grades(
     """Each request with what it says about the target; from `late_s` seconds on it is late."""
     for request in requests:
         late = request.latency_s >= late_s
-        timed_out = not request.ok and late and not request.status
-        failed = not request.ok and not timed_out
-        yield request, held.grade(request.intended, request.latency_s, failed=failed, late=late)
+        error = "" if request.ok else request.error or "failed"
+        timed_out = bool(error) and late and not request.status
+        yield (
+            request,
+            held.judge(request.intended, request.latency_s, error, timed_out=timed_out, late=late),
+        )

@@ -16,7 +16,7 @@ from botproof.budgets import DEFAULTS, Budget, Budgets
 from botproof.chats import ReplyRules
 from botproof.checks.shortcomings import approved_of, settle
 from botproof.checks.starved import Limits, settle_starved
-from botproof.config import ALL_CHECKS, Config, Replies
+from botproof.config import ALL_CHECKS, Config, Degradation, Replies
 from botproof.history import HarnessError, History, ProcessExited, Run, describe_exit
 from botproof.log_trouble import plain
 from botproof.verdict import CheckResult, Verdict
@@ -32,6 +32,7 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
     budgets: dict[str, Budget] = msgspec.field(default_factory=lambda: dict(DEFAULTS))
     replies: Replies = Replies()
     golden_dir: str = "golden"
+    degradation: Degradation = Degradation()
 
     @classmethod
     def of(cls, config: Config, golden_dir: str) -> JudgingSettings:
@@ -41,6 +42,7 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
             budgets=dict(config.resolved_budgets()),
             replies=config.replies,
             golden_dir=golden_dir,
+            degradation=config.degradation,
         )
 
     @classmethod
@@ -58,11 +60,13 @@ class Judging:
     budgets: Budgets = field(default_factory=lambda: dict(DEFAULTS))
     rules: ReplyRules = field(default_factory=ReplyRules)
     approved: Mapping[str, str] = field(default_factory=dict)
+    degradation: Degradation = field(default_factory=Degradation)
 
     @classmethod
     def of(cls, settings: JudgingSettings, approved: Mapping[str, str]) -> Judging:
         """Ready to judge by `settings` and the approved replies of the golden directory."""
-        return cls(settings.budgets, ReplyRules.of(settings.replies), approved)
+        rules = ReplyRules.of(settings.replies)
+        return cls(settings.budgets, rules, approved, settings.degradation)
 
     @property
     def limits(self) -> Limits:
@@ -75,9 +79,9 @@ Check = Callable[[History, Judging], CheckResult]
 
 
 def run_check(name: str, check: Check, history: History, judging: Judging) -> CheckResult:
-    """One check; ERROR with the traceback's end when it raises."""
+    """One check, of what it is to look at; ERROR with the traceback's end when it raises."""
     try:
-        return _without_colours(check(history, judging))
+        return _without_colours(check(history.for_check(name), judging))
     except Exception as error:  # noqa: BLE001,RUF100 - whatever it raises, the answer is ERROR
         where = traceback.extract_tb(error.__traceback__)[-1]
         return CheckResult(
@@ -113,8 +117,8 @@ def run_checks(
         approved = approved_of(part, history, judging.approved)
         return run_check(name, checks[name], part, replace(judging, approved=approved))
 
-    history = history.counted()
-    results = [run_check(name, checks[name], history, judging) for name in names]
+    whole, history = history, history.counted()
+    results = [run_check(name, checks[name], whole, judging) for name in names]
     results = settle(results, history, judging.budgets["reply_time_s"].limit, again)
     results = settle_starved(results, history, judging.rules, judging.limits, again)
     broken = harness_result(history)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from botproof.budgets import MB, Budget, Budgets
+from botproof.checks.growth import growths
 from botproof.checks.judging import Judging
 from botproof.history import (
     GroupSample,
@@ -50,9 +51,11 @@ def check(history: History, judging: Judging) -> CheckResult:
     lines = [line for stack in history.stacks for line in _compare(history, stack, budgets)]
     over = [line for line in lines if line.over]
     killed = list(_killed(history))
+    grown = list(growths(history, budgets))
+    grew = [each.describe() for each in grown if each.over]
     verdict = (
         Verdict.FAIL
-        if over or killed
+        if over or killed or grew
         else Verdict.INCONCLUSIVE
         if gaps or not lines
         else Verdict.PASS
@@ -63,15 +66,17 @@ def check(history: History, judging: Judging) -> CheckResult:
         verdict=verdict,
         budget="; ".join(dict.fromkeys(line.budget.describe() for line in lines))
         or budgets["fleet_memory_mb"].describe(),
-        measurement=_measure(killed, tightest),
+        measurement=_measure([*killed, *([] if over else grew)], tightest),
         least_evidence=(
             f"{LEAST_SAMPLES} samples of each process under load, and a request, in each mode"
         ),
         evidence=(
             *killed,
+            *grew,
             *gaps,
             *(line.describe() for line in lines),
             *_above_wanted(lines, budgets),
+            *(each.describe() for each in grown if not each.over),
             *_explain(history),
             *_group(history),
         ),
@@ -149,13 +154,24 @@ def _gaps(history: History) -> Iterator[str]:
 
 def _compare(history: History, stack: str, budgets: Budgets) -> Iterator[_Line]:
     samples = loaded(history, stack)
-    for process in dict.fromkeys(sample.process for sample in samples):
-        budget = budgets.get(f"{process}_memory_mb")
-        if budget is not None:
-            used = max(sample.judged for sample in samples if sample.process == process)
-            yield _Line(f"{process} ({stack})", used / MB, budget)
+    processes = dict.fromkeys(sample.process for sample in samples)
+    for process in processes:
+        budget = budgets.get(f"{process}_memory_mb") or _share(
+            history, stack, process, len(processes), budgets
+        )
+        used = max(sample.judged for sample in samples if sample.process == process)
+        yield _Line(f"{process} ({stack})", used / MB, budget)
     if samples:
         yield _Line(f"fleet ({stack})", _fleet(samples) / MB, budgets["fleet_memory_mb"])
+
+
+def _share(history: History, stack: str, process: str, of: int, budgets: Budgets) -> Budget:
+    """The budget of a process that has none of its own: its share of the machine."""
+    fleet = budgets["fleet_memory_mb"].limit
+    fences = [fence.limit / MB for fence in history.of(MemoryFence, stack=stack)]
+    share = round(min(fleet, *(fences or [fleet])) / of)
+    source = "an equal share of the machine (docs/gate.md)"
+    return Budget(f"{process}_memory_mb", share, "MB", f"{process} memory", source)
 
 
 def _above_wanted(lines: Iterable[_Line], budgets: Budgets) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from botproof.checks import (
     boot,
     conversations,
+    degradation,
     delivery,
     door,
     errors,
@@ -15,19 +16,25 @@ from botproof.checks import (
     memory,
     parity,
     rollback,
+    security,
+    signals,
 )
 from botproof.checks.judging import Check
 
 CHECKS: Mapping[str, Check] = {
     "boot": boot.check,
     "door": door.check,
+    "security": security.check,
     "golden": golden.check,
     "parity": parity.check,
     "conversations": conversations.check,
+    "degradation": degradation.check,
+    "delivery": delivery.check,
+    "signals": signals.check,
     "latency": latency.check,
     "errors": errors.check,
     "rollback": rollback.check,
     "memory": memory.check,
 }
-EVERY: Mapping[str, Check] = {**CHECKS, "delivery": delivery.check}
+EVERY: Mapping[str, Check] = CHECKS
 """What a history may ask to be judged by: the gate's checks, and those of other runs."""

@@ -20,6 +20,7 @@ from botproof.chats import ReplyRules, Turn
 from botproof.checks.replies import lines_of, read_turns, render, settled_turns
 from botproof.checks.shortcomings import Shortcomings
 from botproof.history import (
+    HALF_AN_ANSWER,
     CasePlayed,
     Event,
     History,
@@ -37,6 +38,9 @@ _UNANSWERED_S = 2.0
 _BEFORE_S = 30.0
 _BEFORE_WITHHELD_S = 3.0
 _SHARED = 0.25
+_HALF_BEFORE_S = 5.0
+"""Half an answer may be remembered, and be given again for so long after what it came of."""
+_HALF_WITHHELD_S = 1.0
 _MOSTLY = 0.5
 """Of the time that was given to what never came: as much has to be withheld to explain it."""
 _CONTENT = frozenset({"golden", "parity"})
@@ -181,6 +185,10 @@ def _late_requests(
     for request in history.of(Request):
         own = starvation.get(request.stack, Starvation())
         end = request.intended + request.latency_s
+        if not request.ok and (request.error or "").startswith(HALF_AN_ANSWER):
+            if own.between(request.intended - _HALF_BEFORE_S, end) >= _HALF_WITHHELD_S:
+                yield request
+            continue
         late = _was_kept(own, request.intended, end, limit_s)
         # A request that failed in time was starved if a case would have been.
         in_time = request.latency_s < limit_s
@@ -221,6 +229,9 @@ def _told(event: Event, starvation: Mapping[str, Starvation]) -> str:
         end = event.intended + event.latency_s
         withheld = own.between(event.intended, end)
         took = f"{event.latency_s:.2f} s, of which {withheld:.2f} s were withheld"
+        if (event.error or "").startswith(HALF_AN_ANSWER):
+            before = own.between(event.intended - _HALF_BEFORE_S, end)
+            took += f", and {before:.2f} s with the {_HALF_BEFORE_S:g} s before it: {event.error}"
         return f"a request ({event.stack}) took {took}"
     if isinstance(event, ProcessReady | ProcessExited):
         withheld = own.between(event.t - event.after_s, event.t)

@@ -8,8 +8,9 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -45,7 +46,7 @@ from botproof.outcome import Outcome, judge_by, record_and_judge
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import machine
-from botproof.targets.stack import Surroundings, in_phase
+from botproof.targets.stack import Surroundings, in_phase, record_fresh_start
 
 CHECK = "delivery"
 _SAY_EVERY_S = 5.0
@@ -54,6 +55,8 @@ _AIM_S = 2.0
 _CLOCK_STEP_S = 30.0
 _MOST_CLOCK_S = 3600.0
 _QUIET_S = 1.0
+UNDER_WAY = 10
+"""How many updates are sent at once before a SIGTERM that is to meet the bot at work."""
 _TOKEN_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"  # noqa: S105 - an alphabet
 
 
@@ -62,7 +65,8 @@ class DeliveryOptions:
     """What to run. `rate` is updates a second, `chats` 0 takes botproof.toml's number.
 
     What is not answered when all is sent has `drain_s` seconds from the last new answer on.
-    `late` updates are sent while the bot is stopped and must be answered by its next start.
+    `late` updates are sent while the bot is stopped and must be answered by its next start. So
+    often as `stops` says it gets SIGTERM while it handles updates, and is started again.
     `chance` makes what must differ from run to run (the token: a shared Redis still knows the
     updates of the last run); everything else follows from `seed`.
     """
@@ -78,7 +82,10 @@ class DeliveryOptions:
     chats: int = 0
     replicas: int = 1
     late: int = 10
+    stops: int = 0
     drain_s: float = 60.0
+    faults: tuple[Mapping[str, Any], ...] = ()
+    """What the Telegram double gets wrong, programmed before the first update."""
     env: Mapping[str, Scalar] = field(default_factory=dict)
     troubles: tuple[str, ...] = ()
     disk: Path | None = None
@@ -106,7 +113,7 @@ def run_delivery(options: DeliveryOptions) -> Outcome:
 
 def _metadata(options: DeliveryOptions, started: float) -> history.Run:
     settings = msgspec.structs.replace(JudgingSettings.of(options.config, ""), checks=(CHECK,))
-    plan = DeliveryPlan(updates=options.updates + options.late, kills=options.kills)
+    plan = plan_of(options)
     return history.Run(
         t=started,
         botproof=botproof.__version__,
@@ -118,6 +125,12 @@ def _metadata(options: DeliveryOptions, started: float) -> history.Run:
         machine=machine(),
         judging={**msgspec.to_builtins(settings), "delivery": msgspec.to_builtins(plan)},
     )
+
+
+def plan_of(options: DeliveryOptions) -> DeliveryPlan:
+    """What a run sets out to do, for the check."""
+    updates = options.updates + options.stops * UNDER_WAY + options.late
+    return DeliveryPlan(updates=updates, kills=options.kills)
 
 
 def _config_of_run(options: DeliveryOptions) -> Config:
@@ -135,11 +148,9 @@ def _config_of_run(options: DeliveryOptions) -> Config:
 
 
 async def _run(options: DeliveryOptions, recorder: Recorder) -> None:
-    config = _config_of_run(options)
-    chats = _chats(options)
     async with AsyncExitStack() as resources:
         around = Surroundings(
-            config=config,
+            config=options.config,
             base=options.config_path.resolve().parent,
             report_dir=options.report_dir,
             recorder=recorder,
@@ -148,51 +159,71 @@ async def _run(options: DeliveryOptions, recorder: Recorder) -> None:
                 httpx.AsyncClient(trust_env=False, timeout=30.0)
             ),
             say=options.say,
-            users=chat_ids(chats),
             keep=options.keep,
         )
-        mode = config.modes[options.mode]
-        stage = Stage(
-            around,
-            options.mode,
-            options.name,
-            replicas=options.replicas,
-            kill_url=getattr(mode, "kill_url", ""),
-        )
-        with recorder.subscribe(lambda event: event.stack == stage.name) as events:
-            show = _Show(options, stage, events, _questions(options, chats))
-            await _play(show, stage)
+        await play_within(around, options)
+
+
+async def play_within(around: Surroundings, options: DeliveryOptions) -> None:
+    """Play the run in surroundings that are there already. What goes wrong is recorded; only
+    cancellation passes. A harness that broke gets one fresh start, as in the gate."""
+    for again in (False, True):
+        stage = _stage(around, options, again=again)
+        with stage.around.recorder.subscribe(lambda event: event.stack == options.name) as events:
+            show = _Show(options, stage, events, _questions(options, _chats(options)))
+            broken = await _play(show, stage)
+        if broken is None:
+            return
+        if again or not broken.kind.mends:
+            stage.record_harness_error("harness", broken)
+            stage.say(f"ERROR: {broken}")
+            return
+        record_fresh_start(stage, broken)
+
+
+def _stage(around: Surroundings, options: DeliveryOptions, *, again: bool) -> Stage:
+    config = _config_of_run(options)
+    return Stage(
+        replace(around, config=config, users=chat_ids(_chats(options))),
+        options.mode,
+        options.name,
+        replicas=options.replicas,
+        kill_url=getattr(config.modes[options.mode], "kill_url", ""),
+        again=again,
+    )
 
 
 def _chats(options: DeliveryOptions) -> int:
     delivery = options.config.delivery
     chats = options.chats or (delivery.chats if delivery is not None else 1)
-    return min(chats, options.updates + options.late)
+    return min(chats, options.updates + options.stops * UNDER_WAY + options.late)
 
 
 def _questions(options: DeliveryOptions, chats: int) -> list[Question]:
     delivery = options.config.delivery
     if delivery is None:
         raise ValueError("botproof.toml has no [delivery] table, so there is nothing to ask")
-    return questions(delivery.say, options.updates + options.late, chats, options.seed)
+    every = options.updates + options.stops * UNDER_WAY + options.late
+    return questions(delivery.say, every, chats, options.seed)
 
 
-async def _play(show: _Show, stage: Stage) -> None:
-    """The whole run. What goes wrong is recorded; only cancellation passes."""
+async def _play(show: _Show, stage: Stage) -> BrokenHarnessError | None:
+    """The whole run. What of the harness failed, if anything did."""
     try:
         await in_phase(stage, "boot", stage.start())
         await in_phase(stage, "storm", stage.run(show.storm()))
         await in_phase(stage, "drain", stage.run(show.drain()))
+        await in_phase(stage, "stops", stage.run(show.stopped_at_work()))
         await in_phase(stage, "late", stage.run(show.late()))
         await in_phase(stage, "stop", show.stop())
     except TargetError as error:
         stage.say(f"FAILED: {error}")
     except BrokenHarnessError as error:
-        stage.record_harness_error("harness", error)
-        stage.say(f"ERROR: {error}")
+        stage.harness_failure = stage.harness_failure or error
     finally:
         await show.close()
         await stage.stop()
+    return stage.harness_failure
 
 
 def _first(error: Exception) -> Exception:
@@ -234,6 +265,9 @@ class _Show:
     async def storm(self) -> None:
         """Send the questions at their times while everything goes wrong that shall."""
         options = self._options
+        if self._stage.telegram is not None:
+            for fault in options.faults:
+                await self._stage.telegram.add_fault(fault)
         nemesis = Nemesis(
             strikes(options.seed, options.updates, options.kills, options.replicas),
             windows(options.seed, options.updates, options.troubles),
@@ -268,10 +302,22 @@ class _Show:
                 fewest, since = self._waiting.open, history.now()
         self._say("nothing is waited for any more" if not self._waiting.open else "gave up waiting")
 
+    async def stopped_at_work(self) -> None:
+        """SIGTERM while updates are handled: what was taken is answered, by this life or the
+        next."""
+        for _ in range(self._options.stops):
+            for question in self._asked[self._sent : self._sent + UNDER_WAY]:
+                await self._ask(question)
+                self._sent += 1
+            await self._aim(0)
+            await self._stage.stop_bots()
+            await self._stage.start_bot()
+            await self.drain()
+
     async def late(self) -> None:
         """Updates that come while the bot is stopped have to be answered by its next start."""
         await self._stage.stop_bots()
-        await self._send(self._asked[self._options.updates :], None)
+        await self._send(self._asked[self._sent :], None)
         # That nothing is sent after the end can only be seen by waiting for it.
         await asyncio.sleep(_QUIET_S)
         if self._options.late:

@@ -43,9 +43,16 @@ class Stage(Stack):
     """
 
     def __init__(
-        self, around: Surroundings, mode: str, name: str, *, replicas: int, kill_url: str
+        self,
+        around: Surroundings,
+        mode: str,
+        name: str,
+        *,
+        replicas: int,
+        kill_url: str,
+        again: bool = False,
     ) -> None:
-        super().__init__(around, mode, name)
+        super().__init__(around, mode, name, again=again)
         self._kill_url = kill_url
         self._crew = [
             _Member(BOT if number == 0 else f"{BOT}-{number + 1}", around.ports.free())

@@ -7,6 +7,7 @@ cannot lose them. None of them touches what the harness recorded of its doubles 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,21 +15,28 @@ from typing import Any
 import msgspec
 
 from botproof.chats import Chats, Message, Turn, chat_of, read_chats
+from botproof.checks.figures import is_zero, labelled
 from botproof.checks.judging import Judging
 from botproof.checks.memory import loaded
 from botproof.config import BOT
 from botproof.history import (
     BotApiCall,
+    CasePlayed,
     ConversationsCompared,
+    Degraded,
     DoorAsked,
     Event,
     History,
     MemorySample,
     PlayedAgain,
+    PortsSeen,
     ProcessExited,
     ProcessNotReady,
     ProcessReady,
     Request,
+    SecretSeen,
+    SecurityAsked,
+    SignalSeen,
     UpdateConfirmed,
 )
 
@@ -462,6 +470,62 @@ def answered_twice(record: Record) -> Altered | None:
     return _asked(record, "twice", lambda event: _replaced(event, answers=event.answers * 2))
 
 
+# --- The trials -----------------------------------------------------------------------------------
+
+
+def update_lost(record: Record) -> Altered | None:
+    """An update of the short delivery run is never answered."""
+    asked = [case for case in record.history.of(CasePlayed) if case.expect == "reply"]
+    if not asked:
+        return None
+    victim = asked[-1]
+
+    def change(event: Event) -> Event | None:
+        if not isinstance(event, BotApiCall) or event.stack != victim.stack:
+            return event
+        return None if chat_of(event) == victim.chat_id else event
+
+    return _changed(record, change, stack=victim.stack)
+
+
+def secret_shown(record: Record) -> Altered | None:
+    """The token stands in a log."""
+    seen = record.history.of(PortsSeen)
+    if not seen:
+        return None
+    where: dict[str, Any] = {"t": seen[-1].t, "stack": seen[-1].stack, "mode": seen[-1].mode}
+    event = SecretSeen(secret="bot token", place="the log of bot", **where)  # noqa: S106 - a name
+    return _with([*record.history, event], record, {"mode": seen[-1].mode})
+
+
+def stranger_told(record: Record) -> Altered | None:
+    """A stranger is told what the operator is told."""
+    asked = record.history.of(SecurityAsked)
+    told = next((each for each in asked if each.operator and each.figures), None)
+    if told is None:
+        return None
+    event = _replaced(told, who="a stranger", path="a message", operator=False)
+    return _with([*record.history, event], record, {})
+
+
+def zero_invented(record: Record) -> Altered | None:
+    """A figure that no exchange has given is shown as a zero."""
+    for victim in record.history.of(Degraded):
+        lines = (line for _, line, found in labelled(victim.clean) if not is_zero(found[0]))
+        said = next(lines, "")
+        if said and victim.stage not in ("back", "ended") and not victim.neighbour:
+            zero = _replaced(victim, answers=(re.sub(r"\d[\d,]*(?:\.\d+)?", "0.00", said),))
+            events = [zero if event is victim else event for event in record.history]
+            return _with(events, record, {})
+    return None
+
+
+def signal_twice(record: Record) -> Altered | None:
+    """What came by itself comes again in the same slot."""
+    seen = record.history.of(SignalSeen)
+    return _with([*record.history, seen[-1]], record, {}) if seen else None
+
+
 ALTERATIONS: Mapping[str, Alteration] = {
     "first-differs": first_differs,
     "answered-twice": answered_twice,
@@ -486,4 +550,9 @@ ALTERATIONS: Mapping[str, Alteration] = {
     "service-memory": service_memory,
     "fleet-memory": fleet_memory,
     "conversation-differs": conversation_differs,
+    "update-lost": update_lost,
+    "secret-shown": secret_shown,
+    "stranger-told": stranger_told,
+    "zero-invented": zero_invented,
+    "signal-twice": signal_twice,
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
+import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from botproof.checks.judging import Check, Judging, run_check
-from botproof.history import History
+from botproof.history import History, Trial
 from botproof.prove.alterations import ALTERATIONS, Record
 from botproof.prove.catalogue import Defect, read_defects
 from botproof.verdict import CheckResult, Verdict
@@ -60,10 +61,12 @@ def prove(
     ``asked`` are the checks that judged the run: a defect of another cannot be shown by it. What
     does not fit into ``budget_s`` seconds is not played, and says so.
     """
-    history = history.counted()
-    records = {
-        every: Record.of(history, judging, every_mode=every == "all") for every in ("one", "all")
-    }
+    trials = {trial.check for trial in history.of(Trial)}
+
+    @functools.cache
+    def record(modes: str, trial: str) -> Record:
+        return Record.of(history.for_check(trial), judging, every_mode=modes == "all")
+
     end = clock() + budget_s
     findings = []
     for defect in read_defects() if defects is None else defects:
@@ -72,7 +75,8 @@ def prove(
         elif clock() >= end:
             findings.append(Finding(defect, Seen.NOT_PLAYED))
         else:
-            findings.append(_play(records[defect.modes], defect, checks[defect.check], clock))
+            own = record(defect.modes, defect.check if defect.check in trials else "")
+            findings.append(_play(own, defect, checks[defect.check], clock))
     return findings
 
 

@@ -64,6 +64,8 @@ class Surroundings:
     hosts: tuple[str, ...] = ()
     ports: Ports = field(default_factory=Ports)
     keep: bool = False
+    drawn: Path | None = None
+    """A directory in which the first exchange double leaves its market for those after it."""
 
 
 class Stack:
@@ -102,7 +104,7 @@ class Stack:
             around.recorder,
             self.name,
             mode,
-            targets=lambda: [*self._services, *([self.bot] if self.bot else [])],
+            targets=self.targets,
             others=lambda: [*self._doubles, *self._companions],
         )
         self._scratch = Path(tempfile.mkdtemp(prefix=f"botproof-{self.name}-"))
@@ -180,6 +182,7 @@ class Stack:
             exchanges = doubles.exchanges
             clock = [
                 *([] if exchanges.now is None else ["--now", str(exchanges.now)]),
+                *(["--drawn", str(self.around.drawn / "market")] if self.around.drawn else ()),
                 *(self._world.options_of(EXCHANGES) if self._world else ()),
             ]
             starts.append(
@@ -391,10 +394,13 @@ class Stack:
             again=self.again,
         )
 
+    def targets(self) -> list[ManagedProcess]:
+        """The processes of the target that were started."""
+        return [*self._services, *([self.bot] if self.bot else [])]
+
     def process(self, name: str) -> ManagedProcess:
         """A process of the target by its name. Raises KeyError for one that was not started."""
-        started = [*self._services, *([self.bot] if self.bot else [])]
-        return {each.launch.name: each for each in started}[name]
+        return {each.launch.name: each for each in self.targets()}[name]
 
     def exchanges(self) -> DoubleControl:
         """The exchange double's control. Raises BrokenHarnessError when the run has none."""

@@ -14,6 +14,8 @@ from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.process import TCP
 from botproof.targets.reserved import Ports, port_is_taken
 
+LISTED_GROUPS = tuple(range(-1_001_600_000_001, -1_001_600_000_061, -1))
+"""What `{groups}` stands for: in each of them one question is asked."""
 _PACKAGE = Path(botproof.__file__).parent
 LOAD_SCRIPTS = next(
     each for each in (_PACKAGE / "load_scripts", _PACKAGE.parent / "load") if each.is_dir()
@@ -39,6 +41,7 @@ def placeholder_values(
         STRETCH: str(stretch),
         "token": config.doubles.telegram.token,
         "users": ",".join(map(str, users)),
+        "groups": ",".join(map(str, LISTED_GROUPS)),
         "scratch": str(scratch),
         "load": str(LOAD_SCRIPTS),
     }

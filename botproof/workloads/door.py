@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +23,12 @@ import msgspec
 from botproof import history
 from botproof.chats import ReplyRules, chat_of, is_sending, text_of
 from botproof.config import BOT, Config
-from botproof.history import BotApiCall, DoorAsked, Event
+from botproof.history import BotApiCall, DoorAsked, Event, SecurityAsked
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack, Surroundings
+from botproof.workloads.security import ask_privately
 from botproof.workloads.vocabulary import sentinel_of
 
 FIRST, AGAIN, TWICE, AFTER, NOBODY = "first", "again", "twice", "after", "nobody"
@@ -322,7 +323,8 @@ def _chat(user: int) -> dict[str, Any]:
 
 
 async def ask_as_nobody(around: Surroundings, mode: str, question: str) -> None:
-    """Start a mode with `[door] nobody`, an allow-list of nobody, and ask as a stranger.
+    """Start a mode with `[door] nobody`, an allow-list of nobody, and ask as a stranger; what is
+    private, too.
 
     What becomes of this stack is no matter of the other checks: it may well refuse to start.
     """
@@ -336,18 +338,22 @@ async def ask_as_nobody(around: Surroundings, mode: str, question: str) -> None:
     stack = Stack(aside, mode, f"{mode}-nobody")
     rules = ReplyRules.of(config.replies)
     answers: tuple[str, ...] = ()
+    private: Sequence[SecurityAsked] = ()
     error = ""
     stack.say("door: a stranger, and an allow-list of nobody")
     with Door(stack, question, rules) as door:
         try:
             await stack.start()
             answers = await door.stranger()
+            private = await ask_privately(stack, _STRANGER + 1, "a stranger, with an empty list,")
         except TargetError as refused:
             error = str(refused)
         except BrokenHarnessError as broken:
             error = f"the harness failed: {broken}"
         finally:
             await stack.stop()
+    for event in private:
+        around.recorder.record(event)
     variables = ", ".join(f"{key}={value!r}" for key, value in config.door.nobody.items())
     around.recorder.record(
         DoorAsked(

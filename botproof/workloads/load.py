@@ -165,6 +165,7 @@ def _launch(stack: Stack, plan: LoadPlan, count: int, log: Path) -> Launch:
         "--latency-budget": plan.late_s,
         "--error-budget": plan.limit,
         "--run-time": f"{math.ceil(load.timeout_s)}s",
+        **({"--expect": ",".join(load.expect)} if load.expect else {}),
     }
     arguments = [str(part) for pair in options.items() for part in pair]
     script = ("-f", substitute(load.script, stack.values), "--headless", "--only-summary")

@@ -41,6 +41,13 @@ def add(parser: Any) -> None:
         help="requests:failed:unsure of the earlier parts of such a run",
     )
     group.add_argument(
+        "--expect",
+        default="",
+        metavar="FIELDS",
+        help="fields that a good answer has, with commas between, such as data.price, or "
+        "/price:data.price for one path only; an answer that lacks one has failed",
+    )
+    group.add_argument(
         "--no-probe", action="store_true", help="send at once: the host is known to be there"
     )
     group.add_argument(

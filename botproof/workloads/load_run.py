@@ -224,11 +224,9 @@ class LoadRun:
     def record(self, outcome: Outcome) -> None:
         """Take one outcome in; an answer later than the latency budget is a failure."""
         late = outcome.latency > self.limits.latency_budget
-        grade = self.held.grade(
-            outcome.intended,
-            outcome.latency,
-            failed=bool(outcome.error) and not (outcome.timed_out and late),
-            late=late,
+        timed_out = outcome.timed_out and late
+        grade = self.held.judge(
+            outcome.intended, outcome.latency, outcome.error, timed_out=timed_out, late=late
         )
         if not outcome.error and late:
             error = f"answered after more than {self.limits.latency_budget:g} s"

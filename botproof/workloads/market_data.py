@@ -13,7 +13,11 @@ from botproof.workloads.probe import not_market_data
 
 def add_symbols(parser: Any) -> None:
     """The option that `PriceAsker` reads."""
-    parser.add_argument("--symbols", default="BTC,ETH,SOL,XRP,DOGE", help="symbols to ask for")
+    parser.add_argument(
+        "--symbols",
+        default="BTC,ETH,SOL,XRP,DOGE,ADA,LINK,LTC,TRX,DOT,BNB,SUI",
+        help="symbols to ask for",
+    )
 
 
 def probe(options: Any) -> str:

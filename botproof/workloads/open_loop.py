@@ -36,6 +36,7 @@ from locust import FastHttpUser, events, task
 from botproof.verdict import Verdict
 from botproof.workloads import distributed, load_options
 from botproof.workloads.arrivals import arrivals
+from botproof.workloads.expectation import lacking
 from botproof.workloads.load_run import LoadRun, Outcome, Schedule
 from botproof.workloads.own_faults import Pulse, exit_as_error, own_error, script_fault
 from botproof.workloads.probe import normal_host, unreachable
@@ -179,7 +180,9 @@ class OpenLoopUser(FastHttpUser):
             own = own_error(getattr(response, "error", None))
             if own:
                 self.run_state.broken = own
-            error = _error_of(response)
+            error = _error_of(response) or lacking(
+                response.content, path, self.environment.parsed_options.expect
+            )
             if error:
                 response.failure(error)
             else:

@@ -160,6 +160,95 @@ class Story:
             asked: dict[str, Any] = {"what": what, "sent": "/start", "answers": ("Welcome",)}
             self.add(history.DoorAsked(t=self.clock, **asked, **self.labels(mode)))
 
+    def exposure(self, mode: str) -> None:
+        """The operator is told what a stranger is not; nobody finds a secret, and nothing listens
+        but what is declared."""
+        told: dict[str, Any] = {"answers": ("BTC 0.1500",), "figures": ("0.1500",)}
+        for who, fields in (("the operator", {"operator": True, **told}), ("a stranger", {})):
+            asked: dict[str, Any] = {"who": who, "path": "a message", "text": "/balance", **fields}
+            self.add(history.SecurityAsked(t=self.clock, **asked, **self.labels(mode)))
+        self.add(
+            history.PortsSeen(
+                t=self.clock,
+                listening=("127.0.0.1:5000 (bot)",),
+                searched=("the log of bot", "replies"),
+                secrets=("bot token",),
+                **self.labels(mode),
+            )
+        )
+
+    def bad_times(self, mode: str) -> None:
+        """A question while no exchange answers, and after."""
+        clean = ("Price: $91,210.46",)
+        for stage, answers in (("gone", ("No exchange answers just now.",)), ("back", clean)):
+            self.add(
+                history.Degraded(
+                    t=self.clock,
+                    stage=stage,
+                    fault="no exchange answers (silence)",
+                    text="/price BTC",
+                    answers=answers,
+                    clean=clean,
+                    reply_s=1.0,
+                    since_s=1.0,
+                    **self.labels(mode),
+                )
+            )
+
+    def signals(self, mode: str) -> None:
+        """Two slots: each of two chats gets one message, and the bot is restarted in the second."""
+        labels = self.labels(mode)
+        for slot in (100.0, 104.0):
+            for chat in (1, 2):
+                self.add(
+                    history.SignalSeen(
+                        t=self.clock,
+                        chat_id=chat,
+                        text="BTC LONG 91,210.46",
+                        slot=slot,
+                        after_s=0.2,
+                        life=1,
+                        **labels,
+                    )
+                )
+        self.add(
+            history.SignalsWatched(
+                t=self.clock,
+                interval_s=4,
+                slots=(100.0, 104.0),
+                restarted=(104.0,),
+                chats=(1, 2),
+                steady=True,
+                **labels,
+            )
+        )
+
+    def delivery(self, mode: str) -> None:
+        """A short delivery run, in a stack of its own: one update, and a clean stop."""
+        stack = f"{mode}-delivery"
+        labels: dict[str, Any] = {"stack": stack, "mode": mode}
+        who: dict[str, Any] = {"process": "bot", "role": "bot", **labels}
+        number, self.next_update = self.next_update, self.next_update + 1
+        at = self.clock
+        asked: dict[str, Any] = {
+            "case": f"q{number}z",
+            "update_id": number,
+            "chat_id": 2000 + number,
+            "golden": False,
+        }
+        sent = {"chat_id": 2000 + number, "text": "answer"}
+        self.add(
+            history.Trial(t=at, check="delivery", **labels),
+            history.ProcessStarted(t=at, pid=1, command=("x",), **who),
+            history.ProcessReady(t=at + 1, after_s=1.0, **who),
+            history.CasePlayed(t=at + 2, expect="reply", **asked, **labels),
+            history.BotApiCall(
+                t=at + 3, method="sendMessage", params=sent, result={"message_id": 1}, **labels
+            ),
+            history.StopRequested(t=at + 4, signal="SIGTERM", **who),
+            history.ProcessExited(t=at + 5, code=0, expected=True, after_s=0.2, **who),
+        )
+
     def healthy(self) -> "Story":
         """Two modes that do everything right."""
         for mode in self.modes:
@@ -170,6 +259,10 @@ class Story:
             self.door(mode)
             self.load(mode, 1_800)
             self.memory(mode, market_data=50, bot=60)
+            self.exposure(mode)
+            self.delivery(mode)
+        self.bad_times(self.modes[0])
+        self.signals(self.modes[0])
         self.conversations()
         return self
 

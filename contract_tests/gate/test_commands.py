@@ -60,7 +60,7 @@ def test_a_history_is_judged_by_what_it_holds(project, capsys) -> None:
 
 def test_a_history_is_judged_by_other_budgets(project, capsys) -> None:
     assert main(["judge", HISTORY, "--budget", "reply_time_s=0.05"]) == 1
-    assert "verdict: FAIL (latency)" in capsys.readouterr().out
+    assert "verdict: FAIL (degradation, latency)" in capsys.readouterr().out
     stricter = CONFIG + "[budgets]\nbot_memory_mb = 50\n"
     (project / "botproof.toml").write_text(stricter)
     assert main(["judge", HISTORY, "--config", "botproof.toml"]) == 1

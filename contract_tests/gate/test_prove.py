@@ -29,7 +29,7 @@ def good(story: Any, judged: Judging) -> tuple[History, Judging]:
         story.case(mode, "rich", "<b>BTC</b>\nlast 1", say="/rich")
         story.events[-1] = with_button(story.events[-1])
     record = story.history()
-    by_case = golden_files.received(record, judged)
+    by_case = golden_files.received(record.counted(), judged)
     budget = resolve({"market_data_memory_mb": Override(limit=70, source="this test")})
     judged = replace(judged, budgets=budget)
     return record, replace(judged, approved={n: r.texts["polling"] for n, r in by_case.items()})
@@ -70,7 +70,7 @@ def test_the_catalogue_is_sound() -> None:
         assert defect.words, defect.name
         assert defect.modes in {"one", "all"}, defect.name
         named = {name for word in defect.words for name in re.findall(r"{(\w+)}", word)}
-        assert named <= {"case", "mode", "service"}, defect.name
+        assert named <= {"case", "mode", "service", "stack"}, defect.name
 
 
 def blind(_: History, __: Judging) -> CheckResult:
@@ -174,7 +174,7 @@ def test_a_stack_that_played_starved_cases_again_is_not_what_is_altered(
     )
     told = history.PlayedAgain(t=9_400.0, of="webhook", cases=("start",), stretch=10.0, **again)
     later = History([*record, told, played])
-    assert Record.of(later, judged, every_mode=False).stacks == ("webhook",)
+    assert Record.of(later.counted(), judged, every_mode=False).stacks == ("webhook",)
 
 
 def test_defects_show_in_what_is_judged_not_in_what_was_played_again(

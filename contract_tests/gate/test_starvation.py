@@ -14,7 +14,7 @@ from botproof.checks.judging import Judging
 from botproof.checks.registry import CHECKS
 from botproof.checks.starved import doubtful
 from botproof.config import Config, Mode, Process, stretches, substitute
-from botproof.history import History, PlayedAgain, Starved
+from botproof.history import HALF_AN_ANSWER, History, PlayedAgain, Request, Starved
 from botproof.starvation import Starvation, withheld
 from botproof.targets.family import family, spent
 from botproof.targets.meter import Meter
@@ -191,6 +191,28 @@ def test_errors_that_came_at_once_fail_however_starved_the_machine_was(story, ju
     story.load("webhook", 400, failures=8)
     starve(story, "webhook", story.clock - 8, story.clock, figure=0.9)
     assert judge(story, judged, "errors").verdict is Verdict.FAIL
+
+
+def half_answers(story: Any, **fields: Any) -> None:
+    story.load("webhook", 400, failures=8, **fields)
+    for at, event in enumerate(story.events):
+        if isinstance(event, Request) and not event.ok:
+            fault: dict[str, Any] = {"status": 200, "error": f"{HALF_AN_ANSWER}no data.price"}
+            story.events[at] = msgspec.structs.replace(event, **fault)
+
+
+def test_half_an_answer_is_a_failure_unless_the_machine_was_starved(story, judged) -> None:
+    half_answers(story)
+    result = judge(story, judged, "errors")
+    assert result.verdict is Verdict.FAIL
+    assert f"8 x {HALF_AN_ANSWER}no data.price" in result.evidence
+    starve(story, "webhook", story.clock - 8, story.clock, figure=0.6)
+    assert judge(story, judged, "errors").verdict is Verdict.INCONCLUSIVE
+
+
+def test_half_an_answer_that_took_long_is_unsure(story, judged) -> None:
+    half_answers(story, latency_s=1.6)
+    assert judge(story, judged, "errors").verdict is Verdict.INCONCLUSIVE
 
 
 # what was said, and is played again

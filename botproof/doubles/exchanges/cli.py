@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EPOCH_MS",
         help="stop the market's clock at this moment; the day before it is drawn before listening, "
         "so that nobody who asks waits for it",
+    )
+    parser.add_argument(
+        "--drawn",
+        type=Path,
+        metavar="FILE",
+        help="with --now: keep what was drawn in this file, and read it where another double of "
+        "the same market has written it; nobody else may be able to write there",
     )
     parser.add_argument(
         "--symbols", type=int, default=0, metavar="N", help="add N made-up coins (X001 ...)"
@@ -100,13 +109,27 @@ def run(args: argparse.Namespace) -> int:
         print(f"botproof double exchanges: --tls: {error}")
         return 2
     if args.now is not None:
-        market.draw(args.now - _DRAWN, args.now)
+        _draw(market, args.now, args.drawn)
 
     async def start() -> _Listening:
         double = ExchangeDouble(market, now=args.now)
         return _Listening(double, await double.listen(host=args.host, port=args.port, tls=tls))
 
     return run_until_stopped(start)
+
+
+def _draw(market: Market, now: int, file: Path | None) -> None:
+    """Draw the day before ``now``, or read from ``file`` what another double has drawn."""
+    if file is not None:
+        with suppress(OSError):
+            if market.recall(file.read_bytes()):
+                return
+    market.draw(now - _DRAWN, now)
+    if file is not None:
+        part = file.with_name(f"{file.name}.{os.getpid()}")
+        with suppress(OSError):
+            part.write_bytes(market.remembered())
+            part.replace(file)  # at once: nobody reads half of it
 
 
 def main() -> int:

@@ -26,7 +26,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``venue`` ``*`` means every venue; ``path`` is a prefix of the path without the venue's own;
     ``count`` and ``probability`` say how often; ``seconds`` belongs to ``delay``, ``stale``
     (default one hour) and ``clock_skew`` (default one hour); ``field`` to ``missing_field``,
-    ``nan`` and ``negative``: a name, or the position in a row.
+    ``nan`` and ``negative``: a name, or the position in a row; several with commas between, and for
+    ``nan`` ``*``: every figure.
     """
 
     kind: str
@@ -156,26 +157,40 @@ def _on_leaf(match: Callable[[str], bool], change: Callable[[Any], Any], value: 
 
 
 def _missing(fault: Fault, value: Any) -> Any:
-    name = fault.field or "lastPrice"
+    names = _fields(fault)
     if isinstance(value, dict):
-        return {key: _missing(fault, inner) for key, inner in value.items() if key != name}
+        return {key: _missing(fault, inner) for key, inner in value.items() if key not in names}
     if isinstance(value, list):
         row = any(not isinstance(inner, list | dict) for inner in value)
-        cut = int(name) if row and name.isdigit() else len(value)
+        places = [int(name) for name in names if name.isdigit()]
+        cut = min(places) if row and places else len(value)
         return [_missing(fault, inner) for inner in value[:cut]]
     return value
 
 
 def _nan(fault: Fault, value: Any) -> Any:
-    name = fault.field or "lastPrice"
-    return _on_leaf(lambda key: key == name, lambda _: "NaN", value)
+    if fault.field == "*":
+        return _on_leaf(lambda _: True, lambda old: "NaN" if _is_figure(old) else old, value)
+    return _on_leaf(_fields(fault).__contains__, lambda _: "NaN", value)
+
+
+def _fields(fault: Fault) -> frozenset[str]:
+    return frozenset((fault.field or "lastPrice").split(","))
+
+
+def _is_figure(value: Any) -> bool:
+    """A number that is no time and no code: what a price, a volume or a rate looks like."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return False
+    text = str(value)
+    return "." in text and text.replace(".", "", 1).lstrip("-").isdigit()
 
 
 def _negative(fault: Fault, value: Any) -> Any:
     def change(old: Any) -> Any:
         return f"-{old}" if isinstance(old, str) else -old
 
-    names = _VOLUMES if fault.field is None else frozenset({fault.field})
+    names = _VOLUMES if fault.field is None else _fields(fault)
     return _on_leaf(names.__contains__, change, value)
 
 

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import pickle
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 from random import Random
 from typing import Literal, TypeVar
 
@@ -537,6 +539,29 @@ class Market:
             for kind in KINDS:
                 if coin.book(kind) is not None:
                     self.fold(coin.base, kind, start, end)
+
+    def remembered(self) -> bytes:
+        """What was drawn, for `recall` of a market of the same seed, coins and scenarios. Single
+        trades are left out: they are soon drawn, and larger than all the rest."""
+        kept = [list(memory.entries.items()) for memory in self._kept()]
+        return pickle.dumps((self._identity(), kept), pickle.HIGHEST_PROTOCOL)
+
+    def recall(self, drawn: bytes) -> bool:
+        """Take in what another process has drawn; False where it was another market's. The bytes
+        must be from a file of our own: they are a pickle."""
+        identity, kept = pickle.loads(drawn)  # noqa: S301 - as said above
+        if identity != self._identity():
+            return False
+        for memory, entries in zip(self._kept(), kept, strict=True):
+            memory.entries.update(entries)
+        return True
+
+    def _kept(self) -> tuple[_Memory, ...]:
+        return self._levels, self._blocks, self._spans
+
+    def _identity(self) -> str:
+        code = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=16).hexdigest()
+        return repr((code, self.seed, self.coins, sorted(self.scenarios.items())))
 
     def hidden(self, base: str, start: int) -> bool:
         """Tell whether the venue lost the candle that starts at ``start`` (one in eight in

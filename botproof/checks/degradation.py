@@ -1,0 +1,178 @@
+"""degradation: what is said while exchanges misbehave is true, in time, and whole again afterwards.
+
+Judged without golden files. The same question is asked with nothing wrong, too, and that answer
+tells which lines hold figures: a zero in the place of one was invented, and a figure that is there
+although no exchange has answered for long has to say how old it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from botproof.checks.figures import is_zero, labelled, plain_text
+from botproof.checks.judging import Judging
+from botproof.checks.replies import lines_of
+from botproof.history import Degraded, History
+from botproof.verdict import CheckResult, Verdict
+
+_NO_FIGURE = re.compile(
+    r"(?<![A-Za-z_])(NaN|nan|None(?! of\b| has\b| have\b| is\b| are\b| was\b)|undefined|Infinity"
+    r"|-?inf|null|N/A%|\$-?nan)(?![A-Za-z_])"
+)
+_INSIDE = re.compile(
+    r"Traceback \(most recent call last\)|File \"[^\"]+\", line \d+|\b[A-Z]\w*(?:Error|Exception)\b"
+    r"|HTTPConnectionPool|<class '|\bat 0x[0-9a-f]{6,}|Max retries exceeded|<!DOCTYPE html|<html\b"
+    r"|\{[\"'](?:code|msg|error|retCode|label)[\"']\s*:",
+    re.IGNORECASE,
+)
+_AGE = re.compile(
+    r"\b(?:ago|old|older|stale|cached?|outdated|out of date|last known|as of|delayed|from \d"
+    r"|earlier|no longer current)\b|⌛|⏱",
+    re.IGNORECASE,
+)
+_ZERO = re.compile(
+    r"[$€£¥]\s?-?0(?:\.0+)?(?![\d.,])|(?<![\d.,])0\.0+(?![\d.,])|(?<![\d.,])0\s?(?:%|x\b|[A-Z]{2,}\b)"
+)
+"""A zero that is a price, a share or an amount; a bare 0 may be a count or a score."""
+_SHOWN = 110
+_FEWEST = 5
+_WHOLE = 0.8
+
+
+def check(history: History, judging: Judging) -> CheckResult:
+    """Judge every question of the bad times."""
+    asked = history.of(Degraded)
+    limit = judging.budgets["reply_time_s"].limit
+    findings = [f"{one.stack}: {line}" for one in asked for line in _findings(one, limit, judging)]
+    gaps = list(_gaps(asked, limit))
+    verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
+    bad = [one for one in asked if one.stage not in ("back", "ended") and not one.neighbour]
+    back = [one for one in asked if one.stage == "back"]
+    measured = (
+        f"{len(bad)} questions while {len({one.fault for one in bad})} things went wrong; whole "
+        f"again after {max((one.since_s for one in back), default=0.0):.1f} s"
+    )
+    return CheckResult(
+        check="degradation",
+        verdict=verdict,
+        budget=(
+            "no figure without a datum, old ones say their age, every reply in time, all whole "
+            f"again in {judging.degradation.recover_s:g} s"
+        ),
+        measurement=findings[0] if findings else gaps[0] if gaps else measured,
+        least_evidence="a question with figures from an exchange, asked in bad times and after",
+        evidence=(*lines_of(dict.fromkeys(findings), 30), *gaps, *lines_of(_told(asked), 24)),
+        source="docs/gate.md",
+        data={"asked": len(bad), "findings": len(findings)},
+    )
+
+
+def _findings(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
+    if one.stage == "ended":
+        return
+    where = f"{one.fault}: {one.text} →"
+    if one.stage == "back":
+        if one.since_s >= judging.degradation.recover_s and _lost(one):
+            yield (
+                f"{where} not whole again {one.since_s:.0f} s after the exchanges are well: "
+                f"{_cut(' | '.join(_lost(one)))} is missing"
+            )
+        return
+    yield from _in_time(one, where, limit)
+    if one.neighbour:
+        return
+    text = "\n".join(map(plain_text, one.answers))
+    clean = "\n".join(map(plain_text, one.clean))
+    for pattern, what in ((_NO_FIGURE, "says {} where a figure belongs"), (_INSIDE, "shows {}")):
+        for found in dict.fromkeys(match[0] for match in pattern.finditer(text)):
+            if found not in clean:
+                line = next(each for each in text.splitlines() if found in each)
+                yield f"{where} {what.format(repr(found))}: {_cut(line)}"
+    yield from _invented(one, where)
+    if one.stage == "gone":
+        yield from _undated(one, where, text, judging.degradation.fresh_of(one.text))
+    if one.stage == "venue":
+        yield from _without(one, where, judging.degradation.depends)
+
+
+def _in_time(one: Degraded, where: str, limit: float) -> Iterator[str]:
+    who = "a neighbour, who only asked something simple, had to wait: " if one.neighbour else ""
+    if one.reply_s is None:
+        yield f"{who}{where} no answer"
+    elif one.reply_s - one.withheld_s >= limit:
+        yield f"{who}{where} answered after {one.reply_s:.1f} s, over {limit:g} s"
+
+
+def _invented(one: Degraded, where: str) -> Iterator[str]:
+    """Lines whose first figure is zero, where it never is when nothing is wrong."""
+    known: dict[str, bool] = {}
+    for label, _, figures in labelled(one.clean):
+        known[label] = known.get(label, True) and not is_zero(figures[0])
+    for label, line, figures in labelled(one.answers):
+        if known.get(label) and is_zero(figures[0]) and _ZERO.search(line):
+            yield f"{where} a zero was invented: {_cut(line)}"
+
+
+def _undated(one: Degraded, where: str, text: str, fresh_s: float) -> Iterator[str]:
+    """Figures that nobody can have given, or that are old and do not say so."""
+    wanted = [label for label, *_ in labelled(one.clean)]
+    shown = [line for label, line, _ in labelled(one.answers) if label in wanted]
+    if not shown or _AGE.search(text):
+        return
+    if one.since_s >= fresh_s:
+        since = f"no exchange has answered for {one.since_s:.0f} s"
+        yield f"{where} shows figures, but {since}, and does not say how old: {_cut(shown[0])}"
+    elif not one.datum and len(shown) >= _WHOLE * len(wanted):
+        yield f"{where} shows figures that no exchange has given: {_cut(shown[0])}"
+
+
+def _without(one: Degraded, where: str, depends: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    venue = one.fault.split(maxsplit=1)[0]
+    for word in depends.get(venue, ()):
+        for _, line, _ in labelled(one.answers):
+            if word in line and not _AGE.search(line):
+                yield f"{where} a figure that only {venue} can give: {_cut(line)}"
+
+
+def _lost(one: Degraded) -> list[str]:
+    found = {label for label, *_ in labelled(one.answers)}
+    return [line for label, line, _ in labelled(one.clean) if label not in found]
+
+
+def _gaps(asked: Sequence[Degraded], limit: float) -> Iterator[str]:
+    for one in asked:
+        if one.stage == "ended":
+            yield f"{one.stack}: the bot could not be asked in bad times: {one.fault}"
+    if not any(one.stage == "gone" and one.clean for one in asked):
+        yield (
+            "no question was answered with figures from an exchange, so nothing was asked in bad "
+            "times; [degradation] ask names such questions"
+        )
+    kept = [
+        one
+        for one in asked
+        if one.reply_s is not None and one.reply_s - one.withheld_s < limit <= one.reply_s
+    ]
+    for one in kept[:_FEWEST]:
+        yield (
+            f"{one.stack}: {one.fault}: {one.text} took {one.reply_s:.1f} s, of which the machine "
+            f"kept {one.withheld_s:.1f} s"
+        )
+
+
+def _told(asked: Sequence[Degraded]) -> Iterator[str]:
+    """Of each thing that went wrong, how many were asked, and what the first was told."""
+    faults: dict[str, list[Degraded]] = {}
+    for one in asked:
+        if one.stage != "ended" and not one.neighbour:
+            faults.setdefault(one.fault, []).append(one)
+    for fault, own in faults.items():
+        slowest = max((one.reply_s or 0.0 for one in own), default=0.0)
+        said = next((answer for one in own for answer in one.answers), "nothing")
+        yield f"{fault}: {len(own)} asked, slowest {slowest:.1f} s; {own[0].text} → {_cut(said)}"
+
+
+def _cut(text: str) -> str:
+    line = " ".join(plain_text(text).split())
+    return repr(line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…")

@@ -1,0 +1,146 @@
+"""Growth: whether a process grows with what it serves, as far as a gate can tell.
+
+A service is looked at over the second half of each load, a bot over the conversation but for its
+first quarter: what is imported and filled once has been by then. Both are cut into parts of equal
+work. A process that keeps something of everything it serves grows in every part alike; one that
+fills a cache, or imports something late, grows in one. So the growth of the parts is taken as a
+sample, and what is judged is the lower end of its interval (Student's t).
+
+`nox -s memory` finds a twentieth of what shows here, and names the line of code (docs/memory.md).
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from scipy.special import stdtrit
+
+from botproof.budgets import Budget, Budgets
+from botproof.history import History, MemorySample, Phase, PlayedAgain, Request, UpdateDelivered
+from botproof.sequential import FAIL_SHARES
+
+_PARTS = 6
+_LEAST_SAMPLES = 12
+_LEAST_SERVED = 60
+_KB = 1000
+_AFTER_S = 0.5
+_FROM = {"load": 0.5, "conversation": 0.25}
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """The growth of one process in kB for each thing that it served: the mean over the parts, and
+    the ends of its interval. `confidence` is that of each end."""
+
+    process: str
+    stack: str
+    what: str
+    served: int
+    mean: float
+    lower: float
+    upper: float
+    confidence: float
+    budget: Budget
+
+    @property
+    def over(self) -> bool:
+        """Whether it surely grows by more than the budget."""
+        return self.lower >= self.budget.limit
+
+    def describe(self) -> str:
+        """One line for a person."""
+        return (
+            f"{self.process} ({self.stack}) grows by {self.mean:.2f} kB {self.what} "
+            f"({self.lower:.2f} to {self.upper:.2f} kB, {100 * self.confidence:.2f} % at each end; "
+            f"{self.served:,} served; limit {self.budget.limit:g} kB)"
+        )
+
+
+def growths(history: History, budgets: Budgets) -> Iterator[Growth]:
+    """The growth of every process of the target, in each stack in which enough was served."""
+    again = {event.stack for event in history.of(PlayedAgain)}
+    found = [
+        (stack, role, phase, what, served)
+        for stack in history.stacks
+        if stack not in again
+        for role, phase, what, served in (
+            ("service", "load", "a request", _requests(history, stack)),
+            ("bot", "conversation", "an update", _updates(history, stack)),
+        )
+        if served
+    ]
+    processes = [
+        (process, *rest) for rest in found for process in _processes(history, rest[0], rest[1])
+    ]
+    alpha = FAIL_SHARES["memory growth"] / max(1, len(processes))
+    for process, stack, _, phase, what, served in processes:
+        budget = budgets[f"growth_kb_per_{what.split()[1]}"]
+        samples = [
+            each for each in history.of(MemorySample, stack=stack) if each.process == process
+        ]
+        growth = _growth(samples, phase, _within(history, stack, phase, served), alpha)
+        if growth is not None:
+            mean, margin, count = growth
+            yield Growth(
+                process, stack, what, count, mean, mean - margin, mean + margin, 1 - alpha, budget
+            )
+
+
+def _processes(history: History, stack: str, role: str) -> list[str]:
+    samples = history.of(MemorySample, stack=stack)
+    return list(dict.fromkeys(each.process for each in samples if each.role == role))
+
+
+def _requests(history: History, stack: str) -> list[float]:
+    return sorted(each.intended + each.latency_s for each in history.of(Request, stack=stack))
+
+
+def _updates(history: History, stack: str) -> list[float]:
+    return sorted(each.t for each in history.of(UpdateDelivered, stack=stack))
+
+
+def _growth(
+    samples: Sequence[MemorySample], phase: str, served: Sequence[float], alpha: float
+) -> tuple[float, float, int] | None:
+    """Mean and margin in kB, and how many were served; None where that is too little to tell."""
+    own = served[int(_FROM[phase] * len(served)) :]
+    samples = [each for each in samples if own and own[0] <= each.t <= own[-1] + _AFTER_S]
+    if len(own) < _LEAST_SERVED or len(samples) < _LEAST_SAMPLES:
+        return None
+    cuts = [samples[round(at * (len(samples) - 1) / _PARTS)] for at in range(_PARTS + 1)]
+    steps = [
+        (_size(after) - _size(before)) / _KB / max(1, _between(own, before.t, after.t))
+        for before, after in pairwise(cuts)
+    ]
+    spread = statistics.stdev(steps) / math.sqrt(_PARTS)
+    margin = float(stdtrit(_PARTS - 1, 1 - alpha)) * spread
+    return statistics.fmean(steps), margin, len(own)
+
+
+def _between(served: Sequence[float], begin: float, end: float) -> int:
+    return bisect.bisect_right(served, end) - bisect.bisect_right(served, begin)
+
+
+def _size(sample: MemorySample) -> int:
+    """Anonymous memory: what a process has of its own, whatever the kernel keeps of files."""
+    return sample.anonymous
+
+
+def _within(history: History, stack: str, phase: str, served: Sequence[float]) -> Sequence[float]:
+    """What was served in this phase."""
+    span = _span(history, stack, phase)
+    if span is None:
+        return ()
+    return served[bisect.bisect_left(served, span[0]) : bisect.bisect_right(served, span[1])]
+
+
+def _span(history: History, stack: str, phase: str) -> tuple[float, float] | None:
+    marks = [each for each in history.of(Phase, stack=stack) if each.name == phase]
+    begins = [each.t for each in marks if each.edge == "begin"]
+    ends = [each.t for each in marks if each.edge == "end"]
+    return (begins[0], ends[-1]) if begins and ends else None

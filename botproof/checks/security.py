@@ -1,0 +1,139 @@
+"""security: nobody is told what is not theirs, no secret stands in the open, no port is left open.
+
+A refusal is told from data by what the operator is answered to the same question: an answer that
+holds the figures of his, or his words with other figures, is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from botproof.checks.figures import skeleton
+from botproof.checks.judging import Judging
+from botproof.checks.replies import lines_of
+from botproof.history import History, PortsSeen, SecretSeen, SecurityAsked
+from botproof.verdict import CheckResult, Verdict
+
+_ENOUGH = 2
+"""So many of the operator's figures in an answer are no chance; one where he has no more."""
+_SHOWN = 90
+
+
+def check(history: History, _: Judging) -> CheckResult:
+    """Judge what each who may not be told was told, and where secrets and open ports were seen."""
+    asked = history.of(SecurityAsked)
+    seen = history.of(PortsSeen)
+    leaks = list(dict.fromkeys(_leaks(asked)))
+    findings = [*leaks, *dict.fromkeys(_secrets(history)), *dict.fromkeys(_ports(seen))]
+    gaps = list(dict.fromkeys(_gaps(history, asked, seen)))
+    verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
+    others = [one for one in asked if not one.operator]
+    places = {place for one in seen for place in one.searched}
+    measured = (
+        f"{len(others)} questions by {len({(o.who, o.path) for o in others})} ways, all refused; "
+        f"no secret in {len(places)} places"
+    )
+    return CheckResult(
+        check="security",
+        verdict=verdict,
+        budget="data for nobody but those it is for; no secret shown; no port but the declared",
+        measurement=findings[0] if findings else gaps[0] if gaps else measured,
+        least_evidence="a look for secrets and ports in each mode; where somebody is kept out, "
+        "an answer with figures to the operator",
+        evidence=(*lines_of(findings, 30), *gaps, *lines_of(_told(asked, seen), 12)),
+        source="docs/gate.md",
+        data={"asked": len(others), "leaks": len(leaks), "places": len(places)},
+    )
+
+
+def _leaks(asked: Sequence[SecurityAsked]) -> Iterator[str]:
+    own = _operators(asked)
+    for one in asked:
+        if one.operator or not one.answers:
+            continue
+        for told in own.get(one.text, ()):
+            if told.figures and _is_data(one, told):
+                shared = [each for each in one.figures if each in told.figures]
+                what = f"the figures {', '.join(shared[:3])}" if shared else "his words"
+                kind = "which is private, " if one.private else ""
+                yield (
+                    f"{one.stack}: {one.who} was told what is the operator's: {one.text} by "
+                    f"{one.path}, {kind}→ {_cut(one.answers[0])} ({what} of the operator's answer)"
+                )
+                break
+
+
+def _operators(asked: Sequence[SecurityAsked]) -> dict[str, list[SecurityAsked]]:
+    own: dict[str, list[SecurityAsked]] = {}
+    for one in asked:
+        if one.operator and one.answers:
+            own.setdefault(one.text, []).append(one)
+    return own
+
+
+def _is_data(one: SecurityAsked, told: SecurityAsked) -> bool:
+    shared = set(one.figures) & set(told.figures)
+    if len(shared) >= min(_ENOUGH, len(set(told.figures))):
+        return True
+    return skeleton("\n".join(one.answers)) == skeleton("\n".join(told.answers))
+
+
+def _secrets(history: History) -> Iterator[str]:
+    for seen in history.of(SecretSeen):
+        line = f": {_cut(seen.line)}" if seen.line else ""
+        yield f"{seen.stack}: the secret {seen.secret} stands in {seen.place}{line}"
+
+
+def _ports(seen: Sequence[PortsSeen]) -> Iterator[str]:
+    for one in seen:
+        for port in one.beyond:
+            yield (
+                f"{one.stack}: {port} listens, and botproof.toml declares no such port. Whoever "
+                "reaches the machine reaches it; bind it to 127.0.0.1, close it, or declare it by "
+                "[security] ports"
+            )
+
+
+def _gaps(
+    history: History, asked: Sequence[SecurityAsked], seen: Sequence[PortsSeen]
+) -> Iterator[str]:
+    modes = set(history.run.modes) if history.run is not None else set()
+    for mode in sorted(modes - {one.mode for one in seen}):
+        yield f"{mode}: nobody looked for secrets and open ports"
+    if not modes and not seen:
+        yield "nobody looked for secrets and open ports"
+    for one in asked:
+        if one.error:
+            yield f"{one.stack}: {one.who} could not ask: {one.error}"
+        elif one.operator and not one.answers:
+            yield f"{one.stack}: the operator was not answered either: {one.text}"
+        elif one.operator and not one.figures:
+            yield (
+                f"{one.stack}: {one.text} is answered to the operator without figures "
+                f"({_cut(one.answers[0])}), so that data cannot be told from a refusal"
+            )
+
+
+def _told(asked: Sequence[SecurityAsked], seen: Sequence[PortsSeen]) -> list[str]:
+    ways: dict[str, list[str]] = {}
+    for one in asked:
+        if not one.operator:
+            ways.setdefault(f"{one.stack}: {one.who}", []).append(one.path)
+    lines = [f"{who} asked by {', '.join(dict.fromkeys(paths))}" for who, paths in ways.items()]
+    if not asked:
+        lines.append(
+            "the bot is public as botproof.toml has it: no list holds {users}, and [workload] "
+            "private names no question of the operator's"
+        )
+    for look in seen:
+        lines.append(f"{look.stack}: listens at {', '.join(look.listening) or 'no port'}")
+        lines.append(
+            f"{look.stack}: looked for {', '.join(look.secrets) or 'no secret'} in "
+            f"{', '.join(look.searched)}"
+        )
+    return lines
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return repr(line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…")

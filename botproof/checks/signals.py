@@ -1,0 +1,94 @@
+"""signals: what the bot sends by itself comes to every subscriber, once a slot, in the slot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from botproof.checks.figures import plain_text
+from botproof.checks.judging import Judging
+from botproof.checks.replies import lines_of
+from botproof.history import History, SignalSeen, SignalsWatched
+from botproof.verdict import CheckResult, Verdict
+
+_SHOWN = 60
+
+
+def check(history: History, _: Judging) -> CheckResult:
+    """Judge the slots that were watched, one by one."""
+    watched = history.of(SignalsWatched)
+    findings: list[str] = []
+    gaps: list[str] = []
+    told: list[str] = []
+    for one in watched:
+        seen = history.of(SignalSeen, stack=one.stack)
+        findings += [f"{one.stack}: {line}" for line in _findings(one, seen)]
+        gaps += [f"{one.stack}: {line}" for line in _gaps(one, seen)]
+        told += [f"{one.stack}: {line}" for line in _told(one, seen)]
+    if not watched:
+        gaps.append("nobody watched what the bot sends by itself; [signals] says how to ask for it")
+    verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
+    slots = sum(len(one.slots) for one in watched)
+    restarts = sum(len(one.restarted) for one in watched)
+    seen_all = len(history.of(SignalSeen))
+    return CheckResult(
+        check="signals",
+        verdict=verdict,
+        budget="what comes by itself comes once to everybody, in its slot, over a restart too",
+        measurement=findings[0]
+        if findings
+        else gaps[0]
+        if gaps
+        else f"{seen_all} messages in {slots} slots, {restarts} restart, each once",
+        least_evidence="a slot with a message, and a restart within a slot",
+        evidence=(*lines_of(findings, 20), *gaps, *lines_of(told, 12)),
+        source="docs/gate.md",
+    )
+
+
+def _findings(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
+    for slot in one.slots:
+        own = [each for each in seen if each.slot == slot]
+        how = ", in which the bot was started again" if slot in one.restarted else ""
+        name = f"slot {one.slots.index(slot) + 1}{how}"
+        times = Counter((each.chat_id, plain_text(each.text)) for each in own)
+        for (chat, text), number in times.items():
+            if number > 1:
+                yield f"{name}: {number} times to chat {chat}, where once is right: {_cut(text)}"
+        texts = {text for _, text in times}
+        for chat in one.chats:
+            for text in sorted(texts - {text for whose, text in times if whose == chat}):
+                yield f"{name}: chat {chat} was left out: {_cut(text)} came to others"
+        for each in own:
+            if each.after_s - one.withheld_s >= one.within_s:
+                yield (
+                    f"{name}: came {each.after_s:.1f} s after the slot began, over "
+                    f"{one.within_s:g} s: {_cut(each.text)}"
+                )
+        if not own and one.steady and not one.withheld_s:
+            yield f"{name}: nothing came by itself, though the market is the same in every slot"
+    if one.slots and not seen and one.steady:
+        yield f"nothing came by itself in {len(one.slots)} slots of {one.interval_s:g} s"
+
+
+def _gaps(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
+    if one.error:
+        yield f"it could not be watched: {one.error}"
+    if not seen:
+        yield f"nothing came by itself in {len(one.slots)} slots of {one.interval_s:g} s"
+    if not one.restarted:
+        yield "the bot was not started again within a slot"
+
+
+def _told(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
+    for number, slot in enumerate(one.slots, start=1):
+        own = [each for each in seen if each.slot == slot]
+        latest = max((each.after_s for each in own), default=0.0)
+        chats = len({each.chat_id for each in own})
+        what = f"{len(own)} messages to {chats} chats, the last {latest:.1f} s after its begin"
+        yield f"slot {number}: {what}" + ("; restarted" if slot in one.restarted else "")
+
+
+def _cut(text: str) -> str:
+    line = " ".join(plain_text(text).split())
+    return repr(line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…")

@@ -1,0 +1,77 @@
+"""The short delivery run that is part of every gate: one trial a mode.
+
+A kill and a clean stop at work, an answer that is lost after it took effect, updates that Telegram
+delivers again, a start with a backlog. Fewer of each than `botproof delivery`, which finds what
+happens rarely; these find what happens every time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from botproof import history
+from botproof.checks.delivery import DeliveryPlan
+from botproof.config import Config, Delivery
+from botproof.delivery.run import (
+    CHECK,
+    UNDER_WAY,
+    DeliveryOptions,
+    plan_of,
+    play_within,
+)
+from botproof.targets.stack import Surroundings
+from botproof.workloads.door import question_of
+
+_UPDATES = 40
+_RATE = 40.0
+_KILLS = 2
+_STOPS = 1
+_LATE = 6
+_DRAIN_S = 10.0
+_FAULTS = (
+    {"method": "sendMessage", "kind": "lost_answer", "count": 1},
+    {"kind": "duplicate", "count": 2},
+)
+
+
+def plan_for(config: Config, modes: int) -> DeliveryPlan:
+    """What the trials of so many modes set out to do."""
+    each = plan_of(_options(config, "", Path()))
+    return DeliveryPlan(updates=modes * each.updates, kills=modes * each.kills)
+
+
+async def delivery_trial(around: Surroundings, mode: str) -> None:
+    """One mode's trial; recorded in a stack of its own."""
+    options = _options(around.config, mode, around.report_dir)
+    around.recorder.record(
+        history.Trial(t=history.now(), check=CHECK, stack=options.name, mode=mode)
+    )
+    await play_within(around, options)
+
+
+def _options(config: Config, mode: str, report_dir: Path) -> DeliveryOptions:
+    """A bot whose botproof.toml says by `[delivery]` that it survives a kill gets kills. Of any
+    other it is asked what every bot owes: that a clean stop and a start lose nothing."""
+    promised = config.delivery is not None and bool(config.delivery.say)
+    if not promised:
+        every = (
+            _UPDATES + _STOPS * UNDER_WAY + _LATE
+        )  # a chat for each: no reply has to repeat a word
+        asked = Delivery(say=(question_of(config),), chats=every)
+        config = msgspec.structs.replace(config, delivery=asked)
+    return DeliveryOptions(
+        config=config,
+        config_path=report_dir,
+        report_dir=report_dir,
+        mode=mode,
+        updates=_UPDATES,
+        kills=_KILLS if promised else 0,
+        rate=_RATE,
+        late=_LATE,
+        stops=_STOPS,
+        drain_s=_DRAIN_S,
+        faults=_FAULTS,
+        label=f"{mode}-delivery",
+    )

@@ -1,0 +1,342 @@
+"""What the bot says while exchanges misbehave, and how long until all is whole again.
+
+First everything is asked once, with nothing wrong. Then all exchanges are gone, until what the bot
+may still remember is old; then they are back. Then half of all answers of the exchanges go wrong,
+in one way after the other, and one exchange after the other is gone. A neighbour asks something
+simple beside each question. At last every question of the bad times is asked again, with nothing
+wrong: what is missing or other in the bad answer is read off that. `checks/degradation.py` judges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from botproof import history
+from botproof.chats import Chats, ReplyRules
+from botproof.checks.figures import labelled
+from botproof.config import Config
+from botproof.history import BotApiCall, CasePlayed, Degraded, Event, VenueCall
+from botproof.targets.stack import Stack, Surroundings
+from botproof.workloads.door import question_of
+from botproof.workloads.security import questions_of
+from botproof.workloads.trials import in_stack, without_flood
+
+USERS = tuple(range(1_800_000_001, 1_800_000_401))
+"""Each question comes from one of its own, so that what comes late is not taken for another's."""
+_MOST_QUESTIONS = 6
+_LEAST_LINES = 1
+_WAITED_S = 3.0
+_MOST_WAITED_S = 15.0
+_ANSWER_S = 8.0
+_WHOLE = 0.8
+_OK = 200
+_AGAIN_S = 0.7
+_MOST_VENUES = 6
+_STARVED_S = 0.25
+_SHARE = {"probability": 0.5}
+_PRICES = "lastPrice,last,last_price,lastPr,price,markPrice,markPx,mark_price,indexPrice,close,c"
+WRONG: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "half of all figures are NaN": ({"kind": "nan", "field": "*"},),
+    "half of all answers are empty": ({"kind": "empty"},),
+    "half of all answers lack the price": ({"kind": "missing_field", "field": _PRICES},),
+    "half of all volumes are negative": ({"kind": "negative"},),
+    "half of all answers are an HTML page": ({"kind": "html"},),
+    "half of all answers are cut off": ({"kind": "truncated"},),
+    "half of all connections break in the body": ({"kind": "half_body"},),
+    "half of all answers are HTTP 500": ({"kind": "error", "status": 500},),
+    "half of all answers are HTTP 503": ({"kind": "error", "status": 503},),
+    "half of all answers are HTTP 451": ({"kind": "error", "status": 451},),
+    "half of all answers are HTTP 429 with Retry-After": (
+        {"kind": "error", "status": 429, "retry_after": 1},
+    ),
+    "half of all answers are HTTP 418": ({"kind": "error", "status": 418, "retry_after": 1},),
+    "half of all connections are reset": ({"kind": "reset"},),
+    "half of all calls are never answered": ({"kind": "silent"},),
+}
+"""How answers of exchanges go wrong one by one, in words, as the exchange double takes it."""
+_GONE: Mapping[str, Mapping[str, Any]] = {
+    "no exchange answers (silence)": {"kind": "silent"},
+    "no exchange answers (connections are reset)": {"kind": "reset"},
+}
+
+
+async def degradation_trial(around: Surroundings, mode: str) -> None:
+    """Play it all in a stack of its own; recorded are the questions with what came of each."""
+    own = dataclasses.replace(around, config=without_flood(around.config), users=USERS)
+    played: list[Degraded] = []
+
+    async def work(stack: Stack) -> None:
+        played.clear()
+        await _Bad(stack, own.config, played).times()
+
+    failed = await in_stack(own, mode, f"{mode}-degraded", work)
+    for event in played:
+        around.recorder.record(event)
+    if failed:
+        around.recorder.record(
+            Degraded(t=history.now(), stage="ended", fault=failed, text="", stack=mode, mode=mode)
+        )
+
+
+class _Bad:
+    def __init__(self, stack: Stack, config: Config, played: list[Degraded]) -> None:
+        self._stack = stack
+        self._config = config
+        self._played = played
+        self._chats = Chats(ReplyRules.of(config.replies))
+        self._users = iter(USERS)
+        self._numbers = count(1)
+        self._progress = asyncio.Event()
+        self._venues: Counter[str] = Counter()
+        self._given: list[tuple[float, str]] = []
+        self._own: set[str] = set()
+        self._symbols = _turn(config.degradation.symbols)
+        self._clean: dict[str, tuple[str, ...]] = {}
+        self._good_at = history.now()
+
+    async def times(self) -> None:
+        """All of it, in order."""
+        recorder = self._stack.around.recorder
+        with recorder.subscribe(_of_interest) as events:
+            reader = asyncio.create_task(self._read(events))
+            try:
+                await self._all_times()
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+
+    async def _all_times(self) -> None:
+        questions = await self._choose()
+        self._say(f"degradation: {len(questions)} questions, {', '.join(self._venues)}")
+        if not questions:
+            return
+        await self._gone(questions)
+        await self._back(questions)
+        await self._parts(questions)
+        await self._one_gone(questions)
+        await self._clean_again()
+
+    # the stages
+
+    async def _choose(self) -> list[str]:
+        """The questions whose answers hold figures that come from an exchange."""
+        asked = self._config.degradation.ask or questions_of(self._config)
+        found: dict[str, int] = {}
+        for text in asked:
+            before = self._venues.total()
+            came = await self._ask([(text, "clean", "nothing is wrong")])
+            lines = len(list(labelled(came[0].answers)))
+            if self._venues.total() > before and lines >= _LEAST_LINES and came[0].answers:
+                found[text] = lines
+                self._clean[text] = came[0].answers
+        best = sorted(found, key=lambda text: -found[text])[:_MOST_QUESTIONS]
+        return [text for text in asked if text in best]
+
+    async def _gone(self, questions: Sequence[str]) -> None:
+        """Nobody answers, for so long that nothing that is remembered is fresh any more."""
+        self._good_at = began = history.now()
+        exchanges = self._stack.exchanges()
+        kinds = list(_GONE.items())
+        ages = [age for age in self._config.degradation.fresh.values() if age <= _MOST_WAITED_S]
+        fresh = max(ages, default=_WAITED_S)
+        async with exchanges.with_faults([{"venue": "*", **kinds[0][1]}]):
+            await self._beside(self._other(questions), "gone", kinds[0][0])
+        async with exchanges.with_faults([{"venue": "*", **kinds[1][1]}]):
+            await self._beside(self._other(questions), "gone", kinds[1][0])
+            await asyncio.sleep(max(0.0, began + fresh - history.now()))
+            await self._beside(questions, "gone", kinds[1][0])
+            await self._beside(self._other(questions), "gone", kinds[1][0])
+
+    async def _back(self, questions: Sequence[str]) -> None:
+        """All is well: how long until every answer is whole again."""
+        began = history.now()
+        waiting = list(questions)
+        while waiting:
+            came = await self._ask(
+                [(text, "back", "the exchanges are well again") for text in waiting],
+                since=began,
+            )
+            over = history.now() - began >= self._config.degradation.recover_s * self._stack.stretch
+            kept = [one for one in came if self._whole(one) or over]
+            self._played.extend(kept)
+            done = {one.text for one in kept}
+            waiting = [text for text in waiting if text not in done]
+            if waiting:
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _parts(self, questions: Sequence[str]) -> None:
+        """Some answers go wrong, in each way there is."""
+        turn = _turn(questions)
+        for words, faults in WRONG.items():
+            asked = self._other([next(turn), next(turn)])
+            faulty = [{"venue": "*", **_SHARE, **fault} for fault in faults]
+            async with self._stack.exchanges().with_faults(faulty):
+                await self._beside(asked, "part", words)
+
+    async def _one_gone(self, questions: Sequence[str]) -> None:
+        turn = _turn(questions)
+        for venue, _ in self._venues.most_common(_MOST_VENUES):
+            asked = self._other([next(turn), next(turn)])
+            fault = {"venue": venue, "kind": "error", "status": 503}
+            async with self._stack.exchanges().with_faults([fault]):
+                await self._beside(asked, "venue", f"{venue} answers HTTP 503")
+
+    async def _clean_again(self) -> None:
+        """What the questions of the bad times are answered when nothing is wrong."""
+        texts = list(dict.fromkeys(one.text for one in self._played if not one.neighbour))
+        texts = [text for text in texts if text not in self._clean]
+        for at in range(0, len(texts), 4):
+            some = texts[at : at + 4]
+            began = history.now()
+            came = await self._ask([(text, "clean", "nothing is wrong") for text in some])
+            self._clean.update({one.text: one.answers for one in came})
+            self._own.update(text for text in some if self._told(text, since=began))
+        self._played[:] = [
+            msgspec.structs.replace(one, clean=self._clean.get(one.text, ()))
+            for one in self._played
+        ]
+
+    # asking
+
+    async def _beside(self, texts: Sequence[str], stage: str, fault: str) -> None:
+        """Ask all at once, with a neighbour beside them; a starved answer once more."""
+        simple = question_of(self._config)
+        for again in (False, True):
+            asked = [(text, stage, fault) for text in texts]
+            asked += [(simple, stage, fault)] if simple else []
+            came = await self._ask(asked, since=self._good_at, neighbours=1 if simple else 0)
+            limit = self._config.resolved_budgets()["reply_time_s"].limit
+            starved = [
+                one
+                for one in came
+                if one.withheld_s >= _STARVED_S and (one.reply_s is None or one.reply_s >= limit)
+            ]
+            if again or not starved:
+                self._played.extend(came)
+                return
+
+    async def _ask(
+        self,
+        asked: Sequence[tuple[str, str, str]],
+        *,
+        since: float | None = None,
+        neighbours: int = 0,
+    ) -> list[Degraded]:
+        began, before = history.now(), self._stack.watch.withheld_s
+        names = [await self._send(text) for text, *_ in asked]
+        deadline = began + _ANSWER_S * self._stack.stretch
+        while history.now() < deadline and not all(self._answered(name) for name in names):
+            self._progress.clear()
+            try:
+                async with asyncio.timeout(max(0.01, deadline - history.now())):
+                    await self._progress.wait()
+            except TimeoutError:
+                break
+        withheld = self._stack.watch.withheld_s - before
+        return [
+            Degraded(
+                t=began,
+                stage=stage,
+                fault=fault,
+                text=text,
+                answers=tuple(answer.text for answer in self._chats.turns[name].answers),
+                clean=self._clean.get(text, ()),
+                reply_s=self._chats.turns[name].reply_time_s,
+                withheld_s=round(withheld, 3),
+                neighbour=number >= len(asked) - neighbours,
+                datum=self._told(text),
+                since_s=round(began - (self._good_at if since is None else since), 2),
+                stack=self._stack.mode,
+                mode=self._stack.mode,
+            )
+            for number, (name, (text, stage, fault)) in enumerate(zip(names, asked, strict=True))
+        ]
+
+    async def _send(self, text: str) -> str:
+        stack = self._stack
+        if stack.telegram is None:
+            raise RuntimeError("the stack was not started")
+        user, name = next(self._users), f"d{next(self._numbers)}"
+        person = {"id": user, "is_bot": False, "first_name": "Robin", "language_code": "en"}
+        chat = {"id": user, "type": "private", "first_name": "Robin"}
+        body: dict[str, Any] = {"date": 0, "chat": chat, "from": person, "text": text}
+        word = text.split(maxsplit=1)[0]
+        if word.startswith("/"):
+            body["entities"] = [{"type": "bot_command", "offset": 0, "length": len(word)}]
+        at = history.now()
+        number = await stack.telegram.inject(stack.values["token"], {"update": {"message": body}})
+        case = CasePlayed(
+            t=at,
+            case=name,
+            update_id=number,
+            chat_id=user,
+            expect="reply",
+            replies=self._config.replies.messages,
+            stack=stack.name,
+            mode=stack.mode,
+        )
+        self._chats.feed(case)
+        return name
+
+    def _answered(self, name: str) -> bool:
+        return self._chats.turns[name].answered
+
+    async def _read(self, events: asyncio.Queue[Event]) -> None:
+        while True:
+            event = await events.get()
+            if isinstance(event, VenueCall):
+                if event.status == _OK:
+                    self._venues[event.venue] += 1
+                    self._given.append((event.t, f"{event.path} {event.query}".upper()))
+                continue
+            self._chats.feed(event)
+            self._progress.set()
+
+    def _whole(self, one: Degraded) -> bool:
+        wanted = {label for label, *_ in labelled(one.clean)}
+        found = {label for label, *_ in labelled(one.answers)}
+        return len(wanted & found) >= _WHOLE * len(wanted)
+
+    def _told(self, text: str, since: float = 0.0) -> bool:
+        """Whether an exchange has said anything of the symbol that a question names; true where it
+        names none."""
+        named = _pattern(self._config.degradation.symbols).search(text)
+        return named is None or any(
+            named[0].upper() in said for at, said in self._given if at >= since
+        )
+
+    def _other(self, questions: Sequence[str]) -> list[str]:
+        """The same questions about a symbol that nobody has asked for yet, where one is named."""
+        symbol = next(self._symbols)
+        return [with_symbol(text, self._config.degradation.symbols, symbol) for text in questions]
+
+    def _say(self, text: str) -> None:
+        self._stack.say(text)
+
+
+def with_symbol(text: str, symbols: Iterable[str], symbol: str) -> str:
+    """The text with `symbol` in the place of any of `symbols`: "/price BTC/USDT" about ETH."""
+    return _pattern(symbols).sub(symbol, text)
+
+
+def _pattern(symbols: Iterable[str]) -> re.Pattern[str]:
+    either = "|".join(map(re.escape, symbols))
+    return re.compile(rf"(?<![A-Za-z])(?:{either})(?=USDT?\b|\b)")
+
+
+def _turn(items: Sequence[str]) -> Iterator[str]:
+    """The items, over and over."""
+    while True:
+        yield from items
+
+
+def _of_interest(event: Event) -> bool:
+    return isinstance(event, BotApiCall | VenueCall)

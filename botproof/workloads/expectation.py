@@ -1,0 +1,43 @@
+"""What a good answer of a service has: fields that must be there with a value. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from botproof.history import HALF_AN_ANSWER
+
+_NO_VALUE = frozenset({"nan", "none", "null", "undefined", "inf", "-inf", "infinity", "n/a"})
+
+
+def lacking(content: bytes, path: str, expect: str) -> str:
+    """What an answer lacks of the fields that it is to have; "" when nothing. `expect` are fields
+    with commas between, "data.price", each for one path only where it says so:
+    "/price:data.price"."""
+    for entry in filter(None, (each.strip() for each in expect.split(","))):
+        only, colon, field = entry.rpartition(":")
+        if colon and only != path:
+            continue
+        problem = missing_field(msgspec.json.decode(content), field)
+        if problem:
+            return f"{HALF_AN_ANSWER}{problem}"
+    return ""
+
+
+def missing_field(answer: Any, field: str) -> str:
+    """Why a field, such as "data.spot.price" or "data.rows.0.price", is not there with a value; ""
+    when it is."""
+    value = answer
+    for step in field.split("."):
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return f"no {field}"
+    if value is None or value in ("", [], {}):
+        return f"{field} is empty"
+    if isinstance(value, str) and value.casefold() in _NO_VALUE:
+        return f"{field} is {value!r}"
+    return ""

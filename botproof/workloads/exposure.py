@@ -1,0 +1,220 @@
+"""What the target shows to whoever looks: secrets in what it writes and says, ports that listen.
+
+Looked at while the target runs, after everything else has been asked of it. A secret is a value
+that this run gave to the target under a name that says so; where one is found, its name is
+recorded, and the line without it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from botproof import history
+from botproof.chats import is_sending, text_of
+from botproof.config import BOT, Process, substitute
+from botproof.history import BotApiCall, PortsSeen, SecretSeen
+from botproof.targets.family import PROC, family
+from botproof.targets.process import ManagedProcess
+from botproof.targets.stack import Stack
+
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|KEY|PASS|PWD|CREDENTIAL|DSN", re.IGNORECASE)
+_HOST_NAME = re.compile(r"HOST|BIND|ADDR|LISTEN", re.IGNORECASE)
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+_LEAST_LETTERS = 8
+_MOST_BYTES = 50_000_000
+_ANSWER_S = 3.0
+_LISTEN = "0A"
+_PATHS = (
+    ("GET", "/health"),
+    ("GET", "/ready"),
+    ("GET", "/metrics"),
+    ("GET", "/"),
+    ("GET", "/no-such-page-of-botproof"),
+    ("POST", "/no-such-page-of-botproof"),
+    ("GET", "/debug"),
+    ("GET", "/config"),
+    ("GET", "/env"),
+    ("GET", "/openapi.json"),
+)
+_HIDDEN = "•••"
+
+
+async def look(stack: Stack) -> None:
+    """Record where secrets of this run stand in the open, and where the target listens."""
+    targets = stack.targets()
+    secrets = secrets_of(stack)
+    places = {name: text async for name, text in _places(stack, targets)}
+    found = list(_found(secrets, places))
+    for secret, place, line in found:
+        stack.around.recorder.record(
+            SecretSeen(t=history.now(), secret=secret, place=place, line=line, **stack.labels)
+        )
+    listening = sorted({each for target in targets for each in _listening(target)})
+    declared = _declared(stack)
+    closed = _kept_local(stack)
+    beyond = [
+        f"{address}:{port} ({name})"
+        for address, port, name in listening
+        if address not in _LOCAL and (port not in declared or name in closed)
+    ]
+    stack.around.recorder.record(
+        PortsSeen(
+            t=history.now(),
+            listening=tuple(f"{address}:{port} ({name})" for address, port, name in listening),
+            beyond=tuple(beyond),
+            searched=tuple(places),
+            secrets=tuple(secrets),
+            **stack.labels,
+        )
+    )
+
+
+def secrets_of(stack: Stack) -> dict[str, str]:
+    """The secrets of this run by name: the token, the webhook's secret, and what botproof.toml
+    gives under a name like a secret's."""
+    token = stack.values["token"]
+    found = {"bot token": token, "bot token without its id": token.partition(":")[2]}
+    for name, process in _processes(stack).items():
+        for key, value in process.env.items():
+            text = substitute(str(value), stack.values)
+            password = urlsplit(text).password if "://" in text else None
+            if password:
+                found[f"{key} of {name}"] = password
+            elif _SECRET_NAME.search(key) and token not in text and "://" not in text:
+                found[f"{key} of {name}"] = text
+    secret = stack.around.config.modes[stack.mode].secret
+    if secret:
+        found["secret of the webhook"] = secret
+    return {name: text for name, text in found.items() if len(text) >= _LEAST_LETTERS}
+
+
+def _processes(stack: Stack) -> Mapping[str, Process]:
+    config = stack.around.config
+    return {BOT: config.bot_in(stack.mode), **config.services}
+
+
+async def _places(stack: Stack, targets: list[ManagedProcess]) -> AsyncIterator[tuple[str, str]]:
+    """Every place that is looked through, with what stands there."""
+    for target in targets:
+        name = target.launch.name
+        yield f"the log of {name}", _read(target.launch.log)
+        yield f"the command line of {name}", "\n".join(_command_lines(target))
+    calls = stack.around.recorder.history().of(BotApiCall, stack=stack.name)
+    yield "replies", "\n".join(_replies(calls))
+    async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_S) as client:
+        for name in _processes(stack):
+            url = stack.values.get(f"url:{name}", "")
+            for method, path in _PATHS:
+                try:
+                    answer = await client.request(method, f"{url}{path}")
+                except (httpx.HTTPError, httpx.InvalidURL):
+                    break  # it does not listen there: nobody else gets an answer either
+                headers = "\n".join(f"{key}: {value}" for key, value in answer.headers.items())
+                yield f"{method} {path} of {name}", f"{headers}\n{answer.text}"
+
+
+def _replies(calls: list[BotApiCall]) -> Iterator[str]:
+    for call in calls:
+        if is_sending(call.method) or call.method.startswith(("edit", "answer", "setMy")):
+            yield f"{text_of(call.params)} {call.params}"
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _command_lines(target: ManagedProcess) -> Iterator[str]:
+    for pid in family(target.pid) if target.running and target.pid else ():
+        for name in ("cmdline", "comm"):
+            try:
+                yield (
+                    (PROC / str(pid) / name)
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode("utf-8", "replace")
+                )
+            except OSError:
+                continue  # it has ended
+
+
+def _found(secrets: Mapping[str, str], places: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    for place, text in places.items():
+        named: set[str] = set()
+        for name, secret in secrets.items():
+            if secret not in text or any(secret in secrets[each] for each in named):
+                continue
+            named.add(name)
+            line = next((each for each in text.splitlines() if secret in each), "")
+            for other in secrets.values():
+                line = line.replace(other, _HIDDEN)
+            at = max(0, line.find(_HIDDEN) - 60)
+            yield name, place, line[at : at + 120].strip()
+
+
+# ports
+
+
+def _declared(stack: Stack) -> set[int]:
+    ports = {int(value) for name, value in stack.values.items() if name.startswith("port:")}
+    return ports | set(stack.around.config.security.ports)
+
+
+def _kept_local(stack: Stack) -> set[str]:
+    """Processes whose settings say that they listen on this machine only."""
+    return {
+        name
+        for name, process in _processes(stack).items()
+        if any(_HOST_NAME.search(key) and value in _LOCAL for key, value in process.env.items())
+    }
+
+
+def _listening(target: ManagedProcess) -> Iterator[tuple[str, int, str]]:
+    """Address and port of each TCP socket that a process of the target listens at."""
+    if not target.running or not target.pid:
+        return
+    for pid in family(target.pid):
+        inodes = set(_sockets(pid))
+        for table in ("tcp", "tcp6"):
+            try:
+                rows = (PROC / str(pid) / "net" / table).read_text().splitlines()[1:]
+            except OSError:
+                continue
+            for row in rows:
+                cells = row.split()
+                if cells[3] == _LISTEN and cells[9] in inodes:
+                    address, _, port = cells[1].partition(":")
+                    yield _address(address), int(port, 16), target.launch.name
+
+
+def _sockets(pid: int) -> Iterator[str]:
+    try:
+        links = list((PROC / str(pid) / "fd").iterdir())
+    except OSError:
+        return
+    for link in links:
+        try:
+            where = str(link.readlink())
+        except OSError:
+            continue
+        if where.startswith("socket:["):
+            yield where[8:-1]
+
+
+def _address(raw: str) -> str:
+    """The kernel's words of four bytes, each in the machine's order, as an address."""
+    words = [raw[at : at + 8] for at in range(0, len(raw), 8)]
+    packed = b"".join(bytes.fromhex(word)[::-1] for word in words)
+    address = ipaddress.ip_address(packed)
+    mapped = getattr(address, "ipv4_mapped", None)
+    text = str(mapped or address)
+    return "127.0.0.1" if text.startswith("127.") else text

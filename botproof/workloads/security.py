@@ -1,0 +1,466 @@
+"""What people ask who may not be told, by every path that Telegram has; and where secrets stand.
+
+A stack with a list of its own is asked first by the operator: what he is told is what the others
+are not to be told. Then everybody else asks at once, each from a user and a chat of their own, so
+that what comes back is known to be theirs. `checks/security.py` judges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botproof import history
+from botproof.chats import ReplyRules, button_rows, chat_of, is_sending, query_of, text_of
+from botproof.checks.figures import telling
+from botproof.config import Config
+from botproof.history import BotApiCall, Event, SecurityAsked
+from botproof.targets.doubles import DoubleControl
+from botproof.targets.stack import Stack, Surroundings
+from botproof.targets.values import LISTED_GROUPS
+from botproof.workloads.trials import in_stack, with_env, without_flood
+from botproof.workloads.vocabulary import split_command
+
+OPERATOR = 1_700_000_001
+_STRANGERS_FROM = 1_710_000_001
+_GROUPS_FROM = -1_001_710_000_001
+_ANONYMOUS_ADMIN = 1_087_968_824
+_AS_CHANNEL = 136_817_688
+_MOST_ASKED = 8
+_ANSWER_S = 6.0
+_QUIET_S = 2.0
+_EVERY_S = 0.05
+"""How often is looked whether anything more has come: silence tells nobody that it is over."""
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """One way to ask: the update, and the chats and queries by which an answer would come."""
+
+    who: str
+    path: str
+    text: str
+    update: Mapping[str, Any]
+    chats: tuple[int, ...]
+    query: str = ""
+    private: bool = False
+
+
+def is_limited(config: Config) -> bool:
+    """Whether the bot is given a list of those who may use it."""
+    return "{users}" in str(config)
+
+
+def questions_of(config: Config) -> tuple[str, ...]:
+    """One question of each command of the conversation that a user asks in a private chat."""
+    found: dict[str, str] = {}
+    for case in config.workload.cases:
+        plain = case.kind == "message" and case.chat_type == "private" and not case.stranger
+        plain = plain and not case.fault
+        command, _ = split_command(case.say)
+        if plain and command and case.expect == "reply":
+            found.setdefault(command, case.say)
+    return tuple(found.values())
+
+
+async def security_trial(around: Surroundings, mode: str, guests: str = "") -> None:
+    """Ask in a stack of its own: with the list as it is, or as `[security.guests]` changes it."""
+    config = around.config
+    env = config.security.guests.get(guests, {})
+    config = without_flood(with_env(config, mode, env))
+    own = dataclasses.replace(around, config=config, users=(OPERATOR,))
+    what = f"guests by {guests}" if guests else "strangers"
+    told: list[SecurityAsked] = []
+
+    async def work(stack: Stack) -> None:
+        stack.say(f"security: {what}")
+        told.extend(await _Asker(stack, guests, config).ask())
+
+    name = f"{mode}-security" + (f"-{guests}" if guests else "")
+    failed = await in_stack(own, mode, name, work)
+    for event in told:
+        around.recorder.record(event)
+    if failed:
+        around.recorder.record(
+            SecurityAsked(
+                t=history.now(),
+                who=what,
+                path="",
+                text="",
+                operator=True,
+                error=failed,
+                stack=mode,
+                mode=mode,
+            )
+        )
+
+
+class _Asker:
+    def __init__(self, stack: Stack, guests: str, config: Config) -> None:
+        self._stack = stack
+        self._guests = guests
+        self._config = config
+        self._rules = ReplyRules.of(config.replies)
+        self._texts: dict[tuple[int, str], dict[int, str]] = {}
+        self._buttons: dict[int, list[str]] = {}
+        self._taps: dict[str, str] = {}
+        self._last = history.now()
+
+    async def ask(self) -> list[SecurityAsked]:
+        private = self._config.workload.private
+        recorder = self._stack.around.recorder
+        with recorder.subscribe(_is_call) as calls:
+            reader = asyncio.create_task(self._read(calls))
+            try:
+                bot = await self._telegram.bot(self._stack.values["token"])
+                ordinary = await self._ordinary()
+                operator = {}
+                for text in dict.fromkeys((*([ordinary] if ordinary else []), *private)):
+                    operator[text] = await self._operators(text)
+                approaches = list(self._approaches(operator, self._taps, bot))
+                await self._all(approaches)
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+        return [*self._operator_events(operator), *self._events(approaches)]
+
+    @property
+    def _telegram(self) -> DoubleControl:
+        if self._stack.telegram is None:
+            raise RuntimeError("the stack was not started")
+        return self._stack.telegram
+
+    async def as_user(self, user: int, who: str) -> list[SecurityAsked]:
+        """Ask the private questions, one after the other, by a message of this user's."""
+        events: list[SecurityAsked] = []
+        with self._stack.around.recorder.subscribe(_is_call) as calls:
+            reader = asyncio.create_task(self._read(calls))
+            try:
+                for text in self._config.workload.private:
+                    self._texts[user, ""] = {}
+                    await self._inject(_said(user, _private(user), text))
+                    await self._quiet()
+                    one = Approach(who, "a message", text, {}, (user,), private=True)
+                    events += self._events([one])
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+        return events
+
+    # the operator
+
+    async def _ordinary(self) -> str:
+        """The question that is answered with the most figures: what a stranger would be after."""
+        if self._guests or not is_limited(self._config):
+            return ""
+        if self._config.security.question:
+            return self._config.security.question
+        private = {split_command(text)[0] for text in self._config.workload.private}
+        asked = [
+            text for text in questions_of(self._config) if split_command(text)[0] not in private
+        ]
+        best, most = "", 0
+        for text in asked[:_MOST_ASKED]:
+            found = len(telling("\n".join(await self._operators(text))))
+            if found > most:
+                best, most = text, found
+        return best
+
+    async def _operators(self, text: str) -> list[str]:
+        """What the operator is told, in his private chat."""
+        self._texts[OPERATOR, ""] = {}
+        self._buttons[OPERATOR] = []
+        await self._inject(_said(OPERATOR, _private(OPERATOR), text))
+        await self._answered(OPERATOR)
+        if self._buttons[OPERATOR]:
+            command = split_command(text)[0].lstrip("/")
+            named = [data for data in self._buttons[OPERATOR] if command and command in data]
+            self._taps[text] = (named or self._buttons[OPERATOR])[0]
+        return self._told((OPERATOR,), "")
+
+    async def _answered(self, chat: int) -> None:
+        deadline = history.now() + _ANSWER_S * self._stack.stretch
+        wanted = self._rules.messages
+        while history.now() < deadline and len(self._told((chat,), "")) < wanted:  # noqa: ASYNC110 - see _EVERY_S
+            await asyncio.sleep(_EVERY_S)
+
+    # everybody else
+
+    def _approaches(
+        self, operator: Mapping[str, Sequence[str]], taps: Mapping[str, str], bot: Mapping[str, Any]
+    ) -> Iterator[Approach]:
+        number = 0
+        private = set(self._config.workload.private)
+        for text in operator:
+            kinds = self._guest_paths if self._guests else self._stranger_paths
+            for kind in kinds:
+                number += 1
+                if self._guests and number >= len(LISTED_GROUPS):
+                    return
+                made = kind(self, number, text, taps.get(text, text.lstrip("/")), bot)
+                yield Approach(**made, text=text, private=text in private)
+
+    async def _all(self, approaches: Sequence[Approach]) -> None:
+        token = self._stack.values["token"]
+        for one in approaches:
+            for chat in one.chats:
+                self._texts.setdefault((chat, ""), {})
+                if chat > 0:  # who has spoken in a group may have spoken to the bot before
+                    await self._telegram.make_chat(token, _private(chat))
+            await self._inject(one.update)
+        await self._quiet()
+
+    async def _inject(self, update: Mapping[str, Any]) -> None:
+        await self._telegram.inject(self._stack.values["token"], {"update": update})
+        self._last = history.now()
+
+    async def _quiet(self) -> None:
+        """Until nothing has come for a while: silence can only be seen by waiting for it."""
+        deadline = history.now() + _ANSWER_S * self._stack.stretch
+        while history.now() < min(deadline, self._last + _QUIET_S):  # noqa: ASYNC110 - see _EVERY_S
+            await asyncio.sleep(_EVERY_S)
+
+    async def _read(self, calls: asyncio.Queue[Event]) -> None:
+        while True:
+            event = await calls.get()
+            if not isinstance(event, BotApiCall) or event.error_code is not None:
+                continue
+            chat, query = chat_of(event) or 0, query_of(event)
+            said = text_of(event.params) if is_sending(event.method) else ""
+            if event.method.startswith(("editMessage", "answer")):
+                said = text_of(event.params) or str(event.params.get("results") or "")
+            if not said:
+                continue
+            self._last = history.now()
+            result = event.result if isinstance(event.result, dict) else {}
+            number = result.get("message_id") or event.params.get("message_id") or -len(said)
+            key = (0, query) if query else (chat, "")
+            self._texts.setdefault(key, {})[int(number)] = said
+            self._buttons.setdefault(chat, []).extend(_callback_data(event))
+
+    def _told(self, chats: Sequence[int], query: str) -> list[str]:
+        found = [text for chat in chats for text in self._texts.get((chat, ""), {}).values()]
+        found += self._texts.get((0, query), {}).values() if query else []
+        return [text for text in found if not self._rules.is_acknowledgement(text)]
+
+    # what is recorded
+
+    def _operator_events(self, operator: Mapping[str, Sequence[str]]) -> Iterator[SecurityAsked]:
+        for text, answers in operator.items():
+            yield SecurityAsked(
+                t=history.now(),
+                who="the operator",
+                path="a message",
+                text=text,
+                answers=tuple(answers),
+                figures=tuple(sorted(telling("\n".join(answers)))),
+                operator=True,
+                private=text in self._config.workload.private,
+                **self._labels,
+            )
+
+    def _events(self, approaches: Sequence[Approach]) -> Iterator[SecurityAsked]:
+        for one in approaches:
+            answers = self._told(one.chats, one.query)
+            yield SecurityAsked(
+                t=history.now(),
+                who=one.who,
+                path=one.path,
+                text=one.text,
+                answers=tuple(answers),
+                figures=tuple(sorted(telling("\n".join(answers)))),
+                private=one.private,
+                **self._labels,
+            )
+
+    @property
+    def _labels(self) -> Mapping[str, Any]:
+        return {"stack": self._stack.mode, "mode": self._stack.mode}
+
+    # the paths
+
+    def _message(self, number: int, text: str, _: str, __: Any) -> Json:
+        user = _STRANGERS_FROM + number
+        return _way(self._who, "a message", _said(user, _private(user), text), (user,))
+
+    def _start(self, number: int, text: str, _: str, __: Any) -> Json:
+        user = _STRANGERS_FROM + number
+        said = f"/start {text.lstrip('/')}"
+        return _way(self._who, f"a deep link ({said})", _said(user, _private(user), said), (user,))
+
+    def _edited(self, number: int, text: str, _: str, __: Any) -> Json:
+        user = _STRANGERS_FROM + number
+        body = {**_said(user, _private(user), text)["message"], "edit_date": 1}
+        return _way(self._who, "an edited message", {"edited_message": body}, (user,))
+
+    def _forwarded(self, number: int, text: str, _: str, __: Any) -> Json:
+        user = _STRANGERS_FROM + number
+        body = _said(user, _private(user), text)["message"]
+        body["forward_origin"] = {"type": "user", "date": 1, "sender_user": _person(OPERATOR)}
+        return _way(self._who, "a forwarded command of the operator", {"message": body}, (user,))
+
+    def _caption(self, number: int, text: str, _: str, __: Any) -> Json:
+        user = _STRANGERS_FROM + number
+        body = _said(user, _private(user), text)["message"]
+        body["caption"], entities = body.pop("text"), body.pop("entities", None)
+        if entities:
+            body["caption_entities"] = entities
+        file = {"file_id": f"f{number}", "file_unique_id": f"u{number}"}
+        body["photo"] = [{**file, "width": 90, "height": 67, "file_size": 1105}]
+        return _way(self._who, "the caption of a photo", {"message": body}, (user,))
+
+    def _in_group(self, number: int, text: str, _: str, __: Any) -> Json:
+        user, group = _STRANGERS_FROM + number, self._group(number)
+        update = _said(user, _supergroup(group), text)
+        return _way(self._who, f"a message in {self._room}", update, (group, user))
+
+    def _addressed(self, number: int, text: str, _: str, bot: Mapping[str, Any]) -> Json:
+        user, group = _STRANGERS_FROM + number, self._group(number)
+        command, argument = split_command(text)
+        said = f"{command}@{bot.get('username')} {argument}".strip()
+        update = _said(user, _supergroup(group), said)
+        return _way(
+            self._who, f"a command with the bot's name in {self._room}", update, (group, user)
+        )
+
+    def _edited_in_group(self, number: int, text: str, _: str, __: Any) -> Json:
+        user, group = _STRANGERS_FROM + number, self._group(number)
+        body = {**_said(user, _supergroup(group), text)["message"], "edit_date": 1}
+        way = f"an edited message in {self._room}"
+        return _way(self._who, way, {"edited_message": body}, (group, user))
+
+    def _anonymous(self, number: int, text: str, _: str, __: Any) -> Json:
+        group = self._group(number)
+        body = _said(_ANONYMOUS_ADMIN, _supergroup(group), text)["message"]
+        body["from"] = {**_person(_ANONYMOUS_ADMIN, "Group"), "is_bot": True}
+        body["from"]["username"] = "GroupAnonymousBot"
+        body["sender_chat"] = _supergroup(group)
+        return _way("an anonymous admin", f"a message in {self._room}", {"message": body}, (group,))
+
+    def _as_channel(self, number: int, text: str, _: str, __: Any) -> Json:
+        group = self._group(number)
+        body = _said(_AS_CHANNEL, _supergroup(group), text)["message"]
+        body["from"] = {**_person(_AS_CHANNEL, "Channel"), "is_bot": True}
+        body["from"]["username"] = "Channel_Bot"
+        body["sender_chat"] = _channel(number)
+        way = f"a message in {self._room}"
+        return _way("somebody who writes as a channel", way, {"message": body}, (group,))
+
+    def _post(self, number: int, text: str, _: str, __: Any) -> Json:
+        channel = _channel(number)
+        body = _said(0, channel, text)["message"]
+        body.pop("from")
+        body["sender_chat"] = channel
+        return _way("a channel", "a channel post", {"channel_post": body}, (channel["id"],))
+
+    def _edited_post(self, number: int, text: str, _: str, __: Any) -> Json:
+        made = self._post(number, text, "", None)
+        body = {**made["update"]["channel_post"], "edit_date": 1}
+        return {**made, "path": "an edited channel post", "update": {"edited_channel_post": body}}
+
+    def _inline(self, number: int, text: str, _: str, __: Any) -> Json:
+        user = _STRANGERS_FROM + number
+        query = str(8_100_000_000 + number)
+        body = {"id": query, "from": _person(user), "query": text.lstrip("/"), "offset": ""}
+        way = _way(self._who, "an inline query", {"inline_query": body}, (user,))
+        return {**way, "query": query}
+
+    def _old_tap(self, number: int, _: str, data: str, __: Any) -> Json:
+        user = _STRANGERS_FROM + number
+        return self._tapped(number, data, user, _private(user), "a tap on an old button")
+
+    def _forwarded_tap(self, number: int, _: str, data: str, __: Any) -> Json:
+        user = _STRANGERS_FROM + number
+        origin = {"type": "user", "date": 1, "sender_user": _person(OPERATOR)}
+        made = self._tapped(number, data, user, _private(user), "a tap on a forwarded button")
+        made["update"]["callback_query"]["message"]["forward_origin"] = origin
+        return made
+
+    def _tap_in_group(self, number: int, _: str, data: str, __: Any) -> Json:
+        user, group = _STRANGERS_FROM + number, self._group(number)
+        return self._tapped(number, data, user, _supergroup(group), f"a tap in {self._room}")
+
+    def _tapped(self, number: int, data: str, user: int, chat: Json, way: str) -> Json:
+        query = str(8_200_000_000 + number)
+        message = {"message_id": 1, "date": 1, "chat": chat, "text": "buttons"}
+        body = {"id": query, "from": _person(user), "message": message, "data": data}
+        body["chat_instance"] = str(chat["id"])
+        made = _way(self._who, way, {"callback_query": body}, (chat["id"], user))
+        return {**made, "query": query}
+
+    def _operator_in_group(self, number: int, text: str, _: str, __: Any) -> Json:
+        group = self._group(number)
+        update = _said(OPERATOR, _supergroup(group), text)
+        who = "the operator, for all in a group to read,"
+        return _way(who, f"a message in {self._room}", update, (group,))
+
+    @property
+    def _who(self) -> str:
+        return f"a guest ({self._guests})" if self._guests else "a stranger"
+
+    @property
+    def _room(self) -> str:
+        return "a listed group" if self._guests else "a group"
+
+    def _group(self, number: int) -> int:
+        return LISTED_GROUPS[number] if self._guests else _GROUPS_FROM - number
+
+    _stranger_paths = (
+        *(_message, _start, _edited, _forwarded, _caption, _in_group, _addressed),
+        *(_edited_in_group, _anonymous, _as_channel, _post, _edited_post, _inline),
+        *(_old_tap, _forwarded_tap, _tap_in_group),
+    )
+    _guest_paths = (
+        *(_message, _edited, _forwarded, _in_group, _addressed, _edited_in_group, _anonymous),
+        *(_inline, _old_tap, _forwarded_tap, _tap_in_group, _operator_in_group),
+    )
+
+
+def _is_call(event: Event) -> bool:
+    return isinstance(event, BotApiCall)
+
+
+def _way(who: str, path: str, update: Json, chats: tuple[int, ...]) -> Json:
+    return {"who": who, "path": path, "update": update, "chats": chats}
+
+
+def _callback_data(call: BotApiCall) -> Iterator[str]:
+    for row in button_rows(call.params.get("reply_markup")):
+        for button in row:
+            if isinstance(button, Mapping) and button.get("callback_data"):
+                yield str(button["callback_data"])
+
+
+def _said(user: int, chat: Json, text: str) -> Json:
+    message: Json = {"date": 0, "chat": chat, "from": _person(user), "text": text}
+    command = text.split(maxsplit=1)[0]
+    if command.startswith("/"):
+        length = len(command.encode("utf-16-le")) // 2
+        message["entities"] = [{"type": "bot_command", "offset": 0, "length": length}]
+    return {"message": message}
+
+
+def _person(user: int, name: str = "Robin") -> Json:
+    return {"id": user, "is_bot": False, "first_name": name, "language_code": "en"}
+
+
+def _private(user: int) -> Json:
+    return {"id": user, "type": "private", "first_name": "Robin"}
+
+
+def _supergroup(group: int) -> Json:
+    return {"id": group, "type": "supergroup", "title": "Room"}
+
+
+def _channel(number: int) -> Json:
+    return {"id": -1_001_720_000_001 - number, "type": "channel", "title": "Channel"}
+
+
+async def ask_privately(stack: Stack, user: int, who: str) -> list[SecurityAsked]:
+    """Ask every private question as `user`, by a message: what came back."""
+    asker = _Asker(stack, "", stack.around.config)
+    return await asker.as_user(user, who)

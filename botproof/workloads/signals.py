@@ -1,0 +1,183 @@
+"""What the bot sends by itself: watched for some slots, with a restart in the middle of one.
+
+Slots are those of the clock (UTC): multiples of the interval. The bot is killed and started again
+in a slot whose messages have all come: whatever comes again after that, comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from botproof import history
+from botproof.chats import chat_of, is_sending, text_of
+from botproof.config import Signals
+from botproof.delivery.stage import Stage
+from botproof.history import BotApiCall, Event, SignalSeen, SignalsWatched
+from botproof.targets.stack import Stack, Surroundings
+from botproof.workloads.trials import in_stack, with_env, without_flood
+
+SUBSCRIBERS = (1_900_000_001, 1_900_000_002)
+_SLOTS = 3
+_SUBSCRIBED_S = 5.0
+_AFTER_ALL_S = 0.3
+_EVERY_S = 0.05
+"""How often is looked: what is waited for has its end by the wall clock, as the bot's slots."""
+_LATEST_KILL = 0.6
+"""So far into a slot the bot is killed at the latest, with time left to show what follows."""
+
+
+async def signals_trial(around: Surroundings, mode: str) -> None:
+    """Watch in a stack of its own. What came, and for which slots it was watched, is recorded."""
+    settings = around.config.signals
+    if settings is None:
+        raise ValueError("botproof.toml has no [signals] table")
+    config = without_flood(with_env(around.config, mode, settings.env))
+    own = dataclasses.replace(around, config=config, users=SUBSCRIBERS)
+    watched: list[_Watch] = []
+
+    async def work(stack: Stack) -> None:
+        watched[:] = [_Watch(stack, settings)]
+        await watched[0].all()
+
+    def make(around: Surroundings, name: str, *, again: bool) -> Stack:
+        return Stage(around, mode, name, replicas=1, kill_url="", again=again)
+
+    failed = await in_stack(own, mode, f"{mode}-signals", work, make=make)
+    exchanges = config.doubles.exchanges
+    steady = exchanges is not None and exchanges.now is not None
+    for event in watched[0].events() if watched else ():
+        around.recorder.record(event)
+    around.recorder.record(
+        SignalsWatched(
+            t=history.now(),
+            interval_s=settings.interval_s,
+            within_s=settings.within_s,
+            slots=tuple(watched[0].slots) if watched else (),
+            restarted=tuple(watched[0].restarted) if watched else (),
+            chats=SUBSCRIBERS,
+            steady=steady,
+            withheld_s=round(watched[0].withheld_s, 2) if watched else 0.0,
+            error=failed,
+            stack=mode,
+            mode=mode,
+        )
+    )
+
+
+class _Watch:
+    def __init__(self, stack: Stack, settings: Signals) -> None:
+        self._stack = stack
+        self._settings = settings
+        self._message = re.compile(settings.message, re.MULTILINE)
+        self._seen: list[SignalSeen] = []
+        self._life = 1
+        self._began = float("inf")
+        self.slots: list[float] = []
+        self.restarted: list[float] = []
+        self.withheld_s = 0.0
+
+    def events(self) -> Iterator[SignalSeen]:
+        """What came in the slots that were watched."""
+        yield from (each for each in self._seen if each.slot in self.slots)
+
+    async def all(self) -> None:
+        recorder = self._stack.around.recorder
+        with recorder.subscribe(lambda event: isinstance(event, BotApiCall)) as calls:
+            reader = asyncio.create_task(self._read(calls))
+            try:
+                await self._subscribe()
+                await self._watch()
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+
+    async def _subscribe(self) -> None:
+        """Each of the subscribers asks for it; what is answered at once is no signal."""
+        stack = self._stack
+        if not self._settings.subscribe or stack.telegram is None:
+            return
+        for user in SUBSCRIBERS:
+            chat = {"id": user, "type": "private", "first_name": "Robin"}
+            person = {"id": user, "is_bot": False, "first_name": "Robin"}
+            text = self._settings.subscribe
+            body: dict[str, Any] = {"date": 0, "chat": chat, "from": person, "text": text}
+            word = text.split(maxsplit=1)[0]
+            if word.startswith("/"):
+                body["entities"] = [{"type": "bot_command", "offset": 0, "length": len(word)}]
+            await stack.telegram.inject(stack.values["token"], {"update": {"message": body}})
+        deadline = history.now() + _SUBSCRIBED_S * stack.stretch
+        while history.now() < deadline and not self._all_told():  # noqa: ASYNC110 - see _EVERY_S
+            await asyncio.sleep(_EVERY_S)
+        self._seen.clear()
+
+    def _all_told(self) -> bool:
+        return len({each.chat_id for each in self._seen}) >= len(SUBSCRIBERS)
+
+    async def _watch(self) -> None:
+        interval = self._settings.interval_s
+        self._stack.say(f"signals: {_SLOTS} slots of {interval:g} s, the bot killed in one of them")
+        before = self._stack.watch.withheld_s
+        first = _slot(time.time(), interval) + interval  # the first whole one
+        for number in range(_SLOTS):
+            slot = first + number * interval
+            await _until(slot)
+            if number == 1:
+                await self._restart(slot)
+            await _until(slot + interval)
+            self.slots.append(slot)
+        self.withheld_s = self._stack.watch.withheld_s - before
+
+    async def _restart(self, slot: float) -> None:
+        """Kill it once all of this slot has come, as far as the slot before tells what all is."""
+        interval = self._settings.interval_s
+        wanted = self._in(slot - interval)
+        latest = slot + _LATEST_KILL * interval
+        while time.time() < latest and not 0 < wanted <= self._in(slot):  # noqa: ASYNC110 - see _EVERY_S
+            await asyncio.sleep(_EVERY_S)
+        await asyncio.sleep(_AFTER_ALL_S)  # until the bot has been told that the last one is sent
+        self._life += 1
+        self.restarted.append(slot)
+        if isinstance(self._stack, Stage):
+            await self._stack.kill(0)
+
+    def _in(self, slot: float) -> int:
+        return sum(each.slot == slot for each in self._seen)
+
+    async def _read(self, calls: asyncio.Queue[Event]) -> None:
+        interval = self._settings.interval_s
+        while True:
+            event = await calls.get()
+            if not isinstance(event, BotApiCall) or event.error_code is not None:
+                continue
+            chat, text = chat_of(event) or 0, text_of(event.params)
+            if not is_sending(event.method) or not text or not self._message.search(text):
+                continue
+            at = time.time() - (history.now() - event.t)
+            slot = _slot(at, interval)
+            self._seen.append(
+                SignalSeen(
+                    t=event.t,
+                    chat_id=chat,
+                    text=text,
+                    slot=slot,
+                    after_s=round(at - slot, 3),
+                    life=self._life,
+                    stack=self._stack.mode,
+                    mode=self._stack.mode,
+                )
+            )
+
+
+def _slot(now: float, interval: float) -> float:
+    return now - now % interval
+
+
+async def _until(at: float) -> None:
+    """The slots are those of the wall clock, which is what the bot goes by."""
+    while (left := at - time.time()) > 0:  # noqa: ASYNC110 - nobody tells the time
+        await asyncio.sleep(min(left, 1.0))

@@ -1,0 +1,366 @@
+"""The checks security, degradation and signals on hand-written histories, and what feeds them."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from botproof import history
+from botproof.checks import degradation, memory, security, signals
+from botproof.checks.figures import figures, is_zero, labelled, skeleton, telling
+from botproof.checks.growth import growths
+from botproof.checks.judging import Judging, run_checks
+from botproof.checks.registry import CHECKS
+from botproof.config import Degradation, parse_config
+from botproof.doubles.exchanges.faults import Fault, apply
+from botproof.doubles.exchanges.market import COINS, MINUTE, Market
+from botproof.doubles.server import json_response
+from botproof.history import Degraded, History, PortsSeen, Run, SecretSeen, SecurityAsked
+from botproof.verdict import CheckResult, Verdict
+from botproof.workloads.degradation import with_symbol
+from botproof.workloads.expectation import lacking
+
+LABELS: dict[str, Any] = {"stack": "webhook", "mode": "webhook"}
+BALANCE = "0.1500 BTC · free 0.1250 BTC\n2,500.50 USDT"
+
+
+class TestFigures:
+    def test_figures_are_numbers_without_dates_times_and_markup(self) -> None:
+        text = "<b>$91,210.46</b> at 2026-01-01 09:07:12 UTC, \N{MINUS SIGN}0.82%"
+        assert figures(text) == ["91210.46", "-0.82"]
+
+    def test_only_figures_that_hardly_stand_by_chance_are_telling(self) -> None:
+        assert telling("7 of 24 have 2,500.50 and 0.125") == {"2500.50", "0.125"}
+
+    def test_lines_are_known_by_their_words(self) -> None:
+        (label, line, found) = next(labelled(["24h change: 🔴 -0.82% (-$755.76)"]))
+        assert (label, found) == ("h change", ["-0.82", "-755.76"])
+        assert line.startswith("24h change")
+
+    def test_a_zero_is_a_zero_however_it_is_written(self) -> None:
+        assert all(map(is_zero, ("0", "0.00", "-0.0", "000")))
+        assert not is_zero("0.01")
+
+    def test_a_skeleton_leaves_out_what_changes(self) -> None:
+        assert skeleton("Free: 12.5 BTC") == skeleton("Free: 7 BTC") != skeleton("Refused")
+
+
+def asked(**fields: Any) -> SecurityAsked:
+    given: dict[str, Any] = {"who": "a stranger", "path": "a message", "text": "/balance"}
+    given |= LABELS | fields
+    return SecurityAsked(
+        t=1.0, figures=tuple(telling("\n".join(fields.get("answers", ())))), **given
+    )
+
+
+def judge_security(*events: history.Event) -> CheckResult:
+    operator = asked(who="the operator", operator=True, private=True, answers=(BALANCE,))
+    seen = PortsSeen(t=2.0, listening=("127.0.0.1:5000 (bot)",), searched=("replies",), **LABELS)
+    run = Run(t=0.0, modes=("webhook",))
+    return security.check(History([run, operator, seen, *events]), Judging())
+
+
+class TestSecurity:
+    def test_a_refusal_passes_whatever_its_words_and_ids_are(self) -> None:
+        result = judge_security(asked(answers=("🔒 Private. Your id is 1710000001.",)), asked())
+        assert result.verdict is Verdict.PASS, result
+
+    @pytest.mark.parametrize(
+        "answer", [BALANCE, f"Here you are: {BALANCE}", BALANCE.replace("0.1500", "0.1700")]
+    )
+    def test_the_operators_figures_in_an_answer_are_a_leak(self, answer: str) -> None:
+        result = judge_security(
+            asked(who="a guest (group)", path="a tap on an old button", answers=(answer,))
+        )
+        assert result.verdict is Verdict.FAIL
+        assert "a guest (group) was told what is the operator's: /balance by a tap" in (
+            result.measurement
+        )
+
+    def test_the_operators_words_with_other_figures_are_a_leak_too(self) -> None:
+        moved = "0.9911 BTC · free 0.7711 BTC\n8,111.99 USDT"
+        result = judge_security(asked(answers=(moved,)))
+        assert result.verdict is Verdict.FAIL
+        assert "his words of the operator's answer" in result.measurement
+
+    def test_an_operator_who_is_refused_himself_proves_nothing(self) -> None:
+        refused = asked(who="the operator", operator=True, text="/pnl", answers=("No account",))
+        result = judge_security(refused, asked(text="/pnl", answers=("No account",)))
+        assert result.verdict is Verdict.INCONCLUSIVE
+        assert "answered to the operator without figures" in result.measurement
+
+    def test_a_secret_is_named_with_its_place(self) -> None:
+        seen = SecretSeen(
+            t=1.0, secret="bot token", place="the log of bot", line="GET •••", **LABELS
+        )
+        result = judge_security(seen)
+        assert result.verdict is Verdict.FAIL
+        assert "the secret bot token stands in the log of bot" in result.measurement
+
+    def test_a_port_that_nobody_declared_is_named(self) -> None:
+        result = judge_security(PortsSeen(t=1.0, beyond=("0.0.0.0:9090 (bot)",), **LABELS))
+        assert result.verdict is Verdict.FAIL
+        assert "0.0.0.0:9090 (bot) listens, and botproof.toml declares no such port" in (
+            result.measurement
+        )
+
+    def test_without_a_look_nothing_is_proved(self) -> None:
+        result = security.check(History([Run(t=0.0, modes=("webhook",))]), Judging())
+        assert result.verdict is Verdict.INCONCLUSIVE
+
+
+CLEAN = ("Price: $91,210.46\n24h change: -0.82%\nVolume: 21,702 BTC",)
+REFUSED = ("⚠️ No exchange could answer. Try again in a minute.",)
+
+
+def bad(**fields: Any) -> Degraded:
+    given: dict[str, Any] = {
+        "stage": "part",
+        "fault": "half of all figures are NaN",
+        "text": "/price BTC",
+        "answers": REFUSED,
+        "clean": CLEAN,
+        "reply_s": 0.5,
+        "since_s": 1.0,
+    }
+    return Degraded(t=1.0, **{**given, **LABELS, **fields})
+
+
+def judge_bad(*events: Degraded, **settings: Any) -> CheckResult:
+    judging = Judging(degradation=msgspec.convert(settings, Degradation))
+    return degradation.check(History([bad(stage="gone"), *events]), judging)
+
+
+class TestDegradation:
+    def test_saying_that_nothing_is_known_passes(self) -> None:
+        assert judge_bad(bad(), bad(stage="back", answers=CLEAN)).verdict is Verdict.PASS
+
+    @pytest.mark.parametrize(
+        ("answer", "words"),
+        [
+            ("Price: $0.00\nVolume: 21,702 BTC", "a zero was invented: 'Price: $0.00'"),
+            ("24h change: 0.00%", "a zero was invented: '24h change: 0.00%'"),
+            ("Volume: 0 BTC", "a zero was invented"),
+            ("Price: $nan", "says '$nan' where a figure belongs"),
+            ("Price: None", "says 'None' where a figure belongs"),
+            ("Price: undefined", "says 'undefined'"),
+            ("Price: Infinity", "says 'Infinity'"),
+            ("Error: KeyError: 'lastPrice'", "shows 'KeyError'"),
+            ("Traceback (most recent call last):", "shows 'Traceback"),
+            ("Sorry: <!DOCTYPE html><html>", "shows '<!DOCTYPE html'"),
+        ],
+    )
+    def test_what_was_invented_or_shown_is_quoted(self, answer: str, words: str) -> None:
+        result = judge_bad(bad(answers=(answer,)))
+        assert result.verdict is Verdict.FAIL, result
+        assert "half of all figures are NaN: /price BTC →" in result.measurement
+        assert words in result.measurement
+
+    @pytest.mark.parametrize(
+        "answer", ["None of the exchanges answers.", "Bias: score 0 of ±100", "Price: $91,210.46"]
+    )
+    def test_words_and_counts_are_no_invented_figures(self, answer: str) -> None:
+        clean = ("Bias: score 15 of ±100\nPrice: $91,210.46",)
+        assert judge_bad(bad(answers=(answer,), clean=clean)).verdict is Verdict.PASS
+
+    def test_figures_of_long_ago_say_so(self) -> None:
+        old = {"stage": "gone", "answers": CLEAN, "since_s": 70.0}
+        result = judge_bad(bad(**old))
+        assert result.verdict is Verdict.FAIL
+        assert "no exchange has answered for 70 s, and does not say how old" in result.measurement
+        said = (f"{CLEAN[0]}\n⌛ From 70 s ago",)
+        assert judge_bad(bad(**{**old, "answers": said})).verdict is Verdict.PASS
+        assert judge_bad(bad(**{**old, "since_s": 7.0})).verdict is Verdict.PASS
+        assert judge_bad(bad(**{**old, "since_s": 7.0}), fresh={"/price": 5}).verdict is (
+            Verdict.FAIL
+        )
+
+    def test_figures_that_nobody_has_given_are_invented(self) -> None:
+        result = judge_bad(bad(stage="gone", answers=CLEAN, datum=False))
+        assert result.verdict is Verdict.FAIL
+        assert "shows figures that no exchange has given" in result.measurement
+
+    def test_a_late_and_a_missing_answer_are_findings_and_a_starved_one_is_not(self) -> None:
+        assert "answered after 4.0 s, over 2 s" in judge_bad(bad(reply_s=4.0)).measurement
+        assert "no answer" in judge_bad(bad(reply_s=None, answers=())).measurement
+        starved = judge_bad(bad(reply_s=4.0, withheld_s=3.0))
+        assert starved.verdict is Verdict.INCONCLUSIVE
+
+    def test_a_neighbour_who_waits_is_told_apart(self) -> None:
+        result = judge_bad(bad(neighbour=True, reply_s=3.0, text="/start"))
+        assert "a neighbour, who only asked something simple, had to wait" in result.measurement
+
+    def test_what_is_not_whole_again_is_named(self) -> None:
+        late = bad(stage="back", answers=("Price: $91,210.46",), since_s=60.5)
+        result = judge_bad(late)
+        assert result.verdict is Verdict.FAIL
+        assert "not whole again 60 s after" in result.measurement
+        assert "Volume" in result.measurement
+
+    def test_a_figure_of_a_venue_that_is_gone_is_invented(self) -> None:
+        gone = bad(stage="venue", fault="okx answers HTTP 503", answers=("OKX: $91,210.46",))
+        assert judge_bad(gone, depends={"okx": ["OKX"]}).verdict is Verdict.FAIL
+        assert judge_bad(gone, depends={"binance": ["OKX"]}).verdict is Verdict.PASS
+
+    def test_nothing_asked_is_no_pass(self) -> None:
+        assert degradation.check(History([]), Judging()).verdict is Verdict.INCONCLUSIVE
+
+
+def judge_signals(story: Any, *more: history.SignalSeen, drop: int = 0) -> CheckResult:
+    story.signals("polling")
+    seen = [each for each in story.events if isinstance(each, history.SignalSeen)]
+    events = [each for each in story.events if each not in seen[:drop]]
+    return signals.check(History([*events, *more]), Judging())
+
+
+def signal(**fields: Any) -> history.SignalSeen:
+    given: dict[str, Any] = {"chat_id": 1, "text": "BTC LONG 91,210.46", "slot": 104.0}
+    given |= {"after_s": 1.0, "life": 2, "stack": "polling", "mode": "polling", **fields}
+    return history.SignalSeen(t=1.0, **given)
+
+
+class TestSignals:
+    def test_once_each_in_its_slot_passes(self, story) -> None:
+        assert judge_signals(story).verdict is Verdict.PASS
+
+    def test_a_repetition_after_the_restart_is_named(self, story) -> None:
+        result = judge_signals(story, signal())
+        assert result.verdict is Verdict.FAIL
+        assert "slot 2, in which the bot was started again: 2 times to chat 1" in (
+            result.measurement
+        )
+
+    def test_a_subscriber_who_is_left_out_is_named(self, story) -> None:
+        assert "chat 1 was left out" in judge_signals(story, drop=1).measurement
+
+    def test_a_late_one_is_named(self, story) -> None:
+        late = signal(text="ETH LONG", after_s=7.0)
+        result = judge_signals(story, late, msgspec.structs.replace(late, chat_id=2))
+        assert "came 7.0 s after the slot began" in result.measurement
+
+    def test_nothing_at_all_is_a_finding_where_the_market_stands_still(self, story) -> None:
+        result = judge_signals(story, drop=4)
+        assert result.verdict is Verdict.FAIL
+        assert "nothing came by itself" in result.measurement
+
+
+def growing(kb_each: float, *, jump_mb: float = 0.0) -> History:
+    """A load of 400 requests in which market_data keeps so much of each, and once jumps."""
+    labels: dict[str, Any] = {"stack": "polling", "mode": "polling"}
+    events: list[history.Event] = [
+        history.Phase(t=0.0, name="load", edge="begin", **labels),
+        history.Phase(t=41.0, name="load", edge="end", **labels),
+    ]
+    for number in range(400):
+        at = number / 10
+        events.append(history.Request(t=at, intended=at - 0.01, latency_s=0.01, ok=True, **labels))
+    for number in range(80):
+        at = number / 2
+        size = int(5e7 + 1000 * kb_each * 10 * at + (1e6 * jump_mb if at > 30 else 0))
+        who: dict[str, Any] = {"process": "market_data", "role": "service"}
+        sizes: dict[str, Any] = {"pss": size, "anonymous": size, "rss": size, "peak": size}
+        events.append(history.MemorySample(t=at, **who, **sizes, **labels))
+    return History(events)
+
+
+class TestGrowth:
+    def test_two_kilobytes_a_request_turn_memory_red(self, judging) -> None:
+        result = memory.check(growing(2.0), judging)
+        assert result.verdict is Verdict.FAIL
+        assert "market_data (polling) grows by 2.0" in result.measurement
+        assert "kB a request" in result.measurement
+
+    def test_a_cache_that_fills_at_once_and_a_process_that_stands_do_not(self, judging) -> None:
+        for history_ in (growing(0.0), growing(0.0, jump_mb=30)):
+            (growth,) = growths(history_, judging.budgets)
+            assert not growth.over
+            assert growth.lower <= 1
+
+
+class TestExpectations:
+    @pytest.mark.parametrize(
+        ("expect", "said"),
+        [
+            ("data.price", ""),
+            ("data.rows.0.last", ""),
+            ("data.volume", "half an answer: no data.volume"),
+            ("data.change", "half an answer: data.change is empty"),
+            ("data.high", "half an answer: data.high is 'NaN'"),
+            ("data.rows.4.last", "half an answer: no data.rows.4.last"),
+            ("/other:data.volume", ""),
+            ("data.price, /price:data.volume", "half an answer: no data.volume"),
+            ("", ""),
+        ],
+    )
+    def test_a_good_answer_has_its_fields(self, expect: str, said: str) -> None:
+        body = b'{"data": {"price": 1.5, "change": null, "high": "NaN", "rows": [{"last": 0}]}}'
+        assert lacking(body, "/price", expect) == said
+
+
+class TestTrials:
+    def test_a_trial_is_seen_by_its_own_check_only(self, story, judging, approved) -> None:
+        story.healthy()
+        judging = Judging(judging.budgets, judging.rules, approved)
+        results = {r.check: r for r in run_checks(CHECKS, CHECKS, story.history(), judging)}
+        assert {
+            name: r.verdict for name, r in results.items() if r.verdict is not Verdict.PASS
+        } == ({})
+        lost = [
+            event
+            for event in story.events
+            if not (isinstance(event, history.BotApiCall) and event.stack.endswith("-delivery"))
+        ]
+        results = {r.check: r for r in run_checks(CHECKS, CHECKS, History(lost), judging)}
+        red = [name for name, r in results.items() if r.verdict is not Verdict.PASS]
+        assert red == ["delivery"]
+        assert "2 lost" in f"{results['delivery'].data['lost']} lost"
+
+    def test_a_harness_that_fails_in_a_trial_is_an_error_of_all(self, story, judging) -> None:
+        story.healthy()
+        labels = {"stack": "polling-delivery", "mode": "polling"}
+        story.add(history.HarnessError(t=1.0, where="harness", message="gone", **labels))
+        results = run_checks(CHECKS, CHECKS, story.history(), judging)
+        assert results[0].verdict is Verdict.ERROR
+
+    def test_a_symbol_is_replaced_in_any_usual_spelling(self) -> None:
+        symbols = ("BTC", "ETH")
+        said = [
+            with_symbol(text, symbols, "SOL")
+            for text in ("/price BTC", "/price BTC/USDT", "/price BTCUSDT", "/oi", "/p WBTC")
+        ]
+        assert said == ["/price SOL", "/price SOL/USDT", "/price SOLUSDT", "/oi", "/p WBTC"]
+
+    def test_checks_that_there_is_nothing_for_are_left_out(self) -> None:
+        least = '[bot]\ncommand = ["x"]\nready = "telegram"\n[modes.polling]\n'
+        config = parse_config(least)
+        assert not {"signals", "degradation"} & set(config.gate.checks)
+        more = f"{least}[signals]\ninterval_s = 5\n[doubles.exchanges]\n"
+        assert {"signals", "degradation"} <= set(parse_config(more).gate.checks)
+
+
+class TestTheExchangeDouble:
+    def test_every_figure_may_be_nan_but_no_time_and_no_name(self) -> None:
+        body = {"price": "1.5", "time": 1767258432000, "symbol": "BTCUSDT", "rows": [["2.5", 3]]}
+        fault = Fault(kind="nan", field="*")
+        answer = apply(fault, None, json_response(body))  # type: ignore[arg-type]  # no venue is asked
+        assert msgspec.json.decode(answer.body) == {
+            **body,
+            "price": "NaN",
+            "rows": [["NaN", 3]],
+        }
+
+    def test_several_fields_may_be_missing(self) -> None:
+        fault = Fault(kind="missing_field", field="last,close")
+        answer = apply(fault, None, json_response({"last": "1", "close": "2", "c": "3"}))  # type: ignore[arg-type]  # as above
+        assert msgspec.json.decode(answer.body) == {"c": "3"}
+
+    def test_a_market_recalls_what_another_has_drawn_and_no_other_market(self) -> None:
+        start, end = 1_767_258_000_000, 1_767_258_000_000 + 30 * MINUTE
+        drawn = Market(7, COINS[:2])
+        drawn.draw(start, end)
+        kept = drawn.remembered()
+        again = Market(7, COINS[:2])
+        assert again.recall(kept)
+        wanted = drawn.fold("BTC", "spot", start, end)
+        assert again.fold("BTC", "spot", start, end) == wanted
+        assert not Market(8, COINS[:2]).recall(kept)
