@@ -172,6 +172,24 @@ def secrets_of(model: type[BaseModel]) -> set[str]:
     }
 
 
+def test_the_scaled_fleet_shares_redis_and_keeps_nothing_for_itself() -> None:
+    fleet = Fleet("botproof-test", "webhook", "redis", "scale", **PRODUCTION)
+    services = fleet.services()
+    assert {name: service.get("scale", 1) for name, service in services.items()} == {
+        "bot": 3,
+        "market-data": 2,
+        "proxy": 1,
+        "redis": 1,
+    }
+    assert not services["bot"].get("volumes")
+    for name in ("bot", "market-data"):
+        assert services[name]["environment"]["REDIS_URL"] == "redis://redis:6379/0"
+        assert not services[name].get("ports")
+    # Fits a machine of 2 GB beside its own system.
+    limits = sum(int(s["mem_limit"]) * s.get("scale", 1) for s in services.values())
+    assert limits <= 1_700_000_000
+
+
 def test_an_image_that_is_not_named_is_asked_for() -> None:
     fleet = Fleet("botproof-test", "polling", **{**PRODUCTION, "BOT_IMAGE": ""})
     assert "name the image of the bot by its digest" in fleet("config", code=None)
