@@ -165,7 +165,6 @@ def _ticker_with(**changes: object) -> bytes:
         ({"lastPrice": "DROP"}, "lastPrice"),
         ({"lastPrice": "NaN"}, "$.lastPrice"),
         ({"lastPrice": "Infinity"}, "$.lastPrice"),
-        ({"lastPrice": "0"}, "$.lastPrice"),
         ({"lastPrice": None}, "$.lastPrice"),
         ({"volume": "-1"}, "$.volume"),
         ({"volume": "a lot"}, "$.volume"),
@@ -184,6 +183,16 @@ async def test_what_is_wrong_is_named(binance, venue_api, changes, words):
     assert caught.value.reason == "bad_payload"
     assert words in caught.value.message
     assert "/api/v3/ticker/24hr" in caught.value.message
+
+
+@pytest.mark.parametrize("field", ["lastPrice", "openPrice"])
+async def test_what_no_longer_trades_has_no_price_and_is_no_fault(binance, venue_api, field):
+    venue_api.get(f"{SPOT}/api/v3/ticker/24hr").mock(
+        return_value=httpx.Response(200, content=_ticker_with(**{field: "0"}), headers=DATE)
+    )
+    with pytest.raises(VenueError, match="has no price, or none of 24 h ago") as caught:
+        await binance.ticker(BTC_SPOT)
+    assert caught.value.reason == "unavailable"
 
 
 @pytest.mark.parametrize(

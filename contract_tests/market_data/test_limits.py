@@ -6,10 +6,10 @@ import pytest
 from reference_bot.market_data.breaker import Breaker
 from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.errors import VenueError
-from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.http import VenueClient, nothing_special
 from reference_bot.market_data.limits import Host, Pace, PaceRule, background
 from reference_bot.market_data.metrics import Metrics
-from reference_bot.market_data.venues import bitget, bybit, gate
+from reference_bot.market_data.venues import bitget, bybit, gate, hyperliquid, okx
 from reference_bot.market_data.venues.binance import explain, tells_weight
 
 pytestmark = pytest.mark.anyio
@@ -61,6 +61,88 @@ async def test_a_ban_is_believed_until_the_time_that_it_names(venue, status):
     assert (await refused(client)).reason == "circuit_open"
     assert (await refused(client.apart())).reason == "circuit_open", "a ban is the address's"
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({"Retry-After": "90"}, b"{}", 90),
+        ({"Retry-After": "7.5"}, b"{}", 7.5),
+        ({"Retry-After": "Sat, 22 Nov 2025 02:55:20 GMT"}, b"{}", 120),
+        ({"Retry-After": "Sat, 22 Nov 2025 02:00:00 GMT"}, b"{}", None),
+        ({"Retry-After": "soon"}, b"{}", None),
+        ({"X-Gate-RateLimit-Reset-Timestamp": "1763780010"}, b"{}", 10),
+        ({"X-Gate-RateLimit-Reset-Timestamp": "1763780000"}, b"{}", None),  # the present one
+        ({"X-Bapi-Limit-Reset-Timestamp": "1763780004000"}, b"{}", 4),
+        ({"Retry-After": "1"}, BANNED % (NOW + 600_000), 600),
+        ({}, b'{"code":-1003,"msg":"","data":{"retryAfter":1763780600000}}', 600),
+    ],
+    ids=str,
+)
+async def test_how_long_to_wait_is_read_where_venues_tell_it(venue, headers, body, seconds):
+    client, _ = venue(httpx.Response(429, content=body, headers={**DATE, **headers}))
+    error = await refused(client)
+    assert error.reason == "rate_limited"
+    if seconds is None:
+        assert error.retry_after is None
+    else:
+        assert error.retry_after == pytest.approx(seconds, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("module", "status", "body"),
+    [
+        (bybit, 200, b'{"retCode":10006,"retMsg":"Too many visits. Exceeded the API Rate Limit."}'),
+        (bybit, 200, b'{"retCode":10018,"retMsg":"","time":1763780000000,"result":{}}'),
+        (bybit, 403, b"access too frequent, please try again later"),
+        (okx, 429, b'{"msg":"Too Many Requests","code":"50011"}'),
+        (okx, 200, b'{"code":50011,"data":[],"msg":"Too Many Requests"}'),
+        (gate, 429, b'{"label":"TOO_MANY_REQUESTS","message":"Request Rate Limit Exceeded"}'),
+        (gate, 400, b'{"label":"TOO_FAST","message":""}'),
+        (bitget, 429, b'{"code":"429","msg":"Too Many Requests","requestTime":1,"data":null}'),
+        (bitget, 200, b'{"code":429,"msg":"Too Many Requests"}'),
+        (hyperliquid, 429, b"null"),
+    ],
+    ids=str,
+)
+async def test_too_many_requests_in_each_venues_words_stop_the_asking(module, status, body):
+    name = module.__name__.rsplit(".", 1)[1]
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(status, content=body, headers=DATE)
+
+    pool = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    explain = getattr(module, "explain", nothing_special)
+    client = VenueClient(name, "https://v.test", pool, 1.0, Metrics(), explain)
+    kind = getattr(module, name.capitalize())
+    adapter = kind(client) if module is okx else kind(client, Cache())
+    reasons = []
+    for _ in range(3):
+        with pytest.raises(VenueError) as caught:
+            await adapter.directory("perp")
+        reasons.append(caught.value.reason)
+    assert reasons == ["rate_limited", "circuit_open", "circuit_open"]
+    assert len(asked) == 1
+
+
+async def test_a_limits_end_that_stands_in_every_answer_is_no_request_to_wait():
+    told = {**DATE, "X-Bapi-Limit-Reset-Timestamp": str(NOW + 4000)}
+    pool = httpx.AsyncClient(
+        transport=httpx.MockTransport(
+            lambda _: httpx.Response(
+                200,
+                content=b'{"retCode":10001,"retMsg":"params error: symbol invalid"}',
+                headers=told,
+            )
+        )
+    )
+    client = VenueClient("bybit", "https://v.test", pool, 1.0, Metrics(), bybit.explain)
+    with pytest.raises(VenueError) as caught:
+        await bybit.Bybit(client, Cache()).directory("perp")
+    assert (caught.value.reason, caught.value.retry_after) == ("not_listed", None)
+    assert not client.breaker.is_open
 
 
 async def test_a_ban_that_says_nothing_is_longer_each_time(venue):
@@ -115,6 +197,8 @@ async def test_from_four_fifths_of_the_weight_on_background_work_waits(venue):
         (bybit.tells_limit, {"x-bapi-limit": "600", "x-bapi-limit-status": "60"}, 0.9),
         (gate.tells_limit, {"x-gate-ratelimit-limit": "200",
                             "x-gate-ratelimit-requests-remain": "150"}, 0.25),
+        (bitget.tells_limit, {"x-mbx-used-remain-limit": "5"}, 0.75),
+        (bitget.tells_limit, {"x-mbx-used-remain-limit": "many"}, None),
         (tells_weight(6000), {"x-mbx-used-weight-1m": "3000"}, 0.5),
         (tells_weight(6000), {}, None),
         (gate.tells_limit, {"x-gate-ratelimit-limit": "0"}, None),

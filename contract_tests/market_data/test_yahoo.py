@@ -302,8 +302,6 @@ QUOTE = (*RESULT, "indicators", "quote", 0)
         (lambda b: _at(b, *RESULT, "meta").update(regularMarketPrice=0), "> 0"),
         (lambda b: _at(b, *RESULT, "meta").update(regularMarketTime="soon"), "regularMarketTime"),
         (lambda b: _at(b, *QUOTE, "close").pop(), "lists of different lengths"),
-        (lambda b: _at(b, *QUOTE, "high").__setitem__(3, -1.0), "> 0"),
-        (lambda b: _at(b, *QUOTE, "low").__setitem__(0, "1.1"), "low"),
         (lambda b: _at(b, "chart").update(result=[]), "the list is empty"),
         (lambda b: _at(b, "chart").update(result=None), "the list is empty"),
         (lambda b: _at(b, *RESULT, "meta").update(regularMarketTime=1_763_000_000), "behind, and"),
@@ -314,6 +312,25 @@ async def test_a_payload_that_is_not_as_known_is_refused(yahoo, change, words):
     status, message = await _told(yahoo, change)
     assert status == 502
     assert words in message
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, "1.1", "NaN"])
+async def test_one_row_with_a_price_that_is_none_hides_no_other(yahoo, value):
+    def change(body):
+        _at(body, *QUOTE, "high")[3] = value
+
+    assert await _told(yahoo, change) == (200, None)
+    assert 'market_data_rows_left_out_total{venue="yahoo"}' in yahoo.api.metrics.text().decode()
+
+
+async def test_nothing_but_rows_with_a_price_that_is_none_is_a_failure(yahoo):
+    def every(body):
+        column = _at(body, *QUOTE, "high")
+        column[:] = [-1.0] * len(column)
+
+    status, message = await _told(yahoo, every)
+    assert status == 502
+    assert "has a price that is none" in message
 
 
 async def test_rows_of_nulls_are_left_out(yahoo):

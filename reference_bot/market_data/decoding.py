@@ -66,15 +66,15 @@ class Rows(Generic[T]):
     """
 
     def __init__(self, kind: Any, *, aligned: bool = False) -> None:
-        self._all = msgspec.json.Decoder(list[kind], strict=False)
+        self._all = msgspec.json.Decoder(list[kind] | None, strict=False)
         self._each = msgspec.json.Decoder(list[msgspec.Raw])
         self._one = One[T](kind)
         self._aligned = aligned
 
     def decode(self, body: bytes | msgspec.Raw, /) -> Kept[T]:
-        """Return the rows."""
+        """Return the rows; a null in a list's place is a list of none."""
         try:
-            return Kept(self._all.decode(body))
+            return Kept(self._all.decode(body) or ())
         except msgspec.ValidationError as error:
             rows = self._each.decode(body)
             kept = self._one_by_one(rows)

@@ -40,7 +40,9 @@ _PATIENCE: Final = 1.0
 """Seconds that a call may wait for its turn at the rate that its venue allows."""
 _BANS: Final = {418: 120.0, 403: 600.0}
 """The shortest bans that are documented, in seconds: Binance's, and Bybit's by 403."""
-_BANNED_UNTIL: Final = re.compile(rb"banned until (\d{13})")
+_BANNED_UNTIL: Final = re.compile(rb'(?:banned until |"retryAfter":\s*)(\d{13})')
+_RESETS: Final = ("x-gate-ratelimit-reset-timestamp", "x-bapi-limit-reset-timestamp")
+"""Where venues tell when a limit that is used up begins anew, in seconds or ms: Gate.io, Bybit."""
 _log = logging.getLogger(__name__)
 
 
@@ -232,7 +234,8 @@ class VenueClient:
         try:
             value = decoder.decode(response.content)
         except ToldError as told:
-            raise self._error(told.reason, path, told.message, self._pause_told(response)) from None
+            pause = self._pause_told(response) if told.reason == "rate_limited" else None
+            raise self._error(told.reason, path, told.message, pause) from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             kind = response.headers.get("content-type", "")
             hint = f" (Content-Type {kind})" if "json" not in kind else ""
@@ -264,19 +267,22 @@ class VenueClient:
             why = asked if status == 403 else "this place is not served"
             return self._error("refused", path, f"HTTP {status}: {why}", 60.0)
         reason: Reason = "outage" if status >= 500 else "refused"
-        wait = _seconds(response.headers.get("retry-after"))
+        wait = _seconds(response.headers.get("retry-after"), self.now())
         return self._error(reason, path, f"HTTP {status}", wait if status >= 500 else None)
 
     def _pause_told(self, response: httpx.Response) -> float | None:
-        """Return for how long a venue asks to be left alone: by header, or by what it writes."""
-        told = _seconds(response.headers.get("retry-after"))
-        if told is not None:
-            return told
+        """Return for how many seconds a venue asks to be left alone, by header or in its text.
+
+        The longest counts of all that is told; a moment that has passed tells nothing.
+        """
+        now = self.now()
+        rests = [_seconds(response.headers.get("retry-after"), now) or 0.0]
+        rests += [_until(response.headers.get(name, "")) - now / 1000 for name in _RESETS]
         until = _BANNED_UNTIL.search(response.content[:2000])
-        if until is None:
-            return None
-        rest = (int(until[1]) - self.now()) / 1000
-        return min(rest, LONGEST_BAN) if rest > 0 else None
+        if until is not None:
+            rests.append((int(until[1]) - now) / 1000)
+        rest = min(max(rests), LONGEST_BAN)
+        return rest if rest > 0 else None
 
     def _error(
         self, reason: Reason, path: str, what: str, retry_after: float | None = None
@@ -291,6 +297,26 @@ def _clock_of(response: httpx.Response) -> int | None:
         return None
 
 
-def _seconds(text: str | None) -> float | None:
-    """Read Retry-After in seconds; its other form, a date, is not used by any venue here."""
-    return min(float(text), LONGEST_BAN) if text is not None and text.isdigit() else None
+def _seconds(text: str | None, now: int) -> float | None:
+    """Read Retry-After in seconds: a number of them, or a date as what stands before a venue sends.
+
+    ``now`` is the venue's clock in ms. None where nothing is told that can be read.
+    """
+    if text is None:
+        return None
+    try:
+        rest = float(text)
+    except ValueError:
+        try:
+            rest = parsedate_to_datetime(text).timestamp() - now / 1000
+        except ValueError:
+            return None
+    return min(rest, LONGEST_BAN) if rest >= 0 else None
+
+
+def _until(text: str) -> float:
+    """Return a moment in epoch seconds, told in these or in ms; 0 where none is told."""
+    if not (text.isascii() and text.isdigit()):
+        return 0.0
+    moment = int(text)
+    return moment / 1000 if moment > 10**11 else float(moment)

@@ -114,8 +114,8 @@ def _venue(  # noqa: PLR0911 - one return a venue
             told, few = binance.explain, binance.tells_weight(2400)
             many = binance.tells_weight(6000)
             spot = client(settings.binance_spot_url, told, many, api="spot")
-            futures = client(settings.binance_futures_url, told, few, api="futures")
-            coin = client(settings.binance_coin_futures_url, told, few, api="coin")
+            futures = client(settings.binance_futures_url, told, few, binance.RATES, api="futures")
+            coin = client(settings.binance_coin_futures_url, told, few, binance.RATES, api="coin")
             return binance.Binance(spot, futures, coin, cache)
         case "bybit":
             from reference_bot.market_data.venues import bybit  # noqa: PLC0415 - see above
@@ -135,7 +135,8 @@ def _venue(  # noqa: PLR0911 - one return a venue
             from reference_bot.market_data.venues import bitget  # noqa: PLC0415 - see above
 
             told = bitget.explain
-            return bitget.Bitget(client(settings.bitget_url, told, rates=bitget.RATES), cache)
+            tells = bitget.tells_limit
+            return bitget.Bitget(client(settings.bitget_url, told, tells, bitget.RATES), cache)
         case "hyperliquid":
             from reference_bot.market_data.venues import hyperliquid  # noqa: PLC0415 - see above
 

@@ -18,7 +18,7 @@ from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Inside, One, Rows
 from reference_bot.market_data.errors import Reason, VenueError
 from reference_bot.market_data.http import VenueClient
-from reference_bot.market_data.limits import TellsLimit
+from reference_bot.market_data.limits import PaceRule, TellsLimit
 from reference_bot.market_data.symbols import Pair, split_joined
 from reference_bot.market_data.venues.base import (
     AccountRatio,
@@ -43,18 +43,27 @@ from reference_bot.market_data.venues.common import SPARE, Listed, NoTakers, ind
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
-__all__ = ["Binance", "explain", "tells_weight"]
+__all__ = ["RATES", "Binance", "explain", "tells_weight"]
+
+RATES: Final = (
+    PaceRule("/futures/data/", 1000, 300.0),
+    PaceRule("/fapi/v1/funding", 500, 300.0),
+    PaceRule("/dapi/v1/funding", 500, 300.0),
+)
+"""Of one address: what does not count against the weight of a minute."""
 
 _PERPETUALS: Final = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 
 
 class _Ticker(Struct, frozen=True, rename="camel"):
+    """What no longer trades has prices of zero."""
+
     close_time: Millis
-    last_price: Price
-    open_price: Price
-    high_price: Price
-    low_price: Price
+    last_price: Amount
+    open_price: Amount
+    high_price: Amount
+    low_price: Amount
     volume: Amount
     quote_volume: Amount
 
@@ -133,10 +142,12 @@ class _Accounts(Struct, frozen=True, rename="camel"):
 
 
 class _PremiumIndex(Struct, frozen=True, rename="camel"):
+    """What has no funding (any more) has an empty rate, or a next reset of 0."""
+
     mark_price: Price
-    last_funding_rate: Rate
-    next_funding_time: Millis
     time: Millis
+    last_funding_rate: Rate | None = None
+    next_funding_time: int = 0
 
 
 class _Error(Struct, frozen=True):
@@ -242,6 +253,9 @@ class Binance(NoTakers):
         path = "/api/v3/ticker/24hr" if instrument.kind == "spot" else "/fapi/v1/ticker/24hr"
         reply = await self._client(instrument).get(path, _TICKER, {"symbol": instrument.symbol})
         found, unit = reply.value, instrument.unit
+        if not (found.last_price and found.open_price):
+            text = f"{path}: {instrument.symbol} has no price, or none of 24 h ago"
+            raise VenueError(self.name, "unavailable", text)
         check_fresh(self.name, path, "closeTime", found.close_time, reply.as_of)
         return _told(found, unit)
 
@@ -312,7 +326,7 @@ class Binance(NoTakers):
         reply = await self._statistics.get(path, _ACCOUNTS, params)
         if not reply.value:
             raise VenueError(self.name, "unavailable", f"{path}: the list is empty")
-        found = reply.value[-1]
+        found = max(reply.value, key=lambda row: row.timestamp)
         return account_ratio(
             self._statistics,
             path,
@@ -334,6 +348,8 @@ class Binance(NoTakers):
         )
         found = reply.value
         check_fresh(self.name, path, "time", found.time, reply.as_of)
+        if found.last_funding_rate is None or not found.next_funding_time:
+            raise VenueError(self.name, "unavailable", f"{path}: {symbol} has no funding")
         hours = await self._intervals.hours(symbol, known, found.next_funding_time)
         return FundingNow(
             time=found.time,

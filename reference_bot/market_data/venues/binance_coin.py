@@ -89,10 +89,12 @@ class _InterestPoint(Struct, frozen=True, rename="camel"):
 
 
 class _Premium(Struct, frozen=True, rename="camel"):
+    """What has no funding, a delivery contract, has an empty rate and a next reset of 0."""
+
     mark_price: Price
-    last_funding_rate: Rate
-    next_funding_time: Millis
     time: Millis
+    last_funding_rate: Rate | None = None
+    next_funding_time: int = 0
 
 
 _TICKERS = Rows[_Ticker](_Ticker)
@@ -132,9 +134,10 @@ class BinanceCoin:
         path = "/dapi/v1/ticker/24hr"
         reply = await self._client.get(path, _TICKERS, {"symbol": instrument.symbol})
         found = self._first(path, reply.value)
+        if not (found.last_price and found.open_price):
+            text = f"{path}: {instrument.symbol} has no price, or none of 24 h ago"
+            raise VenueError(self._name, "unavailable", text)
         check_fresh(self._name, path, "closeTime", found.close_time, reply.as_of)
-        if found.last_price <= 0 or found.open_price <= 0:
-            raise VenueError(self._name, "bad_payload", f"{path}: a price of zero")
         return _told(found, instrument)
 
     async def tickers(self, listed: Directory) -> dict[Pair, Ticker]:
@@ -197,6 +200,8 @@ class BinanceCoin:
         """Read the running rate, and beside it the interval."""
         path, symbol = "/dapi/v1/premiumIndex", instrument.symbol
         found, known = await together(self._premium(instrument), self._intervals.known(symbol))
+        if found.last_funding_rate is None or not found.next_funding_time:
+            raise VenueError(self._name, "unavailable", f"{path}: {symbol} has no funding")
         hours = await self._intervals.hours(symbol, known, found.next_funding_time)
         reset = reset_ahead(self._name, path, found.next_funding_time, found.time, hours)
         return FundingNow(found.time, found.last_funding_rate, hours, reset, found.mark_price)
@@ -217,7 +222,7 @@ class BinanceCoin:
 
     def _first(self, path: str, rows: list[T]) -> T:
         if not rows:
-            raise VenueError(self._name, "bad_payload", f"{path}: the list is empty")
+            raise VenueError(self._name, "unavailable", f"{path}: the list is empty")
         return rows[0]
 
 

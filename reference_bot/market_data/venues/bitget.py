@@ -10,16 +10,18 @@ last 30 periods, and are not there for every symbol (40054).
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.decoding import Enveloped, Kept, One, Rows
 from reference_bot.market_data.errors import Reason, ToldError, VenueError
 from reference_bot.market_data.http import VenueClient
-from reference_bot.market_data.limits import PaceRule
+from reference_bot.market_data.limits import PaceRule, no_limit_told
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
     COIN,
@@ -45,16 +47,16 @@ from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
-__all__ = ["RATES", "Bitget", "explain"]
+__all__ = ["RATES", "Bitget", "explain", "tells_limit"]
 
 T = TypeVar("T")
-Hours = Annotated[float, Meta(gt=0, le=24)]
 
+_A_SECOND: Final = 20
 RATES: Final = (
     PaceRule("/api/v2/mix/market/taker-buy-sell", 1, 1.0),
     PaceRule("/api/v2/mix/market/account-long-short", 1, 1.0),
     *(
-        PaceRule(path, 20, 1.0)
+        PaceRule(path, _A_SECOND, 1.0)
         for path in (
             "/api/v2/spot/public/symbols",
             "/api/v2/spot/market/candles",
@@ -91,8 +93,8 @@ _PRODUCTS: Final[dict[MarketKind, dict[str, str | int]]] = {
 
 
 class _Envelope(Struct, frozen=True):
-    code: str
-    msg: str
+    code: str | int
+    msg: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -143,7 +145,7 @@ class _Interest(Struct, frozen=True):
 
 class _Interests(Struct, frozen=True):
     rows: list[_Interest] = msgspec.field(name="openInterestList")
-    time: Millis = msgspec.field(name="ts")
+    time: Millis | None = msgspec.field(name="ts", default=None)
 
 
 class _Takers(Struct, frozen=True, rename="camel"):
@@ -163,14 +165,14 @@ class _Accounts(Struct, frozen=True, rename="camel"):
 class _Funding(Struct, frozen=True):
     """The last two came in 2025."""
 
-    rate: Rate = msgspec.field(name="fundingRate")
-    hours: Hours | None = msgspec.field(name="fundingRateInterval", default=None)
-    next_update: Millis | None = msgspec.field(name="nextUpdate", default=None)
+    rate: Rate | None = msgspec.field(name="fundingRate", default=None)
+    hours: Amount | None = msgspec.field(name="fundingRateInterval", default=None)
+    next_update: int | None = msgspec.field(name="nextUpdate", default=None)
 
 
 class _FundingTime(Struct, frozen=True):
-    next_update: Millis = msgspec.field(name="nextFundingTime")
-    hours: Hours = msgspec.field(name="ratePeriod")
+    next_update: int | None = msgspec.field(name="nextFundingTime", default=None)
+    hours: Amount | None = msgspec.field(name="ratePeriod", default=None)
 
 
 class _Symbol(Struct, frozen=True, rename="camel"):
@@ -181,7 +183,7 @@ class _Symbol(Struct, frozen=True, rename="camel"):
     symbol_status: str | None = None
     symbol_type: str | None = None
     is_rwa: str | None = None
-    fund_interval: Hours | None = None
+    fund_interval: Amount | None = None
 
     @property
     def asset(self) -> str:
@@ -190,18 +192,19 @@ class _Symbol(Struct, frozen=True, rename="camel"):
 
 
 def _open(envelope: _Envelope) -> msgspec.Raw:
-    if envelope.code == "00000":
+    if str(envelope.code) in ("00000", "0"):
         return envelope.data
     raise ToldError(*_told(envelope))
 
 
 def _told(envelope: _Envelope) -> tuple[Reason, str]:
     reason: Reason = "outage"
-    if envelope.code == "429":
+    code = str(envelope.code)
+    if code in ("429", "1001", "50009"):
         reason = "rate_limited"
-    elif envelope.code in ("40034", "40309", "40102"):
+    elif code in ("40034", "40309", "40102"):
         reason = "not_listed"
-    elif envelope.code == "40054":  # "The data fetched by DOGEUSDT is empty"
+    elif code == "40054":  # "The data fetched by DOGEUSDT is empty"
         reason = "unavailable"
     return reason, f"code {envelope.code}: {envelope.msg}"
 
@@ -222,7 +225,7 @@ _ACCOUNTS = _rows(_Accounts)
 _FUNDING = _rows(_Funding)
 _FUNDING_TIME = _rows(_FundingTime)
 _SYMBOLS = _rows(_Symbol)
-_TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, str]))
+_TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, msgspec.Raw]))
 
 
 def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
@@ -232,6 +235,13 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
     except msgspec.MsgspecError:
         return None
     return None if reason == "outage" else (reason, message)
+
+
+def tells_limit(headers: Mapping[str, str], as_of: int | None) -> tuple[float, float] | None:
+    """Read how many calls are left of the twenty that an endpoint takes in a second."""
+    del as_of  # no window's end is told
+    left = headers.get("x-mbx-used-remain-limit", "")
+    return (max(0.0, 1 - int(left) / _A_SECOND), 1.0) if left.isdigit() else None
 
 
 def _ticker_of(found: _Ticker, unit: float) -> Ticker:
@@ -263,6 +273,8 @@ class Bitget(OneApi):
 
     def __init__(self, client: VenueClient, cache: Cache | None = None) -> None:
         super().__init__(client)
+        # one call a second: what is left after it is none, and says nothing of the other endpoints
+        self._statistics = replace(self._statistics, tells_limit=no_limit_told)
         self._cache = cache or Cache()
 
     async def directory(self, kind: MarketKind) -> Directory:
@@ -282,7 +294,7 @@ class Bitget(OneApi):
                     one.base_coin,
                     one.quote_coin,
                     one.asset,
-                    hours=one.fund_interval,
+                    hours=one.fund_interval or None,
                 )
                 for one in reply.value[1]
                 if (one.status == "online" or one.symbol_status == "normal")
@@ -372,9 +384,10 @@ class Bitget(OneApi):
         params = {**_PRODUCTS[instrument.kind], "symbol": instrument.symbol}
         reply = await self._client.get(path, _INTERESTS, params)
         found = reply.value[1]
-        check_fresh(self.name, path, "ts", found.time, reply.as_of)
+        time = found.time or reply.as_of or self._client.now()
+        check_fresh(self.name, path, "ts", time, reply.as_of)
         size = self._first(path, found.rows).size
-        return InterestPoint(found.time, size * instrument.unit, None)
+        return InterestPoint(time, size * instrument.unit, None)
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval, and beside it the mark price."""
@@ -385,12 +398,15 @@ class Bitget(OneApi):
         )
         found = self._first(path, reply.value[1])
         hours, told = found.hours or instrument.hours, found.next_update
-        if hours is None or told is None:  # before 2025 another path told these
+        if not hours or not told:  # before 2025 another path told these
             path = "/api/v2/mix/market/funding-time"
             other = self._first(
                 path, (await self._client.get(path, _FUNDING_TIME, params)).value[1]
             )
             hours, told = other.hours, other.next_update
+        if found.rate is None or not hours or not told:
+            text = f"{path}: {instrument.symbol} has no rate, no next reset or no interval"
+            raise VenueError(self.name, "unavailable", text)
         now = reply.as_of or ticker.time
         return FundingNow(
             ticker.time,

@@ -10,7 +10,8 @@ inverse ones in dollars, with the turnover in coins. ``openInterest`` is the sum
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
@@ -39,7 +40,14 @@ from reference_bot.market_data.venues.checks import (
     check_fresh,
     reset_ahead,
 )
-from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index, to_candle
+from reference_bot.market_data.venues.common import (
+    COIN_WORDS,
+    SPARE,
+    Listed,
+    OneApi,
+    index,
+    to_candle,
+)
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
@@ -63,15 +71,15 @@ _TYPES: Final[dict[MarketKind, str | None]] = {
 }
 
 
-_ZONES: Final = frozenset({"", "innovation", "adventure"})
+_ZONES: Final = COIN_WORDS | {"innovation", "adventure"}
 _ASSETS: Final = {"etf": "ETF", "xstocks": "stock"}
 _MOST_PAGES: Final = 10
 
 
 class _Envelope(Struct, frozen=True, rename="camel"):
     ret_code: int
-    ret_msg: str
-    time: int
+    ret_msg: str = ""
+    time: int | None = None
     result: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -147,7 +155,9 @@ class _Symbol(Struct, frozen=True, rename="camel"):
 
 
 class _Page(NamedTuple):
-    """A page of the listing, and where the next one begins."""
+    """A page of the listing, and where the next one begins: told as it stands in an address,
+    ``first%3D0GUSDT%26last%3DZRXUSDT``.
+    """
 
     rows: Kept[_Symbol]
     cursor: str
@@ -189,7 +199,7 @@ _KLINES = _rows(_Kline)
 _POINTS = _rows(_Point)
 _ACCOUNTS = _rows(_Accounts)
 _SYMBOLS = Enveloped(_ENVELOPE, _open, _Pages())
-_TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, str]))
+_TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, msgspec.Raw]))
 
 
 def explain(status: int, body: bytes) -> tuple[Reason, str] | None:
@@ -234,13 +244,15 @@ class Bybit(OneApi):
         """Read the symbols that trade, page by page."""
         params: dict[str, str | int] = {"category": _CATEGORIES[kind], "limit": 1000}
         found: list[_Symbol] = []
+        asked = ""
         for _ in range(_MOST_PAGES):
             reply = await self._client.get("/v5/market/instruments-info", _SYMBOLS, params)
             page = reply.value[1]
             found += page.rows
-            if not page.cursor or page.cursor == params.get("cursor"):
+            if not page.cursor or page.cursor == asked:
                 break
-            params["cursor"] = page.cursor
+            asked = page.cursor
+            params["cursor"] = unquote(asked)  # httpx escapes it again: twice would be another one
         return index(
             self.name,
             kind,
@@ -271,10 +283,11 @@ class Bybit(OneApi):
         params: dict[str, str | int] = {"category": _CATEGORIES[kind]}
         reply = await self._client.get("/v5/market/tickers", _TICKERS, params)
         envelope, found = reply.value
-        check_fresh(self.name, "/v5/market/tickers", "time", envelope.time, reply.as_of)
+        time = self._time(envelope, reply)
+        check_fresh(self.name, "/v5/market/tickers", "time", time, reply.as_of)
         known = listed.by_symbol()
         return {
-            known[row.symbol].pair: _told(row, envelope.time, known[row.symbol])
+            known[row.symbol].pair: _told(row, time, known[row.symbol])
             for row in found
             if row.symbol in known and row.last and row.open
         }
@@ -297,10 +310,10 @@ class Bybit(OneApi):
         time, found = await self._now(instrument)
         size, value = _one_side(found.one, found.both), _one_side(found.one_value, found.both_value)
         if size is None:
-            raise VenueError(self.name, "bad_payload", "/v5/market/tickers: no openInterest")
+            raise VenueError(self.name, "unavailable", "/v5/market/tickers: no openInterest")
         if instrument.kind == "inverse":
             if found.mark is None:
-                raise VenueError(self.name, "bad_payload", "/v5/market/tickers: no markPrice")
+                raise VenueError(self.name, "unavailable", "/v5/market/tickers: no markPrice")
             return InterestPoint(time, size / found.mark, size)
         return InterestPoint(time, size * instrument.unit, value)
 
@@ -363,7 +376,8 @@ class Bybit(OneApi):
         time, found = await self._now(instrument)
         hours = found.hours or instrument.hours
         if found.rate is None or not found.next_funding or not hours:
-            raise VenueError(self.name, "bad_payload", f"{path}: funding is not complete")
+            text = f"{path}: {instrument.symbol} has no rate, no next reset or no interval"
+            raise VenueError(self.name, "unavailable", text)
         return FundingNow(
             time=time,
             rate=found.rate,
@@ -381,8 +395,13 @@ class Bybit(OneApi):
         )
         reply = entry.value
         envelope, tickers = reply.value
-        check_fresh(self.name, path, "time", envelope.time, reply.as_of)
-        return envelope.time, self._first(path, tickers)
+        time = self._time(envelope, reply)
+        check_fresh(self.name, path, "time", time, reply.as_of)
+        return time, self._first(path, tickers)
+
+    def _time(self, envelope: _Envelope, reply: Reply[Any]) -> int:
+        """Return when an answer was given: as it tells itself, else by its ``Date``."""
+        return envelope.time or reply.as_of or self._client.now()
 
 
 def _one_side(one: float | None, both: float | None) -> float | None:

@@ -20,11 +20,23 @@ from reference_bot.market_data.venues.base import (
     TakerVolumes,
 )
 
-__all__ = ["SPARE", "Listed", "NoTakers", "OneApi", "index", "not_offered", "to_candle"]
+__all__ = [
+    "COIN_WORDS",
+    "SPARE",
+    "Listed",
+    "NoTakers",
+    "OneApi",
+    "index",
+    "not_offered",
+    "to_candle",
+]
 
 SPARE: Final = 2
 """How many more candles are asked for than closed ones are wanted: the one that is still open, and
 one for a clock that is behind. More would cost: at 100 Binance's next class of weight begins."""
+
+COIN_WORDS: Final = frozenset({"", "coin", "coins", "crypto", "cryptocurrency", "token"})
+"""How venues say in lower case that a listing is a coin, those that leave it out among them."""
 
 T = TypeVar("T")
 
@@ -84,7 +96,7 @@ class OneApi(NoTakers):
     def _first(self, path: str, rows: list[T]) -> T:
         """Return the only row of an answer about one symbol."""
         if not rows:
-            raise VenueError(self.name, "bad_payload", f"{path}: the list is empty")
+            raise VenueError(self.name, "unavailable", f"{path}: the list is empty")
         return rows[0]
 
 

@@ -39,7 +39,14 @@ from reference_bot.market_data.venues.base import (
     Ticker,
 )
 from reference_bot.market_data.venues.checks import account_ratio, check_candles, reset_ahead
-from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index, to_candle
+from reference_bot.market_data.venues.common import (
+    COIN_WORDS,
+    SPARE,
+    Listed,
+    OneApi,
+    index,
+    to_candle,
+)
 from reference_bot.market_data.venues.fields import Amount, Price, Rate, Seconds
 
 __all__ = ["RATES", "Gate", "explain", "tells_limit"]
@@ -49,12 +56,16 @@ RATES: Final = (
     PaceRule("/api/v4/futures/usdt/candlesticks", 200, 10.0),
     PaceRule("/api/v4/futures/usdt/tickers", 200, 10.0),
     PaceRule("/api/v4/futures/usdt/contracts", 200, 10.0),
+    PaceRule("/api/v4/futures/btc/contract_stats", 200, 10.0),
+    PaceRule("/api/v4/futures/btc/tickers", 200, 10.0),
+    PaceRule("/api/v4/futures/btc/contracts", 200, 10.0),
     PaceRule("/api/v4/spot/candlesticks", 200, 10.0),
     PaceRule("/api/v4/spot/tickers", 200, 10.0),
+    PaceRule("/api/v4/spot/currency_pairs", 200, 10.0),
 )
 """Of one address at each endpoint."""
 _ASSETS: Final = {
-    "": COIN,
+    **dict.fromkeys(COIN_WORDS, COIN),
     "stocks": "stock",
     "metals": "commodity",
     "commodities": "commodity",
@@ -124,13 +135,20 @@ class _Stat(Struct, frozen=True):
 
 
 class _Contract(Struct, frozen=True):
-    name: str
-    quanto_multiplier: Amount = 0.0
+    """What is told of a contract's funding; the next reset is 0 where there is none."""
+
     funding_rate: Rate | None = None
     funding_interval: Amount | None = None
-    funding_next_apply: Seconds | None = None
+    funding_next_apply: int | None = None
     mark_price: Amount | None = None
-    in_delisting: bool = False
+
+
+class _ListedContract(Struct, frozen=True):
+    """What a listing is made of, and no more: figures that cannot be used hide no contract."""
+
+    name: str
+    quanto_multiplier: Amount | None = None
+    in_delisting: bool | None = None
     type: str = "direct"
     status: str | None = None
     contract_type: str | None = None
@@ -154,6 +172,12 @@ class _CurrencyPair(Struct, frozen=True):
     base: str
     quote: str
     trade_status: str
+    type: str | None = None
+
+    @property
+    def asset(self) -> str:
+        """Say what the base is; a pair before its market is told apart since 2025."""
+        return f"pre-launch {COIN}" if self.type == "premarket" else COIN
 
 
 class _Error(Struct, frozen=True):
@@ -167,9 +191,9 @@ _SPOT_CANDLES = Rows[_SpotCandle](_SpotCandle)
 _FUTURES_CANDLES = Rows[_FuturesCandle](_FuturesCandle)
 _STATS = Rows[_Stat](_Stat)
 _CONTRACT = One[_Contract](_Contract)
-_CONTRACTS = Rows[_Contract](_Contract)
+_CONTRACTS = Rows[_ListedContract](_ListedContract)
 _PAIRS = Rows[_CurrencyPair](_CurrencyPair)
-_TIME = msgspec.json.Decoder(dict[str, int])
+_TIME = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ERROR = msgspec.json.Decoder(_Error)
 
 _STATS_NOW: Final[Field[Reply[Kept[_Stat]]]] = Field("gate.contract_stats", 5.0)
@@ -219,7 +243,7 @@ class Gate(OneApi):
         if kind == "spot":
             pairs = await self._client.get("/api/v4/spot/currency_pairs", _PAIRS)
             rows = [
-                Listed(one.id, one.base, one.quote)
+                Listed(one.id, one.base, one.quote, one.asset)
                 for one in pairs.value
                 if one.trade_status == "tradable"
             ]
@@ -266,7 +290,7 @@ class Gate(OneApi):
         if opened is None or found.last <= 0:
             raise VenueError(
                 self.name,
-                "bad_payload",
+                "unavailable",
                 f"last {found.last}, change_price {found.change_price} or change_percentage "
                 f"{found.change_percentage} is none",
             )
@@ -307,12 +331,12 @@ class Gate(OneApi):
         """Read the open contracts, which come with the ticker."""
         found, now = await self._futures_ticker(instrument)
         if found.total_size is None:
-            raise VenueError(self.name, "bad_payload", "tickers: no total_size")
+            raise VenueError(self.name, "unavailable", "tickers: no total_size")
         size = _one_side(found.total_size, instrument)
         if instrument.kind != "inverse":
             return InterestPoint(now, size, None)
         if not found.mark_price:
-            raise VenueError(self.name, "bad_payload", "tickers: no mark_price")
+            raise VenueError(self.name, "unavailable", "tickers: no mark_price")
         return InterestPoint(now, size / found.mark_price, size)
 
     async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
@@ -327,9 +351,9 @@ class Gate(OneApi):
         reply = await self._client.get(path, _CONTRACT)
         found, now = reply.value, self._time(reply)
         hours = (found.funding_interval or 0.0) / 3600
-        if found.funding_rate is None or found.funding_next_apply is None:
+        if found.funding_rate is None or not found.funding_next_apply or not hours:
             raise VenueError(self.name, "unavailable", f"{path}: there is no funding")
-        if not 0 < hours <= 24:
+        if hours > 24:
             raise VenueError(
                 self.name, "bad_payload", f"{path}: funding_interval {found.funding_interval} s"
             )
@@ -395,7 +419,7 @@ def _stats_path(instrument: Instrument) -> str:
     return f"{_FUTURES[instrument.kind]}/contract_stats"
 
 
-def _listed(one: _Contract) -> Listed:
+def _listed(one: _ListedContract) -> Listed:
     base, quote = one.name.rsplit("_", 1)
     return Listed(one.name, base, quote, one.asset, unit=one.quanto_multiplier or 1.0)
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from reference_bot.market_data.cache import Cache, Field
-from reference_bot.market_data.decoding import Decodes, Kept, Rows
+from reference_bot.market_data.decoding import Decodes, Kept, One, Rows
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.limits import PaceRule
@@ -46,7 +46,7 @@ _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h"
 
 class _Coin(Struct, frozen=True, rename="camel"):
     name: str
-    is_delisted: bool = False
+    is_delisted: bool | None = None
 
 
 class _Context(Struct, frozen=True, rename="camel"):
@@ -145,9 +145,10 @@ class _SpotState:
 _PERPS = _PerpState()
 _SPOTS = _SpotState()
 _CANDLES = Rows[_Candle](_Candle)
-_PREDICTED = Rows[tuple[str, list[tuple[str, _Prediction | None]]]](
-    tuple[str, list[tuple[str, _Prediction | None]]]
+_PREDICTED = Rows[tuple[str, list[tuple[str, msgspec.Raw]]]](
+    tuple[str, list[tuple[str, msgspec.Raw]]]
 )
+_PREDICTION = One[_Prediction | None](_Prediction | None)
 _MIDS = msgspec.json.Decoder(dict[str, str])
 
 _PERP_STATE: Final[Field[Reply[_Perps]]] = Field("hyperliquid.perps", 2.0)
@@ -155,6 +156,8 @@ _SPOT_STATE: Final[Field[Reply[_Spots]]] = Field("hyperliquid.spots", 4.0)
 _FUNDING: Final[Field[dict[str, _Prediction]]] = Field(
     "hyperliquid.predicted", 60.0, stale=3600.0, lasting=True, dated=False
 )
+_OWN: Final = "HlPerp"
+"""What Hyperliquid calls itself beside the other venues whose funding it predicts."""
 _HOUR: Final = 3_600_000
 _DAY: Final = 24
 """Intervals of an hour that a kept prediction may be old: the next full hour is the same."""
@@ -290,12 +293,10 @@ class Hyperliquid(OneApi):
 
     async def _predicted(self) -> dict[str, _Prediction]:
         reply = await self._ask({"type": "predictedFundings"}, _PREDICTED)
-        return {
-            coin: prediction
-            for coin, venues in reply.value
-            for venue, prediction in venues
-            if venue == "HlPerp" and prediction is not None
-        }
+        ours = (
+            (coin, told) for coin, venues in reply.value for name, told in venues if name == _OWN
+        )
+        return {coin: found for coin, told in ours if (found := _prediction(told)) is not None}
 
     async def _context(self, instrument: Instrument) -> tuple[_Context, int]:
         """Return what is told of a market, and when."""
@@ -324,6 +325,14 @@ class Hyperliquid(OneApi):
     async def _ask(self, question: dict[str, Any], decoder: Decodes[Any]) -> Reply[Any]:
         body = msgspec.json.encode(question)
         return await self._client.get("/info", decoder, method="POST", body=body)
+
+
+def _prediction(told: msgspec.Raw) -> _Prediction | None:
+    """Return one venue's prediction; None where it tells none that can be used."""
+    try:
+        return _PREDICTION.decode(told)
+    except msgspec.ValidationError:
+        return None
 
 
 def _coin(name: str) -> tuple[str, float]:

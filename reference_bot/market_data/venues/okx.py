@@ -66,8 +66,8 @@ _HOUR: Final = 3_600_000
 
 
 class _Envelope(Struct, frozen=True):
-    code: str
-    msg: str
+    code: str | int
+    msg: str = ""
     data: msgspec.Raw = msgspec.Raw(b"[]")
 
 
@@ -97,8 +97,9 @@ class _Candle(Struct, frozen=True, array_like=True):
 
 
 class _Interest(Struct, frozen=True):
-    amount: Amount = msgspec.field(name="oiCcy")
     time: Millis = msgspec.field(name="ts")
+    amount: Amount | None = msgspec.field(name="oiCcy", default=None)
+    contracts: Amount | None = msgspec.field(name="oi", default=None)
     value: Amount | None = msgspec.field(name="oiUsd", default=None)
 
 
@@ -106,7 +107,7 @@ class _Point(Struct, frozen=True, array_like=True):
     time: Millis
     contracts: Amount
     amount: Amount
-    value: Amount
+    value: Amount | None = None
 
 
 class _Takers(Struct, frozen=True, array_like=True):
@@ -125,8 +126,8 @@ class _Ratio(Struct, frozen=True, array_like=True):
 class _Funding(Struct, frozen=True):
     """``settles`` ends the running interval, which began at ``before``."""
 
-    rate: Rate = msgspec.field(name="fundingRate")
-    settles: Millis = msgspec.field(name="fundingTime")
+    rate: Rate | None = msgspec.field(name="fundingRate", default=None)
+    settles: int | None = msgspec.field(name="fundingTime", default=None)
     before: int | None = msgspec.field(name="prevFundingTime", default=None)
     after: int | None = msgspec.field(name="nextFundingTime", default=None)
     time: Millis | None = msgspec.field(name="ts", default=None)
@@ -134,13 +135,15 @@ class _Funding(Struct, frozen=True):
     @property
     def hours(self) -> float:
         """Return how long the running interval is, else the next one; 0 when neither is told."""
+        if not self.settles:
+            return 0.0
         if self.before:
             return (self.settles - self.before) / _HOUR
         return (self.after - self.settles) / _HOUR if self.after else 0.0
 
 
 class _Mark(Struct, frozen=True):
-    price: Price = msgspec.field(name="markPx")
+    price: Price | None = msgspec.field(name="markPx", default=None)
 
 
 class _Instrument(Struct, frozen=True, rename="camel"):
@@ -167,13 +170,13 @@ class _Instrument(Struct, frozen=True, rename="camel"):
 
 
 def _open(envelope: _Envelope) -> msgspec.Raw:
-    if envelope.code == "0":
+    if str(envelope.code) == "0":
         return envelope.data
-    raise ToldError(_reason(envelope.code), f"code {envelope.code}: {envelope.msg}")
+    raise ToldError(_reason(str(envelope.code)), f"code {envelope.code}: {envelope.msg}")
 
 
 def _reason(code: str) -> Reason:
-    if code in ("50011", "50061"):
+    if code in ("50011", "50040", "50061"):
         return "rate_limited"
     return "not_listed" if code == "51001" else "outage"
 
@@ -194,7 +197,7 @@ _RATIOS = _rows(_Ratio)
 _FUNDING = _rows(_Funding)
 _MARK = _rows(_Mark)
 _INSTRUMENTS = _rows(_Instrument)
-_TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[dict[str, str]]))
+_TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[dict[str, msgspec.Raw]]))
 
 
 def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
@@ -203,7 +206,7 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         envelope = _ENVELOPE.decode(body)
     except msgspec.MsgspecError:
         return None
-    reason = _reason(envelope.code)
+    reason = _reason(str(envelope.code))
     return None if reason == "outage" else (reason, f"code {envelope.code}: {envelope.msg}")
 
 
@@ -290,7 +293,8 @@ class Okx(OneApi):
             for row in rows
         ]
         checked = check_candles(self._client, path, candles, reply.as_of, minutes)
-        still_open = {row.start for row in rows if row.confirm == "0"}
+        newest = max(row.start for row in rows)  # what came before it is closed, whatever it says
+        still_open = {row.start for row in rows if row.confirm == "0" and row.start == newest}
         closed = tuple(candle for candle in checked.closed if candle.start not in still_open)
         return Candles(checked.as_of, closed)
 
@@ -340,7 +344,12 @@ class Okx(OneApi):
         reply = await self._client.get(path, _INTEREST, params)
         found = self._first(path, reply.value[1])
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
-        return InterestPoint(found.time, found.amount, found.value)
+        amount = found.amount
+        if amount is None and instrument.kind == "perp" and found.contracts is not None:
+            amount = found.contracts * instrument.unit
+        if amount is None:
+            raise VenueError(self.name, "unavailable", f"{path}: no oiCcy")
+        return InterestPoint(found.time, amount, found.value)
 
     async def open_interest_history(self, instrument: Instrument) -> tuple[InterestPoint, ...]:
         """Read quarter-hour points of a little over 24 hours."""
@@ -370,6 +379,9 @@ class Okx(OneApi):
         now = found.time or reply.as_of or self._client.now()
         check_fresh(self.name, path, "ts", now, reply.as_of)
         hours = found.hours
+        if found.rate is None or not found.settles or not hours:
+            text = f"{path}: {symbol} has no rate, no next reset or no interval"
+            raise VenueError(self.name, "unavailable", text)
         if not 0 < hours <= 24:
             raise VenueError(
                 self.name, "bad_payload", f"{path}: settlements {hours:g} h apart; expected 1 to 24"

@@ -49,6 +49,7 @@ _INTERVALS: Final = {
     1440: ("1d", "6mo"),
 }
 _QUARTER: Final = 15
+_HIGHEST: Final = 1e12
 _DAY: Final = 86_400_000
 _DELAY: Final[dict[Hours, int]] = {"forex": 0, "metals": 600_000}
 _EARLY: Final[dict[Hours, int]] = {"forex": STALE_AFTER, "metals": 6 * 3_600_000}
@@ -61,10 +62,10 @@ class _Meta(Struct, frozen=True):
 
 
 class _Quote(Struct, frozen=True):
-    open: list[Price | None] = []
-    high: list[Price | None] = []
-    low: list[Price | None] = []
-    close: list[Price | None] = []
+    open: list[float | str | None] = []
+    high: list[float | str | None] = []
+    low: list[float | str | None] = []
+    close: list[float | str | None] = []
 
 
 class _Indicators(Struct, frozen=True):
@@ -216,14 +217,26 @@ class Yahoo(OneApi):
     def _rows(self, path: str, result: _Result) -> list[_Row]:
         quote = self._first(path, result.indicators.quote)
         columns = (quote.open, quote.high, quote.low, quote.close)
+        if not any(columns):
+            return []
         if any(len(column) != len(result.timestamp) for column in columns):
             raise VenueError(self.name, "bad_payload", f"{path}: lists of different lengths")
         found: list[_Row] = []
-        for at, opened, high, low, close in zip(result.timestamp, *columns, strict=True):
+        wrong: list[int] = []
+        for at, *row in zip(result.timestamp, *columns, strict=True):
             live = at == result.meta.time and at == result.timestamp[-1]
-            if live or opened is None or high is None or low is None or close is None:
+            if live or None in row:
                 continue
-            found.append(_Row(at * 1000, opened, high, low, close))
+            prices = [one for one in row if isinstance(one, float) and 0 < one < _HIGHEST]
+            if len(prices) == len(row):
+                found.append(_Row(at * 1000, *prices))
+            else:
+                wrong.append(at)
+        if wrong:
+            what = f"{path}: the row of {wrong[0]} has a price that is none"
+            if not found:
+                raise VenueError(self.name, "bad_payload", what)
+            self._client.left_out(path, len(wrong), what)
         return found
 
     def _closed(self, path: str, hours: Hours, time: int, told: int) -> int | None:
