@@ -142,6 +142,7 @@ CHECKS = int(os.environ.get("BOTPROOF_DRIFT_CHECKS", "3"))
 """200 for the figure of docs/deploy.md."""
 
 
+@pytest.mark.timeout(300 + 15 * CHECKS)
 def test_nothing_differs_where_nothing_was_changed(site: Site) -> None:
     took = []
     for _ in range(CHECKS):
