@@ -20,6 +20,7 @@ from botproof.report.depth import flames_in, papers_for
 from botproof.report.html import as_html, document, walk
 from botproof.report.moments import differences
 from botproof.report.record import as_record
+from botproof.rollout.told import JOURNAL, told
 from botproof.verdict import CheckResult, combine
 
 _PAGE = "show.html"
@@ -27,7 +28,12 @@ _PAGE = "show.html"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `botproof show`."""
-    parser.add_argument("history", type=Path, help="a history.jsonl, of the gate or any other run")
+    parser.add_argument(
+        "history",
+        type=Path,
+        help="a history.jsonl, of the gate or any other run; or the directory of a roll-out, which "
+        "is told in lines",
+    )
     parser.add_argument(
         "other", type=Path, nargs="?", help="another run, to be shown beside it, case by case"
     )
@@ -41,7 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Judge the record as it asks to be judged, and write its page. 0; the verdict is on it."""
+    """Judge the record as it asks to be judged, and write its page. 0; the verdict is on it.
+
+    A roll-out has no verdict and no page: it is told on the terminal.
+    """
+    if (arguments.history / JOURNAL).is_file():
+        print("\n".join(told(arguments.history)))
+        return 0
     path, record = _read(arguments.history)
     if arguments.other is not None:
         second, other = _read(arguments.other)

@@ -1,0 +1,80 @@
+"""`botproof show` of a roll-out's directory: its steps with their times, its end, its ledger."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from botproof.cli import main
+from botproof.rollout.journal import Entry
+from botproof.rollout.ledger import Ledger
+from botproof.rollout.plan import Change, Manner, Plan
+
+PLAN = Plan(
+    what="deploy",
+    changes=(
+        Change(
+            service="bot", image="sha256:" + "a" * 64, old=("x",), manner=Manner.BESIDE, is_bot=True
+        ),
+    ),
+    images={"BOT_IMAGE": "bot:2"},
+)
+
+
+def write(directory: Path, *events: tuple[str, str, str, str]) -> None:
+    plan = Entry(event="plan", data=msgspec.to_builtins(PLAN), at="2026-11-28T10:00:00.000+00:00")
+    entries = [plan] + [
+        Entry(event=event, at=f"2026-11-28T10:00:{second}+00:00", step=step, reason=reason)
+        for second, event, step, reason in events
+    ]
+    lines = b"\n".join(map(msgspec.json.encode, entries)) + b"\n"
+    (directory / "journal.jsonl").write_bytes(lines)
+
+
+def test_each_step_is_told_with_its_time_and_the_ledger_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        tmp_path,
+        ("01.000", "begun", "check", ""),
+        ("02.500", "done", "check", ""),
+        ("03.000", "begun", "verify", ""),
+        ("13.000", "failed", "verify", "the canary's answer lacks L/S"),
+        ("20.000", "end", "", "undone"),
+    )
+    ledger = Ledger(unattended_s=1.07, peak_mb=216.0)
+    (tmp_path / "ledger.json").write_bytes(msgspec.json.encode(ledger))
+    assert main(["show", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"deploy, {tmp_path.name}",
+        "  bot to sha256:aaaaaaaaaaaa, beside",
+        "  10:00:01  check: done after 1.5 s",
+        "  10:00:03  verify: FAILED after 10.0 s: the canary's answer lacks L/S",
+        "undone",
+        "unattended  at most 1.07 s, in which Telegram kept what came",
+        "memory      216 MB at the peak of the whole fleet",
+    ]
+
+
+def test_one_that_is_under_way_is_told_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, ("01.000", "begun", "hand over bot", ""))
+    journal = tmp_path / "journal.jsonl"
+    with journal.open("ab") as file:
+        file.write(b'{"event": "do')
+    before = journal.read_bytes()
+    assert main(["show", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "  10:00:01  hand over bot: begun, and no end of it is on record",
+        "not at its end yet",
+    ]
+    assert journal.read_bytes() == before
+
+
+def test_a_journal_that_is_none_is_refused_by_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "journal.jsonl").write_text("{}\n")
+    assert main(["show", str(tmp_path)]) == 64
+    assert "line 1 is no entry of a journal" in capsys.readouterr().err
