@@ -501,9 +501,10 @@ async def _attack(fuzzing: Fuzzing, seed: int) -> int:
         if not first:
             first = {name: fuzzing.programs[name].memory() for name in doors}
         took = time.monotonic() - began
+        memory = ", ".join(f"{name} {fuzzing.programs[name].memory() / 1e6:.0f}" for name in counts)
         print(
             f"{done:>9,} cases in {took:5.0f} s ({done / took:.0f} a second), "
-            f"{len(fuzzing.failures)} failures",
+            f"{len(fuzzing.failures)} failures; MB: {memory}",
             flush=True,
         )
         if batch < 10:
