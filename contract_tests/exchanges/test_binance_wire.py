@@ -52,6 +52,51 @@ async def test_spot_ticker_has_the_documented_fields_and_the_truth(exchanges, ma
     assert len(body["lastPrice"].split(".")[1]) == 8
 
 
+async def test_a_window_of_the_callers_choice_is_told_from_a_whole_minute_on(
+    exchanges, market, now
+):
+    asked = {"symbol": "BTCUSDT", "windowSize": "2h"}
+    body = (await exchanges.get(f"{SPOT}/ticker", **asked)).json()
+    start = (now - 2 * HOUR) // 60_000 * 60_000
+    window = market.fold("BTC", "spot", start, now)
+    assert (body["openTime"], body["closeTime"]) == (start, now)
+    assert Decimal(body["openPrice"]) == Decimal(window.open).scaleb(-2)
+    assert body["count"] == window.trades
+    assert set(body) == {
+        *("symbol", "priceChange", "priceChangePercent", "weightedAvgPrice", "openPrice"),
+        *("highPrice", "lowPrice", "lastPrice", "volume", "quoteVolume", "openTime", "closeTime"),
+        *("firstId", "lastId", "count"),
+    }
+    short = (await exchanges.get(f"{SPOT}/ticker", **asked, type="MINI")).json()
+    assert set(body) - set(short) == {"priceChange", "priceChangePercent", "weightedAvgPrice"}
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [({}, -1102), ({"symbol": "BTCUSDT", "windowSize": "60m"}, -1100), ({"symbol": "NO"}, -1121)],
+)
+async def test_a_window_that_binance_does_not_have_is_refused(exchanges, query, code):
+    answer = await exchanges.get(f"{SPOT}/ticker", **query)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+async def test_the_average_price_is_that_of_five_minutes(exchanges, market, now):
+    body = (await exchanges.get(f"{SPOT}/avgPrice", symbol="BTCUSDT")).json()
+    window = market.fold("BTC", "spot", now - 5 * 60_000, now)
+    assert set(body) == {"mins", "price", "closeTime"}
+    assert body["mins"] == 5
+    assert Decimal(window.low).scaleb(-2) <= Decimal(body["price"])
+    assert Decimal(body["price"]) <= Decimal(window.high).scaleb(-2)
+
+
+@pytest.mark.parametrize("side", [SPOT, FUTURES])
+async def test_prices_and_books_agree(exchanges, side):
+    price = (await exchanges.get(f"{side}/ticker/price", symbol="BTCUSDT")).json()
+    book = (await exchanges.get(f"{side}/ticker/bookTicker", symbol="BTCUSDT")).json()
+    assert Decimal(book["bidPrice"]) < Decimal(book["askPrice"]) == Decimal(price["price"])
+    assert len((await exchanges.get(f"{side}/ticker/bookTicker")).json()) > 5
+
+
 async def test_thousands_are_counted_in_thousands(exchanges, market, now):
     body = (await exchanges.get(f"{FUTURES}/ticker/24hr", symbol="1000SHIBUSDT")).json()
     day = market.fold("SHIB", "perp", now - DAY, now)

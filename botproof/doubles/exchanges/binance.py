@@ -8,6 +8,7 @@ and where the documentation and the live service differ.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,10 @@ _INTERVALS = {
     "12h": 12 * HOUR,
     "1d": DAY,
 }
+_AVERAGED = 5
+"""Minutes that the average price is told over."""
+_WINDOWS = {"m": (MINUTE, 59), "h": (HOUR, 23), "d": (DAY, 7)}
+_NOT_IN_MINI = ("priceChange", "priceChangePercent", "weightedAvgPrice")
 _PERIODS = {
     name: _INTERVALS[name] for name in ["5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d"]
 }
@@ -233,9 +238,19 @@ def _klines(ask: _Ask) -> object:
     return [_kline(listing, candle) for candle in candles[:limit]]
 
 
-def _ticker(ask: _Ask, listing: Listing) -> dict[str, Any]:
+def _weighted(listing: Listing, window: Candle, places: int) -> str:
+    return ratio_text(
+        window.turnover * 10 ** max(0, -listing.price_places),
+        window.lots * 10 ** max(0, listing.price_places),
+        places,
+    )
+
+
+def _ticker(ask: _Ask, listing: Listing, start: int | None = None) -> dict[str, Any]:
+    """Tell what happened since a moment, else in the last 24 hours."""
     market, now = ask.market, ask.now
-    day = market.fold(listing.base, ask.kind, now - DAY, now)
+    start = now - DAY if start is None else start
+    day = market.fold(listing.base, ask.kind, start, now)
     last = market.last_trade(listing.base, ask.kind, now)
     least = 8 if ask.kind == "spot" else 0
     price_places = max(least, listing.price_places)
@@ -244,11 +259,7 @@ def _ticker(ask: _Ask, listing: Listing) -> dict[str, Any]:
         "symbol": listing.symbol,
         "priceChange": listing.price(change, least),
         "priceChangePercent": ratio_text(100 * change, day.open, 3),
-        "weightedAvgPrice": ratio_text(
-            day.turnover * 10 ** max(0, -listing.price_places),
-            day.lots * 10 ** max(0, listing.price_places),
-            price_places,
-        ),
+        "weightedAvgPrice": _weighted(listing, day, price_places),
         "lastPrice": listing.price(day.close, least),
         "lastQty": listing.quantity(last.lots if last else 0, least),
         "openPrice": listing.price(day.open, least),
@@ -256,7 +267,7 @@ def _ticker(ask: _Ask, listing: Listing) -> dict[str, Any]:
         "lowPrice": listing.price(day.low, least),
         "volume": listing.quantity(day.lots, least),
         "quoteVolume": listing.turnover(day.turnover, least),
-        "openTime": now - DAY,
+        "openTime": start,
         "closeTime": now,
         "firstId": day.first_id,
         "lastId": day.last_id,
@@ -287,6 +298,51 @@ def _spot_price(ask: _Ask) -> object:
     def make(listing: Listing) -> dict[str, Any]:
         last = ask.market.last_price(listing.base, "spot", ask.now)
         return {"symbol": listing.symbol, "price": listing.price(last, 8)}
+
+    return ask.one_or_all(make)
+
+
+def _average_price(ask: _Ask) -> object:
+    listing = ask.listing()
+    last = ask.market.last_trade(listing.base, "spot", ask.now)
+    lately = ask.market.fold(listing.base, "spot", ask.now - _AVERAGED * MINUTE, ask.now)
+    return {
+        "mins": _AVERAGED,
+        "price": _weighted(listing, lately, 8) if lately.trades else listing.price(lately.close, 8),
+        "closeTime": last.time if last else ask.now,
+    }
+
+
+def _book_ticker(ask: _Ask) -> object:
+    def make(listing: Listing) -> dict[str, Any]:
+        least = 8 if ask.kind == "spot" else 0
+        last = ask.market.last_price(listing.base, ask.kind, ask.now)
+        found = {
+            "symbol": listing.symbol,
+            "bidPrice": listing.price(max(1, last - 1), least),
+            "bidQty": listing.quantity(100, least),
+            "askPrice": listing.price(last, least),
+            "askQty": listing.quantity(100, least),
+        }
+        return found if ask.kind == "spot" else found | {"time": ask.now}
+
+    return ask.one_or_all(make)
+
+
+def _window_ticker(ask: _Ask) -> object:
+    """Tell what a window of the caller's choice came to; it begins with a whole minute."""
+    if not ("symbol" in ask.call.query or "symbols" in ask.call.query):
+        ask.text("symbol")
+    found = re.fullmatch(r"(\d{1,2})([mhd])", ask.call.query.get("windowSize", "1d"))
+    unit, most = _WINDOWS[found[2]] if found else (0, 0)
+    if not found or not 1 <= int(found[1]) <= most:
+        raise _refuse(-1100, "Illegal characters found in parameter 'windowSize'.")
+    start = (ask.now - int(found[1]) * unit) // MINUTE * MINUTE
+
+    def make(listing: Listing) -> dict[str, Any]:
+        whole = _ticker(ask, listing, start)
+        left_out = {"lastQty", *(_NOT_IN_MINI if ask.call.query.get("type") == "MINI" else ())}
+        return {name: value for name, value in whole.items() if name not in left_out}
 
     return ask.one_or_all(make)
 
@@ -411,6 +467,14 @@ def _futures_symbol(listing: Listing) -> dict[str, Any]:
         "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
     }
+
+
+def _futures_price(ask: _Ask) -> object:
+    def make(listing: Listing) -> dict[str, Any]:
+        last = ask.market.last_price(listing.base, "perp", ask.now)
+        return {"symbol": listing.symbol, "price": listing.price(last), "time": ask.now}
+
+    return ask.one_or_all(make)
 
 
 def _futures_info(ask: _Ask) -> object:
@@ -551,11 +615,17 @@ _ROUTES: dict[str, tuple[Kind, Callable[[_Ask], object]]] = {
     "/spot/api/v3/exchangeInfo": ("spot", _spot_info),
     "/spot/api/v3/ticker/24hr": ("spot", _spot_ticker),
     "/spot/api/v3/ticker/price": ("spot", _spot_price),
+    "/spot/api/v3/ticker": ("spot", _window_ticker),
+    "/spot/api/v3/ticker/bookTicker": ("spot", _book_ticker),
+    "/spot/api/v3/avgPrice": ("spot", _average_price),
     "/spot/api/v3/klines": ("spot", _klines),
     "/futures/fapi/v1/ping": ("perp", _ping),
     "/futures/fapi/v1/time": ("perp", _time),
     "/futures/fapi/v1/exchangeInfo": ("perp", _futures_info),
     "/futures/fapi/v1/ticker/24hr": ("perp", _futures_ticker),
+    "/futures/fapi/v1/ticker/price": ("perp", _futures_price),
+    "/futures/fapi/v2/ticker/price": ("perp", _futures_price),
+    "/futures/fapi/v1/ticker/bookTicker": ("perp", _book_ticker),
     "/futures/fapi/v1/klines": ("perp", _klines),
     "/futures/fapi/v1/openInterest": ("perp", _open_interest),
     "/futures/fapi/v1/premiumIndex": ("perp", _premium_index),

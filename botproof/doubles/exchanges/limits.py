@@ -19,12 +19,20 @@ _APIS: Final = {"/spot/": "spot", "/futures/": "futures", "/coin/": "coin"}
 _SINGLE: Final = {
     "/spot/api/v3/ticker/24hr": 2,
     "/spot/api/v3/ticker/price": 2,
+    "/spot/api/v3/ticker": 4,
+    "/spot/api/v3/ticker/bookTicker": 2,
+    "/spot/api/v3/avgPrice": 2,
     "/spot/api/v3/klines": 2,
     "/spot/api/v3/exchangeInfo": 20,
+    "/futures/fapi/v1/ticker/bookTicker": 2,
 }
 _EVERY: Final = {
     "/spot/api/v3/ticker/24hr": 80,
     "/spot/api/v3/ticker/price": 4,
+    "/spot/api/v3/ticker/bookTicker": 4,
+    "/futures/fapi/v1/ticker/price": 2,
+    "/futures/fapi/v2/ticker/price": 2,
+    "/futures/fapi/v1/ticker/bookTicker": 5,
     "/futures/fapi/v1/ticker/24hr": 40,
     "/futures/fapi/v1/premiumIndex": 10,
     "/coin/dapi/v1/ticker/24hr": 40,
