@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["HERE", "NAMES", "server_context"]
+__all__ = ["HERE", "NAMES", "any_name_context", "server_context"]
 
 HERE = ("localhost", "127.0.0.1", "::1")
 NAMES = ("api.telegram.org", *HERE)
@@ -33,6 +33,32 @@ def server_context(ca_path: Path, names: Sequence[str] = NAMES) -> ssl.SSLContex
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     certificate.configure_cert(context)
+    ca_path.parent.mkdir(parents=True, exist_ok=True)
+    authority.cert_pem.write_to_path(ca_path)
+    return context
+
+
+def any_name_context(ca_path: Path, own: str) -> ssl.SSLContext:
+    """As `server_context`, for every name that a client asks for, and for the address `own`."""
+    import trustme  # noqa: PLC0415 - as above
+
+    authority = trustme.CA(organization_name="botproof double")
+    made: dict[str, ssl.SSLContext] = {}
+
+    def of(*names: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        authority.issue_cert(*names).configure_cert(context)
+        return context
+
+    def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        if name:
+            if name not in made:
+                made[name] = of(name)
+            connection.context = made[name]
+
+    context = of(*dict.fromkeys((*HERE, own)))
+    context.sni_callback = choose
     ca_path.parent.mkdir(parents=True, exist_ok=True)
     authority.cert_pem.write_to_path(ca_path)
     return context

@@ -1,0 +1,1 @@
+"""A double for any host: it plays answers that were recorded, and records them."""
