@@ -59,6 +59,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_prove(commands, chosen=arguments[:1] == ["prove"])
     _add_golden(commands)
     _add_init(commands, chosen=arguments[:1] == ["init"])
+    _add_record(commands, chosen=arguments[:1] == ["record"])
     _add_parity(commands, chosen=arguments[:1] == ["parity"])
     _add_delivery(commands, chosen=arguments[:1] == ["delivery"])
     _add_compare(commands, chosen=arguments[:1] == ["compare"])
@@ -287,6 +288,25 @@ def _add_init(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) ->
         parser.set_defaults(run=_plainly(lambda: module.run))
 
 
+def _add_record(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
+    """What it needs is imported only when it is asked for."""
+    parser = commands.add_parser(
+        "record",
+        help="let the bot ask the real hosts once, and keep their answers for every gate",
+        description="Starts the bot of botproof.toml once and plays its conversation, Telegram and "
+        "the exchanges being doubles as always. Every other host is asked for real, and what it "
+        "answers is written to a HAR 1.2 file, without keys, tokens, cookies and signatures. "
+        "[doubles.http] then plays it in every run. It takes root, and the network.",
+        epilog="exit codes: 0 written; 2 nothing was asked, or a host could not be reached; 3 the "
+        "bot or the harness failed; 64 the command line or botproof.toml cannot be used",
+    )
+    if chosen:
+        module = import_module("botproof.recording")
+        _config_argument(parser)
+        module.add_arguments(parser)
+        parser.set_defaults(run=_plainly(lambda: module.run))
+
+
 def _add_parity(commands: argparse._SubParsersAction[_Parser], *, chosen: bool) -> None:
     """Its defaults are those of the search, which Hypothesis does: imported when asked for."""
     parser = commands.add_parser(
@@ -479,6 +499,7 @@ def _add_delivery(commands: argparse._SubParsersAction[_Parser], *, chosen: bool
 _DOUBLES = {
     "telegram": ("botproof.doubles.telegram.cli", "the Telegram Bot API"),
     "exchanges": ("botproof.doubles.exchanges.cli", "the exchanges, one seeded market"),
+    "http": ("botproof.doubles.http.cli", "any host, by recordings of its answers"),
 }
 
 
@@ -486,7 +507,7 @@ def _add_double(commands: argparse._SubParsersAction[_Parser], *, chosen: Sequen
     """The doubles bring their own arguments; only the one that is asked for is imported."""
     parser = commands.add_parser(
         "double",
-        help="run a stand-in for Telegram or the exchanges by itself",
+        help="run a stand-in for Telegram, the exchanges or any host by itself",
         description="Runs one double until SIGTERM or Ctrl-C. It prints one line of JSON with its "
         "address once it listens.",
     )

@@ -37,6 +37,7 @@ ALL_CHECKS = (
 )
 TELEGRAM = "telegram_double"
 EXCHANGES = "exchange_double"
+HTTP = "http_double"
 BOT = "bot"
 
 SYMBOLS = (
@@ -138,14 +139,25 @@ class ExchangeDouble(_Table, frozen=True, kw_only=True):
     args: tuple[str, ...] = ()
 
 
+class RecordedHosts(_Table, frozen=True, kw_only=True):
+    """The stand-in for hosts that no other double knows: it plays `recordings` (HAR 1.2 files).
+
+    With `by_name` it stands for the hosts that are in them; without, at `{url:http_double}/HOST`.
+    """
+
+    recordings: tuple[str, ...] = ()
+    by_name: bool = True
+
+
 class Doubles(_Table, frozen=True, kw_only=True):
-    """Which stand-ins a run needs; without an `exchanges` table that one is not started.
+    """Which stand-ins a run needs; without an `exchanges` or `http` table those are not started.
 
     `offline`: the target finds no host but those that doubles stand for and `allow_hosts`.
     """
 
     telegram: TelegramDouble = TelegramDouble()
     exchanges: ExchangeDouble | None = None
+    http: RecordedHosts | None = None
     offline: bool = True
     allow_hosts: tuple[str, ...] = ()
 
@@ -534,6 +546,7 @@ _TABLES: Mapping[str, type[msgspec.Struct]] = {
     "doubles": Doubles,
     "doubles.telegram": TelegramDouble,
     "doubles.exchanges": ExchangeDouble,
+    "doubles.http": RecordedHosts,
     "workload": Workload,
     "workload.cases[]": Case,
     "replies": Replies,
@@ -572,7 +585,7 @@ def _names(config: Config) -> Iterator[str]:
             if not _NAME.match(name):
                 yield f"{table}.{name}: a name is lower-case letters, digits and _, such as my_api"
     for name in config.services:
-        if name in (BOT, TELEGRAM, EXCHANGES):
+        if name in (BOT, TELEGRAM, EXCHANGES, HTTP):
             yield f"services.{name}: this name is taken by botproof itself; choose another"
 
 
@@ -629,6 +642,8 @@ def placeholder_names(config: Config) -> set[str]:
     urls = {TELEGRAM, BOT, *config.services}
     if config.doubles.exchanges is not None:
         urls.add(EXCHANGES)
+    if config.doubles.http is not None:
+        urls.add(HTTP)
     ports = {BOT, *config.services}
     return (
         set(PLAIN_PLACEHOLDERS)
@@ -779,6 +794,15 @@ def _patterns(config: Config) -> Iterator[str]:
             yield f"{path}: is no regular expression: {error}"
 
 
+def _recordings(config: Config) -> Iterator[str]:
+    http = config.doubles.http
+    if http is not None and not http.recordings:
+        yield (
+            "doubles.http.recordings: is empty; name HAR files, such as "
+            '["recordings/http.har"], which `botproof record` writes'
+        )
+
+
 def _delivery(config: Config) -> Iterator[str]:
     delivery = config.delivery
     if delivery is None:
@@ -866,6 +890,7 @@ _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
     _cases,
     _faults,
     _patterns,
+    _recordings,
     _parity,
     _delivery,
     _trials,

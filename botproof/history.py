@@ -20,6 +20,8 @@ import msgspec
 from botproof.problems import UsageError
 
 FORMAT = 1
+NOT_RECORDED = "not_recorded"
+"""The kind of `DoubleEvent` that tells of a request (`detail["what"]`) that no recording has."""
 UNKNOWN_HOST = "unknown_host"
 """The kind of `DoubleEvent` that tells of a host (`detail["host"]`) that no double stands for."""
 

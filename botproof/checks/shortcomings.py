@@ -17,6 +17,7 @@ import msgspec
 from botproof.chats import integer
 from botproof.checks.replies import lines_of
 from botproof.history import (
+    NOT_RECORDED,
     UNKNOWN_HOST,
     BotApiCall,
     CasePlayed,
@@ -116,6 +117,9 @@ def _gaps(history: History) -> Iterator[tuple[str, Span]]:
             what = f"the exchange double does not serve {call.unserved}"
             yield what, Span(call.stack, call.t - call.duration_s, call.t)
     for event in history.of(DoubleEvent):
+        if event.kind == NOT_RECORDED:
+            what = f"no recording has {event.detail.get('what', '?')}"
+            yield what, Span(event.stack, event.t, event.t)
         if event.kind == UNKNOWN_HOST:
             what = f"no double stands for the host {event.detail.get('host', '?')}"
             yield what, Span(event.stack, event.t, event.t)

@@ -27,8 +27,10 @@ _TELL = 100  # how often the same name is told of
 _TTL_S = 60
 
 
-def answer(query: bytes, known: Mapping[str, str]) -> tuple[bytes, str, int]:
+def answer(query: bytes, known: Mapping[str, str], elsewhere: str = "") -> tuple[bytes, str, int]:
     """The answer to a DNS query, the name that it asks for, and its type.
+
+    With `elsewhere`, every name that is not `known` is at that address.
 
     Raises ValueError for what is no query of one question.
     """
@@ -41,8 +43,8 @@ def answer(query: bytes, known: Mapping[str, str]) -> tuple[bytes, str, int]:
     if flags & 0x8000 or questions != 1:
         raise ValueError("no DNS query of one question")
     question = query[_HEADER.size : end + 4]
-    address = known.get(name)
-    if address is None:
+    address = known.get(name) or elsewhere
+    if not address:
         return _HEADER.pack(number, _ANSWER | _NO_SUCH_NAME, 1, 0, 0, 0) + question, name, kind
     if kind != _A:
         return _HEADER.pack(number, _ANSWER, 1, 0, 0, 0) + question, name, kind
@@ -63,8 +65,11 @@ def _name(query: bytes, at: int) -> tuple[str, int]:
 class Resolver(asyncio.DatagramProtocol):
     """Answers on one address. `on_unknown` is told of each name that was refused."""
 
-    def __init__(self, known: Mapping[str, str], on_unknown: Callable[[str], None]) -> None:
+    def __init__(
+        self, known: Mapping[str, str], on_unknown: Callable[[str], None], elsewhere: str = ""
+    ) -> None:
         self._known = known
+        self._elsewhere = elsewhere
         self._on_unknown = on_unknown
         self._told: Counter[str] = Counter()
         self._transport: asyncio.DatagramTransport | None = None
@@ -76,9 +81,10 @@ class Resolver(asyncio.DatagramProtocol):
         known: Mapping[str, str],
         on_unknown: Callable[[str], None],
         port: int = 53,
+        elsewhere: str = "",
     ) -> Self:
         """Answer on UDP. Raises OSError when that cannot be bound."""
-        made = cls(known, on_unknown)
+        made = cls(known, on_unknown, elsewhere)
         await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: made, local_addr=(address, port)
         )
@@ -98,7 +104,7 @@ class Resolver(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answer one query; what is none is dropped, as resolvers do."""
         try:
-            reply, name, kind = answer(data, self._known)
+            reply, name, kind = answer(data, self._known, self._elsewhere)
         except ValueError:
             return
         # Clients ask for both kinds of address beside each other: one question, told once.

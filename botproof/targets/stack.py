@@ -12,13 +12,15 @@ import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import httpx
 
 from botproof import history
 from botproof.budgets import MB
-from botproof.config import BOT, EXCHANGES, TELEGRAM, Config, Process, substitute
+from botproof.config import BOT, EXCHANGES, HTTP, TELEGRAM, Config, Process, substitute
+from botproof.targets import recorded_hosts
 from botproof.targets.blame import blame_for_end, blame_for_start, oom_kills
 from botproof.targets.cgroup import CgroupError, Fence
 from botproof.targets.container import bundles_in, cgroup_parent_problem
@@ -66,6 +68,7 @@ class Surroundings:
     keep: bool = False
     drawn: Path | None = None
     """A directory in which the first exchange double leaves its market for those after it."""
+    recording: recorded_hosts.Recording | None = None
 
 
 class Stack:
@@ -135,7 +138,12 @@ class Stack:
         self.watch.start()
         folder = self._scratch / "world"
         self._world = await make_world(
-            self.around.config.doubles, folder, self._note, self.around.hosts
+            around.config.doubles,
+            folder,
+            self._note,
+            around.hosts,
+            played=recorded_hosts.hosts_played(around.config.doubles, around.base),
+            records=around.recording is not None,
         )
         await self._start_doubles()
         await self._put_up_fence()
@@ -188,6 +196,13 @@ class Stack:
             starts.append(
                 self._start_double(EXCHANGES, "exchanges", exchanges.seed, clock, exchanges.args)
             )
+        recording = self.around.recording
+        if doubles.http is not None or recording is not None:
+            where = self._world.options_of(HTTP) if self._world else ()
+            plain = recorded_hosts.PLAIN if where else ()
+            what = recorded_hosts.arguments(doubles, self.around.base, recording)
+            env = recording.env if recording is not None else {}
+            starts.append(self._start_double(HTTP, "http", 0, (*where, *plain), what, env=env))
         controls = await asyncio.gather(*starts)
         if self._world is not None:
             self._world.complete()
@@ -195,7 +210,14 @@ class Stack:
         self._exchanges = controls[1] if doubles.exchanges is not None else None
 
     async def _start_double(
-        self, name: str, kind: str, seed: int, own: Iterable[str], args: Iterable[str]
+        self,
+        name: str,
+        kind: str,
+        seed: int,
+        own: Iterable[str],
+        args: Iterable[str],
+        *,
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> DoubleControl:
         command = [sys.executable, "-m", "botproof", "double", kind, "--port", "0"]
         launch = Launch(
@@ -204,6 +226,7 @@ class Stack:
             command=(*command, "--seed", str(seed), *own, *args),
             cwd=self.around.base,
             log=self._log(name),
+            env=env,
             inherit_env=OWN_ENV,
         )
         try:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import httpx
 
-from botproof.config import EXCHANGES, TELEGRAM, Doubles
+from botproof.config import EXCHANGES, HTTP, TELEGRAM, Doubles
 from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.history import UNKNOWN_HOST
 from botproof.targets.failures import Failure
@@ -85,6 +85,7 @@ class World:
         self.hosts: dict[str, str] = {}
         self._resolver: Resolver | None = None
         self._resolver_at = ""
+        self._elsewhere = ""
         for host in allowed:
             self.hosts[host] = _address_of(host)
 
@@ -92,7 +93,9 @@ class World:
         """Let the target find no other host; `on_unknown` is told which one it looked for."""
         self._resolver_at = _addresses.free()
         try:
-            self._resolver = await Resolver.listen(self._resolver_at, self.hosts, on_unknown)
+            self._resolver = await Resolver.listen(
+                self._resolver_at, self.hosts, on_unknown, elsewhere=self._elsewhere
+            )
         except OSError as error:
             text = f"no resolver can be started: {error}"
             raise BrokenHarnessError(text, Failure.DOUBLE_NOT_STARTED) from error
@@ -102,10 +105,11 @@ class World:
         if self._resolver is not None:
             self._resolver.close()
 
-    def add_double(self, name: str, hosts: Sequence[str]) -> None:
-        """Let a double stand for these hosts."""
+    def add_double(self, name: str, hosts: Sequence[str], *, others: bool = False) -> None:
+        """Let a double stand for these hosts, and for all `others` that nothing else stands for."""
         address, authority = _addresses.free(), self._folder / f"{name}-ca.pem"
         self.hosts.update(dict.fromkeys(hosts, address))
+        self._elsewhere = address if others else self._elsewhere
         self._authorities[name] = authority
         self._options[name] = ("--host", address, "--port", "443", "--tls", str(authority))
 
@@ -192,18 +196,27 @@ class World:
 
 
 async def make_world(
-    doubles: Doubles, folder: Path, note: Callable[..., None], own: Sequence[str] = ()
+    doubles: Doubles,
+    folder: Path,
+    note: Callable[..., None],
+    own: Sequence[str] = (),
+    *,
+    played: Sequence[str] = (),
+    records: bool = False,
 ) -> World | None:
     """The world that `[doubles]` asks for; None when it asks for none, or when this machine lets
     us make none and no name depends on it.
 
-    `own` are names of the target's own services, all on this machine.
+    `own` are names of the target's own services, all on this machine. `played` are hosts that there
+    are recordings of; a run that `records` finds every host at the double that asks the real one.
     `note` is told what is to stand in the record, as a kind and details. Raises BrokenHarnessError
     when a name depends on it.
     """
     by_name = doubles.telegram.by_name or (
         doubles.exchanges is not None and doubles.exchanges.by_name
     )
+    http = doubles.http is not None and doubles.http.by_name
+    by_name = by_name or http or records
     if not (by_name or doubles.offline or own):
         return None
     if problem() and not by_name and not own:
@@ -211,11 +224,15 @@ async def make_world(
         return None
     world = World(folder, doubles.allow_hosts)
     world.hosts.update(dict.fromkeys(own, "127.0.0.1"))
+    if records:
+        world.add_double(HTTP, (), others=True)
+    elif http:
+        world.add_double(HTTP, [host for host in played if host not in world.hosts])
     if doubles.telegram.by_name:
         world.add_double(TELEGRAM, TELEGRAM_HOSTS)
     if doubles.exchanges is not None and doubles.exchanges.by_name:
         world.add_double(EXCHANGES, tuple(HOSTS))
-    if doubles.offline:
+    if doubles.offline or records:
         await world.go_offline(lambda host: note(UNKNOWN_HOST, host=host))
     return world
 

@@ -45,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--record",
         type=Path,
         metavar="FILE.har",
-        help="ask the real hosts instead, and write what they answer, without secrets, to this file "
-        "at the end",
+        help="ask the real hosts instead, and write what they answer, without secrets, to this "
+        "file at the end",
     )
     add(
         "--upstream",

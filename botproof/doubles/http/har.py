@@ -43,9 +43,7 @@ class Exchange:
     headers: Headers = ()
     body: bytes = b""
     content_type: str = ""
-    started: datetime.datetime = field(
-        default_factory=lambda: datetime.datetime.now(datetime.UTC)
-    )
+    started: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
     took_s: float = 0.0
 
     @property
@@ -65,9 +63,7 @@ def read_har(path: Path) -> list[Exchange]:
     except UnicodeDecodeError as error:
         raise RecordingError(f"{path}: is no HAR file: {error}") from error
     try:
-        entries = json.loads(text)["log"]["entries"]
-        if not isinstance(entries, list):
-            raise TypeError("log.entries is no list")
+        entries = list(json.loads(text)["log"]["entries"])
     except (ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"{path}: is no HAR file: {type(error).__name__}: {error}") from error
     found = []

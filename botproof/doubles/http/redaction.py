@@ -35,11 +35,13 @@ _NO_SECRETS = re.compile(
     re.IGNORECASE,
 )
 _IN_TEXT = (
-    re.compile(r"\b\d{6,12}:[A-Za-z0-9_-]{30,50}\b"),  # a bot token
+    re.compile(r"(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,50}\b"),  # a bot token
     re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),  # a JWT
     re.compile(r"\b(?:Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}"),
 )
-_RANDOM = re.compile(r"(?=[^/]*[a-z])(?=[^/]*[A-Z])(?=[^/]*\d)[A-Za-z0-9_-]{28,}\Z|[0-9a-f]{32}\Z")
+_RANDOM = re.compile(
+    r"(?!0x)(?=[^/]*[a-z])(?=[^/]*[A-Z])(?=[^/]*\d)[A-Za-z0-9_-]{28,}\Z|[0-9a-f]{32}\Z"
+)
 _LEAST = 6
 """Shorter values are not looked for in texts: they would meet every other word."""
 
@@ -49,9 +51,7 @@ def is_secret_name(name: str) -> bool:
     return bool(_NAMES.search(name)) and not _NO_SECRETS.match(name)
 
 
-def values_of(
-    headers: Iterable[tuple[str, str]], url: str, body: object = None
-) -> frozenset[str]:
+def values_of(headers: Iterable[tuple[str, str]], url: str, body: object = None) -> frozenset[str]:
     """The secrets that a request carries under such names."""
     query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
     fields = body.items() if isinstance(body, Mapping) else ()

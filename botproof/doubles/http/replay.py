@@ -1,9 +1,9 @@
 """Which recorded answer belongs to a request.
 
 Host, method, path, query and body have to be the same, in any order of the query and of JSON's
-keys; secrets are taken out of both sides first. Where nothing is the same so, what changes with time
-does not count: times in epoch seconds or milliseconds, nonces, the `id` of JSON-RPC. What was asked
-more than once is answered in the order of the recording; its last answer then stays.
+keys; secrets are taken out of both sides first. Where nothing is the same so, what changes with
+time does not count: times in epoch seconds or milliseconds, nonces, the `id` of JSON-RPC. What was
+asked more than once is answered in the order of the recording; its last answer then stays.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from botproof.doubles.http.redaction import redact_body, redact_url
 
 __all__ = ["Replay"]
 
-_OF_TIME = re.compile(r"(?:timestamp|ts|nonce|_|cb|cache_?bust\w*|rand(?:om)?|request_?id)", re.I)
+_OF_TIME = re.compile(
+    r"(?:timestamp|ts|nonce|_|cb|cache_?bust\w*|rand(?:om)?|request_?id)", re.IGNORECASE
+)
 _EPOCH = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
 Key = tuple[object, ...]
 

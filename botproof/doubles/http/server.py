@@ -95,8 +95,15 @@ class HttpDouble:
         else:
             answer = self._play(request, url, body)
         shown = redact_url(url)
-        fields = {"venue": host, "path": path, "status": answer.status, "query": dict(request.query)}
-        fields["query"] = {n: REDACTED if is_secret_name(n) else v for n, v in request.query.items()}
+        fields = {
+            "venue": host,
+            "path": path,
+            "status": answer.status,
+            "query": dict(request.query),
+        }
+        fields["query"] = {
+            n: REDACTED if is_secret_name(n) else v for n, v in request.query.items()
+        }
         fields["path"] = redact_url(f"http://x{path}").removeprefix("http://x")
         if answer.served:
             self._record("venue_call", {**fields, "duration_s": time.monotonic() - began})
@@ -126,7 +133,7 @@ class HttpDouble:
                 request.method, _upstream(how, url), headers=headers, content=request.body
             )
         except httpx.HTTPError as error:
-            return _refused(502, f"{redact_url(url)}: {error or type(error).__name__}")
+            return _refused(502, f"{redact_url(url)}: {str(error) or type(error).__name__}")
         named = tuple(request.headers.items())
         secrets = how.secrets | values_of(named, url, _fields(body))
         content_type = answer.headers.get("content-type", "")
