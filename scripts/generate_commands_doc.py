@@ -6,6 +6,7 @@ contract_tests/bot/test_commands_doc.py fails while the page and the table diffe
 
 import html
 import re
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,9 @@ from reference_bot.telegram_bot.commands.model import Argument, Command
 from reference_bot.telegram_bot.commands.table import COMMANDS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))  # the test loads this file by its path
+import user_sentences  # noqa: E402 - from there
+
 PAGE: Final = ROOT / "docs" / "commands.md"
 _REPLIES: Final = {
     "start": "start",
@@ -42,6 +46,12 @@ right. Buttons change an argument or refresh the answer; a tap edits the message
 are approved ones, from the seeded market; the pictures are of the Telegram double's chat page
 (`python scripts/take_pictures.py`).
 """
+_SENTENCES: Final = """\
+## Every sentence
+
+All that the bot can say, read out of the code by `scripts/user_sentences.py`. What is put in later
+stands in braces.
+"""
 
 
 def page() -> str:
@@ -51,7 +61,8 @@ def page() -> str:
         "|---|---|",
         *(f"| `{_cell(one.usage)}` | {one.summary} |" for one in COMMANDS),
     ]
-    return "\n".join([_HEAD, *overview, "", *(_section(one) for one in COMMANDS)])
+    sections = (_section(one) for one in COMMANDS)
+    return "\n".join([_HEAD, *overview, "", *sections, _SENTENCES, user_sentences.table(), ""])
 
 
 def _section(command: Command) -> str:

@@ -219,7 +219,7 @@ def test_a_venue_that_was_asked_first_is_no_symbol_of_a_scan() -> None:
     data = example("scan")
     data["missing"] = [{"section": "venue", "venue": "binance", "reason": "outage", "message": ""}]
     text = render("scan", data)
-    assert "⚠️ Asked first, in vain: Binance (had an outage)" in text
+    assert "⚠️ Tried first: Binance (had an outage)" in text
     assert "Not in the scan" not in text
 
 
@@ -391,7 +391,7 @@ def test_a_link_to_the_bot_adds_a_word_to_start() -> None:
     start = next(command for command in COMMANDS if command.name == "start")
     assert start.parse(["promo42", "more"]) == {}
     balance = next(command for command in COMMANDS if command.name == "balance")
-    with pytest.raises(BadArgumentError, match="it is /balance, and nothing after it"):
+    with pytest.raises(BadArgumentError, match="write /balance alone"):
         balance.parse(["BTC"])
 
 

@@ -30,7 +30,7 @@ GOLDEN = """\
 EMA 9 crossed EMA 21 6 candles before the last
 Entry $91,230.70
 Stop $91,057.60 (1.5 ATR) · target $91,576.90 (3 ATR)
-No advice: a rule over closed candles, nothing more.
+Not financial advice: a rule over closed candles.
 
 RSI 14: 57.9
 ATR 14: $115.40
@@ -236,7 +236,7 @@ def test_where_they_are_not_running_the_answer_says_so(
         telegram.say(text)
         assert telegram.replies()[0]["result"]["text"] == (
             "🔕 Auto-signals are not running: whoever runs this bot has not switched them on "
-            "(ENABLE_AUTO_SIGNALS)\n/signal PAIR answers all the same"
+            "(ENABLE_AUTO_SIGNALS)\n/signal PAIR works all the same"
         )
     telegram.say("/signal btc")
     assert button(telegram.replies()[0]["result"])[0] == "🔄 Refresh"
@@ -246,8 +246,8 @@ def test_where_they_are_not_running_the_answer_says_so(
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("/signal on now", "🤔 “now” is too much: it is /signal PAIR, /signal on or /signal off"),
-        ("/signal on off", "🤔 “off” is too much: it is /signal on"),
+        ("/signal on now", "🤔 “now” is too much: write /signal PAIR, /signal on or /signal off"),
+        ("/signal on off", "🤔 “off” is too much: write /signal on"),
         ("/signal", "🤔 PAIR is missing: try /signal BTC/USDT"),
     ],
 )

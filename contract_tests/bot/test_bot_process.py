@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -257,6 +258,49 @@ def test_no_token_in_the_log_whatever_happens(start_bot: Any, telegram: Any) -> 
     assert telegram.token.partition(":")[2] not in text
     for line in bot.lines:
         json.loads(line)
+
+
+@pytest.mark.parametrize("kind", ["photo", "document", "video", "animation"])
+def test_a_command_under_a_picture_or_file_is_answered(
+    attached: Any, kind: str, telegram: Any
+) -> None:
+    telegram.inject(attached(kind, "/price btc"))
+    telegram.replies(1)
+    assert telegram.texts(1)[-1].startswith("📊 BTC/USDT")
+
+
+@pytest.fixture
+def attached(start_bot: Any, telegram: Any) -> Callable[[str, str], dict[str, Any]]:
+    """Makes updates with a file and a caption, for a bot that runs."""
+    start_bot("polling").until_ready()
+    telegram.say("/help", chat=1)
+    telegram.replies(1)
+
+    def make(kind: str, caption: str) -> dict[str, Any]:
+        file = {"file_id": "f", "file_unique_id": "u", "width": 9, "height": 9, "duration": 1}
+        mark = {"type": "bot_command", "offset": 0, "length": 6}
+        message = {
+            "message_id": 77,
+            "date": 1,
+            "chat": {"id": 1, "type": "private", "first_name": "A"},
+            "from": {"id": 1, "is_bot": False, "first_name": "A"},
+            "caption": caption,
+            "caption_entities": [mark],
+            kind: [file] if kind == "photo" else file,
+        }
+        return {"message": message}
+
+    return make
+
+
+def test_several_symbols_get_a_few_lines_each(start_bot: Any, telegram: Any, market: Any) -> None:
+    start_bot("polling").until_ready()
+    telegram.say("/price btc, eth sol", chat=1)
+    telegram.replies(1)
+    assert sorted(one["symbol"] for one in market.asked) == ["BTC", "ETH", "SOL"]
+    [text] = telegram.texts(1)
+    assert "📊 BTC/USDT · Binance\nPrice: $111,230.50 · 24h: 🟢 +4.62%" in text
+    assert "All figures of one: /price BTC" in text
 
 
 def test_the_port_is_taken(start_bot: Any, market: Any) -> None:

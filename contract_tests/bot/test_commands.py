@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from telegram import Message
 
-from reference_bot.telegram_bot.commands.arguments import SYMBOL
+from reference_bot.telegram_bot.commands.arguments import QUARTER, SYMBOL
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
 from reference_bot.telegram_bot.commands.table import COMMANDS
+from reference_bot.telegram_bot.commands.typed import read_command
 from reference_bot.telegram_bot.doors.backoff import Backoff
 from reference_bot.telegram_bot.update import NotAnUpdateError, check_update, lane_of
 
@@ -32,13 +34,89 @@ def test_symbols_in_any_usual_spelling(typed: str, symbol: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "symbols"),
+    [
+        ("btc eth sol", "BTC ETH SOL"),
+        ("btc,eth;sol|xrp、doge", "BTC ETH SOL XRP DOGE"),
+        ("[btc] (eth) #sol, and $xrp", "BTC ETH SOL XRP"),
+        ("btc eth btc", "BTC ETH"),
+        ("btc usdt eth usdt", "BTC/USDT ETH/USDT"),
+        ("eur usd gold", "EUR/USD GOLD"),
+        ("usdt usdc", "USDT USDC"),
+        ("ethusdt.p btc–usdt", "ETHUSDT.P BTC-USDT"),
+    ],
+)
+def test_several_symbols_are_one_question(typed: str, symbols: str) -> None:
+    assert PRICE.parse(typed.split()) == {"SYM": symbols}
+    assert PRICE.parse(symbols.split()) == {"SYM": symbols}, "as its button says it"
+
+
+def message(text: str, *, group: bool = False, marked: bool = True, caption: bool = False) -> Any:
+    mark = [{"type": "bot_command", "offset": 0, "length": 6}] if marked else []
+    said = (
+        {"caption": text, "caption_entities": mark} if caption else {"text": text, "entities": mark}
+    )
+    chat = {"id": -5, "type": "group", "title": "G"} if group else {"id": 5, "type": "private"}
+    found: Any = Message.de_json({"message_id": 1, "date": 1, "chat": chat, **said}, None)
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/price btc",
+        "/PRICE btc",
+        "/price\nbtc",
+        "/price: btc",
+        "/price\u00a0btc",
+        "/price@The_Bot btc",
+        "/price @the_bot btc",
+        "@the_bot, /price btc",
+        "\u200f/price \u2068btc\u2069",
+        "\ufeff/price ｂｔｃ\ufe0f 🚀",
+    ],
+)
+@pytest.mark.parametrize("caption", [False, True])
+@pytest.mark.parametrize("group", [False, True])
+def test_a_command_is_read_as_it_was_meant(text: str, caption: bool, group: bool) -> None:
+    typed = read_command(message(text, caption=caption, group=group), "the_bot")
+    assert typed is not None
+    assert (typed.name, typed.elsewhere) == ("price", False)
+    assert PRICE.parse(list(typed.words)) == {"SYM": "BTC"}
+
+
+def test_what_telegram_does_not_mark_is_a_command_in_a_private_chat_only() -> None:
+    assert read_command(message("／price btc", marked=False), "the_bot") is not None
+    assert read_command(message("／price btc", marked=False, group=True), "the_bot") is None
+    for text in ("btc", "/", "/ 2", "1/price", "we asked /price btc"):
+        assert read_command(message(text, marked=False), "the_bot") is None
+
+
+def test_a_command_for_another_bot_is_not_ours() -> None:
+    typed = read_command(message("/price@other_bot btc"), "the_bot")
+    assert typed is not None
+    assert (typed.elsewhere, typed.shown) == (True, "/price@other_bot")
+
+
+@pytest.mark.parametrize(
+    ("typed", "frame"),
+    [("15min", "15m"), ("1hr", "1h"), ("4hours", "4h"), ("60m", "1h"), ("1D", "1d")],
+)
+def test_timeframes_in_usual_spellings(typed: str, frame: str) -> None:
+    assert QUARTER.parse(typed) == frame
+
+
+@pytest.mark.parametrize(
     ("words", "line"),
     [
         ([], "SYM is missing: try /price BTC"),
-        (["💥<b>&"], "“💥<b>&” is no symbol: write it like BTC, BTCUSDT or BTC/USDT"),
-        (["BTC", "ETH", "SOL"], "“ETH SOL” is too much: it is /price SYM, like /price BTC"),
-        (["x" * 300], f"“{'x' * 40}” is no symbol: write it like BTC, BTCUSDT or BTC/USDT"),
-        (["\u202eCTB"], "“\u202eCTB” is no symbol: write it like BTC, BTCUSDT or BTC/USDT"),
+        (["💥<b>&"], "“💥<b>&” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT"),
+        (
+            ["BTC", "ETH", "SOL", "XRP", "DOGE", "ADA"],
+            "That is 6 symbols: I take up to 5 at once, like /price BTC ETH SOL",
+        ),
+        (["x" * 300], f"“{'x' * 40}” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT"),
+        (["\u202eCTB"], "“\u202eCTB” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT"),
     ],
 )
 def test_a_bad_argument_gets_one_line(words: list[str], line: str) -> None:
@@ -54,7 +132,7 @@ def test_whatever_is_typed_is_a_symbol_or_a_bad_argument(typed: str) -> None:
     except BadArgumentError as error:
         assert len(str(error)) < 200  # noqa: PT017 - either outcome is right, each in its way
     else:
-        assert all(one.isalnum() or one in "/_:-" for one in symbol)
+        assert all(one.isalnum() or one in "/_:.-" for one in symbol)
         assert symbol == symbol.upper()
 
 

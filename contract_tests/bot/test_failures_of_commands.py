@@ -58,7 +58,7 @@ def test_a_pair_that_no_venue_has_figures_for_is_not_called_a_failure(
     gap = {"section": "perp.candles", "venue": "okx", "reason": "unavailable", "message": ""}
     market.status, market.answer = 502, failure("venue_failed", missing=[gap])
     telegram.say("/cvd ARB")
-    assert "No exchange here offers this for ARB" in telegram.replies()[0]["params"]["text"]
+    assert "No exchange here has this for ARB" in telegram.replies()[0]["params"]["text"]
     gap |= {"reason": "new", "message": "it has traded on okx only since 22 Nov 00:00 UTC"}
     market.answer = failure("venue_failed", missing=[gap])
     telegram.say("/cvd ARB")

@@ -79,7 +79,7 @@ def test_a_rate_is_bare_and_has_the_decimals_of_its_quote() -> None:
 
 def test_what_is_told_of_no_pair_is_one_line_and_no_gap() -> None:
     text = _price()
-    assert text.count("Yahoo tells no volume, order flow, open interest or funding.") == 1
+    assert text.count("Yahoo has no volume, order flow, open interest or funding.") == 1
     assert "Missing" not in text
     assert "n/a" not in text
 

@@ -93,7 +93,7 @@ def test_exchanges_that_were_asked_first_are_named_with_the_reason(data: dict[st
     others = [{**gap("venue", "outage"), "venue": name} for name in ("bybit", "okx")]
     data["missing"] = [gap("spot.candles"), gap("venue"), *others]
     assert (
-        "⚠️ Asked first, in vain: Binance (did not answer in time); Bybit, OKX (had an outage)\n"
+        "⚠️ Tried first: Binance (did not answer in time); Bybit, OKX (had an outage)\n"
         "⚠️ Missing: spot candles\n"
     ) in render(data)
 
@@ -107,7 +107,7 @@ def test_without_anything(data: dict[str, Any]) -> None:
     data.update(spot=None, perp=None, intelligence=None, missing=[gap("spot"), gap("perp")])
     text = render(data)
     assert text.count("not available (Binance did not answer in time)") == 3
-    assert "• No figures to judge" in text
+    assert "• Not enough data to judge" in text
     assert "$" not in text
 
 

@@ -37,12 +37,12 @@ def test_mirrored_prices_give_the_mirrored_signal() -> None:
 @pytest.mark.parametrize(
     ("given_readings", "reason"),
     [
-        (readings([100.0] * 10), "there are not the 42 closed candles"),
-        (readings([math.nan] * 96), "there are not the 42 closed candles"),
+        (readings([100.0] * 10), "fewer than 42 candles have closed"),
+        (readings([math.nan] * 96), "fewer than 42 candles have closed"),
         (readings(DOWN_THEN_UP, rsi=None), "RSI or ATR is not known"),
         (readings(DOWN_THEN_UP, atr=math.inf), "RSI or ATR is not known"),
-        (readings([100 + 0.1 * n for n in range(96)]), "the averages have not crossed"),
-        (readings(DOWN_THEN_UP + [100.0 + n for n in range(20)]), "that is too late"),
+        (readings([100 + 0.1 * n for n in range(96)]), "the two averages (EMA) have not crossed"),
+        (readings(DOWN_THEN_UP + [100.0 + n for n in range(20)]), "too late to enter"),
         (readings(DOWN_THEN_UP, atr=0.01), "too quiet: ATR is 0.01%"),
         (readings(DOWN_THEN_UP, atr=9.0), "too wild: ATR is"),
         (readings(DOWN_THEN_UP, rsi=75.0), "says LONG, but RSI is overbought at 75.0"),

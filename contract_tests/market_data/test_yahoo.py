@@ -227,8 +227,8 @@ async def test_unknown_pairs_are_unknown_with_what_is_near(yahoo, body, words):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"symbol": "EUR/USD", "exchange": "binance"}, "binance tells coins only"),
-        ({"symbol": "BTC", "exchange": "yahoo"}, "yahoo tells nothing else"),
+        ({"symbol": "EUR/USD", "exchange": "binance"}, "binance has coins only"),
+        ({"symbol": "BTC", "exchange": "yahoo"}, "yahoo has nothing else"),
     ],
 )
 async def test_a_venue_of_the_other_kind_says_what_it_tells(yahoo, body, words):
@@ -241,7 +241,7 @@ async def test_a_venue_of_the_other_kind_says_what_it_tells(yahoo, body, words):
 async def test_without_yahoo_a_currency_pair_has_nobody_to_tell_it(stack):
     answer = await stack.ask("/price", symbol="EUR/USD")
     assert answer.status_code == 404
-    assert "binance tells coins only" in answer.json()["error"]["message"]
+    assert "binance has coins only" in answer.json()["error"]["message"]
     pairs = (await stack.ask("/forex_pairs")).json()["data"]
     assert (pairs["venue"], pairs["symbols"]) == (None, [])
 

@@ -134,7 +134,7 @@ class Analytics:
             missing += parts.missing or [
                 Missing("tickers", name, "unavailable", f"no {market} market is listed")
             ]
-        raise _unlisted("no venue", market, missing)
+        raise _unlisted("no venue could list", market, missing)
 
     # -- one symbol's volume ---------------------------------------------------------------------
 
@@ -289,7 +289,7 @@ class Analytics:
         parts = await service.fetch(venue.name, {market: service.directory(venue, market)}, end)
         found = parts.value(market, Directory)
         if found is None:
-            raise _unlisted(venue.name, market, parts.missing)
+            raise _unlisted(f"{venue.name} could not list", market, parts.missing)
         return found.by_pair
 
     async def _scanned(self, venue: Venue, instrument: Instrument, minutes: int) -> Entry[_Finding]:
@@ -428,12 +428,12 @@ def _bar(candle: Candle) -> Bar:
     )
 
 
-def _unlisted(who: str, market: Market, missing: Sequence[Missing]) -> AnswerError:
+def _unlisted(said: str, market: Market, missing: Sequence[Missing]) -> AnswerError:
     late = all(one.reason == "timeout" for one in missing)
     return AnswerError(
         504 if late else 502,
         "too_late" if late else "venue_failed",
-        f"{who} could not list its {market} markets",
+        f"{said} its {market} markets",
         missing=tuple(missing),
     )
 

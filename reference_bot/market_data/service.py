@@ -308,10 +308,10 @@ class MarketService:
             return fitting
         if pair is not None and hours_of(pair) == "metals":
             return names  # some exchanges have perpetuals of gold and silver
-        asked, told = ", ".join(names), "tells" if len(names) == 1 else "tell"
-        text = f"{pair} is a forex pair, and {asked} {told} coins only"
+        asked, has = ", ".join(names), "has" if len(names) == 1 else "have"
+        text = f"{pair} is a forex pair, and {asked} {has} coins only"
         if pair is None:
-            text = f"{symbol.strip()} is no forex pair, and {asked} {told} nothing else"
+            text = f"{symbol.strip()} is not a forex pair, and {asked} {has} nothing else"
         raise AnswerError(
             404,
             "not_offered",

@@ -9,16 +9,16 @@ from __future__ import annotations
 import difflib
 import heapq
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from reference_bot.spelling import bare
 
 __all__ = [
     "Pair",
     "SpellingError",
     "near_matches",
     "parse_symbol",
-    "plain",
     "plain_base",
     "split_joined",
     "words_of",
@@ -42,11 +42,6 @@ _RENAMED = {
     "OCEAN": "FET",
 }
 """Coins that venues list under another name by now."""
-_INVISIBLE = dict.fromkeys((*range(0x200B, 0x2010), 0x2060, 0xFEFF, 0xAD, *range(0xFE00, 0xFE10)))
-"""Zero-width marks, left-to-right marks, byte order marks, soft hyphens, variation selectors. What
-turns text round is left in: it is no part of any symbol.
-"""
-_AROUND = " \t\n.,;:!?#$\"'“”‘’()[]{}<>«»*`"
 _COMPARED = 60
 """Names that are compared letter by letter: with all of them an unknown symbol costs 10 ms."""
 
@@ -76,7 +71,9 @@ def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
         words.pop()
     if not words or len(text) > _LONGEST or not all(word.isalnum() for word in words):
         shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-        raise SpellingError(f"{shown!r} is no symbol; write for example BTC, BTC-USDT or BTC/USDT")
+        raise SpellingError(
+            f"{shown!r} is not a symbol; write for example BTC, BTC-USDT or BTC/USDT"
+        )
     if len(words) == 1:
         return _joined(words[0], quote)
     if len(words) == 3 and words[2] == words[1]:  # BTC/USDT:USDT, a perpetual settled in its quote
@@ -84,18 +81,9 @@ def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
     return (Pair(plain_base(words[0]), "/".join(words[1:])),)
 
 
-def plain(text: str) -> str:
-    """Return what a person meant to type: usual forms of letters, nothing invisible, no brackets.
-
-    >>> plain("\ufeffｂｔｃ\u200b"), plain("#btc,"), plain("[$BTC/USDT]")
-    ('btc', 'btc', 'BTC/USDT')
-    """
-    return unicodedata.normalize("NFKC", text).translate(_INVISIBLE).strip(_AROUND)
-
-
 def words_of(text: str) -> list[str]:
     """Return what stands between the separators, in capitals."""
-    return [word for word in _SEPARATORS.split(plain(text).upper()) if word]
+    return [word for word in _SEPARATORS.split(bare(text).upper()) if word]
 
 
 def _joined(word: str, quote: str) -> tuple[Pair, ...]:

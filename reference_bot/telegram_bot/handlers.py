@@ -1,8 +1,8 @@
 """The python-telegram-bot application: which handler takes which update.
 
 Group -1 lets only admitted people through, whatever kind of update they cause. Group 0 holds one
-handler a command of the table, and one for commands that nobody knows. Everything else (edited
-messages, channel posts, messages without a command) matches no handler and is done with that.
+handler for messages, which looks for a command of the table, and one for taps. Everything else
+(edited messages, channel posts, messages without a command) is done with that.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ from telegram.ext import (
     ApplicationHandlerStop,
     CallbackContext,
     CallbackQueryHandler,
-    CommandHandler,
     ExtBot,
     MessageHandler,
     TypeHandler,
@@ -30,6 +29,7 @@ from telegram.ext import (
 from reference_bot.telegram_bot.access import Access
 from reference_bot.telegram_bot.commands.buttons import keyboard, markup, pressed
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
+from reference_bot.telegram_bot.commands.typed import Typed, is_marked, read_command
 from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError, LeaseLostError
 from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.metrics import Metrics
@@ -39,7 +39,6 @@ from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 
 BotApplication = Application[Any, Any, Any, Any, Any, Any]
 _Context = CallbackContext[Any, Any, Any, Any]
-_Callback = Callable[[Update, _Context], Coroutine[Any, Any, None]]
 
 PRIVATE: Final = "🔒 This bot is private. Ask whoever runs it to let you in; your id is {user}."
 NAMELESS: Final = (
@@ -60,7 +59,6 @@ TOO_MANY: Final = (
 )
 UNKNOWN: Final = "I do not know {command}. /help lists what I can do."
 _DAY: Final = 24 * 3600.0
-_COMMAND_ENTITY: Final = "bot_command"
 
 current: ContextVar[Replier | None] = ContextVar("current", default=None)
 """The replier of the update that this task handles; set by the dispatcher."""
@@ -86,21 +84,8 @@ def build_application(
     gate = _Gate(access, moved, inbox, metrics)
     application.add_handler(TypeHandler(Update, gate.check), group=-1)
     answers = _Answers(table, market_data, access, subscriptions)
-    for command in table:
-        application.add_handler(
-            CommandHandler(
-                command.name,
-                answers.of(command),
-                filters=filters.UpdateType.MESSAGE,
-            )
-        )
+    application.add_handler(MessageHandler(filters.UpdateType.MESSAGE, answers.said))
     application.add_handler(CallbackQueryHandler(answers.tapped))
-    application.add_handler(
-        MessageHandler(
-            filters.UpdateType.MESSAGE & filters.ChatType.PRIVATE & filters.COMMAND,
-            answers.unknown,
-        )
-    )
     application.add_error_handler(_apologiser(metrics))
     return application
 
@@ -121,19 +106,23 @@ class _Answers:
         subscriptions: Subscriptions | None,
     ) -> None:
         self._table = table
+        self._by_name = {command.name: command for command in table}
         self._market_data = market_data
         self._access = access
         self._subscriptions = subscriptions
         self._courtesies: set[asyncio.Task[None]] = set()
 
-    def of(self, command: Command) -> _Callback:
-        """The handler of a typed command."""
-
-        async def callback(update: Update, context: _Context) -> None:
-            words = list(context.args or ())
-            await _replier().answer(self._typed(update, command, words))
-
-        return callback
+    async def said(self, update: Update, context: _Context) -> None:
+        """Answers a message, or the caption of a picture, that is a command."""
+        message = update.message
+        typed = read_command(message, context.bot.username) if message is not None else None
+        if message is None or typed is None:
+            return
+        command = None if typed.elsewhere else self._by_name.get(typed.name)
+        if command is not None:
+            await _replier().answer(self._typed(update, command, list(typed.words)))
+        elif message.chat.type == "private":
+            await self._unknown(typed)
 
     async def tapped(self, update: Update, _: _Context) -> None:
         """Answers a tap: the message that holds the button is edited into the answer.
@@ -157,14 +146,11 @@ class _Answers:
             replier.adopt(query.message.message_id)
         await replier.answer(self._parsed(update, *wish))
 
-    async def unknown(self, update: Update, _: _Context) -> None:
+    async def _unknown(self, typed: Typed) -> None:
         """Says that there is no such command, and which one may be meant."""
-        message = update.message
-        text = (message and (message.text or message.caption)) or ""
-        command = text.split(maxsplit=1)[0][:40] if text.strip() else "that"
-        said = UNKNOWN.format(command=escape(command))
-        names = [f"/{each.name}" for each in self._table]
-        near = difflib.get_close_matches(command.partition("@")[0].lower(), names, n=1, cutoff=0.7)
+        said = UNKNOWN.format(command=escape(typed.shown))
+        names = [f"/{name}" for name in self._by_name]
+        near = difflib.get_close_matches(f"/{typed.name[:40]}", names, n=1, cutoff=0.7)
         await _replier().say(split(f"{said} Did you mean {near[0]}?" if near else said))
 
     async def _typed(self, update: Update, command: Command, words: list[str]) -> Draft:
@@ -295,7 +281,7 @@ class _Gate:
         What a linked channel posts comes into its group by itself, and is meant for nobody.
         """
         said = NAMELESS.format(chat=message.chat.id)
-        if message.is_automatic_forward or not _is_command(message):
+        if message.is_automatic_forward or not is_marked(message):
             return
         _log.warning("whoever writes as a chat is refused", extra={"chat": message.chat.id})
         if await self._once_a_day(message.chat.id, update_id):
@@ -316,11 +302,7 @@ def _speaks_to_bot(update: Update) -> bool:
     message = update.message
     if message is None:
         return False
-    return message.chat.type == "private" or _is_command(message)
-
-
-def _is_command(message: Message) -> bool:
-    return any(entity.type == _COMMAND_ENTITY for entity in message.entities)
+    return message.chat.type == "private" or is_marked(message)
 
 
 def _apologiser(metrics: Metrics) -> Callable[[object, _Context], Coroutine[Any, Any, None]]:

@@ -66,7 +66,7 @@ def judge(readings: Readings) -> Trade | NoTrade:
     if readings.closed:
         return NoTrade("the market is closed")
     if len(closes) < _LEAST_CLOSES or not all(math.isfinite(c) and c > 0 for c in closes):
-        return NoTrade(f"there are not the {_LEAST_CLOSES} closed candles that it takes")
+        return NoTrade(f"fewer than {_LEAST_CLOSES} candles have closed")
     if rsi is None or atr is None or not math.isfinite(rsi) or not math.isfinite(atr):
         return NoTrade("RSI or ATR is not known")
     gaps = _gaps(closes)
@@ -113,8 +113,8 @@ def _age(gaps: Sequence[float]) -> int | None:
 
 def _late(age: int | None) -> str | None:
     if age is None:
-        return "the averages have not crossed"
-    return None if age < FRESH else f"the averages crossed {age} candles ago: that is too late"
+        return "the two averages (EMA) have not crossed"
+    return None if age < FRESH else f"the averages crossed {age} candles ago: too late to enter"
 
 
 def _ranging(atr_pct: float, quiet: float) -> str | None:

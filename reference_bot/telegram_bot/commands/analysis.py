@@ -1,4 +1,4 @@
-"""``/analysis SYM [15m]``: everything about one pair, and what it adds up to."""
+"""``/analysis SYM [15m]``: full analysis of one pair, with a score."""
 
 from reference_bot.telegram_bot.commands.model import Request
 from reference_bot.telegram_bot.figures import Analysis

@@ -2,9 +2,10 @@
 
 import difflib
 import re
-import unicodedata
 from typing import Final
 
+from reference_bot.market_data.forex import forex_pair
+from reference_bot.spelling import bare
 from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError
 
 TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
@@ -12,14 +13,7 @@ TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 
 # Any usual spelling: BTC, btc/usdt, BTC-USDT, 1000PEPE, $sol, 币安人生. Which ones exist,
 # market-data knows.
-_SYMBOL: Final = re.compile(r"[^\W_]{1,20}(?:[/_:-][^\W_]{1,20}){0,2}")
-_INVISIBLE: Final = dict.fromkeys(
-    (*range(0x200B, 0x2010), 0x2060, 0xFEFF, 0xAD, *range(0xFE00, 0xFE10))
-)
-"""Zero-width marks, left-to-right marks, byte order marks, soft hyphens, variation selectors. What
-turns text round is left in: it is no part of any symbol.
-"""
-_AROUND: Final = " \t\n.,;:!?#$\"'“”‘’()[]{}<>«»*`"
+_SYMBOL: Final = re.compile(r"[^\W_]{1,20}(?:[/_:.-][^\W_]{1,20}){0,2}")
 _PERCENT: Final = re.compile(r"[0-9]{1,6}")
 _SHOWN: Final = 40
 _HIGHEST_PERCENT: Final = 100_000
@@ -32,24 +26,51 @@ _MARKETS: Final = {
     "futures": "perps",
     "swap": "perps",
 }
+_BETWEEN: Final = re.compile(r"[\s,;|+、]+")
+_AT_ONCE: Final = 5
+"""Symbols that one question may name: each asks the exchanges nine times."""
+_DOLLARS: Final = frozenset({"USDT", "USDC", "USD", "FDUSD", "TUSD", "USDE", "DAI"})
+_FRAME: Final = re.compile(r"(\d+)(m|h|d)(?:in|r|our|ay)?(?:ute)?s?", re.IGNORECASE)
 _MINUTES: Final = {"60m": "1h", "240m": "4h", "24h": "1d", "1440m": "1d"}
 _SWITCHED: Final = ("5m", "15m", "1h", "4h", "1d")
 _SWITCHES: Final = frozenset({"on", "off"})
 _DAYS: Final = ("1d", "7d", "30d", "90d")
 
 
-def _plain(typed: str) -> str:
-    """What was meant: usual forms of letters, nothing invisible, no brackets around."""
-    return unicodedata.normalize("NFKC", typed).translate(_INVISIBLE).strip(_AROUND)
-
-
 def _symbol(typed: str) -> str:
-    symbol = _plain(typed).upper()
+    symbol = bare(typed).upper()
     if not _SYMBOL.fullmatch(symbol):
         raise BadArgumentError(
-            f"“{typed[:_SHOWN]}” is no symbol: write it like BTC, BTCUSDT or BTC/USDT"
+            f"“{typed[:_SHOWN]}” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT"
         )
     return symbol
+
+
+def _symbols(typed: str) -> str:
+    """Symbols with spaces between; ``btc usdt`` and ``eur usd`` are one pair."""
+    symbols: dict[str, None] = {}
+    words = [word for word in _BETWEEN.split(typed) if word]
+    if len(words) > 1:
+        words = [word for word in words if word.lower() != "and"]
+    while words:
+        symbol = _symbol(words.pop(0))
+        if words and _goes_with(symbol, words[0]):
+            symbol = f"{symbol}/{_symbol(words.pop(0))}"
+        symbols[symbol] = None
+    if len(symbols) > _AT_ONCE:
+        raise BadArgumentError(
+            f"That is {len(symbols)} symbols: I take up to {_AT_ONCE} at once, like "
+            "/price BTC ETH SOL"
+        )
+    return " ".join(symbols)
+
+
+def _goes_with(symbol: str, word: str) -> bool:
+    """Whether ``word`` is the quote of ``symbol``, typed apart."""
+    quote = bare(word).upper()
+    if not symbol.isalnum() or symbol in _DOLLARS:
+        return bool(symbol == "USD" and forex_pair(f"{symbol}/{quote}"))
+    return quote in _DOLLARS or forex_pair(f"{symbol}/{quote}") is not None
 
 
 def _pair_or_switch(typed: str) -> str:
@@ -59,16 +80,18 @@ def _pair_or_switch(typed: str) -> str:
 def _switch(typed: str) -> str:
     if typed and typed.lower() not in _SWITCHES:
         raise BadArgumentError(
-            f"“{typed[:_SHOWN]}” is too much: it is /signal PAIR, /signal on or /signal off"
+            f"“{typed[:_SHOWN]}” is too much: write /signal PAIR, /signal on or /signal off"
         )
     return typed.lower()
 
 
 def _timeframe(typed: str) -> str:
-    frame = _MINUTES.get(typed.lower(), typed.lower())
+    found = _FRAME.fullmatch(typed)
+    short = f"{int(found[1])}{found[2]}".lower() if found and len(found[1]) < 6 else typed.lower()
+    frame = _MINUTES.get(short, short)
     if frame not in TIMEFRAMES:
         raise BadArgumentError(
-            f"“{typed[:_SHOWN]}” is no timeframe: take one of {', '.join(TIMEFRAMES)}"
+            f"“{typed[:_SHOWN]}” is not a timeframe: use one of {', '.join(TIMEFRAMES)}"
         )
     return frame
 
@@ -78,7 +101,7 @@ def _market(typed: str) -> str:
     if market is None:
         near = difflib.get_close_matches(typed.lower()[:_SHOWN], _MARKETS, n=1)
         meant = f" Did you mean {_MARKETS[near[0]]}?" if near else ""
-        raise BadArgumentError(f"“{typed[:_SHOWN]}” is no market: take spot or perps.{meant}")
+        raise BadArgumentError(f"“{typed[:_SHOWN]}” is not a market: use spot or perps.{meant}")
     return market
 
 
@@ -86,7 +109,7 @@ def _percent(typed: str) -> str:
     digits = typed.removesuffix("%")
     if not _PERCENT.fullmatch(digits) or int(digits) > _HIGHEST_PERCENT:
         raise BadArgumentError(
-            f"“{typed[:_SHOWN]}” is no threshold: take percent above the usual volume, like 200"
+            f"“{typed[:_SHOWN]}” is not a threshold: give percent above the usual volume, like 200"
         )
     return str(int(digits))
 
@@ -94,11 +117,12 @@ def _percent(typed: str) -> str:
 def _days(typed: str) -> str:
     days = typed.lower() if typed.lower().endswith("d") else f"{typed}d"
     if days not in _DAYS:
-        raise BadArgumentError(f"“{typed[:_SHOWN]}” is no span: take one of {', '.join(_DAYS)}")
+        raise BadArgumentError(f"“{typed[:_SHOWN]}” is not a period: use one of {', '.join(_DAYS)}")
     return days
 
 
 SYMBOL: Final = Argument("SYM", "BTC", _symbol)
+SYMBOLS: Final = Argument("SYM", "BTC", _symbols)
 PAIR: Final = Argument("PAIR", "BTC/USDT", _pair_or_switch, form="PAIR|on|off")
 SWITCH: Final = Argument("SWITCH", "on", _switch, default="", tapped=True)
 COIN: Final = Argument("COIN", "BTC", _symbol, default="BTC")

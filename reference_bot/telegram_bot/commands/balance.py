@@ -1,4 +1,4 @@
-"""``/balance``: what the exchange account holds."""
+"""``/balance``: balances of the exchange account."""
 
 from reference_bot.telegram_bot.commands.account import ask_account
 from reference_bot.telegram_bot.commands.model import Request

@@ -61,6 +61,7 @@ class Command:
     ``live``: the answer changes with the market, so it has a button that refreshes it.
     ``owners``: it is about the operator's own account, so only people listed by their id may ask.
     ``lenient``: words that it has no use for are passed over (links to a bot add one to /start).
+    ``whole``: all words together are its one argument.
     ``buttons``: what stands under an answer, where that is not the `keyboard` of every command.
     """
 
@@ -71,6 +72,7 @@ class Command:
     live: bool = False
     owners: bool = False
     lenient: bool = False
+    whole: bool = False
     buttons: Callable[[Request, "Command"], Awaitable[list[Row]]] | None = None
 
     @property
@@ -96,6 +98,8 @@ class Command:
         """
         if self.lenient:
             words = words[: len(self.arguments)]
+        if self.whole and words:
+            words = [" ".join(words)]
         if len(words) > len(self.arguments):
             raise BadArgumentError(self._too_many(words))
         values: dict[str, str] = {}
@@ -110,8 +114,8 @@ class Command:
 
     def _too_many(self, words: list[str]) -> str:
         extra = " ".join(words[len(self.arguments) :])
-        like = f", like {self.example}" if self.arguments else ", and nothing after it"
-        return f"“{extra[:40]}” is too much: it is {self.usage}{like}"
+        like = f", like {self.example}" if self.arguments else " alone"
+        return f"“{extra[:40]}” is too much: write {self.usage}{like}"
 
 
 def _take(word: str, left: list[Argument], values: dict[str, str]) -> None:

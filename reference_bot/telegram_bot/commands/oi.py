@@ -16,6 +16,6 @@ async def answer(request: Request) -> str:
         if error.code != "unknown_symbol":
             raise
         # There may be such a coin, only no contract on it.
-        sentence = f"I know no perpetual of {coin}.{meant(error.near)}"
+        sentence = f"There is no perpetual of {coin}.{meant(error.near)}"
         raise MarketDataError(sentence, error.code) from error
     return render_interest(data)

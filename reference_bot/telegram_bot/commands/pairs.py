@@ -1,4 +1,4 @@
-"""``/pairs [spot|perps]``: pairs to ask for, in standard notation."""
+"""``/pairs [spot|perps]``: the pairs that you can ask for, the most traded first."""
 
 import asyncio
 from typing import Final

@@ -1,4 +1,4 @@
-"""``/pnl [7d]``: what the account gained and paid."""
+"""``/pnl [7d]``: profit and loss of the account: realised, funding, fees."""
 
 from reference_bot.telegram_bot.commands.account import ask_account
 from reference_bot.telegram_bot.commands.model import Request

@@ -22,7 +22,7 @@ from reference_bot.telegram_bot.trading import FOREX_QUIET, QUIET, NoTrade, Read
 
 _TIMEFRAME: Final = "15m"
 _SWITCHES: Final = frozenset({"on", "off"})
-_NOT_KEPT: Final = "⚠️ I could not keep that just now. Try again in a minute."
+_NOT_KEPT: Final = "⚠️ I could not save that just now. Try again in a minute."
 
 
 async def answer(request: Request) -> str:
@@ -30,7 +30,7 @@ async def answer(request: Request) -> str:
     pair, switch = request.arguments["PAIR"], request.arguments["SWITCH"]
     if pair in _SWITCHES:
         if switch:
-            raise BadArgumentError(f"“{switch}” is too much: it is /signal {pair}")
+            raise BadArgumentError(f"“{switch}” is too much: write /signal {pair}")
         return await _switched(request, pair)
     if not switch:
         return await _signal(request, pair)

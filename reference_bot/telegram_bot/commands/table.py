@@ -27,6 +27,7 @@ from reference_bot.telegram_bot.commands.arguments import (
     QUARTER,
     SWITCH,
     SYMBOL,
+    SYMBOLS,
     THRESHOLD,
 )
 from reference_bot.telegram_bot.commands.model import Command
@@ -36,15 +37,16 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("help", "list the commands", help_.answer, lenient=True),
     Command(
         "price",
-        "price, market control, open interest and funding",
+        "price, market control, open interest and funding; up to 5 symbols at once",
         price.answer,
-        (SYMBOL,),
+        (SYMBOLS,),
         live=True,
+        whole=True,
     ),
-    Command("top10", "what is traded most", top10.answer, (MARKET,), live=True),
+    Command("top10", "the most traded pairs", top10.answer, (MARKET,), live=True),
     Command(
         "analysis",
-        "everything about one pair, and what it adds up to",
+        "full analysis of one pair, with a score",
         analysis.answer,
         (SYMBOL, QUARTER),
         live=True,
@@ -61,22 +63,31 @@ COMMANDS: Final[tuple[Command, ...]] = (
     ),
     Command(
         "volscan",
-        "symbols whose volume is that many percent over the usual",
+        "symbols whose volume is that many percent over their usual one",
         volscan.answer,
         (THRESHOLD, QUARTER),
         live=True,
     ),
     Command("oi", "open interest over all exchanges", oi.answer, (COIN,), live=True),
-    Command("balance", "what the exchange account holds", balance.answer, live=True, owners=True),
+    Command("balance", "balances of the exchange account", balance.answer, live=True, owners=True),
     Command("positions", "the account's open positions", positions.answer, live=True, owners=True),
-    Command("pnl", "what the account gained and paid", pnl.answer, (DAYS,), live=True, owners=True),
+    Command(
+        "pnl",
+        "profit and loss of the account: realised, funding, fees",
+        pnl.answer,
+        (DAYS,),
+        live=True,
+        owners=True,
+    ),
     Command(
         "signal",
-        "a trading signal, or why there is none; on: they come by themselves",
+        "a trading signal, or why there is none; on: sent by themselves",
         signal.answer,
         (PAIR, SWITCH),
         live=True,
         buttons=signal.buttons,
     ),
-    Command("pairs", "pairs to ask for, in standard notation", pairs.answer, (MARKET,)),
+    Command(
+        "pairs", "the pairs that you can ask for, the most traded first", pairs.answer, (MARKET,)
+    ),
 )

@@ -132,7 +132,7 @@ def _context(data: Analysis, block: Block | None, prices: Prices) -> list[str]:
     price, high, low = f.known(block.price), f.known(block.high_24h), f.known(block.low_24h)
     if price is not None and high is not None and low is not None and low <= price <= high > low:
         place = 100 * (price - low) / (high - low)
-        lines.append(f"Price stands at {place:.0f}% of that range")
+        lines.append(f"Price is at {place:.0f}% of that range")
     return lines
 
 

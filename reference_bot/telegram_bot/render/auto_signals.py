@@ -44,7 +44,7 @@ def render_off() -> str:
 
 def render_not_running() -> str:
     """What works all the same."""
-    return f"{NOT_RUNNING}\n/signal PAIR answers all the same"
+    return f"{NOT_RUNNING}\n/signal PAIR works all the same"
 
 
 def every(seconds: int) -> str:

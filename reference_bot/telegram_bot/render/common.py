@@ -162,10 +162,10 @@ def gaps(missing: Iterable[Missing]) -> list[str]:
 
 
 def in_vain(missing: Iterable[Missing]) -> list[str]:
-    """``⚠️ Asked first, in vain: Binance, Bybit (did not answer in time)``; none without any."""
+    """``⚠️ Tried first: Binance, Bybit (did not answer in time)``; none without any."""
     others = _by_reason(gap for gap in missing if gap.section == OTHER_VENUE)
     reasons = [f"{names} ({reason})" for reason, names in others]
-    return [f"⚠️ Asked first, in vain: {'; '.join(reasons)}"] if reasons else []
+    return [f"⚠️ Tried first: {'; '.join(reasons)}"] if reasons else []
 
 
 def section_name(gap: Missing) -> str:

@@ -27,7 +27,7 @@ _VENUE: Final = "yahoo"
 _METALS: Final = {"XAU": "gold futures", "XAG": "silver futures"}
 _PLACES: Final = 5
 _PLACES_OF: Final = {"JPY": 3}
-_NOT_TOLD: Final = "ℹ️ Yahoo tells no volume, order flow, open interest or funding."
+_NOT_TOLD: Final = "ℹ️ Yahoo has no volume, order flow, open interest or funding."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def closed(block: Block | None) -> list[str]:
     if block is None or block.closed_since is None:
         return []
     since = f.moment(block.closed_since)
-    return [f"🔒 The market closed at {since}: this is its last price, and the 24h up to it."]
+    return [f"🔒 The market closed at {since}: this is its last price, with the 24h before it."]
 
 
 def notes(data: Answered, venue_code: str) -> list[str]:

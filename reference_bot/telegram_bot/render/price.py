@@ -30,7 +30,7 @@ from reference_bot.telegram_bot.render.signals import signals
 
 _MOMENTUM: Final = {"ACCELERATING": "🚀", "DECELERATING": "🐢"}
 _PRESSURE: Final = {
-    "long_squeeze": ("🔥", "LONG SQUEEZE", "longs pay dearly: new longs risk being squeezed out"),
+    "long_squeeze": ("🔥", "LONG SQUEEZE", "longs pay a lot: new longs risk a squeeze"),
     "long_pressure": ("🟠", "LONG PRESSURE", "longs pay: wait for a dip before adding longs"),
     "balanced": ("⚖️", "BALANCED", "funding favours neither side: trade the trend"),
     "short_pressure": (
@@ -41,7 +41,7 @@ _PRESSURE: Final = {
     "short_squeeze": (
         "🧊",
         "SHORT SQUEEZE",
-        "shorts pay dearly: new shorts risk being squeezed out",
+        "shorts pay a lot: new shorts risk a squeeze",
     ),
 }
 

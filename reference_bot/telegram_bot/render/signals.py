@@ -33,7 +33,7 @@ def signals(data: CombinedPrice) -> list[str]:
     if found:
         return found[:MOST]
     if data.spot is None and data.perp is None:
-        return ["No figures to judge"]
+        return ["Not enough data to judge"]
     return ["⚪ No strong signal"]
 
 

@@ -37,7 +37,7 @@ def _trade(found: Trade, prices: Prices) -> list[str]:
         f"EMA {FAST} crossed EMA {SLOW} {_ago(found.age)}",
         f"Entry {prices.price(found.entry)}",
         f"Stop {prices.price(found.stop)} (1.5 ATR) · target {prices.price(found.target)} (3 ATR)",
-        "No advice: a rule over closed candles, nothing more.",
+        "Not financial advice: a rule over closed candles.",
     ]
 
 

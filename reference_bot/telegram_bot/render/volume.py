@@ -75,7 +75,7 @@ def render_scan(data: VolumeScan) -> str:
                 "🔎", "Volume scan", escape(data.timeframe), market(data.market), venue(data.venue)
             )
         ],
-        [f"{data.scanned} symbols looked at, threshold {threshold} over usual"],
+        [f"{data.scanned} symbols scanned, threshold {threshold} over usual"],
         rows or [none],
         [*(in_need(data) or _unseen(data.missing)), clock(data.time)],
     )
