@@ -264,6 +264,16 @@ class Telegram:
         messages = self(f"bots/{self.token}/chats/{chat}/messages")["messages"]
         return [m["text"] for m in messages if m["from"]["is_bot"]]
 
+    def answers(self, chat: int, count: int = 1) -> list[str]:
+        """The same, once there are ``count`` that are more than "still working on it"."""
+
+        def there() -> list[str]:
+            texts = [text for text in self.texts(chat) if not text.startswith("⏳")]
+            return texts if len(texts) >= count else []
+
+        found: list[str] = wait_for(f"{count} answers in chat {chat}", there)
+        return found
+
 
 def is_sent(event: dict[str, Any]) -> bool:
     call: bool = event["type"] == "call" and event["method"] == "sendMessage"

@@ -265,8 +265,7 @@ def test_a_command_under_a_picture_or_file_is_answered(
     attached: Any, kind: str, telegram: Any
 ) -> None:
     telegram.inject(attached(kind, "/price btc"))
-    telegram.replies(1)
-    assert telegram.texts(1)[-1].startswith("📊 BTC/USDT")
+    assert telegram.answers(1, 2)[-1].startswith("📊 BTC/USDT")
 
 
 @pytest.fixture
@@ -296,9 +295,8 @@ def attached(start_bot: Any, telegram: Any) -> Callable[[str, str], dict[str, An
 def test_several_symbols_get_a_few_lines_each(start_bot: Any, telegram: Any, market: Any) -> None:
     start_bot("polling").until_ready()
     telegram.say("/price btc, eth sol", chat=1)
-    telegram.replies(1)
+    [text] = telegram.answers(1)
     assert sorted(one["symbol"] for one in market.asked) == ["BTC", "ETH", "SOL"]
-    [text] = telegram.texts(1)
     assert "📊 BTC/USDT · Binance\nPrice: $111,230.50 · 24h: 🟢 +4.62%" in text
     assert "All figures of one: /price BTC" in text
 

@@ -152,3 +152,36 @@ def test_a_tap_on_a_message_too_old_to_be_edited_is_answered_anew(
     too_old = {"chat": sent["chat"], "message_id": sent["message_id"], "date": 0}
     telegram.inject(tap(too_old, "price BTC"))
     assert telegram.replies()[0]["result"]["message_id"] != sent["message_id"]
+
+
+def test_an_edit_that_is_refused_becomes_a_new_message(
+    start_bot: Callable[..., Any], telegram: Any
+) -> None:
+    """The message under a button that was tapped is deleted, too old, or somebody else's."""
+    refusals = (
+        "Bad Request: message to edit not found",
+        "Bad Request: message can't be edited",
+        "Bad Request: MESSAGE_ID_INVALID",
+        "Bad Request: there is no text in the message to edit",
+        "Bad Request: MESSAGE_EDIT_TIME_EXPIRED",
+    )
+    unchanged = "Bad Request: MESSAGE_NOT_MODIFIED"
+    everybody = ",".join(str(chat) for chat in range(1, len(refusals) + 2))
+    bot = start_bot("polling", TELEGRAM_ALLOWED_USERS=everybody).until_ready()
+    for chat, description in enumerate((*refusals, unchanged), 1):
+        telegram.say("/price btc", chat=chat)
+        telegram.answers(chat)
+        sent = telegram(f"bots/{telegram.token}/chats/{chat}/messages")["messages"][-1]
+        telegram.fault(
+            method="editMessageText",
+            chat_id=chat,
+            kind="error",
+            error_code=400,
+            description=description,
+            count=1,
+        )
+        telegram.inject(tap(sent, "price BTC", user=chat))
+    for chat in range(1, len(refusals) + 1):
+        assert len(telegram.answers(chat, 2)) == 2, refusals[chat - 1]
+    bot.until_metric("bot_inbox_updates", 0)
+    assert len(telegram.texts(len(refusals) + 1)) == 1

@@ -184,3 +184,62 @@ def test_sigterm_ends_it_in_time_even_when_redis_has_gone_with_an_answer_unrecor
     telegram.replies(1)
     bot.until_not_ready("inbox")
     assert bot.end(seconds=10.0) == 0
+
+
+REFUSALS = {
+    "Bad Request: message thread not found": "as it is",
+    "Bad Request: TOPIC_DELETED": "as it is",
+    "Bad Request: message to be replied not found": "as it is",
+    "Bad Request: replied message not found": "as it is",
+    "Bad Request: MESSAGE_ID_INVALID": "as it is",
+    "Bad Request: can't parse entities: Can't find end tag corresponding to start tag b": "plain",
+    "Bad Request: message is too long": "in parts",
+    "Bad Request: BUTTON_DATA_INVALID": "no buttons",
+    "Forbidden: bot was blocked by the user": "",
+    "Forbidden: bot was kicked from the supergroup chat": "",
+    "Bad Request: not enough rights to send text messages to the chat": "",
+    "Bad Request: CHAT_WRITE_FORBIDDEN": "",
+    "Bad Request: TOPIC_CLOSED": "",
+    "Bad Request: chat not found": "",
+    "Bad Request: something that Telegram never said before": "",
+}
+
+
+def test_a_refused_message_goes_another_way_or_is_given_up(start_bot: Any, telegram: Any) -> None:
+    """Each refusal in a topic of its own forum; afterwards every lane is free."""
+    chats = [-1_001_000_000_000 - number for number in range(len(REFUSALS))]
+    ids = ",".join(map(str, [1, *chats]))
+    bot = start_bot("polling", TELEGRAM_ALLOWED_USERS=ids).until_ready()
+    for chat, (description, outcome) in zip(chats, REFUSALS.items(), strict=True):
+        code = 403 if description.startswith("Forbidden") else 400
+        count = 1 if outcome else 9
+        telegram.fault(
+            method="sendMessage",
+            chat_id=chat,
+            kind="error",
+            error_code=code,
+            description=description,
+            count=count,
+        )
+        topic = telegram.act(chat_id=chat, user_id=1, is_forum=True, topic="Prices")
+        telegram.say(
+            "/price btc",
+            chat=chat,
+            user=1,
+            chat_type="supergroup",
+            is_forum=True,
+            message_thread_id=topic["message_thread_id"],
+        )
+    given_up = sum(not outcome for outcome in REFUSALS.values())
+    bot.until_metric('bot_updates_handled_total{outcome="refused"}', given_up)
+    bot.until_metric("bot_inbox_updates", 0)
+    for chat, (description, outcome) in zip(chats, REFUSALS.items(), strict=True):
+        messages = telegram(f"bots/{telegram.token}/chats/{chat}/messages")["messages"]
+        sent = [one for one in messages if one["from"]["is_bot"]]
+        assert bool(sent) == bool(outcome), description
+        if not outcome:
+            continue
+        assert sent[0]["text"].startswith("📊 BTC/USDT"), description
+        assert bool(sent[0].get("entities")) == (outcome != "plain"), description
+        assert (len(sent) > 1) == (outcome == "in parts"), description
+        assert ("reply_markup" in sent[-1]) == (outcome != "no buttons"), description

@@ -224,8 +224,9 @@ async def test_every_endpoint_tells_its_age(open_stack, route):
         body = {"symbol": "BTC"} if "symbol" in route.request.model_fields else {}
         answer = await stack.ask(route.path, **body)
         data = answer.json()["data"]
-        assert (data["age"], data["stale"]) == (0.0, [])
-        assert answer.headers["age"] == "0"
+        assert data["stale"] == []
+        assert 0.0 <= data["age"] <= 1.5, "no older than the service's deadline lets it become"
+        assert abs(int(answer.headers["age"]) - data["age"]) <= 1.0
 
 
 async def test_an_older_part_makes_the_answer_older(stack):

@@ -40,8 +40,15 @@ from reference_bot.telegram_bot.outgoing.failures import (
     classify,
 )
 from reference_bot.telegram_bot.outgoing.flood import FloodControl
+from reference_bot.telegram_bot.outgoing.remedies import (
+    Remedy,
+    remedy_for,
+    same_already,
+    shorter,
+)
 from reference_bot.telegram_bot.outgoing.sending import Sending
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
+from reference_bot.telegram_bot.render.html import plain
 
 ACKNOWLEDGE_AFTER: Final = 0.5
 WORKING: Final = "⏳ Still working on it…"
@@ -222,32 +229,60 @@ class Replier:
         except TelegramError as error:
             failure = classify(error)
             self._note(failure)
-            return await self._elsewhere(failure)
+            return await self._another_way(index, failure)
         self._accepted()
         await self._record_sent()
         return None
 
-    async def _elsewhere(self, failure: Failure) -> Failure:
-        """A chat that moved, a topic or a question that is gone: the answer can go another way."""
+    async def _another_way(self, index: int, failure: Failure) -> Failure:
+        """``Again`` when part ``index`` may be taken in another way; else ``failure`` itself."""
         if not isinstance(failure, Refused):
             return failure
-        reason = failure.reason.lower()
         if failure.moved_to is not None:
-            if failure.moved_to == self._chat:
-                return failure
-            _log.warning(
-                "a group became a supergroup: its answer goes there",
-                extra={"chat": self._chat, "moved_to": failure.moved_to},
-            )
-            await self._desk.moved(self._chat, failure.moved_to)
-            self.go_to(failure.moved_to)
-        elif self._place.thread_id is not None and "thread not found" in reason:
-            self._place = replace_place(self._place, thread_id=None)
-        elif self._place.reply_to is not None and ("repl" in reason and "not found" in reason):
-            self._place = replace_place(self._place, reply_to=None)
-        else:
+            return await self._follow(failure.moved_to, failure)
+        if not await self._mended(index, remedy_for(failure.reason)):
             return failure
+        _log.info("Telegram refused a message, which goes another way: %s", failure.reason)
         return Again(failure.code)
+
+    async def _follow(self, chat: int, failure: Refused) -> Failure:
+        if chat == self._chat:
+            return failure
+        _log.warning(
+            "a group became a supergroup: its answer goes there",
+            extra={"chat": self._chat, "moved_to": chat},
+        )
+        await self._desk.moved(self._chat, chat)
+        self.go_to(chat)
+        return Again(failure.code)
+
+    async def _mended(self, index: int, remedy: Remedy | None) -> bool:
+        """Whether the next try differs from this one, so that nothing is tried for ever."""
+        before = self._place, self._job.progress
+        progress = self._job.progress
+        part = progress.parts[index]
+        match remedy:
+            case "no topic":
+                self._place = replace_place(self._place, thread_id=None)
+            case "no question":
+                self._place = replace_place(self._place, reply_to=None)
+            case "new message" if progress.ack is not None and index == 0:
+                self._job.progress = replace(progress, ack=None)
+            case "new message":  # what is not there is the question
+                self._place = replace_place(self._place, reply_to=None)
+            case "no buttons":
+                self._job.progress = replace(progress, markup="")
+            case "plain text":
+                self._change(index, [plain(part)])
+            case "shorter" if len(parts := shorter(part)) > 1:
+                self._change(index, parts)
+                await self._record(self._job.progress)  # a restart must go on with the same split
+        return before != (self._place, self._job.progress)
+
+    def _change(self, index: int, parts: list[str]) -> None:
+        old = self._job.progress.parts
+        changed = (*old[:index], *parts, *old[index + 1 :])
+        self._job.progress = replace(self._job.progress, parts=changed)
 
     def _accepted(self) -> None:
         self._desk.bot_failed(None)
@@ -260,16 +295,16 @@ class Replier:
             await self._desk.messenger.edit(self._chat, message_id, text, self._markup(0))
         except TelegramError as error:
             failure = classify(error)
-            if isinstance(failure, Refused) and "not modified" in failure.reason:
+            if isinstance(failure, Refused) and same_already(failure.reason):
                 await self._record_sent()  # an earlier try did it
                 return None
-            if isinstance(failure, Refused) and _out_of_reach(failure):
-                self._job.progress = replace(self._job.progress, ack=None)  # so send it anew
-                return Again(failure.code)
             if isinstance(failure, Unknown):
                 failure = Again("unknown")  # once more changes nothing
             self._note(failure)
-            return failure
+            if isinstance(failure, Refused) and failure.moved_to is not None:
+                self._job.progress = replace(self._job.progress, ack=None)
+                return Again(failure.code)  # the old chat refuses the new message, and tells where
+            return await self._another_way(0, failure)
         self._desk.sending.reached()
         await self._record_sent()
         return None
@@ -381,9 +416,3 @@ class Replier:
                 raise
             else:
                 return
-
-
-def _out_of_reach(failure: Refused) -> bool:
-    """Whether a message was deleted, is too old to be edited, or stayed in a chat that moved."""
-    gone = ("not found", "can't be edited", "message_id_invalid")
-    return failure.moved_to is not None or any(text in failure.reason.lower() for text in gone)
