@@ -604,6 +604,19 @@ class TestMemory:
         assert result.verdict is FAIL
         assert result.measurement == "market_data (polling) 71.0 MB of 70 MB (101 %)"
 
+    def test_the_largest_sample_counts_and_not_the_usual_one(self, story, judged) -> None:
+        labels = story.labels("polling")
+        story.add(history.Phase(t=story.clock, name="load", edge="begin", **labels))
+        for size in (50, 50, 50, 71, 50, 50, 50):
+            story.clock += 0.5
+            story.sample("polling", "market_data", size)
+        story.clock += 0.5
+        story.add(history.Phase(t=story.clock, name="load", edge="end", **labels))
+        budgets = resolve({"market_data_memory_mb": 70})
+        result = memory.check(story.history(), replace(judged, budgets=budgets))
+        assert result.verdict is FAIL
+        assert result.measurement == "market_data (polling) 71.0 MB of 70 MB (101 %)"
+
     def test_a_fleet_over_its_budget_fails(self, story, judged) -> None:
         for mode in story.modes:
             story.memory(mode, market_data=60, bot=745)

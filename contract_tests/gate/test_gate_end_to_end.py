@@ -157,7 +157,8 @@ async def test_the_reference_bot_passes_and_says_so_everywhere(bench: Bench) -> 
     assert code == 0, gate.output
     assert gate.verdict["verdict"] == "PASS"
     assert list(gate.checks) == [
-        *("boot", "door", "golden", "parity", "conversations"),
+        *("boot", "door", "security", "golden", "parity", "conversations"),
+        *("degradation", "delivery", "signals"),
         *("latency", "errors", "rollback", "memory", "prove"),
     ]
     for check in gate.verdict["checks"]:
@@ -167,7 +168,7 @@ async def test_the_reference_bot_passes_and_says_so_everywhere(bench: Bench) -> 
         assert "evidence" in check
     assert "verdict: PASS" in gate.output
     suite = ET.fromstring((gate.report_dir / "junit.xml").read_text())[0]  # noqa: S314 - our own file
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("10", "0", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("14", "0", "0")
     assert "# botproof gate: ✅ PASS" in (gate.report_dir / "summary.md").read_text()
 
     history = str(gate.report_dir / "history.jsonl")

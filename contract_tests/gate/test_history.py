@@ -7,6 +7,7 @@ import pytest
 
 from botproof import history
 from botproof.history import EVENT_TYPES, HistoryError, HistoryWriter, read_history
+from botproof.targets.recorder import Recorder
 
 
 def sample(kind: type[history.Event]) -> history.Event:
@@ -83,3 +84,16 @@ def test_a_record_that_breaks_off_is_the_harness_failing(tmp_path: Path) -> None
     assert [error.message for error in errors] == [
         "the record breaks off in line 2: the harness was killed"
     ]
+
+
+def test_of_many_events_none_is_dropped_on_the_way_to_the_record(tmp_path: Path) -> None:
+    marks = [history.Phase(t=float(at), name=f"p{at}", edge="begin") for at in range(500)]
+    with HistoryWriter(tmp_path / "h.jsonl") as writer:
+        recorder = Recorder(writer)
+        with recorder.subscribe(lambda _: True) as queue:
+            for event in (history.Run(t=0.0), *marks):
+                recorder.record(event)
+            heard = [queue.get_nowait() for _ in range(queue.qsize())]
+    assert recorder.history().of(history.Phase) == marks
+    assert read_history(tmp_path / "h.jsonl").of(history.Phase) == marks
+    assert heard[1:] == marks
