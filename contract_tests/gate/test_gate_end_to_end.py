@@ -150,7 +150,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 async def test_the_reference_bot_passes_and_says_so_everywhere(bench: Bench) -> None:
     async with bench.gate() as gate:
         code = await gate.finish()
