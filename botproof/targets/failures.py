@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import errno
+import re
 from typing import Literal
 
 Whose = Literal["target", "harness"]
@@ -86,12 +87,17 @@ _NO_ENGINE = (
 )
 
 
+_OUR_MOUNT = re.compile(r'error mounting "[^"]*/botproof-')
+
+
 def of_engine(said: str) -> Failure:
     """Why a container could not be started: there is no engine, or the image does not do.
 
     What the engine says is free text; only what is about the engine or the machine is theirs.
     """
     low = said.lower()
+    if _OUR_MOUNT.search(low):  # an engine that sees other files than we do: behind DOCKER_HOST
+        return Failure.NO_NAMES
     if any(words in low for words in _NO_ENGINE):
         return Failure.ENGINE
     return Failure.IMAGE_CANNOT_START

@@ -33,7 +33,7 @@ from botproof.parity.search import Abort
 from botproof.targets import blame, reserved
 from botproof.targets import world as target_world
 from botproof.targets.doubles import DoubleControl, Follower
-from botproof.targets.failures import Failure
+from botproof.targets.failures import Failure, of_engine
 from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, RunError, TargetError
 from botproof.targets.process import Guard, ManagedProcess
 from botproof.targets.recorder import Recorder
@@ -462,3 +462,12 @@ async def test_a_bug_that_takes_the_port_from_itself_fails_at_the_second_try(wor
         await made.stop()
         kinds.append(caught.value.kind)
     assert kinds == [Failure.PORT_TAKEN, Failure.ENDED_EARLY]
+
+
+def test_a_file_of_the_harness_that_the_engine_does_not_see_is_not_the_images_fault() -> None:
+    """As Docker 20.10 said it where botproof ran in a container, beside the engine's socket."""
+    started = "`docker start` failed: Error response from daemon: error mounting "
+    ours = f'{started}"/tmp/botproof-polling-kf/world/resolv.conf" to rootfs: not a directory'
+    assert of_engine(ours) is Failure.NO_NAMES
+    theirs = f'{started}"/srv/bot/settings" to rootfs: not a directory'
+    assert of_engine(theirs) is Failure.IMAGE_CANNOT_START
