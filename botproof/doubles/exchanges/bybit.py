@@ -9,7 +9,9 @@ thousand.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
+from urllib.parse import quote
 
 from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins, newest_first, two_sided
 from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
@@ -55,6 +57,9 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
 
 def _refuse(code: int, message: str, now: int) -> Refusal:
     return Refusal(200, _envelope({}, now, code, message))
+
+
+_CURSOR = re.compile(r"first=(\d{1,6})&last=\d{1,6}")
 
 
 def _envelope(result: Any, now: int, code: int = 0, message: str = "OK") -> dict[str, Any]:
@@ -236,11 +241,15 @@ def _instruments(ask: Ask) -> Any:
     if kind == "spot":
         rows = [_spot_instrument(ask, one) for one in chosen]
         return _envelope({"category": category, "list": rows, "nextPageCursor": ""}, ask.now)
-    # pages of contracts: the cursor is a text of the venue's own
+    # pages of contracts: the cursor is told as it stands in an address
     limit = min(max(1, ask.whole("limit", 500)), 1000)
-    first = int(ask.text("cursor", "first=0").removeprefix("first=") or 0)
+    asked = _CURSOR.fullmatch(ask.text("cursor", "first=0&last=0"))
+    if asked is None:  # one that was escaped twice, say
+        raise _refuse(10001, "params error: cursor is invalid", ask.now)
+    first = int(asked[1])
     rows = [_contract_instrument(ask, one) for one in chosen[first : first + limit]]
-    more = f"first={first + limit}" if first + limit < len(chosen) else ""
+    last = first + limit
+    more = quote(f"first={last}&last={last + limit}", safe="") if last < len(chosen) else ""
     return _envelope({"category": category, "list": rows, "nextPageCursor": more}, ask.now)
 
 

@@ -2,7 +2,8 @@
 
 A fault either takes the answer's place (``error``, ``html``, ``silent``, ``reset``), breaks it on
 the wire (``half_body``, ``truncated``), delays it, or changes what it says: a field missing, not a
-number, negative, an empty list, times long past, a venue clock that is wrong.
+number, negative, an empty list, one bad row, times long past, a venue clock that is wrong; or it
+is about the venue's limits (`limits`): nearly used up, used up, the address banned.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from botproof.doubles.exchanges import limits
 from botproof.doubles.exchanges.wire import Venue
 from botproof.doubles.server import Response, Transport, json_response
 
@@ -25,9 +27,10 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``venue`` ``*`` means every venue; ``path`` is a prefix of the path without the venue's own;
     ``count`` and ``probability`` say how often; ``seconds`` belongs to ``delay``, ``stale``
-    (default one hour) and ``clock_skew`` (default one hour); ``field`` to ``missing_field``,
-    ``nan`` and ``negative``: a name, or the position in a row; several with commas between, and for
-    ``nan`` ``*``: every figure.
+    (default one hour), ``clock_skew`` (default one hour), ``too_many`` (default 10) and ``ban``
+    (default 120); ``field`` to ``missing_field``, ``nan``, ``negative`` and ``bad_row``: a name, or
+    the position in a row; several with commas between (not of ``bad_row``), and for ``nan`` ``*``:
+    every figure; ``share`` to ``limit_used``: how much of the limit is told as used.
     """
 
     kind: str
@@ -39,6 +42,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     probability: float = 1.0
     retry_after: int | None = None
     field: str | None = None
+    share: float = 0.9
 
 
 _HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
@@ -86,10 +90,14 @@ class FaultBook:
         return None
 
 
-def apply(fault: Fault, venue: Venue, answer: Response) -> Response:
+def apply(fault: Fault, venue: Venue, answer: Response, *, now: int = 0) -> Response:
     """Return what the client gets instead of the true answer (``delay`` is for the server to
-    wait).
+    wait). ``now`` is the venue's clock in ms: a ban says until when.
     """
+    if fault.kind == "too_many":
+        return limits.too_many(venue, now, 10 if fault.seconds is None else fault.seconds)
+    if fault.kind == "ban":
+        return limits.banned(venue, now, 120 if fault.seconds is None else fault.seconds)
     return KINDS[fault.kind](fault, venue, answer)
 
 
@@ -194,6 +202,26 @@ def _negative(fault: Fault, value: Any) -> Any:
     return _on_leaf(names.__contains__, change, value)
 
 
+def _bad_row(fault: Fault, value: Any) -> Any:
+    """Spoil the first row of every list of rows: a null in its place, or in one of its members."""
+    if isinstance(value, dict):
+        return {key: _bad_row(fault, inner) for key, inner in value.items()}
+    if not isinstance(value, list):
+        return value
+    kinds = {type(row) for row in value}
+    if len(value) < 2 or kinds not in ({dict}, {list}):
+        return [_bad_row(fault, inner) for inner in value]
+    return [_spoilt(value[0], fault.field), *value[1:]]
+
+
+def _spoilt(row: Any, field: str | None) -> Any:
+    if isinstance(row, dict) and field in row:
+        return row | {field: None}
+    if isinstance(row, list) and field is not None and field.isdigit() and int(field) < len(row):
+        return [None if number == int(field) else one for number, one in enumerate(row)]
+    return None if field is None else row
+
+
 def shifted(value: Any, milliseconds: int) -> Any:
     """Return a JSON value with all that reads as a time moved: ms in numbers and texts, seconds in
     numbers.
@@ -228,7 +256,12 @@ KINDS: dict[str, Callable[[Fault, Venue, Response], Response]] = {
     "missing_field": _rewritten(_missing),
     "nan": _rewritten(_nan),
     "negative": _rewritten(_negative),
+    "bad_row": _rewritten(_bad_row),
     "stale": _rewritten(_stale),
+    "limit_used": _same,
+    "too_many": _same,
+    "ban": _same,
 }
-"""Every kind of fault. ``delay`` and ``clock_skew`` are the server's to do: it waits, it asks the
-venue at another time."""
+"""Every kind of fault. ``delay``, ``clock_skew`` and ``limit_used`` are the server's to do: it
+waits, it asks the venue at another time, it tells other headers; ``too_many`` and ``ban`` are what
+`apply` makes of the venue's clock."""

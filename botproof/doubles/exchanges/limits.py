@@ -1,21 +1,29 @@
-"""What venues tell of their limits with every answer: how much of them is used.
+"""What venues tell of their limits: with every answer how much is used, and who asked too often.
 
-Binance tells the weight of the running minute by API, Bybit and Gate.io how many calls are left of
-those that an address or an endpoint takes. The counts are true; nobody is refused for them: 429 and
-418 are faults that are programmed. Sources: binance-spot-api-docs (rest-api, LIMITS), derivatives
-(general info), Bybit v5 (rate limit), Gate API v4 (rate limit).
+Binance tells the weight of the running minute by API, Bybit, Gate.io and Bitget how many calls are
+left of those that an address or an endpoint takes. The counts are true; nobody is refused for them:
+to be refused or banned is a fault that is programmed. Sources: binance-spot-api-docs (rest-api,
+LIMITS), derivatives (general info), Bybit v5 (rate limit), Gate API v4 (rate limit), Bitget (FAQ:
+the rate limit that remains).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-__all__ = ["Limits", "weight_of"]
+from botproof.doubles.exchanges.wire import Venue
+from botproof.doubles.server import Response, json_response
+
+__all__ = ["Limits", "as_used", "banned", "too_many", "weight_of"]
 
 _MINUTE: Final = 60_000
 _KLINES: Final = ((100, 1), (500, 2), (1001, 5))
 _APIS: Final = {"/spot/": "spot", "/futures/": "futures", "/coin/": "coin"}
+_ONCE_A_SECOND: Final = frozenset(
+    {"/api/v2/mix/market/taker-buy-sell", "/api/v2/mix/market/account-long-short"}
+)
 _SINGLE: Final = {
     "/spot/api/v3/ticker/24hr": 2,
     "/spot/api/v3/ticker/price": 2,
@@ -95,4 +103,48 @@ class Limits:
                 "X-Gate-RateLimit-Requests-Remain": str(max(0, 200 - used)),
                 "X-Gate-RateLimit-Reset-Timestamp": str(now // 1000),
             }
+        if venue == "bitget":
+            used = self.spend(venue, path, now, 1000, 1)
+            takes = 1 if path in _ONCE_A_SECOND else 20
+            return {"x-mbx-used-remain-limit": str(max(0, takes - used))}
         return {}
+
+
+def as_used(venue: str, path: str, share: float) -> dict[str, str]:
+    """Return the headers of an answer after which this share of the limit is used."""
+    left = 1 - share
+    if venue == "binance":
+        return {"X-MBX-USED-WEIGHT-1M": str(round(share * (6000 if "/spot/" in path else 2400)))}
+    return {
+        "bybit": {"X-Bapi-Limit": "600", "X-Bapi-Limit-Status": str(round(600 * left))},
+        "gate": {
+            "X-Gate-RateLimit-Limit": "200",
+            "X-Gate-RateLimit-Requests-Remain": str(round(200 * left)),
+        },
+        "bitget": {"x-mbx-used-remain-limit": str(round(20 * left))},
+    }.get(venue, {})
+
+
+def too_many(venue: Venue, now: int, seconds: float) -> Response:
+    """Return what a venue answers to whom asked too often: each its own way, for ``seconds``."""
+    status = 200 if venue.name == "bybit" else 429
+    headers = {
+        "binance": {"Retry-After": str(round(seconds))},
+        "bybit": {"X-Bapi-Limit-Reset-Timestamp": str(now + round(1000 * seconds))},
+        "gate": {"X-Gate-RateLimit-Reset-Timestamp": str(round(now / 1000 + seconds))},
+    }.get(venue.name, {})
+    return replace(json_response(venue.error(429), status), headers=headers)
+
+
+def banned(venue: Venue, now: int, seconds: float) -> Response:
+    """Return what a venue answers to an address that it has banned for ``seconds``.
+
+    Binance says until when in the text, Bybit nothing; the others have no answer of their own.
+    """
+    if venue.name == "binance":
+        until = now + round(1000 * seconds)
+        text = f"Way too much request weight used; IP banned until {until}. Please use WebSocket"
+        return json_response({"code": -1003, "msg": f"{text} Streams to avoid bans."}, 418)
+    if venue.name == "bybit":
+        return Response(403, b"403, access too frequent. Please try it again later.", "text/plain")
+    return too_many(venue, now, seconds)

@@ -46,7 +46,7 @@ from botproof.doubles.exchanges.faults import Fault, FaultBook, apply
 from botproof.doubles.exchanges.gate import Gate
 from botproof.doubles.exchanges.hosts import prefix_of
 from botproof.doubles.exchanges.hyperliquid import Hyperliquid
-from botproof.doubles.exchanges.limits import Limits
+from botproof.doubles.exchanges.limits import Limits, as_used
 from botproof.doubles.exchanges.market import (
     DAY,
     HOUR,
@@ -181,8 +181,10 @@ class ExchangeDouble:
         answer = await self._drawn(lambda: venue.answer(self.market, call))
         ours = time.monotonic() - ours
         if fault is not None:
-            answer = apply(fault, venue, answer)
+            answer = apply(fault, venue, answer, now=now)
         told = self.limits.headers(venue.name, path, request.query, now)
+        if fault is not None and fault.kind == "limit_used":
+            told |= as_used(venue.name, path, fault.share)
         headers = {"Date": formatdate(now / 1000, usegmt=True), **told, **answer.headers}
         answer = dataclasses.replace(answer, headers=headers)
         self._record(
