@@ -177,7 +177,11 @@ def _fill(word: str) -> str | None:
                 return filling
         return bare.split("|")[0] if "|" in bare else "test"
     # An example is figures or capitals or has signs in it; other words are prose.
-    if re.search(r"\d|/", bare) or bare.isupper() or (bare.islower() and len(bare) <= 5):
+    if (
+        re.search(r"\d|/", bare)
+        or bare.isupper()
+        or (bare.isascii() and bare.islower() and len(bare) <= 5)
+    ):
         return bare
     return None
 

@@ -61,11 +61,13 @@ _KNOWN = (
         'run the bot with the version that it is written for: --bot "python3.12 main.py"',
     ),
     _Sign(
-        r"(?:InvalidToken|Token is invalid|token.{0,20}(?:is )?(?:not valid|invalid|"
+        r"(?:InvalidToken|Token is invalid|Empty token|[Tt]oken must|"
+        r"token.{0,20}(?:is )?(?:not valid|invalid|"
         r"missing|empty|required|not (?:set|found|provided)))",
         "the bot found no token, or not the one that the double knows",
         "name the variable that it reads its token from in [bot.env], with the value "
-        '"{{token}}"; a token in a file of yours cannot be replaced by a variable',
+        '"{{token}}"; a token that stands in its source or in a file can be replaced by none: '
+        "let it read a variable (that keeps the token out of your repository, too)",
     ),
     _Sign(
         r"(?:EADDRINUSE|Address already in use|address already in use)",

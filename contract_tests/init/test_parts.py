@@ -96,6 +96,7 @@ def test_what_a_setting_is_for_is_told_by_its_name(name: str, role: Role) -> Non
         ("/convert [amount] [from] [to]", ["/convert 1 BTC USD"]),
         ("/price - shows the price", []),
         ("/help to see this", []),
+        ("/price щоб побачити", []),
         ("see https://example.org/price BTC", []),
     ],
 )
@@ -210,6 +211,12 @@ LOGS = {
         "found no token",
         "{token}",
     ),
+    "a token in its source": (
+        "ValueError: Token must contain a colon",
+        "found no token",
+        "let it read a variable",
+    ),
+    "an empty token": ("Error: Empty token!", "found no token", "{token}"),
     "a token in other words": ("aiogram: Token is invalid!", "found no token", "{token}"),
     "a port is taken": (
         "OSError: [Errno 98] Address already in use",
