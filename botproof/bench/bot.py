@@ -35,6 +35,8 @@ MARKET_DATA = "market_data"
 SAY = "/price BTC"
 FIRST_CHAT = 7_000_001
 BUDGET_MB = 70.0
+PROCESSOR = 0.25
+"""Ours ÷ the default bot's processor time a reply: a ratio that a busy machine changes little."""
 FLOOD_OFF = "the double's flood control is off"
 
 
@@ -206,6 +208,7 @@ def _burst(what: str, ours: Result, stock: Result, other: str, aim: float) -> li
             ours.cpu_ms,
             stock.cpu_ms,
             other_is=_other_is(other),
+            aim=Aim(PROCESSOR, at_most=True, of_ratio=True) if other == "default" else None,
         ),
     ]
 
