@@ -90,7 +90,8 @@ class Shape:
         except msgspec.ValidationError as error:
             text, _, where = str(error).partition(" - at `$")
             path = f"{shown}{where.rstrip('`')}"
-            self.note(path, f"{path}: {text[0].lower()}{text[1:]}")
+            hint = "; write it in quotes" if text.startswith("Expected `str`, got `int`") else ""
+            self.note(path, f"{path}: {text[0].lower()}{text[1:]}{hint}")
             return _WRONG
         return value
 

@@ -328,10 +328,7 @@ def _details(history: History, seen: _Seen) -> Iterator[str]:
     swapped = [f"{_name(second)} before {_name(first)}" for first, second in seen.tally.swapped]
     yield from lines_of(swapped, _MOST_LINES)
     if seen.tally.leftovers:
-        yield (
-            f"{seen.tally.leftovers} acknowledgements were left standing beside an answer; where "
-            "the bot means them to stay, set replies.acknowledgement_stays = true"
-        )
+        yield _left_standing(seen)
     yield from _way_of_answering(seen)
     if seen.kills:
         yield f"{seen.kills_at_work} of {len(seen.kills)} kills met a ready bot with work to do"
@@ -342,6 +339,16 @@ def _details(history: History, seen: _Seen) -> Iterator[str]:
         for tail in history.of(LogTail, stack=seen.stack)[:1]:
             yield f"last lines of {tail.process}:"
             yield from (f"  {line}" for line in tail.lines[-_MOST_LOG_LINES:])
+
+
+def _left_standing(seen: _Seen) -> str:
+    left = seen.tally.leftovers
+    if seen.chats.rules.acknowledgement_stays:
+        return f"{left} acknowledgements more than updates with an answer were sent"
+    return (
+        f"{left} acknowledgements were left standing beside an answer; where the bot means them to "
+        "stay, set replies.acknowledgement_stays = true"
+    )
 
 
 def _lost(seen: _Seen, confirmed: Mapping[int, float]) -> Iterator[str]:
@@ -366,7 +373,8 @@ def _way_of_answering(seen: _Seen) -> Iterator[str]:
         for message in chat.stray_answers
     )
     for text, times in same.most_common(1):
-        if times > len(seen.kills) and 2 * times >= len(entries) and len(entries) > 1:
+        beyond = times - seen.tally.counted  # the others are the answers that could be counted
+        if beyond > len(seen.kills) and 2 * beyond >= len(entries) and len(entries) > 1:
             yield (
                 f"{times:,} messages {text[:_QUOTED]!r} belong to no update. If they only say that "
                 "an answer is on its way, describe them by `acknowledgement` in [replies] (with "

@@ -146,8 +146,10 @@ def _count(chat: Chat, rules: ReplyRules) -> _Count:
     waiting = [entry for entry in unanswered if entry.case.update_id not in thrown]
     needed = sum(entry.case.replies - len(entry.answers) for entry in waiting)
     missing = min(len(waiting), _whole(needed - len(strays), size))
-    # As many acknowledgements may stand as updates wait, and one for each answer if they stay.
-    may_stand = missing + (len(entries) - len(unanswered) if rules.acknowledgement_stays else 0)
+    # As many acknowledgements may stand as updates wait, and one for each answer if they stay,
+    # whether it is known which update it belongs to or only counted.
+    answered = len(entries) - len(unanswered) + len(waiting) - missing
+    may_stand = missing + (answered if rules.acknowledgement_stays else 0)
     leftovers = max(0, len(chat.acknowledgements) - may_stand)
     repeats = sum(entry.repeats for entry in entries) + leftovers
     return _Count(

@@ -400,7 +400,7 @@ def test_what_the_bot_had_thrown_away_is_said_as_such() -> None:
     ) in result.evidence
 
 
-def announced(stays: bool, pattern: str = "^⏳") -> CheckResult:
+def announced(stays: bool, pattern: str = "^⏳", answer: str = "Q{}Z") -> CheckResult:
     """Three updates, each answered by "⏳ …" and then by another message."""
     events = [
         event
@@ -408,7 +408,7 @@ def announced(stays: bool, pattern: str = "^⏳") -> CheckResult:
         for event in (
             asked(number, number),
             sent(number + 0.1, "⏳ Analysing"),
-            sent(number + 0.2, f"Q{number}Z"),
+            sent(number + 0.2, answer.format(number)),
         )
     ]
     rules = ReplyRules.of(Replies(acknowledgement=pattern, acknowledgement_stays=stays))
@@ -417,6 +417,24 @@ def announced(stays: bool, pattern: str = "^⏳") -> CheckResult:
 
 def test_a_bot_that_announces_its_answers_can_pass() -> None:
     assert announced(stays=True).verdict is Verdict.PASS
+
+
+def test_one_whose_answers_can_only_be_counted_can_pass_too() -> None:
+    """As of a price: it says nothing that only one question could be answered with."""
+    result = announced(stays=True, answer="$95,242.71")
+    assert result.verdict is Verdict.PASS, result.evidence
+    assert (result.data["counted"], result.data["leftover_acknowledgements"]) == (3, 0)
+    assert not any("belong to no update" in line for line in result.evidence)
+
+
+def test_an_acknowledgement_too_many_is_seen_where_answers_are_only_counted() -> None:
+    events = (asked(1, 1), asked(2, 1.1), *(sent(2 + n / 10, "⏳") for n in range(3)))
+    answers = (sent(3, "fine"), sent(3.1, "fine"))
+    rules = ReplyRules.of(Replies(acknowledgement="^⏳", acknowledgement_stays=True))
+    record = History([plan(), *START, *events, *answers, *STOP])
+    result = delivery.check(record, Judging(rules=rules))
+    assert result.verdict is Verdict.FAIL
+    assert "1 acknowledgements more than updates with an answer were sent" in result.evidence
 
 
 def test_a_bot_that_announces_its_answers_is_told_the_setting() -> None:

@@ -289,3 +289,9 @@ def test_the_template_of_init_is_right() -> None:
     # Settings that are commented out begin with # and no space. They have to be right as well.
     uncommented = re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE)
     assert parse_config(uncommented).load is not None
+
+
+def test_a_number_where_a_text_belongs_is_told_the_quotes() -> None:
+    case = '[[workload.cases]]\nname = "again"\nsay = "/start"\nchat = 1\n'
+    with pytest.raises(ConfigError, match=r"expected `str`, got `int`; write it in quotes"):
+        parse_config(GOOD + case)
