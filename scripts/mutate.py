@@ -41,6 +41,7 @@ _OF_THE_GATE = (
 TESTS = (
     *(f"contract_tests/gate/test_{name}.py" for name in _OF_THE_GATE),
     "contract_tests/delivery/test_check.py",
+    "contract_tests/memory/test_leak.py",
     "contract_tests/parity/test_check.py",
     "contract_tests/load/test_rollback.py",
 )
@@ -100,10 +101,11 @@ def mutants(file: str) -> list[Mutant]:
 
 
 def _code(tree: ast.AST) -> Iterator[ast.expr]:
-    """Every expression that is run: no annotations, nothing inside of f-strings (Python 3.11 does
-    not tell where it is), nothing of `if TYPE_CHECKING`."""
+    """Every expression that decides: no annotations, no options of a class, and nothing inside of
+    f-strings (Python 3.11 does not tell where it is)."""
+    options = {"annotation", "returns", "decorator_list"}
     for name, value in ast.iter_fields(tree):
-        if name in {"annotation", "returns", "decorator_list"}:
+        if name in options or (name == "keywords" and isinstance(tree, ast.ClassDef)):
             continue
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or isinstance(child, ast.JoinedStr):
