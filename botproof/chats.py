@@ -512,3 +512,16 @@ def _replied_to(params: Json) -> int | None:
     if isinstance(parameters, Mapping):
         return integer(parameters.get("message_id"))
     return integer(params.get("reply_to_message_id"))
+
+
+def is_reply(params: Json) -> bool:
+    """Whether a message is shown as the answer to another one."""
+    return _replied_to(params) is not None
+
+
+def hides_links(params: Json) -> bool:
+    """Whether a message is sent without a preview of its links, in either spelling of that."""
+    options = plain(params.get("link_preview_options"))
+    if isinstance(options, Mapping):
+        return is_true(options.get("is_disabled"))
+    return is_true(params.get("disable_web_page_preview"))

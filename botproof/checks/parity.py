@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 from rich.cells import chop_cells, set_cell_size
 
-from botproof.chats import Turn
+from botproof.chats import Turn, hides_links, is_reply
 from botproof.checks.judging import Judging
 from botproof.checks.replies import render, settled_chats
 from botproof.checks.why import Reasons
@@ -124,7 +124,7 @@ def _compare(
 ) -> Iterator[_Difference]:
     for name in dict.fromkeys((*left, *right)):
         texts = [
-            render(side[name], judging.rules) if name in side else "(never sent)\n"
+            _seen(side[name], judging) if name in side else "(never sent)\n"
             for side in (left, right)
         ]
         if texts[0] != texts[1]:
@@ -135,6 +135,21 @@ def _compare(
                 if turn is not None and turn.case.expect == "reply" and not turn.answered:
                     rows += [f"  {stack}: {line}" for line in reasons[stack].missing(turn)]
             yield _Difference(name, title, rows)
+
+
+def _seen(turn: Turn, judging: Judging) -> str:
+    """What the user sees of a case, with what approved replies do not hold: which message is said
+    to be the answer to another one, and which shows no preview of its links."""
+    lines = [
+        f"message {number} {what}\n"
+        for number, message in enumerate(turn.messages, start=1)
+        for what, there in (
+            ("is a reply to another message", is_reply(message.params)),
+            ("shows no preview of its links", hides_links(message.params)),
+        )
+        if there
+    ]
+    return "".join((render(turn, judging.rules), *lines))
 
 
 def _title(turn: Turn | None) -> str:

@@ -441,6 +441,25 @@ class TestParity:
         assert [line.split("|")[0].strip() for line in differing] == ["intelligence: BUYERS"]
         assert differing[0].rstrip().endswith("|")
 
+    @pytest.mark.parametrize(
+        ("params", "said"),
+        [
+            ({"reply_parameters": '{"message_id": 7}'}, "is a reply to another message"),
+            ({"reply_to_message_id": "7"}, "is a reply to another message"),
+            ({"link_preview_options": {"is_disabled": True}}, "shows no preview of its links"),
+            ({"disable_web_page_preview": "true"}, "shows no preview of its links"),
+        ],
+    )
+    def test_how_a_message_is_shown_is_compared(
+        self, story, judged, params: dict[str, object], said: str
+    ) -> None:
+        for mode, more in (("polling", params), ("webhook", {})):
+            story.case(mode, "price")
+            story.sent(mode, 1000 + story.next_update - 1, "text", story.clock + 0.1, **more)
+        result = parity.check(story.history(), judged)
+        assert result.verdict is FAIL
+        assert f"message 1 {said}" in text_of(result)
+
     def test_an_answer_that_one_mode_never_sends_fails(self, story, judged) -> None:
         story.case("polling", "price", "text")
         story.case("webhook", "price")

@@ -14,7 +14,14 @@ from botproof.checks.judging import Judging
 from botproof.checks.registry import CHECKS
 from botproof.checks.starved import doubtful
 from botproof.config import Config, Mode, Process, stretches, substitute
-from botproof.history import HALF_AN_ANSWER, History, PlayedAgain, Request, Starved
+from botproof.history import (
+    HALF_AN_ANSWER,
+    History,
+    PlayedAgain,
+    ProcessExited,
+    Request,
+    Starved,
+)
 from botproof.starvation import Starvation, withheld
 from botproof.targets.family import family, spent
 from botproof.targets.meter import Meter
@@ -149,6 +156,24 @@ def test_a_process_that_had_to_be_killed_is_not_explained_by_a_moment(story, jud
     result = judge(story, judged, "boot")
     assert result.verdict is Verdict.FAIL
     assert "polling: bot ignored SIGTERM" in "\n".join(result.evidence)
+
+
+def test_what_never_came_is_explained_where_the_machine_kept_most_of_the_time(
+    story, judged
+) -> None:
+    """A reply, and the end of a process: neither had a processor for half of its time."""
+    story.healthy()
+    story.case("polling", "lost")
+    starve(story, "polling", story.clock, story.clock + 3.0, figure=0.7)
+    assert judge(story, judged, "latency").verdict is Verdict.INCONCLUSIVE
+    story.events.clear()
+    story.healthy()
+    killed = {"code": -9, "killed": True, "after_s": 10.0}
+    ends = [event for event in story.events if isinstance(event, ProcessExited)]
+    for event in ends[:2]:
+        story.events[story.events.index(event)] = msgspec.structs.replace(event, **killed)
+    starve(story, "polling", 8_990.0, 9_000.0, figure=0.7)
+    assert judge(story, judged, "boot").verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_target_that_burnt_the_processor_itself_fails(story, judged) -> None:

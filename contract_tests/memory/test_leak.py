@@ -50,6 +50,13 @@ def test_one_jump_is_no_leak_and_no_proof_of_none() -> None:
     assert growth(points(sizes)).judge(LIMIT) is Verdict.INCONCLUSIVE
 
 
+def test_three_points_are_the_fewest_that_have_an_interval() -> None:
+    three = [(0, 50_000_000), (1_000, 51_000_000), (2_000, 52_000_000)]
+    assert growth(three).per_thousand == pytest.approx(1_000_000)
+    with pytest.raises(ValueError, match="growth with an interval needs at least 3"):
+        growth(three[:2])
+
+
 def test_a_handful_of_rounds_decides_nothing() -> None:
     few = points([50e6 + 9e6 * number for number in range(LEAST_ROUNDS)])
     assert growth(few).judge(LIMIT) is Verdict.INCONCLUSIVE
