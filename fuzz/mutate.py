@@ -61,8 +61,9 @@ ODD: Final[tuple[Any, ...]] = (
     "supergroup",
     "bot_command",
 )
-LARGE: Final = 1000
-"""Places in a value from which on it is not made fifty times larger."""
+LARGEST: Final = 4_000_000
+"""Characters of a case: several times what a door takes. Fifty times fifty times a long text would
+take minutes to write, in which nothing else of the fuzzing is done."""
 COMMANDS: Final = (
     "/help",
     "/start",
@@ -169,14 +170,15 @@ class Mutator:
             case 2:
                 del holder[key]
             case 3:
-                # Six times fifty, one in the other, would be a case that takes minutes to write.
-                many = 50 if len(places) < LARGE else 1
-                holder[key] = [holder[key]] * self._random.choice((1, 2, many))
+                many = self._random.choice((1, 2, 50))
+                many = many if _fits(holder[key], many) else 1
+                # Copies, so that what changes one of them later does not change them all.
+                holder[key] = [copy.deepcopy(holder[key]) for _ in range(many)]
             case 4:
                 holder[key] = copy.deepcopy(value) if len(places) < 60 else None
-            case 5 if len(places) < LARGE:
+            case 5:
                 other, name = self._random.choice(places)
-                holder[key] = copy.deepcopy(other[name])
+                holder[key] = copy.deepcopy(other[name]) if _fits(value, 2) else None
         return value
 
     def _damage(self, raw: bytearray) -> None:
@@ -197,6 +199,10 @@ def _settle(value: Any, chat: int) -> None:
     for holder, key in _places(value):
         if key in {"chat", "from", "user"} and isinstance(holder[key], dict):
             holder[key]["id"] = chat
+
+
+def _fits(value: Any, times: int) -> bool:
+    return len(json.dumps(value)) * times < LARGEST
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
