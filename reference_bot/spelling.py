@@ -10,7 +10,10 @@ from typing import Final
 _AROUND: Final = " \t\r\n.,;:!?#$\"'“”‘’„‚‹›()[]{}<>«»*`_~|、。"
 _OVERRIDES: Final = "\u202d\u202e"
 """These show other letters than are there: no symbol holds them, and they are not passed over."""
-_SAME: Final = str.maketrans({**dict.fromkeys("‐‑‒–—―−", "-"), **dict.fromkeys("⁄∕", "/")})
+_SAME: Final = str.maketrans(
+    {**dict.fromkeys("‐‑‒–—―−", "-"), **dict.fromkeys("⁄∕", "/"), "\u0130": "I"}
+)
+"""Dashes, slashes, and the capital I of Turkish keyboards."""
 
 
 def readable(text: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telegram import Message
 
-from reference_bot.telegram_bot.commands.arguments import QUARTER, SYMBOL
+from reference_bot.telegram_bot.commands.arguments import DAYS, MARKET, QUARTER, SYMBOL, THRESHOLD
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
 from reference_bot.telegram_bot.commands.table import COMMANDS
 from reference_bot.telegram_bot.commands.typed import read_command
@@ -44,6 +44,7 @@ def test_symbols_in_any_usual_spelling(typed: str, symbol: str) -> None:
         ("eur usd gold", "EUR/USD GOLD"),
         ("usdt usdc", "USDT USDC"),
         ("ethusdt.p btc–usdt", "ETHUSDT.P BTC-USDT"),
+        ("/btc eth- \u0130mx l\u0131nk", "BTC ETH IMX LINK"),
     ],
 )
 def test_several_symbols_are_one_question(typed: str, symbols: str) -> None:
@@ -100,10 +101,26 @@ def test_a_command_for_another_bot_is_not_ours() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "frame"),
-    [("15min", "15m"), ("1hr", "1h"), ("4hours", "4h"), ("60m", "1h"), ("1D", "1d")],
+    [
+        ("15min", "15m"),
+        ("1hr", "1h"),
+        ("4hours", "4h"),
+        ("60m", "1h"),
+        ("1D", "1d"),
+        ("1H,", "1h"),
+        ("１５ｍ", "15m"),
+    ],
 )
 def test_timeframes_in_usual_spellings(typed: str, frame: str) -> None:
     assert QUARTER.parse(typed) == frame
+
+
+def test_other_arguments_with_marks_around_them() -> None:
+    assert THRESHOLD.parse("+300%,") == "300"
+    assert MARKET.parse("Spot.") == "spot"
+    assert DAYS.parse("７D.") == "7d"
+    with pytest.raises(BadArgumentError):
+        THRESHOLD.parse("-300")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ _MARKETS: Final = {
     "swap": "perps",
 }
 _BETWEEN: Final = re.compile(r"[\s,;|+、]+")
+_LEFT_OVER: Final = "/:-&+"
+"""What joins two words, where one of them is missing: ``/btc``, ``btc-``."""
 _AT_ONCE: Final = 5
 """Symbols that one question may name: each asks the exchanges nine times."""
 _DOLLARS: Final = frozenset({"USDT", "USDC", "USD", "FDUSD", "TUSD", "USDE", "DAI"})
@@ -38,7 +40,7 @@ _DAYS: Final = ("1d", "7d", "30d", "90d")
 
 
 def _symbol(typed: str) -> str:
-    symbol = bare(typed).upper()
+    symbol = bare(typed).strip(_LEFT_OVER).upper()
     if not _SYMBOL.fullmatch(symbol):
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT"
@@ -86,8 +88,9 @@ def _switch(typed: str) -> str:
 
 
 def _timeframe(typed: str) -> str:
-    found = _FRAME.fullmatch(typed)
-    short = f"{int(found[1])}{found[2]}".lower() if found and len(found[1]) < 6 else typed.lower()
+    plain = bare(typed)
+    found = _FRAME.fullmatch(plain)
+    short = f"{int(found[1])}{found[2]}".lower() if found and len(found[1]) < 6 else plain.lower()
     frame = _MINUTES.get(short, short)
     if frame not in TIMEFRAMES:
         raise BadArgumentError(
@@ -97,7 +100,7 @@ def _timeframe(typed: str) -> str:
 
 
 def _market(typed: str) -> str:
-    market = _MARKETS.get(typed.lower())
+    market = _MARKETS.get(bare(typed).lower())
     if market is None:
         near = difflib.get_close_matches(typed.lower()[:_SHOWN], _MARKETS, n=1)
         meant = f" Did you mean {_MARKETS[near[0]]}?" if near else ""
@@ -106,7 +109,7 @@ def _market(typed: str) -> str:
 
 
 def _percent(typed: str) -> str:
-    digits = typed.removesuffix("%")
+    digits = bare(typed).removeprefix("+").removesuffix("%")
     if not _PERCENT.fullmatch(digits) or int(digits) > _HIGHEST_PERCENT:
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” is not a threshold: give percent above the usual volume, like 200"
@@ -115,7 +118,7 @@ def _percent(typed: str) -> str:
 
 
 def _days(typed: str) -> str:
-    days = typed.lower() if typed.lower().endswith("d") else f"{typed}d"
+    days = f"{bare(typed).lower().removesuffix('d')}d"
     if days not in _DAYS:
         raise BadArgumentError(f"“{typed[:_SHOWN]}” is not a period: use one of {', '.join(_DAYS)}")
     return days
