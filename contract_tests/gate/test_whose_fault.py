@@ -152,7 +152,7 @@ async def _(world: World) -> None:
 
 @provokes(Failure.NOT_READY)
 async def _(world: World) -> None:
-    await world.started(NEVER_READY, ready_timeout_s=0.3)
+    await world.started(NEVER_READY, ready_timeout_s=3.0)
 
 
 @provokes(Failure.ENDED)
