@@ -185,7 +185,8 @@ async def bundles_in(image: str) -> tuple[str, ...]:
             (
                 await docker(
                     *("run", "--rm", "--network", "none", "--pull", "never"),
-                    *("--entrypoint", "find", image, *find),
+                    # As the image's own user it would fail at each directory that is not his.
+                    *("--user", "0:0", "--entrypoint", "find", image, *find),
                 )
             ).split()
         )
