@@ -14,4 +14,4 @@ from botproof.workloads.whole_path import CommandSender, add_options
 
 __all__ = ["CommandSender"]  # Locust looks for the users in this module
 
-install(Plan(options=add_options))
+install(Plan(options=add_options, reads_fields=False))

@@ -16,8 +16,8 @@ _WORKERS_WAIT_S = 60
 _MOST_REQUESTS = 10_000_000
 
 
-def add(parser: Any) -> None:
-    """Add them to Locust's parser."""
+def add(parser: Any, *, reads_fields: bool) -> None:
+    """Add them to Locust's parser; `--expect` only for scripts whose answers have fields."""
     parser.set_defaults(expect_workers_max_wait=_WORKERS_WAIT_S)
     group = parser.add_argument_group("open loop and budgets (botproof)")
     group.add_argument("--rate", type=float, default=150, help="requests a second (150)")
@@ -40,13 +40,14 @@ def add(parser: Any) -> None:
         default="0:0:0",
         help="requests:failed:unsure of the earlier parts of such a run",
     )
-    group.add_argument(
-        "--expect",
-        default="",
-        metavar="FIELDS",
-        help="fields that a good answer has, with commas between, such as data.price, or "
-        "/price:data.price for one path only; an answer that lacks one has failed",
-    )
+    if reads_fields:
+        group.add_argument(
+            "--expect",
+            default="",
+            metavar="FIELDS",
+            help="fields that a good answer has, with commas between, such as data.price, or "
+            "/price:data.price for one path only; an answer that lacks one has failed",
+        )
     group.add_argument(
         "--no-probe", action="store_true", help="send at once: the host is known to be there"
     )

@@ -87,7 +87,8 @@ class Plan:
     gives the arrivals in seconds from the start, and `earliest_pass` the requests before which PASS
     is not said, by the options; `watch` is told of every outcome where the verdict is made; `judge`
     and `notes` make the verdict at the end. `probe` says, before anything is sent, why the host
-    cannot be the right one ("" when it can).
+    cannot be the right one ("" when it can). `reads_fields` is false where `--expect` is not the
+    fields of an answer but something that the script itself adds.
     """
 
     options: Callable[[Any], None] = _no_options
@@ -98,6 +99,7 @@ class Plan:
     judge: Callable[[LoadRun], Verdict] = LoadRun.verdict
     notes: Callable[[LoadRun], list[str]] = _no_notes
     probe: Callable[[Any], str] = _reachable
+    reads_fields: bool = True
 
 
 class Desk:
@@ -249,7 +251,7 @@ class _Session:
         self._verdict_decides = exit_as_error()
 
     def add_options(self, parser: Any) -> None:
-        load_options.add(parser)
+        load_options.add(parser, reads_fields=self._plan.reads_fields)
         self._plan.options(parser)
 
     def check(self, environment: Any, **_: Any) -> None:

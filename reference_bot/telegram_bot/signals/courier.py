@@ -99,7 +99,7 @@ class _Post(Replier):
         self._book = book
         self._metrics = metrics
 
-    async def _elsewhere(self, failure: Failure) -> Failure:
+    async def _follow(self, chat: int, failure: Refused) -> Failure:  # noqa: ARG002 - the base's
         return failure  # `_give_up` packs it anew: parcels of one chat have one lane
 
     async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
