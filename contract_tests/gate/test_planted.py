@@ -295,7 +295,7 @@ subject = "golden"
 story = "s"
 plan = "few"
 check = "golden"
-words = ["price-nonsense", "can't parse entities"]
+words = ["price-nonsense", "differ"]
 [[defect.patch]]
 file = "reference_bot/telegram_bot/render/html.py"
 old = "    return html.escape(_INV"
