@@ -441,6 +441,7 @@ class Stack:
             waited: set[asyncio.Future[Any]] = {task, self._broken}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
+                await self._await_better_reason(task)
                 return task.result()
             self._broken.result()
             raise AssertionError("a stack breaks with an exception")
@@ -448,6 +449,14 @@ class Stack:
             if not task.done():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+
+    async def _await_better_reason(self, task: asyncio.Future[Any]) -> None:
+        """A double does not answer: raise that it has ended, if that is why."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, BrokenHarnessError) and error.kind is Failure.DOUBLE_SILENT:
+            await asyncio.wait({self._broken}, timeout=_LAST_WORDS_S)
+            if self._broken.done():
+                self._broken.result()
 
     def fail(self, error: Exception) -> None:
         """Note that the stack cannot go on; the first reason counts."""

@@ -271,9 +271,8 @@ async def test_a_double_that_stops_in_the_middle_is_mended_by_a_fresh_start(benc
     assert code == 1, gate.output
     assert "replies differ" not in gate.evidence("golden")
     start = read_history(gate.report_dir / "history.jsonl").of(FreshStart)[0]
-    # Who first meets the dead double names it: its process, or a question without an answer.
-    assert start.failure in {"double_ended", "double_silent"}
-    assert "polling: started afresh, because a double" in gate.output
+    assert start.failure == "double_ended"
+    assert "polling: started afresh, because a double ended on its own" in gate.output
     assert "started afresh" in (gate.report_dir / "report.html").read_text()
 
 
