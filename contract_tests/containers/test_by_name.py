@@ -34,28 +34,13 @@ USER 10001
 """
 
 DESCRIPTION = f"""
-name = "an image that knows the real hosts only"
+{(BOTS / "by_host.toml").read_text()}
 [bot]
 image = "{IMAGE}"
 command = ["python3", "/opt/by_host.py"]
 ready = "telegram"
 [bot.env]
 TOKEN = "{{token}}"
-[modes.polling]
-[doubles.telegram]
-by_name = true
-[doubles.exchanges]
-by_name = true
-now = 1767258432000
-[[workload.cases]]
-name = "price"
-say = "/price"
-[[workload.cases]]
-name = "hosts"
-say = "/hosts"
-[[workload.cases]]
-name = "elsewhere"
-say = "/elsewhere"
 """
 
 

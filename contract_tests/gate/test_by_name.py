@@ -115,27 +115,12 @@ def test_a_bot_by_name_that_is_killed_is_judged_and_no_error(tmp_path: Path) -> 
 
 
 HOSTS = f"""
-name = "knows the real hosts only"
+{(BOTS / "by_host.toml").read_text()}
 [bot]
 command = ["{{python}}", "{BOTS / "by_host.py"}"]
 ready = "telegram"
 [bot.env]
 TOKEN = "{{token}}"
-[modes.polling]
-[doubles.telegram]
-by_name = true
-[doubles.exchanges]
-by_name = true
-now = 1767258432000
-[[workload.cases]]
-name = "price"
-say = "/price"
-[[workload.cases]]
-name = "hosts"
-say = "/hosts"
-[[workload.cases]]
-name = "elsewhere"
-say = "/elsewhere"
 """
 APPROVED = {
     "hosts": "fapi.binance.com dapi.binance.com api.bybit.com www.okx.com api.gateio.ws "
