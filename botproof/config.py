@@ -62,6 +62,7 @@ VENV = "venv:"
 """Begins a placeholder for a virtual environment of the target, such as `{venv:.venv}`."""
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_SELDOM_S = 5.0
 _CASE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 
 Scalar = str | int | float | bool
@@ -449,6 +450,15 @@ class Config(_Table, frozen=True, kw_only=True):
             for name, mode in {**self.modes, **delivery.modes}.items()
         }
         return msgspec.structs.replace(self, modes=modes)
+
+    def without_flood(self) -> Config:
+        """The configuration for many questions at once: no flood control at the Telegram double,
+        and memory, which is not what is asked about, sampled seldom."""
+        replace = msgspec.structs.replace
+        telegram = self.doubles.telegram
+        telegram = replace(telegram, args=(*telegram.args, "--no-flood"))
+        doubles = replace(self.doubles, telegram=telegram)
+        return replace(self, doubles=doubles, memory=replace(self.memory, every_s=_SELDOM_S))
 
     def with_images(self, images: Mapping[str, str]) -> Config:
         """The same target with processes, by name, in containers of these images.

@@ -31,11 +31,11 @@ from botproof.history import History
 from botproof.outcome import Outcome, record_and_judge
 from botproof.prove.prove import prove, result_of
 from botproof.starvation import STRETCH_BY
-from botproof.targets.failures import Failure, of_start
-from botproof.targets.process import BrokenHarnessError, Guard, TargetError
+from botproof.targets.life import Ended, live, with_fresh_start
+from botproof.targets.process import BrokenHarnessError, Guard
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import machine
-from botproof.targets.stack import Stack, Surroundings, in_phase, record_fresh_start
+from botproof.targets.stack import Stack, Surroundings, in_phase
 from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
 from botproof.workloads.degradation import degradation_trial
@@ -237,11 +237,8 @@ async def _again(options: GateOptions, stack: Stack, names: tuple[str, ...]) -> 
         played = scripted.play(stack, cases, rules, wall, only=chosen, at_once=1)
         await in_phase(stack, "conversation", stack.run(played))
 
-    broken = await _use(stack, use())
-    if broken is not None:
-        stack.record_harness_error("harness", broken)
-        stack.say(f"ERROR: {broken}")
-    return broken is None
+    ended = await _use(stack, use)
+    return _tell(stack, ended.broken)
 
 
 async def _compare_conversations(options: GateOptions, around: Surroundings) -> None:
@@ -283,26 +280,30 @@ async def _run_mode(
 
     What goes wrong is recorded; only cancellation passes.
     """
-    for again in (False, True):
-        stack = Stack(around, mode, again=again)
-        broken = await _one_life(options, stack, plan, last=last)
-        if broken is None:
-            return True
-        if again or not broken.kind.mends:
-            stack.record_harness_error("harness", broken)
-            stack.say(f"ERROR: {broken}")
-            return False
-        if plan is not None:
-            plan.forget(stack.name)
-        record_fresh_start(stack, broken)
-    raise AssertionError("a second start is the last")
+
+    def make(again: bool) -> Stack:
+        if again and plan is not None:
+            plan.forget(mode)
+        return Stack(around, mode, again=again)
+
+    stack, ended = await with_fresh_start(
+        make, lambda stack: _one_life(options, stack, plan, last=last)
+    )
+    return _tell(stack, ended.broken)
+
+
+def _tell(stack: Stack, broken: BrokenHarnessError | None) -> bool:
+    """Record and say what of the harness failed at last; whether nothing did."""
+    if broken is not None:
+        stack.record_harness_error("harness", broken)
+        stack.say(f"ERROR: {broken}")
+    return broken is None
 
 
 async def _one_life(
     options: GateOptions, stack: Stack, plan: LoadPlan | None, *, last: bool
-) -> BrokenHarnessError | None:
-    """Start the stack, use it, end it. What of the harness failed, if anything did."""
-
+) -> Ended:
+    """Start the stack, use it, end it."""
     door = _door(options, stack)
 
     async def use() -> None:
@@ -317,27 +318,14 @@ async def _one_life(
             await stack.run(look(stack))
 
     with door or nullcontext():
-        return await _use(stack, use())
+        return await _use(stack, use)
 
 
-async def _use(stack: Stack, work: Coroutine[Any, Any, None]) -> BrokenHarnessError | None:
-    """Start the stack, do `work`, end the stack. What of the harness failed, if anything did."""
-    try:
-        await in_phase(stack, "boot", stack.start())
-        await work
-    except TargetError as error:
-        stack.say(f"FAILED: {error}")
-    except BrokenHarnessError as error:
-        stack.harness_failure = stack.harness_failure or error
-    except OSError as error:
-        if of_start(error) is not Failure.MACHINE_FULL:
-            raise
-        text = f"{error.filename or 'this machine'}: {error.strerror}"
-        stack.harness_failure = BrokenHarnessError(text, Failure.MACHINE_FULL)
-    finally:
-        work.close()  # when the stack did not start, nothing has awaited it
-        await in_phase(stack, "stop", stack.stop())
-    return stack.harness_failure
+async def _use(stack: Stack, work: Callable[[], Coroutine[Any, Any, None]]) -> Ended:
+    ended = await live(stack, work)
+    if ended.target:
+        stack.say(f"FAILED: {ended.target}")
+    return ended
 
 
 def _door(options: GateOptions, stack: Stack) -> Door | None:

@@ -43,10 +43,11 @@ from botproof.faults.troubles import (
 )
 from botproof.history import CasePlayed, Event
 from botproof.outcome import Outcome, judge_by, record_and_judge
+from botproof.targets.life import Ended, with_fresh_start
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import machine
-from botproof.targets.stack import Surroundings, in_phase, record_fresh_start
+from botproof.targets.stack import Surroundings, in_phase
 
 CHECK = "delivery"
 _SAY_EVERY_S = 5.0
@@ -100,6 +101,11 @@ class DeliveryOptions:
         """What the run is called in the report."""
         return self.label or self.mode
 
+    @property
+    def every(self) -> int:
+        """How many updates are sent in all."""
+        return self.updates + self.stops * UNDER_WAY + self.late
+
 
 def run_delivery(options: DeliveryOptions) -> Outcome:
     """Run, record, judge by the check "delivery": see `record_and_judge`."""
@@ -129,22 +135,17 @@ def _metadata(options: DeliveryOptions, started: float) -> history.Run:
 
 def plan_of(options: DeliveryOptions) -> DeliveryPlan:
     """What a run sets out to do, for the check."""
-    updates = options.updates + options.stops * UNDER_WAY + options.late
-    return DeliveryPlan(updates=updates, kills=options.kills)
+    return DeliveryPlan(updates=options.every, kills=options.kills)
 
 
 def _config_of_run(options: DeliveryOptions) -> Config:
     """A bot that Telegram has never seen, and no flood control: it is the kills that are tested."""
-    config = options.config.for_delivery(options.env)
+    config = options.config.for_delivery(options.env).without_flood()
     letters = "".join(options.chance.choices(_TOKEN_LETTERS, k=33))
     token = f"{options.chance.randrange(10**9, 10**10)}:AA{letters}"
-    telegram = config.doubles.telegram
-    telegram = msgspec.structs.replace(telegram, token=token, args=(*telegram.args, "--no-flood"))
-    return msgspec.structs.replace(
-        config,
-        doubles=msgspec.structs.replace(config.doubles, telegram=telegram),
-        memory=msgspec.structs.replace(config.memory, every_s=5.0),
-    )
+    telegram = msgspec.structs.replace(config.doubles.telegram, token=token)
+    doubles = msgspec.structs.replace(config.doubles, telegram=telegram)
+    return msgspec.structs.replace(config, doubles=doubles)
 
 
 async def _run(options: DeliveryOptions, recorder: Recorder) -> None:
@@ -167,18 +168,16 @@ async def _run(options: DeliveryOptions, recorder: Recorder) -> None:
 async def play_within(around: Surroundings, options: DeliveryOptions) -> None:
     """Play the run in surroundings that are there already. What goes wrong is recorded; only
     cancellation passes. A harness that broke gets one fresh start, as in the gate."""
-    for again in (False, True):
-        stage = _stage(around, options, again=again)
+
+    async def life(stage: Stage) -> Ended:
         with stage.around.recorder.subscribe(lambda event: event.stack == options.name) as events:
             show = _Show(options, stage, events, _questions(options, _chats(options)))
-            broken = await _play(show, stage)
-        if broken is None:
-            return
-        if again or not broken.kind.mends:
-            stage.record_harness_error("harness", broken)
-            stage.say(f"ERROR: {broken}")
-            return
-        record_fresh_start(stage, broken)
+            return await _play(show, stage)
+
+    stage, ended = await with_fresh_start(lambda again: _stage(around, options, again=again), life)
+    if ended.broken is not None:
+        stage.record_harness_error("harness", ended.broken)
+        stage.say(f"ERROR: {ended.broken}")
 
 
 def _stage(around: Surroundings, options: DeliveryOptions, *, again: bool) -> Stage:
@@ -196,19 +195,19 @@ def _stage(around: Surroundings, options: DeliveryOptions, *, again: bool) -> St
 def _chats(options: DeliveryOptions) -> int:
     delivery = options.config.delivery
     chats = options.chats or (delivery.chats if delivery is not None else 1)
-    return min(chats, options.updates + options.stops * UNDER_WAY + options.late)
+    return min(chats, options.every)
 
 
 def _questions(options: DeliveryOptions, chats: int) -> list[Question]:
     delivery = options.config.delivery
     if delivery is None:
         raise ValueError("botproof.toml has no [delivery] table, so there is nothing to ask")
-    every = options.updates + options.stops * UNDER_WAY + options.late
-    return questions(delivery.say, every, chats, options.seed)
+    return questions(delivery.say, options.every, chats, options.seed)
 
 
-async def _play(show: _Show, stage: Stage) -> BrokenHarnessError | None:
-    """The whole run. What of the harness failed, if anything did."""
+async def _play(show: _Show, stage: Stage) -> Ended:
+    """The whole run."""
+    target = ""
     try:
         await in_phase(stage, "boot", stage.start())
         await in_phase(stage, "storm", stage.run(show.storm()))
@@ -217,13 +216,14 @@ async def _play(show: _Show, stage: Stage) -> BrokenHarnessError | None:
         await in_phase(stage, "late", stage.run(show.late()))
         await in_phase(stage, "stop", show.stop())
     except TargetError as error:
-        stage.say(f"FAILED: {error}")
+        target = str(error)
+        stage.say(f"FAILED: {target}")
     except BrokenHarnessError as error:
         stage.harness_failure = stage.harness_failure or error
     finally:
         await show.close()
         await stage.stop()
-    return stage.harness_failure
+    return Ended(target, stage.harness_failure)
 
 
 def _first(error: Exception) -> Exception:

@@ -7,6 +7,7 @@ happens rarely; these find what happens every time.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,6 @@ from botproof.checks.delivery import DeliveryPlan
 from botproof.config import Config, Delivery
 from botproof.delivery.run import (
     CHECK,
-    UNDER_WAY,
     DeliveryOptions,
     plan_of,
     play_within,
@@ -55,13 +55,7 @@ def _options(config: Config, mode: str, report_dir: Path) -> DeliveryOptions:
     """A bot whose botproof.toml says by `[delivery]` that it survives a kill gets kills. Of any
     other it is asked what every bot owes: that a clean stop and a start lose nothing."""
     promised = config.delivery is not None and bool(config.delivery.say)
-    if not promised:
-        every = (
-            _UPDATES + _STOPS * UNDER_WAY + _LATE
-        )  # a chat for each: no reply has to repeat a word
-        asked = Delivery(say=(question_of(config),), chats=every)
-        config = msgspec.structs.replace(config, delivery=asked)
-    return DeliveryOptions(
+    options = DeliveryOptions(
         config=config,
         config_path=report_dir,
         report_dir=report_dir,
@@ -75,3 +69,8 @@ def _options(config: Config, mode: str, report_dir: Path) -> DeliveryOptions:
         faults=_FAULTS,
         label=f"{mode}-delivery",
     )
+    if promised:
+        return options
+    # A chat for each: no reply has to repeat a word.
+    asked = Delivery(say=(question_of(config),), chats=options.every)
+    return replace(options, config=msgspec.structs.replace(config, delivery=asked))

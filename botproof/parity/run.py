@@ -50,7 +50,6 @@ from botproof.workloads.conversations import Conversation
 from botproof.workloads.vocabulary import sentinel_of, vocabulary_of
 
 CHECK = "conversations"
-_SETTLED_MEMORY_S = 5.0
 _MUCH_WITHHELD_S = 2.5  # half of the time that the first command has
 
 
@@ -109,12 +108,7 @@ def _noted(event: Event) -> bool:
 
 def _inner(around: Surroundings, recorder: Recorder) -> Surroundings:
     """Surroundings for many playings: known users for all of them, and no flood control."""
-    config = around.config
-    telegram = config.doubles.telegram
-    telegram = msgspec.structs.replace(telegram, args=(*telegram.args, "--no-flood"))
-    memory = msgspec.structs.replace(config.memory, every_s=_SETTLED_MEMORY_S)
-    doubles = msgspec.structs.replace(config.doubles, telegram=telegram)
-    config = msgspec.structs.replace(config, doubles=doubles, memory=memory)
+    config = around.config.without_flood()
     return dataclasses.replace(around, config=config, recorder=recorder, users=stage.known_users())
 
 

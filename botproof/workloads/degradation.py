@@ -27,7 +27,8 @@ from botproof.history import BotApiCall, CasePlayed, Degraded, Event, VenueCall
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import question_of
 from botproof.workloads.security import questions_of
-from botproof.workloads.trials import in_stack, without_flood
+from botproof.workloads.trials import in_stack, reading
+from botproof.workloads.updates import message_update
 
 USERS = tuple(range(1_800_000_001, 1_800_000_401))
 """Each question comes from one of its own, so that what comes late is not taken for another's."""
@@ -70,7 +71,7 @@ _GONE: Mapping[str, Mapping[str, Any]] = {
 
 async def degradation_trial(around: Surroundings, mode: str) -> None:
     """Play it all in a stack of its own; recorded are the questions with what came of each."""
-    own = dataclasses.replace(around, config=without_flood(around.config), users=USERS)
+    own = dataclasses.replace(around, config=around.config.without_flood(), users=USERS)
     played: list[Degraded] = []
 
     async def work(stack: Stack) -> None:
@@ -104,25 +105,17 @@ class _Bad:
 
     async def times(self) -> None:
         """All of it, in order."""
-        recorder = self._stack.around.recorder
-        with recorder.subscribe(_of_interest) as events:
-            reader = asyncio.create_task(self._read(events))
-            try:
-                await self._all_times()
-            finally:
-                reader.cancel()
-                await asyncio.gather(reader, return_exceptions=True)
-
-    async def _all_times(self) -> None:
-        questions = await self._choose()
-        self._say(f"degradation: {len(questions)} questions, {', '.join(self._venues)}")
-        if not questions:
-            return
-        await self._gone(questions)
-        await self._back(questions)
-        await self._parts(questions)
-        await self._one_gone(questions)
-        await self._clean_again()
+        async with reading(self._stack, _of_interest, self._read):
+            questions = await self._choose()
+            venues = ", ".join(self._venues)
+            self._stack.say(f"degradation: {len(questions)} questions, {venues}")
+            if not questions:
+                return
+            await self._gone(questions)
+            await self._back(questions)
+            await self._parts(questions)
+            await self._one_gone(questions)
+            await self._clean_again()
 
     # the stages
 
@@ -265,14 +258,10 @@ class _Bad:
         if stack.telegram is None:
             raise RuntimeError("the stack was not started")
         user, name = next(self._users), f"d{next(self._numbers)}"
-        person = {"id": user, "is_bot": False, "first_name": "Robin", "language_code": "en"}
-        chat = {"id": user, "type": "private", "first_name": "Robin"}
-        body: dict[str, Any] = {"date": 0, "chat": chat, "from": person, "text": text}
-        word = text.split(maxsplit=1)[0]
-        if word.startswith("/"):
-            body["entities"] = [{"type": "bot_command", "offset": 0, "length": len(word)}]
         at = history.now()
-        number = await stack.telegram.inject(stack.values["token"], {"update": {"message": body}})
+        number = await stack.telegram.inject(
+            stack.values["token"], {"update": message_update(user, text)}
+        )
         case = CasePlayed(
             t=at,
             case=name,
@@ -317,9 +306,6 @@ class _Bad:
         """The same questions about a symbol that nobody has asked for yet, where one is named."""
         symbol = next(self._symbols)
         return [with_symbol(text, self._config.degradation.symbols, symbol) for text in questions]
-
-    def _say(self, text: str) -> None:
-        self._stack.say(text)
 
 
 def with_symbol(text: str, symbols: Iterable[str], symbol: str) -> str:

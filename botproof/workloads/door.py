@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx
 import msgspec
@@ -29,6 +29,7 @@ from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.security import ask_privately
+from botproof.workloads.updates import message_update, private_chat
 from botproof.workloads.vocabulary import sentinel_of
 
 FIRST, AGAIN, TWICE, AFTER, NOBODY = "first", "again", "twice", "after", "nobody"
@@ -52,7 +53,6 @@ USERS = {what: _FIRST_USER + number for number, what in enumerate(_QUESTIONS)}
 """Who asks what; all of them are among `{users}`."""
 _PLAIN = ("/start", "/help")
 _STRANGER = 1_600_000_001
-_NAME = "Robin"  # of all of them: a bot that greets by name is to greet all alike
 _ANSWER_S = 10.0
 _MUTE_S = 2.5  # above every budget for a reply: for a bot that has answered nothing so far
 _QUIET_S = 1.5  # how long after an answer one more message may follow it
@@ -126,7 +126,7 @@ class Door:
     async def stranger(self) -> tuple[str, ...]:
         """What a user gets who is on no list."""
         self._texts[_STRANGER] = {}
-        update = {"update": _update(_STRANGER, self._question)}
+        update = {"update": message_update(_STRANGER, self._question)}
         await self._telegram.inject(self._stack.values["token"], update)
         await self._answered_to(_STRANGER, _ANSWER_S / 2)
         return tuple(self._answers(_STRANGER))
@@ -140,7 +140,7 @@ class Door:
 
     async def _inject(self, what: str) -> int:
         return await self._telegram.inject(
-            self._stack.values["token"], {"update": _update(USERS[what], self._question)}
+            self._stack.values["token"], {"update": message_update(USERS[what], self._question)}
         )
 
     # by anybody
@@ -148,7 +148,7 @@ class Door:
     async def _at_the_webhook(self, url: str, secret: str) -> None:
         number = self._last_id + _IDS_ABOVE
         for what in (*SECRETS, TWICE, AFTER):  # Telegram does not know that they write
-            await self._telegram.make_chat(self._stack.values["token"], _chat(USERS[what]))
+            await self._telegram.make_chat(self._stack.values["token"], private_chat(USERS[what]))
         right = {SECRET_HEADER: secret} if secret else {}
         # The certificate is the operator's matter, and usually another name's than 127.0.0.1.
         async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_S, verify=False) as client:  # noqa: S501
@@ -203,7 +203,7 @@ class Door:
             texts[-1 - len(texts)] = text_of(call)
 
     def _body(self, number: int, what: str) -> bytes:
-        update = _update(USERS[what], self._question)
+        update = message_update(USERS[what], self._question)
         update["message"]["message_id"] = number
         return json.dumps({"update_id": number, **update}).encode()
 
@@ -301,25 +301,6 @@ def question_of(config: Config) -> str:
         if case.say in _PLAIN and case.expect == "reply" and not case.stranger
     ]
     return config.door.question or min(plain, key=_PLAIN.index, default="") or sentinel_of(config)
-
-
-def _update(user: int, text: str) -> dict[str, Any]:
-    person = {"id": user, "is_bot": False, "first_name": _NAME, "language_code": "en"}
-    message: dict[str, Any] = {
-        "date": 0,
-        "chat": _chat(user),
-        "from": person,
-        "text": text,
-    }
-    command = text.split(maxsplit=1)[0]
-    if command.startswith("/"):
-        length = len(command.encode("utf-16-le")) // 2
-        message["entities"] = [{"type": "bot_command", "offset": 0, "length": length}]
-    return {"message": message}
-
-
-def _chat(user: int) -> dict[str, Any]:
-    return {"id": user, "type": "private", "first_name": _NAME}
 
 
 async def ask_as_nobody(around: Surroundings, mode: str, question: str) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from botproof.history import HALF_AN_ANSWER
 
 _NO_VALUE = frozenset({"nan", "none", "null", "undefined", "inf", "-inf", "infinity", "n/a"})
 
 
-def lacking(content: bytes, path: str, expect: str) -> str:
+def lacking(answer: Any, path: str, expect: str) -> str:
     """What an answer lacks of the fields that it is to have; "" when nothing. `expect` are fields
     with commas between, "data.price", each for one path only where it says so:
     "/price:data.price"."""
@@ -19,7 +17,7 @@ def lacking(content: bytes, path: str, expect: str) -> str:
         only, colon, field = entry.rpartition(":")
         if colon and only != path:
             continue
-        problem = missing_field(msgspec.json.decode(content), field)
+        problem = missing_field(answer, field)
         if problem:
             return f"{HALF_AN_ANSWER}{problem}"
     return ""

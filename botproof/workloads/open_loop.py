@@ -182,9 +182,7 @@ class OpenLoopUser(FastHttpUser):
             own = own_error(getattr(response, "error", None))
             if own:
                 self.run_state.broken = own
-            error = _error_of(response) or lacking(
-                response.content, path, self.environment.parsed_options.expect
-            )
+            error = _error_of(response, path, self.environment.parsed_options.expect)
             if error:
                 response.failure(error)
             else:
@@ -192,7 +190,7 @@ class OpenLoopUser(FastHttpUser):
             return path, int(response.status_code or 0), error
 
 
-def _error_of(response: Any) -> str:
+def _error_of(response: Any, path: str, expect: str) -> str:
     if not response.status_code:
         return no_answer(response.error)
     if response.status_code != 200:
@@ -203,7 +201,7 @@ def _error_of(response: Any) -> str:
         return "HTTP 200, but the body is not JSON"
     if not isinstance(answer, dict) or answer.get("success") is not True:
         return 'HTTP 200, but no "success": true'
-    return ""
+    return lacking(answer, path, expect)
 
 
 def no_answer(error: BaseException | None) -> str:

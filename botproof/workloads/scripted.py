@@ -18,6 +18,7 @@ from botproof.targets.doubles import DoubleControl
 from botproof.targets.process import BrokenHarnessError
 from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack
+from botproof.workloads.updates import person, private_chat, typed
 
 CONFIRM_S = 10.0
 # A bot that is mute has been found out by then: the whole deadline for each of two hundred
@@ -58,16 +59,11 @@ class Step:
 
     def user(self) -> dict[str, Any]:
         """The user as Telegram describes one."""
-        return {
-            "id": self.user_id,
-            "is_bot": False,
-            "first_name": f"User{self.user_id}",
-            "language_code": "en",
-        }
+        return person(self.user_id, f"User{self.user_id}")
 
     def _chat(self) -> dict[str, Any]:
         if self.case.chat_type == "private":
-            return {"id": self.chat_id, "type": "private", "first_name": f"User{self.user_id}"}
+            return private_chat(self.chat_id, f"User{self.user_id}")
         return {"id": self.chat_id, "type": self.case.chat_type, "title": f"Chat {self.chat_id}"}
 
     def _completed(self, update: Mapping[str, Any], wall_s: int) -> dict[str, Any]:
@@ -129,19 +125,10 @@ def known_users(cases: Sequence[Case]) -> tuple[int, ...]:
 
 
 def _message(step: Step, wall_s: int) -> dict[str, Any]:
-    message = {**step.base(wall_s), **_text(step.case.say)}
+    message = {**step.base(wall_s), **typed(step.case.say)}
     if step.case.kind.startswith("edited"):
         message["edit_date"] = wall_s
     return {step.case.kind: message}
-
-
-def _text(say: str) -> dict[str, Any]:
-    """Text with the entity that Telegram itself marks a command with."""
-    word = say.split(maxsplit=1)[0] if say.strip() else ""
-    if not word.startswith("/") or len(word) < 2:
-        return {"text": say}
-    length = len(word.encode("utf-16-le")) // 2  # entities count UTF-16 units
-    return {"text": say, "entities": [{"type": "bot_command", "offset": 0, "length": length}]}
 
 
 def _callback(step: Step, wall_s: int) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from botproof.history import BotApiCall, Event, SecurityAsked
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.stack import Stack, Surroundings
 from botproof.targets.values import LISTED_GROUPS
-from botproof.workloads.trials import in_stack, with_env, without_flood
+from botproof.workloads.trials import in_stack, reading, with_env
+from botproof.workloads.updates import message_update, person, private_chat
 from botproof.workloads.vocabulary import split_command
 
 OPERATOR = 1_700_000_001
@@ -71,7 +72,7 @@ async def security_trial(around: Surroundings, mode: str, guests: str = "") -> N
     """Ask in a stack of its own: with the list as it is, or as `[security.guests]` changes it."""
     config = around.config
     env = config.security.guests.get(guests, {})
-    config = without_flood(with_env(config, mode, env))
+    config = with_env(config, mode, env).without_flood()
     own = dataclasses.replace(around, config=config, users=(OPERATOR,))
     what = f"guests by {guests}" if guests else "strangers"
     told: list[SecurityAsked] = []
@@ -112,20 +113,14 @@ class _Asker:
 
     async def ask(self) -> list[SecurityAsked]:
         private = self._config.workload.private
-        recorder = self._stack.around.recorder
-        with recorder.subscribe(_is_call) as calls:
-            reader = asyncio.create_task(self._read(calls))
-            try:
-                bot = await self._telegram.bot(self._stack.values["token"])
-                ordinary = await self._ordinary()
-                operator = {}
-                for text in dict.fromkeys((*([ordinary] if ordinary else []), *private)):
-                    operator[text] = await self._operators(text)
-                approaches = list(self._approaches(operator, self._taps, bot))
-                await self._all(approaches)
-            finally:
-                reader.cancel()
-                await asyncio.gather(reader, return_exceptions=True)
+        async with reading(self._stack, _is_call, self._read):
+            bot = await self._telegram.bot(self._stack.values["token"])
+            ordinary = await self._ordinary()
+            operator = {}
+            for text in dict.fromkeys((*([ordinary] if ordinary else []), *private)):
+                operator[text] = await self._operators(text)
+            approaches = list(self._approaches(operator, self._taps, bot))
+            await self._all(approaches)
         return [*self._operator_events(operator), *self._events(approaches)]
 
     @property
@@ -137,18 +132,13 @@ class _Asker:
     async def as_user(self, user: int, who: str) -> list[SecurityAsked]:
         """Ask the private questions, one after the other, by a message of this user's."""
         events: list[SecurityAsked] = []
-        with self._stack.around.recorder.subscribe(_is_call) as calls:
-            reader = asyncio.create_task(self._read(calls))
-            try:
-                for text in self._config.workload.private:
-                    self._texts[user, ""] = {}
-                    await self._inject(_said(user, _private(user), text))
-                    await self._quiet()
-                    one = Approach(who, "a message", text, {}, (user,), private=True)
-                    events += self._events([one])
-            finally:
-                reader.cancel()
-                await asyncio.gather(reader, return_exceptions=True)
+        async with reading(self._stack, _is_call, self._read):
+            for text in self._config.workload.private:
+                self._texts[user, ""] = {}
+                await self._inject(message_update(user, text))
+                await self._quiet()
+                one = Approach(who, "a message", text, {}, (user,), private=True)
+                events += self._events([one])
         return events
 
     # the operator
@@ -174,7 +164,7 @@ class _Asker:
         """What the operator is told, in his private chat."""
         self._texts[OPERATOR, ""] = {}
         self._buttons[OPERATOR] = []
-        await self._inject(_said(OPERATOR, _private(OPERATOR), text))
+        await self._inject(message_update(OPERATOR, text))
         await self._answered(OPERATOR)
         if self._buttons[OPERATOR]:
             command = split_command(text)[0].lstrip("/")
@@ -210,7 +200,7 @@ class _Asker:
             for chat in one.chats:
                 self._texts.setdefault((chat, ""), {})
                 if chat > 0:  # who has spoken in a group may have spoken to the bot before
-                    await self._telegram.make_chat(token, _private(chat))
+                    await self._telegram.make_chat(token, private_chat(chat))
             await self._inject(one.update)
         await self._quiet()
 
@@ -285,27 +275,27 @@ class _Asker:
 
     def _message(self, number: int, text: str, _: str, __: Any) -> Json:
         user = _STRANGERS_FROM + number
-        return _way(self._who, "a message", _said(user, _private(user), text), (user,))
+        return _way(self._who, "a message", message_update(user, text), (user,))
 
     def _start(self, number: int, text: str, _: str, __: Any) -> Json:
         user = _STRANGERS_FROM + number
         said = f"/start {text.lstrip('/')}"
-        return _way(self._who, f"a deep link ({said})", _said(user, _private(user), said), (user,))
+        return _way(self._who, f"a deep link ({said})", message_update(user, said), (user,))
 
     def _edited(self, number: int, text: str, _: str, __: Any) -> Json:
         user = _STRANGERS_FROM + number
-        body = {**_said(user, _private(user), text)["message"], "edit_date": 1}
+        body = {**message_update(user, text)["message"], "edit_date": 1}
         return _way(self._who, "an edited message", {"edited_message": body}, (user,))
 
     def _forwarded(self, number: int, text: str, _: str, __: Any) -> Json:
         user = _STRANGERS_FROM + number
-        body = _said(user, _private(user), text)["message"]
-        body["forward_origin"] = {"type": "user", "date": 1, "sender_user": _person(OPERATOR)}
+        body = message_update(user, text)["message"]
+        body["forward_origin"] = {"type": "user", "date": 1, "sender_user": person(OPERATOR)}
         return _way(self._who, "a forwarded command of the operator", {"message": body}, (user,))
 
     def _caption(self, number: int, text: str, _: str, __: Any) -> Json:
         user = _STRANGERS_FROM + number
-        body = _said(user, _private(user), text)["message"]
+        body = message_update(user, text)["message"]
         body["caption"], entities = body.pop("text"), body.pop("entities", None)
         if entities:
             body["caption_entities"] = entities
@@ -315,36 +305,36 @@ class _Asker:
 
     def _in_group(self, number: int, text: str, _: str, __: Any) -> Json:
         user, group = _STRANGERS_FROM + number, self._group(number)
-        update = _said(user, _supergroup(group), text)
+        update = message_update(user, text, _supergroup(group))
         return _way(self._who, f"a message in {self._room}", update, (group, user))
 
     def _addressed(self, number: int, text: str, _: str, bot: Mapping[str, Any]) -> Json:
         user, group = _STRANGERS_FROM + number, self._group(number)
         command, argument = split_command(text)
         said = f"{command}@{bot.get('username')} {argument}".strip()
-        update = _said(user, _supergroup(group), said)
+        update = message_update(user, said, _supergroup(group))
         return _way(
             self._who, f"a command with the bot's name in {self._room}", update, (group, user)
         )
 
     def _edited_in_group(self, number: int, text: str, _: str, __: Any) -> Json:
         user, group = _STRANGERS_FROM + number, self._group(number)
-        body = {**_said(user, _supergroup(group), text)["message"], "edit_date": 1}
+        body = {**message_update(user, text, _supergroup(group))["message"], "edit_date": 1}
         way = f"an edited message in {self._room}"
         return _way(self._who, way, {"edited_message": body}, (group, user))
 
     def _anonymous(self, number: int, text: str, _: str, __: Any) -> Json:
         group = self._group(number)
-        body = _said(_ANONYMOUS_ADMIN, _supergroup(group), text)["message"]
-        body["from"] = {**_person(_ANONYMOUS_ADMIN, "Group"), "is_bot": True}
+        body = message_update(_ANONYMOUS_ADMIN, text, _supergroup(group))["message"]
+        body["from"] = {**person(_ANONYMOUS_ADMIN, "Group"), "is_bot": True}
         body["from"]["username"] = "GroupAnonymousBot"
         body["sender_chat"] = _supergroup(group)
         return _way("an anonymous admin", f"a message in {self._room}", {"message": body}, (group,))
 
     def _as_channel(self, number: int, text: str, _: str, __: Any) -> Json:
         group = self._group(number)
-        body = _said(_AS_CHANNEL, _supergroup(group), text)["message"]
-        body["from"] = {**_person(_AS_CHANNEL, "Channel"), "is_bot": True}
+        body = message_update(_AS_CHANNEL, text, _supergroup(group))["message"]
+        body["from"] = {**person(_AS_CHANNEL, "Channel"), "is_bot": True}
         body["from"]["username"] = "Channel_Bot"
         body["sender_chat"] = _channel(number)
         way = f"a message in {self._room}"
@@ -352,7 +342,7 @@ class _Asker:
 
     def _post(self, number: int, text: str, _: str, __: Any) -> Json:
         channel = _channel(number)
-        body = _said(0, channel, text)["message"]
+        body = message_update(0, text, channel)["message"]
         body.pop("from")
         body["sender_chat"] = channel
         return _way("a channel", "a channel post", {"channel_post": body}, (channel["id"],))
@@ -365,18 +355,18 @@ class _Asker:
     def _inline(self, number: int, text: str, _: str, __: Any) -> Json:
         user = _STRANGERS_FROM + number
         query = str(8_100_000_000 + number)
-        body = {"id": query, "from": _person(user), "query": text.lstrip("/"), "offset": ""}
+        body = {"id": query, "from": person(user), "query": text.lstrip("/"), "offset": ""}
         way = _way(self._who, "an inline query", {"inline_query": body}, (user,))
         return {**way, "query": query}
 
     def _old_tap(self, number: int, _: str, data: str, __: Any) -> Json:
         user = _STRANGERS_FROM + number
-        return self._tapped(number, data, user, _private(user), "a tap on an old button")
+        return self._tapped(number, data, user, private_chat(user), "a tap on an old button")
 
     def _forwarded_tap(self, number: int, _: str, data: str, __: Any) -> Json:
         user = _STRANGERS_FROM + number
-        origin = {"type": "user", "date": 1, "sender_user": _person(OPERATOR)}
-        made = self._tapped(number, data, user, _private(user), "a tap on a forwarded button")
+        origin = {"type": "user", "date": 1, "sender_user": person(OPERATOR)}
+        made = self._tapped(number, data, user, private_chat(user), "a tap on a forwarded button")
         made["update"]["callback_query"]["message"]["forward_origin"] = origin
         return made
 
@@ -387,14 +377,14 @@ class _Asker:
     def _tapped(self, number: int, data: str, user: int, chat: Json, way: str) -> Json:
         query = str(8_200_000_000 + number)
         message = {"message_id": 1, "date": 1, "chat": chat, "text": "buttons"}
-        body = {"id": query, "from": _person(user), "message": message, "data": data}
+        body = {"id": query, "from": person(user), "message": message, "data": data}
         body["chat_instance"] = str(chat["id"])
         made = _way(self._who, way, {"callback_query": body}, (chat["id"], user))
         return {**made, "query": query}
 
     def _operator_in_group(self, number: int, text: str, _: str, __: Any) -> Json:
         group = self._group(number)
-        update = _said(OPERATOR, _supergroup(group), text)
+        update = message_update(OPERATOR, text, _supergroup(group))
         who = "the operator, for all in a group to read,"
         return _way(who, f"a message in {self._room}", update, (group,))
 
@@ -433,23 +423,6 @@ def _callback_data(call: BotApiCall) -> Iterator[str]:
         for button in row:
             if isinstance(button, Mapping) and button.get("callback_data"):
                 yield str(button["callback_data"])
-
-
-def _said(user: int, chat: Json, text: str) -> Json:
-    message: Json = {"date": 0, "chat": chat, "from": _person(user), "text": text}
-    command = text.split(maxsplit=1)[0]
-    if command.startswith("/"):
-        length = len(command.encode("utf-16-le")) // 2
-        message["entities"] = [{"type": "bot_command", "offset": 0, "length": length}]
-    return {"message": message}
-
-
-def _person(user: int, name: str = "Robin") -> Json:
-    return {"id": user, "is_bot": False, "first_name": name, "language_code": "en"}
-
-
-def _private(user: int) -> Json:
-    return {"id": user, "type": "private", "first_name": "Robin"}
 
 
 def _supergroup(group: int) -> Json:

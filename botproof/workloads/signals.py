@@ -11,7 +11,6 @@ import dataclasses
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from botproof import history
 from botproof.chats import chat_of, is_sending, text_of
@@ -19,7 +18,8 @@ from botproof.config import Signals
 from botproof.delivery.stage import Stage
 from botproof.history import BotApiCall, Event, SignalSeen, SignalsWatched
 from botproof.targets.stack import Stack, Surroundings
-from botproof.workloads.trials import in_stack, with_env, without_flood
+from botproof.workloads.trials import in_stack, reading, with_env
+from botproof.workloads.updates import message_update
 
 SUBSCRIBERS = (1_900_000_001, 1_900_000_002)
 _SLOTS = 3
@@ -36,7 +36,7 @@ async def signals_trial(around: Surroundings, mode: str) -> None:
     settings = around.config.signals
     if settings is None:
         raise ValueError("botproof.toml has no [signals] table")
-    config = without_flood(with_env(around.config, mode, settings.env))
+    config = with_env(around.config, mode, settings.env).without_flood()
     own = dataclasses.replace(around, config=config, users=SUBSCRIBERS)
     watched: list[_Watch] = []
 
@@ -86,15 +86,9 @@ class _Watch:
         yield from (each for each in self._seen if each.slot in self.slots)
 
     async def all(self) -> None:
-        recorder = self._stack.around.recorder
-        with recorder.subscribe(lambda event: isinstance(event, BotApiCall)) as calls:
-            reader = asyncio.create_task(self._read(calls))
-            try:
-                await self._subscribe()
-                await self._watch()
-            finally:
-                reader.cancel()
-                await asyncio.gather(reader, return_exceptions=True)
+        async with reading(self._stack, lambda each: isinstance(each, BotApiCall), self._read):
+            await self._subscribe()
+            await self._watch()
 
     async def _subscribe(self) -> None:
         """Each of the subscribers asks for it; what is answered at once is no signal."""
@@ -102,14 +96,8 @@ class _Watch:
         if not self._settings.subscribe or stack.telegram is None:
             return
         for user in SUBSCRIBERS:
-            chat = {"id": user, "type": "private", "first_name": "Robin"}
-            person = {"id": user, "is_bot": False, "first_name": "Robin"}
-            text = self._settings.subscribe
-            body: dict[str, Any] = {"date": 0, "chat": chat, "from": person, "text": text}
-            word = text.split(maxsplit=1)[0]
-            if word.startswith("/"):
-                body["entities"] = [{"type": "bot_command", "offset": 0, "length": len(word)}]
-            await stack.telegram.inject(stack.values["token"], {"update": {"message": body}})
+            update = message_update(user, self._settings.subscribe)
+            await stack.telegram.inject(stack.values["token"], {"update": update})
         deadline = history.now() + _SUBSCRIBED_S * stack.stretch
         while history.now() < deadline and not self._all_told():  # noqa: ASYNC110 - see _EVERY_S
             await asyncio.sleep(_EVERY_S)

@@ -7,21 +7,21 @@ killed, its exchanges fail. All that the rest of the gate hears is that the harn
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from botproof import history
 from botproof.config import Config, Scalar
-from botproof.history import HarnessError
-from botproof.targets.process import BrokenHarnessError, TargetError
-from botproof.targets.recorder import Recorder
-from botproof.targets.stack import Stack, Surroundings, record_fresh_start
+from botproof.history import Event, HarnessError
+from botproof.targets.life import live, with_fresh_start
+from botproof.targets.recorder import Predicate, Recorder
+from botproof.targets.stack import Stack, Surroundings
 
 Trial = Callable[[], Awaitable[None]]
-MEMORY_EVERY_S = 5.0
 
 
 async def play_trials(trials: Sequence[Trial], *, beside: bool) -> None:
@@ -47,17 +47,6 @@ def with_env(config: Config, mode: str, env: Mapping[str, Scalar]) -> Config:
     return msgspec.structs.replace(config, modes={mode: changed})
 
 
-def without_flood(config: Config) -> Config:
-    """Of the double, as for many questions at once: it is no matter of these trials."""
-    telegram = config.doubles.telegram
-    telegram = msgspec.structs.replace(telegram, args=(*telegram.args, "--no-flood"))
-    return msgspec.structs.replace(
-        config,
-        doubles=msgspec.structs.replace(config.doubles, telegram=telegram),
-        memory=msgspec.structs.replace(config.memory, every_s=MEMORY_EVERY_S),
-    )
-
-
 async def in_stack(
     around: Surroundings,
     mode: str,
@@ -71,33 +60,34 @@ async def in_stack(
 
     Raises nothing but cancellation and what `work` raises by mistake.
     """
-    results = around.recorder
-    for again in (False, True):
+
+    def begin(again: bool) -> Stack:
         own = dataclasses.replace(around, recorder=Recorder())
-        stack = make(own, name, again=again) if make else Stack(own, mode, name, again=again)
-        failed, broken = await _one_life(stack, work)
-        if broken is None:
-            return failed
-        if again or not broken.kind.mends:
-            results.record(
-                HarnessError(t=history.now(), where="harness", message=str(broken), **stack.labels)
-            )
-            return str(broken)
-        record_fresh_start(stack, broken)
-    raise AssertionError("a second start is the last")
+        return make(own, name, again=again) if make else Stack(own, mode, name, again=again)
+
+    stack, ended = await with_fresh_start(
+        begin, lambda stack: live(stack, lambda: stack.run(work(stack)))
+    )
+    if ended.broken is None:
+        return ended.target
+    message = str(ended.broken)
+    around.recorder.record(
+        HarnessError(t=history.now(), where="harness", message=message, **stack.labels)
+    )
+    return message
 
 
-async def _one_life(
-    stack: Stack, work: Callable[[Stack], Coroutine[Any, Any, None]]
-) -> tuple[str, BrokenHarnessError | None]:
-    failed = ""
-    try:
-        await stack.start()
-        await stack.run(work(stack))
-    except TargetError as error:
-        failed = str(error)
-    except BrokenHarnessError as error:
-        stack.harness_failure = stack.harness_failure or error
-    finally:
-        await stack.stop()
-    return failed, stack.harness_failure
+@contextlib.asynccontextmanager
+async def reading(
+    stack: Stack,
+    wanted: Predicate,
+    read: Callable[[asyncio.Queue[Event]], Coroutine[Any, Any, None]],
+) -> AsyncIterator[None]:
+    """Let `read` take in the wanted events of a stack while the block goes on."""
+    with stack.around.recorder.subscribe(wanted) as events:
+        reader = asyncio.create_task(read(events))
+        try:
+            yield
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)

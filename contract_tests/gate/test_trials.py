@@ -1,5 +1,6 @@
 """The checks security, degradation and signals on hand-written histories, and what feeds them."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -294,7 +295,7 @@ class TestExpectations:
     )
     def test_a_good_answer_has_its_fields(self, expect: str, said: str) -> None:
         body = b'{"data": {"price": 1.5, "change": null, "high": "NaN", "rows": [{"last": 0}]}}'
-        assert lacking(body, "/price", expect) == said
+        assert lacking(json.loads(body), "/price", expect) == said
 
 
 class TestTrials:

@@ -35,6 +35,7 @@ from botproof.targets import world as target_world
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure, of_engine
 from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, RunError, TargetError
+from botproof.targets.life import Ended
 from botproof.targets.process import Guard, ManagedProcess
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
@@ -407,7 +408,7 @@ class Life:
             )
         )
         await made.stop()
-        return self.ends.pop(0)
+        return Ended("", self.ends.pop(0))
 
 
 async def lives(world: World, *ends: BrokenHarnessError | None) -> tuple[bool, History]:
