@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,14 +172,12 @@ class Trial:
         if bot is None or not bot.running:
             return ()
         found: set[int] = set()
-        try:
+        with suppress(psutil.Error):  # it has just ended
             root = psutil.Process(bot.pid)
             for process in (root, *root.children(recursive=True)):
                 for each in process.net_connections(kind="tcp"):
                     if each.status == psutil.CONN_LISTEN:
                         found.add(each.laddr.port)
-        except psutil.Error:
-            return tuple(sorted(found))
         return tuple(sorted(found))
 
     def _record(self) -> history.History:

@@ -22,8 +22,7 @@ _BY_WORDS: Final[tuple[tuple[str, Remedy], ...]] = (
     ("author required", "new message"),
     ("message id invalid", "new message"),
     ("message not found", "new message"),
-    ("can't parse entities", "plain text"),
-    ("entities", "plain text"),
+    ("entities", "plain text"),  # "can't parse entities", "entities too long"
     ("too long", "shorter"),
     ("button", "no buttons"),
     ("keyboard", "no buttons"),
