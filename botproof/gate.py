@@ -22,11 +22,11 @@ from botproof.chats import ReplyRules
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.memory import LOAD_PHASE
-from botproof.checks.registry import EVERY
+from botproof.checks.registry import CHECKS
 from botproof.checks.starved import doubtful
 from botproof.config import Config, stretches
 from botproof.delivery.run import CHECK as DELIVERY
-from botproof.delivery.trial import delivery_trial, plan_for
+from botproof.delivery.trial import delivery_trial, has_question, plan_for
 from botproof.history import History
 from botproof.outcome import Outcome, record_and_judge
 from botproof.prove.prove import prove, result_of
@@ -103,15 +103,16 @@ def judge(
 ) -> list[CheckResult]:
     """The results of a history, by the settings that it was recorded with unless given others.
 
-    What passes is judged again with defects planted into the record (`botproof.prove`): whether
-    this judge would have turned red is a result of its own.
+    What passes of a gate is judged again with defects planted into the record (`botproof.prove`):
+    whether this judge would have turned red is a result of its own.
     """
     settings = settings or JudgingSettings.recorded_in(record.run)
     approved = read_approved(golden_dir or Path(settings.golden_dir))
     judging = Judging.of(settings, approved)
-    results = run_checks(EVERY, settings.checks, record, judging)
-    if combine(result.verdict for result in results) is Verdict.PASS:
-        findings = prove(record, judging, EVERY, asked=settings.checks)
+    results = run_checks(CHECKS, settings.checks, record, judging)
+    of_gate = record.run is None or record.run.command == "gate"
+    if of_gate and combine(result.verdict for result in results) is Verdict.PASS:
+        findings = prove(record, judging, CHECKS, asked=settings.checks)
         if any(finding.played for finding in findings):
             results.append(result_of(findings))
     return results
@@ -184,7 +185,7 @@ def _trials(
         trials.append(partial(degradation_trial, around, modes[0]))
     if "signals" in checks and config.signals is not None:
         trials.append(partial(signals_trial, around, modes[-1]))
-    if DELIVERY in checks:
+    if DELIVERY in checks and has_question(config):
         trials += [partial(delivery_trial, around, mode) for mode in modes]
     if "security" in checks:
         trials += [

@@ -36,5 +36,4 @@ CHECKS: Mapping[str, Check] = {
     "rollback": rollback.check,
     "memory": memory.check,
 }
-EVERY: Mapping[str, Check] = CHECKS
-"""What a history may ask to be judged by: the gate's checks, and those of other runs."""
+"""What a history may ask to be judged by, of the gate or of another run."""

@@ -42,6 +42,16 @@ def plan_for(config: Config, modes: int) -> DeliveryPlan:
     return DeliveryPlan(updates=modes * each.updates, kills=modes * each.kills)
 
 
+def has_question(config: Config) -> bool:
+    """Whether there is anything to ask: what a bot does not know it may pass over in silence."""
+    return _is_promised(config) or bool(question_of(config))
+
+
+def _is_promised(config: Config) -> bool:
+    """Whether botproof.toml says by `[delivery]` that the bot survives a kill."""
+    return config.delivery is not None and bool(config.delivery.say)
+
+
 async def delivery_trial(around: Surroundings, mode: str) -> None:
     """One mode's trial; recorded in a stack of its own."""
     options = _options(around.config, mode, around.report_dir)
@@ -54,7 +64,7 @@ async def delivery_trial(around: Surroundings, mode: str) -> None:
 def _options(config: Config, mode: str, report_dir: Path) -> DeliveryOptions:
     """A bot whose botproof.toml says by `[delivery]` that it survives a kill gets kills. Of any
     other it is asked what every bot owes: that a clean stop and a start lose nothing."""
-    promised = config.delivery is not None and bool(config.delivery.say)
+    promised = _is_promised(config)
     options = DeliveryOptions(
         config=config,
         config_path=report_dir,

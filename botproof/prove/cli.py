@@ -10,7 +10,7 @@ from pathlib import Path
 
 from botproof.checks import golden_files
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
-from botproof.checks.registry import EVERY
+from botproof.checks.registry import CHECKS
 from botproof.config import load_config
 from botproof.history import read_history
 from botproof.problems import UsageError
@@ -81,11 +81,11 @@ def _by_record(arguments: argparse.Namespace) -> int:
     settings = JudgingSettings.of(config, str(base / config.gate.golden_dir))
     judged_by = JudgingSettings.recorded_in(record.run).checks
     judging = Judging.of(settings, golden_files.read_approved(base / config.gate.golden_dir))
-    verdict = combine(r.verdict for r in run_checks(EVERY, judged_by, record, judging))
+    verdict = combine(r.verdict for r in run_checks(CHECKS, judged_by, record, judging))
     if verdict is not Verdict.PASS:
         print(f"{path}: its verdict is {verdict.value}; only what passes can be proved")
         return Verdict.INCONCLUSIVE.exit_code
-    findings = by_record.prove(record, judging, EVERY, asked=judged_by, budget_s=math.inf)
+    findings = by_record.prove(record, judging, CHECKS, asked=judged_by, budget_s=math.inf)
     print_findings(findings)
     if not any(finding.played for finding in findings):
         return Verdict.INCONCLUSIVE.exit_code

@@ -12,7 +12,7 @@ import msgspec
 
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
-from botproof.checks.registry import EVERY
+from botproof.checks.registry import CHECKS
 from botproof.history import Event, History, Request, read_history
 from botproof.problems import UsageError
 from botproof.report import trend
@@ -140,7 +140,7 @@ def judged(record: History) -> list[CheckResult]:
         return []
     settings = JudgingSettings.recorded_in(run)
     judging = Judging.of(settings, read_approved(Path(settings.golden_dir)))
-    return run_checks(EVERY, [name for name in settings.checks if name in EVERY], record, judging)
+    return run_checks(CHECKS, [name for name in settings.checks if name in CHECKS], record, judging)
 
 
 def _page(record: History, results: list[CheckResult], directory: Path) -> str:

@@ -26,6 +26,10 @@ from botproof.workloads.updates import message_update, person, private_chat
 from botproof.workloads.vocabulary import split_command
 
 OPERATOR = 1_700_000_001
+NOTHING_TO_ASK = (
+    "no command of the conversation is answered with figures, by which data could be told from a "
+    "refusal; [security] question names one"
+)
 _STRANGERS_FROM = 1_710_000_001
 _GROUPS_FROM = -1_001_710_000_001
 _ANONYMOUS_ADMIN = 1_087_968_824
@@ -79,10 +83,12 @@ async def security_trial(around: Surroundings, mode: str, guests: str = "") -> N
 
     async def work(stack: Stack) -> None:
         stack.say(f"security: {what}")
-        told.extend(await _Asker(stack, guests, config).ask())
+        told[:] = await _Asker(stack, guests, config).ask()
 
     name = f"{mode}-security" + (f"-{guests}" if guests else "")
     failed = await in_stack(own, mode, name, work)
+    if not (failed or told or guests):
+        failed = NOTHING_TO_ASK
     for event in told:
         around.recorder.record(event)
     if failed:

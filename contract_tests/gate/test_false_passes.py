@@ -9,7 +9,7 @@ import pytest
 from botproof import history
 from botproof.checks import errors, latency, memory, rollback
 from botproof.checks.judging import Judging, run_checks
-from botproof.checks.registry import EVERY
+from botproof.checks.registry import CHECKS
 from botproof.compare.judge import judge
 from botproof.compare.run import Measured
 from botproof.compare.sides import Side
@@ -85,7 +85,7 @@ def test_measurements_that_all_failed_do_not_end_in_a_pass(story, judged) -> Non
     def broken(*_: object) -> CheckResult:
         raise RuntimeError("no metric can be read")
 
-    results = run_checks(dict.fromkeys(EVERY, broken), EVERY, story.history(), judged)
+    results = run_checks(dict.fromkeys(CHECKS, broken), CHECKS, story.history(), judged)
     assert {result.verdict for result in results} == {ERROR}
     assert combine(result.verdict for result in results) is ERROR
 
@@ -133,7 +133,7 @@ def test_no_objective_is_not_an_objective_that_was_met() -> None:
     """iter8-tools/iter8#785: "should succeed, since there are no objectives"; and
     galax-io/gatling-kafka-plugin#249: Gatling exits with 0 where no assertion is declared."""
     assert combine([]) is INCONCLUSIVE
-    assert combine(result.verdict for result in run_checks(EVERY, (), History([]), Judging())) is (
+    assert combine(result.verdict for result in run_checks(CHECKS, (), History([]), Judging())) is (
         INCONCLUSIVE
     )
 

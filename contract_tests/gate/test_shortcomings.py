@@ -6,7 +6,7 @@ import pytest
 
 from botproof import history
 from botproof.checks.judging import Judging, run_checks
-from botproof.checks.registry import EVERY
+from botproof.checks.registry import CHECKS
 from botproof.history import History
 from botproof.verdict import Verdict
 
@@ -33,7 +33,7 @@ def judging() -> Callable[..., Judging]:
 
 
 def judge(story, judged, *names: str):
-    return run_checks(EVERY, names, History(story.events), judged)
+    return run_checks(CHECKS, names, History(story.events), judged)
 
 
 def asked(story, mode: str, **fields) -> history.VenueCall:
