@@ -56,6 +56,7 @@ BLOCK: dict[str, Any] = {
     "flow_24h": FLOW,
     "flow_15m": {**FLOW, "delta": -12.5, "delta_quote": -1_390_381.25, "long_short": 0.84},
     "activity": {"ratio": 2.06, "level": "HIGH"},
+    "closed_since": None,
 }
 COMBINED: dict[str, Any] = {
     "symbol": "BTC/USDT",

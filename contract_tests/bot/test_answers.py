@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import reference_bot.market_data
 from botproof.doubles.telegram.entities import parse
-from reference_bot.telegram_bot import figures
+from reference_bot import api
 from reference_bot.telegram_bot.commands.buttons import keyboard, markup
 from reference_bot.telegram_bot.commands.model import BadArgumentError
 from reference_bot.telegram_bot.commands.table import COMMANDS
@@ -52,16 +52,16 @@ SPIKE: Final = {
     "flow": None,
 }
 RENDERED: Final[dict[str, tuple[str, Any, Callable[[Any], str]]]] = {
-    "top": ("/top_symbols", figures.TopSymbols, render_top),
-    "pairs": ("/top_symbols", figures.TopSymbols, render_pairs),
-    "volume": ("/volume_spike", figures.VolumeSpike, render_volume),
-    "cvd": ("/cvd", figures.Cvd, render_cvd),
-    "scan": ("/volume_scan", figures.VolumeScan, render_scan),
-    "analysis": ("/comprehensive_analysis", figures.Analysis, render_analysis),
-    "interest": ("/multi_oi", figures.MultiInterest, render_interest),
-    "balance": ("/balance", figures.Balance, render_balance),
-    "positions": ("/positions", figures.Positions, render_positions),
-    "pnl": ("/pnl", figures.Pnl, render_pnl),
+    "top": ("/top_symbols", api.TopSymbols, render_top),
+    "pairs": ("/top_symbols", api.TopSymbols, render_pairs),
+    "volume": ("/volume_spike", api.VolumeSpike, render_volume),
+    "cvd": ("/cvd", api.Cvd, render_cvd),
+    "scan": ("/volume_scan", api.VolumeScan, render_scan),
+    "analysis": ("/comprehensive_analysis", api.Analysis, render_analysis),
+    "interest": ("/multi_oi", api.MultiInterest, render_interest),
+    "balance": ("/balance", api.Balance, render_balance),
+    "positions": ("/positions", api.Positions, render_positions),
+    "pnl": ("/pnl", api.Pnl, render_pnl),
 }
 
 
@@ -202,7 +202,8 @@ def test_analysis_leaves_out_what_is_not_known() -> None:
 
 def test_accounts_are_told_where_the_exchange_counts_them() -> None:
     data = example("analysis")
-    data["price"]["perp"]["accounts"] = {"long_short": 1.5, "long_share": 0.6, "time": 1}
+    counted = {"long_short": 1.5, "long_share": 0.6, "time": 1, "period_minutes": 5}
+    data["price"]["perp"]["accounts"] = counted
     assert "Accounts: 60.0% long, 40.0% short (1.50x)" in render("analysis", data)
     data["price"]["perp"]["accounts"] = None
     assert "Accounts" not in render("analysis", data)
@@ -294,7 +295,7 @@ def test_no_figure_and_no_name_breaks_an_answer(name: str, drawn: st.DataObject)
     ),
 )
 def test_no_figure_and_no_name_breaks_a_signal(drawn: st.DataObject, found: Any) -> None:
-    data = msgspec.convert(varied(example("analysis"), drawn), figures.Analysis)
+    data = msgspec.convert(varied(example("analysis"), drawn), api.Analysis)
     for part in split(render_signal(data, found)):
         assert units(part) <= LIMIT
         assert parse(part, "HTML").text

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botproof.doubles.telegram.entities import parse
+from reference_bot.api import Analysis, Block, CombinedPrice
 from reference_bot.telegram_bot.commands.pairs import answer as pairs
 from reference_bot.telegram_bot.commands.signal import evaluate
-from reference_bot.telegram_bot.figures import Analysis, Block, CombinedPrice
 from reference_bot.telegram_bot.market_data import MarketDataError
 from reference_bot.telegram_bot.render.analysis import render_analysis
 from reference_bot.telegram_bot.render.price import render_price
@@ -57,6 +57,7 @@ ANALYSIS: dict[str, Any] = {
     "closes": CLOSES,
     "bias": "neutral",
     "score": 0.0,
+    "signals": [],
     "missing": GAPS,
 }
 
@@ -92,7 +93,7 @@ def test_a_closed_market_is_said_to_be_closed() -> None:
 
 
 def test_what_failed_is_still_a_gap() -> None:
-    gap = {"section": "spot.candles", "venue": "yahoo", "reason": "timeout"}
+    gap = {"section": "spot.candles", "venue": "yahoo", "reason": "timeout", "message": ""}
     data = msgspec.convert({**ANALYSIS, "missing": [*GAPS, gap]}, Analysis)
     assert "⚠️ Missing: spot candles (Yahoo did not answer in time)\n" in render_analysis(data)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botproof.doubles.telegram.entities import parse
-from reference_bot.telegram_bot.figures import CombinedPrice
+from reference_bot.api import CombinedPrice
 from reference_bot.telegram_bot.render.html import LIMIT, split, units
 from reference_bot.telegram_bot.render.price import render_price
 

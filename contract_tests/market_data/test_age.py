@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference_bot.api import Missing, TopSymbols
 from reference_bot.market_data.answers import LAST_GOOD_FOR, LastAnswers, encode
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.keeping import Field
-from reference_bot.market_data.model import Missing, TopSymbols
 from reference_bot.market_data.parts import Part
 from reference_bot.market_data.routes import ROUTES
 from reference_bot.market_data.service import FUNDING, Answer
@@ -19,7 +19,7 @@ from reference_bot.market_data.venues.base import FundingNow
 
 pytestmark = pytest.mark.anyio
 
-NOTHING = TopSymbols("spot", "binance", 0, (), ())
+NOTHING = TopSymbols("spot", "binance", 0, ())
 GAP = Missing("perp.funding", "binance", "timeout", "late")
 
 

@@ -7,9 +7,9 @@ import time
 import msgspec
 import pytest
 
-from reference_bot.market_data import model
+from reference_bot import api
+from reference_bot.api import CombinedPrice
 from reference_bot.market_data.describe import _examples
-from reference_bot.market_data.model import CombinedPrice
 from reference_bot.market_data.routes import ROUTES
 
 pytestmark = pytest.mark.anyio
@@ -246,11 +246,11 @@ def test_every_route_has_an_example_in_the_shape_of_its_answer():
     examples = _examples()
     assert set(examples) == {route.path for route in ROUTES}
     for route in ROUTES:
-        msgspec.convert(examples[route.path], getattr(model, route.answers[0]))
+        msgspec.convert(examples[route.path], getattr(api, route.answers[0]))
 
 
 def test_the_error_leaves_out_what_it_does_not_know():
-    failure = model.Failure(success=False, error=model.Error("bad_request", "no"))
+    failure = api.Failure(success=False, error=api.Error("bad_request", "no"))
     assert msgspec.json.encode(failure) == (
         b'{"success":false,"error":{"code":"bad_request","message":"no"}}'
     )

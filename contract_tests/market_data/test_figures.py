@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from reference_bot.api import Flow
 from reference_bot.market_data import figures
-from reference_bot.market_data.model import Flow
 from reference_bot.market_data.venues.base import Candle, FundingNow, InterestPoint
 
 QUARTER = figures.QUARTER

@@ -102,7 +102,7 @@ async def test_open_interest_and_funding_are_the_truth(venues, market, now, venu
 async def test_what_a_venue_does_not_tell_is_unavailable(venues, venue):
     body = (await venues.ask("/price", symbol="BTC", market="perp", exchange=venue)).json()
     assert body["data"]["flow_24h"] is body["data"]["flow_15m"] is None
-    reasons = {row["section"]: (row["reason"], row["message"]) for row in body["missing"]}
+    reasons = {row["section"]: (row["reason"], row["message"]) for row in body["data"]["missing"]}
     assert reasons["perp.candles"][0] == "unavailable"
     assert "takers" in reasons["perp.candles"][1]
 

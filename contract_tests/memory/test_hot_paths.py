@@ -14,13 +14,13 @@ import msgspec
 import pytest
 import respx
 
+from reference_bot.api import CombinedPrice
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.http import VenueClient, make_pool
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import Instrument
 from reference_bot.market_data.venues.binance import Binance, explain
-from reference_bot.telegram_bot.figures import CombinedPrice
 from reference_bot.telegram_bot.render.price import render_price
 
 ROOT = Path(__file__).parents[2]

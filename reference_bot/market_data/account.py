@@ -19,9 +19,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Meta, Struct
 
-from reference_bot.market_data.errors import AnswerError, VenueError
-from reference_bot.market_data.http import Decodes, VenueClient
-from reference_bot.market_data.model import (
+from reference_bot.api import (
     AssetBalance,
     Balance,
     Missing,
@@ -29,6 +27,8 @@ from reference_bot.market_data.model import (
     Position,
     Positions,
 )
+from reference_bot.market_data.errors import AnswerError, VenueError
+from reference_bot.market_data.http import Decodes, VenueClient
 from reference_bot.market_data.service import Answer
 from reference_bot.market_data.symbols import split_joined, split_multiple
 from reference_bot.market_data.venues.fields import Amount
@@ -133,7 +133,6 @@ class Account:
             time=self._futures.now(),
             spot=None if spot is None else _spot_assets(spot),
             futures=None if futures is None else _futures_assets(futures),
-            missing=missing,
         )
         return Answer(answer, 2.0, missing)
 
@@ -191,7 +190,6 @@ class Account:
             unrealised=None if open_ is None else _unrealised(open_),
             entries=len(told),
             complete=len(told) < _MOST_ENTRIES,
-            missing=missing,
         )
         return Answer(answer, 2.0, missing)
 

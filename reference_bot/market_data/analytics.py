@@ -10,10 +10,29 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec import Struct, structs
 
+from reference_bot.api import (
+    OTHER_VENUE,
+    Analysis,
+    Bar,
+    CombinedPrice,
+    Cvd,
+    CvdPoint,
+    Divergence,
+    Market,
+    Missing,
+    MultiInterest,
+    Spike,
+    Technical,
+    TopSymbol,
+    TopSymbols,
+    Trend,
+    VolumeScan,
+    VolumeSpike,
+)
 from reference_bot.market_data.blocks import SPARE_ROWS, note_takers, takers_told
 from reference_bot.market_data.cache import Entry, Field
 from reference_bot.market_data.errors import AnswerError
@@ -26,22 +45,6 @@ from reference_bot.market_data.figures import (
 )
 from reference_bot.market_data.indicators import atr, bollinger, rsi, vwap
 from reference_bot.market_data.interests import multi_oi
-from reference_bot.market_data.model import (
-    Analysis,
-    Bar,
-    CombinedPrice,
-    Cvd,
-    CvdPoint,
-    Market,
-    Missing,
-    MultiInterest,
-    Spike,
-    Technical,
-    TopSymbol,
-    TopSymbols,
-    VolumeScan,
-    VolumeSpike,
-)
 from reference_bot.market_data.parts import CHART, Part, Parts, one_section
 from reference_bot.market_data.service import (
     Answer,
@@ -115,7 +118,7 @@ class Analytics:
             for rank, (pair, ticker) in enumerate(_ranked(venue, tickers)[:limit], 1)
         ]
         time = max(ticker.time for ticker in tickers.values())
-        answer = TopSymbols(market, venue.name, time, tuple(rows), tuple(missing))
+        answer = TopSymbols(market, venue.name, time, tuple(rows))
         return Answer(answer, 5.0, tuple(missing), dated)
 
     async def _all_tickers(
@@ -163,7 +166,6 @@ class Analytics:
                 spike_pct=100 * (activity.ratio - 1),
                 activity=activity,
                 flow=flow_of(candles[-1:]),
-                missing=(),
             )
 
         return await self._on_one_market(symbol, market, exchange, minutes, _COUNT, build)
@@ -206,7 +208,6 @@ class Analytics:
                     CvdPoint(candle.end, candle.close, delta, total)
                     for candle, delta, total in zip(candles, deltas, sums, strict=True)
                 ),
-                missing=(),
             )
 
         return await self._on_one_market(symbol, market, exchange, minutes, count, build, count)
@@ -231,9 +232,7 @@ class Analytics:
             return {section: fetch, **takers}
 
         kinds: tuple[Market, ...] = ("perp", "spot") if market is None else (market,)
-        return await self._service.first(
-            symbol, exchange, kinds, jobs, build, with_missing=True, needs_all=False
-        )
+        return await self._service.first(symbol, exchange, kinds, jobs, build, needs_all=False)
 
     # -- many symbols' volume ----------------------------------------------------------------------
 
@@ -279,9 +278,9 @@ class Analytics:
             time=max(ticker.time for ticker in tickers.values()),
             scanned=len(spikes),
             spikes=tuple(loud[:limit]),
-            missing=(*missing, *parts.missing),
         )
-        return Answer(answer, 5.0, answer.missing, dated + one_section("candles", parts.dated))
+        lacking = (*missing, *parts.missing)
+        return Answer(answer, 5.0, lacking, dated + one_section("candles", parts.dated))
 
     async def _listed(self, venue: Venue, market: Market, end: float) -> Mapping[Pair, Instrument]:
         """Return what a venue lists now; the tickers may be of just before a change."""
@@ -333,9 +332,7 @@ class Analytics:
                 parts.missing += chart.missing
             return analysis
 
-        answer = await service.first(
-            symbol, exchange, ("spot", "perp"), jobs, build, with_missing=True
-        )
+        answer = await service.first(symbol, exchange, ("spot", "perp"), jobs, build)
         of_price = tuple(one for one in answer.missing if one not in of_chart)
         price = structs.replace(answer.data.price, missing=of_price)
         data = structs.replace(answer.data, price=price)
@@ -347,7 +344,7 @@ class Analytics:
 
 
 def _asked_first(one: Missing) -> Missing:
-    return Missing("venue", one.venue, one.reason, f"asked first, in vain: {one.message}")
+    return Missing(OTHER_VENUE, one.venue, one.reason, f"asked first, in vain: {one.message}")
 
 
 def _ranked(venue: Venue, tickers: dict[Pair, Ticker]) -> list[tuple[Pair, Ticker]]:
@@ -457,13 +454,13 @@ def _spike(pair: Pair, found: Candles) -> Spike | None:
     )
 
 
-def _trend(delta: float, volume: float) -> Literal["RISING", "FALLING", "FLAT"]:
+def _trend(delta: float, volume: float) -> Trend:
     if volume <= 0 or abs(delta) < _FLAT * volume:
         return "FLAT"
     return "RISING" if delta > 0 else "FALLING"
 
 
-def _divergence(change: float, delta: float, volume: float) -> Literal["bullish", "bearish"] | None:
+def _divergence(change: float, delta: float, volume: float) -> Divergence | None:
     trend = _trend(delta, volume)
     if change < 0 and trend == "RISING":
         return "bullish"
@@ -496,7 +493,6 @@ def _analysis(
         bias=bias_of(score),
         score=score,
         signals=signals,
-        missing=(),
     )
 
 

@@ -1,23 +1,23 @@
 """Encoded answers: made once, sent many times, each time with its age at that moment.
 
-An answer's figures are encoded when it is made; ``age`` and ``stale``, the last two members of its
-data, are written when it is sent. The last good answer to each question is kept for five minutes:
-when no venue can be asked, it is given instead of a failure, and says so.
+An answer's figures are encoded when it is made. The last members of its data, ``missing``, ``age``
+and ``stale``, are written when it is sent. The last good answer to each question is kept for five
+minutes: when no venue can be asked, it is given instead of a failure, and says so.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from reference_bot.api import OTHER_VENUE, PERMANENT, AnswerData, Missing, Stale
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.keeping import Entry, Field, Key
-from reference_bot.market_data.model import Missing, Stale
-from reference_bot.market_data.service import PERMANENT, Answer
+from reference_bot.market_data.service import Answer
 
 __all__ = ["LAST_GOOD_FOR", "LastAnswers", "Made", "MadePart", "encode"]
 
@@ -25,7 +25,12 @@ LAST_GOOD_FOR: Final = 300.0
 """Seconds: how old the oldest part of a last good answer may be."""
 
 _GAP_FOR: Final = 0.25
+"""Seconds: how long an answer with a gap, or with a stale part, is given to others."""
 _encode = msgspec.json.Encoder().encode
+
+
+class _Envelope(Struct):
+    data: dict[str, Any]
 
 
 class MadePart(Struct, frozen=True, array_like=True):
@@ -38,10 +43,10 @@ class MadePart(Struct, frozen=True, array_like=True):
 
 
 class Made(Struct, frozen=True, array_like=True):
-    """An answer but for its ends: ``head`` lacks the age, ``tail`` closes the envelope."""
+    """An answer but for its end: ``head`` lacks what is missing and how old it is."""
 
     head: bytes
-    tail: bytes
+    missing: tuple[Missing, ...]
     age: float
     parts: tuple[MadePart, ...]
     lifetime: float
@@ -49,39 +54,32 @@ class Made(Struct, frozen=True, array_like=True):
 
     def sent_after(self, seconds: float) -> bytes:
         """Return what to send that long after it was made."""
-        stale = [_told(part, seconds) for part in self.parts if part.stale]
-        return b'%b,"age":%.1f,"stale":%b}%b' % (
+        return self._ended(seconds, self.missing, [part for part in self.parts if part.stale])
+
+    def last_good_after(self, seconds: float, reasons: Iterable[Missing]) -> bytes:
+        """Return what to send when no venue can be asked: all of it stale, for these reasons."""
+        return self._ended(seconds, (*reasons, *self.missing), self.parts)
+
+    def _ended(
+        self, seconds: float, missing: Sequence[Missing], stale: Iterable[MadePart]
+    ) -> bytes:
+        aged = [Stale(one.section, one.venue, round(one.age + seconds, 1)) for one in stale]
+        return b'%b,"missing":%b,"age":%.1f,"stale":%b}}' % (
             self.head,
+            _encode(missing),
             self.age + seconds,
-            _encode(stale) if stale else b"[]",
-            self.tail,
+            _encode(aged),
         )
 
     @property
     def can_be_sent(self) -> bool:
         """Whether it is an answer: what comes from a shared cache may be anything."""
         try:
-            envelope = msgspec.json.decode(self.sent_after(0.0))
+            msgspec.json.decode(self.sent_after(0.0))
+            told = msgspec.json.decode(self.head + b"}}", type=_Envelope).data
         except (msgspec.MsgspecError, ValueError, OverflowError):
             return False
-        if not (isinstance(envelope, dict) and isinstance(envelope.get("data"), dict)):
-            return False
-        return all(
-            isinstance(place.get("missing", []), list) for place in (envelope, envelope["data"])
-        )
-
-    def in_need(self, seconds: float, reasons: Iterable[Missing]) -> bytes:
-        """Return what to send when no venue can be asked: all of it stale, for these reasons."""
-        envelope: dict[str, Any] = msgspec.json.decode(self.sent_after(seconds))
-        data: dict[str, Any] = envelope["data"]
-        data["stale"] = [_told(part, seconds) for part in self.parts]
-        place = data if "missing" in data else envelope
-        place["missing"] = [*reasons, *place.get("missing", ())]
-        return _encode(envelope)
-
-
-def _told(part: MadePart, seconds: float) -> Stale:
-    return Stale(part.section, part.venue, round(part.age + seconds, 1))
+        return told.keys().isdisjoint(AnswerData.__struct_fields__)
 
 
 def encode(answer: Answer[Any], began: float, made: float) -> Made:
@@ -93,18 +91,15 @@ def encode(answer: Answer[Any], began: float, made: float) -> Made:
         MadePart(part.section, part.venue, _age(part.stored, began, made), part.stale)
         for part in answer.parts
     )
-    tail = b"}"
-    if answer.missing and not hasattr(answer.data, "missing"):
-        tail = b',"missing":%b}' % _encode(answer.missing)
     stale = any(part.stale for part in parts)  # its successor is being fetched
     gap = any(one.reason not in PERMANENT for one in answer.missing)  # worth another try soon
     return Made(
         head=b'{"success":true,"data":%b' % _encode(answer.data)[:-1],
-        tail=tail,
+        missing=answer.missing,
         age=max((part.age for part in parts), default=0.0),
         parts=parts,
         lifetime=min(answer.lifetime, _GAP_FOR) if stale or gap else answer.lifetime,
-        whole=all(one.reason in PERMANENT or one.section == "venue" for one in answer.missing),
+        whole=all(one.reason in PERMANENT or one.section == OTHER_VENUE for one in answer.missing),
     )
 
 

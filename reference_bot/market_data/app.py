@@ -19,7 +19,7 @@ from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reference_bot.market_data import model
+from reference_bot import api
 from reference_bot.market_data.account import Account
 from reference_bot.market_data.analytics import Analytics
 from reference_bot.market_data.answers import LastAnswers, Made, encode
@@ -88,7 +88,7 @@ class Api:
                 raise
             self.metrics.last_good()
             made, since = last
-            return made.in_need(since, error.missing or ()), made.age + since
+            return made.last_good_after(since, error.missing or ()), made.age + since
         since = now() - kept.at
         return kept.made.sent_after(since), kept.made.age + since
 
@@ -190,7 +190,7 @@ class Edge:
                 await self._app(scope, bounded, watch)
             else:
                 refused, code, message = refusal
-                answer = _failure(refused, model.Error(code, message))
+                answer = _failure(refused, api.Error(code, message))
                 await answer(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", "other")
@@ -277,7 +277,7 @@ def _add_failures(app: FastAPI) -> None:
     async def answer_error(_: Request, error: AnswerError) -> Response:
         return _failure(
             error.status,
-            model.Error(
+            api.Error(
                 error.code,
                 error.message,
                 field=error.field or msgspec.UNSET,
@@ -294,38 +294,36 @@ def _add_failures(app: FastAPI) -> None:
     async def no_route(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:  # FastAPI's own, for bytes that are no text
             message = "the body is not JSON: it is not UTF-8 text"
-            return _failure(422, model.Error("bad_request", message))
+            return _failure(422, api.Error("bad_request", message))
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
         message = f"{request.method} {request.url.path}: {error.detail}"
         headers = dict(error.headers or {})
-        return _failure(error.status_code, model.Error(code, message), headers)
+        return _failure(error.status_code, api.Error(code, message), headers)
 
     @app.exception_handler(Exception)
     async def internal(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return _failure(500, model.Error("internal", "the service failed; its log says how"))
+        return _failure(500, api.Error("internal", "the service failed; its log says how"))
 
 
-def _failure(status: int, error: model.Error, headers: dict[str, str] | None = None) -> Response:
-    body = _encode(model.Failure(success=False, error=error))
+def _failure(status: int, error: api.Error, headers: dict[str, str] | None = None) -> Response:
+    body = _encode(api.Failure(success=False, error=error))
     return Response(body, status, headers, media_type=_JSON)
 
 
-def _bad_request(error: RequestValidationError, request: Request) -> model.Error:
+def _bad_request(error: RequestValidationError, request: Request) -> api.Error:
     """Say all that is wrong; ``field`` names the first."""
     lines, fields = [], []
     for one in error.errors():
         if one["loc"] == ("body",) and one["type"] in _NO_OBJECT:
-            return model.Error("bad_request", _what_to_send(one["type"], request))
+            return api.Error("bad_request", _what_to_send(one["type"], request))
         where = ".".join(str(part) for part in one["loc"] if part != "body")
         if one["type"] == "json_invalid":
             lines.append(f"the body is not JSON: {one.get('ctx', {}).get('error', one['msg'])}")
             continue
         fields.append(where or "body")
         lines.append(f"{where or 'body'}: {one['msg']}")
-    return model.Error(
-        "bad_request", "; ".join(lines), field=fields[0] if fields else msgspec.UNSET
-    )
+    return api.Error("bad_request", "; ".join(lines), field=fields[0] if fields else msgspec.UNSET)
 
 
 _NO_OBJECT: Final = frozenset({"missing", "model_type", "model_attributes_type"})

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import structs
 
+from reference_bot.api import LATE, Accounts, Block, Intelligence, OpenInterest, PerpBlock
 from reference_bot.market_data.figures import (
     DAY_CANDLES,
     QUARTER,
@@ -20,7 +21,6 @@ from reference_bot.market_data.figures import (
     point_before,
     tail,
 )
-from reference_bot.market_data.model import Accounts, Block, Intelligence, OpenInterest, PerpBlock
 from reference_bot.market_data.parts import Parts
 from reference_bot.market_data.venues.base import (
     AccountRatio,
@@ -32,7 +32,7 @@ from reference_bot.market_data.venues.base import (
     MarketKind,
     Ticker,
 )
-from reference_bot.market_data.windows import LATE, lack_of, until_told
+from reference_bot.market_data.windows import lack_of, until_told
 
 __all__ = [
     "SPARE_ROWS",

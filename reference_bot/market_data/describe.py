@@ -10,7 +10,8 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from reference_bot.market_data import model
+from reference_bot import api
+from reference_bot.api import AnswerData
 from reference_bot.market_data.answers import LAST_GOOD_FOR
 from reference_bot.market_data.routes import ROUTES, Route
 from reference_bot.market_data.service import LIFETIMES
@@ -56,13 +57,12 @@ def successes(route: Route) -> dict[int | str, dict[str, Any]]:
     if others:
         answer = {"anyOf": [_reference(name) for name in route.answers]}
     # unset only in an answer that is a part of another one
-    data = {"allOf": [answer, {"required": ["age", "stale"]}]}
+    data = {"allOf": [answer, {"required": list(AnswerData.__struct_fields__)}]}
     schema = {
         "type": "object",
         "properties": {
             "success": {"const": True},
             "data": data,
-            "missing": {"type": "array", "items": _reference("Missing")},
         },
         "required": ["success", "data"],
     }
@@ -92,12 +92,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
     names = {name for route in ROUTES for name in route.answers} | {"Missing", "Failure"}
     _, components = msgspec.json.schema_components(
-        [getattr(model, name) for name in sorted(names)],
+        [getattr(api, name) for name in sorted(names)],
         ref_template="#/components/schemas/{name}",
     )
     known = schema.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, not sent from here
         known.pop(name, None)
+    for component in components.values():
+        _require_what_may_be_null(component)
     known.update(components)
     _name_exchanges(known, app.state.api.service.by_name)
     for path, example in _examples().items():
@@ -105,6 +107,18 @@ def describe(app: FastAPI) -> dict[str, Any]:
         content[_JSON]["example"] = {"success": True, "data": example}
     app.openapi_schema = schema
     return schema
+
+
+def _require_what_may_be_null(schema: dict[str, Any]) -> None:
+    """Say that a member which may be null is always there: its default is the reader's."""
+    members = schema.get("properties", {})
+    always = {*schema.get("required", ())}
+    for name, told in members.items():
+        if told.get("default", ...) is None:
+            del told["default"]
+            always.add(name)
+    if always:
+        schema["required"] = [name for name in members if name in always]
 
 
 def _name_exchanges(schemas: dict[str, Any], venues: Mapping[str, Venue]) -> None:

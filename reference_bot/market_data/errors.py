@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from reference_bot.market_data.model import Missing
+from reference_bot.api import Missing
 
 __all__ = ["AnswerError", "Reason", "ToldError", "VenueError"]
 

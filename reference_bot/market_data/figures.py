@@ -9,7 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from reference_bot.market_data.model import (
+from reference_bot.api import (
+    ACTIVITY_LEVELS,
+    LOW_ACTIVITY,
     Activity,
     Change,
     Control,
@@ -41,11 +43,6 @@ QUARTER: Final = 900_000
 DAY_CANDLES: Final = 96
 """Closed 15 m candles in 24 h."""
 LONG_SHORT_CAP: Final = 99.9
-_LEVELS: Final[tuple[tuple[float, Level], ...]] = (
-    (3, "EXTREME"),
-    (2, "HIGH"),
-    (1.5, "ABOVE AVG"),
-)
 
 
 def tail(
@@ -170,11 +167,11 @@ def activity_of(candles: Sequence[Candle]) -> Activity | None:
 
 
 def level_of(ratio: float) -> Level:
-    """Name an activity: over 3 times the usual is extreme, under half of it low."""
-    for least, level in _LEVELS:
+    """Name an activity by its ratio to the usual."""
+    for least, level in ACTIVITY_LEVELS:
         if ratio > least:
             return level
-    return "LOW" if ratio < 0.5 else "NORMAL"
+    return "LOW" if ratio < LOW_ACTIVITY else "NORMAL"
 
 
 def point_before(

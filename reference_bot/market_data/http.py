@@ -18,6 +18,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 import httpx
 import msgspec
 
+from reference_bot.api import NOT_THERE
 from reference_bot.market_data.breaker import Breaker
 from reference_bot.market_data.decoding import Decodes, kept_in
 from reference_bot.market_data.errors import Reason, ToldError, VenueError
@@ -75,7 +76,7 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-_ABOUT_THE_REQUEST: Final = frozenset({"refused", "not_listed", "unavailable"})
+_ABOUT_THE_REQUEST: Final = NOT_THERE | {"refused"}
 
 Explain: TypeAlias = Callable[[int, bytes], tuple[Reason, str] | None]
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from reference_bot.market_data.model import Bollinger
+from reference_bot.api import Bollinger
 from reference_bot.market_data.venues.base import Candle
 
 __all__ = ["atr", "bollinger", "rsi", "vwap"]

@@ -9,11 +9,7 @@ from typing import Any, Final, cast
 
 from msgspec import UNSET, structs
 
-from reference_bot.market_data.blocks import open_interest
-from reference_bot.market_data.cache import Entry
-from reference_bot.market_data.errors import AnswerError, Reason, VenueError
-from reference_bot.market_data.figures import funding_of
-from reference_bot.market_data.model import (
+from reference_bot.api import (
     Change,
     Margin,
     MarginInterest,
@@ -21,6 +17,10 @@ from reference_bot.market_data.model import (
     MultiInterest,
     VenueInterest,
 )
+from reference_bot.market_data.blocks import open_interest
+from reference_bot.market_data.cache import Entry
+from reference_bot.market_data.errors import AnswerError, Reason, VenueError
+from reference_bot.market_data.figures import funding_of
 from reference_bot.market_data.parts import Part, Parts
 from reference_bot.market_data.service import (
     Answer,
@@ -85,7 +85,7 @@ async def multi_oi(service: MarketService, symbol: str) -> Answer[MultiInterest]
         raise _nothing(symbol, missing, await _listed(service, end))
     told = _of_one_asset(told, missing)
     parts = tuple(part for one in told for part in one.parts)
-    return Answer(_summed(told, missing), _LIFETIME, tuple(missing), parts)
+    return Answer(_summed(told), _LIFETIME, tuple(missing), parts)
 
 
 async def _told_by(
@@ -187,7 +187,7 @@ def _nothing(symbol: str, missing: Sequence[Missing], listed: set[Pair]) -> Answ
     )
 
 
-def _summed(told: Sequence[_Told], missing: Sequence[Missing]) -> MultiInterest:
+def _summed(told: Sequence[_Told]) -> MultiInterest:
     rows = sorted((one.row for one in told), key=lambda row: row.value, reverse=True)
     value = math.fsum(row.value for row in rows)
     margins = (
@@ -202,7 +202,6 @@ def _summed(told: Sequence[_Told], missing: Sequence[Missing]) -> MultiInterest:
         change_24h=_changed(rows),
         by_margin=tuple(one for one in margins if one is not None),
         venues=tuple(structs.replace(row, share_pct=100 * row.value / value) for row in rows),
-        missing=tuple(missing),
         asset=UNSET if told[0].asset == COIN else told[0].asset,
     )
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from reference_bot.api import Missing
 from reference_bot.market_data.cache import Entry
 from reference_bot.market_data.errors import VenueError
-from reference_bot.market_data.model import Missing
 from reference_bot.market_data.waiting import Late
 
 __all__ = ["CHART", "Part", "Parts", "one_section"]

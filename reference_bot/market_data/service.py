@@ -10,15 +10,23 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
+from reference_bot.api import (
+    NOT_THERE,
+    OTHER_VENUE,
+    Block,
+    CombinedPrice,
+    ForexPairs,
+    Missing,
+    PerpBlock,
+)
 from reference_bot.market_data.blocks import block, intelligence, perp_block
 from reference_bot.market_data.cache import Cache, Entry, Field
 from reference_bot.market_data.errors import AnswerError, VenueError
 from reference_bot.market_data.figures import DAY_CANDLES
 from reference_bot.market_data.forex import forex_pair, hours_of, near_pairs
 from reference_bot.market_data.metrics import Metrics
-from reference_bot.market_data.model import Block, CombinedPrice, ForexPairs, Missing, PerpBlock
 from reference_bot.market_data.parts import Part, Parts
 from reference_bot.market_data.symbols import Pair, SpellingError, near_matches, parse_symbol
 from reference_bot.market_data.takers import fill_takers, until_next_period
@@ -36,11 +44,9 @@ from reference_bot.market_data.venues.base import (
     Venue,
 )
 from reference_bot.market_data.waiting import gather_until
-from reference_bot.market_data.windows import GAP, LATE, NEW
 
 __all__ = [
     "LIFETIMES",
-    "PERMANENT",
     "Answer",
     "Found",
     "MarketService",
@@ -53,10 +59,6 @@ __all__ = [
 T = TypeVar("T")
 Jobs = dict[str, Coroutine[Any, Any, Entry[Any]]]
 
-PERMANENT: Final = frozenset(
-    {"not_listed", "unavailable", "not_a_coin", GAP, NEW, LATE, "unmeasured"}
-)
-"""Reasons that asking again soon does not change."""
 _FIRST_SHARE: Final = 0.6
 """How much of the remaining time a venue gets while another one could still be asked."""
 
@@ -84,7 +86,7 @@ def _funding_stale(funding: FundingNow) -> float:
 
 def _lacking(failure: BaseException) -> float:
     """Return for how many seconds it is remembered that a venue does not have something."""
-    gone = isinstance(failure, VenueError) and failure.reason in ("unavailable", "not_listed")
+    gone = isinstance(failure, VenueError) and failure.reason in NOT_THERE
     return 300.0 if gone else 0.0
 
 
@@ -188,9 +190,7 @@ class MarketService:
 
     async def combined_price(self, symbol: str, exchange: str | None) -> Answer[CombinedPrice]:
         """Return spot and perpetual of a pair; AnswerError when there is nothing to return."""
-        return await self.first(
-            symbol, exchange, ("spot", "perp"), self.everything, combined, with_missing=True
-        )
+        return await self.first(symbol, exchange, ("spot", "perp"), self.everything, combined)
 
     async def price(
         self, symbol: str, market: MarketKind, exchange: str | None
@@ -243,15 +243,14 @@ class MarketService:
         jobs: Callable[[Found], Jobs],
         build: Callable[[Found, Parts], T | None],
         *,
-        with_missing: bool = False,
         needs_all: bool = True,
     ) -> Answer[T]:
         """Return what ``build`` makes of the first venue that has something to make it of.
 
         A venue where the name is no coin's (a stock, a metal) is asked only when no other one
         answers. Venues that came before it and could not answer stand in the answer's ``missing``
-        under the section ``venue``. With ``needs_all`` a kind of market that a venue does not list
-        counts as missing. Raises AnswerError when no venue could.
+        under the section `OTHER_VENUE`. With ``needs_all`` a kind of market that a venue does not
+        list counts as missing. Raises AnswerError when no venue could.
         """
         kinds = tuple(kinds)
         names = self.about(symbol, exchange)
@@ -277,8 +276,6 @@ class MarketService:
             if data is not None:
                 parts.missing += _overruled(earlier)
                 self._count(parts.missing)
-                if with_missing:
-                    data = _with_missing(data, parts.missing)
                 return Answer(data, self._lifetime(parts), tuple(parts.missing), parts.dated)
             if not parts.missing:
                 parts.lack("data", "unavailable", "there is not enough to answer from")
@@ -465,9 +462,7 @@ class MarketService:
             self._metrics.missing(one.venue, one.reason)
 
     def _lifetime(self, parts: Parts) -> float:
-        """An answer lives as long as its shortest part; one with a gap is tried again soon."""
-        if any(missing.reason not in PERMANENT for missing in parts.missing):
-            return 0.25
+        """An answer lives as long as its shortest part."""
         expires = min((entry.expires for entry in parts.entries), default=0.0)
         return max(0.0, expires - self.cache.now())
 
@@ -512,7 +507,7 @@ def _overruled(earlier: Sequence[Missing]) -> list[Missing]:
     """Say of each venue that was asked in vain why, once."""
     first = {one.venue: one for one in reversed(earlier)}
     return [
-        Missing("venue", name, one.reason, f"asked first, in vain: {one.message}")
+        Missing(OTHER_VENUE, name, one.reason, f"asked first, in vain: {one.message}")
         for name, one in first.items()
     ]
 
@@ -544,7 +539,7 @@ def _no_answer(
 
 
 def combined(found: Found, parts: Parts) -> CombinedPrice | None:
-    """Return spot and perpetual of one venue, without ``missing``; None when neither came."""
+    """Return spot and perpetual of one venue; None when neither came."""
     spot = block(parts, found.instruments.get("spot"))
     contract = found.instruments.get("perp")
     perp = perp_block(parts, contract, found.venue.interest_sides)
@@ -560,7 +555,6 @@ def combined(found: Found, parts: Parts) -> CombinedPrice | None:
         intelligence=intelligence(spot, perp),
         spot=spot,
         perp=perp,
-        missing=(),
         asset=UNSET if found.asset == COIN else found.asset,
         asset_name=UNSET if found.asset == COIN or not named else named,
     )
@@ -582,11 +576,6 @@ def not_a_coin(one: Instrument) -> str:
     """Say what an instrument is that has a coin's name."""
     named = f" ({one.name})" if one.name else ""
     return f"{one.symbol} on {one.venue} is a {one.asset}{named}, not the coin"
-
-
-def _with_missing(data: T, missing: Iterable[Missing]) -> T:
-    """Return an answer that names what is missing itself."""
-    return structs.replace(data, missing=tuple(missing))  # type: ignore[type-var]  # a Struct
 
 
 def _newest(parts: Parts, *blocks: Block | None) -> int:

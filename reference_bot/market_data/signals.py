@@ -5,10 +5,8 @@ A signal is a rule with a fixed weight; nothing is fitted or predicted. The list
 
 from __future__ import annotations
 
-from typing import Literal
-
+from reference_bot.api import Bias, CombinedPrice, Flow, Signal, Technical
 from reference_bot.market_data.figures import control_of
-from reference_bot.market_data.model import CombinedPrice, Flow, Signal, Technical
 
 __all__ = ["bias_of", "signals_of"]
 
@@ -18,7 +16,7 @@ def signals_of(price: CombinedPrice, technical: Technical, flow: Flow | None) ->
     return (*_momentum(technical), *_flow(flow), *_positions(price))
 
 
-def bias_of(score: float) -> Literal["bullish", "bearish", "neutral"]:
+def bias_of(score: float) -> Bias:
     """Name a score: 25 points either way are a bias."""
     if score >= 25:
         return "bullish"

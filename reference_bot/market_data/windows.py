@@ -7,16 +7,11 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
+from reference_bot.api import GAP, NEW
 from reference_bot.market_data.venues.base import Candle
 
-__all__ = ["GAP", "LATE", "NEW", "lack_of", "last_run", "until_told"]
+__all__ = ["lack_of", "last_run", "until_told"]
 
-GAP: Final = "gap"
-"""The venue has a hole in its candles."""
-NEW: Final = "new"
-"""The market is younger than the window."""
-LATE: Final = "late"
-"""The newest period is still being written: figures end before it."""
 _MOST_LATE: Final = 1
 """Closed periods that may lack their takers at the end of a window."""
 _TOLD: Final = 2

@@ -5,23 +5,12 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from reference_bot.telegram_bot.figures import CombinedPrice, Missing
+from reference_bot.api import GAP, NEW, PERMANENT, CombinedPrice, Error, Failure, Missing
 from reference_bot.telegram_bot.http_client import Answer, HttpClient, NoAnswerError, NotSentError
 from reference_bot.telegram_bot.render.common import venue
 
 TIMEOUT: Final = 1.7
 """Seconds: market-data promises an answer in 1.5, the user gets one in 2."""
-
-
-class _Fault(msgspec.Struct, frozen=True):
-    code: str
-    message: str = ""
-    near: tuple[str, ...] = ()
-    missing: tuple[Missing, ...] = ()
-
-
-class _Failed(msgspec.Struct, frozen=True):
-    error: _Fault
 
 
 class MarketDataError(Exception):
@@ -57,9 +46,6 @@ _UNMEASURED: Final = (
     "so there is no sum for {symbol}."
 )
 _NOT_OFFERED: Final = "No exchange here has this for {symbol}."
-_NOT_THERE: Final = frozenset(
-    {"unavailable", "not_listed", "gap", "new", "late", "not_a_coin", "unmeasured"}
-)
 _SENTENCES: Final = {
     "forbidden": "Market data does not let me ask about the account: MARKET_DATA_TOKEN has to be "
     "set, and the same, for market-data and for me.",
@@ -68,7 +54,7 @@ _SENTENCES: Final = {
     "too_late": f"The exchanges took too long, {_NO_FIGURES}",
 }
 
-_decode_failed = msgspec.json.Decoder(_Failed).decode
+_decode_failed = msgspec.json.Decoder(Failure).decode
 _encode = msgspec.json.Encoder().encode
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -126,21 +112,21 @@ def _failure(answer: Answer, symbol: str) -> MarketDataError:
         fault = _decode_failed(answer.body).error
     except msgspec.DecodeError:
         return MarketDataError(_GARBLED.format(symbol=symbol))
-    reasons = {gap.reason for gap in fault.missing}
-    if fault.code == "venue_failed" and reasons and reasons <= _NOT_THERE:
-        return _not_there(fault.missing, symbol)
-    return MarketDataError(_sentence(fault, symbol), fault.code, fault.near)
+    missing = fault.missing or ()
+    if fault.code == "venue_failed" and missing and {gap.reason for gap in missing} <= PERMANENT:
+        return _not_there(missing, symbol)
+    return MarketDataError(_sentence(fault, symbol), fault.code, fault.near or ())
 
 
 def _not_there(missing: tuple[Missing, ...], symbol: str) -> MarketDataError:
     """Every exchange answered, and none has what the question needs: for one of three reasons."""
     for gap in missing:
-        if gap.reason == "gap":
+        if gap.reason == GAP:
             what = gap.message.rpartition(": ")[2].removeprefix(f"{gap.venue} ")
             return MarketDataError(
                 _GAP.format(symbol=symbol, gap=f"{venue(gap.venue)} {what}"), "gap"
             )
-    if any(gap.reason == "new" for gap in missing):
+    if any(gap.reason == NEW for gap in missing):
         return MarketDataError(_TOO_NEW.format(symbol=symbol), "too_new")
     unmeasured = next((gap for gap in missing if gap.reason == "unmeasured"), None)
     if unmeasured is not None:
@@ -154,9 +140,10 @@ def meant(near: tuple[str, ...]) -> str:
     return f" Did you mean {', '.join(near[:5])}?" if near else ""
 
 
-def _sentence(fault: _Fault, symbol: str) -> str:
+def _sentence(fault: Error, symbol: str) -> str:
     if fault.code == "unknown_symbol":
-        return f"I do not know the symbol {symbol}.{meant(fault.near)}"
+        near = meant(fault.near or ())
+        return f"I do not know the symbol {symbol}.{near}"
     if fault.code in {"bad_request", "not_offered"} and fault.message:
         return fault.message
     return _SENTENCES.get(fault.code, _GARBLED).format(symbol=symbol)

@@ -1,7 +1,7 @@
 """``/analysis SYM [15m]``: full analysis of one pair, with a score."""
 
+from reference_bot.api import Analysis
 from reference_bot.telegram_bot.commands.model import Request
-from reference_bot.telegram_bot.figures import Analysis
 from reference_bot.telegram_bot.render.analysis import render_analysis
 
 

@@ -1,7 +1,7 @@
 """``/cvd SYM [1h]``: cumulative volume delta, and whether the price goes with it."""
 
+from reference_bot.api import Cvd
 from reference_bot.telegram_bot.commands.model import Request
-from reference_bot.telegram_bot.figures import Cvd
 from reference_bot.telegram_bot.render.volume import render_cvd
 
 

@@ -1,7 +1,7 @@
 """``/oi [BTC]``: open interest of one coin over all venues."""
 
+from reference_bot.api import MultiInterest
 from reference_bot.telegram_bot.commands.model import Request
-from reference_bot.telegram_bot.figures import MultiInterest
 from reference_bot.telegram_bot.market_data import MarketDataError, meant
 from reference_bot.telegram_bot.render.open_interest import render_interest
 

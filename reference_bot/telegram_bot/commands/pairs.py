@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final
 
+from reference_bot.api import ForexPairs, TopSymbols
 from reference_bot.telegram_bot.commands.model import Request
-from reference_bot.telegram_bot.figures import ForexPairs, TopSymbols
 from reference_bot.telegram_bot.market_data import MarketDataError
 from reference_bot.telegram_bot.render.top import render_pairs
 

@@ -5,8 +5,8 @@ Several symbols get a few lines each.
 
 import asyncio
 
+from reference_bot.api import CombinedPrice
 from reference_bot.telegram_bot.commands.model import Request
-from reference_bot.telegram_bot.figures import CombinedPrice
 from reference_bot.telegram_bot.market_data import MarketDataError
 from reference_bot.telegram_bot.render.price import render_price
 from reference_bot.telegram_bot.render.prices import render_prices

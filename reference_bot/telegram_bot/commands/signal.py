@@ -8,9 +8,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from reference_bot.api import Analysis, Cvd
 from reference_bot.telegram_bot.commands.buttons import fits, keyboard
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request, Row
-from reference_bot.telegram_bot.figures import Analysis, Cvd
 from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.render import auto_signals as said
 from reference_bot.telegram_bot.render.common import in_need

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from reference_bot.api import TopSymbols
 from reference_bot.telegram_bot.commands.model import Request
-from reference_bot.telegram_bot.figures import TopSymbols
 from reference_bot.telegram_bot.render.top import render_top
 
 _MARKETS: Final = {"spot": "spot", "perps": "perp"}

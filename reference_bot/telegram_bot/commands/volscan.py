@@ -1,7 +1,7 @@
 """``/volscan [200] [15m]``: the symbols whose volume stands out just now."""
 
+from reference_bot.api import VolumeScan
 from reference_bot.telegram_bot.commands.model import Request
-from reference_bot.telegram_bot.figures import VolumeScan
 from reference_bot.telegram_bot.render.volume import render_scan
 
 

@@ -1,7 +1,7 @@
 """``/volume SYM [15m]``: how the last closed candle's volume stands out."""
 
+from reference_bot.api import VolumeSpike
 from reference_bot.telegram_bot.commands.model import Request
-from reference_bot.telegram_bot.figures import VolumeSpike
 from reference_bot.telegram_bot.render.volume import render_volume
 
 

@@ -1,6 +1,6 @@
 """The answers to ``/balance``, ``/positions`` and ``/pnl``. Pure."""
 
-from reference_bot.telegram_bot.figures import AssetBalance, Balance, Pnl, Position, Positions
+from reference_bot.api import AssetBalance, Balance, Pnl, Position, Positions
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import clock, gaps, page, title, venue
 from reference_bot.telegram_bot.render.html import bold, escape
@@ -21,7 +21,7 @@ def render_balance(data: Balance) -> str:
         [title("💼", "Balance", *_where(data.venue, testnet=data.testnet))],
         spot,
         futures,
-        [*gaps(data.missing), clock(data.time)],
+        [*gaps(data.gaps), clock(data.time)],
     )
 
 
@@ -54,7 +54,7 @@ def render_pnl(data: Pnl) -> str:
             *other,
             *still,
         ],
-        [*partly, *gaps(data.missing), clock(data.time)],
+        [*partly, *gaps(data.gaps), clock(data.time)],
     )
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from reference_bot.telegram_bot.figures import (
+from reference_bot.api import (
     Analysis,
     Block,
     Flow,
@@ -53,7 +53,7 @@ def render_analysis(data: Analysis) -> str:
     return page(
         [
             title("🔬", escape(data.symbol), f"analysis {escape(data.timeframe)}", *where),
-            *what_it_is(data.price.base, data.price.asset, data.price.asset_name),
+            *what_it_is(data.price.base, data.price.asset or "", data.price.asset_name or ""),
         ],
         [f"Bias: {bold(_BIASES.get(data.bias, escape(data.bias)))} (score {_score(data.score)})"],
         _headed("💵 " + bold("PRICE"), _price(block, prices)),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reference_bot.telegram_bot.figures import Analysis
+from reference_bot.api import Analysis
 from reference_bot.telegram_bot.render.common import page
 from reference_bot.telegram_bot.render.html import bold, escape
 from reference_bot.telegram_bot.render.trading import render_signal

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from reference_bot.telegram_bot.figures import Answered, Flow, Missing, Stale
+from reference_bot.api import LATE, OTHER_VENUE, PERMANENT, AnswerData, Flow, Missing, Stale
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.html import bold, escape
 
@@ -33,14 +33,6 @@ SECTIONS: Final = {
     "perp.takers": "taker volumes",
     "perp.accounts": "long/short accounts",
 }
-OTHER_VENUE: Final = "venue"
-"""The section under which a venue is named that was asked first and could not answer."""
-LATE: Final = "late"
-"""The reason of what is told, but only up to the last period that a venue has told to its end."""
-LASTING: Final = frozenset(
-    {"not_listed", "unavailable", "gap", "new", "not_a_coin", "unmeasured", LATE}
-)
-"""Reasons that no outage is behind."""
 _QUARTER: Final = 900_000
 _PRICES: Final = frozenset({"spot", "perp", "candles"})
 _VENUES: Final = {
@@ -117,29 +109,29 @@ def base_of(symbol: str) -> str:
     return symbol.partition("/")[0]
 
 
-def notes(data: Answered) -> list[str]:
+def notes(data: AnswerData) -> list[str]:
     """What an answer lacks, and how old it is when no exchange could be asked."""
-    return in_need(data) or gaps(data.missing)
+    return in_need(data) or gaps(data.gaps)
 
 
-def in_need(data: Answered) -> list[str]:
+def in_need(data: AnswerData) -> list[str]:
     """``⌛ From 42 s ago: no exchange answers just now (Binance refused to answer)``.
 
     None while an exchange answers: open interest may be some seconds beyond its lifetime then, a
     price and its candles never are.
     """
-    failed = {(gap.section, gap.venue) for gap in data.missing if gap.reason not in LASTING}
-    old = [one for one in data.stale if _is_price(one) or (one.section, one.venue) in failed]
+    failed = {(gap.section, gap.venue) for gap in data.gaps if gap.reason not in PERMANENT}
+    old = [one for one in data.stale or () if _is_price(one) or (one.section, one.venue) in failed]
     if not old:
         return []
     # A venue is named once, with what it lacked first: its other calls fail for the same cause.
     first: dict[str, Missing] = {}
-    for gap in data.missing:
-        if gap.reason not in LASTING:
+    for gap in data.gaps:
+        if gap.reason not in PERMANENT:
             first.setdefault(gap.venue, gap)
     blame = blamed(first.values())
     why_ = f" ({blame})" if blame else ""
-    age = f.seconds(max((one.age for one in old if _is_price(one)), default=data.age))
+    age = f.seconds(max((one.age for one in old if _is_price(one)), default=data.age or 0.0))
     return [f"⌛ From {age} ago: no exchange answers just now{why_}"]
 
 

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from reference_bot.telegram_bot.figures import Answered, Block, CombinedPrice, Missing
+from reference_bot.api import PERMANENT, AnswerData, Block, CombinedPrice, Missing
 from reference_bot.telegram_bot.render import common
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
-    LASTING,
     clock,
     gaps,
     in_need,
@@ -79,15 +78,15 @@ def closed(block: Block | None) -> list[str]:
     return [f"🔒 The market closed at {since}: this is its last price, with the 24h before it."]
 
 
-def notes(data: Answered, venue_code: str) -> list[str]:
+def notes(data: AnswerData, venue_code: str) -> list[str]:
     """What an answer lacks: of a currency pair what is told of none, and what failed."""
     if not is_forex(venue_code):
         return common.notes(data)
-    return [_NOT_TOLD, *(in_need(data) or gaps(_failed(data.missing)))]
+    return [_NOT_TOLD, *(in_need(data) or gaps(_failed(data.gaps)))]
 
 
 def _failed(missing: Iterable[Missing]) -> list[Missing]:
-    return [gap for gap in missing if gap.reason not in LASTING]
+    return [gap for gap in missing if gap.reason not in PERMANENT]
 
 
 def render_forex(data: CombinedPrice) -> str:

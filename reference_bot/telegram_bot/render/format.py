@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
+from reference_bot.api import ACTIVITY_LEVELS, LOW_ACTIVITY
+
 NOT_KNOWN: Final = "n/a"
 
 _SUFFIXES: Final = ((12, "T"), (9, "B"), (6, "M"), (3, "K"))
@@ -18,7 +20,9 @@ _HUGE: Final = Decimal(10) ** 18
 _TINY: Final = Decimal(10) ** -18
 _CONTEXT: Final = Context(prec=400, rounding=ROUND_HALF_UP)
 _MINUTES_FROM: Final = 120  # seconds
-_LEVEL_LIMITS: Final = frozenset(map(Decimal, ("0.5", "1.5", "2", "3")))  # of market-data's levels
+_LEVEL_LIMITS: Final = frozenset(
+    Decimal(str(limit)) for limit in (LOW_ACTIVITY, *(least for least, _ in ACTIVITY_LEVELS))
+)
 _UNITS: Final = tuple(Decimal(1).scaleb(-places) for places in range(8))
 
 

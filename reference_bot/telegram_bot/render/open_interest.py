@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reference_bot.telegram_bot.figures import MarginInterest, Missing, MultiInterest, VenueInterest
+from reference_bot.api import MarginInterest, Missing, MultiInterest, VenueInterest
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
     blamed,
@@ -24,7 +24,7 @@ def render_interest(data: MultiInterest) -> str:
     return page(
         [
             title("🏦", f"{escape(data.base)} open interest", _venues(venues)),
-            *what_it_is(data.base, data.asset),
+            *what_it_is(data.base, data.asset or ""),
         ],
         [_total(data), *_change(data)],
         *(_group(group, data) for group in data.by_margin),
@@ -81,7 +81,7 @@ def _missing(data: MultiInterest) -> list[str]:
     there = {(one.venue, one.margin) for one in data.venues}
     venues = {one.venue for one in data.venues}
     absent: dict[str, dict[str, Missing]] = {}
-    for gap in data.missing:
+    for gap in data.gaps:
         margin = "coin" if gap.section.startswith("inverse") else "stable"
         if (gap.venue, margin) not in there:
             part = f", {margin}-margined" if gap.venue in venues else ""

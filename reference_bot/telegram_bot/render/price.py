@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from reference_bot.telegram_bot.figures import (
+from reference_bot.api import (
+    LATE,
+    OTHER_VENUE,
     Block,
     CombinedPrice,
     Flow,
@@ -14,8 +16,6 @@ from reference_bot.telegram_bot.figures import (
 )
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
-    LATE,
-    OTHER_VENUE,
     flow,
     in_need,
     in_vain,
@@ -57,13 +57,13 @@ def render_price(data: CombinedPrice) -> str:
     blocks = [
         [
             f"📊 {bold(escape(data.symbol))} · {venue(data.venue)}",
-            *what_it_is(data.base, data.asset, data.asset_name),
+            *what_it_is(data.base, data.asset or "", data.asset_name or ""),
         ],
         ["🧠 " + bold("MARKET INTELLIGENCE"), *_intelligence(data)],
         ["💱 " + bold("SPOT"), *_spot(data)],
         ["⚡ " + bold("PERPETUALS"), *_perp(data)],
         ["🧭 " + bold("MARKET SUMMARY"), *(f"• {line}" for line in signals(data))],
-        [*(in_need(data) or _missing(data.missing)), f"🕒 {f.moment(data.time)}"],
+        [*(in_need(data) or _missing(data.gaps)), f"🕒 {f.moment(data.time)}"],
     ]
     return "\n\n".join("\n".join(block) for block in blocks)
 
@@ -148,7 +148,7 @@ def _open_interest(data: CombinedPrice, interest: OpenInterest | None) -> list[s
         return [f"Open interest: {_not_available(data, 'perp.open_interest')}"]
     base = escape(data.base)
     lines = [f"Open interest: {f.amount(interest.amount, base)} ({f.money(interest.value)})"]
-    if interest.sides != "one":
+    if interest.sides == "unknown":
         lines.append(f"({venue(data.venue)} does not say whether that is one side or both)")
     for window, moved in (("24h", interest.change_24h), ("15m", interest.change_15m)):
         shown = f.NOT_KNOWN
@@ -180,7 +180,7 @@ def _pressure(rate: Funding) -> list[str]:
 def _not_available(data: CombinedPrice, *sections: str) -> str:
     """``not available (Binance did not answer in time)``: the first of ``sections`` missing."""
     for section in sections:
-        for gap in data.missing:
+        for gap in data.gaps:
             if section in (gap.section, gap.section.partition(".")[0]):
                 return f"not available ({why(gap)})"
             if section.partition(".")[0] == gap.section:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reference_bot.telegram_bot.figures import CombinedPrice, PerpBlock
+from reference_bot.api import CombinedPrice, PerpBlock
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import clock, gaps, in_need, page, venue, what_it_is
 from reference_bot.telegram_bot.render.forex import closed, is_forex, prices_of
@@ -22,11 +22,11 @@ def render_prices(found: Sequence[CombinedPrice | str]) -> str:
 def _block(data: CombinedPrice) -> list[str]:
     main, perp = data.spot or data.perp, data.perp
     if main is None:
-        return [_title(data), *(in_need(data) or gaps(data.missing) or [f.NOT_KNOWN])]
+        return [_title(data), *(in_need(data) or gaps(data.gaps) or [f.NOT_KNOWN])]
     write = prices_of(data.symbol, data.venue)
     lines = [
         _title(data),
-        *what_it_is(data.base, data.asset, data.asset_name),
+        *what_it_is(data.base, data.asset or "", data.asset_name or ""),
         f"Price: {bold(write.price(main.price))} · 24h: {f.lit_percent(main.change_24h_pct)}"
         + ("" if is_forex(data.venue) or data.spot else " (perpetual)"),
         f"24h range: {write.span(main.low_24h, main.high_24h)}",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from reference_bot.telegram_bot.figures import CombinedPrice, Intelligence, PerpBlock
+from reference_bot.api import CombinedPrice, Intelligence, PerpBlock
 from reference_bot.telegram_bot.render import format as f
 
 MOST: Final = 4

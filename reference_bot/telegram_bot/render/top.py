@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reference_bot.telegram_bot.figures import ForexPairs, TopSymbol, TopSymbols
+from reference_bot.api import ForexPairs, TopSymbol, TopSymbols
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import clock, market, notes, page, title, venue
 from reference_bot.telegram_bot.render.html import bold, code, escape

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reference_bot.telegram_bot.figures import Analysis
+from reference_bot.api import Analysis
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
     clock,
@@ -27,7 +27,7 @@ def render_signal(data: Analysis, found: Trade | NoTrade) -> str:
         [title("🎯", escape(data.symbol), f"signal {escape(data.timeframe)}", *where)],
         _trade(found, prices) if isinstance(found, Trade) else _no_trade(found),
         _readings(data, prices),
-        [*(in_need(data) or in_vain(data.missing)), clock(data.time)],
+        [*(in_need(data) or in_vain(data.gaps)), clock(data.time)],
     )
 
 

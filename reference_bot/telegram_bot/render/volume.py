@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from reference_bot.telegram_bot.figures import Cvd, Missing, Spike, VolumeScan, VolumeSpike
+from reference_bot.api import OTHER_VENUE, Cvd, Missing, Spike, VolumeScan, VolumeSpike
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
-    OTHER_VENUE,
     base_of,
     clock,
     flow,
@@ -77,7 +76,7 @@ def render_scan(data: VolumeScan) -> str:
         ],
         [f"{data.scanned} symbols scanned, threshold {threshold} over usual"],
         rows or [none],
-        [*(in_need(data) or _unseen(data.missing)), clock(data.time)],
+        [*(in_need(data) or _unseen(data.gaps)), clock(data.time)],
     )
 
 

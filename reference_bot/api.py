@@ -1,66 +1,65 @@
-"""What the service answers with: the contract between it and whoever asks.
+"""What market-data answers with: the one contract between it and the bot, or whoever else asks.
 
 Times are epoch milliseconds, volumes and open interest are in units of the base asset, prices,
 turnover and values in the quote asset. Every number is finite; what is not known is null and stands
 in ``missing``. How old the oldest kept part is stands in ``age``, what is beyond its lifetime in
 ``stale``; both are those of the moment of sending.
+
+The service always writes what may be null; a reader takes it for null where it is not there.
+It passes over members that it does not know, and takes words that it does not know as they are: an
+older bot goes on answering when the service has learned a new one.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
-from msgspec import UNSET, Struct, UnsetType
-
-__all__ = [
-    "Accounts",
-    "Activity",
-    "Analysis",
-    "AssetBalance",
-    "Balance",
-    "Bar",
-    "Block",
-    "Bollinger",
-    "Change",
-    "CombinedPrice",
-    "Control",
-    "Cvd",
-    "CvdPoint",
-    "Dated",
-    "Error",
-    "Failure",
-    "Flow",
-    "ForexPairs",
-    "Funding",
-    "Intelligence",
-    "Level",
-    "Margin",
-    "MarginInterest",
-    "Market",
-    "Missing",
-    "Momentum",
-    "MultiInterest",
-    "OpenInterest",
-    "PerpBlock",
-    "Pnl",
-    "Position",
-    "Positions",
-    "Pressure",
-    "Signal",
-    "Spike",
-    "Stale",
-    "Technical",
-    "TopSymbol",
-    "TopSymbols",
-    "VenueInterest",
-    "VolumeScan",
-    "VolumeSpike",
-]
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Level = Literal["EXTREME", "HIGH", "ABOVE AVG", "NORMAL", "LOW"]
 Market = Literal["spot", "perp"]
 Margin = Literal["stable", "coin"]
 Pressure = Literal["long_squeeze", "long_pressure", "balanced", "short_pressure", "short_squeeze"]
+Takers = Literal["BUYERS", "SELLERS", "BALANCED"]
+Pace = Literal["ACCELERATING", "STEADY", "DECELERATING"]
+Sides = Literal["unknown"]
+Trend = Literal["RISING", "FALLING", "FLAT"]
+Divergence = Literal["bullish", "bearish"]
+Bias = Literal["bullish", "bearish", "neutral"]
+PositionSide = Literal["LONG", "SHORT"]
+
+if not TYPE_CHECKING:
+
+    def _any_word(words: Any) -> Any:
+        """The words stand in the API's description; whoever reads takes others, too."""
+        return Annotated[str, Meta(extra_json_schema={"enum": sorted(get_args(words))})]
+
+    Level, Market, Margin = _any_word(Level), _any_word(Market), _any_word(Margin)
+    Pressure, Takers, Pace = _any_word(Pressure), _any_word(Takers), _any_word(Pace)
+    Sides, Trend, Divergence = _any_word(Sides), _any_word(Trend), _any_word(Divergence)
+    Bias, PositionSide = _any_word(Bias), _any_word(PositionSide)
+
+ACTIVITY_LEVELS: Final[tuple[tuple[float, Level], ...]] = (
+    (3.0, "EXTREME"),
+    (2.0, "HIGH"),
+    (1.5, "ABOVE AVG"),
+)
+"""An activity above such a ratio has this level, the first that fits."""
+LOW_ACTIVITY: Final = 0.5
+"""An activity below it is ``LOW``; what is between is ``NORMAL``."""
+
+GAP: Final = "gap"
+"""The reason of what lacks because a venue has a hole in its candles."""
+NEW: Final = "new"
+"""The reason of what lacks because a market is younger than the window."""
+LATE: Final = "late"
+"""The reason of what is told, but only up to the last period that a venue has told to its end."""
+NOT_THERE: Final = frozenset({"not_listed", "unavailable"})
+"""Reasons that say that a venue does not have what was asked for."""
+PERMANENT: Final = NOT_THERE | {"not_a_coin", GAP, NEW, LATE, "unmeasured"}
+"""Reasons that no outage is behind: asking again soon does not change them."""
+OTHER_VENUE: Final = "venue"
+"""The section under which a venue is named that was asked first and could not answer."""
 
 
 class Stale(Struct, frozen=True):
@@ -71,14 +70,29 @@ class Stale(Struct, frozen=True):
     age: float
 
 
-class Dated(Struct, frozen=True, kw_only=True):
-    """What every answer tells of its age, in seconds; 0 when all came fresh from the venue.
+class Missing(Struct, frozen=True):
+    """A part that is not in the answer, and why: ``reason`` is a word, ``message`` a sentence."""
 
-    Unset in an answer that is a part of another one, and until the moment of sending.
+    section: str
+    venue: str
+    reason: str
+    message: str
+
+
+class AnswerData(Struct, frozen=True, kw_only=True):
+    """What every answer tells of itself: what it lacks, its age in seconds, what of it is stale.
+
+    Written when it is sent. Unset before, and in an answer that is a part of another one.
     """
 
+    missing: tuple[Missing, ...] | UnsetType = UNSET
     age: float | UnsetType = UNSET
     stale: tuple[Stale, ...] | UnsetType = UNSET
+
+    @property
+    def gaps(self) -> tuple[Missing, ...]:
+        """What is missing; empty where that is not told."""
+        return self.missing or ()
 
 
 class Flow(Struct, frozen=True):
@@ -108,7 +122,7 @@ class Activity(Struct, frozen=True):
 class Control(Struct, frozen=True):
     """Who took more: ``buy_share`` is the takers' buys / volume, 0 to 1."""
 
-    side: Literal["BUYERS", "SELLERS", "BALANCED"]
+    side: Takers
     buy_share: float
 
 
@@ -117,7 +131,7 @@ class Momentum(Struct, frozen=True):
     direction.
     """
 
-    state: Literal["ACCELERATING", "STEADY", "DECELERATING"]
+    state: Pace
     ratio: float
 
 
@@ -129,7 +143,7 @@ class Change(Struct, frozen=True):
     pct: float
 
 
-class OpenInterest(Struct, frozen=True):
+class OpenInterest(Struct, frozen=True, kw_only=True):
     """Open contracts of one venue, counted on one side; ``value`` at the mark price.
 
     ``sides`` is set where it is not known whether the venue counts one side or both.
@@ -137,10 +151,10 @@ class OpenInterest(Struct, frozen=True):
 
     amount: float
     value: float
-    change_24h: Change | None
-    change_15m: Change | None
+    change_24h: Change | None = None
+    change_15m: Change | None = None
     time: int
-    sides: Literal["unknown"] | UnsetType = UNSET
+    sides: Sides | UnsetType = UNSET
 
 
 class Funding(Struct, frozen=True):
@@ -166,7 +180,7 @@ class Accounts(Struct, frozen=True):
     period_minutes: int
 
 
-class Block(Dated, frozen=True):
+class Block(AnswerData, frozen=True):
     """One market of one venue, in its own spelling; null is what the venue does not tell.
 
     A flow ends at the newest period that the venue has told to its end. ``closed_since``: since
@@ -180,45 +194,36 @@ class Block(Dated, frozen=True):
     price: float
     change_24h: float
     change_24h_pct: float
-    high_24h: float | None
-    low_24h: float | None
-    volume_24h: float | None
-    turnover_24h: float | None
-    flow_24h: Flow | None
-    flow_15m: Flow | None
-    activity: Activity | None
-    closed_since: int | None
+    high_24h: float | None = None
+    low_24h: float | None = None
+    volume_24h: float | None = None
+    turnover_24h: float | None = None
+    flow_24h: Flow | None = None
+    flow_15m: Flow | None = None
+    activity: Activity | None = None
+    closed_since: int | None = None
 
 
 class PerpBlock(Block, frozen=True):
     """One perpetual of one venue."""
 
-    mark_price: float | None
-    open_interest: OpenInterest | None
-    funding: Funding | None
+    mark_price: float | None = None
+    open_interest: OpenInterest | None = None
+    funding: Funding | None = None
     accounts: Accounts | None = None
 
 
 class Intelligence(Struct, frozen=True):
     """The reading of the market, from the perpetual where there is one."""
 
-    source: Literal["perp", "spot"]
-    control_24h: Control | None
-    momentum: Momentum | None
-    control_15m: Control | None
-    activity: Activity | None
+    source: Market
+    control_24h: Control | None = None
+    momentum: Momentum | None = None
+    control_15m: Control | None = None
+    activity: Activity | None = None
 
 
-class Missing(Struct, frozen=True):
-    """A part that is not in the answer, and why."""
-
-    section: str
-    venue: str
-    reason: str
-    message: str
-
-
-class CombinedPrice(Dated, frozen=True):
+class CombinedPrice(AnswerData, frozen=True):
     """Spot and perpetual of one pair on one venue. ``time`` is the venue's, of the newest datum.
 
     ``asset`` is set where the base is no coin: ``stock``, ``commodity``, ``pre-launch coin``, or
@@ -230,10 +235,9 @@ class CombinedPrice(Dated, frozen=True):
     quote: str
     venue: str
     time: int
-    intelligence: Intelligence | None
-    spot: Block | None
-    perp: PerpBlock | None
-    missing: tuple[Missing, ...]
+    intelligence: Intelligence | None = None
+    spot: Block | None = None
+    perp: PerpBlock | None = None
     asset: str | UnsetType = UNSET
     asset_name: str | UnsetType = UNSET
 
@@ -246,21 +250,20 @@ class TopSymbol(Struct, frozen=True):
     base: str
     price: float
     change_24h_pct: float
-    volume_24h: float | None
-    turnover_24h: float | None
+    volume_24h: float | None = None
+    turnover_24h: float | None = None
 
 
-class TopSymbols(Dated, frozen=True):
+class TopSymbols(AnswerData, frozen=True):
     """What is traded most on one venue, by turnover of 24 h."""
 
     market: Market
     venue: str
     time: int
     symbols: tuple[TopSymbol, ...]
-    missing: tuple[Missing, ...]
 
 
-class Bar(Struct, frozen=True):
+class Bar(Struct, frozen=True, kw_only=True):
     """A closed candle."""
 
     start: int
@@ -270,11 +273,11 @@ class Bar(Struct, frozen=True):
     low: float
     close: float
     volume: float
-    turnover: float | None
+    turnover: float | None = None
     change_pct: float
 
 
-class VolumeSpike(Dated, frozen=True):
+class VolumeSpike(AnswerData, frozen=True):
     """The last closed candle's volume against the 96 before it."""
 
     symbol: str
@@ -286,8 +289,7 @@ class VolumeSpike(Dated, frozen=True):
     mean_volume: float
     spike_pct: float
     activity: Activity
-    flow: Flow | None
-    missing: tuple[Missing, ...]
+    flow: Flow | None = None
 
 
 class CvdPoint(Struct, frozen=True):
@@ -299,7 +301,7 @@ class CvdPoint(Struct, frozen=True):
     cvd: float
 
 
-class Cvd(Dated, frozen=True):
+class Cvd(AnswerData, frozen=True, kw_only=True):
     """Cumulative volume delta over closed candles. ``cvd_24h`` is over 24 h whatever the timeframe.
 
     ``divergence``: ``bullish`` when the price fell while takers bought on balance, ``bearish`` when
@@ -313,13 +315,12 @@ class Cvd(Dated, frozen=True):
     time: int
     price: float
     cvd: float
-    cvd_quote: float | None
-    cvd_24h: float | None
+    cvd_quote: float | None = None
+    cvd_24h: float | None = None
     price_change_pct: float
-    trend: Literal["RISING", "FALLING", "FLAT"]
-    divergence: Literal["bullish", "bearish"] | None
+    trend: Trend
+    divergence: Divergence | None = None
     points: tuple[CvdPoint, ...]
-    missing: tuple[Missing, ...]
 
 
 class Spike(Struct, frozen=True):
@@ -333,10 +334,10 @@ class Spike(Struct, frozen=True):
     ratio: float
     spike_pct: float
     change_pct: float
-    flow: Flow | None
+    flow: Flow | None = None
 
 
-class VolumeScan(Dated, frozen=True):
+class VolumeScan(AnswerData, frozen=True):
     """The most traded symbols of one venue, those first whose volume stands out most."""
 
     venue: str
@@ -346,7 +347,6 @@ class VolumeScan(Dated, frozen=True):
     time: int
     scanned: int
     spikes: tuple[Spike, ...]
-    missing: tuple[Missing, ...]
 
 
 class Bollinger(Struct, frozen=True):
@@ -356,19 +356,19 @@ class Bollinger(Struct, frozen=True):
     middle: float
     lower: float
     width_pct: float
-    position: float | None
+    position: float | None = None
 
 
 class Technical(Struct, frozen=True):
     """Indicators over closed candles of one timeframe; ``vwap`` is over 24 h."""
 
     close: float
-    rsi_14: float | None
-    atr_14: float | None
-    atr_pct: float | None
-    vwap_24h: float | None
-    vwap_distance_pct: float | None
-    bollinger: Bollinger | None
+    rsi_14: float | None = None
+    atr_14: float | None = None
+    atr_pct: float | None = None
+    vwap_24h: float | None = None
+    vwap_distance_pct: float | None = None
+    bollinger: Bollinger | None = None
 
 
 class Signal(Struct, frozen=True):
@@ -379,7 +379,7 @@ class Signal(Struct, frozen=True):
     figure: float
 
 
-class Analysis(Dated, frozen=True):
+class Analysis(AnswerData, frozen=True, kw_only=True):
     """Everything about one pair. ``score`` is the sum of the signals, -100 (bearish) to 100.
 
     ``closes`` are those of the candles that ``technical`` is made of, oldest first.
@@ -393,22 +393,21 @@ class Analysis(Dated, frozen=True):
     price: CombinedPrice
     technical: Technical
     closes: tuple[float, ...]
-    volume: Activity | None
-    cvd: float | None
-    bias: Literal["bullish", "bearish", "neutral"]
+    volume: Activity | None = None
+    cvd: float | None = None
+    bias: Bias
     score: float
     signals: tuple[Signal, ...]
-    missing: tuple[Missing, ...]
 
 
-class ForexPairs(Dated, frozen=True):
+class ForexPairs(AnswerData, frozen=True):
     """The currency pairs and metals that can be asked for; none without a venue that tells them."""
 
     venue: str | None
     symbols: tuple[str, ...]
 
 
-class VenueInterest(Struct, frozen=True):
+class VenueInterest(Struct, frozen=True, kw_only=True):
     """Open interest and funding of one venue's perpetual: ``amount`` in coins, ``value`` in its
     quote, dollars where it is margined in the coin.
     """
@@ -420,9 +419,9 @@ class VenueInterest(Struct, frozen=True):
     amount: float
     value: float
     share_pct: float
-    change_24h: Change | None
-    change_15m: Change | None
-    funding: Funding | None
+    change_24h: Change | None = None
+    change_15m: Change | None = None
+    funding: Funding | None = None
     time: int
 
 
@@ -435,7 +434,7 @@ class MarginInterest(Struct, frozen=True):
     share_pct: float
 
 
-class MultiInterest(Dated, frozen=True):
+class MultiInterest(AnswerData, frozen=True, kw_only=True):
     """Open interest of one coin over all venues that answered, one row for a venue and margin;
     ``change_24h`` over those that tell it. Counted on one side everywhere: a venue of which that is
     not known stands in ``missing``. ``asset`` is set when no venue lists a coin of that name.
@@ -445,10 +444,9 @@ class MultiInterest(Dated, frozen=True):
     time: int
     amount: float
     value: float
-    change_24h: Change | None
+    change_24h: Change | None = None
     by_margin: tuple[MarginInterest, ...]
     venues: tuple[VenueInterest, ...]
-    missing: tuple[Missing, ...]
     asset: str | UnsetType = UNSET
 
 
@@ -458,37 +456,36 @@ class AssetBalance(Struct, frozen=True):
     asset: str
     total: float
     available: float
-    unrealised: float | None
+    unrealised: float | None = None
 
 
-class Balance(Dated, frozen=True):
+class Balance(AnswerData, frozen=True):
     """What an account holds, without the assets that it has none of."""
 
     venue: str
     testnet: bool
     time: int
-    spot: tuple[AssetBalance, ...] | None
-    futures: tuple[AssetBalance, ...] | None
-    missing: tuple[Missing, ...]
+    spot: tuple[AssetBalance, ...] | None = None
+    futures: tuple[AssetBalance, ...] | None = None
 
 
-class Position(Struct, frozen=True):
+class Position(Struct, frozen=True, kw_only=True):
     """One open position; ``amount`` in base units, negative when short."""
 
     symbol: str
     base: str
     quote: str
-    side: Literal["LONG", "SHORT"]
+    side: PositionSide
     amount: float
     entry_price: float
     mark_price: float
-    liquidation_price: float | None
+    liquidation_price: float | None = None
     notional: float
     unrealised: float
     unrealised_pct: float
 
 
-class Positions(Dated, frozen=True):
+class Positions(AnswerData, frozen=True):
     """The open positions, the largest first; ``unrealised`` is of those that settle in dollars."""
 
     venue: str
@@ -498,7 +495,7 @@ class Positions(Dated, frozen=True):
     unrealised: float
 
 
-class Pnl(Dated, frozen=True):
+class Pnl(AnswerData, frozen=True, kw_only=True):
     """What an account gained since ``since``, in USDT and other stable coins at a dollar: ``net`` =
     realised + funding + commission + other, without transfers.
 
@@ -515,14 +512,13 @@ class Pnl(Dated, frozen=True):
     commission: float
     other: float
     net: float
-    unrealised: float | None
+    unrealised: float | None = None
     entries: int
     complete: bool
-    missing: tuple[Missing, ...]
 
 
 class Error(Struct, frozen=True, omit_defaults=True):
-    """Why there is no data."""
+    """Why there is no data; ``near`` are symbols that an unknown one may have meant."""
 
     code: str
     message: str
