@@ -191,6 +191,11 @@ class CasePlayed(Event, frozen=True, kw_only=True):
     golden: bool = True
     sent: Mapping[str, Any] = {}
 
+    @property
+    def pinned(self) -> bool:
+        """Whether an approved file says what the reply is."""
+        return self.expect == "reply" and self.golden
+
 
 class UpdateInjected(Event, frozen=True, kw_only=True):
     """The Telegram double queued an update for the bot."""

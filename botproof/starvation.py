@@ -24,7 +24,8 @@ calls is 1.5 s, its other times are above this, and an idle machine stays below 
 STRETCH_BY = 10.0
 """What is said has to come out the same on a machine that is this much slower."""
 
-_TARGETS = ("bot", "service")
+TARGETS = ("bot", "service")
+"""Roles of the processes that are judged."""
 _MOST_OWN = 0.5
 
 
@@ -54,7 +55,7 @@ class Starvation:
         """What a history says of one stack; nothing measured is no starvation."""
         samples = history.of(Starved, stack=stack)
         started = history.of(ProcessStarted, stack=stack)
-        targets = {event.process for event in started if event.role in _TARGETS}
+        targets = {event.process for event in started if event.role in TARGETS}
         return cls(
             tuple(each.t for each in samples),
             tuple(each.over_s for each in samples),

@@ -52,9 +52,9 @@ def check(history: History, judging: Judging) -> CheckResult:
     """Compare every reply with its approved file."""
     chats = settled_chats(history, judging.rules)
     turns = {stack: one.turns for stack, one in chats.items()}
-    pinned = [turn for by_case in turns.values() for turn in by_case.values() if pins(turn)]
-    silent = [t for by_case in turns.values() for t in by_case.values() if not pins(t)]
-    if not pinned:
+    pinned = [turn for by_case in turns.values() for turn in by_case.values() if turn.case.pinned]
+    silent = [t for by_case in turns.values() for t in by_case.values() if not t.case.pinned]
+    if not pinned and not judging.unapproved:
         return _result(Verdict.INCONCLUSIVE, "no reply was recorded", ())
     problems = [
         problem
@@ -63,12 +63,13 @@ def check(history: History, judging: Judging) -> CheckResult:
     ]
     if not judging.approved:
         return _nothing_approved(pinned, problems)
+    problems += [_unapproved(name) for name in judging.unapproved]
     problems += _broken_silence(silent)
     problems += _unused(history, turns, judging)
     if problems:
         names = list(dict.fromkeys(problem.name for problem in problems))
         lines = (", ".join(lines_of(names, _EVIDENCE_NAMES)), *_folded(problems))
-        measured = _counts(problems, len(pinned))
+        measured = _counts(problems, len(pinned) + len(judging.unapproved))
         return _result(Verdict.FAIL, measured, lines, _whole(problems))
     measured = f"{len(pinned)} replies equal, {len(silent)} silences kept"
     return _result(Verdict.PASS, measured, ())
@@ -140,15 +141,10 @@ def _shortened(evidence: tuple[str, ...]) -> tuple[str, ...]:
     return (*evidence[:_EVIDENCE_LINES], rest)
 
 
-def pins(turn: Turn) -> bool:
-    """Whether an approved file says what the reply to this case is."""
-    return turn.case.expect == "reply" and turn.case.golden
-
-
 def _of_stack(history: History, stack: str, chats: Chats, judging: Judging) -> Iterator[_Problem]:
     reasons = Reasons(history, stack, chats)
     for turn in chats.turns.values():
-        if pins(turn):
+        if turn.case.pinned:
             yield from _of_turn(turn, judging, reasons)
 
 
@@ -168,11 +164,14 @@ def _of_turn(turn: Turn, judging: Judging, reasons: Reasons) -> Iterator[_Proble
         yield _Problem(name, "too many", f"{name}: {wrong}", compared)
     elif approved is None:
         if judging.approved:
-            title = f"{name}: has no approved file; see `botproof golden diff`"
-            yield _Problem(name, "new", title)
+            yield _unapproved(name)
     elif differing:
         said = (f"  {line}" for line in reasons.in_log(turn))
         yield _Problem(name, "differ", f"{name}:", (*compared, *said), _changes(compared))
+
+
+def _unapproved(name: str) -> _Problem:
+    return _Problem(name, "new", f"{name}: has no approved file; see `botproof golden diff`")
 
 
 def incomplete(turn: Turn) -> str:
@@ -235,7 +234,9 @@ def _unused(
     complete = run is None or set(run.modes) <= {history.mode_of(stack) for stack in turns}
     if not complete:
         return
-    used = {name for by_case in turns.values() for name, turn in by_case.items() if pins(turn)}
+    used = {
+        name for by_case in turns.values() for name, turn in by_case.items() if turn.case.pinned
+    }
     for name in sorted(set(judging.approved) - used):
         file = f"golden/{name}.txt"
         yield _Problem(file, "unused", f"{file}: no case uses it; delete it or name its case again")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from botproof.checks.golden import incomplete, pins
+from botproof.checks.golden import incomplete
 from botproof.checks.judging import Judging
 from botproof.checks.replies import render, settled_turns
 from botproof.history import History
@@ -57,7 +57,7 @@ def received(history: History, judging: Judging) -> dict[str, Received]:
     refused: dict[str, str] = {}
     for stack, turns in settled_turns(history, judging.rules).items():
         for name, turn in turns.items():
-            if pins(turn):
+            if turn.case.pinned:
                 found.setdefault(name, {})[stack] = render(turn, judging.rules)
                 wrong = incomplete(turn)
                 if wrong:

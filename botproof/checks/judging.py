@@ -14,7 +14,7 @@ import msgspec
 
 from botproof.budgets import DEFAULTS, Budget, Budgets
 from botproof.chats import ReplyRules
-from botproof.checks.shortcomings import approved_of, settle
+from botproof.checks.shortcomings import approved_of, settle, unapproved_of
 from botproof.checks.starved import Limits, settle_starved
 from botproof.config import ALL_CHECKS, Config, Degradation, Replies
 from botproof.history import HarnessError, History, ProcessExited, Run, describe_exit
@@ -60,13 +60,16 @@ class Judging:
     budgets: Budgets = field(default_factory=lambda: dict(DEFAULTS))
     rules: ReplyRules = field(default_factory=ReplyRules)
     approved: Mapping[str, str] = field(default_factory=dict)
+    unapproved: tuple[str, ...] = ()
+    """Cases of the run, with their stack, that are not in the history which is judged, and have no
+    approved file: no machine and no double is the reason for that."""
     degradation: Degradation = field(default_factory=Degradation)
 
     @classmethod
     def of(cls, settings: JudgingSettings, approved: Mapping[str, str]) -> Judging:
         """Ready to judge by `settings` and the approved replies of the golden directory."""
         rules = ReplyRules.of(settings.replies)
-        return cls(settings.budgets, rules, approved, settings.degradation)
+        return cls(settings.budgets, rules, approved, degradation=settings.degradation)
 
     @property
     def limits(self) -> Limits:
@@ -115,7 +118,9 @@ def run_checks(
 
     def again(name: str, part: History) -> CheckResult:
         approved = approved_of(part, history, judging.approved)
-        return run_check(name, checks[name], part, replace(judging, approved=approved))
+        unapproved = unapproved_of(part, history, judging.approved)
+        asked = replace(judging, approved=approved, unapproved=unapproved)
+        return run_check(name, checks[name], part, asked)
 
     whole, history = history, history.counted()
     results = [run_check(name, checks[name], whole, judging) for name in names]

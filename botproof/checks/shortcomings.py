@@ -60,6 +60,8 @@ class Shortcomings:
     gaps: tuple[tuple[str, Span], ...]
     spoilt: frozenset[tuple[str, str]]
     """Cases by stack and name."""
+    lacking: frozenset[tuple[str, str]] = frozenset()
+    """Those of them that met a gap: playing them again would meet it again."""
 
     @classmethod
     def of(cls, history: History, limit_s: float) -> Shortcomings:
@@ -72,14 +74,13 @@ class Shortcomings:
         ]
         begun = dict(_first_cases(history))
         early = {span.stack for _, span in gaps if span.start < begun.get(span.stack, 0.0)}
-        spoilt = {
-            (case.stack, case.case)
-            for case, span in windows(history)
-            if case.stack in early
-            or any(span.meets(gap) for _, gap in gaps)
-            or _too_slow(span, slow, limit_s)
-        }
-        return cls(gaps, frozenset(spoilt))
+        lacking, late = set(), set()
+        for case, span in windows(history):
+            if case.stack in early or any(span.meets(gap) for _, gap in gaps):
+                lacking.add((case.stack, case.case))
+            elif _too_slow(span, slow, limit_s):
+                late.add((case.stack, case.case))
+        return cls(gaps, frozenset(lacking | late), frozenset(lacking))
 
     def names(self) -> tuple[str, ...]:
         """What was asked for in vain, with how often, most often first."""
@@ -238,6 +239,19 @@ def approved_of(part: History, whole: History, approved: Mapping[str, str]) -> d
     """The approved replies without those of the cases that a part of a history leaves out."""
     left_out = _cases(whole) - _cases(part)
     return {name: text for name, text in approved.items() if name not in left_out}
+
+
+def unapproved_of(part: History, whole: History, approved: Mapping[str, str]) -> tuple[str, ...]:
+    """The cases that a part of a history leaves out and that have no approved file, where others
+    have: whatever spoilt their reply, that is wrong."""
+    if not approved:
+        return ()
+    kept = {(case.stack, case.case) for case in part.of(CasePlayed)}
+    return tuple(
+        f"{case.case} ({case.stack})"
+        for case in whole.of(CasePlayed)
+        if case.pinned and case.case not in approved and (case.stack, case.case) not in kept
+    )
 
 
 def _cases(history: History) -> set[str]:

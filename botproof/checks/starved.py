@@ -27,9 +27,10 @@ from botproof.history import (
     PlayedAgain,
     ProcessExited,
     ProcessReady,
+    ProcessStarted,
     Request,
 )
-from botproof.starvation import CASE_S, Starvation
+from botproof.starvation import CASE_S, TARGETS, Starvation
 from botproof.stats import percentile
 from botproof.verdict import CheckResult, Verdict
 
@@ -61,9 +62,15 @@ class Limits:
 
 
 def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -> Cases:
-    """The cases whose reply differs, from the approved one or between stacks, and was spoilt."""
+    """The cases whose reply differs, from the approved one or between stacks, and was spoilt by
+    what another playing may be spared."""
     turns = settled_turns(history, rules)
-    spoilt = _spoilt(history, turns)
+    lacking = Shortcomings.of(history, float("inf")).lacking
+    spoilt = {
+        (stack, name)
+        for stack, name in _spoilt(history, turns)
+        if (turns[stack][name].case.stack, name) not in lacking
+    }
     texts = {
         stack: {name: render(turn, rules) for name, turn in own.items()}
         for stack, own in turns.items()
@@ -72,7 +79,7 @@ def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -
     for stack, own in turns.items():
         for name, turn in own.items():
             said = texts[stack][name]
-            pinned = turn.case.golden and turn.case.expect == "reply" and name in approved
+            pinned = turn.case.pinned and name in approved
             differs = (pinned and approved[name] != said) or any(
                 name in other and other[name] != said for other in texts.values()
             )
@@ -85,19 +92,35 @@ def _spoilt(history: History, turns: Mapping[str, Mapping[str, Turn]]) -> set[tu
     """Stack and name of the cases whose last playing was spoilt, by starvation or by a double."""
     starvation = Starvation.by_stack(history)
     stretches = {event.stack: event.stretch for event in history.of(PlayedAgain)}
+    started = _started(history)
     slow = Shortcomings.of(history, float("inf")).spoilt
     return {
         (stack, name)
         for stack, own in turns.items()
         for name, turn in own.items()
         if (turn.case.stack, name) in slow
-        or _starved(turn, starvation[turn.case.stack], stretches.get(turn.case.stack, 1.0))
+        or _starved(
+            turn,
+            starvation[turn.case.stack],
+            stretches.get(turn.case.stack, 1.0),
+            started.get(turn.case.stack, float("-inf")),
+        )
     }
 
 
-def _starved(turn: Turn, starvation: Starvation, stretch: float) -> bool:
+def _started(history: History) -> Mapping[str, float]:
+    """When the first process of the target was started in each stack."""
+    first: dict[str, float] = {}
+    for event in history.of(ProcessStarted):
+        if event.role in TARGETS:
+            first.setdefault(event.stack, event.t)
+    return first
+
+
+def _starved(turn: Turn, starvation: Starvation, stretch: float, started: float) -> bool:
+    """Whether so much was withheld during a case, or before it since its target was started."""
     begin, end = turn.case.t, _end(turn, stretch)
-    before = starvation.between(begin - _BEFORE_S, begin)
+    before = starvation.between(max(begin - _BEFORE_S, started), begin)
     return (
         starvation.between(begin, end) >= CASE_S * stretch or before >= _BEFORE_WITHHELD_S * stretch
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from botproof.budgets import MB
 from botproof.chats import Chats, Turn
-from botproof.checks.golden import incomplete, pins
+from botproof.checks.golden import incomplete
 from botproof.checks.judging import HARNESS, Judging
 from botproof.checks.memory import loaded
 from botproof.checks.replies import read_turns, render, renormalised, settled_turns
@@ -172,7 +172,7 @@ def wrong_reply(turn: Turn, judging: Judging) -> str:
     name = turn.case.case
     if turn.case.expect == "silence":
         return f"{name}: must stay unanswered, but the bot sent something" if turn.messages else ""
-    if not pins(turn):
+    if not turn.case.pinned:
         return ""
     if wrong := incomplete(turn):
         return f"{name}: {wrong}"

@@ -16,9 +16,12 @@ from botproof.checks.starved import doubtful
 from botproof.config import Config, Mode, Process, stretches, substitute
 from botproof.history import (
     HALF_AN_ANSWER,
+    UNKNOWN_HOST,
+    DoubleEvent,
     History,
     PlayedAgain,
     ProcessExited,
+    ProcessStarted,
     Request,
     Starved,
 )
@@ -118,7 +121,7 @@ def starve(story: Any, mode: str, begin: float, end: float, figure: float = 1.0)
 
 
 def judge(story: Any, judged: Judging, check: str) -> CheckResult:
-    return judging.run_checks(CHECKS, [check], story.history(), judged)[0]
+    return judging.run_checks(CHECKS, [check], story.history(), judged)[-1]
 
 
 def late_story(story: Any, after_s: float) -> float:
@@ -289,6 +292,49 @@ def test_what_is_wrong_when_it_was_not_starved_fails(story, judged, check) -> No
     starve(story, "polling", asked, asked + 1.5)
     again(story, "The exchanges took too long")
     assert judge(story, judged, check).verdict is Verdict.FAIL
+    assert doubtful(story.history(), judged.rules, judged.approved) == {}
+
+
+def unknown_host(t: float) -> DoubleEvent:
+    detail = {"host": "api.example.com"}
+    return DoubleEvent(t=t, double="resolver", kind=UNKNOWN_HOST, detail=detail, stack="polling")
+
+
+@pytest.mark.parametrize("spoilt_by", ["starvation", "a double"])
+def test_a_reply_without_an_approved_file_fails_however_starved_it_was(
+    story, judged, spoilt_by
+) -> None:
+    story.lifetime("polling")
+    story.case("polling", "start", "Welcome", say="/start")
+    story.case("polling", "extra", "not approved", say="/extra")
+    asked = float(story.clock)
+    if spoilt_by == "starvation":
+        starve(story, "polling", asked - 10, asked + 1.5)
+    else:
+        story.add(unknown_host(asked))
+    result = judge(story, judged, "golden")
+    assert result.verdict is Verdict.FAIL
+    assert "extra (polling): has no approved file; see `botproof golden diff`" in result.evidence
+
+
+def test_what_was_withheld_before_the_target_was_started_spoils_nothing(story, judged) -> None:
+    """The double draws its market then, for seconds, before anything of the target runs."""
+    asked = wrong(story)
+    started = asked - 10.0
+    story.events = [
+        msgspec.structs.replace(e, t=started) if isinstance(e, ProcessStarted) else e
+        for e in story.events
+    ]
+    starve(story, "polling", started - 5.0, started)
+    assert judge(story, judged, "golden").verdict is Verdict.FAIL
+    starve(story, "polling", started, started + 5.0)
+    assert judge(story, judged, "golden").verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_met_a_gap_of_a_double_is_not_played_again(story, judged) -> None:
+    asked = wrong(story)
+    story.add(unknown_host(asked + 0.1))
+    assert judge(story, judged, "golden").verdict is Verdict.INCONCLUSIVE
     assert doubtful(story.history(), judged.rules, judged.approved) == {}
 
 
