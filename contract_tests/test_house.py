@@ -3,7 +3,7 @@
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -83,3 +83,75 @@ def test_each_stage_that_installs_takes_the_index_that_is_given() -> None:
     for stage in installing:
         before = stage.partition("/pip ")[0]
         assert "\nARG PIP_INDEX_URL\n" in before, stage.splitlines()[0]
+
+
+TO_MEND = {"botproof"}
+"""Packages in which a cycle is left; the list only shrinks."""
+
+
+def modules_of(package: str) -> dict[str, Path]:
+    found = {}
+    for path in (ROOT / package).rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports_of(path: Path, modules: Collection[str]) -> Iterator[str]:
+    """Every module of ours that a file imports, in functions and for types alone as well."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                if full in modules:
+                    yield full
+                elif node.module in modules:
+                    yield node.module
+
+
+def cycle_in(graph: Mapping[str, Collection[str]]) -> list[str]:
+    """The parts of one cycle, the first one again at the end; empty where there is none."""
+    done: set[str] = set()
+
+    def follow(part: str, way: list[str]) -> list[str]:
+        if part in way:
+            return [*way[way.index(part) :], part]
+        if part not in done:
+            for other in sorted(graph.get(part, ())):
+                if found := follow(other, [*way, part]):
+                    return found
+            done.add(part)
+        return []
+
+    return next((found for part in sorted(graph) if (found := follow(part, []))), [])
+
+
+def parts_and_imports(package: str) -> dict[str, dict[str, set[str]]]:
+    """By package: its modules and subpackages, each with those beside it that it imports."""
+    modules = modules_of(package)
+    graphs: dict[str, dict[str, set[str]]] = {}
+    for name, path in modules.items():
+        for other in imports_of(path, modules):
+            mine, theirs = name.split("."), other.split(".")
+            same = next(
+                (n for n, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), None
+            )
+            if same is not None:  # else one is the package that the other one is in
+                graph = graphs.setdefault(".".join(mine[:same]), {})
+                graph.setdefault(mine[same], set()).add(theirs[same])
+    return graphs
+
+
+@pytest.mark.parametrize("package", ["reference_bot", "botproof"])
+def test_no_package_or_module_depends_on_one_that_depends_on_it(package: str) -> None:
+    graphs = parts_and_imports(package)
+    assert graphs
+    cycles = {inside: cycle_in(graph) for inside, graph in graphs.items() if inside not in TO_MEND}
+    assert {inside: " -> ".join(cycle) for inside, cycle in cycles.items() if cycle} == {}
+
+
+def test_a_cycle_is_found_and_named() -> None:
+    assert cycle_in({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}}) == ["b", "c", "b"]
+    assert cycle_in({"a": {"b", "c"}, "b": {"c"}, "c": {"d"}}) == []

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telegram import Message
 
+from reference_bot.telegram_bot.backoff import Backoff
 from reference_bot.telegram_bot.commands.arguments import DAYS, MARKET, QUARTER, SYMBOL, THRESHOLD
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
 from reference_bot.telegram_bot.commands.table import COMMANDS
 from reference_bot.telegram_bot.commands.typed import read_command
-from reference_bot.telegram_bot.doors.backoff import Backoff
 from reference_bot.telegram_bot.update import NotAnUpdateError, check_update, lane_of
 
 PRICE = next(command for command in COMMANDS if command.name == "price")

@@ -98,7 +98,7 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         return await _.answer(method, dict(params))
 
     monkeypatch.setattr(polling, "call", at_once)
-    monkeypatch.setattr("reference_bot.telegram_bot.doors.backoff._FIRST", 0.0)
+    monkeypatch.setattr("reference_bot.telegram_bot.backoff._FIRST", 0.0)
     monkeypatch.setattr(webhook, "_CHECK_SECONDS", 0.0)
 
 

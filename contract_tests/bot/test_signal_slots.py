@@ -30,7 +30,8 @@ from reference_bot.telegram_bot.signals.model import LANES, Parcel, Subscriber, 
 from reference_bot.telegram_bot.signals.scheduler import Edge, Scheduler
 from reference_bot.telegram_bot.signals.slots import slot_at, until_next
 from reference_bot.telegram_bot.signals.sqlite import SqliteBook
-from reference_bot.telegram_bot.signals.subscriptions import Subscriptions, Terms
+from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
+from reference_bot.telegram_bot.trading import Terms
 
 moments = st.floats(0, 4e9)
 intervals = st.integers(1, 86_400)

@@ -19,7 +19,8 @@ from fastapi import FastAPI
 from botproof.doubles.exchanges.market import BLOCK, KINDS, Market
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.server import serve
-from reference_bot.market_data.app import Api, make_app
+from reference_bot.market_data.app import make_app
+from reference_bot.market_data.facade import Api
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.settings import load
 from reference_bot.market_data.wiring import open_api

@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -20,100 +19,24 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reference_bot import api
-from reference_bot.market_data.account import Account
-from reference_bot.market_data.analytics import Analytics
-from reference_bot.market_data.answers import LastAnswers, Made, encode
-from reference_bot.market_data.cache import Cache
-from reference_bot.market_data.cache import Field as Kept
 from reference_bot.market_data.describe import DESCRIPTION, describe, failures, successes
 from reference_bot.market_data.errors import AnswerError
+from reference_bot.market_data.facade import Api
 from reference_bot.market_data.guard import DEEPEST, Guard, nesting
-from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.routes import ROUTES, Route
-from reference_bot.market_data.service import Answer, MarketService
 from reference_bot.market_data.slim import PYDANTIC_V1, without
 
-__all__ = ["Api", "make_app"]
+__all__ = ["make_app"]
 
 log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 _JSON: Final = "application/json"
-_READY_FOR: Final = 5.0
-_PING_WITHIN: Final = 1.0
 _NO_CACHE: Final = (
     "the shared cache (REDIS_URL) is unreachable; until it is back, answers come from this "
     "process's own cache and from the venues"
 )
 _LARGEST_BODY: Final = 64 * 1024
-
-
-class Api:
-    """Answers by route. Whole answers are shared between concurrent askers and kept briefly."""
-
-    def __init__(
-        self, service: MarketService, account: Account, cache: Cache, metrics: Metrics
-    ) -> None:
-        self.service = service
-        self.account = account
-        self.analytics = Analytics(service)
-        self.metrics = metrics
-        self.cache = cache
-        self._last = LastAnswers(cache)
-        self._started = time.monotonic()
-        self._signs: Kept[dict[str, str]] = Kept("reachable", self._sign_lifetime)
-
-    async def answer(
-        self, key: tuple[str, ...], make: Callable[[], Awaitable[Answer[Any]]], *, lasting: bool
-    ) -> tuple[bytes, float]:
-        """Return the encoded answer, made once for all who ask at the same time, and its age.
-
-        With ``lasting`` the last good answer is given where no venue can be asked.
-        """
-        now = self.cache.now
-
-        async def encoded() -> _Kept:
-            began = now()
-            answer = await make()
-            kept = _Kept(encode(answer, began, now()), now())
-            if lasting:
-                self._last.keep(key, kept.made)
-            return kept
-
-        try:
-            kept = (await self.cache.get(_ANSWER, key, encoded)).value
-        except AnswerError as error:
-            last = await self._last.find(key) if error.status in _IN_NEED else None
-            if last is None:
-                raise
-            self.metrics.last_good()
-            made, since = last
-            return made.last_good_after(since, error.missing or ()), made.age + since
-        since = now() - kept.at
-        return kept.made.sent_after(since), kept.made.age + since
-
-    async def signs_of_life(self) -> dict[str, str]:
-        """Return each venue's state, asked at most once in a few seconds."""
-        entry = await self.cache.get(self._signs, (), lambda: self.service.reachable(_PING_WITHIN))
-        return entry.value
-
-    @staticmethod
-    def _sign_lifetime(signs: dict[str, str]) -> float:
-        return _READY_FOR if "ok" in signs.values() else 1.0
-
-    def uptime(self) -> float:
-        """Return the seconds since the start."""
-        return time.monotonic() - self._started
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    made: Made
-    at: float
-
-
-_ANSWER: Final[Kept[_Kept]] = Kept("answer", lambda kept: kept.made.lifetime)
-_IN_NEED: Final = frozenset({502, 504})
 
 
 def make_app(

@@ -12,7 +12,7 @@ from reference_bot.market_data import requests as asks
 from reference_bot.market_data.service import Answer
 
 if TYPE_CHECKING:
-    from reference_bot.market_data.app import Api
+    from reference_bot.market_data.facade import Api
 
 __all__ = ["ROUTES", "Route"]
 

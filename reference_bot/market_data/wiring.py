@@ -12,8 +12,8 @@ from dataclasses import replace
 import httpx
 
 from reference_bot.market_data.account import Account, Keys
-from reference_bot.market_data.app import Api
 from reference_bot.market_data.cache import Cache
+from reference_bot.market_data.facade import Api
 from reference_bot.market_data.http import Explain, VenueClient, make_pool, nothing_special
 from reference_bot.market_data.limits import Host, Pace, PaceRule, TellsLimit, no_limit_told
 from reference_bot.market_data.metrics import Metrics

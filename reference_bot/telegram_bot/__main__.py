@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("The settings are good.")
         return 0
     if options.dead_letters:
-        from reference_bot.telegram_bot.inbox.letters import show  # noqa: PLC0415 - as in _run
+        from reference_bot.telegram_bot.dead_letters import show  # noqa: PLC0415 - as in _run
 
         return show(loaded)
     return _run(loaded)

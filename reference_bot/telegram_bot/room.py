@@ -8,9 +8,10 @@ from telegram.error import InvalidToken, TelegramError
 from telegram.ext import ExtBot
 
 from reference_bot.telegram_bot.access import Access
+from reference_bot.telegram_bot.auto_signals import AutoSignals
+from reference_bot.telegram_bot.backoff import Backoff
 from reference_bot.telegram_bot.commands.table import COMMANDS
 from reference_bot.telegram_bot.dispatch import Dispatcher
-from reference_bot.telegram_bot.doors.backoff import Backoff
 from reference_bot.telegram_bot.handlers import TOO_MANY, announce_commands, build_application
 from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.inbox import Inbox, InboxInUseError, InboxUnavailableError, Rules
@@ -21,7 +22,6 @@ from reference_bot.telegram_bot.outgoing.flood import FloodControl
 from reference_bot.telegram_bot.outgoing.replier import Desk
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.settings import Settings
-from reference_bot.telegram_bot.signals.wiring import AutoSignals
 from reference_bot.telegram_bot.supervisor import Supervisor
 from reference_bot.telegram_bot.telegram_api import build_bot, close_requests
 

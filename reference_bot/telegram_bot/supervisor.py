@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from reference_bot.telegram_bot.doors.backoff import Backoff
+from reference_bot.telegram_bot.backoff import Backoff
 from reference_bot.telegram_bot.health import Readiness
 
 _WELL_AFTER: Final = 3.0

@@ -54,6 +54,15 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What auto-signals are about: ``interval`` in seconds, ``threshold`` from 0 to 100."""
+
+    pairs: tuple[str, ...]
+    interval: int
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
 class NoTrade:
     """No signal, and why."""
 

@@ -32,7 +32,7 @@ from botproof.doubles.telegram.replies import ControlError, Refusal
 from botproof.doubles.telegram.world import Bot, Chat, Json
 
 if TYPE_CHECKING:
-    from botproof.doubles.telegram.app import TelegramDouble
+    from botproof.doubles.telegram.double import Double
 
 __all__ = ["answer"]
 
@@ -40,7 +40,7 @@ Steps: TypeAlias = list[str]
 MAX_WAIT = 60.0
 
 
-def answer(double: TelegramDouble, request: Request) -> Response | Awaitable[Response]:
+def answer(double: Double, request: Request) -> Response | Awaitable[Response]:
     """Answer a request to the control interface."""
     steps = [step for step in request.path.split("/") if step][1:]
     route = _ROUTES.get((request.method, _shape(steps)))
@@ -111,17 +111,17 @@ def _number(request: Request, name: str, default: float) -> float:
 # -- routes --------------------------------------------------------------------------------------
 
 
-def _health(_double: TelegramDouble, _request: Request, _steps: Steps) -> object:
+def _health(_double: Double, _request: Request, _steps: Steps) -> object:
     return {"status": "listening"}
 
 
-def _act(double: TelegramDouble, request: Request, steps: Steps) -> object:
+def _act(double: Double, request: Request, steps: Steps) -> object:
     made = double.machine.person(steps[1], _body(request), double.clock.now())
     double.carry_out()
     return made
 
 
-def _bots(double: TelegramDouble, _request: Request, _steps: Steps) -> object:
+def _bots(double: Double, _request: Request, _steps: Steps) -> object:
     return [
         {
             "token": bot.token,
@@ -134,11 +134,11 @@ def _bots(double: TelegramDouble, _request: Request, _steps: Steps) -> object:
     ]
 
 
-def _bot(double: TelegramDouble, steps: Steps) -> Bot:
+def _bot(double: Double, steps: Steps) -> Bot:
     return double.machine.bot(steps[1], double.clock.now())
 
 
-def _chat(double: TelegramDouble, steps: Steps) -> Chat:
+def _chat(double: Double, steps: Steps) -> Chat:
     bot = _bot(double, steps)
     number = steps[3]
     chat = bot.chats.get(int(number)) if number.lstrip("-").isdigit() else None
@@ -147,19 +147,19 @@ def _chat(double: TelegramDouble, steps: Steps) -> Chat:
     return chat
 
 
-def _chats(double: TelegramDouble, _request: Request, steps: Steps) -> object:
+def _chats(double: Double, _request: Request, steps: Steps) -> object:
     return [chat.info for chat in _bot(double, steps).chats.values()]
 
 
-def _make_chat(double: TelegramDouble, request: Request, steps: Steps) -> object:
+def _make_chat(double: Double, request: Request, steps: Steps) -> object:
     return double.machine.chat(steps[1], _body(request), double.clock.now())
 
 
-def _give(double: TelegramDouble, request: Request, steps: Steps) -> object:
+def _give(double: Double, request: Request, steps: Steps) -> object:
     return double.machine.give(steps[1], _body(request), double.clock.now())
 
 
-def _messages(double: TelegramDouble, request: Request, steps: Steps) -> object:
+def _messages(double: Double, request: Request, steps: Steps) -> object:
     chat = _chat(double, steps)
     now = double.clock.now()
     shows = chat.action is not None and now - chat.action["date"] < SHOWN_FOR
@@ -182,14 +182,14 @@ def _messages(double: TelegramDouble, request: Request, steps: Steps) -> object:
 SHOWN_FOR = 5.0  # seconds that a chat action is seen
 
 
-def _query(double: TelegramDouble, _request: Request, steps: Steps) -> object:
+def _query(double: Double, _request: Request, steps: Steps) -> object:
     query = _bot(double, steps).queries.get(steps[3])
     if query is None:
         raise _NotFoundError(f"there is no query {steps[3]}")
     return query
 
 
-def _transcript(double: TelegramDouble, request: Request, _steps: Steps) -> object:
+def _transcript(double: Double, request: Request, _steps: Steps) -> object:
     after = int(_number(request, "after", 0))
     timeout = min(_number(request, "timeout", 0), MAX_WAIT)
     if timeout <= 0:
@@ -197,23 +197,23 @@ def _transcript(double: TelegramDouble, request: Request, _steps: Steps) -> obje
     return double.transcript.wait_after(after, timeout)
 
 
-def _add_fault(double: TelegramDouble, request: Request, _steps: Steps) -> object:
+def _add_fault(double: Double, request: Request, _steps: Steps) -> object:
     fault = double.machine.faults.add(_body(request))
     fields = {"fault": fault.id, "programmed": fault}
     double.transcript.add(time.monotonic(), "fault", None, fields)
     return {"id": fault.id}
 
 
-def _list_faults(double: TelegramDouble, _request: Request, _steps: Steps) -> object:
+def _list_faults(double: Double, _request: Request, _steps: Steps) -> object:
     return list(double.machine.faults)
 
 
-def _clear_faults(double: TelegramDouble, _request: Request, _steps: Steps) -> object:
+def _clear_faults(double: Double, _request: Request, _steps: Steps) -> object:
     double.machine.faults.clear()
     return True
 
 
-def _move_clock(double: TelegramDouble, request: Request, _steps: Steps) -> object:
+def _move_clock(double: Double, request: Request, _steps: Steps) -> object:
     seconds = _body(request).get("advance")
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise ControlError(f'"advance" must be a number of seconds; it is {seconds!r}')
@@ -223,15 +223,15 @@ def _move_clock(double: TelegramDouble, request: Request, _steps: Steps) -> obje
     return {"now": double.clock.now()}
 
 
-def _tell_clock(double: TelegramDouble, _request: Request, _steps: Steps) -> object:
+def _tell_clock(double: Double, _request: Request, _steps: Steps) -> object:
     return {"now": double.clock.now(), "moved": double.clock.moved}
 
 
-def _settings(double: TelegramDouble) -> Json:
+def _settings(double: Double) -> Json:
     return {"strict_unknowns": double.settings.strict_unknowns}
 
 
-def _set(double: TelegramDouble, request: Request, _steps: Steps) -> object:
+def _set(double: Double, request: Request, _steps: Steps) -> object:
     asked = _body(request)
     value = asked.get("strict_unknowns")
     if set(asked) != {"strict_unknowns"} or not isinstance(value, bool):
@@ -240,12 +240,12 @@ def _set(double: TelegramDouble, request: Request, _steps: Steps) -> object:
     return _settings(double)
 
 
-async def _reset(double: TelegramDouble) -> object:
+async def _reset(double: Double) -> object:
     await double.reset()
     return True
 
 
-Route: TypeAlias = Callable[["TelegramDouble", Request, Steps], Any]
+Route: TypeAlias = Callable[["Double", Request, Steps], Any]
 
 _ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "health"): _health,

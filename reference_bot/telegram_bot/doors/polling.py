@@ -14,7 +14,7 @@ from typing import Any, Final
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from telegram.ext import ExtBot
 
-from reference_bot.telegram_bot.doors.backoff import Backoff
+from reference_bot.telegram_bot.backoff import Backoff
 from reference_bot.telegram_bot.doors.intake import Intake
 from reference_bot.telegram_bot.doors.rivals import RIVAL_PAUSE, RivalError, Rivals
 from reference_bot.telegram_bot.health import Readiness

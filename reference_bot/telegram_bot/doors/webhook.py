@@ -12,7 +12,7 @@ from telegram import WebhookInfo
 from telegram.error import EndPointNotFound, InvalidToken, TelegramError
 from telegram.ext import ExtBot
 
-from reference_bot.telegram_bot.doors.backoff import Backoff
+from reference_bot.telegram_bot.backoff import Backoff
 from reference_bot.telegram_bot.doors.intake import Intake
 from reference_bot.telegram_bot.doors.registration import Registration
 from reference_bot.telegram_bot.doors.rivals import RIVAL_PAUSE, RivalError, Rivals

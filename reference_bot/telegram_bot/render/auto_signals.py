@@ -6,8 +6,7 @@ from reference_bot.api import Analysis
 from reference_bot.telegram_bot.render.common import page
 from reference_bot.telegram_bot.render.html import bold, escape
 from reference_bot.telegram_bot.render.trading import render_signal
-from reference_bot.telegram_bot.signals.subscriptions import Terms
-from reference_bot.telegram_bot.trading import Trade
+from reference_bot.telegram_bot.trading import Terms, Trade
 
 ON: Final = f"🔔 {bold('Auto-signals are on')} for this chat"
 OFF: Final = f"🔕 {bold('Auto-signals are off')} for this chat"

@@ -1,19 +1,9 @@
 """What commands see of auto-signals: what is watched, and who hears of it."""
 
-from dataclasses import dataclass
-
 from reference_bot.telegram_bot.access import Access
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
 from reference_bot.telegram_bot.signals.model import SignalBook, Subscriber
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What auto-signals are about: ``interval`` in seconds, ``threshold`` from 0 to 100."""
-
-    pairs: tuple[str, ...]
-    interval: int
-    threshold: int
+from reference_bot.telegram_bot.trading import Terms
 
 
 class Subscriptions:

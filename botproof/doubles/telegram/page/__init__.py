@@ -19,7 +19,7 @@ from botproof.doubles.server import Request, Response, Stream, json_response
 from botproof.doubles.telegram.world import Bot, Chat, Json
 
 if TYPE_CHECKING:
-    from botproof.doubles.telegram.app import TelegramDouble
+    from botproof.doubles.telegram.double import Double
 
 __all__ = ["PREFIX", "answer", "is_for_page"]
 
@@ -47,7 +47,7 @@ def is_for_page(path: str) -> bool:
     return path == "/" or path.startswith(PREFIX)
 
 
-def answer(double: TelegramDouble, request: Request) -> Response | Stream:
+def answer(double: Double, request: Request) -> Response | Stream:
     """Answer a request of the page."""
     name = "" if request.path == "/" else request.path.removeprefix(PREFIX)
     if request.method not in {"GET", "HEAD"}:
@@ -73,7 +73,7 @@ def _file(name: str) -> Response:
     return Response(body=body, content_type=f"{kind}; charset=utf-8", headers=_HEADERS)
 
 
-def _picture(double: TelegramDouble, path: str) -> Response:
+def _picture(double: Double, path: str) -> Response:
     """A file of a chat, if it is a picture: anything else could be made to run in the page."""
     token, _, file_id = path.partition("/")
     bot = double.machine.bots.get(token)
@@ -99,7 +99,7 @@ def _kind_of_picture(data: bytes) -> str:
 # -- what there is -------------------------------------------------------------------------------
 
 
-async def _events(double: TelegramDouble) -> AsyncIterator[bytes]:
+async def _events(double: Double) -> AsyncIterator[bytes]:
     """The overview, again whenever it or the transcript changed."""
     last, sent_at = b"", -1
     while True:
@@ -114,7 +114,7 @@ async def _events(double: TelegramDouble) -> AsyncIterator[bytes]:
         await double.transcript.wait_after(seen, _LOOK_AGAIN_SECONDS)
 
 
-def overview(double: TelegramDouble) -> Json:
+def overview(double: Double) -> Json:
     """All bots with their doors, people and chats, the chats that were written in last first."""
     return {"bots": [_bot(bot) for bot in double.machine.bots.values()]}
 

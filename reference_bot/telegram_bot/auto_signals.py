@@ -13,8 +13,8 @@ from reference_bot.telegram_bot.signals.courier import Courier
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
 from reference_bot.telegram_bot.signals.model import Kind, SignalBook, Verdict
 from reference_bot.telegram_bot.signals.scheduler import Edge, Judge, Scheduler
-from reference_bot.telegram_bot.signals.subscriptions import Subscriptions, Terms
-from reference_bot.telegram_bot.trading import NoTrade
+from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
+from reference_bot.telegram_bot.trading import NoTrade, Terms
 
 _PART = "signals"
 
