@@ -7,6 +7,7 @@ import signal
 from urllib.parse import urlsplit
 
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from reference_bot.edge import host_names
 from reference_bot.telegram_bot.doors.intake import Intake
@@ -33,8 +34,8 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(name, stop.set)
     room = Room(settings)
     intake = Intake(settings.bot_mode, room.inbox, room.metrics, room.readiness)
-    door, door_routes = _door(settings, room, intake)
-    listeners = _listeners(settings, routes(room.readiness, room.metrics), door_routes)
+    door, endpoint = _door(settings, room, intake)
+    listeners = _listeners(settings, routes(room.readiness, room.metrics), endpoint)
     for event, listener in listeners.items():
         await listener.start(event)
     serving = {one.serving for one in listeners.values() if one.serving is not None}
@@ -66,18 +67,16 @@ async def run(settings: Settings) -> None:
         _log.info("stopped")
 
 
-def _listeners(settings: Settings, admin: list[Route], door: list[Route]) -> dict[str, Listener]:
+def _listeners(settings: Settings, admin: list[Route], door: ASGIApp | None) -> dict[str, Listener]:
     """By the event that says in the log where each listens."""
     names = host_names(settings.allowed_hosts)
     if settings.webhook_url:
         names |= {(urlsplit(settings.webhook_url).hostname or "").lower()}
     if settings.admin_port is None:
-        both = [*admin, *door]
-        return {
-            "listening": Listener(
-                settings.webhook_host, settings.webhook_port, both, allowed_hosts=names
-            )
-        }
+        together = Listener(
+            settings.webhook_host, settings.webhook_port, admin, webhook=door, allowed_hosts=names
+        )
+        return {"listening": together}
     apart = Listener(
         settings.admin_host,
         settings.admin_port,
@@ -85,11 +84,16 @@ def _listeners(settings: Settings, admin: list[Route], door: list[Route]) -> dic
         allowed_hosts=names,
         share=_ADMIN_SHARE,
     )
-    if not door:
+    if door is None:
         return {"listening for the admin": apart}
     share = 1 - _ADMIN_SHARE
     open_to_all = Listener(
-        settings.webhook_host, settings.webhook_port, door, allowed_hosts=names, share=share
+        settings.webhook_host,
+        settings.webhook_port,
+        (),
+        webhook=door,
+        allowed_hosts=names,
+        share=share,
     )
     return {"listening": open_to_all, "listening for the admin": apart}
 
@@ -103,9 +107,9 @@ async def _work(room: Room, door: PollingDoor | WebhookDoor) -> None:
 
 def _door(
     settings: Settings, room: Room, intake: Intake
-) -> tuple[PollingDoor | WebhookDoor, list[Route]]:
+) -> tuple[PollingDoor | WebhookDoor, ASGIApp | None]:
     if settings.bot_mode == "polling":
-        return PollingDoor(room.bot, intake, room.readiness, room.metrics), []
+        return PollingDoor(room.bot, intake, room.readiness, room.metrics), None
     door = WebhookDoor(
         room.bot,
         intake,
@@ -115,4 +119,4 @@ def _door(
         secret=settings.webhook_secret.get_secret_value(),
         max_connections=settings.webhook_max_connections,
     )
-    return door, [Route("/webhook", door.endpoint, methods=["POST"])]
+    return door, door.endpoint

@@ -1,7 +1,6 @@
 """Has updates handled out of the inbox: one chat in order, chats beside each other."""
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -14,7 +13,7 @@ from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, LeaseLo
 from reference_bot.telegram_bot.inbox.model import KNOWN_FOR_SECONDS
 from reference_bot.telegram_bot.outgoing.replier import Desk, Place, Replier
 from reference_bot.telegram_bot.signals.courier import Courier
-from reference_bot.telegram_bot.update import lane_of
+from reference_bot.telegram_bot.update import decode_json, lane_of
 
 CONCURRENCY: Final = 256
 _HANDLER_SECONDS: Final = 15.0
@@ -163,7 +162,7 @@ class Dispatcher:
 
     async def _answer(self, job: Job) -> float:
         """Handles ``job``; how many seconds its chat has to wait before it can go on."""
-        update = json.loads(job.payload)
+        update = decode_json(job.payload)
         replier = Replier(self._desk, job, _place(update))
         current.set(replier)  # this task's own context
         try:

@@ -35,6 +35,7 @@ from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.replier import Draft, Replier
 from reference_bot.telegram_bot.render.html import escape, split
+from reference_bot.telegram_bot.sharing import Shared
 from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 
 BotApplication = Application[Any, Any, Any, Any, Any, Any]
@@ -111,6 +112,7 @@ class _Answers:
         self._access = access
         self._subscriptions = subscriptions
         self._courtesies: set[asyncio.Task[None]] = set()
+        self._shared: Shared[Draft] = Shared()
 
     async def said(self, update: Update, context: _Context) -> None:
         """Answers a message, or the caption of a picture, that is a command."""
@@ -175,14 +177,21 @@ class _Answers:
             chat.id if chat else None,
             user.id if user else None,
         )
-        try:
-            text = await command.answer(request)
-        except BadArgumentError as error:  # right each by itself, but not together
-            return _wrong(error)
-        except MarketDataError as error:
-            buttons = await _buttons(command, request) if error.again else ""
-            return Draft(split(f"⚠️ {escape(str(error))}"), buttons)
-        return Draft(split(text), await _buttons(command, request))
+        if not command.shared:
+            return await _draft(command, request)
+        asked = (command.name, *arguments.items())
+        return await self._shared.get(asked, lambda: _draft(command, request))
+
+
+async def _draft(command: Command, request: Request) -> Draft:
+    try:
+        text = await command.answer(request)
+    except BadArgumentError as error:  # right each by itself, but not together
+        return _wrong(error)
+    except MarketDataError as error:
+        buttons = await _buttons(command, request) if error.again else ""
+        return Draft(split(f"⚠️ {escape(str(error))}"), buttons)
+    return Draft(split(text), await _buttons(command, request))
 
 
 async def _end_spinner(query: CallbackQuery, text: str | None) -> None:

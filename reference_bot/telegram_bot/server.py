@@ -51,20 +51,23 @@ def routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
     return [Route("/health", health), Route("/ready", ready), Route("/metrics", figures)]
 
 
-class HostCheck:
-    """Answers only requests that are meant for this bot by their Host.
+class Entrance:
+    """Leads to ``webhook``; elsewhere only what is meant for this bot by its Host.
 
     ``/webhook`` has a lock of its own, its secret, and proxies call it by many names.
     """
 
-    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, webhook: ASGIApp | None, names: frozenset[str]) -> None:
         self._app = app
+        self._webhook = webhook or app
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on, or answers 421."""
         answer: ASGIApp = self._app
-        if scope["type"] == "http" and scope["path"] != "/webhook":
+        if scope["path"] == "/webhook":
+            answer = self._webhook
+        else:
             host = refused_host(scope, self._names)
             if host is not None:
                 reason = f"the Host {host!r} is not this bot's: see ALLOWED_HOSTS"
@@ -73,8 +76,9 @@ class HostCheck:
 
 
 class Listener:
-    """Serves ``routes`` on ``host:port``; port 0 takes any free one, see ``port``.
+    """Serves ``all_routes`` and ``webhook`` on ``host:port``.
 
+    Port 0 takes any free one, see ``port``.
     ``share``: of the connections that the process can have, how many are this one's.
     """
 
@@ -84,6 +88,7 @@ class Listener:
         port: int,
         all_routes: Sequence[Route],
         *,
+        webhook: ASGIApp | None = None,
         allowed_hosts: frozenset[str] = frozenset(),
         share: float = 1.0,
     ) -> None:
@@ -91,9 +96,10 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
         gate = Gate(places(share))
         config = gated_config(
-            HostCheck(Starlette(routes=list(all_routes)), allowed_hosts),
+            Entrance(Starlette(routes=list(all_routes)), webhook, allowed_hosts),
             gate,
             lifespan="off",
+            proxy_headers=False,  # nobody here looks at them
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         self._server = _Server(config, gate)

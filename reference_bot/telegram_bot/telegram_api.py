@@ -7,9 +7,10 @@ whether a call that failed can have been acted on (`CallUnsentError`, `CallUnans
 import os
 import urllib.request
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from typing import Any, Final
+from urllib.parse import urlsplit
 
+import msgspec
 from telegram._utils.defaultvalue import DefaultValue
 from telegram._utils.types import ODVInput
 from telegram.error import NetworkError, TimedOut
@@ -24,6 +25,9 @@ os.environ.setdefault("PTB_TIMEDELTA", "1")
 
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "inline_query", "my_chat_member")
 
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+
 
 class CallUnsentError(NetworkError):
     """The Bot API cannot have seen the call."""
@@ -34,7 +38,7 @@ class CallUnansweredError(TimedOut):
 
 
 class LeanRequest(BaseRequest):
-    """Form-encoded calls over `HttpClient`; uploads go through httpx, made when first needed."""
+    """Calls in JSON over `HttpClient`; uploads go through httpx, made when first needed."""
 
     __slots__ = ("_client", "_timeout", "_uploads")
 
@@ -73,13 +77,12 @@ class LeanRequest(BaseRequest):
             return await self._upload(url, method, request_data)
         parts = urlsplit(url)
         limit = self._timeout if isinstance(read_timeout, DefaultValue) else read_timeout
-        body = urlencode(request_data.json_parameters).encode() if request_data else b""
+        body = _encode(request_data.parameters) if request_data else b""
         try:
             answer = await self._client.request(
                 method,
                 f"{parts.path}?{parts.query}" if parts.query else parts.path,
                 body,
-                content_type="application/x-www-form-urlencoded",
                 timeout=limit or self._timeout,
             )
         except NotSentError as error:
@@ -87,6 +90,15 @@ class LeanRequest(BaseRequest):
         except NoAnswerError as error:
             raise CallUnansweredError(str(error)) from error
         return answer.status, answer.body
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """As the library's own, but quicker. Raises TelegramError."""
+        try:
+            answer: dict[str, Any] = _decode(payload)
+        except (msgspec.DecodeError, ValueError):
+            return BaseRequest.parse_json_payload(payload)  # it reads on where UTF-8 is broken
+        return answer
 
     async def _upload(self, url: str, method: str, data: RequestData) -> tuple[int, bytes]:
         if self._uploads is None:

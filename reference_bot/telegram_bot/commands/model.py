@@ -62,6 +62,8 @@ class Command:
     ``owners``: it is about the operator's own account, so only people listed by their id may ask.
     ``lenient``: words that it has no use for are passed over (links to a bot add one to /start).
     ``whole``: all words together are its one argument.
+    ``shared``: the answer depends on the arguments alone; who asks the same at the same moment gets
+    the same one.
     ``buttons``: what stands under an answer, where that is not the `keyboard` of every command.
     """
 
@@ -73,6 +75,7 @@ class Command:
     owners: bool = False
     lenient: bool = False
     whole: bool = False
+    shared: bool = False
     buttons: Callable[[Request, "Command"], Awaitable[list[Row]]] | None = None
 
     @property

@@ -42,14 +42,16 @@ COMMANDS: Final[tuple[Command, ...]] = (
         (SYMBOLS,),
         live=True,
         whole=True,
+        shared=True,
     ),
-    Command("top10", "the most traded pairs", top10.answer, (MARKET,), live=True),
+    Command("top10", "the most traded pairs", top10.answer, (MARKET,), live=True, shared=True),
     Command(
         "analysis",
         "full analysis of one pair, with a score",
         analysis.answer,
         (SYMBOL, QUARTER),
         live=True,
+        shared=True,
     ),
     Command(
         "volume",
@@ -57,9 +59,15 @@ COMMANDS: Final[tuple[Command, ...]] = (
         volume.answer,
         (SYMBOL, QUARTER),
         live=True,
+        shared=True,
     ),
     Command(
-        "cvd", "cumulative volume delta, with divergence", cvd.answer, (SYMBOL, HOUR), live=True
+        "cvd",
+        "cumulative volume delta, with divergence",
+        cvd.answer,
+        (SYMBOL, HOUR),
+        live=True,
+        shared=True,
     ),
     Command(
         "volscan",
@@ -67,8 +75,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
         volscan.answer,
         (THRESHOLD, QUARTER),
         live=True,
+        shared=True,
     ),
-    Command("oi", "open interest over all exchanges", oi.answer, (COIN,), live=True),
+    Command("oi", "open interest over all exchanges", oi.answer, (COIN,), live=True, shared=True),
     Command("balance", "balances of the exchange account", balance.answer, live=True, owners=True),
     Command("positions", "the account's open positions", positions.answer, live=True, owners=True),
     Command(
@@ -88,6 +97,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
         buttons=signal.buttons,
     ),
     Command(
-        "pairs", "the pairs that you can ask for, the most traded first", pairs.answer, (MARKET,)
+        "pairs",
+        "the pairs that you can ask for, the most traded first",
+        pairs.answer,
+        (MARKET,),
+        shared=True,
     ),
 )

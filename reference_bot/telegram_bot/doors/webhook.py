@@ -2,12 +2,13 @@
 
 import asyncio
 import hmac
-import json
 import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+import msgspec
+from starlette.types import Receive, Scope, Send
 from telegram import WebhookInfo
 from telegram.error import EndPointNotFound, InvalidToken, TelegramError
 from telegram.ext import ExtBot
@@ -20,7 +21,7 @@ from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Update, UpdateRefusedError
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES
-from reference_bot.telegram_bot.update import NotAnUpdateError
+from reference_bot.telegram_bot.update import NotAnUpdateError, decode_json
 
 PART: Final = "webhook"
 DELIVERIES: Final = "deliveries"
@@ -56,7 +57,7 @@ class BodyRefusedError(Exception):
 def parse_body(body: bytes, intake: Intake) -> Update:
     """The update in a request's body. Raises BodyRefusedError (400)."""
     try:
-        return intake.read(json.loads(body))
+        return intake.read(decode_json(body))
     except NotAnUpdateError as error:
         raise BodyRefusedError(400, str(error)) from error
     except (ValueError, RecursionError) as error:
@@ -90,24 +91,32 @@ class WebhookDoor:
         self._max_connections = max_connections
         readiness.set(PART, "the webhook is not set yet")
 
-    async def endpoint(self, request: Request) -> Response:
-        """``POST /webhook``."""
-        refused = refuse_secret(self._secret, request.headers.get(SECRET_HEADER))
+    async def endpoint(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """``POST /webhook`` as an ASGI application: a framework would cost more than all of it."""
+        if scope["method"] != "POST":
+            answer = _Answer(405, "Telegram calls this with POST", ((b"allow", b"POST"),))
+        else:
+            answer = await self._answer(_secret_in(scope), receive)
+        await answer.send(send)
+
+    async def _answer(self, secret: str | None, receive: Receive) -> "_Answer":
+        refused = refuse_secret(self._secret, secret)
         self._registration.called(refused=refused is not None)
         if refused is not None:
             self._metrics.secrets_refused.inc()
             _log.warning("a call of the webhook was refused: %s", refused[1])
-            return _no(*refused)
+            return _Answer(*refused)
         try:
-            update = parse_body(await _read(request), self._intake)
+            update = parse_body(await _read(receive), self._intake)
             await self._intake.take([update])
         except BodyRefusedError as error:
-            return _no(error.status, str(error))
+            return _Answer(error.status, str(error))
         except UpdateRefusedError as error:
-            return _no(400, f"the update cannot be kept: {error}")
+            return _Answer(400, f"the update cannot be kept: {error}")
         except InboxUnavailableError:
-            return _no(503, "the update could not be kept: send it again", {"Retry-After": "1"})
-        return JSONResponse({"ok": True})
+            reason = "the update could not be kept: send it again"
+            return _Answer(503, reason, ((b"retry-after", b"1"),))
+        return _Answer(200)
 
     async def run(self) -> None:
         """Sets the webhook, and again whenever Telegram has lost it; what is pending is kept."""
@@ -183,21 +192,44 @@ class WebhookDoor:
         return info
 
 
-async def _read(request: Request) -> bytes:
+async def _read(receive: Receive) -> bytes:
     """The body, and never more than MAX_BODY of it in memory."""
     body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise BodyRefusedError(413, f"the body is over {MAX_BODY} bytes: no update is")
-    except ClientDisconnect as error:
-        raise BodyRefusedError(400, "the body ended early") from error
-    return bytes(body)
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BodyRefusedError(400, "the body ended early")
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise BodyRefusedError(413, f"the body is over {MAX_BODY} bytes: no update is")
+        if not message.get("more_body", False):
+            return bytes(body)
 
 
-def _no(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"ok": False, "error": reason}, status_code=status, headers=headers)
+def _secret_in(scope: Scope) -> str | None:
+    wanted = SECRET_HEADER.encode()
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What Telegram is told: ``reason`` is why its update is not taken, empty when it is."""
+
+    status: int
+    reason: str = ""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    async def send(self, send: Send) -> None:
+        said = {"ok": False, "error": self.reason} if self.reason else {"ok": True}
+        body = msgspec.json.encode(said)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *self.headers,
+        ]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 def _reason(error: Exception) -> str:

@@ -83,6 +83,7 @@ class Writer(threading.Thread):
         self._where: Whereabouts | None = None
         self._in_hand: list[_Entry] = []
         self._ended = False
+        self._level = ""  # of the open connection
         self.opened: asyncio.Future[None] = loop.create_future()
 
     def submit(self, operation: Operation, *, fsync: bool) -> "asyncio.Future[Any]":
@@ -165,7 +166,9 @@ class Writer(threading.Thread):
     def _commit(self, connection: sqlite3.Connection, entries: list[_Entry]) -> list[_Outcome]:
         level = "FULL" if any(fsync for _, fsync, _ in entries) else "NORMAL"
         try:
-            connection.execute(f"PRAGMA synchronous = {level}")
+            if level != self._level:
+                connection.execute(f"PRAGMA synchronous = {level}")
+                self._level = level
             connection.execute("BEGIN IMMEDIATE")
             results = [operation(connection) for operation, _, _ in entries]
             connection.execute("COMMIT")
@@ -243,6 +246,7 @@ class Writer(threading.Thread):
             raise
         self._where = Whereabouts(self._path)
         self._connection = connection
+        self._level = ""
 
 
 def _let_it_shrink(connection: sqlite3.Connection) -> None:
