@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 
@@ -155,7 +156,7 @@ def test_a_group_gets_its_answer_as_a_reply(start_bot: Any, telegram: Any) -> No
     asked = {**message(1)["message"], "chat": group}
     telegram.inject({"message": asked})
     [call] = telegram.replies(1)
-    assert json.loads(call["params"]["reply_parameters"])["message_id"] == asked["message_id"]
+    assert call["params"]["reply_parameters"]["message_id"] == asked["message_id"]
 
 
 def test_the_webhook_refuses_a_wrong_secret_and_what_is_no_update(start_bot: Any) -> None:
@@ -176,6 +177,7 @@ def test_the_webhook_refuses_a_wrong_secret_and_what_is_no_update(start_bot: Any
         assert (status, field in answer["error"]) == (400, True), answer
     status, answer = bot.post(b"x" * (1024 * 1024 + 1))
     assert status == 413
+    assert httpx.get(f"{bot.url}/webhook").status_code == 405
 
 
 def test_the_webhook_answers_200_once_and_handles_once(start_bot: Any, telegram: Any) -> None:
@@ -299,6 +301,19 @@ def test_several_symbols_get_a_few_lines_each(start_bot: Any, telegram: Any, mar
     assert sorted(one["symbol"] for one in market.asked) == ["BTC", "ETH", "SOL"]
     assert "📊 BTC/USDT · Binance\nPrice: $111,230.50 · 24h: 🟢 +4.62%" in text
     assert "All figures of one: /price BTC" in text
+
+
+def test_the_same_question_at_the_same_moment_goes_to_market_data_once(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    market.delay = 0.3
+    for chat in range(1, 21):
+        telegram.say("/price btc" if chat < 20 else "/price eth", chat=chat)
+    start_bot("polling")  # it finds all of them waiting
+    assert {len(telegram.answers(chat)) for chat in range(1, 21)} == {1}
+    asked = [one["symbol"] for one in market.asked]
+    assert asked.count("ETH") == 1
+    assert 1 <= asked.count("BTC") < 19
 
 
 def test_the_port_is_taken(start_bot: Any, market: Any) -> None:

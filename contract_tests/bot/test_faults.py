@@ -93,7 +93,7 @@ def test_what_telegram_did_not_accept_is_sent_again(
     telegram.say("/help", chat=2)
     first, second = telegram.replies(2)
     if "retry_after" in fault:
-        assert (first["params"]["chat_id"], second["params"]["chat_id"]) == ("2", "1")
+        assert (first["params"]["chat_id"], second["params"]["chat_id"]) == (2, 1)
     assert len(telegram.texts(1)) == 1
     assert bot.end() == 0
 
