@@ -303,6 +303,29 @@ def test_several_symbols_get_a_few_lines_each(start_bot: Any, telegram: Any, mar
     assert "All figures of one: /price BTC" in text
 
 
+def test_what_people_type_is_asked_as_it_was_meant(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    typed = {
+        "/PRICE\nBTC": ["BTC"],
+        "/price btc 15m": ["BTC"],
+        "/price BINANCE:ETHUSDT": ["BINANCE:ETHUSDT"],
+        "/price $SOL? 🚀": ["SOL"],
+        "/price ada vs xrp": ["ADA", "XRP"],
+        "/price ltcusd perp": ["LTCUSD-PERP"],
+        "/volume ٤ hours dot": ["DOT"],
+    }
+    start_bot("polling").until_ready()
+    for chat, text in enumerate(typed, start=1):
+        telegram.say(text, chat=chat)
+    for chat in range(1, len(typed) + 1):
+        telegram.answers(chat)
+    wanted = sorted(symbol for symbols in typed.values() for symbol in symbols)
+    assert sorted(one["symbol"] for one in market.asked) == sorted(wanted)
+    [volume] = [one for one in market.asked if one["path"] == "/volume_spike"]
+    assert volume["timeframe"] == "4h"
+
+
 def test_the_same_question_at_the_same_moment_goes_to_market_data_once(
     start_bot: Any, telegram: Any, market: Any
 ) -> None:

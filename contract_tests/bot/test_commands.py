@@ -14,7 +14,12 @@ from reference_bot.telegram_bot.commands.table import COMMANDS
 from reference_bot.telegram_bot.commands.typed import read_command
 from reference_bot.telegram_bot.update import NotAnUpdateError, check_update, lane_of
 
-PRICE = next(command for command in COMMANDS if command.name == "price")
+
+def command(name: str) -> Command:
+    return next(one for one in COMMANDS if one.name == name)
+
+
+PRICE = command("price")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,20 @@ def test_symbols_in_any_usual_spelling(typed: str, symbol: str) -> None:
         ("usdt usdc", "USDT USDC"),
         ("ethusdt.p btc–usdt", "ETHUSDT.P BTC-USDT"),
         ("/btc eth- \u0130mx l\u0131nk", "BTC ETH IMX LINK"),
+        ("btc 15m", "BTC"),
+        ("4 hours btc", "BTC"),
+        ("btc vs. eth", "BTC ETH"),
+        ("btc&eth or sol", "BTC ETH SOL"),
+        ("the price of btc please", "BTC"),
+        ("btcusd perp", "BTCUSD-PERP"),
+        ("btc usdt perpetual", "BTC/USDT-PERP"),
+        ("btc in usd", "BTC/USD"),
+        ("btc to eth", "BTC TO ETH"),
+        ("in", "IN"),
+        ("and", "AND"),
+        ("binance:btcusdt fx_idc:eurusd", "BINANCE:BTCUSDT FX_IDC:EURUSD"),
+        ("btc🚀🚀 🌙eth", "BTC ETH"),
+        ("१०००pepe ١INCH", "1000PEPE 1INCH"),
     ],
 )
 def test_several_symbols_are_one_question(typed: str, symbols: str) -> None:
@@ -109,6 +128,11 @@ def test_a_command_for_another_bot_is_not_ours() -> None:
         ("1D", "1d"),
         ("1H,", "1h"),
         ("１５ｍ", "15m"),
+        ("۱۵م".replace("م", "m"), "15m"),
+        ("H4", "4h"),
+        ("m15", "15m"),
+        ("60", "1h"),
+        ("daily", "1d"),
     ],
 )
 def test_timeframes_in_usual_spellings(typed: str, frame: str) -> None:
@@ -119,8 +143,65 @@ def test_other_arguments_with_marks_around_them() -> None:
     assert THRESHOLD.parse("+300%,") == "300"
     assert MARKET.parse("Spot.") == "spot"
     assert DAYS.parse("７D.") == "7d"
+    assert THRESHOLD.parse("٢٠٠٪") == "200"
     with pytest.raises(BadArgumentError):
         THRESHOLD.parse("-300")
+
+
+@pytest.mark.parametrize(
+    ("typed", "days"),
+    [
+        ("7", "7d"),
+        ("7 days", "7d"),
+        ("1 week", "7d"),
+        ("1w", "7d"),
+        ("24h", "1d"),
+        ("day", "1d"),
+        ("month", "30d"),
+        ("3 months", "90d"),
+        ("", "7d"),
+    ],
+)
+def test_a_period_in_usual_spellings(typed: str, days: str) -> None:
+    assert command("pnl").parse(typed.split()) == {"DAYS": days}
+
+
+@pytest.mark.parametrize("period", ["2d", "3 weeks", "1h", "8 hours", "years", "7x", "d"])
+def test_a_period_that_there_is_not_is_refused(period: str) -> None:
+    with pytest.raises(BadArgumentError):
+        command("pnl").parse(period.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "arguments"),
+    [
+        ("15m btc", "volume", {"SYM": "BTC", "TIMEFRAME": "15m"}),
+        ("btc usdt 4 hours", "volume", {"SYM": "BTC/USDT", "TIMEFRAME": "4h"}),
+        ("btc perp H1", "analysis", {"SYM": "BTC-PERP", "TIMEFRAME": "1h"}),
+        ("btc 1h", "oi", {"COIN": "BTC"}),
+        ("perps 24h", "top10", {"MARKET": "perps"}),
+        ("300% 15 min", "volscan", {"PERCENT": "300", "TIMEFRAME": "15m"}),
+        ("eur usd", "signal", {"PAIR": "EUR/USD", "SWITCH": ""}),
+        ("on", "signal", {"PAIR": "on", "SWITCH": ""}),
+    ],
+)
+def test_words_find_their_argument(typed: str, name: str, arguments: dict[str, str]) -> None:
+    assert command(name).parse(typed.split()) == arguments
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "line"),
+    [
+        ("15m", "volume", "SYM is missing: try /volume BTC 15m"),
+        ("btc eth", "volume", "“eth” is not a timeframe: use one of "),
+        ("btc 1h", "signal", "“1h” is too much: write /signal PAIR"),
+        ("7d 30d", "pnl", "“30d” is too much: write /pnl [7d]"),
+    ],
+)
+def test_a_word_without_an_argument_is_named(typed: str, name: str, line: str) -> None:
+    with pytest.raises(BadArgumentError) as caught:
+        command(name).parse(typed.split())
+    assert str(caught.value).startswith(line)
 
 
 @pytest.mark.parametrize(

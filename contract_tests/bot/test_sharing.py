@@ -7,7 +7,6 @@ import pytest
 
 from reference_bot.telegram_bot.sharing import Shared
 
-
 pytestmark = pytest.mark.anyio
 
 
@@ -55,7 +54,7 @@ async def test_who_asks_later_gets_an_answer_of_their_own() -> None:
     await settle()
     kitchen.begun[0].set_result("old")
     kitchen.begun[1].set_result("new")
-    assert await asyncio.gather(first, second) == ["old", "new"]
+    assert (await first, await second) == ("old", "new")
 
 
 async def test_a_failure_is_everybodys_and_is_not_kept() -> None:

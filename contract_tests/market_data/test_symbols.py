@@ -26,6 +26,11 @@ BTC = Pair("BTC", "USDT")
         "BTC/USDT:USDT",
         "BTC-USDT-SWAP",
         "BTCUSDT.P",
+        "BINANCE:BTCUSDT",
+        "bybit:btcusdt.p",
+        "BTC-USDT-PERP",
+        "bitcoin",
+        "btcusdt🚀",
     ],
 )
 def test_usual_spellings_mean_the_same(text):

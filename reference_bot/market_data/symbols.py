@@ -27,6 +27,37 @@ __all__ = [
 _DOLLARS = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD1", "USDE", "DAI", "USD")
 _QUOTES = (*_DOLLARS, "EUR", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB")
 _MARKERS = frozenset({"SWAP", "PERP", "SPOT", "P", "UMCBL"})
+_JOINED_MARKERS = ("PERP", "SWAP")
+_AT_VENUE = re.compile(r"(?P<venue>[A-Z][A-Z0-9_]*):(?P<symbol>.+)")
+_PREFIXES = (
+    "BINANCE BINANCEUS BYBIT OKX OKEX GATE GATEIO BITGET HYPERLIQUID COINBASE KRAKEN KUCOIN MEXC "
+    "BITSTAMP BITFINEX BITMEX DERIBIT HTX HUOBI BINGX PHEMEX GEMINI CRYPTO CRYPTOCOM OANDA FX "
+    "FX_IDC FOREXCOM FXCM TVC COMEX PEPPERSTONE CAPITALCOM SAXO NASDAQ NYSE AMEX"
+)
+_VENUES = frozenset(_PREFIXES.split())
+"""What stands before the colon where charts are drawn: ``BINANCE:BTCUSDT``."""
+_NAMES = {
+    "BITCOIN": "BTC",
+    "XBT": "BTC",
+    "ETHEREUM": "ETH",
+    "ETHER": "ETH",
+    "SOLANA": "SOL",
+    "RIPPLE": "XRP",
+    "DOGECOIN": "DOGE",
+    "CARDANO": "ADA",
+    "POLKADOT": "DOT",
+    "LITECOIN": "LTC",
+    "CHAINLINK": "LINK",
+    "AVALANCHE": "AVAX",
+    "TRON": "TRX",
+    "TONCOIN": "TON",
+    "STELLAR": "XLM",
+    "MONERO": "XMR",
+    "UNISWAP": "UNI",
+    "SHIBA": "SHIB",
+    "HYPERLIQUID": "HYPE",
+}
+"""Coins that people call by their names."""
 _SEPARATORS = re.compile(r"[-/_.: ]+")
 _MULTIPLES = re.compile(r"^(10{3,7}|1M)(?=[^\W\d])(.+)$")
 _AFTER = re.compile(r"^(.*[^\W\d])(1000)$")
@@ -83,11 +114,20 @@ def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
 
 def words_of(text: str) -> list[str]:
     """Return what stands between the separators, in capitals."""
-    return [word for word in _SEPARATORS.split(bare(text).upper()) if word]
+    plain = bare(text).upper()
+    found = _AT_VENUE.fullmatch(plain)
+    if found is not None and found["venue"] in _VENUES:
+        plain = found["symbol"]
+    return [word for word in _SEPARATORS.split(plain) if word]
 
 
 def _joined(word: str, quote: str) -> tuple[Pair, ...]:
+    if word in _NAMES:
+        return (Pair(_NAMES[word], quote),)
     whole = Pair(plain_base(word), quote)
+    for marker in _JOINED_MARKERS:  # BTCPERP, BTCUSDTPERP
+        if word.endswith(marker) and len(word) > len(marker) + 1:
+            return (whole, *_joined(word.removesuffix(marker), quote))
     split = split_joined(word)
     if split is None:
         return (whole,)

@@ -4,16 +4,16 @@ import difflib
 import re
 from typing import Final
 
-from reference_bot.market_data.forex import forex_pair
 from reference_bot.spelling import bare
 from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError
+from reference_bot.telegram_bot.commands.words import is_span, joined, telling
 
 TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 """The candles that market-data has."""
 
 # Any usual spelling: BTC, btc/usdt, BTC-USDT, 1000PEPE, $sol, 币安人生. Which ones exist,
 # market-data knows.
-_SYMBOL: Final = re.compile(r"[^\W_]{1,20}(?:[/_:.-][^\W_]{1,20}){0,2}")
+_SYMBOL: Final = re.compile(r"[^\W_]{1,20}(?:[/_:.-][^\W_]{1,20}){0,3}")
 _PERCENT: Final = re.compile(r"[0-9]{1,6}")
 _SHOWN: Final = 40
 _HIGHEST_PERCENT: Final = 100_000
@@ -26,17 +26,23 @@ _MARKETS: Final = {
     "futures": "perps",
     "swap": "perps",
 }
-_BETWEEN: Final = re.compile(r"[\s,;|+、]+")
+_BETWEEN: Final = re.compile(r"[\s,;|+、،]+|(?<=\w)&(?=\w)")
 _LEFT_OVER: Final = "/:-&+"
 """What joins two words, where one of them is missing: ``/btc``, ``btc-``."""
 _AT_ONCE: Final = 5
 """Symbols that one question may name: each asks the exchanges nine times."""
-_DOLLARS: Final = frozenset({"USDT", "USDC", "USD", "FDUSD", "TUSD", "USDE", "DAI"})
 _FRAME: Final = re.compile(r"(\d+)(m|h|d)(?:in|r|our|ay)?(?:ute)?s?", re.IGNORECASE)
+_METATRADER: Final = re.compile(r"([mhd])(\d+)", re.IGNORECASE)
 _MINUTES: Final = {"60m": "1h", "240m": "4h", "24h": "1d", "1440m": "1d"}
+_NAMED: Final = {"hour": "1h", "hourly": "1h", "day": "1d", "daily": "1d"}
 _SWITCHED: Final = ("5m", "15m", "1h", "4h", "1d")
 _SWITCHES: Final = frozenset({"on", "off"})
 _DAYS: Final = ("1d", "7d", "30d", "90d")
+_PERIOD: Final = re.compile(
+    r"(\d{1,4})(?:(h)(?:(?:ou)?rs?)?|(d)(?:ays?)?|(w)(?:eeks?)?|(m)(?:onths?)?)?", re.IGNORECASE
+)
+_PERIODS: Final = {"day": "1d", "week": "7d", "month": "30d", "quarter": "90d"}
+_IN_DAYS: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0, "m": 30.0}
 
 
 def _symbol(typed: str) -> str:
@@ -49,30 +55,19 @@ def _symbol(typed: str) -> str:
 
 
 def _symbols(typed: str) -> str:
-    """Symbols with spaces between; ``btc usdt`` and ``eur usd`` are one pair."""
-    symbols: dict[str, None] = {}
-    words = [word for word in _BETWEEN.split(typed) if word]
-    if len(words) > 1:
-        words = [word for word in words if word.lower() != "and"]
-    while words:
-        symbol = _symbol(words.pop(0))
-        if words and _goes_with(symbol, words[0]):
-            symbol = f"{symbol}/{_symbol(words.pop(0))}"
-        symbols[symbol] = None
+    """Symbols with spaces between; ``btc usdt`` and ``eur usd`` are one pair.
+
+    A length of time is passed over: the answer has its own.
+    """
+    words = telling(joined([word for word in _BETWEEN.split(typed) if word]))
+    words = [word for word in words if not is_span(word)] or words
+    symbols = dict.fromkeys(map(_symbol, words))
     if len(symbols) > _AT_ONCE:
         raise BadArgumentError(
             f"That is {len(symbols)} symbols: I take up to {_AT_ONCE} at once, like "
             "/price BTC ETH SOL"
         )
     return " ".join(symbols)
-
-
-def _goes_with(symbol: str, word: str) -> bool:
-    """Whether ``word`` is the quote of ``symbol``, typed apart."""
-    quote = bare(word).upper()
-    if not symbol.isalnum() or symbol in _DOLLARS:
-        return bool(symbol == "USD" and forex_pair(f"{symbol}/{quote}"))
-    return quote in _DOLLARS or forex_pair(f"{symbol}/{quote}") is not None
 
 
 def _pair_or_switch(typed: str) -> str:
@@ -88,7 +83,8 @@ def _switch(typed: str) -> str:
 
 
 def _timeframe(typed: str) -> str:
-    plain = bare(typed)
+    plain = _METATRADER.sub(r"\2\1", bare(typed))
+    plain = f"{plain}m" if plain.isdecimal() else _NAMED.get(plain.lower(), plain)
     found = _FRAME.fullmatch(plain)
     short = f"{int(found[1])}{found[2]}".lower() if found and len(found[1]) < 6 else plain.lower()
     frame = _MINUTES.get(short, short)
@@ -118,17 +114,22 @@ def _percent(typed: str) -> str:
 
 
 def _days(typed: str) -> str:
-    days = f"{bare(typed).lower().removesuffix('d')}d"
+    plain = bare(typed).lower()
+    found = _PERIOD.fullmatch(plain)
+    days = _PERIODS.get(plain, "")
+    if found is not None:
+        unit = next((one for one in found.groups()[1:] if one), "d")
+        days = f"{int(found[1]) * _IN_DAYS[unit]:g}d"
     if days not in _DAYS:
         raise BadArgumentError(f"“{typed[:_SHOWN]}” is not a period: use one of {', '.join(_DAYS)}")
     return days
 
 
-SYMBOL: Final = Argument("SYM", "BTC", _symbol)
-SYMBOLS: Final = Argument("SYM", "BTC", _symbols)
-PAIR: Final = Argument("PAIR", "BTC/USDT", _pair_or_switch, form="PAIR|on|off")
+SYMBOL: Final = Argument("SYM", "BTC", _symbol, symbol=True)
+SYMBOLS: Final = Argument("SYM", "BTC", _symbols, symbol=True)
+PAIR: Final = Argument("PAIR", "BTC/USDT", _pair_or_switch, form="PAIR|on|off", symbol=True)
 SWITCH: Final = Argument("SWITCH", "on", _switch, default="", tapped=True)
-COIN: Final = Argument("COIN", "BTC", _symbol, default="BTC")
+COIN: Final = Argument("COIN", "BTC", _symbol, default="BTC", symbol=True)
 MARKET: Final = Argument(
     "MARKET", "spot", _market, default="spot", choices=("spot", "perps"), form="spot|perps"
 )

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from reference_bot.telegram_bot.commands.words import is_span, joined
 from reference_bot.telegram_bot.market_data import MarketData
 from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 
@@ -21,6 +22,7 @@ class Argument:
     ``default`` is the value when it is left out; without one it has to be there. ``choices`` are
     the values that people switch between: buttons. ``form`` is how the usage shows it, when that is
     not the name or the default. ``tapped``: buttons give it; the usage does not show it.
+    ``symbol``: it names what is traded, so it takes nearly any word.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Argument:
     choices: tuple[str, ...] = ()
     form: str = ""
     tapped: bool = False
+    symbol: bool = False
 
     @property
     def usage(self) -> str:
@@ -97,10 +100,14 @@ class Command:
         """The arguments by name, from the words after the command. Raises BadArgumentError.
 
         Words come in the order of the arguments; one that may be left out is passed over by a word
-        that fits a later one: ``/volscan 1h``.
+        that fits a later one: ``/volscan 1h``. A timeframe may stand before the symbol.
         """
         if self.lenient:
             words = words[: len(self.arguments)]
+        words = joined(words, symbols=any(one.symbol for one in self.arguments))
+        if len(self.arguments) == 1 and not is_span(self.arguments[0].example):
+            # there is no timeframe to choose, and people name one all the same
+            words = [word for word in words if not is_span(word)] or words
         if self.whole and words:
             words = [" ".join(words)]
         if len(words) > len(self.arguments):
@@ -122,16 +129,21 @@ class Command:
 
 
 def _take(word: str, left: list[Argument], values: dict[str, str]) -> None:
-    """Gives ``word`` to the first of ``left`` that it fits. Raises what the first one said."""
-    said: BadArgumentError | None = None
-    for argument in left:
+    """Gives ``word`` to the first of ``left`` that it fits. Raises what the first one said.
+
+    A symbol comes last: nearly every word fits it.
+    """
+    said: dict[str, BadArgumentError] = {}
+    for argument in sorted(left, key=lambda one: one.symbol and not one.tapped):
+        if argument.tapped and any(one.symbol for one in left):
+            continue
         try:
             values[argument.name] = argument.parse(word)
         except BadArgumentError as error:
-            said = said or error
+            said[argument.name] = error
         else:
             left.remove(argument)
             return
-        if argument.default is None:
-            break
-    raise said or BadArgumentError(f"“{word[:40]}” is too much")
+    raise next((said[one.name] for one in left if one.name in said), None) or BadArgumentError(
+        f"“{word[:40]}” is too much"
+    )
