@@ -1,6 +1,9 @@
 """The checks security, degradation and signals on hand-written histories, and what feeds them."""
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -365,3 +368,21 @@ class TestTheExchangeDouble:
         wanted = drawn.fold("BTC", "spot", start, end)
         assert again.fold("BTC", "spot", start, end) == wanted
         assert not Market(8, COINS[:2]).recall(kept)
+
+    def test_a_market_is_recalled_in_another_process(self) -> None:
+        """Where sets have another order: coins may say on which venues they are, as a set."""
+        listed = "COINS + OTHERS"
+        kept = elsewhere(f"Market(7, {listed}).remembered().hex()", seed="1")
+        assert elsewhere(f"Market(7, {listed}).recall(bytes.fromhex({kept!r}))", seed="2") == "True"
+
+
+def elsewhere(expression: str, seed: str) -> str:
+    """What an expression about markets is worth in a process with this order of sets."""
+    program = f"from botproof.doubles.exchanges.market import *; print({expression})"
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()

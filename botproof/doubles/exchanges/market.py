@@ -561,7 +561,12 @@ class Market:
 
     def _identity(self) -> str:
         code = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=16).hexdigest()
-        return repr((code, self.seed, self.coins, sorted(self.scenarios.items())))
+        # Sets are told in order: by themselves they differ from one process to the next.
+        coins = [
+            (replace(coin, venues=None), coin.venues and sorted(coin.venues))
+            for coin in self.coins.values()
+        ]
+        return repr((code, self.seed, coins, sorted(self.scenarios.items())))
 
     def hidden(self, base: str, start: int) -> bool:
         """Tell whether the venue lost the candle that starts at ``start`` (one in eight in
