@@ -65,7 +65,7 @@ OF_RECORDS = (
     ),
     OnDemand(
         "prove",
-        "botproof.prove.cli",
+        "botproof.proving",
         help="plant defects and tell which of them the gate sees",
         description="Without options: plants defects, one at a time, into the record of a run that "
         "passed, and judges each altered record; nothing is started. With --play or --mine: starts "
@@ -134,7 +134,7 @@ OF_BOTS = (
     ),
     OnDemand(
         "key",
-        "botproof.seal.cli",
+        "botproof.verifying",
         help="make a key pair that signs verdicts",
         description="Makes an Ed25519 key pair: the gate signs with the private key, `botproof "
         "verify` needs the public one. Never overwrites a file, never writes into a repository.",
@@ -142,7 +142,7 @@ OF_BOTS = (
     ),
     OnDemand(
         "verify",
-        "botproof.seal.cli",
+        "botproof.verifying",
         help="tell whether a sealed verdict may be relied on",
         description="Compares a sealed verdict with what is to run, offline, and names everything "
         "that speaks against it.",

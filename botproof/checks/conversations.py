@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from botproof.checks.judging import Judging
+from botproof.checks.playing import Playing, Side, explain
 from botproof.checks.replies import lines_of
+from botproof.conversations import Conversation, describe
 from botproof.history import ConversationsCompared, History
-from botproof.parity.playing import Playing, Side, explain
 from botproof.verdict import CheckResult, Verdict
-from botproof.workloads.conversations import Conversation, describe
 
 LEAST = 25
 _MOST_LINES = 80

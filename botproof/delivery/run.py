@@ -24,7 +24,6 @@ from botproof.checks.judging import JudgingSettings
 from botproof.checks.tally import Open
 from botproof.config import Config, Scalar
 from botproof.delivery.questions import Question, chat_ids, due_times, questions
-from botproof.delivery.stage import Stage
 from botproof.faults.nemesis import Nemesis
 from botproof.faults.schedule import Window, strikes, windows
 from botproof.faults.stores import DamagedRows, ForgetfulRedis, RedisKeys, SqliteFiles
@@ -46,6 +45,7 @@ from botproof.outcome import Outcome, judge_by, record_and_judge
 from botproof.targets.life import Ended, with_fresh_start
 from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
+from botproof.targets.replicas import ReplicatedStack
 from botproof.targets.session import machine
 from botproof.targets.stack import Surroundings, in_phase
 
@@ -169,7 +169,7 @@ async def play_within(around: Surroundings, options: DeliveryOptions) -> None:
     """Play the run in surroundings that are there already. What goes wrong is recorded; only
     cancellation passes. A harness that broke gets one fresh start, as in the gate."""
 
-    async def life(stage: Stage) -> Ended:
+    async def life(stage: ReplicatedStack) -> Ended:
         with stage.around.recorder.subscribe(lambda event: event.stack == options.name) as events:
             show = _Show(options, stage, events, _questions(options, _chats(options)))
             return await _play(show, stage)
@@ -180,9 +180,9 @@ async def play_within(around: Surroundings, options: DeliveryOptions) -> None:
         stage.say(f"ERROR: {ended.broken}")
 
 
-def _stage(around: Surroundings, options: DeliveryOptions, *, again: bool) -> Stage:
+def _stage(around: Surroundings, options: DeliveryOptions, *, again: bool) -> ReplicatedStack:
     config = _config_of_run(options)
-    return Stage(
+    return ReplicatedStack(
         replace(around, config=config, users=chat_ids(_chats(options))),
         options.mode,
         options.name,
@@ -205,7 +205,7 @@ def _questions(options: DeliveryOptions, chats: int) -> list[Question]:
     return questions(delivery.say, options.every, chats, options.seed)
 
 
-async def _play(show: _Show, stage: Stage) -> Ended:
+async def _play(show: _Show, stage: ReplicatedStack) -> Ended:
     """The whole run."""
     target = ""
     try:
@@ -239,7 +239,7 @@ class _Show:
     def __init__(
         self,
         options: DeliveryOptions,
-        stage: Stage,
+        stage: ReplicatedStack,
         events: asyncio.Queue[Event],
         asked: Sequence[Question],
     ) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from botproof.config import Config, load_config
+from botproof.conversations import Conversation, ConversationError, load
 from botproof.parity.run import ParityOptions, Plan, plan_of, run_parity
 from botproof.parity.search import Limits
 from botproof.problems import UsageError
 from botproof.report.files import write_reports
 from botproof.report.terminal import Progress, print_results
-from botproof.workloads.conversations import Conversation, ConversationError, load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from botproof.checks.playing import Playing
+from botproof.conversations import Conversation
 from botproof.history import BotApiCall, Event, UpdateConfirmed
 from botproof.parity.player import Player
-from botproof.parity.playing import Playing
 from botproof.parity.search import Abort
 from botproof.starvation import CASE_S
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.failures import Failure
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.stack import Stack
-from botproof.workloads.conversations import Conversation
 from botproof.workloads.stage import BotIdentity
 
 _POLLING = "getUpdates"

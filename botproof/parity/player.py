@@ -19,10 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from botproof.chats import ReplyRules, chat_of, query_of
-from botproof.history import BotApiCall, now
-from botproof.parity.playing import Playing, Side
-from botproof.parity.transcript import Scene, TranscriptReader
-from botproof.workloads.conversations import (
+from botproof.checks.playing import Playing, Side
+from botproof.conversations import (
     KNOWN,
     AnyStep,
     Conversation,
@@ -31,6 +29,8 @@ from botproof.workloads.conversations import (
     Where,
     room_of,
 )
+from botproof.history import BotApiCall, now
+from botproof.parity.transcript import Scene, TranscriptReader
 from botproof.workloads.stage import BotIdentity, Cast, Memory, Pressed, update_of
 
 ROOMS: tuple[Where, ...] = ("private", "group", "supergroup", "channel")

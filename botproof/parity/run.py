@@ -22,11 +22,13 @@ import httpx
 import msgspec
 
 import botproof
-from botproof import history
+from botproof import conversations, history
 from botproof.chats import ReplyRules
 from botproof.checks import conversations as check
 from botproof.checks.judging import JudgingSettings
+from botproof.checks.playing import Playing, Side, explain
 from botproof.config import Config, stretches
+from botproof.conversations import Conversation
 from botproof.history import (
     ConversationsCompared,
     Event,
@@ -37,7 +39,6 @@ from botproof.history import (
 from botproof.outcome import Outcome, judge_by, record_and_judge
 from botproof.parity.live import LiveStage, StackDoor, guarded
 from botproof.parity.player import Player, UnansweredError
-from botproof.parity.playing import Playing, Side, explain
 from botproof.parity.search import Findings, Limits, Stage, replay, search
 from botproof.starvation import STRETCH_BY
 from botproof.targets.failures import Failure
@@ -45,8 +46,7 @@ from botproof.targets.process import BrokenHarnessError, Guard, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import machine
 from botproof.targets.stack import Stack, Surroundings, in_phase
-from botproof.workloads import conversations, stage
-from botproof.workloads.conversations import Conversation
+from botproof.workloads import stage
 from botproof.workloads.vocabulary import sentinel_of, vocabulary_of
 
 CHECK = "conversations"

@@ -22,9 +22,9 @@ from hypothesis import seed as seeded
 from hypothesis.errors import Flaky
 
 from botproof.checks.conversations import LEAST
-from botproof.parity.playing import Playing
+from botproof.checks.playing import Playing
+from botproof.conversations import Conversation, encode
 from botproof.parity.shrink import shrink
-from botproof.workloads.conversations import Conversation, encode
 from botproof.workloads.strategies import conversations
 from botproof.workloads.vocabulary import Vocabulary
 

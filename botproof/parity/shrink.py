@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from botproof.workloads.conversations import AnyStep, Conversation
+from botproof.conversations import AnyStep, Conversation
 from botproof.workloads.vocabulary import split_command
 
 Shows = Callable[[Conversation], bool]

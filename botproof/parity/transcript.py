@@ -24,12 +24,10 @@ from botproof.chats import (
     message_ids,
     plain,
 )
+from botproof.checks.playing import Rooms
 from botproof.checks.why import refusals
 from botproof.history import BotApiCall
 from botproof.workloads.stage import Pressed
-
-Rooms = Mapping[str, str]
-"""Name of a chat, or of a query, → what was sent there, as text."""
 
 _SHOWN_APART = frozenset(
     {"chat_id", "message_id", "parse_mode", "reply_markup", *TEXT_KEYS, *QUERY_KEYS}

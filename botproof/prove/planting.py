@@ -26,7 +26,7 @@ class DoesNotApplyError(Exception):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One run for `botproof.prove.worker`: of which botproof.toml, changed how, judged by what."""
+    """One run for `botproof.planted_run`: of which botproof.toml, changed how, judged by what."""
 
     config: str
     report_dir: str

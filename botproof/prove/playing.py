@@ -169,7 +169,7 @@ async def _run(job: Job, folder: Path) -> Ended:
     began = time.monotonic()
     with output.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "botproof.prove.worker", str(path)),
+            *(sys.executable, "-m", "botproof.planted_run", str(path)),
             stdout=file,
             stderr=asyncio.subprocess.STDOUT,
         )

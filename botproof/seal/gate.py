@@ -10,9 +10,8 @@ from pathlib import Path
 from botproof.config import Config
 from botproof.outcome import Outcome
 from botproof.seal import dsse, keys
-from botproof.seal.cli import KEY_VARIABLE, SEALED
 from botproof.seal.gather import judged
-from botproof.seal.statement import statement, write_statement
+from botproof.seal.statement import SEALED, statement, write_statement
 
 __all__ = ["Sealing", "seal_outcome"]
 
@@ -29,7 +28,7 @@ class Sealing:
     def chosen(cls, key: Path | None, environment: str, valid_days: float) -> Sealing:
         """What the command line says, the key also by the environment. Reads the key once: a gate
         must not end with an unreadable one. Raises UsageError."""
-        from_environment = os.environ.get(KEY_VARIABLE)
+        from_environment = os.environ.get(keys.KEY_VARIABLE)
         path = key or (Path(from_environment) if from_environment else None)
         if path is not None:
             keys.read_private(path)

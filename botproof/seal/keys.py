@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from botproof.problems import UsageError
 
-__all__ = ["key_id", "new_key", "public_path", "read_private", "read_public"]
+__all__ = ["KEY_VARIABLE", "key_id", "new_key", "public_path", "read_private", "read_public"]
 
-
+KEY_VARIABLE = "BOTPROOF_SIGNING_KEY"
+"""Where the gate is told which key to sign with."""
 _SPKI = bytes.fromhex("302a300506032b6570032100")
 """What precedes the 32 bytes of a key in its SubjectPublicKeyInfo (RFC 8410, section 4)."""
 _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----\s(.*?)-----END PUBLIC KEY-----", re.DOTALL)

@@ -19,6 +19,7 @@ from botproof.verdict import CheckResult, Verdict, combine
 
 __all__ = [
     "PREDICATE_TYPE",
+    "SEALED",
     "STATEMENT_TYPE",
     "Details",
     "Judged",
@@ -31,6 +32,8 @@ __all__ = [
     "write_statement",
 ]
 
+SEALED = "verdict.intoto.json"
+"""The file that a sealed verdict is written to."""
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 EXTENSION = "urn:botproof:verdict:v1"

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from botproof import history
 from botproof.chats import chat_of, is_sending, text_of
 from botproof.config import Signals
-from botproof.delivery.stage import Stage
 from botproof.history import BotApiCall, Event, SignalSeen, SignalsWatched
+from botproof.targets.replicas import ReplicatedStack
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.trials import in_stack, reading, with_env
 from botproof.workloads.updates import message_update
@@ -45,7 +45,7 @@ async def signals_trial(around: Surroundings, mode: str) -> None:
         await watched[0].all()
 
     def make(around: Surroundings, name: str, *, again: bool) -> Stack:
-        return Stage(around, mode, name, replicas=1, kill_url="", again=again)
+        return ReplicatedStack(around, mode, name, replicas=1, kill_url="", again=again)
 
     failed = await in_stack(own, mode, f"{mode}-signals", work, make=make)
     exchanges = config.doubles.exchanges
@@ -130,7 +130,7 @@ class _Watch:
         await asyncio.sleep(_AFTER_ALL_S)  # until the bot has been told that the last one is sent
         self._life += 1
         self.restarted.append(slot)
-        if isinstance(self._stack, Stage):
+        if isinstance(self._stack, ReplicatedStack):
             await self._stack.kill(0)
 
     def _in(self, slot: float) -> int:

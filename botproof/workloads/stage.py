@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botproof.workloads.conversations import (
+from botproof.conversations import (
     KNOWN,
     AnyStep,
     Ask,

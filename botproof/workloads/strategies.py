@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from botproof.workloads.conversations import (
+from botproof.conversations import (
     AnyStep,
     Ask,
     Conversation,

@@ -12,6 +12,7 @@ import pytest
 
 from botproof import cli
 from botproof.config import ALL_CHECKS
+from botproof.planted_run import changed
 from botproof.problems import UsageError
 from botproof.prove import table
 from botproof.prove.planted import (
@@ -24,7 +25,6 @@ from botproof.prove.planted import (
 )
 from botproof.prove.planting import DoesNotApplyError, Job, patched, planted
 from botproof.prove.playing import Became, Ended, Play, judged
-from botproof.prove.worker import changed
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "botproof.toml"

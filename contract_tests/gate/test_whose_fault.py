@@ -25,12 +25,12 @@ from botproof.chats import ReplyRules
 from botproof.checks import judging
 from botproof.checks.registry import CHECKS
 from botproof.config import Config, Doubles, Load, Mode, Process, TelegramDouble
-from botproof.delivery import stage as delivery_stage
+from botproof.conversations import Conversation, Say
 from botproof.history import FreshStart, History, HistoryWriter, ProcessStarted
 from botproof.parity.live import LiveStage
 from botproof.parity.player import Player
 from botproof.parity.search import Abort
-from botproof.targets import blame, reserved
+from botproof.targets import blame, replicas, reserved
 from botproof.targets import world as target_world
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure, of_engine
@@ -41,7 +41,6 @@ from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
 from botproof.targets.stack import Stack, Surroundings
 from botproof.verdict import Verdict, combine
-from botproof.workloads.conversations import Conversation, Say
 from botproof.workloads.load import LoadPlan, run_load
 
 pytestmark = pytest.mark.anyio
@@ -166,9 +165,9 @@ async def _(world: World) -> None:
 
 @provokes(Failure.KEEPS_CRASHING)
 async def _(world: World) -> None:
-    world.patch.setattr(delivery_stage, "_MOST_CRASHES", 0)
+    world.patch.setattr(replicas, "_MOST_CRASHES", 0)
     around = await world.around()
-    stage = delivery_stage.Stage(around, "polling", "polling", replicas=1, kill_url="")
+    stage = replicas.ReplicatedStack(around, "polling", "polling", replicas=1, kill_url="")
     world.resources.push_async_callback(stage.stop)
     await stage.start()
     os.kill(stage.bots[0].pid, signal.SIGSEGV)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from botproof.chats import ReplyRules
+from botproof.checks.playing import Playing
 from botproof.config import Replies
+from botproof.conversations import Conversation
 from botproof.history import BotApiCall
 from botproof.parity.player import Patience, Player
-from botproof.parity.playing import Playing
-from botproof.workloads.conversations import Conversation
 from botproof.workloads.stage import BotIdentity
 
 Call = tuple[str, dict[str, Any]]

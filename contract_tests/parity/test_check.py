@@ -7,8 +7,8 @@ import pytest
 from botproof.checks import conversations
 from botproof.checks.conversations import LEAST
 from botproof.checks.judging import Judging
+from botproof.checks.playing import OTHER_ORDER
 from botproof.history import ConversationsCompared, History
-from botproof.parity.playing import OTHER_ORDER
 from botproof.verdict import CheckResult, Verdict
 
 FINDING: dict[str, Any] = {

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from telegram import Update
 
 from botproof.config import parse_config
-from botproof.doubles.telegram.machine import Machine
-from botproof.workloads.conversations import (
+from botproof.conversations import (
     Conversation,
     ConversationError,
     Edit,
@@ -25,6 +24,7 @@ from botproof.workloads.conversations import (
     load,
     save,
 )
+from botproof.doubles.telegram.machine import Machine
 from botproof.workloads.stage import (
     PLACES,
     BotIdentity,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from botproof.conversations import Conversation, Say, load, save
 from botproof.history import ConversationsCompared, HistoryError, ProcessReady, read_history
-from botproof.workloads.conversations import Conversation, Say, load, save
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(240)]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from botproof.conversations import Ask, Conversation, Edit, Press, Say, Step
 from botproof.parity.player import UNANSWERED, UNCONFIRMED_ROOM, UnansweredError
-from botproof.workloads.conversations import Ask, Conversation, Edit, Press, Say, Step
 from botproof.workloads.stage import PLACES
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from botproof.checks.conversations import LEAST
-from botproof.parity.playing import Playing, explain
+from botproof.checks.playing import Playing, explain
+from botproof.conversations import Conversation, Edit, Say, encode
 from botproof.parity.search import Abort, Limits, replay, search
 from botproof.targets.process import TargetError
-from botproof.workloads.conversations import Conversation, Edit, Say, encode
 from botproof.workloads.vocabulary import Vocabulary
 
 WORDS = Vocabulary(commands={"/help": ("",), "/price": ("BTC", "ETH"), "/top": ("", "perps")})

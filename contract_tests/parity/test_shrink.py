@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from botproof.parity.shrink import shrink, variants
-from botproof.workloads.conversations import (
+from botproof.conversations import (
     Conversation,
     Edit,
     Invent,
@@ -16,6 +15,7 @@ from botproof.workloads.conversations import (
     Step,
     encode,
 )
+from botproof.parity.shrink import shrink, variants
 
 
 def talk(*steps: Step) -> Conversation:

@@ -14,20 +14,16 @@ from pathlib import Path
 from botproof.fleet.options import add_compose_arguments, add_files, compose_of
 from botproof.problems import UsageError
 from botproof.seal import keys
-from botproof.seal.statement import Statement
+from botproof.seal.statement import SEALED, Statement
 from botproof.seal.verify import Expected, Refusal, verify
 
 __all__ = [
-    "KEY_VARIABLE",
-    "SEALED",
     "add_key_arguments",
     "add_verify_arguments",
     "run_key",
     "run_verify",
 ]
 
-SEALED = "verdict.intoto.json"
-KEY_VARIABLE = "BOTPROOF_SIGNING_KEY"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -48,7 +44,7 @@ def run_key(arguments: argparse.Namespace) -> int:
     """Make a key pair and say what to do with the two files."""
     path = arguments.path.expanduser()
     public = keys.new_key(path)
-    print(f"wrote {path}: keep it secret; {KEY_VARIABLE}={path} makes `botproof gate` sign")
+    print(f"wrote {path}: keep it secret; {keys.KEY_VARIABLE}={path} makes `botproof gate` sign")
     print(f"wrote {keys.public_path(path)}: give it to `botproof verify --key`")
     print(f"key id: {keys.key_id(public)}")
     return 0

@@ -1,4 +1,4 @@
-"""One run of a planted defect, in a process of its own: `python -m botproof.prove.worker JOB`.
+"""One run of a planted defect, in a process of its own: `python -m botproof.planted_run JOB`.
 
 Writes verdict.json into the report directory. Exit code: the verdict's, or 64 where the changed
 botproof.toml cannot be used.

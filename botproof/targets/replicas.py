@@ -35,7 +35,7 @@ class _Member:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Stage(Stack):
+class ReplicatedStack(Stack):
     """Starts everything for one mode; the bot `replicas` times.
 
     `kill_url`, when the mode has one, is where a kill is asked for; else SIGKILL goes to the

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from botproof.checks.parity import two_columns
-from botproof.parity.transcript import Rooms
-from botproof.workloads.conversations import Conversation, describe
+from botproof.conversations import Conversation, describe
+
+Rooms = Mapping[str, str]
+"""Name of a chat, or of a query, → what was sent there, as text."""
 
 NO_MESSAGE = "--- nothing"
 OTHER_ORDER = (
