@@ -307,7 +307,7 @@ def test_what_people_type_is_asked_as_it_was_meant(
     start_bot: Any, telegram: Any, market: Any
 ) -> None:
     typed = {
-        "/PRICE\nBTC": ["BTC"],
+        "/PRICE\nDOGE": ["DOGE"],  # each another one: the same at the same moment is asked once
         "/price btc 15m": ["BTC"],
         "/price BINANCE:ETHUSDT": ["BINANCE:ETHUSDT"],
         "/price $SOL? 🚀": ["SOL"],
