@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -93,7 +92,7 @@ class Upstream:
         elif method == "sendMessage":
             self._sent += 1
             result = {"message_id": self._sent}
-            chat = parse_qs(request.body.decode("utf-8", "replace")).get("chat_id", [""])[0]
+            chat = str(json.loads(request.body)["chat_id"])
             if chat in self.answered:
                 self.answered[chat].set()
         return json_response({"ok": True, "result": result})

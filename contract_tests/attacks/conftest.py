@@ -134,7 +134,6 @@ def upstream() -> Iterator[Upstream]:
     """For answers of getUpdates that the Telegram double would never give."""
     import asyncio  # noqa: PLC0415 - one thread of one fixture
     import threading  # noqa: PLC0415 - as above
-    from urllib.parse import parse_qs  # noqa: PLC0415 - as above
 
     from botproof.doubles.server import (  # noqa: PLC0415 - as above
         Request,
@@ -147,7 +146,7 @@ def upstream() -> Iterator[Upstream]:
     stop: Callable[[], None] = started.set
 
     async def handle(request: Request) -> Response:
-        params = {key: one[0] for key, one in parse_qs(request.body.decode()).items()}
+        params = json.loads(request.body or b"{}")
         method = request.path.rsplit("/", 1)[-1]
         result: Any = True
         if method == "getMe":

@@ -66,8 +66,8 @@ def test_polling_skips_each_and_goes_on_behind_them(
     upstream.batches = [[first, *odd(attack), last], odd(attack)[:2]]
     bot = start_bot("polling", TELEGRAM_API_BASE_URL=upstream.url, **store)
     attack.wait_for("both answers", lambda: len(upstream.sent) >= 2)
-    assert {sent["chat_id"] for sent in upstream.sent} == {"7", "8"}
-    attack.wait_for("the last offset", lambda: upstream.offsets[-1] == str(last["update_id"] + 1))
+    assert {sent["chat_id"] for sent in upstream.sent} == {7, 8}
+    attack.wait_for("the last offset", lambda: upstream.offsets[-1] == last["update_id"] + 1)
     later = attack.message(chat=9)
     later["update_id"] = last["update_id"] + 1
     upstream.batches = [[later]]
