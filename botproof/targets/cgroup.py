@@ -20,6 +20,7 @@ SYS = Path("/sys/fs/cgroup")
 _PERIOD_US = 100_000
 _NO_LIMIT = 1 << 60
 """Version 1 writes "no limit" as the largest number of pages that fits."""
+_EXITING = 0x4  # PF_EXITING of the kernel's include/linux/sched.h
 
 
 class CgroupError(Exception):
@@ -56,6 +57,9 @@ class Cgroup:
             lines = file.read_text(encoding="utf-8").splitlines()
         except OSError as error:
             raise CgroupError(f"{file}: {error.strerror}") from error
+        # Version 1 shows a process that has ended in the root: that would count the whole machine.
+        if _has_ended(proc / str(pid) / "stat"):
+            raise CgroupError(f"process {pid} has ended")
         places = {tuple(line.split(":", 2)[1].split(",")): line.split(":", 2)[2] for line in lines}
         for controllers, place in places.items():
             if "memory" in controllers:
@@ -72,6 +76,16 @@ class Cgroup:
             return _read_v1(self.path) if self.version == 1 else _read_v2(self.path)
         except OSError as error:
             raise CgroupError(f"{error.filename}: {error.strerror}") from error
+
+
+def _has_ended(stat: Path) -> bool:
+    """Whether a process is ending, or waits for its parent to ask how it ended."""
+    try:
+        words = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return False
+    state, flags = words[0], int(words[6])
+    return state in {"Z", "X"} or bool(flags & _EXITING)
 
 
 def _mounted(root: Path, place: str) -> Path:

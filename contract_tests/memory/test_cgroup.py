@@ -57,6 +57,13 @@ def test_both_layouts_give_the_same_ledger(layout: str, request: pytest.FixtureR
     assert (found.anonymous, found.limit, found.oom_kills) == (500, 904_000_000, 3)
 
 
+def test_a_process_that_has_ended_does_not_count_the_whole_machine() -> None:
+    with subprocess.Popen((sys.executable, "-c", "")) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, and not reaped
+        with pytest.raises(CgroupError, match=f"process {process.pid} has ended"):
+            Cgroup.of(process.pid)
+
+
 @pytest.mark.parametrize(("version", "place"), [(1, "memory/bot"), (2, "system.slice/bot.service")])
 def test_a_containers_ledger_is_that_of_its_group(
     version: int, place: str, v1: Path, v2: Path
