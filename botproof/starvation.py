@@ -24,8 +24,7 @@ calls is 1.5 s, its other times are above this, and an idle machine stays below 
 STRETCH_BY = 10.0
 """What is said has to come out the same on a machine that is this much slower."""
 
-TARGETS = ("bot", "service")
-"""Roles of the processes that are judged."""
+_TARGETS = ("bot", "service")
 _MOST_OWN = 0.5
 
 
@@ -49,17 +48,21 @@ class Starvation:
     ends: tuple[float, ...] = ()
     lengths: tuple[float, ...] = ()
     figures: tuple[float, ...] = ()
+    started: float = float("-inf")
+    """When the first process of the target was started."""
 
     @classmethod
     def of(cls, history: History, stack: str) -> Starvation:
         """What a history says of one stack; nothing measured is no starvation."""
         samples = history.of(Starved, stack=stack)
         started = history.of(ProcessStarted, stack=stack)
-        targets = {event.process for event in started if event.role in TARGETS}
+        own = [event for event in started if event.role in _TARGETS]
+        targets = {event.process for event in own}
         return cls(
             tuple(each.t for each in samples),
             tuple(each.over_s for each in samples),
             tuple(withheld(each, targets) for each in samples),
+            own[0].t if own else float("-inf"),
         )
 
     @classmethod

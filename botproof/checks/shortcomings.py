@@ -58,10 +58,10 @@ class Shortcomings:
     """What the doubles of a run could not do, and what may have suffered from it."""
 
     gaps: tuple[tuple[str, Span], ...]
-    spoilt: frozenset[tuple[str, str]]
-    """Cases by stack and name."""
-    lacking: frozenset[tuple[str, str]] = frozenset()
-    """Those of them that met a gap: playing them again would meet it again."""
+    lacking: frozenset[tuple[str, str]]
+    """Cases, by stack and name, that met a gap: playing them again would meet it again."""
+    late: frozenset[tuple[str, str]]
+    """Other cases, for which a double took too long."""
 
     @classmethod
     def of(cls, history: History, limit_s: float) -> Shortcomings:
@@ -80,7 +80,12 @@ class Shortcomings:
                 lacking.add((case.stack, case.case))
             elif _too_slow(span, slow, limit_s):
                 late.add((case.stack, case.case))
-        return cls(gaps, frozenset(lacking | late), frozenset(lacking))
+        return cls(gaps, frozenset(lacking), frozenset(late))
+
+    @property
+    def spoilt(self) -> frozenset[tuple[str, str]]:
+        """All cases that may have suffered."""
+        return self.lacking | self.late
 
     def names(self) -> tuple[str, ...]:
         """What was asked for in vain, with how often, most often first."""
@@ -89,14 +94,15 @@ class Shortcomings:
 
     def without(self, history: History, check: str) -> History:
         """The history without what may have gone wrong because of a double."""
-        everywhere = {case for _, case in self.spoilt} if check == "parity" else set()
+        spoilt = self.spoilt
+        everywhere = {case for _, case in spoilt} if check == "parity" else set()
         first: dict[str, float] = {}
         for _, span in self.gaps:
             first[span.stack] = min(span.start, first.get(span.stack, span.start))
 
         def kept(event: Event) -> bool:
             if isinstance(event, CasePlayed):
-                return (event.stack, event.case) not in self.spoilt and event.case not in everywhere
+                return (event.stack, event.case) not in spoilt and event.case not in everywhere
             if isinstance(event, ProcessNotReady) or (
                 isinstance(event, ProcessExited) and not event.expected
             ):

@@ -27,10 +27,9 @@ from botproof.history import (
     PlayedAgain,
     ProcessExited,
     ProcessReady,
-    ProcessStarted,
     Request,
 )
-from botproof.starvation import CASE_S, TARGETS, Starvation
+from botproof.starvation import CASE_S, Starvation
 from botproof.stats import percentile
 from botproof.verdict import CheckResult, Verdict
 
@@ -65,11 +64,11 @@ def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -
     """The cases whose reply differs, from the approved one or between stacks, and was spoilt by
     what another playing may be spared."""
     turns = settled_turns(history, rules)
-    lacking = Shortcomings.of(history, float("inf")).lacking
+    short = Shortcomings.of(history, float("inf"))
     spoilt = {
         (stack, name)
-        for stack, name in _spoilt(history, turns)
-        if (turns[stack][name].case.stack, name) not in lacking
+        for stack, name in _spoilt(history, turns, short)
+        if (turns[stack][name].case.stack, name) not in short.lacking
     }
     texts = {
         stack: {name: render(turn, rules) for name, turn in own.items()}
@@ -88,39 +87,25 @@ def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -
     return found
 
 
-def _spoilt(history: History, turns: Mapping[str, Mapping[str, Turn]]) -> set[tuple[str, str]]:
+def _spoilt(
+    history: History, turns: Mapping[str, Mapping[str, Turn]], short: Shortcomings
+) -> set[tuple[str, str]]:
     """Stack and name of the cases whose last playing was spoilt, by starvation or by a double."""
     starvation = Starvation.by_stack(history)
     stretches = {event.stack: event.stretch for event in history.of(PlayedAgain)}
-    started = _started(history)
-    slow = Shortcomings.of(history, float("inf")).spoilt
     return {
         (stack, name)
         for stack, own in turns.items()
         for name, turn in own.items()
-        if (turn.case.stack, name) in slow
-        or _starved(
-            turn,
-            starvation[turn.case.stack],
-            stretches.get(turn.case.stack, 1.0),
-            started.get(turn.case.stack, float("-inf")),
-        )
+        if (turn.case.stack, name) in short.spoilt
+        or _starved(turn, starvation[turn.case.stack], stretches.get(turn.case.stack, 1.0))
     }
 
 
-def _started(history: History) -> Mapping[str, float]:
-    """When the first process of the target was started in each stack."""
-    first: dict[str, float] = {}
-    for event in history.of(ProcessStarted):
-        if event.role in TARGETS:
-            first.setdefault(event.stack, event.t)
-    return first
-
-
-def _starved(turn: Turn, starvation: Starvation, stretch: float, started: float) -> bool:
+def _starved(turn: Turn, starvation: Starvation, stretch: float) -> bool:
     """Whether so much was withheld during a case, or before it since its target was started."""
     begin, end = turn.case.t, _end(turn, stretch)
-    before = starvation.between(max(begin - _BEFORE_S, started), begin)
+    before = starvation.between(max(begin - _BEFORE_S, starvation.started), begin)
     return (
         starvation.between(begin, end) >= CASE_S * stretch or before >= _BEFORE_WITHHELD_S * stretch
     )
@@ -174,7 +159,8 @@ def settle_starved(
 
 def _spoilt_events(history: History, rules: ReplyRules, *, everywhere: bool) -> Iterator[Event]:
     """All playings of the cases whose last one was spoilt too; for parity in every stack."""
-    spoilt = _spoilt(history, settled_turns(history, rules))
+    short = Shortcomings.of(history, float("inf"))
+    spoilt = _spoilt(history, settled_turns(history, rules), short)
     of = {event.stack: event.of for event in history.of(PlayedAgain)}
     names = {name for _, name in spoilt}
     for case in history.of(CasePlayed):
