@@ -4,10 +4,9 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
-import msgspec
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from telegram import WebhookInfo
 from telegram.error import EndPointNotFound, InvalidToken, TelegramError
@@ -94,29 +93,28 @@ class WebhookDoor:
     async def endpoint(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``POST /webhook`` as an ASGI application: a framework would cost more than all of it."""
         if scope["method"] != "POST":
-            answer = _Answer(405, "Telegram calls this with POST", ((b"allow", b"POST"),))
+            answer = _no(405, "Telegram calls this with POST", {"Allow": "POST"})
         else:
             answer = await self._answer(_secret_in(scope), receive)
-        await answer.send(send)
+        await answer(scope, receive, send)
 
-    async def _answer(self, secret: str | None, receive: Receive) -> "_Answer":
+    async def _answer(self, secret: str | None, receive: Receive) -> Response:
         refused = refuse_secret(self._secret, secret)
         self._registration.called(refused=refused is not None)
         if refused is not None:
             self._metrics.secrets_refused.inc()
             _log.warning("a call of the webhook was refused: %s", refused[1])
-            return _Answer(*refused)
+            return _no(*refused)
         try:
             update = parse_body(await _read(receive), self._intake)
             await self._intake.take([update])
         except BodyRefusedError as error:
-            return _Answer(error.status, str(error))
+            return _no(error.status, str(error))
         except UpdateRefusedError as error:
-            return _Answer(400, f"the update cannot be kept: {error}")
+            return _no(400, f"the update cannot be kept: {error}")
         except InboxUnavailableError:
-            reason = "the update could not be kept: send it again"
-            return _Answer(503, reason, ((b"retry-after", b"1"),))
-        return _Answer(200)
+            return _no(503, "the update could not be kept: send it again", {"Retry-After": "1"})
+        return JSONResponse({"ok": True})
 
     async def run(self) -> None:
         """Sets the webhook, and again whenever Telegram has lost it; what is pending is kept."""
@@ -212,24 +210,8 @@ def _secret_in(scope: Scope) -> str | None:
     return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What Telegram is told: ``reason`` is why its update is not taken, empty when it is."""
-
-    status: int
-    reason: str = ""
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-    async def send(self, send: Send) -> None:
-        said = {"ok": False, "error": self.reason} if self.reason else {"ok": True}
-        body = msgspec.json.encode(said)
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            *self.headers,
-        ]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+def _no(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"ok": False, "error": reason}, status_code=status, headers=headers)
 
 
 def _reason(error: Exception) -> str:
