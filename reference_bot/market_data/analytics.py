@@ -15,7 +15,6 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from reference_bot.api import (
-    OTHER_VENUE,
     Analysis,
     Bar,
     CombinedPrice,
@@ -51,6 +50,7 @@ from reference_bot.market_data.service import (
     Found,
     Jobs,
     MarketService,
+    asked_in_vain,
     combined,
     for_coins_only,
     until_next_close,
@@ -133,7 +133,7 @@ class Analytics:
             parts = await service.fetch(name, {"tickers": service.tickers(venue, market)}, stop)
             found: dict[Pair, Ticker] | None = parts.value("tickers", dict)
             if found:
-                return venue, found, [_asked_first(one) for one in missing], parts.dated
+                return venue, found, [asked_in_vain(one) for one in missing], parts.dated
             missing += parts.missing or [
                 Missing("tickers", name, "unavailable", f"no {market} market is listed")
             ]
@@ -341,10 +341,6 @@ class Analytics:
     async def multi_oi(self, symbol: str) -> Answer[MultiInterest]:
         """Return the open interest of one coin over venues and margins; see `interests`."""
         return await multi_oi(self._service, symbol)
-
-
-def _asked_first(one: Missing) -> Missing:
-    return Missing(OTHER_VENUE, one.venue, one.reason, f"asked first, in vain: {one.message}")
 
 
 def _ranked(venue: Venue, tickers: dict[Pair, Ticker]) -> list[tuple[Pair, Ticker]]:

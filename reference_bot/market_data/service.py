@@ -50,6 +50,7 @@ __all__ = [
     "Answer",
     "Found",
     "MarketService",
+    "asked_in_vain",
     "combined",
     "for_coins_only",
     "not_a_coin",
@@ -506,10 +507,12 @@ def _sign_of_life(outcome: object) -> str:
 def _overruled(earlier: Sequence[Missing]) -> list[Missing]:
     """Say of each venue that was asked in vain why, once."""
     first = {one.venue: one for one in reversed(earlier)}
-    return [
-        Missing(OTHER_VENUE, name, one.reason, f"asked first, in vain: {one.message}")
-        for name, one in first.items()
-    ]
+    return [asked_in_vain(one) for one in first.values()]
+
+
+def asked_in_vain(one: Missing) -> Missing:
+    """Name a venue that another one stood in for, by what it lacked."""
+    return Missing(OTHER_VENUE, one.venue, one.reason, f"asked first, in vain: {one.message}")
 
 
 def _no_answer(
