@@ -6,7 +6,7 @@ from typing import Final
 
 from reference_bot.spelling import bare
 from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError
-from reference_bot.telegram_bot.commands.words import is_span, joined, telling
+from reference_bot.telegram_bot.commands.words import MARKETS, is_span, joined, telling
 
 TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 """The candles that market-data has."""
@@ -17,15 +17,6 @@ _SYMBOL: Final = re.compile(r"[^\W_]{1,20}(?:[/_:.-][^\W_]{1,20}){0,3}")
 _PERCENT: Final = re.compile(r"[0-9]{1,6}")
 _SHOWN: Final = 40
 _HIGHEST_PERCENT: Final = 100_000
-_MARKETS: Final = {
-    "spot": "spot",
-    "perps": "perps",
-    "perp": "perps",
-    "perpetual": "perps",
-    "perpetuals": "perps",
-    "futures": "perps",
-    "swap": "perps",
-}
 _BETWEEN: Final = re.compile(r"[\s,;|+、،]+|(?<=\w)&(?=\w)")
 _LEFT_OVER: Final = "/:-&+"
 """What joins two words, where one of them is missing: ``/btc``, ``btc-``."""
@@ -39,7 +30,7 @@ _SWITCHED: Final = ("5m", "15m", "1h", "4h", "1d")
 _SWITCHES: Final = frozenset({"on", "off"})
 _DAYS: Final = ("1d", "7d", "30d", "90d")
 _PERIOD: Final = re.compile(
-    r"(\d{1,4})(?:(h)(?:(?:ou)?rs?)?|(d)(?:ays?)?|(w)(?:eeks?)?|(m)(?:onths?)?)?", re.IGNORECASE
+    r"(\d{1,4})(?:(?=(.))(?:h(?:(?:ou)?rs?)?|d(?:ays?)?|w(?:eeks?)?|m(?:onths?)?))?"
 )
 _PERIODS: Final = {"day": "1d", "week": "7d", "month": "30d", "quarter": "90d"}
 _IN_DAYS: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0, "m": 30.0}
@@ -96,10 +87,10 @@ def _timeframe(typed: str) -> str:
 
 
 def _market(typed: str) -> str:
-    market = _MARKETS.get(bare(typed).lower())
+    market = MARKETS.get(bare(typed).lower())
     if market is None:
-        near = difflib.get_close_matches(typed.lower()[:_SHOWN], _MARKETS, n=1)
-        meant = f" Did you mean {_MARKETS[near[0]]}?" if near else ""
+        near = difflib.get_close_matches(typed.lower()[:_SHOWN], MARKETS, n=1)
+        meant = f" Did you mean {MARKETS[near[0]]}?" if near else ""
         raise BadArgumentError(f"“{typed[:_SHOWN]}” is not a market: use spot or perps.{meant}")
     return market
 
@@ -118,8 +109,7 @@ def _days(typed: str) -> str:
     found = _PERIOD.fullmatch(plain)
     days = _PERIODS.get(plain, "")
     if found is not None:
-        unit = next((one for one in found.groups()[1:] if one), "d")
-        days = f"{int(found[1]) * _IN_DAYS[unit]:g}d"
+        days = f"{int(found[1]) * _IN_DAYS[found[2] or 'd']:g}d"
     if days not in _DAYS:
         raise BadArgumentError(f"“{typed[:_SHOWN]}” is not a period: use one of {', '.join(_DAYS)}")
     return days

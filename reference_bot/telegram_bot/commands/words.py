@@ -7,10 +7,12 @@ from reference_bot.market_data.forex import forex_pair
 from reference_bot.spelling import bare
 
 _DOLLARS: Final = frozenset({"USDT", "USDC", "USD", "FDUSD", "TUSD", "USDE", "DAI"})
-_MARKETS: Final = {
-    **dict.fromkeys(("perp", "perps", "perpetual", "perpetuals", "swap", "futures"), "PERP"),
-    "spot": "SPOT",
+MARKETS: Final = {
+    "spot": "spot",
+    **dict.fromkeys(("perps", "perp", "perpetual", "perpetuals", "futures", "swap"), "perps"),
 }
+"""What people call the two kinds of market, and what the bot calls them."""
+_MARKERS: Final = {"spot": "SPOT", "perps": "PERP"}
 _TOWARDS: Final = frozenset({"in", "to"})
 _FILLERS: Final = frozenset(
     {"and", "vs", "versus", "or", "of", "for", "the", "price", "please", "pls"}
@@ -45,8 +47,8 @@ def joined(words: list[str], *, symbols: bool = True) -> list[str]:
             plain = bare(left.pop(0))
         if goes_with(before, plain):
             found[-1] = f"{before}/{plain}".upper()
-        elif plain.lower() in _MARKETS:
-            found[-1] = f"{before}-{_MARKETS[plain.lower()]}".upper()
+        elif market := MARKETS.get(plain.lower()):
+            found[-1] = f"{before.upper()}-{_MARKERS[market]}"
         else:
             found.append(word)
     return found
