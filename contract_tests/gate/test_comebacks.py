@@ -104,14 +104,18 @@ import subprocess, sys
 for line in sys.stdin:
     child = subprocess.Popen([sys.executable, "-c", line.strip()], stdin=subprocess.PIPE)
     print(child.pid, flush=True)
-    if sys.stdin.readline().strip() == "end":
+    word = sys.stdin.readline().strip()
+    if word == "end":
         child.communicate(b"now\\n")
         print("ended", flush=True)
+    elif word == "go on":
+        child.stdin.write(b"now\\n")
+        child.stdin.flush()
 """
 
 
 class Supervisor:
-    """Starts a child for each line, and lets it end when told."""
+    """Starts a child for each line, and lets it end, or go on living, when told."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -202,7 +206,7 @@ async def test_a_process_that_starts_itself_anew_in_its_place_is_noticed() -> No
         pid = int(await made.line(again))
         await made.ready(pid)
         assert made.process.stdin is not None
-        made.process.stdin.write(b"end\n")
+        made.process.stdin.write(b"go on\n")
         await until(lambda: bool(made.events), made.crew.look)
     event = made.events[0]
     assert isinstance(event, Vanished)
