@@ -22,6 +22,9 @@ from botproof.problems import UsageError
 FORMAT = 1
 NOT_RECORDED = "not_recorded"
 """The kind of `DoubleEvent` that tells of a request (`detail["what"]`) that no recording has."""
+DISTRUSTED = "distrusted"
+"""The kind of `DoubleEvent` that tells of a client that refused the certificate of a host
+(`detail["host"]`), and with which alert of TLS (`detail["why"]`)."""
 UNKNOWN_HOST = "unknown_host"
 """The kind of `DoubleEvent` that tells of a host (`detail["host"]`) that no double stands for."""
 

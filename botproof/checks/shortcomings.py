@@ -17,6 +17,7 @@ import msgspec
 from botproof.chats import integer
 from botproof.checks.replies import lines_of
 from botproof.history import (
+    DISTRUSTED,
     NOT_RECORDED,
     UNKNOWN_HOST,
     BotApiCall,
@@ -100,13 +101,25 @@ class Shortcomings:
         for _, span in self.gaps:
             first[span.stack] = min(span.start, first.get(span.stack, span.start))
 
+        def spoilt_start(event: ProcessNotReady) -> bool:
+            return event.role != "double" and event.t >= first.get(event.stack, event.t + 1)
+
+        # How such a process then ended says nothing: it never came to its work.
+        unready = {
+            (event.stack, event.process)
+            for event in history.of(ProcessNotReady)
+            if spoilt_start(event)
+        }
+
         def kept(event: Event) -> bool:
             if isinstance(event, CasePlayed):
                 return (event.stack, event.case) not in spoilt and event.case not in everywhere
-            if isinstance(event, ProcessNotReady) or (
-                isinstance(event, ProcessExited) and not event.expected
-            ):
-                return event.role == "double" or event.t < first.get(event.stack, event.t + 1)
+            if isinstance(event, ProcessNotReady):
+                return not spoilt_start(event)
+            if isinstance(event, ProcessExited):
+                early = event.t < first.get(event.stack, event.t + 1)
+                true = event.expected or event.role == "double" or early
+                return true and (event.stack, event.process) not in unready
             if isinstance(event, Request):
                 span = Span(event.stack, event.intended, event.intended + event.latency_s)
                 return event.stack not in first or first[event.stack] > span.end
@@ -127,9 +140,20 @@ def _gaps(history: History) -> Iterator[tuple[str, Span]]:
         if event.kind == NOT_RECORDED:
             what = f"no recording has {event.detail.get('what', '?')}"
             yield what, Span(event.stack, event.t, event.t)
+        if event.kind == DISTRUSTED:
+            yield _distrust(event), Span(event.stack, event.t, event.t)
         if event.kind == UNKNOWN_HOST:
             what = f"no double stands for the host {event.detail.get('host', '?')}"
             yield what, Span(event.stack, event.t, event.t)
+
+
+def _distrust(event: DoubleEvent) -> str:
+    host = event.detail.get("host") or event.double
+    return (
+        f"a client does not trust the double of {host} (TLS: {event.detail.get('why', '?')}): it "
+        "brings authorities of its own. Let it use the system's, or give it the double's address "
+        "by a setting"
+    )
 
 
 def _first_cases(history: History) -> Iterator[tuple[str, float]]:
@@ -153,6 +177,12 @@ def windows(history: History) -> Iterator[tuple[CasePlayed, Span]]:
             end = max(told) if told else min(until, case.t + _UNANSWERED_S)
             following[case.chat_id] = case.t
             yield case, Span(stack, case.t, end)
+
+
+def asked_in_vain(history: History) -> set[str]:
+    """The cases during which something was asked for that no double has."""
+    gaps = [span for _, span in _gaps(history)]
+    return {case.case for case, span in windows(history) if any(map(span.meets, gaps))}
 
 
 def _too_slow(case: Span, slow: Iterable[Span], limit_s: float) -> bool:

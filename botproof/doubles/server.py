@@ -36,6 +36,8 @@ from urllib.parse import parse_qsl, unquote
 import httptools
 import msgspec
 
+from botproof.doubles.tls import tell_of_distrust
+
 __all__ = [
     "MAX_BODY_BYTES",
     "Handler",
@@ -125,6 +127,8 @@ class Stream:
 Answer: TypeAlias = Response | Stream
 Handler: TypeAlias = Callable[[Request], Answer | Awaitable[Answer]]
 OnFailure: TypeAlias = Callable[[Request, Exception], None]
+OnDistrust: TypeAlias = Callable[[str, str], None]
+"""Told the name that a client asked for and why it refused the certificate (`tls.py`)."""
 
 
 def json_response(value: object, status: int = 200) -> Response:
@@ -171,13 +175,17 @@ async def serve(
     ssl: SSLContext | None = None,
     max_body: int = MAX_BODY_BYTES,
     on_failure: OnFailure | None = None,
+    on_distrust: OnDistrust | None = None,
 ) -> Server:
     """Listen on `host`:`port` (0: any free port) and answer with `handler`.
 
     Returns once the socket listens. A body over `max_body` bytes is refused with 413, malformed
     HTTP with 400, both as JSON that says what was wrong; a handler that raises is a 500, and
-    `on_failure` is told. Raises OSError when the address cannot be bound.
+    `on_failure` is told. With `ssl`, `on_distrust` is told of clients that refuse the certificate.
+    Raises OSError when the address cannot be bound.
     """
+    if ssl is not None and on_distrust is not None:
+        tell_of_distrust(ssl, on_distrust)
     loop = asyncio.get_running_loop()
     connections: set[_Connection] = set()
     listener = _listen(host, port)

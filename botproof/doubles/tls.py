@@ -11,10 +11,10 @@ lives: its key is never written anywhere.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-__all__ = ["HERE", "NAMES", "any_name_context", "server_context"]
+__all__ = ["HERE", "NAMES", "any_name_context", "server_context", "tell_of_distrust"]
 
 HERE = ("localhost", "127.0.0.1", "::1")
 NAMES = ("api.telegram.org", *HERE)
@@ -62,3 +62,38 @@ def any_name_context(ca_path: Path, own: str) -> ssl.SSLContext:
     ca_path.parent.mkdir(parents=True, exist_ok=True)
     authority.cert_pem.write_to_path(ca_path)
     return context
+
+
+_DISTRUST = {
+    "TLSV1_ALERT_UNKNOWN_CA": "unknown authority",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "bad certificate",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "unknown certificate",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "unsupported certificate",
+}
+"""What OpenSSL calls the alerts (RFC 8446, 6.2) of a client that refuses our certificate."""
+
+
+def tell_of_distrust(context: ssl.SSLContext, on_distrust: Callable[[str, str], None]) -> None:
+    """Tell of each client that refuses the certificate: the name that it asked for, "" without one,
+    and its alert in words. Otherwise asyncio drops such a connection without a word."""
+    choose = context.sni_callback
+
+    class Watched(ssl.SSLObject):
+        asked_for = ""
+
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except ssl.SSLError as error:
+                if error.reason in _DISTRUST:
+                    on_distrust(self.asked_for, _DISTRUST[error.reason])
+                raise
+
+    def remember(connection: ssl.SSLObject, name: str | None, its: ssl.SSLContext) -> int | None:
+        if isinstance(connection, Watched):
+            connection.asked_for = name or ""
+        answer: int | None = choose(connection, name or "", its) if choose is not None else None
+        return answer
+
+    context.sslobject_class = Watched
+    context.sni_callback = remember

@@ -12,6 +12,7 @@ import msgspec
 import psutil
 
 from botproof.chats import Turn
+from botproof.checks.shortcomings import asked_in_vain
 from botproof.config import Case
 from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.history import BotApiCall
@@ -137,7 +138,8 @@ async def _second_play(
         for case in cases  # a word of its source that it does not answer to is no command
         if case.say not in likely or first[case.name].answers or second[case.name].answers
     ]
-    found.proposals = propose(spoken, first, second, calls, now)
+    in_vain = asked_in_vain(trials.recorder.history())
+    found.proposals = propose(spoken, first, second, calls, now, in_vain=in_vain)
 
 
 async def _strangers(

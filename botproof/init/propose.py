@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import msgspec
@@ -55,15 +56,23 @@ def propose(
     second: Mapping[str, Turn],
     calls: Iterable[BotApiCall],
     today: datetime.datetime,
+    *,
+    in_vain: AbstractSet[str] = frozenset(),
 ) -> Proposals:
     """What to write of these cases, played twice. `calls` are those of both plays, `today` is the
-    time of the second one."""
+    time of the second one; `in_vain` are cases during which it asked for what no double has."""
     found = Proposals()
     edited = {case.name for case in cases if case.kind == "callback_query"}
     found.acknowledgement = _acknowledgement(first, second, list(calls), edited)
     for case in cases:
         one, other = first.get(case.name), second.get(case.name)
-        if one is not None and other is not None:
+        if one is None or other is None:
+            continue
+        if case.name in in_vain and not one.answers and not other.answers:
+            found.left_out.append(
+                f"{case.say!r} was answered by nothing while it asked for what no double has"
+            )
+        else:
             _one_case(found, case, one, other, today)
     return found
 

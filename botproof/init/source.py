@@ -53,7 +53,9 @@ _NODE = re.compile(rf"process\.env\.({_NAME})")
 _TAKEN_APART = re.compile(r"\{([^{}]*)\}\s*=\s*process\.env")
 _LINE = re.compile(r".*(?:environ|getenv|Getenv|process\.env|env::var|\benv:).*")
 _QUOTED = re.compile(rf"[\"'`]({_NAME})[\"'`]")
-_ASSIGNED = re.compile(rf"^\s*(?:export\s+)?({_NAME})\s*=\s*(.*?)\s*$", re.MULTILINE)
+_ASSIGNED = re.compile(
+    rf"^[ \t]*(?:export[ \t]+)?({_NAME})[ \t]*=[ \t]*(.*?)[ \t\r]*$", re.MULTILINE
+)
 _PYDANTIC = re.compile(r"class \w+\([\w., ]*BaseSettings[\w., ]*\):\n((?:[ \t]+.*\n|\n)+)")
 _FIELD = re.compile(r"^[ \t]+([a-z][a-z0-9_]*)\s*:", re.MULTILINE)
 _PREFIX = re.compile(r"env_prefix\s*=\s*[\"']([A-Za-z_]+)[\"']")
@@ -65,6 +67,7 @@ _COMMANDS = (
     re.compile(r"(?:onText|on)\(\s*/\^?\\?/([a-z0-9_]+)()"),
     re.compile(r"[\"'`]/([a-z][a-z0-9_]{1,31})[\"'`@ ]()"),
 )
+_TOKEN = re.compile(r"[\"'`](\d{6,12}:[A-Za-z0-9_-]{30,50})[\"'`]")
 _WORD = re.compile(r"[\"'`]/?([a-z][a-z0-9_]{0,31})[\"'`]")
 _PATH = re.compile(r"[\"'`](/[A-Za-z0-9_/{}$:<>-]{0,60})[\"'`]")
 _NO_COMMAND = frozenset(
@@ -88,13 +91,15 @@ _NO_COMMAND = frozenset(
 @dataclass(frozen=True, slots=True)
 class Source:
     """What was found. `env` are names of settings, `examples` values that an example file gives
-    them, `commands` words without a slash, `paths` what may be a path of an HTTP server."""
+    them, `commands` words without a slash, `paths` what may be a path of an HTTP server, `token` a
+    bot's token that stands in it."""
 
     env: tuple[str, ...] = ()
     examples: tuple[tuple[str, str], ...] = ()
     commands: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     text: str = ""
+    token: str = ""
 
 
 def read_source(folder: Path, command: Sequence[str] = ()) -> Source:
@@ -111,6 +116,7 @@ def read_source(folder: Path, command: Sequence[str] = ()) -> Source:
         commands=tuple(dict.fromkeys(_commands(whole))),
         paths=tuple(dict.fromkeys(_PATH.findall(whole))),
         text=whole,
+        token="".join(_TOKEN.findall(whole)[:1]),
     )
 
 

@@ -17,6 +17,7 @@ from botproof.targets.world import TELEGRAM_HOSTS, problem
 
 __all__ = ["Description", "find_start"]
 
+_UNAUTHORIZED = "401"
 NOW = 1_767_258_432_000
 """2026-01-01 09:07:12 UTC: where the exchanges' clock stands still, so that prices repeat."""
 _MOST_TRIES = 7
@@ -31,7 +32,7 @@ class Description:
     """A botproof.toml that comes to be: `raw` are its tables, `base_env` the bot's environment.
 
     `guessed` are settings that the bot insists on and whose value was made up; `answers_to` says
-    how the bot was brought to speak to the double.
+    how the bot was brought to speak to the double; `own_token` is one that stands in its source.
     """
 
     raw: dict[str, Any]
@@ -41,6 +42,7 @@ class Description:
     guessed: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     answers_to: str = ""
+    own_token: str = ""
     look: Look = field(default_factory=Look)
     trouble: Trouble | None = None
 
@@ -120,7 +122,8 @@ def _ways(described: Description) -> Iterator[tuple[str, str]]:
 
 async def _try(trials: Trials, described: Description, setting: str, form: str) -> bool:
     """Start it this way, again with what it says that it lacks."""
-    described.raw["doubles"]["telegram"] = {} if setting else {"by_name": True}
+    known = {"token": described.own_token} if described.own_token else {}
+    described.raw["doubles"]["telegram"] = known if setting else {"by_name": True, **known}
     how = f"by the setting {setting}" if setting else "by the name api.telegram.org"
     described.answers_to = f"{setting} = {form!r}" if setting else ""
     for _ in range(_MOST_TRIES):
@@ -136,6 +139,8 @@ async def _try(trials: Trials, described: Description, setting: str, form: str) 
         if described.take_exchanges(look):
             trials.say("  it asks exchanges: the exchange double stands for them from here on")
             continue
+        if _use_own_token(trials, described):
+            continue
         if not look.failure and look.ports and not look.hosts:
             return await _set_by_hand(trials, described)
         if set(look.hosts) & set(TELEGRAM_HOSTS) or _wrong_path(look):
@@ -144,6 +149,23 @@ async def _try(trials: Trials, described: Description, setting: str, form: str) 
         if not _give_missing(trials, described):
             return False
     return False
+
+
+def _use_own_token(trials: Trials, described: Description) -> bool:
+    """Let the double know the bot by the token in its source; whether that is new and needed."""
+    own, telegram = described.source.token, described.raw["doubles"]["telegram"]
+    if not own or "token" in telegram or _UNAUTHORIZED not in described.look.refused:
+        return False
+    described.own_token = own
+    telegram["token"] = own
+    known = described.source.env  # the usual names were only guessed
+    described.base_env = {k: v for k, v in described.base_env.items() if k in known}
+    number = own.partition(":")[0]
+    trials.say(
+        f"  no: it brings a token of its own, in its source ({number}:…): the double knows it by "
+        "that from here on"
+    )
+    return True
 
 
 _DOORS = {"polling": "getUpdates", "webhook": "setWebhook"}

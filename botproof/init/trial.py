@@ -26,6 +26,7 @@ from botproof.history import (
     ProcessReady,
     VenueCall,
 )
+from botproof.targets.blame import refused_by_telegram
 from botproof.targets.process import Guard, RunError, tail
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Say, Stack, Surroundings
@@ -45,6 +46,7 @@ _LONGEST_S = 15.0
 _QUIET_S = 1.2
 """An answer is over when so long nothing came."""
 _AT_ONCE = 4
+_UNAUTHORIZED = 401
 
 
 @dataclass(slots=True)
@@ -133,6 +135,9 @@ class Trial:
                     self.say(f"  … {now - began:.0f} s: it has not asked Telegram for updates yet")
                 if set(TELEGRAM_HOSTS) & set(self._hosts()):
                     break
+                if self._unauthorized():  # it may ask so for ever
+                    self.look.failure = refused_by_telegram(self._record(), self.stack.name)
+                    break
                 listening = (listening or now) if self.ports() else 0.0
                 if listening and now - listening > _LISTENS_S:
                     break
@@ -182,6 +187,10 @@ class Trial:
 
     def _record(self) -> history.History:
         return self.stack.around.recorder.history()
+
+    def _unauthorized(self) -> bool:
+        calls = self._record().of(BotApiCall, stack=self.stack.name)
+        return any(call.error_code == _UNAUTHORIZED for call in calls)
 
     def _hosts(self) -> list[str]:
         events = self._record().of(DoubleEvent, stack=self.stack.name)

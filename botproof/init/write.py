@@ -106,6 +106,12 @@ def _doubles(found: Found) -> Iterator[str]:
         if table:
             yield f"\n[doubles.{name}]"
             for key, value in table.items():
+                if key == "token":
+                    yield (
+                        "# ? This token stands in its source, where everybody who reads it has "
+                        "your bot: let it read\n#   a variable, get a new one from @BotFather, and "
+                        "take this line out."
+                    )
                 yield f"{key} = {_value(value)}"
     if not found.started and not described.by_name:
         yield (

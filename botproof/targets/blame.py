@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from botproof.history import BotApiCall, History
 from botproof.targets.cgroup import CgroupError, Fence
 from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError, RunError, TargetError
@@ -19,6 +20,7 @@ _ADDRESS_IN_USE = re.compile(
 )
 _STARVED_SHARE = 0.5
 _LARGE_SHARE = 0.5
+_UNAUTHORIZED = 401
 
 
 async def blame_for_start(
@@ -82,3 +84,18 @@ def _full(fence: Fence | None) -> bool:
 def _large(process: ManagedProcess) -> bool:
     """Whether it was this process itself that filled the machine."""
     return process.largest > _LARGE_SHARE * psutil.virtual_memory().total
+
+
+def refused_by_telegram(record: History, stack: str) -> str:
+    """What Telegram refused a bot that never asked for updates; "" where it refused nothing."""
+    refused = [call for call in record.of(BotApiCall, stack=stack) if call.error_code is not None]
+    if not refused:
+        return ""
+    last = refused[-1]
+    said = f"its {last.method} was refused: {last.error_code} {last.description or ''}".rstrip()
+    if last.error_code != _UNAUTHORIZED:
+        return said
+    return (
+        f'{said}. It uses another token than the run: give it "{{token}}" by the variable that it '
+        "reads, or name the one in its source as doubles.telegram.token"
+    )

@@ -14,12 +14,14 @@ import json
 import os
 import secrets
 import signal
+import subprocess
+import tarfile
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Self
 
 from botproof.targets.cgroup import Cgroup, CgroupError
-from botproof.targets.docker import DockerError, docker, spawn
+from botproof.targets.docker import PROGRAM, DockerError, docker, spawn
 from botproof.targets.failures import Failure, of_engine
 from botproof.targets.guard import CONTAINER
 from botproof.targets.guarding import Guard
@@ -177,8 +179,7 @@ async def _remove(name: str, guard: Guard | None) -> None:
 
 
 async def bundles_in(image: str) -> tuple[str, ...]:
-    """Files of authorities that Python packages of an image bring along; none where the image has
-    no `find`: then the variables have to do."""
+    """Files of authorities that Python packages of an image bring along."""
     find = ("/", "-xdev", "-type", "f", "-name", "cacert.pem")
     with contextlib.suppress(DockerError):
         return tuple(
@@ -190,7 +191,36 @@ async def bundles_in(image: str) -> tuple[str, ...]:
                 )
             ).split()
         )
+    return await _bundles_of_bare(image)
+
+
+async def _bundles_of_bare(image: str) -> tuple[str, ...]:
+    """The same of an image without `find`: the engine tells its files, and nothing of it is run."""
+    with contextlib.suppress(DockerError):
+        # Never started; an image need not say what it runs.
+        identity = await docker("create", "--pull", "never", "--network", "none", image, "-")
+        try:
+            return await asyncio.to_thread(_bundles_of_container, identity)
+        finally:
+            await _remove(identity, None)
     return ()
+
+
+def _bundles_of_container(identity: str) -> tuple[str, ...]:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        (PROGRAM, "export", identity),
+        stdin=quiet,
+        stdout=subprocess.PIPE,
+        stderr=quiet,
+        start_new_session=True,
+    ) as export:
+        try:
+            with tarfile.open(fileobj=export.stdout, mode="r|") as files:
+                names = [each.name for each in files if each.isfile()]
+        except tarfile.TarError:  # the engine ended in the middle of it
+            return ()
+    return tuple(f"/{name}" for name in names if name.endswith("/cacert.pem"))
 
 
 def _group(pid: int, identity: str) -> Cgroup | None:

@@ -254,8 +254,9 @@ class ManagedProcess:
             )
         )
 
-    def record_not_ready(self, last: str) -> TargetError:
-        """Record that it did not become ready, and the end of its log; the error to raise."""
+    def record_not_ready(self, last: str, cause: str = "") -> TargetError:
+        """Record that it did not become ready, and the end of its log; the error to raise. `last`
+        is what was waited for, `cause` what may have kept it from that or ended it."""
         after = history.now() - self.started_at
         if self.running:
             reason = f"not ready after {after:.1f} s; {last}"
@@ -263,6 +264,7 @@ class ManagedProcess:
             reason = (
                 f"ended with {history.describe_exit(self._body.returncode)} before it was ready"
             )
+        reason += f"; {cause}" if cause else ""
         self._recorder.record(
             history.ProcessNotReady(
                 t=history.now(),
@@ -280,7 +282,7 @@ class ManagedProcess:
     async def record_health(self, client: httpx.AsyncClient) -> None:
         """Ask at its `ready` URL once, and keep the answer in the history."""
         url = self.launch.ready_url
-        if not url:
+        if not url or url.startswith(TCP):  # a port says nothing of how it is
             return
         status, body, error = None, "", ""
         try:

@@ -21,7 +21,12 @@ from botproof import history
 from botproof.budgets import MB
 from botproof.config import BOT, EXCHANGES, HTTP, TELEGRAM, Config, Process, substitute
 from botproof.targets import recorded_hosts
-from botproof.targets.blame import blame_for_end, blame_for_start, oom_kills
+from botproof.targets.blame import (
+    blame_for_end,
+    blame_for_start,
+    oom_kills,
+    refused_by_telegram,
+)
 from botproof.targets.cgroup import CgroupError, Fence
 from botproof.targets.container import bundles_in, cgroup_parent_problem
 from botproof.targets.doubles import DoubleControl, Follower
@@ -391,12 +396,16 @@ class Stack:
         contact = asyncio.create_task(contacts.get())
         waited: set[asyncio.Future[Any]] = {contact, bot.exited}
         limit = bot.launch.ready_timeout_s
-        await asyncio.wait(waited, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        if contact.done() and not bot.exited.done():
-            bot.record_ready(history.now() - bot.started_at)
-            return
-        contact.cancel()
-        raise bot.record_not_ready("it never asked Telegram for updates")
+        try:
+            await asyncio.wait(waited, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if contact.done() and not bot.exited.done():
+                bot.record_ready(history.now() - bot.started_at)
+                return
+        finally:
+            contact.cancel()
+            await asyncio.gather(contact, return_exceptions=True)
+        refused = refused_by_telegram(self.around.recorder.history(), self.name)
+        raise bot.record_not_ready("it never asked Telegram for updates", refused)
 
     async def _blamed(self, process: ManagedProcess, getting_ready: Awaitable[None]) -> None:
         """Wait until it is ready. Raises TargetError, or BrokenHarnessError when it is not the

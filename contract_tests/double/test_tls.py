@@ -40,6 +40,8 @@ def test_the_double_serves_https_under_the_real_name(tmp_path: Path) -> None:
         # Nobody else is trusted by accident, and the key of the authority is nowhere.
         with httpx.Client(trust_env=False) as stranger, pytest.raises(httpx.ConnectError):
             stranger.get(double.url)
+        told = [event for event in double.transcript()[0] if event["type"] == "distrusted"]
+        assert [event["why"] for event in told] == ["unknown authority"]
         assert "PRIVATE" not in ca.read_text()
         assert list(tmp_path.rglob("*.pem")) == [ca]
 

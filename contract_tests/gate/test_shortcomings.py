@@ -95,6 +95,27 @@ def test_a_process_that_ends_after_a_gap_at_its_start_is_no_fail(story, judging)
     assert told(judge(story, judging(), "boot"))["boot"] is Verdict.INCONCLUSIVE
 
 
+def test_a_bot_that_trusts_no_double_is_no_fail_and_says_so(story, judging) -> None:
+    """It never became ready for that, and how it was then ended says nothing."""
+    labels = story.labels("polling")
+    who = {"process": "bot", "role": "bot", **labels}
+    story.add(
+        history.ProcessStarted(t=1.0, pid=1, command=("x",), **who),
+        history.ProcessNotReady(t=31.0, after_s=30.0, reason="not ready after 30.0 s", **who),
+        history.ProcessExited(t=32.0, code=-15, expected=True, after_s=0.1, **who),
+    )
+    assert told(judge(story, judging(), "boot")) == {"boot": Verdict.FAIL}
+    detail = {"host": "api.telegram.org", "why": "bad certificate"}
+    story.add(
+        history.DoubleEvent(t=2.0, double="telegram", kind="distrusted", detail=detail, **labels)
+    )
+    doubles, boot = judge(story, judging(), "boot")
+    assert boot.verdict is Verdict.INCONCLUSIVE
+    assert doubles.evidence[0].startswith(
+        "a client does not trust the double of api.telegram.org (TLS: bad certificate)"
+    )
+
+
 @pytest.mark.parametrize(("own_s", "verdict"), [(0.1, Verdict.FAIL), (1.2, Verdict.INCONCLUSIVE)])
 def test_a_reply_that_is_late_for_the_double_alone_is_no_fail(
     story, judging, own_s: float, verdict: Verdict

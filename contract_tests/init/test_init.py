@@ -107,10 +107,14 @@ def test_a_file_that_is_there_is_left_as_it_is(described: Path) -> None:
     assert (described / "botproof.toml").read_bytes() == before
 
 
-INSISTS = """
-import json, os, urllib.request
+OWN_TOKEN = "7012345678:AAHkq3vXy0abcdefghijklmnopqrstuvwxy"
+INSISTS = f"""
+TOKEN = "{OWN_TOKEN}"
+"""
+INSISTS += """
+import json, urllib.request
 def call(method, **fields):
-    request = urllib.request.Request(f"https://api.telegram.org/bot{os.environ['KEY_OF_BOT_TOKEN']}/{method}",
+    request = urllib.request.Request(f"https://api.telegram.org/bot{TOKEN}/{method}",
         json.dumps(fields).encode(), {"Content-Type": "application/json"})
     return json.load(urllib.request.urlopen(request))["result"]
 offset = 0
@@ -123,13 +127,16 @@ while True:
 """
 
 
-def test_a_bot_without_a_setting_is_reached_by_name(tmp_path: Path) -> None:
+def test_a_bot_without_a_setting_is_reached_by_name_and_by_a_token_of_its_own(
+    tmp_path: Path,
+) -> None:
     if os.geteuid():
         pytest.skip("port 443 and a mount namespace take root")
     (tmp_path / "bot.py").write_text(INSISTS)
     assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
     config = load_config(tmp_path / "botproof.toml")
     assert config.doubles.telegram.by_name
+    assert config.doubles.telegram.token == OWN_TOKEN
     assert [(c.say, c.expect) for c in config.workload.cases][:2] == [
         ("/start", "reply"),
         ("/help", "silence"),

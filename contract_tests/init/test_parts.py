@@ -29,7 +29,7 @@ READS = {
     "main.rs": 'std::env::var("K_KEY")?',
     "bot.rb": 'ENV["L_KEY"]; ENV.fetch("M_KEY")',
     "bot.php": "getenv('N_KEY')",
-    ".env.example": "O_KEY=15\n# no\nP_KEY=your-key\n",
+    ".env.example": "O_KEY=15\nQ_KEY=\nR_KEY=\n# no\nP_KEY=your-key\n",
 }
 
 
@@ -39,8 +39,9 @@ def test_the_settings_that_a_source_reads_are_found_in_each_language(tmp_path: P
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "node_modules" / "strange.js").write_text("process.env.NOT_MINE")
     source = read_source(tmp_path)
-    assert {f"{letter}_KEY" for letter in "ABCDEFGHIJKLMNOP"} | {"BOT_TOKEN"} == set(source.env)
-    assert dict(source.examples)["O_KEY"] == "15"
+    assert {f"{letter}_KEY" for letter in "ABCDEFGHIJKLMNOPQR"} | {"BOT_TOKEN"} == set(source.env)
+    examples = dict(source.examples)
+    assert [examples[f"{letter}_KEY"] for letter in "OQR"] == ["15", "", ""]
 
 
 COMMANDS = {
@@ -178,14 +179,17 @@ def test_two_plays_tell_what_to_expect_of_each_case() -> None:
             "rare": turn("rare"),
         },
     ]
-    found = propose(cases, plays[0], plays[1], calls, NOW)
+    vain = Case(name="vain", say="/vain")
+    plays = [{**play, "vain": turn("vain")} for play in plays]
+    found = propose([*cases, vain], plays[0], plays[1], calls, NOW, in_vain={"vain"})
     said = {each.case.name: each.case for each in found.cases}
     assert found.acknowledgement == "^Wait …"
     assert [each.replace for each in found.normalisers] == ["Done in (figure) s"]
     assert (said["mute"].expect, said["two"].replies, said["joke"].golden) == ("silence", 2, False)
     assert "rare" not in said
     assert found.left_out == [
-        "'/rare' was answered by one message in the first play and by nothing in the second"
+        "'/rare' was answered by one message in the first play and by nothing in the second",
+        "'/vain' was answered by nothing while it asked for what no double has",
     ]
 
 

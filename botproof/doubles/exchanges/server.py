@@ -17,7 +17,8 @@
 - ``GET transcript``: a long poll for the calls so far; ``after timeout``. Of a call ``duration_s``
   is all of its time, ``own_s`` what this double itself took to draw the answer, ``unserved`` what
   it does not know ("" when it does). What fails in the double itself stands there as
-  ``internal_error`` (``where``, ``error``, ``at``): its target gets HTTP 500
+  ``internal_error`` (``where``, ``error``, ``at``): its target gets HTTP 500. A client that refuses
+  the certificate of a host is ``distrusted`` (``host``, ``why``)
 - ``POST reset``: no faults, an empty transcript, the market and clock of the start
 
 Truth is told for the smallest venue, in exact decimals of base units; a venue's ``weight``
@@ -139,12 +140,23 @@ class ExchangeDouble:
         self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
     ) -> Server:
         """Serve on `host`:`port` (0: any free port). Raises OSError when it cannot be bound."""
-        return await serve(self.handle, host=host, port=port, ssl=tls, on_failure=self.note_failure)
+        return await serve(
+            self.handle,
+            host=host,
+            port=port,
+            ssl=tls,
+            on_failure=self.note_failure,
+            on_distrust=self.note_distrust,
+        )
 
     def note_failure(self, request: Request, error: Exception) -> None:
         """Write down that the double itself failed: no fault of the target's."""
         fields = describe_failure(error, request)
         self._record({"t": time.monotonic(), "type": "internal_error", **fields})
+
+    def note_distrust(self, host: str, why: str) -> None:
+        """Write down that a client refused the certificate of this host."""
+        self._record({"t": time.monotonic(), "type": "distrusted", "host": host, "why": why})
 
     async def handle(self, request: Request) -> Response:
         """Answer one request, a venue's or the control interface's."""

@@ -102,7 +102,12 @@ def run(args: argparse.Namespace) -> int:
         tls = None if args.tls is None else any_name_context(args.tls, args.host)
         handler = double.plain if tls is None else double.secure
         server = await serve(
-            handler, host=args.host, port=args.port, ssl=tls, on_failure=double.note_failure
+            handler,
+            host=args.host,
+            port=args.port,
+            ssl=tls,
+            on_failure=double.note_failure,
+            on_distrust=double.note_distrust,
         )
         plain = None
         if args.plain_port is not None:

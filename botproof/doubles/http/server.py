@@ -74,6 +74,10 @@ class HttpDouble:
         """Write down that the double itself failed: no fault of the target's."""
         self._record("internal_error", describe_failure(error, request))
 
+    def note_distrust(self, host: str, why: str) -> None:
+        """Write down that a client refused the certificate of this host."""
+        self._record("distrusted", {"host": host, "why": why})
+
     async def secure(self, request: Request) -> Response:
         """Answer what came over TLS."""
         return await self._handle(request, "https")

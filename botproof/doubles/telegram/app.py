@@ -82,5 +82,12 @@ async def start(
 
         double.wires = Wires(wires, double.handle, double.has_webhook)
         handler = double.wires.handle
-    server = await serve(handler, host=host, port=port, ssl=tls, on_failure=double.note_failure)
+    server = await serve(
+        handler,
+        host=host,
+        port=port,
+        ssl=tls,
+        on_failure=double.note_failure,
+        on_distrust=double.note_distrust,
+    )
     return RunningDouble(double, server)

@@ -117,6 +117,10 @@ class Double:
         fields = describe_failure(error, request)
         self.transcript.add(time.monotonic(), "internal_error", None, fields)
 
+    def note_distrust(self, host: str, why: str) -> None:
+        """Write down that a client refused the certificate of this host."""
+        self.transcript.add(time.monotonic(), "distrusted", None, {"host": host, "why": why})
+
     # -- requests --------------------------------------------------------------------------------
 
     def download(self, path: str) -> Response:
