@@ -212,4 +212,4 @@ WAYS: tuple[Way, ...] = (
     Way("backup pruned", _pruned),
 )
 """In this order: only the power cut changes what runs. An engine that is restarted in mid-switch
-is not among them: others may run on the one that is here."""
+is not among them, because others may run on the one that is here; a test plays it on its own."""
