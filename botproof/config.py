@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,7 @@ import msgspec
 from botproof import budgets as budget_rules
 from botproof.budgets import CAP, Budgets, Override
 from botproof.problems import UsageError
-from botproof.shape import Shape, unknown
+from botproof.shape import Shape, toml_of, unknown
 
 ALL_CHECKS = (
     "boot",
@@ -62,6 +61,8 @@ VENV = "venv:"
 """Begins a placeholder for a virtual environment of the target, such as `{venv:.venv}`."""
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_TOKEN = re.compile(r"[1-9][0-9]{0,16}:[A-Za-z0-9_-]{24,70}\Z")
+"""As the Telegram double takes it."""
 _SELDOM_S = 5.0
 _CASE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 
@@ -508,6 +509,11 @@ def load_config(path: Path) -> Config:
     """Read and check a botproof.toml. Raises ConfigError with all that is wrong."""
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{path}: line {line} is not UTF-8 text; save the file as UTF-8"
+        ) from error
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read: {error.strerror}; `botproof init` writes one to start from"
@@ -518,9 +524,9 @@ def load_config(path: Path) -> Config:
 def parse_config(text: str, name: str = "botproof.toml") -> Config:
     """Parse and check the text of a botproof.toml; `name` is what errors call it."""
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: is not TOML: {error}") from error
+        raw = toml_of(text, name)
+    except UsageError as error:
+        raise ConfigError(str(error)) from error
     return config_of(raw, name)
 
 
@@ -626,6 +632,11 @@ def _commands(config: Config) -> Iterator[str]:
 
 
 def _bounds(config: Config) -> Iterator[str]:
+    if not _TOKEN.match(config.doubles.telegram.token):
+        yield (
+            "doubles.telegram.token: has not the form of a token, which is digits, a colon, and 24 "
+            "to 70 of A-Z a-z 0-9 _ -; leave it out, and a made-up one is taken"
+        )
     for path, process in _processes(config):
         if not 0 <= process.port <= 65_535:
             yield f"{path}.port: is {process.port}; a port lies in 1 to 65535"
@@ -870,7 +881,7 @@ def _signals(config: Config) -> Iterator[str]:
 def _limits(config: Config) -> Iterator[str]:
     for check in config.gate.checks:
         if check not in ALL_CHECKS:
-            yield f"gate.checks: {unknown(check, check, ALL_CHECKS)}"
+            yield f"gate.checks: {unknown(check, check, ALL_CHECKS, 'check')}"
     if config.load is not None:
         for key in ("rate", "max_requests", "timeout_s"):
             if not getattr(config.load, key) > 0:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import difflib
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
+
+from botproof.problems import UsageError
 
 
 @dataclass(slots=True)
@@ -90,18 +93,54 @@ class Shape:
         except msgspec.ValidationError as error:
             text, _, where = str(error).partition(" - at `$")
             path = f"{shown}{where.rstrip('`')}"
-            hint = "; write it in quotes" if text.startswith("Expected `str`, got `int`") else ""
-            self.note(path, f"{path}: {text[0].lower()}{text[1:]}{hint}")
+            self.note(path, f"{path}: {text[0].lower()}{text[1:]}{_right(text, path)}")
             return _WRONG
         return value
+
+
+def _right(text: str, path: str) -> str:
+    """What would be right in place of a value, where msgspec names types; "" where it is plain."""
+    found = re.match(r"Expected `([^`]+)`, got `([^`]+)`", text)
+    if found is None:
+        return ""
+    wanted, got = found.groups()
+    table = f"; write a table, such as [{path}] with its keys in the lines below"
+    number = "; write a number, without quotes or unit"
+    hints = {
+        ("array", "object"): f"; a list of tables begins with two brackets: [[{path}]]",
+        ("int", "str"): number,
+        ("float", "str"): number,
+        **{("str", each): "; write it in quotes" for each in ("int", "float", "bool")},
+    }
+    of_any = {
+        "array": '; write a list, such as ["one", "two"]',
+        "object": table,
+        "bool": "; write true or false, without quotes",
+    }
+    return hints.get((wanted, got), of_any.get(wanted, ""))
 
 
 _WRONG = object()
 _READING = re.compile(r" \([^)]*\)")
 
 
-def unknown(path: str, key: str, known: Iterable[str]) -> str:
-    """The words for a key that is not known, with the nearest one that is."""
+def unknown(path: str, key: str, known: Iterable[str], what: str = "key") -> str:
+    """The words for a key, or another name (`what`), that is not known, with the nearest one."""
     near = difflib.get_close_matches(key, list(known), n=1)
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
-    return f"{path}: is no key that botproof knows; {hint}"
+    return f"{path}: is no {what} that botproof knows; {hint}"
+
+
+def toml_of(text: str, name: str) -> dict[str, Any]:
+    """A TOML document; `name` is what errors call it. Raises UsageError with the line that is wrong
+    and what is often meant by such a line."""
+    try:
+        return tomllib.loads(text.removeprefix("\ufeff"))  # some editors begin a file with it
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        line = text.splitlines()[int(found[1]) - 1].strip() if found else ""
+        shown = f"; it reads: {line[:120]} ({_LINE_HINT})" if line else ""
+        raise UsageError(f"{name}: is not TOML: {error}{shown}") from error
+
+
+_LINE_HINT = "texts stand in quotes, lists and tables in brackets, and each key stands once"

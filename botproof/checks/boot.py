@@ -28,6 +28,7 @@ from botproof.history import (
     Vanished,
     describe_exit,
 )
+from botproof.start_trouble import trouble_in
 from botproof.verdict import CheckResult, Verdict
 
 _TARGETS = ("bot", "service")
@@ -212,10 +213,28 @@ def _log_lines(
     """The ends of the logs, but for those of bots whose silence was told about with theirs."""
     if not problems:
         return ()
+    failed = {(event.stack, event.process) for event in history.of(ProcessNotReady)}
+    ended = [event for event in history.of(ProcessExited) if not event.expected]
+    failed |= {(event.stack, event.process) for event in ended}
     lines: list[str] = []
     for event in history.of(LogTail):
         if event.process == BOT and event.stack in told:
             continue
         lines.append(f"last lines of {event.process} ({event.stack}):")
-        lines += [f"  {line}" for line in event.lines[-8:]]
+        lines += [f"  {line}" for line in event.lines[-8:]] or ["  (it wrote nothing)"]
+        if (event.stack, event.process) in failed:
+            lines += _advice(event)
     return tuple(lines)
+
+
+def _advice(tail: LogTail) -> list[str]:
+    """What the end of the log of a process that did not start means, and what to do about it."""
+    found = trouble_in(tail.lines)
+    if found is not None:
+        return [f"  {line}" for line in found.lines()]
+    if any(line.strip() for line in tail.lines):
+        return []
+    do = (
+        "run its command by hand, in that directory and with the same variables, and read its words"
+    )
+    return [f"  do:    {do}"]

@@ -123,7 +123,7 @@ def _command(text: str, base: Path) -> list[str]:
         words[0] = f"{{venv:{inside[1]}}}/bin/{inside[2]}"
     elif venv and (base / venv / "bin" / words[0]).exists():
         words[0] = f"{{venv:{venv}}}/bin/{words[0]}"
-    elif not (base / words[0]).exists() and shutil.which(words[0]) is None:
+    elif not ("/" in words[0] and (base / words[0]).exists()) and shutil.which(words[0]) is None:
         raise UsageError(_no_program(words[0], base))
     script = words[1] if len(words) > 1 else ""
     if re.search(r"\.(py|js|mjs|cjs|ts|rb|php)\Z", script) and not (base / script).is_file():
@@ -135,11 +135,21 @@ def _command(text: str, base: Path) -> list[str]:
 
 def _no_program(word: str, base: Path) -> str:
     near = {"python": "python3", "pip": "pip3", "nodejs": "node"}.get(word, "")
-    hint = f"; is {near} meant?" if near and shutil.which(near) else ""
+    if re.match(r"\w+=", word):
+        return (
+            f"--bot: {word} sets a variable; leave it out here, and set it in [bot.env] afterwards"
+        )
+    if word in ("cd", "source", ".", "export"):
+        return (
+            f"--bot: {word!r} is a word of the shell; write --bot \"sh -c '…'\", or call init there"
+        )
+    if (base / word).is_file() and "/" not in word:
+        return f"--bot: {word} is a file of {base}: write ./{word}, or name what runs it before it"
+    hint = f" Is {near} meant?" if near and shutil.which(near) else ""
     return (
-        f"--bot: there is no program {word!r} on PATH, nor a file of that name in {base}{hint} "
+        f"--bot: there is no program {word!r} on PATH, nor a file of that name in {base}.{hint} "
         "Give the command as your server has it"
-    ).replace("  ", " ")
+    )
 
 
 def _of_image(image: str, base: Path) -> Source:

@@ -12,7 +12,7 @@ from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.init.settings import Role, of_role, role_of, trial_value
 from botproof.init.source import Source
 from botproof.init.trial import MODE, Look, Trial, Trials
-from botproof.init.trouble import Trouble, missing_settings, trouble_in
+from botproof.start_trouble import Trouble, missing_settings, trouble_in
 from botproof.targets.world import TELEGRAM_HOSTS, problem
 
 __all__ = ["Description", "find_start"]

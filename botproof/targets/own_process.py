@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 import errno
 import os
+import re
 import shutil
 import signal
 from typing import IO, Self
@@ -152,6 +154,33 @@ async def _spawn(
     except OSError as error:
         raise failed(
             f"{launch.name}: {launch.command[0]!r} cannot be started in {launch.cwd}: "
-            f"{error.strerror}",
+            f"{error.strerror}{_advice(launch, env.get('PATH'))}",
             of_start(error),
         ) from error
+
+
+def _advice(launch: Launch, path: str | None) -> str:
+    """What to do about a command that cannot be started; "" where the reason says it."""
+    word = launch.command[0]
+    file = launch.cwd / word
+    advice = {
+        "that directory is not there: `cwd` is relative to botproof.toml": not launch.cwd.is_dir(),
+        "a variable is set in the table of its environment, not in the command": (
+            re.match(r"\w+=", word)
+        ),
+        'a command is a list of words, ["python", "main.py"]; what needs a shell is '
+        '["sh", "-c", "…"]': re.search(r"[\s;&|<>$]", word) and not file.exists(),
+        f"a file that is beside botproof.toml is started as ./{word}": (
+            file.is_file() and "/" not in word
+        ),
+        f"{file} may not be executed: chmod +x {word}": (
+            file.is_file() and not os.access(file, os.X_OK)
+        ),
+        "the program in its first line (#!…) is not there, or its lines end as on Windows": (
+            file.is_file()
+        ),
+    }
+    near = difflib.get_close_matches(word, ("python3", "python", "node", "npm", "bash", "deno"))
+    meant = [f"did you mean {each}?" for each in near if shutil.which(each, path=path)]
+    found = [text for text, applies in advice.items() if applies] or meant
+    return f"; {found[0]}" if found else ""

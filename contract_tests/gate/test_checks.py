@@ -111,6 +111,18 @@ class TestBoot:
         assert result.verdict is FAIL
         assert "bot not ready after 30.0 s" in result.measurement
         assert "  ImportError: nope" in result.evidence
+        assert any(line.startswith("  do:    install the versions") for line in result.evidence)
+
+    def test_a_process_that_ended_without_a_word_is_told_what_to_do(self, story, judged) -> None:
+        who = {"process": "bot", "role": "bot", **story.labels("polling")}
+        story.add(
+            history.ProcessStarted(t=1.0, pid=1, command=("x",), **who),
+            history.ProcessNotReady(t=2.0, after_s=0.1, reason="ended with exit code 3", **who),
+            history.LogTail(t=2.0, process="bot", lines=(), stack="polling"),
+        )
+        evidence = boot.check(story.history(), judged).evidence
+        assert "  (it wrote nothing)" in evidence
+        assert any("run its command by hand" in line for line in evidence)
 
     @pytest.mark.parametrize(
         ("exit_", "says"),

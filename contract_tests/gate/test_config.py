@@ -83,7 +83,12 @@ def test_budgets_are_defaults_unless_replaced() -> None:
 @pytest.mark.parametrize(
     ("find", "replace", "problem"),
     [
-        ("[bot]", "[bot", "is not TOML"),
+        ("[bot]", "[bot", r"is not TOML: .*; it reads: \[bot \(texts stand in quotes"),
+        ("[bot]", "[doubles.telegram]\ntoken='abc'\n[bot]", "has not the form of a token"),
+        ("[bot]", "[workload.cases]\nname='a'\n[bot]", r"two brackets: \[\[workload.cases\]\]"),
+        ("[bot]", "[bot]\nready_timeout_s='5 s'", "write a number, without quotes or unit"),
+        ("[bot]", "[doubles]\noffline='yes'\n[bot]", "write true or false, without quotes"),
+        ("[bot]", "doubles='none'\n[bot]", r"write a table, such as \[doubles\]"),
         (
             "command =",
             "comand =",
@@ -94,7 +99,7 @@ def test_budgets_are_defaults_unless_replaced() -> None:
             "[modes.webhook]\nenvv = {}",
             "modes.webhook.envv: .*did you mean env?",
         ),
-        ('["{python}", "bot.py"]', '"bot.py"', "bot.command: expected `array`, got `str`"),
+        ('["{python}", "bot.py"]', '"bot.py"', "got `str`; write a list, such as"),
         ('["{python}", "bot.py"]', "[]", r"bot \(mode polling\).command: is missing; give a list"),
         ('ready = "telegram"', "", r"bot \(mode polling\).ready: is missing; give a URL"),
         (
@@ -109,7 +114,7 @@ def test_budgets_are_defaults_unless_replaced() -> None:
         ),
         ("reply_time_s = 3", "reply_time_s = 0", "the limit is 0; it must be over 0"),
         ("[modes.webhook]", "[modes.Web-Hook]", "modes.Web-Hook: a name is lower-case"),
-        ("[budgets]", "[gate]\nchecks = ['boots']\n[budgets]", "did you mean boot?"),
+        ("[budgets]", "[gate]\nchecks = ['boots']\n[budgets]", "boots: is no check .* mean boot?"),
         ("[budgets]", "[load]\nscript='a'\nhost='b'\nrate=0\n[budgets]", "load.rate: is 0"),
         ("[budgets]", "[memory]\nevery_s=0\n[budgets]", "memory.every_s: is 0"),
         (
@@ -295,3 +300,12 @@ def test_a_number_where_a_text_belongs_is_told_the_quotes() -> None:
     case = '[[workload.cases]]\nname = "again"\nsay = "/start"\nchat = 1\n'
     with pytest.raises(ConfigError, match=r"expected `str`, got `int`; write it in quotes"):
         parse_config(GOOD + case)
+
+
+def test_a_file_of_another_editor_is_read_or_told_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "botproof.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert load_config(path) == parse_config(GOOD)
+    path.write_bytes(b'# one\nname = "caf\xe9"\n')
+    with pytest.raises(ConfigError, match="line 2 is not UTF-8 text; save the file as UTF-8"):
+        load_config(path)

@@ -168,6 +168,29 @@ async def test_a_command_that_does_not_exist_is_the_targets_fault(tmp_path: Path
     assert "cannot be started" in recorder.history().of(history.ProcessNotReady)[0].reason
 
 
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        ("pyhton3", "did you mean python3?"),
+        ("TOKEN=1", "a variable is set in the table of its environment"),
+        ("cd x && ./bot", 'what needs a shell is ["sh", "-c"'),
+        ("plain", "is started as ./plain"),
+        ("./plain", "may not be executed: chmod +x ./plain"),
+        ("./lost", "the program in its first line"),
+    ],
+)
+async def test_a_command_that_cannot_be_started_is_told_what_to_do(
+    tmp_path: Path, command: str, advice: str
+) -> None:
+    (tmp_path / "plain").write_text("#!/bin/sh\n")
+    (tmp_path / "lost").write_text("#!/no/such/program\r\n")
+    (tmp_path / "lost").chmod(0o755)
+    about = Launch("bot", "bot", (command,), tmp_path, tmp_path / "bot.log")
+    with pytest.raises(TargetError) as caught:
+        await ManagedProcess.start(about, Recorder())
+    assert advice in str(caught.value)
+
+
 async def test_the_shells_environment_is_not_passed_on(tmp_path: Path) -> None:
     about = launch(tmp_path, "", env={"TOKEN": "t"}, inherit_env=("WANTED",))
     outer = {"PATH": "/bin", "HOME": "/h", "REDIS_URL": "redis://mine", "WANTED": "yes"}

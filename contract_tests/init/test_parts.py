@@ -15,8 +15,8 @@ from botproof.init.propose import differing, of_the_clock, propose
 from botproof.init.settings import Role, role_of
 from botproof.init.source import read_source
 from botproof.init.start import Description
-from botproof.init.trouble import missing_settings, trouble_in
 from botproof.init.write import as_toml, questions
+from botproof.start_trouble import missing_settings, trouble_in
 
 NOW = datetime.datetime(2026, 3, 4, 12, 30, 10, tzinfo=datetime.UTC)
 
@@ -255,6 +255,21 @@ LOGS = {
         "two parts of the bot",
         "one process",
     ),
+    "another token": (
+        "urllib.error.HTTPError: HTTP Error 401: Unauthorized",
+        "another token",
+        "{token}",
+    ),
+    "an address with a slash": (
+        "urllib.error.HTTPError: HTTP Error 404: Not Found",
+        "two slashes",
+        "without a slash at its end",
+    ),
+    "lines of Windows": (
+        "/usr/bin/env: ‘python3\\r’: No such file or directory",
+        "as Windows does",
+        "sed -i",
+    ),
     "memory": ("FATAL ERROR: JavaScript heap out of memory", "ran out of memory", "machine"),
 }
 
@@ -301,6 +316,9 @@ def test_what_is_written_is_taken_even_where_nothing_was_found(tmp_path: Path) -
         (["--bot", "python3 mian.py"], "there are main.py"),
         (["--bot", "python3 'main.py"], "is not a command"),
         (["--bot", ""], "--bot is empty"),
+        (["--bot", "main.py"], "write ./main.py"),
+        (["--bot", "TOKEN=1 python3 main.py"], "[bot.env]"),
+        (["--bot", "cd . && python3 main.py"], "a word of the shell"),
         (["--compose", "no.yaml"], "no.yaml: is no file"),
         (["--image", "botproof-init/no-such-image"], "botproof-init/no-such-image"),
     ],

@@ -70,6 +70,24 @@ _KNOWN = (
         "let it read a variable (that keeps the token out of your repository, too)",
     ),
     _Sign(
+        r"\b401\b.{0,40}Unauthorized|Unauthorized.{0,40}\b401\b",
+        "the bot asks Telegram with another token than the one that the double knows",
+        'give the variable that it reads its token from the value "{{token}}" in [bot.env]',
+    ),
+    _Sign(
+        r"HTTP(?: Error|/1\.1)?\W{0,3}404\b.{0,20}Not Found",
+        "an address that the bot asked is not there; for the Bot API that is a path with two "
+        "slashes, or without /botTOKEN",
+        'give the address as "{{url:telegram_double}}", without a slash at its end, and with /bot '
+        "behind it only if the bot does not add that itself",
+    ),
+    _Sign(
+        r"(?:python3?|node|bash|sh|ruby)\\r|bad interpreter|\^M",
+        "the file that is started ends its lines as Windows does, so its first line names a "
+        "program that does not exist",
+        "save it with the line ends of Linux: sed -i 's/\\r$//' FILE",
+    ),
+    _Sign(
         r"(?:EADDRINUSE|Address already in use|address already in use)",
         "the bot insists on a port that something else on this machine has",
         "end the other one (a development server?), or let the port be chosen by a "
