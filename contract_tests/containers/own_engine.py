@@ -7,7 +7,6 @@ Whoever enters that namespace reaches the ports that its containers publish on 1
 import contextlib
 import ctypes
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -100,14 +99,24 @@ class OwnEngine:
 
 
 @contextlib.contextmanager
+def _in_memory() -> Iterator[Path]:
+    """A directory whose file system can hold layers, wherever this runs, and is gone at once."""
+    directory = Path(tempfile.mkdtemp(prefix="botproof-engine-"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", str(directory)]
+    subprocess.run(mount, check=True)
+    try:
+        yield directory
+    finally:
+        unmount = ["umount", "--recursive", "--lazy", str(directory)]
+        subprocess.run(unmount, check=True)
+        directory.rmdir()
+
+
+@contextlib.contextmanager
 def own_engine(*, live_restore: bool = False) -> Iterator[OwnEngine]:
     """An engine in a network of its own; the calls of Docker in this process go to it."""
-    command = ("docker", "info", "--format", "{{.DockerRootDir}}")
-    root = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    # Beside the other engine's directory: there the file system can hold layers.
     with contextlib.ExitStack() as stack:
-        data = Path(tempfile.mkdtemp(prefix="botproof-test-", dir=Path(root).parent))
-        stack.callback(shutil.rmtree, data, ignore_errors=True)
+        data = stack.enter_context(_in_memory())
         run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="botproof-engine-")))
         engine = OwnEngine(data, run, live_restore=live_restore)
         stack.enter_context(own_network())

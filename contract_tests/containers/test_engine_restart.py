@@ -1,5 +1,6 @@
 """An engine is restarted, as an upgrade of its package does it: one of the test's own."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ __all__ = ["versions"]
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 
+RESTARTS = int(os.environ.get("BOTPROOF_ENGINE_RESTARTS", "2"))
+"""20 for the figure of docs/deploy.md."""
+
+
 @pytest.fixture
 def site(tmp_path: Path, python_image: str) -> Iterator[tuple[Site, OwnEngine]]:
     with own_engine() as engine:
@@ -30,12 +35,12 @@ def site(tmp_path: Path, python_image: str) -> Iterator[tuple[Site, OwnEngine]]:
 def test_drift_names_what_an_engine_left_stopped_and_nothing_else(
     site: tuple[Site, OwnEngine],
 ) -> None:
-    """Three restarts: the containers that come back are as committed; then those that do not."""
+    """The containers that come back are as committed; then those that do not."""
     here, engine = site
     comes_back = ("--compose", "comes_back.yaml", "--no-git")
     here.up("comes_back")
     assert here.names(*comes_back) == set()
-    for _ in range(3):
+    for _ in range(RESTARTS):
         engine.stop()
         engine.start()
         # Waits until they run: the engine answers before it has started all that it will.
