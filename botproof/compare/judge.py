@@ -108,7 +108,7 @@ def page(a: Measured, b: Measured, results: Sequence[CheckResult]) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>botproof compare: {verdict.value}</title><style>{style}</style></head><body><main>"
-        f'<header class="{verdict.value}"><p class="verdict">{verdict.value}</p>'
+        f'<header class="{verdict.value}"><h1 class="verdict">{verdict.value}</h1>'
         f'<p class="why">{_MEANING[verdict]}</p><p class="facts">{names}</p></header>'
         "<section><h2>Metrics</h2><table><thead><tr><th>metric</th><th>verdict</th>"
         f"<th>medians, B against A</th></tr></thead><tbody>{rows}</tbody></table></section>"

@@ -157,7 +157,7 @@ def _header(
         said = "not judged"
         meaning = "The record does not say how it is to be judged: it is shown as it is."
     return (
-        f'<header class="{verdict.value}"><p class="verdict">{said}</p>'
+        f'<header class="{verdict.value}"><h1 class="verdict">{said}</h1>'
         f'{worst}<p class="why">{_e(names)}{meaning}</p>'
         f'<p class="facts">{" · ".join(_e(fact) for fact in facts if fact)}</p>'
         f'<nav class="chips">{"".join(map(_chip, results))}</nav></header>'
@@ -245,10 +245,13 @@ def _evidence(result: CheckResult) -> str:
     if not lines:
         return ""
     opened = "" if passed else " open"
-    body = "\n".join(_marked(line) for line in lines)
-    return (
-        f"<details{opened}><summary>Evidence</summary><pre>{body}</pre>{_files(result)}</details>"
-    )
+    body = _block(f"Evidence of {result.check}", "\n".join(map(_marked, lines)))
+    return f"<details{opened}><summary>Evidence</summary>{body}{_files(result)}</details>"
+
+
+def _block(label: str, lines: str) -> str:
+    """Lines that may be larger than their place: reached and scrolled by keyboard, with a name."""
+    return f'<pre role="group" aria-label="{_e(label)}" tabindex="0">{lines}</pre>'
 
 
 def _files(result: CheckResult) -> str:
@@ -303,7 +306,8 @@ def _paper(paper: Paper) -> str:
 
 def _again(results: Sequence[CheckResult], run: Run | None) -> str:
     commands = "\n".join(_e(command) for command in reproduce(results, run))
-    return f"<section><h2>To see it again</h2><pre>{commands}</pre></section>"
+    block = _block("Commands that show it again", commands)
+    return f"<section><h2>To see it again</h2>{block}</section>"
 
 
 def reproduce(results: Sequence[CheckResult], run: Run | None) -> Iterator[str]:

@@ -29,6 +29,13 @@ from botproof.report.record import as_record
 from botproof.report.show import judged
 
 _RECORD: Final = "/record"
+_HEAD: Final = '<header><h1 class="verdict">A run, while it goes on</h1></header>'
+_RECORD_NAME: Final = "history.jsonl"
+_WHAT_TO_RUN: Final = (
+    "start it in another terminal, in the directory of botproof.toml: botproof gate "
+    "(a run that reports elsewhere: botproof watch-run DIR)"
+)
+_LOOK_S: Final = 0.5
 _NICE: Final = 10
 _SHARE: Final = 5
 """Making the record takes at most one part in five of a processor's time."""
@@ -51,22 +58,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl-C."""
-    path: Path = arguments.run_dir
-    path = path if path.suffix == ".jsonl" else path / "history.jsonl"
+    """Serve until Ctrl-C. Raises UsageError where no record can come to lie."""
+    path = _record_in(arguments.run_dir)
     with contextlib.suppress(OSError):
         os.nice(_NICE)
     try:
         server = Server(Follower(path), arguments.port)
     except OSError as error:
         raise UsageError(f"--port {arguments.port}: {error.strerror}") from error
-    waiting = "" if path.exists() else " (it does not exist yet: the page waits for it)"
-    print(f"{server.url} shows {path}{waiting}; Ctrl-C ends it", flush=True)
+    print(f"{server.url} shows {path}; Ctrl-C ends it", flush=True)
     if arguments.open:
         webbrowser.open(server.url)
+    ended = threading.Event()
+    teller = threading.Thread(target=_tell, args=(path, ended), daemon=True)
     with server, contextlib.suppress(KeyboardInterrupt):
+        teller.start()
         server.serve_forever()
+    ended.set()
     return 0
+
+
+def _record_in(given: Path) -> Path:
+    """The record that a directory, or the name of the record itself, stands for."""
+    if given.suffix == ".jsonl":
+        return given
+    if given.exists() and not given.is_dir():
+        raise UsageError(
+            f"{given}: is no record of a run; give the directory that a run writes its report to "
+            "(reports/gate), or the history.jsonl in it"
+        )
+    return given / _RECORD_NAME
+
+
+def _tell(path: Path, ended: threading.Event) -> None:
+    """Say on the terminal what is waited for, and when it has come."""
+    if path.exists():
+        return
+    folder = "is not there yet" if path.parent.is_dir() else "is not there, nor is its directory"
+    print(f"waiting for a run: {path.absolute()} {folder}\n{_WHAT_TO_RUN}", flush=True)
+    while not ended.wait(_LOOK_S):
+        if path.exists():
+            print("the run has begun", flush=True)
+            return
 
 
 class Follower:
@@ -150,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Host", "") not in self.server.hosts:
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"ask for 127.0.0.1\n", "text/plain")
         elif self.path == "/":
-            body = document("botproof: a run", walk(None), live=_RECORD).encode()
+            body = document("botproof: a run", _HEAD + walk(None), live=_RECORD).encode()
             self._answer(HTTPStatus.OK, body, "text/html; charset=utf-8")
         elif self.path == _RECORD:
             self._record()

@@ -127,7 +127,7 @@ def _page_of_two(pair: Pair, paths: tuple[Path, Path]) -> tuple[str, str]:
     count = f"{len(found)} of {len(record['cases'])} cases answered differently"
     where = " · ".join(html.escape(str(path)) for path in paths)
     head = (
-        f'<header><p class="verdict">Two runs beside each other</p><p class="why">{count}</p>'
+        f'<header><h1 class="verdict">Two runs beside each other</h1><p class="why">{count}</p>'
         f'<p class="facts">{where}</p></header>'
     )
     return document("botproof: two runs", head + walk(record)), count

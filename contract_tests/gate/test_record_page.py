@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -473,6 +476,27 @@ CONTRAST = """
 """
 
 
+# As axe-core's rules scrollable-region-focusable, landmark-unique and empty-table-header ask for.
+UNREACHED = """
+    const seen = [...document.body.querySelectorAll("*")].filter((node) => node.checkVisibility());
+    const scrolls = (node, way) => /auto|scroll/.test(getComputedStyle(node)[`overflow${way}`]);
+    const label = (node) => node.getAttribute("aria-label")
+        ?? document.getElementById(node.getAttribute("aria-labelledby"))?.textContent;
+    const unreached = seen.filter((node) =>
+        (scrolls(node, "Y") && node.scrollHeight > node.clientHeight + 1)
+        || (scrolls(node, "X") && node.scrollWidth > node.clientWidth + 1))
+        .filter((node) => !node.querySelector("a, button, summary") && node.tabIndex < 0);
+    const marks = seen.filter((node) =>
+        node.matches("nav, [role=region], section[aria-labelledby]"));
+    const names = marks.map((node) => `${node.tagName} ${node.role} ${label(node)}`);
+    const twice = marks.filter((_, place) => names.indexOf(names[place]) !== place);
+    const empty = seen.filter((node) => node.tagName === "TH" && !node.textContent.trim());
+    const nameless = seen.filter((node) => node.matches("pre[tabindex]") && !label(node));
+    return [...unreached, ...twice, ...empty, ...nameless]
+        .map((node) => node.outerHTML.slice(0, 120));
+"""
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize(
     ("width", "scheme"),
@@ -498,6 +522,9 @@ def test_it_can_be_read_wide_and_narrow_light_and_dark(
                 "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
             )
             assert browser.run(CONTRAST) == []
+            assert browser.run(UNREACHED) == []
+            heads = "return [...document.querySelectorAll('h1')].map((head) => head.innerText)"
+            assert browser.run(heads) == ["✗ FAIL"]
             assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
     finally:
         browser.size(1400, 1000)
@@ -611,6 +638,39 @@ def test_a_run_that_goes_on_is_shown_by_the_same_page(
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_who_watches_before_the_run_is_told_what_is_waited_for_and_what_to_run(
+    tmp_path: Path, good: tuple[History, Judging]
+) -> None:
+    # SIGINT is ignored in what a shell started in the background, and in all below it.
+    start = "import signal as s, botproof.cli; s.signal(s.SIGINT, s.default_int_handler); "
+    command = [sys.executable, "-c", start + "raise SystemExit(botproof.cli.main())"]
+    command += ["watch-run", str(tmp_path / "none")]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, **pipes) as watcher:
+        try:
+            assert watcher.stdout is not None
+            told = [watcher.stdout.readline() for _ in range(3)]
+            assert told[0].startswith("http://127.0.0.1:")
+            assert f"waiting for a run: {tmp_path / 'none' / 'history.jsonl'}" in told[1]
+            assert "botproof gate" in told[2]
+            with history.HistoryWriter(tmp_path / "none" / "history.jsonl") as writer:
+                writer.write(good[0].events[0])
+            assert watcher.stdout.readline() == "the run has begun\n"
+        finally:
+            watcher.send_signal(signal.SIGINT)
+        assert watcher.stdout.read() == ""
+        assert watcher.wait() == 0
+
+
+def test_a_file_that_is_no_record_is_not_watched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("")
+    assert main(["watch-run", str(page)]) == 64
+    assert "give the directory that a run writes its report to" in capsys.readouterr().err
 
 
 def test_a_case_that_may_still_be_answered_is_not_called_wrong(

@@ -1,6 +1,7 @@
 // Two stacks beside each other, case by case: the chats as they stood, and the lines that differ.
 
 import { standing } from "./chat.js";
+import { scrolls } from "./panels.js";
 import { lasted } from "./store.js";
 import { make } from "./view.js";
 
@@ -38,6 +39,8 @@ function side(store, each, at, open) {
   go.addEventListener("click", () => open(at.in, each.name));
   const talk = store.talks.get(`${at.in} ${at.chat}`);
   const list = make("ul", "messages");
+  list.tabIndex = 0;
+  list.setAttribute("aria-label", `the chat in ${head.textContent}`);
   if (talk) list.append(...standing(store, talk, at.end + 0.001));
   const answer = at.expect === "reply" ? took : "is to stay unanswered";
   return make("section", `side${at.wrong ? " bad" : ""}`, head, make("p", "none", answer, " ", go), list);
@@ -46,7 +49,7 @@ function side(store, each, at, open) {
 function lines(store, rows, left, right) {
   const table = make("table", "lines");
   table.append(make("caption", "", "The answers as they are compared; what may differ is put in words"));
-  const head = make("tr", "", make("th", "", ""), make("th", "", store.stacks[left].name), make("th", "", store.stacks[right]?.name ?? ""));
+  const head = make("tr", "", make("th", "", make("span", "unseen", "differs")), make("th", "", store.stacks[left].name), make("th", "", store.stacks[right]?.name ?? ""));
   table.append(make("thead", "", head));
   const body = make("tbody", "");
   let equal = 0;
@@ -65,11 +68,7 @@ function lines(store, rows, left, right) {
     body.append(make("tr", differs ? "differs" : "", sign, cell(a), cell(differs ? b : a)));
   });
   table.append(body);
-  const box = make("div", "scroll", table);
-  box.tabIndex = 0;
-  box.setAttribute("role", "region");
-  box.setAttribute("aria-label", "The answers line by line");
-  return box;
+  return scrolls(make("div", "scroll", table), "The answers line by line");
 }
 
 function cell(text) {
@@ -87,7 +86,6 @@ export function approved(store, each) {
       const gone = text.startsWith("-") && !text.startsWith("---");
       pre.append(make(added ? "ins" : gone ? "del" : "span", "", text), "\n");
     }
-    pre.tabIndex = 0;
-    return box.append(pre), box;
+    return box.append(scrolls(pre, `What differs in ${store.stacks[at.s].name}`)), box;
   });
 }

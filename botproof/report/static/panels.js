@@ -33,6 +33,8 @@ function panel(id, title, rows, none, note = "") {
     return box;
   }
   const list = make("ul", "rows");
+  list.tabIndex = 0;
+  list.setAttribute("aria-labelledby", head.id);
   list.append(...rows.slice(0, MOST));
   box.append(list);
   if (rows.length > MOST) box.append(make("p", "none", `… and ${rows.length - MOST} more in this stretch`));
@@ -48,6 +50,14 @@ function row(view, t, isBad, own, ...children) {
   return item;
 }
 
+/** A block that may be larger than its place: reached and scrolled by keyboard, with a name. */
+export function scrolls(node, label) {
+  node.tabIndex = 0;
+  node.setAttribute("role", "group");
+  node.setAttribute("aria-label", label);
+  return node;
+}
+
 /** A line that opens to what it is about, all of it. */
 function opens(line, ...whole) {
   const box = make("details", "");
@@ -56,7 +66,8 @@ function opens(line, ...whole) {
     if (!box.open || box.childElementCount > 1) return;
     for (const [name, value] of whole) {
       if (value === undefined) continue;
-      box.append(make("p", "what", name), make("pre", "", typeof value === "string" ? value : JSON.stringify(value, null, 2)));
+      const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+      box.append(make("p", "what", name), scrolls(make("pre", "", text), name));
     }
   });
   return box;
