@@ -25,6 +25,14 @@ NOT_RECORDED = "not_recorded"
 DISTRUSTED = "distrusted"
 """The kind of `DoubleEvent` that tells of a client that refused the certificate of a host
 (`detail["host"]`), and with which alert of TLS (`detail["why"]`)."""
+NOT_OFFLINE = "not_offline"
+"""The kind of `DoubleEvent` that tells why (`detail["reason"]`) hosts are looked up for real."""
+NOT_HELD_BACK = "not_held_back"
+"""The kind of `DoubleEvent` that tells why (`detail["reason"]`) a process (`detail["process"]`) can
+reach addresses beyond its machine."""
+REFUSED_ADDRESS = "refused_address"
+"""The kind of `DoubleEvent` that tells of an address with its port (`detail["address"]`), beyond
+the machine, that a process (`detail["process"]`) was refused."""
 UNKNOWN_HOST = "unknown_host"
 """The kind of `DoubleEvent` that tells of a host (`detail["host"]`) that no double stands for."""
 
@@ -263,6 +271,17 @@ class DoubleEvent(Event, frozen=True, kw_only=True):
     double: str
     kind: str
     detail: Mapping[str, Any] = {}
+
+
+def within_reach(event: DoubleEvent) -> str:
+    """What of the real world an event says to be within the target's reach; "" for any other."""
+    reason = event.detail.get("reason", "?")
+    if event.kind == NOT_OFFLINE:
+        return f"hosts are looked up for real, not by a resolver of this run: {reason}"
+    if event.kind == NOT_HELD_BACK:
+        process = event.detail.get("process", "?")
+        return f"addresses beyond this machine are within reach of {process}: {reason}"
+    return ""
 
 
 HALF_AN_ANSWER = "half an answer: "

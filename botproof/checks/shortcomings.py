@@ -19,6 +19,7 @@ from botproof.checks.replies import lines_of
 from botproof.history import (
     DISTRUSTED,
     NOT_RECORDED,
+    REFUSED_ADDRESS,
     UNKNOWN_HOST,
     BotApiCall,
     CasePlayed,
@@ -145,6 +146,17 @@ def _gaps(history: History) -> Iterator[tuple[str, Span]]:
         if event.kind == UNKNOWN_HOST:
             what = f"no double stands for the host {event.detail.get('host', '?')}"
             yield what, Span(event.stack, event.t, event.t)
+        if event.kind == REFUSED_ADDRESS:
+            yield refused_address(event), Span(event.stack, event.t, event.t)
+
+
+def refused_address(event: DoubleEvent) -> str:
+    """What became of a call to an address beyond the machine."""
+    who, address = event.detail.get("process", "?"), event.detail.get("address", "?")
+    return (
+        f"the {who} tried to reach {address}: it was refused, as no double answers for addresses "
+        "in figures (docs/gate.md#doubles-no-way-out)"
+    )
 
 
 def _distrust(event: DoubleEvent) -> str:

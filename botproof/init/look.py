@@ -41,6 +41,7 @@ class Found:
     proposals: Proposals = field(default_factory=Proposals)
     private: list[Case] = field(default_factory=list)
     hosts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
     venues: tuple[str, ...] = ()
     last: Look = field(default_factory=Look)
     memory_mb: float = 0.0
@@ -168,6 +169,7 @@ def _texts(turn: Turn) -> list[str]:
 def _remember(found: Found, trial: Trial) -> None:
     seen = trial.look
     known = {*TELEGRAM_HOSTS, *HOSTS}
+    found.addresses = tuple(dict.fromkeys((*found.addresses, *seen.addresses)))
     found.hosts = tuple(dict.fromkeys((*found.hosts, *(h for h in seen.hosts if h not in known))))
     found.venues = tuple(dict.fromkeys((*found.venues, *seen.venues)))
     found.memory_mb = max(found.memory_mb, seen.memory_mb)

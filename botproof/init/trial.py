@@ -17,6 +17,7 @@ from botproof import history
 from botproof.chats import ReplyRules, Turn, plain, read_chats
 from botproof.config import Case, Replies, config_of
 from botproof.history import (
+    REFUSED_ADDRESS,
     UNKNOWN_HOST,
     BotApiCall,
     CasePlayed,
@@ -59,6 +60,7 @@ class Look:
     failure: str = ""
     log: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
     """Hosts that it looked for and that no double stands for."""
     venues: tuple[str, ...] = ()
     """What it asked of venues that their double does not serve."""
@@ -197,11 +199,16 @@ class Trial:
         found = [str(e.detail.get("host")) for e in events if e.kind == UNKNOWN_HOST]
         return list(dict.fromkeys(found))
 
+    def _addresses(self) -> list[str]:
+        events = self._record().of(DoubleEvent, stack=self.stack.name)
+        found = [str(e.detail.get("address")) for e in events if e.kind == REFUSED_ADDRESS]
+        return list(dict.fromkeys(found))
+
     def read(self) -> None:
         """Bring `look` up to date with the record."""
         look, name, record = self.look, self.stack.name, self._record()
         look.ports = self.ports() or look.ports
-        look.hosts = tuple(self._hosts())
+        look.hosts, look.addresses = tuple(self._hosts()), tuple(self._addresses())
         served = [call for call in record.of(VenueCall, stack=name) if call.unserved]
         look.venues = tuple(dict.fromkeys(call.unserved for call in served))
         calls = record.of(BotApiCall, stack=name)

@@ -126,8 +126,20 @@ def _doubles(found: Found) -> Iterator[str]:
             "One of your own that\n#   may be reached for real: [doubles] allow_hosts = "
             f"[{_string(found.hosts[0])}]"
         )
+    if found.addresses:
+        yield (
+            f"\n# ? It also tried to reach {', '.join(found.addresses[:8])}, and was refused: no "
+            "double answers\n#   for addresses in figures. Let it ask by the host's name, or give "
+            "it a setting for that\n#   address. One of your own that may be reached for real: "
+            f"[doubles] allow_hosts = [{_string(_host(found.addresses[0]))}]"
+        )
     if found.venues:
         yield f"\n# ? The exchange double does not serve {', '.join(found.venues[:4])}."
+
+
+def _host(address: str) -> str:
+    """An address without its port."""
+    return address.rpartition(":")[0].strip("[]")
 
 
 def _cases(found: Found) -> Iterator[str]:

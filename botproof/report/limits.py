@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from botproof.checks.judging import JudgingSettings
 from botproof.config import ALL_CHECKS
-from botproof.history import History, Run
+from botproof.history import DoubleEvent, History, Run, within_reach
 from botproof.prove.catalogue import read_defects
 from botproof.verdict import CheckResult, Verdict
 
@@ -38,6 +38,7 @@ def cannot_show(results: Sequence[CheckResult], history: History) -> Iterator[st
         yield "growth over days: a gate takes minutes (nox -s memory tells it from a slope)"
     if run.chosen_modes:
         yield f"any other mode: only {', '.join(run.chosen_modes)} was run"
+    yield from dict.fromkeys(filter(None, map(within_reach, history.of(DoubleEvent))))
     of_prove = next((each for each in results if each.check == _PROVE), None)
     stories = {defect.name: defect.story for defect in read_defects()}
     for name in of_prove.data.get("not_shown", ()) if of_prove else ():

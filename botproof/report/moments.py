@@ -18,9 +18,10 @@ from botproof.checks.judging import HARNESS, Judging
 from botproof.checks.memory import loaded
 from botproof.checks.replies import read_turns, render, renormalised, settled_turns
 from botproof.checks.rollback import MOST_IN_A_ROW, longest_streak
-from botproof.checks.shortcomings import DOUBLES
+from botproof.checks.shortcomings import DOUBLES, refused_address
 from botproof.checks.tally import tally
 from botproof.history import (
+    REFUSED_ADDRESS,
     UNKNOWN_HOST,
     ConversationsCompared,
     DoorAsked,
@@ -356,6 +357,8 @@ def _doubles(history: History, _: Judging, __: CheckResult) -> Iterator[_Place]:
         if event.kind == UNKNOWN_HOST:
             host = event.detail.get("host")
             yield _Place(event.t, f"no double stands for the host {host}", event.stack)
+        if event.kind == REFUSED_ADDRESS:
+            yield _Place(event.t, refused_address(event), event.stack)
 
 
 def _delivery(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:

@@ -13,15 +13,16 @@ import ctypes
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from botproof.problems import UsageError
 from botproof.targets.docker import PROGRAM
 
-__all__ = ["private_network"]
+__all__ = ["is_private", "private_network"]
 
 _CLONE_NEWNET = 0x40000000
+_HOLDER = "botproof-network-"
 _LIFE_S = 6 * 3600
 """The holder ends by itself after that, should the harness be killed."""
 
@@ -35,7 +36,7 @@ def private_network(image: str) -> Iterator[str]:
     """
     if os.geteuid():
         raise UsageError("a fleet is judged in a network of its own, which takes root")
-    name = f"botproof-{os.getpid()}-network-{secrets.token_hex(4)}"
+    name = f"{_HOLDER}{os.getpid()}-{secrets.token_hex(4)}"
     options = ("--detach", "--rm", "--network", "none", "--pull", "never", "--name", name)
     try:
         _docker("run", *options, "--entrypoint", "sleep", image, str(_LIFE_S))
@@ -49,6 +50,11 @@ def private_network(image: str) -> Iterator[str]:
     finally:
         with contextlib.suppress(UsageError):  # it has gone already
             _docker("rm", "--force", "--volumes", name)
+
+
+def is_private(options: Sequence[str]) -> bool:
+    """Whether a container with these options of `docker create` joins such a network."""
+    return any(each.startswith(f"container:{_HOLDER}") for each in options)
 
 
 def _enter(namespace: Path) -> None:

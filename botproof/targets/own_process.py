@@ -139,7 +139,7 @@ async def _spawn(
 ) -> asyncio.subprocess.Process:
     env = environment(launch, os.environ)
     try:
-        if launch.wrapper and shutil.which(launch.command[0], path=env.get("PATH")) is None:
+        if launch.wrapper and not _is_there(launch, env.get("PATH")):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # the shell is there
         return await asyncio.create_subprocess_exec(
             *launch.wrapper,
@@ -184,3 +184,10 @@ def _advice(launch: Launch, path: str | None) -> str:
     meant = [f"did you mean {each}?" for each in near if shutil.which(each, path=path)]
     found = [text for text, applies in advice.items() if applies] or meant
     return f"; {found[0]}" if found else ""
+
+
+def _is_there(launch: Launch, path: str | None) -> bool:
+    """Whether there is such a command, as seen from where it is started."""
+    program = launch.command[0]
+    program = str(launch.cwd / program) if os.sep in program else program
+    return shutil.which(program, path=path) is not None

@@ -3,9 +3,10 @@
 A bot under test must not reach the real world by accident: an order that is placed, a message that
 a real person gets, a verdict that depends on the weather of the Internet. Clients find the world by
 name, so the name is where it is refused: at once, in a way that every client understands (the host
-does not exist), and with the name in hand, which a closed port would not tell. Addresses written as
-figures are not names and pass; a network namespace would stop those, but it would also cut off the
-harness, the load, and what the target runs beside itself.
+does not exist), and with the name in hand, which a closed port would not tell. Addresses
+written as figures are no names: those are held back by `address_block.py`. A network namespace
+would hold back both, but it would also cut off the harness, the load, and what the target runs
+beside itself.
 
 Source: RFC 1035 (4.1, message format), RFC 2308 (a name that does not exist).
 """

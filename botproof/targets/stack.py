@@ -21,6 +21,7 @@ from botproof import history
 from botproof.budgets import MB
 from botproof.config import BOT, EXCHANGES, HTTP, TELEGRAM, Config, Process, substitute
 from botproof.targets import recorded_hosts
+from botproof.targets.address_block import AddressBlock, hold_back
 from botproof.targets.blame import (
     blame_for_end,
     blame_for_start,
@@ -31,6 +32,7 @@ from botproof.targets.cgroup import CgroupError, Fence
 from botproof.targets.container import bundles_in, cgroup_parent_problem
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure
+from botproof.targets.network import is_private
 from botproof.targets.process import (
     OWN_ENV,
     BrokenHarnessError,
@@ -45,7 +47,7 @@ from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
 from botproof.targets.values import placeholder_values, ready_url, venv_env
 from botproof.targets.watch import Watch
-from botproof.targets.world import NOT_OFFLINE, World, make_world, prefixes_of
+from botproof.targets.world import World, make_world, prefixes_of
 
 DOUBLE_START_S = 120.0
 """Drawing a market takes seconds, and ten times that on a machine that is ten times slower."""
@@ -117,6 +119,7 @@ class Stack:
         )
         self._scratch = Path(tempfile.mkdtemp(prefix=f"botproof-{self.name}-"))
         self._world: World | None = None
+        self._block: AddressBlock | None = None
         self._own_clients: list[httpx.AsyncClient] = []
         self._exchanges: DoubleControl | None = None
         self._webhook_set = False
@@ -150,6 +153,10 @@ class Stack:
             played=recorded_hosts.hosts_played(around.config.doubles, around.base),
             records=around.recording is not None,
         )
+        if around.config.doubles.offline or around.recording is not None:
+            self._block = hold_back(
+                around.config.doubles, self._scratch, self._note, by_name=self._world is not None
+            )
         await self._start_doubles()
         await self._put_up_fence()
         for name, process in self.around.config.services.items():
@@ -175,13 +182,12 @@ class Stack:
             self.say(f"webhook registered: {url}")
 
     def _note(self, kind: str, **detail: str) -> None:
-        if kind == NOT_OFFLINE:
-            self.say(f"the real world is within the target's reach: {detail['reason']}")
-        self.around.recorder.record(
-            history.DoubleEvent(
-                t=history.now(), double="resolver", kind=kind, detail=detail, **self.labels
-            )
+        told = history.DoubleEvent(
+            t=history.now(), double="resolver", kind=kind, detail=detail, **self.labels
         )
+        if within_reach := history.within_reach(told):
+            self.say(within_reach)
+        self.around.recorder.record(told)
 
     async def _start_doubles(self) -> None:
         doubles = self.around.config.doubles
@@ -276,6 +282,10 @@ class Stack:
                 env={**self._world.env, **launch.env},
                 wrapper=(*fence, *self._world.wrapper(name, prefixes)),
             )
+        if self._block is not None:
+            launch = dataclasses.replace(
+                launch, wrapper=(*launch.wrapper, *self._block.wrapper(name))
+            )
         return await self._start_target(launch)
 
     async def _start_target(self, launch: Launch) -> ManagedProcess:
@@ -316,6 +326,9 @@ class Stack:
             bundles = await bundles_in(process.image) if world.speaks_tls else ()
             options = (*world.container_options(bundles), *options)
             launch = dataclasses.replace(launch, env={**world.env, **launch.env})
+        if self._block is not None and not is_private(options):
+            reason = "it runs in a container"
+            self._note(history.NOT_HELD_BACK, process=name, reason=reason)
         run = ImageRun(
             image=process.image,
             options=options,
@@ -509,6 +522,9 @@ class Stack:
             await self.bot.stop()
         await asyncio.gather(*(service.stop() for service in self._services))
         self._take_down_fence()
+        if self._block is not None:
+            self._block.close()
+            await asyncio.sleep(0)  # what its thread has told is recorded now
         for follower in self._followers:
             await self._finish(follower)
         await asyncio.gather(*(double.stop() for double in self._doubles))

@@ -28,14 +28,12 @@ import httpx
 
 from botproof.config import EXCHANGES, HTTP, TELEGRAM, Doubles
 from botproof.doubles.exchanges.hosts import HOSTS
-from botproof.history import UNKNOWN_HOST
+from botproof.history import NOT_OFFLINE, UNKNOWN_HOST
 from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.reserved import Addresses
 from botproof.targets.resolver import Resolver
 
-NOT_OFFLINE = "not_offline"
-"""The kind of `DoubleEvent` that tells why (`detail["reason"]`) real hosts can be reached."""
 TELEGRAM_HOSTS = ("api.telegram.org",)
 _VARIABLES = (
     "SSL_CERT_FILE",
@@ -87,7 +85,7 @@ class World:
         self._resolver_at = ""
         self._elsewhere = ""
         for host in allowed:
-            self.hosts[host] = _address_of(host)
+            self.hosts[host] = addresses_of(host)[0]
 
     async def go_offline(self, on_unknown: Callable[[str], None]) -> None:
         """Let the target find no other host; `on_unknown` is told which one it looked for."""
@@ -237,9 +235,11 @@ async def make_world(
     return world
 
 
-def _address_of(host: str) -> str:
+def addresses_of(host: str) -> list[str]:
+    """All addresses of a host that may be reached for real. Raises BrokenHarnessError."""
     try:
-        return socket.gethostbyname(host)
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return [str(each[4][0]).partition("%")[0] for each in found]
     except OSError as error:
         text = f"doubles.allow_hosts: {host} cannot be found: {error}"
         raise BrokenHarnessError(text, Failure.NO_NAMES) from error

@@ -152,3 +152,21 @@ def test_a_host_that_no_double_stands_for_is_named(unknown, judging) -> None:
     _, golden = judge(unknown, judging(approved=APPROVED), "golden")
     assert golden.verdict is Verdict.INCONCLUSIVE
     assert "no double stands for the host api.coingecko.com" in golden.measurement
+
+
+def test_an_address_that_was_refused_is_named(unknown, judging) -> None:
+    for mode in unknown.modes:
+        case = asked(unknown, mode)
+        detail = {"process": "bot", "address": "192.0.2.7:443"}
+        unknown.add(
+            history.DoubleEvent(
+                t=case.t,
+                double="resolver",
+                kind=history.REFUSED_ADDRESS,
+                detail=detail,
+                **unknown.labels(mode),
+            )
+        )
+    _, golden = judge(unknown, judging(approved=APPROVED), "golden")
+    assert golden.verdict is Verdict.INCONCLUSIVE
+    assert "the bot tried to reach 192.0.2.7:443: it was refused" in golden.measurement

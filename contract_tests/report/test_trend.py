@@ -4,7 +4,7 @@ from pathlib import Path
 
 from botproof.budgets import DEFAULTS
 from botproof.checks.judging import JudgingSettings
-from botproof.history import History, Run
+from botproof.history import NOT_HELD_BACK, DoubleEvent, History, Run
 from botproof.report.html import as_html
 from botproof.report.limits import cannot_show
 from botproof.report.trend import SHOWN, note_run, read_trend
@@ -49,7 +49,10 @@ def test_a_run_says_what_it_cannot_show() -> None:
     assert JudgingSettings.recorded_in(run).checks == ("boot", "memory")
     proved = result("prove", Verdict.PASS, data={"red": ["exit-code"], "not_shown": ["load-late"]})
     results = [result("memory", Verdict.INCONCLUSIVE), proved]
-    said = "\n".join(cannot_show(results, History([run])))
+    detail = {"process": "bot", "reason": "a container"}
+    reach = DoubleEvent(t=1.0, double="resolver", kind=NOT_HELD_BACK, detail=detail)
+    said = "\n".join(cannot_show(results, History([run, reach, reach])))
+    assert said.count("addresses beyond this machine are within reach of bot: a container") == 1
     assert "memory: memory m (it needs more)" in said
     assert "golden" in said
     assert "only polling was run" in said

@@ -1,0 +1,129 @@
+"""Starts a program whose calls to other machines are asked about first.
+
+Runs as a process of its own, by path, with nothing but the standard library, and becomes the
+program: `address_filter.py SOCKET NAME COMMAND…`. It installs a seccomp filter that the kernel
+keeps for the program and all that it starts, hands the filter's listener to the Unix socket
+SOCKET, and replaces itself. From then on the kernel holds each `connect`, each `sendto` with an
+address, and each new UDP socket until whoever has the listener (`address_block.py`) has answered.
+Where there is no such filter, SOCKET is told why, and the program runs without.
+
+Calls that the filter does not see: `sendmsg` with an address (so UDP sockets are asked about when
+they are made), and io_uring, which is refused as Docker refuses it. A 32-bit program on a 64-bit
+kernel has other numbers of calls, and passes.
+
+Source: seccomp(2), seccomp_unotify(2), linux/filter.h, linux/audit.h.
+"""
+
+import _socket  # the package above it takes 10 ms to import, before every start
+import ctypes
+import errno
+import os
+import struct
+import sys
+
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+CALLS = {
+    "x86_64": {"connect": 42, "sendto": 44, "socket": 41},
+    "aarch64": {"connect": 203, "sendto": 206, "socket": 198},
+}
+"""The numbers of the calls that are asked about."""
+_IO_URING_SETUP = 425
+_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE_RECV = 1, 1 << 3, 1 << 5
+_PR_SET_NO_NEW_PRIVS = 38
+_LOAD, _EQUAL, _AND, _RETURN = 0x20, 0x15, 0x54, 0x06
+_ALLOW, _ASK, _REFUSE = 0x7FFF0000, 0x7FC00000, 0x00050000 | errno.EPERM
+_NUMBER, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data
+_DATAGRAM, _TYPE_MASK = 2, 0xF
+
+
+def program(machine: str) -> bytes:
+    """The filter, as BPF instructions, for `machine` as `os.uname` calls it."""
+    calls = CALLS[machine]
+
+    def at(argument: int, half: int = 0) -> int:
+        return _ARGS + 8 * argument + 4 * half  # both machines are little-endian
+
+    ask, allow, refuse = "ask", "allow", "refuse"
+    # (code, operand, where to when equal, where to when not); None: the next one.
+    steps: list[tuple[int, int, str | None, str | None]] = [
+        (_LOAD, _ARCH, None, None),
+        (_EQUAL, _ARCHITECTURE[machine], None, allow),
+        (_LOAD, _NUMBER, None, None),
+        (_EQUAL, calls["connect"], ask, None),
+        (_EQUAL, _IO_URING_SETUP, refuse, None),
+        (_EQUAL, calls["sendto"], "sendto", None),
+        (_EQUAL, calls["socket"], None, allow),
+        (_LOAD, at(1), None, None),
+        (_AND, _TYPE_MASK, None, None),
+        (_EQUAL, _DATAGRAM, None, allow),
+        (_LOAD, at(0), None, None),
+        (_EQUAL, _socket.AF_INET, ask, None),
+        (_EQUAL, _socket.AF_INET6, ask, allow),
+        (_LOAD, at(4), None, None),  # sendto: without an address it is as send
+        (_EQUAL, 0, None, ask),
+        (_LOAD, at(4, 1), None, None),
+        (_EQUAL, 0, allow, ask),
+        (_RETURN, _ASK, None, None),
+        (_RETURN, _ALLOW, None, None),
+        (_RETURN, _REFUSE, None, None),
+    ]
+    last = len(steps)
+    places = {"sendto": 13, ask: last - 3, allow: last - 2, refuse: last - 1}
+
+    def jump(here: int, to: str | None) -> int:
+        return 0 if to is None else places[to] - here - 1
+
+    return b"".join(
+        struct.pack("=HBBI", code, jump(here, yes), jump(here, no), operand)
+        for here, (code, operand, yes, no) in enumerate(steps)
+    )
+
+
+def install(machine: str) -> int:
+    """Put the filter around this process; its listener. Raises OSError where that cannot be."""
+    if machine not in CALLS:
+        raise OSError(errno.ENOSYS, f"there is no filter for the processor {machine}")
+    code = program(machine)
+    held = ctypes.create_string_buffer(code, len(code))
+    asked = struct.pack("@HP", len(code) // 8, ctypes.addressof(held))
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def attempt(flags: int) -> int:
+        listener: int = libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, flags, asked)
+        return listener if listener >= 0 else -ctypes.get_errno()
+
+    # A call that waits for its answer is not begun again at each signal (Linux 5.19).
+    flags = _NEW_LISTENER | _WAIT_KILLABLE_RECV
+    made = attempt(flags)
+    if made == -errno.EACCES:  # not root: then nothing that it starts may become root
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        made = attempt(flags)
+    if made == -errno.EINVAL:
+        made = attempt(_NEW_LISTENER)
+    if made < 0:
+        raise OSError(-made, os.strerror(-made))
+    return made
+
+
+def main(path: str, name: str, command: list[str]) -> None:
+    """Tell who has the listener, and become the command."""
+    told = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    told.connect(path)
+    try:
+        listener = install(os.uname().machine)
+    except OSError as error:
+        told.sendall(f"{name}\n{error.strerror}".encode())
+    else:
+        rights = struct.pack("@i", listener)
+        told.sendmsg([f"{name}\n".encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+    told.close()
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - that is what it is for
+    except OSError as error:
+        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
+        sys.exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])
