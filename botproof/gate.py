@@ -177,7 +177,10 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
 def _trials(
     options: GateOptions, around: Surroundings, modes: Sequence[str]
 ) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-    """What is played in stacks of its own after the modes, all of it beside each other."""
+    """What is played in stacks of its own after the modes, all of it beside each other.
+
+    What waits longest comes first, as not all stacks start at once.
+    """
     config = options.config
     checks = frozenset(options.checks or config.gate.checks)
     trials: list[Callable[[], Coroutine[Any, Any, None]]] = []
@@ -187,6 +190,7 @@ def _trials(
         trials.append(partial(signals_trial, around, modes[-1]))
     if DELIVERY in checks and has_question(config):
         trials += [partial(delivery_trial, around, mode) for mode in modes]
+    trials.append(partial(_compare_conversations, options, around))
     if "security" in checks:
         trials += [
             partial(security_trial, around, modes[-1], guests)
@@ -196,7 +200,6 @@ def _trials(
     question = _question(options)
     if config.door.nobody and question:
         trials.append(partial(ask_as_nobody, around, modes[0], question))
-    trials.append(partial(_compare_conversations, options, around))
     return trials
 
 

@@ -545,6 +545,9 @@ class Degraded(Event, frozen=True, kw_only=True):
     when nothing is wrong. `neighbour`: a simple question of somebody else meanwhile. `since_s`:
     seconds since an exchange last gave a right answer; of "back", since all is well. `datum` is
     false where the answer is made of what exchanges say of one symbol, and none had said it yet.
+    `others` are the exchanges that told of the symbol when this command was asked, at any time.
+    `calls` is how often one exchange was called meanwhile, at the most, and `usual_calls` how often
+    all of them together were when everything was asked for the first time, with nothing wrong.
     """
 
     stage: str
@@ -557,6 +560,9 @@ class Degraded(Event, frozen=True, kw_only=True):
     neighbour: bool = False
     since_s: float = 0.0
     datum: bool = True
+    others: tuple[str, ...] = ()
+    calls: int = 0
+    usual_calls: int = 0
 
 
 class SignalSeen(Event, frozen=True, kw_only=True):

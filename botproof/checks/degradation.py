@@ -37,6 +37,7 @@ _ZERO = re.compile(
 """A zero that is a price, a share or an amount; a bare 0 may be a count or a score."""
 _SHOWN = 110
 _FEWEST = 5
+_OFTEN = 4
 _WHOLE = 0.8
 
 
@@ -73,10 +74,11 @@ def _findings(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
         return
     where = f"{one.fault}: {one.text} →"
     if one.stage == "back":
-        if one.since_s >= judging.degradation.recover_s and _lost(one):
+        if one.since_s >= judging.degradation.recover_s and (lost := still_missing(one)):
+            said = " | ".join(one.answers) or "nothing"
             yield (
                 f"{where} not whole again {one.since_s:.0f} s after the exchanges are well: "
-                f"{_cut(' | '.join(_lost(one)))} is missing"
+                f"{_cut(' | '.join(lost))} is missing; it says {_cut(said)}"
             )
         return
     yield from _in_time(one, where, limit)
@@ -90,10 +92,12 @@ def _findings(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
                 line = next(each for each in text.splitlines() if found in each)
                 yield f"{where} {what.format(repr(found))}: {_cut(line)}"
     yield from _invented(one, where)
+    yield from _too_often(one, where)
     if one.stage == "gone":
         yield from _undated(one, where, text, judging.degradation.fresh_of(one.text))
     if one.stage == "venue":
         yield from _without(one, where, judging.degradation.depends)
+        yield from _nothing_left(one, where, judging.degradation.depends)
 
 
 def _in_time(one: Degraded, where: str, limit: float) -> Iterator[str]:
@@ -102,6 +106,14 @@ def _in_time(one: Degraded, where: str, limit: float) -> Iterator[str]:
         yield f"{who}{where} no answer"
     elif one.reply_s - one.withheld_s >= limit:
         yield f"{who}{where} answered after {one.reply_s:.1f} s, over {limit:g} s"
+
+
+def _too_often(one: Degraded, where: str) -> Iterator[str]:
+    if one.usual_calls and one.calls > _OFTEN * one.usual_calls:
+        yield (
+            f"{where} an exchange that fails is called again and again: {one.calls} calls of one "
+            f"exchange, where all questions together took {one.usual_calls} of all exchanges"
+        )
 
 
 def _invented(one: Degraded, where: str) -> Iterator[str]:
@@ -135,9 +147,35 @@ def _without(one: Degraded, where: str, depends: Mapping[str, Sequence[str]]) ->
                 yield f"{where} a figure that only {venue} can give: {_cut(line)}"
 
 
-def _lost(one: Degraded) -> list[str]:
-    found = {label for label, *_ in labelled(one.answers)}
-    return [line for label, line, _ in labelled(one.clean) if label not in found]
+def _nothing_left(one: Degraded, where: str, depends: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """An answer without any of its figures, though other exchanges have answered such questions.
+
+    A command in `depends` needs that exchange for all that it says.
+    """
+    venue = one.fault.split(maxsplit=1)[0]
+    command = one.text.split(maxsplit=1)[0]
+    others = [each for each in one.others if each != venue]
+    if not one.answers or not others or command in depends.get(venue, ()):
+        return
+    wanted = {label for label, *_ in labelled(one.clean)}
+    if wanted and not wanted & {label for label, *_ in labelled(one.answers)}:
+        yield (
+            f"{where} nothing is left of the answer, though {', '.join(others)} could be asked: "
+            f"{_cut(' | '.join(one.answers))}. If there is none without {venue}, say so: "
+            f'[degradation] depends = {{ {venue} = ["{command}"] }}'
+        )
+
+
+def still_missing(one: Degraded) -> list[str]:
+    """The lines with figures that an answer still lacks when all should be whole again.
+
+    All of them where it is an old answer, and says so.
+    """
+    old = _AGE.search("\n".join(one.answers)) and not _AGE.search("\n".join(one.clean))
+    found = set() if old else {label for label, *_ in labelled(one.answers)}
+    wanted = [(label, line) for label, line, _ in labelled(one.clean)]
+    lost = [line for label, line in wanted if label not in found]
+    return lost if len(lost) > (1 - _WHOLE) * len(wanted) else []
 
 
 def _gaps(asked: Sequence[Degraded], limit: float) -> Iterator[str]:

@@ -76,6 +76,10 @@ class Surroundings:
     drawn: Path | None = None
     """A directory in which the first exchange double leaves its market for those after it."""
     recording: recorded_hosts.Recording | None = None
+    starts: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
+    )
+    """How many stacks start at once: starting is all processor, and who starts first can go on."""
 
 
 class Stack:
@@ -131,6 +135,10 @@ class Stack:
 
         Raises TargetError or BrokenHarnessError; what was started is ended by `stop`.
         """
+        async with self.around.starts:
+            await self._start_all()
+
+    async def _start_all(self) -> None:
         around = self.around
         self.values.update(
             placeholder_values(

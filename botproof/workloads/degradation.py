@@ -1,10 +1,12 @@
 """What the bot says while exchanges misbehave, and how long until all is whole again.
 
 First everything is asked once, with nothing wrong. Then all exchanges are gone, until what the bot
-may still remember is old; then they are back. Then half of all answers of the exchanges go wrong,
-in one way after the other, and one exchange after the other is gone. A neighbour asks something
-simple beside each question. At last every question of the bad times is asked again, with nothing
-wrong: what is missing or other in the bad answer is read off that. `checks/degradation.py` judges.
+may still remember is old; then they are back. Then all of them ask to be left alone for a second,
+and after that they ban the address for one: each time all has to be whole again. Then one exchange
+after the other is gone, and half of all answers of the exchanges go wrong, in one way after the
+other. A neighbour asks something simple beside each question. At last every question of the bad
+times is asked again, with nothing wrong: what is missing or other in the bad answer is read off
+that. `checks/degradation.py` judges.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from botproof import history
 from botproof.chats import Chats, ReplyRules
+from botproof.checks.degradation import still_missing
 from botproof.checks.figures import labelled
 from botproof.config import Config
 from botproof.history import BotApiCall, CasePlayed, Degraded, Event, VenueCall
@@ -30,14 +33,15 @@ from botproof.workloads.security import questions_of
 from botproof.workloads.trials import in_stack, reading
 from botproof.workloads.updates import message_update
 
-USERS = tuple(range(1_800_000_001, 1_800_000_401))
+T = TypeVar("T")
+
+USERS = tuple(range(1_800_000_001, 1_800_000_901))
 """Each question comes from one of its own, so that what comes late is not taken for another's."""
 _MOST_QUESTIONS = 6
 _LEAST_LINES = 1
 _WAITED_S = 3.0
 _MOST_WAITED_S = 15.0
 _ANSWER_S = 8.0
-_WHOLE = 0.8
 _OK = 200
 _AGAIN_S = 0.7
 _MOST_VENUES = 6
@@ -63,6 +67,15 @@ WRONG: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "half of all calls are never answered": ({"kind": "silent"},),
 }
 """How answers of exchanges go wrong one by one, in words, as the exchange double takes it."""
+_LIMITED: Mapping[str, Mapping[str, Any]] = {
+    "every exchange answers HTTP 429 with Retry-After: 1": {"status": 429, "retry_after": 1},
+    "every exchange bans with HTTP 418 for a second": {"status": 418, "retry_after": 1},
+}
+_ONE_GONE: Mapping[str, Mapping[str, Any]] = {
+    "{venue} never answers": {"kind": "silent"},
+    "{venue} answers HTTP 503": {"kind": "error", "status": 503},
+    "{venue} resets connections": {"kind": "reset"},
+}
 _GONE: Mapping[str, Mapping[str, Any]] = {
     "no exchange answers (silence)": {"kind": "silent"},
     "no exchange answers (connections are reset)": {"kind": "reset"},
@@ -97,7 +110,10 @@ class _Bad:
         self._numbers = count(1)
         self._progress = asyncio.Event()
         self._venues: Counter[str] = Counter()
-        self._given: list[tuple[float, str]] = []
+        self._given: list[tuple[float, str, str]] = []
+        self._calls: Counter[str] = Counter()
+        self._usual = 0
+        self._answering: dict[str, set[str]] = {}
         self._own: set[str] = set()
         self._symbols = _turn(config.degradation.symbols)
         self._clean: dict[str, tuple[str, ...]] = {}
@@ -112,16 +128,17 @@ class _Bad:
             if not questions:
                 return
             await self._gone(questions)
-            await self._back(questions)
-            await self._parts(questions)
+            if await self._back(questions):
+                await self._limited(questions)
             await self._one_gone(questions)
+            await self._parts(questions)
             await self._clean_again()
 
     # the stages
 
     async def _choose(self) -> list[str]:
         """The questions whose answers hold figures that come from an exchange."""
-        asked = self._config.degradation.ask or questions_of(self._config)
+        asked = self._config.degradation.ask or self._naming_symbols(questions_of(self._config))
         found: dict[str, int] = {}
         for text in asked:
             before = self._venues.total()
@@ -130,8 +147,20 @@ class _Bad:
             if self._venues.total() > before and lines >= _LEAST_LINES and came[0].answers:
                 found[text] = lines
                 self._clean[text] = came[0].answers
+        self._usual = self._calls.total()
         best = sorted(found, key=lambda text: -found[text])[:_MOST_QUESTIONS]
         return [text for text in asked if text in best]
+
+    def _naming_symbols(self, questions: Iterable[str]) -> list[str]:
+        """Each question, or one of the same command that names a symbol: about another one it is a
+        question that no cache can answer."""
+        pattern = _pattern(self._config.degradation.symbols)
+        cases = self._config.workload.cases
+        said = [case.say for case in cases if case.expect == "reply" and not case.fault]
+        naming = {_command(text): text for text in reversed(said) if pattern.search(text)}
+        return [
+            text if pattern.search(text) else naming.get(_command(text), text) for text in questions
+        ]
 
     async def _gone(self, questions: Sequence[str]) -> None:
         """Nobody answers, for so long that nothing that is remembered is fresh any more."""
@@ -148,22 +177,43 @@ class _Bad:
             await self._beside(questions, "gone", kinds[1][0])
             await self._beside(self._other(questions), "gone", kinds[1][0])
 
-    async def _back(self, questions: Sequence[str]) -> None:
-        """All is well: how long until every answer is whole again."""
+    async def _back(self, questions: Sequence[str]) -> bool:
+        """All is well: how long until every answer is whole again; whether they all were.
+
+        Each time about symbols that were not asked for yet, so that it is no cache that answers.
+        """
         began = history.now()
         waiting = list(questions)
+        whole = True
         while waiting:
+            texts = self._other(waiting)
             came = await self._ask(
-                [(text, "back", "the exchanges are well again") for text in waiting],
-                since=began,
+                [(text, "back", "the exchanges are well again") for text in texts], since=began
             )
             over = history.now() - began >= self._config.degradation.recover_s * self._stack.stretch
-            kept = [one for one in came if self._whole(one) or over]
-            self._played.extend(kept)
-            done = {one.text for one in kept}
-            waiting = [text for text in waiting if text not in done]
+            left = []
+            for question, one in zip(waiting, came, strict=True):
+                again = msgspec.structs.replace(one, clean=self._clean[question])
+                if not still_missing(again):
+                    self._played.append(again)
+                elif over:
+                    self._played.append(again)
+                    whole = False
+                else:
+                    left.append(question)
+            waiting = left
             if waiting:
                 await asyncio.sleep(_AGAIN_S)
+        return whole
+
+    async def _limited(self, questions: Sequence[str]) -> None:
+        """All ask to be left alone for a second; then they are well again."""
+        for words, fault in _LIMITED.items():
+            everywhere = {"venue": "*", "kind": "error", **fault}
+            async with self._stack.exchanges().with_faults([everywhere]):
+                await self._beside(self._other(questions), "part", words)
+            if not await self._back(questions):
+                return
 
     async def _parts(self, questions: Sequence[str]) -> None:
         """Some answers go wrong, in each way there is."""
@@ -175,16 +225,17 @@ class _Bad:
                 await self._beside(asked, "part", words)
 
     async def _one_gone(self, questions: Sequence[str]) -> None:
-        turn = _turn(questions)
+        """One exchange after the other, each in another way."""
+        ways = _turn(list(_ONE_GONE.items()))
         for venue, _ in self._venues.most_common(_MOST_VENUES):
-            asked = self._other([next(turn), next(turn)])
-            fault = {"venue": venue, "kind": "error", "status": 503}
-            async with self._stack.exchanges().with_faults([fault]):
-                await self._beside(asked, "venue", f"{venue} answers HTTP 503")
+            words, fault = next(ways)
+            async with self._stack.exchanges().with_faults([{"venue": venue, **fault}]):
+                await self._beside(self._other(questions), "venue", words.format(venue=venue))
 
     async def _clean_again(self) -> None:
         """What the questions of the bad times are answered when nothing is wrong."""
-        texts = list(dict.fromkeys(one.text for one in self._played if not one.neighbour))
+        bad = [one for one in self._played if not one.neighbour and one.stage != "back"]
+        texts = list(dict.fromkeys(one.text for one in bad))
         texts = [text for text in texts if text not in self._clean]
         for at in range(0, len(texts), 4):
             some = texts[at : at + 4]
@@ -193,7 +244,11 @@ class _Bad:
             self._clean.update({one.text: one.answers for one in came})
             self._own.update(text for text in some if self._told(text, since=began))
         self._played[:] = [
-            msgspec.structs.replace(one, clean=self._clean.get(one.text, ()))
+            msgspec.structs.replace(
+                one,
+                clean=one.clean if one.stage == "back" else self._clean.get(one.text, ()),
+                others=tuple(sorted(self._answering.get(_command(one.text), ()))),
+            )
             for one in self._played
         ]
 
@@ -224,6 +279,7 @@ class _Bad:
         neighbours: int = 0,
     ) -> list[Degraded]:
         began, before = history.now(), self._stack.watch.withheld_s
+        called = self._calls.copy()
         names = [await self._send(text) for text, *_ in asked]
         deadline = began + _ANSWER_S * self._stack.stretch
         while history.now() < deadline and not all(self._answered(name) for name in names):
@@ -234,6 +290,9 @@ class _Bad:
             except TimeoutError:
                 break
         withheld = self._stack.watch.withheld_s - before
+        most = max((self._calls - called).values(), default=0)
+        for text, *_ in asked:
+            self._note_venues(text, began)
         return [
             Degraded(
                 t=began,
@@ -246,6 +305,8 @@ class _Bad:
                 withheld_s=round(withheld, 3),
                 neighbour=number >= len(asked) - neighbours,
                 datum=self._told(text),
+                calls=most,
+                usual_calls=self._usual,
                 since_s=round(began - (self._good_at if since is None else since), 2),
                 stack=self._stack.mode,
                 mode=self._stack.mode,
@@ -282,30 +343,41 @@ class _Bad:
         while True:
             event = await events.get()
             if isinstance(event, VenueCall):
+                self._calls[event.venue] += 1
                 if event.status == _OK:
                     self._venues[event.venue] += 1
-                    self._given.append((event.t, f"{event.path} {event.query}".upper()))
+                    said = f"{event.path} {event.query}".upper()
+                    self._given.append((event.t, event.venue, said))
                 continue
             self._chats.feed(event)
             self._progress.set()
-
-    def _whole(self, one: Degraded) -> bool:
-        wanted = {label for label, *_ in labelled(one.clean)}
-        found = {label for label, *_ in labelled(one.answers)}
-        return len(wanted & found) >= _WHOLE * len(wanted)
 
     def _told(self, text: str, since: float = 0.0) -> bool:
         """Whether an exchange has said anything of the symbol that a question names; true where it
         names none."""
         named = _pattern(self._config.degradation.symbols).search(text)
         return named is None or any(
-            named[0].upper() in said for at, said in self._given if at >= since
+            named[0].upper() in said for at, _, said in self._given if at >= since
         )
+
+    def _note_venues(self, text: str, since: float) -> None:
+        """Keep which exchanges have told of the symbol of a question: those that its command can be
+        answered by."""
+        named = _pattern(self._config.degradation.symbols).search(text)
+        if named is None:
+            return
+        symbol = re.compile(rf"(?<![A-Z]){re.escape(named[0].upper())}(?=USD|[^A-Z]|$)")
+        told = {venue for at, venue, said in self._given if at >= since and symbol.search(said)}
+        self._answering.setdefault(_command(text), set()).update(told)
 
     def _other(self, questions: Sequence[str]) -> list[str]:
         """The same questions about a symbol that nobody has asked for yet, where one is named."""
         symbol = next(self._symbols)
         return [with_symbol(text, self._config.degradation.symbols, symbol) for text in questions]
+
+
+def _command(text: str) -> str:
+    return text.split(maxsplit=1)[0] if text.strip() else ""
 
 
 def with_symbol(text: str, symbols: Iterable[str], symbol: str) -> str:
@@ -318,7 +390,7 @@ def _pattern(symbols: Iterable[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z])(?:{either})(?=USDT?\b|\b)")
 
 
-def _turn(items: Sequence[str]) -> Iterator[str]:
+def _turn(items: Sequence[T]) -> Iterator[T]:
     """The items, over and over."""
     while True:
         yield from items
