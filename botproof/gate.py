@@ -188,9 +188,9 @@ def _trials(
         trials.append(partial(degradation_trial, around, modes[0]))
     if "signals" in checks and config.signals is not None:
         trials.append(partial(signals_trial, around, modes[-1]))
+    trials.append(partial(_compare_conversations, options, around))
     if DELIVERY in checks and has_question(config):
         trials += [partial(delivery_trial, around, mode) for mode in modes]
-    trials.append(partial(_compare_conversations, options, around))
     if "security" in checks:
         trials += [
             partial(security_trial, around, modes[-1], guests)

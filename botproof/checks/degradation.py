@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from botproof.checks.figures import is_zero, labelled, plain_text
+from botproof.checks.figures import is_zero, labelled, plain_text, skeleton
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.history import Degraded, History
@@ -39,6 +39,7 @@ _SHOWN = 110
 _FEWEST = 5
 _OFTEN = 4
 _WHOLE = 0.8
+_WHOLE_OF_ANOTHER = 0.6
 
 
 def check(history: History, judging: Judging) -> CheckResult:
@@ -74,7 +75,8 @@ def _findings(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
         return
     where = f"{one.fault}: {one.text} →"
     if one.stage == "back":
-        if one.since_s >= judging.degradation.recover_s and (lost := still_missing(one)):
+        lost = still_missing(one, judging.degradation.symbols)
+        if lost and one.since_s >= judging.degradation.recover_s:
             said = " | ".join(one.answers) or "nothing"
             yield (
                 f"{where} not whole again {one.since_s:.0f} s after the exchanges are well: "
@@ -158,7 +160,7 @@ def _nothing_left(one: Degraded, where: str, depends: Mapping[str, Sequence[str]
     if not one.answers or not others or command in depends.get(venue, ()):
         return
     wanted = {label for label, *_ in labelled(one.clean)}
-    if wanted and not wanted & {label for label, *_ in labelled(one.answers)}:
+    if wanted and not wanted & {label for label, *_ in labelled(one.answers)} and not _alike(one):
         yield (
             f"{where} nothing is left of the answer, though {', '.join(others)} could be asked: "
             f"{_cut(' | '.join(one.answers))}. If there is none without {venue}, say so: "
@@ -166,16 +168,36 @@ def _nothing_left(one: Degraded, where: str, depends: Mapping[str, Sequence[str]
         )
 
 
-def still_missing(one: Degraded) -> list[str]:
+def _alike(one: Degraded, names: frozenset[str] = frozenset()) -> bool:
+    """Whether an answer has a line in common with the whole one: it is no apology then, but says
+    something else, as a signal does that tells of no trade."""
+    answer, clean = (
+        {_unnamed(skeleton(line), names) for text in texts for line in text.splitlines()} - {""}
+        for texts in (one.answers, one.clean)
+    )
+    return bool(answer & clean)
+
+
+def still_missing(one: Degraded, symbols: Sequence[str]) -> list[str]:
     """The lines with figures that an answer still lacks when all should be whole again.
 
-    All of them where it is an old answer, and says so.
+    All of them where it is an old answer, and says so. It may be about another symbol than the
+    whole one: the names of `symbols` are no part of what a line is known by, and some lines may be
+    others.
     """
-    old = _AGE.search("\n".join(one.answers)) and not _AGE.search("\n".join(one.clean))
-    found = set() if old else {label for label, *_ in labelled(one.answers)}
-    wanted = [(label, line) for label, line, _ in labelled(one.clean)]
+    names = frozenset(symbol.casefold() for symbol in symbols)
+    wanted = [(_unnamed(label, names), line) for label, line, _ in labelled(one.clean)]
+    if _AGE.search("\n".join(one.answers)) and not _AGE.search("\n".join(one.clean)):
+        return [line for _, line in wanted]
+    found = {_unnamed(label, names) for label, *_ in labelled(one.answers)}
     lost = [line for label, line in wanted if label not in found]
-    return lost if len(lost) > (1 - _WHOLE) * len(wanted) else []
+    if not found and _alike(one, names):
+        return []
+    return lost if len(lost) > (1 - _WHOLE_OF_ANOTHER) * len(wanted) else []
+
+
+def _unnamed(label: str, names: frozenset[str]) -> str:
+    return " ".join(word for word in label.split() if word not in names)
 
 
 def _gaps(asked: Sequence[Degraded], limit: float) -> Iterator[str]:

@@ -77,7 +77,7 @@ class Surroundings:
     """A directory in which the first exchange double leaves its market for those after it."""
     recording: recorded_hosts.Recording | None = None
     starts: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
+        default_factory=lambda: asyncio.Semaphore(2 * (os.cpu_count() or 1))
     )
     """How many stacks start at once: starting is all processor, and who starts first can go on."""
 

@@ -194,7 +194,7 @@ class _Bad:
             left = []
             for question, one in zip(waiting, came, strict=True):
                 again = msgspec.structs.replace(one, clean=self._clean[question])
-                if not still_missing(again):
+                if not still_missing(again, self._config.degradation.symbols):
                     self._played.append(again)
                 elif over:
                     self._played.append(again)
