@@ -194,6 +194,38 @@ class TestDegradation:
         result = judge_bad(bad(neighbour=True, reply_s=3.0, text="/start"))
         assert "a neighbour, who only asked something simple, had to wait" in result.measurement
 
+    def test_an_answer_without_figures_while_others_could_be_asked_is_named(self) -> None:
+        alone = {"stage": "venue", "fault": "binance never answers", "others": ("binance",)}
+        assert judge_bad(bad(**alone)).verdict is Verdict.PASS
+        both = {**alone, "others": ("binance", "okx")}
+        result = judge_bad(bad(**both))
+        assert result.verdict is Verdict.FAIL
+        assert "nothing is left of the answer, though okx could be asked" in result.measurement
+        assert judge_bad(bad(**both), depends={"binance": ["/price"]}).verdict is Verdict.PASS
+        partly = {**both, "answers": ("24h change: -0.82%\nPrice: not available",)}
+        assert judge_bad(bad(**partly)).verdict is Verdict.PASS
+
+    def test_another_answer_under_the_same_heading_is_no_lost_one(self) -> None:
+        signal = ("BTC signal\nEntry: 91,210.46",)
+        none = {"answers": ("BTC signal\nNo trade: RSI is not known",), "clean": signal}
+        venue = {"stage": "venue", "fault": "okx never answers", "others": ("binance", "okx")}
+        assert judge_bad(bad(**venue, **none)).verdict is Verdict.PASS
+        assert judge_bad(bad(stage="back", since_s=70.0, **none)).verdict is Verdict.PASS
+
+    def test_an_exchange_that_fails_and_is_called_without_end_is_named(self) -> None:
+        assert judge_bad(bad(calls=80, usual_calls=20)).verdict is Verdict.PASS
+        result = judge_bad(bad(calls=81, usual_calls=20))
+        assert result.verdict is Verdict.FAIL
+        assert "is called again and again: 81 calls of one exchange" in result.measurement
+
+    def test_an_old_answer_is_not_whole_and_one_about_another_symbol_is(self) -> None:
+        late: dict[str, Any] = {"stage": "back", "since_s": 70.0, "clean": ("BTC price: $91,210.46",)}
+        old = judge_bad(bad(**late, answers=("BTC price: $91,210.46\n⌛ From 70 s ago",)))
+        assert old.verdict is Verdict.FAIL
+        assert "not whole again 70 s after the exchanges are well" in old.measurement
+        other = judge_bad(bad(**late, answers=("ETH price: $3,471.49",)))
+        assert other.verdict is Verdict.PASS
+
     def test_what_is_not_whole_again_is_named(self) -> None:
         late = bad(stage="back", answers=("Price: $91,210.46",), since_s=60.5)
         result = judge_bad(late)
