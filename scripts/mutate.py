@@ -36,7 +36,7 @@ MODULES = (
 """What a verdict is made by: how chats are read and normalised, the statistics, every check."""
 _OF_THE_GATE = (
     *("checks", "chats", "false_passes", "history", "sequential", "stats", "verdict", "prove"),
-    *("shortcomings", "starvation", "comebacks", "door", "pollers", "repeated"),
+    *("shortcomings", "starvation", "comebacks", "door", "pollers", "repeated", "trials"),
 )
 TESTS = (
     *(f"contract_tests/gate/test_{name}.py" for name in _OF_THE_GATE),

@@ -8,6 +8,7 @@ although no exchange has answered for long has to say how old it is.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from botproof.checks.figures import is_zero, labelled, plain_text, skeleton
@@ -189,8 +190,14 @@ def still_missing(one: Degraded, symbols: Sequence[str]) -> list[str]:
     wanted = [(_unnamed(label, names), line) for label, line, _ in labelled(one.clean)]
     if _AGE.search("\n".join(one.answers)) and not _AGE.search("\n".join(one.clean)):
         return [line for _, line in wanted]
-    found = {_unnamed(label, names) for label, *_ in labelled(one.answers)}
-    lost = [line for label, line in wanted if label not in found]
+    found = Counter(_unnamed(label, names) for label, *_ in labelled(one.answers))
+    spare = found.copy()
+    lost = []
+    for label, line in wanted:  # the same label may stand in several sections
+        if spare[label]:
+            spare[label] -= 1
+        else:
+            lost.append(line)
     if not found and _alike(one, names):
         return []
     return lost if len(lost) > (1 - _WHOLE_OF_ANOTHER) * len(wanted) else []

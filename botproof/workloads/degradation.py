@@ -116,6 +116,7 @@ class _Bad:
         self._answering: dict[str, set[str]] = {}
         self._own: set[str] = set()
         self._symbols = _turn(config.degradation.symbols)
+        self._symbols_after = _turn(config.degradation.symbols[::-1])
         self._clean: dict[str, tuple[str, ...]] = {}
         self._good_at = history.now()
 
@@ -186,7 +187,7 @@ class _Bad:
         waiting = list(questions)
         whole = True
         while waiting:
-            texts = self._other(waiting)
+            texts = self._other(waiting, self._symbols_after)
             came = await self._ask(
                 [(text, "back", "the exchanges are well again") for text in texts], since=began
             )
@@ -370,9 +371,9 @@ class _Bad:
         told = {venue for at, venue, said in self._given if at >= since and symbol.search(said)}
         self._answering.setdefault(_command(text), set()).update(told)
 
-    def _other(self, questions: Sequence[str]) -> list[str]:
+    def _other(self, questions: Sequence[str], turn: Iterator[str] | None = None) -> list[str]:
         """The same questions about a symbol that nobody has asked for yet, where one is named."""
-        symbol = next(self._symbols)
+        symbol = next(turn or self._symbols)
         return [with_symbol(text, self._config.degradation.symbols, symbol) for text in questions]
 
 

@@ -1,5 +1,6 @@
 """The checks security, degradation and signals on hand-written histories, and what feeds them."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from scipy.special import stdtrit
 
 from botproof import history
 from botproof.checks import degradation, memory, security, signals
@@ -20,6 +22,7 @@ from botproof.doubles.exchanges.faults import Fault, apply
 from botproof.doubles.exchanges.market import COINS, MINUTE, Market
 from botproof.doubles.server import json_response
 from botproof.history import Degraded, History, PortsSeen, Run, SecretSeen, SecurityAsked
+from botproof.sequential import FAIL_SHARES
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads.degradation import with_symbol
 from botproof.workloads.expectation import lacking
@@ -219,12 +222,21 @@ class TestDegradation:
         assert "is called again and again: 81 calls of one exchange" in result.measurement
 
     def test_an_old_answer_is_not_whole_and_one_about_another_symbol_is(self) -> None:
-        late: dict[str, Any] = {"stage": "back", "since_s": 70.0, "clean": ("BTC price: $91,210.46",)}
+        late: dict[str, Any] = {
+            "stage": "back",
+            "since_s": 70.0,
+            "clean": ("BTC price: $91,210.46",),
+        }
         old = judge_bad(bad(**late, answers=("BTC price: $91,210.46\n⌛ From 70 s ago",)))
         assert old.verdict is Verdict.FAIL
         assert "not whole again 70 s after the exchanges are well" in old.measurement
         other = judge_bad(bad(**late, answers=("ETH price: $3,471.49",)))
         assert other.verdict is Verdict.PASS
+
+    def test_a_section_whose_lines_are_called_as_in_another_one_is_missed(self) -> None:
+        whole = "Price: $91,210.46\nVolume: 21,702 BTC"
+        late: dict[str, Any] = {"stage": "back", "since_s": 70.0, "clean": (f"{whole}\n{whole}",)}
+        assert judge_bad(bad(**late, answers=(whole,))).verdict is Verdict.FAIL
 
     def test_what_is_not_whole_again_is_named(self) -> None:
         late = bad(stage="back", answers=("Price: $91,210.46",), since_s=60.5)
@@ -311,6 +323,76 @@ class TestGrowth:
             (growth,) = growths(history_, judging.budgets)
             assert not growth.over
             assert growth.lower <= 1
+
+
+def uneven(served: int = 400, every_s: float = 0.5, **change: Any) -> History:
+    """A load of 40 s in which market_data keeps 1 kB of each request, and 3 kB in the last part."""
+    labels: dict[str, Any] = {"stack": "polling", "mode": "polling", **change}
+    phase = labels.pop("phase", "load")
+    role = labels.pop("role", "service")
+    times = [40 * number / served for number in range(served)]
+    events: list[history.Event] = [
+        history.Phase(t=times[0], name=phase, edge="begin", **labels),
+        history.Phase(t=times[-1], name=phase, edge="end", **labels),
+    ]
+    for number, at in enumerate(times):
+        if role == "service":
+            events.append(
+                history.Request(t=at, intended=at - 0.01, latency_s=0.01, ok=True, **labels)
+            )
+        else:
+            events.append(
+                history.UpdateDelivered(t=at, update_id=number, attempt=1, door="polling", **labels)
+            )
+    for number in range(round(40 / every_s)):
+        at = number * every_s
+        size = round(5e7 + 1e3 * served / 40 * (at + 2 * max(0.0, at - 36.5)))
+        sizes: dict[str, Any] = {"pss": 0, "anonymous": size, "rss": 0, "peak": 0}
+        events.append(history.MemorySample(t=at, process="it", role=role, **sizes, **labels))
+    return History(events)
+
+
+class TestHowGrowthIsCounted:
+    def test_of_the_second_half_of_a_load_in_six_parts(self, judging) -> None:
+        (growth,) = growths(uneven(), judging.budgets)
+        assert growth.served == 200
+        assert growth.confidence == pytest.approx(1 - FAIL_SHARES["memory growth"])
+        # five parts of 1 kB and one of nearly 3: the mean and Student's t with five degrees
+        assert growth.mean == pytest.approx(1.28, abs=0.05)
+        spread = (growth.upper - growth.mean) / stdtrit(5, growth.confidence)
+        assert spread == pytest.approx(0.27, abs=0.05)
+        assert growth.upper - growth.mean == pytest.approx(growth.mean - growth.lower)
+
+    def test_of_a_bot_from_the_second_quarter_of_the_conversation_on(self, judging) -> None:
+        (growth,) = growths(uneven(role="bot", phase="conversation"), judging.budgets)
+        assert growth.served == 300
+        assert growth.what == "an update"
+
+    def test_a_limit_that_is_just_reached_is_over(self, judging) -> None:
+        (growth,) = growths(growing(1.0), judging.budgets)
+        assert dataclasses.replace(growth, lower=growth.budget.limit).over
+        assert not dataclasses.replace(growth, lower=growth.budget.limit - 0.001).over
+
+    @pytest.mark.parametrize(("served", "told"), [(120, 1), (118, 0)])
+    def test_of_fewer_than_sixty_nothing_is_said(self, judging, served: int, told: int) -> None:
+        assert len(list(growths(uneven(served), judging.budgets))) == told
+
+    @pytest.mark.parametrize(("every_s", "told"), [(1.6, 1), (1.9, 0)])
+    def test_of_fewer_than_twelve_samples_nothing_is_said(
+        self, judging, every_s: float, told: int
+    ) -> None:
+        assert len(list(growths(uneven(every_s=every_s), judging.budgets))) == told
+
+    def test_what_is_played_again_is_not_looked_at(self, judging) -> None:
+        again = history.PlayedAgain(
+            t=0.0, of="polling", cases=("price",), stack="polling", mode="polling"
+        )
+        assert not list(growths(History([*uneven(), again]), judging.budgets))
+
+    def test_several_processes_share_the_risk(self, judging) -> None:
+        both = History([*uneven(), *uneven(stack="webhook", mode="webhook")])
+        for growth in growths(both, judging.budgets):
+            assert growth.confidence == pytest.approx(1 - FAIL_SHARES["memory growth"] / 2)
 
 
 class TestExpectations:
