@@ -115,8 +115,10 @@ class _Bad:
         self._usual = 0
         self._answering: dict[str, set[str]] = {}
         self._own: set[str] = set()
-        self._symbols = _turn(config.degradation.symbols)
-        self._symbols_after = _turn(config.degradation.symbols[::-1])
+        names = config.degradation.symbols
+        kept = len(names) // 3  # for asking whether all is well again: what was whole is remembered
+        self._symbols = _turn(names[: len(names) - kept])
+        self._symbols_after = _turn(names[len(names) - kept :])
         self._clean: dict[str, tuple[str, ...]] = {}
         self._good_at = history.now()
 
@@ -132,6 +134,8 @@ class _Bad:
             if await self._back(questions):
                 await self._limited(questions)
             await self._one_gone(questions)
+            await self._back(questions)
+            await self._clean_again()  # while no circuit is open that what follows opens for long
             await self._parts(questions)
             await self._clean_again()
 
