@@ -40,7 +40,6 @@ _SHOWN = 110
 _FEWEST = 5
 _OFTEN = 4
 _WHOLE = 0.8
-_WHOLE_OF_ANOTHER = 0.6
 
 
 def check(history: History, judging: Judging) -> CheckResult:
@@ -76,7 +75,7 @@ def _findings(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
         return
     where = f"{one.fault}: {one.text} →"
     if one.stage == "back":
-        lost = still_missing(one, judging.degradation.symbols)
+        lost = still_missing(one)
         if lost and one.since_s >= judging.degradation.recover_s:
             said = " | ".join(one.answers) or "nothing"
             yield (
@@ -169,42 +168,34 @@ def _nothing_left(one: Degraded, where: str, depends: Mapping[str, Sequence[str]
         )
 
 
-def _alike(one: Degraded, names: frozenset[str] = frozenset()) -> bool:
+def _alike(one: Degraded) -> bool:
     """Whether an answer has a line in common with the whole one: it is no apology then, but says
     something else, as a signal does that tells of no trade."""
     answer, clean = (
-        {_unnamed(skeleton(line), names) for text in texts for line in text.splitlines()} - {""}
+        {skeleton(line) for text in texts for line in text.splitlines()} - {""}
         for texts in (one.answers, one.clean)
     )
     return bool(answer & clean)
 
 
-def still_missing(one: Degraded, symbols: Sequence[str]) -> list[str]:
+def still_missing(one: Degraded) -> list[str]:
     """The lines with figures that an answer still lacks when all should be whole again.
 
-    All of them where it is an old answer, and says so. It may be about another symbol than the
-    whole one: the names of `symbols` are no part of what a line is known by, and some lines may be
-    others.
+    All of them where it is an old answer, and says so; none where only few are missing.
     """
-    names = frozenset(symbol.casefold() for symbol in symbols)
-    wanted = [(_unnamed(label, names), line) for label, line, _ in labelled(one.clean)]
+    wanted = [(label, line) for label, line, _ in labelled(one.clean)]
     if _AGE.search("\n".join(one.answers)) and not _AGE.search("\n".join(one.clean)):
         return [line for _, line in wanted]
-    found = Counter(_unnamed(label, names) for label, *_ in labelled(one.answers))
-    spare = found.copy()
+    found = Counter(label for label, *_ in labelled(one.answers))
+    if not found and _alike(one):
+        return []
     lost = []
     for label, line in wanted:  # the same label may stand in several sections
-        if spare[label]:
-            spare[label] -= 1
+        if found[label]:
+            found[label] -= 1
         else:
             lost.append(line)
-    if not found and _alike(one, names):
-        return []
-    return lost if len(lost) > (1 - _WHOLE_OF_ANOTHER) * len(wanted) else []
-
-
-def _unnamed(label: str, names: frozenset[str]) -> str:
-    return " ".join(word for word in label.split() if word not in names)
+    return lost if len(lost) > (1 - _WHOLE) * len(wanted) else []
 
 
 def _gaps(asked: Sequence[Degraded], limit: float) -> Iterator[str]:

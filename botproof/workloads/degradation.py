@@ -116,9 +116,9 @@ class _Bad:
         self._answering: dict[str, set[str]] = {}
         self._own: set[str] = set()
         names = config.degradation.symbols
-        kept = len(names) // 3  # for asking whether all is well again: what was whole is remembered
-        self._symbols = _turn(names[: len(names) - kept])
-        self._symbols_after = _turn(names[len(names) - kept :])
+        self._known = names[1:4] or names
+        self._symbols = _turn([name for name in names if name not in self._known] or names)
+        self._symbols_after = _turn(self._known)
         self._clean: dict[str, tuple[str, ...]] = {}
         self._good_at = history.now()
 
@@ -154,7 +154,18 @@ class _Bad:
                 self._clean[text] = came[0].answers
         self._usual = self._calls.total()
         best = sorted(found, key=lambda text: -found[text])[:_MOST_QUESTIONS]
-        return [text for text in asked if text in best]
+        questions = [text for text in asked if text in best]
+        for _ in self._known:
+            await self._learn(self._other(questions, self._symbols_after))
+        return questions
+
+    async def _learn(self, texts: Iterable[str]) -> None:
+        """Keep what these are answered when nothing is wrong, where it is not known yet."""
+        left = [text for text in dict.fromkeys(texts) if text not in self._clean]
+        began = history.now()
+        came = await self._ask([(text, "clean", "nothing is wrong") for text in left])
+        self._clean.update({one.text: one.answers for one in came})
+        self._own.update(text for text in left if self._told(text, since=began))
 
     def _naming_symbols(self, questions: Iterable[str]) -> list[str]:
         """Each question, or one of the same command that names a symbol: about another one it is a
@@ -185,7 +196,7 @@ class _Bad:
     async def _back(self, questions: Sequence[str]) -> bool:
         """All is well: how long until every answer is whole again; whether they all were.
 
-        Each time about symbols that were not asked for yet, so that it is no cache that answers.
+        About a few symbols in turn, whose whole answers are known, and no others were asked for.
         """
         began = history.now()
         waiting = list(questions)
@@ -198,14 +209,12 @@ class _Bad:
             over = history.now() - began >= self._config.degradation.recover_s * self._stack.stretch
             left = []
             for question, one in zip(waiting, came, strict=True):
-                again = msgspec.structs.replace(one, clean=self._clean[question])
-                if not still_missing(again, self._config.degradation.symbols):
-                    self._played.append(again)
-                elif over:
-                    self._played.append(again)
-                    whole = False
-                else:
+                missing = still_missing(one)
+                if missing and not over:
                     left.append(question)
+                    continue
+                self._played.append(one)
+                whole = whole and not missing
             waiting = left
             if waiting:
                 await asyncio.sleep(_AGAIN_S)
@@ -241,17 +250,12 @@ class _Bad:
         """What the questions of the bad times are answered when nothing is wrong."""
         bad = [one for one in self._played if not one.neighbour and one.stage != "back"]
         texts = list(dict.fromkeys(one.text for one in bad))
-        texts = [text for text in texts if text not in self._clean]
         for at in range(0, len(texts), 4):
-            some = texts[at : at + 4]
-            began = history.now()
-            came = await self._ask([(text, "clean", "nothing is wrong") for text in some])
-            self._clean.update({one.text: one.answers for one in came})
-            self._own.update(text for text in some if self._told(text, since=began))
+            await self._learn(texts[at : at + 4])
         self._played[:] = [
             msgspec.structs.replace(
                 one,
-                clean=one.clean if one.stage == "back" else self._clean.get(one.text, ()),
+                clean=self._clean.get(one.text, ()),
                 others=tuple(sorted(self._answering.get(_command(one.text), ()))),
             )
             for one in self._played
