@@ -206,11 +206,10 @@ class _Bad:
             came = await self._ask(
                 [(text, "back", "the exchanges are well again") for text in texts], since=began
             )
-            over = history.now() - began >= self._config.degradation.recover_s * self._stack.stretch
             left = []
             for question, one in zip(waiting, came, strict=True):
                 missing = still_missing(one)
-                if missing and not over:
+                if missing and one.since_s < self._config.degradation.recover_s:
                     left.append(question)
                     continue
                 self._played.append(one)
