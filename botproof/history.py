@@ -545,7 +545,8 @@ class Degraded(Event, frozen=True, kw_only=True):
     when nothing is wrong. `neighbour`: a simple question of somebody else meanwhile. `since_s`:
     seconds since an exchange last gave a right answer; of "back", since all is well. `datum` is
     false where the answer is made of what exchanges say of one symbol, and none had said it yet.
-    `others` are the exchanges that told of the symbol when this command was asked, at any time.
+    `others` are the exchanges that told of the symbol when this command was asked, at any time: of
+    "venue" alone, and where no other one had failed before.
     `calls` is how often one exchange was called meanwhile, at the most, and `usual_calls` how often
     all of them together were when everything was asked for the first time, with nothing wrong.
     """

@@ -1,9 +1,9 @@
 """What the bot says while exchanges misbehave, and how long until all is whole again.
 
-First everything is asked once, with nothing wrong. Then all exchanges are gone, until what the bot
-may still remember is old; then they are back. Then all of them ask to be left alone for a second,
-and after that they ban the address for one: each time all has to be whole again. Then one exchange
-after the other is gone, and half of all answers of the exchanges go wrong, in one way after the
+First everything is asked once, with nothing wrong. Then the exchange that is asked most is gone;
+then all are, until what the bot may still remember is old; then they are back. Then all of them
+ask to be left alone for a second, and after that they ban the address for one: each time all has to
+be whole again. Then one exchange after the other is gone, and half of all answers of the exchanges go wrong, in one way after the
 other. A neighbour asks something simple beside each question. At last every question of the bad
 times is asked again, with nothing wrong: what is missing or other in the bad answer is read off
 that. `checks/degradation.py` judges.
@@ -114,6 +114,7 @@ class _Bad:
         self._calls: Counter[str] = Counter()
         self._usual = 0
         self._answering: dict[str, set[str]] = {}
+        self._alone: set[str] = set()
         self._own: set[str] = set()
         names = config.degradation.symbols
         self._known = names[1:4] or names
@@ -130,12 +131,13 @@ class _Bad:
             self._stack.say(f"degradation: {len(questions)} questions, {venues}")
             if not questions:
                 return
+            venues_by_use = [venue for venue, _ in self._venues.most_common(_MOST_VENUES)]
+            await self._one_gone(questions, venues_by_use[:1], alone=True)
             await self._gone(questions)
             if await self._back(questions):
+                await self._clean_again()  # before circuits are opened that stay so for long
                 await self._limited(questions)
-            await self._one_gone(questions)
-            await self._back(questions)
-            await self._clean_again()  # while no circuit is open that what follows opens for long
+            await self._one_gone(questions, venues_by_use[1:])
             await self._parts(questions)
             await self._clean_again()
 
@@ -237,13 +239,21 @@ class _Bad:
             async with self._stack.exchanges().with_faults(faulty):
                 await self._beside(asked, "part", words)
 
-    async def _one_gone(self, questions: Sequence[str]) -> None:
-        """One exchange after the other, each in another way."""
+    async def _one_gone(
+        self, questions: Sequence[str], venues: Sequence[str], *, alone: bool = False
+    ) -> None:
+        """One exchange after the other, each in another way.
+
+        `alone`: nothing else has gone wrong before, so that no circuit is open to any other.
+        """
         ways = _turn(list(_ONE_GONE.items()))
-        for venue, _ in self._venues.most_common(_MOST_VENUES):
+        for venue in venues:
             words, fault = next(ways)
+            said = words.format(venue=venue)
+            if alone:
+                self._alone.add(said)
             async with self._stack.exchanges().with_faults([{"venue": venue, **fault}]):
-                await self._beside(self._other(questions), "venue", words.format(venue=venue))
+                await self._beside(self._other(questions), "venue", said)
 
     async def _clean_again(self) -> None:
         """What the questions of the bad times are answered when nothing is wrong."""
@@ -255,10 +265,15 @@ class _Bad:
             msgspec.structs.replace(
                 one,
                 clean=self._clean.get(one.text, ()),
-                others=tuple(sorted(self._answering.get(_command(one.text), ()))),
+                others=self._others(one),
             )
             for one in self._played
         ]
+
+    def _others(self, one: Degraded) -> tuple[str, ...]:
+        """Who else could have been asked, where only one exchange was gone and all others well."""
+        known = self._answering.get(_command(one.text), ()) if one.fault in self._alone else ()
+        return tuple(sorted(known))
 
     # asking
 
