@@ -33,9 +33,10 @@ _AGE = re.compile(
     re.IGNORECASE,
 )
 _ZERO = re.compile(
-    r"[$€£¥]\s?-?0(?:\.0+)?(?![\d.,])|(?<![\d.,])0\.0+(?![\d.,])|(?<![\d.,])0\s?(?:%|x\b|[A-Z]{2,}\b)"
+    r"[$€£¥]\s?-?0(?:\.0+)?(?![\d.,])|(?<![\d.,])0\.0+(?![\d.,])|(?<![\d.,])0\s?(?:x\b|[A-Z]{2,}\b)"
 )
-"""A zero that is a price, a share or an amount; a bare 0 may be a count or a score."""
+"""A zero that is a price, a share or an amount; a bare 0 may be a count or a score, and 0 % a small
+share that was rounded."""
 _SHOWN = 110
 _FEWEST = 5
 _OFTEN = 4

@@ -3,10 +3,10 @@
 First everything is asked once, with nothing wrong. Then the exchange that is asked most is gone;
 then all are, until what the bot may still remember is old; then they are back. Then all of them
 ask to be left alone for a second, and after that they ban the address for one: each time all has to
-be whole again. Then one exchange after the other is gone, and half of all answers of the exchanges go wrong, in one way after the
-other. A neighbour asks something simple beside each question. At last every question of the bad
-times is asked again, with nothing wrong: what is missing or other in the bad answer is read off
-that. `checks/degradation.py` judges.
+be whole again. Then one exchange after the other is gone, and half of all answers of the exchanges
+go wrong, in one way after the other. A neighbour asks something simple beside each question. At
+last every question of the bad times is asked again, with nothing wrong: what is missing or other in
+the bad answer is read off that. `checks/degradation.py` judges.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class _Bad:
         self._own: set[str] = set()
         names = config.degradation.symbols
         self._known = names[1:4] or names
-        self._symbols = _turn([name for name in names if name not in self._known] or names)
+        self._symbols = _turn(names[4:] or names)  # the first is what questions usually name
         self._symbols_after = _turn(self._known)
         self._clean: dict[str, tuple[str, ...]] = {}
         self._good_at = history.now()

@@ -164,10 +164,16 @@ class TestDegradation:
         assert words in result.measurement
 
     @pytest.mark.parametrize(
-        "answer", ["None of the exchanges answers.", "Bias: score 0 of ±100", "Price: $91,210.46"]
+        "answer",
+        [
+            "None of the exchanges answers.",
+            "Bias: score 0 of ±100",
+            "Price: $91,210.46",
+            "Place: 0%",
+        ],
     )
     def test_words_and_counts_are_no_invented_figures(self, answer: str) -> None:
-        clean = ("Bias: score 15 of ±100\nPrice: $91,210.46",)
+        clean = ("Bias: score 15 of ±100\nPrice: $91,210.46\nPlace: 3%",)
         assert judge_bad(bad(answers=(answer,), clean=clean)).verdict is Verdict.PASS
 
     def test_figures_of_long_ago_say_so(self) -> None:
