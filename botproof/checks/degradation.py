@@ -120,12 +120,15 @@ def _too_often(one: Degraded, where: str) -> Iterator[str]:
 
 
 def _invented(one: Degraded, where: str) -> Iterator[str]:
-    """Lines whose first figure is zero, where it never is when nothing is wrong."""
+    """Lines of zeros, where their first figure is none when nothing is wrong.
+
+    A zero beside another figure was rounded: "Funding: 0.0000% (+0.07% annually)".
+    """
     known: dict[str, bool] = {}
     for label, _, figures in labelled(one.clean):
         known[label] = known.get(label, True) and not is_zero(figures[0])
     for label, line, figures in labelled(one.answers):
-        if known.get(label) and is_zero(figures[0]) and _ZERO.search(line):
+        if known.get(label) and all(map(is_zero, figures)) and _ZERO.search(line):
             yield f"{where} a zero was invented: {_cut(line)}"
 
 

@@ -3,8 +3,8 @@
 First everything is asked once, with nothing wrong. Then the exchange that is asked most is gone;
 then all are, until what the bot may still remember is old; then they are back. Then all of them
 ask to be left alone for a second, and after that they ban the address for one: each time all has to
-be whole again. Then one exchange after the other is gone, and half of all answers of the exchanges
-go wrong, in one way after the other. A neighbour asks something simple beside each question. At
+be whole again. Then half of all answers of the exchanges go wrong, in one way after the other, and
+one exchange after the other is gone. A neighbour asks something simple beside each question. At
 last every question of the bad times is asked again, with nothing wrong: what is missing or other in
 the bad answer is read off that. `checks/degradation.py` judges.
 """
@@ -137,8 +137,8 @@ class _Bad:
             if await self._back(questions):
                 await self._clean_again()  # before circuits are opened that stay so for long
                 await self._limited(questions)
-            await self._one_gone(questions, venues_by_use[1:])
             await self._parts(questions)
+            await self._one_gone(questions, venues_by_use[1:])
             await self._clean_again()
 
     # the stages

@@ -173,7 +173,7 @@ class TestDegradation:
         ],
     )
     def test_words_and_counts_are_no_invented_figures(self, answer: str) -> None:
-        clean = ("Bias: score 15 of ±100\nPrice: $91,210.46\nPlace: 3%",)
+        clean = ("Bias: score 15 of ±100\nPrice: $91,210.46\nPlace: 3%\nFee: 0.01% (+11% a year)",)
         assert judge_bad(bad(answers=(answer,), clean=clean)).verdict is Verdict.PASS
 
     def test_figures_of_long_ago_say_so(self) -> None:
