@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from botproof.checks.figures import is_zero, labelled, plain_text, skeleton
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.history import Degraded, History
+from botproof.starvation import CASE_S
 from botproof.verdict import CheckResult, Verdict
 
 _NO_FIGURE = re.compile(
@@ -48,7 +50,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     asked = history.of(Degraded)
     limit = judging.budgets["reply_time_s"].limit
     findings = [f"{one.stack}: {line}" for one in asked for line in _findings(one, limit, judging)]
-    gaps = list(_gaps(asked, limit))
+    gaps = list(_gaps(asked, limit, judging))
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
     bad = [one for one in asked if one.stage not in ("back", "ended") and not one.neighbour]
     back = [one for one in asked if one.stage == "back"]
@@ -72,21 +74,11 @@ def check(history: History, judging: Judging) -> CheckResult:
 
 
 def _findings(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
-    if one.stage == "ended":
+    if not _was_kept(one, limit):
+        yield from _missing(one, limit, judging)
+    if one.stage in ("ended", "back") or one.neighbour:
         return
-    where = f"{one.fault}: {one.text} →"
-    if one.stage == "back":
-        lost = still_missing(one)
-        if lost and one.since_s >= judging.degradation.recover_s:
-            said = " | ".join(one.answers) or "nothing"
-            yield (
-                f"{where} not whole again {one.since_s:.0f} s after the exchanges are well: "
-                f"{_cut(' | '.join(lost))} is missing; it says {_cut(said)}"
-            )
-        return
-    yield from _in_time(one, where, limit)
-    if one.neighbour:
-        return
+    where = _where(one)
     text = "\n".join(map(plain_text, one.answers))
     clean = "\n".join(map(plain_text, one.clean))
     for pattern, what in ((_NO_FIGURE, "says {} where a figure belongs"), (_INSIDE, "shows {}")):
@@ -100,14 +92,44 @@ def _findings(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
         yield from _undated(one, where, text, judging.degradation.fresh_of(one.text))
     if one.stage == "venue":
         yield from _without(one, where, judging.degradation.depends)
-        yield from _nothing_left(one, where, judging.degradation.depends)
+
+
+def _where(one: Degraded) -> str:
+    return f"{one.fault}: {one.text} →"
+
+
+def _was_kept(one: Degraded, limit: float) -> bool:
+    """Whether a slow machine may be the reason for what is late or missing in an answer."""
+    if one.reply_s is None:
+        return one.withheld_s >= limit
+    otherwise_in_time = one.reply_s - one.withheld_s < limit
+    return otherwise_in_time and (one.withheld_s >= CASE_S or one.reply_s >= limit)
+
+
+def _missing(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
+    """What is late or missing in an answer: what a slow machine can bring about, too."""
+    if one.stage == "ended":
+        return
+    where = _where(one)
+    if one.stage != "back":
+        yield from _in_time(one, where, limit)
+        if one.stage == "venue" and not one.neighbour:
+            yield from _nothing_left(one, where, judging.degradation.depends)
+        return
+    lost = still_missing(one)
+    if lost and one.since_s >= judging.degradation.recover_s:
+        said = " | ".join(one.answers) or "nothing"
+        yield (
+            f"{where} not whole again {one.since_s:.0f} s after the exchanges are well: "
+            f"{_cut(' | '.join(lost))} is missing; it says {_cut(said)}"
+        )
 
 
 def _in_time(one: Degraded, where: str, limit: float) -> Iterator[str]:
     who = "a neighbour, who only asked something simple, had to wait: " if one.neighbour else ""
     if one.reply_s is None:
         yield f"{who}{where} no answer"
-    elif one.reply_s - one.withheld_s >= limit:
+    elif one.reply_s >= limit:
         yield f"{who}{where} answered after {one.reply_s:.1f} s, over {limit:g} s"
 
 
@@ -202,7 +224,7 @@ def still_missing(one: Degraded) -> list[str]:
     return lost if len(lost) > (1 - _WHOLE) * len(wanted) else []
 
 
-def _gaps(asked: Sequence[Degraded], limit: float) -> Iterator[str]:
+def _gaps(asked: Sequence[Degraded], limit: float, judging: Judging) -> Iterator[str]:
     for one in asked:
         if one.stage == "ended":
             yield f"{one.stack}: the bot could not be asked in bad times: {one.fault}"
@@ -211,16 +233,14 @@ def _gaps(asked: Sequence[Degraded], limit: float) -> Iterator[str]:
             "no question was answered with figures from an exchange, so nothing was asked in bad "
             "times; [degradation] ask names such questions"
         )
-    kept = [
-        one
+    kept = (
+        f"the machine kept {one.withheld_s:.1f} s, so this may be no fault of the bot: "
+        f"{one.stack}: {line}"
         for one in asked
-        if one.reply_s is not None and one.reply_s - one.withheld_s < limit <= one.reply_s
-    ]
-    for one in kept[:_FEWEST]:
-        yield (
-            f"{one.stack}: {one.fault}: {one.text} took {one.reply_s:.1f} s, of which the machine "
-            f"kept {one.withheld_s:.1f} s"
-        )
+        if _was_kept(one, limit)
+        for line in _missing(one, limit, judging)
+    )
+    yield from islice(kept, _FEWEST)
 
 
 def _told(asked: Sequence[Degraded]) -> Iterator[str]:

@@ -12,6 +12,7 @@ the bad answer is read off that. `checks/degradation.py` judges.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import re
 from collections import Counter
@@ -27,6 +28,7 @@ from botproof.checks.degradation import still_missing
 from botproof.checks.figures import labelled
 from botproof.config import Config
 from botproof.history import BotApiCall, CasePlayed, Degraded, Event, VenueCall
+from botproof.starvation import CASE_S
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import question_of
 from botproof.workloads.security import questions_of
@@ -45,7 +47,6 @@ _ANSWER_S = 8.0
 _OK = 200
 _AGAIN_S = 0.7
 _MOST_VENUES = 6
-_STARVED_S = 0.25
 _SHARE = {"probability": 0.5}
 _PRICES = "lastPrice,last,last_price,lastPr,price,markPrice,markPx,mark_price,indexPrice,close,c"
 WRONG: Mapping[str, tuple[Mapping[str, Any], ...]] = {
@@ -288,7 +289,7 @@ class _Bad:
             starved = [
                 one
                 for one in came
-                if one.withheld_s >= _STARVED_S and (one.reply_s is None or one.reply_s >= limit)
+                if one.withheld_s >= CASE_S and (one.reply_s is None or one.reply_s >= limit)
             ]
             if again or not starved:
                 self._played.extend(came)
@@ -304,14 +305,16 @@ class _Bad:
         began, before = history.now(), self._stack.watch.withheld_s
         called = self._calls.copy()
         names = [await self._send(text) for text, *_ in asked]
-        deadline = began + _ANSWER_S * self._stack.stretch
-        while history.now() < deadline and not all(self._answered(name) for name in names):
-            self._progress.clear()
-            try:
-                async with asyncio.timeout(max(0.01, deadline - history.now())):
-                    await self._progress.wait()
-            except TimeoutError:
+        while not all(self._answered(name) for name in names):
+            # What the machine withholds meanwhile is waited for on top, as long again at the most.
+            owed = min(self._stack.watch.withheld_s - before, _ANSWER_S)
+            left = began + _ANSWER_S + owed - history.now()
+            if left <= 0:
                 break
+            self._progress.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._progress.wait()
         withheld = self._stack.watch.withheld_s - before
         most = max((self._calls - called).values(), default=0)
         for text, *_ in asked:

@@ -198,6 +198,20 @@ class TestDegradation:
         assert "no answer" in judge_bad(bad(reply_s=None, answers=())).measurement
         starved = judge_bad(bad(reply_s=4.0, withheld_s=3.0))
         assert starved.verdict is Verdict.INCONCLUSIVE
+        assert judge_bad(bad(reply_s=4.0, withheld_s=1.0)).verdict is Verdict.FAIL
+
+    def test_what_a_slow_machine_may_have_taken_away_is_inconclusive(self) -> None:
+        silent = {"reply_s": None, "answers": ()}
+        assert judge_bad(bad(**silent, withheld_s=1.0)).verdict is Verdict.FAIL
+        kept = judge_bad(bad(**silent, withheld_s=4.9))
+        assert kept.verdict is Verdict.INCONCLUSIVE
+        assert "the machine kept 4.9 s" in kept.measurement
+        assert "no answer" in kept.measurement
+        less = {"stage": "venue", "fault": "okx never answers", "others": ("binance",)}
+        assert judge_bad(bad(**less)).verdict is Verdict.FAIL
+        assert judge_bad(bad(**less, withheld_s=0.5)).verdict is Verdict.INCONCLUSIVE
+        wrong = judge_bad(bad(answers=("Price: $nan",), withheld_s=5.0))
+        assert wrong.verdict is Verdict.FAIL
 
     def test_a_neighbour_who_waits_is_told_apart(self) -> None:
         result = judge_bad(bad(neighbour=True, reply_s=3.0, text="/start"))
