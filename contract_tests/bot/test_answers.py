@@ -95,7 +95,7 @@ def test_volume() -> None:
     text = render("volume", example("volume"))
     assert "Activity: <b>NORMAL (1.3x)</b>\n" in text
     assert "Volume: 1,493 BTC ($143.72M)\n" in text
-    assert "Against usual: +29.3%\n" in text
+    assert "Against average: +29.3%\n" in text
     assert "Delta: 🔴 -41.46 BTC (-$4M) · L/S: 0.95x\n" in text
 
 
@@ -112,7 +112,7 @@ def test_scan_with_and_without_spikes() -> None:
     text = render("scan", example("scan"))
     assert "<b>INJ/USDT</b> +761% · $25.39 🔴 -0.50%\n" in text
     quiet = render("scan", {**example("scan"), "spikes": []})
-    assert "No symbol is +100% over its usual volume just now." in quiet
+    assert "No symbol is +100% over its average volume just now." in quiet
 
 
 def test_open_interest_is_grouped_by_what_contracts_are_margined_in() -> None:
@@ -241,7 +241,7 @@ def test_account() -> None:
     pnl = render("pnl", {**example("pnl"), "complete": False, "other": 1e-14})
     assert "Other" not in pnl  # what is left of a sum of floats is no profit
     assert "Net: <b>🟢 +$74.16</b>" in pnl
-    assert "more entries than could be read" in pnl
+    assert "more entries than I could read" in pnl
 
 
 # what cannot break them

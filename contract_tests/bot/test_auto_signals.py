@@ -27,7 +27,7 @@ GOLDEN = """\
 🎯 BTC/USDT · signal 15m · perpetuals · Binance
 
 🟢 LONG · confidence 72 of 100
-EMA 9 crossed EMA 21 6 candles before the last
+EMA 9 crossed above EMA 21 (6 candles ago)
 Entry $91,230.70
 Stop $91,057.60 (1.5 ATR) · target $91,576.90 (3 ATR)
 Not financial advice: a rule over closed candles.
@@ -161,7 +161,7 @@ def test_on_and_off_hold_over_a_restart(
     assert telegram.texts(1)[0].splitlines() == [
         "🔔 Auto-signals are on for this chat",
         "Pairs: BTC/USDT, ETH/USDT",
-        "Judged every day, sent from a confidence of 55 of 100",
+        "Checked every day, sent from confidence 55 of 100",
         "/signal off stops them",
     ]
     telegram.say("/signal off", chat=2)
@@ -235,8 +235,8 @@ def test_where_they_are_not_running_the_answer_says_so(
     for text in ("/signal on", "/signal off"):
         telegram.say(text)
         assert telegram.replies()[0]["result"]["text"] == (
-            "🔕 Auto-signals are not running: whoever runs this bot has not switched them on "
-            "(ENABLE_AUTO_SIGNALS)\n/signal PAIR works all the same"
+            "🔕 Auto-signals are not running: whoever runs this bot can switch them on "
+            "(ENABLE_AUTO_SIGNALS)\n/signal PAIR still works"
         )
     telegram.say("/signal btc")
     assert button(telegram.replies()[0]["result"])[0] == "🔄 Refresh"
@@ -246,9 +246,12 @@ def test_where_they_are_not_running_the_answer_says_so(
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("/signal on now", "🤔 “now” is too much: write /signal PAIR, /signal on or /signal off"),
-        ("/signal on off", "🤔 “off” is too much: write /signal on"),
-        ("/signal", "🤔 PAIR is missing: try /signal BTC/USDT"),
+        (
+            "/signal on now",
+            "🤔 “now” does not belong there: write /signal PAIR, /signal on or /signal off",
+        ),
+        ("/signal on off", "🤔 “off” does not belong there: write /signal on"),
+        ("/signal", "🤔 Which pair? For example /signal BTC/USDT"),
     ],
 )
 def test_bad_arguments(start: StartBot, telegram: Any, typed: str, said: str) -> None:

@@ -37,7 +37,9 @@ def test_each_mode_answers_and_ends_cleanly(start_bot: Any, telegram: Any, mode:
     assert "MARKET INTELLIGENCE" in telegram.texts(3)[0]
     assert telegram.texts(4) == ["I do not know /frobnicate. /help lists what I can do."]
     telegram.say("/Pirce btc", chat=4)
-    assert telegram.replies()[0]["params"]["text"].endswith(" Did you mean /price?")
+    assert telegram.replies()[0]["params"]["text"].startswith(
+        "I do not know /Pirce. Did you mean /price?"
+    )
     assert bot.end() == 0
 
 
@@ -231,7 +233,7 @@ def test_the_account_is_for_people_listed_by_their_own_id(
     telegram.say("/balance", chat=-1005, user=7)
     telegram.replies(1)
     [text] = telegram.texts(-1005)
-    assert text.startswith("🔒 /balance is about the account of whoever runs this bot")
+    assert text.startswith("🔒 /balance shows the account of whoever runs this bot")
 
 
 def test_nobody_is_let_in_by_an_empty_list(start_bot: Any, telegram: Any, market: Any) -> None:
@@ -300,7 +302,7 @@ def test_several_symbols_get_a_few_lines_each(start_bot: Any, telegram: Any, mar
     [text] = telegram.answers(1)
     assert sorted(one["symbol"] for one in market.asked) == ["BTC", "ETH", "SOL"]
     assert "📊 BTC/USDT · Binance\nPrice: $111,230.50 · 24h: 🟢 +4.62%" in text
-    assert "All figures of one: /price BTC" in text
+    assert "All figures of BTC: /price BTC" in text
 
 
 def test_what_people_type_is_asked_as_it_was_meant(

@@ -192,10 +192,10 @@ def test_words_find_their_argument(typed: str, name: str, arguments: dict[str, s
 @pytest.mark.parametrize(
     ("typed", "name", "line"),
     [
-        ("15m", "volume", "SYM is missing: try /volume BTC 15m"),
+        ("15m", "volume", "Which symbol? For example /volume BTC 15m"),
         ("btc eth", "volume", "“eth” is not a timeframe: use one of "),
-        ("btc 1h", "signal", "“1h” is too much: write /signal PAIR"),
-        ("7d 30d", "pnl", "“30d” is too much: write /pnl [7d]"),
+        ("btc 1h", "signal", "“1h” does not belong there: write /signal PAIR"),
+        ("7d 30d", "pnl", "“30d” does not belong there: write /pnl [7d]"),
     ],
 )
 def test_a_word_without_an_argument_is_named(typed: str, name: str, line: str) -> None:
@@ -207,7 +207,7 @@ def test_a_word_without_an_argument_is_named(typed: str, name: str, line: str) -
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ([], "SYM is missing: try /price BTC"),
+        ([], "Which symbol? For example /price BTC"),
         (["💥<b>&"], "“💥<b>&” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT"),
         (
             ["BTC", "ETH", "SOL", "XRP", "DOGE", "ADA"],

@@ -154,7 +154,7 @@ async def test_a_currency_moves_less_than_a_coin_before_it_counts_as_quiet() -> 
     told: Any = _Told(comprehensive_analysis=analysis, cvd=NO_CVD)
     judged = await evaluate(told, "EUR/USD")
     assert isinstance(judged.found, NoTrade)
-    assert "too quiet" in judged.found.reason
+    assert "too little movement" in judged.found.reason
 
 
 async def test_a_closed_market_gives_no_signal() -> None:

@@ -46,7 +46,7 @@ Open interest: 81,400 BTC ($9.05B)
 Funding: +0.0085% (+9.31% annually)
 Every 8h, next in 3h 59m
 Pressure: ⚖️ BALANCED
-Strategy: funding favours neither side: trade the trend
+Strategy: funding is neutral, follow the trend
 
 🧭 <b>MARKET SUMMARY</b>
 • 🟢 Buyers have controlled the last 24h

@@ -39,14 +39,14 @@ def test_mirrored_prices_give_the_mirrored_signal() -> None:
     [
         (readings([100.0] * 10), "fewer than 42 candles have closed"),
         (readings([math.nan] * 96), "fewer than 42 candles have closed"),
-        (readings(DOWN_THEN_UP, rsi=None), "RSI or ATR is not known"),
-        (readings(DOWN_THEN_UP, atr=math.inf), "RSI or ATR is not known"),
-        (readings([100 + 0.1 * n for n in range(96)]), "the two averages (EMA) have not crossed"),
+        (readings(DOWN_THEN_UP, rsi=None), "there is no RSI or ATR yet"),
+        (readings(DOWN_THEN_UP, atr=math.inf), "there is no RSI or ATR yet"),
+        (readings([100 + 0.1 * n for n in range(96)]), "EMA 9 and EMA 21 have not crossed"),
         (readings(DOWN_THEN_UP + [100.0 + n for n in range(20)]), "too late to enter"),
-        (readings(DOWN_THEN_UP, atr=0.01), "too quiet: ATR is 0.01%"),
-        (readings(DOWN_THEN_UP, atr=9.0), "too wild: ATR is"),
-        (readings(DOWN_THEN_UP, rsi=75.0), "says LONG, but RSI is overbought at 75.0"),
-        (readings(UP_THEN_DOWN, rsi=25.0), "says SHORT, but RSI is oversold at 25.0"),
+        (readings(DOWN_THEN_UP, atr=0.01), "too little movement, ATR is only 0.01%"),
+        (readings(DOWN_THEN_UP, atr=9.0), "too volatile, ATR is"),
+        (readings(DOWN_THEN_UP, rsi=75.0), "say LONG, but RSI is overbought at 75.0"),
+        (readings(UP_THEN_DOWN, rsi=25.0), "say SHORT, but RSI is oversold at 25.0"),
     ],
 )
 def test_no_trade_says_why(given_readings: Readings, reason: str) -> None:

@@ -182,10 +182,18 @@ async def test_coins_never_fall_back_to_yahoo(open_stack):
 @pytest.mark.parametrize(
     ("path", "body", "words"),
     [
-        ("/multi_oi", {"symbol": "EUR/USD"}, "EUR/USD is a forex pair: it has no open interest"),
-        ("/cvd", {"symbol": "gold"}, "XAU/USD is a forex pair: nobody tells what takers bought"),
-        ("/volume_spike", {"symbol": "EURUSD"}, "EUR/USD is a forex pair: no volume is told"),
-        ("/price", {"symbol": "EURUSD", "market": "perp"}, "it has no perpetual"),
+        (
+            "/multi_oi",
+            {"symbol": "EUR/USD"},
+            "EUR/USD is a forex pair: there is no open interest of it here.",
+        ),
+        ("/cvd", {"symbol": "gold"}, "XAU/USD is a metal: nobody publishes its order flow"),
+        (
+            "/volume_spike",
+            {"symbol": "EURUSD"},
+            "EUR/USD is a forex pair: nobody publishes its volume.",
+        ),
+        ("/price", {"symbol": "EURUSD", "market": "perp"}, "there is no perpetual of it"),
     ],
 )
 async def test_questions_about_coins_say_why_they_have_no_answer(yahoo, path, body, words):

@@ -145,7 +145,7 @@ class Analytics:
         self, symbol: str, timeframe: str, market: Market | None, exchange: str | None
     ) -> Answer[VolumeSpike]:
         """Return how the last closed candle stands out of the 96 before it."""
-        for_coins_only(symbol, "no volume is told for it")
+        for_coins_only(symbol, "nobody publishes its volume")
         minutes = TIMEFRAMES[timeframe]
 
         def build(found: Found, parts: Parts) -> VolumeSpike | None:
@@ -176,7 +176,7 @@ class Analytics:
         """Return the cumulative volume delta over the last 24 candles, or over 24 h if that is
         more.
         """
-        for_coins_only(symbol, "nobody tells what takers bought, so there is no CVD")
+        for_coins_only(symbol, "nobody publishes its order flow, so there is no CVD")
         minutes = TIMEFRAMES[timeframe]
         day = _DAY_MINUTES // minutes
         count = min(_MOST_CANDLES, max(24, day))

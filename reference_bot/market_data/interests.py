@@ -64,7 +64,7 @@ async def multi_oi(service: MarketService, symbol: str) -> Answer[MultiInterest]
     """Return the open interest of one coin on every venue and in both margins, and what it adds up
     to. AnswerError when none told any.
     """
-    for_coins_only(symbol, "it has no open interest here")
+    for_coins_only(symbol, "there is no open interest of it here")
     end = service.end()
     asked = {
         (venue.name, kind): _told_by(service, venue, kind, symbol, end)

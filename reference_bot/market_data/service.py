@@ -199,7 +199,7 @@ class MarketService:
         """Return one market of a pair; AnswerError when its ticker cannot be had."""
 
         if market == "perp":
-            for_coins_only(symbol, "it has no perpetual here")
+            for_coins_only(symbol, "there is no perpetual of it here")
 
         def build(found: Found, parts: Parts) -> Block | PerpBlock | None:
             instrument = found.instruments.get(market)
@@ -307,9 +307,10 @@ class MarketService:
         if pair is not None and hours_of(pair) == "metals":
             return names  # some exchanges have perpetuals of gold and silver
         asked, has = ", ".join(names), "has" if len(names) == 1 else "have"
-        text = f"{pair} is a forex pair, and {asked} {has} coins only"
         if pair is None:
-            text = f"{symbol.strip()} is not a forex pair, and {asked} {has} nothing else"
+            text = f"{symbol.strip()} is not a forex pair, and {asked} {has} nothing else."
+        else:
+            text = f"{pair} is {_kind_of(pair)}, and {asked} {has} coins only."
         raise AnswerError(
             404,
             "not_offered",
@@ -476,8 +477,12 @@ def for_coins_only(symbol: str, why_not: str) -> None:
     """Raise AnswerError that says why a question about coins has no answer for a currency pair."""
     pair = forex_pair(symbol)
     if pair is not None:
-        text = f"{pair} is a forex pair: {why_not}"
+        text = f"{pair} is {_kind_of(pair)}: {why_not}."
         raise AnswerError(404, "not_offered", text, field="symbol")
+
+
+def _kind_of(pair: Pair) -> str:
+    return "a metal" if hours_of(pair) == "metals" else "a forex pair"
 
 
 def _read(symbol: str, venue: Venue) -> tuple[Pair, ...]:

@@ -102,9 +102,7 @@ def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
         words.pop()
     if not words or len(text) > _LONGEST or not all(word.isalnum() for word in words):
         shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-        raise SpellingError(
-            f"{shown!r} is not a symbol; write for example BTC, BTC-USDT or BTC/USDT"
-        )
+        raise SpellingError(f"“{shown}” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT")
     if len(words) == 1:
         return _joined(words[0], quote)
     if len(words) == 3 and words[2] == words[1]:  # BTC/USDT:USDT, a perpetual settled in its quote

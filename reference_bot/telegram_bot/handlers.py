@@ -51,14 +51,14 @@ TROUBLE: Final = (
 )
 OUT_OF_DATE: Final = "This button is out of date. Send the command again."
 OWNERS: Final = (
-    "🔒 /{command} is about the account of whoever runs this bot: only people whose own id is in "
-    "TELEGRAM_ALLOWED_USERS may ask."
+    "🔒 /{command} shows the account of whoever runs this bot: only people whose own id is in "
+    "TELEGRAM_ALLOWED_USERS may see it."
 )
 TOO_MANY: Final = (
-    "✋ So many of your messages wait here that I leave out the newest. Wait for the answers, then "
+    "✋ Too many of your messages are waiting, so I skip the newest. Wait for the answers, then "
     "ask again."
 )
-UNKNOWN: Final = "I do not know {command}. /help lists what I can do."
+UNKNOWN: Final = "I do not know {command}.{meant} /help lists what I can do."
 _DAY: Final = 24 * 3600.0
 
 current: ContextVar[Replier | None] = ContextVar("current", default=None)
@@ -150,10 +150,10 @@ class _Answers:
 
     async def _unknown(self, typed: Typed) -> None:
         """Says that there is no such command, and which one may be meant."""
-        said = UNKNOWN.format(command=escape(typed.shown))
         names = [f"/{name}" for name in self._by_name]
         near = difflib.get_close_matches(f"/{typed.name[:40]}", names, n=1, cutoff=0.7)
-        await _replier().say(split(f"{said} Did you mean {near[0]}?" if near else said))
+        meant = f" Did you mean {near[0]}?" if near else ""
+        await _replier().say(split(UNKNOWN.format(command=escape(typed.shown), meant=meant)))
 
     async def _typed(self, update: Update, command: Command, words: list[str]) -> Draft:
         try:

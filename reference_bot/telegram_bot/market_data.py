@@ -47,8 +47,8 @@ _UNMEASURED: Final = (
 )
 _NOT_OFFERED: Final = "No exchange here has this for {symbol}."
 _SENTENCES: Final = {
-    "forbidden": "Market data does not let me ask about the account: MARKET_DATA_TOKEN has to be "
-    "set, and the same, for market-data and for me.",
+    "forbidden": "Market data does not tell me about the account: set the same MARKET_DATA_TOKEN "
+    "for market-data and for this bot.",
     "venue_failed": f"No exchange could answer, {_NO_FIGURES}",
     "not_ready": f"Market data is not ready yet, {_NO_FIGURES}",
     "too_late": f"The exchanges took too long, {_NO_FIGURES}",

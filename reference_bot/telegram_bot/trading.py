@@ -77,7 +77,7 @@ def judge(readings: Readings) -> Trade | NoTrade:
     if len(closes) < _LEAST_CLOSES or not all(math.isfinite(c) and c > 0 for c in closes):
         return NoTrade(f"fewer than {_LEAST_CLOSES} candles have closed")
     if rsi is None or atr is None or not math.isfinite(rsi) or not math.isfinite(atr):
-        return NoTrade("RSI or ATR is not known")
+        return NoTrade("there is no RSI or ATR yet")
     gaps = _gaps(closes)
     side: Literal["LONG", "SHORT"] = "LONG" if gaps[-1] > 0 else "SHORT"
     age = _age(gaps)
@@ -122,23 +122,21 @@ def _age(gaps: Sequence[float]) -> int | None:
 
 def _late(age: int | None) -> str | None:
     if age is None:
-        return "the two averages (EMA) have not crossed"
-    return None if age < FRESH else f"the averages crossed {age} candles ago: too late to enter"
+        return f"EMA {FAST} and EMA {SLOW} have not crossed"
+    return None if age < FRESH else f"the EMAs crossed {age} candles ago, too late to enter"
 
 
 def _ranging(atr_pct: float, quiet: float) -> str | None:
     if atr_pct < quiet:
-        return f"the market is too quiet: ATR is {atr_pct:.2f}% of the price"
-    return (
-        f"the market is too wild: ATR is {atr_pct:.2f}% of the price" if atr_pct > _WILD else None
-    )
+        return f"too little movement, ATR is only {atr_pct:.2f}% of the price"
+    return f"too volatile, ATR is {atr_pct:.2f}% of the price" if atr_pct > _WILD else None
 
 
 def _run_too_far(side: str, rsi: float) -> str | None:
     if side == "LONG" and rsi >= _OVERBOUGHT:
-        return f"the crossing says LONG, but RSI is overbought at {rsi:.1f}"
+        return f"the EMAs say LONG, but RSI is overbought at {rsi:.1f}"
     if side == "SHORT" and rsi <= _OVERSOLD:
-        return f"the crossing says SHORT, but RSI is oversold at {rsi:.1f}"
+        return f"the EMAs say SHORT, but RSI is oversold at {rsi:.1f}"
     return None
 
 

@@ -68,7 +68,8 @@ def _pair_or_switch(typed: str) -> str:
 def _switch(typed: str) -> str:
     if typed and typed.lower() not in _SWITCHES:
         raise BadArgumentError(
-            f"“{typed[:_SHOWN]}” is too much: write /signal PAIR, /signal on or /signal off"
+            f"“{typed[:_SHOWN]}” does not belong there: write /signal PAIR, /signal on or "
+            "/signal off"
         )
     return typed.lower()
 
@@ -99,7 +100,7 @@ def _percent(typed: str) -> str:
     digits = bare(typed).removeprefix("+").removesuffix("%")
     if not _PERCENT.fullmatch(digits) or int(digits) > _HIGHEST_PERCENT:
         raise BadArgumentError(
-            f"“{typed[:_SHOWN]}” is not a threshold: give percent above the usual volume, like 200"
+            f"“{typed[:_SHOWN]}” is not a threshold: give percent over the average volume, like 200"
         )
     return str(int(digits))
 
@@ -117,7 +118,9 @@ def _days(typed: str) -> str:
 
 SYMBOL: Final = Argument("SYM", "BTC", _symbol, symbol=True)
 SYMBOLS: Final = Argument("SYM", "BTC", _symbols, symbol=True)
-PAIR: Final = Argument("PAIR", "BTC/USDT", _pair_or_switch, form="PAIR|on|off", symbol=True)
+PAIR: Final = Argument(
+    "PAIR", "BTC/USDT", _pair_or_switch, form="PAIR|on|off", symbol=True, noun="pair"
+)
 SWITCH: Final = Argument("SWITCH", "on", _switch, default="", tapped=True)
 COIN: Final = Argument("COIN", "BTC", _symbol, default="BTC", symbol=True)
 MARKET: Final = Argument(

@@ -22,7 +22,8 @@ class Argument:
     ``default`` is the value when it is left out; without one it has to be there. ``choices`` are
     the values that people switch between: buttons. ``form`` is how the usage shows it, when that is
     not the name or the default. ``tapped``: buttons give it; the usage does not show it.
-    ``symbol``: it names what is traded, so it takes nearly any word.
+    ``symbol``: it names what is traded, so it takes nearly any word. ``noun``: what
+    to ask for when it is missing.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Argument:
     form: str = ""
     tapped: bool = False
     symbol: bool = False
+    noun: str = "symbol"
 
     @property
     def usage(self) -> str:
@@ -118,14 +120,14 @@ class Command:
             _take(word, left, values)
         for argument in left:
             if argument.default is None:
-                raise BadArgumentError(f"{argument.name} is missing: try {self.example}")
+                raise BadArgumentError(f"Which {argument.noun}? For example {self.example}")
             values[argument.name] = argument.default
         return values
 
     def _too_many(self, words: list[str]) -> str:
         extra = " ".join(words[len(self.arguments) :])
         like = f", like {self.example}" if self.arguments else " alone"
-        return f"“{extra[:40]}” is too much: write {self.usage}{like}"
+        return f"“{extra[:40]}” does not belong there: write {self.usage}{like}"
 
 
 def _take(word: str, left: list[Argument], values: dict[str, str]) -> None:
@@ -145,5 +147,5 @@ def _take(word: str, left: list[Argument], values: dict[str, str]) -> None:
             left.remove(argument)
             return
     raise next((said[one.name] for one in left if one.name in said), None) or BadArgumentError(
-        f"“{word[:40]}” is too much"
+        f"“{word[:40]}” does not belong there"
     )

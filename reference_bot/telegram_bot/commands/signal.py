@@ -30,7 +30,7 @@ async def answer(request: Request) -> str:
     pair, switch = request.arguments["PAIR"], request.arguments["SWITCH"]
     if pair in _SWITCHES:
         if switch:
-            raise BadArgumentError(f"“{switch}” is too much: write /signal {pair}")
+            raise BadArgumentError(f"“{switch}” does not belong there: write /signal {pair}")
         return await _switched(request, pair)
     if not switch:
         return await _signal(request, pair)

@@ -55,7 +55,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     ),
     Command(
         "volume",
-        "the last candle's volume against the usual",
+        "the last candle's volume against the average",
         volume.answer,
         (SYMBOL, QUARTER),
         live=True,
@@ -71,7 +71,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     ),
     Command(
         "volscan",
-        "symbols whose volume is that many percent over their usual one",
+        "symbols whose volume is that many percent over their average",
         volscan.answer,
         (THRESHOLD, QUARTER),
         live=True,
@@ -90,7 +90,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     ),
     Command(
         "signal",
-        "a trading signal, or why there is none; on: sent by themselves",
+        "a trading signal, or why there is none; on or off: signals that come by themselves",
         signal.answer,
         (PAIR, SWITCH),
         live=True,

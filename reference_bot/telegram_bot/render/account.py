@@ -6,9 +6,10 @@ from reference_bot.telegram_bot.render.common import clock, gaps, page, title, v
 from reference_bot.telegram_bot.render.html import bold, escape
 
 NO_ACCOUNT = (
-    "There is no exchange account to ask: BINANCE_API_KEY and BINANCE_API_SECRET of market-data"
-    " are not set. Whoever runs this bot can set them; a read-only key is enough."
+    "No exchange account is connected: BINANCE_API_KEY and BINANCE_API_SECRET of market-data are "
+    "not set. Whoever runs this bot can set them; a read-only key is enough."
 )
+_INCOMPLETE = "⚠️ Incomplete: the account has more entries than I could read."
 _MOST_ROWS = 20
 _CENT = 0.01
 
@@ -33,7 +34,7 @@ def render_positions(data: Positions) -> str:
         [title("📂", "Positions", *_where(data.venue, testnet=data.testnet))],
         *(shown or [["No position is open."]]),
         [f"… and {more} more"] if more else [],
-        [f"Open profit: {_profit(data.unrealised)}"] if shown else [],
+        [f"Total unrealised PnL: {_profit(data.unrealised)}"] if shown else [],
         [clock(data.time)],
     )
 
@@ -41,8 +42,8 @@ def render_positions(data: Positions) -> str:
 def render_pnl(data: Pnl) -> str:
     """What was gained and paid since a moment, in USDT, as HTML; markup never spans lines."""
     other = [f"Other: {_profit(data.other)}"] if abs(data.other) >= _CENT else []
-    still = [] if data.unrealised is None else [f"Open profit: {_profit(data.unrealised)}"]
-    partly = [] if data.complete else ["⚠️ There are more entries than could be read."]
+    still = [] if data.unrealised is None else [f"Unrealised PnL: {_profit(data.unrealised)}"]
+    partly = [] if data.complete else [_INCOMPLETE]
     return page(
         [title("💰", "Profit and loss", *_where(data.venue, testnet=data.testnet))],
         [f"Since: {f.moment(data.since)}"],
@@ -50,7 +51,7 @@ def render_pnl(data: Pnl) -> str:
             f"Net: {bold(_profit(data.net))}",
             f"Realised: {_profit(data.realised)}",
             f"Funding: {_profit(data.funding)}",
-            f"Commission: {_profit(data.commission)}",
+            f"Fees: {_profit(data.commission)}",
             *other,
             *still,
         ],
@@ -64,7 +65,7 @@ def _where(code: str, *, testnet: bool) -> list[str]:
 
 def _assets(assets: tuple[AssetBalance, ...]) -> list[str]:
     if not assets:
-        return ["nothing"]
+        return ["no balance"]
     lines = [_asset(one) for one in assets[:_MOST_ROWS]]
     return [*lines, *([f"… and {more} more"] if (more := len(assets) - len(lines)) else [])]
 
@@ -72,7 +73,7 @@ def _assets(assets: tuple[AssetBalance, ...]) -> list[str]:
 def _asset(one: AssetBalance) -> str:
     unit = escape(one.asset)
     line = f"{f.holding(one.total, unit)} · free {f.holding(one.available, unit)}"
-    return line if one.unrealised is None else f"{line} · open profit {_profit(one.unrealised)}"
+    return line if one.unrealised is None else f"{line} · unrealised PnL {_profit(one.unrealised)}"
 
 
 def _position(one: Position) -> list[str]:
@@ -84,7 +85,7 @@ def _position(one: Position) -> list[str]:
     return [
         f"{light} {bold(escape(one.symbol))} {escape(one.side)} {size} ({worth})",
         f"Entry {f.price(one.entry_price)} · mark {f.price(one.mark_price)}{ends}",
-        f"Open profit: {_profit(one.unrealised)} ({f.percent(one.unrealised_pct)})",
+        f"Unrealised PnL: {_profit(one.unrealised)} ({f.percent(one.unrealised_pct)})",
     ]
 
 

@@ -11,7 +11,7 @@ from reference_bot.telegram_bot.trading import Terms, Trade
 ON: Final = f"🔔 {bold('Auto-signals are on')} for this chat"
 OFF: Final = f"🔕 {bold('Auto-signals are off')} for this chat"
 NOT_RUNNING: Final = (
-    f"🔕 {bold('Auto-signals are not running')}: whoever runs this bot has not switched them on "
+    f"🔕 {bold('Auto-signals are not running')}: whoever runs this bot can switch them on "
     "(ENABLE_AUTO_SIGNALS)"
 )
 _UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
@@ -30,7 +30,7 @@ def render_on(terms: Terms) -> str:
         [
             ON,
             f"Pairs: {escape(', '.join(terms.pairs))}",
-            f"Judged {every(terms.interval)}, sent from a confidence of {terms.threshold} of 100",
+            f"Checked {every(terms.interval)}, sent from confidence {terms.threshold} of 100",
             "/signal off stops them",
         ]
     )
@@ -43,7 +43,7 @@ def render_off() -> str:
 
 def render_not_running() -> str:
     """What works all the same."""
-    return f"{NOT_RUNNING}\n/signal PAIR works all the same"
+    return f"{NOT_RUNNING}\n/signal PAIR still works"
 
 
 def every(seconds: int) -> str:

@@ -17,7 +17,7 @@ REASONS: Final = {
     "rate_limited": "asked us to slow down",
     "outage": "had an outage",
     "unavailable": "does not offer it",
-    "circuit_open": "has been failing and is left alone for a while",
+    "circuit_open": "keeps failing, so I leave it alone for a while",
     "gap": "has a gap in its candles",
     "new": "has not traded it for long enough",
     "not_a_coin": "lists something else under that name",
@@ -96,12 +96,12 @@ def flow(found: Flow, base: str, price: float, now: int) -> str:
 
 
 def what_it_is(base: str, asset: str, name: str = "") -> list[str]:
-    """``ℹ️ TSLA is a stock (Tesla Inc), no coin``; nothing for a coin."""
+    """``ℹ️ TSLA is a stock (Tesla Inc), not a coin``; nothing for a coin."""
     if not asset:
         return []
     article = "an" if asset[:1].lower() in "aeiou" else "a"
     named = f" ({escape(name)})" if name and name.upper() != base.upper() else ""
-    return [f"ℹ️ {escape(base)} is {article} {escape(asset)}{named}, no coin"]
+    return [f"ℹ️ {escape(base)} is {article} {escape(asset)}{named}, not a coin"]
 
 
 def base_of(symbol: str) -> str:

@@ -30,18 +30,18 @@ from reference_bot.telegram_bot.render.signals import signals
 
 _MOMENTUM: Final = {"ACCELERATING": "🚀", "DECELERATING": "🐢"}
 _PRESSURE: Final = {
-    "long_squeeze": ("🔥", "LONG SQUEEZE", "longs pay a lot: new longs risk a squeeze"),
-    "long_pressure": ("🟠", "LONG PRESSURE", "longs pay: wait for a dip before adding longs"),
-    "balanced": ("⚖️", "BALANCED", "funding favours neither side: trade the trend"),
+    "long_squeeze": ("🔥", "LONG SQUEEZE", "longs pay a lot, new longs risk a squeeze"),
+    "long_pressure": ("🟠", "LONG PRESSURE", "longs pay, wait for a dip before adding longs"),
+    "balanced": ("⚖️", "BALANCED", "funding is neutral, follow the trend"),
     "short_pressure": (
         "🔵",
         "SHORT PRESSURE",
-        "shorts pay: wait for a bounce before adding shorts",
+        "shorts pay, wait for a bounce before adding shorts",
     ),
     "short_squeeze": (
         "🧊",
         "SHORT SQUEEZE",
-        "shorts pay a lot: new shorts risk a squeeze",
+        "shorts pay a lot, new shorts risk a squeeze",
     ),
 }
 

@@ -15,7 +15,8 @@ def render_prices(found: Sequence[CombinedPrice | str]) -> str:
     figures = [one for one in found if not isinstance(one, str)]
     if not figures:
         return page(*blocks)
-    more = f"All figures of one: /price {escape(figures[0].base)}"
+    first = escape(figures[0].base)
+    more = f"All figures of {first}: /price {first}"
     return page(*blocks, [more, clock(max(one.time for one in figures))])
 
 

@@ -26,7 +26,7 @@ def render_pairs(data: TopSymbols, forex: ForexPairs | None = None) -> str:
     return page(
         [title("📒", "Pairs", market(data.market), venue(data.venue), "most traded first")],
         lines or ["No pair is listed here just now."],
-        ["Every pair that the exchanges list can be asked for; these are the most traded."],
+        ["You can ask for any pair that the exchanges list; these are the most traded."],
         _forex(forex),
         notes(data),
     )

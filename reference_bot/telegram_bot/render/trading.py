@@ -17,6 +17,7 @@ from reference_bot.telegram_bot.render.html import bold, escape
 from reference_bot.telegram_bot.trading import FAST, SLOW, NoTrade, Trade
 
 _SIDES: Final = {"LONG": "🟢 LONG", "SHORT": "🔴 SHORT"}
+_ACROSS: Final = {"LONG": "above", "SHORT": "below"}
 
 
 def render_signal(data: Analysis, found: Trade | NoTrade) -> str:
@@ -34,7 +35,7 @@ def render_signal(data: Analysis, found: Trade | NoTrade) -> str:
 def _trade(found: Trade, prices: Prices) -> list[str]:
     return [
         f"{bold(_SIDES[found.side])} · confidence {found.confidence} of 100",
-        f"EMA {FAST} crossed EMA {SLOW} {_ago(found.age)}",
+        f"EMA {FAST} crossed {_ACROSS[found.side]} EMA {SLOW} ({_ago(found.age)})",
         f"Entry {prices.price(found.entry)}",
         f"Stop {prices.price(found.stop)} (1.5 ATR) · target {prices.price(found.target)} (3 ATR)",
         "Not financial advice: a rule over closed candles.",
@@ -55,4 +56,4 @@ def _readings(data: Analysis, prices: Prices) -> list[str]:
 def _ago(age: int) -> str:
     if age == 0:
         return "in the last candle"
-    return f"{age} candle{'s' if age > 1 else ''} before the last"
+    return f"{age} candle{'s' if age > 1 else ''} ago"

@@ -34,8 +34,8 @@ def render_volume(data: VolumeSpike) -> str:
         [
             f"Activity: {bold(f.activity(escape(data.activity.level), data.activity.ratio))}",
             f"Volume: {f.amount(bar.volume, escape(base))}{_turnover(bar.turnover)}",
-            f"Usual: {f.amount(data.mean_volume, escape(base))} (mean of the 96 candles before)",
-            f"Against usual: {f.percent(data.spike_pct, 1)}",
+            f"Average: {f.amount(data.mean_volume, escape(base))} (of the 96 candles before)",
+            f"Against average: {f.percent(data.spike_pct, 1)}",
             *taker,
             f"Price: {f.price(bar.close)} {f.lit_percent(bar.change_pct)}",
         ],
@@ -67,14 +67,14 @@ def render_scan(data: VolumeScan) -> str:
     """The symbols whose volume stands out, most first, as HTML; markup never spans lines."""
     threshold = f.percent(data.threshold_pct, 0)
     rows = [_spike(one) for one in data.spikes]
-    none = f"No symbol is {threshold} over its usual volume just now."
+    none = f"No symbol is {threshold} over its average volume just now."
     return page(
         [
             title(
                 "🔎", "Volume scan", escape(data.timeframe), market(data.market), venue(data.venue)
             )
         ],
-        [f"{data.scanned} symbols scanned, threshold {threshold} over usual"],
+        [f"{data.scanned} symbols scanned, threshold {threshold} over average"],
         rows or [none],
         [*(in_need(data) or _unseen(data.gaps)), clock(data.time)],
     )
@@ -102,5 +102,6 @@ def _spike(one: Spike) -> str:
 def _unseen(missing: tuple[Missing, ...]) -> list[str]:
     """A scan may miss a few of many symbols: their number is told, not each one's reason."""
     unseen = [gap for gap in missing if gap.section != OTHER_VENUE]
-    told = [f"⚠️ Not in the scan: {len(unseen)} that did not answer"] if unseen else []
+    symbols = "1 symbol" if len(unseen) == 1 else f"{len(unseen)} symbols"
+    told = [f"⚠️ Not in the scan: {symbols} without candles just now"] if unseen else []
     return [*in_vain(missing), *told]
