@@ -151,3 +151,32 @@ def test_no_package_or_module_depends_on_one_that_depends_on_it(package: str) ->
 def test_a_cycle_is_found_and_named() -> None:
     assert cycle_in({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}}) == ["b", "c", "b"]
     assert cycle_in({"a": {"b", "c"}, "b": {"c"}, "c": {"d"}}) == []
+
+
+def private_parts_of(library: str, source: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            parts = [*node.module.split("."), *(alias.name for alias in node.names)]
+            if parts[0] == library and any(part.startswith("_") for part in parts):
+                yield f"{source.name}:{node.lineno} from {node.module}"
+        elif isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+            holder = node.value
+            mine = isinstance(holder, ast.Name) and holder.id in {"self", "cls"}
+            of_base = isinstance(holder, ast.Call) and ast.unparse(holder) == "super()"
+            if not (mine or of_base or node.attr.startswith("__")):
+                yield f"{source.name}:{node.lineno} {ast.unparse(node)}"
+
+
+def test_the_bot_uses_only_the_public_face_of_python_telegram_bot() -> None:
+    sources = sorted((ROOT / "reference_bot" / "telegram_bot").rglob("*.py"))
+    assert [each for one in sources for each in private_parts_of("telegram", one)] == []
+
+
+def test_a_private_part_of_a_library_is_found(tmp_path: Path) -> None:
+    source = tmp_path / "uses.py"
+    source.write_text(
+        "from telegram._utils.types import ODVInput\nfrom telegram.ext import ExtBot\n"
+        "async def go(bot: ExtBot) -> None:\n    await bot._request[0].shutdown()\n"
+    )
+    found = list(private_parts_of("telegram", source))
+    assert found == ["uses.py:1 from telegram._utils.types", "uses.py:4 bot._request"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from telegram.error import NetworkError, TelegramError
 
-from reference_bot.telegram_bot.doors import polling, webhook
+from reference_bot.telegram_bot.doors import webhook
 from reference_bot.telegram_bot.doors.intake import Intake
 from reference_bot.telegram_bot.doors.polling import PollingDoor
 from reference_bot.telegram_bot.doors.registration import Registration
@@ -58,6 +58,10 @@ class Telegram:
     async def set_webhook(self, url: str, **params: Any) -> Any:
         return await self.answer("setWebhook", {"url": url, **params})
 
+    async def call(self, method: str, params: Any, *, seconds: float) -> Any:
+        assert seconds > 0
+        return await self.answer(method, dict(params))
+
     async def get_webhook_info(self) -> Any:
         return await self.answer("getWebhookInfo", {})
 
@@ -93,11 +97,6 @@ def intake(readiness: Readiness) -> Callable[[Inbox], Intake]:
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def at_once(_: Any, method: str, params: Any, *, seconds: float) -> Any:
-        assert seconds > 0
-        return await _.answer(method, dict(params))
-
-    monkeypatch.setattr(polling, "call", at_once)
     monkeypatch.setattr("reference_bot.telegram_bot.backoff._FIRST", 0.0)
     monkeypatch.setattr(webhook, "_CHECK_SECONDS", 0.0)
 

@@ -39,6 +39,10 @@ class NoAnswerError(HttpError):
     """The request may have been written and its answer did not come whole."""
 
 
+class LateAnswerError(NoAnswerError):
+    """No answer came within the time that the request had."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Status and whole body."""
@@ -104,7 +108,7 @@ class HttpClient:
                 return Answer(response.status, await response.read())
         except TimeoutError:
             if trip.connected:
-                raise NoAnswerError(f"no answer within {timeout:g} s") from None
+                raise LateAnswerError(f"no answer within {timeout:g} s") from None
             raise NotSentError(f"not connected in {timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             if trip.connected:

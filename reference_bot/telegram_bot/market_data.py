@@ -6,7 +6,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from reference_bot.api import GAP, NEW, PERMANENT, CombinedPrice, Error, Failure, Missing
-from reference_bot.telegram_bot.http_client import Answer, HttpClient, NoAnswerError, NotSentError
+from reference_bot.telegram_bot.http_client import (
+    Answer,
+    HttpClient,
+    LateAnswerError,
+    NoAnswerError,
+    NotSentError,
+)
 from reference_bot.telegram_bot.render.common import venue
 
 TIMEOUT: Final = 1.7
@@ -90,7 +96,7 @@ class MarketData:
         except NotSentError as error:
             raise MarketDataError(_DOWN.format(symbol=symbol)) from error
         except NoAnswerError as error:
-            late = "within" in str(error)
+            late = isinstance(error, LateAnswerError)
             raise MarketDataError((_LATE if late else _DOWN).format(symbol=symbol)) from error
         if answer.status != 200:
             raise _failure(answer, symbol)

@@ -6,10 +6,8 @@ for it would be a sixth of the CPU that an answer costs.
 
 from typing import Any, Final
 
-from telegram.ext import ExtBot
-
 from reference_bot.telegram_bot.outgoing.replier import Place
-from reference_bot.telegram_bot.telegram_api import call
+from reference_bot.telegram_bot.telegram_api import DirectBot
 
 SECONDS: Final = 3.0
 """How long a call may take; then its answer counts as lost, and the slot is free again."""
@@ -27,7 +25,7 @@ def _reply(place: Place) -> dict[str, Any] | None:
 class TelegramMessenger:
     """Sends and edits HTML messages without link previews. Raises TelegramError."""
 
-    def __init__(self, bot: ExtBot[None]) -> None:
+    def __init__(self, bot: DirectBot) -> None:
         self._bot = bot
 
     async def send(self, place: Place, html: str, markup: str = "") -> int:
@@ -40,7 +38,7 @@ class TelegramMessenger:
             "reply_markup": markup or None,
             **_LOOK,
         }
-        message = await call(self._bot, "sendMessage", params, seconds=SECONDS)
+        message = await self._bot.call("sendMessage", params, seconds=SECONDS)
         return int(message["message_id"])
 
     async def edit(self, chat_id: int, message_id: int, html: str, markup: str = "", /) -> None:
@@ -52,4 +50,4 @@ class TelegramMessenger:
             "reply_markup": markup or None,
             **_LOOK,
         }
-        await call(self._bot, "editMessageText", params, seconds=SECONDS)
+        await self._bot.call("editMessageText", params, seconds=SECONDS)

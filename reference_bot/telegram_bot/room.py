@@ -5,7 +5,6 @@ import logging
 from typing import Final
 
 from telegram.error import InvalidToken, TelegramError
-from telegram.ext import ExtBot
 
 from reference_bot.telegram_bot.access import Access
 from reference_bot.telegram_bot.auto_signals import AutoSignals
@@ -23,7 +22,7 @@ from reference_bot.telegram_bot.outgoing.replier import Desk
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.settings import Settings
 from reference_bot.telegram_bot.supervisor import Supervisor
-from reference_bot.telegram_bot.telegram_api import build_bot, close_requests
+from reference_bot.telegram_bot.telegram_api import build_bot
 
 _PROBE_SECONDS: Final = 4.0
 _PROBE_SECONDS_RED: Final = 0.5
@@ -58,7 +57,7 @@ class Room:
         self.readiness = Readiness()
         self.inbox = build_inbox(settings)
         self._access = Access(settings.allowed, self.inbox)
-        self.bot: ExtBot[None] = build_bot(
+        self.bot = build_bot(
             settings.telegram_bot_token.get_secret_value(), settings.telegram_api_base_url
         )
         self.market_data = MarketData(
@@ -119,17 +118,20 @@ class Room:
 
     async def _open_inbox(self) -> None:
         backoff = Backoff(2.0)
+        standing_by = False
         while True:
             try:
                 await self.inbox.open()
                 await self._access.open()
             except InboxInUseError as error:
-                if self.readiness.known("inbox") != str(error):
+                if not standing_by:
                     _log.info("standing by: %s", error)
+                standing_by = True
                 self.readiness.set("inbox", str(error))
                 self.readiness.stand_by(frozenset({"inbox", self.settings.bot_mode}))
                 await asyncio.sleep(_TAKE_OVER_SECONDS)
             except InboxUnavailableError as error:
+                standing_by = False
                 self.readiness.stand_by(frozenset())
                 self.readiness.set("inbox", f"the inbox cannot be opened: {error}")
                 _log.warning("the inbox cannot be opened: %s", error)
@@ -202,7 +204,7 @@ class Room:
         if self._initialized:
             await self._application.shutdown()
         else:
-            await close_requests(self.bot)
+            await self.bot.close_requests()
         await self.market_data.close()
         if self._auto is not None:
             await self._auto.close()

@@ -7,16 +7,14 @@ whether a call that failed can have been acted on (`CallUnsentError`, `CallUnans
 import os
 import urllib.request
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
-from telegram._utils.defaultvalue import DefaultValue
-from telegram._utils.types import ODVInput
 from telegram.error import NetworkError, TimedOut
 from telegram.ext import ExtBot
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
-from telegram.request._requestparameter import RequestParameter
 
 from reference_bot.telegram_bot.http_client import HttpClient, NoAnswerError, NotSentError
 
@@ -67,16 +65,16 @@ class LeanRequest(BaseRequest):
         url: str,
         method: str,
         request_data: RequestData | None = None,
-        read_timeout: ODVInput[float] = BaseRequest.DEFAULT_NONE,
-        write_timeout: ODVInput[float] = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
-        connect_timeout: ODVInput[float] = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
-        pool_timeout: ODVInput[float] = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
+        read_timeout: object = BaseRequest.DEFAULT_NONE,
+        write_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
+        connect_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
+        pool_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
     ) -> tuple[int, bytes]:
         """One call; ``read_timeout``, when given, is the limit for all of it."""
         if request_data is not None and request_data.contains_files:
             return await self._upload(url, method, request_data)
         parts = urlsplit(url)
-        limit = self._timeout if isinstance(read_timeout, DefaultValue) else read_timeout
+        limit = read_timeout if isinstance(read_timeout, int | float) else None
         body = _encode(request_data.parameters) if request_data else b""
         try:
             answer = await self._client.request(
@@ -107,14 +105,63 @@ class LeanRequest(BaseRequest):
         return await self._uploads.do_request(url, method, data)
 
 
-def build_bot(token: str, base_url: str) -> ExtBot[None]:
+class DirectBot(ExtBot[None]):
+    """The library's bot, of which the connections for getUpdates can be had as well."""
+
+    __slots__ = ("_polling",)
+
+    def __init__(
+        self, token: str, base_url: str, request: BaseRequest, polling: BaseRequest
+    ) -> None:
+        super().__init__(
+            token,
+            base_url=f"{base_url}/bot",
+            base_file_url=f"{base_url}/file/bot",
+            request=request,
+            get_updates_request=polling,
+        )
+        self._polling = polling
+
+    async def call(self, method: str, params: Mapping[str, object], *, seconds: float) -> Any:
+        """A Bot API method's bare ``result``: its JSON as it came. Raises TelegramError."""
+        given = {name: value for name, value in params.items() if value is not None}
+        request = self._polling if method == "getUpdates" else self.request
+        data = cast("RequestData", _Parameters(given))  # the library's own cannot be made in public
+        return await request.post(f"{self.base_url}/{method}", data, read_timeout=seconds)
+
+    async def close_requests(self) -> None:
+        """Closes the connections of a bot that never got to `initialize`.
+
+        The library's shutdown() would not.
+        """
+        await self._polling.shutdown()
+        await self.request.shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    """Plain JSON values by name, with what `RequestData` documents for who reads it."""
+
+    parameters: Mapping[str, object]
+    contains_files: ClassVar[bool] = False
+    multipart_data: ClassVar[None] = None
+
+    @property
+    def json_parameters(self) -> dict[str, str]:
+        """The values as strings: those that are none as JSON."""
+        return {
+            name: value if isinstance(value, str) else _encode(value).decode()
+            for name, value in self.parameters.items()
+        }
+
+
+def build_bot(token: str, base_url: str) -> DirectBot:
     """The bot for ``token`` at ``base_url``; httpx carries its calls where a proxy is set."""
-    return ExtBot(
+    return DirectBot(
         token,
-        base_url=f"{base_url}/bot",
-        base_file_url=f"{base_url}/file/bot",
-        request=_request(base_url, max_connections=64, timeout=3.0),
-        get_updates_request=_request(base_url, max_connections=2, timeout=40.0),
+        base_url,
+        _request(base_url, max_connections=64, timeout=3.0),
+        _request(base_url, max_connections=2, timeout=40.0),
     )
 
 
@@ -124,19 +171,3 @@ def _request(base_url: str, *, max_connections: int, timeout: float) -> BaseRequ
     if proxied and not urllib.request.proxy_bypass(parts.hostname or ""):
         return HTTPXRequest(max_connections, read_timeout=timeout)
     return LeanRequest(base_url, max_connections=max_connections, timeout=timeout)
-
-
-async def close_requests(bot: ExtBot[None]) -> None:
-    """Closes the connections of a bot that never got to `initialize` (its shutdown() would not)."""
-    for request in bot._request:  # noqa: SLF001 - there is no public way to the getUpdates one
-        await request.shutdown()
-
-
-async def call(
-    bot: ExtBot[None], method: str, params: Mapping[str, object], *, seconds: float
-) -> Any:
-    """A Bot API method's bare ``result``: its JSON as it came."""
-    given = {key: value for key, value in params.items() if value is not None}
-    data = RequestData([RequestParameter.from_input(key, value) for key, value in given.items()])
-    request = bot._request[0] if method == "getUpdates" else bot.request  # noqa: SLF001 - as above
-    return await request.post(f"{bot.base_url}/{method}", data, read_timeout=seconds)

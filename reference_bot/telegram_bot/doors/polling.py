@@ -12,7 +12,6 @@ import time
 from typing import Any, Final
 
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
-from telegram.ext import ExtBot
 
 from reference_bot.telegram_bot.backoff import Backoff
 from reference_bot.telegram_bot.doors.intake import Intake
@@ -20,7 +19,7 @@ from reference_bot.telegram_bot.doors.rivals import RIVAL_PAUSE, RivalError, Riv
 from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Update
 from reference_bot.telegram_bot.metrics import Metrics
-from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES, call
+from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES, DirectBot
 from reference_bot.telegram_bot.update import LARGEST, NotAnUpdateError
 
 PART: Final = "polling"
@@ -41,7 +40,7 @@ class PollingDoor:
     """Runs until cancelled; never ends by itself."""
 
     def __init__(
-        self, bot: ExtBot[None], intake: Intake, readiness: Readiness, metrics: Metrics
+        self, bot: DirectBot, intake: Intake, readiness: Readiness, metrics: Metrics
     ) -> None:
         self._bot = bot
         self._intake = intake
@@ -91,8 +90,7 @@ class PollingDoor:
         return error
 
     async def _poll(self, hold: int) -> None:
-        updates: list[Any] = await call(
-            self._bot,
+        updates: list[Any] = await self._bot.call(
             "getUpdates",
             {
                 "offset": self._offset,
