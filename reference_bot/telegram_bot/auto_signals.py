@@ -37,7 +37,7 @@ class AutoSignals:
 
     def scheduler(self, desk: Desk, market_data: MarketData, readiness: Readiness) -> Scheduler:
         """Who judges the pairs; its work is to be started once."""
-        readiness.set(_PART, "the signals are not open yet")
+        readiness.expect(_PART)
         edge = Edge(
             judge=_judge(market_data, self.subscriptions.terms, desk),
             markup=lambda pair: markup([[switch_button(pair, on=False)]]),

@@ -1,9 +1,44 @@
 """Whether the bot can do its work, and if not, why not: what ``GET /ready`` says."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
 _log = logging.getLogger(__name__)
+
+
+class Condition(NamedTuple):
+    """One row of what ``/ready`` depends on.
+
+    ``at_start``: why it is not met before its part has said anything; empty: it is met.
+    ``restart``: whether a new start of the process may mend it (what systemd's watchdog is for).
+    """
+
+    at_start: str = ""
+    restart: bool = False
+
+
+CONDITIONS: Final[Mapping[str, Condition]] = {
+    "process": Condition(),  # not while the bot stops
+    "inbox": Condition("the inbox is not open yet"),  # updates can be kept
+    "telegram": Condition("getMe has not succeeded yet"),  # the token is taken
+    "polling": Condition("getUpdates has not succeeded yet"),  # with BOT_MODE=polling
+    "webhook": Condition("the webhook is not set yet"),  # with BOT_MODE=webhook
+    "deliveries": Condition(),  # Telegram's updates come through the webhook
+    "dispatcher": Condition(restart=True),  # what waits in the inbox is taken, in time
+    "sending": Condition(),  # Telegram takes messages
+    "signals": Condition("the signals are not open yet"),  # with ENABLE_AUTO_SIGNALS
+    "task": Condition(restart=True),  # "task NAME": a background task runs
+}
+"""All that `/ready` depends on: 200 when each condition is met, else 503 with the reasons."""
+
+
+def condition(part: str) -> Condition:
+    """The row of a part. Raises ValueError: there is none."""
+    try:
+        return CONDITIONS[part.partition(" ")[0]]
+    except KeyError:
+        raise ValueError(f"{part!r} is no part that /ready depends on: see CONDITIONS") from None
 
 
 class Readiness:
@@ -22,11 +57,16 @@ class Readiness:
         self._probes: dict[str, Callable[[], str | None]] = {}
 
     def set(self, part: str, reason: str | None) -> None:
-        """Says why ``part`` is not ready, or that it is (None)."""
+        """Says why ``part`` is not ready, or that it is (None). Raises ValueError: no such part."""
+        condition(part)
         if reason is None:
             self._reasons.pop(part, None)
         else:
             self._reasons[part] = reason
+
+    def expect(self, part: str) -> None:
+        """From now on ``part`` is not ready until it says so."""
+        self.set(part, condition(part).at_start)
 
     def known(self, part: str) -> str | None:
         """The reason that ``part`` was last set to, or None."""
@@ -41,7 +81,8 @@ class Readiness:
         return bool(self._awaited) and self.reasons().keys() <= self._awaited
 
     def probe(self, part: str, ask: Callable[[], str | None]) -> None:
-        """Adds a condition that is looked at when somebody asks."""
+        """Has a condition looked at whenever somebody asks. Raises ValueError: no such part."""
+        condition(part)
         self._probes[part] = ask
 
     def reasons(self) -> dict[str, str]:

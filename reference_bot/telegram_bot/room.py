@@ -96,8 +96,8 @@ class Room:
         self.metrics.waiting.set_function(lambda: self.inbox.backlog()[0])
         self.metrics.dead_letters.set_function(self.inbox.dead)
         self.metrics.oldest.set_function(lambda: self.inbox.backlog()[1])
-        self.readiness.set("inbox", "the inbox is not open yet")
-        self.readiness.set("telegram", "getMe has not succeeded yet")
+        self.readiness.expect("inbox")
+        self.readiness.expect("telegram")
 
     async def open(self) -> None:
         """Opens the inbox and greets Telegram, for as long as that takes, then starts handling.

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Mapping
 from typing import Final
 
-from reference_bot.telegram_bot.health import Readiness
+from reference_bot.telegram_bot.health import Readiness, condition
 
 _STARTING_SECONDS: Final = 0.25
 _BEAT_SECONDS: Final = 5.0
@@ -54,7 +54,7 @@ class ServiceManager:
             if (status or "ready") != told:
                 told = status or "ready"
                 words.append(f"STATUS={told.replace(chr(10), ' ')}")
-            if not any(map(_is_ours, reasons)):
+            if not any(condition(part).restart for part in reasons):
                 # Before READY=1 there is no watchdog, but a limit of the start.
                 words.append(
                     "WATCHDOG=1" if ready else f"EXTEND_TIMEOUT_USEC={_PATIENCE_SECONDS}000000"
@@ -78,10 +78,6 @@ class ServiceManager:
             self._socket.sendto("\n".join(words).encode(), address)
         except OSError as error:  # systemd is being restarted, or its queue is full: the next beat
             _log.warning("systemd could not be told: %s", error)
-
-
-def _is_ours(part: str) -> bool:
-    return part == "dispatcher" or part.startswith("task ")
 
 
 def _beat_seconds(settings: Mapping[str, str]) -> float:

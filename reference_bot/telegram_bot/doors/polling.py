@@ -51,7 +51,7 @@ class PollingDoor:
         self._well_since: float | None = None
         self._offset: int | None = None
         self._backoff = Backoff()
-        readiness.set(PART, "getUpdates has not succeeded yet")
+        readiness.expect(PART)
 
     async def run(self) -> None:
         """Clears a webhook that is set, then polls. What is pending at Telegram is kept."""

@@ -88,7 +88,7 @@ class WebhookDoor:
         self._url = url
         self._secret = secret
         self._max_connections = max_connections
-        readiness.set(PART, "the webhook is not set yet")
+        readiness.expect(PART)
 
     async def endpoint(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``POST /webhook`` as an ASGI application: a framework would cost more than all of it."""
