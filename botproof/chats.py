@@ -9,6 +9,7 @@ Nothing here judges. The rules are the same for all views:
 - An acknowledgement says only that an answer is on its way. Edited into the answer it *is* that
   answer, because whether it was sent depends on timing, and the chat holds one message either way.
 - A toast (the answer to a tap) is an answer only where the bot sends no message for the tap.
+- The message with the button that was tapped was not sent in this run: its edit is an answer.
 
 A message belongs to the update whose query it answers, or whose message it is a Telegram reply to;
 else to the update that was asked last in its chat. With `markers` many updates of one chat are
@@ -37,6 +38,7 @@ _SENDING = ("send", "copy", "forward")
 _CHANGING = ("editMessage", "deleteMessage")
 _NO_MESSAGES = frozenset({"sendChatAction", "sendMessageDraft"})
 _TOAST = "answerCallbackQuery"
+_REPLACING = frozenset({"editMessageText", "editMessageCaption", "editMessageMedia"})
 # An edit of the text replaces how the text is read, too: what it does not repeat is gone.
 _OF_THE_TEXT = ("parse_mode", "entities", "caption_entities", "link_preview_options")
 
@@ -122,8 +124,9 @@ class Message:
 
     @property
     def is_message(self) -> bool:
-        """Whether it is a message, and not a toast, a pin or the like."""
-        return is_sending(self.method)
+        """Whether it is a message, and not a toast, a pin or the like. One whose text was replaced
+        and that nobody had sent before is that of a button that was tapped."""
+        return is_sending(self.method) or self.method in _REPLACING
 
 
 @dataclass(slots=True, eq=False)

@@ -17,6 +17,7 @@ import msgspec
 
 from botproof.checks import golden_files
 from botproof.checks.judging import Judging, JudgingSettings
+from botproof.checks.own_settings import CASE
 from botproof.config import Config, config_of
 from botproof.delivery.run import DeliveryOptions, run_delivery
 from botproof.gate import GateOptions, run_gate
@@ -89,8 +90,8 @@ def _golden_of(job: Job, config: Config) -> str:
     chosen = Path(job.report_dir) / "golden"
     shutil.rmtree(chosen, ignore_errors=True)
     chosen.mkdir(parents=True)
-    for case in config.workload.cases:
-        file = folder / f"{case.name}{golden_files.SUFFIX}"
+    for name in (CASE, *(case.name for case in config.workload.cases)):
+        file = folder / f"{name}{golden_files.SUFFIX}"
         if file.is_file():
             shutil.copy(file, chosen)
     return str(chosen)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from botproof.chats import Chats, Turn
 from botproof.checks.judging import Judging
+from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import lines_of, render, renormalised, settled_chats
 from botproof.checks.why import Reasons
 from botproof.history import History
@@ -64,6 +65,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     if not judging.approved:
         return _nothing_approved(pinned, problems)
     problems += [_unapproved(name) for name in judging.unapproved]
+    problems += [problem for stack in chats for problem in _of_itself(history, stack, judging)]
     problems += _broken_silence(silent)
     problems += _unused(history, turns, judging)
     if problems:
@@ -170,6 +172,19 @@ def _of_turn(turn: Turn, judging: Judging, reasons: Reasons) -> Iterator[_Proble
         yield _Problem(name, "differ", f"{name}:", (*compared, *said), _changes(compared))
 
 
+def _of_itself(history: History, stack: str, judging: Judging) -> Iterator[_Problem]:
+    """What the bot told Telegram of itself in a stack, such as its menu of commands."""
+    received = own_settings(history, stack, judging.rules)
+    approved = judging.approved.get(CASE, "")
+    name = f"{CASE} ({stack})"
+    if received and not approved:
+        yield _unapproved(name)
+    elif renormalised(approved, judging.rules) != received and approved != received:
+        compared = tuple(diff(CASE, stack, approved, received))
+        title = f"{name}: what the bot tells of itself, such as its menu of commands:"
+        yield _Problem(name, "differ", title, compared, _changes(compared))
+
+
 def _unapproved(name: str) -> _Problem:
     return _Problem(name, "new", f"{name}: has no approved file; see `botproof golden diff`")
 
@@ -237,6 +252,6 @@ def _unused(
     used = {
         name for by_case in turns.values() for name, turn in by_case.items() if turn.case.pinned
     }
-    for name in sorted(set(judging.approved) - used):
+    for name in sorted(set(judging.approved) - used - {CASE}):
         file = f"golden/{name}.txt"
         yield _Problem(file, "unused", f"{file}: no case uses it; delete it or name its case again")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from botproof.checks.golden import incomplete
 from botproof.checks.judging import Judging
+from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import render, settled_turns
 from botproof.history import History
 
@@ -62,6 +63,9 @@ def received(history: History, judging: Judging) -> dict[str, Received]:
                 wrong = incomplete(turn)
                 if wrong:
                     refused.setdefault(name, f"{wrong} in {stack}")
+        told = own_settings(history, stack, judging.rules)
+        if told:
+            found.setdefault(CASE, {})[stack] = told
     return {
         name: Received(texts, refused.get(name, ""), _doubt(texts)) for name, texts in found.items()
     }

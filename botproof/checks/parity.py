@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +10,12 @@ from itertools import zip_longest
 
 from rich.cells import chop_cells, set_cell_size
 
-from botproof.chats import Turn, hides_links, is_reply
+from botproof.chats import Turn
 from botproof.checks.judging import Judging
+from botproof.checks.own_settings import own_settings
 from botproof.checks.replies import render, settled_chats
 from botproof.checks.why import Reasons
-from botproof.history import BotApiCall, History
+from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
 
 FILE = "parity.txt"
@@ -25,10 +25,6 @@ _MOST_LINES = 100
 _MOST_OF_ONE = 12
 _WHOLE_BOT = "calls that concern the whole bot"
 _WIDTH = 48
-_UNCOMPARED = frozenset(
-    {"getUpdates", "getMe", "setWebhook", "deleteWebhook", "getWebhookInfo", "close", "logOut"}
-)
-"""Calls by which the modes must differ, or that say nothing to a user."""
 
 
 def check(history: History, judging: Judging) -> CheckResult:
@@ -51,7 +47,9 @@ def check(history: History, judging: Judging) -> CheckResult:
         for difference in _compare(played[first], played[other], (first, other), judging, reasons)
     ]
     settings = [
-        difference for other in others for difference in _compare_settings(history, first, other)
+        difference
+        for other in others
+        for difference in _compare_settings(history, first, other, judging)
     ]
     if cases or settings:
         measured = _measure({case.name for case in cases}, compared, bool(settings))
@@ -124,7 +122,7 @@ def _compare(
 ) -> Iterator[_Difference]:
     for name in dict.fromkeys((*left, *right)):
         texts = [
-            _seen(side[name], judging) if name in side else "(never sent)\n"
+            render(side[name], judging.rules) if name in side else "(never sent)\n"
             for side in (left, right)
         ]
         if texts[0] != texts[1]:
@@ -137,37 +135,18 @@ def _compare(
             yield _Difference(name, title, rows)
 
 
-def _seen(turn: Turn, judging: Judging) -> str:
-    """What the user sees of a case, with what approved replies do not hold: which message is said
-    to be the answer to another one, and which shows no preview of its links."""
-    lines = [
-        f"message {number} {what}\n"
-        for number, message in enumerate(turn.messages, start=1)
-        for what, there in (
-            ("is a reply to another message", is_reply(message.params)),
-            ("shows no preview of its links", hides_links(message.params)),
-        )
-        if there
-    ]
-    return "".join((render(turn, judging.rules), *lines))
-
-
 def _title(turn: Turn | None) -> str:
     return turn.case.title if turn is not None else ""
 
 
-def _compare_settings(history: History, left: str, right: str) -> Iterator[_Difference]:
+def _compare_settings(
+    history: History, left: str, right: str, judging: Judging
+) -> Iterator[_Difference]:
     """Calls that concern the bot as a whole, such as the list of its commands."""
-    texts = ["\n".join(sorted(set(_settings(history, stack)))) for stack in (left, right)]
+    texts = [own_settings(history, stack, judging.rules) for stack in (left, right)]
     if texts[0] != texts[1]:
         rows = two_columns(texts[0], texts[1], (left, right))
         yield _Difference(_WHOLE_BOT, f"{_WHOLE_BOT}:", rows)
-
-
-def _settings(history: History, stack: str) -> Iterator[str]:
-    for call in history.of(BotApiCall, stack=stack):
-        if call.method.startswith("set") and call.method not in _UNCOMPARED:
-            yield f"{call.method} {json.dumps(call.params, sort_keys=True, ensure_ascii=False)}"
 
 
 def two_columns(left: str, right: str, names: tuple[str, str], width: int = _WIDTH) -> list[str]:

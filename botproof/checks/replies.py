@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from botproof.chats import Chats, Message, ReplyRules, Turn, button_label, read_chats
+from botproof.chats import (
+    Chats,
+    Message,
+    ReplyRules,
+    Turn,
+    button_label,
+    hides_links,
+    is_reply,
+    is_true,
+    plain,
+    read_chats,
+)
 from botproof.history import History, PlayedAgain
 
 _RULE = "---"
+_REACTION = "setMessageReaction"
 _MANNERS = {"disable_notification": "silent", "protect_content": "not to be forwarded"}
 """How a message is sent, where its user notices."""
 
@@ -70,18 +83,24 @@ def render(turn: Turn, rules: ReplyRules) -> str:
         about = [_RULE, "message" if message.method == "sendMessage" else message.method]
         if message.parse_mode:
             about.append(f"({message.parse_mode})")
-        about += [name for key, name in _MANNERS.items() if _is_set(message.params.get(key))]
-        lines.append(" ".join(about))
+        lines.append(" ".join(about + _manners(message)))
         lines += rules.normalise(message.text).splitlines()
         lines += _buttons(message)
+    lines += [
+        f"{_RULE} {act.method} {json.dumps(plain(act.params.get('reaction')), ensure_ascii=False)}"
+        for act in turn.acts
+        if act.method == _REACTION
+    ]
     if not shown:
         lines.append(f"{_RULE} nothing")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _is_set(value: object) -> bool:
-    """Of a flag as it came, in JSON or in a form."""
-    return str(value).lower() in ("true", "1")
+def _manners(message: Message) -> list[str]:
+    params = message.params
+    manners = [name for key, name in _MANNERS.items() if is_true(params.get(key))]
+    manners += ["as a reply"] * is_reply(params)
+    return manners + ["without previews"] * hides_links(params)
 
 
 def _buttons(message: Message) -> list[str]:

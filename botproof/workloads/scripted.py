@@ -132,7 +132,15 @@ def _message(step: Step, wall_s: int) -> dict[str, Any]:
 
 
 def _callback(step: Step, wall_s: int) -> dict[str, Any]:
-    pressed = {**step.base(wall_s), "message_id": 1, "text": "buttons"}
+    """A tap on a button of a message that the bot sent, and can edit: the double has it stand in
+    the chat."""
+    button = {"text": step.case.say, "callback_data": step.case.say}
+    pressed = {
+        "date": wall_s,
+        "chat": step.base(wall_s)["chat"],
+        "text": "buttons",
+        "reply_markup": {"inline_keyboard": [[button]]},
+    }
     return {
         "callback_query": {
             "id": str(7_000_000_000 + step.user_id),

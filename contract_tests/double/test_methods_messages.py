@@ -376,6 +376,23 @@ async def test_a_written_out_callback_takes_the_id_of_its_message(api: Any) -> N
     assert edited["text"] == "gone"
 
 
+async def test_the_message_of_a_written_out_callback_without_an_id_is_the_bots(api: Any) -> None:
+    me = await api.ok("getMe")
+    room = {"id": -1_000_000_000_078, "type": "supergroup", "title": "Room"}
+    ann = {"id": 1, "is_bot": False, "first_name": "Ann"}
+    held = {"chat": room, "text": "buttons"}
+    for _ in range(2):
+        query = {"from": ann, "message": dict(held), "chat_instance": "1", "data": "go"}
+        await api.person(update={"callback_query": query})
+    first, second = (
+        each["callback_query"]["message"] for each in (await api.ok("getUpdates"))[-2:]
+    )
+    assert first["from"]["id"] == me["id"]
+    assert first["message_id"] != second["message_id"]
+    where = {"chat_id": room["id"], "message_id": first["message_id"]}
+    assert (await api.ok("editMessageText", **where, text="gone"))["text"] == "gone"
+
+
 # -- chats and members -----------------------------------------------------------------------------
 
 

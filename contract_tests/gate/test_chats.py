@@ -132,6 +132,13 @@ class TestWhose:
         both = read(tap, toast, sent(1, "the answer", 3.0)).turns["tap"]
         assert [message.text for message in both.answers] == ["the answer"]
 
+    def test_an_edit_of_the_message_with_the_tapped_button_is_an_answer(self) -> None:
+        result = {"message_id": 50}
+        first = call("editMessageText", 2.0, result=result, message_id=50, text="BTC 1")
+        second = call("editMessageText", 3.0, result=result, message_id=50, text="BTC 2")
+        (answer,) = turn(asked(sent={"callback_query": {"id": "77"}}), first, second).answers
+        assert (answer.method, answer.text) == ("editMessageText", "BTC 2")
+
     def test_what_went_to_a_chat_in_which_nobody_asked_is_elsewhere(self) -> None:
         stray = call("sendMessage", result={"message_id": 1}, text="secret", chat_id=99)
         assert [m.text for m in read(asked(), stray, sent(2, "x")).elsewhere()] == ["secret"]

@@ -1,7 +1,10 @@
 """Each check on hand-written histories: what it must pass, fail, and not be able to say."""
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -21,9 +24,12 @@ from botproof.checks import (
     parity,
     replies,
 )
+from botproof.checks.golden_files import received
 from botproof.checks.judging import Judging
+from botproof.checks.own_settings import own_settings
 from botproof.checks.registry import CHECKS
 from botproof.config import Replies
+from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
 
 PASS, FAIL, INCONCLUSIVE, ERROR = Verdict
@@ -440,6 +446,67 @@ class TestGoldenDiffs:
         assert "I saw that!" in text_of(result)
 
 
+class TestWhatTheBotTellsOfItself:
+    """Its menu of commands has an approved file of its own."""
+
+    MENU: ClassVar[list[dict[str, str]]] = [
+        {"command": "price", "description": "what it costs"},
+        {"command": "help", "description": "what I can do"},
+    ]
+    APPROVED = "the bot of itself\n--- setMyCommands\n/price what it costs\n/help what I can do\n"
+
+    def tell(self, story: Any, **params: Any) -> History:
+        story.healthy()
+        for mode in ("polling", "webhook"):
+            story.add(story.call(mode, "setMyCommands", params, 1.0))
+        record: History = story.history()
+        return record.counted()
+
+    @pytest.mark.parametrize("commands", [MENU, json.dumps(MENU)])
+    def test_the_approved_menu_passes(self, story, judged, commands: Any) -> None:
+        judged.approved["_bot"] = self.APPROVED
+        record = self.tell(story, commands=commands, scope={"type": "default"})
+        assert golden.check(record, judged).verdict is PASS
+
+    @pytest.mark.parametrize("menu", [MENU[:1], [MENU[1], MENU[0]], []])
+    def test_another_menu_fails_and_is_shown(self, story, judged, menu: Any) -> None:
+        judged.approved["_bot"] = self.APPROVED
+        result = golden.check(self.tell(story, commands=menu), judged)
+        assert result.verdict is FAIL
+        assert "_bot (polling): what the bot tells of itself" in text_of(result)
+        assert "golden/_bot.txt (approved)" in text_of(result)
+
+    def test_what_was_approved_is_put_by_the_rules_of_today(self, story, judged) -> None:
+        judged.approved["_bot"] = self.APPROVED
+        rules = ReplyRules(normalisers=((re.compile("what it costs"), "<price>"),))
+        record = self.tell(story, commands=self.MENU)
+        assert golden.check(record, replace(judged, rules=rules)).verdict is PASS
+
+    def test_no_menu_where_one_is_approved_fails(self, story, judged) -> None:
+        judged.approved["_bot"] = self.APPROVED
+        result = golden.check(story.healthy().history().counted(), judged)
+        assert result.verdict is FAIL
+        assert "-/price what it costs" in text_of(result)
+
+    def test_a_menu_that_nobody_has_approved_fails(self, story, judged) -> None:
+        result = golden.check(self.tell(story, commands=self.MENU), judged)
+        assert "_bot (polling): has no approved file" in text_of(result)
+
+    def test_it_is_approved_with_the_replies(self, story, judged) -> None:
+        told = received(self.tell(story, commands=self.MENU), judged)
+        assert set(told["_bot"].texts.values()) == {self.APPROVED}
+
+    def test_the_last_call_for_the_same_people_counts(self, story, judged) -> None:
+        story.add(story.call("polling", "setMyCommands", {"commands": self.MENU}, 1.0))
+        story.add(story.call("polling", "deleteMyCommands", {}, 2.0))
+        for name in ("one", "two"):
+            params = {"name": name, "language_code": "de"}
+            story.add(story.call("polling", "setMyName", params, 3.0))
+        assert own_settings(story.history(), "polling", judged.rules) == (
+            'the bot of itself\n--- setMyName {"language_code": "de"}\nname: two\n'
+        )
+
+
 class TestParity:
     def test_lines_that_differ_are_shown_side_by_side(self, story, judged) -> None:
         story.case("polling", "price", "head\nintelligence: BUYERS\ntail")
@@ -456,10 +523,10 @@ class TestParity:
     @pytest.mark.parametrize(
         ("params", "said"),
         [
-            ({"reply_parameters": '{"message_id": 7}'}, "is a reply to another message"),
-            ({"reply_to_message_id": "7"}, "is a reply to another message"),
-            ({"link_preview_options": {"is_disabled": True}}, "shows no preview of its links"),
-            ({"disable_web_page_preview": "true"}, "shows no preview of its links"),
+            ({"reply_parameters": '{"message_id": 7}'}, "as a reply"),
+            ({"reply_to_message_id": "7"}, "as a reply"),
+            ({"link_preview_options": {"is_disabled": True}}, "without previews"),
+            ({"disable_web_page_preview": "true"}, "without previews"),
         ],
     )
     def test_how_a_message_is_shown_is_compared(
@@ -470,7 +537,7 @@ class TestParity:
             story.sent(mode, 1000 + story.next_update - 1, "text", story.clock + 0.1, **more)
         result = parity.check(story.history(), judged)
         assert result.verdict is FAIL
-        assert f"message 1 {said}" in text_of(result)
+        assert said in text_of(result)
 
     def test_an_answer_that_one_mode_never_sends_fails(self, story, judged) -> None:
         story.case("polling", "price", "text")

@@ -4,7 +4,8 @@ One action is one JSON object. It says who (`user_id`, `first_name`, `last_name`
 `language_code`), where (`chat_id`; for a group also `chat_type`, `title`, `chat_username`), and has
 one of the keys of `ACTIONS`; in a forum (`is_forum`), `message_thread_id` says in which topic:
 
-- `update` {…}                        an update as it is, without `update_id`
+- `update` {…}                        an update as it is, without `update_id`; the tapped message of
+                                      a callback query is the bot's where it has no `message_id`
 - `text` "…"                          a text or command; `reply_to_message_id`
 - `content` {"location": {…}}         any other content of a message, as a Message carries it
 - `media` {"kind", "data" (base64), "file_name"}   a photo, document, voice …; `caption`

@@ -83,8 +83,17 @@ def _no_lower_ids(turn: Turn, chat: Chat, taken: int) -> None:
     holder.next_message_id = max(holder.next_message_id, taken + 1)
 
 
+def _own_message(turn: Turn, message: Json) -> Json:
+    """A message of the bot that stands in the chat, so that the bot can edit it."""
+    number = turn.bot.new_message_id(ensure_chat(turn, message["chat"]))
+    return {"message_id": number, "from": turn.bot.sender, "date": turn.date, **message}
+
+
 def _written_query(turn: Turn, kind: str, payload: Json) -> Json:
     payload.setdefault("id", str(4_000_000_000_000_000 + turn.core.number()))
+    message = payload.get("message")
+    if isinstance(message, dict) and "message_id" not in message:
+        payload["message"] = _own_message(turn, message)
     payload = complete(_QUERIES[kind], payload)
     message = payload.get("message")
     if isinstance(message, dict):
