@@ -91,5 +91,6 @@ def _read_one(pid: int) -> Reading | None:
     except OSError:  # it ended between the listing and the reading
         return None
     sizes = parse_kilobytes(rollup.splitlines(), ("Pss", "Anonymous", "Rss"))
-    peak = parse_kilobytes(status.splitlines(), ("VmHWM",))["VmHWM"]
+    # Since Linux 6.2 the high-water mark is of counters that lag behind by some pages a processor.
+    peak = max(parse_kilobytes(status.splitlines(), ("VmHWM",))["VmHWM"], sizes["Rss"])
     return Reading(sizes["Pss"], sizes["Anonymous"], sizes["Rss"], peak, processes=1)

@@ -76,7 +76,7 @@ class Attack:
         self.folder = folder
         self._known: set[int] = set()
 
-    def canary(self, chat: int = 1, seconds: float = 20.0) -> None:
+    def canary(self, chat: int = 1, seconds: float = BOT.PATIENCE) -> None:
         """Somebody asks something, and is answered."""
         before = len(self.telegram.texts(chat)) if chat in self._known else 0
         self._known.add(chat)
@@ -178,7 +178,7 @@ def upstream() -> Iterator[Upstream]:
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    assert started.wait(20)
+    assert started.wait(60)
     yield fake
     stop()
     thread.join()

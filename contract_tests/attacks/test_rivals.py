@@ -57,7 +57,7 @@ def test_a_webhook_set_again_with_the_same_address_is_put_right(
     attack.canary()
     attack.telegram.call("setWebhook", url=webhook(attack), **change)
     attack.telegram.say("/help", chat=1)
-    attack.wait_for("an answer", lambda: len(attack.telegram.texts(1)) == 2, 30)
+    attack.wait_for("an answer", lambda: len(attack.telegram.texts(1)) == 2)
     attack.wait_for("it is noticed", lambda: bot.metric("bot_conflicts_total") >= 1)
     info = attack.telegram.call("getWebhookInfo")
     assert "callback_query" in info.get("allowed_updates", ["callback_query"])

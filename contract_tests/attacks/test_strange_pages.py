@@ -51,7 +51,7 @@ def test_the_controls_of_a_double(
 def attack_http() -> Any:
     import httpx  # noqa: PLC0415 - one client for the fixture
 
-    with httpx.Client(trust_env=False, timeout=20) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         yield client
 
 

@@ -192,6 +192,7 @@ class Telegram:
         self.token = token
         self._control = f"{url}/_double"
         self.seen = 0
+        self._announced: set[tuple[Any, int]] = set()
 
     def __call__(self, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -229,9 +230,12 @@ class Telegram:
         assert answer.status_code == 200
 
     def until(
-        self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, seconds: float = PATIENCE
+        self,
+        wanted: Callable[[dict[str, Any]], bool] | None,
+        count: int = 1,
+        seconds: float = PATIENCE,
     ) -> list[dict[str, Any]]:
-        """The next ``count`` events of our bot that are ``wanted``, waited for."""
+        """The next ``count`` events of our bot that are ``wanted`` (None: answers), waited for."""
         found: list[dict[str, Any]] = []
         end = time.monotonic() + seconds
         while len(found) < count:
@@ -240,7 +244,10 @@ class Telegram:
             page = self(f"transcript?after={self.seen}&timeout={min(left, 5.0):.2f}")
             for event in page["events"]:
                 self.seen = event["seq"]
-                if event.get("token") == self.token and wanted(event):
+                if event.get("token") != self.token:
+                    continue
+                answer = self._is_answer(event)
+                if answer if wanted is None else wanted(event):
                     found.append(event)
                     if len(found) == count:
                         break
@@ -257,8 +264,29 @@ class Telegram:
         ]
 
     def replies(self, count: int = 1, seconds: float = PATIENCE) -> list[dict[str, Any]]:
-        """The next accepted sendMessage calls."""
-        return self.until(is_sent, count, seconds)
+        """The next accepted answers: messages, or the edits that replace a "still working on it".
+
+        On a busy machine any answer may be announced first.
+        """
+        return self.until(None, count, seconds)
+
+    def announcement(self) -> dict[str, Any]:
+        """The next accepted "still working on it"."""
+        [event] = self.until(lambda event: is_sent(event) and _is_announcement(event))
+        return event
+
+    def _is_answer(self, event: dict[str, Any]) -> bool:
+        """Whether it is one; has to see every event, to know what has been announced."""
+        if is_sent(event):
+            if _is_announcement(event):
+                self._announced.add(_message(event))
+            return not _is_announcement(event)
+        if event["type"] == "call" and event["method"] == "editMessageText":
+            if event["status"] != 200 or _message(event) not in self._announced:
+                return False
+            self._announced.remove(_message(event))
+            return True
+        return False
 
     def texts(self, chat: int) -> list[str]:
         """What the bot's messages in a chat say now."""
@@ -279,6 +307,16 @@ class Telegram:
 def is_sent(event: dict[str, Any]) -> bool:
     call: bool = event["type"] == "call" and event["method"] == "sendMessage"
     return call and bool(event["status"] == 200)
+
+
+def _is_announcement(event: dict[str, Any]) -> bool:
+    return str(event["params"]["text"]).startswith("⏳")
+
+
+def _message(event: dict[str, Any]) -> tuple[Any, int]:
+    """The chat and number of the message that an accepted call sent or edited."""
+    message = event["result"]
+    return (None, 0) if message is True else (message["chat"]["id"], message["message_id"])
 
 
 class Market:
@@ -447,6 +485,7 @@ def start_bot(telegram: Telegram, market: Market, tmp_path: Path) -> Iterator[St
                 "TELEGRAM_ALLOWED_USERS": "*",
                 "TELEGRAM_API_BASE_URL": telegram.url,
                 "MARKET_DATA_URL": market.url,
+                "MARKET_DATA_TIMEOUT_SECONDS": "60",  # a busy machine is not what is tested
                 "BOT_MODE": mode,
                 "WEBHOOK_URL": f"http://127.0.0.1:{port}/webhook",
                 "WEBHOOK_SECRET": SECRET,

@@ -49,7 +49,7 @@ class Function:
         with self.process:
             assert self.process.stdin is not None
             self.process.stdin.close()
-            return self.process.wait(20)
+            return self.process.wait(60)
 
 
 StartFunction = Callable[..., Function]
@@ -66,6 +66,7 @@ def start_function(telegram: Any, market: Any, tmp_path: Path) -> Iterator[Start
             "TELEGRAM_ALLOWED_USERS": "*",
             "TELEGRAM_API_BASE_URL": telegram.url,
             "MARKET_DATA_URL": market.url,
+            "MARKET_DATA_TIMEOUT_SECONDS": "60",  # a busy machine is not what is tested
             "WEBHOOK_URL": "https://example.org/webhook",
             "WEBHOOK_SECRET": SECRET,
             "INBOX_PATH": str(tmp_path / "inbox.sqlite3"),

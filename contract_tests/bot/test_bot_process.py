@@ -5,8 +5,9 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
+
+from contract_tests.bot.conftest import HTTP
 
 
 def message(update_id: int, text: str = "/help", chat: int = 1) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def test_a_clean_stop_finishes_what_runs(
     market.delay = 1.0
     bot = start_bot(mode).until_ready()
     telegram.say("/price btc")
-    telegram.replies(1)  # the acknowledgement: the handler is at work
+    telegram.announcement()  # the handler is at work
     bot.process.send_signal(signal.SIGTERM)
     assert bot.wait() == 0
     [text] = telegram.texts(1)
@@ -105,8 +106,8 @@ def test_without_market_data_the_bot_still_answers(start_bot: Any, telegram: Any
 def test_a_market_data_that_is_too_slow_is_said_so_within_two_seconds(
     start_bot: Any, telegram: Any, market: Any
 ) -> None:
-    market.delay = 3.0
-    start_bot("polling").until_ready()
+    market.delay = 30.0
+    start_bot("polling", MARKET_DATA_TIMEOUT_SECONDS="").until_ready()
     telegram.say("/price btc")
     telegram.until(lambda event: event.get("method") == "editMessageText")
     assert telegram.texts(1)[0].startswith("⚠️ Market data did not answer in time")
@@ -179,7 +180,7 @@ def test_the_webhook_refuses_a_wrong_secret_and_what_is_no_update(start_bot: Any
         assert (status, field in answer["error"]) == (400, True), answer
     status, answer = bot.post(b"x" * (1024 * 1024 + 1))
     assert status == 413
-    assert httpx.get(f"{bot.url}/webhook").status_code == 405
+    assert HTTP.get(f"{bot.url}/webhook").status_code == 405
 
 
 def test_the_webhook_answers_200_once_and_handles_once(start_bot: Any, telegram: Any) -> None:

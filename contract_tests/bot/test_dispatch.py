@@ -56,7 +56,7 @@ class Messenger:
     async def until(self, count: int) -> None:
         while len(self.sent) < count:
             self.news.clear()
-            await asyncio.wait_for(self.news.wait(), 10)
+            await asyncio.wait_for(self.news.wait(), 60)
 
 
 async def fail(_: Request) -> str:
@@ -200,7 +200,7 @@ async def test_a_refusal_that_fails_lets_nobody_in(tmp_path: Path, error: Except
     await room.messenger.until(2 if comes_again else 1)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    await room.dispatcher.drain(1)
+    await room.dispatcher.drain(30)
     sent = dict(room.messenger.sent)
     assert sent.pop(1) == "fine"
     assert list(sent.values()) == ([PRIVATE.format(user=2)] if comes_again else [])
@@ -211,8 +211,10 @@ async def test_a_refusal_that_fails_lets_nobody_in(tmp_path: Path, error: Except
 async def test_a_handler_that_hangs_ends_and_says_so(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reference_bot.telegram_bot.dispatch._HANDLER_SECONDS", 0.1)
-    await room.say(7, "/hang")
+    with monkeypatch.context() as patch:
+        patch.setattr("reference_bot.telegram_bot.dispatch._HANDLER_SECONDS", 0.1)
+        await room.say(7, "/hang")
+        await room.messenger.until(1)
     await room.say(8, "/fine")
     await room.messenger.until(2)
     assert room.messenger.sent == [(1, TROUBLE), (1, "fine")]
@@ -241,7 +243,7 @@ async def test_the_operator_is_never_behind_strangers(tmp_path: Path) -> None:
     await room.say(7, "/fine", chat=77)
     while (77, "fine") not in room.messenger.sent:
         room.messenger.news.clear()
-        await asyncio.wait_for(room.messenger.news.wait(), 10)
+        await asyncio.wait_for(room.messenger.news.wait(), 60)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await room.dispatcher.drain(0.0)
@@ -300,12 +302,12 @@ async def test_a_parcel_that_cannot_be_delivered_does_not_block_its_lane(
     running = asyncio.create_task(room.dispatcher.run())
     with caplog.at_level(logging.ERROR):
         await inbox.put([Update(-1, -9, b"broken"), Update(-2, -9, b"whole")])
-        await asyncio.wait_for(courier.delivered.wait(), 5)
+        await asyncio.wait_for(courier.delivered.wait(), 60)
     assert await inbox.is_done(-1)
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert vars(record)["update_id"] == -1
     assert room.metrics.failed._value.get() == 1
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    await room.dispatcher.drain(1)
+    await room.dispatcher.drain(30)
     await inbox.close()

@@ -104,7 +104,7 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 async def run(door: PollingDoor | WebhookDoor, telegram: Telegram) -> None:
     task = asyncio.create_task(door.run())
     waiting = asyncio.create_task(telegram.out.wait())
-    await asyncio.wait({task, waiting}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({task, waiting}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
     assert not task.done(), "a door never ends by itself"
     task.cancel()
     waiting.cancel()

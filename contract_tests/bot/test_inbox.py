@@ -67,7 +67,7 @@ async def sqlite_inbox(tmp_path: Path) -> AsyncIterator[SqliteInbox]:
 
 
 async def handle(inbox: Inbox) -> int:
-    job = await asyncio.wait_for(inbox.claim(), 10)
+    job = await asyncio.wait_for(inbox.claim(), 60)
     await inbox.finish(job, "answered")
     await inbox.release(job)
     return job.update_id
@@ -99,7 +99,7 @@ async def test_a_lane_in_order_and_lanes_beside_each_other(open_inbox: OpenInbox
     one = first if first.update_id == 1 else second
     await inbox.finish(one, "answered")
     await inbox.release(one)
-    assert (await asyncio.wait_for(inbox.claim(), 5)).update_id == 2
+    assert (await asyncio.wait_for(inbox.claim(), 60)).update_id == 2
 
 
 async def test_what_comes_while_its_lane_is_busy_is_not_forgotten(open_inbox: OpenInbox) -> None:
@@ -152,7 +152,7 @@ async def test_an_update_given_back_comes_again_after_its_delay(open_inbox: Open
     job = await inbox.claim()
     await inbox.record(job, Progress(parts=("a", "b"), sent=1, tries=1))
     await inbox.release(job, 0.2)
-    again = await asyncio.wait_for(inbox.claim(), 20)
+    again = await asyncio.wait_for(inbox.claim(), 60)
     assert (again.update_id, again.progress) == (1, Progress(parts=("a", "b"), sent=1, tries=1))
     await inbox.release(again, 3600)
     assert await nothing_to_claim(inbox)
@@ -178,7 +178,7 @@ async def test_once_is_for_the_first_that_asks_and_for_it_again(open_inbox: Open
 async def test_once_is_for_the_next_when_its_time_has_passed(open_inbox: OpenInbox) -> None:
     inbox = await open_inbox()
     assert await inbox.once("refused:5", 10, 0.1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         # nothing tells when the time has passed
         while not await inbox.once("refused:5", 12, 0.1):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -315,7 +315,7 @@ async def test_sqlite_a_put_whose_caller_has_gone_is_still_handled(
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert (await asyncio.wait_for(sqlite_inbox.claim(), 5)).update_id == 1
+    assert (await asyncio.wait_for(sqlite_inbox.claim(), 60)).update_id == 1
 
 
 async def test_sqlite_tells_how_long_a_free_lane_has_waited(tmp_path: Path) -> None:
@@ -375,12 +375,12 @@ async def test_redis_wakes_a_replica_that_waits(
     monkeypatch.setattr(redis_inbox, "_SOCKET_SECONDS", 110.0)
     one, two, *_ = await redis_pair(redis_url)
     waiting = asyncio.create_task(two.claim())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         # Redis does not tell when somebody begins to wait
         while not (await one._redis.info("clients"))["blocked_clients"]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await one.put([update(1)])
-    assert (await asyncio.wait_for(waiting, 20)).update_id == 1
+    assert (await asyncio.wait_for(waiting, 60)).update_id == 1
     await one.close()
     await two.close()
 
@@ -399,7 +399,7 @@ async def take_over(one: RedisInbox, two: RedisInbox, clock: Clock) -> tuple[Job
     await silence(one)
     assert await nothing_to_claim(two)
     clock.now += LEASE_SECONDS + 1  # two has been well for long enough
-    return mine, await asyncio.wait_for(two.claim(), LEASE_SECONDS + 5)
+    return mine, await asyncio.wait_for(two.claim(), 60)
 
 
 async def test_redis_takes_over_from_a_replica_that_went_silent(redis_url: str) -> None:
@@ -456,7 +456,7 @@ async def test_redis_takes_nothing_over_right_after_its_own_restart(redis_server
     await one.record(job, Progress(sent=1))  # its owner is well and still has it
     await two._learn_uptime()
     clock.now += LEASE_SECONDS + 1
-    assert (await asyncio.wait_for(two.claim(), 5)).update_id == 1
+    assert (await asyncio.wait_for(two.claim(), 60)).update_id == 1
     await one.close()
     await two.close()
 
@@ -475,7 +475,7 @@ async def test_redis_keeps_a_lease_for_as_long_as_it_is_renewed(redis_url: str) 
 
 
 async def test_redis_survives_its_own_kill_and_comes_back(redis_server: Any) -> None:
-    inbox = RedisInbox(redis_server.url, 1)
+    inbox = RedisInbox(redis_server.url, 1, clock=Clock())  # no lease runs out during the restart
     await inbox.open()
     await inbox.put([update(1, 1), update(2, 2)])
     job = await inbox.claim()

@@ -1,8 +1,11 @@
 """What the bot's process tells systemd, as systemd hears it: datagrams on a socket."""
 
 import os
+import queue
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +46,14 @@ class Systemd:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         name = f"botproof-test-{os.getpid()}-{id(self)}"
         self.socket.bind(f"\0{name}")
-        self.socket.settimeout(PATIENCE)
+        self._told: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        # Read at once: the kernel keeps ten datagrams and has the sender drop the next.
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
         self.environment = {"NOTIFY_SOCKET": f"@{name}", "WATCHDOG_USEC": "300000"}
 
     def hear(self) -> list[str]:
-        return self.socket.recv(4096).decode().splitlines()
+        return self._told.get(timeout=PATIENCE).decode().splitlines()
 
     def until(self, word: str) -> list[list[str]]:
         """All that is told, up to what starts with ``word``."""
@@ -56,11 +62,19 @@ class Systemd:
             told.append(self.hear())
         return told
 
+    def _read(self) -> None:
+        while told := self.socket.recv(4096):
+            self._told.put(told)
+
+    def close(self) -> None:
+        with self.socket:
+            self.socket.shutdown(socket.SHUT_RD)  # ends the reader's wait
+            self._reader.join()
+
 
 @pytest.fixture
 def systemd() -> Iterator[Systemd]:
-    systemd = Systemd()
-    with systemd.socket:
+    with closing(Systemd()) as systemd:
         yield systemd
 
 

@@ -132,5 +132,5 @@ def test_sigterm_ends_a_run_with_an_error_and_leaves_no_process(
 
     assert run.returncode == 3, output
     assert "the run was ended by SIGTERM" in output
-    _, alive = psutil.wait_procs(orphans(), timeout=10)
+    _, alive = psutil.wait_procs(orphans(), timeout=60)
     assert not alive

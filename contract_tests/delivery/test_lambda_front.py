@@ -188,7 +188,7 @@ async def test_work_left_for_later_does_not_happen_between_events(front: Front, 
 
 
 async def until_frozen(pid: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         # nothing tells when a signal has stopped a process
         while psutil.Process(pid).status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -214,7 +214,8 @@ async def test_an_event_that_takes_too_long_is_cut_off(
 @pytest.mark.anyio
 async def test_it_is_not_ready_before_the_webhook_is_set(front: Front) -> None:
     front.ready = False
-    async with await serve(front.handle) as server, httpx.AsyncClient() as client:
+    client = httpx.AsyncClient(trust_env=False, timeout=60)
+    async with await serve(front.handle) as server, client:
         assert (await client.get(f"{server.url}/_front/ready")).status_code == 503
         front.ready = True
         assert (await client.get(f"{server.url}/_front/ready")).status_code == 200

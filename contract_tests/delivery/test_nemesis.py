@@ -37,7 +37,7 @@ class Notebook:
         self.write(f"note {window.name} {edge}")
 
     async def until(self, line: str) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while line not in self.lines:
                 self.changed.clear()
                 await self.changed.wait()

@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import shutil
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NoReturn
 
@@ -12,6 +13,7 @@ import pytest
 
 from botproof.doubles.server import Request, Response, Server, serve
 from botproof.doubles.telegram.app import RunningDouble, start
+from botproof.doubles.telegram.clock import Clock
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.spec import methods, types
 from botproof.doubles.telegram.spec_model import members
@@ -193,7 +195,12 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def double(settings: Settings) -> AsyncIterator[RunningDouble]:
+async def double(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[RunningDouble]:
+    """Its clock stands still until a test moves it, however long a busy machine takes."""
+    began = time.time()
+    monkeypatch.setattr(Clock, "now", lambda clock: began + clock.moved)
     running = await start(settings)
     yield running
     await running.close()

@@ -25,7 +25,7 @@ class Bot:
     """A bot by hand: it takes its updates and makes its calls when the test says so."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=f"{url}/bot{TOKEN}/", timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=f"{url}/bot{TOKEN}/", timeout=60, trust_env=False)
         self._offset = 0
 
     def call(self, method: str, **params: object) -> Any:

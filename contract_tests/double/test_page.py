@@ -39,7 +39,7 @@ def double(running: Double) -> Double:
 
 @pytest.fixture
 def http(double: Double) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=double.url, trust_env=False, timeout=30) as http:
+    with httpx.Client(base_url=double.url, trust_env=False, timeout=60) as http:
         yield http
 
 

@@ -302,7 +302,7 @@ async def test_tls(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     server_side, client_side = tls
 
     def ask(port: int) -> bytes:
-        connection = http.client.HTTPSConnection("127.0.0.1", port, context=client_side, timeout=30)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=client_side, timeout=60)
         try:
             connection.request("POST", "/tls", body=b"over TLS")
             return connection.getresponse().read()
@@ -371,7 +371,7 @@ def test_a_double_announces_itself_and_ends_cleanly(number: signal.Signals, tmp_
         assert json.loads(connection.getresponse().read())["ok"] is True
         connection.close()
         process.send_signal(number)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
         assert process.stdout.read() == ""
 
 

@@ -38,7 +38,10 @@ def test_the_double_serves_https_under_the_real_name(tmp_path: Path) -> None:
         assert double.url.startswith("https://")
         assert double.person(42).say("hi").update_id
         # Nobody else is trusted by accident, and the key of the authority is nowhere.
-        with httpx.Client(trust_env=False) as stranger, pytest.raises(httpx.ConnectError):
+        with (
+            httpx.Client(trust_env=False, timeout=60) as stranger,
+            pytest.raises(httpx.ConnectError),
+        ):
             stranger.get(double.url)
         told = [event for event in double.transcript()[0] if event["type"] == "distrusted"]
         assert [event["why"] for event in told] == ["unknown authority"]
@@ -110,7 +113,7 @@ def test_an_unmodified_bot_is_pointed_at_the_double_by_name_alone(
         env={**os.environ, "HOSTS": str(hosts), "TOKEN": TOKEN, "CA": str(tmp_path / "ca.pem")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -128,7 +131,7 @@ with launch(token, "--tls", ca, "--port", "443", verify=trusting) as telegram:
     env = {"PATH": os.environ["PATH"], "TOKEN": token, "SSL_CERT_FILE": ca}
     with subprocess.Popen([sys.executable, sys.argv[1]], env=env) as bot:
         try:
-            reply = telegram.person(42).ask("no base URL", timeout=30)
+            reply = telegram.person(42).ask("no base URL", timeout=60)
         finally:
             bot.terminate()
     print(json.dumps({"url": telegram.url, "reply": reply.text}))

@@ -57,7 +57,9 @@ async def test_transport_faults_break_the_connection(exchanges, kind):
 async def test_silence_lasts_until_the_client_leaves(exchanges):
     await _program(exchanges, kind="silent", count=1)
     with pytest.raises(httpx.ReadTimeout):
-        await exchanges.client.get(f"{exchanges.url}/{TICKER}", timeout=0.05)
+        await exchanges.client.get(
+            f"{exchanges.url}/{TICKER}", timeout=httpx.Timeout(60, read=0.05)
+        )
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ async def test_a_process_that_starts_itself_anew_in_its_place_is_noticed() -> No
 
 
 async def until(done: Callable[[], bool], look: Callable[[], None]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not done():
             look()
             await asyncio.sleep(0.01)  # nothing tells that another process has called execve

@@ -42,7 +42,7 @@ class BrokenVenue:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as opened:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as opened:
         yield opened
 
 
@@ -57,7 +57,7 @@ async def failed_inside(
     told: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
     follower.start(told.set_result)
     answer = await fail()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return answer, await told
 
 
@@ -165,7 +165,7 @@ async def test_a_run_in_which_a_double_failed_inside_is_an_error_not_a_fail(
             ready = asyncio.create_task(stack.run(service.wait()))
             await client.get(f"{server.url}/binance/spot/api/v3/exchangeInfo")
             with pytest.raises(BrokenHarnessError, match="failed inside"):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await ready
             await follower.finish()
             await stack.stop()

@@ -305,7 +305,7 @@ async def test_a_harness_that_is_killed_leaves_no_process_behind(bench: Bench) -
         await gate.event(lambda event: isinstance(event, CasePlayed))
         gate.process.send_signal(signal.SIGKILL)
         await gate.finish()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while any(alive(pid) for pid in gate.processes()):  # noqa: ASYNC110 - as in `event`
                 await asyncio.sleep(0.05)
 

@@ -81,7 +81,7 @@ def alive(pid: int) -> bool:
 
 async def gone(pid: int) -> bool:
     """Wait until a process has ended that is not our child."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while alive(pid):  # noqa: ASYNC110 - only the kernel knows, and it tells only parents
             await asyncio.sleep(0.02)
     return True
@@ -98,7 +98,7 @@ async def test_a_life_from_start_to_clean_end(tmp_path: Path) -> None:
         ready_url=f"http://127.0.0.1:{port}/ready",
     )
     process = await ManagedProcess.start(about, recorder, labels={"stack": "polling"})
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         await process.wait_ready(client)
     assert await process.stop() == 0
     assert kinds(recorder) == ["ProcessStarted", "ProcessReady", "StopRequested", "ProcessExited"]
@@ -118,7 +118,7 @@ async def test_one_that_ends_before_it_is_ready_fails_at_once(tmp_path: Path) ->
     code = "import sys; print('no token', file=sys.stderr); sys.exit(7)"
     about = launch(tmp_path, code, ready_url="http://127.0.0.1:9/ready")
     process = await ManagedProcess.start(about, recorder)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         with pytest.raises(TargetError, match="ended with exit code 7 before it was ready"):
             await process.wait_ready(client)
     assert recorder.history().of(history.LogTail)[0].lines == ("no token",)
@@ -130,7 +130,7 @@ async def test_one_that_is_never_ready_fails_with_its_last_answer(tmp_path: Path
     recorder = Recorder()
     about = launch(tmp_path, STUBBORN, ready_url="http://127.0.0.1:9/ready", ready_timeout_s=0.2)
     process = await ManagedProcess.start(about, recorder)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         with pytest.raises(TargetError, match=r"GET http://127.0.0.1:9/ready: .*attempts failed"):
             await process.wait_ready(client)
     await process.kill()
@@ -140,7 +140,7 @@ async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     recorder = Recorder()
     about = launch(tmp_path, STUBBORN, stop_timeout_s=0.2)
     process = await ManagedProcess.start(about, recorder, read_stdout=True)
-    assert await process.first_line(20) == b"ready\n"
+    assert await process.first_line(60) == b"ready\n"
     assert await process.stop() == -signal.SIGKILL
     exited = recorder.history().of(history.ProcessExited)[0]
     assert (exited.killed, exited.expected) == (True, True)
@@ -152,7 +152,7 @@ async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 async def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
     process = await ManagedProcess.start(launch(tmp_path, PARENT), Recorder(), read_stdout=True)
-    child = int(await process.first_line(20))
+    child = int(await process.first_line(60))
     assert alive(child)
     await process.stop()
     assert await gone(child)
@@ -213,7 +213,7 @@ async def main():
         about = Launch("x", "bot", (sys.executable, "-c", sys.argv[2]), here, here / "x.log")
         process = await ManagedProcess.start(
             about, Recorder(), guard=guard, read_stdout=True)
-        child = int(await process.first_line(20))
+        child = int(await process.first_line(60))
         print(process.pid, child, flush=True)
         await asyncio.sleep(600)
 
@@ -242,7 +242,7 @@ async def test_a_docker_that_hangs_keeps_no_process_alive(tmp_path: Path) -> Non
     docker.write_text("#!/bin/sh\nexec sleep 600\n")
     docker.chmod(0o755)
     process = await ManagedProcess.start(launch(tmp_path, PARENT), Recorder(), read_stdout=True)
-    await process.first_line(20)
+    await process.first_line(60)
     guard = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -255,7 +255,7 @@ async def test_a_docker_that_hangs_keeps_no_process_alive(tmp_path: Path) -> Non
         assert guard.stdin is not None
         guard.stdin.write(f"+container:x\n+{process.pid}\n".encode())
         guard.stdin.close()
-        assert await asyncio.wait_for(process.exited, 20) == -signal.SIGTERM
+        assert await asyncio.wait_for(process.exited, 60) == -signal.SIGTERM
     finally:
         os.killpg(guard.pid, signal.SIGKILL)
         await guard.wait()
@@ -267,7 +267,7 @@ async def test_a_guard_that_was_told_of_an_end_kills_nobody(tmp_path: Path) -> N
         process = await ManagedProcess.start(
             launch(tmp_path, STUBBORN), Recorder(), read_stdout=True
         )
-        await process.first_line(20)
+        await process.first_line(60)
         guard.watch(process.pid)
         guard.forget(process.pid)
     assert process.running
@@ -276,7 +276,7 @@ async def test_a_guard_that_was_told_of_an_end_kills_nobody(tmp_path: Path) -> N
 
 async def test_memory_is_read_of_a_process_and_its_children(tmp_path: Path) -> None:
     process = await ManagedProcess.start(launch(tmp_path, PARENT), Recorder(), read_stdout=True)
-    await process.first_line(20)
+    await process.first_line(60)
     reading = read_memory(process.pid)
     await process.stop()
     assert reading is not None

@@ -25,15 +25,15 @@ def host() -> Iterator[Host]:
     servers = []
 
     def start(handler: Handler) -> str:
-        server = asyncio.run_coroutine_threadsafe(serve(handler), loop).result(10)
+        server = asyncio.run_coroutine_threadsafe(serve(handler), loop).result(60)
         servers.append(server)
         return server.url
 
     yield start
     for server in servers:
-        asyncio.run_coroutine_threadsafe(server.close(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(server.close(), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(60)
     loop.close()
 
 
@@ -54,7 +54,7 @@ def locust() -> Locust:
             if ended_by is not None:
                 assert ended_by.wait(60), "what should end the run never came"
                 run.terminate()
-            stdout, stderr = run.communicate(timeout=100)
+            stdout, stderr = run.communicate(timeout=110)
         return subprocess.CompletedProcess(run.args, run.returncode, stdout, stderr)
 
     return run

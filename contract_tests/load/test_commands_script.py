@@ -24,7 +24,7 @@ def double() -> Iterator[str]:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())["url"]
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def bot(double: str) -> Iterator[Callable[[Answer], None]]:
     def run(answer: Answer) -> None:
         api = f"{double}/bot{TOKEN}"
         offset = number = 0
-        with httpx.Client(timeout=30, trust_env=False) as client:
+        with httpx.Client(timeout=60, trust_env=False) as client:
             while not stopping.is_set():
                 params = {"offset": offset, "timeout": 1}
                 for update in client.get(f"{api}/getUpdates", params=params).json()["result"]:
@@ -54,7 +54,7 @@ def bot(double: str) -> Iterator[Callable[[Answer], None]]:
     yield start
     stopping.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
 
 def test_replies_come_out_and_are_timed_from_when_the_update_was_due(
@@ -65,6 +65,7 @@ def test_replies_come_out_and_are_timed_from_when_the_update_was_due(
         "commands",
         *("--host", double, "--token", TOKEN, "--rate", "60", "--error-budget", "0.05"),
         *("--acknowledgement", "^⏳", "--expect", r"\$\d+"),
+        *("--latency-budget", "30"),  # however busy the machine is on which all of it runs
     )
     assert run.returncode == 0, run.stderr
     assert "verdict: PASS" in run.stderr

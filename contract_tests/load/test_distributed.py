@@ -43,7 +43,7 @@ def test_two_workers_pass_a_good_host_and_send_each_arrival_once(
     run = locust(
         "price",
         *("--host", host(answer), "--rate", "500", *two_workers),
-        *("--request-log", str(log), "--max-requests", "24000"),
+        *("--request-log", str(log), "--max-requests", "24000", "--latency-budget", "30"),
     )
 
     assert run.returncode == 0, run.stderr
@@ -92,6 +92,7 @@ def test_two_workers_fail_a_host_that_never_answers(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(200)
 def test_a_lost_worker_is_an_error_because_its_outcomes_are_unknown(
     host: Host, two_workers: tuple[str, ...]
 ) -> None:
@@ -110,8 +111,8 @@ def test_a_lost_worker_is_an_error_because_its_outcomes_are_unknown(
         stderr=subprocess.PIPE,
         text=True,
     ) as master:
-        assert answered.wait(30)
+        assert answered.wait(60)
         psutil.Process(master.pid).children()[0].kill()
-        _, said = master.communicate(timeout=60)
+        _, said = master.communicate(timeout=100)
     assert master.returncode == 3, said
     assert "was lost, and what it had sent is not known" in said

@@ -19,7 +19,8 @@ from botproof.workloads.stage import BotIdentity
 Call = tuple[str, dict[str, Any]]
 Bot = Callable[[str, Mapping[str, Any]], Iterable[Call]]
 SENTINEL = "/help"
-QUICK = Patience(quiet_s=0.0, unsure_s=0.001, differing_s=0.002, deadline_s=0.05)
+NEVER_COMES_S = 0.05
+"""The deadline of a test in which something never comes; in all others it is never reached."""
 
 
 def echo(kind: str, body: Mapping[str, Any]) -> Iterator[Call]:
@@ -39,11 +40,15 @@ def echo(kind: str, body: Mapping[str, Any]) -> Iterator[Call]:
 
 @dataclass
 class ToyDoor:
-    """A door whose bot answers at once. `late_s` holds calls back; `wanted` filters kinds."""
+    """A door whose bot answers at once. `late_s` holds calls back; `wanted` filters kinds.
+
+    What is `overtaken` comes when the next conversation begins, unless one waits patiently.
+    """
 
     name: str
     handle: Bot = echo
     late_s: Callable[[Call], float] = lambda _: 0.0
+    overtaken: Callable[[Call], bool] = lambda _: False
     wanted: Callable[[str], bool] = lambda _: True
     confirms: bool = True
     repeats: bool = False
@@ -57,6 +62,15 @@ class ToyDoor:
         self._last = 0
         self._confirmed: set[int] = set()
         self._moved = asyncio.Event()
+        self._held: list[Call] = []
+        self._patient = False
+
+    def begin(self, *, patient: bool) -> None:
+        """A conversation begins."""
+        self._patient = patient
+        held, self._held = self._held, []
+        for call in held:
+            self._take(call)
 
     async def send(self, update: Mapping[str, Any], *, twice: bool) -> Mapping[str, Any]:
         self.sent.append(update)
@@ -79,7 +93,9 @@ class ToyDoor:
 
     def _later(self, call: Call) -> None:
         delay = self.late_s(call)
-        if delay:
+        if self.overtaken(call) and not self._patient:
+            self._held.append(call)
+        elif delay:
             asyncio.get_running_loop().call_later(delay, self._take, call)
         else:
             self._take(call)
@@ -116,15 +132,25 @@ class ToyStage:
     """A `search.Stage` over toy doors, on a loop of its own."""
 
     def __init__(
-        self, doors: Sequence[ToyDoor], rules: ReplyRules, loop: Any, ordered: bool
+        self,
+        doors: Sequence[ToyDoor],
+        rules: ReplyRules,
+        loop: Any,
+        *,
+        ordered: bool,
+        deadline_s: float,
     ) -> None:
-        self.player = Player(doors, rules, SENTINEL, QUICK, ordered=ordered)
+        quick = Patience(quiet_s=0.0, unsure_s=0.001, differing_s=0.002, deadline_s=deadline_s)
+        self.player = Player(doors, rules, SENTINEL, quick, ordered=ordered)
+        self._doors = doors
         self.played: list[Conversation] = []
         self._loop = loop
         self.learnt: Playing = loop.run_until_complete(self.player.learn(quiet_s=0.002))
 
     def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
         self.played.append(conversation)
+        for door in self._doors:
+            door.begin(patient=quiet_s > 0)
         playing: Playing = self._loop.run_until_complete(
             self.player.play(conversation, min(quiet_s, 0.02))
         )
@@ -150,8 +176,10 @@ def toys(rules: ReplyRules) -> Iterator[Any]:
         def door(self, name: str, handle: Bot = echo, **options: Any) -> ToyDoor:
             return ToyDoor(name, handle, **options)
 
-        def stage(self, *doors: ToyDoor, ordered: bool = True) -> ToyStage:
-            return ToyStage(doors, rules, self.loop, ordered)
+        def stage(
+            self, *doors: ToyDoor, ordered: bool = True, deadline_s: float = 60.0
+        ) -> ToyStage:
+            return ToyStage(doors, rules, self.loop, ordered=ordered, deadline_s=deadline_s)
 
         echo = staticmethod(echo)
 

@@ -8,6 +8,7 @@ import pytest
 from botproof.conversations import Ask, Conversation, Edit, Press, Say, Step
 from botproof.parity.player import UNANSWERED, UNCONFIRMED_ROOM, UnansweredError
 from botproof.workloads.stage import PLACES
+from contract_tests.parity.conftest import NEVER_COMES_S
 
 
 def talk(*steps: Step) -> Conversation:
@@ -60,7 +61,8 @@ def test_a_door_that_falls_silent_is_noted(toys: Any) -> None:
         if not dead:
             yield from toys.echo(kind, body)
 
-    stage = toys.stage(toys.door("sound"), toys.door("mortal", dies))
+    doors = toys.door("sound"), toys.door("mortal", dies)
+    stage = toys.stage(*doors, deadline_s=NEVER_COMES_S)
     playing = stage.play(talk(Say(text="/die")))
     assert playing.differs
     assert playing.silent == ("mortal",)
@@ -68,7 +70,8 @@ def test_a_door_that_falls_silent_is_noted(toys: Any) -> None:
 
 
 def test_updates_that_are_never_taken_are_noted(toys: Any) -> None:
-    stage = toys.stage(toys.door("a"), toys.door("b", confirms=False))
+    doors = toys.door("a"), toys.door("b", confirms=False)
+    stage = toys.stage(*doors, deadline_s=NEVER_COMES_S)
     playing = stage.play(talk(Say(text="hello")))
     assert UNCONFIRMED_ROOM in rooms(playing, 1)
     assert playing.differs
@@ -106,14 +109,13 @@ def test_what_comes_after_the_end_is_seen_when_read_again(toys: Any) -> None:
         if body.get("text") == "/slow":
             yield "sendMessage", {"chat_id": body["chat"]["id"], "text": "PS"}
 
-    def late(call: Any) -> float:
-        return 0.02 if call[1].get("text") == "PS" else 0.0
+    def is_ps(call: Any) -> bool:
+        return bool(call[1].get("text") == "PS")
 
-    stage = toys.stage(toys.door("a", talks_on), toys.door("b", talks_on, late_s=late))
+    stage = toys.stage(toys.door("a", talks_on), toys.door("b", talks_on, overtaken=is_ps))
     playing = stage.play(talk(Say(text="/slow")))
     assert playing.differs
-    stage.play(talk(Say(text="/x")), quiet_s=0.02)
-    stage.play(talk(Say(text="/x")), quiet_s=0.02)
+    stage.play(talk(Say(text="/x")))
     again = stage.reread(playing.number)
     assert {line for side in again.sides for line in side.rooms["alice"].splitlines()} >= {"PS"}
     assert rooms(again, 1)["alice"].count("PS") == 1
@@ -124,14 +126,14 @@ def test_a_sentinel_that_no_door_answers_is_refused(toys: Any) -> None:
         return iter(())
 
     with pytest.raises(UnansweredError, match=r"'/help' is not answered .* by a, b"):
-        toys.stage(toys.door("a", mute), toys.door("b", mute))
+        toys.stage(toys.door("a", mute), toys.door("b", mute), deadline_s=NEVER_COMES_S)
 
 
 def test_one_door_that_answers_is_enough_to_begin(toys: Any) -> None:
     def mute(_: str, __: Mapping[str, Any]) -> Iterator[Any]:
         return iter(())
 
-    stage = toys.stage(toys.door("a"), toys.door("b", mute))
+    stage = toys.stage(toys.door("a"), toys.door("b", mute), deadline_s=NEVER_COMES_S)
     assert stage.play(talk(Say(text="/x"))).differs
 
 
@@ -155,7 +157,8 @@ class TestLearning:
     def test_what_follows_the_first_answers_is_a_difference_and_is_not_learnt(
         self, toys: Any, times: int
     ) -> None:
-        stage = toys.stage(toys.door("a"), toys.door("b", self.wrong_at_first(toys, times)))
+        doors = toys.door("a"), toys.door("b", self.wrong_at_first(toys, times))
+        stage = toys.stage(*doors, deadline_s=NEVER_COMES_S)
         assert stage.learnt.differs
         assert "An error occurred" in rooms(stage.learnt, 1)["alice"]
         playing = stage.play(talk(Say(text="/price BTC")))

@@ -145,13 +145,12 @@ def test_what_happens_once_is_flaky_and_never_a_pass(toys: Any) -> None:
     assert not again.differs
 
 
-def overtaken(call: Any) -> float:
-    """The sentinel overtakes a price."""
-    return 0.01 if str(call[1].get("text", "")).startswith("you said /price") else 0.0
+def is_price(call: Any) -> bool:
+    return str(call[1].get("text", "")).startswith("you said /price")
 
 
 def test_what_is_late_is_no_difference(toys: Any) -> None:
-    stage = toys.stage(toys.door("a"), toys.door("b", late_s=overtaken), ordered=False)
+    stage = toys.stage(toys.door("a"), toys.door("b", overtaken=is_price), ordered=False)
     findings = search(stage, WORDS, Limits(examples=30, seconds=60))
     assert findings.late > 0
     assert findings.shortest is None
@@ -172,7 +171,9 @@ def test_what_comes_long_after_the_end_is_not_overlooked(toys: Any) -> None:
 
 
 def test_the_order_in_a_chat_is_compared(toys: Any) -> None:
-    stage = toys.stage(toys.door("a"), toys.door("b", late_s=overtaken))
+    """The sentinel overtakes a price."""
+    later = toys.door("b", late_s=lambda call: 0.01 if is_price(call) else 0.0)
+    stage = toys.stage(toys.door("a"), later)
     findings = search(stage, WORDS, Limits(examples=30, seconds=60))
     assert findings.shortest is not None
 

@@ -29,7 +29,7 @@ __all__ = ["Chat", "Double", "DoubleError", "Message", "Sent", "Waited", "launch
 
 T = TypeVar("T")
 Json = dict[str, Any]
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 _LONGEST_POLL = 25.0
 
 
