@@ -102,7 +102,7 @@ class Plan:
     reads_fields: bool = True
 
 
-class Desk:
+class ArrivalQueue:
     """Hands the arrivals of one process's schedule to its users, each at its time.
 
     The user that became free last is the next to send. So a quick host sees the few connections
@@ -149,7 +149,7 @@ class OpenLoopUser(FastHttpUser):
 
     abstract = True
     run_state: ClassVar[LoadRun]
-    desk: ClassVar[Desk]
+    arrivals: ClassVar[ArrivalQueue]
     pulse: ClassVar[Pulse]
     # Longer than the latency budget and the roll-back rule's limit: an answer that comes late is
     # told from one that never comes. Set from --give-up when the run starts.
@@ -164,7 +164,7 @@ class OpenLoopUser(FastHttpUser):
     def next_request(self) -> None:
         """Send one arrival of the schedule at its time and record what came of it."""
         run = self.run_state
-        number, intended = self.desk.next_arrival()
+        number, intended = self.arrivals.next_arrival()
         try:
             name, status, error = self.ask(number)
         except Exception as problem:  # noqa: BLE001,RUF100 - an arrival without outcome would never end the run
@@ -306,10 +306,12 @@ class _Session:
             held_sink=self._write_held,
         )
         OpenLoopUser.run_state = self._run = run
-        OpenLoopUser.desk = Desk(run, lambda error: self._script_failed(environment, error))
+        OpenLoopUser.arrivals = ArrivalQueue(
+            run, lambda error: self._script_failed(environment, error)
+        )
         OpenLoopUser.pulse = Pulse(run.hold)
         if not distributed.is_master(environment):
-            gevent.spawn_later(_OPEN_AT_THE_LATEST_S, OpenLoopUser.desk.open)
+            gevent.spawn_later(_OPEN_AT_THE_LATEST_S, OpenLoopUser.arrivals.open)
         if distributed.is_worker(environment):
             distributed.report_outcomes(run, OpenLoopUser.pulse.check)
             return
@@ -321,7 +323,7 @@ class _Session:
 
     def open(self, **_: Any) -> None:
         if self._run is not None:
-            OpenLoopUser.desk.open()
+            OpenLoopUser.arrivals.open()
 
     def _schedule(self, environment: Any) -> Iterator[tuple[int, float]]:
         options = environment.parsed_options

@@ -25,7 +25,7 @@ from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
 from reference_bot.telegram_bot.market_data import MarketData
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.flood import FloodControl
-from reference_bot.telegram_bot.outgoing.replier import Desk, Place
+from reference_bot.telegram_bot.outgoing.replier import Place, ReplyContext
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.telegram_api import build_bot
 
@@ -82,7 +82,7 @@ TABLE = (
 class Room:
     """A dispatcher that runs on a real inbox and a real application."""
 
-    def __init__(self, inbox: SqliteInbox, courier: Any = None, allowed: str = "*") -> None:
+    def __init__(self, inbox: SqliteInbox, sender: Any = None, allowed: str = "*") -> None:
         self.inbox = inbox
         self.messenger = Messenger()
         self.metrics = Metrics()
@@ -99,7 +99,7 @@ class Room:
             metrics=self.metrics,
         )
         self.application._initialized = True
-        desk = Desk(
+        context = ReplyContext(
             inbox=inbox,
             messenger=self.messenger,
             slots=SendSlots(1),
@@ -108,7 +108,7 @@ class Room:
             bot_failed=lambda _: None,
             moved=nothing_moves,
         )
-        self.dispatcher = Dispatcher(self.application, desk, courier)
+        self.dispatcher = Dispatcher(self.application, context, sender)
 
     async def say(self, update_id: int, text: str, chat: int = 1) -> None:
         user = {"id": chat, "is_bot": False, "first_name": "A"}
@@ -277,8 +277,8 @@ async def test_readiness_sees_a_handler_that_never_ends(room: Room) -> None:
     assert "an update has been handled for 60 s" in str(room.dispatcher.stalled())
 
 
-class Courier:
-    """Fails at the first parcel, delivers the others."""
+class SignalSender:
+    """Fails at the first message, delivers the others."""
 
     def __init__(self, inbox: SqliteInbox) -> None:
         self.inbox = inbox
@@ -292,17 +292,17 @@ class Courier:
         return 0.0
 
 
-async def test_a_parcel_that_cannot_be_delivered_does_not_block_its_lane(
+async def test_a_signal_that_cannot_be_delivered_does_not_block_its_lane(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     inbox = SqliteInbox(str(tmp_path / "i.db"), 4242)
     await inbox.open()
-    courier = Courier(inbox)
-    room = Room(inbox, courier)
+    sender = SignalSender(inbox)
+    room = Room(inbox, sender)
     running = asyncio.create_task(room.dispatcher.run())
     with caplog.at_level(logging.ERROR):
         await inbox.put([Update(-1, -9, b"broken"), Update(-2, -9, b"whole")])
-        await asyncio.wait_for(courier.delivered.wait(), 60)
+        await asyncio.wait_for(sender.delivered.wait(), 60)
     assert await inbox.is_done(-1)
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert vars(record)["update_id"] == -1

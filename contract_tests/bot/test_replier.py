@@ -23,10 +23,10 @@ from reference_bot.telegram_bot.outgoing.failures import classify as classify_fa
 from reference_bot.telegram_bot.outgoing.flood import FloodControl
 from reference_bot.telegram_bot.outgoing.replier import (
     WORKING,
-    Desk,
     Draft,
     Place,
     Replier,
+    ReplyContext,
 )
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.telegram_api import CallUnansweredError, CallUnsentError
@@ -89,7 +89,7 @@ class Records:
 
 
 class World:
-    """A desk of fakes. Sleeping takes no time but is counted."""
+    """A context of fakes. Sleeping takes no time but is counted."""
 
     def __init__(self, slots: int = 1) -> None:
         self.telegram = Telegram()
@@ -98,7 +98,7 @@ class World:
         self.slept: list[float] = []
         self.red: str | None = None
         self.moves: list[tuple[int, int]] = []
-        self.desk = Desk(
+        self.context = ReplyContext(
             inbox=self.records,  # type: ignore[arg-type]  # only what a replier uses
             messenger=self.telegram,
             slots=SendSlots(slots),
@@ -124,7 +124,7 @@ class World:
 
     def replier(self, chat: int = 5, progress: Progress | None = None) -> Replier:
         job = Job(1, chat, b"{}", 0, progress or Progress())
-        return Replier(self.desk, job, Place(chat))
+        return Replier(self.context, job, Place(chat))
 
 
 async def text(*parts: str) -> Draft:

@@ -22,12 +22,12 @@ from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
 from reference_bot.telegram_bot.market_data import MarketDataError
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.flood import FloodControl
-from reference_bot.telegram_bot.outgoing.replier import Desk, Place
+from reference_bot.telegram_bot.outgoing.replier import Place, ReplyContext
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
-from reference_bot.telegram_bot.signals.courier import Courier
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
-from reference_bot.telegram_bot.signals.model import LANES, Parcel, Subscriber, Verdict
+from reference_bot.telegram_bot.signals.model import LANES, SignalMessage, Subscriber, Verdict
 from reference_bot.telegram_bot.signals.scheduler import Edge, Scheduler
+from reference_bot.telegram_bot.signals.sender import SignalSender
 from reference_bot.telegram_bot.signals.slots import slot_at, until_next
 from reference_bot.telegram_bot.signals.sqlite import SqliteBook
 from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
@@ -62,14 +62,16 @@ def test_slots_are_in_the_order_of_time(one: float, other: float, interval: int)
 
 
 @given(st.integers(0, 2**40), st.text(max_size=9), st.integers(-(2**52), 2**52))
-def test_a_parcel_is_the_same_whoever_packs_it(slot: int, pair: str, chat: int) -> None:
-    first, again = (Parcel(pair, slot, chat, html, "") for html in ("one", "another"))
+def test_a_signal_is_the_same_whichever_process_makes_it(slot: int, pair: str, chat: int) -> None:
+    first, again = (SignalMessage(pair, slot, chat, html, "") for html in ("one", "another"))
     assert first.to_inbox().update_id == again.to_inbox().update_id < 0
     assert (
-        first.to_inbox().update_id != Parcel(pair, slot + 1, chat, "one", "").to_inbox().update_id
+        first.to_inbox().update_id
+        != SignalMessage(pair, slot + 1, chat, "one", "").to_inbox().update_id
     )
     assert (
-        first.to_inbox().update_id != Parcel(pair, slot, chat + 1, "one", "").to_inbox().update_id
+        first.to_inbox().update_id
+        != SignalMessage(pair, slot, chat + 1, "one", "").to_inbox().update_id
     )
     assert -(2**60) - LANES < first.to_inbox().lane <= -(2**60)
 
@@ -98,8 +100,8 @@ class World:
         if self.full:
             raise InboxUnavailableError("the disk is full")
         for update in updates:
-            parcel = Parcel(**json.loads(update.payload))
-            self.handed_out[parcel.pair, parcel.slot] += 1
+            message = SignalMessage(**json.loads(update.payload))
+            self.handed_out[message.pair, message.slot] += 1
         return Put(new=len(updates), known=0)
 
     async def judge(self, pair: str, slot: int) -> Verdict:
@@ -241,7 +243,7 @@ class Messenger:
 
 
 class Office:
-    """A courier with a real inbox and a real book, at a time that the test says."""
+    """A sender with a real inbox and a real book, at a time that the test says."""
 
     def __init__(self, inbox: SqliteInbox, book: SqliteBook) -> None:
         self.now = 7200.0
@@ -250,7 +252,7 @@ class Office:
         self.messenger = Messenger()
         self.metrics = SignalMetrics(CollectorRegistry())
         self.slots = SendSlots(1, last_pause=0)
-        desk = Desk(
+        context = ReplyContext(
             inbox=inbox,
             messenger=self.messenger,
             slots=self.slots,
@@ -262,19 +264,19 @@ class Office:
         terms = Terms(("BTC/USDT",), 3600, 60)
         self.access = Access(AllowList.parse("1"), inbox)
         self.subscriptions = Subscriptions(terms, book, self.access, self.metrics)
-        self.courier = Courier(
-            self.subscriptions, book, self.access, desk, self.metrics, clock=lambda: self.now
+        self.sender = SignalSender(
+            self.subscriptions, book, self.access, context, self.metrics, clock=lambda: self.now
         )
 
     async def moved(self, old: int, new: int) -> None:
         await self.subscriptions.follow(old, new)
 
     async def deliver(self, chat: int) -> int:
-        """Packs and delivers a parcel; its id."""
-        parcel = Parcel("BTC/USDT", 7200, chat, "a signal", "").to_inbox()
-        await self.inbox.put([parcel])
+        """Puts a signal into the inbox and delivers it; its id."""
+        message = SignalMessage("BTC/USDT", 7200, chat, "a signal", "").to_inbox()
+        await self.inbox.put([message])
         job = await self.inbox.claim()
-        assert await self.courier.deliver(job) == 0
+        assert await self.sender.deliver(job) == 0
         await self.inbox.release(job)
         return job.update_id
 
@@ -293,11 +295,11 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 
 
 @pytest.mark.anyio
-async def test_a_parcel_is_delivered_once_and_recorded(office: Office) -> None:
+async def test_a_signal_is_delivered_once_and_recorded(office: Office) -> None:
     number = await office.deliver(1)
     assert office.messenger.sent == [1]
     assert await office.inbox.is_done(number)
-    again = Parcel("BTC/USDT", 7200, 1, "from another process", "").to_inbox()
+    again = SignalMessage("BTC/USDT", 7200, 1, "from another process", "").to_inbox()
     assert await office.inbox.put([again]) == Put(new=0, known=1)
 
 
@@ -333,7 +335,7 @@ async def test_a_chat_that_is_gone_is_a_subscriber_no_more(
 
 @pytest.mark.anyio
 async def test_a_group_that_became_a_supergroup_stays_a_subscriber(office: Office) -> None:
-    """Also when the process is killed between the steps: the old parcel comes again."""
+    """Also when the process is killed between the steps: the old message comes again."""
     office.messenger.failure = ChatMigrated(-1001)
     number = await office.deliver(1)
     assert await office.book.subscribers() == [Subscriber(2, 2), Subscriber(-1001, 1)]
@@ -341,18 +343,18 @@ async def test_a_group_that_became_a_supergroup_stays_a_subscriber(office: Offic
     assert office.metrics.dropped.labels("moved")._value.get() == 1
     office.messenger.failure = None
     job = await office.inbox.claim()
-    assert await office.courier.deliver(job) == 0
+    assert await office.sender.deliver(job) == 0
     assert office.messenger.sent == [-1001]
-    again = Parcel("BTC/USDT", 7200, -1001, "a signal", "").to_inbox()
+    again = SignalMessage("BTC/USDT", 7200, -1001, "a signal", "").to_inbox()
     assert await office.inbox.put([again]) == Put(new=0, known=1)
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("moment", range(4))
-async def test_a_group_that_moves_while_its_parcel_is_delivered_hears_the_signal(
+async def test_a_group_that_moves_while_its_signal_is_sent_hears_the_signal(
     office: Office, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
-    """What tells of the move may be handled between any two questions of the courier."""
+    """What tells of the move may be handled between any two questions of the sender."""
     ask, asked = office.book.subscriber, itertools.count()
 
     async def subscriber(chat: int) -> Subscriber | None:
@@ -369,7 +371,7 @@ async def test_a_group_that_moves_while_its_parcel_is_delivered_hears_the_signal
     if office.messenger.sent != [1]:  # it had moved before it was written to
         office.messenger.failure = None
         async with asyncio.timeout(60):
-            await office.courier.deliver(await office.inbox.claim())
+            await office.sender.deliver(await office.inbox.claim())
         assert office.messenger.sent == [-1001]
 
 
@@ -399,7 +401,7 @@ async def test_answers_to_people_go_before_signals(office: Office) -> None:
     assert order == ["a"]
     delivery = asyncio.create_task(office.deliver(1))
     async with asyncio.timeout(60):
-        while not office.slots._last.locked():  # noqa: ASYNC110 - the courier is on its way there
+        while not office.slots._last.locked():  # noqa: ASYNC110 - the sender is on its way there
             await asyncio.sleep(0)
     await turns()
     tasks.append(asyncio.create_task(office.slots.run(lambda: answer("c"))))

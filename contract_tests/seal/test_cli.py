@@ -14,7 +14,7 @@ from botproof.verdict import CheckResult, Verdict
 IMAGE = "b" * 64
 
 
-class Desk:
+class Issuer:
     """A directory with a key pair in it, and sealed verdicts of one image."""
 
     def __init__(self, root: Path) -> None:
@@ -49,19 +49,19 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def issuer(tmp_path: Path) -> Issuer:
+    return Issuer(tmp_path)
 
 
-def test_what_was_judged_is_accepted(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    assert desk.verify(desk.seal(Verdict.PASS)) == 0
+def test_what_was_judged_is_accepted(issuer: Issuer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert issuer.verify(issuer.seal(Verdict.PASS)) == 0
     assert "accepted: PASS for bot" in capsys.readouterr().out
 
 
-def test_each_reason_stands_on_a_line(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    envelope = desk.seal(Verdict.FAIL)
+def test_each_reason_stands_on_a_line(issuer: Issuer, capsys: pytest.CaptureFixture[str]) -> None:
+    envelope = issuer.seal(Verdict.FAIL)
     other = ("--images", f"bot=sha256:{'c' * 64}", "--environment", "production")
-    assert desk.verify(envelope, *other) == 1
+    assert issuer.verify(envelope, *other) == 1
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[0].strip() for line in lines] == [
         *("refused", "verdict", "environment", "subject")
@@ -69,33 +69,33 @@ def test_each_reason_stands_on_a_line(desk: Desk, capsys: pytest.CaptureFixture[
 
 
 def test_a_program_reads_the_reasons_as_json(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
+    issuer: Issuer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    envelope = desk.seal(Verdict.FAIL)
+    envelope = issuer.seal(Verdict.FAIL)
     capsys.readouterr()
-    assert desk.verify(envelope, "--json") == 1
+    assert issuer.verify(envelope, "--json") == 1
     told = json.loads(capsys.readouterr().out)
     assert told["accepted"] is False
     assert [reason["kind"] for reason in told["refusals"]] == ["verdict"]
 
 
-def test_an_override_is_kept_with_its_reason(desk: Desk) -> None:
-    envelope = desk.seal(Verdict.INCONCLUSIVE)
+def test_an_override_is_kept_with_its_reason(issuer: Issuer) -> None:
+    envelope = issuer.seal(Verdict.INCONCLUSIVE)
     kept = Path(envelope + ".overrides.jsonl")
-    assert desk.verify(envelope) == 1
+    assert issuer.verify(envelope) == 1
     assert not kept.exists()
-    assert desk.verify(envelope, "--accept-inconclusive", "the load could not be sent here") == 0
+    assert issuer.verify(envelope, "--accept-inconclusive", "the load could not be sent here") == 0
     (line,) = kept.read_text().splitlines()
     assert json.loads(line)["reason"] == "the load could not be sent here"
     assert json.loads(line)["unclear"] == ["golden"]
 
 
 def test_an_override_that_cannot_be_kept_is_none(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
+    issuer: Issuer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    envelope = desk.seal(Verdict.INCONCLUSIVE)
+    envelope = issuer.seal(Verdict.INCONCLUSIVE)
     Path(envelope + ".overrides.jsonl").mkdir()
-    assert desk.verify(envelope, "--accept-inconclusive", "in a hurry") == 64
+    assert issuer.verify(envelope, "--accept-inconclusive", "in a hurry") == 64
     assert "cannot be kept" in capsys.readouterr().err
 
 
@@ -108,12 +108,12 @@ def test_an_override_that_cannot_be_kept_is_none(
     ],
 )
 def test_a_mistake_on_the_command_line_is_told(
-    desk: Desk, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    issuer: Issuer, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert desk.verify(desk.seal(Verdict.PASS), *words) == 64
+    assert issuer.verify(issuer.seal(Verdict.PASS), *words) == 64
     assert says in capsys.readouterr().err
 
 
-def test_trusting_nobody_is_a_mistake(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", desk.seal(Verdict.PASS)]) == 64
+def test_trusting_nobody_is_a_mistake(issuer: Issuer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", issuer.seal(Verdict.PASS)]) == 64
     assert "no key is trusted" in capsys.readouterr().err

@@ -6,13 +6,13 @@ from reference_bot.telegram_bot.commands.signal import evaluate, switch_button
 from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.metrics import Metrics
-from reference_bot.telegram_bot.outgoing.replier import Desk
+from reference_bot.telegram_bot.outgoing.replier import ReplyContext
 from reference_bot.telegram_bot.render.auto_signals import render_auto_signal
 from reference_bot.telegram_bot.settings import Settings
-from reference_bot.telegram_bot.signals.courier import Courier
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
 from reference_bot.telegram_bot.signals.model import Kind, SignalBook, Verdict
 from reference_bot.telegram_bot.signals.scheduler import Edge, Judge, Scheduler
+from reference_bot.telegram_bot.signals.sender import SignalSender
 from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 from reference_bot.telegram_bot.trading import NoTrade, Terms
 
@@ -31,20 +31,22 @@ class AutoSignals:
         self.subscriptions = Subscriptions(terms, self._book, access, self._metrics)
         self._access = access
 
-    def courier(self, desk: Desk) -> Courier:
-        """Who takes parcels to their chats."""
-        return Courier(self.subscriptions, self._book, self._access, desk, self._metrics)
+    def sender(self, context: ReplyContext) -> SignalSender:
+        """Who sends the signals that wait in the inbox."""
+        return SignalSender(self.subscriptions, self._book, self._access, context, self._metrics)
 
-    def scheduler(self, desk: Desk, market_data: MarketData, readiness: Readiness) -> Scheduler:
+    def scheduler(
+        self, context: ReplyContext, market_data: MarketData, readiness: Readiness
+    ) -> Scheduler:
         """Who judges the pairs; its work is to be started once."""
         readiness.expect(_PART)
         edge = Edge(
-            judge=_judge(market_data, self.subscriptions.terms, desk),
+            judge=_judge(market_data, self.subscriptions.terms, context),
             markup=lambda pair: markup([[switch_button(pair, on=False)]]),
             report=lambda reason: readiness.set(_PART, reason),
-            clock=desk.wall,
+            clock=context.wall,
         )
-        return Scheduler(self.subscriptions, self._book, desk.inbox, self._metrics, edge)
+        return Scheduler(self.subscriptions, self._book, context.inbox, self._metrics, edge)
 
     async def close(self) -> None:
         """Lets go of the book."""
@@ -63,13 +65,13 @@ def _build_book(settings: Settings) -> SignalBook:
     return SqliteBook(settings.signals_file, settings.bot_id)
 
 
-def _judge(market_data: MarketData, terms: Terms, desk: Desk) -> Judge:
+def _judge(market_data: MarketData, terms: Terms, context: ReplyContext) -> Judge:
     async def judge(pair: str, slot: int) -> Verdict:
         judged = await evaluate(market_data, pair)
         if judged.in_need:  # good enough for who asks and sees it; not to be sent round
             raise MarketDataError("no exchange answers, and the figures are from memory")
         found = judged.found
-        now = int(desk.wall() * 1000)
+        now = int(context.wall() * 1000)
         if isinstance(found, NoTrade):
             return Verdict(pair, slot, "no_trade", now, reason=found.reason)
         html = render_auto_signal(judged.data, found, terms)

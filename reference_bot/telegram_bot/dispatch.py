@@ -11,8 +11,8 @@ from telegram import Update
 from reference_bot.telegram_bot.handlers import TROUBLE, BotApplication, current
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, LeaseLostError
 from reference_bot.telegram_bot.inbox.model import KNOWN_FOR_SECONDS
-from reference_bot.telegram_bot.outgoing.replier import Desk, Place, Replier
-from reference_bot.telegram_bot.signals.courier import Courier
+from reference_bot.telegram_bot.outgoing.replier import Place, Replier, ReplyContext
+from reference_bot.telegram_bot.signals.sender import SignalSender
 from reference_bot.telegram_bot.update import decode_json, lane_of
 
 CONCURRENCY: Final = 256
@@ -35,11 +35,11 @@ class Dispatcher:
     """Runs until `stop`; then lets what is running finish."""
 
     def __init__(
-        self, application: BotApplication, desk: Desk, courier: Courier | None = None
+        self, application: BotApplication, context: ReplyContext, sender: SignalSender | None = None
     ) -> None:
         self._application = application
-        self._desk = desk
-        self._courier = courier
+        self._context = context
+        self._sender = sender
         # The operator's chats have places of their own: strangers cannot take those.
         self._free = {first: asyncio.Semaphore(CONCURRENCY) for first in (False, True)}
         self._running: dict[asyncio.Task[None], float] = {}
@@ -75,7 +75,7 @@ class Dispatcher:
     async def _claim(self, *, first: bool) -> Job:
         while True:
             try:
-                return await self._desk.inbox.claim(first=first)
+                return await self._context.inbox.claim(first=first)
             except InboxUnavailableError as error:
                 _log.warning("the inbox cannot be read: %s", error)
             except Exception:  # one odd row must not keep the others from being handled
@@ -127,7 +127,7 @@ class Dispatcher:
         """Finishes ``job`` as failed, kept as a dead letter; how long its chat has to wait."""
         self._note_failure(job, error)
         reason = str(error) if isinstance(error, TooOldError | ValueError) else repr(error)
-        inbox = self._desk.inbox
+        inbox = self._context.inbox
         try:
             await self._insist(job, lambda: inbox.bury(job, reason))  # else the log has it
             finished = await self._insist(job, lambda: inbox.finish(job, "failed"))
@@ -135,7 +135,7 @@ class Dispatcher:
             return 0.0
         if not finished:
             return _LATER
-        self._desk.metrics.handled.labels("failed").inc()
+        self._context.metrics.handled.labels("failed").inc()
         return 0.0
 
     async def _insist(self, job: Job, write: Callable[[], Awaitable[None]]) -> bool:
@@ -154,16 +154,16 @@ class Dispatcher:
                 return True
 
     async def _deliver(self, job: Job) -> float:
-        """The same for a parcel of ours: a signal that nobody has to ask for."""
-        if self._courier is None:  # auto-signals were switched off after it was packed
-            await self._desk.inbox.finish(job, "unasked")
+        """Sends a signal; how many seconds its lane has to wait before it can go on."""
+        if self._sender is None:  # auto-signals were switched off in the meantime
+            await self._context.inbox.finish(job, "unasked")
             return 0.0
-        return await self._courier.deliver(job)
+        return await self._sender.deliver(job)
 
     async def _answer(self, job: Job) -> float:
         """Handles ``job``; how many seconds its chat has to wait before it can go on."""
         update = decode_json(job.payload)
-        replier = Replier(self._desk, job, _place(update))
+        replier = Replier(self._context, job, _place(update))
         current.set(replier)  # this task's own context
         try:
             async with asyncio.timeout(_HANDLER_SECONDS):
@@ -191,13 +191,13 @@ class Dispatcher:
             await replier.say([TROUBLE])
 
     def _note_failure(self, job: Job, error: Exception) -> None:
-        self._desk.metrics.failed.inc()
+        self._context.metrics.failed.inc()
         _log.error("handling failed", exc_info=error, extra={"update_id": job.update_id})
 
     async def _release(self, job: Job, delay: float) -> None:
         while True:
             try:
-                await self._desk.inbox.release(job, delay)
+                await self._context.inbox.release(job, delay)
             except LeaseLostError:
                 return
             except InboxUnavailableError:
@@ -229,14 +229,14 @@ class Dispatcher:
 
     def unsent(self) -> str | None:
         """Why no answer reaches anybody, or None."""
-        return self._desk.sending.trouble(time.monotonic())
+        return self._context.sending.trouble(time.monotonic())
 
     def _waiting(self) -> str | None:
         """Why an update does not get on, or None."""
-        waiting = self._desk.inbox.oldest_ready()
+        waiting = self._context.inbox.oldest_ready()
         if waiting > _STALLED_SECONDS:
             return f"updates wait for {waiting:.0f} s while nothing takes them"
-        if (stuck := self._desk.inbox.stuck()) > _STALLED_SECONDS:
+        if (stuck := self._context.inbox.stuck()) > _STALLED_SECONDS:
             return f"an update has waited for {stuck:.0f} s and cannot be taken"
         now = time.monotonic()
         oldest = min(self._running.values(), default=now)

@@ -18,7 +18,7 @@ from reference_bot.telegram_bot.market_data import MarketData
 from reference_bot.telegram_bot.messenger import TelegramMessenger
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.outgoing.flood import FloodControl
-from reference_bot.telegram_bot.outgoing.replier import Desk
+from reference_bot.telegram_bot.outgoing.replier import ReplyContext
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.settings import Settings
 from reference_bot.telegram_bot.supervisor import Supervisor
@@ -79,7 +79,7 @@ class Room:
             subscriptions=auto.subscriptions if auto else None,
         )
         self._slots = SendSlots(settings.telegram_send_slots)
-        self._desk = Desk(
+        self._context = ReplyContext(
             inbox=self.inbox,
             messenger=TelegramMessenger(self.bot),
             slots=self._slots,
@@ -89,8 +89,8 @@ class Room:
             moved=self._moved,
             first=settings.allowed.ids,
         )
-        courier = auto.courier(self._desk) if auto else None
-        self._dispatcher = Dispatcher(self._application, self._desk, courier)
+        sender = auto.sender(self._context) if auto else None
+        self._dispatcher = Dispatcher(self._application, self._context, sender)
         self.supervisor = Supervisor(self.readiness)
         self._initialized = False
         self.metrics.waiting.set_function(lambda: self.inbox.backlog()[0])
@@ -113,7 +113,7 @@ class Room:
         self.supervisor.start("dispatcher", self._dispatcher.run)
         self.supervisor.start("command menu", self._announce, ends=True)
         if self._auto is not None:
-            scheduler = self._auto.scheduler(self._desk, self.market_data, self.readiness)
+            scheduler = self._auto.scheduler(self._context, self.market_data, self.readiness)
             self.supervisor.start("auto-signals", scheduler.run)
 
     async def _open_inbox(self) -> None:

@@ -39,7 +39,7 @@ class Rules:
 
     ``first``: lanes whose updates are claimed apart, so that they are behind nobody.
     ``most_waiting``: updates that may wait in one lane. The first one above that is answered with
-    ``notice`` (HTML), the others are dropped. Parcels (negative ids) are not counted.
+    ``notice`` (HTML), the others are dropped. Signal messages (negative ids) are not counted.
     ``most_known``: finished updates that are remembered.
     """
 

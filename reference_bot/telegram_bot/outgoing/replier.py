@@ -94,7 +94,7 @@ class Messenger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ReplyContext:
     """What every replier shares."""
 
     inbox: Inbox
@@ -117,13 +117,13 @@ class Desk:
 class Replier:
     """Answers one update; then it is ``finished`` (recorded) or goes on after ``delay`` seconds."""
 
-    def __init__(self, desk: Desk, job: Job, place: Place) -> None:
-        self._desk = desk
+    def __init__(self, context: ReplyContext, job: Job, place: Place) -> None:
+        self._context = context
         self._job = job
         self._origin = place
         chat = job.progress.chat
         self._place = place if chat is None else Place(chat)
-        self._deadline = desk.clock() + _PATIENCE
+        self._deadline = context.clock() + _PATIENCE
         self.finished = False
         self.delay: float | None = None
         self.interrupted: InboxUnavailableError | LeaseLostError | None = None
@@ -179,25 +179,25 @@ class Replier:
 
     async def _acknowledge(self) -> None:
         """Best effort: without it the answer comes as a message of its own."""
-        if self._desk.flood.wait(self._chat, self._desk.clock()) > 0:
+        if self._context.flood.wait(self._chat, self._context.clock()) > 0:
             return
 
         async def section() -> None:
             self._check_lease()
             try:
-                message_id = await self._desk.messenger.send(self._place, WORKING)
+                message_id = await self._context.messenger.send(self._place, WORKING)
             except TelegramError as error:
                 self._note(classify(error))
                 return
             self._accepted()
             await self._record(replace(self._job.progress, ack=message_id))
 
-        await self._desk.slots.run(section, first=self._job.lane in self._desk.first)
+        await self._context.slots.run(section, first=self._job.lane in self._context.first)
 
     async def _part(self, index: int) -> Failure | None:
         """Tries part ``index`` for two seconds; None when it is sent or never will be."""
         for pause in (*_PAUSES, None):
-            held = self._desk.flood.wait(self._chat, self._desk.clock())
+            held = self._context.flood.wait(self._chat, self._context.clock())
             if held > 0:
                 return Wait(held)
             failure = await self._try(index)
@@ -207,9 +207,9 @@ class Replier:
                 case Unknown() | Refused():
                     await self._give_up(failure)
                     return None
-            if pause is None or self._desk.clock() + pause > self._deadline:
+            if pause is None or self._context.clock() + pause > self._deadline:
                 return failure
-            await self._desk.sleep(pause)
+            await self._context.sleep(pause)
         raise AssertionError("the last pause is None, and that returns")
 
     async def _try(self, index: int) -> Failure | None:
@@ -219,13 +219,15 @@ class Replier:
         return await self._in_turn(lambda: self._send_and_record(index))
 
     async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        return await self._desk.slots.run(section, first=self._job.lane in self._desk.first)
+        return await self._context.slots.run(section, first=self._job.lane in self._context.first)
 
     async def _send_and_record(self, index: int) -> Failure | None:
         self._check_lease()
         progress = self._job.progress
         try:
-            await self._desk.messenger.send(self._place, progress.parts[index], self._markup(index))
+            await self._context.messenger.send(
+                self._place, progress.parts[index], self._markup(index)
+            )
         except TelegramError as error:
             failure = classify(error)
             self._note(failure)
@@ -252,7 +254,7 @@ class Replier:
             "a group became a supergroup: its answer goes there",
             extra={"chat": self._chat, "moved_to": chat},
         )
-        await self._desk.moved(self._chat, chat)
+        await self._context.moved(self._chat, chat)
         self.go_to(chat)
         return Again(failure.code)
 
@@ -285,14 +287,14 @@ class Replier:
         self._job.progress = replace(self._job.progress, parts=changed)
 
     def _accepted(self) -> None:
-        self._desk.bot_failed(None)
-        self._desk.sending.reached()
-        self._desk.flood.accepted(self._chat, self._desk.clock())
+        self._context.bot_failed(None)
+        self._context.sending.reached()
+        self._context.flood.accepted(self._chat, self._context.clock())
 
     async def _edit(self, message_id: int) -> Failure | None:
         text = self._job.progress.parts[0]
         try:
-            await self._desk.messenger.edit(self._chat, message_id, text, self._markup(0))
+            await self._context.messenger.edit(self._chat, message_id, text, self._markup(0))
         except TelegramError as error:
             failure = classify(error)
             if isinstance(failure, Refused) and same_already(failure.reason):
@@ -305,7 +307,7 @@ class Replier:
                 self._job.progress = replace(self._job.progress, ack=None)
                 return Again(failure.code)  # the old chat refuses the new message, and tells where
             return await self._another_way(0, failure)
-        self._desk.sending.reached()
+        self._context.sending.reached()
         await self._record_sent()
         return None
 
@@ -314,7 +316,7 @@ class Replier:
         return progress.markup if index == len(progress.parts) - 1 else ""
 
     def _check_lease(self) -> None:
-        if not self._desk.inbox.holds(self._job):
+        if not self._context.inbox.holds(self._job):
             raise LeaseLostError(f"update {self._job.update_id} may have been taken over")
 
     # what became of it
@@ -365,20 +367,20 @@ class Replier:
     def _note(self, failure: Failure) -> None:
         codes = {Wait: "429", Unknown: "unknown", NoToken: "401"}
         code = codes.get(type(failure)) or getattr(failure, "code", "other")
-        self._desk.metrics.telegram_errors.labels(code).inc()
-        now = self._desk.clock()
+        self._context.metrics.telegram_errors.labels(code).inc()
+        now = self._context.clock()
         match failure:
             case Wait(seconds):
-                self._desk.flood.refused(self._chat, seconds, now)
-                self._desk.sending.held(self._chat, now)
+                self._context.flood.refused(self._chat, seconds, now)
+                self._context.sending.held(self._chat, now)
             case NoToken():
-                self._desk.bot_failed("Telegram refuses the bot token (401)")
+                self._context.bot_failed("Telegram refuses the bot token (401)")
             case Again(code):
-                self._desk.sending.failed(code, now)
+                self._context.sending.failed(code, now)
             case Unknown():
-                self._desk.sending.failed("no answer came", now)
+                self._context.sending.failed("no answer came", now)
             case Refused():
-                self._desk.sending.reached()
+                self._context.sending.reached()
 
     # the record
 
@@ -387,18 +389,18 @@ class Replier:
         failure = self.failure
         if failure is not None:
             outcome = "failed"
-            await self._insist(lambda: self._desk.inbox.bury(self._job, repr(failure)))
-        await self._insist(lambda: self._desk.inbox.finish(self._job, outcome))
+            await self._insist(lambda: self._context.inbox.bury(self._job, repr(failure)))
+        await self._insist(lambda: self._context.inbox.finish(self._job, outcome))
         self.finished = True
         self._count(outcome)
 
     def _count(self, outcome: str) -> None:
-        self._desk.metrics.handled.labels(outcome).inc()
+        self._context.metrics.handled.labels(outcome).inc()
         if outcome == "answered":
-            self._desk.metrics.replies.observe(max(0.0, self._desk.clock() - self._job.since))
+            self._context.metrics.replies.observe(max(0.0, self._context.clock() - self._job.since))
 
     async def _record(self, progress: Progress) -> None:
-        await self._insist(lambda: self._desk.inbox.record(self._job, progress))
+        await self._insist(lambda: self._context.inbox.record(self._job, progress))
         self._job.progress = progress
 
     async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
@@ -409,7 +411,7 @@ class Replier:
                 await write()
             except InboxUnavailableError as error:
                 _log.warning("the inbox cannot be written: %s", error)
-                await self._desk.sleep(pause)
+                await self._context.sleep(pause)
                 pause = min(_LONGEST_RECORD_PAUSE, pause * 2)
             except LeaseLostError:
                 _log.warning("another replica took over", extra={"update_id": self._job.update_id})

@@ -56,7 +56,7 @@ def read_verdicts(found: Iterable[str | bytes]) -> list[Verdict]:
     return verdicts
 
 
-class Parcel(msgspec.Struct, frozen=True):
+class SignalMessage(msgspec.Struct, frozen=True):
     """A signal on its way to one chat: what the inbox holds of it."""
 
     pair: str
@@ -66,7 +66,7 @@ class Parcel(msgspec.Struct, frozen=True):
     markup: str
 
     def to_inbox(self) -> Update:
-        """The same parcel has the same id, whoever packs it: the inbox takes it once.
+        """The same message has the same id, whichever process makes it: the inbox takes it once.
 
         Telegram's update ids are positive, so a negative one is ours.
         """
@@ -102,7 +102,7 @@ class SignalBook(Protocol):
         """The signals of ``slot`` that are not `handed_out` yet."""
 
     async def handed_out(self, verdict: Verdict) -> None:
-        """Its parcels are in the inbox; who subscribes from now on does not get it."""
+        """Its messages are in the inbox; who subscribes from now on does not get it."""
 
     async def last_signal_ms(self) -> int:
         """When the last signal was judged; before the first one, when this book was begun."""

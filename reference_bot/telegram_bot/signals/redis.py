@@ -1,8 +1,8 @@
 """The book of signals in Redis: replicas share it, as they share the inbox.
 
 Every replica judges every slot; the first verdict of a pair and slot stays (``HSETNX``), and every
-replica hands out that one. As a parcel has the same id whoever packs it, the inbox takes it once:
-no replica has to be chosen, and none that dies takes a slot with it.
+replica hands out that one. As a message has the same id whichever process makes it, the inbox takes
+it once: no replica has to be chosen, and none that dies takes a slot with it.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Once a slot: judges the pairs, keeps every verdict, and puts the signals into the inbox.
 
 The order is what makes a kill harmless. A verdict is in the book before anything is sent of it; a
-parcel a chat goes into the inbox, which knows each by its id and repeats none; then the book says
+message a chat goes into the inbox, which knows each by its id and repeats none; then the book says
 that they are handed out. Whoever starts next in the same slot goes on where the book ends. What is
 left of an earlier slot is left alone: after a long stop nobody wants the signals of last night.
 
@@ -18,7 +18,7 @@ from typing import Final
 from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError
 from reference_bot.telegram_bot.market_data import MarketDataError
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
-from reference_bot.telegram_bot.signals.model import Parcel, SignalBook, Verdict
+from reference_bot.telegram_bot.signals.model import SignalBook, SignalMessage, Verdict
 from reference_bot.telegram_bot.signals.slots import slot_at, until_next
 from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 
@@ -140,16 +140,16 @@ class Scheduler:
     async def _hand_out(self, verdict: Verdict) -> None:
         chats = await self._subscriptions.wanted()
         markup = self._edge.markup(verdict.pair)
-        parcels = [
-            Parcel(verdict.pair, verdict.slot, chat, verdict.html, markup).to_inbox()
+        messages = [
+            SignalMessage(verdict.pair, verdict.slot, chat, verdict.html, markup).to_inbox()
             for chat in chats
         ]
-        if parcels:
-            await self._inbox.put(parcels)
+        if messages:
+            await self._inbox.put(messages)
         await self._book.handed_out(verdict)
         _log.info(
             "signal handed out",
-            extra={"pair": verdict.pair, "slot": verdict.slot, "chats": len(parcels)},
+            extra={"pair": verdict.pair, "slot": verdict.slot, "chats": len(messages)},
         )
 
     async def _refresh(self) -> None:
