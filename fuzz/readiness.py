@@ -36,13 +36,13 @@ class Row:
     """A fault: how it begins and ends. ``mode`` and ``redis`` say what runs under it."""
 
     name: str
-    begin: Callable[["Scene"], Awaitable[None]]
-    end: Callable[["Scene"], Awaitable[None]]
+    begin: Callable[["Setup"], Awaitable[None]]
+    end: Callable[["Setup"], Awaitable[None]]
     mode: str = "polling"
     redis: bool = False
 
 
-class Scene:
+class Setup:
     """Double, Redis and bot of one row."""
 
     def __init__(self, folder: Path, client: httpx.AsyncClient) -> None:
@@ -195,65 +195,65 @@ class Scene:
             await process.wait()
 
 
-def _signal(name: str, number: signal.Signals) -> Callable[[Scene], Awaitable[None]]:
-    async def send(scene: Scene) -> None:
-        scene.programs[name].send_signal(number)
+def _signal(name: str, number: signal.Signals) -> Callable[[Setup], Awaitable[None]]:
+    async def send(setup: Setup) -> None:
+        setup.programs[name].send_signal(number)
         if number == signal.SIGKILL:
-            await scene.programs[name].wait()
+            await setup.programs[name].wait()
 
     return send
 
 
-def _faulty(**fault: Any) -> Callable[[Scene], Awaitable[None]]:
-    async def begin(scene: Scene) -> None:
-        await scene.fault(**fault)
+def _faulty(**fault: Any) -> Callable[[Setup], Awaitable[None]]:
+    async def begin(setup: Setup) -> None:
+        await setup.fault(**fault)
 
     return begin
 
 
-async def _calm(scene: Scene) -> None:
-    await scene.calm()
+async def _calm(setup: Setup) -> None:
+    await setup.calm()
 
 
-async def _redis_again(scene: Scene) -> None:
-    await scene.restart_redis()
+async def _redis_again(setup: Setup) -> None:
+    await setup.restart_redis()
 
 
-async def _forget(scene: Scene) -> None:
-    await _redis_cli(scene, "config", "set", "maxmemory-policy", "allkeys-lru")
+async def _forget(setup: Setup) -> None:
+    await _redis_cli(setup, "config", "set", "maxmemory-policy", "allkeys-lru")
 
 
-async def _keep(scene: Scene) -> None:
-    await _redis_cli(scene, "config", "set", "maxmemory-policy", "noeviction")
+async def _keep(setup: Setup) -> None:
+    await _redis_cli(setup, "config", "set", "maxmemory-policy", "noeviction")
 
 
-async def _redis_cli(scene: Scene, *words: str) -> None:
+async def _redis_cli(setup: Setup, *words: str) -> None:
     process = await asyncio.create_subprocess_exec(
         "redis-cli",
         "-s",
-        str(scene.folder / "redis.sock"),
+        str(setup.folder / "redis.sock"),
         *words,
         stdout=asyncio.subprocess.DEVNULL,
     )
     await process.wait()
 
 
-async def _no_bytes(scene: Scene) -> None:
-    _limit_files(scene, 0)
+async def _no_bytes(setup: Setup) -> None:
+    _limit_files(setup, 0)
 
 
-async def _bytes_again(scene: Scene) -> None:
-    _limit_files(scene, resource.RLIM_INFINITY)
+async def _bytes_again(setup: Setup) -> None:
+    _limit_files(setup, resource.RLIM_INFINITY)
 
 
-def _limit_files(scene: Scene, limit: int) -> None:
-    hard = resource.prlimit(scene.programs["bot"].pid, resource.RLIMIT_FSIZE)[1]
-    resource.prlimit(scene.programs["bot"].pid, resource.RLIMIT_FSIZE, (limit, hard))
+def _limit_files(setup: Setup, limit: int) -> None:
+    hard = resource.prlimit(setup.programs["bot"].pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(setup.programs["bot"].pid, resource.RLIMIT_FSIZE, (limit, hard))
 
 
-async def _set_elsewhere(scene: Scene) -> None:
-    await scene.fault(method="setWebhook", kind="error", error_code=502)
-    await scene.call("deleteWebhook")
+async def _set_elsewhere(setup: Setup) -> None:
+    await setup.fault(method="setWebhook", kind="error", error_code=502)
+    await setup.call("deleteWebhook")
 
 
 _NO = {"kind": "error", "error_code": 502}
@@ -281,24 +281,24 @@ ROWS: Final = (
 async def measure(row: Row, client: httpx.AsyncClient) -> bool:
     """Plays one row and prints it; whether it holds."""
     with tempfile.TemporaryDirectory(prefix="botproof-ready-") as folder:
-        scene = Scene(Path(folder), client)
+        setup = Setup(Path(folder), client)
         try:
-            await scene.start(row)
-            await scene.say(100)
-            asking = asyncio.create_task(scene.ask_for_ever())
-            await row.begin(scene)
-            red, reasons = await scene.until(503)
-            await row.end(scene)
-            green, _ = await scene.until(200)
+            await setup.start(row)
+            await setup.say(100)
+            asking = asyncio.create_task(setup.ask_for_ever())
+            await row.begin(setup)
+            red, reasons = await setup.until(503)
+            await row.end(setup)
+            green, _ = await setup.until(200)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-            await scene.say(99)
+            await setup.say(99)
             began = time.monotonic()
-            while not await scene.answered(99) and time.monotonic() - began < PATIENCE:
+            while not await setup.answered(99) and time.monotonic() - began < PATIENCE:
                 await asyncio.sleep(0.05)
             answer = time.monotonic() - began
         finally:
-            await scene.close()
+            await setup.close()
     holds = red <= LIMIT and green <= LIMIT and answer <= LIMIT
     where = f"{row.mode}, {'Redis' if row.redis else 'SQLite'}"
     print(

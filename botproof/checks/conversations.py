@@ -57,9 +57,9 @@ def _result(
 
 
 def _measurement(event: ConversationsCompared) -> str:
-    doors = " and ".join(event.doors) or "no mode"
+    modes = " and ".join(event.doors) or "no mode"
     size = f"{event.steps} updates, {event.answers} different messages"
-    base = f"{event.conversations} conversations ({size}) in {doors}"
+    base = f"{event.conversations} conversations ({size}) in {modes}"
     found = (
         (event.ended and "broke off"),
         (event.differences and "answered differently"),

@@ -1,4 +1,4 @@
-"""One conversation at every door: what each side sent, and where the sides differ."""
+"""One conversation in every mode: what each side sent, and where the sides differ."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ OTHER_ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one door sent. `silent` names the chats whose sentinel was never answered; `refused` is
+    """What one mode sent. `silent` names the chats whose sentinel was never answered; `refused` is
     what Telegram refused, which is not compared: it may say why something is missing."""
 
-    door: str
+    mode: str
     rooms: Rooms
     silent: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -36,9 +36,9 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """A conversation played once at every door. `number` gave its chats their ids.
+    """A conversation played once in every mode. `number` gave its chats their ids.
 
-    `starved`: the machine kept the doors from going on for so long that what differs may be its
+    `starved`: the machine kept the modes from going on for so long that what differs may be its
     doing (see `botproof/starvation.py`).
     """
 
@@ -49,17 +49,17 @@ class Playing:
 
     @property
     def differs(self) -> bool:
-        """Whether any door sent something else than the first."""
+        """Whether any mode sent something else than the first."""
         return any(True for _ in differing_rooms(self.sides))
 
     @property
     def silent(self) -> tuple[str, ...]:
-        """The doors at which some chat's sentinel was never answered."""
-        return tuple(side.door for side in self.sides if side.silent)
+        """The modes in which some chat's sentinel was never answered."""
+        return tuple(side.mode for side in self.sides if side.silent)
 
 
 def differing_rooms(sides: Sequence[Side]) -> Iterator[tuple[str, Side, Side]]:
-    """Room, first door and other door, for every room in which the other door differs."""
+    """Room, first mode and other mode, for every room in which the other mode differs."""
     for other in sides[1:]:
         first = sides[0]
         for room in dict.fromkeys((*first.rooms, *other.rooms)):
@@ -73,11 +73,11 @@ def explain(playing: Playing) -> list[str]:
     for room, left, right in differing_rooms(playing.sides):
         lines += ["", f"{room}:"]
         texts = (_shown(left.rooms, room), _shown(right.rooms, room))
-        lines += two_columns(*texts, (left.door, right.door))
+        lines += two_columns(*texts, (left.mode, right.mode))
         if sorted(texts[0].splitlines()) == sorted(texts[1].splitlines()):
             lines.append(f"  {OTHER_ORDER}")
     for side in playing.sides:
-        lines += [f"{side.door}: Telegram refused {text}" for text in side.refused]
+        lines += [f"{side.mode}: Telegram refused {text}" for text in side.refused]
     return lines
 
 
@@ -86,14 +86,14 @@ def _shown(rooms: Rooms, room: str) -> str:
 
 
 def groups(sides: Sequence[Side]) -> list[tuple[tuple[str, ...], Mapping[str, str]]]:
-    """The doors that agree, put together, with what they sent."""
+    """The modes that agree, put together, with what they sent."""
     found: list[tuple[tuple[str, ...], Mapping[str, str]]] = []
     for side in sides:
         rooms = dict(side.rooms)
-        for at, (doors, seen) in enumerate(found):
+        for at, (modes, seen) in enumerate(found):
             if seen == rooms:
-                found[at] = ((*doors, side.door), seen)
+                found[at] = ((*modes, side.mode), seen)
                 break
         else:
-            found.append(((side.door,), rooms))
+            found.append(((side.mode,), rooms))
     return found

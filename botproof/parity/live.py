@@ -1,4 +1,4 @@
-"""Running stacks as doors to play at, and the way from Hypothesis's thread to their event loop."""
+"""Running stacks to play at, and the way from Hypothesis's thread to their event loop."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from botproof.workloads.stage import BotIdentity
 _POLLING = "getUpdates"
 
 
-class StackDoor:
-    """One running stack as a door (see `player.Door`). Reads events while `following` is open."""
+class StackInMode:
+    """A running stack as a `player.BotInMode`. Reads events while `following` is open."""
 
     def __init__(self, stack: Stack, telegram: DoubleControl, bot: BotIdentity) -> None:
         self.name = stack.name
@@ -39,8 +39,8 @@ class StackDoor:
         self._moved = asyncio.Event()
 
     @classmethod
-    async def of(cls, stack: Stack) -> StackDoor:
-        """The door of a stack that was started."""
+    async def of(cls, stack: Stack) -> StackInMode:
+        """The mode of a stack that was started."""
         if stack.telegram is None:
             text = f"{stack.name}: has no Telegram double: it was never started"
             raise BrokenHarnessError(text, Failure.HARNESS)
@@ -122,7 +122,7 @@ class LiveStage:
         self._closed = False
 
     def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
-        """Play a conversation at every door. Raises Abort when a process ended, or the run did."""
+        """Play a conversation in every mode. Raises Abort when a process ended, or the run did."""
         if self._closed:
             raise Abort(conversation, _ended())
         before = [stack.watch.withheld_s for stack in self._stacks]

@@ -1,4 +1,4 @@
-"""The parity contract: every door of a target started, conversations compared, one event recorded.
+"""The parity contract: every mode of a target started, conversations compared, one event recorded.
 
 `compare` is one run of the gate; `run_parity` is `botproof parity`: the same with a history and a
 verdict of its own. The stacks' own events go to a history beside it, `stacks.jsonl`: other checks
@@ -37,7 +37,7 @@ from botproof.history import (
     Vanished,
 )
 from botproof.outcome import Outcome, judge_by, record_and_judge
-from botproof.parity.live import LiveStage, StackDoor, guarded
+from botproof.parity.live import LiveStage, StackInMode, guarded
 from botproof.parity.player import Player, UnansweredError
 from botproof.parity.search import Findings, Limits, Stage, replay, search
 from botproof.starvation import STRETCH_BY
@@ -154,8 +154,8 @@ async def _compare(
 
 async def _converse(around: Surroundings, plan: Plan, stacks: Sequence[Stack]) -> Findings:
     config = around.config
-    async with _followed(stacks) as doors:
-        player = Player(doors, ReplyRules.of(config.replies), plan.sentinel, ordered=plan.ordered)
+    async with _followed(stacks) as modes:
+        player = Player(modes, ReplyRules.of(config.replies), plan.sentinel, ordered=plan.ordered)
         learnt = await guarded(stacks, player.learn())
         live = LiveStage(player, stacks)
         try:
@@ -178,12 +178,12 @@ def _work(plan: Plan, config: Config) -> Callable[[Stage], Findings]:
 
 
 @asynccontextmanager
-async def _followed(stacks: Sequence[Stack]) -> AsyncIterator[list[StackDoor]]:
-    async with AsyncExitStack() as open_doors:
-        doors = [await StackDoor.of(each) for each in stacks]
-        for door in doors:
-            open_doors.enter_context(door.following())
-        yield doors
+async def _followed(stacks: Sequence[Stack]) -> AsyncIterator[list[StackInMode]]:
+    async with AsyncExitStack() as open_modes:
+        modes = [await StackInMode.of(each) for each in stacks]
+        for mode in modes:
+            open_modes.enter_context(mode.following())
+        yield modes
 
 
 # what is recorded
@@ -255,7 +255,7 @@ class _Saver:
 
 def _sides(sides: Sequence[Side]) -> list[Mapping[str, Any]]:
     return [
-        {"door": side.door, "rooms": dict(side.rooms), "refused": list(side.refused)}
+        {"door": side.mode, "rooms": dict(side.rooms), "refused": list(side.refused)}
         for side in sides
     ]
 

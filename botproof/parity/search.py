@@ -1,10 +1,10 @@
-"""Looks for a conversation that the doors answer differently, and for the shortest such one.
+"""Looks for a conversation that the modes answer differently, and for the shortest such one.
 
 Hypothesis generates, `shrink` makes the difference short. Every outcome goes through `Judge`, which
 decides what counts:
 
 - A playing that differs is played again, patiently. Differs again: a difference.
-- Differs again, but each time the machine kept the doors from going on: starved, and never a FAIL.
+- Differs again, but each time the machine kept the modes from going on: starved, and never a FAIL.
 - Agrees the second time, and the first time too once late messages have come: late, no difference.
 - Agrees the second time only: flaky. It is reported with its evidence, and never called a PASS.
 """
@@ -37,7 +37,7 @@ class Stage(Protocol):
     """What the search plays on. Both block until the playing is over."""
 
     def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
-        """Play a conversation at every door."""
+        """Play a conversation in every mode."""
 
     def reread(self, number: int) -> Playing:
         """A playing with everything that has come since it ended."""
@@ -60,7 +60,7 @@ class Limits:
 @dataclass(slots=True)
 class Findings:
     """What a search found. `first` is the difference as it was found, `shortest` what it became;
-    `learnt` one that showed before the search, while the doors' answers were learnt."""
+    `learnt` one that showed before the search, while the modes' answers were learnt."""
 
     conversations: int = 0
     steps: int = 0
@@ -115,7 +115,7 @@ class Judge:
         self._agreed: list[int] = []
 
     def differs(self, conversation: Conversation) -> bool:
-        """Whether the doors answer it differently. Ends the search when its time is up."""
+        """Whether the modes answer it differently. Ends the search when its time is up."""
         key = encode(conversation)
         if key not in self._known:
             self._check_limits()

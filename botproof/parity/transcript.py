@@ -36,8 +36,8 @@ _ID_KEYS = frozenset({"message_id", "reply_to_message_id"})
 
 
 @dataclass(slots=True)
-class Scene:
-    """What ids mean in one playing at one door: chats, queries, and messages of a chat."""
+class KnownIds:
+    """What ids mean in one playing in one mode: chats, queries, and messages of a chat."""
 
     rooms: Mapping[int, str] = field(default_factory=dict)
     queries: dict[str, str] = field(default_factory=dict)
@@ -56,10 +56,10 @@ _LONG_NUMBER = re.compile(r"(?<![\w.])-?\d{10,15}(?![\w.])")
 
 
 class TranscriptReader:
-    """Reads the calls of one playing at one door, in order, into `rooms`."""
+    """Reads the calls of one playing in one mode, in order, into `rooms`."""
 
-    def __init__(self, scene: Scene, rules: ReplyRules) -> None:
-        self._scene = scene
+    def __init__(self, ids: KnownIds, rules: ReplyRules) -> None:
+        self._ids = ids
         self._rules = rules
         self._chats = Chats(rules)
         self._named = 0
@@ -74,16 +74,16 @@ class TranscriptReader:
 
     def _name(self, chat_id: int, number: int) -> None:
         """Messages of a chat are named in their order there: ids depend on the other chats."""
-        names = self._scene.messages
+        names = self._ids.messages
         own = sum(chat == chat_id and name.startswith("its") for (chat, _), name in names.items())
         names.setdefault((chat_id, number), f"its message {own + 1}")
 
     def _rooms(self) -> Mapping[str, list[Message]]:
-        """What stands in each room. An acknowledgement that is meant to stay does not count once
+        """What playings in each room. An acknowledgement that is meant to stay does not count once
         something follows it: whether it was sent depends on timing."""
         rooms: dict[str, list[Message]] = {}
         for act in self._chats.acts:
-            room = self._scene.queries.get(act.query_id) or self._scene.rooms.get(act.chat_id)
+            room = self._ids.queries.get(act.query_id) or self._ids.rooms.get(act.chat_id)
             if room is not None and act.standing:
                 found = rooms.setdefault(room, [])
                 if self._rules.acknowledgement_stays and found and found[-1].acknowledgement:
@@ -94,7 +94,7 @@ class TranscriptReader:
     @property
     def refused(self) -> tuple[str, ...]:
         """What Telegram refused in this playing, in its words: people saw nothing of it."""
-        return tuple(self._scene.say_name(text) for text in refusals(self._chats.refused))
+        return tuple(self._ids.say_name(text) for text in refusals(self._chats.refused))
 
     @property
     def waiting(self) -> bool:
@@ -137,7 +137,7 @@ class TranscriptReader:
             yield f"  {key}: {self._value(message, key, message.params[key])}"
 
     def _normal(self, text: str) -> str:
-        return self._rules.normalise(self._scene.say_name(text))
+        return self._rules.normalise(self._ids.say_name(text))
 
     def _value(self, message: Message, key: str, value: Any) -> str:
         named = self._with_names(plain(value), key, message.chat_id)
@@ -150,5 +150,5 @@ class TranscriptReader:
         if isinstance(value, list):
             return [self._with_names(inner, key, chat_id) for inner in value]
         if key in _ID_KEYS:
-            return self._scene.messages.get((chat_id, integer(value) or 0), value)
+            return self._ids.messages.get((chat_id, integer(value) or 0), value)
         return value

@@ -1,4 +1,4 @@
-"""A toy bot behind toy doors, in memory: what the player and the search are tested against."""
+"""A toy bot behind toy modes, in memory: what the player and the search are tested against."""
 
 import asyncio
 import itertools
@@ -39,8 +39,8 @@ def echo(kind: str, body: Mapping[str, Any]) -> Iterator[Call]:
 
 
 @dataclass
-class ToyDoor:
-    """A door whose bot answers at once. `late_s` holds calls back; `wanted` filters kinds.
+class ToyMode:
+    """A mode whose bot answers at once. `late_s` holds calls back; `wanted` filters kinds.
 
     What is `overtaken` comes when the next conversation begins, unless one waits patiently.
     """
@@ -129,11 +129,11 @@ class ToyDoor:
 
 
 class ToyStage:
-    """A `search.Stage` over toy doors, on a loop of its own."""
+    """A `search.Stage` over toy modes, on a loop of its own."""
 
     def __init__(
         self,
-        doors: Sequence[ToyDoor],
+        modes: Sequence[ToyMode],
         rules: ReplyRules,
         loop: Any,
         *,
@@ -141,16 +141,16 @@ class ToyStage:
         deadline_s: float,
     ) -> None:
         quick = Patience(quiet_s=0.0, unsure_s=0.001, differing_s=0.002, deadline_s=deadline_s)
-        self.player = Player(doors, rules, SENTINEL, quick, ordered=ordered)
-        self._doors = doors
+        self.player = Player(modes, rules, SENTINEL, quick, ordered=ordered)
+        self._modes = modes
         self.played: list[Conversation] = []
         self._loop = loop
         self.learnt: Playing = loop.run_until_complete(self.player.learn(quiet_s=0.002))
 
     def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
         self.played.append(conversation)
-        for door in self._doors:
-            door.begin(patient=quiet_s > 0)
+        for mode in self._modes:
+            mode.begin(patient=quiet_s > 0)
         playing: Playing = self._loop.run_until_complete(
             self.player.play(conversation, min(quiet_s, 0.02))
         )
@@ -167,19 +167,19 @@ def rules() -> ReplyRules:
 
 @pytest.fixture
 def toys(rules: ReplyRules) -> Iterator[Any]:
-    """`toys.door(name, ...)` and `toys.stage(door, door, ...)`."""
+    """`toys.mode(name, ...)` and `toys.stage(mode, mode, ...)`."""
 
     class Toys:
         def __init__(self) -> None:
             self.loop = asyncio.new_event_loop()
 
-        def door(self, name: str, handle: Bot = echo, **options: Any) -> ToyDoor:
-            return ToyDoor(name, handle, **options)
+        def mode(self, name: str, handle: Bot = echo, **options: Any) -> ToyMode:
+            return ToyMode(name, handle, **options)
 
         def stage(
-            self, *doors: ToyDoor, ordered: bool = True, deadline_s: float = 60.0
+            self, *modes: ToyMode, ordered: bool = True, deadline_s: float = 60.0
         ) -> ToyStage:
-            return ToyStage(doors, rules, self.loop, ordered=ordered, deadline_s=deadline_s)
+            return ToyStage(modes, rules, self.loop, ordered=ordered, deadline_s=deadline_s)
 
         echo = staticmethod(echo)
 

@@ -83,7 +83,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-async def test_the_reference_bot_says_the_same_at_every_door(bench: Bench) -> None:
+async def test_the_reference_bot_says_the_same_in_every_mode(bench: Bench) -> None:
     code, output = await bench.run("--examples", "40", "--seconds", "90")
     assert code == 0, output
     compared = bench.compared
@@ -91,11 +91,11 @@ async def test_the_reference_bot_says_the_same_at_every_door(bench: Bench) -> No
     assert compared.conversations == 40
     assert not compared.differences
     assert not compared.flaky
-    # The comparison is of something: prices were answered, at each door.
+    # The comparison is of something: prices were answered, in each mode.
     assert compared.answers > 10
     stacks = (bench.report_dir / "stacks.jsonl").read_text().splitlines()
-    for door in compared.doors:
-        assert any(f'"stack":"{door}"' in line and "MARKET INTELLIGENCE" in line for line in stacks)
+    for mode in compared.doors:
+        assert any(f'"stack":"{mode}"' in line and "MARKET INTELLIGENCE" in line for line in stacks)
 
 
 async def test_the_incident_is_found_and_shrunk_to_one_message(bench: Bench) -> None:

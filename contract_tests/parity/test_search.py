@@ -33,7 +33,7 @@ def drifted(toys: Any) -> Any:
 
 
 def test_a_drift_is_found_and_shrunk_to_one_message(toys: Any) -> None:
-    stage = toys.stage(toys.door("polling"), toys.door("webhook", drifted(toys)))
+    stage = toys.stage(toys.mode("polling"), toys.mode("webhook", drifted(toys)))
     findings = search(stage, WORDS, LIMITS)
     assert findings.shortest is not None
     (step,) = findings.shortest.conversation.steps
@@ -64,7 +64,7 @@ def test_a_drift_that_needs_two_steps_keeps_two(toys: Any) -> None:
             asked.add(chat)
         yield from toys.echo(kind, body)
 
-    stage = toys.stage(toys.door("a"), toys.door("b", handle))
+    stage = toys.stage(toys.mode("a"), toys.mode("b", handle))
     findings = search(stage, WORDS, LIMITS)
     assert findings.shortest is not None
     first, second = findings.shortest.conversation.steps
@@ -72,8 +72,8 @@ def test_a_drift_that_needs_two_steps_keeps_two(toys: Any) -> None:
     assert isinstance(second, Edit)
 
 
-def test_agreeing_doors_are_played_to_the_last_example(toys: Any) -> None:
-    stage = toys.stage(toys.door("a"), toys.door("b"), toys.door("c"))
+def test_agreeing_modes_are_played_to_the_last_example(toys: Any) -> None:
+    stage = toys.stage(toys.mode("a"), toys.mode("b"), toys.mode("c"))
     findings = search(stage, WORDS, Limits(examples=40, seconds=60))
     assert findings.shortest is None
     assert findings.flaky == []
@@ -82,15 +82,15 @@ def test_agreeing_doors_are_played_to_the_last_example(toys: Any) -> None:
     assert "sendMessage\nyou said /price BTC" in findings.answers
 
 
-def test_the_third_door_is_compared_too(toys: Any) -> None:
-    stage = toys.stage(toys.door("a"), toys.door("b"), toys.door("c", drifted(toys)))
+def test_the_third_mode_is_compared_too(toys: Any) -> None:
+    stage = toys.stage(toys.mode("a"), toys.mode("b"), toys.mode("c", drifted(toys)))
     findings = search(stage, WORDS, LIMITS)
     assert findings.shortest is not None
     assert len(findings.shortest.conversation.steps) == 1
 
 
 def played_with(toys: Any, seed: int) -> list[bytes]:
-    stage = toys.stage(toys.door("a"), toys.door("b"))
+    stage = toys.stage(toys.mode("a"), toys.mode("b"))
     search(stage, WORDS, Limits(examples=20, seconds=60, seed=seed))
     return [encode(each) for each in stage.played]
 
@@ -102,7 +102,7 @@ def test_a_seed_makes_the_conversations(toys: Any) -> None:
 
 def played_within(toys: Any, seconds: float) -> int:
     """Conversations of a search whose clock goes on by one second whenever it is looked at."""
-    stage = toys.stage(toys.door("a"), toys.door("b"))
+    stage = toys.stage(toys.mode("a"), toys.mode("b"))
     ticks = itertools.count()
     limits = Limits(examples=500, seconds=seconds)
     findings = search(stage, WORDS, limits, clock=lambda: float(next(ticks)))
@@ -120,7 +120,7 @@ def test_a_slow_machine_gets_time_for_the_least_evidence_and_not_more(toys: Any)
 
 
 def test_time_limits_the_shrinking_and_the_first_finding_stays(toys: Any) -> None:
-    stage = toys.stage(toys.door("a"), toys.door("b", drifted(toys)))
+    stage = toys.stage(toys.mode("a"), toys.mode("b", drifted(toys)))
     clock = itertools.count().__next__
     limits = Limits(examples=500, seconds=10_000, shrink_seconds=1)
     findings = search(stage, WORDS, limits, clock=lambda: float(clock()))
@@ -137,7 +137,7 @@ def test_what_happens_once_is_flaky_and_never_a_pass(toys: Any) -> None:
             return
         yield from toys.echo(kind, body)
 
-    stage = toys.stage(toys.door("a"), toys.door("b", handle))
+    stage = toys.stage(toys.mode("a"), toys.mode("b", handle))
     findings = search(stage, WORDS, LIMITS)
     assert findings.shortest is None
     ((first, again),) = findings.flaky
@@ -150,7 +150,7 @@ def is_price(call: Any) -> bool:
 
 
 def test_what_is_late_is_no_difference(toys: Any) -> None:
-    stage = toys.stage(toys.door("a"), toys.door("b", overtaken=is_price), ordered=False)
+    stage = toys.stage(toys.mode("a"), toys.mode("b", overtaken=is_price), ordered=False)
     findings = search(stage, WORDS, Limits(examples=30, seconds=60))
     assert findings.late > 0
     assert findings.shortest is None
@@ -165,21 +165,21 @@ def test_what_comes_long_after_the_end_is_not_overlooked(toys: Any) -> None:
     def late(call: Any) -> float:
         return 0.05 if call[1].get("text") == "PS" else 0.0
 
-    stage = toys.stage(toys.door("a"), toys.door("b", handle, late_s=late))
+    stage = toys.stage(toys.mode("a"), toys.mode("b", handle, late_s=late))
     findings = search(stage, WORDS, Limits(examples=60, seconds=60))
     assert findings.flaky or findings.shortest
 
 
 def test_the_order_in_a_chat_is_compared(toys: Any) -> None:
     """The sentinel overtakes a price."""
-    later = toys.door("b", late_s=lambda call: 0.01 if is_price(call) else 0.0)
-    stage = toys.stage(toys.door("a"), later)
+    later = toys.mode("b", late_s=lambda call: 0.01 if is_price(call) else 0.0)
+    stage = toys.stage(toys.mode("a"), later)
     findings = search(stage, WORDS, Limits(examples=30, seconds=60))
     assert findings.shortest is not None
 
 
 def test_a_target_that_ends_ends_the_search(toys: Any) -> None:
-    stage = toys.stage(toys.door("a"), toys.door("b"))
+    stage = toys.stage(toys.mode("a"), toys.mode("b"))
     play = stage.play
 
     def breaks(conversation: Conversation, quiet_s: float = 0.0) -> Any:
@@ -196,8 +196,8 @@ def test_a_target_that_ends_ends_the_search(toys: Any) -> None:
 
 @pytest.mark.parametrize("drift", [True, False])
 def test_a_saved_conversation_is_played_again(toys: Any, drift: bool) -> None:
-    other = toys.door("b", drifted(toys)) if drift else toys.door("b")
-    findings = replay(toys.stage(toys.door("a"), other), Conversation(steps=(Say(text="/price"),)))
+    other = toys.mode("b", drifted(toys)) if drift else toys.mode("b")
+    findings = replay(toys.stage(toys.mode("a"), other), Conversation(steps=(Say(text="/price"),)))
     assert (findings.shortest is not None) is drift
     assert findings.flaky == []
 
@@ -209,14 +209,14 @@ def test_a_saved_conversation_that_differs_at_times_is_flaky(toys: Any) -> None:
         if body.get("text") != "/price" or next(turns):
             yield from toys.echo(kind, body)
 
-    stage = toys.stage(toys.door("a"), toys.door("b", handle))
+    stage = toys.stage(toys.mode("a"), toys.mode("b", handle))
     findings = replay(stage, Conversation(steps=(Say(text="/price"),)))
     assert findings.shortest is None
     assert len(findings.flaky) == 1
 
 
 def test_a_target_that_ends_ends_a_replay(toys: Any) -> None:
-    stage = toys.stage(toys.door("a"), toys.door("b"))
+    stage = toys.stage(toys.mode("a"), toys.mode("b"))
 
     def breaks(conversation: Conversation, quiet_s: float = 0.0) -> Any:  # noqa: ARG001 - the protocol's
         raise Abort(conversation, TargetError("gone"))
@@ -228,7 +228,7 @@ def test_a_target_that_ends_ends_a_replay(toys: Any) -> None:
 
 
 class StarvedStage:
-    """A stage whose machine keeps the doors from going on for the first playings of a drift."""
+    """A stage whose machine keeps the modes from going on for the first playings of a drift."""
 
     def __init__(self, stage: Any, times: int) -> None:
         self._stage = stage
@@ -247,14 +247,14 @@ class StarvedStage:
 
 
 def test_a_drift_is_found_as_soon_as_it_was_not_starved(toys: Any) -> None:
-    stage = toys.stage(toys.door("polling"), toys.door("webhook", drifted(toys)))
+    stage = toys.stage(toys.mode("polling"), toys.mode("webhook", drifted(toys)))
     findings = search(StarvedStage(stage, 2), WORDS, LIMITS)
     assert findings.shortest is not None
     assert not findings.starved
 
 
 def test_what_differs_only_where_it_was_starved_is_no_difference(toys: Any) -> None:
-    stage = toys.stage(toys.door("polling"), toys.door("webhook", drifted(toys)))
+    stage = toys.stage(toys.mode("polling"), toys.mode("webhook", drifted(toys)))
     limits = Limits(examples=30, seconds=60, shrink_seconds=60)
     findings = search(StarvedStage(stage, 10**6), WORDS, limits)
     assert findings.shortest is None

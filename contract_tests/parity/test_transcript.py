@@ -8,7 +8,7 @@ import pytest
 from botproof.chats import ReplyRules
 from botproof.config import Normaliser, Replies
 from botproof.history import BotApiCall
-from botproof.parity.transcript import Scene, TranscriptReader
+from botproof.parity.transcript import KnownIds, TranscriptReader
 
 ALICE = 2_100_000_001
 RULES = ReplyRules.of(
@@ -29,9 +29,9 @@ def sent(number: int, text: str, **params: Any) -> BotApiCall:
 
 
 def read(*calls: BotApiCall) -> TranscriptReader:
-    scene = Scene(rooms={ALICE: "alice"}, queries={"77": "query"})
-    scene.messages[ALICE, 500] = "the message of step 1"
-    reader = TranscriptReader(scene, RULES)
+    ids = KnownIds(rooms={ALICE: "alice"}, queries={"77": "query"})
+    ids.messages[ALICE, 500] = "the message of step 1"
+    reader = TranscriptReader(ids, RULES)
     for each in calls:
         reader.feed(each)
     return reader
