@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 
-class Wish(BaseModel):
+class Query(BaseModel):
     """What the endpoint takes."""
 
     symbol: str
@@ -28,7 +28,7 @@ def make_app(answer: Any) -> FastAPI:
     app = FastAPI()
 
     @app.post("/combined_price")
-    async def combined_price(_wish: Wish) -> Any:
+    async def combined_price(_query: Query) -> Any:
         return answer
 
     return app

@@ -65,8 +65,8 @@ async def _main(base: str) -> None:
         await client.fetch_funding_intervals()
         print(json.dumps({"ready": True}), flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
-            wish = json.loads(line)
-            askers = [_read(client, wish["symbol"]) for _ in range(wish["askers"])]
+            query = json.loads(line)
+            askers = [_read(client, query["symbol"]) for _ in range(query["askers"])]
             print(json.dumps({"parts": min(await asyncio.gather(*askers))}), flush=True)
     finally:
         await client.close()

@@ -76,13 +76,13 @@ def _replay(double: Double, running: Service) -> _Day:
     day = _Day()
     for step, (venue, market) in zip(range(_STEPS), _turns(), strict=False):
         double.advance(_STEP)
-        wish = {"exchange": venue, "market": market}
+        query = {"exchange": venue, "market": market}
         # A clock that jumps is the replay's doing: a service that nobody set back hears the time.
         _timed(running, "/combined_price", {"exchange": venue, "symbol": "BTC"})
         double.calls()
-        scan_s, scan = _timed(running, "/volume_scan", {**wish, "threshold_pct": 0})
+        scan_s, scan = _timed(running, "/volume_scan", {**query, "threshold_pct": 0})
         calls = len(double.calls())
-        top_s, top = _timed(running, "/top_symbols", {**wish, "limit": 100})
+        top_s, top = _timed(running, "/top_symbols", {**query, "limit": 100})
         day.scan.append(scan_s)
         day.top.append(top_s)
         day.calls.append(calls)
@@ -102,9 +102,9 @@ def _turns() -> Iterator[tuple[str, str]]:
     return itertools.cycle(_ASKED)
 
 
-def _timed(running: Service, path: str, wish: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+def _timed(running: Service, path: str, query: dict[str, Any]) -> tuple[float, dict[str, Any]]:
     began = time.perf_counter()
-    answer = running.client.post(path, json=wish)
+    answer = running.client.post(path, json=query)
     seconds = time.perf_counter() - began
     told = answer.json()
     if answer.status_code not in (200, 502, 504):

@@ -91,9 +91,9 @@ def test_one_operation_that_fails_fails_alone(tmp_path: Any) -> None:
     async def run() -> list[Any]:
         inbox = SqliteInbox(str(tmp_path / "i.db"), 1)
         await inbox.open()
-        wishes = [Update(1, 1, b"{}"), Update(1 << 63, 2, b"{}"), Update(3, 3, b"{}")]
+        updates = [Update(1, 1, b"{}"), Update(1 << 63, 2, b"{}"), Update(3, 3, b"{}")]
         results = await asyncio.gather(
-            *(inbox.put([wish]) for wish in wishes), inbox.probe(), return_exceptions=True
+            *(inbox.put([update]) for update in updates), inbox.probe(), return_exceptions=True
         )
         assert (await inbox.put([Update(4, 4, b"{}")])).new == 1
         await inbox.close()

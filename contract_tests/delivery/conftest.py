@@ -34,11 +34,11 @@ def deliver(tmp_path: Path) -> Deliver:
     ) -> Outcome:
         path = ROOT / where / "botproof.toml"
         config = change(load_config(path))
-        wish = DeliveryOptions(
+        given = DeliveryOptions(
             config=config, config_path=path, report_dir=tmp_path / "report", **options
         )
-        outcome = run_delivery(wish)
-        print("\n".join(as_text([(wish.name, outcome)])))
+        outcome = run_delivery(given)
+        print("\n".join(as_text([(given.name, outcome)])))
         for result in outcome.results:
             print(result.check, result.verdict.value, *result.evidence, sep="\n  ")
         return outcome

@@ -101,10 +101,10 @@ async def test_once_the_fetch_has_failed_the_stale_value_is_held_back():
     assert not (await cache.get(SOFT, (), venue)).stale
 
 
-async def test_a_lasting_value_is_given_all_the_same_and_tried_again_later():
+async def test_what_is_stale_if_error_is_given_all_the_same_and_tried_again_later():
     clock, venue = Clock(), Venue()
     cache = Cache(clock=clock)
-    field: Field[Any] = Field("listing", 10.0, stale=1000.0, lasting=True)
+    field: Field[Any] = Field("listing", 10.0, stale=1000.0, stale_if_error=True)
     await cache.get(field, (), venue)
     venue.failure = ValueError("no")
     clock.now += 11

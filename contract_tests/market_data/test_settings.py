@@ -41,7 +41,7 @@ def test_every_problem_is_told_at_once():
         )
     text = "\n".join(caught.value.problems)
     assert len(caught.value.problems) == 5
-    for name, wish in (
+    for name, expected in (
         ("MARKET_DATA_PORT", "a port from 0 to 65535"),
         ("EXCHANGES", "binance"),
         ("BINANCE_SPOT_URL", "http:// or https://"),
@@ -49,7 +49,7 @@ def test_every_problem_is_told_at_once():
         ("LOG_LEVEL", "INFO"),
     ):
         assert f"{name}: is " in text
-        assert wish in text
+        assert expected in text
 
 
 @pytest.mark.parametrize("text", ["", ",", "binance,binance"])

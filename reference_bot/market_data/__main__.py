@@ -72,8 +72,8 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         host_names,
         places,
     )
+    from reference_bot.market_data.access_policy import AccessPolicy, is_loopback  # noqa: PLC0415 - see above
     from reference_bot.market_data.app import make_app  # noqa: PLC0415 - see above
-    from reference_bot.market_data.guard import Guard, is_loopback  # noqa: PLC0415 - see above
     from reference_bot.market_data.metrics import Metrics  # noqa: PLC0415 - see above
     from reference_bot.market_data.wiring import open_api  # noqa: PLC0415 - see above
 
@@ -90,12 +90,12 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
 
     metrics = Metrics()
     token = settings.market_data_token
-    guard = Guard(
+    policy = AccessPolicy(
         host_names(settings.market_data_allowed_hosts),
         token.get_secret_value() if token is not None else "",
         is_loopback(settings.market_data_host),
     )
-    app = make_app(functools.partial(open_api, settings, metrics), guard)
+    app = make_app(functools.partial(open_api, settings, metrics), policy)
     gate = Gate(places())
     config = gated_config(app, gate, timeout_graceful_shutdown=_DRAIN_SECONDS)
     server = Server(config, gate)

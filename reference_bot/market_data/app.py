@@ -19,10 +19,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reference_bot import api
+from reference_bot.market_data.access_policy import DEEPEST, AccessPolicy, nesting
 from reference_bot.market_data.describe import DESCRIPTION, describe, failures, successes
 from reference_bot.market_data.errors import AnswerError
 from reference_bot.market_data.facade import Api
-from reference_bot.market_data.guard import DEEPEST, Guard, nesting
 from reference_bot.market_data.routes import ROUTES, Route
 from reference_bot.market_data.slim import PYDANTIC_V1, without
 
@@ -41,7 +41,7 @@ _LARGEST_BODY: Final = 64 * 1024
 
 def make_app(
     open_api: Callable[[], AbstractAsyncContextManager[Api]],
-    guard: Guard | None = None,
+    policy: AccessPolicy | None = None,
 ) -> FastAPI:
     """Return the application; ``open_api`` opens what it works with, for as long as it runs."""
 
@@ -66,7 +66,7 @@ def make_app(
         _add_routes(app)
     _add_failures(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
-    app.add_middleware(Edge, guard=guard or Guard())
+    app.add_middleware(Edge, policy=policy or AccessPolicy())
     return app
 
 
@@ -76,9 +76,9 @@ class Edge:
     By route and status; unknown paths share one name.
     """
 
-    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+    def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
         self._app = app
-        self._guard = guard
+        self._policy = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and look at the status that goes by."""
@@ -108,7 +108,7 @@ class Edge:
             await send(message)
 
         try:
-            refusal = self._guard.refusal(scope)
+            refusal = self._policy.refusal(scope)
             if refusal is None:
                 await self._app(scope, bounded, watch)
             else:
@@ -170,14 +170,16 @@ def _add_routes(app: FastAPI) -> None:
 
 
 def _handler(route: Route) -> Callable[..., Awaitable[Response]]:
-    async def handler(request: Request, wish: Any) -> Response:
+    async def handler(request: Request, query: Any) -> Response:
         api = _api(request)
-        key = (route.path, wish.model_dump_json())
-        body, age = await api.answer(key, lambda: route.ask(api, wish), lasting=route.lasting)
+        key = (route.path, query.model_dump_json())
+        body, age = await api.answer(
+            key, lambda: route.ask(api, query), stale_if_error=route.stale_if_error
+        )
         return Response(body, headers={"Age": str(int(age))}, media_type=_JSON)
 
     # FastAPI reads what to parse from here
-    handler.__annotations__ = {"request": Request, "wish": route.request, "return": Response}
+    handler.__annotations__ = {"request": Request, "query": route.request, "return": Response}
     handler.__name__ = route.path.strip("/")
     return handler
 
@@ -255,15 +257,15 @@ _NO_OBJECT: Final = frozenset({"missing", "model_type", "model_attributes_type"}
 def _what_to_send(problem: str, request: Request) -> str:
     """FastAPI reads a body as JSON only when its Content-Type says so."""
     example = '{"symbol": "BTC"}' if request.url.path in _ABOUT_SYMBOLS else "{}"
-    wish = f"send a JSON object such as {example} with the header Content-Type: application/json"
+    advice = f"send a JSON object such as {example} with the header Content-Type: application/json"
     if problem == "missing":
-        return f"the request has no body; {wish}"
+        return f"the request has no body; {advice}"
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
-        return f"the body is JSON, but no object; {wish}"
+        return f"the body is JSON, but no object; {advice}"
     came = f"came with Content-Type: {content_type}" if kind else "came without a Content-Type"
-    return f"the body {came}; {wish}"
+    return f"the body {came}; {advice}"
 
 
 _ABOUT_SYMBOLS: Final = {route.path for route in ROUTES if "symbol" in route.request.model_fields}

@@ -27,7 +27,7 @@ T = TypeVar("T")
 _MOST_REFRESHES: Final = 64
 _SWEEP_EVERY: Final = 10.0
 _TRY_AGAIN: Final = 5.0
-"""Seconds until a lasting field's refresh is tried again after one that failed."""
+"""Seconds until a stale_if_error field's refresh is tried again after one that failed."""
 
 
 class _Oldest:
@@ -106,7 +106,7 @@ class Cache:
             self.hits += 1
             self._entries.move_to_end(full)
             return kept
-        if kept.failed_at is not None and not field.lasting:
+        if kept.failed_at is not None and not field.stale_if_error:
             return None  # a fresh value of another venue comes before a stale one of this
         self._refresh(field, full, fetch, kept)
         self.stale += 1

@@ -38,11 +38,15 @@ class Api:
         self._signs: Kept[dict[str, str]] = Kept("reachable", self._sign_lifetime)
 
     async def answer(
-        self, key: tuple[str, ...], make: Callable[[], Awaitable[Answer[Any]]], *, lasting: bool
+        self,
+        key: tuple[str, ...],
+        make: Callable[[], Awaitable[Answer[Any]]],
+        *,
+        stale_if_error: bool,
     ) -> tuple[bytes, float]:
         """Return the encoded answer, made once for all who ask at the same time, and its age.
 
-        With ``lasting`` the last good answer is given where no venue can be asked.
+        With ``stale_if_error`` the last good answer is given where no venue can be asked.
         """
         now = self.cache.now
 
@@ -50,14 +54,14 @@ class Api:
             began = now()
             answer = await make()
             kept = _Kept(encode(answer, began, now()), now())
-            if lasting:
+            if stale_if_error:
                 self._last.keep(key, kept.made)
             return kept
 
         try:
             kept = (await self.cache.get(_ANSWER, key, encoded)).value
         except AnswerError as error:
-            last = await self._last.find(key) if error.status in _IN_NEED else None
+            last = await self._last.find(key) if error.status in _STALE_IF_ERROR_STATUSES else None
             if last is None:
                 raise
             self.metrics.last_good()
@@ -87,4 +91,4 @@ class _Kept:
 
 
 _ANSWER: Final[Kept[_Kept]] = Kept("answer", lambda kept: kept.made.lifetime)
-_IN_NEED: Final = frozenset({502, 504})
+_STALE_IF_ERROR_STATUSES: Final = frozenset({502, 504})

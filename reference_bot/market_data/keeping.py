@@ -22,7 +22,7 @@ class Field(Generic[T]):
     """One kind of thing that is kept. Times are in seconds, or functions of the value.
 
     ``lifetime``: how long it is given as fresh. ``stale``: how long after that it may still be
-    given while a new one is fetched, unless that fetch has failed. ``lasting``: even then.
+    given while a new one is fetched, unless that fetch has failed. ``stale_if_error``: even then.
     ``dated``: whether its age counts in the age of what is made of it; listings and settings that
     change by the month do not. ``shape`` is the value's type, for those that replicas share.
     ``lacking``: for how many seconds a failure is remembered, and not asked for again.
@@ -31,7 +31,7 @@ class Field(Generic[T]):
     name: str
     lifetime: float | Callable[[T], float]
     stale: float | Callable[[T], float] = 0.0
-    lasting: bool = False
+    stale_if_error: bool = False
     dated: bool = True
     shape: Any = None
     lacking: Callable[[BaseException], float] = never

@@ -21,7 +21,7 @@ __all__ = ["ROUTES", "Route"]
 class Route:
     """One POST endpoint. ``answers`` are the names of the structs that its data may be.
 
-    ``lasting``: its last good answer is given when no venue can be asked.
+    ``stale_if_error``: its last good answer is given when no venue can be asked.
     """
 
     path: str
@@ -31,41 +31,41 @@ class Route:
     answers: tuple[str, ...]
     ask: Callable[[Api, Any], Awaitable[Answer[Any]]]
     statuses: tuple[int, ...] = (404, 422, 502, 504)
-    lasting: bool = True
+    stale_if_error: bool = True
 
 
-def _price(api: Api, wish: asks.PriceRequest) -> Awaitable[Answer[Any]]:
-    return api.service.price(wish.symbol, wish.market, wish.exchange)
+def _price(api: Api, query: asks.PriceRequest) -> Awaitable[Answer[Any]]:
+    return api.service.price(query.symbol, query.market, query.exchange)
 
 
-def _combined(api: Api, wish: asks.CombinedPriceRequest) -> Awaitable[Answer[Any]]:
-    return api.service.combined_price(wish.symbol, wish.exchange)
+def _combined(api: Api, query: asks.CombinedPriceRequest) -> Awaitable[Answer[Any]]:
+    return api.service.combined_price(query.symbol, query.exchange)
 
 
-def _top(api: Api, wish: asks.TopSymbolsRequest) -> Awaitable[Answer[Any]]:
-    return api.analytics.top_symbols(wish.market, wish.limit, wish.exchange)
+def _top(api: Api, query: asks.TopSymbolsRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.top_symbols(query.market, query.limit, query.exchange)
 
 
-def _spike(api: Api, wish: asks.VolumeSpikeRequest) -> Awaitable[Answer[Any]]:
-    return api.analytics.volume_spike(wish.symbol, wish.timeframe, wish.market, wish.exchange)
+def _spike(api: Api, query: asks.VolumeSpikeRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.volume_spike(query.symbol, query.timeframe, query.market, query.exchange)
 
 
-def _cvd(api: Api, wish: asks.CvdRequest) -> Awaitable[Answer[Any]]:
-    return api.analytics.cvd(wish.symbol, wish.timeframe, wish.market, wish.exchange)
+def _cvd(api: Api, query: asks.CvdRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.cvd(query.symbol, query.timeframe, query.market, query.exchange)
 
 
-def _scan(api: Api, wish: asks.VolumeScanRequest) -> Awaitable[Answer[Any]]:
+def _scan(api: Api, query: asks.VolumeScanRequest) -> Awaitable[Answer[Any]]:
     return api.analytics.volume_scan(
-        wish.threshold_pct, wish.timeframe, wish.market, wish.limit, wish.exchange
+        query.threshold_pct, query.timeframe, query.market, query.limit, query.exchange
     )
 
 
-def _analysis(api: Api, wish: asks.AnalysisRequest) -> Awaitable[Answer[Any]]:
-    return api.analytics.analysis(wish.symbol, wish.timeframe, wish.exchange)
+def _analysis(api: Api, query: asks.AnalysisRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.analysis(query.symbol, query.timeframe, query.exchange)
 
 
-def _multi_oi(api: Api, wish: asks.MultiOiRequest) -> Awaitable[Answer[Any]]:
-    return api.analytics.multi_oi(wish.symbol)
+def _multi_oi(api: Api, query: asks.MultiOiRequest) -> Awaitable[Answer[Any]]:
+    return api.analytics.multi_oi(query.symbol)
 
 
 def _forex_pairs(api: Api, _: asks.ForexPairsRequest) -> Awaitable[Answer[Any]]:
@@ -80,8 +80,8 @@ def _positions(api: Api, _: asks.AccountRequest) -> Awaitable[Answer[Any]]:
     return api.account.positions()
 
 
-def _pnl(api: Api, wish: asks.PnlRequest) -> Awaitable[Answer[Any]]:
-    return api.account.pnl(wish.days)
+def _pnl(api: Api, query: asks.PnlRequest) -> Awaitable[Answer[Any]]:
+    return api.account.pnl(query.days)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -168,7 +168,7 @@ ROUTES: tuple[Route, ...] = (
         ("Balance",),
         _balance,
         (403, 422, 502, 503, 504),
-        lasting=False,  # what one holds now, or nothing
+        stale_if_error=False,  # what one holds now, or nothing
     ),
     Route(
         "/positions",
@@ -178,7 +178,7 @@ ROUTES: tuple[Route, ...] = (
         ("Positions",),
         _positions,
         (403, 422, 502, 503, 504),
-        lasting=False,  # what one holds now, or nothing
+        stale_if_error=False,  # what one holds now, or nothing
     ),
     Route(
         "/pnl",
@@ -188,6 +188,6 @@ ROUTES: tuple[Route, ...] = (
         ("Pnl",),
         _pnl,
         (403, 422, 502, 503, 504),
-        lasting=False,  # what one holds now, or nothing
+        stale_if_error=False,  # what one holds now, or nothing
     ),
 )

@@ -113,7 +113,7 @@ ACCOUNTS: Final[Field[AccountRatio]] = Field(
     "account_ratio", 60.0, stale=60.0, shape=AccountRatio, lacking=_lacking
 )
 DIRECTORY: Final[Field[Directory]] = Field(
-    "directory", 3600.0, stale=86_400.0, lasting=True, dated=False, shape=Directory
+    "directory", 3600.0, stale=86_400.0, stale_if_error=True, dated=False, shape=Directory
 )
 TICKERS: Final[Field[dict[Pair, Ticker]]] = Field(
     "tickers", 10.0, stale=20.0, shape=dict[Pair, Ticker]

@@ -184,7 +184,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 def _problem(error: Any, given: Mapping[str, str]) -> str:
     name = str(error["loc"][0])
-    wish = Settings.model_fields[name].description
+    expected = Settings.model_fields[name].description
     if name in _SECRETS:
-        return f"{name.upper()}: should be {wish}"
-    return f"{name.upper()}: is {given.get(name, '')!r}, should be {wish}"
+        return f"{name.upper()}: should be {expected}"
+    return f"{name.upper()}: is {given.get(name, '')!r}, should be {expected}"

@@ -136,17 +136,19 @@ class _Answers:
         query = update.callback_query
         if query is None:
             return
-        wish = pressed(query.data, self._table)
-        courtesy = asyncio.create_task(_end_spinner(query, OUT_OF_DATE if wish is None else None))
+        request = pressed(query.data, self._table)
+        courtesy = asyncio.create_task(
+            _end_spinner(query, OUT_OF_DATE if request is None else None)
+        )
         self._courtesies.add(courtesy)  # nobody waits for it
         courtesy.add_done_callback(self._courtesies.discard)
-        if wish is None or query.message is None:
+        if request is None or query.message is None:
             await courtesy
             return
         replier = _replier()
         if query.message.is_accessible:
             replier.adopt(query.message.message_id)
-        await replier.answer(self._parsed(update, *wish))
+        await replier.answer(self._parsed(update, *request))
 
     async def _unknown(self, typed: Typed) -> None:
         """Says that there is no such command, and which one may be meant."""

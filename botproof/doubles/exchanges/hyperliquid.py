@@ -169,20 +169,20 @@ def _spot_meta_and_contexts(ask: Ask, _: dict[str, Any]) -> Any:
 
 
 def _candles(ask: Ask, question: dict[str, Any]) -> Any:
-    wish = question.get("req", {})
+    request = question.get("req", {})
     known = {one.symbol: one for one in (*_perps(ask), *_spots(ask))}
-    one, interval = known.get(wish.get("coin")), _INTERVALS.get(wish.get("interval"))
-    if one is None or interval is None or not isinstance(wish.get("startTime"), int):
+    one, interval = known.get(request.get("coin")), _INTERVALS.get(request.get("interval"))
+    if one is None or interval is None or not isinstance(request.get("startTime"), int):
         raise _UNPROCESSABLE
     # the candle that holds startTime counts
-    start = wish["startTime"] // interval * interval
-    end = wish.get("endTime") or ask.now
+    start = request["startTime"] // interval * interval
+    end = request.get("endTime") or ask.now
     return [
         {
             "t": candle.start,
             "T": candle.end - 1,
             "s": one.symbol,
-            "i": wish["interval"],
+            "i": request["interval"],
             "o": one.price(candle.open),
             "c": one.price(candle.close),
             "h": one.price(candle.high),

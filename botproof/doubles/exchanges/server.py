@@ -275,15 +275,15 @@ class ExchangeDouble:
         return {"id": number}
 
     def _set_market(self, body: bytes) -> object:
-        wish = msgspec.json.decode(body, type=_MarketWish)
-        self.market = self.market.with_scenario(wish.base, wish.scenario_at(self.clock.now()))
-        return {"base": wish.base, "scenario": wish.scenario}
+        request = msgspec.json.decode(body, type=_MarketRequest)
+        self.market = self.market.with_scenario(request.base, request.scenario_at(self.clock.now()))
+        return {"base": request.base, "scenario": request.scenario}
 
     def _set_clock(self, body: bytes) -> object:
-        wish = msgspec.json.decode(body, type=_ClockWish)
-        if wish.set is not None:
-            self.clock.stop_at(wish.set)
-        self.clock.advance(wish.advance)
+        request = msgspec.json.decode(body, type=_ClockRequest)
+        if request.set is not None:
+            self.clock.stop_at(request.set)
+        self.clock.advance(request.advance)
         self._record({"t": time.monotonic(), "type": "clock", "now": self.clock.now()})
         return {"now": self.clock.now()}
 
@@ -321,7 +321,7 @@ def _asked(venue: Venue, call: Call) -> str:
     return f"{venue.name}: {call.method} {shown}{kind}"
 
 
-class _MarketWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _MarketRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base: str
     scenario: str | None
     at: int | None = None
@@ -335,7 +335,7 @@ class _MarketWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Scenario(ScenarioKind(self.scenario), now - HOUR if self.at is None else self.at)
 
 
-class _ClockWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     advance: float = 0.0
     set: int | None = None
 

@@ -34,10 +34,20 @@ _FUNDING_INFO = Rows[_FundingInfo](_FundingInfo)
 _FUNDING_RATES = Rows[_FundingRate](_FundingRate)
 
 _LISTED: Final[Field[dict[str, int]]] = Field(
-    "binance.funding_info", 3600.0, stale=86_400.0, lasting=True, dated=False, shape=dict[str, int]
+    "binance.funding_info",
+    3600.0,
+    stale=86_400.0,
+    stale_if_error=True,
+    dated=False,
+    shape=dict[str, int],
 )
 _SETTLED: Final[Field[tuple[int, ...]]] = Field(
-    "binance.settlements", 3600.0, stale=86_400.0, lasting=True, dated=False, shape=tuple[int, ...]
+    "binance.settlements",
+    3600.0,
+    stale=86_400.0,
+    stale_if_error=True,
+    dated=False,
+    shape=tuple[int, ...],
 )
 
 

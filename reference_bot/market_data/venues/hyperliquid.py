@@ -154,7 +154,7 @@ _MIDS = msgspec.json.Decoder(dict[str, str])
 _PERP_STATE: Final[Field[Reply[_Perps]]] = Field("hyperliquid.perps", 2.0)
 _SPOT_STATE: Final[Field[Reply[_Spots]]] = Field("hyperliquid.spots", 4.0)
 _FUNDING: Final[Field[dict[str, _Prediction]]] = Field(
-    "hyperliquid.predicted", 60.0, stale=3600.0, lasting=True, dated=False
+    "hyperliquid.predicted", 60.0, stale=3600.0, stale_if_error=True, dated=False
 )
 _OWN: Final = "HlPerp"
 """What Hyperliquid calls itself beside the other venues whose funding it predicts."""
@@ -254,13 +254,13 @@ class Hyperliquid(OneApi):
         self, now: int, instrument: Instrument, minutes: int, count: int
     ) -> Reply[list[_Candle]]:
         length = minutes * 60_000
-        wish = {
+        request = {
             "coin": instrument.symbol,
             "interval": _INTERVALS[minutes],
             "startTime": now - (count + SPARE) * length,
             "endTime": now + length,
         }
-        return await self._ask({"type": "candleSnapshot", "req": wish}, _CANDLES)
+        return await self._ask({"type": "candleSnapshot", "req": request}, _CANDLES)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
         """Read the open interest, which comes with the contexts."""

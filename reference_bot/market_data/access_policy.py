@@ -13,7 +13,7 @@ from starlette.types import Scope
 from reference_bot.edge import refused_host
 from reference_bot.market_data.routes import ROUTES
 
-__all__ = ["DEEPEST", "Guard", "is_loopback", "nesting"]
+__all__ = ["DEEPEST", "AccessPolicy", "is_loopback", "nesting"]
 
 DEEPEST: Final = 32
 """Levels of nesting; the deepest question has one."""
@@ -23,8 +23,10 @@ _BRACKETS: Final = re.compile(rb"[\[{\]}]")
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
-    """``hosts``: names that a Host header may have. ``token``: what opens the account's routes.
+class AccessPolicy:
+    """Whose requests are answered.
+
+    ``hosts``: names that a Host header may have. ``token``: what opens the account's routes.
 
     Without a token they are open where only this machine can ask (``loopback``), else closed.
     """
@@ -37,8 +39,8 @@ class Guard:
         """Status, code and message to refuse a request with, or None."""
         host = refused_host(scope, self.hosts)
         if host is not None:
-            wish = "put it into MARKET_DATA_ALLOWED_HOSTS if it is this service's"
-            return 421, "wrong_host", f"the Host {host!r} is not this service's; {wish}"
+            advice = "put it into MARKET_DATA_ALLOWED_HOSTS if it is this service's"
+            return 421, "wrong_host", f"the Host {host!r} is not this service's; {advice}"
         if scope["path"] not in _ACCOUNT or self._opens(scope):
             return None
         if not self.token:
