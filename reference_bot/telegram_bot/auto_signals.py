@@ -68,7 +68,7 @@ def _build_book(settings: Settings) -> SignalBook:
 def _judge(market_data: MarketData, terms: Terms, context: ReplyContext) -> Judge:
     async def judge(pair: str, slot: int) -> Verdict:
         judged = await evaluate(market_data, pair)
-        if judged.in_need:  # good enough for who asks and sees it; not to be sent round
+        if judged.stale:  # good enough for who asks and sees it; not to be sent round
             raise MarketDataError("no exchange answers, and the figures are from memory")
         found = judged.found
         now = int(context.wall() * 1000)

@@ -13,7 +13,7 @@ from reference_bot.telegram_bot.commands.buttons import fits, keyboard
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request, Row
 from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.render import auto_signals as said
-from reference_bot.telegram_bot.render.common import in_need
+from reference_bot.telegram_bot.render.common import stale_note
 from reference_bot.telegram_bot.render.forex import is_forex
 from reference_bot.telegram_bot.render.html import escape
 from reference_bot.telegram_bot.render.trading import render_signal
@@ -51,12 +51,12 @@ async def _signal(request: Request, pair: str) -> str:
 class Judged:
     """What was found of a pair, and from which figures.
 
-    ``in_need``: no exchange answered, and the figures are the last good ones.
+    ``stale``: no exchange answered, and the figures are the last good ones.
     """
 
     data: Analysis
     found: Trade | NoTrade
-    in_need: bool
+    stale: bool
 
 
 async def evaluate(market_data: MarketData, pair: str) -> Judged:
@@ -78,7 +78,7 @@ async def evaluate(market_data: MarketData, pair: str) -> Judged:
         quiet=FOREX_QUIET if forex else QUIET,
         closed=forex and block is not None and block.closed_since is not None,
     )
-    old = in_need(data) or (candles is not None and in_need(candles))
+    old = stale_note(data) or (candles is not None and stale_note(candles))
     return Judged(data, judge(readings), bool(old))
 
 

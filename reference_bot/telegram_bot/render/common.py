@@ -111,10 +111,10 @@ def base_of(symbol: str) -> str:
 
 def notes(data: AnswerData) -> list[str]:
     """What an answer lacks, and how old it is when no exchange could be asked."""
-    return in_need(data) or gaps(data.gaps)
+    return stale_note(data) or gaps(data.gaps)
 
 
-def in_need(data: AnswerData) -> list[str]:
+def stale_note(data: AnswerData) -> list[str]:
     """``⌛ From 42 s ago: no exchange answers just now (Binance refused to answer)``.
 
     None while an exchange answers: open interest may be some seconds beyond its lifetime then, a

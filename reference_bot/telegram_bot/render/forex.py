@@ -14,9 +14,9 @@ from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
     clock,
     gaps,
-    in_need,
     market,
     page,
+    stale_note,
     title,
     venue,
 )
@@ -82,7 +82,7 @@ def notes(data: AnswerData, venue_code: str) -> list[str]:
     """What an answer lacks: of a currency pair what is told of none, and what failed."""
     if not is_forex(venue_code):
         return common.notes(data)
-    return [_NOT_TOLD, *(in_need(data) or gaps(_failed(data.gaps)))]
+    return [_NOT_TOLD, *(stale_note(data) or gaps(_failed(data.gaps)))]
 
 
 def _failed(missing: Iterable[Missing]) -> list[Missing]:

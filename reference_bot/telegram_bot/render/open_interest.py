@@ -7,8 +7,8 @@ from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
     blamed,
     clock,
-    in_need,
     page,
+    stale_note,
     title,
     venue,
     what_it_is,
@@ -28,7 +28,7 @@ def render_interest(data: MultiInterest) -> str:
         ],
         [_total(data), *_change(data)],
         *(_group(group, data) for group in data.by_margin),
-        [*(in_need(data) or _missing(data)), clock(data.time)],
+        [*(stale_note(data) or _missing(data)), clock(data.time)],
     )
 
 

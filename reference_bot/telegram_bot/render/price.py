@@ -17,9 +17,9 @@ from reference_bot.api import (
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
     flow,
-    in_need,
     in_vain,
     section_name,
+    stale_note,
     venue,
     what_it_is,
     why,
@@ -63,7 +63,7 @@ def render_price(data: CombinedPrice) -> str:
         ["💱 " + bold("SPOT"), *_spot(data)],
         ["⚡ " + bold("PERPETUALS"), *_perp(data)],
         ["🧭 " + bold("MARKET SUMMARY"), *(f"• {line}" for line in signals(data))],
-        [*(in_need(data) or _missing(data.gaps)), f"🕒 {f.moment(data.time)}"],
+        [*(stale_note(data) or _missing(data.gaps)), f"🕒 {f.moment(data.time)}"],
     ]
     return "\n\n".join("\n".join(block) for block in blocks)
 

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 from reference_bot.api import CombinedPrice, PerpBlock
 from reference_bot.telegram_bot.render import format as f
-from reference_bot.telegram_bot.render.common import clock, gaps, in_need, page, venue, what_it_is
+from reference_bot.telegram_bot.render.common import (
+    clock,
+    gaps,
+    page,
+    stale_note,
+    venue,
+    what_it_is,
+)
 from reference_bot.telegram_bot.render.forex import closed, is_forex, prices_of
 from reference_bot.telegram_bot.render.html import bold, escape
 
@@ -23,7 +30,7 @@ def render_prices(found: Sequence[CombinedPrice | str]) -> str:
 def _block(data: CombinedPrice) -> list[str]:
     main, perp = data.spot or data.perp, data.perp
     if main is None:
-        return [_title(data), *(in_need(data) or gaps(data.gaps) or [f.NOT_KNOWN])]
+        return [_title(data), *(stale_note(data) or gaps(data.gaps) or [f.NOT_KNOWN])]
     write = prices_of(data.symbol, data.venue)
     lines = [
         _title(data),
@@ -36,7 +43,7 @@ def _block(data: CombinedPrice) -> list[str]:
         lines.append(f"24h volume: {f.money(main.turnover_24h)}")
     if perp is not None:
         lines += _perpetual(perp)
-    return [*lines, *closed(data.spot), *in_need(data)]
+    return [*lines, *closed(data.spot), *stale_note(data)]
 
 
 def _title(data: CombinedPrice) -> str:

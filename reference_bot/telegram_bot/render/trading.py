@@ -6,9 +6,9 @@ from reference_bot.api import Analysis
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
     clock,
-    in_need,
     in_vain,
     page,
+    stale_note,
     title,
     venue,
 )
@@ -28,7 +28,7 @@ def render_signal(data: Analysis, found: Trade | NoTrade) -> str:
         [title("🎯", escape(data.symbol), f"signal {escape(data.timeframe)}", *where)],
         _trade(found, prices) if isinstance(found, Trade) else _no_trade(found),
         _readings(data, prices),
-        [*(in_need(data) or in_vain(data.gaps)), clock(data.time)],
+        [*(stale_note(data) or in_vain(data.gaps)), clock(data.time)],
     )
 
 

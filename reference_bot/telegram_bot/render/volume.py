@@ -8,11 +8,11 @@ from reference_bot.telegram_bot.render.common import (
     base_of,
     clock,
     flow,
-    in_need,
     in_vain,
     market,
     notes,
     page,
+    stale_note,
     title,
     venue,
 )
@@ -76,7 +76,7 @@ def render_scan(data: VolumeScan) -> str:
         ],
         [f"{data.scanned} symbols scanned, threshold {threshold} over average"],
         rows or [none],
-        [*(in_need(data) or _unseen(data.gaps)), clock(data.time)],
+        [*(stale_note(data) or _unseen(data.gaps)), clock(data.time)],
     )
 
 
