@@ -788,16 +788,16 @@ def _fault(path: str, fault: Mapping[str, Any], config: Config) -> Iterator[str]
 
 def _exchange_fault(path: str, fault: Mapping[str, Any]) -> Iterator[str]:
     # Only whoever programs such faults pays for importing the double's side of them.
-    from botproof.doubles.exchanges.faults import KINDS, Fault  # noqa: PLC0415
+    from botproof.doubles.exchanges.faults import KINDS, ExchangeFault  # noqa: PLC0415
 
     if fault["kind"] not in KINDS:
         yield f"{path}.kind: {unknown(str(fault['kind']), str(fault['kind']), KINDS)}"
     for key in fault:
-        if key not in Fault.__struct_fields__:
-            yield unknown(f"{path}.{key}", key, Fault.__struct_fields__)
+        if key not in ExchangeFault.__struct_fields__:
+            yield unknown(f"{path}.{key}", key, ExchangeFault.__struct_fields__)
             return
     try:
-        msgspec.convert(fault, Fault)
+        msgspec.convert(fault, ExchangeFault)
     except msgspec.ValidationError as error:
         yield f"{path}.{_explain(str(error))}"
 

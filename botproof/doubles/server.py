@@ -124,8 +124,8 @@ class Stream:
     headers: Mapping[str, str] = field(default_factory=lambda: {"Cache-Control": "no-store"})
 
 
-Answer: TypeAlias = Response | Stream
-Handler: TypeAlias = Callable[[Request], Answer | Awaitable[Answer]]
+AnyResponse: TypeAlias = Response | Stream
+Handler: TypeAlias = Callable[[Request], AnyResponse | Awaitable[AnyResponse]]
 OnFailure: TypeAlias = Callable[[Request, Exception], None]
 OnDistrust: TypeAlias = Callable[[str, str], None]
 """Told the name that a client asked for and why it refused the certificate (`tls.py`)."""
@@ -381,7 +381,7 @@ class _Connection(asyncio.Protocol):
         else:
             self._task = self._loop.create_task(self._finish(turn, answer))
 
-    async def _finish(self, turn: _Turn, pending: Stream | Awaitable[Answer]) -> None:
+    async def _finish(self, turn: _Turn, pending: Stream | Awaitable[AnyResponse]) -> None:
         try:
             answer = pending if isinstance(pending, Stream) else await pending
         except Exception as error:  # whatever a handler raises becomes a 500

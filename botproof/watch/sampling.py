@@ -244,7 +244,7 @@ class Look:
             raise web.Unanswered(f"HTTP {answer.status}")
         return answer.body.decode(errors="replace")
 
-    def _ask(self, url: str) -> web.Answer:
+    def _ask(self, url: str) -> web.Response:
         return web.ask(self._addressed(url), self._settings.timeout_s)
 
     def _addressed(self, url: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-__all__ = ["Answer", "Unanswered", "ask", "days_left", "unix"]
+__all__ = ["Response", "Unanswered", "ask", "days_left", "unix"]
 
 _MOST = 1_000_000
 """Bytes of an answer that are looked at."""
@@ -23,7 +23,7 @@ class Unanswered(Exception):  # noqa: N818 - what happened, said as it is
     """No answer came. The message says why, without the URL: that may hold a token."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """Status and body of an answer."""
 
     status: int
@@ -64,7 +64,7 @@ def ask(
     *,
     body: str | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
+) -> Response:
     """GET, or POST with a body (JSON unless a header says otherwise). Raises Unanswered."""
     parts = urlsplit(url)
     connection: http.client.HTTPConnection
@@ -76,7 +76,7 @@ def ask(
     return _exchange(connection, place, body, headers)
 
 
-def unix(path: str, place: str, timeout: float) -> Answer:
+def unix(path: str, place: str, timeout: float) -> Response:
     """GET over a Unix socket. Raises Unanswered."""
     return _exchange(_Unix(path, timeout), place, None, None)
 
@@ -86,7 +86,7 @@ def _exchange(
     place: str,
     body: str | None,
     headers: Mapping[str, str] | None,
-) -> Answer:
+) -> Response:
     named = {"User-Agent": "botproof-watch", "Connection": "close", **(headers or {})}
     if body is not None:
         named.setdefault("Content-Type", "application/json")
@@ -100,7 +100,7 @@ def _exchange(
         timer.start()
         connection.request("GET" if body is None else "POST", place, data, named)
         response = connection.getresponse()
-        answer = Answer(response.status, response.read(_MOST))
+        answer = Response(response.status, response.read(_MOST))
     except (OSError, http.client.HTTPException, ValueError) as error:
         if late.is_set() or isinstance(error, TimeoutError):
             raise Unanswered(f"no answer within {connection.timeout:g} s") from None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from botproof.doubles.telegram.context import Answer, Settings
+from botproof.doubles.telegram.context import LateReply, Settings
 from botproof.doubles.telegram.machine import Machine
 from botproof.doubles.telegram.replies import Later, Reply
 
@@ -254,7 +254,7 @@ def conflicts(machine: Machine, now: float) -> list[int]:
     """Tickets of polls that were ended since this was asked last."""
     machine.wake(now)
     effects = machine.take_effects()
-    return [e.ticket for e in effects if isinstance(e, Answer) and e.reply.status == 409]
+    return [e.ticket for e in effects if isinstance(e, LateReply) and e.reply.status == 409]
 
 
 def test_of_several_conflicts_only_the_first_is_told_at_once() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from botproof.doubles.telegram import doors, webhook
-from botproof.doubles.telegram.context import Abort, Answer, Post, Settings
+from botproof.doubles.telegram.context import Abort, LateReply, Post, Settings
 from botproof.doubles.telegram.doors import Outcome
 from botproof.doubles.telegram.machine import Machine
 from botproof.doubles.telegram.replies import Later, Reply
@@ -185,7 +185,7 @@ class Delivery(RuleBasedStateMachine):
                 self.see_post(effect)
             elif isinstance(effect, Abort):
                 self.posts.pop(effect.number, None)
-            elif isinstance(effect, Answer) and effect.ticket == self.waiting:
+            elif isinstance(effect, LateReply) and effect.ticket == self.waiting:
                 self.waiting = None
                 if effect.reply.status == 200:
                     self.take(effect.reply)

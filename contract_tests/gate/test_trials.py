@@ -18,7 +18,7 @@ from botproof.checks.growth import growths
 from botproof.checks.judging import Judging, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.config import Degradation, parse_config
-from botproof.doubles.exchanges.faults import Fault, apply
+from botproof.doubles.exchanges.faults import ExchangeFault, apply
 from botproof.doubles.exchanges.market import COINS, MINUTE, Market
 from botproof.doubles.server import json_response
 from botproof.history import Degraded, History, PortsSeen, Run, SecretSeen, SecurityAsked
@@ -478,7 +478,7 @@ class TestTrials:
 class TestTheExchangeDouble:
     def test_every_figure_may_be_nan_but_no_time_and_no_name(self) -> None:
         body = {"price": "1.5", "time": 1767258432000, "symbol": "BTCUSDT", "rows": [["2.5", 3]]}
-        fault = Fault(kind="nan", field="*")
+        fault = ExchangeFault(kind="nan", field="*")
         answer = apply(fault, None, json_response(body))  # type: ignore[arg-type]  # no venue is asked
         assert msgspec.json.decode(answer.body) == {
             **body,
@@ -487,7 +487,7 @@ class TestTheExchangeDouble:
         }
 
     def test_several_fields_may_be_missing(self) -> None:
-        fault = Fault(kind="missing_field", field="last,close")
+        fault = ExchangeFault(kind="missing_field", field="last,close")
         answer = apply(fault, None, json_response({"last": "1", "close": "2", "c": "3"}))  # type: ignore[arg-type]  # as above
         assert msgspec.json.decode(answer.body) == {"c": "3"}
 

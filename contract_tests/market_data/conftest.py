@@ -43,9 +43,9 @@ class Stack:
 
     def fault(self, **fault: Any) -> None:
         """Program a fault at the double."""
-        from botproof.doubles.exchanges.faults import Fault  # noqa: PLC0415 - only where used
+        from botproof.doubles.exchanges.faults import ExchangeFault  # noqa: PLC0415 - only where used
 
-        self.double.faults.add(Fault(**fault))
+        self.double.faults.add(ExchangeFault(**fault))
 
     def calls(self) -> list[str]:
         """The paths that venues were asked for, in order."""

@@ -44,7 +44,7 @@ class LateAnswerError(NoAnswerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """Status and whole body."""
 
     status: int
@@ -84,7 +84,7 @@ class HttpClient:
         *,
         content_type: str = "application/json",
         timeout: float,  # noqa: ASYNC109 - it decides which error this raises
-    ) -> Answer:
+    ) -> HttpResponse:
         """The answer, whatever its status.
 
         ``path`` comes after the base URL's; ``timeout`` is in seconds, over everything.
@@ -105,7 +105,7 @@ class HttpClient:
                     trace_request_ctx=trip,
                 ) as response,
             ):
-                return Answer(response.status, await response.read())
+                return HttpResponse(response.status, await response.read())
         except TimeoutError:
             if trip.connected:
                 raise LateAnswerError(f"no answer within {timeout:g} s") from None

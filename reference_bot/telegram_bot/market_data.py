@@ -7,8 +7,8 @@ import msgspec
 
 from reference_bot.api import GAP, NEW, PERMANENT, CombinedPrice, Error, Failure, Missing
 from reference_bot.telegram_bot.http_client import (
-    Answer,
     HttpClient,
+    HttpResponse,
     LateAnswerError,
     NoAnswerError,
     NotSentError,
@@ -90,7 +90,7 @@ class MarketData:
             raise MarketDataError(_GARBLED.format(symbol=about)) from error
         return data
 
-    async def _ask(self, path: str, body: dict[str, Any], symbol: str) -> Answer:
+    async def _ask(self, path: str, body: dict[str, Any], symbol: str) -> HttpResponse:
         try:
             answer = await self._client.request("POST", path, _encode(body), timeout=self._timeout)
         except NotSentError as error:
@@ -113,7 +113,7 @@ def _decoder(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(envelope)
 
 
-def _failure(answer: Answer, symbol: str) -> MarketDataError:
+def _failure(answer: HttpResponse, symbol: str) -> MarketDataError:
     try:
         fault = _decode_failed(answer.body).error
     except msgspec.DecodeError:

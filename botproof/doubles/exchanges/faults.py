@@ -19,10 +19,10 @@ from botproof.doubles.exchanges import limits
 from botproof.doubles.exchanges.wire import Venue
 from botproof.doubles.server import Response, Transport, json_response
 
-__all__ = ["KINDS", "Fault", "FaultBook", "apply"]
+__all__ = ["KINDS", "ExchangeFault", "FaultBook", "apply"]
 
 
-class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExchangeFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One programmed fault, as the control interface takes it.
 
     ``venue`` ``*`` means every venue; ``path`` is a prefix of the path without the venue's own;
@@ -55,11 +55,11 @@ class FaultBook:
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)  # noqa: S311 - chance with a seed is the point
-        self._faults: dict[int, Fault] = {}
+        self._faults: dict[int, ExchangeFault] = {}
         self._left: dict[int, int] = {}
         self._next = 1
 
-    def add(self, fault: Fault) -> int:
+    def add(self, fault: ExchangeFault) -> int:
         """Program a fault; returns its id. Raises ValueError that says which kinds there are."""
         if fault.kind not in KINDS:
             raise ValueError(f"kind {fault.kind!r} is none of {', '.join(sorted(KINDS))}")
@@ -77,7 +77,7 @@ class FaultBook:
             self._faults.pop(one, None)
             self._left.pop(one, None)
 
-    def hit(self, venue: str, path: str) -> Fault | None:
+    def hit(self, venue: str, path: str) -> ExchangeFault | None:
         """Return the first fault that meets this call, and count it."""
         for number, fault in self._faults.items():
             if fault.venue not in ("*", venue) or not path.startswith(fault.path):
@@ -90,7 +90,7 @@ class FaultBook:
         return None
 
 
-def apply(fault: Fault, venue: Venue, answer: Response, *, now: int = 0) -> Response:
+def apply(fault: ExchangeFault, venue: Venue, answer: Response, *, now: int = 0) -> Response:
     """Return what the client gets instead of the true answer (``delay`` is for the server to
     wait). ``now`` is the venue's clock in ms: a ban says until when.
     """
@@ -101,35 +101,35 @@ def apply(fault: Fault, venue: Venue, answer: Response, *, now: int = 0) -> Resp
     return KINDS[fault.kind](fault, venue, answer)
 
 
-def _same(_: Fault, __: Venue, answer: Response) -> Response:
+def _same(_: ExchangeFault, __: Venue, answer: Response) -> Response:
     return answer
 
 
-def _error(fault: Fault, venue: Venue, _: Response) -> Response:
+def _error(fault: ExchangeFault, venue: Venue, _: Response) -> Response:
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     answer = json_response(venue.error(fault.status), fault.status)
     return dataclasses.replace(answer, headers=headers)
 
 
-def _transport(transport: Transport) -> Callable[[Fault, Venue, Response], Response]:
-    def change(_: Fault, __: Venue, answer: Response) -> Response:
+def _transport(transport: Transport) -> Callable[[ExchangeFault, Venue, Response], Response]:
+    def change(_: ExchangeFault, __: Venue, answer: Response) -> Response:
         return dataclasses.replace(answer, transport=transport)
 
     return change
 
 
-def _html(_: Fault, __: Venue, ___: Response) -> Response:
+def _html(_: ExchangeFault, __: Venue, ___: Response) -> Response:
     return Response(200, _HTML, "text/html")
 
 
-def _truncated(_: Fault, __: Venue, answer: Response) -> Response:
+def _truncated(_: ExchangeFault, __: Venue, answer: Response) -> Response:
     return dataclasses.replace(answer, body=answer.body[: len(answer.body) // 2])
 
 
 def _rewritten(
-    change: Callable[[Fault, Any], Any],
-) -> Callable[[Fault, Venue, Response], Response]:
-    def apply_to(fault: Fault, _: Venue, answer: Response) -> Response:
+    change: Callable[[ExchangeFault, Any], Any],
+) -> Callable[[ExchangeFault, Venue, Response], Response]:
+    def apply_to(fault: ExchangeFault, _: Venue, answer: Response) -> Response:
         if answer.status != 200 or answer.content_type != "application/json":
             return answer
         body = msgspec.json.encode(change(fault, msgspec.json.decode(answer.body)))
@@ -138,7 +138,7 @@ def _rewritten(
     return apply_to
 
 
-def _empty(_: Fault, value: Any) -> Any:
+def _empty(_: ExchangeFault, value: Any) -> Any:
     """Empty every list; an answer without a list becomes an object without members."""
     if isinstance(value, list):
         return []
@@ -164,7 +164,7 @@ def _on_leaf(match: Callable[[str], bool], change: Callable[[Any], Any], value: 
     return value
 
 
-def _missing(fault: Fault, value: Any) -> Any:
+def _missing(fault: ExchangeFault, value: Any) -> Any:
     names = _fields(fault)
     if isinstance(value, dict):
         return {key: _missing(fault, inner) for key, inner in value.items() if key not in names}
@@ -176,13 +176,13 @@ def _missing(fault: Fault, value: Any) -> Any:
     return value
 
 
-def _nan(fault: Fault, value: Any) -> Any:
+def _nan(fault: ExchangeFault, value: Any) -> Any:
     if fault.field == "*":
         return _on_leaf(lambda _: True, lambda old: "NaN" if _is_figure(old) else old, value)
     return _on_leaf(_fields(fault).__contains__, lambda _: "NaN", value)
 
 
-def _fields(fault: Fault) -> frozenset[str]:
+def _fields(fault: ExchangeFault) -> frozenset[str]:
     return frozenset((fault.field or "lastPrice").split(","))
 
 
@@ -194,7 +194,7 @@ def _is_figure(value: Any) -> bool:
     return "." in text and text.replace(".", "", 1).lstrip("-").isdigit()
 
 
-def _negative(fault: Fault, value: Any) -> Any:
+def _negative(fault: ExchangeFault, value: Any) -> Any:
     def change(old: Any) -> Any:
         return f"-{old}" if isinstance(old, str) else -old
 
@@ -202,7 +202,7 @@ def _negative(fault: Fault, value: Any) -> Any:
     return _on_leaf(names.__contains__, change, value)
 
 
-def _bad_row(fault: Fault, value: Any) -> Any:
+def _bad_row(fault: ExchangeFault, value: Any) -> Any:
     """Spoil the first row of every list of rows: a null in its place, or in one of its members."""
     if isinstance(value, dict):
         return {key: _bad_row(fault, inner) for key, inner in value.items()}
@@ -239,11 +239,11 @@ def shifted(value: Any, milliseconds: int) -> Any:
     return value
 
 
-def _stale(fault: Fault, value: Any) -> Any:
+def _stale(fault: ExchangeFault, value: Any) -> Any:
     return shifted(value, -int(1000 * (fault.seconds or 3600)))
 
 
-KINDS: dict[str, Callable[[Fault, Venue, Response], Response]] = {
+KINDS: dict[str, Callable[[ExchangeFault, Venue, Response], Response]] = {
     "delay": _same,
     "clock_skew": _same,
     "error": _error,

@@ -10,7 +10,7 @@
 - ``GET truth/trades``: at most a day; ``base kind start end``
 - ``GET truth/open_interest``: ``base at kind`` (perp or inverse)
 - ``GET truth/funding``: the rate of the interval that holds ``at``; ``base hours at kind``
-- ``POST faults``: see `Fault`; answers with the fault's id
+- ``POST faults``: see `ExchangeFault`; answers with the fault's id
 - ``DELETE faults`` or ``faults/ID``: take back all, or one
 - ``POST market``: ``{"base", "scenario", "at"?}``; scenario null makes the coin ordinary again
 - ``POST clock``: ``{"advance": seconds}`` or ``{"set": epoch ms}``, which stops the clock
@@ -43,7 +43,7 @@ import msgspec
 from botproof.doubles.exchanges.binance import Binance
 from botproof.doubles.exchanges.bitget import Bitget
 from botproof.doubles.exchanges.bybit import Bybit
-from botproof.doubles.exchanges.faults import Fault, FaultBook, apply
+from botproof.doubles.exchanges.faults import ExchangeFault, FaultBook, apply
 from botproof.doubles.exchanges.gate import Gate
 from botproof.doubles.exchanges.hosts import prefix_of
 from botproof.doubles.exchanges.hyperliquid import Hyperliquid
@@ -269,7 +269,7 @@ class ExchangeDouble:
         }
 
     def _add_fault(self, body: bytes) -> object:
-        fault = msgspec.json.decode(body, type=Fault)
+        fault = msgspec.json.decode(body, type=ExchangeFault)
         number = self.faults.add(fault)
         self._record({"t": time.monotonic(), "type": "fault", "id": number, "fault": fault.kind})
         return {"id": number}

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from botproof.doubles.pages import refuse_strange_page
-from botproof.doubles.server import Answer, Handler, Request, Server, serve
+from botproof.doubles.server import AnyResponse, Handler, Request, Server, serve
 from botproof.doubles.telegram import control, page
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.double import TRANSCRIPT_BYTES, Double, not_found
@@ -25,7 +25,7 @@ __all__ = ["TRANSCRIPT_BYTES", "RunningDouble", "TelegramDouble", "start"]
 class TelegramDouble(Double):
     """One double; `handle` is the handler for `botproof.doubles.server`."""
 
-    def handle(self, request: Request) -> Answer | Awaitable[Answer]:
+    def handle(self, request: Request) -> AnyResponse | Awaitable[AnyResponse]:
         """Answer one request, as `botproof.doubles.server` asks for it."""
         path = request.path
         if path.startswith("/bot"):

@@ -14,9 +14,9 @@ from botproof.doubles.telegram.world import Bot, Limits
 
 __all__ = [
     "Abort",
-    "Answer",
     "Core",
     "Effect",
+    "LateReply",
     "Method",
     "Note",
     "Params",
@@ -51,7 +51,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LateReply:
     """Effect: the answer to a call that waited."""
 
     ticket: int
@@ -87,7 +87,7 @@ class Note:
     fields: Mapping[str, object]
 
 
-Effect: TypeAlias = Answer | Post | Abort | Note
+Effect: TypeAlias = LateReply | Post | Abort | Note
 
 
 @dataclass(slots=True)

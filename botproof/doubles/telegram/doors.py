@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from msgspec import Raw
 
-from botproof.doubles.telegram.context import Abort, Answer, Core, Note, Post
+from botproof.doubles.telegram.context import Abort, Core, LateReply, Note, Post
 from botproof.doubles.telegram.faults import FaultKind
 from botproof.doubles.telegram.replies import Later, Reply, ok
 from botproof.doubles.telegram.updates import DEFAULT_ALLOWED, KINDS, Update
@@ -142,7 +142,7 @@ def end_poll(core: Core, bot: Bot, why: str, now: float) -> None:
         ticket, bot.poll = bot.poll.ticket, None
         answer = conflict(core, bot, why, now, ticket)
         if isinstance(answer, Reply):
-            core.effects.append(Answer(ticket, answer))
+            core.effects.append(LateReply(ticket, answer))
 
 
 def conflict(
@@ -171,7 +171,7 @@ def _pump_poll(core: Core, bot: Bot, poll: Poll, now: float) -> None:
     if batch or now >= poll.until:
         bot.poll = None
         core.timers_moved = True
-        core.effects.append(Answer(poll.ticket, ok(batch)))
+        core.effects.append(LateReply(poll.ticket, ok(batch)))
 
 
 # -- webhook -------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ def wake(core: Core, bot: Bot, now: float) -> None:
     """Do what has become due."""
     for due in [due for due in bot.refusals_due if due[0] <= now]:
         bot.refusals_due.remove(due)
-        core.effects.append(Answer(due[1], Reply(409, description=due[2])))
+        core.effects.append(LateReply(due[1], Reply(409, description=due[2])))
     if bot.webhook is not None:
         for number in bot.webhook.overdue(now):
             _give_up(core, bot.token, bot.webhook.under_way[number], TOO_LATE, now)

@@ -21,8 +21,8 @@ from botproof.doubles.server import (
 )
 from botproof.doubles.telegram import fetch
 from botproof.doubles.telegram.clock import Clock, Timer
-from botproof.doubles.telegram.context import Abort, Answer, Effect, Note, Post, Settings
-from botproof.doubles.telegram.faults import CALL_KINDS, Fault, FaultKind
+from botproof.doubles.telegram.context import Abort, Effect, LateReply, Note, Post, Settings
+from botproof.doubles.telegram.faults import CALL_KINDS, FaultKind, TelegramFault
 from botproof.doubles.telegram.machine import Machine
 from botproof.doubles.telegram.params import BadBodyError, read_params, shown
 from botproof.doubles.telegram.record import Transcript
@@ -202,7 +202,7 @@ class Double:
 
     # -- faults ----------------------------------------------------------------------------------
 
-    def _fault(self, call: _Call) -> Fault | None:
+    def _fault(self, call: _Call) -> TelegramFault | None:
         faults = self.machine.faults
         if not faults:
             return None
@@ -212,7 +212,7 @@ class Double:
         number = chat_id if isinstance(chat_id, int) else None
         return faults.hit(CALL_KINDS, call.method.lower(), number)
 
-    async def _faulty(self, call: _Call, fault: Fault) -> Response:
+    async def _faulty(self, call: _Call, fault: TelegramFault) -> Response:
         fields = {"fault": fault.id, "kind": fault.kind.value, "method": call.method}
         self.transcript.add(time.monotonic(), "fault", call.token, fields)
         if fault.kind is FaultKind.ERROR:
@@ -254,7 +254,7 @@ class Double:
                     self._deliverer()  # now, so that the first delivery has not to wait for it
             case Post():
                 self._deliverer().start(effect)
-            case Answer(ticket, reply):
+            case LateReply(ticket, reply):
                 waiting = self._waiting.get(ticket)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(reply)
@@ -344,7 +344,7 @@ def _refusal(reply: Reply) -> dict[str, object]:
     return {"error_code": reply.status, "description": reply.description}
 
 
-def _programmed(fault: Fault) -> Reply:
+def _programmed(fault: TelegramFault) -> Reply:
     parameters = None if fault.retry_after is None else {"retry_after": fault.retry_after}
     said = fault.description or _DESCRIPTIONS.get(fault.error_code, "Internal Server Error")
     if fault.description is None and fault.retry_after is not None:

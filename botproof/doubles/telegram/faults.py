@@ -19,7 +19,7 @@ from random import Random
 
 from botproof.doubles.telegram.replies import ControlError
 
-__all__ = ["CALL_KINDS", "Fault", "FaultKind", "Faults"]
+__all__ = ["CALL_KINDS", "FaultKind", "Faults", "TelegramFault"]
 
 
 class FaultKind(enum.Enum):
@@ -39,7 +39,7 @@ CALL_KINDS = frozenset(FaultKind) - {FaultKind.DUPLICATE, FaultKind.REORDER}
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class TelegramFault:
     """One programmed fault. `method` is lower case, or `*`; `count` None means without end."""
 
     id: int
@@ -69,16 +69,16 @@ class Faults:
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
-        self._faults: list[Fault] = []
+        self._faults: list[TelegramFault] = []
         self._next_id = 1
 
     def __bool__(self) -> bool:
         return bool(self._faults)
 
-    def __iter__(self) -> Iterator[Fault]:
+    def __iter__(self) -> Iterator[TelegramFault]:
         return iter(tuple(self._faults))
 
-    def add(self, settings: Mapping[str, object]) -> Fault:
+    def add(self, settings: Mapping[str, object]) -> TelegramFault:
         """Program a fault from the control interface's JSON. ControlError says what is wrong."""
         fault = _read(self._next_id, settings)
         self._next_id += 1
@@ -91,7 +91,7 @@ class Faults:
 
     def hit(
         self, kinds: frozenset[FaultKind], method: str = "*", chat_id: int | None = None
-    ) -> Fault | None:
+    ) -> TelegramFault | None:
         """The fault that strikes now, used up by one; None when all goes well."""
         for index, fault in enumerate(self._faults):
             if not fault.fits(kinds, method, chat_id):
@@ -102,7 +102,7 @@ class Faults:
             return fault
         return None
 
-    def _use(self, index: int, fault: Fault) -> None:
+    def _use(self, index: int, fault: TelegramFault) -> None:
         if fault.count is None:
             return
         if fault.count == 1:
@@ -123,7 +123,7 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def _read(number: int, settings: Mapping[str, object]) -> Fault:
+def _read(number: int, settings: Mapping[str, object]) -> TelegramFault:
     given = {name: value for name, value in settings.items() if value is not None}
     kinds = ", ".join(kind.value for kind in FaultKind)
     if given.get("kind") not in {kind.value for kind in FaultKind}:
@@ -135,12 +135,12 @@ def _read(number: int, settings: Mapping[str, object]) -> Fault:
         if not isinstance(value, _FIELDS[name]) or isinstance(value, bool):
             expected = " or ".join(t.__name__ for t in _FIELDS[name])
             raise ControlError(f'"{name}" must be {expected}; it is {value!r}')
-    fault = Fault(number, kind, **given)  # type: ignore[arg-type] # each was checked just above
+    fault = TelegramFault(number, kind, **given)  # type: ignore[arg-type] # each was checked just above
     _check(fault)
     return replace(fault, method=fault.method.lower())
 
 
-def _check(fault: Fault) -> None:
+def _check(fault: TelegramFault) -> None:
     if not 0.0 <= fault.probability <= 1.0:
         raise ControlError(f'"probability" must lie in 0 to 1; it is {fault.probability}')
     if fault.count is not None and fault.count < 1:

@@ -100,6 +100,6 @@ def ok(result: object, description: str | None = None) -> Reply:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """The call waits; its `Reply` comes as the effect `Answer` with the same ticket."""
+    """The call waits; its `Reply` comes as the effect `LateReply` with the same ticket."""
 
     ticket: int

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from botproof.doubles.server import Answer, Handler, Request, Response, json_response
+from botproof.doubles.server import AnyResponse, Handler, Request, Response, json_response
 from botproof.doubles.telegram.context import Post
 from botproof.doubles.telegram.doors import Outcome
 from botproof.doubles.telegram.params import BadBodyError, read_params
@@ -157,13 +157,13 @@ class Wires:
 
     # -- calls of the bot ------------------------------------------------------------------------
 
-    def handle(self, request: Request) -> Answer | Awaitable[Answer]:
+    def handle(self, request: Request) -> AnyResponse | Awaitable[AnyResponse]:
         """In place of the double's own handler."""
         if request.path.startswith("/bot") and (self._calls or self._updates):
             return self._call(request)
         return self._handle(request)
 
-    async def _call(self, request: Request) -> Answer:
+    async def _call(self, request: Request) -> AnyResponse:
         token, _, method = request.path[4:].partition("/")
         try:
             params = dict(read_params(request))
@@ -194,7 +194,7 @@ class Wires:
 
     async def _wrong(
         self, wire: Wire, request: Request, token: str, method: str, params: dict[str, object]
-    ) -> Answer:
+    ) -> AnyResponse:
         match wire.kind:
             case "drop":
                 return self._invent(params)
@@ -238,13 +238,13 @@ class Wires:
         }
         return json_response({"ok": True, "result": message})
 
-    async def _through(self, request: Request) -> Answer:
+    async def _through(self, request: Request) -> AnyResponse:
         answer = self._handle(request)
-        return answer if isinstance(answer, Answer) else await answer
+        return answer if isinstance(answer, AnyResponse) else await answer
 
     # -- updates to the bot ----------------------------------------------------------------------
 
-    async def _given(self, token: str, answer: Answer) -> Answer:
+    async def _given(self, token: str, answer: AnyResponse) -> AnyResponse:
         """The answer of getUpdates with what goes wrong with updates in it."""
         if not isinstance(answer, Response) or answer.status != _ACCEPTED:
             return answer
