@@ -513,12 +513,12 @@ async def _attack(fuzzing: Fuzzing, seed: int) -> int:
 
 def _tell(fuzzing: Fuzzing, seed: int, done: int, began: float, first: dict[str, int]) -> int:
     for name, counts in fuzzing.statuses.items():
-        told = ", ".join(f"{status}: {count:,}" for status, count in sorted(counts.items()))
+        tally = ", ".join(f"{status}: {count:,}" for status, count in sorted(counts.items()))
         grown = (fuzzing.programs[name].memory() - first.get(name, 0)) / 1e6 if first else 0.0
         ended = fuzzing.programs[name].log.read_text("utf-8", "replace").count("a task ended")
         if ended:
             fuzzing.fail(name, f"{ended} background tasks ended", b"")
-        print(f"{name:>12}: {told}; memory {grown:+.1f} MB since the first batch")
+        print(f"{name:>12}: {tally}; memory {grown:+.1f} MB since the first batch")
     slowest = max(fuzzing.canaries, default=0.0)
     print(f"{len(fuzzing.canaries)} canaries, the slowest answered in {slowest:.2f} s")
     print(f"{done:,} cases with seed {seed} in {time.monotonic() - began:.0f} s")

@@ -56,8 +56,8 @@ class Call:
     @property
     def name(self) -> str:
         """What its file is called."""
-        told = self.path if self.body is None else str(self.body).split("'")[3]
-        words = [*told.strip("/").split("/")[-2:], *self.query.values()]
+        named = self.path if self.body is None else str(self.body).split("'")[3]
+        words = [*named.strip("/").split("/")[-2:], *self.query.values()]
         return "_".join(words).replace("/", "-")
 
 
@@ -119,36 +119,36 @@ def cut(value: Any) -> Any:
     return value
 
 
-def differences(real: Any, told: Any, where: str = "$") -> Iterator[str]:
+def differences(real: Any, ours: Any, where: str = "$") -> Iterator[str]:
     """Yield where the double's answer has another shape than the real one."""
-    if isinstance(real, dict) and isinstance(told, dict):
-        for key in real.keys() - told.keys():
+    if isinstance(real, dict) and isinstance(ours, dict):
+        for key in real.keys() - ours.keys():
             yield f"{where}.{key}: the double does not tell it ({_kind(real[key])})"
-        for key in told.keys() - real.keys():
+        for key in ours.keys() - real.keys():
             yield f"{where}.{key}: the venue does not tell it"
-        for key in real.keys() & told.keys():
-            yield from differences(real[key], told[key], f"{where}.{key}")
-    elif isinstance(real, list) and isinstance(told, list):
-        yield from _rows(real, told, where)
-    elif _kind(real) != _kind(told) and None not in (real, told) and "" not in (real, told):
-        yield f"{where}: the venue writes a {_kind(real)}, the double a {_kind(told)}"
-    elif _scale(real) != _scale(told):
-        yield f"{where}: the venue tells {_scale(real)}, the double {_scale(told)}"
+        for key in real.keys() & ours.keys():
+            yield from differences(real[key], ours[key], f"{where}.{key}")
+    elif isinstance(real, list) and isinstance(ours, list):
+        yield from _rows(real, ours, where)
+    elif _kind(real) != _kind(ours) and None not in (real, ours) and "" not in (real, ours):
+        yield f"{where}: the venue writes a {_kind(real)}, the double a {_kind(ours)}"
+    elif _scale(real) != _scale(ours):
+        yield f"{where}: the venue tells {_scale(real)}, the double {_scale(ours)}"
 
 
-def _rows(real: list[Any], told: list[Any], where: str) -> Iterator[str]:
-    if not real or not told:
-        if bool(real) != bool(told):
-            yield f"{where}: {len(real)} rows at the venue, {len(told)} at the double"
+def _rows(real: list[Any], ours: list[Any], where: str) -> Iterator[str]:
+    if not real or not ours:
+        if bool(real) != bool(ours):
+            yield f"{where}: {len(real)} rows at the venue, {len(ours)} at the double"
         return
-    if not isinstance(real[0], dict | list) and len(real) != len(told):
-        yield f"{where}: rows of {len(real)} at the venue, of {len(told)} at the double"
-    if (ours := _order(told)) and (theirs := _order(real)) and ours != theirs:
-        yield f"{where}: the venue begins with the {theirs}, the double with the {ours}"
+    if not isinstance(real[0], dict | list) and len(real) != len(ours):
+        yield f"{where}: rows of {len(real)} at the venue, of {len(ours)} at the double"
+    if (mine := _order(ours)) and (theirs := _order(real)) and mine != theirs:
+        yield f"{where}: the venue begins with the {theirs}, the double with the {mine}"
     if isinstance(real[0], dict | list):
-        yield from differences(real[0], told[0], f"{where}[0]")
+        yield from differences(real[0], ours[0], f"{where}[0]")
     else:
-        for number, (one, other) in enumerate(zip(real, told, strict=False)):
+        for number, (one, other) in enumerate(zip(real, ours, strict=False)):
             yield from differences(one, other, f"{where}[{number}]")
 
 
@@ -233,8 +233,8 @@ async def record(calls: Sequence[Call], bases: Mapping[str, str], out: Path, pau
             kept = out / call.of / f"{call.name}.json"
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(cut(real), separators=(",", ":")))
-            told = await _ask(client, f"{server.url}/{call.of}", call)
-            lines = [*differences(real, told)]
+            ours = await _ask(client, f"{server.url}/{call.of}", call)
+            lines = [*differences(real, ours)]
             lines += [f"units: at the venue {text}" for text in [unit(call, real)] if text]
             for line in lines:
                 print(f"{call.of} {call.name}: {line}")

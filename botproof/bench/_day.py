@@ -106,10 +106,10 @@ def _timed(running: Service, path: str, query: dict[str, Any]) -> tuple[float, d
     began = time.perf_counter()
     answer = running.client.post(path, json=query)
     seconds = time.perf_counter() - began
-    told = answer.json()
+    reply = answer.json()
     if answer.status_code not in (200, 502, 504):
         raise CannotMeasureError(f"{path}: HTTP {answer.status_code}: {answer.text[:300]}")
-    data: dict[str, Any] = told["data"] if told["success"] else told["error"]
+    data: dict[str, Any] = reply["data"] if reply["success"] else reply["error"]
     return seconds, data
 
 

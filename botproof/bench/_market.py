@@ -42,8 +42,8 @@ class Memory:
     @classmethod
     def of(cls, process: psutil.Process) -> Memory:
         """Read it from /proc."""
-        told = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
-        kb = {line.split()[0]: int(line.split()[1]) for line in told if line.endswith(" kB")}
+        rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
+        kb = {line.split()[0]: int(line.split()[1]) for line in rollup if line.endswith(" kB")}
         return cls(*(kb[name] * 1024 / 1e6 for name in ("Rss:", "Pss:", "Anonymous:")))
 
 

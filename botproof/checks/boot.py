@@ -208,7 +208,7 @@ def _measure(history: History, problems: Sequence[str]) -> str:
 
 
 def _log_lines(
-    history: History, problems: Sequence[str], told: AbstractSet[str]
+    history: History, problems: Sequence[str], explained: AbstractSet[str]
 ) -> tuple[str, ...]:
     """The ends of the logs, but for those of bots whose silence was told about with theirs."""
     if not problems:
@@ -218,7 +218,7 @@ def _log_lines(
     failed |= {(event.stack, event.process) for event in ended}
     lines: list[str] = []
     for event in history.of(LogTail):
-        if event.process == BOT and event.stack in told:
+        if event.process == BOT and event.stack in explained:
             continue
         lines.append(f"last lines of {event.process} ({event.stack}):")
         lines += [f"  {line}" for line in event.lines[-8:]] or ["  (it wrote nothing)"]

@@ -67,7 +67,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         ),
         measurement=findings[0] if findings else gaps[0] if gaps else measured,
         least_evidence="a question with figures from an exchange, asked in bad times and after",
-        evidence=(*lines_of(dict.fromkeys(findings), 30), *gaps, *lines_of(_told(asked), 24)),
+        evidence=(*lines_of(dict.fromkeys(findings), 30), *gaps, *lines_of(_summary(asked), 24)),
         source="docs/gate.md",
         data={"asked": len(bad), "findings": len(findings)},
     )
@@ -243,7 +243,7 @@ def _gaps(asked: Sequence[Degraded], limit: float, judging: Judging) -> Iterator
     yield from islice(kept, _FEWEST)
 
 
-def _told(asked: Sequence[Degraded]) -> Iterator[str]:
+def _summary(asked: Sequence[Degraded]) -> Iterator[str]:
     """Of each thing that went wrong, how many were asked, and what the first was told."""
     faults: dict[str, list[Degraded]] = {}
     for one in asked:

@@ -35,7 +35,9 @@ def check(history: History, judging: Judging) -> CheckResult:
         for finding in _findings(asked, judging)
     ]
     gaps = list(_gaps(history, stacks))
-    told = [f"{stack}: {_shown(one)}" for stack, asked in stacks.items() for one in asked.values()]
+    summary = [
+        f"{stack}: {_shown(one)}" for stack, asked in stacks.items() for one in asked.values()
+    ]
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
     return CheckResult(
         check="door",
@@ -43,7 +45,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         budget="nonsense does no harm, strangers stay outside, each update is answered once",
         measurement=_measurement(findings, gaps, stacks),
         least_evidence="an answer to an ordinary update in each mode",
-        evidence=(*findings, *gaps, *lines_of(told, 40)),
+        evidence=(*findings, *gaps, *lines_of(summary, 40)),
         source="docs/gate.md",
     )
 
@@ -138,8 +140,8 @@ def _once(asked: Asked) -> Iterator[str]:
     twice, again = asked.get("twice"), asked.get("again")
     if twice is None or again is None or not again.answers:
         return
-    once, told = Counter(again.answers), Counter(twice.answers)
-    repeated = any(told[text] > times for text, times in once.items())
+    once, repeat = Counter(again.answers), Counter(twice.answers)
+    repeated = any(repeat[text] > times for text, times in once.items())
     if repeated or len(twice.answers) >= 2 * len(again.answers):
         yield (
             f"{twice.sent} → {len(twice.answers)} messages, where one gets {len(again.answers)}. "

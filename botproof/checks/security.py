@@ -40,7 +40,7 @@ def check(history: History, _: Judging) -> CheckResult:
         measurement=findings[0] if findings else gaps[0] if gaps else measured,
         least_evidence="a look for secrets and ports in each mode; where somebody is kept out, "
         "an answer with figures to the operator",
-        evidence=(*lines_of(findings, 30), *gaps, *lines_of(_told(asked, seen), 12)),
+        evidence=(*lines_of(findings, 30), *gaps, *lines_of(_summary(asked, seen), 12)),
         source="docs/gate.md",
         data={"asked": len(others), "leaks": len(leaks), "places": len(places)},
     )
@@ -51,9 +51,9 @@ def _leaks(asked: Sequence[SecurityAsked]) -> Iterator[str]:
     for one in asked:
         if one.operator or not one.answers:
             continue
-        for told in own.get(one.text, ()):
-            if told.figures and _is_data(one, told):
-                shared = [each for each in one.figures if each in told.figures]
+        for answered in own.get(one.text, ()):
+            if answered.figures and _is_data(one, answered):
+                shared = [each for each in one.figures if each in answered.figures]
                 what = f"the figures {', '.join(shared[:3])}" if shared else "his words"
                 kind = "which is private, " if one.private else ""
                 yield (
@@ -71,11 +71,11 @@ def _operators(asked: Sequence[SecurityAsked]) -> dict[str, list[SecurityAsked]]
     return own
 
 
-def _is_data(one: SecurityAsked, told: SecurityAsked) -> bool:
-    shared = set(one.figures) & set(told.figures)
-    if len(shared) >= min(_ENOUGH, len(set(told.figures))):
+def _is_data(one: SecurityAsked, answered: SecurityAsked) -> bool:
+    shared = set(one.figures) & set(answered.figures)
+    if len(shared) >= min(_ENOUGH, len(set(answered.figures))):
         return True
-    return skeleton("\n".join(one.answers)) == skeleton("\n".join(told.answers))
+    return skeleton("\n".join(one.answers)) == skeleton("\n".join(answered.answers))
 
 
 def _secrets(history: History) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _gaps(
             )
 
 
-def _told(asked: Sequence[SecurityAsked], seen: Sequence[PortsSeen]) -> list[str]:
+def _summary(asked: Sequence[SecurityAsked], seen: Sequence[PortsSeen]) -> list[str]:
     ways: dict[str, list[str]] = {}
     for one in asked:
         if not one.operator:

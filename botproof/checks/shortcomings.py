@@ -185,8 +185,8 @@ def windows(history: History) -> Iterator[tuple[CasePlayed, Span]]:
         following: dict[int, float] = {}
         for case in reversed(history.of(CasePlayed, stack=stack)):
             until = following.get(case.chat_id, float("inf"))
-            told = [t for t in calls.get(case.chat_id, []) if case.t <= t < until]
-            end = max(told) if told else min(until, case.t + _UNANSWERED_S)
+            times = [t for t in calls.get(case.chat_id, []) if case.t <= t < until]
+            end = max(times) if times else min(until, case.t + _UNANSWERED_S)
             following[case.chat_id] = case.t
             yield case, Span(stack, case.t, end)
 

@@ -19,12 +19,12 @@ def check(history: History, _: Judging) -> CheckResult:
     watched = history.of(SignalsWatched)
     findings: list[str] = []
     gaps: list[str] = []
-    told: list[str] = []
+    summary: list[str] = []
     for one in watched:
         seen = history.of(SignalSeen, stack=one.stack)
         findings += [f"{one.stack}: {line}" for line in _findings(one, seen)]
         gaps += [f"{one.stack}: {line}" for line in _gaps(one, seen)]
-        told += [f"{one.stack}: {line}" for line in _told(one, seen)]
+        summary += [f"{one.stack}: {line}" for line in _summary(one, seen)]
     if not watched:
         gaps.append("nobody watched what the bot sends by itself; [signals] says how to ask for it")
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
@@ -41,7 +41,7 @@ def check(history: History, _: Judging) -> CheckResult:
         if gaps
         else f"{seen_all} messages in {slots} slots, {restarts} restart, each once",
         least_evidence="a slot with a message, and a restart within a slot",
-        evidence=(*lines_of(findings, 20), *gaps, *lines_of(told, 12)),
+        evidence=(*lines_of(findings, 20), *gaps, *lines_of(summary, 12)),
         source="docs/gate.md",
     )
 
@@ -80,7 +80,7 @@ def _gaps(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
         yield "the bot was not started again within a slot"
 
 
-def _told(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
+def _summary(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
     for number, slot in enumerate(one.slots, start=1):
         own = [each for each in seen if each.slot == slot]
         latest = max((each.after_s for each in own), default=0.0)

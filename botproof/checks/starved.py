@@ -146,12 +146,14 @@ def settle_starved(
         kept = History(event for event in history if id(event) not in ids)
         if not left_out or again(result.check, kept).verdict is Verdict.FAIL:
             return result
-        told = [_told(event, starvation) for event in sorted(left_out, key=lambda each: each.t)]
+        lines = [
+            _left_out(event, starvation) for event in sorted(left_out, key=lambda each: each.t)
+        ]
         return msgspec.structs.replace(
             result,
             verdict=Verdict.INCONCLUSIVE,
             measurement=f"only where the machine kept the run from going on: {result.measurement}",
-            evidence=(*lines_of(told, 12), *result.evidence),
+            evidence=(*lines_of(lines, 12), *result.evidence),
         )
 
     return [settled(result) for result in results]
@@ -229,7 +231,7 @@ def _was_kept(starvation: Starvation, begin: float, end: float, limit_s: float) 
     return end - begin >= limit_s and starvation.explains(begin, end, limit_s)
 
 
-def _told(event: Event, starvation: Mapping[str, Starvation]) -> str:
+def _left_out(event: Event, starvation: Mapping[str, Starvation]) -> str:
     own = starvation.get(event.stack, Starvation())
     if isinstance(event, CasePlayed):
         withheld = own.between(event.t, event.t + 2.0)

@@ -40,7 +40,7 @@ class Reasons:
             for event in history.of(UpdateConfirmed, stack=stack)
             for update_id in event.update_ids
         }
-        self._told: set[tuple[str, str]] = set()
+        self._explained: set[tuple[str, str]] = set()
 
     def missing(self, turn: Turn) -> list[str]:
         """Why a turn has no (whole) answer: at least one line."""
@@ -61,10 +61,10 @@ class Reasons:
             if not count:
                 continue
             often = f", {count} times" if count > 1 else ""
-            if about in self._told:
+            if about in self._explained:
                 yield f"log of {trouble.process}: {about[1]} (as above{often})"
                 continue
-            self._told.add(about)
+            self._explained.add(about)
             beside = self._waiting_beside(turn, trouble.t)
             also = f", while other chats waited, too ({', '.join(beside)})" if beside else ""
             yield f"log of {trouble.process}, {trouble.t - turn.case.t:.1f} s later{often}{also}:"

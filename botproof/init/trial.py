@@ -127,13 +127,13 @@ class Trial:
         """Start it, and wait until it takes updates, listens, has failed, or is given up."""
         starting = asyncio.create_task(self.stack.start())
         loop = asyncio.get_running_loop()
-        began, told, listening = loop.time(), loop.time(), 0.0
+        began, said_at, listening = loop.time(), loop.time(), 0.0
         try:
             while not starting.done():
                 await asyncio.wait({starting}, timeout=_LOOK_EVERY_S)
                 now = loop.time()
-                if now - told > _PROGRESS_S:
-                    told = now
+                if now - said_at > _PROGRESS_S:
+                    said_at = now
                     self.say(f"  … {now - began:.0f} s: it has not asked Telegram for updates yet")
                 if set(TELEGRAM_HOSTS) & set(self._hosts()):
                     break

@@ -501,10 +501,10 @@ def secret_shown(record: Record) -> Altered | None:
 def stranger_told(record: Record) -> Altered | None:
     """A stranger is told what the operator is told."""
     asked = record.history.of(SecurityAsked)
-    told = next((each for each in asked if each.operator and each.figures), None)
-    if told is None:
+    answered = next((each for each in asked if each.operator and each.figures), None)
+    if answered is None:
         return None
-    event = _replaced(told, who="a stranger", path="a message", operator=False)
+    event = _replaced(answered, who="a stranger", path="a message", operator=False)
     return _with([*record.history, event], record, {})
 
 

@@ -242,7 +242,7 @@ def _case(
 ) -> Json:
     turns = {stack: own[name] for stack, own in by_stack.items() if name in own}
     first = next(iter(turns.values()))
-    told: Json = {"name": name, "title": first.case.title, "at": []}
+    case_row: Json = {"name": name, "title": first.case.title, "at": []}
     texts = {stack: render(turn, judging.rules) for stack, turn in turns.items()}
     for stack, turn in turns.items():
         place: Json = {"s": stacks[stack], "t": since(turn.case.t), "end": since(_end(turn))}
@@ -256,14 +256,14 @@ def _case(
             if approved is not None:
                 wanted = renormalised(approved, judging.rules)
                 place["diff"] = diff(name, stack, wanted, texts[stack])
-        told["at"].append(place)
+        case_row["at"].append(place)
     left, *others = texts
     different = [other for other in others if texts[other] != texts[left]]
     if different:
-        told["rows"] = {
+        case_row["rows"] = {
             str(stacks[other]): list(_rows(texts[left], texts[other])) for other in different
         }
-    return told
+    return case_row
 
 
 def _end(turn: Turn) -> float:
@@ -307,8 +307,8 @@ def _logs(history: History, logs: Logs, since: _Since, stacks: _Numbers) -> Iter
         shown = [*lines[: _MOST_LINES // 2], *lines[-_MOST_LINES // 2 :]]
         shown = lines if len(lines) <= _MOST_LINES else shown
         left_out = len(lines) - len(shown)
-        told = {"s": stacks.get(stack, -1), "process": process, "of": shown}
-        yield {**told, "left_out": left_out} if left_out else told
+        tail = {"s": stacks.get(stack, -1), "process": process, "of": shown}
+        yield {**tail, "left_out": left_out} if left_out else tail
 
 
 def _timed(raw: bytes, marks: Iterable[LogRead], since: _Since) -> Iterator[list[Any]]:

@@ -111,8 +111,8 @@ def summary(rows: Sequence[Row]) -> str:
     """How often each verdict was given, the worst first."""
     worst_first = sorted(Verdict, key=lambda verdict: -verdict.rank)
     counts = {each: sum(row.verdict is each for row in rows) for each in worst_first}
-    told = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
-    return f"{len(rows)} gates: {told}"
+    tally = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
+    return f"{len(rows)} gates: {tally}"
 
 
 def write(directory: Path, rows: Sequence[Row]) -> None:

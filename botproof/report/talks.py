@@ -48,8 +48,8 @@ def talks_of(history: History, rules: ReplyRules) -> list[Talk]:
         for event in history.of(CasePlayed)
         if not event.sent and event.update_id
     }
-    told = {(event.stack, event.update_id) for event in history.of(UpdateInjected) if event.update}
-    named = {key: case for key, case in unsaid.items() if key in told}
+    known = {(event.stack, event.update_id) for event in history.of(UpdateInjected) if event.update}
+    named = {key: case for key, case in unsaid.items() if key in known}
     stages = {stack: _Stage(stack, Chats(rules, markers=markers)) for stack in history.stacks}
     for number, event in enumerate(history):
         stage = stages.get(event.stack)

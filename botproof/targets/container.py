@@ -123,8 +123,8 @@ class Container:
             if health is None or health.get("Status") in {"healthy", "none"}:
                 return
             said = [str(each.get("Output", "")).strip() for each in health.get("Log") or ()]
-            told = ": ".join(filter(None, (str(health.get("Status", "")), *said[-1:])))
-            answers.append(f"its health check is {told[:300]}")
+            health_says = ": ".join(filter(None, (str(health.get("Status", "")), *said[-1:])))
+            answers.append(f"its health check is {health_says[:300]}")
             await asyncio.sleep(_HEALTH_EVERY_S)
 
     def read_memory(self) -> Reading | None:

@@ -55,7 +55,7 @@ def main() -> int:
         handler = load(os.environ["_HANDLER"])
     except Exception as error:  # whatever keeps it from loading is told to the front
         traceback.print_exc()
-        _post(api, f"{_API}/init/error", _told(error))
+        _post(api, f"{_API}/init/error", _as_error(error))
         return 1
     while True:
         _handle_next(api, handler)
@@ -71,12 +71,12 @@ def _handle_next(api: http.client.HTTPConnection, handler: Handler) -> None:
         returned = json.dumps(handler(event, context))
     except Exception as error:  # whatever a handler raises is its answer
         traceback.print_exc()
-        _post(api, f"{path}/error", _told(error))
+        _post(api, f"{path}/error", _as_error(error))
     else:
         _post(api, f"{path}/response", returned)
 
 
-def _told(error: Exception) -> str:
+def _as_error(error: Exception) -> str:
     return json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
 
 

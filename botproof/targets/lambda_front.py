@@ -158,7 +158,7 @@ class Worker:
         if request.path == f"{_API}/invocation/next":
             return await self._next()
         if request.path == f"{_API}/init/error":
-            self._fail_current(f"it could not be loaded: {_told(request.body)}")
+            self._fail_current(f"it could not be loaded: {_message_of(request.body)}")
             return Response(202, b"{}")
         return self._result(request)
 
@@ -182,7 +182,7 @@ class Worker:
         if current is None or current.id != request_id or kind not in ("response", "error"):
             return json_response({"errorMessage": f"no invocation {rest!r}"}, 400)
         if kind == "error":
-            current.fail(f"it raised {_told(request.body)}")
+            current.fail(f"it raised {_message_of(request.body)}")
         elif not current.answer.done():
             current.answer.set_result(request.body)
         return Response(202, b"{}")
@@ -192,7 +192,7 @@ class Worker:
             self._current.fail(why)
 
 
-def _told(body: bytes) -> str:
+def _message_of(body: bytes) -> str:
     try:
         value = msgspec.json.decode(body)
         return f"{value['errorType']}: {value['errorMessage']}"

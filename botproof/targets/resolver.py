@@ -72,7 +72,7 @@ class Resolver(asyncio.DatagramProtocol):
         self._known = known
         self._elsewhere = elsewhere
         self._on_unknown = on_unknown
-        self._told: Counter[str] = Counter()
+        self._warned: Counter[str] = Counter()
         self._transport: asyncio.DatagramTransport | None = None
 
     @classmethod
@@ -110,8 +110,8 @@ class Resolver(asyncio.DatagramProtocol):
             return
         # Clients ask for both kinds of address beside each other: one question, told once.
         if name not in self._known and kind != _AAAA:
-            self._told[name] += 1
-            if self._told[name] <= _TELL:
+            self._warned[name] += 1
+            if self._warned[name] <= _TELL:
                 self._on_unknown(name)
         if self._transport is not None:
             self._transport.sendto(reply, addr)

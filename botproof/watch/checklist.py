@@ -116,8 +116,8 @@ def tick(
         if rule.name not in item.rules:
             continue
         for subject, value, note in _values(rule, samples, grown):
-            told = f"{subject}: {amount(rule, value)}" + (f" ({note})" if note else "")
-            (bad if rule.holds(value) else seen).append(told)
+            line = f"{subject}: {amount(rule, value)}" + (f" ({note})" if note else "")
+            (bad if rule.holds(value) else seen).append(line)
     if bad:
         return Ticked(item, False, "; ".join(bad))
     return Ticked(item, True if seen else None, "; ".join(dict.fromkeys(seen)))

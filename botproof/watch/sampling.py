@@ -206,15 +206,15 @@ class Look:
             yield Sample("measured", what, 1)
 
     def _webhook(self, telegram: Telegram, now: float) -> Iterator[Sample]:
-        told = self._call(telegram.token, "getWebhookInfo")
-        yield Sample("pending_updates", "Telegram", float(told.get("pending_update_count", 0)))
-        url = str(told.get("url", ""))
+        info = self._call(telegram.token, "getWebhookInfo")
+        yield Sample("pending_updates", "Telegram", float(info.get("pending_update_count", 0)))
+        url = str(info.get("url", ""))
         wanted = telegram.webhook
         note = "" if url == wanted else f"Telegram has {url or 'none'}, not {wanted or 'none'}"
         yield Sample("webhook_registered", "Telegram", float(url == wanted), note)
-        age = max(0.0, now - told["last_error_date"]) if "last_error_date" in told else _NEVER_S
+        age = max(0.0, now - info["last_error_date"]) if "last_error_date" in info else _NEVER_S
         yield Sample(
-            "webhook_error_age_seconds", "Telegram", age, str(told.get("last_error_message", ""))
+            "webhook_error_age_seconds", "Telegram", age, str(info.get("last_error_message", ""))
         )
 
     def _certificate(self, now: float) -> Iterator[Sample]:

@@ -168,7 +168,7 @@ class _Bad:
         began = history.now()
         came = await self._ask([(text, "clean", "nothing is wrong") for text in left])
         self._clean.update({one.text: one.answers for one in came})
-        self._own.update(text for text in left if self._told(text, since=began))
+        self._own.update(text for text in left if self._has_datum(text, since=began))
 
     def _naming_symbols(self, questions: Iterable[str]) -> list[str]:
         """Each question, or one of the same command that names a symbol: about another one it is a
@@ -330,7 +330,7 @@ class _Bad:
                 reply_s=self._chats.turns[name].reply_time_s,
                 withheld_s=round(withheld, 3),
                 neighbour=number >= len(asked) - neighbours,
-                datum=self._told(text),
+                datum=self._has_datum(text),
                 calls=most,
                 usual_calls=self._usual,
                 since_s=round(began - (self._good_at if since is None else since), 2),
@@ -378,7 +378,7 @@ class _Bad:
             self._chats.feed(event)
             self._progress.set()
 
-    def _told(self, text: str, since: float = 0.0) -> bool:
+    def _has_datum(self, text: str, since: float = 0.0) -> bool:
         """Whether an exchange has said anything of the symbol that a question names; true where it
         names none."""
         named = _pattern(self._config.degradation.symbols).search(text)

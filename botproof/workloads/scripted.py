@@ -209,11 +209,11 @@ async def play(
                 return [await _step(stack, step, rules, wall_s, patience) for step in steps]
 
         sent: set[int] = set()
-        told = history.now()
+        said_at = history.now()
         try:
             for act in _chosen(acts(cases), only):
-                if history.now() - told > _PROGRESS_S:
-                    told = history.now()
+                if history.now() - said_at > _PROGRESS_S:
+                    said_at = history.now()
                     stack.say(f"conversation: {len(sent)} updates so far")
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(converse(steps)) for steps in act]

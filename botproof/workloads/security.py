@@ -79,17 +79,17 @@ async def security_trial(around: Surroundings, mode: str, guests: str = "") -> N
     config = with_env(config, mode, env).without_flood()
     own = dataclasses.replace(around, config=config, users=(OPERATOR,))
     what = f"guests by {guests}" if guests else "strangers"
-    told: list[SecurityAsked] = []
+    events: list[SecurityAsked] = []
 
     async def work(stack: Stack) -> None:
         stack.say(f"security: {what}")
-        told[:] = await _Asker(stack, guests, config).ask()
+        events[:] = await _Asker(stack, guests, config).ask()
 
     name = f"{mode}-security" + (f"-{guests}" if guests else "")
     failed = await in_stack(own, mode, name, work)
-    if not (failed or told or guests):
+    if not (failed or events or guests):
         failed = NOTHING_TO_ASK
-    for event in told:
+    for event in events:
         around.recorder.record(event)
     if failed:
         around.recorder.record(
@@ -176,12 +176,12 @@ class _Asker:
             command = split_command(text)[0].lstrip("/")
             named = [data for data in self._buttons[OPERATOR] if command and command in data]
             self._taps[text] = (named or self._buttons[OPERATOR])[0]
-        return self._told((OPERATOR,), "")
+        return self._answers((OPERATOR,), "")
 
     async def _answered(self, chat: int) -> None:
         deadline = history.now() + _ANSWER_S * self._stack.stretch
         wanted = self._rules.messages
-        while history.now() < deadline and len(self._told((chat,), "")) < wanted:  # noqa: ASYNC110 - see _EVERY_S
+        while history.now() < deadline and len(self._answers((chat,), "")) < wanted:  # noqa: ASYNC110 - see _EVERY_S
             await asyncio.sleep(_EVERY_S)
 
     # everybody else
@@ -238,7 +238,7 @@ class _Asker:
             self._texts.setdefault(key, {})[int(number)] = said
             self._buttons.setdefault(chat, []).extend(_callback_data(event))
 
-    def _told(self, chats: Sequence[int], query: str) -> list[str]:
+    def _answers(self, chats: Sequence[int], query: str) -> list[str]:
         found = [text for chat in chats for text in self._texts.get((chat, ""), {}).values()]
         found += self._texts.get((0, query), {}).values() if query else []
         return [text for text in found if not self._rules.is_acknowledgement(text)]
@@ -261,7 +261,7 @@ class _Asker:
 
     def _events(self, approaches: Sequence[Approach]) -> Iterator[SecurityAsked]:
         for one in approaches:
-            answers = self._told(one.chats, one.query)
+            answers = self._answers(one.chats, one.query)
             yield SecurityAsked(
                 t=history.now(),
                 who=one.who,

@@ -168,9 +168,9 @@ class Account:
         )
         if "income" not in found:
             _failed(missing)
-        since, told = found["income"]
-        entries = [entry for entry in told if entry.asset in _DOLLARS]
-        missing += _not_in_dollars(told)
+        since, income = found["income"]
+        entries = [entry for entry in income if entry.asset in _DOLLARS]
+        missing += _not_in_dollars(income)
         open_: list[_PositionRisk] | None = found.get("positions")
         sums = {
             kind: math.fsum(entry.income for entry in entries if entry.income_type == kind)
@@ -188,8 +188,8 @@ class Account:
             other=everything - math.fsum(sums.values()),
             net=everything,
             unrealised=None if open_ is None else _unrealised(open_),
-            entries=len(told),
-            complete=len(told) < _MOST_ENTRIES,
+            entries=len(income),
+            complete=len(income) < _MOST_ENTRIES,
         )
         return Answer(answer, 2.0, missing)
 

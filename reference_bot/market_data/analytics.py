@@ -382,8 +382,8 @@ def _contiguous(
     if not takers:
         note_takers(parts, instrument, found.closed[-count:])
         return tail(found.closed, count)
-    told = takers_told(parts, instrument, found.closed, count)
-    return tail(told, count) or tail(told, count - 1)
+    flows = takers_told(parts, instrument, found.closed, count)
+    return tail(flows, count) or tail(flows, count - 1)
 
 
 def _lack(instrument: Instrument, found: Candles, count: int) -> tuple[str, str] | None:
@@ -470,9 +470,9 @@ def _analysis(
     candles = _contiguous(chart, instrument, _COUNT) or _rest(chart, instrument)
     technical = _technical(price, _market(instrument), candles, minutes)
     day = _DAY_MINUTES // minutes
-    told = takers_told(chart, instrument, candles, len(candles)) if candles else ()
+    flows = takers_told(chart, instrument, candles, len(candles)) if candles else ()
     count = min(_COUNT, max(24, day))
-    flow = flow_of(tail(told, count) or tail(told, count - 1), spare=SPARE_ROWS)
+    flow = flow_of(tail(flows, count) or tail(flows, count - 1), spare=SPARE_ROWS)
     signals = signals_of(price, technical, flow)
     score = max(-100.0, min(100.0, math.fsum(signal.points for signal in signals)))
     return Analysis(
@@ -505,8 +505,8 @@ def _rest(parts: Parts, instrument: Instrument) -> Sequence[Candle]:
 def _technical(
     price: CombinedPrice, kind: Market, candles: Sequence[Candle], minutes: int
 ) -> Technical:
-    told = price.perp if kind == "perp" and price.perp is not None else price.spot
-    close = candles[-1].close if candles else told.price if told is not None else 0.0
+    shown = price.perp if kind == "perp" and price.perp is not None else price.spot
+    close = candles[-1].close if candles else shown.price if shown is not None else 0.0
     true_range = atr(candles)
     day = tail(candles, max(1, _DAY_MINUTES // minutes)) if candles else None
     average = vwap(day) if day else None

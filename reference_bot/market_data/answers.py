@@ -76,10 +76,10 @@ class Made(Struct, frozen=True, array_like=True):
         """Whether it is an answer: what comes from a shared cache may be anything."""
         try:
             msgspec.json.decode(self.sent_after(0.0))
-            told = msgspec.json.decode(self.head + b"}}", type=_Envelope).data
+            data = msgspec.json.decode(self.head + b"}}", type=_Envelope).data
         except (msgspec.MsgspecError, ValueError, OverflowError):
             return False
-        return told.keys().isdisjoint(AnswerData.__struct_fields__)
+        return data.keys().isdisjoint(AnswerData.__struct_fields__)
 
 
 def encode(answer: Answer[Any], began: float, made: float) -> Made:

@@ -107,16 +107,16 @@ def takers_told(
     Notes when that is not the newest one of all, and of how many of the last ``count`` it is not
     told.
     """
-    told = until_told(candles)
-    if len(told) < len(candles):
+    covered = until_told(candles)
+    if len(covered) < len(candles):
         late = candles[-1]
         text = (
             f"{instrument.venue} is still writing the takers of {_clock(late.start)} to "
-            f"{_clock(late.end)} UTC: flows end at {_clock(told[-1].end)}"
+            f"{_clock(late.end)} UTC: flows end at {_clock(covered[-1].end)}"
         )
         parts.lack(f"{instrument.kind}.takers", LATE, text)
-    note_takers(parts, instrument, told[-count:])
-    return told
+    note_takers(parts, instrument, covered[-count:])
+    return covered
 
 
 def _clock(time: int) -> str:

@@ -53,15 +53,15 @@ class Breaker:
         that went out before the circuit opened only a longer ``wait`` counts.
         """
         self.failures += 1
-        told = 0.0 if wait is None else now + max(wait, self.pause)
+        named = 0.0 if wait is None else now + max(wait, self.pause)
         if self.is_open and not self.trial:
-            self.open_until = max(self.open_until, told)
+            self.open_until = max(self.open_until, named)
             return
         if wait is None and not at_once and not self.trial and self.failures < self.threshold:
             return
         pause = self._next_pause or self.pause
         self._next_pause = min(self.longest, 2 * pause)
-        self.open_until = told or now + pause
+        self.open_until = named or now + pause
         self.trial = False
 
     def gave_up(self) -> None:

@@ -25,7 +25,7 @@ class Decodes(Protocol[R_co]):
     """What turns a body into a value: a msgspec decoder, or something that stands on one."""
 
     def decode(self, body: bytes, /) -> R_co:
-        """Return the value; raises MsgspecError or ToldError."""
+        """Return the value; raises MsgspecError or RefusalError."""
 
 
 class One(Generic[T]):
@@ -125,7 +125,7 @@ class Inside(Generic[T]):
 class Enveloped(Generic[E, T]):
     """Decodes an envelope, lets the venue's own code be checked, then decodes what it holds.
 
-    ``open_`` returns the raw content of an envelope, or raises `ToldError` with what the venue
+    ``open_`` returns the raw content of an envelope, or raises `RefusalError` with what the venue
     says.
     """
 

@@ -113,9 +113,9 @@ def _require_what_may_be_null(schema: dict[str, Any]) -> None:
     """Say that a member which may be null is always there: its default is the reader's."""
     members = schema.get("properties", {})
     always = {*schema.get("required", ())}
-    for name, told in members.items():
-        if told.get("default", ...) is None:
-            del told["default"]
+    for name, member in members.items():
+        if member.get("default", ...) is None:
+            del member["default"]
             always.add(name)
     if always:
         schema["required"] = [name for name in members if name in always]
@@ -124,10 +124,12 @@ def _require_what_may_be_null(schema: dict[str, Any]) -> None:
 def _name_exchanges(schemas: dict[str, Any], venues: Mapping[str, Venue]) -> None:
     """Say which exchanges there are: settings decide. Those without volumes rank nothing."""
     for schema in schemas.values():
-        told = schema.get("properties", {})
-        exchange = told.get("exchange")
+        properties = schema.get("properties", {})
+        exchange = properties.get("exchange")
         if exchange is not None and "anyOf" in exchange:
-            names = [n for n, venue in venues.items() if "symbol" in told or not venue.currencies]
+            names = [
+                n for n, venue in venues.items() if "symbol" in properties or not venue.currencies
+            ]
             exchange["anyOf"] = [{"type": "string", "enum": names}, {"type": "null"}]
             exchange["examples"] = names[:1]
 

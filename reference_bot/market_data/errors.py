@@ -6,7 +6,7 @@ from typing import Literal
 
 from reference_bot.api import Missing
 
-__all__ = ["AnswerError", "Reason", "ToldError", "VenueError"]
+__all__ = ["AnswerError", "Reason", "RefusalError", "VenueError"]
 
 Reason = Literal[
     "timeout",
@@ -41,7 +41,7 @@ class VenueError(Exception):
         self.retry_after = retry_after
 
 
-class ToldError(Exception):
+class RefusalError(Exception):
     """What a venue says in an answer with status 200 that is a refusal all the same."""
 
     def __init__(self, reason: Reason, message: str) -> None:

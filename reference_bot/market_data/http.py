@@ -21,7 +21,7 @@ import msgspec
 from reference_bot.api import NOT_THERE
 from reference_bot.market_data.breaker import Breaker
 from reference_bot.market_data.decoding import Decodes, kept_in
-from reference_bot.market_data.errors import Reason, ToldError, VenueError
+from reference_bot.market_data.errors import Reason, RefusalError, VenueError
 from reference_bot.market_data.limits import (
     BUSY,
     LONGEST_BAN,
@@ -221,10 +221,10 @@ class VenueClient:
         as_of = _clock_of(response)
         if as_of is not None:
             self._ahead = as_of - time.time_ns() // 1_000_000
-        told = self.tells_limit(response.headers, as_of)
-        if told is not None:
-            self.host.told(*told, time.monotonic())
-            self.metrics.limit_used(self.venue, self.api, told[0])
+        used = self.tells_limit(response.headers, as_of)
+        if used is not None:
+            self.host.report(*used, time.monotonic())
+            self.metrics.limit_used(self.venue, self.api, used[0])
         if response.status_code != 200:
             raise self._refusal(path, response)
         return Reply(self._decode(path, decoder, response), as_of)
@@ -234,9 +234,9 @@ class VenueClient:
             raise self._error("bad_payload", path, f"{len(response.content)} bytes are too many")
         try:
             value = decoder.decode(response.content)
-        except ToldError as told:
-            pause = self._pause_told(response) if told.reason == "rate_limited" else None
-            raise self._error(told.reason, path, told.message, pause) from None
+        except RefusalError as refusal:
+            pause = self._pause_told(response) if refusal.reason == "rate_limited" else None
+            raise self._error(refusal.reason, path, refusal.message, pause) from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             kind = response.headers.get("content-type", "")
             hint = f" (Content-Type {kind})" if "json" not in kind else ""

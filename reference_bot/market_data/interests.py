@@ -49,7 +49,7 @@ _GRACE: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Report:
     """What one venue tells about its contracts of one margin."""
 
     base: str
@@ -73,24 +73,24 @@ async def multi_oi(service: MarketService, symbol: str) -> Answer[MultiInterest]
         if kind in venue.kinds and not venue.currencies
     }
     outcomes = await gather_until(end + _GRACE, asked)
-    told: list[_Told] = []
+    reports: list[_Report] = []
     missing: list[Missing] = []
     for (name, kind), outcome in outcomes.items():
-        if isinstance(outcome, _Told):
-            told.append(outcome)
+        if isinstance(outcome, _Report):
+            reports.append(outcome)
             missing += outcome.missing
         else:
             missing += _lacking(name, kind, outcome)
-    if not told:
+    if not reports:
         raise _nothing(symbol, missing, await _listed(service, end))
-    told = _of_one_asset(told, missing)
-    parts = tuple(part for one in told for part in one.parts)
-    return Answer(_summed(told), _LIFETIME, tuple(missing), parts)
+    reports = _of_one_asset(reports, missing)
+    parts = tuple(part for one in reports for part in one.parts)
+    return Answer(_summed(reports), _LIFETIME, tuple(missing), parts)
 
 
 async def _told_by(
     service: MarketService, venue: Venue, kind: MarketKind, symbol: str, end: float
-) -> _Told:
+) -> _Report:
     found = await service.look_up(venue, symbol, (kind,), end)
     contract = found.instruments.get(kind)
     if contract is None:
@@ -121,19 +121,21 @@ async def _told_by(
         funding=None if funding is None else funding_of(funding),
         time=interest.time,
     )
-    return _Told(found.pair.base, contract.asset, contract, row, tuple(parts.missing), parts.dated)
+    return _Report(
+        found.pair.base, contract.asset, contract, row, tuple(parts.missing), parts.dated
+    )
 
 
-def _of_one_asset(told: list[_Told], missing: list[Missing]) -> list[_Told]:
+def _of_one_asset(reports: list[_Report], missing: list[Missing]) -> list[_Report]:
     """Return what tells of coins; of what most others are where none does. The rest is missing."""
-    assets = [one.asset for one in told]
+    assets = [one.asset for one in reports]
     chosen = COIN if COIN in assets else max(assets, key=assets.count)
-    for one in told:
+    for one in reports:
         if one.asset != chosen:
             section = f"{one.contract.kind}.open_interest"
             text = not_a_coin(one.contract)
             missing.append(Missing(section, one.row.venue, "not_a_coin", text))
-    return [one for one in told if one.asset == chosen]
+    return [one for one in reports if one.asset == chosen]
 
 
 def _not_there(found: Found, kind: MarketKind) -> VenueError:
@@ -187,22 +189,22 @@ def _nothing(symbol: str, missing: Sequence[Missing], listed: set[Pair]) -> Answ
     )
 
 
-def _summed(told: Sequence[_Told]) -> MultiInterest:
-    rows = sorted((one.row for one in told), key=lambda row: row.value, reverse=True)
+def _summed(reports: Sequence[_Report]) -> MultiInterest:
+    rows = sorted((one.row for one in reports), key=lambda row: row.value, reverse=True)
     value = math.fsum(row.value for row in rows)
     margins = (
         _of_margin(margin, [row for row in rows if row.margin == margin], value)
         for margin in _MARGINS.values()
     )
     return MultiInterest(
-        base=told[0].base,
+        base=reports[0].base,
         time=max(row.time for row in rows),
         amount=math.fsum(row.amount for row in rows),
         value=value,
         change_24h=_changed(rows),
         by_margin=tuple(one for one in margins if one is not None),
         venues=tuple(structs.replace(row, share_pct=100 * row.value / value) for row in rows),
-        asset=UNSET if told[0].asset == COIN else told[0].asset,
+        asset=UNSET if reports[0].asset == COIN else reports[0].asset,
     )
 
 
@@ -221,10 +223,10 @@ def _of_margin(
 
 
 def _changed(rows: Sequence[VenueInterest]) -> Change | None:
-    told = [(row.amount, row.change_24h) for row in rows if row.change_24h is not None]
-    if not told:
+    reports = [(row.amount, row.change_24h) for row in rows if row.change_24h is not None]
+    if not reports:
         return None
-    amount = math.fsum(change.amount for _, change in told)
-    then = math.fsum(now - change.amount for now, change in told)
-    value = math.fsum(change.value for _, change in told)
+    amount = math.fsum(change.amount for _, change in reports)
+    then = math.fsum(now - change.amount for now, change in reports)
+    value = math.fsum(change.value for _, change in reports)
     return Change(amount, value, 100 * amount / then) if then > 0 else None

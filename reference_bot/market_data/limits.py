@@ -85,7 +85,7 @@ class Host:
     _used: float = 0.0
     _used_until: float = 0.0
 
-    def told(self, used: float, holds: float, now: float) -> None:
+    def report(self, used: float, holds: float, now: float) -> None:
         """Note the share of the limit that is used, and for how many seconds that holds."""
         self._used, self._used_until = used, now + holds
 
@@ -93,13 +93,13 @@ class Host:
         """Return the share of the limit that is used, as last told; 0 when that is past."""
         return self._used if now < self._used_until else 0.0
 
-    def ban(self, told: float | None, least: float, now: float) -> float:
+    def ban(self, named: float | None, least: float, now: float) -> float:
         """Leave the host alone for as long as it told; where it tells nothing for ``least``
         seconds, and twice as long each time again, up to an hour. Returns the seconds.
         """
-        if now < self.banned_until and told is None:
+        if now < self.banned_until and named is None:
             return self.banned_until - now
-        rest = told or min(3600.0, least * 2.0**self._bans)
+        rest = named or min(3600.0, least * 2.0**self._bans)
         self._bans += 1
         self.banned_until = max(self.banned_until, now + min(rest, LONGEST_BAN))
         return self.banned_until - now

@@ -339,8 +339,8 @@ class RedisStore:
 
 def _secrets(url: str) -> tuple[str, ...]:
     parts = urlsplit(url)
-    told = (url, parts.netloc.rpartition("@")[0], parts.password, parts.query)
-    spelt = {form for text in told if text for form in (text, unquote(text))}
+    secrets = (url, parts.netloc.rpartition("@")[0], parts.password, parts.query)
+    spelt = {form for text in secrets if text for form in (text, unquote(text))}
     return tuple(sorted(spelt, key=len, reverse=True))
 
 

@@ -21,13 +21,13 @@ _CLOSE_ENOUGH: Final = 0.05
 def fill_takers(parts: Parts) -> None:
     """Put the taker volumes that came into the perpetual's candles that came."""
     candles = parts.value("perp.candles", Candles)
-    told = parts.value("perp.takers", TakerVolumes)
-    if candles is None or told is None:
+    takers = parts.value("perp.takers", TakerVolumes)
+    if candles is None or takers is None:
         return
-    by_start = {period.start: period for period in told.periods}
+    by_start = {period.start: period for period in takers.periods}
     closed = tuple(
         _filled(candle, by_start.get(candle.start))
-        if candle.end - candle.start == told.length
+        if candle.end - candle.start == takers.length
         else candle
         for candle in candles.closed
     )
@@ -49,13 +49,13 @@ def _filled(candle: Candle, period: TakerVolume | None) -> Candle:
     )
 
 
-def until_next_period(told: TakerVolumes) -> float:
+def until_next_period(takers: TakerVolumes) -> float:
     """Return for how many seconds the newest closed period stays as it is; a minute at most.
 
     It is written again for some minutes after its end: then they are asked for again soon.
     """
-    ends = [period.start + told.length for period in told.periods]
-    newest = max((end for end in ends if end <= told.as_of), default=0)
-    if told.as_of - newest < _REWRITTEN:
+    ends = [period.start + takers.length for period in takers.periods]
+    newest = max((end for end in ends if end <= takers.as_of), default=0)
+    if takers.as_of - newest < _REWRITTEN:
         return _SOON
-    return min(60.0, max(5.0, (newest + told.length - told.as_of) / 1000))
+    return min(60.0, max(5.0, (newest + takers.length - takers.as_of) / 1000))

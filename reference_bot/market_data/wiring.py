@@ -111,11 +111,15 @@ def _venue(  # noqa: PLR0911 - one return a venue
         case "binance":
             from reference_bot.market_data.venues import binance  # noqa: PLC0415 - see above
 
-            told, few = binance.explain, binance.tells_weight(2400)
+            explain, few = binance.explain, binance.tells_weight(2400)
             many = binance.tells_weight(6000)
-            spot = client(settings.binance_spot_url, told, many, api="spot")
-            futures = client(settings.binance_futures_url, told, few, binance.RATES, api="futures")
-            coin = client(settings.binance_coin_futures_url, told, few, binance.RATES, api="coin")
+            spot = client(settings.binance_spot_url, explain, many, api="spot")
+            futures = client(
+                settings.binance_futures_url, explain, few, binance.RATES, api="futures"
+            )
+            coin = client(
+                settings.binance_coin_futures_url, explain, few, binance.RATES, api="coin"
+            )
             return binance.Binance(spot, futures, coin, cache)
         case "bybit":
             from reference_bot.market_data.venues import bybit  # noqa: PLC0415 - see above
@@ -134,9 +138,9 @@ def _venue(  # noqa: PLR0911 - one return a venue
         case "bitget":
             from reference_bot.market_data.venues import bitget  # noqa: PLC0415 - see above
 
-            told = bitget.explain
+            explain = bitget.explain
             tells = bitget.tells_limit
-            return bitget.Bitget(client(settings.bitget_url, told, tells, bitget.RATES), cache)
+            return bitget.Bitget(client(settings.bitget_url, explain, tells, bitget.RATES), cache)
         case "hyperliquid":
             from reference_bot.market_data.venues import hyperliquid  # noqa: PLC0415 - see above
 

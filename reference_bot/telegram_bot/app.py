@@ -41,14 +41,14 @@ async def run(settings: Settings) -> None:
     serving = {one.serving for one in listeners.values() if one.serving is not None}
     work = asyncio.create_task(_work(room, door))
     manager = ServiceManager(room.readiness)
-    told = asyncio.create_task(manager.run())
+    notifying = asyncio.create_task(manager.run())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({work, stopped, *serving}, return_when=asyncio.FIRST_COMPLETED)
     ended = [task for task in (work, *serving) if task.done()]
     if ended and not stop.is_set():
         _log.critical("the bot cannot go on and ends")
     _log.info("stopping")
-    told.cancel()
+    notifying.cancel()
     manager.stopping()
     room.readiness.set("process", "the bot is stopping")
     intake.close()

@@ -43,7 +43,7 @@ class ServiceManager:
         """Tells until it is cancelled."""
         if self._socket is None:
             return
-        ready, told = False, ""
+        ready, status_sent = False, ""
         while True:
             reasons = self._readiness.reasons()
             words = []
@@ -51,9 +51,9 @@ class ServiceManager:
                 ready = True
                 words.append("READY=1")
             status = "; ".join(f"{part}: {reason}" for part, reason in reasons.items())
-            if (status or "ready") != told:
-                told = status or "ready"
-                words.append(f"STATUS={told.replace(chr(10), ' ')}")
+            if (status or "ready") != status_sent:
+                status_sent = status or "ready"
+                words.append(f"STATUS={status_sent.replace(chr(10), ' ')}")
             if not any(condition(part).restart for part in reasons):
                 # Before READY=1 there is no watchdog, but a limit of the start.
                 words.append(

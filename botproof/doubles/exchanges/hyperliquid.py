@@ -198,14 +198,14 @@ def _predicted(ask: Ask, _: dict[str, Any]) -> Any:
     rows = []
     for one in _perps(ask):
         rate, settles = ask.funding(one, 1)
-        told = {
+        prediction = {
             "fundingRate": rate,
             "nextFundingTime": settles
             - HOUR,  # the last full hour, in spite of its name (recorded)
             "fundingIntervalHours": 1,
         }
         # other venues' stand beside it, null where they do not list the coin
-        rows.append([one.symbol, [["BinPerp", None], ["HlPerp", told], ["BybitPerp", None]]])
+        rows.append([one.symbol, [["BinPerp", None], ["HlPerp", prediction], ["BybitPerp", None]]])
     return rows
 
 

@@ -108,8 +108,8 @@ class Listing:
         """Write a candle's ``lots`` and ``turnover`` in coins and in the quote asset, whatever the
         contract counts.
         """
-        told = self.quantity(lots), self.turnover(product)
-        return told[::-1] if self.kind == "inverse" else told
+        volumes = self.quantity(lots), self.turnover(product)
+        return volumes[::-1] if self.kind == "inverse" else volumes
 
     def value(self, lots: int, price: float) -> float:
         """Return what a quantity is worth at the price of a coin: in the quote asset, of an inverse

@@ -233,8 +233,8 @@ def _taker_volume(ask: Ask) -> Any:
             write(candle.lots - candle.buy_lots, candle.turnover - candle.buy_turnover),
             write(candle.buy_lots, candle.buy_turnover),
         ]
-        for told in ask.candles(one, interval, limit=min(ask.whole("limit", 100), 100))
-        for candle in [still_written(told, ask.now)]
+        for row in ask.candles(one, interval, limit=min(ask.whole("limit", 100), 100))
+        for candle in [still_written(row, ask.now)]
     ]
     return _data(newest_first(rows))
 

@@ -194,10 +194,10 @@ class ExchangeDouble:
         ours = time.monotonic() - ours
         if fault is not None:
             answer = apply(fault, venue, answer, now=now)
-        told = self.limits.headers(venue.name, path, request.query, now)
+        limits = self.limits.headers(venue.name, path, request.query, now)
         if fault is not None and fault.kind == "limit_used":
-            told |= as_used(venue.name, path, fault.share)
-        headers = {"Date": formatdate(now / 1000, usegmt=True), **told, **answer.headers}
+            limits |= as_used(venue.name, path, fault.share)
+        headers = {"Date": formatdate(now / 1000, usegmt=True), **limits, **answer.headers}
         answer = dataclasses.replace(answer, headers=headers)
         self._record(
             {

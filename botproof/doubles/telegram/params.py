@@ -134,8 +134,8 @@ def _part(piece: bytes) -> dict[str, object] | Upload:
     """One part of a form: a file, or the text arguments in it."""
     raw_head, separator, data = piece.partition(b"\r\n\r\n")
     head = raw_head.decode("utf-8", "replace")
-    told = _DISPOSITION.search(head)
-    about = _disposition(told[1]) if told is not None else {}
+    found = _DISPOSITION.search(head)
+    about = _disposition(found[1]) if found is not None else {}
     name = about.get("name", "")
     if not separator or not name:
         raise BadBodyError("Bad Request: field name in multipart/form-data not found")

@@ -110,14 +110,14 @@ class _FuturesSymbol(Struct, frozen=True, rename="camel"):
     @property
     def asset(self) -> str:
         """Say what the base is; contracts on stocks and metals are another type of perpetual."""
-        told = self.underlying_type or "COIN"
-        if told.endswith("EQUITY"):
+        kind = self.underlying_type or "COIN"
+        if kind.endswith("EQUITY"):
             return "stock"
-        if told == "PREMARKET":
+        if kind == "PREMARKET":
             return "pre-launch coin"
-        if told == "COIN" and self.contract_type != "PERPETUAL":
+        if kind == "COIN" and self.contract_type != "PERPETUAL":
             return "traditional asset"
-        return told.lower()
+        return kind.lower()
 
 
 class _FuturesInfo(Struct, frozen=True):
@@ -173,14 +173,14 @@ _ERROR = msgspec.json.Decoder(_Error)
 def tells_weight(limit: int) -> TellsLimit:
     """Return what reads the weight that was used in this minute, of ``limit``."""
 
-    def told(headers: Mapping[str, str], as_of: int | None) -> tuple[float, float] | None:
+    def limit_used(headers: Mapping[str, str], as_of: int | None) -> tuple[float, float] | None:
         used = headers.get("x-mbx-used-weight-1m", "")
         if not used.isdigit():
             return None
         rest = 60.0 if as_of is None else 60.0 - as_of / 1000 % 60
         return int(used) / limit, rest
 
-    return told
+    return limit_used
 
 
 def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
@@ -257,7 +257,7 @@ class Binance(NoTakers):
             text = f"{path}: {instrument.symbol} has no price, or none of 24 h ago"
             raise VenueError(self.name, "unavailable", text)
         check_fresh(self.name, path, "closeTime", found.close_time, reply.as_of)
-        return _told(found, unit)
+        return _ticker(found, unit)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all symbols (request weight 80 of 6,000 a minute, or 40)."""
@@ -272,7 +272,7 @@ class Binance(NoTakers):
         check_fresh(self.name, path, "closeTime", newest, reply.as_of)
         known = listed.by_symbol()
         return {
-            known[row.symbol].pair: _told(row, known[row.symbol].unit)
+            known[row.symbol].pair: _ticker(row, known[row.symbol].unit)
             for row in reply.value
             if row.symbol in known and row.last_price > 0 and row.open_price > 0
         }
@@ -367,7 +367,7 @@ class Binance(NoTakers):
         return self._spot if instrument.kind == "spot" else self._futures
 
 
-def _told(found: _Ticker | _ListedTicker, unit: float) -> Ticker:
+def _ticker(found: _Ticker | _ListedTicker, unit: float) -> Ticker:
     return Ticker(
         time=found.close_time,
         price=found.last_price / unit,

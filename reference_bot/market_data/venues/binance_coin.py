@@ -138,7 +138,7 @@ class BinanceCoin:
             text = f"{path}: {instrument.symbol} has no price, or none of 24 h ago"
             raise VenueError(self._name, "unavailable", text)
         check_fresh(self._name, path, "closeTime", found.close_time, reply.as_of)
-        return _told(found, instrument)
+        return _ticker(found, instrument)
 
     async def tickers(self, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all contracts (request weight 40)."""
@@ -148,7 +148,7 @@ class BinanceCoin:
         check_fresh(self._name, path, "closeTime", newest, reply.as_of)
         known = listed.by_symbol()
         return {
-            known[row.symbol].pair: _told(row, known[row.symbol])
+            known[row.symbol].pair: _ticker(row, known[row.symbol])
             for row in reply.value
             if row.symbol in known and row.last_price > 0 and row.open_price > 0
         }
@@ -226,7 +226,7 @@ class BinanceCoin:
         return rows[0]
 
 
-def _told(found: _Ticker, instrument: Instrument) -> Ticker:
+def _ticker(found: _Ticker, instrument: Instrument) -> Ticker:
     return Ticker(
         time=found.close_time,
         price=found.last_price,

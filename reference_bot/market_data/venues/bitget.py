@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.decoding import Enveloped, Kept, One, Rows
-from reference_bot.market_data.errors import Reason, ToldError, VenueError
+from reference_bot.market_data.errors import Reason, RefusalError, VenueError
 from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.limits import PaceRule, no_limit_told
 from reference_bot.market_data.symbols import Pair
@@ -194,10 +194,10 @@ class _Symbol(Struct, frozen=True, rename="camel"):
 def _open(envelope: _Envelope) -> msgspec.Raw:
     if str(envelope.code) in ("00000", "0"):
         return envelope.data
-    raise ToldError(*_told(envelope))
+    raise RefusalError(*_refusal(envelope))
 
 
-def _told(envelope: _Envelope) -> tuple[Reason, str]:
+def _refusal(envelope: _Envelope) -> tuple[Reason, str]:
     reason: Reason = "outage"
     code = str(envelope.code)
     if code in ("429", "1001", "50009"):
@@ -231,7 +231,7 @@ _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, msgspec.Raw])
 def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
     """Read ``{"code": "40034", "msg": ...}``; other codes are what their status says."""
     try:
-        reason, message = _told(_ENVELOPE.decode(body))
+        reason, message = _refusal(_ENVELOPE.decode(body))
     except msgspec.MsgspecError:
         return None
     return None if reason == "outage" else (reason, message)
@@ -337,8 +337,8 @@ class Bitget(OneApi):
             path = "/api/v2/spot/market/candles"
             params["granularity"] = _SPOT_BARS[minutes]
             spot = await self._client.get(path, _SPOT_CANDLES, params)
-            told = [(row, row.volume, row.turnover) for row in spot.value[1]]
-            candles = [_candle(*one, length, instrument) for one in told]
+            rows = [(row, row.volume, row.turnover) for row in spot.value[1]]
+            candles = [_candle(*one, length, instrument) for one in rows]
             return check_candles(self._client, path, candles, spot.as_of, minutes)
         path = "/api/v2/mix/market/candles"
         params |= {**_PRODUCTS[instrument.kind], "granularity": _BARS[minutes]}
@@ -397,14 +397,14 @@ class Bitget(OneApi):
             self._client.get(path, _FUNDING, params), self._mix_ticker(instrument)
         )
         found = self._first(path, reply.value[1])
-        hours, told = found.hours or instrument.hours, found.next_update
-        if not hours or not told:  # before 2025 another path told these
+        hours, next_update = found.hours or instrument.hours, found.next_update
+        if not hours or not next_update:  # before 2025 another path told these
             path = "/api/v2/mix/market/funding-time"
             other = self._first(
                 path, (await self._client.get(path, _FUNDING_TIME, params)).value[1]
             )
-            hours, told = other.hours, other.next_update
-        if found.rate is None or not hours or not told:
+            hours, next_update = other.hours, other.next_update
+        if found.rate is None or not hours or not next_update:
             text = f"{path}: {instrument.symbol} has no rate, no next reset or no interval"
             raise VenueError(self.name, "unavailable", text)
         now = reply.as_of or ticker.time
@@ -412,7 +412,7 @@ class Bitget(OneApi):
             ticker.time,
             found.rate,
             hours,
-            reset_ahead(self.name, path, told, now, hours),
+            reset_ahead(self.name, path, next_update, now, hours),
             ticker.mark / instrument.unit if ticker.mark else None,
         )
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.decoding import Enveloped, Inside, Kept, Rows
-from reference_bot.market_data.errors import Reason, ToldError, VenueError
+from reference_bot.market_data.errors import Reason, RefusalError, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
@@ -149,8 +149,8 @@ class _Symbol(Struct, frozen=True, rename="camel"):
     @property
     def asset(self) -> str:
         """Say what the base is: a coin has no type, or that of a zone for young ones."""
-        told = (self.symbol_type or "").lower()
-        kind = COIN if told in _ZONES else _ASSETS.get(told, told)
+        kind = (self.symbol_type or "").lower()
+        kind = COIN if kind in _ZONES else _ASSETS.get(kind, kind)
         return f"pre-launch {kind}" if self.is_pre_listing else kind
 
 
@@ -175,7 +175,7 @@ class _Pages:
 def _open(envelope: _Envelope) -> msgspec.Raw:
     if envelope.ret_code == 0:
         return envelope.result
-    raise ToldError(_reason(envelope), f"retCode {envelope.ret_code}: {envelope.ret_msg}")
+    raise RefusalError(_reason(envelope), f"retCode {envelope.ret_code}: {envelope.ret_msg}")
 
 
 def _reason(envelope: _Envelope) -> Reason:
@@ -276,7 +276,7 @@ class Bybit(OneApi):
         if not (found.last and found.open):
             text = f"/v5/market/tickers: {instrument.symbol} has no price, or none of 24 h ago"
             raise VenueError(self.name, "unavailable", text)
-        return _told(found, time, instrument)
+        return _ticker(found, time, instrument)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all symbols."""
@@ -287,7 +287,7 @@ class Bybit(OneApi):
         check_fresh(self.name, "/v5/market/tickers", "time", time, reply.as_of)
         known = listed.by_symbol()
         return {
-            known[row.symbol].pair: _told(row, time, known[row.symbol])
+            known[row.symbol].pair: _ticker(row, time, known[row.symbol])
             for row in found
             if row.symbol in known and row.last and row.open
         }
@@ -411,7 +411,7 @@ def _one_side(one: float | None, both: float | None) -> float | None:
     return None if both is None else both / 2
 
 
-def _told(found: _Ticker, time: int, instrument: Instrument) -> Ticker:
+def _ticker(found: _Ticker, time: int, instrument: Instrument) -> Ticker:
     unit = instrument.unit
     volume, turnover = _volumes(instrument, found.volume, found.turnover)
     return Ticker(

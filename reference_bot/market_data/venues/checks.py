@@ -42,7 +42,7 @@ def check_fresh(
 
 
 def reset_ahead(
-    venue: str, path: str, told: int, now: int, hours: float, *, intervals: int = 1
+    venue: str, path: str, reset: int, now: int, hours: float, *, intervals: int = 1
 ) -> int:
     """Return the next funding reset after ``now``, the venue's clock in ms.
 
@@ -50,12 +50,12 @@ def reset_ahead(
     Raises VenueError when that are more than ``intervals``, and when the reset is over a day ahead.
     """
     step = round(hours * _HOUR)
-    passed = (now - told) // step + 1 if told <= now else 0
-    if passed > intervals or told > now + _FURTHEST:
-        side, gap = ("behind", now - told) if passed else ("ahead of", told - now)
+    passed = (now - reset) // step + 1 if reset <= now else 0
+    if passed > intervals or reset > now + _FURTHEST:
+        side, gap = ("behind", now - reset) if passed else ("ahead of", reset - now)
         text = f"{path}: the next reset is {gap / 1000:.0f} s {side} the venue's own clock"
         raise VenueError(venue, "bad_payload", text)
-    return told + passed * step
+    return reset + passed * step
 
 
 def account_ratio(
@@ -82,7 +82,7 @@ def account_ratio(
 
 
 def check_candles(
-    client: VenueClient, path: str, told: Iterable[Candle], as_of: int | None, minutes: int
+    client: VenueClient, path: str, given: Iterable[Candle], as_of: int | None, minutes: int
 ) -> Candles:
     """Return the closed candles, oldest first; those that contradict themselves are left out.
 
@@ -94,7 +94,7 @@ def check_candles(
     candles: dict[int, Candle] = {}
     first: str | None = None
     wrong = 0
-    for number, candle in enumerate(sorted(told, key=lambda one: one.start)):
+    for number, candle in enumerate(sorted(given, key=lambda one: one.start)):
         problem = _problem(candle, length)
         if problem is None:
             candles[candle.start] = candle  # told twice: the later row is the newer one

@@ -157,8 +157,8 @@ class _ListedContract(Struct, frozen=True):
     @property
     def asset(self) -> str:
         """Say what the base is: a coin has no type."""
-        told = (self.contract_type or "").lower()
-        kind = _ASSETS.get(told, told)
+        kind = (self.contract_type or "").lower()
+        kind = _ASSETS.get(kind, kind)
         return f"pre-launch {kind}" if self.is_pre_market else kind
 
     @property
@@ -259,8 +259,8 @@ class Gate(OneApi):
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the rolling 24 hours."""
         if instrument.kind != "spot":
-            told, time = await self._futures_ticker(instrument)
-            return self._ticker(told, time)
+            found, time = await self._futures_ticker(instrument)
+            return self._ticker(found, time)
         path = "/api/v4/spot/tickers"
         reply = await self._client.get(path, _SPOT_TICKERS, {"currency_pair": instrument.symbol})
         return self._ticker(self._first(path, reply.value), self._time(reply))
@@ -428,8 +428,8 @@ def _open_of(found: _SpotTicker | _FuturesTicker) -> float | None:
     """Return the price 24 h ago: by the change that is told, else by its percentage."""
     if found.change_price is not None and found.change_price < found.last:
         return found.last - found.change_price
-    told = found.change_percentage
-    return found.last / (1 + told / 100) if told is not None and -100 < told < 1e9 else None
+    change = found.change_percentage
+    return found.last / (1 + change / 100) if change is not None and -100 < change < 1e9 else None
 
 
 def _one_side(contracts: float, instrument: Instrument) -> float:

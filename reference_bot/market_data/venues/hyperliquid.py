@@ -201,7 +201,7 @@ class Hyperliquid(OneApi):
         if not found.prev_day_px:
             text = f"/info: {instrument.symbol} has no price of 24 h ago"
             raise VenueError(self.name, "unavailable", text)
-        return self._told(found, instrument.unit, time)
+        return self._ticker(found, instrument.unit, time)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the mid prices and the last 24 hours of all coins."""
@@ -213,7 +213,7 @@ class Hyperliquid(OneApi):
             perps = await self._perps()
             contexts, time = perps.value.by_name, self._time(perps)
         return {
-            instrument.pair: self._told(contexts[name], instrument.unit, time)
+            instrument.pair: self._ticker(contexts[name], instrument.unit, time)
             for name, instrument in listed.by_symbol().items()
             if name in contexts and contexts[name].prev_day_px
         }
@@ -223,7 +223,7 @@ class Hyperliquid(OneApi):
         return reply.as_of or self._client.now()
 
     @staticmethod
-    def _told(found: _Context, unit: float, time: int) -> Ticker:
+    def _ticker(found: _Context, unit: float, time: int) -> Ticker:
         return Ticker(
             time=time,
             price=(found.mid_px or found.mark_px) / unit,
@@ -279,9 +279,9 @@ class Hyperliquid(OneApi):
             raise VenueError(
                 self.name, "bad_payload", f"metaAndAssetCtxs: no funding of {instrument.symbol}"
             )
-        told = predicted.value.get(instrument.symbol)
-        hours = told.funding_interval_hours if told is not None else 1.0
-        last = told.next_funding_time if told is not None else now // _HOUR * _HOUR
+        prediction = predicted.value.get(instrument.symbol)
+        hours = prediction.funding_interval_hours if prediction is not None else 1.0
+        last = prediction.next_funding_time if prediction is not None else now // _HOUR * _HOUR
         reset = reset_ahead(self.name, "predictedFundings", last, now, hours, intervals=_DAY)
         return FundingNow(
             time=now,
@@ -294,9 +294,16 @@ class Hyperliquid(OneApi):
     async def _predicted(self) -> dict[str, _Prediction]:
         reply = await self._ask({"type": "predictedFundings"}, _PREDICTED)
         ours = (
-            (coin, told) for coin, venues in reply.value for name, told in venues if name == _OWN
+            (coin, prediction)
+            for coin, venues in reply.value
+            for name, prediction in venues
+            if name == _OWN
         )
-        return {coin: found for coin, told in ours if (found := _prediction(told)) is not None}
+        return {
+            coin: found
+            for coin, prediction in ours
+            if (found := _prediction(prediction)) is not None
+        }
 
     async def _context(self, instrument: Instrument) -> tuple[_Context, int]:
         """Return what is told of a market, and when."""
@@ -327,10 +334,10 @@ class Hyperliquid(OneApi):
         return await self._client.get("/info", decoder, method="POST", body=body)
 
 
-def _prediction(told: msgspec.Raw) -> _Prediction | None:
+def _prediction(raw: msgspec.Raw) -> _Prediction | None:
     """Return one venue's prediction; None where it tells none that can be used."""
     try:
-        return _PREDICTION.decode(told)
+        return _PREDICTION.decode(raw)
     except msgspec.ValidationError:
         return None
 

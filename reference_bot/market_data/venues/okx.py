@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.decoding import Enveloped, Kept, Rows
-from reference_bot.market_data.errors import Reason, ToldError, VenueError
+from reference_bot.market_data.errors import Reason, RefusalError, VenueError
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
@@ -164,15 +164,15 @@ class _Instrument(Struct, frozen=True, rename="camel"):
     @property
     def asset(self) -> str:
         """Say what the base is; older answers tell no category, of coins alone."""
-        told = self.inst_category or "1"
-        kind = _ASSETS.get(told, f"asset of category {told}")
+        category = self.inst_category or "1"
+        kind = _ASSETS.get(category, f"asset of category {category}")
         return f"pre-launch {kind}" if self.rule_type == "pre_market" else kind
 
 
 def _open(envelope: _Envelope) -> msgspec.Raw:
     if str(envelope.code) == "0":
         return envelope.data
-    raise ToldError(_reason(str(envelope.code)), f"code {envelope.code}: {envelope.msg}")
+    raise RefusalError(_reason(str(envelope.code)), f"code {envelope.code}: {envelope.msg}")
 
 
 def _reason(code: str) -> Reason:
@@ -210,7 +210,7 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
     return None if reason == "outage" else (reason, f"code {envelope.code}: {envelope.msg}")
 
 
-def _told(found: _Ticker, instrument: Instrument) -> Ticker:
+def _ticker(found: _Ticker, instrument: Instrument) -> Ticker:
     kind, turnover = instrument.kind, None
     if kind == "spot":
         turnover = found.vol_ccy
@@ -255,7 +255,7 @@ class Okx(OneApi):
         if not (found.last and found.open):
             text = f"{path}: {instrument.symbol} has no price, or none of 24 h ago"
             raise VenueError(self.name, "unavailable", text)
-        return _told(found, instrument)
+        return _ticker(found, instrument)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all instruments."""
@@ -263,7 +263,7 @@ class Okx(OneApi):
         reply = await self._client.get(path, _TICKERS, {"instType": _TYPES[kind]})
         known = listed.by_symbol()
         found = {
-            known[row.symbol].pair: _told(row, known[row.symbol])
+            known[row.symbol].pair: _ticker(row, known[row.symbol])
             for row in reply.value[1]
             if row.symbol in known and row.last and row.open
         }

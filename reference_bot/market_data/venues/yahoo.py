@@ -181,15 +181,15 @@ class Yahoo(OneApi):
         """Read the rows that were quoted. Gaps between them are closed hours, or lack a quote."""
         result, path, as_of = await self._chart(instrument, minutes)
         hours, length = hours_of(instrument.pair), minutes * 60_000
-        told = as_of - _DELAY[hours]
-        closed = self._closed(path, hours, result.meta.time * 1000, told)
+        covered_to = as_of - _DELAY[hours]
+        closed = self._closed(path, hours, result.meta.time * 1000, covered_to)
         candles: list[Candle] = [
             to_candle(row, row.start, row.start + length, volume=None, turnover=None)
             for row in self._rows(path, result)
         ]
         if closed is not None and candles:
-            told = min(told, candles[-1].end)
-        found = check_candles(self._client, path, candles, told, minutes)
+            covered_to = min(covered_to, candles[-1].end)
+        found = check_candles(self._client, path, candles, covered_to, minutes)
         return Candles(found.as_of, found.closed[-count:])
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:  # noqa: ARG002 - the protocol's
@@ -239,23 +239,23 @@ class Yahoo(OneApi):
             self._client.left_out(path, len(wrong), what)
         return found
 
-    def _closed(self, path: str, hours: Hours, time: int, told: int) -> int | None:
+    def _closed(self, path: str, hours: Hours, time: int, covered_to: int) -> int | None:
         """Return since when the market is closed, None while it trades.
 
         A price that stands still while its market trades is not the present; neither is one of long
         before the close, nor one of the future.
         """
-        since = closed_since(hours, told)
+        since = closed_since(hours, covered_to)
         if since is not None and time <= since + STALE_AFTER:
             if since - time <= _EARLY[hours] or rests(since - 1):
                 return since
             self._stale(path, (since - time) / 1000, "before the market closed")
-        if told - time > STALE_AFTER:
-            if rests(told):
+        if covered_to - time > STALE_AFTER:
+            if rests(covered_to):
                 return time
-            self._stale(path, (told - time) / 1000, "behind, and the market trades")
-        if time - told > STALE_AFTER + _DELAY[hours]:
-            self._stale(path, (time - told) / 1000, "ahead of Yahoo's own clock")
+            self._stale(path, (covered_to - time) / 1000, "behind, and the market trades")
+        if time - covered_to > STALE_AFTER + _DELAY[hours]:
+            self._stale(path, (time - covered_to) / 1000, "ahead of Yahoo's own clock")
         return None
 
     def _stale(self, path: str, seconds: float, how: str) -> None:

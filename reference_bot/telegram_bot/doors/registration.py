@@ -95,11 +95,11 @@ class Registration:
             return f"the webhook has {info.max_connections} connections"
         if info.has_custom_certificate:
             return "the webhook was set with a certificate of its own"
-        if self._secret_refused and self._told(info, 401, 403):
+        if self._secret_refused and self._reports(info, 401, 403):
             return "the webhook has another secret"
         return None
 
-    def _told(self, info: WebhookInfo, *codes: int) -> bool:
+    def _reports(self, info: WebhookInfo, *codes: int) -> bool:
         """Whether Telegram's new error is that the webhook answered with one of these."""
         said = f"{info.last_error_message or ''} "
         return self._error_at is not None and any(f" {code} " in said for code in codes)

@@ -67,10 +67,10 @@ def blamed(missing: Iterable[Missing]) -> str:
 
 
 def _by_reason(missing: Iterable[Missing]) -> list[tuple[str, str]]:
-    told: dict[str, dict[str, None]] = {}
+    by_reason: dict[str, dict[str, None]] = {}
     for gap in missing:
-        told.setdefault(_reason(gap), {})[venue(gap.venue)] = None
-    return [(reason, ", ".join(names)) for reason, names in told.items()]
+        by_reason.setdefault(_reason(gap), {})[venue(gap.venue)] = None
+    return [(reason, ", ".join(names)) for reason, names in by_reason.items()]
 
 
 def market(code: str) -> str:
@@ -142,13 +142,13 @@ def _is_price(one: Stale) -> bool:
 def gaps(missing: Iterable[Missing]) -> list[str]:
     """``⚠️ Missing: funding, open interest (Binance did not answer in time)``; none without any."""
     gaps_ = tuple(missing)
-    told: dict[str, dict[str, None]] = {}
+    by_reason: dict[str, dict[str, None]] = {}
     for gap in gaps_:
         if gap.section != OTHER_VENUE and gap.reason != LATE:
-            told.setdefault(why(gap), {})[section_name(gap)] = None
+            by_reason.setdefault(why(gap), {})[section_name(gap)] = None
     lines = in_vain(gaps_)
-    if told:
-        reasons = [f"{', '.join(names)} ({reason})" for reason, names in told.items()]
+    if by_reason:
+        reasons = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
         lines.append(f"⚠️ Missing: {'; '.join(reasons)}")
     return lines
 

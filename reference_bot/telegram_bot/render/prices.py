@@ -52,9 +52,9 @@ def _title(data: CombinedPrice) -> str:
 
 def _perpetual(perp: PerpBlock) -> list[str]:
     interest, funding = perp.open_interest, perp.funding
-    told = []
+    facts = []
     if interest is not None:
-        told.append(f"Open interest: {f.money(interest.value)}")
+        facts.append(f"Open interest: {f.money(interest.value)}")
     if funding is not None:
-        told.append(f"Funding: {f.funding_rate(funding.rate)}")
-    return [" · ".join(told)] if told else []
+        facts.append(f"Funding: {f.funding_rate(funding.rate)}")
+    return [" · ".join(facts)] if facts else []

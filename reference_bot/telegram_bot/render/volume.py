@@ -103,5 +103,5 @@ def _unseen(missing: tuple[Missing, ...]) -> list[str]:
     """A scan may miss a few of many symbols: their number is told, not each one's reason."""
     unseen = [gap for gap in missing if gap.section != OTHER_VENUE]
     symbols = "1 symbol" if len(unseen) == 1 else f"{len(unseen)} symbols"
-    told = [f"⚠️ Not in the scan: {symbols} without candles just now"] if unseen else []
-    return [*in_vain(missing), *told]
+    note = [f"⚠️ Not in the scan: {symbols} without candles just now"] if unseen else []
+    return [*in_vain(missing), *note]

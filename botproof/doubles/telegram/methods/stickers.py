@@ -17,7 +17,7 @@ from botproof.doubles.telegram.images import image_size
 from botproof.doubles.telegram.keeps import keep
 from botproof.doubles.telegram.methods.chats import may_manage
 from botproof.doubles.telegram.methods.common import Access, find_chat
-from botproof.doubles.telegram.methods.files import file_of, picture, shown, told
+from botproof.doubles.telegram.methods.files import file_object, file_of, picture, shown
 from botproof.doubles.telegram.methods.stand_ins import made_up
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.spec import Upload
@@ -249,7 +249,7 @@ def upload_file(turn: Turn, params: Params) -> object:
     _checked_user(turn, params)
     file = params["sticker"]
     _check_file(file, kind)
-    return told(file_of(turn, "sticker", file, {}))
+    return file_object(file_of(turn, "sticker", file, {}))
 
 
 def add_sticker(turn: Turn, params: Params) -> object:

@@ -33,8 +33,8 @@ def connect_account(turn: Turn, action: Json) -> Json:
         "can_reply": bool(rights.get("can_reply")),
     }
     connect(turn, connection)
-    told = push(turn, "business_connection", connection)
-    return {**told, "business_connection_id": connection["id"]}
+    pushed = push(turn, "business_connection", connection)
+    return {**pushed, "business_connection_id": connection["id"]}
 
 
 def in_account(turn: Turn, action: Json) -> Turn:

@@ -65,8 +65,8 @@ def make_topic(turn: Turn, action: Json) -> Json:
     described = {"name": action["topic"], "icon_color": threads.ICON_COLOR}
     before = turn.bot.queue.next_id
     number = create_topic(turn, chat, described, user)
-    told = before if turn.bot.queue.next_id > before else None
-    return {"update_id": told, "message_id": number, "message_thread_id": number}
+    update_id = before if turn.bot.queue.next_id > before else None
+    return {"update_id": update_id, "message_id": number, "message_thread_id": number}
 
 
 def join_request(turn: Turn, action: Json) -> Json:
@@ -91,10 +91,10 @@ def upgrade(turn: Turn, action: Json) -> Json:
     info = {**chat.info, "id": number, "type": "supergroup"}
     supergroup = ensure_chat(turn, info)
     supergroup.members |= chat.members
-    told = make_message(turn, chat, user, {}, {"migrate_to_chat_id": number})
+    made = make_message(turn, chat, user, {}, {"migrate_to_chat_id": number})
     chat.migrated_to = number
     make_message(turn, supergroup, user, {}, {"migrate_from_chat_id": chat.id})
-    return {**told, "migrate_to_chat_id": number}
+    return {**made, "migrate_to_chat_id": number}
 
 
 def bot_becomes(status: str) -> Callable[[Turn, Json], Json]:
