@@ -39,7 +39,7 @@ from botproof.targets.stack import Stack, Surroundings, in_phase
 from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
 from botproof.workloads.degradation import degradation_trial
-from botproof.workloads.door import USERS, Door, ask_as_nobody, question_of
+from botproof.workloads.door import USERS, DoorWorkload, ask_as_nobody, question_of
 from botproof.workloads.exposure import look
 from botproof.workloads.load import LoadPlan, run_load
 from botproof.workloads.security import is_limited, security_trial
@@ -332,9 +332,11 @@ async def _use(stack: Stack, work: Callable[[], Coroutine[Any, Any, None]]) -> E
     return ended
 
 
-def _door(options: GateOptions, stack: Stack) -> Door | None:
+def _door(options: GateOptions, stack: Stack) -> DoorWorkload | None:
     question = _question(options)
-    return Door(stack, question, ReplyRules.of(options.config.replies)) if question else None
+    return (
+        DoorWorkload(stack, question, ReplyRules.of(options.config.replies)) if question else None
+    )
 
 
 def _question(options: GateOptions) -> str:

@@ -21,7 +21,7 @@ import httpx
 
 from botproof.bench import Aim, CannotMeasureError, Row, compare, progress
 from botproof.bench._answers import Observed, p99
-from botproof.bench._stage import Around, Side, service, staged
+from botproof.bench._bot_session import Around, Side, bot_session, service
 from botproof.config import ConfigError, load_config
 from botproof.targets.memory import Reading
 from botproof.targets.process import Guard
@@ -139,18 +139,18 @@ async def _one_run(
     side: Side, around: Around, plan: Plan, result: Result, *, stream: bool
 ) -> set[str]:
     chats, newcomers = around.users[: plan.users], around.users[plan.users :]
-    async with staged(side, around) as stage:
-        await stage.burst(newcomers, SAY, plan.burst_limit_s)  # also shows that the bot is ready
-        before = stage.cpu_s()
-        result.bursts.append(await stage.burst(chats, SAY, plan.burst_limit_s))
-        result.cpu_ms.append((stage.cpu_s() - before) * 1000 / len(chats))
+    async with bot_session(side, around) as session:
+        await session.burst(newcomers, SAY, plan.burst_limit_s)  # also shows that the bot is ready
+        before = session.cpu_s()
+        result.bursts.append(await session.burst(chats, SAY, plan.burst_limit_s))
+        result.cpu_ms.append((session.cpu_s() - before) * 1000 / len(chats))
         if stream:
-            seen = await stage.stream(
+            seen = await session.stream(
                 chats, SAY, rate=plan.rate, seconds=plan.stream_s, patience_s=plan.patience_s
             )
             result.streams.append(seen)
-        result.memory.append(stage.memory())
-        return stage.texts
+        result.memory.append(session.memory())
+        return session.texts
 
 
 # --- The report -----------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ class _Outcome:
     error: str = ""
 
 
-class Door:
+class DoorWorkload:
     """Asks at the door of one stack. Enter it before the stack starts."""
 
     def __init__(self, stack: Stack, question: str, rules: ReplyRules) -> None:
@@ -322,7 +322,7 @@ async def ask_as_nobody(around: Surroundings, mode: str, question: str) -> None:
     private: Sequence[SecurityAsked] = ()
     error = ""
     stack.say("door: a stranger, and an allow-list of nobody")
-    with Door(stack, question, rules) as door:
+    with DoorWorkload(stack, question, rules) as door:
         try:
             await stack.start()
             answers = await door.stranger()

@@ -26,7 +26,7 @@ from reference_bot.telegram_bot.outgoing.replier import Place, ReplyContext
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
 from reference_bot.telegram_bot.signals.model import LANES, SignalMessage, Subscriber, Verdict
-from reference_bot.telegram_bot.signals.scheduler import Edge, Scheduler
+from reference_bot.telegram_bot.signals.scheduler import Scheduler, SchedulerContext
 from reference_bot.telegram_bot.signals.sender import SignalSender
 from reference_bot.telegram_bot.signals.slots import slot_at, until_next
 from reference_bot.telegram_bot.signals.sqlite import SqliteBook
@@ -124,14 +124,14 @@ class World:
         self.metrics = metrics = SignalMetrics(CollectorRegistry())
         inbox: Any = self
         access = Access(AllowList.parse("*"), inbox)
-        edge = Edge(
+        context = SchedulerContext(
             self.judge, lambda _: "", self.reports.append, clock=lambda: self.now, sleep=self.sleep
         )
         subscriptions = Subscriptions(self.terms, self.book, access, metrics)
         await self.book.open()
         await self.book.subscribe(Subscriber(7, 7))
         with pytest.raises(StoppedError):
-            await Scheduler(subscriptions, self.book, inbox, metrics, edge).run()
+            await Scheduler(subscriptions, self.book, inbox, metrics, context).run()
 
 
 eighths = st.integers(0, 20).map(lambda number: number / 8)  # exact in floats, and so is 0.25

@@ -11,7 +11,7 @@ from reference_bot.telegram_bot.render.auto_signals import render_auto_signal
 from reference_bot.telegram_bot.settings import Settings
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
 from reference_bot.telegram_bot.signals.model import Kind, SignalBook, Verdict
-from reference_bot.telegram_bot.signals.scheduler import Edge, Judge, Scheduler
+from reference_bot.telegram_bot.signals.scheduler import Judge, Scheduler, SchedulerContext
 from reference_bot.telegram_bot.signals.sender import SignalSender
 from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 from reference_bot.telegram_bot.trading import NoTrade, Terms
@@ -40,13 +40,15 @@ class AutoSignals:
     ) -> Scheduler:
         """Who judges the pairs; its work is to be started once."""
         readiness.expect(_PART)
-        edge = Edge(
+        scheduler_context = SchedulerContext(
             judge=_judge(market_data, self.subscriptions.terms, context),
             markup=lambda pair: markup([[switch_button(pair, on=False)]]),
             report=lambda reason: readiness.set(_PART, reason),
             clock=context.wall,
         )
-        return Scheduler(self.subscriptions, self._book, context.inbox, self._metrics, edge)
+        return Scheduler(
+            self.subscriptions, self._book, context.inbox, self._metrics, scheduler_context
+        )
 
     async def close(self) -> None:
         """Lets go of the book."""

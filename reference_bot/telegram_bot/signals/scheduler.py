@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class SchedulerContext:
     """What the scheduler has from outside."""
 
     judge: Judge
@@ -55,14 +55,14 @@ class Scheduler:
         book: SignalBook,
         inbox: Inbox,
         metrics: SignalMetrics,
-        edge: Edge,
+        context: SchedulerContext,
     ) -> None:
         self._subscriptions = subscriptions
         self._terms = subscriptions.terms
         self._book = book
         self._inbox = inbox
         self._metrics = metrics
-        self._edge = edge
+        self._context = context
         self._free = asyncio.Semaphore(_BESIDE)
 
     async def run(self) -> None:
@@ -70,15 +70,15 @@ class Scheduler:
         await self._open()
         pause, last = _FIRST_PAUSE, None
         while True:
-            slot = slot_at(self._edge.clock(), self._terms.interval)
+            slot = slot_at(self._context.clock(), self._terms.interval)
             if slot != last:
                 pause, last = _FIRST_PAUSE, slot
             done = await self._try(slot)
             # Never one long sleep: the clock may be set meanwhile, or the machine suspended.
-            wait = min(_LONGEST_PAUSE, until_next(self._edge.clock(), self._terms.interval))
+            wait = min(_LONGEST_PAUSE, until_next(self._context.clock(), self._terms.interval))
             if not done:
                 wait, pause = min(wait, pause), min(_LONGEST_PAUSE, pause * 2)
-            await self._edge.sleep(wait)
+            await self._context.sleep(wait)
 
     async def _open(self) -> None:
         pause = _FIRST_PAUSE
@@ -88,10 +88,10 @@ class Scheduler:
                 await self._refresh()
             except InboxUnavailableError as error:
                 self._report(error)
-                await self._edge.sleep(pause)
+                await self._context.sleep(pause)
                 pause = min(_LONGEST_PAUSE, pause * 2)
             else:
-                self._edge.report(None)
+                self._context.report(None)
                 return
 
     async def _try(self, slot: int) -> bool:
@@ -104,7 +104,7 @@ class Scheduler:
         except Exception:  # a fault of ours in one round must not end all the later ones
             _log.exception("auto-signals failed", extra={"slot": slot})
             return False
-        self._edge.report(None)
+        self._context.report(None)
         return done
 
     async def _go(self, slot: int) -> bool:
@@ -122,13 +122,13 @@ class Scheduler:
     async def _judge(self, pair: str, slot: int) -> bool:
         async with self._free:
             try:
-                verdict = await self._edge.judge(pair, slot)
+                verdict = await self._context.judge(pair, slot)
             except MarketDataError as error:
                 self._metrics.unanswered.inc()
                 _log.warning("no verdict on %s: %s", pair, error, extra={"slot": slot})
                 if error.again:
                     return False
-                now = int(self._edge.clock() * 1000)
+                now = int(self._context.clock() * 1000)
                 verdict = Verdict(pair, slot, "refused", now, reason=str(error))
             except Exception:  # a fault of ours with one pair must not keep the others back
                 _log.exception("no verdict on %s", pair, extra={"slot": slot})
@@ -139,7 +139,7 @@ class Scheduler:
 
     async def _hand_out(self, verdict: Verdict) -> None:
         chats = await self._subscriptions.wanted()
-        markup = self._edge.markup(verdict.pair)
+        markup = self._context.markup(verdict.pair)
         messages = [
             SignalMessage(verdict.pair, verdict.slot, chat, verdict.html, markup).to_inbox()
             for chat in chats
@@ -158,5 +158,5 @@ class Scheduler:
         await self._subscriptions.wanted()
 
     def _report(self, error: InboxUnavailableError) -> None:
-        self._edge.report(f"signals cannot be kept: {error}")
+        self._context.report(f"signals cannot be kept: {error}")
         _log.warning("signals cannot be kept: %s", error)

@@ -34,7 +34,7 @@ from botproof.targets.process import (
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
 
-__all__ = ["Around", "Side", "Stage", "service", "staged"]
+__all__ = ["Around", "BotSession", "Side", "bot_session", "service"]
 
 _LOOK_EVERY_S = 0.1
 _CONNECTIONS = 8
@@ -62,7 +62,7 @@ class Around:
     users: tuple[int, ...]
 
 
-class Stage:
+class BotSession:
     """Asks the bot questions and watches its answers and its memory."""
 
     def __init__(self, side: Side, control: DoubleControl, bot: ManagedProcess) -> None:
@@ -197,7 +197,7 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(side: Side, around: Around) -> AsyncIterator[Stage]:
+async def bot_session(side: Side, around: Around) -> AsyncIterator[BotSession]:
     """Start a double of its own and the bot; end both afterwards. Raises CannotMeasureError."""
     token = side.config.doubles.telegram.token
     scratch = Path(tempfile.mkdtemp(prefix="botproof-bench-"))
@@ -219,7 +219,7 @@ async def staged(side: Side, around: Around) -> AsyncIterator[Stage]:
             process = side.config.bot_in(side.mode)
             bot = await _start(BOT, process, side.base, values, around)
             try:
-                yield Stage(side, DoubleControl(TELEGRAM, double.url, around.client), bot)
+                yield BotSession(side, DoubleControl(TELEGRAM, double.url, around.client), bot)
             except BrokenHarnessError as error:
                 raise CannotMeasureError(str(error)) from error
             finally:
