@@ -79,6 +79,7 @@ def _delivered_again(history: History, stack: str) -> Iterator[str]:
             confirmed.setdefault(update_id, taken.t)
     starvation = Starvation.of(history, stack)
     last: dict[int, UpdateDelivered] = {}
+    again: dict[str, list[int]] = {}
     for event in history.of(UpdateDelivered, stack=stack):
         before = last.get(event.update_id)
         last[event.update_id] = event
@@ -89,7 +90,18 @@ def _delivered_again(history: History, stack: str) -> Iterator[str]:
             or starvation.between(before.t, event.t) > _STARVED_S
         )
         if not ours:
-            yield f"update {event.update_id} was delivered again: {_why(before)}"
+            again.setdefault(_why(before), []).append(event.update_id)
+    for why, updates in again.items():
+        yield f"{_which(updates)} delivered again: {why}"
+
+
+def _which(updates: list[int]) -> str:
+    """The updates of as many deliveries, as the subject of a sentence."""
+    different = len(set(updates))
+    often = "" if len(updates) == different else f" ({len(updates)} times)"
+    if different == 1:
+        return f"update {updates[0]} was{often}"
+    return f"{different} updates, first {updates[0]}, were{often}"
 
 
 def _why(first: UpdateDelivered) -> str:

@@ -9,14 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from botproof.chats import Chats, Turn, chat_of
+from botproof.chats import Chats, ReplyRules, Turn, chat_of, read_chats
 from botproof.checks.replies import lines_of
+from botproof.config import BOT
 from botproof.history import BotApiCall, History, LogTrouble, UpdateConfirmed, UpdateDelivered
 from botproof.log_trouble import headline
 
 LOOK_S = 15.0
 """How long after an update what happens may still be about it."""
 _LAG_S = 0.5  # a log is read after it was written
+_SOON_S = 2.0
 _MOST_TRACE = 14
 _MOST = 4
 _QUOTED = 60
@@ -130,6 +132,25 @@ def during(chats: Chats, t: float) -> list[str]:
         if turn.case.expect == "reply" and turn.case.t <= t <= done:
             found.append(turn.case.case)
     return found if len(found) <= _MOST else [*found[:_MOST], "…"]
+
+
+def unanswered_in_trouble(history: History, rules: ReplyRules) -> dict[str, str]:
+    """What the bot's log complained of soon after a case that was never answered, by case; only of
+    cases with which that was so each time that they were played."""
+    found: dict[str, list[str]] = {}
+    for stack, chats in read_chats(history, rules).items():
+        said: dict[str, str] = {}
+        for event in history.of(LogTrouble, stack=stack):
+            asked = [
+                turn.case
+                for turn in chats.turns.values()
+                if not turn.answers and turn.case.t <= event.t <= turn.case.t + _SOON_S
+            ]
+            if event.role == BOT and asked:
+                said.setdefault(max(asked, key=lambda case: case.t).case, headline(event.lines))
+        for name in chats.turns:
+            found.setdefault(name, []).append(said.get(name, ""))
+    return {name: said[-1] for name, said in found.items() if all(said)}
 
 
 def refusals(calls: Iterable[BotApiCall]) -> list[str]:

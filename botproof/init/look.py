@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 import msgspec
 import psutil
 
-from botproof.chats import Turn
+from botproof.chats import ReplyRules, Turn
 from botproof.checks.shortcomings import asked_in_vain
-from botproof.config import Case
+from botproof.checks.why import unanswered_in_trouble
+from botproof.config import Case, Replies
 from botproof.doubles.exchanges.hosts import HOSTS
-from botproof.history import BotApiCall
+from botproof.history import BotApiCall, History
 from botproof.init import explore
 from botproof.init.propose import Proposals, propose
 from botproof.init.settings import Role, of_role, role_of
@@ -132,15 +133,28 @@ async def _second_play(
     _remember(found, trial)
     found.last = trial.look
     calls = [call for call in trials.recorder.history().of(BotApiCall) if call.error_code is None]
+    meanwhile = _meanwhile(trials.recorder.history())
     likely = {f"/{command}" for command in described.source.commands} - set(explore.FIRST)
     likely -= {f"/{command}" for command, _ in trial.look.menu}
     spoken = [
         case
         for case in cases  # a word of its source that it does not answer to is no command
-        if case.say not in likely or first[case.name].answers or second[case.name].answers
+        if case.say not in likely
+        or case.name in meanwhile
+        or first[case.name].answers
+        or second[case.name].answers
     ]
-    in_vain = asked_in_vain(trials.recorder.history())
-    found.proposals = propose(spoken, first, second, calls, now, in_vain=in_vain)
+    found.proposals = propose(spoken, first, second, calls, now, meanwhile=meanwhile)
+
+
+def _meanwhile(record: History) -> dict[str, str]:
+    """What else happened while a case was not answered, by case, in words that follow "while"."""
+    said = {
+        case: f'its log said "{line[:120]}": mend that, or take it in with expect = "silence"'
+        for case, line in unanswered_in_trouble(record, ReplyRules.of(Replies())).items()
+    }
+    vain = dict.fromkeys(asked_in_vain(record), "it asked for what no double has")
+    return {**said, **vain}
 
 
 async def _strangers(

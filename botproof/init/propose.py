@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import msgspec
 
@@ -57,10 +57,11 @@ def propose(
     calls: Iterable[BotApiCall],
     today: datetime.datetime,
     *,
-    in_vain: AbstractSet[str] = frozenset(),
+    meanwhile: Mapping[str, str] = MappingProxyType({}),
 ) -> Proposals:
     """What to write of these cases, played twice. `calls` are those of both plays, `today` is the
-    time of the second one; `in_vain` are cases during which it asked for what no double has."""
+    time of the second one; `meanwhile` says, by case, what else happened that an answer may have
+    been missing for: such a silence is not proposed."""
     found = Proposals()
     edited = {case.name for case in cases if case.kind == "callback_query"}
     found.acknowledgement = _acknowledgement(first, second, list(calls), edited)
@@ -68,9 +69,9 @@ def propose(
         one, other = first.get(case.name), second.get(case.name)
         if one is None or other is None:
             continue
-        if case.name in in_vain and not one.answers and not other.answers:
+        if case.name in meanwhile and not one.answers and not other.answers:
             found.left_out.append(
-                f"{case.say!r} was answered by nothing while it asked for what no double has"
+                f"{case.say!r} was answered by nothing while {meanwhile[case.name]}"
             )
         else:
             _one_case(found, case, one, other, today)

@@ -52,7 +52,8 @@ _READS = re.compile(
 _NODE = re.compile(rf"process\.env\.({_NAME})")
 _TAKEN_APART = re.compile(r"\{([^{}]*)\}\s*=\s*process\.env")
 _LINE = re.compile(r".*(?:environ|getenv|Getenv|process\.env|env::var|\benv:).*")
-_QUOTED = re.compile(rf"[\"'`]({_NAME})[\"'`]")
+_QUOTED = re.compile(rf"(?<!=)(?<!= )[\"'`]({_NAME})[\"'`]")  # what follows "=" is a value
+_DEFAULT = re.compile(r"((?:\bget|[gG]etenv)\(\s*[\"'`]\w+[\"'`]\s*,\s*)[\"'`]\w*[\"'`]")
 _ASSIGNED = re.compile(
     rf"^[ \t]*(?:export[ \t]+)?({_NAME})[ \t]*=[ \t]*(.*?)[ \t\r]*$", re.MULTILINE
 )
@@ -170,7 +171,7 @@ def _env(text: str) -> Iterator[str]:
     for names in _TAKEN_APART.findall(text):
         yield from re.findall(rf"\b{_NAME}\b", names)
     for line in _LINE.findall(text):
-        yield from _QUOTED.findall(line)
+        yield from _QUOTED.findall(_DEFAULT.sub(r"\1", line))
     for body in _PYDANTIC.findall(text):
         prefix = "".join(_PREFIX.findall(body)[:1])
         yield from ((prefix + name).upper() for name in _FIELD.findall(body) if name != "class")

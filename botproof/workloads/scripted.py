@@ -10,9 +10,10 @@ from itertools import count
 from typing import Any
 
 from botproof import history
-from botproof.chats import Chats, ReplyRules
+from botproof.chats import Chats, ReplyRules, chat_of, is_sending
 from botproof.checks.replies import title_of
 from botproof.config import Case
+from botproof.doubles.telegram.flood import FloodLimits
 from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed, UpdateDelivered
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.process import BrokenHarnessError
@@ -206,7 +207,12 @@ async def play(
 
         async def converse(steps: Sequence[Step]) -> list[int]:
             async with free:
-                return [await _step(stack, step, rules, wall_s, patience) for step in steps]
+                ids: list[int] = []
+                for step in steps:
+                    if ids:
+                        await asyncio.sleep(_until_room(stack, step, rules))
+                    ids.append(await _step(stack, step, rules, wall_s, patience))
+                return ids
 
         sent: set[int] = set()
         said_at = history.now()
@@ -246,6 +252,28 @@ async def _step(
         await stack.telegram.add_fault({"chat_id": step.chat_id, "count": 1, **fault})
     async with _exchanges_failing(stack, step.case):
         return await _ask(stack, stack.telegram, step, rules, wall_s, patience=patience)
+
+
+def _until_room(stack: Stack, step: Step, rules: ReplyRules) -> float:
+    """Seconds until Telegram takes a whole answer in this chat: a person does not type so fast that
+    the bot's answers alone would be too many."""
+    sent = [
+        call.t
+        for call in stack.around.recorder.history().of(BotApiCall, stack=stack.name)
+        if call.error_code is None and is_sending(call.method) and chat_of(call) == step.chat_id
+    ]
+    answer = (step.case.replies or rules.messages) + 1  # and an acknowledgement
+    return seconds_until_room(sent, answer, history.now())
+
+
+def seconds_until_room(sent: Sequence[float], more: int, now: float) -> float:
+    """Seconds until `more` messages may be sent at once to a chat that got some at these times."""
+    limits = FloodLimits()
+    full_at = 0.0
+    for t in sent:
+        full_at = max(full_at, t) + limits.chat_interval
+    left = limits.chat_burst - min(more, limits.chat_burst)
+    return max(0.0, full_at - now - left * limits.chat_interval)
 
 
 def _exchanges_failing(stack: Stack, case: Case) -> AbstractAsyncContextManager[None]:

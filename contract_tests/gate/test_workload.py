@@ -2,11 +2,19 @@
 
 from typing import Any
 
+import pytest
+
 from botproof.checks.generator import Grade
 from botproof.config import Case, Load
 from botproof.history import GeneratorHeld, Request
 from botproof.workloads.load import LoadPlan, read_requests
-from botproof.workloads.scripted import Patience, acts, conversations, known_users
+from botproof.workloads.scripted import (
+    Patience,
+    acts,
+    conversations,
+    known_users,
+    seconds_until_room,
+)
 
 LOAD = Load(script="s", host="h", max_requests=12_000)
 
@@ -171,3 +179,12 @@ def test_a_request_log_that_breaks_off_is_read_up_to_there(tmp_path) -> None:
         )
     ]
     assert read_requests(tmp_path / "none", {}) == []
+
+
+def test_no_chat_is_written_in_faster_than_telegram_takes_the_answers() -> None:
+    """The double's flood control: five messages at once in a chat, then one a second."""
+    assert seconds_until_room([], 2, 100.0) == 0
+    assert seconds_until_room([100.0, 100.1, 100.2], 2, 100.2) == 0
+    assert seconds_until_room([100.0, 100.1, 100.2, 100.2], 2, 100.2) == pytest.approx(0.8)
+    assert seconds_until_room([100.0] * 5, 2, 103.0) == 0
+    assert seconds_until_room([100.0], 9, 100.0) == pytest.approx(1.0)  # more than ever at once

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from botproof.chats import Chats, ReplyRules, Turn
+from botproof.checks.why import unanswered_in_trouble
 from botproof.cli import main
 from botproof.config import Case, Replies, parse_config
-from botproof.history import BotApiCall, CasePlayed
+from botproof.history import BotApiCall, CasePlayed, Event, History, LogTrouble
 from botproof.init.explore import examples_of, opening
 from botproof.init.look import Found
 from botproof.init.propose import differing, of_the_clock, propose
@@ -23,6 +24,7 @@ NOW = datetime.datetime(2026, 3, 4, 12, 30, 10, tzinfo=datetime.UTC)
 READS = {
     "bot.py": 'os.environ["A_KEY"]; os.environ.get("B_KEY", ""); os.getenv(\n"C_KEY")',
     "settings.py": "class S(BaseSettings):\n    bot_token: str\n    model_config = {}\n",
+    "telebot.py": 'Bot(os.environ["S_KEY"], parse_mode="HTML"); os.getenv("T_KEY", "INFO")',
     "decouple.py": 'T = config("D_KEY", default="")',
     "bot.js": "const { E_KEY, F_KEY } = process.env; process.env.G_KEY; process.env['H_KEY']",
     "main.go": 'os.Getenv("I_KEY"); v, ok := os.LookupEnv("J_KEY")',
@@ -39,7 +41,7 @@ def test_the_settings_that_a_source_reads_are_found_in_each_language(tmp_path: P
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "node_modules" / "strange.js").write_text("process.env.NOT_MINE")
     source = read_source(tmp_path)
-    assert {f"{letter}_KEY" for letter in "ABCDEFGHIJKLMNOPQR"} | {"BOT_TOKEN"} == set(source.env)
+    assert {f"{letter}_KEY" for letter in "ABCDEFGHIJKLMNOPQRST"} | {"BOT_TOKEN"} == set(source.env)
     examples = dict(source.examples)
     assert [examples[f"{letter}_KEY"] for letter in "OQR"] == ["15", "", ""]
 
@@ -181,7 +183,8 @@ def test_two_plays_tell_what_to_expect_of_each_case() -> None:
     ]
     vain = Case(name="vain", say="/vain")
     plays = [{**play, "vain": turn("vain")} for play in plays]
-    found = propose([*cases, vain], plays[0], plays[1], calls, NOW, in_vain={"vain"})
+    meanwhile = {"vain": "it asked for what no double has"}
+    found = propose([*cases, vain], plays[0], plays[1], calls, NOW, meanwhile=meanwhile)
     said = {each.case.name: each.case for each in found.cases}
     assert found.acknowledgement == "^Wait …"
     assert [each.replace for each in found.normalisers] == ["Done in (figure) s"]
@@ -191,6 +194,25 @@ def test_two_plays_tell_what_to_expect_of_each_case() -> None:
         "'/rare' was answered by one message in the first play and by nothing in the second",
         "'/vain' was answered by nothing while it asked for what no double has",
     ]
+
+
+def test_a_silence_that_came_with_an_error_in_the_log_is_told_each_time_it_did() -> None:
+    def play(stack: str, *, failing: bool) -> list[Event]:
+        def asked(t: float, case: str, chat: int) -> Event:
+            return CasePlayed(
+                t=t, case=case, update_id=int(t * 10), chat_id=chat, expect="reply", stack=stack
+            )
+
+        lines = ("Traceback (most recent call last):", "IndexError: list index out of range")
+        trouble = LogTrouble(t=12.3, process="bot", role="bot", lines=lines, stack=stack)
+        events = [asked(10.0, "hello", 1), asked(12.0, "alert", 2), asked(20.0, "later", 2)]
+        return [*events, trouble] if failing else events
+
+    rules = ReplyRules.of(Replies())
+    both = History([*play("a", failing=True), *play("b", failing=True)])
+    assert unanswered_in_trouble(both, rules) == {"alert": "IndexError: list index out of range"}
+    once = History([*play("a", failing=True), *play("b", failing=False)])
+    assert unanswered_in_trouble(once, rules) == {}
 
 
 LOGS = {
