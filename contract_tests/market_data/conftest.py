@@ -1,5 +1,6 @@
 """market-data in this process, between its callers and an exchange double on a real socket."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -20,6 +21,7 @@ from botproof.doubles.exchanges.market import BLOCK, KINDS, Market
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.server import serve
 from reference_bot.market_data.app import make_app
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.facade import Api
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.settings import load
@@ -27,6 +29,8 @@ from reference_bot.market_data.wiring import open_api
 
 NOW = 1_763_780_000_000  # 2025-11-22 02:53:20 UTC
 SEED = 7
+IDLE_S = 0.01
+"""What was sent over a loopback address is there at once: after so long nothing is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ def open_stack(
                 **settings,
             }
             async with open_api(load(environment), Metrics()) as api, borrowed(idle_apps) as app:
+                if "REDIS_URL" not in settings:
+                    stop_the_clock(api.cache)
                 if warm:
                     await api.service.warm()
                 app.state.api = api
@@ -124,6 +130,47 @@ def open_stack(
                     yield Stack(double, client, api, server.url)
 
     return opened
+
+
+def stop_the_clock(cache: Cache) -> None:
+    """On a busy machine what is kept could be too old before a test has asked for it again."""
+    now = cache.now()
+    cache._clock = lambda: now
+
+
+@pytest.fixture
+async def time_flies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing goes on, the loop's clock is at once where the next thing is due.
+
+    So silence costs no time, and no deadline is too short for what does come: all that a stack is
+    made of runs on this loop or, where the double draws its market, in a thread that is counted.
+    """
+    loop: Any = asyncio.get_running_loop()
+    ahead, drawing = 0.0, 0
+    time_of, select, in_thread = loop.time, loop._selector.select, loop.run_in_executor
+
+    def quick_select(timeout: float | None = None) -> Any:
+        nonlocal ahead
+        if timeout is None or timeout <= IDLE_S or drawing:
+            return select(timeout)
+        if not (ready := select(IDLE_S)):
+            ahead += timeout - IDLE_S
+        return ready
+
+    def drawn(_: object) -> None:
+        nonlocal drawing
+        drawing -= 1
+
+    def run_in_executor(*work: Any) -> Any:
+        nonlocal drawing
+        drawing += 1
+        made = in_thread(*work)
+        made.add_done_callback(drawn)
+        return made
+
+    monkeypatch.setattr(loop, "time", lambda: time_of() + ahead)
+    monkeypatch.setattr(loop._selector, "select", quick_select)
+    monkeypatch.setattr(loop, "run_in_executor", run_in_executor)
 
 
 @asynccontextmanager
@@ -185,7 +232,8 @@ def double_process(tmp_path_factory) -> Iterator[str]:
 def double_url(double_process) -> Iterator[str]:
     """The double of the module's tests, without the faults of others."""
     yield double_process
-    httpx.delete(f"{double_process}/_double/faults", trust_env=False).raise_for_status()
+    faults = f"{double_process}/_double/faults"
+    httpx.delete(faults, trust_env=False, timeout=100).raise_for_status()
 
 
 @pytest.fixture

@@ -340,8 +340,9 @@ async def test_all_silent_ends_at_the_deadline_everywhere(open_stack, path, body
         ("/futures/fapi/v1/premiumIndex", "perp.funding"),
     ],
 )
+@pytest.mark.usefixtures("time_flies")
 async def test_one_late_part_does_not_cost_a_venues_open_interest(open_stack, path, lacks):
-    async with open_stack(DEADLINE_SECONDS="2") as stack:
+    async with open_stack() as stack:
         stack.fault(path=path, kind="silent")
         answer = await stack.ask("/multi_oi", symbol="BTC")
         assert answer.status_code == 200

@@ -7,6 +7,7 @@ it).
 import asyncio
 import logging
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from botproof.doubles.exchanges.binance_account import KEY, SECRET
 from reference_bot.market_data.settings import KNOWN_VENUES
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("time_flies")]
 
 FAULTS: dict[str, dict[str, Any]] = {
     "timeout": {"kind": "silent"},
@@ -47,18 +48,9 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
     "/comprehensive_analysis": {"symbol": "BTC"},
     "/multi_oi": {"symbol": "BTC"},
 }
-DEADLINE = 0.4
-"""Of a venue that is silent altogether: then everything is too late, on whatever machine."""
-BESIDE_SILENCE = 2.0
-"""Where other calls have to be in time."""
 BOUND = 100.0
-"""Far above every deadline: without one the answer would never come."""
+"""Far above the deadline: without one the answer would never come."""
 FAILED = {"venue_failed", "too_late"}
-
-
-def _deadline(fault, of_silence=DEADLINE) -> str:
-    """Only silence has to be waited out; a busy machine is not to make other faults too late."""
-    return str(of_silence) if fault["kind"] == "silent" else "30"
 
 
 def _finite(value):
@@ -83,11 +75,10 @@ def _cell(answer) -> str:
     return str(answer.status_code)
 
 
-async def _row(open_stack, fault, exchanges, of_silence=DEADLINE) -> dict[str, str]:
+async def _row(open_stack, fault, exchanges) -> dict[str, str]:
     cells = {}
-    deadline = _deadline(fault, of_silence)
     for path, body in ENDPOINTS.items():
-        async with open_stack(EXCHANGES=exchanges, DEADLINE_SECONDS=deadline) as stack:
+        async with open_stack(EXCHANGES=exchanges) as stack:
             stack.fault(venue="binance", **fault)
             cells[path] = _cell(await asyncio.wait_for(stack.ask(path, **body), BOUND))
     return cells
@@ -109,8 +100,7 @@ async def test_each_fault_on_each_endpoint(open_stack, name):
 
 @pytest.mark.parametrize("name", ["timeout", "reset", "503", "HTML", "empty list"])
 async def test_the_other_venues_stand_in(open_stack, name):
-    # twice the default deadline: a silent venue must leave enough of it for the next
-    cells = await _row(open_stack, FAULTS[name], ",".join(KNOWN_VENUES), of_silence=3.0)
+    cells = await _row(open_stack, FAULTS[name], ",".join(KNOWN_VENUES))
     for path in ("/price", "/combined_price", "/top_symbols", "/volume_spike", "/multi_oi"):
         assert cells[path].startswith("200 -"), (path, cells)
 
@@ -120,7 +110,7 @@ async def test_the_other_venues_stand_in(open_stack, name):
     "name", ["reset", "503", "429 Retry-After", "HTML", "truncated JSON", "stale", "empty list"]
 )
 async def test_every_venue_degrades_the_same_way(open_stack, venue, name):
-    async with open_stack(EXCHANGES=venue, DEADLINE_SECONDS=_deadline(FAULTS[name])) as stack:
+    async with open_stack(EXCHANGES=venue) as stack:
         stack.fault(venue=venue, **FAULTS[name])
         answer = await asyncio.wait_for(stack.ask("/combined_price", symbol="BTC"), BOUND)
         cell = _cell(answer)
@@ -143,8 +133,7 @@ async def test_each_fault_on_a_currency_pair(open_stack, now, name, closed):
         fault["field"] = YAHOO_FIELDS[fault["field"]]
     cells = {}
     for path in YAHOO_ENDPOINTS:
-        deadline = _deadline(fault)
-        async with open_stack(EXCHANGES="binance,yahoo", DEADLINE_SECONDS=deadline) as stack:
+        async with open_stack(EXCHANGES="binance,yahoo") as stack:
             stack.double.clock.stop_at(now if closed else THURSDAY)
             stack.fault(venue="yahoo", **fault)
             answer = stack.ask(path, symbol="EUR/USD")
@@ -210,8 +199,7 @@ def _without_statistic(data, what):
 async def test_each_fault_on_takers_and_accounts(open_stack, name):
     cells = {}
     for (venue, what), (path, field) in STATISTICS.items():
-        deadline = _deadline(FAULTS[name], BESIDE_SILENCE)
-        async with open_stack(EXCHANGES=venue, DEADLINE_SECONDS=deadline) as stack:
+        async with open_stack(EXCHANGES=venue) as stack:
             clean = (await stack.ask("/combined_price", symbol="ETH")).json()["data"]["perp"]
             assert clean["accounts"]
             stack.api.service.cache._entries.clear()  # what is kept would hide the fault
@@ -271,10 +259,7 @@ TOLD = {
 def account_stack(open_stack):
     """A stack with the double's own account."""
 
-    def opened(deadline):
-        return open_stack(BINANCE_API_KEY=KEY, BINANCE_API_SECRET=SECRET, DEADLINE_SECONDS=deadline)
-
-    return opened
+    return partial(open_stack, BINANCE_API_KEY=KEY, BINANCE_API_SECRET=SECRET)
 
 
 def _no_key_in(caplog, stack, *answers):
@@ -294,7 +279,7 @@ async def test_each_fault_on_each_account_question(account_stack, caplog, name):
     caplog.set_level(logging.DEBUG)
     fault, cells = ACCOUNT_FAULTS[name], {}
     for path, signed in QUESTIONS.items():
-        async with account_stack(_deadline(fault)) as stack:
+        async with account_stack() as stack:
             if name == "clock skew":  # a venue has one clock for all its paths
                 stack.fault(venue="binance", **fault)
             else:
@@ -326,8 +311,7 @@ async def test_one_signed_call_in_trouble_leaves_the_other(  # noqa: PLR0917 - p
     account_stack, caplog, name, question, path, field, other
 ):
     caplog.set_level(logging.DEBUG)
-    deadline = _deadline(ACCOUNT_FAULTS[name], BESIDE_SILENCE)
-    async with account_stack(deadline) as stack:
+    async with account_stack() as stack:
         stack.fault(venue="binance", **_at(ACCOUNT_FAULTS[name], path, SIGNED[path]))
         answer = await asyncio.wait_for(stack.ask(question), BOUND)
         _no_key_in(caplog, stack, answer)
@@ -358,8 +342,7 @@ APART = ("binance", "gate")
 async def test_each_fault_on_open_interest_margined_in_the_coin(open_stack, name):
     cells = {}
     for venue, (path, field) in INTEREST.items():
-        deadline = _deadline(FAULTS[name], BESIDE_SILENCE)
-        async with open_stack(EXCHANGES=venue, DEADLINE_SECONDS=deadline) as stack:
+        async with open_stack(EXCHANGES=venue) as stack:
             stack.fault(venue=venue, **_at(FAULTS[name], path, field))
             answer = await asyncio.wait_for(stack.ask("/multi_oi", symbol="BTC"), BOUND)
         cells[venue] = _cell(answer)

@@ -17,7 +17,7 @@ NOW = 1_763_780_000_000
 def test_figures_cross_the_sockets_unharmed(service, listening):
     with (
         service() as running,
-        httpx.Client(base_url=listening(running), trust_env=False) as client,
+        httpx.Client(base_url=listening(running), trust_env=False, timeout=100) as client,
     ):
         assert client.get("/ready").status_code == 200
         data = client.post("/combined_price", json={"symbol": "btc"}).json()["data"]
@@ -31,7 +31,7 @@ def test_figures_cross_the_sockets_unharmed(service, listening):
 def test_signals_end_it_cleanly(service, listening, number):
     with service() as running:
         url = listening(running)
-        assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/health", trust_env=False, timeout=100).status_code == 200
         running.send_signal(number)
         assert running.wait(60) == 0
         rest = running.stderr.read()
@@ -42,9 +42,13 @@ def test_signals_end_it_cleanly(service, listening, number):
 def test_a_request_under_way_is_finished_on_sigterm(service, listening, double_url):
     with service(DEADLINE_SECONDS="4") as running:
         url = listening(running)
+        for kind in ("spot", "perp"):  # drawn now, the double answers all but one well in time
+            query = {"base": "ETH", "kind": kind}
+            truth = f"{double_url}/_double/truth/fold"
+            httpx.get(truth, params=query, trust_env=False, timeout=100).raise_for_status()
         # silent: the request goes on until its deadline, well after the signal
         fault = {"kind": "silent", "path": "/spot/api/v3/ticker/24hr"}
-        httpx.post(f"{double_url}/_double/faults", json=fault, trust_env=False)
+        httpx.post(f"{double_url}/_double/faults", json=fault, trust_env=False, timeout=100)
         told = _transcript(double_url, after=0, timeout=0)["next"]
         script = (
             "import httpx,sys; print(httpx.post(sys.argv[1], json={'symbol': 'eth'}, "

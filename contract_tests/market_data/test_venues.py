@@ -167,8 +167,9 @@ async def test_a_venue_that_does_not_list_the_pair_is_passed_over(open_stack):
         assert data["venue"] == "hyperliquid"
 
 
+@pytest.mark.usefixtures("time_flies")
 async def test_a_silent_venue_leaves_time_for_the_next(open_stack):
-    async with open_stack(EXCHANGES="binance,bybit", DEADLINE_SECONDS="4") as stack:
+    async with open_stack(EXCHANGES="binance,bybit") as stack:
         stack.fault(venue="binance", kind="silent")
         data = (await stack.ask("/combined_price", symbol="BTC")).json()["data"]
         assert data["venue"] == "bybit"
