@@ -211,6 +211,43 @@ async def test_a_null_that_says_that_nothing_is_delisted_is_no_bad_row():
     assert list((await venue.directory("perp")).by_pair) == [Pair("SOL", "USDC")]
 
 
+async def test_of_several_contracts_the_one_that_was_asked_for_counts():
+    """Binance, 2020: a pair has three contracts, the perpetual last; only it has funding."""
+    answers = {
+        "/dapi/v1/premiumIndex": body("binance/gt_dapi_premiumIndex_btcusd_2020-10-16.json"),
+        "/dapi/v1/fundingInfo": b"[]",
+        "/dapi/v1/fundingRate": b'[{"fundingTime":1602777600000},{"fundingTime":1602806400000}]',
+    }
+    venue = adapter(binance, answers, 1_602_829_101_000)
+    told = await venue.funding(inverse("binance", "BTCUSD_PERP", 100.0))
+    assert (told.rate, told.interval_hours) == (0.00010000, 8)
+    with pytest.raises(VenueError, match="nothing about ETHUSD_PERP") as caught:
+        await venue.funding(inverse("binance", "ETHUSD_PERP", 10.0))
+    assert caught.value.reason == "unavailable"
+
+
+async def test_a_contract_that_is_settled_has_a_mark_price_of_zero_and_no_funding():
+    settled = {"markPrice": "0.00000000", "lastFundingRate": "", "nextFundingTime": 0}
+    answers = {
+        "/fapi/v1/premiumIndex": changed("binance/cx_fapi_premiumIndex_2021-05-17.json", **settled),
+        "/fapi/v1/fundingInfo": b"[]",
+        "/fapi/v1/fundingRate": b"[]",
+    }
+    venue = adapter(binance, answers, 1_621_252_344_000)
+    with pytest.raises(VenueError, match="has no funding") as caught:
+        await venue.funding(perp("binance", "BTCUSDT"))
+    assert caught.value.reason == "unavailable"
+
+
+async def test_a_rate_is_given_where_okx_tells_no_mark_price():
+    answers = {
+        "/api/v5/public/funding-rate": body("okx/cx_funding_rate_2021-10-14.json"),
+        "/api/v5/public/mark-price": b'{"code":"0","data":[],"msg":""}',
+    }
+    told = await adapter(okx, answers, 1_634_250_000_000).funding(inverse("okx", "BTC-USD-SWAP"))
+    assert (told.rate, told.mark_price) == (0.00027815, None)
+
+
 # -- open interest -----------------------------------------------------------------------------
 
 
@@ -313,6 +350,61 @@ async def test_an_empty_list_says_nothing_about_the_venues_health(rows):
         with pytest.raises(VenueError, match="the list is empty") as caught:
             await venue.ticker(perp("bybit", "GONEUSDT"))
         assert caught.value.reason == "unavailable"
+
+
+async def test_numbers_that_a_client_wrote_down_as_texts_are_the_same_answer():
+    """ccxt reads all numbers as texts: of Bybit's envelope, too."""
+    told = msgspec.json.decode(body("bybit/cx_tickers_inverse_2022-12-30.json"))
+    told |= {"retCode": "0", "time": str(told["time"])}
+    venue = adapter(bybit, {"/v5/market/tickers": msgspec.json.encode(told)}, 1_672_376_496_000)
+    assert (await venue.ticker(inverse("bybit", "BTCUSD"))).price == 16597.0
+
+
+@pytest.mark.parametrize("last", ["", "0", None], ids=str)
+async def test_what_has_not_been_traded_yet_has_no_price_and_is_no_trouble(last):
+    told = msgspec.json.decode(body("bybit/cx_tickers_inverse_2022-12-30.json"))
+    told["result"]["list"][0]["lastPrice"] = last
+    answers = {"/v5/market/tickers": msgspec.json.encode(told)}
+    futures = msgspec.json.decode(body("gate/cx_spot_tickers_kfc_usdt_2021.json"))
+    futures[0]["last"] = last
+    answers["/api/v4/spot/tickers"] = msgspec.json.encode(futures)
+    pair = Instrument("gate", "spot", Pair("KFC", "USDT"), "KFC_USDT")
+    for module, asked in ((bybit, inverse("bybit", "BTCUSD")), (gate, pair)):
+        with pytest.raises(VenueError) as caught:
+            await adapter(module, answers, 1_672_376_496_000).ticker(asked)
+        assert caught.value.reason == "unavailable"
+
+
+async def test_spot_candles_of_okx_before_2022_tell_the_turnover_in_the_seventh_column():
+    """Two columns less; of spot ``volCcy`` counts the quote asset, of swaps coins."""
+    row = '["1597026360000","3.721","3.743","3.677","3.708","8422410","22698348.04828491"]'
+    answers = {"/api/v5/market/candles": b'{"code":"0","msg":"","data":[%b]}' % row.encode()}
+    venue = adapter(okx, answers, 1_597_026_420_000)
+    spot = Instrument("okx", "spot", BTC, "BTC-USDT")
+    [candle] = (await venue.candles(spot, minutes=1, count=2)).closed
+    assert (candle.volume, candle.turnover) == (8422410, 22698348.04828491)
+    [candle] = (await venue.candles(perp("okx", "BTC-USDT-SWAP"), minutes=1, count=2)).closed
+    assert (candle.volume, candle.turnover) == (22698348.04828491, None)
+
+
+@pytest.mark.parametrize(("status", "there"), [("restrictedAPI", True), ("maintain", False),
+                                               ("limit_open", False), ("off", False)])  # fmt: skip
+async def test_a_contract_that_takes_no_orders_by_api_trades_all_the_same(status, there):
+    """Bitget, *Get All Symbols - Contracts*: ``symbolStatus``."""
+    row = {"symbol": "BTCUSDT", "baseCoin": "BTC", "quoteCoin": "USDT", "symbolStatus": status,
+           "symbolType": "perpetual", "fundInterval": "8"}  # fmt: skip
+    told = msgspec.json.encode({"code": "00000", "msg": "success", "data": [row]})
+    venue = adapter(bitget, {"/api/v2/mix/market/contracts": told}, 1_695_793_701_000)
+    assert (BTC in (await venue.directory("perp")).by_pair) is there
+
+
+async def test_an_accounts_ratio_without_one_side_is_no_trouble_of_the_venue():
+    """A contract that hardly anybody holds: all accounts are long."""
+    rows = b'[{"symbol":"NEWUSDT","longAccount":"1.0","shortAccount":"0.0","timestamp":%d}]'
+    answers = {"/futures/data/globalLongShortAccountRatio": rows % 1_726_790_400_000}
+    with pytest.raises(VenueError, match="make no ratio") as caught:
+        await adapter(binance, answers, 1_726_790_700_000).account_ratio(perp("binance", "NEWUSDT"))
+    assert caught.value.reason == "unavailable"
 
 
 async def test_a_candle_before_the_newest_is_closed_whatever_it_says_itself():

@@ -41,6 +41,8 @@ _PATIENCE: Final = 1.0
 """Seconds that a call may wait for its turn at the rate that its venue allows."""
 _BANS: Final = {418: 120.0, 403: 600.0}
 """The shortest bans that are documented, in seconds: Binance's, and Bybit's by 403."""
+_REFUSED_FOR: Final = 60.0
+"""Seconds for which a venue is not asked that does not serve this address or place."""
 _BANNED_UNTIL: Final = re.compile(rb'(?:banned until |"retryAfter":\s*)(\d{13})')
 _RESETS: Final = ("x-gate-ratelimit-reset-timestamp", "x-bapi-limit-reset-timestamp")
 """Where venues tell when a limit that is used up begins anew, in seconds or ms: Gate.io, Bybit."""
@@ -235,9 +237,11 @@ class VenueClient:
         try:
             value = decoder.decode(response.content)
         except RefusalError as refusal:
-            pause = self._pause_told(response) if refusal.reason == "rate_limited" else None
-            raise self._error(refusal.reason, path, refusal.message, pause) from None
+            raise self._refused(refusal.reason, path, refusal.message, response) from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            explained = self.explain(response.status_code, response.content)
+            if explained is not None:  # a refusal that came with status 200
+                raise self._refused(explained[0], path, explained[1], response) from None
             kind = response.headers.get("content-type", "")
             hint = f" (Content-Type {kind})" if "json" not in kind else ""
             raise self._error("bad_payload", path, f"{error}{hint}") from None
@@ -245,6 +249,15 @@ class VenueClient:
             if rows.left_out:
                 self.left_out(path, rows.left_out, rows.why)
         return value
+
+    def _refused(
+        self, reason: Reason, path: str, message: str, response: httpx.Response
+    ) -> VenueError:
+        """Return what an answer with status 200 says that is a refusal all the same."""
+        pause = self._pause_told(response) if reason == "rate_limited" else None
+        if reason == "refused":
+            pause = _REFUSED_FOR
+        return self._error(reason, path, message, pause)
 
     def left_out(self, path: str, count: int, why: str) -> None:
         """Count rows of a list that cannot be used and are left out."""
@@ -266,7 +279,7 @@ class VenueClient:
         if status in (403, 451):
             asked = "this address is refused: it asked too often, or is not served"
             why = asked if status == 403 else "this place is not served"
-            return self._error("refused", path, f"HTTP {status}: {why}", 60.0)
+            return self._error("refused", path, f"HTTP {status}: {why}", _REFUSED_FOR)
         reason: Reason = "outage" if status >= 500 else "refused"
         wait = _seconds(response.headers.get("retry-after"), self.now())
         return self._error(reason, path, f"HTTP {status}", wait if status >= 500 else None)

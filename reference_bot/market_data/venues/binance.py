@@ -52,6 +52,8 @@ RATES: Final = (
 )
 """Of one address: what does not count against the weight of a minute."""
 
+_NOT_TRADING: Final = frozenset({-1122, -4108, -4141})
+"""Of a symbol: its status is not the right one; it is being delivered or settled, or closed."""
 _PERPETUALS: Final = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 
@@ -142,9 +144,9 @@ class _Accounts(Struct, frozen=True, rename="camel"):
 
 
 class _PremiumIndex(Struct, frozen=True, rename="camel"):
-    """What has no funding (any more) has an empty rate, or a next reset of 0."""
+    """What has no funding (any more) has an empty rate, a next reset of 0, or a mark price of 0."""
 
-    mark_price: Price
+    mark_price: Amount
     time: Millis
     last_funding_rate: Rate | None = None
     next_funding_time: int = 0
@@ -167,7 +169,7 @@ _INTEREST_POINTS = Rows[_InterestPoint](_InterestPoint)
 _ACCOUNTS = Rows[_Accounts](_Accounts)
 _PREMIUM = One[_PremiumIndex](_PremiumIndex)
 _ANYTHING = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ERROR = msgspec.json.Decoder(_Error)
+_ERROR = msgspec.json.Decoder(_Error, strict=False)
 
 
 def tells_weight(limit: int) -> TellsLimit:
@@ -189,8 +191,10 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         error = _ERROR.decode(body)
     except msgspec.MsgspecError:
         return None
-    if error.code == -1121:
+    if error.code in (-1121, -4144):  # no such symbol, no such pair
         return "not_listed", error.msg
+    if error.code in _NOT_TRADING:
+        return "unavailable", f"code {error.code}: {error.msg}"
     if error.code == -1003:
         return "rate_limited", f"code {error.code}: {error.msg}"
     if error.code in (-2014, -2015, -1022, -1021):  # key, signature or time of a signed call
@@ -356,7 +360,7 @@ class Binance(NoTakers):
             rate=found.last_funding_rate,
             interval_hours=hours,
             next_reset=reset_ahead(self.name, path, found.next_funding_time, found.time, hours),
-            mark_price=found.mark_price / instrument.unit,
+            mark_price=found.mark_price / instrument.unit or None,
         )
 
     async def warm(self) -> None:

@@ -7,7 +7,7 @@ kline, ``sumOpenInterestValue``). What is asked about one symbol is answered wit
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -28,13 +28,11 @@ from reference_bot.market_data.venues.base import (
 )
 from reference_bot.market_data.venues.binance_funding import Intervals
 from reference_bot.market_data.venues.checks import check_candles, check_fresh, reset_ahead
-from reference_bot.market_data.venues.common import SPARE
+from reference_bot.market_data.venues.common import SPARE, about
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
 __all__ = ["BinanceCoin"]
-
-T = TypeVar("T")
 
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 
@@ -89,9 +87,12 @@ class _InterestPoint(Struct, frozen=True, rename="camel"):
 
 
 class _Premium(Struct, frozen=True, rename="camel"):
-    """What has no funding, a delivery contract, has an empty rate and a next reset of 0."""
+    """What has no funding, a delivery contract, has an empty rate and a next reset of 0; what is
+    settled has a mark price of 0.
+    """
 
-    mark_price: Price
+    symbol: str
+    mark_price: Amount
     time: Millis
     last_funding_rate: Rate | None = None
     next_funding_time: int = 0
@@ -133,7 +134,7 @@ class BinanceCoin:
         """Read the rolling 24 hours."""
         path = "/dapi/v1/ticker/24hr"
         reply = await self._client.get(path, _TICKERS, {"symbol": instrument.symbol})
-        found = self._first(path, reply.value)
+        found = about(self._name, path, reply.value, instrument.symbol)
         if not (found.last_price and found.open_price):
             text = f"{path}: {instrument.symbol} has no price, or none of 24 h ago"
             raise VenueError(self._name, "unavailable", text)
@@ -174,6 +175,8 @@ class BinanceCoin:
         )
         found = reply.value
         check_fresh(self._name, path, "time", found.time, reply.as_of)
+        if not premium.mark_price:
+            raise VenueError(self._name, "unavailable", f"{path}: there is no mark price")
         dollars = found.open_interest * instrument.unit
         return InterestPoint(found.time, dollars / premium.mark_price, dollars)
 
@@ -204,7 +207,8 @@ class BinanceCoin:
             raise VenueError(self._name, "unavailable", f"{path}: {symbol} has no funding")
         hours = await self._intervals.hours(symbol, known, found.next_funding_time)
         reset = reset_ahead(self._name, path, found.next_funding_time, found.time, hours)
-        return FundingNow(found.time, found.last_funding_rate, hours, reset, found.mark_price)
+        mark = found.mark_price or None
+        return FundingNow(found.time, found.last_funding_rate, hours, reset, mark)
 
     async def warm(self) -> None:
         """Read ahead what every request about funding needs."""
@@ -216,14 +220,9 @@ class BinanceCoin:
         entry = await self._cache.get(
             _NOW, (symbol,), lambda: self._client.get(path, _PREMIUM, {"symbol": symbol})
         )
-        found = self._first(path, entry.value.value)
+        found = about(self._name, path, entry.value.value, symbol)
         check_fresh(self._name, path, "time", found.time, entry.value.as_of)
         return found
-
-    def _first(self, path: str, rows: list[T]) -> T:
-        if not rows:
-            raise VenueError(self._name, "unavailable", f"{path}: the list is empty")
-        return rows[0]
 
 
 def _ticker(found: _Ticker, instrument: Instrument) -> Ticker:

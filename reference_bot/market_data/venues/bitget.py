@@ -72,6 +72,11 @@ RATES: Final = (
     ),
 )
 """Of one address at each endpoint."""
+_TRADES: Final = ("normal", "restrictedAPI")
+"""Contracts that trade, those among them where no orders can be placed by the API."""
+_NOT_TRADING: Final = frozenset({"40054", "40308", "41114", "43115", "50004"})
+"""Of a symbol: there are no such data, its contract is maintained, its pair is maintained, opens
+soon, or is suspended."""
 _MIX_TICKER: Final = "/api/v2/mix/market/ticker"
 
 _SPOT_BARS: Final = {
@@ -141,6 +146,7 @@ class _MixCandle(Struct, frozen=True, array_like=True):
 
 class _Interest(Struct, frozen=True):
     size: Amount
+    symbol: str = ""
 
 
 class _Interests(Struct, frozen=True):
@@ -165,12 +171,14 @@ class _Accounts(Struct, frozen=True, rename="camel"):
 class _Funding(Struct, frozen=True):
     """The last two came in 2025."""
 
+    symbol: str = ""
     rate: Rate | None = msgspec.field(name="fundingRate", default=None)
     hours: Amount | None = msgspec.field(name="fundingRateInterval", default=None)
     next_update: int | None = msgspec.field(name="nextUpdate", default=None)
 
 
 class _FundingTime(Struct, frozen=True):
+    symbol: str = ""
     next_update: int | None = msgspec.field(name="nextFundingTime", default=None)
     hours: Amount | None = msgspec.field(name="ratePeriod", default=None)
 
@@ -200,11 +208,11 @@ def _open(envelope: _Envelope) -> msgspec.Raw:
 def _refusal(envelope: _Envelope) -> tuple[Reason, str]:
     reason: Reason = "outage"
     code = str(envelope.code)
-    if code in ("429", "1001", "50009"):
+    if code in ("429", "1001", "30014", "30026", "50009"):
         reason = "rate_limited"
-    elif code in ("40034", "40309", "40102"):
+    elif code in ("40034", "40102", "40309", "42016"):
         reason = "not_listed"
-    elif code == "40054":  # "The data fetched by DOGEUSDT is empty"
+    elif code in _NOT_TRADING:
         reason = "unavailable"
     return reason, f"code {envelope.code}: {envelope.msg}"
 
@@ -297,8 +305,8 @@ class Bitget(OneApi):
                     hours=one.fund_interval or None,
                 )
                 for one in reply.value[1]
-                if (one.status == "online" or one.symbol_status == "normal")
-                and one.symbol_type in (None, "perpetual")
+                if (one.status == "online" or one.symbol_status in _TRADES)
+                and (one.symbol_type or "perpetual") == "perpetual"
             ),
         )
 
@@ -306,7 +314,7 @@ class Bitget(OneApi):
         """Read the rolling 24 hours."""
         if instrument.kind == "spot":
             path = "/api/v2/spot/market/tickers"
-            found = await self._row(path, {"symbol": instrument.symbol})
+            found = await self._row(path, instrument.symbol, {})
         else:
             path = _MIX_TICKER
             found = await self._mix_ticker(instrument)
@@ -386,7 +394,7 @@ class Bitget(OneApi):
         found = reply.value[1]
         time = found.time or reply.as_of or self._client.now()
         check_fresh(self.name, path, "ts", time, reply.as_of)
-        size = self._first(path, found.rows).size
+        size = self._about(path, found.rows, instrument.symbol).size
         return InterestPoint(time, size * instrument.unit, None)
 
     async def funding(self, instrument: Instrument) -> FundingNow:
@@ -396,13 +404,12 @@ class Bitget(OneApi):
         reply, ticker = await together(
             self._client.get(path, _FUNDING, params), self._mix_ticker(instrument)
         )
-        found = self._first(path, reply.value[1])
+        found = self._about(path, reply.value[1], instrument.symbol)
         hours, next_update = found.hours or instrument.hours, found.next_update
         if not hours or not next_update:  # before 2025 another path told these
             path = "/api/v2/mix/market/funding-time"
-            other = self._first(
-                path, (await self._client.get(path, _FUNDING_TIME, params)).value[1]
-            )
+            times = (await self._client.get(path, _FUNDING_TIME, params)).value[1]
+            other = self._about(path, times, instrument.symbol)
             hours, next_update = other.hours, other.next_update
         if found.rate is None or not hours or not next_update:
             text = f"{path}: {instrument.symbol} has no rate, no next reset or no interval"
@@ -417,15 +424,15 @@ class Bitget(OneApi):
         )
 
     async def _mix_ticker(self, instrument: Instrument) -> _Ticker:
-        params = {**_PRODUCTS[instrument.kind], "symbol": instrument.symbol}
+        symbol, product = instrument.symbol, _PRODUCTS[instrument.kind]
         entry = await self._cache.get(
-            _TICKER_NOW, (instrument.symbol,), lambda: self._row(_MIX_TICKER, params)
+            _TICKER_NOW, (symbol,), lambda: self._row(_MIX_TICKER, symbol, product)
         )
         return entry.value
 
-    async def _row(self, path: str, params: dict[str, str | int]) -> _Ticker:
-        reply = await self._client.get(path, _TICKERS, params)
-        found = self._first(path, reply.value[1])
+    async def _row(self, path: str, symbol: str, product: dict[str, str | int]) -> _Ticker:
+        reply = await self._client.get(path, _TICKERS, {**product, "symbol": symbol})
+        found = self._about(path, reply.value[1], symbol)
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
         return found
 

@@ -89,13 +89,13 @@ class _Ticker(Struct, frozen=True):
     """
 
     symbol: str
-    last: Amount = msgspec.field(name="lastPrice")
+    last: Amount | None = msgspec.field(name="lastPrice")
     open: Amount | None = msgspec.field(name="prevPrice24h", default=None)
     high: Amount | None = msgspec.field(name="highPrice24h", default=None)
     low: Amount | None = msgspec.field(name="lowPrice24h", default=None)
     volume: Amount | None = msgspec.field(name="volume24h", default=None)
     turnover: Amount | None = msgspec.field(name="turnover24h", default=None)
-    mark: Price | None = msgspec.field(name="markPrice", default=None)
+    mark: Amount | None = msgspec.field(name="markPrice", default=None)
     both: Amount | None = msgspec.field(name="openInterest", default=None)
     both_value: Amount | None = msgspec.field(name="openInterestValue", default=None)
     one: Amount | None = msgspec.field(name="singleOpenInterest", default=None)
@@ -179,13 +179,16 @@ def _open(envelope: _Envelope) -> msgspec.Raw:
 
 
 def _reason(envelope: _Envelope) -> Reason:
-    if envelope.ret_code in (10006, 10018, 10429):
+    code = envelope.ret_code
+    if code in (429, 10006, 10018, 10429):
         return "rate_limited"
-    unknown = envelope.ret_code == 10001 and "symbol" in envelope.ret_msg.lower()
-    return "not_listed" if unknown else "outage"
+    if code in (10009, 10024):  # this place is not served
+        return "refused"
+    unknown = code == 10001 and "symbol" in envelope.ret_msg.lower()
+    return "not_listed" if unknown or code == 10029 else "outage"
 
 
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_ENVELOPE = msgspec.json.Decoder(_Envelope, strict=False)
 _LIST = msgspec.json.Decoder(_List)
 _SYMBOL_ROWS = Rows[_Symbol](_Symbol)
 
@@ -266,7 +269,7 @@ class Bybit(OneApi):
                     (one.funding_interval or 0) / 60 or None,
                 )
                 for one in found
-                if one.status == "Trading" and one.contract_type == _TYPES[kind]
+                if one.status == "Trading" and (one.contract_type or None) == _TYPES[kind]
             ),
         )
 
@@ -312,7 +315,7 @@ class Bybit(OneApi):
         if size is None:
             raise VenueError(self.name, "unavailable", "/v5/market/tickers: no openInterest")
         if instrument.kind == "inverse":
-            if found.mark is None:
+            if not found.mark:
                 raise VenueError(self.name, "unavailable", "/v5/market/tickers: no markPrice")
             return InterestPoint(time, size / found.mark, size)
         return InterestPoint(time, size * instrument.unit, value)
@@ -383,7 +386,7 @@ class Bybit(OneApi):
             rate=found.rate,
             interval_hours=hours,
             next_reset=reset_ahead(self.name, path, found.next_funding, time, hours),
-            mark_price=None if found.mark is None else found.mark / instrument.unit,
+            mark_price=found.mark / instrument.unit if found.mark else None,
         )
 
     async def _now(self, instrument: Instrument) -> tuple[int, _Ticker]:
@@ -397,7 +400,7 @@ class Bybit(OneApi):
         envelope, tickers = reply.value
         time = self._time(envelope, reply)
         check_fresh(self.name, path, "time", time, reply.as_of)
-        return time, self._first(path, tickers)
+        return time, self._about(path, tickers, instrument.symbol)
 
     def _time(self, envelope: _Envelope, reply: Reply[Any]) -> int:
         """Return when an answer was given: as it tells itself, else by its ``Date``."""
@@ -416,7 +419,7 @@ def _ticker(found: _Ticker, time: int, instrument: Instrument) -> Ticker:
     volume, turnover = _volumes(instrument, found.volume, found.turnover)
     return Ticker(
         time=time,
-        price=found.last / unit,
+        price=(found.last or 0.0) / unit,
         open=(found.open or 0.0) / unit,
         high=None if found.high is None else found.high / unit,
         low=None if found.low is None else found.low / unit,

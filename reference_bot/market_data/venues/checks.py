@@ -71,11 +71,12 @@ def account_ratio(
     """Return the ratio of accounts, from shares as fractions or in percent, or as counts.
 
     It is stamped with the beginning of its period and told some minutes after the end. Raises
-    VenueError when a side is empty, or when it is not of the present.
+    VenueError when a side is empty, as of a contract that hardly anybody holds, or when it is not
+    of the present.
     """
     if long <= 0 or short <= 0:
         text = f"{path}: shares of {long:g} and {short:g} make no ratio"
-        raise VenueError(client.venue, "bad_payload", text)
+        raise VenueError(client.venue, "unavailable", text)
     within = 2 * minutes * 60_000 + STALE_AFTER
     check_fresh(client.venue, path, "the newest count", time, as_of, within=within)
     return AccountRatio(time, long / short, long / (long + short), minutes)

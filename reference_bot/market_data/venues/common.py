@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from reference_bot.market_data.decoding import Decodes
@@ -26,6 +26,7 @@ __all__ = [
     "Listed",
     "NoTakers",
     "OneApi",
+    "about",
     "index",
     "not_offered",
     "to_candle",
@@ -39,6 +40,14 @@ COIN_WORDS: Final = frozenset({"", "coin", "coins", "crypto", "cryptocurrency", 
 """How venues say in lower case that a listing is a coin, those that leave it out among them."""
 
 T = TypeVar("T")
+
+
+class _Named(Protocol):
+    @property
+    def symbol(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
 
 
 class NoTakers:
@@ -98,6 +107,24 @@ class OneApi(NoTakers):
         if not rows:
             raise VenueError(self.name, "unavailable", f"{path}: the list is empty")
         return rows[0]
+
+    def _about(self, path: str, rows: Sequence[N], symbol: str) -> N:
+        """Return the row about a symbol, of an answer that may tell of others, too."""
+        return about(self.name, path, rows, symbol)
+
+
+def about(venue: str, path: str, rows: Sequence[N], symbol: str) -> N:
+    """Return the row about a symbol. A list of one row is the answer to what was asked.
+
+    Raises VenueError when there is none: the list is empty, or of others.
+    """
+    if len(rows) == 1:
+        return rows[0]
+    for row in rows:
+        if row.symbol == symbol:
+            return row
+    what = f"nothing about {symbol}" if rows else "the list is empty"
+    raise VenueError(venue, "unavailable", f"{path}: {what}")
 
 
 def not_offered(venue: str, what: str) -> VenueError:

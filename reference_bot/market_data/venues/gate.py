@@ -81,8 +81,8 @@ _CONTRACT_TYPES: Final[dict[MarketKind, str]] = {"perp": "direct", "inverse": "i
 
 
 class _SpotTicker(Struct, frozen=True):
-    currency_pair: str
-    last: Amount
+    symbol: str = msgspec.field(name="currency_pair")
+    last: Amount | None
     change_percentage: float | None = None
     high_24h: Amount | None = None
     low_24h: Amount | None = None
@@ -92,8 +92,8 @@ class _SpotTicker(Struct, frozen=True):
 
 
 class _FuturesTicker(Struct, frozen=True):
-    contract: str
-    last: Amount
+    symbol: str = msgspec.field(name="contract")
+    last: Amount | None
     change_percentage: float | None = None
     high_24h: Amount | None = None
     low_24h: Amount | None = None
@@ -164,7 +164,7 @@ class _ListedContract(Struct, frozen=True):
     @property
     def trades(self) -> bool:
         """Tell whether the contract trades, and goes on doing so; older answers have no status."""
-        return not self.in_delisting and self.status in (None, "trading")
+        return not self.in_delisting and (self.status or "trading") == "trading"
 
 
 class _CurrencyPair(Struct, frozen=True):
@@ -263,22 +263,22 @@ class Gate(OneApi):
             return self._ticker(found, time)
         path = "/api/v4/spot/tickers"
         reply = await self._client.get(path, _SPOT_TICKERS, {"currency_pair": instrument.symbol})
-        return self._ticker(self._first(path, reply.value), self._time(reply))
+        return self._ticker(self._about(path, reply.value, instrument.symbol), self._time(reply))
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all pairs or contracts."""
         found: dict[str, _SpotTicker | _FuturesTicker]
         if kind == "spot":
             spot = await self._client.get("/api/v4/spot/tickers", _SPOT_TICKERS)
-            found, time = {row.currency_pair: row for row in spot.value}, self._time(spot)
+            found, time = {row.symbol: row for row in spot.value}, self._time(spot)
         else:
             futures = await self._client.get(f"{_FUTURES[kind]}/tickers", _FUTURES_TICKERS)
-            found, time = {row.contract: row for row in futures.value}, self._time(futures)
+            found, time = {row.symbol: row for row in futures.value}, self._time(futures)
         known = listed.by_symbol()
         return {
             known[name].pair: self._ticker(row, time)
             for name, row in found.items()
-            if name in known and row.last > 0 and _open_of(row) is not None
+            if name in known and _open_of(row) is not None
         }
 
     def _time(self, reply: Reply[Any]) -> int:
@@ -287,7 +287,7 @@ class Gate(OneApi):
 
     def _ticker(self, found: _SpotTicker | _FuturesTicker, time: int) -> Ticker:
         opened = _open_of(found)
-        if opened is None or found.last <= 0:
+        if opened is None or not found.last:
             raise VenueError(
                 self.name,
                 "unavailable",
@@ -412,7 +412,8 @@ class Gate(OneApi):
             (path, instrument.symbol),
             lambda: self._client.get(path, _FUTURES_TICKERS, params),
         )
-        return self._first(path, entry.value.value), self._time(entry.value)
+        found = self._about(path, entry.value.value, instrument.symbol)
+        return found, self._time(entry.value)
 
 
 def _stats_path(instrument: Instrument) -> str:
@@ -425,7 +426,11 @@ def _listed(one: _ListedContract) -> Listed:
 
 
 def _open_of(found: _SpotTicker | _FuturesTicker) -> float | None:
-    """Return the price 24 h ago: by the change that is told, else by its percentage."""
+    """Return the price 24 h ago: by the change that is told, else by its percentage; None when
+    there is none of now.
+    """
+    if not found.last:
+        return None
     if found.change_price is not None and found.change_price < found.last:
         return found.last - found.change_price
     change = found.change_percentage

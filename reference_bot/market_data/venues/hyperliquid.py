@@ -266,7 +266,7 @@ class Hyperliquid(OneApi):
         """Read the open interest, which comes with the contexts."""
         found, time = await self._context(instrument)
         if found.open_interest is None:
-            raise VenueError(self.name, "bad_payload", "metaAndAssetCtxs: no openInterest")
+            raise VenueError(self.name, "unavailable", "metaAndAssetCtxs: no openInterest")
         amount = found.open_interest * instrument.unit
         return InterestPoint(time, amount, None)
 
@@ -277,7 +277,7 @@ class Hyperliquid(OneApi):
         )
         if found.funding is None:
             raise VenueError(
-                self.name, "bad_payload", f"metaAndAssetCtxs: no funding of {instrument.symbol}"
+                self.name, "unavailable", f"metaAndAssetCtxs: no funding of {instrument.symbol}"
             )
         prediction = predicted.value.get(instrument.symbol)
         hours = prediction.funding_interval_hours if prediction is not None else 1.0
@@ -317,7 +317,7 @@ class Hyperliquid(OneApi):
             context = perps.value.by_name.get(instrument.symbol)
             if context is not None:
                 return context, self._time(perps)
-        raise VenueError(self.name, "bad_payload", f"/info: nothing about {instrument.symbol}")
+        raise VenueError(self.name, "unavailable", f"/info: nothing about {instrument.symbol}")
 
     async def _perps(self) -> Reply[_Perps]:
         question = {"type": "metaAndAssetCtxs"}

@@ -59,6 +59,9 @@ RATES: Final = (
 """Of one address; that of funding rates is one of each instrument."""
 _ASSETS: Final = {"1": COIN, "3": "stock", "4": "commodity", "5": "forex", "6": "bond"}
 
+_NOT_TRADING: Final = frozenset({"51021", "51022", "51027", "51028", "51029", "51030"})
+"""Of a contract: it is to be listed, suspended, expired, being delivered or settled, or its funding
+is."""
 _BARS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1H", 240: "4H", 1440: "1Dutc"}
 _TYPES: Final[dict[MarketKind, str]] = {"spot": "SPOT", "perp": "SWAP", "inverse": "SWAP"}
 _CONTRACT_TYPES: Final[dict[MarketKind, str]] = {"perp": "linear", "inverse": "inverse"}
@@ -97,6 +100,7 @@ class _Candle(Struct, frozen=True, array_like=True):
 
 
 class _Interest(Struct, frozen=True):
+    symbol: str = msgspec.field(name="instId")
     time: Millis = msgspec.field(name="ts")
     amount: Amount | None = msgspec.field(name="oiCcy", default=None)
     contracts: Amount | None = msgspec.field(name="oi", default=None)
@@ -126,6 +130,7 @@ class _Ratio(Struct, frozen=True, array_like=True):
 class _Funding(Struct, frozen=True):
     """``settles`` ends the running interval, which began at ``before``."""
 
+    symbol: str = msgspec.field(name="instId")
     rate: Rate | None = msgspec.field(name="fundingRate", default=None)
     settles: int | None = msgspec.field(name="fundingTime", default=None)
     before: int | None = msgspec.field(name="prevFundingTime", default=None)
@@ -143,7 +148,8 @@ class _Funding(Struct, frozen=True):
 
 
 class _Mark(Struct, frozen=True):
-    price: Price | None = msgspec.field(name="markPx", default=None)
+    symbol: str = msgspec.field(name="instId")
+    price: Amount | None = msgspec.field(name="markPx", default=None)
 
 
 class _Instrument(Struct, frozen=True, rename="camel"):
@@ -172,13 +178,17 @@ class _Instrument(Struct, frozen=True, rename="camel"):
 def _open(envelope: _Envelope) -> msgspec.Raw:
     if str(envelope.code) == "0":
         return envelope.data
-    raise RefusalError(_reason(str(envelope.code)), f"code {envelope.code}: {envelope.msg}")
+    raise RefusalError(_reason(envelope), f"code {envelope.code}: {envelope.msg}")
 
 
-def _reason(code: str) -> Reason:
+def _reason(envelope: _Envelope) -> Reason:
+    code = str(envelope.code)
     if code in ("50011", "50040", "50061"):
         return "rate_limited"
-    return "not_listed" if code == "51001" else "outage"
+    if code in _NOT_TRADING:
+        return "unavailable"
+    unknown = code == "51000" and "inst" in envelope.msg.lower()
+    return "not_listed" if unknown or code in ("51001", "51015") else "outage"
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
@@ -206,7 +216,7 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         envelope = _ENVELOPE.decode(body)
     except msgspec.MsgspecError:
         return None
-    reason = _reason(str(envelope.code))
+    reason = _reason(envelope)
     return None if reason == "outage" else (reason, f"code {envelope.code}: {envelope.msg}")
 
 
@@ -250,7 +260,7 @@ class Okx(OneApi):
         """
         path = "/api/v5/market/ticker"
         reply = await self._client.get(path, _TICKERS, {"instId": instrument.symbol})
-        found = self._first(path, reply.value[1])
+        found = self._about(path, reply.value[1], instrument.symbol)
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
         if not (found.last and found.open):
             text = f"{path}: {instrument.symbol} has no price, or none of 24 h ago"
@@ -288,7 +298,7 @@ class Okx(OneApi):
                 row.start,
                 row.start + length,
                 volume=row.vol if spot else row.vol_ccy,
-                turnover=row.vol_quote,
+                turnover=row.vol_ccy if spot and row.vol_quote is None else row.vol_quote,
             )
             for row in rows
         ]
@@ -342,7 +352,7 @@ class Okx(OneApi):
         path = "/api/v5/public/open-interest"
         params = {"instType": "SWAP", "instId": instrument.symbol}
         reply = await self._client.get(path, _INTEREST, params)
-        found = self._first(path, reply.value[1])
+        found = self._about(path, reply.value[1], instrument.symbol)
         check_fresh(self.name, path, "ts", found.time, reply.as_of)
         amount = found.amount
         if amount is None and instrument.kind == "perp" and found.contracts is not None:
@@ -374,8 +384,8 @@ class Okx(OneApi):
             self._client.get(path, _FUNDING, {"instId": symbol}),
             self._client.get(marks, _MARK, {"instType": "SWAP", "instId": symbol}),
         )
-        found = self._first(path, reply.value[1])
-        marked = self._first(marks, mark.value[1])
+        found = self._about(path, reply.value[1], symbol)
+        marked = self._about(marks, mark.value[1], symbol).price if mark.value[1] else None
         now = found.time or reply.as_of or self._client.now()
         check_fresh(self.name, path, "ts", now, reply.as_of)
         hours = found.hours
@@ -387,17 +397,17 @@ class Okx(OneApi):
                 self.name, "bad_payload", f"{path}: settlements {hours:g} h apart; expected 1 to 24"
             )
         reset = reset_ahead(self.name, path, found.settles, now, hours)
-        return FundingNow(now, found.rate, hours, reset, marked.price)
+        return FundingNow(now, found.rate, hours, reset, marked or None)
 
 
 def _listed(one: _Instrument, kind: MarketKind) -> Listed | None:
     """Return what an instrument is of the asked kind; None when it is of another one."""
     if kind == "spot":
-        if one.base_ccy is None or one.quote_ccy is None:
+        if not one.base_ccy or not one.quote_ccy:
             return None
         return Listed(one.inst_id, one.base_ccy, one.quote_ccy, one.asset)
     base, quote = one.ct_val_ccy, one.settle_ccy
-    if one.ct_type != _CONTRACT_TYPES[kind] or not one.ct_val or base is None or quote is None:
+    if one.ct_type != _CONTRACT_TYPES[kind] or not (one.ct_val and base and quote):
         return None
     if kind == "inverse":  # it counts dollars and settles in the coin
         base, quote = quote, base
