@@ -79,7 +79,7 @@ class TranscriptReader:
         names.setdefault((chat_id, number), f"its message {own + 1}")
 
     def _rooms(self) -> Mapping[str, list[Message]]:
-        """What playings in each room. An acknowledgement that is meant to stay does not count once
+        """What stands in each room. An acknowledgement that is meant to stay does not count once
         something follows it: whether it was sent depends on timing."""
         rooms: dict[str, list[Message]] = {}
         for act in self._chats.acts:

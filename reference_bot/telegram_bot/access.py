@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from reference_bot.telegram_bot.inbox import Inbox
+from reference_bot.telegram_bot.update import is_private
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Access:
         """
         if self._listed.admits(user_id, chat_id):
             return True
-        if chat_id is None or chat_id >= 0 or not any(one < 0 for one in self._listed.ids):
+        if chat_id is None or is_private(chat_id) or all(map(is_private, self._listed.ids)):
             return False
         if chat_id not in self._moves.values():  # another replica may know it
             self._moves = await self._inbox.moves()

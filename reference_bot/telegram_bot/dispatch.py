@@ -106,7 +106,7 @@ class Dispatcher:
         delay = 0.0
         try:
             self._check(job)
-            delay = await (self._answer(job) if job.update_id >= 0 else self._deliver(job))
+            delay = await (self._answer(job) if job.of_telegram else self._deliver(job))
         except LeaseLostError:
             _log.warning("given up to another replica", extra={"update_id": job.update_id})
         except InboxUnavailableError as error:

@@ -147,6 +147,14 @@ def _need(update: Mapping[str, Any], path: str, wanted: type) -> None:
         )
 
 
+def is_private(chat_id: int) -> bool:
+    """Whether the chat is one with a person: ids of groups and channels are negative.
+
+    Source: https://core.telegram.org/api/bots/ids
+    """
+    return chat_id > 0
+
+
 def lane_of(update: Mapping[str, Any]) -> int:
     """The chat whose order the update belongs to; else the user; else the update alone."""
     for part in _parts(update):

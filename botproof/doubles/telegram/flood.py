@@ -12,6 +12,8 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
+from botproof.doubles.telegram.ids import chat_kind
+
 __all__ = ["Flood", "FloodLimits"]
 
 _SWEEP_AT = 10_000
@@ -53,7 +55,7 @@ class Flood:
         return full_at - now - (self.limits.chat_burst - 1) * interval
 
     def _wait_group(self, chat_id: int, now: float) -> float:
-        if chat_id >= 0:
+        if chat_kind(chat_id) == "private":
             return 0.0
         return _wait_window(self._groups.get(chat_id), self.limits.group_per_minute, 60.0, now)
 
@@ -67,7 +69,7 @@ class Flood:
             max(self._chats.get(chat_id, now), now) + count * self.limits.chat_interval
         )
         self._total.extend([now] * count)
-        if chat_id < 0:
+        if chat_kind(chat_id) != "private":
             self._groups.setdefault(chat_id, deque()).extend([now] * count)
 
 

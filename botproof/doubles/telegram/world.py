@@ -21,7 +21,6 @@ from botproof.doubles.telegram.updates import DEFAULT_ALLOWED, UpdateQueue
 from botproof.doubles.telegram.webhook import Webhook
 
 __all__ = [
-    "SUPERGROUPS_BELOW",
     "Bot",
     "Chat",
     "File",
@@ -30,13 +29,10 @@ __all__ = [
     "Limits",
     "Poll",
     "Topic",
-    "chat_kind",
 ]
 
 Json = dict[str, Any]
 _encode = msgspec.json.Encoder().encode
-
-SUPERGROUPS_BELOW = -1_000_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +45,6 @@ class Limits:
     updates: int = 100_000
     update_bytes: int = 64 * 1024 * 1024
     file_bytes: int = 64 * 1024 * 1024
-
-
-def chat_kind(chat_id: int) -> str:
-    """The type of a chat, as its id tells it: people are positive, supergroups below -10^12."""
-    if chat_id > 0:
-        return "private"
-    return "supergroup" if chat_id < SUPERGROUPS_BELOW else "group"
 
 
 @dataclass(slots=True)

@@ -33,13 +33,21 @@ class LeaseLostError(Exception):
     """Another replica has taken this update over: stop working on it, send nothing more for it."""
 
 
+def is_of_telegram(update_id: int) -> bool:
+    """Telegram's update ids are positive (Bot API, Update); signals are kept under negative ones.
+
+    This and ``PUT`` in ``redis_scripts`` are the only places that know it.
+    """
+    return update_id >= 0
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the inbox has to know of the bot that it serves.
 
     ``first``: lanes whose updates are claimed apart, so that they are behind nobody.
     ``most_waiting``: updates that may wait in one lane. The first one above that is answered with
-    ``notice`` (HTML), the others are dropped. Signal messages (negative ids) are not counted.
+    ``notice`` (HTML), the others are dropped. Signal messages are not counted.
     ``most_known``: finished updates that are remembered.
     """
 
@@ -56,6 +64,11 @@ class Update:
     update_id: int
     lane: int
     payload: bytes
+
+    @property
+    def of_telegram(self) -> bool:
+        """Whether Telegram brought it; else it is a signal (see `is_of_telegram`)."""
+        return is_of_telegram(self.update_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,11 @@ class Job:
     fence: int = 0
     since: float = field(default_factory=time.monotonic)
     flaw: str = ""
+
+    @property
+    def of_telegram(self) -> bool:
+        """Whether Telegram brought it; else it is a signal (see `is_of_telegram`)."""
+        return is_of_telegram(self.update_id)
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

@@ -251,7 +251,7 @@ class SqliteInbox:
             before = coming.get(update.lane, 0)
             coming[update.lane] = before + 1
             few = before + (len(lane.ids) if lane else 0) < self._rules.most_waiting
-            if few or update.update_id < 0 or update.update_id in self._received:
+            if few or not update.of_telegram or update.update_id in self._received:
                 fates.append(_Fate(update.payload))
             elif update.lane in self._full:
                 fates.append(_Fate(None, None, self._now_ms(), "dropped"))

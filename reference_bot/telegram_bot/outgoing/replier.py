@@ -49,6 +49,7 @@ from reference_bot.telegram_bot.outgoing.remedies import (
 from reference_bot.telegram_bot.outgoing.sending import Sending
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.render.html import plain
+from reference_bot.telegram_bot.update import is_private
 
 ACKNOWLEDGE_AFTER: Final = 0.5
 WORKING: Final = "⏳ Still working on it…"
@@ -347,7 +348,9 @@ class Replier:
         """Whether nothing has arrived yet of an answer that a group was not to see."""
         progress = self._job.progress
         chat = progress.chat
-        return chat is not None and chat > 0 and chat != self._origin.chat_id and not progress.sent
+        if chat is None or chat == self._origin.chat_id or progress.sent:
+            return False
+        return is_private(chat)
 
     async def _end(self, outcome: str) -> None:
         """Finishes without the parts that are still to go."""

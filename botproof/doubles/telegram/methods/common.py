@@ -277,7 +277,7 @@ def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool
     wanted = params if "message_thread_id" in params else threads.of_reply(answers)
     in_thread = chat.is_general_closed or wanted
     thread = threads.of_call(turn, chat, wanted) if in_thread else None
-    if chat.id < 0 and not checked:
+    if chat.kind != "private" and not checked:
         _check_rights(turn, chat, content)
     if not checked:
         take_flood(turn, chat)

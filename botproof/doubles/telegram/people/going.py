@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from botproof.doubles.telegram.context import Turn
+from botproof.doubles.telegram.ids import SUPERGROUPS_BELOW
 from botproof.doubles.telegram.methods import threads
 from botproof.doubles.telegram.methods.invites import is_usable
 from botproof.doubles.telegram.methods.members import change_member, member_of
@@ -13,7 +14,7 @@ from botproof.doubles.telegram.methods.topics import create as create_topic
 from botproof.doubles.telegram.people.messages import make_message, push
 from botproof.doubles.telegram.people.who import ensure_chat, here, person
 from botproof.doubles.telegram.replies import ControlError
-from botproof.doubles.telegram.world import SUPERGROUPS_BELOW, Chat, Json
+from botproof.doubles.telegram.world import Chat, Json
 
 
 def membership(status: str) -> Callable[[Turn, Json], Json]:

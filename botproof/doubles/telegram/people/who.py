@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import cast
 
 from botproof.doubles.telegram.context import Turn
+from botproof.doubles.telegram.ids import chat_kind
 from botproof.doubles.telegram.replies import ControlError
 from botproof.doubles.telegram.schema import complete_member
-from botproof.doubles.telegram.world import Chat, Json, chat_kind
+from botproof.doubles.telegram.world import Chat, Json
 
 
 def person(turn: Turn, action: Json) -> Json:
@@ -33,7 +34,7 @@ def _chat(turn: Turn, action: Json, user: Json) -> Chat:
     if not isinstance(chat_id, int):
         raise ControlError(f'"chat_id" must be a number; it is {chat_id!r}')
     info: Json = {"id": chat_id}
-    if chat_id > 0:
+    if chat_kind(chat_id) == "private":
         person = user if user["id"] == chat_id else turn.bot.users.get(chat_id, {})
         info.update({k: person[k] for k in ("first_name", "last_name", "username") if k in person})
     else:
