@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botproof.config import Normaliser, Replies
+from botproof.config import Replies
 from botproof.history import BotApiCall, CasePlayed, DoubleEvent, Event, History, UpdateInjected
 
 Json = Mapping[str, Any]
@@ -61,7 +61,10 @@ class ReplyRules:
             if replies.acknowledgement
             else None,
             ignore_methods=frozenset(replies.ignore_methods),
-            normalisers=tuple(_compile(normaliser) for normaliser in replies.normalise),
+            normalisers=tuple(
+                (re.compile(normaliser.pattern, re.MULTILINE), normaliser.replace)
+                for normaliser in replies.normalise
+            ),
             acknowledgement_stays=replies.acknowledgement_stays,
             messages=replies.messages,
         )
@@ -75,10 +78,6 @@ class ReplyRules:
         for pattern, replacement in self.normalisers:
             text = pattern.sub(replacement, text)
         return text
-
-
-def _compile(normaliser: Normaliser) -> tuple[re.Pattern[str], str]:
-    return re.compile(normaliser.pattern, re.MULTILINE), normaliser.replace
 
 
 @dataclass(slots=True, eq=False)
@@ -308,7 +307,9 @@ class Chats:
         if call.error_code is not None:
             self._refused(chat, query_id, call)
             return chat
-        if call.method in _NO_MESSAGES or (call.result is None and _changes_chat(call.method)):
+        if call.method in _NO_MESSAGES or (
+            call.result is None and (is_sending(call.method) or call.method.startswith(_CHANGING))
+        ):
             return None  # without a result it was not refused, but it never took effect either
         known = self._known(chat_id, call)
         if not known:
@@ -446,10 +447,6 @@ def query_of_update(update: Json) -> str:
 def is_sending(method: str) -> bool:
     """Whether a method of the Bot API puts a message into a chat."""
     return method.startswith(_SENDING) and method not in _NO_MESSAGES
-
-
-def _changes_chat(method: str) -> bool:
-    return is_sending(method) or method.startswith(_CHANGING)
 
 
 def message_ids(result: Any) -> Iterator[int]:

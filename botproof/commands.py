@@ -170,14 +170,10 @@ def _repeat(options: gate_run.GateOptions, sealing: Sealing, times: int) -> int:
         outcome = _one_gate(dataclasses.replace(options, report_dir=report_dir), sealing)
         rows.append(repeated.row(number, outcome))
         repeated.write(options.report_dir, rows)  # each time: a long row of gates may be cut off
-        if _interrupted(outcome):
+        if any(error.where == "interrupted" for error in outcome.history.of(HarnessError)):
             break
     print_repeated(rows, options.report_dir)
     return combine(row.verdict for row in rows).exit_code
-
-
-def _interrupted(outcome: Outcome) -> bool:
-    return any(error.where == "interrupted" for error in outcome.history.of(HarnessError))
 
 
 def judge(arguments: argparse.Namespace) -> int:

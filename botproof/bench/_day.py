@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -74,7 +73,7 @@ def measure(python: str) -> list[Row]:
 
 def _replay(double: Double, running: Service) -> _Day:
     day = _Day()
-    for step, (venue, market) in zip(range(_STEPS), _turns(), strict=False):
+    for step, (venue, market) in zip(range(_STEPS), itertools.cycle(_ASKED), strict=False):
         double.advance(_STEP)
         query = {"exchange": venue, "market": market}
         # A clock that jumps is the replay's doing: a service that nobody set back hears the time.
@@ -96,10 +95,6 @@ def _replay(double: Double, running: Service) -> _Day:
             + "".join(f"; {len(one)} missing, the first: {one[0]}" for one in missing)
         )
     return day
-
-
-def _turns() -> Iterator[tuple[str, str]]:
-    return itertools.cycle(_ASKED)
 
 
 def _timed(running: Service, path: str, query: dict[str, Any]) -> tuple[float, dict[str, Any]]:

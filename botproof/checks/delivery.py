@@ -314,7 +314,11 @@ def _data(seen: Sequence[_Seen]) -> dict[str, object]:
 
 
 def _details(history: History, seen: _Seen) -> Iterator[str]:
-    confirmed = _confirmations(history, seen.stack)
+    confirmed = {
+        update_id: event.t
+        for event in history.of(UpdateConfirmed, stack=seen.stack)
+        for update_id in event.update_ids
+    }
     yield from _lost(seen, confirmed)
     if seen.tally.lost and not any(entry.answered for entry in seen.tally.entries):
         yield "what the bot did instead:"
@@ -407,14 +411,6 @@ def _dropping(chats: Chats) -> str:
     return " and ".join(f"{method} with drop_pending_updates" for method in calls) or (
         "getUpdates with a negative offset"
     )
-
-
-def _confirmations(history: History, stack: str) -> dict[int, float]:
-    return {
-        update_id: event.t
-        for event in history.of(UpdateConfirmed, stack=stack)
-        for update_id in event.update_ids
-    }
 
 
 def _story(case: CasePlayed, confirmed: float | None, kills: Sequence[float]) -> str:

@@ -85,7 +85,9 @@ def render(turn: Turn, rules: ReplyRules) -> str:
             about.append(f"({message.parse_mode})")
         lines.append(" ".join(about + _manners(message)))
         lines += rules.normalise(message.text).splitlines()
-        lines += _buttons(message)
+        lines += [
+            "  ".join(f"[{button_label(button)}]" for button in row) for row in message.buttons
+        ]
     lines += [
         f"{_RULE} {act.method} {json.dumps(plain(act.params.get('reaction')), ensure_ascii=False)}"
         for act in turn.acts
@@ -101,10 +103,6 @@ def _manners(message: Message) -> list[str]:
     manners = [name for key, name in _MANNERS.items() if is_true(params.get(key))]
     manners += ["as a reply"] * is_reply(params)
     return manners + ["without previews"] * hides_links(params)
-
-
-def _buttons(message: Message) -> list[str]:
-    return ["  ".join(f"[{button_label(button)}]" for button in row) for row in message.buttons]
 
 
 def title_of(payload: Mapping[str, Any]) -> str:

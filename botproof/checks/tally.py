@@ -135,7 +135,10 @@ def _asked(chat: Chat) -> list[Turn]:
 def _count(chat: Chat, rules: ReplyRules) -> _Count:
     turns = _asked(chat)
     strays = [message.answered_at or 0.0 for message in chat.stray_answers]
-    entries = [Entry(turn.case, _times(turn)) for turn in turns]
+    entries = [
+        Entry(turn.case, tuple(sorted(each.answered_at or each.sent_at for each in turn.answers)))
+        for turn in turns
+    ]
     if len(entries) == 1:  # every message of the bot is an answer to it
         entries = [Entry(entries[0].case, tuple(sorted((*entries[0].answers, *strays))))]
         strays = []
@@ -161,10 +164,6 @@ def _count(chat: Chat, rules: ReplyRules) -> _Count:
         leftovers=leftovers,
         counted=len(waiting) - missing,
     )
-
-
-def _times(turn: Turn) -> tuple[float, ...]:
-    return tuple(sorted(each.answered_at or each.sent_at for each in turn.answers))
 
 
 def _whole(messages: int, size: int) -> int:

@@ -35,7 +35,11 @@ def questions(say: Sequence[str], updates: int, chats: int, seed: int) -> list[Q
     """
     rng = random.Random(f"questions {seed}")  # noqa: S311 - a workload, not a secret
     return [
-        _question(say[number % len(say)], number, _chat(rng, number, updates, chats))
+        _question(
+            say[number % len(say)],
+            number,
+            _FIRST_USER + (number if chats >= updates else rng.randrange(chats)),
+        )
         for number in range(updates)
     ]
 
@@ -55,10 +59,6 @@ def due_times(updates: int, rate: float, seed: int) -> list[float]:
 def chat_ids(chats: int) -> tuple[int, ...]:
     """The ids of the chats, and of the users in them."""
     return tuple(range(_FIRST_USER, _FIRST_USER + chats))
-
-
-def _chat(rng: random.Random, number: int, updates: int, chats: int) -> int:
-    return _FIRST_USER + (number if chats >= updates else rng.randrange(chats))
 
 
 def _question(template: str, number: int, chat_id: int) -> Question:

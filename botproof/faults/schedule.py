@@ -89,9 +89,5 @@ def windows(seed: int, updates: int, names: Sequence[str], rounds: int = 3) -> t
 
 def _window(rng: random.Random, name: str, begin: int, part: int) -> Window:
     length = max(1, int(part * _ACTIVE_SHARE))
-    start = _somewhere(rng, begin, begin + part - length)
+    start = rng.randrange(begin, max(begin + 1, begin + part - length))
     return Window(name, start, start + length)
-
-
-def _somewhere(rng: random.Random, low: int, high: int) -> int:
-    return rng.randrange(low, max(low + 1, high))

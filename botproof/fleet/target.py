@@ -222,7 +222,11 @@ def as_process(process: Process, service: Document) -> Process:
         image=str(service["image"]),
         # Docker's own option takes one word: the others come before the command.
         command=tuple(map(_escaped, entrypoint[1:] + command)),
-        container_args=(*_entrypoint(entrypoint), *_options(service), *process.container_args),
+        container_args=(
+            *(("--entrypoint", entrypoint[0]) if entrypoint else ()),
+            *_options(service),
+            *process.container_args,
+        ),
         env={**{n: _escaped(v) for n, v in environment.items()}, **_outside(process)},
         cwd=str(service.get("working_dir") or "."),
         stop_timeout_s=_stop_s(service, process.stop_timeout_s),
@@ -244,10 +248,6 @@ def _beside(judged: Iterable[Process], others: Mapping[str, Document]) -> dict[s
             args = (*process.container_args, *_health(service.get("healthcheck")))
             found[name] = msgspec.structs.replace(process, container_args=args)
     return found
-
-
-def _entrypoint(words: list[str]) -> Iterable[str]:
-    return ("--entrypoint", words[0]) if words else ()
 
 
 def _options(service: Document) -> Iterator[str]:

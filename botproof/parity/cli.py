@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = ParityOptions(
         config=config,
         config_path=arguments.config,
-        report_dir=arguments.report_dir or _report_dir(arguments.config),
+        report_dir=arguments.report_dir or (arguments.config.parent / "reports" / "parity"),
         plan=_plan(arguments, config),
         keep=arguments.keep,
         say=Progress(),
@@ -83,10 +83,6 @@ def run(arguments: argparse.Namespace) -> int:
     write_reports(outcome.report_dir, outcome.results, outcome.history.run, outcome.duration_s)
     print_results(outcome.results, duration_s=outcome.duration_s, report_dir=outcome.report_dir)
     return outcome.verdict.exit_code
-
-
-def _report_dir(config_path: Path) -> Path:
-    return config_path.parent / "reports" / "parity"
 
 
 def _plan(arguments: argparse.Namespace, config: Config) -> Plan:

@@ -176,7 +176,7 @@ def _sample(stack: Stack, target: Target, requests: int) -> None:
 
 async def _ask(stack: Stack, target: Target, count: int) -> None:
     """`count` identical requests, a few at a time, each answered before the next of its lane."""
-    ask = _asker(stack, target)
+    ask = _poster(stack, target) if target.post else _talker(stack, target)
     left = iter(range(count))
 
     async def lane(number: int) -> None:
@@ -184,10 +184,6 @@ async def _ask(stack: Stack, target: Target, count: int) -> None:
             await ask(number)
 
     await asyncio.gather(*(lane(number) for number in range(min(_AT_ONCE, count))))
-
-
-def _asker(stack: Stack, target: Target) -> Callable[[int], Awaitable[None]]:
-    return _poster(stack, target) if target.post else _talker(stack, target)
 
 
 def _poster(stack: Stack, target: Target) -> Callable[[int], Awaitable[None]]:

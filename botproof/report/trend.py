@@ -76,7 +76,7 @@ def as_html(lines: Sequence[Line]) -> str:
     if len(lines) < 2:
         return ""
     names = dict.fromkeys(name for line in lines for name in line.checks)
-    head = "".join(f"<th>{_e(_day(line))}</th>" for line in lines)
+    head = "".join(f"<th>{_e(line.started_at[5:16].replace('T', ' '))}</th>" for line in lines)
     whole = "".join(_cell(line, line.verdict, None) for line in lines)
     rows = "".join(
         f"<tr><th>{_e(name)}</th>"
@@ -99,10 +99,6 @@ def _cell(line: Line, verdict: str, used: float | None) -> str:
     share = "" if used is None else f" {100 * used:.0f}"
     title = html.escape(f"{verdict}, {line.started_at}", quote=True)
     return f'<td class="{verdict}" title="{title}">{_SIGNS[verdict]}{share}</td>'
-
-
-def _day(line: Line) -> str:
-    return line.started_at[5:16].replace("T", " ")
 
 
 def _e(text: str) -> str:

@@ -28,7 +28,7 @@ def judged(
 ) -> Judged:
     """What the run of ``record`` judged, by digests. Raises UsageError for an unreadable file."""
     base = config_path.resolve().parent
-    images = _images(record)
+    images = {e.process: e.image_id for e in _started(record) if e.image and e.role != "double"}
     subject = [Resource(name=n, digest=image_digest(i)) for n, i in sorted(images.items())]
     tree = source_tree(base)
     if any(event.role in {"bot", "service"} and not event.image for event in _started(record)):
@@ -75,10 +75,6 @@ def _partial(config: Config, record: History) -> bool:
         return True
     judged_by = JudgingSettings.recorded_in(record.run).checks
     return bool(record.run.chosen_modes) or not set(config.gate.checks) <= set(judged_by)
-
-
-def _images(record: History) -> dict[str, str]:
-    return {e.process: e.image_id for e in _started(record) if e.image and e.role != "double"}
 
 
 def _started(record: History) -> Sequence[ProcessStarted]:

@@ -116,7 +116,7 @@ class Crew:
                 if new and watched.who.command == event.command and watched.who.pid != self.pid:
                     watched.established = True
                     self._ended.remove(event)
-                    self._note(_came_back(event))
+                    self._note(msgspec.structs.replace(event, came_back=True))
                     break
 
     def _event(
@@ -140,10 +140,6 @@ class Crew:
         if event.established or self._recorded < _MOST_RECORDED:
             self._recorded += 1
             self.record(event)
-
-
-def _came_back(event: history.Vanished) -> history.Vanished:
-    return msgspec.structs.replace(event, came_back=True)
 
 
 def _hold(pid: int) -> int | None:

@@ -109,7 +109,7 @@ def spent(pid: int, proc: Path = PROC) -> Spent | None:
             on, off = _schedstat(thread)
             ran += on
             waited[int(thread.name)] = off
-            blocked = blocked or _state(thread) == "D"
+            blocked = blocked or _stat(thread / "stat")[0] == "D"
     except (OSError, IndexError, ValueError):
         return None
     of_children = (int(fields[13]) + int(fields[14])) * _TICK_S
@@ -119,10 +119,6 @@ def spent(pid: int, proc: Path = PROC) -> Spent | None:
 def _schedstat(thread: Path) -> tuple[float, float]:
     words = (thread / "schedstat").read_text(encoding="ascii").split()
     return int(words[0]) / _NS, int(words[1]) / _NS
-
-
-def _state(thread: Path) -> str:
-    return _stat(thread / "stat")[0]
 
 
 def _stat(file: Path) -> list[str]:

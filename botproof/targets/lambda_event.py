@@ -58,7 +58,11 @@ def to_event(request: Request, request_id: str, now_ms: int) -> dict[str, Any]:
     if request.query:
         event["queryStringParameters"] = dict(request.query)
     if request.body:
-        event["body"] = _text(request.body) if as_text else _base64(request.body)
+        event["body"] = (
+            request.body.decode("utf-8", errors="replace")
+            if as_text
+            else base64.b64encode(request.body).decode()
+        )
     return event
 
 
@@ -97,11 +101,3 @@ def _body(value: dict[str, Any]) -> bytes:
         return base64.b64decode(body, validate=True)
     except binascii.Error as error:
         raise BadAnswerError("isBase64Encoded is true, but the body is not base64") from error
-
-
-def _text(body: bytes) -> str:
-    return body.decode("utf-8", errors="replace")
-
-
-def _base64(body: bytes) -> str:
-    return base64.b64encode(body).decode()

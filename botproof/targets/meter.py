@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from botproof import history
 from botproof.targets.family import PROC, Spent, family, spent
@@ -67,7 +66,7 @@ class Meter:
             },
             clock_s=round(moved, 3) if abs(moved) > _LEAST_STEP_S else 0.0,
             cpus=os.cpu_count() or 1,
-            **_text(self.labels),
+            **self.labels,
         )
 
     def _spent(
@@ -84,10 +83,6 @@ class Meter:
             longest = max((_longest(old, new, over_s) for old, new in known), default=0.0)
             waited[name] = round(longest, 4)
         return waited, ran
-
-
-def _text(labels: Mapping[str, str]) -> dict[str, Any]:
-    return dict(labels)
 
 
 def _longest(old: Spent, new: Spent, over_s: float) -> float:

@@ -134,14 +134,11 @@ class DoorWorkload:
     # by Telegram
 
     async def _by_telegram(self, what: str, sent: str) -> None:
-        self._last_id = await self._inject(what)
-        await self._answered(what)
-        self._record(what, f"{sent}: {self._question}")
-
-    async def _inject(self, what: str) -> int:
-        return await self._telegram.inject(
+        self._last_id = await self._telegram.inject(
             self._stack.values["token"], {"update": message_update(USERS[what], self._question)}
         )
+        await self._answered(what)
+        self._record(what, f"{sent}: {self._question}")
 
     # by anybody
 

@@ -203,7 +203,9 @@ async def play(
     """
     free = asyncio.Semaphore(at_once or stack.around.config.workload.at_once)
     patience = Patience()
-    with stack.around.recorder.subscribe(_confirms(stack.name)) as confirmed:
+    with stack.around.recorder.subscribe(
+        lambda event: event.stack == stack.name and isinstance(event, UpdateConfirmed)
+    ) as confirmed:
 
         async def converse(steps: Sequence[Step]) -> list[int]:
             async with free:
@@ -419,7 +421,3 @@ def _confirmed_ids(event: Event) -> Iterator[int]:
 def _answers_or_deliveries(stack: str) -> Predicate:
     kinds = (BotApiCall, UpdateDelivered)
     return lambda event: event.stack == stack and isinstance(event, kinds)
-
-
-def _confirms(stack: str) -> Predicate:
-    return lambda event: event.stack == stack and isinstance(event, UpdateConfirmed)

@@ -66,7 +66,7 @@ def _steps(vocabulary: Vocabulary) -> list[tuple[int, SearchStrategy[AnyStep]]]:
     text = texts(vocabulary)
     maybe = st.one_of(st.just(""), text)
     pressed = st.sampled_from(vocabulary.pressed)
-    media, service, other = (_one(kinds) for kinds in (Media, Service, Other))
+    media, service, other = (st.sampled_from(get_args(kinds)) for kinds in (Media, Service, Other))
     invented = st.sampled_from(("quantum_message", "edited_hologram", "mood"))
     fields = st.dictionaries(st.sampled_from(("text", "payload", "state")), _JSON)
     return [
@@ -87,10 +87,6 @@ def _step(
     common = {"who": st.sampled_from(_WHO), "where": st.sampled_from(rooms), "twice": _rarely()}
     built: SearchStrategy[Any] = st.builds(kind, **common, **fields)
     return built
-
-
-def _one(literal: Any) -> SearchStrategy[str]:
-    return st.sampled_from(get_args(literal))
 
 
 def _rarely() -> SearchStrategy[bool]:

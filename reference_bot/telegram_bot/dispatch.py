@@ -170,7 +170,9 @@ class Dispatcher:
                 if job.progress.parts:
                     await replier.resume()
                 else:
-                    await self._application.process_update(self._parse(update))
+                    await self._application.process_update(
+                        Update.de_json(update, self._application.bot)
+                    )
         except (LeaseLostError, InboxUnavailableError):
             raise
         except Exception as error:  # a broken update or handler must not end the others
@@ -180,9 +182,6 @@ class Dispatcher:
         if replier.delay is None and not replier.finished:
             await replier.finish("ignored")
         return replier.delay or 0.0
-
-    def _parse(self, update: dict[str, Any]) -> Update:
-        return Update.de_json(update, self._application.bot)
 
     async def _fail(self, job: Job, replier: Replier, error: Exception) -> None:
         self._note_failure(job, error)

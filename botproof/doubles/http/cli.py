@@ -94,7 +94,9 @@ def run(args: argparse.Namespace) -> int:
         recording = None
         if args.record is not None:
             client = httpx.AsyncClient(
-                verify=_trusting(args.upstream_ca), timeout=60.0, trust_env=False
+                verify=ssl.create_default_context(cafile=args.upstream_ca),
+                timeout=60.0,
+                trust_env=False,
             )
             secrets = frozenset(json.loads(os.environ.get(SECRETS, "[]")))
             recording = Recording(client, upstream, secrets)
@@ -127,7 +129,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or "://" not in url:
         raise ValueError(f"--upstream {text}: write HOST=URL, such as api.example.org=https://…")
     return host.lower(), url
-
-
-def _trusting(authority: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=authority)

@@ -43,7 +43,11 @@ class Flood:
 
         A refused call costs nothing.
         """
-        wait = max(self._wait_chat(chat_id, now), self._wait_group(chat_id, now), self._busy(now))
+        wait = max(
+            self._wait_chat(chat_id, now),
+            self._wait_group(chat_id, now),
+            _wait_window(self._total, self.limits.total_per_second, 1.0, now),
+        )
         if wait > 0:
             return max(1, math.ceil(wait))
         self._count(chat_id, count, now)
@@ -58,9 +62,6 @@ class Flood:
         if chat_kind(chat_id) == "private":
             return 0.0
         return _wait_window(self._groups.get(chat_id), self.limits.group_per_minute, 60.0, now)
-
-    def _busy(self, now: float) -> float:
-        return _wait_window(self._total, self.limits.total_per_second, 1.0, now)
 
     def _count(self, chat_id: int, count: int, now: float) -> None:
         if len(self._chats) > _SWEEP_AT:

@@ -140,7 +140,9 @@ class RedisInbox:
     async def put(self, updates: Sequence[Update]) -> Put:
         if self._forgets is not None:
             raise InboxUnavailableError(self._forgets)
-        fields = [part for update in updates for part in _fields(update)]
+        fields = [
+            part for update in updates for part in (update.update_id, update.lane, update.payload)
+        ]
         notice = _encode_progress(Progress(parts=(self._rules.notice,)))
         new, dropped = await self._run("put", self._rules.most_waiting, notice, *fields)
         return Put(int(new), len(updates) - int(new), int(dropped))
@@ -350,10 +352,6 @@ def _stop_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def _fields(update: Update) -> tuple[int, int, bytes]:
-    return update.update_id, update.lane, update.payload
 
 
 def _ms(seconds: float) -> int:

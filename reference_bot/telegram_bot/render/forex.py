@@ -4,11 +4,10 @@ Pure. A rate is written bare, with the decimals that are usual for its quote cur
 dollars an ounce. What comes from Yahoo is such a pair.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from reference_bot.api import PERMANENT, AnswerData, Block, CombinedPrice, Missing
+from reference_bot.api import PERMANENT, AnswerData, Block, CombinedPrice
 from reference_bot.telegram_bot.render import common
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
@@ -82,11 +81,10 @@ def notes(data: AnswerData, venue_code: str) -> list[str]:
     """What an answer lacks: of a currency pair what is told of none, and what failed."""
     if not is_forex(venue_code):
         return common.notes(data)
-    return [_NOT_TOLD, *(stale_note(data) or gaps(_failed(data.gaps)))]
-
-
-def _failed(missing: Iterable[Missing]) -> list[Missing]:
-    return [gap for gap in missing if gap.reason not in PERMANENT]
+    return [
+        _NOT_TOLD,
+        *(stale_note(data) or gaps([gap for gap in data.gaps if gap.reason not in PERMANENT])),
+    ]
 
 
 def render_forex(data: CombinedPrice) -> str:

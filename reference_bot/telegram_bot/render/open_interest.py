@@ -23,21 +23,20 @@ def render_interest(data: MultiInterest) -> str:
     venues = len({one.venue for one in data.venues})
     return page(
         [
-            title("🏦", f"{escape(data.base)} open interest", _venues(venues)),
+            title(
+                "🏦",
+                f"{escape(data.base)} open interest",
+                f"{venues} venue{'' if venues == 1 else 's'}",
+            ),
             *what_it_is(data.base, data.asset or ""),
         ],
-        [_total(data), *_change(data)],
+        [
+            f"Total: {bold(f.money(data.value))} ({f.amount(data.amount, escape(data.base))})",
+            *_change(data),
+        ],
         *(_group(group, data) for group in data.by_margin),
         [*(stale_note(data) or _missing(data)), clock(data.time)],
     )
-
-
-def _venues(count: int) -> str:
-    return f"{count} venue{'' if count == 1 else 's'}"
-
-
-def _total(data: MultiInterest) -> str:
-    return f"Total: {bold(f.money(data.value))} ({f.amount(data.amount, escape(data.base))})"
 
 
 def _change(data: MultiInterest) -> list[str]:

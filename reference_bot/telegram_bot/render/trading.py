@@ -26,7 +26,9 @@ def render_signal(data: Analysis, found: Trade | NoTrade) -> str:
     prices = prices_of(data.symbol, data.venue)
     return page(
         [title("🎯", escape(data.symbol), f"signal {escape(data.timeframe)}", *where)],
-        _trade(found, prices) if isinstance(found, Trade) else _no_trade(found),
+        _trade(found, prices)
+        if isinstance(found, Trade)
+        else [f"⚪ {bold('No trade')}: {escape(found.reason)}"],
         _readings(data, prices),
         [*(stale_note(data) or in_vain(data.gaps)), clock(data.time)],
     )
@@ -40,10 +42,6 @@ def _trade(found: Trade, prices: Prices) -> list[str]:
         f"Stop {prices.price(found.stop)} (1.5 ATR) · target {prices.price(found.target)} (3 ATR)",
         "Not financial advice: a rule over closed candles.",
     ]
-
-
-def _no_trade(found: NoTrade) -> list[str]:
-    return [f"⚪ {bold('No trade')}: {escape(found.reason)}"]
 
 
 def _readings(data: Analysis, prices: Prices) -> list[str]:

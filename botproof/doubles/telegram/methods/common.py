@@ -273,7 +273,8 @@ def take_flood(turn: Turn, chat: Chat, count: int = 1) -> None:
 
 def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool = False) -> Json:
     """Put a message of the bot into a chat; `checked` when flood control was asked before."""
-    answers = reply_to(turn, chat, params) if _answers(params) else None
+    replies = "reply_parameters" in params or "reply_to_message_id" in params
+    answers = reply_to(turn, chat, params) if replies else None
     wanted = params if "message_thread_id" in params else threads.of_reply(answers)
     in_thread = chat.is_general_closed or wanted
     thread = threads.of_call(turn, chat, wanted) if in_thread else None
@@ -385,10 +386,6 @@ def need_pin_right(turn: Turn, chat: Chat) -> None:
     by_default = chat.extra.get("permissions", {}).get("can_pin_messages", False)
     if member.get("status") != "creator" and not member.get(right) and not by_default:
         raise bad_request("not enough rights to manage pinned messages in the chat")
-
-
-def _answers(params: Params) -> bool:
-    return "reply_parameters" in params or "reply_to_message_id" in params
 
 
 def _add_flags(message: Json, params: Params) -> None:

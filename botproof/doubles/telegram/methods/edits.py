@@ -56,7 +56,7 @@ def edit(turn: Turn, params: Params, remove: tuple[str, ...], content: Json) -> 
     chat, message = target(turn, params)
     kept = {k: v for k, v in message.items() if k not in {*remove, "reply_markup", "edit_date"}}
     changed = {**kept, **content, **own_markup(params.get("reply_markup"))}
-    if _same(message, changed):
+    if {k: v for k, v in message.items() if k != "edit_date"} == changed:
         raise bad_request(NOT_MODIFIED)
     changed["edit_date"] = turn.date
     if chat is None:
@@ -64,10 +64,6 @@ def edit(turn: Turn, params: Params, remove: tuple[str, ...], content: Json) -> 
         return True
     turn.bot.store(chat, changed)
     return changed
-
-
-def _same(message: Json, changed: Json) -> bool:
-    return {k: v for k, v in message.items() if k != "edit_date"} == changed
 
 
 def edit_message_text(turn: Turn, params: Params) -> object:

@@ -260,11 +260,8 @@ def get_file(turn: Turn, params: Params) -> object:
     if len(file.data) > MAX_DOWNLOAD:
         raise bad_request("file is too big")
     unique = turn.bot.files.size_of(asked)
-    return file_object(file) if unique is None else file_object(file) | _named(asked, unique)
-
-
-def _named(file_id: str, unique: str) -> Json:
-    return {"file_id": file_id, "file_unique_id": unique}
+    named = {} if unique is None else {"file_id": asked, "file_unique_id": unique}
+    return file_object(file) | named
 
 
 def file_object(file: File) -> Json:
