@@ -1,54 +1,121 @@
 """What people type, as it was meant: at one place, for the bot and for market-data.
 
 Phones put marks into a text that nobody sees, keyboards have letters, dashes and slashes of other
-widths, and sentences put punctuation around a word.
+widths or other alphabets, and sentences put punctuation around a word.
 """
 
+import re
 import unicodedata
 from typing import Final
 
-_AROUND: Final = " \t\r\n.,;:!?#$\"'“”‘’„‚‹›()[]{}<>«»*`_~=|、。،؛؟।"
+_KEPT_AROUND: Final = frozenset("/-&+%")
+"""These may belong to what they stand beside: a part of a pair, a sign, a percentage."""
 _OVERRIDES: Final = "\u202d\u202e"
 """These show other letters than are there: no symbol holds them, and they are not passed over."""
 _SAME: Final = str.maketrans(
-    {**dict.fromkeys("‐‑‒–—―−", "-"), **dict.fromkeys("⁄∕", "/"), "\u0130": "I", "٪": "%"}
+    {**dict.fromkeys("‐‑‒–—―−", "-"), **dict.fromkeys("⁄∕", "/"), "٪": "%"}
 )
-"""Dashes, slashes, the capital I of Turkish keyboards, the percent sign of Arabic ones."""
+"""Dashes, slashes, the percent sign of Arabic keyboards."""
+_BEFORE: Final = str.maketrans({"™": "", "℠": "", "\u2800": " "})
+"""Marks that would become letters, and the blank of Braille, which is a picture of nothing."""
+_FILLERS: Final = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+"""Letters and marks without a shape: the joiner of graphemes, fillers of Hangul and Khmer."""
+_SIGNS: Final = {"₿": "BTC", "Ξ": "ETH", "Ð": "DOGE", "Ł": "LTC"}
+"""Coins by their sign alone."""
+_FANCY: Final = re.compile(
+    r"(?:NEGATIVE (?:SQUARED|CIRCLED) LATIN CAPITAL LETTER|LATIN LETTER SMALL CAPITAL) ([A-Z])"
+)
+"""Letters that look like Latin ones and that NFKC leaves as they are, by their Unicode names."""
+_LOOK_ALIKE: Final = str.maketrans(
+    "АВСЕНІЈКМОРЅТХУҮԚԜ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ" + "₿", "ABCEHIJKMOPSTXYYQW" + "ABEZHIKMNOPTYX" + "B"
+)
+"""Capitals of Cyrillic and Greek that nobody can tell from Latin ones, and the sign of bitcoin as
+people put it for a B.
+"""
 
 
 def readable(text: str) -> str:
     """Return ``text`` in usual forms of letters (NFKC), digits, dashes and slashes, with nothing
     invisible.
 
-    >>> readable("\ufeffｂｔｃ\u200f／ｕｓｄｔ"), readable("btc–usdt\ufe0f")
-    ('btc/usdt', 'btc-usdt')
+    >>> readable("\ufeffｂｔｃ\u200f／ｕｓｄｔ"), readable("btc–usdt\ufe0f"), readable("b̶t̶ć")
+    ('btc/usdt', 'btc-usdt', 'btc')
     """
     if text.isascii():
         return text
-    seen = (one for one in unicodedata.normalize("NFKC", text) if not _invisible(one))
-    plain = "".join(str(unicodedata.decimal(one)) if one.isdecimal() else one for one in seen)
-    return plain.translate(_SAME)
+    composed = unicodedata.normalize("NFKC", text.translate(_BEFORE))
+    seen = "".join(one for one in composed if not _invisible(one))
+    digits = (str(unicodedata.decimal(one)) if one.isdecimal() else one for one in _unmarked(seen))
+    return "".join(digits).translate(_SAME)
 
 
 def bare(text: str) -> str:
     """Return the same without the punctuation and pictures around it.
 
-    >>> bare("#btc,"), bare("[$BTC/USDT]"), bare("btc🚀!")
-    ('btc', 'BTC/USDT', 'btc')
+    >>> bare("#btc,"), bare("[$BTC/USDT]"), bare("btc🚀!"), bare("¿「btc」?")
+    ('btc', 'BTC/USDT', 'btc', 'btc')
     """
-    plain = readable(text).strip(_AROUND)
-    if plain.isascii():
-        return plain
-    return plain.strip(_AROUND + "".join(one for one in plain if _is_picture(one)))
+    plain = readable(text)
+    start, end = 0, len(plain)
+    while start < end and _is_around(plain[start]):
+        start += 1
+    while start < end and _is_around(plain[end - 1]):
+        end -= 1
+    return plain[start:end]
 
 
-def _is_picture(one: str) -> bool:
-    """Emoji, their colours, the frame around a key."""
-    return unicodedata.category(one) in {"So", "Sk", "Me"}
+def latin(text: str) -> str:
+    """Return ``text`` in capitals, and in Latin letters where each of its letters looks like one.
+
+    A word of which a letter does not look like one is a word of its own alphabet, and left alone.
+
+    >>> latin("втс"), latin("ʙᴛᴄ"), latin("🅱🆃🅲"), latin("БТК"), latin("币安人生")
+    ('BTC', 'BTC', 'BTC', 'БТК', '币安人生')
+    """
+    if text.isascii() or text in _SIGNS:
+        return _SIGNS.get(text) or text.upper()
+    found = "".join(map(_plain_letter, text)).upper().translate(_LOOK_ALIKE)
+    return found if found.isascii() else text.upper()
+
+
+def _plain_letter(one: str) -> str:
+    fancy = None if one.isascii() else _FANCY.fullmatch(unicodedata.name(one, ""))
+    return fancy[1] if fancy else one
+
+
+def _unmarked(text: str) -> str:
+    """Without what is put over, under or through a Latin letter: accents, strokes."""
+    apart = unicodedata.normalize("NFD", text)
+    kept: list[str] = []
+    base = ""
+    for one in apart:
+        if not unicodedata.combining(one):
+            base = one
+        elif base.isascii():
+            continue
+        kept.append(one)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _is_around(one: str) -> bool:
+    """Punctuation, money signs, emoji with their colours, the frame around a key, blanks."""
+    if one in _KEPT_AROUND or one == "₿":
+        return False
+    if one.isspace():
+        return True
+    category = unicodedata.category(one)
+    return (category[0] in "PS" or category == "Me") and not _FANCY.match(unicodedata.name(one, ""))
 
 
 def _invisible(one: str) -> bool:
-    """Formatting marks, variation selectors, the joiner of graphemes."""
-    if unicodedata.category(one) == "Cf":
-        return one not in _OVERRIDES
-    return "\ufe00" <= one <= "\ufe0f" or "\U000e0100" <= one <= "\U000e01ef" or one == "\u034f"
+    """Formatting marks, control characters, variation selectors, letters without a shape, and what
+    only one maker's fonts have.
+    """
+    match unicodedata.category(one):
+        case "Cf":
+            return one not in _OVERRIDES
+        case "Cc":
+            return not one.isspace()
+        case "Co":
+            return True
+    return one in _FILLERS or "\ufe00" <= one <= "\ufe0f" or "\U000e0100" <= one <= "\U000e01ef"

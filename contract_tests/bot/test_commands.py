@@ -64,6 +64,12 @@ def test_symbols_in_any_usual_spelling(typed: str, symbol: str) -> None:
         ("binance:btcusdt fx_idc:eurusd", "BINANCE:BTCUSDT FX_IDC:EURUSD"),
         ("btc🚀🚀 🌙eth", "BTC ETH"),
         ("१०००pepe ١INCH", "1000PEPE 1INCH"),
+        ("ВТС Ξ ₿", "BTC ETH"),
+        ("btc@binance eth at okx gate", "BTC ETH GATE"),
+        ("spot btc", "BTC-SPOT"),
+        ("what is 0,5 btc in eur?", "BTC/EUR"),
+        ("btc?eth!sol", "BTC ETH SOL"),
+        ("btc/usdt/15m", "BTC/USDT"),
     ],
 )
 def test_several_symbols_are_one_question(typed: str, symbols: str) -> None:
@@ -118,6 +124,48 @@ def test_a_command_for_another_bot_is_not_ours() -> None:
     assert (typed.elsewhere, typed.shown) == (True, "/price@other_bot")
 
 
+KNOWN = {one.name for one in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        ("/price_btc_usdt", "price", ["btc", "usdt"]),
+        ("/pricebtc", "price", ["btc"]),
+        ("/top10perps", "top10", ["perps"]),
+        ("/top 10 perps", "top10", ["perps"]),
+        ("/signalon", "signal", ["on"]),
+        ("/price btc /oi eth", "price", ["btc"]),
+        ("/price btc /price@the_bot eth", "price", ["btc", "eth"]),
+        ("/price /btc /eth", "price", ["btc", "eth"]),
+        ("/price btc / usdt", "price", ["btc/usdt"]),
+        ("/prices", "prices", []),
+        ("/volumescan", "volumescan", []),
+        ("/oil", "oil", []),
+    ],
+)
+def test_what_is_written_together_with_a_command_is_taken_apart(
+    text: str, name: str, words: list[str]
+) -> None:
+    typed = read_command(message(text), "the_bot", KNOWN)
+    assert typed is not None
+    assert (typed.name, list(typed.words)) == (name, words)
+
+
+def test_in_a_group_a_longer_command_may_be_another_bots() -> None:
+    typed = read_command(message("/price_list", group=True), "the_bot", KNOWN)
+    assert typed is not None
+    assert typed.name == "price_list"
+    typed = read_command(message("/price_btc@the_bot", group=True), "the_bot", KNOWN)
+    assert typed is not None
+    assert (typed.name, typed.words) == ("price", ("btc",))
+
+
+def test_a_month_is_no_minute() -> None:
+    with pytest.raises(BadArgumentError, match="“1M” is not a timeframe"):
+        QUARTER.parse("1M")
+
+
 @pytest.mark.parametrize(
     ("typed", "frame"),
     [
@@ -133,6 +181,7 @@ def test_a_command_for_another_bot_is_not_ours() -> None:
         ("m15", "15m"),
         ("60", "1h"),
         ("daily", "1d"),
+        ("D", "1d"),
     ],
 )
 def test_timeframes_in_usual_spellings(typed: str, frame: str) -> None:
@@ -144,6 +193,7 @@ def test_other_arguments_with_marks_around_them() -> None:
     assert MARKET.parse("Spot.") == "spot"
     assert DAYS.parse("７D.") == "7d"
     assert THRESHOLD.parse("٢٠٠٪") == "200"
+    assert THRESHOLD.parse("3x") == "200"
     with pytest.raises(BadArgumentError):
         THRESHOLD.parse("-300")
 
@@ -158,6 +208,8 @@ def test_other_arguments_with_marks_around_them() -> None:
         ("24h", "1d"),
         ("day", "1d"),
         ("month", "30d"),
+        ("last week", "7d"),
+        ("today", "1d"),
         ("3 months", "90d"),
         ("", "7d"),
     ],
@@ -183,6 +235,11 @@ def test_a_period_that_there_is_not_is_refused(period: str) -> None:
         ("300% 15 min", "volscan", {"PERCENT": "300", "TIMEFRAME": "15m"}),
         ("eur usd", "signal", {"PAIR": "EUR/USD", "SWITCH": ""}),
         ("on", "signal", {"PAIR": "on", "SWITCH": ""}),
+        ("Stop!", "signal", {"PAIR": "off", "SWITCH": ""}),
+        ("btc 4h perp", "cvd", {"SYM": "BTC-PERP", "TIMEFRAME": "4h"}),
+        ("spot btc-15m", "volume", {"SYM": "BTC-SPOT", "TIMEFRAME": "15m"}),
+        ("btcusdt,1h", "volume", {"SYM": "BTCUSDT", "TIMEFRAME": "1h"}),
+        ("200 percent", "volscan", {"PERCENT": "200", "TIMEFRAME": "15m"}),
     ],
 )
 def test_words_find_their_argument(typed: str, name: str, arguments: dict[str, str]) -> None:
@@ -295,3 +352,4 @@ def test_backoff_doubles_up_to_its_longest_and_starts_over() -> None:
     assert [backoff.next() for _ in range(5)] == [0.25, 0.5, 1.0, 1.0, 1.0]
     backoff.reset()
     assert backoff.next() == 0.25
+    assert [backoff.next(asked) for asked in (7.0, 3600.0)] == [7.0, 60.0]

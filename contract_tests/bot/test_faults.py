@@ -195,6 +195,7 @@ REFUSALS = {
     "Bad Request: replied message not found": "as it is",
     "Bad Request: MESSAGE_ID_INVALID": "as it is",
     "Bad Request: can't parse entities: Can't find end tag corresponding to start tag b": "plain",
+    "Bad Request: ENTITY_BOUNDS_INVALID": "plain",
     "Bad Request: message is too long": "in parts",
     "Bad Request: BUTTON_DATA_INVALID": "no buttons",
     "Forbidden: bot was blocked by the user": "",
@@ -203,6 +204,9 @@ REFUSALS = {
     "Bad Request: CHAT_WRITE_FORBIDDEN": "",
     "Bad Request: TOPIC_CLOSED": "",
     "Bad Request: chat not found": "",
+    "Bad Request: PEER_ID_INVALID": "",
+    "Forbidden: user is deactivated": "",
+    "Forbidden: bot can't initiate conversation with a user": "",
     "Bad Request: something that Telegram never said before": "",
 }
 

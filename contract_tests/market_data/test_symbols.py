@@ -31,6 +31,13 @@ BTC = Pair("BTC", "USDT")
         "BTC-USDT-PERP",
         "bitcoin",
         "btcusdt🚀",
+        "bitcoin/usdt",
+        "xbtusdt",
+        "BTC-PERPETUAL",
+        "btc\\usdt",
+        "ВТС",
+        "b̶t̶c̶",
+        "比特币",
     ],
 )
 def test_usual_spellings_mean_the_same(text):
@@ -49,6 +56,9 @@ def test_usual_spellings_mean_the_same(text):
         ("100000MOG", (Pair("MOG", "USDT"),)),
         ("1INCH", (Pair("1INCH", "USDT"),)),
         ("BTC/USDC", (Pair("BTC", "USDC"),)),
+        ("BTC/USD:BTC", (Pair("BTC", "USD"),)),
+        ("XBTUSD", (Pair("XB", "TUSD"), Pair("BTC", "USD"), Pair("XBTUSD", "USDT"))),
+        ("kPEPE", (Pair("PEPE", "USDT"),)),
     ],
 )
 def test_what_is_ambiguous_has_candidates_in_order(text, pairs):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import difflib
 import heapq
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from reference_bot.spelling import bare
+from reference_bot.spelling import bare, latin
 
 __all__ = [
+    "VENUES",
     "Pair",
     "SpellingError",
     "near_matches",
@@ -26,7 +27,7 @@ __all__ = [
 
 _DOLLARS = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD1", "USDE", "DAI", "USD")
 _QUOTES = (*_DOLLARS, "EUR", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB")
-_MARKERS = frozenset({"SWAP", "PERP", "SPOT", "P", "UMCBL"})
+_MARKERS = frozenset({"SWAP", "PERP", "PERPS", "PERPETUAL", "FUTURES", "SPOT", "P", "UMCBL"})
 _JOINED_MARKERS = ("PERP", "SWAP")
 _AT_VENUE = re.compile(r"(?P<venue>[A-Z][A-Z0-9_]*):(?P<symbol>.+)")
 _PREFIXES = (
@@ -34,7 +35,7 @@ _PREFIXES = (
     "BITSTAMP BITFINEX BITMEX DERIBIT HTX HUOBI BINGX PHEMEX GEMINI CRYPTO CRYPTOCOM OANDA FX "
     "FX_IDC FOREXCOM FXCM TVC COMEX PEPPERSTONE CAPITALCOM SAXO NASDAQ NYSE AMEX"
 )
-_VENUES = frozenset(_PREFIXES.split())
+VENUES = frozenset(_PREFIXES.split())
 """What stands before the colon where charts are drawn: ``BINANCE:BTCUSDT``."""
 _NAMES = {
     "BITCOIN": "BTC",
@@ -56,9 +57,19 @@ _NAMES = {
     "UNISWAP": "UNI",
     "SHIBA": "SHIB",
     "HYPERLIQUID": "HYPE",
+    "БИТКОИН": "BTC",
+    "БИТКОЙН": "BTC",
+    "ЭФИР": "ETH",
+    "ЭФИРИУМ": "ETH",
+    "比特币": "BTC",
+    "以太坊": "ETH",
+    "狗狗币": "DOGE",
+    "ビットコイン": "BTC",
+    "비트코인": "BTC",
+    **{f"K{coin}": coin for coin in ("PEPE", "SHIB", "BONK", "FLOKI", "LUNC", "NEIRO", "DOGS")},
 }
-"""Coins that people call by their names."""
-_SEPARATORS = re.compile(r"[-/_.: ]+")
+"""Coins that people call by their names, and the thousands that Hyperliquid counts."""
+_SEPARATORS = re.compile(r"[-/\\_.: ]+")
 _MULTIPLES = re.compile(r"^(10{3,7}|1M)(?=[^\W\d])(.+)$")
 _AFTER = re.compile(r"^(.*[^\W\d])(1000)$")
 _LONGEST = 40
@@ -98,23 +109,23 @@ def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
     Raises SpellingError that says what is wrong and what would be right.
     """
     words = words_of(text)
-    if words and len(words) > 1 and words[-1] in _MARKERS:
+    while len(words) > 1 and words[-1] in _MARKERS:
         words.pop()
     if not words or len(text) > _LONGEST or not all(word.isalnum() for word in words):
         shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
         raise SpellingError(f"“{shown}” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT")
     if len(words) == 1:
         return _joined(words[0], quote)
-    if len(words) == 3 and words[2] == words[1]:  # BTC/USDT:USDT, a perpetual settled in its quote
+    if len(words) == 3 and words[2] in words[:2]:  # BTC/USDT:USDT, BTC/USD:BTC: what it settles in
         words.pop()
-    return (Pair(plain_base(words[0]), "/".join(words[1:])),)
+    return (Pair(_coin(words[0]), "/".join(words[1:])),)
 
 
 def words_of(text: str) -> list[str]:
     """Return what stands between the separators, in capitals."""
-    plain = bare(text).upper()
+    plain = latin(bare(text))
     found = _AT_VENUE.fullmatch(plain)
-    if found is not None and found["venue"] in _VENUES:
+    if found is not None and found["venue"] in VENUES:
         plain = found["symbol"]
     return [word for word in _SEPARATORS.split(plain) if word]
 
@@ -126,11 +137,21 @@ def _joined(word: str, quote: str) -> tuple[Pair, ...]:
     for marker in _JOINED_MARKERS:  # BTCPERP, BTCUSDTPERP
         if word.endswith(marker) and len(word) > len(marker) + 1:
             return (whole, *_joined(word.removesuffix(marker), quote))
-    split = split_joined(word)
-    if split is None:
-        return (whole,)
-    pair = Pair(plain_base(split[0]), split[1])
-    return (pair, whole) if split[1] in _DOLLARS else (whole, pair)
+    pairs = [Pair(_coin(base), quote) for base, quote in _splits(word)]
+    dollars = [pair for pair in pairs if pair.quote in _DOLLARS]
+    return (*dollars, whole, *(pair for pair in pairs if pair.quote not in _DOLLARS))
+
+
+def _coin(base: str) -> str:
+    """Return the coin that a base is: by its name, or counted in thousands."""
+    return _NAMES.get(base) or plain_base(base)
+
+
+def _splits(word: str) -> Iterator[tuple[str, str]]:
+    """Yield base and quote for each quote that a word ends in: ``XBTUSD`` is no XB in TUSD."""
+    for quote in _QUOTES:
+        if word.endswith(quote) and len(word) > len(quote):
+            yield word.removesuffix(quote), quote
 
 
 def split_joined(word: str) -> tuple[str, str] | None:
@@ -139,10 +160,7 @@ def split_joined(word: str) -> tuple[str, str] | None:
     >>> split_joined("BTCUSDT"), split_joined("BTC")
     (('BTC', 'USDT'), None)
     """
-    for quote in _QUOTES:
-        if word.endswith(quote) and len(word) > len(quote):
-            return word.removesuffix(quote), quote
-    return None
+    return next(_splits(word), None)
 
 
 def plain_base(base: str) -> str:

@@ -3,6 +3,7 @@
 from typing import Final
 
 _FIRST: Final = 0.25
+_LONGEST_ASKED: Final = 60.0
 
 
 class Backoff:
@@ -18,8 +19,8 @@ class Backoff:
         """The next wait is the shortest again."""
         self._next = _FIRST
 
-    def next(self) -> float:
-        """Seconds to wait now."""
+    def next(self, asked: float = 0.0) -> float:
+        """Seconds to wait now: ``asked`` (as Telegram did), for a minute at the most, if longer."""
         now = self._next
         self._next = min(self._longest, now * 2)
-        return now
+        return max(now, min(asked, _LONGEST_ASKED))

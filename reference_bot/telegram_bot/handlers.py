@@ -117,7 +117,9 @@ class _Answers:
     async def said(self, update: Update, context: _Context) -> None:
         """Answers a message, or the caption of a picture, that is a command."""
         message = update.message
-        typed = read_command(message, context.bot.username) if message is not None else None
+        typed = None
+        if message is not None:
+            typed = read_command(message, context.bot.username, self._by_name)
         if message is None or typed is None:
             return
         command = None if typed.elsewhere else self._by_name.get(typed.name)

@@ -45,10 +45,11 @@ class LateAnswerError(NoAnswerError):
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """Status and whole body."""
+    """Status, whole body, and the header ``Retry-After`` if there was one."""
 
     status: int
     body: bytes
+    retry_after: str = ""
 
 
 @dataclass(slots=True)
@@ -105,7 +106,11 @@ class HttpClient:
                     trace_request_ctx=trip,
                 ) as response,
             ):
-                return HttpResponse(response.status, await response.read())
+                return HttpResponse(
+                    response.status,
+                    await response.read(),
+                    "" if response.ok else response.headers.get("Retry-After", ""),
+                )
         except TimeoutError:
             if trip.connected:
                 raise LateAnswerError(f"no answer within {timeout:g} s") from None

@@ -22,7 +22,7 @@ from reference_bot.telegram_bot.outgoing.replier import ReplyContext
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.settings import Settings
 from reference_bot.telegram_bot.supervisor import Supervisor
-from reference_bot.telegram_bot.telegram_api import build_bot
+from reference_bot.telegram_bot.telegram_api import build_bot, seconds_to_wait
 
 _PROBE_SECONDS: Final = 4.0
 _PROBE_SECONDS_RED: Final = 0.5
@@ -162,7 +162,7 @@ class Room:
                     "Telegram refuses the bot token (401)" if refused else f"getMe failed: {error}"
                 )
                 self.readiness.set("telegram", reason)
-                wait = backoff.next()
+                wait = backoff.next(seconds_to_wait(error))
                 _log.warning("%s; next try in %.2f s", reason, wait)
                 await asyncio.sleep(wait)
             else:

@@ -5,23 +5,38 @@ whether a call that failed can have been acted on (`CallUnsentError`, `CallUnans
 """
 
 import os
+import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar, Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
-from telegram.error import NetworkError, TimedOut
+from telegram.error import BadRequest, NetworkError, RetryAfter, TimedOut
 from telegram.ext import ExtBot
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
-from reference_bot.telegram_bot.http_client import HttpClient, NoAnswerError, NotSentError
+from reference_bot.telegram_bot.http_client import (
+    HttpClient,
+    HttpResponse,
+    NoAnswerError,
+    NotSentError,
+)
 
 # python-telegram-bot moves its durations from int to timedelta and warns until one opts in.
 os.environ.setdefault("PTB_TIMEDELTA", "1")
 
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "inline_query", "my_chat_member")
+
+_BAD_REQUEST, _TOO_MANY, _SERVER_ERROR, _GATEWAY_TIMEOUT = 400, 429, 500, 504
+_KNOWN: Final = frozenset({401, 403, 404, 409, 429})
+"""Refusals that python-telegram-bot has errors of their own for."""
+_NUMBER: Final = re.compile(r"(\d{1,6})\s*$")
+_WAIT: Final = re.compile(r"(?:SLOWMODE|FLOOD)_WAIT_(\d{1,6})", re.IGNORECASE)
+_PAUSE: Final = 3  # seconds after a 429 that names none
+_LONGEST: Final = 3600
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -87,6 +102,8 @@ class LeanRequest(BaseRequest):
             raise CallUnsentError(str(error)) from error
         except NoAnswerError as error:
             raise CallUnansweredError(str(error)) from error
+        if not 200 <= answer.status < 300:
+            _raise_if_odd(answer)
         return answer.status, answer.body
 
     @staticmethod
@@ -103,6 +120,46 @@ class LeanRequest(BaseRequest):
             self._uploads = HTTPXRequest()
             await self._uploads.initialize()
         return await self._uploads.do_request(url, method, data)
+
+
+def _raise_if_odd(answer: HttpResponse) -> None:
+    """Raises what python-telegram-bot would not: it goes by the status alone.
+
+    An error that is not Telegram's own comes from a proxy or a firewall on the way: it says nothing
+    of the chat or the token. A 429 may tell how long to wait elsewhere than Telegram does.
+    """
+    try:
+        body = _decode(answer.body)
+    except (msgspec.DecodeError, ValueError):
+        body = None
+    told = body if isinstance(body, dict) and isinstance(body.get("description"), str) else {}
+    description = str(told.get("description", ""))
+    parameters = told.get("parameters")
+    named = parameters.get("retry_after") if isinstance(parameters, dict) else None
+    if answer.status == _TOO_MANY and not named:
+        raise RetryAfter(_seconds_in(description) or _seconds_in(answer.retry_after) or _PAUSE)
+    if not told and answer.status == _GATEWAY_TIMEOUT:  # what is behind it may have had the call
+        raise CallUnansweredError("504, and not from Telegram")
+    if not told and answer.status < _SERVER_ERROR:
+        raise CallUnsentError(f"{answer.status}, and not from Telegram")
+    if (seconds := _WAIT.search(description)) is not None and answer.status == _BAD_REQUEST:
+        raise RetryAfter(int(seconds[1]))  # SLOWMODE_WAIT_30
+    if _BAD_REQUEST < answer.status < _SERVER_ERROR and answer.status not in _KNOWN:
+        raise BadRequest(description)
+
+
+def _seconds_in(text: str) -> int:
+    """``retry after 35`` or ``35``; 0 where no seconds are told."""
+    found = _NUMBER.search(text)
+    return min(int(found[1]), _LONGEST) if found else 0
+
+
+def seconds_to_wait(error: Exception) -> float:
+    """How long Telegram wants to be left alone; 0 where it does not say."""
+    if not isinstance(error, RetryAfter):
+        return 0.0
+    after = error.retry_after
+    return after.total_seconds() if isinstance(after, timedelta) else float(after)
 
 
 class DirectBot(ExtBot[None]):

@@ -4,7 +4,8 @@ import difflib
 import re
 from typing import Final
 
-from reference_bot.spelling import bare
+from reference_bot.market_data.symbols import VENUES
+from reference_bot.spelling import bare, latin
 from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError
 from reference_bot.telegram_bot.commands.words import MARKETS, is_span, joined, telling
 
@@ -15,29 +16,40 @@ TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 # market-data knows.
 _SYMBOL: Final = re.compile(r"[^\W_]{1,20}(?:[/_:.-][^\W_]{1,20}){0,3}")
 _PERCENT: Final = re.compile(r"[0-9]{1,6}")
+_TIMES: Final = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9])?)x", re.IGNORECASE)
 _SHOWN: Final = 40
 _HIGHEST_PERCENT: Final = 100_000
-_BETWEEN: Final = re.compile(r"[\s,;|+、،]+|(?<=\w)&(?=\w)")
-_LEFT_OVER: Final = "/:-&+"
+_BETWEEN: Final = re.compile(r"[\s,;|+?!、،]+|(?<=\w)&(?=\w)")
+_LEFT_OVER: Final = "/:-&+%"
 """What joins two words, where one of them is missing: ``/btc``, ``btc-``."""
 _AT_ONCE: Final = 5
 """Symbols that one question may name: each asks the exchanges nine times."""
 _FRAME: Final = re.compile(r"(\d+)(m|h|d)(?:in|r|our|ay)?(?:ute)?s?", re.IGNORECASE)
 _METATRADER: Final = re.compile(r"([mhd])(\d+)", re.IGNORECASE)
 _MINUTES: Final = {"60m": "1h", "240m": "4h", "24h": "1d", "1440m": "1d"}
-_NAMED: Final = {"hour": "1h", "hourly": "1h", "day": "1d", "daily": "1d"}
+_NAMED: Final = {
+    **dict.fromkeys(("h", "hour", "hourly"), "1h"),
+    **dict.fromkeys(("d", "day", "daily"), "1d"),
+}
+_MONTH: Final = "1M"
+"""Where charts are drawn the capital is a month, which is no candle that there is."""
 _SWITCHED: Final = ("5m", "15m", "1h", "4h", "1d")
-_SWITCHES: Final = frozenset({"on", "off"})
+_SWITCHES: Final = {
+    **dict.fromkeys(("on", "start", "enable"), "on"),
+    **dict.fromkeys(("off", "stop", "disable"), "off"),
+}
 _DAYS: Final = ("1d", "7d", "30d", "90d")
 _PERIOD: Final = re.compile(
     r"(\d{1,4})(?:(?=(.))(?:h(?:(?:ou)?rs?)?|d(?:ays?)?|w(?:eeks?)?|m(?:onths?)?))?"
 )
-_PERIODS: Final = {"day": "1d", "week": "7d", "month": "30d", "quarter": "90d"}
+_PERIODS: Final = {"day": "1d", "today": "1d", "week": "7d", "month": "30d", "quarter": "90d"}
 _IN_DAYS: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0, "m": 30.0}
 
 
 def _symbol(typed: str) -> str:
-    symbol = bare(typed).strip(_LEFT_OVER).upper()
+    word, _, venue = bare(typed).partition("@")  # btc@binance
+    word = word if venue.upper() in VENUES else bare(typed)
+    symbol = latin(word.replace("\\", "/").strip(_LEFT_OVER))
     if not _SYMBOL.fullmatch(symbol):
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT"
@@ -62,16 +74,17 @@ def _symbols(typed: str) -> str:
 
 
 def _pair_or_switch(typed: str) -> str:
-    return typed.lower() if typed.lower() in _SWITCHES else _symbol(typed)
+    return _SWITCHES.get(bare(typed).lower()) or _symbol(typed)
 
 
 def _switch(typed: str) -> str:
-    if typed and typed.lower() not in _SWITCHES:
+    switch = _SWITCHES.get(bare(typed).lower(), "")
+    if typed and not switch:
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” does not belong there: write /signal PAIR, /signal on or "
             "/signal off"
         )
-    return typed.lower()
+    return switch
 
 
 def _timeframe(typed: str) -> str:
@@ -80,7 +93,7 @@ def _timeframe(typed: str) -> str:
     found = _FRAME.fullmatch(plain)
     short = f"{int(found[1])}{found[2]}".lower() if found and len(found[1]) < 6 else plain.lower()
     frame = _MINUTES.get(short, short)
-    if frame not in TIMEFRAMES:
+    if frame not in TIMEFRAMES or plain == _MONTH:
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” is not a timeframe: use one of {', '.join(TIMEFRAMES)}"
         )
@@ -98,6 +111,8 @@ def _market(typed: str) -> str:
 
 def _percent(typed: str) -> str:
     digits = bare(typed).removeprefix("+").removesuffix("%")
+    if (times := _TIMES.fullmatch(digits)) is not None:
+        digits = f"{100 * (float(times[1]) - 1):.0f}"  # 3x the average is 200 % over it
     if not _PERCENT.fullmatch(digits) or int(digits) > _HIGHEST_PERCENT:
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” is not a threshold: give percent over the average volume, like 200"
@@ -114,6 +129,13 @@ def _days(typed: str) -> str:
     if days not in _DAYS:
         raise BadArgumentError(f"“{typed[:_SHOWN]}” is not a period: use one of {', '.join(_DAYS)}")
     return days
+
+
+def market_of(symbol: str) -> dict[str, str]:
+    """The market as market-data is asked for it, where a person named the one that it would not
+    take by itself: ``BTC-SPOT``.
+    """
+    return {"market": "spot"} if symbol.endswith("-SPOT") else {}
 
 
 SYMBOL: Final = Argument("SYM", "BTC", _symbol, symbol=True)

@@ -5,7 +5,9 @@ width or has a caption that was pasted; in a private chat the bot reads those al
 group only what is marked: there people talk to each other.
 """
 
+import difflib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,11 +16,14 @@ from telegram import Message
 from reference_bot.spelling import readable
 
 _COMMAND: Final = re.compile(
-    r"/\s?(?P<name>[^\W\d_]\w*)(?:\s?@(?P<bot>[a-z0-9_]{3,64})\b)?(?P<rest>.*)",
+    r"[/\\]+\s?(?P<name>[^\W\d_]\w*)(?:(?P<gap>\s?)@(?P<bot>[a-z0-9_]{3,64})\b)?(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _SLASH: Final = re.compile(r"\s*/\s*")
+_PREFIX: Final = re.compile(r"(?<!\S)[/\\]+(?=\w)")
 _ENTITY: Final = "bot_command"
+_SHORT: Final = 2
+"""A command of so few letters is the beginning of too many words: ``/oil`` is no ``/oi l``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +45,68 @@ def is_marked(message: Message) -> bool:
     return any(entity.type == _ENTITY for entity in entities)
 
 
-def read_command(message: Message, bot: str) -> Typed | None:
-    """The command that ``message`` begins with, or None. ``bot`` is this bot's name."""
+def read_command(message: Message, bot: str, known: Collection[str] = ()) -> Typed | None:
+    """The command that ``message`` begins with, or None.
+
+    ``bot`` is this bot's name, ``known`` are the commands that it has: what is written together
+    with one of them is taken apart.
+    """
     text = message.text or message.caption
-    if not text or not (message.chat.type == "private" or is_marked(message)):
+    private = message.chat.type == "private"
+    if not text or not (private or is_marked(message)):
         return None
     plain = readable(text).strip()
     mention = f"@{bot.lower()}"
+    meant = private
     if plain.lower().startswith(mention):  # @the_bot /price btc
-        plain = plain[len(mention) :].lstrip(" ,:")
+        plain, meant = plain[len(mention) :].lstrip(" ,:"), True
     found = _COMMAND.match(plain)
     if found is None:
         return None
-    other = found["bot"] is not None and found["bot"].lower() != bot.lower()
-    words = _SLASH.sub("/", found["rest"]).split()
-    shown = f"/{found['name']}" + (f"@{found['bot']}" if other else "")
+    to, name, rest = found["bot"], found["name"].lower(), found["rest"]
+    if to and found["gap"] and not to.lower().endswith("bot") and to.lower() != bot.lower():
+        to, rest = None, f" {to}{rest}"  # /price @btc
+    other = to is not None and to.lower() != bot.lower()
+    if meant or (to is not None and not other):
+        name, rest = _taken_apart(name, rest, known)
+    words = _words(_own(rest, name, known))
+    shown = f"/{found['name']}" + (f"@{to}" if other else "")
     said = tuple(word for word in words if word.lower() != mention and _means_something(word))
-    return Typed(found["name"].lower(), said or tuple(words), shown[:40], elsewhere=other)
+    return Typed(name, said or tuple(words), shown[:40], elsewhere=other)
+
+
+def _taken_apart(name: str, rest: str, known: Collection[str]) -> tuple[str, str]:
+    """``/price_btc`` and ``/pricebtc`` are ``/price btc``, ``/top 10`` is ``/top10``."""
+    first, _, others = rest.strip().partition(" ")
+    if name in known:
+        return name, rest
+    if f"{name}{first}" in known:
+        return f"{name}{first}", f" {others}"
+    command = max((one for one in known if name.startswith(one)), key=len, default="")
+    more = name[len(command) :]
+    if not command or more == "_":
+        return name, rest
+    if more.startswith("_"):
+        return command, f" {more.replace('_', ' ')}{rest}"
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.7) or [command]
+    if len(command) <= _SHORT or len(more) == 1 or nearest != [command]:
+        return name, rest  # /prices, /volumescan
+    return command, f" {more}{rest}"
+
+
+def _own(rest: str, name: str, known: Collection[str]) -> str:
+    """``rest`` up to where another command begins; the same one again is passed over."""
+    again = re.sub(rf"(?<!\S)[/\\]+{name}(?:@\w+)?(?!\S)", " ", rest, flags=re.IGNORECASE)
+    if not known:
+        return again
+    another = rf"\s[/\\]+(?:{'|'.join(map(re.escape, known))})(?:@\w+)?(?!\S)"
+    return re.split(another, again, maxsplit=1, flags=re.IGNORECASE)[0]
+
+
+def _words(rest: str) -> list[str]:
+    if rest.lstrip().startswith("/"):  # a slash before each symbol: none is between two
+        rest = _PREFIX.sub("", rest)
+    return _SLASH.sub("/", rest).split()
 
 
 def _means_something(word: str) -> bool:

@@ -4,9 +4,12 @@ import re
 from typing import Final
 
 from reference_bot.market_data.forex import forex_pair
+from reference_bot.market_data.symbols import VENUES
 from reference_bot.spelling import bare
 
 _DOLLARS: Final = frozenset({"USDT", "USDC", "USD", "FDUSD", "TUSD", "USDE", "DAI"})
+_MONEY: Final = frozenset({"EUR", "GBP", "JPY", "TRY", "BRL", "AUD"})
+"""What coins are traded in beside dollars: ``btc in eur``."""
 MARKETS: Final = {
     "spot": "spot",
     **dict.fromkeys(("perps", "perp", "perpetual", "perpetuals", "futures", "swap"), "perps"),
@@ -14,13 +17,33 @@ MARKETS: Final = {
 """What people call the two kinds of market, and what the bot calls them."""
 _MARKERS: Final = {"spot": "SPOT", "perps": "PERP"}
 _TOWARDS: Final = frozenset({"in", "to"})
-_FILLERS: Final = frozenset(
-    {"and", "vs", "versus", "or", "of", "for", "the", "price", "please", "pls"}
+_SMALL_WORDS: Final = (
+    "and vs versus or of for the price please pls now today current what whats what's is are how "
+    "much und et и"
 )
+_FILLERS: Final = frozenset(_SMALL_WORDS.split())
+_AT: Final = frozenset({"on", "at", "from"})
+_COINS_TOO: Final = frozenset({"GATE", "HYPERLIQUID", "CRYPTO", "FX"})
+"""Names of exchanges and of groups of charts that may as well be meant as a coin."""
+_SAYS_NOTHING: Final = frozenset({"last", "past", "this", "percent", "pct"})
+_AMOUNT: Final = re.compile(r"\d+(?:\.\d+)?")
 _UNIT: Final = re.compile(
     r"(?:m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|months?)", re.IGNORECASE
 )
 _SPAN: Final = re.compile(rf"\d+ ?{_UNIT.pattern}|[hm]\d+", re.IGNORECASE)
+_GLUED: Final = re.compile(
+    r"(?P<symbol>[^\W_].*?)[-/_:@](?P<span>\d{1,4}(?:m|mins?|h|hrs?|d))", re.IGNORECASE
+)
+_BETWEEN: Final = re.compile(r"[,;|]+")
+_NAMES: Final = {
+    ("bitcoin", "cash"): "BCH",
+    ("ethereum", "classic"): "ETC",
+    ("shiba", "inu"): "SHIB",
+    ("binance", "coin"): "BNB",
+    ("internet", "computer"): "ICP",
+    ("near", "protocol"): "NEAR",
+}
+"""Coins whose name has two words."""
 
 
 def joined(words: list[str], *, symbols: bool = True) -> list[str]:
@@ -28,30 +51,59 @@ def joined(words: list[str], *, symbols: bool = True) -> list[str]:
 
     ``symbols``: whether there may be any among them.
 
-    >>> joined(["btc", "usdt", "perp", "15", "min"])
-    ['BTC/USDT-PERP', '15min']
+    >>> joined(["btc", "usdt", "perp", "15", "min"]), joined(["spot", "btc-15m"])
+    (['BTC/USDT-PERP', '15min'], ['BTC-SPOT', '15m'])
     """
     found: list[str] = []
-    left = list(words)
+    markers: list[str] = []  # that stand before their symbol
+    left = _taken_apart(words) if symbols else [one for one in words if not _is_idle(one)] or words
+    left = list(left)
     while left:
         word = left.pop(0)
-        before = bare(found[-1]) if found else ""
-        plain = bare(word)
+        before, plain = bare(found[-1]) if found else "", bare(word)
         if before.isdecimal() and _UNIT.fullmatch(plain):
             found[-1] = f"{before}{plain}"
-            continue
-        if not (symbols and before):
+        elif not symbols:
             found.append(word)
-            continue
-        if plain.lower() in _TOWARDS and left and goes_with(before, left[0]):
-            plain = bare(left.pop(0))
-        if goes_with(before, plain):
-            found[-1] = f"{before}/{plain}".upper()
         elif market := MARKETS.get(plain.lower()):
-            found[-1] = f"{before.upper()}-{_MARKERS[market]}"
+            at = next((n for n in reversed(range(len(found))) if not is_span(found[n])), None)
+            if at is None:
+                markers.append(word)
+            else:
+                found[at] = _marked(found[at], market)
+        elif coin := _NAMES.get((before.lower(), plain.lower())):
+            found[-1] = coin
+        elif plain.lower() in _TOWARDS and left and _in_money(before, left[0]):
+            found[-1] = f"{before}/{bare(left.pop(0))}".upper()
+        elif before and goes_with(before, plain):
+            found[-1] = f"{before}/{plain}".upper()
+        elif markers and not is_span(word):
+            found.append(_marked(word, MARKETS[bare(markers.pop()).lower()]))
         else:
             found.append(word)
-    return found
+    return [*markers, *found]
+
+
+def _taken_apart(words: list[str]) -> list[str]:
+    """What a comma or a bar separates, and a span of time at the end of a symbol: ``btc-15m``."""
+    found: list[str] = []
+    for word in (one for typed in words for one in _BETWEEN.split(typed) if one):
+        glued = _GLUED.fullmatch(bare(word))
+        found += [glued["symbol"], glued["span"]] if glued else [word]
+    return found or words
+
+
+def _is_idle(word: str) -> bool:
+    return bare(word).lower() in _SAYS_NOTHING
+
+
+def _marked(word: str, market: str) -> str:
+    return f"{bare(word).upper()}-{_MARKERS[market]}"
+
+
+def _in_money(symbol: str, word: str) -> bool:
+    """Whether ``word`` is what ``symbol`` is wanted in, when that is said."""
+    return goes_with(symbol, word) or (symbol.isalnum() and bare(word).upper() in _MONEY)
 
 
 def goes_with(symbol: str, word: str) -> bool:
@@ -68,5 +120,23 @@ def is_span(word: str) -> bool:
 
 
 def telling(words: list[str]) -> list[str]:
-    """The words without those that people put between symbols; all of them where none is left."""
-    return [word for word in words if bare(word).lower() not in _FILLERS] or words
+    """The words without those that people put between symbols, amounts, and where it is traded; all
+    of them where none is left.
+
+    >>> telling("what is 1 btc on binance".split()), telling(["binance"])
+    (['btc'], ['binance'])
+    """
+    plain = [bare(word) for word in words]
+    kept = []
+    for at, word in enumerate(words):
+        before = plain[at - 1].lower() if at else ""
+        after = plain[at + 1].upper() if at + 1 < len(plain) else ""
+        venue = plain[at].upper() in VENUES
+        if plain[at].lower() in _FILLERS or _AMOUNT.fullmatch(plain[at]):
+            continue
+        if venue and (before in _AT or plain[at].upper() not in _COINS_TOO):
+            continue
+        if plain[at].lower() in _AT and after in VENUES:
+            continue
+        kept.append(word)
+    return kept or words

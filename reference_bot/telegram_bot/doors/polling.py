@@ -19,7 +19,7 @@ from reference_bot.telegram_bot.doors.rivals import RIVAL_PAUSE, RivalError, Riv
 from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Update
 from reference_bot.telegram_bot.metrics import Metrics
-from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES, DirectBot
+from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES, DirectBot, seconds_to_wait
 from reference_bot.telegram_bot.update import LARGEST, NotAnUpdateError
 
 PART: Final = "polling"
@@ -133,7 +133,8 @@ class PollingDoor:
             case Conflict():
                 return self._conflict(error)
             case RetryAfter():
-                return "Telegram said 429 to getUpdates", max(1.0, self._backoff.next())
+                wait = max(1.0, self._backoff.next(seconds_to_wait(error)))
+                return "Telegram said 429 to getUpdates", wait
         return _reason(error), self._backoff.next()
 
     def _conflict(self, error: Conflict) -> tuple[str, float]:

@@ -19,7 +19,7 @@ from reference_bot.telegram_bot.doors.rivals import RIVAL_PAUSE, RivalError, Riv
 from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Update, UpdateRefusedError
 from reference_bot.telegram_bot.metrics import Metrics
-from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES
+from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES, seconds_to_wait
 from reference_bot.telegram_bot.update import NotAnUpdateError, decode_json
 
 PART: Final = "webhook"
@@ -130,7 +130,7 @@ class WebhookDoor:
             except Exception as error:  # whatever Telegram answers: no crash loop
                 reason = _reason(error)
                 self._readiness.set(PART, reason)
-                wait = backoff.next()
+                wait = backoff.next(seconds_to_wait(error))
                 _log.warning("%s; next try in %.2f s", reason, wait)
                 await asyncio.sleep(wait)
             else:

@@ -1,7 +1,6 @@
 """What a failed Bot API call means for the message that it carried. Pure."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from telegram.error import (
@@ -16,7 +15,11 @@ from telegram.error import (
     TimedOut,
 )
 
-from reference_bot.telegram_bot.telegram_api import CallUnansweredError, CallUnsentError
+from reference_bot.telegram_bot.telegram_api import (
+    CallUnansweredError,
+    CallUnsentError,
+    seconds_to_wait,
+)
 
 _TOKEN_REFUSED_SECONDS: Final = 8.0
 
@@ -66,7 +69,7 @@ def classify(error: TelegramError) -> Failure:
     """What ``error`` means for the message."""
     match error:
         case RetryAfter():
-            return Wait(_seconds(error))
+            return Wait(seconds_to_wait(error))
         case CallUnsentError():
             return Again("unsent")
         case CallUnansweredError() | TimedOut():
@@ -92,8 +95,3 @@ def _by_text(message: str) -> Failure:
     if message.startswith("httpx."):
         return Unknown()
     return Again("5xx")
-
-
-def _seconds(error: RetryAfter) -> float:
-    after = error.retry_after
-    return after.total_seconds() if isinstance(after, timedelta) else float(after)

@@ -14,6 +14,7 @@ _BY_WORDS: Final[tuple[tuple[str, Remedy], ...]] = (
     ("thread not found", "no topic"),
     ("thread invalid", "no topic"),
     ("topic deleted", "no topic"),
+    ("topic not found", "no topic"),
     ("topic id invalid", "no topic"),
     ("repl", "no question"),  # "to be replied not found", "replied message", "reply message id"
     ("message to edit", "new message"),
@@ -23,6 +24,7 @@ _BY_WORDS: Final[tuple[tuple[str, Remedy], ...]] = (
     ("message id invalid", "new message"),
     ("message not found", "new message"),
     ("entities", "plain text"),  # "can't parse entities", "entities too long"
+    ("entity bounds", "plain text"),
     ("too long", "shorter"),
     ("button", "no buttons"),
     ("keyboard", "no buttons"),
