@@ -435,7 +435,7 @@ async function watch(address) {
       if (answer.status === 200) {
         tag = answer.headers.get("ETag") ?? "";
         over = goOn(await answer.json());
-      } else if (answer.status === 204) $("walk-state").textContent = "There is no record yet: the run has not begun. Start it by botproof gate, in the directory of botproof.toml.";
+      } else if (answer.status === 204) $("walk-state").textContent = "There is no record yet: the run has not begun. Start a gate, in the directory of botproof.toml.";
     } catch (error) {
       $("walk-state").textContent = `The run no longer answers: ${error.message}`;
     }
