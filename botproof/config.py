@@ -57,6 +57,8 @@ PLAIN_PLACEHOLDERS = {
 SECONDS = "seconds:"
 """`{seconds:1.5}` is a deadline of the target's own, on a clock that the harness may stretch."""
 STRETCH = "stretch"
+USER = "user:"
+"""Begins a placeholder for who writes in a chat of the workload: `{user:owner}`, an id."""
 VENV = "venv:"
 """Begins a placeholder for a virtual environment of the target, such as `{venv:.venv}`."""
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
@@ -670,6 +672,7 @@ def placeholder_names(config: Config) -> set[str]:
         set(PLAIN_PLACEHOLDERS)
         | {f"url:{name}" for name in urls}
         | {f"port:{name}" for name in ports}
+        | {f"{USER}{case.chat}" for case in config.workload.cases if case.chat}
     )
 
 

@@ -53,7 +53,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     """Judge the life of the target's processes in every mode."""
     start, stop = judging.budgets["start_s"], judging.budgets["stop_s"]
     chats = read_chats(history, judging.rules)
-    found: list[_Found] = []
+    found: dict[_Found, list[str]] = {}
     missing: list[str] = []
     said: list[str] = []
     mute_stacks: set[str] = set()
@@ -65,7 +65,8 @@ def check(history: History, judging: Judging) -> CheckResult:
             *((_Bad.TWO_POLLERS, text) for text in second_poller(history, stack)),
         ]
         silent = list(_silent_bot(history, seen, stack))
-        found += [(bad, f"{stack}: {text}") for bad, text in (*life, *silent)]
+        for each in (*life, *silent):
+            found.setdefault(each, []).append(stack)
         if not life:
             missing += [f"{stack}: {gap}" for gap in _gaps(history, stack)]
         if any(bad is _Bad.MUTE for bad, _ in silent):
@@ -76,7 +77,10 @@ def check(history: History, judging: Judging) -> CheckResult:
             ]
         elif trouble := mute.trouble(history, stack, seen):
             said += [f"{stack}: errors in the logs:", *_indented(trouble)]
-    problems = [text for _, text in sorted(found, key=lambda one: one[0])]
+    problems = [
+        f"{', '.join(_different(history, stacks))}: {text}"
+        for (_, text), stacks in sorted(found.items(), key=lambda one: one[0][0])
+    ]
     missing += _modes_not_run(history, problems)
     return CheckResult(
         check="boot",
@@ -97,6 +101,13 @@ def check(history: History, judging: Judging) -> CheckResult:
         data={"errors_in_logs": _in_logs(history)},
         used=_used(history, start.limit),
     )
+
+
+def _different(history: History, stacks: Iterable[str]) -> list[str]:
+    """The stacks of one finding, each once, without those in which a mode was only played again."""
+    listed = list(dict.fromkeys(stacks))
+    first = {event.stack: event.of for event in history.of(PlayedAgain)}
+    return [stack for stack in listed if first.get(stack) not in listed]
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

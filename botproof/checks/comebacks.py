@@ -92,16 +92,16 @@ def _delivered_again(history: History, stack: str) -> Iterator[str]:
         if not ours:
             again.setdefault(_why(before), []).append(event.update_id)
     for why, updates in again.items():
-        yield f"{_which(updates)} delivered again: {why}"
+        yield f"{_which(updates)}: {why}"
 
 
 def _which(updates: list[int]) -> str:
-    """The updates of as many deliveries, as the subject of a sentence."""
+    """Which updates were delivered again; each is listed as often as it was."""
     different = len(set(updates))
-    often = "" if len(updates) == different else f" ({len(updates)} times)"
+    often = f", {len(updates)} times in all" if len(updates) > different else ""
     if different == 1:
-        return f"update {updates[0]} was{often}"
-    return f"{different} updates, first {updates[0]}, were{often}"
+        return f"update {updates[0]} was delivered again{often}"
+    return f"{different} updates, the first of them {updates[0]}, were delivered again{often}"
 
 
 def _why(first: UpdateDelivered) -> str:

@@ -91,7 +91,7 @@ def _first(asked: Asked, judging: Judging) -> Iterator[str]:
         yield (
             f"the first update after the start is answered otherwise than the same later: "
             f"{first.sent} → {_said(first)}; later → {_said(later[0])}. What the first request "
-            "makes (a connection, an event loop, a client) has to work for it, too"
+            "makes (a connection, an event loop, a client) has to serve it and every later one"
         )
 
 

@@ -19,7 +19,7 @@ from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.history import BotApiCall, History
 from botproof.init import explore
 from botproof.init.propose import Proposals, propose
-from botproof.init.settings import Role, of_role, role_of
+from botproof.init.settings import OWNER_CHAT, Role, of_role, role_of
 from botproof.init.start import Description, find_start
 from botproof.init.trial import Look, Trial, Trials, steps_of
 from botproof.targets.world import TELEGRAM_HOSTS
@@ -30,7 +30,6 @@ _ROUNDS = 3
 _SERVES = re.compile(
     r"set_?webhook|run_webhook|webhookCallback|startWebhook|run_webhooks", re.IGNORECASE
 )
-_OWNER_CHAT = "owner"
 
 
 @dataclass(slots=True)
@@ -115,7 +114,7 @@ def _in_chats(described: Description, cases: Sequence[Case]) -> list[Case]:
     one = any(role_of(name) is Role.USER for name in described.base_env)
     if not one:
         return list(cases)
-    return [msgspec.structs.replace(case, chat=_OWNER_CHAT) for case in cases]
+    return [msgspec.structs.replace(case, chat=OWNER_CHAT) for case in cases]
 
 
 async def _second_play(
@@ -211,7 +210,7 @@ async def _try_mode(trials: Trials, described: Description, mode: str, env: dict
     described.modes[mode] = {"env": env}
     async with described.start(trials, mode) as trial:
         if trial.look.door == mode and not trial.look.failure:
-            [step] = steps_of([Case(name="other-mode", say="/start", chat=_OWNER_CHAT)])
+            [step] = steps_of([Case(name="other-mode", say="/start", chat=OWNER_CHAT)])
             turns = await trial.play([step], time.time())
             if any(turn.acts for turn in turns.values()):
                 trials.say("  yes")

@@ -6,10 +6,12 @@ import enum
 import re
 from collections.abc import Iterable, Mapping
 
-__all__ = ["FIRST_USER", "Role", "role_of", "trial_value"]
+from botproof.users import FIRST_USER
 
-FIRST_USER = 1001
-"""The id of the user who plays the first case (`workloads/scripted.py`)."""
+__all__ = ["OWNER_CHAT", "Role", "role_of", "trial_value"]
+
+OWNER_CHAT = "owner"
+"""The chat in which everything is said to a bot that only one user may use."""
 
 
 class Role(enum.Enum):

@@ -12,7 +12,8 @@ import msgspec
 
 from botproof.config import Case, parse_config
 from botproof.init.look import Found
-from botproof.init.settings import Role, role_of
+from botproof.init.settings import OWNER_CHAT, Role, role_of
+from botproof.users import FIRST_USER
 
 __all__ = ["as_toml", "questions"]
 
@@ -67,7 +68,7 @@ def _bot(found: Found) -> Iterator[str]:
         note = ""
         if name in described.guessed or name in described.unknown:
             note = "   # ? it insists on this; the value is made up"
-        yield f"{name} = {_string(value)}{note}"
+        yield f"{name} = {_string(_named(found, name, value))}{note}"
     if not described.base_env:
         yield '# ? no name of a setting was found. TELEGRAM_BOT_TOKEN = "{token}"'
     left = [
@@ -78,6 +79,14 @@ def _bot(found: Found) -> Iterator[str]:
     ]
     if left:
         yield f"# Its source also names: {', '.join(left[:20])}"
+
+
+def _named(found: Found, name: str, value: str) -> str:
+    """The value of a setting, with the one user by the chat in which that one writes: a case that
+    is put before the others must not change who it is."""
+    its = any(each.case.chat == OWNER_CHAT for each in found.proposals.cases)
+    one = role_of(name) is Role.USER and value == str(FIRST_USER)
+    return f"{{user:{OWNER_CHAT}}}" if its and one else value
 
 
 def _modes(found: Found) -> Iterator[str]:

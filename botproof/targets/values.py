@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import botproof
-from botproof.config import BOT, STRETCH, VENV, Config, Process, substitute
+from botproof.config import BOT, STRETCH, USER, VENV, Config, Process, substitute
 from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.process import TCP
 from botproof.targets.reserved import Ports, port_is_taken
+from botproof.users import users_of
 
 LISTED_GROUPS = tuple(range(-1_001_600_000_001, -1_001_600_000_061, -1))
 """What `{groups}` stands for: in each of them one question is asked."""
@@ -45,6 +46,8 @@ def placeholder_values(
         "scratch": str(scratch),
         "load": str(LOAD_SCRIPTS),
     }
+    users_by_chat = users_of(config.workload.cases)
+    values |= {f"{USER}{chat}": str(user) for chat, user in users_by_chat.items()}
     values |= {f"{VENV}{name}": str(_venv(base, name)) for name in config.venvs()}
     insisted = config.insisted_ports()
     for name in (BOT, *config.services):

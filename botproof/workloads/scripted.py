@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from botproof import history
@@ -19,6 +18,7 @@ from botproof.targets.doubles import DoubleControl
 from botproof.targets.process import BrokenHarnessError
 from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack
+from botproof.users import chat_label, users_of
 from botproof.workloads.updates import person, private_chat, typed
 
 CONFIRM_S = 10.0
@@ -32,8 +32,6 @@ _PROGRESS_S = 5.0
 _MOST_GRANTED = 9
 _LEAST_GRANTED_S = 0.1
 _NEVER_DELIVERED = 0
-_FIRST_USER = 1001
-_FIRST_STRANGER = 9001
 _SUPERGROUPS_FROM = -1_000_000_000_000
 
 
@@ -79,16 +77,12 @@ class Step:
 def conversations(cases: Sequence[Case]) -> list[list[Step]]:
     """The cases by chat, in the order of the file; each chat is one conversation."""
     chats: dict[str, list[Step]] = {}
-    # Strangers are told their id: counted by themselves, a new case does not change their golden.
-    known, strangers = count(_FIRST_USER), count(_FIRST_STRANGER)
+    users = users_of(cases)
     for case in cases:
-        label = case.chat or f"{case.name} "  # a space cannot be in a name: no chat of a user's
+        label = chat_label(case)
         steps = chats.setdefault(label, [])
-        if steps:
-            chat_id, user_id = steps[0].chat_id, steps[0].user_id
-        else:
-            user_id = next(strangers if case.stranger else known)
-            chat_id = _chat_id(case, user_id)
+        user_id = users[label]
+        chat_id = steps[0].chat_id if steps else _chat_id(case, user_id)
         steps.append(Step(case, chat_id, user_id))
     return list(chats.values())
 

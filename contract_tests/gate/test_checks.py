@@ -119,6 +119,22 @@ class TestBoot:
         assert "  ImportError: nope" in result.evidence
         assert any(line.startswith("  do:    install the versions") for line in result.evidence)
 
+    def test_what_went_wrong_alike_in_several_stacks_is_one_finding(self, make_story) -> None:
+        story = make_story(modes=("polling", "webhook")).healthy()
+        again: dict[str, Any] = {"stack": "polling-again-1", "mode": "polling"}
+        for labels in (story.labels("polling"), story.labels("webhook"), again):
+            story.add(
+                history.ProcessExited(
+                    t=9.0, process="prices", role="service", code=-15, expected=True, **labels
+                )
+            )
+        told = {"t": 8.0, "of": "polling", "cases": ("price",), **again}
+        story.add(history.PlayedAgain(**told))
+        found = boot.check(story.history(), Judging()).evidence
+        ended = [line for line in found if "prices ended" in line]
+        said = "prices ended with signal SIGTERM on SIGTERM, not 0"
+        assert ended == [f"polling, webhook: {said}"]
+
     def test_a_process_that_ended_without_a_word_is_told_what_to_do(self, story, judged) -> None:
         who = {"process": "bot", "role": "bot", **story.labels("polling")}
         story.add(
@@ -231,7 +247,7 @@ class TestBoot:
             story.lifetime(mode, after_s=11.0)
             story.case(mode, "price")
         measured = boot.check(story.history(), judged).measurement
-        assert measured.startswith("polling: the bot answered none of 1 updates (and ")
+        assert measured.startswith("polling, webhook: the bot answered none of 1 updates (and ")
 
 
 class TestGolden:

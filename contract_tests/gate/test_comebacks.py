@@ -68,12 +68,12 @@ def delivered(t: float, **fields: Any) -> history.UpdateDelivered:
 def test_what_was_delivered_again_for_one_reason_is_one_finding() -> None:
     again = [delivered(1.0 + n, status=500) for n in range(4)]
     assert said(*again) == [
-        "update 5 was (3 times) delivered again: at first the webhook answered HTTP 500"
+        "update 5 was delivered again, 3 times in all: at first the webhook answered HTTP 500"
     ]
     other = [delivered(10.0, status=500, update_id=6), delivered(11.0, error="reset", update_id=6)]
     why = "at first the webhook answered HTTP 500"
     assert said(*again, *other, delivered(12.0, status=200, update_id=6)) == [
-        f"2 updates, first 5, were (4 times) delivered again: {why}",
+        f"2 updates, the first of them 5, were delivered again, 4 times in all: {why}",
         "update 6 was delivered again: at first the webhook said: reset",
     ]
 

@@ -7,11 +7,12 @@ import pytest
 
 from botproof.chats import ReplyRules
 from botproof.checks.replies import renormalised
-from botproof.config import Normaliser, Replies, parse_config
+from botproof.config import ConfigError, Normaliser, Replies, parse_config
 from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.reserved import Ports
 from botproof.targets.values import placeholder_values, ready_url, venv_env
+from botproof.workloads.scripted import conversations
 
 FOREIGN = """
 [bot]
@@ -87,3 +88,23 @@ def test_files_that_were_approved_before_a_rule_follow_it() -> None:
     after = "you: at 10:00\n--- message (HTML)\nat (time)\nBTC\n--- message\nat (time)\n"
     assert renormalised(before, rules) == after
     assert renormalised(after, rules) == after
+
+
+def test_the_user_of_a_chat_is_the_one_who_writes_there(base: Path) -> None:
+    """A case before it, or a stranger's, moves the ids of all others."""
+    owners = '[bot.env]\nOWNER_ID = "{user:owner}"\n'
+    cases = [
+        *('name = "hello"\nsay = "hello"', 'name = "price"\nsay = "/price"\nchat = "owner"'),
+        'name = "alerts"\nsay = "/alerts"\nchat = "owner"',
+    ]
+    text = FOREIGN + owners + "".join(f"[[workload.cases]]\n{each}\n" for each in cases)
+    config = parse_config(text)
+    writers = {
+        step.user_id
+        for steps in conversations(config.workload.cases)
+        for step in steps
+        if step.case.chat == "owner"
+    }
+    assert {values(text, base)["user:owner"]} == {str(each) for each in writers} == {"1002"}
+    with pytest.raises(ConfigError, match=r"\{user:nobody\} stands for nothing"):
+        parse_config(text.replace("{user:owner}", "{user:nobody}"))
