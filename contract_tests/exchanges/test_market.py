@@ -6,17 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from botproof.doubles.exchanges.market import (
-    BLOCK,
-    COINS,
-    DAY,
-    HOUR,
-    MINUTE,
-    Market,
-    Scenario,
-    ScenarioKind,
-    synthetic_coins,
-)
+from botproof.doubles.exchanges.coins import COINS, synthetic_coins
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
+from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 
 MARKET = Market(3)
 moments = st.integers(min_value=1_600_000_000_000, max_value=1_900_000_000_000)

@@ -6,7 +6,9 @@ from fractions import Fraction
 import pytest
 
 from botproof.doubles.exchanges import bitget, gate, okx
-from botproof.doubles.exchanges.market import BLOCK, HOUR, MINUTE, Market, Scenario, ScenarioKind
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import BLOCK, HOUR, MINUTE
+from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from botproof.doubles.exchanges.coins import COINS, FOREX
 from botproof.doubles.exchanges.hours import is_open, open_until
-from botproof.doubles.exchanges.market import BLOCK, COINS, DAY, FOREX, HOUR, MINUTE
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.yahoo import DELAY, quoted, single
 
 pytestmark = [pytest.mark.anyio, pytest.mark.believed]

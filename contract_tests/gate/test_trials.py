@@ -18,8 +18,10 @@ from botproof.checks.growth import growths
 from botproof.checks.judging import Judging, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.config import Degradation, parse_config
+from botproof.doubles.exchanges.coins import COINS
 from botproof.doubles.exchanges.faults import ExchangeFault, apply
-from botproof.doubles.exchanges.market import COINS, MINUTE, Market
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import MINUTE
 from botproof.doubles.server import json_response
 from botproof.history import Degraded, History, PortsSeen, Run, SecretSeen, SecurityAsked
 from botproof.sequential import FAIL_SHARES
@@ -511,7 +513,10 @@ class TestTheExchangeDouble:
 
 def elsewhere(expression: str, seed: str) -> str:
     """What an expression about markets is worth in a process with this order of sets."""
-    program = f"from botproof.doubles.exchanges.market import *; print({expression})"
+    program = (
+        "from botproof.doubles.exchanges.coins import *; "
+        f"from botproof.doubles.exchanges.market import *; print({expression})"
+    )
     return subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONHASHSEED": seed},

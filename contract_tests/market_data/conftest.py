@@ -17,7 +17,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from botproof.doubles.exchanges.market import BLOCK, KINDS, Market
+from botproof.doubles.exchanges.coins import KINDS
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import BLOCK
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.server import serve
 from reference_bot.market_data.app import make_app

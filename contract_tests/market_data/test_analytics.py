@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Scenario, ScenarioKind
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
+from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 from reference_bot.market_data import service, waiting
 from reference_bot.market_data.indicators import atr, bollinger, rsi, vwap
 from reference_bot.market_data.settings import KNOWN_VENUES

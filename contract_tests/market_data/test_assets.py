@@ -2,7 +2,8 @@
 
 import pytest
 
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, Scenario, ScenarioKind
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR
+from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,9 @@ import functools
 
 import pytest
 
-from botproof.doubles.exchanges.market import COINS, HOUR, Market, synthetic_coins
+from botproof.doubles.exchanges.coins import COINS, synthetic_coins
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import HOUR
 from reference_bot.market_data import wiring
 from reference_bot.market_data.cache import Cache
 

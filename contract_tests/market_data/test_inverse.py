@@ -7,7 +7,7 @@ price, of which venues write at least eight decimals.
 import pytest
 
 from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.symbols import Pair
 

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from botproof.doubles.exchanges.market import DAY, Market
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import DAY
 
 NOW = 1_763_780_000_000
 

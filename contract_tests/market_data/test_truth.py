@@ -9,7 +9,8 @@ import pytest
 
 from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
 from botproof.doubles.exchanges.binance import WEIGHT
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Scenario, ScenarioKind
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
+from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 
 pytestmark = pytest.mark.anyio
 

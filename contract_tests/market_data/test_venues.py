@@ -3,7 +3,7 @@
 import pytest
 
 from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.settings import KNOWN_VENUES
 from reference_bot.market_data.symbols import Pair

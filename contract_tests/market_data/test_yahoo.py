@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR
 from botproof.doubles.exchanges.yahoo import DELAY, quoted, single
 from reference_bot.market_data.forex import LISTED
 from reference_bot.market_data.symbols import Pair

@@ -18,7 +18,9 @@ import msgspec
 from botproof.doubles.exchanges.binance_account import ACCOUNT_PATHS, account_answer
 from botproof.doubles.exchanges.binance_coin import PREFIX as COIN
 from botproof.doubles.exchanges.binance_coin import WEIGHT, coin_answer
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Candle, Kind, Market
+from botproof.doubles.exchanges.coins import Kind
+from botproof.doubles.exchanges.market import Candle, Market
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, integer, ratio_text
 from botproof.doubles.server import Response, json_response
 

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from botproof.doubles.exchanges.market import DAY, HOUR, Market
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import DAY, HOUR
 from botproof.doubles.exchanges.wire import Call, Refusal
 
 __all__ = ["ACCOUNT_PATHS", "KEY", "POSITIONS", "SECRET", "WALLET", "account_answer", "entry_price"]

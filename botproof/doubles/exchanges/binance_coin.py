@@ -10,17 +10,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Final
 
+from botproof.doubles.exchanges.coins import SETTLED, Tick
 from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins
-from botproof.doubles.exchanges.market import (
-    BLOCK,
-    DAY,
-    HOUR,
-    MINUTE,
-    SETTLED,
-    Candle,
-    Market,
-    Tick,
-)
+from botproof.doubles.exchanges.market import Candle, Market
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
 from botproof.doubles.server import Response
 

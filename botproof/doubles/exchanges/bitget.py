@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from botproof.doubles.exchanges.coins import Kind, Tick
 from botproof.doubles.exchanges.kit import Ask, Listing, Routes, currencies, list_coins
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
 from botproof.doubles.server import Response
 

@@ -13,8 +13,10 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
+from botproof.doubles.exchanges.coins import Kind, Tick
 from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins, newest_first, two_sided
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
 from botproof.doubles.server import Response
 

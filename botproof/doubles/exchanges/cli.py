@@ -8,17 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from botproof.doubles.exchanges.coins import COINS, FOREX, OTHERS, synthetic_coins
 from botproof.doubles.exchanges.hosts import HOSTS
-from botproof.doubles.exchanges.market import (
-    COINS,
-    FOREX,
-    HOUR,
-    OTHERS,
-    Market,
-    Scenario,
-    ScenarioKind,
-    synthetic_coins,
-)
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import HOUR
+from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.server import Server, run_until_stopped
 from botproof.doubles.tls import HERE, server_context

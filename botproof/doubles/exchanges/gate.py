@@ -11,6 +11,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Final
 
+from botproof.doubles.exchanges.coins import Kind, Tick
 from botproof.doubles.exchanges.kit import (
     Ask,
     Listing,
@@ -21,7 +22,8 @@ from botproof.doubles.exchanges.kit import (
     still_written,
     two_sided,
 )
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, ratio_text
 from botproof.doubles.server import Response
 

@@ -11,8 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
+from botproof.doubles.exchanges.coins import Kind, Tick
 from botproof.doubles.exchanges.kit import Ask, Listing, list_coins
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Kind, Market, Tick
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text
 from botproof.doubles.server import Response, json_response
 

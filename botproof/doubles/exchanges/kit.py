@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from botproof.doubles.exchanges.market import DAY, HOUR, SETTLED, Candle, Kind, Market, Tick
+from botproof.doubles.exchanges.coins import SETTLED, Kind, Tick
+from botproof.doubles.exchanges.market import Candle, Market
+from botproof.doubles.exchanges.periods import DAY, HOUR
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text
 from botproof.doubles.server import Response, json_response
 

@@ -22,163 +22,22 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from pathlib import Path
 from random import Random
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from botproof.doubles.exchanges.hours import Hours, is_open
+from botproof.doubles.exchanges.coins import COINS, FOREX, KINDS, OTHERS, SETTLED, Coin, Kind, Tick
+from botproof.doubles.exchanges.hours import is_open
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
+from botproof.doubles.exchanges.randomness import key, mix, octaves
+from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 
-__all__ = [
-    "BLOCK",
-    "COINS",
-    "DAY",
-    "FOREX",
-    "HOUR",
-    "KINDS",
-    "MINUTE",
-    "OTHERS",
-    "SETTLED",
-    "Candle",
-    "Coin",
-    "Kind",
-    "Market",
-    "Scenario",
-    "ScenarioKind",
-    "Tick",
-    "Trade",
-    "synthetic_coins",
-]
-
-MINUTE = 60_000
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
-BLOCK = 15 * MINUTE
-"""Trades are drawn a quarter of an hour at a time: the candle that everyone asks for is one draw.
-"""
+__all__ = ["Candle", "Market", "MarketClosedError", "Trade"]
 
 _SPAN = 16 * BLOCK
-
-Kind = Literal["spot", "perp", "inverse"]
-KINDS: tuple[Kind, ...] = ("spot", "perp", "inverse")
-SETTLED = 8
-"""Decimal places of the coins that an inverse book settles in."""
-
-_MASK = (1 << 64) - 1
-_GOLDEN = 0x9E3779B97F4A7C15
 _TICK_OFFSET = 1  # no price is below one tick
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """The grid of a book, as decimal places of the base unit; negative places are powers of ten.
-
-    SHIB's perpetual moves in thousands, so its ``lot`` is -3: one lot is 1,000 SHIB. Of an inverse
-    book the unit is the dollar: -2 is a contract of 100 USD.
-    """
-
-    price: int
-    lot: int
-
-
-@dataclass(frozen=True, slots=True)
-class Coin:
-    """What is traded against USDT, and in an inverse book against dollars; with ``hours`` a
-    currency pair or metal in its own quote.
-
-    ``asset`` says what it is where that is no coin, ``ticker`` what venues call it where that is
-    not ``base``, ``venues`` who lists it, where that are not all that list its kind.
-
-    ``price`` is what the path swings around, ``swing`` the size of a usual day (0.03 = 3 %),
-    ``turnover`` a usual day's spot turnover in USDT on the smallest venue, ``funding_hours`` the
-    interval on venues that set one a symbol.
-    """
-
-    base: str
-    price: float
-    turnover: float
-    spot: Tick | None
-    perp: Tick | None
-    swing: float = 0.03
-    funding_hours: int = 8
-    trades: int = 48
-    hours: Hours = "always"
-    inverse: Tick | None = None
-    asset: str = "coin"
-    ticker: str = ""
-    venues: frozenset[str] | None = None
-
-    @property
-    def name(self) -> str:
-        """What venues call it."""
-        return self.ticker or self.base
-
-    def on(self, venue: str) -> bool:
-        """Tell whether a venue lists it."""
-        return self.venues is None or venue in self.venues
-
-    def book(self, kind: Kind) -> Tick | None:
-        """Return the grid of one book; None when the coin has no such book."""
-        return {"spot": self.spot, "perp": self.perp, "inverse": self.inverse}[kind]
-
-    def tick(self, kind: Kind) -> Tick:
-        """Return the grid of one book; LookupError when the coin has no such book."""
-        tick = self.book(kind)
-        if tick is None:
-            raise LookupError(f"{self.base} has no {kind} book")
-        return tick
-
-
-class ScenarioKind(Enum):
-    """The extreme markets to choose from."""
-
-    CRASH = "crash"
-    SPIKE = "spike"
-    QUIET = "quiet"
-    MISSING = "missing"
-    NEW_LISTING = "new_listing"
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Something out of the ordinary that happens to one coin from the moment ``at`` on."""
-
-    kind: ScenarioKind
-    at: int
-
-    def price(self, time: int) -> float:
-        """Return the addition to the logarithm of the price."""
-        since = (time - self.at) / HOUR
-        if since <= 0:
-            return 0.0
-        if (
-            self.kind is ScenarioKind.CRASH
-        ):  # a third is lost in an hour, half of that comes back in six
-            fall = -0.43 * min(1.0, since)
-            return fall + 0.2 * min(1.0, max(0.0, since - 1) / 6)
-        if self.kind is ScenarioKind.SPIKE:  # up in one quarter of an hour, fading over a day
-            return 0.17 * min(1.0, since * 4) * math.exp(-max(0.0, since - 0.25) / 12)
-        return 0.0
-
-    def volume(self, time: int) -> float:
-        """Return the factor on what is traded."""
-        since = (time - self.at) / HOUR
-        if since < 0:
-            return 1.0
-        if self.kind is ScenarioKind.CRASH:
-            return 1 + 9 * math.exp(-since / 1.5)
-        if self.kind is ScenarioKind.SPIKE:
-            return 1 + 11 * math.exp(-since / 0.5)
-        return 0.02 if self.kind is ScenarioKind.QUIET else 1.0
-
-    def tilt(self, time: int) -> float:
-        """Return the addition to the share of takers who buy."""
-        since = (time - self.at) / HOUR
-        if since < 0:
-            return 0.0
-        if self.kind is ScenarioKind.CRASH:
-            return -0.3 * math.exp(-since / 2)
-        return 0.3 * math.exp(-since) if self.kind is ScenarioKind.SPIKE else 0.0
+_SOURCES = ("market.py", "coins.py", "hours.py", "periods.py", "randomness.py", "scenario.py")
+"""What a drawing depends on, besides the seed: a market drawn by other code is not recalled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,33 +100,6 @@ class _Memory:
             if len(self.entries) > self.size:
                 self.entries.popitem(last=False)
         return value
-
-
-def _key(*parts: object) -> int:
-    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8)
-    return int.from_bytes(digest.digest(), "big")
-
-
-def _mix(key: int, index: int) -> int:
-    """Splitmix64: neighbouring indexes give unrelated numbers."""
-    z = (key + index * _GOLDEN) & _MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-    return z ^ (z >> 31)
-
-
-def _noise(key: int, time: int, period: int) -> float:
-    """Smooth noise in -1…1 that turns about once a ``period``."""
-    index, rest = divmod(time, period)
-    f = rest / period
-    f = f * f * (3 - 2 * f)
-    left = _mix(key, index) / 2**63 - 1
-    right = _mix(key, index + 1) / 2**63 - 1
-    return left + (right - left) * f
-
-
-def _octaves(key: int, time: int, octaves: Iterable[tuple[int, float]]) -> float:
-    return sum(size * _noise(key + n, time, period) for n, (period, size) in enumerate(octaves))
 
 
 _PRICE = (
@@ -358,28 +190,28 @@ class Market:
             return 0
         coin = self.coins[base]
         size = 1.6 * coin.turnover / coin.price if kind == "perp" else 0.5 * coin.turnover
-        level = _octaves(self._stream(base, *_named(kind, "interest")), time, _INTEREST)
+        level = octaves(self._stream(base, *_named(kind, "interest")), time, _INTEREST)
         return max(1, round(size * math.exp(level) * 10.0 ** coin.tick(kind).lot))
 
     def funding_rate(self, base: str, settles_at: int, hours: int, kind: Kind = "perp") -> int:
         """Return the rate paid at a settlement that closes an interval of ``hours``, in 1e-8."""
         stream = self._stream(base, *_named(kind, "funding"))
-        eight_hours = 0.0001 + _octaves(stream, settles_at, _FUNDING)
+        eight_hours = 0.0001 + octaves(stream, settles_at, _FUNDING)
         return round(eight_hours * hours / 8 * 1e8)
 
     def long_accounts(self, base: str, time: int) -> int:
         """Return how many of 10,000 accounts with a position are long; the others are short."""
-        share = 0.54 + _octaves(self._stream(base, "accounts"), time, _ACCOUNTS)
+        share = 0.54 + octaves(self._stream(base, "accounts"), time, _ACCOUNTS)
         return min(9_900, max(100, round(10_000 * share)))
 
     def _level(self, base: str, kind: Kind, time: int) -> float:
         def make() -> float:
             coin = self.coins[base]
-            level = math.log(coin.price) + coin.swing * _octaves(
+            level = math.log(coin.price) + coin.swing * octaves(
                 self._stream(base, "price"), time, _PRICE
             )
             if kind != "spot":
-                level += _octaves(self._stream(base, *_named(kind, "basis")), time, _BASIS)
+                level += octaves(self._stream(base, *_named(kind, "basis")), time, _BASIS)
             scenario = self.scenarios.get(base)
             return level + (scenario.price(time) if scenario else 0.0)
 
@@ -387,7 +219,7 @@ class Market:
 
     def _stream(self, *name: str) -> int:
         if name not in self._keys:
-            self._keys[name] = _key(self.seed, *name)
+            self._keys[name] = key(self.seed, *name)
         return self._keys[name]
 
     # -- trades --------------------------------------------------------------------------------
@@ -426,7 +258,7 @@ class Market:
         matter.
         """
         rng = Random(  # noqa: S311 - a simulation
-            _mix(self._stream(coin.base, kind, "trades"), index)
+            mix(self._stream(coin.base, kind, "trades"), index)
         )
         start = index * BLOCK
         if not is_open(coin.hours, start):
@@ -451,14 +283,14 @@ class Market:
                 yield Trade(trade_id, start + offset, ticks, lots, buy)
 
     def _buyers(self, base: str, kind: Kind, time: int, scenario: Scenario | None) -> float:
-        bias = _octaves(self._stream(base, kind, "bias"), time, _BIAS)
+        bias = octaves(self._stream(base, kind, "bias"), time, _BIAS)
         return min(0.97, max(0.03, 0.5 + bias + (scenario.tilt(time) if scenario else 0.0)))
 
     def _usual_lots(self, coin: Coin, kind: Kind, time: int, price: float) -> float:
         """Return what a block trades on an ordinary day: busier in the afternoon of UTC."""
         turnover = coin.turnover * (5 if kind == "perp" else 1) * BLOCK / DAY
         daily = 1 + 0.35 * math.sin((time % DAY) / DAY * 2 * math.pi - 1.9)
-        level = _octaves(self._stream(coin.base, kind, "activity"), time, _ACTIVITY)
+        level = octaves(self._stream(coin.base, kind, "activity"), time, _ACTIVITY)
         size = turnover if kind == "inverse" else turnover / price
         return size * daily * math.exp(level) * 10.0 ** coin.tick(kind).lot
 
@@ -560,13 +392,15 @@ class Market:
         return self._levels, self._blocks, self._spans
 
     def _identity(self) -> str:
-        code = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=16).hexdigest()
+        code = hashlib.blake2b(digest_size=16)
+        for name in _SOURCES:
+            code.update(Path(__file__).with_name(name).read_bytes())
         # Sets are told in order: by themselves they differ from one process to the next.
         coins = [
             (replace(coin, venues=None), coin.venues and sorted(coin.venues))
             for coin in self.coins.values()
         ]
-        return repr((code, self.seed, coins, sorted(self.scenarios.items())))
+        return repr((code.hexdigest(), self.seed, coins, sorted(self.scenarios.items())))
 
     def hidden(self, base: str, start: int) -> bool:
         """Tell whether the venue lost the candle that starts at ``start`` (one in eight in
@@ -575,7 +409,7 @@ class Market:
         scenario = self.scenarios.get(base)
         if scenario is None or scenario.kind is not ScenarioKind.MISSING or start < scenario.at:
             return False
-        return _mix(self._stream(base, "hidden"), start // MINUTE) % 8 == 0
+        return mix(self._stream(base, "hidden"), start // MINUTE) % 8 == 0
 
 
 def _until(end: int, candle: Candle) -> Candle:
@@ -646,162 +480,4 @@ def _folded(start: int, end: int, done: Sequence[Trade], worth: Callable[[Trade]
         trades=len(done),
         first_id=done[0].id,
         last_id=done[-1].id,
-    )
-
-
-def _coin(  # noqa: PLR0917 - the rows of the table below
-    base: str,
-    price: float,
-    turnover: float,
-    spot: tuple[int, int] | None,
-    perp: tuple[int, int] | None,
-    swing: float,
-    hours: int = 8,
-    dollars: int = 0,
-) -> Coin:
-    """``dollars``: the decimal places of an inverse contract, 2 for 100 USD; 0 where none is."""
-    return Coin(
-        base,
-        price,
-        turnover,
-        Tick(*spot) if spot else None,
-        Tick(*perp) if perp else None,
-        swing,
-        hours,
-        inverse=Tick(perp[0], -dollars) if perp and dollars else None,
-    )
-
-
-COINS: tuple[Coin, ...] = (
-    _coin("BTC", 95_000.0, 2.4e8, (2, 5), (1, 3), 0.018, dollars=2),
-    _coin("ETH", 3_400.0, 1.6e8, (2, 4), (2, 3), 0.025, dollars=1),
-    _coin("SOL", 185.0, 9.0e7, (2, 3), (2, 2), 0.035, dollars=1),
-    _coin("XRP", 2.31, 8.0e7, (4, 1), (4, 1), 0.035, dollars=1),
-    _coin("BNB", 690.0, 3.0e7, (2, 3), (2, 2), 0.02),
-    _coin("DOGE", 0.324, 5.0e7, (5, 0), (5, 0), 0.04, dollars=1),
-    _coin("ADA", 0.89, 2.2e7, (4, 1), (4, 0), 0.035, dollars=1),
-    _coin("AVAX", 37.6, 1.1e7, (2, 2), (3, 0), 0.04),
-    _coin("LINK", 22.4, 1.2e7, (2, 2), (3, 2), 0.035, dollars=1),
-    _coin("DOT", 6.9, 6.0e6, (3, 2), (3, 1), 0.035),
-    _coin("LTC", 104.0, 8.0e6, (2, 3), (2, 3), 0.03, dollars=1),
-    _coin("TRX", 0.252, 9.0e6, (4, 1), (5, 0), 0.02),
-    _coin("TON", 5.4, 4.0e6, (3, 2), (4, 1), 0.03, 4),
-    _coin("SUI", 4.17, 2.4e7, (4, 1), (4, 1), 0.05),
-    _coin("NEAR", 5.2, 5.0e6, (3, 1), (3, 0), 0.045),
-    _coin("APT", 9.1, 4.0e6, (2, 2), (4, 1), 0.045),
-    _coin("ARB", 0.74, 5.0e6, (4, 1), (4, 1), 0.045),
-    _coin("OP", 1.83, 4.0e6, (3, 2), (4, 1), 0.045),
-    _coin("UNI", 13.2, 6.0e6, (3, 2), (3, 0), 0.04),
-    _coin("AAVE", 318.0, 6.0e6, (2, 3), (2, 1), 0.04),
-    _coin("ATOM", 6.4, 3.0e6, (3, 2), (3, 2), 0.035),
-    _coin("FIL", 5.0, 3.0e6, (3, 2), (3, 1), 0.04),
-    _coin("ETC", 26.0, 3.0e6, (2, 2), (3, 2), 0.035),
-    _coin("BCH", 447.0, 4.0e6, (1, 3), (2, 3), 0.03),
-    _coin("HBAR", 0.283, 7.0e6, (5, 0), (5, 0), 0.05),
-    _coin("XLM", 0.41, 7.0e6, (4, 0), (5, 0), 0.045),
-    _coin("INJ", 20.4, 3.0e6, (2, 2), (3, 1), 0.045, 4),
-    _coin("WIF", 1.71, 6.0e6, (3, 2), (4, 1), 0.07, 4),
-    _coin("SHIB", 0.0000215, 1.4e7, (8, 0), (9, -3), 0.045),
-    _coin("PEPE", 0.0000174, 2.2e7, (8, 0), (10, -3), 0.06),
-    _coin("BONK", 0.0000298, 9.0e6, (8, 0), (9, -3), 0.06, 4),
-    _coin("PAXG", 2_652.0, 1.0e6, (2, 4), (2, 3), 0.008),
-    _coin("WBTC", 94_900.0, 9.0e5, (2, 5), None, 0.018),
-    _coin("HYPE", 24.6, 2.5e7, None, (3, 2), 0.06, 4),
-    _coin("BLZ", 0.112, 1.2e6, (4, 1), (5, 0), 0.06, 1),
-)
-"""The default universe: from Bitcoin to fractions of a cent, WBTC only spot, HYPE only perpetual,
-SHIB, PEPE and BONK in perpetuals of a thousand, funding every 1, 4 or 8 hours; eight of them have
-an inverse book too, of 100 dollars a contract for Bitcoin and of 10 for the others."""
-
-
-def _pair(symbol: str, price: float, places: int, swing: float = 0.005) -> Coin:
-    hours: Hours = "metals" if symbol.startswith("X") else "forex"
-    tick = Tick(places, 0)
-    return Coin(symbol, price, 2.0e8, tick, None, swing, trades=24, hours=hours)
-
-
-FOREX: tuple[Coin, ...] = (
-    _pair("EURUSD", 1.1742, 5),
-    _pair("GBPUSD", 1.3461, 5),
-    _pair("AUDUSD", 0.6668, 5, 0.006),
-    _pair("NZDUSD", 0.5763, 5, 0.006),
-    _pair("USDJPY", 156.42, 3, 0.006),
-    _pair("USDCHF", 0.7926, 5),
-    _pair("USDCAD", 1.3715, 5, 0.004),
-    _pair("EURGBP", 0.8723, 5, 0.003),
-    _pair("EURJPY", 183.67, 3, 0.006),
-    _pair("EURCHF", 0.9307, 5, 0.003),
-    _pair("EURAUD", 1.761, 5),
-    _pair("GBPJPY", 210.56, 3, 0.006),
-    _pair("GBPCHF", 1.0669, 5, 0.004),
-    _pair("AUDJPY", 104.3, 3, 0.007),
-    _pair("CADJPY", 114.05, 3, 0.006),
-    _pair("CHFJPY", 197.35, 3, 0.005),
-    _pair("USDSGD", 1.2861, 5, 0.003),
-    _pair("USDHKD", 7.7832, 4, 0.0005),
-    _pair("USDCNH", 6.9795, 4, 0.002),
-    _pair("USDMXN", 17.982, 4, 0.007),
-    _pair("USDZAR", 16.571, 4, 0.009),
-    _pair("USDTRY", 42.95, 4, 0.002),
-    _pair("USDSEK", 9.2085, 4, 0.007),
-    _pair("USDNOK", 10.071, 4, 0.007),
-    _pair("XAUUSD", 4_325.0, 1, 0.012),
-    _pair("XAGUSD", 71.4, 3, 0.02),
-)
-"""Currency pairs and metals, each a path of its own (crosses do not follow from the majors), with
-hours. No crypto venue lists them."""
-
-
-OTHERS: tuple[Coin, ...] = (
-    Coin(
-        "TSLA",
-        412.0,
-        1.5e7,
-        None,
-        Tick(2, 2),
-        0.025,
-        asset="stock",
-        venues=frozenset({"binance", "bybit", "okx", "gate", "bitget"}),
-    ),
-    Coin(
-        "XAU",
-        4_325.0,
-        2.0e7,
-        None,
-        Tick(2, 3),
-        0.012,
-        4,
-        asset="commodity",
-        venues=frozenset({"binance", "bybit"}),
-    ),
-    Coin("PURR", 0.142, 9.0e5, Tick(5, 0), Tick(5, 0), 0.07, venues=frozenset({"hyperliquid"})),
-    Coin(
-        "PURR.STOCK",
-        6.4,
-        4.0e5,
-        None,
-        Tick(3, 1),
-        0.05,
-        asset="stock",
-        ticker="PURR",
-        venues=frozenset({"bybit"}),
-    ),
-)
-"""What is traded as a perpetual and is no coin: a stock and gold; and the coin PURR beside the
-stock that Bybit lists under the same name."""
-
-
-def synthetic_coins(count: int) -> tuple[Coin, ...]:
-    """Return ``count`` made-up coins (``X001`` …) for scans over hundreds of symbols."""
-    return tuple(
-        Coin(
-            base=f"X{n:03d}",
-            price=10.0 ** (n % 6 - 2) * (1 + n % 7),
-            turnover=2.0e5 * (1 + n % 40),
-            spot=Tick(max(0, 5 - n % 6), n % 6),
-            perp=Tick(max(0, 5 - n % 6), n % 6),
-            swing=0.02 + 0.01 * (n % 5),
-            trades=12,
-        )
-        for n in range(1, count + 1)
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Final
 
+from botproof.doubles.exchanges.coins import KINDS, Kind, Tick
 from botproof.doubles.exchanges.kit import (
     Ask,
     Listing,
@@ -18,7 +19,8 @@ from botproof.doubles.exchanges.kit import (
     newest_first,
     still_written,
 )
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, KINDS, MINUTE, Kind, Market, Tick
+from botproof.doubles.exchanges.market import Market
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal
 from botproof.doubles.server import Response
 

@@ -43,22 +43,16 @@ import msgspec
 from botproof.doubles.exchanges.binance import Binance
 from botproof.doubles.exchanges.bitget import Bitget
 from botproof.doubles.exchanges.bybit import Bybit
+from botproof.doubles.exchanges.coins import KINDS, SETTLED, Kind
 from botproof.doubles.exchanges.faults import ExchangeFault, FaultBook, apply
 from botproof.doubles.exchanges.gate import Gate
 from botproof.doubles.exchanges.hosts import prefix_of
 from botproof.doubles.exchanges.hyperliquid import Hyperliquid
 from botproof.doubles.exchanges.limits import Limits, as_used
-from botproof.doubles.exchanges.market import (
-    DAY,
-    HOUR,
-    KINDS,
-    SETTLED,
-    Kind,
-    Market,
-    Scenario,
-    ScenarioKind,
-)
+from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.okx import Okx
+from botproof.doubles.exchanges.periods import DAY, HOUR
+from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 from botproof.doubles.exchanges.wire import Call, Venue, decimal_text
 from botproof.doubles.exchanges.yahoo import Yahoo
 from botproof.doubles.pages import refuse_strange_page

@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
 
+from botproof.doubles.exchanges.coins import Coin
 from botproof.doubles.exchanges.hours import is_open, open_until
-from botproof.doubles.exchanges.market import BLOCK, DAY, HOUR, MINUTE, Candle, Coin, Market, Trade
+from botproof.doubles.exchanges.market import Candle, Market, Trade
+from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal
 from botproof.doubles.server import Response, json_response
 
