@@ -91,24 +91,12 @@ def ask(url: str, path: str, method: str = "GET", **headers: str) -> int:
         return connection.getresponse().status
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("evil.example", 421),
-        ("evil.example:5000", 421),
-        ("127.0.0.1.evil.example", 421),
-        ("127.0.0.1", 200),
-        ("[::1]:5000", 200),
-        ("localhost:5000", 200),
-        ("bot", 200),
-        ("ours.example.org", 200),
-    ],
-)
-def test_a_page_that_leads_its_name_here_is_told_nothing(
-    start_bot: Any, host: str, status: int
-) -> None:
+def test_a_page_that_leads_its_name_here_is_told_nothing(start_bot: Any) -> None:
     bot = start_bot("polling", ALLOWED_HOSTS="ours.example.org")
-    assert ask(bot.url, "/health", Host=host) == status
+    for host in ("evil.example", "evil.example:5000", "127.0.0.1.evil.example"):
+        assert ask(bot.url, "/health", Host=host) == 421, host
+    for host in ("127.0.0.1", "[::1]:5000", "localhost:5000", "bot", "ours.example.org"):
+        assert ask(bot.url, "/health", Host=host) == 200, host
     assert bot.end() == 0
 
 

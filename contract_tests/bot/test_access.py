@@ -1,5 +1,6 @@
 """Who may use the bot, on each path that an update can come by."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -51,17 +52,17 @@ def membership(user: int) -> dict[str, Any]:
     return {"my_chat_member": {**change, "old_chat_member": old, "new_chat_member": new}}
 
 
-PATHS = {
-    "message": {"message": message(STRANGER, STRANGER)},
-    "message in a group that is not listed": {"message": message(STRANGER, -7)},
-    "edited message": edited(STRANGER),
-    "callback": callback(STRANGER, STRANGER),
-    "callback in a group that is not listed": callback(STRANGER, -7, number="80"),
-    "callback of an inline message": inline_callback(STRANGER),
-    "inline query": inline(STRANGER),
-    "membership": membership(STRANGER),
+PATHS: dict[str, Callable[[int, int], dict[str, Any]]] = {
+    "message": lambda who, _: {"message": message(who, who)},
+    "message in a group that is not listed": lambda who, group: {"message": message(who, group)},
+    "edited message": lambda who, _: edited(who),
+    "callback": lambda who, _: callback(who, who),
+    "callback in a group that is not listed": lambda who, group: callback(who, group, number="80"),
+    "callback of an inline message": lambda who, _: inline_callback(who),
+    "inline query": lambda who, _: inline(who),
+    "membership": lambda who, _: membership(who),
 }
-"""What a stranger can cause, by path."""
+"""What a stranger can cause, by path; in a group that is not listed."""
 
 
 def calls(telegram: Any) -> list[str]:
@@ -72,36 +73,38 @@ def calls(telegram: Any) -> list[str]:
     return [event["method"] for event in mine if event["method"] not in quiet]
 
 
-@pytest.mark.parametrize("path", PATHS)
 def test_a_stranger_gets_in_nowhere_and_is_counted(
-    start_bot: Any, telegram: Any, market: Any, path: str
+    start_bot: Any, telegram: Any, market: Any
 ) -> None:
+    """Each path is tried by a stranger of its own."""
     bot = start_bot(TELEGRAM_ALLOWED_USERS=ALLOWED).until_ready()
-    telegram.say("hello", chat=STRANGER)
-    telegram.say("hello", chat=-7, user=STRANGER)
-    telegram.inject(PATHS[path])
-    bot.until_metric("bot_strangers_total", 3)
-    bot.until_idle(lambda: True)
-    assert market.asked == []
-    assert "editMessageText" not in calls(telegram)
-    said = telegram.texts(STRANGER) + telegram.texts(-7)
-    assert all(text.startswith("🔒 This bot is private.") for text in said)
-    assert bot.metric("bot_refusals_total") == 1
+    for number, (path, update) in enumerate(PATHS.items(), 1):
+        stranger, group = 200 + number, -700 - number
+        telegram.say("hello", chat=stranger)
+        telegram.say("hello", chat=group, user=stranger)
+        telegram.inject(update(stranger, group))
+        bot.until_metric("bot_strangers_total", 3 * number)
+        bot.until_idle(lambda: True)
+        assert market.asked == [], path
+        assert "editMessageText" not in calls(telegram), path
+        said = telegram.texts(stranger) + telegram.texts(group)
+        assert all(text.startswith("🔒 This bot is private.") for text in said), path
+        assert bot.metric("bot_refusals_total") == number, path
 
 
-@pytest.mark.parametrize("path", PATHS)
 def test_a_refusal_that_cannot_be_told_lets_nobody_in(
-    start_bot: Any, telegram: Any, market: Any, path: str
+    start_bot: Any, telegram: Any, market: Any
 ) -> None:
     """A tap is too old to be answered after fifteen seconds; python-telegram-bot would go on."""
     bot = start_bot(TELEGRAM_ALLOWED_USERS=ALLOWED).until_ready()
     for method in ("answerCallbackQuery", "answerInlineQuery", "sendMessage"):
         telegram.fault(method=method, kind="error", error_code=400)
-    telegram.inject(PATHS[path])
-    bot.until_metric("bot_strangers_total", 1)
-    bot.until_idle(lambda: True)
-    assert market.asked == []
-    assert "editMessageText" not in calls(telegram)
+    for number, (path, update) in enumerate(PATHS.items(), 1):
+        telegram.inject(update(200 + number, -700 - number))
+        bot.until_metric("bot_strangers_total", number)
+        bot.until_idle(lambda: True)
+        assert market.asked == [], path
+        assert "editMessageText" not in calls(telegram), path
     assert bot.end() == 0
     assert market.asked == []
 
@@ -114,7 +117,7 @@ def test_a_stranger_hears_it_once_a_day_whatever_they_try(
     telegram.say("hello", chat=STRANGER)
     telegram.replies(1)
     for update in PATHS.values():
-        telegram.inject(update)
+        telegram.inject(update(STRANGER, -7))
     bot.until_metric("bot_strangers_total", 1 + len(PATHS))
     bot.until_idle(lambda: True)
     assert bot.metric("bot_refusals_total") == 1

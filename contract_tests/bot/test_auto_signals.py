@@ -245,22 +245,19 @@ def test_where_they_are_not_running_the_answer_says_so(
     assert "bot_signal" not in bot.metrics_text()
 
 
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        (
-            "/signal on now",
-            "🤔 “now” does not belong there: write /signal PAIR, /signal on or /signal off",
+def test_bad_arguments(start: StartBot, telegram: Any) -> None:
+    answers = {
+        "/signal on now": (
+            "🤔 “now” does not belong there: write /signal PAIR, /signal on or /signal off"
         ),
-        ("/signal on off", "🤔 “off” does not belong there: write /signal on"),
-        ("/signal", "🤔 Which pair? For example /signal BTC/USDT"),
-    ],
-)
-def test_bad_arguments(start: StartBot, telegram: Any, typed: str, said: str) -> None:
+        "/signal on off": "🤔 “off” does not belong there: write /signal on",
+        "/signal": "🤔 Which pair? For example /signal BTC/USDT",
+    }
     bot = start().until_ready()
-    telegram.say(typed)
-    telegram.replies(1)
-    assert telegram.texts(1) == [said]
+    for typed in answers:
+        telegram.say(typed)
+        telegram.replies(1)
+    assert telegram.texts(1) == list(answers.values())
     assert bot.metric("bot_signal_subscribers") == 0
 
 

@@ -44,7 +44,7 @@ def watch_settings(bot: Any, telegram: Any, tmp_path: Path) -> str:
     (tmp_path / "bot.pid").write_text(str(bot.process.pid))
     return f"""
         every_s = 0.2
-        timeout_s = 1.5
+        timeout_s = 1.0
         telegram_api = "{telegram.url}"
         [services.bot]
         pid_file = "{tmp_path}/bot.pid"
