@@ -21,6 +21,7 @@ import errno
 import fcntl
 import ipaddress
 import os
+import secrets
 import select
 import socket
 import struct
@@ -76,14 +77,13 @@ def own_addresses() -> set[Address]:
 class AddressBlock:
     """Around the processes of one stack that are started with its `wrapper`.
 
-    `folder` is where its socket is made, `allowed` are addresses that may be reached for real.
+    `allowed` are addresses that may be reached for real.
     From a thread of its own `on_refused` is told the name of a process and the address that it was
     refused, and `on_problem` the name of one that runs without, and why.
     """
 
     def __init__(
         self,
-        folder: Path,
         allowed: Iterable[str],
         on_refused: Callable[[str, str], None],
         on_problem: Callable[[str, str], None],
@@ -93,9 +93,9 @@ class AddressBlock:
         self._on_refused = on_refused
         self._on_problem = on_problem
         self._told: Counter[tuple[str, str]] = Counter()
-        self._path = folder / "addresses"
+        self._place = f"botproof/addresses/{os.getpid()}-{secrets.token_hex(8)}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(str(self._path))
+        self._socket.bind(f"\0{self._place}")  # no file: its path might be too long
         self._socket.listen()
         self._end_read, self._end_write = os.pipe()
         self._poll = select.epoll()
@@ -109,7 +109,7 @@ class AddressBlock:
     def wrapper(self, name: str) -> tuple[str, ...]:
         """What stands in front of the command of the process `name`, and becomes it."""
         script = str(address_filter.__file__)
-        return (sys.executable, "-I", "-S", script, str(self._path), name)
+        return (sys.executable, "-I", "-S", script, self._place, name)
 
     def close(self) -> None:
         """Answer nothing more; whatever still runs then fails to connect."""
@@ -120,7 +120,6 @@ class AddressBlock:
         for each in (*self._starting.values(), self._socket):
             each.close()
         self._poll.close()
-        self._path.unlink(missing_ok=True)
 
     def _serve(self) -> None:
         ended = False
@@ -218,9 +217,7 @@ class AddressBlock:
             self._on_refused(process, to)
 
 
-def hold_back(
-    doubles: Doubles, folder: Path, note: Callable[..., None], *, by_name: bool
-) -> AddressBlock:
+def hold_back(doubles: Doubles, note: Callable[..., None], *, by_name: bool) -> AddressBlock:
     """The block that `[doubles]` asks for. `note` is told, in the event loop that this is called
     in, what is to stand in the record. Without a resolver of its own (not `by_name`) a target that
     may reach hosts has to be able to look them up.
@@ -236,7 +233,6 @@ def hold_back(
         loop.call_soon_threadsafe(lambda: note(kind, process=process, **detail))
 
     return AddressBlock(
-        folder,
         allowed,
         lambda process, address: tell(REFUSED_ADDRESS, process, address=address),
         lambda process, reason: tell(NOT_HELD_BACK, process, reason=reason),

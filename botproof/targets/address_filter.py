@@ -2,10 +2,10 @@
 
 Runs as a process of its own, by path, with nothing but the standard library, and becomes the
 program: `address_filter.py SOCKET NAME COMMAND…`. It installs a seccomp filter that the kernel
-keeps for the program and all that it starts, hands the filter's listener to the Unix socket
-SOCKET, and replaces itself. From then on the kernel holds each `connect`, each `sendto` with an
-address, and each new UDP socket until whoever has the listener (`address_block.py`) has answered.
-Where there is no such filter, SOCKET is told why, and the program runs without.
+keeps for the program and all that it starts, hands the filter's listener to SOCKET, an abstract
+Unix socket, and replaces itself. From then on the kernel holds each `connect`, each `sendto` with
+an address, and each new UDP socket until whoever has the listener (`address_block.py`) has
+answered. Where there is no such filter, SOCKET is told why, and the program runs without.
 
 Calls that the filter does not see: `sendmsg` with an address (so UDP sockets are asked about when
 they are made), and io_uring, which is refused as Docker refuses it. A 32-bit program on a 64-bit
@@ -14,7 +14,9 @@ kernel has other numbers of calls, and passes.
 Source: seccomp(2), seccomp_unotify(2), linux/filter.h, linux/audit.h.
 """
 
-import _socket  # the package above it takes 10 ms to import, before every start
+# The packages above these two take 10 ms to import, before every start.
+import _signal  # type: ignore[import-not-found]  # typeshed does not describe it
+import _socket
 import ctypes
 import errno
 import os
@@ -28,6 +30,7 @@ CALLS = {
     "aarch64": {"connect": 203, "sendto": 206, "socket": 198},
 }
 """The numbers of the calls that are asked about."""
+_KERNEL = (5, 9)  # SECCOMP_IOCTL_NOTIF_ADDFD; 5.5 can let a call go on
 _IO_URING_SETUP = 425
 _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE_RECV = 1, 1 << 3, 1 << 5
 _PR_SET_NO_NEW_PRIVS = 38
@@ -80,10 +83,19 @@ def program(machine: str) -> bytes:
     )
 
 
+def kernel(release: str) -> tuple[int, int]:
+    """The version of a kernel from what `os.uname` calls its release; (0, 0) where it has none."""
+    major, _, rest = release.partition(".")
+    minor = rest.partition(".")[0].partition("-")[0]
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
+
+
 def install(machine: str) -> int:
     """Put the filter around this process; its listener. Raises OSError where that cannot be."""
     if machine not in CALLS:
         raise OSError(errno.ENOSYS, f"there is no filter for the processor {machine}")
+    if kernel(os.uname().release) < _KERNEL:  # it would hold calls that nobody can let go on
+        raise OSError(errno.ENOSYS, "the kernel is older than Linux 5.9")
     code = program(machine)
     held = ctypes.create_string_buffer(code, len(code))
     asked = struct.pack("@HP", len(code) // 8, ctypes.addressof(held))
@@ -106,10 +118,18 @@ def install(machine: str) -> int:
     return made
 
 
-def main(path: str, name: str, command: list[str]) -> None:
+def environment() -> dict[bytes, bytes]:
+    """The environment that this process was started with: where there is no locale in it, Python
+    has put one in (PEP 538)."""
+    with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 - pathlib takes 10 ms to import
+        pairs = [each.partition(b"=") for each in file.read().split(b"\0") if b"=" in each]
+    return {name: value for name, _, value in pairs}
+
+
+def main(place: str, name: str, command: list[str]) -> None:
     """Tell who has the listener, and become the command."""
     told = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    told.connect(path)
+    told.connect(f"\0{place}")
     try:
         listener = install(os.uname().machine)
     except OSError as error:
@@ -118,8 +138,11 @@ def main(path: str, name: str, command: list[str]) -> None:
         rights = struct.pack("@i", listener)
         told.sendmsg([f"{name}\n".encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
     told.close()
+    # The program is to find what it would have found without this: Python ignores two signals.
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
     try:
-        os.execvp(command[0], command)  # noqa: S606 - that is what it is for
+        os.execvpe(command[0], command, environment())  # noqa: S606 - that is what it is for
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         sys.exit(127 if isinstance(error, FileNotFoundError) else 126)

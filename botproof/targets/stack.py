@@ -163,7 +163,7 @@ class Stack:
         )
         if around.config.doubles.offline or around.recording is not None:
             self._block = hold_back(
-                around.config.doubles, self._scratch, self._note, by_name=self._world is not None
+                around.config.doubles, self._note, by_name=self._world is not None
             )
         await self._start_doubles()
         await self._put_up_fence()

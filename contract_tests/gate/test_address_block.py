@@ -48,11 +48,10 @@ def told() -> Told:
     return []
 
 
-def around(folder: Path, told: Told, allowed: tuple[str, ...] = ()) -> tuple[AddressBlock, Told]:
+def around(told: Told, allowed: tuple[str, ...] = ()) -> tuple[AddressBlock, Told]:
     """A block, and the list of the processes that it could not be put around."""
     problems: Told = []
     made = AddressBlock(
-        folder,
         allowed,
         lambda process, address: told.append((process, address)),
         lambda process, reason: problems.append((process, reason)),
@@ -61,8 +60,8 @@ def around(folder: Path, told: Told, allowed: tuple[str, ...] = ()) -> tuple[Add
 
 
 @pytest.fixture
-def block(tmp_path: Path, told: Told) -> Iterator[AddressBlock]:
-    made, problems = around(tmp_path, told)
+def block(told: Told) -> Iterator[AddressBlock]:
+    made, problems = around(told)
     yield made
     made.close()
     assert problems == []
@@ -110,9 +109,9 @@ def test_other_runtimes_and_what_a_shell_starts_are_refused(
     assert set(told) == {("bot", "192.0.2.75:80")}
 
 
-def test_an_allowed_address_is_left_to_the_kernel(tmp_path: Path, told: Told, inside: int) -> None:
+def test_an_allowed_address_is_left_to_the_kernel(told: Told, inside: int) -> None:
     """127.0.0.1 would be allowed anyway: what is seen is that UDP sockets are free then."""
-    block, _ = around(tmp_path, told, ("192.0.2.78",))
+    block, _ = around(told, ("192.0.2.78",))
     try:
         done = run(*block.wrapper("bot"), sys.executable, "-c", TRIES, str(inside))
     finally:
@@ -121,9 +120,9 @@ def test_an_allowed_address_is_left_to_the_kernel(tmp_path: Path, told: Told, in
     assert ("bot", "192.0.2.71:443") in told
 
 
-def test_without_the_harness_nothing_is_reached_and_nothing_hangs(tmp_path: Path) -> None:
+def test_without_the_harness_nothing_is_reached_and_nothing_hangs() -> None:
     """As when it was killed: the kernel closes what the harness had."""
-    block, _ = around(tmp_path, [])
+    block, _ = around([])
     code = "input(); import socket; socket.create_connection(('192.0.2.71', 443), 30)"
     process = subprocess.Popen(
         (*block.wrapper("bot"), sys.executable, "-c", f"print('up', flush=True); {code}"),
@@ -140,6 +139,18 @@ def test_without_the_harness_nothing_is_reached_and_nothing_hangs(tmp_path: Path
     assert os.strerror(errno.ENOSYS) in said
 
 
+def test_the_program_finds_its_environment_and_its_signals_as_they_were(
+    block: AddressBlock,
+) -> None:
+    """Python ignores SIGPIPE, and makes up a locale where there is none."""
+    env = {"PATH": os.environ["PATH"], "TOKEN": "a=b"}
+    command = ("sh", "-c", "env -u PWD -u SHLVL -u _; grep SigIgn /proc/self/status")
+    plain = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    wrapped = (*block.wrapper("bot"), *command)
+    done = subprocess.run(wrapped, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == plain.stdout
+
+
 def test_a_command_that_is_not_there_is_said_as_a_shell_says_it(block: AddressBlock) -> None:
     done = run(*block.wrapper("bot"), "no-such-program")
     assert (done.returncode, done.stderr) == (127, "no-such-program: No such file or directory\n")
@@ -151,7 +162,7 @@ def test_a_processor_without_a_filter_is_said_and_the_program_runs(
     script = tmp_path / "filter.py"
     text = Path(address_filter.__file__).read_text(encoding="utf-8")
     script.write_text(text.replace("os.uname().machine", '"riscv64"'), encoding="utf-8")
-    block, problems = around(tmp_path, told)
+    block, problems = around(told)
     try:
         done = run(
             sys.executable, "-I", "-S", str(script), *block.wrapper("bot")[4:], "echo", "here"
@@ -179,6 +190,15 @@ def test_the_filters_of_both_processors_jump_to_their_own_ends() -> None:
             if code == 0x15:
                 assert here + 1 + max(yes, no) < len(steps)
         assert [code for code, *_ in steps[-3:]] == [0x06] * 3
+
+
+@pytest.mark.parametrize(
+    ("release", "is_old"),
+    [("5.4.0-200-generic", True), ("4.14.355", True), ("5.9.1", False), ("6.18-rc1", False)],
+)
+def test_a_kernel_that_cannot_let_a_call_go_on_is_left_alone(release: str, is_old: bool) -> None:
+    assert (address_filter.kernel(release) < (5, 9)) is is_old
+    assert address_filter.kernel("unknown") == (0, 0)
 
 
 def test_the_machines_resolvers_are_known(tmp_path: Path) -> None:
