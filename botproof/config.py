@@ -376,11 +376,13 @@ class Degradation(_Table, frozen=True, kw_only=True):
 
 class Signals(_Table, frozen=True, kw_only=True):
     """What the bot sends by itself. `env` switches it on, `subscribe` is what a user writes to get
-    it, every `interval_s` seconds of the clock (UTC); `within_s` after the begin of a slot it has
-    come. `message` is a pattern of such messages, where the bot sends others by itself, too."""
+    it, every `interval_s` seconds of the clock (UTC), and `unsubscribe` to get it no more;
+    `within_s` after the begin of a slot it has come. `message` is a pattern of such messages, where
+    the bot sends others by itself, too."""
 
     env: dict[str, Scalar] = {}
     subscribe: str = ""
+    unsubscribe: str = ""
     interval_s: float
     within_s: float = 5.0
     message: str = ""

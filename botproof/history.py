@@ -580,8 +580,9 @@ class SignalsWatched(Event, frozen=True, kw_only=True):
     """For how many slots it was watched what the bot sends by itself, and what came of it.
 
     `slots` are the begins (epoch seconds) of those that were seen whole, `restarted` of those in
-    which the bot was killed and started again, `chats` those that had subscribed. `within_s` after
-    the begin of a slot all has to be there; `steady`: the market is the same in every slot.
+    which the bot was killed and started again, `chats` those that had subscribed, `others` those
+    that had not, or no longer. `within_s` after the begin of a slot all has to be there; `steady`:
+    the market is the same in every slot.
     """
 
     interval_s: float
@@ -590,6 +591,7 @@ class SignalsWatched(Event, frozen=True, kw_only=True):
     slots: tuple[float, ...] = ()
     restarted: tuple[float, ...] = ()
     chats: tuple[int, ...] = ()
+    others: tuple[int, ...] = ()
     withheld_s: float = 0.0
     error: str = ""
 

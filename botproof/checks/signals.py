@@ -1,4 +1,5 @@
-"""signals: what the bot sends by itself comes to every subscriber, once a slot, in the slot."""
+"""signals: what the bot sends by itself comes to every subscriber, once a slot, in the slot, and to
+nobody else."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from botproof.history import History, SignalSeen, SignalsWatched
 from botproof.verdict import CheckResult, Verdict
 
 _SHOWN = 60
+_KEPT_S = 1.0
+"""Of the whole watch: when the machine kept so much, what is late may count for the next slot."""
 
 
 def check(history: History, _: Judging) -> CheckResult:
@@ -22,7 +25,12 @@ def check(history: History, _: Judging) -> CheckResult:
     summary: list[str] = []
     for one in watched:
         seen = history.of(SignalSeen, stack=one.stack)
-        findings += [f"{one.stack}: {line}" for line in _findings(one, seen)]
+        uncalled = [f"{one.stack}: {line}" for line in _uncalled(one, seen)]
+        timed = [f"{one.stack}: {line}" for line in _findings(one, seen)]
+        kept = f"the machine kept {one.withheld_s:.1f} s, so this may be no fault of the bot"
+        slow = one.withheld_s >= _KEPT_S
+        findings += uncalled if slow else [*uncalled, *timed]
+        gaps += [f"{kept}: {line}" for line in timed] if slow else []
         gaps += [f"{one.stack}: {line}" for line in _gaps(one, seen)]
         summary += [f"{one.stack}: {line}" for line in _summary(one, seen)]
     if not watched:
@@ -41,34 +49,41 @@ def check(history: History, _: Judging) -> CheckResult:
         if gaps
         else f"{seen_all} messages in {slots} slots, {restarts} restart, each once",
         least_evidence="a slot with a message, and a restart within a slot",
-        evidence=(*lines_of(findings, 20), *gaps, *lines_of(summary, 12)),
+        evidence=(*lines_of(dict.fromkeys(findings), 20), *lines_of(gaps, 20), *lines_of(summary, 12)),
         source="docs/gate.md",
     )
 
 
+def _uncalled(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
+    for each in seen:
+        if each.chat_id in one.others:
+            yield f"chat {each.chat_id}, which had not asked for it, was sent {_cut(each.text)}"
+
+
 def _findings(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
     for slot in one.slots:
-        own = [each for each in seen if each.slot == slot]
-        how = ", in which the bot was started again" if slot in one.restarted else ""
-        name = f"slot {one.slots.index(slot) + 1}{how}"
-        times = Counter((each.chat_id, plain_text(each.text)) for each in own)
-        for (chat, text), number in times.items():
-            if number > 1:
-                yield f"{name}: {number} times to chat {chat}, where once is right: {_cut(text)}"
-        texts = {text for _, text in times}
-        for chat in one.chats:
-            for text in sorted(texts - {text for whose, text in times if whose == chat}):
-                yield f"{name}: chat {chat} was left out: {_cut(text)} came to others"
-        for each in own:
-            if each.after_s - one.withheld_s >= one.within_s:
-                yield (
-                    f"{name}: came {each.after_s:.1f} s after the slot began, over "
-                    f"{one.within_s:g} s: {_cut(each.text)}"
-                )
-        if not own and one.steady and not one.withheld_s:
-            yield f"{name}: nothing came by itself, though the market is the same in every slot"
+        yield from _of_slot(one, slot, [each for each in seen if each.slot == slot])
     if one.slots and not seen and one.steady:
         yield f"nothing came by itself in {len(one.slots)} slots of {one.interval_s:g} s"
+
+
+def _of_slot(one: SignalsWatched, slot: float, own: Sequence[SignalSeen]) -> Iterator[str]:
+    how = ", in which the bot was started again" if slot in one.restarted else ""
+    name = f"slot {one.slots.index(slot) + 1}{how}"
+    times = Counter((each.chat_id, plain_text(each.text)) for each in own)
+    for (chat, text), number in times.items():
+        if number > 1:
+            yield f"{name}: {number} times to chat {chat}, where once is right: {_cut(text)}"
+    texts = {text for _, text in times}
+    for chat in one.chats:
+        for text in sorted(texts - {text for whose, text in times if whose == chat}):
+            yield f"{name}: chat {chat} was left out: {_cut(text)} came to others"
+    for each in own:
+        if each.after_s - one.withheld_s >= one.within_s:
+            late = f"came {each.after_s:.1f} s after the slot began, over {one.within_s:g} s"
+            yield f"{name}: {late}: {_cut(each.text)}"
+    if not own and one.steady and not one.withheld_s:
+        yield f"{name}: nothing came by itself, though the market is the same in every slot"
 
 
 def _gaps(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What the bot says while exchanges misbehave, and how long until all is whole again.
 
-First everything is asked once, with nothing wrong. Then the exchange that is asked most is gone;
+First everything is asked once, with nothing wrong. Then Telegram takes nothing for one chat, and
+others ask meanwhile: they must not wait for that one. Then the exchange that is asked most is gone;
 then all are, until what the bot may still remember is old; then they are back. Then all of them
 ask to be left alone for a second, and after that they ban the address for one: each time all has to
 be whole again. Then half of all answers of the exchanges go wrong, in one way after the other, and
@@ -23,7 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from botproof import history
-from botproof.chats import Chats, ReplyRules
+from botproof.chats import Chats, ReplyRules, chat_of
 from botproof.checks.degradation import still_missing
 from botproof.checks.figures import labelled
 from botproof.config import Config
@@ -77,6 +78,17 @@ _ONE_GONE: Mapping[str, Mapping[str, Any]] = {
     "{venue} answers HTTP 503": {"kind": "error", "status": 503},
     "{venue} resets connections": {"kind": "reset"},
 }
+_HELD: Mapping[str, Mapping[str, Any]] = {
+    "Telegram has one chat wait for 4 s (429)": {
+        "kind": "error",
+        "error_code": 429,
+        "retry_after": 4,
+    },
+    "Telegram never answers what is sent to one chat": {"kind": "silent"},
+}
+"""What happens to messages for one chat, while others ask."""
+_OTHERS = 3
+_HELD_S = 5.0
 _GONE: Mapping[str, Mapping[str, Any]] = {
     "no exchange answers (silence)": {"kind": "silent"},
     "no exchange answers (connections are reset)": {"kind": "reset"},
@@ -110,6 +122,8 @@ class _Bad:
         self._users = iter(USERS)
         self._numbers = count(1)
         self._progress = asyncio.Event()
+        self._held_chat = 0
+        self._sent_there = asyncio.Event()
         self._venues: Counter[str] = Counter()
         self._given: list[tuple[float, str, str]] = []
         self._calls: Counter[str] = Counter()
@@ -128,6 +142,7 @@ class _Bad:
         """All of it, in order."""
         async with reading(self._stack, _of_interest, self._read):
             questions = await self._choose()
+            await self._held()
             venues = ", ".join(self._venues)
             self._stack.say(f"degradation: {len(questions)} questions, {venues}")
             if not questions:
@@ -180,6 +195,23 @@ class _Bad:
         return [
             text if pattern.search(text) else naming.get(_command(text), text) for text in questions
         ]
+
+    async def _held(self) -> None:
+        """Telegram takes nothing for one chat: whether others who ask meanwhile are answered."""
+        simple, telegram = question_of(self._config), self._stack.telegram
+        if not simple or telegram is None:
+            return
+        for words, fault in _HELD.items():
+            self._held_chat = next(self._users)
+            self._sent_there.clear()
+            here = {"method": "sendMessage", "chat_id": self._held_chat, **fault}
+            async with telegram.with_faults([here]):
+                await self._send(simple, self._held_chat)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_HELD_S):
+                        await self._sent_there.wait()
+                asked = [(simple, "part", words)] * _OTHERS
+                self._played += await self._ask(asked, neighbours=_OTHERS)
 
     async def _gone(self, questions: Sequence[str]) -> None:
         """Nobody answers, for so long that nothing that is remembered is fresh any more."""
@@ -340,11 +372,11 @@ class _Bad:
             for number, (name, (text, stage, fault)) in enumerate(zip(names, asked, strict=True))
         ]
 
-    async def _send(self, text: str) -> str:
+    async def _send(self, text: str, user: int | None = None) -> str:
         stack = self._stack
         if stack.telegram is None:
             raise RuntimeError("the stack was not started")
-        user, name = next(self._users), f"d{next(self._numbers)}"
+        user, name = user or next(self._users), f"d{next(self._numbers)}"
         at = history.now()
         number = await stack.telegram.inject(
             stack.values["token"], {"update": message_update(user, text)}
@@ -375,6 +407,8 @@ class _Bad:
                     said = f"{event.path} {event.query}".upper()
                     self._given.append((event.t, event.venue, said))
                 continue
+            if isinstance(event, BotApiCall) and chat_of(event) == self._held_chat:
+                self._sent_there.set()
             self._chats.feed(event)
             self._progress.set()
 

@@ -55,6 +55,12 @@ class Approach:
     private: bool = False
 
 
+def _stranger(number: int) -> int:
+    """The id of a stranger. That of the first one is the beginning of the operator's: a list that
+    is compared as text would let him in."""
+    return OPERATOR // 10 if number == 1 else _STRANGERS_FROM + number
+
+
 def is_limited(config: Config) -> bool:
     """Whether the bot is given a list of those who may use it."""
     return "{users}" in str(config)
@@ -280,27 +286,27 @@ class _Asker:
     # the paths
 
     def _message(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _STRANGERS_FROM + number
+        user = _stranger(number)
         return _way(self._who, "a message", message_update(user, text), (user,))
 
     def _start(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _STRANGERS_FROM + number
+        user = _stranger(number)
         said = f"/start {text.lstrip('/')}"
         return _way(self._who, f"a deep link ({said})", message_update(user, said), (user,))
 
     def _edited(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _STRANGERS_FROM + number
+        user = _stranger(number)
         body = {**message_update(user, text)["message"], "edit_date": 1}
         return _way(self._who, "an edited message", {"edited_message": body}, (user,))
 
     def _forwarded(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _STRANGERS_FROM + number
+        user = _stranger(number)
         body = message_update(user, text)["message"]
         body["forward_origin"] = {"type": "user", "date": 1, "sender_user": person(OPERATOR)}
         return _way(self._who, "a forwarded command of the operator", {"message": body}, (user,))
 
     def _caption(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _STRANGERS_FROM + number
+        user = _stranger(number)
         body = message_update(user, text)["message"]
         body["caption"], entities = body.pop("text"), body.pop("entities", None)
         if entities:
@@ -310,12 +316,12 @@ class _Asker:
         return _way(self._who, "the caption of a photo", {"message": body}, (user,))
 
     def _in_group(self, number: int, text: str, _: str, __: Any) -> Json:
-        user, group = _STRANGERS_FROM + number, self._group(number)
+        user, group = _stranger(number), self._group(number)
         update = message_update(user, text, _supergroup(group))
         return _way(self._who, f"a message in {self._room}", update, (group, user))
 
     def _addressed(self, number: int, text: str, _: str, bot: Mapping[str, Any]) -> Json:
-        user, group = _STRANGERS_FROM + number, self._group(number)
+        user, group = _stranger(number), self._group(number)
         command, argument = split_command(text)
         said = f"{command}@{bot.get('username')} {argument}".strip()
         update = message_update(user, said, _supergroup(group))
@@ -324,7 +330,7 @@ class _Asker:
         )
 
     def _edited_in_group(self, number: int, text: str, _: str, __: Any) -> Json:
-        user, group = _STRANGERS_FROM + number, self._group(number)
+        user, group = _stranger(number), self._group(number)
         body = {**message_update(user, text, _supergroup(group))["message"], "edit_date": 1}
         way = f"an edited message in {self._room}"
         return _way(self._who, way, {"edited_message": body}, (group, user))
@@ -359,25 +365,25 @@ class _Asker:
         return {**made, "path": "an edited channel post", "update": {"edited_channel_post": body}}
 
     def _inline(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _STRANGERS_FROM + number
+        user = _stranger(number)
         query = str(8_100_000_000 + number)
         body = {"id": query, "from": person(user), "query": text.lstrip("/"), "offset": ""}
         way = _way(self._who, "an inline query", {"inline_query": body}, (user,))
         return {**way, "query": query}
 
     def _old_tap(self, number: int, _: str, data: str, __: Any) -> Json:
-        user = _STRANGERS_FROM + number
+        user = _stranger(number)
         return self._tapped(number, data, user, private_chat(user), "a tap on an old button")
 
     def _forwarded_tap(self, number: int, _: str, data: str, __: Any) -> Json:
-        user = _STRANGERS_FROM + number
+        user = _stranger(number)
         origin = {"type": "user", "date": 1, "sender_user": person(OPERATOR)}
         made = self._tapped(number, data, user, private_chat(user), "a tap on a forwarded button")
         made["update"]["callback_query"]["message"]["forward_origin"] = origin
         return made
 
     def _tap_in_group(self, number: int, _: str, data: str, __: Any) -> Json:
-        user, group = _STRANGERS_FROM + number, self._group(number)
+        user, group = _stranger(number), self._group(number)
         return self._tapped(number, data, user, _supergroup(group), f"a tap in {self._room}")
 
     def _tapped(self, number: int, data: str, user: int, chat: Json, way: str) -> Json:

@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from botproof import history
@@ -18,10 +19,15 @@ from botproof.config import Signals
 from botproof.history import BotApiCall, Event, SignalSeen, SignalsWatched
 from botproof.targets.replicas import ReplicatedStack
 from botproof.targets.stack import Stack, Surroundings
+from botproof.workloads.door import question_of
 from botproof.workloads.trials import in_stack, reading, with_env
 from botproof.workloads.updates import message_update
 
 SUBSCRIBERS = (1_900_000_001, 1_900_000_002)
+_BYSTANDER = 1_900_000_003
+"""Somebody who uses the bot, and never subscribed."""
+_FORMER = 1_900_000_004
+"""Somebody who subscribed, and took it back."""
 _SLOTS = 3
 _SUBSCRIBED_S = 5.0
 _AFTER_ALL_S = 0.3
@@ -37,7 +43,7 @@ async def signals_trial(around: Surroundings, mode: str) -> None:
     if settings is None:
         raise ValueError("botproof.toml has no [signals] table")
     config = with_env(around.config, mode, settings.env).without_flood()
-    own = dataclasses.replace(around, config=config, users=SUBSCRIBERS)
+    own = dataclasses.replace(around, config=config, users=(*SUBSCRIBERS, _BYSTANDER, _FORMER))
     watched: list[_Watch] = []
 
     async def work(stack: Stack) -> None:
@@ -60,6 +66,7 @@ async def signals_trial(around: Surroundings, mode: str) -> None:
             slots=tuple(watched[0].slots) if watched else (),
             restarted=tuple(watched[0].restarted) if watched else (),
             chats=SUBSCRIBERS,
+            others=watched[0].others if watched else (),
             steady=steady,
             withheld_s=round(watched[0].withheld_s, 2) if watched else 0.0,
             error=failed,
@@ -79,7 +86,10 @@ class _Watch:
         self._began = float("inf")
         self.slots: list[float] = []
         self.restarted: list[float] = []
+        self.others: tuple[int, ...] = ()
         self.withheld_s = 0.0
+        self._answers: Counter[int] = Counter()
+        """How many messages each chat has got, whatever they say."""
 
     def events(self) -> Iterator[SignalSeen]:
         """What came in the slots that were watched."""
@@ -91,20 +101,28 @@ class _Watch:
             await self._watch()
 
     async def _subscribe(self) -> None:
-        """Each of the subscribers asks for it; what is answered at once is no signal."""
-        stack = self._stack
-        if not self._settings.subscribe or stack.telegram is None:
+        """Each of the subscribers asks for it, and others do not; what is answered at once is no
+        signal. The others are judged where all of their answers had come by then."""
+        stack, settings = self._stack, self._settings
+        if not settings.subscribe or stack.telegram is None:
             return
-        for user in SUBSCRIBERS:
-            update = message_update(user, self._settings.subscribe)
-            await stack.telegram.inject(stack.values["token"], {"update": update})
+        said = {user: [settings.subscribe] for user in SUBSCRIBERS}
+        simple = question_of(stack.around.config)
+        if simple:
+            said[_BYSTANDER] = [simple]
+        if settings.unsubscribe:
+            said[_FORMER] = [settings.subscribe, settings.unsubscribe]
+        for user, texts in said.items():
+            for text in texts:
+                update = message_update(user, text)
+                await stack.telegram.inject(stack.values["token"], {"update": update})
+        wanted = Counter({user: len(texts) for user, texts in said.items()})
         deadline = history.now() + _SUBSCRIBED_S * stack.stretch
-        while history.now() < deadline and not self._all_told():  # noqa: ASYNC110 - see _EVERY_S
+        while history.now() < deadline and not wanted <= self._answers:  # noqa: ASYNC110 - see _EVERY_S
             await asyncio.sleep(_EVERY_S)
+        if wanted <= self._answers:
+            self.others = tuple(user for user in said if user not in SUBSCRIBERS)
         self._seen.clear()
-
-    def _all_told(self) -> bool:
-        return len({each.chat_id for each in self._seen}) >= len(SUBSCRIBERS)
 
     async def _watch(self) -> None:
         interval = self._settings.interval_s
@@ -143,7 +161,10 @@ class _Watch:
             if not isinstance(event, BotApiCall) or event.error_code is not None:
                 continue
             chat, text = chat_of(event) or 0, text_of(event.params)
-            if not is_sending(event.method) or not text or not self._message.search(text):
+            if not is_sending(event.method) or not text:
+                continue
+            self._answers[chat] += 1
+            if not self._message.search(text):
                 continue
             at = time.time() - (history.now() - event.t)
             slot = _slot(at, interval)

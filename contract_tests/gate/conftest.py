@@ -218,6 +218,7 @@ class Story:
                 slots=(100.0, 104.0),
                 restarted=(104.0,),
                 chats=(1, 2),
+                others=(3,),
                 steady=True,
                 **labels,
             )

@@ -302,6 +302,24 @@ class TestSignals:
     def test_a_subscriber_who_is_left_out_is_named(self, story) -> None:
         assert "chat 1 was left out" in judge_signals(story, drop=1).measurement
 
+    def test_on_a_slow_machine_what_is_missing_is_inconclusive(self, story) -> None:
+        story.signals("polling")
+        (watched,) = (e for e in story.events if isinstance(e, history.SignalsWatched))
+        story.events.remove(watched)
+        story.add(msgspec.structs.replace(watched, withheld_s=2.0))
+        record = [each for each in story.events if each is not story.events[1]]
+        result = signals.check(History(record), Judging())
+        assert result.verdict is Verdict.INCONCLUSIVE
+        assert "the machine kept 2.0 s" in result.measurement
+        assert "was left out" in result.measurement
+        wrong = signals.check(History([*record, signal(chat_id=3)]), Judging())
+        assert wrong.verdict is Verdict.FAIL
+
+    def test_one_who_has_not_asked_for_it_is_named(self, story) -> None:
+        result = judge_signals(story, signal(chat_id=3))
+        assert result.verdict is Verdict.FAIL
+        assert "chat 3, which had not asked for it, was sent 'BTC LONG" in result.measurement
+
     def test_a_late_one_is_named(self, story) -> None:
         late = signal(text="ETH LONG", after_s=7.0)
         result = judge_signals(story, late, msgspec.structs.replace(late, chat_id=2))
