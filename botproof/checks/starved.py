@@ -128,6 +128,7 @@ def settle_starved(
     starvation = Starvation.by_stack(history)
     if not any(each.measured for each in starvation.values()):
         return list(results)
+    replays = list(_replays(history))
 
     def explained(check: str) -> list[Event]:
         if check in _CONTENT:
@@ -156,7 +157,25 @@ def settle_starved(
             evidence=(*lines_of(lines, 12), *result.evidence),
         )
 
-    return [settled(result) for result in results]
+    def told_of_replays(result: CheckResult) -> CheckResult:
+        if result.check not in _CONTENT or not replays:
+            return result
+        return msgspec.structs.replace(result, evidence=(*result.evidence, *replays))
+
+    return [told_of_replays(settled(result)) for result in results]
+
+
+def _replays(history: History) -> Iterator[str]:
+    """Which cases were played again: what is judged is not their first playing."""
+    for event in history.of(PlayedAgain):
+        how = "alone"
+        if event.stretch != 1.0:
+            how += f" and with {event.stretch:g} times the target's own deadlines"
+        names = ", ".join(lines_of(event.cases, 12))
+        yield (
+            f"{event.of}: the machine had kept the run from going on, so "
+            f"{len(event.cases)} of its cases had to be played again, {how}: {names}"
+        )
 
 
 def _spoilt_events(history: History, rules: ReplyRules, *, everywhere: bool) -> Iterator[Event]:

@@ -281,8 +281,13 @@ def test_what_differs_only_where_it_was_starved_is_inconclusive(story, judged, c
 def test_what_is_right_when_it_is_played_again_is_right(story, judged, check) -> None:
     asked = wrong(story)
     starve(story, "polling", asked, asked + 1.5)
-    again(story, "<b>BTC</b> 1")
-    assert judge(story, judged, check).verdict is Verdict.PASS
+    again(story, "<b>BTC</b> 1", stretch=10.0)
+    result = judge(story, judged, check)
+    assert result.verdict is Verdict.PASS
+    assert result.evidence[-1] == (
+        "polling: the machine had kept the run from going on, so 1 of its cases had to be played "
+        "again, alone and with 10 times the target's own deadlines: price"
+    )
     assert doubtful(story.history(), judged.rules, judged.approved) == {}
 
 
