@@ -55,7 +55,8 @@ def check(history: History, judging: Judging) -> CheckResult:
     turns = {stack: one.turns for stack, one in chats.items()}
     pinned = [turn for by_case in turns.values() for turn in by_case.values() if turn.case.pinned]
     silent = [t for by_case in turns.values() for t in by_case.values() if not t.case.pinned]
-    if not pinned and not judging.unapproved:
+    of_itself = [each for stack in chats for each in _of_itself(history, stack, judging)]
+    if not (pinned or judging.unapproved or (judging.approved and of_itself)):
         return _result(Verdict.INCONCLUSIVE, "no reply was recorded", ())
     problems = [
         problem
@@ -65,7 +66,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     if not judging.approved:
         return _nothing_approved(pinned, problems)
     problems += [_unapproved(name) for name in judging.unapproved]
-    problems += [problem for stack in chats for problem in _of_itself(history, stack, judging)]
+    problems += of_itself
     problems += _broken_silence(silent)
     problems += _unused(history, turns, judging)
     if problems:

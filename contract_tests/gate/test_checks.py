@@ -504,6 +504,13 @@ class TestWhatTheBotTellsOfItself:
         assert result.verdict is FAIL
         assert "-/price what it costs" in text_of(result)
 
+    def test_another_menu_fails_where_no_case_can_be_judged(self, story, judged) -> None:
+        judged.approved["_bot"] = self.APPROVED
+        record = self.tell(story, commands=self.MENU[:1])
+        played = set(map(id, record.of(history.CasePlayed)))
+        left = History(event for event in record if id(event) not in played)
+        assert golden.check(left, judged).verdict is FAIL
+
     def test_a_menu_that_nobody_has_approved_fails(self, story, judged) -> None:
         result = golden.check(self.tell(story, commands=self.MENU), judged)
         assert "_bot (polling): has no approved file" in text_of(result)
