@@ -13,8 +13,10 @@ from botproof.history import History, SignalSeen, SignalsWatched
 from botproof.verdict import CheckResult, Verdict
 
 _SHOWN = 60
-_KEPT_S = 1.0
+_MOSTLY = 0.5
 """Of the whole watch: when the machine kept so much, what is late may count for the next slot."""
+_PARTLY = 0.25
+"""The same for a slot in which nothing came: the bot may not have been back after its restart."""
 
 
 def check(history: History, _: Judging) -> CheckResult:
@@ -26,11 +28,12 @@ def check(history: History, _: Judging) -> CheckResult:
     for one in watched:
         seen = history.of(SignalSeen, stack=one.stack)
         uncalled = [f"{one.stack}: {line}" for line in _uncalled(one, seen)]
-        timed = [f"{one.stack}: {line}" for line in _findings(one, seen)]
-        kept = f"the machine kept {one.withheld_s:.1f} s, so this may be no fault of the bot"
-        slow = one.withheld_s >= _KEPT_S
-        findings += uncalled if slow else [*uncalled, *timed]
-        gaps += [f"{kept}: {line}" for line in timed] if slow else []
+        findings += uncalled
+        for lines, share in ((_findings(one, seen), _MOSTLY), (_nothing(one, seen), _PARTLY)):
+            if one.withheld_s < share * one.interval_s * len(one.slots):
+                findings += [f"{one.stack}: {line}" for line in lines]
+            else:
+                gaps += [f"{one.stack}: {_kept(one)}: {line}" for line in lines]
         gaps += [f"{one.stack}: {line}" for line in _gaps(one, seen)]
         summary += [f"{one.stack}: {line}" for line in _summary(one, seen)]
     if not watched:
@@ -63,8 +66,20 @@ def _uncalled(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
 def _findings(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
     for slot in one.slots:
         yield from _of_slot(one, slot, [each for each in seen if each.slot == slot])
-    if one.slots and not seen and one.steady:
+
+
+def _nothing(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
+    """The slots in which nothing came, where the market is the same in every slot."""
+    heard = {each.slot for each in seen}
+    if one.steady and one.slots and not heard:
         yield f"nothing came by itself in {len(one.slots)} slots of {one.interval_s:g} s"
+    elif one.steady:
+        for number, slot in enumerate(one.slots, start=1):
+            if slot not in heard:
+                yield (
+                    f"slot {number}: nothing came by itself, though the market is the same in "
+                    "every slot"
+                )
 
 
 def _of_slot(one: SignalsWatched, slot: float, own: Sequence[SignalSeen]) -> Iterator[str]:
@@ -82,8 +97,10 @@ def _of_slot(one: SignalsWatched, slot: float, own: Sequence[SignalSeen]) -> Ite
         if each.after_s - one.withheld_s >= one.within_s:
             late = f"came {each.after_s:.1f} s after the slot began, over {one.within_s:g} s"
             yield f"{name}: {late}: {_cut(each.text)}"
-    if not own and one.steady and not one.withheld_s:
-        yield f"{name}: nothing came by itself, though the market is the same in every slot"
+
+
+def _kept(one: SignalsWatched) -> str:
+    return f"the machine kept {one.withheld_s:.1f} s, so this may be no fault of the bot"
 
 
 def _gaps(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:

@@ -302,15 +302,25 @@ class TestSignals:
     def test_a_subscriber_who_is_left_out_is_named(self, story) -> None:
         assert "chat 1 was left out" in judge_signals(story, drop=1).measurement
 
+    def test_a_slot_without_anything_after_the_restart_is_named(self, story) -> None:
+        story.signals("polling")
+        (watched,) = (e for e in story.events if isinstance(e, history.SignalsWatched))
+        story.events.remove(watched)
+        three = {"slots": (100.0, 104.0, 108.0), "withheld_s": 0.1}
+        story.add(msgspec.structs.replace(watched, **three))
+        result = signals.check(History(story.events), Judging())
+        assert result.verdict is Verdict.FAIL
+        assert "slot 3: nothing came by itself" in result.measurement
+
     def test_on_a_slow_machine_what_is_missing_is_inconclusive(self, story) -> None:
         story.signals("polling")
         (watched,) = (e for e in story.events if isinstance(e, history.SignalsWatched))
         story.events.remove(watched)
-        story.add(msgspec.structs.replace(watched, withheld_s=2.0))
+        story.add(msgspec.structs.replace(watched, withheld_s=4.0))
         record = [each for each in story.events if each is not story.events[1]]
         result = signals.check(History(record), Judging())
         assert result.verdict is Verdict.INCONCLUSIVE
-        assert "the machine kept 2.0 s" in result.measurement
+        assert "the machine kept 4.0 s" in result.measurement
         assert "was left out" in result.measurement
         wrong = signals.check(History([*record, signal(chat_id=3)]), Judging())
         assert wrong.verdict is Verdict.FAIL
