@@ -27,6 +27,8 @@ from botproof.sequential import FAIL_SHARES
 _PARTS = 6
 _LEAST_SAMPLES = 12
 _LEAST_SERVED = 60
+LEAST_REQUESTS = 120
+"""Fewer do not tell whether a service grows: half of them are looked at."""
 _KB = 1000
 _AFTER_S = 0.5
 _FROM = {"load": 0.5, "conversation": 0.25}

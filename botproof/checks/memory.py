@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from botproof.budgets import MB, Budget, Budgets
-from botproof.checks.growth import growths
+from botproof.checks.growth import LEAST_REQUESTS, growths
 from botproof.checks.judging import Judging
 from botproof.history import (
     GroupSample,
@@ -68,7 +68,8 @@ def check(history: History, judging: Judging) -> CheckResult:
         or budgets["fleet_memory_mb"].describe(),
         measurement=_measure([*killed, *([] if over else grew)], tightest),
         least_evidence=(
-            f"{LEAST_SAMPLES} samples of each process under load, and a request, in each mode"
+            f"{LEAST_SAMPLES} samples of each process under load, and {LEAST_REQUESTS} requests, "
+            "in each mode"
         ),
         evidence=(
             *killed,
@@ -144,8 +145,11 @@ def _gaps(history: History) -> Iterator[str]:
             yield f"{mode}: no memory was sampled under load"
     for stack in history.stacks:
         samples = loaded(history, stack)
-        if samples and not history.of(Request, stack=stack):
+        requests = len(history.of(Request, stack=stack))
+        if samples and not requests:
             yield f"{stack}: no request was sent: what was sampled is a fleet at rest"
+        elif samples and requests < LEAST_REQUESTS:
+            yield f"{stack}: only {requests} requests: whether it grows with them cannot be told"
         for process in dict.fromkeys(sample.process for sample in samples):
             count = sum(sample.process == process for sample in samples)
             if count < LEAST_SAMPLES:

@@ -745,7 +745,7 @@ class TestMemory:
 
     def test_a_fleet_over_what_is_wanted_passes_and_says_so(self, story, judged) -> None:
         for mode in story.modes:
-            story.load(mode, 1)
+            story.load(mode, 120)
             story.memory(mode, market_data=60, bot=345)
         result = memory.check(story.history(), judged)
         assert result.verdict is PASS
@@ -755,7 +755,7 @@ class TestMemory:
     def test_the_fleet_is_summed_at_one_time(self, story, judged) -> None:
         """Peaks of two processes at different times are not the fleet's peak."""
         for mode in story.modes:
-            story.load(mode, 1)
+            story.load(mode, 120)
             labels = story.labels(mode)
             story.add(history.Phase(t=story.clock, name="load", edge="begin", **labels))
             for bot, worker in [(390, 50), (50, 390)] * 3:
@@ -774,11 +774,19 @@ class TestMemory:
         result = memory.check(story.history(), judged)
         assert result.verdict is INCONCLUSIVE
         assert result.least_evidence == (
-            "5 samples of each process under load, and a request, in each mode"
+            "5 samples of each process under load, and 120 requests, in each mode"
         )
         assert result.evidence[0] == (
             "polling: no request was sent: what was sampled is a fleet at rest"
         )
+
+    def test_too_few_requests_do_not_tell_whether_it_grows(self, story, judged) -> None:
+        for mode in story.modes:
+            story.load(mode, 119)
+            story.memory(mode, market_data=60, bot=60)
+        result = memory.check(story.history(), judged)
+        assert result.verdict is INCONCLUSIVE
+        assert "polling: only 119 requests: whether it grows" in result.evidence[0]
 
     def test_memory_outside_the_load_does_not_count(self, story, judged) -> None:
         for mode in story.modes:
