@@ -52,7 +52,11 @@ def check(history: History, _: Judging) -> CheckResult:
         if gaps
         else f"{seen_all} messages in {slots} slots, {restarts} restart, each once",
         least_evidence="a slot with a message, and a restart within a slot",
-        evidence=(*lines_of(dict.fromkeys(findings), 20), *lines_of(gaps, 20), *lines_of(summary, 12)),
+        evidence=(
+            *lines_of(dict.fromkeys(findings), 20),
+            *lines_of(gaps, 20),
+            *lines_of(summary, 12),
+        ),
         source="docs/gate.md",
     )
 
