@@ -28,10 +28,11 @@ from botproof.chats import Chats, ReplyRules, chat_of
 from botproof.checks.degradation import still_missing
 from botproof.checks.figures import labelled
 from botproof.config import Config
-from botproof.history import BotApiCall, CasePlayed, Degraded, Event, VenueCall
+from botproof.history import BotApiCall, CasePlayed, Degraded, Event, SecretSeen, VenueCall
 from botproof.starvation import CASE_S
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import question_of
+from botproof.workloads.exposure import secrets_on_bad_days
 from botproof.workloads.security import questions_of
 from botproof.workloads.trials import in_stack, reading
 from botproof.workloads.updates import message_update
@@ -88,16 +89,19 @@ _GONE: Mapping[str, Mapping[str, Any]] = {
 
 
 async def degradation_trial(around: Surroundings, mode: str) -> None:
-    """Play it all in a stack of its own; recorded are the questions with what came of each."""
+    """Play it all in a stack of its own; recorded are the questions with what came of each, and
+    secrets that were shown meanwhile."""
     own = dataclasses.replace(around, config=around.config.without_flood(), users=USERS)
     played: list[Degraded] = []
+    secrets: list[SecretSeen] = []
 
     async def work(stack: Stack) -> None:
         played.clear()
         await _Bad(stack, own.config, played).times()
+        secrets[:] = secrets_on_bad_days(stack)
 
     failed = await in_stack(own, mode, f"{mode}-degraded", work)
-    for event in played:
+    for event in (*played, *secrets):
         around.recorder.record(event)
     if failed:
         around.recorder.record(

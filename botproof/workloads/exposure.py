@@ -75,6 +75,21 @@ async def look(stack: Stack) -> None:
     )
 
 
+def secrets_on_bad_days(stack: Stack) -> list[SecretSeen]:
+    """Secrets in what the target has logged and replied so far: what is logged when a call fails is
+    seen only when calls have failed."""
+    calls = stack.around.recorder.history().of(BotApiCall, stack=stack.name)
+    places = {"replies while exchanges failed": "\n".join(_replies(calls))}
+    for target in stack.targets():
+        name = target.launch.name
+        places[f"the log of {name} while exchanges failed"] = _read(target.launch.log)
+    labels = {"stack": stack.mode, "mode": stack.mode}
+    return [
+        SecretSeen(t=history.now(), secret=secret, place=place, line=line, **labels)
+        for secret, place, line in _found(secrets_of(stack), places)
+    ]
+
+
 def secrets_of(stack: Stack) -> dict[str, str]:
     """The secrets of this run by name: the token, the webhook's secret, and what botproof.toml
     gives under a name like a secret's."""
