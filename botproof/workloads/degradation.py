@@ -43,6 +43,7 @@ USERS = tuple(range(1_800_000_001, 1_800_000_901))
 """Each question comes from one of its own, so that what comes late is not taken for another's."""
 _MOST_QUESTIONS = 6
 _LEAST_LINES = 1
+_LEAST_AT_ONCE = 3
 _WAITED_S = 3.0
 _MOST_WAITED_S = 15.0
 _ANSWER_S = 8.0
@@ -215,8 +216,11 @@ class _Bad:
         kinds = list(_GONE.items())
         ages = [age for age in self._config.degradation.fresh.values() if age <= _MOST_WAITED_S]
         fresh = max(ages, default=_WAITED_S)
+        silent = self._other(questions)
+        while len(silent) < _LEAST_AT_ONCE:  # a bot that answers one after the other shows by them
+            silent += self._other(questions)
         async with exchanges.with_faults([{"venue": "*", **kinds[0][1]}]):
-            await self._beside(self._other(questions), "gone", kinds[0][0])
+            await self._beside(silent, "gone", kinds[0][0])
         async with exchanges.with_faults([{"venue": "*", **kinds[1][1]}]):
             await self._beside(self._other(questions), "gone", kinds[1][0])
             await asyncio.sleep(max(0.0, began + fresh - history.now()))
