@@ -235,8 +235,24 @@ def test_an_error_of_before_or_of_an_hour_ago_is_no_trouble() -> None:
     assert hook.known.trouble(old) is None
     fresh = told(10, CANNOT, pending_update_count=3)
     hook.look(fresh)
+    assert hook.known.trouble(told(10, CANNOT)) is None, "what waited has come"
     hook.now += 3600
     assert hook.known.trouble(fresh) is None
+
+
+def test_updates_that_wait_while_nothing_comes_are_told_without_any_error() -> None:
+    hook = Hook()
+    waiting = [told(pending_update_count=count) for count in (3, 40, 41)]
+    assert hook.known.trouble(waiting[0]) is None
+    hook.now += 80
+    said = "40 updates wait at Telegram, and none has come for 80 s"
+    assert hook.known.trouble(waiting[1]) == said
+    hook.known.called(refused=False)
+    hook.now += 5
+    assert hook.known.trouble(waiting[2]) is None, "it works through them"
+    hook.now += 80
+    assert hook.known.trouble(told()) is None, "none waits"
+    assert hook.known.trouble(waiting[0]) is None, "these have only come"
 
 
 def test_an_answer_of_ours_is_no_trouble_on_the_way() -> None:

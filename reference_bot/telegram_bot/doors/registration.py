@@ -15,6 +15,7 @@ from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES
 
 _ANSWERED_WITHIN: Final = 65.0  # Telegram waits a minute for an answer, then calls that an error
 _FRESH_SECONDS: Final = 180.0  # and tries again at least every minute
+_SILENT_SECONDS: Final = 75.0  # so this long without any call it does not even try
 
 
 class Registration:
@@ -33,6 +34,7 @@ class Registration:
         self._sync_date: datetime | None = None
         self._error_at: float | None = None
         self._called_at: float | None = None
+        self._waiting_since: float | None = None
         self._secret_refused = False
 
     def called(self, *, refused: bool) -> None:
@@ -107,14 +109,19 @@ class Registration:
     def trouble(self, info: WebhookInfo) -> str | None:
         """Why updates wait at Telegram although nothing is wrong here, or None.
 
-        Something on the way refuses them: a certificate, a proxy, a firewall.
+        Something on the way refuses them (a certificate, a proxy, a firewall), or Telegram does not
+        even try.
         """
-        at, now = self._error_at, self._clock()
-        if at is None or not info.pending_update_count or now - at > _FRESH_SECONDS:
-            return None
-        if self._called_at is not None and self._called_at > at - _ANSWERED_WITHIN:
-            return None  # it may have been an answer of ours
-        return (
-            f"Telegram cannot bring updates, {info.pending_update_count} wait: "
-            f"{info.last_error_message}"
-        )
+        at, now, count = self._error_at, self._clock(), info.pending_update_count
+        if not count or self._waiting_since is None:
+            self._waiting_since = now if count else None
+        since = max(self._waiting_since or now, self._called_at or 0.0)
+        if at is not None and count and now - at <= _FRESH_SECONDS and not self._answered(at):
+            return f"Telegram cannot bring updates, {count} wait: {info.last_error_message}"
+        if now - since > _SILENT_SECONDS:
+            return f"{count} updates wait at Telegram, and none has come for {now - since:.0f} s"
+        return None
+
+    def _answered(self, at: float) -> bool:
+        """Whether the error at that time may have been an answer of ours."""
+        return self._called_at is not None and self._called_at > at - _ANSWERED_WITHIN
