@@ -139,6 +139,9 @@ KNOWN = {one.name for one in COMMANDS}
         ("/price btc /price@the_bot eth", "price", ["btc", "eth"]),
         ("/price /btc /eth", "price", ["btc", "eth"]),
         ("/price btc / usdt", "price", ["btc/usdt"]),
+        ("🚀 /price btc", "price", ["btc"]),
+        ("“/price btc”", "price", ["btc”"]),
+        ("@the_bot price btc", "price", ["btc"]),
         ("/prices", "prices", []),
         ("/volumescan", "volumescan", []),
         ("/oil", "oil", []),
@@ -159,6 +162,15 @@ def test_in_a_group_a_longer_command_may_be_another_bots() -> None:
     typed = read_command(message("/price_btc@the_bot", group=True), "the_bot", KNOWN)
     assert typed is not None
     assert (typed.name, typed.words) == ("price", ("btc",))
+
+
+def test_in_a_group_the_bots_name_is_enough_and_another_bots_is_not() -> None:
+    said = message("@The_Bot, price btc", group=True, marked=False)
+    typed = read_command(said, "the_bot", KNOWN)
+    assert typed is not None
+    assert (typed.name, typed.words) == ("price", ("btc",))
+    for text in ("@the_bot thank you", "@the_bottom price btc", "@other_bot price btc"):
+        assert read_command(message(text, group=True, marked=False), "the_bot", KNOWN) is None
 
 
 def test_a_month_is_no_minute() -> None:

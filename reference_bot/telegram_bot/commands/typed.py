@@ -2,7 +2,7 @@
 
 Telegram marks commands with an entity. It does not mark one that begins with a slash of another
 width or has a caption that was pasted; in a private chat the bot reads those all the same, in a
-group only what is marked: there people talk to each other.
+group only what is marked or begins with its name: there people talk to each other.
 """
 
 import difflib
@@ -19,6 +19,8 @@ _COMMAND: Final = re.compile(
     r"[/\\]+\s?(?P<name>[^\W\d_]\w*)(?:(?P<gap>\s?)@(?P<bot>[a-z0-9_]{3,64})\b)?(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
+_BEFORE: Final = re.compile(r"^[^\w/\\@]+")
+"""Pictures, quotation marks and dots before a command."""
 _SLASH: Final = re.compile(r"\s*/\s*")
 _PREFIX: Final = re.compile(r"(?<!\S)[/\\]+(?=\w)")
 _ENTITY: Final = "bot_command"
@@ -53,13 +55,16 @@ def read_command(message: Message, bot: str, known: Collection[str] = ()) -> Typ
     """
     text = message.text or message.caption
     private = message.chat.type == "private"
-    if not text or not (private or is_marked(message)):
-        return None
-    plain = readable(text).strip()
+    plain = _BEFORE.sub("", readable(text or "")).rstrip()
     mention = f"@{bot.lower()}"
-    meant = private
-    if plain.lower().startswith(mention):  # @the_bot /price btc
-        plain, meant = plain[len(mention) :].lstrip(" ,:"), True
+    mentioned = plain.lower().startswith(mention)
+    meant = private or mentioned
+    if not (meant or is_marked(message)):
+        return None
+    if mentioned:  # @the_bot /price btc, @the_bot price btc
+        plain = plain[len(mention) :].lstrip(" ,:")
+        if plain.partition(" ")[0].lower() in known:
+            plain = f"/{plain}"
     found = _COMMAND.match(plain)
     if found is None:
         return None
