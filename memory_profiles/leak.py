@@ -2,9 +2,9 @@
 
     python memory_profiles/leak.py --report-dir reports/memory
 
-Judged without a profiler; a process that grows for sure is then run under memray and the lines that
-keep memory are named. Writes to <report-dir>/leak. The requests are described in leak.toml. Exit
-code: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR.
+Judged without a profiler; a process that is found to grow is then run under memray and the lines
+that keep memory are named. Writes to <report-dir>/leak. The requests are described in leak.toml.
+Exit code: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR.
 """
 
 import argparse

@@ -44,7 +44,8 @@ class Growth:
     requests: int
 
     def judge(self, limit: float) -> Verdict:
-        """PASS below `limit` (bytes per thousand requests) for sure, FAIL above it for sure."""
+        """PASS when both bounds are below `limit` (bytes per thousand requests), FAIL when both are
+        above it, else INCONCLUSIVE."""
         if self.rounds < LEAST_ROUNDS:
             return Verdict.INCONCLUSIVE
         if self.upper < limit:

@@ -34,8 +34,8 @@ class Effect:
     larger: float
 
     def judge(self, tolerance: float) -> Verdict:
-        """FAIL when B is larger by more than `tolerance` (a share) for sure, PASS when it is not
-        for sure, else INCONCLUSIVE."""
+        """FAIL when the whole interval is more than `tolerance` (a share) above A, PASS when no
+        part of it is, else INCONCLUSIVE."""
         if self.low > 1 + tolerance:
             return Verdict.FAIL
         return Verdict.PASS if self.high < 1 + tolerance else Verdict.INCONCLUSIVE
