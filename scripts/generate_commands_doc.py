@@ -49,8 +49,8 @@ are approved ones, from the seeded market; the pictures are of the Telegram doub
 _SENTENCES: Final = """\
 ## Every sentence
 
-All that the bot can say, read out of the code by `scripts/user_sentences.py`. What is put in later
-stands in braces.
+All that the bot can say, read out of the code by `scripts/user_sentences.py`. `{…}` is what is put
+in later.
 """
 
 

@@ -2,8 +2,9 @@
 
 A sentence is a text with a space in it in the modules that write answers. Texts for the log, for
 programmers (other errors than those shown to users), words that are looked for in Telegram's
-answers, and patterns are none. What is put in later stands in braces, with the name that the code
-has for it; what is a constant stands there as it is.
+answers, and patterns are none. What is put in later is a gap in braces, what is a constant
+stands there as it is, and the sentences of a module are sorted: so the code can be written in
+another way, and the page stays.
 """
 
 import ast
@@ -35,17 +36,19 @@ _PASSED_ON: Final = frozenset({"bad_request", "not_offered"})
 """market-data writes for other programs; the texts of these of its errors the bot shows as they
 are.
 """
-_BARE: Final = re.compile(r"\{[^}]*\}")
+_LATER: Final = "{…}"
+"""Stands for what is put in later."""
+_FIELD: Final = re.compile(r"\{\w*\}")
 
 
 def sentences() -> dict[str, list[str]]:
-    """The sentences by the module that they stand in, each once."""
+    """The sentences by the module that they stand in, each once, sorted."""
     found: dict[str, list[str]] = {}
     for name in MODULES:
         whole = ROOT / name
         for path in sorted(whole.rglob("*.py")) if whole.is_dir() else [whole]:
             service = name.startswith(_SERVICE)
-            said = list(dict.fromkeys(_passed_on(path) if service else _in_module(path)))
+            said = sorted(set(_passed_on(path) if service else _in_module(path)))
             if said:
                 found[str(path.relative_to(ROOT))] = said
     return found
@@ -155,15 +158,13 @@ def _around(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Iterator[ast.A
 
 def _reads(text: str) -> bool:
     """Whether it has two words, or one beside what is put in, and a word of its own."""
-    if not any(one.isalpha() for one in _BARE.sub("", text)):
-        return False
     words = [word for word in text.split() if any(one.isalpha() for one in word)]
-    return len(words) > 1 or (len(text.split()) > 1 and "{" not in text)
+    return bool(words) and len(text.split()) > 1
 
 
 def _text(node: ast.AST, constants: Mapping[str, str]) -> str:
     if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else ""
+        return _FIELD.sub(_LATER, node.value) if isinstance(node.value, str) else ""
     if not isinstance(node, ast.JoinedStr):
         return ""
     return "".join(
@@ -175,12 +176,10 @@ def _text(node: ast.AST, constants: Mapping[str, str]) -> str:
 
 
 def _put_in(value: ast.AST, constants: Mapping[str, str]) -> str:
-    """The text of a constant, also in a call (``bold("No trade")``); else its name in braces."""
+    """The text of a constant, also in a call (``bold("No trade")``); else the gap."""
     if isinstance(value, ast.Call) and value.args:
-        only = _text(value.args[0], constants)
-        return only or "{" + _name(value) + "}"
-    name = _name(value)
-    return constants.get(name, "{" + name + "}")
+        return _text(value.args[0], constants) or _LATER
+    return constants.get(_name(value), _LATER)
 
 
 def _name(node: ast.AST) -> str:
