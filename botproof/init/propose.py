@@ -91,7 +91,9 @@ def _one_case(
     _note_slowest(found, case, (one, other))
     if said:
         found.cases.append(_answered(found, case, said, again, today))
-    elif case.kind != "callback_query":  # what a tap without an answer shows is not known
+    elif case.kind == "callback_query":
+        found.left_out.append(f"the tap on {case.say!r} was answered by nothing in both plays")
+    else:
         silent = msgspec.structs.replace(case, expect="silence")
         found.cases.append(Proposal(silent, "it answered nothing to this"))
 

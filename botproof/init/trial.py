@@ -60,8 +60,9 @@ class Look:
     failure: str = ""
     log: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
     """Hosts that it looked for and that no double stands for."""
+    addresses: tuple[str, ...] = ()
+    """Addresses in figures that it was refused."""
     venues: tuple[str, ...] = ()
     """What it asked of venues that their double does not serve."""
     ports: tuple[int, ...] = ()
@@ -295,7 +296,7 @@ def _calls_of(stack: str, step: scripted.Step) -> Any:
             return False
         chat = str(event.params.get("chat_id", ""))
         query = str(event.params.get("callback_query_id", ""))
-        return chat == str(step.chat_id) or query == str(7_000_000_000 + step.user_id)
+        return chat == str(step.chat_id) or query == step.query_id
 
     return mine
 

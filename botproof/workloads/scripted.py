@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from botproof import history
 from botproof.chats import Chats, ReplyRules, chat_of, is_sending
@@ -42,6 +43,12 @@ class Step:
     case: Case
     chat_id: int
     user_id: int
+
+    @property
+    def query_id(self) -> str:
+        """The id of this tap: the same in every run, and another one for each tap, so that a late
+        answer to one is not taken for an answer to the next."""
+        return str(7_000_000_000_000_000_000 + crc32(f"{self.user_id}/{self.case.name}".encode()))
 
     def payload(self, wall_s: float) -> dict[str, Any]:
         """The update to inject, without update_id. `wall_s` is the time of day, epoch seconds."""
@@ -138,7 +145,7 @@ def _callback(step: Step, wall_s: int) -> dict[str, Any]:
     }
     return {
         "callback_query": {
-            "id": str(7_000_000_000 + step.user_id),
+            "id": step.query_id,
             "from": step.user(),
             "message": pressed,
             "chat_instance": str(step.chat_id),

@@ -188,3 +188,13 @@ def test_no_chat_is_written_in_faster_than_telegram_takes_the_answers() -> None:
     assert seconds_until_room([100.0, 100.1, 100.2, 100.2], 2, 100.2) == pytest.approx(0.8)
     assert seconds_until_room([100.0] * 5, 2, 103.0) == 0
     assert seconds_until_room([100.0], 9, 100.0) == pytest.approx(1.0)  # more than ever at once
+
+
+def test_each_tap_of_a_user_has_an_id_of_its_own_the_same_in_every_run() -> None:
+    """Telegram's ids are 64 bits wide; a bot may answer a tap after the next one was sent."""
+    cases = [Case(name=name, say="more", kind="callback_query", chat="one") for name in ("a", "b")]
+    [steps] = conversations(cases)
+    first, second = (step.payload(1.0)["callback_query"]["id"] for step in steps)
+    assert first != second
+    assert int(first).bit_length() <= 63
+    assert first == conversations(cases)[0][0].payload(2.0)["callback_query"]["id"]

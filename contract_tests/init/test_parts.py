@@ -182,15 +182,18 @@ def test_two_plays_tell_what_to_expect_of_each_case() -> None:
         },
     ]
     vain = Case(name="vain", say="/vain")
-    plays = [{**play, "vain": turn("vain")} for play in plays]
+    tap = Case(name="tap-more", say="more", kind="callback_query")
+    plays = [{**play, "vain": turn("vain"), "tap-more": turn("tap-more")} for play in plays]
     meanwhile = {"vain": "it asked for what no double has"}
-    found = propose([*cases, vain], plays[0], plays[1], calls, NOW, meanwhile=meanwhile)
+    found = propose([*cases, vain, tap], plays[0], plays[1], calls, NOW, meanwhile=meanwhile)
     said = {each.case.name: each.case for each in found.cases}
     assert found.acknowledgement == "^Wait …"
     assert [each.replace for each in found.normalisers] == ["Done in (figure) s"]
     assert (said["mute"].expect, said["two"].replies, said["joke"].golden) == ("silence", 2, False)
     assert "rare" not in said
-    assert found.left_out == [
+    *others, of_the_tap = found.left_out
+    assert of_the_tap == "the tap on 'more' was answered by nothing in both plays"
+    assert others == [
         "'/rare' was answered by one message in the first play and by nothing in the second",
         "'/vain' was answered by nothing while it asked for what no double has",
     ]
