@@ -85,12 +85,15 @@ class Process(_Table, frozen=True, kw_only=True):
     With `image` it runs in a container of that image: `command` replaces the image's own, `cwd` is
     a directory inside, `container_args` are more options of `docker create`.
 
-    `ready` is a URL that answers 200 when the process can work; without one, "port" means that its
-    port takes connections, and "telegram", for a bot, its first `getUpdates` or `setWebhook`.
-    `port` is one that it insists on. Times are seconds.
+    `ready` is a URL that answers 200 when the process can work; without one, "log:" and a pattern
+    of the line that it writes then, "port" for a port that takes connections, and "telegram", for a
+    bot, for its first `getUpdates` or `setWebhook`. `reset` is a command that ends: it is run
+    before the process is first started in a stack, and clears what earlier runs left in a database
+    that all of them use. `port` is one that the process insists on. Times are seconds.
     """
 
     command: tuple[str, ...] = ()
+    reset: tuple[str, ...] = ()
     image: str = ""
     container_args: tuple[str, ...] = ()
     env: dict[str, Scalar] = {}
@@ -100,6 +103,10 @@ class Process(_Table, frozen=True, kw_only=True):
     port: int = 0
     ready_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
+
+
+LOG = "log:"
+"""Begins a `ready` that is a pattern of a line in the process's output."""
 
 
 class Mode(_Table, frozen=True, kw_only=True):
@@ -426,8 +433,17 @@ class Config(_Table, frozen=True, kw_only=True):
 
     def insisted_ports(self) -> dict[str, int]:
         """The ports that processes insist on, by name."""
-        processes = {BOT: self.bot, **self.services}
-        return {name: each.port for name, each in processes.items() if each.port}
+        return {name: each.port for name, each in self._own_processes() if each.port}
+
+    def alone_because(self) -> str:
+        """Why two of this target cannot run beside each other; "" when they can."""
+        shared = [f"{name} on port {port}" for name, port in self.insisted_ports().items()]
+        shared += [f"{name} has a `reset`" for name, each in self._own_processes() if each.reset]
+        return ", ".join(shared)
+
+    def _own_processes(self) -> Iterator[tuple[str, Process]]:
+        yield BOT, self.bot
+        yield from self.services.items()
 
     def venvs(self) -> set[str]:
         """The virtual environments that placeholders name, as they name them."""
@@ -624,8 +640,12 @@ def _commands(config: Config) -> Iterator[str]:
         if not process.ready:
             yield (
                 f"{path}.ready: is missing; give a URL that answers 200 when it is ready, "
-                f'"port" when its port takes connections, or "telegram" for a bot that is ready '
-                f"when it first asks for updates"
+                f'"port" when its port takes connections, "log:" and a pattern of the line that it '
+                f'writes then, or "telegram" for a bot that is ready when it first asks for updates'
+            )
+        if process.ready.startswith(LOG):
+            yield from _pattern(
+                f"{path}.ready", process.ready.removeprefix(LOG), "log:ready to work"
             )
         for key in ("ready_timeout_s", "stop_timeout_s"):
             if not getattr(process, key) > 0:
@@ -718,8 +738,9 @@ def _substituted_texts(config: Config) -> Iterator[tuple[str, str]]:
     for path, process in _processes(config):
         for number, argument in enumerate(process.command):
             yield f"{path}.command[{number}]", argument
-        for number, argument in enumerate(process.container_args):
-            yield f"{path}.container_args[{number}]", argument
+        for key in ("reset", "container_args"):
+            for number, argument in enumerate(getattr(process, key)):
+                yield f"{path}.{key}[{number}]", argument
         for key, value in process.env.items():
             yield f"{path}.env.{key}", str(value)
         yield f"{path}.ready", process.ready
@@ -814,10 +835,17 @@ def _patterns(config: Config) -> Iterator[str]:
         for number, normaliser in enumerate(config.replies.normalise)
     ]
     for path, pattern in patterns:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield f"{path}: is no regular expression: {error}"
+        yield from _pattern(path, pattern)
+
+
+def _pattern(path: str, pattern: str, example: str = "") -> Iterator[str]:
+    """What is wrong with a pattern; with an `example` it may not be empty."""
+    if example and not pattern:
+        yield f'{path}: has no pattern; give one, such as "{example}"'
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        yield f"{path}: is no regular expression: {error}"
 
 
 def _recordings(config: Config) -> Iterator[str]:
@@ -877,10 +905,7 @@ def _signals(config: Config) -> Iterator[str]:
     for key in ("interval_s", "within_s"):
         if not getattr(signals, key) > 0:
             yield f"signals.{key}: is {getattr(signals, key):g}; it must be above 0"
-    try:
-        re.compile(signals.message)
-    except re.error as error:
-        yield f"signals.message: is no regular expression: {error}"
+    yield from _pattern("signals.message", signals.message)
 
 
 def _limits(config: Config) -> Iterator[str]:

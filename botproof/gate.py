@@ -171,7 +171,7 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
                 return  # the verdict is ERROR already; the other modes could not change it
         await _play_again(options, around, modes)
         trials = _trials(options, around, modes)
-        await play_trials(trials, beside=not config.insisted_ports())
+        await play_trials(trials, beside=not config.alone_because())
 
 
 def _trials(
@@ -249,9 +249,8 @@ async def _compare_conversations(options: GateOptions, around: Surroundings) -> 
     """Every mode once more, beside each other, unless the run is for some modes only."""
     if CONVERSATIONS not in (options.checks or options.config.gate.checks) or options.modes:
         return
-    if ports := options.config.insisted_ports():
-        said = ", ".join(f"{name} on port {port}" for name, port in ports.items())
-        options.say(f"conversations: left out; modes cannot run beside each other: {said}")
+    if reason := options.config.alone_because():
+        options.say(f"conversations: left out; modes cannot run beside each other: {reason}")
         return
     # Hypothesis takes a quarter of a second to import: only when it is needed.
     from botproof.parity.run import compare, plan_of  # noqa: PLC0415

@@ -32,6 +32,7 @@ from botproof.start_trouble import trouble_in
 from botproof.verdict import CheckResult, Verdict
 
 _TARGETS = ("bot", "service")
+_STARTED = (*_TARGETS, "reset")
 
 
 class _Bad(enum.IntEnum):
@@ -126,7 +127,7 @@ def _verdict(problems: Sequence[str], missing: Sequence[str]) -> Verdict:
 
 def _start_problems(history: History, stack: str, limit: float) -> Iterator[_Found]:
     for event in history.of(ProcessNotReady, stack=stack):
-        if event.role in _TARGETS:
+        if event.role in _STARTED:
             yield _Bad.NOT_READY, f"{event.process} {event.reason}"
     for ready in history.of(ProcessReady, stack=stack):
         if ready.role in _TARGETS and ready.after_s >= limit:

@@ -150,9 +150,7 @@ def _see(history: History, judging: Judging, stack: str) -> _Seen:
         after_stop=tuple(_after_stop(history, stack, stops)),
         crashes=tuple(e for e in exits if e.role == "bot" and not e.expected),
         not_ready=tuple(
-            event
-            for event in history.of(ProcessNotReady, stack=stack)
-            if event.role in ("bot", "service")
+            event for event in history.of(ProcessNotReady, stack=stack) if event.role != "double"
         ),
         reasons=Reasons(history, stack, chats),
         chats=chats,

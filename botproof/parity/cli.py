@@ -71,6 +71,12 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, report; the exit code of the verdict."""
     config = load_config(arguments.config).for_parity()
+    if reason := config.alone_because():
+        raise UsageError(
+            f"{arguments.config}: modes cannot run beside each other, as here they have to: "
+            f"{reason}; a port of its own is {{port:NAME}}, a database of its own lies in "
+            "{scratch}"
+        )
     options = ParityOptions(
         config=config,
         config_path=arguments.config,

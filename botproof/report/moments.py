@@ -104,7 +104,7 @@ def moments_of(history: History, results: Iterable[CheckResult], judging: Judgin
 
 def _boot(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
     for event in history.of(ProcessNotReady):
-        if event.role in _TARGETS:
+        if event.role != "double":
             text = f"{event.process} did not become ready: {event.reason}"
             yield _Place(event.t, text, event.stack, since=event.t - event.after_s)
     for ended in history.of(ProcessExited):
@@ -363,7 +363,7 @@ def _doubles(history: History, _: Judging, __: CheckResult) -> Iterator[_Place]:
 
 def _delivery(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
     for event in history.of(ProcessNotReady):
-        if event.role in _TARGETS:
+        if event.role != "double":
             yield _Place(event.t, f"{event.process}: {event.reason}", event.stack)
     for stack in history.stacks:
         chats = Chats(judging.rules, markers=True)

@@ -58,7 +58,11 @@ class ImageRun:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Everything that is needed to start one process. `ready_url` answers 200 when it can work."""
+    """Everything that is needed to start one process.
+
+    `ready_url` answers 200 when it can work, `ready_log` is a pattern of the line that it writes
+    then. `ends` says that it is a command: its end is no surprise.
+    """
 
     name: str
     role: str
@@ -68,6 +72,8 @@ class Launch:
     env: Mapping[str, str] = field(default_factory=dict)
     inherit_env: tuple[str, ...] = ()
     ready_url: str = ""
+    ready_log: str = ""
+    ends: bool = False
     ready_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
     wrapper: tuple[str, ...] = ()

@@ -9,6 +9,8 @@ reaches the harness alone. Its environment is what its description says, plus th
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import signal
 from collections import deque
 from collections.abc import Mapping
@@ -56,6 +58,7 @@ TCP = "tcp://"
 """Begins a `ready_url` that is answered by taking a connection."""
 _PROBE_EVERY_S = 0.05
 _TAIL_LINES = 40
+_HAS_TO_END = "it is `reset` in botproof.toml: a command that has to end with 0"
 _HEALTH_BODY = 300
 
 
@@ -103,6 +106,7 @@ class ManagedProcess:
         labels: Mapping[str, str],
         started_at: float,
         watch: LogWatch | None = None,
+        logged_before: int = 0,
     ) -> None:
         self.launch = launch
         self._body = body
@@ -118,6 +122,7 @@ class ManagedProcess:
         self.largest = 0
         """The largest memory that was read of it, in bytes."""
         self._log_watch = watch
+        self._logged_before = logged_before
         self._follower = None if watch is None else asyncio.create_task(watch.follow())
         self.exited: asyncio.Task[int] = asyncio.create_task(self._watch())
 
@@ -140,6 +145,7 @@ class ManagedProcess:
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         body: Body
         watch = _log_watch(launch, recorder, labels or {})
+        before = launch.log.stat().st_size if launch.log.exists() else 0
         began = history.now()  # Docker takes its time to make a container: that counts, too
         try:
             if launch.container is not None:
@@ -159,7 +165,13 @@ class ManagedProcess:
             )
             raise
         managed = cls(
-            launch, body, recorder=recorder, labels=labels or {}, started_at=began, watch=watch
+            launch,
+            body,
+            recorder=recorder,
+            labels=labels or {},
+            started_at=began,
+            watch=watch,
+            logged_before=before,
         )
         recorder.record(
             history.ProcessStarted(
@@ -213,8 +225,8 @@ class ManagedProcess:
             return await self._body.read_line()
 
     async def wait_ready(self, client: httpx.AsyncClient) -> float:
-        """Wait until the readiness URL answers 200 and the health check of its container, if it has
-        one, is content; seconds since the start.
+        """Wait until the readiness URL answers 200, or its line is written, and the health check of
+        its container, if it has one, is content; seconds since the start.
 
         Records `ProcessReady`, or `ProcessNotReady` and raises TargetError when the process ends
         or the time is up.
@@ -233,9 +245,26 @@ class ManagedProcess:
         await asyncio.gather(probe, return_exceptions=True)
         last = answers[-1] if answers else "nothing was answered yet"
         asked = "" if self.launch.ready_url.startswith(TCP) else "GET "
-        raise self.record_not_ready(f"{asked}{self.launch.ready_url}: {last}")
+        waited_for = f"{asked}{self.launch.ready_url}: {last}"
+        if self.launch.ready_log:
+            waited_for = f"its output has no line like {self.launch.ready_log!r}"
+        raise self.record_not_ready(waited_for)
+
+    async def finish(self) -> None:
+        """Wait for the end of a command, for as long as a process may take to be ready.
+
+        Raises TargetError, with the end of its log on record, when it fails or does not end.
+        """
+        await asyncio.wait({self.exited}, timeout=self.launch.ready_timeout_s)
+        code = self._body.returncode
+        error = None if code == 0 else self.record_not_ready("it did not end", _HAS_TO_END)
+        await self.kill()
+        if error is not None:
+            raise error
 
     async def _is_ready(self, client: httpx.AsyncClient, answers: deque[str]) -> None:
+        if self.launch.ready_log:
+            await _logged(self.launch.log, self._logged_before, self.launch.ready_log)
         if self.launch.ready_url:
             await _probe(client, self.launch.ready_url, answers)
         if isinstance(self._body, Container):
@@ -360,7 +389,7 @@ class ManagedProcess:
                 process=self.launch.name,
                 role=self.launch.role,
                 code=code,
-                expected=asked is not None,
+                expected=asked is not None or self.launch.ends,
                 after_s=0.0 if asked is None else history.now() - asked,
                 killed=self._killed,
                 out_of_memory=self._body.out_of_memory,
@@ -408,6 +437,20 @@ async def _connect(address: str, answers: deque[str]) -> None:
         else:
             writer.close()
             return
+
+
+async def _logged(log: Path, at: int, pattern: str) -> None:
+    """Look until a line that was written after the first `at` bytes is like `pattern`."""
+    wanted, rest = re.compile(pattern), b""
+    while True:
+        with contextlib.suppress(OSError), log.open("rb") as file:
+            file.seek(at)
+            fresh = file.read()
+            at += len(fresh)
+            *lines, rest = (rest + fresh).split(b"\n")
+            if any(wanted.search(plain(line.decode(errors="replace"))) for line in (*lines, rest)):
+                return
+        await asyncio.sleep(_PROBE_EVERY_S)
 
 
 def tail(log: Path, lines: int = _TAIL_LINES) -> tuple[str, ...]:

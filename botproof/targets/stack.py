@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import httpx
+import msgspec
 
 from botproof import history
 from botproof.budgets import MB
@@ -45,7 +46,7 @@ from botproof.targets.process import (
 )
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
-from botproof.targets.values import placeholder_values, ready_url, venv_env
+from botproof.targets.values import placeholder_values, ready_log, ready_url, venv_env
 from botproof.targets.watch import Watch
 from botproof.targets.world import World, make_world, prefixes_of
 
@@ -168,9 +169,11 @@ class Stack:
         await self._start_doubles()
         await self._put_up_fence()
         for name, process in self.around.config.services.items():
+            await self._reset(name, process)
             self._services.append(await self._launch(name, "service", process))
         await self.run(self._all_ready(self._services))
         self.watch.start_memory(self.around.config.memory.every_s)
+        await self._reset(BOT, self.around.config.bot_in(self.mode))
         await self.start_bot()
 
     async def start_bot(self) -> None:
@@ -271,9 +274,23 @@ class Stack:
         self._own_clients.append(self._world.client(double))
         return self._own_clients[-1]
 
+    async def _reset(self, name: str, process: Process) -> None:
+        """Clear what earlier runs left in the database of a process, where it has a command for
+        that. Raises TargetError when that fails."""
+        if not process.reset:
+            return
+        command = msgspec.structs.replace(process, command=process.reset, ready="")
+        launch = await self._launch_of(f"{name}_reset", "reset", command)
+        running = await self._start(dataclasses.replace(launch, ends=True), None)
+        await self.run(running.finish())
+
     async def _launch(self, name: str, role: str, process: Process) -> ManagedProcess:
+        return await self._start_target(await self._launch_of(name, role, process))
+
+    async def _launch_of(self, name: str, role: str, process: Process) -> Launch:
+        """How a process is started here, or in a container of its image."""
         if process.image:
-            return await self._start_target(await self._contained(name, role, process))
+            return await self._contained(name, role, process)
         fence = self.watch.fence.wrapper if self.watch.fence is not None else ()
         launch = self._described(name, role, process)
         launch = dataclasses.replace(
@@ -294,7 +311,7 @@ class Stack:
             launch = dataclasses.replace(
                 launch, wrapper=(*launch.wrapper, *self._block.wrapper(name))
             )
-        return await self._start_target(launch)
+        return launch
 
     async def _start_target(self, launch: Launch) -> ManagedProcess:
         process = await self._start(launch, None)
@@ -316,6 +333,7 @@ class Stack:
             env={key: self._env_value(value, values) for key, value in process.env.items()},
             inherit_env=process.inherit_env,
             ready_url=ready_url(name, process, values),
+            ready_log=ready_log(process, values),
             ready_timeout_s=process.ready_timeout_s,
             stop_timeout_s=process.stop_timeout_s,
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import botproof
-from botproof.config import BOT, STRETCH, USER, VENV, Config, Process, substitute
+from botproof.config import BOT, LOG, STRETCH, USER, VENV, Config, Process, substitute
 from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.process import TCP
@@ -85,9 +85,16 @@ def venv_env(process: Process, values: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def ready_url(name: str, process: Process, values: Mapping[str, str]) -> str:
-    """What is asked until the process is ready; "" for what Telegram tells."""
-    if process.ready == "telegram":
+    """What is asked until the process is ready; "" for what Telegram or its log tells."""
+    if process.ready == "telegram" or process.ready.startswith(LOG):
         return ""
     if process.ready == "port":
         return f"{TCP}127.0.0.1:{values[f'port:{name}']}"
     return substitute(process.ready, values)
+
+
+def ready_log(process: Process, values: Mapping[str, str]) -> str:
+    """The pattern of the line by which it says that it is ready; "" where it does not."""
+    if not process.ready.startswith(LOG):
+        return ""
+    return substitute(process.ready.removeprefix(LOG), values)

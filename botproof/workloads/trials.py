@@ -25,8 +25,8 @@ Trial = Callable[[], Awaitable[None]]
 
 
 async def play_trials(trials: Sequence[Trial], *, beside: bool) -> None:
-    """Play all of them: beside each other, or one after the other where the target insists on a
-    port."""
+    """Play all of them: beside each other, or one after the other where two of the target cannot
+    run at a time."""
     if beside:
         async with asyncio.TaskGroup() as group:
             for trial in trials:

@@ -35,6 +35,12 @@ def test_a_mode_changes_what_it_says_and_nothing_else() -> None:
     assert webhook.env["A"] == "1"
 
 
+def test_modes_that_share_a_port_or_a_database_run_one_after_the_other() -> None:
+    assert parse_config(GOOD).alone_because() == ""
+    alone = GOOD.replace("[bot]", "[bot]\nport = 8080\nreset = ['clear']")
+    assert parse_config(alone).alone_because() == "bot on port 8080, bot has a `reset`"
+
+
 DELIVERY = """
 [services.api]
 command = ["{python}", "-m", "api"]
@@ -132,6 +138,9 @@ def test_budgets_are_defaults_unless_replaced() -> None:
             "[services.api]\ncommand=['x']\nready='telegram'\n[budgets]",
             'services.api.ready: "telegram" is for the bot',
         ),
+        ('ready = "telegram"', "ready = 'log:('", r"\.ready: is no regular expression"),
+        ('ready = "telegram"', "ready = 'log:'", r"\.ready: has no pattern; give one, such as"),
+        ("[bot]", "[bot]\nreset=['{pithon}']", r"\.reset\[0\]: .* did you mean {python}"),
         ("[bot]", "[bot]\ncontainer_args=['-m', '1g']", "container_args: are for a container"),
         ("[bot]", "[bot]\nimage='shop:1'\ncwd='src'", "cwd: is 'src'; with `image` it is a dir"),
     ],

@@ -136,6 +136,61 @@ async def test_one_that_is_never_ready_fails_with_its_last_answer(tmp_path: Path
     await process.kill()
 
 
+SLOW = """
+import sys, time
+print("polling begins", flush=True)
+sys.stdin.read()
+print("markets loaded: 3", flush=True)
+time.sleep(600)
+"""
+
+
+async def test_one_is_ready_when_it_writes_the_line_and_an_earlier_life_does_not_count(
+    tmp_path: Path,
+) -> None:
+    recorder = Recorder()
+    about = launch(tmp_path, SLOW, ready_log=r"loaded: \d+$")
+    about.log.parent.mkdir()
+    about.log.write_text("markets loaded: 9\n")
+    held = launch(tmp_path, "import time; time.sleep(600)", ready_log="loaded", ready_timeout_s=0.3)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        mute = await ManagedProcess.start(held, recorder)
+        with pytest.raises(TargetError, match="its output has no line like 'loaded'"):
+            await mute.wait_ready(client)
+        await mute.kill()
+        process = await ManagedProcess.start(about, recorder)
+        await process.wait_ready(client)
+        await process.kill()
+    assert about.log.read_text().splitlines()[-1] == "markets loaded: 3"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("print('cleared')", ""),
+        ("raise SystemExit('no such table')", "ended with exit code 1 .*has to end with 0"),
+        (
+            "import time; time.sleep(600)",
+            r"not ready after \d+\.\d s; it did not end; it is `reset`",
+        ),
+    ],
+)
+async def test_a_command_has_to_end_and_to_end_well(tmp_path: Path, code: str, words: str) -> None:
+    recorder = Recorder()
+    limit = 0.3 if "sleep" in code else 30
+    about = launch(tmp_path, code, ends=True, ready_timeout_s=limit)
+    command = await ManagedProcess.start(about, recorder)
+    if words:
+        with pytest.raises(TargetError, match=words):
+            await command.finish()
+    else:
+        await command.finish()
+    (ended,) = recorder.history().of(history.ProcessExited)
+    assert ended.expected
+    assert bool(recorder.history().of(history.ProcessNotReady)) is bool(words)
+    assert not command.running
+
+
 async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     recorder = Recorder()
     about = launch(tmp_path, STUBBORN, stop_timeout_s=0.2)
