@@ -9,7 +9,9 @@ Nothing here judges. The rules are the same for all views:
 - An acknowledgement says only that an answer is on its way. Edited into the answer it *is* that
   answer, because whether it was sent depends on timing, and the chat holds one message either way.
 - A toast (the answer to a tap) is an answer only where the bot sends no message for the tap.
-- The message with the button that was tapped was not sent in this run: its edit is an answer.
+- An edit of the message under the tapped button is the answer of the tap, an act of its own: what
+  the message said before stays the answer of whoever asked for it. Taking that message away is an
+  answer only where nothing is sent or edited.
 
 A message belongs to the update whose query it answers, or whose message it is a Telegram reply to;
 else to the update that was asked last in its chat. With `markers` many updates of one chat are
@@ -86,7 +88,8 @@ class Message:
 
     `params` are those of the call with all edits applied. `answered_at` is when it first said more
     than an acknowledgement, None while it has not; `edits` counts changes. Times are monotonic
-    seconds. `chat_id` is 0 for a call that names none.
+    seconds. `chat_id` is 0 for a call that names none. `in_place` is what a tap did to the message
+    under the button.
     """
 
     method: str
@@ -100,6 +103,7 @@ class Message:
     edits: int = 0
     deleted_at: float | None = None
     turn: Turn | None = None
+    in_place: bool = False
 
     @property
     def text(self) -> str:
@@ -117,6 +121,11 @@ class Message:
         return button_rows(self.params.get("reply_markup"))
 
     @property
+    def topic(self) -> int | None:
+        """The topic of a forum that it stands in, as Telegram answered; None for none."""
+        return topic_of(self.result)
+
+    @property
     def standing(self) -> bool:
         """Whether the chat still holds it."""
         return self.deleted_at is None
@@ -125,7 +134,13 @@ class Message:
     def is_message(self) -> bool:
         """Whether it is a message, and not a toast, a pin or the like. One whose text was replaced
         and that nobody had sent before is that of a button that was tapped."""
-        return is_sending(self.method) or self.method in _REPLACING
+        changed = self.method in _REPLACING or (self.in_place and not self.is_removal)
+        return is_sending(self.method) or changed
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether it took a message away."""
+        return self.method.startswith("delete")
 
 
 @dataclass(slots=True, eq=False)
@@ -145,15 +160,18 @@ class Turn:
     def messages(self) -> list[Message]:
         """What the user sees of it: messages and toasts that still stand, in order of sending."""
         return [
-            act for act in self.acts if act.standing and (act.is_message or act.method == _TOAST)
+            act
+            for act in self.acts
+            if act.standing and (act.is_message or act.in_place or act.method == _TOAST)
         ]
 
     @property
     def answers(self) -> list[Message]:
-        """The messages that say more than an acknowledgement; a toast where there is none."""
+        """The messages that say more than an acknowledgement; a toast, or that the message under
+        the button was taken away, where there is none."""
         standing = self.messages
         said = [each for each in standing if each.is_message and each.answered_at is not None]
-        toasts = [each for each in standing if not each.is_message and each.text]
+        toasts = [each for each in standing if not each.is_message and (each.text or each.in_place)]
         return said or toasts[:1]
 
     @property
@@ -224,6 +242,8 @@ class Chats:
         self._by_query: dict[str, Turn] = {}
         self._message_of_update: dict[int, tuple[int, int]] = {}
         self._query_of_update: dict[int, str] = {}
+        self._under_tap: dict[int, int | None] = {}
+        self._tapped: dict[tuple[int, int], Turn] = {}
 
     def feed(self, event: Event) -> Chat | None:
         """Take in one event. The chat that it changed, None when it changed none."""
@@ -258,6 +278,7 @@ class Chats:
         query_id = query_of_update(case.sent) or self._query_of_update.get(case.update_id, "")
         if query_id:
             self._by_query[query_id] = turn
+        self._under_tap.setdefault(case.update_id, message_under_tap(case.sent))
         self._link(case.update_id)
         if self._markers:
             marker = case.case.casefold()
@@ -276,6 +297,7 @@ class Chats:
         query_id = query_of_update(event.update)
         if query_id:
             self._query_of_update[event.update_id] = query_id
+            self._under_tap[event.update_id] = message_under_tap(event.update)
         self._link(event.update_id)
 
     def _link(self, update_id: int) -> None:
@@ -287,6 +309,9 @@ class Chats:
             self._chat(where[0]).by_message[where[1]] = turn
         if turn is not None and query_id:
             self._by_query[query_id] = turn
+        under = self._under_tap.get(update_id)
+        if turn is not None and under is not None:
+            self._tapped[turn.case.chat_id, under] = turn
 
     def _dropped(self, event: DoubleEvent) -> None:
         for update_id in event.detail.get("update_ids", ()):
@@ -311,18 +336,25 @@ class Chats:
             call.result is None and (is_sending(call.method) or call.method.startswith(_CHANGING))
         ):
             return None  # without a result it was not refused, but it never took effect either
+        for message in self._touched(chat, chat_id, query_id, call):
+            if message.turn is not None:
+                self._settle(self._chat(message.turn.case.chat_id), message.turn)
+        return chat
+
+    def _touched(self, chat: Chat, chat_id: int, query_id: str, call: BotApiCall) -> list[Message]:
+        """What a call sent, changed or took away, with that done."""
         known = self._known(chat_id, call)
+        tap = self._tap_of(chat_id, call)
+        if tap is not None and (not known or known[0].turn is not tap):
+            return [self._changed_by_tap(tap, known, call)]
         if not known:
-            known = [self._acted(chat, chat_id, query_id, call)]
-        elif call.method.startswith("delete"):
+            return [self._acted(chat, chat_id, query_id, call)]
+        if call.method.startswith("delete"):
             for message in known:
                 message.deleted_at = call.t
         else:
             self._edited(known[0], call)
-        for message in known:
-            if message.turn is not None:
-                self._settle(self._chat(message.turn.case.chat_id), message.turn)
-        return chat
+        return known
 
     def _refused(self, chat: Chat, query_id: str, call: BotApiCall) -> None:
         self.refused.append(call)
@@ -360,13 +392,33 @@ class Chats:
             self._give(act, turn)
         return act
 
+    def _tap_of(self, chat_id: int, call: BotApiCall) -> Turn | None:
+        """The tap on a button of the message that a call changes or takes away."""
+        if not call.method.startswith(_CHANGING):
+            return None
+        return self._tapped.get((chat_id, integer(call.params.get("message_id")) or 0))
+
+    def _changed_by_tap(self, tap: Turn, known: list[Message], call: BotApiCall) -> Message:
+        """What a tap made of the message under its button."""
+        act = Message(
+            method=call.method,
+            params=_after_edit(known[0].params if known else {}, call.params),
+            result=call.result,
+            chat_id=chat_of(call) or 0,
+            query_id="",
+            sent_at=call.t,
+            in_place=True,
+        )
+        self.acts.append(act)
+        self._read(act, call.t)
+        if not act.is_removal:
+            self._by_id[act.chat_id, integer(call.params.get("message_id")) or 0] = act
+        self._give(act, tap)
+        return act
+
     def _edited(self, message: Message, call: BotApiCall) -> None:
         message.edits += 1
-        message.params.pop("reply_markup", None)
-        if any(key in call.params for key in TEXT_KEYS):
-            for key in _OF_THE_TEXT:
-                message.params.pop(key, None)
-        message.params.update(call.params)
+        message.params = _after_edit(message.params, call.params)
         if isinstance(call.result, Mapping):
             message.result = call.result
         self._read(message, call.t)
@@ -423,6 +475,14 @@ def read_chats(history: History, rules: ReplyRules, *, markers: bool = False) ->
     return chats
 
 
+def _after_edit(params: Json, changes: Json) -> dict[str, Any]:
+    """The parameters of a message after an edit of it."""
+    lost = {"reply_markup"}
+    if any(key in changes for key in TEXT_KEYS):
+        lost |= {*_OF_THE_TEXT}
+    return {**{key: value for key, value in params.items() if key not in lost}, **changes}
+
+
 # what calls and updates say
 
 
@@ -434,6 +494,13 @@ def chat_of(call: BotApiCall) -> int | None:
 def query_of(call: BotApiCall) -> str:
     """The id of the query that a call answers; "" for other calls."""
     return next((str(call.params[key]) for key in QUERY_KEYS if key in call.params), "")
+
+
+def message_under_tap(update: Json) -> int | None:
+    """The id of the message whose button was tapped; None for any other update."""
+    query = update.get("callback_query")
+    message = query.get("message") if isinstance(query, Mapping) else None
+    return integer(message.get("message_id")) if isinstance(message, Mapping) else None
 
 
 def query_of_update(update: Json) -> str:
@@ -460,6 +527,14 @@ def message_ids(result: Any) -> Iterator[int]:
 def words_of(text: str) -> frozenset[str]:
     """The words of a text as markers are compared."""
     return frozenset(_WORD.findall(text.casefold()))
+
+
+def topic_of(message: Any) -> int | None:
+    """The topic of a forum that a message (the first one of several) stands in; None for none."""
+    message = message[0] if isinstance(message, list) and message else message
+    if not isinstance(message, Mapping) or not message.get("is_topic_message"):
+        return None
+    return integer(message.get("message_thread_id"))
 
 
 def text_of(params: Json) -> str:

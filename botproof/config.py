@@ -190,9 +190,9 @@ class Case(_Table, frozen=True, kw_only=True):
     """One update of the workload and what is expected of it.
 
     Cases that name the same `chat` are played one after the other in that chat; a case without
-    one has a chat of its own. `update` sends a raw update (its first key the kind of update)
-    instead of `say`. A `stranger` is not among `{users}`. `after_s` is how long the user waits
-    before.
+    one has a chat of its own. With `topic` it is written in that topic of a forum. `update` sends
+    a raw update (its first key the kind of update) instead of `say`. A `stranger` is not among
+    `{users}`. `after_s` is how long the user waits before.
 
     `fault` is one fault or several, programmed just before. One of the Telegram double holds for
     this chat, once unless it says otherwise. One with `double = "exchanges"` is taken back when the
@@ -206,6 +206,7 @@ class Case(_Table, frozen=True, kw_only=True):
     update: dict[str, Any] | None = None
     chat: str = ""
     chat_type: Literal["private", "group", "supergroup", "channel"] = "private"
+    topic: int | None = None
     stranger: bool = False
     fault: dict[str, Any] | tuple[dict[str, Any], ...] = ()
     expect: Literal["reply", "silence"] = "reply"
@@ -289,7 +290,7 @@ class Gate(_Table, frozen=True, kw_only=True):
     """What the gate judges and where its papers lie, relative to botproof.toml.
 
     Without `checks` it judges by all but those that there is nothing for: `signals` without
-    `[signals]`, `degradation` without exchanges.
+    `[signals]`, `degradation` without exchanges, `parity` and `conversations` with one mode.
     """
 
     checks: tuple[str, ...] = ALL_CHECKS
@@ -329,8 +330,12 @@ class Parity(_Table, frozen=True, kw_only=True):
     first such case of the workload. `ordered = false` is for a bot that promises no order in a
     chat. `examples` and `seconds` bound the search, whichever is reached first; `shrink_seconds`
     is the time to make a difference shorter. The same `seed` generates the same conversations.
+
+    `against` is the history.jsonl of an earlier run, for a bot with one mode: the check "parity"
+    compares it with that.
     """
 
+    against: str = ""
     doors: tuple[str, ...] = ()
     sentinel: str = ""
     ordered: bool = True
@@ -569,6 +574,8 @@ def _with_checks(config: Config, raw: Mapping[str, Any]) -> Config:
         return config
     missing = set() if config.signals is not None else {"signals"}
     missing |= set() if config.doubles.exchanges is not None else {"degradation"}
+    missing |= set() if len(config.modes) > 1 or config.parity.against else {"parity"}
+    missing |= {"conversations"} if len(config.modes) < 2 or config.alone_because() else set()
     checks = tuple(check for check in ALL_CHECKS if check not in missing)
     return msgspec.structs.replace(config, gate=msgspec.structs.replace(config.gate, checks=checks))
 
@@ -780,6 +787,10 @@ def _case_contents(path: str, case: Case) -> Iterator[str]:
         yield f"{path}.update: is empty; give the update without update_id, such as {{ poll = … }}"
     if case.replies is not None and case.replies < 1:
         yield f"{path}.replies: is {case.replies}; for no reply at all set expect = 'silence'"
+    if case.topic is not None and case.topic < 2:
+        yield f"{path}.topic: is {case.topic}; the number of a topic is 2 or more"
+    if case.topic is not None and case.chat_type != "supergroup":
+        yield f'{path}.topic: topics are in forums; write chat_type = "supergroup" beside it'
     if not case.deadline_s > 0:
         yield f"{path}.deadline_s: is {case.deadline_s:g}; it must be above 0 seconds"
     if not case.after_s >= 0:
@@ -877,6 +888,11 @@ def _parity(config: Config) -> Iterator[str]:
     for door in parity.doors:
         if door not in known:
             yield f"parity.doors: {unknown(door, door, known)}"
+    if parity.against and len(config.modes) > 1:
+        yield (
+            "parity.against: is for a bot with one mode; "
+            f"{' and '.join(config.modes)} are compared with each other"
+        )
     if len(parity.doors) == 1:
         yield f"parity.doors: {parity.doors[0]!r} alone has nothing to be compared with"
     for key in ("examples", "seconds", "shrink_seconds"):

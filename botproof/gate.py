@@ -88,7 +88,12 @@ class GateOptions:
 
 
 def run_gate(options: GateOptions) -> Outcome:
-    """Run every mode, record the history, judge it: see `record_and_judge`."""
+    """Run every mode, record the history, judge it: see `record_and_judge`.
+
+    Raises HistoryError when the earlier run cannot be read that it is to be compared with.
+    """
+    if options.config.parity.against:
+        history.read_history(options.base / options.config.parity.against)
     shutil.rmtree(options.report_dir / "logs", ignore_errors=True)  # of the run before
     return record_and_judge(
         options.report_dir,
@@ -121,6 +126,9 @@ def judge(
 def _metadata(options: GateOptions, started: float) -> history.Run:
     config = options.config
     settings = JudgingSettings.of(config, str(options.golden_dir))
+    if config.parity.against:
+        against = str(options.base / config.parity.against)
+        settings = msgspec.structs.replace(settings, against=against)
     if options.checks:
         settings = msgspec.structs.replace(settings, checks=options.checks)
     return history.Run(

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from botproof.chats import Chats, Turn
+from botproof.chats import Chats, Turn, topic_of
 from botproof.checks.judging import Judging
 from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import lines_of, render, renormalised, settled_chats
@@ -43,6 +43,7 @@ _COUNTED = {
     "differ": "differ",
     "missing": "never came as a whole",
     "too many": "had more messages than they should",
+    "elsewhere": "came in another topic",
     "new": "have no approved file",
     "silence": "silences were broken",
     "unused": "approved files belong to no case",
@@ -81,7 +82,7 @@ def check(history: History, judging: Judging) -> CheckResult:
 def _nothing_approved(pinned: Sequence[Turn], problems: Sequence[_Problem]) -> CheckResult:
     """There is nothing to compare with; what cannot be right all the same is a FAIL."""
     hint = "approve what is right with `botproof golden approve`"
-    broken = [each for each in problems if each.kind in ("missing", "too many")]
+    broken = [each for each in problems if each.kind in ("missing", "too many", "elsewhere")]
     if not broken:
         measured = f"{len(pinned)} replies, but none is approved yet"
         return _result(Verdict.INCONCLUSIVE, measured, (hint,))
@@ -164,7 +165,8 @@ def _of_turn(turn: Turn, judging: Judging, reasons: Reasons) -> Iterator[_Proble
         lines = (*(f"  {line}" for line in reasons.missing(turn)), *compared)
         yield _Problem(name, "missing", f"{name}: {wrong}", lines)
     elif wrong:
-        yield _Problem(name, "too many", f"{name}: {wrong}", compared)
+        kind = "too many" if turn.too_many else "elsewhere"
+        yield _Problem(name, kind, f"{name}: {wrong}", compared)
     elif approved is None:
         if judging.approved:
             yield _unapproved(name)
@@ -203,7 +205,18 @@ def incomplete(turn: Turn) -> str:
             "`replies.messages`; a message that only says that an answer is on its way is told by "
             "`replies.acknowledgement`)"
         )
+    asked_in = topic_of(_message_of(turn))
+    outside = [each for each in turn.answers if each.is_message and each.topic != asked_in]
+    if asked_in is not None and outside:
+        where = "in no topic" if outside[0].topic is None else f"in topic {outside[0].topic}"
+        return f"was asked in topic {asked_in} and answered {where}"
     return ""
+
+
+def _message_of(turn: Turn) -> object:
+    """The message that a case wrote, or whose button it pressed; None for anything else."""
+    tap = turn.case.sent.get("callback_query")
+    return (tap if isinstance(tap, Mapping) else turn.case.sent).get("message")
 
 
 def diff(name: str, stack: str, approved: str, received: str) -> list[str]:

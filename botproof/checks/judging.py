@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import msgspec
 
@@ -17,7 +18,15 @@ from botproof.chats import ReplyRules
 from botproof.checks.shortcomings import approved_of, settle, unapproved_of
 from botproof.checks.starved import Limits, settle_starved
 from botproof.config import ALL_CHECKS, Config, Degradation, Replies
-from botproof.history import HarnessError, History, ProcessExited, Run, describe_exit
+from botproof.history import (
+    HarnessError,
+    History,
+    HistoryError,
+    ProcessExited,
+    Run,
+    describe_exit,
+    read_history,
+)
 from botproof.log_trouble import plain
 from botproof.verdict import CheckResult, Verdict
 
@@ -33,6 +42,7 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
     replies: Replies = Replies()
     golden_dir: str = "golden"
     degradation: Degradation = Degradation()
+    against: str = ""
 
     @classmethod
     def of(cls, config: Config, golden_dir: str) -> JudgingSettings:
@@ -64,18 +74,36 @@ class Judging:
     """Cases of the run, with their stack, that are not in the history which is judged, and have no
     approved file: no machine and no double is the reason for that."""
     degradation: Degradation = field(default_factory=Degradation)
+    earlier: History | None = None
+    """The record of an earlier run, with which a bot of one mode is compared."""
 
     @classmethod
     def of(cls, settings: JudgingSettings, approved: Mapping[str, str]) -> Judging:
         """Ready to judge by `settings` and the approved replies of the golden directory."""
         rules = ReplyRules.of(settings.replies)
-        return cls(settings.budgets, rules, approved, degradation=settings.degradation)
+        return cls(
+            settings.budgets,
+            rules,
+            approved,
+            degradation=settings.degradation,
+            earlier=_earlier(settings),
+        )
 
     @property
     def limits(self) -> Limits:
         """How fast things have to be."""
         names = ("reply_time_s", "start_s", "stop_s")
         return Limits(*(self.budgets[name].limit for name in names))
+
+
+def _earlier(settings: JudgingSettings) -> History | None:
+    """The record that `parity.against` names; None where there is none any more."""
+    if not settings.against:
+        return None
+    try:
+        return read_history(Path(settings.against))
+    except HistoryError:
+        return None
 
 
 Check = Callable[[History, Judging], CheckResult]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
+import msgspec
 from rich.cells import chop_cells, set_cell_size
 
 from botproof.chats import Turn
@@ -23,40 +24,95 @@ FILE = "parity.txt"
 
 _MOST_LINES = 100
 _MOST_OF_ONE = 12
+_AGAINST_EARLIER = "0 differences from the earlier run"
+_HOW_TO_KEEP = (
+    "keep the history.jsonl of a run that was right: cp reports/gate/history.jsonl earlier.jsonl",
+    'and name it in botproof.toml: [parity] against = "earlier.jsonl"',
+)
 _WHOLE_BOT = "calls that concern the whole bot"
 _WIDTH = 48
 
 
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What was played in one stack, and what it said of the bot as a whole."""
+
+    name: str
+    turns: Mapping[str, Turn]
+    settings: str
+    reasons: Reasons
+
+
 def check(history: History, judging: Judging) -> CheckResult:
-    """Compare the answers of every mode with those of the first, case by case."""
-    chats = settled_chats(history, judging.rules)
-    played = {stack: one.turns for stack, one in chats.items() if one.turns}
-    reasons = {stack: Reasons(history, stack, chats[stack]) for stack in played}
+    """Compare the answers of every mode with those of the first, case by case; those of a bot that
+    has one mode with those of an earlier run."""
+    sides = _sides(history, judging)
     run = history.run
     wanted = set(run.modes) if run is not None else set()
-    if len(played) < 2 or not wanted <= {history.mode_of(stack) for stack in played}:
-        names = f"only {', '.join(played)}" if played else "no mode"
-        return _result(Verdict.INCONCLUSIVE, f"{names} played the workload")
-    first, *others = played
-    compared = {name for other in others for name in played[first].keys() & played[other].keys()}
+    one_mode = run is not None and len(run.modes) == 1 and not run.chosen_modes
+    if len(sides) == 1 and one_mode:
+        return _with_earlier(sides[0], history.mode_of(sides[0].name), judging)
+    if len(sides) < 2 or not wanted <= {history.mode_of(side.name) for side in sides}:
+        return _result(Verdict.INCONCLUSIVE, _only(sides))
+    return _compared(sides, judging)
+
+
+def _only(sides: Sequence[_Side]) -> str:
+    names = f"only {', '.join(side.name for side in sides)}" if sides else "no mode"
+    return f"{names} played the workload"
+
+
+def _sides(history: History, judging: Judging) -> list[_Side]:
+    return [
+        _Side(
+            stack,
+            one.turns,
+            own_settings(history, stack, judging.rules),
+            Reasons(history, stack, one),
+        )
+        for stack, one in settled_chats(history, judging.rules).items()
+        if one.turns
+    ]
+
+
+def _with_earlier(now: _Side, mode: str, judging: Judging) -> CheckResult:
+    """A bot with one mode is compared with itself, as it was in a run that was kept."""
+    if judging.earlier is None:
+        said = f"{_only([now])}; one mode is compared with an earlier run, and none is there"
+        result = _result(Verdict.INCONCLUSIVE, said)
+        return msgspec.structs.replace(result, evidence=_HOW_TO_KEEP)
+    earlier = judging.earlier.counted()
+    then = [side for side in _sides(earlier, judging) if earlier.mode_of(side.name) == mode]
+    if not then:
+        return _result(Verdict.INCONCLUSIVE, f"the run to compare with did not play {mode}")
+    day = earlier.run.started_at[:16].replace("T", " ") if earlier.run is not None else ""
+    known = then[0].turns.keys() & now.turns.keys()
+    # What only one of the runs asked is no difference of the bot's.
+    sides = [
+        replace(side, name=name, turns={case: side.turns[case] for case in known})
+        for side, name in ((then[0], f"the run of {day}".strip()), (now, now.name))
+    ]
+    result = _compared(sides, judging)
+    new = len(now.turns) - len(known)
+    added = f"; {new} cases are not in that run" if new else ""
+    said = f"compared with an earlier run, for there is one mode: {result.measurement}{added}"
+    return msgspec.structs.replace(result, measurement=said, budget=_AGAINST_EARLIER)
+
+
+def _compared(sides: Sequence[_Side], judging: Judging) -> CheckResult:
+    first, *others = sides
+    compared = {name for other in others for name in first.turns.keys() & other.turns.keys()}
     if not compared:
         return _result(Verdict.INCONCLUSIVE, "the modes have no case in common")
-    cases = [
-        difference
-        for other in others
-        for difference in _compare(played[first], played[other], (first, other), judging, reasons)
-    ]
-    settings = [
-        difference
-        for other in others
-        for difference in _compare_settings(history, first, other, judging)
-    ]
+    cases = [each for other in others for each in _compare(first, other, judging)]
+    settings = [each for other in others for each in _compare_settings(first, other)]
     if cases or settings:
         measured = _measure({case.name for case in cases}, compared, bool(settings))
         return _result(Verdict.FAIL, measured, (*cases, *settings))
-    if not any(turn.messages for turns in played.values() for turn in turns.values()):
+    if not any(turn.messages for side in sides for turn in side.turns.values()):
         return _result(Verdict.INCONCLUSIVE, "no mode answered anything")
-    return _result(Verdict.PASS, f"{len(compared)} cases, the same in {' and '.join(played)}")
+    names = " and ".join(side.name for side in sides)
+    return _result(Verdict.PASS, f"{len(compared)} cases, the same in {names}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +136,7 @@ def _measure(differing: set[str], compared: set[str], settings: bool) -> str:
 def _result(
     verdict: Verdict, measurement: str, differences: Sequence[_Difference] = ()
 ) -> CheckResult:
+    names = list(dict.fromkeys(each.name for each in differences))
     whole = [line for each in differences for line in (each.title, *each.rows, "")]
     evidence = tuple(_evidence(differences))
     return CheckResult(
@@ -90,6 +147,7 @@ def _result(
         least_evidence="two modes with one case in common, and an answer",
         evidence=evidence,
         source="docs/gate.md",
+        data={"differing": names} if names else {},
         files={FILE: "\n".join(whole)} if any(FILE in line for line in evidence) else {},
     )
 
@@ -113,25 +171,18 @@ def _evidence(differences: Sequence[_Difference]) -> Iterator[str]:
         left -= len(shown) + 1
 
 
-def _compare(
-    left: Mapping[str, Turn],
-    right: Mapping[str, Turn],
-    stacks: tuple[str, str],
-    judging: Judging,
-    reasons: Mapping[str, Reasons],
-) -> Iterator[_Difference]:
-    for name in dict.fromkeys((*left, *right)):
+def _compare(left: _Side, right: _Side, judging: Judging) -> Iterator[_Difference]:
+    for name in dict.fromkeys((*left.turns, *right.turns)):
+        turns = [side.turns.get(name) for side in (left, right)]
         texts = [
-            render(side[name], judging.rules) if name in side else "(never sent)\n"
-            for side in (left, right)
+            "(never sent)\n" if turn is None else render(turn, judging.rules) for turn in turns
         ]
         if texts[0] != texts[1]:
-            title = f"{name}: {_title(left.get(name) or right.get(name))}"
-            rows = two_columns(texts[0], texts[1], stacks)
-            for side, stack in zip((left, right), stacks, strict=True):
-                turn = side.get(name)
+            title = f"{name}: {_title(turns[0] or turns[1])}"
+            rows = two_columns(texts[0], texts[1], (left.name, right.name))
+            for side, turn in zip((left, right), turns, strict=True):
                 if turn is not None and turn.case.expect == "reply" and not turn.answered:
-                    rows += [f"  {stack}: {line}" for line in reasons[stack].missing(turn)]
+                    rows += [f"  {side.name}: {line}" for line in side.reasons.missing(turn)]
             yield _Difference(name, title, rows)
 
 
@@ -139,13 +190,10 @@ def _title(turn: Turn | None) -> str:
     return turn.case.title if turn is not None else ""
 
 
-def _compare_settings(
-    history: History, left: str, right: str, judging: Judging
-) -> Iterator[_Difference]:
+def _compare_settings(left: _Side, right: _Side) -> Iterator[_Difference]:
     """Calls that concern the bot as a whole, such as the list of its commands."""
-    texts = [own_settings(history, stack, judging.rules) for stack in (left, right)]
-    if texts[0] != texts[1]:
-        rows = two_columns(texts[0], texts[1], (left, right))
+    if left.settings != right.settings:
+        rows = two_columns(left.settings, right.settings, (left.name, right.name))
         yield _Difference(_WHOLE_BOT, f"{_WHOLE_BOT}:", rows)
 
 

@@ -104,7 +104,8 @@ def _manners(message: Message) -> list[str]:
     manners = [name for key, name in _MANNERS.items() if is_true(params.get(key))]
     manners += ["in a topic"] * (integer(params.get("message_thread_id")) is not None)
     manners += ["as a reply"] * is_reply(params)
-    return manners + ["without previews"] * hides_links(params)
+    manners += ["without previews"] * hides_links(params)
+    return manners if message.topic is None else [*manners, f"in topic {message.topic}"]
 
 
 def title_of(payload: Mapping[str, Any]) -> str:

@@ -204,8 +204,14 @@ def differences(history: History, judging: Judging) -> list[Moment]:
     ]
 
 
-def _parity(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
-    return _differences(history, judging)
+def _parity(history: History, judging: Judging, result: CheckResult) -> Iterator[_Place]:
+    yield from _differences(history, judging)
+    by_stack = settled_turns(history, judging.rules)
+    if len(by_stack) == 1:  # compared with an earlier run, which this record does not hold
+        (turns,) = by_stack.values()
+        for name in result.data.get("differing", ()):
+            if name in turns:
+                yield _at(turns[name], f"{name}: is answered otherwise than in the earlier run")
 
 
 def _differences(history: History, judging: Judging) -> Iterator[_Place]:

@@ -56,6 +56,15 @@ class DoubleControl:
         """Let a chat be there, so that the bot may write to it before anybody has."""
         await self._ask("POST", f"/bots/{token}/chats", json=chat)
 
+    async def messages(self, token: str, chat_id: int) -> Sequence[Mapping[str, Any]]:
+        """The messages of a chat as its people see them, the oldest first; none of one that is not
+        there yet."""
+        if chat_id not in [each["id"] for each in await self._ask("GET", f"/bots/{token}/chats")]:
+            return []
+        chat = await self._ask("GET", f"/bots/{token}/chats/{chat_id}/messages")
+        found: Sequence[Mapping[str, Any]] = chat["messages"]
+        return found
+
     async def set_webhook(self, token: str, url: str, secret: str) -> None:
         """Register a webhook at Telegram, as an operator does by hand."""
         fields = {"url": url, **({"secret_token": secret} if secret else {})}

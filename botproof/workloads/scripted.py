@@ -59,6 +59,8 @@ class Step:
     def base(self, wall_s: int) -> dict[str, Any]:
         """What every message of this step carries."""
         message: dict[str, Any] = {"date": wall_s, "chat": self._chat()}
+        if self.case.topic is not None:
+            message |= {"message_thread_id": self.case.topic, "is_topic_message": True}
         if self.case.chat_type != "channel":
             message["from"] = self.user()
         return message
@@ -70,7 +72,8 @@ class Step:
     def _chat(self) -> dict[str, Any]:
         if self.case.chat_type == "private":
             return private_chat(self.chat_id, f"User{self.user_id}")
-        return {"id": self.chat_id, "type": self.case.chat_type, "title": f"Chat {self.chat_id}"}
+        chat = {"id": self.chat_id, "type": self.case.chat_type, "title": f"Chat {self.chat_id}"}
+        return chat if self.case.topic is None else {**chat, "is_forum": True}
 
     def _completed(self, update: Mapping[str, Any], wall_s: int) -> dict[str, Any]:
         """A raw update with chat, user and date filled in where it is a message without them."""
@@ -138,8 +141,7 @@ def _callback(step: Step, wall_s: int) -> dict[str, Any]:
     the chat."""
     button = {"text": step.case.say, "callback_data": step.case.say}
     pressed = {
-        "date": wall_s,
-        "chat": step.base(wall_s)["chat"],
+        **{key: value for key, value in step.base(wall_s).items() if key != "from"},
         "text": "buttons",
         "reply_markup": {"inline_keyboard": [[button]]},
     }
@@ -294,6 +296,8 @@ async def _ask(
     patience: Patience,
 ) -> int:
     payload = step.payload(wall_s)
+    if step.case.kind == "callback_query":
+        payload = await _under_button(telegram, stack.values["token"], step, payload)
     with stack.around.recorder.subscribe(_answers_or_deliveries(stack.name)) as events:
         at = history.now()
         update_id = await telegram.inject(stack.values["token"], {"update": payload})
@@ -315,6 +319,23 @@ async def _ask(
         await _wait(stack, wanted, events, patience.seconds(step.case) * stack.stretch)
         patience.waited(step.case, came=wanted.came)
     return update_id
+
+
+async def _under_button(
+    telegram: DoubleControl, token: str, step: Step, payload: dict[str, Any]
+) -> dict[str, Any]:
+    """A tap on the newest message of the bot's in this chat that has the button, where there is
+    one."""
+    sent = await telegram.messages(token, step.chat_id)
+    having = [each for each in sent if step.case.say in _buttons_of(each)]
+    if not having:
+        return payload
+    return {"callback_query": {**payload["callback_query"], "message": having[-1]}}
+
+
+def _buttons_of(message: Mapping[str, Any]) -> list[object]:
+    rows = message.get("reply_markup", {}).get("inline_keyboard", [])
+    return [button.get("callback_data") for row in rows for button in row]
 
 
 def _deliveries(case: Case) -> int:

@@ -12,6 +12,7 @@ from botproof.history import BotApiCall, CasePlayed, DoubleEvent, UpdateInjected
 
 CHAT = 7
 ACK = "^⏳"
+KEYS = {"inline_keyboard": [[{"text": "next", "callback_data": "next"}]]}
 
 
 def asked(case: str = "price", t: float = 1.0, **fields: Any) -> CasePlayed:
@@ -39,6 +40,53 @@ def read(*events: history.Event, markers: bool = False, **rules: Any) -> Chats:
 
 def turn(*events: history.Event, **rules: Any) -> Turn:
     return read(asked(), *events, **rules).turns["price"]
+
+
+def tapped(case: str, number: int, t: float) -> CasePlayed:
+    query = {"id": "1", "data": case, "message": {"message_id": number}}
+    return asked(case, t, sent={"callback_query": query})
+
+
+class TestTaps:
+    def test_an_edit_of_the_message_under_the_button_is_the_answer_of_the_tap(self) -> None:
+        first = sent(1, "page 1", reply_markup=KEYS)
+        wait = call("editMessageText", 5.0, message_id=1, text="⏳ wait")
+        done = call("editMessageText", 6.0, message_id=1, text="page 2")
+        chats = read(asked("menu"), first, tapped("next", 1, 4.0), wait, done)
+        assert [each.text for each in chats.turns["menu"].answers] == ["page 1"]
+        assert [each.text for each in chats.turns["next"].answers] == ["page 2"]
+        assert chats.turns["next"].reply_time_s == 2.0
+
+    def test_each_tap_on_the_same_message_has_its_own_answer(self) -> None:
+        first = sent(1, "page 1", reply_markup=KEYS)
+        events: list[history.Event] = [asked("menu"), first]
+        for page, name in enumerate(("once", "twice"), start=2):
+            events += [
+                tapped(name, 1, 2.0 * page),
+                call("editMessageText", 2.0 * page + 1, message_id=1, text=f"page {page}"),
+            ]
+        found = read(*events)
+        said = [[each.text for each in one.answers] for one in found.turns.values()]
+        assert said == [["page 1"], ["page 2"], ["page 3"]]
+
+    def test_an_edit_of_the_buttons_keeps_the_text_in_the_answer(self) -> None:
+        first = sent(1, "page 1", reply_markup=KEYS)
+        edit = call("editMessageReplyMarkup", 5.0, message_id=1)
+        (answer,) = read(asked("menu"), first, tapped("x", 1, 4.0), edit).turns["x"].answers
+        assert (answer.text, answer.buttons) == ("page 1", [])
+
+    def test_a_message_that_nobody_saw_being_sent_may_be_edited(self) -> None:
+        edit = call("editMessageText", 5.0, message_id=9, text="more")
+        (answer,) = read(tapped("x", 9, 4.0), edit).turns["x"].answers
+        assert answer.text == "more"
+
+    def test_taking_the_message_away_answers_only_where_nothing_else_does(self) -> None:
+        first, gone = sent(1, "menu"), call("deleteMessage", 5.0, message_id=1)
+        closed = read(asked("menu"), first, tapped("close", 1, 4.0), gone).turns
+        assert [each.method for each in closed["close"].answers] == ["deleteMessage"]
+        assert closed["menu"].answered  # it was there when it was asked for
+        moved = read(asked("menu"), first, tapped("x", 1, 4.0), gone, sent(2, "next", 6.0)).turns
+        assert [each.text for each in moved["x"].answers] == ["next"]
 
 
 class TestMessages:
