@@ -18,6 +18,7 @@ from botproof.config import Case, Replies
 from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.history import BotApiCall, History
 from botproof.init import explore
+from botproof.init.kept import files_of
 from botproof.init.propose import Proposals, propose
 from botproof.init.settings import OWNER_CHAT, Role, of_role, role_of
 from botproof.init.start import Description, find_start
@@ -47,11 +48,14 @@ class Found:
     memory_mb: float = 0.0
     machine_mb: int = 0
     warm_s: float = 0.0
+    kept: tuple[str, ...] = ()
+    """Files in its own directory that it made or changed."""
 
 
 async def look(trials: Trials, described: Description) -> Found:
     """Start the bot in every way that is needed, and play with it. Ends all that it starts."""
     found = Found(described, machine_mb=psutil.virtual_memory().total // 1_000_000)
+    before = files_of(described.home(trials.base))
     found.started = await find_start(trials, described)
     if not found.started:
         found.last = described.look
@@ -60,6 +64,8 @@ async def look(trials: Trials, described: Description) -> Found:
     cases, first = await _first_play(trials, found, mode)
     await _second_play(trials, found, mode, cases, first)
     await _other_mode(trials, described)
+    after = files_of(described.home(trials.base))
+    found.kept = tuple(sorted(name for name, state in after.items() if before.get(name) != state))
     return found
 
 
@@ -144,7 +150,9 @@ async def _second_play(
         )
         return
     calls = [call for call in trials.recorder.history().of(BotApiCall) if call.error_code is None]
-    meanwhile = _meanwhile(trials.recorder.history())
+    stacks = {turn.case.stack for turn in (*first.values(), *second.values())}
+    plays = [each for each in trials.recorder.history() if each.stack in stacks]
+    meanwhile = _meanwhile(History(plays))
     likely = {f"/{command}" for command in described.source.commands} - set(explore.FIRST)
     likely -= {f"/{command}" for command, _ in trial.look.menu}
     spoken = [

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from botproof.doubles.exchanges.hosts import HOSTS
@@ -55,6 +56,11 @@ class Description:
     def by_name(self) -> bool:
         """Whether the bot reaches Telegram under its real name."""
         return bool(self.raw["doubles"]["telegram"].get("by_name"))
+
+    def home(self, base: Path) -> Path | None:
+        """The directory that it is started in; None for a container's own."""
+        bot = self.raw["bot"]
+        return None if bot.get("image") else base / bot.get("cwd", ".")
 
     def start(self, trials: Trials, mode: str = "") -> AbstractAsyncContextManager[Trial]:
         """Start it once more, in a mode that has been found."""

@@ -135,7 +135,10 @@ class Trial:
                 now = loop.time()
                 if now - said_at > _PROGRESS_S:
                     said_at = now
-                    self.say(f"  … {now - began:.0f} s: it has not asked Telegram for updates yet")
+                    what = "it has not asked Telegram for updates yet"
+                    if self.stack.bot is None:
+                        what = "the doubles are starting"
+                    self.say(f"  … {now - began:.0f} s: {what}")
                 if set(TELEGRAM_HOSTS) & set(self._hosts()):
                     break
                 if self._unauthorized():  # it may ask so for ever
@@ -253,10 +256,11 @@ class Trial:
         stack, recorder = self.stack, self.stack.around.recorder
         if stack.telegram is None:
             raise RuntimeError("the stack was not started")
-        sent = step.payload(wall_s)
+        token = stack.values["token"]
+        sent = await scripted.update_of(step, stack.telegram, token, wall_s)
         with recorder.subscribe(_calls_of(stack.name, step)) as calls:
             at = history.now()
-            update_id = await stack.telegram.inject(stack.values["token"], {"update": sent})
+            update_id = await stack.telegram.inject(token, {"update": sent})
             recorder.record(
                 CasePlayed(
                     t=at,

@@ -63,6 +63,8 @@ def _bot(found: Found) -> Iterator[str]:
             "moment,\n#   and the gate's check `boot` says so. Handle SIGTERM, finish, and end "
             "with 0."
         )
+    if found.kept:
+        yield from _kept(found)
     yield "\n[bot.env]                          # its whole environment; nothing of your shell's"
     for name, value in described.base_env.items():
         note = ""
@@ -89,6 +91,23 @@ def _named(found: Found, name: str, value: str) -> str:
     return f"{{user:{OWNER_CHAT}}}" if its and one else value
 
 
+def _kept(found: Found) -> Iterator[str]:
+    listed = ", ".join(found.kept[:6]) + (" …" if len(found.kept) > 6 else "")
+    reset = _value(["rm", "-f", *found.kept[:6]])
+    yield (
+        f"# ? It keeps {listed} in its own directory, these trials included: what one start leaves "
+        "there\n#   the next one finds, so that it answers otherwise each time. Tell it by a "
+        'setting to keep it in\n#   "{scratch}", which is empty each time. Where there is no such '
+        "setting, run the gate in a copy of\n#   the directory, and clear it before each mode: "
+        f"reset = {reset}"
+    )
+    if found.proposals.normalisers:
+        yield (
+            "#   Take out the rules of [replies] that are only due to that, and call init once "
+            "more then."
+        )
+
+
 def _modes(found: Found) -> Iterator[str]:
     described = found.described
     modes: Mapping[str, Mapping[str, Any]] = described.modes or {"polling": {}}
@@ -105,7 +124,8 @@ def _modes(found: Found) -> Iterator[str]:
         other = "webhook" if "polling" in modes else "polling"
         yield (
             f"# ? Does it take updates by {other}, too, by a setting or a second entry point? Then "
-            f'add\n#   [modes.{other}] with `env` or `command`, and "parity" to gate.checks.'
+            f'add\n#   [modes.{other}] with `env` or `command`, and "parity" to gate.checks. '
+            'With one mode,\n#   "parity" compares it with an earlier run: docs/parity.md.'
         )
 
 
@@ -220,7 +240,7 @@ def _budgets(found: Found) -> Iterator[str]:
     )
     yield (
         f'fleet_memory_mb = {{ limit = {fleet}, source = "a machine of {found.machine_mb} MB, as '
-        'here" }   # ? how large is yours?'
+        'here" }   # ? how much memory has yours?'
     )
     if proposals.slowest_s > _SLOW_S:
         yield (
@@ -235,8 +255,10 @@ def questions(text: str) -> list[str]:
     going = False
     for line in text.splitlines():
         if "# ? " in line:
-            found.append(line.partition("# ? ")[2])
-            going = line.startswith("# ? ")
+            setting, _, question = line.partition("# ? ")
+            about = setting.partition("=")[0].strip()  # a question beside a setting is about that
+            found.append(f"{about}: {question}" if about else question)
+            going = not about
         elif going and line.startswith("#   "):
             found[-1] += " " + line[4:]
         else:

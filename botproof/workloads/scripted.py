@@ -295,9 +295,7 @@ async def _ask(
     *,
     patience: Patience,
 ) -> int:
-    payload = step.payload(wall_s)
-    if step.case.kind == "callback_query":
-        payload = await _under_button(telegram, stack.values["token"], step, payload)
+    payload = await update_of(step, telegram, stack.values["token"], wall_s)
     with stack.around.recorder.subscribe(_answers_or_deliveries(stack.name)) as events:
         at = history.now()
         update_id = await telegram.inject(stack.values["token"], {"update": payload})
@@ -321,11 +319,14 @@ async def _ask(
     return update_id
 
 
-async def _under_button(
-    telegram: DoubleControl, token: str, step: Step, payload: dict[str, Any]
+async def update_of(
+    step: Step, telegram: DoubleControl, token: str, wall_s: float
 ) -> dict[str, Any]:
-    """A tap on the newest message of the bot's in this chat that has the button, where there is
-    one."""
+    """The update to inject. A tap is on the newest message of the bot's in this chat that has the
+    button, where there is one."""
+    payload = step.payload(wall_s)
+    if step.case.kind != "callback_query":
+        return payload
     sent = await telegram.messages(token, step.chat_id)
     having = [each for each in sent if step.case.say in _buttons_of(each)]
     if not having:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from botproof.config import Config, load_config
+from botproof.init.write import questions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -60,6 +61,20 @@ def test_it_gives_what_the_bot_insists_on_and_asks_about_it(
     assert "# ? it insists on this; the value is made up" in text
 
 
+def test_it_asks_about_what_the_bot_keeps_from_start_to_start(described: Path) -> None:
+    (asked,) = (line for line in questions_of(described) if line.startswith("It keeps"))
+    assert "It keeps taps.txt in its own directory" in asked
+    assert 'reset = ["rm", "-f", "taps.txt"]' in asked
+
+
+def test_a_question_beside_a_setting_says_which_setting(described: Path) -> None:
+    assert "GREETING_TEXT: it insists on this; the value is made up" in questions_of(described)
+
+
+def questions_of(described: Path) -> list[str]:
+    return questions((described / "botproof.toml").read_text())
+
+
 def test_it_finds_both_doors(config: Config) -> None:
     assert list(config.modes) == ["polling", "webhook"]
     assert config.modes["webhook"].env["WEBHOOK_URL"] == "{url:bot}/webhook"
@@ -70,6 +85,7 @@ def test_it_proposes_what_the_bot_understands(config: Config) -> None:
     cases = {case.say: case for case in config.workload.cases if not case.stranger}
     assert {"/start", "/price", "/price BTC", "/slow", "fees"} <= set(cases)
     assert cases["fees"].kind == "callback_query"
+    assert cases["fees"].expect == "reply"  # it changes the message under the button
     assert cases["/help"].expect == "silence"
     assert config.replies.acknowledgement == "^⏳ One moment …"
     rules = {rule.replace for rule in config.replies.normalise}

@@ -100,6 +100,7 @@ def _written_query(turn: Turn, kind: str, payload: Json) -> Json:
         chat = ensure_chat(turn, message["chat"])
         if message["message_id"] not in chat.messages:
             _no_lower_ids(turn, chat, message["message_id"])
+            threads.remember(chat, message)
             turn.bot.store(chat, message)
     open_query(turn, kind, payload)
     return {**push(turn, kind, payload), f"{kind}_id": payload["id"]}
