@@ -418,3 +418,22 @@ async def test_a_candle_before_the_newest_is_closed_whatever_it_says_itself():
     swap = perp("okx", "BTC-USDT-SWAP", 0.01)
     [candle] = (await venue.candles(swap, minutes=1, count=2)).closed
     assert candle.start == 1_625_097_600_000
+
+
+async def test_an_answer_about_one_symbol_may_be_an_object_and_null_a_text():
+    """Bitget, 2026: ``"cashDividendNextUpdate": "null"``; some of its answers are no list."""
+    row = {"symbol": "AAPLUSDT", "fundingRate": "0.0001", "fundingRateInterval": "8",
+           "nextUpdate": "1790841600000", "cashDividendNextUpdate": "null"}  # fmt: skip
+    ticker = changed("bitget/cx_mix_ticker_2023-11-21.json", ts="1790839000000")
+    told = msgspec.json.encode({"code": "00000", "msg": "success", "data": row})
+    answers = {
+        "/api/v2/mix/market/current-fund-rate": told,
+        "/api/v2/mix/market/ticker": ticker,
+    }
+    funding = await adapter(bitget, answers, 1_790_839_000_000).funding(perp("bitget", "AAPLUSDT"))
+    assert (funding.rate, funding.next_reset) == (0.0001, 1_790_841_600_000)
+    answers["/api/v2/mix/market/current-fund-rate"] = told.replace(b'"1790841600000"', b'"null"')
+    answers["/api/v2/mix/market/funding-time"] = b'{"code":"00000","msg":"success","data":[]}'
+    with pytest.raises(VenueError) as caught:
+        await adapter(bitget, answers, 1_790_839_000_000).funding(perp("bitget", "AAPLUSDT"))
+    assert caught.value.reason == "unavailable"

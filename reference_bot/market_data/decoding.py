@@ -17,8 +17,8 @@ E = TypeVar("E")
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
 
-_EMPTY: Final = re.compile(rb'(?<=[:\[,])(\s*)""(?=\s*[,}\]])')
-"""An empty text as a value: how venues write a number that there is none of."""
+_EMPTY: Final = re.compile(rb'(?<=[:\[,])(\s*)"(?:null)?"(?=\s*[,}\]])')
+"""An empty text as a value, or "null": how venues write a number that there is none of."""
 
 
 class Decodes(Protocol[R_co]):
@@ -72,11 +72,14 @@ class Rows(Generic[T]):
         self._aligned = aligned
 
     def decode(self, body: bytes | msgspec.Raw, /) -> Kept[T]:
-        """Return the rows; a null in a list's place is a list of none."""
+        """Return the rows; a null in a list's place is a list of none, an object one of one row."""
+        told = bytes(body)
+        if told.startswith(b"{"):
+            told = b"[%b]" % told
         try:
-            return Kept(self._all.decode(body) or ())
+            return Kept(self._all.decode(told) or ())
         except msgspec.ValidationError as error:
-            rows = self._each.decode(body)
+            rows = self._each.decode(told)
             kept = self._one_by_one(rows)
             if kept.left_out == len(rows):
                 raise

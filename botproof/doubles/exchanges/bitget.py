@@ -261,6 +261,14 @@ def _current_rate(ask: Ask) -> Any:
     return _data(ask, rows)
 
 
+def _funding_time(ask: Ask) -> Any:
+    """What told the next reset before the rate did, in 2025."""
+    one = _one(ask, _mix(ask))
+    _, settles = ask.funding(one, ask.hours(one))
+    row = {"symbol": one.symbol, "nextFundingTime": str(settles), "ratePeriod": str(ask.hours(one))}
+    return _data(ask, [row])
+
+
 def _rate_history(ask: Ask) -> Any:
     one = _one(ask, _mix(ask))
     hours = ask.hours(one)
@@ -403,6 +411,7 @@ _ROUTES = Routes(
         "/api/v2/mix/market/account-long-short": _account_ratio,
         "/api/v2/mix/market/taker-buy-sell": _taker_volume,
         "/api/v2/mix/market/current-fund-rate": _current_rate,
+        "/api/v2/mix/market/funding-time": _funding_time,
         "/api/v2/mix/market/history-fund-rate": _rate_history,
     },
     _not_found,

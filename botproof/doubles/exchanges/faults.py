@@ -2,8 +2,10 @@
 
 A fault either takes the answer's place (``error``, ``html``, ``silent``, ``reset``), breaks it on
 the wire (``half_body``, ``truncated``), delays it, or changes what it says: a field missing, not a
-number, negative, an empty list, one bad row, times long past, a venue clock that is wrong; or it
-is about the venue's limits (`limits`): nearly used up, used up, the address banned.
+number, negative, an empty list, one bad row, times long past, a venue clock that is wrong; what a
+venue may do to its answers any day: new members, a null, a word that nobody knows yet; or it is
+about the venue's limits (`limits`): nearly used up, used up, the address banned; or about the
+symbol, which does not trade any more.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ class ExchangeFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``venue`` ``*`` means every venue; ``path`` is a prefix of the path without the venue's own;
     ``count`` and ``probability`` say how often; ``seconds`` belongs to ``delay``, ``stale``
     (default one hour), ``clock_skew`` (default one hour), ``too_many`` (default 10) and ``ban``
-    (default 120); ``field`` to ``missing_field``, ``nan``, ``negative`` and ``bad_row``: a name, or
-    the position in a row; several with commas between (not of ``bad_row``), and for ``nan`` ``*``:
-    every figure; ``share`` to ``limit_used``: how much of the limit is told as used.
+    (default 120); ``field`` to ``missing_field``, ``nan``, ``negative``, ``null``, ``new_word`` and
+    ``bad_row``: a name, or the position in a row; several with commas between (not of ``bad_row``),
+    and for ``nan`` ``*``: every figure; ``share`` to ``limit_used``: how much of it is told as
+    used.
     """
 
     kind: str
@@ -46,6 +49,7 @@ class ExchangeFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+_NEW = "NEW_OF_2027"
 _SECONDS = range(1_500_000_000, 2_000_000_000)  # from 2017 to 2033
 _VOLUMES = frozenset({"volume", "vol", "vol24h", "volCcy24h", "volume24h", "baseVolume", "v"})
 
@@ -222,6 +226,25 @@ def _spoilt(row: Any, field: str | None) -> Any:
     return None if field is None else row
 
 
+def _added(_: ExchangeFault, value: Any) -> Any:
+    """Give every object a member and every row of figures a column that nobody knows yet."""
+    if isinstance(value, dict):
+        return {key: _added(_, inner) for key, inner in value.items()} | {_NEW: {"since": None}}
+    if not isinstance(value, list):
+        return value
+    told = [_added(_, inner) for inner in value]
+    row = value and not any(isinstance(inner, list | dict) for inner in value)
+    return [*told, _NEW] if row else told
+
+
+def _new_word(fault: ExchangeFault, value: Any) -> Any:
+    return _on_leaf(_fields(fault).__contains__, lambda _: _NEW, value)
+
+
+def _null(fault: ExchangeFault, value: Any) -> Any:
+    return _on_leaf(_fields(fault).__contains__, lambda _: None, value)
+
+
 def shifted(value: Any, milliseconds: int) -> Any:
     """Return a JSON value with all that reads as a time moved: ms in numbers and texts, seconds in
     numbers.
@@ -243,6 +266,27 @@ def _stale(fault: ExchangeFault, value: Any) -> Any:
     return shifted(value, -int(1000 * (fault.seconds or 3600)))
 
 
+_SETTLED = "Symbol is on delivering or delivered or settling or closed or pre-trading."
+_NOT_TRADING = {
+    "binance": (400, {"code": -4108, "msg": _SETTLED}),
+    "bybit": (200, {"retCode": 10001, "retMsg": "params error: symbol invalid", "result": {}}),
+    "okx": (200, {"code": "51028", "data": [], "msg": "Contract under delivery."}),
+    "gate": (400, {"label": "CONTRACT_NOT_FOUND"}),
+    "bitget": (400, {"code": "40309", "msg": "The contract has been removed", "data": None}),
+    "yahoo": (404, {"chart": {"result": None, "error": {
+        "code": "Not Found", "description": "No data found, symbol may be delisted"}}}),
+}  # fmt: skip
+"""What venues say of a symbol that is settled or gone, as they were recorded or as they document
+it. Hyperliquid is asked about all coins at once and refuses none."""
+
+
+def _not_trading(_: ExchangeFault, venue: Venue, answer: Response) -> Response:
+    if venue.name not in _NOT_TRADING:
+        return answer
+    status, told = _NOT_TRADING[venue.name]
+    return json_response(told, status)
+
+
 KINDS: dict[str, Callable[[ExchangeFault, Venue, Response], Response]] = {
     "delay": _same,
     "clock_skew": _same,
@@ -257,6 +301,10 @@ KINDS: dict[str, Callable[[ExchangeFault, Venue, Response], Response]] = {
     "nan": _rewritten(_nan),
     "negative": _rewritten(_negative),
     "bad_row": _rewritten(_bad_row),
+    "added": _rewritten(_added),
+    "new_word": _rewritten(_new_word),
+    "null": _rewritten(_null),
+    "not_trading": _not_trading,
     "stale": _rewritten(_stale),
     "limit_used": _same,
     "too_many": _same,

@@ -149,7 +149,7 @@ class _PremiumIndex(Struct, frozen=True, rename="camel"):
     mark_price: Amount
     time: Millis
     last_funding_rate: Rate | None = None
-    next_funding_time: int = 0
+    next_funding_time: int | None = None
 
 
 class _Error(Struct, frozen=True):

@@ -95,7 +95,7 @@ class _Premium(Struct, frozen=True, rename="camel"):
     mark_price: Amount
     time: Millis
     last_funding_rate: Rate | None = None
-    next_funding_time: int = 0
+    next_funding_time: int | None = None
 
 
 _TICKERS = Rows[_Ticker](_Ticker)

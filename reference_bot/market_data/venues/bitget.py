@@ -190,13 +190,14 @@ class _Symbol(Struct, frozen=True, rename="camel"):
     status: str | None = None
     symbol_status: str | None = None
     symbol_type: str | None = None
-    is_rwa: str | None = None
+    is_rwa: str | bool | None = None
     fund_interval: Amount | None = None
 
     @property
     def asset(self) -> str:
         """Say what the base is; Bitget tells stocks and metals apart from coins, no more."""
-        return "traditional asset" if (self.is_rwa or "").upper() == "YES" else COIN
+        told = str(self.is_rwa).upper()
+        return COIN if told in ("NONE", "", "NO", "FALSE") else "traditional asset"
 
 
 def _open(envelope: _Envelope) -> msgspec.Raw:

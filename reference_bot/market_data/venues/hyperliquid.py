@@ -76,7 +76,7 @@ class _Token(Struct, frozen=True):
 
 class _SpotPair(Struct, frozen=True):
     name: str
-    tokens: tuple[int, int]
+    tokens: list[int]
 
 
 class _SpotContext(_Context, frozen=True, kw_only=True):
@@ -112,6 +112,16 @@ class _Prediction(Struct, frozen=True, rename="camel"):
     funding_interval_hours: Hours = 1.0
 
 
+class _Foretold(Struct, frozen=True, array_like=True):
+    venue: str
+    prediction: msgspec.Raw
+
+
+class _Predicted(Struct, frozen=True, array_like=True):
+    coin: str
+    venues: list[_Foretold]
+
+
 _STATE = msgspec.json.Decoder(_State)
 _COINS = Rows[_Coin | None](_Coin, aligned=True)
 _CONTEXTS = Rows[_Context | None](_Context, aligned=True)
@@ -145,9 +155,7 @@ class _SpotState:
 _PERPS = _PerpState()
 _SPOTS = _SpotState()
 _CANDLES = Rows[_Candle](_Candle)
-_PREDICTED = Rows[tuple[str, list[tuple[str, msgspec.Raw]]]](
-    tuple[str, list[tuple[str, msgspec.Raw]]]
-)
+_PREDICTED = Rows[_Predicted](_Predicted)
 _PREDICTION = One[_Prediction | None](_Prediction | None)
 _MIDS = msgspec.json.Decoder(dict[str, str])
 
@@ -192,6 +200,7 @@ class Hyperliquid(OneApi):
         listed = (
             Listed(one.name, names.get(one.tokens[0], ""), names.get(one.tokens[1], ""))
             for one in meta.universe
+            if len(one.tokens) > 1
         )
         return index(self.name, kind, (row for row in listed if row.base and row.quote))
 
@@ -294,10 +303,10 @@ class Hyperliquid(OneApi):
     async def _predicted(self) -> dict[str, _Prediction]:
         reply = await self._ask({"type": "predictedFundings"}, _PREDICTED)
         ours = (
-            (coin, prediction)
-            for coin, venues in reply.value
-            for name, prediction in venues
-            if name == _OWN
+            (row.coin, one.prediction)
+            for row in reply.value
+            for one in row.venues
+            if one.venue == _OWN
         )
         return {
             coin: found
