@@ -33,7 +33,8 @@ def _number(value: object) -> object:
 
 Whole = Annotated[int, Field(strict=False), BeforeValidator(_number)]
 
-_PATTERN = r"^\$?[^\W_]+([-/_.: ]+[^\W_]+)*[-/_.: ]*$"
+_WORD = r"[^\W_\u115f\u1160\u3164\uffa0]+"  # the four are letters without a shape
+_PATTERN = rf"^\$?{_WORD}([-/_.: ]+{_WORD})*[-/_.: ]*$"
 _SYMBOL = "any usual spelling: BTC, btc-usdt, BTC/USDT, BTCUSDT; EUR/USD, EURUSD, XAU/USD, gold"
 
 
