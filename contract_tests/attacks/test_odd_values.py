@@ -51,7 +51,7 @@ def test_the_webhook_refuses_each_and_answers_the_next(
         assert status == 400, (update, answer)
         assert "no update" in answer["error"]
     attack.canary()
-    assert bot.ready()[0] == 200
+    bot.until_ready()
     refused = bot.metric('bot_updates_refused_total{door="webhook"}')
     assert refused == len(odd(attack))
     assert bot.end() == 0

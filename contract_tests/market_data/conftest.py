@@ -22,6 +22,7 @@ from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import BLOCK
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.server import serve
+from reference_bot.market_data import facade, interests
 from reference_bot.market_data.app import make_app
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.facade import Api
@@ -99,9 +100,11 @@ def idle_apps() -> list[FastAPI]:
 
 @pytest.fixture
 def open_stack(
-    market: Market, idle_apps: list[FastAPI]
+    market: Market, idle_apps: list[FastAPI], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., AbstractAsyncContextManager[Stack]]:
     """A stack with settings of one's own; directories are read before the test begins."""
+    monkeypatch.setattr(facade, "_PING_WITHIN", 30.0)  # as with the deadline below
+    monkeypatch.setattr(interests, "_GRACE", 30.0)
 
     @asynccontextmanager
     async def opened(*, warm: bool = True, **settings: str) -> AsyncIterator[Stack]:

@@ -20,7 +20,8 @@ def test_figures_cross_the_sockets_unharmed(service, listening):
         service() as running,
         httpx.Client(base_url=listening(running), trust_env=False, timeout=100) as client,
     ):
-        assert client.get("/ready").status_code == 200
+        while client.get("/ready").status_code != 200:
+            pass  # on a busy machine a venue may be asked again; the test's own limit ends this
         data = client.post("/combined_price", json={"symbol": "btc"}).json()["data"]
         day = Market(7).fold("BTC", "spot", NOW - DAY, NOW)
         assert data["spot"]["price"] == day.close / 100
