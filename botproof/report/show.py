@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import tempfile
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,12 @@ from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.history import Event, History, Request, read_history
 from botproof.problems import UsageError
-from botproof.report import trend
+from botproof.report import rollout_page, trend
 from botproof.report.depth import flames_in, papers_for
 from botproof.report.html import as_html, document, walk
 from botproof.report.moments import differences
 from botproof.report.record import as_record
-from botproof.rollout.told import JOURNAL, told
+from botproof.rollout.told import JOURNAL, read, told
 from botproof.verdict import CheckResult, combine
 
 _PAGE = "show.html"
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "history",
         type=Path,
         help="a history.jsonl, of the gate or any other run; or the directory of a roll-out, which "
-        "is told in lines",
+        "is told in lines, and with --output as a page",
     )
     parser.add_argument(
         "other", type=Path, nargs="?", help="another run, to be shown beside it, case by case"
@@ -49,11 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge the record as it asks to be judged, and write its page. 0; the verdict is on it.
 
-    A roll-out has no verdict and no page: it is told on the terminal.
+    A roll-out has no verdict: it is told on the terminal, and has a page where one is asked for,
+    since it may be under way in a directory that only it writes to.
     """
     if (arguments.history / JOURNAL).is_file():
-        print("\n".join(told(arguments.history)))
-        return 0
+        return _rollout(arguments)
     path, record = _read(arguments.history)
     if arguments.other is not None:
         second, other = _read(arguments.other)
@@ -65,14 +66,32 @@ def run(arguments: argparse.Namespace) -> int:
         page = _page(record, results, path.parent)
         said = combine(result.verdict for result in results).value if results else "not judged"
     output: Path = arguments.output or path.parent / _PAGE
-    try:
-        output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{output}: cannot be written: {error.strerror}") from error
+    _write(output, page)
     print(f"{output}: {said}, {len(record):,} events, {len(page.encode()) / 1000:.0f} kB")
     if arguments.open:
         webbrowser.open(output.absolute().as_uri())
     return 0
+
+
+def _rollout(arguments: argparse.Namespace) -> int:
+    rollout = read(arguments.history)
+    print("\n".join(told(rollout)))
+    output: Path | None = arguments.output
+    if output is None and arguments.open:
+        output = Path(tempfile.gettempdir()) / f"{rollout.name}.html"
+    if output is not None:
+        _write(output, rollout_page.as_html(rollout))
+        print(f"{output}: the same as a page")
+    if output is not None and arguments.open:
+        webbrowser.open(output.absolute().as_uri())
+    return 0
+
+
+def _write(output: Path, page: str) -> None:
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be written: {error.strerror}") from error
 
 
 def _read(path: Path) -> tuple[Path, History]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -12,32 +13,78 @@ from botproof.problems import UsageError
 from botproof.rollout.journal import Entry, state_of
 from botproof.rollout.ledger import Ledger, as_lines
 
-__all__ = ["JOURNAL", "told"]
+__all__ = ["JOURNAL", "Step", "Told", "read", "told"]
 
 JOURNAL = "journal.jsonl"
 _ENDS = {"done": "done", "failed": "FAILED", "undone": "undone"}
+_AGAIN = "begun again"
+_NO_END = "begun, and no end of it is on record"
 
 
-def told(directory: Path) -> list[str]:
-    """Lines about the roll-out that a directory keeps. Raises UsageError: it is unreadable.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step, or that one was begun again. `took_s` is None where no end of it is on record;
+    `after_s` counts from the first entry of the journal."""
+
+    name: str
+    at: datetime.datetime
+    after_s: float
+    how: str
+    took_s: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a directory says of its roll-out. `end` is "" while it is under way."""
+
+    name: str
+    what: str
+    changes: Sequence[str]
+    steps: Sequence[Step]
+    end: str
+    ledger: Ledger | None
+
+
+def read(directory: Path) -> Told:
+    """The roll-out that a directory keeps. Raises UsageError: it is unreadable.
 
     Only reads: the roll-out may be under way, and its last line half written.
     """
     entries = list(_entries(directory / JOURNAL))
     state = state_of(entries)
-    what = state.plan.what if state.plan else "roll-out"
     changes = state.plan.changes if state.plan else ()
-    lines = [f"{what}, {directory.name}"]
-    lines += [f"  {each.service} to {each.image[:19]}, {each.manner}" for each in changes]
-    lines += _steps(entries)
-    lines.append(state.end or "not at its end yet")
-    ledger = directory / "ledger.json"
-    if ledger.exists():
-        try:
-            lines += as_lines(msgspec.json.decode(ledger.read_bytes(), type=Ledger))
-        except (OSError, msgspec.DecodeError) as error:
-            raise UsageError(f"{ledger}: cannot be read: {error}") from error
-    return lines
+    return Told(
+        name=directory.resolve().name,
+        what=state.plan.what if state.plan else "roll-out",
+        changes=[f"{each.service} to {each.image[:19]}, {each.manner}" for each in changes],
+        steps=list(_steps(entries)),
+        end=state.end,
+        ledger=_ledger(directory / "ledger.json"),
+    )
+
+
+def told(rollout: Told) -> list[str]:
+    """Lines about a roll-out."""
+    lines = [f"{rollout.what}, {rollout.name}", *(f"  {each}" for each in rollout.changes)]
+    lines += map(_line, rollout.steps)
+    lines.append(rollout.end or "not at its end yet")
+    return lines + ([] if rollout.ledger is None else as_lines(rollout.ledger))
+
+
+def _line(step: Step) -> str:
+    took = "" if step.took_s is None else f" after {step.took_s:.1f} s"
+    reason = f": {step.reason}" if step.reason else ""
+    return f"  {step.at:%H:%M:%S}  {step.name}: {step.how}{took}{reason}"
+
+
+def _ledger(path: Path) -> Ledger | None:
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Ledger)
+    except (OSError, msgspec.DecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
 
 
 def _entries(path: Path) -> Iterator[Entry]:
@@ -52,28 +99,27 @@ def _entries(path: Path) -> Iterator[Entry]:
             raise UsageError(f"{path}: line {number} is no entry of a journal: {error}") from error
 
 
-def _steps(entries: Iterable[Entry]) -> Iterator[str]:
-    begun: dict[str, str] = {}
+def _steps(entries: Iterable[Entry]) -> Iterator[Step]:
+    begun: dict[str, datetime.datetime] = {}
+    first: datetime.datetime | None = None
     for entry in entries:
+        if not entry.at:
+            continue
+        at = datetime.datetime.fromisoformat(entry.at)
+        first = first or at
         if entry.event in {"begun", "undoing"}:
             if entry.step in begun and entry.event == "begun":
-                yield f"  {_clock(entry.at)}  {entry.step}: begun again"
-            begun[entry.step] = entry.at
+                yield Step(entry.step, at, (at - first).total_seconds(), _AGAIN)
+            begun[entry.step] = at
         elif entry.event in _ENDS:
-            since = begun.pop(entry.step, entry.at)
-            took = (_time(entry.at) - _time(since)).total_seconds()
-            reason = f": {entry.reason}" if entry.reason else ""
-            yield (
-                f"  {_clock(since)}  {entry.step or 'all'}: "
-                f"{_ENDS[entry.event]} after {took:.1f} s{reason}"
+            since = begun.pop(entry.step, at)
+            yield Step(
+                name=entry.step or "all",
+                at=since,
+                after_s=(since - first).total_seconds(),
+                how=_ENDS[entry.event],
+                took_s=(at - since).total_seconds(),
+                reason=entry.reason,
             )
-    for step, at in begun.items():
-        yield f"  {_clock(at)}  {step}: begun, and no end of it is on record"
-
-
-def _time(text: str) -> datetime.datetime:
-    return datetime.datetime.fromisoformat(text)
-
-
-def _clock(text: str) -> str:
-    return f"{_time(text):%H:%M:%S}"
+    for name, at in begun.items():
+        yield Step(name, at, 0.0 if first is None else (at - first).total_seconds(), _NO_END)

@@ -7,7 +7,7 @@ import pytest
 
 from botproof.cli import main
 from botproof.rollout.journal import Entry
-from botproof.rollout.ledger import Ledger
+from botproof.rollout.ledger import Asked, Ledger
 from botproof.rollout.plan import Change, Manner, Plan
 
 PLAN = Plan(
@@ -54,6 +54,35 @@ def test_each_step_is_told_with_its_time_and_the_ledger_with_it(
         "unattended  at most 1.07 s, in which Telegram kept what came",
         "memory      216 MB at the peak of the whole fleet",
     ]
+
+
+def test_a_page_has_the_steps_the_reason_and_the_messages_and_runs_no_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reason = "the canary's answer lacks <b>L/S</b>"
+    write(
+        tmp_path,
+        ("03.000", "begun", "verify", ""),
+        ("13.000", "failed", "verify", reason),
+        ("20.000", "end", "", "undone"),
+    )
+    rows = [
+        Asked(marker="q1z", chat=7, sent=1.0, answers=((1.5, "old"),)),
+        Asked(marker="q2z", chat=7, sent=2.0, answers=()),
+    ]
+    ledger = Ledger(asked=2, answered=1, lost=1, rows=rows)
+    (tmp_path / "ledger.json").write_bytes(msgspec.json.encode(ledger))
+    page = tmp_path / "page.html"
+    assert main(["show", str(tmp_path), "--output", str(page)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{page}: the same as a page"
+    text = page.read_text()
+    assert "deploy: undone</h1>" in text
+    assert "✗ FAILED</td><td>10.0 s</td>" in text
+    assert "verify: the canary&#x27;s answer lacks &lt;b&gt;L/S&lt;/b&gt;" in text
+    assert 0 < text.index("q2z") < text.index("q1z")  # what was lost comes first
+    assert '<td class="FAIL">✗ never</td>' in text
+    assert "<script" not in text
+    assert main(["show", str(tmp_path), "--output", str(tmp_path / "no" / "page.html")]) == 64
 
 
 def test_one_that_is_under_way_is_told_and_left_as_it_is(
