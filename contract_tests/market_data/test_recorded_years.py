@@ -226,6 +226,19 @@ async def test_of_several_contracts_the_one_that_was_asked_for_counts():
     assert caught.value.reason == "unavailable"
 
 
+async def test_a_contract_that_was_delivered_has_no_funding_and_a_time_that_stands_still():
+    """Binance, October 2020: BTCUSD_200925 told a time of 25 September."""
+    answers = {
+        "/dapi/v1/premiumIndex": body("binance/gt_dapi_premiumIndex_btcusd_2020-10-16.json"),
+        "/dapi/v1/fundingInfo": b"[]",
+        "/dapi/v1/fundingRate": b"[]",
+    }
+    venue = adapter(binance, answers, 1_602_829_101_000)
+    with pytest.raises(VenueError, match="has no funding") as caught:
+        await venue.funding(inverse("binance", "BTCUSD_200925", 100.0))
+    assert caught.value.reason == "unavailable"
+
+
 async def test_a_contract_that_is_settled_has_a_mark_price_of_zero_and_no_funding():
     settled = {"markPrice": "0.00000000", "lastFundingRate": "", "nextFundingTime": 0}
     answers = {

@@ -351,9 +351,9 @@ class Binance(NoTakers):
             self._futures.get(path, _PREMIUM, {"symbol": symbol}), self._intervals.known(symbol)
         )
         found = reply.value
-        check_fresh(self.name, path, "time", found.time, reply.as_of)
         if found.last_funding_rate is None or not found.next_funding_time:
             raise VenueError(self.name, "unavailable", f"{path}: {symbol} has no funding")
+        check_fresh(self.name, path, "time", found.time, reply.as_of)
         hours = await self._intervals.hours(symbol, known, found.next_funding_time)
         return FundingNow(
             time=found.time,

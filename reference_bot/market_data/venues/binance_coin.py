@@ -221,7 +221,8 @@ class BinanceCoin:
             _NOW, (symbol,), lambda: self._client.get(path, _PREMIUM, {"symbol": symbol})
         )
         found = about(self._name, path, entry.value.value, symbol)
-        check_fresh(self._name, path, "time", found.time, entry.value.as_of)
+        if found.next_funding_time:  # the time of what is delivered stands still
+            check_fresh(self._name, path, "time", found.time, entry.value.as_of)
         return found
 
 
