@@ -154,7 +154,8 @@ def test_every_client_finds_the_exchanges_by_name_and_nothing_else(tmp_path: Pat
     lines = (tmp_path / "report" / "history.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
     said = [event["params"]["text"] for event in events if event.get("method") == "sendMessage"]
-    [price] = [text for text in said if text.replace(".", "").isdigit()]  # one, by every client
+    # One, by every client; a busy machine may have it played again.
+    [price] = {text for text in said if text.replace(".", "").isdigit()}
     assert float(price) > 0
     assert "refused: True" in said
     assert "refused" in said  # an address in figures
@@ -169,5 +170,5 @@ def test_every_client_finds_the_exchanges_by_name_and_nothing_else(tmp_path: Pat
     [golden] = [check for check in verdicts["checks"] if check["check"] == "golden"]
     # "price" has no approved file: no gap's doing. On a busy machine nothing is said of replies.
     assert golden["verdict"] == "FAIL" or "withheld" in done.stdout, done.stdout
-    assert "price (polling): has no approved file; see `botproof golden diff`" in done.stdout
+    assert re.search(r"price \(polling[^)]*\): has no approved file; see `botproof", done.stdout)
     assert "hosts (polling):" not in golden["evidence"]  # nor is it shown to differ
