@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Answers", "Observed", "p99"]
-
 
 @dataclass(frozen=True, slots=True)
 class Observed:

@@ -34,8 +34,6 @@ from botproof.targets.process import (
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
 
-__all__ = ["Around", "BotSession", "Side", "bot_session", "service"]
-
 _LOOK_EVERY_S = 0.1
 _CONNECTIONS = 8
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 
-__all__ = ["Connection", "connect", "post", "rate"]
-
 
 class Connection(asyncio.Protocol):
     """One kept-alive connection; `ask` sends a request and gives the body of the answer."""

@@ -20,8 +20,6 @@ from scipy.stats import theilslopes
 from botproof.bench import Aim, CannotMeasureError, Row, compare, progress
 from botproof.bench._market import CRYPTO_VENUES, Double, Service, service
 
-__all__ = ["measure"]
-
 _STEP: Final = 900
 _STEPS: Final = 96
 _SYMBOLS: Final = 500

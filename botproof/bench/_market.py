@@ -23,8 +23,6 @@ import psutil
 from botproof.bench import CannotMeasureError
 from botproof.bench._processes import started
 
-__all__ = ["CRYPTO_VENUES", "Double", "Memory", "Rival", "Service", "rival", "service"]
-
 CRYPTO_VENUES: Final = ("binance", "bybit", "okx", "gate", "bitget", "hyperliquid")
 _PARTS: Final = 9
 _READY_WITHIN: Final = 60.0

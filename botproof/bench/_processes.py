@@ -14,8 +14,6 @@ import psutil
 
 from botproof.bench import CannotMeasureError
 
-__all__ = ["Measured", "announced", "started"]
-
 
 @dataclass(frozen=True, slots=True)
 class Measured:

@@ -12,8 +12,6 @@ from dataclasses import replace
 
 from botproof.doubles.telegram.entities._model import Entity, fixed, in_order, utf16_len
 
-__all__ = ["finish"]
-
 # Control characters become spaces; line separators, bidirectional marks and the three combining
 # lines that garble a screen go, as does the carriage return.
 _UNCLEAN = re.compile("[\x00-\x09\x0b-\x1f\u2028-\u202e\u0333\u033f\u030a]")

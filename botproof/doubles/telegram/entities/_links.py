@@ -10,8 +10,6 @@ import re
 
 from botproof.doubles.telegram.entities._model import Entity, EntityError
 
-__all__ = ["checked_emoji_id", "checked_link", "checked_time", "image_entity", "link_entity"]
-
 _USER = re.compile(r"tg:(?://)?user/?\?(?P<query>[^#]*)", re.IGNORECASE)
 _URL = re.compile(
     r"""(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?

@@ -10,8 +10,6 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["Entity", "EntityError", "fixed", "in_order", "merged_with_found", "utf16_len"]
-
 
 class EntityError(ValueError):
     """Text that Telegram refuses: ``description`` is the full text, with ``Bad Request: ``."""

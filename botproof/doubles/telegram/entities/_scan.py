@@ -6,8 +6,6 @@ from typing import NoReturn
 
 from botproof.doubles.telegram.entities._model import EntityError, utf16_len
 
-__all__ = ["Scan", "is_space"]
-
 _SPACES = " \t\r\n\0\v"
 
 
