@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import os
 import tempfile
 import time
@@ -12,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import msgspec
 
 from botproof.chats import ReplyRules
@@ -22,11 +22,11 @@ from botproof.fleet.shape import is_secret
 from botproof.history import NOT_RECORDED, DoubleEvent, HarnessError
 from botproof.problems import UsageError
 from botproof.report.terminal import Progress
-from botproof.targets.process import Guard, RunError
+from botproof.targets.process import RunError
 from botproof.targets.recorded_hosts import Recording
 from botproof.targets.recorder import Recorder
-from botproof.targets.session import interruptible
-from botproof.targets.stack import Stack, Surroundings
+from botproof.targets.session import interruptible, surroundings
+from botproof.targets.stack import Stack
 from botproof.targets.world import problem
 from botproof.workloads import scripted
 
@@ -140,19 +140,9 @@ def _record(
     result, say = _Result(), Progress()
 
     async def work(folder: Path) -> None:
-        async with Guard() as guard, httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
-            around = Surroundings(
-                config=config,
-                base=base,
-                report_dir=folder,
-                recorder=recorder,
-                guard=guard,
-                client=client,
-                say=say,
-                users=scripted.known_users(config.workload.cases),
-                recording=recording,
-            )
-            stack = Stack(around, mode)
+        users = scripted.known_users(config.workload.cases)
+        async with surroundings(config, base, folder, recorder, say, users=users) as around:
+            stack = Stack(dataclasses.replace(around, recording=recording), mode)
             try:
                 await stack.start()
                 result.started = True

@@ -7,12 +7,11 @@ import datetime
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 
 import botproof
@@ -43,10 +42,10 @@ from botproof.faults.troubles import (
 from botproof.history import CasePlayed, Event
 from botproof.outcome import Outcome, judge_by, record_and_judge
 from botproof.targets.life import Ended, with_fresh_start
-from botproof.targets.process import BrokenHarnessError, Guard, TargetError
+from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.replicas import ReplicatedStack
-from botproof.targets.session import machine
+from botproof.targets.session import machine, surroundings
 from botproof.targets.stack import Surroundings, in_phase
 
 CHECK = "delivery"
@@ -149,19 +148,10 @@ def _config_of_run(options: DeliveryOptions) -> Config:
 
 
 async def _run(options: DeliveryOptions, recorder: Recorder) -> None:
-    async with AsyncExitStack() as resources:
-        around = Surroundings(
-            config=options.config,
-            base=options.config_path.resolve().parent,
-            report_dir=options.report_dir,
-            recorder=recorder,
-            guard=await resources.enter_async_context(Guard()),
-            client=await resources.enter_async_context(
-                httpx.AsyncClient(trust_env=False, timeout=30.0)
-            ),
-            say=options.say,
-            keep=options.keep,
-        )
+    base = options.config_path.resolve().parent
+    async with surroundings(
+        options.config, base, options.report_dir, recorder, options.say, keep=options.keep
+    ) as around:
         await play_within(around, options)
 
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 
 import botproof
@@ -42,9 +41,9 @@ from botproof.parity.player import Player, UnansweredError
 from botproof.parity.search import Findings, Limits, Stage, replay, search
 from botproof.starvation import STRETCH_BY
 from botproof.targets.failures import Failure
-from botproof.targets.process import BrokenHarnessError, Guard, TargetError
+from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
-from botproof.targets.session import machine
+from botproof.targets.session import machine, surroundings
 from botproof.targets.stack import Stack, Surroundings, in_phase
 from botproof.workloads import stage
 from botproof.workloads.vocabulary import sentinel_of, vocabulary_of
@@ -304,17 +303,8 @@ def _metadata(options: ParityOptions, started: float) -> history.Run:
 
 
 async def _run(options: ParityOptions, recorder: Recorder) -> None:
-    async with AsyncExitStack() as resources:
-        around = Surroundings(
-            config=options.config,
-            base=options.config_path.resolve().parent,
-            report_dir=options.report_dir,
-            recorder=recorder,
-            guard=await resources.enter_async_context(Guard()),
-            client=await resources.enter_async_context(
-                httpx.AsyncClient(trust_env=False, timeout=30.0)
-            ),
-            say=options.say,
-            keep=options.keep,
-        )
+    base = options.config_path.resolve().parent
+    async with surroundings(
+        options.config, base, options.report_dir, recorder, options.say, keep=options.keep
+    ) as around:
         await compare(around, options.plan)

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import msgspec
 
 from botproof import history
 from botproof.config import Config, Process
-from botproof.targets.process import BrokenHarnessError, Guard, TargetError
+from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
-from botproof.targets.stack import Stack, Surroundings, in_phase
+from botproof.targets.session import surroundings
+from botproof.targets.stack import Stack, in_phase
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads import scripted
 
@@ -52,17 +52,9 @@ async def running(
     telegram = config.doubles.telegram
     telegram = msgspec.structs.replace(telegram, args=(*telegram.args, *double_args))
     doubles = msgspec.structs.replace(config.doubles, telegram=telegram)
-    async with Guard() as guard, httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
-        around = Surroundings(
-            config=msgspec.structs.replace(config, doubles=doubles),
-            base=base,
-            report_dir=report_dir,
-            recorder=recorder,
-            guard=guard,
-            client=client,
-            say=say,
-            users=users or scripted.known_users(config.workload.cases),
-        )
+    config = msgspec.structs.replace(config, doubles=doubles)
+    users = users or scripted.known_users(config.workload.cases)
+    async with surroundings(config, base, report_dir, recorder, say, users=users) as around:
         stack = Stack(around, mode)
         try:
             await in_phase(stack, "boot", stack.start())

@@ -7,13 +7,19 @@ import os
 import platform
 import signal
 import traceback
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from botproof import history
+from botproof.config import Config
+from botproof.targets.guarding import Guard
 from botproof.targets.recorder import Recorder
+from botproof.targets.stack import Surroundings
 
 
 def machine() -> Mapping[str, Any]:
@@ -25,6 +31,24 @@ def machine() -> Mapping[str, Any]:
         "memory_mb": psutil.virtual_memory().total // 1_000_000,
         "load_1m": round(os.getloadavg()[0], 2),
     }
+
+
+@asynccontextmanager
+async def surroundings(
+    config: Config,
+    base: Path,
+    report_dir: Path,
+    recorder: Recorder,
+    say: Callable[[str], None],
+    *,
+    users: tuple[int, ...] = (),
+    keep: bool = False,
+) -> AsyncIterator[Surroundings]:
+    """What all stacks of a run share, with a guard and a client that end with it."""
+    async with Guard() as guard, httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
+        yield Surroundings(
+            config, base, report_dir, recorder, guard, client, say, users=users, keep=keep
+        )
 
 
 async def interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> None:
