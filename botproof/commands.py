@@ -16,7 +16,7 @@ from botproof import gate as gate_run
 from botproof.budgets import Budget, Override
 from botproof.checks import golden_files
 from botproof.checks.judging import HARNESS, Judging, JudgingSettings
-from botproof.config import ALL_CHECKS, Config, load_config
+from botproof.config import ALL_CHECKS, Config, load_config, with_images
 from botproof.fleet.options import compose_of
 from botproof.history import HarnessError, read_history
 from botproof.outcome import Outcome
@@ -52,7 +52,7 @@ def _gate(
     images: Mapping[str, str],
     fleet: FleetTarget | None,
 ) -> int:
-    config = (fleet.config if fleet else config).with_images(images)
+    config = with_images(fleet.config if fleet else config, images)
     check_images(config)
     base = arguments.config.resolve().parent
     options = gate_run.GateOptions(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from botproof.config import Config, ConfigError, Process, load_config, substitute
+from botproof.config import Config, ConfigError, Process, load_config, substitute, with_images
 from botproof.problems import UsageError
 from botproof.profiles.session import rewritten, running
 from botproof.targets.images import parse_images, pinned
@@ -111,7 +111,7 @@ def _contained(what: str, root: Path, config_name: str) -> Side:
     return Side(
         f"{what.removeprefix(IMAGE)} ({', '.join(short)})",
         base=root,
-        config=tree.config.with_images(images),
+        config=with_images(tree.config, images),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import botproof
-from botproof.config import BOT, LOG, STRETCH, USER, VENV, Config, Process, substitute
+from botproof.config import BOT, LOG, STRETCH, USER, VENV, Config, Process, substitute, venvs
 from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.process import TCP
@@ -48,7 +48,7 @@ def placeholder_values(
     }
     users_by_chat = users_of(config.workload.cases)
     values |= {f"{USER}{chat}": str(user) for chat, user in users_by_chat.items()}
-    values |= {f"{VENV}{name}": str(_venv(base, name)) for name in config.venvs()}
+    values |= {f"{VENV}{name}": str(_venv(base, name)) for name in venvs(config)}
     insisted = config.insisted_ports()
     for name in (BOT, *config.services):
         port = insisted.get(name) or ports.free()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from botproof.config import ConfigError, load_config, parse_config, substitute
+from botproof.config import ConfigError, load_config, parse_config, substitute, with_images
 
 ROOT = Path(__file__).parents[2]
 GOOD = """
@@ -55,7 +55,7 @@ command = ["{python}", "front.py"]
 
 def test_images_take_the_place_of_processes_and_the_commands_stay() -> None:
     config = parse_config(GOOD + DELIVERY)
-    whole = config.with_images({"bot": "shop:1", "api": "api:2"})
+    whole = with_images(config, {"bot": "shop:1", "api": "api:2"})
     assert whole.bot_in("polling").image == whole.bot_in("webhook").image == "shop:1"
     assert whole.bot_in("webhook").command == ("{python}", "hook.py")
     assert whole.services["api"].image == "api:2"
@@ -66,7 +66,7 @@ def test_images_take_the_place_of_processes_and_the_commands_stay() -> None:
         "bot (mode polling)": "shop:1",
         "bot (mode webhook)": "shop:1",
     }
-    some = config.with_images({"api": "api:2"})
+    some = with_images(config, {"api": "api:2"})
     assert some.bot_in("polling").image == ""
     assert config.images() == {}
 
