@@ -160,4 +160,4 @@ def test_what_is_refused_for_good_by_another_status_holds_no_chat(
     for chat in (1, 2):
         assert telegram.answers(chat)[0].startswith("👋 Welcome.")
     bot.until_metric('bot_updates_handled_total{outcome="refused"}', 1)
-    assert bot.metric('bot_telegram_errors_total{code="unknown"}') == 1
+    assert bot.metric('bot_telegram_errors_total{code="unknown"}') >= 1

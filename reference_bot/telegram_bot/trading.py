@@ -2,7 +2,7 @@
 
 The averages are exponential ones of 9 and 21 closes. Their last crossing names the side. Filters
 then say no: a crossing too long ago, a price that has run too far (RSI), a market that is too quiet
-or too wild (ATR). What passes gets a confidence from 0 to 100.
+or too volatile (ATR). What passes gets a confidence from 0 to 100.
 """
 
 import math
