@@ -450,3 +450,32 @@ async def test_an_answer_about_one_symbol_may_be_an_object_and_null_a_text():
     with pytest.raises(VenueError) as caught:
         await adapter(bitget, answers, 1_790_839_000_000).funding(perp("bitget", "AAPLUSDT"))
     assert caught.value.reason == "unavailable"
+
+
+async def test_a_million_of_a_coin_by_gates_own_name_is_the_coin():
+    """Gate.io, September 2026: MBABYDOGE_USDT, a hundred in a contract, marked at 0.0003824."""
+    name, futures = "MBABYDOGE_USDT", "/api/v4/futures/usdt"
+    row = {"name": name, "type": "direct", "quanto_multiplier": "100", "status": "trading",
+           "contract_type": "", "mark_price": "0.0003824", "funding_rate": "0.00005",
+           "funding_interval": 14400, "funding_next_apply": 1789344000}  # fmt: skip
+    ticker = {"contract": name, "last": "0.0004", "change_percentage": "0", "high_24h": "0.0005",
+              "low_24h": "0.0003", "volume_24h_base": "7", "total_size": "40"}  # fmt: skip
+    candle = {"t": 1789339500, "o": "0.0004", "h": "0.0005", "l": "0.0003", "c": "0.0004", "v": 3}
+    answers = {
+        f"{futures}/contracts": msgspec.json.encode([row]),
+        f"{futures}/contracts/{name}": msgspec.json.encode(row),
+        f"{futures}/tickers": msgspec.json.encode([ticker]),
+        f"{futures}/candlesticks": msgspec.json.encode([candle]),
+    }
+    venue = adapter(gate, answers, 1_789_340_500_000)
+    listed = await venue.directory("perp")
+    one = listed.by_pair[Pair("BABYDOGE", "USDT")]
+    told = await venue.ticker(one)
+    assert (told.price, told.high, told.volume) == (
+        pytest.approx(4e-10), pytest.approx(5e-10), 7_000_000,
+    )  # fmt: skip
+    assert (await venue.tickers("perp", listed))[one.pair] == told
+    assert (await venue.funding(one)).mark_price == pytest.approx(3.824e-10)
+    assert (await venue.open_interest(one)).amount == 20 * 100 * 1_000_000
+    [closed] = (await venue.candles(one, minutes=15, count=2)).closed
+    assert (closed.close, closed.volume) == (pytest.approx(4e-10), 3 * 100 * 1_000_000)

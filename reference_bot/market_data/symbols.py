@@ -72,6 +72,8 @@ _NAMES = {
 _SEPARATORS = re.compile(r"[-/\\_.: ]+")
 _MULTIPLES = re.compile(r"^(10{3,7}|1M)(?=[^\W\d])(.+)$")
 _AFTER = re.compile(r"^(.*[^\W\d])(1000)$")
+_MILLIONS = {"MBABYDOGE": "BABYDOGE"}
+"""Gate.io's name of a million coins, which begins as names of coins do (MASK)."""
 _LONGEST = 40
 _RENAMED = {
     "MATIC": "POL",
@@ -177,7 +179,11 @@ def split_multiple(base: str) -> tuple[str, float]:
 
     >>> split_multiple("1000SHIB"), split_multiple("SHIB1000"), split_multiple("BTC")
     (('SHIB', 1000.0), ('SHIB', 1000.0), ('BTC', 1.0))
+    >>> split_multiple("MBABYDOGE")
+    ('BABYDOGE', 1000000.0)
     """
+    if base in _MILLIONS:
+        return _MILLIONS[base], 1_000_000.0
     after = _AFTER.match(base)
     if after is not None:
         return after[1], float(after[2])

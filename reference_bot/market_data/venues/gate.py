@@ -23,7 +23,7 @@ from reference_bot.market_data.decoding import Kept, One, Rows
 from reference_bot.market_data.errors import Reason, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.limits import PaceRule
-from reference_bot.market_data.symbols import Pair
+from reference_bot.market_data.symbols import Pair, split_multiple
 from reference_bot.market_data.venues.base import (
     COIN,
     AccountRatio,
@@ -260,10 +260,11 @@ class Gate(OneApi):
         """Read the rolling 24 hours."""
         if instrument.kind != "spot":
             found, time = await self._futures_ticker(instrument)
-            return self._ticker(found, time)
+            return self._ticker(found, time, instrument)
         path = "/api/v4/spot/tickers"
         reply = await self._client.get(path, _SPOT_TICKERS, {"currency_pair": instrument.symbol})
-        return self._ticker(self._about(path, reply.value, instrument.symbol), self._time(reply))
+        spot = self._about(path, reply.value, instrument.symbol)
+        return self._ticker(spot, self._time(reply), instrument)
 
     async def tickers(self, kind: MarketKind, listed: Directory) -> dict[Pair, Ticker]:
         """Read the rolling 24 hours of all pairs or contracts."""
@@ -276,7 +277,7 @@ class Gate(OneApi):
             found, time = {row.symbol: row for row in futures.value}, self._time(futures)
         known = listed.by_symbol()
         return {
-            known[name].pair: self._ticker(row, time)
+            known[name].pair: self._ticker(row, time, known[name])
             for name, row in found.items()
             if name in known and _open_of(row) is not None
         }
@@ -285,7 +286,9 @@ class Gate(OneApi):
         """Return when an answer was given: it tells no time of its own."""
         return reply.as_of or self._client.now()
 
-    def _ticker(self, found: _SpotTicker | _FuturesTicker, time: int) -> Ticker:
+    def _ticker(
+        self, found: _SpotTicker | _FuturesTicker, time: int, instrument: Instrument
+    ) -> Ticker:
         opened = _open_of(found)
         if opened is None or not found.last:
             raise VenueError(
@@ -298,13 +301,14 @@ class Gate(OneApi):
             volume, turnover = found.base_volume, found.quote_volume
         else:
             volume, turnover = found.volume_24h_base, found.volume_24h_quote
+        coins = _coins_of(instrument)
         return Ticker(
             time=time,
-            price=found.last,
-            open=opened,
-            high=found.high_24h,
-            low=found.low_24h,
-            volume=volume,
+            price=found.last / coins,
+            open=opened / coins,
+            high=None if found.high_24h is None else found.high_24h / coins,
+            low=None if found.low_24h is None else found.low_24h / coins,
+            volume=None if volume is None else volume * coins,
             turnover=turnover,
         )
 
@@ -316,7 +320,10 @@ class Gate(OneApi):
             path = "/api/v4/spot/candlesticks"
             params["currency_pair"] = instrument.symbol
             spot = await self._client.get(path, _SPOT_CANDLES, params)
-            candles = [_candle(row, length, row.volume) for row in spot.value]
+            coins = _coins_of(instrument)
+            candles = [
+                _candle(row, length, row.volume and row.volume * coins, coins) for row in spot.value
+            ]
             return check_candles(self._client, path, candles, spot.as_of, minutes)
         if instrument.kind == "inverse":
             text = "gate's candles of a contract settled in the coin count dollars, not coins"
@@ -324,7 +331,8 @@ class Gate(OneApi):
         path = f"{_FUTURES[instrument.kind]}/candlesticks"
         params["contract"] = instrument.symbol
         futures = await self._client.get(path, _FUTURES_CANDLES, params)
-        candles = [_candle(row, length, row.size * instrument.unit) for row in futures.value]
+        unit, coins = instrument.unit, _coins_of(instrument)
+        candles = [_candle(row, length, row.size * unit, coins) for row in futures.value]
         return check_candles(self._client, path, candles, futures.as_of, minutes)
 
     async def open_interest(self, instrument: Instrument) -> InterestPoint:
@@ -362,7 +370,7 @@ class Gate(OneApi):
             rate=found.funding_rate,
             interval_hours=hours,
             next_reset=reset_ahead(self.name, path, found.funding_next_apply * 1000, now, hours),
-            mark_price=found.mark_price or None,
+            mark_price=(found.mark_price or 0.0) / _coins_of(instrument) or None,
         )
 
     async def taker_volumes(self, instrument: Instrument, minutes: int) -> TakerVolumes:
@@ -449,6 +457,15 @@ def _point(stat: _Stat, instrument: Instrument) -> InterestPoint | None:
     return InterestPoint(time, size, stat.open_interest_usd and stat.open_interest_usd / 2)
 
 
-def _candle(row: _SpotCandle | _FuturesCandle, length: int, volume: float | None) -> Candle:
-    start = row.start * 1000
-    return to_candle(row, start, start + length, volume=volume, turnover=row.turnover)
+def _coins_of(instrument: Instrument) -> float:
+    """Return of how many coins Gate's prices are: a MBABYDOGE is a million of them."""
+    if instrument.asset != COIN:
+        return 1.0
+    return split_multiple(instrument.symbol.rpartition("_")[0])[1]
+
+
+def _candle(
+    row: _SpotCandle | _FuturesCandle, length: int, volume: float | None, coins: float
+) -> Candle:
+    start, turnover = row.start * 1000, row.turnover
+    return to_candle(row, start, start + length, volume=volume, turnover=turnover, unit=coins)
