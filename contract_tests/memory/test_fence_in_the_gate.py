@@ -47,7 +47,7 @@ def fleet(*, oom_kills: int = 0, problem: str = "") -> History:
             Run(t=0, modes=("polling",)),
             MemoryFence(t=1.0, limit=904_000_000, cpus=2.0, problem=problem, **WHO),
             Phase(t=9.0, name="load", edge="begin", **WHO),
-            Request(t=9.1, intended=9.0, latency_s=0.1, ok=True, **WHO),
+            *(Request(t=9.1, intended=9.0, latency_s=0.1, ok=True, **WHO) for _ in range(120)),
             *samples,
             *([] if problem else [ledger]),
             Phase(t=20.0, name="load", edge="end", **WHO),
