@@ -360,6 +360,19 @@ async def test_binances_traditional_perpetuals_are_no_coins(venue):
     assert listed.by_pair[Pair("CAT", "USDT")].unit == 1000.0
 
 
+async def test_a_company_before_it_is_listed_is_no_coin_before_its_launch(venue):
+    """Binance, September 2026: OPENAIUSDT, of the sub-type Pre-IPO."""
+
+    def pre_ipo(told):
+        openai = {"symbol": "OPENAIUSDT", "contractType": "TRADIFI_PERPETUAL",
+                  "baseAsset": "OPENAI", "underlyingType": "PREMARKET"}  # fmt: skip
+        told["symbols"].append(told["symbols"][0] | openai)
+
+    told = changed("binance/ar_fapi_exchangeInfo_tradfi_2026-09-14.json", pre_ipo)
+    listed = await venue(binance, {"/fapi/v1/exchangeInfo": told}).directory("perp")
+    assert kinds(listed)["OPENAIUSDT"] == "pre-launch stock"
+
+
 async def test_gates_stocks_before_their_market_are_no_coins(venue):
     told = body("gate/ar_contracts_usdt_2026-09-11.json")
     listed = await venue(gate, {"/api/v4/futures/usdt/contracts": told}).directory("perp")

@@ -479,3 +479,13 @@ async def test_a_million_of_a_coin_by_gates_own_name_is_the_coin():
     assert (await venue.open_interest(one)).amount == 20 * 100 * 1_000_000
     [closed] = (await venue.candles(one, minutes=15, count=2)).closed
     assert (closed.close, closed.volume) == (pytest.approx(4e-10), 3 * 100 * 1_000_000)
+
+
+async def test_a_day_without_a_trade_has_no_highest_and_lowest_price():
+    """Gate.io tells zeros beside the last price of a pair that was not traded for a day."""
+    row = {"currency_pair": "KFC_USDT", "last": "7.255", "change_percentage": "0", "high_24h": "0",
+           "low_24h": "0", "base_volume": "0", "quote_volume": "0"}  # fmt: skip
+    answers = {"/api/v4/spot/tickers": msgspec.json.encode([row])}
+    pair = Instrument("gate", "spot", Pair("KFC", "USDT"), "KFC_USDT")
+    told = await adapter(gate, answers, 1_621_441_742_000).ticker(pair)
+    assert (told.price, told.high, told.low, told.volume) == (7.255, None, None, 0)

@@ -116,7 +116,7 @@ class _FuturesSymbol(Struct, frozen=True, rename="camel"):
         if kind.endswith("EQUITY"):
             return "stock"
         if kind == "PREMARKET":
-            return "pre-launch coin"
+            return "pre-launch coin" if self.contract_type == "PERPETUAL" else "pre-launch stock"
         if kind == "COIN" and self.contract_type != "PERPETUAL":
             return "traditional asset"
         return kind.lower()
@@ -376,8 +376,8 @@ def _ticker(found: _Ticker | _ListedTicker, unit: float) -> Ticker:
         time=found.close_time,
         price=found.last_price / unit,
         open=found.open_price / unit,
-        high=found.high_price / unit,
-        low=found.low_price / unit,
+        high=found.high_price / unit or None,
+        low=found.low_price / unit or None,
         volume=found.volume * unit,
         turnover=found.quote_volume,
     )

@@ -231,8 +231,8 @@ def _ticker(found: _Ticker, instrument: Instrument) -> Ticker:
         time=found.close_time,
         price=found.last_price,
         open=found.open_price,
-        high=found.high_price,
-        low=found.low_price,
+        high=found.high_price or None,
+        low=found.low_price or None,
         volume=found.base_volume,
         turnover=found.volume * instrument.unit,
     )

@@ -258,8 +258,8 @@ def _ticker_of(found: _Ticker, unit: float) -> Ticker:
         time=found.time,
         price=(found.price or 0.0) / unit,
         open=found.open / unit,
-        high=None if found.high is None else found.high / unit,
-        low=None if found.low is None else found.low / unit,
+        high=found.high / unit if found.high else None,
+        low=found.low / unit if found.low else None,
         volume=None if found.volume is None else found.volume * unit,
         turnover=found.turnover,
     )

@@ -421,8 +421,8 @@ def _ticker(found: _Ticker, time: int, instrument: Instrument) -> Ticker:
         time=time,
         price=(found.last or 0.0) / unit,
         open=(found.open or 0.0) / unit,
-        high=None if found.high is None else found.high / unit,
-        low=None if found.low is None else found.low / unit,
+        high=found.high / unit if found.high else None,
+        low=found.low / unit if found.low else None,
         volume=volume,
         turnover=turnover,
     )

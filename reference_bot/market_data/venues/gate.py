@@ -306,8 +306,8 @@ class Gate(OneApi):
             time=time,
             price=found.last / coins,
             open=opened / coins,
-            high=None if found.high_24h is None else found.high_24h / coins,
-            low=None if found.low_24h is None else found.low_24h / coins,
+            high=found.high_24h / coins if found.high_24h else None,
+            low=found.low_24h / coins if found.low_24h else None,
             volume=None if volume is None else volume * coins,
             turnover=turnover,
         )

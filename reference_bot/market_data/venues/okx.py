@@ -230,8 +230,8 @@ def _ticker(found: _Ticker, instrument: Instrument) -> Ticker:
         time=found.time,
         price=found.last or 0.0,
         open=found.open or 0.0,
-        high=found.high,
-        low=found.low,
+        high=found.high or None,
+        low=found.low or None,
         volume=found.vol if kind == "spot" else found.vol_ccy,
         turnover=turnover,
     )
