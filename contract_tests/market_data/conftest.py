@@ -8,6 +8,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def open_stack(
                 **settings,
             }
             async with open_api(load(environment), Metrics()) as api, borrowed(idle_apps) as app:
-                if "REDIS_URL" not in settings:
+                if "REDIS_URL" not in settings and api.cache._clock is time.monotonic:
                     stop_the_clock(api.cache)
                 if warm:
                     await api.service.warm()

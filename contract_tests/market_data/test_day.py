@@ -3,6 +3,7 @@
 import asyncio
 import functools
 
+import httpx
 import pytest
 
 from botproof.doubles.exchanges.coins import COINS, synthetic_coins
@@ -11,7 +12,7 @@ from botproof.doubles.exchanges.periods import HOUR
 from reference_bot.market_data import wiring
 from reference_bot.market_data.cache import Cache
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(400)]
 
 STEP = 3 * HOUR
 STEPS = 8
@@ -24,6 +25,12 @@ def market() -> Market:
     return Market(7, COINS + synthetic_coins(500))
 
 
+async def drawn(url: str) -> None:
+    """Let the double draw what will be asked for: no deadline is to pay for that."""
+    async with httpx.AsyncClient(trust_env=False, timeout=300) as client:
+        await client.get(f"{url}/binance/futures/fapi/v1/ticker/24hr")
+
+
 async def test_scans_of_a_day_make_a_bounded_number_of_calls(open_stack, monkeypatch):
     """The cache's clock is the market's, so that what it keeps ages as the market does."""
     moment = [0.0]
@@ -34,6 +41,7 @@ async def test_scans_of_a_day_make_a_bounded_number_of_calls(open_stack, monkeyp
         for step in range(STEPS):
             clock.advance(STEP / 1000)
             moment[0] = clock.now() / 1000
+            await drawn(stack.url)
             stack.double._events.clear()
             scan, top = await asyncio.gather(
                 stack.ask("/volume_scan", threshold_pct=0),
