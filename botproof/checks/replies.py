@@ -13,7 +13,6 @@ from botproof.chats import (
     Turn,
     button_label,
     hides_links,
-    integer,
     is_reply,
     is_true,
     plain,
@@ -102,7 +101,6 @@ def render(turn: Turn, rules: ReplyRules) -> str:
 def _manners(message: Message) -> list[str]:
     params = message.params
     manners = [name for key, name in _MANNERS.items() if is_true(params.get(key))]
-    manners += ["in a topic"] * (integer(params.get("message_thread_id")) is not None)
     manners += ["as a reply"] * is_reply(params)
     manners += ["without previews"] * hides_links(params)
     return manners if message.topic is None else [*manners, f"in topic {message.topic}"]
