@@ -13,6 +13,7 @@ from botproof.chats import (
     Turn,
     button_label,
     hides_links,
+    integer,
     is_reply,
     is_true,
     plain,
@@ -103,7 +104,12 @@ def _manners(message: Message) -> list[str]:
     manners = [name for key, name in _MANNERS.items() if is_true(params.get(key))]
     manners += ["as a reply"] * is_reply(params)
     manners += ["without previews"] * hides_links(params)
-    return manners if message.topic is None else [*manners, f"in topic {message.topic}"]
+    if message.topic is not None:
+        # An answer to a message in a topic stands there, too, without being sent to the topic.
+        sent_there = integer(params.get("message_thread_id")) is not None
+        alone = "" if sent_there else " by its reply alone"
+        manners.append(f"in topic {message.topic}{alone}")
+    return manners
 
 
 def title_of(payload: Mapping[str, Any]) -> str:
