@@ -125,6 +125,7 @@ class _Bad:
         self._given: list[tuple[float, str, str]] = []
         self._calls: Counter[str] = Counter()
         self._usual = 0
+        self._chosen = 0
         self._answering: dict[str, set[str]] = {}
         self._alone: set[str] = set()
         self._own: set[str] = set()
@@ -170,6 +171,7 @@ class _Bad:
         self._usual = self._calls.total()
         best = sorted(found, key=lambda text: -found[text])[:_MOST_QUESTIONS]
         questions = [text for text in asked if text in best]
+        self._chosen = len(questions)
         for _ in self._known:
             await self._learn(self._other(questions, self._symbols_after))
         return questions
@@ -348,6 +350,9 @@ class _Bad:
                     await self._progress.wait()
         withheld = self._stack.watch.withheld_s - before
         most = max((self._calls - called).values(), default=0)
+        # More than all questions at once may take more calls than all questions did.
+        at_once = (len(asked) - neighbours) / max(1, self._chosen)
+        usual = round(self._usual * max(1.0, at_once))
         for text, *_ in asked:
             self._note_venues(text, began)
         return [
@@ -363,7 +368,7 @@ class _Bad:
                 neighbour=number >= len(asked) - neighbours,
                 datum=self._has_datum(text),
                 calls=most,
-                usual_calls=self._usual,
+                usual_calls=usual,
                 since_s=round(began - (self._good_at if since is None else since), 2),
                 stack=self._stack.mode,
                 mode=self._stack.mode,
