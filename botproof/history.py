@@ -548,7 +548,7 @@ class Degraded(Event, frozen=True, kw_only=True):
     `others` are the exchanges that told of the symbol when this command was asked, at any time: of
     "venue" alone, and where no other one had failed before.
     `calls` is how often one exchange was called meanwhile, at the most, and `usual_calls` how often
-    all of them together were when everything was asked for the first time, with nothing wrong.
+    all of them together were when as much was asked with nothing wrong.
     """
 
     stage: str

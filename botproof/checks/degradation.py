@@ -41,7 +41,7 @@ _ZERO = re.compile(
 share that was rounded."""
 _SHOWN = 110
 _FEWEST = 5
-_OFTEN = 4
+_OFTEN, _FEW_CALLS = 2, 50
 _WHOLE = 0.8
 
 
@@ -134,10 +134,10 @@ def _in_time(one: Degraded, where: str, limit: float) -> Iterator[str]:
 
 
 def _too_often(one: Degraded, where: str) -> Iterator[str]:
-    if one.usual_calls and one.calls > _OFTEN * one.usual_calls:
+    if one.usual_calls and one.calls > max(_FEW_CALLS, _OFTEN * one.usual_calls):
         yield (
             f"{where} an exchange that fails is called again and again: {one.calls} calls of one "
-            f"exchange, where all questions together took {one.usual_calls} of all exchanges"
+            f"exchange, where as many questions took {one.usual_calls} of all exchanges"
         )
 
 

@@ -238,8 +238,10 @@ class TestDegradation:
         assert judge_bad(bad(stage="back", since_s=70.0, **none)).verdict is Verdict.PASS
 
     def test_an_exchange_that_fails_and_is_called_without_end_is_named(self) -> None:
-        assert judge_bad(bad(calls=80, usual_calls=20)).verdict is Verdict.PASS
-        result = judge_bad(bad(calls=81, usual_calls=20))
+        assert judge_bad(bad(calls=50, usual_calls=4)).verdict is Verdict.PASS
+        assert judge_bad(bad(calls=80, usual_calls=40)).verdict is Verdict.PASS
+        assert judge_bad(bad(calls=51, usual_calls=4)).verdict is Verdict.FAIL
+        result = judge_bad(bad(calls=81, usual_calls=40))
         assert result.verdict is Verdict.FAIL
         assert "is called again and again: 81 calls of one exchange" in result.measurement
 
