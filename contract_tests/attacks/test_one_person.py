@@ -69,7 +69,7 @@ def test_a_backlog_of_one_chat_is_bounded_and_said(
     texts = telegram.texts(1)
     assert Counter(text[:9] for text in texts if text[0] != "⏳") == {
         "What I ca": 200,
-        "✋ So many": 1,
+        "✋ Too man": 1,
     }
     assert [text for text in texts if text.startswith("✋")] == [texts[-1]]
     attack.canary(1)
