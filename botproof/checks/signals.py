@@ -30,7 +30,7 @@ def check(history: History, _: Judging) -> CheckResult:
         uncalled = [f"{one.stack}: {line}" for line in _uncalled(one, seen)]
         findings += uncalled
         for lines, share in ((_findings(one, seen), _MOSTLY), (_nothing(one, seen), _PARTLY)):
-            if one.withheld_s < share * one.interval_s * len(one.slots):
+            if not kept_from_going_on(one, share):
                 findings += [f"{one.stack}: {line}" for line in lines]
             else:
                 gaps += [f"{one.stack}: {_kept(one)}: {line}" for line in lines]
@@ -59,6 +59,11 @@ def check(history: History, _: Judging) -> CheckResult:
         ),
         source="docs/gate.md",
     )
+
+
+def kept_from_going_on(one: SignalsWatched, share: float = _MOSTLY) -> bool:
+    """Whether the machine kept the watch from so much of its time that nothing sure is found."""
+    return one.withheld_s >= share * one.interval_s * len(one.slots)
 
 
 def _uncalled(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:

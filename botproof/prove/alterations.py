@@ -18,6 +18,7 @@ from botproof.chats import Chats, Message, Turn, chat_of, read_chats
 from botproof.checks.figures import is_zero, labelled
 from botproof.checks.judging import Judging
 from botproof.checks.memory import loaded
+from botproof.checks.signals import kept_from_going_on
 from botproof.config import BOT
 from botproof.history import (
     BotApiCall,
@@ -37,6 +38,7 @@ from botproof.history import (
     SecretSeen,
     SecurityAsked,
     SignalSeen,
+    SignalsWatched,
     UpdateConfirmed,
 )
 
@@ -521,8 +523,10 @@ def zero_invented(record: Record) -> Altered | None:
 
 
 def signal_twice(record: Record) -> Altered | None:
-    """What came by itself comes again in the same slot."""
-    seen = record.history.of(SignalSeen)
+    """What came by itself comes again in the same slot, of a watch that can tell it for sure."""
+    watched = record.history.of(SignalsWatched)
+    sure = {one.stack for one in watched if not kept_from_going_on(one)}
+    seen = [each for each in record.history.of(SignalSeen) if each.stack in sure]
     return _with([*record.history, seen[-1]], record, {}) if seen else None
 
 

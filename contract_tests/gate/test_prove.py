@@ -120,6 +120,23 @@ def test_what_a_run_cannot_show_is_said_and_is_no_error(good: tuple[History, Jud
     assert any("cannot be shown by this run: stands-still" in line for line in result.evidence)
 
 
+def test_what_a_starved_watch_cannot_tell_for_sure_is_not_shown_by_it(
+    good: tuple[History, Judging],
+) -> None:
+    """The check calls it INCONCLUSIVE then, and that is no blindness."""
+    record, judging = good
+    starved = [
+        msgspec.structs.replace(event, withheld_s=8.0)
+        if isinstance(event, history.SignalsWatched)
+        else event
+        for event in record
+    ]
+    findings = proved((History(starved), judging))
+    seen = {f.defect.name: f.seen for f in findings}
+    assert seen["signal-again-after-a-restart"] is Seen.NOT_SHOWN
+    assert result_of(findings).verdict is Verdict.PASS
+
+
 def test_what_does_not_fit_into_the_time_is_said_and_is_no_error(
     good: tuple[History, Judging],
 ) -> None:
