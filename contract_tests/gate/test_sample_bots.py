@@ -91,7 +91,8 @@ def test_a_bot_that_is_healthy_and_mute_is_shown_with_what_it_did_instead(tmp_pa
     gate = Gate("mute", tmp_path)
 
     assert gate.exit_code == 1, gate.output
-    assert gate.check("boot") == gate.check("golden") == "FAIL"
+    assert gate.check("boot") == "FAIL"
+    assert gate.check("golden") in {"FAIL", "INCONCLUSIVE"}  # the latter on a busy machine
     for line in (
         "raises, refused: the bot answered none of 1 updates",
         "log of bot: KeyError: 'symbol'",
