@@ -256,7 +256,8 @@ def _gaps(seen: Sequence[_Seen], plan: DeliveryPlan) -> list[str]:
         gaps.append(f"only {updates:,} of {plan.updates:,} updates were sent")
     if kills < plan.kills:
         gaps.append(f"only {kills:,} of {plan.kills:,} kills took place")
-    elif kills and not any(one.kills_at_work for one in seen):
+    # A kill that belongs to a trouble comes when the trouble has done its work.
+    elif plan.kills and not any(one.kills_at_work for one in seen):
         gaps.append("no kill met a ready bot with updates to answer")
     if counted and kills:
         gaps.append(

@@ -349,10 +349,13 @@ def test_fewer_updates_or_kills_than_planned_are_inconclusive() -> None:
     ],
 )
 def test_kills_that_met_no_work_prove_nothing(events: list[Event]) -> None:
-    result = judge(START, asked(1, 1), sent(1.1, "Q1Z"), events, started(4), STOP)
+    history = (START, asked(1, 1), sent(1.1, "Q1Z"), events, started(4), STOP)
+    result = judge(*history, run=plan(1, 1))
 
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "no kill met a ready bot with updates to answer" in result.evidence
+    of_a_trouble = judge(*history, run=plan(1, 0))
+    assert of_a_trouble.verdict is Verdict.PASS
 
 
 def test_a_double_that_died_is_an_error_whatever_else_is_seen() -> None:
