@@ -22,7 +22,7 @@ from botproof.init.source import Source, read_source
 from botproof.init.start import Description
 from botproof.init.trial import Trials
 from botproof.init.write import as_toml, questions
-from botproof.problems import UsageError
+from botproof.problems import UsageError, write_text
 from botproof.report.terminal import Progress
 from botproof.targets.process import Guard
 from botproof.targets.recorder import Recorder
@@ -69,24 +69,17 @@ def run(arguments: argparse.Namespace) -> int:
         print("ended before it was done: nothing was written, nothing is left running")
         return _INTERRUPTED
     text = as_toml(found)
-    _write(path, text)
+    write_text(path, text)
     _tell(found, path, text)
     return 0 if found.started else 1
 
 
 def _template(path: Path) -> int:
     template = resources.files("botproof").joinpath("botproof.template.toml")
-    _write(path, template.read_text(encoding="utf-8"))
+    write_text(path, template.read_text(encoding="utf-8"))
     print(f"wrote {path}; fill it in, then run `botproof gate`")
     print('(botproof init --bot "COMMAND" starts the bot between the doubles, and fills it in)')
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _described(arguments: argparse.Namespace, base: Path) -> Description:

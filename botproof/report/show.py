@@ -15,7 +15,7 @@ from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.history import Event, History, Request, read_history
-from botproof.problems import UsageError
+from botproof.problems import UsageError, write_text
 from botproof.report import rollout_page, trend
 from botproof.report.depth import flames_in, papers_for
 from botproof.report.html import as_html, document, walk
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         page = _page(record, results, path.parent)
         said = combine(result.verdict for result in results).value if results else "not judged"
     output: Path = arguments.output or path.parent / _PAGE
-    _write(output, page)
+    write_text(output, page)
     print(f"{output}: {said}, {len(record):,} events, {len(page.encode()) / 1000:.0f} kB")
     if arguments.open:
         webbrowser.open(output.absolute().as_uri())
@@ -80,18 +80,11 @@ def _rollout(arguments: argparse.Namespace) -> int:
     if output is None and arguments.open:
         output = Path(tempfile.gettempdir()) / f"{rollout.name}.html"
     if output is not None:
-        _write(output, rollout_page.as_html(rollout))
+        write_text(output, rollout_page.as_html(rollout))
         print(f"{output}: the same as a page")
     if output is not None and arguments.open:
         webbrowser.open(output.absolute().as_uri())
     return 0
-
-
-def _write(output: Path, page: str) -> None:
-    try:
-        output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{output}: cannot be written: {error.strerror}") from error
 
 
 def _read(path: Path) -> tuple[Path, History]:

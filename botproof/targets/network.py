@@ -19,9 +19,9 @@ from pathlib import Path
 from botproof.problems import UsageError
 from botproof.targets.docker import PROGRAM
 
-__all__ = ["is_private", "private_network"]
+__all__ = ["CLONE_NEWNET", "enter_network", "is_private", "private_network"]
 
-_CLONE_NEWNET = 0x40000000
+CLONE_NEWNET = 0x40000000
 _HOLDER = "botproof-network-"
 _LIFE_S = 6 * 3600
 """The holder ends by itself after that, should the harness be killed."""
@@ -46,7 +46,7 @@ def private_network(image: str) -> Iterator[str]:
             try:
                 yield f"container:{name}"
             finally:
-                _set(before.fileno())
+                enter_network(before.fileno())
     finally:
         with contextlib.suppress(UsageError):  # it has gone already
             _docker("rm", "--force", "--volumes", name)
@@ -60,7 +60,7 @@ def is_private(options: Sequence[str]) -> bool:
 def _enter(namespace: Path) -> None:
     try:
         with namespace.open("rb") as file:
-            _set(file.fileno())
+            enter_network(file.fileno())
     except OSError as error:
         raise UsageError(
             f"the network of a container cannot be entered ({error.strerror}): the engine has to "
@@ -68,10 +68,11 @@ def _enter(namespace: Path) -> None:
         ) from error
 
 
-def _set(descriptor: int) -> None:
+def enter_network(descriptor: int) -> None:
+    """Put this thread, and what it starts, into the network of a descriptor. Raises OSError."""
     # os.setns comes with Python 3.12.
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(descriptor, _CLONE_NEWNET):
+    if libc.setns(descriptor, CLONE_NEWNET):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 

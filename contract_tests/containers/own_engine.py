@@ -15,31 +15,28 @@ from pathlib import Path
 
 import pytest
 
-_CLONE_NEWNET = 0x40000000
+from botproof.targets.network import CLONE_NEWNET, enter_network
+from contract_tests.containers.conftest import docker
+
 _STARTS_WITHIN_S = 60.0
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _call(name: str, *arguments: int) -> None:
-    if getattr(_libc, name)(*arguments):
-        error = ctypes.get_errno()
-        raise OSError(error, f"{name}: {os.strerror(error)}")
 
 
 @contextlib.contextmanager
 def own_network() -> Iterator[None]:
     """Put this thread, and what it starts, into a network that has nothing but a loopback device.
 
-    Needs root. Python 3.12 has `os.unshare` and `os.setns` for this.
+    Needs root. Python 3.12 has `os.unshare` for this.
     """
+    libc = ctypes.CDLL(None, use_errno=True)
     with Path("/proc/thread-self/ns/net").open("rb") as before:
-        _call("unshare", _CLONE_NEWNET)
+        if libc.unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "no network of its own can be made")
         try:
             up = ["ip", "link", "set", "lo", "up"]
             subprocess.run(up, check=True)
             yield
         finally:
-            _call("setns", before.fileno(), _CLONE_NEWNET)
+            enter_network(before.fileno())
 
 
 class OwnEngine:
@@ -79,10 +76,7 @@ class OwnEngine:
 
     def docker(self, *words: str) -> str:
         """Ask this engine."""
-        command = ("docker", "--host", self.host, *words)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
+        return docker("--host", self.host, *words)
 
     def take(self, *images: str) -> None:
         """Give it these images of the engine that everybody uses."""

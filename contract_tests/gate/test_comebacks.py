@@ -14,6 +14,7 @@ from botproof.checks.comebacks import comebacks
 from botproof.checks.judging import Judging, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.history import Event, History, Vanished
+from botproof.targets.address_filter import kernel
 from botproof.targets.crew import Crew
 from botproof.verdict import Verdict
 
@@ -172,8 +173,7 @@ async def supervisor() -> AsyncIterator[Supervisor]:
 
 
 def kernel_tells_codes() -> bool:
-    release = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
-    return release >= (6, 15)
+    return kernel(os.uname().release) >= (6, 15)
 
 
 @pytest.mark.anyio
