@@ -39,6 +39,8 @@ _ZERO = re.compile(
 )
 """A zero that is a price, a share or an amount; a bare 0 may be a count or a score, and 0 % a small
 share that was rounded."""
+_FEW_STEPS = 50
+"""A share of fewer steps of its last place may as well be nought elsewhere."""
 _SHOWN = 110
 _FEWEST = 5
 _OFTEN, _FEW_CALLS = 2, 50
@@ -144,11 +146,13 @@ def _too_often(one: Degraded, where: str) -> Iterator[str]:
 def _invented(one: Degraded, where: str) -> Iterator[str]:
     """Lines of zeros, where their first figure is none when nothing is wrong.
 
-    A zero beside another figure was rounded: "Funding: 0.0000% (+0.07% annually)".
+    A zero beside another figure was rounded: "Funding: 0.0000% (+0.07% annually)". So may a share
+    be that is small when nothing is wrong, +0.0016 %: another exchange tells another one.
     """
     known: dict[str, bool] = {}
-    for label, _, figures in labelled(one.clean):
-        known[label] = known.get(label, True) and not is_zero(figures[0])
+    for label, line, figures in labelled(one.clean):
+        least = _FEW_STEPS if "%" in line else 1
+        known[label] = known.get(label, True) and int(re.sub(r"\D", "", figures[0])) >= least
     for label, line, figures in labelled(one.answers):
         if known.get(label) and all(map(is_zero, figures)) and _ZERO.search(line):
             yield f"{where} a zero was invented: {_cut(line)}"
