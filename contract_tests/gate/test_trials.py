@@ -178,6 +178,23 @@ class TestDegradation:
         clean = ("Bias: score 15 of ±100\nPrice: $91,210.46\nPlace: 3%\nFee: 0.01% (+11% a year)",)
         assert judge_bad(bad(answers=(answer,), clean=clean)).verdict is Verdict.PASS
 
+    @pytest.mark.parametrize(
+        ("clean", "invented"), [("+0.0016", False), ("-0.0049", False), ("+0.0050", True)]
+    )
+    def test_a_share_of_few_steps_may_be_nought_at_another_exchange(
+        self, clean: str, invented: bool
+    ) -> None:
+        """A gate was FAIL for it: the first exchange was gone, and another one told 0.0000 %."""
+        nought = ("OKX funding: 0.0000%",)
+        result = judge_bad(bad(answers=nought, clean=(f"OKX funding: {clean}%",)))
+        assert (result.verdict is Verdict.FAIL) is invented, result
+        assert ("a zero was invented: 'OKX funding: 0.0000%'" in result.measurement) is invented
+
+    def test_an_amount_of_few_steps_is_none_at_no_exchange(self) -> None:
+        assert judge_bad(bad(answers=("Fee: $0.00",), clean=("Fee: $0.16",))).verdict is (
+            Verdict.FAIL
+        )
+
     def test_figures_of_long_ago_say_so(self) -> None:
         old = {"stage": "gone", "answers": CLEAN, "since_s": 70.0}
         result = judge_bad(bad(**old))
