@@ -709,8 +709,18 @@ class History:
 
     @property
     def stacks(self) -> list[str]:
-        """Names of the stacks in the order in which they first appear."""
-        return list(dict.fromkeys(event.stack for event in self.events if event.stack))
+        """Names of the stacks of this record, in the order in which they first appear.
+
+        A stack of another record, of which only crashes are told here, is none of them.
+        """
+        told = (e.stack for e in self.events if e.stack and not isinstance(e, Vanished))
+        return list(dict.fromkeys(told))
+
+    @property
+    def stacks_elsewhere(self) -> list[str]:
+        """Names of the stacks of another record (the conversations') of which crashes are told."""
+        mentioned = dict.fromkeys(event.stack for event in self.of(Vanished))
+        return [stack for stack in mentioned if stack not in self.stacks]
 
     def mode_of(self, stack: str) -> str:
         """The mode of a stack; the stack's own name when no event says it."""

@@ -25,7 +25,6 @@ from botproof.history import (
     ProcessStarted,
     UpdateConfirmed,
     UpdateInjected,
-    Vanished,
     describe_exit,
 )
 from botproof.start_trouble import trouble_in
@@ -78,6 +77,9 @@ def check(history: History, judging: Judging) -> CheckResult:
             ]
         elif trouble := mute.trouble(history, stack, seen):
             said += [f"{stack}: errors in the logs:", *_indented(trouble)]
+    for stack in history.stacks_elsewhere:
+        for text in comebacks(history, stack):
+            found.setdefault((_Bad.CAME_BACK, text), []).append(stack)
     problems = [
         f"{', '.join(_different(history, stacks))}: {text}"
         for (_, text), stacks in sorted(found.items(), key=lambda one: one[0][0])
@@ -168,8 +170,6 @@ def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Found]:
 
 
 def _gaps(history: History, stack: str) -> Iterator[str]:
-    if all(isinstance(event, Vanished) for event in history if event.stack == stack):
-        return  # a stack of another record (parity's), of which only crashes are told here
     started = {e.process for e in history.of(ProcessStarted, stack=stack) if e.role in _TARGETS}
     ready = {event.process for event in history.of(ProcessReady, stack=stack)}
     ended = {event.process for event in history.of(ProcessExited, stack=stack)}
