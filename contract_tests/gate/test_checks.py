@@ -52,13 +52,14 @@ class TestTogether:
     def test_a_helper_that_went_in_a_stack_of_the_conversations_changes_nothing(
         self, story, judged, name
     ) -> None:
-        """Boot is told of it for the crashes; no check may miss there what was never asked there."""
+        """Boot is told of it for the crashes; nothing was asked there that a check may miss."""
         menu = {"commands": [{"command": "start", "description": "say hello"}]}
         for mode in story.healthy().modes:
             story.add(story.call(mode, "setMyCommands", menu, 1.0))
         judged.approved["_bot"] = own_settings(story.history(), "polling", judged.rules)
         before = judging.run_check(name, CHECKS[name], story.history(), judged)
-        where = {"stack": "lambda", "mode": "lambda", "process": "market_data", "role": "service"}
+        labels = {"stack": "lambda", "mode": "lambda"}
+        where: dict[str, Any] = {"process": "market_data", "role": "service", **labels}
         story.add(history.Vanished(t=1.0, pid=7, command="sh", lived_s=0.1, code=0, **where))
         assert before.verdict is PASS, text_of(before)
         assert judging.run_check(name, CHECKS[name], story.history(), judged) == before
