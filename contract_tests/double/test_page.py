@@ -14,6 +14,7 @@ import pytest
 
 from botproof.browser import Browser, chromium
 from botproof.doubles.telegram.client import Chat, Double, launch
+from contract_tests.readable import CONTRAST
 
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
 OTHER = "654321:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
@@ -301,7 +302,9 @@ def test_the_doors_of_the_bot_are_seen(browser: Browser, ada: Chat, http: httpx.
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (1100, "dark"), (390, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1100, "light"), (1100, "dark"), (390, "light"), (390, "dark")]
+)
 def test_it_fits_wide_and_narrow_light_and_dark(
     browser: Browser, ada: Chat, http: httpx.Client, width: int, scheme: str
 ) -> None:
@@ -323,6 +326,7 @@ def test_it_fits_wide_and_narrow_light_and_dark(
         assert browser.run(panes) == [True, False]
         browser.click("#chats button")
         assert browser.run(panes) == [False, True]
+    assert browser.run(CONTRAST) == []
     pictures = os.environ.get("BOTPROOF_SCREENSHOTS")
     if pictures:  # for a person to look at
         browser.screenshot(Path(pictures) / f"{width}-{scheme}.png")
