@@ -180,3 +180,17 @@ def test_a_private_part_of_a_library_is_found(tmp_path: Path) -> None:
     )
     found = list(private_parts_of("telegram", source))
     assert found == ["uses.py:1 from telegram._utils.types", "uses.py:4 bot._request"]
+
+
+def test_the_workflow_runs_what_ci_runs_on_every_python_that_is_promised() -> None:
+    sessions = re.compile(r"nox -s ([a-z]+)")
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    (matrix,) = re.findall(r"session: \[(.+)\]", workflow)
+    played = {*sessions.findall(workflow), *matrix.split(", ")}
+    known = set(re.findall(r"(?m)^def ([a-z]+)\(job: nox", (ROOT / "noxfile.py").read_text()))
+    assert set(sessions.findall((ROOT / ".ci" / "run").read_text())) <= played <= known
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    promised = re.findall(r"Python :: (3\.\d+)", " ".join(project["classifiers"]))
+    (pythons,) = re.findall(r"python: \[(.+)\]", workflow)
+    assert re.findall(r"[\d.]+", pythons) == promised
