@@ -137,6 +137,10 @@ class Steps:
         if change.manner is Manner.BESIDE and self._works(change):
             for container in self._new(change):  # it may have ended since; the old one works still
                 self._containers.wait(container.id, standby=True, seconds=STANDBY_S)
+        for container in self._new(change):
+            # Before the old one ends: what a webhook brings from then on is held by the new one,
+            # and no command of the engine's keeps users waiting.
+            self._containers.expose(container.id)
         for container in self._old(change):
             if container.running:
                 self._containers.stop(container.id)
@@ -145,7 +149,6 @@ class Steps:
         for container in self._new(change):
             if not container.running:
                 self._containers.start(container.id)
-            self._containers.expose(container.id)
             self._containers.wait(container.id, standby=False, seconds=READY_S)
 
     def _hand_back(self, change: Change) -> None:

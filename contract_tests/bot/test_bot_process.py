@@ -3,11 +3,12 @@
 import json
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from contract_tests.bot.conftest import HTTP
+from contract_tests.bot.conftest import HTTP, wait_for
 
 
 def message(update_id: int, text: str = "/help", chat: int = 1) -> dict[str, Any]:
@@ -181,6 +182,53 @@ def test_the_webhook_refuses_a_wrong_secret_and_what_is_no_update(start_bot: Any
     status, answer = bot.post(b"x" * (1024 * 1024 + 1))
     assert status == 413
     assert HTTP.get(f"{bot.url}/webhook").status_code == 405
+
+
+def test_what_is_brought_to_a_bot_that_stands_by_is_confirmed_when_its_turn_has_come(
+    start_bot: Any, telegram: Any
+) -> None:
+    first = start_bot("webhook").until_ready()
+    telegram.say("hello", chat=1)  # Telegram lets a bot write only to whom it knows
+    second = start_bot("webhook")
+    second.until_standing_by()
+    with ThreadPoolExecutor(1) as aside:
+        brought = aside.submit(second.post, message(1, "/help", chat=1))
+        second.until_standing_by()  # asked behind it
+        assert not brought.done()
+        assert first.end() == 0
+        assert brought.result()[0] == 200
+    telegram.replies(1)
+    second.until_ready()
+
+
+def test_a_bot_that_stops_keeps_what_is_brought_meanwhile_for_the_next_one(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    first = start_bot("webhook").until_ready()
+    telegram.say("hello", chat=2)  # Telegram lets a bot write only to whom it knows
+    market.delay = 2.0  # the answer that it finishes before it ends
+    telegram.say("/price btc", chat=1)
+    wait_for("a question to market-data", lambda: market.asked)
+    first.process.send_signal(signal.SIGTERM)
+    first.until_not_ready("process")
+    status, answer = first.post(message(1, "/help", chat=2))
+    assert (status, answer) == (200, {"ok": True})
+    assert first.end() == 0
+    assert telegram.texts(2) == []
+    start_bot("webhook").until_ready()
+    telegram.replies(2)
+    assert (len(telegram.texts(1)), len(telegram.texts(2))) == (1, 1)
+
+
+def test_a_bot_that_is_ended_while_it_stands_by_refuses_what_it_holds(start_bot: Any) -> None:
+    start_bot("webhook").until_ready()
+    second = start_bot("webhook")
+    second.until_standing_by()
+    with ThreadPoolExecutor(1) as aside:
+        brought = aside.submit(second.post, message(1, "/help", chat=1))
+        second.until_standing_by()  # asked behind it
+        assert second.end() == 0
+        assert brought.result()[0] == 503
 
 
 def test_the_webhook_answers_200_once_and_handles_once(start_bot: Any, telegram: Any) -> None:

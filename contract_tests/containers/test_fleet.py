@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -248,8 +249,10 @@ def test_a_crash_loop_ends_where_it_can_be_seen(
     assert "TELEGRAM_BOT_TOKEN" in broken("logs", "bot")
 
 
-def through(url: str, method: str, path: str, body: bytes = b"", **headers: str) -> int:
-    """The status that the proxy answers with; its certificate is one that Caddy made itself."""
+def answer(
+    url: str, method: str, path: str, body: bytes = b"", **headers: str
+) -> tuple[int, Message]:
+    """What the proxy answers with; its certificate is one that Caddy made itself."""
     context = ssl._create_unverified_context()  # noqa: S323 - the certificate is not what is tested
     request = urllib.request.Request(
         f"https://localhost:{url.rpartition(':')[2]}{path}",
@@ -258,10 +261,15 @@ def through(url: str, method: str, path: str, body: bytes = b"", **headers: str)
         method=method,
     )
     try:
-        with urllib.request.urlopen(request, context=context) as answer:  # noqa: S310 - as above
-            return int(answer.status)
+        with urllib.request.urlopen(request, context=context) as found:  # noqa: S310 - as above
+            return int(found.status), found.headers
     except urllib.error.HTTPError as error:
-        return error.code
+        return error.code, error.headers
+
+
+def through(url: str, method: str, path: str, body: bytes = b"", **headers: str) -> int:
+    """The status alone."""
+    return answer(url, method, path, body, **headers)[0]
 
 
 def test_the_proxy_lets_nothing_in_but_the_webhook(
@@ -288,6 +296,10 @@ def test_the_proxy_lets_nothing_in_but_the_webhook(
     # Cut off by the proxy, which Caddy 2.6 calls 502; the bot would have read all of it.
     large = b"[" + b" " * 2_000_000 + b"]"
     assert through(url, "POST", "/webhook", large, **right) in {413, 502}
+    # While no bot is there Telegram is told when to come again, or it would wait longer each time.
+    fleet("stop", "bot")
+    status, headers = answer(url, "POST", "/webhook", update, **right)
+    assert (status, headers["Retry-After"]) == (502, "1")
 
 
 def test_with_telegrams_networks_everyone_else_is_kept_out(

@@ -57,6 +57,8 @@ class ModelHost:
     order: dict[str, list[str]] = field(default_factory=dict)
     most_at_once: dict[str, int] = field(default_factory=dict)
     made: int = 0
+    did: list[tuple[str, str]] = field(default_factory=list)
+    """What was exposed and stopped, in order."""
 
     def power_cut(self) -> None:
         for one in self.there.values():
@@ -87,6 +89,7 @@ class ModelHost:
 
     def stop(self, container: str) -> None:
         self.kills.moment()
+        self.did.append(("stop", container))
         self._end(container)
         self.kills.moment()
 
@@ -99,6 +102,7 @@ class ModelHost:
     def expose(self, container: str) -> None:
         self.kills.moment()
         assert container in self.there
+        self.did.append(("expose", container))
 
     def wait(self, container: str, *, standby: bool, seconds: float) -> None:
         del seconds
@@ -262,6 +266,12 @@ def test_while_the_new_bot_cannot_stand_by_the_old_one_is_never_asked_to_end() -
     assert fleet.run() == UNDONE
     begun = [e.step for e in fleet.journal.entries if e.event == "begun"]
     assert "hand over bot" not in begun
+
+
+def test_the_new_bot_can_be_found_before_the_old_one_is_asked_to_end() -> None:
+    fleet = Fleet(BOT)
+    assert fleet.run() == DEPLOYED
+    assert fleet.host.did[:2] == [("expose", "new1"), ("stop", "bot-1")]
 
 
 def test_a_fleet_that_was_broken_before_is_told_and_does_not_block() -> None:

@@ -51,7 +51,7 @@ async def run(settings: Settings) -> None:
     notifying.cancel()
     manager.stopping()
     room.readiness.set("process", "the bot is stopping")
-    intake.close()
+    room.readiness.stand_by(frozenset())  # what is held for a turn that never comes is refused
     stopped.cancel()
     work.cancel()
     try:
@@ -61,9 +61,12 @@ async def run(settings: Settings) -> None:
         if ended:
             raise RuntimeError("a part of the bot that never ends has ended")
     finally:
-        await room.close()
+        # What Telegram brings meanwhile is kept for whoever has the inbox next: refused, it would
+        # come again only after a second.
+        await room.rest()
         for listener in listeners.values():
             await listener.stop()
+        await room.close()
         _log.info("stopped")
 
 

@@ -1,5 +1,7 @@
 """Whether the bot can do its work, and if not, why not: what ``GET /ready`` says."""
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
@@ -49,10 +51,11 @@ class Readiness:
     memory: asking never waits.
     """
 
-    __slots__ = ("_awaited", "_probes", "_reasons")
+    __slots__ = ("_awaited", "_on_duty", "_probes", "_reasons")
 
     def __init__(self) -> None:
         self._awaited: frozenset[str] = frozenset()
+        self._on_duty = asyncio.Event()
         self._reasons: dict[str, str] = {}
         self._probes: dict[str, Callable[[], str | None]] = {}
 
@@ -75,6 +78,16 @@ class Readiness:
     def stand_by(self, parts: frozenset[str]) -> None:
         """Only another instance's end keeps ``parts`` from being ready; empty: nothing does."""
         self._awaited = parts
+        if parts:
+            self._on_duty.clear()
+        else:
+            self._on_duty.set()
+
+    async def turn(self, seconds: float) -> None:
+        """Wait while this instance stands by or does not know yet, ``seconds`` at most."""
+        if not self._on_duty.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._on_duty.wait(), seconds)
 
     def is_standing_by(self) -> bool:
         """Whether all that is missing comes by itself when the other instance has ended."""

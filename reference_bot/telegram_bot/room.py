@@ -49,7 +49,7 @@ def build_inbox(settings: Settings) -> Inbox:
 
 
 class Room:
-    """Everything but the door. `open` once, `close` once."""
+    """Everything but the door. `open` once, then `rest` and `close` once."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -196,11 +196,14 @@ class Room:
             else:
                 self.readiness.set("inbox", None)
 
-    async def close(self) -> None:
-        """Finishes what is running, leaves the rest in the inbox, closes everything."""
+    async def rest(self) -> None:
+        """Finish what is running and begin nothing more; the inbox still takes updates in."""
         await self.supervisor.stop()
         await self._dispatcher.drain(_DRAIN_SECONDS)
         await self._slots.settled(_SETTLE_SECONDS)
+
+    async def close(self) -> None:
+        """Close everything, after `rest`; what is not handled stays in the inbox."""
         if self._initialized:
             await self._application.shutdown()
         else:

@@ -92,6 +92,7 @@ class LambdaBot:
 
     def close(self) -> None:
         """Ends the instance; Lambda itself never asks, tests do."""
+        self._loop.run_until_complete(self._room.rest())
         self._loop.run_until_complete(self._room.close())
         self._loop.close()
 

@@ -27,11 +27,6 @@ class Intake:
         self._duplicates = metrics.duplicates.labels(door)
         self._refused = metrics.refused.labels(door)
         self._dropped = metrics.dropped
-        self._closed = False
-
-    def close(self) -> None:
-        """From now on nothing is taken in."""
-        self._closed = True
 
     def read(self, value: object) -> Update:
         """Parsed JSON as an update. Raises NotAnUpdateError; then it is counted as refused."""
@@ -46,8 +41,6 @@ class Intake:
 
         What the inbox can never keep is left out and counted; alone, it is UpdateRefusedError.
         """
-        if self._closed:
-            raise InboxUnavailableError("the bot is stopping")
         try:
             put = await self._put(updates)
         except InboxUnavailableError as error:

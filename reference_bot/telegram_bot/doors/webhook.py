@@ -27,6 +27,9 @@ DELIVERIES: Final = "deliveries"
 SECRET_HEADER: Final = "x-telegram-bot-api-secret-token"  # noqa: S105 - only a name
 MAX_BODY: Final = 1024 * 1024
 _CHECK_SECONDS: Final = 5.0
+_HOLD_SECONDS: Final = 25.0
+"""How long an update waits here for this instance's turn. The one before it ends within 20 s, and
+Telegram's server waits 60 s for an answer (`create_connection` of its WebhookActor.cpp)."""
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +110,7 @@ class WebhookDoor:
             return _no(*refused)
         try:
             update = parse_body(await _read(receive), self._intake)
+            await self._readiness.turn(_HOLD_SECONDS)
             await self._intake.take([update])
         except BodyRefusedError as error:
             return _no(error.status, str(error))
