@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from botproof.doubles.server import Request, Response, Running, run_until_stopped, serve
+from botproof.doubles.kit.process import run_until_stopped
+from botproof.doubles.server import Request, Response, Server, serve
 
 
 def main() -> int:
-    """Run until SIGTERM; the exit code."""
+    """Run until SIGTERM; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path, help="the body, JSON")
     parser.add_argument("--port", type=int, default=0)
@@ -28,8 +30,8 @@ def main() -> int:
         await asyncio.sleep(arguments.seconds)
         return Response(body=body)
 
-    async def begin() -> Running:
-        return await serve(answer, port=arguments.port)
+    async def begin(closing: AsyncExitStack) -> Server:
+        return await closing.enter_async_context(await serve(answer, port=arguments.port))
 
     return run_until_stopped(begin)
 

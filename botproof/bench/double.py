@@ -18,8 +18,8 @@ import msgspec
 from botproof.bench import Aim, Row, compare, progress
 from botproof.bench._client import Connection, connect, post, rate
 from botproof.bench._processes import Measured, started
+from botproof.doubles.kit.process import run as run_loop
 from botproof.doubles.server import Request, Response, serve
-from botproof.doubles.server import run as run_loop
 
 __all__ = ["run"]
 

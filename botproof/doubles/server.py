@@ -1,6 +1,6 @@
 """A thin HTTP/1.1 server that lets a double decide what happens to the connection itself.
 
-Both doubles stand on it. A handler takes a `Request` and gives a `Response` (or a `Stream` of
+All doubles stand on it. A handler takes a `Request` and gives a `Response` (or a `Stream` of
 server-sent events). What ordinary frameworks hide is part of the answer here: `Response.transport`
 can reset the connection, never answer, or break off half-way through the body.
 
@@ -18,19 +18,15 @@ import contextlib
 import enum
 import errno
 import logging
-import re
-import signal
 import socket
 import struct
-import sys
-import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from ssl import SSLContext
 from types import MappingProxyType
-from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import Self, TypeAlias, cast
 from urllib.parse import parse_qsl, unquote
 
 import httptools
@@ -44,19 +40,15 @@ __all__ = [
     "OnFailure",
     "Request",
     "Response",
-    "Running",
     "Server",
     "Stream",
     "Transport",
-    "describe_failure",
+    "error_response",
     "json_response",
-    "run",
-    "run_until_stopped",
     "serve",
 ]
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
 MAX_BODY_BYTES = 64 * 1024 * 1024  # above the 50 MB that the Bot API takes as one upload
@@ -64,10 +56,6 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 64
 LINGER_SECONDS = 1.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds: close() sends RST, not FIN
-_MOST_SAID = 500  # characters of a failure's own words
-_BOT_TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{24,70}")
-_NAMES_OF_SECRETS = re.compile(r"key|sign|secret|token|pass|auth", re.IGNORECASE)
-_LEAST_SECRET = 4  # shorter values would turn every other word into "<secret>"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _encode = msgspec.json.Encoder().encode
 
@@ -132,8 +120,14 @@ OnDistrust: TypeAlias = Callable[[str, str], None]
 
 
 def json_response(value: object, status: int = 200) -> Response:
-    """`value` as JSON (anything that msgspec encodes)."""
+    """Return `value` as JSON (anything that msgspec encodes)."""
     return Response(status=status, body=_encode(value))
+
+
+def error_response(status: int, description: str) -> Response:
+    """Return a refusal in the words of every double: `ok` false, `error_code`, `description`."""
+    said = {"ok": False, "error_code": status, "description": description}
+    return json_response(said, status)
 
 
 class Server:
@@ -179,7 +173,7 @@ async def serve(
 ) -> Server:
     """Listen on `host`:`port` (0: any free port) and answer with `handler`.
 
-    Returns once the socket listens. A body over `max_body` bytes is refused with 413, malformed
+    Return once the socket listens. A body over `max_body` bytes is refused with 413, malformed
     HTTP with 400, both as JSON that says what was wrong; a handler that raises is a 500, and
     `on_failure` is told. With `ssl`, `on_distrust` is told of clients that refuse the certificate.
     Raises OSError when the address cannot be bound.
@@ -352,10 +346,7 @@ class _Connection(asyncio.Protocol):
 
     def _refuse(self, refusal: _Refused) -> None:
         self._deaf = True
-        answer = json_response(
-            {"ok": False, "error_code": refusal.status, "description": str(refusal)},
-            refusal.status,
-        )
+        answer = error_response(refusal.status, str(refusal))
         self._turns.append(_Turn(Request("", ""), keep_alive=False, answer=answer))
         if not self._busy:
             self._work()
@@ -489,33 +480,7 @@ def _query(raw: str) -> dict[str, str]:
 def _internal_error(request: Request, error: Exception) -> Response:
     log.error("handler failed: %s %s", request.method, request.path, exc_info=error)
     text = f"the double failed on {request.method} {request.path}: {type(error).__name__}: {error}"
-    return json_response({"ok": False, "error_code": 500, "description": text}, 500)
-
-
-def describe_failure(error: Exception, request: Request | None = None) -> dict[str, str]:
-    """What to write down about a failure inside: `where`, `error` (type and text), `at` (its line).
-
-    Bot tokens, and what the request carried under names like "key" or "signature", are left out.
-    """
-    where = f"{request.method} {request.path}" if request is not None else "its own work"
-    frames = traceback.extract_tb(error.__traceback__)
-    at = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "?"
-    said = f"{type(error).__name__}: {error}"
-    return {
-        "where": _without_secrets(where, request),
-        "error": _without_secrets(said, request)[:_MOST_SAID],
-        "at": at,
-    }
-
-
-def _without_secrets(text: str, request: Request | None) -> str:
-    text = _BOT_TOKEN.sub("<token>", text)
-    if request is None:
-        return text
-    for name, value in (*request.headers.items(), *request.query.items()):
-        if len(value) >= _LEAST_SECRET and _NAMES_OF_SECRETS.search(name):
-            text = text.replace(value, "<secret>")
-    return text
+    return error_response(500, text)
 
 
 def _head(
@@ -531,56 +496,3 @@ def _head(
     closing = "" if keep_alive else "Connection: close\r\n"
     first = f"HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\n"
     return f"{first}{size}\r\n{extra}{closing}\r\n".encode("latin-1")
-
-
-# -- processes -------------------------------------------------------------------------------
-
-
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run` on uvloop where it is installed."""
-    try:
-        import uvloop  # noqa: PLC0415 - optional: the server works without it, slower
-    except ImportError:
-        return asyncio.run(main)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
-
-
-class Running(Protocol):
-    """What `run_until_stopped` runs: a `Server`, or something with a server in it."""
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-
-    async def close(self) -> None:
-        """End it."""
-
-
-def run_until_stopped(start: Callable[[], Awaitable[Running]]) -> int:
-    """Start a double, announce it, and run it until SIGTERM or SIGINT; the exit code (0).
-
-    The announcement is one line of JSON on stdout, printed once the socket listens:
-    `{"event": "listening", "url": ..., "control": ...}`. An address that cannot be bound is said
-    on stderr; the exit code is then 1.
-    """
-    try:
-        return run(_until_stopped(start))
-    except OSError as error:
-        print(f"cannot listen: {error}", file=sys.stderr)
-        return 1
-
-
-async def _until_stopped(start: Callable[[], Awaitable[Running]]) -> int:
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    server = await start()
-    try:
-        line = {"event": "listening", "url": server.url, "control": f"{server.url}/_double"}
-        print(_encode(line).decode(), flush=True)
-        await stopped.wait()
-    finally:
-        await server.close()
-    return 0

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 import aiohttp
 import pytest
 
+from botproof.doubles.kit.clock import Clock
 from botproof.doubles.server import Request, Response, Server, serve
 from botproof.doubles.telegram.app import RunningDouble, start
-from botproof.doubles.telegram.clock import Clock
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.spec import methods, types
 from botproof.doubles.telegram.spec_model import members

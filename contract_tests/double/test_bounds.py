@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from botproof.doubles.kit.transcript import Transcript
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.machine import Machine
-from botproof.doubles.telegram.record import Transcript
 from botproof.doubles.telegram.replies import Reply
 from botproof.doubles.telegram.world import Bot, Limits
 
@@ -110,7 +110,7 @@ def test_a_full_queue_takes_no_more_and_has_room_again(limits: dict[str, int]) -
 def test_the_transcript_drops_the_oldest_and_says_how_many() -> None:
     record = Transcript(limit=1_000)
     for n in range(100):
-        record.add(0.0, "call", TOKEN, {"n": n})
+        record.add("call", {"token": TOKEN, "n": n})
     page = record.after(0)
     assert page.dropped == 100 - len(page.events) > 0
     assert page.next == 100

@@ -11,9 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.machine import Machine
-from botproof.doubles.telegram.replies import ControlError, Reply
+from botproof.doubles.telegram.replies import Reply
 
 TOKEN = "5:" + "M" * 35
 GROUP = -1_000_000_000_007

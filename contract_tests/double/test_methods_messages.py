@@ -620,7 +620,7 @@ async def test_actions_that_make_no_sense(api: Any, action: dict[str, object], s
 
 async def test_the_control_interface_says_what_is_wrong(api: Any) -> None:
     for verb, path, status, says in (
-        ("GET", "nonsense", 404, "no /_double/nonsense; below /_double there are health, bots, "),
+        ("GET", "nonsense", 404, "no /_double/nonsense; below /_double there are health, trans"),
         ("PUT", "faults", 404, "/_double/faults takes POST and GET and DELETE, not PUT"),
         ("POST", "clock", 400, '"advance" must be a number'),
         ("GET", f"bots/{api.token}/chats/77/messages", 404, "has no chat 77"),

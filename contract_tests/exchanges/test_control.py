@@ -106,7 +106,7 @@ async def test_faults_are_taken_back(exchanges):
 async def test_bad_faults_are_refused_by_name(exchanges, body, word):
     answer = await exchanges.post("_double/faults", body)
     assert answer.status_code == 400
-    assert word in answer.json()["error"]
+    assert word in answer.json()["description"]
 
 
 async def test_the_clock_moves_and_stops(exchanges, now):
@@ -126,7 +126,7 @@ async def test_a_scenario_can_be_chosen_and_taken_back(exchanges):
     assert (await _ticker(exchanges)).json() == before
     answer = await exchanges.post("_double/market", {"base": "BTC", "scenario": "boring"})
     assert answer.status_code == 400
-    assert "crash" in answer.json()["error"]
+    assert "crash" in answer.json()["description"]
 
 
 async def test_the_transcript_tells_each_call_once(exchanges):
@@ -162,7 +162,7 @@ async def test_every_truth_answers(exchanges, what):
 async def test_questions_that_make_no_sense_are_refused(exchanges, query):
     answer = await exchanges.get("_double/truth/fold", **query)
     assert answer.status_code == 400
-    assert next(iter(query)) in answer.json()["error"]
+    assert next(iter(query)) in answer.json()["description"]
 
 
 async def test_faults_of_a_case_hold_until_it_is_over(exchanges):

@@ -13,7 +13,8 @@ from botproof.config import Config, Mode, Process
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.exchanges.wire import Call
-from botproof.doubles.server import Request, Response, describe_failure
+from botproof.doubles.kit.transcript import describe_failure
+from botproof.doubles.server import Request, Response
 from botproof.doubles.telegram import app as telegram
 from botproof.doubles.telegram.machine import Machine
 from botproof.history import HistoryWriter, read_history

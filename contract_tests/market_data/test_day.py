@@ -42,7 +42,7 @@ async def test_scans_of_a_day_make_a_bounded_number_of_calls(open_stack, monkeyp
             clock.advance(STEP / 1000)
             moment[0] = clock.now() / 1000
             await drawn(stack.url)
-            stack.double._events.clear()
+            stack.double.transcript.clear()
             scan, top = await asyncio.gather(
                 stack.ask("/volume_scan", threshold_pct=0),
                 stack.ask("/top_symbols", limit=100, market="perp"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from botproof.doubles.exchanges.coins import COINS, FOREX, OTHERS, synthetic_coins
@@ -14,7 +13,8 @@ from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import HOUR
 from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 from botproof.doubles.exchanges.server import ExchangeDouble
-from botproof.doubles.server import Server, run_until_stopped
+from botproof.doubles.kit.process import add_address, run_until_stopped
+from botproof.doubles.server import Server
 from botproof.doubles.tls import HERE, server_context
 
 __all__ = ["add_arguments", "run"]
@@ -24,8 +24,7 @@ _DRAWN = 26 * HOUR  # a day, the candle that is open, and what the 96 before it 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the double's arguments to a parser of ``botproof double``."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    add_address(parser)
     parser.add_argument(
         "--tls",
         type=Path,
@@ -71,23 +70,8 @@ def _scenario(text: str) -> tuple[str, Scenario]:
     return base.upper(), Scenario(ScenarioKind(kind), int(at))
 
 
-@dataclass(frozen=True, slots=True)
-class _Listening:
-    double: ExchangeDouble
-    server: Server
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    async def close(self) -> None:
-        self.double.market.close()
-        await self.double.aclose()
-        await self.server.close()
-
-
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code."""
+    """Run until SIGTERM or SIGINT; return the exit code (2 for what cannot be used)."""
     try:
         market = Market(
             args.seed, COINS + FOREX + OTHERS + synthetic_coins(args.symbols), dict(args.scenario)
@@ -105,9 +89,13 @@ def run(args: argparse.Namespace) -> int:
     if args.now is not None:
         _draw(market, args.now, args.drawn)
 
-    async def start() -> _Listening:
+    async def start(closing: AsyncExitStack) -> Server:
         double = ExchangeDouble(market, now=args.now)
-        return _Listening(double, await double.listen(host=args.host, port=args.port, tls=tls))
+        server = await double.listen(host=args.host, port=args.port, tls=tls)
+        await closing.enter_async_context(server)
+        closing.push_async_callback(double.aclose)
+        closing.callback(market.close)
+        return server
 
     return run_until_stopped(start)
 

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from random import Random
 from typing import Any
 
 import msgspec
 
 from botproof.doubles.exchanges import limits
 from botproof.doubles.exchanges.wire import Venue
+from botproof.doubles.kit.errors import ControlError
+from botproof.doubles.kit.faults import FaultBook
 from botproof.doubles.server import Response, Transport, json_response
 
-__all__ = ["KINDS", "ExchangeFault", "FaultBook", "apply"]
+__all__ = ["KINDS", "ExchangeFault", "ExchangeFaults", "apply"]
 
 
 class ExchangeFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,44 +55,23 @@ _SECONDS = range(1_500_000_000, 2_000_000_000)  # from 2017 to 2033
 _VOLUMES = frozenset({"volume", "vol", "vol24h", "volCcy24h", "volume24h", "baseVolume", "v"})
 
 
-class FaultBook:
+class ExchangeFaults(FaultBook[ExchangeFault]):
     """The faults that are programmed now, and who is hit by them."""
 
-    def __init__(self, seed: int) -> None:
-        self._random = Random(seed)  # noqa: S311 - chance with a seed is the point
-        self._faults: dict[int, ExchangeFault] = {}
-        self._left: dict[int, int] = {}
-        self._next = 1
+    __slots__ = ()
 
     def add(self, fault: ExchangeFault) -> int:
-        """Program a fault; returns its id. Raises ValueError that says which kinds there are."""
+        """Program a fault; return its number. ControlError says what is wrong with it."""
         if fault.kind not in KINDS:
-            raise ValueError(f"kind {fault.kind!r} is none of {', '.join(sorted(KINDS))}")
-        if not 0 <= fault.probability <= 1:
-            raise ValueError(f"probability {fault.probability} is not between 0 and 1")
-        number, self._next = self._next, self._next + 1
-        self._faults[number] = fault
-        if fault.count is not None:
-            self._left[number] = fault.count
-        return number
-
-    def remove(self, number: int | None = None) -> None:
-        """Take back one fault, or all."""
-        for one in [number] if number is not None else list(self._faults):
-            self._faults.pop(one, None)
-            self._left.pop(one, None)
+            raise ControlError(f"kind {fault.kind!r} is none of {', '.join(sorted(KINDS))}")
+        return self.program(fault)
 
     def hit(self, venue: str, path: str) -> ExchangeFault | None:
         """Return the first fault that meets this call, and count it."""
-        for number, fault in self._faults.items():
-            if fault.venue not in ("*", venue) or not path.startswith(fault.path):
-                continue
-            if self._left.get(number, 1) < 1 or self._random.random() >= fault.probability:
-                continue
-            if number in self._left:
-                self._left[number] -= 1
-            return fault
-        return None
+        struck = self.strike(
+            lambda fault: fault.venue in ("*", venue) and path.startswith(fault.path)
+        )
+        return None if struck is None else struck[1]
 
 
 def apply(fault: ExchangeFault, venue: Venue, answer: Response, *, now: int = 0) -> Response:

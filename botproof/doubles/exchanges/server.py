@@ -1,25 +1,19 @@
 """The exchange double: venues around one market, faults around the venues, and a control interface.
 
 ``http://HOST:PORT/<venue>/...`` is a venue; so is the venue's own host, by its name (`hosts`).
-``/_double/...`` is the control interface:
+``/_double/...`` is the control interface: what every double has (see ``kit.control``), and
 
-- ``GET health``: alive, with the clock and the venues
 - ``GET truth/coins``: what is traded, and its grids
 - ``GET truth/fold``: one window of trades; ``base kind start end``
 - ``GET truth/candles``: ``base kind interval limit``
 - ``GET truth/trades``: at most a day; ``base kind start end``
 - ``GET truth/open_interest``: ``base at kind`` (perp or inverse)
 - ``GET truth/funding``: the rate of the interval that holds ``at``; ``base hours at kind``
-- ``POST faults``: see `ExchangeFault`; answers with the fault's id
-- ``DELETE faults`` or ``faults/ID``: take back all, or one
 - ``POST market``: ``{"base", "scenario", "at"?}``; scenario null makes the coin ordinary again
-- ``POST clock``: ``{"advance": seconds}`` or ``{"set": epoch ms}``, which stops the clock
-- ``GET transcript``: a long poll for the calls so far; ``after timeout``. Of a call ``duration_s``
-  is all of its time, ``own_s`` what this double itself took to draw the answer, ``unserved`` what
-  it does not know ("" when it does). What fails in the double itself stands there as
-  ``internal_error`` (``where``, ``error``, ``at``): its target gets HTTP 500. A client that refuses
-  the certificate of a host is ``distrusted`` (``host``, ``why``)
-- ``POST reset``: no faults, an empty transcript, the market and clock of the start
+
+The clock counts ms; ``{"set": epoch ms}`` stops it. Faults are `ExchangeFault`s. In the transcript
+``duration_s`` of a call is all of its time, ``own_s`` what this double itself took to draw the
+answer, ``unserved`` what it does not know ("" when it does).
 
 Truth is told for the smallest venue, in exact decimals of base units; a venue's ``weight``
 multiplies it. Of an inverse book volumes and open interest are in dollars, turnovers in coins.
@@ -28,14 +22,13 @@ multiplies it. Of an inverse book volumes and open interest are in dollars, turn
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from random import Random
 from typing import Any, TypeVar
 
 import msgspec
@@ -44,7 +37,7 @@ from botproof.doubles.exchanges.binance import Binance
 from botproof.doubles.exchanges.bitget import Bitget
 from botproof.doubles.exchanges.bybit import Bybit
 from botproof.doubles.exchanges.coins import KINDS, SETTLED, Kind
-from botproof.doubles.exchanges.faults import ExchangeFault, FaultBook, apply
+from botproof.doubles.exchanges.faults import ExchangeFault, ExchangeFaults, apply
 from botproof.doubles.exchanges.gate import Gate
 from botproof.doubles.exchanges.hosts import prefix_of
 from botproof.doubles.exchanges.hyperliquid import Hyperliquid
@@ -55,17 +48,13 @@ from botproof.doubles.exchanges.periods import DAY, HOUR
 from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 from botproof.doubles.exchanges.wire import Call, Venue, decimal_text
 from botproof.doubles.exchanges.yahoo import Yahoo
-from botproof.doubles.pages import refuse_strange_page
-from botproof.doubles.server import (
-    Request,
-    Response,
-    Server,
-    describe_failure,
-    json_response,
-    serve,
-)
+from botproof.doubles.kit import control
+from botproof.doubles.kit.clock import Clock
+from botproof.doubles.kit.errors import ControlError
+from botproof.doubles.kit.transcript import Transcript
+from botproof.doubles.server import Request, Response, Server, json_response, serve
 
-__all__ = ["VENUES", "Clock", "ExchangeDouble"]
+__all__ = ["VENUES", "ExchangeDouble"]
 
 VENUES: tuple[Venue, ...] = (
     Binance(),
@@ -76,34 +65,7 @@ VENUES: tuple[Venue, ...] = (
     Hyperliquid(),
     Yahoo(),
 )
-_KEPT_EVENTS = 100_000
-_LONGEST_POLL = 60.0
 _Drawn = TypeVar("_Drawn")
-
-
-class Clock:
-    """The double's time in epoch ms: the machine's, moved, or stopped at one moment."""
-
-    def __init__(self, stopped_at: int | None = None) -> None:
-        self._stopped = stopped_at
-        self._moved = 0
-
-    def now(self) -> int:
-        """Return the time."""
-        base = time.time_ns() // 1_000_000 if self._stopped is None else self._stopped
-        return base + self._moved
-
-    def advance(self, seconds: float) -> None:
-        """Move on (or back)."""
-        self._moved += int(seconds * 1000)
-
-    def stop_at(self, moment: int) -> None:
-        """Stop at one moment."""
-        self._stopped, self._moved = moment, 0
-
-
-class _BadRequestError(ValueError):
-    """A request to the control interface that cannot be carried out."""
 
 
 class ExchangeDouble:
@@ -114,13 +76,11 @@ class ExchangeDouble:
     ) -> None:
         self._first_market, self._first_now = market, now
         self.market = market
-        self.clock = Clock(now)
-        self.faults = FaultBook(market.seed)
+        self.clock = _clock(now)
+        self.faults = ExchangeFaults(Random(market.seed))  # noqa: S311 - chance with a seed
         self.limits = Limits()
         self._venues = {venue.name: venue for venue in venues}
-        self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
-        self._seen = 0
-        self._news = asyncio.Event()
+        self.transcript = Transcript()
         # Drawing a long history takes seconds: a thread does it, and the loop keeps answering
         # signals and the control interface. One thread: two would only share one processor.
         self._drawer = ThreadPoolExecutor(1, thread_name_prefix="market")
@@ -128,7 +88,7 @@ class ExchangeDouble:
     @property
     def events(self) -> tuple[dict[str, Any], ...]:
         """The transcript so far."""
-        return tuple(self._events)
+        return self.transcript.decoded()
 
     async def listen(
         self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
@@ -139,23 +99,15 @@ class ExchangeDouble:
             host=host,
             port=port,
             ssl=tls,
-            on_failure=self.note_failure,
-            on_distrust=self.note_distrust,
+            on_failure=self.transcript.note_failure,
+            on_distrust=self.transcript.note_distrust,
         )
-
-    def note_failure(self, request: Request, error: Exception) -> None:
-        """Write down that the double itself failed: no fault of the target's."""
-        fields = describe_failure(error, request)
-        self._record({"t": time.monotonic(), "type": "internal_error", **fields})
-
-    def note_distrust(self, host: str, why: str) -> None:
-        """Write down that a client refused the certificate of this host."""
-        self._record({"t": time.monotonic(), "type": "distrusted", "host": host, "why": why})
 
     async def handle(self, request: Request) -> Response:
         """Answer one request, a venue's or the control interface's."""
         if request.path.startswith("/_double"):
-            return refuse_strange_page(request) or await self._control(request)
+            answer = control.answer(_ROUTES, self, request)
+            return answer if isinstance(answer, Response) else await answer
         path = prefix_of(request.headers.get("host", "")) + request.path
         name, _, rest = path.lstrip("/").partition("/")
         venue = self._venues.get(name)
@@ -168,12 +120,12 @@ class ExchangeDouble:
     async def _call(self, venue: Venue, request: Request, path: str) -> Response:
         began = time.monotonic()
         fault = self.faults.hit(venue.name, path)
-        now = self.clock.now()
+        now = int(self.clock.now())
         if fault is not None and fault.kind == "clock_skew":
             now -= int(1000 * (3600 if fault.seconds is None else fault.seconds))
         if fault is not None and fault.kind == "delay":
             await asyncio.sleep(fault.seconds or 0)
-            now = self.clock.now()
+            now = int(self.clock.now())
         call = Call(
             request.method,
             path,
@@ -193,10 +145,9 @@ class ExchangeDouble:
             limits |= as_used(venue.name, path, fault.share)
         headers = {"Date": formatdate(now / 1000, usegmt=True), **limits, **answer.headers}
         answer = dataclasses.replace(answer, headers=headers)
-        self._record(
+        self.transcript.add(
+            "venue_call",
             {
-                "t": time.monotonic(),
-                "type": "venue_call",
                 "venue": venue.name,
                 "path": path,
                 "query": {k: v for k, v in request.query.items() if k != "signature"},
@@ -205,7 +156,7 @@ class ExchangeDouble:
                 "duration_s": time.monotonic() - began,
                 "own_s": ours,
                 "unserved": "" if answer.served else _asked(venue, call),
-            }
+            },
         )
         return answer
 
@@ -216,92 +167,68 @@ class ExchangeDouble:
         """Draw nothing more; what is being drawn goes on to its end, or until the market closes."""
         self._drawer.shutdown(wait=False, cancel_futures=True)
 
-    def _record(self, event: dict[str, Any]) -> None:
-        self._seen += 1
-        self._events.append({"seq": self._seen, **event})
-        self._news.set()
-        self._news = asyncio.Event()
-
     # -- control -------------------------------------------------------------------------------
 
-    async def _control(self, request: Request) -> Response:
-        path = request.path.removeprefix("/_double").rstrip("/")
-        try:
-            if (request.method, path) == ("GET", "/transcript"):
-                return _ok(await self._transcript(request.query))
-            if request.method == "GET" and path.startswith("/truth/"):
-                what = path.removeprefix("/truth/")
-                return _ok(await self._drawn(lambda: _truth(self, what, request.query)))
-            if request.method == "DELETE" and path.startswith("/faults"):
-                number = path.removeprefix("/faults").lstrip("/")
-                self.faults.remove(_whole(number, "id") if number else None)
-                return _ok(True)
-            return self._simple(request.method, path, request.body)
-        except (_BadRequestError, msgspec.MsgspecError, ValueError, LookupError) as error:
-            return json_response({"ok": False, "error": str(error)}, 400)
-
-    def _simple(self, method: str, path: str, body: bytes) -> Response:
-        handlers: dict[tuple[str, str], Callable[[bytes], object]] = {
-            ("GET", "/health"): self._health,
-            ("POST", "/faults"): self._add_fault,
-            ("POST", "/market"): self._set_market,
-            ("POST", "/clock"): self._set_clock,
-            ("POST", "/reset"): self._reset,
-        }
-        handler = handlers.get((method, path))
-        if handler is None:
-            text = f"nothing at {method} /_double{path}"
-            return json_response({"ok": False, "error": text}, 404)
-        return _ok(handler(body))
-
-    def _health(self, _: bytes) -> object:
+    def health(self) -> dict[str, object]:
+        """Return the clock, the seed, the venues, and how much has happened."""
         return {
-            "now": self.clock.now(),
+            "now": int(self.clock.now()),
             "seed": self.market.seed,
             "venues": sorted(self._venues),
-            "calls": self._seen,
+            "calls": self.transcript.last,
         }
 
-    def _add_fault(self, body: bytes) -> object:
-        fault = msgspec.json.decode(body, type=ExchangeFault)
-        number = self.faults.add(fault)
-        self._record({"t": time.monotonic(), "type": "fault", "id": number, "fault": fault.kind})
-        return {"id": number}
+    def program(self, body: bytes) -> tuple[int, ExchangeFault]:
+        """Program a fault; return its number, and it. Raises ControlError."""
+        fault = _read(body, ExchangeFault)
+        return self.faults.add(fault), fault
 
-    def _set_market(self, body: bytes) -> object:
-        request = msgspec.json.decode(body, type=_MarketRequest)
-        self.market = self.market.with_scenario(request.base, request.scenario_at(self.clock.now()))
-        return {"base": request.base, "scenario": request.scenario}
-
-    def _set_clock(self, body: bytes) -> object:
-        request = msgspec.json.decode(body, type=_ClockRequest)
-        if request.set is not None:
-            self.clock.stop_at(request.set)
-        self.clock.advance(request.advance)
-        self._record({"t": time.monotonic(), "type": "clock", "now": self.clock.now()})
-        return {"now": self.clock.now()}
-
-    def _reset(self, _: bytes) -> object:
+    async def reset(self) -> None:
+        """Have no faults, an empty transcript, and the market and clock of the start."""
         self.faults.remove()
         self.market = self._first_market
-        self.clock = Clock(self._first_now)
+        self.clock = _clock(self._first_now)
         self.limits = Limits()
-        self._events.clear()
-        return True
+        self.transcript.clear()
 
-    async def _transcript(self, query: Mapping[str, str]) -> object:
-        after = _whole(query.get("after", "0"), "after")
-        wait = min(float(query.get("timeout", "0")), _LONGEST_POLL)
-        if self._seen <= after and wait > 0:
-            with contextlib.suppress(TimeoutError):  # nothing happened: an empty list says so
-                await asyncio.wait_for(self._news.wait(), wait)
-        events = [event for event in self._events if event["seq"] > after]
-        oldest = events[0]["seq"] if events else self._seen + 1
-        return {
-            "events": events,
-            "next": self._seen,
-            "dropped": max(0, oldest - after - 1) if self._seen > after else 0,
-        }
+    def choose_market(self, body: bytes) -> object:
+        """Choose a scenario for a coin, or make it ordinary again. Raises ControlError."""
+        request = _read(body, _MarketRequest)
+        scenario = request.scenario_at(int(self.clock.now()))
+        try:
+            self.market = self.market.with_scenario(request.base, scenario)
+        except (ValueError, LookupError) as error:
+            raise ControlError(str(error)) from None
+        return {"base": request.base, "scenario": request.scenario}
+
+    async def truth(self, what: str, query: Mapping[str, str]) -> object:
+        """Return a truth of the market. Raises ControlError for a question that makes no sense."""
+        try:
+            return await self._drawn(lambda: _truth(self, what, query))
+        except (ValueError, LookupError) as error:
+            raise ControlError(str(error)) from None
+
+
+def _clock(stopped_at: int | None) -> Clock:
+    """Return a clock that counts ms; a market is a function of time and may be set back."""
+    return Clock(per_second=1000, stopped_at=stopped_at, may_go_back=True)
+
+
+_Body = TypeVar("_Body")
+
+
+def _read(body: bytes, kind: type[_Body]) -> _Body:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ControlError(str(error)) from None
+
+
+_ROUTES: Mapping[tuple[str, str], control.Route[ExchangeDouble]] = {
+    **control.WORLD,
+    ("GET", "truth/*"): lambda double, request, steps: double.truth(steps[1], request.query),
+    ("POST", "market"): lambda double, request, _: double.choose_market(request.body),
+}
 
 
 def _asked(venue: Venue, call: Call) -> str:
@@ -325,24 +252,15 @@ class _MarketRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return None
         kinds = [kind.value for kind in ScenarioKind]
         if self.scenario not in kinds:
-            raise _BadRequestError(f"scenario {self.scenario!r} is none of {', '.join(kinds)}")
+            raise ControlError(f"scenario {self.scenario!r} is none of {', '.join(kinds)}")
         return Scenario(ScenarioKind(self.scenario), now - HOUR if self.at is None else self.at)
-
-
-class _ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    advance: float = 0.0
-    set: int | None = None
-
-
-def _ok(result: object) -> Response:
-    return json_response({"ok": True, "result": result})
 
 
 def _whole(text: str, name: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise _BadRequestError(f"{name}: {text!r} is not a whole number") from None
+        raise ControlError(f"{name}: {text!r} is not a whole number") from None
 
 
 # -- the truth -------------------------------------------------------------------------------
@@ -358,13 +276,13 @@ class _Question:
         base = self.query.get("base", "BTC")
         if base not in self.market.coins:
             known = ", ".join(self.market.coins)
-            raise _BadRequestError(f"base: no coin {base!r}; there are {known}")
+            raise ControlError(f"base: no coin {base!r}; there are {known}")
         return base
 
     def kind(self, default: Kind = "spot") -> Kind:
         kind = self.query.get("kind", default)
         if kind not in KINDS:
-            raise _BadRequestError(f"kind: {kind!r} is none of {', '.join(KINDS)}")
+            raise ControlError(f"kind: {kind!r} is none of {', '.join(KINDS)}")
         return kind
 
     def number(self, name: str, default: int) -> int:
@@ -373,8 +291,8 @@ class _Question:
 
 def _truth(double: ExchangeDouble, what: str, query: Mapping[str, str]) -> object:
     if what not in _TRUTHS:
-        raise _BadRequestError(f"no truth {what!r}; there are {', '.join(_TRUTHS)}")
-    return _TRUTHS[what](_Question(double.market, double.clock.now(), query))
+        raise ControlError(f"no truth {what!r}; there are {', '.join(_TRUTHS)}")
+    return _TRUTHS[what](_Question(double.market, int(double.clock.now()), query))
 
 
 def _truth_coins(ask: _Question) -> object:

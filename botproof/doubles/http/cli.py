@@ -7,7 +7,7 @@ import json
 import os
 import ssl
 import sys
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
@@ -15,7 +15,8 @@ import httpx
 from botproof.doubles.http.har import RecordingError, read_har, write_har
 from botproof.doubles.http.replay import Replay
 from botproof.doubles.http.server import HttpDouble, Recording
-from botproof.doubles.server import Server, run_until_stopped, serve
+from botproof.doubles.kit.process import add_address, run_until_stopped
+from botproof.doubles.server import Server
 from botproof.doubles.tls import any_name_context
 
 __all__ = ["SECRETS", "add_arguments", "run"]
@@ -26,10 +27,9 @@ which everybody on the machine can read."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the double."""
+    """Add the options of the double."""
+    add_address(parser)
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    add("--port", type=int, default=0, help="port to listen on; 0 is any free one")
     add("--plain-port", type=int, metavar="PORT", help="listen here too, without TLS")
     add("--tls", type=Path, metavar="CA.pem", help="serve https under every name")
     add("--seed", type=int, default=0, help="taken as by the other doubles; nothing is drawn here")
@@ -58,30 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--upstream-ca", type=Path, metavar="PEM", help="trust this authority while recording")
 
 
-@dataclass(slots=True)
-class _Running:
-    double: HttpDouble
-    server: Server
-    plain: Server | None
-    client: httpx.AsyncClient | None
-    out: Path | None
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    async def close(self) -> None:
-        await self.server.close()
-        if self.plain is not None:
-            await self.plain.close()
-        if self.client is not None:
-            await self.client.aclose()
-        if self.out is not None:
-            write_har(self.out, self.double.exchanges)
-
-
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or Ctrl-C; the exit code (2 for what cannot be used)."""
+    """Run until SIGTERM or Ctrl-C; return the exit code (2 for what cannot be used)."""
     try:
         exchanges = [each for path in args.recording for each in read_har(path)]
         upstream = dict(_pair(text) for text in args.upstream)
@@ -89,8 +67,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"botproof double http: {error}", file=sys.stderr)
         return 2
 
-    async def start() -> _Running:
-        client = None
+    async def start(closing: AsyncExitStack) -> Server:
         recording = None
         if args.record is not None:
             client = httpx.AsyncClient(
@@ -101,25 +78,15 @@ def run(args: argparse.Namespace) -> int:
             secrets = frozenset(json.loads(os.environ.get(SECRETS, "[]")))
             recording = Recording(client, upstream, secrets)
         double = HttpDouble(Replay(exchanges), recording)
-        tls = None if args.tls is None else any_name_context(args.tls, args.host)
-        handler = double.plain if tls is None else double.secure
-        server = await serve(
-            handler,
-            host=args.host,
-            port=args.port,
-            ssl=tls,
-            on_failure=double.note_failure,
-            on_distrust=double.note_distrust,
-        )
-        plain = None
+        if recording is not None:
+            closing.callback(lambda: write_har(args.record, double.exchanges))
+            await closing.enter_async_context(recording.client)
         if args.plain_port is not None:
-            plain = await serve(
-                double.plain,
-                host=args.host,
-                port=args.plain_port,
-                on_failure=double.note_failure,
-            )
-        return _Running(double, server, plain, client, args.record)
+            plain = await double.listen(host=args.host, port=args.plain_port)
+            await closing.enter_async_context(plain)
+        tls = None if args.tls is None else any_name_context(args.tls, args.host)
+        server = await double.listen(host=args.host, port=args.port, tls=tls)
+        return await closing.enter_async_context(server)
 
     return run_until_stopped(start)
 

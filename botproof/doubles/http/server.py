@@ -3,20 +3,18 @@
 Which host is meant says the `Host` of a request; at the double's own address it is the first part
 of the path: `/api.example.org/v1/price`.
 
-`/_double/…`: `GET health`, and `GET transcript` (`after`, `timeout`), a long poll. What is not in
-the recording is refused with 501, and stands there as `not_recorded`.
+`/_double/…` is the control interface that every double has (see `kit.control`). What is not in the
+recording is refused with 501, and stands in the transcript as `not_recorded`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ipaddress
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 import msgspec
@@ -31,8 +29,9 @@ from botproof.doubles.http.redaction import (
     values_of,
 )
 from botproof.doubles.http.replay import Replay
-from botproof.doubles.pages import refuse_strange_page
-from botproof.doubles.server import Request, Response, describe_failure, json_response
+from botproof.doubles.kit import control
+from botproof.doubles.kit.transcript import Transcript
+from botproof.doubles.server import Request, Response, Server, json_response, serve
 
 __all__ = ["HttpDouble", "Recording"]
 
@@ -48,7 +47,6 @@ _NOT_PLAYED = frozenset(
         *("content-type", "alt-svc", "strict-transport-security", "set-cookie", "date"),
     )
 )
-_LONGEST_POLL = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +65,30 @@ class HttpDouble:
         self._replay = replay
         self._recording = recording
         self.exchanges: list[Exchange] = []
-        self._events: list[dict[str, Any]] = []
-        self._news = asyncio.Event()
+        self.transcript = Transcript()
 
-    def note_failure(self, request: Request, error: Exception) -> None:
-        """Write down that the double itself failed: no fault of the target's."""
-        self._record("internal_error", describe_failure(error, request))
+    def health(self) -> Mapping[str, object]:
+        """Return how much has been recorded."""
+        return {"recorded": len(self.exchanges)}
 
-    def note_distrust(self, host: str, why: str) -> None:
-        """Write down that a client refused the certificate of this host."""
-        self._record("distrusted", {"host": host, "why": why})
+    async def reset(self) -> None:
+        """Forget what happened; what was recorded from real hosts stays."""
+        self.transcript.clear()
+
+    async def listen(
+        self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> Server:
+        """Serve on `host`:`port` (0: any free port), over TLS where it is given. Raises OSError
+        when it cannot be bound.
+        """
+        return await serve(
+            self.plain if tls is None else self.secure,
+            host=host,
+            port=port,
+            ssl=tls,
+            on_failure=self.transcript.note_failure,
+            on_distrust=self.transcript.note_distrust,
+        )
 
     async def secure(self, request: Request) -> Response:
         """Answer what came over TLS."""
@@ -88,7 +100,8 @@ class HttpDouble:
 
     async def _handle(self, request: Request, scheme: str) -> Response:
         if request.path.startswith("/_double"):
-            return refuse_strange_page(request) or await self._control(request)
+            told = control.answer(control.RECORD, self, request)
+            return told if isinstance(told, Response) else await told
         began = time.monotonic()
         host, path, named = _meant(request)
         url = f"{scheme if named else 'https'}://{host}{path}"
@@ -110,10 +123,12 @@ class HttpDouble:
         }
         fields["path"] = redact_url(f"http://x{path}").removeprefix("http://x")
         if answer.served:
-            self._record("venue_call", {**fields, "duration_s": time.monotonic() - began})
+            self.transcript.add("venue_call", {**fields, "duration_s": time.monotonic() - began})
         else:
             what = f"{request.method} {shown}"
-            self._record("not_recorded", {"what": what, "host": host, "status": answer.status})
+            self.transcript.add(
+                "not_recorded", {"what": what, "host": host, "status": answer.status}
+            )
         return answer
 
     def _play(self, request: Request, url: str, body: str) -> Response:
@@ -157,28 +172,6 @@ class HttpDouble:
         )
         kept = {n: v for n, v in answer.headers.items() if n.lower() not in _HOP | {"content-type"}}
         return Response(answer.status_code, answer.content, content_type, kept)
-
-    def _record(self, kind: str, fields: Mapping[str, Any]) -> None:
-        event = {"seq": len(self._events) + 1, "t": time.monotonic(), "type": kind, **fields}
-        self._events.append(event)
-        self._news.set()
-        self._news = asyncio.Event()
-
-    async def _control(self, request: Request) -> Response:
-        path = request.path.removeprefix("/_double").strip("/")
-        if (request.method, path) == ("GET", "health"):
-            recorded = len(self.exchanges)
-            return json_response({"ok": True, "result": {"recorded": recorded}})
-        if (request.method, path) != ("GET", "transcript"):
-            text = f"nothing at {request.method} /_double/{path}"
-            return json_response({"ok": False, "error": text}, 404)
-        after = int(request.query.get("after", "0"))
-        wait = min(float(request.query.get("timeout", "0")), _LONGEST_POLL)
-        if len(self._events) <= after and wait > 0:
-            with contextlib.suppress(TimeoutError):  # nothing happened: an empty list says so
-                await asyncio.wait_for(self._news.wait(), wait)
-        page = {"events": self._events[after:], "next": len(self._events), "dropped": 0}
-        return json_response({"ok": True, "result": page})
 
 
 def _meant(request: Request) -> tuple[str, str, bool]:

@@ -10,16 +10,17 @@ import ssl
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
-from botproof.doubles.pages import refuse_strange_page
+from botproof.doubles.kit.pages import refuse_strange_page
+from botproof.doubles.kit.transcript import TRANSCRIPT_BYTES
 from botproof.doubles.server import AnyResponse, Handler, Request, Server, serve
 from botproof.doubles.telegram import control, page
 from botproof.doubles.telegram.context import Settings
-from botproof.doubles.telegram.double import TRANSCRIPT_BYTES, Double, not_found
+from botproof.doubles.telegram.double import Double, not_found
 
 if TYPE_CHECKING:
     from botproof.doubles.telegram.wire import Wire
 
-__all__ = ["TRANSCRIPT_BYTES", "RunningDouble", "TelegramDouble", "start"]
+__all__ = ["RunningDouble", "TelegramDouble", "start"]
 
 
 class TelegramDouble(Double):
@@ -30,12 +31,10 @@ class TelegramDouble(Double):
         path = request.path
         if path.startswith("/bot"):
             return self.api(request, path)
-        if page.is_for_page(path) or path.startswith("/_double"):
-            refused = refuse_strange_page(request)
-            if refused is not None:
-                return refused
-            is_page = page.is_for_page(path)
-            return page.answer(self, request) if is_page else control.answer(self, request)
+        if page.is_for_page(path):
+            return refuse_strange_page(request) or page.answer(self, request)
+        if path.startswith("/_double"):
+            return control.answer(self, request)
         if path.startswith("/file/bot"):
             return self.download(path)
         return not_found()
@@ -87,7 +86,7 @@ async def start(
         host=host,
         port=port,
         ssl=tls,
-        on_failure=double.note_failure,
-        on_distrust=double.note_distrust,
+        on_failure=double.transcript.note_failure,
+        on_distrust=double.transcript.note_distrust,
     )
     return RunningDouble(double, server)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import ssl
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from botproof.doubles.server import Running, run_until_stopped
-from botproof.doubles.telegram.app import TRANSCRIPT_BYTES, start
+from botproof.doubles.kit.process import add_address, run_until_stopped, whole
+from botproof.doubles.kit.transcript import TRANSCRIPT_BYTES
+from botproof.doubles.server import Server
+from botproof.doubles.telegram.app import start
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.flood import FloodLimits
 from botproof.doubles.telegram.machine import is_token
@@ -19,14 +22,11 @@ __all__ = ["add_arguments", "main", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the double."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument(
-        "--port", type=_port, default=0, help="port to listen on; 0 is any free one"
-    )
+    """Add the options of the double."""
+    add_address(parser)
     parser.add_argument(
         "--seed",
-        type=_whole,
+        type=whole,
         metavar="N",
         help="makes ids, dice and faults repeatable; by default they are others at each start, "
         "as a bot that keeps the ids of its updates takes the same ones for known",
@@ -120,22 +120,8 @@ def _add_tls(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"a whole number is wanted; this is {text!r}") from None
-
-
-def _port(text: str) -> int:
-    number = _whole(text)
-    if not 0 <= number <= 65_535:
-        raise argparse.ArgumentTypeError(f"a port lies in 0 to 65535; this is {number}")
-    return number
-
-
 def _at_least_one(text: str) -> int:
-    number = _whole(text)
+    number = whole(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"it must be at least 1; this is {number}")
     return number
@@ -159,7 +145,7 @@ def _token(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or Ctrl-C; the exit code (2 for a file that cannot be used)."""
+    """Run until SIGTERM or Ctrl-C; return the exit code (2 for a file that cannot be used)."""
     wrong = _wrong_with_files(args)
     if wrong:
         print(wrong, file=sys.stderr)
@@ -177,8 +163,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"--wire: {error}", file=sys.stderr)
         return 2
 
-    async def begin() -> Running:
-        return await start(
+    async def begin(closing: AsyncExitStack) -> Server:
+        running = await start(
             _settings(args),
             host=args.host,
             port=args.port,
@@ -187,12 +173,14 @@ def run(args: argparse.Namespace) -> int:
             webhook_tls=webhook_tls,
             wires=wires,
         )
+        closing.push_async_callback(running.close)
+        return running.server
 
     return run_until_stopped(begin)
 
 
 def _wrong_with_files(args: argparse.Namespace) -> str:
-    """What is wrong with the options that name files; empty when nothing is."""
+    """Say what is wrong with the options that name files; empty when nothing is."""
     if args.tls is not None and args.tls_cert is not None:
         return "--tls makes a certificate, --tls-cert brings one: give one of them"
     if args.tls_key is not None and args.tls_cert is None:
@@ -231,7 +219,7 @@ def _server_tls(args: argparse.Namespace) -> ssl.SSLContext | None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """`python -m botproof.doubles.telegram.cli`."""
+    """Run the double without the `botproof` command: `python -m botproof.doubles.telegram.cli`."""
     parser = argparse.ArgumentParser(prog="botproof double telegram", description=__doc__)
     add_arguments(parser)
     return run(parser.parse_args(argv))

@@ -13,28 +13,23 @@ from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
-from botproof.doubles.server import (
-    Request,
-    Response,
-    Transport,
-    describe_failure,
-)
+from botproof.doubles.kit.clock import Clock, Timer
+from botproof.doubles.kit.control import json_body
+from botproof.doubles.kit.transcript import TRANSCRIPT_BYTES, Transcript
+from botproof.doubles.server import Request, Response, Transport
 from botproof.doubles.telegram import fetch
-from botproof.doubles.telegram.clock import Clock, Timer
 from botproof.doubles.telegram.context import Abort, Effect, LateReply, Note, Post, Settings
-from botproof.doubles.telegram.faults import CALL_KINDS, FaultKind, TelegramFault
+from botproof.doubles.telegram.faults import CALL_KINDS, FaultKind, Faults, TelegramFault
 from botproof.doubles.telegram.machine import Machine
 from botproof.doubles.telegram.params import BadBodyError, read_params, shown
-from botproof.doubles.telegram.record import Transcript
 from botproof.doubles.telegram.replies import Later, Reply
 
 if TYPE_CHECKING:
     from botproof.doubles.telegram.delivery import Delivered, Deliverer
     from botproof.doubles.telegram.wire import Wires
 
-__all__ = ["TRANSCRIPT_BYTES", "Double", "not_found"]
+__all__ = ["Double", "not_found"]
 
-TRANSCRIPT_BYTES = 16 * 1024 * 1024
 log = logging.getLogger(__name__)
 
 _RESTART = Reply(500, description="Internal Server Error: restart")
@@ -62,7 +57,7 @@ class Double:
     ) -> None:
         self.settings = settings or Settings()
         self.machine = _machine(self.settings)
-        self.clock = Clock(asyncio.get_running_loop())
+        self.clock = Clock()
         self.transcript = Transcript(transcript_bytes)
         self._webhook_tls = webhook_tls
         self._made_deliverer: Deliverer | None = None
@@ -76,6 +71,19 @@ class Double:
         if self._made_deliverer is not None:
             await self._made_deliverer.close()
 
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong."""
+        return self.machine.faults
+
+    def program(self, body: bytes) -> tuple[int, TelegramFault]:
+        """Program a fault; return its number, and it. Raises ControlError."""
+        return self.faults.add(json_body(body))
+
+    def health(self) -> Mapping[str, object]:
+        """Return that it listens."""
+        return {"status": "listening"}
+
     async def reset(self) -> None:
         """As just started: no bots, no faults, no record, the clock at real time."""
         for waiting in self._waiting.values():
@@ -85,7 +93,7 @@ class Double:
         self._drop_posts()
         self.machine = _machine(self.settings)
         self.clock.close()
-        self.clock = Clock(asyncio.get_running_loop())
+        self.clock = Clock()
         self._timer = None
         self.transcript.clear()
 
@@ -112,14 +120,9 @@ class Double:
         bot = self.machine.bots.get(token)
         return bot is not None and bot.webhook is not None
 
-    def note_failure(self, request: Request | None, error: Exception) -> None:
-        """Write down that the double itself failed: no fault of the bot's."""
-        fields = describe_failure(error, request)
-        self.transcript.add(time.monotonic(), "internal_error", None, fields)
-
-    def note_distrust(self, host: str, why: str) -> None:
-        """Write down that a client refused the certificate of this host."""
-        self.transcript.add(time.monotonic(), "distrusted", None, {"host": host, "why": why})
+    def note(self, kind: str, token: str, fields: Mapping[str, object]) -> None:
+        """Write an event of one bot into the transcript."""
+        self.transcript.add(kind, {"token": token, **fields})
 
     # -- requests --------------------------------------------------------------------------------
 
@@ -155,9 +158,9 @@ class Double:
         return answer if isinstance(answer, Response) else await answer
 
     def _called(self, call: _Call) -> Response | Awaitable[Response]:
-        fault = self._fault(call)
-        if fault is not None:
-            return self._faulty(call, fault)
+        struck = self._fault(call)
+        if struck is not None:
+            return self._faulty(call, *struck)
         reply = self._run(call)
         if isinstance(reply, Later):
             return self._wait(call, reply)
@@ -195,26 +198,24 @@ class Double:
 
     def _note_call(self, call: _Call, status: int | None, said: Mapping[str, object]) -> None:
         """Write a call into the transcript."""
-        now = time.monotonic()
         fields = {"method": call.method, "params": shown(call.params), "status": status, **said}
-        fields["duration_s"] = now - call.started
-        self.transcript.add(now, "call", call.token, fields)
+        fields["duration_s"] = time.monotonic() - call.started
+        self.note("call", call.token, fields)
 
     # -- faults ----------------------------------------------------------------------------------
 
-    def _fault(self, call: _Call) -> TelegramFault | None:
-        faults = self.machine.faults
-        if not faults:
+    def _fault(self, call: _Call) -> tuple[int, TelegramFault] | None:
+        if not self.faults:
             return None
         chat_id = call.params.get("chat_id")
         if isinstance(chat_id, str) and chat_id.lstrip("-").isdigit():
             chat_id = int(chat_id)
         number = chat_id if isinstance(chat_id, int) else None
-        return faults.hit(CALL_KINDS, call.method.lower(), number)
+        return self.faults.hit(CALL_KINDS, call.method.lower(), number)
 
-    async def _faulty(self, call: _Call, fault: TelegramFault) -> Response:
-        fields = {"fault": fault.id, "kind": fault.kind.value, "method": call.method}
-        self.transcript.add(time.monotonic(), "fault", call.token, fields)
+    async def _faulty(self, call: _Call, number: int, fault: TelegramFault) -> Response:
+        fields = {"fault": number, "kind": fault.kind.value, "method": call.method}
+        self.note("fault", call.token, fields)
         if fault.kind is FaultKind.ERROR:
             return self._answered(call, _programmed(fault))
         if fault.kind in {FaultKind.RESET, FaultKind.SILENT}:
@@ -249,7 +250,7 @@ class Double:
     def _do(self, effect: Effect) -> None:
         match effect:
             case Note(token, kind, fields):
-                self.transcript.add(time.monotonic(), kind, token, fields)
+                self.note(kind, token, fields)
                 if kind == "webhook_set":
                     self._deliverer()  # now, so that the first delivery has not to wait for it
             case Post():
@@ -287,7 +288,7 @@ class Double:
 
     def _failed_inside(self, error: Exception) -> None:
         log.error("the double failed outside of any request", exc_info=error)
-        self.note_failure(None, error)
+        self.transcript.note_failure(None, error)
 
     def _settle(self, delivered: Delivered) -> None:
         post, outcome = delivered.post, delivered.outcome
@@ -301,7 +302,7 @@ class Double:
         if outcome.error:
             fields["error"] = outcome.error
         started = time.monotonic()
-        self.transcript.add(started, "deliver", post.token, fields)
+        self.note("deliver", post.token, fields)
         called = self.machine.settle(
             post.token, post.number, outcome, delivered.answer, self.clock.now()
         )

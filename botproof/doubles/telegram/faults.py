@@ -13,11 +13,11 @@ A fault is programmed once and used up by count or hit by chance. Kinds:
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from random import Random
 
-from botproof.doubles.telegram.replies import ControlError
+from botproof.doubles.kit.errors import ControlError
+from botproof.doubles.kit.faults import FaultBook
 
 __all__ = ["CALL_KINDS", "FaultKind", "Faults", "TelegramFault"]
 
@@ -42,7 +42,6 @@ CALL_KINDS = frozenset(FaultKind) - {FaultKind.DUPLICATE, FaultKind.REORDER}
 class TelegramFault:
     """One programmed fault. `method` is lower case, or `*`; `count` None means without end."""
 
-    id: int
     kind: FaultKind
     method: str = "*"
     chat_id: int | None = None
@@ -54,7 +53,7 @@ class TelegramFault:
     seconds: float = 0.0
 
     def fits(self, kinds: frozenset[FaultKind], method: str, chat_id: int | None) -> bool:
-        """Whether it is meant for this call or delivery."""
+        """Tell whether it is meant for this call or delivery."""
         return (
             self.kind in kinds
             and self.method in {"*", method}
@@ -62,53 +61,23 @@ class TelegramFault:
         )
 
 
-class Faults:
+class Faults(FaultBook[TelegramFault]):
     """The programmed faults, in the order in which they were programmed."""
 
-    __slots__ = ("_faults", "_next_id", "_rng")
+    __slots__ = ()
 
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
-        self._faults: list[TelegramFault] = []
-        self._next_id = 1
-
-    def __bool__(self) -> bool:
-        return bool(self._faults)
-
-    def __iter__(self) -> Iterator[TelegramFault]:
-        return iter(tuple(self._faults))
-
-    def add(self, settings: Mapping[str, object]) -> TelegramFault:
+    def add(self, settings: Mapping[str, object]) -> tuple[int, TelegramFault]:
         """Program a fault from the control interface's JSON. ControlError says what is wrong."""
-        fault = _read(self._next_id, settings)
-        self._next_id += 1
-        self._faults.append(fault)
-        return fault
-
-    def clear(self) -> None:
-        """Forget all of them."""
-        self._faults.clear()
+        fault = _read(settings)
+        return self.program(fault), fault
 
     def hit(
         self, kinds: frozenset[FaultKind], method: str = "*", chat_id: int | None = None
-    ) -> TelegramFault | None:
-        """The fault that strikes now, used up by one; None when all goes well."""
-        for index, fault in enumerate(self._faults):
-            if not fault.fits(kinds, method, chat_id):
-                continue
-            if fault.probability < 1.0 and self._rng.random() >= fault.probability:
-                continue
-            self._use(index, fault)
-            return fault
-        return None
-
-    def _use(self, index: int, fault: TelegramFault) -> None:
-        if fault.count is None:
-            return
-        if fault.count == 1:
-            del self._faults[index]
-        else:
-            self._faults[index] = replace(fault, count=fault.count - 1)
+    ) -> tuple[int, TelegramFault] | None:
+        """Return the fault that strikes now with its number, used up by one; None when all goes
+        well.
+        """
+        return self.strike(lambda fault: fault.fits(kinds, method, chat_id))
 
 
 _FIELDS: Mapping[str, tuple[type, ...]] = {
@@ -123,7 +92,7 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def _read(number: int, settings: Mapping[str, object]) -> TelegramFault:
+def _read(settings: Mapping[str, object]) -> TelegramFault:
     given = {name: value for name, value in settings.items() if value is not None}
     kinds = ", ".join(kind.value for kind in FaultKind)
     if given.get("kind") not in {kind.value for kind in FaultKind}:
@@ -135,14 +104,12 @@ def _read(number: int, settings: Mapping[str, object]) -> TelegramFault:
         if not isinstance(value, _FIELDS[name]) or isinstance(value, bool):
             expected = " or ".join(t.__name__ for t in _FIELDS[name])
             raise ControlError(f'"{name}" must be {expected}; it is {value!r}')
-    fault = TelegramFault(number, kind, **given)  # type: ignore[arg-type] # each was checked just above
+    fault = TelegramFault(kind, **given)  # type: ignore[arg-type] # each was checked just above
     _check(fault)
     return replace(fault, method=fault.method.lower())
 
 
 def _check(fault: TelegramFault) -> None:
-    if not 0.0 <= fault.probability <= 1.0:
-        raise ControlError(f'"probability" must lie in 0 to 1; it is {fault.probability}')
     if fault.count is not None and fault.count < 1:
         raise ControlError(f'"count" must be at least 1; it is {fault.count}')
     if not 300 <= fault.error_code <= 599:

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Raw
 
 __all__ = [
-    "ControlError",
     "Later",
     "Refusal",
     "Reply",
@@ -20,10 +19,6 @@ __all__ = [
 ]
 
 _encode = msgspec.json.Encoder().encode
-
-
-class ControlError(ValueError):
-    """A request to the control interface that cannot be done; the text says what would be right."""
 
 
 class Refusal(Exception):  # noqa: N818 - an answer in Telegram's words, not an error of this program

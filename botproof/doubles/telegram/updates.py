@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
-from botproof.doubles.telegram.replies import ControlError
+from botproof.doubles.kit.errors import ControlError
 
 __all__ = ["DEFAULT_ALLOWED", "KINDS", "Kind", "Update", "UpdateQueue", "allowed_from", "kind_of"]
 

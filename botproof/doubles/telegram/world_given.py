@@ -21,10 +21,11 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.methods.files import file_of, shown
 from botproof.doubles.telegram.methods.stickers import put_set
-from botproof.doubles.telegram.replies import ControlError, Refusal
+from botproof.doubles.telegram.replies import Refusal
 from botproof.doubles.telegram.spec import Upload
 from botproof.doubles.telegram.world import Json
 

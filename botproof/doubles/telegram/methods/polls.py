@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram import agenda, doors
 from botproof.doubles.telegram.context import Method, Params, Turn
 from botproof.doubles.telegram.entities import utf16_len
@@ -23,7 +24,7 @@ from botproof.doubles.telegram.methods.common import (
 )
 from botproof.doubles.telegram.methods.locations import venue_of
 from botproof.doubles.telegram.methods.media import bare_media
-from botproof.doubles.telegram.replies import ControlError, bad_request
+from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.schema import complete
 from botproof.doubles.telegram.world import Chat, Json
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from botproof.doubles.server import Request, Response, Stream, json_response
+from botproof.doubles.server import Request, Response, Stream, error_response
 from botproof.doubles.telegram.world import Bot, Chat, Json
 
 if TYPE_CHECKING:
@@ -51,20 +51,14 @@ def answer(double: Double, request: Request) -> Response | Stream:
     """Answer a request of the page."""
     name = "" if request.path == "/" else request.path.removeprefix(PREFIX)
     if request.method not in {"GET", "HEAD"}:
-        return _missing(405, f"the page takes no {request.method}")
+        return error_response(405, f"the page takes no {request.method}")
     if name == "events":
         return Stream(_events(double))
     if name.startswith("file/"):
         return _picture(double, name.removeprefix("file/"))
     if name not in _FILES:
-        return _missing(404, f"the page has no {request.path}")
+        return error_response(404, f"the page has no {request.path}")
     return _file(_FILES[name])
-
-
-def _missing(status: int, description: str) -> Response:
-    return json_response(
-        {"ok": False, "error_code": status, "description": description}, status=status
-    )
 
 
 def _file(name: str) -> Response:
@@ -79,10 +73,10 @@ def _picture(double: Double, path: str) -> Response:
     bot = double.machine.bots.get(token)
     file = None if bot is None else bot.files.get(file_id)
     if file is None:
-        return _missing(404, "there is no such file")
+        return error_response(404, "there is no such file")
     kind = _kind_of_picture(file.data)
     if kind not in _PICTURES:
-        return _missing(415, "this file is no picture that the page shows")
+        return error_response(415, "this file is no picture that the page shows")
     return Response(body=file.data, content_type=kind, headers=_HEADERS)
 
 

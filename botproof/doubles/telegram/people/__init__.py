@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.people.business import connect_account, in_account
 from botproof.doubles.telegram.people.going import (
@@ -46,7 +47,7 @@ from botproof.doubles.telegram.people.paying import pay, web_app_data, web_app_q
 from botproof.doubles.telegram.people.presses import choose, inline_query, react, tap, vote
 from botproof.doubles.telegram.people.who import describe_chat, ensure_chat
 from botproof.doubles.telegram.people.written import written_update
-from botproof.doubles.telegram.replies import ControlError, Refusal
+from botproof.doubles.telegram.replies import Refusal
 from botproof.doubles.telegram.world import Json
 
 __all__ = ["ACTIONS", "act", "describe_chat", "ensure_chat"]

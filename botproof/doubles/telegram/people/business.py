@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.methods.business import connect
 from botproof.doubles.telegram.people.messages import push
 from botproof.doubles.telegram.people.who import person
-from botproof.doubles.telegram.replies import ControlError
 from botproof.doubles.telegram.spec import types
 from botproof.doubles.telegram.world import Json
 

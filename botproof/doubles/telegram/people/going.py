@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.ids import SUPERGROUPS_BELOW
 from botproof.doubles.telegram.methods import threads
@@ -13,7 +14,6 @@ from botproof.doubles.telegram.methods.members import change_member, member_of
 from botproof.doubles.telegram.methods.topics import create as create_topic
 from botproof.doubles.telegram.people.messages import make_message, push
 from botproof.doubles.telegram.people.who import ensure_chat, here, person
-from botproof.doubles.telegram.replies import ControlError
 from botproof.doubles.telegram.world import Chat, Json
 
 

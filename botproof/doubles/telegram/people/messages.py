@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 
+from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.entities import parse
 from botproof.doubles.telegram.methods import threads
 from botproof.doubles.telegram.methods.media import media_content
 from botproof.doubles.telegram.people.who import here
-from botproof.doubles.telegram.replies import ControlError
 from botproof.doubles.telegram.spec import Upload
 from botproof.doubles.telegram.world import Chat, Json
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.keeps import Invoice
 from botproof.doubles.telegram.people.messages import make_message, push
 from botproof.doubles.telegram.people.presses import open_query
 from botproof.doubles.telegram.people.who import here, person
-from botproof.doubles.telegram.replies import ControlError
 from botproof.doubles.telegram.world import Json
 
 _ADDRESS = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.methods.inline import inline_content, inline_message
 from botproof.doubles.telegram.methods.polls import vote as cast_vote
 from botproof.doubles.telegram.people.messages import existing, make_message, push, typed
 from botproof.doubles.telegram.people.who import here, person
-from botproof.doubles.telegram.replies import ControlError
 from botproof.doubles.telegram.updates import KINDS
 from botproof.doubles.telegram.world import Chat, Json
 

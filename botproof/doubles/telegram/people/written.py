@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.methods import threads
 from botproof.doubles.telegram.methods.business import connect
 from botproof.doubles.telegram.people.messages import push, tell, typed
 from botproof.doubles.telegram.people.presses import open_query
 from botproof.doubles.telegram.people.who import ensure_chat
-from botproof.doubles.telegram.replies import ControlError
 from botproof.doubles.telegram.schema import complete
 from botproof.doubles.telegram.updates import kind_of
 from botproof.doubles.telegram.world import Chat, Json

@@ -8,13 +8,13 @@ program faults and inject updates while a gate runs. Programs send no `Origin` a
 import ipaddress
 from urllib.parse import urlsplit
 
-from botproof.doubles.server import Request, Response, json_response
+from botproof.doubles.server import Request, Response, error_response
 
 _OURS = frozenset({"", "same-origin", "none"})
 
 
 def refuse_strange_page(request: Request) -> Response | None:
-    """A 403 that says why, or None when the request may be answered.
+    """Return a 403 that says why, or None when the request may be answered.
 
     The Host has to be an address or a name without a dot; an Origin has to be the Host itself.
     """
@@ -44,4 +44,4 @@ def _is_near(host: str) -> bool:
 
 
 def _no(reason: str) -> Response:
-    return json_response({"ok": False, "error": f"refused: {reason}"}, 403)
+    return error_response(403, f"refused: {reason}")

@@ -1,0 +1,1 @@
+"""What the doubles have in common: their record, clock, faults, control interface, and process."""
