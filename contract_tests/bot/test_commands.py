@@ -365,3 +365,22 @@ def test_backoff_doubles_up_to_its_longest_and_starts_over() -> None:
     backoff.reset()
     assert backoff.next() == 0.25
     assert [backoff.next(asked) for asked in (7.0, 3600.0)] == [7.0, 60.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "then"),
+    [
+        ("/price btc\n/oi btc", [("oi", ["btc"])]),
+        ("/price btc /oi eth /price sol", [("oi", ["eth"]), ("price", ["sol"])]),
+        ("/price btc\n/oi@other_bot eth\n/cvd sol 1h", [("oi", ["eth"]), ("cvd", ["sol", "1h"])]),
+        ("/price btc\n/price eth", []),
+        ("/price btc / usdt", []),
+    ],
+)
+def test_the_commands_that_follow_in_a_message_are_read_too(
+    text: str, then: list[tuple[str, list[str]]]
+) -> None:
+    typed = read_command(message(text), "the_bot", KNOWN)
+    assert typed is not None
+    assert [(one.name, list(one.words)) for one in typed.then] == then
+    assert [one.name for one in typed.then if one.elsewhere] == ["oi"] * ("other_bot" in text)

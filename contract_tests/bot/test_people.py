@@ -27,7 +27,7 @@ TYPED = {  # each another coin: the same at the same moment is asked once
     "/price @avax": ["AVAX"],
     "/price /near /atom": ["NEAR", "ATOM"],
     "/price uni\n/price aave": ["UNI", "AAVE"],
-    "/price icp\n/oi hbar": ["ICP"],
+    "/price icp\n/oi hbar": ["ICP", "HBAR"],
     "/price xlm on binance": ["XLM"],
     "/price how much are 2.5 bnb today?": ["BNB"],
     "/price fil\\usdt": ["FIL/USDT"],
@@ -46,6 +46,22 @@ def test_what_people_type_is_asked_as_it_was_meant(
         telegram.answers(chat)
     wanted = sorted(symbol for symbols in TYPED.values() for symbol in symbols)
     assert sorted(one["symbol"] for one in market.asked) == wanted
+
+
+def test_each_command_of_a_message_is_answered_and_what_is_too_many_is_named(
+    start_bot: Any, telegram: Any
+) -> None:
+    start_bot("polling").until_ready()
+    telegram.say("/price btc\n/oi eth", chat=1)
+    telegram.say("/oi btc /cvd eth\n/volume sol /price ada /pairs", chat=2)
+    price, interest = telegram.answers(1, 2)
+    assert price.startswith("📊 BTC/USDT")
+    assert "for ETH" in interest  # the market of these tests tells prices alone
+    *answers, left = telegram.answers(2, 4)
+    assert len(answers) == 3
+    assert left == (
+        "✋ I answer up to 3 commands of one message. Not answered: /price /pairs. Send them again."
+    )
 
 
 def test_the_market_that_is_asked_for_is_the_one_that_is_told(

@@ -58,6 +58,10 @@ TOO_MANY: Final = (
     "✋ Too many of your messages are waiting, so I skip the newest. Wait for the answers, then "
     "ask again."
 )
+MOST_AT_ONCE: Final = 3
+LEFT_OUT: Final = (
+    "✋ I answer up to {most} commands of one message. Not answered: {commands}. Send them again."
+)
 UNKNOWN: Final = "I do not know {command}.{meant} /help lists what I can do."
 _DAY: Final = 24 * 3600.0
 
@@ -115,18 +119,30 @@ class _Answers:
         self._shared: Shared[Draft] = Shared()
 
     async def said(self, update: Update, context: _Context) -> None:
-        """Answers a message, or the caption of a picture, that is a command."""
+        """Answer the commands of a message, or of the caption of a picture."""
         message = update.message
         typed = None
         if message is not None:
             typed = read_command(message, context.bot.username, self._by_name)
         if message is None or typed is None:
             return
-        command = None if typed.elsewhere else self._by_name.get(typed.name)
-        if command is not None:
-            await _replier().answer(self._typed(update, command, list(typed.words)))
-        elif message.chat.type == "private":
-            await self._unknown(typed)
+        private = message.chat.type == "private"
+        ours = [one for one in (typed, *typed.then) if private or self._command(one) is not None]
+        if ours:
+            await _replier().answer(self._drafts(update, ours))
+
+    def _command(self, typed: Typed) -> Command | None:
+        return None if typed.elsewhere else self._by_name.get(typed.name)
+
+    async def _drafts(self, update: Update, typed: list[Typed]) -> Draft:
+        """Answer the commands of one message in their order, each in messages of its own."""
+        answered, left = typed[:MOST_AT_ONCE], typed[MOST_AT_ONCE:]
+        drafts = await asyncio.gather(*(self._typed(update, one) for one in answered))
+        if left:
+            commands = " ".join(dict.fromkeys(escape(one.shown) for one in left))
+            text = LEFT_OUT.format(most=MOST_AT_ONCE, commands=commands)
+            drafts.append(Draft(split(text)))
+        return Draft([part for draft in drafts for part in draft.parts], drafts[-1].markup)
 
     async def tapped(self, update: Update, _: _Context) -> None:
         """Answers a tap: the message that holds the button is edited into the answer.
@@ -152,16 +168,19 @@ class _Answers:
             replier.adopt(query.message.message_id)
         await replier.answer(self._parsed(update, *request))
 
-    async def _unknown(self, typed: Typed) -> None:
-        """Says that there is no such command, and which one may be meant."""
+    def _unknown(self, typed: Typed) -> Draft:
+        """Say that there is no such command, and which one may be meant."""
         names = [f"/{name}" for name in self._by_name]
         near = difflib.get_close_matches(f"/{typed.name[:40]}", names, n=1, cutoff=0.7)
         meant = f" Did you mean {near[0]}?" if near else ""
-        await _replier().say(split(UNKNOWN.format(command=escape(typed.shown), meant=meant)))
+        return Draft(split(UNKNOWN.format(command=escape(typed.shown), meant=meant)))
 
-    async def _typed(self, update: Update, command: Command, words: list[str]) -> Draft:
+    async def _typed(self, update: Update, typed: Typed) -> Draft:
+        command = self._command(typed)
+        if command is None:
+            return self._unknown(typed)
         try:
-            arguments = command.parse(words)
+            arguments = command.parse(list(typed.words))
         except BadArgumentError as error:
             return _wrong(error)
         return await self._parsed(update, command, arguments)

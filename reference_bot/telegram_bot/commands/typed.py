@@ -8,7 +8,7 @@ group only what is marked or begins with its name: there people talk to each oth
 import difflib
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from telegram import Message
@@ -33,22 +33,24 @@ class Typed:
     """A command: its name in small letters, and the words after it as they were typed.
 
     ``shown``: how the person wrote the command itself. ``elsewhere``: it is for another bot.
+    ``then``: the commands that follow in the same message, in their order.
     """
 
     name: str
     words: tuple[str, ...]
     shown: str
     elsewhere: bool = False
+    then: tuple["Typed", ...] = ()
 
 
 def is_marked(message: Message) -> bool:
-    """Whether Telegram marks a command in it: in its text or its caption."""
+    """Tell whether Telegram marks a command in it: in its text or its caption."""
     entities = message.entities or message.caption_entities
     return any(entity.type == _ENTITY for entity in entities)
 
 
 def read_command(message: Message, bot: str, known: Collection[str] = ()) -> Typed | None:
-    """The command that ``message`` begins with, or None.
+    """Return the command that ``message`` begins with and those that follow it, or None.
 
     ``bot`` is this bot's name, ``known`` are the commands that it has: what is written together
     with one of them is taken apart.
@@ -65,19 +67,33 @@ def read_command(message: Message, bot: str, known: Collection[str] = ()) -> Typ
         plain = plain[len(mention) :].lstrip(" ,:")
         if plain.partition(" ")[0].lower() in known:
             plain = f"/{plain}"
+    first, more = _read(plain, bot, known, meant=meant)
+    if first is None:
+        return None
+    then = []
+    while more:
+        command, more = _read(more, bot, known, meant=meant)
+        then += [command] if command is not None else []
+    return replace(first, then=tuple(then))
+
+
+def _read(plain: str, bot: str, known: Collection[str], *, meant: bool) -> tuple[Typed | None, str]:
+    """Return the command that ``plain`` begins with, and the text from the next command on."""
     found = _COMMAND.match(plain)
     if found is None:
-        return None
+        return None, ""
     to, name, rest = found["bot"], found["name"].lower(), found["rest"]
     if to and found["gap"] and not to.lower().endswith("bot") and to.lower() != bot.lower():
         to, rest = None, f" {to}{rest}"  # /price @btc
     other = to is not None and to.lower() != bot.lower()
     if meant or (to is not None and not other):
         name, rest = _taken_apart(name, rest, known)
-    words = _words(_own(rest, name, known))
+    own, more = _until_another(rest, name, known)
+    words = _words(own)
     shown = f"/{found['name']}" + (f"@{to}" if other else "")
+    mention = f"@{bot.lower()}"
     said = tuple(word for word in words if word.lower() != mention and _means_something(word))
-    return Typed(name, said or tuple(words), shown[:40], elsewhere=other)
+    return Typed(name, said or tuple(words), shown[:40], elsewhere=other), more
 
 
 def _taken_apart(name: str, rest: str, known: Collection[str]) -> tuple[str, str]:
@@ -99,13 +115,18 @@ def _taken_apart(name: str, rest: str, known: Collection[str]) -> tuple[str, str
     return command, f" {more}{rest}"
 
 
-def _own(rest: str, name: str, known: Collection[str]) -> str:
-    """``rest`` up to where another command begins; the same one again is passed over."""
-    again = re.sub(rf"(?<!\S)[/\\]+{name}(?:@\w+)?(?!\S)", " ", rest, flags=re.IGNORECASE)
-    if not known:
-        return again
-    another = rf"\s[/\\]+(?:{'|'.join(map(re.escape, known))})(?:@\w+)?(?!\S)"
-    return re.split(another, again, maxsplit=1, flags=re.IGNORECASE)[0]
+def _until_another(rest: str, name: str, known: Collection[str]) -> tuple[str, str]:
+    """Return ``rest`` up to where another command begins, and from there on.
+
+    The same command once more is passed over: its words belong to the first one.
+    """
+    others = "|".join(re.escape(one) for one in known if one != name)
+    another = others and re.search(
+        rf"\s[/\\]+(?:{others})(?:@\w+)?(?!\S)", rest, flags=re.IGNORECASE
+    )
+    own, more = (rest[: another.start()], rest[another.start() + 1 :]) if another else (rest, "")
+    again = rf"(?<!\S)[/\\]+{name}(?:@\w+)?(?!\S)"
+    return re.sub(again, " ", own, flags=re.IGNORECASE), more
 
 
 def _words(rest: str) -> list[str]:
