@@ -51,6 +51,17 @@ _KNOWN = (
         "run npm install (or npm ci) in the bot's directory",
     ),
     _Sign(
+        r"Call to undefined function (\w+)|Class [\"']?([\w\\\\]+)[\"']? not found",
+        "PHP does not have {0}{1}, which an extension or a package brings",
+        "install the extension that brings it, such as php-curl, php-mysql or php-mbstring, or the "
+        "packages that the bot names: composer install",
+    ),
+    _Sign(
+        r"Failed opening required '([^']*vendor/autoload\.php)'",
+        "the packages of the bot are not installed: there is no {0}",
+        "run composer install in the bot's directory",
+    ),
+    _Sign(
         r"can't open file '?([^':]+)'?: \[Errno 2\]",
         "there is no file {0}",
         "start botproof init in the bot's directory, or name the file as it is seen from there",
@@ -66,8 +77,9 @@ _KNOWN = (
         r"missing|empty|required|not (?:set|found|provided)))",
         "the bot found no token, or not the one that the double knows",
         "name the variable that it reads its token from in [bot.env], with the value "
-        '"{{token}}"; a token that stands in its source or in a file can be replaced by none: '
-        "let it read a variable (that keeps the token out of your repository, too)",
+        '"{{token}}". Where its source has a place for the token, put a made-up one there in a '
+        "copy, such as 4242424242:AAGateTokenOfTheTelegramDouble00000; better, let it read a "
+        "variable, which keeps the token out of your repository",
     ),
     _Sign(
         r"\b401\b.{0,40}Unauthorized|Unauthorized.{0,40}\b401\b",

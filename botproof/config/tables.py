@@ -102,9 +102,11 @@ class TelegramDouble(_Table, frozen=True, kw_only=True):
     """The stand-in for the Bot API. `args` go to `botproof double telegram` as they are.
 
     `by_name`: the bot insists on https://api.telegram.org; see `botproof/targets/world.py`.
+    `any_token`: the bot may call itself by a token of its own, whatever that is.
     """
 
     by_name: bool = False
+    any_token: bool = False
     token: str = "4242424242:AAGateTokenOfTheTelegramDouble00000"  # noqa: S105 - made up, of the right form
     seed: int = 0
     args: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import msgspec
 from botproof.chats import Turn, button_rows, plain
 from botproof.config import Case
 
-__all__ = ["FIRST", "Vocabulary", "case_of", "next_cases", "opening"]
+__all__ = ["FIRST", "MARKETS", "SMALL_TALK", "Vocabulary", "case_of", "next_cases", "opening"]
 
 _MOST_COMMANDS = 24
 _MOST_BUTTONS = 8
@@ -70,7 +70,15 @@ _EVERYDAY = frozenset(
     )
 )
 FIRST = ("/start", "/help")
+MARKETS = ("BTC", "BTCUSDT", "BTC/USDT", "bitcoin")
+"""What people write to a market bot that is asked without a command."""
+MOST_WORDS = 8
+_SHOWN = re.compile(
+    r"(?:^[ \t]*[•*▪‣·–—-][ \t]*|[\"'`«“‘])([A-Z][A-Z0-9]{1,9}(?:[/-][A-Z]{2,5})?)(?![\w/])",
+    re.MULTILINE,
+)
 NONSENSE = "NOPE"
+SMALL_TALK = "small-talk"
 
 
 class Vocabulary(msgspec.Struct):
@@ -78,6 +86,8 @@ class Vocabulary(msgspec.Struct):
 
     cases: list[Case] = []
     said: set[tuple[str, str]] = set()
+    guessed: set[str] = set()
+    """Names of cases that nothing but a word of the source or of a reply speaks for."""
 
     def add(self, say: str, kind: str = "message", name: str = "", **more: object) -> bool:
         """Take in one more thing to say; whether it was new."""
@@ -92,6 +102,12 @@ class Vocabulary(msgspec.Struct):
     def count(self, kind: str) -> int:
         """How many there are of this kind."""
         return sum(case.kind == kind for case in self.cases)
+
+    def guess(self, words: Iterable[str]) -> None:
+        """Take in words that may be understood, as long as there are not too many."""
+        for word in words:
+            if len(self.guessed) < MOST_WORDS + len(MARKETS) and self.add(word):
+                self.guessed.add(self.cases[-1].name)
 
     @property
     def commands(self) -> list[str]:
@@ -113,9 +129,11 @@ def case_of(
     return msgspec.convert(raw, Case)
 
 
-def opening(menu: Iterable[tuple[str, str]], of_source: Iterable[str]) -> Vocabulary:
-    """What is said first: what every bot knows, its menu, what its source looks like, and what
-    people say who do not know it."""
+def opening(
+    menu: Iterable[tuple[str, str]], of_source: Iterable[str], words: Iterable[str] = ()
+) -> Vocabulary:
+    """What is said first: what every bot knows, its menu, what its source looks like, `words` that
+    are no commands, and what people say who do not know it."""
     vocabulary = Vocabulary()
     for say in FIRST:
         vocabulary.add(say)
@@ -124,7 +142,8 @@ def opening(menu: Iterable[tuple[str, str]], of_source: Iterable[str]) -> Vocabu
     for command in of_source:
         if len(vocabulary.cases) < _MOST_COMMANDS:
             vocabulary.add(f"/{command}")
-    vocabulary.add("hello", name="small-talk")
+    vocabulary.guess(words)
+    vocabulary.add("hello", name=SMALL_TALK)
     vocabulary.add("/frobnicate", name="unknown-command")
     return vocabulary
 
@@ -141,6 +160,7 @@ def next_cases(vocabulary: Vocabulary, turns: Mapping[str, Turn]) -> list[Case]:
             _buttons(vocabulary, message.params.get("reply_markup"))
     for turn in turns.values():
         for message in turn.messages:
+            vocabulary.guess(_SHOWN.findall(_TAGS.sub("", message.text)))
             for example in examples_of(_TAGS.sub("", message.text)):
                 known = example.split()[0].lower() in {c.lower() for c in vocabulary.commands}
                 if known and _examples(vocabulary) < _MOST_EXAMPLES:

@@ -48,6 +48,8 @@ class Found:
     memory_mb: float = 0.0
     machine_mb: int = 0
     warm_s: float = 0.0
+    guessed: set[str] = field(default_factory=set)
+    """Names of cases that were only guessed: they stand for something if they are answered."""
     kept: tuple[str, ...] = ()
     """Files in its own directory that it made or changed."""
 
@@ -78,7 +80,7 @@ async def _first_play(
         trials.say("first play: what does it answer?")
         async with described.start(trials, mode) as trial:
             _remember(found, trial)
-            cases, turns = await _explore(trials, described, trial)
+            cases, turns = await _explore(trials, found, trial)
         _remember(found, trial)
         if not described.take_exchanges(trial.look):
             return cases, turns
@@ -86,9 +88,10 @@ async def _first_play(
 
 
 async def _explore(
-    trials: Trials, described: Description, trial: Trial
+    trials: Trials, found: Found, trial: Trial
 ) -> tuple[list[Case], dict[str, Turn]]:
-    vocabulary = explore.opening(trial.look.menu, described.source.commands)
+    described = found.described
+    vocabulary = explore.opening(trial.look.menu, described.source.commands, _words(described))
     turns: dict[str, Turn] = {}
     new: Sequence[Case] = vocabulary.cases
     for number in range(_ROUNDS):
@@ -105,7 +108,14 @@ async def _explore(
             new += explore.wrong_ones(vocabulary)
         if not new:
             break
+    found.guessed = vocabulary.guessed
     return _in_chats(described, vocabulary.cases), turns
+
+
+def _words(described: Description) -> list[str]:
+    """What may be said to it that is no command: what its source compares with, and markets."""
+    source = described.source
+    return [*source.words[: explore.MOST_WORDS], *(explore.MARKETS if source.market else ())]
 
 
 def _of_menu(vocabulary: explore.Vocabulary, seen: Look) -> list[Case]:
@@ -163,7 +173,19 @@ async def _second_play(
         or first[case.name].answers
         or second[case.name].answers
     ]
+    spoken = [
+        case
+        for case in spoken
+        if case.name not in found.guessed or not _as_small_talk(first[case.name], first)
+    ]
     found.proposals = propose(spoken, first, second, calls, now, meanwhile=meanwhile)
+
+
+def _as_small_talk(turn: Turn, turns: dict[str, Turn]) -> bool:
+    """Whether a text is answered as any other text is, or not at all."""
+    talk = turns.get(explore.SMALL_TALK)
+    said = [each.text for each in turn.answers]
+    return not said or (talk is not None and said == [each.text for each in talk.answers])
 
 
 def _meanwhile(record: History) -> dict[str, str]:

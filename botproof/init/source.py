@@ -68,7 +68,20 @@ _COMMANDS = (
     re.compile(r"(?:onText|on)\(\s*/\^?\\?/([a-z0-9_]+)()"),
     re.compile(r"[\"'`]/([a-z][a-z0-9_]{1,31})[\"'`@ ]()"),
 )
-_TOKEN = re.compile(r"[\"'`](\d{6,12}:[A-Za-z0-9_-]{30,50})[\"'`]")
+_SAID = (
+    re.compile(
+        r"(?:[tT]ext|[mM]essage|[mM]sg|[iI]nput)(?:\.\w+\(\))*\s*={2,3}\s*"
+        r"[\"'`]([^\"'`\n/{}]{2,40})[\"'`]"
+    ),
+    re.compile(r"\.hears\(\s*[\"'`]([^\"'`\n/{}]{2,40})[\"'`]"),
+    re.compile(r"(?:Regex|regexp=)\(?\s*r?[\"'`]\^?\(?([\w !?-]{2,40})\)?\$?[\"'`]"),
+)
+_MARKET = re.compile(
+    r"binance|coingecko|coinmarketcap|cryptocompare|coincap|\bccxt\b|kraken|bybit|kucoin|coinbase|"
+    r"bitfinex|yfinance|finance\.yahoo|alphavantage|finnhub",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(r"[\"'`](?:bot)?(\d{6,12}:[A-Za-z0-9_-]{30,50})[\"'`]")
 _WORD = re.compile(r"[\"'`]/?([a-z][a-z0-9_]{0,31})[\"'`]")
 _PATH = re.compile(r"[\"'`](/[A-Za-z0-9_/{}$:<>-]{0,60})[\"'`]")
 _NO_COMMAND = frozenset(
@@ -92,13 +105,16 @@ _NO_COMMAND = frozenset(
 @dataclass(frozen=True, slots=True)
 class Source:
     """What was found. `env` are names of settings, `examples` values that an example file gives
-    them, `commands` words without a slash, `paths` what may be a path of an HTTP server, `token` a
-    bot's token that stands in it."""
+    them, `commands` words without a slash, `words` what it compares a message with, `paths` what
+    may be a path of an HTTP server, `token` a bot's token that stands in it. `market`: it names
+    those who sell or give away prices."""
 
     env: tuple[str, ...] = ()
     examples: tuple[tuple[str, str], ...] = ()
     commands: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    market: bool = False
     text: str = ""
     token: str = ""
 
@@ -115,7 +131,9 @@ def read_source(folder: Path, command: Sequence[str] = ()) -> Source:
         env=tuple(env),
         examples=tuple(examples.items()),
         commands=tuple(dict.fromkeys(_commands(whole))),
+        words=tuple(dict.fromkeys(word for each in _SAID for word in each.findall(whole))),
         paths=tuple(dict.fromkeys(_PATH.findall(whole))),
+        market=_MARKET.search(whole) is not None,
         text=whole,
         token="".join(_TOKEN.findall(whole)[:1]),
     )

@@ -160,8 +160,10 @@ async def _try(trials: Trials, described: Description, setting: str, form: str) 
 def _use_own_token(trials: Trials, described: Description) -> bool:
     """Let the double know the bot by the token in its source; whether that is new and needed."""
     own, telegram = described.source.token, described.raw["doubles"]["telegram"]
-    if not own or "token" in telegram or _UNAUTHORIZED not in described.look.refused:
+    if _UNAUTHORIZED not in described.look.refused:
         return False
+    if not own or "token" in telegram:
+        return _take_any_token(trials, described)
     described.own_token = own
     telegram["token"] = own
     known = described.source.env  # the usual names were only guessed
@@ -174,6 +176,17 @@ def _use_own_token(trials: Trials, described: Description) -> bool:
     return True
 
 
+def _take_any_token(trials: Trials, described: Description) -> bool:
+    """Let the double know the bot by whatever token it brings; whether that is new."""
+    telegram = described.raw["doubles"]["telegram"]
+    if telegram.get("any_token"):
+        return False
+    telegram["any_token"] = True
+    trials.say("  no: it brings a token of its own: the double takes any from here on")
+    return True
+
+
+_NOTHING_THERE = (None, 404, 405)
 _DOORS = {"polling": "getUpdates", "webhook": "setWebhook"}
 
 
@@ -222,12 +235,22 @@ async def _set_by_hand(trials: Trials, described: Description) -> bool:
         described.look = trial.look
         if trial.stack.telegram is None or trial.look.failure:
             return False
+        taken: dict[str, int] = {}
         for path in paths:
             url = f"{trial.stack.values['url:bot']}{path}"
-            if await trial.answers_at(url):
+            answered, status = await trial.answers_at(url)
+            if answered:
                 trials.say(f"  yes, at {path}")
                 described.modes = {"webhook": {"webhook": "{url:bot}" + path}}
                 trial.look.door = "webhook"
                 described.answers_to = "a webhook that its operator sets"
                 return True
+            if status not in _NOTHING_THERE:
+                taken[path] = status
+    for path, status in [*taken.items()][:1]:
+        described.modes = {"webhook": {"webhook": "{url:bot}" + path}}
+        described.look.failure = (
+            f"it listens and asks for nothing; an update that was sent to {path} was answered with "
+            f"HTTP {status}, and nothing was asked of Telegram"
+        )
     return False

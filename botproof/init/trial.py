@@ -25,6 +25,7 @@ from botproof.history import (
     MemorySample,
     ProcessExited,
     ProcessReady,
+    UpdateDelivered,
     VenueCall,
 )
 from botproof.targets.blame import refused_by_telegram
@@ -166,16 +167,19 @@ class Trial:
         """Whether it takes updates."""
         return bool(self.look.door)
 
-    async def answers_at(self, url: str) -> bool:
-        """Whether the bot answers an update at this URL, once a webhook is set there."""
+    async def answers_at(self, url: str) -> tuple[bool, int | None]:
+        """Whether the bot answers an update at this URL, once a webhook is set there, and the HTTP
+        status that it gave."""
         stack = self.stack
         if stack.telegram is None:
-            return False
+            return False, None
         await stack.telegram.set_webhook(stack.values["token"], url, "")
         [step] = steps_of([Case(name=f"at-{self._tried}", say="/start")])
         self._tried += 1
         turns = await self.play([step], time.time())
-        return any(turn.acts for turn in turns.values())
+        posts = self._record().of(UpdateDelivered, stack=stack.name)
+        status = next((post.status for post in reversed(posts) if post.door == "webhook"), None)
+        return any(turn.acts for turn in turns.values()), status
 
     def ports(self) -> tuple[int, ...]:
         """The ports that the bot and what it has started listen on."""

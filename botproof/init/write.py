@@ -135,6 +135,13 @@ def _doubles(found: Found) -> Iterator[str]:
         if table:
             yield f"\n[doubles.{name}]"
             for key, value in table.items():
+                if key == "any_token":
+                    yield (
+                        "# ? It asks by a token that none of its variables holds, from a file of "
+                        "its own. Any is taken\n#   for the right one: a mode with a wrong token "
+                        "would not be noticed. Let it read a variable,\n#   give that "
+                        '"{token}" in [bot.env], and take this line out.'
+                    )
                 if key == "token":
                     yield (
                         "# ? This token stands in its source, where everybody who reads it has "

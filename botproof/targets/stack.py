@@ -205,6 +205,7 @@ class Stack:
         telegram = doubles.telegram
         token = [
             *("--token", telegram.token),
+            *(("--any-token",) if telegram.any_token else ()),
             *(self._world.options_of(TELEGRAM) if self._world else ()),
         ]
         starts = [self._start_double(TELEGRAM, "telegram", telegram.seed, token, telegram.args)]

@@ -51,6 +51,17 @@ class TestOnlySomeTokens:
         await api.ok("getMe")
 
 
+class TestAnyToken:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings(tokens=frozenset({"1:" + "K" * 35}), any_token=True, flood=None)
+
+    @pytest.mark.parametrize("token", ["Put your token here", "bot7:x", "7:" + "A" * 35])
+    async def test_whatever_stands_there_is_the_one_bot(self, api: Any, token: str) -> None:
+        api.token = token
+        assert (await api.ok("getMe"))["id"] == 1
+
+
 async def test_a_path_that_is_nothing_is_404(api: Any) -> None:
     async with api.http.get(f"{api.url}/nothing") as response:
         assert response.status == 404

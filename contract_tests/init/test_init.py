@@ -159,6 +159,53 @@ def test_a_bot_without_a_setting_is_reached_by_name_and_by_a_token_of_its_own(
     ]
 
 
+ASKED_WITHOUT_A_COMMAND = INSISTS.replace(OWN_TOKEN, "Put the token of your bot here")
+ASKED_WITHOUT_A_COMMAND = ASKED_WITHOUT_A_COMMAND.replace(
+    'if message.get("text") == "/start":', 'if (text := message.get("text")) in ("DOT", "fees"):'
+).replace("/bot{TOKEN}/", "/bot{TOKEN.replace(' ', '%20')}/")
+ASKED_WITHOUT_A_COMMAND += """
+        if text == "fees":
+            pass
+        elif text == "/start":
+            call("sendMessage", chat_id=message["chat"]["id"], text="Send me a coin:\\n• DOT")
+"""
+
+
+def test_a_bot_with_a_place_for_its_token_that_is_asked_without_a_command(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    (tmp_path / "bot.py").write_text(ASKED_WITHOUT_A_COMMAND)
+    assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
+    config = load_config(tmp_path / "botproof.toml")
+    assert config.doubles.telegram.any_token
+    answered = {case.say for case in config.workload.cases if case.expect == "reply"}
+    assert answered == {"/start", "fees", "DOT"}
+    assert any(
+        "by a token that none of its variables holds" in line for line in questions_of(tmp_path)
+    )
+
+
+CRASHES = """
+import http.server
+class Door(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(500 if self.path == "/hook" else 404)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", 8974), Door).serve_forever()
+"""
+
+
+def test_a_webhook_set_by_hand_that_fails_is_told_with_its_status(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("a mount namespace takes root")
+    (tmp_path / "bot.py").write_text(CRASHES)
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
+    assert done.returncode == 1
+    assert "an update that was sent to /hook was answered with HTTP 500" in done.stdout
+    config = load_config(tmp_path / "botproof.toml")
+    assert config.modes["webhook"].webhook == "{url:bot}/hook"
+
+
 BROKEN = {
     "import no_such_package_at_all": "does not have the package no_such_package_at_all",
     "import sys; sys.exit('the token is missing')": "found no token",

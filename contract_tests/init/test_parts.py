@@ -10,7 +10,7 @@ from botproof.checks.why import unanswered_in_trouble
 from botproof.cli import main
 from botproof.config import Case, Replies, parse_config
 from botproof.history import BotApiCall, CasePlayed, Event, History, LogTrouble
-from botproof.init.explore import examples_of, opening
+from botproof.init.explore import examples_of, next_cases, opening
 from botproof.init.look import Found
 from botproof.init.propose import differing, of_the_clock, propose
 from botproof.init.settings import Role, role_of
@@ -66,6 +66,33 @@ def test_the_commands_that_a_source_handles_are_found_in_each_library(tmp_path: 
     }
 
 
+WORDS = {
+    "by.js": "if (upperMessage === 'GAINERS') {}; message.chat.type === 'private'",
+    "telebot.py": 'if message.text == "Price of BTC": pass\nif text.lower() == "fees": pass',
+    "telegraf.js": "bot.hears('Hi there', f)",
+    "ptb.py": 'MessageHandler(filters.Regex("^(Wallet)$"), f)',
+    "with_a_hole.js": "text === `${price}`",
+}
+
+
+def test_what_a_source_compares_a_message_with_is_found(tmp_path: Path) -> None:
+    for name, text in WORDS.items():
+        (tmp_path / name).write_text(text)
+    source = read_source(tmp_path)
+    assert set(source.words) == {"GAINERS", "Price of BTC", "fees", "Hi there", "Wallet"}
+    assert not source.market
+    (tmp_path / "prices.go").write_text('http.Get("https://api.binance.com/api/v3/ticker")')
+    assert read_source(tmp_path).market
+
+
+@pytest.mark.parametrize("quoted", ["7012345678:AA" + "k" * 33, "bot7012345678:AA" + "k" * 33])
+def test_a_token_in_a_source_is_found_with_what_its_url_has_before_it(
+    tmp_path: Path, quoted: str
+) -> None:
+    (tmp_path / "index.php").write_text(f'$api = "{quoted}";')
+    assert read_source(tmp_path).token == "7012345678:AA" + "k" * 33
+
+
 @pytest.mark.parametrize(
     ("name", "role"),
     [
@@ -111,6 +138,16 @@ def test_each_thing_is_said_once() -> None:
     vocabulary = opening([("start", ""), ("price", "")], ["price", "help"])
     texts = [case.say for case in vocabulary.cases]
     assert texts == ["/start", "/help", "/price", "hello", "/frobnicate"]
+
+
+def test_what_a_reply_shows_without_a_slash_is_said_as_long_as_it_is_not_too_much() -> None:
+    vocabulary = opening([], [], ["BTC"])
+    shown = "Send a pair:\n• ETHUSDT - Ether\n- ADA/USDT\nor `DOT`. NOT this, nor https://A.B"
+    new = next_cases(vocabulary, {"start": turn("start", sent(1.1, shown))})
+    assert [case.say for case in new] == ["ETHUSDT", "ADA/USDT", "DOT"]
+    assert vocabulary.guessed == {"btc", "ethusdt", "ada-usdt", "dot"}
+    many = " ".join(f"`A{letter}`" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    assert len(next_cases(vocabulary, {"start": turn("start", sent(1.1, many))})) == 8
 
 
 @pytest.mark.parametrize(
@@ -219,6 +256,16 @@ def test_a_silence_that_came_with_an_error_in_the_log_is_told_each_time_it_did()
 
 
 LOGS = {
+    "an extension of PHP is missing": (
+        "PHP Fatal error:  Uncaught Error: Call to undefined function mysqli_connect() in x.php:20",
+        "PHP does not have mysqli_connect",
+        "php-mysql",
+    ),
+    "packages of PHP are missing": (
+        "PHP Fatal error: Uncaught Error: Failed opening required '/b/vendor/autoload.php'",
+        "there is no /b/vendor/autoload.php",
+        "composer install",
+    ),
     "a package is missing": (
         "ModuleNotFoundError: No module named 'aiogram'",
         "does not have the package aiogram",

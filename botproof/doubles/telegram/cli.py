@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let only this bot in (repeatable); by default every well-formed token is a bot",
     )
     parser.add_argument(
+        "--any-token",
+        action="store_true",
+        help="take whatever stands where the token does for the one of --token: for a bot that "
+        "brings a token which is not known here",
+    )
+    parser.add_argument(
         "--transcript-bytes",
         type=_at_least_one,
         default=TRANSCRIPT_BYTES,
@@ -202,6 +208,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     return Settings(
         seed=args.seed,
         tokens=frozenset(args.token) if args.token else None,
+        any_token=args.any_token,
         flood=flood if args.flood else None,
         strict_webhooks=args.strict_webhooks,
         strict_unknowns=args.strict_unknowns,

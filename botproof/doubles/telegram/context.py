@@ -32,6 +32,8 @@ Params: TypeAlias = Mapping[str, Any]
 class Settings:
     """How a double behaves. `tokens` None lets every well-formed token be a bot.
 
+    `any_token`: whatever stands where the token does is taken for the one of `tokens`.
+
     `seed` makes ids, dice and faults repeatable; a `TelegramDouble` with None takes another one at
     each start and reset.
 
@@ -44,6 +46,7 @@ class Settings:
 
     seed: int | None = 0
     tokens: frozenset[str] | None = None
+    any_token: bool = False
     flood: FloodLimits | None = field(default_factory=FloodLimits)
     strict_webhooks: bool = False
     strict_unknowns: bool = False

@@ -129,14 +129,15 @@ class Double:
     def download(self, path: str) -> Response:
         """Answer `/file/bot<token>/<path>`."""
         token, _, name = path.removeprefix("/file/bot").partition("/")
-        file = self.machine.file(token, name)
+        file = self.machine.file(self.machine.token_of(token), name)
         if file is None:
             return not_found()
         return Response(body=file.data, content_type="application/octet-stream")
 
     def api(self, request: Request, path: str) -> Response | Awaitable[Response]:
         """Answer a call of the Bot API; those that need no waiting are answered without a task."""
-        token, _, method = path[4:].partition("/")
+        given, _, method = path[4:].partition("/")
+        token = self.machine.token_of(given)
         started = time.monotonic()
         try:
             params = read_params(request)

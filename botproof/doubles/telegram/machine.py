@@ -87,6 +87,13 @@ class Machine:
             return rest.answer(turn, methods()[name], params)
         return method(turn, params)
 
+    def token_of(self, given: str) -> str:
+        """The token that a call is meant for: the only one there is, where any is taken for it."""
+        settings = self._core.settings
+        if settings.any_token and settings.tokens and given not in settings.tokens:
+            return min(settings.tokens)
+        return given
+
     def bot(self, token: str, now: float) -> Bot:
         """The bot of a token, made on first use. Refusal (401) for a token that is none."""
         bot = self.bots.get(token)
