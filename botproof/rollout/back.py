@@ -116,11 +116,15 @@ def _back(
     }
     directory = store.new()
     backup.keep_files(files, directory / "before")
-    if level in {1, 3}:
-        backup.restore_files(files, source / "before")
-        _name_images(now, wanted)
-    host = make_host(wanted)
-    plan = make_plan(host, Options(), f"rollback {level} of {source.name}", every=level == 3)
+    try:
+        if level in {1, 3}:
+            backup.restore_files(files, source / "before")
+            _name_images(now, wanted)
+        host = make_host(wanted)
+        plan = make_plan(host, Options(), f"rollback {level} of {source.name}", every=level == 3)
+    except BaseException:  # Ctrl-C as well: no container was touched, so no file may stay changed
+        backup.restore_files(files, directory / "before")
+        raise
     journal = FileJournal(directory / "journal.jsonl")
     journal.write("plan", **msgspec.to_builtins(plan))
     return run_back(directory, plan, host, journal)

@@ -41,11 +41,15 @@ def restore_files(files: Sequence[Path], directory: Path) -> None:
 def write_whole(path: Path, data: bytes, mode: int) -> None:
     """The file holds either what it held or ``data``, and is on the disk on return."""
     fresh = path.with_name(path.name + ".fresh")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
     fresh.replace(path)
     sync_directory(path.parent)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import re
 import signal
@@ -18,11 +19,18 @@ from botproof.fleet.options import add_compose_arguments, add_files, compose_of,
 from botproof.problems import UsageError
 from botproof.rollout.back import LIMITS_S, roll_back, run_back
 from botproof.rollout.deploy import Options, Rollout, Store, make_plan
-from botproof.rollout.engine import DEPLOYED, StepFailedError, go_back, go_on
+from botproof.rollout.engine import (
+    DEPLOYED,
+    NOTHING_CHANGED,
+    StepFailedError,
+    go_back,
+    go_on,
+)
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import FileJournal, Lock, state_of
 from botproof.rollout.ledger import MemoryMeter, as_lines
 from botproof.rollout.plan import Plan
+from botproof.rollout.triggers import MEMORY
 
 if TYPE_CHECKING:
     from botproof.seal.statement import Resource
@@ -88,6 +96,21 @@ def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
         "be over its limit for 300); 0: not at all",
     )
     add(
+        "--memory-limit",
+        metavar="MB",
+        type=float,
+        default=MEMORY.value,
+        help="the new fleet is taken back when its containers take more than this together (900, "
+        "for a machine of 904)",
+    )
+    add(
+        "--memory-for",
+        metavar="SECONDS",
+        type=float,
+        default=MEMORY.seconds,
+        help="and do so for longer than this (300)",
+    )
+    add(
         "--canary",
         metavar="COMMAND",
         default="",
@@ -118,10 +141,11 @@ def run_rollback(arguments: argparse.Namespace) -> int:
             end, seconds = roll_back(
                 arguments.level, lambda images: DockerHost(compose, images), store
             )
-    except (StepFailedError, KeyboardInterrupt) as error:
-        print(f"stopped: {str(error) or 'interrupted on the way back'}")
-        refused = "nothing was changed" in str(error) or "works on" in str(error)
-        return 1 if refused else 3
+    except (StepFailedError, OSError, KeyboardInterrupt) as error:
+        if "works on" in str(error):
+            print(f"stopped: {error}")
+            return 1
+        return _stopped(error, store, "rollback")
     limit = LIMITS_S[arguments.level]
     within = "within" if seconds <= limit else "OVER"
     print(f"{end} after {seconds:.1f} s, {within} the {limit:g} s of level {arguments.level}")
@@ -136,10 +160,19 @@ def run_deploy(arguments: argparse.Namespace) -> int:
     try:
         with Lock(arguments.state):
             return _deploy(arguments, compose, store)
-    except (StepFailedError, KeyboardInterrupt) as error:
-        print(f"stopped: {str(error) or 'interrupted on the way back'}")
-        print("the next `botproof deploy` with the same files goes on from here")
-        return 3
+    except (StepFailedError, OSError, KeyboardInterrupt) as error:
+        return _stopped(error, store, "deploy")
+
+
+def _stopped(error: BaseException, store: Store, command: str) -> int:
+    """Say why it cannot go on, and what of the fleet was changed by then; the exit code."""
+    if store.open() is None:
+        done = "" if NOTHING_CHANGED in str(error) else f"; {NOTHING_CHANGED}"
+        print(f"stopped: {str(error) or 'interrupted'}{done}")
+        return 1
+    print(f"stopped: {str(error) or 'interrupted on the way back'}")
+    print(f"the next `botproof {command}` with the same files goes on from here")
+    return 3
 
 
 def add_rehearse_arguments(parser: argparse.ArgumentParser) -> None:
@@ -227,6 +260,9 @@ def _deploy(arguments: argparse.Namespace, compose: Compose, store: Store) -> in
         canary=arguments.canary,
         verdict=reasons_against_images(arguments, host),
         only=arguments.only,
+        memory=dataclasses.replace(
+            MEMORY, value=arguments.memory_limit, seconds=arguments.memory_for
+        ),
     )
     directory = store.open()
     if directory is not None:

@@ -24,7 +24,7 @@ from botproof.rollout.ledger import Ledger, MemoryMeter, working_set_mb
 from botproof.rollout.plan import Kind, Plan, Step, changes
 from botproof.rollout.steps import Steps
 from botproof.rollout.telegram import Telegram
-from botproof.rollout.triggers import Sample, Triggers, read_counters
+from botproof.rollout.triggers import MEMORY, Limit, Sample, Triggers, read_counters
 
 __all__ = ["Options", "Rollout", "Store", "make_plan"]
 
@@ -33,6 +33,7 @@ _KEPT = 5
 """So many roll-outs can be taken back, one after the other: a small disk holds no more images."""
 _SAMPLE_S = 1.0
 _QUESTION_S = 10.0
+_RESTORED = "data restored"
 _PRESSURE = Path("/proc/pressure/memory")
 
 
@@ -41,7 +42,8 @@ class Options:
     """How a roll-out is done.
 
     ``verdict``: reasons of the sealed verdict against it. ``restore``: the directory with copies of
-    the bot's databases that are put back while no bot runs.
+    the bot's databases that are put back while no bot runs. ``memory``: what the fleet may take,
+    and for how long more, while it is watched.
     """
 
     watch_s: float = 0.0
@@ -49,6 +51,7 @@ class Options:
     verdict: Sequence[str] = ()
     restore: Path | None = None
     only: Sequence[str] = ()
+    memory: Limit = MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class Rollout:
     directory: Path
     options: Options = field(default_factory=Options)
     spans: dict[str, float] = field(default_factory=dict)
+    _to_restore: list[tuple[Path, Path]] = field(default_factory=list)
+    """The bot's databases, found before the old bot is asked to end: then its users wait."""
 
     def __post_init__(self) -> None:
         others = {
@@ -138,6 +143,8 @@ class Rollout:
 
     def do(self, step: Step) -> None:
         """As `Steps.do`, with the moments of a hand-over noted."""
+        if step.kind is Kind.HAND_OVER and self._restores():
+            self._to_restore = self.databases()
         self._steps.do(step)
         if step.kind is Kind.HAND_OVER:
             self._note(step)
@@ -281,14 +288,17 @@ class Rollout:
 
         Once: what the older version has done with them since then must not be undone.
         """
-        noted = {entry.reason for entry in self.journal.entries if entry.event == "note"}
-        if self.options.restore is None or "data restored" in noted:
+        if self.options.restore is None or not self._restores():
             return
-        for source, target in self.databases():
+        for source, target in self._to_restore:
             copy = self.options.restore / target.name
             if copy.exists():
                 backup.restore_database(copy, source, carry_over=True)
-        self.journal.write("note", reason="data restored")
+        self.journal.write("note", reason=_RESTORED)
+
+    def _restores(self) -> bool:
+        noted = {entry.reason for entry in self.journal.entries if entry.event == "note"}
+        return self.options.restore is not None and _RESTORED not in noted
 
     def databases(self) -> list[tuple[Path, Path]]:
         """By the bot's label `botproof.data`: each database on this machine, and its copy."""
@@ -351,7 +361,7 @@ class Rollout:
 
     def _watch(self) -> None:
         """Look for the reasons to go back, for as long as the plan says."""
-        triggers = Triggers()
+        triggers = Triggers(self.options.memory)
         until = time.monotonic() + self.plan.watch_s
         asked = 0.0
         while (now := time.monotonic()) < until:

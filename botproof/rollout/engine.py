@@ -8,10 +8,11 @@ from typing import Protocol
 from botproof.rollout.journal import Journal, state_of
 from botproof.rollout.plan import Kind, Plan, Step, steps
 
-__all__ = ["DEPLOYED", "UNDONE", "StepFailedError", "Worker", "go_back", "go_on"]
+__all__ = ["DEPLOYED", "NOTHING_CHANGED", "UNDONE", "StepFailedError", "Worker", "go_back", "go_on"]
 
 DEPLOYED = "deployed"
 UNDONE = "undone"
+NOTHING_CHANGED = "nothing was changed"
 _ONCE = frozenset({Kind.CHECK, Kind.BACK_UP})
 """What must not be done again on a fleet that is half changed: it looks at the state before."""
 
@@ -36,8 +37,8 @@ class Worker(Protocol):
 def go_on(plan: Plan, journal: Journal, worker: Worker, tell: Callable[[str], None] = print) -> str:
     """Do the plan, from where the journal ends; how it ended, DEPLOYED or UNDONE.
 
-    A step that fails, or that Ctrl-C interrupts, has everything before it undone. Once `settle`
-    has begun there is only forward: it removes what going back needs.
+    A step that fails (a full disk, too), or that Ctrl-C interrupts, has everything before it
+    undone. Once `settle` has begun there is only forward: it removes what going back needs.
     """
     state = state_of(journal.entries)
     if state.end:
@@ -51,7 +52,7 @@ def go_on(plan: Plan, journal: Journal, worker: Worker, tell: Callable[[str], No
         journal.write("begun", str(step))
         try:
             worker.do(step)
-        except (StepFailedError, KeyboardInterrupt) as error:
+        except (StepFailedError, OSError, KeyboardInterrupt) as error:
             reason = str(error) or "interrupted"
             if step.kind is Kind.SETTLE:
                 journal.write("note", str(step), reason)

@@ -31,6 +31,8 @@ _LOOK_S = 0.05
 _NO_ENGINE = re.compile(
     r"cannot connect to the docker daemon|is the docker daemon running", re.IGNORECASE
 )
+_VERBS = frozenset({"config", "up", "version"})
+"""Those of Compose's commands that are used here."""
 _VARIABLE = re.compile(r"\$\{(\w+)")
 Document = Mapping[str, Any]
 
@@ -151,7 +153,8 @@ class DockerHost:
     def seen(self, service: str) -> list[Seen]:
         """The containers of a service."""
         return [
-            Seen(c["Id"], c["Image"], bool(c["State"]["Running"])) for c in self.containers(service)
+            Seen(c["Id"], c["Image"], bool(c["State"]["Running"]), bool(c["State"].get("Paused")))
+            for c in self.containers(service)
         ]
 
     def create(self, service: str) -> None:
@@ -173,6 +176,14 @@ class DockerHost:
         self.asked_to_end = time.monotonic()
         self.docker("stop", "--time", str(_STOP_S), container)
 
+    def pause(self, container: str) -> None:
+        """Its processes stand still, and are asked nothing more."""
+        self.docker("pause", container)
+
+    def unpause(self, container: str) -> None:
+        """Its processes go on."""
+        self.docker("unpause", container)
+
     def remove(self, container: str) -> None:
         """Remove it, with what it had for itself alone."""
         self.docker("rm", "--force", container)
@@ -185,12 +196,15 @@ class DockerHost:
         project = self.project()
         there = found["NetworkSettings"]["Networks"]
         wanted = project["services"][service].get("networks") or {"default": None}
-        for name in (project["networks"][key]["name"] for key in wanted):
-            if name not in there:
-                self.docker("network", "connect", "--alias", service, name, container)
-            elif not is_bot and service not in (there[name]["Aliases"] or ()):
+        for key, settings in wanted.items():
+            name = project["networks"][key]["name"]
+            aliases = [service, *((settings or {}).get("aliases") or ())]
+            if name in there:
+                if is_bot or service in (there[name]["Aliases"] or ()):
+                    continue
                 self.docker("network", "disconnect", name, container)
-                self.docker("network", "connect", "--alias", service, name, container)
+            named = [word for alias in aliases for word in ("--alias", alias)]
+            self.docker("network", "connect", *named, name, container)
 
     def _conceal(self, container: str) -> None:
         """Nobody finds it by the service's name before it is exposed.
@@ -298,5 +312,7 @@ def _name(container: Document) -> str:
 
 
 def _shown(command: Sequence[str]) -> str:
-    words = [word for word in command if not word.startswith("/")]
-    return " ".join(words[:2] + words[-2:])
+    """A command without its options and the files that they name, which are long."""
+    if command[1] == "compose":
+        return " ".join([*command[:2], *(word for word in command if word in _VERBS)])
+    return " ".join(word for word in command if not word.startswith(("-", "/")))

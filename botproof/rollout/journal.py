@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import fcntl
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -148,9 +147,11 @@ class Lock:
             file.seek(0)
             who = file.read().strip() or "another process"
             file.close()
-            raise UsageError(f"{self._path}: {who} changes this fleet just now") from error
+            raise UsageError(
+                f"{self._path}: {who} changes this fleet just now; wait until it has ended"
+            ) from error
         file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid()}))
+        file.write(f"process {os.getpid()}")
         file.flush()
         self._file = file
         return self

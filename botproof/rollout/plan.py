@@ -50,13 +50,18 @@ class Step:
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A service that changes: to which image (an id), and from which containers (ids)."""
+    """A service that changes: to which image (an id), and from which containers (ids).
+
+    ``held``: the new container stands still, once it stands by, until what the bot keeps is
+    replaced; else it would open what is there as soon as the old one ends.
+    """
 
     service: str
     image: str
     old: tuple[str, ...]
     manner: Manner
     is_bot: bool
+    held: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +106,7 @@ def changes(
 
     ``services`` as Compose resolves them; ``wanted`` by service: the image's id; ``running``
     by service: (container id, image id, whether it is configured otherwise). ``only``: services.
-    With ``every`` all of them change, and bots in turn: what they keep is replaced in between.
+    With ``every`` all of them change, and bots are held: what they keep is replaced in between.
     """
     found = []
     for name, service in services.items():
@@ -114,14 +119,15 @@ def changes(
         if not every and there and all(runs == image and not other for _, runs, other in there):
             continue
         is_bot = role == "bot"
-        said: str = labels.get("botproof.hand-over") or ("in turn" if is_bot else "shared")
+        manner = Manner(labels.get("botproof.hand-over") or ("in turn" if is_bot else "shared"))
         found.append(
             Change(
                 service=name,
                 image=image,
                 old=tuple(container for container, _, _ in there),
-                manner=Manner.IN_TURN if every and is_bot else Manner(said),
+                manner=manner,
                 is_bot=is_bot,
+                held=every and is_bot and manner is Manner.BESIDE,
             )
         )
     return tuple(found)

@@ -27,6 +27,7 @@ class Seen:
     id: str
     image: str
     running: bool
+    paused: bool = False
 
 
 class Containers(Protocol):
@@ -44,6 +45,11 @@ class Containers(Protocol):
         """It is asked to end, finishes what it has begun, and has ended on return."""
 
     def remove(self, container: str) -> None: ...
+
+    def pause(self, container: str) -> None:
+        """Its processes stand still; it keeps its memory, and takes nothing over."""
+
+    def unpause(self, container: str) -> None: ...
 
     def expose(self, container: str) -> None:
         """Other services find it by the service's name from now on."""
@@ -121,11 +127,16 @@ class Steps:
             )
 
     def _start(self, change: Change) -> None:
+        if change.held and not self._works(change):
+            return  # it would open what is to be replaced: it is started after that
         for container in self._new(change):
             if not container.running:
                 self._containers.start(container.id)
             standby = change.manner is Manner.BESIDE and self._works(change)
-            self._containers.wait(container.id, standby=standby, seconds=STANDBY_S)
+            if not container.paused:
+                self._containers.wait(container.id, standby=standby, seconds=STANDBY_S)
+                if change.held and standby:
+                    self._containers.pause(container.id)
             if change.manner is Manner.SHARED:
                 self._containers.expose(container.id)
                 self._containers.wait(container.id, standby=False, seconds=STANDBY_S)
@@ -134,9 +145,7 @@ class Steps:
         return any(container.running for container in self._old(change))
 
     def _hand_over(self, change: Change) -> None:
-        if change.manner is Manner.BESIDE and self._works(change):
-            for container in self._new(change):  # it may have ended since; the old one works still
-                self._containers.wait(container.id, standby=True, seconds=STANDBY_S)
+        self._see_new_stand_by(change)
         for container in self._new(change):
             # Before the old one ends: what a webhook brings from then on is held by the new one,
             # and no command of the engine's keeps users waiting.
@@ -147,9 +156,23 @@ class Steps:
         if change.is_bot:
             self._between()  # nobody has its data open
         for container in self._new(change):
-            if not container.running:
+            if container.paused:
+                self._containers.unpause(container.id)
+            elif not container.running:
                 self._containers.start(container.id)
             self._containers.wait(container.id, standby=False, seconds=READY_S)
+
+    def _see_new_stand_by(self, change: Change) -> None:
+        """It may have ended since it was started; the old one works still."""
+        if change.manner is not Manner.BESIDE:
+            return
+        works = self._works(change)
+        for container in self._new(change):
+            if works and not container.paused:
+                self._containers.wait(container.id, standby=True, seconds=STANDBY_S)
+            elif change.held and container.running and not container.paused:
+                # The old one ended too early, so that it may have opened what is to be replaced.
+                self._containers.stop(container.id)
 
     def _hand_back(self, change: Change) -> None:
         if change.manner is Manner.IN_TURN:

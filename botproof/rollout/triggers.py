@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Counters", "Sample", "Triggers", "read_counters"]
+__all__ = ["MEMORY", "Counters", "Limit", "Sample", "Triggers", "read_counters"]
 
 SLOW_S, SLOW_IN_A_ROW = 5.0, 3
 ERROR_SHARE, FEWEST_ERRORS = 0.01, 3
@@ -20,7 +20,7 @@ _LINE = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class _Limit:
+class Limit:
     """What may not be above `value` for longer than `seconds`."""
 
     name: str
@@ -29,8 +29,8 @@ class _Limit:
     form: str
 
 
-_MEMORY = _Limit("memory", 900.0, 300.0, "{:.0f} MB")
-_PRESSURE = _Limit("memory pressure", 0.20, 120.0, "{:.0%}")
+MEMORY = Limit("memory", 900.0, 300.0, "{:.0f} MB")
+_PRESSURE = Limit("memory pressure", 0.20, 120.0, "{:.0%}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,9 @@ class Sample:
 
 @dataclass
 class Triggers:
-    """Folds samples; the first reason to go back stays."""
+    """Folds samples; the first reason to go back stays. ``memory`` is what the fleet may take."""
 
+    memory: Limit = MEMORY
     _since: dict[str, float] = field(default_factory=dict)
     _slow: float = 0
     _unanswered: int = 0
@@ -77,7 +78,7 @@ class Triggers:
     def add(self, sample: Sample) -> str:
         """A reason to go back now, or ""."""
         reasons = [
-            self._held(_MEMORY, sample.at, sample.memory_mb),
+            self._held(self.memory, sample.at, sample.memory_mb),
             self._held(_PRESSURE, sample.at, sample.pressure),
         ]
         if sample.not_ready:
@@ -92,7 +93,7 @@ class Triggers:
             reasons += self._counted(sample.counters)
         return next((reason for reason in reasons if reason), "")
 
-    def _held(self, limit: _Limit, at: float, value: float | None) -> str:
+    def _held(self, limit: Limit, at: float, value: float | None) -> str:
         if value is None or value <= limit.value:
             self._since.pop(limit.name, None)
             return ""

@@ -263,29 +263,33 @@ class Twin:
             yield found
         if users.trouble:
             raise StepFailedError(f"the double of Telegram failed: {users.trouble}")
-        until = time.monotonic() + _ANSWER_S
-        ledger = self._ledger(started, first)
-        while ledger.lost and time.monotonic() < until:
+        events: list[Mapping[str, Any]] = []
+        answered, until = -1, 0.0
+        while True:
+            new, started = self._events(started)
+            events += new
+            ledger = self._ledger(events, first)
+            if ledger.answered > answered:  # Telegram takes some thirty a second, not more
+                answered, until = ledger.answered, time.monotonic() + _ANSWER_S
+            if not ledger.lost or time.monotonic() > until:
+                break
             time.sleep(0.2)  # the transcript tells of each event, not of the last answer
-            ledger = self._ledger(started, first)
         found.append(ledger)
 
     def _last_event(self) -> int:
-        after = 0
-        while True:
-            events, following = self.double.transcript(after)
-            if not events:
-                return after
-            after = following
+        return self._events(0)[1]
 
-    def _ledger(self, after: int, first: int) -> Ledger:
+    def _events(self, after: int) -> tuple[list[Mapping[str, Any]], int]:
+        """What the transcript has after this event, and its last event."""
         events: list[Mapping[str, Any]] = []
         while True:
             page, following = self.double.transcript(after)
             if not page:
-                break
+                return events, after
             events += page
             after = following
+
+    def _ledger(self, events: Sequence[Mapping[str, Any]], first: int) -> Ledger:
         spans = [("first", 0.0)]
         for entry in self.entries()[first:]:
             if entry.reason == "changed hands":

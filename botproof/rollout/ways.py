@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,15 @@ import psutil
 
 from botproof.problems import UsageError
 from botproof.rollout.deploy import Store
+from botproof.rollout.ledger import working_set_mb
 from botproof.rollout.twin import Twin
 
 __all__ = ["WAYS", "Found", "Way"]
 
 Images = Mapping[str, str]
 Undo = Callable[[], object]
+_ROOM_MB, _SWOLLEN_MB = 100, 180
+"""What a twin's fleet may grow by, and what its new bot is made to take beside."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,16 +133,22 @@ def _full_disk(twin: Twin, new: Images) -> Found:
 
 
 def _watched(
-    name: str, expected: str, fault: Callable[[Twin, Images], Undo], *, loses: bool = False
+    name: str,
+    expected: str,
+    fault: Callable[[Twin, Images], Undo],
+    *,
+    loses: bool = False,
+    options: Callable[[Twin], Sequence[str]] = lambda _: (),
 ) -> Way:
     """The new version fails while it is watched: it is taken back by itself.
 
     ``expected`` is a pattern of its reason. Nothing is lost, unless the fault itself loses answers.
+    ``options`` are those of `botproof deploy`, made while the old version works.
     """
 
     def play(twin: Twin, new: Images) -> Found:
         old = _running(twin)
-        command = twin.command("deploy", *twin.deploy(new, "--watch", "240"))
+        command = twin.command("deploy", *twin.deploy(new, "--watch", "240", *options(twin)))
         with twin.users() as seen, twin.started(command) as process:
             if not twin.comes_to(process, "begun", "watch"):
                 return Found(name=name, as_wanted="was never watched", seconds=0, said="")
@@ -168,6 +177,22 @@ def _frozen(twin: Twin, new: Images) -> Undo:
     pids = [c["State"]["Pid"] for c in twin.host.containers("bot") if c["Image"] == new["bot"]]
     for pid in pids:
         psutil.Process(pid).suspend()
+    return lambda: None
+
+
+def _less_memory(twin: Twin) -> Sequence[str]:
+    """Limits that a twin passes within a minute: a fleet like this one fits below them."""
+    pids = [c["State"]["Pid"] for c in twin.host.containers() if c["State"]["Pid"]]
+    limit = (working_set_mb(pids) or 0.0) + _ROOM_MB
+    return ("--memory-limit", f"{limit:.0f}", "--memory-for", "20")
+
+
+def _swollen(twin: Twin, new: Images) -> Undo:
+    """A program in the new bot's container keeps what it reads: `tail` waits for a line's end."""
+    for container in twin.host.containers("bot"):
+        if container["Image"] == new["bot"]:
+            keeps = f"(head -c {_SWOLLEN_MB}000000 /dev/zero; sleep 600) | tail"
+            twin.host.docker("exec", "--detach", container["Id"], "sh", "-c", keeps)
     return lambda: None
 
 
@@ -204,6 +229,12 @@ WAYS: tuple[Way, ...] = (
         environment={"MARKET_DATA_URL": "http://nowhere:8001"},
     ),
     _watched("hangs while it is watched", "not ready for", _frozen),
+    _watched(
+        "takes too much memory while it is watched",
+        r"memory is \d+ MB, over",
+        _swollen,
+        options=_less_memory,
+    ),
     # Who waits too long for an answer's turn counts as a failure, and may come first.
     _watched("slow while it is watched", "answers in a row took over|updates failed", _slow),
     _watched("fails while it is watched", "updates failed, over", _failing, loses=True),

@@ -1,6 +1,7 @@
 """Roll-outs of real containers between doubles, with users who ask meanwhile."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -121,6 +122,20 @@ def test_a_version_that_answers_nobody_is_undone_by_the_canary(
     assert {c.image for c in twin.host.seen("bot")} == there
 
 
+def test_a_version_that_takes_too_much_memory_while_it_is_watched_is_taken_back(
+    twin: Twin, versions: tuple[Images, Images]
+) -> None:
+    there = {c.image for c in twin.host.seen("bot")}
+    wanted = next(images for images in versions if images["bot"] not in there)
+    way = next(way for way in WAYS if way.name.startswith("takes too much memory"))
+    found = way.play(twin, wanted)
+    assert found.as_wanted == ""
+    over_for = re.search(r"for (\d+) s", found.said)
+    assert over_for is not None, found.said
+    assert int(over_for[1]) > 20  # as the way asks for, and not at once
+    assert {c.image for c in twin.host.seen("bot")} == there
+
+
 def test_the_way_back_with_data_loses_nothing_that_came_in_since(
     twin: Twin, versions: tuple[Images, Images]
 ) -> None:
@@ -144,3 +159,7 @@ def test_a_switch_behind_the_proxy_loses_nothing(
         assert code == 0, said
     check(seen[0])
     assert len(seen[0].by_instance) == 2
+    [new] = twin.host.containers("bot")
+    networks = new["NetworkSettings"]["Networks"]
+    inside = next(network for name, network in networks.items() if name.endswith("_inside"))
+    assert {"bot", "bot-webhook"} <= set(inside["Aliases"])  # as the files name it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,11 +44,13 @@ class Container:
     service: str
     image: str
     running: bool = False
+    paused: bool = False
 
 
 @dataclass
 class ModelHost:
-    """Containers of services. Of the bots that run the first one has the inbox."""
+    """Containers of services. Of the bots that run and do not stand still the first one has the
+    inbox."""
 
     kills: Kills
     changes: dict[str, Change]
@@ -57,17 +60,23 @@ class ModelHost:
     order: dict[str, list[str]] = field(default_factory=dict)
     most_at_once: dict[str, int] = field(default_factory=dict)
     made: int = 0
+    replaced: bool = False
+    """Whether what a held bot keeps was replaced."""
     did: list[tuple[str, str]] = field(default_factory=list)
     """What was exposed and stopped, in order."""
 
     def power_cut(self) -> None:
         for one in self.there.values():
-            one.running = False
+            one.running = one.paused = False
         self.order.clear()
 
     def seen(self, service: str) -> list[Seen]:
         self.kills.moment()
-        return [Seen(i, c.image, c.running) for i, c in self.there.items() if c.service == service]
+        return [
+            Seen(i, c.image, c.running, c.paused)
+            for i, c in self.there.items()
+            if c.service == service
+        ]
 
     def create(self, service: str) -> None:
         self.kills.moment()
@@ -81,6 +90,8 @@ class ModelHost:
         if self.broken.get(one.image) != "crash":
             one.running = True
             running = self.order.setdefault(one.service, [])
+            if self.changes[one.service].held and one.image != OLD:
+                assert self.replaced or running  # else it opens what is to be replaced
             if container not in running:
                 running.append(container)
             most = self.most_at_once.get(one.service, 0)
@@ -91,6 +102,18 @@ class ModelHost:
         self.kills.moment()
         self.did.append(("stop", container))
         self._end(container)
+        self.kills.moment()
+
+    def pause(self, container: str) -> None:
+        self.kills.moment()
+        assert self.there[container].running
+        self.there[container].paused = True
+        self.kills.moment()
+
+    def unpause(self, container: str) -> None:
+        self.kills.moment()
+        assert self.there[container].paused
+        self.there[container].paused = False
         self.kills.moment()
 
     def remove(self, container: str) -> None:
@@ -110,6 +133,7 @@ class ModelHost:
         one = self.there[container]
         if not one.running:
             raise StepFailedError(f"{container} has ended")
+        assert not one.paused
         if self.broken.get(one.image) == "mute":
             raise StepFailedError(f"{container} is never ready")
         beside = self.changes[one.service].manner is Manner.BESIDE
@@ -122,7 +146,7 @@ class ModelHost:
 
     def _end(self, container: str) -> None:
         one = self.there[container]
-        one.running = False
+        one.running = one.paused = False
         if container in self.order.get(one.service, []):
             self.order[one.service].remove(container)
 
@@ -147,20 +171,23 @@ class ModelJournal:
 OLD, NEW = "old-image", "new-image"
 
 
-def change(service: str, manner: Manner) -> Change:
+def change(service: str, manner: Manner, *, held: bool = False) -> Change:
     return Change(
         service=service,
         image=f"{service} {NEW}",
         old=(f"{service}-1",),
         manner=manner,
         is_bot=service == "bot",
+        held=held,
     )
 
 
 BOT = change("bot", Manner.BESIDE)
 BOT_IN_TURN = change("bot", Manner.IN_TURN)
+BOT_HELD = change("bot", Manner.BESIDE, held=True)
 MARKET_DATA = change("market-data", Manner.SHARED)
-PLANS = [(BOT,), (BOT_IN_TURN,), (MARKET_DATA,), (BOT, MARKET_DATA), (BOT_IN_TURN, MARKET_DATA)]
+BOTS = (BOT, BOT_IN_TURN, BOT_HELD)
+PLANS = [(MARKET_DATA,), *((bot,) for bot in BOTS), *((bot, MARKET_DATA) for bot in BOTS)]
 
 
 class Fleet:
@@ -186,8 +213,17 @@ class Fleet:
             self.host.power_cut()
 
     def run(self) -> str:
-        steps = Steps(self.plan, self.host, {Kind.VERIFY: self.verify})
+        steps = Steps(self.plan, self.host, {Kind.VERIFY: self.verify}, self.replace)
         return go_on(self.plan, self.journal, steps, self.said.append)
+
+    def replace(self) -> None:
+        """What the bot keeps is replaced: nobody may have it open, or open it meanwhile."""
+        self.kills.moment()
+        for one in self.host.there.values():
+            opens = one.running and not one.paused
+            assert not (opens and self.host.changes[one.service].held)
+        self.host.replaced = True
+        self.kills.moment()
 
     def verify(self) -> None:
         if self._verify:
@@ -259,6 +295,18 @@ def test_ctrl_c_at_any_step_undoes_what_was_done(manner: Manner) -> None:
     assert end == UNDONE
     interrupted.check(end)
     assert "hand over bot: interrupted" in interrupted.said
+
+
+def test_a_disk_that_is_full_at_a_step_undoes_what_was_done() -> None:
+    fleet = Fleet(BOT)
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "ledger.json")
+
+    steps = Steps(fleet.plan, fleet.host, {Kind.VERIFY: full})
+    assert go_on(fleet.plan, fleet.journal, steps, fleet.said.append) == UNDONE
+    fleet.check(UNDONE)
+    assert any("No space left on device" in line for line in fleet.said)
 
 
 def test_while_the_new_bot_cannot_stand_by_the_old_one_is_never_asked_to_end() -> None:

@@ -87,6 +87,12 @@ class TestPlan:
         names = [str(step) for step in steps(Plan(what="deploy", changes=(change,), images={}))]
         assert "start bot" not in names
 
+    def test_a_bot_whose_data_are_replaced_is_held_where_it_can_stand_by(self) -> None:
+        for said, held in (("beside", True), ("in turn", False)):
+            services = {"bot": {"labels": {"botproof.role": "bot", "botproof.hand-over": said}}}
+            [change] = changes(services, WANTED_NOW, {"bot": [("c1", "b1", False)]}, every=True)
+            assert (change.manner, change.held) == (Manner(said), held)
+
     def test_what_bots_ask_changes_before_the_bots(self) -> None:
         both = changes(SERVICES, {**WANTED_NOW, "market-data": "m2"}, {})
         names = [str(step) for step in steps(Plan(what="deploy", changes=both, images={}))]

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from botproof.rollout.triggers import Counters, Sample, Triggers, read_counters
+from botproof.rollout.triggers import Counters, Limit, Sample, Triggers, read_counters
 
 
 def fold(samples: list[Sample]) -> tuple[str, float]:
@@ -37,6 +37,13 @@ def test_memory_over_900_mb_counts_after_five_minutes_without_a_break() -> None:
     assert at == 310
     over[20] = Sample(200.0, memory_mb=899.0)
     assert fold(over) == ("", inf)
+
+
+def test_a_machine_of_another_size_has_another_limit_for_its_memory() -> None:
+    triggers = Triggers(Limit("memory", 200.0, 20.0, "{:.0f} MB"))
+    reasons = [triggers.add(Sample(at, memory_mb=201.0)) for at in range(0, 30, 10)]
+    assert reasons == ["", "", ""]
+    assert triggers.add(Sample(30.0, memory_mb=201.0)) == "memory is 201 MB, over 200 MB for 30 s"
 
 
 def test_pressure_counts_where_memory_never_gets_to_its_limit() -> None:
