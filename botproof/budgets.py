@@ -66,6 +66,9 @@ DEFAULTS: Mapping[str, Budget] = {
         # What a gate can tell from a cache that fills; the leak run above finds far less.
         Budget("growth_kb_per_request", 1, "kB", "growth of a service per request", _OWN),
         Budget("growth_kb_per_update", 30, "kB", "growth of the bot per update", _OWN),
+        # A log at level DEBUG with whole updates and answers in it stays below that.
+        Budget("log_kb_per_request", 10, "kB", "log of a service per request", _OWN),
+        Budget("log_kb_per_update", 100, "kB", "log of the bot per update", _OWN),
         Budget("rollback_latency_s", 5, "s", "more than 3 requests in a row", _OWN),
     )
 }

@@ -341,6 +341,19 @@ class MemorySample(Event, frozen=True, kw_only=True):
         return self.pss if self.working_set is None else self.working_set
 
 
+class Held(Event, frozen=True, kw_only=True):
+    """What a process and its children hold besides memory: open `files`, `sockets`, `threads`,
+    `zombies` (children that nobody waits for), and how many bytes it has `logged` so far."""
+
+    process: str
+    role: str
+    files: int
+    sockets: int
+    threads: int
+    zombies: int
+    logged: int
+
+
 class MemoryFence(Event, frozen=True, kw_only=True):
     """The bot and the services of a stack run in a memory cgroup of `limit` bytes.
 
@@ -526,26 +539,29 @@ class PortsSeen(Event, frozen=True, kw_only=True):
     """Where the target's processes listen for TCP connections: "0.0.0.0:8080 (bot)".
 
     `beyond` are those of them that botproof.toml does not declare. `searched` are the places that
-    were looked through for secrets.
+    were looked through for secrets. `failing` are pages of the target that answered HTTP 500,
+    twice: "GET /metrics of bot".
     """
 
     listening: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
     searched: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
 
 
 class Degraded(Event, frozen=True, kw_only=True):
     """A question was asked while exchanges misbehaved, and this came of it.
 
     `fault` says in words what went wrong; `stage` is "gone" (no exchange answers), "part" (half of
-    all answers are wrong), "venue" (one exchange is gone), "back" (all is well again), or "ended"
-    where the target ended. `reply_s` is how long the answer took (None: it never came),
-    `withheld_s` what the machine kept of that time. `clean` is what the same question is answered
-    when nothing is wrong. `neighbour`: a simple question of somebody else meanwhile. `since_s`:
-    seconds since an exchange last gave a right answer; of "back", since all is well. `datum` is
-    false where the answer is made of what exchanges say of one symbol, and none had said it yet.
-    `others` are the exchanges that told of the symbol when this command was asked, at any time: of
+    all answers are wrong), "venue" (one exchange is gone), "back" (all is well again), "ended"
+    where the target ended, or "held" (Telegram had this chat wait, and `calls` came before that
+    was over). `reply_s` is how long the answer took (None: it never came), `withheld_s` what the
+    machine kept of that time. `clean` is what the same question is answered when nothing is wrong.
+    `neighbour`: a simple question of somebody else meanwhile. `since_s`: seconds since an exchange
+    last gave a right answer; of "back", since all is well. `datum` is false where the answer is
+    made of what exchanges say of one symbol, and none had said it yet. `others` are the exchanges
+    that told of the symbol when this command was asked, at any time: of
     "venue" alone, and where no other one had failed before.
     `calls` is how often one exchange was called meanwhile, at the most, and `usual_calls` how often
     all of them together were when as much was asked with nothing wrong.
@@ -622,6 +638,7 @@ AnyEvent = Union[  # noqa: UP007 - msgspec and get_args below read it at run tim
     MemorySample,
     MemoryFence,
     GroupSample,
+    Held,
     Fault,
     Starved,
     FreshStart,

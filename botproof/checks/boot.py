@@ -10,6 +10,7 @@ from botproof.chats import Chats, read_chats
 from botproof.checks import mute
 from botproof.checks.comebacks import comebacks
 from botproof.checks.judging import Judging
+from botproof.checks.pages import failing_pages, ready_too_early
 from botproof.checks.pollers import second_poller
 from botproof.checks.replies import lines_of
 from botproof.config import BOT
@@ -43,7 +44,9 @@ class _Bad(enum.IntEnum):
     TWO_POLLERS = 3
     UNCONFIRMED = 4
     CAME_BACK = 5
-    UNCLEAN = 6
+    TOO_EARLY = 6
+    PAGE_FAILS = 7
+    UNCLEAN = 8
 
 
 _Found = tuple[_Bad, str]
@@ -52,6 +55,7 @@ _Found = tuple[_Bad, str]
 def check(history: History, judging: Judging) -> CheckResult:
     """Judge the life of the target's processes in every mode."""
     start, stop = judging.budgets["start_s"], judging.budgets["stop_s"]
+    reply = judging.budgets["reply_time_s"]
     chats = read_chats(history, judging.rules)
     found: dict[_Found, list[str]] = {}
     missing: list[str] = []
@@ -63,6 +67,8 @@ def check(history: History, judging: Judging) -> CheckResult:
             *_exit_problems(history, stack, stop.limit),
             *((_Bad.CAME_BACK, text) for text in comebacks(history, stack)),
             *((_Bad.TWO_POLLERS, text) for text in second_poller(history, stack)),
+            *((_Bad.TOO_EARLY, text) for text in ready_too_early(history, stack, reply.limit)),
+            *((_Bad.PAGE_FAILS, text) for text in failing_pages(history, stack)),
         ]
         silent = list(_silent_bot(history, seen, stack))
         for each in (*life, *silent):

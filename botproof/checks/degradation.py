@@ -41,6 +41,8 @@ _ZERO = re.compile(
 share that was rounded."""
 _FEW_STEPS = 50
 """A share of fewer steps of its last place may as well be nought elsewhere."""
+_NO_QUESTION = ("ended", "back", "held")
+"""Stages in which nothing was asked while something was wrong."""
 _SHOWN = 110
 _FEWEST = 5
 _OFTEN, _FEW_CALLS = 2, 50
@@ -54,7 +56,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     findings = [f"{one.stack}: {line}" for one in asked for line in _findings(one, limit, judging)]
     gaps = list(_gaps(asked, limit, judging))
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
-    bad = [one for one in asked if one.stage not in ("back", "ended") and not one.neighbour]
+    bad = [one for one in asked if one.stage not in _NO_QUESTION and not one.neighbour]
     back = [one for one in asked if one.stage == "back"]
     measured = (
         f"{len(bad)} questions while {len({one.fault for one in bad})} things went wrong; whole "
@@ -76,9 +78,14 @@ def check(history: History, judging: Judging) -> CheckResult:
 
 
 def _findings(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
+    if one.stage == "held" and one.calls > 1:
+        yield (
+            f"{_where(one)} the bot called {one.calls} times before that was over: Retry-After is "
+            "not kept, and Telegram has such bots wait longer"
+        )
     if not _was_kept(one, limit):
         yield from _missing(one, limit, judging)
-    if one.stage in ("ended", "back") or one.neighbour:
+    if one.stage in _NO_QUESTION or one.neighbour:
         return
     where = _where(one)
     text = "\n".join(map(plain_text, one.answers))
@@ -110,7 +117,7 @@ def _was_kept(one: Degraded, limit: float) -> bool:
 
 def _missing(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
     """What is late or missing in an answer: what a slow machine can bring about, too."""
-    if one.stage == "ended":
+    if one.stage in ("ended", "held"):
         return
     where = _where(one)
     if one.stage != "back":
@@ -251,7 +258,7 @@ def _summary(asked: Sequence[Degraded]) -> Iterator[str]:
     """Of each thing that went wrong, how many were asked, and what the first was told."""
     faults: dict[str, list[Degraded]] = {}
     for one in asked:
-        if one.stage != "ended" and not one.neighbour:
+        if one.stage not in ("ended", "held") and not one.neighbour:
             faults.setdefault(one.fault, []).append(one)
     for fault, own in faults.items():
         slowest = max((one.reply_s or 0.0 for one in own), default=0.0)

@@ -10,11 +10,11 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from botproof.chats import Chats, Turn, topic_of
+from botproof.chats import Chats, Message, Turn, is_sending, topic_of
 from botproof.checks.judging import Judging
 from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import lines_of, render, renormalised, settled_chats
-from botproof.checks.why import Reasons
+from botproof.checks.why import Reasons, refusals
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
 
@@ -244,15 +244,25 @@ def _middle_left_out(lines: Sequence[str]) -> Sequence[str]:
 
 def _broken_silence(silent: list[Turn]) -> Iterator[_Problem]:
     for turn in silent:
-        if turn.case.expect == "silence" and turn.messages:
+        said = _said_in_silence(turn)
+        if turn.case.expect == "silence" and said:
             name = f"{turn.case.case} ({turn.case.stack})"
-            text = turn.messages[0].text.splitlines()[:1]
+            text = said[0].text.splitlines()[:1]
             yield _Problem(
                 name,
                 "silence",
                 f"{name}: must stay unanswered, "
-                f"but the bot sent {len(turn.messages)}: {text[0] if text else ''!r}",
+                f"but the bot sent {len(said)}: {text[0] if text else ''!r}",
+                tuple(f"  {line}" for line in refusals(turn.refused)),
             )
+
+
+def _said_in_silence(turn: Turn) -> Sequence[Message]:
+    """What breaks a silence. A tap may be acknowledged, and its message edited: no new one may
+    come, as from a bot that takes "message is not modified" for a failure."""
+    if "callback_query" not in turn.case.sent:
+        return turn.messages
+    return [each for each in turn.messages if is_sending(each.method)]
 
 
 def _unused(

@@ -24,14 +24,14 @@ from botproof.budgets import Budget, Budgets
 from botproof.history import History, MemorySample, Phase, PlayedAgain, Request, UpdateDelivered
 from botproof.sequential import FAIL_SHARES
 
-_PARTS = 6
-_LEAST_SAMPLES = 12
-_LEAST_SERVED = 60
+PARTS = 6
+LEAST_SAMPLES = 12
+LEAST_SERVED = 60
 LEAST_REQUESTS = 120
 """Fewer do not tell whether a service grows: half of them are looked at."""
 _KB = 1000
 _AFTER_S = 0.5
-_FROM = {"load": 0.5, "conversation": 0.25}
+_FROM = {"service": 0.5, "bot": 0.25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +63,66 @@ class Growth:
         )
 
 
-def growths(history: History, budgets: Budgets) -> Iterator[Growth]:
-    """The growth of every process of the target, in each stack in which enough was served."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the processes of one role served in a stack: `what`, and when, in order."""
+
+    stack: str
+    role: str
+    what: str
+    served: Sequence[float]
+
+    @property
+    def whats(self) -> str:
+        """The same of several: "requests"."""
+        return f"{self.what.split()[1]}s"
+
+    @property
+    def settled(self) -> Sequence[float]:
+        """Without the begin, in which what is imported and filled once is."""
+        return self.served[int(_FROM[self.role] * len(self.served)) :]
+
+
+def works(history: History) -> Iterator[Work]:
+    """What was served in each stack that was not played again."""
     again = {event.stack for event in history.of(PlayedAgain)}
-    found = [
-        (stack, role, phase, what, served)
-        for stack in history.stacks
-        if stack not in again
+    for stack in history.stacks:
+        if stack in again:
+            continue
         for role, phase, what, served in (
             ("service", "load", "a request", _requests(history, stack)),
             ("bot", "conversation", "an update", _updates(history, stack)),
-        )
-        if served
-    ]
+        ):
+            if served:
+                yield Work(stack, role, what, _within(history, stack, phase, served))
+
+
+def growths(history: History, budgets: Budgets) -> Iterator[Growth]:
+    """The growth of every process of the target, in each stack in which enough was served."""
     processes = [
-        (process, *rest) for rest in found for process in _processes(history, rest[0], rest[1])
+        (process, work)
+        for work in works(history)
+        for process in _processes(history, work.stack, work.role)
     ]
     alpha = FAIL_SHARES["memory growth"] / max(1, len(processes))
-    for process, stack, _, phase, what, served in processes:
-        budget = budgets[f"growth_kb_per_{what.split()[1]}"]
+    for process, work in processes:
+        budget = budgets[f"growth_kb_per_{work.what.split()[1]}"]
         samples = [
-            each for each in history.of(MemorySample, stack=stack) if each.process == process
+            each for each in history.of(MemorySample, stack=work.stack) if each.process == process
         ]
-        growth = _growth(samples, phase, _within(history, stack, phase, served), alpha)
+        growth = _growth(samples, work.settled, alpha)
         if growth is not None:
             mean, margin, count = growth
             yield Growth(
-                process, stack, what, count, mean, mean - margin, mean + margin, 1 - alpha, budget
+                process=process,
+                stack=work.stack,
+                what=work.what,
+                served=count,
+                mean=mean,
+                lower=mean - margin,
+                upper=mean + margin,
+                confidence=1 - alpha,
+                budget=budget,
             )
 
 
@@ -107,20 +140,19 @@ def _updates(history: History, stack: str) -> list[float]:
 
 
 def _growth(
-    samples: Sequence[MemorySample], phase: str, served: Sequence[float], alpha: float
+    samples: Sequence[MemorySample], own: Sequence[float], alpha: float
 ) -> tuple[float, float, int] | None:
     """Mean and margin in kB, and how many were served; None where that is too little to tell."""
-    own = served[int(_FROM[phase] * len(served)) :]
     samples = [each for each in samples if own and own[0] <= each.t <= own[-1] + _AFTER_S]
-    if len(own) < _LEAST_SERVED or len(samples) < _LEAST_SAMPLES:
+    if len(own) < LEAST_SERVED or len(samples) < LEAST_SAMPLES:
         return None
-    cuts = [samples[round(at * (len(samples) - 1) / _PARTS)] for at in range(_PARTS + 1)]
+    cuts = [samples[round(at * (len(samples) - 1) / PARTS)] for at in range(PARTS + 1)]
     steps = [
         (_size(after) - _size(before)) / _KB / max(1, _between(own, before.t, after.t))
         for before, after in pairwise(cuts)
     ]
-    spread = statistics.stdev(steps) / math.sqrt(_PARTS)
-    margin = float(stdtrit(_PARTS - 1, 1 - alpha)) * spread
+    spread = statistics.stdev(steps) / math.sqrt(PARTS)
+    margin = float(stdtrit(PARTS - 1, 1 - alpha)) * spread
     return statistics.fmean(steps), margin, len(own)
 
 

@@ -77,6 +77,15 @@ def _replies(
             *lines_of([f"{_name(turn)}: no answer" for turn in never], _MOST),
         )
         return Verdict.FAIL, text, lines
+    spinning = [turn for turn in turns if _acknowledged_s(turn) >= limit]
+    if spinning:
+        text = f"{len(spinning)} taps acknowledged late, of {len(turns)} replies"
+        late_taps = [
+            f"{_name(turn)}: answerCallbackQuery came after {_acknowledged_s(turn):.2f} s: until "
+            "then the button turns, and people tap again"
+            for turn in spinning
+        ]
+        return Verdict.FAIL, text, lines_of(late_taps, _MOST)
     times = [turn.reply_time_s or 0.0 for turn in turns]
     slowest = sorted(turns, key=lambda turn: -(turn.reply_time_s or 0.0))[:3]
     text = (
@@ -87,6 +96,12 @@ def _replies(
         return Verdict.INCONCLUSIVE, f"{text}; nothing was asked in {', '.join(sorted(unseen))}", ()
     lines = tuple(f"{_name(turn)}: {_time(turn, history)}" for turn in slowest)
     return Verdict.PASS, text, lines
+
+
+def _acknowledged_s(turn: Turn) -> float:
+    """Seconds from a tap to the first word that it was noticed; 0 for no tap and without any."""
+    came = [act.sent_at for act in turn.acts if act.method == "answerCallbackQuery"]
+    return min(came) - turn.case.t if came else 0.0
 
 
 def _time(turn: Turn, history: History) -> str:

@@ -1,4 +1,4 @@
-"""memory: what each process and the whole fleet occupy while they are loaded."""
+"""memory: what each process and the whole fleet occupy while they are loaded, and what piles up."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from botproof.budgets import MB, Budget, Budgets
 from botproof.checks.growth import LEAST_REQUESTS, growths
 from botproof.checks.judging import Judging
+from botproof.checks.piles import piles
 from botproof.history import (
     GroupSample,
     History,
@@ -52,7 +53,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     over = [line for line in lines if line.over]
     killed = list(_killed(history))
     grown = list(growths(history, budgets))
-    grew = [each.describe() for each in grown if each.over]
+    grew = [*(each.describe() for each in grown if each.over), *piles(history, budgets)]
     verdict = (
         Verdict.FAIL
         if over or killed or grew

@@ -26,6 +26,7 @@ from botproof.history import (
     DoorAsked,
     Event,
     GroupSample,
+    Held,
     History,
     LogRead,
     MemorySample,
@@ -44,7 +45,7 @@ Json = dict[str, Any]
 Logs = Path | Mapping[str, Path]
 """The directory with a directory of logs for each stack, or these by stack."""
 
-_IN_ROWS = (Run, Request, MemorySample, GroupSample, Starved, LogRead)
+_IN_ROWS = (Run, Request, MemorySample, Held, GroupSample, Starved, LogRead)
 _MOST_LINES = 4000
 _LINE_CHARACTERS = 2000
 _SECRET = frozenset({"secret_token", "certificate"})

@@ -210,6 +210,14 @@ class ManagedProcess:
         return reading
 
     @property
+    def logged(self) -> int:
+        """How many bytes it has written to its log so far."""
+        try:
+            return self.launch.log.stat().st_size - self._logged_before
+        except OSError:
+            return 0
+
+    @property
     def was_out_of_memory(self) -> bool:
         """Whether the kernel ended it because its own memory cgroup was full."""
         return self._body.out_of_memory

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from botproof import history
-from botproof.chats import Chats, ReplyRules, chat_of
+from botproof.chats import Chats, ReplyRules, chat_of, is_sending
 from botproof.checks.degradation import still_missing
 from botproof.checks.figures import labelled
 from botproof.config import Config
@@ -80,7 +80,10 @@ _ONE_GONE: Mapping[str, Mapping[str, Any]] = {
     "{venue} answers HTTP 503": {"kind": "error", "status": 503},
     "{venue} resets connections": {"kind": "reset"},
 }
-_HELD = "Telegram has one chat wait for 4 s (429)"
+_HELD_FOR_S = 4
+_HELD = f"Telegram has one chat wait for {_HELD_FOR_S} s (429)"
+_ALMOST_S = 0.3
+"""A clock that is a little ahead is no harm."""
 _OTHERS = 3
 _HELD_S = 5.0
 _GONE: Mapping[str, Mapping[str, Any]] = {
@@ -120,6 +123,7 @@ class _Bad:
         self._numbers = count(1)
         self._progress = asyncio.Event()
         self._held_chat = 0
+        self._to_held: list[BotApiCall] = []
         self._sent_there = asyncio.Event()
         self._venues: Counter[str] = Counter()
         self._given: list[tuple[float, str, str]] = []
@@ -154,6 +158,7 @@ class _Bad:
             await self._parts(questions)
             await self._one_gone(questions, venues_by_use[1:])
             await self._clean_again()
+            self._played += self._too_soon()
 
     # the stages
 
@@ -201,7 +206,7 @@ class _Bad:
         if not simple or telegram is None:
             return
         self._held_chat = next(self._users)
-        refused = {"kind": "error", "error_code": 429, "retry_after": 4}
+        refused = {"kind": "error", "error_code": 429, "retry_after": _HELD_FOR_S}
         here = {"method": "sendMessage", "chat_id": self._held_chat, **refused}
         async with telegram.with_faults([here]):
             await self._send(simple, self._held_chat)
@@ -210,6 +215,23 @@ class _Bad:
                     await self._sent_there.wait()
             asked = [(simple, "part", _HELD)] * _OTHERS
             self._played += await self._ask(asked, neighbours=_OTHERS)
+
+    def _too_soon(self) -> list[Degraded]:
+        """How often the bot wrote to the chat that Telegram had wait, before that was over."""
+        if not self._to_held or self._to_held[0].error_code is None:
+            return []
+        over = self._to_held[0].t + _HELD_FOR_S - _ALMOST_S
+        return [
+            Degraded(
+                t=self._to_held[0].t,
+                stage="held",
+                fault=_HELD,
+                text=question_of(self._config),
+                calls=sum(each.t < over for each in self._to_held[1:]),
+                stack=self._stack.mode,
+                mode=self._stack.mode,
+            )
+        ]
 
     async def _gone(self, questions: Sequence[str]) -> None:
         """Nobody answers, for so long that nothing that is remembered is fresh any more."""
@@ -412,6 +434,8 @@ class _Bad:
                     self._given.append((event.t, event.venue, said))
                 continue
             if isinstance(event, BotApiCall) and chat_of(event) == self._held_chat:
+                if is_sending(event.method):
+                    self._to_held.append(event)
                 self._sent_there.set()
             self._chats.feed(event)
             self._progress.set()

@@ -41,10 +41,10 @@ BODIES = {
     "too_large": ("8 MB", b'{"update_id": 1, "padding": "' + b"x" * 8_000_000 + b'"}'),
 }
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - only a name
-_WRONG = "wrong-secret-of-nobody"
+WRONG_SECRET = "wrong-secret-of-nobody"  # noqa: S105 - it opens nothing
 SECRETS: Mapping[str, tuple[str, str | None]] = {
     "no_secret": ("an update without a secret", None),
-    "wrong_secret": ("an update with a wrong secret", _WRONG),
+    "wrong_secret": ("an update with a wrong secret", WRONG_SECRET),
     "empty_secret": ("an update with an empty secret", ""),
 }
 _QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *SECRETS)

@@ -7,9 +7,10 @@ recorded, and the line without it.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from botproof.history import BotApiCall, PortsSeen, SecretSeen
 from botproof.targets.family import PROC, family
 from botproof.targets.process import ManagedProcess
 from botproof.targets.stack import Stack
+from botproof.workloads.door import SECRET_HEADER, WRONG_SECRET
 
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|KEY|PASS|PWD|CREDENTIAL|DSN", re.IGNORECASE)
 _HOST_NAME = re.compile(r"HOST|BIND|ADDR|LISTEN", re.IGNORECASE)
@@ -42,6 +44,8 @@ _PATHS = (
     ("GET", "/env"),
     ("GET", "/openapi.json"),
 )
+_FAILED = 500
+"""An error of the process itself: 501 is of a method, 502 and 504 of another server, 503 of now."""
 _HIDDEN = "•••"
 
 
@@ -49,7 +53,8 @@ async def look(stack: Stack) -> None:
     """Record where secrets of this run stand in the open, and where the target listens."""
     targets = stack.targets()
     secrets = secrets_of(stack)
-    places = {name: text async for name, text in _places(stack, targets)}
+    failing: list[str] = []
+    places = {name: text async for name, text in _places(stack, targets, failing)}
     found = list(_found(secrets, places))
     for secret, place, line in found:
         stack.around.recorder.record(
@@ -70,6 +75,7 @@ async def look(stack: Stack) -> None:
             beyond=tuple(beyond),
             searched=tuple(places),
             secrets=tuple(secrets),
+            failing=tuple(failing),
             **stack.labels,
         )
     )
@@ -114,8 +120,10 @@ def _processes(stack: Stack) -> Mapping[str, Process]:
     return {BOT: config.bot_in(stack.mode), **config.services}
 
 
-async def _places(stack: Stack, targets: list[ManagedProcess]) -> AsyncIterator[tuple[str, str]]:
-    """Every place that is looked through, with what stands there."""
+async def _places(
+    stack: Stack, targets: list[ManagedProcess], failing: list[str]
+) -> AsyncIterator[tuple[str, str]]:
+    """Every place that is looked through, with what stands there; pages that fail go to a list."""
     for target in targets:
         name = target.launch.name
         yield f"the log of {name}", _read(target.launch.log)
@@ -128,10 +136,36 @@ async def _places(stack: Stack, targets: list[ManagedProcess]) -> AsyncIterator[
             for method, path in _PATHS:
                 try:
                     answer = await client.request(method, f"{url}{path}")
+                    if answer.status_code == _FAILED:
+                        answer = await client.request(method, f"{url}{path}")
                 except (httpx.HTTPError, httpx.InvalidURL):
                     break  # it does not listen there: nobody else gets an answer either
+                if answer.status_code == _FAILED:
+                    failing.append(f"{method} {path} of {name}")
                 headers = "\n".join(f"{key}: {value}" for key, value in answer.headers.items())
                 yield f"{method} {path} of {name}", f"{headers}\n{answer.text}"
+        async for page in error_pages_of_the_webhook(client, calls):
+            yield page
+
+
+async def error_pages_of_the_webhook(
+    client: httpx.AsyncClient, calls: Sequence[BotApiCall]
+) -> AsyncIterator[tuple[str, str]]:
+    """What the webhook that was set last says when it refuses: an error page may tell too much."""
+    hooks = [call.params for call in calls if call.method == "setWebhook" and not call.error_code]
+    url = str(hooks[-1].get("url") or "") if hooks else ""
+    if not url:
+        return
+    secret = str(hooks[-1].get("secret_token") or "")
+    asked: dict[str, str | None] = {"without a secret": None}
+    if secret:
+        asked |= {"to a wrong secret": WRONG_SECRET, "to what is no update": secret}
+    for how, given in asked.items():
+        headers = {} if given is None else {SECRET_HEADER: given}
+        with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL):
+            answer = await client.post(url, content=b"{", headers=headers)
+            said = "\n".join(f"{key}: {value}" for key, value in answer.headers.items())
+            yield f"what the webhook answers {how}", f"{said}\n{answer.text}"
 
 
 def _replies(calls: list[BotApiCall]) -> Iterator[str]:

@@ -56,9 +56,10 @@ class Approach:
 
 
 def _stranger(number: int) -> int:
-    """The id of a stranger. That of the first one is the beginning of the operator's: a list that
-    is compared as text would let him in."""
-    return OPERATOR // 10 if number == 1 else _STRANGERS_FROM + number
+    """The id of a stranger. That of the first one is the beginning of the operator's, and that of
+    the second one begins with it: a list that is compared as text would let them in."""
+    alike = {1: OPERATOR // 10, 2: OPERATOR * 10 + 7}
+    return alike.get(number, _STRANGERS_FROM + number)
 
 
 def is_limited(config: Config) -> bool:

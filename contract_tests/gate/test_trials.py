@@ -262,6 +262,13 @@ class TestDegradation:
         assert result.verdict is Verdict.FAIL
         assert "is called again and again: 81 calls of one exchange" in result.measurement
 
+    def test_a_bot_that_does_not_wait_as_long_as_telegram_asked_is_named(self) -> None:
+        held = {"stage": "held", "fault": "Telegram has one chat wait for 4 s (429)", "answers": ()}
+        assert judge_bad(bad(**held, reply_s=None, calls=1)).verdict is Verdict.PASS
+        result = judge_bad(bad(**held, reply_s=None, calls=4))
+        assert result.verdict is Verdict.FAIL
+        assert "called 4 times before that was over: Retry-After is not kept" in result.measurement
+
     def test_an_old_answer_is_not_whole(self) -> None:
         late: dict[str, Any] = {
             "stage": "back",

@@ -1,0 +1,78 @@
+"""Piles: what a process keeps of everything that it serves, besides memory.
+
+Files that are opened and never closed, connections, threads, children that nobody waits for: each
+has a limit of the machine, and the process ends when it is reached, weeks after the gate. And what
+is logged of each question fills the disk.
+
+As `growth`, a service is looked at over the second half of each load and a bot over the
+conversation but for its first quarter, in parts. What piles up is more in every part than in the
+one before, by its least count in each: a pool that fills stands still, and a burst goes away.
+A service that cannot keep up has ever more requests under way, each with a connection and perhaps a
+thread. That may be the machine's doing, so of a service only files and zombies are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from botproof.budgets import Budgets
+from botproof.checks.growth import LEAST_SAMPLES, LEAST_SERVED, PARTS, Work, works
+from botproof.history import Held, History
+
+_LEAST: Mapping[str, Mapping[str, int]] = {
+    "bot": {"files": 12, "sockets": 40, "threads": 20, "zombies": 12},
+    "service": {"files": 6, "zombies": 6},
+}
+"""So many more there must be at the end of what is looked at than at its begin."""
+_WORDS = {
+    "files": "open files (file descriptors that are no sockets)",
+    "sockets": "open sockets (file descriptors of connections)",
+    "threads": "threads",
+    "zombies": "zombies (children that ended, and that nobody waits for)",
+}
+_KB = 1000
+
+
+def piles(history: History, budgets: Budgets) -> Iterator[str]:
+    """A line for everything that piles up in some process of some stack."""
+    for work in works(history):
+        for process in dict.fromkeys(
+            each.process for each in history.of(Held, stack=work.stack) if each.role == work.role
+        ):
+            samples = [
+                each for each in history.of(Held, stack=work.stack) if each.process == process
+            ]
+            yield from _piled(work, process, samples)
+            yield from _logged(work, process, samples, budgets)
+
+
+def _piled(work: Work, process: str, samples: Sequence[Held]) -> Iterator[str]:
+    own = work.settled
+    inside = [each for each in samples if own and own[0] <= each.t <= own[-1]]
+    if len(own) < LEAST_SERVED or len(inside) < LEAST_SAMPLES:
+        return
+    cuts = [round(at * len(inside) / PARTS) for at in range(PARTS + 1)]
+    parts = [inside[begin:end] for begin, end in pairwise(cuts)]
+    for what, least in _LEAST[work.role].items():
+        fewest = [min(getattr(each, what) for each in part) for part in parts]
+        more = fewest[-1] - fewest[0]
+        if more >= least and all(before < after for before, after in pairwise(fewest)):
+            yield (
+                f"{process} ({work.stack}) piles up {_WORDS[what]}: "
+                f"{' → '.join(map(str, fewest))} over {len(own):,} {work.whats}, and none is let go"
+            )
+
+
+def _logged(work: Work, process: str, samples: Sequence[Held], budgets: Budgets) -> Iterator[str]:
+    served = work.served
+    inside = [each for each in samples if served and served[0] <= each.t <= served[-1]]
+    if len(served) < LEAST_SERVED or len(inside) < LEAST_SAMPLES:
+        return
+    budget = budgets[f"log_kb_per_{work.what.split()[1]}"]
+    each = (inside[-1].logged - inside[0].logged) / _KB / len(served)
+    if each >= budget.limit:
+        yield (
+            f"{process} ({work.stack}) logs {each:.1f} kB {work.what} over {len(served):,} "
+            f"{work.whats}, limit {budget.limit:g} kB: the log fills the disk"
+        )

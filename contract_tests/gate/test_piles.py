@@ -1,0 +1,134 @@
+"""What a process piles up besides memory: open files, sockets, threads, zombies, and its log."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from botproof import history
+from botproof.checks import memory
+from botproof.checks.piles import piles
+from botproof.history import History
+from botproof.targets.belongings import read_belongings
+from botproof.targets.family import PROC
+from botproof.verdict import Verdict
+
+Count = Callable[[float], int]
+
+
+def serving(
+    counts: Mapping[str, Count], role: str = "bot", served: int = 200, every_s: float = 0.5
+) -> History:
+    """40 s in which a process serves, and holds so much of each at a time from 0 to 1."""
+    labels: dict[str, Any] = {"stack": "polling", "mode": "polling"}
+    phase = "conversation" if role == "bot" else "load"
+    times = [40 * number / served for number in range(served)]
+    events: list[history.Event] = [
+        history.Phase(t=times[0], name=phase, edge="begin", **labels),
+        history.Phase(t=times[-1], name=phase, edge="end", **labels),
+    ]
+    for number, at in enumerate(times):
+        if role == "bot":
+            events.append(
+                history.UpdateDelivered(t=at, update_id=number, attempt=1, door="polling", **labels)
+            )
+        else:
+            events.append(history.Request(t=at, intended=at, latency_s=0.0, ok=True, **labels))
+    for number in range(round(40 / every_s)):
+        at = number * every_s
+        held: dict[str, Any] = {"files": 8, "sockets": 20, "threads": 4, "zombies": 0, "logged": 0}
+        held |= {name: count(at / 40) for name, count in counts.items()}
+        events.append(history.Held(t=at, process="it", role=role, **held, **labels))
+    return History(events)
+
+
+def each_update(share: float) -> int:
+    """Ten, and one more of each of 200 updates."""
+    return 10 + round(200 * share)
+
+
+class TestPiles:
+    @pytest.mark.parametrize(
+        ("what", "words"),
+        [
+            ("files", "open files (file descriptors"),
+            ("sockets", "open sockets (file descriptors"),
+            ("threads", "threads"),
+            ("zombies", "zombies (children that ended"),
+        ],
+    )
+    def test_one_of_each_update_turns_memory_red(self, judging, what: str, words: str) -> None:
+        result = memory.check(serving({what: each_update}), judging)
+        assert result.verdict is Verdict.FAIL
+        said = f"it (polling) piles up {words}"
+        assert any(line.startswith(said) and "150 updates" in line for line in result.evidence)
+
+    @pytest.mark.parametrize("what", ["files", "sockets", "threads", "zombies"])
+    def test_what_is_filled_once_or_goes_away_is_no_pile(self, judging, what: str) -> None:
+        def filled(share: float) -> int:
+            return 100 if share > 0.5 else 10
+
+        def burst(share: float) -> int:
+            return 10 if share > 0.9 else each_update(share)
+
+        for count in (filled, burst, lambda _: 90):
+            assert not list(piles(serving({what: count}), judging.budgets))
+
+    def test_few_more_are_none(self, judging) -> None:
+        few = serving({"files": lambda share: round(12 * share)})
+        assert not list(piles(few, judging.budgets))
+
+    def test_of_a_service_that_cannot_keep_up_only_files_and_zombies_are_looked_at(
+        self, judging
+    ) -> None:
+        """It has ever more requests under way, each with a connection and perhaps a thread."""
+        busy = serving({"sockets": each_update, "threads": each_update}, "service")
+        assert not list(piles(busy, judging.budgets))
+        (found,) = piles(serving({"files": each_update}, "service"), judging.budgets)
+        assert "over 100 requests" in found
+
+    @pytest.mark.parametrize(("served", "every_s"), [(70, 0.5), (200, 3.0)])
+    def test_of_too_little_nothing_is_said(self, judging, served: int, every_s: float) -> None:
+        record = serving({"files": each_update}, served=served, every_s=every_s)
+        assert not list(piles(record, judging.budgets))
+
+    @pytest.mark.parametrize(("kb_each", "told"), [(90, 0), (120, 1)])
+    def test_a_log_that_floods_is_told_by_its_size(self, judging, kb_each: int, told: int) -> None:
+        flood = serving({"logged": lambda share: round(share * 200 * 1000 * kb_each)})
+        found = list(piles(flood, judging.budgets))
+        assert len(found) == told
+        assert all("kB an update" in line and "the log fills the disk" in line for line in found)
+
+
+class TestBelongings:
+    def test_open_files_sockets_and_threads_are_counted(self, tmp_path: Path) -> None:
+        before = read_belongings(os.getpid())
+        assert before is not None
+        done = threading.Event()
+        thread = threading.Thread(target=done.wait)
+        with (tmp_path / "a").open("w"), (tmp_path / "b").open("w"):
+            thread.start()
+            after = read_belongings(os.getpid())
+        done.set()
+        thread.join()
+        assert after is not None
+        assert after.files == before.files + 2
+        assert after.threads == before.threads + 1
+
+    def test_a_child_that_nobody_waits_for_is_a_zombie(self) -> None:
+        before = read_belongings(os.getpid())
+        child = os.posix_spawn("/bin/true", ["true"], {})
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # it has ended, and is left there
+        after = read_belongings(os.getpid())
+        os.waitpid(child, 0)
+        assert before is not None
+        assert after is not None
+        assert after.zombies == before.zombies + 1
+
+    def test_of_a_process_that_is_gone_there_is_nothing(self) -> None:
+        assert read_belongings(int((PROC / "sys/kernel/pid_max").read_text()) + 1) is None

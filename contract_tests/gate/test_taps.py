@@ -1,0 +1,93 @@
+"""Taps: when they are acknowledged, and what a second one on the same button may bring."""
+
+from typing import Any
+
+import pytest
+
+from botproof import history
+from botproof.checks import golden, latency
+from botproof.checks.judging import Judging
+from botproof.verdict import Verdict
+
+POLLING: dict[str, Any] = {"stack": "polling", "mode": "polling"}
+CHAT, QUERY = 77, "9001"
+
+
+def tapped(story: Any, *, expect: str = "reply") -> float:
+    """Somebody taps a button; when."""
+    story.clock += 10
+    message = {"message_id": 5, "chat": {"id": CHAT, "type": "private"}, "text": "BTC 1"}
+    query = {"id": QUERY, "from": {"id": CHAT}, "message": message, "data": "price BTC"}
+    story.add(
+        history.CasePlayed(
+            t=story.clock,
+            case="tap",
+            update_id=1,
+            chat_id=CHAT,
+            expect=expect,
+            sent={"callback_query": query},
+            **POLLING,
+        )
+    )
+    return float(story.clock)
+
+
+def acknowledged(story: Any, at: float) -> None:
+    given = {"callback_query_id": QUERY}
+    story.add(story.call("polling", "answerCallbackQuery", given, at))
+
+
+def refused(story: Any, at: float) -> None:
+    story.add(
+        history.BotApiCall(
+            t=at,
+            method="editMessageText",
+            params={"chat_id": CHAT, "message_id": 5, "text": "BTC 1"},
+            status=400,
+            error_code=400,
+            description="Bad Request: message is not modified",
+            **POLLING,
+        )
+    )
+
+
+@pytest.mark.parametrize(("after_s", "verdict"), [(0.4, Verdict.PASS), (4.0, Verdict.FAIL)])
+def test_a_tap_is_acknowledged_as_soon_as_a_reply_has_to_come(
+    story, judging, after_s: float, verdict: Verdict
+) -> None:
+    at = tapped(story)
+    story.edited("polling", CHAT, "", "BTC 2", at + 0.3)
+    acknowledged(story, at + after_s)
+    story.case("webhook", "price", "BTC 1")
+    story.load("polling", 3000)
+    result = latency.check(story.history(), judging)
+    assert result.verdict is verdict
+    late = "answerCallbackQuery came after 4.00 s"
+    assert any(late in line for line in result.evidence) == (verdict is Verdict.FAIL)
+
+
+@pytest.fixture
+def only_price(judging, approved) -> Judging:
+    """As in a healthy story of which only the price is asked."""
+    return Judging(judging.budgets, judging.rules, {"price": approved["price"]})
+
+
+class TestTheSameAgain:
+    def test_that_nothing_changes_is_no_answer_and_no_fault(self, story, only_price) -> None:
+        at = tapped(story, expect="silence")
+        acknowledged(story, at + 0.1)
+        refused(story, at + 0.2)
+        story.case("polling", "price", "<b>BTC</b> 1")
+        assert golden.check(story.history(), only_price).verdict is Verdict.PASS
+
+    def test_a_new_message_is_named_with_what_telegram_said(self, story, only_price) -> None:
+        at = tapped(story, expect="silence")
+        acknowledged(story, at + 0.1)
+        refused(story, at + 0.2)
+        story.sent("polling", CHAT, "Something went wrong", at + 0.4)
+        story.case("polling", "price", "<b>BTC</b> 1")
+        result = golden.check(story.history(), only_price)
+        assert result.verdict is Verdict.FAIL
+        text = "\n".join(result.evidence)
+        assert "tap (polling): must stay unanswered, but the bot sent 1" in text
+        assert "editMessageText: 400 Bad Request: message is not modified" in text
