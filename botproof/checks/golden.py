@@ -258,11 +258,18 @@ def _broken_silence(silent: list[Turn]) -> Iterator[_Problem]:
 
 
 def _said_in_silence(turn: Turn) -> Sequence[Message]:
-    """What breaks a silence. A tap may be acknowledged, and its message edited: no new one may
-    come, as from a bot that takes "message is not modified" for a failure."""
+    """What breaks a silence. A tap may be acknowledged, and its message edited. No new one may
+    come, and no other edit once Telegram has said that the message is not modified: the bot takes
+    that for a failure."""
     if "callback_query" not in turn.case.sent:
         return turn.messages
-    return [each for each in turn.messages if is_sending(each.method)]
+    same = [call.t for call in turn.refused if "not modified" in (call.description or "")]
+    after = min(same, default=float("inf"))
+    return [
+        each
+        for each in turn.messages
+        if is_sending(each.method) or (each.is_message and each.sent_at > after)
+    ]
 
 
 def _unused(

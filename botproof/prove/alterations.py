@@ -515,7 +515,7 @@ def zero_invented(record: Record) -> Altered | None:
     for victim in record.history.of(Degraded):
         lines = (line for _, line, found in labelled(victim.clean) if not is_zero(found[0]))
         said = next(lines, "")
-        if said and victim.stage not in ("back", "ended") and not victim.neighbour:
+        if said and victim.stage not in ("back", "ended", "held") and not victim.neighbour:
             zero = _replaced(victim, answers=(re.sub(r"\d[\d,]*(?:\.\d+)?", "0.00", said),))
             events = [zero if event is victim else event for event in record.history]
             return _with(events, record, {})

@@ -80,6 +80,14 @@ class TestTheSameAgain:
         story.case("polling", "price", "<b>BTC</b> 1")
         assert golden.check(story.history(), only_price).verdict is Verdict.PASS
 
+    def test_another_edit_after_that_is_named(self, story, only_price) -> None:
+        at = tapped(story, expect="silence")
+        refused(story, at + 0.2)
+        given = {"chat_id": CHAT, "message_id": 5, "text": "BTC 1"}
+        story.add(story.call("polling", "editMessageText", given, at + 0.4, {"message_id": 5}))
+        story.case("polling", "price", "<b>BTC</b> 1")
+        assert golden.check(story.history(), only_price).verdict is Verdict.FAIL
+
     def test_a_new_message_is_named_with_what_telegram_said(self, story, only_price) -> None:
         at = tapped(story, expect="silence")
         acknowledged(story, at + 0.1)
