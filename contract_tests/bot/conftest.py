@@ -20,10 +20,13 @@ import pytest
 
 from botproof.doubles.server import Request, Response, json_response, serve
 from botproof.targets.reserved import Ports
+from contract_tests.nursery import BOT, Born, Nursery
 
 TOKEN = "4242:AAExampleExampleExampleExampleExample"
 SECRET = "a-secret-of-the-tests"
 PATIENCE = 60.0
+AFRESH = ("-m", BOT)
+"""The command of a bot that starts from nothing."""
 # One client, because each new one reads all certificates of the machine: many milliseconds of CPU
 # for every question of a loop that waits. No connection is kept: those who are asked get killed.
 HTTP = httpx.Client(
@@ -126,7 +129,7 @@ def free_port() -> int:
 class Child:
     """A process of ours whose log lines can be waited for."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Born
     source: IO[str]
     lines: list[str] = field(default_factory=list)
     _new: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
@@ -465,15 +468,21 @@ class Bot(Child):
 
 
 @pytest.fixture
-def start_bot(telegram: Telegram, market: Market, tmp_path: Path) -> Iterator[StartBot]:
-    """Starts a bot: ``start_bot("webhook", NAME=...)``; all share a folder, so an inbox."""
+def start_bot(
+    telegram: Telegram, market: Market, tmp_path: Path, nursery: Nursery
+) -> Iterator[StartBot]:
+    """Starts a bot: ``start_bot("webhook", NAME=...)``; all share a folder, so an inbox.
+
+    It is forked from a process that has imported what it needs. With a command, or with few
+    descriptors, it is a program that starts from nothing.
+    """
     with ExitStack() as stack:
 
         def start(
             mode: str = "polling",
             *,
             port: int = 0,
-            command: tuple[str, ...] = ("-m", "reference_bot.telegram_bot"),
+            command: tuple[str, ...] = (),
             descriptors: int | None = None,
             **settings: str,
         ) -> Bot:
@@ -492,14 +501,18 @@ def start_bot(telegram: Telegram, market: Market, tmp_path: Path) -> Iterator[St
                 "WEBHOOK_PORT": str(port),
                 **settings,
             }
-            limited = ["/bin/sh", "-c", f'ulimit -n {descriptors}; exec "$0" "$@"']
-            process = subprocess.Popen(
-                [*(limited if descriptors else ()), sys.executable, *command],
-                stderr=subprocess.PIPE,
-                text=True,
-                cwd=tmp_path,
-                env=environment,
-            )
+            process: subprocess.Popen[str] | Born
+            if command or descriptors:
+                limited = ["/bin/sh", "-c", f'ulimit -n {descriptors}; exec "$0" "$@"']
+                process = subprocess.Popen(
+                    [*(limited if descriptors else ()), sys.executable, *(command or AFRESH)],
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    cwd=tmp_path,
+                    env=environment,
+                )
+            else:
+                process = nursery.start(tmp_path, environment)
             assert process.stderr is not None
             bot = Bot(process, process.stderr)
             stack.callback(bot.close)

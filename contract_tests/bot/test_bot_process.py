@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contract_tests.bot.conftest import HTTP, wait_for
+from contract_tests.bot.conftest import AFRESH, HTTP, wait_for
 
 
 def message(update_id: int, text: str = "/help", chat: int = 1) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def message(update_id: int, text: str = "/help", chat: int = 1) -> dict[str, Any
 
 
 def test_each_mode_answers_and_ends_cleanly(start_bot: Any, telegram: Any, mode: str) -> None:
-    bot = start_bot(mode).until_ready()
+    bot = start_bot(mode, command=AFRESH).until_ready()
     telegram.say("/start", chat=1)
     telegram.say("/help", chat=2)
     telegram.say("/price btc", chat=3)
@@ -59,7 +59,7 @@ def test_a_clean_stop_finishes_what_runs(
 
 
 def test_sigterm_ends_the_process_cleanly_from_its_first_moment_on(start_bot: Any) -> None:
-    bot = start_bot("polling", TELEGRAM_API_BASE_URL="http://127.0.0.1:9")
+    bot = start_bot("polling", command=AFRESH, TELEGRAM_API_BASE_URL="http://127.0.0.1:9")
     assert bot.end() == 0
 
 
