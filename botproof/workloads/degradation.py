@@ -27,13 +27,13 @@ from botproof import history
 from botproof.chats import Chats, ReplyRules, chat_of, is_sending
 from botproof.checks.degradation import still_missing
 from botproof.checks.figures import labelled
-from botproof.config import Config
+from botproof.config import Case, Config
 from botproof.history import BotApiCall, CasePlayed, Degraded, Event, SecretSeen, VenueCall
 from botproof.starvation import CASE_S
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import question_of
 from botproof.workloads.exposure import secrets_on_bad_days
-from botproof.workloads.security import questions_of
+from botproof.workloads.security import messages_of, questions_of
 from botproof.workloads.trials import in_stack, reading
 from botproof.workloads.updates import message_update
 
@@ -41,6 +41,8 @@ T = TypeVar("T")
 
 USERS = tuple(range(1_800_000_001, 1_800_000_901))
 """Each question comes from one of its own, so that what comes late is not taken for another's."""
+_WHOLE_AT = ("clean", "back")
+"""The stages at which an answer is expected with all of its messages."""
 _MOST_QUESTIONS = 6
 _LEAST_LINES = 1
 _LEAST_AT_ONCE = 3
@@ -133,6 +135,10 @@ class _Bad:
         self._answering: dict[str, set[str]] = {}
         self._alone: set[str] = set()
         self._own: set[str] = set()
+        self._of_messages = {
+            _command(case.say): messages_of(case, config)[0]
+            for case in reversed(_answered_cases(config))
+        }
         names = config.degradation.symbols
         self._known = names[1:4] or names
         self._symbols = _turn(names[4:] or names)  # the first is what questions usually name
@@ -164,7 +170,7 @@ class _Bad:
 
     async def _choose(self) -> list[str]:
         """The questions whose answers hold figures that come from an exchange."""
-        asked = self._config.degradation.ask or self._naming_symbols(questions_of(self._config))
+        asked = self._config.degradation.ask or naming_symbols(self._config)
         found: dict[str, int] = {}
         for text in asked:
             before = self._venues.total()
@@ -188,17 +194,6 @@ class _Bad:
         came = await self._ask([(text, "clean", "nothing is wrong") for text in left])
         self._clean.update({one.text: one.answers for one in came})
         self._own.update(text for text in left if self._has_datum(text, since=began))
-
-    def _naming_symbols(self, questions: Iterable[str]) -> list[str]:
-        """Each question, or one of the same command that names a symbol: about another one it is a
-        question that no cache can answer."""
-        pattern = _pattern(self._config.degradation.symbols)
-        cases = self._config.workload.cases
-        said = [case.say for case in cases if case.expect == "reply" and not case.fault]
-        naming = {_command(text): text for text in reversed(said) if pattern.search(text)}
-        return [
-            text if pattern.search(text) else naming.get(_command(text), text) for text in questions
-        ]
 
     async def _held(self) -> None:
         """Telegram has one chat wait: whether others who ask meanwhile are answered."""
@@ -359,7 +354,11 @@ class _Bad:
     ) -> list[Degraded]:
         began, before = history.now(), self._stack.watch.withheld_s
         called = self._calls.copy()
-        names = [await self._send(text) for text, *_ in asked]
+        # An apology may be shorter than an answer: in bad times the first message is one.
+        names = [
+            await self._send(text, messages=self._messages(text) if stage in _WHOLE_AT else 1)
+            for text, stage, _ in asked
+        ]
         while not all(self._answered(name) for name in names):
             # What the machine withholds meanwhile is waited for on top, as long again at the most.
             owed = min(self._stack.watch.withheld_s - before, _ANSWER_S)
@@ -398,7 +397,7 @@ class _Bad:
             for number, (name, (text, stage, fault)) in enumerate(zip(names, asked, strict=True))
         ]
 
-    async def _send(self, text: str, user: int | None = None) -> str:
+    async def _send(self, text: str, user: int | None = None, messages: int = 1) -> str:
         stack = self._stack
         if stack.telegram is None:
             raise RuntimeError("the stack was not started")
@@ -413,12 +412,16 @@ class _Bad:
             update_id=number,
             chat_id=user,
             expect="reply",
-            replies=self._config.replies.messages,
+            replies=messages,
             stack=stack.name,
             mode=stack.mode,
         )
         self._chats.feed(case)
         return name
+
+    def _messages(self, text: str) -> int:
+        """How many messages answer a question, or one of the same command about another symbol."""
+        return self._of_messages.get(_command(text), self._config.replies.messages)
 
     def _answered(self, name: str) -> bool:
         return self._chats.turns[name].answered
@@ -462,6 +465,24 @@ class _Bad:
         """The same questions about a symbol that nobody has asked for yet, where one is named."""
         symbol = next(turn or self._symbols)
         return [with_symbol(text, self._config.degradation.symbols, symbol) for text in questions]
+
+
+def naming_symbols(config: Config) -> list[str]:
+    """A question of each command: one that names a symbol, if the conversation has any. About
+    another symbol it is a question that no cache can answer."""
+    pattern = _pattern(config.degradation.symbols)
+    said = [case.say for case in _answered_cases(config)]
+    naming = {_command(text): text for text in reversed(said) if pattern.search(text)}
+    return [
+        text if pattern.search(text) else naming.get(_command(text), text)
+        for text in questions_of(config)
+    ]
+
+
+def _answered_cases(config: Config) -> list[Case]:
+    """The cases with an answer; those with another number of messages than usual come last."""
+    cases = [case for case in config.workload.cases if case.expect == "reply" and not case.fault]
+    return sorted(cases, key=lambda case: messages_of(case, config)[1])
 
 
 def _command(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from botproof import history
 from botproof.chats import ReplyRules, button_rows, chat_of, is_sending, query_of, text_of
 from botproof.checks.figures import telling
-from botproof.config import Config
+from botproof.config import Case, Config
 from botproof.history import BotApiCall, Event, SecurityAsked
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.stack import Stack, Surroundings
@@ -67,10 +67,19 @@ def is_limited(config: Config) -> bool:
     return "{users}" in str(config)
 
 
+def messages_of(case: Case, config: Config) -> tuple[int, bool]:
+    """How many messages answer a case, and whether that is another number than usual."""
+    usual = config.replies.messages
+    return case.replies or usual, (case.replies or usual) != usual
+
+
 def questions_of(config: Config) -> tuple[str, ...]:
-    """One question of each command of the conversation that a user asks in a private chat."""
+    """One question of each command of the conversation that a user asks in a private chat.
+
+    One that is answered by as many messages as most are, if there is any.
+    """
     found: dict[str, str] = {}
-    for case in config.workload.cases:
+    for case in sorted(config.workload.cases, key=lambda case: messages_of(case, config)[1]):
         plain = case.kind == "message" and case.chat_type == "private" and not case.stranger
         plain = plain and not case.fault
         command, _ = split_command(case.say)

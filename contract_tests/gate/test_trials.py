@@ -26,7 +26,7 @@ from botproof.doubles.server import json_response
 from botproof.history import Degraded, History, PortsSeen, Run, SecretSeen, SecurityAsked
 from botproof.sequential import FAIL_SHARES
 from botproof.verdict import CheckResult, Verdict
-from botproof.workloads.degradation import with_symbol
+from botproof.workloads.degradation import naming_symbols, with_symbol
 from botproof.workloads.expectation import lacking
 
 LABELS: dict[str, Any] = {"stack": "webhook", "mode": "webhook"}
@@ -522,6 +522,25 @@ class TestTrials:
             for text in ("/price BTC", "/price BTC/USDT", "/price BTCUSDT", "/oi", "/p WBTC")
         ]
         assert said == ["/price SOL", "/price SOL/USDT", "/price SOLUSDT", "/oi", "/p WBTC"]
+
+    def test_a_question_that_several_messages_answer_is_asked_where_there_is_no_other(self) -> None:
+        """How many of them come in bad times nobody can say: they may be one apology."""
+        config = parse_config(
+            """
+            [bot]
+            command = ["x"]
+            ready = "telegram"
+            [modes.polling]
+            [workload]
+            cases = [
+                { name = "two", say = "/oi BTC /price ETH", replies = 2 },
+                { name = "all", say = "/oi" },
+                { name = "one", say = "/oi ETH" },
+                { name = "chart", say = "/chart BTC", replies = 2 },
+            ]
+            """
+        )
+        assert naming_symbols(config) == ["/oi ETH", "/chart BTC"]
 
     def test_checks_that_there_is_nothing_for_are_left_out(self) -> None:
         least = '[bot]\ncommand = ["x"]\nready = "telegram"\n[modes.polling]\n'
