@@ -166,6 +166,7 @@ def run_deploy(arguments: argparse.Namespace) -> int:
 
 def _stopped(error: BaseException, store: Store, command: str) -> int:
     """Say why it cannot go on, and what of the fleet was changed by then; the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not take these words away
     if store.open() is None:
         done = "" if NOTHING_CHANGED in str(error) else f"; {NOTHING_CHANGED}"
         print(f"stopped: {str(error) or 'interrupted'}{done}")
@@ -310,7 +311,8 @@ def _run(plan: Plan, rollout: Rollout, journal: FileJournal) -> int:
     ledger = rollout.ledger(meter)
     path = rollout.directory / "ledger.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(ledger)))
-    print("\n".join(as_lines(ledger)))
+    for line in as_lines(ledger):
+        print(line)
     for trouble in rollout.troubles:
         print(f"the old fleet: {trouble}")
     print(f"{end} after {time.monotonic() - began:.1f} s; recorded in {rollout.directory}")

@@ -17,7 +17,7 @@ import psutil
 
 from botproof.problems import UsageError
 from botproof.rollout import backup, checks, verify
-from botproof.rollout.engine import StepFailedError
+from botproof.rollout.engine import EngineGoneError, StepFailedError
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import FileJournal, Journal, state_of
 from botproof.rollout.ledger import Ledger, MemoryMeter, working_set_mb
@@ -114,6 +114,8 @@ def make_plan(
 def _image(host: DockerHost, name: str) -> str:
     try:
         return host.docker("image", "inspect", "--format", "{{.Id}}", name).strip()
+    except EngineGoneError:
+        raise
     except StepFailedError:
         return ""
 

@@ -8,7 +8,16 @@ from typing import Protocol
 from botproof.rollout.journal import Journal, state_of
 from botproof.rollout.plan import Kind, Plan, Step, steps
 
-__all__ = ["DEPLOYED", "NOTHING_CHANGED", "UNDONE", "StepFailedError", "Worker", "go_back", "go_on"]
+__all__ = [
+    "DEPLOYED",
+    "NOTHING_CHANGED",
+    "UNDONE",
+    "EngineGoneError",
+    "StepFailedError",
+    "Worker",
+    "go_back",
+    "go_on",
+]
 
 DEPLOYED = "deployed"
 UNDONE = "undone"
@@ -19,6 +28,10 @@ _ONCE = frozenset({Kind.CHECK, Kind.BACK_UP})
 
 class StepFailedError(Exception):
     """A step cannot be done. Says what was wanted, what was found, and what would help."""
+
+
+class EngineGoneError(StepFailedError):
+    """The engine of the containers does not answer, and has not for as long as it is waited for."""
 
 
 class Worker(Protocol):

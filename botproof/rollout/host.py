@@ -18,7 +18,7 @@ import httpx
 
 from botproof.fleet.host import Compose
 from botproof.fleet.webhook import settings_of
-from botproof.rollout.engine import StepFailedError
+from botproof.rollout.engine import EngineGoneError, StepFailedError
 from botproof.rollout.steps import Seen
 
 __all__ = ["DockerHost"]
@@ -274,7 +274,7 @@ class DockerHost:
         return self._run(self.compose.command(*words))
 
     def _run(self, command: Sequence[str], *, both: bool = False) -> str:
-        until = time.monotonic() + _ENGINE_S
+        until, waits = time.monotonic() + _ENGINE_S, False
         while True:
             try:
                 done = subprocess.run(
@@ -297,8 +297,16 @@ class DockerHost:
                 # `docker logs` has there what a container wrote, Compose what it does.
                 return done.stdout + (done.stderr if both else "")
             said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
-            if not _NO_ENGINE.search(" ".join(said)) or time.monotonic() > until:
+            if not _NO_ENGINE.search(" ".join(said)):
                 raise StepFailedError(f"`{_shown(command)}` failed: {said[-1]}")
+            if time.monotonic() > until:
+                raise EngineGoneError(
+                    f"Docker's engine does not answer ({said[-1]}); start it "
+                    "(`systemctl start docker`), and look at DOCKER_HOST"
+                )
+            if not waits:
+                waits = True
+                print(f"the engine does not answer; it has {_ENGINE_S:g} s to start …", flush=True)
             time.sleep(0.5)  # an engine that starts again
 
 

@@ -145,10 +145,16 @@ def _steps_of_the_last(twin: Twin) -> list[str]:
 
 
 def _back(twin: Twin, images: Images, level: int, tell: Callable[[str], None]) -> float:
+    """A roll-out of other images and other settings, and its way back; the seconds of that."""
+    before = twin.setting
+    twin.change_settings()
     _switch(twin, images, lambda _: None)
+    wanted = twin.setting if level == 2 else before
     code, said, seconds = twin.run(twin.command("rollback", "--level", str(level)))
     if code:
         raise StepFailedError(f"a way back of level {level} ended with {code}:\n{said}")
+    if twin.setting != wanted:
+        raise StepFailedError(f"a way back of level {level} left {twin.setting}, wanted {wanted}")
     tell(f"  level {level}: {seconds:.1f} s")
     return seconds
 

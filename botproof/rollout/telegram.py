@@ -16,6 +16,8 @@ from botproof.rollout.engine import StepFailedError
 __all__ = ["Telegram"]
 
 _SECONDS = 5.0
+_REFUSED = frozenset({401, 404})
+"""What Telegram says of a token that it does not know, and of one that has not the form of one."""
 
 
 class Telegram:
@@ -42,10 +44,17 @@ class Telegram:
             answer = httpx.get(f"{self.api}/bot{self.token}/{method}", timeout=_SECONDS)
             document = answer.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise StepFailedError(f"Telegram ({self.api}): {type(error).__name__}") from error
-        if not document.get("ok"):
             raise StepFailedError(
-                f"Telegram said {answer.status_code} to {method}: {document.get('description')}"
+                f"Telegram ({self.api}) cannot be asked: {type(error).__name__}; look at this "
+                "machine's way out (DNS, firewall) and at TELEGRAM_API_BASE_URL"
+            ) from error
+        if not document.get("ok"):
+            help_ = (
+                "; is TELEGRAM_BOT_TOKEN the right one?" if answer.status_code in _REFUSED else ""
+            )
+            raise StepFailedError(
+                f"Telegram said {answer.status_code} to {method}: "
+                f"{document.get('description')}{help_}"
             )
         return document["result"], _date(answer.headers.get("date"))
 

@@ -57,7 +57,10 @@ def read(directory: Path) -> Told:
     return Told(
         name=directory.resolve().name,
         what=state.plan.what if state.plan else "roll-out",
-        changes=[f"{each.service} to {each.image[:19]}, {each.manner}" for each in changes],
+        changes=[
+            f"{each.service} to {each.image[:19] or 'an image that is not here'}, {each.manner}"
+            for each in changes
+        ],
         steps=list(_steps(entries)),
         end=state.end,
         ledger=_ledger(directory / "ledger.json"),

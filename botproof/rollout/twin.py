@@ -96,6 +96,7 @@ class Twin:
         self._images = images
         self._stack = contextlib.ExitStack()
         self._known = 0
+        self._settings = 0
         self.fence: Fence | None = None
 
     def __enter__(self) -> Self:
@@ -131,8 +132,22 @@ class Twin:
         """The fleet goes into the fence; the doubles stay outside, as they are not of the fleet."""
         path = self.directory / "fence.yaml"
         parent = {} if self.fence is None else {"cgroup_parent": self.fence.parent}
-        path.write_text(json.dumps({"services": {"bot": parent, "market-data": parent}}))
+        setting = {"environment": {"BOTPROOF_REHEARSAL": str(self._settings)}}
+        services = {"bot": {**parent, **setting}, "market-data": parent}
+        path.write_text(json.dumps({"services": services}))
         return path
+
+    def change_settings(self) -> None:
+        """Have the files give the bot another setting, which means nothing to it."""
+        self._settings += 1
+        self._overlay()
+
+    @property
+    def setting(self) -> str:
+        """What the bot that runs was given of that."""
+        [bot] = [c for c in self.host.containers("bot") if c["State"]["Running"]]
+        words = dict(word.split("=", 1) for word in bot["Config"]["Env"])
+        return str(words["BOTPROOF_REHEARSAL"])
 
     def _up(self) -> None:
         words = ("--detach", "--no-build", "--pull", "never", "--wait", "--wait-timeout", "120")

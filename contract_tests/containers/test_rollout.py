@@ -132,7 +132,7 @@ def test_a_version_that_takes_too_much_memory_while_it_is_watched_is_taken_back(
     assert found.as_wanted == ""
     over_for = re.search(r"for (\d+) s", found.said)
     assert over_for is not None, found.said
-    assert int(over_for[1]) > 20  # as the way asks for, and not at once
+    assert int(over_for[1]) >= 20  # as the way asks for, and not at once
     assert {c.image for c in twin.host.seen("bot")} == there
 
 

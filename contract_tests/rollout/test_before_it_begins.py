@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from botproof.fleet.host import Compose
+from botproof.rollout.engine import EngineGoneError
+from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import Lock
 
 WORDS = {
@@ -62,3 +65,15 @@ def test_a_second_call_at_the_same_time_is_told_who_is_at_work(folder: Path, com
         code, said = run(folder, command, *WORDS[command])
     assert code == 64
     assert f"process {os.getpid()} changes this fleet just now" in said
+
+
+def test_an_engine_that_does_not_answer_is_told_with_what_starts_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botproof.rollout.host._ENGINE_S", 0.0)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    gone = "Cannot connect to the Docker daemon at unix:///nowhere."
+    (folder / "docker").write_text(f"#!/bin/sh\necho '{gone}' >&2\nexit 1\n")
+    host = DockerHost(Compose([folder / "compose.yaml"], project="a-test"), {})
+    with pytest.raises(EngineGoneError, match="systemctl start docker"):
+        host.containers()
