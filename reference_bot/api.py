@@ -338,7 +338,10 @@ class Spike(Struct, frozen=True):
 
 
 class VolumeScan(AnswerData, frozen=True):
-    """The most traded symbols of one venue, those first whose volume stands out most."""
+    """The most traded symbols of one venue, those first whose volume stands out most.
+
+    ``rest_in``: the venue takes no more calls at once, and in so many seconds those for the rest.
+    """
 
     venue: str
     market: Market
@@ -347,6 +350,7 @@ class VolumeScan(AnswerData, frozen=True):
     time: int
     scanned: int
     spikes: tuple[Spike, ...]
+    rest_in: float | None = None
 
 
 class Bollinger(Struct, frozen=True):

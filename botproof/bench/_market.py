@@ -130,6 +130,10 @@ class Double:
         if seconds:
             self._post("faults", {"kind": "delay", "seconds": seconds})
 
+    def hold_rates(self) -> None:
+        """Refuse calls beyond the rates that the venues document."""
+        self._post("limits", {"held": True})
+
     def advance(self, seconds: float) -> None:
         """Move the market's clock ahead, and let all that was traded until then be drawn."""
         self._post("clock", {"advance": seconds})

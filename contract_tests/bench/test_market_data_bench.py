@@ -41,7 +41,8 @@ def test_no_rival_is_started_without_ccxt() -> None:
 
 def day(rss: list[float]) -> _Day:
     seen = _Day(rss=rss)
-    for values, value in ((seen.scan, 0.8), (seen.top, 0.01), (seen.calls, 61)):
+    usual = ((seen.scan, 0.8), (seen.top, 0.01), (seen.calls, 61), (seen.answers, 1))
+    for values, value in usual:
         values.extend([value] * len(rss))
     return seen
 
@@ -61,11 +62,15 @@ def test_memory_that_grows_with_the_day_is_not_flat(a_step: float, flat: bool) -
 def test_the_slowest_scan_of_a_day_is_judged_and_not_the_usual_one() -> None:
     seen = day([60.0] * _STEPS)
     seen.scan[40], seen.calls[41], seen.gaps, seen.late = 2.4, 90, 3, 0
+    seen.refused, seen.queued, seen.answers[42] = 1, 16, 4
     told = {row.metric.removeprefix("a day: "): row for row in _rows(seen)}
     assert told["slowest /volume_scan"].met is False
     assert told["/volume_scan"].ours == 0.8
     assert told["most venue calls of a /volume_scan"].met is False
     assert told[f"answers of {2 * _STEPS} with a gap that no deadline explains"].met is False
+    assert told["calls beyond a venue's documented rate"].met is False
+    assert told["most answers over which a /volume_scan came"].met is False
+    assert told[f"answers of {2 * _STEPS} whose rest comes a minute later"].met is True
     assert told[f"answers of {2 * _STEPS} that ran into the deadline"].met is True
 
 

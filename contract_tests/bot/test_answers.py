@@ -115,6 +115,16 @@ def test_scan_with_and_without_spikes() -> None:
     assert "No symbol is +100% over its average volume just now." in quiet
 
 
+def test_a_scan_says_what_is_still_to_come_and_when() -> None:
+    waiting = {"venue": "okx", "reason": "queued", "message": "okx takes 40 calls in 2 s"}
+    gone = {"section": "X/USDT", "venue": "okx", "reason": "timeout", "message": ""}
+    rows = [{"section": f"{name}/USDT", **waiting} for name in "ABC"]
+    data = {**example("scan"), "venue": "okx", "rest_in": 2.0, "missing": [*rows, gone]}
+    text = render("scan", data)
+    assert "⚠️ Not in the scan: 1 symbol without candles just now\n" in text
+    assert "⏳ Still to come: 3 symbols. OKX takes no more questions at once; 🔄 in 2 s" in text
+
+
 def test_open_interest_is_grouped_by_what_contracts_are_margined_in() -> None:
     data = example("interest")
     text = render("interest", data)

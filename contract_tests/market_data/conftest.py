@@ -146,21 +146,22 @@ def stop_the_clock(cache: Cache) -> None:
 
 @pytest.fixture
 async def time_flies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While nothing goes on, the loop's clock is at once where the next thing is due.
+    """The loop's clock stands still while anything goes on, then is where the next thing is due.
 
     So silence costs no time, and no deadline is too short for what does come: all that a stack is
     made of runs on this loop or, where the double draws its market, in a thread that is counted.
     """
     loop: Any = asyncio.get_running_loop()
-    ahead, drawing = 0.0, 0
-    time_of, select, in_thread = loop.time, loop._selector.select, loop.run_in_executor
+    now, drawing = loop.time(), 0
+    select, in_thread = loop._selector.select, loop.run_in_executor
 
     def quick_select(timeout: float | None = None) -> Any:
-        nonlocal ahead
-        if timeout is None or timeout <= IDLE_S or drawing:
+        nonlocal now
+        if timeout is None or timeout <= 0:
             return select(timeout)
-        if not (ready := select(IDLE_S)):
-            ahead += timeout - IDLE_S
+        ready = select(None if drawing else min(timeout, IDLE_S))
+        if not ready:
+            now += timeout
         return ready
 
     def drawn(_: object) -> None:
@@ -174,7 +175,7 @@ async def time_flies(monkeypatch: pytest.MonkeyPatch) -> None:
         made.add_done_callback(drawn)
         return made
 
-    monkeypatch.setattr(loop, "time", lambda: time_of() + ahead)
+    monkeypatch.setattr(loop, "time", lambda: now)
     monkeypatch.setattr(loop._selector, "select", quick_select)
     monkeypatch.setattr(loop, "run_in_executor", run_in_executor)
 

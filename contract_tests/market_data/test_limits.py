@@ -7,7 +7,16 @@ from reference_bot.market_data.breaker import Breaker
 from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import VenueClient, nothing_special
-from reference_bot.market_data.limits import Host, Pace, PaceRule, background
+from reference_bot.market_data.limits import (
+    BUSY,
+    QUESTION,
+    REFRESH,
+    Haste,
+    Host,
+    Pace,
+    PaceRule,
+    haste,
+)
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.venues import bitget, bybit, gate, hyperliquid, okx
 from reference_bot.market_data.venues.binance import explain, tells_weight
@@ -181,9 +190,9 @@ async def test_from_four_fifths_of_the_weight_on_background_work_waits(venue):
         httpx.Response(200, content=b"{}", headers=told), tells_limit=tells_weight(2400), api="f"
     )
     await client.get("/x", Anything())
-    unhurried = background.set(True)
+    unhurried = haste.set(REFRESH)
     assert "held back: 80%" in (await refused(client)).message
-    background.reset(unhurried)
+    haste.reset(unhurried)
     await client.get("/x", Anything())
     assert len(asked) == 2
     assert client.breaker.failures == 0
@@ -212,11 +221,66 @@ def test_what_venues_tell_of_their_limits(tells, headers, used):
 def test_an_endpoint_takes_no_more_than_is_documented():
     pace = Pace(bitget.RATES)
     path = "/api/v2/mix/market/taker-buy-sell"
-    assert pace.wait(path, 10.0, 1.0)[0] == 0
-    assert pace.wait(path, 10.2, 1.0)[0] == pytest.approx(0.8)  # takes the turn at 11.0
-    assert pace.wait(path, 10.3, 1.0)[0] == pytest.approx(1.7)  # is not willing to wait for 12.0
-    assert pace.wait(path, 11.5, 1.0)[0] == pytest.approx(0.5)
-    assert pace.wait("/api/v2/public/time", 11.5, 1.0) == (0.0, None)
+    assert waits(pace, path, 10.0) == 0
+    assert waits(pace, path, 10.2) == pytest.approx(0.8)  # takes the turn at 11.0
+    assert waits(pace, path, 10.3) == pytest.approx(1.7)  # is not willing to wait for 12.0
+    assert waits(pace, path, 11.5) == pytest.approx(0.5)
+    assert pace.take("/api/v2/public/time", 11.5) is None
+
+
+def waits(pace: Pace, path: str, now: float, hurry: Haste = QUESTION) -> float:
+    """How long a call waits. A question goes out when it may, a scan's if that is at once."""
+    turn = pace.take(path, now, hurry)
+    if turn.at == now or hurry is QUESTION:
+        turn.go(turn.at)
+    return turn.at - now
+
+
+def test_a_question_goes_before_the_turns_that_a_scan_has_taken_ahead():
+    rule = PaceRule("/candles", 20, 1.0)
+    pace, scan = Pace((rule,)), Haste(BUSY, 1.2)
+    found = [waits(pace, "/candles", 10.0, scan) for _ in range(40)]
+    assert found[:32] == pytest.approx([0.0] * 16 + [1.0] * 16)
+    assert found[32:] == pytest.approx([2.0] * 8), "not willing to wait for these, nor takes them"
+    # a fifth of every second is left to questions, which wait for no turn of a scan
+    assert [waits(pace, "/candles", 10.5) for _ in range(5)] == pytest.approx([0.0] * 4 + [0.5])
+
+
+def test_a_call_counts_from_when_it_went_out():
+    """Connections take their time: those that come after it must not meet it at the venue."""
+    pace = Pace((PaceRule("/candles", 3, 1.0),))
+    first, second, third = (pace.take("/candles", 10.0) for _ in range(3))
+    first.go(10.0)
+    second.go(10.8)
+    assert waits(pace, "/candles", 11.0) == 0.0  # the third may go any moment
+    assert waits(pace, "/candles", 11.1) == pytest.approx(0.7), "that of 10.8 counts until 11.8"
+    third.go(11.2)
+    given = pace.take("/candles", 20.0)
+    assert given is not None
+    pace.give_back(given)
+    assert [waits(pace, "/candles", 20.0) for _ in range(3)] == [0.0, 0.0, 0.0]
+
+
+async def test_questions_wait_for_no_scan_whose_calls_are_held_up():
+    """Its calls are on their way, and may arrive any moment; the rest of it stands back."""
+    pace, scan = Pace((PaceRule("/candles", 40, 2.0),)), Haste(BUSY, 29.0)
+    turns = [pace.take("/candles", 10.0, scan) for _ in range(60)]
+    assert [turn.at for turn in turns] == pytest.approx([10.0] * 32 + [12.0] * 28)
+    assert [waits(pace, "/candles", 10.5) for _ in range(8)] == [0.0] * 8
+    assert waits(pace, "/candles", 10.5) == pytest.approx(2.0)
+
+
+async def test_a_scan_waits_where_a_venue_tells_that_its_limit_is_nearly_used(venue):
+    told = {**DATE, "X-MBX-USED-WEIGHT-1M": "2000"}
+    client, asked = venue(
+        httpx.Response(200, content=b"{}", headers=told), tells_limit=tells_weight(2400)
+    )
+    await client.get("/x", Anything())
+    scan = haste.set(Haste(BUSY, 1.3))
+    error = await refused(client)
+    haste.reset(scan)
+    assert (error.reason, len(asked)) == ("queued", 1)
+    assert error.retry_after == pytest.approx(40, abs=2), "the venue's minute ends in 40 s"
 
 
 async def test_who_would_have_to_wait_long_is_told_so_and_nobody_is_asked(venue):
@@ -224,7 +288,7 @@ async def test_who_would_have_to_wait_long_is_told_so_and_nobody_is_asked(venue)
     client, asked = venue(host=Host(Pace((rule,))))
     await client.get("/x", Anything())
     error = await refused(client)
-    assert (error.reason, len(asked)) == ("rate_limited", 1)
+    assert (error.reason, len(asked)) == ("queued", 1)
     assert "takes 1 calls in 60 s" in error.message
     assert not client.breaker.is_open
 

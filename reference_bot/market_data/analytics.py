@@ -1,4 +1,4 @@
-"""The questions that need more than one price: rankings, spikes, CVD, scans, analyses, open
+"""The questions about one symbol that need more than one price: spikes, CVD, analyses, open
 interest.
 
 Each is made of the same fetches, caches and deadlines as a price; each names what it had to leave
@@ -8,11 +8,11 @@ out.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, Final
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from reference_bot.api import (
     Analysis,
@@ -24,17 +24,11 @@ from reference_bot.api import (
     Market,
     Missing,
     MultiInterest,
-    Spike,
     Technical,
-    TopSymbol,
-    TopSymbols,
     Trend,
-    VolumeScan,
     VolumeSpike,
 )
 from reference_bot.market_data.blocks import SPARE_ROWS, note_takers, takers_told
-from reference_bot.market_data.cache import Entry, Field
-from reference_bot.market_data.errors import AnswerError
 from reference_bot.market_data.figures import (
     DAY_CANDLES,
     activity_of,
@@ -44,52 +38,31 @@ from reference_bot.market_data.figures import (
 )
 from reference_bot.market_data.indicators import atr, bollinger, rsi, vwap
 from reference_bot.market_data.interests import multi_oi
-from reference_bot.market_data.parts import CHART, Part, Parts, one_section
+from reference_bot.market_data.parts import CHART, Parts
 from reference_bot.market_data.service import (
     Answer,
     Found,
     Jobs,
     MarketService,
-    asked_in_vain,
     combined,
     for_coins_only,
-    until_next_close,
 )
 from reference_bot.market_data.signals import bias_of, signals_of
-from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.takers import fill_takers
 from reference_bot.market_data.venues.base import (
     Candle,
     Candles,
-    Directory,
     Instrument,
-    Ticker,
-    Venue,
 )
-from reference_bot.market_data.waiting import gather_until
-from reference_bot.market_data.windows import lack_of, last_run
+from reference_bot.market_data.windows import TIMEFRAMES, lack_of, last_run
 
-__all__ = ["TIMEFRAMES", "Analytics"]
+__all__ = ["Analytics"]
 
-TIMEFRAMES: Final = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440}
 _DAY_MINUTES: Final = 1440
 _PRICE_MINUTES: Final = 15
 _COUNT: Final = DAY_CANDLES + 1
 _MOST_CANDLES: Final = 290
-_SCANNED: Final = 60
 _FLAT: Final = 0.02
-
-
-class _Finding(Struct, frozen=True, array_like=True):
-    """What a scan found of one symbol, and for how many seconds that holds."""
-
-    spike: Spike | None
-    lifetime: float
-
-
-_FINDING: Final[Field[_Finding]] = Field(
-    "finding", lambda finding: finding.lifetime, shape=_Finding
-)
 
 
 class Analytics:
@@ -97,47 +70,6 @@ class Analytics:
 
     def __init__(self, service: MarketService) -> None:
         self._service = service
-
-    # -- rankings ------------------------------------------------------------------------------
-
-    async def top_symbols(
-        self, market: Market, limit: int, exchange: str | None
-    ) -> Answer[TopSymbols]:
-        """Return what is traded most: one call to one venue."""
-        venue, tickers, missing, dated = await self._all_tickers(market, exchange)
-        rows = [
-            TopSymbol(
-                rank=rank,
-                symbol=str(pair),
-                base=pair.base,
-                price=ticker.price,
-                change_24h_pct=100 * (ticker.price - ticker.open) / ticker.open,
-                volume_24h=ticker.volume,
-                turnover_24h=ticker.turnover,
-            )
-            for rank, (pair, ticker) in enumerate(_ranked(venue, tickers)[:limit], 1)
-        ]
-        time = max(ticker.time for ticker in tickers.values())
-        answer = TopSymbols(market, venue.name, time, tuple(rows))
-        return Answer(answer, 5.0, tuple(missing), dated)
-
-    async def _all_tickers(
-        self, market: Market, exchange: str | None
-    ) -> tuple[Venue, dict[Pair, Ticker], list[Missing], tuple[Part, ...]]:
-        service = self._service
-        end, missing = service.end(), list[Missing]()
-        names = service.ranking(exchange)
-        for number, name in enumerate(names):
-            venue = service.by_name[name]
-            stop = end if number == len(names) - 1 else service.share(end)
-            parts = await service.fetch(name, {"tickers": service.tickers(venue, market)}, stop)
-            found: dict[Pair, Ticker] | None = parts.value("tickers", dict)
-            if found:
-                return venue, found, [asked_in_vain(one) for one in missing], parts.dated
-            missing += parts.missing or [
-                Missing("tickers", name, "unavailable", f"no {market} market is listed")
-            ]
-        raise _unlisted("no venue could list", market, missing)
 
     # -- one symbol's volume ---------------------------------------------------------------------
 
@@ -234,73 +166,6 @@ class Analytics:
         kinds: tuple[Market, ...] = ("perp", "spot") if market is None else (market,)
         return await self._service.first(symbol, exchange, kinds, jobs, build, needs_all=False)
 
-    # -- many symbols' volume ----------------------------------------------------------------------
-
-    async def volume_scan(
-        self,
-        threshold_pct: float,
-        timeframe: str,
-        market: Market,
-        limit: int,
-        exchange: str | None,
-    ) -> Answer[VolumeScan]:
-        """Look for spikes among what is traded most: one call for the list and one a symbol.
-
-        At most 60 symbols are looked at, so the number of calls is bounded whatever the venue
-        lists.
-        """
-        service = self._service
-        end = service.end()
-        venue, tickers, missing, dated = await self._all_tickers(market, exchange)
-        listed = await self._listed(venue, market, end)
-        ranked = [pair for pair, _ in _ranked(venue, tickers) if pair in listed][:_SCANNED]
-        minutes = TIMEFRAMES[timeframe]
-        outcomes = await gather_until(
-            end, {str(pair): self._scanned(venue, listed[pair], minutes) for pair in ranked}
-        )
-        parts = Parts(venue.name, outcomes, "the deadline")
-        found = (parts.value(str(pair), _Finding) for pair in ranked)
-        spikes = [one.spike for one in found if one is not None and one.spike is not None]
-        loud = [spike for spike in spikes if spike.spike_pct >= threshold_pct]
-        loud.sort(key=lambda spike: spike.spike_pct, reverse=True)
-        if not spikes and parts.missing:
-            raise AnswerError(
-                504 if all(one.reason == "timeout" for one in parts.missing) else 502,
-                "venue_failed",
-                f"{venue.name} gave no candles",
-                missing=tuple(parts.missing),
-            )
-        answer = VolumeScan(
-            venue=venue.name,
-            market=market,
-            timeframe=timeframe,
-            threshold_pct=threshold_pct,
-            time=max(ticker.time for ticker in tickers.values()),
-            scanned=len(spikes),
-            spikes=tuple(loud[:limit]),
-        )
-        lacking = (*missing, *parts.missing)
-        return Answer(answer, 5.0, lacking, dated + one_section("candles", parts.dated))
-
-    async def _listed(self, venue: Venue, market: Market, end: float) -> Mapping[Pair, Instrument]:
-        """Return what a venue lists now; the tickers may be of just before a change."""
-        service = self._service
-        parts = await service.fetch(venue.name, {market: service.directory(venue, market)}, end)
-        found = parts.value(market, Directory)
-        if found is None:
-            raise _unlisted(f"{venue.name} could not list", market, parts.missing)
-        return found.by_pair
-
-    async def _scanned(self, venue: Venue, instrument: Instrument, minutes: int) -> Entry[_Finding]:
-        """Fetch candles and keep what they come to: a fiftieth, and a scan takes sixty."""
-
-        async def fetch() -> _Finding:
-            candles = await venue.candles(instrument, minutes=minutes, count=_COUNT)
-            return _Finding(_spike(instrument.pair, candles), until_next_close(candles))
-
-        key = (venue.name, instrument.kind, instrument.symbol, str(minutes))
-        return await self._service.cache.get(_FINDING, key, fetch)
-
     # -- everything about one symbol
     # -----------------------------------------------------------------
 
@@ -341,18 +206,6 @@ class Analytics:
     async def multi_oi(self, symbol: str) -> Answer[MultiInterest]:
         """Return the open interest of one coin over venues and margins; see `interests`."""
         return await multi_oi(self._service, symbol)
-
-
-def _ranked(venue: Venue, tickers: dict[Pair, Ticker]) -> list[tuple[Pair, Ticker]]:
-    """Rank by turnover; where none is told by volume at the last price, for the order only."""
-    quotes = venue.quotes
-
-    def size(row: tuple[Pair, Ticker]) -> float:
-        ticker = row[1]
-        return (ticker.volume or 0.0) * ticker.price if ticker.turnover is None else ticker.turnover
-
-    rows = [(pair, ticker) for pair, ticker in tickers.items() if pair.quote in quotes]
-    return sorted(rows, key=size, reverse=True)
 
 
 def _contiguous(
@@ -418,35 +271,6 @@ def _bar(candle: Candle) -> Bar:
         volume=_volume(candle),
         turnover=candle.turnover,
         change_pct=100 * (candle.close - candle.open) / candle.open,
-    )
-
-
-def _unlisted(said: str, market: Market, missing: Sequence[Missing]) -> AnswerError:
-    late = all(one.reason == "timeout" for one in missing)
-    return AnswerError(
-        504 if late else 502,
-        "too_late" if late else "venue_failed",
-        f"{said} its {market} markets",
-        missing=tuple(missing),
-    )
-
-
-def _spike(pair: Pair, found: Candles) -> Spike | None:
-    candles = tail(found.closed, _COUNT)
-    activity = activity_of(candles) if candles else None
-    if candles is None or activity is None:
-        return None
-    last = candles[-1]
-    return Spike(
-        symbol=str(pair),
-        base=pair.base,
-        price=last.close,
-        volume=_volume(last),
-        mean_volume=math.fsum(map(_volume, candles[:-1])) / DAY_CANDLES,
-        ratio=activity.ratio,
-        spike_pct=100 * (activity.ratio - 1),
-        change_pct=100 * (last.close - last.open) / last.open,
-        flow=flow_of(candles[-1:]),
     )
 
 

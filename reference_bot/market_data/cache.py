@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
 
 from reference_bot.market_data.keeping import Entry, Field, Key
-from reference_bot.market_data.limits import background
+from reference_bot.market_data.limits import REFRESH, haste
 from reference_bot.market_data.shared import Store, in_turn
 
 __all__ = ["Cache", "Entry", "Field"]
@@ -119,11 +119,11 @@ class Cache:
         if full in self._flights or waits or self._refreshes >= _MOST_REFRESHES:
             return
         self._refreshes += 1
-        unhurried = background.set(True)  # tasks begin with a copy of what is set
+        unhurried = haste.set(REFRESH)  # tasks begin with a copy of what is set
         try:
             self._flight(field, full, fetch).add_done_callback(self._refreshed)
         finally:
-            background.reset(unhurried)
+            haste.reset(unhurried)
 
     def _refreshed(self, _: asyncio.Task[Entry[Any]]) -> None:
         self._refreshes -= 1

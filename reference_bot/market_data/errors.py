@@ -15,6 +15,7 @@ Reason = Literal[
     "bad_payload",
     "not_listed",
     "rate_limited",
+    "queued",
     "outage",
     "unavailable",
     "unmeasured",
@@ -22,7 +23,8 @@ Reason = Literal[
 ]
 """Why a part is missing: ``timeout`` not in time, ``unreachable`` no connection or a broken one,
 ``refused`` a 4xx answer, ``bad_payload`` an answer that is not what the venue documents,
-``not_listed`` no such market there, ``rate_limited`` 429 or 418, ``outage`` a 5xx answer or an
+``not_listed`` no such market there, ``rate_limited`` 429 or 418, ``queued`` not asked yet, because
+the venue takes no more calls at once, ``outage`` a 5xx answer or an
 error code that tells no more, ``unavailable`` data that the venue does not have, ``unmeasured``
 data that it is not known what the venue counts in, ``circuit_open`` not asked, because it kept
 failing or asked to be left alone."""

@@ -14,6 +14,7 @@ from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.cache import Field as Kept
 from reference_bot.market_data.errors import AnswerError
 from reference_bot.market_data.metrics import Metrics
+from reference_bot.market_data.rankings import Rankings
 from reference_bot.market_data.service import Answer, MarketService
 
 __all__ = ["Api"]
@@ -31,6 +32,7 @@ class Api:
         self.service = service
         self.account = account
         self.analytics = Analytics(service)
+        self.rankings = Rankings(service)
         self.metrics = metrics
         self.cache = cache
         self._last = LastAnswers(cache)

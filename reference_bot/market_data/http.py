@@ -9,11 +9,11 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import httpx
 import msgspec
@@ -23,11 +23,13 @@ from reference_bot.market_data.breaker import Breaker
 from reference_bot.market_data.decoding import Decodes, kept_in
 from reference_bot.market_data.errors import Reason, RefusalError, VenueError
 from reference_bot.market_data.limits import (
-    BUSY,
     LONGEST_BAN,
+    Haste,
     Host,
+    PaceRule,
     TellsLimit,
-    background,
+    Turn,
+    haste,
     no_limit_told,
 )
 from reference_bot.market_data.metrics import Metrics
@@ -37,8 +39,6 @@ __all__ = ["Decodes", "Explain", "Reply", "VenueClient", "make_pool", "nothing_s
 T = TypeVar("T")
 
 _LONGEST_BODY = 32 * 1024 * 1024
-_PATIENCE: Final = 1.0
-"""Seconds that a call may wait for its turn at the rate that its venue allows."""
 _BANS: Final = {418: 120.0, 403: 600.0}
 """The shortest bans that are documented, in seconds: Binance's, and Bybit's by 403."""
 _REFUSED_FOR: Final = 60.0
@@ -152,16 +152,20 @@ class VenueClient:
         sent = {**self.headers, **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
-        await self._turn(path)
-        if not self.breaker.allows(time.monotonic()):
+        turn = await self._turn(path)
+        if not self.breaker.allows(_clock()):
+            if turn is not None:
+                self.host.pace.give_back(turn)
             raise self._left_alone("kept failing", self.breaker.open_until)
-        began = time.monotonic()
+        began = _clock()
         outcome = "cancelled"
         try:
             url = path if query is None else f"{path}?{query}"
             request = self.pool.build_request(
                 method, self.base_url + url, params=params, content=body, headers=sent
             )
+            if turn is not None:
+                request.extensions["trace"] = _when_sent(turn)
             reply = await self._call(path, decoder, request)
         except VenueError as error:
             outcome = error.reason
@@ -170,35 +174,48 @@ class VenueClient:
         else:
             outcome = "ok"
             self.breaker.succeeded()
-            self.host.answered(time.monotonic())
+            self.host.answered(_clock())
             return reply
         finally:
             if outcome == "cancelled":
                 self.breaker.gave_up()
-            self.metrics.venue_call(self.venue, outcome, time.monotonic() - began)
+            if turn is not None:
+                turn.go(turn.at)
+            self.metrics.venue_call(self.venue, outcome, _clock() - began)
 
-    async def _turn(self, path: str) -> None:
+    async def _turn(self, path: str) -> Turn | None:
         """Wait until the venue's limits allow the call; raise VenueError when that takes long."""
-        now = time.monotonic()
+        now, hurry = _clock(), haste.get()
         if now < self.host.banned_until:
             raise self._left_alone("asked to be left alone", self.host.banned_until)
-        unhurried = background.get()
-        if unhurried and (used := self.host.used(now)) >= BUSY:
-            text = f"{path}: held back: {used:.0%} of the venue's limit is used"
-            raise VenueError(self.venue, "rate_limited", text)
-        wait, rule = self.host.pace.wait(path, now, 0.0 if unhurried else _PATIENCE)
-        if wait <= 0 or rule is None:
-            return
-        if wait > _PATIENCE or unhurried:
-            text = (
-                f"{path}: {self.venue} takes {rule.calls} calls in {rule.seconds:g} s; "
-                f"the next is due in {wait:.1f} s"
-            )
-            raise VenueError(self.venue, "rate_limited", text, retry_after=wait)
-        await asyncio.sleep(wait)
+        used, rest = self.host.used(now)
+        if hurry.share < 1 and used >= hurry.share:
+            text = f"held back: {used:.0%} of the venue's limit is used"
+            await self._wait(path, rest, hurry, text)
+        until = _clock() + hurry.patience
+        while (turn := self.host.pace.take(path, now := _clock(), hurry)) is not None:
+            rest = turn.at - now
+            try:
+                await self._wait(path, rest, hurry, _pace_of(self.venue, turn.rule, hurry))
+            except asyncio.CancelledError:
+                self.host.pace.give_back(turn)
+                raise
+            if rest <= 0:
+                break
+            # what went out late of those before it is known now
+            self.host.pace.give_back(turn)
+            hurry = Haste(hurry.share, max(0.0, until - _clock()))
+        return turn
+
+    async def _wait(self, path: str, seconds: float, hurry: Haste, why: str) -> None:
+        if seconds > hurry.patience:
+            text = f"{path}: {why}; the next is due in {seconds:.1f} s"
+            raise VenueError(self.venue, "queued", text, retry_after=seconds)
+        if seconds > 0:
+            await asyncio.sleep(seconds)
 
     def _left_alone(self, why: str, until: float) -> VenueError:
-        rest = max(0.0, until - time.monotonic())
+        rest = max(0.0, until - _clock())
         text = f"{why}; left alone for another {rest:.0f} s"
         return VenueError(self.venue, "circuit_open", text, retry_after=rest)
 
@@ -207,9 +224,9 @@ class VenueClient:
         if error.reason in _ABOUT_THE_REQUEST and error.retry_after is None:
             self.breaker.succeeded()
         elif error.reason == "rate_limited":
-            self.breaker.failed(time.monotonic(), wait=error.retry_after, at_once=True)
+            self.breaker.failed(_clock(), wait=error.retry_after, at_once=True)
         else:
-            self.breaker.failed(time.monotonic())
+            self.breaker.failed(_clock())
 
     async def _call(self, path: str, decoder: Decodes[T], request: httpx.Request) -> Reply[T]:
         try:
@@ -225,7 +242,7 @@ class VenueClient:
             self._ahead = as_of - time.time_ns() // 1_000_000
         used = self.tells_limit(response.headers, as_of)
         if used is not None:
-            self.host.report(*used, time.monotonic())
+            self.host.report(*used, _clock())
             self.metrics.limit_used(self.venue, self.api, used[0])
         if response.status_code != 200:
             raise self._refusal(path, response)
@@ -272,7 +289,7 @@ class VenueClient:
             why = f": {explained[1]}" if explained and limited else ""
             wait = self._pause_told(response)
             if status in _BANS or _BANNED_UNTIL.search(response.content[:2000]):
-                wait = self.host.ban(wait, _BANS.get(status, 120.0), time.monotonic())
+                wait = self.host.ban(wait, _BANS.get(status, 120.0), _clock())
             return self._error("rate_limited", path, f"HTTP {status}{why}", wait)
         if explained is not None:
             return self._error(explained[0], path, explained[1])
@@ -302,6 +319,27 @@ class VenueClient:
         self, reason: Reason, path: str, what: str, retry_after: float | None = None
     ) -> VenueError:
         return VenueError(self.venue, reason, f"{path}: {what}", retry_after=retry_after)
+
+
+def _when_sent(turn: Turn) -> Callable[[str, Any], Awaitable[None]]:
+    """Return what the pool tells of a call as it goes."""
+
+    async def trace(event: str, _: Any) -> None:
+        if event == "http11.send_request_headers.started":
+            turn.go(_clock())
+
+    return trace
+
+
+def _clock() -> float:
+    """Return the running loop's time in seconds: what deadlines are measured by."""
+    return asyncio.get_running_loop().time()
+
+
+def _pace_of(venue: str, rule: PaceRule, hurry: Haste) -> str:
+    """Say how often a venue may be asked, and what of it is left to others."""
+    kept = "" if hurry.share >= 1 else f", {1 - hurry.share:.0%} of them kept for single questions"
+    return f"{venue} takes {rule.calls} calls in {rule.seconds:g} s{kept}"
 
 
 def _clock_of(response: httpx.Response) -> int | None:

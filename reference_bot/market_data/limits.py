@@ -6,7 +6,7 @@ Pure state: the clock is passed in (seconds, monotonic).
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,21 +15,41 @@ from typing import Final, TypeAlias
 __all__ = [
     "BUSY",
     "LONGEST_BAN",
+    "QUESTION",
+    "REFRESH",
+    "Haste",
     "Host",
     "Pace",
     "PaceRule",
     "TellsLimit",
-    "background",
+    "Turn",
+    "haste",
     "no_limit_told",
 ]
 
 BUSY: Final = 0.8
-"""The share of a limit from which on background work waits: what is left is for users."""
+"""The share of a limit that scans and background work may use: what is left is for questions."""
 LONGEST_BAN: Final = 3 * 86_400.0
 """Binance's longest ban; what is told beyond that is not believed."""
 
-background: ContextVar[bool] = ContextVar("background", default=False)
-"""Whether what runs here is work that nobody waits for."""
+_SLACK: Final = 1e-6
+"""Seconds by which sums of floats may be off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Haste:
+    """How much of a limit a call may use, and for how many seconds it may wait for its turn."""
+
+    share: float
+    patience: float
+
+
+QUESTION: Final = Haste(1.0, 1.0)
+"""A question about one symbol: somebody waits for it."""
+REFRESH: Final = Haste(BUSY, 0.0)
+"""Work that nobody waits for."""
+haste: ContextVar[Haste] = ContextVar("haste", default=QUESTION)
+"""Of the calls that are made here."""
 
 TellsLimit: TypeAlias = Callable[[Mapping[str, str], int | None], tuple[float, float] | None]
 """Reads an answer's headers (and the venue's clock in ms): the share of the limit that is used, and
@@ -51,28 +71,87 @@ class PaceRule:
     seconds: float
 
 
+@dataclass(slots=True, eq=False)
+class Turn:
+    """One call's place in a rate: due ``at``, which is when it went out once it is ``sent``."""
+
+    rule: PaceRule
+    at: float
+    hurry: Haste
+    sent: bool = False
+
+    def go(self, now: float) -> None:
+        """Note that the call goes out: it is that from which on a venue counts, and connections
+        take their time.
+        """
+        if not self.sent:
+            self.at, self.sent = max(self.at, now), True
+
+
 @dataclass(slots=True)
 class Pace:
     """Keeps calls to the rates that a venue documents for its endpoints."""
 
     rules: Sequence[PaceRule] = ()
-    _sent: dict[str, deque[float]] = field(default_factory=dict)
+    _turns: dict[str, list[Turn]] = field(default_factory=dict)
+    """By prefix the turns that count, those to come among them."""
 
-    def wait(self, path: str, now: float, patience: float) -> tuple[float, PaceRule | None]:
-        """Return for how many seconds a call must wait, and the rule that makes it wait.
+    def take(self, path: str, now: float, hurry: Haste = QUESTION) -> Turn | None:
+        """Return when a call may go out; None where no rate is documented.
 
-        Its turn is taken unless that is longer than ``patience``.
+        The turn is taken unless that is later than its patience allows. Turns that scans have taken
+        ahead stand back for questions, and are looked at again when they come.
         """
         for rule in self.rules:
             if path.startswith(rule.prefix):
-                sent = self._sent.setdefault(rule.prefix, deque(maxlen=rule.calls))
-                wait = 0.0
-                if len(sent) == rule.calls:
-                    wait = max(0.0, sent[0] + rule.seconds - now)
-                if wait <= patience:
-                    sent.append(now + wait)
-                return wait, rule
-        return 0.0, None
+                turns = [turn for turn in self._turns.get(rule.prefix, ()) if _counts(turn, now)]
+                self._turns[rule.prefix] = turns
+                turn = Turn(rule, _due(turns, now, rule, hurry), hurry)
+                if turn.at - now <= hurry.patience:
+                    turns.append(turn)
+                return turn
+        return None
+
+    def give_back(self, turn: Turn) -> None:
+        """Let others have a turn that was taken."""
+        self._turns[turn.rule.prefix].remove(turn)
+
+
+def _counts(turn: Turn, now: float) -> bool:
+    return not turn.sent or turn.at > now - turn.rule.seconds
+
+
+def _due(turns: Sequence[Turn], now: float, rule: PaceRule, hurry: Haste) -> float:
+    most = max(1, int(rule.calls * hurry.share))
+    if len(turns) < most:
+        return now
+    taken = sorted(
+        turn.at if turn.sent else max(turn.at, now)
+        for turn in turns
+        if turn.sent or turn.at <= now or turn.hurry.share >= hurry.share
+    )
+    return _first_free(taken, now, rule.seconds, most)
+
+
+def _first_free(taken: Sequence[float], now: float, seconds: float, most: int) -> float:
+    """Return the first moment from now on at which one more turn can be taken.
+
+    ``most`` is how many turns any ``seconds`` may hold.
+    """
+    past = bisect_right(taken, now)
+    later = (turn + seconds for turn in taken[max(0, past - most) :])
+    return next(at for at in (now, *later) if _fits(taken, at, seconds, most))
+
+
+def _fits(taken: Sequence[float], at: float, seconds: float, most: int) -> bool:
+    """Tell whether no window that holds ``at`` has too many turns with one more at that moment."""
+    beside = taken[
+        bisect_right(taken, at - seconds + _SLACK) : bisect_left(taken, at + seconds - _SLACK)
+    ]
+    turns = sorted((*beside, at))
+    return all(
+        last - first >= seconds - _SLACK for first, last in zip(turns, turns[most:], strict=False)
+    )
 
 
 @dataclass(slots=True)
@@ -89,9 +168,12 @@ class Host:
         """Note the share of the limit that is used, and for how many seconds that holds."""
         self._used, self._used_until = used, now + holds
 
-    def used(self, now: float) -> float:
-        """Return the share of the limit that is used, as last told; 0 when that is past."""
-        return self._used if now < self._used_until else 0.0
+    def used(self, now: float) -> tuple[float, float]:
+        """Return the share of the limit that is used, as last told, and for how many seconds that
+        holds; zeros when it is past.
+        """
+        rest = self._used_until - now
+        return (self._used, rest) if rest > 0 else (0.0, 0.0)
 
     def ban(self, named: float | None, least: float, now: float) -> float:
         """Leave the host alone for as long as it told; where it tells nothing for ``least``

@@ -43,7 +43,7 @@ def _combined(api: Api, query: asks.CombinedPriceRequest) -> Awaitable[Answer[An
 
 
 def _top(api: Api, query: asks.TopSymbolsRequest) -> Awaitable[Answer[Any]]:
-    return api.analytics.top_symbols(query.market, query.limit, query.exchange)
+    return api.rankings.top_symbols(query.market, query.limit, query.exchange)
 
 
 def _spike(api: Api, query: asks.VolumeSpikeRequest) -> Awaitable[Answer[Any]]:
@@ -55,7 +55,7 @@ def _cvd(api: Api, query: asks.CvdRequest) -> Awaitable[Answer[Any]]:
 
 
 def _scan(api: Api, query: asks.VolumeScanRequest) -> Awaitable[Answer[Any]]:
-    return api.analytics.volume_scan(
+    return api.rankings.volume_scan(
         query.threshold_pct, query.timeframe, query.market, query.limit, query.exchange
     )
 

@@ -64,12 +64,12 @@ _FIRST_SHARE: Final = 0.6
 """How much of the remaining time a venue gets while another one could still be asked."""
 
 
-def until_next_close(candles: Candles) -> float:
-    """Closed candles stay as they are until the next one closes; a minute at the most."""
+def until_next_close(candles: Candles, most: float = 60.0) -> float:
+    """Closed candles stay as they are until the next one closes; ``most`` seconds at the most."""
     if not candles.closed:
         return 1.0
     length = candles.closed[-1].end - candles.closed[-1].start
-    return min(60.0, max(1.0, (candles.closed[-1].end + length - candles.as_of) / 1000))
+    return min(most, max(1.0, (candles.closed[-1].end + length - candles.as_of) / 1000))
 
 
 def _until_reset(funding: FundingNow) -> float:
@@ -123,6 +123,7 @@ LIFETIMES: Final[dict[str, str]] = {
     "ticker": "2 s",
     "tickers": "10 s, and 20 s more while they are fetched anew",
     "candles": "until the next close, 60 s at the most",
+    "what a scan found of a symbol": "until the next close, 5 min at the most",
     "taker_volumes": "until the next close, 60 s at the most; 15 s in the three minutes after one",
     "account_ratio": "60 s, and 60 s more while it is fetched anew",
     "open_interest": "5 s, and 10 s more while it is fetched anew",

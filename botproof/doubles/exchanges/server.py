@@ -10,6 +10,7 @@
 - ``GET truth/open_interest``: ``base at kind`` (perp or inverse)
 - ``GET truth/funding``: the rate of the interval that holds ``at``; ``base hours at kind``
 - ``POST market``: ``{"base", "scenario", "at"?}``; scenario null makes the coin ordinary again
+- ``POST limits``: ``{"held": true}`` refuses calls beyond the rates that venues document
 
 The clock counts ms; ``{"set": epoch ms}`` stops it. Faults are `ExchangeFault`s. In the transcript
 ``duration_s`` of a call is all of its time, ``own_s`` what this double itself took to draw the
@@ -41,10 +42,11 @@ from botproof.doubles.exchanges.faults import ExchangeFault, ExchangeFaults, app
 from botproof.doubles.exchanges.gate import Gate
 from botproof.doubles.exchanges.hosts import prefix_of
 from botproof.doubles.exchanges.hyperliquid import Hyperliquid
-from botproof.doubles.exchanges.limits import Limits, as_used
+from botproof.doubles.exchanges.limits import Limits, as_used, too_many
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.okx import Okx
 from botproof.doubles.exchanges.periods import DAY, HOUR
+from botproof.doubles.exchanges.rates import HeldRates
 from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 from botproof.doubles.exchanges.wire import Call, Venue, decimal_text
 from botproof.doubles.exchanges.yahoo import Yahoo
@@ -79,6 +81,8 @@ class ExchangeDouble:
         self.clock = _clock(now)
         self.faults = ExchangeFaults(Random(market.seed))  # noqa: S311 - chance with a seed
         self.limits = Limits()
+        self.rates: HeldRates | None = None
+        """The documented rates, where they are held against who asks."""
         self._venues = {venue.name: venue for venue in venues}
         self.transcript = Transcript()
         # Drawing a long history takes seconds: a thread does it, and the loop keeps answering
@@ -121,6 +125,7 @@ class ExchangeDouble:
         began = time.monotonic()
         fault = self.faults.hit(venue.name, path)
         now = int(self.clock.now())
+        held = self.rates is not None and self.rates.too_many(venue.name, path, request.query)
         if fault is not None and fault.kind == "clock_skew":
             now -= int(1000 * (3600 if fault.seconds is None else fault.seconds))
         if fault is not None and fault.kind == "delay":
@@ -140,6 +145,8 @@ class ExchangeDouble:
         ours = time.monotonic() - ours
         if fault is not None:
             answer = apply(fault, venue, answer, now=now)
+        if held:
+            answer = too_many(venue, now, 1.0)
         limits = self.limits.headers(venue.name, path, request.query, now)
         if fault is not None and fault.kind == "limit_used":
             limits |= as_used(venue.name, path, fault.share)
@@ -186,6 +193,7 @@ class ExchangeDouble:
     async def reset(self) -> None:
         """Have no faults, an empty transcript, and the market and clock of the start."""
         self.faults.remove()
+        self.rates = None
         self.market = self._first_market
         self.clock = _clock(self._first_now)
         self.limits = Limits()
@@ -200,6 +208,16 @@ class ExchangeDouble:
         except (ValueError, LookupError) as error:
             raise ControlError(str(error)) from None
         return {"base": request.base, "scenario": request.scenario}
+
+    def limit(self, body: bytes) -> object:
+        """Hold documented rates against who asks, or do so no longer. Raises ControlError."""
+        held = _read(body, _LimitsRequest).held
+        self.hold_rates(held=held)
+        return {"held": held}
+
+    def hold_rates(self, *, held: bool) -> None:
+        """Refuse calls beyond the rates that the venues document, or do so no longer."""
+        self.rates = HeldRates(asyncio.get_running_loop().time) if held else None
 
     async def truth(self, what: str, query: Mapping[str, str]) -> object:
         """Return a truth of the market. Raises ControlError for a question that makes no sense."""
@@ -228,6 +246,7 @@ _ROUTES: Mapping[tuple[str, str], control.Route[ExchangeDouble]] = {
     **control.WORLD,
     ("GET", "truth/*"): lambda double, request, steps: double.truth(steps[1], request.query),
     ("POST", "market"): lambda double, request, _: double.choose_market(request.body),
+    ("POST", "limits"): lambda double, request, _: double.limit(request.body),
 }
 
 
@@ -240,6 +259,10 @@ def _asked(venue: Venue, call: Call) -> str:
     kind = f" {question['type']}" if isinstance(question.get("type"), str) else ""
     shown = call.path if call.path.isprintable() else repr(call.path)
     return f"{venue.name}: {call.method} {shown}{kind}"
+
+
+class _LimitsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    held: bool
 
 
 class _MarketRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

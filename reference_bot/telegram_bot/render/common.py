@@ -15,6 +15,7 @@ REASONS: Final = {
     "bad_payload": "sent something unreadable",
     "not_listed": "does not list it",
     "rate_limited": "asked us to slow down",
+    "queued": "takes no more questions just now",
     "outage": "had an outage",
     "unavailable": "does not offer it",
     "circuit_open": "keeps failing, so I leave it alone for a while",

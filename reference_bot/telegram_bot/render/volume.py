@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reference_bot.api import OTHER_VENUE, Cvd, Missing, Spike, VolumeScan, VolumeSpike
+from reference_bot.api import OTHER_VENUE, Cvd, Spike, VolumeScan, VolumeSpike
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
     base_of,
@@ -76,7 +76,7 @@ def render_scan(data: VolumeScan) -> str:
         ],
         [f"{data.scanned} symbols scanned, threshold {threshold} over average"],
         rows or [none],
-        [*(stale_note(data) or _unseen(data.gaps)), clock(data.time)],
+        [*(stale_note(data) or _unseen(data)), clock(data.time)],
     )
 
 
@@ -99,9 +99,21 @@ def _spike(one: Spike) -> str:
     return f"{name} {f.percent(one.spike_pct, 0)} · {f.price(one.price)} {change}{side}"
 
 
-def _unseen(missing: tuple[Missing, ...]) -> list[str]:
+def _unseen(data: VolumeScan) -> list[str]:
     """A scan may miss a few of many symbols: their number is told, not each one's reason."""
-    unseen = [gap for gap in missing if gap.section != OTHER_VENUE]
-    symbols = "1 symbol" if len(unseen) == 1 else f"{len(unseen)} symbols"
-    note = [f"⚠️ Not in the scan: {symbols} without candles just now"] if unseen else []
-    return [*in_vain(missing), *note]
+    unseen = [gap for gap in data.gaps if gap.section != OTHER_VENUE]
+    waiting = sum(gap.reason == "queued" for gap in unseen)
+    lost = len(unseen) - waiting
+    notes = in_vain(data.gaps)
+    if lost:
+        notes.append(f"⚠️ Not in the scan: {_symbols(lost)} without candles just now")
+    if waiting:
+        notes.append(
+            f"⏳ Still to come: {_symbols(waiting)}. {venue(data.venue)} takes no more questions "
+            f"at once; 🔄 in {data.rest_in or 1:.0f} s has them, too"
+        )
+    return notes
+
+
+def _symbols(count: int) -> str:
+    return "1 symbol" if count == 1 else f"{count} symbols"
