@@ -13,7 +13,7 @@ from reference_bot.telegram_bot.inbox import InboxUnavailableError, Job, LeaseLo
 from reference_bot.telegram_bot.inbox.model import KNOWN_FOR_SECONDS
 from reference_bot.telegram_bot.outgoing.replier import Place, Replier, ReplyContext
 from reference_bot.telegram_bot.signals.sender import SignalSender
-from reference_bot.telegram_bot.update import decode_json, lane_of
+from reference_bot.telegram_bot.update import decode_json
 
 CONCURRENCY: Final = 256
 _HANDLER_SECONDS: Final = 15.0
@@ -163,7 +163,7 @@ class Dispatcher:
     async def _answer(self, job: Job) -> float:
         """Handles ``job``; how many seconds its chat has to wait before it can go on."""
         update = decode_json(job.payload)
-        replier = Replier(self._context, job, _place(update))
+        replier = Replier(self._context, job, _place(job.lane, update))
         current.set(replier)  # this task's own context
         try:
             async with asyncio.timeout(_HANDLER_SECONDS):
@@ -244,7 +244,7 @@ class Dispatcher:
         return None
 
 
-def _place(update: dict[str, Any]) -> Place:
+def _place(lane: int, update: dict[str, Any]) -> Place:
     """Where the answer goes; without a chat (inline) to the person.
 
     The answer to a tap replaces the tapped message. Where that cannot be edited any more, the new
@@ -252,11 +252,11 @@ def _place(update: dict[str, Any]) -> Place:
     """
     message = update.get("message") or (update.get("callback_query") or {}).get("message")
     if not isinstance(message, dict):
-        return Place(lane_of(update))
+        return Place(lane)
     private = message.get("chat", {}).get("type") == "private"
     thread = message.get("message_thread_id") if message.get("is_topic_message") else None
     return Place(
-        lane_of(update),
+        lane,
         thread if isinstance(thread, int) else None,
         None if private else message.get("message_id"),
     )

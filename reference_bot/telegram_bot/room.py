@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 from typing import Final
 
 from telegram.error import InvalidToken, TelegramError
@@ -85,7 +86,7 @@ class Room:
             slots=self._slots,
             flood=FloodControl(),
             metrics=self.metrics,
-            bot_failed=lambda reason: self.readiness.set("telegram", reason),
+            bot_failed=partial(self.readiness.set, "telegram"),
             moved=self._moved,
             first=settings.allowed.ids,
         )

@@ -7,7 +7,7 @@ from typing import Final
 from reference_bot.market_data.symbols import VENUES
 from reference_bot.spelling import bare, latin
 from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError
-from reference_bot.telegram_bot.commands.words import MARKETS, is_span, joined, telling
+from reference_bot.telegram_bot.commands.words import MARKETS, symbols_among
 
 TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 """The candles that market-data has."""
@@ -62,8 +62,7 @@ def _symbols(typed: str) -> str:
 
     A length of time is passed over: the answer has its own.
     """
-    words = telling(joined([word for word in _BETWEEN.split(typed) if word]))
-    words = [word for word in words if not is_span(word)] or words
+    words = symbols_among([word for word in _BETWEEN.split(typed) if word])
     symbols = dict.fromkeys(map(_symbol, words))
     if len(symbols) > _AT_ONCE:
         raise BadArgumentError(

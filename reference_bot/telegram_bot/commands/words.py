@@ -119,11 +119,21 @@ def is_span(word: str) -> bool:
     return _SPAN.fullmatch(bare(word)) is not None
 
 
-def telling(words: list[str]) -> list[str]:
+def symbols_among(words: list[str]) -> list[str]:
+    """Return the words that can be symbols; spans of time too where there is nothing else.
+
+    >>> symbols_among("what is btc usdt 15m on binance".split()), symbols_among(["15m"])
+    (['BTC/USDT'], ['15m'])
+    """
+    words = _telling(joined(words))
+    return [word for word in words if not is_span(word)] or words
+
+
+def _telling(words: list[str]) -> list[str]:
     """The words without those that people put between symbols, amounts, and where it is traded; all
     of them where none is left.
 
-    >>> telling("what is 1 btc on binance".split()), telling(["binance"])
+    >>> _telling("what is 1 btc on binance".split()), _telling(["binance"])
     (['btc'], ['binance'])
     """
     plain = [bare(word) for word in words]

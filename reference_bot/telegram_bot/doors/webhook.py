@@ -66,6 +66,10 @@ def parse_body(body: bytes, intake: Intake) -> Update:
         raise BodyRefusedError(400, "the body is no update: it is not JSON") from error
 
 
+_TAKEN: Final = JSONResponse({"ok": True})
+"""The same for every update that was taken: made once."""
+
+
 class WebhookDoor:
     """The endpoint, and the registration at Telegram that leads there."""
 
@@ -118,7 +122,7 @@ class WebhookDoor:
             return _no(400, f"the update cannot be kept: {error}")
         except InboxUnavailableError:
             return _no(503, "the update could not be kept: send it again", {"Retry-After": "1"})
-        return JSONResponse({"ok": True})
+        return _TAKEN
 
     async def run(self) -> None:
         """Sets the webhook, and again whenever Telegram has lost it; what is pending is kept."""
