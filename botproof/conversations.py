@@ -186,11 +186,6 @@ def room_of(step: Step) -> str:
     return step.who if step.where == "private" else step.where
 
 
-def rooms_of(conversation: Conversation) -> tuple[str, ...]:
-    """The chats of a conversation in the order in which they first appear."""
-    return tuple(dict.fromkeys(room_of(step) for step in conversation.steps))
-
-
 def describe(conversation: Conversation) -> list[str]:
     """One line a step, for a person."""
     return [f"{number}. {_line(step)}" for number, step in enumerate(conversation.steps, start=1)]

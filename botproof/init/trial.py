@@ -14,7 +14,8 @@ import httpx
 import psutil
 
 from botproof import history
-from botproof.chats import ReplyRules, Turn, plain, read_chats
+from botproof.calls import plain
+from botproof.chats import ReplyRules, Turn, read_chats
 from botproof.config import Case, Replies, config_of
 from botproof.history import (
     REFUSED_ADDRESS,
@@ -72,7 +73,6 @@ class Look:
     menu: tuple[tuple[str, str], ...] = ()
     """Commands of `setMyCommands` with their descriptions."""
     exit_code: int | None = None
-    stopped_s: float = 0.0
     memory_mb: float = 0.0
 
 
@@ -234,7 +234,7 @@ class Trial:
             look.ready_s = event.after_s if event.role == "bot" else look.ready_s
         for ended in record.of(ProcessExited, stack=name):
             if ended.role == "bot" and ended.expected:
-                look.exit_code, look.stopped_s = ended.code, ended.after_s
+                look.exit_code = ended.code
         used = [s.judged for s in record.of(MemorySample, stack=name) if s.role == "bot"]
         look.memory_mb = max([*used, 0]) / 1e6
         look.log = tail(self.stack.around.report_dir / "logs" / name / "bot.log", 60)

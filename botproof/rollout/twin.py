@@ -27,7 +27,7 @@ from botproof.fleet.webhook import settings_of
 from botproof.rollout.deploy import Store
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.host import DockerHost
-from botproof.rollout.journal import Entry, FileJournal
+from botproof.rollout.journal import Entry
 from botproof.rollout.ledger import Ledger, of_transcript
 from botproof.targets.cgroup import CgroupError, Fence
 
@@ -258,10 +258,6 @@ class Twin:
             lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
             found += [msgspec.json.decode(line, type=Entry) for line in lines]
         return found
-
-    def last_journal(self) -> FileJournal:
-        """The journal of the newest roll-out."""
-        return FileJournal(Store(self.state).all()[-1] / "journal.jsonl")
 
     # -- users ---------------------------------------------------------------------------------
 

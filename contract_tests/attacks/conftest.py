@@ -1,6 +1,6 @@
 """Attacks on the real processes, with what the tests of the bot start and ask."""
 
-import importlib.util
+import asyncio
 import itertools
 import json
 import os
@@ -13,22 +13,13 @@ from typing import Any
 
 import pytest
 
+from botproof.doubles.server import Request, Response
+from contract_tests.bot import conftest as bot_tests
+from contract_tests.served import served
 
-def _load(name: str) -> Any:
-    path = Path(__file__).parents[1] / name
-    spec = importlib.util.spec_from_file_location("attacks_on_the_bot", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-BOT = _load("bot/conftest.py")
-child, telegram_url, telegram = BOT.child, BOT.telegram_url, BOT.telegram
-market, start_bot, mode = BOT.market, BOT.start_bot, BOT.mode
-SECRET = BOT.SECRET
+child, telegram_url, telegram = bot_tests.child, bot_tests.telegram_url, bot_tests.telegram
+market, start_bot, mode = bot_tests.market, bot_tests.start_bot, bot_tests.mode
+SECRET = bot_tests.SECRET
 
 _ids = itertools.count(5_000_000)
 
@@ -66,9 +57,9 @@ class Attack:
 
     message = staticmethod(message)
     tap = staticmethod(tap)
-    wait_for = staticmethod(BOT.wait_for)
-    http = staticmethod(BOT.http)
-    HTTP = BOT.HTTP
+    wait_for = staticmethod(bot_tests.wait_for)
+    http = staticmethod(bot_tests.http)
+    HTTP = bot_tests.HTTP
     SECRET = SECRET
 
     def __init__(self, telegram: Any, folder: Path) -> None:
@@ -76,12 +67,12 @@ class Attack:
         self.folder = folder
         self._known: set[int] = set()
 
-    def canary(self, chat: int = 1, seconds: float = BOT.PATIENCE) -> None:
+    def canary(self, chat: int = 1, seconds: float = bot_tests.PATIENCE) -> None:
         """Somebody asks something, and is answered."""
         before = len(self.telegram.texts(chat)) if chat in self._known else 0
         self._known.add(chat)
         self.telegram.say("/help", chat=chat)
-        BOT.wait_for(
+        bot_tests.wait_for(
             f"the canary in chat {chat}",
             lambda: len(self.telegram.texts(chat)) > before,
             seconds,
@@ -132,18 +123,7 @@ class Upstream:
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
     """For answers of getUpdates that the Telegram double would never give."""
-    import asyncio  # noqa: PLC0415 - one thread of one fixture
-    import threading  # noqa: PLC0415 - as above
-
-    from botproof.doubles.server import (  # noqa: PLC0415 - as above
-        Request,
-        Response,
-        serve,
-    )
-
     fake = Upstream()
-    started = threading.Event()
-    stop: Callable[[], None] = started.set
 
     async def handle(request: Request) -> Response:
         params = json.loads(request.body or b"{}")
@@ -163,25 +143,8 @@ def upstream() -> Iterator[Upstream]:
         body = json.dumps({"ok": True, "result": result}).encode()
         return Response(body=body)
 
-    async def run() -> None:
-        nonlocal stop
-        loop, end = asyncio.get_running_loop(), asyncio.Event()
-
-        def stop() -> None:
-            loop.call_soon_threadsafe(end.set)
-
-        server = await serve(handle)
-        fake.url = server.url
-        started.set()
-        await end.wait()
-        await server.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    assert started.wait(60)
-    yield fake
-    stop()
-    thread.join()
+    with served(handle) as fake.url:
+        yield fake
 
 
 @pytest.fixture
@@ -190,7 +153,7 @@ def soon() -> Callable[[Callable[[], Any], float], Any]:
 
     def ask(question: Callable[[], Any], seconds: float) -> float:
         began = time.monotonic()
-        BOT.wait_for("it", question, seconds)
+        bot_tests.wait_for("it", question, seconds)
         return time.monotonic() - began
 
     return ask

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +18,10 @@ from typing import IO, Any
 import httpx
 import pytest
 
-from botproof.doubles.server import Request, Response, json_response, serve
+from botproof.doubles.server import Request, Response, json_response
 from botproof.targets.reserved import Ports
 from contract_tests.nursery import BOT, Born, Nursery
+from contract_tests.served import served
 
 TOKEN = "4242:AAExampleExampleExampleExampleExample"
 SECRET = "a-secret-of-the-tests"
@@ -208,6 +209,12 @@ class Telegram:
         update_id: int = self(f"bots/{self.token}/updates", body)["update_id"]
         return update_id
 
+    def say_each(self, texts: Iterable[str]) -> None:
+        """Say each in a chat of its own, the first one in chat 1, and wait for all answers."""
+        chats = [chat for chat, text in enumerate(texts, start=1) if self.say(text, chat=chat)]
+        for chat in chats:
+            self.answers(chat)
+
     def act(self, **action: Any) -> dict[str, Any]:
         """What a person does; what the double says it made."""
         made: dict[str, Any] = self(f"bots/{self.token}/updates", action)
@@ -332,21 +339,9 @@ class Market:
         self.status = 200
         self.delay = 0.0
         self.asked: list[dict[str, Any]] = []
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-        self._thread.start()
-        assert self._started.wait(PATIENCE)
+        self.url = ""
 
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        server = await serve(self._handle)
-        self.url = server.url
-        self._started.set()
-        await self._stop.wait()
-        await server.close()
-
-    async def _handle(self, request: Request) -> Response:
+    async def handle(self, request: Request) -> Response:
         self.asked.append({"path": request.path, **json.loads(request.body)})
         if self.delay:
             await asyncio.sleep(self.delay)
@@ -354,10 +349,6 @@ class Market:
         if self.status == 200 and request.path in self.by_path:
             answer = {"success": True, "data": self.by_path[request.path]}
         return json_response(answer, self.status)
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
 
 
 @pytest.fixture(scope="session")
@@ -392,8 +383,8 @@ def telegram(telegram_url: str, request: pytest.FixtureRequest) -> Iterator[Tele
 @pytest.fixture
 def market() -> Iterator[Market]:
     stub = Market()
-    yield stub
-    stub.close()
+    with served(stub.handle) as stub.url:
+        yield stub
 
 
 StartBot = Callable[..., "Bot"]

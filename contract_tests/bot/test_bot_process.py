@@ -365,10 +365,7 @@ def test_what_people_type_is_asked_as_it_was_meant(
         "/volume ٤ hours dot": ["DOT"],
     }
     start_bot("polling").until_ready()
-    for chat, text in enumerate(typed, start=1):
-        telegram.say(text, chat=chat)
-    for chat in range(1, len(typed) + 1):
-        telegram.answers(chat)
+    telegram.say_each(typed)
     wanted = sorted(symbol for symbols in typed.values() for symbol in symbols)
     assert sorted(one["symbol"] for one in market.asked) == sorted(wanted)
     [volume] = [one for one in market.asked if one["path"] == "/volume_spike"]

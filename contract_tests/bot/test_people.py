@@ -1,15 +1,14 @@
 """Kinds of what people type, and of answers that are not Telegram's, on the real process."""
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from botproof.doubles.server import Request, Response, serve
+from botproof.doubles.server import Request, Response
+from contract_tests.served import served
 
 PATIENCE = 60.0
 
@@ -40,10 +39,7 @@ def test_what_people_type_is_asked_as_it_was_meant(
     start_bot: Any, telegram: Any, market: Any
 ) -> None:
     start_bot("polling").until_ready()
-    for chat, text in enumerate(TYPED, start=1):
-        telegram.say(text, chat=chat)
-    for chat in range(1, len(TYPED) + 1):
-        telegram.answers(chat)
+    telegram.say_each(TYPED)
     wanted = sorted(symbol for symbols in TYPED.values() for symbol in symbols)
     assert sorted(one["symbol"] for one in market.asked) == wanted
 
@@ -69,10 +65,7 @@ def test_the_market_that_is_asked_for_is_the_one_that_is_told(
 ) -> None:
     start_bot("polling").until_ready()
     typed = ["/cvd btc 4h spot", "/volume spot eth-1h", "/cvd sol perp", "/volume doge"]
-    for chat, text in enumerate(typed, start=1):
-        telegram.say(text, chat=chat)
-    for chat in range(1, len(typed) + 1):
-        telegram.answers(chat)
+    telegram.say_each(typed)
     asked = {one["symbol"]: (one["timeframe"], one.get("market")) for one in market.asked}
     assert asked == {
         "BTC-SPOT": ("4h", "spot"),
@@ -89,26 +82,15 @@ class Proxy:
         self.odd: dict[int, Response] = {}
         """Answers to the next sendMessage, by chat."""
         self._upstream = upstream
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-        self._thread.start()
-        assert self._started.wait(PATIENCE)
+        self.client = httpx.AsyncClient(timeout=PATIENCE, trust_env=False)
+        self.url = ""
 
-    async def _run(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as self._client:
-            server = await serve(self._handle)
-            self.url = server.url
-            self._started.set()
-            await self._stop.wait()
-            await server.close()
-
-    async def _handle(self, request: Request) -> Response:
+    async def handle(self, request: Request) -> Response:
         if request.path.endswith("/sendMessage"):
             odd = self.odd.pop(json.loads(request.body)["chat_id"], None)
             if odd is not None:
                 return odd
-        answer = await self._client.request(
+        answer = await self.client.request(
             request.method,
             self._upstream + request.path,
             content=request.body,
@@ -116,16 +98,12 @@ class Proxy:
         )
         return Response(answer.status_code, answer.content)
 
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
 
 @pytest.fixture
 def proxy(telegram: Any) -> Iterator[Proxy]:
     made = Proxy(telegram.url)
-    yield made
-    made.close()
+    with served(made.handle, made.client.aclose) as made.url:
+        yield made
 
 
 def page(status: int, **headers: str) -> Response:

@@ -1,15 +1,16 @@
 """Hosts to load, and Locust as a user starts it."""
 
-import asyncio
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from botproof.doubles.server import Handler, serve
+from botproof.doubles.server import Handler
+from contract_tests.served import served
 
 SCRIPTS = Path(__file__).parents[2] / "load"
 Host = Callable[[Handler], str]
@@ -18,23 +19,9 @@ Locust = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    """Serves a handler from a thread of its own; gives its URL."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    servers = []
-
-    def start(handler: Handler) -> str:
-        server = asyncio.run_coroutine_threadsafe(serve(handler), loop).result(60)
-        servers.append(server)
-        return server.url
-
-    yield start
-    for server in servers:
-        asyncio.run_coroutine_threadsafe(server.close(), loop).result(60)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(60)
-    loop.close()
+    """Serve a handler from a thread of its own; give its URL."""
+    with ExitStack() as stack:
+        yield lambda handler: stack.enter_context(served(handler))
 
 
 @pytest.fixture

@@ -1,30 +1,16 @@
 """What the tests of the watch share: the bot's processes, and a server that answers as told."""
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
+from contract_tests.bot import conftest as bot_tests
 
-def _load(name: str) -> Any:
-    path = Path(__file__).parents[1] / name
-    spec = importlib.util.spec_from_file_location("watched_bot", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-BOT = _load("bot/conftest.py")
-child, telegram_url, telegram = BOT.child, BOT.telegram_url, BOT.telegram
-market, start_bot = BOT.market, BOT.start_bot
+child, telegram_url, telegram = bot_tests.child, bot_tests.telegram_url, bot_tests.telegram
+market, start_bot = bot_tests.market, bot_tests.start_bot
 
 
 class Answers:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from botproof.doubles.telegram.ids import chat_kind
 
-__all__ = ["Flood", "FloodLimits"]
+__all__ = ["Bucket", "Flood", "FloodLimits"]
 
 _SWEEP_AT = 10_000
 
@@ -30,11 +30,31 @@ class FloodLimits:
 
 
 @dataclass(slots=True)
+class Bucket:
+    """What was sent to one chat lately: each message takes ``interval`` seconds to be forgotten."""
+
+    limits: FloodLimits
+    full_at: float = 0.0
+    """When all of a burst may be sent again."""
+
+    def count(self, messages: int, now: float) -> None:
+        """Count messages that were sent."""
+        self.full_at = max(self.full_at, now) + messages * self.limits.chat_interval
+
+    def wait(self, now: float, messages: int = 1) -> float:
+        """Return the seconds until so many may be sent at once (never more than a burst); not above
+        0 where they may now.
+        """
+        left = self.limits.chat_burst - min(messages, self.limits.chat_burst)
+        return max(self.full_at, now) - now - left * self.limits.chat_interval
+
+
+@dataclass(slots=True)
 class Flood:
     """What one bot has sent lately."""
 
     limits: FloodLimits
-    _chats: dict[int, float] = field(default_factory=dict)  # when a chat's bucket is full again
+    _chats: dict[int, Bucket] = field(default_factory=dict)
     _groups: dict[int, deque[float]] = field(default_factory=dict)
     _total: deque[float] = field(default_factory=deque)
 
@@ -44,7 +64,7 @@ class Flood:
         A refused call costs nothing.
         """
         wait = max(
-            self._wait_chat(chat_id, now),
+            self._chats.get(chat_id, Bucket(self.limits)).wait(now),
             self._wait_group(chat_id, now),
             _wait_window(self._total, self.limits.total_per_second, 1.0, now),
         )
@@ -53,11 +73,6 @@ class Flood:
         self._count(chat_id, count, now)
         return 0
 
-    def _wait_chat(self, chat_id: int, now: float) -> float:
-        full_at = max(self._chats.get(chat_id, now), now)
-        interval = self.limits.chat_interval
-        return full_at - now - (self.limits.chat_burst - 1) * interval
-
     def _wait_group(self, chat_id: int, now: float) -> float:
         if chat_kind(chat_id) == "private":
             return 0.0
@@ -65,10 +80,8 @@ class Flood:
 
     def _count(self, chat_id: int, count: int, now: float) -> None:
         if len(self._chats) > _SWEEP_AT:
-            self._chats = {chat: at for chat, at in self._chats.items() if at > now}
-        self._chats[chat_id] = (
-            max(self._chats.get(chat_id, now), now) + count * self.limits.chat_interval
-        )
+            self._chats = {chat: one for chat, one in self._chats.items() if one.full_at > now}
+        self._chats.setdefault(chat_id, Bucket(self.limits)).count(count, now)
         self._total.extend([now] * count)
         if chat_kind(chat_id) != "private":
             self._groups.setdefault(chat_id, deque()).extend([now] * count)
