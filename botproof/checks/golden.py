@@ -10,7 +10,8 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from botproof.chats import Chats, Message, Turn, is_sending, topic_of
+from botproof.calls import is_sending, topic_of
+from botproof.chats import Chats, Message, Turn
 from botproof.checks.judging import Judging
 from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import lines_of, render, renormalised, settled_chats

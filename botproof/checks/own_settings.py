@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botproof.chats import ReplyRules, plain
+from botproof.calls import plain
+from botproof.chats import ReplyRules
 from botproof.history import BotApiCall, History
 
 CASE = "_bot"

@@ -6,19 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from botproof.chats import (
-    Chats,
-    Message,
-    ReplyRules,
-    Turn,
-    button_label,
-    hides_links,
-    integer,
-    is_reply,
-    is_true,
-    plain,
-    read_chats,
-)
+from botproof.calls import button_label, hides_links, integer, is_reply, is_true, plain
+from botproof.chats import Chats, Message, ReplyRules, Turn, read_chats
 from botproof.history import History, PlayedAgain
 
 _RULE = "---"

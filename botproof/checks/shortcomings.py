@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from botproof.chats import integer
+from botproof.calls import integer
 from botproof.checks.replies import lines_of
 from botproof.history import (
     DISTRUSTED,

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from botproof.chats import Chats, ReplyRules, Turn, chat_of, read_chats
+from botproof.calls import chat_of
+from botproof.chats import Chats, ReplyRules, Turn, read_chats
 from botproof.checks.replies import lines_of
 from botproof.config import BOT
 from botproof.history import BotApiCall, History, LogTrouble, UpdateConfirmed, UpdateDelivered

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from botproof.chats import Turn, button_rows, plain
+from botproof.calls import button_rows, plain
+from botproof.chats import Turn
 from botproof.config import Case
 
 __all__ = ["FIRST", "MARKETS", "SMALL_TALK", "Vocabulary", "case_of", "next_cases", "opening"]

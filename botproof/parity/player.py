@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from botproof.chats import ReplyRules, chat_of, query_of
+from botproof.calls import chat_of, query_of
+from botproof.chats import ReplyRules
 from botproof.checks.playing import Playing, Side
 from botproof.conversations import (
     KNOWN,

@@ -13,17 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botproof.chats import (
-    QUERY_KEYS,
-    TEXT_KEYS,
-    Chats,
-    Message,
-    ReplyRules,
-    button_label,
-    integer,
-    message_ids,
-    plain,
-)
+from botproof.calls import QUERY_KEYS, TEXT_KEYS, button_label, integer, message_ids, plain
+from botproof.chats import Chats, Message, ReplyRules
 from botproof.checks.playing import Rooms
 from botproof.checks.why import refusals
 from botproof.history import BotApiCall

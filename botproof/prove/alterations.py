@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from botproof.chats import Chats, Message, Turn, chat_of, read_chats
+from botproof.calls import chat_of
+from botproof.chats import Chats, Message, Turn, read_chats
 from botproof.checks.figures import is_zero, labelled
 from botproof.checks.judging import Judging
 from botproof.checks.memory import loaded

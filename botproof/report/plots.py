@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from botproof.budgets import MB, Budgets
-from botproof.chats import integer
+from botproof.calls import integer
 from botproof.history import (
     BotApiCall,
     CasePlayed,

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botproof.chats import Chats, Message, ReplyRules, plain
+from botproof.calls import plain
+from botproof.chats import Chats, Message, ReplyRules
 from botproof.doubles.telegram.entities import EntityError, parse
 from botproof.history import BotApiCall, CasePlayed, Event, History, UpdateInjected
 

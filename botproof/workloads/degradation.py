@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from botproof import history
-from botproof.chats import Chats, ReplyRules, chat_of, is_sending
+from botproof.calls import chat_of, is_sending
+from botproof.chats import Chats, ReplyRules
 from botproof.checks.degradation import still_missing
 from botproof.checks.figures import labelled
 from botproof.config import Case, Config

@@ -21,7 +21,8 @@ import httpx
 import msgspec
 
 from botproof import history
-from botproof.chats import ReplyRules, chat_of, is_sending, text_of
+from botproof.calls import chat_of, is_sending, text_of
+from botproof.chats import ReplyRules
 from botproof.config import BOT, Config
 from botproof.history import BotApiCall, DoorAsked, Event, SecurityAsked
 from botproof.targets.doubles import DoubleControl

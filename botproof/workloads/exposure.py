@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from botproof import history
-from botproof.chats import is_sending, text_of
+from botproof.calls import is_sending, text_of
 from botproof.config import BOT, Process, substitute
 from botproof.history import BotApiCall, PortsSeen, SecretSeen
 from botproof.targets.family import PROC, family

@@ -10,10 +10,11 @@ from typing import Any
 from zlib import crc32
 
 from botproof import history
-from botproof.chats import Chats, ReplyRules, chat_of, is_sending
+from botproof.calls import chat_of, is_sending
+from botproof.chats import Chats, ReplyRules
 from botproof.checks.replies import title_of
 from botproof.config import Case
-from botproof.doubles.telegram.flood import FloodLimits
+from botproof.doubles.telegram.flood import Bucket, FloodLimits
 from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed, UpdateDelivered
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.process import BrokenHarnessError
@@ -273,12 +274,10 @@ def _until_room(stack: Stack, step: Step, rules: ReplyRules) -> float:
 
 def seconds_until_room(sent: Sequence[float], more: int, now: float) -> float:
     """Seconds until `more` messages may be sent at once to a chat that got some at these times."""
-    limits = FloodLimits()
-    full_at = 0.0
+    bucket = Bucket(FloodLimits())
     for t in sent:
-        full_at = max(full_at, t) + limits.chat_interval
-    left = limits.chat_burst - min(more, limits.chat_burst)
-    return max(0.0, full_at - now - left * limits.chat_interval)
+        bucket.count(1, t)
+    return max(0.0, bucket.wait(now, more))
 
 
 def _exchanges_failing(stack: Stack, case: Case) -> AbstractAsyncContextManager[None]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from botproof import history
-from botproof.chats import ReplyRules, button_rows, chat_of, is_sending, query_of, text_of
+from botproof.calls import button_rows, chat_of, is_sending, query_of, text_of
+from botproof.chats import ReplyRules
 from botproof.checks.figures import telling
 from botproof.config import Case, Config
 from botproof.history import BotApiCall, Event, SecurityAsked

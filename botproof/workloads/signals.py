@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from botproof import history
-from botproof.chats import chat_of, is_sending, text_of
+from botproof.calls import chat_of, is_sending, text_of
 from botproof.config import Signals
 from botproof.history import BotApiCall, Event, SignalSeen, SignalsWatched
 from botproof.targets.replicas import ReplicatedStack

@@ -213,6 +213,13 @@ async def api(double: RunningDouble) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
+async def chat(api: Client) -> int:
+    """Ann has started the bot in chat 1."""
+    await api.person(text="/start", chat_id=1, first_name="Ann", username="ann")
+    return 1
+
+
+@pytest.fixture
 async def hook() -> AsyncIterator[Hook]:
     sink = Hook()
     sink.server = await serve(sink.handle)

@@ -1,0 +1,147 @@
+"""What a call of the Bot API is about, and what its parameters mean: forms send all as text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botproof.history import BotApiCall
+
+Json = Mapping[str, Any]
+QUERY_KEYS = ("callback_query_id", "inline_query_id", "shipping_query_id", "pre_checkout_query_id")
+TEXT_KEYS = ("text", "caption")
+_WORD = re.compile(r"[0-9a-z]+")
+_SENDING = ("send", "copy", "forward")
+NO_MESSAGES = frozenset({"sendChatAction", "sendMessageDraft"})
+# An edit of the text replaces how the text is read, too: what it does not repeat is gone.
+_OF_THE_TEXT = ("parse_mode", "entities", "caption_entities", "link_preview_options")
+
+
+def after_edit(params: Json, changes: Json) -> dict[str, Any]:
+    """The parameters of a message after an edit of it."""
+    lost = {"reply_markup"}
+    if any(key in changes for key in TEXT_KEYS):
+        lost |= {*_OF_THE_TEXT}
+    return {**{key: value for key, value in params.items() if key not in lost}, **changes}
+
+
+# what calls and updates say
+
+
+def chat_of(call: BotApiCall) -> int | None:
+    """The id of the chat that a call is about."""
+    return integer(call.params.get("chat_id"))
+
+
+def query_of(call: BotApiCall) -> str:
+    """The id of the query that a call answers; "" for other calls."""
+    return next((str(call.params[key]) for key in QUERY_KEYS if key in call.params), "")
+
+
+def message_under_tap(update: Json) -> int | None:
+    """The id of the message whose button was tapped; None for any other update."""
+    query = update.get("callback_query")
+    message = query.get("message") if isinstance(query, Mapping) else None
+    return integer(message.get("message_id")) if isinstance(message, Mapping) else None
+
+
+def query_of_update(update: Json) -> str:
+    """The id of the query that an update is; "" for other updates."""
+    for kind, body in update.items():
+        if kind.endswith("_query") and isinstance(body, Mapping):
+            return str(body.get("id", ""))
+    return ""
+
+
+def is_sending(method: str) -> bool:
+    """Whether a method of the Bot API puts a message into a chat."""
+    return method.startswith(_SENDING) and method not in NO_MESSAGES
+
+
+def message_ids(result: Any) -> Iterator[int]:
+    """The ids of the messages that a call made: several for an album."""
+    for each in result if isinstance(result, list) else [result]:
+        number = integer(each.get("message_id")) if isinstance(each, Mapping) else None
+        if number is not None:
+            yield number
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text as markers are compared."""
+    return frozenset(_WORD.findall(text.casefold()))
+
+
+def topic_of(message: Any) -> int | None:
+    """The topic of a forum that a message (the first one of several) stands in; None for none."""
+    message = message[0] if isinstance(message, list) and message else message
+    if not isinstance(message, Mapping) or not message.get("is_topic_message"):
+        return None
+    return integer(message.get("message_thread_id"))
+
+
+def text_of(params: Json) -> str:
+    """The text or caption of a call; "" for neither."""
+    return next((str(params[key]) for key in TEXT_KEYS if params.get(key)), "")
+
+
+def plain(value: Any) -> Any:
+    """A parameter as it is meant: form posts carry objects as JSON text."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def button_rows(markup: Any) -> list[list[Any]]:
+    """The rows of a keyboard of either kind, each button as it was sent."""
+    markup = plain(markup)
+    if not isinstance(markup, Mapping):
+        return []
+    rows = markup.get("inline_keyboard") or markup.get("keyboard") or []
+    return [row for row in rows if isinstance(row, list)]
+
+
+def button_label(button: Any) -> str:
+    """A button of either keyboard in a line: its text, and what a tap sends or opens."""
+    if not isinstance(button, Mapping):
+        return str(button)
+    target = button.get("callback_data") or button.get("url") or ""
+    return f"{button.get('text', '')} → {target}" if target else str(button.get("text", ""))
+
+
+def is_true(value: Any) -> bool:
+    """A Boolean parameter of the Bot API: forms send text."""
+    return str(value).casefold() in ("true", "1")
+
+
+def integer(value: Any) -> int | None:
+    """A parameter of the Bot API as a number; None when it is none: forms send text."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def replied_to(params: Json) -> int | None:
+    """Return the id of the message that a call answers; None for none."""
+    parameters = plain(params.get("reply_parameters"))
+    if isinstance(parameters, Mapping):
+        return integer(parameters.get("message_id"))
+    return integer(params.get("reply_to_message_id"))
+
+
+def is_reply(params: Json) -> bool:
+    """Whether a message is shown as the answer to another one."""
+    return replied_to(params) is not None
+
+
+def hides_links(params: Json) -> bool:
+    """Whether a message is sent without a preview of its links, in either spelling of that."""
+    options = plain(params.get("link_preview_options"))
+    if isinstance(options, Mapping):
+        return is_true(options.get("is_disabled"))
+    return is_true(params.get("disable_web_page_preview"))
