@@ -10,7 +10,8 @@ sent in their place.
 
 In slots that are not spoilt smaller delays remain. An answer that is late by less than the
 generator was held up meanwhile is `UNSURE`: PASS counts it as a failure, FAIL does not. So is half
-an answer that took long: a machine that was busy lets what the target waits for come too late.
+an answer that took long, or that came soon after the generator was held up: a machine that was
+busy lets what the target waits for come too late, and the target may give that again from memory.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from botproof.history import HALF_AN_ANSWER, GeneratorHeld, History, Request
 SLOT_S = 0.5
 _SPOILT_SHARE = 0.5
 _SLOW_SHARE = 0.5
+HALF_BEFORE_S = 5.0
+"""Half an answer may be remembered, and be given again for so long after what it came of."""
+HALF_WITHHELD_S = 1.0
+"""So much that was withheld until then may have made it; of a shorter time as large a share."""
 _OUT_OF_ORDER_S = 60.0
 """Times are sorted by their ends; no longer one hides another of several processes."""
 
@@ -39,10 +44,12 @@ class Grade(enum.Enum):
 
 
 class HeldTimes:
-    """The times at which a load generator was held up. `budget_s` is the latency budget."""
+    """The times at which a load generator was held up. `budget_s` is the latency budget, `since`
+    when it began to watch itself."""
 
-    def __init__(self, budget_s: float) -> None:
+    def __init__(self, budget_s: float, since: float = -math.inf) -> None:
         self._budget_s = budget_s
+        self._since = since
         self._reach = math.ceil(budget_s / SLOT_S)
         self._held: dict[int, float] = {}
         self._spoilt: set[int] = set()
@@ -108,9 +115,16 @@ class HeldTimes:
         """The grade of a request with this error; "" is none, `timed_out` one of time alone."""
         failed = bool(error) and not timed_out
         grade = self.grade(due, latency_s, failed=failed, late=late)
-        slow = latency_s >= _SLOW_SHARE * self._budget_s
-        half = error.startswith(HALF_AN_ANSWER) and slow
-        return Grade.UNSURE if half and grade is Grade.FAILED else grade
+        half = grade is Grade.FAILED and error.startswith(HALF_AN_ANSWER)
+        return Grade.UNSURE if half and self._made_of_lateness(due, latency_s) else grade
+
+    def _made_of_lateness(self, due: float, latency_s: float) -> bool:
+        """Whether what half an answer lacks may have come too late for no fault of the target."""
+        if latency_s >= _SLOW_SHARE * self._budget_s:
+            return True
+        start, end = max(self._since, due - HALF_BEFORE_S), due + latency_s
+        enough = min(HALF_WITHHELD_S, HALF_WITHHELD_S / HALF_BEFORE_S * (end - start))
+        return self.within(start, end) >= enough
 
     def surely_over(self, due: float, latency_s: float, limit_s: float) -> bool:
         """Whether a request took longer than a limit even without what the generator lost."""

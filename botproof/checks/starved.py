@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import msgspec
 
 from botproof.chats import ReplyRules, Turn
+from botproof.checks.generator import HALF_BEFORE_S, HALF_WITHHELD_S
 from botproof.checks.replies import lines_of, read_turns, render, settled_turns
 from botproof.checks.shortcomings import Shortcomings
 from botproof.history import (
@@ -38,9 +39,6 @@ _UNANSWERED_S = 2.0
 _BEFORE_S = 30.0
 _BEFORE_WITHHELD_S = 3.0
 _SHARED = 0.25
-_HALF_BEFORE_S = 5.0
-"""Half an answer may be remembered, and be given again for so long after what it came of."""
-_HALF_WITHHELD_S = 1.0
 _MOSTLY = 0.5
 """Of the time that was given to what never came: as much has to be withheld to explain it."""
 _CONTENT = frozenset({"golden", "parity"})
@@ -216,7 +214,7 @@ def _late_requests(
         own = starvation.get(request.stack, Starvation())
         end = request.intended + request.latency_s
         if not request.ok and (request.error or "").startswith(HALF_AN_ANSWER):
-            if own.between(request.intended - _HALF_BEFORE_S, end) >= _HALF_WITHHELD_S:
+            if own.between(request.intended - HALF_BEFORE_S, end) >= HALF_WITHHELD_S:
                 yield request
             continue
         late = _was_kept(own, request.intended, end, limit_s)
@@ -260,8 +258,8 @@ def _left_out(event: Event, starvation: Mapping[str, Starvation]) -> str:
         withheld = own.between(event.intended, end)
         took = f"{event.latency_s:.2f} s, of which {withheld:.2f} s were withheld"
         if (event.error or "").startswith(HALF_AN_ANSWER):
-            before = own.between(event.intended - _HALF_BEFORE_S, end)
-            took += f", and {before:.2f} s with the {_HALF_BEFORE_S:g} s before it: {event.error}"
+            before = own.between(event.intended - HALF_BEFORE_S, end)
+            took += f", and {before:.2f} s with the {HALF_BEFORE_S:g} s before it: {event.error}"
         return f"a request ({event.stack}) took {took}"
     if isinstance(event, ProcessReady | ProcessExited):
         withheld = own.between(event.t - event.after_s, event.t)

@@ -176,7 +176,7 @@ class LoadRun:
     _tallies: dict[int, _Tally] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.held = HeldTimes(self.limits.latency_budget)
+        self.held = HeldTimes(self.limits.latency_budget, self.started)
         self.test = SequentialErrorRate(self.limits.error_budget, self.limits.cap)
 
     @property

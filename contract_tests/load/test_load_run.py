@@ -8,6 +8,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
+from botproof.history import HALF_AN_ANSWER
 from botproof.stats import percentile
 from botproof.verdict import Verdict
 from botproof.workloads.load_run import Latencies, Limits, LoadRun, Outcome, Schedule
@@ -99,6 +100,24 @@ def test_a_host_that_is_slow_while_the_generator_stands_still_does_not_pass() ->
         run.record(outcome(number))
     assert run.finished == "the load generator cannot keep up"
     assert run.verdict() is Verdict.INCONCLUSIVE
+
+
+def test_half_an_answer_soon_after_the_generator_was_held_up_ends_no_run() -> None:
+    """The machine was busy: what the host waits for came too late, and the host remembers it.
+
+    Each time is too short to spoil a slot. Once the machine has room again, the run decides.
+    """
+    half = f"{HALF_AN_ANSWER}no data.price"
+    run = run_with()
+    for number in range(6):
+        due = 100.0 + number
+        run.hold(due, due + 0.15)
+        run.hold(due + 0.5, due + 0.65)
+        run.record(outcome(number, latency=0.2, error=half))
+    assert (run.failures, run.unsure, run.left_out, run.decided) == (0, 6, 0, None)
+    for number in range(10, 15):
+        run.record(outcome(number, error=half))
+    assert run.decided is Verdict.FAIL
 
 
 def test_an_error_in_an_answer_counts_however_late_the_generator_read_it() -> None:
