@@ -110,7 +110,7 @@ def _unseen(data: VolumeScan) -> list[str]:
     if waiting:
         notes.append(
             f"⏳ Still to come: {_symbols(waiting)}. {venue(data.venue)} takes no more questions "
-            f"at once; 🔄 in {data.rest_in or 1:.0f} s has them, too"
+            f"at once; tap 🔄 in {data.rest_in or 1:.0f} s to see them, too"
         )
     return notes
 
