@@ -171,7 +171,7 @@ def _stopped(error: BaseException, store: Store, command: str) -> int:
         done = "" if NOTHING_CHANGED in str(error) else f"; {NOTHING_CHANGED}"
         print(f"stopped: {str(error) or 'interrupted'}{done}")
         return 1
-    print(f"stopped: {str(error) or 'interrupted on the way back'}")
+    print(f"stopped: {str(error) or 'interrupted'}")
     print(f"the next `botproof {command}` with the same files goes on from here")
     return 3
 

@@ -92,7 +92,9 @@ def make_plan(
         wanted[name] = _image(host, str(service.get("image", "")))
         there = host.containers(name)
         has_role = (service.get("labels") or {}).get("botproof.role")
-        other = bool(there) and has_role is not None and host.would_recreate(name)
+        # An image that is not here is refused later, with all else that is wrong.
+        asked = bool(there) and has_role is not None and bool(wanted[name])
+        other = asked and host.would_recreate(name)
         running[name] = [(c["Id"], c["Image"], other) for c in there]
     unknown = set(options.only) - {
         name

@@ -61,10 +61,11 @@ def go_on(plan: Plan, journal: Journal, worker: Worker, tell: Callable[[str], No
     for step in steps(plan):
         if step.kind in _ONCE and str(step) in state.done:
             continue
-        tell(f"{step} …")
-        journal.write("begun", str(step))
-        try:
+        try:  # around the entries as well: Ctrl-C comes at any moment
+            tell(f"{step} …")
+            journal.write("begun", str(step))
             worker.do(step)
+            journal.write("done", str(step))
         except (StepFailedError, OSError, KeyboardInterrupt) as error:
             reason = str(error) or "interrupted"
             if step.kind is Kind.SETTLE:
@@ -73,7 +74,6 @@ def go_on(plan: Plan, journal: Journal, worker: Worker, tell: Callable[[str], No
             journal.write("failed", str(step), reason)
             tell(f"{step}: {reason}")
             return go_back(plan, journal, worker, tell)
-        journal.write("done", str(step))
     journal.write("end", reason=DEPLOYED)
     return DEPLOYED
 

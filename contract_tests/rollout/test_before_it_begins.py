@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from botproof.fleet.host import Compose
-from botproof.rollout.engine import EngineGoneError
+from botproof.rollout.deploy import Options, make_plan
+from botproof.rollout.engine import EngineGoneError, StepFailedError
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import Lock
 
@@ -77,3 +80,26 @@ def test_an_engine_that_does_not_answer_is_told_with_what_starts_it(
     host = DockerHost(Compose([folder / "compose.yaml"], project="a-test"), {})
     with pytest.raises(EngineGoneError, match="systemctl start docker"):
         host.containers()
+
+
+class WithoutTheImage(DockerHost):
+    """A fleet whose bot runs, and is to have an image that is not on this machine."""
+
+    def project(self) -> dict[str, Any]:
+        bot = {"image": "sha256:0", "labels": {"botproof.role": "bot"}}
+        return {"name": "market-bot", "services": {"bot": bot}}
+
+    def containers(self, service: str = "") -> list[Mapping[str, Any]]:
+        return [{"Id": f"old {service}", "Image": "sha256:1"}]
+
+    def docker(self, *words: str) -> str:
+        raise StepFailedError(f"no such image: {words[-1]}")
+
+    def would_recreate(self, service: str) -> bool:
+        raise StepFailedError(f"Compose has no image for {service} either")
+
+
+def test_an_image_that_is_not_here_is_left_to_the_check_which_says_what_to_do() -> None:
+    host = WithoutTheImage(Compose([]), {"BOT_IMAGE": "sha256:0"})
+    [change] = make_plan(host, Options()).changes
+    assert (change.service, change.image) == ("bot", "")

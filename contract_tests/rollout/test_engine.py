@@ -30,13 +30,14 @@ class Kills:
     power_cut: bool = False
     passed: int = 0
     on_power_cut: Callable[[], None] = lambda: None
+    by: type[BaseException] = Killed
 
     def moment(self) -> None:
         self.passed += 1
         if self.passed == self.at:
             if self.power_cut:
                 self.on_power_cut()
-            raise Killed
+            raise self.by
 
 
 @dataclass
@@ -307,6 +308,20 @@ def test_a_disk_that_is_full_at_a_step_undoes_what_was_done() -> None:
     assert go_on(fleet.plan, fleet.journal, steps, fleet.said.append) == UNDONE
     fleet.check(UNDONE)
     assert any("No space left on device" in line for line in fleet.said)
+
+
+@pytest.mark.parametrize("at", range(1, 40))
+def test_ctrl_c_at_any_moment_undoes_what_was_done_by_itself(at: int) -> None:
+    fleet = Fleet(BOT)
+    fleet.kills.passed, fleet.kills.at, fleet.kills.by = 0, at, KeyboardInterrupt
+    try:
+        end = fleet.run()
+    except (KeyboardInterrupt, StepFailedError):  # from `settle` on there is only forward
+        assert fleet.said[-1] == "settle …"
+        end = fleet.run()
+        assert end == DEPLOYED
+    fleet.check(end)
+    assert end == UNDONE or fleet.said[-1] == "settle …"
 
 
 def test_while_the_new_bot_cannot_stand_by_the_old_one_is_never_asked_to_end() -> None:
