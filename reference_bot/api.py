@@ -185,7 +185,8 @@ class Block(AnswerData, frozen=True):
 
     A flow ends at the newest period that the venue has told to its end. ``closed_since``: since
     when the market is closed, null while it trades. While it is closed ``time`` is that of the last
-    price, and the 24 h end there.
+    price, and the 24 h end there. ``asset`` and ``asset_name`` are set, as in `CombinedPrice`, in
+    an answer about this market alone where the base is no coin.
     """
 
     venue: str
@@ -202,6 +203,8 @@ class Block(AnswerData, frozen=True):
     flow_15m: Flow | None = None
     activity: Activity | None = None
     closed_since: int | None = None
+    asset: str | UnsetType = UNSET
+    asset_name: str | UnsetType = UNSET
 
 
 class PerpBlock(Block, frozen=True):

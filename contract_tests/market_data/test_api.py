@@ -26,7 +26,7 @@ ENDPOINTS = ["/price", "/combined_price", "/volume_spike", "/cvd", "/comprehensi
         ({"symbol": "x" * 41}, "symbol"),
         ({"symbol": 5}, "symbol"),
         ({"symbol": None}, "symbol"),
-        ({"symbol": "B!"}, "symbol"),
+        ({"symbol": "B!C"}, "symbol"),
         ({"symbol": "BTC", "exchange": "kraken"}, "exchange"),
         ({"symbol": "BTC", "exchange": 1}, "exchange"),
         ({"symbol": "BTC", "surprise": 1}, "surprise"),
@@ -254,3 +254,20 @@ def test_the_error_leaves_out_what_it_does_not_know():
     assert msgspec.json.encode(failure) == (
         b'{"success":false,"error":{"code":"bad_request","message":"no"}}'
     )
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["btc,", "#btc", "[btc]", "$btc", "(BTC/USDT)", "«btc»", "btc!", "b\u200btc", "ｂｔｃ"],
+)
+async def test_the_door_takes_what_people_type_as_the_bot_does(stack, typed):
+    answer = await stack.ask("/price", symbol=typed, market="spot")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["symbol"] == "BTCUSDT"
+
+
+@pytest.mark.parametrize("typed", ["", "#", "...", "[ ]", "btc,eth", "_", "x" * 41])
+async def test_the_door_refuses_what_has_no_name(stack, typed):
+    answer = await stack.ask("/price", symbol=typed, market="spot")
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"] == "symbol"

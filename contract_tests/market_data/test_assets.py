@@ -21,6 +21,18 @@ async def test_a_stock_is_named_as_one_with_its_figures(open_stack):
         assert "asset" not in coin
 
 
+async def test_one_market_of_a_stock_says_what_it_is(open_stack):
+    async with open_stack(EXCHANGES=EVERY) as stack:
+        body = {"symbol": "TSLA", "market": "perp"}
+        data = (await stack.ask("/price", exchange="bybit", **body)).json()["data"]
+        assert (data["asset"], data["asset_name"]) == ("stock", "Tesla Inc")
+        assert (await stack.ask("/price", **body)).json()["data"]["asset"] == "stock"
+        for market in ("perp", "spot"):
+            coin = (await stack.ask("/price", symbol="BTC", market=market)).json()["data"]
+            assert "asset" not in coin
+            assert coin["price"] > 0
+
+
 async def test_rankings_hold_coins_only(open_stack):
     async with open_stack(EXCHANGES=EVERY) as stack:
         for venue in ("binance", "bybit", "okx", "gate", "bitget"):

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from reference_bot.spelling import readable
+
 __all__ = [
     "AccountRequest",
     "AnalysisRequest",
@@ -34,8 +36,16 @@ def _number(value: object) -> object:
 Whole = Annotated[int, Field(strict=False), BeforeValidator(_number)]
 
 _WORD = r"[^\W_\u115f\u1160\u3164\uffa0]+"  # the four are letters without a shape
-_PATTERN = rf"^\$?{_WORD}([-/_.: ]+{_WORD})*[-/_.: ]*$"
+_PATTERN = rf"^[\W_]*{_WORD}([-/_.: ]+{_WORD})*[\W_]*$"
+_AS_SENT = 200  # characters: what is longer is refused as it is
 _SYMBOL = "any usual spelling: BTC, btc-usdt, BTC/USDT, BTCUSDT; EUR/USD, EURUSD, XAU/USD, gold"
+
+
+def _readable(value: object) -> object:
+    return readable(value) if isinstance(value, str) and len(value) <= _AS_SENT else value
+
+
+Symbol = Annotated[str, BeforeValidator(_readable)]
 
 
 class _Request(BaseModel):
@@ -63,7 +73,7 @@ class _ExchangeRequest(_Request):
 
 
 class _SymbolRequest(_ExchangeRequest):
-    symbol: str = Field(
+    symbol: Symbol = Field(
         min_length=1, max_length=40, pattern=_PATTERN, description=_SYMBOL, examples=["BTC"]
     )
 
@@ -136,7 +146,7 @@ class PnlRequest(_Request):
 class MultiOiRequest(_Request):
     """What to ask /multi_oi."""
 
-    symbol: str = Field(
+    symbol: Symbol = Field(
         default="BTC",
         min_length=1,
         max_length=40,

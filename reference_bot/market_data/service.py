@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
-from msgspec import UNSET
+from msgspec import structs
 
 from reference_bot.api import (
     NOT_THERE,
@@ -205,8 +205,10 @@ class MarketService:
         def build(found: Found, parts: Parts) -> Block | PerpBlock | None:
             instrument = found.instruments.get(market)
             if market == "spot":
-                return block(parts, instrument)
-            return perp_block(parts, instrument, found.venue.interest_sides)
+                made = block(parts, instrument)
+            else:
+                made = perp_block(parts, instrument, found.venue.interest_sides)
+            return None if made is None else structs.replace(made, **_what_it_is(found))
 
         return await self.first(symbol, exchange, (market,), self.everything, build)
 
@@ -554,7 +556,6 @@ def combined(found: Found, parts: Parts) -> CombinedPrice | None:
     perp = perp_block(parts, contract, found.venue.interest_sides)
     if spot is None and perp is None:
         return None
-    named = next((one.name for one in found.instruments.values() if one.name), "")
     return CombinedPrice(
         symbol=str(found.pair),
         base=found.pair.base,
@@ -564,9 +565,16 @@ def combined(found: Found, parts: Parts) -> CombinedPrice | None:
         intelligence=intelligence(spot, perp),
         spot=spot,
         perp=perp,
-        asset=UNSET if found.asset == COIN else found.asset,
-        asset_name=UNSET if found.asset == COIN or not named else named,
+        **_what_it_is(found),
     )
+
+
+def _what_it_is(found: Found) -> dict[str, Any]:
+    """Return the members that say what the base is, where it is no coin."""
+    if found.asset == COIN:
+        return {}
+    named = next((one.name for one in found.instruments.values() if one.name), "")
+    return {"asset": found.asset} | ({"asset_name": named} if named else {})
 
 
 def _of_one_asset(found: Found) -> None:
