@@ -598,10 +598,12 @@ class SignalsWatched(Event, frozen=True, kw_only=True):
     `slots` are the begins (epoch seconds) of those that were seen whole, `restarted` of those in
     which the bot was killed and started again, `chats` those that had subscribed, `others` those
     that had not, or no longer. `within_s` after the begin of a slot all has to be there; `steady`:
-    the market is the same in every slot.
+    the market is the same in every slot. `back_s`: how long after the begin of each slot of
+    `restarted` the bot was ready again; empty in older records.
     """
 
     interval_s: float
+    back_s: tuple[float, ...] = ()
     within_s: float = 5.0
     steady: bool = False
     slots: tuple[float, ...] = ()

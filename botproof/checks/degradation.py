@@ -34,6 +34,13 @@ _AGE = re.compile(
     r"|earlier|no longer current)\b|⌛|⏱",
     re.IGNORECASE,
 )
+_AGE_TOLD = re.compile(
+    r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|secs?|seconds?|m|mins?|minutes?|h|hours?)\s+(?:ago|old)\b",
+    re.IGNORECASE,
+)
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_AGE_OFF_S = 2.0
+"""An answer that was under way when the exchanges went away is as much younger."""
 _ZERO = re.compile(
     r"[$€£¥]\s?-?0(?:\.0+)?(?![\d.,])|(?<![\d.,])0\.0+(?![\d.,])|(?<![\d.,])0\s?(?:x\b|[A-Z]{2,}\b)"
 )
@@ -169,13 +176,32 @@ def _undated(one: Degraded, where: str, text: str, fresh_s: float) -> Iterator[s
     """Figures that nobody can have given, or that are old and do not say so."""
     wanted = [label for label, *_ in labelled(one.clean)]
     shown = [line for label, line, _ in labelled(one.answers) if label in wanted]
-    if not shown or _AGE.search(text):
+    if not shown:
+        return
+    if _AGE.search(text):
+        yield from _younger(one, where, text, fresh_s)
         return
     if one.since_s >= fresh_s:
         since = f"no exchange has answered for {one.since_s:.0f} s"
         yield f"{where} shows figures, but {since}, and does not say how old: {_cut(shown[0])}"
     elif not one.datum and len(shown) >= _WHOLE * len(wanted):
         yield f"{where} shows figures that no exchange has given: {_cut(shown[0])}"
+
+
+def _younger(one: Degraded, where: str, text: str, fresh_s: float) -> Iterator[str]:
+    """An age that cannot be: all figures are at least as old as the last answer of an exchange.
+
+    Minutes and hours are rounded down, and so may seconds be.
+    """
+    if one.since_s < fresh_s:
+        return
+    for found in _AGE_TOLD.finditer(text):
+        unit = _SECONDS[found["unit"][0].lower()]
+        if (float(found["number"]) + 1) * unit + _AGE_OFF_S < one.since_s:
+            yield (
+                f"{where} says {found[0]!r}, but no exchange has answered for {one.since_s:.0f} s: "
+                "the age is told too low"
+            )
 
 
 def _without(one: Degraded, where: str, depends: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -19,6 +19,11 @@ _PARTLY = 0.25
 """The same for a slot in which nothing came: the bot may not have been back after its restart."""
 
 
+_TO_REPEAT_S = 0.5
+"""So much of its slot must be left to a bot that was started again, or else it has no time to send
+anything twice."""
+
+
 def check(history: History, _: Judging) -> CheckResult:
     """Judge the slots that were watched, one by one."""
     watched = history.of(SignalsWatched)
@@ -119,6 +124,12 @@ def _gaps(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
         yield f"nothing came by itself in {len(one.slots)} slots of {one.interval_s:g} s"
     if not one.restarted:
         yield "the bot was not started again within a slot"
+    for back in one.back_s:
+        if back > one.interval_s - _TO_REPEAT_S:
+            yield (
+                f"the bot was ready again {back:.1f} s after the slot in which it was killed began,"
+                f" of {one.interval_s:g} s: whether it repeats itself cannot be told"
+            )
 
 
 def _summary(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:

@@ -11,6 +11,7 @@ open. *How fast* it is said is explained when it would have been in time without
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -182,7 +183,10 @@ def _spoilt_events(history: History, rules: ReplyRules, *, everywhere: bool) -> 
     spoilt = _spoilt(history, settled_turns(history, rules), short)
     of = {event.stack: event.of for event in history.of(PlayedAgain)}
     names = {name for _, name in spoilt}
+    alone = Counter((case.stack, case.chat_id) for case in history.of(CasePlayed))
     for case in history.of(CasePlayed):
+        if case.expect == "silence" and alone[case.stack, case.chat_id] == 1:
+            continue  # no machine, however slow, has a bot speak where nobody asked for anything
         stack = of.get(case.stack, case.stack)
         if (stack, case.case) in spoilt or (everywhere and case.case in names):
             yield case

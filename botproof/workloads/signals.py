@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from botproof import history
 from botproof.calls import chat_of, is_sending, text_of
 from botproof.config import Signals
-from botproof.history import BotApiCall, Event, SignalSeen, SignalsWatched
+from botproof.history import BotApiCall, Event, ProcessReady, SignalSeen, SignalsWatched
 from botproof.targets.replicas import ReplicatedStack
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import question_of
@@ -65,6 +65,7 @@ async def signals_trial(around: Surroundings, mode: str) -> None:
             within_s=settings.within_s,
             slots=tuple(watched[0].slots) if watched else (),
             restarted=tuple(watched[0].restarted) if watched else (),
+            back_s=tuple(watched[0].back_s()) if watched else (),
             chats=SUBSCRIBERS,
             others=watched[0].others if watched else (),
             steady=steady,
@@ -88,6 +89,7 @@ class _Watch:
         self.restarted: list[float] = []
         self.others: tuple[int, ...] = ()
         self.withheld_s = 0.0
+        self._ready: list[ProcessReady] = []
         self._answers: Counter[int] = Counter()
         """How many messages each chat has got, whatever they say."""
 
@@ -95,8 +97,16 @@ class _Watch:
         """What came in the slots that were watched."""
         yield from (each for each in self._seen if each.slot in self.slots)
 
+    def back_s(self) -> Iterator[float]:
+        """Of each slot with a restart, after how many seconds the bot was ready again."""
+        for slot in self.restarted:
+            since = history.now() - (time.time() - slot)
+            ready = [each.t for each in self._ready if each.t > since]
+            if ready:
+                yield round(min(ready) - since, 2)
+
     async def all(self) -> None:
-        async with reading(self._stack, lambda each: isinstance(each, BotApiCall), self._read):
+        async with reading(self._stack, _of_interest, self._read):
             await self._subscribe()
             await self._watch()
 
@@ -158,6 +168,8 @@ class _Watch:
         interval = self._settings.interval_s
         while True:
             event = await calls.get()
+            if isinstance(event, ProcessReady) and event.role == "bot":
+                self._ready.append(event)
             if not isinstance(event, BotApiCall) or event.error_code is not None:
                 continue
             chat, text = chat_of(event) or 0, text_of(event.params)
@@ -180,6 +192,10 @@ class _Watch:
                     mode=self._stack.mode,
                 )
             )
+
+
+def _of_interest(event: Event) -> bool:
+    return isinstance(event, BotApiCall | ProcessReady)
 
 
 def _slot(now: float, interval: float) -> float:

@@ -277,6 +277,16 @@ def test_what_differs_only_where_it_was_starved_is_inconclusive(story, judged, c
     assert doubtful(story.history(), judged.rules, judged.approved) == {"polling": ["price"]}
 
 
+def test_a_silence_that_is_broken_fails_however_starved_the_machine_was(story, judged) -> None:
+    story.healthy()
+    story.case("polling", "small-talk", "What?", say="hello", expect="silence")
+    asked = float(story.clock)
+    starve(story, "polling", asked, asked + 1.5)
+    result = judge(story, judged, "golden")
+    assert result.verdict is Verdict.FAIL
+    assert "silences were broken" in result.measurement
+
+
 @pytest.mark.parametrize("check", ["golden", "parity"])
 def test_what_is_right_when_it_is_played_again_is_right(story, judged, check) -> None:
     asked = wrong(story)

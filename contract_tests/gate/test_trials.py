@@ -207,6 +207,16 @@ class TestDegradation:
             Verdict.FAIL
         )
 
+    @pytest.mark.parametrize(
+        ("said", "true"),
+        [("70 s ago", True), ("1 min old", True), ("66 seconds ago", False), ("0 s ago", False)],
+    )
+    def test_an_age_that_is_told_too_low_is_named(self, said: str, true: bool) -> None:
+        answers = (f"{CLEAN[0]}\n⌛ From {said}: no exchange answers",)
+        result = judge_bad(bad(stage="gone", since_s=70.0, answers=answers))
+        assert (result.verdict is Verdict.PASS) is true, result
+        assert ("the age is told too low" in result.measurement) is not true
+
     def test_figures_that_nobody_has_given_are_invented(self) -> None:
         result = judge_bad(bad(stage="gone", answers=CLEAN, datum=False))
         assert result.verdict is Verdict.FAIL
@@ -350,6 +360,21 @@ class TestSignals:
         assert "was left out" in result.measurement
         wrong = signals.check(History([*record, signal(chat_id=3)]), Judging())
         assert wrong.verdict is Verdict.FAIL
+
+    @pytest.mark.parametrize(
+        ("back_s", "verdict"), [(1.2, Verdict.PASS), (3.9, Verdict.INCONCLUSIVE)]
+    )
+    def test_a_bot_that_came_back_after_its_slot_cannot_have_repeated_itself(
+        self, story, back_s: float, verdict: Verdict
+    ) -> None:
+        story.signals("polling")
+        (watched,) = [each for each in story.events if isinstance(each, history.SignalsWatched)]
+        rest = [each for each in story.events if each is not watched]
+        late = msgspec.structs.replace(watched, back_s=(back_s,))
+        result = signals.check(History([*rest, late]), Judging())
+        assert result.verdict is verdict
+        slot = f"was ready again {back_s} s after the slot in which it was killed began, of 4 s"
+        assert (slot in result.measurement) is (verdict is Verdict.INCONCLUSIVE)
 
     def test_one_who_has_not_asked_for_it_is_named(self, story) -> None:
         result = judge_signals(story, signal(chat_id=3))
