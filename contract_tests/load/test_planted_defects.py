@@ -20,13 +20,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 def gate(tmp_path: Path, incident: str, rate: int = 50, **env: str) -> dict[str, Any]:
     """The checks of a gate in one mode, with an incident in the place of market-data.
 
-    A third of the usual load a second: it shows the same, and leaves a busy machine room.
+    A third of the usual load a second: it shows the same, and leaves a busy machine room. No half
+    answers are looked for: on such a machine they end the load before the incident has come.
     """
     text = (ROOT / "botproof.toml").read_text()
     text = text.replace(REAL, json.dumps(["{python}", str(INCIDENTS / incident)]))
     text = text.replace("load/price.py", str(ROOT / "load" / "price.py"))
     assert "rate = 150" in text
     text = text.replace("rate = 150", f"rate = {rate}")
+    text, found = re.subn(r"(?ms)^expect = \[ .*?^\]\n", "", text)
+    assert found == 1
     header = "[services.market_data.env]\n"
     assert header in text
     lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in env.items())
