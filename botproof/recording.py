@@ -1,4 +1,7 @@
-"""`botproof record`: the bot asks the real hosts once, and their answers are kept."""
+"""`botproof record`: the bot asks the real hosts once, and their answers are kept.
+
+`--blank` is for those who cannot reach them: what the bot asks is kept, with answers to fill in.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ import msgspec
 
 from botproof.chats import ReplyRules
 from botproof.config import BOT, Config, load_config
-from botproof.doubles.http.har import RecordingError, read_har
+from botproof.doubles.http.har import BLANK, RecordingError, read_har
 from botproof.fleet.shape import is_secret
 from botproof.history import NOT_RECORDED, DoubleEvent, HarnessError
 from botproof.problems import UsageError
@@ -57,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "does not get into the recording; may be repeated",
     )
     add(
+        "--blank",
+        action="store_true",
+        help="ask nobody: write down what the bot asks, each with an empty answer that you fill in "
+        "from the host's documentation; what the file has already stays and is played",
+    )
+    add(
         "--upstream",
         metavar="HOST=URL",
         action="append",
@@ -93,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         upstream=tuple(arguments.upstream),
         authority=arguments.upstream_ca,
         secrets=tuple(_secrets(config, arguments.passed)),
+        blank=arguments.blank,
     )
     recorder = Recorder()
     result = _record(_prepared(config, mode, arguments.passed), base, recording, recorder, mode)
@@ -146,7 +156,8 @@ def _record(
             try:
                 await stack.start()
                 result.started = True
-                say(f"{len(config.workload.cases)} cases, asking the real hosts")
+                asked = "nobody but the file" if recording.blank else "the real hosts"
+                say(f"{len(config.workload.cases)} cases, asking {asked}")
                 rules = ReplyRules.of(config.replies)
                 await stack.run(
                     scripted.play(stack, config.workload.cases, rules, time.time(), at_once=1)
@@ -163,7 +174,7 @@ def _record(
 
 def _tell(result: _Result, recorder: Recorder, recording: Recording, config: Config) -> int:
     errors = recorder.history().of(HarnessError)
-    if errors or result.failure:
+    if errors or (result.failure and not recording.blank):
         print(f"not recorded: {result.failure or errors[0].message}")
         return _FAILED
     try:
@@ -184,11 +195,25 @@ def _tell(result: _Result, recorder: Recorder, recording: Recording, config: Con
         recording.out.unlink(missing_ok=True)
         print(f"{BOT} asked no host but Telegram and those of doubles: nothing was written")
         return _NOTHING
-    print(f"wrote {recording.out}: look through it before you commit it")
+    if recording.blank:
+        _tell_blank(result, recording, sum(each.body == BLANK for each in exchanges))
+    else:
+        print(f"wrote {recording.out}: look through it before you commit it")
     if config.doubles.http is None:
         print("to play it in every gate, add to botproof.toml:\n\n[doubles.http]")
         print(f'recordings = ["{_shown(recording.out)}"]')
     return _NOTHING if unreached else 0
+
+
+def _tell_blank(result: _Result, recording: Recording, empty: int) -> None:
+    if result.failure:
+        print(f"an empty answer was too little for it: {result.failure}")
+    then = (
+        "it is whole"
+        if not empty and not result.failure
+        else ('put what the host would answer into "text" of each, and call this once more')
+    )
+    print(f"wrote {recording.out} with {empty} empty answers: {then}")
 
 
 def _shown(path: Path) -> str:

@@ -27,6 +27,7 @@ from botproof.report.terminal import Progress
 from botproof.targets.process import Guard
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import interruptible
+from botproof.targets.world import problem
 
 __all__ = ["add_arguments", "run"]
 
@@ -85,6 +86,9 @@ def _template(path: Path) -> int:
 def _described(arguments: argparse.Namespace, base: Path) -> Description:
     raw: dict[str, Any] = {"name": base.name or "my bot", "doubles": {"telegram": {}}}
     source = Source()
+    recordings = [str(path.relative_to(base)) for path in sorted(base.glob("recordings/*.har"))]
+    if recordings and not problem():
+        raw["doubles"]["http"] = {"recordings": recordings}
     if arguments.bot is not None:
         command = _command(arguments.bot, base)
         raw["bot"] = {"command": command, "ready": "telegram"}

@@ -80,6 +80,7 @@ _SHOWN = re.compile(
 )
 NONSENSE = "NOPE"
 SMALL_TALK = "small-talk"
+UNKNOWN = "/frobnicate"
 
 
 class Vocabulary(msgspec.Struct):
@@ -145,7 +146,7 @@ def opening(
             vocabulary.add(f"/{command}")
     vocabulary.guess(words)
     vocabulary.add("hello", name=SMALL_TALK)
-    vocabulary.add("/frobnicate", name="unknown-command")
+    vocabulary.add(UNKNOWN, name="unknown-command")
     return vocabulary
 
 

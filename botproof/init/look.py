@@ -24,6 +24,7 @@ from botproof.init.settings import OWNER_CHAT, Role, of_role, role_of
 from botproof.init.start import Description, find_start
 from botproof.init.trial import Look, Trial, Trials, steps_of
 from botproof.targets.world import TELEGRAM_HOSTS
+from botproof.workloads import scripted
 
 __all__ = ["Found", "look"]
 
@@ -50,6 +51,8 @@ class Found:
     warm_s: float = 0.0
     guessed: set[str] = field(default_factory=set)
     """Names of cases that were only guessed: they stand for something if they are answered."""
+    in_vain: set[str] = field(default_factory=set)
+    """Names of cases that were not answered while, alone, they asked for what no double has."""
     kept: tuple[str, ...] = ()
     """Files in its own directory that it made or changed."""
 
@@ -146,7 +149,7 @@ async def _second_play(
             if not trial.look.failure:
                 played = [step for step in steps_of(cases) if step.case.name in first]
                 now = datetime.datetime.now(datetime.UTC)
-                second = await trial.play(played, time.time())
+                second = await _play_again(trials, found, trial, played, first)
                 if of_role(described.base_env, Role.USERS, Role.USER):
                     await _strangers(trials, found, trial, cases, second)
                 break
@@ -162,7 +165,7 @@ async def _second_play(
     calls = [call for call in trials.recorder.history().of(BotApiCall) if call.error_code is None]
     stacks = {turn.case.stack for turn in (*first.values(), *second.values())}
     plays = [each for each in trials.recorder.history() if each.stack in stacks]
-    meanwhile = _meanwhile(History(plays))
+    meanwhile = _meanwhile(History(plays), found.in_vain)
     likely = {f"/{command}" for command in described.source.commands} - set(explore.FIRST)
     likely -= {f"/{command}" for command, _ in trial.look.menu}
     spoken = [
@@ -178,7 +181,11 @@ async def _second_play(
         for case in spoken
         if case.name not in found.guessed or not _as_small_talk(first[case.name], first)
     ]
-    found.proposals = propose(spoken, first, second, calls, now, meanwhile=meanwhile)
+    # Its commands stay: the gate says what they lack, and `botproof record` asks for it.
+    vain = {c.name for c in spoken if c.say[0] == "/" and c.say != explore.UNKNOWN} & found.in_vain
+    found.proposals = propose(
+        spoken, first, second, calls, now, meanwhile=meanwhile, to_record=vain
+    )
 
 
 def _as_small_talk(turn: Turn, turns: dict[str, Turn]) -> bool:
@@ -188,14 +195,35 @@ def _as_small_talk(turn: Turn, turns: dict[str, Turn]) -> bool:
     return not said or (talk is not None and said == [each.text for each in talk.answers])
 
 
-def _meanwhile(record: History) -> dict[str, str]:
+async def _play_again(
+    trials: Trials,
+    found: Found,
+    trial: Trial,
+    steps: Sequence[scripted.Step],
+    first: dict[str, Turn],
+) -> dict[str, Turn]:
+    """Play it all, and one after the other what may have been unanswered for want of a double."""
+    vain = asked_in_vain(trials.recorder.history())
+    doubtful = {name for name in vain if name in first and not first[name].answers}
+    turns = await trial.play(
+        [each for each in steps if each.case.name not in doubtful], time.time()
+    )
+    for step in steps:
+        if step.case.name in doubtful:
+            before = trial.in_vain()
+            turns |= await trial.play([step], time.time())
+            if trial.in_vain() > before:
+                found.in_vain.add(step.case.name)
+    return turns
+
+
+def _meanwhile(record: History, in_vain: set[str]) -> dict[str, str]:
     """What else happened while a case was not answered, by case, in words that follow "while"."""
     said = {
         case: f'its log said "{line[:120]}": mend that, or take it in with expect = "silence"'
         for case, line in unanswered_in_trouble(record, ReplyRules.of(Replies())).items()
     }
-    vain = dict.fromkeys(asked_in_vain(record), "it asked for what no double has")
-    return {**said, **vain}
+    return {**said, **dict.fromkeys(in_vain, "it asked for what no double has")}
 
 
 async def _strangers(

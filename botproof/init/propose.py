@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -58,10 +58,12 @@ def propose(
     today: datetime.datetime,
     *,
     meanwhile: Mapping[str, str] = MappingProxyType({}),
+    to_record: Collection[str] = (),
 ) -> Proposals:
     """What to write of these cases, played twice. `calls` are those of both plays, `today` is the
     time of the second one; `meanwhile` says, by case, what else happened that an answer may have
-    been missing for: such a silence is not proposed."""
+    been missing for: such a silence is not proposed. `to_record` are cases that are to be answered
+    once what they ask for has been recorded."""
     found = Proposals()
     edited = {case.name for case in cases if case.kind == "callback_query"}
     found.acknowledgement = _acknowledgement(first, second, list(calls), edited)
@@ -69,7 +71,9 @@ def propose(
         one, other = first.get(case.name), second.get(case.name)
         if one is None or other is None:
             continue
-        if case.name in meanwhile and not one.answers and not other.answers:
+        if case.name in to_record and not one.answers and not other.answers:
+            found.cases.append(Proposal(case, "not answered: it asked for what no double has"))
+        elif case.name in meanwhile and not one.answers and not other.answers:
             found.left_out.append(
                 f"{case.say!r} was answered by nothing while {meanwhile[case.name]}"
             )

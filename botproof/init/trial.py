@@ -18,6 +18,7 @@ from botproof.calls import plain
 from botproof.chats import ReplyRules, Turn, read_chats
 from botproof.config import Case, Replies, config_of
 from botproof.history import (
+    NOT_RECORDED,
     REFUSED_ADDRESS,
     UNKNOWN_HOST,
     BotApiCall,
@@ -50,6 +51,7 @@ _QUIET_S = 1.2
 """An answer is over when so long nothing came."""
 _AT_ONCE = 4
 _UNAUTHORIZED = 401
+_IN_VAIN = frozenset((UNKNOWN_HOST, REFUSED_ADDRESS, NOT_RECORDED))
 
 
 @dataclass(slots=True)
@@ -194,6 +196,14 @@ class Trial:
                     if each.status == psutil.CONN_LISTEN:
                         found.add(each.laddr.port)
         return tuple(sorted(found))
+
+    def in_vain(self) -> int:
+        """How often it has asked so far for what no double has."""
+        record, name = self._record(), self.stack.name
+        events = record.of(DoubleEvent, stack=name)
+        return sum(event.kind in _IN_VAIN for event in events) + sum(
+            bool(call.unserved) for call in record.of(VenueCall, stack=name)
+        )
 
     def _record(self) -> history.History:
         return self.stack.around.recorder.history()

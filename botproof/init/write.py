@@ -159,8 +159,9 @@ def _doubles(found: Found) -> Iterator[str]:
         yield (
             f"\n# ? It also asked {', '.join(found.hosts[:8])}, for which no double stands. To "
             "play their\n#   answers from a recording: `botproof record`, once, with the network. "
-            "One of your own that\n#   may be reached for real: [doubles] allow_hosts = "
-            f"[{_string(found.hosts[0])}]"
+            "Without it: `botproof\n#   record --blank`, then put the answers in by hand. Call "
+            "init once more then. One of your\n#   own that may be reached for real: [doubles] "
+            f"allow_hosts = [{_string(found.hosts[0])}]"
         )
     if found.addresses:
         yield (

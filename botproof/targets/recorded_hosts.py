@@ -24,13 +24,15 @@ class Recording:
     """A run that asks the real hosts: `out` is written when its double ends.
 
     `upstream` are texts `HOST=URL` for hosts that are asked elsewhere, `authority` whom to trust
-    there besides; `secrets` are values that the recording must not have.
+    there besides; `secrets` are values that the recording must not have. `blank`: nobody is asked,
+    and each request is written with an empty answer, after what `out` has already.
     """
 
     out: Path
     upstream: tuple[str, ...] = ()
     authority: Path | None = None
     secrets: tuple[str, ...] = ()
+    blank: bool = False
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -59,6 +61,8 @@ def arguments(doubles: Doubles, base: Path, recording: Recording | None) -> Iter
             yield from ("--recording", str(base / each))
         return
     yield from ("--record", str(recording.out))
+    if recording.blank:
+        yield "--blank"
     for each in recording.upstream:
         yield from ("--upstream", each)
     if recording.authority is not None:

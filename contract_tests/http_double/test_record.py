@@ -177,3 +177,29 @@ def test_a_recording_that_is_none_is_named_and_nothing_is_judged(tmp_path: Path)
     assert done.returncode == 3
     assert "recordings/http.har: cannot be read" in done.stdout
     assert "`botproof record` writes one" in done.stdout
+
+
+def test_without_the_host_the_answers_are_filled_in_by_hand(tmp_path: Path) -> None:
+    """The bot ends at the first empty answer, as a careless one does; so it is asked again."""
+    (tmp_path / "bot.py").write_text(BOT)
+    (tmp_path / "botproof.toml").write_text(DESCRIPTION)
+    done = run("record", "--blank", folder=tmp_path)
+    assert done.returncode == 0
+    assert (
+        "an empty answer was too little for it: bot ended on its own with exit code 1"
+        in done.stdout
+    )
+    assert "with 1 empty answers" in done.stdout
+    har = tmp_path / "recordings" / "http.har"
+    [entry] = json.loads(har.read_text())["log"]["entries"]
+    assert entry["request"]["url"] == "https://api.prices.example/v1/price?coin=BTC&apikey=redacted"
+    har.write_text(har.read_text().replace('"{}"', json.dumps('{"price": "43.5"}')))
+    (tmp_path / "botproof.toml").write_text(DESCRIPTION + PLAYED + UNKNOWN)
+    assert "with 1 empty answers" in run("record", "--blank", folder=tmp_path).stdout
+    texts = [
+        each["response"]["content"]["text"]
+        for each in json.loads(har.read_text())["log"]["entries"]
+    ]
+    assert texts == ['{"price": "43.5"}', "{}"]  # what is there stays, what is new comes after it
+    har.write_text(har.read_text().replace('"{}"', json.dumps('{"price": "7"}')))
+    assert "with 0 empty answers: it is whole" in run("record", "--blank", folder=tmp_path).stdout

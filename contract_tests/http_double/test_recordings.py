@@ -118,6 +118,17 @@ def test_a_recording_of_a_browser_is_read(tmp_path: Path) -> None:
     assert (read.method, read.request_body, read.body) == ("POST", "a=1", b"picture")
 
 
+def test_a_recording_that_was_written_by_hand_needs_four_fields(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "gate.md").read_text()
+    blocks = [each.partition("```")[0] for each in text.split("```json\n")[1:]]
+    [by_hand] = [each for each in blocks if '"entries"' in each]
+    (tmp_path / "http.har").write_text(by_hand)
+    [exchange] = read_har(tmp_path / "http.har")
+    url = "https://api.coingecko.com/api/v3/simple/price?vs_currencies=usd&ids=bitcoin"
+    assert Replay([exchange]).find("GET", url, "") is exchange
+    assert json.loads(exchange.body) == {"bitcoin": {"usd": 67187.33}}
+
+
 WRONG = {
     "": "is no HAR file",
     "{}": "is no HAR file: KeyError: 'log'",

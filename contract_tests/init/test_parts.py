@@ -218,15 +218,27 @@ def test_two_plays_tell_what_to_expect_of_each_case() -> None:
             "rare": turn("rare"),
         },
     ]
-    vain = Case(name="vain", say="/vain")
+    vain, price = Case(name="vain", say="/vain"), Case(name="price", say="/price")
     tap = Case(name="tap-more", say="more", kind="callback_query")
-    plays = [{**play, "vain": turn("vain"), "tap-more": turn("tap-more")} for play in plays]
-    meanwhile = {"vain": "it asked for what no double has"}
-    found = propose([*cases, vain, tap], plays[0], plays[1], calls, NOW, meanwhile=meanwhile)
+    mute = {name: turn(name) for name in ("vain", "price", "tap-more")}
+    plays = [{**play, **mute} for play in plays]
+    meanwhile = dict.fromkeys(("vain", "price"), "it asked for what no double has")
+    everything = [*cases, vain, price, tap]
+    first, second = plays
+    found = propose(
+        everything,
+        first,
+        second,
+        calls,
+        NOW,
+        meanwhile=meanwhile,
+        to_record=frozenset({"price"}),
+    )
     said = {each.case.name: each.case for each in found.cases}
     assert found.acknowledgement == "^Wait …"
     assert [each.replace for each in found.normalisers] == ["Done in (figure) s"]
     assert (said["mute"].expect, said["two"].replies, said["joke"].golden) == ("silence", 2, False)
+    assert said["price"].expect == "reply"
     assert "rare" not in said
     *others, of_the_tap = found.left_out
     assert of_the_tap == "the tap on 'more' was answered by nothing in both plays"

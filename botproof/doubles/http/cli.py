@@ -49,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file at the end",
     )
     add(
+        "--blank",
+        action="store_true",
+        help="with --record: ask nobody; write each request down with an empty answer to fill in, "
+        "after what the file has already",
+    )
+    add(
         "--upstream",
         metavar="HOST=URL",
         action="append",
@@ -62,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C; return the exit code (2 for what cannot be used)."""
     try:
         exchanges = [each for path in args.recording for each in read_har(path)]
+        begun = read_har(args.record) if args.blank and args.record.exists() else []
         upstream = dict(_pair(text) for text in args.upstream)
     except (RecordingError, ValueError) as error:
         print(f"botproof double http: {error}", file=sys.stderr)
@@ -76,10 +83,10 @@ def run(args: argparse.Namespace) -> int:
                 trust_env=False,
             )
             secrets = frozenset(json.loads(os.environ.get(SECRETS, "[]")))
-            recording = Recording(client, upstream, secrets)
-        double = HttpDouble(Replay(exchanges), recording)
+            recording = Recording(client, upstream, secrets, args.blank)
+        double = HttpDouble(Replay([*exchanges, *begun]), recording)
         if recording is not None:
-            closing.callback(lambda: write_har(args.record, double.exchanges))
+            closing.callback(lambda: write_har(args.record, [*begun, *double.exchanges]))
             await closing.enter_async_context(recording.client)
         if args.plain_port is not None:
             plain = await double.listen(host=args.host, port=args.plain_port)

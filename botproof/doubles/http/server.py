@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 import httpx
 import msgspec
 
-from botproof.doubles.http.har import Exchange
+from botproof.doubles.http.har import BLANK, Exchange
 from botproof.doubles.http.redaction import (
     REDACTED,
     is_secret_name,
@@ -51,11 +51,16 @@ _NOT_PLAYED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """How to record. `upstream` are other addresses of hosts, such as a staging's."""
+    """How to record. `upstream` are other addresses of hosts, such as a staging's.
+
+    `blank`: nobody is asked. What no recording has is written down with an empty answer, which a
+    person fills in.
+    """
 
     client: httpx.AsyncClient
     upstream: Mapping[str, str]
     secrets: frozenset[str] = frozenset()
+    blank: bool = False
 
 
 class HttpDouble:
@@ -107,10 +112,12 @@ class HttpDouble:
         url = f"{scheme if named else 'https'}://{host}{path}"
         url += f"?{request.raw_query}" if request.raw_query else ""
         body = request.body.decode("utf-8", "replace")
-        if self._recording is not None:
-            answer = await self._ask(self._recording, request, url, body)
-        else:
+        if self._recording is None:
             answer = self._play(request, url, body)
+        elif self._recording.blank:
+            answer = self._note_blank(self._recording, request, url, body)
+        else:
+            answer = await self._ask(self._recording, request, url, body)
         shown = redact_url(url)
         fields = {
             "venue": host,
@@ -143,6 +150,27 @@ class HttpDouble:
             content_type=found.content_type or "application/octet-stream",
             headers=headers,
         )
+
+    def _note_blank(self, how: Recording, request: Request, url: str, body: str) -> Response:
+        """Answer as recorded; else with an empty object, which is written down once."""
+        played = self._play(request, url, body)
+        if played.served:
+            return played
+        secrets = how.secrets | values_of(tuple(request.headers.items()), url, _fields(body))
+        shown, said = redact_url(url, secrets), redact_body(body, secrets)
+        known = {(each.method, each.url, each.request_body) for each in self.exchanges}
+        if (request.method, shown, said) not in known:
+            self.exchanges.append(
+                Exchange(
+                    method=request.method,
+                    url=shown,
+                    status=200,
+                    request_body=said,
+                    body=BLANK,
+                    content_type="application/json",
+                )
+            )
+        return Response(200, BLANK, "application/json")
 
     async def _ask(self, how: Recording, request: Request, url: str, body: str) -> Response:
         headers = {n: v for n, v in request.headers.items() if n not in _HOP}
