@@ -31,16 +31,26 @@ failing or asked to be left alone."""
 
 
 class VenueError(Exception):
-    """A venue did not give one part. ``retry_after`` is in seconds, when the venue said so."""
+    """A venue did not give one part. ``retry_after`` is in seconds, when the venue said so.
+
+    ``ours``: this process kept the call waiting, so that it says nothing about the venue.
+    """
 
     def __init__(
-        self, venue: str, reason: Reason, message: str, *, retry_after: float | None = None
+        self,
+        venue: str,
+        reason: Reason,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        ours: bool = False,
     ) -> None:
         super().__init__(f"{venue}: {message}")
         self.venue = venue
         self.reason: Reason = reason
         self.message = message
         self.retry_after = retry_after
+        self.ours = ours
 
 
 class RefusalError(Exception):

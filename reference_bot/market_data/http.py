@@ -22,6 +22,7 @@ from reference_bot.api import NOT_THERE
 from reference_bot.market_data.breaker import Breaker
 from reference_bot.market_data.decoding import Decodes, kept_in
 from reference_bot.market_data.errors import Reason, RefusalError, VenueError
+from reference_bot.market_data.lateness import held_up
 from reference_bot.market_data.limits import (
     LONGEST_BAN,
     Haste,
@@ -43,6 +44,8 @@ _BANS: Final = {418: 120.0, 403: 600.0}
 """The shortest bans that are documented, in seconds: Binance's, and Bybit's by 403."""
 _REFUSED_FOR: Final = 60.0
 """Seconds for which a venue is not asked that does not serve this address or place."""
+_OURS: Final = 0.5
+"""The share of a call's time from which on being held up here is the reason for no answer."""
 _BANNED_UNTIL: Final = re.compile(rb'(?:banned until |"retryAfter":\s*)(\d{13})')
 _RESETS: Final = ("x-gate-ratelimit-reset-timestamp", "x-bapi-limit-reset-timestamp")
 """Where venues tell when a limit that is used up begins anew, in seconds or ms: Gate.io, Bybit."""
@@ -220,8 +223,12 @@ class VenueClient:
         return VenueError(self.venue, "circuit_open", text, retry_after=rest)
 
     def _count(self, error: VenueError) -> None:
-        """A refusal that is about the request says nothing about the venue's health."""
-        if error.reason in _ABOUT_THE_REQUEST and error.retry_after is None:
+        """A refusal that is about the request says nothing about the venue's health, nor does a
+        call that this process kept waiting.
+        """
+        if error.ours:
+            self.breaker.gave_up()
+        elif error.reason in _ABOUT_THE_REQUEST and error.retry_after is None:
             self.breaker.succeeded()
         elif error.reason == "rate_limited":
             self.breaker.failed(_clock(), wait=error.retry_after, at_once=True)
@@ -229,11 +236,13 @@ class VenueClient:
             self.breaker.failed(_clock())
 
     async def _call(self, path: str, decoder: Decodes[T], request: httpx.Request) -> Reply[T]:
+        began, before = _clock(), held_up()
         try:
             async with asyncio.timeout(self.timeout):
                 response = await self.pool.send(request)
         except (TimeoutError, httpx.TimeoutException):
-            raise self._error("timeout", path, f"no answer in {self.timeout:g} s") from None
+            overdue = max(0.0, _clock() - began - self.timeout)
+            raise self._late(path, overdue + held_up() - before) from None
         except httpx.HTTPError as error:
             what = str(error) or type(error).__name__
             raise self._error("unreachable", path, what) from None
@@ -247,6 +256,14 @@ class VenueClient:
         if response.status_code != 200:
             raise self._refusal(path, response)
         return Reply(self._decode(path, decoder, response), as_of)
+
+    def _late(self, path: str, ours: float) -> VenueError:
+        """Return what to raise for no answer; ``ours``: for how long it could not be read here."""
+        text = f"{path}: no answer in {self.timeout:g} s"
+        if ours < _OURS * self.timeout:
+            return VenueError(self.venue, "timeout", text)
+        text += f", of which this service kept it waiting for {ours:.2f} s"
+        return VenueError(self.venue, "timeout", text, ours=True)
 
     def _decode(self, path: str, decoder: Decodes[T], response: httpx.Response) -> T:
         if len(response.content) > _LONGEST_BODY:
