@@ -296,7 +296,7 @@ def test_the_proxy_lets_nothing_in_but_the_webhook(
     # Cut off by the proxy, which Caddy 2.6 calls 502; the bot would have read all of it.
     large = b"[" + b" " * 2_000_000 + b"]"
     assert through(url, "POST", "/webhook", large, **right) in {413, 502}
-    # While no bot is there Telegram is told when to come again, or it would wait longer each time.
+    # After 8 s without a bot Telegram is told when to come again, or it would wait ever longer.
     fleet("stop", "bot")
     status, headers = answer(url, "POST", "/webhook", update, **right)
     assert (status, headers["Retry-After"]) == (502, "1")
