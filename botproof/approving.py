@@ -92,7 +92,7 @@ def _agreed(doubts: Mapping[str, str], ask: Ask | None) -> bool:
 
 
 def terminal() -> Ask | None:
-    """Somebody at the terminal, None when nobody sits there."""
+    """Return somebody at the terminal, None when nobody sits there."""
     return _ask if sys.stdin.isatty() and sys.stdout.isatty() else None
 
 

@@ -63,11 +63,11 @@ class Browser:
             self._do("goog/cdp/execute", {"cmd": command, "params": params})
 
     def run(self, script: str, *arguments: object) -> Any:
-        """What a JavaScript function body returns."""
+        """Return what a JavaScript function body returns."""
         return self._do("execute/sync", {"script": script, "args": list(arguments)})
 
     def until(self, condition: str, *arguments: object) -> Any:
-        """What `condition` (a JavaScript expression) says, as soon as it says something."""
+        """Return what `condition` (a JavaScript expression) says, as soon as it says something."""
         script = f"""
             const done = arguments[arguments.length - 1], given = [...arguments].slice(0, -1);
             const say = () => {{ const found = (() => {condition})(); if (found) done(found); }};
@@ -78,7 +78,7 @@ class Browser:
         return self._do("execute/async", {"script": script, "args": list(arguments)})
 
     def find(self, css: str) -> str:
-        """The driver's id of the first element that a CSS selector matches."""
+        """Return the driver's id of the first element that a CSS selector matches."""
         found: str = self._do("element", {"using": "css selector", "value": css})[self._ELEMENT]
         return found
 
@@ -121,7 +121,8 @@ class Browser:
 
 @contextlib.contextmanager
 def chromium(profile: Path) -> Iterator[Browser]:
-    """A browser for as long as the ``with`` statement lasts; `profile` is a directory of its own.
+    """Give a browser for as long as the ``with`` statement lasts; `profile` is a directory of its
+    own.
 
     Raises FileNotFoundError without a chromedriver, BrowserError when it does not start.
     """

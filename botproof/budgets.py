@@ -38,7 +38,7 @@ class Budget(msgspec.Struct, frozen=True):
     source: str
 
     def describe(self) -> str:
-        """One line for a person, such as "reply time, every command < 2 s"."""
+        """Return one line for a person, such as "reply time, every command < 2 s"."""
         return f"{self.what} < {self.limit:g} {self.unit}"
 
 
@@ -77,7 +77,7 @@ Budgets = Mapping[str, Budget]
 
 
 def resolve(overrides: Mapping[str, float | Override]) -> Budgets:
-    """The defaults with `overrides` in place of single limits.
+    """Return the defaults with `overrides` in place of single limits.
 
     A memory budget of any process may be added as `<process>_memory_mb`. Raises BudgetError for a
     name that is no budget or a limit that is not above zero.

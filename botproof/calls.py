@@ -20,7 +20,7 @@ _OF_THE_TEXT = ("parse_mode", "entities", "caption_entities", "link_preview_opti
 
 
 def after_edit(params: Json, changes: Json) -> dict[str, Any]:
-    """The parameters of a message after an edit of it."""
+    """Return the parameters of a message after an edit of it."""
     lost = {"reply_markup"}
     if any(key in changes for key in TEXT_KEYS):
         lost |= {*_OF_THE_TEXT}
@@ -31,24 +31,24 @@ def after_edit(params: Json, changes: Json) -> dict[str, Any]:
 
 
 def chat_of(call: BotApiCall) -> int | None:
-    """The id of the chat that a call is about."""
+    """Return the id of the chat that a call is about."""
     return integer(call.params.get("chat_id"))
 
 
 def query_of(call: BotApiCall) -> str:
-    """The id of the query that a call answers; "" for other calls."""
+    """Return the id of the query that a call answers; "" for other calls."""
     return next((str(call.params[key]) for key in QUERY_KEYS if key in call.params), "")
 
 
 def message_under_tap(update: Json) -> int | None:
-    """The id of the message whose button was tapped; None for any other update."""
+    """Return the id of the message whose button was tapped; None for any other update."""
     query = update.get("callback_query")
     message = query.get("message") if isinstance(query, Mapping) else None
     return integer(message.get("message_id")) if isinstance(message, Mapping) else None
 
 
 def query_of_update(update: Json) -> str:
-    """The id of the query that an update is; "" for other updates."""
+    """Return the id of the query that an update is; "" for other updates."""
     for kind, body in update.items():
         if kind.endswith("_query") and isinstance(body, Mapping):
             return str(body.get("id", ""))
@@ -56,12 +56,12 @@ def query_of_update(update: Json) -> str:
 
 
 def is_sending(method: str) -> bool:
-    """Whether a method of the Bot API puts a message into a chat."""
+    """Tell whether a method of the Bot API puts a message into a chat."""
     return method.startswith(_SENDING) and method not in NO_MESSAGES
 
 
 def message_ids(result: Any) -> Iterator[int]:
-    """The ids of the messages that a call made: several for an album."""
+    """Yield the ids of the messages that a call made: several for an album."""
     for each in result if isinstance(result, list) else [result]:
         number = integer(each.get("message_id")) if isinstance(each, Mapping) else None
         if number is not None:
@@ -69,12 +69,13 @@ def message_ids(result: Any) -> Iterator[int]:
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a text as markers are compared."""
+    """Return the words of a text as markers are compared."""
     return frozenset(_WORD.findall(text.casefold()))
 
 
 def topic_of(message: Any) -> int | None:
-    """The topic of a forum that a message (the first one of several) stands in; None for none."""
+    """Return the topic of a forum that a message (the first one of several) stands in;
+    None for none."""
     message = message[0] if isinstance(message, list) and message else message
     if not isinstance(message, Mapping) or not message.get("is_topic_message"):
         return None
@@ -82,12 +83,12 @@ def topic_of(message: Any) -> int | None:
 
 
 def text_of(params: Json) -> str:
-    """The text or caption of a call; "" for neither."""
+    """Return the text or caption of a call; "" for neither."""
     return next((str(params[key]) for key in TEXT_KEYS if params.get(key)), "")
 
 
 def plain(value: Any) -> Any:
-    """A parameter as it is meant: form posts carry objects as JSON text."""
+    """Return a parameter as it is meant: form posts carry objects as JSON text."""
     if isinstance(value, str) and value[:1] in {"{", "["}:
         try:
             return json.loads(value)
@@ -97,7 +98,7 @@ def plain(value: Any) -> Any:
 
 
 def button_rows(markup: Any) -> list[list[Any]]:
-    """The rows of a keyboard of either kind, each button as it was sent."""
+    """Return the rows of a keyboard of either kind, each button as it was sent."""
     markup = plain(markup)
     if not isinstance(markup, Mapping):
         return []
@@ -106,7 +107,7 @@ def button_rows(markup: Any) -> list[list[Any]]:
 
 
 def button_label(button: Any) -> str:
-    """A button of either keyboard in a line: its text, and what a tap sends or opens."""
+    """Return a button of either keyboard in a line: its text, and what a tap sends or opens."""
     if not isinstance(button, Mapping):
         return str(button)
     target = button.get("callback_data") or button.get("url") or ""
@@ -114,12 +115,12 @@ def button_label(button: Any) -> str:
 
 
 def is_true(value: Any) -> bool:
-    """A Boolean parameter of the Bot API: forms send text."""
+    """Tell whether it is a Boolean parameter of the Bot API: forms send text."""
     return str(value).casefold() in ("true", "1")
 
 
 def integer(value: Any) -> int | None:
-    """A parameter of the Bot API as a number; None when it is none: forms send text."""
+    """Return a parameter of the Bot API as a number; None when it is none: forms send text."""
     try:
         return int(value)
     except (TypeError, ValueError):
@@ -135,12 +136,12 @@ def replied_to(params: Json) -> int | None:
 
 
 def is_reply(params: Json) -> bool:
-    """Whether a message is shown as the answer to another one."""
+    """Tell whether a message is shown as the answer to another one."""
     return replied_to(params) is not None
 
 
 def hides_links(params: Json) -> bool:
-    """Whether a message is sent without a preview of its links, in either spelling of that."""
+    """Tell whether a message is sent without a preview of its links, in either spelling of that."""
     options = plain(params.get("link_preview_options"))
     if isinstance(options, Mapping):
         return is_true(options.get("is_disabled"))

@@ -66,7 +66,7 @@ class ReplyRules:
 
     @classmethod
     def of(cls, replies: Replies) -> ReplyRules:
-        """The rules that `[replies]` of a botproof.toml describes."""
+        """Return the rules that `[replies]` of a botproof.toml describes."""
         return cls(
             acknowledgement=re.compile(replies.acknowledgement)
             if replies.acknowledgement
@@ -81,11 +81,11 @@ class ReplyRules:
         )
 
     def is_acknowledgement(self, text: str) -> bool:
-        """Whether a message only says that an answer is on its way."""
+        """Tell whether a message only says that an answer is on its way."""
         return self.acknowledgement is not None and self.acknowledgement.search(text) is not None
 
     def normalise(self, text: str) -> str:
-        """The text with everything replaced that legitimately differs between runs."""
+        """Return the text with everything replaced that legitimately differs between runs."""
         for pattern, replacement in self.normalisers:
             text = pattern.sub(replacement, text)
         return text
@@ -267,7 +267,7 @@ class Chats:
         return None
 
     def elsewhere(self) -> list[Message]:
-        """Messages that went to chats in which nobody had asked anything."""
+        """Return messages that went to chats in which nobody had asked anything."""
         return [
             act
             for act in self.acts
@@ -351,7 +351,7 @@ class Chats:
         return chat
 
     def _touched(self, chat: Chat, chat_id: int, query_id: str, call: BotApiCall) -> list[Message]:
-        """What a call sent, changed or took away, with that done."""
+        """Return what a call sent, changed or took away, with that done."""
         known = self._known(chat_id, call)
         tap = self._tap_of(chat_id, call)
         if tap is not None and (not known or known[0].turn is not tap):
@@ -372,7 +372,7 @@ class Chats:
             turn.refused.append(call)
 
     def _known(self, chat_id: int, call: BotApiCall) -> list[Message]:
-        """The messages that a call changes or deletes, as far as they are known."""
+        """Return the messages that a call changes or deletes, as far as they are known."""
         if not call.method.startswith(_CHANGING):
             return []
         given = plain(call.params.get("message_ids"))
@@ -402,13 +402,13 @@ class Chats:
         return act
 
     def _tap_of(self, chat_id: int, call: BotApiCall) -> Turn | None:
-        """The tap on a button of the message that a call changes or takes away."""
+        """Return the tap on a button of the message that a call changes or takes away."""
         if not call.method.startswith(_CHANGING):
             return None
         return self._tapped.get((chat_id, integer(call.params.get("message_id")) or 0))
 
     def _changed_by_tap(self, tap: Turn, known: list[Message], call: BotApiCall) -> Message:
-        """What a tap made of the message under its button."""
+        """Return what a tap made of the message under its button."""
         act = Message(
             method=call.method,
             params=after_edit(known[0].params if known else {}, call.params),
@@ -446,7 +446,7 @@ class Chats:
             message.answered_at = at
 
     def _turn_of(self, chat: Chat, query_id: str, params: Json) -> Turn | None:
-        """The update that a call is about; see the module for the rules."""
+        """Return the update that a call is about; see the module for the rules."""
         if self._markers:
             words = words_of(text_of(params))
             named = [chat.by_marker[word] for word in words if word in chat.by_marker]
@@ -476,7 +476,7 @@ class Chats:
 
 
 def read_chats(history: History, rules: ReplyRules, *, markers: bool = False) -> dict[str, Chats]:
-    """The chats of a whole history, by stack."""
+    """Return the chats of a whole history, by stack."""
     chats = {stack: Chats(rules, markers=markers) for stack in history.stacks}
     for event in history:
         if event.stack in chats:

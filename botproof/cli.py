@@ -220,7 +220,7 @@ _DOUBLES = {
 
 
 def _add_double(commands: argparse._SubParsersAction[_Parser], *, chosen: Sequence[str]) -> None:
-    """The doubles bring their own arguments; only the one that is asked for is imported."""
+    """Add the doubles, each with its own arguments; import only the one that is asked for."""
     parser = commands.add_parser(
         "double",
         help="run a stand-in for Telegram, the exchanges or any host by itself",
@@ -247,7 +247,7 @@ def _config_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _command(name: str) -> Run:
-    """The subcommand `name` of `botproof.commands`, imported when it is called."""
+    """Return the subcommand `name` of `botproof.commands`, imported when it is called."""
 
     def run(arguments: argparse.Namespace) -> int:
         command: Run = getattr(import_module("botproof.commands"), name)
@@ -257,7 +257,7 @@ def _command(name: str) -> Run:
 
 
 def _plainly(command: Run) -> Run:
-    """What the user can put right is told in plain words, without a traceback."""
+    """Return what the user can put right is told in plain words, without a traceback."""
 
     def run(arguments: argparse.Namespace) -> int:
         try:

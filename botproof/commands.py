@@ -76,7 +76,7 @@ def _gate(
 
 
 def _fleet(arguments: argparse.Namespace, config: Config) -> FleetTarget | None:
-    """The target that the command line takes from a fleet, told to the person."""
+    """Return the target that the command line takes from a fleet, told to the person."""
     if not arguments.compose:
         for option in ("env_file", "from_host", "project_name"):
             if getattr(arguments, option):
@@ -92,7 +92,8 @@ def _fleet(arguments: argparse.Namespace, config: Config) -> FleetTarget | None:
 
 @contextlib.contextmanager
 def _network(fleet: FleetTarget | None) -> Iterator[FleetTarget | None]:
-    """A network of their own for services that find each other by name, while the gate runs."""
+    """Give a network of their own for services that find each other by name, while the
+    gate runs."""
     if fleet is None or not fleet.hosts:
         yield fleet
         return
@@ -108,7 +109,7 @@ def _network(fleet: FleetTarget | None) -> Iterator[FleetTarget | None]:
 
 
 def _for_github(options: gate_run.GateOptions, sealing: Sealing) -> int:
-    """One gate in GitHub Actions. What is printed meanwhile cannot give GitHub commands."""
+    """Run one gate in GitHub Actions. What is printed meanwhile cannot give GitHub commands."""
     muted = github.Muted()
     print(muted.begin, flush=True)
     try:
@@ -150,7 +151,8 @@ def _write_papers(outcome: Outcome) -> None:
 
 
 def _without_papers(outcome: Outcome, error: OSError) -> Outcome:
-    """The outcome of a run whose reports could not be written: nobody could read its evidence."""
+    """Return the outcome of a run whose reports could not be written: nobody could read
+    its evidence."""
     result = CheckResult(
         check=HARNESS,
         verdict=Verdict.ERROR,
@@ -162,7 +164,7 @@ def _without_papers(outcome: Outcome, error: OSError) -> Outcome:
 
 
 def _repeat(options: gate_run.GateOptions, sealing: Sealing, times: int) -> int:
-    """The same gate again and again, each with a report directory of its own below."""
+    """Run the same gate again and again, each with a report directory of its own below."""
     rows: list[repeated.Row] = []
     for number in range(1, times + 1):
         options.say(f"gate {number} of {times}")

@@ -146,12 +146,12 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def encode(conversation: Conversation) -> bytes:
-    """The conversation as JSON on one line; equal conversations give equal bytes."""
+    """Return the conversation as JSON on one line; equal conversations give equal bytes."""
     return _ENCODER.encode(conversation)
 
 
 def decode(data: bytes) -> Conversation:
-    """The reverse of `encode`. Raises msgspec.ValidationError or msgspec.DecodeError."""
+    """Return the reverse of `encode`. Raises msgspec.ValidationError or msgspec.DecodeError."""
     return msgspec.json.decode(data, type=Conversation)
 
 
@@ -182,12 +182,12 @@ def load(path: Path) -> Conversation:
 
 
 def room_of(step: Step) -> str:
-    """The chat of a step by name: "alice" for her private chat, else the kind of chat."""
+    """Return the chat of a step by name: "alice" for her private chat, else the kind of chat."""
     return step.who if step.where == "private" else step.where
 
 
 def describe(conversation: Conversation) -> list[str]:
-    """One line a step, for a person."""
+    """Return one line a step, for a person."""
     return [f"{number}. {_line(step)}" for number, step in enumerate(conversation.steps, start=1)]
 
 
@@ -221,7 +221,7 @@ def _deed(step: AnyStep) -> str:  # noqa: PLR0911 - a table in the shape of a ma
 
 
 def addressed(step: Say, this: str, other: str) -> str:
-    """The text of a message with the name of the addressed bot put after its command."""
+    """Return the text of a message with the name of the addressed bot put after its command."""
     name = {"": "", "this": this, "other": other}[step.to]
     if not name or not step.text.startswith("/"):
         return step.text
@@ -230,7 +230,8 @@ def addressed(step: Say, this: str, other: str) -> str:
 
 
 def shown(text: str, most: int = 100) -> str:
-    """Text for one line: what cannot be seen is written as an escape, what is long is cut."""
+    """Return text for one line: what cannot be seen is written as an escape, what is
+    long is cut."""
     safe = "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
     )
@@ -238,5 +239,5 @@ def shown(text: str, most: int = 100) -> str:
 
 
 def shortest(conversations: Iterable[Conversation]) -> Conversation | None:
-    """The shortest of them; None of none."""
+    """Return the shortest of them; None of none."""
     return min(conversations, key=lambda each: each.size, default=None)

@@ -29,7 +29,7 @@ _SUFFIX = ".sqlite3"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof restore`."""
+    """Add the arguments of `botproof restore`."""
     add = parser.add_argument
     add(
         "--drill",
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The gate's exit code: 0 when the bot works from the backup."""
+    """Return the gate's exit code: 0 when the bot works from the backup."""
     config = load_config(arguments.config)
     mode = arguments.mode or next(iter(config.modes))
     if mode not in config.modes:
@@ -103,7 +103,7 @@ def _is_database(name: str) -> bool:
 
 
 def described(folder: Path) -> Iterator[str]:
-    """A line for each database: whether it is sound, and how much is in it.
+    """Yield a line for each database: whether it is sound, and how much is in it.
 
     Raises UsageError for one that is not.
     """

@@ -106,7 +106,8 @@ def run_gate(options: GateOptions) -> Outcome:
 def judge(
     record: History, *, settings: JudgingSettings | None = None, golden_dir: Path | None = None
 ) -> list[CheckResult]:
-    """The results of a history, by the settings that it was recorded with unless given others.
+    """Return the results of a history, by the settings that it was recorded with unless given
+    others.
 
     What passes of a gate is judged again with defects planted into the record (`botproof.prove`):
     whether this judge would have turned red is a result of its own.
@@ -185,7 +186,7 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
 def _trials(
     options: GateOptions, around: Surroundings, modes: Sequence[str]
 ) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-    """What is played in stacks of its own after the modes, all of it beside each other.
+    """Return what is played in stacks of its own after the modes, all of it beside each other.
 
     What waits longest comes first, as not all stacks start at once.
     """
@@ -254,7 +255,7 @@ async def _again(options: GateOptions, stack: Stack, names: tuple[str, ...]) -> 
 
 
 async def _compare_conversations(options: GateOptions, around: Surroundings) -> None:
-    """Every mode once more, beside each other, unless the run is for some modes only."""
+    """Play every mode once more, beside each other, unless the run is for some modes only."""
     if CONVERSATIONS not in (options.checks or options.config.gate.checks) or options.modes:
         return
     if reason := options.config.alone_because():
@@ -287,7 +288,7 @@ def _load_plan(options: GateOptions, modes: int) -> LoadPlan | None:
 async def _run_mode(
     options: GateOptions, around: Surroundings, mode: str, plan: LoadPlan | None, *, last: bool
 ) -> bool:
-    """One mode from start to end; false when the harness failed, a fresh start included.
+    """Run one mode from start to end; false when the harness failed, a fresh start included.
 
     What goes wrong is recorded; only cancellation passes.
     """
@@ -347,7 +348,8 @@ def _door(options: GateOptions, stack: Stack) -> DoorWorkload | None:
 
 
 def _question(options: GateOptions) -> str:
-    """What is asked at the door; "" when the check is not asked for, or there is no command."""
+    """Return what is asked at the door; "" when the check is not asked for, or there is
+    no command."""
     if DOOR not in (options.checks or options.config.gate.checks):
         return ""
     return question_of(options.config)

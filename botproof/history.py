@@ -274,7 +274,8 @@ class DoubleEvent(Event, frozen=True, kw_only=True):
 
 
 def within_reach(event: DoubleEvent) -> str:
-    """What of the real world an event says to be within the target's reach; "" for any other."""
+    """Return what of the real world an event says to be within the target's reach; ""
+    for any other."""
     reason = event.detail.get("reason", "?")
     if event.kind == NOT_OFFLINE:
         return f"hosts are looked up for real, not by a resolver of this run: {reason}"
@@ -682,7 +683,7 @@ class History:
         return len(self.events)
 
     def of(self, kind: type[E], *, stack: str | None = None, mode: str | None = None) -> list[E]:
-        """Events of one type in order of time, of one stack or mode when named."""
+        """Return events of one type in order of time, of one stack or mode when named."""
         chosen = self._by_type.get(kind, [])
         return [
             event
@@ -693,15 +694,16 @@ class History:
         ]
 
     def counted(self) -> History:
-        """What is judged: without what a stack did before its last fresh start, and without the
-        trials, which are for one check each. That the harness failed in one concerns all."""
+        """Return what is judged: without what a stack did before its last fresh start, and without
+        the trials, which are for one check each. That the harness failed in one concerns all."""
         trials = {event.stack for event in self.of(Trial)}
         return self._chosen(
             lambda event: event.stack not in trials or isinstance(event, HarnessError)
         )
 
     def for_check(self, check: str) -> History:
-        """What one check looks at: its own trials where the run has any, else all but trials."""
+        """Return what one check looks at: its own trials where the run has any, else
+        all but trials."""
         trials = {event.stack for event in self.of(Trial) if event.check == check}
         if not trials:
             return self.counted()
@@ -742,7 +744,7 @@ class History:
         return [stack for stack in mentioned if stack not in self.stacks]
 
     def mode_of(self, stack: str) -> str:
-        """The mode of a stack; the stack's own name when no event says it."""
+        """Return the mode of a stack; the stack's own name when no event says it."""
         return next((e.mode for e in self.events if e.stack == stack and e.mode), stack)
 
 
@@ -777,7 +779,7 @@ class HistoryWriter:
 
 
 def encode(event: Event) -> bytes:
-    """One event as a line of a history, without the line end."""
+    """Return one event as a line of a history, without the line end."""
     return _ENCODER.encode(event)
 
 
@@ -841,12 +843,12 @@ def _check_format(path: Path, events: Sequence[Event]) -> None:
 
 
 def now() -> float:
-    """The clock of histories: seconds of the machine's monotonic clock."""
+    """Return the clock of histories: seconds of the machine's monotonic clock."""
     return time.monotonic()
 
 
 def describe_exit(code: int | None) -> str:
-    """An exit code in words: "exit code 1", "signal SIGKILL"."""
+    """Return an exit code in words: "exit code 1", "signal SIGKILL"."""
     if code is None:
         return "no exit code"
     if code < 0:

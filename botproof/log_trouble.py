@@ -36,7 +36,7 @@ _NO_TROUBLE = re.compile(r"\b(?:0|no) errors?\b|\berrors?\s*[=:]\s*0\b", re.IGNO
 
 
 def plain(text: str) -> str:
-    """Text without terminal colours and control characters other than tab and line feed."""
+    """Return text without terminal colours and control characters other than tab and line feed."""
     return _CONTROL.sub("", _ESCAPES.sub("", text))
 
 
@@ -67,7 +67,7 @@ class TroubleReader:
             yield from self._begin(line)
 
     def close(self) -> Iterator[tuple[str, ...]]:
-        """What is still open: nothing more of it has come."""
+        """Yield what is still open: nothing more of it has come."""
         if self._open:
             yield _shortened(self._open)
         self._open, self._traceback = [], False
@@ -99,7 +99,7 @@ def _shortened(lines: list[str]) -> tuple[str, ...]:
 
 
 def headline(lines: Iterable[str]) -> str:
-    """The line that says most of a piece of trouble: what was raised, where that is told."""
+    """Return the line that says most of a piece of trouble: what was raised, where that is told."""
     listed = [line for line in lines if line.strip()]
     named = [line for line in listed if _STACK_BEGINS.match(line)]
     if named:

@@ -30,7 +30,7 @@ class Outcome:
     report_dir: Path
 
     def result(self, check: str) -> CheckResult:
-        """What one check says; KeyError when it is not among them."""
+        """Return what one check says; KeyError when it is not among them."""
         for result in self.results:
             if result.check == check:
                 return result

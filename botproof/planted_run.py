@@ -31,7 +31,7 @@ _UNUSABLE = 64
 
 
 def changed(job: Job) -> Config:
-    """The configuration of the run. UsageError where what is left is none."""
+    """Return the configuration of the run. UsageError where what is left is none."""
     path = Path(job.config)
     raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     raw = merged(raw, job.plan.change)
@@ -66,7 +66,7 @@ def _only_cases(raw: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def _on_the_path(raw: Mapping[str, Any], folder: str) -> dict[str, Any]:
-    """Every process of the target finds its code there first."""
+    """Have every process of the target find its code there first."""
     first = {"env": {"PYTHONPATH": folder}}
     services = {name: merged(each, first) for name, each in raw.get("services", {}).items()}
     return {**raw, "bot": merged(raw["bot"], first), "services": services}
@@ -85,7 +85,8 @@ def approve(outcome: Outcome, into: Path) -> None:
 
 
 def _golden_of(job: Job, config: Config) -> str:
-    """The approved replies of the cases that are played; those of others would be "unused"."""
+    """Return the approved replies of the cases that are played; those of others would
+    be "unused"."""
     folder = Path(job.config).resolve().parent / config.gate.golden_dir
     chosen = Path(job.report_dir) / "golden"
     shutil.rmtree(chosen, ignore_errors=True)

@@ -26,7 +26,7 @@ _INTERRUPTED = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `botproof prove`."""
+    """Add the options of `botproof prove`."""
     parser.add_argument(
         "--history",
         metavar="FILE",

@@ -41,7 +41,7 @@ _LEAST_SECRET = 6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof record`."""
+    """Add the arguments of `botproof record`."""
     add = parser.add_argument
     add("--mode", metavar="MODE", help="of botproof.toml; else the first one")
     add(
@@ -110,7 +110,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prepared(config: Config, mode: str, passed: Sequence[str]) -> Config:
-    """The bot with real values of these variables, and without what breaks its surroundings."""
+    """Return the bot with real values of these variables, and without what breaks its
+    surroundings."""
     replace = msgspec.structs.replace
     env = {name: value for name, value in config.bot.env.items() if name not in passed}
     modes = {
@@ -131,7 +132,8 @@ def _prepared(config: Config, mode: str, passed: Sequence[str]) -> Config:
 
 
 def _secrets(config: Config, passed: Sequence[str]) -> Iterator[str]:
-    """Values that no recording may have: those of the bot's environment, and of the services'."""
+    """Yield values that no recording may have: those of the bot's environment, and of
+    the services'."""
     yield config.doubles.telegram.token
     for process in (config.bot, *config.services.values()):
         for name, value in process.env.items():

@@ -105,7 +105,7 @@ class SequentialErrorRate:
         return Verdict.INCONCLUSIVE
 
     def required(self, failures: int = 0) -> int | None:
-        """The fewest requests after which PASS is said in spite of `failures` failures.
+        """Return the fewest requests after which PASS is said in spite of `failures` failures.
 
         None when so many failures allow no PASS up to the cap.
         """
@@ -114,12 +114,13 @@ class SequentialErrorRate:
         return limits.looks[place] if place < len(limits.looks) else None
 
     def undecided(self) -> range:
-        """How many failures at the cap decide nothing."""
+        """Return how many failures at the cap decide nothing."""
         limits = self._limits(self.cap)
         return range(limits.most[-1] + 1, limits.least[-1])
 
     def outcomes(self, true_rate: float) -> tuple[float, float, float]:
-        """Chances of PASS and of FAIL, and the mean number of requests, at a true error rate.
+        """Return the chances of PASS and of FAIL, and the mean number of requests, at a true error
+        rate.
 
         Exact: the operating curve of docs/load.md. A run is taken to end at its first decision.
         """
@@ -148,7 +149,7 @@ class _Limits:
     least: Sequence[int]
 
     def pass_at(self, n: int) -> int:
-        """The failures that allow PASS now: what was allowed at the last look still is.
+        """Return the failures that allow PASS now: what was allowed at the last look still is.
 
         With as few failures as that now, there were no more of them then.
         """
@@ -156,14 +157,16 @@ class _Limits:
         return self.most[place - 1] if place else -1
 
     def fail_at(self, n: int) -> int:
-        """The failures that allow FAIL now: there can be no fewer of them at the next look."""
+        """Return the failures that allow FAIL now: there can be no fewer of them at the
+        next look."""
         place = bisect.bisect_left(self.looks, n)
         return self.least[place] if place < len(self.least) else n + 1
 
 
 @lru_cache(maxsize=64)
 def _limits(limit: float, cap: int, alpha_pass: float, alpha_fail: float, end: int) -> _Limits:
-    """The boundaries of a test that is planned for `cap` requests and has its last look at `end`.
+    """Return the boundaries of a test that is planned for `cap` requests and has its last look at
+    `end`.
 
     The plan decides what is spent before the end, so a run that ends early does not rewrite it.
     """
@@ -179,7 +182,7 @@ def _limits(limit: float, cap: int, alpha_pass: float, alpha_fail: float, end: i
 
 
 def _spent_at(t: float) -> float:
-    """The share of alpha that is spent when the share `t` of the requests was sent."""
+    """Return the share of alpha that is spent when the share `t` of the requests was sent."""
     return math.log1p((math.e - 1) * t)
 
 
@@ -215,7 +218,7 @@ def _fail_boundary(
 
 
 def _states(least: int, rate: float, n: int) -> int:
-    """Numbers of failures worth keeping: beyond ten standard deviations there are none."""
+    """Return numbers of failures worth keeping: beyond ten standard deviations there are none."""
     likely = n * rate + 10 * math.sqrt(n * rate * (1 - rate)) + 30
     return min(n, max(least + 1, math.ceil(likely))) + 1
 
@@ -227,7 +230,8 @@ def _start(states: int) -> _Vector:
 
 
 def _after(alive: _Vector, requests: int, rate: float) -> _Vector:
-    """The distribution of the failures after more requests; the last state gathers the rest."""
+    """Return the distribution of the failures after more requests; the last state
+    gathers the rest."""
     moved = np.convolve(alive, _step(requests, rate))
     kept = moved[: len(alive)]
     kept[-1] += moved[len(alive) :].sum()
@@ -236,7 +240,8 @@ def _after(alive: _Vector, requests: int, rate: float) -> _Vector:
 
 @lru_cache(maxsize=64)
 def _step(requests: int, rate: float) -> _Vector:
-    """How likely 0, 1, 2 … failures among some requests are; what never happens is left out."""
+    """Return how likely 0, 1, 2 … failures among some requests are; what never happens
+    is left out."""
     likely = int(requests * rate + 12 * math.sqrt(requests * rate) + 30)
     failed = np.arange(min(requests, likely) + 1)
     good = requests - failed

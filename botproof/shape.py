@@ -33,7 +33,7 @@ class Shape:
     whole: bool = True
 
     def read(self, raw: Mapping[str, Any], table: str = "", shown: str = "") -> dict[str, Any]:
-        """What is right in one table; the rest is noted."""
+        """Return what is right in one table; the rest is noted."""
         struct = self.tables[table]
         types = get_type_hints(struct)
         kept: dict[str, Any] = {}
@@ -60,7 +60,7 @@ class Shape:
         self.wrong.append(path)
 
     def concerns(self, problem: str) -> bool:
-        """Whether a problem follows from one that is noted: it begins with the path of that.
+        """Tell whether a problem follows from one that is noted: it begins with the path of that.
 
         A path may say in brackets which of several readings it is about: "bot (mode polling)".
         """
@@ -81,7 +81,7 @@ class Shape:
         return self._converted(value, dict if table in self.tables else kind, shown)
 
     def _table(self, value: Any, table: str, shown: str) -> Any:
-        """One of several tables. Where it is none, nothing can be said about the rest."""
+        """Return one of several tables. Where it is none, nothing can be said about the rest."""
         if isinstance(value, dict):
             return self.read(value, table, shown)
         self.whole = False
@@ -99,7 +99,8 @@ class Shape:
 
 
 def _right(text: str, path: str) -> str:
-    """What would be right in place of a value, where msgspec names types; "" where it is plain."""
+    """Return what would be right in place of a value, where msgspec names types; ""
+    where it is plain."""
     found = re.match(r"Expected `([^`]+)`, got `([^`]+)`", text)
     if found is None:
         return ""
@@ -125,15 +126,16 @@ _READING = re.compile(r" \([^)]*\)")
 
 
 def unknown(path: str, key: str, known: Iterable[str], what: str = "key") -> str:
-    """The words for a key, or another name (`what`), that is not known, with the nearest one."""
+    """Return the words for a key, or another name (`what`), that is not known, with the
+    nearest one."""
     near = difflib.get_close_matches(key, list(known), n=1)
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
     return f"{path}: is no {what} that botproof knows; {hint}"
 
 
 def toml_of(text: str, name: str) -> dict[str, Any]:
-    """A TOML document; `name` is what errors call it. Raises UsageError with the line that is wrong
-    and what is often meant by such a line."""
+    """Return a TOML document; `name` is what errors call it. Raises UsageError with the line that
+    is wrong and what is often meant by such a line."""
     try:
         return tomllib.loads(text.removeprefix("\ufeff"))  # some editors begin a file with it
     except tomllib.TOMLDecodeError as error:

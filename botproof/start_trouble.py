@@ -18,7 +18,7 @@ class Trouble:
     do: str
 
     def lines(self) -> Iterator[str]:
-        """Three lines for a person."""
+        """Yield three lines for a person."""
         yield f"seen:  {self.seen}"
         yield f"means: {self.means}"
         yield f"do:    {self.do}"
@@ -186,7 +186,7 @@ _NO_NAME = frozenset(
 
 
 def trouble_in(log: Sequence[str]) -> Trouble | None:
-    """The last line of a log that is known to mean something; None when there is none."""
+    """Return the last line of a log that is known to mean something; None when there is none."""
     for line in reversed(log):
         for sign in _KNOWN:
             found = re.search(sign.pattern, line)
@@ -198,7 +198,8 @@ def trouble_in(log: Sequence[str]) -> Trouble | None:
 
 
 def missing_settings(log: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Names of settings that a log complains about: those of `known`, and what is plainly one."""
+    """Return names of settings that a log complains about: those of `known`, and what
+    is plainly one."""
     text, names = "\n".join(log), set(known)
     found: list[str] = []
     for pattern in _MISSING:

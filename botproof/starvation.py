@@ -29,7 +29,7 @@ _MOST_OWN = 0.5
 
 
 def withheld(sample: Starved, targets: Iterable[str]) -> float:
-    """Seconds of one sample in which the machine did not let the chain go on."""
+    """Return seconds of one sample in which the machine did not let the chain go on."""
     own = sum(sample.ran_s.get(name, 0.0) for name in targets)
     capacity = sample.over_s * sample.cpus
     # Ticks of 10 ms: of a sample of 100 ms, busy may be told some too low.
@@ -53,7 +53,7 @@ class Starvation:
 
     @classmethod
     def of(cls, history: History, stack: str) -> Starvation:
-        """What a history says of one stack; nothing measured is no starvation."""
+        """Return what a history says of one stack; nothing measured is no starvation."""
         samples = history.of(Starved, stack=stack)
         started = history.of(ProcessStarted, stack=stack)
         own = [event for event in started if event.role in _TARGETS]
@@ -76,7 +76,7 @@ class Starvation:
         return bool(self.ends)
 
     def between(self, begin: float, end: float) -> float:
-        """Seconds withheld in a stretch of time; of samples at its edges their share."""
+        """Return seconds withheld in a stretch of time; of samples at its edges their share."""
         total = 0.0
         for at in range(bisect.bisect_right(self.ends, begin), len(self.ends)):
             first = self.ends[at] - self.lengths[at]
@@ -88,11 +88,13 @@ class Starvation:
         return total
 
     def explains(self, begin: float, end: float, limit_s: float) -> bool:
-        """Whether what took from `begin` to `end` would have been within the limit otherwise."""
+        """Tell whether what took from `begin` to `end` would have been within the limit
+        otherwise."""
         return end - begin - self.between(begin, end) < limit_s
 
     def seconds(self, begin: float, end: float) -> Iterator[tuple[float, float]]:
-        """The figure of every second from `begin` on: its begin, and seconds withheld in it."""
+        """Yield the figure of every second from `begin` on: its begin, and seconds
+        withheld in it."""
         at = begin
         while at < end:
             yield at, self.between(at, min(at + 1.0, end))

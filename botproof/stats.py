@@ -46,7 +46,7 @@ def lower_bound(n: int, failures: int, alpha: float = ALPHA) -> float:
 
 
 def required_requests(limit: float, failures: int = 0, alpha: float = ALPHA) -> int:
-    """The fewest requests that prove "below `limit`" although `failures` of them failed.
+    """Return the fewest requests that prove "below `limit`" although `failures` of them failed.
 
     `required_requests(0.001)` is 2,995; with five failures it is 10,511.
     """
@@ -67,7 +67,8 @@ def required_requests(limit: float, failures: int = 0, alpha: float = ALPHA) -> 
 
 
 def allowed_failures(n: int, limit: float, alpha: float = ALPHA) -> int | None:
-    """The most failures among `n` requests that still allow PASS; None when even 0 do not."""
+    """Return the most failures among `n` requests that still allow PASS; None when even
+    0 do not."""
     _validate_limit(limit)
     if n == 0 or upper_bound(n, 0, alpha) >= limit:
         return None
@@ -82,7 +83,8 @@ def allowed_failures(n: int, limit: float, alpha: float = ALPHA) -> int | None:
 
 
 def power(n: int, limit: float, true_rate: float, alpha: float = ALPHA) -> float:
-    """The chance that `n` requests end in PASS when the build really fails at `true_rate`."""
+    """Return the chance that `n` requests end in PASS when the build really fails at
+    `true_rate`."""
     most = allowed_failures(n, limit, alpha)
     if most is None:
         return 0.0
@@ -105,7 +107,7 @@ class ErrorRate:
     """Chance of PASS at this n for a build that fails ten times less often than the limit."""
 
     def describe(self) -> str:
-        """One line for a person: n, failures, bounds, power, and what would be needed."""
+        """Return one line for a person: n, failures, bounds, power, and what would be needed."""
         confidence = f"{100 * (1 - self.alpha):g} %"
         text = (
             f"n={self.n:,}, failures={self.failures:,}, {confidence} bounds "
@@ -144,7 +146,7 @@ def judge_error_rate(n: int, failures: int, limit: float, alpha: float = ALPHA) 
 
 
 def percentile(values: Sequence[float], q: float) -> float:
-    """The smallest value that at least `q` (0 to 1) of all values do not exceed.
+    """Return the smallest value that at least `q` (0 to 1) of all values do not exceed.
 
     Nearest rank: always a value that was measured, never one between two. Raises ValueError
     on no values: a percentile of nothing is not 0.

@@ -15,13 +15,13 @@ _FIRST_STRANGER = 9001
 
 
 def chat_label(case: Case) -> str:
-    """The chat of a case; without a name of its own, one that only this case has."""
+    """Return the chat of a case; without a name of its own, one that only this case has."""
     return case.chat or f"{case.name} "  # a space cannot be in a name: no chat of a user's
 
 
 def users_of(cases: Iterable[Case]) -> dict[str, int]:
-    """The user of each chat. Strangers are told their id: counted by themselves, a new case does
-    not change their golden."""
+    """Return the user of each chat. Strangers are told their id: counted by themselves, a new case
+    does not change their golden."""
     known, strangers = count(FIRST_USER), count(_FIRST_STRANGER)
     users: dict[str, int] = {}
     for case in cases:

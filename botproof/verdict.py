@@ -47,7 +47,7 @@ _RANKS: Mapping[Verdict, int] = {
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
-    """The one verdict over several. Over none it is INCONCLUSIVE: no data is never PASS."""
+    """Return the one verdict over several. Over none it is INCONCLUSIVE: no data is never PASS."""
     return max(verdicts, key=lambda verdict: verdict.rank, default=Verdict.INCONCLUSIVE)
 
 

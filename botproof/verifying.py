@@ -28,7 +28,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def add_key_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof key`."""
+    """Add the arguments of `botproof key`."""
     parser.add_argument("action", choices=("new",))
     parser.add_argument(
         "path",
@@ -51,7 +51,7 @@ def run_key(arguments: argparse.Namespace) -> int:
 
 
 def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof verify`."""
+    """Add the arguments of `botproof verify`."""
     add = parser.add_argument
     add("envelope", type=Path, help=f"a {SEALED}")
     add_files(parser, "--key", "a public key that is trusted; may be repeated")
@@ -173,7 +173,7 @@ def _images(texts: list[str]) -> dict[str, Mapping[str, str]] | None:
 def _record_override(
     arguments: argparse.Namespace, document: Statement, now: datetime.datetime
 ) -> None:
-    """An INCONCLUSIVE verdict that somebody accepts leaves a trace, or it is not accepted."""
+    """Leave a trace of an INCONCLUSIVE verdict that somebody accepts, or it is not accepted."""
     if document.predicate.result != "WARNED":
         return
     path = arguments.envelope.with_name(arguments.envelope.name + ".overrides.jsonl")

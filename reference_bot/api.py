@@ -31,7 +31,8 @@ PositionSide = Literal["LONG", "SHORT"]
 if not TYPE_CHECKING:
 
     def _any_word(words: Any) -> Any:
-        """The words stand in the API's description; whoever reads takes others, too."""
+        """Take any word: those that are known stand in the API's description; whoever
+        reads takes others, too."""
         return Annotated[str, Meta(extra_json_schema={"enum": sorted(get_args(words))})]
 
     Level, Market, Margin = _any_word(Level), _any_word(Market), _any_word(Margin)

@@ -31,7 +31,8 @@ _log = logging.getLogger(__name__)
 
 
 def places(share: float = 1.0) -> int:
-    """How many connections a listener may have: half of the process's descriptors at the most."""
+    """Return how many connections a listener may have: half of the process's
+    descriptors at the most."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         descriptors = 2 * _MOST
@@ -48,11 +49,11 @@ class Gate:
         self._count = 0
 
     def protocol(self) -> type[H11Protocol]:
-        """What uvicorn is to make of a connection."""
+        """Return what uvicorn is to make of a connection."""
         return type("_GatedConnection", (_Connection,), {"gate": self})
 
     async def run(self) -> None:
-        """Closes what takes too long, until cancelled."""
+        """Close what takes too long, until cancelled."""
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = time.monotonic()
@@ -62,7 +63,7 @@ class Gate:
                         self._close(connection)
 
     def admit(self, connection: "_Connection") -> None:
-        """Gives ``connection`` a place, or closes it when nobody can make room."""
+        """Give ``connection`` a place, or close it when nobody can make room."""
         mine = self._by_address.setdefault(connection.address, {})
         mine[connection] = None
         self._count += 1
@@ -72,7 +73,7 @@ class Gate:
             self._make_room(max(self._by_address.values(), key=len), connection)
 
     def leave(self, connection: "_Connection") -> None:
-        """Its place is free."""
+        """Free its place."""
         mine = self._by_address.get(connection.address, {})
         if connection in mine:
             del mine[connection]
@@ -111,17 +112,17 @@ class _Connection(H11Protocol):
         super().connection_lost(exc)
 
     def was_asked(self) -> bool:
-        """Whether a whole head has come by it."""
+        """Tell whether a whole head has come by it."""
         return bool(self.cycle)  # uvicorn has None there until then
 
     def stage(self) -> str:
-        """Whether it waits for a request's head, its body, or the answer."""
+        """Tell whether it waits for a request's head, its body, or the answer."""
         if not self.was_asked() or self.cycle.response_complete:
             return "head"
         return "body" if self.cycle.more_body else "answer"
 
     def is_late(self, now: float) -> bool:
-        """Whether that has taken longer than it may."""
+        """Tell whether that has taken longer than it may."""
         seen = (id(self.cycle), self.stage())
         if seen != self._seen:
             self._seen, self._since = seen, now
@@ -167,7 +168,7 @@ def gated_config(app: Any, gate: Gate, **options: Any) -> uvicorn.Config:
 
 
 def refused_host(scope: MutableMapping[str, Any], names: frozenset[str]) -> str | None:
-    """The Host of a request that is not meant for this service; None when it may be.
+    """Return the Host of a request that is not meant for this service; None when it may be.
 
     A page in somebody's browser can send requests here under a name that its owner made lead to
     this machine (DNS rebinding). Such a name has a dot and is no address: addresses, names without
@@ -180,7 +181,7 @@ def refused_host(scope: MutableMapping[str, Any], names: frozenset[str]) -> str 
 
 
 def is_known_host(host: str, names: frozenset[str]) -> bool:
-    """Whether a Host header's value (a name, perhaps a port) is one of ours."""
+    """Tell whether a Host header's value (a name, perhaps a port) is one of ours."""
     name, bracket, _ = host.strip().lower().removeprefix("[").partition("]")
     if not bracket:
         name = name.partition(":")[0]

@@ -36,7 +36,7 @@ class LinesPerKind(logging.Filter):
         self._seen: OrderedDict[Kind, list[float]] = OrderedDict()  # began, lines, left out
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record goes out."""
+        """Tell whether the record goes out."""
         kind = _kind(record)
         now = self._clock()
         seen = self._seen.get(kind)

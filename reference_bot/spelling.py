@@ -108,9 +108,8 @@ def _is_around(one: str) -> bool:
 
 
 def _invisible(one: str) -> bool:
-    """Formatting marks, control characters, variation selectors, letters without a shape, and what
-    only one maker's fonts have.
-    """
+    """Return formatting marks, control characters, variation selectors, letters without a shape,
+    and what only one maker's fonts have."""
     match unicodedata.category(one):
         case "Cf":
             return one not in _OVERRIDES

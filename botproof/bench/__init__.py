@@ -35,7 +35,7 @@ class Aim:
     of_ratio: bool = False
 
     def met(self, value: float) -> bool:
-        """Whether `value` is as wanted."""
+        """Tell whether `value` is as wanted."""
         return value <= self.limit if self.at_most else value >= self.limit
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ def compare(
     other_is: str = "",
     aim: Aim | None = None,
 ) -> Row:
-    """A row from the values of each run."""
+    """Return a row from the values of each run."""
     if not ours:
         raise CannotMeasureError(f"no run gave a value for {metric}")
     our_median = statistics.median(ours)

@@ -16,7 +16,7 @@ from botproof.bench import REPORTS, CannotMeasureError, show, write
 
 
 def names() -> list[str]:
-    """The benchmarks that there are."""
+    """Return the benchmarks that there are."""
     found = (module.name for module in pkgutil.iter_modules(botproof.bench.__path__))
     return sorted(name.replace("_", "-") for name in found if not name.startswith("_"))
 

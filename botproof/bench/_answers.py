@@ -26,12 +26,12 @@ class Observed:
     until: float
 
     def rate(self) -> float:
-        """Answers a second, from the first question to the last answer."""
+        """Return the answers a second, from the first question to the last answer."""
         first = min(asked for asked, _ in self.answered)
         return len(self.answered) / (max(at for _, at in self.answered) - first)
 
     def rate_within(self, seconds: float) -> float:
-        """Answers a second in the first `seconds` after the first question."""
+        """Return the answers a second in the first `seconds` after the first question."""
         first = min((*self.waiting, *(asked for asked, _ in self.answered)))
         return sum(at <= first + seconds for _, at in self.answered) / seconds
 
@@ -62,7 +62,7 @@ class Answers:
         return self.open + len(self._answered)
 
     def take(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """The next events, as the double's transcript gives them."""
+        """Take in the next events, as the double's transcript gives them."""
         for event in events:
             if event["type"] == "inject":
                 chat = int(event["update"]["message"]["chat"]["id"])
@@ -87,11 +87,11 @@ class Answers:
         self._answered.append((questions.popleft(), event["t"]))
 
     def observed(self, until: float) -> Observed:
-        """Everything so far."""
+        """Return everything so far."""
         waiting = tuple(asked for questions in self._waiting.values() for asked in questions)
         return Observed(tuple(self._answered), waiting, until)
 
 
 def p99(values: list[float]) -> float:
-    """The 99th percentile (nearest rank from above for few values)."""
+    """Return the 99th percentile (nearest rank from above for few values)."""
     return statistics.quantiles(values, n=100, method="inclusive")[98]

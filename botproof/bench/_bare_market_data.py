@@ -24,7 +24,7 @@ class Query(BaseModel):
 
 
 def make_app(answer: Any) -> FastAPI:
-    """The application."""
+    """Return the application."""
     app = FastAPI()
 
     @app.post("/combined_price")

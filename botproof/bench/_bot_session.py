@@ -179,7 +179,7 @@ class BotSession:
         return float(times.user + times.system)
 
     def memory(self) -> Reading:
-        """The highest readings since the start: each figure on its own."""
+        """Return the highest readings since the start: each figure on its own."""
         if not self._readings:
             raise CannotMeasureError(f"{self._side.name}: its memory cannot be read")
         return Reading(

@@ -61,13 +61,13 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(host: str, port: int) -> Connection:
-    """A new connection."""
+    """Return a new connection."""
     _, connection = await asyncio.get_running_loop().create_connection(Connection, host, port)
     return connection
 
 
 def post(path: str, body: bytes) -> bytes:
-    """A POST with a JSON body, ready to be sent."""
+    """Return a POST with a JSON body, ready to be sent."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
@@ -76,7 +76,7 @@ def post(path: str, body: bytes) -> bytes:
 
 
 async def rate(host: str, port: int, request: bytes, calls: int, connections: int) -> float:
-    """Calls a second over `connections` connections."""
+    """Return calls a second over `connections` connections."""
     opened = [await connect(host, port) for _ in range(connections)]
 
     async def repeat(connection: Connection, times: int) -> None:

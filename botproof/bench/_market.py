@@ -62,7 +62,7 @@ class Service:
         return answer
 
     def memory(self) -> Memory:
-        """What it holds now."""
+        """Return what it holds now."""
         return Memory.of(self.process)
 
 
@@ -99,7 +99,7 @@ def service(
 
 
 def _port(log: IO[bytes]) -> int:
-    """Where the service says that it listens."""
+    """Return where the service says that it listens."""
     line = log.readline()
     try:
         return int(json.loads(line)["port"])
@@ -119,7 +119,7 @@ class Double:
         self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=60)
 
     def calls(self) -> list[dict[str, Any]]:
-        """The calls since the last time that this was asked."""
+        """Return the calls since the last time that this was asked."""
         answer = self._client.get("/_double/transcript", params={"after": self._seen}).json()
         self._seen = answer["result"]["next"]
         return [event for event in answer["result"]["events"] if event["type"] == "venue_call"]
@@ -180,7 +180,7 @@ class Rival:
             raise CannotMeasureError(f"ccxt did not read everything: {line.strip() or 'it ended'}")
 
     def memory(self) -> Memory:
-        """What it holds now."""
+        """Return what it holds now."""
         return Memory.of(self.process)
 
 

@@ -38,7 +38,7 @@ def started(module: str, *arguments: str) -> Iterator[Measured]:
 
 @contextlib.contextmanager
 def announced(command: Sequence[str]) -> Iterator[Measured]:
-    """A command that prints its announcement as one line of JSON."""
+    """Give a command that prints its announcement as one line of JSON."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None  # noqa: S101 - it was asked for

@@ -101,7 +101,8 @@ async def measure(plan: Plan) -> dict[str, Result]:
 
 
 def _same_replies(texts: Mapping[str, set[str]]) -> None:
-    """Two bots that do not do the same work cannot be compared: an apology costs little."""
+    """Raise for two bots that do not do the same work, which cannot be compared: an
+    apology costs little."""
     every = set().union(*texts.values())
     if len(every) < 2:
         return
@@ -127,7 +128,7 @@ def _chats(plan: Plan) -> tuple[int, ...]:
 
 
 def _turns(plan: Plan, sides: Sequence[Side]) -> Iterator[tuple[int, Side]]:
-    """Who is measured when: interleaved, each time in another order."""
+    """Yield who is measured when: interleaved, each time in another order."""
     for number in range(plan.runs):
         first = number % len(sides)
         for side in (*sides[first:], *sides[:first]):
@@ -157,7 +158,7 @@ async def _one_run(
 
 
 def rows(results: dict[str, Result], plan: Plan) -> list[Row]:
-    """The table: each of our modes beside each way to run the stock bot.
+    """Return the table: each of our modes beside each way to run the stock bot.
 
     Memory is the highest reading of a run, burst and stream: it is the process under load.
     """

@@ -86,7 +86,7 @@ def _p99(values: list[float]) -> float:
 
 
 async def _to_poll(server: Measured, control: Connection) -> list[float]:
-    """Milliseconds from sending an injection until a waiting getUpdates has it."""
+    """Return milliseconds from sending an injection until a waiting getUpdates has it."""
     poller = await connect(server.host, server.port)
     offset = 0
     found: list[float] = []
@@ -105,7 +105,7 @@ async def _to_poll(server: Measured, control: Connection) -> list[float]:
 
 
 async def _to_webhook(control: Connection) -> list[float]:
-    """Milliseconds from sending an injection until the webhook has it."""
+    """Return milliseconds from sending an injection until the webhook has it."""
     arrived: asyncio.Queue[float] = asyncio.Queue()
 
     def hook(_request: Request) -> Response:

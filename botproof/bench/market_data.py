@@ -231,7 +231,7 @@ _RIVALRY: Final[Sequence[tuple[str, str, str, str]]] = (
 
 
 def _beside_ccxt(found: Found, python: str) -> list[Row]:
-    """Rows beside ccxt; where it is not installed they say that they were not measured."""
+    """Return rows beside ccxt; where it is not installed they say that they were not measured."""
     rows = [
         compare(f"beside ccxt: {metric}", unit, found[mine], found.get(its, ()), other_is=_CCXT)
         for metric, unit, mine, its in _RIVALRY

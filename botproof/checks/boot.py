@@ -113,7 +113,8 @@ def check(history: History, judging: Judging) -> CheckResult:
 
 
 def _different(history: History, stacks: Iterable[str]) -> list[str]:
-    """The stacks of one finding, each once, without those in which a mode was only played again."""
+    """Return the stacks of one finding, each once, without those in which a mode was
+    only played again."""
     listed = list(dict.fromkeys(stacks))
     first = {event.stack: event.of for event in history.of(PlayedAgain)}
     return [stack for stack in listed if first.get(stack) not in listed]
@@ -228,7 +229,8 @@ def _measure(history: History, problems: Sequence[str]) -> str:
 def _log_lines(
     history: History, problems: Sequence[str], explained: AbstractSet[str]
 ) -> tuple[str, ...]:
-    """The ends of the logs, but for those of bots whose silence was told about with theirs."""
+    """Return the ends of the logs, but for those of bots whose silence was told about
+    with theirs."""
     if not problems:
         return ()
     failed = {(event.stack, event.process) for event in history.of(ProcessNotReady)}
@@ -246,7 +248,8 @@ def _log_lines(
 
 
 def _advice(tail: LogTail) -> list[str]:
-    """What the end of the log of a process that did not start means, and what to do about it."""
+    """Return what the end of the log of a process that did not start means, and what to
+    do about it."""
     found = trouble_in(tail.lines)
     if found is not None:
         return [f"  {line}" for line in found.lines()]

@@ -38,7 +38,7 @@ _STARVED_S = 1.0
 
 
 def comebacks(history: History, stack: str) -> Iterator[str]:
-    """What crashed and came back in one stack, one line each."""
+    """Yield what crashed and came back in one stack, one line each."""
     yield from _vanished(history, stack)
     for event in history.of(ProcessExited, stack=stack):
         if event.role in _TARGETS and event.restarts:
@@ -59,7 +59,8 @@ def _vanished(history: History, stack: str) -> Iterator[str]:
 
 
 def _crashed(event: Vanished) -> bool:
-    """A helper may come and go, and a worker may be replaced in order (exit code 0).
+    """Tell whether it crashed: a helper may come and go, and a worker may be replaced in order
+    (exit code 0).
 
     Where the kernel does not tell the code, only what comes back is known to be missed.
     """
@@ -69,7 +70,7 @@ def _crashed(event: Vanished) -> bool:
 
 
 def _delivered_again(history: History, stack: str) -> Iterator[str]:
-    """Updates that the bot was given again though nothing of ours had gone wrong."""
+    """Yield updates that the bot was given again though nothing of ours had gone wrong."""
     stops = [e.t for e in history.of(StopRequested, stack=stack) if e.role == "bot"]
     ended = min(stops, default=float("inf"))
     faults = [e.t for e in history.of(DoubleEvent, stack=stack) if e.kind == "fault"]
@@ -96,7 +97,7 @@ def _delivered_again(history: History, stack: str) -> Iterator[str]:
 
 
 def _which(updates: list[int]) -> str:
-    """Which updates were delivered again; each is listed as often as it was."""
+    """Return which updates were delivered again; each is listed as often as it was."""
     different = len(set(updates))
     often = f", {len(updates)} times in all" if len(updates) > different else ""
     if different == 1:

@@ -112,7 +112,7 @@ def _steps(conversation: Mapping[str, Any]) -> Sequence[str]:
 
 
 def playing_of(finding: Mapping[str, Any], key: str = "sides") -> Playing:
-    """The playing that a finding of a history holds. Raises msgspec.ValidationError."""
+    """Return the playing that a finding of a history holds. Raises msgspec.ValidationError."""
     sides = tuple(
         Side(side["door"], side["rooms"], refused=tuple(side.get("refused", ())))
         for side in finding[key]

@@ -115,7 +115,7 @@ def _where(one: Degraded) -> str:
 
 
 def _was_kept(one: Degraded, limit: float) -> bool:
-    """Whether a slow machine may be the reason for what is late or missing in an answer."""
+    """Tell whether a slow machine may be the reason for what is late or missing in an answer."""
     if one.reply_s is None:
         return one.withheld_s >= limit
     otherwise_in_time = one.reply_s - one.withheld_s < limit
@@ -123,7 +123,7 @@ def _was_kept(one: Degraded, limit: float) -> bool:
 
 
 def _missing(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
-    """What is late or missing in an answer: what a slow machine can bring about, too."""
+    """Yield what is late or missing in an answer: what a slow machine can bring about, too."""
     if one.stage in ("ended", "held"):
         return
     where = _where(one)
@@ -158,7 +158,7 @@ def _too_often(one: Degraded, where: str) -> Iterator[str]:
 
 
 def _invented(one: Degraded, where: str) -> Iterator[str]:
-    """Lines of zeros, where their first figure is none when nothing is wrong.
+    """Yield lines of zeros, where their first figure is none when nothing is wrong.
 
     A zero beside another figure was rounded: "Funding: 0.0000% (+0.07% annually)". So may a share
     be that is small when nothing is wrong, +0.0016 %: another exchange tells another one.
@@ -173,7 +173,7 @@ def _invented(one: Degraded, where: str) -> Iterator[str]:
 
 
 def _undated(one: Degraded, where: str, text: str, fresh_s: float) -> Iterator[str]:
-    """Figures that nobody can have given, or that are old and do not say so."""
+    """Yield figures that nobody can have given, or that are old and do not say so."""
     wanted = [label for label, *_ in labelled(one.clean)]
     shown = [line for label, line, _ in labelled(one.answers) if label in wanted]
     if not shown:
@@ -189,7 +189,8 @@ def _undated(one: Degraded, where: str, text: str, fresh_s: float) -> Iterator[s
 
 
 def _younger(one: Degraded, where: str, text: str, fresh_s: float) -> Iterator[str]:
-    """An age that cannot be: all figures are at least as old as the last answer of an exchange.
+    """Yield an age that cannot be: all figures are at least as old as the last answer of an
+    exchange.
 
     Minutes and hours are rounded down, and so may seconds be.
     """
@@ -213,7 +214,8 @@ def _without(one: Degraded, where: str, depends: Mapping[str, Sequence[str]]) ->
 
 
 def _nothing_left(one: Degraded, where: str, depends: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """An answer without any of its figures, though other exchanges have answered such questions.
+    """Yield an answer without any of its figures, though other exchanges have answered such
+    questions.
 
     A command in `depends` needs that exchange for all that it says.
     """
@@ -232,8 +234,8 @@ def _nothing_left(one: Degraded, where: str, depends: Mapping[str, Sequence[str]
 
 
 def _alike(one: Degraded) -> bool:
-    """Whether an answer has a line in common with the whole one: it is no apology then, but says
-    something else, as a signal does that tells of no trade."""
+    """Tell whether an answer has a line in common with the whole one: it is no apology then, but
+    says something else, as a signal does that tells of no trade."""
     answer, clean = (
         {skeleton(line) for text in texts for line in text.splitlines()} - {""}
         for texts in (one.answers, one.clean)
@@ -242,7 +244,7 @@ def _alike(one: Degraded) -> bool:
 
 
 def still_missing(one: Degraded) -> list[str]:
-    """The lines with figures that an answer still lacks when all should be whole again.
+    """Return the lines with figures that an answer still lacks when all should be whole again.
 
     All of them where it is an old answer, and says so; none where only few are missing.
     """

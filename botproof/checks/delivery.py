@@ -51,7 +51,7 @@ class DeliveryPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def recorded_in(cls, history: History) -> DeliveryPlan:
-        """The plan of a history; nothing is planned when it says nothing."""
+        """Return the plan of a history; nothing is planned when it says nothing."""
         run = history.run
         raw = {} if run is None else run.judging.get("delivery", {})
         return msgspec.convert(raw, cls)
@@ -117,7 +117,7 @@ def _verdict(broken: Sequence[str], problems: Sequence[str], missing: Sequence[s
 
 
 def _broken(history: History) -> Iterator[str]:
-    """Reasons why this record says nothing about the bot."""
+    """Yield reasons why this record says nothing about the bot."""
     for error in history.of(HarnessError):
         yield f"the harness failed: {error.where}: {error.message}"
     for exit_ in history.of(ProcessExited):
@@ -158,7 +158,7 @@ def _see(history: History, judging: Judging, stack: str) -> _Seen:
 
 
 def _stops(history: History, stack: str) -> Iterator[_Stop]:
-    """Times at which SIGTERM had ended the last bot process."""
+    """Yield times at which SIGTERM had ended the last bot process."""
     asked = {
         (event.process, event.t)
         for event in history.of(StopRequested, stack=stack)
@@ -183,7 +183,7 @@ def _after_stop(history: History, stack: str, stops: Iterable[_Stop]) -> Iterato
 
 
 def _kills_at_work(tally: Tally, kills: Sequence[StopRequested], lives: _Lives) -> int:
-    """Kills that met a ready bot while updates waited for their answers."""
+    """Return how many kills met a ready bot while updates waited for their answers."""
     asked = sorted(entry.case.t for entry in tally.entries)
     done = sorted(min(entry.answers) for entry in tally.entries if entry.answered)
     return sum(
@@ -201,7 +201,7 @@ class _Lives:
         self._ready = _times(history.of(ProcessReady, stack=stack))
 
     def ready_at(self, process: str, t: float) -> bool:
-        """Whether the process had become ready since its last start before `t`."""
+        """Tell whether the process had become ready since its last start before `t`."""
         started = [at for at in self._started.get(process, ()) if at < t]
         return (
             any(started[-1] <= at < t for at in self._ready.get(process, ())) if started else False
@@ -269,7 +269,7 @@ def _gaps(seen: Sequence[_Seen], plan: DeliveryPlan) -> list[str]:
 
 
 def _unseen(history: History) -> Iterator[str]:
-    """Modes of the run in which nothing was sent."""
+    """Yield the modes of the run in which nothing was sent."""
     modes = set(history.run.modes) if history.run is not None else set()
     for mode in sorted(modes - {case.mode for case in history.of(CasePlayed)}):
         yield f"{mode}: no update was sent"
@@ -355,7 +355,7 @@ def _left_standing(seen: _Seen) -> str:
 
 
 def _lost(seen: _Seen, confirmed: Mapping[int, float]) -> Iterator[str]:
-    """What is known of each lost update; of the first ones all that may say why."""
+    """Yield what is known of each lost update; of the first ones all that may say why."""
     for number, case in enumerate(seen.tally.lost[:_MOST_LINES]):
         yield _story(case, confirmed.get(case.update_id), seen.kills)
         if number < _MOST_REASONS:
@@ -366,7 +366,8 @@ def _lost(seen: _Seen, confirmed: Mapping[int, float]) -> Iterator[str]:
 
 
 def _way_of_answering(seen: _Seen) -> Iterator[str]:
-    """A hint where what was repeated looks like this bot's way to answer: settings tell it."""
+    """Yield a hint where what was repeated looks like this bot's way to answer:
+    settings tell it."""
     entries, sizes = seen.tally.entries, seen.tally.sizes
     if seen.tally.repeats <= len(seen.kills):
         return
@@ -397,7 +398,8 @@ def _way_of_answering(seen: _Seen) -> Iterator[str]:
 
 
 def _messages(seen: _Seen, case: CasePlayed) -> list[Message]:
-    """What stands in a chat for an update; all of the chat's where nothing else was asked."""
+    """Return what stands in a chat for an update; all of the chat's where nothing else
+    was asked."""
     chat = seen.chats.chats[case.chat_id]
     turn = seen.chats.by_update[case.update_id]
     everything = turn.answers if turn.answers or len(chat.turns) != 1 else chat.stray_answers
@@ -405,7 +407,7 @@ def _messages(seen: _Seen, case: CasePlayed) -> list[Message]:
 
 
 def _dropping(chats: Chats) -> str:
-    """Which calls of the bot had Telegram throw updates away."""
+    """Return which calls of the bot had Telegram throw updates away."""
     calls = sorted({call.method for call in chats.dropping})
     return " and ".join(f"{method} with drop_pending_updates" for method in calls) or (
         "getUpdates with a negative offset"
@@ -413,7 +415,7 @@ def _dropping(chats: Chats) -> str:
 
 
 def _story(case: CasePlayed, confirmed: float | None, kills: Sequence[float]) -> str:
-    """How an update was lost: whether the bot had taken it, and what came next."""
+    """Return how an update was lost: whether the bot had taken it, and what came next."""
     if confirmed is None:
         return f"{_name(case)}: never confirmed to Telegram, never answered"
     later = bisect_left(kills, confirmed)

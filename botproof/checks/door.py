@@ -82,7 +82,8 @@ def _findings(asked: Asked, judging: Judging) -> Iterator[str]:
 
 
 def _first(asked: Asked, judging: Judging) -> Iterator[str]:
-    """The first update is answered as the same is later, where the later answers are alike."""
+    """Yield what is answered otherwise than later: the first update is answered as the same is
+    later, where the later answers are alike."""
     first, later = asked.get("first"), [asked[w] for w in ("again", "after") if w in asked]
     answered = [tuple(map(judging.rules.normalise, one.answers)) for one in later if one.answers]
     if first is None or len(set(answered)) != 1:

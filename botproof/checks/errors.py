@@ -96,7 +96,7 @@ def judge_in_order(test: SequentialErrorRate, graded: Graded, *, over: bool) -> 
 
 
 def least_evidence(test: SequentialErrorRate) -> str:
-    """What the test needs at the least, for a person."""
+    """Return what the test needs at the least, for a person."""
     needed = test.required()
     if needed is None:
         return f"more than {test.cap:,} requests: the load is too short for this budget"
@@ -104,7 +104,7 @@ def least_evidence(test: SequentialErrorRate) -> str:
 
 
 def advice(test: SequentialErrorRate, verdict: Verdict, n: int, failures: int) -> list[str]:
-    """What the verdict is worth, or what an undecided one would take."""
+    """Return what the verdict is worth, or what an undecided one would take."""
     wrong = f"PASS is wrong at most {100 * ALPHA:g} times in 100, FAIL {100 * test.alpha_fail:g}"
     if verdict is not Verdict.INCONCLUSIVE:
         return [f"sequential test of at most {test.cap:,} requests; {wrong}"]

@@ -25,32 +25,32 @@ _LABEL = re.compile(
 
 
 def plain_text(text: str) -> str:
-    """A text without markup, dates and times."""
+    """Return a text without markup, dates and times."""
     return _TIMES.sub(" ", _TAGS.sub("", text))
 
 
 def figures(text: str) -> list[str]:
-    """The numbers of a text, digits only, in order: "$91,210.46" is "91210.46"."""
+    """Return the numbers of a text, digits only, in order: "$91,210.46" is "91210.46"."""
     return [_digits(each) for each in _NUMBER.findall(plain_text(text))]
 
 
 def telling(text: str) -> frozenset[str]:
-    """Those figures that hardly stand in a text by chance: three digits or more."""
+    """Return those figures that hardly stand in a text by chance: three digits or more."""
     return frozenset(each for each in figures(text) if len(re.sub(r"\D", "", each).strip("0")) >= 3)
 
 
 def is_zero(figure: str) -> bool:
-    """Whether a figure of `figures` is nothing but zeros."""
+    """Tell whether a figure of `figures` is nothing but zeros."""
     return not figure.strip("-0.")
 
 
 def skeleton(text: str) -> str:
-    """The words of a text in order: what two answers of one kind have in common."""
+    """Return the words of a text in order: what two answers of one kind have in common."""
     return " ".join(_WORDS.findall(plain_text(text).casefold()))
 
 
 def labelled(texts: Iterable[str]) -> Iterator[tuple[str, str, list[str]]]:
-    """The lines with figures: their label in words, the line, and its figures.
+    """Yield the lines with figures: their label in words, the line, and its figures.
 
     The label of "24h change: -0.82 %" is "h change"; a line without one is known by all its words.
     """

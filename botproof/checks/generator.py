@@ -57,7 +57,7 @@ class HeldTimes:
 
     @classmethod
     def of(cls, history: History, budget_s: float, stack: str | None = None) -> HeldTimes:
-        """What a history (or one stack of it) says."""
+        """Return what a history (or one stack of it) says."""
         times = cls(budget_s)
         for event in history.of(GeneratorHeld, stack=stack):
             times.add(event.t - event.held_s, event.t, event.share)
@@ -80,13 +80,14 @@ class HeldTimes:
         return found
 
     def _is_too_much(self, slot: int) -> bool:
-        """Whether the generator was held up too long while what was due in a slot was waiting."""
+        """Tell whether the generator was held up too long while what was due in a slot
+        was waiting."""
         waiting = range(slot, slot + self._reach + 1)
         held = sum(self._held.get(each, 0.0) for each in waiting)
         return held > _SPOILT_SHARE * self._budget_s
 
     def is_spoilt(self, due: float) -> bool:
-        """Whether a request that was due then is no evidence."""
+        """Tell whether a request that was due then is no evidence."""
         return slot_of(due) in self._spoilt
 
     def within(self, start: float, end: float) -> float:
@@ -99,8 +100,8 @@ class HeldTimes:
         return min(total, max(0.0, end - start))
 
     def grade(self, due: float, latency_s: float, *, failed: bool, late: bool) -> Grade:
-        """What a request says that was due at `due`: `late` if it is to be blamed for its latency
-        alone, `failed` if it has failed whatever its latency is."""
+        """Return what a request says that was due at `due`: `late` if it is to be blamed for its
+        latency alone, `failed` if it has failed whatever its latency is."""
         if self.is_spoilt(due):
             return Grade.SPOILT
         if failed:
@@ -112,14 +113,16 @@ class HeldTimes:
     def judge(
         self, due: float, latency_s: float, error: str, *, timed_out: bool, late: bool
     ) -> Grade:
-        """The grade of a request with this error; "" is none, `timed_out` one of time alone."""
+        """Return the grade of a request with this error; "" is none, `timed_out` one of
+        time alone."""
         failed = bool(error) and not timed_out
         grade = self.grade(due, latency_s, failed=failed, late=late)
         half = grade is Grade.FAILED and error.startswith(HALF_AN_ANSWER)
         return Grade.UNSURE if half and self._made_of_lateness(due, latency_s) else grade
 
     def _made_of_lateness(self, due: float, latency_s: float) -> bool:
-        """Whether what half an answer lacks may have come too late for no fault of the target."""
+        """Tell whether what half an answer lacks may have come too late for no fault of
+        the target."""
         if latency_s >= _SLOW_SHARE * self._budget_s:
             return True
         start, end = max(self._since, due - HALF_BEFORE_S), due + latency_s
@@ -127,13 +130,13 @@ class HeldTimes:
         return self.within(start, end) >= enough
 
     def surely_over(self, due: float, latency_s: float, limit_s: float) -> bool:
-        """Whether a request took longer than a limit even without what the generator lost."""
+        """Tell whether a request took longer than a limit even without what the generator lost."""
         # What happened long after the limit does not excuse that there was no answer at the limit.
         held = self.within(due, due + min(latency_s, 2 * limit_s)) if self._times else 0.0
         return latency_s - held > limit_s or (not held and latency_s >= limit_s)
 
     def describe(self, left_out: int) -> str:
-        """One line for a person; empty when the generator was never held up for long."""
+        """Return one line for a person; empty when the generator was never held up for long."""
         if not self._spoilt:
             return ""
         total = sum(end - start for end, start in self._times)
@@ -146,14 +149,15 @@ class HeldTimes:
 
 
 def slot_of(seconds: float) -> int:
-    """The slot that a time belongs to."""
+    """Return the slot that a time belongs to."""
     return math.floor(seconds / SLOT_S)
 
 
 def grades(
     requests: Iterable[Request], held: HeldTimes, late_s: float
 ) -> Iterator[tuple[Request, Grade]]:
-    """Each request with what it says about the target; from `late_s` seconds on it is late."""
+    """Yield each request with what it says about the target; from `late_s` seconds on
+    it is late."""
     for request in requests:
         late = request.latency_s >= late_s
         error = "" if request.ok else request.error or "failed"

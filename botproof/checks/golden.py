@@ -107,7 +107,8 @@ def _counts(problems: Sequence[_Problem], pinned: int) -> str:
 
 
 def _folded(problems: Sequence[_Problem]) -> Iterator[str]:
-    """The lines of all problems; replies that differ in the same lines show them only once."""
+    """Yield the lines of all problems; replies that differ in the same lines show them
+    only once."""
     same: dict[str, list[_Problem]] = {}
     for problem in problems:
         same.setdefault(problem.changes or problem.title, []).append(problem)
@@ -119,7 +120,7 @@ def _folded(problems: Sequence[_Problem]) -> Iterator[str]:
 
 
 def _changes(lines: Sequence[str]) -> str:
-    """What a diff takes away and adds, without its head and the lines around."""
+    """Return what a diff takes away and adds, without its head and the lines around."""
     return "\n".join(line for line in lines[2:] if line.startswith(("+", "-")))
 
 
@@ -177,7 +178,7 @@ def _of_turn(turn: Turn, judging: Judging, reasons: Reasons) -> Iterator[_Proble
 
 
 def _of_itself(history: History, stack: str, judging: Judging) -> Iterator[_Problem]:
-    """What the bot told Telegram of itself in a stack, such as its menu of commands."""
+    """Yield what the bot told Telegram of itself in a stack, such as its menu of commands."""
     received = own_settings(history, stack, judging.rules)
     approved = judging.approved.get(CASE, "")
     name = f"{CASE} ({stack})"
@@ -194,7 +195,7 @@ def _unapproved(name: str) -> _Problem:
 
 
 def incomplete(turn: Turn) -> str:
-    """Why a reply cannot be right whatever it says; "" for one that may be."""
+    """Say why a reply cannot be right whatever it says; "" for one that may be."""
     came, wanted = len(turn.answers), turn.case.replies
     if not came:
         return "was never answered"
@@ -215,13 +216,13 @@ def incomplete(turn: Turn) -> str:
 
 
 def _message_of(turn: Turn) -> object:
-    """The message that a case wrote, or whose button it pressed; None for anything else."""
+    """Return the message that a case wrote, or whose button it pressed; None for anything else."""
     tap = turn.case.sent.get("callback_query")
     return (tap if isinstance(tap, Mapping) else turn.case.sent).get("message")
 
 
 def diff(name: str, stack: str, approved: str, received: str) -> list[str]:
-    """The unified diff of one reply: `-` is approved, `+` was received."""
+    """Return the unified diff of one reply: `-` is approved, `+` was received."""
     return list(
         difflib.unified_diff(
             approved.splitlines(),
@@ -235,7 +236,7 @@ def diff(name: str, stack: str, approved: str, received: str) -> list[str]:
 
 
 def _middle_left_out(lines: Sequence[str]) -> Sequence[str]:
-    """A long diff without its middle: what was received stands at the end of it."""
+    """Return a long diff without its middle: what was received stands at the end of it."""
     if len(lines) <= _DIFF_LINES:
         return lines
     kept = _DIFF_LINES // 2
@@ -259,9 +260,9 @@ def _broken_silence(silent: list[Turn]) -> Iterator[_Problem]:
 
 
 def _said_in_silence(turn: Turn) -> Sequence[Message]:
-    """What breaks a silence. A tap may be acknowledged, and its message edited. No new one may
-    come, and no other edit once Telegram has said that the message is not modified: the bot takes
-    that for a failure."""
+    """Return what breaks a silence. A tap may be acknowledged, and its message edited. No new one
+    may come, and no other edit once Telegram has said that the message is not modified: the bot
+    takes that for a failure."""
     if "callback_query" not in turn.case.sent:
         return turn.messages
     same = [call.t for call in turn.refused if "not modified" in (call.description or "")]

@@ -80,7 +80,8 @@ def _doubt(texts: Mapping[str, str]) -> str:
 
 
 def looks_like_an_error(line: str) -> bool:
-    """Whether a line of a reply reads like an error or an apology, in one of many languages."""
+    """Tell whether a line of a reply reads like an error or an apology, in one of many
+    languages."""
     found = _DOUBTFUL.search(line)
     while found is not None:
         word = found.group()

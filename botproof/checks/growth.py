@@ -55,7 +55,7 @@ class Growth:
         return self.lower >= self.budget.limit
 
     def describe(self) -> str:
-        """One line for a person."""
+        """Return one line for a person."""
         return (
             f"{self.process} ({self.stack}) grows by {self.mean:.2f} kB {self.what} "
             f"({self.lower:.2f} to {self.upper:.2f} kB, {100 * self.confidence:.2f} % at each end; "
@@ -84,7 +84,7 @@ class Work:
 
 
 def works(history: History) -> Iterator[Work]:
-    """What was served in each stack that was not played again."""
+    """Yield what was served in each stack that was not played again."""
     again = {event.stack for event in history.of(PlayedAgain)}
     for stack in history.stacks:
         if stack in again:
@@ -98,7 +98,7 @@ def works(history: History) -> Iterator[Work]:
 
 
 def growths(history: History, budgets: Budgets) -> Iterator[Growth]:
-    """The growth of every process of the target, in each stack in which enough was served."""
+    """Yield the growth of every process of the target, in each stack in which enough was served."""
     processes = [
         (process, work)
         for work in works(history)
@@ -161,12 +161,13 @@ def _between(served: Sequence[float], begin: float, end: float) -> int:
 
 
 def _size(sample: MemorySample) -> int:
-    """Anonymous memory: what a process has of its own, whatever the kernel keeps of files."""
+    """Return anonymous memory: what a process has of its own, whatever the kernel keeps
+    of files."""
     return sample.anonymous
 
 
 def _within(history: History, stack: str, phase: str, served: Sequence[float]) -> Sequence[float]:
-    """What was served in this phase."""
+    """Return what was served in this phase."""
     span = _span(history, stack, phase)
     if span is None:
         return ()

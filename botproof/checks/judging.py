@@ -46,7 +46,7 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, config: Config, golden_dir: str) -> JudgingSettings:
-        """The settings that a botproof.toml asks for."""
+        """Return the settings that a botproof.toml asks for."""
         return cls(
             checks=config.gate.checks,
             budgets=dict(config.resolved_budgets()),
@@ -57,7 +57,7 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def recorded_in(cls, run: Run | None) -> JudgingSettings:
-        """The settings that a run was recorded with; the defaults when it says nothing."""
+        """Return the settings that a run was recorded with; the defaults when it says nothing."""
         if run is None or not run.judging:
             return cls()
         return msgspec.convert(run.judging, cls)
@@ -97,7 +97,7 @@ class Judging:
 
 
 def _earlier(settings: JudgingSettings) -> History | None:
-    """The record that `parity.against` names; None where there is none any more."""
+    """Return the record that `parity.against` names; None where there is none any more."""
     if not settings.against:
         return None
     try:
@@ -110,7 +110,7 @@ Check = Callable[[History, Judging], CheckResult]
 
 
 def run_check(name: str, check: Check, history: History, judging: Judging) -> CheckResult:
-    """One check, of what it is to look at; ERROR with the traceback's end when it raises."""
+    """Run one check, of what it is to look at; ERROR with the traceback's end when it raises."""
     try:
         return _without_colours(check(history.for_check(name), judging))
     except Exception as error:  # noqa: BLE001,RUF100 - whatever it raises, the answer is ERROR
@@ -129,7 +129,8 @@ def run_check(name: str, check: Check, history: History, judging: Judging) -> Ch
 
 
 def _without_colours(result: CheckResult) -> CheckResult:
-    """What bots and logs say goes into terminals and pages: without what would steer a terminal."""
+    """Return what bots and logs say goes into terminals and pages: without what would
+    steer a terminal."""
     return msgspec.structs.replace(
         result,
         measurement=plain(result.measurement),
@@ -141,7 +142,7 @@ def _without_colours(result: CheckResult) -> CheckResult:
 def run_checks(
     checks: Mapping[str, Check], names: Iterable[str], history: History, judging: Judging
 ) -> list[CheckResult]:
-    """The named checks in order. Before them "harness" with ERROR when the harness failed, and
+    """Run the named checks in order. Before them "harness" with ERROR when the harness failed, and
     "doubles" where something was asked for that no double has (see `shortcomings`)."""
 
     def again(name: str, part: History) -> CheckResult:
@@ -159,7 +160,7 @@ def run_checks(
 
 
 def _dead_double(history: History) -> str:
-    """Which double ended first: what else failed then only followed from it."""
+    """Return which double ended first: what else failed then only followed from it."""
     for event in history.of(ProcessExited):
         if event.role == "double" and not event.expected:
             return f"{event.process} ended on its own with {describe_exit(event.code)}"

@@ -50,7 +50,7 @@ def check(history: History, judging: Judging) -> CheckResult:
 
 
 def _used(turns: list[Turn], requests: list[Request], limit: float) -> float | None:
-    """The slowest reply or the p99 of the load, whichever is nearer to the limit."""
+    """Return the slowest reply or the p99 of the load, whichever is nearer to the limit."""
     seconds = [turn.reply_time_s for turn in turns if turn.reply_time_s is not None]
     if requests:
         seconds.append(percentile([request.latency_s for request in requests], 1 - _TAIL))
@@ -99,13 +99,14 @@ def _replies(
 
 
 def _acknowledged_s(turn: Turn) -> float:
-    """Seconds from a tap to the first word that it was noticed; 0 for no tap and without any."""
+    """Return seconds from a tap to the first word that it was noticed; 0 for no tap and
+    without any."""
     came = [act.sent_at for act in turn.acts if act.method == "answerCallbackQuery"]
     return min(came) - turn.case.t if came else 0.0
 
 
 def _time(turn: Turn, history: History) -> str:
-    """How long the reply took, and how much of it is not the target's but the double's."""
+    """Return how long the reply took, and how much of it is not the target's but the double's."""
     seconds = turn.reply_time_s or 0.0
     start = turn.case.t
     double = in_doubles(history, turn.case.stack, start, start + seconds)

@@ -53,7 +53,7 @@ class Growth:
         return Verdict.FAIL if self.lower > limit else Verdict.INCONCLUSIVE
 
     def describe(self) -> str:
-        """One line for a person."""
+        """Return one line for a person."""
         return (
             f"{self.per_thousand / _KB:+.1f} kB per 1,000 requests, {100 * (1 - ALPHA):g} % bounds "
             f"{self.lower / _KB:+.1f} to {self.upper / _KB:+.1f} "
@@ -62,7 +62,7 @@ class Growth:
 
 
 def growth(points: Sequence[Point], alpha: float = ALPHA) -> Growth:
-    """The growth along `points`, in order of their requests.
+    """Return the growth along `points`, in order of their requests.
 
     Raises ValueError for fewer than three points or a round without requests.
     """
@@ -114,7 +114,8 @@ def _growths(history: History) -> Iterator[tuple[str, Growth]]:
 
 
 def series(history: History) -> dict[str, list[Point]]:
-    """The samples taken between rounds, by process (and stack): requests and anonymous bytes."""
+    """Return the samples taken between rounds, by process (and stack): requests and
+    anonymous bytes."""
     found: dict[str, list[Point]] = {}
     for sample in history.of(MemorySample):
         if sample.requests is not None:

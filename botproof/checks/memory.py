@@ -95,7 +95,7 @@ def _measure(killed: Sequence[str], tightest: _Line | None) -> str:
 
 
 def _killed(history: History) -> Iterator[str]:
-    """Processes that the kernel killed because the fleet came to the limit of its machine."""
+    """Yield processes that the kernel killed because the fleet came to the limit of its machine."""
     for stack in history.stacks:
         samples = history.of(GroupSample, stack=stack)
         kills = max((sample.oom_kills for sample in samples), default=0)
@@ -110,7 +110,7 @@ def _killed(history: History) -> Iterator[str]:
 
 
 def _group(history: History) -> Iterator[str]:
-    """The ledger of the memory cgroup around the fleet, or why there was none."""
+    """Yield the ledger of the memory cgroup around the fleet, or why there was none."""
     for fence in history.of(MemoryFence):
         if fence.problem:
             yield f"{fence.stack}: without a limit of {fence.limit / MB:.0f} MB: {fence.problem}"
@@ -126,7 +126,7 @@ def _group(history: History) -> Iterator[str]:
 
 
 def loaded(history: History, stack: str) -> list[MemorySample]:
-    """The samples of the target's processes taken while a load phase was going on."""
+    """Return the samples of the target's processes taken while a load phase was going on."""
     marks = [p for p in history.of(Phase, stack=stack) if p.name == LOAD_PHASE]
     begins = [mark.t for mark in marks if mark.edge == "begin"]
     ends = [mark.t for mark in marks if mark.edge == "end"]
@@ -171,7 +171,7 @@ def _compare(history: History, stack: str, budgets: Budgets) -> Iterator[_Line]:
 
 
 def _share(history: History, stack: str, process: str, of: int, budgets: Budgets) -> Budget:
-    """The budget of a process that has none of its own: its share of the machine."""
+    """Return the budget of a process that has none of its own: its share of the machine."""
     fleet = budgets["fleet_memory_mb"].limit
     fences = [fence.limit / MB for fence in history.of(MemoryFence, stack=stack)]
     share = round(min(fleet, *(fences or [fleet])) / of)
@@ -180,7 +180,7 @@ def _share(history: History, stack: str, process: str, of: int, budgets: Budgets
 
 
 def _above_wanted(lines: Iterable[_Line], budgets: Budgets) -> Iterator[str]:
-    """Fleets that are larger than was wanted: worth saying, though only the limit blocks."""
+    """Yield fleets that are larger than was wanted: worth saying, though only the limit blocks."""
     wanted = budgets["fleet_memory_wanted_mb"]
     for line in lines:
         if line.budget.name == "fleet_memory_mb" and line.used >= wanted.limit:
@@ -188,7 +188,8 @@ def _above_wanted(lines: Iterable[_Line], budgets: Budgets) -> Iterator[str]:
 
 
 def _fleet(samples: Iterable[MemorySample]) -> int:
-    """The largest sum over all processes at one time; one round of sampling shares its time."""
+    """Return the largest sum over all processes at one time; one round of sampling
+    shares its time."""
     sums: dict[float, int] = {}
     for sample in samples:
         sums[sample.t] = sums.get(sample.t, 0) + sample.judged
@@ -204,7 +205,7 @@ def _explain(history: History) -> Iterator[str]:
 
 
 def _ledgers(own: Sequence[MemorySample]) -> str:
-    """The largest of each size in MB; of a container those of its cgroup first."""
+    """Return the largest of each size in MB; of a container those of its cgroup first."""
     sizes = {
         "working set": max(sample.working_set or 0 for sample in own),
         "PSS": max(sample.pss for sample in own),

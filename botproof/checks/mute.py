@@ -26,7 +26,7 @@ _POLL = "getUpdates"
 
 
 def about(history: History, stack: str, chats: Chats) -> Iterator[str]:
-    """Everything that a history holds of what one stack's bot did instead of answering."""
+    """Yield everything that a history holds of what one stack's bot did instead of answering."""
     yield from _webhook(history, stack)
     yield from _calls(history, stack)
     yield from _health(history, stack)
@@ -38,8 +38,8 @@ def about(history: History, stack: str, chats: Chats) -> Iterator[str]:
 
 
 def trouble(history: History, stack: str, chats: Chats) -> tuple[str, ...]:
-    """What the logs of a stack complained of, the same only once with how often, and during which
-    cases it was."""
+    """Return what the logs of a stack complained of, the same only once with how often,
+    and during which cases it was."""
     said: Counter[tuple[str, str]] = Counter()
     cases: dict[tuple[str, str], dict[str, None]] = {}
     for event in history.of(LogTrouble, stack=stack):

@@ -23,7 +23,8 @@ _COMMANDS = ("setMyCommands", "deleteMyCommands")
 
 
 def setting_calls(history: History, stack: str) -> Iterator[BotApiCall]:
-    """The calls of a stack that concern the bot as a whole and that Telegram took, in order."""
+    """Yield the calls of a stack that concern the bot as a whole and that Telegram
+    took, in order."""
     for call in history.of(BotApiCall, stack=stack):
         named = call.method.startswith("set") or call.method in _COMMANDS
         if named and call.method not in _NOT_SHOWN and call.error_code is None:
@@ -31,7 +32,8 @@ def setting_calls(history: History, stack: str) -> Iterator[BotApiCall]:
 
 
 def own_settings(history: History, stack: str, rules: ReplyRules) -> str:
-    """What the bot of a stack told of itself at last, as an approved file holds it; "" for nothing.
+    """Return what the bot of a stack told of itself at last, as an approved file holds it; "" for
+    nothing.
 
     Of calls for the same scope, language and chat the last one counts.
     """

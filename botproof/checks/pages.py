@@ -14,7 +14,7 @@ from botproof.starvation import Starvation
 
 
 def ready_too_early(history: History, stack: str, limit: float) -> Iterator[str]:
-    """That the first update waited for so long, although the bot had said that it was ready.
+    """Say that the first update waited for so long, although the bot had said that it was ready.
 
     What the machine withheld meanwhile is not counted.
     """
@@ -36,7 +36,7 @@ def ready_too_early(history: History, stack: str, limit: float) -> Iterator[str]
 
 
 def failing_pages(history: History, stack: str) -> Iterator[str]:
-    """The pages that answer with an error of the process's own."""
+    """Yield the pages that answer with an error of the process's own."""
     for seen in history.of(PortsSeen, stack=stack):
         for page in seen.failing:
             yield f"{page} answers HTTP 500: it fails, and its log says why"

@@ -76,7 +76,7 @@ def _sides(history: History, judging: Judging) -> list[_Side]:
 
 
 def _with_earlier(now: _Side, mode: str, judging: Judging) -> CheckResult:
-    """A bot with one mode is compared with itself, as it was in a run that was kept."""
+    """Compare a bot with one mode with itself, as it was in a run that was kept."""
     if judging.earlier is None:
         said = f"{_only([now])}; one mode is compared with an earlier run, and none is there"
         result = _result(Verdict.INCONCLUSIVE, said)
@@ -153,7 +153,7 @@ def _result(
 
 
 def _evidence(differences: Sequence[_Difference]) -> Iterator[str]:
-    """All that differ by name, then some lines of each; the rest is in a file."""
+    """Yield all that differ by name, then some lines of each; the rest is in a file."""
     names = list(dict.fromkeys(each.name for each in differences))
     if len(names) > 1:
         yield from textwrap.wrap(", ".join(names), 100, break_on_hyphens=False)
@@ -191,14 +191,14 @@ def _title(turn: Turn | None) -> str:
 
 
 def _compare_settings(left: _Side, right: _Side) -> Iterator[_Difference]:
-    """Calls that concern the bot as a whole, such as the list of its commands."""
+    """Yield calls that concern the bot as a whole, such as the list of its commands."""
     if left.settings != right.settings:
         rows = two_columns(left.settings, right.settings, (left.name, right.name))
         yield _Difference(_WHOLE_BOT, f"{_WHOLE_BOT}:", rows)
 
 
 def two_columns(left: str, right: str, names: tuple[str, str], width: int = _WIDTH) -> list[str]:
-    """The lines that differ, side by side; equal lines are only counted."""
+    """Return the lines that differ, side by side; equal lines are only counted."""
     rows = [_row(names[0], names[1], width), _row("-" * width, "-" * width, width)]
     before, after = left.splitlines(), right.splitlines()
     matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
@@ -218,7 +218,7 @@ def two_columns(left: str, right: str, names: tuple[str, str], width: int = _WID
 
 
 def _rows(left: str, right: str, width: int) -> Iterator[str]:
-    """One pair of lines, folded into as many rows as the longer one needs."""
+    """Yield one pair of lines, folded into as many rows as the longer one needs."""
     folded = zip_longest(chop_cells(left, width) or [""], chop_cells(right, width), fillvalue="")
     for before, after in folded:
         yield _row(before, after, width)

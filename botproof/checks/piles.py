@@ -35,7 +35,7 @@ _KB = 1000
 
 
 def piles(history: History, budgets: Budgets) -> Iterator[str]:
-    """A line for everything that piles up in some process of some stack."""
+    """Yield a line for everything that piles up in some process of some stack."""
     for work in works(history):
         for process in dict.fromkeys(
             each.process for each in history.of(Held, stack=work.stack) if each.role == work.role

@@ -68,7 +68,7 @@ def differing_rooms(sides: Sequence[Side]) -> Iterator[tuple[str, Side, Side]]:
 
 
 def explain(playing: Playing) -> list[str]:
-    """The conversation, and under it the rooms that differ in two columns, for a person."""
+    """Return the conversation, and under it the rooms that differ in two columns, for a person."""
     lines = describe(playing.conversation)
     for room, left, right in differing_rooms(playing.sides):
         lines += ["", f"{room}:"]
@@ -86,7 +86,7 @@ def _shown(rooms: Rooms, room: str) -> str:
 
 
 def groups(sides: Sequence[Side]) -> list[tuple[tuple[str, ...], Mapping[str, str]]]:
-    """The modes that agree, put together, with what they sent."""
+    """Return the modes that agree, put together, with what they sent."""
     found: list[tuple[tuple[str, ...], Mapping[str, str]]] = []
     for side in sides:
         rooms = dict(side.rooms)

@@ -18,7 +18,7 @@ _LEAST = 2
 
 
 def second_poller(history: History, stack: str) -> Iterator[str]:
-    """What tells that a second program polls with the bot's token; nothing for a single one.
+    """Yield what tells that a second program polls with the bot's token; nothing for a single one.
 
     What happens before the bot is ready and after it was asked to end is left alone.
     """

@@ -17,14 +17,16 @@ _MANNERS = {"disable_notification": "silent", "protect_content": "not to be forw
 
 
 def read_turns(history: History, rules: ReplyRules) -> dict[str, dict[str, Turn]]:
-    """The turns of a whole history as they were first played: stack → name of the case → turn."""
+    """Return the turns of a whole history as they were first played: stack → name of
+    the case → turn."""
     again = {event.stack for event in history.of(PlayedAgain)}
     every = read_chats(history, rules)
     return {stack: chats.turns for stack, chats in every.items() if stack not in again}
 
 
 def settled_chats(history: History, rules: ReplyRules) -> dict[str, Chats]:
-    """The chats by stack; in the place of a turn that was played again stands its last playing.
+    """Return the chats by stack; in the place of a turn that was played again stands its last
+    playing.
 
     What is said is judged by these; how fast it is said by the first ones.
     """
@@ -41,12 +43,12 @@ def settled_chats(history: History, rules: ReplyRules) -> dict[str, Chats]:
 
 
 def settled_turns(history: History, rules: ReplyRules) -> dict[str, dict[str, Turn]]:
-    """The turns of `settled_chats`: stack → name of the case → turn."""
+    """Return the turns of `settled_chats`: stack → name of the case → turn."""
     return {stack: chats.turns for stack, chats in settled_chats(history, rules).items()}
 
 
 def renormalised(approved: str, rules: ReplyRules) -> str:
-    """An approved file as it would be written by the rules of today."""
+    """Return an approved file as it would be written by the rules of today."""
     lines: list[str] = []
     body: list[str] = []
     for line in [*approved.splitlines(), _RULE]:
@@ -60,7 +62,7 @@ def renormalised(approved: str, rules: ReplyRules) -> str:
 
 
 def render(turn: Turn, rules: ReplyRules) -> str:
-    """A reply as text, normalised: what golden files hold and parity compares.
+    """Return a reply as text, normalised: what golden files hold and parity compares.
 
     An acknowledgement that is meant to stay is left out beside its answer: whether it was sent
     depends on timing.
@@ -102,7 +104,7 @@ def _manners(message: Message) -> list[str]:
 
 
 def title_of(payload: Mapping[str, Any]) -> str:
-    """What a user did, in a few words: the text sent, or the kind of update."""
+    """Return what a user did, in a few words: the text sent, or the kind of update."""
     for kind, body in payload.items():
         if isinstance(body, Mapping):
             text = body.get("text") or body.get("data") or ""

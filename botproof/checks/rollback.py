@@ -32,7 +32,8 @@ class Streak:
 
 
 def longest_streak(numbers: Iterable[int]) -> Streak:
-    """The longest row of consecutive numbers among the numbers of slow requests, in any order."""
+    """Return the longest row of consecutive numbers among the numbers of slow requests,
+    in any order."""
     best, first, previous = Streak(0), 0, None
     for number in sorted(numbers):
         if previous is None or number != previous + 1:
@@ -44,7 +45,8 @@ def longest_streak(numbers: Iterable[int]) -> Streak:
 
 
 def describe_streak(streak: Streak, limit_s: float, unsure: int = 0) -> str:
-    """One line for a person; `unsure` is the longest row when those that may be slow count."""
+    """Return one line for a person; `unsure` is the longest row when those that may be
+    slow count."""
     if not streak.length and unsure:
         return f"none surely took over {limit_s:g} s; {unsure:,} in a row may have"
     if not streak.length:
@@ -88,7 +90,7 @@ def check(history: History, judging: Judging) -> CheckResult:
 
 
 def _stacks(history: History, held: HeldTimes) -> Iterator[tuple[str, list[Request]]]:
-    """The requests of each stack, without those that say nothing about the target."""
+    """Yield the requests of each stack, without those that say nothing about the target."""
     requests = [each for each in history.of(Request) if not held.is_spoilt(each.intended)]
     for stack in dict.fromkeys(request.stack for request in requests):
         yield stack, [request for request in requests if request.stack == stack]

@@ -90,12 +90,12 @@ class Shortcomings:
         return self.lacking | self.late
 
     def names(self) -> tuple[str, ...]:
-        """What was asked for in vain, with how often, most often first."""
+        """Return what was asked for in vain, with how often, most often first."""
         counted = Counter(what for what, _ in self.gaps)
         return tuple(f"{what} ({times} x)" for what, times in counted.most_common())
 
     def without(self, history: History, check: str) -> History:
-        """The history without what may have gone wrong because of a double."""
+        """Return the history without what may have gone wrong because of a double."""
         spoilt = self.spoilt
         everywhere = {case for _, case in spoilt} if check == "parity" else set()
         first: dict[str, float] = {}
@@ -151,7 +151,7 @@ def _gaps(history: History) -> Iterator[tuple[str, Span]]:
 
 
 def refused_address(event: DoubleEvent) -> str:
-    """What became of a call to an address beyond the machine."""
+    """Return what became of a call to an address beyond the machine."""
     who, address = event.detail.get("process", "?"), event.detail.get("address", "?")
     return (
         f"the {who} tried to reach {address}: it was refused, as no double answers for addresses "
@@ -175,7 +175,7 @@ def _first_cases(history: History) -> Iterator[tuple[str, float]]:
 
 
 def windows(history: History) -> Iterator[tuple[CasePlayed, Span]]:
-    """Each case with the time from its sending to the last that its chat got for it."""
+    """Yield each case with the time from its sending to the last that its chat got for it."""
     for stack in history.stacks:
         calls: dict[int, list[float]] = {}
         for call in history.of(BotApiCall, stack=stack):
@@ -192,20 +192,20 @@ def windows(history: History) -> Iterator[tuple[CasePlayed, Span]]:
 
 
 def asked_in_vain(history: History) -> set[str]:
-    """The cases during which something was asked for that no double has."""
+    """Return the cases during which something was asked for that no double has."""
     gaps = [span for _, span in _gaps(history)]
     return {case.case for case, span in windows(history) if any(map(span.meets, gaps))}
 
 
 def _too_slow(case: Span, slow: Iterable[Span], limit_s: float) -> bool:
-    """Whether the case would have been in time, or answered at all, but for the double."""
+    """Tell whether the case would have been in time, or answered at all, but for the double."""
     own = inside(case.start, case.end, [span for span in slow if span.meets(case)])
     took = case.end - case.start
     return own >= _SLOW_S or took - own < limit_s <= took
 
 
 def inside(start: float, end: float, spans: Iterable[Span]) -> float:
-    """Seconds between `start` and `end` that these spans cover, each second once."""
+    """Return seconds between `start` and `end` that these spans cover, each second once."""
     covered, reached = 0.0, start
     for span in sorted(spans, key=lambda each: each.start):
         begin, stop = max(span.start, reached), min(span.end, end)
@@ -216,7 +216,7 @@ def inside(start: float, end: float, spans: Iterable[Span]) -> float:
 
 
 def in_doubles(history: History, stack: str, start: float, end: float) -> float:
-    """Seconds between `start` and `end` that the exchange double took for itself."""
+    """Return seconds between `start` and `end` that the exchange double took for itself."""
     spans = [
         Span(stack, call.t - call.own_s, call.t) for call in history.of(VenueCall, stack=stack)
     ]
@@ -229,7 +229,7 @@ def settle(
     limit_s: float,
     again: Callable[[str, History], CheckResult],
 ) -> list[CheckResult]:
-    """The results, with no FAIL in them that may be the doubles' doing.
+    """Return the results, with no FAIL in them that may be the doubles' doing.
 
     `again` asks a check, by name, about another history. The row "doubles" comes first, where
     anything was asked for in vain.
@@ -284,14 +284,15 @@ def _row(short: Shortcomings, changed: list[str]) -> CheckResult:
 
 
 def approved_of(part: History, whole: History, approved: Mapping[str, str]) -> dict[str, str]:
-    """The approved replies without those of the cases that a part of a history leaves out."""
+    """Return the approved replies without those of the cases that a part of a history
+    leaves out."""
     left_out = _cases(whole) - _cases(part)
     return {name: text for name, text in approved.items() if name not in left_out}
 
 
 def unapproved_of(part: History, whole: History, approved: Mapping[str, str]) -> tuple[str, ...]:
-    """The cases that a part of a history leaves out and that have no approved file, where others
-    have: whatever spoilt their reply, that is wrong."""
+    """Return the cases that a part of a history leaves out and that have no approved file, where
+    others have: whatever spoilt their reply, that is wrong."""
     if not approved:
         return ()
     kept = {(case.stack, case.case) for case in part.of(CasePlayed)}

@@ -67,7 +67,8 @@ def check(history: History, _: Judging) -> CheckResult:
 
 
 def kept_from_going_on(one: SignalsWatched, share: float = _MOSTLY) -> bool:
-    """Whether the machine kept the watch from so much of its time that nothing sure is found."""
+    """Tell whether the machine kept the watch from so much of its time that nothing
+    sure is found."""
     return one.withheld_s >= share * one.interval_s * len(one.slots)
 
 
@@ -83,7 +84,7 @@ def _findings(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
 
 
 def _nothing(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
-    """The slots in which nothing came, where the market is the same in every slot."""
+    """Yield the slots in which nothing came, where the market is the same in every slot."""
     heard = {each.slot for each in seen}
     if one.steady and one.slots and not heard:
         yield f"nothing came by itself in {len(one.slots)} slots of {one.interval_s:g} s"

@@ -60,8 +60,8 @@ class Limits:
 
 
 def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -> Cases:
-    """The cases whose reply differs, from the approved one or between stacks, and was spoilt by
-    what another playing may be spared."""
+    """Return the cases whose reply differs, from the approved one or between stacks, and was spoilt
+    by what another playing may be spared."""
     turns = settled_turns(history, rules)
     short = Shortcomings.of(history, float("inf"))
     spoilt = {
@@ -102,7 +102,8 @@ def _spoilt(
 
 
 def _starved(turn: Turn, starvation: Starvation, stretch: float) -> bool:
-    """Whether so much was withheld during a case, or before it since its target was started."""
+    """Tell whether so much was withheld during a case, or before it since its target
+    was started."""
     begin, end = turn.case.t, _end(turn, stretch)
     before = starvation.between(max(begin - _BEFORE_S, starvation.started), begin)
     return (
@@ -123,7 +124,7 @@ def settle_starved(
     limits: Limits,
     again: Again,
 ) -> list[CheckResult]:
-    """The results, with no FAIL in them that starvation explains."""
+    """Return the results, with no FAIL in them that starvation explains."""
     starvation = Starvation.by_stack(history)
     if not any(each.measured for each in starvation.values()):
         return list(results)
@@ -165,7 +166,7 @@ def settle_starved(
 
 
 def _replays(history: History) -> Iterator[str]:
-    """Which cases were played again: what is judged is not their first playing."""
+    """Yield which cases were played again: what is judged is not their first playing."""
     for event in history.of(PlayedAgain):
         how = "alone"
         if event.stretch != 1.0:
@@ -178,7 +179,7 @@ def _replays(history: History) -> Iterator[str]:
 
 
 def _spoilt_events(history: History, rules: ReplyRules, *, everywhere: bool) -> Iterator[Event]:
-    """All playings of the cases whose last one was spoilt too; for parity in every stack."""
+    """Yield all playings of the cases whose last one was spoilt too; for parity in every stack."""
     short = Shortcomings.of(history, float("inf"))
     spoilt = _spoilt(history, settled_turns(history, rules), short)
     of = {event.stack: event.of for event in history.of(PlayedAgain)}
@@ -208,8 +209,8 @@ def _late_replies(
 def _late_requests(
     history: History, limit_s: float, starvation: Mapping[str, Starvation]
 ) -> Iterator[Request]:
-    """Requests that starvation explains: those around them were slow as well. One that was late
-    among quick ones was late by itself, however busy the machine."""
+    """Yield requests that starvation explains: those around them were slow as well. One that was
+    late among quick ones was late by itself, however busy the machine."""
     around: dict[tuple[str, int], list[float]] = {}
     for request in history.of(Request):
         around.setdefault((request.stack, int(request.intended)), []).append(request.latency_s)
@@ -248,7 +249,7 @@ def _late_processes(
 
 
 def _was_kept(starvation: Starvation, begin: float, end: float, limit_s: float) -> bool:
-    """Whether it took too long, and would not have without what was withheld."""
+    """Tell whether it took too long, and would not have without what was withheld."""
     return end - begin >= limit_s and starvation.explains(begin, end, limit_s)
 
 

@@ -96,7 +96,7 @@ class Open:
 
 
 def tally(chats: Chats) -> Tally:
-    """What is known of a stack's updates. `chats` were read with markers."""
+    """Return what is known of a stack's updates. `chats` were read with markers."""
     counted = [_count(chat, chats.rules) for chat in chats.chats.values() if _asked(chat)]
     entries = sorted((e for one in counted for e in one.entries), key=lambda entry: entry.case.t)
     lost = [case for one in counted for case in one.lost]
@@ -167,12 +167,13 @@ def _count(chat: Chat, rules: ReplyRules) -> _Count:
 
 
 def _whole(messages: int, size: int) -> int:
-    """How many answers of `size` messages so many messages are, the last one maybe in part."""
+    """Return how many answers of `size` messages so many messages are, the last one
+    maybe in part."""
     return max(0, -(-messages // size))
 
 
 def _swapped(entries: Sequence[Entry]) -> Iterator[tuple[CasePlayed, CasePlayed]]:
-    """Neighbours among the answered updates whose first answers came the other way round."""
+    """Yield neighbours among the answered updates whose first answers came the other way round."""
     answered = [entry for entry in entries if entry.answers]
     for before, after in pairwise(answered):
         if min(after.answers) < min(before.answers):

@@ -46,15 +46,15 @@ class Reasons:
         self._explained: set[tuple[str, str]] = set()
 
     def missing(self, turn: Turn) -> list[str]:
-        """Why a turn has no (whole) answer: at least one line."""
+        """Say why a turn has no (whole) answer: at least one line."""
         return self.known(turn) or [self._silence(turn)]
 
     def known(self, turn: Turn) -> list[str]:
-        """Everything in the history that may say why; empty where nothing does."""
+        """Return everything in the history that may say why; empty where nothing does."""
         return [*self._calls(turn), *self._deliveries(turn), *self.in_log(turn)]
 
     def in_log(self, turn: Turn) -> Iterator[str]:
-        """What the logs of the bot and its services complained of at that time."""
+        """Yield what the logs of the bot and its services complained of at that time."""
         end = self._end(turn)
         near = [each for each in self._trouble if turn.case.t <= each.t <= end]
         times = Counter((each.process, headline(each.lines)) for each in near)
@@ -74,7 +74,8 @@ class Reasons:
             yield from (f"  {line}" for line in _middle_out(trouble.lines))
 
     def _waiting_beside(self, turn: Turn, t: float) -> list[str]:
-        """Cases of other chats that had no answer at a time: what was logged may be theirs."""
+        """Return cases of other chats that had no answer at a time: what was logged may
+        be theirs."""
         return [name for name in during(self._chats, t) if name != turn.case.case]
 
     def _end(self, turn: Turn) -> float:
@@ -125,7 +126,7 @@ class Reasons:
 
 
 def during(chats: Chats, t: float) -> list[str]:
-    """The cases that waited for their answers at a time; of many the first ones, and "…"."""
+    """Return the cases that waited for their answers at a time; of many the first ones, and "…"."""
     found = []
     for turn in chats.turns.values():
         took = turn.reply_time_s
@@ -136,8 +137,8 @@ def during(chats: Chats, t: float) -> list[str]:
 
 
 def unanswered_in_trouble(history: History, rules: ReplyRules) -> dict[str, str]:
-    """What the bot's log complained of soon after a case that was never answered, by case; only of
-    cases with which that was so each time that they were played."""
+    """Return what the bot's log complained of soon after a case that was never answered, by case;
+    only of cases with which that was so each time that they were played."""
     found: dict[str, list[str]] = {}
     for stack, chats in read_chats(history, rules).items():
         said: dict[str, str] = {}
@@ -155,7 +156,7 @@ def unanswered_in_trouble(history: History, rules: ReplyRules) -> dict[str, str]
 
 
 def refusals(calls: Iterable[BotApiCall]) -> list[str]:
-    """What Telegram refused, in its own words, the same only once with how often."""
+    """Return what Telegram refused, in its own words, the same only once with how often."""
     texts = Counter(
         f"{call.method}: {call.error_code} {call.description or ''}".rstrip() for call in calls
     )
@@ -163,7 +164,8 @@ def refusals(calls: Iterable[BotApiCall]) -> list[str]:
 
 
 def attempts(deliveries: Iterable[UpdateDelivered]) -> str:
-    """What the webhook said to an update, in order; "" where all went well or nothing is known."""
+    """Return what the webhook said to an update, in order; "" where all went well or
+    nothing is known."""
     webhook = [event for event in deliveries if event.door == "webhook"]
     if all(event.status is not None and 200 <= event.status < 300 for event in webhook):
         return ""
@@ -175,7 +177,7 @@ def attempts(deliveries: Iterable[UpdateDelivered]) -> str:
 
 
 def outcome(delivery: UpdateDelivered) -> str:
-    """How one attempt at the webhook ended: its HTTP status, or what went wrong."""
+    """Return how one attempt at the webhook ended: its HTTP status, or what went wrong."""
     if delivery.status is not None:
         return f"HTTP {delivery.status}"
     return f"nothing: {delivery.error}" if delivery.error else "nothing"
@@ -187,7 +189,7 @@ def _quoted(text: str) -> str:
 
 
 def _middle_out(lines: tuple[str, ...]) -> tuple[str, ...]:
-    """The head of a long trace, and its end, where it says what was raised."""
+    """Return the head of a long trace, and its end, where it says what was raised."""
     if len(lines) <= _MOST_TRACE:
         return lines
     head, end = 3, _MOST_TRACE - 4

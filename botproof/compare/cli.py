@@ -22,7 +22,7 @@ from botproof.verdict import combine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the comparison."""
+    """Add the options of the comparison."""
     what = (
         "a commit, `.` for the working tree, the URL of a running host, or container images: "
         "image:IMAGE for every process of botproof.toml, image:NAME=IMAGE[,NAME=IMAGE] for some"

@@ -21,7 +21,7 @@ _ALPHA = 0.05
 
 
 def judge(a: Measured, b: Measured, *, tolerance: float, error_limit: float) -> list[CheckResult]:
-    """One result for each metric that both sides have, and one for B's failed requests.
+    """Return one result for each metric that both sides have, and one for B's failed requests.
 
     The metrics share the 5 % that a comparison may be wrong, so that a page of them is no
     invitation to find a difference in one.
@@ -65,7 +65,7 @@ def _result(
 
 
 def describe(effect: Effect) -> str:
-    """The effect in one line: B against A, with the interval."""
+    """Return the effect in one line: B against A, with the interval."""
     return (
         f"{_percent(effect.ratio)} ({_percent(effect.low)} to {_percent(effect.high)}, "
         f"{100 * effect.confidence:.3g} %)"
@@ -98,7 +98,7 @@ def _failures(a: Measured, b: Measured, limit: float) -> CheckResult:
 
 
 def page(a: Measured, b: Measured, results: Sequence[CheckResult]) -> str:
-    """The plots and the table as one page that needs nothing else."""
+    """Return the plots and the table as one page that needs nothing else."""
     verdict = combine(result.verdict for result in results)
     style = resources.files("botproof.report").joinpath("report.css").read_text(encoding="utf-8")
     rows = "".join(_row(result) for result in results)

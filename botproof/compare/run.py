@@ -68,12 +68,13 @@ class Measured:
 
 
 def order(runs: int) -> list[int]:
-    """Who is measured when: 0 1, 1 0, 0 1 …, so that neither always comes after the other."""
+    """Return who is measured when: 0 1, 1 0, 0 1 …, so that neither always comes after
+    the other."""
     return [turn for pair in range(runs) for turn in ((0, 1) if pair % 2 == 0 else (1, 0))]
 
 
 async def measure(sides: tuple[Side, Side], options: CompareOptions) -> tuple[Measured, Measured]:
-    """All runs of both sides. Raises TargetError or BrokenHarnessError."""
+    """Return all runs of both sides. Raises TargetError or BrokenHarnessError."""
     both = (Measured(sides[0]), Measured(sides[1]))
     for number, turn in enumerate(order(options.runs)):
         await _one(both[turn], number, options)
@@ -114,7 +115,7 @@ def _memory(stack: Stack, side: Side) -> dict[str, float]:
 
 
 def _last_words(recorder: Recorder) -> str:
-    """What the process wrote last that made a run fail."""
+    """Return what the process wrote last that made a run fail."""
     tails = recorder.history().of(history.LogTail)
     lines = [line for line in tails[-1].lines if line.strip()] if tails else []
     return "".join(f"\n{line}" for line in lines[-_LAST_WORDS:])

@@ -37,7 +37,7 @@ class Side:
     async def ready(
         self, recorder: Recorder, report_dir: Path, say: Callable[[str], None]
     ) -> AsyncIterator[tuple[str, Stack | None]]:
-        """The host to load, and the stack that serves it when it is ours."""
+        """Give the host to load, and the stack that serves it when it is ours."""
         if self.config is None or self.base is None:
             yield self.url, None
             return
@@ -62,7 +62,7 @@ class Side:
 
 
 def side(what: str, config_path: Path, scratch: Path) -> Side:
-    """The side that `what` means: a URL, `image:…`, `.` for the working tree, or a commit.
+    """Return the side that `what` means: a URL, `image:…`, `.` for the working tree, or a commit.
 
     Raises UsageError when it is none of them or cannot be loaded.
     """
@@ -103,7 +103,8 @@ def _tree(name: str, base: Path, config_name: str) -> Side:
 
 
 def _contained(what: str, root: Path, config_name: str) -> Side:
-    """The target of this tree's botproof.toml with containers in the place of its processes."""
+    """Return the target of this tree's botproof.toml with containers in the place of
+    its processes."""
     tree = _tree(what, root, config_name)
     assert tree.config is not None  # noqa: S101 - a tree has one; a URL would not
     images = pinned(parse_images(IMAGE, [what.removeprefix(IMAGE)], tree.config))
@@ -116,6 +117,6 @@ def _contained(what: str, root: Path, config_name: str) -> Side:
 
 
 def _git(root: Path, *words: str) -> bytes:
-    """What git prints; empty when it says no."""
+    """Return what git prints; empty when it says no."""
     command = ("git", "-C", str(root), *words)
     return subprocess.run(command, capture_output=True, check=False).stdout

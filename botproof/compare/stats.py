@@ -64,7 +64,7 @@ def compare(a: Sequence[float], b: Sequence[float], alpha: float = 0.05) -> Effe
 
 
 def _cut(m: int, n: int, alpha: float) -> int:
-    """Which of the shifts, counted from either end, is the end of the interval; 0 for none.
+    """Return which of the shifts, counted from either end, is the end of the interval; 0 for none.
 
     The k-th smallest shift is above the true one just when U < k, which has a known chance.
     """
@@ -75,7 +75,7 @@ def _cut(m: int, n: int, alpha: float) -> int:
 
 
 def _below(m: int, n: int, u: int) -> float:
-    """The chance that Mann and Whitney's U is below `u` when A and B do not differ."""
+    """Return the chance that Mann and Whitney's U is below `u` when A and B do not differ."""
     ways = _ways(m, n)
     return sum(ways[:u]) / sum(ways)
 

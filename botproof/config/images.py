@@ -17,7 +17,7 @@ def _in_image(process: Process, image: str | None) -> Process:
 
 
 def image_problems(config: Config) -> Iterator[str]:
-    """What is wrong with how processes run in containers."""
+    """Yield what is wrong with how processes run in containers."""
     for path, process in config.every_process():
         if process.container_args and not process.image:
             yield f"{path}.container_args: are for a container; there is no `image` beside them"
@@ -29,7 +29,7 @@ def image_problems(config: Config) -> Iterator[str]:
 
 
 def with_images(config: Config, images: Mapping[str, str]) -> Config:
-    """The same target with processes, by name, in containers of these images.
+    """Return the same target with processes, by name, in containers of these images.
 
     Their commands stay as they are, with the image's own `python` for `{python}`. Modes of
     delivery runs that have a command of their own stay processes. Raises ConfigError where

@@ -26,7 +26,7 @@ _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
 def placeholder_names(config: Config) -> set[str]:
-    """Every placeholder that a value of this configuration may hold."""
+    """Return every placeholder that a value of this configuration may hold."""
     urls = {TELEGRAM, BOT, *config.services}
     if config.doubles.exchanges is not None:
         urls.add(EXCHANGES)
@@ -42,7 +42,7 @@ def placeholder_names(config: Config) -> set[str]:
 
 
 def placeholder_problems(config: Config) -> Iterator[str]:
-    """Placeholders that stand for nothing."""
+    """Yield placeholders that stand for nothing."""
     known = placeholder_names(config)
     for path, text in _substituted_texts(config):
         for match in _PLACEHOLDER.finditer(text):
@@ -70,7 +70,7 @@ def _is_duration(text: str) -> bool:
 
 
 def stretches(config: Config) -> bool:
-    """Whether any value gives the target a deadline that the harness may stretch."""
+    """Tell whether any value gives the target a deadline that the harness may stretch."""
     return any(
         (match.group(1) or "").startswith(SECONDS)
         for _, text in _substituted_texts(config)
@@ -117,7 +117,7 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
 
 
 def venvs(config: Config) -> set[str]:
-    """The virtual environments that placeholders name, as they name them."""
+    """Return the virtual environments that placeholders name, as they name them."""
     found: set[str] = set()
     for _, text in _substituted_texts(config):
         names = (match.group(1) or "" for match in _PLACEHOLDER.finditer(text))

@@ -32,7 +32,7 @@ def _explain(message: str) -> str:
 
 
 def problems_of(config: Config) -> Iterator[str]:
-    """All that is wrong with a configuration, rule by rule."""
+    """Yield all that is wrong with a configuration, rule by rule."""
     for rule in _RULES:
         yield from rule(config)
 
@@ -172,7 +172,7 @@ def _patterns(config: Config) -> Iterator[str]:
 
 
 def _pattern(path: str, pattern: str, example: str = "") -> Iterator[str]:
-    """What is wrong with a pattern; with an `example` it may not be empty."""
+    """Yield what is wrong with a pattern; with an `example` it may not be empty."""
     if example and not pattern:
         yield f'{path}: has no pattern; give one, such as "{example}"'
     try:

@@ -191,7 +191,8 @@ class Case(_Table, frozen=True, kw_only=True):
     deadline_s: float = 10.0
 
     def faults(self, double: str) -> tuple[dict[str, Any], ...]:
-        """What is programmed into one double ("telegram", "exchanges"), as that double takes it."""
+        """Return what is programmed into one double ("telegram", "exchanges"), as that
+        double takes it."""
         every = (self.fault,) if isinstance(self.fault, dict) else self.fault
         return tuple(
             {key: value for key, value in fault.items() if key != "double"}
@@ -412,11 +413,11 @@ class Config(_Table, frozen=True, kw_only=True):
         )
 
     def insisted_ports(self) -> dict[str, int]:
-        """The ports that processes insist on, by name."""
+        """Return the ports that processes insist on, by name."""
         return {name: each.port for name, each in self._own_processes() if each.port}
 
     def alone_because(self) -> str:
-        """Why two of this target cannot run beside each other; "" when they can."""
+        """Say why two of this target cannot run beside each other; "" when they can."""
         shared = [f"{name} on port {port}" for name, port in self.insisted_ports().items()]
         shared += [f"{name} has a `reset`" for name, each in self._own_processes() if each.reset]
         return ", ".join(shared)
@@ -426,7 +427,8 @@ class Config(_Table, frozen=True, kw_only=True):
         yield from self.services.items()
 
     def every_process(self) -> Iterator[tuple[str, Process]]:
-        """Each service, and the bot in each mode of gate and delivery, by its path in the file."""
+        """Yield each service, and the bot in each mode of gate and delivery, by its
+        path in the file."""
         for name, service in self.services.items():
             yield f"services.{name}", service
         whole = self.for_delivery()
@@ -434,14 +436,14 @@ class Config(_Table, frozen=True, kw_only=True):
             yield f"bot (mode {mode})", whole.bot_in(mode)
 
     def for_parity(self) -> Config:
-        """The configuration of a parity run: the modes of delivery runs are doors too."""
+        """Return the configuration of a parity run: the modes of delivery runs are doors too."""
         extra = self.delivery.modes if self.delivery is not None else {}
         doors: dict[str, Mode] = {**extra, **self.modes}
         chosen = self.parity.doors or tuple(dict.fromkeys((*self.modes, *extra)))
         return msgspec.structs.replace(self, modes={name: doors[name] for name in chosen})
 
     def for_delivery(self, env: Mapping[str, Scalar] | None = None) -> Config:
-        """The configuration of a delivery run: its modes too, its environment in every mode.
+        """Return the configuration of a delivery run: its modes too, its environment in every mode.
 
         `env` comes on top of everything.
         """
@@ -453,8 +455,8 @@ class Config(_Table, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, modes=modes)
 
     def without_flood(self) -> Config:
-        """The configuration for many questions at once: no flood control at the Telegram double,
-        and memory, which is not what is asked about, sampled seldom."""
+        """Return the configuration for many questions at once: no flood control at the Telegram
+        double, and memory, which is not what is asked about, sampled seldom."""
         replace = msgspec.structs.replace
         telegram = self.doubles.telegram
         telegram = replace(telegram, args=(*telegram.args, "--no-flood"))
@@ -462,11 +464,11 @@ class Config(_Table, frozen=True, kw_only=True):
         return replace(self, doubles=doubles, memory=replace(self.memory, every_s=_SELDOM_S))
 
     def images(self) -> dict[str, str]:
-        """Where an image is named in the modes of the gate, and which."""
+        """Return where an image is named in the modes of the gate, and which."""
         processes = {f"services.{name}": each for name, each in self.services.items()}
         processes |= {f"bot (mode {mode})": self.bot_in(mode) for mode in self.modes}
         return {path: process.image for path, process in processes.items() if process.image}
 
     def resolved_budgets(self) -> Budgets:
-        """The budgets that hold: the design's, with those of `[budgets]` in place."""
+        """Return the budgets that hold: the design's, with those of `[budgets]` in place."""
         return budget_rules.resolve(self.budgets)

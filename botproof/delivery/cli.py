@@ -23,7 +23,7 @@ _REDIS_ENV = "BOTPROOF_REDIS_URL"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `botproof delivery`."""
+    """Add the options of `botproof delivery`."""
     parser.add_argument(
         "--config", metavar="FILE", type=Path, default=Path("botproof.toml"), help="(botproof.toml)"
     )

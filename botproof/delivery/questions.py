@@ -23,13 +23,15 @@ class Question:
     text: str
 
     def payload(self, wall_s: float) -> Mapping[str, Any]:
-        """The update to inject, without update_id; `wall_s` is the time of day, epoch seconds."""
+        """Return the update to inject, without update_id; `wall_s` is the time of day,
+        epoch seconds."""
         step = Step(Case(name=self.marker, say=self.text), self.chat_id, self.chat_id)
         return step.payload(wall_s)
 
 
 def questions(say: Sequence[str], updates: int, chats: int, seed: int) -> list[Question]:
-    """`updates` messages, the templates of `say` in turn, from `chats` private chats at random.
+    """Return `updates` messages, the templates of `say` in turn, from `chats` private chats at
+    random.
 
     With at least as many chats as updates, every message has a chat to itself.
     """
@@ -45,7 +47,8 @@ def questions(say: Sequence[str], updates: int, chats: int, seed: int) -> list[Q
 
 
 def due_times(updates: int, rate: float, seed: int) -> list[float]:
-    """When each update is due, in seconds from the start: `rate` a second, in bursts of 1 to 10.
+    """Return when each update is due, in seconds from the start: `rate` a second, in bursts of 1 to
+    10.
 
     People come in bursts, and a kill is most telling while several updates are on their way.
     """
@@ -57,7 +60,7 @@ def due_times(updates: int, rate: float, seed: int) -> list[float]:
 
 
 def chat_ids(chats: int) -> tuple[int, ...]:
-    """The ids of the chats, and of the users in them."""
+    """Return the ids of the chats, and of the users in them."""
     return tuple(range(_FIRST_USER, _FIRST_USER + chats))
 
 

@@ -18,13 +18,13 @@ _COLUMNS = ("run", "updates", "kills", "at work", "lost", "repeated", "order", "
 
 
 def print_table(outcomes: Sequence[Named]) -> None:
-    """One line a run, to standard output."""
+    """Print one line a run, to standard output."""
     print()
     print("\n".join(as_text(outcomes)))
 
 
 def as_text(outcomes: Sequence[Named]) -> list[str]:
-    """The lines of the table."""
+    """Return the lines of the table."""
     rows = [[*_COLUMNS, "verdict"], *(_row(name, each) for name, each in outcomes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [_line(row, widths) for row in rows]
@@ -56,7 +56,7 @@ def _row(name: str, outcome: Outcome) -> list[str]:
 
 
 def as_row(name: str, outcome: Outcome) -> dict[str, Any]:
-    """The figures of one run. `median_restart_s` is from start to ready, over all starts."""
+    """Return the figures of one run. `median_restart_s` is from start to ready, over all starts."""
     starts = sorted(e.after_s for e in outcome.history.of(ProcessReady) if e.role == "bot")
     return {
         "run": name,
@@ -68,7 +68,7 @@ def as_row(name: str, outcome: Outcome) -> dict[str, Any]:
 
 
 def write_table(path: Path, outcomes: Sequence[Named]) -> None:
-    """A list of one object a run."""
+    """Write a list of one object a run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [as_row(name, outcome) for name, outcome in outcomes]
     document = msgspec.json.format(msgspec.json.encode(rows))

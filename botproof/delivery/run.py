@@ -133,12 +133,13 @@ def _metadata(options: DeliveryOptions, started: float) -> history.Run:
 
 
 def plan_of(options: DeliveryOptions) -> DeliveryPlan:
-    """What a run sets out to do, for the check."""
+    """Return what a run sets out to do, for the check."""
     return DeliveryPlan(updates=options.every, kills=options.kills)
 
 
 def _config_of_run(options: DeliveryOptions) -> Config:
-    """A bot that Telegram has never seen, and no flood control: it is the kills that are tested."""
+    """Return a bot that Telegram has never seen, and no flood control: it is the kills
+    that are tested."""
     config = options.config.for_delivery(options.env).without_flood()
     letters = "".join(options.chance.choices(_TOKEN_LETTERS, k=33))
     token = f"{options.chance.randrange(10**9, 10**10)}:AA{letters}"
@@ -196,7 +197,7 @@ def _questions(options: DeliveryOptions, chats: int) -> list[Question]:
 
 
 async def _play(show: _Show, stage: ReplicatedStack) -> Ended:
-    """The whole run."""
+    """Play the whole run."""
     target = ""
     try:
         await in_phase(stage, "boot", stage.start())
@@ -217,7 +218,7 @@ async def _play(show: _Show, stage: ReplicatedStack) -> Ended:
 
 
 def _first(error: Exception) -> Exception:
-    """What went wrong first, out of the groups that task groups put around it."""
+    """Return what went wrong first, out of the groups that task groups put around it."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -305,7 +306,7 @@ class _Show:
             await self.drain()
 
     async def late(self) -> None:
-        """Updates that come while the bot is stopped have to be answered by its next start."""
+        """Send updates while the bot is stopped, which have to be answered by its next start."""
         await self._stage.stop_bots()
         await self._send(self._asked[self._sent :], None)
         # That nothing is sent after the end can only be seen by waiting for it.
@@ -315,7 +316,7 @@ class _Show:
             await self.drain()
 
     async def stop(self) -> None:
-        """The last clean stop."""
+        """Stop the bot cleanly for the last time."""
         if self._stage.bots:
             await self._stage.stop_bots()
             await asyncio.sleep(_QUIET_S)

@@ -37,23 +37,24 @@ _FAULTS = (
 
 
 def plan_for(config: Config, modes: int) -> DeliveryPlan:
-    """What the trials of so many modes set out to do."""
+    """Return what the trials of so many modes set out to do."""
     each = plan_of(_options(config, "", Path()))
     return DeliveryPlan(updates=modes * each.updates, kills=modes * each.kills)
 
 
 def has_question(config: Config) -> bool:
-    """Whether there is anything to ask: what a bot does not know it may pass over in silence."""
+    """Tell whether there is anything to ask: what a bot does not know it may pass over
+    in silence."""
     return _is_promised(config) or bool(question_of(config))
 
 
 def _is_promised(config: Config) -> bool:
-    """Whether botproof.toml says by `[delivery]` that the bot survives a kill."""
+    """Tell whether botproof.toml says by `[delivery]` that the bot survives a kill."""
     return config.delivery is not None and bool(config.delivery.say)
 
 
 async def delivery_trial(around: Surroundings, mode: str) -> None:
-    """One mode's trial; recorded in a stack of its own."""
+    """Try one mode; record it in a stack of its own."""
     options = _options(around.config, mode, around.report_dir)
     around.recorder.record(
         history.Trial(t=history.now(), check=CHECK, stack=options.name, mode=mode)
@@ -62,8 +63,9 @@ async def delivery_trial(around: Surroundings, mode: str) -> None:
 
 
 def _options(config: Config, mode: str, report_dir: Path) -> DeliveryOptions:
-    """A bot whose botproof.toml says by `[delivery]` that it survives a kill gets kills. Of any
-    other it is asked what every bot owes: that a clean stop and a start lose nothing."""
+    """Return the options: a bot whose botproof.toml says by `[delivery]` that it survives a kill
+    gets kills. Of any other it is asked what every bot owes: that a clean stop and a start lose
+    nothing."""
     promised = _is_promised(config)
     options = DeliveryOptions(
         config=config,

@@ -21,7 +21,8 @@ NAMES = ("api.telegram.org", *HERE)
 
 
 def server_context(ca_path: Path, names: Sequence[str] = NAMES) -> ssl.SSLContext:
-    """A context to serve TLS with, under ``names``; the authority to trust goes to ``ca_path``.
+    """Return a context to serve TLS with, under ``names``; the authority to trust goes to
+    ``ca_path``.
 
     Raises OSError when the file cannot be written. It is complete when this returns, so a process
     that is told of the listening double can read it.
@@ -39,7 +40,8 @@ def server_context(ca_path: Path, names: Sequence[str] = NAMES) -> ssl.SSLContex
 
 
 def any_name_context(ca_path: Path, own: str) -> ssl.SSLContext:
-    """As `server_context`, for every name that a client asks for, and for the address `own`."""
+    """Return what `server_context` does, for every name that a client asks for, and for
+    the address `own`."""
     import trustme  # noqa: PLC0415 - as above
 
     authority = trustme.CA(organization_name="botproof double")

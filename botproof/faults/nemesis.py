@@ -40,7 +40,7 @@ class Nemesis:
         self._moved = asyncio.Condition()
 
     async def sent(self, number: int) -> None:
-        """That many updates have been sent by now."""
+        """Note that so many updates have been sent by now."""
         async with self._moved:
             self._sent = number
             self._moved.notify_all()

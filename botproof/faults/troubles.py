@@ -142,7 +142,7 @@ class RemovedFiles:
 
 
 def open_files(pid: int, directory: Path) -> list[Path]:
-    """The files below `directory` that a process has open now."""
+    """Return the files below `directory` that a process has open now."""
     found = []
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile

@@ -21,7 +21,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof drift`."""
+    """Add the arguments of `botproof drift`."""
     add_compose_arguments(parser)
     add_files(parser, "--unit", "a committed unit of systemd; with or in the place of --compose")
     add = parser.add_argument

@@ -55,7 +55,7 @@ _NONE = "nothing"
 def compare(
     service: str, committed: Facts, running: Facts, secrets: Secrets, repair: str
 ) -> list[Difference]:
-    """Every difference of a service between the files and its container."""
+    """Return every difference of a service between the files and its container."""
     found = []
     for kind, name in sorted(committed.facts.keys() | running.facts.keys()):
         was, now = committed.facts.get((kind, name)), running.facts.get((kind, name))
@@ -90,7 +90,8 @@ def compare(
 def image_refers(
     service: str, reference: str, at: str | None, runs: str, repair: str
 ) -> Difference:
-    """The image of a service is not what its name refers to on this machine (``at``, an id)."""
+    """Name that the image of a service is not what its name refers to on this machine
+    (``at``, an id)."""
     return Difference(
         where=service,
         what="image",
@@ -102,7 +103,7 @@ def image_refers(
 
 
 def not_running(service: str, state: str, repair: str) -> Difference:
-    """A service that the files have, and of which no healthy container runs."""
+    """Return a service that the files have, and of which no healthy container runs."""
     return Difference(service, "state", "running and healthy", state, "boot", repair)
 
 

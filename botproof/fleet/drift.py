@@ -16,7 +16,7 @@ __all__ = ["against_files", "against_judged", "against_repository"]
 
 
 def against_files(fleet: Fleet, compose: Compose, secrets: Secrets) -> list[Difference]:
-    """What runs otherwise than Compose's files say."""
+    """Return what runs otherwise than Compose's files say."""
     found = []
     by_service: dict[str, list[Container]] = {}
     for container in fleet.containers:
@@ -89,7 +89,8 @@ def _of_service(
 
 
 def against_repository(fleet: Fleet, there: Repository, *, judged: bool) -> list[Difference]:
-    """Changes not committed or not pushed; without a verdict, images older than the commit."""
+    """Return changes not committed or not pushed; without a verdict, images older than
+    the commit."""
     found = []
     if there.changed:
         some = ", ".join(there.changed[:5])
@@ -113,7 +114,7 @@ def against_repository(fleet: Fleet, there: Repository, *, judged: bool) -> list
 
 
 def _older_images(fleet: Fleet, there: Repository) -> Iterable[Difference]:
-    """Images that are built from this tree, and were built before its last commit."""
+    """Return images that are built from this tree, and were built before its last commit."""
     for name, service in fleet.project["services"].items():
         image = fleet.images.get(service.get("image") or "")
         if image is None or not service.get("build"):
@@ -132,7 +133,7 @@ def _older_images(fleet: Fleet, there: Repository) -> Iterable[Difference]:
 
 
 def against_judged(fleet: Fleet, judged: Mapping[str, Mapping[str, str]]) -> list[Difference]:
-    """Containers whose image is not the one that a sealed verdict is about.
+    """Return the containers whose image is not the one that a sealed verdict is about.
 
     ``judged`` is digests by process. A service is looked up by its name, `-` and `_` alike.
     """

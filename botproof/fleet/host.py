@@ -121,7 +121,7 @@ def look(compose: Compose) -> Fleet:
 
 
 def resolved(compose: Compose) -> Document:
-    """The files as Compose understands them. Raises UsageError with its words."""
+    """Return the files as Compose understands them. Raises UsageError with its words."""
     if shutil.which("docker") is None:
         raise UsageError("there is no `docker` command on PATH, so nothing of Compose can run here")
     project: Document = _json(compose.command("config", "--format", "json"))
@@ -154,7 +154,7 @@ def repository(directory: Path) -> Repository:
 
 
 def _path(line: str) -> str:
-    """The path in a line of `git status --porcelain=v2`."""
+    """Return the path in a line of `git status --porcelain=v2`."""
     fields = {"1": 8, "2": 9, "u": 10}.get(line[0], 1)
     return line.split(" ", fields)[fields].partition("\t")[0]
 
@@ -165,7 +165,7 @@ def _one_off(container: Document) -> bool:
 
 
 def _process(container: Document) -> str:
-    """The command line of the first process, read on the host: nothing is started inside."""
+    """Return the command line of the first process, read on the host: nothing is started inside."""
     pid = container["State"].get("Pid") or 0
     if not pid:
         return ""
@@ -191,7 +191,7 @@ def _json(command: Sequence[str]) -> Any:
 
 
 def _asked(command: Iterable[str], *, missing: str | None = None) -> str:
-    """What a command prints; ``missing`` when it fails, or UsageError when that is None."""
+    """Return what a command prints; ``missing`` when it fails, or UsageError when that is None."""
     words = tuple(command)
     try:
         done = subprocess.run(

@@ -28,12 +28,13 @@ def add_compose_arguments(
 
 
 def add_files(parser: argparse.ArgumentParser, option: str, text: str) -> None:
-    """An option that names a file each time it is given."""
+    """Add an option that names a file each time it is given."""
     parser.add_argument(option, metavar="FILE", type=Path, action="append", default=[], help=text)
 
 
 def compose_of(arguments: argparse.Namespace) -> Compose:
-    """The files that these options name. Raises UsageError: none is named, or one is no file."""
+    """Return the files that these options name. Raises UsageError: none is named, or
+    one is no file."""
     # Only who looks at a fleet needs what asks Compose and Docker.
     from botproof.fleet.host import Compose  # noqa: PLC0415 - see above
 
@@ -48,5 +49,6 @@ def compose_of(arguments: argparse.Namespace) -> Compose:
 
 
 def process_name(service: str) -> str:
-    """What botproof.toml calls a service of Compose's files: `market-data` is `market_data`."""
+    """Return what botproof.toml calls a service of Compose's files: `market-data` is
+    `market_data`."""
     return service.replace("-", "_")

@@ -38,7 +38,8 @@ class Proxy:
 
 
 def find_proxy(config: Config, bot: Document, others: Mapping[str, Document]) -> Proxy | None:
-    """The service with port 443 before a bot that has a webhook; None where there is none."""
+    """Return the service with port 443 before a bot that has a webhook; None where
+    there is none."""
     environment: Mapping[str, Any] = bot.get("environment") or {}
     variables = {
         name for mode in config.modes.values() for name, v in mode.env.items() if _is_own(v)
@@ -54,7 +55,7 @@ def find_proxy(config: Config, bot: Document, others: Mapping[str, Document]) ->
 
 @contextlib.contextmanager
 def through(config: Config, proxy: Proxy | None) -> Iterator[Config]:
-    """The same, with every webhook of a mode reached through the proxy."""
+    """Give the same, with every webhook of a mode reached through the proxy."""
     if proxy is None:
         yield config
         return
@@ -94,7 +95,8 @@ def _by_tls(value: Any) -> Any:
 
 
 def _here(process: Process, domain: str, authorities: Path) -> Process:
-    """The proxy as it runs in a gate: under another name, and with the authority that we made."""
+    """Return the proxy as it runs in a gate: under another name, and with the authority
+    that we made."""
     environment: dict[str, Any] = {}
     for name, value in process.env.items():
         text = str(value).replace(domain, _HERE)
@@ -108,7 +110,7 @@ def _here(process: Process, domain: str, authorities: Path) -> Process:
 
 
 def _make_authority(directory: Path) -> Path:
-    """An authority where Caddy looks for its own; the file of its certificate."""
+    """Return an authority where Caddy looks for its own; the file of its certificate."""
     import trustme  # noqa: PLC0415 - its cryptography takes a while to import
 
     made = trustme.CA(organization_name="botproof gate")

@@ -39,7 +39,7 @@ class Secrets:
     key: bytes
 
     def shown(self, name: str, value: str) -> str:
-        """The value of an environment variable as it may be printed."""
+        """Return the value of an environment variable as it may be printed."""
         if value and is_secret(name, value):
             digest = hmac.new(self.key, value.encode(), hashlib.sha256).hexdigest()
             return f"a secret (hash {digest[:8]})"
@@ -47,12 +47,12 @@ class Secrets:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether a variable must not be shown: by its name, or for a password in an address."""
+    """Tell whether a variable must not be shown: by its name, or for a password in an address."""
     return bool(_SECRET.search(name) or _IN_URL.search(value))
 
 
 def committed(service: Document, project: Document, image: Document | None) -> Facts:
-    """The facts of a service of `docker compose config`.
+    """Return the facts of a service of `docker compose config`.
 
     ``project`` is the whole document (names of volumes and networks), ``image`` what `docker image
     inspect` says of the service's image, None where it is not on this machine.
@@ -92,7 +92,7 @@ def committed(service: Document, project: Document, image: Document | None) -> F
 def running(
     container: Document, image: Document | None, process: str, changed: Iterable[str]
 ) -> Facts:
-    """The facts of a container by `docker inspect`.
+    """Return the facts of a container by `docker inspect`.
 
     ``process`` is the command line of its first process ("" when it does not run), ``changed`` the
     lines of `docker diff`.
@@ -307,7 +307,7 @@ def _check(value: Document | None) -> str:
 
 
 def _is_of(process: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether a command line is that of the command: as it is, behind an interpreter, or by a
+    """Tell whether a command line is that of the command: as it is, behind an interpreter, or by a
     program of it that has replaced it (an entry point that ends in `exec "$@"`)."""
     if list(process[-len(wanted) :]) == list(wanted):
         return True
@@ -316,8 +316,8 @@ def _is_of(process: Sequence[str], wanted: Sequence[str]) -> bool:
 
 
 def _written(changed: Iterable[str], mounts: Mapping[str, str]) -> list[str]:
-    """Files that were added, changed or deleted; not directories on the way to them, mount points
-    and what Python compiles for itself."""
+    """Return files that were added, changed or deleted; not directories on the way to them, mount
+    points and what Python compiles for itself."""
     paths = [line[2:] for line in changed]
     parents = {path.rpartition("/")[0] for path in paths}
     return [

@@ -59,7 +59,7 @@ class FleetTarget:
     """Where it was taken from, for the record: `files` or `host`, and the files' `digest`."""
 
     def lines(self) -> Iterator[str]:
-        """What was taken from where, a line each."""
+        """Yield what was taken from where, a line each."""
         for name, image in self.images.items():
             line = f"{name}: as production runs it, image {image}"
             if self.replaced.get(name):
@@ -76,7 +76,7 @@ class FleetTarget:
 
 
 def in_containers(config: Config, services: Mapping[str, Document]) -> FleetTarget:
-    """The target of `config` with its processes as these services of Compose run them.
+    """Return the target of `config` with its processes as these services of Compose run them.
 
     A process and a service belong together by name; `_` and `-` are alike. Raises UsageError where
     a process has no service.
@@ -121,7 +121,7 @@ def in_containers(config: Config, services: Mapping[str, Document]) -> FleetTarg
 
 
 def joined(target: FleetTarget, network: str) -> FleetTarget:
-    """The same target with every container in a network (`--network` of `docker create`)."""
+    """Return the same target with every container in a network (`--network` of `docker create`)."""
     replace = msgspec.structs.replace
 
     def join(process: Process) -> Process:
@@ -148,7 +148,7 @@ def digest_of(project: Document, directory: Path) -> str:
 
 
 def as_service(container: Document) -> Document:
-    """What `docker inspect` says of a container, as Compose's files would write it."""
+    """Return what `docker inspect` says of a container, as Compose's files would write it."""
     config, host = container["Config"], container["HostConfig"]
     lines = (line.partition("=") for line in config.get("Env") or ())
     return {
@@ -198,7 +198,7 @@ def _without_secrets(service: Document) -> Iterator[tuple[str, str]]:
 
 
 def _outside(process: Process) -> Mapping[str, Any]:
-    """What botproof.toml sets for the doubles: values with a placeholder, and secrets."""
+    """Return what botproof.toml sets for the doubles: values with a placeholder, and secrets."""
     return {
         name: value
         for name, value in process.env.items()
@@ -207,7 +207,8 @@ def _outside(process: Process) -> Mapping[str, Any]:
 
 
 def as_process(process: Process, service: Document) -> Process:
-    """A process as a service of Compose runs it. Raises UsageError where that has no image."""
+    """Return a process as a service of Compose runs it. Raises UsageError where that
+    has no image."""
     if not service.get("image"):
         raise UsageError("a service of the fleet is built and has no image; name one with `image:`")
     environment = {
@@ -234,7 +235,8 @@ def as_process(process: Process, service: Document) -> Process:
 
 
 def _beside(judged: Iterable[Process], others: Mapping[str, Document]) -> dict[str, Process]:
-    """Services that an environment of a judged process names as host and port, such as Redis.
+    """Return the services that an environment of a judged process names as host and port, such as
+    Redis.
 
     Without one that publishes a port: in the place of what faces the outside are the doubles.
     """
@@ -251,7 +253,7 @@ def _beside(judged: Iterable[Process], others: Mapping[str, Document]) -> dict[s
 
 
 def _options(service: Document) -> Iterator[str]:
-    """Options of `docker create` for user, rights, limits and places to write to."""
+    """Yield options of `docker create` for user, rights, limits and places to write to."""
     limits = ((service.get("deploy") or {}).get("resources") or {}).get("limits") or {}
     single = {
         "--user": service.get("user"),
@@ -291,7 +293,7 @@ def _health(check: Document | None) -> Iterator[str]:
 
 
 def _volume(volume: Document) -> Iterator[str]:
-    """A volume of its own for each container: what production keeps is not for a test."""
+    """Yield a volume of its own for each container: what production keeps is not for a test."""
     if volume["type"] == "bind":
         yield from ("--volume", f"{volume['source']}:{volume['target']}:ro")
     elif volume["type"] == "volume":

@@ -40,7 +40,7 @@ class Machine:
     root: Path = Path("/")
 
     def show(self, unit: str) -> Mapping[str, str]:
-        """What systemd itself says of a unit. Raises UsageError where it does not answer."""
+        """Return what systemd itself says of a unit. Raises UsageError where it does not answer."""
         if shutil.which("systemctl") is None:
             raise UsageError("there is no `systemctl` command on PATH: units cannot be looked at")
         command = ("systemctl", "show", unit, *(f"--property={name}" for name in _ASKED))
@@ -56,22 +56,23 @@ class Machine:
         return {name: value for name, _, value in lines}
 
     def path(self, text: str) -> Path:
-        """The file of an absolute path."""
+        """Return the file of an absolute path."""
         return self.root / text.lstrip("/")
 
     def drop_ins(self, unit: str, known: Iterable[str]) -> list[Path]:
-        """Its additions: those that systemd has read, and those that it has not seen yet."""
+        """Return its additions: those that systemd has read, and those that it has not seen yet."""
         found = {self.path(text) for text in known}
         for place in (*_PLACES, "run/systemd/system", "usr/lib/systemd/system"):
             found |= set(self.root.glob(f"{place}/{unit}.d/*.conf"))
         return sorted(found, key=lambda path: path.name)
 
     def has_read(self, shown: Mapping[str, str], drop_ins: Iterable[Path]) -> bool:
-        """Whether systemd knows of all additions. It says nothing of a directory that is new."""
+        """Tell whether systemd knows of all additions. It says nothing of a directory
+        that is new."""
         return {self.path(text) for text in shown["DropInPaths"].split()} == set(drop_ins)
 
     def shown(self, path: Path) -> str:
-        """The path as it is on that machine."""
+        """Return the path as it is on that machine."""
         return "/" + str(path.relative_to(self.root))
 
     def process(self, pid: str) -> tuple[str, Mapping[str, str]]:
@@ -87,7 +88,8 @@ class Machine:
 
 
 def differences_of(unit: Path, machine: Machine, secrets: Secrets) -> list[Difference]:
-    """How a service differs from its committed unit. Raises UsageError: something is unreadable."""
+    """Return how a service differs from its committed unit. Raises UsageError:
+    something is unreadable."""
     name = unit.name
     committed = _read([unit])
     there = machine.show(name)
@@ -119,7 +121,8 @@ def differences_of(unit: Path, machine: Machine, secrets: Secrets) -> list[Diffe
 
 
 def _read(paths: Iterable[Path]) -> dict[str, str]:
-    """Directives by section and name; what may be given many times has its values in lines."""
+    """Return the directives by section and name; what may be given many times has its
+    values in lines."""
     found: dict[str, str] = {}
     for path in paths:
         try:
@@ -157,7 +160,8 @@ def _directives(
 
 
 def _spread(directives: Directives) -> dict[str, str]:
-    """The same with each variable by itself, because some are secret, and values in a line."""
+    """Return the same with each variable by itself, because some are secret, and values
+    in a line."""
     found = {name: value.replace("\n", "; ") for name, value in directives.items()}
     found.pop(_ENVIRONMENT, None)
     for name, value in _variables(directives).items():
@@ -166,7 +170,7 @@ def _spread(directives: Directives) -> dict[str, str]:
 
 
 def _variables(directives: Directives) -> dict[str, str]:
-    """What the unit itself sets."""
+    """Return what the unit itself sets."""
     words = shlex.split(directives.get(_ENVIRONMENT, ""))
     return {name: value for name, _, value in (word.partition("=") for word in words)}
 
@@ -174,7 +178,7 @@ def _variables(directives: Directives) -> dict[str, str]:
 def _process(
     unit: str, committed: Directives, pid: str, machine: Machine, secrets: Secrets
 ) -> Iterator[Difference]:
-    """What runs against the committed unit and the files that it names."""
+    """Yield what runs against the committed unit and the files that it names."""
     repair = f"systemctl restart {unit}"
     command, environment = machine.process(pid)
     wanted = shlex.join(shlex.split(committed.get("Service.ExecStart", "")))
@@ -196,7 +200,7 @@ def _process(
 
 
 def _settings(committed: Directives, machine: Machine) -> dict[str, str]:
-    """The variables that the unit gives: those of files win (systemd.exec(5))."""
+    """Return the variables that the unit gives: those of files win (systemd.exec(5))."""
     found = _variables(committed)
     for text in committed.get("Service.EnvironmentFile", "").splitlines():
         path = machine.path(text.removeprefix("-"))

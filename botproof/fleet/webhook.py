@@ -20,7 +20,8 @@ class BotSettings(dict[str, str]):
 
 
 def settings_of(environment: Mapping[str, str]) -> BotSettings | None:
-    """The settings of a Telegram bot among variables; None where there is no token among them.
+    """Return the settings of a Telegram bot among variables; None where there is no token among
+    them.
 
     The token is known by its form; the API's address by a variable with TELEGRAM and URL in its
     name, the webhook's by one with WEBHOOK and URL.
@@ -58,7 +59,7 @@ def ask(settings: BotSettings) -> Mapping[str, Any] | str:
 def differences(
     service: str, settings: BotSettings, told: Mapping[str, Any] | str, repair: str
 ) -> list[Difference]:
-    """What Telegram has otherwise than the bot's settings say."""
+    """Return what Telegram has otherwise than the bot's settings say."""
     if isinstance(told, str):
         return [Difference(service, "webhook at Telegram", "an answer", told, "boot")]
     found = []

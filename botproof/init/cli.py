@@ -36,7 +36,7 @@ _ENVIRONMENTS = (".venv", "venv", "env")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof init`."""
+    """Add the arguments of `botproof init`."""
     parser.add_argument(
         "path", nargs="?", type=Path, default=Path("botproof.toml"), help="(botproof.toml)"
     )
@@ -107,7 +107,7 @@ def _described(arguments: argparse.Namespace, base: Path) -> Description:
 
 
 def _command(text: str, base: Path) -> list[str]:
-    """The command as botproof.toml has it: with the bot's own virtual environment in it."""
+    """Return the command as botproof.toml has it: with the bot's own virtual environment in it."""
     try:
         words = shlex.split(text)
     except ValueError as error:

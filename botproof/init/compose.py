@@ -24,7 +24,8 @@ __all__ = ["describe", "source_of_image"]
 
 
 def source_of_image(image: str, base: Path) -> Source:
-    """What an image says of its settings, and what the source beside it does, if there is any."""
+    """Return what an image says of its settings, and what the source beside it does, if
+    there is any."""
     image_id(image)
     command = (PROGRAM, "image", "inspect", "--format", "{{json .Config.Env}}", image)
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -102,7 +102,7 @@ class Vocabulary(msgspec.Struct):
         return True
 
     def count(self, kind: str) -> int:
-        """How many there are of this kind."""
+        """Return how many there are of this kind."""
         return sum(case.kind == kind for case in self.cases)
 
     def guess(self, words: Iterable[str]) -> None:
@@ -120,7 +120,7 @@ class Vocabulary(msgspec.Struct):
 def case_of(
     say: str, kind: str = "message", taken: Iterable[str] = (), name: str = "", **more: object
 ) -> Case:
-    """A case with a name that says what it is and that nothing else has."""
+    """Return a case with a name that says what it is and that nothing else has."""
     prefix = "tap-" if kind == "callback_query" else ""
     stem = re.sub(r"[^a-z0-9]+", "-", (name or say).lower()).strip("-")[:30].strip("-")
     stem = f"{prefix}{stem or 'text'}".strip("-")
@@ -134,8 +134,8 @@ def case_of(
 def opening(
     menu: Iterable[tuple[str, str]], of_source: Iterable[str], words: Iterable[str] = ()
 ) -> Vocabulary:
-    """What is said first: what every bot knows, its menu, what its source looks like, `words` that
-    are no commands, and what people say who do not know it."""
+    """Return what is said first: what every bot knows, its menu, what its source looks like,
+    `words` that are no commands, and what people say who do not know it."""
     vocabulary = Vocabulary()
     for say in FIRST:
         vocabulary.add(say)
@@ -175,7 +175,8 @@ def _examples(vocabulary: Vocabulary) -> int:
 
 
 def examples_of(text: str) -> Iterator[str]:
-    """Commands with arguments as a reply shows them: `/price BTC`, or `/price <symbol>` filled."""
+    """Yield commands with arguments as a reply shows them: `/price BTC`, or `/price
+    <symbol>` filled."""
     for command, rest in _EXAMPLE.findall(text):
         words = []
         for word in rest.split():
@@ -188,7 +189,7 @@ def examples_of(text: str) -> Iterator[str]:
 
 
 def _fill(word: str) -> str | None:
-    """The argument that stands for this word of a usage; None where the usage has ended."""
+    """Return the argument that stands for this word of a usage; None where the usage has ended."""
     bare = word.strip("<>[]{}()|,.;:-")
     hole = _HOLE.search(word)
     if not bare or (bare.lower() in _EVERYDAY and not hole):
@@ -232,7 +233,7 @@ def wrong_ones(vocabulary: Vocabulary) -> list[Case]:
 
 
 def of_strangers(commands: Sequence[Case]) -> list[Case]:
-    """The same commands, said by somebody who is on no list."""
+    """Return the same commands, said by somebody who is on no list."""
     return [
         msgspec.structs.replace(case, name=f"{case.name}-stranger"[:60], stranger=True)
         for case in commands

@@ -16,7 +16,8 @@ _MOST = 20_000
 
 
 def files_of(directory: Path | None) -> Mapping[str, tuple[int, int]]:
-    """The files below a directory that may hold data: their size and time of change, by name."""
+    """Return the files below a directory that may hold data: their size and time of
+    change, by name."""
     if directory is None:
         return {}
     found: dict[str, tuple[int, int]] = {}

@@ -116,7 +116,8 @@ async def _explore(
 
 
 def _words(described: Description) -> list[str]:
-    """What may be said to it that is no command: what its source compares with, and markets."""
+    """Return what may be said to it that is no command: what its source compares with,
+    and markets."""
     source = described.source
     return [*source.words[: explore.MOST_WORDS], *(explore.MARKETS if source.market else ())]
 
@@ -129,7 +130,7 @@ def _of_menu(vocabulary: explore.Vocabulary, seen: Look) -> list[Case]:
 
 
 def _in_chats(described: Description, cases: Sequence[Case]) -> list[Case]:
-    """Where one user only may use the bot, all is said by that one."""
+    """Return the cases in chats: where one user only may use the bot, all is said by that one."""
     one = any(role_of(name) is Role.USER for name in described.base_env)
     if not one:
         return list(cases)
@@ -139,7 +140,7 @@ def _in_chats(described: Description, cases: Sequence[Case]) -> list[Case]:
 async def _second_play(
     trials: Trials, found: Found, mode: str, cases: list[Case], first: dict[str, Turn]
 ) -> None:
-    """The same, after a start of its own: what differs differs for no reason of the user's."""
+    """Play the same, after a start of its own: what differs differs for no reason of the user's."""
     described = found.described
     trials.say(f"second play: the same {len(cases)}, after a new start")
     second: dict[str, Turn] = {}
@@ -189,7 +190,7 @@ async def _second_play(
 
 
 def _as_small_talk(turn: Turn, turns: dict[str, Turn]) -> bool:
-    """Whether a text is answered as any other text is, or not at all."""
+    """Tell whether a text is answered as any other text is, or not at all."""
     talk = turns.get(explore.SMALL_TALK)
     said = [each.text for each in turn.answers]
     return not said or (talk is not None and said == [each.text for each in talk.answers])
@@ -218,7 +219,8 @@ async def _play_again(
 
 
 def _meanwhile(record: History, in_vain: set[str]) -> dict[str, str]:
-    """What else happened while a case was not answered, by case, in words that follow "while"."""
+    """Return what else happened while a case was not answered, by case, in words that
+    follow "while"."""
     said = {
         case: f'its log said "{line[:120]}": mend that, or take it in with expect = "silence"'
         for case, line in unanswered_in_trouble(record, ReplyRules.of(Replies())).items()
@@ -229,7 +231,7 @@ def _meanwhile(record: History, in_vain: set[str]) -> dict[str, str]:
 async def _strangers(
     trials: Trials, found: Found, trial: Trial, cases: list[Case], turns: dict[str, Turn]
 ) -> None:
-    """Which commands somebody who is on no list is answered otherwise."""
+    """Find which commands somebody who is on no list is answered otherwise."""
     known = [
         c for c in cases if c.say.startswith("/") and " " not in c.say and turns[c.name].answers
     ]
@@ -260,7 +262,7 @@ def _remember(found: Found, trial: Trial) -> None:
 
 
 async def _other_mode(trials: Trials, described: Description) -> None:
-    """Whether it also takes updates by the other door, by settings that its source names."""
+    """Find whether it also takes updates by the other door, by settings that its source names."""
     if "webhook" in described.modes:
         await _try_mode(trials, described, "polling", _polling_env(described))
         return
@@ -291,7 +293,7 @@ async def _try_mode(trials: Trials, described: Description, mode: str, env: dict
 
 
 def _webhook_env(described: Description, path: str) -> dict[str, str]:
-    """Settings that may make it serve a webhook; none where its source names none."""
+    """Return settings that may make it serve a webhook; none where its source names none."""
     env: dict[str, str] = {}
     for name in described.names:
         role = role_of(name)

@@ -60,10 +60,10 @@ def propose(
     meanwhile: Mapping[str, str] = MappingProxyType({}),
     to_record: Collection[str] = (),
 ) -> Proposals:
-    """What to write of these cases, played twice. `calls` are those of both plays, `today` is the
-    time of the second one; `meanwhile` says, by case, what else happened that an answer may have
-    been missing for: such a silence is not proposed. `to_record` are cases that are to be answered
-    once what they ask for has been recorded."""
+    """Return what to write of these cases, played twice. `calls` are those of both plays, `today`
+    is the time of the second one; `meanwhile` says, by case, what else happened that an answer may
+    have been missing for: such a silence is not proposed. `to_record` are cases that are to be
+    answered once what they ask for has been recorded."""
     found = Proposals()
     edited = {case.name for case in cases if case.kind == "callback_query"}
     found.acknowledgement = _acknowledgement(first, second, list(calls), edited)
@@ -135,7 +135,7 @@ def _answered(
 
 
 def _escaped(text: str) -> str:
-    """As `re.escape`, but a person can read it: spaces stay spaces."""
+    """Escape as `re.escape` does, but a person can read it: spaces stay spaces."""
     return re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", text)
 
 
@@ -156,7 +156,8 @@ def _acknowledgement(
     calls: Sequence[BotApiCall],
     edited: set[str],
 ) -> str:
-    """A pattern of the messages that the bot itself changed into its answer, or took back."""
+    """Return a pattern of the messages that the bot itself changed into its answer, or
+    took back."""
     texts: list[str] = []
     for turn in (*first.values(), *second.values()):
         if turn.case.case in edited:
@@ -175,7 +176,7 @@ def _acknowledgement(
 
 
 def _common(texts: Sequence[str]) -> str:
-    """What all of them begin with."""
+    """Return what all of them begin with."""
     length = 0
     for signs in zip(*texts, strict=False):
         if len(set(signs)) > 1:
@@ -185,7 +186,7 @@ def _common(texts: Sequence[str]) -> str:
 
 
 def differing(one: str, other: str) -> list[Normaliser] | None:
-    """Rules for the figures in which two texts differ; None when they differ in more."""
+    """Return rules for the figures in which two texts differ; None when they differ in more."""
     if one == other:
         return []
     rules: list[Normaliser] = []
@@ -203,7 +204,7 @@ def differing(one: str, other: str) -> list[Normaliser] | None:
 
 
 def of_the_clock(text: str, now: datetime.datetime) -> list[Normaliser]:
-    """Rules for what looks like the time or the date of the answer itself."""
+    """Return rules for what looks like the time or the date of the answer itself."""
     local = datetime.datetime.fromtimestamp(now.timestamp()).astimezone()
     moments = [at + datetime.timedelta(minutes=by) for at in (now, local) for by in (-2, -1, 0, 1)]
     clocks = {f"{at:%H:%M}" for at in moments} | {f"{at.hour}:{at:%M}" for at in moments}
@@ -226,7 +227,7 @@ def of_the_clock(text: str, now: datetime.datetime) -> list[Normaliser]:
 
 
 def _rule(text: str, found: re.Match[str], why: str) -> Normaliser:
-    """A rule for a figure where it stands: with what is left and right of it in its line."""
+    """Return a rule for a figure where it stands: with what is left and right of it in its line."""
     word = found.group()
     begin = text.rfind("\n", 0, found.start()) + 1
     end = text.find("\n", found.end())

@@ -101,7 +101,7 @@ _RULES: tuple[tuple[Role, str], ...] = (
 
 
 def role_of(name: str) -> Role:
-    """What a setting of this name is likely to be for."""
+    """Return what a setting of this name is likely to be for."""
     for role, pattern in _RULES:
         if re.search(pattern, name) and not (
             _FOREIGN.search(name) and role in {Role.TOKEN, Role.TELEGRAM_URL}
@@ -128,7 +128,8 @@ _BY_NAME = (
 
 
 def trial_value(name: str, examples: Mapping[str, str]) -> str | None:
-    """What a trial gives a setting that the bot cannot do without; None where nothing is known."""
+    """Return what a trial gives a setting that the bot cannot do without; None where
+    nothing is known."""
     role = role_of(name)
     if role in _GIVEN:
         return _GIVEN[role]
@@ -141,6 +142,7 @@ def trial_value(name: str, examples: Mapping[str, str]) -> str | None:
 
 
 def of_role(names: Iterable[str], *roles: Role) -> list[str]:
-    """Those of the names that are likely to be for this, those that say Telegram or bot first."""
+    """Return those of the names that are likely to be for this, those that say Telegram
+    or bot first."""
     found = [name for name in names if role_of(name) in roles]
     return sorted(found, key=lambda name: not re.search(r"TELEGRAM|TG|BOT", name))

@@ -154,7 +154,8 @@ def _files(folder: Path, depth: int = 0) -> Iterator[Path]:
 
 
 def _of_packages(folder: Path, command: Sequence[str]) -> list[Path]:
-    """The files of installed packages that a command starts: `-m NAME`, or a script of pip's."""
+    """Return the files of installed packages that a command starts: `-m NAME`, or a
+    script of pip's."""
     names = [after for word, after in pairwise(command) if word == "-m"]
     homes = [folder]
     for word in command[:2]:
@@ -196,7 +197,7 @@ def _env(text: str) -> Iterator[str]:
 
 
 def _examples(folder: Path) -> Iterator[tuple[str, str]]:
-    """Values that an example of the settings gives; those of the real file are not read."""
+    """Yield values that an example of the settings gives; those of the real file are not read."""
     for name in _SETTINGS[1:]:
         for key, value in _ASSIGNED.findall(_text(folder / name)):
             yield key, value.strip("\"'")

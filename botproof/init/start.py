@@ -58,7 +58,7 @@ class Description:
         return bool(self.raw["doubles"]["telegram"].get("by_name"))
 
     def home(self, base: Path) -> Path | None:
-        """The directory that it is started in; None for a container's own."""
+        """Return the directory that it is started in; None for a container's own."""
         bot = self.raw["bot"]
         return None if bot.get("image") else base / bot.get("cwd", ".")
 
@@ -80,7 +80,8 @@ class Description:
 
 
 def first_env(source: Source, declared: Sequence[str] = ()) -> dict[str, str]:
-    """What a bot is given at its first start: its token, its users, what its example file says."""
+    """Return what a bot is given at its first start: its token, its users, what its
+    example file says."""
     examples = dict(source.examples)
     tokens = of_role(source.env, Role.TOKEN)
     ours = [name for name in tokens if re.search(r"TELEGRAM|TG|BOT", name)]
@@ -118,7 +119,7 @@ async def find_start(trials: Trials, described: Description) -> bool:
 
 
 def _ways(described: Description) -> Iterator[tuple[str, str]]:
-    """How the bot may learn where the double is: by each setting, then by name."""
+    """Yield how the bot may learn where the double is: by each setting, then by name."""
     for setting in of_role(described.names, Role.TELEGRAM_URL)[:2]:
         for form in _URL_FORMS:
             yield setting, form
@@ -191,7 +192,7 @@ _DOORS = {"polling": "getUpdates", "webhook": "setWebhook"}
 
 
 def _wrong_path(look: Look) -> bool:
-    """Whether it reached the double, but by a path that is none of the Bot API's."""
+    """Tell whether it reached the double, but by a path that is none of the Bot API's."""
     return "404" in look.refused
 
 
@@ -219,7 +220,7 @@ def _give_missing(trials: Trials, described: Description) -> bool:
 
 
 async def _set_by_hand(trials: Trials, described: Description) -> bool:
-    """A bot that listens and never speaks to Telegram: its operator sets the webhook. Where?"""
+    """Find where a bot listens that never speaks to Telegram: its operator sets the webhook."""
     ports = of_role(described.names, Role.PORT)
     if ports:
         described.base_env |= dict.fromkeys(ports[:1], "{port:bot}")

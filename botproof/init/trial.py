@@ -170,8 +170,8 @@ class Trial:
         return bool(self.look.door)
 
     async def answers_at(self, url: str) -> tuple[bool, int | None]:
-        """Whether the bot answers an update at this URL, once a webhook is set there, and the HTTP
-        status that it gave."""
+        """Tell whether the bot answers an update at this URL, once a webhook is set
+        there, and the HTTP status that it gave."""
         stack = self.stack
         if stack.telegram is None:
             return False, None
@@ -184,7 +184,7 @@ class Trial:
         return any(turn.acts for turn in turns.values()), status
 
     def ports(self) -> tuple[int, ...]:
-        """The ports that the bot and what it has started listen on."""
+        """Return the ports that the bot and what it has started listen on."""
         bot = self.stack.bot
         if bot is None or not bot.running:
             return ()
@@ -198,7 +198,7 @@ class Trial:
         return tuple(sorted(found))
 
     def in_vain(self) -> int:
-        """How often it has asked so far for what no double has."""
+        """Return how often it has asked so far for what no double has."""
         record, name = self._record(), self.stack.name
         events = record.of(DoubleEvent, stack=name)
         return sum(event.kind in _IN_VAIN for event in events) + sum(
@@ -320,7 +320,7 @@ def _calls_of(stack: str, step: scripted.Step) -> Any:
 
 
 def steps_of(cases: Sequence[Case]) -> list[scripted.Step]:
-    """The cases as the gate would play them: with its chats and its users."""
+    """Return the cases as the gate would play them: with its chats and its users."""
     return [step for steps in scripted.conversations(cases) for step in steps]
 
 

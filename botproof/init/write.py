@@ -28,7 +28,8 @@ _SLOW_S = 2.0
 
 
 def as_toml(found: Found) -> str:
-    """The whole file. Raises ConfigError when botproof itself would not take it: our own fault."""
+    """Return the whole file. Raises ConfigError when botproof itself would not take it:
+    our own fault."""
     text = "\n".join(_lines(found)) + "\n"
     parse_config(text, "botproof.toml")
     return text
@@ -84,8 +85,8 @@ def _bot(found: Found) -> Iterator[str]:
 
 
 def _named(found: Found, name: str, value: str) -> str:
-    """The value of a setting, with the one user by the chat in which that one writes: a case that
-    is put before the others must not change who it is."""
+    """Return the value of a setting, with the one user by the chat in which that one writes: a case
+    that is put before the others must not change who it is."""
     its = any(each.case.chat == OWNER_CHAT for each in found.proposals.cases)
     one = role_of(name) is Role.USER and value == str(FIRST_USER)
     return f"{{user:{OWNER_CHAT}}}" if its and one else value
@@ -175,7 +176,7 @@ def _doubles(found: Found) -> Iterator[str]:
 
 
 def _host(address: str) -> str:
-    """An address without its port."""
+    """Return an address without its port."""
     return address.rpartition(":")[0].strip("[]")
 
 
@@ -258,7 +259,7 @@ def _budgets(found: Found) -> Iterator[str]:
 
 
 def questions(text: str) -> list[str]:
-    """The questions that stand in a file, each in one line."""
+    """Return the questions that stand in a file, each in one line."""
     found: list[str] = []
     going = False
     for line in text.splitlines():

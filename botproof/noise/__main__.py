@@ -88,7 +88,7 @@ def _builds(config: Path, bad: Path | None) -> dict[str, Sequence[Replacement]]:
 def _described(
     config: Path, name: str, replacements: Iterable[Replacement], *, grouped: bool
 ) -> Iterator[Path]:
-    """The configuration of a build, beside the original: relative paths mean the same there.
+    """Give the configuration of a build, beside the original: relative paths mean the same there.
 
     `grouped`: without a fence, which would take the target out of the gate's own cgroup.
     """
@@ -168,7 +168,7 @@ def _run(options: argparse.Namespace) -> list[Row]:
 
 
 def _write(report_dir: Path, rows: Sequence[Row]) -> None:
-    """Each time: a long row of gates may be cut off."""
+    """Write each time: a long row of gates may be cut off."""
     report_dir.mkdir(parents=True, exist_ok=True)
     (report_dir / "noise.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
     (report_dir / "noise.md").write_text(summary(rows), encoding="utf-8")

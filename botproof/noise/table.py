@@ -44,7 +44,8 @@ class _Document(msgspec.Struct):
 
 
 def row_of(build: str, state: str, report_dir: Path, duration_s: float, said: str) -> Row:
-    """The row of a gate by its papers; ERROR with the last thing it `said` where it left none."""
+    """Return the row of a gate by its papers; ERROR with the last thing it `said` where
+    it left none."""
     try:
         raw = (report_dir / "verdict.json").read_bytes()
         document = msgspec.json.decode(raw, type=_Document)
@@ -81,7 +82,7 @@ def _seen(path: Path) -> tuple[float | None, int, int]:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """The table, for a person: a line for each build and state, and the reasons below."""
+    """Return the table, for a person: a line for each build and state, and the reasons below."""
     lines = ["| build | machine | gates | verdicts | starvation | mended | played again | s |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     for build, state in dict.fromkeys((row.build, row.state) for row in rows):
@@ -107,7 +108,7 @@ def _cells(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def counts(rows: Iterable[Row]) -> str:
-    """How often each verdict was given, such as "3 PASS, 1 INCONCLUSIVE"."""
+    """Return how often each verdict was given, such as "3 PASS, 1 INCONCLUSIVE"."""
     given = [row.verdict for row in rows]
     return ", ".join(f"{given.count(name)} {name}" for name in dict.fromkeys(given))
 

@@ -16,7 +16,7 @@ from botproof.report.terminal import Progress, print_results
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `botproof parity`."""
+    """Add the options of `botproof parity`."""
     parser.add_argument(
         "--config", metavar="FILE", type=Path, default=Path("botproof.toml"), help="(botproof.toml)"
     )
@@ -110,7 +110,7 @@ def _plan(arguments: argparse.Namespace, config: Config) -> Plan:
 
 
 def _limits(arguments: argparse.Namespace, limits: Limits) -> Limits:
-    """The limits of botproof.toml with those of the command line in place."""
+    """Return the limits of botproof.toml with those of the command line in place."""
     names = ("examples", "seconds", "shrink_seconds", "seed")
     given = {name: getattr(arguments, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}

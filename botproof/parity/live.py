@@ -40,7 +40,7 @@ class StackInMode:
 
     @classmethod
     async def of(cls, stack: Stack) -> StackInMode:
-        """The mode of a stack that was started."""
+        """Return the mode of a stack that was started."""
         if stack.telegram is None:
             text = f"{stack.name}: has no Telegram double: it was never started"
             raise BrokenHarnessError(text, Failure.HARNESS)
@@ -87,11 +87,11 @@ class StackInMode:
         return made
 
     def calls(self) -> Sequence[BotApiCall]:
-        """Every call of the bot so far, without its polls for updates."""
+        """Return every call of the bot so far, without its polls for updates."""
         return self._calls
 
     def confirmed(self, update_ids: Iterable[int]) -> bool:
-        """Whether the bot has taken all of these updates from Telegram."""
+        """Tell whether the bot has taken all of these updates from Telegram."""
         return self._confirmed.issuperset(update_ids)
 
     @property
@@ -141,7 +141,7 @@ class LiveStage:
         return replace(playing, starved=starved)
 
     def reread(self, number: int) -> Playing:
-        """A playing with everything that has come since it ended."""
+        """Return a playing with everything that has come since it ended."""
 
         async def read() -> Playing:
             return self._player.reread(number)

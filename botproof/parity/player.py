@@ -50,10 +50,10 @@ class BotInMode(Protocol):
         not want such updates; `message_id` and ids of queries are as Telegram made them."""
 
     def calls(self) -> Sequence[BotApiCall]:
-        """Every call of the bot so far, in order."""
+        """Return every call of the bot so far, in order."""
 
     def confirmed(self, update_ids: Iterable[int]) -> bool:
-        """Whether the bot has taken all of these updates from Telegram."""
+        """Tell whether the bot has taken all of these updates from Telegram."""
 
     @property
     def ticks(self) -> int:
@@ -106,7 +106,7 @@ class _ModeSession:
         self._strays: dict[str, list[BotApiCall]] = {}
 
     def open(self, conversation: Conversation, number: int, rules: ReplyRules) -> _ModePlaying:
-        """A new playing, with chats of its own."""
+        """Return a new playing, with chats of its own."""
         cast = Cast(number, self.mode.bot)
         ids = KnownIds(rooms=cast.rooms())
         playing = _ModePlaying(cast, conversation, ids, TranscriptReader(ids, rules))
@@ -115,7 +115,8 @@ class _ModeSession:
         return playing
 
     def open_query(self, playing: _ModePlaying, query_id: str, name: str) -> None:
-        """A query was asked in a playing; its answer may have been faster than this note."""
+        """Note a query that was asked in a playing; its answer may have been faster
+        than this note."""
         playing.ids.queries[query_id] = name
         self._by_query[query_id] = playing
         for call in self._strays.pop(query_id, ()):
@@ -138,7 +139,7 @@ class _ModeSession:
         playing.reader.feed(call)
 
     def missing(self, playing: _ModePlaying) -> list[str]:
-        """The chats in which an answer to the sentinel is outstanding."""
+        """Return the chats in which an answer to the sentinel is outstanding."""
         self.catch_up()
         wheres = {room_of(step): step.where for step in playing.conversation.steps}
         return [
@@ -148,11 +149,11 @@ class _ModeSession:
         ]
 
     def busy(self, playing: _ModePlaying) -> bool:
-        """Whether something is certain to come still."""
+        """Tell whether something is certain to come still."""
         return playing.reader.waiting or not self.mode.confirmed(playing.sent)
 
     def side(self, playing: _ModePlaying, *, ordered: bool) -> Side:
-        """What has been sent so far in a playing."""
+        """Return what has been sent so far in a playing."""
         self.catch_up()
         rooms = dict(playing.reader.rooms(ordered=ordered))
         for room in playing.silent:
@@ -240,7 +241,7 @@ class Player:
     async def _learn(
         self, session: _ModeSession, playing: _ModePlaying, quiet_s: float
     ) -> Mapping[Where, list[str]]:
-        """The texts that one mode says to the sentinel both times, by kind of chat."""
+        """Return the texts that one mode says to the sentinel both times, by kind of chat."""
         first = await self._ask_all(session, playing, {}, quiet_s)
         both = await self._ask_all(session, playing, first, quiet_s)
         said: dict[Where, list[str]] = {}
@@ -319,7 +320,7 @@ class Player:
         return playing
 
     def reread(self, number: int) -> Playing:
-        """A playing with everything that has come since it ended."""
+        """Return a playing with everything that has come since it ended."""
         playings = self._playings[number]
         sides = tuple(
             session.side(playing, ordered=self._ordered)

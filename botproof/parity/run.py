@@ -64,7 +64,7 @@ class Plan:
 
 
 def plan_of(config: Config) -> Plan:
-    """The plan that botproof.toml describes."""
+    """Return the plan that botproof.toml describes."""
     parity = config.parity
     limits = Limits(parity.examples, parity.seconds, parity.shrink_seconds, parity.seed)
     sentinel = parity.sentinel or sentinel_of(config)
@@ -101,12 +101,12 @@ async def compare(around: Surroundings, plan: Plan) -> None:
 
 
 def _noted(event: Event) -> bool:
-    """What other checks are to hear of the stacks: the harness failed, a process crashed."""
+    """Return what other checks are to hear of the stacks: the harness failed, a process crashed."""
     return isinstance(event, HarnessError | Vanished)
 
 
 def _inner(around: Surroundings, recorder: Recorder) -> Surroundings:
-    """Surroundings for many playings: known users for all of them, and no flood control."""
+    """Return surroundings for many playings: known users for all of them, and no flood control."""
     config = around.config.without_flood()
     return dataclasses.replace(around, config=config, recorder=recorder, users=stage.known_users())
 
@@ -119,7 +119,8 @@ def _pass_on(events: asyncio.Queue[Event], recorder: Recorder) -> None:
 async def _compare(
     around: Surroundings, plan: Plan, results: Recorder, *, again: bool
 ) -> BrokenHarnessError | None:
-    """One try. What of the harness failed, if anything did; the rest is recorded in `results`."""
+    """Make one try. What of the harness failed, if anything did; the rest is recorded
+    in `results`."""
     # What is said is compared, not how fast: the target's deadlines are the longer ones.
     stretch = STRETCH_BY if stretches(around.config) else 1.0
     stacks = [Stack(around, mode, again=again, stretch=stretch) for mode in plan.modes]
@@ -218,7 +219,8 @@ def _event(findings: Findings, plan: Plan, around: Surroundings) -> Conversation
 
 
 def _differences(findings: Findings, save: _Saver) -> Iterator[Mapping[str, Any]]:
-    """What showed in the first messages of all, and the shortest conversation that was found."""
+    """Yield what showed in the first messages of all, and the shortest conversation
+    that was found."""
     if findings.learnt is not None:
         yield {**save("first-messages", findings.learnt), "learning": True}
     if findings.shortest is not None:

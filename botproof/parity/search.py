@@ -40,7 +40,7 @@ class Stage(Protocol):
         """Play a conversation in every mode."""
 
     def reread(self, number: int) -> Playing:
-        """A playing with everything that has come since it ended."""
+        """Return a playing with everything that has come since it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Judge:
         self._agreed: list[int] = []
 
     def differs(self, conversation: Conversation) -> bool:
-        """Whether the modes answer it differently. Ends the search when its time is up."""
+        """Tell whether the modes answer it differently. Ends the search when its time is up."""
         key = encode(conversation)
         if key not in self._known:
             self._check_limits()
@@ -204,7 +204,8 @@ class Judge:
             self._confirm_shortest()
 
     def _look_back(self) -> None:
-        """Conversations that agreed when they ended, and no longer do: something came late."""
+        """Look for conversations that agreed when they ended, and no longer do:
+        something came late."""
         for number in self._agreed:
             playing = self._stage.reread(number)
             if playing.differs and self._confirm(playing):

@@ -32,7 +32,8 @@ _TEXTS = ("text", "query", "caption", "data")
 
 
 def shrink(conversation: Conversation, shows: Shows, texts: Sequence[str] = ()) -> Conversation:
-    """The shortest conversation found that still `shows` it; `texts` are known simple texts."""
+    """Return the shortest conversation found that still `shows` it; `texts` are known
+    simple texts."""
     steps = _alone(conversation.steps, shows) or _fewer(conversation.steps, shows)
     for place in range(len(steps)):
         steps = _simpler(steps, place, shows, texts)
@@ -43,14 +44,14 @@ Steps = tuple[AnyStep, ...]
 
 
 def _alone(steps: Steps, shows: Shows) -> Steps | None:
-    """A single step that shows it by itself."""
+    """Return a single step that shows it by itself."""
     if len(steps) == 1:
         return steps
     return next(((step,) for step in steps if shows(Conversation(steps=(step,)))), None)
 
 
 def _fewer(steps: Steps, shows: Shows) -> Steps:
-    """Leaves out steps, the last ones first, until each of them is needed."""
+    """Leave out steps, the last ones first, until each of them is needed."""
     place = len(steps) - 1
     while place >= 0:
         fewer = steps[:place] + steps[place + 1 :]
@@ -62,7 +63,7 @@ def _fewer(steps: Steps, shows: Shows) -> Steps:
 
 
 def _simpler(steps: Steps, place: int, shows: Shows, texts: Sequence[str]) -> Steps:
-    """Makes one step as simple as it can be."""
+    """Make one step as simple as it can be."""
     simpler = True
     while simpler:
         simpler = False

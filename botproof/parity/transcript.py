@@ -35,7 +35,7 @@ class KnownIds:
     messages: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def say_name(self, text: str) -> str:
-        """Text with the id of every chat and person replaced by a name."""
+        """Return text with the id of every chat and person replaced by a name."""
         return _LONG_NUMBER.sub(self._named, text)
 
     def _named(self, found: re.Match[str]) -> str:
@@ -64,14 +64,14 @@ class TranscriptReader:
         self._named = len(self._chats.acts)
 
     def _name(self, chat_id: int, number: int) -> None:
-        """Messages of a chat are named in their order there: ids depend on the other chats."""
+        """Name the messages of a chat in their order there: ids depend on the other chats."""
         names = self._ids.messages
         own = sum(chat == chat_id and name.startswith("its") for (chat, _), name in names.items())
         names.setdefault((chat_id, number), f"its message {own + 1}")
 
     def _rooms(self) -> Mapping[str, list[Message]]:
-        """What stands in each room. An acknowledgement that is meant to stay does not count once
-        something follows it: whether it was sent depends on timing."""
+        """Return what stands in each room. An acknowledgement that is meant to stay does not count
+        once something follows it: whether it was sent depends on timing."""
         rooms: dict[str, list[Message]] = {}
         for act in self._chats.acts:
             room = self._ids.queries.get(act.query_id) or self._ids.rooms.get(act.chat_id)
@@ -93,11 +93,11 @@ class TranscriptReader:
         return any(each.acknowledgement for found in self._rooms().values() for each in found)
 
     def texts(self, room: str) -> list[str]:
-        """The texts of all messages in a room, normalised."""
+        """Return the texts of all messages in a room, normalised."""
         return [self._normal(each.text) for each in self._rooms().get(room, ())]
 
     def buttons(self, room: str) -> list[Pressed]:
-        """The buttons with data that the bot has sent to a room and that are still there."""
+        """Return the buttons with data that the bot has sent to a room and that are still there."""
         return [
             Pressed(
                 message=each.result if isinstance(each.result, Mapping) else {},
@@ -110,7 +110,7 @@ class TranscriptReader:
         ]
 
     def rooms(self, *, ordered: bool = True) -> Rooms:
-        """Everything as text, room by room; not `ordered`: the messages of a room sorted."""
+        """Return everything as text, room by room; not `ordered`: the messages of a room sorted."""
         rooms = {}
         for room, messages in self._rooms().items():
             blocks = ["\n".join(self._lines(message)) for message in messages]
@@ -135,7 +135,7 @@ class TranscriptReader:
         return self._normal(json.dumps(named, ensure_ascii=False, sort_keys=True))
 
     def _with_names(self, value: Any, key: str, chat_id: int) -> Any:
-        """A value of a call with the ids of messages in it replaced by names."""
+        """Return a value of a call with the ids of messages in it replaced by names."""
         if isinstance(value, Mapping):
             return {name: self._with_names(inner, name, chat_id) for name, inner in value.items()}
         if isinstance(value, list):

@@ -32,12 +32,12 @@ class ProcessBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     library_mb: dict[str, Override] = {}
 
     def of(self, library: str) -> Override:
-        """The limit of one library; a library that is not listed has that of the others."""
+        """Return the limit of one library; a library that is not listed has that of the others."""
         return self.library_mb.get(library, self.other_library_mb)
 
 
 def read_budgets(path: Path) -> dict[str, ProcessBudget]:
-    """The budgets by process. Raises ProfileBudgetError."""
+    """Return the budgets by process. Raises ProfileBudgetError."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         return msgspec.convert(raw, dict[str, ProcessBudget])

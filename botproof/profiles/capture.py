@@ -94,7 +94,8 @@ def read_profile(capture: Path, project: str) -> Profile:
 def survivors(
     capture: Path, project: str, *, begin_ms: int, end_ms: int, most: int = 10
 ) -> list[Line]:
-    """What was allocated between two times (epoch ms) and still there at the second, by line.
+    """Return what was allocated between two times (epoch ms) and still there at the second, by
+    line.
 
     Largest first. A leak under a steady load is what grows here with the requests.
     """
@@ -149,18 +150,20 @@ def owner_of(frames: Iterable[Frame], project: str) -> str:
 
 
 def project_line(frames: Iterable[Frame], project: str) -> str:
-    """The innermost line of the project in a stack, as `package/module.py:12`; empty without."""
+    """Return the innermost line of the project in a stack, as `package/module.py:12`;
+    empty without."""
     return next((place(frame) for frame in frames if _owner(frame, project) == project), "")
 
 
 def is_machinery(frame: Frame) -> bool:
-    """Whether a frame only leads from one module to the next: the import system, the profiler."""
+    """Tell whether a frame only leads from one module to the next: the import system,
+    the profiler."""
     file = frame[1]
     return file.startswith("<frozen") or "/memray/" in file or "/importlib/" in file
 
 
 def _line_of(frames: Sequence[Frame], project: str) -> Frame:
-    """The line that answers for an allocation: the project's innermost, else a library's."""
+    """Return the line that answers for an allocation: the project's innermost, else a library's."""
     for frame in frames:
         if _owner(frame, project) == project:
             return frame
@@ -168,7 +171,8 @@ def _line_of(frames: Sequence[Frame], project: str) -> Frame:
 
 
 def _owner(frame: Frame, project: str) -> str:
-    """The top-level package of a frame's file; empty for Python's own files and the profiler's."""
+    """Return the top-level package of a frame's file; empty for Python's own files and
+    the profiler's."""
     file = frame[1]
     if not file or file.startswith("<"):
         return ""
@@ -180,7 +184,8 @@ def _owner(frame: Frame, project: str) -> str:
 
 
 def place(frame: Frame) -> str:
-    """A frame's file and line, with the packages of the file and no directories around them."""
+    """Return a frame's file and line, with the packages of the file and no directories
+    around them."""
     file = frame[1]
     installed = _INSTALLED.search(file)
     if installed is not None:
@@ -191,7 +196,7 @@ def place(frame: Frame) -> str:
 
 
 def _shortened(file: Path) -> str:
-    """A file with its packages, without the directories around them."""
+    """Return a file with its packages, without the directories around them."""
     top = file.parent
     while (top / "__init__.py").exists():
         top = top.parent

@@ -45,7 +45,7 @@ def under_memray(command: Sequence[str], capture: Path) -> Profiled:
 
 
 def _split_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The interpreter's own flags, and what comes after them."""
+    """Return the interpreter's own flags, and what comes after them."""
     at = 0
     while at < len(words) and words[at].startswith("-") and words[at] not in ("-m", "-c"):
         at += 2 if words[at] in _FLAGS_WITH_VALUE else 1

@@ -28,7 +28,7 @@ class Node:
 
 
 def tree(stacks: Iterable[Stack], project: str) -> Node:
-    """The calls from the outermost frame inwards, without those that only import."""
+    """Return the calls from the outermost frame inwards, without those that only import."""
     root = Node("all", "")
     for stack in stacks:
         root.size += stack.size
@@ -43,7 +43,7 @@ def tree(stacks: Iterable[Stack], project: str) -> Node:
 
 
 def flame_page(title: str, profile: Profile, project: str) -> str:
-    """The page, as HTML."""
+    """Return the page, as HTML."""
     root = tree(profile.stacks, project)
     data = json.dumps(_packed(root, root.size * _SMALLEST), separators=(",", ":"))
     # Names may hold anything, and "</script>" would end the script.

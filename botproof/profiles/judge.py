@@ -13,7 +13,7 @@ _SHOWN = 6
 
 
 def judge_peak(process: str, profile: Profile, budget: ProcessBudget) -> CheckResult:
-    """The peak of the heap of one process."""
+    """Return the peak of the heap of one process."""
     limit, used = budget.peak_heap_mb, profile.peak / MB
     return CheckResult(
         check=f"{process} peak heap",
@@ -41,8 +41,8 @@ def _shares(profile: Profile) -> Iterator[str]:
 
 
 def judge_libraries(process: str, profile: Profile, budget: ProcessBudget) -> CheckResult:
-    """What each library holds at the peak; the ones over their limit are named, with the line of
-    the project that brought them in."""
+    """Return what each library holds at the peak; the ones over their limit are named, with the
+    line of the project that brought them in."""
     over = [owner for owner in profile.owners if _used(owner) >= budget.of(owner.name).limit]
     tightest = max(profile.owners, key=lambda each: _used(each) / budget.of(each.name).limit)
     shown = over or [tightest]

@@ -251,7 +251,7 @@ def _name(options: LeakOptions, target: Target) -> list[str]:
 
 
 async def _span(options: LeakOptions, config: Config, target: Target) -> tuple[int, int]:
-    """When the requests that count began and ended, in epoch milliseconds."""
+    """Return when the requests that count began and ended, in epoch milliseconds."""
     async with _stack(options, config, Recorder()) as stack:
         await stack.run(_ask(stack, target, _NAMING_REQUESTS // 2))
         begin = time.time_ns() // 1_000_000

@@ -66,7 +66,7 @@ class _Captures:
         return self.directory / f"{process}.bin"
 
     def wrap(self, name: str, process: Process) -> Process:
-        """The process under memray; as it is when it is no Python program."""
+        """Return the process under memray; as it is when it is no Python program."""
         if process.image:
             self.refused[name] = f"runs in a container of {process.image}; profile the process"
             return process

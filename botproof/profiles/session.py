@@ -22,7 +22,7 @@ Rewrite = Callable[[str, Process], Process]
 
 
 def rewritten(config: Config, mode: str, rewrite: Rewrite) -> Config:
-    """The configuration with every process of the target changed, in one mode."""
+    """Return the configuration with every process of the target changed, in one mode."""
     services = {name: rewrite(name, process) for name, process in config.services.items()}
     bot = rewrite("bot", config.bot_in(mode))
     return msgspec.structs.replace(
@@ -45,7 +45,7 @@ async def running(
     double_args: Iterable[str] = (),
     users: tuple[int, ...] = (),
 ) -> AsyncIterator[Stack]:
-    """A stack that is ready, and ended afterwards. `double_args` go to the Telegram double.
+    """Give a stack that is ready, and ended afterwards. `double_args` go to the Telegram double.
 
     Raises TargetError or BrokenHarnessError, both also recorded.
     """
@@ -67,7 +67,8 @@ async def running(
 
 
 def failure(check: str, error: TargetError | BrokenHarnessError) -> CheckResult:
-    """The result of a measurement that could not be made: FAIL is the target's, ERROR is ours."""
+    """Return the result of a measurement that could not be made: FAIL is the target's,
+    ERROR is ours."""
     return CheckResult(
         check=check,
         verdict=Verdict.FAIL if isinstance(error, TargetError) else Verdict.ERROR,
@@ -78,7 +79,7 @@ def failure(check: str, error: TargetError | BrokenHarnessError) -> CheckResult:
 
 
 def exits(record: history.History) -> dict[str, history.ProcessExited]:
-    """How each process of the target ended."""
+    """Return how each process of the target ended."""
     return {
         event.process: event
         for event in record.of(history.ProcessExited)

@@ -64,7 +64,8 @@ class Record:
 
     @classmethod
     def of(cls, history: History, judging: Judging, *, every_mode: bool) -> Record:
-        """The defect shows in the last stack in which the bot was spoken to, or in all.
+        """Return where the defect shows: in the last stack in which the bot was spoken to, or in
+        all.
 
         Not in one that only played again what was in doubt, nor in a case that was played again:
         its first playing is not what is judged.
@@ -93,7 +94,7 @@ Alteration = Callable[[Record], Altered | None]
 def _changed(
     record: Record, change: Callable[[Event], Event | None], **chosen: str
 ) -> Altered | None:
-    """The record with ``change`` applied to every event; None where it changed nothing."""
+    """Return the record with ``change`` applied to every event; None where it changed nothing."""
     events = [change(event) for event in record.history]
     if all(new is old for new, old in zip(events, record.history, strict=True)):
         return None
@@ -113,7 +114,7 @@ def _replaced(event: Event, **fields: Any) -> Event:
 
 
 def never_ready(record: Record) -> Altered | None:
-    """The bot ends before it is ready."""
+    """Have the bot end before it is ready."""
 
     def change(event: Event) -> Event | None:
         if event.stack in record.stacks and isinstance(event, ProcessReady) and event.role == BOT:
@@ -141,17 +142,17 @@ def _ends(record: Record, **fields: Any) -> Altered | None:
 
 
 def crash(record: Record) -> Altered | None:
-    """The bot is killed, and not by the harness."""
+    """Have the bot killed, and not by the harness."""
     return _ends(record, expected=False, code=SIGKILL)
 
 
 def sigterm_ignored(record: Record) -> Altered | None:
-    """The bot does not end on SIGTERM."""
+    """Have the bot not end on SIGTERM."""
     return _ends(record, killed=True, code=SIGKILL)
 
 
 def exit_code(record: Record) -> Altered | None:
-    """The bot ends with code 1 on SIGTERM."""
+    """Have the bot end with code 1 on SIGTERM."""
     return _ends(record, code=1)
 
 
@@ -159,8 +160,8 @@ def exit_code(record: Record) -> Altered | None:
 
 
 def _victim(record: Record, fits: Callable[[Message], bool] = lambda _: True) -> Turn | None:
-    """A case whose approved answer is one text message, in a chat of its own, in every stack: the
-    one with the longest answer that ``fits``."""
+    """Return a case whose approved answer is one text message, in a chat of its own, in every
+    stack: the one with the longest answer that ``fits``."""
     first, *others = record.chats.values()
     asked: dict[int, int] = {}
     for turn in first.turns.values():
@@ -191,7 +192,8 @@ def _plain_answer(turn: Turn) -> bool:
 
 
 def _calls(record: Record, name: str) -> Callable[[Event], bool]:
-    """Whether an event is a call of the bot into the chat of a case, in a stack of the defect."""
+    """Tell whether an event is a call of the bot into the chat of a case, in a stack of
+    the defect."""
     chat = {stack: record.chats[stack].turns[name].case.chat_id for stack in record.stacks}
 
     def is_one(event: Event) -> bool:
@@ -230,7 +232,7 @@ def _with_text(call: BotApiCall, change: Callable[[str], str]) -> Event:
 
 
 def line_lost(record: Record) -> Altered | None:
-    """The last line of a reply of several is missing."""
+    """Leave out the last line of a reply of several."""
 
     def change(call: BotApiCall) -> Event:
         return _with_text(call, lambda text: text.rstrip().rpartition("\n")[0] or text)
@@ -239,7 +241,7 @@ def line_lost(record: Record) -> Altered | None:
 
 
 def figure(record: Record) -> Altered | None:
-    """Each 1 in a reply is a 2."""
+    """Make each 1 in a reply a 2."""
 
     def change(call: BotApiCall) -> Event:
         return _with_text(call, lambda text: text.replace("1", "2"))
@@ -254,12 +256,12 @@ def figure(record: Record) -> Altered | None:
 
 
 def reply_lost(record: Record) -> Altered | None:
-    """A reply never comes."""
+    """Have a reply never come."""
     return _says(record, lambda _: None)
 
 
 def parse_mode_lost(record: Record) -> Altered | None:
-    """A reply is sent as plain text."""
+    """Send a reply as plain text."""
 
     def change(call: BotApiCall) -> Event:
         return _replaced(call, params={k: v for k, v in call.params.items() if k != "parse_mode"})
@@ -268,7 +270,7 @@ def parse_mode_lost(record: Record) -> Altered | None:
 
 
 def buttons_lost(record: Record) -> Altered | None:
-    """A reply is sent without its keyboard."""
+    """Send a reply without its keyboard."""
 
     def change(call: BotApiCall) -> Event:
         return _replaced(call, params={k: v for k, v in call.params.items() if k != "reply_markup"})
@@ -277,7 +279,7 @@ def buttons_lost(record: Record) -> Altered | None:
 
 
 def wrong_chat(record: Record) -> Altered | None:
-    """A reply goes to a chat in which nobody asked."""
+    """Send a reply to a chat in which nobody asked."""
 
     def change(call: BotApiCall) -> Event:
         return _replaced(call, params={**call.params, "chat_id": _ELSEWHERE})
@@ -286,12 +288,12 @@ def wrong_chat(record: Record) -> Altered | None:
 
 
 def reply_late(record: Record) -> Altered | None:
-    """A reply comes two and a half seconds later."""
+    """Have a reply come two and a half seconds later."""
     return _says(record, lambda call: _replaced(call, t=call.t + _LATE_S))
 
 
 def reply_twice(record: Record) -> Altered | None:
-    """A reply is sent twice."""
+    """Send a reply twice."""
     victim = _victim(record) if record.chats else None
     if victim is None:
         return None
@@ -308,7 +310,7 @@ def reply_twice(record: Record) -> Altered | None:
 
 
 def mute(record: Record) -> Altered | None:
-    """The bot sends nothing at all."""
+    """Have the bot send nothing at all."""
 
     def change(event: Event) -> Event | None:
         said = isinstance(event, BotApiCall) and event.stack in record.stacks and chat_of(event)
@@ -318,7 +320,7 @@ def mute(record: Record) -> Altered | None:
 
 
 def silence_broken(record: Record) -> Altered | None:
-    """The bot answers where it has to keep silent."""
+    """Have the bot answer where it has to keep silent."""
     for stack in record.stacks:
         for name, turn in record.chats[stack].turns.items():
             if turn.case.expect == "silence" and turn.case.chat_id and not turn.messages:
@@ -336,7 +338,7 @@ def silence_broken(record: Record) -> Altered | None:
 
 
 def unconfirmed(record: Record) -> Altered | None:
-    """The bot never tells Telegram that it has the updates."""
+    """Have the bot never tell Telegram that it has the updates."""
 
     def change(event: Event) -> Event | None:
         gone = isinstance(event, UpdateConfirmed) and event.stack in record.stacks
@@ -363,18 +365,18 @@ def _load(record: Record, chosen: Callable[[int], bool], **fields: Any) -> Alter
 
 
 def load_late(record: Record) -> Altered | None:
-    """Two in a hundred requests take two and a half seconds."""
+    """Have two in a hundred requests take two and a half seconds."""
     return _load(record, lambda number: number % 50 == 7, latency_s=_LATE_S)
 
 
 def load_fails(record: Record) -> Altered | None:
-    """One in two hundred requests fails."""
+    """Have one in two hundred requests fail."""
     failed = {"ok": False, "status": 500, "error": "HTTP 500"}
     return _load(record, lambda number: number % 200 == 7, **failed)
 
 
 def load_stalls(record: Record) -> Altered | None:
-    """Some requests in a row take six seconds."""
+    """Have some requests in a row take six seconds."""
     requests = sorted(record.history.of(Request), key=lambda r: (r.stack, r.intended))
     begin = len(requests) // 2
     slow = {id(request) for request in requests[begin : begin + _STALLED]}
@@ -391,7 +393,7 @@ def load_stalls(record: Record) -> Altered | None:
 
 
 def _grown(record: Record, process: str, to_mb: float) -> Altered | None:
-    """Every sample of a process under load is ``to_mb`` larger than it was."""
+    """Make every sample of a process under load ``to_mb`` larger than it was."""
     under_load = {id(s) for stack in record.history.stacks for s in loaded(record.history, stack)}
     more = int(to_mb * 1_000_000)
 
@@ -407,7 +409,7 @@ def _grown(record: Record, process: str, to_mb: float) -> Altered | None:
 
 
 def service_memory(record: Record) -> Altered | None:
-    """A process with a budget of its own takes that much more."""
+    """Have a process with a budget of its own take that much more."""
     for sample in record.history.of(MemorySample):
         budget = record.judging.budgets.get(f"{sample.process}_memory_mb")
         if budget is not None:
@@ -416,7 +418,7 @@ def service_memory(record: Record) -> Altered | None:
 
 
 def fleet_memory(record: Record) -> Altered | None:
-    """The bot takes as much more as the whole fleet may."""
+    """Have the bot take as much more as the whole fleet may."""
     return _grown(record, BOT, record.judging.budgets["fleet_memory_mb"].limit)
 
 
@@ -424,7 +426,7 @@ def fleet_memory(record: Record) -> Altered | None:
 
 
 def conversation_differs(record: Record) -> Altered | None:
-    """One generated conversation is answered by the first door only."""
+    """Have one generated conversation answered by the first door only."""
 
     def change(event: Event) -> Event | None:
         if not isinstance(event, ConversationsCompared) or len(event.doors) < 2:
@@ -446,7 +448,7 @@ def conversation_differs(record: Record) -> Altered | None:
 
 
 def _asked(record: Record, what: str, change: Callable[[DoorAsked], Event]) -> Altered | None:
-    """What came of one question at the door, in the last mode in which it was asked."""
+    """Return what came of one question at the door, in the last mode in which it was asked."""
     asked = [
         event
         for event in record.history.of(DoorAsked)
@@ -460,7 +462,7 @@ def _asked(record: Record, what: str, change: Callable[[DoorAsked], Event]) -> A
 
 
 def first_differs(record: Record) -> Altered | None:
-    """An apology follows the answer to the first update after the start."""
+    """Have an apology follow the answer to the first update after the start."""
 
     def change(event: DoorAsked) -> Event:
         return _replaced(event, answers=(*event.answers, "An error occurred"))
@@ -469,7 +471,7 @@ def first_differs(record: Record) -> Altered | None:
 
 
 def answered_twice(record: Record) -> Altered | None:
-    """An update that came twice is answered twice."""
+    """Answer an update that came twice two times."""
     return _asked(record, "twice", lambda event: _replaced(event, answers=event.answers * 2))
 
 
@@ -477,7 +479,7 @@ def answered_twice(record: Record) -> Altered | None:
 
 
 def update_lost(record: Record) -> Altered | None:
-    """An update of the short delivery run is never answered."""
+    """Leave an update of the short delivery run unanswered."""
     asked = [case for case in record.history.of(CasePlayed) if case.expect == "reply"]
     if not asked:
         return None
@@ -492,7 +494,7 @@ def update_lost(record: Record) -> Altered | None:
 
 
 def secret_shown(record: Record) -> Altered | None:
-    """The token stands in a log."""
+    """Show the token in a log."""
     seen = record.history.of(PortsSeen)
     if not seen:
         return None
@@ -502,7 +504,7 @@ def secret_shown(record: Record) -> Altered | None:
 
 
 def stranger_told(record: Record) -> Altered | None:
-    """A stranger is told what the operator is told."""
+    """Tell a stranger what the operator is told."""
     asked = record.history.of(SecurityAsked)
     answered = next((each for each in asked if each.operator and each.figures), None)
     if answered is None:
@@ -512,7 +514,7 @@ def stranger_told(record: Record) -> Altered | None:
 
 
 def zero_invented(record: Record) -> Altered | None:
-    """A figure that no exchange has given is shown as a zero."""
+    """Show a figure that no exchange has given as a zero."""
     for victim in record.history.of(Degraded):
         lines = (line for _, line, found in labelled(victim.clean) if not is_zero(found[0]))
         said = next(lines, "")
@@ -524,7 +526,8 @@ def zero_invented(record: Record) -> Altered | None:
 
 
 def signal_twice(record: Record) -> Altered | None:
-    """What came by itself comes again in the same slot, of a watch that can tell it for sure."""
+    """Return what came by itself comes again in the same slot, of a watch that can tell
+    it for sure."""
     watched = record.history.of(SignalsWatched)
     sure = {one.stack for one in watched if not kept_from_going_on(one)}
     seen = [each for each in record.history.of(SignalSeen) if each.stack in sure]

@@ -31,6 +31,6 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_defects() -> tuple[Defect, ...]:
-    """The defects that come with botproof, in the order of defects.toml."""
+    """Return the defects that come with botproof, in the order of defects.toml."""
     text = resources.files("botproof.prove").joinpath("defects.toml").read_text(encoding="utf-8")
     return msgspec.convert(tomllib.loads(text), _File).defect

@@ -87,7 +87,8 @@ class Catalogue(msgspec.Struct, frozen=True):
     defects: tuple[Planted, ...]
 
     def chosen(self, names: tuple[str, ...], *, ci: bool = False) -> tuple[Planted, ...]:
-        """The defects of these names or subjects (all without any); UsageError for no defect."""
+        """Return the defects of these names or subjects (all without any); UsageError
+        for no defect."""
         known = {d.name for d in self.defects} | {d.subject for d in self.defects}
         for name in names:
             if name not in known:
@@ -101,7 +102,7 @@ class Catalogue(msgspec.Struct, frozen=True):
 
 
 def read_catalogue(directory: Path) -> Catalogue:
-    """All defects of a directory. UsageError says which file is wrong, and where."""
+    """Return all defects of a directory. UsageError says which file is wrong, and where."""
     files = sorted(directory.glob("*.toml"))
     if not files:
         raise UsageError(f"{directory}: holds no defects (*.toml); docs/prove.md tells their shape")
@@ -109,7 +110,7 @@ def read_catalogue(directory: Path) -> Catalogue:
 
 
 def read_wires_of_any_bot() -> Catalogue:
-    """The defects that any bot can be given: they are planted in its traffic."""
+    """Return the defects that any bot can be given: they are planted in its traffic."""
     text = resources.files("botproof.prove").joinpath("wires.toml").read_text(encoding="utf-8")
     return _catalogue([("wires.toml", text)])
 

@@ -41,13 +41,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def control(config: Path, plan: Plan, folder: Path) -> Job:
-    """The run without any defect: what it says of the plan's checks has to be PASS."""
+    """Return the run without any defect: what it says of the plan's checks has to be PASS."""
     folder.mkdir(parents=True, exist_ok=True)
     return Job(config=str(config), report_dir=str(folder / "report"), plan=plan, modes=plan.modes)
 
 
 def planted(config: Path, plan: Plan, defect: Planted, folder: Path) -> Job:
-    """The run of a build with the defect; DoesNotApplyError where it cannot be planted."""
+    """Return the run of a build with the defect; DoesNotApplyError where it cannot be planted."""
     folder.mkdir(parents=True, exist_ok=True)
     job = control(config, plan, folder)
     if defect.patch or defect.delete:
@@ -79,7 +79,7 @@ def _plant(base: Path, defect: Planted, folder: Path) -> None:
 
 
 def patched(base: Path, defect: Planted) -> dict[str, str | None]:
-    """The files that a defect changes, and their new text: None for one that is deleted.
+    """Return the files that a defect changes, and their new text: None for one that is deleted.
 
     DoesNotApplyError where a file is not there, or not what the patch expects.
     """
@@ -104,7 +104,7 @@ def _read(base: Path, file: str) -> str:
 
 
 def merged(raw: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with the tables of another laid over it; lists and values are replaced."""
+    """Return a document with the tables of another laid over it; lists and values are replaced."""
     result = dict(raw)
     for key, value in change.items():
         old = result.get(key)
@@ -114,7 +114,8 @@ def merged(raw: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without(raw: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """A document without the key at a path such as "bot.env.NAME". KeyError when it has none."""
+    """Return a document without the key at a path such as "bot.env.NAME". KeyError when
+    it has none."""
     key, _, rest = path.partition(".")
     if rest:
         return {**raw, key: without(raw[key], rest)}

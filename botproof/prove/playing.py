@@ -69,12 +69,12 @@ class Ended:
     timed_out: bool = False
 
     def check(self, name: str) -> Mapping[str, Any] | None:
-        """What a check said."""
+        """Return what a check said."""
         checks = self.document.get("checks", [])
         return next((each for each in checks if each["check"] == name), None)
 
     def of(self, verdict: str) -> list[str]:
-        """The checks with this verdict."""
+        """Return the checks with this verdict."""
         return [c["check"] for c in self.document.get("checks", []) if c["verdict"] == verdict]
 
 
@@ -113,7 +113,8 @@ class _Plays:
         self._controls: dict[str, asyncio.Task[Ended]] = {}
 
     async def all(self, defects: Sequence[Planted]) -> list[Play]:
-        """Every defect in order; the controls first, as they decide whether anything follows."""
+        """Return every defect in order; the controls first, as they decide whether
+        anything follows."""
         for name in dict.fromkeys(defect.plan for defect in defects):
             self._controls[name] = asyncio.create_task(self._control(name))
         tasks = [asyncio.create_task(self._play(defect)) for defect in defects]
@@ -202,7 +203,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def judged(defect: Planted, ended: Ended) -> Play:
-    """What became of a defect, by the verdict of its run."""
+    """Return what became of a defect, by the verdict of its run."""
     became, line = _found(defect, ended)
     if defect.escapes and became is not Became.RED:
         return Play(defect, Became.ESCAPES, defect.escapes, ended.seconds)
@@ -231,7 +232,7 @@ def _found(defect: Planted, ended: Ended) -> tuple[Became, str]:
 
 
 def _evidence(defect: Planted, lines: Sequence[str]) -> str:
-    """The line that names the defect best: the one that holds the last of its words."""
+    """Return the line that names the defect best: the one that holds the last of its words."""
     return next((line for line in lines if defect.words[-1] in line), lines[0]).strip()
 
 

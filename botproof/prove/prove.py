@@ -98,7 +98,7 @@ def _play(record: Record, defect: Defect, check: Check, clock: Callable[[], floa
 
 
 def result_of(findings: Sequence[Finding]) -> CheckResult:
-    """The findings as a check among the others: ERROR where the judge did not turn red.
+    """Return the findings as a check among the others: ERROR where the judge did not turn red.
 
     A judge that cannot turn red is void: what it called PASS says nothing.
     """

@@ -19,7 +19,7 @@ _WORDS = 160
 
 
 def summary(plays: Sequence[Play]) -> str:
-    """How many were seen, and what that says of defects of the same kinds at 95 %."""
+    """Return how many were seen, and what that says of defects of the same kinds at 95 %."""
     red = sum(play.became is Became.RED for play in plays)
     void = [play.defect.name for play in plays if play.void]
     unseen = len(plays) - red
@@ -54,7 +54,7 @@ def print_plays(plays: Sequence[Play], console: Console | None = None) -> None:
 
 
 def write_plays(path: Path, plays: Sequence[Play]) -> None:
-    """The same for programs: a list of objects."""
+    """Write the same for programs: a list of objects."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [
         {

@@ -40,7 +40,8 @@ class Axis:
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """Where a value lies between the ends, 0 to 1; values beyond them lie at the ends."""
+        """Return where a value lies between the ends, 0 to 1; values beyond them lie at
+        the ends."""
         low, high, at = self.low, self.high, value
         if self.logarithmic:
             low, high, at = (math.log10(max(each, 1e-9)) for each in (low, high, at))
@@ -61,7 +62,7 @@ class Chart:
 
 
 def linear(low: float, high: float, name: str, label: Callable[[float], str]) -> Axis:
-    """An axis with about five round ticks."""
+    """Return an axis with about five round ticks."""
     if not high > low:
         high = low + 1
     step = _round_step((high - low) / 4)
@@ -76,7 +77,7 @@ def _round_step(rough: float) -> float:
 
 
 def decades(low: float, high: float, name: str, label: Callable[[float], str]) -> Axis:
-    """A logarithmic axis with a tick for each power of ten; both ends are widened to one."""
+    """Return a logarithmic axis with a tick for each power of ten; both ends are widened to one."""
     first = math.floor(math.log10(max(low, 1e-9)))
     last = max(math.ceil(math.log10(max(high, 1e-9))), first + 1)
     ticks = [(10.0**power, label(10.0**power)) for power in range(first, last + 1)]
@@ -84,7 +85,7 @@ def decades(low: float, high: float, name: str, label: Callable[[float], str]) -
 
 
 def draw(chart: Chart) -> str:
-    """The chart as a figure: title, legend, SVG, note."""
+    """Return the chart as a figure: title, legend, SVG, note."""
     svg = "".join([*_grid(chart), *_lines(chart), *_budget(chart), *_marks(chart)])
     label = html.escape(f"{chart.title}. {chart.y.name} by {chart.x.name}.", quote=True)
     legend = _legend(chart.series) if len(chart.series) > 1 else ""

@@ -42,8 +42,8 @@ class Paper:
 
 
 def papers_for(directory: Path) -> list[Paper]:
-    """The papers that belong beside a page in `directory`: its own, else those of the `memory`
-    directory beside it. What cannot be read is left out."""
+    """Return the papers that belong beside a page in `directory`: its own, else those of the
+    `memory` directory beside it. What cannot be read is left out."""
     directory = directory.resolve()
     for home in (directory, directory.parent / _MEMORY):
         found = [_paper(directory, home / kind) for kind in _KINDS]
@@ -53,7 +53,7 @@ def papers_for(directory: Path) -> list[Paper]:
 
 
 def flames_in(directory: Path, seen_from: Path) -> dict[str, str]:
-    """Links to the flame graphs of a directory, by process, as `seen_from` reaches them."""
+    """Return links to the flame graphs of a directory, by process, as `seen_from` reaches them."""
     return {
         page.stem.removeprefix("flame-"): os.path.relpath(page, seen_from)
         for page in sorted(directory.glob("flame-*.html"))

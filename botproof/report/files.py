@@ -35,7 +35,7 @@ def write_reports(
 
 
 def as_json(results: Sequence[CheckResult], run: Run | None, duration_s: float) -> dict[str, Any]:
-    """The document of verdict.json: the verdict on top, then each check."""
+    """Return the document of verdict.json: the verdict on top, then each check."""
     verdict = combine(result.verdict for result in results)
     return {
         "verdict": verdict.value,
@@ -47,7 +47,7 @@ def as_json(results: Sequence[CheckResult], run: Run | None, duration_s: float) 
 
 
 def _as_json(result: CheckResult) -> dict[str, Any]:
-    """A result with the names of its files only: they lie beside verdict.json."""
+    """Return a result with the names of its files only: they lie beside verdict.json."""
     document: dict[str, Any] = msgspec.to_builtins(result)
     del document["files"]
     return {**document, "evidence_files": list(result.files)}
@@ -102,7 +102,7 @@ def _clean(text: str) -> str:
 
 
 def as_markdown(results: Sequence[CheckResult], run: Run | None, duration_s: float) -> str:
-    """A summary for a CI step: the verdict, a table, and evidence folded away."""
+    """Return a summary for a CI step: the verdict, a table, and evidence folded away."""
     verdict = combine(result.verdict for result in results)
     modes = f" in {' and '.join(run.modes)}" if run is not None and run.modes else ""
     lines = [

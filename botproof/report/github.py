@@ -42,7 +42,8 @@ class Sources:
 
     @classmethod
     def of(cls, config: Path, golden_dir: Path) -> Sources:
-        """Paths on GitHub are relative to the repository, which `$GITHUB_WORKSPACE` names."""
+        """Return where sources are: paths on GitHub are relative to the repository,
+        which `$GITHUB_WORKSPACE` names."""
         return cls(config, golden_dir, Path(os.environ.get(_WORKSPACE) or Path.cwd()))
 
     def place(self, check: str, case: str) -> tuple[str, int]:
@@ -73,7 +74,8 @@ class Sources:
 def annotate(
     results: Iterable[CheckResult], moments: Sequence[Moment], sources: Sources
 ) -> Iterator[str]:
-    """A line for each finding, at most ten of a level; a check without a moment has its headline.
+    """Yield a line for each finding, at most ten of a level; a check without a moment has its
+    headline.
 
     Checks take turns, so that one with many findings does not hide the others.
     """

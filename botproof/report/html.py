@@ -82,9 +82,9 @@ def as_html(
     logs: Path | None = None,
     runs: Sequence[trend.Line] = (),
 ) -> str:
-    """The page. Everything from the run is escaped. `flames` are links to flame graphs of its own
-    run, by process; `papers` are results of other runs that belong beside it; `logs` is where the
-    logs of its processes lie, `runs` are the ones before it."""
+    """Return the page. Everything from the run is escaped. `flames` are links to flame graphs of
+    its own run, by process; `papers` are results of other runs that belong beside it; `logs` is
+    where the logs of its processes lie, `runs` are the ones before it."""
     verdict = combine(result.verdict for result in results)
     record = as_record(history, results, judging_of(history.run, budgets), logs)
     history = history.counted()
@@ -110,7 +110,8 @@ def as_html(
 
 
 def document(title: str, body: str, *, live: str = "") -> str:
-    """A whole page around `body`; a `live` one asks this path for its record again and again."""
+    """Return a whole page around `body`; a `live` one asks this path for its record
+    again and again."""
     asks = f' data-live="{_e(live)}"' if live else ""
     return (
         f'<!doctype html>\n<html lang="en"{asks}><head><meta charset="utf-8">'
@@ -122,7 +123,7 @@ def document(title: str, body: str, *, live: str = "") -> str:
 
 
 def walk(record: parts.Json | None) -> str:
-    """The record, to be walked through, and what stands there until it is opened."""
+    """Return the record, to be walked through, and what stands there until it is opened."""
     held = ""
     if record is not None:
         text, _ = parts.packed(record)
@@ -132,7 +133,8 @@ def walk(record: parts.Json | None) -> str:
 
 
 def judging_of(run: Run | None, budgets: Budgets) -> Judging:
-    """What the run was judged by, as far as it is known: golden files may lie elsewhere now."""
+    """Return what the run was judged by, as far as it is known: golden files may lie
+    elsewhere now."""
     settings = JudgingSettings.recorded_in(run)
     approved = read_approved(Path(settings.golden_dir))
     return Judging(budgets, ReplyRules.of(settings.replies), approved)
@@ -165,7 +167,7 @@ def _header(
 
 
 def _fresh_starts(history: History) -> str:
-    """What the harness itself spoilt and made good by starting the stack once more."""
+    """Return what the harness itself spoilt and made good by starting the stack once more."""
     starts = history.of(FreshStart)
     if not starts:
         return ""
@@ -178,7 +180,7 @@ def _fresh_starts(history: History) -> str:
 
 
 def _headline(result: CheckResult) -> str:
-    """What is worst: checks stand in the order in which they matter."""
+    """Return what is worst: checks stand in the order in which they matter."""
     return f'<p class="worst">{_e(result.check)}: {_e(result.measurement)}</p>'
 
 
@@ -250,12 +252,13 @@ def _evidence(result: CheckResult) -> str:
 
 
 def _block(label: str, lines: str) -> str:
-    """Lines that may be larger than their place: reached and scrolled by keyboard, with a name."""
+    """Return lines that may be larger than their place: reached and scrolled by
+    keyboard, with a name."""
     return f'<pre role="group" aria-label="{_e(label)}" tabindex="0">{lines}</pre>'
 
 
 def _files(result: CheckResult) -> str:
-    """Links to evidence that is too long for this page; the files lie beside it."""
+    """Return links to evidence that is too long for this page; the files lie beside it."""
     links = (
         f'<a href="{html.escape(quote(name), quote=True)}">{_e(name)}</a> '
         f"({len(text.splitlines()):,} lines)"
@@ -266,7 +269,7 @@ def _files(result: CheckResult) -> str:
 
 
 def _marked(line: str) -> str:
-    """A line of evidence; what a diff adds or takes away has its colour."""
+    """Return a line of evidence; what a diff adds or takes away has its colour."""
     if line.startswith("+") and not line.startswith("+++"):
         return f"<ins>{_e(line)}</ins>"
     if line.startswith("-") and not line.startswith("---"):
@@ -283,7 +286,7 @@ def _charts(title: str, charts: Sequence[Chart]) -> str:
 
 
 def _flames(flames: Mapping[str, str]) -> str:
-    """Links to flame graphs: what each process held at its peak."""
+    """Return links to flame graphs: what each process held at its peak."""
     if not flames:
         return ""
     links = " · ".join(
@@ -294,7 +297,8 @@ def _flames(flames: Mapping[str, str]) -> str:
 
 
 def _paper(paper: Paper) -> str:
-    """Results of another run. They do not decide the verdict of this page, and say so."""
+    """Return the results of another run. They do not decide the verdict of this page,
+    and say so."""
     when = f" of {_moment(paper.when)}" if paper.when else ""
     cards = "".join(map(_check, _worst_first(paper.results)))
     return (
@@ -311,7 +315,7 @@ def _again(results: Sequence[CheckResult], run: Run | None) -> str:
 
 
 def reproduce(results: Sequence[CheckResult], run: Run | None) -> Iterator[str]:
-    """The commands that make the same run, single checks of it, and the verdict, again."""
+    """Yield the commands that make the same run, single checks of it, and the verdict, again."""
     run = run or Run(t=0.0)
     script = _SCRIPTS.get(run.command)
     if script is not None:

@@ -15,7 +15,7 @@ _PROVE = "prove"
 
 
 def as_html(results: Sequence[CheckResult], history: History) -> str:
-    """Both lists as a section of the page."""
+    """Return both lists as a section of the page."""
     items = "".join(f"<li>{html.escape(text)}</li>" for text in cannot_show(results, history))
     return (
         f'<section id="limits"><h2>What this run cannot show</h2><ul>{items}</ul>'
@@ -24,7 +24,8 @@ def as_html(results: Sequence[CheckResult], history: History) -> str:
 
 
 def cannot_show(results: Sequence[CheckResult], history: History) -> Iterator[str]:
-    """What follows from how it was run, what was not judged, and what is true of every run."""
+    """Yield what follows from how it was run, what was not judged, and what is true of
+    every run."""
     run = history.run or Run(t=0.0)
     for result in results:
         if result.verdict is Verdict.INCONCLUSIVE:

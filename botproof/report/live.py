@@ -44,7 +44,7 @@ _DECODER: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(AnyEvent)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `botproof watch-run`."""
+    """Add the options of `botproof watch-run`."""
     parser.add_argument(
         "run_dir",
         nargs="?",
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _record_in(given: Path) -> Path:
-    """The record that a directory, or the name of the record itself, stands for."""
+    """Return the record that a directory, or the name of the record itself, stands for."""
     if given.suffix == ".jsonl":
         return given
     if given.exists() and not given.is_dir():
@@ -115,8 +115,8 @@ class Follower:
         self._not_before = 0.0
 
     def record(self) -> tuple[str, bytes]:
-        """A word that changes with the record, and the record: JSON, gzip. Both are empty while
-        there is none."""
+        """Return a word that changes with the record, and the record: JSON, gzip. Both
+        are empty while there is none."""
         with self._lock:
             began, worked = time.monotonic(), time.thread_time()
             if self._made and began < self._not_before:
@@ -179,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """The page, or its record."""
+        """Answer with the page, or its record."""
         if self.headers.get("Host", "") not in self.server.hosts:
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"ask for 127.0.0.1\n", "text/plain")
         elif self.path == "/":

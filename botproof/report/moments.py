@@ -75,7 +75,8 @@ _Finder = Callable[[History, Judging, CheckResult], Iterable[_Place]]
 
 
 def moments_of(history: History, results: Iterable[CheckResult], judging: Judging) -> list[Moment]:
-    """The moments of all that did not pass: the worst verdict first, checks in their order."""
+    """Return the moments of all that did not pass: the worst verdict first, checks in
+    their order."""
     found = []
     for result in sorted(results, key=lambda one: -one.verdict.rank):
         if result.verdict is Verdict.PASS:
@@ -169,7 +170,7 @@ def _golden(history: History, judging: Judging, _: CheckResult) -> Iterator[_Pla
 
 
 def wrong_reply(turn: Turn, judging: Judging) -> str:
-    """What is wrong with the answer to a case by itself; "" where nothing is."""
+    """Return what is wrong with the answer to a case by itself; "" where nothing is."""
     name = turn.case.case
     if turn.case.expect == "silence":
         return f"{name}: must stay unanswered, but the bot sent something" if turn.messages else ""
@@ -188,8 +189,8 @@ def wrong_reply(turn: Turn, judging: Judging) -> str:
 
 
 def differences(history: History, judging: Judging) -> list[Moment]:
-    """The moments at which the first stack and another answer a case differently, of themselves
-    neither right nor wrong."""
+    """Return the moments at which the first stack and another answer a case differently, of
+    themselves neither right nor wrong."""
     return [
         Moment(
             check="difference",
@@ -230,7 +231,7 @@ def _differences(history: History, judging: Judging) -> Iterator[_Place]:
 
 
 def first_difference(left: str, right: str) -> str:
-    """The first lines in which two texts differ, in a few words; empty lines say nothing."""
+    """Return the first lines in which two texts differ, in a few words; empty lines say nothing."""
     before, after = ([line for line in text.splitlines() if line.strip()] for text in (left, right))
     matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
     for kind, a, _, c, _ in matcher.get_opcodes():
@@ -281,7 +282,7 @@ def _conversations(history: History, _: Judging, __: CheckResult) -> Iterator[_P
 
 
 def _door(history: History, _: Judging, result: CheckResult) -> Iterator[_Place]:
-    """The questions about which the check has a finding: it names them in its own words."""
+    """Yield the questions about which the check has a finding: it names them in its own words."""
     asked = history.of(DoorAsked)
     for line in result.evidence:
         for event in asked:

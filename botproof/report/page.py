@@ -32,8 +32,8 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|let|class) (\w+))
 
 
 def packed(record: Json) -> tuple[str, Json]:
-    """The record as it stands in a page (JSON, gzip, Base64), and the record that was packed: what
-    is too large loses what helps least, and says so in `left_out`."""
+    """Return the record as it stands in a page (JSON, gzip, Base64), and the record that was
+    packed: what is too large loses what helps least, and says so in `left_out`."""
     text = _pack(record)
     for what, lighten in _LIGHTER:
         if len(text) <= MOST_BYTES:
@@ -59,7 +59,8 @@ def _without_samples(record: Json) -> Json:
 
 
 def _without_answers(record: Json) -> Json:
-    """Calls of which the chat shows nothing lose their answers; long texts their ends."""
+    """Return the record in which calls of which the chat shows nothing lose their
+    answers; long texts their ends."""
     last = [item["v"][-1] for talk in record["talks"] for item in talk["items"] if "v" in item]
     shown = {state[1] for state in last if len(state) == 3}
 
@@ -82,7 +83,7 @@ def _without_easy_load(record: Json) -> Json:
 
 
 def _without_far_events(record: Json) -> Json:
-    """Only what is near a finding keeps its words."""
+    """Keep the words of what is near a finding only."""
     spans = [(m["since"] - 5, m["t"] + 5) for m in record["moments"]] or [(0, 30)]
 
     def near(event: Json) -> bool:
@@ -126,7 +127,8 @@ _LIGHTER: tuple[tuple[str, Callable[[Json], Json]], ...] = (
 
 @cache
 def script() -> str:
-    """The page's script: its modules and those by which the chat page draws messages, in one."""
+    """Return the page's script: its modules and those by which the chat page draws
+    messages, in one."""
     home, chat_page = resources.files(_HERE), resources.files(_CHAT_PAGE)
     sources: list[Traversable] = [chat_page / "static" / n for n in ("entities.js", "view.js")]
     sources += [home / "static" / name for name in _SCRIPTS]
@@ -134,7 +136,7 @@ def script() -> str:
 
 
 def _module(source: Traversable) -> str:
-    """An ES module as a part of one script: a page that is a file may not load modules."""
+    """Return an ES module as a part of one script: a page that is a file may not load modules."""
     text = source.read_text(encoding="utf-8")
     names = ", ".join(_EXPORT.findall(text))
     text = _IMPORT.sub(lambda found: f"const {found[1]} = {_named(found[2])};", text)
@@ -148,7 +150,7 @@ def _named(file: str) -> str:
 
 @cache
 def style() -> str:
-    """The page's style."""
+    """Return the page's style."""
     home = resources.files(_HERE)
     return (home / _STYLES[0]).read_text(encoding="utf-8") + (
         home / "static" / _STYLES[1]
@@ -157,13 +159,13 @@ def style() -> str:
 
 @cache
 def skeleton() -> str:
-    """The empty parts that the script fills."""
+    """Return the empty parts that the script fills."""
     return (resources.files(_HERE) / "static" / "walk.html").read_text(encoding="utf-8")
 
 
 def policy(*, live: bool = False) -> str:
-    """What the page may do: run its own script, wear its own style; nothing is loaded. A live page
-    may ask its own server."""
+    """Return what the page may do: run its own script, wear its own style; nothing is loaded. A
+    live page may ask its own server."""
     asks = "'self'" if live else "'none'"
     rules = [
         "default-src 'none'",

@@ -26,7 +26,8 @@ _SHARES = (0.5, 0.9, 0.99, 0.999)
 
 
 def latency_charts(history: History, budgets: Budgets) -> list[Chart]:
-    """The distribution of the load's latency in all modes, then a time line for each mode."""
+    """Return the distribution of the load's latency in all modes, then a time line for
+    each mode."""
     limit = budgets["reply_time_s"].limit
     by_stack = {
         stack: requests
@@ -61,7 +62,7 @@ def _distribution(by_stack: dict[str, list[Request]], y: Axis, limit: float) -> 
 
 
 def _nines(share: float) -> float:
-    """Where a share of requests stands: 90 % at 1, 99 % at 2, 99.9 % at 3."""
+    """Return where a share of requests stands: 90 % at 1, 99 % at 2, 99.9 % at 3."""
     return -math.log10(1 - share)
 
 
@@ -109,7 +110,8 @@ def _failure(request: Request, begin: float) -> str:
 
 
 def starvation_charts(history: History) -> list[Chart]:
-    """What was withheld: from each case in the order of playing, and in each second of the load."""
+    """Return what was withheld: from each case in the order of playing, and in each
+    second of the load."""
     cases = [
         Series(stack, list(enumerate(own, start=1))) for stack, own in _by_case(history) if own
     ]
@@ -140,7 +142,7 @@ def _by_case(history: History) -> Iterator[tuple[str, list[float]]]:
 
 
 def _ends(history: History, stack: str, chats: Iterable[int]) -> dict[int, list[float]]:
-    """When something was sent to each chat, in order."""
+    """Return when something was sent to each chat, in order."""
     times: dict[int, list[float]] = {chat: [] for chat in chats}
     for call in history.of(BotApiCall, stack=stack):
         times.get(integer(call.params.get("chat_id")) or 0, []).append(call.t)
@@ -178,7 +180,7 @@ def _withheld(title: str, x: str, series: Sequence[Series], limit: float | None)
 
 
 def memory_charts(history: History, budgets: Budgets) -> list[Chart]:
-    """The fleet, then each process: a line for each mode, with the budget as a line."""
+    """Return the fleet, then each process: a line for each mode, with the budget as a line."""
     samples = [sample for sample in history.of(MemorySample) if sample.requests is None]
     processes = dict.fromkeys(sample.process for sample in samples)
     charts = []
@@ -195,7 +197,7 @@ def memory_charts(history: History, budgets: Budgets) -> list[Chart]:
 
 
 def _kind(samples: Iterable[MemorySample]) -> str:
-    """Which ledger is judged, and so is drawn."""
+    """Return which ledger is judged, and so is drawn."""
     contained = {sample.working_set is not None for sample in samples}
     if len(contained) > 1:
         return "memory (PSS; containers: working set)"
@@ -203,7 +205,8 @@ def _kind(samples: Iterable[MemorySample]) -> str:
 
 
 def _fleet(samples: Iterable[MemorySample]) -> list[tuple[str, float, float]]:
-    """One round of sampling shares its time, so that the processes can be summed."""
+    """Return the sums: one round of sampling shares its time, so that the processes can
+    be summed."""
     sums: dict[tuple[str, float], float] = {}
     for sample in samples:
         key = (sample.stack, sample.t)

@@ -61,8 +61,9 @@ def as_record(
     over: bool = True,
     moments: Sequence[Moment] | None = None,
 ) -> Json:
-    """The record of a run for its page. `logs` is the directory of its processes' logs; of a run
-    that is not `over` an answer may still come. `moments` are those of `results` unless given."""
+    """Return the record of a run for its page. `logs` is the directory of its processes' logs; of a
+    run that is not `over` an answer may still come. `moments` are those of `results` unless
+    given."""
     zero = history.events[0].t if len(history) else 0.0
     stacks = {name: number for number, name in enumerate(history.stacks)}
     kept = [event for event in history if not isinstance(event, _IN_ROWS)]
@@ -108,7 +109,7 @@ _Numbers = Mapping[str, int]
 
 
 def _epoch(run: Run | None) -> float | None:
-    """When the run began, in seconds since 1970; None where it does not say."""
+    """Return when the run began, in seconds since 1970; None where it does not say."""
     try:
         return datetime.datetime.fromisoformat(run.started_at).timestamp() if run else None
     except ValueError:
@@ -127,7 +128,7 @@ def _stack(history: History, name: str, since: _Since) -> Json:
 
 
 def _event(event: Event, since: _Since, stacks: _Numbers) -> Json:
-    """An event without what says nothing."""
+    """Return an event without what says nothing."""
     fields: Json = {
         name: value
         for name, value in msgspec.to_builtins(event).items()
@@ -150,7 +151,8 @@ def _event(event: Event, since: _Since, stacks: _Numbers) -> Json:
 
 
 def _load(history: History, since: _Since, stacks: _Numbers) -> Json:
-    """Requests by stack: rows of intended, latency, whether it was well, status, name, error."""
+    """Return requests by stack: rows of intended, latency, whether it was well, status,
+    name, error."""
     words: dict[str, int] = {}
 
     def number(word: str | None) -> int:
@@ -165,7 +167,7 @@ def _load(history: History, since: _Since, stacks: _Numbers) -> Json:
 
 
 def _memory(history: History, judging: Judging, since: _Since, stacks: _Numbers) -> list[Json]:
-    """Samples by stack and process, in MB, with the process's budget."""
+    """Return samples by stack and process, in MB, with the process's budget."""
     found: dict[tuple[int, str], Json] = {}
     for each in history.of(MemorySample):
         key = (stacks.get(each.stack, -1), each.process)
@@ -183,7 +185,8 @@ def _memory(history: History, judging: Judging, since: _Since, stacks: _Numbers)
 
 
 def _starved(history: History, since: _Since, stacks: _Numbers) -> list[Json]:
-    """Rows of time, length, lateness of the harness, longest wait and whose, stolen, stalled."""
+    """Return rows of time, length, lateness of the harness, longest wait and whose,
+    stolen, stalled."""
     found: dict[int, list[list[Any]]] = {}
     for each in history.of(Starved):
         who, waited = max(each.waited_s.items(), key=lambda one: one[1], default=("", 0.0))
@@ -222,7 +225,8 @@ def _item(item: Json, since: _Since, places: Sequence[int]) -> Json:
 def _cases(
     history: History, judging: Judging, since: _Since, stacks: _Numbers, *, over: bool
 ) -> list[Json]:
-    """The cases in the order in which they were first played, each with what it was in a stack."""
+    """Return the cases in the order in which they were first played, each with what it
+    was in a stack."""
     by_stack = settled_turns(history, judging.rules)
     names = dict.fromkeys(name for turns in by_stack.values() for name in turns)
     cases = [_case(name, by_stack, judging, since, stacks) for name in names]
@@ -294,7 +298,8 @@ def _rows(left: str, right: str) -> Iterator[list[Any]]:
 
 
 def _logs(history: History, logs: Logs, since: _Since, stacks: _Numbers) -> Iterator[Json]:
-    """The lines of each process's log with the time at which the harness found them written."""
+    """Yield the lines of each process's log with the time at which the harness found
+    them written."""
     reads: dict[tuple[str, str], list[LogRead]] = {}
     for event in history.of(LogRead):
         reads.setdefault((event.stack, event.process), []).append(event)

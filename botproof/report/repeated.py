@@ -43,7 +43,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def row(number: int, outcome: Outcome) -> Row:
-    """One gate as a row; `number` counts from 1."""
+    """Return one gate as a row; `number` counts from 1."""
     requests = outcome.history.of(Request)
     latencies = [request.latency_s for request in requests]
     errors = next((each for each in outcome.results if each.check == "errors"), None)
@@ -78,7 +78,7 @@ def _memory(outcome: Outcome) -> dict[str, float]:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """The rows for a terminal."""
+    """Return the rows for a terminal."""
     processes = list(dict.fromkeys(name for each in rows for name in each.memory_mb))
     shown = Table(pad_edge=False)
     shown.add_column("gate", justify="right", no_wrap=True)
@@ -91,7 +91,7 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """The same as a Markdown table, with the verdict over all as its first line."""
+    """Return the same as a Markdown table, with the verdict over all as its first line."""
     processes = list(dict.fromkeys(name for each in rows for name in each.memory_mb))
     heads = ["gate", "verdict", *_headings(processes)]
     lines = [
@@ -108,7 +108,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """How often each verdict was given, the worst first."""
+    """Return how often each verdict was given, the worst first."""
     worst_first = sorted(Verdict, key=lambda verdict: -verdict.rank)
     counts = {each: sum(row.verdict is each for row in rows) for each in worst_first}
     tally = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)

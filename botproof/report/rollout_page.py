@@ -17,7 +17,7 @@ _OPEN = ("INCONCLUSIVE", "…")
 
 
 def as_html(rollout: Told) -> str:
-    """The whole page. It needs nothing but itself, and runs no script."""
+    """Return the whole page. It needs nothing but itself, and runs no script."""
     failed = any(step.how == "FAILED" for step in rollout.steps)
     verdict = "FAIL" if failed else "PASS" if rollout.end else "INCONCLUSIVE"
     changes = "".join(f"<li>{_e(each)}</li>" for each in rollout.changes)
@@ -72,7 +72,7 @@ def _ledger(ledger: Ledger) -> str:
 
 
 def _messages(rows: Sequence[Asked]) -> str:
-    """Each message with its answer; those that were lost or answered again come first."""
+    """Return each message with its answer; those that were lost or answered again come first."""
     if not rows:
         return ""
     worst = sorted(rows, key=lambda row: (len(row.answers) == 1, -_wait(row)))

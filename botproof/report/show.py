@@ -28,7 +28,7 @@ _PAGE = "show.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `botproof show`."""
+    """Add the options of `botproof show`."""
     parser.add_argument(
         "history",
         type=Path,
@@ -102,7 +102,7 @@ class Pair:
 
 
 def beside(first: History, second: History, mode: str = "") -> Pair:
-    """Two runs in one record. Raises UsageError where they have no such mode in common."""
+    """Return two runs in one record. Raises UsageError where they have no such mode in common."""
     modes = [[own.mode_of(stack) for stack in own.stacks] for own in (first, second)]
     common = [name for name in modes[0] if name in modes[1]]
     chosen = mode or (common[0] if common else "")
@@ -127,7 +127,7 @@ def _moved(event: Event, stack: str, shift: float) -> Event:
 
 
 def _page_of_two(pair: Pair, paths: tuple[Path, Path]) -> tuple[str, str]:
-    """The page, and what it shows in a few words."""
+    """Return the page, and what it shows in a few words."""
     settings = JudgingSettings.recorded_in(pair.history.run)
     judging = Judging.of(settings, {})
     found = differences(pair.history, judging)
@@ -146,7 +146,8 @@ def _page_of_two(pair: Pair, paths: tuple[Path, Path]) -> tuple[str, str]:
 
 
 def judged(record: History) -> list[CheckResult]:
-    """The results by the checks that the record names; none where it names none that is known."""
+    """Return the results by the checks that the record names; none where it names none
+    that is known."""
     run = record.run
     if run is None or not run.judging:
         return []

@@ -34,7 +34,8 @@ class Talk:
 
 
 def talks_of(history: History, rules: ReplyRules) -> list[Talk]:
-    """Every chat of a run in which something was said. Events are named by their place in it."""
+    """Return every chat of a run in which something was said. Events are named by their
+    place in it."""
     run = history.run
     # Of deliveries many updates of one chat are under way at a time: see `botproof.chats`.
     markers = run is not None and run.command == "delivery"
@@ -153,7 +154,7 @@ class _Stage:
 
 
 def _note(kind: str, body: Mapping[str, Any]) -> str:
-    """What a user did besides writing, in words."""
+    """Return what a user did besides writing, in words."""
     if kind == "callback_query":
         return f"tapped the button “{_label(body)}”"
     if kind in _EDITED:
@@ -164,7 +165,7 @@ def _note(kind: str, body: Mapping[str, Any]) -> str:
 
 
 def _label(query: Mapping[str, Any]) -> str:
-    """The text of the button that was tapped; what it sends where the text is not known."""
+    """Return the text of the button that was tapped; what it sends where the text is not known."""
     data = query.get("data") or query.get("game_short_name") or ""
     markup = (query.get("message") or {}).get("reply_markup") or {}
     for row in markup.get("inline_keyboard") or ():
@@ -175,7 +176,7 @@ def _label(query: Mapping[str, Any]) -> str:
 
 
 def _state(number: int, call: BotApiCall, message: Message) -> list[Any]:
-    """When a message came to look like this, and like what."""
+    """Return when a message came to look like this, and like what."""
     shown = drawn(message)
     result = call.result
     same = isinstance(result, Mapping) and all(
@@ -185,8 +186,8 @@ def _state(number: int, call: BotApiCall, message: Message) -> list[Any]:
 
 
 def drawn(message: Message) -> Json:
-    """A message as Telegram shows it: from the call with its edits, and from the answer what only
-    Telegram knows."""
+    """Return a message as Telegram shows it: from the call with its edits, and from the
+    answer what only Telegram knows."""
     shown: Json = dict(message.result) if isinstance(message.result, Mapping) else {}
     shown.setdefault("date", 0)
     params = message.params
@@ -208,7 +209,7 @@ def drawn(message: Message) -> Json:
 
 
 def text_at(talk: Talk, t: float, events: tuple[Event, ...]) -> Iterator[str]:
-    """The texts that stand in a chat at a moment, in order: what the page draws then."""
+    """Yield the texts that stand in a chat at a moment, in order: what the page draws then."""
     for item in talk.items:
         if item["t"] > t or item.get("gone", t + 1) <= t:
             continue

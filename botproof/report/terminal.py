@@ -60,7 +60,7 @@ def print_results(
     report_dir: Path | None = None,
     console: Console | None = None,
 ) -> None:
-    """The table of all checks, the evidence of each, and the verdict as the last line."""
+    """Print the table of all checks, the evidence of each, and the verdict as the last line."""
     console = console or _console()
     console.print()
     console.print(_table(results))
@@ -83,7 +83,7 @@ def print_results(
 
 
 def print_repeated(rows: Sequence[Row], report_dir: Path, console: Console | None = None) -> None:
-    """The table of several gates, and how often each verdict was given as the last line."""
+    """Print the table of several gates, and how often each verdict was given as the last line."""
     console = console or _console()
     console.print()
     console.print(table(rows))
@@ -91,7 +91,7 @@ def print_repeated(rows: Sequence[Row], report_dir: Path, console: Console | Non
 
 
 def print_findings(findings: Sequence[Finding], console: Console | None = None) -> None:
-    """The table of planted defects: which check was to see each, and what it said."""
+    """Print the table of planted defects: which check was to see each, and what it said."""
     console = console or _console()
     out = Table(show_lines=False, pad_edge=False)
     for name, ratio in (("defect", 2), ("check", 1), ("found", 2), ("said", 4), ("s", None)):

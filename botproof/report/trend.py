@@ -51,8 +51,8 @@ def note_run(
 
 
 def read_trend(report_dir: Path, run: Run | None) -> list[Line]:
-    """The last fifty runs of this command beside `report_dir`, the oldest first; what is no such
-    line is left out."""
+    """Return the last fifty runs of this command beside `report_dir`, the oldest first;
+    what is no such line is left out."""
     try:
         raw = _path(report_dir, run).read_bytes().splitlines()
     except OSError:
@@ -72,7 +72,8 @@ def _path(report_dir: Path, run: Run | None) -> Path:
 
 
 def as_html(lines: Sequence[Line]) -> str:
-    """A table of the runs, newest last: a row a check, a sign a run, and the budget it took."""
+    """Return a table of the runs, newest last: a row a check, a sign a run, and the
+    budget it took."""
     if len(lines) < 2:
         return ""
     names = dict.fromkeys(name for line in lines for name in line.checks)

@@ -53,7 +53,7 @@ def roll_back(
 
 
 def _last(store: Store) -> Path:
-    """The newest deployment that was not taken back yet."""
+    """Return the newest deployment that was not taken back yet."""
     taken_back: set[str] = set()
     for path in reversed(store.all()):
         state = state_of(FileJournal(path / "journal.jsonl").entries)
@@ -67,7 +67,7 @@ def _last(store: Store) -> Path:
 
 
 def _whole(source: Path, level: int, host: DockerHost) -> Mapping[str, Any]:
-    """What was kept, after all of it was found to be there."""
+    """Return what was kept, after all of it was found to be there."""
     try:
         before: Mapping[str, Any] = msgspec.json.decode((source / "before.json").read_bytes())
     except (OSError, msgspec.DecodeError) as error:

@@ -18,7 +18,7 @@ _BESIDE = ("", "-wal", "-shm")
 
 
 def keep_files(files: Iterable[Path], directory: Path) -> None:
-    """Copies, each under its own name, readable by their owner alone: one holds the token."""
+    """Make copies, each under its own name, readable by their owner alone: one holds the token."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for number, path in enumerate(files):
         try:
@@ -39,7 +39,7 @@ def restore_files(files: Sequence[Path], directory: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes, mode: int) -> None:
-    """The file holds either what it held or ``data``, and is on the disk on return."""
+    """Write ``data``: the file holds either that or what it held, and is on the disk on return."""
     fresh = path.with_name(path.name + ".fresh")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
@@ -84,7 +84,7 @@ def copy_database(source: Path, target: Path) -> bool:
 
 
 def sound(database: Path) -> str:
-    """What is wrong with a copy; empty when SQLite finds nothing."""
+    """Return what is wrong with a copy; empty when SQLite finds nothing."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as there:
             said = str(there.execute("PRAGMA quick_check").fetchone()[0])
@@ -121,7 +121,7 @@ def restore_database(copy: Path, target: Path, *, carry_over: bool) -> Path | No
 
 
 def sound_file(copy: Path) -> bool:
-    """Whether a copy is there and sound."""
+    """Tell whether a copy is there and sound."""
     return copy.is_file() and not sound(copy)
 
 
@@ -178,7 +178,8 @@ def _remove(path: Path) -> None:
 
 
 def _own_as(database: Path) -> None:
-    """Files that reading has made beside a database are its owner's: who has it must write them."""
+    """Give files that reading has made beside a database to its owner: who has it must
+    write them."""
     found = database.stat()
     for beside in _BESIDE[1:]:
         with contextlib.suppress(OSError):

@@ -44,7 +44,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def refusals(facts: Facts) -> list[str]:
-    """Every reason against the roll-out, each with what would help; empty when there is none."""
+    """Return every reason against the roll-out, each with what would help; empty when
+    there is none."""
     found = list(facts.verdict)
     found += _machine(facts)
     for variable, image in facts.images.items():
@@ -101,10 +102,10 @@ def _machine(facts: Facts) -> list[str]:
 
 
 def _shown(url: str) -> str:
-    """The host alone: some put a secret into the path."""
+    """Return the host alone: some put a secret into the path."""
     return "/".join(url.split("/")[:3])
 
 
 def skew(here: datetime.datetime, there: datetime.datetime | None) -> float | None:
-    """How far this machine is ahead, in seconds; the header has whole seconds."""
+    """Return how far this machine is ahead, in seconds; the header has whole seconds."""
     return None if there is None else (here - there).total_seconds()

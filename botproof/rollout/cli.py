@@ -49,7 +49,7 @@ _REFERENCE = re.compile(r"(\S+@)?sha256:[0-9a-f]{64}")
 
 
 def add_fleet_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which fleet, and where its roll-outs are recorded."""
+    """Add which fleet, and where its roll-outs are recorded."""
     add_compose_arguments(parser)
     parser.add_argument(
         "--state",
@@ -61,7 +61,7 @@ def add_fleet_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof deploy`."""
+    """Add the arguments of `botproof deploy`."""
     add = parser.add_argument
     add_fleet_arguments(parser)
     add(
@@ -119,7 +119,7 @@ def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_rollback_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof rollback`."""
+    """Add the arguments of `botproof rollback`."""
     add_fleet_arguments(parser)
     parser.add_argument(
         "--level",
@@ -153,7 +153,8 @@ def run_rollback(arguments: argparse.Namespace) -> int:
 
 
 def run_deploy(arguments: argparse.Namespace) -> int:
-    """0: deployed, or nothing to do; 1: refused or undone, the old fleet works; 3: stuck."""
+    """Deploy. 0: deployed, or nothing to do; 1: refused or undone, the old fleet works;
+    3: stuck."""
     compose = compose_of(arguments)
     store = Store(arguments.state)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: undone, as by Ctrl-C
@@ -177,7 +178,7 @@ def _stopped(error: BaseException, store: Store, command: str) -> int:
 
 
 def add_rehearse_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof rehearse`."""
+    """Add the arguments of `botproof rehearse`."""
     add = parser.add_argument
     add("old", metavar="OLD", help="images that run today, as SERVICE=IMAGE[,SERVICE=IMAGE]")
     add("new", metavar="NEW", help="images that are to come, the same way")
@@ -240,7 +241,7 @@ def run_rehearse(arguments: argparse.Namespace) -> int:
 
 
 def _by_service(text: str, variables: dict[str, str]) -> dict[str, str]:
-    """Images by service, as ids of this machine."""
+    """Return images by service, as ids of this machine."""
     from botproof.targets.docker import image_id  # noqa: PLC0415 - only a twin takes tags
 
     found = {}
@@ -341,7 +342,7 @@ def _images(arguments: argparse.Namespace, compose: Compose) -> dict[str, str]:
 
 
 def reasons_against_images(arguments: argparse.Namespace, host: DockerHost) -> list[str]:
-    """The reasons of the sealed verdict and of the sealed rehearsal against the images."""
+    """Return the reasons of the sealed verdict and of the sealed rehearsal against the images."""
     found = []
     if arguments.verdict is None and not arguments.unjudged:
         found.append(
@@ -387,7 +388,8 @@ def reasons_against_images(arguments: argparse.Namespace, host: DockerHost) -> l
 
 
 def _other_files(judged: Sequence[Resource], host: DockerHost) -> list[str]:
-    """Whether a verdict that is about Compose files is about these; one of images alone is not."""
+    """Tell whether a verdict that is about Compose files is about these; one of images
+    alone is not."""
     from botproof.fleet.target import digest_of  # noqa: PLC0415 - only where there is a verdict
     from botproof.seal.gather import COMPOSE  # noqa: PLC0415 - as above
 

@@ -61,11 +61,11 @@ class Store:
     root: Path
 
     def all(self) -> list[Path]:
-        """The directories, the oldest first."""
+        """Return the directories, the oldest first."""
         return sorted(path for path in self.root.glob("[0-9]*") if path.is_dir())
 
     def open(self) -> Path | None:
-        """The roll-out that has not ended, or None."""
+        """Return the roll-out that has not ended, or None."""
         for path in reversed(self.all()):
             entries = FileJournal(path / "journal.jsonl").entries
             if entries and not state_of(entries).end:
@@ -73,7 +73,7 @@ class Store:
         return None
 
     def new(self) -> Path:
-        """A directory for the next one."""
+        """Return a directory for the next one."""
         number = int(self.all()[-1].name.split("-")[0]) + 1 if self.all() else 1
         now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
         path = self.root / f"{number:04d}-{now}"
@@ -84,7 +84,7 @@ class Store:
 def make_plan(
     host: DockerHost, options: Options, what: str = "deploy", *, every: bool = False
 ) -> Plan:
-    """What has to change so that the fleet is as its files and images say."""
+    """Return what has to change so that the fleet is as its files and images say."""
     project = host.project()
     wanted: dict[str, str] = {}
     running: dict[str, list[tuple[str, str, bool]]] = {}
@@ -146,7 +146,7 @@ class Rollout:
         self._steps = Steps(self.plan, self.host, others, self._restore)
 
     def do(self, step: Step) -> None:
-        """As `Steps.do`, with the moments of a hand-over noted."""
+        """Do as `Steps.do`, with the moments of a hand-over noted."""
         if step.kind is Kind.HAND_OVER and self._restores():
             self._to_restore = self.databases()
         self._steps.do(step)
@@ -154,13 +154,13 @@ class Rollout:
             self._note(step)
 
     def undo(self, step: Step) -> None:
-        """As `Steps.undo`."""
+        """Do as `Steps.undo`."""
         self._steps.undo(step)
         if step.kind is Kind.HAND_OVER:
             self._note(step)
 
     def see_old_work(self) -> None:
-        """As `Steps.see_old_work`."""
+        """Do as `Steps.see_old_work`."""
         self._steps.see_old_work()
 
     @property
@@ -187,7 +187,7 @@ class Rollout:
         return None
 
     def telegram(self) -> Telegram:
-        """The Bot API with the settings that the files give the bot."""
+        """Return the Bot API with the settings that the files give the bot."""
         bot = self._bot()
         if bot is None:
             raise StepFailedError("no service of the files has the label botproof.role: bot")
@@ -203,7 +203,7 @@ class Rollout:
         return Telegram(environment, addresses)
 
     def facts(self) -> checks.Facts:
-        """What the checks judge, asked of this machine and of Telegram."""
+        """Return what the checks judge, asked of this machine and of Telegram."""
         disk = shutil.disk_usage(self.directory)
         bot, trouble, skew, webhook, own = "", "", None, "", ""
         try:
@@ -248,11 +248,11 @@ class Rollout:
             raise StepFailedError("refused, and nothing was changed:\n  " + "\n  ".join(found))
 
     def _env_files(self) -> list[Path]:
-        """The files with settings; those of a service hold the token."""
+        """Return the files with settings; those of a service hold the token."""
         return list(self.host.compose.env_files)
 
     def files(self) -> list[Path]:
-        """Every file that says how the fleet is to be."""
+        """Return every file that says how the fleet is to be."""
         return [*self.host.compose.files, *self.host.compose.env_files]
 
     def _back_up(self) -> None:
@@ -344,7 +344,8 @@ class Rollout:
             verify.ask_service(f"http://{address}:{port}/{path}", body, wanted)
 
     def _settle(self) -> None:
-        """The files name the new images, so that whatever starts the fleet next starts these."""
+        """Have the files name the new images, so that whatever starts the fleet next
+        starts these."""
         for path in self.host.compose.env_files:
             text = path.read_text(encoding="utf-8")
             changed = with_variables(text, self.plan.images)
@@ -354,7 +355,7 @@ class Rollout:
         self._forget()
 
     def _forget(self) -> None:
-        """Images and data of all but the last roll-outs go; what was done stays on record."""
+        """Remove images and data of all but the last roll-outs; what was done stays on record."""
         old = {path.name: path for path in Store(self.directory.parent).all()[:-_KEPT]}
         for tag in self.host.kept_images():
             # A tag is the name of a roll-out, which has one hyphen, and of a service.
@@ -396,7 +397,7 @@ class Rollout:
         return Sample(at, memory, question, counters, pressure(), self._not_ready())
 
     def _not_ready(self) -> str:
-        """The first of the new containers that is not ready, and why."""
+        """Return the first of the new containers that is not ready, and why."""
         for change in self.plan.changes:
             for container in self.host.containers(change.service):
                 new = container["Id"] not in change.old
@@ -405,14 +406,14 @@ class Rollout:
         return ""
 
     def pids(self) -> list[int]:
-        """The first process of each container that runs."""
+        """Return the first process of each container that runs."""
         try:
             return [c["State"]["Pid"] for c in self.host.containers() if c["State"]["Pid"]]
         except StepFailedError:
             return []
 
     def ledger(self, meter: MemoryMeter) -> Ledger:
-        """What is known of the hand-over without a double's transcript."""
+        """Return what is known of the hand-over without a double's transcript."""
         gap = self.spans.get("unattended")
         return Ledger(
             unattended_s=None if gap is None else round(gap, 3),
@@ -422,7 +423,7 @@ class Rollout:
 
 
 def with_variables(text: str, values: Mapping[str, str]) -> str:
-    """An env file with other values of some variables; all else stays as it is."""
+    """Return an env file with other values of some variables; all else stays as it is."""
     lines = text.splitlines(keepends=True)
     named: set[str] = set()
     for number, line in enumerate(lines):
@@ -437,7 +438,8 @@ def with_variables(text: str, values: Mapping[str, str]) -> str:
 
 
 def pressure() -> float | None:
-    """The share of the last ten seconds in which everything waited for memory; None: no PSI."""
+    """Return the share of the last ten seconds in which everything waited for memory;
+    None: no PSI."""
     try:
         words = _PRESSURE.read_text(encoding="ascii").split("full", 1)[1].split()
     except (OSError, IndexError):
@@ -448,7 +450,7 @@ def pressure() -> float | None:
 def _not_running(
     services: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
-    """Services without a role (a proxy, Redis) that a roll-out needs and does not touch."""
+    """Return services without a role (a proxy, Redis) that a roll-out needs and does not touch."""
     states: dict[str, str] = {}
     for container in containers:
         service = container["Config"]["Labels"]["com.docker.compose.service"]
@@ -461,7 +463,7 @@ def _not_running(
 
 
 def _on_this_machine(mounts: Sequence[Mapping[str, Any]], inside: str) -> Path:
-    """Where a file of a container lies on this machine."""
+    """Return where a file of a container lies on this machine."""
     for mount in mounts:
         root = Path(mount["Destination"])
         if Path(inside).is_relative_to(root):

@@ -38,10 +38,10 @@ class Worker(Protocol):
     """Does steps and undoes them. Each can be called again after a kill in the middle of it."""
 
     def do(self, step: Step) -> None:
-        """Raises StepFailedError."""
+        """Do the step. Raises StepFailedError."""
 
     def undo(self, step: Step) -> None:
-        """Raises StepFailedError."""
+        """Do the step. Raises StepFailedError."""
 
     def see_old_work(self) -> None:
         """After every step is undone: what worked before works again, or it is told."""

@@ -50,13 +50,13 @@ class DockerHost:
     # -- asking --------------------------------------------------------------------------------
 
     def project(self) -> Document:
-        """The files as Compose resolves them; asked once, because users wait meanwhile."""
+        """Return the files as Compose resolves them; asked once, because users wait meanwhile."""
         if self._resolved is None:
             self._resolved = json.loads(self._compose("config", "--format", "json"))
         return self._resolved
 
     def would_recreate(self, service: str) -> bool:
-        """Whether Compose itself finds the service's containers other than its files say.
+        """Tell whether Compose itself finds the service's containers other than its files say.
 
         Its own word and not a comparison of digests: what `config --hash` prints leaves out the
         services' env files.
@@ -75,7 +75,7 @@ class DockerHost:
         return found
 
     def containers(self, service: str = "") -> list[Document]:
-        """What `docker inspect` says of the project's containers, or of one service's."""
+        """Return what `docker inspect` says of the project's containers, or of one service's."""
         words = ["ps", "--all", "--quiet", "--no-trunc"]
         for key, value in (("project", self.project_name()), ("service", service)):
             if value:
@@ -90,7 +90,7 @@ class DockerHost:
         return self.compose.project
 
     def inspect(self, container: str) -> Document:
-        """What `docker inspect` says of one container."""
+        """Return what `docker inspect` says of one container."""
         found = self._inspected([container])
         if not found:
             raise StepFailedError(f"container {container[:12]} is gone")
@@ -141,7 +141,7 @@ class DockerHost:
         self.docker("tag", image, f"{self._kept}:{tag}")
 
     def kept_images(self) -> list[str]:
-        """The tags of those of this project."""
+        """Return the tags of those of this project."""
         return self.docker("images", self._kept, "--format", "{{.Tag}}").split()
 
     def let_image_go(self, tag: str) -> None:
@@ -151,14 +151,14 @@ class DockerHost:
     # -- what the steps do ---------------------------------------------------------------------
 
     def seen(self, service: str) -> list[Seen]:
-        """The containers of a service."""
+        """Return the containers of a service."""
         return [
             Seen(c["Id"], c["Image"], bool(c["State"]["Running"]), bool(c["State"].get("Paused")))
             for c in self.containers(service)
         ]
 
     def create(self, service: str) -> None:
-        """One more container, not started and not found by the service's name."""
+        """Create one more container, not started and not found by the service's name."""
         there = {seen.id for seen in self.seen(service)}
         scale = f"{service}={len(there) + 1}"
         words = ("--no-start", "--no-deps", "--no-recreate", "--no-build", "--pull", "never")
@@ -207,7 +207,7 @@ class DockerHost:
             self.docker("network", "connect", *named, name, container)
 
     def _conceal(self, container: str) -> None:
-        """Nobody finds it by the service's name before it is exposed.
+        """Have nobody find it by the service's name before it is exposed.
 
         A bot that Telegram brings updates to keeps one network that leads outside, so that no
         connection of its has to end when it is exposed. One that asks for them is found by nobody.
@@ -248,7 +248,7 @@ class DockerHost:
             time.sleep(_LOOK_S)  # nobody tells when a container becomes ready
 
     def reason(self, container: Document, *, standby: bool = False) -> str:
-        """Why it is not ready; empty when it is, or with ``standby`` when it stands by."""
+        """Say why it is not ready; empty when it is, or with ``standby`` when it stands by."""
         try:
             answer = self.ask(container)
         except StepFailedError as error:
@@ -267,7 +267,7 @@ class DockerHost:
     # -- commands ------------------------------------------------------------------------------
 
     def docker(self, *words: str) -> str:
-        """What `docker …` prints, of `logs` on both streams. Raises StepFailedError."""
+        """Return what `docker …` prints, of `logs` on both streams. Raises StepFailedError."""
         return self._run(("docker", *words), both=words[0] == "logs")
 
     def _compose(self, *words: str) -> str:
@@ -320,7 +320,7 @@ def _name(container: Document) -> str:
 
 
 def _shown(command: Sequence[str]) -> str:
-    """A command without its options and the files that they name, which are long."""
+    """Return a command without its options and the files that they name, which are long."""
     if command[1] == "compose":
         return " ".join([*command[:2], *(word for word in command if word in _VERBS)])
     return " ".join(word for word in command if not word.startswith(("-", "/")))

@@ -53,7 +53,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def state_of(entries: list[Entry]) -> State:
-    """The state after these entries."""
+    """Return the state after these entries."""
     plan = next((msgspec.convert(e.data, Plan) for e in entries if e.event == "plan"), None)
     named: dict[str, dict[str, None]] = {}
     for entry in entries:
@@ -96,7 +96,7 @@ class FileJournal:
 
 
 def read(path: Path) -> list[Entry]:
-    """The entries of a file; a last line that a power cut left half written is none.
+    """Return the entries of a file; a last line that a power cut left half written is none.
 
     Raises UsageError when another line is not readable.
     """
@@ -117,7 +117,7 @@ def read(path: Path) -> list[Entry]:
 
 
 def sync_directory(directory: Path) -> None:
-    """Has the names in a directory on the disk."""
+    """Have the names in a directory on the disk."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

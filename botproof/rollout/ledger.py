@@ -57,7 +57,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def of_transcript(
     events: Iterable[Mapping[str, Any]], spans: Sequence[tuple[str, float]]
 ) -> Ledger:
-    """The ledger of a double's transcript.
+    """Return the ledger of a double's transcript.
 
     ``spans``: which instance worked from which moment on, in order. A message has a marker of its
     own, `q7z`, which its answer repeats.
@@ -112,7 +112,7 @@ def _of_rows(rows: Sequence[Asked], conflicts: int) -> Ledger:
 
 
 def _swapped(rows: Sequence[Asked]) -> int:
-    """Answers that came before the answer to an earlier message of the same chat."""
+    """Return how many answers came before the answer to an earlier message of the same chat."""
     latest: dict[int, float] = {}
     swapped = 0
     for row in rows:
@@ -184,7 +184,8 @@ class MemoryMeter:
 
 
 def working_set_mb(pids: Sequence[int]) -> float | None:
-    """The working sets of these processes' containers added up; None when none can be read."""
+    """Return the working sets of these processes' containers added up; None when none
+    can be read."""
     total = sum(_working_set(group) for group in _groups(pids))
     return total / _MB if total else None
 

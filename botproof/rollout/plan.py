@@ -78,7 +78,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def steps(plan: Plan) -> list[Step]:
-    """The steps of a plan. What bots ask changes before the bots that ask it."""
+    """Return the steps of a plan. What bots ask changes before the bots that ask it."""
     deploys = plan.what == "deploy"  # the way back must not be kept up by anything
     found = [Step(Kind.CHECK), Step(Kind.BACK_UP)] if deploys else []
     for change in sorted(plan.changes, key=lambda change: change.is_bot):
@@ -102,7 +102,7 @@ def changes(
     *,
     every: bool = False,
 ) -> tuple[Change, ...]:
-    """The services that are not as they should be.
+    """Return the services that are not as they should be.
 
     ``services`` as Compose resolves them; ``wanted`` by service: the image's id; ``running``
     by service: (container id, image id, whether it is configured otherwise). ``only``: services.

@@ -62,7 +62,8 @@ def rehearse(
     """
 
     def other() -> Images:
-        """The version that does not run: after a way back that is not the one whose turn it is."""
+        """Return the version that does not run: after a way back that is not the one
+        whose turn it is."""
         runs = {c.image for service in new for c in twin.host.seen(service)}
         return old if set(new.values()) <= runs else new
 
@@ -145,7 +146,8 @@ def _steps_of_the_last(twin: Twin) -> list[str]:
 
 
 def _back(twin: Twin, images: Images, level: int, tell: Callable[[str], None]) -> float:
-    """A roll-out of other images and other settings, and its way back; the seconds of that."""
+    """Return a roll-out of other images and other settings, and its way back; the
+    seconds of that."""
     before = twin.setting
     twin.change_settings()
     _switch(twin, images, lambda _: None)
@@ -180,7 +182,8 @@ def _judged(ledger: Ledger, kills: int, longest: float = _LONGEST_S) -> Iterator
 
 
 def _peak(twin: Twin) -> float | None:
-    """The most that the fleet occupied since the twin was started, of the fence's own ledger."""
+    """Return the most that the fleet occupied since the twin was started, of the
+    fence's own ledger."""
     if twin.fence is None:
         return None
     peak = twin.fence.group.read().peak

@@ -67,7 +67,7 @@ def seal_rehearsal(
 
 
 def results(found: Rehearsal) -> list[CheckResult]:
-    """What the sealed record names: each thing with the time that it took."""
+    """Return what the sealed record names: each thing with the time that it took."""
     named = [
         (
             f"{each.what}: slowest {max(each.seconds):.1f} s of {each.limit:g}",
@@ -93,7 +93,7 @@ def results(found: Rehearsal) -> list[CheckResult]:
 def reasons_against(
     path: Path, trusted: Sequence[Ed25519PublicKey], subject: Mapping[str, Mapping[str, str]]
 ) -> list[str]:
-    """Why a sealed rehearsal does not count for these images; empty when it does."""
+    """Say why a sealed rehearsal does not count for these images; empty when it does."""
     try:
         data = path.read_bytes()
     except OSError as error:

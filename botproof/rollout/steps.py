@@ -34,15 +34,15 @@ class Containers(Protocol):
     """The containers of a fleet. Each call may raise StepFailedError, and may be made again."""
 
     def seen(self, service: str) -> Sequence[Seen]:
-        """Those that are there, running or not."""
+        """Return those that are there, running or not."""
 
     def create(self, service: str) -> None:
-        """One more, of the wanted image and configuration, not started."""
+        """Create one more, of the wanted image and configuration, not started."""
 
     def start(self, container: str) -> None: ...
 
     def stop(self, container: str) -> None:
-        """It is asked to end, finishes what it has begun, and has ended on return."""
+        """Ask it to end: it finishes what it has begun, and has ended on return."""
 
     def remove(self, container: str) -> None: ...
 
@@ -52,7 +52,7 @@ class Containers(Protocol):
     def unpause(self, container: str) -> None: ...
 
     def expose(self, container: str) -> None:
-        """Other services find it by the service's name from now on."""
+        """Let other services find it by the service's name from now on."""
 
     def wait(self, container: str, *, standby: bool, seconds: float) -> None:
         """Until it is ready (or, with ``standby``, only waits for the other one's end)."""
@@ -163,7 +163,7 @@ class Steps:
             self._containers.wait(container.id, standby=False, seconds=READY_S)
 
     def _see_new_stand_by(self, change: Change) -> None:
-        """It may have ended since it was started; the old one works still."""
+        """Note that it may have ended since it was started; the old one works still."""
         if change.manner is not Manner.BESIDE:
             return
         works = self._works(change)

@@ -36,7 +36,8 @@ class Telegram:
         self.token = settings["token"]
 
     def ask(self, method: str) -> tuple[Any, datetime.datetime | None]:
-        """The result of a method without parameters, and the time that Telegram's server has.
+        """Return the result of a method without parameters, and the time that Telegram's server
+        has.
 
         Raises StepFailedError; the token stands in no message.
         """

@@ -47,7 +47,7 @@ class Told:
 
 
 def read(directory: Path) -> Told:
-    """The roll-out that a directory keeps. Raises UsageError: it is unreadable.
+    """Return the roll-out that a directory keeps. Raises UsageError: it is unreadable.
 
     Only reads: the roll-out may be under way, and its last line half written.
     """
@@ -68,7 +68,7 @@ def read(directory: Path) -> Told:
 
 
 def told(rollout: Told) -> list[str]:
-    """Lines about a roll-out."""
+    """Return lines about a roll-out."""
     lines = [f"{rollout.what}, {rollout.name}", *(f"  {each}" for each in rollout.changes)]
     lines += map(_line, rollout.steps)
     lines.append(rollout.end or "not at its end yet")

@@ -76,7 +76,7 @@ class Triggers:
     _last: Counters | None = None
 
     def add(self, sample: Sample) -> str:
-        """A reason to go back now, or ""."""
+        """Return a reason to go back now, or ""."""
         reasons = [
             self._held(self.memory, sample.at, sample.memory_mb),
             self._held(_PRESSURE, sample.at, sample.pressure),
@@ -133,7 +133,7 @@ class Triggers:
 
 
 def read_counters(text: str) -> Counters:
-    """The counters of the Prometheus text that the reference bot gives at /metrics.
+    """Return the counters of the Prometheus text that the reference bot gives at /metrics.
 
     A bot with other names has none of them: then only our own questions, memory and pressure tell.
     """

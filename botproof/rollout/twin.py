@@ -129,7 +129,7 @@ class Twin:
             return None
 
     def _overlay(self) -> Path:
-        """The fleet goes into the fence; the doubles stay outside, as they are not of the fleet."""
+        """Put the fleet into the fence; the doubles stay outside, as they are not of the fleet."""
         path = self.directory / "fence.yaml"
         parent = {} if self.fence is None else {"cgroup_parent": self.fence.parent}
         setting = {"environment": {"BOTPROOF_REHEARSAL": str(self._settings)}}
@@ -159,7 +159,7 @@ class Twin:
             self.host.let_image_go(tag)
 
     def docker_compose(self, *words: str) -> None:
-        """Raises StepFailedError."""
+        """Do the step. Raises StepFailedError."""
         done = subprocess.run(
             self.compose.command(*words), capture_output=True, text=True, check=False
         )
@@ -197,13 +197,13 @@ class Twin:
         return [sys.executable, "-m", "botproof", word, *options, *more]
 
     def deploy(self, images: Mapping[str, str], *more: str) -> list[str]:
-        """The options of a deployment of these images, by service."""
+        """Add the options of a deployment of these images, by service."""
         named = [f"{service}={image}" for service, image in images.items()]
         options = [word for each in named for word in ("--images", each)]
         return [*options, "--unjudged", "a twin", "--unrehearsed", "a twin", *more]
 
     def canary(self) -> str:
-        """The command of a canary chat: asks /price, prints the answer."""
+        """Return the command of a canary chat: asks /price, prints the answer."""
         words = (sys.executable, "-m", "botproof.rollout.canary", self.double.url, self.token)
         return " ".join(words)
 
@@ -251,7 +251,7 @@ class Twin:
                         psutil.Process(pid).kill()
 
     def entries(self) -> list[Entry]:
-        """The journals of all roll-outs, one after the other."""
+        """Return the journals of all roll-outs, one after the other."""
         paths = [path / "journal.jsonl" for path in Store(self.state).all()]
         found: list[Entry] = []
         for path in paths:
@@ -291,7 +291,7 @@ class Twin:
         return self._events(0)[1]
 
     def _events(self, after: int) -> tuple[list[Mapping[str, Any]], int]:
-        """What the transcript has after this event, and its last event."""
+        """Return what the transcript has after this event, and its last event."""
         events: list[Mapping[str, Any]] = []
         while True:
             page, following = self.double.transcript(after)

@@ -21,7 +21,7 @@ _SECONDS = 20.0
 
 
 def lacking(text: str, wanted: Sequence[str]) -> list[str]:
-    """The patterns that the text does not have."""
+    """Return the patterns that the text does not have."""
     return [pattern for pattern in wanted if re.search(pattern, text, re.DOTALL) is None]
 
 
@@ -64,7 +64,7 @@ def ask_service(url: str, body: Mapping[str, Any], wanted: Sequence[str]) -> flo
 
 
 def question(label: str) -> tuple[str, Any]:
-    """The path and the body of a label `botproof.question: PATH JSON`."""
+    """Return the path and the body of a label `botproof.question: PATH JSON`."""
     path, _, body = label.strip().partition(" ")
     try:
         return path, json.loads(body or "{}")

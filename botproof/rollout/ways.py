@@ -45,7 +45,7 @@ class Way:
 
 
 def _changed(name: str, expected: str, **bot: object) -> Way:
-    """The new bot is started with other settings: a fault that only a start shows."""
+    """Start the new bot with other settings: a fault that only a start shows."""
 
     def play(twin: Twin, new: Images) -> Found:
         overlay = twin.directory / f"{name.replace(' ', '-')}.yaml"
@@ -94,7 +94,7 @@ def _power_cut(twin: Twin, new: Images) -> Found:
 
 
 def _pruned(twin: Twin, _: Images) -> Found:
-    """A copy of the data is gone: the way back is refused before anything is touched."""
+    """Remove a copy of the data: the way back is refused before anything is touched."""
     newest = Store(twin.state).all()[-1]
     copies = sorted((newest / "data").glob("*"))
     if not copies:
@@ -116,7 +116,7 @@ def _pruned(twin: Twin, _: Images) -> Found:
 
 
 def _full_disk(twin: Twin, new: Images) -> Found:
-    """What the backup would go to is a disk of 64 MB: refused before anything is touched."""
+    """Return what the backup would go to is a disk of 64 MB: refused before anything is touched."""
     disk = twin.directory / "small-disk"
     disk.mkdir(exist_ok=True)
     command = twin.command("deploy", *twin.deploy(new, "--watch", "0"))
@@ -140,7 +140,7 @@ def _watched(
     loses: bool = False,
     options: Callable[[Twin], Sequence[str]] = lambda _: (),
 ) -> Way:
-    """The new version fails while it is watched: it is taken back by itself.
+    """Have the new version fail while it is watched: it is taken back by itself.
 
     ``expected`` is a pattern of its reason. Nothing is lost, unless the fault itself loses answers.
     ``options`` are those of `botproof deploy`, made while the old version works.
@@ -173,7 +173,7 @@ def _watched(
 
 
 def _frozen(twin: Twin, new: Images) -> Undo:
-    """The new bot's process stands still: what hangs does not say so."""
+    """Stop the new bot's process: what hangs does not say so."""
     pids = [c["State"]["Pid"] for c in twin.host.containers("bot") if c["Image"] == new["bot"]]
     for pid in pids:
         psutil.Process(pid).suspend()
@@ -188,7 +188,8 @@ def _less_memory(twin: Twin) -> Sequence[str]:
 
 
 def _swollen(twin: Twin, new: Images) -> Undo:
-    """A program in the new bot's container keeps what it reads: `tail` waits for a line's end."""
+    """Return a program in the new bot's container keeps what it reads: `tail` waits for
+    a line's end."""
     for container in twin.host.containers("bot"):
         if container["Image"] == new["bot"]:
             keeps = f"(head -c {_SWOLLEN_MB}000000 /dev/zero; sleep 600) | tail"
@@ -197,7 +198,8 @@ def _swollen(twin: Twin, new: Images) -> Undo:
 
 
 def _slow(twin: Twin, _: Images) -> Undo:
-    """Each message takes Telegram 2.5 seconds, so that with five questions a second all wait."""
+    """Have each message take Telegram 2.5 seconds, so that with five questions a second
+    all wait."""
     twin.double.fault("delay", "sendMessage", seconds=2.5)
     return twin.double.clear_faults
 

@@ -33,7 +33,8 @@ def digest_of_file(path: Path) -> str:
 
 
 def dir_hash(root: Path, files: Iterable[str] | None = None) -> str:
-    """The `dirHash` of the files of ``root`` (all below it, or those named, relative to it)."""
+    """Return the `dirHash` of the files of ``root`` (all below it, or those named,
+    relative to it)."""
     names = _files_below(root) if files is None else files
     lines = [f"{_content_digest(root / name)}  {name}\n" for name in sorted(names, key=os.fsencode)]
     return digest_of_bytes(os.fsencode("".join(lines)))
@@ -52,7 +53,8 @@ class SourceTree:
 
 
 def source_tree(root: Path) -> SourceTree:
-    """The tree at ``root``: of a git repository its tracked and new files, else all not hidden.
+    """Return the tree at ``root``: of a git repository its tracked and new files, else all not
+    hidden.
 
     What git ignores (reports, environments, a .env) is not a part of it.
     """
@@ -87,7 +89,7 @@ def _content_digest(path: Path) -> str:
 
 
 def _git(root: Path, *words: str) -> str | None:
-    """What git prints; None where there is no git, or no repository."""
+    """Return what git prints; None where there is no git, or no repository."""
     command = ("git", "-C", str(root), *words)
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=60)

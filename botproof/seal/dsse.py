@@ -52,22 +52,22 @@ class Envelope(msgspec.Struct, frozen=True, rename={"payload_type": "payloadType
         return envelope
 
     def body(self) -> bytes:
-        """The bytes that were signed. Raises EnvelopeError."""
+        """Return the bytes that were signed. Raises EnvelopeError."""
         return _decoded(self.payload, "the payload")
 
     def write(self) -> bytes:
-        """The envelope as JSON, on one line."""
+        """Return the envelope as JSON, on one line."""
         return msgspec.json.encode(self) + b"\n"
 
 
 def pae(payload_type: str, body: bytes) -> bytes:
-    """What is signed: DSSE's pre-authentication encoding."""
+    """Return what is signed: DSSE's pre-authentication encoding."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(body), body)
 
 
 def seal(body: bytes, key: Ed25519PrivateKey | None) -> Envelope:
-    """An envelope around ``body``; without a key it carries no signature."""
+    """Return an envelope around ``body``; without a key it carries no signature."""
     signatures: tuple[Signature, ...] = ()
     if key is not None:
         raw = key.sign(pae(PAYLOAD_TYPE, body))
@@ -78,7 +78,8 @@ def seal(body: bytes, key: Ed25519PrivateKey | None) -> Envelope:
 
 
 def signer(envelope: Envelope, trusted: Iterable[Ed25519PublicKey]) -> Ed25519PublicKey | None:
-    """The first trusted key that signed the envelope; None when none did. Raises EnvelopeError."""
+    """Return the first trusted key that signed the envelope; None when none did. Raises
+    EnvelopeError."""
     signed = pae(envelope.payload_type, envelope.body())
     signatures = [_decoded(s.sig, "a signature") for s in envelope.signatures]
     for key in trusted:
@@ -92,7 +93,7 @@ def signer(envelope: Envelope, trusted: Iterable[Ed25519PublicKey]) -> Ed25519Pu
 
 
 def _decoded(text: str, what: str) -> bytes:
-    """Standard or URL-safe base64: verifiers must accept either."""
+    """Return standard or URL-safe base64: verifiers must accept either."""
     try:
         return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError) as error:

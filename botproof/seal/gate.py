@@ -26,8 +26,8 @@ class Sealing:
 
     @classmethod
     def chosen(cls, key: Path | None, environment: str, valid_days: float) -> Sealing:
-        """What the command line says, the key also by the environment. Reads the key once: a gate
-        must not end with an unreadable one. Raises UsageError."""
+        """Return what the command line says, the key also by the environment. Reads the key once: a
+        gate must not end with an unreadable one. Raises UsageError."""
         from_environment = os.environ.get(keys.KEY_VARIABLE)
         path = key or (Path(from_environment) if from_environment else None)
         if path is not None:

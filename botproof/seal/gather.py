@@ -26,7 +26,8 @@ SOURCE = "source"
 def judged(
     config: Config, config_path: Path, record: History, history_path: Path, environment: str
 ) -> Judged:
-    """What the run of ``record`` judged, by digests. Raises UsageError for an unreadable file."""
+    """Return what the run of ``record`` judged, by digests. Raises UsageError for an
+    unreadable file."""
     base = config_path.resolve().parent
     images = {e.process: e.image_id for e in _started(record) if e.image and e.role != "double"}
     subject = [Resource(name=n, digest=image_digest(i)) for n, i in sorted(images.items())]
@@ -46,7 +47,8 @@ def judged(
 
 
 def policy(config: Config, config_path: Path) -> tuple[Resource, ...]:
-    """What a verdict is judged by: botproof.toml, budgets with their defaults, golden files."""
+    """Return what a verdict is judged by: botproof.toml, budgets with their defaults,
+    golden files."""
     golden = config_path.resolve().parent / config.gate.golden_dir
     resources = [
         Resource(name="botproof.toml", digest={"sha256": digest_of_file(config_path)}),
@@ -58,7 +60,7 @@ def policy(config: Config, config_path: Path) -> tuple[Resource, ...]:
 
 
 def _fleet(record: History) -> tuple[Resource, ...]:
-    """The Compose files that the target was taken from."""
+    """Return the Compose files that the target was taken from."""
     digest = record.run.fleet.get("digest") if record.run is not None else None
     return (Resource(name=COMPOSE, digest={"sha256": digest}),) if digest else ()
 
@@ -70,7 +72,7 @@ def image_digest(image_id: str) -> Mapping[str, str]:
 
 
 def _partial(config: Config, record: History) -> bool:
-    """Whether the command line left out checks or modes of botproof.toml."""
+    """Tell whether the command line left out checks or modes of botproof.toml."""
     if record.run is None:
         return True
     judged_by = JudgingSettings.recorded_in(record.run).checks

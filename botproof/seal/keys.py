@@ -63,12 +63,12 @@ def new_key(path: Path) -> Ed25519PublicKey:
 
 
 def public_path(path: Path) -> Path:
-    """Where the public half of the private key in ``path`` lies."""
+    """Return where the public half of the private key in ``path`` lies."""
     return path.with_name(path.name + ".pub")
 
 
 def read_private(path: Path) -> Ed25519PrivateKey:
-    """The private key of a PEM file. Raises UsageError that says what is wrong with it."""
+    """Return the private key of a PEM file. Raises UsageError that says what is wrong with it."""
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - see the module
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - see the module
 
@@ -82,7 +82,7 @@ def read_private(path: Path) -> Ed25519PrivateKey:
 
 
 def read_public(path: Path) -> Ed25519PublicKey:
-    """The public key of a PEM file. Raises UsageError that says what is wrong with it."""
+    """Return the public key of a PEM file. Raises UsageError that says what is wrong with it."""
     text = _read(path)
     if b"PRIVATE KEY" in text:
         raise UsageError(f"{path}: is a private key; to verify, give the public one: {path}.pub")
@@ -99,7 +99,7 @@ def read_public(path: Path) -> Ed25519PublicKey:
 
 
 def key_id(key: Ed25519PublicKey) -> str:
-    """The SHA-256 of the key's SubjectPublicKeyInfo in DER form, as lowercase hex."""
+    """Return the SHA-256 of the key's SubjectPublicKeyInfo in DER form, as lowercase hex."""
     return hashlib.sha256(_SPKI + key.public_bytes_raw()).hexdigest()
 
 

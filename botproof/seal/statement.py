@@ -132,7 +132,7 @@ def statement(
     at: datetime.datetime,
     valid_for: datetime.timedelta,
 ) -> Statement:
-    """The statement of a judged run; ``at`` is when it was judged, with a time zone."""
+    """Return the statement of a judged run; ``at`` is when it was judged, with a time zone."""
     verdict = combine(result.verdict for result in results)
     by_result: dict[str, list[str]] = {"PASSED": [], "WARNED": [], "FAILED": []}
     for result in results:
@@ -161,7 +161,7 @@ def statement(
 
 
 def write_statement(document: Statement) -> bytes:
-    """The statement as JSON."""
+    """Return the statement as JSON."""
     return msgspec.json.encode(document)
 
 

@@ -154,7 +154,8 @@ def _compare(
 
 
 def _match(one: Digests, other: Digests) -> bool:
-    """Every algorithm that both sides tell agrees: in-toto lets one do; we are stricter."""
+    """Tell whether every algorithm that both sides tell agrees: in-toto lets one do; we
+    are stricter."""
     shared = one.keys() & other.keys()
     return bool(shared) and all(one[name] == other[name] for name in shared)
 

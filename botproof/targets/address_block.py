@@ -53,7 +53,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def address_in(raw: bytes) -> tuple[Address, int] | None:
-    """The address and the port of a `struct sockaddr`; None for one that is of no network."""
+    """Return the address and the port of a `struct sockaddr`; None for one that is of
+    no network."""
     family = int.from_bytes(raw[:2], sys.byteorder)
     port = int.from_bytes(raw[2:4], "big")
     if family == socket.AF_INET and len(raw) >= 8:
@@ -65,7 +66,7 @@ def address_in(raw: bytes) -> tuple[Address, int] | None:
 
 
 def own_addresses() -> set[Address]:
-    """The addresses of this machine's interfaces: what is sent there does not leave it."""
+    """Return the addresses of this machine's interfaces: what is sent there does not leave it."""
     return {
         ipaddress.ip_address(each.address.partition("%")[0])
         for addresses in psutil.net_if_addrs().values()
@@ -107,7 +108,7 @@ class AddressBlock:
         self._thread.start()
 
     def wrapper(self, name: str) -> tuple[str, ...]:
-        """What stands in front of the command of the process `name`, and becomes it."""
+        """Return what stands in front of the command of the process `name`, and becomes it."""
         script = str(address_filter.__file__)
         return (sys.executable, "-I", "-S", script, self._place, name)
 
@@ -147,7 +148,7 @@ class AddressBlock:
             os.close(descriptor)
 
     def _admit(self, starting: int) -> None:
-        """A process that starts hands over its listener, or says why it has none."""
+        """Let in a process that starts: it hands over its listener, or says why it has none."""
         self._poll.unregister(starting)
         descriptors: list[int] = []
         with self._starting.pop(starting) as connection, contextlib.suppress(OSError):
@@ -184,7 +185,8 @@ class AddressBlock:
             fcntl.ioctl(listener, _SEND, answer)
 
     def _beyond(self, process: int, call: str, arguments: list[int]) -> str:
-        """The address that this call would reach beyond the machine; "" when it stays on it."""
+        """Return the address that this call would reach beyond the machine; "" when it
+        stays on it."""
         at, size = arguments[1:3] if call == "connect" else arguments[4:6]
         memory = os.open(f"/proc/{process}/mem", os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -199,7 +201,7 @@ class AddressBlock:
         return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"
 
     def _socket_for(self, listener: int, identity: int, arguments: list[int]) -> bytes:
-        """A UDP socket that belongs to the loopback device: nothing that is sent by it, in
+        """Return a UDP socket that belongs to the loopback device: nothing that is sent by it, in
         whatever way, leaves the machine."""
         family, kind, protocol = arguments[:3]
         if self._far_datagrams:
@@ -218,9 +220,9 @@ class AddressBlock:
 
 
 def hold_back(doubles: Doubles, note: Callable[..., None], *, by_name: bool) -> AddressBlock:
-    """The block that `[doubles]` asks for. `note` is told, in the event loop that this is called
-    in, what is to stand in the record. Without a resolver of its own (not `by_name`) a target that
-    may reach hosts has to be able to look them up.
+    """Return the block that `[doubles]` asks for. `note` is told, in the event loop that this is
+    called in, what is to stand in the record. Without a resolver of its own (not `by_name`) a
+    target that may reach hosts has to be able to look them up.
 
     Raises BrokenHarnessError for an allowed host that cannot be found.
     """
@@ -240,7 +242,7 @@ def hold_back(doubles: Doubles, note: Callable[..., None], *, by_name: bool) -> 
 
 
 def name_servers(file: Path = Path("/etc/resolv.conf")) -> list[str]:
-    """The addresses of the resolvers that this machine asks."""
+    """Return the addresses of the resolvers that this machine asks."""
     with contextlib.suppress(OSError):
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         words = [line.split() for line in lines if line.startswith("nameserver")]

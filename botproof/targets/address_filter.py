@@ -41,7 +41,7 @@ _DATAGRAM, _TYPE_MASK = 2, 0xF
 
 
 def program(machine: str) -> bytes:
-    """The filter, as BPF instructions, for `machine` as `os.uname` calls it."""
+    """Return the filter, as BPF instructions, for `machine` as `os.uname` calls it."""
     calls = CALLS[machine]
 
     def at(argument: int, half: int = 0) -> int:
@@ -84,7 +84,8 @@ def program(machine: str) -> bytes:
 
 
 def kernel(release: str) -> tuple[int, int]:
-    """The version of a kernel from what `os.uname` calls its release; (0, 0) where it has none."""
+    """Return the version of a kernel from what `os.uname` calls its release; (0, 0)
+    where it has none."""
     major, _, rest = release.partition(".")
     minor = rest.partition(".")[0].partition("-")[0]
     return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
@@ -119,8 +120,8 @@ def install(machine: str) -> int:
 
 
 def environment() -> dict[bytes, bytes]:
-    """The environment that this process was started with: where there is no locale in it, Python
-    has put one in (PEP 538)."""
+    """Return the environment that this process was started with: where there is no locale in it,
+    Python has put one in (PEP 538)."""
     with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 - pathlib takes 10 ms to import
         pairs = [each.partition(b"=") for each in file.read().split(b"\0") if b"=" in each]
     return {name: value for name, _, value in pairs}

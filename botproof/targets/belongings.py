@@ -26,7 +26,8 @@ class Belongings:
 
 
 def read_belongings(pid: int, proc: Path = PROC) -> Belongings | None:
-    """What process `pid` and its children hold now; None when it is gone, or hidden from us."""
+    """Return what process `pid` and its children hold now; None when it is gone, or
+    hidden from us."""
     parts = [part for each in family(pid, proc) if (part := _of_one(proc / str(each)))]
     if not any(part.threads for part in parts):
         return None

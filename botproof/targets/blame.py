@@ -31,7 +31,7 @@ async def blame_for_start(
     withheld_s: float,
     again: bool,
 ) -> RunError:
-    """The error of a process that did not become ready, with the kind that fits. Ends it.
+    """Return the error of a process that did not become ready, with the kind that fits. Ends it.
 
     `again`: it is the second try. A port that was in use at the first and has no owner now may have
     been a passer-by's; at the second try it is the target that takes it from itself.
@@ -54,7 +54,7 @@ async def blame_for_start(
 def blame_for_end(
     text: str, code: int, process: ManagedProcess, oom_kills_before: int, fence: Fence | None
 ) -> RunError:
-    """The error of a process that ended unasked while the stack ran."""
+    """Return the error of a process that ended unasked while the stack ran."""
     killed = code == -9 and oom_kills() > oom_kills_before and not _full(fence)
     if killed and not process.was_out_of_memory and not _large(process):
         text += ": the kernel ended it because this machine's memory was full"
@@ -63,7 +63,8 @@ def blame_for_end(
 
 
 def oom_kills(file: Path = _VMSTAT) -> int:
-    """How many processes the kernel has ended for want of memory since the machine's start."""
+    """Return how many processes the kernel has ended for want of memory since the
+    machine's start."""
     try:
         lines = file.read_text(encoding="ascii").splitlines()
     except OSError:
@@ -72,7 +73,7 @@ def oom_kills(file: Path = _VMSTAT) -> int:
 
 
 def _full(fence: Fence | None) -> bool:
-    """Whether it was the stack's own limit that was reached: that is the target's doing."""
+    """Tell whether it was the stack's own limit that was reached: that is the target's doing."""
     if fence is None:
         return False
     try:
@@ -82,12 +83,13 @@ def _full(fence: Fence | None) -> bool:
 
 
 def _large(process: ManagedProcess) -> bool:
-    """Whether it was this process itself that filled the machine."""
+    """Tell whether it was this process itself that filled the machine."""
     return process.largest > _LARGE_SHARE * psutil.virtual_memory().total
 
 
 def refused_by_telegram(record: History, stack: str) -> str:
-    """What Telegram refused a bot that never asked for updates; "" where it refused nothing."""
+    """Return what Telegram refused a bot that never asked for updates; "" where it
+    refused nothing."""
     refused = [call for call in record.of(BotApiCall, stack=stack) if call.error_code is not None]
     if not refused:
         return ""

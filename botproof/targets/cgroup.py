@@ -51,7 +51,8 @@ class Cgroup:
 
     @classmethod
     def of(cls, pid: int, *, proc: Path = PROC, sys: Path = SYS) -> Cgroup:
-        """The memory cgroup that process `pid` is in. Raises CgroupError when it has none."""
+        """Return the memory cgroup that process `pid` is in. Raises CgroupError when it
+        has none."""
         file = proc / str(pid) / "cgroup"
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
@@ -71,7 +72,7 @@ class Cgroup:
         return cls(path, 2)
 
     def read(self) -> CgroupReading:
-        """The ledger now. Raises CgroupError when the group is gone."""
+        """Return the ledger now. Raises CgroupError when the group is gone."""
         try:
             return _read_v1(self.path) if self.version == 1 else _read_v2(self.path)
         except OSError as error:
@@ -79,7 +80,7 @@ class Cgroup:
 
 
 def _has_ended(stat: Path) -> bool:
-    """Whether a process is ending, or waits for its parent to ask how it ended."""
+    """Tell whether a process is ending, or waits for its parent to ask how it ended."""
     try:
         words = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
@@ -89,7 +90,8 @@ def _has_ended(stat: Path) -> bool:
 
 
 def _mounted(root: Path, place: str) -> Path:
-    """The directory of a group; inside a container the tree begins at the container's own group."""
+    """Return the directory of a group; inside a container the tree begins at the
+    container's own group."""
     path = root / place.lstrip("/")
     return path if path.is_dir() else root
 
@@ -130,12 +132,13 @@ def _number(file: Path) -> int:
 
 
 def _text(file: Path, default: str) -> str:
-    """The root group of version 2 has no limit, and no file for it."""
+    """Read a file; the root group of version 2 has no limit, and no file for it."""
     return file.read_text(encoding="ascii").strip() if file.exists() else default
 
 
 def _pairs(file: Path) -> Mapping[str, int]:
-    """Lines such as `inactive_file 4096`; nothing for a file that this kernel does not have."""
+    """Return lines such as `inactive_file 4096`; nothing for a file that this kernel
+    does not have."""
     if not file.exists():
         return {}
     words = (line.split() for line in file.read_text(encoding="ascii").splitlines())
@@ -214,7 +217,7 @@ class Fence:
 
 
 def fence_problem(*, sys: Path = SYS) -> str:
-    """Why no fence can be made here; empty when one can."""
+    """Say why no fence can be made here; empty when one can."""
     try:
         with Fence(f"botproof-probe-{os.getpid()}", 64 << 20, 1.0, sys=sys):
             return ""

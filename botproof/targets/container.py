@@ -128,7 +128,7 @@ class Container:
             await asyncio.sleep(_HEALTH_EVERY_S)
 
     def read_memory(self) -> Reading | None:
-        """The ledger of its cgroup now; None when it is gone or cannot be seen from here."""
+        """Return the ledger of its cgroup now; None when it is gone or cannot be seen from here."""
         return None if self._group is None else of_container(self.pid, self._group)
 
     async def _end_of_log(self) -> None:
@@ -179,7 +179,7 @@ async def _remove(name: str, guard: Guard | None) -> None:
 
 
 async def bundles_in(image: str) -> tuple[str, ...]:
-    """Files of authorities that Python packages of an image bring along."""
+    """Return files of authorities that Python packages of an image bring along."""
     find = ("/", "-xdev", "-type", "f", "-name", "cacert.pem")
     with contextlib.suppress(DockerError):
         return tuple(
@@ -195,7 +195,8 @@ async def bundles_in(image: str) -> tuple[str, ...]:
 
 
 async def _bundles_of_bare(image: str) -> tuple[str, ...]:
-    """The same of an image without `find`: the engine tells its files, and nothing of it is run."""
+    """Return the same of an image without `find`: the engine tells its files, and
+    nothing of it is run."""
     with contextlib.suppress(DockerError):
         # Never started; an image need not say what it runs.
         identity = await docker("create", "--pull", "never", "--network", "none", image, "-")
@@ -224,7 +225,7 @@ def _bundles_of_container(identity: str) -> tuple[str, ...]:
 
 
 def _group(pid: int, identity: str) -> Cgroup | None:
-    """Its memory cgroup, when it is one of this machine: an engine may run elsewhere."""
+    """Return its memory cgroup, when it is one of this machine: an engine may run elsewhere."""
     try:
         group = Cgroup.of(pid)
     except CgroupError:
@@ -239,7 +240,7 @@ def _as_signal(code: int) -> int:
 
 
 async def cgroup_parent_problem(*, mixed: bool) -> str:
-    """Why containers cannot be put below a cgroup of ours; empty when they can.
+    """Say why containers cannot be put below a cgroup of ours; empty when they can.
 
     `mixed`: processes of this machine are in the same group, which version 2 does not allow.
     """

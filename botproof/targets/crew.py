@@ -56,7 +56,7 @@ class Crew:
     _recorded: int = 0
 
     def ready(self) -> None:
-        """The target is ready: who is there now is established.
+        """Note that the target is ready: who is there now is established.
 
         Not who has just come: a fork puts its program in place a moment later.
         """
@@ -154,7 +154,7 @@ def _let_go(handle: int | None) -> None:
 
 
 def _exit_code(handle: int | None) -> int | None:
-    """The exit code, or minus the signal; None where the kernel does not tell it."""
+    """Return the exit code, or minus the signal; None where the kernel does not tell it."""
     if handle is None:
         return None
     info = bytearray(_PIDFD_INFO_SIZE)

@@ -22,7 +22,7 @@ class DockerError(Exception):
 
 
 def image_id(image: str) -> str:
-    """The id of an image on this machine, which stays when its tag moves on.
+    """Return the id of an image on this machine, which stays when its tag moves on.
 
     Raises UsageError, with the command that would help: no Docker, no engine, no such image.
     """
@@ -45,7 +45,7 @@ def image_id(image: str) -> str:
 
 
 async def docker(*words: str) -> str:
-    """What `docker …` prints. Raises DockerError."""
+    """Return what `docker …` prints. Raises DockerError."""
     process = await spawn(*words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(_TIMEOUT_S):
@@ -60,7 +60,7 @@ async def docker(*words: str) -> str:
 
 
 async def spawn(*words: str, stdout: int, stderr: int) -> asyncio.subprocess.Process:
-    """A `docker` command that goes on. Raises DockerError where there is none."""
+    """Return a `docker` command that goes on. Raises DockerError where there is none."""
     try:
         return await asyncio.create_subprocess_exec(
             PROGRAM,
@@ -79,8 +79,8 @@ def _shown(words: Sequence[str]) -> str:
 
 
 def _said(text: str) -> str:
-    """The line that tells most: the engine's own words, when it said any, else the client's last
-    that is not a hint at its help."""
+    """Return the line that tells most: the engine's own words, when it said any, else the client's
+    last that is not a hint at its help."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     engine = [line for line in lines if line.startswith("Error response from daemon:")]
     useful = [line for line in lines if not line.startswith(("See '", "Run '"))]

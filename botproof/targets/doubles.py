@@ -39,7 +39,7 @@ class DoubleControl:
         return made
 
     async def bot(self, token: str) -> Mapping[str, Any]:
-        """Who the bot with this token is: the User object of `getMe`."""
+        """Return who the bot with this token is: the User object of `getMe`."""
         await self._ask("GET", f"/bots/{token}/chats")  # from here on it is known there
         for known in await self._ask("GET", "/bots"):
             if known["token"] == token:
@@ -57,8 +57,8 @@ class DoubleControl:
         await self._ask("POST", f"/bots/{token}/chats", json=chat)
 
     async def messages(self, token: str, chat_id: int) -> Sequence[Mapping[str, Any]]:
-        """The messages of a chat as its people see them, the oldest first; none of one that is not
-        there yet."""
+        """Return the messages of a chat as its people see them, the oldest first; none
+        of one that is not there yet."""
         if chat_id not in [each["id"] for each in await self._ask("GET", f"/bots/{token}/chats")]:
             return []
         chat = await self._ask("GET", f"/bots/{token}/chats/{chat_id}/messages")
@@ -95,7 +95,7 @@ class DoubleControl:
                 await self.clear_faults()
 
     async def transcript(self, after: int, wait_s: float) -> Mapping[str, Any]:
-        """Events after sequence number `after`; waits up to `wait_s` for the first one."""
+        """Return events after sequence number `after`; waits up to `wait_s` for the first one."""
         page: Mapping[str, Any] = await self._ask(
             "GET",
             "/transcript",
@@ -204,7 +204,7 @@ class Follower:
 
 
 def to_event(raw: Mapping[str, Any], double: str, labels: Mapping[str, str]) -> Event:
-    """One entry of a double's transcript as an event of the history."""
+    """Return one entry of a double's transcript as an event of the history."""
     make = _EVENTS.get(str(raw.get("type")), _other)
     return make(raw, double, {"t": float(raw["t"]), **labels})
 

@@ -69,7 +69,7 @@ _MACHINE = frozenset(
 
 
 def of_start(error: OSError) -> Failure:
-    """Why a process cannot be started: the machine has no room, or the command is wrong."""
+    """Say why a process cannot be started: the machine has no room, or the command is wrong."""
     return Failure.MACHINE_FULL if error.errno in _MACHINE else Failure.CANNOT_START
 
 
@@ -91,7 +91,7 @@ _OUR_MOUNT = re.compile(r'error mounting "[^"]*/botproof-')
 
 
 def of_engine(said: str) -> Failure:
-    """Why a container could not be started: there is no engine, or the image does not do.
+    """Say why a container could not be started: there is no engine, or the image does not do.
 
     What the engine says is free text; only what is about the engine or the machine is theirs.
     """

@@ -43,7 +43,8 @@ class Spent:
 
 
 def family(pid: int, proc: Path = PROC) -> list[int]:
-    """The process and all that it has started, children before theirs; the living ones only."""
+    """Return the process and all that it has started, children before theirs; the
+    living ones only."""
     found = [pid]
     for parent in found:  # grows while it is walked
         children = _children(parent, proc)
@@ -79,7 +80,7 @@ def _slow_family(pid: int) -> list[int]:
 
 
 def member(pid: int, proc: Path = PROC) -> Member | None:
-    """Who has this number now; None when nobody has, or a process that has ended."""
+    """Return who has this number now; None when nobody has, or a process that has ended."""
     try:
         fields = _stat(proc / str(pid) / "stat")
         command = (proc / str(pid) / "cmdline").read_bytes()
@@ -92,7 +93,7 @@ def member(pid: int, proc: Path = PROC) -> Member | None:
 
 
 def lives(who: Member, proc: Path = PROC) -> bool:
-    """Whether this very process has not ended, be it in the middle of an execve."""
+    """Tell whether this very process has not ended, be it in the middle of an execve."""
     try:
         fields = _stat(proc / str(who.pid) / "stat")
     except OSError:
@@ -101,7 +102,7 @@ def lives(who: Member, proc: Path = PROC) -> bool:
 
 
 def spent(pid: int, proc: Path = PROC) -> Spent | None:
-    """What a process has had of the processor and waited for it; None when it is gone."""
+    """Return what a process has had of the processor and waited for it; None when it is gone."""
     ran, waited, blocked = 0.0, {}, False
     try:
         fields = _stat(proc / str(pid) / "stat")
@@ -122,5 +123,5 @@ def _schedstat(thread: Path) -> tuple[float, float]:
 
 
 def _stat(file: Path) -> list[str]:
-    """The fields from the state on: the name before them may hold spaces and brackets."""
+    """Return the fields from the state on: the name before them may hold spaces and brackets."""
     return file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

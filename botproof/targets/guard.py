@@ -19,7 +19,7 @@ CONTAINER = "container:"
 
 
 def left_over(lines: Iterable[str]) -> set[str]:
-    """What was announced and never taken back."""
+    """Return what was announced and never taken back."""
     left: set[str] = set()
     for line in lines:
         sign, what = line[:1], line[1:].strip()

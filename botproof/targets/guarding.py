@@ -36,7 +36,7 @@ class Guard:
         self._tell(f"+{what}\n")
 
     def forget(self, what: int | str) -> None:
-        """This process group, or `container:NAME`, is gone."""
+        """Note that this process group, or `container:NAME`, is gone."""
         self._tell(f"-{what}\n")
 
     def _tell(self, line: str) -> None:

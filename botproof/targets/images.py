@@ -33,7 +33,8 @@ def parse_images(option: str, texts: Iterable[str], config: Config) -> dict[str,
 
 
 def pinned(images: dict[str, str]) -> dict[str, str]:
-    """The same images by id: a tag that moves meanwhile changes nothing. Raises UsageError."""
+    """Return the same images by id: a tag that moves meanwhile changes nothing. Raises
+    UsageError."""
     return {name: image_id(image) for name, image in images.items()}
 
 

@@ -33,7 +33,7 @@ class Context:
         self._deadline_ms = int(headers["Lambda-Runtime-Deadline-Ms"] or 0)
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the function is cut off."""
+        """Return milliseconds until the function is cut off."""
         return max(0, self._deadline_ms - int(time.time() * 1000))
 
 
@@ -41,7 +41,7 @@ Handler = Callable[[Any, Context], Any]
 
 
 def load(name: str) -> Handler:
-    """The function that `name` names. Raises what importing it raises."""
+    """Return the function that `name` names. Raises what importing it raises."""
     module, _, function = name.rpartition(".")
     found: Handler = getattr(importlib.import_module(module), function)
     return found

@@ -25,7 +25,7 @@ class BadAnswerError(Exception):
 
 
 def to_event(request: Request, request_id: str, now_ms: int) -> dict[str, Any]:
-    """The event of a request. `now_ms` is the time of day in epoch milliseconds."""
+    """Return the event of a request. `now_ms` is the time of day in epoch milliseconds."""
     kind = request.headers.get("content-type", "")
     as_text = kind.startswith(_TEXT) or not request.body
     moment = datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC)
@@ -67,7 +67,7 @@ def to_event(request: Request, request_id: str, now_ms: int) -> dict[str, Any]:
 
 
 def to_response(returned: bytes) -> Response:
-    """The HTTP response that a function's return value (JSON) asks for.
+    """Return the HTTP response that a function's return value (JSON) asks for.
 
     Without `statusCode` the whole value is the body of a 200, as AWS infers it. Raises
     BadAnswerError.

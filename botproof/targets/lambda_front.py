@@ -108,7 +108,7 @@ class Worker:
         return self._process is not None and self._process.returncode is None
 
     async def invoke(self, event: Mapping[str, object], request_id: str) -> bytes:
-        """What the function returns for `event`, as JSON. Raises FunctionError."""
+        """Return what the function returns for `event`, as JSON. Raises FunctionError."""
         limit = self._function.timeout_s
         deadline = int((time.time() + limit) * 1000)
         invocation = _Invocation(request_id, msgspec.json.encode(event), deadline)
@@ -163,7 +163,7 @@ class Worker:
         return self._result(request)
 
     async def _next(self) -> Response:
-        """The next event; until there is one the process stands still."""
+        """Return the next event; until there is one the process stands still."""
         if self._events.empty():
             self._signal(signal.SIGSTOP)
         invocation = await self._events.get()
@@ -249,7 +249,7 @@ class Front:
                 self._idle.set()
 
     async def _take_worker(self) -> Worker | None:
-        """A worker for one event, started if need be; None when all are at work."""
+        """Return a worker for one event, started if need be; None when all are at work."""
         self._workers = [w for w in self._workers if w.ended is None or not w.ended.done()]
         living = [worker for worker in self._workers if not worker.gone]
         for worker in living:

@@ -37,7 +37,7 @@ class BrokenHarnessError(RunError):
 
 
 def failed(text: str, kind: Failure) -> RunError:
-    """The error for a failure of this kind, to be raised."""
+    """Return the error for a failure of this kind, to be raised."""
     return TargetError(text, kind) if kind.whose == "target" else BrokenHarnessError(text, kind)
 
 
@@ -83,6 +83,7 @@ class Launch:
 
 
 def environment(launch: Launch, outer: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the new process: little of the `outer` one, and what is declared."""
+    """Return the environment of the new process: little of the `outer` one, and what is
+    declared."""
     passed = {name: outer[name] for name in (*BASE_ENV, *launch.inherit_env) if name in outer}
     return {**passed, **launch.env}

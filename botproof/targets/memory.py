@@ -31,7 +31,7 @@ class Reading:
 
 
 def of_container(pid: int, group: Cgroup) -> Reading | None:
-    """The memory of the container whose first process is `pid`; None when it is gone.
+    """Return the memory of the container whose first process is `pid`; None when it is gone.
 
     `working_set`, `anonymous` and `peak` are the ledger of its cgroup, which is what counts when
     its limit is near; PSS and RSS are those of its processes, 0 where we may not look at them.
@@ -52,7 +52,7 @@ def of_container(pid: int, group: Cgroup) -> Reading | None:
 
 
 def read_memory(pid: int) -> Reading | None:
-    """The memory of process `pid` and its children now; None when it is gone."""
+    """Return the memory of process `pid` and its children now; None when it is gone."""
     parts = [part for part in map(_read_one, _family(pid)) if part is not None]
     if not parts:
         return None
@@ -66,7 +66,7 @@ def read_memory(pid: int) -> Reading | None:
 
 
 def parse_kilobytes(lines: Iterable[str], keys: Iterable[str]) -> dict[str, int]:
-    """Values of `Key:   123 kB` lines, in bytes; a key that does not appear is 0."""
+    """Return values of `Key:   123 kB` lines, in bytes; a key that does not appear is 0."""
     found = dict.fromkeys(keys, 0)
     for line in lines:
         key, _, rest = line.partition(":")

@@ -43,7 +43,7 @@ class Meter:
     _ahead: float = 0.0
 
     def sample(self, processes: Processes, late_s: float) -> history.Starved | None:
-        """What happened since the last sample; None for the first, which only begins."""
+        """Return what happened since the last sample; None for the first, which only begins."""
         at, machine = self.clock(), _machine(self.proc)
         before, began = self._machine, self._at
         ahead = self.time_of_day() - at
@@ -86,7 +86,8 @@ class Meter:
 
 
 def _longest(old: Spent, new: Spent, over_s: float) -> float:
-    """The longest that one thread waited; a thread that waits for a disk waits all the time."""
+    """Return the longest that one thread waited; a thread that waits for a disk waits
+    all the time."""
     if new.blocked and old.blocked:
         return over_s
     waits = (off - old.waited.get(thread, off) for thread, off in new.waited.items())

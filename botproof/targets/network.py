@@ -53,7 +53,7 @@ def private_network(image: str) -> Iterator[str]:
 
 
 def is_private(options: Sequence[str]) -> bool:
-    """Whether a container with these options of `docker create` joins such a network."""
+    """Tell whether a container with these options of `docker create` joins such a network."""
     return any(each.startswith(f"container:{_HOLDER}") for each in options)
 
 

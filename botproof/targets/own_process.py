@@ -95,11 +95,12 @@ class OwnProcess:
             self._guard.forget(self.pid)
 
     def read_memory(self) -> Reading | None:
-        """What it and its children occupy now; None when it is gone."""
+        """Return what it and its children occupy now; None when it is gone."""
         return read_memory(self.pid)
 
     async def read_line(self) -> bytes:
-        """The next line of its standard output. Raises ValueError unless `read_stdout` was set."""
+        """Return the next line of its standard output. Raises ValueError unless
+        `read_stdout` was set."""
         if self._output is None:
             raise ValueError("was not started with read_stdout=True")
         return await self._output.reader.readline()
@@ -127,7 +128,7 @@ class _Output:
         return cls(transport, reader, write_end)
 
     def close_write_end(self) -> None:
-        """The process has its own copy of it, and only that one may keep the pipe open."""
+        """Close it here: the process has its own copy, and only that one may keep the pipe open."""
         os.close(self.write_end)
 
     def close(self) -> None:
@@ -160,7 +161,7 @@ async def _spawn(
 
 
 def _advice(launch: Launch, path: str | None) -> str:
-    """What to do about a command that cannot be started; "" where the reason says it."""
+    """Return what to do about a command that cannot be started; "" where the reason says it."""
     word = launch.command[0]
     file = launch.cwd / word
     advice = {
@@ -187,7 +188,7 @@ def _advice(launch: Launch, path: str | None) -> str:
 
 
 def _is_there(launch: Launch, path: str | None) -> bool:
-    """Whether there is such a command, as seen from where it is started."""
+    """Tell whether there is such a command, as seen from where it is started."""
     program = launch.command[0]
     program = str(launch.cwd / program) if os.sep in program else program
     return shutil.which(program, path=path) is not None

@@ -91,7 +91,7 @@ class Body(Protocol):
         """After its end: nothing of it may be left."""
 
     def read_memory(self) -> Reading | None:
-        """What it occupies now; None when it is gone."""
+        """Return what it occupies now; None when it is gone."""
 
 
 class ManagedProcess:
@@ -203,7 +203,7 @@ class ManagedProcess:
         return self._stop_asked is not None
 
     def read_memory(self) -> Reading | None:
-        """What it occupies now; None when it is gone."""
+        """Return what it occupies now; None when it is gone."""
         reading = self._body.read_memory() if self.running else None
         if reading is not None:
             self.largest = max(self.largest, reading.rss)
@@ -223,7 +223,7 @@ class ManagedProcess:
         return self._body.out_of_memory
 
     async def first_line(self, timeout_s: float) -> bytes:
-        """The next line of its standard output (started with `read_stdout`); b"" at its end.
+        """Return the next line of its standard output (started with `read_stdout`); b"" at its end.
 
         Raises TimeoutError when none comes in time.
         """
@@ -409,7 +409,8 @@ class ManagedProcess:
 
 
 def _log_watch(launch: Launch, recorder: Recorder, labels: Mapping[str, str]) -> LogWatch | None:
-    """Who reads the log of a process of the target: it has to be there before the first line."""
+    """Return who reads the log of a process of the target: it has to be there before
+    the first line."""
     if launch.role not in ("bot", "service"):
         return None
     who = {"process": launch.name, "role": launch.role, **labels}
@@ -462,7 +463,7 @@ async def _logged(log: Path, at: int, pattern: str) -> None:
 
 
 def tail(log: Path, lines: int = _TAIL_LINES) -> tuple[str, ...]:
-    """The last lines of a log file, without colours; empty when there is none."""
+    """Return the last lines of a log file, without colours; empty when there is none."""
     try:
         with log.open(encoding="utf-8", errors="replace") as file:
             return tuple(plain(line).rstrip() for line in deque(file, maxlen=lines))

@@ -41,7 +41,8 @@ class Recording:
 
 
 def hosts_played(doubles: Doubles, base: Path) -> tuple[str, ...]:
-    """The hosts of the recordings of a run. Raises BrokenHarnessError for one that is none."""
+    """Return the hosts of the recordings of a run. Raises BrokenHarnessError for one
+    that is none."""
     if doubles.http is None:
         return ()
     try:
@@ -55,7 +56,7 @@ def hosts_played(doubles: Doubles, base: Path) -> tuple[str, ...]:
 
 
 def arguments(doubles: Doubles, base: Path, recording: Recording | None) -> Iterator[str]:
-    """What `botproof double http` is started with, besides where it listens."""
+    """Yield what `botproof double http` is started with, besides where it listens."""
     if recording is None:
         for each in doubles.http.recordings if doubles.http is not None else ():
             yield from ("--recording", str(base / each))

@@ -42,12 +42,12 @@ class Recorder:
             self.on_unwritable()
 
     def history(self) -> History:
-        """What has been recorded so far."""
+        """Return what has been recorded so far."""
         return History(self._events)
 
     @contextmanager
     def subscribe(self, wanted: Predicate) -> Iterator[asyncio.Queue[Event]]:
-        """A queue of the events from now on that `wanted` accepts. Single event loop only."""
+        """Give a queue of the events from now on that `wanted` accepts. Single event loop only."""
         queue: asyncio.Queue[Event] = asyncio.Queue()
         self._subscribers[queue] = wanted
         try:

@@ -101,7 +101,7 @@ class ReplicatedStack(Stack):
         return True
 
     def is_ready(self, victim: int) -> bool:
-        """Whether a replica has become ready since its last start."""
+        """Tell whether a replica has become ready since its last start."""
         ready = self._crew[victim].ready
         return ready is not None and ready.done()
 

@@ -36,7 +36,7 @@ _TRIES = 2_000
 
 
 def client_range(file: Path = _RANGE) -> tuple[int, int]:
-    """The first and the last port that the kernel may give to a client connection."""
+    """Return the first and the last port that the kernel may give to a client connection."""
     try:
         low, high = file.read_text(encoding="ascii").split()
         return int(low), int(high)
@@ -72,7 +72,8 @@ class Ports:
         self._give_back = weakref.finalize(self, _close_all, self._held)
 
     def free(self) -> int:
-        """A port of its own, on every address. Raises BrokenHarnessError when there is none."""
+        """Return a port of its own, on every address. Raises BrokenHarnessError when
+        there is none."""
         for port in self._candidates():
             lock = reserve(f"port/{port}")
             if lock is None:
@@ -106,7 +107,8 @@ def _close_all(sockets: Sequence[socket.socket]) -> None:
 
 
 def _bound(port: int) -> socket.socket:
-    """A socket that keeps the kernel from giving the port away, and lets a server have it."""
+    """Return a socket that keeps the kernel from giving the port away, and lets a
+    server have it."""
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind(("0.0.0.0", port))  # noqa: S104 - it never listens
@@ -114,7 +116,7 @@ def _bound(port: int) -> socket.socket:
 
 
 def port_is_taken(port: int, *, reuse: bool = False) -> bool:
-    """Whether a server could not listen on this port now, on some address of this machine.
+    """Tell whether a server could not listen on this port now, on some address of this machine.
 
     `reuse`: a server that sets SO_REUSEADDR, as nearly every one does; connections of one that has
     ended (TIME_WAIT) are not in its way.
@@ -139,7 +141,7 @@ def _cannot_bind(family: socket.AddressFamily, address: str, port: int, *, reuse
 
 
 def port_has_owner(port: int, tables: Sequence[Path] = _TCP_TABLES) -> bool:
-    """Whether a living process has a socket with this local port, as the kernel's tables say.
+    """Tell whether a living process has a socket with this local port, as the kernel's tables say.
 
     Unlike a try to bind, this is not misled by connections that are over (TIME_WAIT), which a
     server that has just ended leaves behind.
@@ -168,7 +170,7 @@ class Addresses:
         self._give_back = weakref.finalize(self, _close_all, self._held)
 
     def free(self) -> str:
-        """An address of 127.64.0.0/10. Raises BrokenHarnessError when there is none."""
+        """Return an address of 127.64.0.0/10. Raises BrokenHarnessError when there is none."""
         chance = random.SystemRandom()
         for _ in range(_TRIES):
             parts = (

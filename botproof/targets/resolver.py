@@ -29,7 +29,7 @@ _TTL_S = 60
 
 
 def answer(query: bytes, known: Mapping[str, str], elsewhere: str = "") -> tuple[bytes, str, int]:
-    """The answer to a DNS query, the name that it asks for, and its type.
+    """Return the answer to a DNS query, the name that it asks for, and its type.
 
     With `elsewhere`, every name that is not `known` is at that address.
 
@@ -99,7 +99,7 @@ class Resolver(asyncio.DatagramProtocol):
         return int(self._transport.get_extra_info("sockname")[1])
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It listens."""
+        """Begin to listen."""
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

@@ -23,7 +23,7 @@ from botproof.targets.stack import Surroundings
 
 
 def machine() -> Mapping[str, Any]:
-    """The machine as `Run.machine` keeps it; `load_1m` tells whether it was busy already."""
+    """Return the machine as `Run.machine` keeps it; `load_1m` tells whether it was busy already."""
     return {
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -44,7 +44,7 @@ async def surroundings(
     users: tuple[int, ...] = (),
     keep: bool = False,
 ) -> AsyncIterator[Surroundings]:
-    """What all stacks of a run share, with a guard and a client that end with it."""
+    """Give what all stacks of a run share, with a guard and a client that end with it."""
     async with Guard() as guard, httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
         yield Surroundings(
             config, base, report_dir, recorder, guard, client, say, users=users, keep=keep
@@ -83,7 +83,7 @@ async def interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> 
 
 
 def describe_error(error: BaseException) -> str:
-    """An error of the harness itself in one line: what, and where it was raised."""
+    """Return an error of the harness itself in one line: what, and where it was raised."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     text = traceback.format_exception_only(error)[-1].strip()

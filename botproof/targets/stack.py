@@ -289,7 +289,7 @@ class Stack:
         return await self._start_target(await self._launch_of(name, role, process))
 
     async def _launch_of(self, name: str, role: str, process: Process) -> Launch:
-        """How a process is started here, or in a container of its image."""
+        """Return how a process is started here, or in a container of its image."""
         if process.image:
             return await self._contained(name, role, process)
         fence = self.watch.fence.wrapper if self.watch.fence is not None else ()
@@ -323,7 +323,7 @@ class Stack:
     def _described(
         self, name: str, role: str, process: Process, inside: Mapping[str, str] | None = None
     ) -> Launch:
-        """What is the same for processes and containers; `inside` replaces single values."""
+        """Return what is the same for processes and containers; `inside` replaces single values."""
         values = {**self.values, **(inside or {})}
         return Launch(
             name=name,
@@ -391,7 +391,7 @@ class Stack:
         )
 
     async def _fence_problem(self) -> str:
-        """Why what this mode starts cannot be put into one cgroup; empty when it can."""
+        """Say why what this mode starts cannot be put into one cgroup; empty when it can."""
         config = self.around.config
         processes = (config.bot_in(self.mode), *config.services.values())
         contained = [bool(process.image) for process in processes]
@@ -457,7 +457,7 @@ class Stack:
         self.watch.ready(process)
 
     async def blamed(self, process: ManagedProcess, error: TargetError) -> RunError:
-        """The same failure to start as an error that says whose it is. Ends the process."""
+        """Return the same failure to start as an error that says whose it is. Ends the process."""
         return await blame_for_start(
             process,
             error,
@@ -467,15 +467,16 @@ class Stack:
         )
 
     def targets(self) -> list[ManagedProcess]:
-        """The processes of the target that were started."""
+        """Return the processes of the target that were started."""
         return [*self._services, *([self.bot] if self.bot else [])]
 
     def process(self, name: str) -> ManagedProcess:
-        """A process of the target by its name. Raises KeyError for one that was not started."""
+        """Return a process of the target by its name. Raises KeyError for one that was
+        not started."""
         return {each.launch.name: each for each in self.targets()}[name]
 
     def exchanges(self) -> DoubleControl:
-        """The exchange double's control. Raises BrokenHarnessError when the run has none."""
+        """Return the exchange double's control. Raises BrokenHarnessError when the run has none."""
         if self._exchanges is None:
             text = "botproof.toml has no [doubles.exchanges], so there is no exchange"
             raise BrokenHarnessError(text, Failure.NOT_CONFIGURED)
@@ -500,7 +501,7 @@ class Stack:
                 await asyncio.gather(task, return_exceptions=True)
 
     async def _await_better_reason(self, task: asyncio.Future[Any]) -> None:
-        """A double does not answer: raise that it has ended, if that is why."""
+        """Raise that a double that does not answer has ended, if that is why."""
         error = None if task.cancelled() else task.exception()
         if isinstance(error, BrokenHarnessError) and error.kind is Failure.DOUBLE_SILENT:
             await asyncio.wait({self._broken}, timeout=_LAST_WORDS_S)
@@ -528,7 +529,7 @@ class Stack:
             self.fail(blame_for_end(text, code, process, self._oom_kills, self.watch.fence))
 
     def _unreadable(self, double: ManagedProcess, error: Exception) -> None:
-        """A double cannot be read: that it has ended, if it has, is the better reason."""
+        """Note that a double cannot be read: that it has ended, if it has, is the better reason."""
 
         async def tell() -> None:
             await asyncio.wait({double.exited}, timeout=_LAST_WORDS_S)
@@ -583,7 +584,7 @@ class Stack:
         )
 
     def say(self, text: str) -> None:
-        """A line of progress, with the name of the stack."""
+        """Say a line of progress, with the name of the stack."""
         self.around.say(f"{self.name}: {text}")
 
     def _log(self, name: str) -> Path:
@@ -591,7 +592,7 @@ class Stack:
 
 
 def _first_contact(event: history.Event) -> bool:
-    """Whether this event shows that a bot has begun to take updates."""
+    """Tell whether this event shows that a bot has begun to take updates."""
     if isinstance(event, history.DoubleEvent):
         return event.kind in ("webhook_set", "poll")
     return isinstance(event, history.BotApiCall) and event.method in ("getUpdates", "setWebhook")

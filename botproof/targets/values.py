@@ -34,8 +34,8 @@ def placeholder_values(
     users: Iterable[int],
     ports: Ports,
 ) -> dict[str, str]:
-    """All but the doubles' URLs, which are known once those listen. `base` is the directory of
-    botproof.toml. Raises BrokenHarnessError for what is not to be had."""
+    """Return all but the doubles' URLs, which are known once those listen. `base` is the directory
+    of botproof.toml. Raises BrokenHarnessError for what is not to be had."""
     values = {
         "python": sys.executable,
         "mode": mode,
@@ -75,7 +75,7 @@ def _venv(base: Path, name: str) -> Path:
 
 
 def venv_env(process: Process, values: Mapping[str, str]) -> Mapping[str, str]:
-    """What activating the virtual environment that a command names would set."""
+    """Return what activating the virtual environment that a command names would set."""
     for text in process.command:
         for name, home in values.items():
             if name.startswith(VENV) and f"{{{name}}}" in text:
@@ -85,7 +85,7 @@ def venv_env(process: Process, values: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def ready_url(name: str, process: Process, values: Mapping[str, str]) -> str:
-    """What is asked until the process is ready; "" for what Telegram or its log tells."""
+    """Return what is asked until the process is ready; "" for what Telegram or its log tells."""
     if process.ready == "telegram" or process.ready.startswith(LOG):
         return ""
     if process.ready == "port":
@@ -94,7 +94,7 @@ def ready_url(name: str, process: Process, values: Mapping[str, str]) -> str:
 
 
 def ready_log(process: Process, values: Mapping[str, str]) -> str:
-    """The pattern of the line by which it says that it is ready; "" where it does not."""
+    """Return the pattern of the line by which it says that it is ready; "" where it does not."""
     if not process.ready.startswith(LOG):
         return ""
     return substitute(process.ready.removeprefix(LOG), values)

@@ -71,12 +71,12 @@ class Watch:
             )
 
     def ready(self, process: ManagedProcess) -> None:
-        """It is ready: who does its work is there."""
+        """Note that it is ready: who does its work is there."""
         if process.launch.name in self._crews:
             self._crews[process.launch.name].ready()
 
     def let_go(self) -> None:
-        """What ends from now on was asked to."""
+        """Note that what ends from now on was asked to."""
         for crew in self._crews.values():
             crew.close()
         self._crews.clear()
@@ -147,7 +147,7 @@ class Watch:
         )
 
     def sample_fence(self, at: float) -> None:
-        """The ledger of the stack's fence, where it has one."""
+        """Record the ledger of the stack's fence, where it has one."""
         if self.fence is None:
             return
         with contextlib.suppress(CgroupError):

@@ -57,7 +57,7 @@ _addresses = Addresses()
 
 @functools.cache
 def problem() -> str:
-    """Why no world of its own can be made on this machine; empty when one can."""
+    """Say why no world of its own can be made on this machine; empty when one can."""
     if os.geteuid():
         return "it takes root"
     command = ("unshare", "--mount", "--propagation", "private", "true")
@@ -112,7 +112,8 @@ class World:
         self._options[name] = ("--host", address, "--port", "443", "--tls", str(authority))
 
     def options_of(self, double: str) -> tuple[str, ...]:
-        """What a double is started with, so that it stands for its hosts; none if it does not."""
+        """Return what a double is started with, so that it stands for its hosts; none
+        if it does not."""
         return self._options.get(double, ())
 
     def complete(self) -> None:
@@ -146,7 +147,7 @@ class World:
         return dict.fromkeys(_VARIABLES, str(self.ca)) if self._authorities else {}
 
     def wrapper(self, name: str, prefixes: Sequence[Path]) -> tuple[str, ...]:
-        """What stands in front of the command of a process. In `prefixes`, such as a virtual
+        """Return what stands in front of the command of a process. In `prefixes`, such as a virtual
         environment, lie the Python packages that may bring authorities of their own."""
         mounts = [*self._mounts()]
         if self._authorities:
@@ -168,8 +169,8 @@ class World:
                     yield file, target
 
     def container_options(self, bundles: Sequence[str]) -> Iterator[str]:
-        """Options of `docker create` that do the same in a container. `bundles` are the files of
-        its image that packages bring along."""
+        """Yield options of `docker create` that do the same in a container. `bundles` are the files
+        of its image that packages bring along."""
         for file, target in self._mounts():
             if file != "nsswitch.conf":  # an image without it would find no name at all
                 yield from ("--volume", f"{self._folder / file}:{target}:ro")
@@ -184,11 +185,12 @@ class World:
         return bool(self._authorities)
 
     def names(self, double: str) -> bool:
-        """Whether this double stands for hosts, so that the harness has to trust it, too."""
+        """Tell whether this double stands for hosts, so that the harness has to trust it, too."""
         return double in self._authorities
 
     def client(self, name: str) -> httpx.AsyncClient:
-        """The harness's own client for a double's control interface, once that double listens."""
+        """Return the harness's own client for a double's control interface, once that
+        double listens."""
         trusting = ssl.create_default_context(cafile=self._authorities[name])
         return httpx.AsyncClient(trust_env=False, timeout=30.0, verify=trusting)
 
@@ -202,8 +204,8 @@ async def make_world(
     played: Sequence[str] = (),
     records: bool = False,
 ) -> World | None:
-    """The world that `[doubles]` asks for; None when it asks for none, or when this machine lets
-    us make none and no name depends on it.
+    """Return the world that `[doubles]` asks for; None when it asks for none, or when this machine
+    lets us make none and no name depends on it.
 
     `own` are names of the target's own services, all on this machine. `played` are hosts that there
     are recordings of; a run that `records` finds every host at the double that asks the real one.
@@ -236,7 +238,7 @@ async def make_world(
 
 
 def addresses_of(host: str) -> list[str]:
-    """All addresses of a host that may be reached for real. Raises BrokenHarnessError."""
+    """Return all addresses of a host that may be reached for real. Raises BrokenHarnessError."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return [str(each[4][0]).partition("%")[0] for each in found]
@@ -246,8 +248,8 @@ def addresses_of(host: str) -> list[str]:
 
 
 def prefixes_of(command: Sequence[str], cwd: Path, path: str) -> list[Path]:
-    """Where the Python packages of a command may lie: beside what it runs, on the PATH, in the
-    usual places of a virtual environment, and in the system's."""
+    """Return where the Python packages of a command may lie: beside what it runs, on the PATH, in
+    the usual places of a virtual environment, and in the system's."""
     found = shutil.which(command[0], path=path) if command else None
     programs = [Path(found), Path(found).resolve()] if found else []
     folders = [Path(part).parent for part in path.split(os.pathsep) if part]

@@ -132,7 +132,7 @@ def _values(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof checklist`."""
+    """Add the arguments of `botproof checklist`."""
     lines = "; ".join(f"{name}: {text}" for name, text in PHASES.items())
     parser.add_argument("phase", choices=tuple(PHASES), help=lines)
     config_arguments(parser)
@@ -182,7 +182,7 @@ def _asked(item: Item, ask: Ask) -> Ticked:
 
 
 def line(ticked: Ticked) -> str:
-    """One line for a person."""
+    """Return one line for a person."""
     sign = {True: "[x]", False: "[!]", None: "[ ]"}[ticked.well]
     why = ticked.why if ticked.well is not None else ticked.item.hint or "a person has to look"
     if ticked.well is None and ticked.item.rules:

@@ -33,7 +33,7 @@ exit codes:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `botproof watch`."""
+    """Add the arguments of `botproof watch`."""
     config_arguments(parser)
     add = parser.add_argument
     add("--once", action="store_true", help="look once, print every figure, tell alerts, and end")
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the settings are, for all that use watch.toml."""
+    """Add where the settings are, for all that use watch.toml."""
     add = parser.add_argument
     add(
         "--config",
@@ -89,7 +89,7 @@ def _loop(settings: Settings, keeper: Keeper, outputs: Outputs, ending: _Ending)
 
 
 def _once(settings: Settings) -> int:
-    """A look; its alerts are told and kept, unless a watch that runs does so itself."""
+    """Take a look; its alerts are told and kept, unless a watch that runs does so itself."""
     keeper = Keeper(settings.state)
     if keeper.lock():
         outputs = Outputs(settings, keeper.document["outbox"])
@@ -134,14 +134,14 @@ class _Ending:
         self._held = self._wanted = False
 
     def told(self, _number: int, _frame: FrameType | None) -> None:
-        """What a signal calls."""
+        """Note that a signal came: it calls this."""
         self._wanted = True
         if not self._held:
             raise _Stopped
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """A signal that comes within takes effect at the end."""
+        """Have a signal that comes within take effect at the end."""
         self._held = True
         try:
             yield
@@ -170,7 +170,7 @@ def _print_samples(samples: Sequence[Sample]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The same command without the rest of botproof; its exit code."""
+    """Run the same command without the rest of botproof; return its exit code."""
     parser = _Parser(
         prog="python -m botproof.watch",
         description="Watches a running bot, and tells once when something is wrong and when it "

@@ -39,7 +39,7 @@ class Alert(NamedTuple):
     note: str = ""
 
     def document(self) -> dict[str, Any]:
-        """The alert as it stands in a line of JSON."""
+        """Return the alert as it stands in a line of JSON."""
         return {
             "event": "alert",
             "state": self.state,
@@ -55,7 +55,7 @@ class Alert(NamedTuple):
         }
 
     def text(self) -> str:
-        """One line for a person."""
+        """Return one line for a person."""
         if self.state == "ended":
             return f"OVER {self.rule.name} of {self.subject}: {amount(self.rule, self.value)}"
         note = f" ({self.note})" if self.note else ""
@@ -65,7 +65,7 @@ class Alert(NamedTuple):
 
 
 def amount(rule: Rule, value: float) -> str:
-    """A figure beside its limit, in the unit that people use for it."""
+    """Return a figure beside its limit, in the unit that people use for it."""
     if rule.figure.endswith("_ratio"):
         return f"{value:.0%}, limit {rule.limit:.0%}"
     if rule.figure.endswith("_bytes"):
@@ -126,7 +126,7 @@ class Judge:
         return [key for key, course in self._courses.items() if course.firing]
 
     def grown(self, now: float) -> dict[tuple[str, str], float]:
-        """What each counter has grown by in its window, by rule and subject."""
+        """Return what each counter has grown by in its window, by rule and subject."""
         rules = {rule.name: rule for known in self._rules.values() for rule in known}
         return {
             key: sum(growth for at, growth in course.buckets if now - rules[key[0]].window_s < at)
@@ -135,7 +135,7 @@ class Judge:
         }
 
     def document(self) -> dict[str, Any]:
-        """What must outlive a restart."""
+        """Return what must outlive a restart."""
         return {f"{rule}\t{who}": c.document() for (rule, who), c in self._courses.items()}
 
     def restore(self, document: dict[str, Any]) -> None:
@@ -182,7 +182,8 @@ def _may_end(rule: Rule, course: _Course, now: float, value: float, sample: Samp
 
 
 def _grown(rule: Rule, course: _Course, now: float, counter: float) -> float:
-    """How much a counter has grown within the window; one that fell has begun again at zero."""
+    """Return how much a counter has grown within the window; one that fell has begun
+    again at zero."""
     if course.last is not None:
         growth = counter - course.last if counter >= course.last else counter
         if growth:

@@ -25,7 +25,7 @@ class Looks(Protocol):
     """What the loop asks for its samples: `sampling.Look`, or a test's moved clock."""
 
     def once(self, now: float) -> list[Sample]:
-        """Every figure of this moment."""
+        """Return every figure of this moment."""
 
 
 class Keeper:

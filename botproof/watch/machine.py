@@ -23,7 +23,7 @@ class Machine:
         self._disks, self._memory, self._proc = disks, memory, proc
 
     def look(self) -> Iterator[Sample]:
-        """One sample a figure that this kernel has."""
+        """Yield one sample a figure that this kernel has."""
         yield from self._processors()
         sizes = self._pairs("meminfo")
         if "MemAvailable" in sizes:
@@ -48,7 +48,7 @@ class Machine:
             yield Sample("cpu_ratio", HOST, (total - idle - before[0]) / (total - before[1]))
 
     def _pressure(self) -> Iterator[Sample]:
-        """The share of the last minute in which nothing ran, for want of memory."""
+        """Yield the share of the last minute in which nothing ran, for want of memory."""
         for line in self._text("pressure/memory").splitlines():
             words = dict(word.split("=") for word in line.split() if "=" in word)
             if line.startswith("full") and "avg60" in words:

@@ -74,7 +74,7 @@ class Outputs:
                 self._outbox.remove(entry)
 
     def note(self, event: str, **fields: Any) -> None:
-        """A line about the watch itself."""
+        """Write a line about the watch itself."""
         self._say(json.dumps({"event": event, **fields}, ensure_ascii=False))
 
     def heartbeat(self) -> None:
@@ -108,7 +108,7 @@ class Outputs:
         raise web.Unanswered(f"Telegram answers {answer.status} {document.get('description', '')}")
 
     def _command(self, alert: dict[str, Any], _now: float) -> None:
-        """The command gets the alert as JSON on its standard input."""
+        """Give the command the alert as JSON on its standard input."""
         done = subprocess.run(
             [*self._settings.command],
             input=json.dumps(alert, ensure_ascii=False),
@@ -129,7 +129,7 @@ _SIGNS = {"critical": "🔴", "warning": "🟠"}
 
 
 def write_textfile(path: Path, samples: Sequence[Sample]) -> None:
-    """The samples for node_exporter's textfile collector. Raises OSError."""
+    """Write the samples for node_exporter's textfile collector. Raises OSError."""
     lines = []
     for figure in sorted({sample.figure for sample in samples}):
         lines.append(f"# TYPE botproof_watch_{figure} gauge")
@@ -143,7 +143,7 @@ def write_textfile(path: Path, samples: Sequence[Sample]) -> None:
 
 
 def send_statsd(address: str, samples: Sequence[Sample], counts: Mapping[str, float]) -> None:
-    """The figures as gauges to a StatsD (CloudWatch's agent is one), and `counts` beside them.
+    """Send the figures as gauges to a StatsD (CloudWatch's agent is one), and `counts` beside them.
 
     Raises OSError. UDP: nobody knows whether it arrived, and nobody waits for it.
     """

@@ -41,7 +41,7 @@ class Programs:
         self._readers: dict[str, TroubleReader] = {}
 
     def place(self, service: Service) -> Place:
-        """Where it runs. Raises Unanswered when that cannot be asked."""
+        """Return where it runs. Raises Unanswered when that cannot be asked."""
         if service.container:
             return self._container(service.container)
         if service.unit:
@@ -49,7 +49,7 @@ class Programs:
         return _of_pid_file(service.pid_file) if service.pid_file else Place()
 
     def look(self, service: Service, place: Place, now: float) -> Iterator[Sample]:
-        """Restarts and errors of a service, and its memory with its size in bytes."""
+        """Yield the restarts and errors of a service, and its memory with its size in bytes."""
         yield from self._restarts(service, place)
         yield from self._memory_of(service, place)
         lines = self._new_lines(service, place, now)
@@ -152,7 +152,7 @@ class Programs:
     # ---- places ----
 
     def _container(self, wanted: str) -> Place:
-        """A container by its name, or by `project/service` of Compose."""
+        """Return a container by its name, or by `project/service` of Compose."""
         project, _, service = wanted.rpartition("/")
         if project:
             labels = [
@@ -195,7 +195,8 @@ def _inspected(document: Any) -> Place:
 
 
 def _frames(data: bytes) -> Iterator[bytes]:
-    """What is written in Docker's frames: a kind, three zeros, a length, and so many bytes."""
+    """Yield what is written in Docker's frames: a kind, three zeros, a length, and so
+    many bytes."""
     at = 0
     while at + 8 <= len(data):
         if data[at] > 2 or data[at + 1 : at + 4] != b"\0\0\0":
@@ -233,7 +234,7 @@ def _stat_fields(pid: int, proc: Path = Path("/proc")) -> list[str]:
 
 
 def _said(*command: str) -> str:
-    """What a command prints. Raises Unanswered when it fails."""
+    """Return what a command prints. Raises Unanswered when it fails."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=_COMMAND_S
@@ -249,7 +250,8 @@ def _said(*command: str) -> str:
 
 
 def _occupied(pid: int, *, grouped: bool, proc: Path) -> tuple[float | None, float]:
-    """Bytes of a container or unit by its cgroup, or of a process and its children; its limit."""
+    """Return bytes of a container or unit by its cgroup, or of a process and its
+    children; its limit."""
     if grouped:
         try:
             ledger = Cgroup.of(pid, proc=proc).read()

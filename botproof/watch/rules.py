@@ -32,11 +32,11 @@ class Rule(NamedTuple):
     source: str = ""
 
     def holds(self, value: float) -> bool:
-        """Whether the condition holds at this figure."""
+        """Tell whether the condition holds at this figure."""
         return value < self.limit if self.kind == "below" else value > self.limit
 
     def over(self, value: float) -> bool:
-        """Whether the figure is back on the good side of `clear`."""
+        """Tell whether the figure is back on the good side of `clear`."""
         return value >= self.clear if self.kind == "below" else value <= self.clear
 
 
@@ -47,7 +47,7 @@ _MB = 1_000_000.0
 
 
 def _own(figure: str) -> str:
-    """The figure as the watch itself writes it for node_exporter's textfile collector."""
+    """Return the figure as the watch itself writes it for node_exporter's textfile collector."""
     return f"botproof_watch_{figure}"
 
 
@@ -202,5 +202,5 @@ RULES: tuple[Rule, ...] = (
 
 
 def by_name() -> dict[str, Rule]:
-    """The rules by their names."""
+    """Return the rules by their names."""
     return {rule.name: rule for rule in RULES}

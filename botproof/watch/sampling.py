@@ -46,7 +46,7 @@ class Look:
         self._addresses: dict[str, str] = {}
 
     def once(self, now: float) -> list[Sample]:
-        """Every figure of this moment."""
+        """Return every figure of this moment."""
         found = list(self._machine.look())
         for service in self._settings.services:
             found += self._service(service, now)
@@ -60,7 +60,7 @@ class Look:
     def _sometimes(
         self, what: str, every_s: float, now: float, ask: Callable[[], Iterator[Sample]]
     ) -> list[Sample]:
-        """What is asked more rarely counts until it is asked again."""
+        """Return what is asked more rarely counts until it is asked again."""
         early = self._settings.every_s / 2  # a tick that comes a little early is in time
         if not now < self._due.get(what, 0.0) - early < now + every_s:
             self._due[what] = now + every_s
@@ -260,7 +260,8 @@ def _missing(expected: Any, text: str) -> str:
 
 
 def _reply(update: Any, chat: int, asked: int) -> str | None:
-    """The text of a bot's message in this chat since the question; None for anything else."""
+    """Return the text of a bot's message in this chat since the question; None for
+    anything else."""
     message = update.get("message") or update.get("edited_message") or {}
     by_bot = message.get("from", {}).get("is_bot")
     if not by_bot or message.get("chat", {}).get("id") != chat:

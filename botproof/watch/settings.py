@@ -240,7 +240,7 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def read(path: Path, names: Mapping[str, str] | None = None) -> Settings:
-    """The settings in a file; `names` are the variables (the environment).
+    """Return the settings in a file; `names` are the variables (the environment).
 
     Raises UsageError with every mistake of the file.
     """
@@ -341,7 +341,7 @@ def _service(name: str, table: _Table) -> Service:
 
 
 def _check_addresses(top: _Table, settings: Settings) -> None:
-    """A name in braces stands for the address of that service's container."""
+    """Put addresses in: a name in braces stands for the address of that service's container."""
     urls = {f"services.{s.name}": f"{s.health} {s.ready}" for s in settings.services}
     urls |= {"signals": settings.signals_url, "exchanges": settings.venues_url}
     urls |= {"ask": settings.ask.url if settings.ask else ""}
@@ -406,7 +406,7 @@ def _outputs(
 
 
 def _rules(top: _Table) -> tuple[Rule, ...]:
-    """The rules, with other limits where the file gives some."""
+    """Return the rules, with other limits where the file gives some."""
     if not top.has("rules"):
         top.raw("rules")
         return RULES

@@ -30,7 +30,7 @@ class Response(NamedTuple):
     body: bytes
 
     def json(self) -> Any:
-        """The body. Raises Unanswered when it is no JSON."""
+        """Return the body. Raises Unanswered when it is no JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -52,7 +52,7 @@ _contexts: list[ssl.SSLContext] = []
 
 
 def _context() -> ssl.SSLContext:
-    """One for the process: each new one reads all authorities of the machine."""
+    """Return one for the process: each new one reads all authorities of the machine."""
     if not _contexts:
         _contexts.append(ssl.create_default_context())
     return _contexts[0]

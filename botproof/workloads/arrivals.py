@@ -65,5 +65,5 @@ def _bursts(quiet: float, peak: float, every_s: float, length_s: float) -> Itera
 
 
 def in_burst(due: float, *, every_s: float, length_s: float) -> bool:
-    """Whether an arrival of `bursts`, in seconds from the start, belongs to a burst."""
+    """Tell whether an arrival of `bursts`, in seconds from the start, belongs to a burst."""
     return due % every_s >= every_s - length_s

@@ -170,7 +170,7 @@ class _Bad:
     # the stages
 
     async def _choose(self) -> list[str]:
-        """The questions whose answers hold figures that come from an exchange."""
+        """Return the questions whose answers hold figures that come from an exchange."""
         asked = self._config.degradation.ask or naming_symbols(self._config)
         found: dict[str, int] = {}
         for text in asked:
@@ -213,7 +213,8 @@ class _Bad:
             self._played += await self._ask(asked, neighbours=_OTHERS)
 
     def _too_soon(self) -> list[Degraded]:
-        """How often the bot wrote to the chat that Telegram had wait, before that was over."""
+        """Return how often the bot wrote to the chat that Telegram had wait, before
+        that was over."""
         if not self._to_held or self._to_held[0].error_code is None:
             return []
         over = self._to_held[0].t + _HELD_FOR_S - _ALMOST_S
@@ -248,7 +249,8 @@ class _Bad:
             await self._beside(self._other(questions), "gone", kinds[1][0])
 
     async def _back(self, questions: Sequence[str]) -> bool:
-        """All is well: how long until every answer is whole again; whether they all were.
+        """Take back the fault: all is well: how long until every answer is whole again; whether
+        they all were.
 
         About a few symbols in turn, whose whole answers are known, and no others were asked for.
         """
@@ -283,7 +285,7 @@ class _Bad:
                 return
 
     async def _parts(self, questions: Sequence[str]) -> None:
-        """Some answers go wrong, in each way there is."""
+        """Have some answers go wrong, in each way there is."""
         turn = _turn(questions)
         for words, faults in WRONG.items():
             asked = self._other([next(turn), next(turn)])
@@ -308,7 +310,7 @@ class _Bad:
                 await self._beside(self._other(questions), "venue", said)
 
     async def _clean_again(self) -> None:
-        """What the questions of the bad times are answered when nothing is wrong."""
+        """Note what the questions of the bad times are answered when nothing is wrong."""
         bad = [one for one in self._played if not one.neighbour and one.stage != "back"]
         texts = list(dict.fromkeys(one.text for one in bad))
         for at in range(0, len(texts), 4):
@@ -323,7 +325,8 @@ class _Bad:
         ]
 
     def _others(self, one: Degraded) -> tuple[str, ...]:
-        """Who else could have been asked, where only one exchange was gone and all others well."""
+        """Return who else could have been asked, where only one exchange was gone and
+        all others well."""
         known = self._answering.get(_command(one.text), ()) if one.fault in self._alone else ()
         return tuple(sorted(known))
 
@@ -421,7 +424,8 @@ class _Bad:
         return name
 
     def _messages(self, text: str) -> int:
-        """How many messages answer a question, or one of the same command about another symbol."""
+        """Return how many messages answer a question, or one of the same command about
+        another symbol."""
         return self._of_messages.get(_command(text), self._config.replies.messages)
 
     def _answered(self, name: str) -> bool:
@@ -445,8 +449,8 @@ class _Bad:
             self._progress.set()
 
     def _has_datum(self, text: str, since: float = 0.0) -> bool:
-        """Whether an exchange has said anything of the symbol that a question names; true where it
-        names none."""
+        """Tell whether an exchange has said anything of the symbol that a question
+        names; true where it names none."""
         named = _pattern(self._config.degradation.symbols).search(text)
         return named is None or any(
             named[0].upper() in said for at, _, said in self._given if at >= since
@@ -463,14 +467,15 @@ class _Bad:
         self._answering.setdefault(_command(text), set()).update(told)
 
     def _other(self, questions: Sequence[str], turn: Iterator[str] | None = None) -> list[str]:
-        """The same questions about a symbol that nobody has asked for yet, where one is named."""
+        """Return the same questions about a symbol that nobody has asked for yet, where
+        one is named."""
         symbol = next(turn or self._symbols)
         return [with_symbol(text, self._config.degradation.symbols, symbol) for text in questions]
 
 
 def naming_symbols(config: Config) -> list[str]:
-    """A question of each command: one that names a symbol, if the conversation has any. About
-    another symbol it is a question that no cache can answer."""
+    """Return a question of each command: one that names a symbol, if the conversation has any.
+    About another symbol it is a question that no cache can answer."""
     pattern = _pattern(config.degradation.symbols)
     said = [case.say for case in _answered_cases(config)]
     naming = {_command(text): text for text in reversed(said) if pattern.search(text)}
@@ -481,7 +486,8 @@ def naming_symbols(config: Config) -> list[str]:
 
 
 def _answered_cases(config: Config) -> list[Case]:
-    """The cases with an answer; those with another number of messages than usual come last."""
+    """Return the cases with an answer; those with another number of messages than usual
+    come last."""
     cases = [case for case in config.workload.cases if case.expect == "reply" and not case.fault]
     return sorted(cases, key=lambda case: messages_of(case, config)[1])
 
@@ -491,7 +497,8 @@ def _command(text: str) -> str:
 
 
 def with_symbol(text: str, symbols: Iterable[str], symbol: str) -> str:
-    """The text with `symbol` in the place of any of `symbols`: "/price BTC/USDT" about ETH."""
+    """Return the text with `symbol` in the place of any of `symbols`: "/price BTC/USDT"
+    about ETH."""
     return _pattern(symbols).sub(symbol, text)
 
 
@@ -501,7 +508,7 @@ def _pattern(symbols: Iterable[str]) -> re.Pattern[str]:
 
 
 def _turn(items: Sequence[T]) -> Iterator[T]:
-    """The items, over and over."""
+    """Yield the items, over and over."""
     while True:
         yield from items
 

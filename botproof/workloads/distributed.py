@@ -25,12 +25,12 @@ _WATCH_S = 1.0
 
 
 def is_worker(environment: Any) -> bool:
-    """Whether this process is one of the workers of a distributed run."""
+    """Tell whether this process is one of the workers of a distributed run."""
     return isinstance(environment.runner, WorkerRunner)
 
 
 def is_master(environment: Any) -> bool:
-    """Whether this process is the master of a distributed run."""
+    """Tell whether this process is the master of a distributed run."""
     return isinstance(environment.runner, MasterRunner)
 
 
@@ -41,7 +41,7 @@ def share_out(environment: Any) -> None:
 
 
 def my_share(environment: Any) -> tuple[int, int]:
-    """This process's place among those that send, and how many they are.
+    """Return this process's place among those that send, and how many they are.
 
     A worker that joined after the start has no place in the schedule; its share is empty because
     the place is past the end.

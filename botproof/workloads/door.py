@@ -104,7 +104,7 @@ class DoorWorkload:
         return event.stack == self._stack.name and isinstance(event, BotApiCall)
 
     async def first(self) -> None:
-        """The very first update after the start, by Telegram."""
+        """Send the very first update after the start, by Telegram."""
         await self._by_telegram(FIRST, "the first update after the start")
 
     async def rest(self) -> None:
@@ -125,7 +125,7 @@ class DoorWorkload:
         return self._stack.telegram
 
     async def stranger(self) -> tuple[str, ...]:
-        """What a user gets who is on no list."""
+        """Return what a user gets who is on no list."""
         self._texts[_STRANGER] = {}
         update = {"update": message_update(_STRANGER, self._question)}
         await self._telegram.inject(self._stack.values["token"], update)
@@ -191,7 +191,7 @@ class DoorWorkload:
         self._record(what, f"POST {path}: {sent}", came.status, came.error)
 
     def _take_inline(self, what: str, answer: httpx.Response) -> None:
-        """A method in the body of the answer, which Telegram would carry out."""
+        """Answer with a method in the body, which Telegram would carry out."""
         try:
             call = answer.json()
         except ValueError:
@@ -267,7 +267,7 @@ class DoorWorkload:
             texts[int(str(number or -1 - len(texts)))] = text_of(event.params)
 
     def _answers(self, user: int) -> list[str]:
-        """What this user got, with the id, in which users differ, left out."""
+        """Return what this user got, with the id, in which users differ, left out."""
         texts = [text.replace(str(user), "(id)") for text in self._texts[user].values()]
         return [text for text in texts if text and not self._rules.is_acknowledgement(text)]
 
@@ -290,9 +290,9 @@ class DoorWorkload:
 
 
 def question_of(config: Config) -> str:
-    """What is asked: `[door] question`; else /start or /help, if the conversation has one; else its
-    simplest command. The first ones ask no exchange, whose answers a service may keep for what the
-    conversation asks next. "" when there is no command."""
+    """Return what is asked: `[door] question`; else /start or /help, if the conversation has one;
+    else its simplest command. The first ones ask no exchange, whose answers a service may keep for
+    what the conversation asks next. "" when there is no command."""
     plain = [
         case.say
         for case in config.workload.cases

@@ -10,8 +10,8 @@ _NO_VALUE = frozenset({"nan", "none", "null", "undefined", "inf", "-inf", "infin
 
 
 def lacking(answer: Any, path: str, expect: str) -> str:
-    """What an answer lacks of the fields that it is to have; "" when nothing. `expect` are fields
-    with commas between, "data.price", each for one path only where it says so:
+    """Return what an answer lacks of the fields that it is to have; "" when nothing. `expect` are
+    fields with commas between, "data.price", each for one path only where it says so:
     "/price:data.price"."""
     for entry in filter(None, (each.strip() for each in expect.split(","))):
         only, colon, field = entry.rpartition(":")
@@ -24,8 +24,8 @@ def lacking(answer: Any, path: str, expect: str) -> str:
 
 
 def missing_field(answer: Any, field: str) -> str:
-    """Why a field, such as "data.spot.price" or "data.rows.0.price", is not there with a value; ""
-    when it is."""
+    """Say why a field, such as "data.spot.price" or "data.rows.0.price", is not there
+    with a value; "" when it is."""
     value = answer
     for step in field.split("."):
         if isinstance(value, dict) and step in value:

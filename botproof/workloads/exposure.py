@@ -97,8 +97,8 @@ def secrets_on_bad_days(stack: Stack) -> list[SecretSeen]:
 
 
 def secrets_of(stack: Stack) -> dict[str, str]:
-    """The secrets of this run by name: the token, the webhook's secret, and what botproof.toml
-    gives under a name like a secret's."""
+    """Return the secrets of this run by name: the token, the webhook's secret, and what
+    botproof.toml gives under a name like a secret's."""
     token = stack.values["token"]
     found = {"bot token": token, "bot token without its id": token.partition(":")[2]}
     for name, process in _processes(stack).items():
@@ -123,7 +123,8 @@ def _processes(stack: Stack) -> Mapping[str, Process]:
 async def _places(
     stack: Stack, targets: list[ManagedProcess], failing: list[str]
 ) -> AsyncIterator[tuple[str, str]]:
-    """Every place that is looked through, with what stands there; pages that fail go to a list."""
+    """Yield every place that is looked through, with what stands there; pages that fail
+    go to a list."""
     for target in targets:
         name = target.launch.name
         yield f"the log of {name}", _read(target.launch.log)
@@ -151,7 +152,8 @@ async def _places(
 async def error_pages_of_the_webhook(
     client: httpx.AsyncClient, calls: Sequence[BotApiCall]
 ) -> AsyncIterator[tuple[str, str]]:
-    """What the webhook that was set last says when it refuses: an error page may tell too much."""
+    """Yield what the webhook that was set last says when it refuses: an error page may
+    tell too much."""
     hooks = [call.params for call in calls if call.method == "setWebhook" and not call.error_code]
     url = str(hooks[-1].get("url") or "") if hooks else ""
     if not url:
@@ -219,7 +221,7 @@ def _declared(stack: Stack) -> set[int]:
 
 
 def _kept_local(stack: Stack) -> set[str]:
-    """Processes whose settings say that they listen on this machine only."""
+    """Return processes whose settings say that they listen on this machine only."""
     return {
         name
         for name, process in _processes(stack).items()
@@ -260,7 +262,7 @@ def _sockets(pid: int) -> Iterator[str]:
 
 
 def _address(raw: str) -> str:
-    """The kernel's words of four bytes, each in the machine's order, as an address."""
+    """Return the kernel's words of four bytes, each in the machine's order, as an address."""
     words = [raw[at : at + 8] for at in range(0, len(raw), 8)]
     packed = b"".join(bytes.fromhex(word)[::-1] for word in words)
     address = ipaddress.ip_address(packed)

@@ -65,13 +65,14 @@ class LoadPlan:
     graded: dict[str, list[Grade]] = field(default_factory=dict)
 
     def share(self) -> int:
-        """Requests for one mode: its part of what an undisturbed PASS takes."""
+        """Return requests for one mode: its part of what an undisturbed PASS takes."""
         cap = self.load.max_requests
         needed = SequentialErrorRate(self.limit, cap).required() or cap
         return min(math.ceil(needed / self.modes), cap)
 
     def more(self) -> int:
-        """Requests that the last mode may add while the error rate is not decided; 0 to stop."""
+        """Return requests that the last mode may add while the error rate is not
+        decided; 0 to stop."""
         by_mode = list(self.graded.values())
         decided = judge_grades(self.limit, self.load.max_requests, by_mode, over=False)
         if decided is not Verdict.INCONCLUSIVE:
@@ -88,11 +89,11 @@ class LoadPlan:
                 own.append(grade)
 
     def forget(self, stack: str) -> None:
-        """A stack is started afresh: what was sent to it before does not count."""
+        """Note that a stack is started afresh: what was sent to it before does not count."""
         self.graded.pop(stack, None)
 
     def before(self) -> str:
-        """What was counted by now, as load scripts take it: requests:failed:unsure."""
+        """Return what was counted by now, as load scripts take it: requests:failed:unsure."""
         every = [grade for own in self.graded.values() for grade in own]
         return f"{len(every)}:{every.count(Grade.FAILED)}:{every.count(Grade.UNSURE)}"
 
@@ -149,7 +150,7 @@ async def _round(stack: Stack, plan: LoadPlan, count: int, number: int) -> Verdi
 
 
 def _verdict_of(code: int) -> Verdict:
-    """What a load script said; one that ended in any other way has failed itself."""
+    """Return what a load script said; one that ended in any other way has failed itself."""
     by_code = {verdict.exit_code: verdict for verdict in Verdict}
     return by_code.get(code, Verdict.ERROR)
 
@@ -195,12 +196,12 @@ def _count_lines(log: Path) -> int:
 
 
 def read_requests(log: Path, labels: dict[str, str]) -> list[history.Request]:
-    """The requests of one log, in order; a line that was cut off at the end is left out."""
+    """Return the requests of one log, in order; a line that was cut off at the end is left out."""
     return [event for event in read_log(log, labels) if isinstance(event, history.Request)]
 
 
 def read_log(log: Path, labels: dict[str, str]) -> list[history.Request | history.GeneratorHeld]:
-    """The requests of one log, and when the load generator was held up."""
+    """Return the requests of one log, and when the load generator was held up."""
     if not log.exists():
         return []
     decode = msgspec.json.Decoder(LoggedRequest).decode

@@ -89,7 +89,7 @@ def add(parser: Any, *, reads_fields: bool) -> None:
 
 
 def problems(options: Any) -> list[str]:
-    """What makes no sense about them, a line each, with what would."""
+    """Return what makes no sense about them, a line each, with what would."""
     found = []
     # With the web page, the host may still be typed in there.
     host = host_problem(options.host) if options.headless else ""
@@ -132,7 +132,7 @@ def enough_users(options: Any) -> int:
 
 
 def limits(options: Any, earliest_pass: int) -> Limits:
-    """What a run with these options is judged by."""
+    """Return what a run with these options is judged by."""
     return Limits(
         latency_budget=options.latency_budget,
         error_budget=options.error_budget,

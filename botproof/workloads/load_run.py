@@ -53,7 +53,7 @@ class Outcome:
         return self.finished - self.intended
 
     def moved(self, by: float) -> Outcome:
-        """The same outcome on a clock that shows `by` seconds more."""
+        """Return the same outcome on a clock that shows `by` seconds more."""
         return replace(self, intended=self.intended + by, finished=self.finished + by)
 
 
@@ -112,7 +112,7 @@ class Latencies:
         return int(self._histogram.total_count)
 
     def quantile(self, q: float) -> float:
-        """The latency in seconds that a share `q` (0 to 1) does not exceed.
+        """Return the latency in seconds that a share `q` (0 to 1) does not exceed.
 
         Raises ValueError when there are none: a quantile of nothing is not 0.
         """
@@ -121,11 +121,11 @@ class Latencies:
         return float(self._histogram.get_value_at_percentile(100 * q)) / _MICROSECONDS
 
     def describe(self) -> str:
-        """One line: the quantiles that budgets speak of, in milliseconds."""
+        """Return one line: the quantiles that budgets speak of, in milliseconds."""
         return ", ".join(f"p{100 * q:g} {1000 * self.quantile(q):.1f} ms" for q in QUANTILES)
 
     def encoded(self) -> str:
-        """The histogram in HdrHistogram's own compressed V2 format, base64."""
+        """Return the histogram in HdrHistogram's own compressed V2 format, base64."""
         return str(self._histogram.encode().decode("ascii"))
 
 
@@ -190,12 +190,12 @@ class LoadRun:
         return self.taken - self.requests
 
     def begin(self, now: float) -> None:
-        """The first user is ready: the schedule counts from now on."""
+        """Note that the first user is ready: the schedule counts from now on."""
         if not self.drawn:
             self.started = now
 
     def next_arrival(self) -> tuple[int, float] | None:
-        """Number and intended time of the next request; None when there are no more."""
+        """Return number and intended time of the next request; None when there are no more."""
         entry = next(self.schedule, None)
         if entry is None:
             return None
@@ -207,7 +207,7 @@ class LoadRun:
         self.out[number] = intended
 
     def hold(self, start: float, end: float, share: float = 1.0) -> None:
-        """The generator could not run between two times: what they spoil is taken back.
+        """Take back what two times spoil, between which the generator could not run.
 
         Of several processes that send, `share` of the load is that of the process concerned.
         """
@@ -271,7 +271,7 @@ class LoadRun:
             self.record(Outcome(entry[0], "overdue", entry[1], now, 0, error, timed_out=True))
 
     def time_is_up(self) -> None:
-        """The time that was planned is over: what came by now gets the last look."""
+        """Note that the time that was planned is over: what came by now gets the last look."""
         if self.decided is None and not self.limits.whole:
             self.decided = self._look(last=True)
 
@@ -341,7 +341,8 @@ class LoadRun:
         return Verdict.INCONCLUSIVE if self.longest_streak.too_long else Verdict.PASS
 
     def describe(self, verdict: Verdict, now: float, notes: Sequence[str] = ()) -> str:
-        """A verdict for a person: n, failures, bounds, power, duration, latencies, reasons."""
+        """Return a verdict for a person: n, failures, bounds, power, duration,
+        latencies, reasons."""
         limits = self.limits
         rate = judge_error_rate(self.requests, self.failures, limits.error_budget)
         ended = self.ended or "the run was ended from outside"

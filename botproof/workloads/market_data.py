@@ -12,7 +12,7 @@ from botproof.workloads.probe import not_market_data
 
 
 def add_symbols(parser: Any) -> None:
-    """The option that `PriceAsker` reads."""
+    """Add the option that `PriceAsker` reads."""
     parser.add_argument(
         "--symbols",
         default="BTC,ETH,SOL,XRP,DOGE,ADA,LINK,LTC,TRX,DOT,BNB,SUI",
@@ -21,7 +21,7 @@ def add_symbols(parser: Any) -> None:
 
 
 def probe(options: Any) -> str:
-    """Why the host cannot be a market-data service; empty when it may be one."""
+    """Say why the host cannot be a market-data service; empty when it may be one."""
     return not_market_data(options.host, options.symbols.partition(",")[0])
 
 

@@ -116,7 +116,7 @@ class ArrivalQueue:
         self._open = False
 
     def open(self) -> None:
-        """All users are there: the schedule begins."""
+        """Begin the schedule: all users are there."""
         if not self._open:
             self._open = True
             self._run.begin(time.monotonic())
@@ -205,7 +205,7 @@ def _error_of(response: Any, path: str, expect: str) -> str:
 
 
 def no_answer(error: BaseException | None) -> str:
-    """Why a request has no status: the time was up, or the connection failed."""
+    """Say why a request has no status: the time was up, or the connection failed."""
     # geventhttpclient says RetriesExceeded when its network timeout has passed.
     name = type(error).__name__
     if isinstance(error, TimeoutError) or name == "RetriesExceeded":
@@ -354,7 +354,8 @@ class _Session:
             self._run.broken = self._run.broken or problem
 
     def script_raised(self, exception: BaseException, **_: Any) -> None:
-        """A user's own code failed outside of its requests: nobody's fault but the script's."""
+        """Note that a user's own code failed outside of its requests: nobody's fault
+        but the script's."""
         # Locust gives a user or its tasks here, and only the former know their environment.
         self._script_failed(self._environment, exception)
 
@@ -370,7 +371,7 @@ class _Session:
         OpenLoopUser.pulse.stop()
 
     def stop(self, environment: Any, **_: Any) -> None:
-        """The test is over: what is overdue now will never be answered."""
+        """End the test: what is overdue now will never be answered."""
         run = self._run
         if run is None or run.ended:
             return

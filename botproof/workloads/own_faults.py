@@ -41,7 +41,7 @@ _OWN_ERRORS = frozenset(
 
 
 def own_error(error: BaseException | None) -> str:
-    """Why a request could not even be sent, if that was the sender's fault; else empty."""
+    """Say why a request could not even be sent, if that was the sender's fault; else empty."""
     if isinstance(error, socket.gaierror):
         return f"the host's name could not be looked up: {error}"
     if isinstance(error, OSError) and error.errno in _OWN_ERRORS:
@@ -50,7 +50,8 @@ def own_error(error: BaseException | None) -> str:
 
 
 def script_fault(error: BaseException) -> str:
-    """What a load script did wrong when it raised; empty for what a target can bring about."""
+    """Return what a load script did wrong when it raised; empty for what a target can
+    bring about."""
     own = own_error(error)
     if own:
         return own

@@ -18,12 +18,13 @@ _NOT_THERE = frozenset({404, 405, 501})
 
 
 def normal_host(host: str) -> str:
-    """A host as it is meant: without spaces around it and without slashes at its end."""
+    """Return a host as it is meant: without spaces around it and without slashes at its end."""
     return host.strip().rstrip("/")
 
 
 def host_problem(host: str | None) -> str:
-    """What is wrong with how a host is written, and what would be right; empty when nothing is."""
+    """Return what is wrong with how a host is written, and what would be right; empty
+    when nothing is."""
     example = "it must be like http://127.0.0.1:8001"
     try:
         parts = urlsplit(normal_host(host or ""))
@@ -38,7 +39,7 @@ def host_problem(host: str | None) -> str:
 
 
 def unreachable(host: str) -> str:
-    """Why nothing can be sent to a host; empty when a connection comes about."""
+    """Say why nothing can be sent to a host; empty when a connection comes about."""
     parts = urlsplit(normal_host(host))
     try:
         with _connect(parts) as connection:
@@ -56,7 +57,7 @@ def unreachable(host: str) -> str:
 
 
 def not_market_data(host: str, symbol: str) -> str:
-    """Why what answers at a host is not a market-data service; empty when it may be one.
+    """Say why what answers at a host is not a market-data service; empty when it may be one.
 
     A market-data service has `/health`, and one that has lost it still knows a price: only where
     neither exists is it something else.
@@ -78,7 +79,7 @@ def not_market_data(host: str, symbol: str) -> str:
 
 
 def _status(host: str, method: str, path: str, body: object) -> int | None:
-    """The HTTP status of one request; None without one."""
+    """Return the HTTP status of one request; None without one."""
     parts = urlsplit(normal_host(host))
     name = parts.hostname or ""
     connection: http.client.HTTPConnection

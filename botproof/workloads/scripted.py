@@ -52,13 +52,14 @@ class Step:
         return str(7_000_000_000_000_000_000 + crc32(f"{self.user_id}/{self.case.name}".encode()))
 
     def payload(self, wall_s: float) -> dict[str, Any]:
-        """The update to inject, without update_id. `wall_s` is the time of day, epoch seconds."""
+        """Return the update to inject, without update_id. `wall_s` is the time of day,
+        epoch seconds."""
         if self.case.update is not None:
             return self._completed(self.case.update, int(wall_s))
         return _BUILDERS.get(self.case.kind, _media)(self, int(wall_s))
 
     def base(self, wall_s: int) -> dict[str, Any]:
-        """What every message of this step carries."""
+        """Return what every message of this step carries."""
         message: dict[str, Any] = {"date": wall_s, "chat": self._chat()}
         if self.case.topic is not None:
             message |= {"message_thread_id": self.case.topic, "is_topic_message": True}
@@ -67,7 +68,7 @@ class Step:
         return message
 
     def user(self) -> dict[str, Any]:
-        """The user as Telegram describes one."""
+        """Return the user as Telegram describes one."""
         return person(self.user_id, f"User{self.user_id}")
 
     def _chat(self) -> dict[str, Any]:
@@ -77,7 +78,8 @@ class Step:
         return chat if self.case.topic is None else {**chat, "is_forum": True}
 
     def _completed(self, update: Mapping[str, Any], wall_s: int) -> dict[str, Any]:
-        """A raw update with chat, user and date filled in where it is a message without them."""
+        """Return a raw update with chat, user and date filled in where it is a message
+        without them."""
         completed = dict(update)
         for kind, body in update.items():
             if kind.endswith(("message", "post")) and isinstance(body, Mapping):
@@ -86,7 +88,7 @@ class Step:
 
 
 def conversations(cases: Sequence[Case]) -> list[list[Step]]:
-    """The cases by chat, in the order of the file; each chat is one conversation."""
+    """Return the cases by chat, in the order of the file; each chat is one conversation."""
     chats: dict[str, list[Step]] = {}
     users = users_of(cases)
     for case in cases:
@@ -99,7 +101,8 @@ def conversations(cases: Sequence[Case]) -> list[list[Step]]:
 
 
 def acts(cases: Sequence[Case]) -> list[list[list[Step]]]:
-    """The conversations in the order in which they are played: those of one act beside each other.
+    """Return the conversations in the order in which they are played: those of one act beside each
+    other.
 
     A conversation in which the exchanges go wrong is an act of its own, at its place in the file:
     nobody else may meet its faults.
@@ -123,7 +126,7 @@ def _chat_id(case: Case, user_id: int) -> int:
 
 
 def known_users(cases: Sequence[Case]) -> tuple[int, ...]:
-    """Ids of all users who are no strangers: what `{users}` stands for."""
+    """Return the ids of all users who are no strangers: what `{users}` stands for."""
     ids = {
         step.user_id for steps in conversations(cases) for step in steps if not step.case.stranger
     }
@@ -138,8 +141,8 @@ def _message(step: Step, wall_s: int) -> dict[str, Any]:
 
 
 def _callback(step: Step, wall_s: int) -> dict[str, Any]:
-    """A tap on a button of a message that the bot sent, and can edit: the double has it stand in
-    the chat."""
+    """Return a tap on a button of a message that the bot sent, and can edit: the double
+    has it stand in the chat."""
     button = {"text": step.case.say, "callback_data": step.case.say}
     pressed = {
         **{key: value for key, value in step.base(wall_s).items() if key != "from"},
@@ -158,7 +161,7 @@ def _callback(step: Step, wall_s: int) -> dict[str, Any]:
 
 
 def _media(step: Step, wall_s: int) -> dict[str, Any]:
-    """A message without text."""
+    """Return a message without text."""
     unique = f"{step.case.kind}-{step.user_id}"
     file = {"file_id": f"file-{unique}", "file_unique_id": unique}
     bodies: Mapping[str, dict[str, Any]] = {
@@ -261,8 +264,8 @@ async def _step(
 
 
 def _until_room(stack: Stack, step: Step, rules: ReplyRules) -> float:
-    """Seconds until Telegram takes a whole answer in this chat: a person does not type so fast that
-    the bot's answers alone would be too many."""
+    """Return seconds until Telegram takes a whole answer in this chat: a person does not type so
+    fast that the bot's answers alone would be too many."""
     sent = [
         call.t
         for call in stack.around.recorder.history().of(BotApiCall, stack=stack.name)
@@ -273,7 +276,8 @@ def _until_room(stack: Stack, step: Step, rules: ReplyRules) -> float:
 
 
 def seconds_until_room(sent: Sequence[float], more: int, now: float) -> float:
-    """Seconds until `more` messages may be sent at once to a chat that got some at these times."""
+    """Return seconds until `more` messages may be sent at once to a chat that got some
+    at these times."""
     bucket = Bucket(FloodLimits())
     for t in sent:
         bucket.count(1, t)
@@ -321,8 +325,8 @@ async def _ask(
 async def update_of(
     step: Step, telegram: DoubleControl, token: str, wall_s: float
 ) -> dict[str, Any]:
-    """The update to inject. A tap is on the newest message of the bot's in this chat that has the
-    button, where there is one."""
+    """Return the update to inject. A tap is on the newest message of the bot's in this chat that
+    has the button, where there is one."""
     payload = step.payload(wall_s)
     if step.case.kind != "callback_query":
         return payload
@@ -339,7 +343,7 @@ def _buttons_of(message: Mapping[str, Any]) -> list[object]:
 
 
 def _deliveries(case: Case) -> int:
-    """How often the update reaches the bot before the case is over."""
+    """Return how often the update reaches the bot before the case is over."""
     return 2 if any(one["kind"] == "duplicate" for one in case.faults("telegram")) else 0
 
 
@@ -411,7 +415,7 @@ async def _wait(
 
 
 async def _came(wanted: _Wanted, events: asyncio.Queue[Event], deadline_s: float) -> bool:
-    """Whether all came within the deadline; what may be all is waited for a moment longer."""
+    """Tell whether all came within the deadline; what may be all is waited for a moment longer."""
     shorter = False
     try:
         async with asyncio.timeout(deadline_s) as limit:

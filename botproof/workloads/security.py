@@ -57,25 +57,25 @@ class Approach:
 
 
 def _stranger(number: int) -> int:
-    """The id of a stranger. That of the first one is the beginning of the operator's, and that of
-    the second one begins with it: a list that is compared as text would let them in."""
+    """Return the id of a stranger. That of the first one is the beginning of the operator's, and
+    that of the second one begins with it: a list that is compared as text would let them in."""
     alike = {1: OPERATOR // 10, 2: OPERATOR * 10 + 7}
     return alike.get(number, _STRANGERS_FROM + number)
 
 
 def is_limited(config: Config) -> bool:
-    """Whether the bot is given a list of those who may use it."""
+    """Tell whether the bot is given a list of those who may use it."""
     return "{users}" in str(config)
 
 
 def messages_of(case: Case, config: Config) -> tuple[int, bool]:
-    """How many messages answer a case, and whether that is another number than usual."""
+    """Return how many messages answer a case, and whether that is another number than usual."""
     usual = config.replies.messages
     return case.replies or usual, (case.replies or usual) != usual
 
 
 def questions_of(config: Config) -> tuple[str, ...]:
-    """One question of each command of the conversation that a user asks in a private chat.
+    """Return one question of each command of the conversation that a user asks in a private chat.
 
     One that is answered by as many messages as most are, if there is any.
     """
@@ -167,7 +167,8 @@ class _Asker:
     # the operator
 
     async def _ordinary(self) -> str:
-        """The question that is answered with the most figures: what a stranger would be after."""
+        """Return the question that is answered with the most figures: what a stranger
+        would be after."""
         if self._guests or not is_limited(self._config):
             return ""
         if self._config.security.question:
@@ -184,7 +185,7 @@ class _Asker:
         return best
 
     async def _operators(self, text: str) -> list[str]:
-        """What the operator is told, in his private chat."""
+        """Return what the operator is told, in his private chat."""
         self._texts[OPERATOR, ""] = {}
         self._buttons[OPERATOR] = []
         await self._inject(message_update(OPERATOR, text))

@@ -94,7 +94,7 @@ class _Watch:
         """How many messages each chat has got, whatever they say."""
 
     def events(self) -> Iterator[SignalSeen]:
-        """What came in the slots that were watched."""
+        """Yield what came in the slots that were watched."""
         yield from (each for each in self._seen if each.slot in self.slots)
 
     def back_s(self) -> Iterator[float]:
@@ -203,6 +203,7 @@ def _slot(now: float, interval: float) -> float:
 
 
 async def _until(at: float) -> None:
-    """The slots are those of the wall clock, which is what the bot goes by."""
+    """Wait until then by the wall clock: the slots are those of it, which is what the
+    bot goes by."""
     while (left := at - time.time()) > 0:  # noqa: ASYNC110 - nobody tells the time
         await asyncio.sleep(min(left, 1.0))

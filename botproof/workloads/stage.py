@@ -71,13 +71,13 @@ class Cast:
     bot: BotIdentity
 
     def user_id(self, who: Who) -> int:
-        """The id of a person. Known ones come from the ids that the bot was started with."""
+        """Return the id of a person. Known ones come from the ids that the bot was started with."""
         if who in KNOWN:
             return _FIRST_KNOWN + self.number % PLACES * len(KNOWN) + KNOWN.index(who)
         return _FIRST_STRANGER + self.number
 
     def chat_id(self, step: Step) -> int:
-        """The id of the chat that a step happens in."""
+        """Return the id of the chat that a step happens in."""
         return {
             "private": self.user_id(step.who),
             "group": _GROUPS_FROM - self.number,
@@ -86,11 +86,11 @@ class Cast:
         }[step.where]
 
     def user(self, who: Who) -> Json:
-        """A person as Telegram describes one."""
+        """Return a person as Telegram describes one."""
         return {"id": self.user_id(who), "is_bot": False, **_NAMES[who]}
 
     def chat(self, step: Step) -> Json:
-        """The chat of a step as Telegram describes it."""
+        """Return the chat of a step as Telegram describes it."""
         chat: Json = {"id": self.chat_id(step), "type": step.where}
         if step.where != "private":
             return {**chat, "title": f"The <i>{step.where}</i> & co"}
@@ -98,14 +98,15 @@ class Cast:
         return {**chat, **shown}
 
     def rooms(self) -> Mapping[int, str]:
-        """Every chat of this playing by its id, with the name that `room_of` gives it."""
+        """Return every chat of this playing by its id, with the name that `room_of` gives it."""
         private = {self.user_id(who): str(who) for who in _NAMES}
         shared = (Step(where="group"), Step(where="supergroup"), Step(where="channel"))
         return {**private, **{self.chat_id(step): room_of(step) for step in shared}}
 
 
 def known_users() -> tuple[int, ...]:
-    """Ids of the people whom the bot under test must let in: what `{users}` stands for."""
+    """Return the ids of the people whom the bot under test must let in: what `{users}`
+    stands for."""
     return tuple(range(_FIRST_KNOWN, _FIRST_KNOWN + PLACES * len(KNOWN)))
 
 
@@ -116,19 +117,20 @@ class Memory:
     last_said: dict[tuple[Who, str], int] = field(default_factory=dict)
 
     def said(self, step: Step, message_id: int | None) -> None:
-        """The message of a step got this id."""
+        """Note that the message of a step got this id."""
         if message_id is not None and isinstance(step, Say | Send):
             self.last_said[step.who, room_of(step)] = message_id
 
     def to_edit(self, step: Edit) -> int:
-        """The id of the message that an edit changes."""
+        """Return the id of the message that an edit changes."""
         return self.last_said.get((step.who, room_of(step)), _OLD_MESSAGE)
 
 
 def update_of(  # noqa: PLR0911 - one return a kind of step
     step: AnyStep, cast: Cast, memory: Memory, pressed: Pressed | None
 ) -> Json:
-    """The update of one step; `pressed` is the button of a `Press`, None when the bot sent none."""
+    """Return the update of one step; `pressed` is the button of a `Press`, None when
+    the bot sent none."""
     match step:
         case Say():
             return _said(step, cast)

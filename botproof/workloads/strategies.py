@@ -44,7 +44,7 @@ _ANY_TEXT = st.text(_SIGNS, min_size=1, max_size=60)
 
 
 def conversations(vocabulary: Vocabulary) -> SearchStrategy[Conversation]:
-    """Conversations of one to `MOST_STEPS` steps with a bot of this vocabulary."""
+    """Return conversations of one to `MOST_STEPS` steps with a bot of this vocabulary."""
     return _conversations(_weighted(_steps(vocabulary)))
 
 
@@ -55,14 +55,14 @@ def _conversations(draw: st.DrawFn, step: SearchStrategy[AnyStep]) -> Conversati
 
 
 def _weighted(choices: Sequence[tuple[int, SearchStrategy[T]]]) -> SearchStrategy[T]:
-    """As `one_of`, which counts a strategy that is named twice only once."""
+    """Do what `one_of` does, which counts a strategy that is named twice only once."""
     places = tuple(place for place, (weight, _) in enumerate(choices) for _ in range(weight))
     strategies = tuple(strategy for _, strategy in choices)
     return st.sampled_from(places).flatmap(strategies.__getitem__)
 
 
 def _steps(vocabulary: Vocabulary) -> list[tuple[int, SearchStrategy[AnyStep]]]:
-    """Each kind of step with its weight."""
+    """Return each kind of step with its weight."""
     text = texts(vocabulary)
     maybe = st.one_of(st.just(""), text)
     pressed = st.sampled_from(vocabulary.pressed)
@@ -90,12 +90,12 @@ def _step(
 
 
 def _rarely() -> SearchStrategy[bool]:
-    """True once in eight times."""
+    """Return true once in eight times."""
     return st.integers(0, 7).map(lambda number: number == 7)
 
 
 def texts(vocabulary: Vocabulary) -> SearchStrategy[str]:
-    """What people type: a command with an argument that is right for it, above all."""
+    """Return what people type: a command with an argument that is right for it, above all."""
     anything = st.one_of(st.sampled_from(vocabulary.texts), _ANY_TEXT)
     if not vocabulary.commands:
         return anything

@@ -41,7 +41,7 @@ async def _awaited(trial: Trial) -> None:
 
 
 def with_env(config: Config, mode: str, env: Mapping[str, Scalar]) -> Config:
-    """The configuration with one mode, which has these variables besides."""
+    """Return the configuration with one mode, which has these variables besides."""
     change = config.modes[mode]
     changed = msgspec.structs.replace(change, env={**change.env, **env})
     return msgspec.structs.replace(config, modes={mode: changed})

@@ -10,7 +10,7 @@ NAME = "Robin"
 
 
 def typed(text: str) -> dict[str, Any]:
-    """The fields of a text with the entity that Telegram itself marks a command with."""
+    """Return the fields of a text with the entity that Telegram itself marks a command with."""
     word = text.split(maxsplit=1)[0] if text.strip() else ""
     if not word.startswith("/") or len(word) < 2:
         return {"text": text}
@@ -19,16 +19,16 @@ def typed(text: str) -> dict[str, Any]:
 
 
 def person(user: int, name: str = NAME) -> dict[str, Any]:
-    """A user as Telegram describes one."""
+    """Return a user as Telegram describes one."""
     return {"id": user, "is_bot": False, "first_name": name, "language_code": "en"}
 
 
 def private_chat(user: int, name: str = NAME) -> dict[str, Any]:
-    """The private chat with a user."""
+    """Return the private chat with a user."""
     return {"id": user, "type": "private", "first_name": name}
 
 
 def message_update(user: int, text: str, chat: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The update of a message that `user` writes, in the private chat or in another one."""
+    """Return the update of a message that `user` writes, in the private chat or in another one."""
     where = chat or private_chat(user)
     return {"message": {"date": 0, "chat": where, "from": person(user), **typed(text)}}

@@ -82,7 +82,7 @@ class Vocabulary:
 
 
 def vocabulary_of(config: Config) -> Vocabulary:
-    """The vocabulary of a bot, from the cases of its botproof.toml."""
+    """Return the vocabulary of a bot, from the cases of its botproof.toml."""
     cases = config.workload.cases
     commands: dict[str, dict[str, None]] = {}
     for text in _texts(cases):
@@ -99,14 +99,15 @@ def vocabulary_of(config: Config) -> Vocabulary:
 
 
 def _texts(cases: Iterable[Case]) -> Iterator[str]:
-    """What is said in the cases, most telling first: what is answered before what is not."""
+    """Yield what is said in the cases, most telling first: what is answered before what is not."""
     for case in sorted(cases, key=lambda case: case.expect != "reply"):
         if case.say and case.kind != "callback_query":
             yield case.say
 
 
 def split_command(text: str) -> tuple[str, str]:
-    """A command and its arguments: ("/price", "btc") of "/price@Bot btc"; ("", text) of others."""
+    """Return a command and its arguments: ("/price", "btc") of "/price@Bot btc"; ("",
+    text) of others."""
     word, _, rest = text.partition(" ")
     name = word.partition("@")[0]
     if len(name) < 2 or not name.startswith("/"):
@@ -115,8 +116,8 @@ def split_command(text: str) -> tuple[str, str]:
 
 
 def sentinel_of(config: Config) -> str:
-    """The command that is certainly answered: the first case in a private chat that expects a
-    reply to a command without arguments, else with; "" when there is none."""
+    """Return the command that is certainly answered: the first case in a private chat that expects
+    a reply to a command without arguments, else with; "" when there is none."""
     answered = [
         case.say
         for case in config.workload.cases

@@ -27,7 +27,7 @@ _POLL_S = 10
 
 
 def add_options(parser: Any) -> None:
-    """The options that `CommandSender` reads."""
+    """Add the options that `CommandSender` reads."""
     parser.set_defaults(rate=20, max_requests=6_000)
     group = parser.add_argument_group("the whole path (botproof)")
     group.add_argument("--token", default=TelegramDouble().token, help="the bot's token")
@@ -69,7 +69,7 @@ class ReplyWatch:
         return result
 
     def forget(self, chat_id: int) -> None:
-        """Nobody waits in this chat any more."""
+        """Forget who waits in this chat."""
         self._waiting.pop(chat_id, None)
 
     def _follow(self) -> None:
@@ -151,6 +151,6 @@ class CommandSender(OpenLoopUser):
         return CommandSender.watch
 
     def _break(self, problem: str) -> None:
-        """The double failed, not the bot: nothing can be said about the bot."""
+        """Break off: the double failed, not the bot, and nothing can be said about the bot."""
         self.run_state.broken = self.run_state.broken or problem
         end_if_finished(self.environment, self.run_state)

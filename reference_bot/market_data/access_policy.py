@@ -36,7 +36,7 @@ class AccessPolicy:
     loopback: bool = True
 
     def refusal(self, scope: Scope) -> tuple[int, str, str] | None:
-        """Status, code and message to refuse a request with, or None."""
+        """Return status, code and message to refuse a request with, or None."""
         host = refused_host(scope, self.hosts)
         if host is not None:
             advice = "put it into MARKET_DATA_ALLOWED_HOSTS if it is this service's"
@@ -60,7 +60,7 @@ class AccessPolicy:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Tell whether only this machine reaches what listens there."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -68,7 +68,7 @@ def is_loopback(host: str) -> bool:
 
 
 def nesting(body: bytes | bytearray) -> int:
-    """How deep a JSON text is nested, counted without parsing it."""
+    """Return how deep a JSON text is nested, counted without parsing it."""
     level = deepest = 0
     for bracket in _BRACKETS.findall(_STRINGS.sub(b"", body)):
         level += 1 if bracket in b"[{" else -1

@@ -223,9 +223,8 @@ class VenueClient:
         return VenueError(self.venue, "circuit_open", text, retry_after=rest)
 
     def _count(self, error: VenueError) -> None:
-        """A refusal that is about the request says nothing about the venue's health, nor does a
-        call that this process kept waiting.
-        """
+        """Count a failure; a refusal that is about the request says nothing about the venue's
+        health, nor does a call that this process kept waiting."""
         if error.ours:
             self.breaker.gave_up()
         elif error.reason in _ABOUT_THE_REQUEST and error.retry_after is None:

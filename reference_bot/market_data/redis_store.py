@@ -96,7 +96,7 @@ def sealed(body: bytes) -> bytes:
 
 
 def _unsealed(found: bytes) -> bytes:
-    """What was sealed. Raises ValueError when these are other bytes."""
+    """Return what was sealed. Raises ValueError when these are other bytes."""
     body = found[:-_SUM_BYTES]
     if found != sealed(body):
         raise ValueError("the checksum is wrong")

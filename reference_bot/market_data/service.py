@@ -65,7 +65,8 @@ _FIRST_SHARE: Final = 0.6
 
 
 def until_next_close(candles: Candles, most: float = 60.0) -> float:
-    """Closed candles stay as they are until the next one closes; ``most`` seconds at the most."""
+    """Return how long closed candles stay as they are: until the next one closes;
+    ``most`` seconds at the most."""
     if not candles.closed:
         return 1.0
     length = candles.closed[-1].end - candles.closed[-1].start
@@ -77,7 +78,8 @@ def _until_reset(funding: FundingNow) -> float:
 
 
 def _funding_lifetime(funding: FundingNow) -> float:
-    """The rate is the running interval's: at the reset it is no longer true."""
+    """Return how long it holds: the rate is the running interval's: at the reset it is
+    no longer true."""
     return min(5.0, _until_reset(funding))
 
 
@@ -467,7 +469,7 @@ class MarketService:
             self._metrics.missing(one.venue, one.reason)
 
     def _lifetime(self, parts: Parts) -> float:
-        """An answer lives as long as its shortest part."""
+        """Return how long an answer lives: as long as its shortest part."""
         expires = min((entry.expires for entry in parts.entries), default=0.0)
         return max(0.0, expires - self.cache.now())
 

@@ -195,7 +195,7 @@ def split_multiple(base: str) -> tuple[str, float]:
 
 
 def _alike_in_letters(word: str) -> Callable[[str], float]:
-    """An upper limit of how alike a name can be, by its letters alone: quick to tell."""
+    """Return an upper limit of how alike a name can be, by its letters alone: quick to tell."""
     letters = frozenset(word)
 
     def limit(name: str) -> float:

@@ -24,7 +24,7 @@ from reference_bot.telegram_bot import log, settings  # noqa: E402 - as above
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code."""
+    """Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m reference_bot.telegram_bot")
     parser.add_argument("--check", action="store_true", help="check the settings and exit")
     parser.add_argument(

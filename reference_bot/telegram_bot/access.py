@@ -29,11 +29,12 @@ class AllowList:
         return cls(everybody, frozenset(_id(entry) for entry in named))
 
     def admits(self, user_id: int | None, chat_id: int | None) -> bool:
-        """Whether the sender is listed, or the group that they speak in is."""
+        """Tell whether the sender is listed, or the group that they speak in is."""
         return self.everybody or user_id in self.ids or chat_id in self.ids
 
     def names(self, user_id: int | None) -> bool:
-        """Whether this person is listed by their own id: neither `*` nor a group does for them."""
+        """Tell whether this person is listed by their own id: neither `*` nor a group
+        does for them."""
         return user_id in self.ids
 
 
@@ -51,13 +52,13 @@ class Access:
         self._moves: dict[int, int] = {}
 
     async def open(self) -> None:
-        """Reads what is known; the log reminds of listed ids that are out of date."""
+        """Read what is known; the log reminds of listed ids that are out of date."""
         self._moves = await self._inbox.moves()
         for old, new in self._moves.items():
             self._tell(old, new)
 
     async def admits(self, user_id: int | None, chat_id: int | None) -> bool:
-        """Whether the sender, or the group that they speak in, is listed.
+        """Tell whether the sender, or the group that they speak in, is listed.
 
         Raises InboxUnavailableError.
         """
@@ -70,15 +71,15 @@ class Access:
         return any(new == chat_id and old in self._listed.ids for old, new in self._moves.items())
 
     def names(self, user_id: int | None) -> bool:
-        """Whether this person is listed by their own id."""
+        """Tell whether this person is listed by their own id."""
         return self._listed.names(user_id)
 
     def lists(self, chat_id: int) -> bool:
-        """Whether this chat itself is listed, by the id that it has now."""
+        """Tell whether this chat itself is listed, by the id that it has now."""
         return chat_id in self._listed.ids
 
     async def learn(self, old: int, new: int) -> None:
-        """Keeps for good that group ``old`` is the supergroup ``new``; the operator is told once.
+        """Keep for good that group ``old`` is the supergroup ``new``; the operator is told once.
 
         Raises InboxUnavailableError.
         """
@@ -90,7 +91,7 @@ class Access:
             self._tell(old, new)
 
     async def successor(self, chat: int) -> int | None:
-        """What ``chat`` has become, if that is known. Raises InboxUnavailableError."""
+        """Return what ``chat`` has become, if that is known. Raises InboxUnavailableError."""
         if chat not in self._moves:
             self._moves = await self._inbox.moves()
         return self._moves.get(chat)

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT. Raises CannotListenError when an address is taken.
+    """Run until SIGTERM or SIGINT. Raises CannotListenError when an address is taken.
 
     Whatever else ends the work is a fault of ours: it is raised after everything is closed.
     """

@@ -32,13 +32,13 @@ class AutoSignals:
         self._access = access
 
     def sender(self, context: ReplyContext) -> SignalSender:
-        """Who sends the signals that wait in the inbox."""
+        """Return who sends the signals that wait in the inbox."""
         return SignalSender(self.subscriptions, self._book, self._access, context, self._metrics)
 
     def scheduler(
         self, context: ReplyContext, market_data: MarketData, readiness: Readiness
     ) -> Scheduler:
-        """Who judges the pairs; its work is to be started once."""
+        """Return who judges the pairs; its work is to be started once."""
         readiness.expect(_PART)
         scheduler_context = SchedulerContext(
             judge=_judge(market_data, self.subscriptions.terms, context),
@@ -51,7 +51,7 @@ class AutoSignals:
         )
 
     async def close(self) -> None:
-        """Lets go of the book."""
+        """Let go of the book."""
         await self._book.close()
 
 

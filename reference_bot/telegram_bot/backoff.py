@@ -16,11 +16,12 @@ class Backoff:
         self._next = _FIRST
 
     def reset(self) -> None:
-        """The next wait is the shortest again."""
+        """Let the next wait be the shortest again."""
         self._next = _FIRST
 
     def next(self, asked: float = 0.0) -> float:
-        """Seconds to wait now: ``asked`` (as Telegram did), for a minute at the most, if longer."""
+        """Return seconds to wait now: ``asked`` (as Telegram did), for a minute at the
+        most, if longer."""
         now = self._next
         self._next = min(self._longest, now * 2)
         return max(now, min(asked, _LONGEST_ASKED))

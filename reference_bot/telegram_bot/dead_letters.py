@@ -13,7 +13,7 @@ from reference_bot.telegram_bot.settings import Settings
 
 
 def show(settings: Settings) -> int:
-    """Prints a JSON object a line, the oldest first; the exit code."""
+    """Print a JSON object a line, the oldest first; return the exit code."""
     try:
         letters = _letters(settings)
     except (InboxUnavailableError, sqlite3.Error, OSError) as error:

@@ -48,7 +48,7 @@ class Dispatcher:
         self._stopped: str | None = None
 
     async def run(self) -> None:
-        """Claims and starts handling, forever; cancel it to stop taking new updates."""
+        """Claim and start handling, forever; cancel it to stop taking new updates."""
         self._stopped = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -88,7 +88,7 @@ class Dispatcher:
             _log.critical("an update could not be handled", exc_info=error)
 
     async def drain(self, seconds: float) -> None:
-        """Waits ``seconds`` for what is running; the rest is cut off and stays in the inbox."""
+        """Wait ``seconds`` for what is running; the rest is cut off and stays in the inbox."""
         if self._running:
             await asyncio.wait(tuple(self._running), timeout=seconds)
         left = tuple(self._running)
@@ -124,7 +124,7 @@ class Dispatcher:
             raise TooOldError("it could not be delivered within a day")
 
     async def _bury(self, job: Job, error: Exception) -> float:
-        """Finishes ``job`` as failed, kept as a dead letter; how long its chat has to wait."""
+        """Finish ``job`` as failed, kept as a dead letter; return how long its chat has to wait."""
         self._note_failure(job, error)
         reason = str(error) if isinstance(error, TooOldError | ValueError) else repr(error)
         inbox = self._context.inbox
@@ -139,7 +139,7 @@ class Dispatcher:
         return 0.0
 
     async def _insist(self, job: Job, write: Callable[[], Awaitable[None]]) -> bool:
-        """Writes until it is written; False when that fails for no reason that could pass."""
+        """Write until it is written; return False when that fails for no reason that could pass."""
         while True:
             try:
                 await write()
@@ -154,14 +154,14 @@ class Dispatcher:
                 return True
 
     async def _deliver(self, job: Job) -> float:
-        """Sends a signal; how many seconds its lane has to wait before it can go on."""
+        """Send a signal; return how many seconds its lane has to wait before it can go on."""
         if self._sender is None:  # auto-signals were switched off in the meantime
             await self._context.inbox.finish(job, "unasked")
             return 0.0
         return await self._sender.deliver(job)
 
     async def _answer(self, job: Job) -> float:
-        """Handles ``job``; how many seconds its chat has to wait before it can go on."""
+        """Handle ``job``; return how many seconds its chat has to wait before it can go on."""
         update = decode_json(job.payload)
         replier = Replier(self._context, job, _place(job.lane, update))
         current.set(replier)  # this task's own context
@@ -218,7 +218,7 @@ class Dispatcher:
             self._beat_at = now
 
     def stalled(self) -> str | None:
-        """Why updates are not getting on, or None."""
+        """Say why updates are not getting on, or None."""
         now = time.monotonic()
         if self._stopped is not None:
             return self._stopped
@@ -227,11 +227,11 @@ class Dispatcher:
         return self._waiting()
 
     def unsent(self) -> str | None:
-        """Why no answer reaches anybody, or None."""
+        """Say why no answer reaches anybody, or None."""
         return self._context.sending.trouble(time.monotonic())
 
     def _waiting(self) -> str | None:
-        """Why an update does not get on, or None."""
+        """Say why an update does not get on, or None."""
         waiting = self._context.inbox.oldest_ready()
         if waiting > _STALLED_SECONDS:
             return f"updates wait for {waiting:.0f} s while nothing takes them"
@@ -245,7 +245,7 @@ class Dispatcher:
 
 
 def _place(lane: int, update: dict[str, Any]) -> Place:
-    """Where the answer goes; without a chat (inline) to the person.
+    """Return where the answer goes; without a chat (inline) to the person.
 
     The answer to a tap replaces the tapped message. Where that cannot be edited any more, the new
     one replies to it: Telegram then keeps to its topic, even if it does not tell which that is.

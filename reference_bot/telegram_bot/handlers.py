@@ -82,7 +82,8 @@ def build_application(
     metrics: Metrics,
     subscriptions: Subscriptions | None = None,
 ) -> BotApplication:
-    """The application with every handler; it is never run by itself: the dispatcher feeds it."""
+    """Return the application with every handler; it is never run by itself: the
+    dispatcher feeds it."""
     application: BotApplication = (
         ApplicationBuilder().bot(bot).updater(None).job_queue(None).build()
     )
@@ -96,7 +97,7 @@ def build_application(
 
 
 async def announce_commands(bot: ExtBot[None], table: tuple[Command, ...]) -> None:
-    """Fills Telegram's command menu from the table. Raises TelegramError."""
+    """Fill Telegram's command menu from the table. Raises TelegramError."""
     await bot.set_my_commands([BotCommand(command.name, command.summary) for command in table])
 
 
@@ -145,7 +146,7 @@ class _Answers:
         return Draft([part for draft in drafts for part in draft.parts], drafts[-1].markup)
 
     async def tapped(self, update: Update, _: _Context) -> None:
-        """Answers a tap: the message that holds the button is edited into the answer.
+        """Answer a tap: the message that holds the button is edited into the answer.
 
         The callback is answered beside that, which ends the button's spinner: if that takes long
         or fails (a restart has answered it before, or it is too old), the message is edited all the
@@ -282,7 +283,8 @@ class _Gate:
         raise ApplicationHandlerStop
 
     async def _follow(self, message: Message) -> None:
-        """A group that becomes a supergroup says so in both: one of the two always comes first."""
+        """Follow a group that becomes a supergroup, which says so in both: one of the
+        two always comes first."""
         if message.migrate_to_chat_id is not None:
             await self._moved(message.chat.id, message.migrate_to_chat_id)
         elif message.migrate_from_chat_id is not None:
@@ -308,7 +310,7 @@ class _Gate:
             await _replier().say([text])
 
     async def _refuse_nameless(self, message: Message, update_id: int) -> None:
-        """An anonymous admin, or somebody who writes as a channel: Telegram tells no person.
+        """Refuse an anonymous admin, or somebody who writes as a channel: Telegram tells no person.
 
         What a linked channel posts comes into its group by itself, and is meant for nobody.
         """
@@ -330,7 +332,8 @@ class _Gate:
 
 
 def _speaks_to_bot(update: Update) -> bool:
-    """A private message, or a command in a group: a bot that scolds a group is a nuisance."""
+    """Tell whether it is a private message, or a command in a group: a bot that scolds
+    a group is a nuisance."""
     message = update.message
     if message is None:
         return False

@@ -36,7 +36,7 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
 
 
 def condition(part: str) -> Condition:
-    """The row of a part. Raises ValueError: there is none."""
+    """Return the row of a part. Raises ValueError: there is none."""
     try:
         return CONDITIONS[part.partition(" ")[0]]
     except KeyError:
@@ -60,7 +60,7 @@ class Readiness:
         self._probes: dict[str, Callable[[], str | None]] = {}
 
     def set(self, part: str, reason: str | None) -> None:
-        """Says why ``part`` is not ready, or that it is (None). Raises ValueError: no such part."""
+        """Say why ``part`` is not ready, or that it is (None). Raises ValueError: no such part."""
         condition(part)
         if reason is None:
             self._reasons.pop(part, None)
@@ -72,11 +72,12 @@ class Readiness:
         self.set(part, condition(part).at_start)
 
     def known(self, part: str) -> str | None:
-        """The reason that ``part`` was last set to, or None."""
+        """Return the reason that ``part`` was last set to, or None."""
         return self._reasons.get(part)
 
     def stand_by(self, parts: frozenset[str]) -> None:
-        """Only another instance's end keeps ``parts`` from being ready; empty: nothing does."""
+        """Note that only another instance's end keeps ``parts`` from being ready;
+        empty: nothing does."""
         self._awaited = parts
         if parts:
             self._on_duty.clear()
@@ -90,16 +91,16 @@ class Readiness:
                 await asyncio.wait_for(self._on_duty.wait(), seconds)
 
     def is_standing_by(self) -> bool:
-        """Whether all that is missing comes by itself when the other instance has ended."""
+        """Tell whether all that is missing comes by itself when the other instance has ended."""
         return bool(self._awaited) and self.reasons().keys() <= self._awaited
 
     def probe(self, part: str, ask: Callable[[], str | None]) -> None:
-        """Has a condition looked at whenever somebody asks. Raises ValueError: no such part."""
+        """Have a condition looked at whenever somebody asks. Raises ValueError: no such part."""
         condition(part)
         self._probes[part] = ask
 
     def reasons(self) -> dict[str, str]:
-        """Every part that is not ready, with its reason; empty when all is well."""
+        """Return every part that is not ready, with its reason; empty when all is well."""
         found = dict(self._reasons)
         for part, ask in self._probes.items():
             try:

@@ -86,7 +86,7 @@ class HttpClient:
         content_type: str = "application/json",
         timeout: float,  # noqa: ASYNC109 - it decides which error this raises
     ) -> HttpResponse:
-        """The answer, whatever its status.
+        """Return the answer, whatever its status.
 
         ``path`` comes after the base URL's; ``timeout`` is in seconds, over everything.
         Raises NotSentError or NoAnswerError.
@@ -138,7 +138,7 @@ class HttpClient:
         )
 
     async def close(self) -> None:
-        """Closes every connection; requests that run fail with NoAnswerError."""
+        """Close every connection; requests that run fail with NoAnswerError."""
         if self._session is not None:
             await self._session.close()
             await asyncio.sleep(0)  # lets the transports run their closing callbacks

@@ -68,7 +68,7 @@ def _second(epoch: float) -> str:
 
 
 def configure(level: str, secrets: Iterable[str] = ()) -> None:
-    """Sends every log record, and every exception that nobody caught, to stderr as a JSON line."""
+    """Send every log record, and every exception that nobody caught, to stderr as a JSON line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(Redactor(secrets)))
     handler.addFilter(LinesPerKind())

@@ -79,7 +79,8 @@ class MarketData:
         return await self.ask("/combined_price", {"symbol": symbol}, CombinedPrice, about=symbol)
 
     async def ask(self, path: str, body: dict[str, Any], kind: type[T], *, about: str) -> T:
-        """The ``data`` of an answer, as a ``kind``; ``about`` is what an error says it lacks.
+        """Return the ``data`` of an answer, as a ``kind``; ``about`` is what an error says it
+        lacks.
 
         Raises MarketDataError.
         """
@@ -103,7 +104,7 @@ class MarketData:
         return answer
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._client.close()
 
 

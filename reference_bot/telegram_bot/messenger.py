@@ -29,7 +29,7 @@ class TelegramMessenger:
         self._bot = bot
 
     async def send(self, place: Place, html: str, markup: str = "") -> int:
-        """Sends a message, with ``markup`` (JSON) under it; its message_id."""
+        """Send a message, with ``markup`` (JSON) under it; return its message_id."""
         params = {
             "chat_id": place.chat_id,
             "text": html,
@@ -42,7 +42,7 @@ class TelegramMessenger:
         return int(message["message_id"])
 
     async def edit(self, chat_id: int, message_id: int, html: str, markup: str = "", /) -> None:
-        """Replaces the text of a message and the buttons under it."""
+        """Replace the text of a message and the buttons under it."""
         params = {
             "chat_id": chat_id,
             "message_id": message_id,

@@ -88,5 +88,5 @@ class Metrics:
         self.ready = Gauge("bot_ready", "1 when /ready is green.", registry=registry)
 
     def render(self) -> bytes:
-        """The Prometheus text format."""
+        """Return the Prometheus text format."""
         return generate_latest(self.registry)

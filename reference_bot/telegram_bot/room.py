@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 def build_inbox(settings: Settings) -> Inbox:
-    """Redis when there is a REDIS_URL, else the SQLite file."""
+    """Return Redis when there is a REDIS_URL, else the SQLite file."""
     url = settings.redis_url.get_secret_value()
     rules = Rules(settings.allowed.ids, notice=TOO_MANY)
     if url:
@@ -101,7 +101,7 @@ class Room:
         self.readiness.expect("telegram")
 
     async def open(self) -> None:
-        """Opens the inbox and greets Telegram, for as long as that takes, then starts handling.
+        """Open the inbox and greet Telegram, for as long as that takes, then start handling.
 
         Both at once: while another instance still has the inbox this one stands by, with nothing
         left to do but to take it over.
@@ -144,7 +144,7 @@ class Room:
                 return
 
     async def _moved(self, old: int, new: int) -> None:
-        """Has what is kept under a group's id follow it; the rest is nobody's business to keep."""
+        """Have what is kept under a group's id follow it; the rest is nobody's business to keep."""
         subscriptions = self._auto.subscriptions if self._auto is not None else None
         subscribed = subscriptions is not None and await subscriptions.has(old)
         if subscribed or self._access.lists(old):
@@ -172,7 +172,7 @@ class Room:
                 return
 
     async def _announce(self) -> None:
-        """The command menu is a comfort: without it the bot answers all the same."""
+        """Announce the commands; the menu is a comfort: without it the bot answers all the same."""
         backoff = Backoff(60.0)
         while True:
             try:

@@ -32,7 +32,7 @@ class _Server(GatedServer):
 
 
 def routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
-    """The endpoints that both modes have."""
+    """Return the endpoints that both modes have."""
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -63,7 +63,7 @@ class Entrance:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on, or answers 421."""
+        """Pass on, or answer 421."""
         answer: ASGIApp = self._app
         if scope["path"] == "/webhook":
             answer = self._webhook
@@ -107,13 +107,13 @@ class Listener:
         """Ends only after `stop`."""
 
     async def start(self, event: str = "listening") -> None:
-        """Listens from now on; the log says where."""
+        """Listen from now on; the log says where."""
         self._socket.listen(BACKLOG)
         self.serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         _log.info(event, extra={"port": self.port})
 
     async def stop(self) -> None:
-        """Finishes the requests that run, and closes."""
+        """Finish the requests that run, and close."""
         self._server.should_exit = True
         if self.serving is not None:
             await asyncio.wait({self.serving})

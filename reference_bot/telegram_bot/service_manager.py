@@ -40,7 +40,7 @@ class ServiceManager:
         self._beat = _beat_seconds(settings)
 
     async def run(self) -> None:
-        """Tells until it is cancelled."""
+        """Tell until it is cancelled."""
         if self._socket is None:
             return
         ready, status_sent = False, ""
@@ -63,7 +63,7 @@ class ServiceManager:
             await asyncio.sleep(self._beat if ready else _STARTING_SECONDS)
 
     def stopping(self) -> None:
-        """The bot ends, as it was asked to or because it cannot go on."""
+        """Tell that the bot ends, as it was asked to or because it cannot go on."""
         self._tell("STOPPING=1", "STATUS=finishing what runs")
         if self._socket is not None:
             self._socket.close()
@@ -81,7 +81,8 @@ class ServiceManager:
 
 
 def _beat_seconds(settings: Mapping[str, str]) -> float:
-    """A third of the watchdog's time, so that one beat may be lost; not that of another process."""
+    """Return a third of the watchdog's time, so that one beat may be lost; not that of
+    another process."""
     if settings.get("WATCHDOG_PID", "") in {"", str(os.getpid())}:
         with contextlib.suppress(ValueError):
             return min(int(settings.get("WATCHDOG_USEC", "")) / 3e6, _BEAT_SECONDS)

@@ -49,7 +49,7 @@ def _check_port(url: str) -> None:
 
 
 def _pairs(value: str) -> str:
-    """The pairs in standard notation. Raises ValueError naming every entry that is none."""
+    """Return the pairs in standard notation. Raises ValueError naming every entry that is none."""
     pairs: dict[str, None] = {}
     wrong: list[str] = []
     for entry in (entry.strip() for entry in value.split(",")):
@@ -315,7 +315,8 @@ def _required_in_webhook_mode(value: T, info: ValidationInfo) -> T:
 
 
 def load(kind: type[Settings] = Settings, **overrides: Any) -> Settings:
-    """The settings of this process, or one `SettingsError` that names everything that is wrong."""
+    """Return the settings of this process, or one `SettingsError` that names everything
+    that is wrong."""
     try:
         return kind(**overrides)
     except UnicodeDecodeError:

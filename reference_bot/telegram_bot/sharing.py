@@ -19,7 +19,7 @@ class Shared(Generic[_T]):
         self._under_way: dict[Hashable, tuple[asyncio.Task[_T], float]] = {}
 
     async def get(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """The result of ``work``, or of the same work that somebody else has just begun.
+        """Return the result of ``work``, or of the same work that somebody else has just begun.
 
         Whoever waits may be cancelled: the work goes on for the others.
         """

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 @contextmanager
 def without(*names: str) -> Iterator[None]:
-    """Makes modules unimportable inside the block, unless they are imported already."""
+    """Make modules unimportable inside the block, unless they are imported already."""
     absent = [name for name in names if name not in sys.modules]
     modules = cast("dict[str, Any]", sys.modules)  # None here means: raise ImportError
     modules.update(dict.fromkeys(absent))

@@ -28,11 +28,11 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, name: str, work: Work, *, ends: bool = False) -> None:
-        """Runs ``work()``, and again whenever it ends; with ``ends`` it may return once."""
+        """Run ``work()``, and again whenever it ends; with ``ends`` it may return once."""
         self._tasks.append(asyncio.create_task(self._run(name, work, ends=ends), name=name))
 
     async def stop(self) -> None:
-        """Cancels all of them and waits until they have ended."""
+        """Cancel all of them and wait until they have ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -68,7 +68,7 @@ class LeanRequest(BaseRequest):
         return self._timeout
 
     async def initialize(self) -> None:
-        """Nothing to do: connections are made when needed."""
+        """Do nothing: connections are made when needed."""
 
     async def shutdown(self) -> None:
         await self._client.close()
@@ -85,7 +85,7 @@ class LeanRequest(BaseRequest):
         connect_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
         pool_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
     ) -> tuple[int, bytes]:
-        """One call; ``read_timeout``, when given, is the limit for all of it."""
+        """Make one call; ``read_timeout``, when given, is the limit for all of it."""
         if request_data is not None and request_data.contains_files:
             return await self._upload(url, method, request_data)
         parts = urlsplit(url)
@@ -108,7 +108,7 @@ class LeanRequest(BaseRequest):
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """As the library's own, but quicker. Raises TelegramError."""
+        """Parse as the library's own does, but quicker. Raises TelegramError."""
         try:
             answer: dict[str, Any] = _decode(payload)
         except (msgspec.DecodeError, ValueError):
@@ -123,7 +123,7 @@ class LeanRequest(BaseRequest):
 
 
 def _raise_if_odd(answer: HttpResponse) -> None:
-    """Raises what python-telegram-bot would not: it goes by the status alone.
+    """Raise what python-telegram-bot would not: it goes by the status alone.
 
     An error that is not Telegram's own comes from a proxy or a firewall on the way: it says nothing
     of the chat or the token. A 429 may tell how long to wait elsewhere than Telegram does.
@@ -155,7 +155,7 @@ def _seconds_in(text: str) -> int:
 
 
 def seconds_to_wait(error: Exception) -> float:
-    """How long Telegram wants to be left alone; 0 where it does not say."""
+    """Return how long Telegram wants to be left alone; 0 where it does not say."""
     if not isinstance(error, RetryAfter):
         return 0.0
     after = error.retry_after
@@ -180,14 +180,14 @@ class DirectBot(ExtBot[None]):
         self._polling = polling
 
     async def call(self, method: str, params: Mapping[str, object], *, seconds: float) -> Any:
-        """A Bot API method's bare ``result``: its JSON as it came. Raises TelegramError."""
+        """Return a Bot API method's bare ``result``: its JSON as it came. Raises TelegramError."""
         given = {name: value for name, value in params.items() if value is not None}
         request = self._polling if method == "getUpdates" else self.request
         data = cast("RequestData", _Parameters(given))  # the library's own cannot be made in public
         return await request.post(f"{self.base_url}/{method}", data, read_timeout=seconds)
 
     async def close_requests(self) -> None:
-        """Closes the connections of a bot that never got to `initialize`.
+        """Close the connections of a bot that never got to `initialize`.
 
         The library's shutdown() would not.
         """
@@ -213,7 +213,8 @@ class _Parameters:
 
 
 def build_bot(token: str, base_url: str) -> DirectBot:
-    """The bot for ``token`` at ``base_url``; httpx carries its calls where a proxy is set."""
+    """Return the bot for ``token`` at ``base_url``; httpx carries its calls where a
+    proxy is set."""
     return DirectBot(
         token,
         base_url,

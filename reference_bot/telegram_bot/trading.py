@@ -70,7 +70,7 @@ class NoTrade:
 
 
 def judge(readings: Readings) -> Trade | NoTrade:
-    """The signal that ``readings`` give."""
+    """Return the signal that ``readings`` give."""
     closes, rsi, atr = readings.closes, readings.rsi, readings.atr
     if readings.closed:
         return NoTrade("the market is closed")
@@ -113,7 +113,7 @@ def _averages(closes: Sequence[float], length: int) -> list[float]:
 
 
 def _age(gaps: Sequence[float]) -> int | None:
-    """Candles since the averages crossed; None when they have not."""
+    """Return the candles since the averages crossed; None when they have not."""
     for age, gap in enumerate(reversed(gaps)):
         if (gap > 0) != (gaps[-1] > 0):
             return age - 1

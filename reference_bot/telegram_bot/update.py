@@ -47,7 +47,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def decode_json(body: bytes) -> Any:
-    """The JSON in ``body``. Raises ValueError or RecursionError when there is none.
+    """Return the JSON in ``body``. Raises ValueError or RecursionError when there is none.
 
     What msgspec, which is quicker, does not take, Python's own reader has the last word on: half of
     a surrogate pair, a number without end.
@@ -95,7 +95,8 @@ def check_update(value: object) -> dict[str, Any]:
 
 
 def _check_values(update: dict[str, Any]) -> None:
-    """Every value in it, however deep. A loop: recursion would end where somebody nests enough."""
+    """Check every value in it, however deep. A loop: recursion would end where somebody
+    nests enough."""
     left: list[tuple[str, object, int]] = [("", update, 0)]
     while left:
         name, value, depth = left.pop()
@@ -148,7 +149,7 @@ def _need(update: Mapping[str, Any], path: str, wanted: type) -> None:
 
 
 def is_private(chat_id: int) -> bool:
-    """Whether the chat is one with a person: ids of groups and channels are negative.
+    """Tell whether the chat is one with a person: ids of groups and channels are negative.
 
     Source: https://core.telegram.org/api/bots/ids
     """
@@ -156,7 +157,7 @@ def is_private(chat_id: int) -> bool:
 
 
 def lane_of(update: Mapping[str, Any]) -> int:
-    """The chat whose order the update belongs to; else the user; else the update alone."""
+    """Return the chat whose order the update belongs to; else the user; else the update alone."""
     for part in _parts(update):
         chat = part.get("chat")
         if isinstance(chat, dict) and isinstance(chat.get("id"), int):

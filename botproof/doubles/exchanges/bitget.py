@@ -262,7 +262,7 @@ def _current_rate(ask: Ask) -> Any:
 
 
 def _funding_time(ask: Ask) -> Any:
-    """What told the next reset before the rate did, in 2025."""
+    """Return what told the next reset before the rate did, in 2025."""
     one = _one(ask, _mix(ask))
     _, settles = ask.funding(one, ask.hours(one))
     row = {"symbol": one.symbol, "nextFundingTime": str(settles), "ratePeriod": str(ask.hours(one))}

@@ -171,7 +171,8 @@ def _fields(fault: ExchangeFault) -> frozenset[str]:
 
 
 def _is_figure(value: Any) -> bool:
-    """A number that is no time and no code: what a price, a volume or a rate looks like."""
+    """Tell whether it is a number that is no time and no code: what a price, a volume
+    or a rate looks like."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return False
     text = str(value)

@@ -373,8 +373,8 @@ class Market:
                     self.fold(coin.base, kind, start, end)
 
     def remembered(self) -> bytes:
-        """What was drawn, for `recall` of a market of the same seed, coins and scenarios. Single
-        trades are left out: they are soon drawn, and larger than all the rest."""
+        """Return what was drawn, for `recall` of a market of the same seed, coins and scenarios.
+        Single trades are left out: they are soon drawn, and larger than all the rest."""
         kept = [list(memory.entries.items()) for memory in self._kept()]
         return pickle.dumps((self._identity(), kept), pickle.HIGHEST_PROTOCOL)
 

@@ -12,7 +12,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def key(*parts: object) -> int:
-    """A number of 64 bits for these parts, the same in every process."""
+    """Return a number of 64 bits for these parts, the same in every process."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8)
     return int.from_bytes(digest.digest(), "big")
 
@@ -36,5 +36,5 @@ def _noise(key: int, time: int, period: int) -> float:
 
 
 def octaves(key: int, time: int, waves: Iterable[tuple[int, float]]) -> float:
-    """The sum of smooth noise of several periods, each with its size."""
+    """Return the sum of smooth noise of several periods, each with its size."""
     return sum(size * _noise(key + n, time, period) for n, (period, size) in enumerate(waves))

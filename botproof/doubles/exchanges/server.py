@@ -251,7 +251,8 @@ _ROUTES: Mapping[tuple[str, str], control.Route[ExchangeDouble]] = {
 
 
 def _asked(venue: Venue, call: Call) -> str:
-    """What was asked for, in a line: Hyperliquid says it in the body, the others in the path."""
+    """Return what was asked for, in a line: Hyperliquid says it in the body, the others
+    in the path."""
     try:
         question = msgspec.json.decode(call.body, type=dict[str, object])
     except msgspec.MsgspecError:

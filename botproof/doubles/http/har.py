@@ -55,7 +55,8 @@ class Exchange:
 
 
 def read_har(path: Path) -> list[Exchange]:
-    """The exchanges of a file; those without an answer are left out. Raises RecordingError."""
+    """Return the exchanges of a file; those without an answer are left out. Raises
+    RecordingError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -134,7 +135,7 @@ def _moment(text: str) -> datetime.datetime:
 
 
 def hosts_of(exchanges: Iterable[Exchange]) -> tuple[str, ...]:
-    """The hosts that a recording has answers of."""
+    """Return the hosts that a recording has answers of."""
     return tuple(dict.fromkeys(exchange.host for exchange in exchanges))
 
 

@@ -47,12 +47,12 @@ _LEAST = 6
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether what bears this name must not be kept."""
+    """Tell whether what bears this name must not be kept."""
     return bool(_NAMES.search(name)) and not _NO_SECRETS.match(name)
 
 
 def values_of(headers: Iterable[tuple[str, str]], url: str, body: object = None) -> frozenset[str]:
-    """The secrets that a request carries under such names."""
+    """Return the secrets that a request carries under such names."""
     query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
     fields = body.items() if isinstance(body, Mapping) else ()
     named = (*headers, *query, *((str(name), str(value)) for name, value in fields))
@@ -64,7 +64,7 @@ def values_of(headers: Iterable[tuple[str, str]], url: str, body: object = None)
 
 
 def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """A text without these secrets, and without what has the form of one."""
+    """Return a text without these secrets, and without what has the form of one."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, REDACTED).replace(quote(secret, safe=""), REDACTED)
     for form in _IN_TEXT:
@@ -73,7 +73,7 @@ def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def redact_url(url: str, secrets: Iterable[str] = ()) -> str:
-    """A URL without secrets in its user, its path and its query."""
+    """Return a URL without secrets in its user, its path and its query."""
     parts = urlsplit(redact_text(url, secrets))
     path = "/".join(_segment(segment) for segment in parts.path.split("/"))
     pairs = [
@@ -91,7 +91,8 @@ def _segment(text: str) -> str:
 
 
 def redact_body(text: str, secrets: Iterable[str] = ()) -> str:
-    """A body without secrets: of JSON and of forms by the names in it, of others by their form."""
+    """Return a body without secrets: of JSON and of forms by the names in it, of others
+    by their form."""
     try:
         value = msgspec.json.decode(text)
     except msgspec.DecodeError:

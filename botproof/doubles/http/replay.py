@@ -41,7 +41,7 @@ class Replay:
             self._timeless[_key(*request, timeless=True)].append(exchange)
 
     def find(self, method: str, url: str, body: str) -> Exchange | None:
-        """The next answer to this request."""
+        """Return the next answer to this request."""
         for answers, timeless in ((self._exact, False), (self._timeless, True)):
             key = _key(method, url, body, timeless=timeless)
             if key in answers:

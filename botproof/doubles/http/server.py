@@ -203,7 +203,7 @@ class HttpDouble:
 
 
 def _meant(request: Request) -> tuple[str, str, bool]:
-    """The host that a request means, its path there, and whether it was reached by name."""
+    """Return the host that a request means, its path there, and whether it was reached by name."""
     named = request.headers.get("host", "")
     name = named.partition(":")[0] if not named.startswith("[") else named
     try:
@@ -249,7 +249,7 @@ def _redacted_answer(body: bytes, secrets: frozenset[str]) -> bytes:
 
 
 def _same_id(answer: bytes, body: str) -> bytes:
-    """A JSON-RPC answer with the id of this request: clients count them up."""
+    """Return a JSON-RPC answer with the id of this request: clients count them up."""
     asked = _fields(body)
     if not (isinstance(asked, dict) and "jsonrpc" in asked and "id" in asked):
         return answer

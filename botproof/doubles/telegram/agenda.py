@@ -26,7 +26,7 @@ def plan(core: Core, bot: Bot, when: float, kind: str, *about: object) -> None:
 
 
 def due(bot: Bot) -> float | None:
-    """When the next thing happens."""
+    """Return when the next thing happens."""
     return bot.agenda[0][0] if bot.agenda else None
 
 

@@ -70,7 +70,8 @@ async def start(
     webhook_tls: ssl.SSLContext | None = None,
     wires: Sequence[Wire] = (),
 ) -> RunningDouble:
-    """A double that listens on `host`:`port` (0: any free port), behind `wires` if there are any.
+    """Return a double that listens on `host`:`port` (0: any free port), behind `wires` if there are
+    any.
 
     OSError when it cannot listen.
     """

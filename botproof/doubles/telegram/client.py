@@ -120,7 +120,7 @@ class Double:
     # -- people and groups ---------------------------------------------------------------------
 
     def person(self, user_id: int, first_name: str = "", **about: object) -> Chat:
-        """A person's private chat with the bot.
+        """Return a person's private chat with the bot.
 
         ``about``: ``last_name``, ``username``, ``language_code``, ``is_premium``.
         """
@@ -135,16 +135,16 @@ class Double:
         return Sent(made.pop("update_id"), made.pop("message_id"), made)
 
     def update(self, update: Mapping[str, object]) -> Sent:
-        """An update as it is, without ``update_id``."""
+        """Return an update as it is, without ``update_id``."""
         return self.act({"update": dict(update)})
 
     def transcript(self, after: int = 0, timeout: float = 0.0) -> tuple[list[Json], int]:
-        """Events after a sequence number, and the number to ask after next."""
+        """Return events after a sequence number, and the number to ask after next."""
         page = self._call("GET", "/transcript", params={"after": after, "timeout": timeout})
         return page["events"], page["next"]
 
     def calls(self, method: str = "") -> list[Json]:
-        """The calls that the bot made so far, of one ``method`` or of all."""
+        """Return the calls that the bot made so far, of one ``method`` or of all."""
         return [
             event
             for event in self._events(0)
@@ -167,13 +167,14 @@ class Double:
         self._call("POST", "/clock", json={"advance": seconds})
 
     def reset(self) -> None:
-        """As just started."""
+        """Have the double be as just started."""
         self._call("POST", "/reset")
 
     def wait(
         self, find: Callable[[], T | None], timeout: float = WAIT_SECONDS, what: str = ""
     ) -> T:
-        """What ``find`` finds, asked again after every event. Raises Waited after ``timeout``."""
+        """Return what ``find`` finds, asked again after every event. Raises Waited
+        after ``timeout``."""
         until = time.monotonic() + timeout
         for event in self._events(self._seen):
             self._seen = event["seq"]
@@ -207,7 +208,7 @@ class Double:
 def launch(
     token: str, *options: str, verify: Callable[[], ssl.SSLContext] | None = None
 ) -> Iterator[Double]:
-    """A double in a process of its own, for as long as the ``with`` statement lasts.
+    """Give a double in a process of its own, for as long as the ``with`` statement lasts.
 
     ``options`` are those of ``botproof double telegram``; the seed is 0 unless they say another,
     so that a test sees the same each time. With ``--tls``, ``verify`` makes the context to trust
@@ -239,7 +240,7 @@ class Chat:
         return int(str(self._who["chat_id"]))
 
     def in_group(self, chat_id: int, title: str = "", **about: object) -> Chat:
-        """The same person in a group; below -10^12 it is a supergroup, else a basic one."""
+        """Return the same person in a group; below -10^12 it is a supergroup, else a basic one."""
         where = {"chat_id": chat_id, **({"title": title} if title else {}), **about}
         return Chat(self.double, {**self._who, **where})
 
@@ -296,7 +297,7 @@ class Chat:
         return self._act(tap=asked)
 
     def answer_to_tap(self, sent: Sent, timeout: float = WAIT_SECONDS) -> Json:
-        """The bot's answer to a tap (``text``, ``show_alert``, ``url``). Raises Waited."""
+        """Return the bot's answer to a tap (``text``, ``show_alert``, ``url``). Raises Waited."""
         query = sent.more["callback_query_id"]
 
         def find() -> Json | None:
@@ -341,16 +342,16 @@ class Chat:
     # -- reading -------------------------------------------------------------------------------
 
     def messages(self) -> tuple[Message, ...]:
-        """The chat as its people see it, the oldest first."""
+        """Return the chat as its people see it, the oldest first."""
         return tuple(Message(raw) for raw in self._shown()["messages"])
 
     def keyboard(self) -> tuple[tuple[str, ...], ...]:
-        """The buttons below the input field, row by row."""
+        """Return the buttons below the input field, row by row."""
         rows = (self._shown()["keyboard"] or {}).get("keyboard", [])
         return tuple(tuple(button["text"] for button in row) for row in rows)
 
     def action(self) -> str | None:
-        """What the bot is doing just now (``typing`` …), as it is shown for five seconds."""
+        """Return what the bot is doing just now (``typing`` …), as it is shown for five seconds."""
         action = self._shown()["action"]
         return None if action is None else str(action)
 
@@ -360,7 +361,7 @@ class Chat:
         return self.wait_reply(sent, timeout)
 
     def wait_reply(self, after: Sent | Message | int, timeout: float = WAIT_SECONDS) -> Message:
-        """The first message of the bot after another message. Raises Waited."""
+        """Return the first message of the bot after another message. Raises Waited."""
         number = _number(after)
         return self.wait_for(lambda m: m.by_bot and m.id > number, timeout, f"a reply to {number}")
 
@@ -370,7 +371,7 @@ class Chat:
         timeout: float = WAIT_SECONDS,
         what: str = "the message",
     ) -> Message:
-        """The first message in the chat that ``fits``, once there is one. Raises Waited."""
+        """Return the first message in the chat that ``fits``, once there is one. Raises Waited."""
 
         def find() -> Message | None:
             return next((message for message in self.messages() if fits(message)), None)

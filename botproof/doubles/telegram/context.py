@@ -105,7 +105,7 @@ class Core:
     timers_moved: bool = False
 
     def number(self) -> int:
-        """A number for a ticket or a delivery, never used before."""
+        """Return a number for a ticket or a delivery, never used before."""
         self.last_number += 1
         return self.last_number
 

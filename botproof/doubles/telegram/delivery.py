@@ -129,7 +129,7 @@ def _parameters(content_type: str, body: bytes) -> Mapping[str, object]:
 
 
 def _said(error: Exception) -> str:
-    """How getWebhookInfo words it."""
+    """Return how getWebhookInfo words it."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
         return f"SSL error {{{error}}}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):

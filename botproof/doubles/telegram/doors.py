@@ -117,7 +117,7 @@ def _disturb(core: Core, bot: Bot, batch: list[Update]) -> list[Update]:
 
 
 def _between_chats(core: Core, batch: list[Update]) -> list[Update]:
-    """The same updates in another order, those of one queue still in order."""
+    """Return the same updates in another order, those of one queue still in order."""
     lanes: dict[int, list[Update]] = {}
     for update in reversed(batch):
         lanes.setdefault(update.queue, []).append(update)
@@ -159,7 +159,7 @@ def conflict(
 
 
 def hang_up(core: Core, bot: Bot, ticket: int) -> None:
-    """The caller that waits under `ticket` has gone."""
+    """Note that the caller that waits under `ticket` has gone."""
     if bot.poll is not None and bot.poll.ticket == ticket:
         bot.poll = None
     bot.refusals_due = [due for due in bot.refusals_due if due[1] != ticket]
@@ -230,7 +230,8 @@ def _pump_webhook(core: Core, bot: Bot, webhook: Webhook, now: float) -> None:
 
 
 def settle(core: Core, bot: Bot, number: int, outcome: Outcome, now: float) -> bool:
-    """What came of post `number`; whether the update was taken and its answer may hold a call."""
+    """Return what came of post `number`; whether the update was taken and its answer
+    may hold a call."""
     webhook = bot.webhook
     delivery = webhook.settle(number) if webhook is not None else None
     if webhook is None or delivery is None:
@@ -276,7 +277,7 @@ def _failed(core: Core, bot: Bot, delivery: Delivery, outcome: Outcome, now: flo
 
 
 def wakeup(bot: Bot) -> float | None:
-    """When `wake` has something to do."""
+    """Return when `wake` has something to do."""
     times = [due[0] for due in bot.refusals_due]
     if bot.poll is not None:
         times.append(bot.poll.until)

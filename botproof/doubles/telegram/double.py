@@ -85,7 +85,7 @@ class Double:
         return {"status": "listening"}
 
     async def reset(self) -> None:
-        """As just started: no bots, no faults, no record, the clock at real time."""
+        """Be as just started: no bots, no faults, no record, the clock at real time."""
         for waiting in self._waiting.values():
             if not waiting.done():  # its client may have gone a moment ago
                 waiting.set_result(_RESTART)
@@ -98,7 +98,7 @@ class Double:
         self.transcript.clear()
 
     def set_strict(self, *, strict_unknowns: bool) -> None:
-        """Whether what would be made up fails with 501; also after a reset."""
+        """Set whether what would be made up fails with 501; also after a reset."""
         self.settings = replace(self.settings, strict_unknowns=strict_unknowns)
         self.machine.set_strict(strict_unknowns=strict_unknowns)
 
@@ -116,7 +116,7 @@ class Double:
         return self._made_deliverer
 
     def has_webhook(self, token: str) -> bool:
-        """Whether a bot's updates go to a webhook."""
+        """Tell whether a bot's updates go to a webhook."""
         bot = self.machine.bots.get(token)
         return bot is not None and bot.webhook is not None
 
@@ -150,7 +150,7 @@ class Double:
         return self._called(call)
 
     async def _fetched(self, call: _Call) -> Response:
-        """A call with files by URL: they are fetched first, as the real server does."""
+        """Answer a call with files by URL: they are fetched first, as the real server does."""
         try:
             params = await fetch.files(call.params)
         except BadBodyError as error:
@@ -318,7 +318,8 @@ class Double:
         answer: Mapping[str, object],
         started: float,
     ) -> None:
-        """A method that the webhook called in its answer: nobody sees the reply but the record."""
+        """Note a method that the webhook called in its answer: nobody sees the reply
+        but the record."""
         method, reply = called
         if isinstance(reply, Reply):
             said = {"result": reply.result} if reply.is_ok else _refusal(reply)
@@ -329,7 +330,8 @@ class Double:
 
 
 def _machine(settings: Settings) -> Machine:
-    """A machine; without a seed one that no bot has met: it may have kept the ids of updates."""
+    """Return a machine; without a seed one that no bot has met: it may have kept the
+    ids of updates."""
     if settings.seed is not None:
         return Machine(settings)
     return Machine(replace(settings, seed=SystemRandom().getrandbits(32)))

@@ -42,7 +42,7 @@ FAILED = "Bad Request: failed to get HTTP URL content"
 
 
 def needed(method: str, params: Mapping[str, object]) -> bool:
-    """Whether a call names a file by a URL that is fetched."""
+    """Tell whether a call names a file by a URL that is fetched."""
     name = _FILES.get(method.lower())
     return name is not None and any(_is_fetched(url) for url in _urls(params.get(name)))
 
@@ -54,7 +54,8 @@ def _urls(value: object) -> list[str]:
 
 
 def _items(value: object) -> list[dict[str, Any]]:
-    """The InputMedia objects of a `media` parameter; what does not parse is refused later."""
+    """Return the InputMedia objects of a `media` parameter; what does not parse is
+    refused later."""
     try:
         decoded = msgspec.json.decode(value) if isinstance(value, str) else value
     except msgspec.DecodeError:
@@ -77,7 +78,8 @@ def _is_fetched(url: str) -> bool:
 
 
 async def files(params: Mapping[str, object]) -> dict[str, object]:
-    """The parameters with uploads in the place of URLs. BadBodyError when one cannot be had."""
+    """Return the parameters with uploads in the place of URLs. BadBodyError when one
+    cannot be had."""
     import aiohttp  # noqa: PLC0415 - 13 MB, which only calls with such files need
 
     fetched = dict(params)

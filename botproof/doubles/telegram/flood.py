@@ -88,7 +88,7 @@ class Flood:
 
 
 def _wait_window(sent: deque[float] | None, limit: int, seconds: float, now: float) -> float:
-    """Seconds until fewer than `limit` lie in the last `seconds`; forgets what is older."""
+    """Return seconds until fewer than `limit` lie in the last `seconds`; forgets what is older."""
     if not sent:
         return 0.0
     while sent and sent[0] <= now - seconds:

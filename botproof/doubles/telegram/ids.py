@@ -6,7 +6,8 @@ SUPERGROUPS_BELOW = -1_000_000_000_000
 
 
 def chat_kind(chat_id: int) -> str:
-    """The type of a chat, as its id tells it: people are positive, supergroups below -10^12."""
+    """Return the type of a chat, as its id tells it: people are positive, supergroups
+    below -10^12."""
     if chat_id > 0:
         return "private"
     return "supergroup" if chat_id < SUPERGROUPS_BELOW else "group"

@@ -39,7 +39,7 @@ _NOT_FROM_A_WEBHOOK = frozenset({"setwebhook", "deletewebhook", "close", "logout
 
 
 def is_token(text: str) -> bool:
-    """Whether a text looks like a bot's token."""
+    """Tell whether a text looks like a bot's token."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -58,7 +58,8 @@ class Machine:
     # -- calls -----------------------------------------------------------------------------------
 
     def call(self, token: str, method: str, raw: Mapping[str, object], now: float) -> Reply | Later:
-        """A call of a bot. `raw` are the parameters as they came (see `spec.parse_params`)."""
+        """Answer a call of a bot. `raw` are the parameters as they came (see
+        `spec.parse_params`)."""
         try:
             bot = self.bot(token, now)
         except Refusal as refusal:
@@ -88,14 +89,15 @@ class Machine:
         return method(turn, params)
 
     def token_of(self, given: str) -> str:
-        """The token that a call is meant for: the only one there is, where any is taken for it."""
+        """Return the token that a call is meant for: the only one there is, where any
+        is taken for it."""
         settings = self._core.settings
         if settings.any_token and settings.tokens and given not in settings.tokens:
             return min(settings.tokens)
         return given
 
     def bot(self, token: str, now: float) -> Bot:
-        """The bot of a token, made on first use. Refusal (401) for a token that is none."""
+        """Return the bot of a token, made on first use. Refusal (401) for a token that is none."""
         bot = self.bots.get(token)
         if bot is not None:
             return bot
@@ -135,19 +137,20 @@ class Machine:
         )
 
     def hang_up(self, token: str, ticket: int) -> None:
-        """The client of a waiting call has gone."""
+        """Note that the client of a waiting call has gone."""
         if token in self.bots:
             doors.hang_up(self._core, self.bots[token], ticket)
 
     def file(self, token: str, path: str) -> File | None:
-        """What lies under `/file/bot<token>/<path>`."""
+        """Return what lies under `/file/bot<token>/<path>`."""
         bot = self.bots.get(token)
         return None if bot is None else bot.files.at(path)
 
     # -- people and webhooks ---------------------------------------------------------------------
 
     def person(self, token: str, action: Mapping[str, object], now: float) -> Json:
-        """What a person does (see `people.act`). Refusal for a bad token, else ControlError."""
+        """Return what a person does (see `people.act`). Refusal for a bad token, else
+        ControlError."""
         bot = self.bot(token, now)
         self._catch_up(bot, now)
         return people.act(Turn(self._core, bot, now), action)
@@ -157,7 +160,7 @@ class Machine:
         return people.describe_chat(Turn(self._core, self.bot(token, now), now), described)
 
     def set_strict(self, *, strict_unknowns: bool) -> None:
-        """Whether what would be made up fails with 501 (see `methods.stand_ins`)."""
+        """Set whether what would be made up fails with 501 (see `methods.stand_ins`)."""
         changed = replace(self._core.settings, strict_unknowns=strict_unknowns)
         self._core.settings = changed
 
@@ -173,7 +176,8 @@ class Machine:
         answer: Mapping[str, object],
         now: float,
     ) -> tuple[str, Reply | Later] | None:
-        """What came of post `number`. `answer` are the parameters in the webhook's own answer.
+        """Return what came of post `number`. `answer` are the parameters in the webhook's own
+        answer.
 
         With a `method` among them, that method is called, and its name and reply come back.
         """
@@ -195,19 +199,20 @@ class Machine:
         return self._core.faults
 
     def take_effects(self) -> list[Effect]:
-        """What must happen outside, in order; each is given once."""
+        """Return what must happen outside, in order; each is given once."""
         effects = self._core.effects
         if effects:
             self._core.effects = []
         return effects
 
     def timers_moved(self) -> bool:
-        """Whether `next_wakeup` may have changed since this was asked last."""
+        """Tell whether `next_wakeup` may have changed since this was asked last."""
         moved, self._core.timers_moved = self._core.timers_moved, False
         return moved
 
     def next_wakeup(self) -> float | None:
-        """When `wake` has something to do; None when only calls or updates can change anything."""
+        """Return when `wake` has something to do; None when only calls or updates can
+        change anything."""
         times = [due for bot in self.bots.values() if (due := _wakeup(bot)) is not None]
         return min(times, default=None)
 

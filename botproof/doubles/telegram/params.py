@@ -31,7 +31,7 @@ class BadBodyError(ValueError):
 
 
 def read_params(request: Request) -> dict[str, object]:
-    """All parameters of a call. BadBodyError when the body is not what it says it is."""
+    """Return all parameters of a call. BadBodyError when the body is not what it says it is."""
     params = (
         read_body(request.headers.get("content-type", ""), _unpacked(request))
         if request.body
@@ -59,7 +59,7 @@ def _unpacked(request: Request) -> bytes:
 
 
 def read_body(content_type: str, body: bytes) -> dict[str, object]:
-    """The parameters in a body; none in one of an unknown type."""
+    """Return the parameters in a body; none in one of an unknown type."""
     kind = content_type.lower()
     if "application/json" in kind:
         return _json(body)
@@ -71,7 +71,8 @@ def read_body(content_type: str, body: bytes) -> dict[str, object]:
 
 
 def _json(body: bytes) -> dict[str, object]:
-    """What is wrong with a JSON body is no error to the server: it holds what can be read."""
+    """Return what is wrong with a JSON body is no error to the server: it holds what
+    can be read."""
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -86,7 +87,7 @@ _scan = json.JSONDecoder(strict=False).raw_decode
 
 
 def _as_far_as_it_goes(text: str) -> dict[str, object]:
-    """The parameters before the place where a JSON body breaks, such as a last comma."""
+    """Return the parameters before the place where a JSON body breaks, such as a last comma."""
     params: dict[str, object] = {}
     separator = _OPENS.match(text)
     while separator is not None and (name := _NAME_IN_JSON.match(text, separator.end())):
@@ -131,7 +132,7 @@ def _multipart(parameters: str, body: bytes) -> dict[str, object]:
 
 
 def _part(piece: bytes) -> dict[str, object] | Upload:
-    """One part of a form: a file, or the text arguments in it."""
+    """Return one part of a form: a file, or the text arguments in it."""
     raw_head, separator, data = piece.partition(b"\r\n\r\n")
     head = raw_head.decode("utf-8", "replace")
     found = _DISPOSITION.search(head)
@@ -157,7 +158,8 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 def _disposition(header: str) -> dict[str, str]:
-    """What a Content-Disposition says: quoted strings and bare words, both percent-encoded."""
+    """Return what a Content-Disposition says: quoted strings and bare words, both
+    percent-encoded."""
     return {
         found[1].lower(): unquote(
             _ESCAPED.sub(r"\1", found[2]) if found[2] is not None else found[3].strip()
@@ -167,7 +169,7 @@ def _disposition(header: str) -> dict[str, str]:
 
 
 def shown(params: Mapping[str, object]) -> Mapping[str, object]:
-    """Parameters as the transcript tells them: files by name and size."""
+    """Return parameters as the transcript tells them: files by name and size."""
     files = params.files if isinstance(params, Form) else {}
     if not files and not any(isinstance(value, Upload) for value in params.values()):
         return params

@@ -64,11 +64,12 @@ class Reply:
         return self.status == 200
 
     def encoded(self) -> bytes:
-        """The result as JSON."""
+        """Return the result as JSON."""
         return _encode(self.result)
 
     def body(self, encoded: bytes) -> bytes:
-        """The JSON body, as the real server lays it out; `encoded` comes from `encoded()`."""
+        """Return the JSON body, as the real server lays it out; `encoded` comes from
+        `encoded()`."""
         if self.is_ok:
             if self.description is None:
                 return b'{"ok":true,"result":' + encoded + b"}"
@@ -84,12 +85,12 @@ class Reply:
 
     @classmethod
     def refused(cls, refusal: Refusal) -> Reply:
-        """The answer that says `refusal`."""
+        """Return the answer that says `refusal`."""
         return cls(refusal.code, description=refusal.description, parameters=refusal.parameters)
 
 
 def ok(result: object, description: str | None = None) -> Reply:
-    """An accepted call."""
+    """Return an accepted call."""
     return Reply(200, result, description)
 
 

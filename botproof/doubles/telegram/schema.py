@@ -46,12 +46,12 @@ _MEMBERS: Mapping[str, str] = {
 
 
 def complete_member(member: Json) -> Json:
-    """A ChatMember with every field that one of its status has."""
+    """Return a ChatMember with every field that one of its status has."""
     return complete(_MEMBERS[member["status"]], member)
 
 
 @cache
 def flags(type_name: str) -> tuple[str, ...]:
-    """The names of a type's Boolean fields."""
+    """Return the names of a type's Boolean fields."""
     fields = types()[type_name].fields.values()
     return tuple(field.name for field in fields if field.types == ("Boolean",))

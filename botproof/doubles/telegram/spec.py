@@ -64,7 +64,7 @@ _Convert = Callable[[object, Raw], object]
 
 
 def parse_params(method: str, raw: Raw) -> dict[str, object]:
-    """The parameters of a call to ``method`` (lower case), each in its own Python type.
+    """Return the parameters of a call to ``method`` (lower case), each in its own Python type.
 
     ``raw`` holds what came: JSON values from a JSON body, text from a form or a query; a Form with
     files from a multipart body. Numbers become int and float, flags bool, structures dict and list
@@ -100,7 +100,7 @@ def parse_params(method: str, raw: Raw) -> dict[str, object]:
 
 
 def _add_files(plan: _Plan, parsed: dict[str, object], files: Mapping[str, Upload]) -> None:
-    """The parts of a form that are files, where no text says which file is meant."""
+    """Add the parts of a form that are files, where no text says which file is meant."""
     for name in plan.files:
         found = parsed.get(name)
         if isinstance(found, Upload):
@@ -123,7 +123,7 @@ _OLD_STICKERS = (
 
 
 def _with_old_sticker(name: str, raw: Raw) -> Raw:
-    """The call with the sticker named as in older versions (`get_legacy_input_sticker`)."""
+    """Return the call with the sticker named as in older versions (`get_legacy_input_sticker`)."""
     files = files_of(raw)
     for old, kind, only_uploads in _OLD_STICKERS:
         value = raw.get(old, "")
@@ -150,7 +150,8 @@ _OLD_NAMES: Mapping[str, str] = {"thumbnail": "thumb", "sticker": "png_sticker"}
 
 
 def unknown_params(method: str, raw: Raw) -> list[str]:
-    """Names that Telegram would silently ignore: worth a line in the record, never an error."""
+    """Return names that Telegram would silently ignore: worth a line in the record,
+    never an error."""
     converters = _plan(method).converters
     attached = {v[9:] for v in raw.values() if isinstance(v, str) and v.startswith("attach://")}
     return [
@@ -268,7 +269,7 @@ def _further_refusal(
 
 
 def _refuse_no_message(parsed: Mapping[str, object], *, needs_text: bool) -> None:
-    """Edits name a message of a chat, or an inline message."""
+    """Refuse an edit without a message: it names one of a chat, or an inline message."""
     if parsed.get("text") in _ABSENT and "rich_message" not in parsed and needs_text:
         bad_request("Message text is empty")
     if parsed.get("chat_id") in _ABSENT:

@@ -18,7 +18,7 @@ _SCALARS: Mapping[str, object] = {
 
 
 def example(type_ref: str, **overrides: object) -> object:
-    """A value of type ``type_ref``: its required fields only, always the same.
+    """Return a value of type ``type_ref``: its required fields only, always the same.
 
     ``overrides`` replace or add fields of the outermost object::
 

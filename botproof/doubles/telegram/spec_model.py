@@ -92,13 +92,13 @@ def _file() -> _File:
 
 
 def api_version() -> str:
-    """The version of the Bot API that the specification describes, such as ``10.3``."""
+    """Return the version of the Bot API that the specification describes, such as ``10.3``."""
     return _file().api
 
 
 @cache
 def methods() -> Mapping[str, MethodSpec]:
-    """Every method, by its name in lower case."""
+    """Return every method, by its name in lower case."""
     return {
         name.lower(): MethodSpec(
             name=name,
@@ -114,7 +114,7 @@ def methods() -> Mapping[str, MethodSpec]:
 
 @cache
 def types() -> Mapping[str, TypeSpec]:
-    """Every type, by its name."""
+    """Return every type, by its name."""
     return {
         name: TypeSpec(
             name=name,
@@ -129,7 +129,7 @@ def types() -> Mapping[str, TypeSpec]:
 
 
 def members(reference: str) -> tuple[str, ...]:
-    """The alternatives of a type reference, split at the bars outside of ``Array<...>``."""
+    """Return the alternatives of a type reference, split at the bars outside of ``Array<...>``."""
     if "|" not in reference:
         return (reference,)
     parts: list[str] = []

@@ -39,7 +39,7 @@ Types = Mapping[str, TypeSpec]
 
 
 def read_parameter(reference: str, value: object, types: Types, raw: Uploads) -> object:
-    """The structure in a parameter whose type ``reference`` names.
+    """Return the structure in a parameter whose type ``reference`` names.
 
     Raises SpecError. ``raw`` holds the call's files, for ``attach://``.
     """
@@ -92,7 +92,7 @@ def _scalar(reference: str, value: object) -> object:
 
 
 def _alternative(names: tuple[str, ...], value: object, types: Types, raw: Uploads) -> object:
-    """A value where several types fit: told apart by kind, then by their constant field."""
+    """Return a value where several types fit: told apart by kind, then by their constant field."""
     if isinstance(value, dict):
         objects = [name for name in names if name in types]
         if not objects:
@@ -154,7 +154,7 @@ def _constant(spec: TypeSpec, tag: str) -> str | None:
 
 
 def _best_fit(names: list[str], value: dict[str, object], types: Types) -> TypeSpec:
-    """The type with the fewest required fields missing, then with the most fields known."""
+    """Return the type with the fewest required fields missing, then with the most fields known."""
 
     def rank(name: str) -> tuple[int, int]:
         fields = types[name].fields
@@ -226,7 +226,7 @@ _MUST_BE_UPLOADED: Mapping[str, str] = {
 def _file(
     holder: str, field: FieldSpec, value: dict[str, object], raw: Uploads
 ) -> str | Upload | None:
-    """A file's id, its URL, or the uploaded part that ``attach://`` names; None for none.
+    """Return a file's id, its URL, or the uploaded part that ``attach://`` names; None for none.
 
     Thumbnails are uploads only, and a part of their name is meant where nothing names one
     (``get_input_thumbnail``).

@@ -120,7 +120,7 @@ _TEXTS: Mapping[str, Texts] = {
 
 
 def texts_of(reference: str) -> Texts:
-    """The words for a parameter of this type."""
+    """Return the words for a parameter of this type."""
     key = "ReplyMarkup" if "Markup" in reference else reference
     if reference.startswith("Array<InputMedia"):
         key = "Array<InputMedia>"
@@ -128,7 +128,7 @@ def texts_of(reference: str) -> Texts:
 
 
 def _patterned(reference: str) -> Texts:
-    """The same words for the types that the published server has no reader of."""
+    """Return the same words for the types that the published server has no reader of."""
     element = reference.removeprefix("Array<").removesuffix(">")
     is_array = element != reference
     return Texts(

@@ -72,7 +72,8 @@ class Form(dict[str, object]):
 
 
 def files_of(raw: Mapping[str, object]) -> Mapping[str, Upload]:
-    """The files of a call by the names of their parts; also those that stand among the texts."""
+    """Return the files of a call by the names of their parts; also those that stand
+    among the texts."""
     if isinstance(raw, Form):
         return raw.files
     return {name: value for name, value in raw.items() if isinstance(value, Upload)}
@@ -91,7 +92,7 @@ def bad_request(message: str) -> NoReturn:
 
 
 def text_of(value: object) -> str:
-    """A parameter as the text that the server works on: JSON for everything but strings."""
+    """Return a parameter as the text that the server works on: JSON for everything but strings."""
     if isinstance(value, str):
         return value
     if isinstance(value, Upload):
@@ -106,7 +107,7 @@ _TRUE = frozenset({"true", "yes", "1"})
 
 
 def to_integer(value: object) -> int:
-    """The number that ``value`` starts with, else 0."""
+    """Return the number that ``value`` starts with, else 0."""
     if type(value) is int:
         return value
     found = _INTEGER.match(text_of(value))
@@ -114,7 +115,7 @@ def to_integer(value: object) -> int:
 
 
 def to_float(value: object) -> float:
-    """As ``to_integer``, for numbers with a fraction."""
+    """Do what ``to_integer`` does, for numbers with a fraction."""
     if type(value) is float:
         return value
     found = _FLOAT.match(text_of(value).strip())
@@ -123,14 +124,14 @@ def to_float(value: object) -> float:
 
 
 def to_boolean(value: object) -> bool:
-    """True for ``true``, ``yes`` and ``1`` in any case, and for a JSON ``true``."""
+    """Return true for ``true``, ``yes`` and ``1`` in any case, and for a JSON ``true``."""
     if type(value) is bool:
         return value
     return text_of(value).lower() in _TRUE
 
 
 def to_chat_id(value: object) -> int | str:
-    """A chat's number, or its ``@username``."""
+    """Return a chat's number, or its ``@username``."""
     if type(value) is int:
         return value
     text = text_of(value).strip()
@@ -138,7 +139,7 @@ def to_chat_id(value: object) -> int | str:
 
 
 def decode(value: object) -> object:
-    """A structured parameter: as it is from a JSON body, or the JSON in its text.
+    """Return a structured parameter: as it is from a JSON body, or the JSON in its text.
 
     Raises msgspec.DecodeError when the text is not JSON.
     """

@@ -63,7 +63,7 @@ DEFAULT_ALLOWED = frozenset(KINDS) - _ON_REQUEST
 
 
 def allowed_from(value: object) -> frozenset[str] | None:
-    """What `allowed_updates` asks for; None when it asks for nothing new.
+    """Return what `allowed_updates` asks for; None when it asks for nothing new.
 
     Names that Telegram does not know are passed over; a list without a single known one means the
     default, which is all kinds but `chat_member`, `message_reaction` and `message_reaction_count`.
@@ -74,7 +74,8 @@ def allowed_from(value: object) -> frozenset[str] | None:
 
 
 def kind_of(update: Mapping[str, object]) -> str:
-    """The name of the one field that says what the update is. ControlError names what is wrong."""
+    """Return the name of the one field that says what the update is. ControlError names
+    what is wrong."""
     names = [name for name in update if name != "update_id"]
     if len(names) != 1:
         listed = ", ".join(names) or "none"
@@ -97,7 +98,7 @@ class Update:
 
 
 def make_update(number: int, kind: str, payload: Json, now: float) -> Update:
-    """The update with id `number`; `payload` is what stands under its kind."""
+    """Return the update with id `number`; `payload` is what stands under its kind."""
     described = KINDS.get(kind, _UNKNOWN)
     chat_id, user_id = _chat_of(payload), _user_of(payload)
     return Update(

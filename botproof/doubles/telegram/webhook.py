@@ -84,14 +84,15 @@ class Webhook:
         heapq.heappush(self._ready, (delivery.wakeup_at, self._order, delivery.update.queue))
 
     def wakeup(self) -> float | None:
-        """When something is due next: a delivery, or the end of patience with one under way."""
+        """Return when something is due next: a delivery, or the end of patience with
+        one under way."""
         times = [d.deadline for d in self.under_way.values()][:1]
         if self._ready and len(self.under_way) < self.target.max_connections:
             times.append(self._ready[0][0])
         return min(times, default=None)
 
     def next(self, now: float, number: int, shuffle: Random | None = None) -> Delivery | None:
-        """The delivery to start now, if one is due and a connection is free.
+        """Return the delivery to start now, if one is due and a connection is free.
 
         `number` becomes its number. `shuffle` picks any of the due queues instead of the oldest:
         the order between chats, which Telegram does not promise.
@@ -115,11 +116,12 @@ class Webhook:
         return chosen
 
     def overdue(self, now: float) -> list[int]:
-        """Numbers of deliveries that got no answer in time."""
+        """Return numbers of deliveries that got no answer in time."""
         return [n for n, delivery in self.under_way.items() if delivery.deadline <= now]
 
     def settle(self, number: int) -> Delivery | None:
-        """The delivery `number` came to an end; None when it is not known any more."""
+        """Settle the delivery `number`, which came to an end; None when it is not known
+        any more."""
         delivery = self.under_way.pop(number, None)
         if delivery is not None:
             delivery.number = None
@@ -160,7 +162,7 @@ class Webhook:
         return True
 
     def gone(self, status: int, now: float) -> bool:
-        """Whether the webhook has said 410 for 23 hours, counting this answer."""
+        """Tell whether the webhook has said 410 for 23 hours, counting this answer."""
         if status != 410:
             self.gone_since = None
             return False

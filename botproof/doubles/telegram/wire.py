@@ -87,7 +87,7 @@ _OF_CALLS = frozenset({"misdirect", "unescape", "truncate", "strip", "set"})
 
 
 def read_wires(path: Path) -> tuple[Wire, ...]:
-    """The wires of a JSON file: a list of objects. WireError says what is wrong with it."""
+    """Return the wires of a JSON file: a list of objects. WireError says what is wrong with it."""
     try:
         wires = msgspec.json.decode(path.read_bytes(), type=tuple[Wire, ...])
     except OSError as error:
@@ -228,7 +228,7 @@ class Wires:
         return {**params, name: said}
 
     def _invent(self, params: Mapping[str, object]) -> Response:
-        """What Telegram would have answered to a message that it never got."""
+        """Return what Telegram would have answered to a message that it never got."""
         self._invented += 1
         message = {
             "message_id": self._invented,
@@ -245,7 +245,7 @@ class Wires:
     # -- updates to the bot ----------------------------------------------------------------------
 
     async def _given(self, token: str, answer: AnyResponse) -> AnyResponse:
-        """The answer of getUpdates with what goes wrong with updates in it."""
+        """Return the answer of getUpdates with what goes wrong with updates in it."""
         if not isinstance(answer, Response) or answer.status != _ACCEPTED:
             return answer
         given = msgspec.json.decode(answer.body)
@@ -255,12 +255,12 @@ class Wires:
         return replace(answer, body=msgspec.json.encode({**given, "result": updates}))
 
     async def post(self, post: Post) -> tuple[Post, ...]:
-        """The posts to a webhook that become of one; none where it is lost on its way."""
+        """Return the posts to a webhook that become of one; none where it is lost on its way."""
         updates = await self._update(post.token, msgspec.json.decode(post.body))
         return tuple(replace(post, body=msgspec.json.encode(update)) for update in updates)
 
     def outcome(self, post: Post, outcome: Outcome) -> Outcome:
-        """What Telegram takes the webhook's answer for."""
+        """Return what Telegram takes the webhook's answer for."""
         for passing in self._updates:
             wire = passing.wire
             if wire.kind == "refuse" and self._is_door(wire, post.token) and passing.meets():
@@ -306,7 +306,7 @@ def _with(
     before: Mapping[str, object],
     params: Mapping[str, object],
 ) -> Request:
-    """The same call with other parameters; one that brings files stays as it is."""
+    """Return the same call with other parameters; one that brings files stays as it is."""
     if isinstance(before, Form) or any(not _is_plain(value) for value in params.values()):
         return request
     return replace(

@@ -152,14 +152,15 @@ class Files:
     _count: int = 0
 
     def size(self, file: File, box: int) -> tuple[str, str]:
-        """The id and the unique id of a smaller size of a picture, which has the same bytes."""
+        """Return the id and the unique id of a smaller size of a picture, which has the
+        same bytes."""
         own = file.id[:4] + _letters(f"{self.owner}:{file.id}:{box}", 56)
         unique = _letters(f"{file.unique_id}:{box}", 16)
         self._sizes[own] = (file.id, unique)
         return own, unique
 
     def size_of(self, file_id: str) -> str | None:
-        """The unique id of a smaller size; None for an id that is a file's own."""
+        """Return the unique id of a smaller size; None for an id that is a file's own."""
         found = self._sizes.get(file_id)
         return None if found is None else found[1]
 
@@ -191,12 +192,12 @@ class Files:
         return file
 
     def get(self, file_id: str) -> File | None:
-        """The file with this id, which may be that of one of its sizes."""
+        """Return the file with this id, which may be that of one of its sizes."""
         main, _ = self._sizes.get(file_id, (file_id, ""))
         return self._by_id.get(main)
 
     def at(self, path: str) -> File | None:
-        """The file under a `file_path`."""
+        """Return the file under a `file_path`."""
         return self._by_path.get(path)
 
 
@@ -262,7 +263,7 @@ class Bot:
     started_at: float = 0.0
 
     def new_message_id(self, chat: Chat) -> int:
-        """The next message id in a chat."""
+        """Return the next message id in a chat."""
         holder = chat if chat.has_own_ids else self
         number = holder.next_message_id
         holder.next_message_id = number + 1

@@ -86,7 +86,7 @@ class OneApi(NoTakers):
         await self._client.get(self.time_path, self.time_decoder)
 
     async def warm(self) -> None:
-        """Nothing is kept for long besides the directories."""
+        """Do nothing: nothing is kept for long besides the directories."""
 
     async def open_interest_history(
         self,

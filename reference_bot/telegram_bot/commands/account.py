@@ -12,7 +12,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 async def ask_account(request: Request, path: str, question: dict[str, Any], kind: type[T]) -> T:
-    """Asks market-data about the account. Raises MarketDataError."""
+    """Ask market-data about the account. Raises MarketDataError."""
     try:
         return await request.market_data.ask(path, question, kind, about="the account")
     except MarketDataError as error:

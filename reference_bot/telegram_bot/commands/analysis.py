@@ -6,7 +6,7 @@ from reference_bot.telegram_bot.render.analysis import render_analysis
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data for the figures and the readings of them."""
+    """Ask market-data for the figures and the readings of them."""
     symbol, timeframe = request.arguments["SYM"], request.arguments["TIMEFRAME"]
     question = {"symbol": symbol, "timeframe": timeframe}
     return render_analysis(

@@ -58,7 +58,7 @@ def _symbol(typed: str) -> str:
 
 
 def _symbols(typed: str) -> str:
-    """Symbols with spaces between; ``btc usdt`` and ``eur usd`` are one pair.
+    """Return the symbols with spaces between; ``btc usdt`` and ``eur usd`` are one pair.
 
     A length of time is passed over: the answer has its own.
     """
@@ -131,9 +131,8 @@ def _days(typed: str) -> str:
 
 
 def market_of(symbol: str) -> dict[str, str]:
-    """The market as market-data is asked for it, where a person named the one that it would not
-    take by itself: ``BTC-SPOT``.
-    """
+    """Return the market as market-data is asked for it, where a person named the one that it would
+    not take by itself: ``BTC-SPOT``."""
     return {"market": "spot"} if symbol.endswith("-SPOT") else {}
 
 

@@ -17,7 +17,7 @@ _REFRESH: Final = "🔄 Refresh"
 
 
 def keyboard(command: Command, arguments: Mapping[str, str]) -> list[Row]:
-    """A row for each argument that has choices, then a button that refreshes."""
+    """Return a row for each argument that has choices, then a button that refreshes."""
     rows: list[Row] = []
     for argument in command.arguments:
         rows += _choices(command, argument, arguments)
@@ -27,7 +27,7 @@ def keyboard(command: Command, arguments: Mapping[str, str]) -> list[Row]:
 
 
 def markup(rows: Sequence[Row]) -> str:
-    """The rows as the Bot API's ``reply_markup``; empty without any."""
+    """Return the rows as the Bot API's ``reply_markup``; empty without any."""
     if not rows:
         return ""
     shown = [[{"text": label, "callback_data": data} for label, data in row] for row in rows]
@@ -35,7 +35,8 @@ def markup(rows: Sequence[Row]) -> str:
 
 
 def pressed(data: str | None, table: Sequence[Command]) -> tuple[Command, dict[str, str]] | None:
-    """The command and the arguments that a tap stands for; None when it is no button of ours."""
+    """Return the command and the arguments that a tap stands for; None when it is no
+    button of ours."""
     name, *words = (data or "").split(" ")
     for command in table:
         if command.name == name:
@@ -62,5 +63,5 @@ def _data(command: Command, arguments: Mapping[str, str]) -> str:
 
 
 def fits(data: str) -> bool:
-    """Whether a button can carry ``data``: Telegram refuses the message of one that cannot."""
+    """Tell whether a button can carry ``data``: Telegram refuses the message of one that cannot."""
     return len(data.encode()) <= _LONGEST_DATA

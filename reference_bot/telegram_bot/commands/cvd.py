@@ -7,7 +7,7 @@ from reference_bot.telegram_bot.render.volume import render_cvd
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data for the sums over closed candles."""
+    """Ask market-data for the sums over closed candles."""
     symbol, timeframe = request.arguments["SYM"], request.arguments["TIMEFRAME"]
     question = {"symbol": symbol, "timeframe": timeframe, **market_of(symbol)}
     return render_cvd(await request.market_data.ask("/cvd", question, Cvd, about=symbol))

@@ -9,10 +9,10 @@ _SPELLINGS = "Symbols in any usual spelling: BTC, btc/usdt, BTC-USDT, BTCUSDT"
 
 
 async def answer(request: Request) -> str:
-    """The list of commands, and how symbols are written."""
+    """Return the list of commands, and how symbols are written."""
     return "\n".join([bold("What I can do"), *command_lines(request.table), "", _SPELLINGS])
 
 
 def command_lines(table: Sequence[Command]) -> list[str]:
-    """One line a command, escaped: ``/price SYM – what it does``."""
+    """Return one line a command, escaped: ``/price SYM – what it does``."""
     return [f"{escape(command.usage)} – {escape(command.summary)}" for command in table]

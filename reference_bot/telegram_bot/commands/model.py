@@ -99,7 +99,7 @@ class Command:
         return " ".join([f"/{self.name}", *(argument.example for argument in self.typed)])
 
     def parse(self, words: list[str]) -> dict[str, str]:
-        """The arguments by name, from the words after the command. Raises BadArgumentError.
+        """Return the arguments by name, from the words after the command. Raises BadArgumentError.
 
         Words come in the order of the arguments; one that may be left out is passed over by a word
         that fits a later one: ``/volscan 1h``. A timeframe may stand before the symbol.
@@ -131,7 +131,7 @@ class Command:
 
 
 def _take(word: str, left: list[Argument], values: dict[str, str]) -> None:
-    """Gives ``word`` to the first of ``left`` that it fits. Raises what the first one said.
+    """Give ``word`` to the first of ``left`` that it fits. Raises what the first one said.
 
     A symbol comes last: nearly every word fits it.
     """

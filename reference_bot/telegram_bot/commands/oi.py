@@ -7,7 +7,7 @@ from reference_bot.telegram_bot.render.open_interest import render_interest
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data, which asks every venue at once."""
+    """Ask market-data, which asks every venue at once."""
     coin = request.arguments["COIN"]
     ask = request.market_data.ask
     try:

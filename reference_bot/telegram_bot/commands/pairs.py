@@ -13,7 +13,7 @@ _COUNT: Final = 60
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data for the listed pairs, most traded first, and for the currency pairs."""
+    """Ask market-data for the listed pairs, most traded first, and for the currency pairs."""
     market = request.arguments["MARKET"]
     question = {"market": _MARKETS[market], "limit": _COUNT}
     about = f"the list of {market} pairs"

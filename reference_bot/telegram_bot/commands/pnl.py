@@ -7,6 +7,6 @@ from reference_bot.telegram_bot.render.account import render_pnl
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data, which asks the exchange with the operator's key."""
+    """Ask market-data, which asks the exchange with the operator's key."""
     days = int(request.arguments["DAYS"].removesuffix("d"))
     return render_pnl(await ask_account(request, "/pnl", {"days": days}, Pnl))

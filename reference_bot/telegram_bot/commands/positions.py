@@ -7,5 +7,5 @@ from reference_bot.telegram_bot.render.account import render_positions
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data, which asks the exchange with the operator's key."""
+    """Ask market-data, which asks the exchange with the operator's key."""
     return render_positions(await ask_account(request, "/positions", {}, Positions))

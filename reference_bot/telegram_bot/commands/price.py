@@ -13,7 +13,7 @@ from reference_bot.telegram_bot.render.prices import render_prices
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data for both markets, of all symbols at once."""
+    """Ask market-data for both markets, of all symbols at once."""
     symbols = request.arguments["SYM"].split()
     if len(symbols) == 1:
         return render_price(await request.market_data.combined_price(symbols[0]))
@@ -23,7 +23,7 @@ async def answer(request: Request) -> str:
 
 
 async def _figures(request: Request, symbol: str) -> CombinedPrice | str:
-    """The figures, or the sentence that says why there are none."""
+    """Return the figures, or the sentence that says why there are none."""
     try:
         return await request.market_data.combined_price(symbol)
     except MarketDataError as error:

@@ -26,7 +26,7 @@ _NOT_KEPT: Final = "⚠️ I could not save that just now. Try again in a minute
 
 
 async def answer(request: Request) -> str:
-    """Switches what is to be switched, and gives the signal that is asked for."""
+    """Switch what is to be switched, and give the signal that is asked for."""
     pair, switch = request.arguments["PAIR"], request.arguments["SWITCH"]
     if pair in _SWITCHES:
         if switch:
@@ -60,7 +60,7 @@ class Judged:
 
 
 async def evaluate(market_data: MarketData, pair: str) -> Judged:
-    """Asks market-data for the indicators and, beside that, for the closes.
+    """Ask market-data for the indicators and, beside that, for the closes.
 
     A currency pair has no CVD: then the closes are those of the analysis. Raises MarketDataError.
     """
@@ -106,7 +106,8 @@ async def buttons(request: Request, command: Command) -> list[Row]:
 
 
 def switch_button(pair: str, *, on: bool) -> tuple[str, str]:
-    """The button that switches auto-signals; with a ``pair``, its signal stays in the message.
+    """Return the button that switches auto-signals; with a ``pair``, its signal stays in the
+    message.
 
     A pair that is too long for a button is left out.
     """

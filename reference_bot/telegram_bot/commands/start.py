@@ -6,7 +6,7 @@ from reference_bot.telegram_bot.render.html import bold
 
 
 async def answer(request: Request) -> str:
-    """The welcome, and the list of commands."""
+    """Return the welcome, and the list of commands."""
     welcome = [
         f"👋 {bold('Welcome.')} I know prices, market control, open interest and funding.",
         "Try /price BTC",

@@ -10,7 +10,7 @@ _MARKETS: Final = {"spot": "spot", "perps": "perp"}
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data for the ten with the largest turnover of 24 h."""
+    """Ask market-data for the ten with the largest turnover of 24 h."""
     market = request.arguments["MARKET"]
     question = {"market": _MARKETS[market], "limit": 10}
     about = f"the top 10 of {market}"

@@ -136,5 +136,6 @@ def _words(rest: str) -> list[str]:
 
 
 def _means_something(word: str) -> bool:
-    """A word of punctuation or pictures alone, beside others, is passed over."""
+    """Tell whether a word is more than punctuation or pictures: beside others those are
+    passed over."""
     return any(one.isalnum() for one in word)

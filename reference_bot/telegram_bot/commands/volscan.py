@@ -6,7 +6,7 @@ from reference_bot.telegram_bot.render.volume import render_scan
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data to look through the most traded perpetuals."""
+    """Ask market-data to look through the most traded perpetuals."""
     question = {
         "threshold_pct": int(request.arguments["PERCENT"]),
         "timeframe": request.arguments["TIMEFRAME"],

@@ -7,7 +7,7 @@ from reference_bot.telegram_bot.render.volume import render_volume
 
 
 async def answer(request: Request) -> str:
-    """Asks market-data for the candle and the 96 before it."""
+    """Ask market-data for the candle and the 96 before it."""
     symbol, timeframe = request.arguments["SYM"], request.arguments["TIMEFRAME"]
     question = {"symbol": symbol, "timeframe": timeframe, **market_of(symbol)}
     return render_volume(

@@ -47,7 +47,7 @@ _NAMES: Final = {
 
 
 def joined(words: list[str], *, symbols: bool = True) -> list[str]:
-    """The words, with those put together that are one: a span of time, a pair, a perpetual.
+    """Return the words, with those put together that are one: a span of time, a pair, a perpetual.
 
     ``symbols``: whether there may be any among them.
 
@@ -85,7 +85,8 @@ def joined(words: list[str], *, symbols: bool = True) -> list[str]:
 
 
 def _taken_apart(words: list[str]) -> list[str]:
-    """What a comma or a bar separates, and a span of time at the end of a symbol: ``btc-15m``."""
+    """Return what a comma or a bar separates, and a span of time at the end of a
+    symbol: ``btc-15m``."""
     found: list[str] = []
     for word in (one for typed in words for one in _BETWEEN.split(typed) if one):
         glued = _GLUED.fullmatch(bare(word))
@@ -102,12 +103,12 @@ def _marked(word: str, market: str) -> str:
 
 
 def _in_money(symbol: str, word: str) -> bool:
-    """Whether ``word`` is what ``symbol`` is wanted in, when that is said."""
+    """Tell whether ``word`` is what ``symbol`` is wanted in, when that is said."""
     return goes_with(symbol, word) or (symbol.isalnum() and bare(word).upper() in _MONEY)
 
 
 def goes_with(symbol: str, word: str) -> bool:
-    """Whether ``word`` is the quote of ``symbol``, typed apart."""
+    """Tell whether ``word`` is the quote of ``symbol``, typed apart."""
     base, quote = symbol.upper(), bare(word).upper()
     if not base.isalnum() or base in _DOLLARS:
         return base == "USD" and forex_pair(f"{base}/{quote}") is not None
@@ -115,7 +116,7 @@ def goes_with(symbol: str, word: str) -> bool:
 
 
 def is_span(word: str) -> bool:
-    """Whether it is a length of time: ``15m``, ``4hours``, ``H1``."""
+    """Tell whether it is a length of time: ``15m``, ``4hours``, ``H1``."""
     return _SPAN.fullmatch(bare(word)) is not None
 
 
@@ -130,8 +131,8 @@ def symbols_among(words: list[str]) -> list[str]:
 
 
 def _telling(words: list[str]) -> list[str]:
-    """The words without those that people put between symbols, amounts, and where it is traded; all
-    of them where none is left.
+    """Return the words without those that people put between symbols, amounts, and where it is
+    traded; all of them where none is left.
 
     >>> _telling("what is 1 btc on binance".split()), _telling(["binance"])
     (['btc'], ['binance'])

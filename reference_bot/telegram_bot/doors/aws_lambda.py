@@ -56,7 +56,7 @@ class LambdaBot:
         self._opening: asyncio.Task[None] | None = None
 
     def handle(self, event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """The answer to ``event``, within ``seconds``."""
+        """Return the answer to ``event``, within ``seconds``."""
         refused = refuse_secret(self._secret, _header(event, SECRET_HEADER))
         if refused is not None:
             return _response(*refused)
@@ -91,7 +91,7 @@ class LambdaBot:
             await asyncio.sleep(_LOOK_SECONDS)
 
     def close(self) -> None:
-        """Ends the instance; Lambda itself never asks, tests do."""
+        """End the instance; Lambda itself never asks, tests do."""
         self._loop.run_until_complete(self._room.rest())
         self._loop.run_until_complete(self._room.close())
         self._loop.close()
@@ -103,7 +103,7 @@ async def _build(settings: Settings) -> tuple[Room, Intake]:
 
 
 def build() -> LambdaBot:
-    """The instance from the environment. Raises SettingsError."""
+    """Return the instance from the environment. Raises SettingsError."""
     os.environ.setdefault("INBOX_PATH", "/tmp/inbox.sqlite3")  # noqa: S108 - all of its disk
     settings = load(LambdaSettings, bot_mode="webhook")
     log.configure(settings.log_level, settings.secrets)
@@ -114,7 +114,7 @@ _instance: LambdaBot | None = None
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """What Lambda calls: an API Gateway v2 or function URL event in, its response out."""
+    """Return what Lambda calls: an API Gateway v2 or function URL event in, its response out."""
     global _instance  # noqa: PLW0603 - Lambda keeps the module between events; this is the instance
     if _instance is None:
         _instance = build()

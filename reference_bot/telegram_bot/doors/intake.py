@@ -29,7 +29,8 @@ class Intake:
         self._dropped = metrics.dropped
 
     def read(self, value: object) -> Update:
-        """Parsed JSON as an update. Raises NotAnUpdateError; then it is counted as refused."""
+        """Return parsed JSON as an update. Raises NotAnUpdateError; then it is counted
+        as refused."""
         try:
             return read_update(value)
         except NotAnUpdateError:

@@ -54,7 +54,7 @@ class PollingDoor:
         readiness.expect(PART)
 
     async def run(self) -> None:
-        """Clears a webhook that is set, then polls. What is pending at Telegram is kept."""
+        """Clear a webhook that is set, then poll. What is pending at Telegram is kept."""
         webhook_gone = False
         hold = 0  # the first call returns at once: it shows that polling works
         while True:
@@ -78,7 +78,8 @@ class PollingDoor:
                     self._well_since = time.monotonic()
 
     def _strange_webhook(self, error: Exception) -> Exception:
-        """Somebody has set a webhook: it is removed next, unless that was done too often."""
+        """Return what is raised where somebody has set a webhook: it is removed next,
+        unless that was done too often."""
         self._metrics.conflicts.inc()
         try:
             self._rivals.check("a webhook is set again and again for this bot's token")
@@ -111,7 +112,7 @@ class PollingDoor:
         self._offset = max(ids) + 1
 
     def _read(self, update: Any) -> Update | None:
-        """What Telegram itself sends should be an update; what is not, nobody can handle."""
+        """Return what Telegram itself sends should be an update; what is not, nobody can handle."""
         try:
             return self._intake.read(update)
         except NotAnUpdateError as error:
@@ -138,7 +139,8 @@ class PollingDoor:
         return _reason(error), self._backoff.next()
 
     def _conflict(self, error: Conflict) -> tuple[str, float]:
-        """Another program polls with this token. Telegram ends whoever began to poll earlier.
+        """Return the conflict: another program polls with this token. Telegram ends whoever began
+        to poll earlier.
 
         Of two instances of this bot the one that has polled well for long is the old one, whose
         successor has come: it leaves the other most of the time, and does not die, for it may be
@@ -169,6 +171,7 @@ def _reason(error: Exception) -> str:
 
 
 def _id_of(update: Any) -> int | None:
-    """The id that an offset can confirm; one that no update has would confirm all others too."""
+    """Return the id that an offset can confirm; one that no update has would confirm
+    all others too."""
     number = update.get("update_id") if isinstance(update, dict) else None
     return number if type(number) is int and 0 <= number <= LARGEST else None

@@ -38,19 +38,22 @@ class Registration:
         self._secret_refused = False
 
     def called(self, *, refused: bool) -> None:
-        """Somebody has called the webhook; ``refused``: with another secret, or without one."""
+        """Note that somebody has called the webhook; ``refused``: with another secret,
+        or without one."""
         if refused:
             self._secret_refused = True
         else:
             self._called_at = self._clock()
 
     def was_set(self) -> None:
-        """It has just been set by this bot: what is told next is the state to compare with."""
+        """Note that it has just been set by this bot: what is told next is the state to
+        compare with."""
         self._just_set = self._address_due = True
         self._secret_refused = False
 
     def news(self, info: WebhookInfo) -> list[str]:
-        """What Telegram had not told before, for the log. To be called once for each ``info``."""
+        """Return what Telegram had not told before, for the log. To be called once for
+        each ``info``."""
         said = []
         if info.last_error_date != self._error_date:
             self._error_date = info.last_error_date
@@ -64,7 +67,8 @@ class Registration:
         return said
 
     def strange_address(self, info: WebhookInfo) -> str | None:
-        """The address that somebody else had bound the webhook to, once it is known that they had.
+        """Return the address that somebody else had bound the webhook to, once it is known that
+        they had.
 
         An address that changes may have changed in the DNS. If it changes back by setting the
         webhook again, which binds it to none, it had been bound.
@@ -78,7 +82,7 @@ class Registration:
         return suspect if suspect != info.ip_address else None
 
     def moved(self, info: WebhookInfo) -> bool:
-        """Whether Telegram takes another address of the host than before."""
+        """Tell whether Telegram takes another address of the host than before."""
         new = info.ip_address
         if not new or not self._addresses or new in self._addresses:
             return False
@@ -86,7 +90,7 @@ class Registration:
         return True
 
     def wrong(self, info: WebhookInfo) -> str | None:
-        """What Telegram has that this bot has not set; None when all is as it should be."""
+        """Return what Telegram has that this bot has not set; None when all is as it should be."""
         if info.url != self._url:
             host = urlsplit(info.url).hostname
             return f"the webhook leads to {host}" if host else "the webhook was removed"
@@ -102,12 +106,12 @@ class Registration:
         return None
 
     def _reports(self, info: WebhookInfo, *codes: int) -> bool:
-        """Whether Telegram's new error is that the webhook answered with one of these."""
+        """Tell whether Telegram's new error is that the webhook answered with one of these."""
         said = f"{info.last_error_message or ''} "
         return self._error_at is not None and any(f" {code} " in said for code in codes)
 
     def trouble(self, info: WebhookInfo) -> str | None:
-        """Why updates wait at Telegram although nothing is wrong here, or None.
+        """Say why updates wait at Telegram although nothing is wrong here, or None.
 
         Something on the way refuses them (a certificate, a proxy, a firewall), or Telegram does not
         even try.
@@ -123,5 +127,5 @@ class Registration:
         return None
 
     def _answered(self, at: float) -> bool:
-        """Whether the error at that time may have been an answer of ours."""
+        """Tell whether the error at that time may have been an answer of ours."""
         return self._called_at is not None and self._called_at > at - _ANSWERED_WITHIN

@@ -26,11 +26,11 @@ class Rivals:
         self._times: deque[float] = deque()
 
     def note(self) -> None:
-        """Somebody else has changed it."""
+        """Note that somebody else has changed it."""
         self._times.append(self._clock())
 
     def check(self, what: str) -> None:
-        """Raises RivalError when it is to be left as it is."""
+        """Raise RivalError when it is to be left as it is."""
         while self._times and self._times[0] <= self._clock() - _WITHIN_SECONDS:
             self._times.popleft()
         if len(self._times) >= _TIMES:

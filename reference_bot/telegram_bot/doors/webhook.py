@@ -35,12 +35,12 @@ _log = logging.getLogger(__name__)
 
 
 def secret_matches(expected: str, given: str) -> bool:
-    """Compares in constant time."""
+    """Compare in constant time."""
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogatepass"))
 
 
 def refuse_secret(expected: str, given: str | None) -> tuple[int, str] | None:
-    """The status and reason to refuse with, or None when ``given`` is right."""
+    """Return the status and reason to refuse with, or None when ``given`` is right."""
     if given is None:
         return 401, "the header X-Telegram-Bot-Api-Secret-Token is missing"
     if not secret_matches(expected, given):
@@ -57,7 +57,7 @@ class BodyRefusedError(Exception):
 
 
 def parse_body(body: bytes, intake: Intake) -> Update:
-    """The update in a request's body. Raises BodyRefusedError (400)."""
+    """Return the update in a request's body. Raises BodyRefusedError (400)."""
     try:
         return intake.read(decode_json(body))
     except NotAnUpdateError as error:
@@ -125,7 +125,7 @@ class WebhookDoor:
         return _TAKEN
 
     async def run(self) -> None:
-        """Sets the webhook, and again whenever Telegram has lost it; what is pending is kept."""
+        """Set the webhook, and again whenever Telegram has lost it; what is pending is kept."""
         backoff = Backoff()
         while True:
             try:
@@ -172,7 +172,8 @@ class WebhookDoor:
         await self._look()  # at once: what is told now is what this bot has set
 
     def _contend(self, wrong: str) -> None:
-        """Somebody else has set it: raises RivalError when that was put right too often."""
+        """Note that somebody else has set it: raise RivalError when that was put right
+        too often."""
         self._metrics.conflicts.inc()
         if self._readiness.known(PART) is None:
             _log.warning("the webhook was changed by somebody else: %s", wrong)
@@ -182,7 +183,7 @@ class WebhookDoor:
             self._rivals.check(wrong)
 
     async def _look(self) -> WebhookInfo:
-        """What Telegram tells of the webhook, noted in log, metrics and readiness."""
+        """Return what Telegram tells of the webhook, noted in log, metrics and readiness."""
         info = await self._bot.get_webhook_info()
         known = self._registration
         self._metrics.pending.set(info.pending_update_count)
@@ -199,7 +200,7 @@ class WebhookDoor:
 
 
 async def _read(receive: Receive) -> bytes:
-    """The body, and never more than MAX_BODY of it in memory."""
+    """Return the body, and never more than MAX_BODY of it in memory."""
     body = bytearray()
     while True:
         message = await receive()

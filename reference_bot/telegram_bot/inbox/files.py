@@ -27,7 +27,8 @@ class FileLock:
         self._held: TextIO | None = None
 
     def take(self) -> None:
-        """Raises InboxInUseError when another process has it, else InboxUnavailableError."""
+        """Take it. Raises InboxInUseError when another process has it, else
+        InboxUnavailableError."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = self._path.open("w")
@@ -42,7 +43,7 @@ class FileLock:
         self._held = lock
 
     def keep(self) -> None:
-        """Takes it anew when its file is not the one that was locked any more."""
+        """Take it anew when its file is not the one that was locked any more."""
         if self._held is None or identity(self._path) != _of(os.fstat(self._held.fileno())):
             self.take()
 
@@ -54,7 +55,7 @@ class FileLock:
         )
 
     def release(self) -> None:
-        """Lets go of it."""
+        """Let go of it."""
         if self._held is not None:
             self._held.close()
             self._held = None
@@ -68,7 +69,7 @@ class Whereabouts:
         self._known = {path: identity(path) for path in _files(database)}
 
     def trouble(self) -> str | None:
-        """What became of a file, or None while all are where they were."""
+        """Return what became of a file, or None while all are where they were."""
         for path, known in self._known.items():
             now = identity(path)
             if now != known:
@@ -76,7 +77,7 @@ class Whereabouts:
         return None
 
     def set_aside(self) -> None:
-        """Renames what others have put in the place of the database; nothing of it is lost."""
+        """Rename what others have put in the place of the database; nothing of it is lost."""
         mark = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         for (path, ours), beside in zip(self._known.items(), _BESIDE, strict=True):
             now = identity(path)
@@ -89,7 +90,7 @@ class Whereabouts:
 
 
 def write_anew(connection: sqlite3.Connection, database: Path, where: Whereabouts) -> None:
-    """Puts what ``connection`` can still read to where its files belong, and closes it.
+    """Put what ``connection`` can still read to where its files belong, and close it.
 
     Raises sqlite3.Error or OSError; then the connection is as it was.
     """
@@ -122,7 +123,7 @@ def _files(database: Path) -> tuple[Path, ...]:
 
 
 def _sync(path: Path) -> None:
-    """Has the file, and its entry in its folder, on the disk."""
+    """Have the file, and its entry in its folder, on the disk."""
     for one in (path, path.parent):
         handle = os.open(one, os.O_RDONLY)
         try:

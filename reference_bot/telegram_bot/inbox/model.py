@@ -148,7 +148,7 @@ _decode_progress = msgspec.json.Decoder(Progress).decode
 
 
 def read_progress(found: object) -> tuple[Progress, str]:
-    """What was kept of an answer, and why it cannot be read (empty when it can)."""
+    """Return what was kept of an answer, and why it cannot be read (empty when it can)."""
     if not found:
         return Progress(), ""
     try:
@@ -161,68 +161,70 @@ class Inbox(Protocol):
     """Updates of one bot: an update_id goes in once, a lane's come out in the order they came."""
 
     async def open(self) -> None:
-        """Makes usable what an earlier process left. Raises InboxUnavailableError."""
+        """Make usable what an earlier process left. Raises InboxUnavailableError."""
 
     async def close(self) -> None:
-        """Lets go of everything; what is not finished stays for the next process."""
+        """Let go of everything; what is not finished stays for the next process."""
 
     async def put(self, updates: Sequence[Update]) -> Put:
-        """Writes the updates that are not known yet; durable on return.
+        """Write the updates that are not known yet; durable on return.
 
         Raises InboxUnavailableError, and then none of them may be confirmed; UpdateRefusedError
         when one of them can never be kept, and then none was.
         """
 
     async def claim(self, *, first: bool = False) -> Job:
-        """Waits for the next update whose lane is free, and holds that lane until `release`.
+        """Wait for the next update whose lane is free, and hold that lane until `release`.
 
         ``first``: of the lanes in `Rules.first`; else of the others.
         """
 
     async def record(self, job: Job, progress: Progress) -> None:
-        """Keeps how far the answer has come. A SIGKILL after the return does not lose it.
+        """Keep how far the answer has come. A SIGKILL after the return does not lose it.
 
         Raises InboxUnavailableError or LeaseLostError.
         """
 
     async def finish(self, job: Job, outcome: str) -> None:
-        """Marks the update done; it will not be handled again. Raises as `record`."""
+        """Mark the update done; it will not be handled again. Raises as `record`."""
 
     async def bury(self, job: Job, reason: str) -> None:
-        """Keeps it as a dead letter; once more changes nothing. Raises as `record`."""
+        """Keep it as a dead letter; once more changes nothing. Raises as `record`."""
 
     async def release(self, job: Job, delay: float = 0.0) -> None:
-        """Gives the lane back, after ``delay`` seconds; an update not finished comes out again."""
+        """Give the lane back, after ``delay`` seconds; an update not finished comes out again."""
 
     async def is_done(self, update_id: int) -> bool:
-        """Whether this update was put in and finished. Raises InboxUnavailableError."""
+        """Tell whether this update was put in and finished. Raises InboxUnavailableError."""
 
     def holds(self, job: Job) -> bool:
-        """Whether the lane is surely still ours; asked before anything is sent."""
+        """Tell whether the lane is surely still ours; asked before anything is sent."""
 
     async def once(self, key: str, update_id: int, seconds: float) -> bool:
-        """True for the first update that asks about ``key`` in this time, and for it only."""
+        """Return true for the first update that asks about ``key`` in this time, and
+        for it only."""
 
     async def move(self, old: int, new: int) -> bool:
-        """Keeps for good that chat ``old`` became ``new``; True the first time."""
+        """Keep for good that chat ``old`` became ``new``; return True the first time."""
 
     async def moves(self) -> dict[int, int]:
-        """Every chat that was told to `move`, with what it became."""
+        """Return every chat that was told to `move`, with what it became."""
 
     async def probe(self) -> None:
-        """A small real write. Raises InboxUnavailableError."""
+        """Make a small real write. Raises InboxUnavailableError."""
 
     async def letters(self) -> list[DeadLetter]:
-        """The dead letters, oldest first. Raises InboxUnavailableError."""
+        """Return the dead letters, oldest first. Raises InboxUnavailableError."""
 
     def dead(self) -> int:
-        """How many dead letters there are."""
+        """Return how many dead letters there are."""
 
     def backlog(self) -> tuple[int, float]:
-        """How many updates are not done, and the age of the oldest in seconds (0: none)."""
+        """Return how many updates are not done, and the age of the oldest in seconds (0: none)."""
 
     def oldest_ready(self) -> float:
-        """Seconds that the lane at the head of the queue has waited to be claimed (0: none)."""
+        """Return seconds that the lane at the head of the queue has waited to be
+        claimed (0: none)."""
 
     def stuck(self) -> float:
-        """Seconds that a lane has been neither handled, nor claimable, nor told to wait."""
+        """Return seconds that a lane has been neither handled, nor claimable, nor told to wait."""

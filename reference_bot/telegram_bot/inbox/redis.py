@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 
 
 def connect(url: str) -> Redis:
-    """A client of the Redis at ``url``; it connects when it is first used."""
+    """Return a client of the Redis at ``url``; it connects when it is first used."""
     # One try on a fresh connection: after a restart of Redis the pooled ones are dead.
     client: Redis = Redis.from_url(
         url,
@@ -121,7 +121,7 @@ class RedisInbox:
         self._redis_up_since = self._clock() - int(about.get("uptime_in_seconds", 0))
 
     async def _check_policy(self) -> None:
-        """Raises InboxUnavailableError while Redis would forget what it is given."""
+        """Raise InboxUnavailableError while Redis would forget what it is given."""
         about: dict[str, Any] = {}
         for section in ("memory", "persistence", "replication"):
             about |= await self._call(self._redis.info(section))
@@ -249,7 +249,7 @@ class RedisInbox:
                 self._leases[lane] = (fence, at)
 
     async def _sweep_sometimes(self) -> None:
-        """Puts right, some of it at a time, what somebody else broke in Redis."""
+        """Put right, some of it at a time, what somebody else broke in Redis."""
         if self._clock() - self._swept_at < _SWEEP_SECONDS:
             return
         self._swept_at = self._clock()
@@ -322,7 +322,7 @@ class RedisInbox:
 
 
 async def answer_of(command: Awaitable[Any]) -> Any:
-    """What Redis answers. Raises InboxUnavailableError."""
+    """Return what Redis answers. Raises InboxUnavailableError."""
     try:
         result = await command
     except (RedisError, OSError, TimeoutError) as error:
@@ -333,7 +333,8 @@ async def answer_of(command: Awaitable[Any]) -> Any:
 
 
 def _why_it_forgets(about: dict[str, Any]) -> str | None:
-    """What to set in a Redis that says this of itself (INFO); None when it keeps what it is given.
+    """Return what to set in a Redis that says this of itself (INFO); None when it keeps what it is
+    given.
 
     A fact that it does not tell is not held against it.
     """

@@ -166,7 +166,7 @@ class SqliteInbox:
             return await self._start_writer()
 
     async def _in_time(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """The result of ``work``, or InboxUnavailableError when it takes too long.
+        """Return the result of ``work``, or InboxUnavailableError when it takes too long.
 
         In a task of its own: whoever waits may be cancelled, it is done all the same.
         """
@@ -243,7 +243,7 @@ class SqliteInbox:
             self._payloads[update.update_id] = (update.payload, Progress())
 
     def _fates(self, updates: Sequence[Update]) -> list["_Fate"]:
-        """All but what is too many in its lane is to be done."""
+        """Return the fates: all but what is too many in its lane is to be done."""
         coming: dict[int, int] = {}
         fates = []
         for update in updates:
@@ -262,7 +262,7 @@ class SqliteInbox:
         return fates
 
     def _enqueue(self, update_id: int, lane_id: int, received_ms: int, since: float) -> bool:
-        """Puts it behind what waits in its lane; False when it is there already."""
+        """Put it behind what waits in its lane; return False when it is there already."""
         if update_id in self._received:
             return False
         self._received[update_id] = (received_ms, since)
@@ -387,7 +387,7 @@ class SqliteInbox:
         return update_id not in self._received and bool(await self._do(look, fsync=False))
 
     def holds(self, job: Job) -> bool:
-        """Always: the file's lock keeps every other process away."""
+        """Return True always: the file's lock keeps every other process away."""
         return job.lane in self._lanes
 
     def _later(self, delay: float, lane_id: int) -> None:
@@ -469,7 +469,7 @@ class SqliteInbox:
             task.add_done_callback(self._tasks.discard)
 
     async def _prune(self) -> None:
-        """Forgets what is too old or too much, a little at a time, until nothing is left of it."""
+        """Forget what is too old or too much, a little at a time, until nothing is left of it."""
         horizon = int((self._clock() - KNOWN_FOR_SECONDS) * 1000)
 
         def some(connection: sqlite3.Connection) -> bool:

@@ -87,7 +87,7 @@ class Writer(threading.Thread):
         self.opened: asyncio.Future[None] = loop.create_future()
 
     def submit(self, operation: Operation, *, fsync: bool) -> "asyncio.Future[Any]":
-        """Runs ``operation`` in the next transaction; the future holds what it returned.
+        """Run ``operation`` in the next transaction; the future holds what it returned.
 
         Or InboxUnavailableError; or UpdateRefusedError, which no later try can mend.
         """
@@ -98,7 +98,7 @@ class Writer(threading.Thread):
         return future
 
     def stop(self) -> None:
-        """Ends the thread after what is waiting now."""
+        """End the thread after what is waiting now."""
         self._waiting.put(None)
 
     def run(self) -> None:
@@ -124,7 +124,7 @@ class Writer(threading.Thread):
             self._in_hand = []
 
     def _abandon(self) -> None:
-        """Tells everybody who waits for an ended thread."""
+        """Tell everybody who waits for an ended thread."""
         self._ended = True
         left = list(self._in_hand)
         with contextlib.suppress(queue.Empty):
@@ -180,7 +180,7 @@ class Writer(threading.Thread):
         return [(future, out, None) for (_, _, future), out in zip(entries, results, strict=True)]
 
     def _meaning(self, error: Exception) -> Exception:
-        """Whether the file or what was asked is to blame."""
+        """Tell whether the file or what was asked is to blame."""
         ours = isinstance(error, sqlite3.OperationalError | OSError | MemoryError)
         if ours or type(error) is sqlite3.DatabaseError:
             return self._unavailable(error)
@@ -221,7 +221,7 @@ class Writer(threading.Thread):
         return self._where.trouble() if self._where is not None else None
 
     def _heal(self, connection: sqlite3.Connection, trouble: str) -> None:
-        """Writes what the connection can still read to where the files belong."""
+        """Write what the connection can still read to where the files belong."""
         self._lock.keep()
         if self._where is None or not self._where.trouble():
             return
@@ -250,7 +250,7 @@ class Writer(threading.Thread):
 
 
 def _let_it_shrink(connection: sqlite3.Connection) -> None:
-    """Pages that become free can be given back; a file of an earlier version is made so once."""
+    """Let pages that become free be given back; a file of an earlier version is made so once."""
     [[mode]] = connection.execute("PRAGMA auto_vacuum").fetchall()
     if mode != _INCREMENTAL:
         connection.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")

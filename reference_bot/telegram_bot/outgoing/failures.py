@@ -66,7 +66,7 @@ Failure = Wait | Again | Unknown | Refused | NoToken
 
 
 def classify(error: TelegramError) -> Failure:
-    """What ``error`` means for the message."""
+    """Return what ``error`` means for the message."""
     match error:
         case RetryAfter():
             return Wait(seconds_to_wait(error))

@@ -64,7 +64,7 @@ class FloodControl:
         return self._sent[-_BOT_RATE][0] > now - _WINDOW_SECONDS
 
     def wait(self, chat: int, now: float) -> float:
-        """Seconds until ``chat`` may be sent to; 0 when it may now."""
+        """Return seconds until ``chat`` may be sent to; 0 when it may now."""
         until = self._until.get(chat, 0.0)
         if until <= now:
             self._until.pop(chat, None)

@@ -33,12 +33,12 @@ _SHORTEST: Final = 64
 
 
 def same_already(reason: str) -> bool:
-    """Whether Telegram refuses an edit because the message says that already."""
+    """Tell whether Telegram refuses an edit because the message says that already."""
     return "not modified" in _words(reason)
 
 
 def remedy_for(reason: str) -> Remedy | None:
-    """How the same answer may be taken all the same; None: it will never be."""
+    """Return how the same answer may be taken all the same; None: it will never be."""
     words = _words(reason)
     if "reply markup" in words or "reply keyboard" in words:
         return "no buttons"

@@ -88,10 +88,10 @@ class Messenger(Protocol):
     """The two Bot API calls that answers are made of. Both raise TelegramError."""
 
     async def send(self, place: Place, html: str, markup: str = "", /) -> int:
-        """Sends a message, with ``markup`` (JSON) under it; its message_id."""
+        """Send a message, with ``markup`` (JSON) under it; return its message_id."""
 
     async def edit(self, chat_id: int, message_id: int, html: str, markup: str = "", /) -> None:
-        """Replaces the text of a message and the buttons under it."""
+        """Replace the text of a message and the buttons under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +136,17 @@ class Replier:
         return self._place.chat_id
 
     def adopt(self, message_id: int) -> None:
-        """Has the answer replace a message of ours: the one whose button was tapped."""
+        """Have the answer replace a message of ours: the one whose button was tapped."""
         if self._job.progress.ack is None:
             self._job.progress = replace(self._job.progress, ack=message_id)
 
     def go_to(self, chat: int) -> None:
-        """Has the answer go there instead of where the question came from."""
+        """Have the answer go there instead of where the question came from."""
         self._job.progress = replace(self._job.progress, chat=chat, ack=None)
         self._place = Place(chat)
 
     async def answer(self, work: Coroutine[Any, Any, Draft]) -> None:
-        """Sends what ``work`` returns; announces it when that takes long."""
+        """Send what ``work`` returns; announce it when that takes long."""
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait({task}, timeout=ACKNOWLEDGE_AFTER)
@@ -159,7 +159,7 @@ class Replier:
         await self.say(draft.parts, draft.markup)
 
     async def say(self, parts: list[str], markup: str = "") -> None:
-        """Sends ``parts``, the first one in place of an acknowledgement if there is one."""
+        """Send ``parts``, the first one in place of an acknowledgement if there is one."""
         progress = replace(self._job.progress, parts=tuple(parts), sent=0, markup=markup)
         if len(parts) > 1:
             await self._record(progress)  # a restart must go on with the same split
@@ -167,7 +167,7 @@ class Replier:
         await self.resume()
 
     async def resume(self) -> None:
-        """Sends the parts that are still to go."""
+        """Send the parts that are still to go."""
         while (sent := self._job.progress.sent) < len(self._job.progress.parts):
             failure = await self._part(sent)
             if failure is not None:
@@ -196,7 +196,7 @@ class Replier:
         await self._context.slots.run(section, first=self._job.lane in self._context.first)
 
     async def _part(self, index: int) -> Failure | None:
-        """Tries part ``index`` for two seconds; None when it is sent or never will be."""
+        """Try part ``index`` for two seconds; return None when it is sent or never will be."""
         for pause in (*_PAUSES, None):
             held = self._context.flood.wait(self._chat, self._context.clock())
             if held > 0:
@@ -260,7 +260,7 @@ class Replier:
         return Again(failure.code)
 
     async def _mended(self, index: int, remedy: Remedy | None) -> bool:
-        """Whether the next try differs from this one, so that nothing is tried for ever."""
+        """Tell whether the next try differs from this one, so that nothing is tried for ever."""
         before = self._place, self._job.progress
         progress = self._job.progress
         part = progress.parts[index]
@@ -331,7 +331,7 @@ class Replier:
             await self._record(progress)
 
     async def _give_up(self, failure: Unknown | Refused) -> None:
-        """Nothing more to do: the part counts as gone, or the whole answer as refused."""
+        """Give up: the part counts as gone, or the whole answer as refused."""
         fields = {"update_id": self._job.update_id, "part": self._job.progress.sent}
         if isinstance(failure, Unknown):
             _log.warning("no answer from Telegram: message counts as sent", extra=fields)
@@ -345,7 +345,7 @@ class Replier:
         self._job.progress = Progress(parts=(NOT_PRIVATE,))
 
     def _went_private(self) -> bool:
-        """Whether nothing has arrived yet of an answer that a group was not to see."""
+        """Tell whether nothing has arrived yet of an answer that a group was not to see."""
         progress = self._job.progress
         chat = progress.chat
         if chat is None or chat == self._origin.chat_id or progress.sent:
@@ -353,12 +353,12 @@ class Replier:
         return is_private(chat)
 
     async def _end(self, outcome: str) -> None:
-        """Finishes without the parts that are still to go."""
+        """Finish without the parts that are still to go."""
         self._job.progress = replace(self._job.progress, sent=len(self._job.progress.parts))
         await self.finish(outcome)
 
     async def _put_off(self, failure: Failure) -> None:
-        """Keeps the rendered answer and says when to go on."""
+        """Keep the rendered answer and say when to go on."""
         tries = self._job.progress.tries + 1
         match failure:
             case Wait(seconds) | NoToken(seconds):
@@ -388,7 +388,7 @@ class Replier:
     # the record
 
     async def finish(self, outcome: str) -> None:
-        """Marks the update done. Raises LeaseLostError."""
+        """Mark the update done. Raises LeaseLostError."""
         failure = self.failure
         if failure is not None:
             outcome = "failed"
@@ -407,7 +407,7 @@ class Replier:
         self._job.progress = progress
 
     async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Writes until it is written: what was sent must not be forgotten."""
+        """Write until it is written: what was sent must not be forgotten."""
         pause = _RECORD_PAUSE
         while True:
             try:

@@ -25,7 +25,7 @@ class Sending:
             self._chats.clear()
 
     def failed(self, why: str, now: float) -> None:
-        """A call did not reach Telegram, or Telegram failed."""
+        """Note that a call did not reach Telegram, or Telegram failed."""
         if self._first is None:
             self._first = now
         self._failed_at, self._why = now, why
@@ -37,7 +37,7 @@ class Sending:
             self.failed("429", now)
 
     def trouble(self, now: float) -> str | None:
-        """Why users get no answers, or None. After half a minute without a try nobody knows."""
+        """Say why users get no answers, or None. After half a minute without a try nobody knows."""
         if self._first is None or now - self._failed_at > _EVIDENCE_SECONDS:
             return None
         since = now - self._first

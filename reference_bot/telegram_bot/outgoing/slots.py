@@ -62,7 +62,7 @@ class SendSlots:
     async def run(
         self, section: Callable[[], Coroutine[Any, Any, _T]], *, first: bool = False
     ) -> _T:
-        """Runs ``section`` in a slot, to its end even when the caller is cancelled meanwhile."""
+        """Run ``section`` in a slot, to its end even when the caller is cancelled meanwhile."""
         self._answers += 1
         self._no_answers.clear()
         try:
@@ -74,7 +74,7 @@ class SendSlots:
         return await self._in_slot(section)
 
     async def run_last(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """The same for a message that people's answers go before."""
+        """Do the same for a message that people's answers go before."""
         async with self._last:
             await self._no_answers.wait()
             await self._free.acquire()
@@ -83,7 +83,7 @@ class SendSlots:
             return done
 
     async def _in_slot(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Runs ``section`` in the slot that was acquired, and frees that."""
+        """Run ``section`` in the slot that was acquired, and free that."""
         try:
             pass_on = asyncio.create_task(section())
             self._running.add(pass_on)
@@ -98,7 +98,7 @@ class SendSlots:
             self._free.release()
 
     async def settled(self, seconds: float) -> None:
-        """Waits ``seconds`` until no section runs, and cuts off one that cannot end.
+        """Wait ``seconds`` until no section runs, and cut off one that cannot end.
 
         That is one that cannot record what it has sent, with the inbox out of reach for good.
         """

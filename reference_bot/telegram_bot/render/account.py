@@ -27,7 +27,7 @@ def render_balance(data: Balance) -> str:
 
 
 def render_positions(data: Positions) -> str:
-    """The open positions, the largest first, as HTML; markup never spans lines."""
+    """Return the open positions, the largest first, as HTML; markup never spans lines."""
     shown = [_position(one) for one in data.positions[:_MOST_ROWS]]
     more = len(data.positions) - len(shown)
     return page(
@@ -40,7 +40,8 @@ def render_positions(data: Positions) -> str:
 
 
 def render_pnl(data: Pnl) -> str:
-    """What was gained and paid since a moment, in USDT, as HTML; markup never spans lines."""
+    """Return what was gained and paid since a moment, in USDT, as HTML; markup never
+    spans lines."""
     other = [f"Other: {_profit(data.other)}"] if abs(data.other) >= _CENT else []
     still = [] if data.unrealised is None else [f"Unrealised PnL: {_profit(data.unrealised)}"]
     partly = [] if data.complete else [_INCOMPLETE]

@@ -46,7 +46,7 @@ _READINGS: Final = {
 
 
 def render_analysis(data: Analysis) -> str:
-    """The whole answer, as HTML; markup never spans lines."""
+    """Return the whole answer, as HTML; markup never spans lines."""
     kind, block = _shown(data)
     where = (market_of(data.symbol, data.venue, kind), venue(data.venue))
     prices = prices_of(data.symbol, data.venue)
@@ -69,7 +69,7 @@ def render_analysis(data: Analysis) -> str:
 
 
 def _shown(data: Analysis) -> tuple[str, Block | None]:
-    """The market that the figures are of: the one that is asked for, if it could be had."""
+    """Return the market that the figures are of: the one that is asked for, if it could be had."""
     blocks: dict[str, Block | None] = {"perp": data.price.perp, "spot": data.price.spot}
     for kind in (data.market, "perp", "spot"):
         if (block := blocks.get(kind)) is not None:

@@ -18,14 +18,14 @@ _UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def render_auto_signal(data: Analysis, found: Trade, terms: Terms) -> str:
-    """A signal as it comes by itself, as HTML; markup never spans lines."""
+    """Return a signal as it comes by itself, as HTML; markup never spans lines."""
     return page(
         [f"🔔 {bold('AUTO-SIGNAL')} · {every(terms.interval)}"], [render_signal(data, found)]
     )
 
 
 def render_on(terms: Terms) -> str:
-    """What comes, when, and how it ends."""
+    """Return what comes, when, and how it ends."""
     return "\n".join(
         [
             ON,
@@ -37,12 +37,12 @@ def render_on(terms: Terms) -> str:
 
 
 def render_off() -> str:
-    """How it starts again."""
+    """Return how it starts again."""
     return f"{OFF}\n/signal on starts them"
 
 
 def render_not_running() -> str:
-    """What works all the same."""
+    """Return what works all the same."""
     return f"{NOT_RUNNING}\n/signal PAIR still works"
 
 

@@ -49,7 +49,7 @@ _VENUES: Final = {
 
 
 def venue(code: str) -> str:
-    """A venue's name as it writes it itself, escaped."""
+    """Return a venue's name as it writes it itself, escaped."""
     return _VENUES.get(code, escape(code))
 
 
@@ -111,7 +111,7 @@ def base_of(symbol: str) -> str:
 
 
 def notes(data: AnswerData) -> list[str]:
-    """What an answer lacks, and how old it is when no exchange could be asked."""
+    """Return what an answer lacks, and how old it is when no exchange could be asked."""
     return stale_note(data) or gaps(data.gaps)
 
 
@@ -167,10 +167,10 @@ def section_name(gap: Missing) -> str:
 
 
 def page(*blocks: list[str]) -> str:
-    """Blocks with a blank line between them; empty ones are left out."""
+    """Return the blocks with a blank line between them; empty ones are left out."""
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
 def clock(epoch_ms: int) -> str:
-    """The last line: ``🕒 2025-10-01 12:00:05 UTC · 20:00:05 SGT``."""
+    """Return the last line: ``🕒 2025-10-01 12:00:05 UTC · 20:00:05 SGT``."""
     return f"🕒 {f.moment(epoch_ms)}"

@@ -39,7 +39,7 @@ class Prices:
         return f.price(value) if self.places is None else f.rate(value, self.places)
 
     def signed(self, value: float | None) -> str:
-        """A change of a price: ``+$4,912.10``, or ``-0.00023``."""
+        """Return a change of a price: ``+$4,912.10``, or ``-0.00023``."""
         return f.signed_price(value) if self.places is None else f.signed_rate(value, self.places)
 
     def span(self, low: float | None, high: float | None) -> str:
@@ -50,12 +50,12 @@ class Prices:
 
 
 def is_forex(venue_code: str) -> bool:
-    """Whether what a venue tells are currency pairs and metals."""
+    """Tell whether what a venue tells are currency pairs and metals."""
     return venue_code == _VENUE
 
 
 def prices_of(symbol: str, venue_code: str) -> Prices:
-    """How a pair's prices are written."""
+    """Return how a pair's prices are written."""
     base, _, quote = symbol.partition("/")
     if not is_forex(venue_code) or base in _METALS:
         return Prices()
@@ -78,7 +78,7 @@ def closed(block: Block | None) -> list[str]:
 
 
 def notes(data: AnswerData, venue_code: str) -> list[str]:
-    """What an answer lacks: of a currency pair what is told of none, and what failed."""
+    """Return what an answer lacks: of a currency pair what is told of none, and what failed."""
     if not is_forex(venue_code):
         return common.notes(data)
     return [
@@ -88,7 +88,7 @@ def notes(data: AnswerData, venue_code: str) -> list[str]:
 
 
 def render_forex(data: CombinedPrice) -> str:
-    """The answer to ``/price`` for a currency pair or metal, as HTML."""
+    """Return the answer to ``/price`` for a currency pair or metal, as HTML."""
     about = (market_of(data.symbol, data.venue, "spot"), venue(data.venue))
     return page(
         [title("📊", escape(data.symbol), *about)],

@@ -40,13 +40,13 @@ def price(value: float | None) -> str:
 
 
 def rate(value: float | None, places: int) -> str:
-    """A price in a currency that its pair names: ``1.17423``, ``156.420``."""
+    """Return a price in a currency that its pair names: ``1.17423``, ``156.420``."""
     number = known(value)
     return NOT_KNOWN if number is None else _bare(number, places, "")
 
 
 def signed_rate(value: float | None, places: int) -> str:
-    """A change of such a price: ``+0.00241``."""
+    """Return a change of such a price: ``+0.00241``."""
     number = known(value)
     return NOT_KNOWN if number is None else _bare(number, places, "+")
 
@@ -59,7 +59,7 @@ def span(low: float | None, high: float | None) -> str:
 
 
 def signed_price(value: float | None) -> str:
-    """A change of a price: ``+$4,912.10``, ``-$4.17``."""
+    """Return a change of a price: ``+$4,912.10``, ``-$4.17``."""
     number = known(value)
     return NOT_KNOWN if number is None else _dollars(number, _price_digits(abs(number)), "+")
 
@@ -82,7 +82,7 @@ def amount(value: float | None, unit: str) -> str:
 
 
 def holding(value: float | None, unit: str) -> str:
-    """What somebody owns, to the hundredth: ``2,500.50 USDT``; below one as prices are."""
+    """Return what somebody owns, to the hundredth: ``2,500.50 USDT``; below one as prices are."""
     number = known(value)
     if number is None:
         return NOT_KNOWN
@@ -96,7 +96,7 @@ def signed_amount(value: float | None, unit: str) -> str:
 
 
 def percent(value: float | None, places: int = 2) -> str:
-    """A figure that is in percent already: ``+4.62%``, ``-0.30%``, ``0.00%``."""
+    """Return a figure that is in percent already: ``+4.62%``, ``-0.30%``, ``0.00%``."""
     number = known(value)
     return NOT_KNOWN if number is None else _percent(number, places)
 
@@ -176,7 +176,7 @@ def signed_whole(value: float | None) -> str:
 
 
 def funding(rate: float | None, annual: float | None) -> str:
-    """Fractions in, percent out: ``+0.0085% (+9.31% annually)``."""
+    """Write funding: fractions in, percent out: ``+0.0085% (+9.31% annually)``."""
     once, yearly = known(rate), known(annual)
     shown = NOT_KNOWN if once is None else _percent(once.scaleb(2), 4)
     year = NOT_KNOWN if yearly is None else _percent(yearly.scaleb(2), 2)
@@ -184,7 +184,7 @@ def funding(rate: float | None, annual: float | None) -> str:
 
 
 def funding_rate(rate: float | None) -> str:
-    """A fraction in, percent out: ``+0.0085%``."""
+    """Write a fraction in, percent out: ``+0.0085%``."""
     number = known(rate)
     return NOT_KNOWN if number is None else _percent(number.scaleb(2), 4)
 
@@ -195,7 +195,7 @@ def magnitude(value: float | None) -> float | None:
 
 
 def plain(value: float | None) -> str:
-    """A bare number without needless zeros: ``8``, ``0.5``."""
+    """Return a bare number without needless zeros: ``8``, ``0.5``."""
     number = known(value)
     return NOT_KNOWN if number is None else _trim(_fixed(number, 2))
 

@@ -31,12 +31,12 @@ def code(text: str) -> str:
 
 
 def plain(part: str) -> str:
-    """The text of ``part`` without its tags, as HTML that has none."""
+    """Return the text of ``part`` without its tags, as HTML that has none."""
     return html.escape(html.unescape(_TAG.sub("", part)), quote=False)
 
 
 def units(text: str) -> int:
-    """The length of ``text`` as Telegram counts it: UTF-16 units."""
+    """Return the length of ``text`` as Telegram counts it: UTF-16 units."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

@@ -62,7 +62,7 @@ def _share(percent: float) -> str:
 
 
 def _venue(one: VenueInterest, base: str) -> list[str]:
-    """Two lines: one is too long for a phone."""
+    """Return two lines: one is too long for a phone."""
     size = [f.money(one.value), f.amount(one.amount, escape(base)), _share(one.share_pct)]
     facts = []
     if one.change_24h is not None:
@@ -76,7 +76,8 @@ def _venue(one: VenueInterest, base: str) -> list[str]:
 
 
 def _missing(data: MultiInterest) -> list[str]:
-    """Venues and margins that are not in the sum; a history that a venue lacks is no gap in it."""
+    """Return the venues and margins that are not in the sum; a history that a venue
+    lacks is no gap in it."""
     there = {(one.venue, one.margin) for one in data.venues}
     venues = {one.venue for one in data.venues}
     absent: dict[str, dict[str, Missing]] = {}

@@ -51,7 +51,7 @@ _NOT_SHOWN: Final = "perp.accounts"
 
 
 def render_price(data: CombinedPrice) -> str:
-    """The whole answer, as HTML; markup never spans lines."""
+    """Return the whole answer, as HTML; markup never spans lines."""
     if is_forex(data.venue):
         return render_forex(data)
     blocks = [

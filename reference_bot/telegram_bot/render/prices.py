@@ -17,7 +17,8 @@ from reference_bot.telegram_bot.render.html import bold, escape
 
 
 def render_prices(found: Sequence[CombinedPrice | str]) -> str:
-    """A block for each symbol, in the order asked for; a sentence where there are no figures."""
+    """Return a block for each symbol, in the order asked for; a sentence where there
+    are no figures."""
     blocks = [[f"⚠️ {escape(one)}"] if isinstance(one, str) else _block(one) for one in found]
     figures = [one for one in found if not isinstance(one, str)]
     if not figures:

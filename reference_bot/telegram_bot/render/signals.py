@@ -26,7 +26,7 @@ _POSITIONS: Final = {
 
 
 def signals(data: CombinedPrice) -> list[str]:
-    """One to four lines, escaped."""
+    """Return one to four lines, escaped."""
     found = [*_control(data), *_positions(data.perp), *_funding(data.perp)]
     if data.intelligence is not None:
         found += [*_activity(data.intelligence), *_momentum(data.intelligence)]

@@ -11,7 +11,7 @@ _IN_A_LINE = 4
 
 
 def render_top(data: TopSymbols) -> str:
-    """The ranking, one line a symbol, as HTML; markup never spans lines."""
+    """Return the ranking, one line a symbol, as HTML; markup never spans lines."""
     rows = [_row(one) for one in data.symbols] or ["Nothing is traded here just now."]
     return page(
         [title("🏆", "Most traded in 24h", market(data.market), venue(data.venue))],
@@ -21,7 +21,8 @@ def render_top(data: TopSymbols) -> str:
 
 
 def render_pairs(data: TopSymbols, forex: ForexPairs | None = None) -> str:
-    """The pairs in standard notation, most traded first, as HTML; markup never spans lines."""
+    """Return the pairs in standard notation, most traded first, as HTML; markup never
+    spans lines."""
     lines = _lines([one.symbol for one in data.symbols])
     return page(
         [title("📒", "Pairs", market(data.market), venue(data.venue), "most traded first")],

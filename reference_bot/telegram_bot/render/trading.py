@@ -21,7 +21,7 @@ _ACROSS: Final = {"LONG": "above", "SHORT": "below"}
 
 
 def render_signal(data: Analysis, found: Trade | NoTrade) -> str:
-    """The signal or why there is none, as HTML; markup never spans lines."""
+    """Return the signal or why there is none, as HTML; markup never spans lines."""
     where = (market_of(data.symbol, data.venue, data.market), venue(data.venue))
     prices = prices_of(data.symbol, data.venue)
     return page(

@@ -26,7 +26,7 @@ _DIVERGENCES: Final = {
 
 
 def render_volume(data: VolumeSpike) -> str:
-    """The last closed candle against the 96 before it, as HTML; markup never spans lines."""
+    """Return the last closed candle against the 96 before it, as HTML; markup never spans lines."""
     base, bar = base_of(data.symbol), data.bar
     taker = [] if data.flow is None else [f"Delta: {flow(data.flow, base, bar.close, bar.end)}"]
     return page(
@@ -64,7 +64,7 @@ def render_cvd(data: Cvd) -> str:
 
 
 def render_scan(data: VolumeScan) -> str:
-    """The symbols whose volume stands out, most first, as HTML; markup never spans lines."""
+    """Return the symbols whose volume stands out, most first, as HTML; markup never spans lines."""
     threshold = f.percent(data.threshold_pct, 0)
     rows = [_spike(one) for one in data.spikes]
     none = f"No symbol is {threshold} over its average volume just now."
@@ -100,7 +100,8 @@ def _spike(one: Spike) -> str:
 
 
 def _unseen(data: VolumeScan) -> list[str]:
-    """A scan may miss a few of many symbols: their number is told, not each one's reason."""
+    """Return what to say of those unseen: a scan may miss a few of many symbols: their number is
+    told, not each one's reason."""
     unseen = [gap for gap in data.gaps if gap.section != OTHER_VENUE]
     waiting = sum(gap.reason == "queued" for gap in unseen)
     lost = len(unseen) - waiting

@@ -66,7 +66,8 @@ class SignalMessage(msgspec.Struct, frozen=True):
     markup: str
 
     def to_inbox(self) -> Update:
-        """The same message has the same id, whichever process makes it: the inbox takes it once.
+        """Return it for the inbox: the same message has the same id, whichever process makes it:
+        the inbox takes it once.
 
         Telegram's update ids are positive, so a negative one is ours.
         """
@@ -87,25 +88,26 @@ class SignalBook(Protocol):
     """Verdicts and subscribers of one bot. Everything may raise SignalsUnavailableError."""
 
     async def open(self) -> None:
-        """Makes usable what earlier processes left."""
+        """Make usable what earlier processes left."""
 
     async def close(self) -> None:
-        """Lets go of everything."""
+        """Let go of everything."""
 
     async def keep(self, verdict: Verdict) -> None:
         """Durable on return. What is kept of this pair and slot already stays as it is."""
 
     async def judged(self, slot: int) -> frozenset[str]:
-        """The pairs that have their verdict in ``slot``."""
+        """Return the pairs that have their verdict in ``slot``."""
 
     async def unsent(self, slot: int) -> list[Verdict]:
-        """The signals of ``slot`` that are not `handed_out` yet."""
+        """Return the signals of ``slot`` that are not `handed_out` yet."""
 
     async def handed_out(self, verdict: Verdict) -> None:
         """Its messages are in the inbox; who subscribes from now on does not get it."""
 
     async def last_signal_ms(self) -> int:
-        """When the last signal was judged; before the first one, when this book was begun."""
+        """Return when the last signal was judged; before the first one, when this book
+        was begun."""
 
     async def subscribe(self, subscriber: Subscriber) -> None:
         """Durable on return."""
@@ -117,4 +119,4 @@ class SignalBook(Protocol):
         """Everybody who subscribed, whether they are still allowed to or not."""
 
     async def subscriber(self, chat: int) -> Subscriber | None:
-        """The one with this chat."""
+        """Return the one with this chat."""

@@ -112,7 +112,8 @@ class RedisBook:
 
 
 def _number(found: bytes | None) -> int | None:
-    """A number that was kept; None, and said in the log, when somebody has put something else."""
+    """Return a number that was kept; None, and said in the log, when somebody has put
+    something else."""
     try:
         return None if found is None else int(found)
     except ValueError:

@@ -95,7 +95,7 @@ class Scheduler:
                 return
 
     async def _try(self, slot: int) -> bool:
-        """One go at ``slot``; whether there is nothing left to do in it."""
+        """Have one go at ``slot``; whether there is nothing left to do in it."""
         try:
             done = await self._go(slot)
         except InboxUnavailableError as error:
@@ -153,7 +153,7 @@ class Scheduler:
         )
 
     async def _refresh(self) -> None:
-        """The gauges: from the book, so that they survive a restart."""
+        """Set the gauges from the book, so that they survive a restart."""
         self._metrics.last.set(await self._book.last_signal_ms() / 1000)
         await self._subscriptions.wanted()
 

@@ -48,7 +48,7 @@ class SignalSender:
         self._clock = clock
 
     async def deliver(self, job: Job) -> float:
-        """Sends the message; how many seconds its lane has to wait before it can go on.
+        """Send the message; return how many seconds its lane has to wait before it can go on.
 
         Raises InboxUnavailableError and LeaseLostError.
         """
@@ -70,14 +70,15 @@ class SignalSender:
         return replier.delay or 0.0
 
     async def _obstacle(self, message: SignalMessage) -> str | None:
-        """Why the message is not wanted any more, or None."""
+        """Say why the message is not wanted any more, or None."""
         if slot_at(self._clock(), self._subscriptions.terms.interval) != message.slot:
             return "late"
         wanted = await self._subscriptions.wants(message.chat)
         return None if wanted or await self._moved_to(message) is not None else "unasked"
 
     async def _moved_to(self, message: SignalMessage) -> int | None:
-        """The supergroup that its group has become since it was written, where that one subscribes.
+        """Return the supergroup that its group has become since it was written, where that one
+        subscribes.
 
         The group may move at any moment: its subscription has the new id before it loses the old
         one, so the old one is asked first.
@@ -125,7 +126,7 @@ class _SignalReplier(Replier):
         await super()._give_up(failure)
 
     async def go_on_in(self, chat: int) -> None:
-        """Puts it into the inbox anew, for the supergroup that its group has become.
+        """Put it into the inbox anew, for the supergroup that its group has become.
 
         A kill after this and before the end loses nothing: the inbox takes the new message once.
         """

@@ -8,7 +8,7 @@ import math
 
 
 def slot_at(now: float, interval: int) -> int:
-    """The slot that ``now`` (epoch seconds) lies in; ``interval`` in seconds.
+    """Return the slot that ``now`` (epoch seconds) lies in; ``interval`` in seconds.
 
     >>> slot_at(7199.9, 3600), slot_at(7200.0, 3600)
     (3600, 7200)
@@ -18,5 +18,5 @@ def slot_at(now: float, interval: int) -> int:
 
 
 def until_next(now: float, interval: int) -> float:
-    """Seconds from ``now`` to the next slot: more than 0, at most ``interval``."""
+    """Return seconds from ``now`` to the next slot: more than 0, at most ``interval``."""
     return slot_at(now, interval) + interval - now

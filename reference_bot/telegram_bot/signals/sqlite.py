@@ -86,7 +86,8 @@ class SqliteBook:
         self._connection = connection
 
     def _sound_connection(self) -> sqlite3.Connection:
-        """Its files may have been removed or replaced: then they are written anew."""
+        """Return a sound connection: its files may have been removed or replaced; then
+        they are written anew."""
         if self._connection is not None and self._where is not None and self._where.trouble():
             _log.error("the signals' files are not where they were: %s", self._where.trouble())
             write_anew(self._connection, self._path, self._where)
@@ -103,7 +104,7 @@ class SqliteBook:
             self._connection = None
 
     async def _do(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Runs ``work`` as one transaction."""
+        """Run ``work`` as one transaction."""
 
         def transaction() -> _T:
             connection = self._sound_connection()

@@ -28,23 +28,23 @@ class Subscriptions:
         await self.wanted()
 
     async def has(self, chat: int) -> bool:
-        """Whether ``chat`` subscribed, by the id that it has now."""
+        """Tell whether ``chat`` subscribed, by the id that it has now."""
         return await self._book.subscriber(chat) is not None
 
     async def follow(self, old: int, new: int) -> None:
-        """A group became a supergroup: its subscription goes on under the new id."""
+        """Follow a group that became a supergroup: its subscription goes on under the new id."""
         subscriber = await self._book.subscriber(old)
         if subscriber is not None:
             await self._book.subscribe(Subscriber(new, subscriber.user))
             await self._book.unsubscribe(old)
 
     async def wants(self, chat: int) -> bool:
-        """Whether ``chat`` subscribed, and whoever asked for it is still allowed to."""
+        """Tell whether ``chat`` subscribed, and whoever asked for it is still allowed to."""
         found = await self._book.subscriber(chat)
         return found is not None and await self._access.admits(found.user, found.chat)
 
     async def wanted(self) -> list[int]:
-        """All chats of which `wants` holds."""
+        """Return all chats of which `wants` holds."""
         chats = [
             one.chat
             for one in await self._book.subscribers()

@@ -20,7 +20,7 @@ _CONTROL = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f]")
 
 
 def finish(text: str, entities: Sequence[Entity]) -> tuple[str, list[Entity]]:
-    """The text and its entities as they are kept; an all-white text becomes empty."""
+    """Return the text and its entities as they are kept; an all-white text becomes empty."""
     kept = fixed(entities)
     if _UNCLEAN.search(text):
         text, kept = _clean(text, kept)

@@ -25,7 +25,8 @@ _TELEGRAM = re.compile(
 
 
 def link_entity(url: str, offset: int, length: int) -> Entity | None:
-    """The entity for text that links to ``url``: a mention for ``tg://user?id=``, None for junk."""
+    """Return the entity for text that links to ``url``: a mention for
+    ``tg://user?id=``, None for junk."""
     user = _user_id(url)
     if user:
         return Entity("text_mention", offset, length, user)
@@ -71,7 +72,7 @@ def _path(rest: str | None) -> str:
 
 
 def image_entity(url: str, offset: int, length: int) -> Entity:
-    """The entity for ``![text](url)``: a custom emoji or a time. Raises EntityError."""
+    """Return the entity for ``![text](url)``: a custom emoji or a time. Raises EntityError."""
     if re.match(r"tg:(?://)?time(?:[/?#]|$)", url, re.IGNORECASE):
         given = dict(_parameters(url))
         layout = given.get("format", "")
@@ -106,7 +107,7 @@ def checked_emoji_id(value: str) -> str:
 
 
 def checked_time(unix: str, layout: str) -> str:
-    """The argument of a date_time entity. Raises EntityError.
+    """Return the argument of a date_time entity. Raises EntityError.
 
     The rules are those of the documentation; the published sources are older, so the text of this
     one refusal is a guess.

@@ -37,7 +37,7 @@ class Entity:
         return self.offset + self.length
 
     def as_json(self) -> dict[str, object]:
-        """The MessageEntity object. A mentioned user is told by its ``id`` alone."""
+        """Return the MessageEntity object. A mentioned user is told by its ``id`` alone."""
         described: dict[str, object] = {
             "type": self.type,
             "offset": self.offset,
@@ -81,7 +81,8 @@ _PRE = ("pre", "code")
 
 
 def utf16_len(text: str) -> int:
-    """How many UTF-16 code units ``text`` takes: what Telegram's offsets and limits count."""
+    """Return how many UTF-16 code units ``text`` takes: what Telegram's offsets and
+    limits count."""
     if text.isascii():
         return len(text)
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
@@ -138,7 +139,7 @@ def _without_overlaps(entities: Iterable[Entity]) -> list[Entity]:
 
 
 def _fitting_quotes(entities: Iterable[Entity], quotes: Sequence[Entity]) -> list[Entity]:
-    """Those of ``entities`` that lie wholly inside or outside of every quote."""
+    """Return those of ``entities`` that lie wholly inside or outside of every quote."""
 
     def fits(entity: Entity) -> bool:
         return all(
@@ -166,7 +167,7 @@ def _split(styles: Sequence[Entity], others: Sequence[Entity]) -> list[Entity]:
 
 
 def _runs(styles: Sequence[Entity], kind: str) -> list[Entity]:
-    """The stretches of one style, those that touch made one."""
+    """Return the stretches of one style, those that touch made one."""
     runs: list[Entity] = []
     for style in in_order(e for e in styles if e.type == kind):
         if runs and style.offset <= runs[-1].end:

@@ -36,7 +36,7 @@ class Scan:
         self.written += utf16_len(text)
 
     def text(self, since: int = 0) -> str:
-        """The clean text from chunk ``since`` on."""
+        """Return the clean text from chunk ``since`` on."""
         return "".join(self.chunks[since:])
 
     def refuse(self, message: str) -> NoReturn:
@@ -55,7 +55,7 @@ class Scan:
             self.at += 2 if after in "\r\n" and here != after else 1
 
     def language(self) -> str:
-        """The word right after an opening fence, if it is one; else nothing is passed."""
+        """Return the word right after an opening fence, if it is one; else nothing is passed."""
         end = self.at
         while not is_space(self.source[end]) and self.source[end] != "`":
             end += 1

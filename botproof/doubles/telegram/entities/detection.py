@@ -58,12 +58,12 @@ _HINTS = re.compile(r"[@/#$.:+]")
 
 
 def detect(text: str) -> tuple[dict[str, object], ...]:
-    """The MessageEntity objects that Telegram adds to ``text`` by itself."""
+    """Return the MessageEntity objects that Telegram adds to ``text`` by itself."""
     return tuple(entity.as_json() for entity in detected(text))
 
 
 def detected(text: str) -> list[Entity]:
-    """As ``detect``, in the form of this package: none of them overlap."""
+    """Detect as ``detect`` does, in the form of this package: none of them overlap."""
     if _HINTS.search(text) is None:
         return []
     found: list[Entity] = []

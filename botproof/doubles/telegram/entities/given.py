@@ -37,7 +37,7 @@ _WITHOUT_ARGUMENT = frozenset(
 
 
 def read(text: str, given: Sequence[object]) -> list[Entity]:
-    """The entities in ``given``, as far as they count. Raises EntityError.
+    """Return the entities in ``given``, as far as they count. Raises EntityError.
 
     Kinds that Telegram finds by itself are passed over, as the server does.
     """
@@ -107,7 +107,7 @@ def _check_places(text: str, entities: Sequence[Entity]) -> None:
 
 
 def _check_pairs(text: str, entities: Sequence[Entity]) -> None:
-    """No entity may cut a character of two UTF-16 units in half."""
+    """Refuse an entity that would cut a character of two UTF-16 units in half."""
     middles: dict[int, int] = {}
     units = size = 0
     for char in text:

@@ -46,7 +46,7 @@ class _Open:
 
 
 def parse(text: str) -> tuple[str, list[Entity]]:
-    """The text without its tags, and what they said. Raises EntityError."""
+    """Return the text without its tags, and what they said. Raises EntityError."""
     scan = Scan(text)
     nested: list[_Open] = []
     entities: list[Entity] = []
@@ -74,7 +74,7 @@ def parse(text: str) -> tuple[str, list[Entity]]:
 
 
 def _reference(scan: Scan) -> str:
-    """The character that a reference stands for; an unknown one stands for itself."""
+    """Return the character that a reference stands for; an unknown one stands for itself."""
     found = _REFERENCE.match(scan.source, scan.at, scan.size)
     char = _decoded(found) if found is not None else ""
     if found is None or not char:

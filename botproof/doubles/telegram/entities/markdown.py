@@ -25,7 +25,7 @@ def escape(text: str) -> str:
 
 
 def parse(text: str) -> tuple[str, list[Entity]]:
-    """The text without its marks, and what they said. Raises EntityError."""
+    """Return the text without its marks, and what they said. Raises EntityError."""
     scan = Scan(text)
     entities: list[Entity] = []
     while scan.at < scan.size:
@@ -73,7 +73,7 @@ def _entity(scan: Scan, char: str) -> list[Entity]:
 
 
 def _url(scan: Scan, inner: str) -> str:
-    """What stands in parentheses after the text; without them the text is the URL itself."""
+    """Return what stands in parentheses after the text; without them the text is the URL itself."""
     if scan.source[scan.at] != "(":
         return inner
     end = scan.source.find(")", scan.at, scan.size)

@@ -93,7 +93,7 @@ class _Reader(Scan):
 
 
 def parse(text: str) -> tuple[str, list[Entity]]:
-    """The text without its marks, and what they said. Raises EntityError."""
+    """Return the text without its marks, and what they said. Raises EntityError."""
     reader = _Reader(text)
     while reader.at < reader.size:
         _step(reader)
@@ -155,7 +155,7 @@ def _begin_underscore(reader: _Reader, place: int) -> None:
 
 
 def _begin_pair(kind: str, pair: str) -> Callable[[_Reader, int], None]:
-    """A beginning of two characters, whose first alone is reserved."""
+    """Return a beginning of two characters, whose first alone is reserved."""
 
     def begin(reader: _Reader, place: int) -> None:
         if not reader.source.startswith(pair, place):
@@ -229,7 +229,7 @@ def _end(reader: _Reader) -> None:
 
 
 def _end_quote_line(reader: _Reader) -> None:
-    """The last line of a quote ends; ``||`` right before it makes the quote expandable."""
+    """End the last line of a quote; ``||`` right before it makes the quote expandable."""
     kind = "blockquote"
     last = reader.nested[-1]
     if last.kind == "spoiler" and _stands_right_before(reader, last):

@@ -44,7 +44,7 @@ def connect(turn: Turn, connection: Json) -> None:
 
 
 def connection_of(turn: Turn, params: Params, right: str = "") -> Json:
-    """The connection that a call names, refused where it is not there or lacks the right."""
+    """Return the connection that a call names, refused where it is not there or lacks the right."""
     connection = turn.bot.keeps.connections.get(params.get("business_connection_id", ""))
     if connection is None:
         raise bad_request("business connection not found")
@@ -56,21 +56,21 @@ def connection_of(turn: Turn, params: Params, right: str = "") -> Json:
 
 
 def in_connection(turn: Turn, params: Params) -> Turn:
-    """The same turn in the chats of a business account."""
+    """Return the same turn in the chats of a business account."""
     connection = connection_of(turn, params, "can_reply")
     own: Bot = turn.bot.business_bots[connection["id"]]
     return Turn(turn.core, own, turn.now, turn.method)
 
 
 def account_of(turn: Turn, params: Params, right: str = "") -> Json:
-    """What the bot keeps of the account behind a connection."""
+    """Return what the bot keeps of the account behind a connection."""
     connection = connection_of(turn, params, right)
     account: Json = turn.bot.keeps.accounts[str(connection["user"]["id"])]
     return account
 
 
 def get_connection(turn: Turn, params: Params) -> object:
-    """A connection."""
+    """Return a connection."""
     found = turn.bot.keeps.connections.get(params["business_connection_id"])
     if found is None:
         raise bad_request("business connection not found")
@@ -124,7 +124,7 @@ def _rename(turn: Turn, params: Params, right: str, changed: Mapping[str, str]) 
 
 
 def set_name(turn: Turn, params: Params) -> object:
-    """The account's name."""
+    """Set the account's name."""
     first, last = params["first_name"].strip(), params.get("last_name", "").strip()
     if not 1 <= len(first) <= 64 or len(last) > 64:
         raise bad_request("FIRSTNAME_INVALID")
@@ -133,7 +133,7 @@ def set_name(turn: Turn, params: Params) -> object:
 
 
 def set_username(turn: Turn, params: Params) -> object:
-    """The account's username, or none."""
+    """Set the account's username, or none."""
     username = params.get("username", "")
     if username and not (5 <= len(username) <= 32 and username.replace("_", "").isalnum()):
         raise bad_request("username is invalid")
@@ -141,7 +141,7 @@ def set_username(turn: Turn, params: Params) -> object:
 
 
 def set_bio(turn: Turn, params: Params) -> object:
-    """What the account says of itself."""
+    """Set what the account says of itself."""
     account = account_of(turn, params, "can_edit_bio")
     if len(params.get("bio", "")) > 140:
         raise bad_request("ABOUT_TOO_LONG")
@@ -150,7 +150,7 @@ def set_bio(turn: Turn, params: Params) -> object:
 
 
 def set_photo(turn: Turn, params: Params) -> object:
-    """The account's picture."""
+    """Set the account's picture."""
     account = account_of(turn, params, "can_edit_profile_photo")
     sizes = profile_photo(turn, params["photo"])
     photos = turn.bot.photos.setdefault(account["user"]["id"], [])
@@ -159,7 +159,8 @@ def set_photo(turn: Turn, params: Params) -> object:
 
 
 def profile_photo(turn: Turn, photo: Json) -> list[Json]:
-    """An InputProfilePhoto in its sizes. Telegram takes JPEG only, and MPEG4 for what moves."""
+    """Return an InputProfilePhoto in its sizes. Telegram takes JPEG only, and MPEG4 for
+    what moves."""
     file = photo.get("photo") or photo.get("animation")
     assert isinstance(file, Upload)  # noqa: S101 - the specification lets only uploads through
     if photo["type"] == "animated":
@@ -176,14 +177,14 @@ def profile_photo(turn: Turn, photo: Json) -> list[Json]:
 
 
 def remove_photo(turn: Turn, params: Params) -> object:
-    """No picture any more."""
+    """Leave no picture any more."""
     account = account_of(turn, params, "can_edit_profile_photo")
     turn.bot.photos.pop(account["user"]["id"], None)
     return True
 
 
 def set_gift_settings(turn: Turn, params: Params) -> object:
-    """Which gifts the account takes."""
+    """Set which gifts the account takes."""
     account = account_of(turn, params, "can_change_gift_settings")
     account["profile"]["accepted_gift_types"] = params["accepted_gift_types"]
     account["profile"]["show_gift_button"] = bool(params["show_gift_button"])
@@ -191,12 +192,12 @@ def set_gift_settings(turn: Turn, params: Params) -> object:
 
 
 def get_stars(turn: Turn, params: Params) -> object:
-    """The account's Stars."""
+    """Return the account's Stars."""
     return {"amount": account_of(turn, params, "can_view_gifts_and_stars")["stars"]}
 
 
 def transfer_stars(turn: Turn, params: Params) -> object:
-    """Stars of the account to the bot."""
+    """Move stars of the account to the bot."""
     account, count = account_of(turn, params, "can_transfer_stars"), params["star_count"]
     if not 1 <= count <= 10_000:
         raise bad_request("invalid amount of Telegram Stars to transfer specified")
@@ -224,7 +225,7 @@ def _story(turn: Turn, params: Params, content: Json) -> Json:
 
 
 def post_story(turn: Turn, params: Params) -> object:
-    """A story in the account's name."""
+    """Post a story in the account's name."""
     account = account_of(turn, params, "can_manage_stories")
     if params["active_period"] not in STORY_PERIODS:
         raise bad_request("invalid story active period specified")
@@ -262,7 +263,7 @@ def _kept_story(turn: Turn, owner: int, number: int) -> Json:
 
 
 def repost_story(turn: Turn, params: Params) -> object:
-    """A story of another account that the bot manages, again in this one."""
+    """Post a story of another account that the bot manages, again in this one."""
     account = account_of(turn, params, "can_manage_stories")
     if params["active_period"] not in STORY_PERIODS:
         raise bad_request("invalid story active period specified")
@@ -271,7 +272,7 @@ def repost_story(turn: Turn, params: Params) -> object:
 
 
 def edit_story(turn: Turn, params: Params) -> object:
-    """Another content of a story."""
+    """Put another content of a story."""
     account = account_of(turn, params, "can_manage_stories")
     kept = _kept_story(turn, account["user"]["id"], params["story_id"])
     kept |= _story(turn, params, params["content"])
@@ -279,7 +280,7 @@ def edit_story(turn: Turn, params: Params) -> object:
 
 
 def delete_story(turn: Turn, params: Params) -> object:
-    """The story goes."""
+    """Delete the story."""
     account = account_of(turn, params, "can_manage_stories")
     _kept_story(turn, account["user"]["id"], params["story_id"])
     del turn.bot.keeps.stories[account["user"]["id"], params["story_id"]]

@@ -27,7 +27,7 @@ _GIFTS = (
 
 
 def get_chat(turn: Turn, params: Params) -> object:
-    """A chat with everything about it."""
+    """Return a chat with everything about it."""
     chat = find_chat(turn, params.get("chat_id"))
     full: Json = {
         **chat.info,
@@ -49,7 +49,7 @@ def get_chat(turn: Turn, params: Params) -> object:
 
 
 def chat_photo(sizes: list[Json]) -> Json:
-    """The ChatPhoto of a picture in its sizes."""
+    """Return the ChatPhoto of a picture in its sizes."""
     small, big = sizes[0], sizes[-1]
     return {
         "small_file_id": small["file_id"],
@@ -63,7 +63,7 @@ def chat_photo(sizes: list[Json]) -> Json:
 
 
 def may_manage(turn: Turn, chat: Chat, right: str) -> bool:
-    """Whether the bot has a right in a chat, as its owner or as an administrator."""
+    """Tell whether the bot has a right in a chat, as its owner or as an administrator."""
     own = chat.members.get(turn.bot.id, {})
     return own.get("status") == "creator" or bool(own.get(right))
 
@@ -81,12 +81,12 @@ def _settable(turn: Turn, params: Params, right: str, what: str) -> Chat:
 
 
 def _all_may(chat: Chat, permission: str) -> bool:
-    """A group whose permissions were set may let all members do it."""
+    """Tell whether all may: a group whose permissions were set may let all members do it."""
     return bool(chat.extra.get("permissions", {}).get(permission))
 
 
 def set_chat_title(turn: Turn, params: Params) -> object:
-    """Another title, with a service message that says so."""
+    """Set another title, with a service message that says so."""
     chat = _settable(turn, params, "can_change_info", "title")
     title = params.get("title", "").strip()[:128]
     if not title:
@@ -99,7 +99,7 @@ def set_chat_title(turn: Turn, params: Params) -> object:
 
 
 def set_chat_description(turn: Turn, params: Params) -> object:
-    """Another description."""
+    """Set another description."""
     chat = _settable(turn, params, "can_change_info", "description")
     description = params.get("description", "").strip()[:255]
     if description == chat.extra.get("description", ""):
@@ -111,7 +111,7 @@ def set_chat_description(turn: Turn, params: Params) -> object:
 
 
 def set_chat_permissions(turn: Turn, params: Params) -> object:
-    """What every member may do."""
+    """Set what every member may do."""
     chat = _settable(turn, params, RESTRICT, "permissions")
     if chat.kind == "channel":
         raise bad_request("can't change channel chat permissions")
@@ -123,7 +123,7 @@ def set_chat_permissions(turn: Turn, params: Params) -> object:
 
 
 def set_chat_photo(turn: Turn, params: Params) -> object:
-    """A picture for the chat, with a service message that says so."""
+    """Set a picture for the chat, with a service message that says so."""
     chat = _settable(turn, params, "can_change_info", "photo")
     sizes = shown(turn, file_of(turn, "profile_photo", params["photo"], {}), "profile_photo")
     assert isinstance(sizes, list)  # noqa: S101 - photos are shown in sizes
@@ -133,7 +133,7 @@ def set_chat_photo(turn: Turn, params: Params) -> object:
 
 
 def delete_chat_photo(turn: Turn, params: Params) -> object:
-    """No picture any more."""
+    """Leave no picture any more."""
     chat = _settable(turn, params, "can_change_info", "photo")
     if not turn.bot.photos.pop(chat.id, None):
         raise bad_request("CHAT_NOT_MODIFIED")

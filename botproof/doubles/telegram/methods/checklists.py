@@ -54,14 +54,14 @@ def _text(turn: Turn, asked: Json, key: str, marks: str, most: int) -> tuple[str
 
 
 def send(turn: Turn, params: Params) -> object:
-    """A checklist."""
+    """Send a checklist."""
     checklist = _checklist(turn, params["checklist"])
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     return post(turn, chat, params, {"checklist": checklist})
 
 
 def edit_checklist(turn: Turn, params: Params) -> object:
-    """Other tasks."""
+    """Put other tasks."""
     checklist = _checklist(turn, params["checklist"])
     _, message = target(turn, params)
     if "checklist" not in message:

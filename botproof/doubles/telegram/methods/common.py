@@ -55,7 +55,7 @@ class Access(enum.IntEnum):
 
 
 def find_chat(turn: Turn, chat_id: object, access: Access = Access.READ) -> Chat:
-    """The chat with this id or @username, if the bot may do that in it."""
+    """Return the chat with this id or @username, if the bot may do that in it."""
     if chat_id is None or chat_id == "":
         raise bad_request("chat_id is empty")
     bot = turn.bot
@@ -98,7 +98,8 @@ def _check_access(turn: Turn, chat: Chat, access: Access) -> None:
 def find_message(
     turn: Turn, params: Params, what: str, access: Access, key: str = "message_id"
 ) -> tuple[Chat, Json]:
-    """The message that a call names; `what` is how the refusal calls it (`message to edit`)."""
+    """Return the message that a call names; `what` is how the refusal calls it
+    (`message to edit`)."""
     chat = find_chat(turn, params.get("chat_id"), access)
     message = chat.messages.get(params.get(key, 0))
     if message is None:
@@ -112,7 +113,7 @@ def find_message(
 def formatted(
     turn: Turn, text: str, parse_mode: str | None, entities: Sequence[object] | None
 ) -> tuple[str, list[Json]]:
-    """A text as it will be shown, and its entities; refused where it does not parse."""
+    """Return a text as it will be shown, and its entities; refused where it does not parse."""
     try:
         parsed = parse(text, parse_mode, entities)
     except EntityError as error:
@@ -121,7 +122,8 @@ def formatted(
 
 
 def _known(turn: Turn) -> Callable[[Json], Json | None]:
-    """Mentions by id show the person; those of people that the bot does not know are dropped."""
+    """Show mentions by id as they come: they show the person; those of people that the
+    bot does not know are dropped."""
 
     def complete(entity: Json) -> Json | None:
         if entity["type"] != "text_mention":
@@ -150,7 +152,8 @@ def message_text(turn: Turn, params: Params, too_long: str = "message is too lon
 
 
 def preview_of(content: Json, params: Params) -> Json:
-    """The `link_preview_options` of a text with a preview: of the link asked for, or the first.
+    """Return the `link_preview_options` of a text with a preview: of the link asked for, or the
+    first.
 
     Source: `get_message_content_object` of td's MessageContent.cpp. Every link has a preview here.
     """
@@ -205,7 +208,7 @@ def caption_of(turn: Turn, params: Params, too_long: str = "message caption is t
 
 
 def own_markup(markup: Json | None) -> Json:
-    """What of a reply markup the message itself carries: an inline keyboard, checked."""
+    """Return what of a reply markup the message itself carries: an inline keyboard, checked."""
     if markup and markup.get("inline_keyboard"):
         for row in markup["inline_keyboard"]:
             for button in row:
@@ -226,7 +229,8 @@ def _check_button(button: Json) -> None:
 
 
 def _is_link(url: str) -> bool:
-    """A link that Telegram lets a button open: a web address with a dot in its host, or tg://."""
+    """Tell whether it is a link that Telegram lets a button open: a web address with a
+    dot in its host, or tg://."""
     scheme, separator, rest = url.partition("://")
     if separator and scheme.lower() in {"tg", "ton", "tonsite"}:
         return True
@@ -235,7 +239,7 @@ def _is_link(url: str) -> bool:
 
 
 def reply_to(turn: Turn, chat: Chat, params: Params) -> Json:
-    """The fields of a message that answers another one."""
+    """Return the fields of a message that answers another one."""
     asked: Params = params.get("reply_parameters") or {
         "message_id": params.get("reply_to_message_id", 0),
         "allow_sending_without_reply": params.get("allow_sending_without_reply", False),
@@ -310,7 +314,7 @@ def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool
 
 
 def _receiver(params: Params) -> int:
-    """Who alone is to see a message; 0 when everybody is."""
+    """Return who alone is to see a message; 0 when everybody is."""
     if "receiver_user_id" not in params and "ephemeral_message_parameters" not in params:
         return 0
     named: Json = params.get("ephemeral_message_parameters") or {}
@@ -319,7 +323,7 @@ def _receiver(params: Params) -> int:
 
 
 def _only_for(turn: Turn, chat: Chat, message: Json, receiver: int) -> Json:
-    """A message that one person of the chat sees: it has no number among the others."""
+    """Return a message that one person of the chat sees: it has no number among the others."""
     member = chat.members.get(receiver, {}).get("user")
     if member is None:
         raise bad_request("USER_NOT_PARTICIPANT")
@@ -362,7 +366,7 @@ def _check_rights(turn: Turn, chat: Chat, content: Json) -> None:
 
 
 def announce(turn: Turn, chat: Chat, content: Json, by: Json | None = None) -> Json:
-    """A service message, which the bot is told of although it caused it itself."""
+    """Send a service message, which the bot is told of although it caused it itself."""
     message: Json = {"message_id": turn.bot.new_message_id(chat)}
     if chat.kind == "channel":
         message["sender_chat"] = chat.info

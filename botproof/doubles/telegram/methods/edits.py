@@ -37,7 +37,7 @@ _CAPTION = ("caption", "caption_entities", "show_caption_above_media")
 
 
 def target(turn: Turn, params: Params) -> tuple[Chat | None, Json]:
-    """The message to edit, and its chat; None for an inline message."""
+    """Return the message to edit, and its chat; None for an inline message."""
     inline = params.get("inline_message_id")
     if inline and not params.get("chat_id"):
         message = turn.bot.inline_messages.get(inline)
@@ -67,7 +67,7 @@ def edit(turn: Turn, params: Params, remove: tuple[str, ...], content: Json) -> 
 
 
 def edit_message_text(turn: Turn, params: Params) -> object:
-    """Another text, plain or rich."""
+    """Put another text, plain or rich."""
     if params.get("rich_message"):
         return edit(
             turn, params, TEXT, {"rich_message": rich_content(turn, params["rich_message"])}
@@ -81,7 +81,7 @@ def edit_message_text(turn: Turn, params: Params) -> object:
 
 
 def edit_message_caption(turn: Turn, params: Params) -> object:
-    """Another caption, or none."""
+    """Put another caption, or none."""
     content = caption_of(turn, params, too_long="MEDIA_CAPTION_TOO_LONG")
     _, message = target(turn, params)
     if not any(kind in message for kind in CAPTIONED):
@@ -90,7 +90,7 @@ def edit_message_caption(turn: Turn, params: Params) -> object:
 
 
 def edit_message_media(turn: Turn, params: Params) -> object:
-    """Another file, with its caption."""
+    """Put another file, with its caption."""
     _, message = target(turn, params)
     if not any(kind in message for kind in (*MEDIA, "text")):
         raise bad_request("there is no media in the message to edit")
@@ -103,7 +103,7 @@ def edit_message_media(turn: Turn, params: Params) -> object:
 
 
 def edit_message_reply_markup(turn: Turn, params: Params) -> object:
-    """Another inline keyboard, or none."""
+    """Put another inline keyboard, or none."""
     return edit(turn, params, (), {})
 
 

@@ -49,7 +49,7 @@ def _change(turn: Turn, params: Params, removed: tuple[str, ...], content: Json)
 
 
 def edit_text(turn: Turn, params: Params) -> object:
-    """Another text, plain or rich."""
+    """Put another text, plain or rich."""
     if params.get("rich_message"):
         content: Json = {"rich_message": rich_content(turn, params["rich_message"])}
     else:
@@ -59,19 +59,19 @@ def edit_text(turn: Turn, params: Params) -> object:
 
 
 def edit_caption(turn: Turn, params: Params) -> object:
-    """Another caption, or none."""
+    """Put another caption, or none."""
     return _change(turn, params, _CAPTION, caption_of(turn, params, "MEDIA_CAPTION_TOO_LONG"))
 
 
 def edit_media(turn: Turn, params: Params) -> object:
-    """Another file."""
+    """Put another file."""
     item = params["media"]
     content = media_content(turn, item["type"], item, item["media"])
     return _change(turn, params, (*MEDIA, *_CAPTION, *_TEXT), content)
 
 
 def edit_markup(turn: Turn, params: Params) -> object:
-    """Another inline keyboard, or none."""
+    """Put another inline keyboard, or none."""
     return _change(turn, params, (), {})
 
 

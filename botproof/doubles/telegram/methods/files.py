@@ -75,7 +75,7 @@ _NOTE_LENGTH = 240
 
 
 def file_of(turn: Turn, kind: str, value: object, params: Params) -> File:
-    """The file of this kind that a parameter names: an upload, an id or a URL."""
+    """Return the file of this kind that a parameter names: an upload, an id or a URL."""
     if isinstance(value, Upload):
         return _uploaded(turn, kind, value, params)
     identifier = str(value)
@@ -136,7 +136,7 @@ def _uploaded(turn: Turn, kind: str, upload: Upload, params: Params) -> File:
 
 
 def _really(kind: str, upload: Upload, params: Params) -> str:
-    """What Telegram makes of an upload: it looks into the file, not only at the method."""
+    """Return what Telegram makes of an upload: it looks into the file, not only at the method."""
     if kind == "video_note":
         found = measures(upload.data)
         return kind if found.get("width") == found.get("height") else "video"
@@ -166,7 +166,8 @@ def _photo_size(data: bytes) -> Mapping[str, object]:
 
 
 def _described(turn: Turn, kind: str, params: Params, data: bytes) -> Json:
-    """What a message tells of a file: what the call says of it, else what the file says itself."""
+    """Return what a message tells of a file: what the call says of it, else what the
+    file says itself."""
     found: Mapping[str, int] = measures(data) if kind not in {"document", "sticker"} else {}
     pixels = image_size(data) if kind in {"sticker", "animation"} else None
     if pixels is not None:
@@ -199,7 +200,8 @@ def _sticker_fields(data: bytes, pixels: tuple[int, int] | None) -> Json:
 
 
 def picture(turn: Turn, upload: Upload) -> Json | None:
-    """A thumbnail as messages show it; None when the upload is no picture, which is passed over."""
+    """Return a thumbnail as messages show it; None when the upload is no picture, which
+    is passed over."""
     pixels = image_size(upload.data)
     if pixels is None:
         return None
@@ -214,7 +216,7 @@ def picture(turn: Turn, upload: Upload) -> Json | None:
 
 
 def shown(turn: Turn, file: File, kind: str) -> object:
-    """The object of a message that stands for a file."""
+    """Return the object of a message that stands for a file."""
     named: Json = {"file_id": file.id, "file_unique_id": file.unique_id}
     if kind in {"photo", "profile_photo"}:
         return _sizes(turn, named, file)
@@ -252,7 +254,7 @@ def _sizes(turn: Turn, named: Json, file: File) -> list[Json]:
 
 
 def get_file(turn: Turn, params: Params) -> object:
-    """Where a file can be downloaded, under `/file/bot<token>/<file_path>`."""
+    """Return where a file can be downloaded, under `/file/bot<token>/<file_path>`."""
     asked = params["file_id"]
     file = turn.bot.files.get(asked)
     if file is None:
@@ -265,7 +267,7 @@ def get_file(turn: Turn, params: Params) -> object:
 
 
 def file_object(file: File) -> Json:
-    """A File object."""
+    """Return a File object."""
     return {
         "file_id": file.id,
         "file_unique_id": file.unique_id,

@@ -30,7 +30,7 @@ BEST = 3
 
 
 def send_game(turn: Turn, params: Params) -> object:
-    """A game by its short name; without a keyboard of its own it has a button to play."""
+    """Send a game by its short name; without a keyboard of its own it has a button to play."""
     name = params["game_short_name"]
     if _NAME.fullmatch(name) is None:
         raise bad_request("wrong game short name specified")
@@ -50,7 +50,7 @@ def send_game(turn: Turn, params: Params) -> object:
 
 
 def _target(turn: Turn, params: Params, what: str, access: Access) -> tuple[Chat | None, Json, str]:
-    """The game message, and what its scores are kept under."""
+    """Return the game message, and what its scores are kept under."""
     if not params.get("chat_id") and not params.get("message_id"):
         inline = params["inline_message_id"]
         message = turn.bot.inline_messages.get(inline)
@@ -70,7 +70,7 @@ def _scores(turn: Turn, chat: Chat | None, message: Json, inline: str) -> dict[i
 
 
 def set_score(turn: Turn, params: Params) -> object:
-    """A person's score; a lower one only by force."""
+    """Set a person's score; a lower one only by force."""
     chat, message, inline = _target(turn, params, "message to set game score", Access.EDIT)
     user = turn.bot.users.get(params["user_id"])
     if user is None:
@@ -92,7 +92,7 @@ def set_score(turn: Turn, params: Params) -> object:
 
 
 def _with_table(turn: Turn, message: Json, scores: Mapping[int, int]) -> Json:
-    """The message shows the best scores below the game."""
+    """Have the message show the best scores below the game."""
     best = sorted(scores.items(), key=lambda item: -item[1])[:BEST]
     lines = [f"{turn.bot.users[user]['first_name']} – {score}" for user, score in best]
     game = {**message["game"], "text": "\n".join(lines)}
@@ -100,7 +100,7 @@ def _with_table(turn: Turn, message: Json, scores: Mapping[int, int]) -> Json:
 
 
 def get_high_scores(turn: Turn, params: Params) -> object:
-    """The person's score with those around it, and the best ones."""
+    """Return the person's score with those around it, and the best ones."""
     target = _target(turn, params, "message to get game high scores", Access.READ)
     if params["user_id"] not in turn.bot.users:
         raise bad_request("USER_ID_INVALID")

@@ -32,7 +32,7 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]*")
 
 
 def get_updates(turn: Turn, params: Params) -> object:
-    """The next updates; waits up to `timeout` seconds for them.
+    """Return the next updates; waits up to `timeout` seconds for them.
 
     As the real server does, a poll that repeats the offset of the last one is slowed down: within
     half a second it gets one update at most, within three it waits for up to three seconds.
@@ -146,7 +146,8 @@ def _check_target(target: Target, params: Params, *, strict: bool) -> None:
 
 
 def _is_local(host: str) -> bool:
-    """An address that only this machine or its networks know: what a test reaches its bot by."""
+    """Tell whether it is an address that only this machine or its networks know: what a
+    test reaches its bot by."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -178,7 +179,7 @@ def delete_webhook(turn: Turn, params: Params) -> Reply:
 
 
 def get_webhook_info(turn: Turn, _params: Params) -> object:
-    """How the webhook does."""
+    """Return how the webhook does."""
     bot, webhook = turn.bot, turn.bot.webhook
     bot.queue.expire(turn.now)
     target = webhook.target if webhook is not None else Target("")

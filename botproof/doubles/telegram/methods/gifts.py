@@ -53,7 +53,7 @@ def _gift(turn: Turn, number: str) -> Json:
 
 
 def get_available(turn: Turn, _params: Params) -> object:
-    """What there is to give."""
+    """Return what there is to give."""
     return {"gifts": [_gift(turn, number) for number in _SHOP]}
 
 
@@ -109,7 +109,7 @@ def send_gift(turn: Turn, params: Params) -> object:
 
 
 def gift_premium(turn: Turn, params: Params) -> object:
-    """A Premium subscription for a person."""
+    """Give a Premium subscription for a person."""
     _text(turn, params)
     user, months = _receiver(turn, params["user_id"]), params["month_count"]
     if _PREMIUM.get(months) != params["star_count"]:
@@ -145,17 +145,17 @@ def _owned(turn: Turn, number: int, params: Params) -> Json:
 
 
 def get_user_gifts(turn: Turn, params: Params) -> object:
-    """The gifts that a person shows."""
+    """Return the gifts that a person shows."""
     return _owned(turn, _receiver(turn, params["user_id"])["id"], params)
 
 
 def get_chat_gifts(turn: Turn, params: Params) -> object:
-    """The gifts of a channel."""
+    """Return the gifts of a channel."""
     return _owned(turn, find_chat(turn, params.get("chat_id")).id, params)
 
 
 def get_account_gifts(turn: Turn, params: Params) -> object:
-    """The gifts of a business account."""
+    """Return the gifts of a business account."""
     account = account_of(turn, params, "can_view_gifts_and_stars")
     return _owned(turn, account["user"]["id"], params)
 

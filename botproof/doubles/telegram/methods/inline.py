@@ -20,7 +20,8 @@ _KINDS = {"mpeg4_gif": "animation", "gif": "animation"}
 
 
 def inline_content(turn: Turn, result: Json) -> Json:
-    """The content of the message that a result stands for; refused where it is no message."""
+    """Return the content of the message that a result stands for; refused where it is
+    no message."""
     if not 1 <= len(result["id"].encode()) <= 64:
         raise bad_request("RESULT_ID_INVALID")
     given = result.get("input_message_content")

@@ -33,7 +33,7 @@ def _invitable(turn: Turn, params: Params) -> Chat:
 
 
 def _terms(turn: Turn, params: Params) -> Json:
-    """The terms of a link as a call sets them: all of them, so that one left out is none."""
+    """Return the terms of a link as a call sets them: all of them, so that one left out is none."""
     terms: Json = {"creates_join_request": bool(params.get("creates_join_request", False))}
     limit = min(max(params.get("member_limit", 0), 0), MAX_MEMBERS)
     if limit and terms["creates_join_request"]:
@@ -69,13 +69,13 @@ def _add(turn: Turn, chat: Chat, terms: Json) -> Json:
 
 
 def create_chat_invite_link(turn: Turn, params: Params) -> object:
-    """A further link."""
+    """Make a further link."""
     chat = _invitable(turn, params)
     return _add(turn, chat, _terms(turn, params))
 
 
 def export_chat_invite_link(turn: Turn, params: Params) -> object:
-    """A new primary link; the old one ends."""
+    """Make a new primary link; the old one ends."""
     return _new_primary(turn, _invitable(turn, params))["invite_link"]
 
 
@@ -103,7 +103,7 @@ _ABOUT_IT = ("invite_link", "creator", "is_primary", "is_revoked")
 
 
 def edit_chat_invite_link(turn: Turn, params: Params) -> object:
-    """The same link on other terms: those that the call leaves out are none."""
+    """Put the link on other terms: those that the call leaves out are none."""
     chat, link = _known(turn, params)
     if link["is_revoked"]:
         raise bad_request("INVITE_HASH_EXPIRED")
@@ -115,7 +115,7 @@ def edit_chat_invite_link(turn: Turn, params: Params) -> object:
 
 
 def revoke_chat_invite_link(turn: Turn, params: Params) -> object:
-    """The link ends; in the place of a primary one there is a new one at once."""
+    """End the link; in the place of a primary one there is a new one at once."""
     chat, link = _known(turn, params)
     revoked = {**link, "is_revoked": True, "is_primary": False}
     if link["is_primary"]:
@@ -125,7 +125,7 @@ def revoke_chat_invite_link(turn: Turn, params: Params) -> object:
 
 
 def create_subscription_link(turn: Turn, params: Params) -> object:
-    """A link into a channel that costs Stars every month."""
+    """Make a link into a channel that costs Stars every month."""
     chat = _invitable(turn, params)
     period, price = params["subscription_period"], params["subscription_price"]
     if chat.kind != "channel":
@@ -140,7 +140,7 @@ def create_subscription_link(turn: Turn, params: Params) -> object:
 
 
 def edit_subscription_link(turn: Turn, params: Params) -> object:
-    """Another name, or none; the price stays."""
+    """Put another name, or none; the price stays."""
     chat, link = _known(turn, params)
     if "subscription_price" not in link:
         raise bad_request("INVITE_HASH_EXPIRED")
@@ -152,7 +152,7 @@ def edit_subscription_link(turn: Turn, params: Params) -> object:
 
 
 def is_usable(chat: Chat, link: Json, now: float) -> bool:
-    """Whether somebody can still come in by a link: not revoked, not expired, not used up."""
+    """Tell whether somebody can still come in by a link: not revoked, not expired, not used up."""
     uses = sum(used == link["invite_link"] for used in chat.came_by.values())
     over = 0 < link.get("expire_date", 0) <= now
     return not (link["is_revoked"] or over or 0 < link.get("member_limit", 0) <= uses)

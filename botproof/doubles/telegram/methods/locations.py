@@ -47,7 +47,7 @@ def _live(params: Params, *, for_edit: bool) -> Json:
 
 
 def send_location(turn: Turn, params: Params) -> object:
-    """A point on the map; with `live_period` one that can be moved until it ends."""
+    """Send a point on the map; with `live_period` one that can be moved until it ends."""
     location = _point(params)
     if params.get("live_period"):
         location |= _live(params, for_edit=False)
@@ -65,7 +65,7 @@ def _plan_end(turn: Turn, chat_id: int, message: Json) -> None:
 
 
 def _is_over(turn: Turn, chat_id: object, number: object) -> None:
-    """A live location stays where it was last; nobody is told (agenda: `location`)."""
+    """Let a live location stay where it was last; nobody is told (agenda: `location`)."""
     chat = turn.bot.chats.get(chat_id)  # type: ignore[call-overload]  # the agenda keeps any numbers
     message = None if chat is None else chat.messages.get(number)
     location: Json = (message or {}).get("location", {})
@@ -110,14 +110,14 @@ _VENUE = ("foursquare_id", "foursquare_type", "google_place_id", "google_place_t
 
 
 def send_venue(turn: Turn, params: Params) -> object:
-    """A place with a name."""
+    """Send a place with a name."""
     venue = venue_of(params)
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     return post(turn, chat, params, {"venue": venue, "location": venue["location"]})
 
 
 def venue_of(params: Params) -> Json:
-    """The Venue that parameters describe."""
+    """Return the Venue that parameters describe."""
     return {
         "location": _point({name: params[name] for name in ("latitude", "longitude")}),
         "title": params.get("title", ""),
@@ -127,7 +127,7 @@ def venue_of(params: Params) -> Json:
 
 
 def send_contact(turn: Turn, params: Params) -> object:
-    """A phone number with a name."""
+    """Send a phone number with a name."""
     names = ("phone_number", "first_name", "last_name", "vcard")
     contact = {name: params[name] for name in names if params.get(name)}
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)

@@ -27,7 +27,7 @@ _IN_ALBUMS = frozenset({"photo", "live_photo", "video", "audio", "document"})
 
 
 def media_content(turn: Turn, kind: str, params: Params, value: object) -> Json:
-    """The content of a message that shows a file: the media, its caption, a spoiler."""
+    """Return the content of a message that shows a file: the media, its caption, a spoiler."""
     caption = caption_of(turn, params) if SHAPES[kind].has_caption else {}
     content = {**bare_media(turn, kind, params, value), **caption}
     if params.get("has_spoiler"):
@@ -36,7 +36,7 @@ def media_content(turn: Turn, kind: str, params: Params, value: object) -> Json:
 
 
 def bare_media(turn: Turn, kind: str, params: Params, value: object) -> Json:
-    """The media alone, under the name that a message has for it."""
+    """Return the media alone, under the name that a message has for it."""
     file = file_of(turn, kind, value, params)
     kept = kind if kind in {"photo", "live_photo"} else file.kind
     media: Json = {kept: shown(turn, file, kept)}
@@ -60,7 +60,7 @@ def _sender(kind: str) -> Method:
 
 
 def send_media_group(turn: Turn, params: Params) -> object:
-    """An album: all of it or nothing."""
+    """Send an album: all of it or nothing."""
     items = params["media"]
     if not items:
         raise bad_request("there are no messages to send")
@@ -82,7 +82,7 @@ def _is_mixed(items: list[Json]) -> bool:
 
 
 def send_paid_media(turn: Turn, params: Params) -> object:
-    """Photos and videos that cost Stars; the bot itself sees them unlocked."""
+    """Send photos and videos that cost Stars; the bot itself sees them unlocked."""
     stars = params["star_count"]
     if not 1 <= stars <= MAX_STARS:
         raise bad_request("STARS_AMOUNT_INVALID")

@@ -48,12 +48,13 @@ _EVERYWHERE = tuple(
 
 
 def rights_in(kind: str) -> tuple[str, ...]:
-    """The names of the rights that an administrator of a chat of this kind can have."""
+    """Return the names of the rights that an administrator of a chat of this kind can have."""
     return (*_EVERYWHERE, *_BY_KIND.get(kind, ()))
 
 
 def member_of(turn: Turn, chat: Chat, user_id: int) -> Json:
-    """What somebody is to a chat: a ChatMember object; `left` for one who never was there."""
+    """Return what somebody is to a chat: a ChatMember object; `left` for one who never
+    was there."""
     member = chat.members.get(user_id)
     if member is not None:
         return member
@@ -65,13 +66,13 @@ def member_of(turn: Turn, chat: Chat, user_id: int) -> Json:
 
 
 def get_chat_member(turn: Turn, params: Params) -> object:
-    """What somebody is to a chat."""
+    """Return what somebody is to a chat."""
     chat = find_chat(turn, params.get("chat_id"))
     return member_of(turn, chat, params["user_id"])
 
 
 def get_chat_administrators(turn: Turn, params: Params) -> object:
-    """The owner and the administrators, without other bots unless they are asked for."""
+    """Return the owner and the administrators, without other bots unless they are asked for."""
     chat = find_chat(turn, params.get("chat_id"))
     if chat.kind == "private":
         raise bad_request("there are no administrators in the private chat")
@@ -82,7 +83,7 @@ def get_chat_administrators(turn: Turn, params: Params) -> object:
 
 
 def get_chat_member_count(turn: Turn, params: Params) -> object:
-    """How many are in a chat; two in a private one."""
+    """Return how many are in a chat; two in a private one."""
     chat = find_chat(turn, params.get("chat_id"))
     if chat.kind == "private":
         return 2
@@ -119,7 +120,7 @@ def change_member(turn: Turn, chat: Chat, member: Json, by: Json, **more: object
 
 
 def _is_over(turn: Turn, chat_id: object, user_id: object) -> None:
-    """A ban or a restriction ends by itself; nobody is told (agenda: `member`)."""
+    """Let a ban or a restriction end by itself; nobody is told (agenda: `member`)."""
     chat = turn.bot.chats.get(chat_id)  # type: ignore[call-overload]  # the agenda keeps any numbers
     member = None if chat is None else chat.members.get(user_id)
     if chat is None or member is None or not 0 < member.get("until_date", 0) <= turn.now:
@@ -132,14 +133,15 @@ agenda.HANDLERS["member"] = _is_over
 
 
 def _until(turn: Turn, params: Params) -> int:
-    """When a ban or restriction ends; 0 for never, as for what is under 30 s or over 366 days."""
+    """Return when a ban or restriction ends; 0 for never, as for what is under 30 s or
+    over 366 days."""
     date: int = params.get("until_date", 0)
     ahead = date - turn.now
     return date if _FOREVER_TO <= ahead <= _FOREVER_FROM else 0
 
 
 def _managed(turn: Turn, params: Params, right: str, refusal: str) -> tuple[Chat, Json]:
-    """The chat and the member that a call changes; refused when the bot may not."""
+    """Return the chat and the member that a call changes; refused when the bot may not."""
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     if chat.kind == "private":
         raise bad_request("chat member status can't be changed in private chats")
@@ -195,7 +197,8 @@ _MEDIA = (
 
 
 def permissions_of(params: Params) -> dict[str, bool]:
-    """The permissions that a call gives; a wider one brings the narrower ones, unless told not."""
+    """Return the permissions that a call gives; a wider one brings the narrower ones,
+    unless told not."""
     asked = dict(params["permissions"])
     widens = not params.get("use_independent_chat_permissions")
     if not any(name in asked for name in _MEDIA):
@@ -262,7 +265,7 @@ def promote_chat_member(turn: Turn, params: Params) -> object:
 
 
 def _check_granted(turn: Turn, chat: Chat, rights: Mapping[str, bool]) -> None:
-    """Nobody can give rights that they have not themselves."""
+    """Refuse rights that whoever gives them has not themselves."""
     own = member_of(turn, chat, turn.bot.id)
     if own["status"] == "creator":
         return
@@ -271,7 +274,7 @@ def _check_granted(turn: Turn, chat: Chat, rights: Mapping[str, bool]) -> None:
 
 
 def set_custom_title(turn: Turn, params: Params) -> object:
-    """The title of an administrator that this bot has promoted."""
+    """Set the title of an administrator that this bot has promoted."""
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     if chat.kind not in {"group", "supergroup"}:
         raise bad_request("method is available only for groups and supergroups")
@@ -287,7 +290,7 @@ def set_custom_title(turn: Turn, params: Params) -> object:
 
 
 def set_member_tag(turn: Turn, params: Params) -> object:
-    """The tag of a member who is no administrator."""
+    """Set the tag of a member who is no administrator."""
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     if chat.kind not in {"group", "supergroup"}:
         raise bad_request("method is available only for groups and supergroups")
@@ -312,7 +315,8 @@ def _name(chat: Chat, member: Json, key: str, text: str) -> None:
 
 
 def _sender_chat(*, banned: bool) -> Method:
-    """Whether a channel may write in the name of itself; it has to be one that the bot knows."""
+    """Tell whether a channel may write in the name of itself; it has to be one that the
+    bot knows."""
 
     def decide(turn: Turn, params: Params) -> object:
         chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
@@ -336,7 +340,7 @@ def _sender_chat(*, banned: bool) -> Method:
 
 
 def leave_chat(turn: Turn, params: Params) -> object:
-    """The bot goes."""
+    """Let the bot leave the chat."""
     chat = find_chat(turn, params.get("chat_id"), Access.EDIT)
     if chat.kind == "private":
         raise bad_request("can't leave private chats")

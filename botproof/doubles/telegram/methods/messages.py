@@ -51,7 +51,7 @@ DICE = {"🎲": 6, "🎯": 6, "🎳": 6, "🏀": 5, "⚽": 5, "🎰": 64}
 
 
 def send_message(turn: Turn, params: Params) -> object:
-    """A text."""
+    """Send a text."""
     content = message_text(turn, params)
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     content.update(preview_of(content, params))
@@ -59,7 +59,7 @@ def send_message(turn: Turn, params: Params) -> object:
 
 
 def send_dice(turn: Turn, params: Params) -> object:
-    """A die; the value comes from the seed."""
+    """Send a die; the value comes from the seed."""
     emoji = params.get("emoji") or "🎲"
     if emoji not in DICE:
         raise bad_request("DICE_EMOJI_INVALID")

@@ -46,7 +46,7 @@ _NOT_FOR_STARS = (
 
 
 def invoice_of(params: Params) -> Invoice:
-    """The invoice that a call describes; refused where Telegram refuses it."""
+    """Return the invoice that a call describes; refused where Telegram refuses it."""
     title, description = params["title"], params["description"]
     if not 1 <= len(title.strip()) <= 32:
         raise bad_request("INVOICE_TITLE_INVALID")
@@ -100,7 +100,7 @@ def _check_stars(params: Params) -> None:
 
 
 def send_invoice(turn: Turn, params: Params) -> object:
-    """An invoice as a message; without a keyboard of its own it has a button to pay."""
+    """Send an invoice as a message; without a keyboard of its own it has a button to pay."""
     invoice = invoice_of(params)
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     markup = own_markup(params.get("reply_markup"))
@@ -117,7 +117,7 @@ def send_invoice(turn: Turn, params: Params) -> object:
 
 
 def create_invoice_link(turn: Turn, params: Params) -> object:
-    """An invoice as a link."""
+    """Make an invoice as a link."""
     invoice = invoice_of(params)
     if params.get("business_connection_id"):
         connection_of(turn, params)
@@ -168,7 +168,8 @@ def _need_reason(params: Params) -> None:
 
 
 def paid(turn: Turn, chat: Chat, user: Json, invoice: Invoice, extra: Json) -> Json:
-    """A person has paid: the service message of it. `extra` are tip, shipping and order info."""
+    """Let a person have paid: the service message of it. `extra` are tip, shipping and
+    order info."""
     number = turn.core.number()
     shown, stars = invoice.shown, invoice.shown["currency"] == STARS
     amount = extra.pop("total_amount", shown["total_amount"])
@@ -196,19 +197,19 @@ def paid(turn: Turn, chat: Chat, user: Json, invoice: Invoice, extra: Json) -> J
 
 
 def star_transaction(turn: Turn, amount: int, number: str, **partner: Json) -> None:
-    """Stars that came (`source`) or went (`receiver`)."""
+    """Note Stars that came (`source`) or went (`receiver`)."""
     keeps = turn.bot.keeps
     keeps.stars += amount if "source" in partner else -amount
     keeps.transactions.append({"id": number, "amount": amount, "date": turn.date, **partner})
 
 
 def get_balance(turn: Turn, _params: Params) -> object:
-    """The bot's Stars."""
+    """Return the bot's Stars."""
     return {"amount": turn.bot.keeps.stars}
 
 
 def get_transactions(turn: Turn, params: Params) -> object:
-    """Stars that came and went, the newest first."""
+    """Return the Stars that came and went, the newest first."""
     offset, limit = max(params.get("offset", 0), 0), params.get("limit") or 100
     newest = turn.bot.keeps.transactions[::-1]
     return {"transactions": newest[offset : offset + min(max(limit, 1), 100)]}

@@ -46,20 +46,20 @@ def get_photos(turn: Turn, params: Params) -> object:
 
 
 def get_audios(turn: Turn, params: Params) -> object:
-    """The music on somebody's profile."""
+    """Return the music on somebody's profile."""
     audios = turn.bot.keeps.audios.get(_user(turn, params)["id"], [])
     return {"total_count": len(audios), "audios": _page(audios, params)}
 
 
 def set_own_photo(turn: Turn, params: Params) -> object:
-    """A picture for the bot."""
+    """Set a picture for the bot."""
     sizes = profile_photo(turn, params["photo"])
     turn.bot.photos.setdefault(turn.bot.id, []).insert(0, sizes)
     return True
 
 
 def remove_own_photo(turn: Turn, _params: Params) -> object:
-    """The newest picture of the bot goes."""
+    """Remove the newest picture of the bot."""
     photos = turn.bot.photos.get(turn.bot.id)
     if photos:
         photos.pop(0)
@@ -67,7 +67,7 @@ def remove_own_photo(turn: Turn, _params: Params) -> object:
 
 
 def get_personal_messages(turn: Turn, params: Params) -> object:
-    """The last posts of the channel on somebody's profile, the newest first."""
+    """Return the last posts of the channel on somebody's profile, the newest first."""
     posts = turn.bot.keeps.personal.get(_user(turn, params)["id"], [])
     return posts[: min(max(params["limit"], 1), 20)]
 
@@ -76,7 +76,7 @@ def get_personal_messages(turn: Turn, params: Params) -> object:
 
 
 def get_boosts(turn: Turn, params: Params) -> object:
-    """The boosts that somebody gave a chat."""
+    """Return the boosts that somebody gave a chat."""
     chat, user = find_chat(turn, params.get("chat_id")), _user(turn, params)
     own = chat.members.get(turn.bot.id, {})
     if chat.kind not in {"supergroup", "channel"}:
@@ -87,7 +87,7 @@ def get_boosts(turn: Turn, params: Params) -> object:
 
 
 def set_emoji_status(turn: Turn, params: Params) -> object:
-    """An emoji beside somebody's name, if they have allowed the bot to set it."""
+    """Set an emoji beside somebody's name, if they have allowed the bot to set it."""
     user = _user(turn, params)
     if user["id"] not in turn.bot.keeps.emoji_status:
         raise bad_request("USER_PERMISSION_DENIED")
@@ -131,7 +131,7 @@ def unverify(turn: Turn, params: Params) -> object:
 
 
 def set_passport_errors(turn: Turn, params: Params) -> object:
-    """What is wrong with somebody's documents."""
+    """Set what is wrong with somebody's documents."""
     for error in params["errors"]:
         _check_hashes(error)
     keep(turn.bot.keeps.passport_errors, _user(turn, params)["id"], params["errors"])
@@ -168,12 +168,12 @@ def _managed(turn: Turn, params: Params) -> Json:
 
 
 def get_token(turn: Turn, params: Params) -> object:
-    """The token of a managed bot."""
+    """Return the token of a managed bot."""
     return _managed(turn, params)["token"]
 
 
 def replace_token(turn: Turn, params: Params) -> object:
-    """A new token of a managed bot; the old one is none any more."""
+    """Return a new token of a managed bot; the old one is none any more."""
     kept = _managed(turn, params)
     letters = f"{turn.core.rng.getrandbits(140):035x}"[:35]
     kept["token"] = f"{params['user_id']}:{letters}"
@@ -181,12 +181,12 @@ def replace_token(turn: Turn, params: Params) -> object:
 
 
 def get_access(turn: Turn, params: Params) -> object:
-    """Who may use a managed bot."""
+    """Return who may use a managed bot."""
     return _managed(turn, params)["access"]
 
 
 def set_access(turn: Turn, params: Params) -> object:
-    """Who may use a managed bot."""
+    """Set who may use a managed bot."""
     kept, numbers = _managed(turn, params), params.get("added_user_ids") or []
     if any(number not in turn.bot.users for number in numbers):
         raise bad_request("USER_ID_INVALID")
@@ -217,7 +217,8 @@ def delete_reaction(turn: Turn, params: Params) -> object:
 
 def _suggested(*, approve: bool) -> Method:
     def decide(turn: Turn, params: Params) -> object:
-        """Posts that people suggest to a channel stand in its direct messages chat."""
+        """Decide about posts that people suggest to a channel; they stand in its direct
+        messages chat."""
         chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
         message = chat.messages.get(params.get("message_id", 0))
         if message is None:

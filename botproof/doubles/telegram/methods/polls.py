@@ -37,7 +37,7 @@ LONGEST = 2_628_000  # seconds that a poll can be open
 
 
 def send_poll(turn: Turn, params: Params) -> object:
-    """A poll or a quiz."""
+    """Send a poll or a quiz."""
     question, entities = _question(turn, params)
     options = [_option(turn, option, n) for n, option in enumerate(params["options"])]
     _check_options(options)
@@ -83,7 +83,7 @@ def _check_who(chat: Chat, params: Params) -> None:
 
 
 def _description(turn: Turn, params: Params) -> Json:
-    """What stands below the question: a text, a picture, a place."""
+    """Return what stands below the question: a text, a picture, a place."""
     shown: Json = {}
     mode, given = params.get("description_parse_mode"), params.get("description_entities")
     text, entities = formatted(turn, params.get("description", ""), mode, given)
@@ -99,7 +99,7 @@ def _description(turn: Turn, params: Params) -> Json:
 
 
 def _media(turn: Turn, asked: Json) -> Json:
-    """A PollMedia from an InputPollMedia."""
+    """Return a PollMedia from an InputPollMedia."""
     kind = asked["type"]
     if kind == "location":
         return {"location": {name: asked[name] for name in ("latitude", "longitude")}}
@@ -112,7 +112,8 @@ def _media(turn: Turn, asked: Json) -> Json:
 
 
 def copy_of(turn: Turn, poll: Json) -> Json:
-    """A new poll with the same question and options. Refusal for one that cannot be asked again."""
+    """Return a new poll with the same question and options. Refusal for one that cannot
+    be asked again."""
     if poll["type"] == "quiz" and "correct_option_id" not in poll:
         raise bad_request("message can't be copied")
     options = [{**option, "voter_count": 0} for option in poll["options"]]
@@ -223,7 +224,7 @@ def _replace(turn: Turn, chat: Chat, message: Json, poll: Json, markup: Json) ->
 
 
 def _closes(turn: Turn, poll_id: object) -> None:
-    """A poll's time is over: the bot is told of its final state (agenda: `poll`)."""
+    """End a poll whose time is over: the bot is told of its final state (agenda: `poll`)."""
     where = turn.bot.polls.get(str(poll_id))
     chat = turn.bot.chats.get(where[0]) if where is not None else None
     message = chat.messages.get(where[1]) if chat is not None and where is not None else None
@@ -237,7 +238,7 @@ agenda.HANDLERS["poll"] = _closes
 
 
 def vote(turn: Turn, poll_id: str, user: Json, options: list[int]) -> None:
-    """A person votes, or takes the vote back with no options. ControlError says what is wrong."""
+    """Let a person vote, or take the vote back with no options. ControlError says what is wrong."""
     where = turn.bot.polls.get(poll_id)
     message = turn.bot.chats[where[0]].messages.get(where[1]) if where is not None else None
     if where is None or message is None:

@@ -25,7 +25,7 @@ _LANGUAGE = re.compile(r"[a-z]{2}")
 
 
 def get_me(turn: Turn, _params: Params) -> object:
-    """The bot as a user."""
+    """Return the bot as a user."""
     return turn.bot.user
 
 
@@ -33,7 +33,7 @@ def get_me(turn: Turn, _params: Params) -> object:
 
 
 def _slot(turn: Turn, params: Params) -> str:
-    """Where the commands of a scope and a language are kept."""
+    """Return where the commands of a scope and a language are kept."""
     scope: Json = dict(params.get("scope") or {"type": "default"})
     if scope.get("chat_id") not in {None, ""}:
         scope["chat_id"] = find_chat(turn, scope["chat_id"]).id
@@ -44,7 +44,7 @@ def _slot(turn: Turn, params: Params) -> str:
 
 
 def set_my_commands(turn: Turn, params: Params) -> object:
-    """The commands that the menu shows; an empty list takes them away."""
+    """Set the commands that the menu shows; an empty list takes them away."""
     slot = _slot(turn, params)
     commands = params.get("commands") or []
     if len(commands) > MAX_COMMANDS:
@@ -68,7 +68,7 @@ def _command(command: Json) -> Json:
 
 
 def get_my_commands(turn: Turn, params: Params) -> object:
-    """The commands of exactly this scope and language."""
+    """Return the commands of exactly this scope and language."""
     return turn.bot.profile.get(_slot(turn, params), [])
 
 
@@ -109,7 +109,7 @@ def _text_getter(key: str) -> Method:
 
 
 def set_chat_menu_button(turn: Turn, params: Params) -> object:
-    """The button beside the input field, of one chat or of all."""
+    """Set the button beside the input field, of one chat or of all."""
     button = params.get("menu_button") or {"type": "default"}
     if button["type"] == "web_app" and not button["web_app"]["url"].startswith("https://"):
         raise bad_request("menu button Web App URL is invalid: Only HTTPS links are allowed")
@@ -118,7 +118,7 @@ def set_chat_menu_button(turn: Turn, params: Params) -> object:
 
 
 def get_chat_menu_button(turn: Turn, params: Params) -> object:
-    """The button beside the input field, as it was set."""
+    """Return the button beside the input field, as it was set."""
     profile, chat = turn.bot.profile, _menu_chat(turn, params)
     own: Json = profile.get(f"menu:{chat}", {"type": "default"})
     if chat == 0 and own["type"] == "default":
@@ -136,13 +136,13 @@ def _menu_chat(turn: Turn, params: Params) -> int:
 
 
 def set_default_rights(turn: Turn, params: Params) -> object:
-    """The administrator rights that the bot asks for."""
+    """Set the administrator rights that the bot asks for."""
     turn.bot.profile[_rights_slot(params)] = params.get("rights") or {}
     return True
 
 
 def get_default_rights(turn: Turn, params: Params) -> object:
-    """The administrator rights that the bot asks for, as chats of the kind have them."""
+    """Return the administrator rights that the bot asks for, as chats of the kind have them."""
     kept = turn.bot.profile.get(_rights_slot(params), {})
     names = rights_in("channel" if params.get("for_channels") else "supergroup")
     rights: Json = {name: bool(kept.get(name, False)) for name in names}

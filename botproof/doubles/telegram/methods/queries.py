@@ -21,7 +21,7 @@ MAX_RESULTS = 50
 
 
 def take(turn: Turn, query_id: str, kind: str) -> Json:
-    """A query that is open still; refused once it is answered or too old."""
+    """Return a query that is open still; refused once it is answered or too old."""
     query = turn.bot.queries.get(query_id)
     if query is None or query["kind"] != kind or query["until"] < turn.now or query["answer"]:
         raise bad_request(TOO_OLD)

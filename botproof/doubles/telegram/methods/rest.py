@@ -15,7 +15,8 @@ __all__ = ["answer"]
 
 
 def answer(turn: Turn, method: MethodSpec, params: Params) -> object:
-    """An example of what the method returns; messages are those of the chat that the call names."""
+    """Return an example of what the method returns; messages are those of the chat that
+    the call names."""
     refuse_unknown(turn)
     if not params.get("chat_id"):
         return example(method.returns)

@@ -34,7 +34,7 @@ _MEDIA = {
 
 
 def rich_content(turn: Turn, asked: Json) -> Json:
-    """The RichMessage that an InputRichMessage describes."""
+    """Return the RichMessage that an InputRichMessage describes."""
     given = [name for name in ("html", "markdown", "blocks") if asked.get(name)]
     if len(given) != 1:
         raise bad_request("exactly one of html, markdown and blocks must be specified")
@@ -51,7 +51,7 @@ def rich_content(turn: Turn, asked: Json) -> Json:
 
 
 def _block(turn: Turn, block: Json) -> Json:
-    """A block as messages show it: files in the place of what names them."""
+    """Return a block as messages show it: files in the place of what names them."""
     kind = block["type"]
     shown = {name: _inner(turn, value) for name, value in block.items()}
     if kind in _MEDIA and isinstance(block.get(kind), dict):
@@ -76,7 +76,8 @@ _TAG = re.compile(r"</?[a-zA-Z][^>]*>")
 
 
 def _marked(turn: Turn, part: str, mode: str) -> tuple[str, list[Json]]:
-    """A paragraph and its marks; one with marks that ordinary texts do not know is kept plain."""
+    """Return a paragraph and its marks; one with marks that ordinary texts do not know
+    is kept plain."""
     if mode == "Markdown":  # of rich messages: ** is bold and * is italic
         part = _BOLD.sub("\0\\1\0", part)
         part = _ITALIC.sub(r"_\1_", part).replace("\0", "*")
@@ -109,7 +110,7 @@ def _cut(data: bytes, start: int, end: int) -> str:
 
 
 def send_rich(turn: Turn, params: Params) -> object:
-    """A text in blocks."""
+    """Send a text in blocks."""
     content = {"rich_message": rich_content(turn, params["rich_message"])}
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     return post(turn, chat, params, content)
@@ -129,7 +130,7 @@ def _draft(turn: Turn, params: Params, content: Json) -> bool:
 
 
 def send_draft(turn: Turn, params: Params) -> object:
-    """A text that grows while the bot writes it; seen until the message itself comes."""
+    """Send a text that grows while the bot writes it; seen until the message itself comes."""
     mode, given = params.get("parse_mode"), params.get("entities")
     text, entities = formatted(turn, params.get("text", ""), mode, given)
     if len(text) > MAX_DRAFT:
@@ -138,7 +139,7 @@ def send_draft(turn: Turn, params: Params) -> object:
 
 
 def send_rich_draft(turn: Turn, params: Params) -> object:
-    """The same, in blocks."""
+    """Send the same, in blocks."""
     content = rich_content(turn, params["rich_message"])
     return _draft(turn, params, {"rich_message": content})
 

@@ -76,7 +76,7 @@ def refuse_unknown(turn: Turn) -> None:
 
 
 def table(kept: Collection[str], specified: Mapping[str, MethodSpec]) -> str:
-    """The part of docs/telegram-double.md that says what is made up, in Markdown.
+    """Return the part of docs/telegram-double.md that says what is made up, in Markdown.
 
     `kept` are the methods whose behaviour is kept, `specified` those of the specification, both in
     lower case.

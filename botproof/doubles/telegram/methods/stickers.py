@@ -49,7 +49,7 @@ TOPIC_ICONS = "📰💡⚡🎙🔝🗣🆒❗📝📆📁🔎📣🔥❤❓📈�
 
 
 def known_set(turn: Turn, name: str) -> Json | None:
-    """A sticker set by its name, in any case."""
+    """Return a sticker set by its name, in any case."""
     kept = turn.bot.keeps.sticker_sets
     lower = name.strip().lower()
     if lower not in kept and lower in _WELL_KNOWN:
@@ -60,7 +60,8 @@ def known_set(turn: Turn, name: str) -> Json | None:
 
 
 def put_set(turn: Turn, described: Mapping[str, object]) -> Json:
-    """A set that is there already: `name`, `title`, `sticker_type`, `emoji` (one a sticker)."""
+    """Keep a set that is there already: `name`, `title`, `sticker_type`, `emoji` (one a
+    sticker)."""
     name, kind = str(described["name"]), str(described.get("sticker_type", "regular"))
     made: Json = {"name": name, "title": described.get("title", name), "sticker_type": kind}
     made["stickers"] = []
@@ -87,7 +88,7 @@ def _suffix(turn: Turn) -> str:
 
 
 def get_sticker_set(turn: Turn, params: Params) -> object:
-    """A set with its stickers."""
+    """Return a set with its stickers."""
     found = known_set(turn, params.get("name", ""))
     if found is None:
         raise bad_request("STICKERSET_INVALID")
@@ -95,14 +96,14 @@ def get_sticker_set(turn: Turn, params: Params) -> object:
 
 
 def _checked_user(turn: Turn, params: Params) -> None:
-    """Sets belong to people whom the bot knows."""
+    """Refuse a stranger: sets belong to people whom the bot knows."""
     number = params["user_id"]
     if number not in turn.bot.users:
         raise bad_request("user not found")
 
 
 def create_set(turn: Turn, params: Params) -> object:
-    """A set of stickers, for a person."""
+    """Make a set of stickers, for a person."""
     _checked_user(turn, params)
     name, title = params.get("name", "").strip(), params.get("title", "").strip()
     kind = params.get("sticker_type") or "regular"
@@ -129,7 +130,7 @@ def create_set(turn: Turn, params: Params) -> object:
 
 
 def delete_set(turn: Turn, params: Params) -> object:
-    """The set goes, with its stickers."""
+    """Delete the set, with its stickers."""
     found = _own(turn, params.get("name", ""))
     for sticker in found["stickers"]:
         turn.bot.keeps.stickers.pop(sticker["file_id"], None)
@@ -138,7 +139,7 @@ def delete_set(turn: Turn, params: Params) -> object:
 
 
 def set_title(turn: Turn, params: Params) -> object:
-    """Another title."""
+    """Set another title."""
     found, title = _own(turn, params.get("name", "")), params.get("title", "").strip()
     if not title or len(title) > MAX_TITLE:
         raise bad_request("PACK_TITLE_INVALID")
@@ -147,7 +148,7 @@ def set_title(turn: Turn, params: Params) -> object:
 
 
 def set_thumbnail(turn: Turn, params: Params) -> object:
-    """A picture for the set; none takes it away."""
+    """Set a picture for the set; none takes it away."""
     _checked_user(turn, params)
     if (params.get("format") or "auto") not in FORMATS | {"auto"}:
         raise bad_request("invalid sticker format specified")
@@ -168,7 +169,7 @@ def _set_picture(turn: Turn, thumbnail: object) -> Json:
 
 
 def set_emoji_thumbnail(turn: Turn, params: Params) -> object:
-    """A custom emoji of the set as its picture; none takes it away."""
+    """Set a custom emoji of the set as its picture; none takes it away."""
     found = _own(turn, params.get("name", ""))
     if found["sticker_type"] != "custom_emoji":
         raise bad_request("STICKERSET_INVALID")
@@ -242,7 +243,7 @@ def _dict(value: object) -> Json:
 
 
 def upload_file(turn: Turn, params: Params) -> object:
-    """A file for a later sticker."""
+    """Keep a file for a later sticker."""
     kind = params.get("sticker_format") or "static"
     if kind not in FORMATS:
         raise bad_request("invalid sticker format specified")
@@ -253,7 +254,7 @@ def upload_file(turn: Turn, params: Params) -> object:
 
 
 def add_sticker(turn: Turn, params: Params) -> object:
-    """A sticker more."""
+    """Add a sticker more."""
     _checked_user(turn, params)
     found = _own(turn, params.get("name", ""))
     if len(found["stickers"]) >= LIMITS[found["sticker_type"]]:
@@ -263,7 +264,7 @@ def add_sticker(turn: Turn, params: Params) -> object:
 
 
 def replace_sticker(turn: Turn, params: Params) -> object:
-    """Another sticker in the place of one."""
+    """Put another sticker in the place of one."""
     found, at = _place(turn, params.get("old_sticker", ""))
     if found["name"].lower() != params.get("name", "").lower():
         raise bad_request("STICKERSET_INVALID")
@@ -272,7 +273,7 @@ def replace_sticker(turn: Turn, params: Params) -> object:
 
 
 def _place(turn: Turn, file_id: str) -> tuple[Json, int]:
-    """The set of this bot that a sticker is in, and where; refused for any other."""
+    """Return the set of this bot that a sticker is in, and where; refused for any other."""
     file_id = file_id.strip()
     if not file_id:
         raise bad_request("sticker is not specified")
@@ -287,7 +288,7 @@ def _place(turn: Turn, file_id: str) -> tuple[Json, int]:
 
 
 def delete_sticker(turn: Turn, params: Params) -> object:
-    """One sticker less; a set without any is gone."""
+    """Take one sticker away; a set without any is gone."""
     found, at = _place(turn, params.get("sticker", ""))
     gone = found["stickers"].pop(at)
     turn.bot.keeps.stickers.pop(gone["file_id"], None)
@@ -297,7 +298,7 @@ def delete_sticker(turn: Turn, params: Params) -> object:
 
 
 def set_position(turn: Turn, params: Params) -> object:
-    """Another place in the set."""
+    """Set another place in the set."""
     found, at = _place(turn, params.get("sticker", ""))
     position = params["position"]
     if position < 0:
@@ -307,7 +308,7 @@ def set_position(turn: Turn, params: Params) -> object:
 
 
 def set_emoji_list(turn: Turn, params: Params) -> object:
-    """Other emoji; a sticker shows the first."""
+    """Set other emoji; a sticker shows the first."""
     found, at = _place(turn, params.get("sticker", ""))
     _check_words({"emoji_list": params["emoji_list"]})
     found["stickers"][at] = {**found["stickers"][at], "emoji": params["emoji_list"][0]}
@@ -315,14 +316,14 @@ def set_emoji_list(turn: Turn, params: Params) -> object:
 
 
 def set_keywords(turn: Turn, params: Params) -> object:
-    """Words to search it by, which no method tells again."""
+    """Set words to search it by, which no method tells again."""
     _place(turn, params.get("sticker", ""))
     _check_words({"emoji_list": ["😀"], "keywords": params.get("keywords", [])})
     return True
 
 
 def set_mask_position(turn: Turn, params: Params) -> object:
-    """Where a mask sits; without a position it sits nowhere."""
+    """Set where a mask sits; without a position it sits nowhere."""
     found, at = _place(turn, params.get("sticker", ""))
     if found["sticker_type"] != "mask":
         raise bad_request("STICKER_INVALID")
@@ -337,7 +338,7 @@ def set_mask_position(turn: Turn, params: Params) -> object:
 
 
 def get_custom_emoji(turn: Turn, params: Params) -> object:
-    """The stickers of custom emoji; every number is one, as texts may hold any."""
+    """Return the stickers of custom emoji; every number is one, as texts may hold any."""
     identifiers = params["custom_emoji_ids"]
     if len(identifiers) > 200:
         raise bad_request("too many custom emoji identifiers specified")
@@ -369,7 +370,7 @@ def _stand_in(turn: Turn, identifier: str, emoji: str, set_name: str) -> Json:
 
 
 def get_topic_icons(turn: Turn, _params: Params) -> object:
-    """The custom emoji that topics of forums can have as icons."""
+    """Return the custom emoji that topics of forums can have as icons."""
     made_up(turn, "icons")
     first = 5_310_000_000_000_000_000
     return [_stand_in(turn, str(first + n), e, "Topics") for n, e in enumerate(TOPIC_ICONS)]
@@ -385,7 +386,7 @@ def _supergroup(turn: Turn, params: Params) -> Chat:
 
 
 def set_chat_set(turn: Turn, params: Params) -> object:
-    """The set of a supergroup."""
+    """Set the set of a supergroup."""
     chat = _supergroup(turn, params)
     found = known_set(turn, params.get("sticker_set_name", ""))
     if found is None or found["sticker_type"] != "regular":
@@ -396,7 +397,7 @@ def set_chat_set(turn: Turn, params: Params) -> object:
 
 
 def delete_chat_set(turn: Turn, params: Params) -> object:
-    """No set of its own."""
+    """Leave no set of its own."""
     _supergroup(turn, params).extra.pop("sticker_set_name", None)
     return True
 

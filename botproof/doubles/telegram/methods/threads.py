@@ -19,14 +19,14 @@ ICON_COLOR = 0x6FB9F0
 
 
 def may_manage_topics(turn: Turn, chat: Chat) -> bool:
-    """Whether the bot is an administrator with that right."""
+    """Tell whether the bot is an administrator with that right."""
     own = chat.members.get(turn.bot.id, {})
     is_admin = own.get("status") == "administrator" and own.get("can_manage_topics")
     return bool(is_admin) or own.get("status") == "creator"
 
 
 def of_call(turn: Turn, chat: Chat, params: Mapping[str, Any]) -> Json:
-    """What a message that the bot sends carries of its topic; nothing outside of one."""
+    """Return what a message that the bot sends carries of its topic; nothing outside of one."""
     number = params.get("message_thread_id", 0)
     topic = chat.topics.get(number)
     if number > 0 and topic is None:
@@ -39,14 +39,16 @@ def of_call(turn: Turn, chat: Chat, params: Mapping[str, Any]) -> Json:
 
 
 def of_reply(answers: Json | None) -> Json:
-    """Which topic a message is meant for that names none: that of the message which it answers."""
+    """Return which topic a message is meant for that names none: that of the message
+    which it answers."""
     replied = (answers or {}).get("reply_to_message") or {}
     in_topic = replied.get("is_topic_message")
     return {"message_thread_id": replied["message_thread_id"]} if in_topic else {}
 
 
 def of_topic(chat: Chat, number: int) -> Json:
-    """The fields of a message in a topic: by itself it replies to the topic's first message."""
+    """Return the fields of a message in a topic: by itself it replies to the topic's
+    first message."""
     fields: Json = {"message_thread_id": number, "is_topic_message": True}
     root = chat.messages.get(number)
     return fields if root is None else {"reply_to_message": root, **fields}

@@ -55,7 +55,7 @@ def _name(params: Params) -> str:
 
 
 def create_forum_topic(turn: Turn, params: Params) -> object:
-    """A new topic; its first message tells of it."""
+    """Make a new topic; its first message tells of it."""
     chat = _forum(turn, params)
     if not may_manage_topics(turn, chat):
         raise bad_request("not enough rights to create a topic")
@@ -78,7 +78,7 @@ def create(turn: Turn, chat: Chat, described: Json, by: Json) -> int:
 
 
 def edit_forum_topic(turn: Turn, params: Params) -> object:
-    """Another name or icon; an empty `icon_custom_emoji_id` takes the icon away."""
+    """Put another name or icon; an empty `icon_custom_emoji_id` takes the icon away."""
     chat, number, topic = _editable(turn, params)
     changed: Json = {}
     if params.get("name"):
@@ -108,7 +108,7 @@ def _closing(kind: str, *, closed: bool) -> Method:
 
 
 def delete_forum_topic(turn: Turn, params: Params) -> object:
-    """The topic goes, with all of its messages."""
+    """Delete the topic, with all of its messages."""
     chat, number, topic = _topic(turn, params)
     own = chat.members.get(turn.bot.id, {})
     may = own.get("status") == "creator" or own.get("can_delete_messages")
@@ -149,7 +149,7 @@ def _general(turn: Turn, params: Params) -> Chat:
 
 
 def edit_general_forum_topic(turn: Turn, params: Params) -> object:
-    """Another name for the General topic."""
+    """Put another name for the General topic."""
     chat = _general(turn, params)
     if params.get("name"):
         announce(turn, chat, {"forum_topic_edited": {"name": _name(params)}})

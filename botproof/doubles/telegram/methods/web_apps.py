@@ -22,7 +22,7 @@ _DECISIONS = frozenset({"approve", "decline", "queue"})
 
 
 def answer_web_app(turn: Turn, params: Params) -> object:
-    """A message in the chat where the Web App was opened, in the name of its user."""
+    """Send a message in the chat where the Web App was opened, in the name of its user."""
     content = inline_content(turn, params["result"])
     query = take(turn, params.get("web_app_query_id", ""), "web_app")
     query["answer"] = {"result": params["result"]}
@@ -30,7 +30,7 @@ def answer_web_app(turn: Turn, params: Params) -> object:
 
 
 def answer_guest(turn: Turn, params: Params) -> object:
-    """A message of a bot that was called into a chat as a guest."""
+    """Send a message of a bot that was called into a chat as a guest."""
     content = inline_content(turn, params["result"])
     query = take(turn, params.get("guest_query_id", ""), "guest_message")
     query["answer"] = {"result": params["result"]}
@@ -49,7 +49,7 @@ _CHATS = ("allow_user_chats", "allow_bot_chats", "allow_group_chats", "allow_cha
 
 
 def save_message(turn: Turn, params: Params) -> object:
-    """A message that a person may send from a Web App."""
+    """Keep a message that a person may send from a Web App."""
     inline_content(turn, params["result"])
     if not any(params.get(name) for name in _CHATS):
         raise bad_request("PEER_TYPES_INVALID")
@@ -59,7 +59,8 @@ def save_message(turn: Turn, params: Params) -> object:
 
 
 def save_button(turn: Turn, params: Params) -> object:
-    """A button that a Web App may ask a person with; it has to request users, a chat or a bot."""
+    """Keep a button that a Web App may ask a person with; it has to request users, a
+    chat or a bot."""
     asks = ("request_users", "request_chat", "request_managed_bot")
     if not any(name in params["button"] for name in asks):
         raise bad_request("BUTTON_INVALID")
@@ -67,7 +68,7 @@ def save_button(turn: Turn, params: Params) -> object:
 
 
 def answer_join_query(turn: Turn, params: Params) -> object:
-    """What becomes of a request to join that the bot was asked about."""
+    """Send what becomes of a request to join that the bot was asked about."""
     if params["result"] not in _DECISIONS:
         raise bad_request("invalid result specified")
     _join_query(turn, params)["answer"] = {"result": params["result"]}

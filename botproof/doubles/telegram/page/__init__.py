@@ -43,7 +43,7 @@ _PREVIEW_CHARACTERS = 80
 
 
 def is_for_page(path: str) -> bool:
-    """Whether a request to ``path`` is the page's."""
+    """Tell whether a request to ``path`` is the page's."""
     return path == "/" or path.startswith(PREFIX)
 
 
@@ -68,7 +68,8 @@ def _file(name: str) -> Response:
 
 
 def _picture(double: Double, path: str) -> Response:
-    """A file of a chat, if it is a picture: anything else could be made to run in the page."""
+    """Return a file of a chat, if it is a picture: anything else could be made to run
+    in the page."""
     token, _, file_id = path.partition("/")
     bot = double.machine.bots.get(token)
     file = None if bot is None else bot.files.get(file_id)
@@ -94,7 +95,7 @@ def _kind_of_picture(data: bytes) -> str:
 
 
 async def _events(double: Double) -> AsyncIterator[bytes]:
-    """The overview, again whenever it or the transcript changed."""
+    """Yield the overview, again whenever it or the transcript changed."""
     last, sent_at = b"", -1
     while True:
         seen = double.transcript.last
@@ -109,7 +110,8 @@ async def _events(double: Double) -> AsyncIterator[bytes]:
 
 
 def overview(double: Double) -> Json:
-    """All bots with their doors, people and chats, the chats that were written in last first."""
+    """Return all bots with their doors, people and chats, the chats that were written
+    in last first."""
     return {"bots": [_bot(bot) for bot in double.machine.bots.values()]}
 
 

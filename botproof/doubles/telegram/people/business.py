@@ -16,7 +16,7 @@ Action = Callable[[Turn, Json], Json]
 
 
 def connect_account(turn: Turn, action: Json) -> Json:
-    """The person connects the bot to their account, or changes what it may do there."""
+    """Let the person connect the bot to their account, or change what it may do there."""
     user, asked = person(turn, action), action["business"]
     known = types()["BusinessBotRights"].fields
     unknown = sorted(set(asked.get("rights", ())) - set(known))
@@ -38,7 +38,7 @@ def connect_account(turn: Turn, action: Json) -> Json:
 
 
 def in_account(turn: Turn, action: Json) -> Turn:
-    """The turn in the chats of the account whose connection the action names."""
+    """Return the turn in the chats of the account whose connection the action names."""
     number = action.get("business_connection_id")
     if number is None:
         return turn

@@ -18,7 +18,7 @@ from botproof.doubles.telegram.world import Chat, Json
 
 
 def membership(status: str) -> Callable[[Turn, Json], Json]:
-    """The action after which the person has this status."""
+    """Return the action after which the person has this status."""
 
     def change(turn: Turn, action: Json) -> Json:
         user, chat = here(turn, action)
@@ -48,7 +48,7 @@ def membership(status: str) -> Callable[[Turn, Json], Json]:
 
 
 def _link(turn: Turn, chat: Chat, action: Json) -> Json | None:
-    """The invite link by which somebody comes, if the action names one that still works."""
+    """Return the invite link by which somebody comes, if the action names one that still works."""
     url = action.get("invite_link")
     if url is None:
         return None
@@ -59,7 +59,7 @@ def _link(turn: Turn, chat: Chat, action: Json) -> Json | None:
 
 
 def make_topic(turn: Turn, action: Json) -> Json:
-    """The person opens a topic of a forum."""
+    """Let the person open a topic of a forum."""
     user, chat = here(turn, action)
     if not chat.info.get("is_forum"):
         raise ControlError(f"chat {chat.id} is no forum: make it one with is_forum")
@@ -71,7 +71,7 @@ def make_topic(turn: Turn, action: Json) -> Json:
 
 
 def join_request(turn: Turn, action: Json) -> Json:
-    """The person asks to be let in."""
+    """Let the person ask to be let in."""
     user = person(turn, action)
     chat = ensure_chat(turn, {"id": action["chat_id"]})
     used = _link(turn, chat, action)
@@ -99,7 +99,7 @@ def upgrade(turn: Turn, action: Json) -> Json:
 
 
 def bot_becomes(status: str) -> Callable[[Turn, Json], Json]:
-    """The action after which the bot has this status."""
+    """Return the action after which the bot has this status."""
 
     def change(turn: Turn, action: Json) -> Json:
         user, chat = here(turn, action)

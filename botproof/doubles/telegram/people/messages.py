@@ -17,7 +17,7 @@ from botproof.doubles.telegram.world import Chat, Json
 
 
 def make_message(turn: Turn, chat: Chat, user: Json, action: Json, content: Json) -> Json:
-    """The message of a person in a chat with this content, stored there."""
+    """Return the message of a person in a chat with this content, stored there."""
     if chat.migrated_to is not None:
         raise ControlError(f"chat {chat.id} has become the supergroup {chat.migrated_to}")
     message: Json = {"message_id": turn.bot.new_message_id(chat)}
@@ -41,7 +41,8 @@ _THREAD = "message_thread_id"
 
 
 def _thread(chat: Chat, number: int) -> Json:
-    """The fields of a message in a topic, which is open to people; none outside of topics."""
+    """Return the fields of a message in a topic, which is open to people; none outside
+    of topics."""
     if not number:
         return {}
     topic = chat.topics.get(number)
@@ -69,7 +70,7 @@ def push(turn: Turn, kind: str, payload: Json) -> Json:
 
 
 def typed(text: str) -> Json:
-    """A text with what Telegram finds in it: commands, links, mentions …"""
+    """Return a text with what Telegram finds in it: commands, links, mentions …"""
     parsed = parse(text, None)
     content: Json = {"text": parsed.text}
     if parsed.entities:
@@ -78,7 +79,7 @@ def typed(text: str) -> Json:
 
 
 def say(turn: Turn, action: Json) -> Json:
-    """A text or command."""
+    """Send a text or command."""
     content = typed(action["text"])
     if not content["text"]:
         raise ControlError('"text" is empty: nobody can send that')
@@ -93,7 +94,7 @@ def send_content(turn: Turn, action: Json) -> Json:
 
 
 def send_media(turn: Turn, action: Json) -> Json:
-    """A photo, document, voice …"""
+    """Send a photo, document, voice …"""
     media: Json = action["media"]
     try:
         data = base64.b64decode(media["data"], validate=True)
@@ -107,7 +108,7 @@ def send_media(turn: Turn, action: Json) -> Json:
 
 
 def edit(turn: Turn, action: Json) -> Json:
-    """The person edits a message of their own."""
+    """Let the person edit a message of their own."""
     user, chat = here(turn, action)
     asked: Json = action["edit"]
     message = existing(chat, asked["message_id"])
@@ -124,7 +125,7 @@ def edit(turn: Turn, action: Json) -> Json:
 
 
 def delete(turn: Turn, action: Json) -> Json:
-    """The person deletes a message; bots are told of those of business accounts only."""
+    """Let the person delete a message; bots are told of those of business accounts only."""
     _, chat = here(turn, action)
     number: int = action["delete"]["message_id"]
     existing(chat, number)
@@ -137,7 +138,7 @@ def delete(turn: Turn, action: Json) -> Json:
 
 
 def existing(chat: Chat, message_id: int) -> Json:
-    """A message that is there. ControlError for one that is not."""
+    """Return a message that is there. ControlError for one that is not."""
     message = chat.messages.get(message_id)
     if message is None:
         raise ControlError(f"there is no message {message_id!r} in chat {chat.id}")

@@ -21,7 +21,7 @@ _ADDRESS = {
 
 
 def pay(turn: Turn, action: Json) -> Json:
-    """The person pays: first the shipping is asked for, if it depends on the address."""
+    """Return the person pays: first the shipping is asked for, if it depends on the address."""
     user, chat = here(turn, action)
     asked: Json = action["pay"]
     invoice = _invoice(turn, chat.id, asked)
@@ -55,7 +55,7 @@ def _invoice(turn: Turn, chat_id: int, asked: Json) -> Invoice:
 
 
 def _shipping(turn: Turn, terms: Json, asked: Json) -> int:
-    """What the chosen way of shipping costs; the bot has offered it in its last answer."""
+    """Return what the chosen way of shipping costs; the bot has offered it in its last answer."""
     if "shipping_option_id" not in asked:
         return 0
     for query in reversed(turn.bot.queries.values()):
@@ -77,7 +77,7 @@ def _ask(turn: Turn, kind: str, user: Json, fields: Json, kept: Json) -> Json:
 
 
 def web_app_data(turn: Turn, action: Json) -> Json:
-    """A Web App that a keyboard's button opened sends data and closes."""
+    """Let a Web App that a keyboard's button opened send data and close."""
     user, chat = here(turn, action)
     sent: Json = {"data": action["web_app_data"]["data"]}
     sent["button_text"] = action["web_app_data"].get("button_text", "")
@@ -85,7 +85,7 @@ def web_app_data(turn: Turn, action: Json) -> Json:
 
 
 def web_app_query(turn: Turn, action: Json) -> Json:
-    """The person opens a Web App from an inline button; its query may be answered once."""
+    """Let the person open a Web App from an inline button; its query may be answered once."""
     user = person(turn, action)
     number = f"{4_000_000_000_000_000 + turn.core.number()}"
     open_query(turn, "web_app", {"id": number, "from": user})

@@ -13,7 +13,7 @@ from botproof.doubles.telegram.world import Chat, Json
 
 
 def tap(turn: Turn, action: Json) -> Json:
-    """A button of any keyboard is pressed."""
+    """Press a button of any keyboard."""
     asked: Json = action["tap"]
     if "inline_message_id" in asked:
         return _tap_inline(turn, action, asked)
@@ -43,7 +43,7 @@ def _inline_button(message: Json, asked: Json) -> Json:
 
 
 def _tap_inline(turn: Turn, action: Json, asked: Json) -> Json:
-    """A button below a message that came from an inline query."""
+    """Press a button below a message that came from an inline query."""
     message = turn.bot.inline_messages.get(asked["inline_message_id"])
     if message is None:
         raise ControlError(f"there is no inline message {asked['inline_message_id']!r}")
@@ -56,7 +56,7 @@ def _tap_inline(turn: Turn, action: Json, asked: Json) -> Json:
 
 
 def _tap_below(turn: Turn, chat: Chat, user: Json, action: Json) -> Json:
-    """A button of the keyboard below the input field sends its own text."""
+    """Press a button of the keyboard below the input field, which sends its own text."""
     rows = (chat.keyboard or {}).get("keyboard", [])
     buttons = [b if isinstance(b, dict) else {"text": b} for row in rows for b in row]
     button = _find_button(buttons, action["tap"])
@@ -92,14 +92,14 @@ _ELSE = 86_400.0  # seconds that a query lives which is no update of its own
 
 
 def inline_query(turn: Turn, action: Json) -> Json:
-    """The person types after the bot's name."""
+    """Let the person type after the bot's name."""
     user = person(turn, action)
     fields = {"query": action["inline_query"], "offset": action.get("offset", "")}
     return _query(turn, "inline_query", user, {**fields, "chat_type": "sender"})
 
 
 def choose(turn: Turn, action: Json) -> Json:
-    """A person picks a result: the chat gets a message, the bot is told of the choice."""
+    """Let the person pick a result: the chat gets a message, the bot is told of the choice."""
     user = person(turn, action)
     asked: Json = action["choose"]
     query = turn.bot.queries.get(asked["inline_query_id"])
@@ -122,13 +122,13 @@ def choose(turn: Turn, action: Json) -> Json:
 
 
 def vote(turn: Turn, action: Json) -> Json:
-    """The person votes in a poll."""
+    """Let the person vote in a poll."""
     cast_vote(turn, action["vote"]["poll_id"], person(turn, action), action["vote"]["options"])
     return {}
 
 
 def react(turn: Turn, action: Json) -> Json:
-    """The person reacts to a message."""
+    """Let the person react to a message."""
     user, chat = here(turn, action)
     asked: Json = action["react"]
     existing(chat, asked["message_id"])

@@ -13,7 +13,7 @@ from botproof.doubles.telegram.world import Chat, Json
 
 
 def person(turn: Turn, action: Json) -> Json:
-    """The user of an action, remembered."""
+    """Return the user of an action, remembered."""
     chat_id = action.get("chat_id", 0)
     number = action.get("user_id") or (max(0, chat_id))
     if not isinstance(number, int) or number <= 0:
@@ -48,7 +48,8 @@ def _chat(turn: Turn, action: Json, user: Json) -> Chat:
 
 
 def ensure_chat(turn: Turn, info: Json) -> Chat:
-    """The chat that `info` describes, made or renewed; the bot is a member of a new group."""
+    """Return the chat that `info` describes, made or renewed; the bot is a member of a
+    new group."""
     bot, chat_id = turn.bot, info["id"]
     chat = bot.chats.get(chat_id)
     if chat is None:
@@ -97,6 +98,6 @@ def describe_chat(turn: Turn, described: Mapping[str, object]) -> Json:
 
 
 def here(turn: Turn, action: Json) -> tuple[Json, Chat]:
-    """The user and the chat of an action."""
+    """Return the user and the chat of an action."""
     user = person(turn, action)
     return user, _chat(turn, action, user)

@@ -30,7 +30,8 @@ _QUERIES = {
 
 
 def written_update(turn: Turn, action: Json) -> Json:
-    """An update that somebody wrote out: what it leaves open is filled in, and remembered."""
+    """Return an update that somebody wrote out: what it leaves open is filled in, and
+    remembered."""
     update: Json = action["update"]
     if not isinstance(update, dict):
         raise ControlError('"update" must be an object')
@@ -78,13 +79,13 @@ def _written_message(turn: Turn, kind: str, payload: Json) -> Json:
 
 
 def _no_lower_ids(turn: Turn, chat: Chat, taken: int) -> None:
-    """Has the next message of the chat come after one whose id was written out."""
+    """Have the next message of the chat come after one whose id was written out."""
     holder = chat if chat.has_own_ids else turn.bot
     holder.next_message_id = max(holder.next_message_id, taken + 1)
 
 
 def _own_message(turn: Turn, message: Json) -> Json:
-    """A message of the bot that stands in the chat, so that the bot can edit it."""
+    """Return a message of the bot that stands in the chat, so that the bot can edit it."""
     number = turn.bot.new_message_id(ensure_chat(turn, message["chat"]))
     return {"message_id": number, "from": turn.bot.sender, "date": turn.date, **message}
 
