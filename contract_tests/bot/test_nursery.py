@@ -24,7 +24,8 @@ OWNER = f"""
 import sys
 from pathlib import Path
 from contract_tests.nursery import Nursery
-bot = Nursery().start(Path(sys.argv[1]), {SETTINGS})
+nursery = Nursery()
+bot = nursery.start(Path(sys.argv[1]), {SETTINGS})
 bot.stderr.readline()
 print(bot.pid, flush=True)
 sys.stdin.readline()
