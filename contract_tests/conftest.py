@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from botproof.targets.reserved import Ports
-from contract_tests.nursery import Nursery
+from contract_tests.fork_server import ForkServer
 
 # How long an example takes says how busy the machine is, and nothing else.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,9 +43,9 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def fork_server() -> Iterator[ForkServer]:
     """Forks bots, which then start in a fifth of the time."""
-    with Nursery() as made:
+    with ForkServer() as made:
         yield made
 
 

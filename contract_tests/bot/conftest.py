@@ -20,7 +20,7 @@ import pytest
 
 from botproof.doubles.server import Request, Response, json_response
 from botproof.targets.reserved import Ports
-from contract_tests.nursery import BOT, Born, Nursery
+from contract_tests.fork_server import BOT, ForkedBot, ForkServer
 from contract_tests.served import served
 
 TOKEN = "4242:AAExampleExampleExampleExampleExample"
@@ -130,7 +130,7 @@ def free_port() -> int:
 class Child:
     """A process of ours whose log lines can be waited for."""
 
-    process: subprocess.Popen[str] | Born
+    process: subprocess.Popen[str] | ForkedBot
     source: IO[str]
     lines: list[str] = field(default_factory=list)
     _new: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
@@ -460,7 +460,7 @@ class Bot(Child):
 
 @pytest.fixture
 def start_bot(
-    telegram: Telegram, market: Market, tmp_path: Path, nursery: Nursery
+    telegram: Telegram, market: Market, tmp_path: Path, fork_server: ForkServer
 ) -> Iterator[StartBot]:
     """Starts a bot: ``start_bot("webhook", NAME=...)``; all share a folder, so an inbox.
 
@@ -492,7 +492,7 @@ def start_bot(
                 "WEBHOOK_PORT": str(port),
                 **settings,
             }
-            process: subprocess.Popen[str] | Born
+            process: subprocess.Popen[str] | ForkedBot
             if command or descriptors:
                 limited = ["/bin/sh", "-c", f'ulimit -n {descriptors}; exec "$0" "$@"']
                 process = subprocess.Popen(
@@ -503,7 +503,7 @@ def start_bot(
                     env=environment,
                 )
             else:
-                process = nursery.start(tmp_path, environment)
+                process = fork_server.start(tmp_path, environment)
             assert process.stderr is not None
             bot = Bot(process, process.stderr)
             stack.callback(bot.close)

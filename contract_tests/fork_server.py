@@ -32,7 +32,7 @@ _MOST = 1 << 17
 _DONE_S = 60.0
 
 
-class Born:
+class ForkedBot:
     """A forked bot, with the face of `subprocess.Popen`."""
 
     stdout = None
@@ -74,7 +74,7 @@ class Born:
         self.send_signal(signal.SIGKILL)
 
 
-class Nursery:
+class ForkServer:
     """The process that forks, seen from the tests."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Nursery:
                 [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()]
             )
 
-    def start(self, folder: Path, environment: Mapping[str, str]) -> Born:
+    def start(self, folder: Path, environment: Mapping[str, str]) -> ForkedBot:
         """Start a bot in a folder, with these variables and no others."""
         request = json.dumps({"folder": str(folder), "environment": dict(environment)})
         read_log, log = os.pipe()
@@ -95,7 +95,7 @@ class Nursery:
             os.close(log)
             os.close(end)
         said, (pidfd,), _, _ = socket.recv_fds(self._control, 64, 1)
-        return Born(
+        return ForkedBot(
             int(said), pidfd, os.fdopen(read_end, "rb", buffering=0), os.fdopen(read_log, "r")
         )
 

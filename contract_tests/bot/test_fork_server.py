@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contract_tests.nursery import Nursery
+from contract_tests.fork_server import ForkServer
 
 NOBODY = "http://127.0.0.1:9"
 SETTINGS = {
@@ -23,34 +23,36 @@ SETTINGS = {
 OWNER = f"""
 import sys
 from pathlib import Path
-from contract_tests.nursery import Nursery
-nursery = Nursery()
-bot = nursery.start(Path(sys.argv[1]), {SETTINGS})
+from contract_tests.fork_server import ForkServer
+fork_server = ForkServer()
+bot = fork_server.start(Path(sys.argv[1]), {SETTINGS})
 bot.stderr.readline()
 print(bot.pid, flush=True)
 sys.stdin.readline()
 """
 
 
-def test_settings_and_exit_codes_are_a_bot_s_own(nursery: Nursery, tmp_path: Path) -> None:
+def test_settings_and_exit_codes_are_a_bot_s_own(fork_server: ForkServer, tmp_path: Path) -> None:
     """The next one knows nothing of the variables of the one before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TELEGRAM_BOT_TOKEN", "of the tests, and no token")
-        good = nursery.start(tmp_path, SETTINGS)
+        good = fork_server.start(tmp_path, SETTINGS)
         assert good.stderr.readline().startswith("{")
         assert good.poll() is None
         good.send_signal(signal.SIGTERM)
         assert good.wait(60) == 0
         good.stderr.close()
-    wrong = nursery.start(tmp_path, {})
+    wrong = fork_server.start(tmp_path, {})
     assert "TELEGRAM_BOT_TOKEN" in wrong.stderr.read()
     assert wrong.wait(60) == 2
     wrong.stderr.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
-def test_who_ended_by_a_signal_says_so(nursery: Nursery, tmp_path: Path, number: int) -> None:
-    bot = nursery.start(tmp_path, SETTINGS)
+def test_who_ended_by_a_signal_says_so(
+    fork_server: ForkServer, tmp_path: Path, number: int
+) -> None:
+    bot = fork_server.start(tmp_path, SETTINGS)
     bot.stderr.readline()
     with pytest.raises(subprocess.TimeoutExpired):
         bot.wait(0.0)
@@ -61,8 +63,8 @@ def test_who_ended_by_a_signal_says_so(nursery: Nursery, tmp_path: Path, number:
 
 
 def test_who_still_runs_ends_with_the_tests(tmp_path: Path) -> None:
-    with Nursery() as nursery:
-        bot = nursery.start(tmp_path, SETTINGS)
+    with ForkServer() as fork_server:
+        bot = fork_server.start(tmp_path, SETTINGS)
         bot.stderr.readline()
     assert bot.wait(60) == -signal.SIGKILL
     bot.stderr.close()
