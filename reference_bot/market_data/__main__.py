@@ -13,7 +13,7 @@ import socket
 import sys
 from types import FrameType
 
-from reference_bot.market_data.slim import built_when_used  # isort: skip - before any httpx
+from reference_bot.market_data.slim import built_when_used, give_back_memory  # isort: skip - before any httpx
 from reference_bot.market_data.logs import configure, event
 from reference_bot.market_data.settings import Settings, SettingsError, load
 
@@ -95,7 +95,8 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         token.get_secret_value() if token is not None else "",
         is_loopback(settings.market_data_host),
     )
-    app = make_app(functools.partial(open_api, settings, metrics), policy)
+    opened = functools.partial(open_api, settings, metrics, when_warm=give_back_memory)
+    app = make_app(opened, policy)
     gate = Gate(places())
     config = gated_config(app, gate, timeout_graceful_shutdown=_DRAIN_SECONDS)
     server = Server(config, gate)

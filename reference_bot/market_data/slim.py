@@ -56,7 +56,8 @@ with without("httpx._main"):
 def give_back_memory() -> None:
     """Return to the system what importing and starting left behind: some five megabytes of heap.
 
-    What was imported stays for good, so the garbage collector need not look at it again.
+    What was imported stays for good, so the garbage collector need not look at it again: this is
+    for a process that starts one service. What is garbage later is collected as ever.
     """
     gc.collect()
     gc.freeze()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -20,7 +20,6 @@ from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.service import MarketService
 from reference_bot.market_data.settings import Settings
 from reference_bot.market_data.shared import Store
-from reference_bot.market_data.slim import give_back_memory
 from reference_bot.market_data.venues.base import Venue
 from reference_bot.market_data.venues.binance import explain
 
@@ -28,9 +27,11 @@ __all__ = ["open_api"]
 
 
 @asynccontextmanager
-async def open_api(settings: Settings, metrics: Metrics) -> AsyncIterator[Api]:
+async def open_api(
+    settings: Settings, metrics: Metrics, *, when_warm: Callable[[], None] | None = None
+) -> AsyncIterator[Api]:
     """Open pool, cache and venues; the directories are read ahead while requests are taken
-    already.
+    already, and ``when_warm`` is called after that.
     """
     urls = {n: url for n, url in settings if n.endswith("_url") and isinstance(url, str)}
     called = [url for n, url in urls.items() if settings.binance_testnet or "testnet" not in n]
@@ -39,7 +40,7 @@ async def open_api(settings: Settings, metrics: Metrics) -> AsyncIterator[Api]:
         make = functools.partial(_venue, settings=settings, pool=pool, cache=cache, metrics=metrics)
         venues = [make(name) for name in settings.exchanges]
         service = MarketService(venues, cache, metrics, deadline=settings.deadline_seconds)
-        warming = asyncio.create_task(_warm(service))
+        warming = asyncio.create_task(_warm(service, when_warm))
         try:
             yield Api(service, _account(settings, pool, metrics), cache, metrics)
         finally:
@@ -59,9 +60,10 @@ def _store(settings: Settings, urls: Sequence[str], metrics: Metrics) -> Store |
     return RedisStore(url, realm=urls, metrics=metrics, clock=time.monotonic)
 
 
-async def _warm(service: MarketService) -> None:
+async def _warm(service: MarketService, when_warm: Callable[[], None] | None) -> None:
     await service.warm()
-    give_back_memory()
+    if when_warm is not None:
+        when_warm()
 
 
 def _account(settings: Settings, pool: httpx.AsyncClient, metrics: Metrics) -> Account:
