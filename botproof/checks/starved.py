@@ -136,7 +136,7 @@ def settle_starved(
         if check in _SPEED:
             return [
                 *_late_replies(history, rules, limits.reply_s, starvation),
-                *_late_requests(history, limits.reply_s, starvation),
+                *starved_requests(history, limits.reply_s, starvation),
                 *_late_processes(history, limits, starvation),
             ]
         return []
@@ -206,7 +206,7 @@ def _late_replies(
                 yield turn.case
 
 
-def _late_requests(
+def starved_requests(
     history: History, limit_s: float, starvation: Mapping[str, Starvation]
 ) -> Iterator[Request]:
     """Yield requests that starvation explains: those around them were slow as well. One that was

@@ -15,8 +15,10 @@ import msgspec
 from botproof import history
 from botproof.checks.errors import judge_grades
 from botproof.checks.generator import Grade, HeldTimes, grades
+from botproof.checks.starved import starved_requests
 from botproof.config import Load, substitute
 from botproof.sequential import SequentialErrorRate
+from botproof.starvation import Starvation
 from botproof.targets.failures import Failure
 from botproof.targets.process import (
     OWN_ENV,
@@ -30,7 +32,9 @@ from botproof.verdict import Verdict
 
 _PROGRESS_S = 5.0
 _START_ALLOWANCE_S = 30.0
-_MOST_ROUNDS = 3
+_MOST_ROUNDS = 5
+_WORTH_A_ROUND = 0.1
+"""Of a mode's share: less than this is not sent again."""
 
 
 class LoggedRequest(msgspec.Struct, frozen=True):
@@ -70,22 +74,36 @@ class LoadPlan:
         needed = SequentialErrorRate(self.limit, cap).required() or cap
         return min(math.ceil(needed / self.modes), cap)
 
-    def more(self) -> int:
-        """Return requests that the last mode may add while the error rate is not
-        decided; 0 to stop."""
+    def more(self, stack: str, *, last: bool) -> int:
+        """Return how many requests are still to be sent to a stack; 0 to stop.
+
+        To the last one until the error rate is decided, to the others what is missing of their
+        share: a load that ended at failures of the machine is none.
+        """
         by_mode = list(self.graded.values())
         decided = judge_grades(self.limit, self.load.max_requests, by_mode, over=False)
         if decided is not Verdict.INCONCLUSIVE:
             return 0
-        return max(0, self.load.max_requests - sum(map(len, by_mode)))
+        if last:
+            return max(0, self.load.max_requests - sum(map(len, by_mode)))
+        share = self.share()
+        missing = share - len(self.graded.get(stack, ()))
+        return missing if missing > _WORTH_A_ROUND * share else 0
 
-    def take(self, stack: str, events: Iterable[history.Event]) -> None:
-        """Count what the load of one stack has brought."""
+    def take(
+        self, stack: str, events: Iterable[history.Event], starvation: Starvation | None = None
+    ) -> None:
+        """Count what the load of one stack has brought. What starvation explains does not end a
+        load as failed: the machine may have."""
         record = history.History(events)
         held = HeldTimes.of(record, self.late_s)
+        by_stack = {stack: starvation or Starvation()}
+        explained = {id(each) for each in starved_requests(record, self.late_s, by_stack)}
         own = self.graded.setdefault(stack, [])
-        for _, grade in grades(record.of(history.Request), held, self.late_s):
-            if grade is not Grade.SPOILT:
+        for request, grade in grades(record.of(history.Request), held, self.late_s):
+            if grade is Grade.FAILED and id(request) in explained:
+                own.append(Grade.UNSURE)
+            elif grade is not Grade.SPOILT:
                 own.append(grade)
 
     def forget(self, stack: str) -> None:
@@ -109,10 +127,10 @@ async def run_load(stack: Stack, plan: LoadPlan, *, last: bool) -> None:
     stack.around.recorder.record(planned)
     count = plan.share()
     if last and len(plan.graded) + 1 >= plan.modes:
-        count = plan.more() or count
+        count = plan.more(stack.name, last=last) or count
     for number in range(1, _MOST_ROUNDS + 1):
         ended = await _round(stack, plan, count, number)
-        count = plan.more() if last else 0
+        count = plan.more(stack.name, last=last)
         if not count or ended is Verdict.INCONCLUSIVE:
             return  # decided; or its time was up, and another round would go the same way
 
@@ -142,7 +160,7 @@ async def _round(stack: Stack, plan: LoadPlan, count: int, number: int) -> Verdi
         lines = "\n".join(tail(process.launch.log)[-5:])
         text = f"{plan.load.script} failed; its last lines:\n{lines}"
         raise BrokenHarnessError(text, Failure.LOAD_BROKEN)
-    plan.take(stack.name, events)
+    plan.take(stack.name, events, Starvation.of(around.recorder.history(), stack.name))
     log.unlink(missing_ok=True)
     failed = sum(not request.ok for request in requests)
     stack.say(f"load: {len(requests):,} requests done, {failed:,} failed")

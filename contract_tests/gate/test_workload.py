@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from botproof.checks.generator import Grade
 from botproof.config import Case, Load
 from botproof.history import GeneratorHeld, Request
+from botproof.starvation import Starvation
 from botproof.workloads.load import LoadPlan, read_requests
 from botproof.workloads.scripted import (
     Patience,
@@ -134,16 +136,16 @@ class TestLoadPlan:
         decided = plan()
         decided.take("polling", requests(1_914))
         decided.take("webhook", requests(1_914))
-        assert decided.more() == 0
+        assert decided.more("webhook", last=True) == 0
         broken = plan()
         broken.take("polling", requests(10, failures=10))
-        assert broken.more() == 0
+        assert broken.more("webhook", last=True) == 0
 
     def test_an_undecided_load_may_go_on_to_the_cap(self) -> None:
         undecided = plan()
         undecided.take("polling", requests(1_914, failures=1))
         undecided.take("webhook", requests(1_914))
-        assert undecided.more() == 12_000 - 2 * 1_914
+        assert undecided.more("webhook", last=True) == 12_000 - 2 * 1_914
         assert undecided.before() == f"{2 * 1_914}:1:0"
 
     def test_a_late_answer_is_a_failure(self) -> None:
@@ -156,7 +158,27 @@ class TestLoadPlan:
         stood_still = GeneratorHeld(t=13.0, held_s=12.0)
         spoilt.take("polling", [*requests(10, latency_s=2.5), stood_still])
         assert spoilt.graded["polling"] == []
-        assert spoilt.more() == 12_000
+        assert spoilt.more("webhook", last=True) == 12_000
+
+    def starved(self, withheld_s: float) -> Starvation:
+        return Starvation((60.0,), (60.0,), (withheld_s,), 0.0)
+
+    def test_what_the_machine_may_have_caused_ends_no_load(self) -> None:
+        """Six answers that were late while nothing could go on say nothing of the target."""
+        late = [replace(each, stack="polling") for each in requests(6, latency_s=2.2)]
+        for withheld_s, grade, more in ((60.0, Grade.UNSURE, 11_994), (0.0, Grade.FAILED, 0)):
+            load = plan()
+            load.take("polling", late, self.starved(withheld_s))
+            assert load.graded["polling"] == [grade] * 6
+            assert load.more("polling", last=True) == more
+
+    def test_a_load_that_ended_at_them_is_brought_to_its_share(self) -> None:
+        load = plan()
+        share = load.share()
+        load.take("polling", requests(100))
+        assert load.more("polling", last=False) == share - 100
+        load.take("polling", requests(share - 150))
+        assert load.more("polling", last=False) == 0  # fifty are not worth another start
 
 
 def test_a_request_log_that_breaks_off_is_read_up_to_there(tmp_path) -> None:
