@@ -88,8 +88,25 @@ def _rollout(arguments: argparse.Namespace) -> int:
 
 
 def _read(path: Path) -> tuple[Path, History]:
-    path = path / "history.jsonl" if path.is_dir() else path
-    return path, read_history(path)
+    if not path.is_dir():
+        return path, read_history(path)
+    found = path / "history.jsonl"
+    if not found.exists():
+        raise UsageError(_nothing_to_show(path))
+    return found, read_history(found)
+
+
+def _nothing_to_show(directory: Path) -> str:
+    rollouts = sorted(each.parent for each in directory.glob(f"*/{JOURNAL}"))
+    if not rollouts:
+        return (
+            f"{directory}: holds neither a history.jsonl, of a gate or another run, nor a "
+            f"{JOURNAL}, of a roll-out"
+        )
+    return (
+        f"{directory}: is the state of {len(rollouts)} roll-outs; show one of them, such as the "
+        f"last: botproof show {rollouts[-1]}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,3 +107,15 @@ def test_a_journal_that_is_none_is_refused_by_its_line(
     (tmp_path / "journal.jsonl").write_text("{}\n")
     assert main(["show", str(tmp_path)]) == 64
     assert "line 1 is no entry of a journal" in capsys.readouterr().err
+
+
+def test_the_directory_of_all_roll_outs_names_the_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", str(tmp_path)]) == 64
+    assert "neither a history.jsonl" in capsys.readouterr().err
+    for name in ("20260101-1", "20260101-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "journal.jsonl").touch()
+    assert main(["show", str(tmp_path)]) == 64
+    assert f"botproof show {tmp_path / '20260101-2'}" in capsys.readouterr().err
