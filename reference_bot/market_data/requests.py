@@ -37,6 +37,9 @@ Whole = Annotated[int, Field(strict=False), BeforeValidator(_number)]
 
 _WORD = r"[^\W_\u115f\u1160\u3164\uffa0]+"  # the four are letters without a shape
 _PATTERN = rf"^[\W_]*{_WORD}([-/_.: ]+{_WORD})*[\W_]*$"
+_PLAIN = r"^[A-Za-z0-9]+([-/_.: ]+[A-Za-z0-9]+)*$"
+"""What the description promises: classes such as \\W are others in JSON Schema's dialect. Letters
+of other alphabets, and marks around a symbol, are read as well."""
 _AS_SENT = 200  # characters: what is longer is refused as it is
 _SYMBOL = "any usual spelling: BTC, btc-usdt, BTC/USDT, BTCUSDT; EUR/USD, EURUSD, XAU/USD, gold"
 
@@ -74,7 +77,12 @@ class _ExchangeRequest(_Request):
 
 class _SymbolRequest(_ExchangeRequest):
     symbol: Symbol = Field(
-        min_length=1, max_length=40, pattern=_PATTERN, description=_SYMBOL, examples=["BTC"]
+        min_length=1,
+        max_length=40,
+        pattern=_PATTERN,
+        description=_SYMBOL,
+        examples=["BTC"],
+        json_schema_extra={"pattern": _PLAIN},
     )
 
 
@@ -153,4 +161,5 @@ class MultiOiRequest(_Request):
         pattern=_PATTERN,
         description=_SYMBOL,
         examples=["BTC"],
+        json_schema_extra={"pattern": _PLAIN},
     )
