@@ -116,7 +116,7 @@ def in_containers(config: Config, services: Mapping[str, Document]) -> FleetTarg
         not_judged=tuple(sorted(set(services) - set(found.values()) - set(beside))),
         beside=tuple(sorted(beside)),
         proxy=proxy,
-        hosts=tuple(sorted(services)) if beside else (),
+        hosts=tuple(sorted(_names(services))) if beside else (),
     )
 
 
@@ -176,6 +176,12 @@ def as_service(container: Document) -> Document:
         "stop_grace_period": f"{config.get('StopTimeout') or 10}s",
         "healthcheck": _as_check(config.get("Healthcheck") or {}),
         "ports": [port for port, bound in (host.get("PortBindings") or {}).items() if bound],
+        "networks": {
+            name: {"aliases": settings.get("Aliases") or []}
+            for name, settings in (
+                container.get("NetworkSettings", {}).get("Networks") or {}
+            ).items()
+        },
     }
 
 
@@ -186,6 +192,18 @@ def _as_check(check: Document) -> Document:
         "retries": check.get("Retries"),
         **{key: f"{(check.get(name) or 0) // 1_000_000}ms" for key, name in times.items()},
     }
+
+
+def _names(services: Mapping[str, Document]) -> set[str]:
+    """Return the names by which services find each other: theirs, and those in their networks."""
+    return {name for service in services.items() for name in _names_of(*service)}
+
+
+def _names_of(name: str, service: Document) -> list[str]:
+    networks = service.get("networks") or {}
+    # A list of networks, or None for the settings of one, says of no other name.
+    settings = networks.values() if isinstance(networks, Mapping) else ()
+    return [name, *(alias for each in settings for alias in (each or {}).get("aliases") or ())]
 
 
 def _alike(name: str) -> str:
@@ -243,7 +261,8 @@ def _beside(judged: Iterable[Process], others: Mapping[str, Document]) -> dict[s
     said = " ".join(str(value) for process in judged for value in process.env.values())
     found = {}
     for name, service in others.items():
-        port = re.search(rf"(?://|@){re.escape(name)}:(\d+)", said)
+        names = "|".join(map(re.escape, _names_of(name, service)))
+        port = re.search(rf"(?://|@)(?:{names}):(\d+)", said)
         if port and not service.get("ports"):
             process = Process(ready="port", port=int(port[1]), ready_timeout_s=60.0)
             process = as_process(process, service)

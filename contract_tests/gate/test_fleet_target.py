@@ -157,6 +157,26 @@ def test_a_service_that_a_judged_one_names_is_started_beside_in_one_network(conf
         assert process.container_args[:2] == ("--network", "container:x")
 
 
+def test_services_find_each_other_by_the_names_of_their_networks_too(config: Config) -> None:
+    """In the files and of containers that run: a proxy may call the bot by such a name."""
+    bot = {
+        **BOT,
+        "environment": {"REDIS_URL": "redis://cache:6379/0"},
+        "networks": {"inside": {"aliases": ["bot-webhook"]}, "outside": None},
+    }
+    redis = {**REDIS, "networks": {"inside": {"aliases": ["cache"]}}}
+    data = {**SERVICE, "networks": ["inside"]}
+    services: dict[str, Any] = {"bot": bot, "market-data": data, "redis": redis}
+    target = in_containers(config, services)
+    assert target.beside == ("redis",)
+    assert target.hosts == ("bot", "bot-webhook", "cache", "market-data", "redis")
+    running: dict[str, Any] = {
+        "NetworkSettings": {"Networks": {"inside": {"Aliases": ["bot-webhook", "bot"]}}}
+    }
+    told = as_service({"Config": {}, "HostConfig": {}, "Image": "i", **running})
+    assert told["networks"] == {"inside": {"aliases": ["bot-webhook", "bot"]}}
+
+
 def test_nothing_is_started_beside_that_faces_the_outside_or_that_nobody_names(
     config: Config,
 ) -> None:
