@@ -48,7 +48,18 @@ def _readable(value: object) -> object:
     return readable(value) if isinstance(value, str) and len(value) <= _AS_SENT else value
 
 
-Symbol = Annotated[str, BeforeValidator(_readable)]
+Symbol = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=40,
+        pattern=_PATTERN,
+        description=_SYMBOL,
+        examples=["BTC"],
+        json_schema_extra={"pattern": _PLAIN},
+    ),
+    BeforeValidator(_readable),
+]
 
 
 class _Request(BaseModel):
@@ -76,14 +87,7 @@ class _ExchangeRequest(_Request):
 
 
 class _SymbolRequest(_ExchangeRequest):
-    symbol: Symbol = Field(
-        min_length=1,
-        max_length=40,
-        pattern=_PATTERN,
-        description=_SYMBOL,
-        examples=["BTC"],
-        json_schema_extra={"pattern": _PLAIN},
-    )
+    symbol: Symbol
 
 
 class CombinedPriceRequest(_SymbolRequest):
@@ -154,12 +158,4 @@ class PnlRequest(_Request):
 class MultiOiRequest(_Request):
     """What to ask /multi_oi."""
 
-    symbol: Symbol = Field(
-        default="BTC",
-        min_length=1,
-        max_length=40,
-        pattern=_PATTERN,
-        description=_SYMBOL,
-        examples=["BTC"],
-        json_schema_extra={"pattern": _PLAIN},
-    )
+    symbol: Symbol = "BTC"
