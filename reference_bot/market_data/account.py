@@ -27,7 +27,7 @@ from reference_bot.api import (
     Position,
     Positions,
 )
-from reference_bot.market_data.errors import AnswerError, VenueError
+from reference_bot.market_data.errors import AnswerError, VenueError, without_venues
 from reference_bot.market_data.http import Decodes, VenueClient
 from reference_bot.market_data.service import Answer
 from reference_bot.market_data.symbols import split_joined, split_multiple
@@ -268,12 +268,8 @@ class Account:
 
 def _failed(missing: tuple[Missing, ...]) -> NoReturn:
     late = all(one.reason == "timeout" for one in missing)
-    raise AnswerError(
-        504 if late else 502,
-        "too_late" if late else "venue_failed",
-        "binance did not tell about the account: " + "; ".join(one.message for one in missing),
-        missing=missing,
-    )
+    reasons = "; ".join(one.message for one in missing)
+    raise without_venues(f"binance did not tell about the account: {reasons}", missing, late=late)
 
 
 def _unrealised(rows: list[_PositionRisk]) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from reference_bot.api import Missing
 
-__all__ = ["AnswerError", "Reason", "RefusalError", "VenueError"]
+__all__ = ["AnswerError", "Reason", "RefusalError", "VenueError", "without_venues"]
 
 Reason = Literal[
     "timeout",
@@ -82,3 +83,9 @@ class AnswerError(Exception):
         self.field = field
         self.near = near
         self.missing = missing
+
+
+def without_venues(message: str, missing: Sequence[Missing], *, late: bool) -> AnswerError:
+    """Return the answer where no venue gave anything; ``late``: they had no time left to."""
+    status, code = (504, "too_late") if late else (502, "venue_failed")
+    return AnswerError(status, code, message, missing=tuple(missing))

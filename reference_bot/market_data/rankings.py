@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from reference_bot.api import Market, Missing, Spike, TopSymbol, TopSymbols, VolumeScan
 from reference_bot.market_data.cache import Entry, Field
-from reference_bot.market_data.errors import AnswerError, VenueError
+from reference_bot.market_data.errors import AnswerError, VenueError, without_venues
 from reference_bot.market_data.figures import DAY_CANDLES, activity_of, flow_of, tail
 from reference_bot.market_data.limits import BUSY, Haste, haste
 from reference_bot.market_data.parts import Part, Parts, one_section
@@ -207,12 +207,7 @@ def _ranked(venue: Venue, tickers: dict[Pair, Ticker]) -> list[tuple[Pair, Ticke
 
 def _unlisted(said: str, market: Market, missing: Sequence[Missing]) -> AnswerError:
     late = all(one.reason == "timeout" for one in missing)
-    return AnswerError(
-        504 if late else 502,
-        "too_late" if late else "venue_failed",
-        f"{said} its {market} markets",
-        missing=tuple(missing),
-    )
+    return without_venues(f"{said} its {market} markets", missing, late=late)
 
 
 def _spike(pair: Pair, found: Candles) -> Spike | None:

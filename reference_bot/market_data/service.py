@@ -23,7 +23,7 @@ from reference_bot.api import (
 )
 from reference_bot.market_data.blocks import block, intelligence, perp_block
 from reference_bot.market_data.cache import Cache, Entry, Field
-from reference_bot.market_data.errors import AnswerError, VenueError
+from reference_bot.market_data.errors import AnswerError, VenueError, without_venues
 from reference_bot.market_data.figures import DAY_CANDLES
 from reference_bot.market_data.forex import forex_pair, hours_of, near_pairs
 from reference_bot.market_data.metrics import Metrics
@@ -543,12 +543,8 @@ def _no_answer(
         )
     late = {one.reason for one in missing} - {"not_listed"} == {"timeout"}
     reasons = ", ".join(sorted({one.reason for one in missing}))
-    return AnswerError(
-        504 if late else 502,
-        "too_late" if late else "venue_failed",
-        f"no venue could tell about {symbol.strip()}: {reasons}",
-        missing=tuple(missing),
-    )
+    said = f"no venue could tell about {symbol.strip()}: {reasons}"
+    return without_venues(said, missing, late=late)
 
 
 def combined(found: Found, parts: Parts) -> CombinedPrice | None:
