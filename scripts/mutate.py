@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = (
     "botproof/chats.py",
-    "botproof/history.py",
+    "botproof/history/record.py",
     "botproof/sequential.py",
     "botproof/stats.py",
     "botproof/prove/prove.py",

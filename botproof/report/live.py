@@ -16,12 +16,12 @@ import webbrowser
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from botproof.checks.judging import JudgingSettings
-from botproof.history import AnyEvent, Event, History, Run
+from botproof.history import DECODER, Event, History, Run
 from botproof.problems import UsageError
 from botproof.report import page as parts
 from botproof.report.html import document, judging_of, walk
@@ -39,8 +39,6 @@ _LOOK_S: Final = 0.5
 _NICE: Final = 10
 _SHARE: Final = 5
 """Making the record takes at most one part in five of a processor's time."""
-
-_DECODER: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(AnyEvent)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -151,7 +149,7 @@ class Follower:
         self._at += len(whole)
         for line in whole.splitlines():
             with contextlib.suppress(msgspec.MsgspecError):
-                self._events.append(_DECODER.decode(line))
+                self._events.append(DECODER.decode(line))
 
     def _as_record(self) -> parts.Json:
         history = History(self._events)

@@ -1,0 +1,225 @@
+"""The record itself: all its events in order, written to a file and read back."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import msgspec
+
+from botproof.history import findings, processes, run, traffic
+from botproof.history.processes import Vanished
+from botproof.history.run import FORMAT, Event, FreshStart, HarnessError, Run, Trial
+from botproof.problems import UsageError
+
+EVENT_TYPES: Final[tuple[type[Event], ...]] = tuple(
+    kind
+    for module in (run, processes, traffic, findings)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and Event in kind.__bases__
+)
+E = TypeVar("E", bound=Event)
+_ENCODER = msgspec.json.Encoder()
+DECODER: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(reduce(or_, EVENT_TYPES))
+"""Decodes one line of a history, without the line end."""
+
+
+class HistoryError(UsageError):
+    """A history file cannot be read. Names the file, the line and what is wrong with it."""
+
+
+class History:
+    """A run's events, sorted by time. Iterable; `of` selects by type, stack and mode."""
+
+    __slots__ = ("_by_type", "events")
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.events: tuple[Event, ...] = tuple(sorted(events, key=lambda event: event.t))
+        self._by_type: dict[type[Event], list[Event]] = {}
+        for event in self.events:
+            self._by_type.setdefault(type(event), []).append(event)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def of(self, kind: type[E], *, stack: str | None = None, mode: str | None = None) -> list[E]:
+        """Return events of one type in order of time, of one stack or mode when named."""
+        chosen = self._by_type.get(kind, [])
+        return [
+            event
+            for event in chosen
+            if isinstance(event, kind)
+            and (stack is None or event.stack == stack)
+            and (mode is None or event.mode == mode)
+        ]
+
+    def counted(self) -> History:
+        """Return what is judged: without what a stack did before its last fresh start, and without
+        the trials, which are for one check each. That the harness failed in one concerns all."""
+        trials = {event.stack for event in self.of(Trial)}
+        return self._chosen(
+            lambda event: event.stack not in trials or isinstance(event, HarnessError)
+        )
+
+    def for_check(self, check: str) -> History:
+        """Return what one check looks at: its own trials where the run has any, else
+        all but trials."""
+        trials = {event.stack for event in self.of(Trial) if event.check == check}
+        if not trials:
+            return self.counted()
+        return self._chosen(lambda event: event.stack in trials or isinstance(event, Run))
+
+    def _chosen(self, wanted: Callable[[Event], bool]) -> History:
+        starts = {event.stack: event.t for event in self.of(FreshStart)}
+        if not starts and not self.of(Trial):
+            return self
+        return History(
+            event
+            for event in self.events
+            if (
+                event.t >= starts.get(event.stack, event.t) or isinstance(event, FreshStart | Trial)
+            )
+            and wanted(event)
+        )
+
+    @property
+    def run(self) -> Run | None:
+        """The metadata of the run; None for a hand-written history without it."""
+        runs = self.of(Run)
+        return runs[0] if runs else None
+
+    @property
+    def stacks(self) -> list[str]:
+        """Names of the stacks of this record, in the order in which they first appear.
+
+        A stack of another record, of which only crashes are told here, is none of them.
+        """
+        told = (e.stack for e in self.events if e.stack and not isinstance(e, Vanished))
+        return list(dict.fromkeys(told))
+
+    @property
+    def stacks_elsewhere(self) -> list[str]:
+        """Names of the stacks of another record (the conversations') of which crashes are told."""
+        mentioned = dict.fromkeys(event.stack for event in self.of(Vanished))
+        return [stack for stack in mentioned if stack not in self.stacks]
+
+    def mode_of(self, stack: str) -> str:
+        """Return the mode of a stack; the stack's own name when no event says it."""
+        return next((e.mode for e in self.events if e.stack == stack and e.mode), stack)
+
+
+class HistoryWriter:
+    """Appends events to a JSON-lines file. Every line is on its way to disk when `write` returns,
+    so that a run that is cut off leaves what it saw."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("wb", buffering=0)
+
+    def write(self, event: Event) -> None:
+        """Append one event. Raises OSError when the disk takes no more."""
+        left = memoryview(_ENCODER.encode(event) + b"\n")
+        while left:  # a disk that is nearly full takes a part
+            left = left[self._file.write(left) :]
+
+    def close(self) -> None:
+        """Close the file; writing afterwards raises ValueError."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def encode(event: Event) -> bytes:
+    """Return one event as a line of a history, without the line end."""
+    return _ENCODER.encode(event)
+
+
+def read_history(path: Path) -> History:
+    """Read a history file.
+
+    A last line that was cut off in the middle (the harness was killed) becomes a `HarnessError`
+    event, so that the verdict over such a record is ERROR. Raises HistoryError for a file that is
+    missing, empty, or holds a line that is no event.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise HistoryError(f"{path}: cannot be read: {error.strerror}") from error
+    if not raw.strip():
+        raise HistoryError(f"{path}: is empty; a history starts with a line of type 'run'")
+    events = list(_decode_lines(path, raw.split(b"\n")))
+    _check_format(path, events)
+    return History(events)
+
+
+def _decode_lines(path: Path, lines: Sequence[bytes]) -> Iterator[Event]:
+    last_t = 0.0
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            event: Event = DECODER.decode(line)
+        except msgspec.ValidationError as error:
+            raise HistoryError(f"{path}, line {number}: {_explain(error)}") from error
+        except msgspec.DecodeError as error:
+            if number == len(lines):  # the writer ends each line, so this one is incomplete
+                yield HarnessError(
+                    t=last_t,
+                    where="history",
+                    message=f"the record breaks off in line {number}: the harness was killed",
+                )
+                return
+            raise HistoryError(f"{path}, line {number}: is not JSON: {error}") from error
+        last_t = event.t
+        yield event
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    text = str(error)
+    if text.startswith("Invalid value") and "$.type" in text:
+        known = ", ".join(sorted(str(kind.__struct_config__.tag) for kind in EVENT_TYPES))
+        return f"{text}; known types: {known}"
+    return text
+
+
+def _check_format(path: Path, events: Sequence[Event]) -> None:
+    first = events[0]
+    if not isinstance(first, Run):
+        tag = type(first).__struct_config__.tag
+        raise HistoryError(f"{path}, line 1: is of type {tag!r}; a history starts with type 'run'")
+    if first.format != FORMAT:
+        raise HistoryError(
+            f"{path}, line 1: is in format {first.format}; this botproof reads format {FORMAT}"
+        )
+
+
+def now() -> float:
+    """Return the clock of histories: seconds of the machine's monotonic clock."""
+    return time.monotonic()
+
+
+def describe_exit(code: int | None) -> str:
+    """Return an exit code in words: "exit code 1", "signal SIGKILL"."""
+    if code is None:
+        return "no exit code"
+    if code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"

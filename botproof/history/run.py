@@ -1,0 +1,129 @@
+"""The events of the run itself: its begin, its parts, what the harness did to it, how it fared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+FORMAT = 1
+
+
+def _tag(name: str) -> str:
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+    """What every event carries: when, and in which stack and mode ("" for the whole run)."""
+
+    t: float
+    stack: str = ""
+    mode: str = ""
+
+
+class Run(Event, frozen=True, kw_only=True):
+    """First line: what was run, where and with which settings."""
+
+    format: int = FORMAT
+    botproof: str = ""
+    command: str = ""
+    started_at: str = ""
+    config: str = ""
+    modes: tuple[str, ...] = ()
+    chosen_modes: tuple[str, ...] = ()
+    """What the command line chose of the modes; empty when it left them to `config`."""
+    seed: int = 0
+    machine: Mapping[str, Any] = {}
+    images: Mapping[str, str] = {}
+    """Images by process that the command line put in the place of what `config` says."""
+    fleet: Mapping[str, str] = {}
+    """Where the target was taken from a fleet: `files` or `host`, and their `digest`."""
+    judging: Mapping[str, Any] = {}
+    """Budgets, normalisers and checks of this run (`JudgingSettings`), to judge it again later."""
+
+
+class Phase(Event, frozen=True, kw_only=True):
+    """A part of a run begins or ends; `edge` is "begin" or "end"."""
+
+    name: str
+    edge: str
+
+
+class HarnessError(Event, frozen=True, kw_only=True):
+    """The harness, or a double of it, failed: no verdict about the target can be trusted."""
+
+    where: str
+    message: str
+
+
+class Trial(Event, frozen=True, kw_only=True):
+    """This stack is a trial: it is there for one check, and no other check is to look at it."""
+
+    check: str
+
+
+class FreshStart(Event, frozen=True, kw_only=True):
+    """The harness's own failure ended this stack, and it was started once more, all of it.
+
+    What the record holds of the stack before `t` is not judged. `failure` is the name in
+    `botproof/targets/failures.py`.
+    """
+
+    failure: str
+    reason: str
+
+
+class PlayedAgain(Event, frozen=True, kw_only=True):
+    """A stack of its own was started to play cases of the stack `of` again, one at a time.
+
+    Their replies differed and the machine had kept the run from going on. `stretch` is what every
+    `{seconds:…}` of botproof.toml is multiplied by there: the target's own deadlines.
+    """
+
+    of: str
+    cases: tuple[str, ...]
+    stretch: float = 1.0
+
+
+class Fault(Event, frozen=True, kw_only=True):
+    """The harness made something go wrong on purpose."""
+
+    target: str
+    kind: str
+    detail: Mapping[str, Any] = {}
+
+
+class Held(Event, frozen=True, kw_only=True):
+    """What a process and its children hold besides memory: open `files`, `sockets`, `threads`,
+    `zombies` (children that nobody waits for), and how many bytes it has `logged` so far."""
+
+    process: str
+    role: str
+    files: int
+    sockets: int
+    threads: int
+    zombies: int
+    logged: int
+
+
+class Starved(Event, frozen=True, kw_only=True):
+    """How the machine kept a stack from running, in the `over_s` seconds before `t`.
+
+    All are seconds of that time. `late_s`: how late the harness's own timer fired. `waited_s`, by
+    process (its descendants included): the longest that one of its threads could have run and had
+    no processor (`/proc/PID/schedstat`), or waited for a disk. `ran_s`: processor time of each.
+    `busy_s` and `stolen_s`: of all processors, and what a hypervisor kept (`/proc/stat`).
+    `stalled_s`: pressure stall information, where the kernel has it, by resource: how long some
+    process of the machine waited. `clock_s`: by how much the time of day was moved.
+    """
+
+    over_s: float
+    late_s: float = 0.0
+    waited_s: Mapping[str, float] = {}
+    ran_s: Mapping[str, float] = {}
+    busy_s: float = 0.0
+    stolen_s: float = 0.0
+    stalled_s: Mapping[str, float] = {}
+    clock_s: float = 0.0
+    cpus: int = 1
