@@ -6,7 +6,8 @@ import html
 from collections.abc import Iterator, Sequence
 
 from botproof.report import page as parts
-from botproof.rollout.ledger import Asked, Ledger, as_lines
+from botproof.rollout.answers import Asked
+from botproof.rollout.ledger import Ledger, as_lines
 from botproof.rollout.told import Step, Told
 
 __all__ = ["as_html"]
@@ -89,11 +90,11 @@ def _messages(rows: Sequence[Asked]) -> str:
 
 
 def _message(row: Asked, first: float) -> Iterator[str]:
-    for cell in (row.marker, row.chat, f"{row.sent - first:.2f} s"):
+    for cell in (row.text, row.chat, f"{row.sent - first:.2f} s"):
         yield f"<td>{_e(cell)}</td>"
     waits = ", ".join(f"{at - row.sent:.2f} s" for at, _ in row.answers)
     bad = ' class="FAIL"' if len(row.answers) != 1 else ""
-    yield f"<td{bad}>{_e(waits or '✗ never')}</td>"
+    yield f"<td{bad}>{_e(waits or row.words or '✗ never')}</td>"
     yield f"<td>{_e(', '.join(who for _, who in row.answers))}</td>"
 
 

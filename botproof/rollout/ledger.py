@@ -7,7 +7,6 @@ which one instance ended and the next was ready are what there is.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,32 +14,25 @@ from typing import Any, Self
 
 import msgspec
 
+from botproof.rollout.answers import Asked, matched
 from botproof.targets.cgroup import Cgroup, CgroupError
 
-__all__ = ["Asked", "Ledger", "MemoryMeter", "as_lines", "of_transcript"]
+__all__ = ["Ledger", "MemoryMeter", "as_lines", "of_transcript"]
 
 _MB = 1_000_000
-_MARKER = re.compile(r"q\d+z", re.IGNORECASE)
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A message of a user. `answers` are the moments of its answers, and by which instance."""
-
-    marker: str
-    chat: int
-    sent: float
-    answers: tuple[tuple[float, str], ...]
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a hand-over did to the users.
 
-    `longest_wait_s` is the longest that a user waited for an answer; `unattended_s` the time in
-    which no instance took updates in (they wait at Telegram meanwhile).
+    `answered` with figures; `failed` are those to which something else was said instead, `lost`
+    those to which nothing was. `longest_wait_s` is the longest that a user waited for an answer;
+    `unattended_s` the time in which no instance took updates in (they wait at Telegram meanwhile).
     """
 
     asked: int = 0
     answered: int = 0
+    failed: int = 0
     lost: int = 0
     repeated: int = 0
     out_of_order: int = 0
@@ -55,40 +47,14 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def of_transcript(
-    events: Iterable[Mapping[str, Any]], spans: Sequence[tuple[str, float]]
+    events: Sequence[Mapping[str, Any]], spans: Sequence[tuple[str, float]]
 ) -> Ledger:
-    """Return the ledger of a double's transcript.
+    """Return the ledger of a double's transcript, whose users ask `/price COIN`.
 
-    ``spans``: which instance worked from which moment on, in order. A message has a marker of its
-    own, `q7z`, which its answer repeats.
+    ``spans``: which instance worked from which moment on, in order.
     """
-    asked: dict[str, tuple[int, float]] = {}
-    answers: dict[str, list[tuple[float, str]]] = {}
-    conflicts = 0
-    for event in events:
-        if event["type"] == "inject":
-            message = event["update"].get("message") or {}
-            if found := _MARKER.search(str(message.get("text", ""))):
-                asked[found[0].lower()] = (int(message["chat"]["id"]), float(event["t"]))
-        elif event["type"] == "call":
-            conflicts += event["status"] == 409
-            if event["status"] != 200 or event["method"].lower() not in {
-                "sendmessage",
-                "editmessagetext",
-            }:
-                continue
-            if found := _MARKER.search(str(event["params"].get("text", ""))):
-                at = float(event["t"])
-                answers.setdefault(found[0].lower(), []).append((at, _who(spans, at)))
-    rows = [
-        Asked(marker=marker, chat=chat, sent=sent, answers=tuple(answers.get(marker, ())))
-        for marker, (chat, sent) in asked.items()
-    ]
-    return _of_rows(rows, conflicts)
-
-
-def _who(spans: Sequence[tuple[str, float]], at: float) -> str:
-    return next((name for name, since in reversed(spans) if since <= at), spans[0][0])
+    conflicts = sum(event["type"] == "call" and event["status"] == 409 for event in events)
+    return _of_rows(matched(events, spans), conflicts)
 
 
 def _of_rows(rows: Sequence[Asked], conflicts: int) -> Ledger:
@@ -100,7 +66,8 @@ def _of_rows(rows: Sequence[Asked], conflicts: int) -> Ledger:
     return Ledger(
         asked=len(rows),
         answered=len(waits),
-        lost=len(rows) - len(waits),
+        failed=sum(not row.answers and bool(row.words) for row in rows),
+        lost=sum(not row.answers and not row.words for row in rows),
         repeated=sum(max(0, len(row.answers) - 1) for row in rows),
         out_of_order=_swapped(rows),
         conflicts=conflicts,
@@ -129,8 +96,8 @@ def as_lines(ledger: Ledger) -> list[str]:
     by = ", ".join(f"{name} {count}" for name, count in ledger.by_instance.items())
     from_whom = f" ({by})" if by else ""
     wrong = (
-        f"            {ledger.lost} lost, {ledger.repeated} repeated, {ledger.out_of_order} out of "
-        f"order, {ledger.conflicts} answers 409"
+        f"            {ledger.lost} lost, {ledger.failed} without figures, {ledger.repeated} "
+        f"repeated, {ledger.out_of_order} out of order, {ledger.conflicts} answers 409"
     )
     lines = []
     if ledger.asked:

@@ -171,6 +171,8 @@ def _played(twin: Twin, way: Any, images: Images, tell: Callable[[str], None]) -
 def _judged(ledger: Ledger, kills: int, longest: float = _LONGEST_S) -> Iterator[str]:
     if ledger.lost:
         yield f"{ledger.lost} of {ledger.asked} messages lost"
+    if ledger.failed:
+        yield f"{ledger.failed} of {ledger.asked} messages had an answer without figures"
     if ledger.repeated > kills:
         yield f"{ledger.repeated} answers repeated, wanted at most {kills}"
     if ledger.out_of_order:
@@ -193,9 +195,9 @@ def _peak(twin: Twin) -> float | None:
 def as_lines(rehearsal: Rehearsal) -> list[str]:
     """For a person."""
     lines = [
-        f"{ledger.asked} asked, {ledger.lost} lost, {ledger.repeated} repeated, "
-        f"{ledger.out_of_order} out of order, {ledger.conflicts} answers 409, the longest wait "
-        f"{ledger.longest_wait_s or 0.0:.2f} s"
+        f"{ledger.asked} asked, {ledger.lost} lost, {ledger.failed} without figures, "
+        f"{ledger.repeated} repeated, {ledger.out_of_order} out of order, {ledger.conflicts} "
+        f"answers 409, the longest wait {ledger.longest_wait_s or 0.0:.2f} s"
         for ledger in rehearsal.ledgers
     ]
     lines += [

@@ -36,12 +36,17 @@ __all__ = ["FENCE", "Twin", "Users"]
 FENCE = 904_000_000
 """What a t3.micro has for everything."""
 DOUBLE = "telegram-double"
+COINS = ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "AVAX", "LINK", "DOT", "LTC", "BCH", "UNI")
+"""What users ask for. Every exchange of the double lists them, with figures of a day."""
 _PEOPLE = 20
 _ANSWER_S = 60.0
 
 
 class Users:
-    """People who ask at a steady rate, by the double's control interface, in a thread."""
+    """People who ask at a steady rate, by the double's control interface, in a thread.
+
+    Each asks for one coin after the other, so that an answer tells which question it is to.
+    """
 
     def __init__(self, double: Double, rate: float, people: int = _PEOPLE) -> None:
         self._double = double
@@ -63,8 +68,8 @@ class Users:
     def _ask(self) -> None:
         began = time.monotonic()
         while not self._stop.wait(max(0.0, began + self.sent / self._rate - time.monotonic())):
-            user = 2001 + self.sent % self._people
-            text = f"/price q{self.sent}z"
+            turn, person = divmod(self.sent, self._people)
+            user, text = 2001 + person, f"/price {COINS[(turn + person) % len(COINS)]}"
             try:
                 self._double.act({"text": text, "chat_id": user, "user_id": user})
             except Exception as error:  # the double's trouble, told where it is judged
@@ -282,7 +287,7 @@ class Twin:
             ledger = self._ledger(events, first)
             if ledger.answered > answered:  # Telegram takes some thirty a second, not more
                 answered, until = ledger.answered, time.monotonic() + _ANSWER_S
-            if not ledger.lost or time.monotonic() > until:
+            if ledger.answered == ledger.asked or time.monotonic() > until:
                 break
             time.sleep(0.2)  # the transcript tells of each event, not of the last answer
         found.append(ledger)

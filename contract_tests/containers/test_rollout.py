@@ -72,7 +72,7 @@ def twin(start: Start) -> Twin:
 
 def check(ledger: Ledger, repeated: int = 0) -> None:
     assert ledger.asked > 0
-    assert (ledger.lost, ledger.out_of_order, ledger.conflicts) == (0, 0, 0)
+    assert (ledger.lost, ledger.failed, ledger.out_of_order, ledger.conflicts) == (0, 0, 0, 0)
     assert ledger.repeated <= repeated
 
 

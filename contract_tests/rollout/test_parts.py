@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from botproof.doubles.exchanges.coins import COINS
 from botproof.problems import UsageError
 from botproof.rollout import backup
 from botproof.rollout.checks import Facts, refusals
@@ -15,6 +16,7 @@ from botproof.rollout.engine import StepFailedError
 from botproof.rollout.journal import FileJournal, Lock, state_of
 from botproof.rollout.ledger import of_transcript
 from botproof.rollout.plan import Manner, Plan, changes, steps
+from botproof.rollout.twin import COINS as ASKED_FOR
 from botproof.rollout.verify import WANTED, ask_canary, lacking
 
 
@@ -232,31 +234,73 @@ class TestBackup:
         )
 
 
-def asked(number: int, chat: int, at: float) -> dict[str, Any]:
-    message = {"chat": {"id": chat}, "text": f"/price q{number}z"}
+FIGURES = "24h delta: +1 · L/S: 0.90x · 15m activity: HIGH (2.04x)"
+LEDGER_SPANS = [("old", 0.0), ("new", 2.0)]
+
+
+def asked(coin: str, chat: int, at: float) -> dict[str, Any]:
+    message = {"chat": {"id": chat}, "text": f"/price {coin}"}
     return {"type": "inject", "t": at, "update": {"message": message}}
 
 
-def answered(number: int, at: float, status: int = 200) -> dict[str, Any]:
-    params = {"text": f"I do not know Q{number}Z"}
-    return {"type": "call", "t": at, "method": "sendMessage", "status": status, "params": params}
+def said(text: str, chat: int, at: float, *, message: int = 0, edited: bool = False) -> Any:
+    result = {"chat": {"id": chat}, "message_id": message or round(at * 1000)}
+    method = "editMessageText" if edited else "sendMessage"
+    call = {"type": "call", "t": at, "method": method, "status": 200}
+    return {**call, "params": {"text": text}, "result": result}
+
+
+def answered(coin: str, chat: int, at: float, *, message: int = 0, edited: bool = False) -> Any:
+    text = f"📊 <b>{coin}/USDT</b> · Binance\n{FIGURES}"
+    return said(text, chat, at, message=message, edited=edited)
 
 
 class TestLedger:
     def test_who_answered_what_and_how_long_users_waited(self) -> None:
-        events = [asked(1, 1, 0.0), answered(1, 0.1), asked(2, 1, 1.0), answered(2, 2.5)]
-        ledger = of_transcript(events, [("old", 0.0), ("new", 2.0)])
-        assert (ledger.asked, ledger.answered, ledger.lost) == (2, 2, 0)
+        events = [asked("BTC", 1, 0.0), answered("BTC", 1, 0.1)]
+        events += [asked("ETH", 1, 1.0), answered("ETH", 1, 2.5)]
+        ledger = of_transcript(events, LEDGER_SPANS)
+        assert (ledger.asked, ledger.answered, ledger.lost, ledger.failed) == (2, 2, 0, 0)
         assert ledger.by_instance == {"old": 1, "new": 1}
         assert ledger.longest_wait_s == 1.5
 
     def test_what_is_lost_repeated_swapped_or_in_conflict_is_counted(self) -> None:
-        conflict = {**answered(9, 3.0, 409), "method": "getUpdates", "params": {}}
-        events = [asked(1, 1, 0.0), asked(2, 1, 0.1), asked(3, 1, 0.2), asked(4, 2, 0.3)]
-        events += [answered(2, 0.5), answered(1, 0.6), answered(4, 0.7), answered(4, 0.8), conflict]
-        ledger = of_transcript(events, [("old", 0.0)])
+        conflict = {"type": "call", "t": 3.0, "method": "getUpdates", "status": 409, "params": {}}
+        events = [asked("BTC", 1, 0.0), asked("ETH", 1, 0.1), asked("SOL", 1, 0.2)]
+        events += [asked("BTC", 2, 0.3), answered("ETH", 1, 0.5), answered("BTC", 1, 0.6)]
+        events += [answered("BTC", 2, 0.7), answered("BTC", 2, 0.8), conflict]
+        ledger = of_transcript(events, LEDGER_SPANS)
         assert (ledger.lost, ledger.repeated, ledger.out_of_order) == (1, 1, 1)
         assert ledger.conflicts == 1
+
+    def test_words_without_figures_are_no_answer(self) -> None:
+        sorry = "Market data is not reachable, so there are no figures for BTC"
+        events = [asked("BTC", 1, 0.0), said(sorry, 1, 0.1), asked("ETH", 1, 1.0)]
+        events += [answered("ETH", 1, 1.1), asked("SOL", 1, 2.0)]
+        ledger = of_transcript(events, LEDGER_SPANS)
+        assert (ledger.answered, ledger.failed, ledger.lost) == (1, 1, 1)
+        assert [row.words for row in ledger.rows] == [sorry, "", ""]
+
+    def test_figures_of_another_coin_are_no_answer(self) -> None:
+        ledger = of_transcript([asked("BTC", 1, 0.0), answered("ETH", 1, 0.1)], LEDGER_SPANS)
+        assert (ledger.answered, ledger.lost) == (0, 1)
+
+    def test_an_acknowledgement_that_becomes_the_answer_is_one_answer(self) -> None:
+        events = [asked("BTC", 1, 0.0), said("⏳ One moment …", 1, 0.5, message=7)]
+        events.append(answered("BTC", 1, 1.2, message=7, edited=True))
+        ledger = of_transcript(events, LEDGER_SPANS)
+        assert (ledger.answered, ledger.failed, ledger.repeated) == (1, 0, 0)
+        assert ledger.longest_wait_s == 1.2
+
+    def test_the_same_answer_edited_in_again_is_no_answer_to_the_next_question(self) -> None:
+        events = [asked("BTC", 1, 0.0), answered("BTC", 1, 0.1, message=7), asked("BTC", 1, 9.0)]
+        events.append(answered("BTC", 1, 9.1, message=7, edited=True))
+        ledger = of_transcript(events, LEDGER_SPANS)
+        assert (ledger.answered, ledger.repeated, ledger.lost) == (1, 1, 1)
+
+    def test_users_ask_for_coins_that_every_exchange_of_the_double_lists(self) -> None:
+        listed = {c.base for c in COINS if c.spot and c.perp and c.venues is None}
+        assert set(ASKED_FOR) <= listed
 
 
 class TestCanary:

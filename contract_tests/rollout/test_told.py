@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from botproof.cli import main
+from botproof.rollout.answers import Asked
 from botproof.rollout.journal import Entry
-from botproof.rollout.ledger import Asked, Ledger
+from botproof.rollout.ledger import Ledger
 from botproof.rollout.plan import Change, Manner, Plan
 
 PLAN = Plan(
@@ -67,10 +68,11 @@ def test_a_page_has_the_steps_the_reason_and_the_messages_and_runs_no_script(
         ("20.000", "end", "", "undone"),
     )
     rows = [
-        Asked(marker="q1z", chat=7, sent=1.0, answers=((1.5, "old"),)),
-        Asked(marker="q2z", chat=7, sent=2.0, answers=()),
+        Asked(text="/price BTC", chat=7, sent=1.0, answers=((1.5, "old"),)),
+        Asked(text="/price ETH", chat=7, sent=2.0),
+        Asked(text="/price SOL", chat=7, sent=2.0, words="not <b>reachable</b>"),
     ]
-    ledger = Ledger(asked=2, answered=1, lost=1, rows=rows)
+    ledger = Ledger(asked=3, answered=1, failed=1, lost=1, rows=rows)
     (tmp_path / "ledger.json").write_bytes(msgspec.json.encode(ledger))
     page = tmp_path / "page.html"
     assert main(["show", str(tmp_path), "--output", str(page)]) == 0
@@ -79,8 +81,9 @@ def test_a_page_has_the_steps_the_reason_and_the_messages_and_runs_no_script(
     assert "deploy: undone</h1>" in text
     assert "✗ FAILED</td><td>10.0 s</td>" in text
     assert "verify: the canary&#x27;s answer lacks &lt;b&gt;L/S&lt;/b&gt;" in text
-    assert 0 < text.index("q2z") < text.index("q1z")  # what was lost comes first
+    assert 0 < text.index("/price ETH") < text.index("/price BTC")  # what was lost comes first
     assert '<td class="FAIL">✗ never</td>' in text
+    assert '<td class="FAIL">not &lt;b&gt;reachable&lt;/b&gt;</td>' in text
     assert "<script" not in text
     assert main(["show", str(tmp_path), "--output", str(tmp_path / "no" / "page.html")]) == 64
 
