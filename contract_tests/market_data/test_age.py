@@ -12,9 +12,10 @@ from reference_bot.api import Missing, TopSymbols
 from reference_bot.market_data.answers import LAST_GOOD_FOR, LastAnswers, encode
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.keeping import Field
+from reference_bot.market_data.lifetimes import FUNDING
 from reference_bot.market_data.parts import Part
 from reference_bot.market_data.routes import ROUTES
-from reference_bot.market_data.service import FUNDING, Answer
+from reference_bot.market_data.service import Answer
 from reference_bot.market_data.venues.base import FundingNow
 
 pytestmark = pytest.mark.anyio

@@ -38,15 +38,9 @@ from reference_bot.market_data.figures import (
 )
 from reference_bot.market_data.indicators import atr, bollinger, rsi, vwap
 from reference_bot.market_data.interests import multi_oi
+from reference_bot.market_data.lookup import Found
 from reference_bot.market_data.parts import CHART, Parts
-from reference_bot.market_data.service import (
-    Answer,
-    Found,
-    Jobs,
-    MarketService,
-    combined,
-    for_coins_only,
-)
+from reference_bot.market_data.service import Answer, Jobs, MarketService, combined, for_coins_only
 from reference_bot.market_data.signals import bias_of, signals_of
 from reference_bot.market_data.takers import fill_takers
 from reference_bot.market_data.venues.base import (

@@ -13,8 +13,8 @@ from fastapi.openapi.utils import get_openapi
 from reference_bot import api
 from reference_bot.api import AnswerData
 from reference_bot.market_data.answers import LAST_GOOD_FOR
+from reference_bot.market_data.lifetimes import LIFETIMES
 from reference_bot.market_data.routes import ROUTES, Route
-from reference_bot.market_data.service import LIFETIMES
 from reference_bot.market_data.slim import PYDANTIC_V1, without
 from reference_bot.market_data.venues.base import Venue
 

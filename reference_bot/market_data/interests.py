@@ -21,14 +21,9 @@ from reference_bot.market_data.blocks import open_interest
 from reference_bot.market_data.cache import Entry
 from reference_bot.market_data.errors import AnswerError, Reason, VenueError
 from reference_bot.market_data.figures import funding_of
+from reference_bot.market_data.lookup import Found, not_a_coin
 from reference_bot.market_data.parts import Part, Parts
-from reference_bot.market_data.service import (
-    Answer,
-    Found,
-    MarketService,
-    for_coins_only,
-    not_a_coin,
-)
+from reference_bot.market_data.service import Answer, MarketService, for_coins_only
 from reference_bot.market_data.symbols import Pair, near_matches, parse_symbol
 from reference_bot.market_data.venues.base import (
     COIN,

@@ -15,14 +15,10 @@ from reference_bot.api import Market, Missing, Spike, TopSymbol, TopSymbols, Vol
 from reference_bot.market_data.cache import Entry, Field
 from reference_bot.market_data.errors import AnswerError, VenueError, without_venues
 from reference_bot.market_data.figures import DAY_CANDLES, activity_of, flow_of, tail
+from reference_bot.market_data.lifetimes import until_next_close
 from reference_bot.market_data.limits import BUSY, Haste, haste
 from reference_bot.market_data.parts import Part, Parts, one_section
-from reference_bot.market_data.service import (
-    Answer,
-    MarketService,
-    asked_in_vain,
-    until_next_close,
-)
+from reference_bot.market_data.service import Answer, MarketService, asked_in_vain
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import Candles, Directory, Instrument, Ticker, Venue
 from reference_bot.market_data.waiting import gather_until

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from msgspec import structs
 
 from reference_bot.api import (
-    NOT_THERE,
     OTHER_VENUE,
     Block,
     CombinedPrice,
@@ -22,120 +21,44 @@ from reference_bot.api import (
     PerpBlock,
 )
 from reference_bot.market_data.blocks import block, intelligence, perp_block
-from reference_bot.market_data.cache import Cache, Entry, Field
+from reference_bot.market_data.cache import Cache, Entry
 from reference_bot.market_data.errors import AnswerError, VenueError, without_venues
 from reference_bot.market_data.figures import DAY_CANDLES
 from reference_bot.market_data.forex import forex_pair, hours_of, near_pairs
+from reference_bot.market_data.lifetimes import (
+    ACCOUNTS,
+    CANDLES,
+    DIRECTORY,
+    FUNDING,
+    HISTORY,
+    INTEREST,
+    TAKERS,
+    TICKER,
+    TICKERS,
+)
+from reference_bot.market_data.lookup import Found, in_dollars, read_symbol
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.parts import Part, Parts
-from reference_bot.market_data.symbols import Pair, SpellingError, near_matches, parse_symbol
-from reference_bot.market_data.takers import fill_takers, until_next_period
+from reference_bot.market_data.symbols import Pair, near_matches, parse_symbol
+from reference_bot.market_data.takers import fill_takers
 from reference_bot.market_data.venues.base import (
     COIN,
-    AccountRatio,
     Candles,
     Directory,
     FundingNow,
     Instrument,
     InterestPoint,
     MarketKind,
-    TakerVolumes,
     Ticker,
     Venue,
 )
 from reference_bot.market_data.waiting import gather_until
-
-__all__ = [
-    "LIFETIMES",
-    "Answer",
-    "Found",
-    "MarketService",
-    "asked_in_vain",
-    "combined",
-    "for_coins_only",
-    "not_a_coin",
-    "until_next_close",
-]
 
 T = TypeVar("T")
 Jobs = dict[str, Coroutine[Any, Any, Entry[Any]]]
 
 _FIRST_SHARE: Final = 0.6
 """How much of the remaining time a venue gets while another one could still be asked."""
-
-
-def until_next_close(candles: Candles, most: float = 60.0) -> float:
-    """Return how long closed candles stay as they are: until the next one closes;
-    ``most`` seconds at the most."""
-    if not candles.closed:
-        return 1.0
-    length = candles.closed[-1].end - candles.closed[-1].start
-    return min(most, max(1.0, (candles.closed[-1].end + length - candles.as_of) / 1000))
-
-
-def _until_reset(funding: FundingNow) -> float:
-    return max(0.0, (funding.next_reset - funding.time) / 1000)
-
-
-def _funding_lifetime(funding: FundingNow) -> float:
-    """Return how long it holds: the rate is the running interval's: at the reset it is
-    no longer true."""
-    return min(5.0, _until_reset(funding))
-
-
-def _funding_stale(funding: FundingNow) -> float:
-    return min(10.0, _until_reset(funding) - _funding_lifetime(funding))
-
-
-def _lacking(failure: BaseException) -> float:
-    """Return for how many seconds it is remembered that a venue does not have something."""
-    gone = isinstance(failure, VenueError) and failure.reason in NOT_THERE
-    return 300.0 if gone else 0.0
-
-
-# A price and its candles are what people act on: never given beyond their lifetime while the venue
-# can be asked.
-TICKER: Final[Field[Ticker]] = Field("ticker", 2.0, shape=Ticker)
-CANDLES: Final[Field[Candles]] = Field("candles", until_next_close, shape=Candles)
-INTEREST: Final[Field[InterestPoint]] = Field("open_interest", 5.0, stale=10.0, shape=InterestPoint)
-HISTORY: Final[Field[tuple[InterestPoint, ...]]] = Field(
-    "open_interest_history",
-    60.0,
-    stale=60.0,
-    shape=tuple[InterestPoint, ...],
-    lacking=_lacking,
-)
-FUNDING: Final[Field[FundingNow]] = Field(
-    "funding", _funding_lifetime, stale=_funding_stale, shape=FundingNow
-)
-TAKERS: Final[Field[TakerVolumes]] = Field(
-    "taker_volumes", until_next_period, shape=TakerVolumes, lacking=_lacking
-)
-ACCOUNTS: Final[Field[AccountRatio]] = Field(
-    "account_ratio", 60.0, stale=60.0, shape=AccountRatio, lacking=_lacking
-)
-DIRECTORY: Final[Field[Directory]] = Field(
-    "directory", 3600.0, stale=86_400.0, stale_if_error=True, dated=False, shape=Directory
-)
-TICKERS: Final[Field[dict[Pair, Ticker]]] = Field(
-    "tickers", 10.0, stale=20.0, shape=dict[Pair, Ticker]
-)
-
-LIFETIMES: Final[dict[str, str]] = {
-    "ticker": "2 s",
-    "tickers": "10 s, and 20 s more while they are fetched anew",
-    "candles": "until the next close, 60 s at the most",
-    "what a scan found of a symbol": "until the next close, 5 min at the most",
-    "taker_volumes": "until the next close, 60 s at the most; 15 s in the three minutes after one",
-    "account_ratio": "60 s, and 60 s more while it is fetched anew",
-    "open_interest": "5 s, and 10 s more while it is fetched anew",
-    "open_interest_history": "60 s, and 60 s more while it is fetched anew",
-    "funding": "5 s, and 10 s more while it is fetched anew, never past the reset",
-    "funding interval": "1 h, and 24 h more while it is fetched anew",
-    "what a venue does not have": "5 min",
-    "directory": "1 h, and 24 h more while it is fetched anew",
-}
-"""How long each field may be given out again; in the API's description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,27 +71,6 @@ class Answer(Generic[T]):
     lifetime: float
     missing: tuple[Missing, ...] = ()
     parts: tuple[Part, ...] = ()
-
-
-@dataclass(slots=True)
-class Found:
-    """What a venue lists of the pair that was meant. ``failures``: what could not be looked up."""
-
-    venue: Venue
-    pair: Pair
-    instruments: dict[MarketKind, Instrument]
-    looked_up: tuple[MarketKind, ...] = ()
-    failures: list[Missing] = field(default_factory=list)
-    known: set[Pair] = field(default_factory=set)
-
-    def any_market(self) -> Instrument | None:
-        """Return the perpetual, or else spot."""
-        return self.instruments.get("perp") or self.instruments.get("spot")
-
-    @property
-    def asset(self) -> str:
-        """What the base is here; all instruments are of the same."""
-        return next((one.asset for one in self.instruments.values()), COIN)
 
 
 class MarketService:
@@ -210,7 +112,7 @@ class MarketService:
                 made = block(parts, instrument)
             else:
                 made = perp_block(parts, instrument, found.venue.interest_sides)
-            return None if made is None else structs.replace(made, **_what_it_is(found))
+            return None if made is None else structs.replace(made, **found.what_it_is)
 
         return await self.first(symbol, exchange, (market,), self.everything, build)
 
@@ -337,9 +239,9 @@ class MarketService:
         self, venue: Venue, symbol: str, kinds: Iterable[MarketKind], end: float
     ) -> Found:
         """Return what a venue lists of a symbol; AnswerError when it is none."""
-        candidates = _read(symbol, venue)
+        candidates = read_symbol(symbol, venue)
         if tuple(kinds) == ("inverse",):
-            candidates = _in_dollars(candidates)
+            candidates = in_dollars(candidates)
         outcomes = await gather_until(end, {kind: self.directory(venue, kind) for kind in kinds})
         parts = Parts(venue.name, outcomes, self._deadline_text)
         listed: dict[MarketKind, Mapping[Pair, Instrument]] = {
@@ -351,7 +253,7 @@ class MarketService:
             instruments = {kind: pairs[pair] for kind, pairs in listed.items() if pair in pairs}
             if instruments:
                 found = Found(venue, pair, instruments, tuple(listed), parts.missing)
-                _of_one_asset(found)
+                found.leave_out_no_coins()
                 return found
         known = {
             pair for pairs in listed.values() for pair, one in pairs.items() if one.asset == COIN
@@ -490,24 +392,6 @@ def _kind_of(pair: Pair) -> str:
     return "a metal" if hours_of(pair) == "metals" else "a forex pair"
 
 
-def _read(symbol: str, venue: Venue) -> tuple[Pair, ...]:
-    pair = forex_pair(symbol)
-    if venue.currencies and pair is not None:
-        return (pair,)
-    try:
-        read = [pair for quote in venue.quotes for pair in parse_symbol(symbol, quote=quote)]
-    except SpellingError as error:
-        raise AnswerError(422, "bad_request", str(error), field="symbol") from None
-    return tuple(dict.fromkeys(read))
-
-
-def _in_dollars(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """Return what contracts that are margined in the coin are called: whatever quote was meant,
-    theirs is the dollar.
-    """
-    return tuple(dict.fromkeys(Pair(pair.base, "USD") for pair in pairs))
-
-
 def _sign_of_life(outcome: object) -> str:
     if isinstance(outcome, VenueError):
         return f"{outcome.reason}: {outcome.message}"
@@ -563,34 +447,8 @@ def combined(found: Found, parts: Parts) -> CombinedPrice | None:
         intelligence=intelligence(spot, perp),
         spot=spot,
         perp=perp,
-        **_what_it_is(found),
+        **found.what_it_is,
     )
-
-
-def _what_it_is(found: Found) -> dict[str, Any]:
-    """Return the members that say what the base is, where it is no coin."""
-    if found.asset == COIN:
-        return {}
-    named = next((one.name for one in found.instruments.values() if one.name), "")
-    return {"asset": found.asset} | ({"asset_name": named} if named else {})
-
-
-def _of_one_asset(found: Found) -> None:
-    """Leave out what is no coin where another market of the same name is one, and say so."""
-    if not any(one.asset == COIN for one in found.instruments.values()):
-        return
-    for kind, one in list(found.instruments.items()):
-        if one.asset != COIN:
-            del found.instruments[kind]
-            found.looked_up = tuple(other for other in found.looked_up if other != kind)
-            what = not_a_coin(one)
-            found.failures.append(Missing(kind, found.venue.name, "not_a_coin", what))
-
-
-def not_a_coin(one: Instrument) -> str:
-    """Say what an instrument is that has a coin's name."""
-    named = f" ({one.name})" if one.name else ""
-    return f"{one.symbol} on {one.venue} is a {one.asset}{named}, not the coin"
 
 
 def _newest(parts: Parts, *blocks: Block | None) -> int:
