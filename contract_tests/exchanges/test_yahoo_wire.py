@@ -12,10 +12,11 @@ from botproof.doubles.exchanges.hours import is_open, open_until
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.yahoo import DELAY, quoted, single
 
-pytestmark = [pytest.mark.anyio, pytest.mark.believed]
+pytestmark = pytest.mark.anyio
 
 CHART = "yahoo/v8/finance/chart"
 FRIDAY_CLOSE = 1_763_762_400_000  # 2025-11-21 22:00 UTC, 17:00 in New York
+LAST_QUOTE = FRIDAY_CLOSE + HOUR // 2  # of the currencies
 THURSDAY = 1_763_630_000_000  # 2025-11-20 09:13:20 UTC
 
 
@@ -54,13 +55,21 @@ async def test_rows_are_the_folded_trades(exchanges, market):
 
 
 async def test_the_weekend_has_no_rows_and_the_price_stands(exchanges, market, now):
-    assert market.fold("EURUSD", "spot", FRIDAY_CLOSE, FRIDAY_CLOSE + DAY).trades == 0
+    assert market.fold("EURUSD", "spot", LAST_QUOTE, LAST_QUOTE + DAY).trades == 0
     chart = await _chart(exchanges)
-    assert now > FRIDAY_CLOSE
+    assert now > LAST_QUOTE
     last, live = _rows(chart)[-2:]
-    assert last[0] * 1000 == FRIDAY_CLOSE - BLOCK
-    assert FRIDAY_CLOSE - BLOCK < live[0] * 1000 < FRIDAY_CLOSE
+    assert last[0] * 1000 == LAST_QUOTE - BLOCK
+    assert LAST_QUOTE - BLOCK < live[0] * 1000 < LAST_QUOTE
     assert chart["meta"]["regularMarketTime"] == live[0]
+
+
+@pytest.mark.believed
+async def test_candles_of_four_hours_begin_at_every_fourth_hour_of_utc(exchanges):
+    """Yahoo documents nothing, and no recording of these was found."""
+    exchanges.double.clock.stop_at(THURSDAY)
+    rows = _rows(await _chart(exchanges, interval="4h", range="3mo"))
+    assert {row[0] % (4 * HOUR // 1000) for row in rows[:-1]} == {0}
 
 
 async def test_metals_are_futures_told_late(exchanges, market):

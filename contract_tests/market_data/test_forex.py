@@ -105,7 +105,7 @@ def test_the_week_follows_new_yorks_clock(seconds):
     except ZoneInfoNotFoundError:
         pytest.skip("not applicable: no time zone database here")
     minutes = local.weekday() * 1440 + local.hour * 60 + local.minute
-    trades = minutes < 4 * 1440 + 17 * 60 or minutes >= 6 * 1440 + 17 * 60
+    trades = minutes < 4 * 1440 + 17 * 60 + 30 or minutes >= 6 * 1440 + 17 * 60
     assert (closed_since("forex", seconds * 1000) is None) == trades
 
 

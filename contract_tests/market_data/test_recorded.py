@@ -536,7 +536,6 @@ async def test_gate_tells_the_change_itself(venue):
     assert ticker.price - ticker.open == pytest.approx(638.5)
 
 
-@pytest.mark.believed
 async def test_a_coin_margined_candle_of_bitget_counts_coins_at_index_6(venue):
     told = (
         b'{"code":"00000","msg":"success","requestTime":1789660121198,"data":[["1789659000000",'

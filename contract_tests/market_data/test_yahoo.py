@@ -15,9 +15,10 @@ from botproof.doubles.exchanges.yahoo import DELAY, quoted, single
 from reference_bot.market_data.forex import LISTED
 from reference_bot.market_data.symbols import Pair
 
-pytestmark = [pytest.mark.anyio, pytest.mark.believed]
+pytestmark = pytest.mark.anyio
 
-FRIDAY_CLOSE = 1_763_762_400_000  # 2025-11-21 22:00 UTC
+FRIDAY_CLOSE = 1_763_762_400_000  # 2025-11-21 22:00 UTC, of the metals
+LAST_QUOTE = FRIDAY_CLOSE + HOUR // 2  # of the currencies
 THURSDAY = 1_763_630_000_000  # 2025-11-20 09:13:20 UTC
 MONDAY = 1_763_971_400_000  # 2025-11-24 08:03:20 UTC
 EXACT = 1e-11
@@ -104,18 +105,18 @@ async def test_a_monday_compares_with_friday(yahoo, market):
     """24 h before Monday morning nothing was traded: the price then was Friday's last."""
     yahoo.double.clock.stop_at(MONDAY)
     block = (await yahoo.ask("/price", symbol="GBPUSD")).json()["data"]
-    last = _candles(market, "GBPUSD", FRIDAY_CLOSE, 1, 5)[0]
-    assert last[0] >= FRIDAY_CLOSE - 2 * BLOCK
+    last = _candles(market, "GBPUSD", LAST_QUOTE, 1, 5)[0]
+    assert last[0] >= LAST_QUOTE - 2 * BLOCK
     assert block["price"] - block["change_24h"] == pytest.approx(last[4], rel=EXACT)
 
 
-@pytest.mark.parametrize("symbol", ["EUR/USD", "XAU/USD"])
-async def test_a_closed_market_says_so_and_keeps_its_last_day(yahoo, now, symbol):
+@pytest.mark.parametrize(("symbol", "close"), [("EUR/USD", LAST_QUOTE), ("XAU/USD", FRIDAY_CLOSE)])
+async def test_a_closed_market_says_so_and_keeps_its_last_day(yahoo, now, symbol, close):
     yahoo.double.clock.stop_at(now)
     data = (await yahoo.ask("/combined_price", symbol=symbol)).json()["data"]
     block = data["spot"]
-    assert block["closed_since"] == FRIDAY_CLOSE
-    assert FRIDAY_CLOSE - HOUR < data["time"] == block["time"] < FRIDAY_CLOSE
+    assert block["closed_since"] == close
+    assert close - HOUR < data["time"] == block["time"] < close
     yahoo.double.clock.stop_at(now + DAY)
     yahoo.api.cache._entries.clear()
     assert (await yahoo.ask("/combined_price", symbol=symbol)).json()["data"] == data
@@ -124,7 +125,7 @@ async def test_a_closed_market_says_so_and_keeps_its_last_day(yahoo, now, symbol
 async def test_the_last_price_of_a_week_is_no_candle_of_its_own(yahoo, market, now):
     yahoo.double.clock.stop_at(now)
     data = (await yahoo.ask("/comprehensive_analysis", symbol="EUR/USD")).json()["data"]
-    rows = _candles(market, "EURUSD", FRIDAY_CLOSE, 97, 5)
+    rows = _candles(market, "EURUSD", LAST_QUOTE, 97, 5)
     _same_technicals(data["technical"], data["closes"], rows)
 
 

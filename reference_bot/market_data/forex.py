@@ -91,15 +91,17 @@ def hours_of(pair: Pair) -> Hours:
 def closed_since(hours: Hours, time: int) -> int | None:
     """Return since when the market is closed (epoch ms), by the week that it keeps; None if open.
 
-    By New York's clock: foreign exchange trades from Sunday 17:00 to Friday 17:00; COMEX's metals
-    from Sunday 18:00 to Friday 17:00, with an hour's break at 17:00 every day.
+    By New York's clock: Yahoo quotes foreign exchange from Sunday 17:00 to Friday 17:30 (recorded;
+    the week itself ends at 17:00); COMEX's metals trade from Sunday 18:00 to Friday 17:00, with an
+    hour's break at 17:00 every day.
     """
     behind = _hours_behind(time)
     local = _utc(time) - timedelta(hours=behind)
     since_five = local - local.replace(hour=17, minute=0, second=0, microsecond=0)
     since_friday = (since_five + timedelta(days=(local.weekday() - 4) % 7)) % timedelta(days=7)
-    if since_friday < timedelta(hours=48 if hours == "forex" else 49):
-        since = time - since_friday // _MS
+    late = timedelta(minutes=30 if hours == "forex" else 0)
+    if late <= since_friday < timedelta(hours=48 if hours == "forex" else 49):
+        since = time - (since_friday - late) // _MS
         return since + (_hours_behind(since) - behind) * _HOUR  # clocks change on a Sunday
     if hours == "metals" and timedelta() <= since_five < timedelta(hours=1):
         return time - since_five // _MS

@@ -1,8 +1,9 @@
 """When markets trade that close: the week of foreign exchange and of COMEX's metals.
 
-Both keep the wall clock of New York: foreign exchange from Sunday 17:00 to Friday 17:00, metals
-from Sunday 18:00 to Friday 17:00 with an hour's break at 17:00 every day. Holidays are not
-simulated. Pure functions of the time, in epoch ms.
+Both keep the wall clock of New York: foreign exchange from Sunday 17:00 to Friday 17:30 (its week
+ends at 17:00; Yahoo quotes it for half an hour more), metals from Sunday 18:00 to Friday 17:00 with
+an hour's break at 17:00 every day. Holidays are not simulated. Pure functions of the time, in epoch
+ms.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _SUNDAY: Final = 6
 def is_open(hours: Hours, time: int) -> bool:
     """Tell whether a market trades at ``time``.
 
-    >>> is_open("forex", 1_763_762_399_000), is_open("forex", 1_763_762_400_000)
+    >>> is_open("forex", 1_763_764_199_000), is_open("forex", 1_763_764_200_000)
+    (True, False)
+    >>> is_open("metals", 1_763_762_399_000), is_open("metals", 1_763_762_400_000)
     (True, False)
     """
     if hours == "always":
@@ -39,7 +42,7 @@ def is_open(hours: Hours, time: int) -> bool:
     if day == _SUNDAY:
         return hour >= opens
     if day == _FRIDAY:
-        return hour < 17
+        return hour < 17 or (hours == "forex" and hour == 17 and local.minute < 30)
     return hours == "forex" or hour != 17
 
 

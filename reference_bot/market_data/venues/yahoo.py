@@ -52,7 +52,9 @@ _QUARTER: Final = 15
 _HIGHEST: Final = 1e12
 _DAY: Final = 86_400_000
 _DELAY: Final[dict[Hours, int]] = {"forex": 0, "metals": 600_000}
-_EARLY: Final[dict[Hours, int]] = {"forex": STALE_AFTER, "metals": 6 * 3_600_000}
+_HALF_HOUR: Final = 1_800_000
+"""By so much the week of foreign exchange itself ends before Yahoo's last quotes."""
+_EARLY: Final[dict[Hours, int]] = {"forex": _HALF_HOUR + STALE_AFTER, "metals": 6 * 3_600_000}
 """How long before the close the last price of a week may be: COMEX ends some weeks early."""
 
 
@@ -247,7 +249,7 @@ class Yahoo(OneApi):
         """
         since = closed_since(hours, covered_to)
         if since is not None and time <= since + STALE_AFTER:
-            if since - time <= _EARLY[hours] or rests(since - 1):
+            if since - time <= _EARLY[hours] or rests(since - 1 - _HALF_HOUR):
                 return since
             self._stale(path, (since - time) / 1000, "before the market closed")
         if covered_to - time > STALE_AFTER:
