@@ -72,11 +72,17 @@ class _Chat:
             self.answered[message] = row
 
     def _asked_for(self, text: str, at: float) -> _Row | None:
-        """Return the oldest question about that coin without an answer; where all have one, the
-        last, which then has two."""
+        """Return the question that these figures answer, or answer once more.
+
+        A bot answers in order: so it is the first about this coin after all that have an answer,
+        and an earlier one, which was passed over, only where there is no such.
+        """
         found = _COIN.search(text)
         about = [row for row in self.rows if found and row.coin == found[1] and row.sent <= at]
-        return next((row for row in about if not row.answers), about[-1] if about else None)
+        waiting = [row for row in about if not row.answers]
+        last = max((row.sent for row in self.rows if row.answers), default=0.0)
+        in_turn = (row for row in waiting if row.sent >= last)
+        return next(in_turn, waiting[0] if waiting else about[-1] if about else None)
 
     def settle(self) -> None:
         """Give the words that never became an answer to the oldest questions without one."""

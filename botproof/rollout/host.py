@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -190,6 +191,42 @@ class DockerHost:
 
     def expose(self, container: str) -> None:
         """Give it the networks, and the names in them, that Compose gives its containers."""
+        for words in self._exposing(container):
+            self.docker(*words)
+
+    def change_over(self, new: Sequence[str], old: Sequence[str]) -> None:
+        """Expose the new ones, and then stop the old ones.
+
+        By one shell, in a session of its own, which goes on when this program is killed: a new bot
+        that is found holds updates until the old one has ended.
+        """
+        said = self._go_over(new, old)
+        if old:
+            self.asked_to_end = time.monotonic() - (time.time() - float(said.split()[0]))
+
+    def _go_over(self, new: Sequence[str], old: Sequence[str]) -> str:
+        script = self._script(new, old)
+        try:
+            return self._run(("sh", "-c", script))
+        except StepFailedError:
+            # The engine may have gone in the middle of it; what is done cannot be done again.
+            again = self._script(new, old)
+            if again == script:
+                raise
+            return self._run(("sh", "-c", again))
+
+    def _script(self, new: Sequence[str], old: Sequence[str]) -> str:
+        """Return the commands. They print when the old ones were asked to end, epoch seconds."""
+        lines = [("docker", *words) for one in new for words in self._exposing(one)]
+        commands = [shlex.join(line) for line in lines]
+        if old:
+            stop = shlex.join(("docker", "stop", "--time", str(_STOP_S), *old))
+            # Whoever would read the time may be dead, and `date` fails then; `stop` does not ask.
+            commands.append(f"{{ date +%s.%N; {stop}; }}")
+        return " && ".join(commands) or "true"
+
+    def _exposing(self, container: str) -> Iterator[tuple[str, ...]]:
+        """Return the words of `docker` that are missing so that others find it."""
         found = self.inspect(container)
         labels = found["Config"]["Labels"]
         service, is_bot = labels["com.docker.compose.service"], labels.get("botproof.role") == "bot"
@@ -202,9 +239,9 @@ class DockerHost:
             if name in there:
                 if is_bot or service in (there[name]["Aliases"] or ()):
                     continue
-                self.docker("network", "disconnect", name, container)
+                yield ("network", "disconnect", name, container)
             named = [word for alias in aliases for word in ("--alias", alias)]
-            self.docker("network", "connect", *named, name, container)
+            yield ("network", "connect", *named, name, container)
 
     def _conceal(self, container: str) -> None:
         """Have nobody find it by the service's name before it is exposed.
@@ -321,6 +358,8 @@ def _name(container: Document) -> str:
 
 def _shown(command: Sequence[str]) -> str:
     """Return a command without its options and the files that they name, which are long."""
+    if command[0] == "sh":
+        return command[2]
     if command[1] == "compose":
         return " ".join([*command[:2], *(word for word in command if word in _VERBS)])
     return " ".join(word for word in command if not word.startswith(("-", "/")))

@@ -54,6 +54,12 @@ class Containers(Protocol):
     def expose(self, container: str) -> None:
         """Let other services find it by the service's name from now on."""
 
+    def change_over(self, new: Sequence[str], old: Sequence[str]) -> None:
+        """Expose the new ones, and then ask the old ones to end: they have ended on return.
+
+        Both as one thing, which goes on to its end though this program is killed in the middle.
+        """
+
     def wait(self, container: str, *, standby: bool, seconds: float) -> None:
         """Until it is ready (or, with ``standby``, only waits for the other one's end)."""
 
@@ -146,13 +152,12 @@ class Steps:
 
     def _hand_over(self, change: Change) -> None:
         self._see_new_stand_by(change)
-        for container in self._new(change):
-            # Before the old one ends: what a webhook brings from then on is held by the new one,
-            # and no command of the engine's keeps users waiting.
-            self._containers.expose(container.id)
-        for container in self._old(change):
-            if container.running:
-                self._containers.stop(container.id)
+        # The new one first: what a webhook brings from then on is held by it, and no command of the
+        # engine's keeps users waiting. It holds for long only where the old one does not end.
+        self._containers.change_over(
+            [container.id for container in self._new(change)],
+            [container.id for container in self._old(change) if container.running],
+        )
         if change.is_bot:
             self._between()  # nobody has its data open
         for container in self._new(change):

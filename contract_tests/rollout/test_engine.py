@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,6 +127,17 @@ class ModelHost:
         self.kills.moment()
         assert container in self.there
         self.did.append(("expose", container))
+
+    def change_over(self, new: Sequence[str], old: Sequence[str]) -> None:
+        """Whoever kills the program then does not stop this."""
+        self.kills.moment()
+        for container in new:
+            assert container in self.there
+            self.did.append(("expose", container))
+        for container in old:
+            self.did.append(("stop", container))
+            self._end(container)
+        self.kills.moment()
 
     def wait(self, container: str, *, standby: bool, seconds: float) -> None:
         del seconds

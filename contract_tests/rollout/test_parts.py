@@ -298,6 +298,15 @@ class TestLedger:
         ledger = of_transcript(events, LEDGER_SPANS)
         assert (ledger.answered, ledger.repeated, ledger.lost) == (1, 1, 1)
 
+    def test_the_answer_to_a_coin_that_is_asked_for_again_is_not_one_to_a_question_passed_over(
+        self,
+    ) -> None:
+        events = [asked("BTC", 1, 0.0), asked("ETH", 1, 1.0), answered("ETH", 1, 1.1)]
+        events += [asked("BTC", 1, 2.0), answered("BTC", 1, 2.3)]
+        ledger = of_transcript(events, LEDGER_SPANS)
+        assert (ledger.answered, ledger.lost, ledger.out_of_order) == (2, 1, 0)
+        assert ledger.longest_wait_s == 0.3
+
     def test_users_ask_for_coins_that_every_exchange_of_the_double_lists(self) -> None:
         listed = {c.base for c in COINS if c.spot and c.perp and c.venues is None}
         assert set(ASKED_FOR) <= listed
