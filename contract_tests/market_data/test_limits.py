@@ -240,8 +240,8 @@ def test_a_question_goes_before_the_turns_that_a_scan_has_taken_ahead():
     rule = PaceRule("/candles", 20, 1.0)
     pace, scan = Pace((rule,)), Haste(BUSY, 1.2)
     found = [waits(pace, "/candles", 10.0, scan) for _ in range(40)]
-    assert found[:32] == pytest.approx([0.0] * 16 + [1.0] * 16)
-    assert found[32:] == pytest.approx([2.0] * 8), "not willing to wait for these, nor takes them"
+    assert found[:32] == pytest.approx([0.0] * 16 + [1.1] * 16)
+    assert found[32:] == pytest.approx([2.2] * 8), "not willing to wait for these, nor takes them"
     # a fifth of every second is left to questions, which wait for no turn of a scan
     assert [waits(pace, "/candles", 10.5) for _ in range(5)] == pytest.approx([0.0] * 4 + [0.5])
 
@@ -265,7 +265,7 @@ async def test_questions_wait_for_no_scan_whose_calls_are_held_up():
     """Its calls are on their way, and may arrive any moment; the rest of it stands back."""
     pace, scan = Pace((PaceRule("/candles", 40, 2.0),)), Haste(BUSY, 29.0)
     turns = [pace.take("/candles", 10.0, scan) for _ in range(60)]
-    assert [turn.at for turn in turns] == pytest.approx([10.0] * 32 + [12.0] * 28)
+    assert [turn.at for turn in turns] == pytest.approx([10.0] * 32 + [12.1] * 28)
     assert [waits(pace, "/candles", 10.5) for _ in range(8)] == [0.0] * 8
     assert waits(pace, "/candles", 10.5) == pytest.approx(2.0)
 

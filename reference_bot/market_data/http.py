@@ -341,7 +341,7 @@ def _when_sent(turn: Turn) -> Callable[[str, Any], Awaitable[None]]:
     """Return what the pool tells of a call as it goes."""
 
     async def trace(event: str, _: Any) -> None:
-        if event == "http11.send_request_headers.started":
+        if event == "http11.send_request_body.complete":  # of a GET, too: its body is empty
             turn.go(_clock())
 
     return trace

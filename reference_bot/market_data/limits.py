@@ -32,6 +32,10 @@ BUSY: Final = 0.8
 LONGEST_BAN: Final = 3 * 86_400.0
 """Binance's longest ban; what is told beyond that is not believed."""
 
+_UNEVEN: Final = 0.1
+"""Seconds by which calls that go out together may arrive apart: a venue's window must hold no part
+of the calls before, of which the last came late.
+"""
 _SLACK: Final = 1e-6
 """Seconds by which sums of floats may be off."""
 
@@ -81,8 +85,8 @@ class Turn:
     sent: bool = False
 
     def go(self, now: float) -> None:
-        """Note that the call goes out: it is that from which on a venue counts, and connections
-        take their time.
+        """Note that the call has gone out: a venue counts no sooner, and connections take their
+        time.
         """
         if not self.sent:
             self.at, self.sent = max(self.at, now), True
@@ -118,7 +122,7 @@ class Pace:
 
 
 def _counts(turn: Turn, now: float) -> bool:
-    return not turn.sent or turn.at > now - turn.rule.seconds
+    return not turn.sent or turn.at > now - turn.rule.seconds - _UNEVEN
 
 
 def _due(turns: Sequence[Turn], now: float, rule: PaceRule, hurry: Haste) -> float:
@@ -130,7 +134,8 @@ def _due(turns: Sequence[Turn], now: float, rule: PaceRule, hurry: Haste) -> flo
         for turn in turns
         if turn.sent or turn.at <= now or turn.hurry.share >= hurry.share
     )
-    return _first_free(taken, now, rule.seconds, most)
+    apart = rule.seconds if hurry.share >= 1 else rule.seconds + _UNEVEN
+    return _first_free(taken, now, apart, most)
 
 
 def _first_free(taken: Sequence[float], now: float, seconds: float, most: int) -> float:

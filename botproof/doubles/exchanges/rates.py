@@ -2,13 +2,16 @@
 
 Off unless switched on (``POST limits {"held": true}``): then a call beyond a documented rate is
 refused as the venue does it. Real time counts, not the market's clock, and any window of the rate's
-length. Sources: Binance spot and derivatives (general info, LIMITS: weight of a minute), Bybit v5
-(rate limit: 600 in 5 s of one address), OKX v5 and Bitget (at each endpoint), Gate API v4 (200 in
-10 s for each public endpoint), Hyperliquid (1,200 of weight a minute).
+length. A call that waited for this process counts from the earliest moment at which it can have
+come: what arrived apart is read at once after a stall, which is no fault of who asked. Sources:
+Binance spot and derivatives (general info, LIMITS: weight of a minute), Bybit v5 (rate limit: 600
+in 5 s of one address), OKX v5 and Bitget (at each endpoint), Gate API v4 (200 in 10 s for each
+public endpoint), Hyperliquid (1,200 of weight a minute).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,8 +19,13 @@ from typing import Final
 
 from botproof.doubles.exchanges.limits import weight_of
 
-__all__ = ["HeldRates", "Rate"]
+__all__ = ["HeldRates", "Rate", "Stalls"]
 
+_BEAT: Final = 0.02
+"""Seconds between two looks at whether the loop stands still."""
+_RECENT: Final = 1.0
+"""Seconds within which what a stall kept waiting is read."""
+_BEATS: Final = int(2 * _RECENT / _BEAT)
 _QUESTION: Final = 20
 """Weight of most questions to Hyperliquid."""
 
@@ -63,12 +71,50 @@ _RATES: Final[Mapping[str, tuple[Rate, ...]]] = {
 }
 
 
+class Stalls:
+    """Watches how long the running loop stands still. `stop` ends it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._beats: deque[tuple[float, float]] = deque(maxlen=_BEATS)
+        """When beats came and by how much too late, in seconds."""
+        self._wait()
+
+    def _wait(self) -> None:
+        self._due = self._loop.time() + _BEAT
+        self._next = self._loop.call_at(self._due, self._beat)
+
+    def _beat(self) -> None:
+        now = self._loop.time()
+        self._beats.append((now, max(0.0, now - self._due)))
+        self._wait()
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._next.cancel()
+
+    def lately(self) -> float:
+        """Return for how many seconds at the most what is read now may have been waiting."""
+        now = self._loop.time()
+        missed = sum(late for at, late in self._beats if at > now - _RECENT and late > _BEAT)
+        return missed + max(0.0, now - self._due)
+
+
+def _on_time() -> float:
+    return 0.0
+
+
 @dataclass(slots=True)
 class HeldRates:
-    """What was asked, by venue and limit. ``clock`` is in seconds."""
+    """What was asked, by venue and limit.
+
+    ``clock`` is in seconds; ``stalled`` tells for how many of them a call may have been waiting.
+    """
 
     clock: Callable[[], float]
-    _asked: dict[tuple[str, str], deque[tuple[float, int]]] = field(default_factory=dict)
+    stalled: Callable[[], float] = _on_time
+    _asked: dict[tuple[str, str], list[tuple[float, int]]] = field(default_factory=dict)
+    """By limit the earliest moments at which calls can have come, and their weights."""
 
     def too_many(self, venue: str, path: str, query: Mapping[str, str]) -> bool:
         """Count a call and tell whether it is beyond a rate; one that is does not count."""
@@ -80,12 +126,12 @@ class HeldRates:
 
     def _beyond(self, rate: Rate, key: tuple[str, str], weight: int) -> bool:
         now = self.clock()
-        asked = self._asked.setdefault(key, deque())
-        while asked and asked[0][0] <= now - rate.seconds:
-            asked.popleft()
-        if sum(one for _, one in asked) + weight > rate.most:
+        asked = self._asked.get(key, ())
+        recent = [one for one in asked if one[0] > now - rate.seconds]
+        self._asked[key] = recent
+        if sum(one for _, one in recent) + weight > rate.most:
             return True
-        asked.append((now, weight))
+        recent.append((now - self.stalled(), weight))
         return False
 
 

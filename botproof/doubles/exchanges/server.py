@@ -46,7 +46,7 @@ from botproof.doubles.exchanges.limits import Limits, as_used, too_many
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.okx import Okx
 from botproof.doubles.exchanges.periods import DAY, HOUR
-from botproof.doubles.exchanges.rates import HeldRates
+from botproof.doubles.exchanges.rates import HeldRates, Stalls
 from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 from botproof.doubles.exchanges.wire import Call, Venue, decimal_text
 from botproof.doubles.exchanges.yahoo import Yahoo
@@ -83,6 +83,7 @@ class ExchangeDouble:
         self.limits = Limits()
         self.rates: HeldRates | None = None
         """The documented rates, where they are held against who asks."""
+        self._stalls: Stalls | None = None
         self._venues = {venue.name: venue for venue in venues}
         self.transcript = Transcript()
         # Drawing a long history takes seconds: a thread does it, and the loop keeps answering
@@ -172,6 +173,7 @@ class ExchangeDouble:
 
     async def aclose(self) -> None:
         """Draw nothing more; what is being drawn goes on to its end, or until the market closes."""
+        self.hold_rates(held=False)
         self._drawer.shutdown(wait=False, cancel_futures=True)
 
     # -- control -------------------------------------------------------------------------------
@@ -193,7 +195,7 @@ class ExchangeDouble:
     async def reset(self) -> None:
         """Have no faults, an empty transcript, and the market and clock of the start."""
         self.faults.remove()
-        self.rates = None
+        self.hold_rates(held=False)
         self.market = self._first_market
         self.clock = _clock(self._first_now)
         self.limits = Limits()
@@ -217,7 +219,13 @@ class ExchangeDouble:
 
     def hold_rates(self, *, held: bool) -> None:
         """Refuse calls beyond the rates that the venues document, or do so no longer."""
-        self.rates = HeldRates(asyncio.get_running_loop().time) if held else None
+        if self._stalls is not None:
+            self._stalls.stop()
+        self.rates = self._stalls = None
+        if held:
+            self._stalls = Stalls()
+            clock = asyncio.get_running_loop().time
+            self.rates = HeldRates(clock, self._stalls.lately)
 
     async def truth(self, what: str, query: Mapping[str, str]) -> object:
         """Return a truth of the market. Raises ControlError for a question that makes no sense."""
