@@ -211,6 +211,16 @@ async def test_a_null_that_says_that_nothing_is_delisted_is_no_bad_row():
     assert list((await venue.directory("perp")).by_pair) == [Pair("SOL", "USDC")]
 
 
+async def test_open_interest_needs_no_price():
+    """As in the tests of others (github.com/shuntatsu/Grid-trade): prices are null."""
+    told = msgspec.json.decode(body("hyperliquid/cx_meta_and_asset_ctxs_2024.json"))
+    told[1][0] |= {"markPx": None, "midPx": None, "openInterest": "1882.55"}
+    venue = adapter(hyperliquid, {"/info": msgspec.json.encode(told)}, 1_706_000_000_000)
+    coin = Instrument("hyperliquid", "perp", Pair("SOL", "USDC"), "SOL")
+    assert (await venue.open_interest(coin)).amount == 1882.55
+    assert await venue.tickers("perp", await venue.directory("perp")) == {}
+
+
 async def test_of_several_contracts_the_one_that_was_asked_for_counts():
     """Binance, 2020: a pair has three contracts, the perpetual last; only it has funding."""
     answers = {

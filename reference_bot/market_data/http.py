@@ -313,7 +313,7 @@ class VenueClient:
             asked = "this address is refused: it asked too often, or is not served"
             why = asked if status == 403 else "this place is not served"
             return self._error("refused", path, f"HTTP {status}: {why}", _REFUSED_FOR)
-        reason: Reason = "outage" if status >= 500 else "refused"
+        reason: Reason = "outage" if status >= 500 or status == 408 else "refused"
         wait = _seconds(response.headers.get("retry-after"), self.now())
         return self._error(reason, path, f"HTTP {status}", wait if status >= 500 else None)
 

@@ -52,8 +52,16 @@ RATES: Final = (
 )
 """Of one address: what does not count against the weight of a minute."""
 
-_NOT_TRADING: Final = frozenset({-1122, -4108, -4141})
-"""Of a symbol: its status is not the right one; it is being delivered or settled, or closed."""
+_MEANT_BY: Final[dict[int, Reason]] = {
+    **dict.fromkeys((-1121, -4144), "not_listed"),
+    **dict.fromkeys((-1122, -4108, -4141), "unavailable"),
+    -1003: "rate_limited",
+    **dict.fromkeys((-1021, -1022, -2014, -2015), "refused"),
+    **dict.fromkeys((1, -1000, -1001, -1006, -1007, -1016), "outage"),
+}
+"""By code: no such symbol or pair; its status is not the right one, or it is being delivered or
+settled, or closed; asked too often; the key, signature or time of a signed call; the venue is
+maintained, failed, waited for itself too long, or has no such service any more."""
 _PERPETUALS: Final = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 
@@ -153,8 +161,8 @@ class _PremiumIndex(Struct, frozen=True, rename="camel"):
 
 
 class _Error(Struct, frozen=True):
-    code: int
     msg: str
+    code: int = 0  # what stands before the API may leave it out
 
 
 _TICKER = One[_Ticker](_Ticker)
@@ -191,15 +199,12 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         error = _ERROR.decode(body)
     except msgspec.MsgspecError:
         return None
-    if error.code in (-1121, -4144):  # no such symbol, no such pair
-        return "not_listed", error.msg
-    if error.code in _NOT_TRADING:
-        return "unavailable", f"code {error.code}: {error.msg}"
-    if error.code == -1003:
-        return "rate_limited", f"code {error.code}: {error.msg}"
-    if error.code in (-2014, -2015, -1022, -1021):  # key, signature or time of a signed call
-        return "refused", f"code {error.code}: {error.msg}"
-    return None
+    reason = _MEANT_BY.get(error.code)
+    if error.code in (-1100, -1130) and "'symbol'" in error.msg:
+        reason = "not_listed"  # no symbol is written so
+    elif not error.code and error.msg.startswith("Too many requests"):
+        reason = "rate_limited"
+    return None if reason is None else (reason, f"code {error.code}: {error.msg}")
 
 
 class Binance(NoTakers):

@@ -211,7 +211,7 @@ def _refusal(envelope: _Envelope) -> tuple[Reason, str]:
     code = str(envelope.code)
     if code in ("429", "1001", "30014", "30026", "50009"):
         reason = "rate_limited"
-    elif code in ("40034", "40102", "40309", "42016"):
+    elif code in ("30032", "40034", "40102", "40309", "42016"):
         reason = "not_listed"
     elif code in _NOT_TRADING:
         reason = "unavailable"

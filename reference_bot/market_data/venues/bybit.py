@@ -184,8 +184,10 @@ def _reason(envelope: _Envelope) -> Reason:
         return "rate_limited"
     if code in (10009, 10024):  # this place is not served
         return "refused"
+    if code == 110074:  # the contract is not live
+        return "unavailable"
     unknown = code == 10001 and "symbol" in envelope.ret_msg.lower()
-    return "not_listed" if unknown or code == 10029 else "outage"
+    return "not_listed" if unknown or code in (10029, 170121) else "outage"
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope, strict=False)

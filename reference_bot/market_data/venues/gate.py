@@ -12,6 +12,7 @@ newest row is written again for some minutes after its end.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -72,6 +73,7 @@ _ASSETS: Final = {
     "indices": "index",
 }
 
+_NAMES_MARKET: Final = re.compile(r"\b(?:contract|currency_pair)\b")
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 _FUTURES: Final[dict[MarketKind, str]] = {
     "perp": "/api/v4/futures/usdt",
@@ -209,7 +211,9 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         return None
     if error.label in ("INVALID_CURRENCY_PAIR", "INVALID_CURRENCY", "CONTRACT_NOT_FOUND"):
         return "not_listed", f"{error.label}: {error.message}"
-    if error.label in ("TOO_MANY_REQUESTS", "TOO_FAST", "TOO_BUSY"):
+    if error.label == "INVALID_PARAM_VALUE" and _NAMES_MARKET.search(error.message):
+        return "not_listed", f"{error.label}: {error.message}"
+    if error.label in ("TOO_MANY_REQUESTS", "TOO_FAST"):
         return "rate_limited", f"{error.label}: {error.message}"
     return None
 

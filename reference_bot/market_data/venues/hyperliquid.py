@@ -50,13 +50,18 @@ class _Coin(Struct, frozen=True, rename="camel"):
 
 
 class _Context(Struct, frozen=True, rename="camel"):
-    mark_px: Price
+    mark_px: Price | None = None
     day_ntl_vlm: Amount | None = None
     prev_day_px: Amount | None = None  # zero of what was not traded yet
     day_base_vlm: Amount | None = None  # came in 2024
     mid_px: Price | None = None
     open_interest: Amount | None = None
     funding: Rate | None = None
+
+    @property
+    def price(self) -> float:
+        """Return the mid price, else the mark price; 0 where there is neither."""
+        return self.mid_px or self.mark_px or 0.0
 
 
 class _Meta(Struct, frozen=True):
@@ -207,8 +212,8 @@ class Hyperliquid(OneApi):
     async def ticker(self, instrument: Instrument) -> Ticker:
         """Read the mid price and the last 24 hours."""
         found, time = await self._context(instrument)
-        if not found.prev_day_px:
-            text = f"/info: {instrument.symbol} has no price of 24 h ago"
+        if not (found.price and found.prev_day_px):
+            text = f"/info: {instrument.symbol} has no price, or none of 24 h ago"
             raise VenueError(self.name, "unavailable", text)
         return self._ticker(found, instrument.unit, time)
 
@@ -224,7 +229,7 @@ class Hyperliquid(OneApi):
         return {
             instrument.pair: self._ticker(contexts[name], instrument.unit, time)
             for name, instrument in listed.by_symbol().items()
-            if name in contexts and contexts[name].prev_day_px
+            if name in contexts and contexts[name].price and contexts[name].prev_day_px
         }
 
     def _time(self, reply: Reply[Any]) -> int:
@@ -235,7 +240,7 @@ class Hyperliquid(OneApi):
     def _ticker(found: _Context, unit: float, time: int) -> Ticker:
         return Ticker(
             time=time,
-            price=(found.mid_px or found.mark_px) / unit,
+            price=found.price / unit,
             open=(found.prev_day_px or 0.0) / unit,
             high=None,
             low=None,
@@ -297,7 +302,7 @@ class Hyperliquid(OneApi):
             rate=found.funding,
             interval_hours=hours,
             next_reset=reset,
-            mark_price=found.mark_px / instrument.unit,
+            mark_price=found.mark_px / instrument.unit if found.mark_px else None,
         )
 
     async def _predicted(self) -> dict[str, _Prediction]:

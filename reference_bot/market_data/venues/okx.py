@@ -188,7 +188,7 @@ def _reason(envelope: _Envelope) -> Reason:
     if code in _NOT_TRADING:
         return "unavailable"
     unknown = code == "51000" and "inst" in envelope.msg.lower()
-    return "not_listed" if unknown or code in ("51001", "51015") else "outage"
+    return "not_listed" if unknown or code in ("51001", "51014", "51015") else "outage"
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
