@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from botproof import history
 from botproof.targets.failures import Failure, of_start
 from botproof.targets.process import BrokenHarnessError, TargetError
-from botproof.targets.stack import Stack, in_phase, record_fresh_start
+from botproof.targets.stack import Stack, in_phase
 
 S = TypeVar("S", bound=Stack)
 
@@ -55,5 +56,10 @@ async def with_fresh_start(
         ended = await life(stack)
         if ended.broken is None or again or not ended.broken.kind.mends:
             return stack, ended
-        record_fresh_start(stack, ended.broken)
+        kind, reason = ended.broken.kind, str(ended.broken)
+        failure = kind.name.lower()
+        stack.around.recorder.record(
+            history.FreshStart(t=history.now(), failure=failure, reason=reason, **stack.labels)
+        )
+        stack.say(f"started afresh, because {kind.what}: {reason}")
     raise AssertionError("a second start is the last")

@@ -10,10 +10,9 @@ import httpx
 
 from botproof import history
 from botproof.config import BOT, TELEGRAM, substitute
-from botproof.history import BotApiCall, DoubleEvent, Event
+from botproof.targets.contact import contact_since
 from botproof.targets.failures import Failure
 from botproof.targets.process import BrokenHarnessError, ManagedProcess, TargetError
-from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack, Surroundings
 
 _PROBE_EVERY_S = 0.03
@@ -167,7 +166,7 @@ class ReplicatedStack(Stack):
             while not await self._answers(ready_url):  # noqa: ASYNC110 - as said above
                 await asyncio.sleep(_PROBE_EVERY_S)
         else:
-            with self.around.recorder.subscribe(_contact_since(process.started_at)) as contacts:
+            with self.around.recorder.subscribe(contact_since(process.started_at)) as contacts:
                 await contacts.get()
         process.record_ready(history.now() - process.started_at)
         if self._was_ready:
@@ -231,16 +230,3 @@ class ReplicatedStack(Stack):
             async with member.turn:
                 if member.process is process and not self._stopping:
                     await self._raise_member(member)
-
-
-def _contact_since(started: float) -> Predicate:
-    def wanted(event: Event) -> bool:
-        if isinstance(event, DoubleEvent):
-            return event.kind in ("webhook_set", "poll") and event.t >= started
-        return (
-            isinstance(event, BotApiCall)
-            and event.method in ("getUpdates", "setWebhook")
-            and event.t - event.duration_s >= started
-        )
-
-    return wanted

@@ -22,23 +22,21 @@ from botproof import history
 from botproof.budgets import MB
 from botproof.config import BOT, EXCHANGES, HTTP, TELEGRAM, Config, Process, substitute
 from botproof.targets import recorded_hosts
-from botproof.targets.address_block import AddressBlock, hold_back
+from botproof.targets.address_block import hold_back
 from botproof.targets.blame import (
     blame_for_end,
     blame_for_start,
     oom_kills,
     refused_by_telegram,
 )
-from botproof.targets.cgroup import CgroupError, Fence
-from botproof.targets.container import bundles_in, cgroup_parent_problem
+from botproof.targets.contact import contact_since
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure
-from botproof.targets.network import is_private
+from botproof.targets.launching import Launcher, fence_around
 from botproof.targets.process import (
     OWN_ENV,
     BrokenHarnessError,
     Guard,
-    ImageRun,
     Launch,
     ManagedProcess,
     RunError,
@@ -46,9 +44,9 @@ from botproof.targets.process import (
 )
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
-from botproof.targets.values import placeholder_values, ready_log, ready_url, venv_env
+from botproof.targets.values import placeholder_values
 from botproof.targets.watch import Watch
-from botproof.targets.world import World, make_world, prefixes_of
+from botproof.targets.world import make_world
 
 DOUBLE_START_S = 120.0
 """Drawing a market takes seconds, and ten times that on a machine that is ten times slower."""
@@ -123,13 +121,12 @@ class Stack:
             others=lambda: [*self._doubles, *self._companions],
         )
         self._scratch = Path(tempfile.mkdtemp(prefix=f"botproof-{self.name}-"))
-        self._world: World | None = None
-        self._block: AddressBlock | None = None
+        self._launcher = Launcher(
+            around.base, self.values, self._scratch, self.watch, self._log, self._note
+        )
         self._own_clients: list[httpx.AsyncClient] = []
         self._exchanges: DoubleControl | None = None
         self._webhook_set = False
-
-    # starting
 
     async def start(self) -> None:
         """Start doubles, services and the bot, each ready before the next kind is started.
@@ -153,18 +150,17 @@ class Stack:
             )
         )
         self.watch.start()
-        folder = self._scratch / "world"
-        self._world = await make_world(
+        self._launcher.world = await make_world(
             around.config.doubles,
-            folder,
+            self._scratch / "world",
             self._note,
             around.hosts,
             played=recorded_hosts.hosts_played(around.config.doubles, around.base),
             records=around.recording is not None,
         )
         if around.config.doubles.offline or around.recording is not None:
-            self._block = hold_back(
-                around.config.doubles, self._note, by_name=self._world is not None
+            self._launcher.block = hold_back(
+                around.config.doubles, self._note, by_name=self._launcher.world is not None
             )
         await self._start_doubles()
         await self._put_up_fence()
@@ -179,7 +175,7 @@ class Stack:
     async def start_bot(self) -> None:
         """Start the bot (again) and wait until it is ready."""
         process = self.around.config.bot_in(self.mode)
-        with self.around.recorder.subscribe(_first_contact) as contacts:
+        with self.around.recorder.subscribe(contact_since(0.0)) as contacts:
             self.bot = await self._launch(BOT, "bot", process)
             if process.ready == "telegram":
                 await self.run(self._blamed(self.bot, self._contacted(self.bot, contacts)))
@@ -201,12 +197,12 @@ class Stack:
         self.around.recorder.record(told)
 
     async def _start_doubles(self) -> None:
-        doubles = self.around.config.doubles
+        doubles, world = self.around.config.doubles, self._launcher.world
         telegram = doubles.telegram
         token = [
             *("--token", telegram.token),
             *(("--any-token",) if telegram.any_token else ()),
-            *(self._world.options_of(TELEGRAM) if self._world else ()),
+            *(world.options_of(TELEGRAM) if world else ()),
         ]
         starts = [self._start_double(TELEGRAM, "telegram", telegram.seed, token, telegram.args)]
         if doubles.exchanges is not None:
@@ -214,21 +210,21 @@ class Stack:
             clock = [
                 *([] if exchanges.now is None else ["--now", str(exchanges.now)]),
                 *(["--drawn", str(self.around.drawn / "market")] if self.around.drawn else ()),
-                *(self._world.options_of(EXCHANGES) if self._world else ()),
+                *(world.options_of(EXCHANGES) if world else ()),
             ]
             starts.append(
                 self._start_double(EXCHANGES, "exchanges", exchanges.seed, clock, exchanges.args)
             )
         recording = self.around.recording
         if doubles.http is not None or recording is not None:
-            where = self._world.options_of(HTTP) if self._world else ()
+            where = world.options_of(HTTP) if world else ()
             plain = recorded_hosts.PLAIN if where else ()
             what = recorded_hosts.arguments(doubles, self.around.base, recording)
             env = recording.env if recording is not None else {}
             starts.append(self._start_double(HTTP, "http", 0, (*where, *plain), what, env=env))
         controls = await asyncio.gather(*starts)
-        if self._world is not None:
-            self._world.complete()
+        if world is not None:
+            world.complete()
         self.telegram = controls[0]
         self._exchanges = controls[1] if doubles.exchanges is not None else None
 
@@ -253,7 +249,8 @@ class Stack:
             inherit_env=OWN_ENV,
         )
         try:
-            process = await self._start(launch, self._doubles, read_stdout=True)
+            process = await self._start(launch, read_stdout=True)
+            self._doubles.append(process)
             line = await process.first_line(DOUBLE_START_S)
             url = str(json.loads(line)["url"])
         except (TargetError, TimeoutError, ValueError, KeyError) as error:
@@ -270,9 +267,10 @@ class Stack:
         return control
 
     def _client_for(self, double: str) -> httpx.AsyncClient:
-        if self._world is None or not self._world.names(double):
+        world = self._launcher.world
+        if world is None or not world.names(double):
             return self.around.client
-        self._own_clients.append(self._world.client(double))
+        self._own_clients.append(world.client(double))
         return self._own_clients[-1]
 
     async def _reset(self, name: str, process: Process) -> None:
@@ -281,89 +279,15 @@ class Stack:
         if not process.reset:
             return
         command = msgspec.structs.replace(process, command=process.reset, ready="")
-        launch = await self._launch_of(f"{name}_reset", "reset", command)
-        running = await self._start(dataclasses.replace(launch, ends=True), None)
+        launch = await self._launcher.launch(f"{name}_reset", "reset", command)
+        running = await self._start(dataclasses.replace(launch, ends=True))
         await self.run(running.finish())
 
     async def _launch(self, name: str, role: str, process: Process) -> ManagedProcess:
-        return await self._start_target(await self._launch_of(name, role, process))
-
-    async def _launch_of(self, name: str, role: str, process: Process) -> Launch:
-        """Return how a process is started here, or in a container of its image."""
-        if process.image:
-            return await self._contained(name, role, process)
-        fence = self.watch.fence.wrapper if self.watch.fence is not None else ()
-        launch = self._described(name, role, process)
-        launch = dataclasses.replace(
-            launch,
-            env={**venv_env(process, self.values), **launch.env},
-            cwd=(self.around.base / substitute(process.cwd, self.values)).resolve(),
-            wrapper=fence,
-        )
-        if self._world is not None:
-            path = launch.env.get("PATH", os.environ.get("PATH", ""))
-            prefixes = prefixes_of(launch.command, launch.cwd, path)
-            launch = dataclasses.replace(
-                launch,
-                env={**self._world.env, **launch.env},
-                wrapper=(*fence, *self._world.wrapper(name, prefixes)),
-            )
-        if self._block is not None:
-            launch = dataclasses.replace(
-                launch, wrapper=(*launch.wrapper, *self._block.wrapper(name))
-            )
-        return launch
-
-    async def _start_target(self, launch: Launch) -> ManagedProcess:
-        process = await self._start(launch, None)
-        process.withheld_before_s = self.watch.withheld_s
-        self.watch.follow(process)
-        return process
-
-    def _described(
-        self, name: str, role: str, process: Process, inside: Mapping[str, str] | None = None
-    ) -> Launch:
-        """Return what is the same for processes and containers; `inside` replaces single values."""
-        values = {**self.values, **(inside or {})}
-        return Launch(
-            name=name,
-            role=role,
-            command=tuple(substitute(part, values) for part in process.command),
-            cwd=self.around.base,
-            log=self._log(name),
-            env={key: self._env_value(value, values) for key, value in process.env.items()},
-            inherit_env=process.inherit_env,
-            ready_url=ready_url(name, process, values),
-            ready_log=ready_log(process, values),
-            ready_timeout_s=process.ready_timeout_s,
-            stop_timeout_s=process.stop_timeout_s,
-        )
-
-    async def _contained(self, name: str, role: str, process: Process) -> Launch:
-        launch = self._described(name, role, process, {"python": "python"})
-        workdir = substitute(process.cwd, self.values)
-        options = tuple(substitute(part, self.values) for part in process.container_args)
-        said = (workdir, *launch.command, *launch.env.values(), *options)
-        scratch = str(self._scratch)
-        mounts = (self._scratch,) if any(scratch in text for text in said) else ()
-        for directory in mounts:
-            directory.chmod(0o777)  # the image's user is nobody that this machine knows
-        world = self._world
-        if world is not None:
-            bundles = await bundles_in(process.image) if world.speaks_tls else ()
-            options = (*world.container_options(bundles), *options)
-            launch = dataclasses.replace(launch, env={**world.env, **launch.env})
-        if self._block is not None and not is_private(options):
-            reason = "it runs in a container"
-            self._note(history.NOT_HELD_BACK, process=name, reason=reason)
-        run = ImageRun(
-            image=process.image,
-            options=options,
-            mounts=mounts,
-            workdir=workdir if workdir.startswith("/") else "",
-            cgroup_parent=self.watch.fence.parent if self.watch.fence is not None else "",
-        )
-        return dataclasses.replace(launch, container=run)
+        running = await self._start(await self._launcher.launch(name, role, process))
+        running.withheld_before_s = self.watch.withheld_s
+        self.watch.follow(running)
+        return running
 
     async def _put_up_fence(self) -> None:
         """Give the bot and the services a machine of the size that they will have, if we can."""
@@ -371,13 +295,8 @@ class Stack:
         if memory.fence_mb is None:
             return
         limit = round(memory.fence_mb * MB)
-        problem = await self._fence_problem()
-        if not problem:
-            try:
-                fence = Fence(f"botproof-{os.getpid()}-{self.name}", limit, memory.fence_cpus)
-                self.watch.fence = fence.__enter__()
-            except CgroupError as error:
-                problem = str(error)
+        name = f"botproof-{os.getpid()}-{self.name}"
+        self.watch.fence, problem = await fence_around(self.around.config, self.mode, name, limit)
         if problem:
             self.say(f"runs without a limit of {memory.fence_mb:g} MB: {problem}")
         self.around.recorder.record(
@@ -390,29 +309,7 @@ class Stack:
             )
         )
 
-    async def _fence_problem(self) -> str:
-        """Say why what this mode starts cannot be put into one cgroup; empty when it can."""
-        config = self.around.config
-        processes = (config.bot_in(self.mode), *config.services.values())
-        contained = [bool(process.image) for process in processes]
-        if not any(contained):
-            return ""
-        return await cgroup_parent_problem(mixed=not all(contained))
-
-    def _take_down_fence(self) -> None:
-        if self.watch.fence is not None:
-            self.watch.sample_fence(history.now())
-            self.watch.fence.__exit__()
-            self.watch.fence = None
-
-    def _env_value(self, value: object, values: Mapping[str, str]) -> str:
-        if isinstance(value, bool):
-            return str(value).lower()
-        return substitute(str(value), values)
-
-    async def _start(
-        self, launch: Launch, among: list[ManagedProcess] | None, *, read_stdout: bool = False
-    ) -> ManagedProcess:
+    async def _start(self, launch: Launch, *, read_stdout: bool = False) -> ManagedProcess:
         process = await ManagedProcess.start(
             launch,
             self.around.recorder,
@@ -420,8 +317,6 @@ class Stack:
             guard=self.around.guard,
             read_stdout=read_stdout,
         )
-        if among is not None:
-            among.append(process)
         self._watchers.append(asyncio.create_task(self._watch(process)))
         return process
 
@@ -482,8 +377,6 @@ class Stack:
             raise BrokenHarnessError(text, Failure.NOT_CONFIGURED)
         return self._exchanges
 
-    # watching
-
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do `work`, unless a process of the stack ends before: then raise what happened."""
         task = asyncio.ensure_future(work)
@@ -541,20 +434,24 @@ class Stack:
         """Measure the starvation of this process, too: a load generator's."""
         self._companions.append(process)
 
-    # ending
-
     async def stop(self) -> None:
         """End the bot, then the services, then the doubles; keep what the doubles still saw."""
         self.watch.let_go()
         if self.bot is not None:
             await self.bot.stop()
         await asyncio.gather(*(service.stop() for service in self._services))
-        self._take_down_fence()
-        if self._block is not None:
-            self._block.close()
+        if self.watch.fence is not None:
+            self.watch.sample_fence(history.now())
+            self.watch.fence.__exit__()
+            self.watch.fence = None
+        if self._launcher.block is not None:
+            self._launcher.block.close()
             await asyncio.sleep(0)  # what its thread has told is recorded now
         for follower in self._followers:
-            await self._finish(follower)
+            try:
+                await follower.finish()
+            except BrokenHarnessError as error:
+                self.fail(error)
         await asyncio.gather(*(double.stop() for double in self._doubles))
         await self.watch.stop()
         for watcher in self._watchers:
@@ -562,16 +459,10 @@ class Stack:
         await asyncio.gather(*self._watchers, return_exceptions=True)
         self._broken.cancel()
         await asyncio.gather(*(client.aclose() for client in self._own_clients))
-        if self._world is not None:
-            self._world.close()
+        if self._launcher.world is not None:
+            self._launcher.world.close()
         if not self.around.keep:
             shutil.rmtree(self._scratch, ignore_errors=True)
-
-    async def _finish(self, follower: Follower) -> None:
-        try:
-            await follower.finish()
-        except BrokenHarnessError as error:
-            self.fail(error)
 
     def record_harness_error(self, where: str, error: BaseException) -> None:
         """Record that the harness failed here; the same error only once."""
@@ -591,31 +482,15 @@ class Stack:
         return self.around.report_dir / "logs" / self.name / f"{name}.log"
 
 
-def _first_contact(event: history.Event) -> bool:
-    """Tell whether this event shows that a bot has begun to take updates."""
-    if isinstance(event, history.DoubleEvent):
-        return event.kind in ("webhook_set", "poll")
-    return isinstance(event, history.BotApiCall) and event.method in ("getUpdates", "setWebhook")
-
-
-def record_fresh_start(stack: Stack, failure: BrokenHarnessError) -> None:
-    """Record that a stack, which has ended, is started once more because the harness failed."""
-    kind, reason = failure.kind.name.lower(), str(failure)
-    stack.around.recorder.record(
-        history.FreshStart(t=history.now(), failure=kind, reason=reason, **stack.labels)
-    )
-    stack.say(f"started afresh, because {failure.kind.what}: {reason}")
-
-
-def phase(around: Surroundings, name: str, edge: str, labels: Mapping[str, str]) -> None:
-    """Record that a phase begins or ends."""
-    around.recorder.record(history.Phase(t=history.now(), name=name, edge=edge, **labels))
-
-
 async def in_phase(stack: Stack, name: str, work: Awaitable[T]) -> T:
     """Do `work` between the two marks of a phase."""
-    phase(stack.around, name, "begin", stack.labels)
+
+    def mark(edge: str) -> None:
+        phase = history.Phase(t=history.now(), name=name, edge=edge, **stack.labels)
+        stack.around.recorder.record(phase)
+
+    mark("begin")
     try:
         return await work
     finally:
-        phase(stack.around, name, "end", stack.labels)
+        mark("end")
