@@ -153,25 +153,8 @@ def _stack(
 
 
 def _sample(stack: Stack, target: Target, requests: int) -> None:
-    process = stack.process(target.process)
-    reading = process.read_memory()
-    if reading is None:
+    if not stack.process(target.process).record_memory(history.now(), requests):
         raise TargetError(f"{target.process} is gone")
-    stack.around.recorder.record(
-        history.MemorySample(
-            t=history.now(),
-            process=target.process,
-            role=process.launch.role,
-            pss=reading.pss,
-            anonymous=reading.anonymous,
-            rss=reading.rss,
-            peak=reading.peak,
-            processes=reading.processes,
-            working_set=reading.working_set,
-            requests=requests,
-            **stack.labels,
-        )
-    )
 
 
 async def _ask(stack: Stack, target: Target, count: int) -> None:

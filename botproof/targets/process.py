@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import re
 import signal
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
 from botproof import history
 from botproof.log_trouble import plain
+from botproof.targets.belongings import read_belongings
 from botproof.targets.container import Container
 from botproof.targets.failures import Failure
 from botproof.targets.guarding import Guard
@@ -112,6 +114,7 @@ class ManagedProcess:
         self._body = body
         self._recorder = recorder
         self._labels = dict(labels)
+        self._about: dict[str, Any] = {"process": launch.name, "role": launch.role, **labels}
         self._stop_asked: float | None = None
         self._killed = False
         self.started_at = started_at
@@ -176,13 +179,11 @@ class ManagedProcess:
         recorder.record(
             history.ProcessStarted(
                 t=managed.started_at,
-                process=launch.name,
-                role=launch.role,
                 pid=body.pid,
                 command=launch.command,
                 image="" if launch.container is None else launch.container.image,
                 image_id=body.image_id if isinstance(body, Container) else "",
-                **managed._labels,
+                **managed._about,
             )
         )
         return managed
@@ -208,6 +209,25 @@ class ManagedProcess:
         if reading is not None:
             self.largest = max(self.largest, reading.rss)
         return reading
+
+    def record_memory(self, at: float, requests: int | None = None) -> bool:
+        """Record what it occupies now, after so many identical requests of a leak run; return
+        False when it is gone. `at` is the same for all that is added up."""
+        reading = self.read_memory()
+        if reading is None:
+            return False
+        sample = dataclasses.asdict(reading)
+        self._recorder.record(
+            history.MemorySample(t=at, requests=requests, **sample, **self._about)
+        )
+        return True
+
+    def record_held(self, at: float) -> None:
+        """Record what it and its children hold beside memory, where this machine tells."""
+        held = read_belongings(self.pid) if self.running and self.pid else None
+        if held is not None:
+            counts = dataclasses.asdict(held)
+            self._recorder.record(history.Held(t=at, logged=self.logged, **counts, **self._about))
 
     @property
     def logged(self) -> int:
@@ -284,10 +304,8 @@ class ManagedProcess:
         self._recorder.record(
             history.ProcessReady(
                 t=history.now(),
-                process=self.launch.name,
-                role=self.launch.role,
                 after_s=after_s,
-                **self._labels,
+                **self._about,
             )
         )
 
@@ -305,11 +323,9 @@ class ManagedProcess:
         self._recorder.record(
             history.ProcessNotReady(
                 t=history.now(),
-                process=self.launch.name,
-                role=self.launch.role,
                 after_s=after,
                 reason=reason,
-                **self._labels,
+                **self._about,
             )
         )
         self.record_log_tail()
@@ -330,13 +346,11 @@ class ManagedProcess:
         self._recorder.record(
             history.HealthAnswered(
                 t=history.now(),
-                process=self.launch.name,
-                role=self.launch.role,
                 url=url,
                 status=status,
                 body=body,
                 error=error,
-                **self._labels,
+                **self._about,
             )
         )
 
@@ -377,10 +391,8 @@ class ManagedProcess:
         self._recorder.record(
             history.StopRequested(
                 t=history.now(),
-                process=self.launch.name,
-                role=self.launch.role,
                 signal=number.name,
-                **self._labels,
+                **self._about,
             )
         )
         await self._body.send(number)
@@ -394,15 +406,13 @@ class ManagedProcess:
         self._recorder.record(
             history.ProcessExited(
                 t=history.now(),
-                process=self.launch.name,
-                role=self.launch.role,
                 code=code,
                 expected=asked is not None or self.launch.ends,
                 after_s=0.0 if asked is None else history.now() - asked,
                 killed=self._killed,
                 out_of_memory=self._body.out_of_memory,
                 restarts=self._body.restarts,
-                **self._labels,
+                **self._about,
             )
         )
         return code

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from botproof import history
 from botproof.starvation import withheld
-from botproof.targets.belongings import read_belongings
 from botproof.targets.cgroup import CgroupError, Fence
 from botproof.targets.crew import Crew
 from botproof.targets.meter import EVERY_S, Meter
@@ -102,49 +101,10 @@ class Watch:
         while True:
             at = history.now()
             for process in self._targets():
-                self._sample(process, at)
-                self._sample_held(process, at)
+                process.record_memory(at)
+                process.record_held(at)
             self.sample_fence(at)
             await asyncio.sleep(every_s)
-
-    def _sample(self, process: ManagedProcess, at: float) -> None:
-        reading = process.read_memory()
-        if reading is None:
-            return
-        self._recorder.record(
-            history.MemorySample(
-                t=at,
-                process=process.launch.name,
-                role=process.launch.role,
-                pss=reading.pss,
-                anonymous=reading.anonymous,
-                rss=reading.rss,
-                peak=reading.peak,
-                processes=reading.processes,
-                working_set=reading.working_set,
-                stack=self._stack,
-                mode=self._mode,
-            )
-        )
-
-    def _sample_held(self, process: ManagedProcess, at: float) -> None:
-        held = read_belongings(process.pid) if process.running and process.pid else None
-        if held is None:
-            return
-        self._recorder.record(
-            history.Held(
-                t=at,
-                process=process.launch.name,
-                role=process.launch.role,
-                files=held.files,
-                sockets=held.sockets,
-                threads=held.threads,
-                zombies=held.zombies,
-                logged=process.logged,
-                stack=self._stack,
-                mode=self._mode,
-            )
-        )
 
     def sample_fence(self, at: float) -> None:
         """Record the ledger of the stack's fence, where it has one."""
