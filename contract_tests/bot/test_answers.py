@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import reference_bot.market_data
 from botproof.doubles.telegram.entities import parse
-from reference_bot import api
+from reference_bot import account_api, api
 from reference_bot.telegram_bot.commands.buttons import keyboard, markup
 from reference_bot.telegram_bot.commands.model import BadArgumentError
 from reference_bot.telegram_bot.commands.table import COMMANDS
@@ -59,9 +59,9 @@ RENDERED: Final[dict[str, tuple[str, Any, Callable[[Any], str]]]] = {
     "scan": ("/volume_scan", api.VolumeScan, render_scan),
     "analysis": ("/comprehensive_analysis", api.Analysis, render_analysis),
     "interest": ("/multi_oi", api.MultiInterest, render_interest),
-    "balance": ("/balance", api.Balance, render_balance),
-    "positions": ("/positions", api.Positions, render_positions),
-    "pnl": ("/pnl", api.Pnl, render_pnl),
+    "balance": ("/balance", account_api.Balance, render_balance),
+    "positions": ("/positions", account_api.Positions, render_positions),
+    "pnl": ("/pnl", account_api.Pnl, render_pnl),
 }
 
 

@@ -19,14 +19,8 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Meta, Struct
 
-from reference_bot.api import (
-    AssetBalance,
-    Balance,
-    Missing,
-    Pnl,
-    Position,
-    Positions,
-)
+from reference_bot.account_api import AssetBalance, Balance, Pnl, Position, Positions
+from reference_bot.api import Missing
 from reference_bot.market_data.errors import AnswerError, VenueError, without_venues
 from reference_bot.market_data.http import Decodes, VenueClient
 from reference_bot.market_data.service import Answer

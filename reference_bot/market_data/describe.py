@@ -10,8 +10,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from reference_bot import api
-from reference_bot.api import AnswerData
+from reference_bot.api import AnswerData, Failure, Missing
 from reference_bot.market_data.answers import LAST_GOOD_FOR
 from reference_bot.market_data.lifetimes import LIFETIMES
 from reference_bot.market_data.routes import ROUTES, Route
@@ -52,10 +51,10 @@ def _reference(name: str) -> dict[str, str]:
 
 def successes(route: Route) -> dict[int | str, dict[str, Any]]:
     """Return the description of a route's 200."""
-    one, *others = route.answers
+    one, *others = (kind.__name__ for kind in route.answers)
     answer: dict[str, Any] = _reference(one)
     if others:
-        answer = {"anyOf": [_reference(name) for name in route.answers]}
+        answer = {"anyOf": [_reference(name) for name in (one, *others)]}
     # unset only in an answer that is a part of another one
     data = {"allOf": [answer, {"required": list(AnswerData.__struct_fields__)}]}
     schema = {
@@ -90,9 +89,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-    names = {name for route in ROUTES for name in route.answers} | {"Missing", "Failure"}
+    kinds = {kind for route in ROUTES for kind in route.answers} | {Missing, Failure}
     _, components = msgspec.json.schema_components(
-        [getattr(api, name) for name in sorted(names)],
+        sorted(kinds, key=lambda kind: kind.__name__),
         ref_template="#/components/schemas/{name}",
     )
     known = schema.setdefault("components", {}).setdefault("schemas", {})

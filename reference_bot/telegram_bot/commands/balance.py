@@ -1,6 +1,6 @@
 """``/balance``: balances of the exchange account."""
 
-from reference_bot.api import Balance
+from reference_bot.account_api import Balance
 from reference_bot.telegram_bot.commands.account import ask_account
 from reference_bot.telegram_bot.commands.model import Request
 from reference_bot.telegram_bot.render.account import render_balance

@@ -1,6 +1,6 @@
 """``/pnl [7d]``: profit and loss of the account: realised, funding, fees."""
 
-from reference_bot.api import Pnl
+from reference_bot.account_api import Pnl
 from reference_bot.telegram_bot.commands.account import ask_account
 from reference_bot.telegram_bot.commands.model import Request
 from reference_bot.telegram_bot.render.account import render_pnl

@@ -1,6 +1,6 @@
 """``/positions``: the account's open positions."""
 
-from reference_bot.api import Positions
+from reference_bot.account_api import Positions
 from reference_bot.telegram_bot.commands.account import ask_account
 from reference_bot.telegram_bot.commands.model import Request
 from reference_bot.telegram_bot.render.account import render_positions

@@ -1,6 +1,6 @@
 """The answers to ``/balance``, ``/positions`` and ``/pnl``. Pure."""
 
-from reference_bot.api import AssetBalance, Balance, Pnl, Position, Positions
+from reference_bot.account_api import AssetBalance, Balance, Pnl, Position, Positions
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import clock, gaps, page, title, venue
 from reference_bot.telegram_bot.render.html import bold, escape
