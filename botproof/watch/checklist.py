@@ -19,7 +19,17 @@ from botproof.watch.rules import Rule
 from botproof.watch.sampling import Look
 from botproof.watch.settings import Settings, read, read_env_file
 
-__all__ = ["EXIT_CODES", "ITEMS", "PHASES", "Item", "Ticked", "add_arguments", "run", "tick"]
+__all__ = [
+    "EXIT_CODES",
+    "ITEMS",
+    "PHASES",
+    "Item",
+    "Ticked",
+    "add_arguments",
+    "items",
+    "run",
+    "tick",
+]
 
 PHASES = {
     "before": "before the roll-out",
@@ -38,12 +48,16 @@ Ask = Callable[[str], str]
 
 
 class Item(NamedTuple):
-    """One line: measured by these rules, or asked where there is none."""
+    """One line: measured by these rules, or asked where there is none.
+
+    ``webhook``: a bot that polls has no need of it.
+    """
 
     phases: Sequence[str]
     text: str
     rules: Sequence[str] = ()
     hint: str = ""
+    webhook: bool = False
 
 
 _ALWAYS = tuple(PHASES)
@@ -61,7 +75,12 @@ ITEMS: Sequence[Item] = (
     Item(_ALWAYS, "Telegram delivers without errors", ["webhook_errors"]),
     Item(_ALWAYS, "no updates wait at Telegram", ["pending"]),
     Item(_ALWAYS, "the exchanges can be reached", ["venue"]),
-    Item(("before", "day"), "the certificate is valid for two weeks at least", ["certificate"]),
+    Item(
+        ("before", "day"),
+        "the certificate is valid for two weeks at least",
+        ["certificate"],
+        webhook=True,
+    ),
     Item(_AFTER, "nothing was killed for want of memory", ["out_of_memory"]),
     Item(_AFTER, "nothing has restarted by itself", ["restarted"]),
     Item(("hour", "day"), "at most ten errors in the logs within an hour", ["errors"]),
@@ -96,6 +115,12 @@ ITEMS: Sequence[Item] = (
     Item(("day",), "today's backup is there, and came from this version", hint="docs/aws.md"),
     Item(("day",), "memory is where it was after an hour, and has not climbed since"),
 )
+
+
+def items(phase: str, settings: Settings) -> list[Item]:
+    """Return the lines of a phase that this fleet has."""
+    webhook = settings.telegram is None or bool(settings.telegram.webhook)
+    return [item for item in ITEMS if phase in item.phases and (webhook or not item.webhook)]
 
 
 class Ticked(NamedTuple):
@@ -159,13 +184,12 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{PHASES[arguments.phase]}:")
     found = []
     try:
-        for item in ITEMS:
-            if arguments.phase in item.phases:
-                ticked = tick(item, settings, samples, judge.grown(now))
-                if ticked.well is None and ask is not None:
-                    ticked = _asked(item, ask)
-                print(line(ticked))
-                found.append(ticked)
+        for item in items(arguments.phase, settings):
+            ticked = tick(item, settings, samples, judge.grown(now))
+            if ticked.well is None and ask is not None:
+                ticked = _asked(item, ask)
+            print(line(ticked))
+            found.append(ticked)
     except KeyboardInterrupt:
         print("\nended by Ctrl-C; what is not listed was not looked at")
         return 130

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from botproof.problems import UsageError
-from botproof.watch.judge import Judge, Sample
+from botproof.watch.judge import Judge, Sample, told
 from botproof.watch.loop import Keeper, Loop
 from botproof.watch.outputs import Outputs
 from botproof.watch.sampling import Look
@@ -104,7 +104,7 @@ def _once(settings: Settings) -> int:
         firing = judge.firing()
     _print_samples(samples)
     for rule, subject in firing:
-        print(f"alert goes on: {rule} of {subject}")
+        print(f"alert goes on: {rule} of {subject} — docs/runbook.md#{rule.replace('_', '-')}")
     return 1 if firing else 0
 
 
@@ -166,7 +166,9 @@ def _print_samples(samples: Sequence[Sample]) -> None:
     width = max((len(sample.figure) for sample in samples), default=0)
     for sample in samples:
         note = f"  {sample.note}" if sample.note else ""
-        print(f"{sample.figure:<{width}}  {sample.subject}  {sample.value:.4g}{note}")
+        print(
+            f"{sample.figure:<{width}}  {sample.subject}  {told(sample.figure, sample.value)}{note}"
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

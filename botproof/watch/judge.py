@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from botproof.watch.rules import RULES, Rule
 
-__all__ = ["GAP_S", "Alert", "Judge", "Sample"]
+__all__ = ["GAP_S", "Alert", "Judge", "Sample", "amount", "told"]
 
 GAP_S = 300.0
 _BUCKET_S = 60.0
@@ -64,15 +64,29 @@ class Alert(NamedTuple):
         return f"{word} {self.rule.name} of {self.subject}: {said}{note}"
 
 
+def told(figure: str, value: float) -> str:
+    """Return a figure in the unit that people use for it."""
+    if figure.endswith("_ratio"):
+        return f"{value:.0%}"
+    if figure.endswith("_bytes"):
+        return f"{value / 1e6:.0f} MB"
+    if figure.endswith("_seconds"):
+        return _duration(value)
+    return f"{value:.4g}"
+
+
+def _duration(seconds: float) -> str:
+    """Return the largest unit of which there are two at least."""
+    units = ((86400, "days"), (3600, "h"), (60, "min"))
+    found = next(((size, unit) for size, unit in units if seconds >= 2 * size), None)
+    return f"{seconds:.2g} s" if found is None else f"{seconds / found[0]:.0f} {found[1]}"
+
+
 def amount(rule: Rule, value: float) -> str:
-    """Return a figure beside its limit, in the unit that people use for it."""
-    if rule.figure.endswith("_ratio"):
-        return f"{value:.0%}, limit {rule.limit:.0%}"
-    if rule.figure.endswith("_bytes"):
-        return f"{value / 1e6:.0f} MB, limit {rule.limit / 1e6:.0f} MB"
+    """Return a figure beside its limit; where the limit is yes, the one word that it is."""
     if rule.kind == "below" and rule.limit == 1:
         return "yes" if value >= 1 else "no"
-    return f"{value:.4g}, limit {rule.limit:g}"
+    return f"{told(rule.figure, value)}, limit {told(rule.figure, rule.limit)}"
 
 
 class _Course:

@@ -213,9 +213,8 @@ class Look:
         note = "" if url == wanted else f"Telegram has {url or 'none'}, not {wanted or 'none'}"
         yield Sample("webhook_registered", "Telegram", float(url == wanted), note)
         age = max(0.0, now - info["last_error_date"]) if "last_error_date" in info else _NEVER_S
-        yield Sample(
-            "webhook_error_age_seconds", "Telegram", age, str(info.get("last_error_message", ""))
-        )
+        said = str(info.get("last_error_message", "none that Telegram knows of"))
+        yield Sample("webhook_error_age_seconds", "Telegram", age, said)
 
     def _certificate(self, now: float) -> Iterator[Sample]:
         host = self._settings.certificate

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from botproof.watch.rules import by_name
+from botproof.watch.settings import read
 
 AWS = Path(__file__).parents[2] / "deploy/aws"
 
@@ -49,3 +50,37 @@ def test_the_task_of_ecs_has_the_limits_and_users_of_the_fleet() -> None:
         assert "@sha256:" in container["image"]
         assert container["stopTimeout"] == 20
     assert sum(c["memory"] for c in task["containerDefinitions"]) <= int(task["memory"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "webhook"), [("polling", ""), ("webhook", "https://b.example/webhook")]
+)
+def test_the_watch_of_the_instance_expects_the_webhook_of_its_mode(
+    tmp_path: Path, mode: str, webhook: str
+) -> None:
+    told = re.findall(r'sed "(\S+ \S+ //)" \S+watch.toml', (AWS / "fleet.yaml").read_text())
+    [change] = told
+    command = ("sed", change.replace("$MODE", mode), str(AWS / "watch.toml"))
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "watch.toml").write_text(text)
+    token = "42:AAExampleExampleExampleExampleExample"
+    names = {"TELEGRAM_BOT_TOKEN": token, "OPERATOR_BOT_TOKEN": token, "OPERATOR_CHAT_ID": "1"}
+    found = read(tmp_path / "watch.toml", {**names, "WEBHOOK_DOMAIN": "b.example"})
+    assert found.telegram is not None
+    assert found.telegram.webhook == webhook
+    assert found.certificate == ("b.example" if webhook else "")
+
+
+def test_alarms_of_cloudwatch_can_reach_the_topic() -> None:
+    """The key that AWS manages for topics lets none in, and its policy cannot be changed."""
+    topic = (AWS / "fleet.yaml").read_text().partition("Type: AWS::SNS::Topic")[2]
+    assert "KmsMasterKeyId:" not in topic
+
+
+def test_the_bot_of_ecs_reaches_its_files_by_an_access_point() -> None:
+    """The root of a file system of EFS belongs to root, and the bot is another user."""
+    task = json.loads((AWS / "ecs-task.json").read_text())
+    efs = [v["efsVolumeConfiguration"] for v in task["volumes"] if "efsVolumeConfiguration" in v]
+    assert [each["authorizationConfig"]["accessPointId"][:5] for each in efs] == ["fsap-"]
+    assert all(each["transitEncryption"] == "ENABLED" for each in efs)
+    assert all("rootDirectory" not in each for each in efs)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from botproof.watch.checklist import ITEMS, PHASES, Item, line, tick
+from botproof.watch.checklist import ITEMS, PHASES, Item, items, line, tick
 from botproof.watch.judge import Sample
 from botproof.watch.rules import RULES
 from botproof.watch.settings import Settings, read
@@ -50,6 +50,36 @@ def test_a_counter_is_judged_by_what_it_grew_by(settings: Settings) -> None:
     assert tick(item, settings, [], {("errors", "bot"): 10.0}).well is True
     wrong = tick(item, settings, [], {("errors", "bot"): 11.0})
     assert line(wrong) == "[!] errors — bot: 11, limit 10"
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        (Sample("answer_seconds", "question", 0.1151), "slow — question: 0.12 s, limit 5 s"),
+        (
+            Sample("webhook_error_age_seconds", "Telegram", 2.592e6),
+            "webhook_errors — Telegram: 30 days, limit 3 min",
+        ),
+        (Sample("signal_age_seconds", "signals", 8000), "no_signal — signals: 2 h, limit 24 h"),
+    ],
+)
+def test_times_are_told_as_people_tell_them(settings: Settings, sample: Sample, said: str) -> None:
+    rule = said.split(maxsplit=1)[0]
+    assert line(tick(Item(("day",), rule, [rule]), settings, [sample], NOTHING)) == f"[x] {said}"
+
+
+@pytest.mark.parametrize(
+    ("webhook", "asked"), [('webhook = "https://a.example/x"', True), ("", False)]
+)
+def test_a_bot_that_polls_is_asked_for_no_certificate(
+    tmp_path: Path, webhook: str, asked: bool
+) -> None:
+    path = tmp_path / "watch.toml"
+    token = "42:AAExampleExampleExampleExampleExample"
+    services = '[services.bot]\nhealth = "http://127.0.0.1:1/"\n'
+    path.write_text(f'{services}[telegram]\ntoken = "{token}"\n{webhook}\n')
+    texts = [item.text for item in items("before", read(path, {}))]
+    assert ("the certificate is valid for two weeks at least" in texts) is asked
 
 
 def checklist(

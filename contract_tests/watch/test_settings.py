@@ -45,6 +45,8 @@ def test_every_line_of_the_example_that_is_switched_off_can_be_switched_on(tmp_p
         {**dict.fromkeys(names, TOKEN), "OPERATOR_CHAT_ID": "-100", "WEBHOOK_URL": "https://a/b"},
     )
     assert found.canary is not None
+    said = (ROOT / "golden/price-btc.txt").read_text()
+    assert [part for part in found.canary.expect if part not in said] == []
     assert found.operator_chat == -100
     assert found.signals_metric == "bot_signal_last_timestamp_seconds"
     assert {rule.name for rule in RULES} - {rule.name for rule in found.rules} == {"venue"}
