@@ -57,37 +57,49 @@ class Found:
     """Files in its own directory that it made or changed."""
 
 
+@dataclass(slots=True)
+class _Heard:
+    """What the first play told."""
+
+    cases: list[Case] = field(default_factory=list)
+    turns: dict[str, Turn] = field(default_factory=dict)
+    look: Look = field(default_factory=Look)
+
+
 async def look(trials: Trials, described: Description) -> Found:
     """Start the bot in every way that is needed, and play with it. Ends all that it starts."""
     found = Found(described, machine_mb=psutil.virtual_memory().total // 1_000_000)
     before = files_of(described.home(trials.base))
-    found.started = await find_start(trials, described)
+    heard = _Heard()
+
+    async def play(trial: Trial) -> None:
+        await _first_play(trials, found, trial, heard)
+
+    found.started = await find_start(trials, described, play)
     if not found.started:
         found.last = described.look
         return found
     mode = next(iter(described.modes))
-    cases, first = await _first_play(trials, found, mode)
-    await _second_play(trials, found, mode, cases, first)
+    again = described.take_exchanges(heard.look)
+    if again:
+        trials.say("  it asks exchanges: once more, with the exchange double in their place")
+    if again or not heard.turns:
+        async with described.start(trials, mode) as trial:
+            await play(trial)
+    await _second_play(trials, found, mode, heard.cases, heard.turns)
     await _other_mode(trials, described)
     after = files_of(described.home(trials.base))
     found.kept = tuple(sorted(name for name, state in after.items() if before.get(name) != state))
     return found
 
 
-async def _first_play(
-    trials: Trials, found: Found, mode: str
-) -> tuple[list[Case], dict[str, Turn]]:
-    """Say what is known, then what its replies speak of; again where exchanges come in late."""
-    described = found.described
-    while True:
-        trials.say("first play: what does it answer?")
-        async with described.start(trials, mode) as trial:
-            _remember(found, trial)
-            cases, turns = await _explore(trials, found, trial)
-        _remember(found, trial)
-        if not described.take_exchanges(trial.look):
-            return cases, turns
-        trials.say("  it asks exchanges: once more, with the exchange double in their place")
+async def _first_play(trials: Trials, found: Found, trial: Trial, heard: _Heard) -> None:
+    """Say what is known, then what its replies speak of."""
+    trials.say("first play: what does it answer?")
+    _remember(found, trial)
+    heard.cases, heard.turns = await _explore(trials, found, trial)
+    _remember(found, trial)
+    heard.look = trial.look
 
 
 async def _explore(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from botproof.init.trial import MODE, Look, Trial, Trials
 from botproof.start_trouble import Trouble, missing_settings, trouble_in
 from botproof.targets.world import TELEGRAM_HOSTS, problem
 
-__all__ = ["Description", "find_start"]
+__all__ = ["Description", "find_start", "names_exchange"]
 
 _UNAUTHORIZED = "401"
 NOW = 1_767_258_432_000
@@ -26,6 +26,11 @@ _USUAL_TOKENS = ("TELEGRAM_BOT_TOKEN", "BOT_TOKEN", "TELEGRAM_TOKEN", "TOKEN")
 _URL_FORMS = ("{url:telegram_double}", "{url:telegram_double}/bot")
 _HAND_SET = ("/webhook", "/", "/telegram", "/bot", "/api/webhook", "/telegram/webhook")
 _PATIENCE_S = 90.0
+_CLIENTS = re.compile(
+    r"\bccxt\W{1,3}(?:\w+\W{1,3})?(?:binance|bybit|okx|gate|bitget|hyperliquid)|"
+    r"\b(?:from|import) (?:binance|pybit|yfinance)\b"
+)
+"""How source names clients of the venues that the exchange double stands for."""
 
 
 @dataclass(slots=True)
@@ -72,11 +77,18 @@ class Description:
 
     def take_exchanges(self, look: Look) -> bool:
         """Let the exchange double stand for venues that the bot looked for; whether that is new."""
-        new = bool(set(look.hosts) & set(HOSTS)) and "exchanges" not in self.raw["doubles"]
-        if new and not problem():
-            self.raw["doubles"]["exchanges"] = {"by_name": True, "now": NOW}
-            return True
-        return False
+        return bool(set(look.hosts) & set(HOSTS)) and self._add_exchanges()
+
+    def expect_exchanges(self) -> bool:
+        """Let the exchange double stand for venues that the source names, before the bot asks for
+        one: what it does without them is not worth a start. Whether that is new."""
+        return names_exchange(self.source.text) and self._add_exchanges()
+
+    def _add_exchanges(self) -> bool:
+        if "exchanges" in self.raw["doubles"] or problem():
+            return False
+        self.raw["doubles"]["exchanges"] = {"by_name": True, "now": NOW}
+        return True
 
 
 def first_env(source: Source, declared: Sequence[str] = ()) -> dict[str, str]:
@@ -101,9 +113,22 @@ def first_env(source: Source, declared: Sequence[str] = ()) -> dict[str, str]:
     return env
 
 
-async def find_start(trials: Trials, described: Description) -> bool:
-    """Try until the bot takes updates from the double. Whether it does; `look` is the last try."""
+def names_exchange(text: str) -> bool:
+    """Tell whether source names a venue that the exchange double stands for, or a client of one."""
+    return any(host in text for host in HOSTS) or _CLIENTS.search(text) is not None
+
+
+async def find_start(
+    trials: Trials, described: Description, play: Callable[[Trial], Awaitable[None]]
+) -> bool:
+    """Try until the bot takes updates from the double, and `play` in that start. Whether it does;
+    `look` is the last try. A bot whose webhook its operator sets is not played with: updates have
+    been sent to it already, to find where it takes them."""
     described.base_env = first_env(described.source)
+    if described.source.token and not of_role(described.names, Role.TOKEN):
+        described.own_token = described.source.token
+        described.base_env = {k: v for k, v in described.base_env.items() if v != "{token}"}
+        trials.say(f"{_own(described)}: the double knows it by that")
     ways = list(_ways(described))
     if not ways:
         described.look = Look(
@@ -111,8 +136,10 @@ async def find_start(trials: Trials, described: Description) -> bool:
             "setting was found that says where the Bot API is"
         )
         return False
+    if described.expect_exchanges():
+        trials.say("its source names an exchange: the exchange double stands for it")
     for setting, form in ways:
-        if await _try(trials, described, setting, form):
+        if await _try(trials, described, setting, form, play):
             return True
     described.trouble = trouble_in(described.look.log)
     return False
@@ -127,8 +154,14 @@ def _ways(described: Description) -> Iterator[tuple[str, str]]:
         yield "", ""
 
 
-async def _try(trials: Trials, described: Description, setting: str, form: str) -> bool:
-    """Start it this way, again with what it says that it lacks."""
+async def _try(
+    trials: Trials,
+    described: Description,
+    setting: str,
+    form: str,
+    play: Callable[[Trial], Awaitable[None]],
+) -> bool:
+    """Start it this way, again with what it says that it lacks; `play` where it takes updates."""
     known = {"token": described.own_token} if described.own_token else {}
     described.raw["doubles"]["telegram"] = known if setting else {"by_name": True, **known}
     how = f"by the setting {setting}" if setting else "by the name api.telegram.org"
@@ -142,6 +175,7 @@ async def _try(trials: Trials, described: Description, setting: str, form: str) 
                 described.base_env = env
                 described.modes = {look.door: {}}
                 trials.say(f"  yes, by {_DOORS[look.door]}, after {look.ready_s:.1f} s")
+                await play(trial)
                 return True
         if described.take_exchanges(look):
             trials.say("  it asks exchanges: the exchange double stands for them from here on")
@@ -169,12 +203,13 @@ def _use_own_token(trials: Trials, described: Description) -> bool:
     telegram["token"] = own
     known = described.source.env  # the usual names were only guessed
     described.base_env = {k: v for k, v in described.base_env.items() if k in known}
-    number = own.partition(":")[0]
-    trials.say(
-        f"  no: it brings a token of its own, in its source ({number}:…): the double knows it by "
-        "that from here on"
-    )
+    trials.say(f"  no: {_own(described)}: the double knows it by that from here on")
     return True
+
+
+def _own(described: Description) -> str:
+    number = described.own_token.partition(":")[0]
+    return f"it brings a token of its own, in its source ({number}:…)"
 
 
 def _take_any_token(trials: Trials, described: Description) -> bool:

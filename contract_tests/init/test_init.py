@@ -148,8 +148,10 @@ def test_a_bot_without_a_setting_is_reached_by_name_and_by_a_token_of_its_own(
 ) -> None:
     if os.geteuid():
         pytest.skip("port 443 and a mount namespace take root")
-    (tmp_path / "bot.py").write_text(INSISTS)
+    (tmp_path / "bot.py").write_text('open("starts", "a").write("x")\n' + INSISTS)
     assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
+    starts = (tmp_path / "starts").read_text(encoding="utf-8")
+    assert starts == "xx", "one start for the first play, one for the second"
     config = load_config(tmp_path / "botproof.toml")
     assert config.doubles.telegram.by_name
     assert config.doubles.telegram.token == OWN_TOKEN

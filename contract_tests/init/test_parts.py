@@ -15,7 +15,7 @@ from botproof.init.look import Found
 from botproof.init.propose import differing, of_the_clock, propose
 from botproof.init.settings import Role, role_of
 from botproof.init.source import read_source
-from botproof.init.start import Description
+from botproof.init.start import Description, names_exchange
 from botproof.init.write import as_toml, questions
 from botproof.start_trouble import missing_settings, trouble_in
 
@@ -415,3 +415,22 @@ def test_a_command_line_that_cannot_be_is_answered_before_anything_starts(
     assert main(["init", *arguments]) == 64
     assert said in capsys.readouterr().err
     assert not (tmp_path / "botproof.toml").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'URL = "https://api.binance.com/api/v3/avgPrice"',
+        "exchange = ccxt.bybit({'enableRateLimit': True})",
+        "const okx = new ccxt.pro.okx();",
+        "from pybit.unified_trading import HTTP",
+        "import yfinance as yf",
+    ],
+)
+def test_an_exchange_that_the_source_names_has_its_double_from_the_first_start(text: str) -> None:
+    assert names_exchange(text)
+
+
+@pytest.mark.parametrize("text", ["# like binance.com, but slower", "ccxt.kraken()", ""])
+def test_what_no_double_stands_for_starts_none(text: str) -> None:
+    assert not names_exchange(text)
