@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-__all__ = ["Source", "read_source"]
+from botproof.doubles.exchanges.hosts import HOSTS
+
+__all__ = ["Source", "names_exchange", "read_source"]
 
 _CODE = frozenset(
     (".py", ".js", ".ts", ".mjs", ".cjs", ".go", ".rb", ".php", ".rs", ".java", ".kt", ".cs", ".ex")
@@ -81,6 +83,11 @@ _MARKET = re.compile(
     r"bitfinex|yfinance|finance\.yahoo|alphavantage|finnhub",
     re.IGNORECASE,
 )
+_VENUES = "|".join(dict.fromkeys(prefix.split("/")[1] for prefix in HOSTS.values()))
+_CLIENTS = re.compile(
+    rf"\bccxt\W{{1,3}}(?:\w+\W{{1,3}})?(?:{_VENUES})|\b(?:from|import) (?:{_VENUES}|pybit|yfinance)\b"
+)
+"""How clients of the venues are named that the exchange double stands for."""
 _TOKEN = re.compile(r"[\"'`](?:bot)?(\d{6,12}:[A-Za-z0-9_-]{30,50})[\"'`]")
 _WORD = re.compile(r"[\"'`]/?([a-z][a-z0-9_]{0,31})[\"'`]")
 _PATH = re.compile(r"[\"'`](/[A-Za-z0-9_/{}$:<>-]{0,60})[\"'`]")
@@ -107,7 +114,8 @@ class Source:
     """What was found. `env` are names of settings, `examples` values that an example file gives
     them, `commands` words without a slash, `words` what it compares a message with, `paths` what
     may be a path of an HTTP server, `token` a bot's token that stands in it. `market`: it names
-    those who sell or give away prices."""
+    those who sell or give away prices. `exchange`: among them one that the exchange double stands
+    for."""
 
     env: tuple[str, ...] = ()
     examples: tuple[tuple[str, str], ...] = ()
@@ -115,6 +123,7 @@ class Source:
     words: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     market: bool = False
+    exchange: bool = False
     text: str = ""
     token: str = ""
 
@@ -134,9 +143,15 @@ def read_source(folder: Path, command: Sequence[str] = ()) -> Source:
         words=tuple(dict.fromkeys(word for each in _SAID for word in each.findall(whole))),
         paths=tuple(dict.fromkeys(_PATH.findall(whole))),
         market=_MARKET.search(whole) is not None,
+        exchange=names_exchange(whole),
         text=whole,
         token="".join(_TOKEN.findall(whole)[:1]),
     )
+
+
+def names_exchange(text: str) -> bool:
+    """Tell whether source names a venue that the exchange double stands for, or a client of one."""
+    return any(host in text for host in HOSTS) or _CLIENTS.search(text) is not None
 
 
 def _files(folder: Path, depth: int = 0) -> Iterator[Path]:

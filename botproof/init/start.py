@@ -16,7 +16,7 @@ from botproof.init.trial import MODE, Look, Trial, Trials
 from botproof.start_trouble import Trouble, missing_settings, trouble_in
 from botproof.targets.world import TELEGRAM_HOSTS, problem
 
-__all__ = ["Description", "find_start", "names_exchange"]
+__all__ = ["Description", "find_start"]
 
 _UNAUTHORIZED = "401"
 NOW = 1_767_258_432_000
@@ -26,11 +26,6 @@ _USUAL_TOKENS = ("TELEGRAM_BOT_TOKEN", "BOT_TOKEN", "TELEGRAM_TOKEN", "TOKEN")
 _URL_FORMS = ("{url:telegram_double}", "{url:telegram_double}/bot")
 _HAND_SET = ("/webhook", "/", "/telegram", "/bot", "/api/webhook", "/telegram/webhook")
 _PATIENCE_S = 90.0
-_CLIENTS = re.compile(
-    r"\bccxt\W{1,3}(?:\w+\W{1,3})?(?:binance|bybit|okx|gate|bitget|hyperliquid)|"
-    r"\b(?:from|import) (?:binance|pybit|yfinance)\b"
-)
-"""How source names clients of the venues that the exchange double stands for."""
 
 
 @dataclass(slots=True)
@@ -82,7 +77,7 @@ class Description:
     def expect_exchanges(self) -> bool:
         """Let the exchange double stand for venues that the source names, before the bot asks for
         one: what it does without them is not worth a start. Whether that is new."""
-        return names_exchange(self.source.text) and self._add_exchanges()
+        return self.source.exchange and self._add_exchanges()
 
     def _add_exchanges(self) -> bool:
         if "exchanges" in self.raw["doubles"] or problem():
@@ -111,11 +106,6 @@ def first_env(source: Source, declared: Sequence[str] = ()) -> dict[str, str]:
             if value is not None:
                 env[name] = value
     return env
-
-
-def names_exchange(text: str) -> bool:
-    """Tell whether source names a venue that the exchange double stands for, or a client of one."""
-    return any(host in text for host in HOSTS) or _CLIENTS.search(text) is not None
 
 
 async def find_start(

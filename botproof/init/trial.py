@@ -46,6 +46,9 @@ _LISTENS_S = 8.0
 """A bot that listens for so long and never spoke to Telegram waits for a webhook set by hand."""
 _FIRST_S = 4.0
 """How long the first sign of an answer is waited for; a chat action makes it longer."""
+_LEAST_FIRST_S, _SIGNS = 2.0, 5
+"""A bot that has answered so often is waited for five times as long as it took, at least so
+long."""
 _LONGEST_S = 15.0
 _QUIET_S = 1.2
 """An answer is over when so long nothing came."""
@@ -126,6 +129,8 @@ class Trial:
     patience_s: float
     look: Look = field(default_factory=Look)
     _tried: int = 0
+    _first_signs: list[float] = field(default_factory=list)
+    """How long the first sign of each answer took, in seconds."""
 
     async def begin(self) -> None:
         """Start it, and wait until it takes updates, listens, has failed, or is given up."""
@@ -256,10 +261,17 @@ class Trial:
         """
         free = asyncio.Semaphore(_AT_ONCE)
         chats: dict[int, asyncio.Lock] = {}
+        loop = asyncio.get_running_loop()
+        done, said_at = 0, loop.time()
 
         async def one(step: scripted.Step) -> None:
+            nonlocal done, said_at
             async with chats.setdefault(step.chat_id, asyncio.Lock()), free:
                 await self._ask(step, wall_s)
+            done += 1
+            if loop.time() - said_at > _PROGRESS_S and done < len(steps):
+                said_at = loop.time()
+                self.say(f"  … {done} of {len(steps)}")
 
         await self.stack.run(_gathered([one(step) for step in steps]))
         self.read()
@@ -287,7 +299,15 @@ class Trial:
                     mode=stack.mode,
                 )
             )
-            await _until_quiet(calls)
+            first = await _until_quiet(calls, self._patience())
+        if first is not None:
+            self._first_signs.append(first)
+
+    def _patience(self) -> float:
+        """Return how long the first sign of an answer is waited for, by those that came so far."""
+        if len(self._first_signs) < _SIGNS:
+            return _FIRST_S
+        return min(_FIRST_S, max(_LEAST_FIRST_S, 5 * max(self._first_signs)))
 
 
 async def _gathered(work: Sequence[Any]) -> None:
@@ -296,16 +316,20 @@ async def _gathered(work: Sequence[Any]) -> None:
             group.create_task(each)
 
 
-async def _until_quiet(calls: asyncio.Queue[history.Event]) -> None:
+async def _until_quiet(calls: asyncio.Queue[history.Event], patience_s: float) -> float | None:
+    """Wait for the first sign of an answer, and until no more comes. When that sign came, in
+    seconds; None where none came."""
     loop = asyncio.get_running_loop()
-    began, wait = loop.time(), _FIRST_S
+    began, wait, first = loop.time(), patience_s, None
     while loop.time() - began < _LONGEST_S:
         try:
             event = await asyncio.wait_for(calls.get(), wait)
         except TimeoutError:
-            return
+            break
+        first = loop.time() - began if first is None else first
         acts = isinstance(event, BotApiCall) and event.method == "sendChatAction"
         wait = _LONGEST_S if acts else _QUIET_S
+    return first
 
 
 def _calls_of(stack: str, step: scripted.Step) -> Any:

@@ -14,8 +14,8 @@ from botproof.init.explore import examples_of, next_cases, opening
 from botproof.init.look import Found
 from botproof.init.propose import differing, of_the_clock, propose
 from botproof.init.settings import Role, role_of
-from botproof.init.source import read_source
-from botproof.init.start import Description, names_exchange
+from botproof.init.source import names_exchange, read_source
+from botproof.init.start import Description
 from botproof.init.write import as_toml, questions
 from botproof.start_trouble import missing_settings, trouble_in
 
