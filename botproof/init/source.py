@@ -85,7 +85,8 @@ _MARKET = re.compile(
 )
 _VENUES = "|".join(dict.fromkeys(prefix.split("/")[1] for prefix in HOSTS.values()))
 _CLIENTS = re.compile(
-    rf"\bccxt\W{{1,3}}(?:\w+\W{{1,3}})?(?:{_VENUES})|\b(?:from|import) (?:{_VENUES}|pybit|yfinance)\b"
+    rf"\bccxt\W{{1,3}}(?:\w+\W{{1,3}})?(?:{_VENUES})|"
+    rf"\b(?:from|import) (?:{_VENUES}|pybit|yfinance)\b"
 )
 """How clients of the venues are named that the exchange double stands for."""
 _TOKEN = re.compile(r"[\"'`](?:bot)?(\d{6,12}:[A-Za-z0-9_-]{30,50})[\"'`]")
