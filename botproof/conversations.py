@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, Union, get_args
+from typing import Any, Literal, Union
 
 import msgspec
 
@@ -117,8 +117,7 @@ class Invent(Step, frozen=True, kw_only=True, tag="invent"):
     fields: dict[str, Any] = {}
 
 
-AnyStep = Union[Say, Edit, Send, Happen, Press, Ask, Meet, Invent]  # noqa: UP007 - get_args reads it
-STEPS: tuple[type[Step], ...] = get_args(AnyStep)
+AnyStep = Union[Say, Edit, Send, Happen, Press, Ask, Meet, Invent]  # noqa: UP007 - msgspec reads it
 
 
 class Conversation(

@@ -7,7 +7,7 @@ event that made it, where that event's own answer says the same; else the messag
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -206,24 +206,3 @@ def drawn(message: Message) -> Json:
     if isinstance(markup, Mapping):
         shown["reply_markup"] = markup
     return shown
-
-
-def text_at(talk: Talk, t: float, events: tuple[Event, ...]) -> Iterator[str]:
-    """Yield the texts that stand in a chat at a moment, in order: what the page draws then."""
-    for item in talk.items:
-        if item["t"] > t or item.get("gone", t + 1) <= t:
-            continue
-        if "text" in item:
-            yield item["text"]
-            continue
-        state = [each for each in item["v"] if each[0] <= t][-1]
-        shown = state[1] if len(state) == 2 else _named(events[state[1]], state[2])
-        yield str(shown.get("text") or shown.get("caption") or "")
-
-
-def _named(event: Event, key: str) -> Mapping[str, Any]:
-    if isinstance(event, BotApiCall):
-        return event.result if isinstance(event.result, Mapping) else {}
-    sent = event.sent if isinstance(event, CasePlayed) else getattr(event, "update", {})
-    found = sent.get(key, {})
-    return found if isinstance(found, Mapping) else {}

@@ -42,12 +42,11 @@ class Journal(Protocol):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What a journal says: the plan, which steps were begun, done and undone, and how it ended."""
+    """What a journal says: the plan, which steps were begun and done, and how it ended."""
 
     plan: Plan | None
     begun: tuple[str, ...]
     done: frozenset[str]
-    undone: frozenset[str]
     going_back: bool
     end: str
 
@@ -62,7 +61,6 @@ def state_of(entries: list[Entry]) -> State:
         plan=plan,
         begun=tuple(named.get("begun", ())),
         done=frozenset(named.get("done", ())),
-        undone=frozenset(named.get("undone", ())),
         going_back="failed" in named or "undoing" in named,
         end=next((e.reason for e in reversed(entries) if e.event == "end"), ""),
     )

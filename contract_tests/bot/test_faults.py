@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-GET_ME = {"method": "getMe", "kind": "error", "error_code": 500}
-
 
 def test_a_refused_token_is_red_and_the_process_lives(start_bot: Any, telegram: Any) -> None:
     telegram.fault(method="getMe", kind="error", error_code=401, description="Unauthorized")

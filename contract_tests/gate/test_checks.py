@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -114,9 +113,6 @@ class TestTogether:
         result = judging.run_checks(CHECKS, ["boot"], story.history(), judged)[0]
         assert result.measurement == "telegram_double ended on its own with signal SIGKILL"
         assert result.evidence == ("double: Server disconnected", "double: ended on its own")
-
-
-Spoil = Callable[..., None]
 
 
 class TestBoot:

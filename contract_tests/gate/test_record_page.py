@@ -34,7 +34,7 @@ from botproof.report.html import write_html
 from botproof.report.live import Follower, Server
 from botproof.report.page import packed
 from botproof.report.record import as_record
-from botproof.report.talks import talks_of, text_at
+from botproof.report.talks import talks_of
 from contract_tests.readable import CONTRAST, UNREACHED
 
 EVIL = "</script><script>document.title='x'</script><img src=x onerror=\"document.title='x'\">"
@@ -548,7 +548,10 @@ def test_a_case_that_does_not_hold_its_message_is_shown_once_by_its_update(
         ("user", "price"),
         ("bot", "price"),
     ]
-    assert list(text_at(talk, 1e9, History(events).events)) == ["hello", "BTC 1"]
+    [asked], [answered] = (item["v"] for item in talk.items)
+    sent = History(events).events[asked[1]]
+    assert isinstance(sent, history.UpdateInjected)
+    assert (sent.update[asked[2]]["text"], answered[1]["text"]) == ("hello", "BTC 1")
 
 
 @pytest.mark.browser

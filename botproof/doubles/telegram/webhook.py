@@ -32,7 +32,6 @@ class Target:
     secret: str = ""
     max_connections: int = 40
     ip_address: str = ""
-    fixed_ip: bool = False
     has_certificate: bool = False
 
 

@@ -103,13 +103,11 @@ def set_webhook(turn: Turn, params: Params) -> object:
 
 
 def _target(params: Params, url: str) -> Target:
-    ip_address = params.get("ip_address", "")
     return Target(
         url=url,
         secret=params.get("secret_token", ""),
         max_connections=_clamp(params.get("max_connections", 40), 1, 100),
-        ip_address=ip_address or _literal_address(url),
-        fixed_ip=bool(ip_address),
+        ip_address=params.get("ip_address") or _literal_address(url),
         has_certificate=bool(params.get("certificate")),
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.methods.business import connect
@@ -11,8 +9,6 @@ from botproof.doubles.telegram.people.messages import push
 from botproof.doubles.telegram.people.who import person
 from botproof.doubles.telegram.spec import types
 from botproof.doubles.telegram.world import Json
-
-Action = Callable[[Turn, Json], Json]
 
 
 def connect_account(turn: Turn, action: Json) -> Json:
