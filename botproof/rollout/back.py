@@ -100,7 +100,7 @@ def _back(
     store: Store,
 ) -> str:
     now = make_host({})
-    files = [*now.compose.files, *now.compose.env_files]
+    files = now.files()
     variables = now.image_variables()
     project = now.project()["services"]
     images = {
@@ -147,6 +147,5 @@ def run_back(directory: Path, plan: Plan, host: DockerHost, journal: FileJournal
     rollout = Rollout(plan, host, journal, directory, Options(restore=restore))
     end = go_on(plan, journal, rollout)
     if end == UNDONE:
-        files = [*host.compose.files, *host.compose.env_files]
-        backup.restore_files(files, directory / "before")
+        backup.restore_files(host.files(), directory / "before")
     return end

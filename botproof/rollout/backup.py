@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -25,6 +26,15 @@ def keep_files(files: Iterable[Path], directory: Path) -> None:
             write_whole(directory / f"{number}-{path.name}", path.read_bytes(), 0o600)
         except OSError as error:
             raise StepFailedError(f"{path}: cannot be kept: {error.strerror}") from error
+
+
+def digest_of(files: Iterable[Path]) -> str:
+    """Return a digest of what the files hold, in their order; of one that is gone, of nothing."""
+    whole = hashlib.sha256()
+    for path in files:
+        data = path.read_bytes() if path.exists() else b""
+        whole.update(b"%d\n" % len(data) + data)
+    return whole.hexdigest()
 
 
 def restore_files(files: Sequence[Path], directory: Path) -> None:

@@ -24,7 +24,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     `memory_wanted` is what the new containers take, as the old ones do now. `clock` is how far this
     machine is ahead of Telegram, in seconds; None where Telegram told no time. `webhook` is the
-    address that Telegram has, `own_webhook` the one that the bot is to have.
+    address that Telegram has, `own_webhook` the one that the bot is to have. `bot_id` is the number
+    in the token of the files, `running_id` the one in the token of the bot that runs; "": none.
     """
 
     disk_free: int
@@ -41,6 +42,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     others: Mapping[str, str]
     env_modes: Mapping[str, int]
     verdict: Sequence[str]
+    bot_id: str = ""
+    running_id: str = ""
 
 
 def refusals(facts: Facts) -> list[str]:
@@ -58,6 +61,12 @@ def refusals(facts: Facts) -> list[str]:
         found.append(f"fleet: {service} is {state}; `docker compose up --detach {service}` first")
     if facts.bot_trouble:
         found.append(f"token: {facts.bot_trouble}")
+    elif facts.running_id and facts.running_id != facts.bot_id:
+        found.append(
+            f"token: the files name the bot {facts.bot_id} (@{facts.bot}), and {facts.running_id} "
+            "runs here, whose users nobody would answer; put its token back, or end it first "
+            "(`docker compose down`) where another bot is meant"
+        )
     elif facts.webhook and facts.webhook != facts.own_webhook:
         wanted = facts.own_webhook or "none, because the bot polls"
         found.append(

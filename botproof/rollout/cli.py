@@ -17,6 +17,7 @@ import msgspec
 from botproof.fleet.host import Compose
 from botproof.fleet.options import add_compose_arguments, add_files, compose_of, process_name
 from botproof.problems import UsageError
+from botproof.rollout import backup
 from botproof.rollout.back import LIMITS_S, roll_back, run_back
 from botproof.rollout.deploy import Options, Rollout, Store, make_plan
 from botproof.rollout.engine import (
@@ -29,7 +30,7 @@ from botproof.rollout.engine import (
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import FileJournal, Lock, state_of
 from botproof.rollout.ledger import MemoryMeter, as_lines
-from botproof.rollout.plan import Plan
+from botproof.rollout.plan import Kind, Plan, Step
 from botproof.rollout.triggers import MEMORY
 
 if TYPE_CHECKING:
@@ -297,12 +298,24 @@ def _finish(
         run_back(directory, plan, host, journal)
         return None
     rollout = Rollout(plan, host, journal, directory, options)
-    if not images or images == dict(plan.images):
+    if images and images != dict(plan.images):
+        print(f"undoing {directory.name}, which was begun with other images")
+    elif _edited_since(plan, host, journal):
+        print(f"undoing {directory.name}: its files were edited since it was begun")
+    else:
         print(f"going on with {directory.name}")
         return _run(plan, rollout, journal)
-    print(f"undoing {directory.name}, which was begun with other images")
     go_back(plan, journal, rollout)
     return None
+
+
+def _edited_since(plan: Plan, host: DockerHost, journal: FileJournal) -> bool:
+    """Tell whether the containers that were made are not what the files say now.
+
+    `settle` writes the images into the env file itself, and from there it goes forward alone.
+    """
+    settles = str(Step(Kind.SETTLE)) in state_of(journal.entries).begun
+    return bool(plan.files) and not settles and plan.files != backup.digest_of(host.files())
 
 
 def _run(plan: Plan, rollout: Rollout, journal: FileJournal) -> int:

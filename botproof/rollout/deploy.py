@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import psutil
 
+from botproof.fleet.webhook import settings_of
 from botproof.problems import UsageError
 from botproof.rollout import backup, checks, verify
 from botproof.rollout.engine import EngineGoneError, StepFailedError
@@ -110,6 +111,7 @@ def make_plan(
         changes=changes(project["services"], wanted, running, options.only, every=every),
         images=host.images,
         watch_s=options.watch_s,
+        files=backup.digest_of(host.files()),
     )
 
 
@@ -205,10 +207,10 @@ class Rollout:
     def facts(self) -> checks.Facts:
         """Return what the checks judge, asked of this machine and of Telegram."""
         disk = shutil.disk_usage(self.directory)
-        bot, trouble, skew, webhook, own = "", "", None, "", ""
+        bot, trouble, skew, webhook, own, number = "", "", None, "", "", ""
         try:
             telegram = self.telegram()
-            own = telegram.url
+            own, number = telegram.url, telegram.bot_id
             me, there = telegram.ask("getMe")
             skew = checks.skew(datetime.datetime.now(datetime.UTC), there)
             bot = str(me.get("username", ""))
@@ -236,7 +238,20 @@ class Rollout:
             others=_not_running(project, containers),
             env_modes={str(p): p.stat().st_mode & 0o777 for p in self._env_files()},
             verdict=self.options.verdict,
+            bot_id=number,
+            running_id=self._running_id(containers),
         )
+
+    def _running_id(self, containers: Sequence[Mapping[str, Any]]) -> str:
+        """Return the number in the token of the bot that is to be replaced."""
+        old = {container for change in self.plan.changes for container in change.old}
+        for container in containers:
+            labels = container["Config"]["Labels"]
+            if container["Id"] in old and labels.get("botproof.role") == "bot":
+                words = (word.split("=", 1) for word in container["Config"]["Env"] if "=" in word)
+                settings = settings_of(dict(words))
+                return settings["token"].partition(":")[0] if settings else ""
+        return ""
 
     def _wanted(self, containers: Sequence[Mapping[str, Any]]) -> int:
         old = {container for change in self.plan.changes for container in change.old}
@@ -251,14 +266,10 @@ class Rollout:
         """Return the files with settings; those of a service hold the token."""
         return list(self.host.compose.env_files)
 
-    def files(self) -> list[Path]:
-        """Return every file that says how the fleet is to be."""
-        return [*self.host.compose.files, *self.host.compose.env_files]
-
     def _back_up(self) -> None:
         # What runs was made of the files as they were deployed; they may have been edited since.
         deployed = self._deployed_before()
-        backup.keep_files(self.files(), self.directory / "before")
+        backup.keep_files(self.host.files(), self.directory / "before")
         if deployed is not None:
             for path in deployed.iterdir():
                 backup.write_whole(self.directory / "before" / path.name, path.read_bytes(), 0o600)
@@ -351,7 +362,7 @@ class Rollout:
             changed = with_variables(text, self.plan.images)
             if changed != text:
                 backup.write_whole(path, changed.encode(), path.stat().st_mode & 0o777)
-        backup.keep_files(self.files(), self.directory / "deployed")
+        backup.keep_files(self.host.files(), self.directory / "deployed")
         self._forget()
 
     def _forget(self) -> None:

@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -47,6 +48,10 @@ class DockerHost:
         self.asked_to_end = 0.0
         """When a container was last asked to end, monotonic seconds."""
         self._resolved: Document | None = None
+
+    def files(self) -> list[Path]:
+        """Return every file that says how the fleet is to be."""
+        return [*self.compose.files, *self.compose.env_files]
 
     # -- asking --------------------------------------------------------------------------------
 

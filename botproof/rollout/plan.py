@@ -68,13 +68,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done, as the journal keeps it.
 
     `images` are variables of the Compose files and the images that they name. `what` is "deploy"
-    or "rollback LEVEL of DEPLOYMENT".
+    or "rollback LEVEL of DEPLOYMENT". `files` is the digest of the files that it was made of.
     """
 
     what: str
     changes: tuple[Change, ...]
     images: Mapping[str, str]
     watch_s: float = 0.0
+    files: str = ""
 
 
 def steps(plan: Plan) -> list[Step]:

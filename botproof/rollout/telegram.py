@@ -27,13 +27,14 @@ class Telegram:
         """``addresses``: of services that the API's URL may name, as this machine reaches them."""
         settings = settings_of(environment)
         if settings is None:
-            raise StepFailedError("the bot's settings hold no token of a Telegram bot")
+            raise StepFailedError(_without_token(environment))
         self.url = settings["url"]
         parts = urlsplit(settings["api"])
         host = addresses.get(parts.hostname or "", parts.hostname or "")
         netloc = f"{host}:{parts.port}" if parts.port else host
         self.api = urlunsplit(parts._replace(netloc=netloc)).rstrip("/")
         self.token = settings["token"]
+        self.bot_id = self.token.partition(":")[0]
 
     def ask(self, method: str) -> tuple[Any, datetime.datetime | None]:
         """Return the result of a method without parameters, and the time that Telegram's server
@@ -58,6 +59,15 @@ class Telegram:
                 f"{document.get('description')}{help_}"
             )
         return document["result"], _date(answer.headers.get("date"))
+
+
+def _without_token(environment: Mapping[str, str]) -> str:
+    """Say why there is no token: often something stands beside it that cannot be seen."""
+    for name, value in environment.items():
+        bare = value.strip().strip("'\"").strip()
+        if value != bare and settings_of({name: bare}) is not None:
+            return f"{name} has spaces, quotes or a line's end beside its token; take them away"
+    return "the bot's settings hold no token of a Telegram bot"
 
 
 def _date(text: str | None) -> datetime.datetime | None:

@@ -57,7 +57,9 @@ class Alert(NamedTuple):
     def text(self) -> str:
         """Return one line for a person."""
         if self.state == "ended":
-            return f"OVER {self.rule.name} of {self.subject}: {amount(self.rule, self.value)}"
+            lasted = _duration(self.at - self.since)
+            now = amount(self.rule, self.value)
+            return f"OVER {self.rule.name} of {self.subject} after {lasted}: now {now}"
         note = f" ({self.note})" if self.note else ""
         word = self.rule.severity.upper()
         said = f"{self.rule.says}: {amount(self.rule, self.value)}"

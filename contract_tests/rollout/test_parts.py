@@ -16,6 +16,7 @@ from botproof.rollout.engine import StepFailedError
 from botproof.rollout.journal import FileJournal, Lock, state_of
 from botproof.rollout.ledger import of_transcript
 from botproof.rollout.plan import Manner, Plan, changes, steps
+from botproof.rollout.telegram import Telegram
 from botproof.rollout.twin import COINS as ASKED_FOR
 from botproof.rollout.verify import WANTED, ask_canary, lacking
 
@@ -135,6 +136,7 @@ class TestChecks:
             ({"compose": ""}, "missing"),
             ({"images": {"BOT_IMAGE": ""}}, "BOT_IMAGE"),
             ({"bot_trouble": "Telegram said 401 to getMe: Unauthorized"}, "401"),
+            ({"bot_id": "43", "running_id": "42"}, "42 runs here, whose users nobody would answer"),
             ({"clock": -3600.0}, "3600 s behind"),
             ({"clock": 90.0}, "90 s ahead"),
             ({"webhook": "https://a.example/secret"}, "somebody else uses this token"),
@@ -151,6 +153,10 @@ class TestChecks:
     def test_the_path_of_a_strange_webhook_is_not_shown(self) -> None:
         strange = msgspec.structs.replace(FACTS, webhook="https://a.example/s3cret")
         assert "s3cret" not in " ".join(refusals(strange))
+
+    def test_a_new_token_of_the_same_bot_is_fine(self) -> None:
+        assert refusals(msgspec.structs.replace(FACTS, bot_id="42", running_id="42")) == []
+        assert refusals(msgspec.structs.replace(FACTS, bot_id="42", running_id="")) == []
 
     def test_the_bots_own_webhook_is_fine(self) -> None:
         url = "https://bot.example.com/webhook"
@@ -214,6 +220,20 @@ class TestBackup:
         with pytest.raises(StepFailedError, match="nothing was changed"):
             backup.restore_database(tmp_path / "gone", target, carry_over=True)
         assert target.read_bytes() == before
+
+    def test_a_digest_of_files_knows_where_one_ends_and_the_next_begins(
+        self, tmp_path: Path
+    ) -> None:
+        one, two = tmp_path / "one", tmp_path / "two"
+        one.write_text("ab")
+        two.write_text("c")
+        before = backup.digest_of([one, two])
+        assert backup.digest_of([one, two]) == before
+        one.write_text("a")
+        two.write_text("bc")
+        assert backup.digest_of([one, two]) != before
+        two.unlink()
+        assert backup.digest_of([one, two]) != before
 
     def test_settings_come_back_as_they_were_and_stay_secret(self, tmp_path: Path) -> None:
         env, compose = tmp_path / ".env", tmp_path / "compose.yaml"
@@ -310,6 +330,22 @@ class TestLedger:
     def test_users_ask_for_coins_that_every_exchange_of_the_double_lists(self) -> None:
         listed = {c.base for c in COINS if c.spot and c.perp and c.venues is None}
         assert set(ASKED_FOR) <= listed
+
+
+class TestToken:
+    @pytest.mark.parametrize("beside", [" ", "\r", "'", '"'])
+    def test_what_cannot_be_seen_beside_a_token_is_named_and_the_token_is_not(
+        self, beside: str
+    ) -> None:
+        token = "42:" + "A" * 35
+        with pytest.raises(StepFailedError, match="TELEGRAM_BOT_TOKEN has spaces") as caught:
+            Telegram({"TELEGRAM_BOT_TOKEN": token + beside}, {})
+        assert token not in str(caught.value)
+        assert Telegram({"TELEGRAM_BOT_TOKEN": token}, {}).bot_id == "42"
+
+    def test_no_token_at_all_is_told(self) -> None:
+        with pytest.raises(StepFailedError, match="hold no token"):
+            Telegram({"TELEGRAM_BOT_TOKEN": "none"}, {})
 
 
 class TestCanary:

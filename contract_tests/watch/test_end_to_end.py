@@ -101,7 +101,7 @@ def test_a_frozen_bot_is_told_to_the_operator_once_and_its_end_too(
     first, second = told(telegram)
     assert first.startswith("🔴 CRITICAL offline of bot: does not answer at /health")
     assert "docs/runbook.md#offline" in first
-    assert second.startswith("✅ OVER offline of bot")
+    assert second.startswith("✅ OVER offline of bot after ")
 
 
 def test_a_restart_of_the_watch_repeats_no_alert_and_still_tells_the_end(
