@@ -32,6 +32,8 @@ __all__ = ["Options", "Rollout", "Store", "make_plan"]
 
 _KEPT = 5
 """So many roll-outs can be taken back, one after the other: a small disk holds no more images."""
+_QUESTIONS = 3
+"""So many wrong answers in a row are a reason to go back, as while it is watched."""
 _SAMPLE_S = 1.0
 _QUESTION_S = 10.0
 _RESTORED = "data restored"
@@ -330,7 +332,15 @@ class Rollout:
     # -- after ---------------------------------------------------------------------------------
 
     def _verify(self) -> None:
-        self._ask_all()
+        for left in reversed(range(_QUESTIONS)):
+            try:
+                self._ask_all()
+                break
+            except StepFailedError as error:
+                # What has just been started has asked no exchange yet, and may be late with some.
+                if not left:
+                    raise
+                self.journal.write("note", str(Step(Kind.VERIFY)), str(error))
         for change in self.plan.changes:
             for seen in self.host.seen(change.service):
                 if seen.running:

@@ -172,7 +172,9 @@ def _judged(ledger: Ledger, kills: int, longest: float = _LONGEST_S) -> Iterator
     if ledger.lost:
         yield f"{ledger.lost} of {ledger.asked} messages lost"
     if ledger.failed:
-        yield f"{ledger.failed} of {ledger.asked} messages had an answer without figures"
+        words = next((row.words for row in ledger.rows if row.words and not row.answers), "")
+        shown = " ".join(words.split())[:160]
+        yield f"{ledger.failed} of {ledger.asked} messages had an answer without figures: {shown}"
     if ledger.repeated > kills:
         yield f"{ledger.repeated} answers repeated, wanted at most {kills}"
     if ledger.out_of_order:
