@@ -11,7 +11,7 @@ import msgspec
 
 from botproof.problems import UsageError
 from botproof.rollout import backup
-from botproof.rollout.deploy import Options, Rollout, Store, make_plan, with_variables
+from botproof.rollout.deploy import Options, Rollout, Store, make_plan
 from botproof.rollout.engine import DEPLOYED, UNDONE, StepFailedError, go_back, go_on
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import FileJournal, state_of
@@ -134,7 +134,7 @@ def _name_images(host: DockerHost, images: Mapping[str, str]) -> None:
     for path in host.compose.env_files:
         text = path.read_text(encoding="utf-8")
         mode = path.stat().st_mode & 0o777
-        backup.write_whole(path, with_variables(text, images).encode(), mode)
+        backup.write_whole(path, backup.with_variables(text, images).encode(), mode)
 
 
 def run_back(directory: Path, plan: Plan, host: DockerHost, journal: FileJournal) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from botproof.rollout.engine import StepFailedError
@@ -46,6 +46,21 @@ def restore_files(files: Sequence[Path], directory: Path) -> None:
     for path, copy in zip(files, kept, strict=True):
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
         write_whole(path, copy.read_bytes(), mode)
+
+
+def with_variables(text: str, values: Mapping[str, str]) -> str:
+    """Return an env file with other values of some variables; all else stays as it is."""
+    lines = text.splitlines(keepends=True)
+    named: set[str] = set()
+    for number, line in enumerate(lines):
+        name = line.partition("=")[0].strip()
+        if name in values:  # each of them: where one stands twice the last one counts
+            lines[number] = f"{name}={values[name]}\n"
+            named.add(name)
+    left = {name: value for name, value in values.items() if name not in named}
+    if left and lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    return "".join(lines) + "".join(f"{name}={value}\n" for name, value in left.items())
 
 
 def write_whole(path: Path, data: bytes, mode: int) -> None:

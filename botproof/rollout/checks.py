@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-__all__ = ["Facts", "refusals"]
+__all__ = ["Facts", "refusals", "warnings"]
 
 _MB = 1_000_000
 ROOM_MB = 64
@@ -16,6 +16,8 @@ ROOM_MB = 64
 DISK_SHARE = 0.95
 DISK_MB = 300
 SKEW_S = 60.0
+RECENT_S = 300.0
+"""Telegram tries again within two minutes: an older failure may be over."""
 _OLDEST_COMPOSE = (2, 24)
 
 
@@ -26,6 +28,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     machine is ahead of Telegram, in seconds; None where Telegram told no time. `webhook` is the
     address that Telegram has, `own_webhook` the one that the bot is to have. `bot_id` is the number
     in the token of the files, `running_id` the one in the token of the bot that runs; "": none.
+    `delivery_error` is what Telegram said last of a delivery that failed, `delivery_error_age` how
+    long ago that was, in seconds.
     """
 
     disk_free: int
@@ -44,6 +48,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Sequence[str]
     bot_id: str = ""
     running_id: str = ""
+    delivery_error: str = ""
+    delivery_error_age: float = float("inf")
 
 
 def refusals(facts: Facts) -> list[str]:
@@ -80,6 +86,15 @@ def refusals(facts: Facts) -> list[str]:
             "tells whether it is kept right"
         )
     return found
+
+
+def warnings(facts: Facts) -> list[str]:
+    """Return what is wrong and no reason against the roll-out: that may be what mends it."""
+    if facts.delivery_error_age > RECENT_S:
+        return []
+    age, error = facts.delivery_error_age, facts.delivery_error
+    told = f"Telegram could not deliver {age:.0f} s ago: {error}; users wait"
+    return [f"{told}, also after this roll-out where the bot is not the cause"]
 
 
 def _machine(facts: Facts) -> list[str]:

@@ -210,13 +210,16 @@ class Rollout:
         """Return what the checks judge, asked of this machine and of Telegram."""
         disk = shutil.disk_usage(self.directory)
         bot, trouble, skew, webhook, own, number = "", "", None, "", "", ""
+        failed: tuple[float, str] = (float("-inf"), "")
         try:
             telegram = self.telegram()
             own, number = telegram.url, telegram.bot_id
             me, there = telegram.ask("getMe")
             skew = checks.skew(datetime.datetime.now(datetime.UTC), there)
             bot = str(me.get("username", ""))
-            webhook = str(telegram.ask("getWebhookInfo")[0].get("url", ""))
+            info, _ = telegram.ask("getWebhookInfo")
+            webhook = str(info.get("url", ""))
+            failed = info.get("last_error_date", float("-inf")), info.get("last_error_message", "")
         except StepFailedError as error:
             trouble = str(error)
         containers = self.host.containers()
@@ -242,6 +245,8 @@ class Rollout:
             verdict=self.options.verdict,
             bot_id=number,
             running_id=self._running_id(containers),
+            delivery_error=failed[1],
+            delivery_error_age=time.time() - failed[0],
         )
 
     def _running_id(self, containers: Sequence[Mapping[str, Any]]) -> str:
@@ -261,7 +266,10 @@ class Rollout:
         return round((working_set_mb(pids) or 0.0) * 1_000_000)
 
     def _check(self) -> None:
-        if found := checks.refusals(self.facts()):
+        facts = self.facts()
+        for warning in checks.warnings(facts):
+            print(f"check: {warning}")
+        if found := checks.refusals(facts):
             raise StepFailedError("refused, and nothing was changed:\n  " + "\n  ".join(found))
 
     def _env_files(self) -> list[Path]:
@@ -369,7 +377,7 @@ class Rollout:
         starts these."""
         for path in self.host.compose.env_files:
             text = path.read_text(encoding="utf-8")
-            changed = with_variables(text, self.plan.images)
+            changed = backup.with_variables(text, self.plan.images)
             if changed != text:
                 backup.write_whole(path, changed.encode(), path.stat().st_mode & 0o777)
         backup.keep_files(self.host.files(), self.directory / "deployed")
@@ -441,21 +449,6 @@ class Rollout:
             peak_mb=meter.peak_mb,
             memory_samples=meter.samples,
         )
-
-
-def with_variables(text: str, values: Mapping[str, str]) -> str:
-    """Return an env file with other values of some variables; all else stays as it is."""
-    lines = text.splitlines(keepends=True)
-    named: set[str] = set()
-    for number, line in enumerate(lines):
-        name = line.partition("=")[0].strip()
-        if name in values:  # each of them: where one stands twice the last one counts
-            lines[number] = f"{name}={values[name]}\n"
-            named.add(name)
-    left = {name: value for name, value in values.items() if name not in named}
-    if left and lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
-    return "".join(lines) + "".join(f"{name}={value}\n" for name, value in left.items())
 
 
 def pressure() -> float | None:

@@ -10,8 +10,8 @@ import pytest
 from botproof.doubles.exchanges.coins import COINS
 from botproof.problems import UsageError
 from botproof.rollout import backup
-from botproof.rollout.checks import Facts, refusals
-from botproof.rollout.deploy import with_variables
+from botproof.rollout.backup import with_variables
+from botproof.rollout.checks import Facts, refusals, warnings
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.journal import FileJournal, Lock, state_of
 from botproof.rollout.ledger import of_transcript
@@ -153,6 +153,15 @@ class TestChecks:
     def test_the_path_of_a_strange_webhook_is_not_shown(self) -> None:
         strange = msgspec.structs.replace(FACTS, webhook="https://a.example/s3cret")
         assert "s3cret" not in " ".join(refusals(strange))
+
+    def test_what_telegram_could_not_deliver_just_now_is_told_and_refuses_nothing(self) -> None:
+        error = "SSL error {error:0A000086:SSL routines::certificate verify failed}"
+        facts = msgspec.structs.replace(FACTS, delivery_error=error, delivery_error_age=40.2)
+        assert refusals(facts) == []
+        [said] = warnings(facts)
+        assert said.startswith(f"Telegram could not deliver 40 s ago: {error}; users wait")
+        assert warnings(msgspec.structs.replace(facts, delivery_error_age=301.0)) == []
+        assert warnings(FACTS) == []
 
     def test_a_new_token_of_the_same_bot_is_fine(self) -> None:
         assert refusals(msgspec.structs.replace(FACTS, bot_id="42", running_id="42")) == []
