@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Trouble", "missing_settings", "trouble_in"]
+__all__ = ["MTPROTO", "Trouble", "missing_settings", "trouble_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,9 @@ _KNOWN = (
         r"no such host|Temporary failure in name resolution|"
         r"nodename nor servname).{0,80}",
         "the bot looks for a host that no double stands for",
-        "record its answers once (botproof record) or, if it is yours, allow it: "
-        '[doubles] allow_hosts = ["HOST"]',
+        "record its answers once (botproof record; without network or key: botproof record "
+        "--blank, then put in by hand what the host would answer), and call botproof init --force "
+        'again. One of your own may be allowed: [doubles] allow_hosts = ["HOST"]',
     ),
     _Sign(
         r"(?:sqlite3\.OperationalError|SQLITE_CANTOPEN): ?(.*)",
@@ -154,6 +155,15 @@ _KNOWN = (
         "try it on a machine of the size that it is meant for",
     ),
 )
+MTPROTO = Trouble(
+    seen="it asked Telegram's own servers, by their addresses",
+    means="it speaks MTProto (pyrogram, telethon, TDLib), not the HTTP Bot API, which is what the "
+    "double of Telegram answers",
+    do="botproof cannot judge such a bot. One that has a token of @BotFather can be moved to a "
+    "library of the HTTP Bot API (aiogram, python-telegram-bot); what it does beside Telegram can "
+    "be judged as a service of another bot",
+)
+"""A bot that no double of ours can answer."""
 _MISSING = (
     re.compile(r"KeyError: ['\"]([A-Z][A-Z0-9_]+)['\"]"),
     re.compile(

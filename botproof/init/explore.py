@@ -79,6 +79,8 @@ _SHOWN = re.compile(
     re.MULTILINE,
 )
 NONSENSE = "NOPE"
+_OF_ONE_START = re.compile(r"\d{10,}|[0-9a-f]{8}-[0-9a-f]{4}-|[0-9a-f]{12,}")
+"""An id or a time in the data of a button: the next start has another one."""
 SMALL_TALK = "small-talk"
 UNKNOWN = "/frobnicate"
 
@@ -90,6 +92,8 @@ class Vocabulary(msgspec.Struct):
     said: set[tuple[str, str]] = set()
     guessed: set[str] = set()
     """Names of cases that nothing but a word of the source or of a reply speaks for."""
+    once: list[str] = []
+    """What buttons of one start say that no other start understands."""
 
     def add(self, say: str, kind: str = "message", name: str = "", **more: object) -> bool:
         """Take in one more thing to say; whether it was new."""
@@ -218,7 +222,9 @@ def _buttons(vocabulary: Vocabulary, markup: object) -> None:
             if not isinstance(button, Mapping):
                 continue
             data = button.get("callback_data")
-            if inline and data and vocabulary.count("callback_query") < _MOST_BUTTONS:
+            if inline and data and _OF_ONE_START.search(str(data)):
+                vocabulary.once.append(str(data))
+            elif inline and data and vocabulary.count("callback_query") < _MOST_BUTTONS:
                 vocabulary.add(str(data), "callback_query")
             elif not inline and button.get("text") and len(vocabulary.cases) < 50:
                 vocabulary.add(str(button["text"]))

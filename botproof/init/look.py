@@ -19,7 +19,7 @@ from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.history import BotApiCall, History
 from botproof.init import explore
 from botproof.init.kept import files_of
-from botproof.init.propose import Proposals, propose
+from botproof.init.propose import Proposal, Proposals, propose
 from botproof.init.settings import OWNER_CHAT, Role, of_role, role_of
 from botproof.init.start import Description, find_start
 from botproof.init.trial import Look, Trial, Trials, steps_of
@@ -55,6 +55,8 @@ class Found:
     """Names of cases that were not answered while, alone, they asked for what no double has."""
     kept: tuple[str, ...] = ()
     """Files in its own directory that it made or changed."""
+    once: tuple[str, ...] = ()
+    """What its buttons say that holds for one start alone."""
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ async def look(trials: Trials, described: Description) -> Found:
     found.started = await find_start(trials, described, play)
     if not found.started:
         found.last = described.look
+        _remember(found, described.look)
         return found
     mode = next(iter(described.modes))
     again = described.take_exchanges(heard.look)
@@ -96,9 +99,9 @@ async def look(trials: Trials, described: Description) -> Found:
 async def _first_play(trials: Trials, found: Found, trial: Trial, heard: _Heard) -> None:
     """Say what is known, then what its replies speak of."""
     trials.say("first play: what does it answer?")
-    _remember(found, trial)
+    _remember(found, trial.look)
     heard.cases, heard.turns = await _explore(trials, found, trial)
-    _remember(found, trial)
+    _remember(found, trial.look)
     heard.look = trial.look
 
 
@@ -124,6 +127,7 @@ async def _explore(
         if not new:
             break
     found.guessed = vocabulary.guessed
+    found.once = tuple(dict.fromkeys(vocabulary.once))
     return _in_chats(described, vocabulary.cases), turns
 
 
@@ -168,7 +172,7 @@ async def _second_play(
                 break
             once_more = ": once more" if tries_left else ""
             trials.say(f"  it did not start again ({trial.look.failure}){once_more}")
-    _remember(found, trial)
+    _remember(found, trial.look)
     found.last = trial.look
     if not second:
         found.proposals.left_out.append(
@@ -196,9 +200,25 @@ async def _second_play(
     ]
     # Its commands stay: the gate says what they lack, and `botproof record` asks for it.
     vain = {c.name for c in spoken if c.say[0] == "/" and c.say != explore.UNKNOWN} & found.in_vain
-    found.proposals = propose(
-        spoken, first, second, calls, now, meanwhile=meanwhile, to_record=vain
-    )
+    if any(turn.answers for turn in (*first.values(), *second.values())):
+        found.proposals = propose(
+            spoken, first, second, calls, now, meanwhile=meanwhile, to_record=vain
+        )
+    else:
+        found.proposals = _of_mute(found, cases)
+    found.proposals.left_out += [
+        f"the tap on {data!r}, whose id or time the next start does not know"
+        for data in found.once[:3]
+    ]
+
+
+def _of_mute(found: Found, cases: Sequence[Case]) -> Proposals:
+    """Return what is left where nothing was answered at all: not that silence is right."""
+    why = "it only sends by itself, or its log says why not (reports/gate/logs after a gate)"
+    if found.hosts:
+        why = f"it asked {', '.join(found.hosts[:3])} in vain, which may be why: record that first"
+    note = f"? it answered nothing at all: {why}"
+    return Proposals(cases=[Proposal(case, note) for case in cases if case.say in explore.FIRST])
 
 
 def _as_small_talk(turn: Turn, turns: dict[str, Turn]) -> bool:
@@ -263,8 +283,7 @@ def _texts(turn: Turn) -> list[str]:
     return [re.sub(r"\d+", "0", message.text) for message in turn.answers]
 
 
-def _remember(found: Found, trial: Trial) -> None:
-    seen = trial.look
+def _remember(found: Found, seen: Look) -> None:
     known = {*TELEGRAM_HOSTS, *HOSTS}
     found.addresses = tuple(dict.fromkeys((*found.addresses, *seen.addresses)))
     found.hosts = tuple(dict.fromkeys((*found.hosts, *(h for h in seen.hosts if h not in known))))

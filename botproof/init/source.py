@@ -43,6 +43,20 @@ _STRANGE = frozenset(
         "docs",
     )
 )
+_SERVERS = frozenset(
+    (
+        "uvicorn",
+        "gunicorn",
+        "hypercorn",
+        "daphne",
+        "granian",
+        "waitress",
+        "flask",
+        "quart",
+        "dotenv",
+    )
+)
+"""Programs that start somebody's bot: their own settings and commands are none of its."""
 _MOST_FILES = 600
 _MOST_BYTES = 400_000
 _NAME = r"[A-Z][A-Z0-9_]+"
@@ -185,7 +199,7 @@ def _of_packages(folder: Path, command: Sequence[str]) -> list[Path]:
         places += home.glob("lib/python3*/site-packages")
         places += home.glob(".venv/lib/python3*/site-packages")
         places += home.glob("venv/lib/python3*/site-packages")
-    for name in dict.fromkeys(name.partition(".")[0] for name in names):
+    for name in dict.fromkeys(name.partition(".")[0] for name in names if name not in _SERVERS):
         for place in places:
             if (place / name).is_dir():
                 found += _files(place / name)

@@ -13,10 +13,10 @@ from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.init.settings import Role, of_role, role_of, trial_value
 from botproof.init.source import Source
 from botproof.init.trial import MODE, Look, Trial, Trials
-from botproof.start_trouble import Trouble, missing_settings, trouble_in
+from botproof.start_trouble import MTPROTO, Trouble, missing_settings, trouble_in
 from botproof.targets.world import TELEGRAM_HOSTS, problem
 
-__all__ = ["Description", "find_start"]
+__all__ = ["Description", "find_start", "port_in_command"]
 
 _UNAUTHORIZED = "401"
 NOW = 1_767_258_432_000
@@ -131,7 +131,7 @@ async def find_start(
     for setting, form in ways:
         if await _try(trials, described, setting, form, play):
             return True
-    described.trouble = trouble_in(described.look.log)
+    described.trouble = MTPROTO if described.look.mtproto else trouble_in(described.look.log)
     return False
 
 
@@ -244,10 +244,28 @@ def _give_missing(trials: Trials, described: Description) -> bool:
     return new
 
 
+def port_in_command(described: Description) -> bool:
+    """Let the gate choose the port that the command names; whether it names the one on which it
+    listens. A setting that a framework reads beside it would then change nothing."""
+    bot = described.raw["bot"]
+    named = {
+        word: re.sub(rf"(?<!\d){port}\Z", "{port:bot}", word)
+        for word in bot.get("command", ())
+        for port in described.look.ports
+    }
+    words = [named.get(word, word) for word in bot.get("command", ())]
+    changed = words != list(bot.get("command", ()))
+    if changed:
+        bot["command"] = words
+    return changed
+
+
 async def _set_by_hand(trials: Trials, described: Description) -> bool:
     """Find where a bot listens that never speaks to Telegram: its operator sets the webhook."""
     ports = of_role(described.names, Role.PORT)
-    if ports:
+    if port_in_command(described):
+        trials.say("  its command names the port: the gate chooses another one each time")
+    elif ports:
         described.base_env |= dict.fromkeys(ports[:1], "{port:bot}")
     else:
         described.raw["bot"]["port"] = described.look.ports[0]

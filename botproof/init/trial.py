@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,7 @@ from botproof.targets.stack import Say, Stack, Surroundings
 from botproof.targets.world import TELEGRAM_HOSTS
 from botproof.workloads import scripted
 
-__all__ = ["Look", "Trial", "Trials"]
+__all__ = ["Look", "Trial", "Trials", "telegrams_own"]
 
 MODE = "trial"
 _LOOK_EVERY_S = 0.3
@@ -54,6 +55,16 @@ _QUIET_S = 1.2
 """An answer is over when so long nothing came."""
 _AT_ONCE = 4
 _UNAUTHORIZED = 401
+_TELEGRAM = [
+    ipaddress.ip_network(each)
+    for each in (
+        *("91.108.4.0/22", "91.108.8.0/22", "91.108.12.0/22", "91.108.16.0/22", "91.108.20.0/22"),
+        *("91.108.56.0/22", "91.105.192.0/23", "149.154.160.0/20", "185.76.151.0/24"),
+        *("2001:67c:4e8::/48", "2001:b28:f23c::/48", "2001:b28:f23d::/48", "2001:b28:f23f::/48"),
+        "2a0a:f280::/32",
+    )
+]
+"""Source: https://core.telegram.org/resources/cidr.txt."""
 _IN_VAIN = frozenset((UNKNOWN_HOST, REFUSED_ADDRESS, NOT_RECORDED))
 
 
@@ -70,6 +81,8 @@ class Look:
     """Hosts that it looked for and that no double stands for."""
     addresses: tuple[str, ...] = ()
     """Addresses in figures that it was refused."""
+    mtproto: bool = False
+    """Whether it asked Telegram's own servers, which speak another language than the Bot API."""
     venues: tuple[str, ...] = ()
     """What it asked of venues that their double does not serve."""
     ports: tuple[int, ...] = ()
@@ -148,6 +161,10 @@ class Trial:
                         what = "the doubles are starting"
                     self.say(f"  … {now - began:.0f} s: {what}")
                 if set(TELEGRAM_HOSTS) & set(self._hosts()):
+                    break
+                if telegrams_own(self._addresses()):  # it may ask so for ever
+                    self.look.mtproto = True
+                    self.look.failure = "it speaks to Telegram by MTProto, not by the HTTP Bot API"
                     break
                 if self._unauthorized():  # it may ask so for ever
                     self.look.failure = refused_by_telegram(self._record(), self.stack.name)
@@ -308,6 +325,15 @@ class Trial:
         if len(self._first_signs) < _SIGNS:
             return _FIRST_S
         return min(_FIRST_S, max(_LEAST_FIRST_S, 5 * max(self._first_signs)))
+
+
+def telegrams_own(addresses: Iterable[str]) -> bool:
+    """Tell whether one of these addresses, with a port each, is Telegram's own."""
+    return any(
+        ipaddress.ip_address(each.rpartition(":")[0].strip("[]")) in network
+        for each in addresses
+        for network in _TELEGRAM
+    )
 
 
 async def _gathered(work: Sequence[Any]) -> None:

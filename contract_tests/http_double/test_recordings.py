@@ -118,6 +118,16 @@ def test_a_recording_of_a_browser_is_read(tmp_path: Path) -> None:
     assert (read.method, read.request_body, read.body) == ("POST", "a=1", b"picture")
 
 
+def test_an_entry_by_hand_answers_all_that_is_asked_of_a_path() -> None:
+    rest, one = exchange("https://x.org/quotes?*"), exchange("https://x.org/quotes?id=1")
+    replay = Replay([rest, one])
+    assert replay.find("GET", "https://x.org/quotes?id=1", "") is one
+    assert replay.find("GET", "https://x.org/quotes?id=2&key=secret", "") is rest
+    assert replay.find("GET", "https://x.org/quotes", "") is rest
+    assert replay.find("GET", "https://x.org/coins?id=2", "") is None
+    assert replay.find("POST", "https://x.org/quotes?id=2", "") is None
+
+
 def test_a_recording_that_was_written_by_hand_needs_four_fields(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "gate.md").read_text()
     blocks = [each.partition("```")[0] for each in text.split("```json\n")[1:]]

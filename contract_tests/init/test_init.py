@@ -208,6 +208,52 @@ def test_a_webhook_set_by_hand_that_fails_is_told_with_its_status(tmp_path: Path
     assert config.modes["webhook"].webhook == "{url:bot}/hook"
 
 
+ASKS_AT_ITS_START = INSISTS.replace(
+    "def call(",
+    """try:
+    urllib.request.urlopen("https://prices.example.org/coins", timeout=5)
+    answers = True
+except OSError:
+    answers = False
+
+
+def call(""",
+).replace('if message.get("text") == "/start":', 'if answers and "text" in message:')
+
+
+def test_a_bot_that_answers_nothing_is_not_told_that_silence_is_right(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    (tmp_path / "bot.py").write_text(ASKS_AT_ITS_START)
+    assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
+    config = load_config(tmp_path / "botproof.toml")
+    assert [(c.say, c.expect) for c in config.workload.cases] == [
+        ("/start", "reply"),
+        ("/help", "reply"),
+    ]
+    text = (tmp_path / "botproof.toml").read_text(encoding="utf-8")
+    assert "it asked prices.example.org in vain, which may be why: record that first" in text
+
+
+SPEAKS_MTPROTO = """
+import socket, time
+while True:
+    try:
+        socket.create_connection(("149.154.167.51", 443), timeout=5)
+    except OSError:
+        time.sleep(0.2)
+"""
+
+
+def test_a_bot_that_speaks_mtproto_is_told_that_it_cannot_be_judged(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("a mount namespace takes root")
+    (tmp_path / "bot.py").write_text(SPEAKS_MTPROTO)
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
+    assert done.returncode == 1
+    assert "MTProto (pyrogram, telethon, TDLib), not the HTTP Bot API" in done.stdout
+
+
 BROKEN = {
     "import no_such_package_at_all": "does not have the package no_such_package_at_all",
     "import sys; sys.exit('the token is missing')": "found no token",

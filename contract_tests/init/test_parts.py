@@ -3,6 +3,7 @@
 import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from botproof.chats import Chats, ReplyRules, Turn
@@ -14,8 +15,9 @@ from botproof.init.explore import examples_of, next_cases, opening
 from botproof.init.look import Found
 from botproof.init.propose import differing, of_the_clock, propose
 from botproof.init.settings import Role, role_of
-from botproof.init.source import names_exchange, read_source
-from botproof.init.start import Description
+from botproof.init.source import Source, names_exchange, read_source
+from botproof.init.start import Description, port_in_command
+from botproof.init.trial import telegrams_own
 from botproof.init.write import as_toml, questions
 from botproof.start_trouble import missing_settings, trouble_in
 
@@ -434,3 +436,57 @@ def test_an_exchange_that_the_source_names_has_its_double_from_the_first_start(t
 @pytest.mark.parametrize("text", ["# like binance.com, but slower", "ccxt.kraken()", ""])
 def test_what_no_double_stands_for_starts_none(text: str) -> None:
     assert not names_exchange(text)
+
+
+def test_a_button_whose_id_holds_for_one_start_is_no_case() -> None:
+    vocabulary = opening([], [])
+    rows = [["trade:XRP:1795957493651-40k7s", "price:btc"]]
+    markup = {"inline_keyboard": [[{"text": d, "callback_data": d} for d in row] for row in rows]}
+    params = {"chat_id": 7, "text": "choose", "reply_markup": markup}
+    call = msgspec.structs.replace(sent(1.1, "choose"), params=params)
+    turns = {"start": turn("start", call)}
+    assert [case.say for case in next_cases(vocabulary, turns)] == ["price:btc"]
+    assert vocabulary.once == ["trade:XRP:1795957493651-40k7s"]
+
+
+@pytest.mark.parametrize(
+    ("command", "listens", "then"),
+    [
+        (["uvicorn", "main:app", "--port", "8000"], 8000, ["uvicorn", "main:app", "--port", "{}"]),
+        (["gunicorn", "-b", "127.0.0.1:8000", "a"], 8000, ["gunicorn", "-b", "127.0.0.1:{}", "a"]),
+        (["uvicorn", "--port", "18000"], 8000, None),
+        (["python", "main.py"], 8000, None),
+    ],
+)
+def test_a_port_that_the_command_names_is_chosen_by_the_gate(
+    command: list[str], listens: int, then: list[str] | None
+) -> None:
+    described = Description(raw={"bot": {"command": [*command]}}, source=Source())
+    described.look.ports = (listens,)
+    assert port_in_command(described) is (then is not None)
+    expected = command if then is None else [word.replace("{}", "{port:bot}") for word in then]
+    assert described.raw["bot"]["command"] == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "own"),
+    [
+        ("149.154.167.51:443", True),
+        ("[2001:67c:4e8:f002::a]:443", True),
+        ("192.0.2.1:443", False),
+        ("[2001:db8::1]:443", False),
+    ],
+)
+def test_an_address_of_telegrams_own_servers_is_known(address: str, own: bool) -> None:
+    assert telegrams_own(["192.0.2.9:80", address]) is own
+
+
+def test_the_package_of_a_server_is_not_taken_for_the_bots(tmp_path: Path) -> None:
+    served = tmp_path / ".venv" / "lib" / "python3.11" / "site-packages"
+    for name in ("uvicorn", "pricebot"):
+        (served / name).mkdir(parents=True)
+        (served / name / "main.py").write_text(f'COMMANDS = ["/{name}_prefix"]')
+    source = read_source(tmp_path, [".venv/bin/python", "-m", "uvicorn", "main:app"])
+    assert source.commands == ()
+    source = read_source(tmp_path, [".venv/bin/python", "-m", "pricebot"])
+    assert source.commands == ("pricebot_prefix",)

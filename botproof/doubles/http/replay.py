@@ -4,6 +4,8 @@ Host, method, path, query and body have to be the same, in any order of the quer
 keys; secrets are taken out of both sides first. Where nothing is the same so, what changes with
 time does not count: times in epoch seconds or milliseconds, nonces, the `id` of JSON-RPC. What was
 asked more than once is answered in the order of the recording; its last answer then stays.
+An entry by hand whose query is `*` (`https://api.example.org/v1/price?*`) answers all that is asked
+of its path and that no other entry answers.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ _OF_TIME = re.compile(
     r"(?:timestamp|ts|nonce|_|cb|cache_?bust\w*|rand(?:om)?|request_?id)", re.IGNORECASE
 )
 _EPOCH = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
+_ANY = "*"
 Key = tuple[object, ...]
 
 
@@ -36,19 +39,30 @@ class Replay:
         self._timeless: dict[Key, list[Exchange]] = defaultdict(list)
         self._played: dict[Key, int] = defaultdict(int)
         for exchange in exchanges:
+            if urlsplit(exchange.url).query == _ANY:
+                self._exact[_path_key(exchange.method, exchange.url)].append(exchange)
+                continue
             request = (exchange.method, exchange.url, exchange.request_body)
             self._exact[_key(*request, timeless=False)].append(exchange)
             self._timeless[_key(*request, timeless=True)].append(exchange)
 
     def find(self, method: str, url: str, body: str) -> Exchange | None:
         """Return the next answer to this request."""
-        for answers, timeless in ((self._exact, False), (self._timeless, True)):
-            key = _key(method, url, body, timeless=timeless)
+        for answers, key in (
+            (self._exact, _key(method, url, body, timeless=False)),
+            (self._timeless, _key(method, url, body, timeless=True)),
+            (self._exact, _path_key(method, url)),
+        ):
             if key in answers:
                 number = self._played[key]
                 self._played[key] += 1
                 return answers[key][min(number, len(answers[key]) - 1)]
         return None
+
+
+def _path_key(method: str, url: str) -> Key:
+    parts = urlsplit(redact_url(url))
+    return (method.upper(), parts.hostname, parts.path or "/", _ANY)
 
 
 def _key(method: str, url: str, body: str, *, timeless: bool) -> Key:
