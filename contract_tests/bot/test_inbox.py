@@ -23,6 +23,7 @@ from reference_bot.telegram_bot.inbox import (
 from reference_bot.telegram_bot.inbox import redis as redis_inbox
 from reference_bot.telegram_bot.inbox.redis import LEASE_SECONDS, RedisInbox
 from reference_bot.telegram_bot.inbox.sqlite import SqliteInbox
+from reference_bot.telegram_bot.update import read_body
 
 pytestmark = pytest.mark.anyio
 
@@ -88,6 +89,18 @@ async def test_an_update_goes_in_once(open_inbox: OpenInbox) -> None:
     assert [await handle(inbox) for _ in range(3)] == [1, 2, 3]
     assert await inbox.put([update(1)]) == Put(new=0, known=1)
     assert await nothing_to_claim(inbox)
+
+
+async def test_what_was_parsed_on_its_way_in_is_not_parsed_again(sqlite_inbox: SqliteInbox) -> None:
+    said = read_body(b'{"update_id": 7, "poll": {"id": "1"}}')
+    await sqlite_inbox.put([said])
+    job = await sqlite_inbox.claim()
+    await sqlite_inbox.record(job, Progress(tries=1))
+    await sqlite_inbox.release(job)
+    again = await sqlite_inbox.claim()
+    assert job.value is said.value
+    assert again.value is said.value
+    assert again.progress == Progress(tries=1)
 
 
 async def test_a_lane_in_order_and_lanes_beside_each_other(open_inbox: OpenInbox) -> None:

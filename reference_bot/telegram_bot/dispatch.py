@@ -162,7 +162,7 @@ class Dispatcher:
 
     async def _answer(self, job: Job) -> float:
         """Handle ``job``; return how many seconds its chat has to wait before it can go on."""
-        update = decode_json(job.payload)
+        update = decode_json(job.payload) if job.value is None else job.value
         replier = Replier(self._context, job, _place(job.lane, update))
         current.set(replier)  # this task's own context
         try:

@@ -27,7 +27,7 @@ from telegram.ext import (
 )
 
 from reference_bot.telegram_bot.access import Access
-from reference_bot.telegram_bot.commands.buttons import keyboard, markup, pressed
+from reference_bot.telegram_bot.commands.buttons import buttons_under, pressed
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
 from reference_bot.telegram_bot.commands.typed import Typed, is_marked, read_command
 from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError, LeaseLostError
@@ -213,9 +213,9 @@ async def _draft(command: Command, request: Request) -> Draft:
     except BadArgumentError as error:  # right each by itself, but not together
         return _wrong(error)
     except MarketDataError as error:
-        buttons = await _buttons(command, request) if error.again else ""
+        buttons = await buttons_under(command, request) if error.again else ""
         return Draft(split(f"⚠️ {escape(str(error))}"), buttons)
-    return Draft(split(text), await _buttons(command, request))
+    return Draft(split(text), await buttons_under(command, request))
 
 
 async def _end_spinner(query: CallbackQuery, text: str | None) -> None:
@@ -227,12 +227,6 @@ async def _end_spinner(query: CallbackQuery, text: str | None) -> None:
 
 def _wrong(error: BadArgumentError) -> Draft:
     return Draft(split(f"🤔 {escape(str(error))}"))
-
-
-async def _buttons(command: Command, request: Request) -> str:
-    if command.buttons is None:
-        return markup(keyboard(command, request.arguments))
-    return markup(await command.buttons(request, command))
 
 
 def _replier() -> Replier:

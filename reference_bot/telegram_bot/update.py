@@ -58,6 +58,14 @@ def decode_json(body: bytes) -> Any:
         return json.loads(body)
 
 
+def read_body(body: bytes) -> Update:
+    """Return the update in a request's body, as the inbox takes it.
+
+    Raises NotAnUpdateError, and ValueError or RecursionError when the body is no JSON.
+    """
+    return read_update(decode_json(body))
+
+
 def read_update(value: object) -> Update:
     """``value``, parsed JSON, as the inbox takes it.
 
@@ -70,7 +78,7 @@ def read_update(value: object) -> Update:
         raise NotAnUpdateError(
             "the body is no update: it holds half of a surrogate pair, which is no text"
         ) from None
-    return Update(update["update_id"], lane_of(update), payload)
+    return Update(update["update_id"], lane_of(update), payload, update)
 
 
 def check_update(value: object) -> dict[str, Any]:

@@ -9,7 +9,13 @@ from typing import Final
 
 import msgspec
 
-from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError, Command, Row
+from reference_bot.telegram_bot.commands.model import (
+    Argument,
+    BadArgumentError,
+    Command,
+    Request,
+    Row,
+)
 
 _LONGEST_DATA: Final = 64  # bytes, Telegram's limit
 _IN_A_ROW: Final = 5
@@ -24,6 +30,13 @@ def keyboard(command: Command, arguments: Mapping[str, str]) -> list[Row]:
     if command.live:
         rows.append([(_REFRESH, _data(command, arguments))])
     return rows if all(fits(data) for row in rows for _, data in row) else []
+
+
+async def buttons_under(command: Command, request: Request) -> str:
+    """Return what stands under the answer to a request, as `markup` gives it."""
+    if command.buttons is None:
+        return markup(keyboard(command, request.arguments))
+    return markup(await command.buttons(request, command))
 
 
 def markup(rows: Sequence[Row]) -> str:

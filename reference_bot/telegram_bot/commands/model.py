@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from reference_bot.telegram_bot.commands.words import is_span, joined
+from reference_bot.telegram_bot.commands.words import arguments_among
 from reference_bot.telegram_bot.market_data import MarketData
 from reference_bot.telegram_bot.signals.subscriptions import Subscriptions
 
@@ -106,10 +106,9 @@ class Command:
         """
         if self.lenient:
             words = words[: len(self.arguments)]
-        words = joined(words, symbols=any(one.symbol for one in self.arguments))
-        if len(self.arguments) == 1 and not is_span(self.arguments[0].example):
-            # there is no timeframe to choose, and people name one all the same
-            words = [word for word in words if not is_span(word)] or words
+        alone = self.arguments[0].example if len(self.arguments) == 1 else ""
+        symbols = any(one.symbol for one in self.arguments)
+        words = arguments_among(words, symbols=symbols, alone=alone)
         if self.whole and words:
             words = [" ".join(words)]
         if len(words) > len(self.arguments):

@@ -46,6 +46,16 @@ _NAMES: Final = {
 """Coins whose name has two words."""
 
 
+def arguments_among(words: list[str], *, symbols: bool, alone: str) -> list[str]:
+    """Return the words that can be arguments, `joined`.
+
+    ``alone``: an example of the one argument that there is. Where that is no span of time, the
+    spans that people name all the same are left out.
+    """
+    words = joined(words, symbols=symbols)
+    return without_spans(words) if alone and not is_span(alone) else words
+
+
 def joined(words: list[str], *, symbols: bool = True) -> list[str]:
     """Return the words, with those put together that are one: a span of time, a pair, a perpetual.
 
@@ -126,7 +136,11 @@ def symbols_among(words: list[str]) -> list[str]:
     >>> symbols_among("what is btc usdt 15m on binance".split()), symbols_among(["15m"])
     (['BTC/USDT'], ['15m'])
     """
-    words = _telling(joined(words))
+    return without_spans(_telling(joined(words)))
+
+
+def without_spans(words: list[str]) -> list[str]:
+    """Return the words without spans of time; all of them where there is nothing else."""
     return [word for word in words if not is_span(word)] or words
 
 

@@ -12,7 +12,6 @@ from reference_bot.telegram_bot.inbox import (
     UpdateRefusedError,
 )
 from reference_bot.telegram_bot.metrics import Metrics
-from reference_bot.telegram_bot.update import NotAnUpdateError, read_update
 
 _log = logging.getLogger(__name__)
 
@@ -28,14 +27,9 @@ class Intake:
         self._refused = metrics.refused.labels(door)
         self._dropped = metrics.dropped
 
-    def read(self, value: object) -> Update:
-        """Return parsed JSON as an update. Raises NotAnUpdateError; then it is counted
-        as refused."""
-        try:
-            return read_update(value)
-        except NotAnUpdateError:
-            self._refused.inc()
-            raise
+    def refuse(self) -> None:
+        """Count what came and is no update."""
+        self._refused.inc()
 
     async def take(self, updates: Sequence[Update]) -> Put:
         """Durable on return. Raises InboxUnavailableError, and then nothing may be confirmed.

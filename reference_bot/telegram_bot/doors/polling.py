@@ -20,7 +20,7 @@ from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Update
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES, DirectBot, seconds_to_wait
-from reference_bot.telegram_bot.update import LARGEST, NotAnUpdateError
+from reference_bot.telegram_bot.update import LARGEST, NotAnUpdateError, read_update
 
 PART: Final = "polling"
 _POLL_SECONDS: Final = 4  # a call that hangs is noticed soon after, and /ready says so
@@ -114,8 +114,9 @@ class PollingDoor:
     def _read(self, update: Any) -> Update | None:
         """Return what Telegram itself sends should be an update; what is not, nobody can handle."""
         try:
-            return self._intake.read(update)
+            return read_update(update)
         except NotAnUpdateError as error:
+            self._intake.refuse()
             _log.error(
                 "Telegram sent what is no update: %s", error, extra={"update": str(update)[:500]}
             )

@@ -20,7 +20,7 @@ from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.inbox import InboxUnavailableError, Update, UpdateRefusedError
 from reference_bot.telegram_bot.metrics import Metrics
 from reference_bot.telegram_bot.telegram_api import ALLOWED_UPDATES, seconds_to_wait
-from reference_bot.telegram_bot.update import NotAnUpdateError, decode_json
+from reference_bot.telegram_bot.update import NotAnUpdateError, read_body
 
 PART: Final = "webhook"
 DELIVERIES: Final = "deliveries"
@@ -59,8 +59,9 @@ class BodyRefusedError(Exception):
 def parse_body(body: bytes, intake: Intake) -> Update:
     """Return the update in a request's body. Raises BodyRefusedError (400)."""
     try:
-        return intake.read(decode_json(body))
+        return read_body(body)
     except NotAnUpdateError as error:
+        intake.refuse()
         raise BodyRefusedError(400, str(error)) from error
     except (ValueError, RecursionError) as error:
         raise BodyRefusedError(400, "the body is no update: it is not JSON") from error

@@ -62,14 +62,17 @@ class FileLock:
 
 
 class Whereabouts:
-    """Which files belong to an open database, by device and inode."""
+    """Which files belong to an open database, by device and inode; its lock, where it has one."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, lock: FileLock | None = None) -> None:
         self._database = database
+        self._lock = lock
         self._known = {path: identity(path) for path in _files(database)}
 
     def trouble(self) -> str | None:
         """Return what became of a file, or None while all are where they were."""
+        if self._lock is not None and not self._lock.intact:
+            return "its lock was removed or replaced"
         for path, known in self._known.items():
             now = identity(path)
             if now != known:

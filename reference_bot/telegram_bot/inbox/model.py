@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import msgspec
 
@@ -59,11 +59,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update on its way in: its JSON, and the chat whose order it belongs to."""
+    """An update on its way in: its JSON, and the chat whose order it belongs to.
+
+    ``value`` is the same JSON parsed, where whoever made this has it: nothing may change it.
+    """
 
     update_id: int
     lane: int
     payload: bytes
+    value: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def of_telegram(self) -> bool:
@@ -109,6 +113,7 @@ class Job:
     """One update taken out for handling. ``fence`` proves to the inbox that it is still ours.
 
     ``since``: when it came in, on this process's monotonic clock. ``flaw``: why it cannot be read.
+    ``value``: the payload parsed, where this process took it in.
     """
 
     update_id: int
@@ -119,6 +124,7 @@ class Job:
     fence: int = 0
     since: float = field(default_factory=time.monotonic)
     flaw: str = ""
+    value: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def of_telegram(self) -> bool:

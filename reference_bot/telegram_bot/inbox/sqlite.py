@@ -17,7 +17,6 @@ import msgspec
 from reference_bot.telegram_bot.inbox.files import FileLock
 from reference_bot.telegram_bot.inbox.model import (
     KNOWN_FOR_SECONDS,
-    MOST_DEAD,
     DeadLetter,
     InboxUnavailableError,
     Job,
@@ -28,12 +27,11 @@ from reference_bot.telegram_bot.inbox.model import (
     dead_letter,
     read_progress,
 )
+from reference_bot.telegram_bot.inbox.sqlite_upkeep import count_letters, keep_letter, prune
 from reference_bot.telegram_bot.inbox.sqlite_writer import Operation, Writer
 
 _PRUNE_SECONDS: Final = 60.0
-_PRUNE_ROWS: Final = 2000
-_PRUNE_PAGES: Final = 256
-_PAYLOADS_IN_MEMORY: Final = 1000
+_KEPT_IN_MEMORY: Final = 1000
 _LIMIT_SECONDS: Final = 10.0
 """How long a put or a probe may take; the disk may hang."""
 
@@ -106,7 +104,7 @@ class SqliteInbox:
         self._lanes: dict[int, _Lane] = {}
         self._queues = {False: _Queue(), True: _Queue()}
         self._received: dict[int, tuple[int, float]] = {}  # update_id → ms, monotonic; oldest first
-        self._payloads: dict[int, tuple[bytes, Progress]] = {}
+        self._kept: dict[int, tuple[Update, Progress]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pruned_at = -_PRUNE_SECONDS
@@ -192,7 +190,7 @@ class SqliteInbox:
             " WHERE bot = ? AND done_ms IS NULL ORDER BY seq",
             (self._bot,),
         ).fetchall()
-        return rows, self._count_dead(connection)
+        return rows, count_letters(connection, self._bot)
 
     # in
 
@@ -215,8 +213,8 @@ class SqliteInbox:
             if state in {"done", "dropped"}:
                 dropped += state == "dropped"
                 continue
-            if state == "new" and fate.progress is None:
-                self._remember(update)
+            if state == "new" and fate.progress is None and len(self._kept) < _KEPT_IN_MEMORY:
+                self._kept[update.update_id] = (update, Progress())
             # Open, and not in hand: an earlier try was written although it could not be confirmed.
             new += self._enqueue(update.update_id, update.lane, now, since)
         return Put(new + dropped, len(updates) - new - dropped, dropped)
@@ -237,10 +235,6 @@ class SqliteInbox:
             (self._bot, update.update_id),
         ).fetchall()
         return "open" if done is None else "done"
-
-    def _remember(self, update: Update) -> None:
-        if len(self._payloads) < _PAYLOADS_IN_MEMORY:
-            self._payloads[update.update_id] = (update.payload, Progress())
 
     def _fates(self, updates: Sequence[Update]) -> list["_Fate"]:
         """Return the fates: all but what is too many in its lane is to be done."""
@@ -305,9 +299,9 @@ class SqliteInbox:
         return job
 
     async def _fetch(self, update_id: int, lane_id: int) -> Job:
-        kept = self._payloads.get(update_id)
-        if kept is not None:
-            return Job(update_id, lane_id, kept[0], 0, kept[1])
+        if update_id in self._kept:
+            update, progress = self._kept[update_id]
+            return Job(update_id, lane_id, update.payload, 0, progress, value=update.value)
 
         def select(connection: sqlite3.Connection) -> tuple[Any, Any] | None:
             row: tuple[Any, Any] | None = connection.execute(
@@ -331,8 +325,8 @@ class SqliteInbox:
 
         await self._do(update, fsync=False)
         job.progress = progress
-        if job.update_id in self._payloads:
-            self._payloads[job.update_id] = (job.payload, progress)
+        if job.update_id in self._kept:
+            self._kept[job.update_id] = (self._kept[job.update_id][0], progress)
 
     async def finish(self, job: Job, outcome: str) -> None:
         now = self._now_ms()
@@ -351,21 +345,14 @@ class SqliteInbox:
         if 2 * len(lane.ids) < self._rules.most_waiting:
             self._full.discard(job.lane)
         self._received.pop(job.update_id, None)
-        self._payloads.pop(job.update_id, None)
+        self._kept.pop(job.update_id, None)
 
     async def bury(self, job: Job, reason: str) -> None:
         letter = _encode_letter(dead_letter(job, reason, self._now_ms())).decode()
 
         def insert(connection: sqlite3.Connection) -> int:
-            connection.execute(
-                "INSERT OR REPLACE INTO dead_letters (bot, update_id, letter) VALUES (?, ?, ?)",
-                (self._bot, job.update_id, letter),
-            )
-            connection.execute(
-                "DELETE FROM dead_letters WHERE seq <= (SELECT max(seq) FROM dead_letters) - ?",
-                (MOST_DEAD,),
-            )
-            return self._count_dead(connection)
+            keep_letter(connection, self._bot, job.update_id, letter)
+            return count_letters(connection, self._bot)
 
         self._dead = await self._do(insert, fsync=False)
 
@@ -447,12 +434,6 @@ class SqliteInbox:
 
         return [_decode_letter(text) for (text,) in await self._do(select, fsync=False)]
 
-    def _count_dead(self, connection: sqlite3.Connection) -> int:
-        [[count]] = connection.execute(
-            "SELECT count(*) FROM dead_letters WHERE bot = ?", (self._bot,)
-        ).fetchall()
-        return int(count)
-
     def dead(self) -> int:
         return self._dead
 
@@ -473,20 +454,7 @@ class SqliteInbox:
         horizon = int((self._clock() - KNOWN_FOR_SECONDS) * 1000)
 
         def some(connection: sqlite3.Connection) -> bool:
-            old = connection.execute(
-                "DELETE FROM updates WHERE seq IN"
-                " (SELECT seq FROM updates WHERE done_ms < ? ORDER BY done_ms LIMIT ?)",
-                (horizon, _PRUNE_ROWS),
-            ).rowcount
-            many = connection.execute(
-                "DELETE FROM updates WHERE seq IN (SELECT seq FROM updates"
-                " WHERE seq <= (SELECT max(seq) FROM updates) - ? AND done_ms IS NOT NULL LIMIT ?)",
-                (self._rules.most_known, _PRUNE_ROWS),
-            ).rowcount
-            connection.execute("DELETE FROM once WHERE until_ms < ?", (horizon,))
-            connection.execute(f"PRAGMA incremental_vacuum({_PRUNE_PAGES})").fetchall()
-            [[free]] = connection.execute("PRAGMA freelist_count").fetchall()
-            return _PRUNE_ROWS in {old, many} or free > 0
+            return prune(connection, horizon, self._rules.most_known)
 
         try:
             left = True

@@ -216,9 +216,7 @@ class Writer(threading.Thread):
         return self._connection
 
     def _trouble(self) -> str | None:
-        if not self._lock.intact:
-            return "its lock was removed or replaced"
-        return self._where.trouble() if self._where is not None else None
+        return None if self._where is None else self._where.trouble()
 
     def _heal(self, connection: sqlite3.Connection, trouble: str) -> None:
         """Write what the connection can still read to where the files belong."""
@@ -244,7 +242,7 @@ class Writer(threading.Thread):
         except BaseException:
             connection.close()
             raise
-        self._where = Whereabouts(self._path)
+        self._where = Whereabouts(self._path, self._lock)
         self._connection = connection
         self._level = ""
 
