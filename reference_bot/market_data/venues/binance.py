@@ -57,11 +57,12 @@ _MEANT_BY: Final[dict[int, Reason]] = {
     **dict.fromkeys((-1122, -4108, -4141), "unavailable"),
     -1003: "rate_limited",
     **dict.fromkeys((-1021, -1022, -2014, -2015), "refused"),
-    **dict.fromkeys((1, -1000, -1001, -1006, -1007, -1016), "outage"),
+    **dict.fromkeys((1, -1001, -1006, -1007, -1016), "outage"),
 }
 """By code: no such symbol or pair; its status is not the right one, or it is being delivered or
 settled, or closed; asked too often; the key, signature or time of a signed call; the venue is
-maintained, failed, waited for itself too long, or has no such service any more."""
+maintained, failed, waited for itself too long, or has no such service any more. What -1000 means
+(an unknown error) its status says."""
 _PERPETUALS: Final = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 
