@@ -1,9 +1,11 @@
 """The HTTP client: what came, and when nothing came, whether the server can have acted."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -200,3 +202,38 @@ async def test_a_server_that_closes_after_each_answer(
     for _ in range(5):
         assert (await client.request("GET", "/", timeout=60)).body == b"ok"
     await client.close()
+
+
+def saying(word: bytes) -> Raw:
+    """A server that answers one request of a connection with three letters, and closes it."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answering(head + word)(reader, writer)
+        writer.close()
+
+    return handle
+
+
+async def test_a_name_that_leads_elsewhere_now_is_followed_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A container that is replaced takes its address along; the name stays."""
+    look_up, leads_to = socket.getaddrinfo, ["127.0.0.1"]
+
+    def resolve(host: Any, *more: Any, **named: Any) -> Any:
+        return look_up(leads_to[0] if host == "service.test" else host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    old = await asyncio.start_server(saying(b"old"), "127.0.0.1", 0)
+    port = old.sockets[0].getsockname()[1]
+    client = HttpClient(f"http://service.test:{port}")
+    try:
+        assert (await client.request("POST", "/", timeout=60.0)).body == b"old"
+        old.close()
+        await old.wait_closed()
+        leads_to[0] = "127.0.0.2"
+        async with await asyncio.start_server(saying(b"new"), "127.0.0.2", port):
+            assert (await client.request("POST", "/", timeout=60.0)).body == b"new"
+    finally:
+        await client.close()

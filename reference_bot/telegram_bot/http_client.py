@@ -20,6 +20,7 @@ import aiohttp
 from yarl import URL
 
 _IDLE_SECONDS: Final = 15.0  # shorter than usual servers' patience: a reused connection should live
+_NAME_SECONDS: Final = 0  # a container's name leads to another one from one moment to the next
 _HEADERS: Final = {
     "User-Agent": "botproof-reference-bot",
     "Accept": "application/json",
@@ -129,7 +130,10 @@ class HttpClient:
         trace.on_connection_reuseconn.append(_connected)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=self._max_connections, keepalive_timeout=_IDLE_SECONDS, ssl=tls
+                limit=self._max_connections,
+                keepalive_timeout=_IDLE_SECONDS,
+                ssl=tls,
+                ttl_dns_cache=_NAME_SECONDS,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
