@@ -19,7 +19,8 @@ from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.registry import EVERY
 from botproof.history import read_history
-from botproof.prove.alterations import ALTERATIONS, Record
+from botproof.prove.alterations import ALTERATIONS
+from botproof.prove.altering import Record
 from botproof.report.html import write_html
 
 ROOT: Final = Path(__file__).resolve().parent.parent

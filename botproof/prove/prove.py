@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from botproof.checks.judging import Check, Judging, run_check
 from botproof.history import History, Trial
-from botproof.prove.alterations import ALTERATIONS, Record
+from botproof.prove.alterations import ALTERATIONS
+from botproof.prove.altering import Record
 from botproof.prove.catalogue import Defect, read_defects
 from botproof.verdict import CheckResult, Verdict
 

@@ -15,7 +15,8 @@ from botproof.checks import golden_files
 from botproof.checks.judging import Check, Judging, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.history import BotApiCall, History
-from botproof.prove.alterations import ALTERATIONS, Record
+from botproof.prove.alterations import ALTERATIONS
+from botproof.prove.altering import Record
 from botproof.prove.catalogue import Defect, read_defects
 from botproof.prove.prove import Finding, Seen, prove, result_of
 from botproof.verdict import CheckResult, Verdict, combine

@@ -28,7 +28,8 @@ from botproof.checks.registry import CHECKS
 from botproof.cli import main
 from botproof.config import Replies
 from botproof.history import BotApiCall, History
-from botproof.prove.alterations import ALTERATIONS, Record
+from botproof.prove.alterations import ALTERATIONS
+from botproof.prove.altering import Record
 from botproof.prove.catalogue import Defect, read_defects
 from botproof.report.html import write_html
 from botproof.report.live import Follower, Server
