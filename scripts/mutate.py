@@ -37,6 +37,7 @@ MODULES = (
 _OF_THE_GATE = (
     *("checks", "chats", "false_passes", "history", "sequential", "stats", "verdict", "prove"),
     *("shortcomings", "starvation", "comebacks", "door", "pollers", "repeated", "trials"),
+    *("replies_checked", "measured", "growth", "signals_watched"),
 )
 TESTS = (
     *(f"contract_tests/gate/test_{name}.py" for name in _OF_THE_GATE),

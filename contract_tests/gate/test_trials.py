@@ -1,6 +1,5 @@
 """The checks security, degradation and signals on hand-written histories, and what feeds them."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -9,12 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from scipy.special import stdtrit
 
 from botproof import history
-from botproof.checks import degradation, memory, security, signals
+from botproof.checks import degradation, security
 from botproof.checks.figures import figures, is_zero, labelled, skeleton, telling
-from botproof.checks.growth import growths
 from botproof.checks.judging import Judging, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.config import Degradation, parse_config
@@ -24,12 +21,13 @@ from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import MINUTE
 from botproof.doubles.server import json_response
 from botproof.history import Degraded, History, PortsSeen, Run, SecretSeen, SecurityAsked
-from botproof.sequential import FAIL_SHARES
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads.degradation import naming_symbols, with_symbol
 from botproof.workloads.expectation import lacking
 
 LABELS: dict[str, Any] = {"stack": "webhook", "mode": "webhook"}
+
+
 BALANCE = "0.1500 BTC · free 0.1250 BTC\n2,500.50 USDT"
 
 
@@ -119,6 +117,8 @@ class TestSecurity:
 
 
 CLEAN = ("Price: $91,210.46\n24h change: -0.82%\nVolume: 21,702 BTC",)
+
+
 REFUSED = ("⚠️ No exchange could answer. Try again in a minute.",)
 
 
@@ -311,188 +311,10 @@ class TestDegradation:
         assert degradation.check(History([]), Judging()).verdict is Verdict.INCONCLUSIVE
 
 
-def judge_signals(story: Any, *more: history.SignalSeen, drop: int = 0) -> CheckResult:
-    story.signals("polling")
-    seen = [each for each in story.events if isinstance(each, history.SignalSeen)]
-    events = [each for each in story.events if each not in seen[:drop]]
-    return signals.check(History([*events, *more]), Judging())
-
-
 def signal(**fields: Any) -> history.SignalSeen:
     given: dict[str, Any] = {"chat_id": 1, "text": "BTC LONG 91,210.46", "slot": 104.0}
     given |= {"after_s": 1.0, "life": 2, "stack": "polling", "mode": "polling", **fields}
     return history.SignalSeen(t=1.0, **given)
-
-
-class TestSignals:
-    def test_once_each_in_its_slot_passes(self, story) -> None:
-        assert judge_signals(story).verdict is Verdict.PASS
-
-    def test_a_repetition_after_the_restart_is_named(self, story) -> None:
-        result = judge_signals(story, signal())
-        assert result.verdict is Verdict.FAIL
-        assert "slot 2, in which the bot was started again: 2 times to chat 1" in (
-            result.measurement
-        )
-
-    def test_a_subscriber_who_is_left_out_is_named(self, story) -> None:
-        assert "chat 1 was left out" in judge_signals(story, drop=1).measurement
-
-    def test_a_slot_without_anything_after_the_restart_is_named(self, story) -> None:
-        story.signals("polling")
-        (watched,) = (e for e in story.events if isinstance(e, history.SignalsWatched))
-        story.events.remove(watched)
-        three = {"slots": (100.0, 104.0, 108.0), "withheld_s": 0.1}
-        story.add(msgspec.structs.replace(watched, **three))
-        result = signals.check(History(story.events), Judging())
-        assert result.verdict is Verdict.FAIL
-        assert "slot 3: nothing came by itself" in result.measurement
-
-    def test_on_a_slow_machine_what_is_missing_is_inconclusive(self, story) -> None:
-        story.signals("polling")
-        (watched,) = (e for e in story.events if isinstance(e, history.SignalsWatched))
-        story.events.remove(watched)
-        story.add(msgspec.structs.replace(watched, withheld_s=4.0))
-        record = [each for each in story.events if each is not story.events[1]]
-        result = signals.check(History(record), Judging())
-        assert result.verdict is Verdict.INCONCLUSIVE
-        assert "the machine kept 4.0 s" in result.measurement
-        assert "was left out" in result.measurement
-        wrong = signals.check(History([*record, signal(chat_id=3)]), Judging())
-        assert wrong.verdict is Verdict.FAIL
-
-    @pytest.mark.parametrize(
-        ("back_s", "verdict"), [(1.2, Verdict.PASS), (3.9, Verdict.INCONCLUSIVE)]
-    )
-    def test_a_bot_that_came_back_after_its_slot_cannot_have_repeated_itself(
-        self, story, back_s: float, verdict: Verdict
-    ) -> None:
-        story.signals("polling")
-        (watched,) = [each for each in story.events if isinstance(each, history.SignalsWatched)]
-        rest = [each for each in story.events if each is not watched]
-        late = msgspec.structs.replace(watched, back_s=(back_s,))
-        result = signals.check(History([*rest, late]), Judging())
-        assert result.verdict is verdict
-        slot = f"was ready again {back_s} s after the slot in which it was killed began, of 4 s"
-        assert (slot in result.measurement) is (verdict is Verdict.INCONCLUSIVE)
-
-    def test_one_who_has_not_asked_for_it_is_named(self, story) -> None:
-        result = judge_signals(story, signal(chat_id=3))
-        assert result.verdict is Verdict.FAIL
-        assert "chat 3, which had not asked for it, was sent 'BTC LONG" in result.measurement
-
-    def test_a_late_one_is_named(self, story) -> None:
-        late = signal(text="ETH LONG", after_s=7.0)
-        result = judge_signals(story, late, msgspec.structs.replace(late, chat_id=2))
-        assert "came 7.0 s after the slot began" in result.measurement
-
-    def test_nothing_at_all_is_a_finding_where_the_market_stands_still(self, story) -> None:
-        result = judge_signals(story, drop=4)
-        assert result.verdict is Verdict.FAIL
-        assert "nothing came by itself" in result.measurement
-
-
-def growing(kb_each: float, *, jump_mb: float = 0.0) -> History:
-    """A load of 400 requests in which market_data keeps so much of each, and once jumps."""
-    labels: dict[str, Any] = {"stack": "polling", "mode": "polling"}
-    events: list[history.Event] = [
-        history.Phase(t=0.0, name="load", edge="begin", **labels),
-        history.Phase(t=41.0, name="load", edge="end", **labels),
-    ]
-    for number in range(400):
-        at = number / 10
-        events.append(history.Request(t=at, intended=at - 0.01, latency_s=0.01, ok=True, **labels))
-    for number in range(80):
-        at = number / 2
-        size = int(5e7 + 1000 * kb_each * 10 * at + (1e6 * jump_mb if at > 30 else 0))
-        who: dict[str, Any] = {"process": "market_data", "role": "service"}
-        sizes: dict[str, Any] = {"pss": size, "anonymous": size, "rss": size, "peak": size}
-        events.append(history.MemorySample(t=at, **who, **sizes, **labels))
-    return History(events)
-
-
-class TestGrowth:
-    def test_two_kilobytes_a_request_turn_memory_red(self, judging) -> None:
-        result = memory.check(growing(2.0), judging)
-        assert result.verdict is Verdict.FAIL
-        assert "market_data (polling) grows by 2.0" in result.measurement
-        assert "kB a request" in result.measurement
-
-    def test_a_cache_that_fills_at_once_and_a_process_that_stands_do_not(self, judging) -> None:
-        for history_ in (growing(0.0), growing(0.0, jump_mb=30)):
-            (growth,) = growths(history_, judging.budgets)
-            assert not growth.over
-            assert growth.lower <= 1
-
-
-def uneven(served: int = 400, every_s: float = 0.5, **change: Any) -> History:
-    """A load of 40 s in which market_data keeps 1 kB of each request, and 3 kB in the last part."""
-    labels: dict[str, Any] = {"stack": "polling", "mode": "polling", **change}
-    phase = labels.pop("phase", "load")
-    role = labels.pop("role", "service")
-    times = [40 * number / served for number in range(served)]
-    events: list[history.Event] = [
-        history.Phase(t=times[0], name=phase, edge="begin", **labels),
-        history.Phase(t=times[-1], name=phase, edge="end", **labels),
-    ]
-    for number, at in enumerate(times):
-        if role == "service":
-            events.append(
-                history.Request(t=at, intended=at - 0.01, latency_s=0.01, ok=True, **labels)
-            )
-        else:
-            events.append(
-                history.UpdateDelivered(t=at, update_id=number, attempt=1, door="polling", **labels)
-            )
-    for number in range(round(40 / every_s)):
-        at = number * every_s
-        size = round(5e7 + 1e3 * served / 40 * (at + 2 * max(0.0, at - 36.5)))
-        sizes: dict[str, Any] = {"pss": 0, "anonymous": size, "rss": 0, "peak": 0}
-        events.append(history.MemorySample(t=at, process="it", role=role, **sizes, **labels))
-    return History(events)
-
-
-class TestHowGrowthIsCounted:
-    def test_of_the_second_half_of_a_load_in_six_parts(self, judging) -> None:
-        (growth,) = growths(uneven(), judging.budgets)
-        assert growth.served == 200
-        assert growth.confidence == pytest.approx(1 - FAIL_SHARES["memory growth"])
-        # five parts of 1 kB and one of nearly 3: the mean and Student's t with five degrees
-        assert growth.mean == pytest.approx(1.28, abs=0.05)
-        spread = (growth.upper - growth.mean) / stdtrit(5, growth.confidence)
-        assert spread == pytest.approx(0.27, abs=0.05)
-        assert growth.upper - growth.mean == pytest.approx(growth.mean - growth.lower)
-
-    def test_of_a_bot_from_the_second_quarter_of_the_conversation_on(self, judging) -> None:
-        (growth,) = growths(uneven(role="bot", phase="conversation"), judging.budgets)
-        assert growth.served == 300
-        assert growth.what == "an update"
-
-    def test_a_limit_that_is_just_reached_is_over(self, judging) -> None:
-        (growth,) = growths(growing(1.0), judging.budgets)
-        assert dataclasses.replace(growth, lower=growth.budget.limit).over
-        assert not dataclasses.replace(growth, lower=growth.budget.limit - 0.001).over
-
-    @pytest.mark.parametrize(("served", "told"), [(120, 1), (118, 0)])
-    def test_of_fewer_than_sixty_nothing_is_said(self, judging, served: int, told: int) -> None:
-        assert len(list(growths(uneven(served), judging.budgets))) == told
-
-    @pytest.mark.parametrize(("every_s", "told"), [(1.6, 1), (1.9, 0)])
-    def test_of_fewer_than_twelve_samples_nothing_is_said(
-        self, judging, every_s: float, told: int
-    ) -> None:
-        assert len(list(growths(uneven(every_s=every_s), judging.budgets))) == told
-
-    def test_what_is_played_again_is_not_looked_at(self, judging) -> None:
-        again = history.PlayedAgain(
-            t=0.0, of="polling", cases=("price",), stack="polling", mode="polling"
-        )
-        assert not list(growths(History([*uneven(), again]), judging.budgets))
-
-    def test_several_processes_share_the_risk(self, judging) -> None:
-        both = History([*uneven(), *uneven(stack="webhook", mode="webhook")])
-        for growth in growths(both, judging.budgets):
-            assert growth.confidence == pytest.approx(1 - FAIL_SHARES["memory growth"] / 2)
 
 
 class TestExpectations:
