@@ -86,7 +86,7 @@ def test_clients_in_a_container_find_the_doubles_by_name_and_nothing_else(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=800,
         check=False,
     )
     lines = (tmp_path / "report" / "history.jsonl").read_text().splitlines()

@@ -254,7 +254,7 @@ def test_a_container_that_fills_the_machine_is_killed_and_the_gate_says_so(
         [sys.executable, "-m", "botproof", "gate", "--config", str(tmp_path / "botproof.toml")],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr

@@ -15,7 +15,7 @@ from botproof.seal import dsse
 from botproof.seal.statement import Judged, Resource, statement, write_statement
 from contract_tests.containers.drift_site import Site
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

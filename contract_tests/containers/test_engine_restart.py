@@ -14,7 +14,7 @@ from contract_tests.containers.test_rollout import DEPLOY, POLLING, Images, chec
 
 __all__ = ["versions"]
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 
 RESTARTS = int(os.environ.get("BOTPROOF_ENGINE_RESTARTS", "2"))

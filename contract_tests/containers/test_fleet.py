@@ -19,7 +19,7 @@ from reference_bot.market_data.settings import Settings as MarketDataSettings
 from reference_bot.telegram_bot.settings import Settings as BotSettings
 
 # The images are made when the first test asks for them.
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -13,7 +13,7 @@ import pytest
 from contract_tests.containers.test_fleet import DEPLOY, Fleet, images, start
 
 # The images are made when the first test asks for them.
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 __all__ = ["images", "start"]  # fixtures
 
 ROOT = Path(__file__).parents[2]

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.docker
 def botproof(*arguments: str, **env: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "botproof", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False, **env
+        command, cwd=ROOT, capture_output=True, text=True, timeout=800, check=False, **env
     )
 
 
@@ -36,7 +36,7 @@ def named(images: dict[str, str]) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_images_that_would_be_shipped_pass_the_gate(
     service_images: dict[str, str], tmp_path: Path
 ) -> None:
@@ -72,7 +72,7 @@ ENV PYTHONPATH=/heavy
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_an_image_that_needs_more_memory_is_found(
     service_images: dict[str, str], tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from botproof.rollout.ledger import Ledger
 from botproof.rollout.twin import Twin
 from botproof.rollout.ways import WAYS
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

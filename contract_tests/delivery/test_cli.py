@@ -71,7 +71,7 @@ def command(tmp_path: Path, *arguments: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_a_run_ends_with_a_table_and_its_papers(tmp_path: Path) -> None:
     done = subprocess.run(
         command(tmp_path, "--mode", "polling", "--updates", "150", "--kills", "6"),
@@ -91,7 +91,7 @@ def test_a_run_ends_with_a_table_and_its_papers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_a_bot_that_does_not_start_fails(tmp_path: Path) -> None:
     arguments = ("--updates", "10", "--kills", "0", "--env", "TELEGRAM_BOT_TOKEN=nonsense")
     done = subprocess.run(
@@ -113,7 +113,7 @@ def orphans() -> Iterator[Callable[[], list[psutil.Process]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_sigterm_ends_a_run_with_an_error_and_leaves_no_process(
     tmp_path: Path, orphans: Callable[[], list[psutil.Process]]
 ) -> None:

@@ -24,7 +24,7 @@ from botproof.history import Fault, History, UpdateDelivered, VenueCall, read_hi
 from botproof.outcome import Outcome
 from botproof.verdict import Verdict
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DOORS = ("polling", "webhook", "lambda")
 

@@ -113,7 +113,7 @@ def test_an_unmodified_bot_is_pointed_at_the_double_by_name_alone(
         env={**os.environ, "HOSTS": str(hosts), "TOKEN": TOKEN, "CA": str(tmp_path / "ca.pem")},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -40,7 +40,7 @@ def test_an_unmodified_bot_is_judged_by_name_alone(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=800,
         check=False,
     )
     lines = (tmp_path / "report" / "history.jsonl").read_text().splitlines()
@@ -85,7 +85,7 @@ def test_every_command_judges_a_bot_by_name(tmp_path: Path, command: list[str], 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=800,
         check=False,
     )
     (path,) = (tmp_path / "report").rglob("verdict.json")
@@ -106,7 +106,7 @@ def test_a_bot_by_name_that_is_killed_is_judged_and_no_error(tmp_path: Path) -> 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=800,
         check=False,
     )
     (row,) = json.loads((tmp_path / "report" / "delivery.json").read_text())
@@ -148,7 +148,7 @@ def test_every_client_finds_the_exchanges_by_name_and_nothing_else(tmp_path: Pat
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=800,
         check=False,
     )
     lines = (tmp_path / "report" / "history.jsonl").read_text().splitlines()

@@ -153,7 +153,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 async def test_the_reference_bot_passes_and_says_so_everywhere(bench: Bench) -> None:
     async with bench.gate() as gate:
         code = await gate.finish()

@@ -280,7 +280,7 @@ def test_the_command_lists_its_defects(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_real_defects_are_red_and_a_defect_that_is_none_is_void(tmp_path: Path) -> None:
     """One of each way of planting, and a patch that changes nothing anybody can see."""
     (tmp_path / "few.toml").write_text(

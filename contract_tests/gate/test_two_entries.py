@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("ccxt", reason="needs ccxt, in an environment of its own")
 pytest.importorskip("gunicorn", reason="needs gunicorn, in an environment of its own")
 
-pytestmark = pytest.mark.timeout(500)  # one gate in three modes, one of them mute
+pytestmark = pytest.mark.timeout(900)  # one gate in three modes, one of them mute
 
 BOT = Path(__file__).parents[2] / "fixtures" / "bots" / "two_entries"
 
@@ -36,7 +36,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     (folder / "golden" / "start.txt").write_text(start)
     command = [sys.executable, "-m", "botproof", "gate", "--report-dir", "report"]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=400, check=False
+        command, cwd=folder, capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 1, done.stdout + done.stderr
     verdict = json.loads((folder / "report" / "verdict.json").read_text())

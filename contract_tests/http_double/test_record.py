@@ -19,7 +19,7 @@ import trustme
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(200),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(os.geteuid() != 0, reason="port 443 and a mount namespace take root"),
 ]
 

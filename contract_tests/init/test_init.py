@@ -15,7 +15,7 @@ import pytest
 from botproof.config import Config, load_config
 from botproof.init.write import questions
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 BOTS = Path(__file__).parents[2] / "fixtures" / "bots"
 BOTPROOF = [sys.executable, "-m", "botproof"]

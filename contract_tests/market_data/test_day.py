@@ -12,7 +12,7 @@ from botproof.doubles.exchanges.periods import HOUR
 from reference_bot.market_data import wiring
 from reference_bot.market_data.cache import Cache
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(900)]
 
 STEP = 3 * HOUR
 STEPS = 8

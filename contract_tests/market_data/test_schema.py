@@ -26,7 +26,7 @@ def test_schemathesis_finds_nothing(service_process, double_url, tmp_path):
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            timeout=110,
+            timeout=800,
             check=False,
         )
     assert done.returncode == 0, done.stdout[-6000:]

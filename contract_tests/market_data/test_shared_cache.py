@@ -519,7 +519,7 @@ def any_redis(request: pytest.FixtureRequest) -> Any:
 
 def _calls(double_url: str) -> list[str]:
     answer = httpx.get(
-        f"{double_url}/_double/transcript?after=0&timeout=0", trust_env=False, timeout=100
+        f"{double_url}/_double/transcript?after=0&timeout=0", trust_env=False, timeout=800
     )
     events = answer.json()["result"]["events"]
     return [event["path"] for event in events if event["type"] == "venue_call"]

@@ -239,11 +239,11 @@ def planted(tmp_path: Path) -> Planted:
 
 def script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "memory_profiles" / name), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_planted_import_is_named_and_the_rest_of_the_profile_is_written(
     planted: Planted, tmp_path: Path
 ) -> None:
@@ -264,7 +264,7 @@ def test_a_planted_import_is_named_and_the_rest_of_the_profile_is_written(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_planted_leak_is_found_and_its_line_named(planted: Planted, tmp_path: Path) -> None:
     plan = tmp_path / "leak.toml"
     plan.write_text(

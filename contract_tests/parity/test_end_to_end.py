@@ -14,7 +14,7 @@ import pytest
 from botproof.conversations import Conversation, Say, load, save
 from botproof.history import ConversationsCompared, HistoryError, ProcessReady, read_history
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 REAL_BOT = '["{python}", "-m", "reference_bot.telegram_bot"]'

@@ -88,7 +88,7 @@ def checklist(
     path = tmp_path / "watch.toml"
     path.write_text(text)
     command = [sys.executable, "-m", "botproof", "checklist", phase, "--config", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=800)
 
 
 def test_what_is_down_is_named_and_ends_with_1(tmp_path: Path) -> None:

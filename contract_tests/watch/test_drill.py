@@ -66,7 +66,7 @@ def test_a_variable_names_a_file_of_the_backup(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_the_bot_works_from_the_inbox_that_another_life_left(
     start_bot: Any, telegram: Any, tmp_path: Path
 ) -> None:
@@ -81,7 +81,7 @@ def test_the_bot_works_from_the_inbox_that_another_life_left(
         capture_output=True,
         text=True,
         check=False,
-        timeout=380,
+        timeout=800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "inbox.sqlite3: sound; 1 updates" in done.stdout

@@ -141,7 +141,7 @@ def test_a_second_watch_on_the_same_state_says_so(
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "botproof.watch", *config, *words]
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment, timeout=110
+            command, capture_output=True, text=True, check=False, env=environment, timeout=800
         )
 
     second = run()
@@ -175,7 +175,7 @@ def test_the_watch_runs_without_any_package_installed(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=800,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)},
     )
     assert (done.returncode, done.stderr) == (0, "")
