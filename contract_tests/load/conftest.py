@@ -39,9 +39,9 @@ def locust() -> Locust:
         pipe = subprocess.PIPE
         with subprocess.Popen([*command, *arguments], stdout=pipe, stderr=pipe, text=True) as run:
             if ended_by is not None:
-                assert ended_by.wait(60), "what should end the run never came"
+                assert ended_by.wait(600), "what should end the run never came"
                 run.terminate()
-            stdout, stderr = run.communicate(timeout=110)
+            stdout, stderr = run.communicate(timeout=600)
         return subprocess.CompletedProcess(run.args, run.returncode, stdout, stderr)
 
     return run

@@ -14,7 +14,7 @@ INCIDENTS = ROOT / "fixtures" / "incidents"
 REAL = '["{python}", "-m", "reference_bot.market_data"]'
 CHECKS = "latency,errors,rollback,memory"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def gate(tmp_path: Path, incident: str, rate: int = 50, **env: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def gate(tmp_path: Path, incident: str, rate: int = 50, **env: str) -> dict[str,
         ],
         capture_output=True,
         text=True,
-        timeout=190,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr
@@ -107,7 +107,7 @@ def test_no_traffic_at_all_is_inconclusive_and_ends(tmp_path: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 2, done.stdout + done.stderr
