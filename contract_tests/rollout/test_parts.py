@@ -1,6 +1,7 @@
 """The parts of a roll-out that need no engine: journal, plan, backup, checks, ledger."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,8 @@ class TestBackup:
         assert rows(target) == [(1, 8), (2, 7), (3, None)]
         assert aside is not None
         assert rows(aside) == [(1, 8), (2, 7), (3, None)]
-        columns = sqlite3.connect(target).execute("PRAGMA table_info(updates)").fetchall()
+        with closing(sqlite3.connect(target)) as connection:
+            columns = connection.execute("PRAGMA table_info(updates)").fetchall()
         assert [column[1] for column in columns] == ["id", "done"]  # the older version's tables
         assert backup.restore_database(copy, target, carry_over=True) == aside  # after a kill
         assert rows(target) == [(1, 8), (2, 7), (3, None)]
