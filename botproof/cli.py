@@ -7,6 +7,8 @@ at once and must not load scipy, and `--help` nothing at all.
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
@@ -26,13 +28,51 @@ Run = Callable[[argparse.Namespace], int]
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]  # ends the process, as there
         self.print_usage(sys.stderr)
+        choice = re.search(r"invalid choice: '([^']+)' \(choose from (.*)\)\Z", message)
+        if choice:
+            words = [word.strip(" '") for word in choice[2].split(",")]
+            near = difflib.get_close_matches(choice[1], words, n=1)
+            message += f"; did you mean {near[0]}?" if near else ""
         self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")
+
+    def parse_known_args(  # type: ignore[override]  # only what botproof itself calls
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse as always, but let the command itself say what it does not know."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(_not_taken(rest[0], self._option_string_actions))
+        return found, rest
+
+
+def _not_taken(word: str, options: Iterable[str]) -> str:
+    if not word.startswith("-"):
+        return f"{word!r} is more than it takes; see --help"
+    known = [option for option in options if option.startswith("--") and option != "--help"]
+    near = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+    return f"there is no {word}; " + (f"did you mean {near[0]}?" if near else "see --help")
+
+
+def _misplaced(arguments: Sequence[str]) -> str:
+    """Say of an option before the command that it belongs behind it; "" where there is none."""
+    first = arguments[0] if arguments else ""
+    if not first.startswith("-") or first in ("-h", "--help", "--version"):
+        return ""
+    names = {row.name for row in (*OF_RECORDS, *OF_BOTS)} | {"gate", "judge", "golden", "double"}
+    at = next((n for n, word in enumerate(arguments) if word in names), None)
+    if at is None:
+        return "the command comes first, such as botproof gate"
+    moved = " ".join((arguments[at], *arguments[:at], *arguments[at + 1 :]))
+    return f"{first} belongs behind the command: botproof {moved}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parsed = _parser(arguments).parse_args(arguments)
+    parser = _parser(arguments)
+    if misplaced := _misplaced(arguments):
+        parser.error(misplaced)
+    parsed = parser.parse_args(arguments)
     run: Run = parsed.run
     return run(parsed)
 

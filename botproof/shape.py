@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -47,7 +47,7 @@ class Shape:
                 kept[key] = found
         for each in msgspec.structs.fields(struct):
             if each.required and each.name not in raw:
-                text = f"object missing required field `{each.name}`"
+                text = f"the key `{each.name}` is missing"
                 path = f"{shown}.{each.name}" if shown else each.name
                 self.note(path, f"{shown}: {text}" if shown else text)
             if each.required and each.name not in kept:
@@ -93,9 +93,20 @@ class Shape:
         except msgspec.ValidationError as error:
             text, _, where = str(error).partition(" - at `$")
             path = f"{shown}{where.rstrip('`')}"
-            self.note(path, f"{path}: {text[0].lower()}{text[1:]}{_right(text, path)}")
+            said = _none_of(kind, value) or f"{text[0].lower()}{text[1:]}{_right(text, path)}"
+            self.note(path, f"{path}: {said}")
             return _WRONG
         return value
+
+
+def _none_of(kind: Any, value: Any) -> str:
+    """Return the words for a text that is none of those that there are; "" for anything else."""
+    words = get_args(kind) if get_origin(kind) is Literal else ()
+    if not words or not isinstance(value, str):
+        return ""
+    near = difflib.get_close_matches(value, words, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"is {value!r}, which is none of {', '.join(map(repr, words))}{hint}"
 
 
 def _right(text: str, path: str) -> str:
@@ -104,7 +115,7 @@ def _right(text: str, path: str) -> str:
     found = re.match(r"Expected `([^`]+)`, got `([^`]+)`", text)
     if found is None:
         return ""
-    wanted, got = found.groups()
+    wanted, got = found[1].removesuffix(" | null"), found[2]
     table = f"; write a table, such as [{path}] with its keys in the lines below"
     number = "; write a number, without quotes or unit"
     hints = {

@@ -20,6 +20,10 @@ from botproof.shape import unknown
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _TOKEN = re.compile(r"[1-9][0-9]{0,16}:[A-Za-z0-9_-]{24,70}\Z")
 """As the Telegram double takes it."""
+_READY = re.compile(rf"(?:telegram|port)\Z|{LOG}|https?://|\{{")
+_URL = re.compile(r"https?://|\{")
+_MILLISECONDS = 10**11
+"""What is less is meant in seconds: 1973 in milliseconds."""
 _CASE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 
 
@@ -59,6 +63,11 @@ def _commands(config: Config) -> Iterator[str]:
                 f'"port" when its port takes connections, "log:" and a pattern of the line that it '
                 f'writes then, or "telegram" for a bot that is ready when it first asks for updates'
             )
+        if process.ready and not _READY.match(process.ready):
+            yield (
+                f'{path}.ready: is {process.ready!r}; it is "telegram", "port", "log:" and a '
+                'pattern of a line, or a whole URL, such as "{url:bot}/health"'
+            )
         if process.ready.startswith(LOG):
             yield from _pattern(
                 f"{path}.ready", process.ready.removeprefix(LOG), "log:ready to work"
@@ -81,10 +90,30 @@ def _bounds(config: Config) -> Iterator[str]:
         if not 0 <= process.port <= 65_535:
             yield f"{path}.port: is {process.port}; a port lies in 1 to 65535"
     for name, mode in config.modes.items():
+        if mode.webhook and not _URL.match(mode.webhook):
+            yield (
+                f"modes.{name}.webhook: is {mode.webhook!r}; it is the whole URL at which the bot "
+                'listens, such as "{url:bot}/webhook"'
+            )
         if mode.secret and not mode.webhook:
             yield f"modes.{name}.secret: is for a `webhook` beside it, which botproof registers"
     if config.workload.at_once < 1:
         yield f"workload.at_once: is {config.workload.at_once}; at least one chat has to write"
+
+
+def _doubles(config: Config) -> Iterator[str]:
+    exchanges = config.doubles.exchanges
+    if exchanges is not None and exchanges.now and exchanges.now < _MILLISECONDS:
+        yield (
+            f"doubles.exchanges.now: is {exchanges.now}; it is in milliseconds since 1970, such as "
+            "1767258432000 (2026-01-01 09:07:12 UTC)"
+        )
+    for host in config.doubles.allow_hosts:
+        if re.search(r"[/\s]|:\d+\Z", host):
+            yield (
+                f"doubles.allow_hosts: {host!r} is more than a host; write its name or address "
+                'alone, such as "db.internal"'
+            )
 
 
 def _cases(config: Config) -> Iterator[str]:
@@ -274,6 +303,7 @@ _RULES: tuple[Callable[[Config], Iterator[str]], ...] = (
     _names,
     _commands,
     _bounds,
+    _doubles,
     image_problems,
     placeholder_problems,
     _cases,

@@ -58,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0: written; 1: written, but the bot never took an update; 3: ended by a signal."""
     path: Path = arguments.path
+    if path.suffix != ".toml":  # with --force it would be written over
+        raise UsageError(
+            f"{path}: is no name for a botproof.toml, which is what is written there. The bot goes "
+            f'by --bot: botproof init --bot "{_starts(path)}"'
+        )
     if path.exists() and not arguments.force:
         raise UsageError(f"{path}: exists already and is left as it is; --force writes over it")
     if not path.resolve().parent.is_dir():
@@ -73,6 +78,12 @@ def run(arguments: argparse.Namespace) -> int:
     write_text(path, text)
     _tell(found, path, text)
     return 0 if found.started else 1
+
+
+def _starts(path: Path) -> str:
+    """Return the command by which a file of this name is likely to be started."""
+    program = {".py": "python ", ".js": "node ", ".mjs": "node ", ".php": "php "}
+    return f"{program.get(path.suffix, '')}{path}"
 
 
 def _template(path: Path) -> int:

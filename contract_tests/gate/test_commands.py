@@ -271,3 +271,24 @@ def test_show_shows_a_record_that_does_not_say_how_to_judge_it(tmp_path: Path, c
 def test_show_says_what_is_wrong_with_a_file(tmp_path: Path, capsys) -> None:
     assert main(["show", str(tmp_path / "nothing.jsonl")]) == 64
     assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("gat", "did you mean gate?"),
+        ("gate --onyl boot", "botproof gate: there is no --onyl; did you mean --only?"),
+        ("gate --verbose", "botproof gate: there is no --verbose; see --help"),
+        ("gate bot.py", "botproof gate: 'bot.py' is more than it takes"),
+        ("golden aprove", "did you mean approve?"),
+        ("--config b.toml gate", "belongs behind the command: botproof gate --config b.toml"),
+        ("--only boot", "the command comes first, such as botproof gate"),
+    ],
+)
+def test_a_command_line_that_is_nearly_right_is_told_what_is_meant(
+    capsys: pytest.CaptureFixture[str], line: str, said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(line.split())
+    assert ended.value.code == 64
+    assert said in capsys.readouterr().err

@@ -151,19 +151,51 @@ def test_what_is_wrong_is_named(find: str, replace: str, problem: str) -> None:
         parse_config(GOOD.replace(find, replace, 1))
 
 
+@pytest.mark.parametrize(
+    ("find", "replace", "problem"),
+    [
+        ('"telegram"', '"Telegram"', 'ready: is \'Telegram\'; it is "telegram", "port"'),
+        ('"telegram"', '"/health"', 'a whole URL, such as "{url:bot}/health"'),
+        (
+            "[budgets]",
+            "[modes.h]\nwebhook='localhost:1'\n[budgets]",
+            "h.webhook: is 'localhost",
+        ),
+        ("[budgets]", "[doubles.exchanges]\nnow=1767258432\n[budgets]", "it is in milliseconds"),
+        (
+            "[budgets]",
+            "[doubles.exchanges]\nnow='today'\n[budgets]",
+            "write a number, ",
+        ),
+        ("[budgets]", "[doubles]\nallow_hosts=['https://a.b/c']\n[budgets]", "is more than a host"),
+        (
+            "[budgets]",
+            "[doubles]\nallow_hosts=['a.b:5432']\n[budgets]",
+            "name or address alone",
+        ),
+    ],
+)
+def test_a_newcomers_value_is_answered_with_what_would_be_right(
+    find: str, replace: str, problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        parse_config(GOOD.replace(find, replace, 1))
+
+
 CASE = "\n[[workload.cases]]\n"
 
 
 @pytest.mark.parametrize(
     ("case", "problem"),
     [
-        ("say='/a'", r"workload.cases\[0\]: object missing required field `name`"),
+        ("say='/a'", r"workload.cases\[0\]: the key `name` is missing"),
         ("name='A b'\nsay='/a'", r"workload.cases\[0\].name: is 'A b'"),
         ("name='a'", r"workload.cases\[0\].say: is missing"),
         (
             "name='a'\nsay='x'\nkind='photograph'",
-            r"cases\[0\].kind: invalid enum value 'photograph'",
+            r"cases\[0\].kind: is 'photograph', which is none of 'message', ",
         ),
+        ("name='a'\nsay='x'\nexpect='replies'", "none of 'reply', 'silence'; did you mean 'reply'"),
         ("name='a'\nsay='x'\nreplies=0", "for no reply at all set expect = 'silence'"),
         ("name='a'\nsay='x'\ndeadline_s=0", r"deadline_s: is 0"),
         ("name='a'\nsay='x'\nupdate={poll={}}", "a raw update stands alone"),
@@ -271,9 +303,9 @@ reply_time = 3
 def test_what_is_missing_is_told_beside_other_mistakes() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config("[modes.polling]\nredy = 1\n[[workload.cases]]\nsay = '/a'\n")
-    assert "object missing required field `bot`" in str(caught.value)
+    assert "the key `bot` is missing" in str(caught.value)
     assert "modes.polling.redy: is no key" in str(caught.value)
-    assert "workload.cases[0]: object missing required field `name`" in str(caught.value)
+    assert "workload.cases[0]: the key `name` is missing" in str(caught.value)
 
 
 def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:

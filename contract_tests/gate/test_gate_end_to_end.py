@@ -331,7 +331,7 @@ async def test_a_file_that_cannot_be_used_starts_nothing(tmp_path: Path) -> None
     assert process.returncode == 64
     first, *others = err.decode().splitlines()
     assert first == f"{bad}: bott: is no key that botproof knows; did you mean bot?"
-    assert others == [f"{bad}: object missing required field `{name}`" for name in ("bot", "modes")]
+    assert others == [f"{bad}: the key `{name}` is missing" for name in ("bot", "modes")]
 
 
 def test_verdict_json_is_what_the_checks_said() -> None:

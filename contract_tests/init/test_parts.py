@@ -407,6 +407,7 @@ def test_what_is_written_is_taken_even_where_nothing_was_found(tmp_path: Path) -
         (["--bot", "cd . && python3 main.py"], "a word of the shell"),
         (["--compose", "no.yaml"], "no.yaml: is no file"),
         (["--image", "botproof-init/no-such-image"], "botproof-init/no-such-image"),
+        (["main.py", "--force"], 'botproof init --bot "python main.py"'),
     ],
 )
 def test_a_command_line_that_cannot_be_is_answered_before_anything_starts(
@@ -417,6 +418,7 @@ def test_a_command_line_that_cannot_be_is_answered_before_anything_starts(
     assert main(["init", *arguments]) == 64
     assert said in capsys.readouterr().err
     assert not (tmp_path / "botproof.toml").exists()
+    assert not (tmp_path / "main.py").read_text(), "the bot's own file stays as it is"
 
 
 @pytest.mark.parametrize(
