@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from botproof.calls import is_sending, topic_of
 from botproof.chats import Chats, Message, Turn
+from botproof.checks.doubt import looks_like_an_error
 from botproof.checks.judging import Judging
 from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import lines_of, render, renormalised, settled_chats
@@ -86,9 +87,23 @@ def _nothing_approved(pinned: Sequence[Turn], problems: Sequence[_Problem]) -> C
     broken = [each for each in problems if each.kind in ("missing", "too many", "elsewhere")]
     if not broken:
         measured = f"{len(pinned)} replies, but none is approved yet"
-        return _result(Verdict.INCONCLUSIVE, measured, (hint,))
+        doubts = dict(_doubtful(pinned))
+        if doubts:
+            one = len(doubts) == 1
+            measured += f"; {len(doubts)} {'reads like an error' if one else 'read like errors'}"
+        lines = lines_of([f"{case}: {line}" for case, line in doubts.items()], _EVIDENCE_NAMES)
+        return _result(Verdict.INCONCLUSIVE, measured, (*lines, hint))
     lines = (", ".join(lines_of([p.name for p in broken], _EVIDENCE_NAMES)), *_folded(broken), hint)
     return _result(Verdict.FAIL, _counts(broken, len(pinned)), lines, _whole(broken))
+
+
+def _doubtful(pinned: Sequence[Turn]) -> Iterator[tuple[str, str]]:
+    """Yield the cases whose answer reads like an error, each with the line that does."""
+    for turn in pinned:
+        lines = (line for each in turn.answers for line in each.text.splitlines())
+        line = next(filter(looks_like_an_error, lines), "")
+        if line:
+            yield turn.case.case, line.strip()
 
 
 def _whole(problems: Sequence[_Problem]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -166,12 +167,22 @@ def next_cases(vocabulary: Vocabulary, turns: Mapping[str, Turn]) -> list[Case]:
             _buttons(vocabulary, message.params.get("reply_markup"))
     for turn in turns.values():
         for message in turn.messages:
-            vocabulary.guess(_SHOWN.findall(_TAGS.sub("", message.text)))
-            for example in examples_of(_TAGS.sub("", message.text)):
+            text = _without_echo(_TAGS.sub("", message.text), turn.case.sent)
+            vocabulary.guess(_SHOWN.findall(text))
+            for example in examples_of(text):
                 known = example.split()[0].lower() in {c.lower() for c in vocabulary.commands}
                 if known and _examples(vocabulary) < _MOST_EXAMPLES:
                     vocabulary.add(example)
     return vocabulary.cases[before:]
+
+
+def _without_echo(text: str, sent: Mapping[str, Any] | None) -> str:
+    """Return a reply without what its user said: "/help btc was not found" shows no example.
+
+    A bare command stays: its reply may well show how it is used.
+    """
+    said = str((sent or {}).get("message", {}).get("text") or "").strip()
+    return re.sub(re.escape(said), "", text, flags=re.IGNORECASE) if " " in said else text
 
 
 def _examples(vocabulary: Vocabulary) -> int:

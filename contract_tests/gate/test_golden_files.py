@@ -2,7 +2,7 @@
 
 import pytest
 
-from botproof.checks.golden_files import looks_like_an_error
+from botproof.checks.doubt import looks_like_an_error
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,17 @@ class TestGolden:
         assert result.verdict is FAIL
         assert result.measurement == "2 of 4 replies never came as a whole"
 
+    def test_replies_that_read_like_errors_are_named_before_anything_is_approved(
+        self, story, judging
+    ) -> None:
+        for mode in story.modes:
+            story.case(mode, "price", "BTC: 91,210.46")
+            story.case(mode, "start", "Hello Robin undefined")
+        result = golden.check(story.history(), judging)
+        assert result.verdict is INCONCLUSIVE
+        assert result.measurement == "4 replies, but none is approved yet; 1 reads like an error"
+        assert result.evidence[0] == "start: Hello Robin undefined"
+
     def test_a_second_message_that_differs_is_a_difference(self, story, judging) -> None:
         """Not only the first message of an answer is compared."""
         approved = {"price": "you: /price BTC\n--- message (HTML)\none\n--- message (HTML)\ntwo\n"}

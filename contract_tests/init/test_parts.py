@@ -136,6 +136,23 @@ def test_what_a_reply_shows_as_an_example_is_said(text: str, said: list[str]) ->
     assert list(examples_of(text)) == said
 
 
+def test_an_echo_of_what_was_said_is_no_example() -> None:
+    asked = CasePlayed(
+        t=1.0,
+        case="help-btc",
+        update_id=1,
+        chat_id=7,
+        expect="reply",
+        sent={"message": {"text": "/help btc"}},
+    )
+    chats = Chats(ReplyRules.of(Replies()))
+    chats.feed(asked)
+    chats.feed(sent(1.1, "/help btc ABC was not found. Try /help ETH"))
+    vocabulary = opening([], [])
+    said = [case.say for case in next_cases(vocabulary, {"help-btc": chats.turns["help-btc"]})]
+    assert said == ["/help ETH"]
+
+
 def test_each_thing_is_said_once() -> None:
     vocabulary = opening([("start", ""), ("price", "")], ["price", "help"])
     texts = [case.say for case in vocabulary.cases]
