@@ -165,10 +165,8 @@ def _watched(
             wrong = f"said nothing of {expected!r}"
         elif _running(twin) != old:
             wrong = "other containers run than before"
-        elif seen[0].answered < seen[0].asked and not loses:
-            wrong = (
-                f"{seen[0].lost} of {seen[0].asked} messages lost, {seen[0].failed} without figures"
-            )
+        elif seen[0].lost and not loses:
+            wrong = f"{seen[0].lost} of {seen[0].asked} messages lost"
         return Found(name=name, as_wanted=wrong, seconds=seconds, said=_reason(said))
 
     return Way(name, play)
