@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from botproof.calls import is_sending, topic_of
 from botproof.chats import Chats, Message, Turn
@@ -16,8 +17,9 @@ from botproof.checks.doubt import looks_like_an_error
 from botproof.checks.judging import Judging
 from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import lines_of, render, renormalised, settled_chats
+from botproof.checks.shortcomings import windows
 from botproof.checks.why import Reasons, refusals
-from botproof.history import History
+from botproof.history import History, VenueCall
 from botproof.verdict import CheckResult, Verdict
 
 FILE = "golden.txt"
@@ -26,6 +28,7 @@ FILE = "golden.txt"
 _DIFF_LINES = 24
 _EVIDENCE_LINES = 100
 _EVIDENCE_NAMES = 12
+_REFUSED = 400  # this HTTP status and those above it
 _SOURCE = "golden/ (docs/golden.md)"
 
 
@@ -67,7 +70,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         for problem in _of_stack(history, stack, one, judging)
     ]
     if not judging.approved:
-        return _nothing_approved(pinned, problems)
+        return _nothing_approved(history, pinned, problems)
     problems += [_unapproved(name) for name in judging.unapproved]
     problems += of_itself
     problems += _broken_silence(silent)
@@ -81,13 +84,15 @@ def check(history: History, judging: Judging) -> CheckResult:
     return _result(Verdict.PASS, measured, ())
 
 
-def _nothing_approved(pinned: Sequence[Turn], problems: Sequence[_Problem]) -> CheckResult:
+def _nothing_approved(
+    history: History, pinned: Sequence[Turn], problems: Sequence[_Problem]
+) -> CheckResult:
     """There is nothing to compare with; what cannot be right all the same is a FAIL."""
     hint = "approve what is right with `botproof golden approve`"
     broken = [each for each in problems if each.kind in ("missing", "too many", "elsewhere")]
     if not broken:
         measured = f"{len(pinned)} replies, but none is approved yet"
-        doubts = dict(_doubtful(pinned))
+        doubts = dict(_doubtful(history, pinned))
         if doubts:
             one = len(doubts) == 1
             measured += f"; {len(doubts)} {'reads like an error' if one else 'read like errors'}"
@@ -97,13 +102,28 @@ def _nothing_approved(pinned: Sequence[Turn], problems: Sequence[_Problem]) -> C
     return _result(Verdict.FAIL, _counts(broken, len(pinned)), lines, _whole(broken))
 
 
-def _doubtful(pinned: Sequence[Turn]) -> Iterator[tuple[str, str]]:
-    """Yield the cases whose answer reads like an error, each with the line that does."""
+def _doubtful(history: History, pinned: Sequence[Turn]) -> Iterator[tuple[str, str]]:
+    """Yield the cases whose answer reads like an error, each with the line that does, and with
+    what the exchange double refused last meanwhile: it may have no such market, where the venue
+    has."""
+    spans = {(case.stack, case.case): span for case, span in windows(history)}
     for turn in pinned:
         lines = (line for each in turn.answers for line in each.text.splitlines())
         line = next(filter(looks_like_an_error, lines), "")
         if line:
-            yield turn.case.case, line.strip()
+            span = spans[turn.case.stack, turn.case.case]
+            refused = dict.fromkeys(
+                f"{call.venue} answered {call.status} to {_asked(call)}"
+                for call in history.of(VenueCall, stack=span.stack)
+                if (call.status or 0) >= _REFUSED and span.start <= call.t <= span.end
+            )
+            told = f" (meanwhile the double of {[*refused][-1]})" if refused else ""
+            yield turn.case.case, f"{line.strip()}{told}"
+
+
+def _asked(call: VenueCall) -> str:
+    query = urlencode(call.query) if isinstance(call.query, Mapping) else ""
+    return f"{call.path}?{query}" if query else call.path
 
 
 def _whole(problems: Sequence[_Problem]) -> str:

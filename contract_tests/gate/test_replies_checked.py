@@ -66,6 +66,27 @@ class TestGolden:
         assert result.measurement == "4 replies, but none is approved yet; 1 reads like an error"
         assert result.evidence[0] == "start: Hello Robin undefined"
 
+    def test_what_an_exchange_refused_stands_beside_a_reply_that_reads_like_an_error(
+        self, story, judging
+    ) -> None:
+        story.case("polling", "price", "Error: no price")
+        end = story.events[-1].t
+        story.events.append(
+            history.VenueCall(
+                t=end,
+                venue="binance",
+                path="/spot/api/v3/avgPrice",
+                query={"symbol": "BTCRUB"},
+                status=400,
+                stack="polling",
+            )
+        )
+        result = golden.check(story.history(), judging)
+        assert result.evidence[0] == (
+            "price: Error: no price (meanwhile the double of binance answered 400 to "
+            "/spot/api/v3/avgPrice?symbol=BTCRUB)"
+        )
+
     def test_a_second_message_that_differs_is_a_difference(self, story, judging) -> None:
         """Not only the first message of an answer is compared."""
         approved = {"price": "you: /price BTC\n--- message (HTML)\none\n--- message (HTML)\ntwo\n"}
