@@ -207,7 +207,8 @@ class DockerHost:
         """
         said = self._go_over(new, old)
         if old:
-            self.asked_to_end = time.monotonic() - (time.time() - float(said.split()[0]))
+            since = time.clock_gettime(time.CLOCK_BOOTTIME) - float(said.split()[0])
+            self.asked_to_end = time.monotonic() - since
 
     def _go_over(self, new: Sequence[str], old: Sequence[str]) -> str:
         script = self._script(new, old)
@@ -221,13 +222,14 @@ class DockerHost:
             return self._run(("sh", "-c", again))
 
     def _script(self, new: Sequence[str], old: Sequence[str]) -> str:
-        """Return the commands. They print when the old ones were asked to end, epoch seconds."""
+        """Return the commands. They print when the old ones were asked to end, in seconds
+        since the machine was started."""
         lines = [("docker", *words) for one in new for words in self._exposing(one)]
         commands = [shlex.join(line) for line in lines]
         if old:
             stop = shlex.join(("docker", "stop", "--time", str(_STOP_S), *old))
-            # Whoever would read the time may be dead, and `date` fails then; `stop` does not ask.
-            commands.append(f"{{ date +%s.%N; {stop}; }}")
+            # Whoever would read the time may be dead, and `cut` fails then; `stop` does not ask.
+            commands.append(f"{{ cut -d ' ' -f 1 /proc/uptime; {stop}; }}")
         return " && ".join(commands) or "true"
 
     def _exposing(self, container: str) -> Iterator[tuple[str, ...]]:
