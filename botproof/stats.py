@@ -49,6 +49,8 @@ def required_requests(limit: float, failures: int = 0, alpha: float = ALPHA) -> 
     """Return the fewest requests that prove "below `limit`" although `failures` of them failed.
 
     `required_requests(0.001)` is 2,995; with five failures it is 10,511.
+
+    Raises ValueError for fewer than 0 failures.
     """
     _validate_limit(limit)
     if failures < 0:

@@ -72,7 +72,7 @@ def compare(
     other_is: str = "",
     aim: Aim | None = None,
 ) -> Row:
-    """Return a row from the values of each run."""
+    """Return a row from the values of each run. Raises CannotMeasureError without a value."""
     if not ours:
         raise CannotMeasureError(f"no run gave a value for {metric}")
     our_median = statistics.median(ours)

@@ -171,7 +171,10 @@ class BotSession:
         return post(f"/_double/bots/{token}/updates", msgspec.json.encode(body))
 
     def cpu_s(self) -> float:
-        """Processor seconds that the bot's process has used so far."""
+        """Processor seconds that the bot's process has used so far.
+
+        Raises CannotMeasureError when it is gone.
+        """
         try:
             times = psutil.Process(self._bot.pid).cpu_times()
         except psutil.Error as error:
@@ -179,7 +182,10 @@ class BotSession:
         return float(times.user + times.system)
 
     def memory(self) -> Reading:
-        """Return the highest readings since the start: each figure on its own."""
+        """Return the highest readings since the start: each figure on its own.
+
+        Raises CannotMeasureError when it is gone.
+        """
         if not self._readings:
             raise CannotMeasureError(f"{self._side.name}: its memory cannot be read")
         return Reading(

@@ -76,7 +76,10 @@ class Machine:
         return "/" + str(path.relative_to(self.root))
 
     def process(self, pid: str) -> tuple[str, Mapping[str, str]]:
-        """Command line and environment of a process; empty when it may not be read."""
+        """Command line and environment of a process; empty when it may not be read.
+
+        Raises UsageError where only root may read it.
+        """
         place = self.path(f"/proc/{pid}")
         try:
             words = (place / "cmdline").read_bytes().split(b"\0")[:-1]

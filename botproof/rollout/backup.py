@@ -19,7 +19,10 @@ _BESIDE = ("", "-wal", "-shm")
 
 
 def keep_files(files: Iterable[Path], directory: Path) -> None:
-    """Make copies, each under its own name, readable by their owner alone: one holds the token."""
+    """Make copies, each under its own name, readable by their owner alone: one holds the token.
+
+    Raises StepFailedError for one that cannot be kept.
+    """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for number, path in enumerate(files):
         try:
@@ -38,7 +41,10 @@ def digest_of(files: Iterable[Path]) -> str:
 
 
 def restore_files(files: Sequence[Path], directory: Path) -> None:
-    """Put kept copies to where they were, each in one step, with the mode that the file has."""
+    """Put kept copies to where they were, each in one step, with the mode that the file has.
+
+    Raises StepFailedError, and changes nothing, when a copy is gone.
+    """
     kept = [directory / f"{number}-{path.name}" for number, path in enumerate(files)]
     for path in kept:
         if not path.is_file():
@@ -124,6 +130,8 @@ def restore_database(copy: Path, target: Path, *, carry_over: bool) -> Path | No
     With ``carry_over`` every row that stands in the newer file and fits the older tables is taken
     along: what was taken in since, and which updates were answered since. Nobody may have the
     database open. Done again after a kill it brings about the same.
+
+    Raises StepFailedError, and changes nothing, for a copy that is not sound.
     """
     aside = target.with_name(target.name + ".set-aside")
     fresh = target.with_name(target.name + ".restored")

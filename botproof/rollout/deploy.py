@@ -87,7 +87,10 @@ class Store:
 def make_plan(
     host: DockerHost, options: Options, what: str = "deploy", *, every: bool = False
 ) -> Plan:
-    """Return what has to change so that the fleet is as its files and images say."""
+    """Return what has to change so that the fleet is as its files and images say.
+
+    Raises UsageError for a service that there is not.
+    """
     project = host.project()
     wanted: dict[str, str] = {}
     running: dict[str, list[tuple[str, str, bool]]] = {}

@@ -93,7 +93,10 @@ def results(found: Rehearsal) -> list[CheckResult]:
 def reasons_against(
     path: Path, trusted: Sequence[Ed25519PublicKey], subject: Mapping[str, Mapping[str, str]]
 ) -> list[str]:
-    """Say why a sealed rehearsal does not count for these images; empty when it does."""
+    """Say why a sealed rehearsal does not count for these images; empty when it does.
+
+    Raises UsageError for one that cannot be read.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -64,7 +64,10 @@ def ask_service(url: str, body: Mapping[str, Any], wanted: Sequence[str]) -> flo
 
 
 def question(label: str) -> tuple[str, Any]:
-    """Return the path and the body of a label `botproof.question: PATH JSON`."""
+    """Return the path and the body of a label `botproof.question: PATH JSON`.
+
+    Raises StepFailedError for one that has another form.
+    """
     path, _, body = label.strip().partition(" ")
     try:
         return path, json.loads(body or "{}")

@@ -39,7 +39,10 @@ class DoubleControl:
         return made
 
     async def bot(self, token: str) -> Mapping[str, Any]:
-        """Return who the bot with this token is: the User object of `getMe`."""
+        """Return who the bot with this token is: the User object of `getMe`.
+
+        Raises BrokenHarnessError where the double knows none.
+        """
         await self._ask("GET", f"/bots/{token}/chats")  # from here on it is known there
         for known in await self._ask("GET", "/bots"):
             if known["token"] == token:
@@ -66,7 +69,10 @@ class DoubleControl:
         return found
 
     async def set_webhook(self, token: str, url: str, secret: str) -> None:
-        """Register a webhook at Telegram, as an operator does by hand."""
+        """Register a webhook at Telegram, as an operator does by hand.
+
+        Raises BrokenHarnessError when it is refused.
+        """
         fields = {"url": url, **({"secret_token": secret} if secret else {})}
         response = await self._client.post(f"{self.url}/bot{token}/setWebhook", json=fields)
         if response.status_code != httpx.codes.OK:

@@ -131,7 +131,10 @@ class ReplicatedStack(Stack):
         await super().stop()
 
     async def move_clock(self, seconds: float) -> None:
-        """Let the Telegram double's time pass, so that what it wants to try again is due."""
+        """Let the Telegram double's time pass, so that what it wants to try again is due.
+
+        Raises BrokenHarnessError before the double was started.
+        """
         if self.telegram is None:
             text = f"{TELEGRAM}: was not started, so it has no clock to move"
             raise BrokenHarnessError(text, Failure.HARNESS)

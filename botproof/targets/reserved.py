@@ -45,7 +45,10 @@ def client_range(file: Path = _RANGE) -> tuple[int, int]:
 
 
 def reserve(name: str) -> socket.socket | None:
-    """Hold a name until the socket is closed; None when another process holds it."""
+    """Hold a name until the socket is closed; None when another process holds it.
+
+    Raises BrokenHarnessError when it cannot be held.
+    """
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         lock.bind(f"\0botproof/{name}")

@@ -88,7 +88,10 @@ class World:
             self.hosts[host] = addresses_of(host)[0]
 
     async def go_offline(self, on_unknown: Callable[[str], None]) -> None:
-        """Let the target find no other host; `on_unknown` is told which one it looked for."""
+        """Let the target find no other host; `on_unknown` is told which one it looked for.
+
+        Raises BrokenHarnessError when no resolver can be started.
+        """
         self._resolver_at = _addresses.free()
         try:
             self._resolver = await Resolver.listen(

@@ -36,7 +36,10 @@ class Keeper:
         self.document: dict[str, Any] = self._read()
 
     def lock(self) -> bool:
-        """Take the state for this process until it ends; False when another one has it."""
+        """Take the state for this process until it ends; False when another one has it.
+
+        Raises UsageError when it cannot be kept there.
+        """
         try:
             self._lock = self._path.with_suffix(".lock").open("w", encoding="ascii")
         except OSError as error:

@@ -85,7 +85,10 @@ class LeanRequest(BaseRequest):
         connect_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
         pool_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002 - as above
     ) -> tuple[int, bytes]:
-        """Make one call; ``read_timeout``, when given, is the limit for all of it."""
+        """Make one call; ``read_timeout``, when given, is the limit for all of it.
+
+        Raises CallUnsentError or CallUnansweredError.
+        """
         if request_data is not None and request_data.contains_files:
             return await self._upload(url, method, request_data)
         parts = urlsplit(url)

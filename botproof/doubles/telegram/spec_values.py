@@ -153,6 +153,8 @@ def checked_field(
 
     ``kind`` is String, Integer, Float, Boolean, Array or Object. Strings take numbers and numbers
     take numeric strings, as td reads them; an explicit ``null`` is of no kind, and is refused.
+
+    Raises FieldError for another kind, and for a required one that is left out.
     """
     if name not in fields:
         if required:

@@ -7,7 +7,10 @@ from reference_bot.telegram_bot.render.open_interest import render_interest
 
 
 async def answer(request: Request) -> str:
-    """Ask market-data, which asks every venue at once."""
+    """Ask market-data, which asks every venue at once.
+
+    Raises MarketDataError, which says so where a coin has no perpetual.
+    """
     coin = request.arguments["COIN"]
     ask = request.market_data.ask
     try:

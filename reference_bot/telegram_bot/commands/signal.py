@@ -26,7 +26,10 @@ _NOT_KEPT: Final = "⚠️ I could not save that just now. Try again in a minute
 
 
 async def answer(request: Request) -> str:
-    """Switch what is to be switched, and give the signal that is asked for."""
+    """Switch what is to be switched, and give the signal that is asked for.
+
+    Raises BadArgumentError for a switch beside a pair.
+    """
     pair, switch = request.arguments["PAIR"], request.arguments["SWITCH"]
     if pair in _SWITCHES:
         if switch:

@@ -113,7 +113,10 @@ def find_message(
 def formatted(
     turn: Turn, text: str, parse_mode: str | None, entities: Sequence[object] | None
 ) -> tuple[str, list[Json]]:
-    """Return a text as it will be shown, and its entities; refused where it does not parse."""
+    """Return a text as it will be shown, and its entities; refused where it does not parse.
+
+    Raises Refusal (400).
+    """
     try:
         parsed = parse(text, parse_mode, entities)
     except EntityError as error:

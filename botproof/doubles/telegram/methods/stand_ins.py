@@ -64,13 +64,13 @@ STAND_INS: Mapping[str, StandIn] = {
 
 
 def made_up(turn: Turn, what: str) -> None:
-    """Fail in strict mode; `what` is a key of STAND_INS."""
+    """Fail in strict mode; `what` is a key of STAND_INS. Raises Refusal (501)."""
     if turn.core.settings.strict_unknowns:
         raise Refusal(501, f"Not Implemented: {turn.method}: {STAND_INS[what][1]}")
 
 
 def refuse_unknown(turn: Turn) -> None:
-    """Fail in strict mode for a method whose behaviour is not kept at all."""
+    """Fail in strict mode for a method whose behaviour is not kept at all. Raises Refusal (501)."""
     if turn.core.settings.strict_unknowns:
         raise Refusal(501, f"Not Implemented: {turn.method}: its behaviour is not kept")
 

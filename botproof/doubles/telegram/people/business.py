@@ -12,7 +12,10 @@ from botproof.doubles.telegram.world import Json
 
 
 def connect_account(turn: Turn, action: Json) -> Json:
-    """Let the person connect the bot to their account, or change what it may do there."""
+    """Let the person connect the bot to their account, or change what it may do there.
+
+    Raises ControlError for a right that there is not.
+    """
     user, asked = person(turn, action), action["business"]
     known = types()["BusinessBotRights"].fields
     unknown = sorted(set(asked.get("rights", ())) - set(known))
@@ -34,7 +37,10 @@ def connect_account(turn: Turn, action: Json) -> Json:
 
 
 def in_account(turn: Turn, action: Json) -> Turn:
-    """Return the turn in the chats of the account whose connection the action names."""
+    """Return the turn in the chats of the account whose connection the action names.
+
+    Raises ControlError for one that is not there.
+    """
     number = action.get("business_connection_id")
     if number is None:
         return turn

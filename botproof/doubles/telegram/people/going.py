@@ -59,7 +59,7 @@ def _link(turn: Turn, chat: Chat, action: Json) -> Json | None:
 
 
 def make_topic(turn: Turn, action: Json) -> Json:
-    """Let the person open a topic of a forum."""
+    """Let the person open a topic of a forum. Raises ControlError for a chat that is no forum."""
     user, chat = here(turn, action)
     if not chat.info.get("is_forum"):
         raise ControlError(f"chat {chat.id} is no forum: make it one with is_forum")
@@ -84,7 +84,10 @@ def join_request(turn: Turn, action: Json) -> Json:
 
 
 def upgrade(turn: Turn, action: Json) -> Json:
-    """Both chats get a message that names the other one; the group takes no more messages."""
+    """Both chats get a message that names the other one; the group takes no more messages.
+
+    Raises ControlError for a chat that is no group.
+    """
     user, chat = here(turn, action)
     if chat.kind != "group" or chat.migrated_to is not None:
         raise ControlError(f"chat {chat.id} is no group that could become a supergroup")

@@ -17,7 +17,10 @@ from botproof.doubles.telegram.world import Chat, Json
 
 
 def make_message(turn: Turn, chat: Chat, user: Json, action: Json, content: Json) -> Json:
-    """Return the message of a person in a chat with this content, stored there."""
+    """Return the message of a person in a chat with this content, stored there.
+
+    Raises ControlError for a group that has become a supergroup.
+    """
     if chat.migrated_to is not None:
         raise ControlError(f"chat {chat.id} has become the supergroup {chat.migrated_to}")
     message: Json = {"message_id": turn.bot.new_message_id(chat)}
@@ -79,7 +82,7 @@ def typed(text: str) -> Json:
 
 
 def say(turn: Turn, action: Json) -> Json:
-    """Send a text or command."""
+    """Send a text or command. Raises ControlError for an empty text."""
     content = typed(action["text"])
     if not content["text"]:
         raise ControlError('"text" is empty: nobody can send that')
@@ -94,7 +97,7 @@ def send_content(turn: Turn, action: Json) -> Json:
 
 
 def send_media(turn: Turn, action: Json) -> Json:
-    """Send a photo, document, voice …"""
+    """Send a photo, document, voice … Raises ControlError for data that is no base64."""
     media: Json = action["media"]
     try:
         data = base64.b64decode(media["data"], validate=True)
@@ -108,7 +111,10 @@ def send_media(turn: Turn, action: Json) -> Json:
 
 
 def edit(turn: Turn, action: Json) -> Json:
-    """Let the person edit a message of their own."""
+    """Let the person edit a message of their own.
+
+    Raises ControlError for a message of somebody else.
+    """
     user, chat = here(turn, action)
     asked: Json = action["edit"]
     message = existing(chat, asked["message_id"])

@@ -21,7 +21,10 @@ _ADDRESS = {
 
 
 def pay(turn: Turn, action: Json) -> Json:
-    """Return the person pays: first the shipping is asked for, if it depends on the address."""
+    """Let the person pay: first the shipping is asked for, if it depends on the address.
+
+    Raises ControlError for a tip beyond the limit.
+    """
     user, chat = here(turn, action)
     asked: Json = action["pay"]
     invoice = _invoice(turn, chat.id, asked)

@@ -99,7 +99,10 @@ def inline_query(turn: Turn, action: Json) -> Json:
 
 
 def choose(turn: Turn, action: Json) -> Json:
-    """Let the person pick a result: the chat gets a message, the bot is told of the choice."""
+    """Let the person pick a result: the chat gets a message, the bot is told of the choice.
+
+    Raises ControlError for a result that there is not.
+    """
     user = person(turn, action)
     asked: Json = action["choose"]
     query = turn.bot.queries.get(asked["inline_query_id"])

@@ -13,7 +13,7 @@ from botproof.doubles.telegram.world import Chat, Json
 
 
 def person(turn: Turn, action: Json) -> Json:
-    """Return the user of an action, remembered."""
+    """Return the user of an action, remembered. Raises ControlError where nobody is named."""
     chat_id = action.get("chat_id", 0)
     number = action.get("user_id") or (max(0, chat_id))
     if not isinstance(number, int) or number <= 0:
@@ -80,7 +80,10 @@ _AS_NEW: Mapping[str, Json] = {
 
 
 def describe_chat(turn: Turn, described: Mapping[str, object]) -> Json:
-    """Make or change a chat: `id`, `type`, `title` …, `members`, what the `bot` may do in it."""
+    """Make or change a chat: `id`, `type`, `title` …, `members`, what the `bot` may do in it.
+
+    Raises ControlError without an id.
+    """
     given = cast("Json", dict(described))
     members, rights = given.pop("members", []), given.pop("bot", None)
     if not isinstance(given.get("id"), int) or given["id"] == 0:

@@ -31,7 +31,7 @@ _QUERIES = {
 
 def written_update(turn: Turn, action: Json) -> Json:
     """Return an update that somebody wrote out: what it leaves open is filled in, and
-    remembered."""
+    remembered. Raises ControlError for what is no object."""
     update: Json = action["update"]
     if not isinstance(update, dict):
         raise ControlError('"update" must be an object')
