@@ -129,8 +129,8 @@ def run_check(name: str, check: Check, history: History, judging: Judging) -> Ch
 
 
 def _without_colours(result: CheckResult) -> CheckResult:
-    """Return what bots and logs say goes into terminals and pages: without what would
-    steer a terminal."""
+    """Return a result without what would steer a terminal: what bots and logs say goes into
+    terminals and pages."""
     return msgspec.structs.replace(
         result,
         measurement=plain(result.measurement),

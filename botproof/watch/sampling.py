@@ -60,7 +60,7 @@ class Look:
     def _sometimes(
         self, what: str, every_s: float, now: float, ask: Callable[[], Iterator[Sample]]
     ) -> list[Sample]:
-        """Return what is asked more rarely counts until it is asked again."""
+        """Return the samples of what is asked more rarely: each counts until it is asked again."""
         early = self._settings.every_s / 2  # a tick that comes a little early is in time
         if not now < self._due.get(what, 0.0) - early < now + every_s:
             self._due[what] = now + every_s
