@@ -71,8 +71,8 @@ def read_body(content_type: str, body: bytes) -> dict[str, object]:
 
 
 def _json(body: bytes) -> dict[str, object]:
-    """Return what is wrong with a JSON body is no error to the server: it holds what
-    can be read."""
+    """Read a JSON body. What is wrong with it is no error to the server: it takes what
+    it can read."""
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
