@@ -10,19 +10,19 @@ from botproof.doubles.telegram.app import TelegramDouble
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
 
 
+async def say_hi(double: TelegramDouble) -> None:
+    """A person says something in chat 1."""
+    path, said = f"/_double/bots/{TOKEN}/updates", b'{"text": "hi", "chat_id": 1, "user_id": 1}'
+    inject = double.handle(Request("POST", path, body=said))
+    if not isinstance(inject, Response):
+        await inject  # type: ignore[misc]  # a handler's answer is a Response or can be awaited
+
+
 @pytest.mark.anyio
 async def test_an_update_that_comes_before_the_poll_has_begun_to_wait_still_answers_it() -> None:
     double = TelegramDouble()
     poll = double.handle(Request("POST", f"/bot{TOKEN}/getUpdates", {"timeout": "20"}))
-    inject = double.handle(
-        Request(
-            "POST",
-            f"/_double/bots/{TOKEN}/updates",
-            body=b'{"text": "hi", "chat_id": 1, "user_id": 1}',
-        )
-    )
-    if not isinstance(inject, Response):
-        await inject  # type: ignore[misc]  # a handler's answer is a Response or can be awaited
+    await say_hi(double)
 
     async with asyncio.timeout(60):
         answer = await poll  # type: ignore[misc]  # as above
@@ -35,15 +35,7 @@ async def test_an_update_that_comes_before_the_poll_has_begun_to_wait_still_answ
 @pytest.mark.anyio
 async def test_a_delayed_call_whose_caller_goes_away_is_in_the_record() -> None:
     double = TelegramDouble()
-    inject = double.handle(
-        Request(
-            "POST",
-            f"/_double/bots/{TOKEN}/updates",
-            body=b'{"text": "hi", "chat_id": 1, "user_id": 1}',
-        )
-    )
-    if not isinstance(inject, Response):
-        await inject  # type: ignore[misc]  # a handler's answer is a Response or can be awaited
+    await say_hi(double)
     double.machine.faults.add({"kind": "delay", "method": "sendMessage", "seconds": 20})
     call = double.handle(
         Request("POST", f"/bot{TOKEN}/sendMessage", {"chat_id": "1", "text": "there"})

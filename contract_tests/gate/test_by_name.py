@@ -29,21 +29,26 @@ golden = false
 """
 
 
-@pytest.mark.slow
-def test_an_unmodified_bot_is_judged_by_name_alone(tmp_path: Path) -> None:
-    if os.geteuid():
-        pytest.skip("port 443 and a mount namespace take root")
-    (tmp_path / "botproof.toml").write_text(DESCRIPTION)
-    command = [sys.executable, "-m", "botproof", "gate", "--only", "boot,parity,latency"]
+def judged(directory: Path, checks: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run the gate for these checks: how it ended, and the lines of its record."""
+    command = [sys.executable, "-m", "botproof", "gate", "--only", checks]
     done = subprocess.run(
         [*command, "--report-dir", "report"],
-        cwd=tmp_path,
+        cwd=directory,
         capture_output=True,
         text=True,
         timeout=800,
         check=False,
     )
-    lines = (tmp_path / "report" / "history.jsonl").read_text().splitlines()
+    return done, (directory / "report" / "history.jsonl").read_text().splitlines()
+
+
+@pytest.mark.slow
+def test_an_unmodified_bot_is_judged_by_name_alone(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    (tmp_path / "botproof.toml").write_text(DESCRIPTION)
+    done, lines = judged(tmp_path, "boot,parity,latency")
     sent = [event for event in map(json.loads, lines) if event.get("method") == "sendMessage"]
     assert [event["params"]["text"] for event in sent] == ["only the name is changed"] * 2
     verdicts = json.loads((tmp_path / "report" / "verdict.json").read_text())
@@ -142,16 +147,7 @@ def test_every_client_finds_the_exchanges_by_name_and_nothing_else(tmp_path: Pat
     for name, text in APPROVED.items():
         approved = f"you: /{name}\n--- message\n{text}\n"
         (tmp_path / "golden" / f"{name}.txt").write_text(approved)
-    command = [sys.executable, "-m", "botproof", "gate", "--only", "boot,golden"]
-    done = subprocess.run(
-        [*command, "--report-dir", "report"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=800,
-        check=False,
-    )
-    lines = (tmp_path / "report" / "history.jsonl").read_text().splitlines()
+    done, lines = judged(tmp_path, "boot,golden")
     events = [json.loads(line) for line in lines]
     said = [event["params"]["text"] for event in events if event.get("method") == "sendMessage"]
     # One, by every client; a busy machine may have it played again.
