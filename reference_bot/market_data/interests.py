@@ -19,7 +19,7 @@ from reference_bot.api import (
 )
 from reference_bot.market_data.blocks import open_interest
 from reference_bot.market_data.cache import Entry
-from reference_bot.market_data.errors import AnswerError, Reason, VenueError
+from reference_bot.market_data.errors import AnswerError, Reason, VenueError, without_venues
 from reference_bot.market_data.figures import funding_of
 from reference_bot.market_data.lookup import Found, not_a_coin
 from reference_bot.market_data.parts import Part, Parts
@@ -168,19 +168,13 @@ async def _listed(service: MarketService, end: float) -> set[Pair]:
 
 
 def _nothing(symbol: str, missing: Sequence[Missing], listed: set[Pair]) -> AnswerError:
+    said = f"no venue told the open interest of {symbol.strip()}"
     reasons = {one.reason for one in missing}
-    status, code = 502, "venue_failed"
-    if reasons == {"not_listed"}:
-        status, code = 404, "unknown_symbol"
-    elif reasons == {"timeout"}:
-        status, code = 504, "too_late"
+    if reasons != {"not_listed"}:
+        return without_venues(said, missing, late=reasons == {"timeout"})
+    near = near_matches(parse_symbol(symbol)[0], listed)
     return AnswerError(
-        status,
-        code,
-        f"no venue told the open interest of {symbol.strip()}",
-        field="symbol" if status == 404 else None,
-        near=near_matches(parse_symbol(symbol)[0], listed) if status == 404 else None,
-        missing=tuple(missing),
+        404, "unknown_symbol", said, field="symbol", near=near, missing=tuple(missing)
     )
 
 
