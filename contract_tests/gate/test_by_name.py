@@ -29,18 +29,21 @@ golden = false
 """
 
 
-def judged(directory: Path, checks: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """Run the gate for these checks: how it ended, and the lines of its record."""
-    command = [sys.executable, "-m", "botproof", "gate", "--only", checks]
-    done = subprocess.run(
-        [*command, "--report-dir", "report"],
+def botproof(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of botproof there, which reports into `report`."""
+    return subprocess.run(
+        [sys.executable, "-m", "botproof", *arguments, "--report-dir", "report"],
         cwd=directory,
         capture_output=True,
         text=True,
         timeout=800,
         check=False,
     )
-    return done, (directory / "report" / "history.jsonl").read_text().splitlines()
+
+
+def recorded(directory: Path) -> list[str]:
+    """The lines of the record."""
+    return (directory / "report" / "history.jsonl").read_text().splitlines()
 
 
 @pytest.mark.slow
@@ -48,8 +51,9 @@ def test_an_unmodified_bot_is_judged_by_name_alone(tmp_path: Path) -> None:
     if os.geteuid():
         pytest.skip("port 443 and a mount namespace take root")
     (tmp_path / "botproof.toml").write_text(DESCRIPTION)
-    done, lines = judged(tmp_path, "boot,parity,latency")
-    sent = [event for event in map(json.loads, lines) if event.get("method") == "sendMessage"]
+    done = botproof(tmp_path, "gate", "--only", "boot,parity,latency")
+    told = map(json.loads, recorded(tmp_path))
+    sent = [event for event in told if event.get("method") == "sendMessage"]
     assert [event["params"]["text"] for event in sent] == ["only the name is changed"] * 2
     verdicts = json.loads((tmp_path / "report" / "verdict.json").read_text())
     found = {check["check"]: check["verdict"] for check in verdicts["checks"]}
@@ -85,14 +89,7 @@ def test_every_command_judges_a_bot_by_name(tmp_path: Path, command: list[str], 
     if os.geteuid():
         pytest.skip("port 443 and a mount namespace take root")
     (tmp_path / "botproof.toml").write_text(DESCRIPTION + ASKED)
-    done = subprocess.run(
-        [sys.executable, "-m", "botproof", *command, "--report-dir", "report"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=800,
-        check=False,
-    )
+    done = botproof(tmp_path, *command)
     (path,) = (tmp_path / "report").rglob("verdict.json")
     verdicts = json.loads(path.read_text())
     found = {each["check"]: each["verdict"] for each in verdicts["checks"]}
@@ -106,14 +103,7 @@ def test_a_bot_by_name_that_is_killed_is_judged_and_no_error(tmp_path: Path) -> 
         pytest.skip("port 443 and a mount namespace take root")
     (tmp_path / "botproof.toml").write_text(DESCRIPTION + ASKED)
     size = ["--updates", "40", "--kills", "2", "--rate", "10", "--drain", "5"]
-    done = subprocess.run(
-        [sys.executable, "-m", "botproof", "delivery", *size, "--report-dir", "report"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=800,
-        check=False,
-    )
+    done = botproof(tmp_path, "delivery", *size)
     (row,) = json.loads((tmp_path / "report" / "delivery.json").read_text())
     assert (row["kills"], row["updates"]) == (2, 50), done.stdout
     assert row["verdict"] in ("PASS", "FAIL"), done.stdout
@@ -147,8 +137,8 @@ def test_every_client_finds_the_exchanges_by_name_and_nothing_else(tmp_path: Pat
     for name, text in APPROVED.items():
         approved = f"you: /{name}\n--- message\n{text}\n"
         (tmp_path / "golden" / f"{name}.txt").write_text(approved)
-    done, lines = judged(tmp_path, "boot,golden")
-    events = [json.loads(line) for line in lines]
+    done = botproof(tmp_path, "gate", "--only", "boot,golden")
+    events = [json.loads(line) for line in recorded(tmp_path)]
     said = [event["params"]["text"] for event in events if event.get("method") == "sendMessage"]
     # One, by every client; a busy machine may have it played again.
     [price] = {text for text in said if text.replace(".", "").isdigit()}
