@@ -9,7 +9,7 @@ in vain, whatever the verdicts are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -24,6 +24,7 @@ from botproof.history import (
     BotApiCall,
     CasePlayed,
     ConversationsCompared,
+    DoorAsked,
     DoubleEvent,
     Event,
     History,
@@ -40,6 +41,7 @@ DOUBLES = "doubles"
 _UNTOUCHED = frozenset({"memory", "delivery"})
 """Checks whose subject does not depend on what a venue answered."""
 _UNANSWERED_S = 15.0  # how long after a case that stayed unanswered its calls still belong to it
+_BROKEN = 500  # this HTTP status and those above it are no answer
 _SLOW_S = 1.0  # a double that took that long for itself may have made the harness give up
 
 
@@ -105,6 +107,8 @@ class Shortcomings:
         def spoilt_start(event: ProcessNotReady) -> bool:
             return event.role != "double" and event.t >= first.get(event.stack, event.t + 1)
 
+        doors = set(map(id, _door_in_vain(history, [span for _, span in self.gaps])))
+
         # How such a process then ended says nothing: it never came to its work.
         unready = {
             (event.stack, event.process)
@@ -129,7 +133,7 @@ class Shortcomings:
                 return not any(began <= span.end <= event.t for _, span in self.gaps)
             return True
 
-        return History(event for event in history if kept(event))
+        return History(event for event in history if id(event) not in doors and kept(event))
 
 
 def _gaps(history: History) -> Iterator[tuple[str, Span]]:
@@ -195,6 +199,23 @@ def asked_in_vain(history: History) -> set[str]:
     """Return the cases during which something was asked for that no double has."""
     gaps = [span for _, span in _gaps(history)]
     return {case.case for case, span in windows(history) if any(map(span.meets, gaps))}
+
+
+def _door_in_vain(history: History, gaps: Sequence[Span]) -> Iterator[DoorAsked]:
+    """Yield the questions at the door that went wrong while something was asked for that no double
+    has: that says nothing about what was sent. Each lasts since the one before."""
+    for stack in history.stacks:
+        before = 0.0
+        for asked in history.of(DoorAsked, stack=stack):
+            span = Span(stack, before, asked.t)
+            if before and _went_wrong(asked) and any(map(span.meets, gaps)):
+                yield asked
+            before = asked.t
+
+
+def _went_wrong(asked: DoorAsked) -> bool:
+    mute = asked.status is None and not asked.answers
+    return bool(asked.error) or mute or (asked.status or 0) >= _BROKEN
 
 
 def _too_slow(case: Span, slow: Iterable[Span], limit_s: float) -> bool:

@@ -170,3 +170,30 @@ def test_an_address_that_was_refused_is_named(unknown, judging) -> None:
     _, golden = judge(unknown, judging(approved=APPROVED), "golden")
     assert golden.verdict is Verdict.INCONCLUSIVE
     assert "the bot tried to reach 192.0.2.7:443: it was refused" in golden.measurement
+
+
+@pytest.mark.parametrize("status", [500, 200])
+def test_an_error_at_the_door_that_a_refused_address_may_explain_is_no_fail(
+    unknown, judging, status: int
+) -> None:
+    """A bot whose database is out of reach answers all with 500; what it lets in is its own."""
+    mode = unknown.modes[0]
+    about = {"url": "http://127.0.0.1/hook", "sent": "/start", **unknown.labels(mode)}
+    end = max(event.t for event in unknown.events)
+    for number, (what, code) in enumerate((("first", None), ("no_secret", status))):
+        answers = ("hello",) if what == "first" or status < 500 else ()
+        unknown.add(
+            history.DoorAsked(t=end + number, what=what, status=code, answers=answers, **about)
+        )
+    unknown.add(history.DoorAsked(t=end + 2, what="no_json", status=status, **about))
+    unknown.add(
+        history.DoubleEvent(
+            t=end + 1.5,
+            double="resolver",
+            kind=history.REFUSED_ADDRESS,
+            detail={"process": "bot", "address": "192.0.2.7:3306"},
+            **unknown.labels(mode),
+        )
+    )
+    _, door = judge(unknown, judging(), "door")
+    assert door.verdict is (Verdict.INCONCLUSIVE if status == 500 else Verdict.FAIL)
