@@ -32,7 +32,66 @@ TYPED = {  # each another coin: the same at the same moment is asked once
     "/price fil\\usdt": ["FIL/USDT"],
     "/price algo in eur": ["ALGO/EUR"],
     "/price bitcoin cash": ["BCH"],
+    # what no test had before, as traders write in chats
+    "/price INJUSDT.P": ["INJUSDT.P"],
+    "/price BYBIT:SEIUSDT.P": ["BYBIT:SEIUSDT.P"],
+    "/price sui/apt/arb": ["SUI", "APT", "ARB"],
+    "/price op > 60k": ["OP"],
+    "/price ldo at 2.50": ["LDO"],
+    "/price alert mkr 1,500": ["MKR"],
+    "/price wif\n\nthanks a lot, friend": ["WIF"],
+    "/price 100 usd in pepe": ["USD", "PEPE"],
+    "/price xau xag": ["XAU", "XAG"],
+    "/price precio de tia": ["TIA"],
+    "/price цена jup": ["JUP"],
+    "/price 比特币 价格 多少": ["比特币"],
+    "/price 🚀🚀 strk 💎🙌": ["STRK"],
+    "/price pyth\n\n": ["PYTH"],
+    "/price render, rndr": ["RENDER", "RNDR"],
+    "/price dydx/usdt:usdt": ["DYDX/USDT:USDT"],
+    "/price 0.75 ena pls": ["ENA"],
+    "/price ondo 15m chart.": ["ONDO"],
+    "/PRICE  kas": ["KAS"],
+    "/price\tmnt": ["MNT"],
 }
+
+
+def said_back() -> dict[str, str]:
+    """Return what is no question that can be answered, and what it is told."""
+    no_symbol = "is not a symbol: write it like BTC, BTCUSDT or BTC/USDT"
+    return {
+        "/prise btc": "I do not know /prise. Did you mean /price?",
+        "/btc": "I do not know /btc. Did you mean /price BTC?",
+        f"/price {'A' * 3500}": no_symbol,
+        "/cvd 😀": no_symbol,
+        "/price https://www.tradingview.com/symbols/BTCUSDT/": no_symbol,
+        "/cvd btc 2h": "“2h” is not a timeframe: use one of 1m, 5m, 15m, 30m, 1h, 4h, 1d",
+        "/pnl ytd": "“ytd” is not a period: use one of 1d, 7d, 30d, 90d",
+    }
+
+
+def test_what_cannot_be_answered_is_said(start_bot: Any, telegram: Any, market: Any) -> None:
+    start_bot("polling").until_ready()
+    wanted = said_back()
+    telegram.say_each(wanted)
+    told = [telegram.answers(chat)[0] for chat in range(1, len(wanted) + 1)]
+    assert [
+        text for text, word in zip(told, wanted.values(), strict=True) if word not in text
+    ] == []
+    assert market.asked == []
+
+
+def test_a_command_for_another_bot_is_left_to_it_in_a_group(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    start_bot("polling").until_ready()
+    group, person = -1001, 7
+    telegram.say("/price@other_test_bot eth", chat=group, user=person)
+    telegram.say("nice, btc is up", chat=group, user=person)
+    telegram.say("/price btc", chat=group, user=person)
+    telegram.answers(group)
+    assert [one["symbol"] for one in market.asked] == ["BTC"]
+    assert len(telegram.texts(group)) == 1
 
 
 def test_what_people_type_is_asked_as_it_was_meant(
@@ -58,6 +117,33 @@ def test_each_command_of_a_message_is_answered_and_what_is_too_many_is_named(
     assert left == (
         "✋ I answer up to 3 commands of one message. Not answered: /price /pairs. Send them again."
     )
+
+
+def test_each_answer_of_a_message_has_its_own_buttons(start_bot: Any, telegram: Any) -> None:
+    start_bot("polling").until_ready()
+    telegram.say("/price btc\n/cvd btc\n/price eth", chat=1)
+    telegram.say("/price sol /oi sol /cvd sol /pairs", chat=2)
+    telegram.answers(1, 3)
+    telegram.answers(2, 4)
+    assert [_refresh(one) for one in _sent(telegram, 1)] == ["price BTC", "cvd BTC 1h", "price ETH"]
+    assert [_refresh(one) for one in _sent(telegram, 2)] == [
+        "price SOL",
+        "oi SOL",
+        "cvd SOL 1h",
+        None,  # what is left out
+    ]
+
+
+def _sent(telegram: Any, chat: int) -> list[Any]:
+    """Return the bot's messages in a chat, in their order."""
+    told = telegram(f"bots/{telegram.token}/chats/{chat}/messages")["messages"]
+    return [one for one in told if one["from"]["is_bot"]]
+
+
+def _refresh(message: Any) -> str | None:
+    """Return what the last button under a message asks for."""
+    markup = message.get("reply_markup")
+    return None if markup is None else str(markup["inline_keyboard"][-1][-1]["callback_data"])
 
 
 def test_the_market_that_is_asked_for_is_the_one_that_is_told(

@@ -41,16 +41,18 @@ class Telegram:
     failures: list[TelegramError | None] = field(default_factory=list)
     sent: list[tuple[int, str]] = field(default_factory=list)
     edits: list[tuple[int, str]] = field(default_factory=list)
+    markups: list[str] = field(default_factory=list)
     under_way: int = 0
     most_under_way: int = 0
 
-    async def send(self, place: Place, html: str, _markup: str = "") -> int:
+    async def send(self, place: Place, html: str, markup: str = "") -> int:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         await asyncio.sleep(0)
         self.under_way -= 1
         self._fail()
         self.sent.append((place.chat_id, html))
+        self.markups.append(markup)
         return 100 + len(self.sent)
 
     async def edit(self, _chat: int, message_id: int, html: str, _markup: str = "") -> None:
@@ -293,6 +295,23 @@ async def test_long_answers_go_on_where_they_stopped() -> None:
     world.telegram.sent.clear()
     await world.replier(progress=Progress(parts=("one", "two", "three"), sent=2)).resume()
     assert [part for _, part in world.telegram.sent] == ["three"]
+
+
+async def test_several_answers_keep_their_buttons_when_one_of_them_is_cut() -> None:
+    world = World()
+    world.telegram.failures = [None, None, BadRequest("Message is too long")]
+    long = "\n".join(f"line {number}" for number in range(100))
+
+    async def answers() -> Draft:
+        return Draft.of(
+            [Draft(["a", "b"], "under b"), Draft([long], "under it"), Draft(["c"], "c")]
+        )
+
+    await world.replier().answer(answers())
+    assert world.telegram.sent[0] == (5, "a")
+    cut = len(world.telegram.markups) - 4
+    assert cut >= 1
+    assert world.telegram.markups == ["", "under b", *[""] * cut, "under it", "c"]
 
 
 async def test_a_slow_answer_is_acknowledged_and_edited(monkeypatch: pytest.MonkeyPatch) -> None:

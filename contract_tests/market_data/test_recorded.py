@@ -1,5 +1,6 @@
 """What real venues told, through the adapters (respx): see fixtures/venues/recorded/SOURCES."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -534,6 +535,27 @@ async def test_gate_tells_the_change_itself(venue):
         perp("gate", "BTC_USDT", 0.0001)
     )
     assert ticker.price - ticker.open == pytest.approx(638.5)
+
+
+async def test_gates_inverse_contract_is_given_as_it_was_told(venue):
+    """BTC_USD, 16 April 2024: the contract's ``position_size`` was 12,785,272 and 12,855,226 within
+    hours (github.com/bhftbootcamp/CryptoExchangeAPIs.jl, MIT), so that this was one side.
+    """
+    told = [
+        {
+            "contract": "BTC_USD", "last": "62157.4", "change_percentage": "-3.12",
+            "total_size": "12791802", "volume_24h_base": "343", "volume_24h_quote": "21362145",
+            "low_24h": "61568.7", "high_24h": "64746.7", "mark_price": "62221.82",
+        }
+    ]  # fmt: skip
+    adapter = venue(gate, {"/api/v4/futures/btc/tickers": json.dumps(told).encode()})
+    coin = Instrument("gate", "inverse", Pair("BTC", "USD"), "BTC_USD")
+    held = await adapter.open_interest(coin)
+    assert (held.value, held.amount) == (12_791_802, pytest.approx(12_791_802 / 62221.82))
+    ticker = await adapter.ticker(coin)
+    assert (ticker.volume, ticker.turnover) == (343, 21_362_145)
+    # of today's BTC_USDT the same field tells both: which of them BTC_USD does now is not known
+    assert [adapter.interest_sides(kind) for kind in ("perp", "inverse")] == ["one", "unknown"]
 
 
 async def test_a_coin_margined_candle_of_bitget_counts_coins_at_index_6(venue):

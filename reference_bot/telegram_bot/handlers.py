@@ -63,6 +63,10 @@ LEFT_OUT: Final = (
     "✋ I answer up to {most} commands of one message. Not answered: {commands}. Send them again."
 )
 UNKNOWN: Final = "I do not know {command}.{meant} /help lists what I can do."
+_COINS: Final = frozenset(
+    {"BTC", "ETH", "SOL", "XRP", "BNB", "DOGE", "ADA", "TON", "TRX", "LTC", "LINK", "GOLD"}
+)
+"""What people ask for as if it were a command."""
 _DAY: Final = 24 * 3600.0
 
 current: ContextVar[Replier | None] = ContextVar("current", default=None)
@@ -143,7 +147,7 @@ class _Answers:
             commands = " ".join(dict.fromkeys(escape(one.shown) for one in left))
             text = LEFT_OUT.format(most=MOST_AT_ONCE, commands=commands)
             drafts.append(Draft(split(text)))
-        return Draft([part for draft in drafts for part in draft.parts], drafts[-1].markup)
+        return Draft.of(drafts)
 
     async def tapped(self, update: Update, _: _Context) -> None:
         """Answer a tap: the message that holds the button is edited into the answer.
@@ -173,6 +177,8 @@ class _Answers:
         """Say that there is no such command, and which one may be meant."""
         names = [f"/{name}" for name in self._by_name]
         near = difflib.get_close_matches(f"/{typed.name[:40]}", names, n=1, cutoff=0.7)
+        if not near and typed.name.upper() in _COINS:
+            near = [f"/price {typed.name.upper()}"]
         meant = f" Did you mean {near[0]}?" if near else ""
         return Draft(split(UNKNOWN.format(command=escape(typed.shown), meant=meant)))
 

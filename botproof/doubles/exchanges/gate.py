@@ -273,7 +273,7 @@ def _futures_tickers(ask: Ask) -> Any:
                 "high_24h": one.price(day.high),
                 "change_percentage": ratio_text(100 * (day.close - day.open), day.open, 2),
                 "change_price": one.price(day.close - day.open),
-                "total_size": one.contracts(two_sided(ask.interest(one))),
+                "total_size": one.contracts(_told(one, ask.interest(one))),
                 "volume_24h": one.contracts(day.lots),
                 "volume_24h_base": coins,
                 "volume_24h_quote": dollars,
@@ -288,6 +288,12 @@ def _futures_tickers(ask: Ask) -> Any:
             }
         )
     return rows
+
+
+def _told(one: Listing, lots: int) -> int:
+    """Return the open contracts as Gate counts them: both sides, of BTC_USD one (recorded in 2024;
+    how it is now, nobody has recorded)."""
+    return lots if one.kind == "inverse" else two_sided(lots)
 
 
 def _futures_candles(ask: Ask) -> Any:
@@ -333,8 +339,8 @@ def _stat(ask: Ask, one: Listing, at: int, end: int) -> dict[str, Any]:
         "short_liq_size": 0,
         "short_liq_amount": 0,
         "short_liq_usd": 0,
-        "open_interest": int(one.contracts(two_sided(ask.interest(one, at)))),
-        "open_interest_usd": one.held(two_sided(ask.interest(one, at)), ask.mark(one, at))[1],
+        "open_interest": int(one.contracts(_told(one, ask.interest(one, at)))),
+        "open_interest_usd": one.held(_told(one, ask.interest(one, at)), ask.mark(one, at))[1],
         "top_lsr_account": 1.0,
         "top_lsr_size": 1.0,
         "mark_price": ask.mark(one, at),

@@ -23,12 +23,14 @@ __all__ = [
     "Instrument",
     "InterestPoint",
     "MarketKind",
+    "Sides",
     "TakerVolume",
     "TakerVolumes",
     "Ticker",
     "Venue",
 ]
 
+Sides = Literal["one", "unknown"]
 MarketKind = Literal["spot", "perp", "inverse"]
 """``perp`` is margined in a stable coin, ``inverse`` in the coin itself and quoted in dollars: it
 never stands in for the other.
@@ -181,10 +183,11 @@ class Venue(Protocol):
     """The timeframes of perpetuals in which taker volumes are told apart from candles."""
     taker_periods: int
     """How many closed periods of them are told."""
-    interest_sides: Literal["one", "unknown"]
-    """Whether it is known that open interest, as given on from here, counts one side."""
     currencies: bool
     """Whether it tells currencies and metals, and nothing else; False: coins, and nothing else."""
+
+    def interest_sides(self, kind: MarketKind) -> Sides:
+        """Tell whether it is known that open interest, as given on from here, counts one side."""
 
     async def ping(self) -> None:
         """Return when the venue answers."""

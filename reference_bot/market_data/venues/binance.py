@@ -9,7 +9,7 @@ given on in coins. Klines carry what takers bought at index 9 (base) and 10 (quo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -216,7 +216,6 @@ class Binance(NoTakers):
     name = "binance"
     quotes: tuple[str, ...] = ("USDT",)
     currencies = False
-    interest_sides: Literal["one", "unknown"] = "one"
     kinds: tuple[MarketKind, ...] = ("spot", "perp", "inverse")
 
     def __init__(

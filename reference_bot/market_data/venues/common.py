@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
 from reference_bot.market_data.decoding import Decodes
 from reference_bot.market_data.errors import VenueError
@@ -17,6 +17,7 @@ from reference_bot.market_data.venues.base import (
     Instrument,
     InterestPoint,
     MarketKind,
+    Sides,
     TakerVolumes,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "Listed",
     "NoTakers",
     "OneApi",
+    "OneSide",
     "about",
     "index",
     "not_offered",
@@ -50,7 +52,15 @@ class _Named(Protocol):
 N = TypeVar("N", bound=_Named)
 
 
-class NoTakers:
+class OneSide:
+    """A venue of which it is known that open interest counts one side, as it is given on."""
+
+    def interest_sides(self, kind: MarketKind) -> Sides:  # noqa: ARG002 - the protocol's
+        """Return ``one``."""
+        return "one"
+
+
+class NoTakers(OneSide):
     """A venue without taker volumes apart from candles."""
 
     name: str
@@ -71,7 +81,6 @@ class OneApi(NoTakers):
 
     quotes: tuple[str, ...] = ("USDT",)
     currencies: bool = False
-    interest_sides: Literal["one", "unknown"] = "one"
     kinds: tuple[MarketKind, ...] = ("spot", "perp")
     time_path: ClassVar[str]
     """Where the API tells its time: the sign of life."""

@@ -5,7 +5,8 @@ candlesticks, contract stats). Times are in seconds; futures sizes count contrac
 ``quanto_multiplier`` coins, of BTC_USD of one dollar (its multiplier is 0). Tickers tell no time
 (the answer's ``Date`` is taken); those of futures tell the change in the price, those of spot in
 percent alone, rounded to two decimals. A ticker's ``total_size`` and the ``open_interest`` of the
-contract stats are the sum of both sides, twice the contract's ``position_size``. One answer of the
+contract stats are the sum of both sides, twice the contract's ``position_size``; of BTC_USD they
+were once one side, and what they are now is not known. One answer of the
 contract stats tells the history of open interest, the ratio of accounts and what takers did; its
 newest row is written again for some minutes after its end.
 """
@@ -35,6 +36,7 @@ from reference_bot.market_data.venues.base import (
     Instrument,
     InterestPoint,
     MarketKind,
+    Sides,
     TakerVolume,
     TakerVolumes,
     Ticker,
@@ -242,6 +244,12 @@ class Gate(OneApi):
         super().__init__(client)
         self._cache = cache
 
+    def interest_sides(self, kind: MarketKind) -> Sides:
+        """Return ``unknown`` for BTC_USD: in April 2024 it told one side, where contracts settled
+        in USDT tell both by now.
+        """
+        return "unknown" if kind == "inverse" else "one"
+
     async def directory(self, kind: MarketKind) -> Directory:
         """Read what trades; ``unit`` is a contract's coins, of an inverse one a dollar."""
         if kind == "spot":
@@ -344,7 +352,7 @@ class Gate(OneApi):
         found, now = await self._futures_ticker(instrument)
         if found.total_size is None:
             raise VenueError(self.name, "unavailable", "tickers: no total_size")
-        size = _one_side(found.total_size, instrument)
+        size = _told_once(found.total_size, instrument)
         if instrument.kind != "inverse":
             return InterestPoint(now, size, None)
         if not found.mark_price:
@@ -449,13 +457,13 @@ def _open_of(found: _SpotTicker | _FuturesTicker) -> float | None:
     return found.last / (1 + change / 100) if change is not None and -100 < change < 1e9 else None
 
 
-def _one_side(contracts: float, instrument: Instrument) -> float:
-    """Return what is open on one side, of the contracts of both: in coins, or dollars."""
-    return contracts * instrument.unit / 2
+def _told_once(contracts: float, instrument: Instrument) -> float:
+    """Return what is open on one side, in coins; of BTC_USD what is told, in dollars."""
+    return contracts * instrument.unit / (1 if instrument.kind == "inverse" else 2)
 
 
 def _point(stat: _Stat, instrument: Instrument) -> InterestPoint | None:
-    time, size = stat.time * 1000, _one_side(stat.open_interest, instrument)
+    time, size = stat.time * 1000, _told_once(stat.open_interest, instrument)
     if instrument.kind == "inverse":
         return InterestPoint(time, size / stat.mark_price, size) if stat.mark_price else None
     return InterestPoint(time, size, stat.open_interest_usd and stat.open_interest_usd / 2)

@@ -20,6 +20,7 @@ _TIMES: Final = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9])?)x", re.IGNORECASE)
 _SHOWN: Final = 40
 _HIGHEST_PERCENT: Final = 100_000
 _BETWEEN: Final = re.compile(r"[\s,;|+?!、،]+|(?<=\w)&(?=\w)")
+_LIST: Final = re.compile(r"\w+(?:/\w+){2,}")
 _LEFT_OVER: Final = "/:-&+%"
 """What joins two words, where one of them is missing: ``/btc``, ``btc-``."""
 _AT_ONCE: Final = 5
@@ -62,7 +63,7 @@ def _symbols(typed: str) -> str:
 
     A length of time is passed over: the answer has its own.
     """
-    words = symbols_among([word for word in _BETWEEN.split(typed) if word])
+    words = symbols_among([one for word in _BETWEEN.split(typed) for one in _listed(word) if one])
     symbols = dict.fromkeys(map(_symbol, words))
     if len(symbols) > _AT_ONCE:
         raise BadArgumentError(
@@ -70,6 +71,11 @@ def _symbols(typed: str) -> str:
             "/price BTC ETH SOL"
         )
     return " ".join(symbols)
+
+
+def _listed(word: str) -> list[str]:
+    """Return the symbols of ``btc/eth/sol``; what has one slash is a pair."""
+    return word.split("/") if _LIST.fullmatch(word) else [word]
 
 
 def _pair_or_switch(typed: str) -> str:

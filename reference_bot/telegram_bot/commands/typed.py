@@ -23,6 +23,7 @@ _BEFORE: Final = re.compile(r"^[^\w/\\@]+")
 """Pictures, quotation marks and dots before a command."""
 _SLASH: Final = re.compile(r"\s*/\s*")
 _PREFIX: Final = re.compile(r"(?<!\S)[/\\]+(?=\w)")
+_EMPTY_LINE: Final = re.compile(r"\n[^\S\n]*\n")
 _ENTITY: Final = "bot_command"
 _SHORT: Final = 2
 """A command of so few letters is the beginning of too many words: ``/oil`` is no ``/oi l``."""
@@ -89,7 +90,7 @@ def _read(plain: str, bot: str, known: Collection[str], *, meant: bool) -> tuple
     if meant or (to is not None and not other):
         name, rest = _taken_apart(name, rest, known)
     own, more = _until_another(rest, name, known)
-    words = _words(own)
+    words = _words(_first_paragraph(own))
     shown = f"/{found['name']}" + (f"@{to}" if other else "")
     mention = f"@{bot.lower()}"
     said = tuple(word for word in words if word.lower() != mention and _means_something(word))
@@ -127,6 +128,12 @@ def _until_another(rest: str, name: str, known: Collection[str]) -> tuple[str, s
     own, more = (rest[: another.start()], rest[another.start() + 1 :]) if another else (rest, "")
     again = rf"(?<!\S)[/\\]+{name}(?:@\w+)?(?!\S)"
     return re.sub(again, " ", own, flags=re.IGNORECASE), more
+
+
+def _first_paragraph(text: str) -> str:
+    """Return what stands before an empty line: what follows is said to people."""
+    first = _EMPTY_LINE.split(text.lstrip("\n"), maxsplit=1)[0]
+    return first if any(one.isalnum() for one in first) else text
 
 
 def _words(rest: str) -> list[str]:

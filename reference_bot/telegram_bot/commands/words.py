@@ -16,17 +16,19 @@ MARKETS: Final = {
 }
 """What people call the two kinds of market, and what the bot calls them."""
 _MARKERS: Final = {"spot": "SPOT", "perps": "PERP"}
+_METALS: Final = frozenset({"XAU", "XAG", "XPT", "XPD"})
 _TOWARDS: Final = frozenset({"in", "to"})
 _SMALL_WORDS: Final = (
-    "and vs versus or of for the price please pls now today current what whats what's is are how "
-    "much und et и"
+    "and vs versus or of for the price please pls thanks thx chart now today current what whats "
+    "what's is are how much alert und et и de del precio preço prix preis prezzo цена курс "
+    "сколько стоит fiyat harga 价格 多少 価格 가격"
 )
 _FILLERS: Final = frozenset(_SMALL_WORDS.split())
 _AT: Final = frozenset({"on", "at", "from"})
 _COINS_TOO: Final = frozenset({"GATE", "HYPERLIQUID", "CRYPTO", "FX"})
 """Names of exchanges and of groups of charts that may as well be meant as a coin."""
 _SAYS_NOTHING: Final = frozenset({"last", "past", "this", "percent", "pct"})
-_AMOUNT: Final = re.compile(r"\d+(?:\.\d+)?")
+_AMOUNT: Final = re.compile(r"\d+(?:[.,]\d+)*[km]?", re.IGNORECASE)
 _UNIT: Final = re.compile(
     r"(?:m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|months?)", re.IGNORECASE
 )
@@ -120,6 +122,8 @@ def _in_money(symbol: str, word: str) -> bool:
 def goes_with(symbol: str, word: str) -> bool:
     """Tell whether ``word`` is the quote of ``symbol``, typed apart."""
     base, quote = symbol.upper(), bare(word).upper()
+    if base.isdecimal() or {base, quote} <= _METALS:  # an amount of dollars; gold and silver
+        return False
     if not base.isalnum() or base in _DOLLARS:
         return base == "USD" and forex_pair(f"{base}/{quote}") is not None
     return quote in _DOLLARS or forex_pair(f"{base}/{quote}") is not None
@@ -161,7 +165,9 @@ def _telling(words: list[str]) -> list[str]:
             continue
         if venue and (before in _AT or plain[at].upper() not in _COINS_TOO):
             continue
-        if plain[at].lower() in _AT and after in VENUES:
+        if plain[at].lower() in _TOWARDS and before.upper() in _DOLLARS | _MONEY:
+            continue  # 100 usd in btc
+        if plain[at].lower() in _AT and (after in VENUES or _AMOUNT.fullmatch(after)):
             continue
         kept.append(word)
     return kept or words

@@ -95,7 +95,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``ack``: message_id of the acknowledgement that the answer is edited into.
     ``parts``: the rendered answer (HTML), kept when it cannot go out in one call right away.
-    ``markup``: the buttons under its last part, as the Bot API's JSON; empty without.
+    ``markup``: the buttons under its last part, as the Bot API's JSON; empty without. ``markups``:
+    those under the parts before it, from the first on; what is not told has none.
     ``sent``: how many of the parts Telegram has accepted. ``tries``: how often it was put off.
     ``chat``: where the answer goes when that is not the chat that was asked in.
     """
@@ -106,6 +107,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     tries: int = 0
     markup: str = ""
     chat: int | None = None
+    markups: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ The rules, and where they come from (docs/bot.md, "What a kill can repeat"):
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_place
 from typing import Any, Final, Protocol, TypeVar
@@ -78,10 +78,21 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A rendered answer: HTML parts, and the buttons under the last one as the Bot API's JSON."""
+    """A rendered answer: HTML parts, and the buttons under the last one as the Bot API's JSON.
+
+    ``markups``: the buttons under the parts before it, where several answers are one.
+    """
 
     parts: list[str]
     markup: str = ""
+    markups: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, drafts: Sequence["Draft"]) -> "Draft":
+        """Return several answers as one, each with its own buttons."""
+        marks = [mark for one in drafts for mark in (*[""] * (len(one.parts) - 1), one.markup)]
+        parts = [part for one in drafts for part in one.parts]
+        return cls(parts, marks[-1], tuple(marks[:-1]))
 
 
 class Messenger(Protocol):
@@ -156,11 +167,12 @@ class Replier:
         finally:
             if not task.done():
                 task.cancel()
-        await self.say(draft.parts, draft.markup)
+        await self.say(draft.parts, draft.markup, draft.markups)
 
-    async def say(self, parts: list[str], markup: str = "") -> None:
+    async def say(self, parts: list[str], markup: str = "", markups: tuple[str, ...] = ()) -> None:
         """Send ``parts``, the first one in place of an acknowledgement if there is one."""
-        progress = replace(self._job.progress, parts=tuple(parts), sent=0, markup=markup)
+        told = tuple(parts)
+        progress = replace(self._job.progress, parts=told, sent=0, markup=markup, markups=markups)
         if len(parts) > 1:
             await self._record(progress)  # a restart must go on with the same split
         self._job.progress = progress
@@ -274,7 +286,7 @@ class Replier:
             case "new message":  # what is not there is the question
                 self._place = replace_place(self._place, reply_to=None)
             case "no buttons":
-                self._job.progress = replace(progress, markup="")
+                self._job.progress = replace(progress, markup="", markups=())
             case "plain text":
                 self._change(index, [plain(part)])
             case "shorter" if len(parts := shorter(part)) > 1:
@@ -283,9 +295,11 @@ class Replier:
         return before != (self._place, self._job.progress)
 
     def _change(self, index: int, parts: list[str]) -> None:
-        old = self._job.progress.parts
+        old, marks = self._job.progress.parts, self._job.progress.markups
         changed = (*old[:index], *parts, *old[index + 1 :])
-        self._job.progress = replace(self._job.progress, parts=changed)
+        # the buttons stay under what was the end of the part
+        marks = (*marks[:index], *[""] * (len(parts) - 1), *marks[index:])
+        self._job.progress = replace(self._job.progress, parts=changed, markups=marks)
 
     def _accepted(self) -> None:
         self._context.bot_failed(None)
@@ -314,7 +328,9 @@ class Replier:
 
     def _markup(self, index: int) -> str:
         progress = self._job.progress
-        return progress.markup if index == len(progress.parts) - 1 else ""
+        if index == len(progress.parts) - 1:
+            return progress.markup
+        return progress.markups[index] if index < len(progress.markups) else ""
 
     def _check_lease(self) -> None:
         if not self._context.inbox.holds(self._job):
