@@ -19,7 +19,8 @@ from botproof.checks import golden_files
 from botproof.checks.judging import Judging, JudgingSettings
 from botproof.checks.own_settings import CASE
 from botproof.config import Config, config_of
-from botproof.delivery.run import DeliveryOptions, run_delivery
+from botproof.delivery.options import DeliveryOptions
+from botproof.delivery.run import run_delivery
 from botproof.gate import GateOptions, run_gate
 from botproof.outcome import Outcome
 from botproof.problems import UsageError

@@ -15,9 +15,10 @@ import msgspec
 
 from botproof.chats import Chats, Message
 from botproof.checks import mute
+from botproof.checks.in_hand import Hands, unexcused
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
-from botproof.checks.tally import Tally
+from botproof.checks.tally import Entry, Tally
 from botproof.checks.tally import tally as tally_of
 from botproof.checks.why import Reasons
 from botproof.history import (
@@ -40,6 +41,7 @@ _MOST_LINES = 12
 _MOST_LOG_LINES = 8
 _MOST_REASONS = 3
 _QUOTED = 40
+_TAKEN_IN = "an update that was confirmed to Telegram and not answered yet"
 
 
 class DeliveryPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,8 @@ class DeliveryPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     updates: int = 0
     kills: int = 0
+    stops: int = 0
+    """How often SIGTERM is to meet the bot at work."""
 
     @classmethod
     def recorded_in(cls, history: History) -> DeliveryPlan:
@@ -73,6 +77,10 @@ class _Seen:
     tally: Tally
     kills: tuple[float, ...]
     kills_at_work: int
+    takes_first: bool
+    kills_in_hand: int
+    stops_in_hand: int
+    unexcused: tuple[Entry, ...]
     stops: tuple[_Stop, ...]
     after_stop: tuple[BotApiCall, ...]
     crashes: tuple[ProcessExited, ...]
@@ -91,7 +99,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     return CheckResult(
         check="delivery",
         verdict=_verdict(broken, problems, missing),
-        budget="0 updates lost, repeated replies <= kills, order kept, silence after SIGTERM",
+        budget="0 updates lost, 1 answered twice a kill at most, order kept, silence after SIGTERM",
         measurement=_measure(seen),
         least_evidence=(
             f"{plan.updates or 1:,} updates that can be told apart in the replies, "
@@ -140,12 +148,22 @@ def _see(history: History, judging: Judging, stack: str) -> _Seen:
         if event.role == "bot" and event.signal == "SIGKILL"
     )
     stops = tuple(_stops(history, stack))
+    terms = [
+        event.t
+        for event in history.of(StopRequested, stack=stack)
+        if event.role == "bot" and event.signal == "SIGTERM"
+    ]
+    hands = Hands(history, stack, tally)
     exits = history.of(ProcessExited, stack=stack)
     return _Seen(
         stack=stack,
         tally=tally,
         kills=tuple(kill.t for kill in kills),
         kills_at_work=_kills_at_work(tally, kills, _Lives(history, stack)),
+        takes_first=hands.takes_first,
+        kills_in_hand=sum(hands.at(kill.t) > 0 for kill in kills),
+        stops_in_hand=sum(hands.at(t) > 0 for t in terms),
+        unexcused=tuple(unexcused(history, stack, tally, [kill.t for kill in kills])),
         stops=stops,
         after_stop=tuple(_after_stop(history, stack, stops)),
         crashes=tuple(e for e in exits if e.role == "bot" and not e.expected),
@@ -235,6 +253,11 @@ def _problems(seen: _Seen) -> Iterator[str]:
             f"{seen.stack}: {tally.repeats:,} repeated replies, more than the "
             f"{len(seen.kills):,} kills that could have caused them"
         )
+    elif seen.unexcused:
+        yield (
+            f"{seen.stack}: {len(seen.unexcused):,} of the repeated replies came without a kill in "
+            "between that could have caused it"
+        )
     if tally.swapped:
         yield f"{seen.stack}: {len(tally.swapped):,} times a chat was answered in another order"
     if seen.after_stop:
@@ -259,6 +282,11 @@ def _gaps(seen: Sequence[_Seen], plan: DeliveryPlan) -> list[str]:
     # A kill that belongs to a trouble comes when the trouble has done its work.
     elif plan.kills and not any(one.kills_at_work for one in seen):
         gaps.append("no kill met a ready bot with updates to answer")
+    takes_first = any(one.takes_first for one in seen)
+    if plan.kills and takes_first and not any(one.kills_in_hand for one in seen):
+        gaps.append(f"no kill met {_TAKEN_IN}")
+    if plan.stops and takes_first and not any(one.stops_in_hand for one in seen):
+        gaps.append(f"no clean stop met {_TAKEN_IN}")
     if counted and kills:
         gaps.append(
             f"{counted:,} answers could only be counted: a lost and a repeated one in the same "
@@ -304,6 +332,8 @@ def _data(seen: Sequence[_Seen]) -> dict[str, object]:
         "out_of_order": sum(len(one.tally.swapped) for one in seen),
         "kills": sum(len(one.kills) for one in seen),
         "kills_at_work": sum(one.kills_at_work for one in seen),
+        "kills_in_hand": sum(one.kills_in_hand for one in seen),
+        "stops_in_hand": sum(one.stops_in_hand for one in seen),
         "clean_stops": sum(len(one.stops) for one in seen),
         "crashes": sum(len(one.crashes) for one in seen),
     }
@@ -334,7 +364,10 @@ def _details(history: History, seen: _Seen) -> Iterator[str]:
         yield _left_standing(seen)
     yield from _way_of_answering(seen)
     if seen.kills:
-        yield f"{seen.kills_at_work} of {len(seen.kills)} kills met a ready bot with work to do"
+        yield (
+            f"{seen.kills_at_work} of {len(seen.kills)} kills met a ready bot with work to do, "
+            f"{seen.kills_in_hand} one with updates that only it knew of"
+        )
     if seen.crashes:
         codes = ", ".join(sorted({describe_exit(event.code) for event in seen.crashes}))
         yield f"the bot ended on its own {len(seen.crashes)} times: {codes}"

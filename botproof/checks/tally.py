@@ -9,12 +9,15 @@ it proves no more than that.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from botproof.chats import Chat, Chats, ReplyRules, Turn
-from botproof.history import CasePlayed, DoubleEvent, Event
+from botproof.history import CasePlayed, DoubleEvent, Event, UpdateConfirmed
+
+_ENOUGH = 5
+"""So many answers show whether a bot confirms before it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,14 @@ class Open:
     def __init__(self, rules: ReplyRules) -> None:
         self.chats = Chats(rules, markers=True)
         self._open: dict[int, int] = {}
+        self._confirmed: set[int] = set()
+        self._took = False
 
     def feed(self, event: Event) -> None:
         """Take in one event of the stack."""
+        if isinstance(event, UpdateConfirmed):
+            self._confirmed.update(event.update_ids)
+            self._took = self._took or self.in_hand(event.update_ids) > 0
         changed = self.chats.feed(event)
         if changed is not None:
             self._note(changed)
@@ -83,6 +91,18 @@ class Open:
     def open(self) -> int:
         """How many updates have no answer, if each message that is left over is one."""
         return sum(self._open.values())
+
+    def in_hand(self, updates: Iterable[int] = ()) -> int:
+        """Return how many updates, of these or of all, the bot has confirmed to Telegram and not
+        answered yet: nobody else knows of them any more."""
+        among = set(updates) or self._confirmed
+        turns = [self.chats.by_update.get(each) for each in among & self._confirmed]
+        return sum(turn is not None and not turn.answered for turn in turns)
+
+    @property
+    def answers_first(self) -> bool:
+        """Whether the bot seems to confirm an update only when it has answered it."""
+        return not self._took and self.asked - self.open - self.dropped >= _ENOUGH
 
     @property
     def dropped(self) -> int:

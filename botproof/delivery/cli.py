@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from botproof.config import Config, Scalar, load_config
+from botproof.delivery.options import DeliveryOptions
 from botproof.delivery.report import Named, print_table, write_table
-from botproof.delivery.run import DeliveryOptions, run_delivery
+from botproof.delivery.run import run_delivery
 from botproof.faults.troubles import EXCHANGE_FAULTS, TROUBLES
 from botproof.problems import UsageError
 from botproof.report.files import write_reports

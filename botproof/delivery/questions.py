@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botproof.config import Case
@@ -44,6 +44,11 @@ def questions(say: Sequence[str], updates: int, chats: int, seed: int) -> list[Q
         )
         for number in range(updates)
     ]
+
+
+def in_chat(question: Question, number: int) -> Question:
+    """Return the same question, asked in the chat of this number, from 0."""
+    return replace(question, chat_id=_FIRST_USER + number)
 
 
 def due_times(updates: int, rate: float, seed: int) -> list[float]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 
 import msgspec
 
@@ -18,11 +15,11 @@ import botproof
 from botproof import history
 from botproof.chats import ReplyRules
 from botproof.checks import delivery as delivery_check
-from botproof.checks.delivery import DeliveryPlan
 from botproof.checks.judging import JudgingSettings
 from botproof.checks.tally import Open
-from botproof.config import Config, Scalar
-from botproof.delivery.questions import Question, chat_ids, due_times, questions
+from botproof.config import Config
+from botproof.delivery.options import MEANWHILE, UNDER_WAY, DeliveryOptions, plan_of
+from botproof.delivery.questions import Question, chat_ids, due_times, in_chat, questions
 from botproof.faults.nemesis import Nemesis
 from botproof.faults.schedule import Window, strikes, windows
 from botproof.faults.stores import DamagedRows, ForgetfulRedis, RedisKeys, SqliteFiles
@@ -55,55 +52,14 @@ _AIM_S = 2.0
 _CLOCK_STEP_S = 30.0
 _MOST_CLOCK_S = 3600.0
 _QUIET_S = 1.0
-UNDER_WAY = 10
-"""How many updates are sent at once before a SIGTERM that is to meet the bot at work."""
+_MEANWHILE_S = 0.15
+_FEW_CHATS = 3
+"""Those that are under way come from so few: of one chat all but the first have to wait."""
+_SLOW = {"method": "sendMessage", "kind": "late", "seconds": 0.8}
+"""Telegram is slow: so what was taken in is still in hand when the end comes. A message that a bot
+had not got rid of by then takes no effect, so no repetition follows from it. A bot has to wait that
+long for an answer: whether a call was lost that it gave up, nobody could tell."""
 _TOKEN_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"  # noqa: S105 - an alphabet
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryOptions:
-    """What to run. `rate` is updates a second, `chats` 0 takes botproof.toml's number.
-
-    What is not answered when all is sent has `drain_s` seconds from the last new answer on.
-    `late` updates are sent while the bot is stopped and must be answered by its next start. So
-    often as `stops` says it gets SIGTERM while it handles updates, and is started again.
-    `chance` makes what must differ from run to run (the token: a shared Redis still knows the
-    updates of the last run); everything else follows from `seed`.
-    """
-
-    config: Config
-    config_path: Path
-    report_dir: Path
-    mode: str
-    updates: int = 5000
-    kills: int = 50
-    seed: int = 1
-    rate: float = 45.0
-    chats: int = 0
-    replicas: int = 1
-    late: int = 10
-    stops: int = 0
-    drain_s: float = 60.0
-    faults: tuple[Mapping[str, Any], ...] = ()
-    """What the Telegram double gets wrong, programmed before the first update."""
-    env: Mapping[str, Scalar] = field(default_factory=dict)
-    troubles: tuple[str, ...] = ()
-    disk: Path | None = None
-    restart_redis: Callable[[], Awaitable[None]] | None = None
-    label: str = ""
-    keep: bool = False
-    say: Callable[[str], None] = print
-    chance: random.Random = field(default_factory=random.SystemRandom)
-
-    @property
-    def name(self) -> str:
-        """What the run is called in the report."""
-        return self.label or self.mode
-
-    @property
-    def every(self) -> int:
-        """How many updates are sent in all."""
-        return self.updates + self.stops * UNDER_WAY + self.late
 
 
 def run_delivery(options: DeliveryOptions) -> Outcome:
@@ -130,11 +86,6 @@ def _metadata(options: DeliveryOptions, started: float) -> history.Run:
         machine=machine(),
         judging={**msgspec.to_builtins(settings), "delivery": msgspec.to_builtins(plan)},
     )
-
-
-def plan_of(options: DeliveryOptions) -> DeliveryPlan:
-    """Return what a run sets out to do, for the check."""
-    return DeliveryPlan(updates=options.every, kills=options.kills)
 
 
 def _config_of_run(options: DeliveryOptions) -> Config:
@@ -193,7 +144,12 @@ def _questions(options: DeliveryOptions, chats: int) -> list[Question]:
     delivery = options.config.delivery
     if delivery is None:
         raise ValueError("botproof.toml has no [delivery] table, so there is nothing to ask")
-    return questions(delivery.say, options.every, chats, options.seed)
+    asked = questions(delivery.say, options.every, chats, options.seed)
+    if not options.slow_ends:
+        return asked
+    for number in range(options.updates, options.every - options.late):
+        asked[number] = in_chat(asked[number], number % _FEW_CHATS)
+    return asked
 
 
 async def _play(show: _Show, stage: ReplicatedStack) -> Ended:
@@ -240,6 +196,7 @@ class _Show:
         self._sent = 0
         self._kills = 0
         self._waiting = Open(ReplyRules.of(options.config.replies))
+        self._until_killed = AsyncExitStack()
         self._progress = asyncio.Event()
         self._reader = asyncio.create_task(self._read(events))
         self._narrator = asyncio.create_task(self._narrate())
@@ -263,7 +220,7 @@ class _Show:
             strikes(options.seed, options.updates, options.kills, options.replicas),
             windows(options.seed, options.updates, options.troubles),
             troubles={name: self._trouble(name) for name in options.troubles},
-            aim=self._aim,
+            aim=self._aim_at_work,
             kill=self._kill,
             note=self._note,
         )
@@ -297,13 +254,28 @@ class _Show:
         """SIGTERM while updates are handled: what was taken is answered, by this life or the
         next."""
         for _ in range(self._options.stops):
-            for question in self._asked[self._sent : self._sent + UNDER_WAY]:
-                await self._ask(question)
-                self._sent += 1
-            await self._aim(0)
-            await self._stage.stop_bots()
+            async with self._slow_telegram():
+                under_way = [await self._next() for _ in range(UNDER_WAY)]
+                await self._aim(0)
+                await self._taken_in(under_way, UNDER_WAY)
+                await self._stop_while_asked()
             await self._stage.start_bot()
             await self.drain()
+
+    async def _stop_while_asked(self) -> None:
+        """SIGTERM, and users who write while the bot stops."""
+        stopping = asyncio.create_task(self._stage.stop_bots())
+        try:
+            for _ in range(MEANWHILE if self._options.slow_ends else 0):
+                await self._next()
+                await asyncio.wait([stopping], timeout=_MEANWHILE_S)
+        finally:
+            await stopping
+
+    async def _next(self) -> int:
+        """Send the next question; its update_id."""
+        self._sent += 1
+        return await self._ask(self._asked[self._sent - 1])
 
     async def late(self) -> None:
         """Send updates while the bot is stopped, which have to be answered by its next start."""
@@ -333,7 +305,7 @@ class _Show:
             if nemesis is not None:
                 await nemesis.sent(number + 1)
 
-    async def _ask(self, question: Question) -> None:
+    async def _ask(self, question: Question) -> int:
         stage = self._stage
         if stage.telegram is None:
             raise RuntimeError("the stage was not started")
@@ -354,6 +326,7 @@ class _Show:
                 mode=stage.mode,
             )
         )
+        return update_id
 
     # what goes wrong
 
@@ -365,9 +338,41 @@ class _Show:
                     self._progress.clear()
                     await self._progress.wait()
 
+    async def _aim_at_work(self, victim: int) -> None:
+        """Wait, not for long, until a kill meets what only the bot knows of."""
+        await self._aim(victim)
+        if not self._waiting.answers_first:
+            await self._until_killed.enter_async_context(self._slow_telegram())
+        await self._taken_in()
+
+    async def _taken_in(self, updates: Sequence[int] = (), wanted: int = 1) -> None:
+        """Wait until the bot has so many updates in hand that Telegram sends no more; not for long,
+        and not at all where it answers before it confirms."""
+        if not self._options.slow_ends or self._waiting.answers_first:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_AIM_S):
+                while self._waiting.in_hand(updates) < wanted:
+                    self._progress.clear()
+                    await self._progress.wait()
+
+    @asynccontextmanager
+    async def _slow_telegram(self) -> AsyncIterator[None]:
+        """Telegram takes its time with each message while the block goes on."""
+        telegram = self._stage.telegram
+        if telegram is None or not self._options.slow_ends:
+            yield
+            return
+        made = await telegram.add_fault(_SLOW)
+        try:
+            yield
+        finally:
+            await telegram.remove_fault(made["id"])
+
     async def _kill(self, victim: int) -> None:
         await self._stage.kill(victim)
         self._kills += 1
+        await self._until_killed.aclose()
 
     def _note(self, window: Window, edge: str) -> None:
         self._stage.around.recorder.record(

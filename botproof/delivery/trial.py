@@ -15,12 +15,8 @@ import msgspec
 from botproof import history
 from botproof.checks.delivery import DeliveryPlan
 from botproof.config import Config, Delivery
-from botproof.delivery.run import (
-    CHECK,
-    DeliveryOptions,
-    plan_of,
-    play_within,
-)
+from botproof.delivery.options import DeliveryOptions, plan_of
+from botproof.delivery.run import CHECK, play_within
 from botproof.targets.stack import Surroundings
 from botproof.workloads.door import question_of
 
@@ -39,7 +35,9 @@ _FAULTS = (
 def plan_for(config: Config, modes: int) -> DeliveryPlan:
     """Return what the trials of so many modes set out to do."""
     each = plan_of(_options(config, "", Path()))
-    return DeliveryPlan(updates=modes * each.updates, kills=modes * each.kills)
+    return DeliveryPlan(
+        updates=modes * each.updates, kills=modes * each.kills, stops=modes * each.stops
+    )
 
 
 def has_question(config: Config) -> bool:
@@ -77,6 +75,7 @@ def _options(config: Config, mode: str, report_dir: Path) -> DeliveryOptions:
         rate=_RATE,
         late=_LATE,
         stops=_STOPS,
+        slow_ends=promised,
         drain_s=_DRAIN_S,
         faults=_FAULTS,
         label=f"{mode}-delivery",

@@ -83,6 +83,10 @@ class DoubleControl:
         """Program a fault; what the double says of it (its id)."""
         return await self._ask("POST", "/faults", json=fault)
 
+    async def remove_fault(self, number: int) -> None:
+        """Take back one fault, by its id."""
+        await self._ask("DELETE", f"/faults/{number}")
+
     async def clear_faults(self) -> None:
         """Take back every fault."""
         await self._ask("DELETE", "/faults")

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import pytest
 
 from botproof.config import Config, load_config
+from botproof.delivery.options import DeliveryOptions
 from botproof.delivery.report import as_text
-from botproof.delivery.run import DeliveryOptions, run_delivery
+from botproof.delivery.run import run_delivery
 from botproof.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]

@@ -70,6 +70,29 @@ async def test_a_delay_waits_on_the_clock_after_the_effect(api: Any, chat: int) 
     assert (await call)["text"] == "slow"
 
 
+async def test_a_late_call_takes_effect_when_its_time_has_come(api: Any, chat: int) -> None:
+    fault = {"method": "sendMessage", "kind": "late", "seconds": 3600, "count": 1}
+    await api.control("POST", "faults", fault)
+    call = asyncio.ensure_future(api.ok("sendMessage", chat_id=chat, text="late"))
+    await api.wait_for("fault", 2)
+    assert await texts(api) == []
+    await api.advance(3600)
+    assert (await call)["text"] == "late"
+    assert await texts(api) == ["late"]
+
+
+async def test_a_late_call_whose_caller_has_gone_takes_no_effect(api: Any, chat: int) -> None:
+    """As of a bot that was killed meanwhile: its connection is closed before Telegram has acted."""
+    fault = {"method": "sendMessage", "kind": "late", "seconds": 3600, "count": 1}
+    await api.control("POST", "faults", fault)
+    call = asyncio.ensure_future(api.call("sendMessage", chat_id=chat, text="late"))
+    await api.wait_for("fault", 2)
+    call.cancel()
+    await api.wait_for("call", 1)
+    await api.advance(3600)
+    assert await texts(api) == []
+
+
 async def test_a_reset_takes_no_effect(api: Any, chat: int) -> None:
     await api.control("POST", "faults", {"method": "sendMessage", "kind": "reset", "count": 1})
     with pytest.raises(aiohttp.ClientOSError):

@@ -222,6 +222,8 @@ class Double:
         if fault.kind in {FaultKind.RESET, FaultKind.SILENT}:
             self._note_call(call, None, {})
             return Response(transport=Transport(fault.kind.value))
+        if fault.kind is FaultKind.LATE:
+            await self._hold(call, fault.seconds)
         reply = self._run(call)
         if fault.kind is FaultKind.DELAY:
             await self._delay(call, reply, fault.seconds)
@@ -229,6 +231,15 @@ class Double:
             reply = await self._later(call, reply)
         response = self._answered(call, reply)
         return replace(response, transport=_TRANSPORTS[fault.kind])
+
+    async def _hold(self, call: _Call, seconds: float) -> None:
+        """Hold a call back before it takes effect; of one whose caller goes away that is in the
+        record."""
+        try:
+            await self.clock.sleep(seconds)
+        except asyncio.CancelledError:
+            self._note_call(call, None, {})
+            raise
 
     async def _delay(self, call: _Call, reply: Reply | Later, seconds: float) -> None:
         """Hold an answer back; the record keeps what took effect though its caller goes away."""
@@ -339,6 +350,7 @@ def _machine(settings: Settings) -> Machine:
 
 _TRANSPORTS = {
     FaultKind.DELAY: Transport.NORMAL,
+    FaultKind.LATE: Transport.NORMAL,
     FaultKind.HALF_BODY: Transport.HALF_BODY,
     FaultKind.LOST_ANSWER: Transport.RESET,
 }

@@ -5,6 +5,7 @@ A fault is programmed once and used up by count or hit by chance. Kinds:
 - `error`: refused with `error_code` (and `description`, `retry_after`); the call takes no effect
 - `silent`, `reset`: no answer, or RST; the call takes no effect
 - `delay`: the call takes effect at once, its answer comes `seconds` later
+- `late`: the call takes effect `seconds` later, and not at all where its caller has gone by then
 - `half_body`, `lost_answer`: the call takes effect; its answer breaks off, or never comes (RST)
 - `duplicate`: an update that was delivered and confirmed is delivered once more
 - `reorder`: updates of different chats come in any order (of one chat always in order)
@@ -27,6 +28,7 @@ class FaultKind(enum.Enum):
 
     ERROR = "error"
     DELAY = "delay"
+    LATE = "late"
     SILENT = "silent"
     RESET = "reset"
     HALF_BODY = "half_body"
@@ -80,6 +82,7 @@ class Faults(FaultBook[TelegramFault]):
         return self.strike(lambda fault: fault.fits(kinds, method, chat_id))
 
 
+_SLOW = frozenset({FaultKind.DELAY, FaultKind.LATE})
 _FIELDS: Mapping[str, tuple[type, ...]] = {
     "method": (str,),
     "chat_id": (int,),
@@ -114,5 +117,5 @@ def _check(fault: TelegramFault) -> None:
         raise ControlError(f'"count" must be at least 1; it is {fault.count}')
     if not 300 <= fault.error_code <= 599:
         raise ControlError(f'"error_code" must lie in 300 to 599; it is {fault.error_code}')
-    if fault.seconds < 0 or (fault.kind is FaultKind.DELAY and fault.seconds == 0):
+    if fault.seconds < 0 or (fault.kind in _SLOW and fault.seconds == 0):
         raise ControlError(f'"seconds" must be above 0 for a delay; it is {fault.seconds}')
