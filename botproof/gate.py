@@ -168,7 +168,7 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             guard=guard,
             client=client,
             say=options.say,
-            users=(*scripted.known_users(config.workload.cases), *USERS.values()),
+            users=(*scripted.known_users(config.workload.cases), *dict.fromkeys(USERS.values())),
             keep=options.keep,
             hosts=options.hosts,
             drawn=Path(drawn),
@@ -325,7 +325,7 @@ async def _one_life(
         if plan is not None:
             await in_phase(stack, LOAD_PHASE, stack.run(run_load(stack, plan, last=last)))
         if door is not None:
-            await in_phase(stack, DOOR, stack.run(door.rest()))
+            await in_phase(stack, DOOR, stack.run(door.rest(last=last)))
         if "security" in (options.checks or options.config.gate.checks):
             await stack.run(look(stack))
 

@@ -77,6 +77,7 @@ def _findings(asked: Asked, judging: Judging) -> Iterator[str]:
     yield from _strangers(asked)
     yield from _bodies(asked)
     yield from _once(asked)
+    yield from _ordinary(asked, judging.budgets["rollback_latency_s"].limit)
     yield from _nobody(asked, judging)
     yield from _health(asked)
 
@@ -148,6 +149,31 @@ def _once(asked: Asked) -> Iterator[str]:
             f"{twice.sent} → {len(twice.answers)} messages, where one gets {len(again.answers)}. "
             "Telegram sends an update again whenever an answer was late or lost: remember "
             "update_id, and answer each once"
+        )
+
+
+def _ordinary(asked: Asked, limit: float) -> Iterator[str]:
+    """Yield what any user may do, and gets no answer to; where others are answered."""
+    again, repeated, hung = asked.get("again"), asked.get("repeated"), asked.get("hung")
+    if again is None or not again.answers:
+        return
+    if repeated is not None and not repeated.answers:
+        yield (
+            f"whoever asks the same once more gets nothing: {repeated.sent} → silence. Know an "
+            "update that comes twice by its update_id; a question may be asked twice"
+        )
+    if hung is not None and (hung.error or hung.after_s >= limit):
+        came = hung.error or f"an answer after {hung.after_s:.1f} s, over {limit:g} s"
+        yield (
+            f"{hung.sent} → {came}. Give each call of a service a limit of time, and say then "
+            "that there are no figures"
+        )
+    long = asked.get("long")
+    if long is not None and (long.error or not 200 <= (long.status or 0) < 300):
+        came = f"HTTP {long.status}" if long.status else long.error
+        yield (
+            f"{long.sent} → {came}. Telegram sends it again and again, and holds back what its "
+            "chat says next; take bodies of a megabyte"
         )
 
 

@@ -1,14 +1,14 @@
 """Piles: what a process keeps of everything that it serves, besides memory.
 
-Files that are opened and never closed, connections, threads, children that nobody waits for: each
-has a limit of the machine, and the process ends when it is reached, weeks after the gate. And what
-is logged of each question fills the disk.
+Files that are opened and never closed, connections, threads, children that nobody waits for, files
+that are left behind: each has a limit of the machine, and the process ends when it is reached,
+weeks after the gate. And what is logged of each question fills the disk.
 
 As `growth`, a service is looked at over the second half of each load and a bot over the
 conversation but for its first quarter, in parts. What piles up is more in every part than in the
 one before, by its least count in each: a pool that fills stands still, and a burst goes away.
 A service that cannot keep up has ever more requests under way, each with a connection and perhaps a
-thread. That may be the machine's doing, so of a service only files and zombies are looked at.
+thread. That may be the machine's doing, so of a service these two are not looked at.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from botproof.checks.growth import LEAST_SAMPLES, LEAST_SERVED, PARTS, Work, wor
 from botproof.history import Held, History
 
 _LEAST: Mapping[str, Mapping[str, int]] = {
-    "bot": {"files": 12, "sockets": 40, "threads": 20, "zombies": 12},
-    "service": {"files": 6, "zombies": 6},
+    "bot": {"files": 12, "sockets": 40, "threads": 20, "zombies": 12, "left": 24},
+    "service": {"files": 6, "zombies": 6, "left": 24},
 }
 """So many more there must be at the end of what is looked at than at its begin."""
 _WORDS = {
@@ -30,6 +30,7 @@ _WORDS = {
     "sockets": "open sockets (file descriptors of connections)",
     "threads": "threads",
     "zombies": "zombies (children that ended, and that nobody waits for)",
+    "left": "files in the directory that it was started in",
 }
 _KB = 1000
 

@@ -24,7 +24,12 @@ def check(history: History, _: Judging) -> CheckResult:
     asked = history.of(SecurityAsked)
     seen = history.of(PortsSeen)
     leaks = list(dict.fromkeys(_leaks(asked)))
-    findings = [*leaks, *dict.fromkeys(_secrets(history)), *dict.fromkeys(_ports(seen))]
+    findings = [
+        *leaks,
+        *dict.fromkeys(_secrets(history)),
+        *dict.fromkeys(_ports(seen)),
+        *_named(seen),
+    ]
     gaps = list(dict.fromkeys(_gaps(history, asked, seen)))
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
     others = [one for one in asked if not one.operator]
@@ -91,6 +96,17 @@ def _ports(seen: Sequence[PortsSeen]) -> Iterator[str]:
                 f"{one.stack}: {port} listens, and botproof.toml declares no such port. Whoever "
                 "reaches the machine reaches it; bind it to 127.0.0.1, close it, or declare it by "
                 "[security] ports"
+            )
+
+
+def _named(seen: Sequence[PortsSeen]) -> Iterator[str]:
+    """Yield pages that tell who has written. Of labels by user, Prometheus' own guide says not to
+    (https://prometheus.io/docs/practices/naming/#labels)."""
+    for one in seen:
+        for page in one.naming:
+            yield (
+                f"{one.stack}: {page}: whoever reads it learns who writes, and a label for each "
+                "user is a series of metrics for each, for ever"
             )
 
 

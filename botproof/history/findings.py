@@ -47,6 +47,7 @@ class DoorAsked(Event, frozen=True, kw_only=True):
     `what` is the kind of question and `sent` the same in words. `url` is the webhook ("" without
     one), `declared` whether a secret goes with it, `status` what HTTP answered, `error` what
     happened instead of an answer, `answers` the texts that the one who asked got, as they stand.
+    `after_s` (where it matters) is how long that took, without what the machine withheld.
     """
 
     what: str
@@ -56,6 +57,7 @@ class DoorAsked(Event, frozen=True, kw_only=True):
     status: int | None = None
     error: str = ""
     answers: tuple[str, ...] = ()
+    after_s: float = 0.0
 
 
 class SecurityAsked(Event, frozen=True, kw_only=True):
@@ -91,7 +93,7 @@ class PortsSeen(Event, frozen=True, kw_only=True):
 
     `beyond` are those of them that botproof.toml does not declare. `searched` are the places that
     were looked through for secrets. `failing` are pages of the target that answered HTTP 500,
-    twice: "GET /metrics of bot".
+    twice: "GET /metrics of bot". `naming` are those that tell who has written, with how many.
     """
 
     listening: tuple[str, ...] = ()
@@ -99,6 +101,7 @@ class PortsSeen(Event, frozen=True, kw_only=True):
     searched: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     failing: tuple[str, ...] = ()
+    naming: tuple[str, ...] = ()
 
 
 class Degraded(Event, frozen=True, kw_only=True):

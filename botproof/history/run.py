@@ -96,7 +96,8 @@ class Fault(Event, frozen=True, kw_only=True):
 
 class Held(Event, frozen=True, kw_only=True):
     """What a process and its children hold besides memory: open `files`, `sockets`, `threads`,
-    `zombies` (children that nobody waits for), and how many bytes it has `logged` so far."""
+    `zombies` (children that nobody waits for), and how many bytes it has `logged` so far. `left`
+    are the files in the directory that it was started in."""
 
     process: str
     role: str
@@ -105,6 +106,7 @@ class Held(Event, frozen=True, kw_only=True):
     threads: int
     zombies: int
     logged: int
+    left: int = 0
 
 
 class Starved(Event, frozen=True, kw_only=True):

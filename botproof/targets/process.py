@@ -22,7 +22,7 @@ import httpx
 
 from botproof import history
 from botproof.log_trouble import plain
-from botproof.targets.belongings import read_belongings
+from botproof.targets.belongings import files_below, read_belongings
 from botproof.targets.container import Container
 from botproof.targets.failures import Failure
 from botproof.targets.guarding import Guard
@@ -227,7 +227,8 @@ class ManagedProcess:
         held = read_belongings(self.pid) if self.running and self.pid else None
         if held is not None:
             counts = dataclasses.asdict(held)
-            self._recorder.record(history.Held(t=at, logged=self.logged, **counts, **self._about))
+            counts |= {"logged": self.logged, "left": files_below(self.launch.cwd)}
+            self._recorder.record(history.Held(t=at, **counts, **self._about))
 
     @property
     def logged(self) -> int:

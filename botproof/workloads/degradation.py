@@ -33,7 +33,7 @@ from botproof.history import BotApiCall, CasePlayed, Degraded, Event, SecretSeen
 from botproof.starvation import CASE_S
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import question_of
-from botproof.workloads.exposure import secrets_on_bad_days
+from botproof.workloads.exposure import secrets_shown
 from botproof.workloads.security import messages_of, questions_of
 from botproof.workloads.trials import in_stack, reading
 from botproof.workloads.updates import message_update
@@ -105,7 +105,7 @@ async def degradation_trial(around: Surroundings, mode: str) -> None:
     async def work(stack: Stack) -> None:
         played.clear()
         await _Bad(stack, own.config, played).times()
-        secrets[:] = secrets_on_bad_days(stack)
+        secrets[:] = secrets_shown(stack, "while exchanges failed")
 
     failed = await in_stack(own, mode, f"{mode}-degraded", work)
     for event in (*played, *secrets):

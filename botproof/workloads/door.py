@@ -12,7 +12,7 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,34 +24,38 @@ from botproof import history
 from botproof.calls import chat_of, is_sending, text_of
 from botproof.chats import ReplyRules
 from botproof.config import BOT, Config
+from botproof.faults.troubles import Frozen
 from botproof.history import BotApiCall, DoorAsked, Event, SecurityAsked
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.security import ask_privately
-from botproof.workloads.updates import message_update, private_chat
-from botproof.workloads.vocabulary import sentinel_of
+from botproof.workloads.updates import SECRET_HEADER, WRONG_SECRET, message_update, private_chat
+from botproof.workloads.vocabulary import sentinel_of, telling_question
 
 FIRST, AGAIN, TWICE, AFTER, NOBODY = "first", "again", "twice", "after", "nobody"
-HEALTH = "health"
+REPEATED, LONG, HUNG, HEALTH = "repeated", "long", "hung", "health"
 BODIES = {
     "no_json": ("a body that is no JSON", b"not JSON"),
     "no_update": ("JSON that is no update", b'{"hello": "world"}'),
     "no_object": ("JSON that is no object", b"[1, 2, 3]"),
     "too_large": ("8 MB", b'{"update_id": 1, "padding": "' + b"x" * 8_000_000 + b'"}'),
 }
-SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - only a name
-WRONG_SECRET = "wrong-secret-of-nobody"  # noqa: S105 - it opens nothing
 SECRETS: Mapping[str, tuple[str, str | None]] = {
     "no_secret": ("an update without a secret", None),
     "wrong_secret": ("an update with a wrong secret", WRONG_SECRET),
     "empty_secret": ("an update with an empty secret", ""),
 }
-_QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *SECRETS)
+_QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *SECRETS, LONG, HUNG)
 _FIRST_USER = 1_500_000_001
 USERS = {what: _FIRST_USER + number for number, what in enumerate(_QUESTIONS)}
+USERS[REPEATED] = USERS[FIRST]
 """Who asks what; all of them are among `{users}`."""
+_LONGEST = "ж" * 4096
+"""As long as Telegram lets a text be; in JSON each of these letters takes six bytes."""
+_HUNG_S = 12.0
+"""Longer than any limit of time that somebody has set on purpose."""
 _PLAIN = ("/start", "/help")
 _STRANGER = 1_600_000_001
 _ANSWER_S = 10.0
@@ -107,16 +111,22 @@ class DoorWorkload:
         """Send the very first update after the start, by Telegram."""
         await self._by_telegram(FIRST, "the first update after the start")
 
-    async def rest(self) -> None:
-        """Everything else."""
+    async def rest(self, *, last: bool) -> None:
+        """Everything else; in the `last` mode what needs its time, too."""
         self._stack.say("door: strangers, nonsense, and the same update twice")
         self._read()
         self._mute = not self._answers(USERS[FIRST])
+        self._texts[USERS[FIRST]] = {}
+        await self._send(REPEATED)
         await self._by_telegram(AGAIN, "the same as the first update, later")
         self._mute = self._mute and not self._answers(USERS[AGAIN])
+        await self._one_answer(USERS[REPEATED], self._patience)
+        self._record(REPEATED, f"the same by the user of the first update: {self._question}")
         if self._webhook is not None:  # getUpdates gives nobody else a way in, and repeats nothing
             await self._at_the_webhook(*self._webhook)
         await self._health()
+        if last and not self._mute:
+            await self._while_a_service_hangs()
 
     @property
     def _telegram(self) -> DoubleControl:
@@ -135,17 +145,47 @@ class DoorWorkload:
     # by Telegram
 
     async def _by_telegram(self, what: str, sent: str) -> None:
-        self._last_id = await self._telegram.inject(
-            self._stack.values["token"], {"update": message_update(USERS[what], self._question)}
-        )
+        await self._send(what)
         await self._answered(what)
         self._record(what, f"{sent}: {self._question}")
+
+    async def _send(self, what: str, text: str = "") -> None:
+        update = message_update(USERS[what], text or self._question)
+        self._last_id = await self._telegram.inject(self._stack.values["token"], {"update": update})
+
+    async def _while_a_service_hangs(self) -> None:
+        """Ask what may need a service while all of them stand still, as one does that waits for a
+        lock: they take connections, and answer nothing."""
+        services = [
+            each
+            for each in self._stack.targets()
+            if each.launch.role == "service" and each.launch.container is None
+        ]
+        text = telling_question(self._stack.around.config)
+        if not services or not text:
+            return
+        names = " and ".join(each.launch.name for each in services)
+        frozen = Frozen(lambda: services)
+        await frozen.begin()
+        try:
+            began, withheld = history.now(), self._stack.watch.withheld_s
+            await self._send(HUNG, text)
+            took = 0.0
+            while took < _HUNG_S and not self._answers(USERS[HUNG]):
+                await self._one_answer(USERS[HUNG], _HUNG_S - took)
+                owed = min(self._stack.watch.withheld_s - withheld, 9 * _HUNG_S)
+                took = history.now() - began - owed
+        finally:
+            await frozen.end()
+        error = "" if self._answers(USERS[HUNG]) else f"no answer in {took:.0f} s"
+        sent = f"{text} while {names} hangs (SIGSTOP)"
+        self._record(HUNG, sent, error=error, after_s=round(max(0.0, took), 2))
 
     # by anybody
 
     async def _at_the_webhook(self, url: str, secret: str) -> None:
         number = self._last_id + _IDS_ABOVE
-        for what in (*SECRETS, TWICE, AFTER):  # Telegram does not know that they write
+        for what in (*SECRETS, LONG, TWICE, AFTER):  # Telegram does not know that they write
             await self._telegram.make_chat(self._stack.values["token"], private_chat(USERS[what]))
         right = {SECRET_HEADER: secret} if secret else {}
         # The certificate is the operator's matter, and usually another name's than 127.0.0.1.
@@ -163,9 +203,12 @@ class DoorWorkload:
             for what, (sent, _) in asked.items():
                 self._tell(what, sent, came[what])
             number += 1
+            long = await self._post(hook, LONG, self._body(number, LONG, _LONGEST), right)
+            self._tell(LONG, "an ordinary update with a text of 4,096 letters", long)
+            number += 1
             body = self._body(number, TWICE)
             await self._post(hook, TWICE, body, right)
-            await self._answered(TWICE)
+            await self._one_answer(USERS[TWICE], self._patience)
             second = await self._post(hook, TWICE, body, right)
             await self._quiet()
             self._tell(TWICE, "the same update, twice", second)
@@ -200,8 +243,8 @@ class DoorWorkload:
             texts = self._texts[USERS[what]]
             texts[-1 - len(texts)] = text_of(call)
 
-    def _body(self, number: int, what: str) -> bytes:
-        update = message_update(USERS[what], self._question)
+    def _body(self, number: int, what: str, text: str = "") -> bytes:
+        update = message_update(USERS[what], text or self._question)
         update["message"]["message_id"] = number
         return json.dumps({"update_id": number, **update}).encode()
 
@@ -224,16 +267,23 @@ class DoorWorkload:
 
     async def _answered(self, what: str) -> None:
         """Wait for the answer, and a moment longer for what may follow it."""
-        await self._answered_to(USERS[what], _MUTE_S if self._mute else _ANSWER_S)
+        await self._answered_to(USERS[what], self._patience)
+
+    @property
+    def _patience(self) -> float:
+        return _MUTE_S if self._mute else _ANSWER_S
 
     async def _answered_to(self, user: int, seconds: float) -> None:
-        try:
+        if await self._one_answer(user, seconds):
+            await self._quiet()
+
+    async def _one_answer(self, user: int, seconds: float) -> bool:
+        """Wait until an answer is there; tell whether it came."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while len(self._answers(user)) < self._rules.messages:
                     self._take(await self._said.get())
-        except TimeoutError:
-            return
-        await self._quiet()
+        return len(self._answers(user)) >= self._rules.messages
 
     async def _quiet(self) -> None:
         try:
@@ -271,7 +321,15 @@ class DoorWorkload:
         texts = [text.replace(str(user), "(id)") for text in self._texts[user].values()]
         return [text for text in texts if text and not self._rules.is_acknowledgement(text)]
 
-    def _record(self, what: str, sent: str, status: int | None = None, error: str = "") -> None:
+    def _record(
+        self,
+        what: str,
+        sent: str,
+        status: int | None = None,
+        error: str = "",
+        *,
+        after_s: float = 0.0,
+    ) -> None:
         self._read()
         user = USERS.get(what)
         self._stack.around.recorder.record(
@@ -284,6 +342,7 @@ class DoorWorkload:
                 status=status,
                 error=error,
                 answers=tuple(self._answers(user)) if user else (),
+                after_s=after_s,
                 **self._stack.labels,
             )
         )

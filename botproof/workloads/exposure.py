@@ -10,20 +10,20 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
 from botproof import history
-from botproof.calls import is_sending, text_of
+from botproof.calls import chat_of, is_sending, text_of
 from botproof.config import BOT, Process, substitute
 from botproof.history import BotApiCall, PortsSeen, SecretSeen
 from botproof.targets.family import PROC, family
 from botproof.targets.process import ManagedProcess
 from botproof.targets.stack import Stack
-from botproof.workloads.door import SECRET_HEADER, WRONG_SECRET
+from botproof.workloads.updates import SECRET_HEADER, WRONG_SECRET
 
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|KEY|PASS|PWD|CREDENTIAL|DSN", re.IGNORECASE)
 _HOST_NAME = re.compile(r"HOST|BIND|ADDR|LISTEN", re.IGNORECASE)
@@ -47,6 +47,8 @@ _PATHS = (
 _FAILED = 500
 """An error of the process itself: 501 is of a method, 502 and 504 of another server, 503 of now."""
 _HIDDEN = "•••"
+_TELLING_ID = 1_000_000
+_NUMBER = re.compile(r"\d{7,}")
 
 
 async def look(stack: Stack) -> None:
@@ -55,6 +57,7 @@ async def look(stack: Stack) -> None:
     secrets = secrets_of(stack)
     failing: list[str] = []
     places = {name: text async for name, text in _places(stack, targets, failing)}
+    pages = {place: text for place, text in places.items() if place.startswith("GET ")}
     found = list(_found(secrets, places))
     for secret, place, line in found:
         stack.around.recorder.record(
@@ -76,19 +79,37 @@ async def look(stack: Stack) -> None:
             searched=tuple(places),
             secrets=tuple(secrets),
             failing=tuple(failing),
+            naming=tuple(naming(pages, _writers(stack))),
             **stack.labels,
         )
     )
 
 
-def secrets_on_bad_days(stack: Stack) -> list[SecretSeen]:
-    """Secrets in what the target has logged and replied so far: what is logged when a call fails is
-    seen only when calls have failed."""
+def _writers(stack: Stack) -> set[int]:
+    """Return who has written, with ids that stand nowhere by chance."""
+    chats = (
+        chat_of(call) for call in stack.around.recorder.history().of(BotApiCall, stack=stack.name)
+    )
+    return {chat for chat in chats if chat and chat >= _TELLING_ID}
+
+
+def naming(pages: Mapping[str, str], writers: Iterable[int]) -> Iterator[str]:
+    """Yield the pages in which several of these people stand by their ids, with how many."""
+    people = {str(each) for each in writers}
+    for page, text in pages.items():
+        found = people & set(_NUMBER.findall(text))
+        if len(found) > 1:
+            yield f"{page} names {len(found)} users by their ids"
+
+
+def secrets_shown(stack: Stack, when: str) -> list[SecretSeen]:
+    """Return secrets in what the target of a trial has logged and replied so far, as seen in its
+    mode: what is logged of strangers, or when a call fails, is seen only where there are such.
+    `when` says in a few words what the trial was about."""
     calls = stack.around.recorder.history().of(BotApiCall, stack=stack.name)
-    places = {"replies while exchanges failed": "\n".join(_replies(calls))}
+    places = {f"replies {when}": "\n".join(_replies(calls))}
     for target in stack.targets():
-        name = target.launch.name
-        places[f"the log of {name} while exchanges failed"] = _read(target.launch.log)
+        places[f"the log of {target.launch.name} {when}"] = _read(target.launch.log)
     labels = {"stack": stack.mode, "mode": stack.mode}
     return [
         SecretSeen(t=history.now(), secret=secret, place=place, line=line, **labels)

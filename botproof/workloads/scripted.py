@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -30,6 +30,8 @@ _MUTE_AFTER = 3
 _MUTE_S = 2.5  # above every budget for a reply
 _NEVER_SPOKE_S = 0.5
 _AFTER_TOAST_S = 1.0
+_ACKNOWLEDGED_S = 5.0
+"""How long a tap's acknowledgement is waited for after the answer: how late it was is judged."""
 _PROGRESS_S = 5.0
 _MOST_GRANTED = 9
 _LEAST_GRANTED_S = 0.1
@@ -316,9 +318,11 @@ async def _ask(
             **stack.labels,
         )
         stack.around.recorder.record(played)
-        wanted = _Wanted(Chats(rules), played, _deliveries(step.case))
+        wanted = Wanted(Chats(rules), played, _deliveries(step.case))
         await _wait(stack, wanted, events, patience.seconds(step.case) * stack.stretch)
         patience.waited(step.case, came=wanted.came)
+        if step.case.kind == "callback_query" and wanted.came and not patience.spinning:
+            patience.spinning = not await acknowledged(wanted, events)
     return update_id
 
 
@@ -349,10 +353,12 @@ def _deliveries(case: Case) -> int:
 
 @dataclass(slots=True)
 class Patience:
-    """How long the cases of one stack wait, by how many waited in vain."""
+    """How long the cases of one stack wait, by how many waited in vain. `spinning` says that a tap
+    was never acknowledged, so that no further one is waited for."""
 
     in_vain: int = 0
     spoke: bool = False
+    spinning: bool = False
 
     def seconds(self, case: Case) -> float:
         """For the answer to this case: its deadline, as long as the bot seems to answer."""
@@ -368,7 +374,7 @@ class Patience:
 
 
 @dataclass(slots=True)
-class _Wanted:
+class Wanted:
     """What a case waits for: its answer when it expects one, and deliveries of its update.
 
     A toast may be all that a tap is answered with, or come before the message: `perhaps` says that
@@ -393,6 +399,12 @@ class _Wanted:
         return self.deliveries <= 0 and (answered or self.played.expect == "silence")
 
     @property
+    def acknowledged(self) -> bool:
+        """Whether a tap was acknowledged, so that its button turns no longer."""
+        acts = self.chats.turns[self.played.case].acts
+        return any(act.method == "answerCallbackQuery" for act in acts)
+
+    @property
     def perhaps(self) -> bool:
         answers = self.chats.turns[self.played.case].answers
         return self.came and any(not answer.is_message for answer in answers)
@@ -404,7 +416,7 @@ def _command(case: Case) -> str:
 
 
 async def _wait(
-    stack: Stack, wanted: _Wanted, events: asyncio.Queue[Event], deadline_s: float
+    stack: Stack, wanted: Wanted, events: asyncio.Queue[Event], deadline_s: float
 ) -> None:
     """Wait until it came, or for the deadline; what the machine withheld meanwhile is added to it,
     up to ten times as much."""
@@ -414,7 +426,7 @@ async def _wait(
         left, granted = owed - granted, max(owed, granted)
 
 
-async def _came(wanted: _Wanted, events: asyncio.Queue[Event], deadline_s: float) -> bool:
+async def _came(wanted: Wanted, events: asyncio.Queue[Event], deadline_s: float) -> bool:
     """Tell whether all came within the deadline; what may be all is waited for a moment longer."""
     shorter = False
     try:
@@ -428,6 +440,17 @@ async def _came(wanted: _Wanted, events: asyncio.Queue[Event], deadline_s: float
     except TimeoutError:
         return wanted.came
     return True
+
+
+async def acknowledged(
+    wanted: Wanted, events: asyncio.Queue[Event], limit_s: float = _ACKNOWLEDGED_S
+) -> bool:
+    """Wait until a tap is acknowledged, which may be after its answer; tell whether it was."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            while not wanted.acknowledged:
+                wanted.feed(await events.get())
+    return wanted.acknowledged
 
 
 async def _wait_confirmed(sent: set[int], confirmed: asyncio.Queue[Event]) -> None:

@@ -18,10 +18,11 @@ from botproof.calls import button_rows, chat_of, is_sending, query_of, text_of
 from botproof.chats import ReplyRules
 from botproof.checks.figures import telling
 from botproof.config import Case, Config
-from botproof.history import BotApiCall, Event, SecurityAsked
+from botproof.history import BotApiCall, Event, SecretSeen, SecurityAsked
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.stack import Stack, Surroundings
 from botproof.targets.values import LISTED_GROUPS
+from botproof.workloads.exposure import secrets_shown
 from botproof.workloads.trials import in_stack, reading, with_env
 from botproof.workloads.updates import message_update, person, private_chat
 from botproof.workloads.vocabulary import split_command
@@ -32,6 +33,8 @@ NOTHING_TO_ASK = (
     "refusal; [security] question names one"
 )
 _STRANGERS_FROM = 1_710_000_001
+_SHORTER, _LONGER = OPERATOR // 10, OPERATOR * 10 + 7
+"""Ids like the operator's: a list that is compared as text would let them in."""
 _GROUPS_FROM = -1_001_710_000_001
 _ANONYMOUS_ADMIN = 1_087_968_824
 _AS_CHANNEL = 136_817_688
@@ -57,10 +60,7 @@ class Approach:
 
 
 def _stranger(number: int) -> int:
-    """Return the id of a stranger. That of the first one is the beginning of the operator's, and
-    that of the second one begins with it: a list that is compared as text would let them in."""
-    alike = {1: OPERATOR // 10, 2: OPERATOR * 10 + 7}
-    return alike.get(number, _STRANGERS_FROM + number)
+    return _STRANGERS_FROM + number
 
 
 def is_limited(config: Config) -> bool:
@@ -97,16 +97,18 @@ async def security_trial(around: Surroundings, mode: str, guests: str = "") -> N
     own = dataclasses.replace(around, config=config, users=(OPERATOR,))
     what = f"guests by {guests}" if guests else "strangers"
     events: list[SecurityAsked] = []
+    secrets: list[SecretSeen] = []
 
     async def work(stack: Stack) -> None:
         stack.say(f"security: {what}")
-        events[:] = await _Asker(stack, guests, config).ask()
+        events[:] = await Asker(stack, guests, config).ask()
+        secrets[:] = secrets_shown(stack, f"while {what} asked")
 
     name = f"{mode}-security" + (f"-{guests}" if guests else "")
     failed = await in_stack(own, mode, name, work)
     if not (failed or events or guests):
         failed = NOTHING_TO_ASK
-    for event in events:
+    for event in (*events, *secrets):
         around.recorder.record(event)
     if failed:
         around.recorder.record(
@@ -123,7 +125,9 @@ async def security_trial(around: Surroundings, mode: str, guests: str = "") -> N
         )
 
 
-class _Asker:
+class Asker:
+    """Asks in one stack: the operator first, then everybody else at once."""
+
     def __init__(self, stack: Stack, guests: str, config: Config) -> None:
         self._stack = stack
         self._guests = guests
@@ -135,6 +139,7 @@ class _Asker:
         self._last = history.now()
 
     async def ask(self) -> list[SecurityAsked]:
+        """Ask all of it; return what came of it."""
         private = self._config.workload.private
         async with reading(self._stack, _is_call, self._read):
             bot = await self._telegram.bot(self._stack.values["token"])
@@ -142,7 +147,7 @@ class _Asker:
             operator = {}
             for text in dict.fromkeys((*([ordinary] if ordinary else []), *private)):
                 operator[text] = await self._operators(text)
-            approaches = list(self._approaches(operator, self._taps, bot))
+            approaches = list(self.approaches(operator, self._taps, bot))
             await self._all(approaches)
         return [*self._operator_events(operator), *self._events(approaches)]
 
@@ -204,14 +209,16 @@ class _Asker:
 
     # everybody else
 
-    def _approaches(
+    def approaches(
         self, operator: Mapping[str, Sequence[str]], taps: Mapping[str, str], bot: Mapping[str, Any]
     ) -> Iterator[Approach]:
+        """Yield every way to ask, by what the operator was answered and what his buttons say."""
         number = 0
         private = set(self._config.workload.private)
         for text in operator:
             kinds = self._guest_paths if self._guests else self._stranger_paths
-            for kind in kinds:
+            once = () if self._guests or number else self._once_paths
+            for kind in (*once, *kinds):
                 number += 1
                 if self._guests and number >= len(LISTED_GROUPS):
                     return
@@ -300,6 +307,16 @@ class _Asker:
     def _message(self, number: int, text: str, _: str, __: Any) -> Json:
         user = _stranger(number)
         return _way(self._who, "a message", message_update(user, text), (user,))
+
+    def _shorter(self, _: int, text: str, __: str, ___: Any) -> Json:
+        return self._alike(_SHORTER, text, "a stranger whose id is the beginning of the operator's")
+
+    def _longer(self, _: int, text: str, __: str, ___: Any) -> Json:
+        return self._alike(_LONGER, text, "a stranger whose id begins with the operator's")
+
+    def _alike(self, user: int, text: str, who: str) -> Json:
+        """Ask by the plainest path there is: what another one hides would hide the defect."""
+        return _way(who, "a message", message_update(user, text), (user,))
 
     def _start(self, number: int, text: str, _: str, __: Any) -> Json:
         user = _stranger(number)
@@ -428,6 +445,7 @@ class _Asker:
         *(_edited_in_group, _anonymous, _as_channel, _post, _edited_post, _inline),
         *(_old_tap, _forwarded_tap, _tap_in_group),
     )
+    _once_paths = (_shorter, _longer)
     _guest_paths = (
         *(_message, _edited, _forwarded, _in_group, _addressed, _edited_in_group, _anonymous),
         *(_inline, _old_tap, _forwarded_tap, _tap_in_group, _operator_in_group),
@@ -459,5 +477,5 @@ def _channel(number: int) -> Json:
 
 async def ask_privately(stack: Stack, user: int, who: str) -> list[SecurityAsked]:
     """Ask every private question as `user`, by a message: what came back."""
-    asker = _Asker(stack, "", stack.around.config)
+    asker = Asker(stack, "", stack.around.config)
     return await asker.as_user(user, who)

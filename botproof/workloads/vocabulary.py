@@ -118,8 +118,13 @@ def split_command(text: str) -> tuple[str, str]:
 def sentinel_of(config: Config) -> str:
     """Return the command that is certainly answered: the first case in a private chat that expects
     a reply to a command without arguments, else with; "" when there is none."""
-    answered = [
-        case.say
+    answered = [case.say for case in _plainly_answered(config)]
+    return min(answered, key=lambda text: bool(split_command(text)[1]), default="")
+
+
+def _plainly_answered(config: Config) -> list[Case]:
+    return [
+        case
         for case in config.workload.cases
         if case.expect == "reply"
         and case.kind == "message"
@@ -127,4 +132,10 @@ def sentinel_of(config: Config) -> str:
         and not case.stranger
         and split_command(case.say)[0]
     ]
-    return min(answered, key=lambda text: bool(split_command(text)[1]), default="")
+
+
+def telling_question(config: Config) -> str:
+    """Return a question that is likely to need figures from elsewhere: what `[security]` asks, or
+    else the first command with an argument; "" when there is none."""
+    answered = (case for case in _plainly_answered(config) if split_command(case.say)[1])
+    return config.security.question or next((case.say for case in answered), "")

@@ -17,6 +17,7 @@ HELLO = ("Welcome",)
 GOOD: dict[str, dict[str, Any]] = {
     "first": {"answers": HELLO},
     "again": {"answers": HELLO},
+    "repeated": {"answers": HELLO},
     "no_json": {"status": 400},
     "no_update": {"status": 400},
     "no_object": {"status": 400},
@@ -24,9 +25,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "no_secret": {"status": 401},
     "wrong_secret": {"status": 403},
     "empty_secret": {"status": 403},
+    "long": {"status": 200},
     "twice": {"status": 200, "answers": HELLO},
     "after": {"status": 200, "answers": HELLO},
     "health": {"status": 200},
+    "hung": {"answers": ("There are no figures just now",)},
 }
 """What a good bot does with a webhook and a secret."""
 
@@ -43,7 +46,7 @@ def judge(changes: dict[str, dict[str, Any]], **every: Any) -> CheckResult:
 
 def test_a_good_bot_passes() -> None:
     result = judge({})
-    assert (result.verdict, result.measurement) == (Verdict.PASS, "12 questions; webhook in w")
+    assert (result.verdict, result.measurement) == (Verdict.PASS, "15 questions; webhook in w")
     assert judge({"nobody": {"answers": ("You are not on the list",)}}).verdict is Verdict.PASS
 
 
@@ -58,6 +61,14 @@ def test_a_good_bot_passes() -> None:
         ({"after": {"status": 502, "answers": ()}}, "no longer answers: <after> → HTTP 502"),
         ({"twice": {"answers": HELLO * 2}}, "<twice> → 2 messages, where one gets 1"),
         ({"twice": {"answers": ("Welcome", "Oops", "Welcome")}}, "remember update_id"),
+        ({"repeated": {"answers": ()}}, "whoever asks the same once more gets nothing"),
+        ({"long": {"status": 413}}, "<long> → HTTP 413. Telegram sends it again and again"),
+        ({"long": {"status": None, "error": "reset"}}, "<long> → reset"),
+        (
+            {"hung": {"answers": (), "error": "no answer in 12 s"}},
+            "<hung> → no answer in 12 s. Give each call of a service a limit of time",
+        ),
+        ({"hung": {"after_s": 8.0}}, "<hung> → an answer after 8.0 s, over 5 s"),
         ({"nobody": {"answers": HELLO}}, "an empty allow-list lets everybody in: <nobody>"),
     ],
 )
@@ -95,7 +106,8 @@ def test_answers_that_change_from_time_to_time_say_nothing_about_the_first() -> 
 
 
 def test_a_health_that_says_well_while_nothing_is_answered_is_found() -> None:
-    mute = {what: {"answers": (), "status": 500} for what in ("first", "again", "twice", "after")}
+    ordinary = ("first", "again", "repeated", "twice", "after", "hung")
+    mute = {what: {"answers": (), "status": 500} for what in ordinary}
     result = judge(mute)
     assert result.verdict is Verdict.FAIL
     assert "<health> says well (200) while nothing is answered" in result.measurement

@@ -14,7 +14,7 @@ from botproof import history
 from botproof.checks import memory
 from botproof.checks.piles import piles
 from botproof.history import History
-from botproof.targets.belongings import read_belongings
+from botproof.targets.belongings import files_below, read_belongings
 from botproof.targets.family import PROC
 from botproof.verdict import Verdict
 
@@ -60,6 +60,7 @@ class TestPiles:
             ("sockets", "open sockets (file descriptors"),
             ("threads", "threads"),
             ("zombies", "zombies (children that ended"),
+            ("left", "files in the directory that it was started in"),
         ],
     )
     def test_one_of_each_update_turns_memory_red(self, judging, what: str, words: str) -> None:
@@ -68,7 +69,7 @@ class TestPiles:
         said = f"it (polling) piles up {words}"
         assert any(line.startswith(said) and "150 updates" in line for line in result.evidence)
 
-    @pytest.mark.parametrize("what", ["files", "sockets", "threads", "zombies"])
+    @pytest.mark.parametrize("what", ["files", "sockets", "threads", "zombies", "left"])
     def test_what_is_filled_once_or_goes_away_is_no_pile(self, judging, what: str) -> None:
         def filled(share: float) -> int:
             return 100 if share > 0.5 else 10
@@ -132,3 +133,13 @@ class TestBelongings:
 
     def test_of_a_process_that_is_gone_there_is_nothing(self) -> None:
         assert read_belongings(int((PROC / "sys/kernel/pid_max").read_text()) + 1) is None
+
+
+def test_files_below_a_directory_are_counted_and_a_tree_of_sources_is_not(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for number in range(5):
+        (tmp_path / "below" / f"update-{number}.json").touch()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert files_below(tmp_path) == 7
+    assert files_below(tmp_path, most=3) == 3
+    assert files_below(tmp_path / "nowhere") == 0

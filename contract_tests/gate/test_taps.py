@@ -1,13 +1,17 @@
 """Taps: when they are acknowledged, and what a second one on the same button may bring."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from botproof import history
+from botproof.chats import Chats, ReplyRules
 from botproof.checks import golden, latency
 from botproof.checks.judging import Judging
 from botproof.verdict import Verdict
+from botproof.workloads.scripted import Wanted
+from botproof.workloads.scripted import acknowledged as waited_for
 
 POLLING: dict[str, Any] = {"stack": "polling", "mode": "polling"}
 CHAT, QUERY = 77, "9001"
@@ -64,6 +68,28 @@ def test_a_tap_is_acknowledged_as_soon_as_a_reply_has_to_come(
     assert result.verdict is verdict
     late = "answerCallbackQuery came after 4.00 s"
     assert any(late in line for line in result.evidence) == (verdict is Verdict.FAIL)
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_an_acknowledgement_after_the_answer_is_waited_for(story, comes: bool) -> None:
+    """Else it would not be recorded how late it came: the conversation would be over."""
+    at = tapped(story)
+    story.edited("polling", CHAT, "", "BTC 2", at + 0.3)
+    acknowledged(story, at + 4.0)
+    (played,) = (each for each in story.events if isinstance(each, history.CasePlayed))
+    *answer, toast = (each for each in story.events if isinstance(each, history.BotApiCall))
+
+    async def wait() -> bool:
+        wanted = Wanted(Chats(ReplyRules()), played, 0)
+        for each in answer:
+            wanted.feed(each)
+        assert wanted.came
+        events: asyncio.Queue[history.Event] = asyncio.Queue()
+        if comes:
+            events.put_nowait(toast)
+        return await waited_for(wanted, events, 60.0 if comes else 0.0)
+
+    assert asyncio.run(wait()) is comes
 
 
 @pytest.fixture

@@ -1,0 +1,100 @@
+"""Who asks for what is not theirs, and where secrets of a trial are looked for."""
+
+from collections import defaultdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from botproof import history
+from botproof.checks import security
+from botproof.checks.judging import Judging
+from botproof.config import load_config
+from botproof.targets.recorder import Recorder
+from botproof.targets.stack import Stack
+from botproof.verdict import Verdict
+from botproof.workloads.exposure import naming, secrets_shown
+from botproof.workloads.security import OPERATOR, Asker
+
+CONFIG = load_config(Path("botproof.toml"))
+KEY = str(CONFIG.services["market_data"].env["BINANCE_API_KEY"])
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    """A trial's stack whose service has written an account's key into its log."""
+    log = tmp_path / "market_data.log"
+    log.write_text(f"GET /api/v3/account X-MBX-APIKEY: {KEY}\n", encoding="utf-8")
+    launch = SimpleNamespace(name="market_data", log=log)
+    made: Any = SimpleNamespace(
+        around=SimpleNamespace(config=CONFIG, recorder=Recorder()),
+        name="webhook-security",
+        mode="webhook",
+        values=defaultdict(lambda: "127.0.0.1:1", token="42:" + "A" * 33),
+        targets=lambda: [SimpleNamespace(launch=launch)],
+    )
+    return cast("Stack", made)
+
+
+def test_a_key_in_a_log_of_a_trial_is_seen_in_its_mode(stack: Stack) -> None:
+    (seen,) = secrets_shown(stack, "while strangers asked")
+    assert seen.secret == "BINANCE_API_KEY of market_data"
+    assert seen.place == "the log of market_data while strangers asked"
+    assert (seen.stack, KEY in seen.line) == ("webhook", False)
+
+
+def test_a_token_in_a_reply_of_a_trial_is_seen(stack: Stack) -> None:
+    stack.around.recorder.record(
+        history.BotApiCall(
+            t=1.0,
+            method="sendMessage",
+            params={"chat_id": 7, "text": f"failed: /bot{stack.values['token']}/getMe"},
+            status=200,
+            stack=stack.name,
+            mode=stack.mode,
+        )
+    )
+    seen = {(each.secret, each.place) for each in secrets_shown(stack, "while strangers asked")}
+    assert ("bot token", "replies while strangers asked") in seen
+
+
+def test_ids_like_the_operators_ask_by_a_plain_message(stack: Stack) -> None:
+    """A path by which nobody is told anything would hide that they are let in."""
+    asker = Asker(stack, "", CONFIG)
+    ways = list(asker.approaches({"/price BTC": ["1"], "/balance": ["2"]}, {}, {}))
+    alike = [
+        one.update["message"]["from"]["id"]
+        for one in ways
+        if one.path == "a message" and one.text == "/price BTC"
+    ]
+    assert any(str(OPERATOR).startswith(str(user)) for user in alike)
+    assert any(str(user).startswith(str(OPERATOR)) and user != OPERATOR for user in alike)
+    every = [chat for one in ways for chat in one.chats]
+    assert all(every.count(user) == 1 for user in alike), "what comes there is another's answer"
+
+
+def test_guests_are_asked_of_by_ids_that_are_unlike_the_operators(stack: Stack) -> None:
+    asker = Asker(stack, "public", CONFIG)
+    ways = asker.approaches({"/balance": ["2"]}, {}, {})
+    people = {chat for one in ways for chat in one.chats if chat > 0}
+    assert not any(str(OPERATOR) in str(user) for user in people)
+
+
+def test_a_page_that_names_its_users_is_told() -> None:
+    pages = {
+        "GET /metrics of bot": 'updates{chat="1500000001"} 4\nupdates{chat="1500000002"} 1\n',
+        "GET /ready of bot": "ready since 1500000001",
+        "GET /health of bot": "15000000011500000002",
+    }
+    writers = {1_500_000_001, 1_500_000_002, 1_500_000_003}
+    assert list(naming(pages, writers)) == ["GET /metrics of bot names 2 users by their ids"]
+
+
+def test_a_page_that_names_its_users_turns_security_red() -> None:
+    page = "GET /metrics of bot names 2 users by their ids"
+    for naming_pages, verdict in (((), Verdict.PASS), ((page,), Verdict.FAIL)):
+        seen = history.PortsSeen(t=1.0, naming=naming_pages, stack="polling", mode="polling")
+        result = security.check(history.History([seen]), Judging())
+        assert result.verdict is verdict
+    assert f"polling: {page}: whoever reads it learns who writes" in result.measurement
