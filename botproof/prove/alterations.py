@@ -3,36 +3,24 @@
 Each alteration takes a record and gives the one that a target with the defect would have left, or
 None where the record holds nothing that the defect could show in: a bot that sends no buttons
 cannot lose them. None of them touches what the harness recorded of its doubles and its clock.
+`around` has those of what is around a conversation.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botproof.calls import chat_of
-from botproof.checks.figures import is_zero, labelled
 from botproof.checks.memory import loaded
-from botproof.checks.signals import kept_from_going_on
 from botproof.config import BOT
 from botproof.history import (
-    BotApiCall,
-    CasePlayed,
     ConversationsCompared,
-    Degraded,
-    DoorAsked,
     Event,
     MemorySample,
-    PortsSeen,
     ProcessExited,
     ProcessNotReady,
     ProcessReady,
     Request,
-    SecretSeen,
-    SecurityAsked,
-    SignalSeen,
-    SignalsWatched,
 )
 from botproof.prove.altered_answers import (
     buttons_lost,
@@ -47,7 +35,8 @@ from botproof.prove.altered_answers import (
     unconfirmed,
     wrong_chat,
 )
-from botproof.prove.altering import Alteration, Altered, Record, changed, replaced, with_events
+from botproof.prove.altering import Alteration, Altered, Record, changed, replaced
+from botproof.prove.around import AROUND
 
 __all__ = ["ALTERATIONS"]
 
@@ -200,98 +189,8 @@ def conversation_differs(record: Record) -> Altered | None:
     return changed(record, change)
 
 
-# --- The door -------------------------------------------------------------------------------------
-
-
-def _asked(record: Record, what: str, change: Callable[[DoorAsked], Event]) -> Altered | None:
-    """Return what came of one question at the door, in the last mode in which it was asked."""
-    asked = [
-        event
-        for event in record.history.of(DoorAsked)
-        if event.what == what and event.stack in record.stacks
-    ]
-    if not asked:
-        return None
-    victim = asked[-1]
-    events = [change(victim) if event is victim else event for event in record.history]
-    return with_events(events, record, {"mode": victim.stack})
-
-
-def first_differs(record: Record) -> Altered | None:
-    """Have an apology follow the answer to the first update after the start."""
-
-    def change(event: DoorAsked) -> Event:
-        return replaced(event, answers=(*event.answers, "An error occurred"))
-
-    return _asked(record, "first", change)
-
-
-def answered_twice(record: Record) -> Altered | None:
-    """Answer an update that came twice two times."""
-    return _asked(record, "twice", lambda event: replaced(event, answers=event.answers * 2))
-
-
-# --- The trials -----------------------------------------------------------------------------------
-
-
-def update_lost(record: Record) -> Altered | None:
-    """Leave an update of the short delivery run unanswered."""
-    asked = [case for case in record.history.of(CasePlayed) if case.expect == "reply"]
-    if not asked:
-        return None
-    victim = asked[-1]
-
-    def change(event: Event) -> Event | None:
-        if not isinstance(event, BotApiCall) or event.stack != victim.stack:
-            return event
-        return None if chat_of(event) == victim.chat_id else event
-
-    return changed(record, change, stack=victim.stack)
-
-
-def secret_shown(record: Record) -> Altered | None:
-    """Show the token in a log."""
-    seen = record.history.of(PortsSeen)
-    if not seen:
-        return None
-    where: dict[str, Any] = {"t": seen[-1].t, "stack": seen[-1].stack, "mode": seen[-1].mode}
-    event = SecretSeen(secret="bot token", place="the log of bot", **where)  # noqa: S106 - a name
-    return with_events([*record.history, event], record, {"mode": seen[-1].mode})
-
-
-def stranger_told(record: Record) -> Altered | None:
-    """Tell a stranger what the operator is told."""
-    asked = record.history.of(SecurityAsked)
-    answered = next((each for each in asked if each.operator and each.figures), None)
-    if answered is None:
-        return None
-    event = replaced(answered, who="a stranger", path="a message", operator=False)
-    return with_events([*record.history, event], record, {})
-
-
-def zero_invented(record: Record) -> Altered | None:
-    """Show a figure that no exchange has given as a zero."""
-    for victim in record.history.of(Degraded):
-        lines = (line for _, line, found in labelled(victim.clean) if not is_zero(found[0]))
-        said = next(lines, "")
-        if said and victim.stage not in ("back", "ended", "held") and not victim.neighbour:
-            zero = replaced(victim, answers=(re.sub(r"\d[\d,]*(?:\.\d+)?", "0.00", said),))
-            events = [zero if event is victim else event for event in record.history]
-            return with_events(events, record, {})
-    return None
-
-
-def signal_twice(record: Record) -> Altered | None:
-    """Send what came by itself again in the same slot, in a watch that can tell it for sure."""
-    watched = record.history.of(SignalsWatched)
-    sure = {one.stack for one in watched if not kept_from_going_on(one)}
-    seen = [each for each in record.history.of(SignalSeen) if each.stack in sure]
-    return with_events([*record.history, seen[-1]], record, {}) if seen else None
-
-
 ALTERATIONS: Mapping[str, Alteration] = {
-    "first-differs": first_differs,
-    "answered-twice": answered_twice,
+    **AROUND,
     "never-ready": never_ready,
     "crash": crash,
     "sigterm-ignored": sigterm_ignored,
@@ -313,9 +212,4 @@ ALTERATIONS: Mapping[str, Alteration] = {
     "service-memory": service_memory,
     "fleet-memory": fleet_memory,
     "conversation-differs": conversation_differs,
-    "update-lost": update_lost,
-    "secret-shown": secret_shown,
-    "stranger-told": stranger_told,
-    "zero-invented": zero_invented,
-    "signal-twice": signal_twice,
 }

@@ -20,6 +20,7 @@ from botproof.prove.altering import Record
 from botproof.prove.catalogue import Defect, read_defects
 from botproof.prove.prove import Finding, Seen, prove, result_of
 from botproof.verdict import CheckResult, Verdict, combine
+from contract_tests.gate.story_around import around
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def good(story: Any, judged: Judging) -> tuple[History, Judging]:
     for mode in story.modes:
         story.case(mode, "rich", "<b>BTC</b>\nlast 1", say="/rich")
         story.events[-1] = with_button(story.events[-1])
+    around(story)
     record = story.history()
     by_case = golden_files.received(record.counted(), judged)
     budget = resolve({"market_data_memory_mb": Override(limit=70, source="this test")})

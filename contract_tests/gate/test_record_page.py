@@ -36,6 +36,7 @@ from botproof.report.live import Follower, Server
 from botproof.report.page import packed
 from botproof.report.record import as_record
 from botproof.report.talks import talks_of
+from contract_tests.gate.story_around import around
 from contract_tests.readable import CONTRAST, UNREACHED
 
 EVIL = "</script><script>document.title='x'</script><img src=x onerror=\"document.title='x'\">"
@@ -75,6 +76,25 @@ TRIALS: dict[str, str] = {
     "stranger-is-told": "was told what is the operator",
     "zero-for-nothing": "a zero was invented",
     "signal-again-after-a-restart": "2 times to chat",
+    "sent-again-when-its-answer-was-lost": "repeated replies",
+    "secret-in-an-error-page": "stands in what the webhook answers to a wrong secret",
+    "users-in-the-metrics": "GET /metrics of bot names 9 users by their ids",
+    "retry-after-not-kept": "Retry-After is not kept",
+    "venue-hammered": "is called again and again",
+    "age-told-too-low": "the age is told too low",
+    "subscriber-left-out": "was left out",
+    "signals-to-whoever-did-not-ask": "which had not asked for it",
+    # And what no moment of the record shows.
+    "ready-too-early": "said that it was ready, and took no update for",
+    "metrics-page-fails": "GET /metrics of bot answers HTTP 500",
+    "tap-acknowledged-late": "answerCallbackQuery came after",
+    "not-modified-taken-for-a-failure": "must stay unanswered",
+    "same-question-taken-for-a-repetition": "whoever asks the same once more gets nothing",
+    "small-bodies-only": "HTTP 413",
+    "service-that-hangs-is-waited-for": "no answer in 12 s",
+    "files-never-closed": "piles up open files",
+    "file-for-each-update": "piles up files in the directory",
+    "log-floods-the-disk": "the log fills the disk",
 }
 WALKED = [defect for defect in read_defects() if defect.name not in TRIALS]
 CLICKS: dict[str, tuple[str, ...]] = {
@@ -130,8 +150,20 @@ def budgets() -> Any:
 
 
 @pytest.fixture(scope="module")
+def good_around(make_story: Callable[..., Any]) -> tuple[History, Judging]:
+    """The same with all that is around a conversation."""
+    story = good_story(make_story)
+    around(story)
+    return judged_by_itself(story.history())
+
+
+@pytest.fixture(scope="module")
 def good(make_story: Callable[..., Any]) -> tuple[History, Judging]:
-    record = good_story(make_story).history()
+    return judged_by_itself(good_story(make_story).history())
+
+
+def judged_by_itself(record: History) -> tuple[History, Judging]:
+    """A record, and a judging that approves of what was said in it."""
     judging = Judging(budgets=budgets(), rules=ReplyRules.of(REPLIES))
     by_case = golden_files.received(record.counted(), judging)
     approved = {name: each.texts["polling"] for name, each in by_case.items()}
@@ -196,10 +228,10 @@ def test_every_defect_of_the_catalogue_is_looked_for() -> None:
 
 @pytest.mark.parametrize("name", TRIALS)
 def test_what_a_trial_finds_stands_in_the_report(
-    good: tuple[History, Judging], tmp_path: Path, name: str
+    good_around: tuple[History, Judging], tmp_path: Path, name: str
 ) -> None:
     (defect,) = [each for each in read_defects() if each.name == name]
-    page = write(tmp_path, altered(good, defect), good[1]).read_text()
+    page = write(tmp_path, altered(good_around, defect), good_around[1]).read_text()
     assert TRIALS[name] in page
 
 
