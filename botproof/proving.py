@@ -8,13 +8,16 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
+
 from botproof.checks import golden_files
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.registry import CHECKS
-from botproof.config import load_config
+from botproof.config import Config, load_config
 from botproof.history import read_history
 from botproof.problems import UsageError
 from botproof.prove import prove as by_record
+from botproof.prove.choosing import chosen_cases
 from botproof.prove.planted import Catalogue, Planted, read_catalogue, read_wires_of_any_bot
 from botproof.prove.playing import play_all
 from botproof.prove.table import print_plays, write_plays
@@ -98,7 +101,7 @@ def _play(arguments: argparse.Namespace) -> int:
     if arguments.beside < 1:
         raise UsageError(f"--beside {arguments.beside}: must be at least 1")
     if arguments.mine:
-        catalogue = read_wires_of_any_bot()
+        catalogue = shortened(read_wires_of_any_bot(), config)
     else:
         catalogue = read_catalogue(arguments.defects or base / _DEFECTS)
     defects = catalogue.chosen(tuple(arguments.defect), ci=arguments.ci)
@@ -129,6 +132,19 @@ def _play(arguments: argparse.Namespace) -> int:
     write_plays(report_dir / "prove.json", plays)
     print_plays(plays)
     return Verdict.ERROR.exit_code if any(play.void for play in plays) else 0
+
+
+def shortened(catalogue: Catalogue, config: Config) -> Catalogue:
+    """Return the catalogue with plans of few cases, in one mode where none is compared with
+    another."""
+    cases, first = chosen_cases(config), next(iter(config.modes))
+    plans = {
+        name: msgspec.structs.replace(
+            plan, cases=cases, modes=plan.modes if "parity" in plan.only else (first,)
+        )
+        for name, plan in catalogue.plans.items()
+    }
+    return msgspec.structs.replace(catalogue, plans=plans)
 
 
 def _print(catalogue: Catalogue, defects: tuple[Planted, ...]) -> None:

@@ -7,6 +7,7 @@ is run without any: where the unbroken build is not green, nothing follows from 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import json
 import shutil
@@ -20,12 +21,12 @@ from typing import Any
 
 import msgspec
 
+from botproof.prove.patience import allowed_s, base_s, withheld_s
 from botproof.prove.planted import Catalogue, Plan, Planted
 from botproof.prove.planting import DoesNotApplyError, Job, control, planted
 
 __all__ = ["Became", "Ended", "Play", "judged", "play_all"]
 
-_MOST_S = 240.0
 _END_S = 30.0
 _UNUSABLE = 64
 
@@ -136,7 +137,7 @@ class _Plays:
         job = control(self._config, self._plan(name), folder)
         async with self._free:
             self._say(f"{name}: the build without a defect")
-            return await _run(job, folder)
+            return await _run(job, folder, base_s())
 
     def _plan(self, name: str) -> Plan:
         return self._catalogue.plans[name]
@@ -158,12 +159,12 @@ class _Plays:
         if golden.is_dir():
             job = msgspec.structs.replace(job, golden_dir=str(golden))
         async with self._free:
-            ended = await _run(job, folder)
+            ended = await _run(job, folder, base_s(unbroken.seconds))
         shutil.rmtree(folder / "code", ignore_errors=True)  # a copy of what everybody has
         return judged(defect, ended)
 
 
-async def _run(job: Job, folder: Path) -> Ended:
+async def _run(job: Job, folder: Path, base: float) -> Ended:
     path = folder / "job.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(job)))
     output = folder / "output.txt"
@@ -175,18 +176,28 @@ async def _run(job: Job, folder: Path) -> Ended:
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            async with asyncio.timeout(_MOST_S):
-                code = await process.wait()
-        except TimeoutError:
-            return Ended({}, time.monotonic() - began, f"no verdict after {_MOST_S:g} s", True)
+            code = await _wait(process, base, Path(job.report_dir) / "history.jsonl")
         finally:
             await _end(process)
     seconds = time.monotonic() - began
+    if code is None:
+        return Ended({}, seconds, f"no verdict after {seconds:.0f} s", timed_out=True)
     verdict = Path(job.report_dir) / "verdict.json"
     if code == _UNUSABLE or not verdict.exists():
         lines = output.read_text(errors="replace").strip().splitlines()
         return Ended({}, seconds, lines[-1] if lines else f"exit code {code}")
     return Ended(json.loads(verdict.read_text(encoding="utf-8")), seconds)
+
+
+async def _wait(process: asyncio.subprocess.Process, base: float, record: Path) -> int | None:
+    """Return the exit code; None where it took too long, with what was withheld on top."""
+    began, allowed = time.monotonic(), base
+    while (left := began + allowed - time.monotonic()) > 0:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                return await process.wait()
+        allowed = allowed_s(base, withheld_s(record))
+    return None
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
