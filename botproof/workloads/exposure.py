@@ -47,8 +47,9 @@ _PATHS = (
 _FAILED = 500
 """An error of the process itself: 501 is of a method, 502 and 504 of another server, 503 of now."""
 _HIDDEN = "•••"
-_TELLING_ID = 1_000_000
-_NUMBER = re.compile(r"\d{7,}")
+_NUMBER = re.compile(r"(?<![\d.])\d{3,}(?![\d.])")
+_FEW = 3
+"""So many ids stand on a page by chance, or as an example."""
 
 
 async def look(stack: Stack) -> None:
@@ -86,19 +87,17 @@ async def look(stack: Stack) -> None:
 
 
 def _writers(stack: Stack) -> set[int]:
-    """Return who has written, with ids that stand nowhere by chance."""
-    chats = (
-        chat_of(call) for call in stack.around.recorder.history().of(BotApiCall, stack=stack.name)
-    )
-    return {chat for chat in chats if chat and chat >= _TELLING_ID}
+    """Return who has written, and was answered."""
+    calls = stack.around.recorder.history().of(BotApiCall, stack=stack.name)
+    return {chat for chat in map(chat_of, calls) if chat and chat > 0}
 
 
 def naming(pages: Mapping[str, str], writers: Iterable[int]) -> Iterator[str]:
-    """Yield the pages in which several of these people stand by their ids, with how many."""
+    """Yield the pages in which most of these people stand by their ids, with how many."""
     people = {str(each) for each in writers}
     for page, text in pages.items():
         found = people & set(_NUMBER.findall(text))
-        if len(found) > 1:
+        if len(found) >= max(_FEW, len(people) / 2):
             yield f"{page} names {len(found)} users by their ids"
 
 
