@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-import msgspec
-
-from botproof.history import AnyEvent, Event, History
+from botproof.history import DECODER, Event, History
 from botproof.starvation import Starvation
 
 __all__ = ["allowed_s", "base_s", "withheld_s"]
@@ -19,7 +17,6 @@ _LEAST_S = 240.0
 _TIMES_THE_CONTROL = 4.0
 _MOST_GRANTED = 9
 _WANTED = (b'{"type":"starved"', b'{"type":"process_started"')
-_DECODER = msgspec.json.Decoder(AnyEvent)
 
 
 def base_s(control_s: float | None = None) -> float:
@@ -43,7 +40,7 @@ def withheld_s(path: Path) -> float:
         lines = path.read_bytes().split(b"\n")[:-1]  # the last one may not be whole yet
     except OSError:
         return 0.0
-    events: list[Event] = [_DECODER.decode(line) for line in lines if line.startswith(_WANTED)]
+    events: list[Event] = [DECODER.decode(line) for line in lines if line.startswith(_WANTED)]
     history = History(events)
     if not history.events:
         return 0.0
