@@ -280,8 +280,7 @@ def zero_invented(record: Record) -> Altered | None:
 
 
 def signal_twice(record: Record) -> Altered | None:
-    """Return what came by itself comes again in the same slot, of a watch that can tell
-    it for sure."""
+    """Send what came by itself again in the same slot, in a watch that can tell it for sure."""
     watched = record.history.of(SignalsWatched)
     sure = {one.stack for one in watched if not kept_from_going_on(one)}
     seen = [each for each in record.history.of(SignalSeen) if each.stack in sure]
