@@ -76,7 +76,7 @@ class Soak:
                 self.lost.add(pid)
             else:
                 # It served those as well that say nothing about its speed.
-                points.append((run.taken, reading.anonymous))
+                points.append((run.taken - run.unsent, reading.anonymous))
         self.latencies, self.failures = Latencies(), 0
         self.ends += self.window_s
 

@@ -74,17 +74,20 @@ class HeldTimes:
         for slot in range(first, last + 1):
             inside = min(end, (slot + 1) * SLOT_S) - max(start, slot * SLOT_S)
             self._held[slot] = self._held.get(slot, 0.0) + share * inside
-        touched = range(first - self._reach, last + 1)
-        found = {slot for slot in touched if self._is_too_much(slot)} - self._spoilt
+        found = set(self._with_too_much(first - self._reach, last)) - self._spoilt
         self._spoilt |= found
         return found
 
-    def _is_too_much(self, slot: int) -> bool:
-        """Tell whether the generator was held up too long while what was due in a slot
-        was waiting."""
-        waiting = range(slot, slot + self._reach + 1)
-        held = sum(self._held.get(each, 0.0) for each in waiting)
-        return held > _SPOILT_SHARE * self._budget_s
+    def _with_too_much(self, first: int, last: int) -> Iterator[int]:
+        """Yield slots, from `first` to `last`, of which the generator was held up too long while
+        what was due in them was waiting."""
+        held, reach = self._held.get, self._reach
+        waiting = sum(held(slot, 0.0) for slot in range(first, first + reach))
+        for slot in range(first, last + 1):
+            waiting += held(slot + reach, 0.0)
+            if waiting > _SPOILT_SHARE * self._budget_s:
+                yield slot
+            waiting -= held(slot, 0.0)
 
     def is_spoilt(self, due: float) -> bool:
         """Tell whether a request that was due then is no evidence."""

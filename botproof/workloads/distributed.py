@@ -114,4 +114,5 @@ def _pack(outcome: Outcome) -> list[object]:
         outcome.status,
         outcome.error,
         outcome.timed_out,
+        outcome.unsent,
     ]

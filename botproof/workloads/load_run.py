@@ -36,7 +36,7 @@ class Outcome:
     """One finished request. Times are monotonic seconds; `error` is empty for a success.
 
     `number` is its place in the schedule, counted from 0 over all who send. `timed_out`: it has
-    failed by nothing but the time that passed.
+    failed by nothing but the time that passed. `unsent`: the generator was held up when it was due.
     """
 
     number: int
@@ -46,6 +46,7 @@ class Outcome:
     status: int
     error: str
     timed_out: bool = False
+    unsent: bool = False
 
     @property
     def latency(self) -> float:
@@ -161,6 +162,7 @@ class LoadRun:
     held_sink: Callable[[float, float, float], None] = lambda _, __, ___: None
     drawn: int = 0
     taken: int = 0
+    unsent: int = 0
     requests: int = 0
     unsure: int = 0
     latencies: Latencies = field(default_factory=Latencies)
@@ -206,6 +208,17 @@ class LoadRun:
         """Request `number` is on its way, and will have an outcome or become overdue."""
         self.out[number] = intended
 
+    def leaves_out(self, number: int, intended: float, now: float) -> bool:
+        """Take back a request that was due while the generator was held up: it is not to be sent.
+
+        It would say nothing. All that were due meanwhile, sent at once, would be a load that no
+        schedule asks for, and a host would answer late for long after.
+        """
+        if not self.held.is_spoilt(intended):
+            return False
+        self.record(Outcome(number, "left out", intended, now, 0, "", unsent=True))
+        return True
+
     def hold(self, start: float, end: float, share: float = 1.0) -> None:
         """Take back what two times spoil, between which the generator could not run.
 
@@ -223,6 +236,16 @@ class LoadRun:
 
     def record(self, outcome: Outcome) -> None:
         """Take one outcome in; an answer later than the latency budget is a failure."""
+        self.taken += 1
+        if outcome.unsent:
+            self.unsent += 1
+            self.sink(outcome)
+        else:
+            self._judge(outcome)
+        if self.decided is None:
+            self.decided = self._decision()
+
+    def _judge(self, outcome: Outcome) -> None:
         late = outcome.latency > self.limits.latency_budget
         timed_out = outcome.timed_out and late
         grade = self.held.judge(
@@ -232,12 +255,9 @@ class LoadRun:
             error = f"answered after more than {self.limits.latency_budget:g} s"
             outcome = replace(outcome, error=error)
         self.out.pop(outcome.number, None)
-        self.taken += 1
         if grade is not Grade.SPOILT:
             self._count(outcome, grade)
         self.sink(outcome)
-        if self.decided is None:
-            self.decided = self._decision()
 
     def _count(self, outcome: Outcome, grade: Grade) -> None:
         tally = self._tallies.setdefault(slot_of(outcome.intended), _Tally())
@@ -309,7 +329,7 @@ class LoadRun:
             return f"the evidence is enough for {self.decided.value}"
         if self.taken >= self.limits.most:
             if self.limits.most < self.limits.cap:
-                return f"all {self.limits.most:,} requests are sent"
+                return f"all {self.limits.most:,} requests had their turn"
             return f"the cap of {self.limits.cap:,} requests is reached"
         if self.taken >= _HINDERED_FROM and self.left_out > _HINDERED_SHARE * self.taken:
             return "the load generator cannot keep up"

