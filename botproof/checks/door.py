@@ -67,7 +67,10 @@ def _gaps(history: History, stacks: Mapping[str, Asked]) -> Iterator[str]:
         yield f"{mode}: nothing was asked at the door"
     for stack, asked in stacks.items():
         if not any(one.answers for one in asked.values()):
-            yield f"{stack}: no ordinary update was answered, so nothing follows from silence"
+            yield (
+                f"{stack}: no ordinary update was answered, so nothing follows from silence. "
+                "Whoever asks here is among {users}; a bot of one owner answers none of them"
+            )
     if not stacks and not wanted:
         yield "nothing was asked at the door"
 

@@ -114,6 +114,13 @@ def test_a_health_that_says_well_while_nothing_is_answered_is_found() -> None:
     assert judge({**mute, "health": {"status": 503}}).verdict is Verdict.INCONCLUSIVE
 
 
+def test_a_bot_that_answers_its_owner_alone_is_inconclusive_and_told_why() -> None:
+    one = DoorAsked(t=1.0, what="first", sent="/start", stack="p", mode="p")
+    result = door.check(History([Run(t=0.0, modes=("p",)), one]), Judging())
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "Whoever asks here is among {users}; a bot of one owner answers" in result.measurement
+
+
 def test_a_mode_that_nothing_was_asked_in_is_inconclusive() -> None:
     assert door.check(History([Run(t=0.0, modes=("w",))]), Judging()).verdict is (
         Verdict.INCONCLUSIVE
