@@ -37,11 +37,12 @@ MODULES = (
 _OF_THE_GATE = (
     *("checks", "chats", "false_passes", "history", "sequential", "stats", "verdict", "prove"),
     *("shortcomings", "starvation", "comebacks", "door", "pollers", "repeated", "trials"),
-    *("replies_checked", "measured", "growth", "signals_watched"),
+    *("replies_checked", "measured", "growth", "signals_watched", "piles", "taps", "pages"),
 )
 TESTS = (
     *(f"contract_tests/gate/test_{name}.py" for name in _OF_THE_GATE),
     "contract_tests/delivery/test_check.py",
+    "contract_tests/delivery/test_in_hand.py",
     "contract_tests/memory/test_leak.py",
     "contract_tests/parity/test_check.py",
     "contract_tests/load/test_rollback.py",
