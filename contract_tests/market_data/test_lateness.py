@@ -82,6 +82,26 @@ async def test_a_loop_that_comes_late_is_not_the_venues_fault(monkeypatch):
     assert not venue.breaker.is_open
 
 
+@pytest.mark.parametrize(("seconds", "counts"), [(0.0, True), (2 * TIMEOUT, False)])
+async def test_a_connection_that_was_closed_while_this_process_stood_still_is_no_failure(
+    monkeypatch, seconds, counts
+):
+    """A venue hangs up on who does not read; one that breaks connections at once fails."""
+    monkeypatch.setattr(http, "held_up", lambda: 0.0)
+    loop: Any = asyncio.get_running_loop()
+    passed, time_of = [0.0], loop.time
+    monkeypatch.setattr(loop, "time", lambda: time_of() + passed[0])
+
+    async def hung_up(_: httpx.Request) -> httpx.Response:
+        passed[0] += seconds
+        raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+
+    venue = client(hung_up)
+    found = await failures(venue)
+    assert {error.reason for error in found} == {"unreachable"}
+    assert venue.breaker.is_open is counts
+
+
 def test_work_of_this_thread_counts(monkeypatch, tmp_path):
     worked, before = time.thread_time(), lateness.held_up()
     while time.thread_time() < worked + 0.05:
