@@ -240,11 +240,11 @@ class VenueClient:
             async with asyncio.timeout(self.timeout):
                 response = await self.pool.send(request)
         except (TimeoutError, httpx.TimeoutException):
-            overdue = max(0.0, _clock() - began - self.timeout)
-            raise self._late(path, overdue + held_up() - before) from None
+            raise self._late(path, self._ours(began, before)) from None
         except httpx.HTTPError as error:
-            what = str(error) or type(error).__name__
-            raise self._error("unreachable", path, what) from None
+            text = f"{path}: {str(error) or type(error).__name__}"
+            ours = self._ours(began, before) >= _OURS * self.timeout  # who waits hangs up
+            raise VenueError(self.venue, "unreachable", text, ours=ours) from None
         as_of = _clock_of(response)
         if as_of is not None:
             self._ahead = as_of - time.time_ns() // 1_000_000
@@ -255,6 +255,10 @@ class VenueClient:
         if response.status_code != 200:
             raise self._refusal(path, response)
         return Reply(self._decode(path, decoder, response), as_of)
+
+    def _ours(self, began: float, before: float) -> float:
+        """Return for how many seconds of a call its answer could not be read here."""
+        return max(0.0, _clock() - began - self.timeout) + held_up() - before
 
     def _late(self, path: str, ours: float) -> VenueError:
         """Return what to raise for no answer; ``ours``: for how long it could not be read here."""
