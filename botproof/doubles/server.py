@@ -130,9 +130,6 @@ def error_response(status: int, description: str) -> Response:
     return json_response(said, status)
 
 
-_TURNS = 3
-
-
 class Server:
     """A listening server; made by `serve`. `port` and `url` say where, `close` ends it."""
 
@@ -151,14 +148,10 @@ class Server:
     async def close(self) -> None:
         """Stop listening, drop every connection, and wait until running handlers have ended."""
         self._server.close()
-        # One that asyncio has just accepted is told to its protocol two turns of the loop later.
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
         tasks = [task for connection in tuple(self._connections) if (task := connection.abort())]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # sockets of dropped connections are closed a turn later
         await self._server.wait_closed()
 
     async def __aenter__(self) -> Self:
