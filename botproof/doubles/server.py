@@ -130,6 +130,10 @@ def error_response(status: int, description: str) -> Response:
     return json_response(said, status)
 
 
+_TURNS = 3
+"""Of the event loop: so many after a connection was accepted its protocol knows of it."""
+
+
 class Server:
     """A listening server; made by `serve`. `port` and `url` say where, `close` ends it."""
 
@@ -147,11 +151,18 @@ class Server:
 
     async def close(self) -> None:
         """Stop listening, drop every connection, and wait until running handlers have ended."""
+        # Nothing more is accepted. What was is known to its protocol some turns of the loop later,
+        # and would be lost, open, were the server closed before.
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         self._server.close()
         tasks = [task for connection in tuple(self._connections) if (task := connection.abort())]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # sockets of dropped connections are closed a turn later
         await self._server.wait_closed()
 
     async def __aenter__(self) -> Self:

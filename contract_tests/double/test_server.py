@@ -1,14 +1,17 @@
 """The server under both doubles, on real sockets: HTTP/1.1 as spoken, and faults on demand."""
 
 import asyncio
+import gc
 import http.client
 import importlib
 import json
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -390,3 +393,21 @@ async def test_a_port_that_is_taken_is_said_and_is_exit_code_1(tmp_path: Path) -
         out, err = await process.communicate()
     assert (process.returncode, out) == (1, b"")
     assert b"cannot listen" in err
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_connection_that_was_just_accepted_is_dropped_too(turns: int) -> None:
+    """So many turns of the loop after a client has connected, the server is closed."""
+
+    async def accept_and_close() -> None:
+        server = await serve(lambda _: json_response({}))
+        with socket.create_connection(("127.0.0.1", server.port), 60):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await server.close()
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        asyncio.run(accept_and_close())
+        gc.collect()
+    assert [str(warning.message) for warning in said] == []
