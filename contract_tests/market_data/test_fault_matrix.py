@@ -328,14 +328,12 @@ async def test_one_signed_call_in_trouble_leaves_the_other(  # noqa: PLR0917 - p
 
 INTEREST = {
     "binance": ("/coin/dapi/v1/openInterest", "openInterest"),
-    "gate": ("/api/v4/futures/btc/tickers", "total_size"),
     "bybit": ("/v5/market/tickers", "openInterest"),
     "okx": ("/api/v5/public/open-interest", "oiCcy"),
 }
-"""Where each venue tells their open interest; the first two have a path for it alone. Bitget's
-counts in no sum: it is not known whether it is of one side or both.
+"""Where each venue tells their open interest; Binance has a path for it alone. Gate.io's and
+Bitget's count in no sum: it is not known whether they are of one side or both.
 """
-APART = ("binance", "gate")
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if "column" not in name])
@@ -346,12 +344,10 @@ async def test_each_fault_on_open_interest_margined_in_the_coin(open_stack, name
             stack.fault(venue=venue, **_at(FAULTS[name], path, field))
             answer = await asyncio.wait_for(stack.ask("/multi_oi", symbol="BTC"), BOUND)
         cells[venue] = _cell(answer)
-        # the only clock there is; and Gate's tickers carry no time of their own
-        # Bybit tells one side beside both
-        unharmed = {("stale", "gate"), ("missing field", "bybit")}
-        if name == "clock skew" or (name, venue) in unharmed:
+        # the only clock there is; and Bybit tells one side beside both
+        if name == "clock skew" or (name, venue) == ("missing field", "bybit"):
             assert _margins(answer) == ["stable", "coin"]
-        elif venue in APART or (name, venue) == ("missing field", "okx"):
+        elif venue == "binance" or (name, venue) == ("missing field", "okx"):
             # a linear contract of OKX is a number of coins, so that its contracts tell them too
             assert _margins(answer) == ["stable"]
             assert (venue, "inverse.open_interest") in {
