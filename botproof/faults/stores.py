@@ -73,9 +73,9 @@ def _damage_table(connection: sqlite3.Connection, table: str, word: bytes) -> in
         name = _quoted(column)
         done += connection.execute(
             f"UPDATE OR IGNORE {_quoted(table)} SET {name} ="  # noqa: S608 - quoted names
-            f" CASE typeof({name}) WHEN 'blob' THEN ?1 ELSE CAST(?1 AS TEXT) END"
-            f" WHERE typeof({name}) IN ('blob', 'text') AND instr(CAST({name} AS BLOB), ?2)",
-            (DAMAGE, word),
+            f" CASE typeof({name}) WHEN 'blob' THEN ? ELSE CAST(? AS TEXT) END"
+            f" WHERE typeof({name}) IN ('blob', 'text') AND instr(CAST({name} AS BLOB), ?)",
+            (DAMAGE, DAMAGE, word),
         ).rowcount
     return done
 

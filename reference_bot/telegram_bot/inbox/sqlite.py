@@ -403,8 +403,8 @@ class SqliteInbox:
 
         def ask(connection: sqlite3.Connection) -> bool:
             connection.execute(
-                "INSERT INTO once VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE"
-                " SET update_id = ?2, until_ms = ?3 WHERE until_ms <= ?4",
+                "INSERT INTO once VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
+                " update_id = excluded.update_id, until_ms = excluded.until_ms WHERE until_ms <= ?",
                 (key, update_id, now + int(seconds * 1000), now),
             )
             row = connection.execute("SELECT update_id FROM once WHERE key = ?", (key,)).fetchone()

@@ -170,18 +170,18 @@ class SqliteBook:
     async def last_signal_ms(self) -> int:
         query = (
             "SELECT coalesce("
-            "(SELECT max(judged_ms) FROM verdicts WHERE bot = ?1 AND kind = 'signal'),"
-            "(SELECT begun_ms FROM books WHERE bot = ?1))"
+            "(SELECT max(judged_ms) FROM verdicts WHERE bot = ? AND kind = 'signal'),"
+            "(SELECT begun_ms FROM books WHERE bot = ?))"
         )
-        [(found,)] = await self._rows(query, self._bot)
+        [(found,)] = await self._rows(query, self._bot, self._bot)
         return int(found)
 
     # subscribers
 
     async def subscribe(self, subscriber: Subscriber) -> None:
         await self._rows(
-            "INSERT INTO subscribers VALUES (?1, ?2, ?3, ?4)"
-            " ON CONFLICT (bot, chat) DO UPDATE SET user = ?3",
+            "INSERT INTO subscribers VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (bot, chat) DO UPDATE SET user = excluded.user",
             self._bot,
             subscriber.chat,
             subscriber.user,
