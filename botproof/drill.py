@@ -90,8 +90,11 @@ def unpacked(backup: Path, folder: Path) -> None:
                 shutil.copy(path, folder)
         else:
             with tarfile.open(backup) as archive:
-                members = [m for m in archive.getmembers() if m.isfile() and _is_database(m.name)]
-                archive.extractall(folder, members, filter="data")
+                for member in archive.getmembers():
+                    wanted = member.isfile() and _is_database(member.name)
+                    if wanted and (content := archive.extractfile(member)) is not None:
+                        with (folder / Path(member.name).name).open("wb") as database:
+                            shutil.copyfileobj(content, database)
     except (OSError, tarfile.TarError) as error:
         raise UsageError(f"{backup}: cannot be read: {error}") from error
     if not list(folder.glob(f"*{_SUFFIX}")):

@@ -15,6 +15,7 @@ from botproof.fleet.host import Compose
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.host import DockerHost
 
+ROOT = Path(__file__).parents[2]
 BOT = {
     "Id": "new",
     "Config": {"Labels": {"com.docker.compose.service": "bot", "botproof.role": "bot"}},
@@ -83,7 +84,8 @@ def test_who_is_killed_when_the_new_one_is_found_has_the_old_one_stopped_all_the
     (folder / "docker").write_text(DOCKER + KILLS)
     # Opened to read and write: the pipe has no end before the last writer wrote.
     with os.fdopen(os.open(folder / "did", os.O_RDWR)) as noted:
-        done = subprocess.run([sys.executable, "-c", PROGRAM], check=False)
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}  # which a safe path leaves out
+        done = subprocess.run([sys.executable, "-c", PROGRAM], check=False, env=env)
         assert done.returncode == -signal.SIGKILL
         assert [noted.readline().strip() for _ in DONE] == DONE
 

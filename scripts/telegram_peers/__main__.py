@@ -17,7 +17,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 import tomllib
@@ -110,8 +109,7 @@ def unpacked(folder: Path, name: str) -> Path:
         pip = (sys.executable, "-m", "pip", "download", *options, *pinned, "-d", str(folder))
         subprocess.run(pip, check=True)
         found = sorted(folder.glob(f"{name.replace('-', '_')}-*.tar.gz"))
-    with tarfile.open(found[0]) as archive:
-        archive.extractall(folder, filter="data")
+    subprocess.run(("tar", "-xzf", str(found[0]), "-C", str(folder)), check=True)
     return folder / found[0].name.removesuffix(".tar.gz")
 
 
