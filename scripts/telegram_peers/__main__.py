@@ -109,7 +109,8 @@ def unpacked(folder: Path, name: str) -> Path:
         pip = (sys.executable, "-m", "pip", "download", *options, *pinned, "-d", str(folder))
         subprocess.run(pip, check=True)
         found = sorted(folder.glob(f"{name.replace('-', '_')}-*.tar.gz"))
-    subprocess.run(("tar", "-xzf", str(found[0]), "-C", str(folder)), check=True)
+    unpack = ("tar", "-xzf", str(found[0]), "-C", str(folder))
+    subprocess.run(unpack, check=True)
     return folder / found[0].name.removesuffix(".tar.gz")
 
 
