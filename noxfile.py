@@ -42,7 +42,10 @@ LOCKS = {
 PROGRESS_S = 5.0
 
 # Limits on what one request allocates: measured in a process of its own.
-HOT_PATHS = ("pytest", "--memray", "contract_tests/memory/test_hot_paths.py")
+HOT_PATHS = (
+    *("pytest", "--memray", "--trace-python-allocators"),
+    "contract_tests/memory/test_hot_paths.py",
+)
 # More workers than cores, because tests of processes mostly wait for them. Each worker has half of
 # the suite in its order, so that what a module shares is made once, and takes over what is left.
 SIDE_BY_SIDE = ("--numprocesses", "3", "--dist", "worksteal")
