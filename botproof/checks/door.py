@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from urllib.parse import urlsplit
 
+from botproof.checks.doubt import looks_like_an_error
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.history import DoorAsked, History
@@ -87,17 +89,33 @@ def _findings(asked: Asked, judging: Judging) -> Iterator[str]:
 
 def _first(asked: Asked, judging: Judging) -> Iterator[str]:
     """Yield what is answered otherwise than later: the first update is answered as the same is
-    later, where the later answers are alike."""
+    later. Where the later answers are not alike, it is one that an error follows."""
     first, later = asked.get("first"), [asked[w] for w in ("again", "after") if w in asked]
-    answered = [tuple(map(judging.rules.normalise, one.answers)) for one in later if one.answers]
-    if first is None or len(set(answered)) != 1:
+    if first is None:
         return
-    if tuple(map(judging.rules.normalise, first.answers)) != answered[0]:
+    said = _plainly(first, judging)
+    told = [(one, _plainly(one, judging)) for one in later if one.answers]
+    alike = len({answers for _, answers in told}) == 1
+    otherwise = (
+        one
+        for one, answers in told
+        if (answers != said if alike else _then_an_error(said, answers))
+    )
+    for one in islice(otherwise, 1):
         yield (
             f"the first update after the start is answered otherwise than the same later: "
-            f"{first.sent} → {_said(first)}; later → {_said(later[0])}. What the first request "
+            f"{first.sent} → {_said(first)}; later → {_said(one)}. What the first request "
             "makes (a connection, an event loop, a client) has to serve it and every later one"
         )
+
+
+def _plainly(one: DoorAsked, judging: Judging) -> tuple[str, ...]:
+    return tuple(map(judging.rules.normalise, one.answers))
+
+
+def _then_an_error(first: tuple[str, ...], later: tuple[str, ...]) -> bool:
+    more = later[len(first) :]
+    return bool(first) and later[: len(first)] == first and any(map(looks_like_an_error, more))
 
 
 def _strangers(asked: Asked) -> Iterator[str]:

@@ -117,9 +117,9 @@ class DoorWorkload:
         self._read()
         self._mute = not self._answers(USERS[FIRST])
         self._texts[USERS[FIRST]] = {}
-        await self._send(REPEATED)
         await self._by_telegram(AGAIN, "the same as the first update, later")
         self._mute = self._mute and not self._answers(USERS[AGAIN])
+        await self._send(REPEATED)  # after it: beside another update a bot may answer otherwise
         await self._one_answer(USERS[REPEATED], self._patience)
         self._record(REPEATED, f"the same by the user of the first update: {self._question}")
         if self._webhook is not None:  # getUpdates gives nobody else a way in, and repeats nothing

@@ -54,6 +54,8 @@ def test_a_good_bot_passes() -> None:
     ("changes", "words"),
     [
         ({"first": {"answers": ("Welcome", "An error occurred")}}, "answered otherwise"),
+        ({"again": {"answers": ("Welcome", "An error occurred")}}, "later → 'Welcome' | 'An error"),
+        ({"after": {"answers": ("Welcome", "An error occurred")}}, "later → 'Welcome' | 'An error"),
         ({"first": {"answers": ()}}, "<first> → silence; later → 'Welcome'"),
         ({"wrong_secret": {"status": 200, "answers": HELLO}}, "<wrong_secret>, though setWebhook"),
         ({"empty_secret": {"status": 200, "answers": HELLO}}, "<empty_secret>, though setWebhook"),
@@ -103,6 +105,8 @@ def test_answers_that_change_from_time_to_time_say_nothing_about_the_first() -> 
     said = {"first": "1", "again": "2", "after": "3"}
     told: dict[str, dict[str, Any]] = {what: {"answers": (text,)} for what, text in said.items()}
     assert judge(told).verdict is Verdict.PASS
+    twice = {"after": {"answers": ("Welcome", "Did you know? BTC is scarce")}}
+    assert judge(twice).verdict is Verdict.PASS
 
 
 def test_a_health_that_says_well_while_nothing_is_answered_is_found() -> None:
