@@ -7,13 +7,16 @@ knows of it. A kill or a clean stop that met none of these says nothing about wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 
 from botproof.checks.tally import Entry, Tally
-from botproof.history import Fault, History, UpdateConfirmed
+from botproof.history import Fault, History, ProcessReady, ProcessStarted, UpdateConfirmed
 from botproof.starvation import Starvation
 
 _IN_HAND_S = 0.3
 """An update that was confirmed so long before its answer was the bot's alone meanwhile."""
+_ON_ITS_WAY_S = 1.0
+"""A message that was sent before a kill may arrive so long after it: a run holds some for 0.8 s."""
 _STARVED_S = 1.0
 """A machine that withheld so much between two answers may have had the bot take one for lost."""
 
@@ -28,7 +31,7 @@ class Hands:
             for update_id in event.update_ids
         }
         self._spans = [
-            (confirmed[entry.case.update_id], min(entry.answers, default=float("inf")))
+            (confirmed[entry.case.update_id], min(entry.answers, default=inf))
             for entry in tally.entries
             if entry.case.update_id in confirmed
         ]
@@ -36,7 +39,7 @@ class Hands:
     @property
     def takes_first(self) -> bool:
         """Whether the bot confirms updates before it answers them, as far as this run shows."""
-        return any(begin + _IN_HAND_S <= end < float("inf") for begin, end in self._spans)
+        return any(begin + _IN_HAND_S <= end < inf for begin, end in self._spans)
 
     def at(self, t: float) -> int:
         """Return how many there were at a time."""
@@ -47,11 +50,20 @@ def unexcused(
     history: History, stack: str, tally: Tally, kills: Sequence[float]
 ) -> Iterator[Entry]:
     """Yield updates that were answered again though no kill came in between: the one thing that
-    excuses it, beside a trouble of the run's or a machine that stood still."""
+    excuses it, beside a trouble of the run's or a machine that stood still.
+
+    A kill is in between, too, when the first answer was on its way: it came before the bot was
+    ready again.
+    """
     starvation = Starvation.of(history, stack)
     troubles = [event.t for event in history.of(Fault, stack=stack)]
+    bots = {each.process for each in history.of(ProcessStarted, stack=stack) if each.role == "bot"}
+    ready = [each.t for each in history.of(ProcessReady, stack=stack) if each.process in bots]
+    ends = [(kill, min((t for t in ready if t > kill), default=inf)) for kill in kills]
     for entry in tally.repeated:
         first, last = entry.answers[entry.case.replies - 1], max(entry.answers)
-        excused = any(first <= kill <= last for kill in kills) or troubles
+        excused = troubles or any(
+            first - _ON_ITS_WAY_S <= kill <= last and first < again for kill, again in ends
+        )
         if not excused and starvation.between(first, last) < _STARVED_S:
             yield entry

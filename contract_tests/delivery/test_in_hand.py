@@ -38,8 +38,11 @@ def test_a_kill_excuses_only_what_was_answered_before_it_and_after() -> None:
     assert any(told in line for line in again.evidence)
     soon = judge(START, asked(1, 1), sent(1.1, "Q1Z"), sent(1.2, "Q1Z"), around, STOP)
     assert soon.verdict is Verdict.FAIL
-    by_the_kill = judge(START, asked(1, 1), sent(1.1, "Q1Z"), around, sent(2.2, "Q1Z"), STOP)
-    assert by_the_kill.verdict is Verdict.PASS
+    for before in (1.1, 1.26):  # what was on its way comes just after the kill
+        twice = [asked(1, 1), sent(before, "Q1Z"), *around, sent(2.2, "Q1Z")]
+        assert judge(START, twice, STOP).verdict is Verdict.PASS
+    by_the_next = [asked(1, 1), *around, sent(2.1, "Q1Z"), sent(2.2, "Q1Z")]
+    assert judge(START, by_the_next, STOP).verdict is Verdict.FAIL
 
 
 def test_a_reply_again_after_a_clean_stop_is_excused_by_no_kill() -> None:
