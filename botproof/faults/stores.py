@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from botproof.faults.troubles import Processes, open_files
 from botproof.targets.doubles import DoubleControl
@@ -21,12 +21,16 @@ from botproof.targets.process import BrokenHarnessError
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+_Key: TypeAlias = bytes | str
 DAMAGE = b"\xff\x00"
 DAMAGED_CHAT = 7_000_000
 _FOUND_WITHIN_S = 90.0
 _LOOK_EVERY_S = 0.1
 _SQLITE = b"SQLite format 3\0"
 _FORGETFUL = "allkeys-lru"
+_KEYS_AT_ONCE = 1000
+_READS = {b"string": ("MGET",), b"hash": ("HGETALL",), b"list": ("LRANGE", 0, -1)}
+"""How the values of a kind of key are read, as several or none."""
 
 
 class Store(Protocol):
@@ -106,12 +110,37 @@ class RedisKeys:
 
     async def damage(self, word: bytes) -> int:
         async with _redis(self._url) as client:
-            return sum(
-                [await _damage_key(client, key, word) async for key in client.scan_iter(count=1000)]
-            )
+            found, rest = 0, -1
+            while rest:
+                rest, keys = await client.scan(max(rest, 0), count=_KEYS_AT_ONCE)
+                for key in await _holding(client, keys, word):
+                    found += await _damage_key(client, key, word)
+            return found
 
 
-async def _damage_key(client: Any, key: bytes, word: bytes) -> int:
+async def _holding(client: Any, keys: Sequence[_Key], word: bytes) -> list[_Key]:
+    """Return the keys whose values may hold `word`, by two round trips for all of them: a shared
+    Redis has thousands, and the update that waits is to be damaged while it waits."""
+    kinds = await _together(client, [("TYPE", key) for key in keys])
+    known = [(key, _READS[kind]) for key, kind in zip(keys, kinds, strict=True) if kind in _READS]
+    values = await _together(client, [(read, key, *more) for key, (read, *more) in known])
+    return [key for (key, _), value in zip(known, values, strict=True) if _holds(value, word)]
+
+
+async def _together(client: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    asking = client.pipeline(transaction=False)
+    for command in commands:
+        asking.execute_command(*command)
+    replies: list[Any] = await asking.execute(raise_on_error=False)  # a key may be another's by now
+    return replies
+
+
+def _holds(value: object, word: bytes) -> bool:
+    parts = value.values() if isinstance(value, dict) else value
+    return word in (b"\0".join(parts) if isinstance(parts, Iterable) else b"")
+
+
+async def _damage_key(client: Any, key: _Key, word: bytes) -> int:
     match await client.type(key):
         case b"string":
             hit = [word in (await client.get(key) or b"")]
