@@ -203,8 +203,7 @@ def _nobody(asked: Asked, judging: Judging) -> Iterator[str]:
     ordinary = asked.get("again") or asked.get("first")
     if nobody is None or ordinary is None or not nobody.answers:
         return
-    same = [tuple(map(judging.rules.normalise, one.answers)) for one in (nobody, ordinary)]
-    if same[0] == same[1]:
+    if _plainly(nobody, judging) == _plainly(ordinary, judging):
         yield (
             f"an empty allow-list lets everybody in: {nobody.sent} → {_said(nobody)}, as a user "
             "on the list. Let an empty list mean nobody"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -332,11 +332,7 @@ class _Show:
 
     async def _aim(self, victim: int) -> None:
         """Wait until the bot is ready and has something to answer; not for long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_AIM_S):
-                while not (self._stage.is_ready(victim) and self._waiting.open):
-                    self._progress.clear()
-                    await self._progress.wait()
+        await self._until(lambda: self._stage.is_ready(victim) and self._waiting.open > 0)
 
     async def _aim_at_work(self, victim: int) -> None:
         """Wait, not for long, until a kill meets what only the bot knows of."""
@@ -350,9 +346,12 @@ class _Show:
         and not at all where it answers before it confirms."""
         if not self._options.slow_ends or self._waiting.answers_first:
             return
+        await self._until(lambda: self._waiting.in_hand(updates) >= wanted)
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_AIM_S):
-                while self._waiting.in_hand(updates) < wanted:
+                while not reached():
                     self._progress.clear()
                     await self._progress.wait()
 

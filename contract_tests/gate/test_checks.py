@@ -21,12 +21,9 @@ from botproof.checks.own_settings import own_settings
 from botproof.checks.registry import CHECKS
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
+from contract_tests.gate.evidence import text_of
 
 PASS, FAIL, INCONCLUSIVE, ERROR = Verdict
-
-
-def text_of(result: CheckResult) -> str:
-    return "\n".join([result.measurement, *result.evidence])
 
 
 class TestTogether:

@@ -12,6 +12,7 @@ from botproof.checks.growth import growths
 from botproof.history import History
 from botproof.sequential import FAIL_SHARES
 from botproof.verdict import Verdict
+from contract_tests.gate.serving import phase_of_serving
 
 
 def growing(kb_each: float, *, jump_mb: float = 0.0) -> History:
@@ -53,19 +54,7 @@ def uneven(served: int = 400, every_s: float = 0.5, **change: Any) -> History:
     phase = labels.pop("phase", "load")
     role = labels.pop("role", "service")
     times = [40 * number / served for number in range(served)]
-    events: list[history.Event] = [
-        history.Phase(t=times[0], name=phase, edge="begin", **labels),
-        history.Phase(t=times[-1], name=phase, edge="end", **labels),
-    ]
-    for number, at in enumerate(times):
-        if role == "service":
-            events.append(
-                history.Request(t=at, intended=at - 0.01, latency_s=0.01, ok=True, **labels)
-            )
-        else:
-            events.append(
-                history.UpdateDelivered(t=at, update_id=number, attempt=1, door="polling", **labels)
-            )
+    events = phase_of_serving(times, phase, role, labels)
     for number in range(round(40 / every_s)):
         at = number * every_s
         size = round(5e7 + 1e3 * served / 40 * (at + 2 * max(0.0, at - 36.5)))

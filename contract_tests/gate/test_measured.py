@@ -9,13 +9,10 @@ from botproof.checks import (
     latency,
     memory,
 )
-from botproof.verdict import CheckResult, Verdict
+from botproof.verdict import Verdict
+from contract_tests.gate.evidence import text_of
 
 PASS, FAIL, INCONCLUSIVE, ERROR = Verdict
-
-
-def text_of(result: CheckResult) -> str:
-    return "\n".join([result.measurement, *result.evidence])
 
 
 class TestLatency:

@@ -17,6 +17,7 @@ from botproof.history import History
 from botproof.targets.belongings import files_below, read_belongings
 from botproof.targets.family import PROC
 from botproof.verdict import Verdict
+from contract_tests.gate.serving import phase_of_serving
 
 Count = Callable[[float], int]
 
@@ -28,17 +29,7 @@ def serving(
     labels: dict[str, Any] = {"stack": "polling", "mode": "polling"}
     phase = "conversation" if role == "bot" else "load"
     times = [40 * number / served for number in range(served)]
-    events: list[history.Event] = [
-        history.Phase(t=times[0], name=phase, edge="begin", **labels),
-        history.Phase(t=times[-1], name=phase, edge="end", **labels),
-    ]
-    for number, at in enumerate(times):
-        if role == "bot":
-            events.append(
-                history.UpdateDelivered(t=at, update_id=number, attempt=1, door="polling", **labels)
-            )
-        else:
-            events.append(history.Request(t=at, intended=at, latency_s=0.0, ok=True, **labels))
+    events = phase_of_serving(times, phase, role, labels)
     for number in range(round(40 / every_s)):
         at = number * every_s
         held: dict[str, Any] = {"files": 8, "sockets": 20, "threads": 4, "zombies": 0, "logged": 0}

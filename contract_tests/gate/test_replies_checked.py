@@ -15,13 +15,10 @@ from botproof.checks import (
 from botproof.checks.judging import Judging
 from botproof.checks.registry import CHECKS
 from botproof.config import Replies
-from botproof.verdict import CheckResult, Verdict
+from botproof.verdict import Verdict
+from contract_tests.gate.evidence import text_of
 
 PASS, FAIL, INCONCLUSIVE, ERROR = Verdict
-
-
-def text_of(result: CheckResult) -> str:
-    return "\n".join([result.measurement, *result.evidence])
 
 
 class TestGolden:

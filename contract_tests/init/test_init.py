@@ -197,12 +197,18 @@ http.server.HTTPServer(("127.0.0.1", 8974), Door).serve_forever()
 """
 
 
-def test_a_webhook_set_by_hand_that_fails_is_told_with_its_status(tmp_path: Path) -> None:
+def refused(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
+    """Have `init` look at a bot that cannot be judged; what it said."""
     if os.geteuid():
         pytest.skip("a mount namespace takes root")
-    (tmp_path / "bot.py").write_text(CRASHES)
-    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
+    (folder / "bot.py").write_text(source)
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=folder)
     assert done.returncode == 1
+    return done
+
+
+def test_a_webhook_set_by_hand_that_fails_is_told_with_its_status(tmp_path: Path) -> None:
+    done = refused(tmp_path, CRASHES)
     assert "an update that was sent to /hook was answered with HTTP 500" in done.stdout
     config = load_config(tmp_path / "botproof.toml")
     assert config.modes["webhook"].webhook == "{url:bot}/hook"
@@ -246,11 +252,7 @@ while True:
 
 
 def test_a_bot_that_speaks_mtproto_is_told_that_it_cannot_be_judged(tmp_path: Path) -> None:
-    if os.geteuid():
-        pytest.skip("a mount namespace takes root")
-    (tmp_path / "bot.py").write_text(SPEAKS_MTPROTO)
-    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
-    assert done.returncode == 1
+    done = refused(tmp_path, SPEAKS_MTPROTO)
     assert "MTProto (pyrogram, telethon, TDLib), not the HTTP Bot API" in done.stdout
 
 

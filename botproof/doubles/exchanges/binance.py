@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from botproof.doubles.exchanges.binance_account import ACCOUNT_PATHS, account_answer
 from botproof.doubles.exchanges.binance_coin import PREFIX as COIN
-from botproof.doubles.exchanges.binance_coin import WEIGHT, coin_answer
+from botproof.doubles.exchanges.binance_coin import coin_answer
 from botproof.doubles.exchanges.binance_common import (
+    WEIGHT,
     Ask,
     book_ticker,
     klines,

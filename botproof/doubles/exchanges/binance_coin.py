@@ -10,6 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Final
 
+from botproof.doubles.exchanges.binance_common import WEIGHT, exchange_info
 from botproof.doubles.exchanges.coins import SETTLED, Tick
 from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins
 from botproof.doubles.exchanges.market import Candle, Market
@@ -17,11 +18,9 @@ from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
 from botproof.doubles.server import Response
 
-__all__ = ["PREFIX", "WEIGHT", "coin_answer", "coin_listings"]
+__all__ = ["PREFIX", "coin_answer", "coin_listings"]
 
 PREFIX: Final = "/coin"
-WEIGHT: Final = 8
-"""How many times the smallest venue's volume and open interest Binance has, on every side."""
 
 _INTERVALS = {
     "1m": MINUTE,
@@ -93,17 +92,7 @@ def _time(ask: Ask) -> Any:
 
 def _info(ask: Ask) -> Any:
     return {
-        "timezone": "UTC",
-        "serverTime": ask.now,
-        "rateLimits": [
-            {
-                "rateLimitType": "REQUEST_WEIGHT",
-                "interval": "MINUTE",
-                "intervalNum": 1,
-                "limit": 2400,
-            }
-        ],
-        "exchangeFilters": [],
+        **exchange_info(ask.now, 2400),
         "symbols": [_symbol(one) for one in _known(ask).values()],
     }
 

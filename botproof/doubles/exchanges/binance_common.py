@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from botproof.doubles.exchanges.binance_coin import WEIGHT
 from botproof.doubles.exchanges.coins import Kind
 from botproof.doubles.exchanges.market import Candle, Market
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, integer, ratio_text
 
+WEIGHT: Final = 8
+"""How many times the smallest venue's volume and open interest Binance has, on every side."""
 _THOUSANDS = frozenset({"SHIB", "PEPE", "BONK"})  # perpetuals of a thousand: 1000SHIBUSDT
 _USDC_SPOT = frozenset({"BTC", "ETH", "SOL"})
 _INTERVALS = {
@@ -273,3 +274,20 @@ def book_ticker(ask: Ask) -> object:
         return found if ask.kind == "spot" else found | {"time": ask.now}
 
     return ask.one_or_all(make)
+
+
+def exchange_info(now: int, most_weight: int) -> dict[str, object]:
+    """Return how `exchangeInfo` begins at each host: ``most_weight`` is the limit of a minute."""
+    return {
+        "timezone": "UTC",
+        "serverTime": now,
+        "rateLimits": [
+            {
+                "rateLimitType": "REQUEST_WEIGHT",
+                "interval": "MINUTE",
+                "intervalNum": 1,
+                "limit": most_weight,
+            }
+        ],
+        "exchangeFilters": [],
+    }

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from botproof.doubles.exchanges.binance_common import PERIODS, Ask, Listing, price_change, refuse
+from botproof.doubles.exchanges.binance_common import (
+    PERIODS,
+    Ask,
+    Listing,
+    exchange_info,
+    price_change,
+    refuse,
+)
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import HOUR
 from botproof.doubles.exchanges.wire import decimal_text, ratio_text
@@ -72,18 +79,8 @@ def futures_price(ask: Ask) -> object:
 def futures_info(ask: Ask) -> object:
     """Describe all symbols of USDT-margined futures."""
     return {
-        "timezone": "UTC",
-        "serverTime": ask.now,
+        **exchange_info(ask.now, 2400),
         "futuresType": "U_MARGINED",
-        "rateLimits": [
-            {
-                "rateLimitType": "REQUEST_WEIGHT",
-                "interval": "MINUTE",
-                "intervalNum": 1,
-                "limit": 2400,
-            }
-        ],
-        "exchangeFilters": [],
         "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
         "symbols": [_futures_symbol(listing) for listing in ask.symbols().values()],
     }

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from botproof.doubles.exchanges.binance_common import Ask, Listing, price_change, refuse, weighted
+from botproof.doubles.exchanges.binance_common import (
+    Ask,
+    Listing,
+    exchange_info,
+    price_change,
+    refuse,
+    weighted,
+)
 from botproof.doubles.exchanges.periods import DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import decimal_text
 
@@ -130,16 +137,6 @@ def spot_info(ask: Ask) -> object:
     """Describe all symbols of spot."""
     _, chosen = ask.selected()
     return {
-        "timezone": "UTC",
-        "serverTime": ask.now,
-        "rateLimits": [
-            {
-                "rateLimitType": "REQUEST_WEIGHT",
-                "interval": "MINUTE",
-                "intervalNum": 1,
-                "limit": 6000,
-            }
-        ],
-        "exchangeFilters": [],
+        **exchange_info(ask.now, 6000),
         "symbols": [_spot_symbol(listing) for listing in chosen],
     }

@@ -25,7 +25,7 @@ _BEAT: Final = 0.02
 """Seconds between two looks at whether the loop stands still."""
 _RECENT: Final = 1.0
 """Seconds within which what a stall kept waiting is read."""
-_BEATS: Final = int(2 * _RECENT / _BEAT)
+_BEATS: Final = int(_RECENT / _BEAT)
 _QUESTION: Final = 20
 """Weight of most questions to Hyperliquid."""
 
@@ -76,8 +76,8 @@ class Stalls:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._beats: deque[tuple[float, float]] = deque(maxlen=_BEATS)
-        """When beats came and by how much too late, in seconds."""
+        self._late: deque[tuple[float, float]] = deque(maxlen=_BEATS)
+        """When a beat came late, and by how much, in seconds."""
         self._wait()
 
     def _wait(self) -> None:
@@ -86,7 +86,8 @@ class Stalls:
 
     def _beat(self) -> None:
         now = self._loop.time()
-        self._beats.append((now, max(0.0, now - self._due)))
+        if now - self._due > _BEAT:
+            self._late.append((now, now - self._due))
         self._wait()
 
     def stop(self) -> None:
@@ -96,7 +97,7 @@ class Stalls:
     def lately(self) -> float:
         """Return for how many seconds at the most what is read now may have been waiting."""
         now = self._loop.time()
-        missed = sum(late for at, late in self._beats if at > now - _RECENT and late > _BEAT)
+        missed = sum(late for at, late in self._late if at > now - _RECENT)
         return missed + max(0.0, now - self._due)
 
 
