@@ -99,7 +99,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     return CheckResult(
         check="delivery",
         verdict=_verdict(broken, problems, missing),
-        budget="0 updates lost, 1 answered twice a kill at most, order kept, silence after SIGTERM",
+        budget="0 updates lost, at most 1 repeated reply a kill, order kept, silence after SIGTERM",
         measurement=_measure(seen),
         least_evidence=(
             f"{plan.updates or 1:,} updates that can be told apart in the replies, "
