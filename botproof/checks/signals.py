@@ -17,9 +17,7 @@ _MOSTLY = 0.5
 """Of the whole watch: when the machine kept so much, what is late may count for the next slot."""
 _PARTLY = 0.25
 """The same for a slot in which nothing came: the bot may not have been back after its restart."""
-
-
-_TO_REPEAT_S = 0.5
+TO_REPEAT_S = 0.5
 """So much of its slot must be left to a bot that was started again, or else it has no time to send
 anything twice."""
 
@@ -46,6 +44,7 @@ def check(history: History, _: Judging) -> CheckResult:
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
     slots = sum(len(one.slots) for one in watched)
     restarts = sum(len(one.restarted) for one in watched)
+    plural = "" if restarts == 1 else "s"
     seen_all = len(history.of(SignalSeen))
     return CheckResult(
         check="signals",
@@ -55,7 +54,7 @@ def check(history: History, _: Judging) -> CheckResult:
         if findings
         else gaps[0]
         if gaps
-        else f"{seen_all} messages in {slots} slots, {restarts} restart, each once",
+        else f"{seen_all} messages in {slots} slots, {restarts} restart{plural}, each once",
         least_evidence="a slot with a message, and a restart within a slot",
         evidence=(
             *lines_of(dict.fromkeys(findings), 20),
@@ -115,7 +114,10 @@ def _of_slot(one: SignalsWatched, slot: float, own: Sequence[SignalSeen]) -> Ite
 
 
 def _kept(one: SignalsWatched) -> str:
-    return f"the machine kept {one.withheld_s:.1f} s, so this may be no fault of the bot"
+    return (
+        f"the machine kept the run from going on for {one.withheld_s:.1f} s, "
+        "so this may be no fault of the bot"
+    )
 
 
 def _gaps(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
@@ -125,12 +127,13 @@ def _gaps(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
         yield f"nothing came by itself in {len(one.slots)} slots of {one.interval_s:g} s"
     if not one.restarted:
         yield "the bot was not started again within a slot"
-    for back in one.back_s:
-        if back > one.interval_s - _TO_REPEAT_S:
-            yield (
-                f"the bot was ready again {back:.1f} s after the slot in which it was killed began,"
-                f" of {one.interval_s:g} s: whether it repeats itself cannot be told"
-            )
+    in_time = one.interval_s - TO_REPEAT_S
+    if one.back_s and (back := min(one.back_s)) > in_time:
+        late = (
+            f"the bot was ready again {back:.1f} s after the slot in which it was killed began,"
+            f" of {one.interval_s:g} s: whether it repeats itself cannot be told"
+        )
+        yield f"{_kept(one)}: {late}" if back - one.withheld_s <= in_time else late
 
 
 def _summary(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:

@@ -1,20 +1,23 @@
 """What the bot sends by itself: watched for some slots, with a restart in the middle of one.
 
 Slots are those of the clock (UTC): multiples of the interval. The bot is killed and started again
-in a slot whose messages have all come: whatever comes again after that, comes twice.
+in a slot whose messages have all come: whatever comes again after that, comes twice. A bot that is
+back so late that nothing of the slot is left to it shows nothing, so it is killed in another slot.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import enum
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from botproof import history
 from botproof.calls import chat_of, is_sending, text_of
+from botproof.checks.signals import TO_REPEAT_S
 from botproof.config import Signals
 from botproof.history import BotApiCall, Event, ProcessReady, SignalSeen, SignalsWatched
 from botproof.targets.replicas import ReplicatedStack
@@ -28,13 +31,33 @@ _BYSTANDER = 1_900_000_003
 """Somebody who uses the bot, and never subscribed."""
 _FORMER = 1_900_000_004
 """Somebody who subscribed, and took it back."""
-_SLOTS = 3
+_MOST_RESTARTS = 3
 _SUBSCRIBED_S = 5.0
 _AFTER_ALL_S = 0.3
 _EVERY_S = 0.05
 """How often is looked: what is waited for has its end by the wall clock, as the bot's slots."""
 _LATEST_KILL = 0.6
 """So far into a slot the bot is killed at the latest, with time left to show what follows."""
+
+
+class Slot(enum.Enum):
+    """What happens to the bot in a slot."""
+
+    PLAIN = enum.auto()
+    """It is left alone."""
+    REPEATABLE = enum.auto()
+    """It is killed, and ready again with time enough to send something twice."""
+    TOO_LATE = enum.auto()
+    """It is killed, and ready again when the slot is over, or nearly."""
+
+
+def is_next_restarted(slots: Sequence[Slot]) -> bool | None:
+    """Tell whether the bot is killed in the slot after these; None: they are enough."""
+    if not slots or slots[-1] is not Slot.PLAIN:
+        return False
+    if Slot.REPEATABLE in slots or slots.count(Slot.TOO_LATE) == _MOST_RESTARTS:
+        return None
+    return True
 
 
 async def signals_trial(around: Surroundings, mode: str) -> None:
@@ -100,10 +123,13 @@ class _Watch:
     def back_s(self) -> Iterator[float]:
         """Of each slot with a restart, after how many seconds the bot was ready again."""
         for slot in self.restarted:
-            since = history.now() - (time.time() - slot)
-            ready = [each.t for each in self._ready if each.t > since]
-            if ready:
-                yield round(min(ready) - since, 2)
+            if (back := self._back_s(slot)) is not None:
+                yield back
+
+    def _back_s(self, slot: float) -> float | None:
+        since = history.now() - (time.time() - slot)
+        ready = [each.t for each in self._ready if each.t > since]
+        return round(min(ready) - since, 2) if ready else None
 
     async def all(self) -> None:
         async with reading(self._stack, _of_interest, self._read):
@@ -136,17 +162,26 @@ class _Watch:
 
     async def _watch(self) -> None:
         interval = self._settings.interval_s
-        self._stack.say(f"signals: {_SLOTS} slots of {interval:g} s, the bot killed in one of them")
+        self._stack.say(f"signals: slots of {interval:g} s, the bot killed in one of them")
         before = self._stack.watch.withheld_s
-        first = _slot(time.time(), interval) + interval  # the first whole one
-        for number in range(_SLOTS):
-            slot = first + number * interval
+        slot = _slot(time.time(), interval) + interval  # the first whole one
+        seen: list[Slot] = []
+        while (restart := is_next_restarted(seen)) is not None:
             await _until(slot)
-            if number == 1:
+            if restart:
                 await self._restart(slot)
             await _until(slot + interval)
             self.slots.append(slot)
+            seen.append(self._what_happened(slot) if restart else Slot.PLAIN)
+            slot += interval
         self.withheld_s = self._stack.watch.withheld_s - before
+
+    def _what_happened(self, slot: float) -> Slot:
+        back = self._back_s(slot)
+        if back is not None and back <= self._settings.interval_s - TO_REPEAT_S:
+            return Slot.REPEATABLE
+        self._stack.say("signals: the bot was back too late to repeat itself; it is killed again")
+        return Slot.TOO_LATE
 
     async def _restart(self, slot: float) -> None:
         """Kill it once all of this slot has come, as far as the slot before tells what all is."""

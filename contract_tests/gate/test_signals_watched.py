@@ -10,6 +10,7 @@ from botproof.checks import signals
 from botproof.checks.judging import Judging
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
+from botproof.workloads.signals import Slot, is_next_restarted
 
 
 def judge_signals(story: Any, *more: history.SignalSeen, drop: int = 0) -> CheckResult:
@@ -17,6 +18,18 @@ def judge_signals(story: Any, *more: history.SignalSeen, drop: int = 0) -> Check
     seen = [each for each in story.events if isinstance(each, history.SignalSeen)]
     events = [each for each in story.events if each not in seen[:drop]]
     return signals.check(History([*events, *more]), Judging())
+
+
+def watched_of(story: Any, **fields: Any) -> CheckResult:
+    """Judge a watch that is like the one of `signals`, but for these fields."""
+    story.signals("polling")
+    events = [
+        msgspec.structs.replace(each, **fields)
+        if isinstance(each, history.SignalsWatched)
+        else each
+        for each in story.events
+    ]
+    return signals.check(History(events), Judging())
 
 
 def signal(**fields: Any) -> history.SignalSeen:
@@ -40,12 +53,7 @@ class TestSignals:
         assert "chat 1 was left out" in judge_signals(story, drop=1).measurement
 
     def test_a_slot_without_anything_after_the_restart_is_named(self, story) -> None:
-        story.signals("polling")
-        (watched,) = (e for e in story.events if isinstance(e, history.SignalsWatched))
-        story.events.remove(watched)
-        three = {"slots": (100.0, 104.0, 108.0), "withheld_s": 0.1}
-        story.add(msgspec.structs.replace(watched, **three))
-        result = signals.check(History(story.events), Judging())
+        result = watched_of(story, slots=(100.0, 104.0, 108.0), withheld_s=0.1)
         assert result.verdict is Verdict.FAIL
         assert "slot 3: nothing came by itself" in result.measurement
 
@@ -57,7 +65,7 @@ class TestSignals:
         record = [each for each in story.events if each is not story.events[1]]
         result = signals.check(History(record), Judging())
         assert result.verdict is Verdict.INCONCLUSIVE
-        assert "the machine kept 4.0 s" in result.measurement
+        assert "the machine kept the run from going on for 4.0 s" in result.measurement
         assert "was left out" in result.measurement
         wrong = signals.check(History([*record, signal(chat_id=3)]), Judging())
         assert wrong.verdict is Verdict.FAIL
@@ -68,14 +76,22 @@ class TestSignals:
     def test_a_bot_that_came_back_after_its_slot_cannot_have_repeated_itself(
         self, story, back_s: float, verdict: Verdict
     ) -> None:
-        story.signals("polling")
-        (watched,) = [each for each in story.events if isinstance(each, history.SignalsWatched)]
-        rest = [each for each in story.events if each is not watched]
-        late = msgspec.structs.replace(watched, back_s=(back_s,))
-        result = signals.check(History([*rest, late]), Judging())
+        result = watched_of(story, back_s=(back_s,))
         assert result.verdict is verdict
         slot = f"was ready again {back_s} s after the slot in which it was killed began, of 4 s"
         assert (slot in result.measurement) is (verdict is Verdict.INCONCLUSIVE)
+
+    def test_one_restart_that_was_in_time_is_enough(self, story) -> None:
+        watched = watched_of(story, restarted=(104.0, 112.0), back_s=(3.9, 1.2))
+        assert watched.verdict is Verdict.PASS
+
+    @pytest.mark.parametrize(("withheld_s", "blamed"), [(0.3, False), (0.4, True)])
+    def test_the_machine_is_blamed_for_a_late_return_only_if_it_explains_it(
+        self, story, withheld_s: float, blamed: bool
+    ) -> None:
+        result = watched_of(story, back_s=(3.9,), withheld_s=withheld_s)
+        assert result.verdict is Verdict.INCONCLUSIVE
+        assert ("the machine kept the run from going on" in result.measurement) is blamed
 
     def test_one_who_has_not_asked_for_it_is_named(self, story) -> None:
         result = judge_signals(story, signal(chat_id=3))
@@ -91,3 +107,25 @@ class TestSignals:
         result = judge_signals(story, drop=4)
         assert result.verdict is Verdict.FAIL
         assert "nothing came by itself" in result.measurement
+
+
+class TestSlots:
+    """The bot is killed in a slot after one in which all came, until it was back in time once."""
+
+    def all_of(self, restarts: list[Slot]) -> list[Slot]:
+        slots: list[Slot] = []
+        happens = iter(restarts)
+        while (restart := is_next_restarted(slots)) is not None:
+            slots.append(next(happens) if restart else Slot.PLAIN)
+        assert not list(happens)
+        return slots
+
+    def test_it_is_killed_once_where_it_is_back_in_time(self) -> None:
+        assert self.all_of([Slot.REPEATABLE]) == [Slot.PLAIN, Slot.REPEATABLE, Slot.PLAIN]
+
+    def test_it_is_killed_again_where_it_was_back_too_late(self) -> None:
+        late, again = Slot.TOO_LATE, Slot.REPEATABLE
+        assert self.all_of([late, again]) == [Slot.PLAIN, late, Slot.PLAIN, again, Slot.PLAIN]
+
+    def test_the_third_time_is_the_last(self) -> None:
+        assert len(self.all_of([Slot.TOO_LATE] * 3)) == 7
