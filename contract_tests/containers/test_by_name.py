@@ -9,13 +9,13 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from contract_tests.containers.conftest import docker
+from contract_tests.gate_run import GateRun
 
 pytestmark = pytest.mark.docker
 
@@ -80,25 +80,15 @@ def test_clients_in_a_container_find_the_doubles_by_name_and_nothing_else(
     if NODE is not None:
         assert docker("run", "--rm", "--network", "none", image, "node", "--version")
     (tmp_path / "botproof.toml").write_text(DESCRIPTION)
-    command = [sys.executable, "-m", "botproof", "gate", "--only", "boot,golden"]
-    done = subprocess.run(
-        [*command, "--report-dir", "report"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=800,
-        check=False,
-    )
+    run = GateRun(tmp_path / "report", "--only", "boot,golden", cwd=tmp_path)
     lines = (tmp_path / "report" / "history.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
     said = [event["params"]["text"] for event in events if event.get("method") == "sendMessage"]
     log = (tmp_path / "report" / "logs" / "polling" / "bot.log").read_text()
     [price] = [text for text in said if text.replace(".", "").isdigit()]  # one, by every client
-    assert float(price) > 0, done.stdout + log
+    assert float(price) > 0, run.output + log
     assert "refused: True" in said
     assert any(text.startswith("fapi.binance.com dapi.binance.com") for text in said), log
     assert "Error" not in log
-    verdicts = json.loads((tmp_path / "report" / "verdict.json").read_text())
-    [doubles] = [check for check in verdicts["checks"] if check["check"] == "doubles"]
-    [line] = doubles["evidence"]
+    [line] = run.checks["doubles"]["evidence"]
     assert re.fullmatch(r"no double stands for the host api\.coingecko\.com \(\d+ x\)", line)

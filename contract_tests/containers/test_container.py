@@ -18,6 +18,7 @@ from botproof.targets.docker import docker, image_id
 from botproof.targets.process import Guard, ImageRun, Launch, ManagedProcess, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
+from contract_tests.gate_run import GateRun
 
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
@@ -250,16 +251,9 @@ def test_a_container_that_fills_the_machine_is_killed_and_the_gate_says_so(
     code = json.dumps(HUNGRY.read_text().replace("{", "{{").replace("}", "}}"))
     text = CONFIG.replace("IMAGE", json.dumps(python_image)).replace("HUNGRY", code)
     (tmp_path / "botproof.toml").write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "botproof", "gate", "--config", str(tmp_path / "botproof.toml")],
-        capture_output=True,
-        text=True,
-        timeout=800,
-        check=False,
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    document = json.loads((tmp_path / "reports" / "gate" / "verdict.json").read_text())
-    checks = {each["check"]: each for each in document["checks"]}
-    assert "ended on its own with signal SIGKILL" in checks["boot"]["measurement"]
-    assert checks["memory"]["verdict"] == "FAIL"
-    assert "the kernel killed" in checks["memory"]["measurement"]
+    config = str(tmp_path / "botproof.toml")
+    run = GateRun(tmp_path / "report", "--config", config, cwd=tmp_path)
+    assert run.exit_code == 1, run.output
+    assert "ended on its own with signal SIGKILL" in run.checks["boot"]["measurement"]
+    assert run.checks["memory"]["verdict"] == "FAIL"
+    assert "the kernel killed" in run.checks["memory"]["measurement"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from contract_tests.containers.test_fleet import DEPLOY, Fleet, images, start
+from contract_tests.gate_run import GateRun
 
 # The images are made when the first test asks for them.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -111,14 +112,13 @@ def test_updates_come_through_the_proxy_of_the_files(
     settings_file = tmp_path / "fleet.env"
     settings_file.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
     words = [f"--compose={DEPLOY / f'compose{which}.yaml'}" for which in ("", ".webhook")]
-    words += [f"--env-file={settings_file}", f"--report-dir={tmp_path}"]
-    command = [sys.executable, "-m", "botproof", "gate", "--only=boot", "--mode=webhook", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "updates of webhook mode come through proxy, over TLS" in done.stdout
-    assert done.returncode == 0, done.stdout + done.stderr
+    words += [f"--env-file={settings_file}"]
+    run = GateRun(tmp_path, "--only=boot", "--mode=webhook", *words, cwd=ROOT)
+    assert "updates of webhook mode come through proxy, over TLS" in run.output
+    assert run.exit_code == 0, run.output
     # The double reaches the bot by no other way, and the proxy has nothing to complain of.
     assert '"https://localhost/webhook"' in (tmp_path / "history.jsonl").read_text()
-    assert "log of proxy" not in done.stdout
+    assert "log of proxy" not in run.output
 
 
 def test_redis_is_started_beside_and_found_by_its_name(
@@ -141,11 +141,8 @@ def test_redis_is_started_beside_and_found_by_its_name(
     settings_file = tmp_path / "fleet.env"
     settings_file.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
     words = [f"--compose={DEPLOY / f'compose{which}.yaml'}" for which in ("", ".polling", ".redis")]
-    words += [f"--env-file={settings_file}", f"--report-dir={tmp_path}"]
-    command = [sys.executable, "-m", "botproof", "gate", "--only=boot", "--mode=polling", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "started beside, for a judged service names them: redis" in done.stdout
-    checks = json.loads((tmp_path / "verdict.json").read_text())["checks"]
-    boot = next(check for check in checks if check["check"] == "boot")
-    assert boot["verdict"] == "PASS", done.stdout + done.stderr
-    assert "redis ready after" in done.stdout
+    words += [f"--env-file={settings_file}"]
+    run = GateRun(tmp_path, "--only=boot", "--mode=polling", *words, cwd=ROOT)
+    assert "started beside, for a judged service names them: redis" in run.output
+    assert run.verdict_of("boot") == "PASS", run.output
+    assert "redis ready after" in run.output

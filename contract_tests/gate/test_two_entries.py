@@ -4,15 +4,14 @@ It uses ccxt and gunicorn, which live in an environment of their own (`nox -s pe
 are not installed these tests are skipped.
 """
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from contract_tests.gate_run import GateRun
 
 pytest.importorskip("ccxt", reason="needs ccxt, in an environment of its own")
 pytest.importorskip("gunicorn", reason="needs gunicorn, in an environment of its own")
@@ -34,13 +33,9 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     (folder / "golden" / "price.txt").write_text(price)
     start = "you: /start\n--- message\nWelcome! Try /price BTC\n"
     (folder / "golden" / "start.txt").write_text(start)
-    command = [sys.executable, "-m", "botproof", "gate", "--report-dir", "report"]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=800, check=False
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    verdict = json.loads((folder / "report" / "verdict.json").read_text())
-    return {check["check"]: check for check in verdict["checks"]}
+    run = GateRun(folder / "report", cwd=folder)
+    assert run.exit_code == 1, run.output
+    return run.checks
 
 
 def lines(check: dict[str, Any], mode: str) -> str:

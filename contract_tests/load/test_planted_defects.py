@@ -2,12 +2,11 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from contract_tests.gate_run import GateRun
 
 ROOT = Path(__file__).parents[2]
 INCIDENTS = ROOT / "fixtures" / "incidents"
@@ -19,8 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 def gate(
     tmp_path: Path, incident: str, rate: int = 50, *, patient: bool = False, **env: str
-) -> dict[str, Any]:
-    """The checks of a gate in one mode, with an incident in the place of market-data.
+) -> GateRun:
+    """A gate in one mode, with an incident in the place of market-data.
 
     A third of the usual load a second: it shows the same, and leaves a busy machine room. No half
     answers are looked for: on such a machine they end the load before the incident has come. With
@@ -42,57 +41,43 @@ def gate(
     lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in env.items())
     config = tmp_path / "botproof.toml"
     config.write_text(text.replace(header, header + lines))
-    report = tmp_path / "report"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "botproof", "gate", "--config", str(config)),
-            *("--only", CHECKS, "--mode", "polling", "--report-dir", str(report)),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=800,
-        check=False,
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    document = json.loads((report / "verdict.json").read_text())
-    return {check["check"]: check for check in document["checks"]}
-
-
-def red(checks: dict[str, Any]) -> set[str]:
-    return {name for name, check in checks.items() if check["verdict"] == "FAIL"}
+    words = ("--config", str(config), "--only", CHECKS, "--mode", "polling")
+    run = GateRun(tmp_path / "report", *words)
+    assert run.exit_code == 1, run.output
+    return run
 
 
 def test_half_a_percent_of_errors_fails_the_error_rate_and_nothing_else(tmp_path: Path) -> None:
-    checks = gate(tmp_path, "market_data_on_a_bad_day.py", patient=True, BAD_DAY="errors")
-    assert red(checks) == {"errors"}
-    assert any("HTTP 502" in line for line in checks["errors"]["evidence"])
+    run = gate(tmp_path, "market_data_on_a_bad_day.py", patient=True, BAD_DAY="errors")
+    assert run.red == {"errors"}
+    assert any("HTTP 502" in line for line in run.checks["errors"]["evidence"])
 
 
 def test_two_percent_of_late_answers_fail_as_late(tmp_path: Path) -> None:
     """A late answer of the load is a failed request too: both checks see it, no other does."""
-    checks = gate(tmp_path, "market_data_on_a_bad_day.py", BAD_DAY="late")
-    assert "errors" in red(checks)
-    assert red(checks) <= {"errors", "latency"}
-    assert any("more than 2 s" in line for line in checks["errors"]["evidence"])
+    run = gate(tmp_path, "market_data_on_a_bad_day.py", BAD_DAY="late")
+    assert "errors" in run.red
+    assert run.red <= {"errors", "latency"}
+    assert any("more than 2 s" in line for line in run.checks["errors"]["evidence"])
 
 
 def test_a_freeze_of_three_seconds_hits_everyone_who_came_in_it(tmp_path: Path) -> None:
-    checks = gate(tmp_path, "market_data_on_a_bad_day.py", BAD_DAY="freeze")
-    assert "errors" in red(checks)
-    assert red(checks) <= {"errors", "latency"}
+    run = gate(tmp_path, "market_data_on_a_bad_day.py", BAD_DAY="freeze")
+    assert "errors" in run.red
+    assert run.red <= {"errors", "latency"}
 
 
 def test_an_answer_that_never_comes_has_failed(tmp_path: Path) -> None:
-    checks = gate(tmp_path, "market_data_on_a_bad_day.py", BAD_DAY="silence")
-    assert "errors" in red(checks)
-    assert red(checks) <= {"errors", "latency"}
-    assert any("no answer within 6 s" in line for line in checks["errors"]["evidence"])
+    run = gate(tmp_path, "market_data_on_a_bad_day.py", BAD_DAY="silence")
+    assert "errors" in run.red
+    assert run.red <= {"errors", "latency"}
+    assert any("no answer within 6 s" in line for line in run.checks["errors"]["evidence"])
 
 
 def test_thirty_megabytes_by_an_import_fail_the_memory_and_nothing_else(tmp_path: Path) -> None:
-    checks = gate(tmp_path, "heavy_import.py", rate=150, patient=True)
-    assert red(checks) == {"memory"}
-    assert "of 70 MB" in checks["memory"]["measurement"]
+    run = gate(tmp_path, "heavy_import.py", rate=150, patient=True)
+    assert run.red == {"memory"}
+    assert "of 70 MB" in run.checks["memory"]["measurement"]
 
 
 def test_no_traffic_at_all_is_inconclusive_and_ends(tmp_path: Path) -> None:
@@ -106,18 +91,7 @@ def test_no_traffic_at_all_is_inconclusive_and_ends(tmp_path: Path) -> None:
     text = text.replace('load/price.py"', thin).replace("rate = 150", "rate = 0.0001")
     config = tmp_path / "botproof.toml"
     config.write_text(text)
-    report = tmp_path / "report"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "botproof", "gate", "--config", str(config)),
-            *("--mode", "polling", "--report-dir", str(report)),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=800,
-        check=False,
-    )
-    assert done.returncode == 2, done.stdout + done.stderr
-    document = json.loads((report / "verdict.json").read_text())
-    assert document["verdict"] == "INCONCLUSIVE"
-    assert {check["verdict"] for check in document["checks"]} == {"INCONCLUSIVE"}
+    run = GateRun(tmp_path / "report", "--config", str(config), "--mode", "polling")
+    assert run.exit_code == 2, run.output
+    assert run.verdict == "INCONCLUSIVE"
+    assert {check["verdict"] for check in run.checks.values()} == {"INCONCLUSIVE"}

@@ -1,9 +1,6 @@
 """What happens at the limit of the machine: a clear verdict, and no hang."""
 
-import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from botproof.checks.memory import check
 from botproof.history import GroupSample, History, MemoryFence, MemorySample, Phase, Request, Run
 from botproof.targets.cgroup import fence_problem
 from botproof.verdict import Verdict
+from contract_tests.gate_run import GateRun
 
 WHO: dict[str, Any] = {"stack": "polling", "mode": "polling"}
 
@@ -103,19 +101,12 @@ checks = ["boot", "memory"]
 def test_a_bot_that_fills_its_machine_is_killed_and_the_gate_says_so(tmp_path: Path) -> None:
     shutil.copy(HUNGRY_BOT, tmp_path / "hungry.py")
     (tmp_path / "botproof.toml").write_text(CONFIG)
-    done = subprocess.run(
-        [sys.executable, "-m", "botproof", "gate", "--config", str(tmp_path / "botproof.toml")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    document = json.loads((tmp_path / "reports" / "gate" / "verdict.json").read_text())
-    checks = {each["check"]: each for each in document["checks"]}
-    assert "ended on its own with signal SIGKILL" in checks["boot"]["measurement"]
-    assert checks["memory"]["verdict"] == "FAIL"
+    config = str(tmp_path / "botproof.toml")
+    run = GateRun(tmp_path / "report", "--config", config, cwd=tmp_path)
+    assert run.exit_code == 1, run.output
+    assert "ended on its own with signal SIGKILL" in run.checks["boot"]["measurement"]
+    assert run.checks["memory"]["verdict"] == "FAIL"
     assert (
         "the kernel killed 1 process(es) at the limit of 120 MB"
-        in (checks["memory"]["measurement"])
+        in (run.checks["memory"]["measurement"])
     )
