@@ -9,7 +9,6 @@ red within ten seconds of users being unanswered and green within ten of the rec
 
 import argparse
 import asyncio
-import json
 import os
 import resource
 import shutil
@@ -23,6 +22,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from programs import announced, started_redis
+
+from botproof.targets.reserved import Ports
 
 TOKEN: Final = "4242:AAExampleExampleExampleExampleExample"
 LIMIT: Final = 10.0
@@ -52,6 +57,7 @@ class Setup:
         self.telegram = ""
         self.bot = ""
         self.webhook = ""
+        self._ports = Ports()
 
     async def start(self, row: Row) -> None:
         """Everything, until /ready is 200."""
@@ -71,38 +77,15 @@ class Setup:
             await self._start_redis()
             settings["REDIS_URL"] = f"unix://{self.folder / 'redis.sock'}"
         if row.mode == "webhook":
-            with_port = await self._free_port()
+            with_port = self._ports.free()
             settings["WEBHOOK_PORT"] = str(with_port)
             settings["WEBHOOK_URL"] = f"http://127.0.0.1:{with_port}/webhook"
             self.webhook = settings["WEBHOOK_URL"]
         self.bot = await self._listening("bot", "-m", "reference_bot.telegram_bot", **settings)
         await self.until(200)
 
-    async def _free_port(self) -> int:
-        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-        port: int = server.sockets[0].getsockname()[1]
-        server.close()
-        await server.wait_closed()
-        return port
-
     async def _start_redis(self) -> None:
-        path = self.folder / "redis.sock"
-        self.programs["redis"] = await asyncio.create_subprocess_exec(
-            "redis-server",
-            "--port",
-            "0",
-            "--unixsocket",
-            str(path),
-            "--appendonly",
-            "yes",
-            "--save",
-            "",
-            "--dir",
-            str(self.folder),
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        while not path.exists():
-            await asyncio.sleep(0.02)
+        self.programs["redis"] = await started_redis(self.folder, PATIENCE)
 
     async def restart_redis(self) -> None:
         """On what it has written."""
@@ -120,14 +103,8 @@ class Setup:
                 stderr=file,
                 env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **settings},
             )
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            for line in log.read_text("utf-8", "replace").splitlines():
-                said = json.loads(line) if line.startswith("{") else {}
-                if said.get("event") == "listening":
-                    return said.get("url") or f"http://127.0.0.1:{said['port']}"
-            await asyncio.sleep(0.05)
-        raise RuntimeError(f"{name} does not listen: {log.read_text()[-500:]}")
+        said = await announced(name, self.programs[name], log, PATIENCE)
+        return said.get("url") or f"http://127.0.0.1:{said['port']}"
 
     async def control(self, method: str, path: str, body: Any = None) -> Any:
         """The double's control interface."""
@@ -193,6 +170,7 @@ class Setup:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
             await process.wait()
+        self._ports.close()
 
 
 def _signal(name: str, number: signal.Signals) -> Callable[[Setup], Awaitable[None]]:

@@ -24,6 +24,7 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).parent))
 
 from mutate import Mutator, typed
+from programs import announced, started_redis
 
 from botproof.doubles.server import Request, Response, json_response, serve
 
@@ -114,15 +115,7 @@ class Program:
 
     async def announcement(self) -> dict[str, Any]:
         """The line of its log that says where it listens."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            for line in self.log.read_text("utf-8", "replace").splitlines():
-                if line.startswith("{") and json.loads(line).get("event") == "listening":
-                    return dict(json.loads(line))
-            if self.process.returncode is not None:
-                break
-            await asyncio.sleep(0.05)
-        raise RuntimeError(f"{self.name} does not listen:\n{self.log.read_text()[-2000:]}")
+        return await announced(self.name, self.process, self.log, PATIENCE)
 
     def memory(self) -> int:
         """Anonymous memory in bytes."""
@@ -444,7 +437,8 @@ async def _start_all(fuzzing: Fuzzing) -> None:
         BINANCE_COIN_FUTURES_URL=f"{url}/binance/coin",
     )
     if shutil.which("redis-server"):
-        await _start_redis(fuzzing)
+        redis = await started_redis(fuzzing.folder, PATIENCE)
+        fuzzing.programs["redis-server"] = Program("redis-server", redis, fuzzing.folder / "none")
         settings = fuzzing.bot_settings("webhook")
         settings["REDIS_URL"] = f"unix://{fuzzing.folder / 'redis.sock'}"
         await fuzzing.start("redis", *bot, **settings)
@@ -452,28 +446,6 @@ async def _start_all(fuzzing: Fuzzing) -> None:
         if name not in {"lambda", "redis-server", "exchanges"}:
             await program.listening()
             await fuzzing.settled(name)
-
-
-async def _start_redis(fuzzing: Fuzzing) -> None:
-    path = fuzzing.folder / "redis.sock"
-    process = await asyncio.create_subprocess_exec(
-        "redis-server",
-        "--port",
-        "0",
-        "--unixsocket",
-        str(path),
-        "--appendonly",
-        "yes",
-        "--save",
-        "",
-        "--dir",
-        str(fuzzing.folder),
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    fuzzing.programs["redis-server"] = Program("redis-server", process, fuzzing.folder / "none")
-    end = time.monotonic() + PATIENCE
-    while not path.exists() and time.monotonic() < end:
-        await asyncio.sleep(0.02)
 
 
 async def _attack(fuzzing: Fuzzing, seed: int) -> int:
