@@ -55,6 +55,8 @@ NEW: Final = "new"
 """The reason of what lacks because a market is younger than the window."""
 LATE: Final = "late"
 """The reason of what is told, but only up to the last period that a venue has told to its end."""
+BUSY: Final = "busy"
+"""The reason of what lacks because the service itself has no time for it, and that error's code."""
 NOT_THERE: Final = frozenset({"not_listed", "unavailable"})
 """Reasons that say that a venue does not have what was asked for."""
 PERMANENT: Final = NOT_THERE | {"not_a_coin", GAP, NEW, LATE, "unmeasured"}

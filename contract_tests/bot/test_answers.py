@@ -180,6 +180,17 @@ def test_an_answer_from_memory_says_how_old_it_is_and_why(name: str) -> None:
     assert "Missing" not in render(name, data)
 
 
+def test_an_answer_from_memory_blames_no_exchange_for_too_many_questions() -> None:
+    data = example("analysis")
+    data.update(age=7.0, stale=[{"section": "perp", "venue": "binance", "age": 7.0}])
+    data["missing"] = [
+        {"section": "service", "venue": "market-data", "reason": "busy", "message": ""}
+    ]
+    told = render("analysis", data)
+    assert "⌛ From 7 s ago: there are too many questions just now" in told
+    assert "no exchange" not in told
+
+
 def test_a_venue_is_blamed_once_with_what_it_lacked_first() -> None:
     """How its other calls fail depends on when they were made."""
     data = example("analysis")

@@ -20,6 +20,7 @@ def failure(code: str, **more: Any) -> dict[str, Any]:
     [
         (502, "venue_failed", "⚠️ No exchange could answer"),
         (504, "too_late", "⚠️ The exchanges took too long"),
+        (503, "busy", "⚠️ Market data has more questions than it has time for"),
         (500, "internal", "⚠️ Market data gave an answer I cannot read"),
     ],
 )

@@ -224,7 +224,7 @@ async def test_the_description_has_schemas_and_examples(stack):
     assert {"CombinedPrice", "PerpBlock", "Block", "Failure", "Flow"} <= known.keys()
     assert "HTTPValidationError" not in known
     post = schema["paths"]["/combined_price"]["post"]
-    assert set(post["responses"]) == {"200", "404", "413", "422", "502", "504"}
+    assert set(post["responses"]) == {"200", "404", "413", "422", "502", "503", "504"}
     assert post["responses"]["200"]["content"]["application/json"]["example"]["success"] is True
 
     def references(value):

@@ -40,7 +40,8 @@ _MEANINGS = {
     413: "The body is over 64 KiB.",
     422: "Bad request; `field` names what is wrong.",
     502: "Every venue failed; `missing` says how.",
-    503: "Not ready, or a question about an account without keys.",
+    503: "`busy`: the service has no time for more questions. `not_ready`, or a question about an "
+    "account without keys.",
     504: "Nothing came before the deadline.",
 }
 

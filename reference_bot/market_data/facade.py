@@ -12,6 +12,7 @@ from reference_bot.market_data.analytics import Analytics
 from reference_bot.market_data.answers import LastAnswers, Made, encode
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.cache import Field as Kept
+from reference_bot.market_data.crowd import Crowd
 from reference_bot.market_data.errors import AnswerError
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.rankings import Rankings
@@ -36,6 +37,7 @@ class Api:
         self.metrics = metrics
         self.cache = cache
         self._last = LastAnswers(cache)
+        self._crowd = Crowd()
         self._started = time.monotonic()
         self._signs: Kept[dict[str, str]] = Kept("reachable", self._sign_lifetime)
 
@@ -54,7 +56,8 @@ class Api:
 
         async def encoded() -> _Kept:
             began = now()
-            answer = await make()
+            with self._crowd.admitted():
+                answer = await make()
             kept = _Kept(encode(answer, began, now()), now())
             if stale_if_error:
                 self._last.keep(key, kept.made)
@@ -93,4 +96,4 @@ class _Kept:
 
 
 _ANSWER: Final[Kept[_Kept]] = Kept("answer", lambda kept: kept.made.lifetime)
-_STALE_IF_ERROR_STATUSES: Final = frozenset({502, 504})
+_STALE_IF_ERROR_STATUSES: Final = frozenset({502, 503, 504})

@@ -85,6 +85,8 @@ class Rankings:
         names = service.ranking(exchange)
         for number, name in enumerate(names):
             venue = service.by_name[name]
+            if missing and service.past(end):
+                break
             stop = end if number == len(names) - 1 else service.share(end)
             parts = await service.fetch(name, {"tickers": service.tickers(venue, market)}, stop)
             found: dict[Pair, Ticker] | None = parts.value("tickers", dict)

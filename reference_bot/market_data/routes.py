@@ -44,7 +44,7 @@ class Route:
     request: type[BaseModel]
     answers: tuple[type[Struct], ...]
     ask: Callable[[Api, Any], Awaitable[Answer[Any]]]
-    statuses: tuple[int, ...] = (404, 422, 502, 504)
+    statuses: tuple[int, ...] = (404, 422, 502, 503, 504)
     stale_if_error: bool = True
 
 
@@ -72,7 +72,7 @@ ROUTES: tuple[Route, ...] = (
         asks.TopSymbolsRequest,
         (TopSymbols,),
         lambda api, query: api.rankings.top_symbols(query.market, query.limit, query.exchange),
-        (422, 502, 504),
+        (422, 502, 503, 504),
     ),
     Route(
         "/volume_spike",
@@ -103,7 +103,7 @@ ROUTES: tuple[Route, ...] = (
         lambda api, query: api.rankings.volume_scan(
             query.threshold_pct, query.timeframe, query.market, query.limit, query.exchange
         ),
-        (422, 502, 504),
+        (422, 502, 503, 504),
     ),
     Route(
         "/comprehensive_analysis",

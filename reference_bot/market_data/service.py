@@ -168,6 +168,9 @@ class MarketService:
         queue = [(name, False) for name in names]
         while queue:
             name, last_resort = queue.pop(0)
+            if earlier and self.past(end):
+                earlier.append(self._no_time_for(name))
+                continue
             stop = self.share(end) if queue else end
             found = await self.look_up(self.by_name[name], symbol, kinds, stop)
             known |= found.known
@@ -351,6 +354,15 @@ class MarketService:
         """Return when the next venue is asked, if this one has not answered."""
         now = asyncio.get_running_loop().time()
         return now + _FIRST_SHARE * max(0.0, end - now)
+
+    def past(self, end: float) -> bool:
+        """Tell whether a deadline is over: who is asked then is asked in vain, and of those who
+        ask next the time is taken.
+        """
+        return asyncio.get_running_loop().time() >= end
+
+    def _no_time_for(self, name: str) -> Missing:
+        return Missing("data", name, "timeout", f"not asked: {self._deadline_text} was over")
 
     @property
     def _deadline_text(self) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from reference_bot.api import GAP, NEW, PERMANENT, CombinedPrice, Error, Failure, Missing
+from reference_bot.api import BUSY, GAP, NEW, PERMANENT, CombinedPrice, Error, Failure, Missing
 from reference_bot.telegram_bot.http_client import (
     HttpClient,
     HttpResponse,
@@ -57,6 +57,7 @@ _SENTENCES: Final = {
     "for market-data and for this bot.",
     "venue_failed": f"No exchange could answer, {_NO_FIGURES}",
     "not_ready": f"Market data is not ready yet, {_NO_FIGURES}",
+    BUSY: f"Market data has more questions than it has time for, {_NO_FIGURES}",
     "too_late": f"The exchanges took too long, {_NO_FIGURES}",
 }
 

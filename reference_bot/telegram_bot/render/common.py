@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from reference_bot.api import LATE, OTHER_VENUE, PERMANENT, AnswerData, Flow, Missing, Stale
+from reference_bot.api import BUSY, LATE, OTHER_VENUE, PERMANENT, AnswerData, Flow, Missing, Stale
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.html import bold, escape
 
@@ -116,7 +116,8 @@ def notes(data: AnswerData) -> list[str]:
 
 
 def stale_note(data: AnswerData) -> list[str]:
-    """``⌛ From 42 s ago: no exchange answers just now (Binance refused to answer)``.
+    """``⌛ From 42 s ago: no exchange answers just now (Binance refused to answer)``, or that
+    market-data had no time to ask one.
 
     None while an exchange answers: open interest may be some seconds beyond its lifetime then, a
     price and its candles never are.
@@ -125,6 +126,9 @@ def stale_note(data: AnswerData) -> list[str]:
     old = [one for one in data.stale or () if _is_price(one) or (one.section, one.venue) in failed]
     if not old:
         return []
+    age = f.seconds(max((one.age for one in old if _is_price(one)), default=data.age or 0.0))
+    if any(gap.reason == BUSY for gap in data.gaps):
+        return [f"⌛ From {age} ago: there are too many questions just now"]
     # A venue is named once, with what it lacked first: its other calls fail for the same cause.
     first: dict[str, Missing] = {}
     for gap in data.gaps:
@@ -132,7 +136,6 @@ def stale_note(data: AnswerData) -> list[str]:
             first.setdefault(gap.venue, gap)
     blame = blamed(first.values())
     why_ = f" ({blame})" if blame else ""
-    age = f.seconds(max((one.age for one in old if _is_price(one)), default=data.age or 0.0))
     return [f"⌛ From {age} ago: no exchange answers just now{why_}"]
 
 

@@ -1,0 +1,83 @@
+"""Where a process has no time for all who ask, some are answered, and the others told at once."""
+
+import pytest
+
+from reference_bot.market_data import crowd
+from reference_bot.market_data.crowd import Crowd
+from reference_bot.market_data.errors import AnswerError
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def spare(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The share of the time that this process has to spare."""
+    told, passed = {"share": 0.0}, [0.0]
+
+    def now() -> float:
+        passed[0] += 1.0
+        return passed[0]
+
+    monkeypatch.setattr(crowd, "_now", now)
+    monkeypatch.setattr(crowd, "held_up", lambda: passed[0] * (1 - told["share"]))
+    return told
+
+
+@pytest.mark.usefixtures("spare")
+async def test_no_more_are_let_in_than_can_end():
+    door = Crowd()
+    inside = [door.admitted() for _ in range(crowd._MOST)]
+    for one in inside:
+        one.__enter__()
+    with pytest.raises(AnswerError) as caught, door.admitted():
+        pass
+    assert (caught.value.status, caught.value.code) == (503, "busy")
+    inside.pop().__exit__(None, None, None)
+    with door.admitted():
+        pass
+
+
+async def test_who_waits_for_venues_alone_lets_everybody_in(spare):
+    spare["share"] = 0.5
+    door = Crowd()
+    for _ in range(100):
+        door.admitted().__enter__()
+
+
+@pytest.mark.usefixtures("spare")
+async def test_what_fails_makes_room_too():
+    door = Crowd()
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError), door.admitted():
+            raise ZeroDivisionError
+
+
+async def test_who_is_turned_away_gets_the_last_good_answer_or_is_told_why(stack, monkeypatch):
+    whole = (await stack.ask("/combined_price", symbol="BTC")).json()["data"]
+    stack.api.cache._entries.clear()
+    monkeypatch.setattr(crowd, "_MOST", 0)
+    monkeypatch.setattr(stack.api._crowd, "_look", lambda: True)
+    called = len(stack.calls())
+    kept = await stack.ask("/combined_price", symbol="BTC")
+    assert kept.status_code == 200
+    data = kept.json()["data"]
+    assert data["spot"] == whole["spot"]
+    assert {row["section"] for row in data["stale"]} >= {"spot", "perp"}
+    assert [(row["venue"], row["reason"]) for row in data["missing"]] == [("market-data", "busy")]
+    refused = await stack.ask("/combined_price", symbol="ETH")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy")
+    assert len(stack.calls()) == called, "no venue is asked for what there is no time for"
+
+
+async def test_once_the_deadline_is_over_no_other_venue_is_asked(open_stack, monkeypatch):
+    """It could not answer in time, and its calls would take the time of those who ask next."""
+    async with open_stack(EXCHANGES="binance,bybit") as stack:
+        await stack.api.service.warm()
+        stack.fault(venue="binance", kind="error", status=503)
+        monkeypatch.setattr(stack.api.service, "past", lambda _: True)
+        called = len(stack.calls())
+        for path, body in (("/price", {"symbol": "BTC"}), ("/top_symbols", {})):
+            failed = await stack.ask(path, **body)
+            assert failed.status_code == 502
+            assert failed.json()["error"]["missing"][0]["venue"] == "binance"
+        assert "/v5/market/tickers" not in stack.calls()[called:]
