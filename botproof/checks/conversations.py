@@ -12,6 +12,7 @@ from botproof.checks.playing import Playing, Side, explain
 from botproof.checks.replies import lines_of
 from botproof.conversations import Conversation, describe
 from botproof.history import ConversationsCompared, History
+from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict
 
 LEAST = 25
@@ -64,10 +65,7 @@ def _measurement(event: ConversationsCompared) -> str:
         (event.ended and "broke off"),
         (event.differences and "answered differently"),
         (event.flaky and f"{len(event.flaky)} answered differently only at times"),
-        (
-            event.starved
-            and f"{len(event.starved)} differed only where the machine kept the run from going on"
-        ),
+        (event.starved and f"{len(event.starved)} differed only where {KEPT}"),
         (event.unanswered and f"{len(event.unanswered)} left the bot silent in every mode"),
     )
     results = [str(each) for each in found if each]

@@ -16,7 +16,7 @@ from botproof.checks.figures import is_zero, labelled, plain_text, skeleton
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.history import Degraded, History
-from botproof.starvation import CASE_S
+from botproof.starvation import CASE_S, KEPT
 from botproof.verdict import CheckResult, Verdict
 
 _NO_FIGURE = re.compile(
@@ -273,7 +273,7 @@ def _gaps(asked: Sequence[Degraded], limit: float, judging: Judging) -> Iterator
             "times; [degradation] ask names such questions"
         )
     kept = (
-        f"the machine kept {one.withheld_s:.1f} s, so this may be no fault of the bot: "
+        f"{KEPT} for {one.withheld_s:.1f} s, so this may be no fault of the bot: "
         f"{one.stack}: {line}"
         for one in asked
         if _was_kept(one, limit)

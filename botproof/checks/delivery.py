@@ -96,11 +96,13 @@ def check(history: History, judging: Judging) -> CheckResult:
     broken = list(_broken(history))
     problems = [line for one in seen for line in _problems(one)]
     missing = [*_gaps(seen, plan), *_unseen(history)]
+    verdict = _verdict(broken, problems, missing)
+    why = f"; {missing[0]}" if verdict is Verdict.INCONCLUSIVE else ""
     return CheckResult(
         check="delivery",
-        verdict=_verdict(broken, problems, missing),
+        verdict=verdict,
         budget="0 updates lost, at most 1 repeated reply a kill, order kept, silence after SIGTERM",
-        measurement=_measure(seen),
+        measurement=f"{_measure(seen)}{why}",
         least_evidence=(
             f"{plan.updates or 1:,} updates that can be told apart in the replies, "
             f"{plan.kills:,} kills, one clean stop"

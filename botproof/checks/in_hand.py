@@ -16,7 +16,8 @@ from botproof.starvation import Starvation
 _IN_HAND_S = 0.3
 """An update that was confirmed so long before its answer was the bot's alone meanwhile."""
 _ON_ITS_WAY_S = 1.0
-"""A message that was sent before a kill may arrive so long after it: a run holds some for 0.8 s."""
+"""A message that was sent before a kill may arrive so long after it, and later by what the machine
+withheld meanwhile: a run holds some for 0.8 s."""
 _STARVED_S = 1.0
 """A machine that withheld so much between two answers may have had the bot take one for lost."""
 
@@ -63,7 +64,9 @@ def unexcused(
     for entry in tally.repeated:
         first, last = entry.answers[entry.case.replies - 1], max(entry.answers)
         excused = troubles or any(
-            first - _ON_ITS_WAY_S <= kill <= last and first < again for kill, again in ends
+            first - _ON_ITS_WAY_S - starvation.between(kill, first) <= kill <= last
+            and first < again
+            for kill, again in ends
         )
         if not excused and starvation.between(first, last) < _STARVED_S:
             yield entry

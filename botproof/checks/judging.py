@@ -15,6 +15,7 @@ import msgspec
 
 from botproof.budgets import DEFAULTS, Budget, Budgets
 from botproof.chats import ReplyRules
+from botproof.checks.kept import name_the_machine
 from botproof.checks.shortcomings import approved_of, settle, unapproved_of
 from botproof.checks.starved import Limits, settle_starved
 from botproof.config import ALL_CHECKS, Config, Degradation, Replies
@@ -155,6 +156,7 @@ def run_checks(
     results = [run_check(name, checks[name], whole, judging) for name in names]
     results = settle(results, history, judging.budgets["reply_time_s"].limit, again)
     results = settle_starved(results, history, judging.rules, judging.limits, again)
+    results = [name_the_machine(result, whole) for result in results]
     broken = harness_result(history)
     return [broken, *results] if broken is not None else results
 

@@ -67,7 +67,8 @@ def check(history: History, judging: Judging) -> CheckResult:
         verdict=verdict,
         budget="; ".join(dict.fromkeys(line.budget.describe() for line in lines))
         or budgets["fleet_memory_mb"].describe(),
-        measurement=_measure([*killed, *([] if over else grew)], tightest),
+        measurement=_measure([*killed, *([] if over else grew)], tightest)
+        + (f"; {gaps[0]}" if verdict is Verdict.INCONCLUSIVE and gaps else ""),
         least_evidence=(
             f"{LEAST_SAMPLES} samples of each process under load, and {LEAST_REQUESTS} requests, "
             "in each mode"

@@ -31,7 +31,7 @@ from botproof.history import (
     ProcessReady,
     Request,
 )
-from botproof.starvation import CASE_S, Starvation
+from botproof.starvation import CASE_S, KEPT, Starvation
 from botproof.stats import percentile
 from botproof.verdict import CheckResult, Verdict
 
@@ -40,6 +40,9 @@ _UNANSWERED_S = 2.0
 _BEFORE_S = 30.0
 _BEFORE_WITHHELD_S = 3.0
 _SHARED = 0.25
+_MANY = 0.25
+_NO_EXCHANGE = frozenset({502, 503, 504})
+"""What a service says that finds its exchanges silent, or that has left them alone for that."""
 _MOSTLY = 0.5
 """Of the time that was given to what never came: as much has to be withheld to explain it."""
 _CONTENT = frozenset({"golden", "parity"})
@@ -153,7 +156,7 @@ def settle_starved(
         return msgspec.structs.replace(
             result,
             verdict=Verdict.INCONCLUSIVE,
-            measurement=f"only where the machine kept the run from going on: {result.measurement}",
+            measurement=f"only where {KEPT}: {result.measurement}",
             evidence=(*lines_of(lines, 12), *result.evidence),
         )
 
@@ -210,15 +213,23 @@ def starved_requests(
     history: History, limit_s: float, starvation: Mapping[str, Starvation]
 ) -> Iterator[Request]:
     """Yield requests that starvation explains: those around them were slow as well. One that was
-    late among quick ones was late by itself, however busy the machine."""
-    around: dict[tuple[str, int], list[float]] = {}
+    late among quick ones was late by itself, however busy the machine.
+
+    What the target remembers of a time without a processor may come soon after: half an answer, or,
+    where many get it, that no exchange answers, which it then says at once.
+    """
+    around: dict[tuple[str, int], list[Request]] = {}
     for request in history.of(Request):
-        around.setdefault((request.stack, int(request.intended)), []).append(request.latency_s)
-    usual = {second: percentile(latencies, 0.5) for second, latencies in around.items()}
+        around.setdefault((request.stack, int(request.intended)), []).append(request)
+    usual = {
+        second: percentile([each.latency_s for each in beside], 0.5)
+        for second, beside in around.items()
+    }
     for request in history.of(Request):
         own = starvation.get(request.stack, Starvation())
         end = request.intended + request.latency_s
-        if not request.ok and (request.error or "").startswith(HALF_AN_ANSWER):
+        beside = around[request.stack, int(request.intended)]
+        if _is_remembered(request, beside, limit_s):
             if own.between(request.intended - HALF_BEFORE_S, end) >= HALF_WITHHELD_S:
                 yield request
             continue
@@ -226,9 +237,22 @@ def starved_requests(
         # A request that failed in time was starved if a case would have been.
         in_time = request.latency_s < limit_s
         failed = in_time and not request.ok and own.between(request.intended, end) >= CASE_S
-        slow = usual[request.stack, int(request.intended)] >= _SHARED * request.latency_s
+        slow = usual[request.stack, int(request.intended)] >= _SHARED * min(
+            request.latency_s, limit_s
+        )
         if slow and (late or failed):
             yield request
+
+
+def _is_remembered(request: Request, beside: Sequence[Request], limit_s: float) -> bool:
+    """Tell whether a request may have failed by what the target remembers: half an answer, or the
+    word that no exchange answers, which those `beside` it got or waited for, too."""
+    if request.ok:
+        return False
+    if (request.error or "").startswith(HALF_AN_ANSWER):
+        return True
+    troubled = sum(not each.ok or each.latency_s >= limit_s for each in beside)
+    return request.status in _NO_EXCHANGE and troubled >= _MANY * len(beside)
 
 
 def _late_processes(
@@ -262,7 +286,7 @@ def _left_out(event: Event, starvation: Mapping[str, Starvation]) -> str:
         end = event.intended + event.latency_s
         withheld = own.between(event.intended, end)
         took = f"{event.latency_s:.2f} s, of which {withheld:.2f} s were withheld"
-        if (event.error or "").startswith(HALF_AN_ANSWER):
+        if event.error:
             before = own.between(event.intended - HALF_BEFORE_S, end)
             took += f", and {before:.2f} s with the {HALF_BEFORE_S:g} s before it: {event.error}"
         return f"a request ({event.stack}) took {took}"

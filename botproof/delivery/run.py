@@ -38,6 +38,7 @@ from botproof.faults.troubles import (
 )
 from botproof.history import CasePlayed, Event
 from botproof.outcome import Outcome, judge_by, record_and_judge
+from botproof.targets.granted import Granted
 from botproof.targets.life import Ended, with_fresh_start
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
@@ -233,11 +234,11 @@ class _Show:
 
     async def drain(self) -> None:
         """Wait until every update is answered, or no new answer has come for a while."""
-        patience = self._options.drain_s
+        watch, patience = self._stage.watch, self._options.drain_s
         await self._stage.all_ready(patience)
-        began = history.now()
-        fewest, since, moved = self._waiting.open, began, 0.0
-        while self._waiting.open and history.now() < min(since + patience, began + 10 * patience):
+        all_of_it, a_new_one = Granted(watch, 10 * patience), Granted(watch, patience)
+        fewest, moved = self._waiting.open, 0.0
+        while self._waiting.open and min(all_of_it.left_s, a_new_one.left_s):
             self._progress.clear()
             try:
                 async with asyncio.timeout(_IMPATIENT_S):
@@ -247,7 +248,7 @@ class _Show:
                     await self._stage.move_clock(_CLOCK_STEP_S)
                     moved += _CLOCK_STEP_S
             if self._waiting.open < fewest:
-                fewest, since = self._waiting.open, history.now()
+                fewest, a_new_one = self._waiting.open, Granted(watch, patience)
         self._say("nothing is waited for any more" if not self._waiting.open else "gave up waiting")
 
     async def stopped_at_work(self) -> None:
@@ -331,7 +332,9 @@ class _Show:
     # what goes wrong
 
     async def _aim(self, victim: int) -> None:
-        """Wait until the bot is ready and has something to answer; not for long."""
+        """Wait until the bot is ready, for as long as a start may take, and then until it has
+        something to answer; not for long."""
+        await self._until(lambda: self._stage.is_ready(victim), self._options.drain_s)
         await self._until(lambda: self._stage.is_ready(victim) and self._waiting.open > 0)
 
     async def _aim_at_work(self, victim: int) -> None:
@@ -348,12 +351,12 @@ class _Show:
             return
         await self._until(lambda: self._waiting.in_hand(updates) >= wanted)
 
-    async def _until(self, reached: Callable[[], bool]) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_AIM_S):
-                while not reached():
-                    self._progress.clear()
-                    await self._progress.wait()
+    async def _until(self, reached: Callable[[], bool], limit_s: float = _AIM_S) -> None:
+        async def progress() -> None:
+            self._progress.clear()
+            await self._progress.wait()
+
+        await Granted(self._stage.watch, limit_s).wait(reached, progress)
 
     @asynccontextmanager
     async def _slow_telegram(self) -> AsyncIterator[None]:

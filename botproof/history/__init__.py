@@ -56,6 +56,7 @@ from botproof.history.run import (
     Run,
     Starved,
     Trial,
+    Withheld,
 )
 from botproof.history.traffic import (
     DISTRUSTED,
@@ -133,6 +134,7 @@ __all__ = [
     "UpdateInjected",
     "Vanished",
     "VenueCall",
+    "Withheld",
     "describe_exit",
     "encode",
     "now",

@@ -63,6 +63,15 @@ class Trial(Event, frozen=True, kw_only=True):
     check: str
 
 
+class Withheld(Event, frozen=True, kw_only=True):
+    """How much the machine withheld from what was played for one check in stacks whose own record
+    is kept elsewhere or not at all: `withheld_s` of `over_s` seconds."""
+
+    check: str
+    over_s: float
+    withheld_s: float
+
+
 class FreshStart(Event, frozen=True, kw_only=True):
     """The harness's own failure ended this stack, and it was started once more, all of it.
 

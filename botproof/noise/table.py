@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 
 from botproof.history import FreshStart, HistoryError, PlayedAgain, Starved, read_history
-from botproof.starvation import Starvation
+from botproof.starvation import KEPT, Starvation
 from botproof.verdict import Verdict
 
-_EXPLAINED = ("the machine kept the run from going on", "a double's doing")
+_EXPLAINED = (KEPT, "a double's doing")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

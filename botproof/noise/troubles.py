@@ -91,6 +91,10 @@ STATES: Sequence[State] = (
     State("idle", "nothing else"),
     State("two-loops", "two busy loops", loops=2),
     State("four-loops", "four busy loops", loops=4),
+    State("half", "half of the processors", share=0.5),
+    State(
+        "half-second-gate", "half of the processors, and a second gate in it", beside=1, share=0.5
+    ),
     State("tenth", "a tenth of the processors", share=0.1),
     State("memory", "memory pressure inside a cgroup", memory=True),
     State("disk", "a neighbour that waits for the disk all the time", disk=True),

@@ -34,6 +34,8 @@ from botproof.history import (
     HarnessError,
     HistoryWriter,
     Vanished,
+    Withheld,
+    now,
 )
 from botproof.outcome import Outcome, judge_by, record_and_judge
 from botproof.parity.live import LiveStage, StackInMode, guarded
@@ -84,7 +86,7 @@ async def compare(around: Surroundings, plan: Plan) -> None:
     results = around.recorder
     with HistoryWriter(around.report_dir / "stacks.jsonl") as writer:
         inner = Recorder(writer)
-        inner.record(history.Run(t=history.now(), command="parity", modes=plan.modes))
+        inner.record(history.Run(t=now(), command="parity", modes=plan.modes))
         around = _inner(around, inner)
         for again in (False, True):
             with inner.subscribe(_noted) as noted:
@@ -95,9 +97,7 @@ async def compare(around: Surroundings, plan: Plan) -> None:
             reason = str(broken)
             around.say(f"parity: started afresh, because {broken.kind.what}: {reason}")
             kind = broken.kind.name.lower()
-            results.record(
-                history.FreshStart(t=history.now(), failure=kind, reason=reason, stack=CHECK)
-            )
+            results.record(history.FreshStart(t=now(), failure=kind, reason=reason, stack=CHECK))
 
 
 def _noted(event: Event) -> bool:
@@ -127,12 +127,13 @@ async def _compare(
     say = around.say
     broken: BrokenHarnessError | None = None
     found: ConversationsCompared | None = None
+    began = now()
     try:
         await asyncio.gather(*(in_phase(each, "boot", each.start()) for each in stacks))
         say(f"parity: {', '.join(plan.modes)} are up")
         found = _event(await _converse(around, plan, stacks), plan, around)
     except UnansweredError as error:
-        if max(each.watch.withheld_s for each in stacks) >= _MUCH_WITHHELD_S:
+        if _withheld(stacks) >= _MUCH_WITHHELD_S:
             broken = BrokenHarnessError(str(error), Failure.STARVED_START)
         else:
             found = _broken_off(str(error), plan)
@@ -146,10 +147,23 @@ async def _compare(
         say(f"parity: ERROR: {error}")
     finally:
         await asyncio.gather(*(in_phase(each, "stop", each.stop()) for each in stacks))
+    results.record(
+        Withheld(
+            t=now(),
+            check=CHECK,
+            over_s=round(now() - began, 2),
+            withheld_s=round(_withheld(stacks), 2),
+        )
+    )
     broken = broken or next((each.harness_failure for each in stacks if each.harness_failure), None)
     if found is not None and broken is None:
         results.record(found)
     return broken
+
+
+def _withheld(stacks: Sequence[Stack]) -> float:
+    """Return how many seconds were withheld so far from the stack that lost most."""
+    return max(each.watch.withheld_s for each in stacks)
 
 
 async def _converse(around: Surroundings, plan: Plan, stacks: Sequence[Stack]) -> Findings:
@@ -159,7 +173,7 @@ async def _converse(around: Surroundings, plan: Plan, stacks: Sequence[Stack]) -
         learnt = await guarded(stacks, player.learn())
         live = LiveStage(player, stacks)
         try:
-            findings = await asyncio.to_thread(_work(plan, config), live)
+            findings = await asyncio.to_thread(_work(plan, config, stacks), live)
         finally:
             live.close()
         learnt = player.reread(learnt.number)  # with what came late
@@ -169,12 +183,12 @@ async def _converse(around: Surroundings, plan: Plan, stacks: Sequence[Stack]) -
     return findings
 
 
-def _work(plan: Plan, config: Config) -> Callable[[Stage], Findings]:
+def _work(plan: Plan, config: Config, stacks: Sequence[Stack]) -> Callable[[Stage], Findings]:
     only = plan.only
     if only is not None:
         return lambda live: replay(live, only)
     vocabulary = vocabulary_of(config)
-    return lambda live: search(live, vocabulary, plan.limits)
+    return lambda live: search(live, vocabulary, plan.limits, withheld_s=lambda: _withheld(stacks))
 
 
 @asynccontextmanager
@@ -193,7 +207,7 @@ def _event(findings: Findings, plan: Plan, around: Surroundings) -> Conversation
     save = _Saver(around)
     aborted = findings.aborted
     return ConversationsCompared(
-        t=history.now(),
+        t=now(),
         doors=plan.modes,
         seed=plan.limits.seed,
         sentinel=plan.sentinel,
@@ -228,9 +242,7 @@ def _differences(findings: Findings, save: _Saver) -> Iterator[Mapping[str, Any]
 
 
 def _broken_off(reason: str, plan: Plan) -> ConversationsCompared:
-    return ConversationsCompared(
-        t=history.now(), doors=plan.modes, seed=plan.limits.seed, ended=reason
-    )
+    return ConversationsCompared(t=now(), doors=plan.modes, seed=plan.limits.seed, ended=reason)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,8 @@ decides what counts:
 
 - A playing that differs is played again, patiently. Differs again: a difference.
 - Differs again, but each time the machine kept the modes from going on: starved, and never a FAIL.
-- Agrees the second time, and the first time too once late messages have come: late, no difference.
+- Agrees the second time, and the first time too once late messages have come, or the machine had
+  kept the modes from going on then: late, no difference.
 - Agrees the second time only: flaky. It is reported with its evidence, and never called a PASS.
 """
 
@@ -25,6 +26,7 @@ from botproof.checks.conversations import LEAST
 from botproof.checks.playing import Playing
 from botproof.conversations import Conversation, encode
 from botproof.parity.shrink import shrink
+from botproof.targets.granted import MOST_GRANTED
 from botproof.workloads.strategies import conversations
 from botproof.workloads.vocabulary import Vocabulary
 
@@ -47,8 +49,8 @@ class Stage(Protocol):
 class Limits:
     """When to stop: after `examples` conversations or `seconds`; shrinking gets its own time.
 
-    On a slow machine the search may take three times as long to reach `LEAST` conversations: fewer
-    are no evidence (see `checks.conversations`).
+    On a slow machine the search may take three times as long to reach `LEAST` conversations, not
+    counting what the machine withholds: fewer are no evidence (see `checks.conversations`).
     """
 
     examples: int = 200
@@ -103,13 +105,19 @@ class Judge:
     """Plays conversations and says which of them are differences; remembers what it has seen."""
 
     def __init__(
-        self, stage: Stage, limits: Limits, clock: Callable[[], float] = time.monotonic
+        self,
+        stage: Stage,
+        limits: Limits,
+        clock: Callable[[], float],
+        withheld_s: Callable[[], float],
     ) -> None:
         self.findings = Findings()
         self._stage = stage
         self._limits = limits
         self._clock = clock
+        self._withheld_s = withheld_s
         self._began = clock()
+        self._withheld_before = withheld_s()
         self._found_at: float | None = None
         self._known: dict[bytes, bool] = {}
         self._agreed: list[int] = []
@@ -127,23 +135,33 @@ class Judge:
         if self._found_at is None:
             if self.findings.conversations >= self._limits.examples:
                 raise _StopError
-            enough = self.findings.conversations >= LEAST
-            over = at - self._began > self._limits.seconds * (1 if enough else _PATIENT_TIMES)
+            over = at - self._began > self._limits.seconds
+            if self.findings.conversations < LEAST:
+                over = at - self._began > self._most_s()
         else:
             over = at - self._found_at > self._limits.shrink_seconds
         if over:
             self.findings.stopped_by = "seconds"
             raise _StopError
 
+    def _most_s(self) -> float:
+        """Return after how many seconds the search ends even without enough conversations."""
+        most = _PATIENT_TIMES * self._limits.seconds
+        withheld = self._withheld_s() - self._withheld_before
+        return most + min(withheld, MOST_GRANTED * most)
+
     def _play(self, conversation: Conversation) -> bool:
         playing = self._stage.play(conversation)
         self.findings.playings += 1
+        if _is_silent(playing) and playing.starved:
+            playing = self._patiently(conversation)
         if self._found_at is None:
             self.findings.conversations += 1
             self.findings.steps += len(conversation.steps)
             self.findings.answers |= playing.sides[0].messages
-        if len(playing.silent) == len(playing.sides):
-            self.findings.silent.append(playing)
+        if _is_silent(playing):
+            kind = self.findings.starved if playing.starved else self.findings.silent
+            kind.append(playing)
         if not playing.differs:
             self._agreed.append(playing.number)
             return False
@@ -166,7 +184,7 @@ class Judge:
             self._note(again)
             return True
         first = self._stage.reread(playing.number)
-        if first.differs:
+        if first.differs and not playing.starved:
             self.findings.flaky.append((first, again))
         else:
             self.findings.late += 1
@@ -177,7 +195,7 @@ class Judge:
         for _ in range(_PATIENT_TIMES):
             again = self._stage.play(conversation, PATIENT_S)
             self.findings.playings += 1
-            if not (again.differs and again.starved):
+            if not ((again.differs or _is_silent(again)) and again.starved):
                 break
         return again
 
@@ -224,17 +242,23 @@ class Judge:
             self.findings.shortest = self.findings.first
 
 
+def _is_silent(playing: Playing) -> bool:
+    return len(playing.silent) == len(playing.sides)
+
+
 def search(
     stage: Stage,
     vocabulary: Vocabulary,
     limits: Limits,
     clock: Callable[[], float] = time.monotonic,
+    withheld_s: Callable[[], float] = lambda: 0.0,
 ) -> Findings:
-    """Search within the limits. The same seed generates the same conversations.
+    """Search within the limits. The same seed generates the same conversations. `withheld_s` tells
+    how many seconds the machine has withheld so far.
 
     A stage that cannot go on raises `Abort`; what was found until then is in the findings.
     """
-    judge = Judge(stage, limits, clock)
+    judge = Judge(stage, limits, clock, withheld_s)
     try:
         # What ends the generation, or the shrinking, has been noted by the judge already.
         with suppress(_DifferenceFoundError, _StopError, Flaky):
@@ -277,7 +301,7 @@ def replay(stage: Stage, conversation: Conversation, times: int = 2) -> Findings
     except Abort as abort:
         findings.aborted = abort
         return findings
-    findings.silent = [each for each in playings if len(each.silent) == len(each.sides)]
+    findings.silent = [each for each in playings if _is_silent(each)]
     different = [each for each in playings if each.differs]
     if len(different) == times:
         findings.first = findings.shortest = different[-1]

@@ -12,6 +12,7 @@ from botproof import history
 from botproof.config import BOT, TELEGRAM, substitute
 from botproof.targets.contact import contact_since
 from botproof.targets.failures import Failure
+from botproof.targets.granted import Granted
 from botproof.targets.process import BrokenHarnessError, ManagedProcess, TargetError
 from botproof.targets.stack import Stack, Surroundings
 
@@ -90,13 +91,13 @@ class ReplicatedStack(Stack):
         await self.run(self._all_members_ready())
 
     async def all_ready(self, limit_s: float) -> bool:
-        """Wait until every replica is ready; False when that takes longer than `limit_s`."""
-        deadline = history.now() + limit_s
+        """Wait until every replica is ready; False when that takes longer than `limit_s`, and than
+        what the machine withholds meanwhile."""
+        limit = Granted(self.watch, limit_s)
         while waiting := [m.ready for m in self._crew if m.ready and not m.ready.done()]:
-            left = deadline - history.now()
-            if left <= 0:
+            if not limit.left_s:
                 return False
-            await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=limit.left_s, return_when=asyncio.FIRST_COMPLETED)
         return True
 
     def is_ready(self, victim: int) -> bool:

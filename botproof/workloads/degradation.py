@@ -31,6 +31,7 @@ from botproof.checks.figures import labelled
 from botproof.config import Case, Config
 from botproof.history import BotApiCall, CasePlayed, Degraded, Event, SecretSeen, VenueCall
 from botproof.starvation import CASE_S
+from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import question_of
 from botproof.workloads.exposure import secrets_shown
@@ -107,7 +108,7 @@ async def degradation_trial(around: Surroundings, mode: str) -> None:
         await _Bad(stack, own.config, played).times()
         secrets[:] = secrets_shown(stack, "while exchanges failed")
 
-    failed = await in_stack(own, mode, f"{mode}-degraded", work)
+    failed = await in_stack(own, mode, f"{mode}-degraded", work, check="degradation")
     for event in (*played, *secrets):
         around.recorder.record(event)
     if failed:
@@ -356,24 +357,15 @@ class _Bad:
         since: float | None = None,
         neighbours: int = 0,
     ) -> list[Degraded]:
-        began, before = history.now(), self._stack.watch.withheld_s
-        called = self._calls.copy()
+        began, called = history.now(), self._calls.copy()
+        limit = Granted(self._stack.watch, _ANSWER_S, most=1)
         # An apology may be shorter than an answer: in bad times the first message is one.
         names = [
             await self._send(text, messages=self._messages(text) if stage in _WHOLE_AT else 1)
             for text, stage, _ in asked
         ]
-        while not all(self._answered(name) for name in names):
-            # What the machine withholds meanwhile is waited for on top, as long again at the most.
-            owed = min(self._stack.watch.withheld_s - before, _ANSWER_S)
-            left = began + _ANSWER_S + owed - history.now()
-            if left <= 0:
-                break
-            self._progress.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._progress.wait()
-        withheld = self._stack.watch.withheld_s - before
+        await limit.wait(lambda: all(map(self._answered, names)), self._next_event)
+        withheld = limit.withheld_s
         most = max((self._calls - called).values(), default=0)
         # More than all questions at once may take more calls than all questions did.
         at_once = (len(asked) - neighbours) / max(1, self._chosen)
@@ -400,6 +392,10 @@ class _Bad:
             )
             for number, (name, (text, stage, fault)) in enumerate(zip(names, asked, strict=True))
         ]
+
+    async def _next_event(self) -> None:
+        self._progress.clear()
+        await self._progress.wait()
 
     async def _send(self, text: str, user: int | None = None, messages: int = 1) -> str:
         stack = self._stack

@@ -12,7 +12,7 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +27,7 @@ from botproof.config import BOT, Config
 from botproof.faults.troubles import Frozen
 from botproof.history import BotApiCall, DoorAsked, Event, SecurityAsked
 from botproof.targets.doubles import DoubleControl
+from botproof.targets.granted import Granted
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack, Surroundings
@@ -168,18 +169,15 @@ class DoorWorkload:
         frozen = Frozen(lambda: services)
         await frozen.begin()
         try:
-            began, withheld = history.now(), self._stack.watch.withheld_s
+            limit = Granted(self._stack.watch, _HUNG_S)
             await self._send(HUNG, text)
-            took = 0.0
-            while took < _HUNG_S and not self._answers(USERS[HUNG]):
-                await self._one_answer(USERS[HUNG], _HUNG_S - took)
-                owed = min(self._stack.watch.withheld_s - withheld, 9 * _HUNG_S)
-                took = history.now() - began - owed
+            await limit.wait(lambda: bool(self._answers(USERS[HUNG])), self._take_next)
+            took = limit.took_s
         finally:
             await frozen.end()
         error = "" if self._answers(USERS[HUNG]) else f"no answer in {took:.0f} s"
         sent = f"{text} while {names} hangs (SIGSTOP)"
-        self._record(HUNG, sent, error=error, after_s=round(max(0.0, took), 2))
+        self._record(HUNG, sent, error=error, after_s=round(took, 2))
 
     # by anybody
 
@@ -283,19 +281,14 @@ class DoorWorkload:
         """Wait until an answer is there, of so many messages if not of as many as usual; tell
         whether it came."""
         wanted = messages or self._rules.messages
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while len(self._answers(user)) < wanted:
-                    self._take(await self._said.get())
-        return len(self._answers(user)) >= wanted
+        limit = Granted(self._stack.watch, seconds)
+        return await limit.wait(lambda: len(self._answers(user)) >= wanted, self._take_next)
 
     async def _quiet(self) -> None:
-        try:
-            async with asyncio.timeout(_QUIET_S):
-                while True:
-                    self._take(await self._said.get())
-        except TimeoutError:
-            return
+        await Granted(self._stack.watch, _QUIET_S).wait(lambda: False, self._take_next)
+
+    async def _take_next(self) -> None:
+        self._take(await self._said.get())
 
     def _read(self) -> None:
         while not self._said.empty():

@@ -17,6 +17,7 @@ from botproof.config import Case
 from botproof.doubles.telegram.flood import Bucket, FloodLimits
 from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed, UpdateDelivered
 from botproof.targets.doubles import DoubleControl
+from botproof.targets.granted import Granted
 from botproof.targets.process import BrokenHarnessError
 from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack
@@ -33,8 +34,6 @@ _AFTER_TOAST_S = 1.0
 _ACKNOWLEDGED_S = 5.0
 """How long a tap's acknowledgement is waited for after the answer: how late it was is judged."""
 _PROGRESS_S = 5.0
-_MOST_GRANTED = 9
-_LEAST_GRANTED_S = 0.1
 _NEVER_DELIVERED = 0
 _SUPERGROUPS_FROM = -1_000_000_000_000
 
@@ -420,10 +419,9 @@ async def _wait(
 ) -> None:
     """Wait until it came, or for the deadline; what the machine withheld meanwhile is added to it,
     up to ten times as much."""
-    before, granted, left = stack.watch.withheld_s, 0.0, deadline_s
-    while left >= _LEAST_GRANTED_S and not await _came(wanted, events, left):
-        owed = min(stack.watch.withheld_s - before, _MOST_GRANTED * deadline_s)
-        left, granted = owed - granted, max(owed, granted)
+    granted = Granted(stack.watch, deadline_s)
+    while granted.left_s and not await _came(wanted, events, granted.left_s):
+        pass
 
 
 async def _came(wanted: Wanted, events: asyncio.Queue[Event], deadline_s: float) -> bool:

@@ -20,6 +20,7 @@ from botproof.checks.figures import telling
 from botproof.config import Case, Config
 from botproof.history import BotApiCall, Event, SecretSeen, SecurityAsked
 from botproof.targets.doubles import DoubleControl
+from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack, Surroundings
 from botproof.targets.values import LISTED_GROUPS
 from botproof.workloads.exposure import secrets_shown
@@ -105,7 +106,7 @@ async def security_trial(around: Surroundings, mode: str, guests: str = "") -> N
         secrets[:] = secrets_shown(stack, f"while {what} asked")
 
     name = f"{mode}-security" + (f"-{guests}" if guests else "")
-    failed = await in_stack(own, mode, name, work)
+    failed = await in_stack(own, mode, name, work, check="security")
     if not (failed or events or guests):
         failed = NOTHING_TO_ASK
     for event in (*events, *secrets):
@@ -202,9 +203,9 @@ class Asker:
         return self._answers((OPERATOR,), "")
 
     async def _answered(self, chat: int) -> None:
-        deadline = history.now() + _ANSWER_S * self._stack.stretch
         wanted = self._rules.messages
-        while history.now() < deadline and len(self._answers((chat,), "")) < wanted:  # noqa: ASYNC110 - see _EVERY_S
+        limit = Granted(self._stack.watch, _ANSWER_S * self._stack.stretch)
+        while limit.left_s and len(self._answers((chat,), "")) < wanted:  # noqa: ASYNC110 - see _EVERY_S
             await asyncio.sleep(_EVERY_S)
 
     # everybody else
@@ -241,9 +242,12 @@ class Asker:
 
     async def _quiet(self) -> None:
         """Until nothing has come for a while: silence can only be seen by waiting for it."""
-        deadline = history.now() + _ANSWER_S * self._stack.stretch
-        while history.now() < min(deadline, self._last + _QUIET_S):  # noqa: ASYNC110 - see _EVERY_S
+        limit, last = Granted(self._stack.watch, _ANSWER_S * self._stack.stretch), self._last
+        quiet = Granted(self._stack.watch, _QUIET_S)
+        while limit.left_s and quiet.left_s:
             await asyncio.sleep(_EVERY_S)
+            if self._last != last:
+                last, quiet = self._last, Granted(self._stack.watch, _QUIET_S)
 
     async def _read(self, calls: asyncio.Queue[Event]) -> None:
         while True:

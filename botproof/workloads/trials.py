@@ -16,7 +16,7 @@ import msgspec
 
 from botproof import history
 from botproof.config import Config, Scalar
-from botproof.history import Event, HarnessError
+from botproof.history import Event, HarnessError, Withheld
 from botproof.targets.life import live, with_fresh_start
 from botproof.targets.recorder import Predicate, Recorder
 from botproof.targets.stack import Stack, Surroundings
@@ -53,10 +53,12 @@ async def in_stack(
     name: str,
     work: Callable[[Stack], Coroutine[Any, Any, None]],
     *,
+    check: str = "",
     make: Callable[..., Stack] | None = None,
 ) -> str:
     """Start a stack that nobody else hears of, do `work` in it, and end it. Why the target could
     not go on; "" when it could. A harness that broke gets one fresh start, and then is recorded.
+    What the machine withheld from it is recorded for `check`.
 
     Raises nothing but cancellation and what `work` raises by mistake.
     """
@@ -65,9 +67,22 @@ async def in_stack(
         own = dataclasses.replace(around, recorder=Recorder())
         return make(own, name, again=again) if make else Stack(own, mode, name, again=again)
 
+    began = history.now()
     stack, ended = await with_fresh_start(
         begin, lambda stack: live(stack, lambda: stack.run(work(stack)))
     )
+    if check:
+        over_s, withheld_s = history.now() - began, stack.watch.withheld_s
+        around.recorder.record(
+            Withheld(
+                t=history.now(),
+                check=check,
+                over_s=round(over_s, 2),
+                withheld_s=round(withheld_s, 2),
+                stack=mode,
+                mode=mode,
+            )
+        )
     if ended.broken is None:
         return ended.target
     message = str(ended.broken)

@@ -45,6 +45,15 @@ def test_a_kill_excuses_only_what_was_answered_before_it_and_after() -> None:
     assert judge(START, by_the_next, STOP).verdict is Verdict.FAIL
 
 
+def test_what_was_on_its_way_on_a_slow_machine_may_come_later_after_the_kill() -> None:
+    """2.4 s after the kill, of which 1.5 were withheld."""
+    kill = [*killed(1.25), *started(4), asked(2, 4.5), sent(4.6, "Q2Z")]
+    twice = [asked(1, 1), sent(3.65, "Q1Z"), *kill, sent(4.7, "Q1Z")]
+    assert judge(START, twice, STOP).verdict is Verdict.FAIL
+    slow = Starved(t=3.0, over_s=1.5, late_s=1.5, cpus=2, **PLACE)
+    assert judge(START, twice, slow, STOP).verdict is Verdict.PASS
+
+
 def test_a_reply_again_after_a_clean_stop_is_excused_by_no_kill() -> None:
     again = [*ended(3.0, "SIGTERM"), *started(4), sent(4.5, "Q1Z")]
     killed_before = [*killed(0.8), *started(0.9)]
@@ -80,6 +89,7 @@ def test_an_end_that_met_nothing_taken_in_proves_nothing(run: Run, gap: str) -> 
     result = judge(START, slow, kill, STOP, run=run)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert any(line.startswith(gap) for line in result.evidence)
+    assert f"; {gap}" in result.measurement
     answers_first = [event for event in (*slow, *kill) if not isinstance(event, UpdateConfirmed)]
     assert judge(START, answers_first, STOP, run=run).verdict is Verdict.PASS
 

@@ -215,6 +215,39 @@ def test_requests_that_were_late_among_quick_ones_fail(story, judged) -> None:
     assert judge(story, judged, "errors").verdict is Verdict.FAIL
 
 
+def test_requests_that_were_late_among_some_that_were_just_in_time_are_inconclusive(
+    story, judged
+) -> None:
+    """Most took more than a second, so that the host was slow with them all."""
+    for number in range(400):
+        story.load("webhook", 1, latency_s=5.0 if number % 4 == 0 else 1.1)
+    assert judge(story, judged, "errors").verdict is Verdict.FAIL
+    starve(story, "webhook", story.clock - 10, story.clock + 1, figure=0.99)
+    assert judge(story, judged, "errors").verdict is Verdict.INCONCLUSIVE
+
+
+def exchanges_are_silent(story: Any, *, every: int) -> None:
+    """So many requests are told at once that no exchange answers."""
+    story.load("webhook", 400)
+    gone: dict[str, Any] = {"ok": False, "status": 502, "error": "HTTP 502"}
+    for at, event in enumerate(story.events):
+        if isinstance(event, Request) and at % every == 0:
+            story.events[at] = msgspec.structs.replace(event, **gone)
+
+
+def test_an_exchange_that_is_remembered_as_silent_is_inconclusive(story, judged) -> None:
+    exchanges_are_silent(story, every=2)
+    assert judge(story, judged, "errors").verdict is Verdict.FAIL
+    starve(story, "webhook", story.clock - 10, story.clock, figure=0.6)
+    assert judge(story, judged, "errors").verdict is Verdict.INCONCLUSIVE
+
+
+def test_an_exchange_that_is_silent_to_a_few_fails(story, judged) -> None:
+    exchanges_are_silent(story, every=50)
+    starve(story, "webhook", story.clock - 10, story.clock, figure=0.6)
+    assert judge(story, judged, "errors").verdict is Verdict.FAIL
+
+
 def test_errors_that_came_at_once_fail_however_starved_the_machine_was(story, judged) -> None:
     story.load("webhook", 400, failures=8)
     starve(story, "webhook", story.clock - 8, story.clock, figure=0.9)

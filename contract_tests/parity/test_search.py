@@ -119,6 +119,20 @@ def test_a_slow_machine_gets_time_for_the_least_evidence_and_not_more(toys: Any)
     assert played_within(toys, 5) < LEAST
 
 
+def test_what_the_machine_withholds_is_no_time_of_the_search(toys: Any) -> None:
+    stage = toys.stage(toys.mode("a"), toys.mode("b"))
+    ticks, withheld = itertools.count(), itertools.count()
+    limits = Limits(examples=500, seconds=5)
+    search(
+        stage,
+        WORDS,
+        limits,
+        clock=lambda: float(next(ticks)),
+        withheld_s=lambda: 0.9 * next(withheld),
+    )
+    assert len(stage.played) == LEAST
+
+
 def test_time_limits_the_shrinking_and_the_first_finding_stays(toys: Any) -> None:
     stage = toys.stage(toys.mode("a"), toys.mode("b", drifted(toys)))
     clock = itertools.count().__next__
@@ -228,7 +242,8 @@ def test_a_target_that_ends_ends_a_replay(toys: Any) -> None:
 
 
 class StarvedStage:
-    """A stage whose machine keeps the modes from going on for the first playings of a drift."""
+    """A stage whose machine keeps the modes from going on for the first playings of a drift, or of
+    a silence."""
 
     def __init__(self, stage: Any, times: int) -> None:
         self._stage = stage
@@ -236,7 +251,7 @@ class StarvedStage:
 
     def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
         playing: Playing = self._stage.play(conversation, quiet_s)
-        if playing.differs and self._left:
+        if (playing.differs or playing.silent) and self._left:
             self._left -= 1
             return replace(playing, starved=True)
         return playing
@@ -259,3 +274,42 @@ def test_what_differs_only_where_it_was_starved_is_no_difference(toys: Any) -> N
     findings = search(StarvedStage(stage, 10**6), WORDS, limits)
     assert findings.shortest is None
     assert findings.starved
+
+
+def once_silent(toys: Any, times: int) -> Any:
+    """Does not answer what comes first, so often."""
+    left = times
+
+    def handle(kind: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        nonlocal left
+        if left and str(body.get("text", "")).startswith("/price"):
+            left -= 1
+            return
+        yield from toys.echo(kind, body)
+
+    return handle
+
+
+def test_what_happened_once_while_it_was_starved_is_no_difference(toys: Any) -> None:
+    stage = toys.stage(toys.mode("a"), toys.mode("b", once_silent(toys, 1)))
+    findings = search(StarvedStage(stage, 1), WORDS, LIMITS)
+    assert (findings.flaky, findings.starved, findings.shortest) == ([], [], None)
+    assert findings.late == 1
+
+
+@pytest.mark.parametrize("starved", [True, False])
+def test_a_silence_of_every_mode_counts_where_it_was_not_starved(toys: Any, starved: bool) -> None:
+    plays = iter([True])
+
+    class Silent(StarvedStage):
+        def play(self, conversation: Conversation, quiet_s: float = 0.0) -> Playing:
+            playing = super().play(conversation, quiet_s)
+            if not next(plays, False):
+                return playing
+            sides = tuple(replace(side, silent=("alice",)) for side in playing.sides)
+            return replace(playing, sides=sides, starved=starved)
+
+    stage = toys.stage(toys.mode("a"), toys.mode("b"))
+    findings = search(Silent(stage, 0), WORDS, Limits(examples=30, seconds=60))
+    assert len(findings.silent) == (0 if starved else 1)
+    assert not findings.starved

@@ -1,0 +1,68 @@
+"""Whether the machine may be why a check could not tell: its measurement says so, with seconds.
+
+Only of an INCONCLUSIVE, which it stays: that a busy machine brought it about is likely where much
+of the time was withheld in which the evidence was to be gathered, and otherwise nobody says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from botproof.history import History, Phase, Withheld
+from botproof.starvation import KEPT, Starvation
+from botproof.verdict import CheckResult, Verdict
+
+_MUCH = 0.2
+"""So large a share of that time; an idle machine withholds less than a twentieth."""
+_LOAD = ("load",)
+_TALK = ("conversation",)
+_PHASES: Mapping[str, Sequence[str]] = {
+    "boot": ("boot", "conversation", "stop"),
+    "door": ("door",),
+    "golden": _TALK,
+    "parity": _TALK,
+    "latency": (*_TALK, *_LOAD),
+    "errors": _LOAD,
+    "rollback": _LOAD,
+    "memory": _LOAD,
+    "delivery": ("boot", "storm", "drain", "stops", "late", "stop"),
+}
+"""In which phases of a stack the evidence of a check is gathered."""
+
+
+def name_the_machine(result: CheckResult, record: History) -> CheckResult:
+    """Return the result, and, where it is one that the machine may be the reason of, with the
+    seconds that were withheld. `record` is the whole one, with the trials."""
+    if result.verdict is not Verdict.INCONCLUSIVE or KEPT in result.measurement:
+        return result
+    of = [each for each in _stretches(result.check, record) if each[0] >= _MUCH * each[1] > 0]
+    if not of:
+        return result
+    withheld, over = max(of)
+    said = f"{KEPT} for {withheld:.1f} of the {over:.1f} s in which this was looked at"
+    return msgspec.structs.replace(result, measurement=f"{result.measurement}; {said}")
+
+
+def _stretches(check: str, record: History) -> Iterator[tuple[float, float]]:
+    """Yield seconds that were withheld, and of how many, for each time the evidence of a check was
+    gathered."""
+    for trial in record.of(Withheld):
+        if trial.check == check:
+            yield trial.withheld_s, trial.over_s
+    own = record.for_check(check)
+    for stack in own.stacks:
+        starvation = Starvation.of(own, stack)
+        for name in _PHASES.get(check, ()):
+            yield from (
+                (starvation.between(begin, end), end - begin)
+                for begin, end in _spans(own, stack, name)
+            )
+
+
+def _spans(record: History, stack: str, name: str) -> Iterator[tuple[float, float]]:
+    marks = [each for each in record.of(Phase, stack=stack) if each.name == name]
+    begins = [each.t for each in marks if each.edge == "begin"]
+    ends = [each.t for each in marks if each.edge == "end"]
+    yield from zip(begins, ends, strict=False)
