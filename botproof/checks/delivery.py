@@ -15,7 +15,7 @@ import msgspec
 
 from botproof.chats import Chats, Message
 from botproof.checks import mute
-from botproof.checks.in_hand import Hands, unexcused
+from botproof.checks.in_hand import Hands, given_up, unexcused
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.checks.tally import Entry, Tally
@@ -35,6 +35,7 @@ from botproof.history import (
     UpdateConfirmed,
     describe_exit,
 )
+from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict
 
 _MOST_LINES = 12
@@ -80,6 +81,7 @@ class _Seen:
     takes_first: bool
     kills_in_hand: int
     stops_in_hand: int
+    given_up_s: float
     unexcused: tuple[Entry, ...]
     stops: tuple[_Stop, ...]
     after_stop: tuple[BotApiCall, ...]
@@ -165,6 +167,7 @@ def _see(history: History, judging: Judging, stack: str) -> _Seen:
         takes_first=hands.takes_first,
         kills_in_hand=sum(hands.at(kill.t) > 0 for kill in kills),
         stops_in_hand=sum(hands.at(t) > 0 for t in terms),
+        given_up_s=given_up(history, stack, tally),
         unexcused=tuple(unexcused(history, stack, tally, [kill.t for kill in kills])),
         stops=stops,
         after_stop=tuple(_after_stop(history, stack, stops)),
@@ -243,7 +246,7 @@ def _problems(seen: _Seen) -> Iterator[str]:
     lost = len(tally.lost) + tally.lost_unnamed
     for event in seen.not_ready:
         yield f"{seen.stack}: {event.process} {event.reason}"
-    if lost:
+    if lost and not seen.given_up_s:
         yield f"{seen.stack}: {lost:,} of {len(tally.entries):,} updates were never answered"
     if tally.dropped:
         yield (
@@ -274,7 +277,12 @@ def _gaps(seen: Sequence[_Seen], plan: DeliveryPlan) -> list[str]:
     updates = sum(len(one.tally.entries) for one in seen)
     kills = sum(len(one.kills) for one in seen)
     counted = sum(one.tally.counted for one in seen)
-    gaps: list[str] = []
+    gaps = [
+        f"{one.stack}: each answer that is missing was given up by the bot while Telegram took its "
+        f"time with it, and {KEPT} for {one.given_up_s:.1f} s meanwhile"
+        for one in seen
+        if one.given_up_s
+    ]
     if not updates:
         gaps.append("no update was sent that expects an answer")
     elif updates < plan.updates:

@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import inf
 
+from botproof.calls import chat_of, is_sending, text_of, words_of
 from botproof.checks.tally import Entry, Tally
-from botproof.history import Fault, History, ProcessReady, ProcessStarted, UpdateConfirmed
+from botproof.history import (
+    BotApiCall,
+    Fault,
+    History,
+    ProcessReady,
+    ProcessStarted,
+    UpdateConfirmed,
+)
 from botproof.starvation import Starvation
 
 _IN_HAND_S = 0.3
@@ -45,6 +53,35 @@ class Hands:
     def at(self, t: float) -> int:
         """Return how many there were at a time."""
         return sum(begin < t < end for begin, end in self._spans)
+
+
+def given_up(history: History, stack: str, tally: Tally) -> float:
+    """Return how many seconds were withheld from the answers of all lost updates, if each was on
+    its way to Telegram and given up by the bot while the machine withheld a second of it; else 0.
+
+    A run has Telegram take its time with messages. Where the machine takes as much again, a bot
+    that waits for three seconds gives up a message that then takes no effect.
+    """
+    starvation = Starvation.of(history, stack)
+    calls = [
+        call
+        for call in history.of(BotApiCall, stack=stack)
+        if call.status is None and is_sending(call.method)
+    ]
+    withheld = [
+        max(
+            (
+                starvation.between(call.t - call.duration_s, call.t)
+                for call in calls
+                if chat_of(call) == case.chat_id
+                and case.case.casefold() in words_of(text_of(call.params))
+            ),
+            default=0.0,
+        )
+        for case in tally.lost
+    ]
+    starved = bool(withheld) and not tally.lost_unnamed and min(withheld) >= _STARVED_S
+    return sum(withheld) if starved else 0.0
 
 
 def unexcused(

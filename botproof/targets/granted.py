@@ -7,9 +7,9 @@ none of them, so they are added, up to nine times as long as the limit itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from botproof import history
 
@@ -18,16 +18,24 @@ MOST_GRANTED = 9
 slower."""
 
 
-class _Watched(Protocol):
+class Watched(Protocol):
+    """Who knows what the machine withholds."""
+
     @property
     def withheld_s(self) -> float:
         """Seconds that were withheld so far."""
 
 
+class Unwatched:
+    """A machine that nobody measures: nothing is known to be withheld."""
+
+    withheld_s = 0.0
+
+
 class Granted:
     """`seconds` from now on, and what `watch` says that the machine withholds meanwhile."""
 
-    def __init__(self, watch: _Watched, seconds: float, most: float = MOST_GRANTED) -> None:
+    def __init__(self, watch: Watched, seconds: float, most: float = MOST_GRANTED) -> None:
         self._watch = watch
         self._seconds = seconds
         self._most_s = most * seconds
@@ -59,3 +67,13 @@ class Granted:
                 async with asyncio.timeout(self.left_s):
                     await more()
         return True
+
+
+async def granted_to(
+    waited: Collection[asyncio.Future[Any]], watch: Watched, seconds: float
+) -> bool:
+    """Wait until one of these is done, or the limit is over; tell whether one is."""
+    limit = Granted(watch, seconds)
+    while not any(each.done() for each in waited) and limit.left_s:
+        await asyncio.wait(waited, timeout=limit.left_s, return_when=asyncio.FIRST_COMPLETED)
+    return any(each.done() for each in waited)

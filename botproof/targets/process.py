@@ -25,6 +25,7 @@ from botproof.log_trouble import plain
 from botproof.targets.belongings import files_below, read_belongings
 from botproof.targets.container import Container
 from botproof.targets.failures import Failure
+from botproof.targets.granted import Unwatched, Watched, granted_to
 from botproof.targets.guarding import Guard
 from botproof.targets.launch import (
     BASE_ENV,
@@ -120,6 +121,8 @@ class ManagedProcess:
         self.started_at = started_at
         self.ready = False
         """Whether it has become ready."""
+        self.machine: Watched = Unwatched()
+        """Tells what the machine withholds from its stack."""
         self.withheld_before_s = 0.0
         """What had been withheld from its stack when it was started."""
         self.largest = 0
@@ -263,9 +266,7 @@ class ManagedProcess:
         answers: deque[str] = deque(maxlen=1)
         probe = asyncio.create_task(self._is_ready(client, answers))
         waited = {probe, self.exited}
-        await asyncio.wait(
-            waited, timeout=self.launch.ready_timeout_s, return_when=asyncio.FIRST_COMPLETED
-        )
+        await granted_to(waited, self.machine, self.launch.ready_timeout_s)
         after = history.now() - self.started_at
         if probe.done() and not self.exited.done():
             self.record_ready(after)
@@ -284,7 +285,7 @@ class ManagedProcess:
 
         Raises TargetError, with the end of its log on record, when it fails or does not end.
         """
-        await asyncio.wait({self.exited}, timeout=self.launch.ready_timeout_s)
+        await granted_to({self.exited}, self.machine, self.launch.ready_timeout_s)
         code = self._body.returncode
         error = None if code == 0 else self.record_not_ready("it did not end", _HAS_TO_END)
         await self.kill()
@@ -367,11 +368,11 @@ class ManagedProcess:
         )
 
     async def stop(self) -> int:
-        """SIGTERM, then SIGKILL when the deadline passed; waits for the end. Its exit code."""
+        """SIGTERM, then SIGKILL when the deadline passed, and what the machine withheld meanwhile;
+        waits for the end. Its exit code."""
         if self.running:
             await self._ask(signal.SIGTERM)
-            done, _ = await asyncio.wait({self.exited}, timeout=self.launch.stop_timeout_s)
-            if not done:
+            if not await granted_to({self.exited}, self.machine, self.launch.stop_timeout_s):
                 self._killed = True
                 return await self.kill()
         code = await self.exited

@@ -32,6 +32,7 @@ from botproof.targets.blame import (
 from botproof.targets.contact import contact_since
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure
+from botproof.targets.granted import granted_to
 from botproof.targets.launching import Launcher, fence_around
 from botproof.targets.process import (
     OWN_ENV,
@@ -285,7 +286,7 @@ class Stack:
 
     async def _launch(self, name: str, role: str, process: Process) -> ManagedProcess:
         running = await self._start(await self._launcher.launch(name, role, process))
-        running.withheld_before_s = self.watch.withheld_s
+        running.machine, running.withheld_before_s = self.watch, self.watch.withheld_s
         self.watch.follow(running)
         return running
 
@@ -330,9 +331,8 @@ class Stack:
     async def _contacted(self, bot: ManagedProcess, contacts: asyncio.Queue[history.Event]) -> None:
         contact = asyncio.create_task(contacts.get())
         waited: set[asyncio.Future[Any]] = {contact, bot.exited}
-        limit = bot.launch.ready_timeout_s
         try:
-            await asyncio.wait(waited, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            await granted_to(waited, self.watch, bot.launch.ready_timeout_s)
             if contact.done() and not bot.exited.done():
                 bot.record_ready(history.now() - bot.started_at)
                 return

@@ -2,7 +2,8 @@
 
 import pytest
 
-from botproof.history import Event, Fault, Run, Starved, UpdateConfirmed
+from botproof.history import BotApiCall, Event, Fault, Run, Starved, UpdateConfirmed
+from botproof.starvation import KEPT
 from botproof.verdict import Verdict
 from contract_tests.delivery.story import (
     PLACE,
@@ -52,6 +53,30 @@ def test_what_was_on_its_way_on_a_slow_machine_may_come_later_after_the_kill() -
     assert judge(START, twice, STOP).verdict is Verdict.FAIL
     slow = Starved(t=3.0, over_s=1.5, late_s=1.5, cpus=2, **PLACE)
     assert judge(START, twice, slow, STOP).verdict is Verdict.PASS
+
+
+def unanswered(t: float, duration_s: float, text: str) -> BotApiCall:
+    """A message that Telegram did not answer before the bot gave it up."""
+    about = {"chat_id": 1, "text": text}
+    return BotApiCall(t=t, method="sendMessage", params=about, duration_s=duration_s, **PLACE)
+
+
+@pytest.mark.parametrize(
+    ("withheld_s", "text", "verdict"),
+    [
+        (2.0, "Q1Z", Verdict.INCONCLUSIVE),
+        (0.5, "Q1Z", Verdict.FAIL),
+        (2.0, "Q7Z", Verdict.FAIL),
+    ],
+)
+def test_an_answer_given_up_on_a_slow_machine_is_not_known_to_be_lost(
+    withheld_s: float, text: str, verdict: Verdict
+) -> None:
+    sample = Starved(t=4.0, over_s=3.0, late_s=withheld_s, cpus=2, **PLACE)
+    rest = [asked(2, 5), sent(5.1, "Q2Z")]
+    result = judge(START, asked(1, 0.9), sample, unanswered(4.0, 3.0, text), rest, STOP)
+    assert result.verdict is verdict
+    assert (KEPT in result.measurement) is (verdict is Verdict.INCONCLUSIVE)
 
 
 def test_a_reply_again_after_a_clean_stop_is_excused_by_no_kill() -> None:

@@ -45,6 +45,15 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("ready", flush=True)
 while True: time.sleep(60)
 """
+HELD_UP = """
+import pathlib, signal, sys, time
+def end(*_):
+    while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+while True: time.sleep(60)
+"""
 PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -203,6 +212,34 @@ async def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
         "SIGTERM",
         "SIGKILL",
     ]
+
+
+class BusyMachine:
+    """Lets a process go on, by a file, once it was asked often enough what it had withheld."""
+
+    def __init__(self, file: Path, looks: int) -> None:
+        self._file = file
+        self._looks = looks
+
+    @property
+    def withheld_s(self) -> float:
+        self._looks -= 1
+        if not self._looks:
+            self._file.touch()
+        return 0.0
+
+
+async def test_one_that_the_machine_holds_up_is_not_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time to end is over again and again, and each time more is granted."""
+    file = tmp_path / "go on"
+    about = launch(tmp_path, HELD_UP, str(file), stop_timeout_s=0.05)
+    process = await ManagedProcess.start(about, Recorder(), read_stdout=True)
+    assert await process.first_line(60) == b"ready\n"
+    process.machine = BusyMachine(file, looks=8)
+    monkeypatch.setattr("botproof.history.now", lambda: 0.0)
+    assert await process.stop() == 0
 
 
 async def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
