@@ -119,7 +119,8 @@ def _back(
     try:
         if level in {1, 3}:
             backup.restore_files(files, source / "before")
-            _name_images(now, wanted)
+            for path in now.compose.env_files:
+                backup.set_variables(path, wanted)
         host = make_host(wanted)
         plan = make_plan(host, Options(), f"rollback {level} of {source.name}", every=level == 3)
     except BaseException:  # Ctrl-C as well: no container was touched, so no file may stay changed
@@ -128,13 +129,6 @@ def _back(
     journal = FileJournal(directory / "journal.jsonl")
     journal.write("plan", **msgspec.to_builtins(plan))
     return run_back(directory, plan, host, journal)
-
-
-def _name_images(host: DockerHost, images: Mapping[str, str]) -> None:
-    for path in host.compose.env_files:
-        text = path.read_text(encoding="utf-8")
-        mode = path.stat().st_mode & 0o777
-        backup.write_whole(path, backup.with_variables(text, images).encode(), mode)
 
 
 def run_back(directory: Path, plan: Plan, host: DockerHost, journal: FileJournal) -> str:

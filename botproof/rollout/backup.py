@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from botproof.rollout.journal import sync_directory
 
 __all__ = ["copy_database", "keep_files", "restore_database", "restore_files", "sound"]
 
+_VARIABLE = re.compile(r"(?P<before>\s*(?:export\s+)?)(?P<name>\w+)\s*=")
 _BESIDE = ("", "-wal", "-shm")
 
 
@@ -54,27 +56,42 @@ def restore_files(files: Sequence[Path], directory: Path) -> None:
         write_whole(path, copy.read_bytes(), mode)
 
 
+def set_variables(path: Path, values: Mapping[str, str]) -> None:
+    """Give variables of an env file other values; its mode, owner and all other lines stay."""
+    text = path.read_bytes().decode()
+    changed = with_variables(text, values)
+    if changed != text:
+        write_whole(path, changed.encode(), path.stat().st_mode & 0o777)
+
+
 def with_variables(text: str, values: Mapping[str, str]) -> str:
     """Return an env file with other values of some variables; all else stays as it is."""
     lines = text.splitlines(keepends=True)
+    end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
     named: set[str] = set()
     for number, line in enumerate(lines):
-        name = line.partition("=")[0].strip()
-        if name in values:  # each of them: where one stands twice the last one counts
-            lines[number] = f"{name}={values[name]}\n"
-            named.add(name)
+        found = _VARIABLE.match(line)
+        if found and found["name"] in values:  # where one stands twice the last one counts
+            lines[number] = f"{found['before']}{found['name']}={values[found['name']]}{end}"
+            named.add(found["name"])
     left = {name: value for name, value in values.items() if name not in named}
     if left and lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
-    return "".join(lines) + "".join(f"{name}={value}\n" for name, value in left.items())
+        lines[-1] += end
+    return "".join(lines) + "".join(f"{name}={value}{end}" for name, value in left.items())
 
 
 def write_whole(path: Path, data: bytes, mode: int) -> None:
-    """Write ``data``: the file holds either that or what it held, and is on the disk on return."""
+    """Write ``data``: the file holds either that or what it held, and is on the disk on return.
+
+    A file that was there keeps its owner, and one that a link leads to is where it was.
+    """
+    path = path.resolve()
     fresh = path.with_name(path.name + ".fresh")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
             os.fchmod(file.fileno(), mode)
+            if path.exists():
+                os.fchown(file.fileno(), path.stat().st_uid, path.stat().st_gid)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

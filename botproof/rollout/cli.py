@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import re
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,9 @@ from botproof.rollout.engine import (
     go_on,
 )
 from botproof.rollout.host import DockerHost
-from botproof.rollout.journal import FileJournal, Lock, state_of
+from botproof.rollout.journal import FileJournal, state_of
 from botproof.rollout.ledger import MemoryMeter, as_lines
+from botproof.rollout.lock import DirectoryLock, FleetLock
 from botproof.rollout.plan import Kind, Plan, Step
 from botproof.rollout.triggers import MEMORY
 
@@ -138,7 +140,7 @@ def run_rollback(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     store = Store(arguments.state)
     try:
-        with Lock(arguments.state):
+        with _alone(compose, store):
             end, seconds = roll_back(
                 arguments.level, lambda images: DockerHost(compose, images), store
             )
@@ -160,10 +162,23 @@ def run_deploy(arguments: argparse.Namespace) -> int:
     store = Store(arguments.state)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: undone, as by Ctrl-C
     try:
-        with Lock(arguments.state):
+        with _alone(compose, store):
             return _deploy(arguments, compose, store)
     except (StepFailedError, OSError, KeyboardInterrupt) as error:
         return _stopped(error, store, "deploy")
+
+
+@contextlib.contextmanager
+def _alone(compose: Compose, store: Store) -> Iterator[None]:
+    """Nobody else changes this fleet or writes these records meanwhile.
+
+    Raises UsageError, which names who does, or whose records these are.
+    """
+    host = DockerHost(compose, {})
+    project = host.project_name()
+    with FleetLock(project, host.engine()), DirectoryLock(store.root):
+        store.expect(project)
+        yield
 
 
 def _stopped(error: BaseException, store: Store, command: str) -> int:

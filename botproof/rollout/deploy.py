@@ -75,6 +75,21 @@ class Store:
                 return path
         return None
 
+    def expect(self, project: str) -> None:
+        """Raise UsageError where these are the records of another fleet: going back would take its
+        images for this one's."""
+        for path in reversed(self.all()):
+            plan = state_of(FileJournal(path / "journal.jsonl").entries).plan
+            if plan is None:
+                continue
+            if plan.project not in {"", project}:
+                raise UsageError(
+                    f"{self.root}: holds the records of the fleet {plan.project}, and this is "
+                    f"{project}; give each fleet a directory of its own by --state, or look at "
+                    "--project-name"
+                )
+            return
+
     def new(self) -> Path:
         """Return a directory for the next one."""
         number = int(self.all()[-1].name.split("-")[0]) + 1 if self.all() else 1
@@ -116,6 +131,7 @@ def make_plan(
         changes=changes(project["services"], wanted, running, options.only, every=every),
         images=host.images,
         watch_s=options.watch_s,
+        project=host.project_name(),
         files=backup.digest_of(host.files()),
     )
 
@@ -379,10 +395,7 @@ class Rollout:
         """Have the files name the new images, so that whatever starts the fleet next
         starts these."""
         for path in self.host.compose.env_files:
-            text = path.read_text(encoding="utf-8")
-            changed = backup.with_variables(text, self.plan.images)
-            if changed != text:
-                backup.write_whole(path, changed.encode(), path.stat().st_mode & 0o777)
+            backup.set_variables(path, self.plan.images)
         backup.keep_files(self.host.files(), self.directory / "deployed")
         self._forget()
 

@@ -95,6 +95,10 @@ class DockerHost:
             return str(self.project()["name"])
         return self.compose.project
 
+    def engine(self) -> str:
+        """Return the id that the engine has given itself."""
+        return self.docker("info", "--format", "{{.ID}}").strip()
+
     def inspect(self, container: str) -> Document:
         """Return what `docker inspect` says of one container."""
         found = self._inspected([container])

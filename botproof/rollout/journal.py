@@ -6,12 +6,12 @@ journal says either that a step has begun or that it is done, and each step can 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self, TextIO
+from typing import Any, Protocol
 
 import msgspec
 
@@ -84,13 +84,29 @@ class FileJournal:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         entry = Entry(event=event, at=now, step=step, reason=reason, data=data)
         new = not self.path.exists()
-        with self.path.open("ab") as file:
-            file.write(msgspec.json.encode(entry) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _append(self.path, msgspec.json.encode(entry) + b"\n")
         if new:
             sync_directory(self.path.parent)
         self._entries.append(entry)
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Add a line, on the disk on return. One that a full disk takes in part is taken away again:
+    the next one would stand behind its half."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        size = os.fstat(handle).st_size
+        left = memoryview(line)
+        try:
+            while left:
+                left = left[os.write(handle, left) :]
+            os.fsync(handle)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(handle, size)
+            raise
+    finally:
+        os.close(handle)
 
 
 def read(path: Path) -> list[Entry]:
@@ -121,39 +137,3 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-class Lock:
-    """Only one program changes a fleet at a time. It ends with the process, however that ends."""
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / "lock"
-        self._file: TextIO | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file = self._path.open("a+")
-        except OSError as error:
-            raise UsageError(
-                f"{error.filename}: {error.strerror}; run this as root (sudo), or name another "
-                "directory by --state"
-            ) from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            who = file.read().strip() or "another process"
-            file.close()
-            raise UsageError(
-                f"{self._path}: {who} changes this fleet just now; wait until it has ended"
-            ) from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()}")
-        file.flush()
-        self._file = file
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()

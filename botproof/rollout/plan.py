@@ -68,7 +68,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done, as the journal keeps it.
 
     `images` are variables of the Compose files and the images that they name. `what` is "deploy"
-    or "rollback LEVEL of DEPLOYMENT". `files` is the digest of the files that it was made of.
+    or "rollback LEVEL of DEPLOYMENT". `files` is the digest of the files that it was made of,
+    `project` Compose's name of the fleet.
     """
 
     what: str
@@ -76,6 +77,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     images: Mapping[str, str]
     watch_s: float = 0.0
     files: str = ""
+    project: str = ""
 
 
 def steps(plan: Plan) -> list[Step]:

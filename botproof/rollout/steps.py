@@ -7,6 +7,7 @@ old one has ended, and on the way back the old one only after the new one has.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -183,10 +184,18 @@ class Steps:
         if change.manner is Manner.IN_TURN:
             self._stop_new(change)
         for container in self._old(change):
-            # Beside the new one it stands by, so that nobody waits for its start.
             if not container.running:
                 self._containers.start(container.id)
+            if any(new.running for new in self._new(change)):
+                self._see_old_begin(change, container)
         self._stop_new(change)
+
+    def _see_old_begin(self, change: Change, old: Seen) -> None:
+        """Wait for it while the new one is still there, so that nobody waits for its start. What
+        is wrong with it is told when all is undone: the new one has to go all the same."""
+        standby = change.manner is Manner.BESIDE
+        with contextlib.suppress(StepFailedError):
+            self._containers.wait(old.id, standby=standby, seconds=READY_S)
 
     def see_old_work(self) -> None:
         """After all is undone; a power cut may have ended services that had no step yet."""

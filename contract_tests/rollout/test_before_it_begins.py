@@ -13,7 +13,7 @@ from botproof.fleet.host import Compose
 from botproof.rollout.deploy import Options, make_plan
 from botproof.rollout.engine import EngineGoneError, StepFailedError
 from botproof.rollout.host import DockerHost
-from botproof.rollout.journal import Lock
+from botproof.rollout.lock import DirectoryLock, FleetLock
 
 WORDS = {
     "deploy": ("--unjudged", "a test", "--unrehearsed", "a test"),
@@ -64,10 +64,22 @@ def test_a_mistake_in_the_files_is_told_and_nothing_is_to_be_gone_on_with(folder
 
 @pytest.mark.parametrize("command", sorted(WORDS))
 def test_a_second_call_at_the_same_time_is_told_who_is_at_work(folder: Path, command: str) -> None:
-    with Lock(folder / "state"):
+    """Whatever directory the first one keeps its record in; and one directory has one writer."""
+    project = f"a-test-{os.getpid()}"
+    (folder / "docker").write_text(
+        f"""#!/bin/sh
+case "$*" in *config*) echo '{{"name": "{project}"}}';; info*) echo ENGINE;; *) exit 1;; esac
+"""
+    )
+    with FleetLock(project, "ENGINE"):
         code, said = run(folder, command, *WORDS[command])
     assert code == 64
-    assert f"process {os.getpid()} changes this fleet just now" in said
+    assert f"the fleet {project} is changed just now by process {os.getpid()}" in said
+    assert not (folder / "state").exists()
+    with DirectoryLock(folder / "state"):
+        code, said = run(folder, command, *WORDS[command])
+    assert code == 64
+    assert f"process {os.getpid()} writes its record here just now" in said
 
 
 def test_an_engine_that_does_not_answer_is_told_with_what_starts_it(

@@ -64,7 +64,7 @@ class ModelHost:
     replaced: bool = False
     """Whether what a held bot keeps was replaced."""
     did: list[tuple[str, str]] = field(default_factory=list)
-    """What was exposed and stopped, in order."""
+    """What was exposed and stopped, and which old container was waited for, in order."""
 
     def power_cut(self) -> None:
         for one in self.there.values():
@@ -151,6 +151,8 @@ class ModelHost:
         beside = self.changes[one.service].manner is Manner.BESIDE
         if beside and not standby and self.order[one.service][0] != container:
             raise StepFailedError(f"{container} waits for the inbox")
+        if one.image == OLD:
+            self.did.append(("wait", container))
 
     def working(self, service: str) -> str | None:
         running = self.order.get(service)
@@ -346,6 +348,16 @@ def test_the_new_bot_can_be_found_before_the_old_one_is_asked_to_end() -> None:
     fleet = Fleet(BOT)
     assert fleet.run() == DEPLOYED
     assert fleet.host.did[:2] == [("expose", "new1"), ("stop", "bot-1")]
+
+
+@pytest.mark.parametrize("one", [BOT, MARKET_DATA])
+def test_the_new_one_works_until_the_old_one_can_again(one: Change) -> None:
+    """Else its users wait for the old one's start, or get no figures meanwhile."""
+    fleet = Fleet(one, verify="wrong answer")
+    assert fleet.run() == UNDONE
+    back = fleet.host.did[2 if one is BOT else 1 :]
+    old = one.old[0]
+    assert back.index(("wait", old)) < back.index(("stop", "new1")), back
 
 
 def test_a_fleet_that_was_broken_before_is_told_and_does_not_block() -> None:

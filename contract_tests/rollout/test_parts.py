@@ -1,5 +1,8 @@
 """The parts of a roll-out that need no engine: journal, plan, backup, checks, ledger."""
 
+import os
+import resource
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +17,7 @@ from botproof.rollout import backup
 from botproof.rollout.backup import with_variables
 from botproof.rollout.checks import Facts, refusals, warnings
 from botproof.rollout.engine import StepFailedError
-from botproof.rollout.journal import FileJournal, Lock, state_of
+from botproof.rollout.journal import FileJournal, state_of
 from botproof.rollout.ledger import of_transcript
 from botproof.rollout.plan import Manner, Plan, changes, steps
 from botproof.rollout.telegram import Telegram
@@ -52,17 +55,25 @@ class TestJournal:
         with pytest.raises(UsageError, match="line 2"):
             FileJournal(path)
 
-    def test_two_programs_never_change_a_fleet_at_a_time(self, tmp_path: Path) -> None:
-        said = pytest.raises(UsageError, match="changes this fleet just now")
-        with Lock(tmp_path), said, Lock(tmp_path):
-            pass
-        with Lock(tmp_path):
-            pass
-
-    def test_a_place_that_cannot_be_written_is_told_with_what_helps(self, tmp_path: Path) -> None:
-        (tmp_path / "file").touch()
-        with pytest.raises(UsageError, match="--state"), Lock(tmp_path / "file"):
-            pass
+    def test_a_line_that_a_full_disk_takes_in_part_is_taken_away_again(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "journal.jsonl"
+        journal = FileJournal(path)
+        journal.write("begun", "check")
+        room = path.stat().st_size + 20
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        try:
+            with pytest.raises(OSError, match="too large"):
+                journal.write("done", "check")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, before)
+        assert path.stat().st_size == room - 20
+        journal.write("failed", "check")
+        assert [entry.event for entry in FileJournal(path).entries] == ["begun", "failed"]
 
 
 SERVICES: dict[str, dict[str, Any]] = {
@@ -263,6 +274,24 @@ class TestBackup:
         assert with_variables(text, {"BOT_IMAGE": "new", "MARKET_DATA_IMAGE": "m"}) == (
             "# BOT_IMAGE=example\nBOT_IMAGE=new\nBOT_IMAGE=new\nTOKEN=a=b\nMARKET_DATA_IMAGE=m\n"
         )
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_an_env_file_of_another_hand_keeps_its_form(self, tmp_path: Path, end: str) -> None:
+        """Ends of lines of Windows, quotes, `export`, an owner, a link that leads to it."""
+        there, link = tmp_path / "settings", tmp_path / ".env"
+        lines = ["# ours", 'TOKEN="a"', "export BOT_IMAGE='old'", ' DATA_IMAGE = "old"']
+        there.write_bytes(end.join(lines).encode())
+        there.chmod(0o640)
+        if os.geteuid() == 0:
+            os.chown(there, 4242, 4243)
+        owner = there.stat().st_uid, there.stat().st_gid
+        link.symlink_to(there.name)
+        backup.set_variables(link, {"BOT_IMAGE": "new", "DATA_IMAGE": "d", "MORE": "m"})
+        wanted = [*lines[:2], "export BOT_IMAGE=new", " DATA_IMAGE=d", "MORE=m", ""]
+        assert there.read_bytes() == end.join(wanted).encode()
+        assert (there.stat().st_uid, there.stat().st_gid) == owner
+        assert there.stat().st_mode & 0o777 == 0o640
+        assert link.is_symlink()
 
 
 FIGURES = "24h delta: +1 · L/S: 0.90x · 15m activity: HIGH (2.04x)"
