@@ -49,6 +49,8 @@ _OURS: Final = 0.5
 _BANNED_UNTIL: Final = re.compile(rb'(?:banned until |"retryAfter":\s*)(\d{13})')
 _RESETS: Final = ("x-gate-ratelimit-reset-timestamp", "x-bapi-limit-reset-timestamp")
 """Where venues tell when a limit that is used up begins anew, in seconds or ms: Gate.io, Bybit."""
+_CHALLENGED: Final = "x-amzn-waf-action"
+"""What Amazon's firewall says, with 202 or 405, when it takes a caller for a program."""
 _log = logging.getLogger(__name__)
 
 
@@ -313,11 +315,12 @@ class VenueClient:
             return self._error("rate_limited", path, f"HTTP {status}{why}", wait)
         if explained is not None:
             return self._error(explained[0], path, explained[1])
-        if status in (403, 451):
+        if status in (403, 451) or _CHALLENGED in response.headers:
             asked = "this address is refused: it asked too often, or is not served"
-            why = asked if status == 403 else "this place is not served"
+            why = "this place is not served" if status == 451 else asked
             return self._error("refused", path, f"HTTP {status}: {why}", _REFUSED_FOR)
-        reason: Reason = "outage" if status >= 500 or status == 408 else "refused"
+        ours_to_mend = 400 <= status < 500 and status != 408
+        reason: Reason = "refused" if ours_to_mend else "outage"
         wait = _seconds(response.headers.get("retry-after"), self.now())
         return self._error(reason, path, f"HTTP {status}", wait if status >= 500 else None)
 

@@ -190,6 +190,8 @@ def _open_interest(ask: Ask) -> Any:
         }
         for at in points
     ]
+    if rows:  # as observed in September 2026: the oldest one is told in seconds
+        rows[0]["timestamp"] = str(points[0] // 1000)
     result = {"symbol": one.symbol, "category": category, "list": newest_first(rows)}
     return _envelope(result | {"nextPageCursor": ""}, ask.now)
 

@@ -48,7 +48,7 @@ from reference_bot.market_data.venues.common import (
     index,
     to_candle,
 )
-from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
+from reference_bot.market_data.venues.fields import Amount, Millis, Moment, Price, Rate, in_millis
 from reference_bot.market_data.waiting import together
 
 __all__ = ["RATES", "Bybit", "explain", "tells_limit"]
@@ -123,7 +123,9 @@ class _Kline(Struct, frozen=True, array_like=True):
 
 
 class _Point(Struct, frozen=True, rename="camel"):
-    timestamp: Millis
+    """A row; the oldest of a page may tell its time in seconds, beside others in ms."""
+
+    timestamp: Moment
     open_interest: Amount | None = None
     single_open_interest: Amount | None = None
 
@@ -352,7 +354,7 @@ class Bybit(OneApi):
         }
         reply = await self._client.get("/v5/market/open-interest", _POINTS, params)
         found = (
-            (row.timestamp, _one_side(row.single_open_interest, row.open_interest))
+            (in_millis(row.timestamp), _one_side(row.single_open_interest, row.open_interest))
             for row in reply.value[1]
         )
         return sorted((time, size) for time, size in found if size is not None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
 from reference_bot.market_data.decoding import Decodes
@@ -37,6 +38,9 @@ __all__ = [
 SPARE: Final = 2
 """How many more candles are asked for than closed ones are wanted: the one that is still open, and
 one for a clock that is behind. More would cost: at 100 Binance's next class of weight begins."""
+
+_LEVERAGED: Final = re.compile(r"(.+)[2-5][LS]")
+"""Bases such as BTC3L and ETH5S, which venues list among their coins."""
 
 COIN_WORDS: Final = frozenset({"", "coin", "coins", "crypto", "cryptocurrency", "token"})
 """How venues say in lower case that a listing is a coin, those that leave it out among them."""
@@ -195,7 +199,11 @@ def index(venue: str, kind: MarketKind, rows: Iterable[Listed]) -> Directory:
     A coin beats what is none, and a coin of its own the same name as a multiple.
     """
     found: dict[Pair, Instrument] = {}
-    for row in rows:
+    told = tuple(rows)
+    bases = {row.base for row in told}
+    for row in told:
+        if kind == "spot" and row.asset == COIN and _is_leveraged(row.base, bases):
+            row = row._replace(asset="leveraged token")  # noqa: PLW2901 - the same row
         base, multiple = split_multiple(row.base) if row.asset == COIN else (row.base, 1.0)
         pair, unit = Pair(base, row.quote), multiple * row.unit
         one = Instrument(
@@ -211,6 +219,12 @@ def index(venue: str, kind: MarketKind, rows: Iterable[Listed]) -> Directory:
         if pair not in found or _rank(one) < _rank(found[pair]):
             found[pair] = one
     return Directory(found)
+
+
+def _is_leveraged(base: str, bases: Collection[str]) -> bool:
+    """Tell whether a base is a share of a fund that holds another one several times over."""
+    found = _LEVERAGED.fullmatch(base)
+    return found is not None and found[1] in bases
 
 
 def _rank(one: Instrument) -> tuple[bool, float]:
