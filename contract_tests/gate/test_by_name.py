@@ -106,7 +106,7 @@ def test_a_bot_by_name_that_is_killed_is_judged_and_no_error(tmp_path: Path) -> 
     done = botproof(tmp_path, "delivery", *size)
     (row,) = json.loads((tmp_path / "report" / "delivery.json").read_text())
     assert (row["kills"], row["updates"]) == (2, 50), done.stdout
-    assert row["verdict"] in ("PASS", "FAIL"), done.stdout
+    assert row["verdict"] != "ERROR", done.stdout
 
 
 HOSTS = f"""

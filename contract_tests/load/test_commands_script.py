@@ -73,18 +73,20 @@ def test_replies_come_out_and_are_timed_from_when_the_update_was_due(
     assert "verdict: PASS" in run.stderr
 
 
+@pytest.mark.slow
 def test_a_reply_that_never_comes_has_failed(
     double: str, bot: Callable[[Answer], None], locust: Locust
 ) -> None:
-    """One in four stays with its acknowledgement, which is no answer."""
+    """One in four stays with its acknowledgement, which is no answer. It is given up so late that
+    it is over the budget even where the load generator had no processor for most of that."""
     bot(lambda number: ["⏳ a moment"] if number % 4 == 0 else ["BTC/USDT $42"])
     run = locust(
         "commands",
         *("--host", double, "--token", TOKEN, "--rate", "10", "--acknowledgement", "^⏳"),
-        *("--give-up", "2.5"),
+        *("--latency-budget", "4", "--rollback-latency", "300", "--give-up", "13"),
     )
     assert run.returncode == 1, run.stderr
-    assert "no answer within 2.5 s" in run.stderr
+    assert "no answer within 13 s" in run.stderr
 
 
 def test_answers_that_only_apologise_have_failed(
