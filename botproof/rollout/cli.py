@@ -30,7 +30,7 @@ from botproof.rollout.engine import (
 )
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import FileJournal, state_of
-from botproof.rollout.ledger import MemoryMeter, as_lines
+from botproof.rollout.ledger import MemoryMeter, as_lines, keep
 from botproof.rollout.lock import DirectoryLock, FleetLock
 from botproof.rollout.plan import Kind, Plan, Step
 from botproof.rollout.triggers import MEMORY
@@ -338,9 +338,7 @@ def _run(plan: Plan, rollout: Rollout, journal: FileJournal) -> int:
     with MemoryMeter(rollout.pids) as meter:
         end = go_on(plan, journal, rollout)
     ledger = rollout.ledger(meter)
-    path = rollout.directory / "ledger.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(ledger)))
-    for line in as_lines(ledger):
+    for line in [*keep(ledger, rollout.directory / "ledger.json"), *as_lines(ledger)]:
         print(line)
     for trouble in rollout.troubles:
         print(f"the old fleet: {trouble}")

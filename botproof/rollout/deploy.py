@@ -368,6 +368,7 @@ class Rollout:
                 if not left:
                     raise
                 self.journal.write("note", str(Step(Kind.VERIFY)), str(error))
+        self._steps.see_new_work()
         for change in self.plan.changes:
             for seen in self.host.seen(change.service):
                 if seen.running:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -17,7 +18,7 @@ import msgspec
 from botproof.rollout.answers import Asked, matched
 from botproof.targets.cgroup import Cgroup, CgroupError
 
-__all__ = ["Ledger", "MemoryMeter", "as_lines", "of_transcript"]
+__all__ = ["Ledger", "MemoryMeter", "as_lines", "keep", "of_transcript"]
 
 _MB = 1_000_000
 
@@ -89,6 +90,16 @@ def _swapped(rows: Sequence[Asked]) -> int:
         swapped += first < latest.get(row.chat, first)
         latest[row.chat] = max(first, latest.get(row.chat, first))
     return swapped
+
+
+def keep(ledger: Ledger, path: Path) -> list[str]:
+    """Write it to a file. Return what a person has to know of that: on a full disk the roll-out has
+    ended all the same, as its journal says."""
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(ledger)))
+    except OSError as error:
+        return [f"{path}: the ledger cannot be kept: {error.strerror}"]
+    return []
 
 
 def as_lines(ledger: Ledger) -> list[str]:

@@ -100,6 +100,7 @@ class Steps:
                 self._hand_over(self._changes[step.service])
             case _:
                 if step.kind is Kind.SETTLE:
+                    self.see_new_work()
                     self._others.get(step.kind, _nothing)()
                     self._remove_old()
                 else:
@@ -152,6 +153,8 @@ class Steps:
         return any(container.running for container in self._old(change))
 
     def _hand_over(self, change: Change) -> None:
+        if not self._new(change):
+            raise _gone(change.service)
         self._see_new_stand_by(change)
         # The new one first: what a webhook brings from then on is held by it, and no command of the
         # engine's keeps users waiting. It holds for long only where the old one does not end.
@@ -180,7 +183,16 @@ class Steps:
                 # The old one ended too early, so that it may have opened what is to be replaced.
                 self._containers.stop(container.id)
 
+    def see_new_work(self) -> None:
+        """Do nothing where every new container runs, of the wanted image; else the old one must not
+        go. Raises StepFailedError."""
+        for change in self._plan.changes:
+            if not any(new.running and new.image == change.image for new in self._new(change)):
+                raise _gone(change.service)
+
     def _hand_back(self, change: Change) -> None:
+        if self._replaced_by_hand(change):
+            return
         if change.manner is Manner.IN_TURN:
             self._stop_new(change)
         for container in self._old(change):
@@ -200,6 +212,11 @@ class Steps:
     def see_old_work(self) -> None:
         """After all is undone; a power cut may have ended services that had no step yet."""
         for change in self._plan.changes:
+            if self._replaced_by_hand(change):
+                self.troubles.append(
+                    f"{change.service}: somebody removed its container of before meanwhile "
+                    "(`docker compose up` by hand?), so what is there was left as it is"
+                )
             self._see_old_work(change)
 
     def _see_old_work(self, change: Change) -> None:
@@ -216,7 +233,14 @@ class Steps:
             if container.running:
                 self._containers.stop(container.id)
 
+    def _replaced_by_hand(self, change: Change) -> bool:
+        """Tell whether the old containers are gone. What there is instead is all that its users
+        have: somebody else made it, and it stays."""
+        return bool(change.old) and not self._old(change)
+
     def _uncreate(self, change: Change) -> None:
+        if self._replaced_by_hand(change):
+            return
         self._stop_new(change)
         for container in self._new(change):
             self._containers.remove(container.id)
@@ -225,6 +249,13 @@ class Steps:
         for change in self._plan.changes:
             for container in self._old(change):
                 self._containers.remove(container.id)
+
+
+def _gone(service: str) -> StepFailedError:
+    return StepFailedError(
+        f"{service}: no new container of it is there that could work: somebody removed or stopped "
+        "it (`docker compose up` by hand?); `docker compose ps --all` shows what is there"
+    )
 
 
 def _nothing() -> None:

@@ -350,6 +350,68 @@ def test_the_new_bot_can_be_found_before_the_old_one_is_asked_to_end() -> None:
     assert fleet.host.did[:2] == [("expose", "new1"), ("stop", "bot-1")]
 
 
+BY_HAND = (Kind.START, Kind.HAND_OVER, Kind.VERIFY, Kind.SETTLE)
+
+
+class ByHand(Steps):
+    """Somebody types `docker compose up` when a step begins."""
+
+    def __init__(self, fleet: Fleet, at: Kind, act: Callable[[], None]) -> None:
+        super().__init__(fleet.plan, fleet.host, {Kind.VERIFY: self.see_new_work})
+        self.at, self.act = at, act
+
+    def do(self, step: Step) -> None:
+        if step.kind is self.at:
+            self.at = Kind.CHECK  # once
+            self.act()
+        super().do(step)
+
+
+@pytest.mark.parametrize("at", BY_HAND)
+@pytest.mark.parametrize("one", [BOT, MARKET_DATA])
+def test_where_somebody_removes_the_new_one_the_old_one_does_not_go(one: Change, at: Kind) -> None:
+    """Compose takes the newer one of two for one too many. It was called deployed, and nothing
+    worked."""
+    fleet = Fleet(one)
+
+    def up() -> None:
+        fleet.host.remove("new1")
+        if not fleet.host.there[one.old[0]].running:
+            fleet.host.start(one.old[0])
+
+    steps = ByHand(fleet, at, up)
+    if at is Kind.SETTLE:  # the files may name the new image by now
+        with pytest.raises(StepFailedError, match=f"{one.service}: no new container"):
+            go_on(fleet.plan, fleet.journal, steps, fleet.said.append)
+        assert fleet.host.working(one.service) == one.old[0]
+        return
+    assert go_on(fleet.plan, fleet.journal, steps, fleet.said.append) == UNDONE
+    fleet.check(UNDONE)
+    assert any("no new container of it is there" in line for line in fleet.said)
+
+
+@pytest.mark.parametrize("at", BY_HAND)
+@pytest.mark.parametrize("one", [BOT, MARKET_DATA])
+def test_what_somebody_put_in_the_place_of_the_old_one_stays(one: Change, at: Kind) -> None:
+    """Compose makes the older one anew and takes the newer one away. All of it was undone, and
+    nothing worked."""
+    fleet = Fleet(one, verify="wrong answer")
+
+    def up() -> None:
+        for container in list(fleet.host.there):
+            fleet.host.remove(container)
+        fleet.host.there["hand"] = Container(one.service, OLD)
+        fleet.host.start("hand")
+
+    steps = ByHand(fleet, at, up)
+    if at is Kind.SETTLE:
+        with pytest.raises(StepFailedError, match=f"{one.service}: no new container"):
+            go_on(fleet.plan, fleet.journal, steps, fleet.said.append)
+    assert go_on(fleet.plan, fleet.journal, steps, fleet.said.append) == UNDONE
+    assert fleet.host.working(one.service) == "hand"
+    assert any("was left as it is" in trouble for trouble in steps.troubles)
+
+
 @pytest.mark.parametrize("one", [BOT, MARKET_DATA])
 def test_the_new_one_works_until_the_old_one_can_again(one: Change) -> None:
     """Else its users wait for the old one's start, or get no figures meanwhile."""

@@ -18,7 +18,7 @@ from botproof.rollout.backup import with_variables
 from botproof.rollout.checks import Facts, refusals, warnings
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.journal import FileJournal, state_of
-from botproof.rollout.ledger import of_transcript
+from botproof.rollout.ledger import keep, of_transcript
 from botproof.rollout.plan import Manner, Plan, changes, steps
 from botproof.rollout.telegram import Telegram
 from botproof.rollout.twin import COINS as ASKED_FOR
@@ -316,6 +316,13 @@ def answered(coin: str, chat: int, at: float, *, message: int = 0, edited: bool 
 
 
 class TestLedger:
+    def test_a_roll_out_has_ended_though_its_ledger_cannot_be_kept(self, tmp_path: Path) -> None:
+        ledger = of_transcript([], LEDGER_SPANS)
+        assert keep(ledger, tmp_path / "ledger.json") == []
+        assert (tmp_path / "ledger.json").read_bytes()
+        [said] = keep(ledger, Path("/dev/full"))
+        assert said == "/dev/full: the ledger cannot be kept: No space left on device"
+
     def test_who_answered_what_and_how_long_users_waited(self) -> None:
         events = [asked("BTC", 1, 0.0), answered("BTC", 1, 0.1)]
         events += [asked("ETH", 1, 1.0), answered("ETH", 1, 2.5)]
