@@ -26,13 +26,14 @@ from botproof.checks.conversations import LEAST
 from botproof.checks.playing import Playing
 from botproof.conversations import Conversation, encode
 from botproof.parity.shrink import shrink
-from botproof.targets.granted import MOST_GRANTED
 from botproof.workloads.strategies import conversations
 from botproof.workloads.vocabulary import Vocabulary
 
 PATIENT_S = 1.0
 _PATIENT_TIMES = 3
 _SOME_ARE_EQUAL = 3
+_MOST_GRANTED = 2
+"""So many times its time at the most: where that is too little, twice as much seldom is enough."""
 
 
 class Stage(Protocol):
@@ -148,7 +149,7 @@ class Judge:
         """Return after how many seconds the search ends even without enough conversations."""
         most = _PATIENT_TIMES * self._limits.seconds
         withheld = self._withheld_s() - self._withheld_before
-        return most + min(withheld, MOST_GRANTED * most)
+        return most + min(withheld, _MOST_GRANTED * most)
 
     def _play(self, conversation: Conversation) -> bool:
         playing = self._stage.play(conversation)
