@@ -8,9 +8,11 @@ cannot lose them. None of them touches what the harness recorded of its doubles 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
+from botproof.checks.generator import HeldTimes
 from botproof.checks.memory import loaded
 from botproof.config import BOT
 from botproof.history import (
@@ -44,6 +46,7 @@ SIGKILL = -9
 _LATE_S = 2.5
 _STALLED_S = 6.0
 _STALLED = 5
+_ONE_IN = 50
 
 
 # --- The processes --------------------------------------------------------------------------------
@@ -109,9 +112,34 @@ def _load(record: Record, chosen: Callable[[int], bool], **fields: Any) -> Alter
     return changed(record, change)
 
 
+def _undisturbed(record: Record) -> Iterator[list[Request]]:
+    """Yield rows of requests that were due one after the other in a stack, and that cannot be late
+    because the load generator was held up, neither now nor with a defect."""
+    held = HeldTimes.of(record.history, record.judging.budgets["reply_time_s"].limit)
+    counted = [
+        (held.within(each.intended, each.intended + _STALLED_S) > 0, each)
+        for each in sorted(record.history.of(Request), key=lambda r: (r.stack, r.intended))
+        if not held.is_spoilt(each.intended)
+    ]
+    for (_, disturbed), row in groupby(counted, key=lambda one: (one[1].stack, one[0])):
+        if not disturbed:
+            yield [request for _, request in row]
+
+
+def _slow(record: Record, chosen: Iterable[Request], latency_s: float) -> Altered | None:
+    ids = set(map(id, chosen))
+
+    def change(event: Event) -> Event | None:
+        return replaced(event, latency_s=latency_s) if id(event) in ids else event
+
+    return changed(record, change) if ids else None
+
+
 def load_late(record: Record) -> Altered | None:
     """Have two in a hundred requests take two and a half seconds."""
-    return _load(record, lambda number: number % 50 == 7, latency_s=_LATE_S)
+    found = [request for row in _undisturbed(record) for request in row]
+    wanted = max(1, len(record.history.of(Request)) // _ONE_IN)
+    return _slow(record, found[:: max(1, len(found) // wanted)], _LATE_S)
 
 
 def load_fails(record: Record) -> Altered | None:
@@ -122,16 +150,9 @@ def load_fails(record: Record) -> Altered | None:
 
 def load_stalls(record: Record) -> Altered | None:
     """Have some requests in a row take six seconds."""
-    requests = sorted(record.history.of(Request), key=lambda r: (r.stack, r.intended))
-    begin = len(requests) // 2
-    slow = {id(request) for request in requests[begin : begin + _STALLED]}
-    if len({request.stack for request in requests[begin : begin + _STALLED]}) != 1:
-        slow = {id(request) for request in requests[:_STALLED]}
-
-    def change(event: Event) -> Event | None:
-        return replaced(event, latency_s=_STALLED_S) if id(event) in slow else event
-
-    return changed(record, change)
+    longest = max(_undisturbed(record), key=len, default=[])
+    begin = (len(longest) - _STALLED) // 2
+    return _slow(record, longest[begin : begin + _STALLED] if begin >= 0 else (), _STALLED_S)
 
 
 # --- Memory ---------------------------------------------------------------------------------------

@@ -9,10 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from botproof.checks.judging import Check, Judging, run_check
+from botproof.checks.kept import name_the_machine
 from botproof.history import History, Trial
 from botproof.prove.alterations import ALTERATIONS
 from botproof.prove.altering import Record
 from botproof.prove.catalogue import Defect, read_defects
+from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict
 
 __all__ = ["NAME", "Finding", "Seen", "prove", "result_of"]
@@ -87,9 +89,12 @@ def _play(record: Record, defect: Defect, check: Check, clock: Callable[[], floa
     if altered is None:
         return Finding(defect, Seen.NOT_SHOWN)
     result = run_check(defect.check, check, altered.history, record.judging)
+    result = name_the_machine(result, altered.history)
     said = (result.measurement, *result.evidence)
     wanted = [word.format_map(altered.chosen) for word in defect.words]
-    if result.verdict is not Verdict.FAIL:
+    if result.verdict is Verdict.INCONCLUSIVE and KEPT in result.measurement:
+        seen = Seen.NOT_SHOWN  # no PASS, and for want of a machine no FAIL
+    elif result.verdict is not Verdict.FAIL:
         seen = Seen.GREEN
     elif all(any(word in line for line in said) for word in wanted):
         seen = Seen.RED

@@ -14,11 +14,12 @@ from botproof.budgets import Override, resolve
 from botproof.checks import golden_files
 from botproof.checks.judging import Check, Judging, run_checks
 from botproof.checks.registry import CHECKS
-from botproof.history import BotApiCall, History
+from botproof.history import BotApiCall, History, Request
 from botproof.prove.alterations import ALTERATIONS
 from botproof.prove.altering import Record
 from botproof.prove.catalogue import Defect, read_defects
 from botproof.prove.prove import Finding, Seen, prove, result_of
+from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict, combine
 from contract_tests.gate.story_around import around
 
@@ -61,6 +62,47 @@ def test_every_defect_that_comes_with_botproof_turns_its_check_red(
     assert (
         result.measurement == f"{len(findings)} defects planted into the record, each of them seen"
     )
+
+
+def held_up(record: History, until: float) -> History:
+    """The load generator stood still for half of each second, from its begin to a share of it."""
+    events: list[history.Event] = [*record]
+    for stack in {request.stack for request in record.of(Request)}:
+        place: dict[str, Any] = {"stack": stack, "mode": stack}
+        due = [request.intended for request in record.of(Request, stack=stack)]
+        at, end = min(due), min(due) + until * (max(due) - min(due)) + 6.0
+        while until and at < end:
+            at += 1.0
+            events.append(history.GeneratorHeld(t=at, held_s=0.45, **place))
+    return History(events)
+
+
+@pytest.mark.parametrize("name", ["stands-still", "load-late"])
+@pytest.mark.parametrize(("until", "seen"), [(0.0, Seen.RED), (1.0, Seen.NOT_SHOWN)])
+def test_a_late_load_is_shown_where_the_generator_was_not_held_up(
+    good: tuple[History, Judging], name: str, until: float, seen: Seen
+) -> None:
+    record, judging = good
+    (defect,) = (each for each in read_defects() if each.name == name)
+    held = held_up(record, until)
+    (finding,) = prove(held, judging, CHECKS, asked=tuple(CHECKS), defects=[defect])
+    assert finding.seen is seen
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_defect_that_a_starved_run_cannot_show_does_not_make_the_pass_void(
+    good: tuple[History, Judging], kept: bool
+) -> None:
+    """What the check says then is no PASS either, and it names the machine."""
+    record, judging = good
+    said = f"too little; {KEPT} for 9 s" if kept else "too little"
+    unsure = msgspec.structs.replace(
+        blind(record, judging), verdict=Verdict.INCONCLUSIVE, measurement=said
+    )
+    (defect,) = (each for each in read_defects() if each.name == "stands-still")
+    checks: dict[str, Check] = {"rollback": lambda *_: unsure}
+    (finding,) = prove(record, judging, checks, asked=("rollback",), defects=[defect])
+    assert finding.seen is (Seen.NOT_SHOWN if kept else Seen.GREEN)
 
 
 def test_the_catalogue_is_sound() -> None:
