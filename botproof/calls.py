@@ -106,6 +106,16 @@ def button_rows(markup: Any) -> list[list[Any]]:
     return [row for row in rows if isinstance(row, list)]
 
 
+def key_of(markup: Any) -> str:
+    """Return what the first key of a keyboard in the place of the user's own says; "" where
+    there is none."""
+    found = plain(markup)
+    if not isinstance(found, Mapping) or "keyboard" not in found:
+        return ""
+    keys = [key for row in button_rows(found) for key in row]
+    return str(keys[0].get("text", "") if isinstance(keys[0], Mapping) else keys[0]) if keys else ""
+
+
 def button_label(button: Any) -> str:
     """Return a button of either keyboard in a line: its text, and what a tap sends or opens."""
     if not isinstance(button, Mapping):

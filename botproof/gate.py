@@ -32,6 +32,7 @@ from botproof.outcome import Outcome, record_and_judge
 from botproof.prove.prove import prove, result_of
 from botproof.starvation import STRETCH_BY
 from botproof.targets.life import Ended, live, with_fresh_start
+from botproof.targets.network import apart
 from botproof.targets.process import BrokenHarnessError, Guard
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import machine
@@ -156,6 +157,7 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
     modes = options.modes or tuple(config.modes)
     async with AsyncExitStack() as resources:
         guard = await resources.enter_async_context(Guard())
+        resources.enter_context(apart(config, guard))
         client = await resources.enter_async_context(
             httpx.AsyncClient(trust_env=False, timeout=30.0)
         )

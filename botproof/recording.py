@@ -153,7 +153,9 @@ def _record(
 
     async def work(folder: Path) -> None:
         users = scripted.known_users(config.workload.cases)
-        async with surroundings(config, base, folder, recorder, say, users=users) as around:
+        async with surroundings(
+            config, base, folder, recorder, say, users=users, real=not recording.blank
+        ) as around:
             stack = Stack(dataclasses.replace(around, recording=recording), mode)
             try:
                 await stack.start()

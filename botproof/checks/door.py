@@ -173,12 +173,21 @@ def _once(asked: Asked) -> Iterator[str]:
         )
 
 
+def _in_conversation(asked: Asked) -> bool:
+    """Tell whether the first answer began a conversation: its next step is answered as to nobody
+    who stands outside of it, and until then the bot may well not take its beginning again."""
+    midst, aside = asked.get("midst"), asked.get("aside")
+    if midst is None or aside is None:
+        return False
+    return bool(midst.answers) and Counter(midst.answers) != Counter(aside.answers)
+
+
 def _ordinary(asked: Asked, limit: float) -> Iterator[str]:
     """Yield what any user may do, and gets no answer to; where others are answered."""
     again, repeated, hung = asked.get("again"), asked.get("repeated"), asked.get("hung")
     if again is None or not again.answers:
         return
-    if repeated is not None and not repeated.answers:
+    if repeated is not None and not repeated.answers and not _in_conversation(asked):
         yield (
             f"whoever asks the same once more gets nothing: {repeated.sent} → silence. Know an "
             "update that comes twice by its update_id; a question may be asked twice"

@@ -155,8 +155,14 @@ def _gaps(history: History) -> Iterator[tuple[str, Span]]:
 
 
 def refused_address(event: DoubleEvent) -> str:
-    """Return what became of a call to an address beyond the machine."""
+    """Return what became of a call to an address beyond the machine, or beyond a run's network."""
     who, address = event.detail.get("process", "?"), event.detail.get("address", "?")
+    if address.startswith("127."):
+        return (
+            f"the {who} tried to reach {address}: nothing of the run listens there. Something of "
+            "this machine does, which a container does not reach: describe it in [services], or "
+            'let the bot reach it by [doubles] allow_hosts = ["127.0.0.1"]'
+        )
     return (
         f"the {who} tried to reach {address}: it was refused, as no double answers for addresses "
         "in figures (docs/gate.md#doubles-no-way-out)"

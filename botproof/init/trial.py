@@ -32,6 +32,7 @@ from botproof.history import (
     VenueCall,
 )
 from botproof.targets.blame import refused_by_telegram
+from botproof.targets.network import apart
 from botproof.targets.process import Guard, RunError, tail
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Say, Stack, Surroundings
@@ -125,12 +126,13 @@ class Trials:
             say=lambda _: None,
             users=tuple(range(1001, 1061)),
         )
-        trial = Trial(Stack(around, MODE, f"trial-{self.count}"), self.say, patience_s)
-        try:
-            await trial.begin()
-            yield trial
-        finally:
-            await trial.end()
+        with apart(config, self.guard):
+            trial = Trial(Stack(around, MODE, f"trial-{self.count}"), self.say, patience_s)
+            try:
+                await trial.begin()
+                yield trial
+            finally:
+                await trial.end()
 
 
 @dataclass(slots=True)

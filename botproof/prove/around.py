@@ -211,7 +211,9 @@ def answered_twice(record: Record) -> Altered | None:
 
 
 def same_question_ignored(record: Record) -> Altered | None:
-    """Give no answer to a question that was asked before."""
+    """Give no answer to a question that was asked before; none where a conversation began by it."""
+    if any(event.what == "midst" for event in record.history.of(DoorAsked)):
+        return None
     return _asked(record, "repeated", lambda event: replaced(event, answers=()))
 
 

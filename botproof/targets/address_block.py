@@ -7,7 +7,8 @@ the harness answers. What goes to another machine fails at once with ENETUNREACH
 understands, and is told of. The machine itself stays whole: databases beside the target, the
 doubles and the load are reached as before. It takes no root and changes nothing of the machine's
 network: the filter belongs to the processes and ends with them. Should the harness be killed, the
-kernel fails what it would have asked about.
+kernel fails what it would have asked about. Containers, which an engine starts, are held back
+by a network of the run's own instead (`network.py`, `beyond.py`).
 
 This holds back by accident what a program does, not what it does on purpose: the address is read
 from its memory, which another of its threads could change before the call is carried out.
@@ -36,6 +37,8 @@ import psutil
 from botproof.config import Doubles
 from botproof.history import NOT_HELD_BACK, REFUSED_ADDRESS
 from botproof.targets import address_filter
+from botproof.targets.beyond import LABEL
+from botproof.targets.network import current
 from botproof.targets.world import addresses_of
 
 _RECEIVE, _SEND, _VALID, _ADD = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
@@ -104,6 +107,10 @@ class AddressBlock:
         self._poll.register(self._end_read, select.EPOLLIN)
         self._starting: dict[int, socket.socket] = {}
         self._listeners: dict[int, str] = {}
+        network = current()
+        self._sink = network.beyond if network else None
+        if self._sink is not None:
+            self._sink.watch(self._place, self._tell)
         self._thread = threading.Thread(target=self._serve, name="addresses", daemon=True)
         self._thread.start()
 
@@ -112,8 +119,15 @@ class AddressBlock:
         script = str(address_filter.__file__)
         return (sys.executable, "-I", "-S", script, self._place, name)
 
+    def container_options(self, name: str) -> tuple[str, ...]:
+        """Return options of `docker create` by which it is known whose a call of the container
+        `name` is, in a network of the run's own (`beyond.py`)."""
+        return ("--label", f"{LABEL}={self._place} {name}")
+
     def close(self) -> None:
         """Answer nothing more; whatever still runs then fails to connect."""
+        if self._sink is not None:
+            self._sink.forget(self._place)
         os.close(self._end_write)
         self._thread.join()
         for descriptor in (*self._listeners, self._end_read):

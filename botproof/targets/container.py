@@ -1,7 +1,8 @@
 """A container under test: made of an image, started, asked to end, and always removed.
 
-It shares the network of this machine. So it reaches the doubles on 127.0.0.1, where they listen
-and nowhere else, and is reached on the port that it was given. Everything after its creation
+It shares the network that the harness is in: one of the run's own (`network.py`), where that can
+be, and this machine's otherwise. So it reaches the doubles on 127.0.0.1, where they listen and
+nowhere else, and is reached on the port that it was given. Everything after its creation
 goes by its id; by its name, which no other has, it is removed when the harness itself is killed.
 """
 
@@ -27,6 +28,7 @@ from botproof.targets.guard import CONTAINER
 from botproof.targets.guarding import Guard
 from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, failed
 from botproof.targets.memory import Reading, of_container
+from botproof.targets.network import current
 
 _LOGS_S = 10.0
 _numbers = itertools.count(1)
@@ -156,7 +158,8 @@ _STATE = '{"pid": {{.State.Pid}}, "stop": {{json .Config.StopSignal}}, "image": 
 def _create(name: str, launch: Launch, run: ImageRun) -> Iterator[str]:
     yield from ("create", "--name", name, "--pull", "never")
     if "--network" not in run.options:
-        yield from ("--network", "host")
+        network = current()
+        yield from ("--network", network.name if network else "host")
     yield from ("--log-driver", "json-file")  # others cannot be read back
     for variable in launch.inherit_env:
         yield from ("--env", variable)

@@ -14,7 +14,7 @@ from botproof.config import Config, Process, substitute
 from botproof.targets.address_block import AddressBlock
 from botproof.targets.cgroup import CgroupError, Fence
 from botproof.targets.container import bundles_in, cgroup_parent_problem
-from botproof.targets.network import is_private
+from botproof.targets.network import current, why_not_apart
 from botproof.targets.process import ImageRun, Launch
 from botproof.targets.values import ready_log, ready_url, venv_env
 from botproof.targets.watch import Watch
@@ -29,10 +29,12 @@ class _Note(Protocol):
 class Launcher:
     """Makes a `Launch` of what botproof.toml says of a process.
 
-    `base` is the directory of botproof.toml, `values` what its placeholders stand for, `log` where
-    a process writes. `note` records what the harness cannot do for a process.
+    `config` is all of it, `base` the directory of botproof.toml, `values` what its placeholders
+    stand for, `log` where a process writes. `note` records what the harness cannot do for a
+    process.
     """
 
+    config: Config
     base: Path
     values: Mapping[str, str]
     scratch: Path
@@ -68,6 +70,12 @@ class Launcher:
             )
         return launch
 
+    def _not_held_back(self) -> str:
+        """Say why a container can reach addresses beyond this machine; "" when it cannot."""
+        if current() is not None:
+            return ""
+        return f"it runs in a container: {why_not_apart(self.config) or 'its image has no `sleep`'}"
+
     def _described(
         self, name: str, role: str, process: Process, inside: Mapping[str, str] | None = None
     ) -> Launch:
@@ -101,9 +109,10 @@ class Launcher:
             bundles = await bundles_in(process.image) if world.speaks_tls else ()
             options = (*world.container_options(bundles), *options)
             launch = dataclasses.replace(launch, env={**world.env, **launch.env})
-        if self.block is not None and not is_private(options):
-            reason = "it runs in a container"
-            self.note(history.NOT_HELD_BACK, process=name, reason=reason)
+        if self.block is not None:
+            options = (*self.block.container_options(name), *options)
+            if problem := self._not_held_back():
+                self.note(history.NOT_HELD_BACK, process=name, reason=problem)
         run = ImageRun(
             image=process.image,
             options=options,

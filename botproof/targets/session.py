@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
 import signal
@@ -18,6 +19,7 @@ import psutil
 from botproof import history
 from botproof.config import Config
 from botproof.targets.guarding import Guard
+from botproof.targets.network import apart
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Surroundings
 
@@ -43,12 +45,15 @@ async def surroundings(
     *,
     users: tuple[int, ...] = (),
     keep: bool = False,
+    real: bool = False,
 ) -> AsyncIterator[Surroundings]:
-    """Give what all stacks of a run share, with a guard and a client that end with it."""
+    """Give what all stacks of a run share, with a guard and a client that end with it. A `real` run
+    asks the real world, for which it has to be in this machine's network."""
     async with Guard() as guard, httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
-        yield Surroundings(
-            config, base, report_dir, recorder, guard, client, say, users=users, keep=keep
-        )
+        with contextlib.nullcontext() if real else apart(config, guard):
+            yield Surroundings(
+                config, base, report_dir, recorder, guard, client, say, users=users, keep=keep
+            )
 
 
 async def interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> None:

@@ -123,7 +123,13 @@ class Stack:
         )
         self._scratch = Path(tempfile.mkdtemp(prefix=f"botproof-{self.name}-"))
         self._launcher = Launcher(
-            around.base, self.values, self._scratch, self.watch, self._log, self._note
+            around.config,
+            around.base,
+            self.values,
+            self._scratch,
+            self.watch,
+            self._log,
+            self._note,
         )
         self._own_clients: list[httpx.AsyncClient] = []
         self._exchanges: DoubleControl | None = None

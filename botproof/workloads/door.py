@@ -21,7 +21,7 @@ import httpx
 import msgspec
 
 from botproof import history
-from botproof.calls import chat_of, is_sending, text_of
+from botproof.calls import chat_of, is_sending, key_of, text_of
 from botproof.chats import ReplyRules
 from botproof.config import BOT, Config
 from botproof.faults.troubles import Frozen
@@ -37,6 +37,7 @@ from botproof.workloads.vocabulary import sentinel_of, telling_question
 
 FIRST, AGAIN, TWICE, AFTER, NOBODY = "first", "again", "twice", "after", "nobody"
 REPEATED, LONG, HUNG, HEALTH = "repeated", "long", "hung", "health"
+MIDST, ASIDE = "midst", "aside"
 BODIES = {
     "no_json": ("a body that is no JSON", b"not JSON"),
     "no_update": ("JSON that is no update", b'{"hello": "world"}'),
@@ -48,16 +49,18 @@ SECRETS: Mapping[str, tuple[str, str | None]] = {
     "wrong_secret": ("an update with a wrong secret", WRONG_SECRET),
     "empty_secret": ("an update with an empty secret", ""),
 }
-_QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *SECRETS, LONG, HUNG)
+_QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *SECRETS, LONG, HUNG, ASIDE)
 _FIRST_USER = 1_500_000_001
 USERS = {what: _FIRST_USER + number for number, what in enumerate(_QUESTIONS)}
-USERS[REPEATED] = USERS[FIRST]
+USERS[REPEATED] = USERS[MIDST] = USERS[FIRST]
 """Who asks what; all of them are among `{users}`."""
 _LONGEST = "ж" * 4096
 """As long as Telegram lets a text be; in JSON each of these letters takes six bytes."""
 _HUNG_S = 12.0
 """Longer than any limit of time that somebody has set on purpose."""
 _PLAIN = ("/start", "/help")
+_WORD = "BTC"
+"""What is said in the midst of a conversation that shows no keyboard: it may ask for a text."""
 _STRANGER = 1_600_000_001
 _ANSWER_S = 10.0
 _MUTE_S = 2.5  # above every budget for a reply: for a bot that has answered nothing so far
@@ -91,6 +94,7 @@ class DoorWorkload:
         self._texts: dict[int, dict[int, str]] = {user: {} for user in USERS.values()}
         self._last_id = 0
         self._mute = False
+        self._word = _WORD
 
     def __enter__(self) -> Self:
         recorder = self._stack.around.recorder
@@ -123,6 +127,8 @@ class DoorWorkload:
         await self._send(REPEATED)  # after it: beside another update a bot may answer otherwise
         await self._one_answer(USERS[REPEATED], self._patience)
         self._record(REPEATED, f"the same by the user of the first update: {self._question}")
+        if not self._mute and not self._answers(USERS[REPEATED]):
+            await self._in_conversation()
         if self._webhook is not None:  # getUpdates gives nobody else a way in, and repeats nothing
             await self._at_the_webhook(*self._webhook)
         await self._health()
@@ -153,6 +159,17 @@ class DoorWorkload:
     async def _send(self, what: str, text: str = "") -> None:
         update = message_update(USERS[what], text or self._question)
         self._last_id = await self._telegram.inject(self._stack.values["token"], {"update": update})
+
+    async def _in_conversation(self) -> None:
+        """Find out whether the first answer began a conversation, whose next step this bot waits
+        for: then the same word is answered otherwise to a user who began none."""
+        for what, sent in (
+            (MIDST, "what the first answer asks for, by the same user"),
+            (ASIDE, "the same by a user who was asked for nothing"),
+        ):
+            await self._send(what, self._word)
+            await self._one_answer(USERS[what], self._patience if what == MIDST else _MUTE_S)
+            self._record(what, f"{sent}: {self._word}")
 
     async def _while_a_service_hangs(self) -> None:
         """Ask what may need a service while all of them stand still, as one does that waits for a
@@ -306,6 +323,8 @@ class DoorWorkload:
         texts = self._texts.get(chat_of(event) or 0)
         if texts is None:
             return
+        if chat_of(event) == USERS[FIRST]:
+            self._word = key_of(event.params.get("reply_markup")) or self._word
         result = event.result if isinstance(event.result, dict) else {}
         number = result.get("message_id") or event.params.get("message_id")
         if event.method == "deleteMessage":

@@ -80,6 +80,20 @@ def test_a_finding_names_what_was_sent_and_what_came_back(changes, words: str) -
     assert words in result.measurement
 
 
+IN_TALK = {"sent": "what the first answer asks for, by the same user: Boy"}
+OUTSIDE = {"sent": "the same by a user who was asked for nothing: Boy"}
+
+
+def test_who_stands_in_a_conversation_need_not_be_able_to_begin_it_again() -> None:
+    asked = {"repeated": {"answers": ()}, "midst": {**IN_TALK, "answers": ("A photo, please",)}}
+    assert judge({**asked, "aside": {**OUTSIDE, "answers": ()}}).verdict is Verdict.PASS
+    # What everybody is answered so is no step of a conversation.
+    alike = judge({**asked, "aside": {**OUTSIDE, "answers": ("A photo, please",)}})
+    assert alike.verdict is Verdict.FAIL
+    nothing = {**asked, "midst": {**IN_TALK, "answers": ()}, "aside": {**OUTSIDE, "answers": ()}}
+    assert judge(nothing).verdict is Verdict.FAIL
+
+
 def test_a_webhook_without_a_secret_is_a_finding_of_its_own() -> None:
     open_door = {"no_secret": {"status": 200, "answers": HELLO}}
     result = judge(open_door, declared=False)
