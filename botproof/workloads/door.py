@@ -168,7 +168,7 @@ class DoorWorkload:
             (ASIDE, "the same by a user who was asked for nothing"),
         ):
             await self._send(what, self._word)
-            await self._one_answer(USERS[what], self._patience if what == MIDST else _MUTE_S)
+            await self._one_answer(USERS[what], self._patience)
             self._record(what, f"{sent}: {self._word}")
 
     async def _while_a_service_hangs(self) -> None:

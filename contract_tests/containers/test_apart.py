@@ -2,13 +2,12 @@
 
 import json
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from contract_tests.containers.conftest import docker
+from contract_tests.gate_run import GateRun
 
 pytestmark = pytest.mark.docker
 
@@ -65,22 +64,13 @@ def play(image: str, folder: Path, *allowed: str) -> tuple[str, list[str], str]:
             allowed=json.dumps(allowed),
         )
         (folder / "botproof.toml").write_text(text)
-        command = [sys.executable, "-m", "botproof", "gate", "--only", "boot,golden"]
-        done = subprocess.run(
-            [*command, "--report-dir", "report"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=800,
-            check=False,
-        )
+        run = GateRun(folder / "report", "--only", "boot,golden", cwd=folder)
         lines = (folder / "report" / "history.jsonl").read_text().splitlines()
         events = [json.loads(line) for line in lines]
         said = [event["params"]["text"] for event in events if event.get("method") == "sendMessage"]
-        verdicts = json.loads((folder / "report" / "verdict.json").read_text())
-        told = [check["evidence"] for check in verdicts["checks"] if check["check"] == "doubles"]
+        told = run.checks["doubles"]["evidence"] if "doubles" in run.checks else []
         port = str(beside.getsockname()[1])
-        return said[0], [line.replace(port, "PORT") for each in told for line in each], done.stdout
+        return said[0], [line.replace(port, "PORT") for line in told], run.output
 
 
 def test_what_a_container_sends_beyond_its_run_is_refused_and_told(

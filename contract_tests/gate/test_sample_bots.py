@@ -35,17 +35,17 @@ def test_a_bot_that_crashes_behind_a_supervisor_is_refused_by_name(tmp_path: Pat
 def test_a_conversation_that_is_not_begun_twice_is_no_question_that_is_lost(
     tmp_path: Path,
 ) -> None:
-    gate = Gate("conversing", tmp_path)
-    assert gate.check("door") == "PASS"
-    assert gate.check("prove") == "PASS"  # what this bot cannot show is not planted
-    told = next(c["evidence"] for c in gate.verdict["checks"] if c["check"] == "door")
+    run = gate("conversing", tmp_path)
+    assert run.verdict_of("door") == "PASS", run.output
+    assert run.verdict_of("prove") == "PASS"  # what this bot cannot show is not planted
+    told = run.checks["door"]["evidence"]
     assert any("what the first answer asks for, by the same user: Boy" in line for line in told)
 
 
 def test_a_bot_that_knows_an_update_by_its_text_loses_a_question(tmp_path: Path) -> None:
-    gate = Gate("conversing", tmp_path, FORM="once")
-    assert gate.check("door") == "FAIL"
-    assert "whoever asks the same once more gets nothing" in gate.output
+    run = gate("conversing", tmp_path, FORM="once")
+    assert run.verdict_of("door") == "FAIL", run.output
+    assert "whoever asks the same once more gets nothing" in run.output
 
 
 def test_the_same_bot_passes_where_it_does_not_crash(tmp_path: Path) -> None:
