@@ -80,17 +80,20 @@ def test_a_finding_names_what_was_sent_and_what_came_back(changes, words: str) -
     assert words in result.measurement
 
 
-IN_TALK = {"sent": "what the first answer asks for, by the same user: Boy"}
-OUTSIDE = {"sent": "the same by a user who was asked for nothing: Boy"}
+IN_TALK: dict[str, Any] = {"sent": "what the first answer asks for, by the same user: Boy"}
+OUTSIDE: dict[str, Any] = {"sent": "the same by a user who was asked for nothing: Boy"}
 
 
 def test_who_stands_in_a_conversation_need_not_be_able_to_begin_it_again() -> None:
-    asked = {"repeated": {"answers": ()}, "midst": {**IN_TALK, "answers": ("A photo, please",)}}
+    photo = ("A photo, please",)
+    asked: dict[str, dict[str, Any]] = {"repeated": {"answers": ()}}
+    asked["midst"] = {**IN_TALK, "answers": photo}
     assert judge({**asked, "aside": {**OUTSIDE, "answers": ()}}).verdict is Verdict.PASS
     # What everybody is answered so is no step of a conversation.
-    alike = judge({**asked, "aside": {**OUTSIDE, "answers": ("A photo, please",)}})
+    alike = judge({**asked, "aside": {**OUTSIDE, "answers": photo}})
     assert alike.verdict is Verdict.FAIL
-    nothing = {**asked, "midst": {**IN_TALK, "answers": ()}, "aside": {**OUTSIDE, "answers": ()}}
+    silence: dict[str, Any] = {"answers": ()}
+    nothing = {**asked, "midst": {**IN_TALK, **silence}, "aside": {**OUTSIDE, **silence}}
     assert judge(nothing).verdict is Verdict.FAIL
 
 
