@@ -35,6 +35,7 @@ from locust import FastHttpUser, events, task
 
 from botproof.verdict import Verdict
 from botproof.workloads import distributed, load_options
+from botproof.workloads.addresses import answer_addresses_at_once
 from botproof.workloads.arrivals import arrivals
 from botproof.workloads.expectation import lacking
 from botproof.workloads.load_run import LoadRun, Outcome, Schedule
@@ -313,6 +314,7 @@ class _Session:
 
     def _start(self, environment: Any) -> None:
         options, runner = environment.parsed_options, environment.runner
+        answer_addresses_at_once()
         self._environment = environment
         environment.host = normal_host(environment.host or "")
         OpenLoopUser.network_timeout = OpenLoopUser.connection_timeout = options.give_up or max(
