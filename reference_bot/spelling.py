@@ -98,23 +98,23 @@ def _unmarked(text: str) -> str:
 
 
 def _is_around(one: str) -> bool:
-    """Punctuation, money signs, emoji with their colours, the frame around a key, blanks."""
+    """Punctuation, money signs, emoji with their colours, blanks."""
     if one in _KEPT_AROUND or one == "₿":
         return False
     if one.isspace():
         return True
     category = unicodedata.category(one)
-    return (category[0] in "PS" or category == "Me") and not _FANCY.match(unicodedata.name(one, ""))
+    return category[0] in "PS" and not _FANCY.match(unicodedata.name(one, ""))
 
 
 def _invisible(one: str) -> bool:
-    """Return formatting marks, control characters, variation selectors, letters without a shape,
-    and what only one maker's fonts have."""
+    """Return formatting marks, control characters, variation selectors, frames around keys,
+    letters without a shape, and what only one maker's fonts have."""
     match unicodedata.category(one):
         case "Cf":
             return one not in _OVERRIDES
         case "Cc":
             return not one.isspace()
-        case "Co":
+        case "Co" | "Me":
             return True
     return one in _FILLERS or "\ufe00" <= one <= "\ufe0f" or "\U000e0100" <= one <= "\U000e01ef"

@@ -52,6 +52,11 @@ TYPED = {  # each another coin: the same at the same moment is asked once
     "/price 0.75 ena pls": ["ENA"],
     "/price ondo 15m chart.": ["ONDO"],
     "/PRICE  kas": ["KAS"],
+    "/price ½ grt": ["GRT"],
+    "/price 1️⃣0️⃣0️⃣0️⃣ floki": ["FLOKI"],
+    "/price 1'000 imx": ["IMX"],
+    "/price 2’500 stx": ["STX"],
+    "/price 3/4 flow": ["FLOW"],
     "/price\tmnt": ["MNT"],
 }
 
@@ -64,6 +69,7 @@ def said_back() -> dict[str, str]:
         "/btc": "I do not know /btc. Did you mean /price BTC?",
         f"/price {'A' * 3500}": no_symbol,
         "/cvd 😀": no_symbol,
+        "/price ?": no_symbol,
         "/price https://www.tradingview.com/symbols/BTCUSDT/": no_symbol,
         "/cvd btc 2h": "“2h” is not a timeframe: use one of 1m, 5m, 15m, 30m, 1h, 4h, 1d",
         "/pnl ytd": "“ytd” is not a period: use one of 1d, 7d, 30d, 90d",

@@ -1,5 +1,8 @@
 """Where a process has no time for all who ask, some are answered, and the others told at once."""
 
+import asyncio
+from contextlib import AbstractAsyncContextManager
+
 import pytest
 
 from reference_bot.market_data import crowd
@@ -23,39 +26,62 @@ def spare(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     return told
 
 
-@pytest.mark.usefixtures("spare")
+async def fill(door: Crowd, count: int) -> list[AbstractAsyncContextManager[None, bool | None]]:
+    inside: list[AbstractAsyncContextManager[None, bool | None]] = []
+    for _ in range(count):
+        inside.append(door.admitted())
+        await inside[-1].__aenter__()
+    return inside
+
+
+@pytest.mark.usefixtures("spare", "time_flies")
 async def test_no_more_are_let_in_than_can_end():
     door = Crowd()
-    inside = [door.admitted() for _ in range(crowd._MOST)]
-    for one in inside:
-        one.__enter__()
-    with pytest.raises(AnswerError) as caught, door.admitted():
-        pass
+    inside = await fill(door, crowd._MOST)
+    with pytest.raises(AnswerError) as caught:
+        await fill(door, 1)
     assert (caught.value.status, caught.value.code) == (503, "busy")
-    inside.pop().__exit__(None, None, None)
-    with door.admitted():
-        pass
+    await inside.pop().__aexit__(None, None, None)
+    await fill(door, 1)
+
+
+@pytest.mark.usefixtures("spare")
+async def test_who_waits_gets_a_turn_when_another_answer_ends_the_first_first():
+    door = Crowd()
+    inside = await fill(door, crowd._MOST)
+    came: list[int] = []
+
+    async def ask(number: int) -> None:
+        async with door.admitted():
+            came.append(number)
+
+    asked = [asyncio.ensure_future(ask(number)) for number in (1, 2)]
+    await asyncio.sleep(0)  # both begin, and wait
+    await inside.pop().__aexit__(None, None, None)
+    await asyncio.gather(*asked)
+    assert came == [1, 2]
+    assert door._making == crowd._MOST - 1
 
 
 async def test_who_waits_for_venues_alone_lets_everybody_in(spare):
     spare["share"] = 0.5
-    door = Crowd()
-    for _ in range(100):
-        door.admitted().__enter__()
+    await fill(Crowd(), 100)
 
 
 @pytest.mark.usefixtures("spare")
 async def test_what_fails_makes_room_too():
     door = Crowd()
     for _ in range(10):
-        with pytest.raises(ZeroDivisionError), door.admitted():
-            raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError):
+            async with door.admitted():
+                raise ZeroDivisionError
 
 
 async def test_who_is_turned_away_gets_the_last_good_answer_or_is_told_why(stack, monkeypatch):
     whole = (await stack.ask("/combined_price", symbol="BTC")).json()["data"]
     stack.api.cache._entries.clear()
     monkeypatch.setattr(crowd, "_MOST", 0)
+    monkeypatch.setattr(crowd, "_PATIENCE", 0.0)
     monkeypatch.setattr(stack.api._crowd, "_look", lambda: True)
     called = len(stack.calls())
     kept = await stack.ask("/combined_price", symbol="BTC")

@@ -38,6 +38,9 @@ BTC = Pair("BTC", "USDT")
         "ВТС",
         "b̶t̶c̶",
         "比特币",
+        "биток",
+        "بيتكوين",
+        "ביטקוין",
     ],
 )
 def test_usual_spellings_mean_the_same(text):

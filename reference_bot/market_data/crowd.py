@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from reference_bot.api import BUSY, Missing
@@ -19,10 +20,12 @@ _NONE_TO_SPARE: Final = 0.9
 """The share of that time from which on it had none: it worked, or waited for a processor."""
 _MOST: Final = 2
 """Answers that are made beside each other while there is no time to spare."""
+_PATIENCE: Final = 1.0
+"""Seconds that a question waits for its turn: of the 1.5 that an answer has, it needs some, too."""
 
 
 class Crowd:
-    """Turns questions away that this process has no time for.
+    """Lets questions wait that this process has no time for, and turns away who waited too long.
 
     Where all are let in, none is answered: each gets too little of the processor to end before its
     deadline, is asked of the next venue as well, and what was fetched for it comes to nothing.
@@ -33,19 +36,31 @@ class Crowd:
         self._since = 0.0
         self._held = 0.0
         self._none_to_spare = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
-    @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Count an answer while it is made. Raises AnswerError when there are too many already."""
+    @asynccontextmanager
+    async def admitted(self) -> AsyncIterator[None]:
+        """Count an answer while it is made. Raises AnswerError when its turn does not come."""
         if self._look() and self._making >= _MOST:
-            said = "there are more questions than this service has time for"
-            gap = Missing("service", "market-data", BUSY, said)
-            raise AnswerError(503, BUSY, said, missing=(gap,))
+            await self._turn()
         self._making += 1
         try:
             yield
         finally:
             self._making -= 1
+            if self._waiting:
+                self._waiting.popleft().set_result(None)
+
+    async def _turn(self) -> None:
+        """Wait until another answer ends."""
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        await asyncio.wait({turn}, timeout=_PATIENCE)
+        if not turn.done():
+            self._waiting.remove(turn)
+            said = "there are more questions than this service has time for"
+            gap = Missing("service", "market-data", BUSY, said)
+            raise AnswerError(503, BUSY, said, missing=(gap,))
 
     def _look(self) -> bool:
         """Tell whether there is no time to spare, looked at twice a second at the most."""

@@ -56,7 +56,7 @@ class Api:
 
         async def encoded() -> _Kept:
             began = now()
-            with self._crowd.admitted():
+            async with self._crowd.admitted():
                 answer = await make()
             kept = _Kept(encode(answer, began, now()), now())
             if stale_if_error:

@@ -64,7 +64,7 @@ def _symbols(typed: str) -> str:
     A length of time is passed over: the answer has its own.
     """
     words = symbols_among([one for word in _BETWEEN.split(typed) for one in _listed(word) if one])
-    symbols = dict.fromkeys(map(_symbol, words))
+    symbols = dict.fromkeys(map(_symbol, words or [typed]))
     if len(symbols) > _AT_ONCE:
         raise BadArgumentError(
             f"That is {len(symbols)} symbols: I take up to {_AT_ONCE} at once, like "

@@ -28,7 +28,7 @@ _AT: Final = frozenset({"on", "at", "from"})
 _COINS_TOO: Final = frozenset({"GATE", "HYPERLIQUID", "CRYPTO", "FX"})
 """Names of exchanges and of groups of charts that may as well be meant as a coin."""
 _SAYS_NOTHING: Final = frozenset({"last", "past", "this", "percent", "pct"})
-_AMOUNT: Final = re.compile(r"\d+(?:[.,]\d+)*[km]?", re.IGNORECASE)
+_AMOUNT: Final = re.compile(r"\d+(?:[.,'’/]\d+)*[km]?", re.IGNORECASE)
 _UNIT: Final = re.compile(
     r"(?:m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|months?)", re.IGNORECASE
 )
