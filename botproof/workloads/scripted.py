@@ -236,7 +236,7 @@ async def play(
                 sent.update(update_id for task in tasks for update_id in task.result())
         except* BrokenHarnessError as broken:
             raise broken.exceptions[0] from None
-        await _wait_confirmed(sent - {_NEVER_DELIVERED}, confirmed)
+        await _wait_confirmed(stack, sent - {_NEVER_DELIVERED}, confirmed)
     return patience.spoke or not patience.in_vain
 
 
@@ -451,13 +451,11 @@ async def acknowledged(
     return wanted.acknowledged
 
 
-async def _wait_confirmed(sent: set[int], confirmed: asyncio.Queue[Event]) -> None:
-    try:
-        async with asyncio.timeout(CONFIRM_S):
-            while sent:
-                sent.difference_update(_confirmed_ids(await confirmed.get()))
-    except TimeoutError:
-        return
+async def _wait_confirmed(stack: Stack, sent: set[int], confirmed: asyncio.Queue[Event]) -> None:
+    async def next_one() -> None:
+        sent.difference_update(_confirmed_ids(await confirmed.get()))
+
+    await Granted(stack.watch, CONFIRM_S).wait(lambda: not sent, next_one)
 
 
 def _confirmed_ids(event: Event) -> Iterator[int]:

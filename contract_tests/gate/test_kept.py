@@ -10,15 +10,26 @@ from botproof.chats import ReplyRules
 from botproof.checks import judging
 from botproof.checks.kept import name_the_machine
 from botproof.checks.registry import CHECKS
-from botproof.config import Config, Mode, Process
+from botproof.config import Case, Config, Mode, Process
 from botproof.config.tables import Workload
-from botproof.history import BotApiCall, DoorAsked, History, Phase, Request, Starved, Withheld
+from botproof.history import (
+    BotApiCall,
+    DoorAsked,
+    Event,
+    History,
+    Phase,
+    Request,
+    Starved,
+    UpdateConfirmed,
+    Withheld,
+)
 from botproof.noise.table import Row
 from botproof.starvation import KEPT
 from botproof.targets.granted import Granted
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack
 from botproof.verdict import CheckResult, Verdict
+from botproof.workloads import scripted
 from botproof.workloads.door import USERS, DoorWorkload
 from botproof.workloads.security import OPERATOR, Asker
 
@@ -159,28 +170,29 @@ def test_a_limit_ends_also_where_everything_is_withheld(
 
 
 class LateBot:
-    """A stack whose bot answers once the harness has asked so often what the machine withheld."""
+    """A stack in which something happens, usually an answer of the bot's, once the harness has
+    asked so often what the machine withheld."""
 
     name = mode = "polling"
     stretch = 1.0
     labels = PLACE
     values: ClassVar = {"token": "1:a"}
 
-    def __init__(self, watch: Watch, user: int, looks: int) -> None:
+    def __init__(self, watch: Watch, user: int, looks: int, event: Event | None = None) -> None:
         self.around = SimpleNamespace(recorder=Recorder(), config=CONFIG)
         self.telegram = self.watch = self
         self._watch = watch
-        self._user = user
+        answer = {"chat_id": user, "text": "You own 4.2 BTC and 17 ETH"}
+        self._event = event or BotApiCall(
+            t=0.0, method="sendMessage", params=answer, status=200, **PLACE
+        )
         self._looks = looks
 
     @property
     def withheld_s(self) -> float:
         self._looks -= 1
         if not self._looks:
-            answer = {"chat_id": self._user, "text": "You own 4.2 BTC and 17 ETH"}
-            self.around.recorder.record(
-                BotApiCall(t=0.0, method="sendMessage", params=answer, status=200, **PLACE)
-            )
+            self.around.recorder.record(self._event)
         return self._watch.withheld_s
 
     async def inject(self, *_: Any) -> int:
@@ -209,6 +221,17 @@ def test_an_answer_at_the_door_is_waited_for_as_long_as_the_machine_is_busy(
         asyncio.run(door.first())
     (event,) = bot.around.recorder.history().of(DoorAsked)
     assert event.answers == ("You own 4.2 BTC and 17 ETH",)
+
+
+def test_an_update_s_confirmation_is_waited_for_as_long_as_the_machine_is_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("botproof.workloads.scripted.CONFIRM_S", 0.01)
+    confirmed = UpdateConfirmed(t=0.0, update_ids=(1,), door="polling", **PLACE)
+    bot = LateBot(Watch(monkeypatch, 1.0, step_s=0.0), 0, looks=6, event=confirmed)
+    case = Case(name="aside", say="hello", expect="silence")
+    asyncio.run(scripted.play(cast("Stack", bot), [case], ReplyRules(), 0.0))
+    assert bot.around.recorder.history().of(UpdateConfirmed) == [confirmed]
 
 
 def test_the_operator_is_waited_for_as_long_as_the_machine_is_busy(
