@@ -18,6 +18,7 @@ import httpx
 from botproof.fleet.options import add_files
 from botproof.history import HarnessError
 from botproof.init.look import Found, look
+from botproof.init.settings import Role, role_of
 from botproof.init.source import Source, read_source
 from botproof.init.start import Description
 from botproof.init.trial import Trials
@@ -96,12 +97,12 @@ def _template(path: Path) -> int:
 
 def _described(arguments: argparse.Namespace, base: Path) -> Description:
     raw: dict[str, Any] = {"name": base.name or "my bot", "doubles": {"telegram": {}}}
-    source = Source()
+    source, given = Source(), dict[str, str]()
     recordings = [str(path.relative_to(base)) for path in sorted(base.glob("recordings/*.har"))]
     if recordings and not problem():
         raw["doubles"]["http"] = {"recordings": recordings}
     if arguments.bot is not None:
-        command = _command(arguments.bot, base)
+        given, command = _command(arguments.bot, base)
         raw["bot"] = {"command": command, "ready": "telegram"}
         source = read_source(
             base, [word.replace("{venv:", "").replace("}", "") for word in command]
@@ -114,15 +115,25 @@ def _described(arguments: argparse.Namespace, base: Path) -> Description:
         from botproof.init.compose import describe  # noqa: PLC0415 - see above
 
         raw["bot"], source = describe(arguments.compose, arguments.service)
-    return Description(raw=raw, source=source)
+    return Description(raw=raw, source=source, given=given)
 
 
-def _command(text: str, base: Path) -> list[str]:
-    """Return the command as botproof.toml has it: with the bot's own virtual environment in it."""
+_SETTING = re.compile(r"([A-Za-z_]\w*)=(.*)\Z", re.DOTALL)
+
+
+def _command(text: str, base: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the settings that stand before the command, and the command as botproof.toml has it:
+    with the bot's own virtual environment in it. A token that stands there is not taken: the run
+    has one of its own."""
     try:
         words = shlex.split(text)
     except ValueError as error:
         raise UsageError(f"--bot {text!r}: is not a command: {error}") from error
+    given: dict[str, str] = {}
+    while words and (found := _SETTING.match(words[0])):
+        value = found[2].replace("{", "{{").replace("}", "}}")
+        given[found[1]] = "{token}" if role_of(found[1]) is Role.TOKEN else value
+        words = words[1:]
     if not words:
         raise UsageError("--bot is empty: give the command that your server starts the bot by")
     venv = next((each for each in _ENVIRONMENTS if (base / each / "pyvenv.cfg").is_file()), "")
@@ -138,15 +149,11 @@ def _command(text: str, base: Path) -> list[str]:
         there = sorted(each.name for each in base.glob(f"*{Path(script).suffix}"))[:8]
         listed = f"; there are {', '.join(there)}" if there else ""
         raise UsageError(f"--bot: there is no file {script} in {base}{listed}")
-    return words
+    return given, words
 
 
 def _no_program(word: str, base: Path) -> str:
     near = {"python": "python3", "pip": "pip3", "nodejs": "node"}.get(word, "")
-    if re.match(r"\w+=", word):
-        return (
-            f"--bot: {word} sets a variable; leave it out here, and set it in [bot.env] afterwards"
-        )
     if word in ("cd", "source", ".", "export"):
         return (
             f"--bot: {word!r} is a word of the shell; write --bot \"sh -c '…'\", or call init there"

@@ -49,7 +49,8 @@ _RULES: tuple[tuple[Role, str], ...] = (
         Role.WEBHOOK_URL,
         (
             r"(WEBHOOK|HOOK|PUBLIC|EXTERNAL|APP|HEROKU|RENDER).*(URL|DOMAIN|BASE)|"
-            r"DOMAIN|^WEBHOOK$|WEBHOOK_HOST|^BASE_URL$|^APP_NAME$"
+            r"DOMAIN|^WEBHOOK$|WEBHOOK_HOST|^BASE_URL$|^APP_NAME$|"
+            r"(^|_)URL_(WEB)?HOOK"
         ),
     ),
     (
@@ -72,7 +73,7 @@ _RULES: tuple[tuple[Role, str], ...] = (
     ),
     (
         Role.PORT,
-        r"(^|_)PORT$",
+        r"(^|_)PORT$|^PORT_(BOT|HTTP|WEB\w*|SERVER|APP)$",
     ),
     (
         Role.HOST,

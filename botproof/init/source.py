@@ -103,6 +103,17 @@ _CLIENTS = re.compile(
     rf"\b(?:from|import) (?:{_VENUES}|pybit|yfinance)\b"
 )
 """How clients of the venues are named that the exchange double stands for."""
+_MTPROTO = re.compile(
+    r"^\s*(?:from|import)\s+(telethon|pyrogram|kurigram|hydrogram|pytdbot|opentele)\b|"
+    r"(?:require\(|from )[\"'](@mtproto/core|@mtcute/[\w-]+|telegram/sessions|tdl|gramjs)[\"']|"
+    r"[\"'](?:github\.com/)(gotd/td|zelenin/go-tdlib)\b",
+    re.MULTILINE,
+)
+_HTTP_API = re.compile(
+    r"\b(?:aiogram|telebot|telegraf|grammy|node-telegram-bot-api|getUpdates)\b|"
+    r"^\s*(?:from|import)\s+telegram\b",
+    re.MULTILINE,
+)
 _TOKEN = re.compile(r"[\"'`](?:bot)?(\d{6,12}:[A-Za-z0-9_-]{30,50})[\"'`]")
 _WORD = re.compile(r"[\"'`]/?([a-z][a-z0-9_]{0,31})[\"'`]")
 _PATH = re.compile(r"[\"'`](/[A-Za-z0-9_/{}$:<>-]{0,60})[\"'`]")
@@ -130,7 +141,7 @@ class Source:
     them, `commands` words without a slash, `words` what it compares a message with, `paths` what
     may be a path of an HTTP server, `token` a bot's token that stands in it. `market`: it names
     those who sell or give away prices. `exchange`: among them one that the exchange double stands
-    for."""
+    for. `mtproto` is a library of MTProto, where no library of the HTTP Bot API is beside it."""
 
     env: tuple[str, ...] = ()
     examples: tuple[tuple[str, str], ...] = ()
@@ -141,6 +152,7 @@ class Source:
     exchange: bool = False
     text: str = ""
     token: str = ""
+    mtproto: str = ""
 
 
 def read_source(folder: Path, command: Sequence[str] = ()) -> Source:
@@ -161,7 +173,13 @@ def read_source(folder: Path, command: Sequence[str] = ()) -> Source:
         exchange=names_exchange(whole),
         text=whole,
         token="".join(_TOKEN.findall(whole)[:1]),
+        mtproto="" if _HTTP_API.search(whole) else _library(whole),
     )
+
+
+def _library(text: str) -> str:
+    found = _MTPROTO.search(text)
+    return next(filter(None, found.groups()), "") if found else ""
 
 
 def names_exchange(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,22 @@ _USUAL_TOKENS = ("TELEGRAM_BOT_TOKEN", "BOT_TOKEN", "TELEGRAM_TOKEN", "TOKEN")
 _URL_FORMS = ("{url:telegram_double}", "{url:telegram_double}/bot")
 _HAND_SET = ("/webhook", "/", "/telegram", "/bot", "/api/webhook", "/telegram/webhook")
 _PATIENCE_S = 90.0
+_MTPROTO_S = 30.0  # it will hardly ask the Bot API
 
 
 @dataclass(slots=True)
 class Description:
     """A botproof.toml that comes to be: `raw` are its tables, `base_env` the bot's environment.
 
-    `guessed` are settings that the bot insists on and whose value was made up; `answers_to` says
-    how the bot was brought to speak to the double; `own_token` is one that stands in its source.
+    `given` are settings that stood before the command, `guessed` are settings that the bot insists
+    on and whose value was made up; `answers_to` says how the bot was brought to speak to the
+    double; `own_token` is one that stands in its source.
     """
 
     raw: dict[str, Any]
     source: Source
     base_env: dict[str, str] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
     modes: dict[str, dict[str, Any]] = field(default_factory=dict)
     guessed: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -114,7 +117,7 @@ async def find_start(
     """Try until the bot takes updates from the double, and `play` in that start. Whether it does;
     `look` is the last try. A bot whose webhook its operator sets is not played with: updates have
     been sent to it already, to find where it takes them."""
-    described.base_env = first_env(described.source)
+    described.base_env = {**first_env(described.source), **described.given}
     if described.source.token and not of_role(described.names, Role.TOKEN):
         described.own_token = described.source.token
         described.base_env = {k: v for k, v in described.base_env.items() if v != "{token}"}
@@ -126,13 +129,25 @@ async def find_start(
             "setting was found that says where the Bot API is"
         )
         return False
+    if described.source.mtproto:
+        trials.say(f"its source uses {described.source.mtproto}, which speaks MTProto")
     if described.expect_exchanges():
         trials.say("its source names an exchange: the exchange double stands for it")
     for setting, form in ways:
         if await _try(trials, described, setting, form, play):
             return True
-    described.trouble = MTPROTO if described.look.mtproto else trouble_in(described.look.log)
+    described.trouble = _trouble(described)
     return False
+
+
+def _trouble(described: Description) -> Trouble | None:
+    """Return what stands in the way, as far as it is known."""
+    if described.look.mtproto:
+        return MTPROTO
+    known, library = trouble_in(described.look.log), described.source.mtproto
+    if known is None and library:
+        return replace(MTPROTO, seen=f"its source uses {library}, and it never asked the Bot API")
+    return known
 
 
 def _ways(described: Description) -> Iterator[tuple[str, str]]:
@@ -159,7 +174,8 @@ async def _try(
     for _ in range(_MOST_TRIES):
         trials.say(f"trial {trials.count + 1}: is Telegram reached {how}?")
         env = {**described.base_env, **({setting: form} if setting else {})}
-        async with trials.start(described.raw, env, patience_s=_PATIENCE_S) as trial:
+        patience_s = _MTPROTO_S if described.source.mtproto else _PATIENCE_S
+        async with trials.start(described.raw, env, patience_s=patience_s) as trial:
             described.look = look = trial.look
             if trial.started and not look.failure and not _wrong_path(look):
                 described.base_env = env
@@ -191,7 +207,7 @@ def _use_own_token(trials: Trials, described: Description) -> bool:
         return _take_any_token(trials, described)
     described.own_token = own
     telegram["token"] = own
-    known = described.source.env  # the usual names were only guessed
+    known = (*described.source.env, *described.given)  # the usual names were only guessed
     described.base_env = {k: v for k, v in described.base_env.items() if k in known}
     trials.say(f"  no: {_own(described)}: the double knows it by that from here on")
     return True

@@ -241,6 +241,20 @@ def test_a_bot_that_answers_nothing_is_not_told_that_silence_is_right(tmp_path: 
     assert "it asked prices.example.org in vain, which may be why: record that first" in text
 
 
+def test_settings_before_the_command_are_given_and_written_but_for_the_token(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bot.py").write_text("import os; print('in', os.environ['WHERE']); exit(1)")
+    settings = "WHERE='{here}' BOT_TOKEN=my-own-secret"
+    done = run("init", "--bot", f"{settings} {sys.executable} bot.py", folder=tmp_path)
+    assert "  | in {here}" in done.stdout
+    text = (tmp_path / "botproof.toml").read_text(encoding="utf-8")
+    bot = load_config(tmp_path / "botproof.toml").bot
+    assert (bot.env["WHERE"], bot.env["BOT_TOKEN"]) == ("{{here}}", "{token}")
+    assert bot.command[-1] == "bot.py"
+    assert "my-own-secret" not in text
+
+
 SPEAKS_MTPROTO = """
 import socket, time
 while True:

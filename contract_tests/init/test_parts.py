@@ -111,6 +111,8 @@ def test_a_token_in_a_source_is_found_with_what_its_url_has_before_it(
         ("ALLOWED_USERS", Role.USERS),
         ("OWNER_ID", Role.USER),
         ("PORT", Role.PORT),
+        ("PORT_BOT", Role.PORT),
+        ("URL_WEBHOOK", Role.WEBHOOK_URL),
         ("BOT_MODE", Role.MODE),
         ("DATABASE_URL", Role.STORE),
     ],
@@ -420,7 +422,7 @@ def test_what_is_written_is_taken_even_where_nothing_was_found(tmp_path: Path) -
         (["--bot", "python3 'main.py"], "is not a command"),
         (["--bot", ""], "--bot is empty"),
         (["--bot", "main.py"], "write ./main.py"),
-        (["--bot", "TOKEN=1 python3 main.py"], "[bot.env]"),
+        (["--bot", "MODE=1"], "--bot is empty"),
         (["--bot", "cd . && python3 main.py"], "a word of the shell"),
         (["--compose", "no.yaml"], "no.yaml: is no file"),
         (["--image", "botproof-init/no-such-image"], "botproof-init/no-such-image"),
@@ -436,6 +438,23 @@ def test_a_command_line_that_cannot_be_is_answered_before_anything_starts(
     assert said in capsys.readouterr().err
     assert not (tmp_path / "botproof.toml").exists()
     assert not (tmp_path / "main.py").read_text(), "the bot's own file stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("text", "library"),
+    [
+        ("from telethon.sync import TelegramClient, events", "telethon"),
+        ("from pyrogram import Client", "pyrogram"),
+        ("const { StringSession } = require('telegram/sessions');", "telegram/sessions"),
+        ("from telethon import events\nimport telebot", ""),  # its bot may well be judged
+        ("from telegram import Update", ""),
+    ],
+)
+def test_a_library_of_mtproto_is_known_by_its_import(
+    tmp_path: Path, text: str, library: str
+) -> None:
+    (tmp_path / "main.py").write_text(text)
+    assert read_source(tmp_path).mtproto == library
 
 
 @pytest.mark.parametrize(
