@@ -17,7 +17,7 @@ from botproof.budgets import DEFAULTS, Budget, Budgets
 from botproof.chats import ReplyRules
 from botproof.checks.kept import name_the_machine
 from botproof.checks.shortcomings import approved_of, settle, unapproved_of
-from botproof.checks.starved import Limits, settle_starved
+from botproof.checks.starved import Approved, Limits, settle_starved
 from botproof.config import ALL_CHECKS, Config, Degradation, Replies
 from botproof.history import (
     HarnessError,
@@ -155,7 +155,8 @@ def run_checks(
     whole, history = history, history.counted()
     results = [run_check(name, checks[name], whole, judging) for name in names]
     results = settle(results, history, judging.budgets["reply_time_s"].limit, again)
-    results = settle_starved(results, history, judging.rules, judging.limits, again)
+    known = Approved(judging.rules, judging.approved)
+    results = settle_starved(results, history, known, judging.limits, again)
     results = [name_the_machine(result, whole) for result in results]
     broken = harness_result(history)
     return [broken, *results] if broken is not None else results

@@ -10,7 +10,8 @@ from botproof.calls import button_label, hides_links, integer, is_reply, is_true
 from botproof.chats import Chats, Message, ReplyRules, Turn, read_chats
 from botproof.history import History, PlayedAgain
 
-_RULE = "---"
+RULE = "---"
+"""What a rendered reply is divided by: what was asked, and each message."""
 _REACTION = "setMessageReaction"
 _MANNERS = {"disable_notification": "silent", "protect_content": "not to be forwarded"}
 """How a message is sent, where its user notices."""
@@ -51,8 +52,8 @@ def renormalised(approved: str, rules: ReplyRules) -> str:
     """Return an approved file as it would be written by the rules of today."""
     lines: list[str] = []
     body: list[str] = []
-    for line in [*approved.splitlines(), _RULE]:
-        if line.startswith(_RULE) or not lines:
+    for line in [*approved.splitlines(), RULE]:
+        if line.startswith(RULE) or not lines:
             lines += rules.normalise("\n".join(body)).splitlines() if body else []
             body = []
             lines.append(line)
@@ -72,7 +73,7 @@ def render(turn: Turn, rules: ReplyRules) -> str:
     if rules.acknowledgement_stays and turn.answers:
         shown = [message for message in shown if not message.acknowledgement]
     for message in shown:
-        about = [_RULE, "message" if message.method == "sendMessage" else message.method]
+        about = [RULE, "message" if message.method == "sendMessage" else message.method]
         if message.parse_mode:
             about.append(f"({message.parse_mode})")
         lines.append(" ".join(about + _manners(message)))
@@ -81,12 +82,12 @@ def render(turn: Turn, rules: ReplyRules) -> str:
             "  ".join(f"[{button_label(button)}]" for button in row) for row in message.buttons
         ]
     lines += [
-        f"{_RULE} {act.method} {json.dumps(plain(act.params.get('reaction')), ensure_ascii=False)}"
+        f"{RULE} {act.method} {json.dumps(plain(act.params.get('reaction')), ensure_ascii=False)}"
         for act in turn.acts
         if act.method == _REACTION
     ]
     if not shown:
-        lines.append(f"{_RULE} nothing")
+        lines.append(f"{RULE} nothing")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

@@ -12,14 +12,16 @@ open. *How fast* it is said is explained when it would have been in time without
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from botproof.calls import words_of
 from botproof.chats import ReplyRules, Turn
+from botproof.checks.figures import telling
 from botproof.checks.generator import HALF_BEFORE_S, HALF_WITHHELD_S
-from botproof.checks.replies import lines_of, read_turns, render, settled_turns
+from botproof.checks.replies import RULE, lines_of, read_turns, render, settled_turns
 from botproof.checks.shortcomings import Shortcomings
 from botproof.history import (
     HALF_AN_ANSWER,
@@ -37,6 +39,8 @@ from botproof.verdict import CheckResult, Verdict
 
 _UNANSWERED_S = 2.0
 """Of a case without an answer: how long after it was asked the answer would have been made."""
+_MUTE = 3
+"""So many unanswered cases, and none that is answered: that is no matter of single ones."""
 _BEFORE_S = 30.0
 _BEFORE_WITHHELD_S = 3.0
 _SHARED = 0.25
@@ -64,13 +68,15 @@ class Limits:
 
 def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -> Cases:
     """Return the cases whose reply differs, from the approved one or between stacks, and was spoilt
-    by what another playing may be spared."""
+    by what another playing may be spared. None of a stack in which nothing was answered: each
+    would be waited for once more."""
     turns = settled_turns(history, rules)
     short = Shortcomings.of(history, float("inf"))
+    mute = {stack for stack, own in turns.items() if _is_mute(own.values())}
     spoilt = {
         (stack, name)
-        for stack, name in _spoilt(history, turns, short)
-        if (turns[stack][name].case.stack, name) not in short.lacking
+        for stack, name in _spoilt(history, turns, short, Approved(rules, approved))
+        if (turns[stack][name].case.stack, name) not in short.lacking and stack not in mute
     }
     texts = {
         stack: {name: render(turn, rules) for name, turn in own.items()}
@@ -89,8 +95,42 @@ def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -
     return found
 
 
+def _is_mute(turns: Collection[Turn]) -> bool:
+    wanted = [turn for turn in turns if turn.case.expect == "reply"]
+    return len(wanted) >= _MUTE and not any(turn.answered for turn in wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The approved replies by case, and how replies are read."""
+
+    rules: ReplyRules
+    texts: Mapping[str, str]
+
+    def is_anothers(self, turn: Turn, turns: Mapping[str, Turn]) -> bool:
+        """Tell whether a reply is the approved one of another question, figures and all: however
+        slow a machine is, it gives nobody another one's answer."""
+        if turn.case.case not in self.texts or not turn.answered:
+            return False
+        said, asked = _answer(render(turn, self.rules)), words_of(turn.case.title)
+        if not telling(said):
+            return False
+        same = [name for name in turns if _answer(self.texts.get(name, "")) == said]
+        others = [words_of(turns[name].case.title) for name in same]
+        own = turn.case.case in same
+        return not own and any(not (asked <= other or other <= asked) for other in others)
+
+
+def _answer(rendered: str) -> str:
+    """Return a rendered reply without what was asked."""
+    return rendered.partition(RULE)[2]
+
+
 def _spoilt(
-    history: History, turns: Mapping[str, Mapping[str, Turn]], short: Shortcomings
+    history: History,
+    turns: Mapping[str, Mapping[str, Turn]],
+    short: Shortcomings,
+    approved: Approved,
 ) -> set[tuple[str, str]]:
     """Stack and name of the cases whose last playing was spoilt, by starvation or by a double."""
     starvation = Starvation.by_stack(history)
@@ -99,8 +139,11 @@ def _spoilt(
         (stack, name)
         for stack, own in turns.items()
         for name, turn in own.items()
-        if (turn.case.stack, name) in short.spoilt
-        or _starved(turn, starvation[turn.case.stack], stretches.get(turn.case.stack, 1.0))
+        if (
+            (turn.case.stack, name) in short.spoilt
+            or _starved(turn, starvation[turn.case.stack], stretches.get(turn.case.stack, 1.0))
+        )
+        and not approved.is_anothers(turn, own)
     }
 
 
@@ -123,7 +166,7 @@ def _end(turn: Turn, stretch: float = 1.0) -> float:
 def settle_starved(
     results: Iterable[CheckResult],
     history: History,
-    rules: ReplyRules,
+    approved: Approved,
     limits: Limits,
     again: Again,
 ) -> list[CheckResult]:
@@ -135,10 +178,10 @@ def settle_starved(
 
     def explained(check: str) -> list[Event]:
         if check in _CONTENT:
-            return list(_spoilt_events(history, rules, everywhere=check == "parity"))
+            return list(_spoilt_events(history, approved, everywhere=check == "parity"))
         if check in _SPEED:
             return [
-                *_late_replies(history, rules, limits.reply_s, starvation),
+                *_late_replies(history, approved.rules, limits.reply_s, starvation),
                 *starved_requests(history, limits.reply_s, starvation),
                 *_late_processes(history, limits, starvation),
             ]
@@ -181,10 +224,10 @@ def _replays(history: History) -> Iterator[str]:
         )
 
 
-def _spoilt_events(history: History, rules: ReplyRules, *, everywhere: bool) -> Iterator[Event]:
+def _spoilt_events(history: History, approved: Approved, *, everywhere: bool) -> Iterator[Event]:
     """Yield all playings of the cases whose last one was spoilt too; for parity in every stack."""
     short = Shortcomings.of(history, float("inf"))
-    spoilt = _spoilt(history, settled_turns(history, rules), short)
+    spoilt = _spoilt(history, settled_turns(history, approved.rules), short, approved)
     of = {event.stack: event.of for event in history.of(PlayedAgain)}
     names = {name for _, name in spoilt}
     alone = Counter((case.stack, case.chat_id) for case in history.of(CasePlayed))

@@ -5,7 +5,14 @@ what is put into its values, and `reading` reads it.
 """
 
 from botproof.config.images import with_images
-from botproof.config.placeholders import STRETCH, VENV, stretches, substitute, venvs
+from botproof.config.placeholders import (
+    STRETCH,
+    VENV,
+    longest_deadline,
+    stretches,
+    substitute,
+    venvs,
+)
 from botproof.config.reading import config_of, load_config, parse_config
 from botproof.config.tables import (
     ALL_CHECKS,
@@ -57,6 +64,7 @@ __all__ = [
     "TelegramDouble",
     "config_of",
     "load_config",
+    "longest_deadline",
     "parse_config",
     "stretches",
     "substitute",

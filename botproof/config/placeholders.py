@@ -71,11 +71,19 @@ def _is_duration(text: str) -> bool:
 
 def stretches(config: Config) -> bool:
     """Tell whether any value gives the target a deadline that the harness may stretch."""
-    return any(
-        (match.group(1) or "").startswith(SECONDS)
+    return longest_deadline(config) > 0
+
+
+def longest_deadline(config: Config) -> float:
+    """Return the longest deadline of the target's that the harness may stretch, in seconds; 0
+    without any."""
+    names = (
+        match.group(1) or ""
         for _, text in _substituted_texts(config)
         for match in _PLACEHOLDER.finditer(text)
     )
+    told = (float(name.removeprefix(SECONDS)) for name in names if name.startswith(SECONDS))
+    return max(told, default=0.0)
 
 
 def _substituted_texts(config: Config) -> Iterator[tuple[str, str]]:

@@ -159,6 +159,7 @@ class _Plays:
         if golden.is_dir():
             job = msgspec.structs.replace(job, golden_dir=str(golden))
         async with self._free:
+            self._say(f"{defect.name}: {defect.story}")
             ended = await _run(job, folder, base_s(unbroken.seconds))
         shutil.rmtree(folder / "code", ignore_errors=True)  # a copy of what everybody has
         return judged(defect, ended)

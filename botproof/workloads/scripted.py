@@ -13,7 +13,7 @@ from botproof import history
 from botproof.calls import chat_of, is_sending
 from botproof.chats import Chats, ReplyRules
 from botproof.checks.replies import title_of
-from botproof.config import Case
+from botproof.config import Case, longest_deadline
 from botproof.doubles.telegram.flood import Bucket, FloodLimits
 from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed, UpdateDelivered
 from botproof.targets.doubles import DoubleControl
@@ -318,7 +318,7 @@ async def _ask(
         )
         stack.around.recorder.record(played)
         wanted = Wanted(Chats(rules), played, _deliveries(step.case))
-        await _wait(stack, wanted, events, patience.seconds(step.case) * stack.stretch)
+        await _wait(stack, wanted, events, patience.seconds(step.case) + _stretched_by(stack))
         patience.waited(step.case, came=wanted.came)
         if step.case.kind == "callback_query" and wanted.came and not patience.spinning:
             patience.spinning = not await acknowledged(wanted, events)
@@ -343,6 +343,12 @@ async def update_of(
 def _buttons_of(message: Mapping[str, Any]) -> list[object]:
     rows = message.get("reply_markup", {}).get("inline_keyboard", [])
     return [button.get("callback_data") for row in rows for button in row]
+
+
+def _stretched_by(stack: Stack) -> float:
+    """Return for how many seconds longer the target may work at an answer where its deadlines are
+    stretched."""
+    return (stack.stretch - 1.0) * longest_deadline(stack.around.config)
 
 
 def _deliveries(case: Case) -> int:

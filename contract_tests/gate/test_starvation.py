@@ -1,9 +1,11 @@
 """Starvation: the figure, what it explains, and what it does not."""
 
+import dataclasses
 import os
 import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -13,7 +15,7 @@ from botproof.checks import judging
 from botproof.checks.judging import Judging
 from botproof.checks.registry import CHECKS
 from botproof.checks.starved import doubtful
-from botproof.config import Config, Mode, Process, stretches, substitute
+from botproof.config import Config, Mode, Process, longest_deadline, stretches, substitute
 from botproof.history import (
     HALF_AN_ANSWER,
     UNKNOWN_HOST,
@@ -28,7 +30,9 @@ from botproof.history import (
 from botproof.starvation import Starvation, withheld
 from botproof.targets.family import family, spent
 from botproof.targets.meter import Meter
+from botproof.targets.stack import Stack
 from botproof.verdict import CheckResult, Verdict
+from botproof.workloads.scripted import _stretched_by
 
 TARGETS = ("bot", "market_data")
 
@@ -310,6 +314,48 @@ def test_what_differs_only_where_it_was_starved_is_inconclusive(story, judged, c
     assert doubtful(story.history(), judged.rules, judged.approved) == {"polling": ["price"]}
 
 
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [("/price ETH", Verdict.FAIL), ("/price btc/usdt", Verdict.INCONCLUSIVE)],
+)
+def test_another_one_s_answer_fails_however_starved_the_machine_was(
+    story, judging, asked: str, verdict: Verdict
+) -> None:
+    """A variable that two askers share; the same question may have been answered a moment later."""
+    for mode in story.modes:
+        story.lifetime(mode)
+        story.case(mode, "start", "Welcome", say="/start")
+        story.case(mode, "other", "price 3954.18", say=asked)
+        text = "price 3954.18" if mode == "polling" else "price 67187.33"
+        story.case(mode, "price", text, say="/price BTC", after_s=1.7)
+        if mode == "polling":
+            starve(story, mode, story.clock, story.clock + 1.5)
+    said = {
+        "start": ("/start", "Welcome"),
+        "other": (asked, "price 3954.18"),
+        "price": ("/price BTC", "price 67187.33"),
+    }
+    texts = {
+        name: f"you: {say}\n--- message (HTML)\n{text}\n" for name, (say, text) in said.items()
+    }
+    judged = dataclasses.replace(judging, approved=texts)
+    assert judge(story, judged, "golden").verdict is verdict
+    again = {} if verdict is Verdict.FAIL else {"polling": ["price"]}
+    assert doubtful(story.history(), judged.rules, judged.approved) == again
+
+
+def test_a_bot_that_answered_nothing_is_not_asked_once_more(story, judging) -> None:
+    story.lifetime("polling")
+    cases = ("one", "two", "three")
+    for name in cases:
+        story.case("polling", name, say=f"/{name}")
+        starve(story, "polling", story.clock, story.clock + 1.5)
+    approved = dict.fromkeys(cases, "Welcome")
+    assert doubtful(story.history(), judging.rules, approved) == {}
+    story.case("polling", "start", "Welcome", say="/start")
+    assert list(doubtful(story.history(), judging.rules, approved)["polling"]) == [*cases]
+
+
 def test_a_silence_that_is_broken_fails_however_starved_the_machine_was(story, judged) -> None:
     story.healthy()
     story.case("polling", "small-talk", "What?", say="hello", expect="silence")
@@ -402,7 +448,11 @@ def test_a_deadline_is_stretched_where_botproof_toml_allows_it() -> None:
     asks = Process(command=("x",), ready="telegram", env={"LIMIT": "{seconds:1.5}"})
     modes = {"polling": Mode()}
     assert not stretches(Config(bot=plain, modes=modes))
-    assert stretches(Config(bot=asks, modes=modes))
+    asking = Config(bot=asks, modes=modes)
+    assert stretches(asking)
+    assert longest_deadline(asking) == 1.5
+    around = SimpleNamespace(config=asking)
+    assert _stretched_by(cast("Stack", SimpleNamespace(around=around, stretch=10.0))) == 13.5
 
 
 @pytest.mark.anyio
