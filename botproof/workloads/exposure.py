@@ -42,6 +42,11 @@ _PATHS = (
     ("GET", "/debug"),
     ("GET", "/config"),
     ("GET", "/env"),
+    ("GET", "/status"),
+    ("GET", "/info"),
+    ("GET", "/debug/vars"),
+    ("GET", "/actuator/env"),
+    ("GET", "/.env"),
     ("GET", "/openapi.json"),
 )
 _FAILED = 500

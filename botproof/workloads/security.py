@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from botproof import history
@@ -25,43 +24,19 @@ from botproof.targets.stack import Stack, Surroundings
 from botproof.targets.values import LISTED_GROUPS
 from botproof.workloads.exposure import secrets_shown
 from botproof.workloads.trials import in_stack, reading, with_env
-from botproof.workloads.updates import message_update, person, private_chat
+from botproof.workloads.updates import message_update, private_chat
 from botproof.workloads.vocabulary import split_command
+from botproof.workloads.ways import OPERATOR, Approach, Ways
 
-OPERATOR = 1_700_000_001
 NOTHING_TO_ASK = (
     "no command of the conversation is answered with figures, by which data could be told from a "
     "refusal; [security] question names one"
 )
-_STRANGERS_FROM = 1_710_000_001
-_SHORTER, _LONGER = OPERATOR // 10, OPERATOR * 10 + 7
-"""Ids like the operator's: a list that is compared as text would let them in."""
-_GROUPS_FROM = -1_001_710_000_001
-_ANONYMOUS_ADMIN = 1_087_968_824
-_AS_CHANNEL = 136_817_688
 _MOST_ASKED = 8
 _ANSWER_S = 6.0
 _QUIET_S = 2.0
 _EVERY_S = 0.05
 """How often is looked whether anything more has come: silence tells nobody that it is over."""
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Approach:
-    """One way to ask: the update, and the chats and queries by which an answer would come."""
-
-    who: str
-    path: str
-    text: str
-    update: Mapping[str, Any]
-    chats: tuple[int, ...]
-    query: str = ""
-    private: bool = False
-
-
-def _stranger(number: int) -> int:
-    return _STRANGERS_FROM + number
 
 
 def is_limited(config: Config) -> bool:
@@ -217,20 +192,26 @@ class Asker:
         number = 0
         private = set(self._config.workload.private)
         for text in operator:
-            kinds = self._guest_paths if self._guests else self._stranger_paths
-            once = () if self._guests or number else self._once_paths
+            ways = Ways(self._guests)
+            kinds = ways.of_guests if self._guests else ways.of_strangers
+            once = () if self._guests or number else ways.asked_once
             for kind in (*once, *kinds):
                 number += 1
                 if self._guests and number >= len(LISTED_GROUPS):
                     return
-                made = kind(self, number, text, taps.get(text, text.lstrip("/")), bot)
+                made = kind(ways, number, text, taps.get(text, text.lstrip("/")), bot)
                 yield Approach(**made, text=text, private=text in private)
 
     async def _all(self, approaches: Sequence[Approach]) -> None:
         token = self._stack.values["token"]
+        earlier = [one for one in approaches if one.before]
+        for one in earlier:
+            await self._inject(one.before)
+        if earlier:
+            await self._quiet()
         for one in approaches:
             for chat in one.chats:
-                self._texts.setdefault((chat, ""), {})
+                self._texts[chat, ""] = {}
                 if chat > 0:  # who has spoken in a group may have spoken to the bot before
                     await self._telegram.make_chat(token, private_chat(chat))
             await self._inject(one.update)
@@ -306,162 +287,9 @@ class Asker:
     def _labels(self) -> Mapping[str, Any]:
         return {"stack": self._stack.mode, "mode": self._stack.mode}
 
-    # the paths
-
-    def _message(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _stranger(number)
-        return _way(self._who, "a message", message_update(user, text), (user,))
-
-    def _shorter(self, _: int, text: str, __: str, ___: Any) -> Json:
-        return self._alike(_SHORTER, text, "a stranger whose id is the beginning of the operator's")
-
-    def _longer(self, _: int, text: str, __: str, ___: Any) -> Json:
-        return self._alike(_LONGER, text, "a stranger whose id begins with the operator's")
-
-    def _alike(self, user: int, text: str, who: str) -> Json:
-        """Ask by the plainest path there is: what another one hides would hide the defect."""
-        return _way(who, "a message", message_update(user, text), (user,))
-
-    def _start(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _stranger(number)
-        said = f"/start {text.lstrip('/')}"
-        return _way(self._who, f"a deep link ({said})", message_update(user, said), (user,))
-
-    def _edited(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _stranger(number)
-        body = {**message_update(user, text)["message"], "edit_date": 1}
-        return _way(self._who, "an edited message", {"edited_message": body}, (user,))
-
-    def _forwarded(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _stranger(number)
-        body = message_update(user, text)["message"]
-        body["forward_origin"] = {"type": "user", "date": 1, "sender_user": person(OPERATOR)}
-        return _way(self._who, "a forwarded command of the operator", {"message": body}, (user,))
-
-    def _caption(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _stranger(number)
-        body = message_update(user, text)["message"]
-        body["caption"], entities = body.pop("text"), body.pop("entities", None)
-        if entities:
-            body["caption_entities"] = entities
-        file = {"file_id": f"f{number}", "file_unique_id": f"u{number}"}
-        body["photo"] = [{**file, "width": 90, "height": 67, "file_size": 1105}]
-        return _way(self._who, "the caption of a photo", {"message": body}, (user,))
-
-    def _in_group(self, number: int, text: str, _: str, __: Any) -> Json:
-        user, group = _stranger(number), self._group(number)
-        update = message_update(user, text, _supergroup(group))
-        return _way(self._who, f"a message in {self._room}", update, (group, user))
-
-    def _addressed(self, number: int, text: str, _: str, bot: Mapping[str, Any]) -> Json:
-        user, group = _stranger(number), self._group(number)
-        command, argument = split_command(text)
-        said = f"{command}@{bot.get('username')} {argument}".strip()
-        update = message_update(user, said, _supergroup(group))
-        return _way(
-            self._who, f"a command with the bot's name in {self._room}", update, (group, user)
-        )
-
-    def _edited_in_group(self, number: int, text: str, _: str, __: Any) -> Json:
-        user, group = _stranger(number), self._group(number)
-        body = {**message_update(user, text, _supergroup(group))["message"], "edit_date": 1}
-        way = f"an edited message in {self._room}"
-        return _way(self._who, way, {"edited_message": body}, (group, user))
-
-    def _anonymous(self, number: int, text: str, _: str, __: Any) -> Json:
-        group = self._group(number)
-        body = message_update(_ANONYMOUS_ADMIN, text, _supergroup(group))["message"]
-        body["from"] = {**person(_ANONYMOUS_ADMIN, "Group"), "is_bot": True}
-        body["from"]["username"] = "GroupAnonymousBot"
-        body["sender_chat"] = _supergroup(group)
-        return _way("an anonymous admin", f"a message in {self._room}", {"message": body}, (group,))
-
-    def _as_channel(self, number: int, text: str, _: str, __: Any) -> Json:
-        group = self._group(number)
-        body = message_update(_AS_CHANNEL, text, _supergroup(group))["message"]
-        body["from"] = {**person(_AS_CHANNEL, "Channel"), "is_bot": True}
-        body["from"]["username"] = "Channel_Bot"
-        body["sender_chat"] = _channel(number)
-        way = f"a message in {self._room}"
-        return _way("somebody who writes as a channel", way, {"message": body}, (group,))
-
-    def _post(self, number: int, text: str, _: str, __: Any) -> Json:
-        channel = _channel(number)
-        body = message_update(0, text, channel)["message"]
-        body.pop("from")
-        body["sender_chat"] = channel
-        return _way("a channel", "a channel post", {"channel_post": body}, (channel["id"],))
-
-    def _edited_post(self, number: int, text: str, _: str, __: Any) -> Json:
-        made = self._post(number, text, "", None)
-        body = {**made["update"]["channel_post"], "edit_date": 1}
-        return {**made, "path": "an edited channel post", "update": {"edited_channel_post": body}}
-
-    def _inline(self, number: int, text: str, _: str, __: Any) -> Json:
-        user = _stranger(number)
-        query = str(8_100_000_000 + number)
-        body = {"id": query, "from": person(user), "query": text.lstrip("/"), "offset": ""}
-        way = _way(self._who, "an inline query", {"inline_query": body}, (user,))
-        return {**way, "query": query}
-
-    def _old_tap(self, number: int, _: str, data: str, __: Any) -> Json:
-        user = _stranger(number)
-        return self._tapped(number, data, user, private_chat(user), "a tap on an old button")
-
-    def _forwarded_tap(self, number: int, _: str, data: str, __: Any) -> Json:
-        user = _stranger(number)
-        origin = {"type": "user", "date": 1, "sender_user": person(OPERATOR)}
-        made = self._tapped(number, data, user, private_chat(user), "a tap on a forwarded button")
-        made["update"]["callback_query"]["message"]["forward_origin"] = origin
-        return made
-
-    def _tap_in_group(self, number: int, _: str, data: str, __: Any) -> Json:
-        user, group = _stranger(number), self._group(number)
-        return self._tapped(number, data, user, _supergroup(group), f"a tap in {self._room}")
-
-    def _tapped(self, number: int, data: str, user: int, chat: Json, way: str) -> Json:
-        query = str(8_200_000_000 + number)
-        message = {"message_id": 1, "date": 1, "chat": chat, "text": "buttons"}
-        body = {"id": query, "from": person(user), "message": message, "data": data}
-        body["chat_instance"] = str(chat["id"])
-        made = _way(self._who, way, {"callback_query": body}, (chat["id"], user))
-        return {**made, "query": query}
-
-    def _operator_in_group(self, number: int, text: str, _: str, __: Any) -> Json:
-        group = self._group(number)
-        update = message_update(OPERATOR, text, _supergroup(group))
-        who = "the operator, for all in a group to read,"
-        return _way(who, f"a message in {self._room}", update, (group,))
-
-    @property
-    def _who(self) -> str:
-        return f"a guest ({self._guests})" if self._guests else "a stranger"
-
-    @property
-    def _room(self) -> str:
-        return "a listed group" if self._guests else "a group"
-
-    def _group(self, number: int) -> int:
-        return LISTED_GROUPS[number] if self._guests else _GROUPS_FROM - number
-
-    _stranger_paths = (
-        *(_message, _start, _edited, _forwarded, _caption, _in_group, _addressed),
-        *(_edited_in_group, _anonymous, _as_channel, _post, _edited_post, _inline),
-        *(_old_tap, _forwarded_tap, _tap_in_group),
-    )
-    _once_paths = (_shorter, _longer)
-    _guest_paths = (
-        *(_message, _edited, _forwarded, _in_group, _addressed, _edited_in_group, _anonymous),
-        *(_inline, _old_tap, _forwarded_tap, _tap_in_group, _operator_in_group),
-    )
-
 
 def _is_call(event: Event) -> bool:
     return isinstance(event, BotApiCall)
-
-
-def _way(who: str, path: str, update: Json, chats: tuple[int, ...]) -> Json:
-    return {"who": who, "path": path, "update": update, "chats": chats}
 
 
 def _callback_data(call: BotApiCall) -> Iterator[str]:
@@ -469,14 +297,6 @@ def _callback_data(call: BotApiCall) -> Iterator[str]:
         for button in row:
             if isinstance(button, Mapping) and button.get("callback_data"):
                 yield str(button["callback_data"])
-
-
-def _supergroup(group: int) -> Json:
-    return {"id": group, "type": "supergroup", "title": "Room"}
-
-
-def _channel(number: int) -> Json:
-    return {"id": -1_001_720_000_001 - number, "type": "channel", "title": "Channel"}
 
 
 async def ask_privately(stack: Stack, user: int, who: str) -> list[SecurityAsked]:

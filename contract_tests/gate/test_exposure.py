@@ -15,7 +15,8 @@ from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack
 from botproof.verdict import Verdict
 from botproof.workloads.exposure import naming, secrets_shown
-from botproof.workloads.security import OPERATOR, Asker
+from botproof.workloads.security import Asker
+from botproof.workloads.ways import OPERATOR
 
 CONFIG = load_config(Path("botproof.toml"))
 KEY = str(CONFIG.services["market_data"].env["BINANCE_API_KEY"])
@@ -72,6 +73,22 @@ def test_ids_like_the_operators_ask_by_a_plain_message(stack: Stack) -> None:
     assert any(str(user).startswith(str(OPERATOR)) and user != OPERATOR for user in alike)
     every = [chat for one in ways for chat in one.chats]
     assert all(every.count(user) == 1 for user in alike), "what comes there is another's answer"
+
+
+def test_strangers_ask_beside_the_operator_s_name(stack: Stack) -> None:
+    """After he has written in their group, as a reply to him, and with his contact."""
+    asker = Asker(stack, "", CONFIG)
+    ways = {one.path: one for one in asker.approaches({"/price BTC": ["1"]}, {}, {})}
+    after = ways["a message in a group in which the operator has written"]
+    first, then = after.before["message"], after.update["message"]
+    assert (first["from"]["id"], first["chat"]) == (OPERATOR, then["chat"])
+    shared = ways["a message after the operator's contact was shared"]
+    first, then = shared.before["message"], shared.update["message"]
+    assert (first["contact"]["user_id"], "text" in first) == (OPERATOR, False)
+    assert first["from"] == then["from"]
+    reply = ways["a reply to the operator's message in a group"].update["message"]
+    assert reply["reply_to_message"]["from"]["id"] == OPERATOR
+    assert all(one.update["message"]["from"]["id"] != OPERATOR for one in (after, shared))
 
 
 def test_guests_are_asked_of_by_ids_that_are_unlike_the_operators(stack: Stack) -> None:

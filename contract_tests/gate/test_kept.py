@@ -31,7 +31,8 @@ from botproof.targets.stack import Stack
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads import scripted
 from botproof.workloads.door import USERS, DoorWorkload
-from botproof.workloads.security import OPERATOR, Asker
+from botproof.workloads.security import Asker
+from botproof.workloads.ways import OPERATOR
 
 PLACE: dict[str, Any] = {"stack": "polling", "mode": "polling"}
 
