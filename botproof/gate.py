@@ -39,10 +39,12 @@ from botproof.targets.session import machine
 from botproof.targets.stack import Stack, Surroundings, in_phase
 from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
+from botproof.workloads.away import away_trial
 from botproof.workloads.degradation import degradation_trial
-from botproof.workloads.door import USERS, DoorWorkload, ask_as_nobody, question_of
+from botproof.workloads.door import CROWD, USERS, DoorWorkload, question_of
 from botproof.workloads.exposure import look
 from botproof.workloads.load import LoadPlan, run_load
+from botproof.workloads.nobody import ask_as_nobody
 from botproof.workloads.security import is_limited, security_trial
 from botproof.workloads.signals import signals_trial
 from botproof.workloads.trials import play_trials
@@ -170,7 +172,11 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             guard=guard,
             client=client,
             say=options.say,
-            users=(*scripted.known_users(config.workload.cases), *dict.fromkeys(USERS.values())),
+            users=(
+                *scripted.known_users(config.workload.cases),
+                *dict.fromkeys(USERS.values()),
+                *CROWD,
+            ),
             keep=options.keep,
             hosts=options.hosts,
             drawn=Path(drawn),
@@ -209,6 +215,8 @@ def _trials(
             if guests or is_limited(config) or config.workload.private
         ]
     question = _question(options)
+    if question:
+        trials.append(partial(away_trial, around, modes[0], question))
     if config.door.nobody and question:
         trials.append(partial(ask_as_nobody, around, modes[0], question))
     return trials

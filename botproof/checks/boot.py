@@ -13,8 +13,11 @@ from botproof.checks.judging import Judging
 from botproof.checks.pages import failing_pages, ready_too_early
 from botproof.checks.pollers import second_poller
 from botproof.checks.replies import lines_of
+from botproof.checks.storms import storms
 from botproof.config import BOT
 from botproof.history import (
+    BotApiCall,
+    CalledTooOften,
     CasePlayed,
     History,
     LogTail,
@@ -46,7 +49,8 @@ class _Bad(enum.IntEnum):
     CAME_BACK = 5
     TOO_EARLY = 6
     PAGE_FAILS = 7
-    UNCLEAN = 8
+    STORM = 8
+    UNCLEAN = 9
 
 
 _Found = tuple[_Bad, str]
@@ -69,6 +73,7 @@ def check(history: History, judging: Judging) -> CheckResult:
             *((_Bad.TWO_POLLERS, text) for text in second_poller(history, stack)),
             *((_Bad.TOO_EARLY, text) for text in ready_too_early(history, stack, reply.limit)),
             *((_Bad.PAGE_FAILS, text) for text in failing_pages(history, stack)),
+            *((_Bad.STORM, text) for text in _storms(history, stack)),
         ]
         silent = list(_silent_bot(history, seen, stack))
         for each in (*life, *silent):
@@ -157,6 +162,18 @@ def _exit_problems(history: History, stack: str, limit: float) -> Iterator[_Foun
             yield _Bad.UNCLEAN, f"{name} ended with {how} on SIGTERM, not 0"
         elif event.after_s >= limit:
             yield _Bad.UNCLEAN, f"{name} took {event.after_s:.1f} s to end after SIGTERM"
+
+
+def _storms(history: History, stack: str) -> Iterator[str]:
+    calls, updates = history.of(BotApiCall, stack=stack), history.of(UpdateInjected, stack=stack)
+    seen = [(what, count, "") for what, count in storms(calls, updates)]
+    trials = history.of(CalledTooOften, stack=stack)
+    seen += [(event.what, event.calls, f" {event.when}") for event in trials]
+    for what, count, when in seen:
+        yield (
+            f"the bot called {what} {count} times within a second{when}: Telegram answers that by "
+            "429, and the chat waits"
+        )
 
 
 def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Found]:

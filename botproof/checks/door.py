@@ -15,13 +15,19 @@ from urllib.parse import urlsplit
 from botproof.checks.doubt import looks_like_an_error
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
-from botproof.history import DoorAsked, History
+from botproof.checks.together import crossed
+from botproof.history import AskedTogether, DoorAsked, History
 from botproof.verdict import CheckResult, Verdict
 
 _BODIES = ("no_json", "no_update", "no_object", "too_large")
 _SECRETS = ("no_secret", "wrong_secret", "empty_secret")
 _UNGUESSABLE = re.compile(r"[A-Za-z0-9_:%-]{24,}")
 _SHOWN = 80
+_PEOPLE = {
+    "named": "Escape each name, as all that comes from outside",
+    "newer": "Ids have up to 52 bits: keep them in 64",
+}
+"""Users that others are unlike, and what to do about it."""
 
 Asked = Mapping[str, DoorAsked]
 
@@ -36,6 +42,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         for stack, asked in stacks.items()
         for finding in _findings(asked, judging)
     ]
+    findings += _together(history, judging)
     gaps = list(_gaps(history, stacks))
     summary = [
         f"{stack}: {_shown(one)}" for stack, asked in stacks.items() for one in asked.values()
@@ -192,6 +199,22 @@ def _ordinary(asked: Asked, limit: float) -> Iterator[str]:
             f"whoever asks the same once more gets nothing: {repeated.sent} → silence. Know an "
             "update that comes twice by its update_id; a question may be asked twice"
         )
+    for what, advice in _PEOPLE.items():
+        one = asked.get(what)
+        if one is not None and not one.answers:
+            yield f"{one.sent} → {one.error or 'silence'}, where others are answered. {advice}"
+    longest = asked.get("longest")
+    if longest is not None and longest.error:
+        yield (
+            f"{longest.sent} → {longest.error}. Show a few letters of what somebody wrote, and "
+            "split what is over 4,096"
+        )
+    away = asked.get("away")
+    if away is not None and away.error:
+        yield (
+            f"{away.sent} → {away.error}. Telegram fails for a moment now and then: wait a little, "
+            "a little longer each time, and go on"
+        )
     if hung is not None and (hung.error or hung.after_s >= limit):
         came = hung.error or f"an answer after {hung.after_s:.1f} s, over {limit:g} s"
         yield (
@@ -205,6 +228,21 @@ def _ordinary(asked: Asked, limit: float) -> Iterator[str]:
             f"{long.sent} → {came}. Telegram sends it again and again, and holds back what its "
             "chat says next; take bodies of a megabyte"
         )
+
+
+def _together(history: History, judging: Judging) -> Iterator[str]:
+    """Yield what was answered as somebody else's question, where that was so each time."""
+    moments: dict[str, dict[int, list[AskedTogether]]] = {}
+    for event in history.of(AskedTogether):
+        moments.setdefault(event.stack, {}).setdefault(event.burst, []).append(event)
+    for stack, bursts in moments.items():
+        found = [list(crossed(asked, judging.rules)) for asked in bursts.values()]
+        if len(found) > 1 and all(found):
+            yield (
+                f"{stack}: {found[-1][0]} ({len(found[-1])} of {len(bursts[max(bursts)])} "
+                "questions). What a question is about belongs into variables of its own handler, "
+                "and into the key of whatever is shared or kept"
+            )
 
 
 def _nobody(asked: Asked, judging: Judging) -> Iterator[str]:

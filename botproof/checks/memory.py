@@ -9,6 +9,7 @@ from botproof.budgets import MB, Budget, Budgets
 from botproof.checks.growth import LEAST_REQUESTS, growths
 from botproof.checks.judging import Judging
 from botproof.checks.piles import piles
+from botproof.checks.spinning import spinning
 from botproof.history import (
     GroupSample,
     History,
@@ -54,6 +55,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     killed = list(_killed(history))
     grown = list(growths(history, budgets))
     grew = [*(each.describe() for each in grown if each.over), *piles(history, budgets)]
+    grew += spinning(history, LOAD_PHASE)
     verdict = (
         Verdict.FAIL
         if over or killed or grew

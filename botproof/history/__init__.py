@@ -9,6 +9,8 @@ clock, comparable between all processes of one run; durations end in `_s` and ar
 """
 
 from botproof.history.findings import (
+    AskedTogether,
+    CalledTooOften,
     ConversationsCompared,
     Degraded,
     DoorAsked,
@@ -90,7 +92,9 @@ __all__ = [
     "NOT_RECORDED",
     "REFUSED_ADDRESS",
     "UNKNOWN_HOST",
+    "AskedTogether",
     "BotApiCall",
+    "CalledTooOften",
     "CasePlayed",
     "ConversationsCompared",
     "Degraded",

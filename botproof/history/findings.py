@@ -60,6 +60,25 @@ class DoorAsked(Event, frozen=True, kw_only=True):
     after_s: float = 0.0
 
 
+class AskedTogether(Event, frozen=True, kw_only=True):
+    """A question was asked at the same moment as others (those with the same `burst`), each by a
+    user of its own, and once more when nobody else asked: the `answers` then, and those `alone`."""
+
+    text: str
+    burst: int
+    answers: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+
+
+class CalledTooOften(Event, frozen=True, kw_only=True):
+    """The bot made the same call of the Bot API `calls` times within a second: `what` says which.
+    `when` says in a few words what went on in a stack of its own, "" for the mode itself."""
+
+    what: str
+    calls: int
+    when: str = ""
+
+
 class SecurityAsked(Event, frozen=True, kw_only=True):
     """Somebody asked the bot for something that is not theirs, and this came of it.
 

@@ -29,10 +29,11 @@ from botproof.chats import Chats, ReplyRules
 from botproof.checks.degradation import still_missing
 from botproof.checks.figures import labelled
 from botproof.config import Case, Config
-from botproof.history import BotApiCall, CasePlayed, Degraded, Event, SecretSeen, VenueCall
+from botproof.history import BotApiCall, CasePlayed, Degraded, Event, VenueCall
 from botproof.starvation import CASE_S
 from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack, Surroundings
+from botproof.workloads.away import called_too_often
 from botproof.workloads.door import question_of
 from botproof.workloads.exposure import secrets_shown
 from botproof.workloads.security import messages_of, questions_of
@@ -98,18 +99,19 @@ _GONE: Mapping[str, Mapping[str, Any]] = {
 
 async def degradation_trial(around: Surroundings, mode: str) -> None:
     """Play it all in a stack of its own; recorded are the questions with what came of each, and
-    secrets that were shown meanwhile."""
+    meanwhile the secrets that were shown and the calls that were too many."""
     own = dataclasses.replace(around, config=around.config.without_flood(), users=USERS)
     played: list[Degraded] = []
-    secrets: list[SecretSeen] = []
+    shown: list[Event] = []
 
     async def work(stack: Stack) -> None:
         played.clear()
         await _Bad(stack, own.config, played).times()
-        secrets[:] = secrets_shown(stack, "while exchanges failed")
+        when = "while exchanges failed"
+        shown[:] = [*secrets_shown(stack, when), *called_too_often(stack, when)]
 
     failed = await in_stack(own, mode, f"{mode}-degraded", work, check="degradation")
-    for event in (*played, *secrets):
+    for event in (*played, *shown):
         around.recorder.record(event)
     if failed:
         around.recorder.record(

@@ -11,33 +11,42 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
-import msgspec
 
 from botproof import history
 from botproof.calls import chat_of, is_sending, key_of, text_of
 from botproof.chats import ReplyRules
+from botproof.checks.together import crossed
 from botproof.config import BOT, Config
 from botproof.faults.troubles import Frozen
-from botproof.history import BotApiCall, DoorAsked, Event, SecurityAsked
+from botproof.history import AskedTogether, BotApiCall, DoorAsked, Event
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.granted import Granted
-from botproof.targets.process import BrokenHarnessError, TargetError
-from botproof.targets.recorder import Recorder
-from botproof.targets.stack import Stack, Surroundings
-from botproof.workloads.security import ask_privately
-from botproof.workloads.updates import SECRET_HEADER, WRONG_SECRET, message_update, private_chat
-from botproof.workloads.vocabulary import sentinel_of, telling_question
+from botproof.targets.stack import Stack
+from botproof.workloads.updates import (
+    NAME,
+    SECRET_HEADER,
+    WRONG_SECRET,
+    message_update,
+    private_chat,
+)
+from botproof.workloads.vocabulary import (
+    AT_ONCE,
+    questions_together,
+    sentinel_of,
+    split_command,
+    telling_question,
+)
 
 FIRST, AGAIN, TWICE, AFTER, NOBODY = "first", "again", "twice", "after", "nobody"
 REPEATED, LONG, HUNG, HEALTH = "repeated", "long", "hung", "health"
 MIDST, ASIDE = "midst", "aside"
+NAMED, NEWER, LONGEST, AWAY = "named", "newer", "longest", "away"
 BODIES = {
     "no_json": ("a body that is no JSON", b"not JSON"),
     "no_update": ("JSON that is no update", b'{"hello": "world"}'),
@@ -53,7 +62,12 @@ _QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *SECRETS, LONG, HUNG, ASIDE)
 _FIRST_USER = 1_500_000_001
 USERS = {what: _FIRST_USER + number for number, what in enumerate(_QUESTIONS)}
 USERS[REPEATED] = USERS[MIDST] = USERS[FIRST]
-"""Who asks what; all of them are among `{users}`."""
+_BURSTS = 2
+USERS |= {NAMED: _FIRST_USER + 90, LONGEST: _FIRST_USER + 91, NEWER: 8_123_456_789}
+"""Who asks what; all of them are among `{users}`. Telegram's newer users have ids over 2^32."""
+CROWD = tuple(range(_FIRST_USER + 100, _FIRST_USER + 100 + 2 * _BURSTS * AT_ONCE))
+"""Those who ask at the same moment, and alone. They are among `{users}`, too."""
+_MARKUP_NAME = "Ann <b>& _*[`"
 _LONGEST = "ж" * 4096
 """As long as Telegram lets a text be; in JSON each of these letters takes six bytes."""
 _HUNG_S = 12.0
@@ -61,7 +75,7 @@ _HUNG_S = 12.0
 _PLAIN = ("/start", "/help")
 _WORD = "BTC"
 """What is said in the midst of a conversation that shows no keyboard: it may ask for a text."""
-_STRANGER = 1_600_000_001
+STRANGER = 1_600_000_001
 _ANSWER_S = 10.0
 _MUTE_S = 2.5  # above every budget for a reply: for a bot that has answered nothing so far
 _QUIET_S = 1.5  # how long after an answer one more message may follow it
@@ -91,7 +105,8 @@ class DoorWorkload:
         self._open = ExitStack()
         self._webhook: tuple[str, str] | None = None
         self._said: asyncio.Queue[Event]
-        self._texts: dict[int, dict[int, str]] = {user: {} for user in USERS.values()}
+        self._texts: dict[int, dict[int, str]] = {u: {} for u in (*USERS.values(), *CROWD)}
+        self._refused: dict[int, str] = {}
         self._last_id = 0
         self._mute = False
         self._word = _WORD
@@ -132,7 +147,10 @@ class DoorWorkload:
         if self._webhook is not None:  # getUpdates gives nobody else a way in, and repeats nothing
             await self._at_the_webhook(*self._webhook)
         await self._health()
+        if not self._mute:
+            await self._others()
         if last and not self._mute:
+            await self._together()
             await self._while_a_service_hangs()
 
     @property
@@ -141,13 +159,23 @@ class DoorWorkload:
             raise RuntimeError("the stack was not started")
         return self._stack.telegram
 
+    async def tell(self, what: str) -> None:
+        """Ask the question, and do not wait for what comes."""
+        await self._send(what)
+
+    async def asks(self, what: str, limit_s: float = _ANSWER_S) -> tuple[str, ...]:
+        """Ask the question, and return what it was answered; nothing where no answer came."""
+        await self._send(what)
+        await self._patiently(what, limit_s)
+        return tuple(self._answers(USERS[what]))
+
     async def stranger(self) -> tuple[str, ...]:
         """Return what a user gets who is on no list."""
-        self._texts[_STRANGER] = {}
-        update = {"update": message_update(_STRANGER, self._question)}
+        self._texts[STRANGER] = {}
+        update = {"update": message_update(STRANGER, self._question)}
         await self._telegram.inject(self._stack.values["token"], update)
-        await self._answered_to(_STRANGER, _ANSWER_S / 2)
-        return tuple(self._answers(_STRANGER))
+        await self._answered_to(STRANGER, _ANSWER_S / 2)
+        return tuple(self._answers(STRANGER))
 
     # by Telegram
 
@@ -156,8 +184,8 @@ class DoorWorkload:
         await self._answered(what)
         self._record(what, f"{sent}: {self._question}")
 
-    async def _send(self, what: str, text: str = "") -> None:
-        update = message_update(USERS[what], text or self._question)
+    async def _send(self, what: str, text: str = "", name: str = NAME) -> None:
+        update = message_update(USERS[what], text or self._question, name=name)
         self._last_id = await self._telegram.inject(self._stack.values["token"], {"update": update})
 
     async def _in_conversation(self) -> None:
@@ -170,6 +198,89 @@ class DoorWorkload:
             await self._send(what, self._word)
             await self._one_answer(USERS[what], self._patience)
             self._record(what, f"{sent}: {self._word}")
+
+    async def _others(self) -> None:
+        """Ask as users that others are unlike: by their name, by their id, by what they write."""
+        for what, who in (
+            (NAMED, f"a user named {_MARKUP_NAME!r}"),
+            (NEWER, f"a user whose id is over 2^32 ({USERS[NEWER]})"),
+        ):
+            await self._send(what, name=_MARKUP_NAME if what == NAMED else NAME)
+            took = await self._patiently(what, self._patience)
+            error = "" if self._answers(USERS[what]) else self._in_vain(what, took)
+            self._record(what, f"{who}: {self._question}", error=error)
+        command = split_command(telling_question(self._stack.around.config))[0]
+        if not command:
+            return
+        await self._send(LONGEST, f"{command} {_LONGEST}"[: len(_LONGEST)])
+        await self._patiently(LONGEST, _MUTE_S)
+        answered = self._answers(USERS[LONGEST]) or "too long" not in self._refusal(LONGEST)
+        error = "" if answered else self._in_vain(LONGEST, _MUTE_S)
+        self._record(LONGEST, f"{command} with 4,096 letters", error=error)
+
+    async def _patiently(self, what: str, limit_s: float) -> float:
+        """Wait for an answer, with what the machine withholds on top; return the seconds that it
+        took without that."""
+        limit = Granted(self._stack.watch, limit_s)
+        await limit.wait(lambda: bool(self._answers(USERS[what])), self._take_next)
+        return limit.took_s
+
+    def _refusal(self, what: str) -> str:
+        return self._refused.get(USERS[what], "")
+
+    def _in_vain(self, what: str, took: float) -> str:
+        refusal = self._refusal(what)
+        return f"Telegram refused the answer: {refusal}" if refusal else f"none in {took:.0f} s"
+
+    async def _together(self) -> None:
+        """Ask at the same moment, each by a user of its own, and then each alone; once more where
+        somebody seems to be told what another one asked for."""
+        config = self._stack.around.config
+        texts = questions_together(config)
+        if len(texts) < 2 or config.workload.at_once == 1:
+            return
+        users = iter(CROWD)
+        bot = self._stack.bot
+        own = [bot] if bot is not None and bot.launch.container is None else []
+        frozen = Frozen(lambda: own)
+        for burst in range(_BURSTS):
+            asking = {text: next(users) for text in texts}
+            await (
+                frozen.begin()
+            )  # so that it finds all at once, but for what a call still waits for
+            try:
+                await self._send(REPEATED)
+                async with asyncio.TaskGroup() as group:
+                    for text, user in asking.items():
+                        group.create_task(self._ask_as(user, text))
+            finally:
+                await frozen.end()
+            until = history.now() + _ANSWER_S
+            for user in asking.values():
+                await self._one_answer(user, max(0.0, until - history.now()))
+            events = []
+            for text, user in asking.items():
+                other = next(users)
+                await self._ask_as(other, text)
+                await self._one_answer(other, _ANSWER_S / 2)
+                events.append(
+                    AskedTogether(
+                        t=history.now(),
+                        text=text,
+                        burst=burst,
+                        answers=tuple(self._answers(user)),
+                        alone=tuple(self._answers(other)),
+                        **self._stack.labels,
+                    )
+                )
+            for event in events:
+                self._stack.around.recorder.record(event)
+            if not any(crossed(events, self._rules)):
+                return
+
+    async def _ask_as(self, user: int, text: str) -> None:
+        update = {"update": message_update(user, text)}
+        await self._telegram.inject(self._stack.values["token"], update)
 
     async def _while_a_service_hangs(self) -> None:
         """Ask what may need a service while all of them stand still, as one does that waits for a
@@ -186,10 +297,8 @@ class DoorWorkload:
         frozen = Frozen(lambda: services)
         await frozen.begin()
         try:
-            limit = Granted(self._stack.watch, _HUNG_S)
             await self._send(HUNG, text)
-            await limit.wait(lambda: bool(self._answers(USERS[HUNG])), self._take_next)
-            took = limit.took_s
+            took = await self._patiently(HUNG, _HUNG_S)
         finally:
             await frozen.end()
         error = "" if self._answers(USERS[HUNG]) else f"no answer in {took:.0f} s"
@@ -312,7 +421,11 @@ class DoorWorkload:
             self._take(self._said.get_nowait())
 
     def _take(self, event: Event) -> None:
-        if not isinstance(event, BotApiCall) or event.error_code is not None:
+        if not isinstance(event, BotApiCall):
+            return
+        if event.error_code is not None:
+            if is_sending(event.method):
+                self._refused[chat_of(event) or 0] = str(event.description)
             return
         if event.method == "setWebhook":
             url = str(event.params.get("url") or "")
@@ -374,55 +487,3 @@ def question_of(config: Config) -> str:
         if case.say in _PLAIN and case.expect == "reply" and not case.stranger
     ]
     return config.door.question or min(plain, key=_PLAIN.index, default="") or sentinel_of(config)
-
-
-async def ask_as_nobody(around: Surroundings, mode: str, question: str) -> None:
-    """Start a mode with `[door] nobody`, an allow-list of nobody, and ask as a stranger; what is
-    private, too.
-
-    What becomes of this stack is no matter of the other checks: it may well refuse to start.
-    """
-    config = _for_nobody(around.config, mode)
-    aside = dataclasses.replace(
-        around,
-        config=config,
-        recorder=Recorder(),
-        report_dir=Path(around.report_dir) / "nobody",
-    )
-    stack = Stack(aside, mode, f"{mode}-nobody")
-    rules = ReplyRules.of(config.replies)
-    answers: tuple[str, ...] = ()
-    private: Sequence[SecurityAsked] = ()
-    error = ""
-    stack.say("door: a stranger, and an allow-list of nobody")
-    with DoorWorkload(stack, question, rules) as door:
-        try:
-            await stack.start()
-            answers = await door.stranger()
-            private = await ask_privately(stack, _STRANGER + 1, "a stranger, with an empty list,")
-        except TargetError as refused:
-            error = str(refused)
-        except BrokenHarnessError as broken:
-            error = f"the harness failed: {broken}"
-        finally:
-            await stack.stop()
-    for event in private:
-        around.recorder.record(event)
-    variables = ", ".join(f"{key}={value!r}" for key, value in config.door.nobody.items())
-    around.recorder.record(
-        DoorAsked(
-            t=history.now(),
-            what=NOBODY,
-            sent=f"{question} by a stranger, with {variables}",
-            answers=answers,
-            error=error,
-            stack=mode,
-            mode=mode,
-        )
-    )
-
-
-def _for_nobody(config: Config, mode: str) -> Config:
-    change = config.modes[mode]
-    env = {**change.env, **config.door.nobody}
-    return msgspec.structs.replace(config, modes={mode: msgspec.structs.replace(change, env=env)})

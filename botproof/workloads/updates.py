@@ -31,7 +31,9 @@ def private_chat(user: int, name: str = NAME) -> dict[str, Any]:
     return {"id": user, "type": "private", "first_name": name}
 
 
-def message_update(user: int, text: str, chat: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def message_update(
+    user: int, text: str, chat: Mapping[str, Any] | None = None, name: str = NAME
+) -> dict[str, Any]:
     """Return the update of a message that `user` writes, in the private chat or in another one."""
-    where = chat or private_chat(user)
-    return {"message": {"date": 0, "chat": where, "from": person(user), **typed(text)}}
+    where = chat or private_chat(user, name)
+    return {"message": {"date": 0, "chat": where, "from": person(user, name), **typed(text)}}

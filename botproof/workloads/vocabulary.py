@@ -6,7 +6,7 @@ workload's cases; what is wrong for any command is a fixed list of what people r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from botproof.config import Case, Config
@@ -55,6 +55,8 @@ PLAIN_TEXTS: tuple[str, ...] = (
     "x" * 4096,
 )
 """Messages that are no command of the bot."""
+AT_ONCE = 14
+"""Questions that are asked at the same moment, at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +141,27 @@ def telling_question(config: Config) -> str:
     else the first command with an argument; "" when there is none."""
     answered = (case for case in _plainly_answered(config) if split_command(case.say)[1])
     return config.security.question or next((case.say for case in answered), "")
+
+
+def questions_together(config: Config) -> tuple[str, ...]:
+    """Return what is asked at the same moment: a dozen questions, some of one command and some of
+    the same words behind another; only of users to whom nothing has been said before."""
+    usual = config.replies.messages
+    texts: dict[str, list[str]] = {}
+    for case in _plainly_answered(config):
+        alone = not (case.chat or case.fault or case.after_s or case.update)
+        command, argument = split_command(case.say)
+        if alone and (case.replies or usual) == usual:
+            own = texts.setdefault(command, []) if argument else []
+            if case.say not in own:
+                own.append(case.say)
+    often = sorted((own for own in texts.values() if own), key=len, reverse=True)
+    some = [dict.fromkeys((own[0], own[len(own) // 2], _more_than(own))) for own in often]
+    return tuple(text for own in some for text in own)[:AT_ONCE]
+
+
+def _more_than(texts: Sequence[str]) -> str:
+    """Return the text that asks the first one's question, and says more: of the same symbol in
+    another timeframe, say; the first one where there is none."""
+    longer = (text for text in texts[1:] if text.startswith(f"{texts[0]} "))
+    return next(longer, texts[0])

@@ -30,6 +30,10 @@ GOOD: dict[str, dict[str, Any]] = {
     "after": {"status": 200, "answers": HELLO},
     "health": {"status": 200},
     "hung": {"answers": ("There are no figures just now",)},
+    "named": {"answers": ("Welcome, Ann",)},
+    "newer": {"answers": HELLO},
+    "longest": {"answers": ("That is no symbol",)},
+    "away": {"answers": HELLO},
 }
 """What a good bot does with a webhook and a secret."""
 
@@ -46,7 +50,7 @@ def judge(changes: dict[str, dict[str, Any]], **every: Any) -> CheckResult:
 
 def test_a_good_bot_passes() -> None:
     result = judge({})
-    assert (result.verdict, result.measurement) == (Verdict.PASS, "15 questions; webhook in w")
+    assert (result.verdict, result.measurement) == (Verdict.PASS, "19 questions; webhook in w")
     assert judge({"nobody": {"answers": ("You are not on the list",)}}).verdict is Verdict.PASS
 
 
@@ -70,6 +74,19 @@ def test_a_good_bot_passes() -> None:
             {"hung": {"answers": (), "error": "no answer in 12 s"}},
             "<hung> → no answer in 12 s. Give each call of a service a limit of time",
         ),
+        (
+            {"named": {"answers": (), "error": "Telegram refused the answer: can't parse"}},
+            "<named> → Telegram refused the answer: can't parse, where others are answered",
+        ),
+        (
+            {"newer": {"answers": ()}},
+            "<newer> → silence, where others are answered. Ids",
+        ),
+        (
+            {"longest": {"answers": (), "error": "Telegram refused the answer: too long"}},
+            "<longest> → Telegram refused the answer: too long. Show a few letters",
+        ),
+        ({"away": {"error": "bot ended"}}, "<away> → bot ended. Telegram fails for a moment"),
         ({"hung": {"after_s": 8.0}}, "<hung> → an answer after 8.0 s, over 5 s"),
         ({"nobody": {"answers": HELLO}}, "an empty allow-list lets everybody in: <nobody>"),
     ],
@@ -127,7 +144,7 @@ def test_answers_that_change_from_time_to_time_say_nothing_about_the_first() -> 
 
 
 def test_a_health_that_says_well_while_nothing_is_answered_is_found() -> None:
-    ordinary = ("first", "again", "repeated", "twice", "after", "hung")
+    ordinary = tuple(what for what, fields in GOOD.items() if "answers" in fields)
     mute = {what: {"answers": (), "status": 500} for what in ordinary}
     result = judge(mute)
     assert result.verdict is Verdict.FAIL
