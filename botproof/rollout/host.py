@@ -283,8 +283,8 @@ class DockerHost:
             found = self.inspect(container)
             state = found["State"]
             if state["Status"] in {"exited", "dead"} or found["RestartCount"] > 1:
-                said = self.docker("logs", "--tail", "3", container).strip()[-600:]
                 out = ", out of memory" if state.get("OOMKilled") else ""
+                said = self._last_words(container)
                 raise StepFailedError(
                     f"{_name(found)} ended with code {state['ExitCode']}{out}; it said: {said}"
                 )
@@ -294,6 +294,12 @@ class DockerHost:
             if time.monotonic() > until:
                 raise StepFailedError(f"{_name(found)} is not ready after {seconds:g} s: {reason}")
             time.sleep(_LOOK_S)  # nobody tells when a container becomes ready
+
+    def _last_words(self, container: str) -> str:
+        try:
+            return self.docker("logs", "--tail", "3", container).strip()[-600:]
+        except StepFailedError:  # somebody removes it just now
+            return "nothing, because it is being removed"
 
     def reason(self, container: Document, *, standby: bool = False) -> str:
         """Say why it is not ready; empty when it is, or with ``standby`` when it stands by."""

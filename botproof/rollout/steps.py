@@ -103,6 +103,7 @@ class Steps:
                     self.see_new_work()
                     self._others.get(step.kind, _nothing)()
                     self._remove_old()
+                    self.see_new_work()
                 else:
                     self._others.get(step.kind, _nothing)()
 

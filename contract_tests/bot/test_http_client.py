@@ -171,6 +171,36 @@ async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
     await server.close()
 
 
+async def test_one_idle_connection_that_was_cut_off_takes_the_others_along(
+    raw_server: Callable[[Raw], Awaitable[str]],
+) -> None:
+    """A router that has forgotten them all: each would lose a message, three seconds apart."""
+    idle = 3
+    all_there = asyncio.Barrier(idle)
+    made = 0
+
+    async def answers_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal made
+        made += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if made <= idle:
+            await all_there.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await reader.read()  # what comes now has no answer
+
+    client = HttpClient(await raw_server(answers_once))
+    await asyncio.gather(*(client.request("POST", "/", timeout=60) for _ in range(idle)))
+    on_its_way = asyncio.create_task(client.request("POST", "/", timeout=60))
+    with pytest.raises(NoAnswerError):
+        await client.request("POST", "/", timeout=0.5)
+    assert (await client.request("POST", "/", timeout=60)).body == b"ok"
+    assert made == idle + 1
+    assert not on_its_way.done()  # it is let come to its own end
+    await client.close()
+    with pytest.raises(NoAnswerError):
+        await on_its_way
+
+
 async def test_https_trusts_the_bundle_that_the_environment_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,3 +120,13 @@ def test_with_no_old_one_that_runs_the_new_one_is_found_and_nothing_is_stopped(
     host.change_over(["new"], [])
     assert did(folder) == DONE[:1]
     assert host.asked_to_end == 0.0
+
+
+def test_a_container_that_somebody_removes_just_now_is_told_as_one_that_ended(folder: Path) -> None:
+    state = {"Status": "exited", "ExitCode": 137}
+    ended = [{**BOT, "Name": "/bot-2", "State": state, "RestartCount": 0}]
+    (folder / "inspected.json").write_text(json.dumps(ended))
+    (folder / "docker").write_text(DOCKER + 'case "$1" in logs) echo gone >&2; exit 1;; esac\n')
+    wanted = "bot-2 ended with code 137; it said: nothing, because it is being removed"
+    with pytest.raises(StepFailedError, match=wanted):
+        Host.make().wait("new", standby=False, seconds=60)

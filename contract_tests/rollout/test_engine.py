@@ -390,6 +390,22 @@ def test_where_somebody_removes_the_new_one_the_old_one_does_not_go(one: Change,
     assert any("no new container of it is there" in line for line in fleet.said)
 
 
+def test_a_new_one_that_goes_while_the_old_one_is_removed_is_made_again() -> None:
+    fleet = Fleet(BOT)
+    removes = fleet.host.remove
+
+    def remove(container: str) -> None:
+        removes(container)
+        fleet.host.remove = removes  # type: ignore[method-assign]
+        removes("new1")
+
+    fleet.host.remove = remove  # type: ignore[method-assign]
+    with pytest.raises(StepFailedError, match=r"settle: bot: no new container.*goes on"):
+        fleet.run()
+    assert fleet.run() == DEPLOYED
+    fleet.check(DEPLOYED)
+
+
 @pytest.mark.parametrize("at", BY_HAND)
 @pytest.mark.parametrize("one", [BOT, MARKET_DATA])
 def test_what_somebody_put_in_the_place_of_the_old_one_stays(one: Change, at: Kind) -> None:

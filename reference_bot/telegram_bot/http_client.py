@@ -58,12 +58,23 @@ class _Trip:
     """One request on its way."""
 
     connected: bool = False
+    reused: bool = False
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Connections, and how many requests are on their way over them."""
+
+    session: aiohttp.ClientSession
+    running: int = 0
 
 
 class HttpClient:
     """Requests to one server, over at most ``max_connections`` kept-alive connections.
 
-    No redirects, no cookies. Made anywhere, used in one event loop.
+    No redirects, no cookies. Made anywhere, used in one event loop. Where a connection that had
+    stood idle gives no answer, the others that did are not used again: what cut one off, a router
+    that forgot it or a way that went, has cut off all, and each would lose a request.
     """
 
     def __init__(
@@ -76,7 +87,9 @@ class HttpClient:
         self._base = base_url.rstrip("/")
         self._max_connections = max_connections
         self._headers = {**_HEADERS, **(headers or {})}
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: _Pool | None = None
+        self._left: list[_Pool] = []
+        """Pools over which requests are still on their way, and that get no more."""
 
     async def request(
         self,
@@ -92,13 +105,15 @@ class HttpClient:
         ``path`` comes after the base URL's; ``timeout`` is in seconds, over everything.
         Raises NotSentError or NoAnswerError.
         """
-        if self._session is None:  # not before: a session needs the loop that it will run in
-            self._session = self._open()
+        if self._pool is None:  # not before: a session needs the loop that it will run in
+            self._pool = _Pool(self._open())
+        pool = self._pool
         trip = _Trip()
+        pool.running += 1
         try:
             async with (
                 asyncio.timeout(timeout),
-                self._session.request(
+                pool.session.request(
                     method,
                     URL(self._base + path, encoded=True),
                     data=body,
@@ -114,12 +129,25 @@ class HttpClient:
                 )
         except TimeoutError:
             if trip.connected:
+                self._doubt(pool, trip)
                 raise LateAnswerError(f"no answer within {timeout:g} s") from None
             raise NotSentError(f"not connected in {timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             if trip.connected:
+                self._doubt(pool, trip)
                 raise NoAnswerError(_reason(error)) from error
             raise NotSentError(f"cannot connect: {error}") from error
+        finally:
+            pool.running -= 1
+            if pool in self._left and not pool.running:
+                self._left.remove(pool)
+                await pool.session.close()
+
+    def _doubt(self, pool: _Pool, trip: _Trip) -> None:
+        """Begin a new pool where a connection that had stood idle gave no answer."""
+        if trip.reused and pool is self._pool:
+            self._pool = None
+            self._left.append(pool)
 
     def _open(self) -> aiohttp.ClientSession:
         tls: ssl.SSLContext | bool = (
@@ -127,7 +155,7 @@ class HttpClient:
         )
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_connected)
-        trace.on_connection_reuseconn.append(_connected)
+        trace.on_connection_reuseconn.append(_reused)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=self._max_connections,
@@ -143,9 +171,9 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close every connection; requests that run fail with NoAnswerError."""
-        if self._session is not None:
-            await self._session.close()
-            await asyncio.sleep(0)  # lets the transports run their closing callbacks
+        for pool in [*self._left, *([self._pool] if self._pool else [])]:
+            await pool.session.close()
+        await asyncio.sleep(0)  # lets the transports run their closing callbacks
 
 
 def _reason(error: Exception) -> str:
@@ -157,6 +185,10 @@ def _reason(error: Exception) -> str:
 
 async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
     context.trace_request_ctx.connected = True
+
+
+async def _reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
+    context.trace_request_ctx.connected = context.trace_request_ctx.reused = True
 
 
 def _tls_context() -> ssl.SSLContext:
