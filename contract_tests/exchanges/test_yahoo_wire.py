@@ -64,14 +64,6 @@ async def test_the_weekend_has_no_rows_and_the_price_stands(exchanges, market, n
     assert chart["meta"]["regularMarketTime"] == live[0]
 
 
-@pytest.mark.believed
-async def test_candles_of_four_hours_begin_at_every_fourth_hour_of_utc(exchanges):
-    """Yahoo documents nothing, and no recording of these was found."""
-    exchanges.double.clock.stop_at(THURSDAY)
-    rows = _rows(await _chart(exchanges, interval="4h", range="3mo"))
-    assert {row[0] % (4 * HOUR // 1000) for row in rows[:-1]} == {0}
-
-
 async def test_metals_are_futures_told_late(exchanges, market):
     exchanges.double.clock.stop_at(THURSDAY)
     chart = await _chart(exchanges, "GC=F")

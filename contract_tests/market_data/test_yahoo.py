@@ -387,3 +387,20 @@ async def test_a_price_may_stand_still_on_a_holiday_only(yahoo, now, status):
     if status == 200:
         data = answer.json()["data"]
         assert data["closed_since"] == data["time"]
+
+
+async def test_candles_of_four_hours_are_made_of_hours(yahoo):
+    """Where Yahoo's own begin, nobody knows; hours are the same ones that it tells."""
+    venue = yahoo.api.service.by_name["yahoo"]
+    listed = (await venue.directory("spot")).by_pair[Pair("EUR", "USD")]
+    fours = await venue.candles(listed, minutes=240, count=97)
+    assert len(fours.closed) == 97
+    first, last = fours.closed[0], fours.closed[-1]
+    assert {candle.start % (4 * HOUR) for candle in fours.closed} == {0}
+    assert {candle.end - candle.start for candle in fours.closed} == {4 * HOUR}
+    assert last.end == THURSDAY // (4 * HOUR) * (4 * HOUR)
+    hours = (await venue.candles(listed, minutes=60, count=600)).closed
+    for four in (first, last):
+        of = [hour for hour in hours if four.start <= hour.start < four.end]
+        assert (four.open, four.close) == (of[0].open, of[-1].close)
+        assert (four.high, four.low) == (max(o.high for o in of), min(o.low for o in of))

@@ -10,6 +10,7 @@ flow, open interest, funding and a list of all tickers are not offered.
 
 from __future__ import annotations
 
+import itertools
 from typing import Final
 
 import msgspec
@@ -45,10 +46,11 @@ _INTERVALS: Final = {
     15: ("15m", "5d"),
     30: ("30m", "5d"),
     60: ("60m", "1mo"),
-    240: ("4h", "3mo"),
+    240: ("60m", "1mo"),  # made of hours here
     1440: ("1d", "6mo"),
 }
 _QUARTER: Final = 15
+_MADE_OF_HOURS: Final = 240
 _HIGHEST: Final = 1e12
 _DAY: Final = 86_400_000
 _DELAY: Final[dict[Hours, int]] = {"forex": 0, "metals": 600_000}
@@ -187,7 +189,7 @@ class Yahoo(OneApi):
         closed = self._closed(path, hours, result.meta.time * 1000, covered_to)
         candles: list[Candle] = [
             to_candle(row, row.start, row.start + length, volume=None, turnover=None)
-            for row in self._rows(path, result)
+            for row in self._rows_of(path, result, minutes)
         ]
         if closed is not None and candles:
             covered_to = min(covered_to, candles[-1].end)
@@ -241,6 +243,13 @@ class Yahoo(OneApi):
             self._client.left_out(path, len(wrong), what)
         return found
 
+    def _rows_of(self, path: str, result: _Result, minutes: int) -> list[_Row]:
+        """Return the rows of a timeframe; where Yahoo's own candles of four hours begin is told
+        nowhere, so they are made of its hours, from every fourth one of UTC on.
+        """
+        rows = self._rows(path, result)
+        return _together(rows, minutes * 60_000) if minutes == _MADE_OF_HOURS else rows
+
     def _closed(self, path: str, hours: Hours, time: int, covered_to: int) -> int | None:
         """Return since when the market is closed, None while it trades.
 
@@ -263,6 +272,18 @@ class Yahoo(OneApi):
     def _stale(self, path: str, seconds: float, how: str) -> None:
         text = f"{path}: regularMarketTime is {seconds:.0f} s {how}"
         raise VenueError(self.name, "bad_payload", text)
+
+
+def _together(rows: list[_Row], length: int) -> list[_Row]:
+    """Return longer rows, of what was quoted in each ``length`` ms. The first one is left out: what
+    there is may begin in the middle of it.
+    """
+    whole: list[_Row] = []
+    for start, parts in itertools.groupby(rows, key=lambda row: row.start // length * length):
+        told = tuple(parts)
+        high, low = max(row.high for row in told), min(row.low for row in told)
+        whole.append(_Row(start, told[0].open, high, low, told[-1].close))
+    return whole[1:]
 
 
 def _symbol(pair: Pair) -> str:
