@@ -247,7 +247,10 @@ def _problems(seen: _Seen) -> Iterator[str]:
     for event in seen.not_ready:
         yield f"{seen.stack}: {event.process} {event.reason}"
     if lost and not seen.given_up_s:
-        yield f"{seen.stack}: {lost:,} of {len(tally.entries):,} updates were never answered"
+        every = len(tally.entries)
+        nobody = "; where only its owner may use it, name that chat by [delivery] chat"
+        told = nobody if lost == every > 1 else ""
+        yield f"{seen.stack}: {lost:,} of {every:,} updates were never answered{told}"
     if tally.dropped:
         yield (
             f"{seen.stack}: {len(tally.dropped):,} updates were thrown away by the bot itself: "

@@ -227,6 +227,10 @@ def _delivery(config: Config) -> Iterator[str]:
         yield 'delivery.say: is empty; give messages such as "/price {marker}"'
     if delivery.chats < 1:
         yield f"delivery.chats: is {delivery.chats}; it must be at least 1"
+    chats = [case.chat for case in config.workload.cases if case.chat and not case.stranger]
+    if delivery.chat and delivery.chat not in chats:
+        there = f"there are {', '.join(dict.fromkeys(chats))}" if chats else "none has a name"
+        yield f"delivery.chat: no case of the workload is in a chat {delivery.chat!r}; {there}"
     for name in delivery.modes:
         if not _NAME.match(name):
             yield f"delivery.modes.{name}: a name is lower-case letters, digits and _"

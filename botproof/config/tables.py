@@ -286,12 +286,14 @@ class Delivery(_Table, frozen=True, kw_only=True):
 
     `say` are the messages, in turn; `{marker}` in one becomes a word of its own for each update,
     such as `q17z`, and a reply that repeats the word is known to belong to that update. `chats` is
-    how many chats they come from. `env` is for all modes of such a run, `redis_env` names the
+    how many chats they come from; `chat` names one of the workload from which all of them come, for
+    a bot that only its owner may use. `env` is for all modes of such a run, `redis_env` names the
     variable by which the bot is given a Redis. `modes` adds modes, or replaces those of `[modes]`.
     """
 
     say: tuple[str, ...]
     chats: int = 50
+    chat: str = ""
     env: dict[str, Scalar] = {}
     redis_env: str = ""
     modes: dict[str, DeliveryMode] = {}

@@ -51,6 +51,11 @@ def in_chat(question: Question, number: int) -> Question:
     return replace(question, chat_id=_FIRST_USER + number)
 
 
+def of_owner(asked: Sequence[Question], user: int) -> list[Question]:
+    """Return the same questions, all of them asked by one user in the chat with the bot."""
+    return [replace(question, chat_id=user) for question in asked]
+
+
 def due_times(updates: int, rate: float, seed: int) -> list[float]:
     """Return when each update is due, in seconds from the start: `rate` a second, in bursts of 1 to
     10.

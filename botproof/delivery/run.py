@@ -19,7 +19,7 @@ from botproof.checks.judging import JudgingSettings
 from botproof.checks.tally import Open
 from botproof.config import Config
 from botproof.delivery.options import MEANWHILE, UNDER_WAY, DeliveryOptions, plan_of
-from botproof.delivery.questions import Question, chat_ids, due_times, in_chat, questions
+from botproof.delivery.questions import Question, chat_ids, due_times, in_chat, of_owner, questions
 from botproof.faults.nemesis import Nemesis
 from botproof.faults.schedule import Window, strikes, windows
 from botproof.faults.stores import DamagedRows, ForgetfulRedis, RedisKeys, SqliteFiles
@@ -45,6 +45,7 @@ from botproof.targets.recorder import Recorder
 from botproof.targets.replicas import ReplicatedStack
 from botproof.targets.session import machine, surroundings
 from botproof.targets.stack import Surroundings, in_phase
+from botproof.users import users_of
 
 CHECK = "delivery"
 _SAY_EVERY_S = 5.0
@@ -126,7 +127,7 @@ async def play_within(around: Surroundings, options: DeliveryOptions) -> None:
 def _stage(around: Surroundings, options: DeliveryOptions, *, again: bool) -> ReplicatedStack:
     config = _config_of_run(options)
     return ReplicatedStack(
-        replace(around, config=config, users=chat_ids(_chats(options))),
+        replace(around, config=config, users=_users(options)),
         options.mode,
         options.name,
         replicas=options.replicas,
@@ -135,8 +136,23 @@ def _stage(around: Surroundings, options: DeliveryOptions, *, again: bool) -> Re
     )
 
 
+def _owner(options: DeliveryOptions) -> int | None:
+    """Return the one user who may ask; None where `[delivery] chat` names none."""
+    delivery = options.config.delivery
+    if delivery is None or not delivery.chat:
+        return None
+    return users_of(options.config.workload.cases)[delivery.chat]
+
+
+def _users(options: DeliveryOptions) -> tuple[int, ...]:
+    owner = _owner(options)
+    return chat_ids(_chats(options)) if owner is None else (owner,)
+
+
 def _chats(options: DeliveryOptions) -> int:
     delivery = options.config.delivery
+    if _owner(options) is not None:
+        return 1
     chats = options.chats or (delivery.chats if delivery is not None else 1)
     return min(chats, options.every)
 
@@ -146,6 +162,8 @@ def _questions(options: DeliveryOptions, chats: int) -> list[Question]:
     if delivery is None:
         raise ValueError("botproof.toml has no [delivery] table, so there is nothing to ask")
     asked = questions(delivery.say, options.every, chats, options.seed)
+    if (owner := _owner(options)) is not None:
+        return of_owner(asked, owner)
     if not options.slow_ends:
         return asked
     for number in range(options.updates, options.every - options.late):

@@ -49,6 +49,16 @@ def test_an_update_without_an_answer_is_lost() -> None:
 
     assert result.verdict is Verdict.FAIL
     assert "polling: 1 of 2 updates were never answered" in result.evidence
+
+
+def test_where_nobody_is_answered_it_is_said_how_a_bot_of_one_user_is_asked() -> None:
+    result = judge(START, asked(1, 1), asked(2, 2), STOP)
+
+    assert result.verdict is Verdict.FAIL
+    assert (
+        "polling: 2 of 2 updates were never answered; where only its owner may use it, name that "
+        "chat by [delivery] chat" in result.evidence
+    )
     assert result.data["lost"] == 1
 
 

@@ -20,7 +20,7 @@ from botproof.config import Config
 from botproof.faults.stores import DAMAGED_CHAT
 from botproof.faults.troubles import EXCHANGE_FAULTS, TELEGRAM_FAULTS
 from botproof.gate import judge
-from botproof.history import Fault, History, UpdateDelivered, VenueCall, read_history
+from botproof.history import CasePlayed, Fault, History, UpdateDelivered, VenueCall, read_history
 from botproof.outcome import Outcome
 from botproof.verdict import Verdict
 
@@ -78,6 +78,24 @@ def test_the_reference_bot_loses_nothing_when_killed(deliver: Any, door: str) ->
 def test_a_bot_that_announces_its_answers_passes(deliver: Any) -> None:
     where = "fixtures/bots/announcing"
     passed(deliver(where, mode="polling", updates=40, kills=0, rate=20))
+
+
+def of_one_user(config: Config, **delivery: Any) -> Config:
+    """The reference bot for one user alone, who is the newcomer of the workload."""
+    env = {**config.bot.env, "TELEGRAM_ALLOWED_USERS": "{user:newcomer}"}
+    only = msgspec.structs.replace(config, bot=msgspec.structs.replace(config.bot, env=env))
+    return changed(only, **delivery)
+
+
+def test_a_bot_of_one_user_is_asked_in_the_chat_of_its_owner(deliver: Any) -> None:
+    def owner(config: Config) -> Config:
+        return of_one_user(config, chat="newcomer")
+
+    outcome = deliver(mode="polling", change=owner, updates=60, kills=2, rate=15)
+
+    passed(outcome)
+    assert outcome.result("delivery").data["kills"] == 2
+    assert len({event.chat_id for event in outcome.history.of(CasePlayed)}) == 1
 
 
 def test_what_a_bot_has_telegram_throw_away_is_said_as_such(deliver: Any) -> None:
