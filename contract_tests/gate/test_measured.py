@@ -190,3 +190,4 @@ class TestMemory:
         result = memory.check(story.history(), judged)
         assert result.verdict is INCONCLUSIVE
         assert "polling: only 4 samples of bot under load" in result.evidence
+        assert "; polling: " in result.measurement
