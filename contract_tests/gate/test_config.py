@@ -71,6 +71,16 @@ def test_images_take_the_place_of_processes_and_the_commands_stay() -> None:
     assert config.images() == {}
 
 
+def test_the_chat_of_a_delivery_run_is_one_of_the_workload() -> None:
+    case = '[[workload.cases]]\nname = "own"\nsay = "/own"\nchat = "owner"\n'
+    given = f'{GOOD}\n{case}\n[delivery]\nsay = ["/own {{marker}}"]\nchat = '
+    config = parse_config(f'{given}"owner"')
+    assert config.delivery is not None
+    assert config.delivery.chat == "owner"
+    with pytest.raises(ConfigError, match="no case of the workload is in a chat 'ownr'"):
+        parse_config(f'{given}"ownr"')
+
+
 def test_an_image_needs_no_command() -> None:
     config = parse_config(GOOD.replace('command = ["{python}", "bot.py"]', 'image = "shop:1"'))
     assert config.bot_in("polling").command == ()
