@@ -194,6 +194,8 @@ REFUSALS = {
     "Bad Request: MESSAGE_ID_INVALID": "as it is",
     "Bad Request: can't parse entities: Can't find end tag corresponding to start tag b": "plain",
     "Bad Request: ENTITY_BOUNDS_INVALID": "plain",
+    "Bad Request: ENTITY_TEXT_INVALID": "plain",
+    "Bad Request: ENTITY_MENTION_USER_INVALID": "plain",
     "Bad Request: message is too long": "in parts",
     "Bad Request: BUTTON_DATA_INVALID": "no buttons",
     "Forbidden: bot was blocked by the user": "",

@@ -25,6 +25,8 @@ _BY_WORDS: Final[tuple[tuple[str, Remedy], ...]] = (
     ("message not found", "new message"),
     ("entities", "plain text"),  # "can't parse entities", "entities too long"
     ("entity bounds", "plain text"),
+    ("entity text", "plain text"),
+    ("entity mention", "plain text"),
     ("too long", "shorter"),
     ("button", "no buttons"),
     ("keyboard", "no buttons"),
