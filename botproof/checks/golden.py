@@ -62,18 +62,19 @@ def check(history: History, judging: Judging) -> CheckResult:
     pinned = [turn for by_case in turns.values() for turn in by_case.values() if turn.case.pinned]
     silent = [t for by_case in turns.values() for t in by_case.values() if not t.case.pinned]
     of_itself = [each for stack in chats for each in _of_itself(history, stack, judging)]
-    if not (pinned or judging.unapproved or (judging.approved and of_itself)):
+    broken = list(_broken_silence(silent))
+    if not (pinned or judging.unapproved or broken or (judging.approved and of_itself)):
         return _result(Verdict.INCONCLUSIVE, "no reply was recorded", ())
     problems = [
         problem
         for stack, one in chats.items()
         for problem in _of_stack(history, stack, one, judging)
     ]
-    if not judging.approved:
+    if not judging.approved and (pinned or not broken):
         return _nothing_approved(history, pinned, problems)
     problems += [_unapproved(name) for name in judging.unapproved]
     problems += of_itself
-    problems += _broken_silence(silent)
+    problems += broken
     problems += _unused(history, turns, judging)
     if problems:
         names = list(dict.fromkeys(problem.name for problem in problems))
