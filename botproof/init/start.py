@@ -177,12 +177,15 @@ async def _try(
         patience_s = _MTPROTO_S if described.source.mtproto else _PATIENCE_S
         async with trials.start(described.raw, env, patience_s=patience_s) as trial:
             described.look = look = trial.look
-            if trial.started and not look.failure and not _wrong_path(look):
+            half = _give_webhook(trials, described)
+            if trial.started and not look.failure and not _wrong_path(look) and not half:
                 described.base_env = env
                 described.modes = {look.door: {}}
                 trials.say(f"  yes, by {_DOORS[look.door]}, after {look.ready_s:.1f} s")
                 await play(trial)
                 return True
+        if half:
+            continue
         if described.take_exchanges(look):
             trials.say("  it asks exchanges: the exchange double stands for them from here on")
             continue
@@ -235,6 +238,21 @@ _DOORS = {"polling": "getUpdates", "webhook": "setWebhook"}
 def _wrong_path(look: Look) -> bool:
     """Tell whether it reached the double, but by a path that is none of the Bot API's."""
     return "404" in look.refused
+
+
+def _give_webhook(trials: Trials, described: Description) -> bool:
+    """Give it the settings of its webhook, where it registered one that is no address, such as
+    `undefined/bot`; whether there were any."""
+    hook = described.look.webhook
+    if not hook or hook.startswith(("http://", "https://")):
+        return False
+    likely = ((Role.WEBHOOK_URL, "{url:bot}"), (Role.PORT, "{port:bot}"))
+    names = {name: value for role, value in likely for name in of_role(described.names, role)[:1]}
+    new = {name: value for name, value in names.items() if name not in described.base_env}
+    described.base_env |= new
+    if new:
+        trials.say(f"  no: it registered the webhook {hook!r}; it is given {' and '.join(new)}")
+    return bool(new)
 
 
 def _give_missing(trials: Trials, described: Description) -> bool:

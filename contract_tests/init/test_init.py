@@ -255,6 +255,37 @@ def test_settings_before_the_command_are_given_and_written_but_for_the_token(
     assert "my-own-secret" not in text
 
 
+SETS_ITS_WEBHOOK = """
+import http.server, json, os, signal, sys, urllib.request
+api = os.environ["TELEGRAM_API_URL"] + "/bot" + os.environ["BOT_TOKEN"] + "/"
+def ask(method, **params):
+    made = urllib.request.Request(api + method, json.dumps(params).encode(),
+                                  {"Content-Type": "application/json"})
+    urllib.request.urlopen(made, timeout=60).read()
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["message"]
+        self.send_response(200)
+        self.end_headers()
+        ask("sendMessage", chat_id=message["chat"]["id"], text="Hola")
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.getenv("PORT_BOT", "0"))), Hook)
+ask("setWebhook", url=os.getenv("URL_WEBHOOK", "undefined") + "/bot")
+server.serve_forever()
+"""
+
+
+def test_a_webhook_that_is_no_address_is_given_one(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(SETS_ITS_WEBHOOK)
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
+    assert "it registered the webhook 'undefined/bot'" in done.stdout
+    config = load_config(tmp_path / "botproof.toml")
+    assert config.bot.env["URL_WEBHOOK"] == "{url:bot}"
+    assert config.bot.env["PORT_BOT"] == "{port:bot}"
+    assert list(config.modes) == ["webhook"]
+    assert [case.expect for case in config.workload.cases if case.say == "/start"] == ["reply"]
+
+
 SPEAKS_MTPROTO = """
 import socket, time
 while True:
