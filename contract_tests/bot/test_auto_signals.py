@@ -358,7 +358,7 @@ def test_figures_from_memory_are_shown_to_who_asks_and_not_sent_round(
     market.by_path["/cvd"] = {**candles, "stale": [old]}
     subscribed(1)
     bot = start().until_ready()
-    said = "no verdict on BTC/USDT: no exchange answers, and the figures are from memory"
+    said = "no verdict on BTC/USDT: the figures are from memory"
     bot.event(said)
     telegram.say("/signal btc")
     telegram.replies(1)

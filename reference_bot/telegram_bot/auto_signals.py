@@ -71,7 +71,7 @@ def _judge(market_data: MarketData, terms: Terms, context: ReplyContext) -> Judg
     async def judge(pair: str, slot: int) -> Verdict:
         judged = await evaluate(market_data, pair)
         if judged.stale:  # good enough for who asks and sees it; not to be sent round
-            raise MarketDataError("no exchange answers, and the figures are from memory")
+            raise MarketDataError("the figures are from memory")
         found = judged.found
         now = int(context.wall() * 1000)
         if isinstance(found, NoTrade):
