@@ -111,7 +111,7 @@ def check(history: History, judging: Judging) -> CheckResult:
             *said,
             *_log_lines(history, problems, mute_stacks),
         ),
-        source=f"{start.source}; {stop.source}",
+        source="; ".join(dict.fromkeys((start.source, stop.source))),
         data={"errors_in_logs": _in_logs(history)},
         used=_used(history, start.limit),
     )
