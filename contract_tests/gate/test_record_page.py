@@ -426,11 +426,15 @@ def evil(good: tuple[History, Judging], tmp_path_factory: pytest.TempPathFactory
     case: Any = {"case": EVIL, "title": EVIL, "command": EVIL, "chat_id": 7, "expect": "silence"}
     button = {"text": EVIL, "url": "javascript:document.title='x'"}
     params = {"chat_id": 7, "text": EVIL, "reply_markup": {"inline_keyboard": [[button]]}}
+    keys = {"chat_id": 7, "text": "?", "reply_markup": {"keyboard": [["Boy", {"text": EVIL}]]}}
     more = [
         history.CasePlayed(t=t, update_id=99, sent=sent, **case, **labels),
         BotApiCall(t=t + 0.1, method=EVIL, params=params, description=EVIL, **labels),
         BotApiCall(
             t=t + 0.1, method="sendMessage", params=params, result={"message_id": 5}, **labels
+        ),
+        BotApiCall(
+            t=t + 0.12, method="sendMessage", params=keys, result={"message_id": 6}, **labels
         ),
         history.VenueCall(t=t + 0.1, venue=EVIL, path=EVIL, query={EVIL: EVIL}, **labels),
         history.LogRead(t=t + 0.1, process="bot", role="bot", size=9_999, **labels),
@@ -451,6 +455,8 @@ def test_what_comes_from_outside_stays_text(browser: Browser, evil: Path) -> Non
     browser.type("#walk-search", "script>")
     wait(browser)
     assert EVIL in browser.run("return document.getElementById('walk-messages').textContent")
+    keyboard = f"keyboard: Boy · {EVIL}"  # it stands where the user's own was, not in a bubble
+    assert keyboard in browser.run("return document.getElementById('walk-messages').textContent")
     assert EVIL in browser.run("return document.getElementById('walk-panels').textContent")
     assert EVIL in browser.run("return document.getElementById('walk-cases').textContent")
     assert browser.run("return document.title") == "botproof: FAIL"

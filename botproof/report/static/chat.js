@@ -51,11 +51,19 @@ function bubble(store, talk, item, t) {
   if (when) when.textContent = `${edits ? "edited " : ""}${(item.v.filter((v) => v[0] <= t).at(-1) ?? item.v[0])[0].toFixed(2)} s`;
   for (const button of node.querySelectorAll("button")) button.disabled = true;
   for (const [i, key] of [...node.querySelectorAll(".key")].entries()) key.title = dataOf(known, i);
+  const under = keyboardOf(known);
+  if (under) node.querySelector(".bubble")?.append(make("div", "reply", `keyboard: ${under}`));
   if (item.gone !== undefined && item.gone <= t) {
     node.classList.add("gone");
     node.querySelector(".bubble")?.prepend(make("div", "reply", `deleted at ${item.gone.toFixed(2)} s`));
   }
   return tagged(node, item);
+}
+
+/** What the keys say that a message puts in the place of its user's own keyboard. */
+function keyboardOf(message) {
+  const keys = [message.reply_markup?.keyboard ?? []].flat(3);
+  return keys.map((key) => (typeof key === "string" ? key : (key?.text ?? ""))).filter(Boolean).join(" · ");
 }
 
 function dataOf(message, number) {
