@@ -76,7 +76,7 @@ async def signals_trial(around: Surroundings, mode: str) -> None:
     def make(around: Surroundings, name: str, *, again: bool) -> Stack:
         return ReplicatedStack(around, mode, name, replicas=1, kill_url="", again=again)
 
-    failed = await in_stack(own, mode, f"{mode}-signals", work, make=make)
+    failed = await in_stack(own, mode, f"{mode}-signals", work, check="signals", make=make)
     exchanges = config.doubles.exchanges
     steady = exchanges is not None and exchanges.now is not None
     for event in watched[0].events() if watched else ():
