@@ -102,8 +102,6 @@ CLICKS: dict[str, tuple[str, ...]] = {
     "section-in-one-mode-only": ("#walk-side",),
     # What the bot called for other chats is hidden while one looks at one chat.
     "wrong-chat": ("#walk-only",),
-    # The same requests are late by another check, too.
-    "stands-still": ("#finding-next",),
     "conversation-answered-differently": ("#panel-happened .bad summary",),
 }
 
