@@ -11,11 +11,12 @@ import msgspec
 
 from botproof.problems import UsageError
 from botproof.rollout import backup
-from botproof.rollout.deploy import Options, Rollout, Store, make_plan
+from botproof.rollout.deploy import Options, Rollout, make_plan
 from botproof.rollout.engine import DEPLOYED, UNDONE, StepFailedError, go_back, go_on
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import FileJournal, state_of
 from botproof.rollout.plan import Plan
+from botproof.rollout.store import Store
 
 __all__ = ["LIMITS_S", "roll_back", "run_back"]
 

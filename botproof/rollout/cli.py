@@ -20,7 +20,7 @@ from botproof.fleet.options import add_compose_arguments, add_files, compose_of,
 from botproof.problems import UsageError
 from botproof.rollout import backup
 from botproof.rollout.back import LIMITS_S, roll_back, run_back
-from botproof.rollout.deploy import Options, Rollout, Store, make_plan
+from botproof.rollout.deploy import Options, Rollout, make_plan
 from botproof.rollout.engine import (
     DEPLOYED,
     NOTHING_CHANGED,
@@ -33,6 +33,7 @@ from botproof.rollout.journal import FileJournal, state_of
 from botproof.rollout.ledger import MemoryMeter, as_lines, keep
 from botproof.rollout.lock import DirectoryLock, FleetLock
 from botproof.rollout.plan import Kind, Plan, Step
+from botproof.rollout.store import Store
 from botproof.rollout.triggers import MEMORY
 
 if TYPE_CHECKING:

@@ -24,11 +24,11 @@ import psutil
 from botproof.doubles.telegram.client import Double
 from botproof.fleet.host import Compose
 from botproof.fleet.webhook import settings_of
-from botproof.rollout.deploy import Store
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import Entry
 from botproof.rollout.ledger import Ledger, of_transcript
+from botproof.rollout.store import Store
 from botproof.targets.cgroup import CgroupError, Fence
 
 __all__ = ["FENCE", "Twin", "Users"]

@@ -15,8 +15,8 @@ import msgspec
 import psutil
 
 from botproof.problems import UsageError
-from botproof.rollout.deploy import Store
 from botproof.rollout.ledger import working_set_mb
+from botproof.rollout.store import Store
 from botproof.rollout.twin import Twin
 
 __all__ = ["WAYS", "Found", "Way"]

@@ -28,7 +28,7 @@ from botproof.calls import chat_of, is_sending
 from botproof.chats import Chats, ReplyRules
 from botproof.checks.degradation import still_missing
 from botproof.checks.figures import labelled
-from botproof.config import Case, Config
+from botproof.config import Config
 from botproof.history import BotApiCall, CasePlayed, Degraded, Event, VenueCall
 from botproof.starvation import CASE_S
 from botproof.targets.granted import Granted
@@ -36,7 +36,14 @@ from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.away import called_too_often
 from botproof.workloads.door import question_of
 from botproof.workloads.exposure import secrets_shown
-from botproof.workloads.security import messages_of, questions_of
+from botproof.workloads.naming import (
+    answered_cases,
+    command_of,
+    naming_symbols,
+    symbol_pattern,
+    with_symbol,
+)
+from botproof.workloads.security import messages_of
 from botproof.workloads.trials import in_stack, reading
 from botproof.workloads.updates import message_update
 
@@ -140,8 +147,8 @@ class _Bad:
         self._alone: set[str] = set()
         self._own: set[str] = set()
         self._of_messages = {
-            _command(case.say): messages_of(case, config)[0]
-            for case in reversed(_answered_cases(config))
+            command_of(case.say): messages_of(case, config)[0]
+            for case in reversed(answered_cases(config))
         }
         names = config.degradation.symbols
         self._known = names[1:4] or names
@@ -330,7 +337,7 @@ class _Bad:
     def _others(self, one: Degraded) -> tuple[str, ...]:
         """Return who else could have been asked, where only one exchange was gone and
         all others well."""
-        known = self._answering.get(_command(one.text), ()) if one.fault in self._alone else ()
+        known = self._answering.get(command_of(one.text), ()) if one.fault in self._alone else ()
         return tuple(sorted(known))
 
     # asking
@@ -424,7 +431,7 @@ class _Bad:
     def _messages(self, text: str) -> int:
         """Return how many messages answer a question, or one of the same command about
         another symbol."""
-        return self._of_messages.get(_command(text), self._config.replies.messages)
+        return self._of_messages.get(command_of(text), self._config.replies.messages)
 
     def _answered(self, name: str) -> bool:
         return self._chats.turns[name].answered
@@ -449,7 +456,7 @@ class _Bad:
     def _has_datum(self, text: str, since: float = 0.0) -> bool:
         """Tell whether an exchange has said anything of the symbol that a question
         names; true where it names none."""
-        named = _pattern(self._config.degradation.symbols).search(text)
+        named = symbol_pattern(self._config.degradation.symbols).search(text)
         return named is None or any(
             named[0].upper() in said for at, _, said in self._given if at >= since
         )
@@ -457,52 +464,18 @@ class _Bad:
     def _note_venues(self, text: str, since: float) -> None:
         """Keep which exchanges have told of the symbol of a question: those that its command can be
         answered by."""
-        named = _pattern(self._config.degradation.symbols).search(text)
+        named = symbol_pattern(self._config.degradation.symbols).search(text)
         if named is None:
             return
         symbol = re.compile(rf"(?<![A-Z]){re.escape(named[0].upper())}(?=USD|[^A-Z]|$)")
         told = {venue for at, venue, said in self._given if at >= since and symbol.search(said)}
-        self._answering.setdefault(_command(text), set()).update(told)
+        self._answering.setdefault(command_of(text), set()).update(told)
 
     def _other(self, questions: Sequence[str], turn: Iterator[str] | None = None) -> list[str]:
         """Return the same questions about a symbol that nobody has asked for yet, where
         one is named."""
         symbol = next(turn or self._symbols)
         return [with_symbol(text, self._config.degradation.symbols, symbol) for text in questions]
-
-
-def naming_symbols(config: Config) -> list[str]:
-    """Return a question of each command: one that names a symbol, if the conversation has any.
-    About another symbol it is a question that no cache can answer."""
-    pattern = _pattern(config.degradation.symbols)
-    said = [case.say for case in _answered_cases(config)]
-    naming = {_command(text): text for text in reversed(said) if pattern.search(text)}
-    return [
-        text if pattern.search(text) else naming.get(_command(text), text)
-        for text in questions_of(config)
-    ]
-
-
-def _answered_cases(config: Config) -> list[Case]:
-    """Return the cases with an answer; those with another number of messages than usual
-    come last."""
-    cases = [case for case in config.workload.cases if case.expect == "reply" and not case.fault]
-    return sorted(cases, key=lambda case: messages_of(case, config)[1])
-
-
-def _command(text: str) -> str:
-    return text.split(maxsplit=1)[0] if text.strip() else ""
-
-
-def with_symbol(text: str, symbols: Iterable[str], symbol: str) -> str:
-    """Return the text with `symbol` in the place of any of `symbols`: "/price BTC/USDT"
-    about ETH."""
-    return _pattern(symbols).sub(symbol, text)
-
-
-def _pattern(symbols: Iterable[str]) -> re.Pattern[str]:
-    either = "|".join(map(re.escape, symbols))
-    return re.compile(rf"(?<![A-Za-z])(?:{either})(?=USDT?\b|\b)")
 
 
 def _turn(items: Sequence[T]) -> Iterator[T]:

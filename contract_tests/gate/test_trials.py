@@ -23,8 +23,8 @@ from botproof.doubles.server import json_response
 from botproof.history import Degraded, History, PortsSeen, Run, SecretSeen, SecurityAsked
 from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict
-from botproof.workloads.degradation import naming_symbols, with_symbol
 from botproof.workloads.expectation import lacking
+from botproof.workloads.naming import naming_symbols, with_symbol
 
 LABELS: dict[str, Any] = {"stack": "webhook", "mode": "webhook"}
 

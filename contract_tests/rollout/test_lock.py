@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from botproof.problems import UsageError
-from botproof.rollout.deploy import Store
 from botproof.rollout.journal import FileJournal
 from botproof.rollout.lock import DirectoryLock, FleetLock
+from botproof.rollout.store import Store
 
 PROJECT = f"a-test-{os.getpid()}"
 HOLDS = f"""
