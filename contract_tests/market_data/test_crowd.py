@@ -63,6 +63,20 @@ async def test_who_waits_gets_a_turn_when_another_answer_ends_the_first_first():
     assert door._making == crowd._MOST - 1
 
 
+@pytest.mark.usefixtures("spare")
+async def test_the_turn_of_one_who_went_away_is_the_next_ones():
+    door = Crowd()
+    inside = await fill(door, crowd._MOST)
+    gone, left = [asyncio.ensure_future(fill(door, 1)) for _ in range(2)]
+    await asyncio.sleep(0)  # both begin, and wait
+    gone.cancel()
+    await asyncio.wait({gone})
+    await inside.pop().__aexit__(None, None, None)
+    await asyncio.sleep(0)
+    assert not door._waiting
+    assert len(await left) == 1
+
+
 async def test_who_waits_for_venues_alone_lets_everybody_in(spare):
     spare["share"] = 0.5
     await fill(Crowd(), 100)

@@ -55,9 +55,12 @@ class Crowd:
         """Wait until another answer ends."""
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        await asyncio.wait({turn}, timeout=_PATIENCE)
+        try:
+            await asyncio.wait({turn}, timeout=_PATIENCE)
+        finally:  # also for who goes away meanwhile: a turn that nobody takes would be lost
+            if turn in self._waiting:
+                self._waiting.remove(turn)
         if not turn.done():
-            self._waiting.remove(turn)
             said = "there are more questions than this service has time for"
             gap = Missing("service", "market-data", BUSY, said)
             raise AnswerError(503, BUSY, said, missing=(gap,))
