@@ -21,7 +21,7 @@ from itertools import pairwise
 from scipy.special import stdtrit
 
 from botproof.budgets import Budget, Budgets
-from botproof.history import History, MemorySample, Phase, PlayedAgain, Request, UpdateDelivered
+from botproof.history import History, MemorySample, PlayedAgain, Request, UpdateDelivered
 from botproof.sequential import FAIL_SHARES
 
 PARTS = 6
@@ -175,7 +175,5 @@ def _within(history: History, stack: str, phase: str, served: Sequence[float]) -
 
 
 def _span(history: History, stack: str, phase: str) -> tuple[float, float] | None:
-    marks = [each for each in history.of(Phase, stack=stack) if each.name == phase]
-    begins = [each.t for each in marks if each.edge == "begin"]
-    ends = [each.t for each in marks if each.edge == "end"]
-    return (begins[0], ends[-1]) if begins and ends else None
+    spans = history.spans(phase, stack)
+    return (spans[0][0], spans[-1][1]) if spans else None

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from botproof.history import History, Phase, Withheld
+from botproof.history import History, Withheld
 from botproof.starvation import KEPT, Starvation
 from botproof.verdict import CheckResult, Verdict
 
@@ -57,12 +57,5 @@ def _stretches(check: str, record: History) -> Iterator[tuple[float, float]]:
         for name in _PHASES.get(check, ()):
             yield from (
                 (starvation.between(begin, end), end - begin)
-                for begin, end in _spans(own, stack, name)
+                for begin, end in own.spans(name, stack)
             )
-
-
-def _spans(record: History, stack: str, name: str) -> Iterator[tuple[float, float]]:
-    marks = [each for each in record.of(Phase, stack=stack) if each.name == name]
-    begins = [each.t for each in marks if each.edge == "begin"]
-    ends = [each.t for each in marks if each.edge == "end"]
-    yield from zip(begins, ends, strict=False)

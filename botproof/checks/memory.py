@@ -15,7 +15,6 @@ from botproof.history import (
     History,
     MemoryFence,
     MemorySample,
-    Phase,
     ProcessExited,
     Request,
 )
@@ -130,10 +129,7 @@ def _group(history: History) -> Iterator[str]:
 
 def loaded(history: History, stack: str) -> list[MemorySample]:
     """Return the samples of the target's processes taken while a load phase was going on."""
-    marks = [p for p in history.of(Phase, stack=stack) if p.name == LOAD_PHASE]
-    begins = [mark.t for mark in marks if mark.edge == "begin"]
-    ends = [mark.t for mark in marks if mark.edge == "end"]
-    spans = list(zip(begins, ends, strict=False))
+    spans = history.spans(LOAD_PHASE, stack)
     return [
         sample
         for sample in history.of(MemorySample, stack=stack)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from botproof.config import BOT
-from botproof.history import History, Phase, Starved, UpdateInjected
+from botproof.history import History, Starved, UpdateInjected
 
 __all__ = ["spinning"]
 
@@ -26,15 +26,16 @@ def spinning(history: History, phase: str) -> Iterator[str]:
     """Yield a line for every mode whose bot uses up a processor in a phase in which nobody asks it
     anything."""
     for stack in history.stacks:
-        phases = [e.t for e in history.of(Phase, stack=stack) if e.name == phase]
-        if len(phases) < 2 or any(
-            phases[0] <= event.t <= phases[-1] for event in history.of(UpdateInjected, stack=stack)
-        ):
+        spans = history.spans(phase, stack)
+        if not spans:
+            continue
+        begin, end = spans[0][0], spans[-1][1]
+        if any(begin <= event.t <= end for event in history.of(UpdateInjected, stack=stack)):
             continue
         samples = [
             event
             for event in history.of(Starved, stack=stack)
-            if phases[0] <= event.t - event.over_s and event.t <= phases[-1]
+            if begin <= event.t - event.over_s and event.t <= end
         ]
         over = sum(event.over_s for event in samples)
         ran = sum(event.ran_s.get(BOT, 0.0) for event in samples)

@@ -15,7 +15,7 @@ import msgspec
 
 from botproof.history import findings, processes, run, traffic
 from botproof.history.processes import Vanished
-from botproof.history.run import FORMAT, Event, FreshStart, HarnessError, Run, Trial
+from botproof.history.run import FORMAT, Event, FreshStart, HarnessError, Phase, Run, Trial
 from botproof.problems import UsageError
 
 EVENT_TYPES: Final[tuple[type[Event], ...]] = tuple(
@@ -61,6 +61,13 @@ class History:
             and (stack is None or event.stack == stack)
             and (mode is None or event.mode == mode)
         ]
+
+    def spans(self, phase: str, stack: str) -> list[tuple[float, float]]:
+        """Return begin and end of each time that a stack was in a phase, up to its end."""
+        marks = [each for each in self.of(Phase, stack=stack) if each.name == phase]
+        begins = [each.t for each in marks if each.edge == "begin"]
+        ends = [each.t for each in marks if each.edge == "end"]
+        return list(zip(begins, ends, strict=False))
 
     def counted(self) -> History:
         """Return what is judged: without what a stack did before its last fresh start, and without

@@ -245,9 +245,8 @@ class DoorWorkload:
         frozen = Frozen(lambda: own)
         for burst in range(_BURSTS):
             asking = {text: next(users) for text in texts}
-            await (
-                frozen.begin()
-            )  # so that it finds all at once, but for what a call still waits for
+            # So that it finds all at once, but for what a call still waits for.
+            await frozen.begin()
             try:
                 await self._send(REPEATED)
                 async with asyncio.TaskGroup() as group:
