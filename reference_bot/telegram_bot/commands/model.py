@@ -66,7 +66,7 @@ class Command:
     ``live``: the answer changes with the market, so it has a button that refreshes it.
     ``owners``: it is about the operator's own account, so only people listed by their id may ask.
     ``lenient``: words that it has no use for are passed over (links to a bot add one to /start).
-    ``whole``: all words together are its one argument.
+    ``whole``: all words together are its one argument, which reads them itself.
     ``shared``: the answer depends on the arguments alone; who asks the same at the same moment gets
     the same one.
     ``buttons``: what stands under an answer, where that is not the `keyboard` of every command.
@@ -106,11 +106,12 @@ class Command:
         """
         if self.lenient:
             words = words[: len(self.arguments)]
-        alone = self.arguments[0].example if len(self.arguments) == 1 else ""
-        symbols = any(one.symbol for one in self.arguments)
-        words = arguments_among(words, symbols=symbols, alone=alone)
-        if self.whole and words:
-            words = [" ".join(words)]
+        if self.whole:
+            words = [" ".join(words)] if words else []
+        else:
+            alone = self.arguments[0].example if len(self.arguments) == 1 else ""
+            symbols = any(one.symbol for one in self.arguments)
+            words = arguments_among(words, symbols=symbols, alone=alone)
         if len(words) > len(self.arguments):
             raise BadArgumentError(self._too_many(words))
         values: dict[str, str] = {}

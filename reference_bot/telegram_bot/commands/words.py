@@ -1,7 +1,7 @@
 """Words that belong together although a person typed them apart, and words that say nothing."""
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from reference_bot.market_data.forex import forex_pair
 from reference_bot.market_data.symbols import VENUES
@@ -48,90 +48,25 @@ _NAMES: Final = {
 """Coins whose name has two words."""
 
 
+class _Word(NamedTuple):
+    """A word as it was typed, and without the punctuation and pictures around it."""
+
+    typed: str
+    plain: str
+
+
 def arguments_among(words: list[str], *, symbols: bool, alone: str) -> list[str]:
-    """Return the words that can be arguments, `joined`.
+    """Return the words that can be arguments, with those put together that are one.
 
-    ``alone``: an example of the one argument that there is. Where that is no span of time, the
-    spans that people name all the same are left out.
+    ``symbols``: whether there may be any among them. ``alone``: an example of the one argument that
+    there is. Where that is no span of time, the spans that people name all the same are left out.
+
+    >>> arguments_among(["btc", "usdt", "perp", "15", "min"], symbols=True, alone="")
+    ['BTC/USDT-PERP', '15min']
     """
-    words = joined(words, symbols=symbols)
-    return without_spans(words) if alone and not is_span(alone) else words
-
-
-def joined(words: list[str], *, symbols: bool = True) -> list[str]:
-    """Return the words, with those put together that are one: a span of time, a pair, a perpetual.
-
-    ``symbols``: whether there may be any among them.
-
-    >>> joined(["btc", "usdt", "perp", "15", "min"]), joined(["spot", "btc-15m"])
-    (['BTC/USDT-PERP', '15min'], ['BTC-SPOT', '15m'])
-    """
-    found: list[str] = []
-    markers: list[str] = []  # that stand before their symbol
-    left = _taken_apart(words) if symbols else [one for one in words if not _is_idle(one)] or words
-    left = list(left)
-    while left:
-        word = left.pop(0)
-        before, plain = bare(found[-1]) if found else "", bare(word)
-        if before.isdecimal() and _UNIT.fullmatch(plain):
-            found[-1] = f"{before}{plain}"
-        elif not symbols:
-            found.append(word)
-        elif market := MARKETS.get(plain.lower()):
-            at = next((n for n in reversed(range(len(found))) if not is_span(found[n])), None)
-            if at is None:
-                markers.append(word)
-            else:
-                found[at] = _marked(found[at], market)
-        elif coin := _NAMES.get((before.lower(), plain.lower())):
-            found[-1] = coin
-        elif plain.lower() in _TOWARDS and left and _in_money(before, left[0]):
-            found[-1] = f"{before}/{bare(left.pop(0))}".upper()
-        elif before and goes_with(before, plain):
-            found[-1] = f"{before}/{plain}".upper()
-        elif markers and not is_span(word):
-            found.append(_marked(word, MARKETS[bare(markers.pop()).lower()]))
-        else:
-            found.append(word)
-    return [*markers, *found]
-
-
-def _taken_apart(words: list[str]) -> list[str]:
-    """Return what a comma or a bar separates, and a span of time at the end of a
-    symbol: ``btc-15m``."""
-    found: list[str] = []
-    for word in (one for typed in words for one in _BETWEEN.split(typed) if one):
-        glued = _GLUED.fullmatch(bare(word))
-        found += [glued["symbol"], glued["span"]] if glued else [word]
-    return found or words
-
-
-def _is_idle(word: str) -> bool:
-    return bare(word).lower() in _SAYS_NOTHING
-
-
-def _marked(word: str, market: str) -> str:
-    return f"{bare(word).upper()}-{_MARKERS[market]}"
-
-
-def _in_money(symbol: str, word: str) -> bool:
-    """Tell whether ``word`` is what ``symbol`` is wanted in, when that is said."""
-    return goes_with(symbol, word) or (symbol.isalnum() and bare(word).upper() in _MONEY)
-
-
-def goes_with(symbol: str, word: str) -> bool:
-    """Tell whether ``word`` is the quote of ``symbol``, typed apart."""
-    base, quote = symbol.upper(), bare(word).upper()
-    if base.isdecimal() or {base, quote} <= _METALS:  # an amount of dollars; gold and silver
-        return False
-    if not base.isalnum() or base in _DOLLARS:
-        return base == "USD" and forex_pair(f"{base}/{quote}") is not None
-    return quote in _DOLLARS or forex_pair(f"{base}/{quote}") is not None
-
-
-def is_span(word: str) -> bool:
-    """Tell whether it is a length of time: ``15m``, ``4hours``, ``H1``."""
-    return _SPAN.fullmatch(bare(word)) is not None
+    read = _joined(_taken_apart(words)) if symbols else _with_units(_read(words))
+    spans = not alone or _SPAN.fullmatch(alone) is not None
+    return [one.typed for one in (read if spans else _without_spans(read))]
 
 
 def symbols_among(words: list[str]) -> list[str]:
@@ -139,35 +74,120 @@ def symbols_among(words: list[str]) -> list[str]:
 
     >>> symbols_among("what is btc usdt 15m on binance".split()), symbols_among(["15m"])
     (['BTC/USDT'], ['15m'])
+    >>> symbols_among(["spot", "btc-15m"])
+    ['BTC-SPOT']
     """
-    return without_spans(_telling(joined(words)))
+    return [one.typed for one in _without_spans(_telling(_joined(_taken_apart(words))))]
 
 
-def without_spans(words: list[str]) -> list[str]:
+def _read(words: list[str]) -> list[_Word]:
+    return [_Word(word, bare(word)) for word in words]
+
+
+def _taken_apart(words: list[str]) -> list[_Word]:
+    """Return what a comma or a bar separates, and a span of time at the end of a
+    symbol: ``btc-15m``."""
+    found: list[_Word] = []
+    for word in _read([one for typed in words for one in _BETWEEN.split(typed) if one]):
+        glued = _GLUED.fullmatch(word.plain)
+        found += _read([glued["symbol"], glued["span"]]) if glued else [word]
+    return found or _read(words)
+
+
+def _with_units(words: list[_Word]) -> list[_Word]:
+    """Return the words that say something, with a unit of time put to the number before it."""
+    found: list[_Word] = []
+    for word in [one for one in words if one.plain.lower() not in _SAYS_NOTHING] or words:
+        if found and _is_unit(found[-1], word):
+            found[-1] = _made(f"{found[-1].plain}{word.plain}")
+        else:
+            found.append(word)
+    return found
+
+
+def _joined(words: list[_Word]) -> list[_Word]:
+    """Put together a span of time, a pair, a perpetual, a coin whose name has two words."""
+    found: list[_Word] = []
+    markers: list[_Word] = []  # that stand before their symbol
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        before, plain = found[-1].plain if found else "", word.plain
+        if found and _is_unit(found[-1], word):
+            found[-1] = _made(f"{before}{plain}")
+        elif market := MARKETS.get(plain.lower()):
+            at = next((n for n in reversed(range(len(found))) if not _is_span(found[n])), None)
+            if at is None:
+                markers.append(word)
+            else:
+                found[at] = _marked(found[at], market)
+        elif coin := _NAMES.get((before.lower(), plain.lower())):
+            found[-1] = _made(coin)
+        elif plain.lower() in _TOWARDS and left and _in_money(before, left[0].plain):
+            found[-1] = _made(f"{before}/{left.pop(0).plain}".upper())
+        elif before and _goes_with(before, plain):
+            found[-1] = _made(f"{before}/{plain}".upper())
+        elif markers and not _is_span(word):
+            found.append(_marked(word, MARKETS[markers.pop().plain.lower()]))
+        else:
+            found.append(word)
+    return [*markers, *found]
+
+
+def _made(word: str) -> _Word:
+    """Return a word that nobody typed like that."""
+    return _Word(word, word)
+
+
+def _is_unit(number: _Word, word: _Word) -> bool:
+    return number.plain.isdecimal() and _UNIT.fullmatch(word.plain) is not None
+
+
+def _is_span(word: _Word) -> bool:
+    """Tell whether it is a length of time: ``15m``, ``4hours``, ``H1``."""
+    return _SPAN.fullmatch(word.plain) is not None
+
+
+def _marked(word: _Word, market: str) -> _Word:
+    return _made(f"{word.plain.upper()}-{_MARKERS[market]}")
+
+
+def _in_money(symbol: str, word: str) -> bool:
+    """Tell whether ``word`` is what ``symbol`` is wanted in, when that is said."""
+    return _goes_with(symbol, word) or (symbol.isalnum() and word.upper() in _MONEY)
+
+
+def _goes_with(symbol: str, word: str) -> bool:
+    """Tell whether ``word`` is the quote of ``symbol``, typed apart."""
+    base, quote = symbol.upper(), word.upper()
+    if base.isdecimal() or {base, quote} <= _METALS:  # an amount of dollars; gold and silver
+        return False
+    if not base.isalnum() or base in _DOLLARS:
+        return base == "USD" and forex_pair(f"{base}/{quote}") is not None
+    return quote in _DOLLARS or forex_pair(f"{base}/{quote}") is not None
+
+
+def _without_spans(words: list[_Word]) -> list[_Word]:
     """Return the words without spans of time; all of them where there is nothing else."""
-    return [word for word in words if not is_span(word)] or words
+    return [word for word in words if not _is_span(word)] or words
 
 
-def _telling(words: list[str]) -> list[str]:
+def _telling(words: list[_Word]) -> list[_Word]:
     """Return the words without those that people put between symbols, amounts, and where it is
     traded; all of them where none is left.
-
-    >>> _telling("what is 1 btc on binance".split()), _telling(["binance"])
-    (['btc'], ['binance'])
     """
-    plain = [bare(word) for word in words]
     kept = []
     for at, word in enumerate(words):
-        before = plain[at - 1].lower() if at else ""
-        after = plain[at + 1].upper() if at + 1 < len(plain) else ""
-        venue = plain[at].upper() in VENUES
-        if plain[at].lower() in _FILLERS or _AMOUNT.fullmatch(plain[at]):
+        before = words[at - 1].plain.lower() if at else ""
+        after = words[at + 1].plain.upper() if at + 1 < len(words) else ""
+        small, venue = word.plain.lower(), word.plain.upper()
+        if small in _FILLERS or _AMOUNT.fullmatch(word.plain):
             continue
-        if venue and (before in _AT or plain[at].upper() not in _COINS_TOO):
+        if venue in VENUES and (before in _AT or venue not in _COINS_TOO):
             continue
-        if plain[at].lower() in _TOWARDS and before.upper() in _DOLLARS | _MONEY:
+        if small in _TOWARDS and before.upper() in _DOLLARS | _MONEY:
             continue  # 100 usd in btc
-        if plain[at].lower() in _AT and (after in VENUES or _AMOUNT.fullmatch(after)):
+        if small in _AT and (after in VENUES or _AMOUNT.fullmatch(after)):
             continue
         kept.append(word)
     return kept or words
