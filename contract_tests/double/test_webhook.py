@@ -10,6 +10,7 @@ from botproof.doubles.server import Response, Transport, json_response
 from botproof.doubles.telegram.context import Note, Post, Settings
 from botproof.doubles.telegram.doors import Outcome
 from botproof.doubles.telegram.machine import Machine
+from botproof.doubles.telegram.replies import Reply
 
 pytestmark = pytest.mark.anyio
 
@@ -211,6 +212,9 @@ async def test_an_empty_url_deletes_the_webhook(api: Any, hook: Any) -> None:
     assert (await api.ok("getWebhookInfo"))["url"] == ""
 
 
+NO_SUCH_HOST = "bad webhook: Failed to resolve host: Name or service not known"
+
+
 @pytest.mark.parametrize(
     ("params", "says"),
     [
@@ -229,6 +233,29 @@ async def test_an_empty_url_deletes_the_webhook(api: Any, hook: Any) -> None:
             {"url": "https://example.com/", "ip_address": "10.0.0.1"},
             "bad webhook: IP address 10.0.0.1 is reserved",
         ),
+        (
+            {"url": "https://example.com/", "ip_address": "224.0.0.1"},
+            "bad webhook: IP address 224.0.0.1 is reserved",
+        ),
+        (
+            {"url": "https://example.com/", "ip_address": "2606:4700::1"},
+            "bad webhook: IPv6-only addresses are not allowed",
+        ),
+        (
+            {"url": "https://example.com/", "ip_address": "the server"},
+            "bad webhook: Invalid IP address specified",
+        ),
+        # What a setting that nobody gave reads as in JavaScript and Python.
+        ({"url": "undefined/bot"}, NO_SUCH_HOST),
+        ({"url": "https://undefined/bot"}, NO_SUCH_HOST),
+        ({"url": "https://None:8443/bot"}, NO_SUCH_HOST),
+        ({"url": "YOUR_URL/bot"}, NO_SUCH_HOST),
+        ({"url": "/bot"}, "invalid webhook URL specified"),
+        ({"url": "https:///bot"}, "invalid webhook URL specified"),
+        ({"url": "https://<your-domain>/bot"}, "invalid webhook URL specified"),
+        ({"url": "https://${DOMAIN}/bot"}, "invalid webhook URL specified"),
+        ({"url": "https://[object Object]/bot"}, "invalid webhook URL specified"),
+        ({"url": "https://example.com:port/"}, "invalid webhook URL specified"),
         ({"url": "https://example.com/", "secret_token": "s" * 257}, "secret token is too long"),
         (
             {"url": "https://example.com/", "secret_token": "not allowed!"},
@@ -238,6 +265,39 @@ async def test_an_empty_url_deletes_the_webhook(api: Any, hook: Any) -> None:
 )
 async def test_webhooks_that_are_refused(api: Any, params: dict[str, object], says: str) -> None:
     assert await api.refused("setWebhook", **params) == f"400 Bad Request: {says}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com",
+        "example.com/bot?back=http://elsewhere",
+        "https://user:word@example.com:0443/bot",
+        "https://bücher.example/bot",
+        "http://bot:8080/webhook",
+        "localhost:8443/bot",
+    ],
+)
+async def test_webhooks_that_are_taken(api: Any, url: str) -> None:
+    await api.ok("setWebhook", url=url)
+    assert (await api.ok("getWebhookInfo"))["url"] == url
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://127.0.0.1/", "An HTTPS URL must be provided for webhook"),
+        ("https://10.0.0.1/", "IP address 10.0.0.1 is reserved"),
+        ("https://localhost/", "IP address 127.0.0.1 is reserved"),
+        ("https://[::1]/", "IPv6-only addresses are not allowed"),
+        ("https://bot/", "Failed to resolve host: Name or service not known"),
+    ],
+)
+def test_a_strict_double_refuses_its_own_networks_as_telegram_does(url: str, says: str) -> None:
+    machine = Machine(Settings(strict_webhooks=True))
+    answer = machine.call(TOKEN, "setWebhook", {"url": url}, 0.0)
+    assert isinstance(answer, Reply)
+    assert answer.description == f"Bad Request: bad webhook: {says}"
 
 
 # -- the schedule, in the machine alone ------------------------------------------------------------

@@ -1,7 +1,7 @@
 """getUpdates, setWebhook, deleteWebhook, getWebhookInfo; logOut and close.
 
 Source: `process_get_updates_query`, `process_set_webhook_query`, `do_set_webhook` and
-`JsonWebhookInfo` in Client.cpp, `start_up` and `check_ip_address` in WebhookActor.cpp.
+`JsonWebhookInfo` in Client.cpp.
 """
 
 from __future__ import annotations
@@ -9,13 +9,19 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Method, Note, Params, Turn
-from botproof.doubles.telegram.replies import Reply, bad_request, ok, too_many_requests
+from botproof.doubles.telegram.replies import (
+    Refusal,
+    Reply,
+    bad_request,
+    ok,
+    too_many_requests,
+)
 from botproof.doubles.telegram.updates import DEFAULT_ALLOWED, allowed_from
 from botproof.doubles.telegram.webhook import Target
+from botproof.doubles.telegram.webhook_address import check_address, place_of
 from botproof.doubles.telegram.world import Poll
 
 __all__ = ["METHODS"]
@@ -27,7 +33,6 @@ WEBHOOK_IS_ACTIVE = (
 MAX_TIMEOUT = 50
 MAX_CERTIFICATE = 3 << 20
 REOPEN_AFTER = 600.0
-_PORTS = frozenset({80, 88, 443, 8443})
 _SECRET = re.compile(r"[A-Za-z0-9_-]*")
 
 
@@ -114,23 +119,13 @@ def _target(params: Params, url: str) -> Target:
 
 def _literal_address(url: str) -> str:
     try:
-        return str(ipaddress.ip_address(urlsplit(_with_scheme(url)).hostname or ""))
-    except ValueError:
+        return str(ipaddress.ip_address(place_of(url).host))
+    except (ValueError, Refusal):
         return ""
 
 
-def _with_scheme(url: str) -> str:
-    return url if "://" in url else f"https://{url}"
-
-
 def _check_target(target: Target, params: Params, *, strict: bool) -> None:
-    try:
-        parts = urlsplit(_with_scheme(target.url))
-        port = parts.port
-    except ValueError:
-        raise bad_request("invalid webhook URL specified") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise bad_request("invalid webhook URL specified")
+    place = place_of(target.url)
     if len(target.secret) > 256:
         raise bad_request("secret token is too long")
     if _SECRET.fullmatch(target.secret) is None:
@@ -139,28 +134,7 @@ def _check_target(target: Target, params: Params, *, strict: bool) -> None:
     if certificate and len(certificate.data) > MAX_CERTIFICATE:
         size = len(certificate.data)
         raise bad_request(f"certificate size is too big ({size} bytes)")
-    if strict or not _is_local(parts.hostname):
-        _check_public(parts.scheme, port, target.ip_address)
-
-
-def _is_local(host: str) -> bool:
-    """Tell whether it is an address that only this machine or its networks know: what a
-    test reaches its bot by."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".internal", ".test", ".localhost"))
-    return not address.is_global
-
-
-def _check_public(scheme: str, port: int | None, ip_address: str) -> None:
-    if scheme != "https":
-        raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
-    if (port or 443) not in _PORTS:
-        allowed = "80, 88, 443 or 8443"
-        raise bad_request(f"bad webhook: Webhook can be set up only on ports {allowed}")
-    if ip_address and not ipaddress.ip_address(ip_address).is_global:
-        raise bad_request(f"bad webhook: IP address {ip_address} is reserved")
+    check_address(place, params.get("ip_address", ""), strict=strict)
 
 
 def delete_webhook(turn: Turn, params: Params) -> Reply:
