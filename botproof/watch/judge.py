@@ -1,7 +1,9 @@
 """What became of each rule: a pure function from time and samples to alerts, with its memory.
 
 A figure that is missing is no figure: it neither starts nor ends anything. One that was missing for
-longer than `GAP_S` begins anew, because nobody can say that its condition held all the while.
+longer than `GAP_S` begins anew, because nobody can say that its condition held all the while. An
+alert about something that is no more (an exchange that was taken out, a service that ended for
+good) ends when everything else could be measured for `GONE_S` and this was not among it.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from typing import Any, NamedTuple
 
 from botproof.watch.rules import RULES, Rule
 
-__all__ = ["GAP_S", "Alert", "Judge", "Sample", "amount", "told"]
+__all__ = ["GAP_S", "GONE_S", "Alert", "Judge", "Sample", "amount", "told"]
 
 GAP_S = 300.0
+GONE_S = 900.0
 _BUCKET_S = 60.0
 
 
@@ -37,6 +40,8 @@ class Alert(NamedTuple):
     since: float
     at: float
     note: str = ""
+    gone: bool = False
+    """It ended because nothing measures the subject any more; `value` is the last one then."""
 
     def document(self) -> dict[str, Any]:
         """Return the alert as it stands in a line of JSON."""
@@ -58,8 +63,10 @@ class Alert(NamedTuple):
         """Return one line for a person."""
         if self.state == "ended":
             lasted = _duration(self.at - self.since)
-            now = amount(self.rule, self.value)
-            return f"OVER {self.rule.name} of {self.subject} after {lasted}: now {now}"
+            now = f"now {amount(self.rule, self.value)}"
+            if self.gone:
+                now = "it is not there to be measured any more"
+            return f"OVER {self.rule.name} of {self.subject} after {lasted}: {now}"
         note = f" ({self.note})" if self.note else ""
         word = self.rule.severity.upper()
         said = f"{self.rule.says}: {amount(self.rule, self.value)}"
@@ -94,15 +101,17 @@ def amount(rule: Rule, value: float) -> str:
 class _Course:
     """How one rule stands for one subject."""
 
-    __slots__ = ("buckets", "clear_since", "firing", "last", "seen", "since")
+    __slots__ = ("absent_since", "buckets", "clear_since", "firing", "last", "seen", "since")
 
     def __init__(self) -> None:
         self.firing = False
         self.since: float | None = None
         self.clear_since: float | None = None
+        self.absent_since: float | None = None
+        """Since when it has not been among what was measured, while its alert goes on."""
         self.seen = 0.0
         self.last: float | None = None
-        """The counter's last value, for rules about an increase."""
+        """The last figure."""
         self.buckets: list[list[float]] = []
         """[time, growth] a minute, for rules about an increase."""
 
@@ -113,7 +122,8 @@ class _Course:
     def of(cls, document: dict[str, Any]) -> _Course:
         course = cls()
         for name in cls.__slots__:
-            setattr(course, name, document[name])
+            if name in document:  # an older watch kept fewer
+                setattr(course, name, document[name])
         return course
 
 
@@ -129,12 +139,33 @@ class Judge:
     def step(self, now: float, samples: Iterable[Sample]) -> list[Alert]:
         """Take in the figures of one moment; the alerts that start or end with them."""
         found = []
+        measured = True
         for sample in samples:
+            measured = measured and not (sample.figure == "measured" and sample.value < 1)
             for rule in self._rules.get(sample.figure, ()):
                 course = self._courses.setdefault((rule.name, sample.subject), _Course())
                 alert = _step(rule, course, now, sample)
                 if alert is not None:
                     found.append(alert)
+        return found + self._gone(now, measured=measured)
+
+    def _gone(self, now: float, *, measured: bool) -> list[Alert]:
+        """Return the ends of alerts whose subject is no more. ``measured``: all that there is
+        could be measured, so that what has no figure is not only out of sight."""
+        found = []
+        rules = {rule.name: rule for known in self._rules.values() for rule in known}
+        for (name, subject), course in self._courses.items():
+            if not course.firing or course.seen == now or not measured:
+                course.absent_since = None
+                continue
+            if course.absent_since is None or now < course.absent_since:
+                course.absent_since = now
+            if now - course.absent_since < GONE_S:
+                continue
+            since = now if course.since is None else course.since
+            last = 0.0 if course.last is None else course.last
+            course.firing, course.since, course.absent_since = False, None, None
+            found.append(Alert(rules[name], subject, "ended", last, since, now, gone=True))
         return found
 
     def firing(self) -> list[tuple[str, str]]:
@@ -170,7 +201,10 @@ def _step(rule: Rule, course: _Course, now: float, sample: Sample) -> Alert | No
         if not course.firing:
             course.since = None
     course.seen = now
-    value = _grown(rule, course, now, sample.value) if rule.kind == "increase" else sample.value
+    if rule.kind == "increase":
+        value = _grown(rule, course, now, sample.value)
+    else:
+        value = course.last = sample.value
     if course.firing:
         return _may_end(rule, course, now, value, sample)
     if not rule.holds(value):

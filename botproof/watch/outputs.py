@@ -6,6 +6,7 @@ cannot be delivered is tried again at every tick, for a day at most.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -74,8 +75,9 @@ class Outputs:
                 self._outbox.remove(entry)
 
     def note(self, event: str, **fields: Any) -> None:
-        """Write a line about the watch itself."""
-        self._say(json.dumps({"event": event, **fields}, ensure_ascii=False))
+        """Write a line about the watch itself; where nobody reads it, it goes on without."""
+        with contextlib.suppress(OSError):
+            self._say(json.dumps({"event": event, **fields}, ensure_ascii=False))
 
     def heartbeat(self) -> None:
         """Tell the dead man's switch that the watch lives; whoever misses it raises the alarm."""

@@ -20,6 +20,8 @@ __all__ = ["Place", "Programs"]
 _LOG_MOST = 1_000_000
 """Bytes of a log that are read at one look; what is more is passed over, as one error."""
 _COMMAND_S = 10.0
+LOG_OFF = "off"
+"""In the place of a log's path: errors of that service are not to be counted."""
 Memory = dict[str, Any]
 
 
@@ -52,8 +54,18 @@ class Programs:
         """Yield the restarts and errors of a service, and its memory with its size in bytes."""
         yield from self._restarts(service, place)
         yield from self._memory_of(service, place)
-        lines = self._new_lines(service, place, now)
+        yield from self._errors(service, place, now)
+
+    def _errors(self, service: Service, place: Place, now: float) -> Iterator[Sample]:
+        """Yield what its log adds. One that cannot be read takes no other figure away."""
+        about = f"log of {service.name}"
+        try:
+            lines = self._new_lines(service, place, now)
+        except web.Unanswered as error:
+            yield Sample("measured", about, 0, str(error))
+            return
         if lines is not None:
+            yield Sample("measured", about, 1)
             yield Sample("error_lines", service.name, self._count_errors(service.name, lines))
 
     def _restarts(self, service: Service, place: Place) -> Iterator[Sample]:
@@ -91,6 +103,8 @@ class Programs:
     # ---- logs ----
 
     def _new_lines(self, service: Service, place: Place, now: float) -> list[str] | None:
+        if service.log == LOG_OFF:
+            return None
         if service.log:
             return self._of_file(service.name, Path(service.log))
         if service.container and place.identity:
@@ -137,7 +151,10 @@ class Programs:
         place = f"/containers/{identity}/logs?stdout=1&stderr=1&since={since:.6f}&until={now:.6f}"
         answer = web.unix(self._socket, place, _COMMAND_S)
         if answer.status != 200:
-            raise web.Unanswered(f"Docker answers HTTP {answer.status} for the log")
+            raise web.Unanswered(
+                f"Docker answers HTTP {answer.status} for the log: "
+                f"{answer.body[:200].decode(errors='replace').strip()}"
+            )
         self._memory["since"][service.name] = now
         return b"".join(_frames(answer.body)).decode(errors="replace").splitlines()
 

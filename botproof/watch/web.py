@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from botproof.watch.proxies import Proxy, ProxyError, proxy_of
+
 __all__ = ["Response", "Unanswered", "ask", "days_left", "unix"]
 
 _MOST = 1_000_000
@@ -65,15 +67,38 @@ def ask(
     body: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """GET, or POST with a body (JSON unless a header says otherwise). Raises Unanswered."""
+    """GET, or POST with a body (JSON unless a header says otherwise). Raises Unanswered.
+
+    By the proxy that the environment names, where the URL leads outside.
+    """
     parts = urlsplit(url)
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(parts.netloc, timeout=timeout, context=_context())
-    else:
-        connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
+    proxy = _proxy(url)
     place = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return _exchange(connection, place, body, headers)
+    if parts.scheme == "https":
+        safe = _safe(parts.hostname or "", parts.port or 443, timeout, proxy)
+        return _exchange(safe, place, body, headers, proxy)
+    if proxy is None:
+        plain = http.client.HTTPConnection(parts.netloc, timeout=timeout)
+        return _exchange(plain, place, body, headers)
+    plain = http.client.HTTPConnection(proxy.host, proxy.port, timeout=timeout)
+    told = {**(headers or {}), **proxy.headers}
+    return _exchange(plain, f"http://{parts.netloc}{place}", body, told, proxy)
+
+
+def _proxy(url: str) -> Proxy | None:
+    try:
+        return proxy_of(url)
+    except ProxyError as error:
+        raise Unanswered(str(error)) from None
+
+
+def _safe(host: str, port: int, timeout: float, proxy: Proxy | None) -> http.client.HTTPSConnection:
+    """Return a connection over TLS, through the proxy where there is one."""
+    if proxy is None:
+        return http.client.HTTPSConnection(host, port, timeout=timeout, context=_context())
+    made = http.client.HTTPSConnection(proxy.host, proxy.port, timeout=timeout, context=_context())
+    made.set_tunnel(host, port, dict(proxy.headers))
+    return made
 
 
 def unix(path: str, place: str, timeout: float) -> Response:
@@ -86,7 +111,9 @@ def _exchange(
     place: str,
     body: str | None,
     headers: Mapping[str, str] | None,
+    proxy: Proxy | None = None,
 ) -> Response:
+    by = "" if proxy is None else f" (by the proxy of {proxy.variable})"
     named = {"User-Agent": "botproof-watch", "Connection": "close", **(headers or {})}
     if body is not None:
         named.setdefault("Content-Type", "application/json")
@@ -103,13 +130,13 @@ def _exchange(
         answer = Response(response.status, response.read(_MOST))
     except (OSError, http.client.HTTPException, ValueError) as error:
         if late.is_set() or isinstance(error, TimeoutError):
-            raise Unanswered(f"no answer within {connection.timeout:g} s") from None
-        raise Unanswered(_reason(error)) from None
+            raise Unanswered(f"no answer within {connection.timeout:g} s{by}") from None
+        raise Unanswered(f"{_reason(error)}{by}") from None
     finally:
         timer.cancel()
         connection.close()
     if late.is_set():  # what had come by then may be half an answer
-        raise Unanswered(f"no answer within {connection.timeout:g} s")
+        raise Unanswered(f"no answer within {connection.timeout:g} s{by}")
     return answer
 
 
@@ -124,6 +151,8 @@ def _reason(error: Exception) -> str:
         return f"its certificate is not valid: {error.verify_message}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if type(error) is OSError:  # what http.client says of a proxy that does not let it through
+        return str(error)
     return type(error).__name__
 
 
@@ -133,16 +162,18 @@ def days_left(host: str, timeout: float, now: float) -> tuple[float, str]:
     Raises Unanswered when no connection comes about.
     """
     name, _, port = host.partition(":")
+    connection = _safe(name, int(port or 443), timeout, _proxy(f"https://{host}"))
     try:
-        with (
-            socket.create_connection((name, int(port or 443)), timeout) as plain,
-            _context().wrap_socket(plain, server_hostname=name) as safe,
-        ):
-            end = str((safe.getpeercert() or {}).get("notAfter", ""))
+        connection.connect()
+        found = connection.sock
+        assert isinstance(found, ssl.SSLSocket)  # noqa: S101 - for mypy; it has just been made
+        end = str((found.getpeercert() or {}).get("notAfter", ""))
     except ssl.SSLCertVerificationError as error:
         return -1.0, error.verify_message
     except TimeoutError:
         raise Unanswered(f"no answer within {timeout:g} s") from None
     except OSError as error:
         raise Unanswered(_reason(error)) from None
+    finally:
+        connection.close()
     return (ssl.cert_time_to_seconds(end) - now) / _DAY_S, f"it ends {end}"

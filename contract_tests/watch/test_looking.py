@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -140,6 +140,70 @@ def test_an_engine_that_answers_otherwise_is_blindness_not_the_end(
         thread.join()
     assert found["measured", "service bot"][0] == 0
     assert ("up", "bot") not in found
+
+
+class Engine:
+    """A Docker engine on a socket of the test's: one container, whose log cannot be read."""
+
+    def __init__(self, path: Path, pid: int) -> None:
+        self.path = path
+        state = {"Running": True, "Pid": pid, "ExitCode": 0}
+        networks = {"one": {"IPAddress": "127.0.0.1"}}
+        self._container = json.dumps(
+            {"Id": "c" * 64, "State": state, "NetworkSettings": {"Networks": networks}}
+        ).encode()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:  # the test is over
+                return
+            with connection:
+                asked = connection.recv(4096).split()[1]
+                status, body = b"200 OK", self._container
+                if asked.partition(b"?")[0].endswith(b"/logs"):
+                    # Engine 20.10.24's own words for a container with `--log-driver none`.
+                    status = b"501 Not Implemented"
+                    body = b'{"message":"configured logging driver does not support reading"}'
+                head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
+                connection.sendall(head + body)
+
+
+@pytest.mark.parametrize("log", ["", 'log = "off"', 'log = "/nowhere/bot.log"'])
+def test_a_log_that_cannot_be_read_takes_no_other_figure_away(
+    load: Load, answers: Any, tmp_path: Path, log: str
+) -> None:
+    answers.by_path = {"/health": (503, b"ill")}
+    with Engine(tmp_path / "engine.sock", os.getpid()) as engine:
+        settings = load(
+            f'docker_socket = "{engine.path}"\n[services.bot]\ncontainer = "bot"\n{log}\n'
+            'health = "{url}/health"'
+        )
+        found = figures(Look(settings, {}).once(NOW))
+    assert found["up", "bot"][0] == 0
+    assert found["measured", "service bot"] == (1, "")
+    assert ("service_memory_bytes", "bot") in found
+    if "off" in log:
+        assert ("measured", "log of bot") not in found
+    else:
+        said = "No such file" if log else "does not support reading"
+        value, why = found["measured", "log of bot"]
+        assert value == 0
+        assert said in why
 
 
 def test_signals_and_exchanges_are_read_from_their_pages(load: Load, answers: Any) -> None:
@@ -300,6 +364,21 @@ def test_what_telegram_does_not_take_is_told_later_and_in_order(load: Load, answ
     assert outbox == []
     events = [json.loads(line)["event"] for line in lines]
     assert (events.count("alert"), events.count("output_failed")) == (2, 1)
+
+
+def test_where_nobody_reads_the_lines_the_others_are_told_all_the_same(
+    load: Load, answers: Any
+) -> None:
+    """`botproof watch | head`: the pipe is gone, and the machine under watch is not."""
+
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    outputs = Outputs(load(OPERATOR), [], gone)
+    answers.by_path = {f"/bot{TOKEN}/sendMessage": (200, b'{"ok": true}')}
+    outputs.add([alert()])
+    outputs.deliver(NOW, lambda: None)
+    assert [path for path, _ in answers.asked] == [f"/bot{TOKEN}/sendMessage"]
 
 
 def test_flood_control_is_obeyed(load: Load, answers: Any) -> None:

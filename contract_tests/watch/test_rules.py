@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botproof.watch.judge import GAP_S, Alert, Judge, Sample
+from botproof.watch.judge import GAP_S, GONE_S, Alert, Judge, Sample
 from botproof.watch.rules import RULES, Rule, by_name
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +126,48 @@ def test_a_figure_that_is_missing_starts_and_ends_nothing() -> None:
     later = started.at + 10 * GAP_S
     assert judge.step(later, [Sample(rule.figure, "one", 0.95)]) == []  # it still goes on
     assert judge.firing() == [("cpu", "one")]
+
+
+@pytest.mark.parametrize(("measured", "ends"), [(1.0, True), (0.0, False)])
+def test_an_alert_about_what_is_no_more_ends_and_what_is_out_of_sight_goes_on(
+    measured: float, ends: bool
+) -> None:
+    """An exchange that was taken out, as the runbook says; or market-data cannot be asked."""
+    rule = by_name()["venue"]
+    judge = Judge([rule])
+    [started] = played(rule, lambda _: 0.0, rule.for_s + 60, judge)
+    found: list[Alert] = []
+    for tick in range(int((GONE_S + 120) / TICK_S)):
+        samples = [Sample("venue_reachable", "two", 1), Sample("measured", "exchanges", measured)]
+        judge = restarted(judge, rule)
+        found += judge.step(started.at + TICK_S * (tick + 1), samples)
+    assert [(alert.state, alert.subject) for alert in found] == [("ended", "one")] * ends
+    assert judge.firing() == ([] if ends else [("venue", "one")])
+    for alert in found:
+        assert GONE_S <= alert.at - started.at <= GONE_S + MINUTE
+        assert alert.text().endswith("it is not there to be measured any more")
+        assert alert.document()["value"] == 0
+    again = played(rule, lambda _: 0.0, rule.for_s + 60, judge)
+    assert len(again) == ends  # it is there again: a new alert, or still the old one
+
+
+def restarted(judge: Judge, rule: Rule) -> Judge:
+    """Another watch that goes on from what this one has kept."""
+    following = Judge([rule])
+    following.restore(json.loads(json.dumps(judge.document())))
+    return following
+
+
+def test_a_state_that_an_older_watch_has_kept_is_gone_on_with() -> None:
+    rule = by_name()["cpu"]
+    judge = Judge([rule])
+    [_] = played(rule, lambda _: 0.95, rule.for_s + 60, judge)
+    kept = judge.document()
+    for course in kept.values():
+        del course["absent_since"]
+    following = Judge([rule])
+    following.restore(kept)
+    assert following.firing() == [("cpu", "one")]
 
 
 def test_a_clock_that_is_put_back_neither_raises_nor_forgets() -> None:
