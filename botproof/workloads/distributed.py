@@ -3,25 +3,34 @@
 The master hands each worker its place in the one schedule with the start message; a worker sends
 its arrivals and reports every outcome with Locust's regular reports; the master takes them in as
 if it had sent the requests itself. Times travel as seconds from the start, because workers on
-other machines have other clocks. A worker that is lost takes outcomes with it that nobody knows:
-the run then ends as an ERROR.
+other machines have other clocks. At the end the master asks each worker for what it still knows,
+and judges when all have told it: Locust itself gives the last reports half a second. A worker that
+is lost takes outcomes with it that nobody knows: the run then ends as an ERROR.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import gevent
 from locust import events
-from locust.runners import STATE_MISSING, STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
+from botproof.verdict import Verdict
 from botproof.workloads.load_run import LoadRun, Outcome
+
+__all__ = ["Worker", "Workers", "is_master", "is_worker", "my_share", "share_out"]
 
 _KEY = "botproof_outcomes"
 _HELD = "botproof_held"
 _BROKEN = "botproof_broken"
+_LAST = "botproof_last"
 _WATCH_S = 1.0
+_LOOK_S = 0.05
+_LAST_S = 60.0
+"""A worker that gives a sign of life, and has not told what it knows in this time, never will."""
 
 
 def is_worker(environment: Any) -> bool:
@@ -53,56 +62,105 @@ def my_share(environment: Any) -> tuple[int, int]:
     return place, len(shares)
 
 
-def report_outcomes(run: LoadRun, check_pulse: Callable[[], None]) -> None:
-    """Let a worker keep what it sees until Locust's next report to the master."""
-    outcomes: list[Outcome] = []
-    held: list[tuple[float, float]] = []
+class Worker:
+    """One that sends: keeps what it sees until Locust's next report to the master.
 
-    def report(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - Locust names its arguments
-        check_pulse()
-        data[_KEY] = [_pack(outcome.moved(-run.started)) for outcome in outcomes]
-        data[_HELD] = [(start - run.started, end - run.started) for start, end in held]
-        data[_BROKEN] = run.broken
-        outcomes.clear()
-        held.clear()
+    `end` is called when the master asks for what is left to be told; it calls `tell_last`.
+    """
 
-    run.sink, run.held_sink = outcomes.append, lambda start, end, _: held.append((start, end))
-    events.report_to_master.add_listener(report)  # type: ignore[no-untyped-call]  # Locust's own
+    def __init__(
+        self, runner: Any, run: LoadRun, check_pulse: Callable[[], None], end: Callable[[], None]
+    ) -> None:
+        self._runner, self._run, self._check_pulse = runner, run, check_pulse
+        self._outcomes: list[Outcome] = []
+        self._held: list[tuple[float, float]] = []
+        run.sink = self._outcomes.append
+        run.held_sink = lambda start, end, _: self._held.append((start, end))
+        events.report_to_master.add_listener(self._report)  # type: ignore[no-untyped-call]  # Locust's own
+        runner.register_message(_LAST, lambda **_: end())
+
+    def tell_last(self) -> None:
+        """Tell the master all that is not told yet; what is still on its way counts no more."""
+        data: dict[str, Any] = {}
+        self._fill(data)
+        self._run.sink = lambda _: None
+        self._runner.send_message(_LAST, data)
+
+    def _report(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002 - Locust names its arguments
+        self._check_pulse()
+        self._fill(data)
+
+    def _fill(self, data: dict[str, Any]) -> None:
+        began = self._run.started
+        data[_KEY] = [_pack(outcome.moved(-began)) for outcome in self._outcomes]
+        data[_HELD] = [(start - began, end - began) for start, end in self._held]
+        data[_BROKEN] = self._run.broken
+        self._outcomes.clear()
+        self._held.clear()
 
 
-def take_reports(run: LoadRun, workers: int, after_each: Callable[[], None]) -> None:
-    """Let the master's run take in what the workers report."""
+class Workers:
+    """Those that send, as the master knows them: its run takes in what they report.
 
-    def take(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - Locust names its arguments
+    `may_end` is called after each report and when one was lost, as the run may be over then.
+    """
+
+    def __init__(self, runner: Any, run: LoadRun, may_end: Callable[[], None]) -> None:
+        self._runner, self._run, self._may_end = runner, run, may_end
+        self._names = [client.id for client in runner.clients.all]
+        self._heard_out: set[str] = set()
+        self._closing = False
+        events.worker_report.add_listener(self._take)  # type: ignore[no-untyped-call]  # Locust's own
+        runner.register_message(_LAST, self._take_last)
+        gevent.spawn(self._watch)
+
+    def hear_out(self) -> None:
+        """Wait until each worker has told what it still knows, or was lost."""
+        if self._closing:
+            return
+        self._closing = True
+        for name in self._awaited():
+            self._runner.send_message(_LAST, None, name)
+        until = time.monotonic() + _LAST_S
+        while self._awaited() and not self._lost() and time.monotonic() < until:
+            gevent.sleep(_LOOK_S)
+        if missed := self._lost() or self._awaited():
+            self._lose(missed[0])
+
+    def _take(self, client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG002 - Locust names its arguments
+        run, share = self._run, 1 / max(1, len(self._names))
         for start, end in data.get(_HELD, ()):
-            run.hold(start + run.started, end + run.started, 1 / workers)
+            run.hold(start + run.started, end + run.started, share)
         for packed in data.get(_KEY, ()):
             run.record(Outcome(*packed).moved(run.started))
         run.broken = run.broken or data.get(_BROKEN, "")
-        after_each()
+        if not self._closing:
+            self._may_end()
 
-    events.worker_report.add_listener(take)  # type: ignore[no-untyped-call]  # Locust's own
+    def _take_last(self, msg: Any, **_: Any) -> None:
+        self._take(msg.node_id, msg.data)
+        self._heard_out.add(msg.node_id)
 
+    def _awaited(self) -> list[str]:
+        return [name for name in self._names if name not in self._heard_out]
 
-def watch_workers(runner: Any, run: LoadRun, on_loss: Callable[[], None]) -> None:
-    """End the run as broken when a worker is lost while it goes on."""
-    names = [client.id for client in runner.clients.all]
+    def _lost(self) -> list[str]:
+        clients = self._runner.clients
+        states = {name: getattr(clients.get(name), "state", STATE_MISSING) for name in self._names}
+        return [name for name in self._awaited() if states[name] == STATE_MISSING]
 
-    def watch() -> None:
-        while not run.ended:
-            gevent.sleep(_WATCH_S)
-            lost = [name for name in names if _is_lost(runner, name)]
-            if lost and runner.state in (STATE_RUNNING, STATE_SPAWNING):
-                run.broken = f"worker {lost[0]} was lost, and what it had sent is not known"
-                on_loss()
+    def _watch(self) -> None:
+        while not (self._closing or self._run.ended):
+            if lost := self._lost():
+                self._lose(lost[0])
+                self._may_end()
                 return
+            gevent.sleep(_WATCH_S)
 
-    gevent.spawn(watch)
-
-
-def _is_lost(runner: Any, name: str) -> bool:
-    client = runner.clients.get(name)
-    return client is None or client.state == STATE_MISSING
+    def _lose(self, name: str) -> None:
+        if self._run.decided is not Verdict.FAIL:
+            lost = f"worker {name} was lost, and what it had sent is not known"
+            self._run.broken = self._run.broken or lost
 
 
 def _pack(outcome: Outcome) -> list[object]:

@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -267,6 +268,8 @@ class _Session:
         self._run: LoadRun | None = None
         self._environment: Any = None
         self._log: IO[bytes] | None = None
+        self._worker: distributed.Worker | None = None
+        self._workers: distributed.Workers | None = None
         self._verdict_decides = exit_as_error()
 
     def add_options(self, parser: Any) -> None:
@@ -338,13 +341,12 @@ class _Session:
         if not distributed.is_master(environment):
             gevent.spawn_later(_OPEN_AT_THE_LATEST_S, OpenLoopUser.arrivals.open)
         if distributed.is_worker(environment):
-            distributed.report_outcomes(run, OpenLoopUser.pulse.check)
-            return
+            end = partial(self.stop, environment)
+            self._worker = distributed.Worker(runner, run, OpenLoopUser.pulse.check, end)
         if distributed.is_master(environment):
             OpenLoopUser.pulse.stop()  # a master that is held up delays no request
-            workers = max(1, len(runner.clients.all))
-            distributed.take_reports(run, workers, lambda: end_if_finished(environment, run))
-            distributed.watch_workers(runner, run, lambda: end_if_finished(environment, run))
+            end = partial(end_if_finished, environment, run)
+            self._workers = distributed.Workers(runner, run, end)
 
     def open(self, **_: Any) -> None:
         if self._run is not None:
@@ -400,9 +402,19 @@ class _Session:
     def stop(self, environment: Any, **_: Any) -> None:
         """End the test: what is overdue now will never be answered."""
         run = self._run
-        if run is None or run.ended:
+        if run is None:
             return
+        if self._workers is not None:
+            self._workers.hear_out()
+            end_if_finished(environment, run)
+        if run.ended:
+            return
+        OpenLoopUser.pulse.check()
         run.record_overdue(time.monotonic())
+        if self._worker is not None:
+            run.ended = "its master ended the run"
+            self._worker.tell_last()
+            return
         longest = environment.parsed_options.run_time
         if longest and time.monotonic() - run.started >= _PLANNED_END * float(longest):
             run.time_is_up()
