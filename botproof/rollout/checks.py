@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-__all__ = ["Facts", "refusals", "warnings"]
+from botproof.rollout.plan import Manner
+
+__all__ = ["Facts", "for_one_alone", "refusals", "warnings"]
 
 _MB = 1_000_000
 ROOM_MB = 64
@@ -29,7 +32,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     address that Telegram has, `own_webhook` the one that the bot is to have. `bot_id` is the number
     in the token of the files, `running_id` the one in the token of the bot that runs; "": none.
     `delivery_error` is what Telegram said last of a delivery that failed, `delivery_error_age` how
-    long ago that was, in seconds.
+    long ago that was, in seconds. `alone`: what a service has in its files that two containers
+    cannot have at a time.
     """
 
     disk_free: int
@@ -50,6 +54,21 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     running_id: str = ""
     delivery_error: str = ""
     delivery_error_age: float = float("inf")
+    alone: Mapping[str, str] = {}
+
+
+def for_one_alone(service: Mapping[str, Any], manner: Manner) -> str:
+    """Return what a service of the files has that two containers of it cannot have at a time, and
+    why; "" where there is nothing."""
+    if name := service.get("container_name"):
+        return f"`container_name: {name}`, and each container needs a name of its own"
+    if manner is Manner.IN_TURN:
+        return ""
+    ports = [str(port.get("published") or "0") for port in service.get("ports") or ()]
+    fixed = [port for port in ports if port.isdigit() and int(port)]
+    if not fixed:
+        return ""
+    return f"port {fixed[0]} of this machine, which one container alone can have"
 
 
 def refusals(facts: Facts) -> list[str]:
@@ -65,6 +84,11 @@ def refusals(facts: Facts) -> list[str]:
             )
     for service, state in facts.others.items():
         found.append(f"fleet: {service} is {state}; `docker compose up --detach {service}` first")
+    for service, what in facts.alone.items():
+        found.append(
+            f"files: {service} has {what}; the new one is made while the old one is there. Take "
+            "that line out: a proxy finds the service by its name"
+        )
     if facts.bot_trouble:
         found.append(f"token: {facts.bot_trouble}")
     elif facts.running_id and facts.running_id != facts.bot_id:

@@ -34,6 +34,7 @@ from botproof.rollout.ledger import MemoryMeter, as_lines, keep
 from botproof.rollout.lock import DirectoryLock, FleetLock
 from botproof.rollout.plan import Kind, Plan, Step
 from botproof.rollout.store import Store
+from botproof.rollout.terminal import lasting
 from botproof.rollout.triggers import MEMORY
 
 if TYPE_CHECKING:
@@ -137,8 +138,12 @@ def add_rollback_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_rollback(arguments: argparse.Namespace) -> int:
     """0: what was before works; 1: refused or undone; 3: stuck, the next call goes on."""
+    with lasting():
+        return _roll_back(arguments)
+
+
+def _roll_back(arguments: argparse.Namespace) -> int:
     compose = compose_of(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     store = Store(arguments.state)
     try:
         with _alone(compose, store):
@@ -159,14 +164,14 @@ def run_rollback(arguments: argparse.Namespace) -> int:
 def run_deploy(arguments: argparse.Namespace) -> int:
     """Deploy. 0: deployed, or nothing to do; 1: refused or undone, the old fleet works;
     3: stuck."""
-    compose = compose_of(arguments)
-    store = Store(arguments.state)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: undone, as by Ctrl-C
-    try:
-        with _alone(compose, store):
-            return _deploy(arguments, compose, store)
-    except (StepFailedError, OSError, KeyboardInterrupt) as error:
-        return _stopped(error, store, "deploy")
+    with lasting():
+        compose = compose_of(arguments)
+        store = Store(arguments.state)
+        try:
+            with _alone(compose, store):
+                return _deploy(arguments, compose, store)
+        except (StepFailedError, OSError, KeyboardInterrupt) as error:
+            return _stopped(error, store, "deploy")
 
 
 @contextlib.contextmanager

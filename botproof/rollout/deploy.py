@@ -225,6 +225,12 @@ class Rollout:
             running_id=self._running_id(containers),
             delivery_error=failed[1],
             delivery_error_age=time.time() - failed[0],
+            alone={
+                change.service: what
+                for change in self.plan.changes
+                if change.old
+                and (what := checks.for_one_alone(project[change.service], change.manner))
+            },
         )
 
     def _running_id(self, containers: Sequence[Mapping[str, Any]]) -> str:

@@ -53,7 +53,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A service that changes: to which image (an id), and from which containers (ids).
 
     ``held``: the new container stands still, once it stands by, until what the bot keeps is
-    replaced; else it would open what is there as soon as the old one ends.
+    replaced; else it would open what is there as soon as the old one ends. ``replicas``: so many
+    containers of it there are to be.
     """
 
     service: str
@@ -62,6 +63,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     manner: Manner
     is_bot: bool
     held: bool = False
+    replicas: int = 1
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +133,12 @@ def changes(
                 manner=manner,
                 is_bot=is_bot,
                 held=every and is_bot and manner is Manner.BESIDE,
+                replicas=_replicas(service),
             )
         )
     return tuple(found)
+
+
+def _replicas(service: Mapping[str, Any]) -> int:
+    """Return how many containers of it Compose would start."""
+    return int((service.get("deploy") or {}).get("replicas") or service.get("scale") or 1)

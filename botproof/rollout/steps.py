@@ -126,7 +126,7 @@ class Steps:
         return [c for c in self._containers.seen(change.service) if c.id in change.old]
 
     def _create(self, change: Change) -> None:
-        if not self._new(change):
+        for _ in range(change.replicas - len(self._new(change))):
             self._containers.create(change.service)
         wrong = [c.image for c in self._new(change) if c.image != change.image]
         if wrong:
@@ -170,6 +170,7 @@ class Steps:
                 self._containers.unpause(container.id)
             elif not container.running:
                 self._containers.start(container.id)
+        for container in self._new(change):
             self._containers.wait(container.id, standby=False, seconds=READY_S)
 
     def _see_new_stand_by(self, change: Change) -> None:
@@ -185,10 +186,11 @@ class Steps:
                 self._containers.stop(container.id)
 
     def see_new_work(self) -> None:
-        """Do nothing where every new container runs, of the wanted image; else the old one must not
-        go. Raises StepFailedError."""
+        """Do nothing where the new containers are there, of the wanted image, and one runs; else
+        the old one must not go. Raises StepFailedError."""
         for change in self._plan.changes:
-            if not any(new.running and new.image == change.image for new in self._new(change)):
+            there = [new for new in self._new(change) if new.image == change.image]
+            if len(there) < change.replicas or not any(new.running for new in there):
                 raise _gone(change.service)
 
     def _hand_back(self, change: Change) -> None:

@@ -185,14 +185,15 @@ class ModelJournal:
 OLD, NEW = "old-image", "new-image"
 
 
-def change(service: str, manner: Manner, *, held: bool = False) -> Change:
+def change(service: str, manner: Manner, *, held: bool = False, replicas: int = 1) -> Change:
     return Change(
         service=service,
         image=f"{service} {NEW}",
-        old=(f"{service}-1",),
+        old=tuple(f"{service}-{number + 1}" for number in range(replicas)),
         manner=manner,
         is_bot=service == "bot",
         held=held,
+        replicas=replicas,
     )
 
 
@@ -201,7 +202,16 @@ BOT_IN_TURN = change("bot", Manner.IN_TURN)
 BOT_HELD = change("bot", Manner.BESIDE, held=True)
 MARKET_DATA = change("market-data", Manner.SHARED)
 BOTS = (BOT, BOT_IN_TURN, BOT_HELD)
-PLANS = [(MARKET_DATA,), *((bot,) for bot in BOTS), *((bot, MARKET_DATA) for bot in BOTS)]
+SCALED = (
+    change("bot", Manner.IN_TURN, replicas=3),
+    change("market-data", Manner.SHARED, replicas=2),
+)
+PLANS = [
+    (MARKET_DATA,),
+    *((bot,) for bot in BOTS),
+    *((bot, MARKET_DATA) for bot in BOTS),
+    SCALED,
+]
 
 
 class Fleet:
@@ -213,8 +223,9 @@ class Fleet:
         self.host = ModelHost(self.kills, {c.service: c for c in changes})
         self.kills.on_power_cut = self.power_cut
         for one in changes:
-            self.host.there[one.old[0]] = Container(one.service, OLD, running=True)
-            self.host.order[one.service] = [one.old[0]]
+            for old in one.old:
+                self.host.there[old] = Container(one.service, OLD, running=True)
+            self.host.order[one.service] = list(one.old)
             if broken:
                 self.host.broken[one.image] = broken
         self.journal = ModelJournal(self.kills)
@@ -258,11 +269,11 @@ class Fleet:
         for one in self.plan.changes:
             there = {i for i, c in self.host.there.items() if c.service == one.service}
             images = {self.host.there[i].image for i in there}
-            assert len(there) == 1, there
+            assert len(there) == one.replicas, there
             assert images == ({one.image} if end == DEPLOYED else {OLD})
             assert self.host.working(one.service) in there
             if one.manner is Manner.IN_TURN:
-                assert self.host.most_at_once.get(one.service, 1) == 1
+                assert self.host.most_at_once.get(one.service, 1) <= one.replicas
 
 
 KILLS = st.lists(st.tuples(st.integers(1, 45), st.booleans()), max_size=4)
@@ -309,6 +320,15 @@ def test_ctrl_c_at_any_step_undoes_what_was_done(manner: Manner) -> None:
     assert end == UNDONE
     interrupted.check(end)
     assert "hand over bot: interrupted" in interrupted.said
+
+
+def test_of_several_that_share_the_work_as_many_are_there_after_it() -> None:
+    """Three bots became one: one was made in the place of all that were removed."""
+    fleet = Fleet(*SCALED)
+    assert fleet.run() == DEPLOYED
+    fleet.check(DEPLOYED)
+    working = [len(fleet.host.order[one.service]) for one in SCALED]
+    assert working == [3, 2]
 
 
 def test_a_disk_that_is_full_at_a_step_undoes_what_was_done() -> None:

@@ -15,7 +15,7 @@ from botproof.doubles.exchanges.coins import COINS
 from botproof.problems import UsageError
 from botproof.rollout import backup
 from botproof.rollout.backup import with_variables
-from botproof.rollout.checks import Facts, refusals, warnings
+from botproof.rollout.checks import Facts, for_one_alone, refusals, warnings
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.journal import FileJournal, state_of
 from botproof.rollout.ledger import keep, of_transcript
@@ -101,6 +101,36 @@ class TestPlan:
         assert change.manner is Manner.IN_TURN
         names = [str(step) for step in steps(Plan(what="deploy", changes=(change,), images={}))]
         assert "start bot" not in names
+
+    @pytest.mark.parametrize(
+        ("more", "wanted"), [({}, 1), ({"scale": 3}, 3), ({"deploy": {"replicas": 2}}, 2)]
+    )
+    def test_a_service_has_as_many_containers_as_its_files_say(
+        self, more: dict[str, Any], wanted: int
+    ) -> None:
+        [change] = changes({"bot": {**SERVICES["bot"], **more}}, WANTED_NOW, {})
+        assert change.replicas == wanted
+
+    @pytest.mark.parametrize(
+        ("service", "manner", "said"),
+        [
+            ({}, Manner.BESIDE, ""),
+            ({"container_name": "my-bot"}, Manner.IN_TURN, "container_name: my-bot"),
+            ({"ports": [{"target": 80, "published": "8080"}]}, Manner.BESIDE, "port 8080"),
+            ({"ports": [{"target": 80, "published": "8080"}]}, Manner.SHARED, "port 8080"),
+            ({"ports": [{"target": 80, "published": "8080"}]}, Manner.IN_TURN, ""),
+            ({"ports": [{"target": 80}]}, Manner.BESIDE, ""),
+            ({"ports": [{"target": 80, "published": "0"}]}, Manner.BESIDE, ""),
+            ({"ports": [{"target": 80, "published": "8080-8090"}]}, Manner.BESIDE, ""),
+        ],
+    )
+    def test_what_two_containers_cannot_have_at_a_time_is_found(
+        self, service: dict[str, Any], manner: Manner, said: str
+    ) -> None:
+        """docker-rollout and Kamal name the same two."""
+        found = for_one_alone(service, manner)
+        assert said in found
+        assert bool(said) == bool(found)
 
     def test_a_bot_whose_data_are_replaced_is_held_where_it_can_stand_by(self) -> None:
         for said, held in (("beside", True), ("in turn", False)):
