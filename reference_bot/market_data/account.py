@@ -38,7 +38,7 @@ _MOST_ENTRIES: Final = 1000
 _WINDOW: Final = 5000
 _DOLLARS: Final = frozenset({"USDT", "USDC", "FDUSD", "BUSD", "USD1"})
 """What income is counted in; fees may be paid in BNB, and some contracts settle in a coin."""
-_OUT_OF_TIME: Final = "code -1021"
+_OUT_OF_TIME: Final = -1021
 """What Binance says of a timestamp outside of the window, or over a second ahead."""
 
 
@@ -230,7 +230,7 @@ class Account:
         try:
             return await self._signed(client, path, decoder, params)
         except VenueError as error:
-            if _OUT_OF_TIME not in error.message:
+            if error.code != _OUT_OF_TIME:
                 raise
         # One of the two clocks was set, or stood still: hear the venue's time again.
         await self._hear(client, anew=True)

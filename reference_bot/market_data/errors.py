@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from reference_bot.api import Missing
 
-__all__ = ["AnswerError", "Reason", "RefusalError", "VenueError", "without_venues"]
+__all__ = ["AnswerError", "Reason", "Refusal", "RefusalError", "VenueError", "without_venues"]
 
 Reason = Literal[
     "timeout",
@@ -31,10 +31,20 @@ data that it is not known what the venue counts in, ``circuit_open`` not asked, 
 failing or asked to be left alone."""
 
 
+class Refusal(NamedTuple):
+    """What a venue's own words about an error mean; ``code`` is the number that it has for it,
+    where what is done depends on that."""
+
+    reason: Reason
+    message: str
+    code: int | None = None
+
+
 class VenueError(Exception):
     """A venue did not give one part. ``retry_after`` is in seconds, when the venue said so.
 
     ``ours``: this process kept the call waiting, so that it says nothing about the venue.
+    ``code``: the venue's own number of the error, as in `Refusal`.
     """
 
     def __init__(
@@ -45,6 +55,7 @@ class VenueError(Exception):
         *,
         retry_after: float | None = None,
         ours: bool = False,
+        code: int | None = None,
     ) -> None:
         super().__init__(f"{venue}: {message}")
         self.venue = venue
@@ -52,15 +63,15 @@ class VenueError(Exception):
         self.message = message
         self.retry_after = retry_after
         self.ours = ours
+        self.code = code
 
 
 class RefusalError(Exception):
     """What a venue says in an answer with status 200 that is a refusal all the same."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason: Reason = reason
-        self.message = message
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 class AnswerError(Exception):

@@ -21,7 +21,7 @@ import msgspec
 from reference_bot.api import NOT_THERE
 from reference_bot.market_data.breaker import Breaker
 from reference_bot.market_data.decoding import Decodes, kept_in
-from reference_bot.market_data.errors import Reason, RefusalError, VenueError
+from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
 from reference_bot.market_data.lateness import held_up
 from reference_bot.market_data.limits import (
     LONGEST_BAN,
@@ -85,10 +85,10 @@ def _trusted() -> ssl.SSLContext:
 
 _ABOUT_THE_REQUEST: Final = NOT_THERE | {"refused"}
 
-Explain: TypeAlias = Callable[[int, bytes], tuple[Reason, str] | None]
+Explain: TypeAlias = Callable[[int, bytes], Refusal | None]
 
 
-def nothing_special(_status: int, _body: bytes) -> tuple[Reason, str] | None:
+def nothing_special(_status: int, _body: bytes) -> Refusal | None:
     """Leave an error answer to what its status says."""
     return None
 
@@ -111,7 +111,7 @@ class VenueClient:
     timeout: float
     metrics: Metrics
     explain: Explain = nothing_special
-    """Reads a venue's own error body: (reason, message), or None when it says nothing special."""
+    """Reads a venue's own error body; None when it says nothing special."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every call, beside the pool's."""
     breaker: Breaker = field(default_factory=Breaker)
@@ -275,12 +275,12 @@ class VenueClient:
             raise self._error("bad_payload", path, f"{len(response.content)} bytes are too many")
         try:
             value = decoder.decode(response.content)
-        except RefusalError as refusal:
-            raise self._refused(refusal.reason, path, refusal.message, response) from None
+        except RefusalError as error:
+            raise self._refused(error.refusal, path, response) from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             explained = self.explain(response.status_code, response.content)
             if explained is not None:  # a refusal that came with status 200
-                raise self._refused(explained[0], path, explained[1], response) from None
+                raise self._refused(explained, path, response) from None
             kind = response.headers.get("content-type", "")
             hint = f" (Content-Type {kind})" if "json" not in kind else ""
             raise self._error("bad_payload", path, f"{error}{hint}") from None
@@ -289,14 +289,12 @@ class VenueClient:
                 self.left_out(path, rows.left_out, rows.why)
         return value
 
-    def _refused(
-        self, reason: Reason, path: str, message: str, response: httpx.Response
-    ) -> VenueError:
+    def _refused(self, refusal: Refusal, path: str, response: httpx.Response) -> VenueError:
         """Return what an answer with status 200 says that is a refusal all the same."""
-        pause = self._pause_told(response) if reason == "rate_limited" else None
-        if reason == "refused":
+        pause = self._pause_told(response) if refusal.reason == "rate_limited" else None
+        if refusal.reason == "refused":
             pause = _REFUSED_FOR
-        return self._error(reason, path, message, pause)
+        return self._error(refusal.reason, path, refusal.message, pause, refusal.code)
 
     def left_out(self, path: str, count: int, why: str) -> None:
         """Count rows of a list that cannot be used and are left out."""
@@ -306,15 +304,15 @@ class VenueClient:
     def _refusal(self, path: str, response: httpx.Response) -> VenueError:
         status = response.status_code
         explained = self.explain(status, response.content)
-        limited = explained is not None and explained[0] == "rate_limited"
+        limited = explained is not None and explained.reason == "rate_limited"
         if status in (429, 418) or limited:
-            why = f": {explained[1]}" if explained and limited else ""
+            why = f": {explained.message}" if explained and limited else ""
             wait = self._pause_told(response)
             if status in _BANS or _BANNED_UNTIL.search(response.content[:2000]):
                 wait = self.host.ban(wait, _BANS.get(status, 120.0), _clock())
             return self._error("rate_limited", path, f"HTTP {status}{why}", wait)
         if explained is not None:
-            return self._error(explained[0], path, explained[1])
+            return self._error(explained.reason, path, explained.message, code=explained.code)
         if status in (403, 451) or _CHALLENGED in response.headers:
             asked = "this address is refused: it asked too often, or is not served"
             why = "this place is not served" if status == 451 else asked
@@ -339,9 +337,15 @@ class VenueClient:
         return rest if rest > 0 else None
 
     def _error(
-        self, reason: Reason, path: str, what: str, retry_after: float | None = None
+        self,
+        reason: Reason,
+        path: str,
+        what: str,
+        retry_after: float | None = None,
+        code: int | None = None,
     ) -> VenueError:
-        return VenueError(self.venue, reason, f"{path}: {what}", retry_after=retry_after)
+        text = f"{path}: {what}"
+        return VenueError(self.venue, reason, text, retry_after=retry_after, code=code)
 
 
 def _when_sent(turn: Turn) -> Callable[[str, Any], Awaitable[None]]:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Inside, One, Rows
-from reference_bot.market_data.errors import Reason, VenueError
+from reference_bot.market_data.errors import Reason, Refusal, VenueError
 from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.limits import PaceRule, TellsLimit
 from reference_bot.market_data.symbols import Pair, split_joined
@@ -194,7 +194,7 @@ def tells_weight(limit: int) -> TellsLimit:
     return limit_used
 
 
-def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
+def explain(_status: int, body: bytes) -> Refusal | None:
     """Read ``{"code": -1121, "msg": "Invalid symbol."}``."""
     try:
         error = _ERROR.decode(body)
@@ -205,7 +205,9 @@ def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
         reason = "not_listed"  # no symbol is written so
     elif not error.code and error.msg.startswith("Too many requests"):
         reason = "rate_limited"
-    return None if reason is None else (reason, f"code {error.code}: {error.msg}")
+    if reason is None:
+        return None
+    return Refusal(reason, f"code {error.code}: {error.msg}", error.code)
 
 
 class Binance(NoTakers):

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.decoding import Enveloped, Kept, One, Rows
-from reference_bot.market_data.errors import Reason, RefusalError, VenueError
+from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
 from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.limits import PaceRule, no_limit_told
 from reference_bot.market_data.symbols import Pair
@@ -204,10 +204,10 @@ class _Symbol(Struct, frozen=True, rename="camel"):
 def _open(envelope: _Envelope) -> msgspec.Raw:
     if str(envelope.code) in ("00000", "0"):
         return envelope.data
-    raise RefusalError(*_refusal(envelope))
+    raise RefusalError(_refusal(envelope))
 
 
-def _refusal(envelope: _Envelope) -> tuple[Reason, str]:
+def _refusal(envelope: _Envelope) -> Refusal:
     reason: Reason = "outage"
     code = str(envelope.code)
     if code in ("429", "1001", "30014", "30026", "50009"):
@@ -216,7 +216,7 @@ def _refusal(envelope: _Envelope) -> tuple[Reason, str]:
         reason = "not_listed"
     elif code in _NOT_TRADING:
         reason = "unavailable"
-    return reason, f"code {envelope.code}: {envelope.msg}"
+    return Refusal(reason, f"code {envelope.code}: {envelope.msg}")
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
@@ -238,13 +238,13 @@ _SYMBOLS = _rows(_Symbol)
 _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, msgspec.Raw]))
 
 
-def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
+def explain(_status: int, body: bytes) -> Refusal | None:
     """Read ``{"code": "40034", "msg": ...}``; other codes are what their status says."""
     try:
-        reason, message = _refusal(_ENVELOPE.decode(body))
+        refusal = _refusal(_ENVELOPE.decode(body))
     except msgspec.MsgspecError:
         return None
-    return None if reason == "outage" else (reason, message)
+    return None if refusal.reason == "outage" else refusal
 
 
 def tells_limit(headers: Mapping[str, str], as_of: int | None) -> tuple[float, float] | None:

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.decoding import Enveloped, Inside, Kept, Rows
-from reference_bot.market_data.errors import Reason, RefusalError, VenueError
+from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
@@ -177,7 +177,8 @@ class _Pages:
 def _open(envelope: _Envelope) -> msgspec.Raw:
     if envelope.ret_code == 0:
         return envelope.result
-    raise RefusalError(_reason(envelope), f"retCode {envelope.ret_code}: {envelope.ret_msg}")
+    message = f"retCode {envelope.ret_code}: {envelope.ret_msg}"
+    raise RefusalError(Refusal(_reason(envelope), message))
 
 
 def _reason(envelope: _Envelope) -> Reason:
@@ -209,16 +210,16 @@ _SYMBOLS = Enveloped(_ENVELOPE, _open, _Pages())
 _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(dict[str, msgspec.Raw]))
 
 
-def explain(status: int, body: bytes) -> tuple[Reason, str] | None:
+def explain(status: int, body: bytes) -> Refusal | None:
     """Read an envelope that comes with an error's status; 403 says that it was asked too often."""
     if status == 403 and b"frequent" in body:
-        return "rate_limited", "access too frequent"
+        return Refusal("rate_limited", "access too frequent")
     try:
         envelope = _ENVELOPE.decode(body)
     except msgspec.MsgspecError:
         return None
     reason = _reason(envelope)
-    return None if reason == "outage" else (reason, f"retCode {envelope.ret_code}")
+    return None if reason == "outage" else Refusal(reason, f"retCode {envelope.ret_code}")
 
 
 def tells_limit(headers: Mapping[str, str], as_of: int | None) -> tuple[float, float] | None:

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.decoding import Kept, One, Rows
-from reference_bot.market_data.errors import Reason, VenueError
+from reference_bot.market_data.errors import Refusal, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair, split_multiple
@@ -205,18 +205,18 @@ _STATS_NOW: Final[Field[Reply[Kept[_Stat]]]] = Field("gate.contract_stats", 5.0)
 _TICKER_NOW: Final[Field[Reply[Kept[_FuturesTicker]]]] = Field("gate.ticker", 1.0)
 
 
-def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
+def explain(_status: int, body: bytes) -> Refusal | None:
     """Read ``{"label": "INVALID_CURRENCY_PAIR", "message": ...}``."""
     try:
         error = _ERROR.decode(body)
     except msgspec.MsgspecError:
         return None
     if error.label in ("INVALID_CURRENCY_PAIR", "INVALID_CURRENCY", "CONTRACT_NOT_FOUND"):
-        return "not_listed", f"{error.label}: {error.message}"
+        return Refusal("not_listed", f"{error.label}: {error.message}")
     if error.label == "INVALID_PARAM_VALUE" and _NAMES_MARKET.search(error.message):
-        return "not_listed", f"{error.label}: {error.message}"
+        return Refusal("not_listed", f"{error.label}: {error.message}")
     if error.label in ("TOO_MANY_REQUESTS", "TOO_FAST"):
-        return "rate_limited", f"{error.label}: {error.message}"
+        return Refusal("rate_limited", f"{error.label}: {error.message}")
     return None
 
 

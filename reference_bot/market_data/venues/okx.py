@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.decoding import Enveloped, Kept, Rows
-from reference_bot.market_data.errors import Reason, RefusalError, VenueError
+from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
@@ -178,7 +178,7 @@ class _Instrument(Struct, frozen=True, rename="camel"):
 def _open(envelope: _Envelope) -> msgspec.Raw:
     if str(envelope.code) == "0":
         return envelope.data
-    raise RefusalError(_reason(envelope), f"code {envelope.code}: {envelope.msg}")
+    raise RefusalError(Refusal(_reason(envelope), f"code {envelope.code}: {envelope.msg}"))
 
 
 def _reason(envelope: _Envelope) -> Reason:
@@ -210,14 +210,16 @@ _INSTRUMENTS = _rows(_Instrument)
 _TIME = Enveloped(_ENVELOPE, _open, msgspec.json.Decoder(list[dict[str, msgspec.Raw]]))
 
 
-def explain(_status: int, body: bytes) -> tuple[Reason, str] | None:
+def explain(_status: int, body: bytes) -> Refusal | None:
     """Read an envelope that comes with an error's status."""
     try:
         envelope = _ENVELOPE.decode(body)
     except msgspec.MsgspecError:
         return None
     reason = _reason(envelope)
-    return None if reason == "outage" else (reason, f"code {envelope.code}: {envelope.msg}")
+    if reason == "outage":
+        return None
+    return Refusal(reason, f"code {envelope.code}: {envelope.msg}")
 
 
 def _ticker(found: _Ticker, instrument: Instrument) -> Ticker:

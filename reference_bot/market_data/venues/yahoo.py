@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache, Field
-from reference_bot.market_data.errors import Reason, VenueError
+from reference_bot.market_data.errors import Reason, Refusal, VenueError
 from reference_bot.market_data.forex import LISTED, Hours, closed_since, hours_of, rests
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.symbols import Pair
@@ -110,10 +110,10 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _SHARED: Final[Field[Reply[_Answer]]] = Field("yahoo.chart", 2.0)
 
 
-def explain(status: int, body: bytes) -> tuple[Reason, str] | None:
+def explain(status: int, body: bytes) -> Refusal | None:
     """Read ``{"chart": {"result": null, "error": {"code": "Not Found", ...}}}``."""
     if status == 429:
-        return "rate_limited", "too many calls, or Yahoo refuses this YAHOO_USER_AGENT"
+        return Refusal("rate_limited", "too many calls, or Yahoo refuses this YAHOO_USER_AGENT")
     try:
         error = _ANSWER.decode(body).chart.error
     except msgspec.MsgspecError:
@@ -123,7 +123,7 @@ def explain(status: int, body: bytes) -> tuple[Reason, str] | None:
     reason: Reason = "refused" if status < 500 else "outage"
     if error.code == "Not Found":
         reason = "not_listed"
-    return reason, f"{error.code}: {error.description}"
+    return Refusal(reason, f"{error.code}: {error.description}")
 
 
 class Yahoo(OneApi):
