@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic import field_validator as validates
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from reference_bot.market_data.forex import forex_pair
@@ -310,7 +311,7 @@ class LambdaSettings(Settings):
 
 def _required_in_webhook_mode(value: T, info: ValidationInfo) -> T:
     if info.data.get("bot_mode") == "webhook":
-        raise ValueError("missing")
+        raise PydanticCustomError("missing", "needed in webhook mode")
     return value
 
 
@@ -330,8 +331,7 @@ def load(kind: type[Settings] = Settings, **overrides: Any) -> Settings:
 def _problem(kind: type[Settings], item: Mapping[str, Any]) -> str:
     name = str(item["loc"][0])
     field: FieldInfo = kind.model_fields[name]
-    missing = item["type"] == "missing" or item["msg"].endswith("missing")
-    state = "is not set" if missing else f"is wrong ({_reason(item)})"
+    state = "is not set" if item["type"] == "missing" else f"is wrong ({_reason(item)})"
     return f"{name.upper()} {state}: it should be {field.description}"
 
 
