@@ -1,7 +1,10 @@
-"""What a failed Bot API call means for the message that it carried. Pure."""
+"""What a failed Bot API call means for the message that it carried. Pure.
+
+Each kind has a ``code``: its label in the metrics.
+"""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from telegram.error import (
     BadRequest,
@@ -28,6 +31,7 @@ _TOKEN_REFUSED_SECONDS: Final = 8.0
 class Wait:
     """429: not accepted; the chat (or the bot) has to wait ``seconds``."""
 
+    code: ClassVar[str] = "429"
     seconds: float
 
 
@@ -41,6 +45,8 @@ class Again:
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """Perhaps accepted: the call was written and no answer came."""
+
+    code: ClassVar[str] = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Refused:
 class NoToken:
     """401: Telegram refuses the bot itself; trying again is for when someone has mended that."""
 
+    code: ClassVar[str] = "401"
     seconds: float = _TOKEN_REFUSED_SECONDS
 
 

@@ -205,7 +205,7 @@ class Replier:
             self._accepted()
             await self._record(replace(self._job.progress, ack=message_id))
 
-        await self._context.slots.run(section, first=self._job.lane in self._context.first)
+        await self._in_turn(section)
 
     async def _part(self, index: int) -> Failure | None:
         """Try part ``index`` for two seconds; return None when it is sent or never will be."""
@@ -384,9 +384,7 @@ class Replier:
         await self._record(replace(self._job.progress, tries=tries))
 
     def _note(self, failure: Failure) -> None:
-        codes = {Wait: "429", Unknown: "unknown", NoToken: "401"}
-        code = codes.get(type(failure)) or getattr(failure, "code", "other")
-        self._context.metrics.telegram_errors.labels(code).inc()
+        self._context.metrics.telegram_errors.labels(failure.code).inc()
         now = self._context.clock()
         match failure:
             case Wait(seconds):
