@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    generate_latest,
-)
+from prometheus_client import Counter, Gauge, Histogram, ProcessCollector
+
+from reference_bot.instruments import Instruments
 
 __all__ = ["Metrics"]
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 5.0)
 
 
-class Metrics:
-    """The instruments of one service, in a registry of their own."""
-
-    content_type = "text/plain; version=0.0.4; charset=utf-8"
+class Metrics(Instruments):
+    """The instruments of the service, and of its process."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        super().__init__()
         ProcessCollector(registry=self.registry)
         self._requests = Histogram(
             "market_data_request_seconds",
@@ -116,7 +109,3 @@ class Metrics:
     def shared_up(self, *, up: bool) -> None:
         """Say whether the shared cache is reachable."""
         self._shared_up.labels("redis").set(up)
-
-    def text(self) -> bytes:
-        """Return the exposition format."""
-        return generate_latest(self.registry)

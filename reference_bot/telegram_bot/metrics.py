@@ -1,16 +1,18 @@
-"""What the bot counts, for Prometheus, in a registry of its own: no global state."""
+"""What the bot counts, for Prometheus."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import Counter, Gauge, Histogram
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from reference_bot.instruments import Instruments
+
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 
-class Metrics:
-    """The bot's metrics; ``render`` is the body of ``GET /metrics``."""
+class Metrics(Instruments):
+    """The bot's metrics."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        super().__init__()
+        registry = self.registry
         self.received = Counter(
             "bot_updates_received", "Updates that came in, by door.", ["door"], registry=registry
         )
@@ -86,7 +88,3 @@ class Metrics:
             registry=registry,
         )
         self.ready = Gauge("bot_ready", "1 when /ready is green.", registry=registry)
-
-    def render(self) -> bytes:
-        """Return the Prometheus text format."""
-        return generate_latest(self.registry)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reference_bot.edge import BACKLOG, Gate, GatedServer, gated_config, places, refused_host
 from reference_bot.telegram_bot.health import Readiness
-from reference_bot.telegram_bot.metrics import CONTENT_TYPE, Metrics
+from reference_bot.telegram_bot.metrics import Metrics
 
 _GRACE_SECONDS = 2
 
@@ -46,7 +46,7 @@ def routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
 
     async def figures(_: Request) -> Response:
         metrics.ready.set(0 if readiness.reasons() else 1)
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        return Response(metrics.text(), media_type=metrics.content_type)
 
     return [Route("/health", health), Route("/ready", ready), Route("/metrics", figures)]
 
