@@ -61,7 +61,11 @@ def check(history: History, judging: Judging) -> CheckResult:
     turns = {stack: one.turns for stack, one in chats.items()}
     pinned = [turn for by_case in turns.values() for turn in by_case.values() if turn.case.pinned]
     silent = [t for by_case in turns.values() for t in by_case.values() if not t.case.pinned]
-    of_itself = [each for stack in chats for each in _of_itself(history, stack, judging)]
+    of_itself = [
+        problem
+        for stack, own in turns.items()
+        for problem in _of_itself(history, stack, judging, asked=bool(own))
+    ]
     broken = list(_broken_silence(silent))
     if not (pinned or judging.unapproved or broken or (judging.approved and of_itself)):
         return _result(Verdict.INCONCLUSIVE, "no reply was recorded", ())
@@ -213,9 +217,14 @@ def _of_turn(turn: Turn, judging: Judging, reasons: Reasons) -> Iterator[_Proble
         yield _Problem(name, "differ", f"{name}:", (*compared, *said), _changes(compared))
 
 
-def _of_itself(history: History, stack: str, judging: Judging) -> Iterator[_Problem]:
-    """Yield what the bot told Telegram of itself in a stack, such as its menu of commands."""
+def _of_itself(
+    history: History, stack: str, judging: Judging, *, asked: bool
+) -> Iterator[_Problem]:
+    """Yield what the bot told Telegram of itself in a stack, such as its menu of commands. Of one
+    that said nothing and was not asked anything, as when it could not be started, nothing."""
     received = own_settings(history, stack, judging.rules)
+    if not (received or asked):
+        return
     approved = judging.approved.get(CASE, "")
     name = f"{CASE} ({stack})"
     if received and not approved:
@@ -315,7 +324,9 @@ def _unused(
 ) -> Iterator[_Problem]:
     """Approved files that no case uses: they would look like tests and test nothing."""
     run = history.run
-    complete = run is None or set(run.modes) <= {history.mode_of(stack) for stack in turns}
+    complete = run is None or set(run.modes) <= {
+        history.mode_of(stack) for stack, own in turns.items() if own
+    }
     if not complete:
         return
     used = {

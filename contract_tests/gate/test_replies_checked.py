@@ -112,6 +112,17 @@ class TestGolden:
             "1 approved files belong to no case"
         )
 
+    def test_a_bot_that_was_never_asked_anything_has_no_reply_that_differs(
+        self, story, judging, approved
+    ) -> None:
+        """As when the machine has no room left for the doubles: nothing is known about the bot."""
+        story.lifetime("polling")
+        story.events[0] = history.Run(t=0.0, modes=("polling",))
+        own = "the bot of itself\n--- setMyCommands\n/price the price\n"
+        judged = Judging(judging.budgets, judging.rules, {**approved, "_bot": own})
+        result = golden.check(story.history(), judged)
+        assert (result.verdict, result.measurement) == (INCONCLUSIVE, "no reply was recorded")
+
     def test_an_acknowledgement_that_is_to_stay_is_left_out_beside_its_answer(self, story) -> None:
         rules = ReplyRules.of(Replies(acknowledgement="^⏳", acknowledgement_stays=True))
         story.case("polling", "price", "⏳ wait", "text")
