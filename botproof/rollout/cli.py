@@ -24,6 +24,7 @@ from botproof.rollout.deploy import Options, Rollout, make_plan
 from botproof.rollout.engine import (
     DEPLOYED,
     NOTHING_CHANGED,
+    EngineGoneError,
     StepFailedError,
     go_back,
     go_on,
@@ -342,7 +343,14 @@ def _edited_since(plan: Plan, host: DockerHost, journal: FileJournal) -> bool:
 def _run(plan: Plan, rollout: Rollout, journal: FileJournal) -> int:
     began = time.monotonic()
     with MemoryMeter(rollout.pids) as meter:
-        end = go_on(plan, journal, rollout)
+        try:
+            end = go_on(plan, journal, rollout)
+        except StepFailedError as error:
+            why = error.__cause__
+            if isinstance(why, EngineGoneError) or not isinstance(why, StepFailedError):
+                raise  # the engine is gone, the disk is full, or somebody wants it to end
+            print(f"settle: {why}; it is done once more")
+            end = go_on(plan, journal, rollout)
     ledger = rollout.ledger(meter)
     for line in [*keep(ledger, rollout.directory / "ledger.json"), *as_lines(ledger)]:
         print(line)

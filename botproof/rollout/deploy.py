@@ -36,6 +36,8 @@ _KEPT = 5
 _QUESTIONS = 3
 """So many wrong answers in a row are a reason to go back, as while it is watched."""
 _SAMPLE_S = 1.0
+_STAYS_S = 10.0
+"""A `docker compose up` by hand that found two containers takes the new one away within this."""
 _QUESTION_S = 10.0
 _RESTORED = "data restored"
 _PRESSURE = Path("/proc/pressure/memory")
@@ -134,6 +136,16 @@ class Rollout:
         self._steps.do(step)
         if step.kind is Kind.HAND_OVER:
             self._note(step)
+        if step.kind is Kind.SETTLE and self.plan.watch_s > 0:
+            self._see_it_stays()
+
+    def _see_it_stays(self) -> None:
+        """Whoever has found the old containers beside the new ones may take the new ones away after
+        the old ones are gone. Raises StepFailedError."""
+        until = time.monotonic() + _STAYS_S
+        while time.monotonic() < until:
+            self._steps.see_new_work()
+            time.sleep(_SAMPLE_S)
 
     def undo(self, step: Step) -> None:
         """Do as `Steps.undo`."""

@@ -177,6 +177,17 @@ class DockerHost:
             if seen.id not in there and there:
                 self._conceal(seen.id)
 
+    def remake(self, service: str, image: str) -> None:
+        """Have Compose put containers of this image in the place of those that are there.
+
+        Nothing where the files name the image themselves, and not by a variable.
+        """
+        variable = self.image_variables().get(service)
+        if variable is None:
+            return
+        words = ("--detach", "--no-deps", "--no-build", "--pull", "never", service)
+        self._run(self.compose.command("up", *words), more={variable: image})
+
     def start(self, container: str) -> None:
         """Start it."""
         self.docker("start", container)
@@ -327,13 +338,15 @@ class DockerHost:
     def _compose(self, *words: str) -> str:
         return self._run(self.compose.command(*words))
 
-    def _run(self, command: Sequence[str], *, both: bool = False) -> str:
+    def _run(
+        self, command: Sequence[str], *, both: bool = False, more: Mapping[str, str] | None = None
+    ) -> str:
         until, waits = time.monotonic() + _ENGINE_S, False
         while True:
             try:
                 done = subprocess.run(
                     command,
-                    env={**os.environ, **self.images},
+                    env={**os.environ, **self.images, **(more or {})},
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
                     text=True,

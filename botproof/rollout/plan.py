@@ -54,7 +54,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     ``held``: the new container stands still, once it stands by, until what the bot keeps is
     replaced; else it would open what is there as soon as the old one ends. ``replicas``: so many
-    containers of it there are to be.
+    containers of it there are to be. ``before``: the image that the old ones have, "" where there
+    are none.
     """
 
     service: str
@@ -64,6 +65,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     is_bot: bool
     held: bool = False
     replicas: int = 1
+    before: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +136,7 @@ def changes(
                 is_bot=is_bot,
                 held=every and is_bot and manner is Manner.BESIDE,
                 replicas=_replicas(service),
+                before=there[0][1] if there else "",
             )
         )
     return tuple(found)

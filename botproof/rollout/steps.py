@@ -40,6 +40,9 @@ class Containers(Protocol):
     def create(self, service: str) -> None:
         """Create one more, of the wanted image and configuration, not started."""
 
+    def remake(self, service: str, image: str) -> None:
+        """Have Compose put containers of this image in the place of those that are there."""
+
     def start(self, container: str) -> None: ...
 
     def stop(self, container: str) -> None:
@@ -194,7 +197,8 @@ class Steps:
                 raise _gone(change.service)
 
     def _hand_back(self, change: Change) -> None:
-        if self._replaced_by_hand(change):
+        if self._gone_from_before(change):
+            self._remake(change)
             return
         if change.manner is Manner.IN_TURN:
             self._stop_new(change)
@@ -215,15 +219,19 @@ class Steps:
     def see_old_work(self) -> None:
         """After all is undone; a power cut may have ended services that had no step yet."""
         for change in self._plan.changes:
-            if self._replaced_by_hand(change):
+            there = self._old(change)
+            if self._gone_from_before(change):
+                there = self._new(change)
+                same = there and all(found.image == change.before for found in there)
+                now = "has the image of before" if same else "was left as it is"
                 self.troubles.append(
                     f"{change.service}: somebody removed its container of before meanwhile "
-                    "(`docker compose up` by hand?), so what is there was left as it is"
+                    f"(`docker system prune`? `docker compose up`?); what is there now {now}"
                 )
-            self._see_old_work(change)
+            self._see_work(there)
 
-    def _see_old_work(self, change: Change) -> None:
-        for container in self._old(change):
+    def _see_work(self, there: Sequence[Seen]) -> None:
+        for container in there:
             try:
                 if not container.running:
                     self._containers.start(container.id)
@@ -236,13 +244,21 @@ class Steps:
             if container.running:
                 self._containers.stop(container.id)
 
-    def _replaced_by_hand(self, change: Change) -> bool:
-        """Tell whether the old containers are gone. What there is instead is all that its users
-        have: somebody else made it, and it stays."""
+    def _gone_from_before(self, change: Change) -> bool:
+        """Tell whether the old containers are gone: what there is instead is all that its users
+        have."""
         return bool(change.old) and not self._old(change)
 
+    def _remake(self, change: Change) -> None:
+        """Where the old containers were tidied away (`docker system prune` takes what has ended),
+        others of their image take the new ones' place. What somebody else made stays."""
+        there = self._new(change)
+        if change.before and there and all(new.image == change.image for new in there):
+            self._containers.remake(change.service, change.before)
+
     def _uncreate(self, change: Change) -> None:
-        if self._replaced_by_hand(change):
+        if self._gone_from_before(change):
+            self._remake(change)
             return
         self._stop_new(change)
         for container in self._new(change):
