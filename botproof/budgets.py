@@ -69,6 +69,8 @@ DEFAULTS: Mapping[str, Budget] = {
         # A log at level DEBUG with whole updates and answers in it stays below that.
         Budget("log_kb_per_request", 10, "kB", "log of a service per request", _OWN),
         Budget("log_kb_per_update", 100, "kB", "log of the bot per update", _OWN),
+        Budget("files_kb_per_request", 10, "kB", "files of a service per request", _OWN),
+        Budget("files_kb_per_update", 100, "kB", "files of the bot per update", _OWN),
         Budget("rollback_latency_s", 5, "s", "more than 3 requests in a row", _OWN),
     )
 }

@@ -26,9 +26,11 @@ _NO_FIGURE = re.compile(
 _INSIDE = re.compile(
     r"Traceback \(most recent call last\)|File \"[^\"]+\", line \d+|\b[A-Z]\w*(?:Error|Exception)\b"
     r"|HTTPConnectionPool|<class '|\bat 0x[0-9a-f]{6,}|Max retries exceeded|<!DOCTYPE html|<html\b"
-    r"|\{[\"'](?:code|msg|error|retCode|label)[\"']\s*:",
+    r"|\{[\"'](?:code|msg|error|retCode|label)[\"']\s*:"
+    r"|\bhttps?://(?:localhost|127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|[\w-]+:\d)\S*",
     re.IGNORECASE,
 )
+"""What is inside: traces, names of exceptions, what an exchange said, addresses of services."""
 _AGE = re.compile(
     r"\b(?:ago|old|older|stale|cached?|outdated|out of date|last known|as of|delayed|from \d"
     r"|earlier|no longer current)\b|⌛|⏱",

@@ -22,6 +22,7 @@ from botproof.verdict import CheckResult, Verdict
 
 LEAST_SAMPLES = 5
 LOAD_PHASE = "load"
+_AT_WORK = ("conversation", LOAD_PHASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ def check(history: History, judging: Judging) -> CheckResult:
     grown = list(growths(history, budgets))
     grew = [*(each.describe() for each in grown if each.over), *piles(history, budgets)]
     grew += spinning(history, LOAD_PHASE)
+    if not over:
+        grew += [line for stack in history.stacks for line in _peaks(history, stack, budgets)]
     verdict = (
         Verdict.FAIL
         if over or killed or grew
@@ -167,6 +170,33 @@ def _compare(history: History, stack: str, budgets: Budgets) -> Iterator[_Line]:
         yield _Line(f"{process} ({stack})", used / MB, budget)
     if samples:
         yield _Line(f"fleet ({stack})", _fleet(samples) / MB, budgets["fleet_memory_mb"])
+
+
+def _peaks(history: History, stack: str, budgets: Budgets) -> Iterator[str]:
+    """Yield processes that took too much for a moment of the conversation or the load: between two
+    samples the kernel's high-water mark tells it.
+
+    The mark counts shared pages whole, so what they made of the sample is taken away. Of a family
+    of processes the marks are of different moments, and a container's is with caches.
+    """
+    spans = [span for phase in _AT_WORK for span in history.spans(phase, stack)]
+    before: dict[str, int] = {}
+    largest: dict[str, float] = {}
+    for sample in history.of(MemorySample, stack=stack):
+        at_work = any(begin <= sample.t <= end for begin, end in spans)
+        higher = sample.peak > before.setdefault(sample.process, sample.peak)
+        if not at_work:
+            before[sample.process] = max(sample.peak, before[sample.process])
+        elif higher and sample.processes == 1 and sample.working_set is None and sample.pss:
+            peak = (sample.peak - (sample.rss - sample.pss)) / MB
+            largest[sample.process] = max(largest.get(sample.process, 0.0), peak)
+    for process, peak in largest.items():
+        budget = budgets.get(f"{process}_memory_mb") or budgets["fleet_memory_mb"]
+        if peak >= budget.limit:
+            yield (
+                f"{process} ({stack}) took {peak:.0f} MB for a moment, limit {budget.limit:g} MB: "
+                "the machine has to have that much whenever it is asked for"
+            )
 
 
 def _share(history: History, stack: str, process: str, of: int, budgets: Budgets) -> Budget:

@@ -30,7 +30,7 @@ _WORDS = {
     "sockets": "open sockets (file descriptors of connections)",
     "threads": "threads",
     "zombies": "zombies (children that ended, and that nobody waits for)",
-    "left": "files in the directory that it was started in",
+    "left": "files in the directory that it was started in, or in its temporary one",
 }
 _KB = 1000
 
@@ -46,23 +46,48 @@ def piles(history: History, budgets: Budgets) -> Iterator[str]:
             ]
             yield from _piled(work, process, samples)
             yield from _logged(work, process, samples, budgets)
+            yield from _kept(work, process, samples, budgets)
 
 
 def _piled(work: Work, process: str, samples: Sequence[Held]) -> Iterator[str]:
+    parts = _parts(work, samples)
+    for what, least in _LEAST[work.role].items():
+        fewest = [min(getattr(each, what) for each in part) for part in parts]
+        if _piles_up(fewest, least):
+            yield (
+                f"{process} ({work.stack}) piles up {_WORDS[what]}: "
+                f"{' → '.join(map(str, fewest))} over {len(work.settled):,} {work.whats}, and none "
+                "is let go"
+            )
+
+
+def _parts(work: Work, samples: Sequence[Held]) -> list[Sequence[Held]]:
+    """Return the samples of each part of the work; none where there are too few."""
     own = work.settled
     inside = [each for each in samples if own and own[0] <= each.t <= own[-1]]
     if len(own) < LEAST_SERVED or len(inside) < LEAST_SAMPLES:
-        return
+        return []
     cuts = [round(at * len(inside) / PARTS) for at in range(PARTS + 1)]
-    parts = [inside[begin:end] for begin, end in pairwise(cuts)]
-    for what, least in _LEAST[work.role].items():
-        fewest = [min(getattr(each, what) for each in part) for part in parts]
-        more = fewest[-1] - fewest[0]
-        if more >= least and all(before < after for before, after in pairwise(fewest)):
-            yield (
-                f"{process} ({work.stack}) piles up {_WORDS[what]}: "
-                f"{' → '.join(map(str, fewest))} over {len(own):,} {work.whats}, and none is let go"
-            )
+    return [inside[begin:end] for begin, end in pairwise(cuts)]
+
+
+def _piles_up(fewest: Sequence[int], least: float) -> bool:
+    more = fewest[-1] - fewest[0] if fewest else 0
+    return more >= least and all(before < after for before, after in pairwise(fewest))
+
+
+def _kept(work: Work, process: str, samples: Sequence[Held], budgets: Budgets) -> Iterator[str]:
+    """Yield files that grow in every part; a database that fills its journal once does not."""
+    kept = [min(each.kept for each in part) for part in _parts(work, samples)]
+    budget = budgets[f"files_kb_per_{work.what.split()[1]}"]
+    between = len(work.settled) * (PARTS - 1) / PARTS  # from the first part to the last
+    if _piles_up(kept, between * budget.limit * _KB):
+        each = (kept[-1] - kept[0]) / _KB / between
+        yield (
+            f"{process} ({work.stack}) writes {each:.1f} kB {work.what} to files that it keeps, "
+            f"over {len(work.settled):,} {work.whats}, limit {budget.limit:g} kB: they fill the "
+            "disk"
+        )
 
 
 def _logged(work: Work, process: str, samples: Sequence[Held], budgets: Budgets) -> Iterator[str]:

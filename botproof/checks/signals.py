@@ -86,14 +86,25 @@ def _nothing(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
     """Yield the slots in which nothing came, where the market is the same in every slot."""
     heard = {each.slot for each in seen}
     if one.steady and one.slots and not heard:
-        yield f"nothing came by itself in {len(one.slots)} slots of {one.interval_s:g} s"
+        slots = f"{len(one.slots)} slots of {one.interval_s:g} s"
+        yield f"nothing came by itself in {slots}{_blocked(one)}"
     elif one.steady:
         for number, slot in enumerate(one.slots, start=1):
             if slot not in heard:
                 yield (
                     f"slot {number}: nothing came by itself, though the market is the same in "
-                    "every slot"
+                    f"every slot{_blocked(one)}"
                 )
+
+
+def _blocked(one: SignalsWatched) -> str:
+    """Say that a subscriber cannot be written to: a round may have ended with that."""
+    if not one.gone:
+        return ""
+    return (
+        f". Chat {one.gone[0]} subscribed before the others and has blocked the bot (403): take it "
+        "from the list, and go on with the next"
+    )
 
 
 def _of_slot(one: SignalsWatched, slot: float, own: Sequence[SignalSeen]) -> Iterator[str]:
@@ -106,11 +117,16 @@ def _of_slot(one: SignalsWatched, slot: float, own: Sequence[SignalSeen]) -> Ite
     texts = {text for _, text in times}
     for chat in one.chats:
         for text in sorted(texts - {text for whose, text in times if whose == chat}):
-            yield f"{name}: chat {chat} was left out: {_cut(text)} came to others"
+            yield f"{name}: {_who(chat)} was left out: {_cut(text)} came to others{_blocked(one)}"
     for each in own:
         if each.after_s - one.withheld_s >= one.within_s:
             late = f"came {each.after_s:.1f} s after the slot began, over {one.within_s:g} s"
             yield f"{name}: {late}: {_cut(each.text)}"
+
+
+def _who(chat: int) -> str:
+    """Return ``chat 12`` or ``the group -100567``."""
+    return f"the group {chat}" if chat < 0 else f"chat {chat}"
 
 
 def _kept(one: SignalsWatched) -> str:

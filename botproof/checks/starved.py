@@ -11,6 +11,7 @@ open. *How fast* it is said is explained when it would have been in time without
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ from botproof.checks.replies import RULE, lines_of, read_turns, render, settled_
 from botproof.checks.shortcomings import Shortcomings
 from botproof.history import (
     HALF_AN_ANSWER,
+    BotApiCall,
     CasePlayed,
+    DoubleEvent,
     Event,
     History,
     PlayedAgain,
@@ -41,6 +44,8 @@ _UNANSWERED_S = 2.0
 """Of a case without an answer: how long after it was asked the answer would have been made."""
 _MUTE = 3
 """So many unanswered cases, and none that is answered: that is no matter of single ones."""
+_MUTE_SURELY = 12
+"""Of so many a bot answers one, however slow its machine is: it was ready before."""
 _BEFORE_S = 30.0
 _BEFORE_WITHHELD_S = 3.0
 _SHARED = 0.25
@@ -49,6 +54,11 @@ _NO_EXCHANGE = frozenset({502, 503, 504})
 """What a service says that finds its exchanges silent, or that has left them alone for that."""
 _MOSTLY = 0.5
 """Of the time that was given to what never came: as much has to be withheld to explain it."""
+_BAD_REQUEST = 400
+_OF_CONTENT = re.compile(
+    r"can't parse|message is too long|message text is empty|button_data_invalid", re.IGNORECASE
+)
+"""What Telegram says of a message that it can never take: so the bot has made it."""
 _CONTENT = frozenset({"golden", "parity"})
 _SPEED = frozenset({"latency", "errors", "rollback", "boot"})
 
@@ -108,8 +118,9 @@ class Approved:
     texts: Mapping[str, str]
 
     def is_anothers(self, turn: Turn, turns: Mapping[str, Turn]) -> bool:
-        """Tell whether a reply is the approved one of another question, figures and all: however
-        slow a machine is, it gives nobody another one's answer."""
+        """Tell whether a reply is the approved one of another question, figures and all, or what
+        somebody is told who may know it: however slow a machine is, it gives nobody another one's
+        answer."""
         if turn.case.case not in self.texts or not turn.answered:
             return False
         said, asked = _answer(render(turn, self.rules)), words_of(turn.case.title)
@@ -117,8 +128,15 @@ class Approved:
             return False
         same = [name for name in turns if _answer(self.texts.get(name, "")) == said]
         others = [words_of(turns[name].case.title) for name in same]
-        own = turn.case.case in same
-        return not own and any(not (asked <= other or other <= asked) for other in others)
+        if not same or turn.case.case in same:
+            return False
+        another = any(not (asked <= other or other <= asked) for other in others)
+        return another or self._is_told_nothing(turn.case.chat_id, turns)
+
+    def _is_told_nothing(self, chat: int, turns: Mapping[str, Turn]) -> bool:
+        """Tell whether no approved answer in a chat holds figures, but for its own id."""
+        own = (name for name, turn in turns.items() if turn.case.chat_id == chat)
+        return all(telling(_answer(self.texts.get(name, ""))) <= {str(chat)} for name in own)
 
 
 def _answer(rendered: str) -> str:
@@ -134,6 +152,7 @@ def _spoilt(
 ) -> set[tuple[str, str]]:
     """Stack and name of the cases whose last playing was spoilt, by starvation or by a double."""
     starvation = Starvation.by_stack(history)
+    surely = {id(turn) for own in turns.values() for turn in _surely_wrong(history, own)}
     stretches = {event.stack: event.stretch for event in history.of(PlayedAgain)}
     return {
         (stack, name)
@@ -143,8 +162,29 @@ def _spoilt(
             (turn.case.stack, name) in short.spoilt
             or _starved(turn, starvation[turn.case.stack], stretches.get(turn.case.stack, 1.0))
         )
+        and id(turn) not in surely
         and not approved.is_anothers(turn, own)
     }
+
+
+def _surely_wrong(history: History, turns: Mapping[str, Turn]) -> Iterator[Turn]:
+    """Yield what no slow machine brings about: no answer, where Telegram refused one for what it
+    said; none at all to many questions."""
+    wanted = [turn for turn in turns.values() if turn.case.expect == "reply"]
+    if len(wanted) >= _MUTE_SURELY and not any(turn.answered for turn in wanted):
+        yield from wanted
+    faults = [(event.stack, event.t) for event in history.of(DoubleEvent) if event.kind == "fault"]
+    for turn in wanted:
+        if not turn.answered and any(_is_refused_for_good(call, faults) for call in turn.refused):
+            yield turn
+
+
+def _is_refused_for_good(call: BotApiCall, faults: Iterable[tuple[str, float]]) -> bool:
+    """Tell whether Telegram refused a call for its content, and no fault of the harness did."""
+    if call.error_code != _BAD_REQUEST or not _OF_CONTENT.search(call.description or ""):
+        return False
+    begin = call.t - call.duration_s
+    return not any(stack == call.stack and begin <= t <= call.t for stack, t in faults)
 
 
 def _starved(turn: Turn, starvation: Starvation, stretch: float) -> bool:
@@ -243,7 +283,10 @@ def _late_replies(
     history: History, rules: ReplyRules, limit_s: float, starvation: Mapping[str, Starvation]
 ) -> Iterator[CasePlayed]:
     for stack, turns in read_turns(history, rules).items():
+        surely = {id(turn) for turn in _surely_wrong(history, turns)}
         for turn in turns.values():
+            if id(turn) in surely:
+                continue
             own, begin, end = starvation[stack], turn.case.t, _end(turn)
             if turn.case.expect != "reply" or not _was_kept(own, begin, end, limit_s):
                 continue

@@ -169,10 +169,11 @@ class SignalsWatched(Event, frozen=True, kw_only=True):
     """For how many slots it was watched what the bot sends by itself, and what came of it.
 
     `slots` are the begins (epoch seconds) of those that were seen whole, `restarted` of those in
-    which the bot was killed and started again, `chats` those that had subscribed, `others` those
-    that had not, or no longer. `within_s` after the begin of a slot all has to be there; `steady`:
-    the market is the same in every slot. `back_s`: how long after the begin of each slot of
-    `restarted` the bot was ready again; empty in older records.
+    which the bot was killed and started again. `chats` are those that had subscribed, `others`
+    those that had not, or no longer, `gone` those that had and have blocked the bot since.
+    `within_s` after the begin of a slot all has to be there; `steady`: the market is the same in
+    every slot. `back_s`: how long after the begin of each slot of `restarted` the bot was ready
+    again; empty in older records.
     """
 
     interval_s: float
@@ -183,5 +184,6 @@ class SignalsWatched(Event, frozen=True, kw_only=True):
     restarted: tuple[float, ...] = ()
     chats: tuple[int, ...] = ()
     others: tuple[int, ...] = ()
+    gone: tuple[int, ...] = ()
     withheld_s: float = 0.0
     error: str = ""

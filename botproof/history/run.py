@@ -106,7 +106,8 @@ class Fault(Event, frozen=True, kw_only=True):
 class Held(Event, frozen=True, kw_only=True):
     """What a process and its children hold besides memory: open `files`, `sockets`, `threads`,
     `zombies` (children that nobody waits for), and how many bytes it has `logged` so far. `left`
-    are the files in the directory that it was started in."""
+    are the files in the directory that it was started in and in its temporary one, `kept` their
+    bytes."""
 
     process: str
     role: str
@@ -116,6 +117,7 @@ class Held(Event, frozen=True, kw_only=True):
     zombies: int
     logged: int
     left: int = 0
+    kept: int = 0
 
 
 class Starved(Event, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +41,23 @@ def read_belongings(pid: int, proc: Path = PROC) -> Belongings | None:
     )
 
 
-def files_below(folder: Path, most: int = 2_000) -> int:
-    """Return how many files lie in a directory and below it; `most` where there are so many that
-    counting them takes too long: a tree of sources, not what a process leaves behind."""
-    found, waiting = 0, [folder]
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What lies in some directories and below them: how many files, and their bytes."""
+
+    files: int = 0
+    size: int = 0
+
+
+def kept_below(folders: Iterable[Path], most: int = 2_000) -> Kept:
+    """Return what lies in directories and below them; `most` files of each where there are so many
+    that counting them takes too long: a tree of sources, not what a process leaves behind."""
+    found = [_kept_below(folder, most) for folder in folders]
+    return Kept(sum(each.files for each in found), sum(each.size for each in found))
+
+
+def _kept_below(folder: Path, most: int) -> Kept:
+    found, size, waiting = 0, 0, [folder]
     while waiting and found < most:
         try:
             with os.scandir(waiting.pop()) as entries:
@@ -51,9 +65,11 @@ def files_below(folder: Path, most: int = 2_000) -> int:
                     found += 1
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(Path(entry.path))
+                    else:
+                        size += entry.stat(follow_symlinks=False).st_size
         except OSError:  # removed meanwhile, or not ours to read
             continue
-    return min(found, most)
+    return Kept(min(found, most), size if found < most else 0)
 
 
 def _of_one(folder: Path) -> Belongings | None:

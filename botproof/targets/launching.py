@@ -52,7 +52,11 @@ class Launcher:
         launch = self._described(name, role, process)
         launch = dataclasses.replace(
             launch,
-            env={**venv_env(process, self.values), **launch.env},
+            env={
+                **venv_env(process, self.values),
+                **self._temporary(name, process),
+                **launch.env,
+            },
             cwd=(self.base / substitute(process.cwd, self.values)).resolve(),
             wrapper=fence,
         )
@@ -69,6 +73,15 @@ class Launcher:
                 launch, wrapper=(*launch.wrapper, *self.block.wrapper(name))
             )
         return launch
+
+    def _temporary(self, name: str, process: Process) -> Mapping[str, str]:
+        """Return the variable by which a process finds a temporary directory of its own, in which
+        it shows what it leaves behind; nothing where botproof.toml decides that."""
+        if "TMPDIR" in (*process.inherit_env, *process.env):
+            return {}
+        folder = self.scratch / f"tmp-{name}"
+        folder.mkdir(exist_ok=True)
+        return {"TMPDIR": str(folder)}
 
     def _not_held_back(self) -> str:
         """Say why a container can reach addresses beyond this machine; "" when it cannot."""

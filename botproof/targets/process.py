@@ -22,7 +22,7 @@ import httpx
 
 from botproof import history
 from botproof.log_trouble import plain
-from botproof.targets.belongings import files_below, read_belongings
+from botproof.targets.belongings import kept_below, read_belongings
 from botproof.targets.container import Container
 from botproof.targets.failures import Failure
 from botproof.targets.granted import Unwatched, Watched, granted_to
@@ -230,8 +230,17 @@ class ManagedProcess:
         held = read_belongings(self.pid) if self.running and self.pid else None
         if held is not None:
             counts = dataclasses.asdict(held)
-            counts |= {"logged": self.logged, "left": files_below(self.launch.cwd)}
+            kept = kept_below(self._left_in())
+            counts |= {"logged": self.logged, "left": kept.files, "kept": kept.size}
             self._recorder.record(history.Held(t=at, **counts, **self._about))
+
+    def _left_in(self) -> tuple[Path, ...]:
+        """Return the directories in which it may leave files: the one that it was started in, and
+        its temporary one, where that lies elsewhere."""
+        cwd, temporary = self.launch.cwd, self.launch.env.get("TMPDIR")
+        if temporary is None or Path(temporary).is_relative_to(cwd):
+            return (cwd,)
+        return (cwd, Path(temporary))
 
     @property
     def logged(self) -> int:

@@ -64,10 +64,15 @@ _AGAIN_S = 0.7
 _MOST_VENUES = 6
 _SHARE = {"probability": 0.5}
 _PRICES = "lastPrice,last,last_price,lastPr,price,markPrice,markPx,mark_price,indexPrice,close,c"
+_VOLUMES = (
+    "volume,quoteVolume,vol24h,volCcy24h,volume24h,turnover24h,baseVolume,usdtVolume,base_volume,"
+    "quote_volume,volume_24h_quote,dayNtlVlm"
+)
 WRONG: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "half of all figures are NaN": ({"kind": "nan", "field": "*"},),
     "half of all answers are empty": ({"kind": "empty"},),
     "half of all answers lack the price": ({"kind": "missing_field", "field": _PRICES},),
+    "half of all answers lack the volumes": ({"kind": "missing_field", "field": _VOLUMES},),
     "half of all volumes are negative": ({"kind": "negative"},),
     "half of all answers are an HTML page": ({"kind": "html"},),
     "half of all answers are cut off": ({"kind": "truncated"},),
@@ -87,6 +92,10 @@ _LIMITED: Mapping[str, Mapping[str, Any]] = {
     "every exchange answers HTTP 429 with Retry-After: 1": {"status": 429, "retry_after": 1},
     "every exchange bans with HTTP 418 for a second": {"status": 418, "retry_after": 1},
 }
+_FIRST_GONE = "{venue} answers with a page, or never"
+_PAGE_OR_NOTHING = ({"kind": "html", **_SHARE}, {"kind": "silent"})
+"""Two ways at once, for there is time for one question: what is not JSON ends more than its call
+where nobody catches that, and what never comes is waited for."""
 _ONE_GONE: Mapping[str, Mapping[str, Any]] = {
     "{venue} never answers": {"kind": "silent"},
     "{venue} answers HTTP 503": {"kind": "error", "status": 503},
@@ -167,7 +176,8 @@ class _Bad:
             if not questions:
                 return
             venues_by_use = [venue for venue, _ in self._venues.most_common(_MOST_VENUES)]
-            await self._one_gone(questions, venues_by_use[:1], alone=True)
+            for venue in venues_by_use[:1]:
+                await self._first_gone(questions, venue)
             await self._gone(questions)
             if await self._back(questions):
                 await self._clean_again()  # before circuits are opened that stay so for long
@@ -303,21 +313,22 @@ class _Bad:
             async with self._stack.exchanges().with_faults(faulty):
                 await self._beside(asked, "part", words)
 
-    async def _one_gone(
-        self, questions: Sequence[str], venues: Sequence[str], *, alone: bool = False
-    ) -> None:
-        """One exchange after the other, each in another way.
+    async def _first_gone(self, questions: Sequence[str], venue: str) -> None:
+        """Ask without the one that is asked most, before anything else has gone wrong: no circuit
+        is open to any other."""
+        said = _FIRST_GONE.format(venue=venue)
+        self._alone.add(said)
+        faults = [{"venue": venue, **fault} for fault in _PAGE_OR_NOTHING]
+        async with self._stack.exchanges().with_faults(faults):
+            await self._beside(self._other(questions), "venue", said)
 
-        `alone`: nothing else has gone wrong before, so that no circuit is open to any other.
-        """
+    async def _one_gone(self, questions: Sequence[str], venues: Sequence[str]) -> None:
+        """One exchange after the other, each in another way."""
         ways = _turn(list(_ONE_GONE.items()))
         for venue in venues:
             words, fault = next(ways)
-            said = words.format(venue=venue)
-            if alone:
-                self._alone.add(said)
             async with self._stack.exchanges().with_faults([{"venue": venue, **fault}]):
-                await self._beside(self._other(questions), "venue", said)
+                await self._beside(self._other(questions), "venue", words.format(venue=venue))
 
     async def _clean_again(self) -> None:
         """Note what the questions of the bad times are answered when nothing is wrong."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botproof import history
@@ -32,6 +32,14 @@ NOTHING_TO_ASK = (
     "no command of the conversation is answered with figures, by which data could be told from a "
     "refusal; [security] question names one"
 )
+_NOT_IN_PRIVATE = {
+    "kind": "error",
+    "method": "*",
+    "chat_id": OPERATOR,
+    "error_code": 403,
+    "description": "Forbidden: bot can't initiate conversation with a user",
+}
+"""What Telegram says where the operator has never pressed Start, or has blocked the bot."""
 _MOST_ASKED = 8
 _ANSWER_S = 6.0
 _QUIET_S = 2.0
@@ -125,6 +133,11 @@ class Asker:
                 operator[text] = await self._operators(text)
             approaches = list(self.approaches(operator, self._taps, bot))
             await self._all(approaches)
+            unreached = list(self._unreached(operator, len(approaches)))
+            if unreached:
+                async with self._telegram.with_faults([_NOT_IN_PRIVATE]):
+                    await self._all(unreached)
+            approaches += unreached
         return [*self._operator_events(operator), *self._events(approaches)]
 
     @property
@@ -201,6 +214,17 @@ class Asker:
                     return
                 made = kind(ways, number, text, taps.get(text, text.lstrip("/")), bot)
                 yield Approach(**made, text=text, private=text in private)
+
+    def _unreached(self, operator: Iterable[str], number: int) -> Iterator[Approach]:
+        """Yield the operator's own questions in groups, which are asked while he cannot be written
+        to."""
+        if not self._guests:
+            return
+        ways = Ways(self._guests)
+        for text in operator:
+            for kind in ways.of_unreached:
+                number += 1
+                yield Approach(**kind(ways, number, text, "", None), text=text, private=True)
 
     async def _all(self, approaches: Sequence[Approach]) -> None:
         token = self._stack.values["token"]

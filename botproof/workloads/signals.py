@@ -31,8 +31,18 @@ _BYSTANDER = 1_900_000_003
 """Somebody who uses the bot, and never subscribed."""
 _FORMER = 1_900_000_004
 """Somebody who subscribed, and took it back."""
+_EAGER = 1_900_000_005
+"""Somebody who subscribed twice."""
+_GONE = 1_900_000_006
+"""Somebody who subscribed before all others, and has blocked the bot since."""
+_GROUP = -1_001_900_000_007
+"""A group in which a subscriber asked for it, too."""
+_BLOCKED = "Forbidden: bot was blocked by the user"
+_PEOPLE = (*SUBSCRIBERS, _BYSTANDER, _FORMER, _EAGER, _GONE)
 _MOST_RESTARTS = 3
 _SUBSCRIBED_S = 5.0
+_IN_A_GROUP_S = 2.0
+"""So much longer for the answer in a group, where a bot may well say nothing."""
 _AFTER_ALL_S = 0.3
 _EVERY_S = 0.05
 """How often is looked: what is waited for has its end by the wall clock, as the bot's slots."""
@@ -66,7 +76,7 @@ async def signals_trial(around: Surroundings, mode: str) -> None:
     if settings is None:
         raise ValueError("botproof.toml has no [signals] table")
     config = with_env(around.config, mode, settings.env).without_flood()
-    own = dataclasses.replace(around, config=config, users=(*SUBSCRIBERS, _BYSTANDER, _FORMER))
+    own = dataclasses.replace(around, config=config, users=_PEOPLE)
     watched: list[_Watch] = []
 
     async def work(stack: Stack) -> None:
@@ -89,8 +99,9 @@ async def signals_trial(around: Surroundings, mode: str) -> None:
             slots=tuple(watched[0].slots) if watched else (),
             restarted=tuple(watched[0].restarted) if watched else (),
             back_s=tuple(watched[0].back_s()) if watched else (),
-            chats=SUBSCRIBERS,
+            chats=watched[0].chats if watched else SUBSCRIBERS,
             others=watched[0].others if watched else (),
+            gone=watched[0].gone if watched else (),
             steady=steady,
             withheld_s=round(watched[0].withheld_s, 2) if watched else 0.0,
             error=failed,
@@ -110,11 +121,15 @@ class _Watch:
         self._began = float("inf")
         self.slots: list[float] = []
         self.restarted: list[float] = []
+        self.chats: tuple[int, ...] = SUBSCRIBERS
         self.others: tuple[int, ...] = ()
+        self.gone: tuple[int, ...] = ()
         self.withheld_s = 0.0
         self._ready: list[ProcessReady] = []
         self._answers: Counter[int] = Counter()
         """How many messages each chat has got, whatever they say."""
+        self._told: dict[int, str] = {}
+        """What each chat was told first."""
 
     def events(self) -> Iterator[SignalSeen]:
         """Yield what came in the slots that were watched."""
@@ -134,37 +149,57 @@ class _Watch:
     async def all(self) -> None:
         async with reading(self._stack, _of_interest, self._read):
             await self._subscribe()
-            await self._watch()
+            telegram = self._stack.telegram
+            if telegram is None:
+                await self._watch()
+                return
+            refused = {"kind": "error", "error_code": 403, "description": _BLOCKED}
+            gone = [{"method": "*", "chat_id": chat, **refused} for chat in self.gone]
+            async with telegram.with_faults(gone):
+                await self._watch()
 
     async def _subscribe(self) -> None:
         """Each of the subscribers asks for it, and others do not; what is answered at once is no
-        signal. The others are judged where all of their answers had come by then."""
+        signal. The others are judged where all of their answers had come by then, and a group where
+        it was told what people are: a bot may well not take it from there."""
         stack, settings = self._stack, self._settings
         if not settings.subscribe or stack.telegram is None:
             return
-        said = {user: [settings.subscribe] for user in SUBSCRIBERS}
+        said = {user: [settings.subscribe] for user in (_GONE, *SUBSCRIBERS)}
         simple = question_of(stack.around.config)
         if simple:
             said[_BYSTANDER] = [simple]
         if settings.unsubscribe:
             said[_FORMER] = [settings.subscribe, settings.unsubscribe]
-        for user, texts in said.items():
-            for text in texts:
-                update = message_update(user, text)
-                await stack.telegram.inject(stack.values["token"], {"update": update})
+        group = {"id": _GROUP, "type": "supergroup", "title": "a group"}
+        updates = [message_update(user, text) for user, texts in said.items() for text in texts]
+        updates.append(message_update(SUBSCRIBERS[0], settings.subscribe, group))
+        updates += [message_update(_EAGER, settings.subscribe)] * 2
+        for update in updates:
+            await stack.telegram.inject(stack.values["token"], {"update": update})
         wanted = Counter({user: len(texts) for user, texts in said.items()})
-        deadline = history.now() + _SUBSCRIBED_S * stack.stretch
+        if await self._answered(wanted, _SUBSCRIBED_S):
+            asked = (_GONE, *SUBSCRIBERS)
+            self.others = tuple(user for user in said if user not in asked)
+            self.gone = (_GONE,)
+            if await self._answered(Counter([_GROUP]), _IN_A_GROUP_S):
+                same = self._told[_GROUP] == self._told[SUBSCRIBERS[0]]
+                self.chats = (*SUBSCRIBERS, _GROUP) if same else SUBSCRIBERS
+        self._seen.clear()
+
+    async def _answered(self, wanted: Counter[int], seconds: float) -> bool:
+        """Wait until so many messages have come to each chat; tell whether they have."""
+        deadline = history.now() + seconds * self._stack.stretch
         while history.now() < deadline and not wanted <= self._answers:  # noqa: ASYNC110 - see _EVERY_S
             await asyncio.sleep(_EVERY_S)
-        if wanted <= self._answers:
-            self.others = tuple(user for user in said if user not in SUBSCRIBERS)
-        self._seen.clear()
+        return wanted <= self._answers
 
     async def _watch(self) -> None:
         interval = self._settings.interval_s
         self._stack.say(f"signals: slots of {interval:g} s, the bot killed in one of them")
         before = self._stack.watch.withheld_s
-        slot = _slot(time.time(), interval) + interval  # the first whole one
+        # The first whole one. What is sent late to who has just subscribed is of the one before.
+        slot = _slot(time.time() + self._settings.within_s, interval) + interval
         seen: list[Slot] = []
         while (restart := is_next_restarted(seen)) is not None:
             await _until(slot)
@@ -211,6 +246,7 @@ class _Watch:
             if not is_sending(event.method) or not text:
                 continue
             self._answers[chat] += 1
+            self._told.setdefault(chat, text)
             if not self._message.search(text):
                 continue
             at = time.time() - (history.now() - event.t)

@@ -132,6 +132,17 @@ class Ways:
         made = _way(self._who, way, message_update(user, text), (user,))
         return {**made, "before": shared}
 
+    def _after_start(self, number: int, text: str, _: str, __: Any) -> Json:
+        user = _stranger(number)
+        made = _way(self._who, "a message after /start", message_update(user, text), (user,))
+        return {**made, "before": message_update(user, "/start")}
+
+    def _after_adding(self, number: int, text: str, _: str, bot: Mapping[str, Any]) -> Json:
+        user, room = _stranger(number), _supergroup(self._group(number))
+        way = f"a message in {self._room} to which the stranger has added the bot"
+        made = _way(self._who, way, message_update(user, text, room), (room["id"], user))
+        return {**made, "before": _added(user, room, bot)}
+
     def _anonymous(self, number: int, text: str, _: str, __: Any) -> Json:
         group = self._group(number)
         body = message_update(_ANONYMOUS_ADMIN, text, _supergroup(group))["message"]
@@ -197,6 +208,12 @@ class Ways:
         who = "the operator, for all in a group to read,"
         return _way(who, f"a message in {self._room}", update, (group,))
 
+    def _operator_unreached(self, number: int, text: str, _: str, __: Any) -> Json:
+        group = _GROUPS_FROM - number
+        update = message_update(OPERATOR, text, _supergroup(group))
+        who = "a group, whose operator cannot be written to in private,"
+        return _way(who, "a message of the operator's", update, (group,))
+
     @property
     def _who(self) -> str:
         return f"a guest ({self._guests})" if self._guests else "a stranger"
@@ -212,17 +229,32 @@ class Ways:
         *(_message, _start, _edited, _forwarded, _caption, _in_group, _addressed),
         *(_edited_in_group, _anonymous, _as_channel, _post, _edited_post, _inline),
         *(_old_tap, _forwarded_tap, _tap_in_group, _replying),
-        *(_after_the_operator, _after_a_contact),
+        *(_after_the_operator, _after_a_contact, _after_start, _after_adding),
     )
     asked_once = (_shorter, _longer)
     of_guests = (
         *(_message, _edited, _forwarded, _in_group, _addressed, _edited_in_group, _anonymous),
         *(_inline, _old_tap, _forwarded_tap, _tap_in_group, _operator_in_group),
     )
+    of_unreached = (_operator_unreached,)
+    """Asked while Telegram refuses whatever is sent to the operator in private (403)."""
 
 
 def _way(who: str, path: str, update: Json, chats: tuple[int, ...]) -> Json:
     return {"who": who, "path": path, "update": update, "chats": chats}
+
+
+def _added(user: int, room: Json, bot: Mapping[str, Any]) -> Json:
+    """Return the update by which Telegram tells a bot that somebody has added it to a group."""
+    itself = {
+        **person(int(bot.get("id") or 0), str(bot.get("first_name") or "Bot")),
+        "is_bot": True,
+    }
+    members = {
+        which: {"user": itself, "status": status}
+        for which, status in (("old_chat_member", "left"), ("new_chat_member", "member"))
+    }
+    return {"my_chat_member": {"chat": room, "from": person(user), "date": 1, **members}}
 
 
 def _supergroup(group: int) -> Json:

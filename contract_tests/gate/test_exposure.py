@@ -91,6 +91,24 @@ def test_strangers_ask_beside_the_operator_s_name(stack: Stack) -> None:
     assert all(one.update["message"]["from"]["id"] != OPERATOR for one in (after, shared))
 
 
+def test_strangers_ask_after_they_have_let_themselves_in(stack: Stack) -> None:
+    """By /start, which registers people in many bots, and by adding the bot to a group."""
+    asker = Asker(stack, "", CONFIG)
+    ways = {one.path: one for one in asker.approaches({"/price BTC": ["1"]}, {}, {"id": 42})}
+    started = ways["a message after /start"]
+    first, then = started.before["message"], started.update["message"]
+    assert (first["text"], first["from"], first["chat"]) == ("/start", then["from"], then["chat"])
+    added = ways["a message in a group to which the stranger has added the bot"]
+    change, then = added.before["my_chat_member"], added.update["message"]
+    assert (change["from"], change["chat"]) == (then["from"], then["chat"])
+    member = change["new_chat_member"]
+    assert (member["user"]["id"], member["user"]["is_bot"], member["status"]) == (
+        42,
+        True,
+        "member",
+    )
+
+
 def test_guests_are_asked_of_by_ids_that_are_unlike_the_operators(stack: Stack) -> None:
     asker = Asker(stack, "public", CONFIG)
     ways = asker.approaches({"/balance": ["2"]}, {}, {})

@@ -49,6 +49,24 @@ def test_events_are_sorted_by_time_and_chosen_by_type_and_stack() -> None:
     assert record.mode_of("two") == "two"
 
 
+def test_each_time_that_a_stack_was_in_a_phase_is_told() -> None:
+    edges = [(1.0, "begin"), (2.0, "end"), (5.0, "begin"), (7.0, "end"), (9.0, "begin")]
+    marks = [history.Phase(t=t, name="load", edge=edge, stack="one") for t, edge in edges]
+    other = history.Phase(t=1.0, name="load", edge="begin", stack="two")
+    record = history.History([*marks, other])
+    assert record.spans("load", "one") == [(1.0, 2.0), (5.0, 7.0)], "the last has no end yet"
+
+
+def test_what_a_stack_did_before_its_last_fresh_start_is_not_counted() -> None:
+    def asked(t: float, stack: str) -> history.Request:
+        return history.Request(t=t, intended=t, latency_s=9.0, ok=False, stack=stack)
+
+    start = history.FreshStart(t=5.0, failure="port_taken", reason="x", stack="one")
+    record = history.History([asked(1.0, "one"), asked(1.0, "two"), start, asked(6.0, "one")])
+    counted = record.counted().of(history.Request)
+    assert [(each.stack, each.t) for each in counted] == [("two", 1.0), ("one", 6.0)]
+
+
 RUN = '{"type":"run","t":0}\n'
 
 

@@ -1,6 +1,9 @@
 """Latency, errors and memory on hand-written histories: what must pass, fail, and stay open."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from botproof import history
 from botproof.budgets import resolve
@@ -126,6 +129,50 @@ class TestMemory:
         result = memory.check(story.history(), replace(judged, budgets=budgets))
         assert result.verdict is FAIL
         assert result.measurement == "market_data (polling) 71.0 MB of 70 MB (101 %)"
+
+    @pytest.mark.parametrize(
+        ("phase", "sizes", "verdict"),
+        [
+            ("conversation", {"peak": 110_000_000}, FAIL),
+            ("conversation", {"peak": 109_000_000}, PASS),
+            ("conversation", {"peak": 110_000_000, "processes": 2}, PASS),
+            ("conversation", {"peak": 110_000_000, "working_set": 60_000_000}, PASS),
+            ("door", {"peak": 110_000_000}, PASS),
+        ],
+    )
+    def test_what_was_taken_for_a_moment_of_the_work_counts(
+        self, story, judged, phase: str, sizes: dict[str, int], verdict: Verdict
+    ) -> None:
+        """30 MB of what is resident are shared: the mark says 110 MB where 80 MB were taken."""
+        self.moment(story, phase, **sizes)
+        budgets = resolve({"bot_memory_mb": 80})
+        result = memory.check(story.history(), replace(judged, budgets=budgets))
+        assert result.verdict is verdict
+        if verdict is FAIL:
+            assert result.measurement == (
+                "bot (polling) took 80 MB for a moment, limit 80 MB: "
+                "the machine has to have that much whenever it is asked for"
+            )
+
+    @pytest.mark.parametrize(("peak_mb", "verdict"), [(829, PASS), (831, FAIL)])
+    def test_without_a_budget_a_moment_may_take_what_the_fleet_may(
+        self, story, judged, peak_mb: int, verdict: Verdict
+    ) -> None:
+        self.moment(story, "conversation", peak=peak_mb * 1_000_000)
+        assert memory.check(story.history(), judged).verdict is verdict
+
+    def moment(self, story: Any, phase: str, **sizes: int) -> None:
+        """A phase in which the mark of the bot rises."""
+        for mode in story.modes:
+            story.load(mode, 120)
+            story.memory(mode, market_data=50, bot=60)
+        labels = story.labels("polling")
+        sample: dict[str, Any] = {"process": "bot", "role": "bot", "anonymous": 1, **labels}
+        sample |= {"rss": 90_000_000, "pss": 60_000_000, "peak": 90_000_000}
+        story.add(history.MemorySample(t=0.4, **sample))
+        story.add(history.Phase(t=0.5, name=phase, edge="begin", **labels))
+        story.add(history.MemorySample(t=0.6, **{**sample, **sizes}))
+        story.add(history.Phase(t=0.7, name=phase, edge="end", **labels))
 
     def test_a_fleet_over_its_budget_fails(self, story, judged) -> None:
         for mode in story.modes:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from botproof import history
 from botproof.checks import memory
 from botproof.checks.piles import piles
+from botproof.config import Config, Process
 from botproof.history import History
-from botproof.targets.belongings import files_below, read_belongings
+from botproof.targets.belongings import Kept, kept_below, read_belongings
 from botproof.targets.family import PROC
+from botproof.targets.launching import Launcher
+from botproof.targets.process import Launch, ManagedProcess
+from botproof.targets.recorder import Recorder
+from botproof.targets.watch import Watch
 from botproof.verdict import Verdict
 from contract_tests.gate.serving import phase_of_serving
 
@@ -96,6 +103,19 @@ class TestPiles:
         assert len(found) == told
         assert all("kB an update" in line and "the log fills the disk" in line for line in found)
 
+    @pytest.mark.parametrize(("kb_each", "told"), [(90, 0), (120, 1)])
+    def test_files_that_grow_with_each_update_are_told_by_their_size(
+        self, judging, kb_each: int, told: int
+    ) -> None:
+        grown = serving({"kept": lambda share: round(share * 200 * 1000 * kb_each)})
+        found = list(piles(grown, judging.budgets))
+        assert len(found) == told
+        assert all("120.0 kB an update to files that it keeps" in line for line in found)
+
+    def test_a_journal_that_is_filled_once_is_no_pile(self, judging) -> None:
+        filled = serving({"kept": lambda share: 400_000_000 if share > 0.5 else 1_000})
+        assert not list(piles(filled, judging.budgets))
+
 
 class TestBelongings:
     def test_open_files_sockets_and_threads_are_counted(self, tmp_path: Path) -> None:
@@ -129,8 +149,74 @@ class TestBelongings:
 def test_files_below_a_directory_are_counted_and_a_tree_of_sources_is_not(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     for number in range(5):
-        (tmp_path / "below" / f"update-{number}.json").touch()
+        (tmp_path / "below" / f"update-{number}.json").write_bytes(b"12345678")
     (tmp_path / "loop").symlink_to(tmp_path)
-    assert files_below(tmp_path) == 7
-    assert files_below(tmp_path, most=3) == 3
-    assert files_below(tmp_path / "nowhere") == 0
+    link = len(str(tmp_path))
+    assert kept_below([tmp_path]) == Kept(7, 40 + link)
+    assert kept_below([tmp_path, tmp_path / "below"]) == Kept(12, 80 + link)
+    assert kept_below([tmp_path], most=3) == Kept(3)
+    assert kept_below([tmp_path / "nowhere"]) == Kept()
+
+
+LEAVES = """
+import pathlib, sys, tempfile
+for number in range(3):
+    tempfile.mkstemp()
+pathlib.Path("dump").write_bytes(b"x" * 500)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("below", [True, False])
+async def test_what_a_process_leaves_is_counted_where_it_was_started_and_in_its_temporary_directory(
+    tmp_path: Path, below: bool
+) -> None:
+    cwd = tmp_path / "cwd"
+    temporary = (cwd if below else tmp_path) / "temporary"
+    for folder in (cwd, temporary):
+        folder.mkdir(exist_ok=True)
+    launch = Launch(
+        name="bot",
+        role="bot",
+        command=(sys.executable, "-c", LEAVES),
+        cwd=cwd,
+        log=tmp_path / "bot.log",
+        env={"TMPDIR": str(temporary)},
+    )
+    recorder = Recorder()
+    process = await ManagedProcess.start(launch, recorder, read_stdout=True)
+    await process.first_line(60)
+    process.record_held(1.0)
+    await process.kill()
+    (held,) = recorder.history().of(history.Held)
+    assert (held.left, held.kept) == (5 if below else 4, 500)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({}, "tmp-bot"),
+        ({"env": {"TMPDIR": "/elsewhere"}}, "/elsewhere"),
+        ({"inherit_env": ("TMPDIR",)}, None),
+    ],
+)
+async def test_a_process_has_a_temporary_directory_of_its_own(
+    tmp_path: Path, own: dict[str, Any], said: str | None
+) -> None:
+    """Unless botproof.toml says otherwise: of a shared one nobody can tell who has left what."""
+    launcher = Launcher(
+        config=cast("Config", None),
+        base=tmp_path,
+        values={},
+        scratch=tmp_path,
+        watch=cast("Watch", SimpleNamespace(fence=None)),
+        log=lambda name: tmp_path / name,
+        note=cast("Any", None),
+    )
+    launch = await launcher.launch("bot", "bot", Process(command=("bot",), **own))
+    wanted = str(tmp_path / said) if said == "tmp-bot" else said
+    assert launch.env.get("TMPDIR") == wanted
+    assert (tmp_path / "tmp-bot").is_dir() is (not own)

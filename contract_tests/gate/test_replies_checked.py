@@ -308,6 +308,35 @@ class TestParity:
         assert result.verdict is FAIL
         assert said in text_of(result)
 
+    @pytest.mark.parametrize("mode", ["polling", "webhook"])
+    def test_a_case_that_only_one_mode_played_is_a_difference(self, story, judged, mode) -> None:
+        for each in ("polling", "webhook"):
+            story.case(each, "start", "Welcome", say="/start")
+        story.case(mode, "price", "text")
+        result = parity.check(story.history(), judged)
+        assert result.verdict is FAIL
+        assert "(never sent)" in text_of(result)
+
+    def test_a_third_mode_is_compared_with_the_first(self, story, judged) -> None:
+        story.modes = ("polling", "webhook", "lambda")
+        for mode in story.modes:
+            story.case(mode, "price", "other" if mode == "lambda" else "text")
+        result = parity.check(story.history(), judged)
+        assert result.verdict is FAIL
+        assert result.measurement == "1 of 1 cases differ between modes"
+        assert "lambda" in text_of(result)
+
+    def test_buttons_of_every_row_are_compared(self, story, judged) -> None:
+        rows = [[{"text": "1h", "callback_data": "price BTC 1h"}]]
+        more = [*rows, [{"text": "Refresh", "callback_data": "price BTC"}]]
+        for mode, keyboard in (("polling", more), ("webhook", rows)):
+            story.case(mode, "price")
+            chat, at = 1000 + story.next_update - 1, story.clock + 0.1
+            story.sent(mode, chat, "text", at, reply_markup={"inline_keyboard": keyboard})
+        result = parity.check(story.history(), judged)
+        assert result.verdict is FAIL
+        assert "[Refresh → price BTC]" in text_of(result)
+
     def test_an_answer_that_one_mode_never_sends_fails(self, story, judged) -> None:
         story.case("polling", "price", "text")
         story.case("webhook", "price")

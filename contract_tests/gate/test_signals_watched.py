@@ -98,6 +98,24 @@ class TestSignals:
         assert result.verdict is Verdict.FAIL
         assert "chat 3, which had not asked for it, was sent 'BTC LONG" in result.measurement
 
+    def test_a_group_that_subscribed_is_left_out_by_name(self, story) -> None:
+        result = watched_of(story, chats=(1, 2, -7))
+        assert result.verdict is Verdict.FAIL
+        assert "the group -7 was left out" in result.measurement
+
+    @pytest.mark.parametrize("drop", [1, 4])
+    def test_what_is_missing_may_be_for_one_who_has_blocked_the_bot(self, story, drop: int) -> None:
+        story.signals("polling")
+        (watched,) = (e for e in story.events if isinstance(e, history.SignalsWatched))
+        seen = [each for each in story.events if isinstance(each, history.SignalSeen)]
+        record = [msgspec.structs.replace(watched, gone=(9,)), *seen[drop:]]
+        result = signals.check(History(record), Judging())
+        assert result.verdict is Verdict.FAIL
+        assert "Chat 9 subscribed before the others and has blocked the bot (403)" in (
+            result.measurement
+        )
+        assert signals.check(History([record[0], *seen]), Judging()).verdict is Verdict.PASS
+
     def test_a_late_one_is_named(self, story) -> None:
         late = signal(text="ETH LONG", after_s=7.0)
         result = judge_signals(story, late, msgspec.structs.replace(late, chat_id=2))

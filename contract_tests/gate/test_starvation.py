@@ -344,6 +344,77 @@ def test_another_one_s_answer_fails_however_starved_the_machine_was(
     assert doubtful(story.history(), judged.rules, judged.approved) == again
 
 
+PARSE = "Bad Request: can't parse entities: unsupported start tag"
+
+
+@pytest.mark.parametrize(
+    ("description", "by_a_fault", "verdict"),
+    [
+        (PARSE, False, Verdict.FAIL),
+        (PARSE, True, Verdict.INCONCLUSIVE),
+        ("Bad Request: message to edit not found", False, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_an_answer_that_telegram_can_never_take_fails_however_starved_the_machine_was(
+    story, judged, description: str, by_a_fault: bool, verdict: Verdict
+) -> None:
+    for mode in story.modes:
+        story.lifetime(mode)
+        story.case(mode, "start", "Welcome", say="/start")
+        if mode == "webhook":
+            story.case(mode, "price", "<b>BTC</b> 1")
+            continue
+        story.case(mode, "price")
+        at, labels = story.clock + 0.1, story.labels(mode)
+        call = story.call(mode, "sendMessage", {"chat_id": story.events[-3].chat_id}, at)
+        refused = {"error_code": 400, "description": description, "result": None}
+        story.add(msgspec.structs.replace(call, **refused))
+        if by_a_fault:
+            story.add(DoubleEvent(t=at, double="telegram", kind="fault", **labels))
+        starve(story, mode, story.clock, story.clock + 2.0)
+    for check in ("golden", "latency"):
+        assert judge(story, judged, check).verdict is verdict
+
+
+@pytest.mark.parametrize(("cases", "verdict"), [(11, "INCONCLUSIVE"), (12, "FAIL")])
+def test_a_mode_in_which_nothing_at_all_is_answered_fails_however_starved_the_machine_was(
+    story, judging, cases: int, verdict: str
+) -> None:
+    for mode in story.modes:
+        story.lifetime(mode)
+        for number in range(cases):
+            replies = ("Welcome",) if mode == "polling" else ()
+            story.case(mode, f"case-{number}", *replies)
+            if mode == "webhook":
+                starve(story, mode, story.clock, story.clock + 2.0)
+    assert judge(story, judging, "parity").verdict.value == verdict
+
+
+def test_a_stranger_who_is_told_what_others_are_fails_however_starved_the_machine_was(
+    story, judging
+) -> None:
+    """Alone, as it would be played again, he may be taken for the first one and refused."""
+    for mode in story.modes:
+        story.lifetime(mode)
+        story.case(mode, "start", "Welcome", say="/start")
+        story.case(mode, "price", "price 67187.33")
+        told = "price 67187.33" if mode == "polling" else "This bot is private"
+        story.case(mode, "stranger", told, after_s=1.7)
+        if mode == "polling":
+            starve(story, mode, story.clock, story.clock + 1.5)
+    answers = {
+        "start": ("/start", "Welcome"),
+        "price": ("/price BTC", "price 67187.33"),
+        "stranger": ("/price BTC", "This bot is private"),
+    }
+    texts = {
+        name: f"you: {say}\n--- message (HTML)\n{text}\n" for name, (say, text) in answers.items()
+    }
+    judged = dataclasses.replace(judging, approved=texts)
+    assert judge(story, judged, "golden").verdict is Verdict.FAIL
+    assert doubtful(story.history(), judged.rules, judged.approved) == {}
+
+
 def test_a_bot_that_answered_nothing_is_not_asked_once_more(story, judging) -> None:
     story.lifetime("polling")
     cases = ("one", "two", "three")

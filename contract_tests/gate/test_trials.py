@@ -85,6 +85,21 @@ class TestSecurity:
             result.measurement
         )
 
+    @pytest.mark.parametrize(
+        ("answer", "verdict"),
+        [
+            ("You were asked for 2,500.50 at 91,210.46.", Verdict.FAIL),
+            ("You were asked for 2,500.50.", Verdict.PASS),
+        ],
+    )
+    def test_two_of_the_operators_figures_in_other_words_are_no_chance(
+        self, answer: str, verdict: Verdict
+    ) -> None:
+        own = "Entry 91,210.46, mark 91,333.25, size 0.125, value 2,500.50"
+        operator = asked(who="the operator", operator=True, text="/positions", answers=(own,))
+        stranger = asked(text="/positions", answers=(answer,))
+        assert judge_security(operator, stranger).verdict is verdict
+
     def test_the_operators_words_with_other_figures_are_a_leak_too(self) -> None:
         moved = "0.9911 BTC · free 0.7711 BTC\n8,111.99 USDT"
         result = judge_security(asked(answers=(moved,)))
@@ -158,6 +173,9 @@ class TestDegradation:
             ("Error: KeyError: 'lastPrice'", "shows 'KeyError'"),
             ("Traceback (most recent call last):", "shows 'Traceback"),
             ("Sorry: <!DOCTYPE html><html>", "shows '<!DOCTYPE html'"),
+            ("Not reachable: http://127.0.0.1:5000/x", "shows 'http://127.0.0.1:5000/x'"),
+            ("Cannot ask http://market-data:8081", "shows 'http://market-data:8081'"),
+            ("Is https://10.0.3.7 up?", "shows 'https://10.0.3.7'"),
         ],
     )
     def test_what_was_invented_or_shown_is_quoted(self, answer: str, words: str) -> None:
@@ -173,6 +191,7 @@ class TestDegradation:
             "Bias: score 0 of ±100",
             "Price: $91,210.46",
             "Place: 0%",
+            "No figures: https://www.binance.com/en/support and http://172.67.1.1 may know why",
         ],
     )
     def test_words_and_counts_are_no_invented_figures(self, answer: str) -> None:
