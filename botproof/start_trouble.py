@@ -35,6 +35,12 @@ class _Sign:
 
 _KNOWN = (
     _Sign(
+        r"ModuleNotFoundError: No module named '(?=\w+\.)([\w.]+)'",
+        "the package is missing, or installed in a version that has no {0}",
+        "install the version that the bot was written for: where requirements.txt names none, the "
+        "one that was the newest then, such as 'aiogram<3' for a bot of 2022",
+    ),
+    _Sign(
         r"(?:ModuleNotFoundError|ImportError): No module named '?([\w.]+)",
         "the Python that runs the bot does not have the package {0}",
         "install what the bot needs where it is started from: python3 -m venv .venv && "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
@@ -14,7 +15,17 @@ import msgspec
 from botproof import budgets as budget_rules
 from botproof.config.images import image_problems
 from botproof.config.placeholders import placeholder_problems
-from botproof.config.tables import ALL_CHECKS, BOT, EXCHANGES, HTTP, LOG, TELEGRAM, Case, Config
+from botproof.config.tables import (
+    ALL_CHECKS,
+    BOT,
+    EXCHANGES,
+    HTTP,
+    LOG,
+    TELEGRAM,
+    Case,
+    Config,
+    Process,
+)
 from botproof.shape import unknown
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -75,9 +86,22 @@ def _commands(config: Config) -> Iterator[str]:
         for key in ("ready_timeout_s", "stop_timeout_s"):
             if not getattr(process, key) > 0:
                 yield f"{path}.{key}: is {getattr(process, key):g}; it must be above 0 seconds"
+        yield from _keeps(path, process)
     for name, service in config.services.items():
         if service.ready == "telegram":
             yield f'services.{name}.ready: "telegram" is for the bot; give a URL, or "port"'
+
+
+def _keeps(path: str, process: Process) -> Iterator[str]:
+    for number, name in enumerate(process.keeps):
+        parts = PurePosixPath(name).parts
+        if not parts or parts[0] == "/" or ".." in parts:
+            yield (
+                f"{path}.keeps[{number}]: is {name!r}; it is the name of a file or directory below "
+                '`cwd`, such as "bot.db"'
+            )
+    if process.keeps and process.image:
+        yield f"{path}.keeps: is for a process; a container begins with what its image has"
 
 
 def _bounds(config: Config) -> Iterator[str]:

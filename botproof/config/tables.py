@@ -62,11 +62,14 @@ class Process(_Table, frozen=True, kw_only=True):
     of the line that it writes then, "port" for a port that takes connections, and "telegram", for a
     bot, for its first `getUpdates` or `setWebhook`. `reset` is a command that ends: it is run
     before the process is first started in a stack, and clears what earlier runs left in a database
-    that all of them use. `port` is one that the process insists on. Times are seconds.
+    that all of them use. `keeps` are files and directories below `cwd` that are, before the process
+    is first started in a stack and after its end, as they were before. `port` is one that the
+    process insists on. Times are seconds.
     """
 
     command: tuple[str, ...] = ()
     reset: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
     image: str = ""
     container_args: tuple[str, ...] = ()
     env: dict[str, Scalar] = {}
@@ -421,7 +424,12 @@ class Config(_Table, frozen=True, kw_only=True):
     def alone_because(self) -> str:
         """Say why two of this target cannot run beside each other; "" when they can."""
         shared = [f"{name} on port {port}" for name, port in self.insisted_ports().items()]
-        shared += [f"{name} has a `reset`" for name, each in self._own_processes() if each.reset]
+        shared += [
+            f"{name} has a `{key}`"
+            for name, each in self._own_processes()
+            for key, value in (("reset", each.reset), ("keeps", each.keeps))
+            if value
+        ]
         return ", ".join(shared)
 
     def _own_processes(self) -> Iterator[tuple[str, Process]]:

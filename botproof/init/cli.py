@@ -131,7 +131,10 @@ def _command(text: str, base: Path) -> tuple[dict[str, str], list[str]]:
         raise UsageError(f"--bot {text!r}: is not a command: {error}") from error
     given: dict[str, str] = {}
     while words and (found := _SETTING.match(words[0])):
-        value = found[2].replace("{", "{{").replace("}", "}}")
+        value = re.sub(r"[{}]", r"\g<0>\g<0>", found[2])
+        value = re.sub(
+            r"\{(\{(?:url|port):bot\})\}", r"\1", value
+        )  # its own address, as it will be
         given[found[1]] = "{token}" if role_of(found[1]) is Role.TOKEN else value
         words = words[1:]
     if not words:

@@ -3,16 +3,96 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
-__all__ = ["files_of"]
+from botproof.targets.kept_files import KeptFiles
+
+__all__ = ["Home", "files_of", "grouped"]
 
 _STRANGE = frozenset(
     ("node_modules", "__pycache__", "venv", "env", "vendor", "target", "site-packages", "reports")
 )
 _PASSING = (".log", ".pyc", ".pid", ".lock", ".tmp")
 _MOST = 20_000
+_DATA = re.compile(
+    r"\.(?:db3?|sqlite3?|json|jsonl|pickle|pkl|dat|csv|session|rdb|bolt|mdb|shelve|png|jpe?g)\Z",
+    re.IGNORECASE,
+)
+"""What programs keep data in, and pictures of it. Anything else may be somebody's work."""
+_BESIDE = re.compile(r"-(?:wal|shm|journal)\Z")
+_LARGEST, _ALL_TOGETHER = 16_000_000, 128_000_000  # bytes
+_MANY = 3
+
+
+class Home:
+    """The directory that a bot is started in. What it keeps there is put back after each trial, so
+    that each finds the same, and `init` leaves the directory as it was.
+
+    Copies go below `folder`. Without a directory, in a container, nothing is done.
+    """
+
+    def __init__(self, directory: Path | None, folder: Path) -> None:
+        self._directory = directory
+        self._before = files_of(directory)
+        self._kept: dict[str, KeptFiles] = {}
+        self._changed: set[str] = set()
+        left = _ALL_TOGETHER
+        for name in (each for each in self._before if _DATA.search(each)):
+            size = self._before[name][0]
+            if size <= min(_LARGEST, left):
+                left -= size
+                self._keep(name, folder)
+
+    def put_back(self) -> None:
+        """Make the data files what they were; those that were not there are taken away."""
+        for name in self._changes():
+            self._changed.add(name)
+            data = _BESIDE.sub("", name)
+            if data in self._kept:
+                self._kept[data].put_back()
+            elif self._directory is not None and data not in self._before and _DATA.search(data):
+                for each in (name, data):
+                    (self._directory / each).unlink(missing_ok=True)
+
+    def data(self) -> tuple[str, ...]:
+        """Return the data files that it made or changed, and that are put back."""
+        names = {_BESIDE.sub("", name) for name in self._changed}
+        return tuple(sorted(each for each in names if self._is_data(each)))
+
+    def others(self) -> tuple[str, ...]:
+        """Return what else it made or changed, which stays as it left it."""
+        return tuple(
+            sorted(each for each in self._changed if not self._is_data(_BESIDE.sub("", each)))
+        )
+
+    def _is_data(self, name: str) -> bool:
+        return name in self._kept or (name not in self._before and bool(_DATA.search(name)))
+
+    def _changes(self) -> list[str]:
+        now = files_of(self._directory)
+        gone = [name for name in self._kept if name not in now]
+        return [*gone, *(name for name, state in now.items() if self._before.get(name) != state)]
+
+    def _keep(self, name: str, folder: Path) -> None:
+        if self._directory is not None:
+            self._kept[name] = KeptFiles([self._directory / name], folder / str(len(self._kept)))
+
+
+def grouped(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names with a directory in the place of those that are many in it."""
+    listed = tuple(names)
+    many = Counter(str(PurePosixPath(name).parent) for name in listed)
+    return tuple(
+        dict.fromkeys(
+            parent
+            if (parent := str(PurePosixPath(name).parent)) != "." and many[parent] >= _MANY
+            else name
+            for name in listed
+        )
+    )
 
 
 def files_of(directory: Path | None) -> Mapping[str, tuple[int, int]]:

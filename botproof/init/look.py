@@ -18,7 +18,7 @@ from botproof.config import Case, Replies
 from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.history import BotApiCall, History
 from botproof.init import explore
-from botproof.init.kept import files_of
+from botproof.init.kept import Home, grouped
 from botproof.init.propose import Proposal, Proposals, propose
 from botproof.init.settings import OWNER_CHAT, Role, of_role, role_of
 from botproof.init.start import Description, find_start
@@ -54,7 +54,7 @@ class Found:
     in_vain: set[str] = field(default_factory=set)
     """Names of cases that were not answered while, alone, they asked for what no double has."""
     kept: tuple[str, ...] = ()
-    """Files in its own directory that it made or changed."""
+    """Files in its own directory that it made or changed, and that are not put back."""
     once: tuple[str, ...] = ()
     """What its buttons say that holds for one start alone."""
 
@@ -71,7 +71,7 @@ class _Heard:
 async def look(trials: Trials, described: Description) -> Found:
     """Start the bot in every way that is needed, and play with it. Ends all that it starts."""
     found = Found(described, machine_mb=psutil.virtual_memory().total // 1_000_000)
-    before = files_of(described.home(trials.base))
+    trials.home = Home(described.home(trials.base), trials.folder / "home")
     heard = _Heard()
 
     async def play(trial: Trial) -> None:
@@ -91,8 +91,9 @@ async def look(trials: Trials, described: Description) -> Found:
             await play(trial)
     await _second_play(trials, found, mode, heard.cases, heard.turns)
     await _other_mode(trials, described)
-    after = files_of(described.home(trials.base))
-    found.kept = tuple(sorted(name for name, state in after.items() if before.get(name) != state))
+    if data := grouped(trials.home.data()):
+        described.raw["bot"]["keeps"] = list(data)
+    found.kept = trials.home.others()
     return found
 
 

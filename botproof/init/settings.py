@@ -50,7 +50,9 @@ _RULES: tuple[tuple[Role, str], ...] = (
         (
             r"(WEBHOOK|HOOK|PUBLIC|EXTERNAL|APP|HEROKU|RENDER).*(URL|DOMAIN|BASE)|"
             r"DOMAIN|^WEBHOOK$|WEBHOOK_HOST|^BASE_URL$|^APP_NAME$|"
-            r"(^|_)URL_(WEB)?HOOK"
+            r"(^|_)URL_(WEB)?HOOK|"
+            r"^(MY_)?(SERVER|SITE|SELF|BACKEND|SERVICE|HOST|DEPLOY\w*|RAILWAY|VERCEL|NGROK|KOYEB|FLY|"
+            r"TUNNEL|DOMAIN)_(\w+_)?UR[LI]$"
         ),
     ),
     (
@@ -137,7 +139,7 @@ def trial_value(name: str, examples: Mapping[str, str]) -> str | None:
     example = examples.get(name, "")
     if example and not _NO_EXAMPLE.search(example):
         return example.replace("{", "{{").replace("}", "}}")
-    if role is Role.STORE and not re.search(r"REDIS|MONGO|POSTGRES|URL|URI|DSN|HOST", name):
+    if role is Role.STORE and not re.search(r"REDIS|MONGO|POSTGRES|URL|URI|DSN|HOST|CONN", name):
         return "{scratch}/" + name.lower()
     return next((value for pattern, value in _BY_NAME if re.search(pattern, name)), None)
 

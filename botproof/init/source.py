@@ -116,7 +116,7 @@ _HTTP_API = re.compile(
 )
 _TOKEN = re.compile(r"[\"'`](?:bot)?(\d{6,12}:[A-Za-z0-9_-]{30,50})[\"'`]")
 _WORD = re.compile(r"[\"'`]/?([a-z][a-z0-9_]{0,31})[\"'`]")
-_PATH = re.compile(r"[\"'`](/[A-Za-z0-9_/{}$:<>-]{0,60})[\"'`]")
+_PATH = re.compile(r"[\"'`](/[A-Za-z0-9_./{}$:<>-]{0,60})[\"'`]")
 _NO_COMMAND = frozenset(
     (
         "tmp",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from botproof.config import substitute
 from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.init.settings import Role, of_role, role_of, trial_value
 from botproof.init.source import Source
@@ -24,7 +25,12 @@ NOW = 1_767_258_432_000
 _MOST_TRIES = 7
 _USUAL_TOKENS = ("TELEGRAM_BOT_TOKEN", "BOT_TOKEN", "TELEGRAM_TOKEN", "TOKEN")
 _URL_FORMS = ("{url:telegram_double}", "{url:telegram_double}/bot")
-_HAND_SET = ("/webhook", "/", "/telegram", "/bot", "/api/webhook", "/telegram/webhook")
+_HAND_SET = (
+    *("/webhook", "/{token}", "/", "/telegram", "/bot", "/api/webhook", "/telegram/webhook"),
+    *("/webhook/{token}", "/bot{token}"),
+)
+_MOST_PATHS = 10
+_TOKEN_IN_PATH = re.compile(r"\$?\{[^{}]*token[^{}]*\}|<[^<>]*token[^<>]*>", re.IGNORECASE)
 _PATIENCE_S = 90.0
 _MTPROTO_S = 30.0  # it will hardly ask the Bot API
 
@@ -186,6 +192,13 @@ async def _try(
                 return True
         if half:
             continue
+        if look.webhook and not look.door and not look.failure:
+            look.failure = (
+                f"Telegram refused the webhook {look.webhook!r} that it registered "
+                f"({look.refused}). Which setting tells it its own address? Give that before the "
+                'command: --bot "NAME={url:bot} …"'
+            )
+            return False
         if described.take_exchanges(look):
             trials.say("  it asks exchanges: the exchange double stands for them from here on")
             continue
@@ -235,6 +248,12 @@ _NOTHING_THERE = (None, 404, 405)
 _DOORS = {"polling": "getUpdates", "webhook": "setWebhook"}
 
 
+_NO_ADDRESS = re.compile(
+    r"(?!https?://)|https?://(?:undefined|null|none|nan)?(?:[:/]|\Z)", re.IGNORECASE
+)
+"""How a webhook begins whose own address was in a setting that the bot did not get."""
+
+
 def _wrong_path(look: Look) -> bool:
     """Tell whether it reached the double, but by a path that is none of the Bot API's."""
     return "404" in look.refused
@@ -244,7 +263,7 @@ def _give_webhook(trials: Trials, described: Description) -> bool:
     """Give it the settings of its webhook, where it registered one that is no address, such as
     `undefined/bot`; whether there were any."""
     hook = described.look.webhook
-    if not hook or hook.startswith(("http://", "https://")):
+    if not hook or not _NO_ADDRESS.match(hook):
         return False
     likely = ((Role.WEBHOOK_URL, "{url:bot}"), (Role.PORT, "{port:bot}"))
     names = {name: value for role, value in likely for name in of_role(described.names, role)[:1]}
@@ -294,6 +313,15 @@ def port_in_command(described: Description) -> bool:
     return changed
 
 
+def webhook_paths(source: Source) -> list[str]:
+    """Return where a webhook may be that an operator sets: what the source says, then what is
+    usual. The bot's token in a path is `{token}`."""
+    named = [_TOKEN_IN_PATH.sub("{token}", path) for path in source.paths]
+    likely = [path for path in named if re.search(r"hook|telegram|update|\{token\}", path)]
+    paths = dict.fromkeys((*likely, *_HAND_SET))
+    return [p for p in paths if not re.search(r"[{}$<>]", p.replace("{token}", ""))][:_MOST_PATHS]
+
+
 async def _set_by_hand(trials: Trials, described: Description) -> bool:
     """Find where a bot listens that never speaks to Telegram: its operator sets the webhook."""
     ports = of_role(described.names, Role.PORT)
@@ -304,8 +332,7 @@ async def _set_by_hand(trials: Trials, described: Description) -> bool:
     else:
         described.raw["bot"]["port"] = described.look.ports[0]
     described.raw["bot"]["ready"] = "port"
-    likely = [path for path in described.source.paths if re.search("hook|telegram|update", path)]
-    paths = [p for p in dict.fromkeys((*likely, *_HAND_SET)) if not re.search(r"[{}$<>]", p)][:8]
+    paths = webhook_paths(described.source)
     trials.say(
         f"  it listens and asks for nothing: is a webhook set by hand at {', '.join(paths)}?"
     )
@@ -315,7 +342,7 @@ async def _set_by_hand(trials: Trials, described: Description) -> bool:
             return False
         taken: dict[str, int] = {}
         for path in paths:
-            url = f"{trial.stack.values['url:bot']}{path}"
+            url = trial.stack.values["url:bot"] + substitute(path, trial.stack.values)
             answered, status = await trial.answers_at(url)
             if answered:
                 trials.say(f"  yes, at {path}")
@@ -325,6 +352,10 @@ async def _set_by_hand(trials: Trials, described: Description) -> bool:
                 return True
             if status not in _NOTHING_THERE:
                 taken[path] = status
+    described.look.failure = (
+        "it listens and asks for nothing, and answered no update at any of these paths. Where its "
+        'operator registers the webhook is `webhook = "{url:bot}/PATH"` in a mode'
+    )
     for path, status in [*taken.items()][:1]:
         described.modes = {"webhook": {"webhook": "{url:bot}" + path}}
         described.look.failure = (

@@ -31,6 +31,7 @@ from botproof.history import (
     UpdateDelivered,
     VenueCall,
 )
+from botproof.init.kept import Home
 from botproof.targets.blame import refused_by_telegram
 from botproof.targets.network import apart
 from botproof.targets.process import Guard, RunError, tail
@@ -105,6 +106,7 @@ class Trials:
     guard: Guard
     client: httpx.AsyncClient
     say: Say
+    home: Home | None = None
     count: int = 0
 
     @asynccontextmanager
@@ -133,6 +135,8 @@ class Trials:
                 yield trial
             finally:
                 await trial.end()
+                if self.home is not None:
+                    self.home.put_back()
 
 
 @dataclass(slots=True)
@@ -259,7 +263,8 @@ class Trial:
         )
         hooks = [c for c in calls if c.method == "setWebhook" and c.params.get("url")]
         look.webhook = str(hooks[-1].params["url"]) if hooks else look.webhook
-        look.door = "webhook" if hooks and not polled else "polling" if polled else ""
+        taken = any(call.error_code is None for call in hooks)
+        look.door = "webhook" if taken and not polled else "polling" if polled else ""
         refused = [call for call in calls if call.error_code is not None]
         if refused:
             look.refused = f"{refused[0].method}: {refused[0].error_code} {refused[0].description}"

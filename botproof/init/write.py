@@ -64,8 +64,7 @@ def _bot(found: Found) -> Iterator[str]:
             "moment,\n#   and the gate's check `boot` says so. Handle SIGTERM, finish, and end "
             "with 0."
         )
-    if found.kept:
-        yield from _kept(found)
+    yield from _kept(found)
     yield "\n[bot.env]                          # its whole environment; nothing of your shell's"
     for name, value in described.base_env.items():
         note = ""
@@ -93,6 +92,10 @@ def _named(found: Found, name: str, value: str) -> str:
 
 
 def _kept(found: Found) -> Iterator[str]:
+    if keeps := found.described.raw["bot"].get("keeps"):
+        yield f"keeps = {_value(keeps)}   # it keeps data there: each mode finds it as it is now"
+    if not found.kept:
+        return
     listed = ", ".join(found.kept[:6]) + (" …" if len(found.kept) > 6 else "")
     reset = _value(["rm", "-f", *found.kept[:6]])
     yield (

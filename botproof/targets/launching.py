@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from botproof import history
+from botproof.budgets import MB
 from botproof.config import Config, Process, substitute
 from botproof.targets.address_block import AddressBlock
 from botproof.targets.cgroup import CgroupError, Fence
@@ -142,7 +143,7 @@ def _env_value(value: object, values: Mapping[str, str]) -> str:
     return substitute(str(value), values)
 
 
-async def fence_around(
+async def _fence_around(
     config: Config, mode: str, name: str, limit: int
 ) -> tuple[Fence | None, str]:
     """Return a cgroup of `limit` bytes for the bot and the services, or why none could be made."""
@@ -156,3 +157,28 @@ async def fence_around(
         return Fence(name, limit, config.memory.fence_cpus).__enter__(), ""
     except CgroupError as error:
         return None, str(error)
+
+
+async def put_up_fence(
+    config: Config, mode: str, watch: Watch, say: Callable[[str], None]
+) -> list[history.MemoryFence]:
+    """Give the bot and the services a machine of the size that they will have, if we can, and
+    return what is to be recorded of it."""
+    memory = config.memory
+    if memory.fence_mb is None:
+        return []
+    limit = round(memory.fence_mb * MB)
+    name = f"botproof-{os.getpid()}-{watch.stack}"
+    watch.fence, problem = await _fence_around(config, mode, name, limit)
+    if problem:
+        say(f"runs without a limit of {memory.fence_mb:g} MB: {problem}")
+    return [
+        history.MemoryFence(
+            t=history.now(),
+            limit=limit,
+            cpus=memory.fence_cpus,
+            problem=problem,
+            stack=watch.stack,
+            mode=mode,
+        )
+    ]

@@ -19,7 +19,6 @@ import httpx
 import msgspec
 
 from botproof import history
-from botproof.budgets import MB
 from botproof.config import BOT, EXCHANGES, HTTP, TELEGRAM, Config, Process, substitute
 from botproof.targets import recorded_hosts
 from botproof.targets.address_block import hold_back
@@ -33,7 +32,8 @@ from botproof.targets.contact import contact_since
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure
 from botproof.targets.granted import granted_to
-from botproof.targets.launching import Launcher, fence_around
+from botproof.targets.kept_files import KeptFiles
+from botproof.targets.launching import Launcher, put_up_fence
 from botproof.targets.process import (
     OWN_ENV,
     BrokenHarnessError,
@@ -134,6 +134,7 @@ class Stack:
         self._own_clients: list[httpx.AsyncClient] = []
         self._exchanges: DoubleControl | None = None
         self._webhook_set = False
+        self._kept: list[KeptFiles] = []
 
     async def start(self) -> None:
         """Start doubles, services and the bot, each ready before the next kind is started.
@@ -170,7 +171,8 @@ class Stack:
                 around.config.doubles, self._note, by_name=self._launcher.world is not None
             )
         await self._start_doubles()
-        await self._put_up_fence()
+        for fence in await put_up_fence(around.config, self.mode, self.watch, self.say):
+            around.recorder.record(fence)
         for name, process in self.around.config.services.items():
             await self._reset(name, process)
             self._services.append(await self._launch(name, "service", process))
@@ -282,7 +284,11 @@ class Stack:
 
     async def _reset(self, name: str, process: Process) -> None:
         """Clear what earlier runs left in the database of a process, where it has a command for
-        that. Raises TargetError when that fails."""
+        that, and keep a copy of its files as they are. Raises TargetError when that fails."""
+        if process.keeps:
+            home = self.around.base / substitute(process.cwd, self.values)
+            kept = [home / each for each in process.keeps]
+            self._kept.append(KeptFiles(kept, self._scratch / "kept" / name))
         if not process.reset:
             return
         command = msgspec.structs.replace(process, command=process.reset, ready="")
@@ -295,26 +301,6 @@ class Stack:
         running.machine, running.withheld_before_s = self.watch, self.watch.withheld_s
         self.watch.follow(running)
         return running
-
-    async def _put_up_fence(self) -> None:
-        """Give the bot and the services a machine of the size that they will have, if we can."""
-        memory = self.around.config.memory
-        if memory.fence_mb is None:
-            return
-        limit = round(memory.fence_mb * MB)
-        name = f"botproof-{os.getpid()}-{self.name}"
-        self.watch.fence, problem = await fence_around(self.around.config, self.mode, name, limit)
-        if problem:
-            self.say(f"runs without a limit of {memory.fence_mb:g} MB: {problem}")
-        self.around.recorder.record(
-            history.MemoryFence(
-                t=history.now(),
-                limit=limit,
-                cpus=memory.fence_cpus,
-                problem=problem,
-                **self.labels,
-            )
-        )
 
     async def _start(self, launch: Launch, *, read_stdout: bool = False) -> ManagedProcess:
         process = await ManagedProcess.start(
@@ -446,6 +432,7 @@ class Stack:
         if self.bot is not None:
             await self.bot.stop()
         await asyncio.gather(*(service.stop() for service in self._services))
+        self._put_back()
         if self.watch.fence is not None:
             self.watch.sample_fence(history.now())
             self.watch.fence.__exit__()
@@ -469,6 +456,13 @@ class Stack:
             self._launcher.world.close()
         if not self.around.keep:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _put_back(self) -> None:
+        try:
+            for kept in self._kept:
+                kept.put_back()
+        except BrokenHarnessError as error:
+            self.fail(error)
 
     def record_harness_error(self, where: str, error: BaseException) -> None:
         """Record that the harness failed here; the same error only once."""

@@ -31,7 +31,7 @@ class Watch:
         others: Callable[[], Sequence[ManagedProcess]],
     ) -> None:
         self._recorder = recorder
-        self._stack = stack
+        self.stack = stack
         self._mode = mode
         self._targets = targets
         self._others = others
@@ -66,7 +66,7 @@ class Watch:
                 process.launch.role,
                 process.pid,
                 self._recorder.record,
-                {"stack": self._stack, "mode": self._mode},
+                {"stack": self.stack, "mode": self._mode},
             )
 
     def ready(self, process: ManagedProcess) -> None:
@@ -83,7 +83,7 @@ class Watch:
     # samples
 
     async def _sample_starvation(self) -> None:
-        meter = Meter({"stack": self._stack, "mode": self._mode})
+        meter = Meter({"stack": self.stack, "mode": self._mode})
         due = history.now()
         while True:
             for crew in self._crews.values():
@@ -120,7 +120,7 @@ class Watch:
                     peak=found.peak,
                     limit=found.limit,
                     oom_kills=found.oom_kills,
-                    stack=self._stack,
+                    stack=self.stack,
                     mode=self._mode,
                 )
             )

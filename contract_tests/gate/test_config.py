@@ -39,6 +39,8 @@ def test_modes_that_share_a_port_or_a_database_run_one_after_the_other() -> None
     assert parse_config(GOOD).alone_because() == ""
     alone = GOOD.replace("[bot]", "[bot]\nport = 8080\nreset = ['clear']")
     assert parse_config(alone).alone_because() == "bot on port 8080, bot has a `reset`"
+    alone = GOOD.replace("[bot]", "[bot]\nkeeps = ['bot.db']")
+    assert parse_config(alone).alone_because() == "bot has a `keeps`"
 
 
 DELIVERY = """
@@ -151,6 +153,14 @@ def test_budgets_are_defaults_unless_replaced() -> None:
         ('ready = "telegram"', "ready = 'log:('", r"\.ready: is no regular expression"),
         ('ready = "telegram"', "ready = 'log:'", r"\.ready: has no pattern; give one, such as"),
         ("[bot]", "[bot]\nreset=['{pithon}']", r"\.reset\[0\]: .* did you mean {python}"),
+        (
+            "[bot]",
+            "[bot]\nkeeps=['a.db', '../b.db']",
+            r"keeps\[1\]: is '../b.db'; it is the name of",
+        ),
+        ("[bot]", "[bot]\nkeeps=['.']", r"keeps\[0\]: is '.'; it is the name of a file or dir"),
+        ("[bot]", "[bot]\nkeeps=['/b.db']", r"keeps\[0\]: is '/b.db'"),
+        ("[bot]", "[bot]\nimage='shop:1'\nkeeps=['b.db']", "keeps: is for a process; a container"),
         ("[bot]", "[bot]\ncontainer_args=['-m', '1g']", "container_args: are for a container"),
         ("[bot]", "[bot]\nimage='shop:1'\ncwd='src'", "cwd: is 'src'; with `image` it is a dir"),
     ],

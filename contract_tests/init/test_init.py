@@ -67,6 +67,15 @@ def test_it_asks_about_what_the_bot_keeps_from_start_to_start(described: Path) -
     assert 'reset = ["rm", "-f", "taps.txt"]' in asked
 
 
+def test_each_start_finds_the_data_that_was_there_before_and_so_does_its_author(
+    described: Path, config: Config
+) -> None:
+    """Of two modes one would otherwise be started for the second time, and the gate, too."""
+    assert config.bot.keeps == ("starts.json",)
+    assert not (described / "starts.json").exists()
+    assert "Started 1 times." in (described / "golden" / "starts.txt").read_text()
+
+
 def test_a_question_beside_a_setting_says_which_setting(described: Path) -> None:
     assert "GREETING_TEXT: it insists on this; the value is made up" in questions_of(described)
 

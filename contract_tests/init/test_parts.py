@@ -12,11 +12,12 @@ from botproof.cli import main
 from botproof.config import Case, Replies, parse_config
 from botproof.history import BotApiCall, CasePlayed, Event, History, LogTrouble
 from botproof.init.explore import examples_of, next_cases, opening
+from botproof.init.kept import Home, grouped
 from botproof.init.look import Found
 from botproof.init.propose import differing, of_the_clock, propose
 from botproof.init.settings import Role, role_of
 from botproof.init.source import Source, names_exchange, read_source
-from botproof.init.start import Description, port_in_command
+from botproof.init.start import Description, port_in_command, webhook_paths
 from botproof.init.trial import telegrams_own
 from botproof.init.write import as_toml, questions
 from botproof.start_trouble import missing_settings, trouble_in
@@ -113,6 +114,9 @@ def test_a_token_in_a_source_is_found_with_what_its_url_has_before_it(
         ("PORT", Role.PORT),
         ("PORT_BOT", Role.PORT),
         ("URL_WEBHOOK", Role.WEBHOOK_URL),
+        ("SERVER_URL", Role.WEBHOOK_URL),
+        ("RAILWAY_PUBLIC_URL", Role.WEBHOOK_URL),
+        ("API_SERVER", Role.TELEGRAM_URL),
         ("BOT_MODE", Role.MODE),
         ("DATABASE_URL", Role.STORE),
     ],
@@ -303,6 +307,11 @@ LOGS = {
         "ModuleNotFoundError: No module named 'aiogram'",
         "does not have the package aiogram",
         "pip install",
+    ),
+    "a package is of another version": (
+        "ModuleNotFoundError: No module named 'aiogram.utils.executor'",
+        "in a version that has no aiogram.utils.executor",
+        "'aiogram<3'",
     ),
     "a package of Node.js is missing": (
         "Error: Cannot find module 'grammy'",
@@ -528,3 +537,65 @@ def test_the_package_of_a_server_is_not_taken_for_the_bots(tmp_path: Path) -> No
     assert source.commands == ()
     source = read_source(tmp_path, [".venv/bin/python", "-m", "pricebot"])
     assert source.commands == ("pricebot_prefix",)
+
+
+def test_the_directory_of_a_bot_is_as_it_was_after_each_trial(tmp_path: Path) -> None:
+    home, data = tmp_path / "home", tmp_path / "home" / "data"
+    data.mkdir(parents=True)
+    (home / "users.json").write_text("[1]")
+    (home / "gone.csv").write_text("1,2")
+    (home / "notes.txt").write_text("mine")
+    seen = Home(home, tmp_path / "copies")
+    for _ in range(2):  # two trials
+        (home / "users.json").write_text("[1, 2]")
+        (home / "gone.csv").unlink()
+        for name in ("alerts.db", "alerts.db-wal", "data/1.json"):
+            (home / name).write_text("made")
+        (home / "notes.txt").write_text("mine, as it is now")
+        seen.put_back()
+        assert (home / "users.json").read_text() == "[1]"
+        assert (home / "gone.csv").read_text() == "1,2"
+        assert sorted(each.name for each in home.iterdir()) == [
+            *("data", "gone.csv", "notes.txt", "users.json")
+        ]
+        assert not any(data.iterdir())
+    assert seen.data() == ("alerts.db", "data/1.json", "gone.csv", "users.json")
+    # What is no data may be somebody's work: it stays, and is asked about.
+    assert (home / "notes.txt").read_text() == "mine, as it is now"
+    assert seen.others() == ("notes.txt",)
+
+
+def test_a_bot_in_a_container_has_no_directory_to_put_back(tmp_path: Path) -> None:
+    seen = Home(None, tmp_path)
+    seen.put_back()
+    assert (seen.data(), seen.others()) == ((), ())
+
+
+def test_many_files_of_one_directory_are_named_by_it() -> None:
+    many = [f"data/{number}.json" for number in range(3)]
+    assert grouped(["a.db", "b/1.json", *many]) == ("a.db", "b/1.json", "data")
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('@app.route(f"/{BOT_TOKEN}", methods=["POST"])', "/{token}"),
+        ('@app.post(f"/telegram/{settings.TOKEN}")', "/telegram/{token}"),
+        ("app.post(`/in/${process.env.TELEGRAM_TOKEN}`, take)", "/in/{token}"),
+        ('@app.route("/hook/<token>")', "/hook/{token}"),
+        ("app.post('/tg-update', take)", "/tg-update"),
+    ],
+)
+def test_the_path_of_a_webhook_is_found_with_the_token_in_it(
+    tmp_path: Path, text: str, path: str
+) -> None:
+    (tmp_path / ("bot.js" if "app.post(" in text and "@" not in text else "bot.py")).write_text(
+        text
+    )
+    paths = webhook_paths(read_source(tmp_path))
+    assert paths[0] == path
+    assert {"/webhook", "/{token}", "/"} <= set(paths)
+
+
+def test_a_path_with_anything_else_to_fill_in_is_not_tried() -> None:
+    assert "/hook/{user}" not in webhook_paths(Source(paths=("/hook/{user}", "/hook/<int:id>")))
