@@ -309,8 +309,8 @@ class DockerHost:
     def _last_words(self, container: str) -> str:
         try:
             return self.docker("logs", "--tail", "3", container).strip()[-600:]
-        except StepFailedError:  # somebody removes it just now
-            return "nothing, because it is being removed"
+        except StepFailedError as error:  # somebody removes it just now, or it keeps no log
+            return f"nothing that can be read: {error}"
 
     def reason(self, container: Document, *, standby: bool = False) -> str:
         """Say why it is not ready; empty when it is, or with ``standby`` when it stands by."""

@@ -122,11 +122,17 @@ def test_with_no_old_one_that_runs_the_new_one_is_found_and_nothing_is_stopped(
     assert host.asked_to_end == 0.0
 
 
-def test_a_container_that_somebody_removes_just_now_is_told_as_one_that_ended(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "why", ["No such container", "configured logging driver does not support reading"]
+)
+def test_a_container_whose_log_is_gone_is_told_as_one_that_ended(folder: Path, why: str) -> None:
+    """Somebody removes it just now, or its log driver is `none`."""
     state = {"Status": "exited", "ExitCode": 137}
     ended = [{**BOT, "Name": "/bot-2", "State": state, "RestartCount": 0}]
     (folder / "inspected.json").write_text(json.dumps(ended))
-    (folder / "docker").write_text(DOCKER + 'case "$1" in logs) echo gone >&2; exit 1;; esac\n')
-    wanted = "bot-2 ended with code 137; it said: nothing, because it is being removed"
+    (folder / "docker").write_text(
+        DOCKER + 'case "$1" in logs) echo "' + why + '" >&2; exit 1;; esac\n'
+    )
+    wanted = f"bot-2 ended with code 137; it said: nothing that can be read: .*{why}"
     with pytest.raises(StepFailedError, match=wanted):
         Host.make().wait("new", standby=False, seconds=60)
