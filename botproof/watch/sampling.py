@@ -7,6 +7,7 @@ A question that fails is either the figure itself (nobody answers at /health) or
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,7 +25,12 @@ _NEVER_S = 30 * 86400.0
 """The age that stands for "there was none"."""
 _OTHER_SHAPE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 """What an answer of another shape than expected runs into: no reason for the watch to end."""
+_SERVICE = re.compile(r"\{([^{}]*)\}")
 Clock = Callable[[], float]
+
+
+class _Unaddressed(web.Unanswered):
+    """Where a service is could not be asked: whether it would have answered is not known."""
 
 
 class Look:
@@ -123,11 +129,15 @@ class Look:
         began = self._monotonic()
         try:
             wrong = put()
+        except _Unaddressed as error:
+            yield Sample("measured", subject, 0, str(error))
+            return
         except web.Unanswered as error:
             wrong = str(error)
         except _OTHER_SHAPE as error:
             wrong = f"an answer of another shape: {error!r}"
         seconds = self._monotonic() - began
+        yield Sample("measured", subject, 1)
         yield Sample("answered", subject, 0 if wrong else 1, wrong)
         if not wrong:
             yield Sample("answer_seconds", subject, seconds)
@@ -247,9 +257,11 @@ class Look:
         return web.ask(self._addressed(url), self._settings.timeout_s)
 
     def _addressed(self, url: str) -> str:
-        """With the address of a service's container for its name in braces."""
+        """Return it with the address of a service's container for its name in braces."""
         for name, address in self._addresses.items():
             url = url.replace(f"{{{name}}}", address or "127.0.0.1")
+        if unknown := _SERVICE.search(url):
+            raise _Unaddressed(f"where {unknown[1]} is could not be asked")
         return url
 
 

@@ -84,6 +84,17 @@ def test_a_real_question_needs_a_real_answer(
     assert ("/price", b"btc") in answers.asked
 
 
+def test_a_question_whose_service_cannot_be_found_is_blindness_not_silence(load: Load) -> None:
+    """The engine does not answer, and the bot may be well: nobody is to be woken up for `mute`."""
+    settings = load(
+        'docker_socket = "/nowhere/docker.sock"\n[services.bot]\ncontainer = "bot"\n'
+        '[ask]\nurl = "http://{bot}:5000/"'
+    )
+    found = figures(Look(settings, {}).once(NOW))
+    assert found["measured", "question"] == (0, "where bot is could not be asked")
+    assert ("answered", "question") not in found
+
+
 def test_real_questions_are_asked_every_two_minutes_and_count_in_between(
     load: Load, answers: Any
 ) -> None:

@@ -54,6 +54,33 @@ def test_botproof_understands_the_command_and_the_files_exist(command: str) -> N
     assert callable(parsed["run"])
 
 
+LOOKS = [c for c in OURS if c.split()[1] in {"watch", "checklist"}]
+"""The others change a fleet or take minutes: roll-out, drift and gate have tests of their own."""
+
+
+@pytest.mark.parametrize("command", LOOKS)
+def test_what_looks_at_the_fleet_runs_as_it_is_typed(command: str, tmp_path: Path) -> None:
+    """Where no fleet is: a look that finds nothing well says so, and is no mistake."""
+    (tmp_path / "deploy").mkdir()
+    token = "42:AAExampleExampleExampleExampleExample"
+    (tmp_path / "deploy/.env.prod").write_text(f"TELEGRAM_BOT_TOKEN={token}\n")
+    example = (ROOT / "botproof/watch/watch.example.toml").read_text()
+    # Nobody is asked: where nothing listens is Telegram, and a socket that is not there Docker.
+    nobody = 'telegram_api = "http://127.0.0.1:9"\ndocker_socket = "/nowhere/docker.sock"\n'
+    (tmp_path / "watch.toml").write_text(nobody + example)
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=800,
+    )
+    assert done.returncode in {0, 1, 2}, done.stderr  # by the machine's own memory and disk
+    assert ("not answered" if "checklist" in command else "service bot  0") in done.stdout
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.split()[0] in HARMLESS])
 def test_what_looks_at_the_machine_runs(command: str) -> None:
     if shutil.which(command.split(maxsplit=1)[0]) is None:
