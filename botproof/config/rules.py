@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from botproof import bot_token
 from botproof import budgets as budget_rules
 from botproof.config.images import image_problems
 from botproof.config.placeholders import placeholder_problems
@@ -29,8 +30,6 @@ from botproof.config.tables import (
 from botproof.shape import unknown
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_TOKEN = re.compile(r"[1-9][0-9]{0,16}:[A-Za-z0-9_-]{24,70}\Z")
-"""As the Telegram double takes it."""
 _READY = re.compile(rf"(?:telegram|port)\Z|{LOG}|https?://|\{{")
 _URL = re.compile(r"https?://|\{")
 _MILLISECONDS = 10**11
@@ -105,10 +104,10 @@ def _keeps(path: str, process: Process) -> Iterator[str]:
 
 
 def _bounds(config: Config) -> Iterator[str]:
-    if not _TOKEN.match(config.doubles.telegram.token):
+    if not bot_token.is_token(config.doubles.telegram.token):
         yield (
-            "doubles.telegram.token: has not the form of a token, which is digits, a colon, and 24 "
-            "to 70 of A-Z a-z 0-9 _ -; leave it out, and a made-up one is taken"
+            f"doubles.telegram.token: has not the form of a token, which is {bot_token.LIKE}; "
+            "leave it out, and a made-up one is taken"
         )
     for path, process in config.every_process():
         if not 0 <= process.port <= 65_535:

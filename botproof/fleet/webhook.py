@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from botproof.bot_token import is_token
 from botproof.fleet.differences import Difference
 from botproof.watch import web
 
 __all__ = ["ask", "differences", "settings_of"]
 
-_TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
 _TIMEOUT_S = 2.0
 
 
@@ -26,7 +25,7 @@ def settings_of(environment: Mapping[str, str]) -> BotSettings | None:
     The token is known by its form; the API's address by a variable with TELEGRAM and URL in its
     name, the webhook's by one with WEBHOOK and URL.
     """
-    tokens = [value for value in environment.values() if _TOKEN.fullmatch(value)]
+    tokens = [value for value in environment.values() if is_token(value)]
     if not tokens:
         return None
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from botproof.bot_token import TOKEN
 from botproof.doubles.exchanges.hosts import HOSTS
 
 __all__ = ["Source", "names_exchange", "read_source"]
@@ -114,7 +115,7 @@ _HTTP_API = re.compile(
     r"^\s*(?:from|import)\s+telegram\b",
     re.MULTILINE,
 )
-_TOKEN = re.compile(r"[\"'`](?:bot)?(\d{6,12}:[A-Za-z0-9_-]{30,50})[\"'`]")
+_TOKEN = re.compile(rf"[\"'`](?:bot)?({TOKEN.pattern})[\"'`]")
 _WORD = re.compile(r"[\"'`]/?([a-z][a-z0-9_]{0,31})[\"'`]")
 _PATH = re.compile(r"[\"'`](/[A-Za-z0-9_./{}$:<>-]{0,60})[\"'`]")
 _NO_COMMAND = frozenset(

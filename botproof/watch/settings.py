@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from botproof.bot_token import TOKEN
 from botproof.problems import UsageError
 from botproof.watch.rules import RULES, Rule
 
@@ -20,7 +21,6 @@ __all__ = ["Ask", "Canary", "Service", "Settings", "Telegram", "read", "read_env
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SERVICE = re.compile(r"\{([^{}]*)\}")
-_TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 _ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}")
 _HOST = re.compile(r"[^\s:/]+(:\d{1,5})?")
@@ -148,7 +148,7 @@ class _Table:
         if text is None:
             return default
         if (form is not None and not form.fullmatch(text)) or (needed and not text):
-            secret = form is _TOKEN
+            secret = form is TOKEN
             self.wrong(key, f"{'the value' if secret else repr(text)} is not {like}")
             return default
         return text
@@ -362,7 +362,7 @@ def _ask(table: _Table) -> Ask:
 
 def _token(table: _Table, key: str = "token") -> str:
     like = "a bot token, as @BotFather gives it; better ${NAME} and its value in --env-file"
-    return table.text(key, needed=True, form=_TOKEN, like=like)
+    return table.text(key, needed=True, form=TOKEN, like=like)
 
 
 def _canary(table: _Table) -> Canary:

@@ -7,7 +7,6 @@ shape.
 
 import json
 import logging
-import re
 import sys
 import time
 from collections.abc import Iterable
@@ -15,8 +14,8 @@ from types import TracebackType
 from typing import Any, Final
 
 from reference_bot.log_limit import LinesPerKind
+from reference_bot.telegram_bot.bot_token import TOKEN
 
-_TOKEN: Final = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,}")
 _USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 _REDACTED: Final = "[redacted]"
 
@@ -33,7 +32,7 @@ class Redactor:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, _REDACTED)
-        return _TOKEN.sub(_REDACTED, text)
+        return TOKEN.sub(_REDACTED, text)
 
 
 class JsonFormatter(logging.Formatter):

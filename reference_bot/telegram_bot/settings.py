@@ -20,8 +20,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from reference_bot.market_data.forex import forex_pair
 from reference_bot.market_data.symbols import SpellingError, parse_symbol
 from reference_bot.telegram_bot.access import AllowList
+from reference_bot.telegram_bot.bot_token import TOKEN
 
-_TOKEN: Final = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
 T = TypeVar("T")
 
 _SHARED_TOKEN: Final = re.compile(r"[!-~]{16,200}")
@@ -216,7 +216,7 @@ class Settings(BaseSettings):
     @validates("telegram_bot_token")
     @classmethod
     def _token(cls, value: SecretStr) -> SecretStr:
-        if not _TOKEN.fullmatch(value.get_secret_value()):
+        if not TOKEN.fullmatch(value.get_secret_value()):
             raise ValueError("not a bot token")
         return value
 

@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from botproof import bot_token
+
 __all__ = ["REDACTED", "is_secret_name", "redact_body", "redact_text", "redact_url", "values_of"]
 
 REDACTED = "redacted"
@@ -35,7 +37,7 @@ _NO_SECRETS = re.compile(
     re.IGNORECASE,
 )
 _IN_TEXT = (
-    re.compile(r"(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,50}\b"),  # a bot token
+    bot_token.IN_TEXT,
     re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),  # a JWT
     re.compile(r"\b(?:Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}"),
 )

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from botproof.bot_token import IN_TEXT
 from botproof.doubles.server import Request
 
 __all__ = ["TRANSCRIPT_BYTES", "Page", "Transcript", "describe_failure"]
@@ -26,7 +27,6 @@ __all__ = ["TRANSCRIPT_BYTES", "Page", "Transcript", "describe_failure"]
 PAGE_EVENTS = 5_000
 TRANSCRIPT_BYTES = 16 * 1024 * 1024
 _MOST_SAID = 500  # characters of a failure's own words
-_BOT_TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{24,70}")
 _NAMES_OF_SECRETS = re.compile(r"key|sign|secret|token|pass|auth", re.IGNORECASE)
 _LEAST_SECRET = 4  # shorter values would turn every other word into "<secret>"
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -132,7 +132,7 @@ def describe_failure(error: Exception, request: Request | None = None) -> dict[s
 
 
 def _without_secrets(text: str, request: Request | None) -> str:
-    text = _BOT_TOKEN.sub("<token>", text)
+    text = IN_TEXT.sub("<token>", text)
     if request is None:
         return text
     for name, value in (*request.headers.items(), *request.query.items()):

@@ -8,13 +8,13 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from botproof.bot_token import LIKE, is_token
 from botproof.doubles.kit.process import add_address, run_until_stopped, whole
 from botproof.doubles.kit.transcript import TRANSCRIPT_BYTES
 from botproof.doubles.server import Server
 from botproof.doubles.telegram.app import start
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.flood import FloodLimits
-from botproof.doubles.telegram.machine import is_token
 from botproof.doubles.telegram.wire import WireError, read_wires
 from botproof.doubles.tls import NAMES, server_context
 
@@ -145,8 +145,7 @@ def _seconds(text: str) -> float:
 
 def _token(text: str) -> str:
     if not is_token(text):
-        said = "a token is digits, a colon, and 24 to 70 of A-Z a-z 0-9 _ -"
-        raise argparse.ArgumentTypeError(f"{said}; this is {text!r}")
+        raise argparse.ArgumentTypeError(f"a token is {LIKE}; this is {text!r}")
     return text
 
 

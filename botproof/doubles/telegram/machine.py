@@ -12,11 +12,11 @@ same inputs give the same outputs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
+from botproof.bot_token import is_token
 from botproof.doubles.telegram import agenda, doors, people, world_given
 from botproof.doubles.telegram.context import Core, Effect, Method, Settings, Turn
 from botproof.doubles.telegram.faults import Faults
@@ -28,19 +28,13 @@ from botproof.doubles.telegram.spec import SpecError, methods, parse_params
 from botproof.doubles.telegram.updates import UpdateQueue
 from botproof.doubles.telegram.world import Bot, File, Files, Json
 
-__all__ = ["Machine", "is_token"]
+__all__ = ["Machine"]
 
-_TOKEN = re.compile(r"([1-9][0-9]{0,16}):[A-Za-z0-9_-]{24,70}")
 NOT_FOUND = Reply(404, description="Not Found")
 LOGGED_OUT = Reply(400, description="Logged out")
 # Older names that the server still answers to; the specification knows the current ones.
 _ALIASES = {"getchatmemberscount": "getchatmembercount", "kickchatmember": "banchatmember"}
 _NOT_FROM_A_WEBHOOK = frozenset({"setwebhook", "deletewebhook", "close", "logout"})
-
-
-def is_token(text: str) -> bool:
-    """Tell whether a text looks like a bot's token."""
-    return _TOKEN.fullmatch(text) is not None
 
 
 class Machine:
