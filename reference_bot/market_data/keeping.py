@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-__all__ = ["Entry", "Field", "Key", "never"]
+__all__ = ["LISTED_FOR", "LISTED_STALE", "Entry", "Field", "Key", "never"]
 
 T = TypeVar("T")
 Key = tuple[str, ...]
+
+LISTED_FOR: Final = 3600.0
+LISTED_STALE: Final = 86_400.0
+"""Seconds for which what changes by the week is fresh, and then stale: listings, settings."""
 
 
 def never(_failure: BaseException) -> float:

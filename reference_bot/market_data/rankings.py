@@ -15,7 +15,7 @@ from reference_bot.api import Market, Missing, Spike, TopSymbol, TopSymbols, Vol
 from reference_bot.market_data.cache import Entry, Field
 from reference_bot.market_data.errors import AnswerError, VenueError, without_venues
 from reference_bot.market_data.figures import DAY_CANDLES, activity_of, flow_of, tail
-from reference_bot.market_data.lifetimes import until_next_close
+from reference_bot.market_data.lifetimes import FOUND_FOR, until_next_close
 from reference_bot.market_data.limits import BUSY, Haste, haste
 from reference_bot.market_data.parts import Part, Parts, one_section
 from reference_bot.market_data.service import Answer, MarketService, asked_in_vain
@@ -28,10 +28,6 @@ __all__ = ["Rankings"]
 
 _COUNT: Final = DAY_CANDLES + 1
 _SCANNED: Final = 60
-_FOUND_FOR: Final = 300.0
-"""Seconds for which at the most what a scan found of a symbol is kept: at Hyperliquid a whole scan
-takes over a minute.
-"""
 _ROOM: Final = 0.2
 """Seconds that a call needs from its turn on: whose turn comes later is told to be waiting."""
 
@@ -161,7 +157,7 @@ class Rankings:
             haste.set(Haste(BUSY, max(0.0, rest - _ROOM)))  # of this fetch alone: it is a task
             candles = await venue.candles(instrument, minutes=minutes, count=_COUNT)
             spike = _spike(instrument.pair, candles)
-            return _Finding(spike, until_next_close(candles, _FOUND_FOR))
+            return _Finding(spike, until_next_close(candles, FOUND_FOR))
 
         key = (venue.name, instrument.kind, instrument.symbol, str(minutes))
         return await self._service.cache.get(_FINDING, key, fetch)

@@ -9,11 +9,13 @@ from msgspec import structs
 from reference_bot.market_data.parts import Parts
 from reference_bot.market_data.venues.base import Candle, Candles, TakerVolume, TakerVolumes
 
-__all__ = ["fill_takers", "until_next_period"]
+__all__ = ["AT_MOST", "REWRITTEN", "SOON", "fill_takers", "until_next_period"]
 
-_REWRITTEN: Final = 180_000
+REWRITTEN: Final = 180_000
 """ms after its end within which a period may be told anew (recorded: about 150 s)."""
-_SOON: Final = 15.0
+SOON: Final = 15.0
+AT_MOST: Final = 60.0
+"""Seconds for which taker volumes are kept: while a period may be told anew, and after that."""
 _CLOSE_ENOUGH: Final = 0.05
 """Bought and sold must add up to the candle's volume: a unit that was misread is far from it."""
 
@@ -56,6 +58,6 @@ def until_next_period(takers: TakerVolumes) -> float:
     """
     ends = [period.start + takers.length for period in takers.periods]
     newest = max((end for end in ends if end <= takers.as_of), default=0)
-    if takers.as_of - newest < _REWRITTEN:
-        return _SOON
-    return min(60.0, max(5.0, (newest + takers.length - takers.as_of) / 1000))
+    if takers.as_of - newest < REWRITTEN:
+        return SOON
+    return min(AT_MOST, max(5.0, (newest + takers.length - takers.as_of) / 1000))

@@ -10,6 +10,7 @@ from reference_bot.market_data.cache import Cache, Field
 from reference_bot.market_data.decoding import Rows
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.keeping import LISTED_FOR, LISTED_STALE
 from reference_bot.market_data.venues.fields import Millis
 
 __all__ = ["Intervals", "Known"]
@@ -35,16 +36,16 @@ _FUNDING_RATES = Rows[_FundingRate](_FundingRate)
 
 _LISTED: Final[Field[dict[str, int]]] = Field(
     "binance.funding_info",
-    3600.0,
-    stale=86_400.0,
+    LISTED_FOR,
+    stale=LISTED_STALE,
     stale_if_error=True,
     dated=False,
     shape=dict[str, int],
 )
 _SETTLED: Final[Field[tuple[int, ...]]] = Field(
     "binance.settlements",
-    3600.0,
-    stale=86_400.0,
+    LISTED_FOR,
+    stale=LISTED_STALE,
     stale_if_error=True,
     dated=False,
     shape=tuple[int, ...],
