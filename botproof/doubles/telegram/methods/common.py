@@ -15,6 +15,7 @@ from typing import Any, cast
 from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Params, Turn
 from botproof.doubles.telegram.entities import EntityError, parse, utf16_len
+from botproof.doubles.telegram.heads import head, in_reply
 from botproof.doubles.telegram.keeps import keep
 from botproof.doubles.telegram.methods import threads
 from botproof.doubles.telegram.replies import Refusal, bad_request, forbidden, too_many_requests
@@ -261,13 +262,10 @@ def reply_to(turn: Turn, chat: Chat, params: Params) -> Json:
         external: Json = {"origin": origin, "message_id": replied["message_id"]}
         external["chat"] = source.info
         return {"external_reply": external}
-    fields: Json = {"reply_to_message": {k: v for k, v in replied.items() if k not in _NESTED}}
+    fields: Json = {"reply_to_message": in_reply(replied)}
     if asked.get("quote"):
         fields["quote"] = {"text": asked["quote"], "position": asked.get("quote_position", 0)}
     return fields
-
-
-_NESTED = frozenset({"reply_to_message", "pinned_message"})
 
 
 def take_flood(turn: Turn, chat: Chat, count: int = 1) -> None:
@@ -290,13 +288,7 @@ def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool
     if not checked:
         take_flood(turn, chat)
     bot = turn.bot
-    message: Json = {"message_id": bot.new_message_id(chat)}
-    if chat.kind == "channel":
-        message["sender_chat"] = chat.info
-    else:
-        message["from"] = bot.sender
-    message["chat"] = chat.info
-    message["date"] = turn.date
+    message = head(turn, chat, bot.sender)
     if thread:
         message.update(thread)
     if answers:
@@ -370,12 +362,7 @@ def _check_rights(turn: Turn, chat: Chat, content: Json) -> None:
 
 def announce(turn: Turn, chat: Chat, content: Json, by: Json | None = None) -> Json:
     """Send a service message, which the bot is told of although it caused it itself."""
-    message: Json = {"message_id": turn.bot.new_message_id(chat)}
-    if chat.kind == "channel":
-        message["sender_chat"] = chat.info
-    else:
-        message["from"] = turn.bot.sender if by is None else by
-    message |= {"chat": chat.info, "date": turn.date, **content}
+    message = head(turn, chat, turn.bot.sender if by is None else by) | content
     if "forum_topic_created" in content:
         message["message_thread_id"] = message["message_id"]
     turn.bot.store(chat, message)

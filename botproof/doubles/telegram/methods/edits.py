@@ -33,7 +33,7 @@ NOT_MODIFIED = (
 MEDIA = ("photo", "live_photo", "video", "animation", "audio", "document")
 CAPTIONED = (*MEDIA, "voice", "paid_media")
 TEXT = ("text", "entities", "link_preview_options", "rich_message")
-_CAPTION = ("caption", "caption_entities", "show_caption_above_media")
+CAPTION = ("caption", "caption_entities", "show_caption_above_media")
 
 
 def target(turn: Turn, params: Params) -> tuple[Chat | None, Json]:
@@ -86,7 +86,7 @@ def edit_message_caption(turn: Turn, params: Params) -> object:
     _, message = target(turn, params)
     if not any(kind in message for kind in CAPTIONED):
         raise bad_request("there is no caption in the message to edit")
-    return edit(turn, params, _CAPTION, content)
+    return edit(turn, params, CAPTION, content)
 
 
 def edit_message_media(turn: Turn, params: Params) -> object:
@@ -98,7 +98,7 @@ def edit_message_media(turn: Turn, params: Params) -> object:
     if item["type"] not in MEDIA:
         raise bad_request("unsupported input message content type")
     content = media_content(turn, item["type"], item, item["media"])
-    removed = (*MEDIA, *_CAPTION, *TEXT, "has_media_spoiler")
+    removed = (*MEDIA, *CAPTION, *TEXT, "has_media_spoiler")
     return edit(turn, params, removed, content)
 
 

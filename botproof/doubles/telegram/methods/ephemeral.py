@@ -19,16 +19,13 @@ from botproof.doubles.telegram.methods.common import (
     own_markup,
     preview_of,
 )
-from botproof.doubles.telegram.methods.edits import MEDIA
+from botproof.doubles.telegram.methods.edits import CAPTION, MEDIA, TEXT
 from botproof.doubles.telegram.methods.media import media_content
 from botproof.doubles.telegram.methods.rich import rich_content
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
 __all__ = ["METHODS"]
-
-_TEXT = ("text", "entities", "link_preview_options", "rich_message")
-_CAPTION = ("caption", "caption_entities", "show_caption_above_media")
 
 
 def _find(turn: Turn, params: Params) -> tuple[Chat, Json]:
@@ -55,19 +52,19 @@ def edit_text(turn: Turn, params: Params) -> object:
     else:
         content = message_text(turn, params, too_long="MESSAGE_TOO_LONG")
         content.update(preview_of(content, params))
-    return _change(turn, params, _TEXT, content)
+    return _change(turn, params, TEXT, content)
 
 
 def edit_caption(turn: Turn, params: Params) -> object:
     """Put another caption, or none."""
-    return _change(turn, params, _CAPTION, caption_of(turn, params, "MEDIA_CAPTION_TOO_LONG"))
+    return _change(turn, params, CAPTION, caption_of(turn, params, "MEDIA_CAPTION_TOO_LONG"))
 
 
 def edit_media(turn: Turn, params: Params) -> object:
     """Put another file."""
     item = params["media"]
     content = media_content(turn, item["type"], item, item["media"])
-    return _change(turn, params, (*MEDIA, *_CAPTION, *_TEXT), content)
+    return _change(turn, params, (*MEDIA, *CAPTION, *TEXT), content)
 
 
 def edit_markup(turn: Turn, params: Params) -> object:

@@ -9,6 +9,7 @@ from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram import doors
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.entities import parse
+from botproof.doubles.telegram.heads import head, in_reply
 from botproof.doubles.telegram.methods import threads
 from botproof.doubles.telegram.methods.media import media_content
 from botproof.doubles.telegram.people.who import here
@@ -23,23 +24,17 @@ def make_message(turn: Turn, chat: Chat, user: Json, action: Json, content: Json
     """
     if chat.migrated_to is not None:
         raise ControlError(f"chat {chat.id} has become the supergroup {chat.migrated_to}")
-    message: Json = {"message_id": turn.bot.new_message_id(chat)}
-    if chat.kind == "channel":
-        message["sender_chat"] = chat.info
-    else:
-        message["from"] = user
-    message |= {"chat": chat.info, "date": turn.date}
+    message = head(turn, chat, user)
     replied = chat.messages.get(action.get("reply_to_message_id", 0))
     message |= _thread(chat, action.get("message_thread_id") or (replied or {}).get(_THREAD, 0))
     if replied is not None:
-        message["reply_to_message"] = {k: v for k, v in replied.items() if k not in _NESTED}
+        message["reply_to_message"] = in_reply(replied)
     message |= content
     chat.blocked = False
     return tell(turn, chat, "channel_post" if chat.kind == "channel" else "message", message)
 
 
 _IN_BUSINESS = {"message": "business_message", "edited_message": "edited_business_message"}
-_NESTED = frozenset({"reply_to_message", "pinned_message"})
 _THREAD = "message_thread_id"
 
 
