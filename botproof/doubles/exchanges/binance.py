@@ -15,7 +15,7 @@ from botproof.doubles.exchanges.binance_coin import PREFIX as COIN
 from botproof.doubles.exchanges.binance_coin import coin_answer
 from botproof.doubles.exchanges.binance_common import (
     WEIGHT,
-    Ask,
+    BinanceAsk,
     book_ticker,
     klines,
     listings,
@@ -50,7 +50,7 @@ __all__ = ["WEIGHT", "Binance", "listings"]
 _NOT_FOUND = Response(
     404, b"<html><body><h2>404 Not found</h2></body></html>", "text/html", served=False
 )
-_ROUTES: dict[str, tuple[Kind, Callable[[Ask], object]]] = {
+_ROUTES: dict[str, tuple[Kind, Callable[[BinanceAsk], object]]] = {
     "/spot/api/v3/ping": ("spot", ping),
     "/spot/api/v3/time": ("spot", server_time),
     "/spot/api/v3/exchangeInfo": ("spot", spot_info),
@@ -92,7 +92,7 @@ class Binance:
             if call.path not in _ROUTES:
                 return _NOT_FOUND
             kind, handle = _ROUTES[call.path]
-            return json_response(handle(Ask(market, call, kind)))
+            return json_response(handle(BinanceAsk(market, call, kind)))
         except Refusal as refusal:
             return refusal.response()
 

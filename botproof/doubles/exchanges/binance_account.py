@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from botproof.doubles.exchanges.binance_common import refuse
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import DAY, HOUR
-from botproof.doubles.exchanges.wire import Call, Refusal
+from botproof.doubles.exchanges.wire import Call
 
 __all__ = ["ACCOUNT_PATHS", "KEY", "POSITIONS", "SECRET", "WALLET", "account_answer", "entry_price"]
 
@@ -48,23 +49,19 @@ def entry_price(market: Market, base: str, now: int) -> float:
     return market.mark_price(base, (now - DAY) // HOUR * HOUR)
 
 
-def _refuse(code: int, message: str, status: int = 400) -> Refusal:
-    return Refusal(status, {"code": code, "msg": message})
-
-
 def account_answer(market: Market, call: Call) -> Any:
     """Answer a signed call; Refusal in Binance's words when the signature or the time is wrong."""
     if call.headers.get("x-mbx-apikey") != KEY:
-        raise _refuse(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+        raise refuse(-2015, "Invalid API-key, IP, or permissions for action.", 401)
     signed, _, signature = call.raw_query.rpartition("&signature=")
     expected = hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(signature.lower(), expected):
-        raise _refuse(-1022, "Signature for this request is not valid.")
+        raise refuse(-1022, "Signature for this request is not valid.")
     stamp = call.query.get("timestamp", "")
     window = int(call.query.get("recvWindow", str(_WINDOW)))
     late = call.now - int(stamp) if stamp.isdigit() else window + 1
     if not -1000 < late <= window:
-        raise _refuse(-1021, "Timestamp for this request is outside of the recvWindow.")
+        raise refuse(-1021, "Timestamp for this request is outside of the recvWindow.")
     return ACCOUNT_PATHS[call.path](_Account(market, call.now, call))
 
 

@@ -10,27 +10,17 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Final
 
-from botproof.doubles.exchanges.binance_common import WEIGHT, exchange_info
+from botproof.doubles.exchanges.binance_common import WEIGHT, exchange_info, needed, refuse
 from botproof.doubles.exchanges.coins import SETTLED, Tick
 from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins
 from botproof.doubles.exchanges.market import Candle, Market
-from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
+from botproof.doubles.exchanges.periods import DAY, HOUR, INTERVALS
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
 from botproof.doubles.server import Response
 
 __all__ = ["PREFIX", "coin_answer", "coin_listings"]
 
 PREFIX: Final = "/coin"
-
-_INTERVALS = {
-    "1m": MINUTE,
-    "5m": 5 * MINUTE,
-    "15m": BLOCK,
-    "30m": 2 * BLOCK,
-    "1h": HOUR,
-    "4h": 4 * HOUR,
-    "1d": DAY,
-}
 
 
 def coin_listings(market: Market) -> dict[str, Listing]:
@@ -44,27 +34,15 @@ def _listing(base: str, tick: Tick) -> Listing:
     return Listing(symbol, base, "USD", "inverse", WEIGHT, tick, contract=dollars)
 
 
-def _refuse(code: int, message: str) -> Refusal:
-    return Refusal(400, {"code": code, "msg": message})
-
-
 def _known(ask: Ask) -> dict[str, Listing]:
     return ask.open(coin_listings(ask.market))
 
 
 def _one(ask: Ask) -> Listing:
-    found = _known(ask).get(_needed(ask, "symbol"))
+    found = _known(ask).get(needed(ask, "symbol"))
     if found is None:
-        raise _refuse(-1121, "Invalid symbol.")
+        raise refuse(-1121, "Invalid symbol.")
     return found
-
-
-def _needed(ask: Ask, name: str) -> str:
-    value = ask.text(name)
-    if not value:
-        text = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
-        raise _refuse(-1102, text)
-    return value
 
 
 def _chosen(ask: Ask) -> list[Listing]:
@@ -72,9 +50,9 @@ def _chosen(ask: Ask) -> list[Listing]:
 
 
 def _interval(ask: Ask, name: str) -> int:
-    interval = _INTERVALS.get(_needed(ask, name))
+    interval = INTERVALS.get(needed(ask, name))
     if interval is None:
-        raise _refuse(-1120, f"Invalid {name}.")
+        raise refuse(-1120, f"Invalid {name}.")
     return interval
 
 
@@ -209,10 +187,10 @@ def _open_interest(ask: Ask) -> Any:
 def _history(ask: Ask) -> Any:
     """Answer by pair and contract type: of this path alone Binance names no symbol."""
     known = {_pair(one): one for one in _known(ask).values()}
-    one = known.get(_needed(ask, "pair"))
+    one = known.get(needed(ask, "pair"))
     if one is None:
-        raise _refuse(-1121, "Invalid symbol.")
-    if _needed(ask, "contractType") not in ("PERPETUAL", "ALL"):
+        raise refuse(-1121, "Invalid symbol.")
+    if needed(ask, "contractType") not in ("PERPETUAL", "ALL"):
         return []
     points = ask.points(
         one,

@@ -8,28 +8,21 @@ from typing import Any, Final
 
 import msgspec
 
-from botproof.doubles.exchanges.coins import Kind
+from botproof.doubles.exchanges.coins import BY_THE_THOUSAND, Kind
+from botproof.doubles.exchanges.kit import Ask
 from botproof.doubles.exchanges.market import Candle, Market
-from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
-from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, integer, ratio_text
+from botproof.doubles.exchanges.periods import DAY, HOUR, INTERVALS, MINUTE
+from botproof.doubles.exchanges.wire import Refusal, decimal_text, integer, ratio_text
 
 WEIGHT: Final = 8
 """How many times the smallest venue's volume and open interest Binance has, on every side."""
-_THOUSANDS = frozenset({"SHIB", "PEPE", "BONK"})  # perpetuals of a thousand: 1000SHIBUSDT
 _USDC_SPOT = frozenset({"BTC", "ETH", "SOL"})
-_INTERVALS = {
-    "1m": MINUTE,
+_INTERVALS = INTERVALS | {
     "3m": 3 * MINUTE,
-    "5m": 5 * MINUTE,
-    "15m": BLOCK,
-    "30m": 30 * MINUTE,
-    "1h": HOUR,
     "2h": 2 * HOUR,
-    "4h": 4 * HOUR,
     "6h": 6 * HOUR,
     "8h": 8 * HOUR,
     "12h": 12 * HOUR,
-    "1d": DAY,
 }
 PERIODS = {
     name: _INTERVALS[name] for name in ["5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d"]
@@ -75,7 +68,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
         tick = coin.book(kind)
         if tick is None or coin.hours != "always" or not coin.on("binance"):
             continue
-        thousands = 3 if kind == "perp" and coin.base in _THOUSANDS else 0
+        thousands = 3 if kind == "perp" and coin.base in BY_THE_THOUSAND else 0
         quotes = [("USDT", WEIGHT)]
         if kind == "spot" and coin.base in _USDC_SPOT:
             quotes.append(("USDC", 1))
@@ -100,32 +93,26 @@ def refuse(code: int, message: str, status: int = 400) -> Refusal:
     return Refusal(status, {"code": code, "msg": message})
 
 
+def needed(ask: Ask, name: str) -> str:
+    """Return a parameter; Refusal for one that was not sent."""
+    value = ask.text(name)
+    if not value:
+        text = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+        raise refuse(-1102, text)
+    return value
+
+
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One call with what it is about."""
+class BinanceAsk(Ask):
+    """A call to spot or to USDT-margined futures."""
 
-    market: Market
-    call: Call
     kind: Kind
-
-    @property
-    def now(self) -> int:
-        return self.call.now
 
     def symbols(self) -> dict[str, Listing]:
         opened = listings(self.market, self.kind)
         return {
             name: one for name, one in opened.items() if self.market.listed_at(one.base) <= self.now
         }
-
-    def text(self, name: str) -> str:
-        value = self.call.query.get(name, "")
-        if not value:
-            raise refuse(
-                -1102,
-                f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.",
-            )
-        return value
 
     def number(self, name: str) -> int | None:
         try:
@@ -138,7 +125,7 @@ class Ask:
             ) from None
 
     def listing(self) -> Listing:
-        found = self.symbols().get(self.text("symbol"))
+        found = self.symbols().get(needed(self, "symbol"))
         if found is None:
             raise refuse(-1121, "Invalid symbol.")
         return found
@@ -171,12 +158,12 @@ class Ask:
         return min(max(limit, 1), most)
 
 
-def ping(_: Ask) -> object:
+def ping(_: BinanceAsk) -> object:
     """Answer with nothing: the venue is there."""
     return {}
 
 
-def server_time(ask: Ask) -> object:
+def server_time(ask: BinanceAsk) -> object:
     """Tell the venue's clock, in epoch milliseconds."""
     return {"serverTime": ask.now}
 
@@ -199,10 +186,10 @@ def _kline(listing: Listing, candle: Candle) -> list[Any]:
     ]
 
 
-def klines(ask: Ask) -> object:
+def klines(ask: BinanceAsk) -> object:
     """Tell candles, oldest first, the running one last."""
     listing = ask.listing()
-    interval = _INTERVALS.get(ask.text("interval"))
+    interval = _INTERVALS.get(needed(ask, "interval"))
     if interval is None:
         raise refuse(-1120, "Invalid interval.").unserved()
     limit = ask.limit(500, 1000 if ask.kind == "spot" else 1500)
@@ -229,7 +216,7 @@ def weighted(listing: Listing, window: Candle, places: int) -> str:
     )
 
 
-def price_change(ask: Ask, listing: Listing, start: int | None = None) -> dict[str, Any]:
+def price_change(ask: BinanceAsk, listing: Listing, start: int | None = None) -> dict[str, Any]:
     """Tell what happened since a moment, else in the last 24 hours."""
     market, now = ask.market, ask.now
     start = now - DAY if start is None else start
@@ -258,7 +245,7 @@ def price_change(ask: Ask, listing: Listing, start: int | None = None) -> dict[s
     }
 
 
-def book_ticker(ask: Ask) -> object:
+def book_ticker(ask: BinanceAsk) -> object:
     """Tell the best bid and ask of one symbol, or of many."""
 
     def make(listing: Listing) -> dict[str, Any]:

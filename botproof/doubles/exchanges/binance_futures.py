@@ -6,9 +6,10 @@ from typing import Any
 
 from botproof.doubles.exchanges.binance_common import (
     PERIODS,
-    Ask,
+    BinanceAsk,
     Listing,
     exchange_info,
+    needed,
     price_change,
     refuse,
 )
@@ -17,7 +18,7 @@ from botproof.doubles.exchanges.periods import HOUR
 from botproof.doubles.exchanges.wire import decimal_text, ratio_text
 
 
-def futures_ticker(ask: Ask) -> object:
+def futures_ticker(ask: BinanceAsk) -> object:
     """Tell the last 24 hours of one symbol, or of all."""
     return ask.one_or_all(lambda listing: price_change(ask, listing))
 
@@ -66,7 +67,7 @@ def _futures_symbol(listing: Listing) -> dict[str, Any]:
     }
 
 
-def futures_price(ask: Ask) -> object:
+def futures_price(ask: BinanceAsk) -> object:
     """Tell the last price of one symbol, or of all."""
 
     def make(listing: Listing) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def futures_price(ask: Ask) -> object:
     return ask.one_or_all(make)
 
 
-def futures_info(ask: Ask) -> object:
+def futures_info(ask: BinanceAsk) -> object:
     """Describe all symbols of USDT-margined futures."""
     return {
         **exchange_info(ask.now, 2400),
@@ -86,16 +87,16 @@ def futures_info(ask: Ask) -> object:
     }
 
 
-def open_interest(ask: Ask) -> object:
+def open_interest(ask: BinanceAsk) -> object:
     """Tell the open interest of now, in units of the symbol."""
     listing = ask.listing()
     lots = ask.market.open_interest(listing.base, ask.now)
     return {"openInterest": listing.quantity(lots), "symbol": listing.symbol, "time": ask.now}
 
 
-def _points(ask: Ask, listing: Listing) -> list[int]:
+def _points(ask: BinanceAsk, listing: Listing) -> list[int]:
     """Return the moments of a history that the parameters ask for, oldest first."""
-    period = PERIODS.get(ask.text("period"))
+    period = PERIODS.get(needed(ask, "period"))
     if period is None:
         raise refuse(-1130, "Data sent for parameter 'period' is not valid.")
     limit = ask.limit(30, 500)
@@ -105,13 +106,13 @@ def _points(ask: Ask, listing: Listing) -> list[int]:
     return [at for at in range(latest - (limit - 1) * period, latest + 1, period) if at >= first]
 
 
-def open_interest_history(ask: Ask) -> object:
+def open_interest_history(ask: BinanceAsk) -> object:
     """Tell the open interest at the ends of past periods, oldest first."""
     listing = ask.listing()
     return [_interest_point(ask.market, listing, at) for at in _points(ask, listing)]
 
 
-def account_ratio(ask: Ask) -> object:
+def account_ratio(ask: BinanceAsk) -> object:
     """Tell how many accounts are long, for each that is short, at the ends of past periods."""
     listing = ask.listing()
     rows = []
@@ -145,7 +146,7 @@ def _hours(market: Market, listing: Listing) -> int:
     return market.coins[listing.base].funding_hours
 
 
-def premium_index(ask: Ask) -> object:
+def premium_index(ask: BinanceAsk) -> object:
     """Tell mark price, funding rate and next funding of one symbol, or of all."""
 
     def make(listing: Listing) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def premium_index(ask: Ask) -> object:
     return ask.one_or_all(make)
 
 
-def funding_info(ask: Ask) -> object:
+def funding_info(ask: BinanceAsk) -> object:
     """List the symbols whose interval was adjusted: Binance leaves out those on the usual eight
     hours.
     """
@@ -185,7 +186,7 @@ def funding_info(ask: Ask) -> object:
     ]
 
 
-def funding_rates(ask: Ask) -> object:
+def funding_rates(ask: BinanceAsk) -> object:
     """Tell the funding rates of past resets, oldest first."""
     listing = ask.listing()
     limit = ask.limit(100, 1000)

@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 from botproof.doubles.exchanges.binance_common import (
-    Ask,
+    BinanceAsk,
     Listing,
     exchange_info,
+    needed,
     price_change,
     refuse,
     weighted,
@@ -22,7 +23,7 @@ _WINDOWS = {"m": (MINUTE, 59), "h": (HOUR, 23), "d": (DAY, 7)}
 _NOT_IN_MINI = ("priceChange", "priceChangePercent", "weightedAvgPrice")
 
 
-def spot_ticker(ask: Ask) -> object:
+def spot_ticker(ask: BinanceAsk) -> object:
     """Tell the last 24 hours of one symbol, or of many."""
 
     def make(listing: Listing) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def spot_ticker(ask: Ask) -> object:
     return ask.one_or_all(make)
 
 
-def spot_price(ask: Ask) -> object:
+def spot_price(ask: BinanceAsk) -> object:
     """Tell the last price of one symbol, or of many."""
 
     def make(listing: Listing) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def spot_price(ask: Ask) -> object:
     return ask.one_or_all(make)
 
 
-def average_price(ask: Ask) -> object:
+def average_price(ask: BinanceAsk) -> object:
     """Tell the average price of the last minutes."""
     listing = ask.listing()
     last = ask.market.last_trade(listing.base, "spot", ask.now)
@@ -62,10 +63,10 @@ def average_price(ask: Ask) -> object:
     }
 
 
-def window_ticker(ask: Ask) -> object:
+def window_ticker(ask: BinanceAsk) -> object:
     """Tell what a window of the caller's choice came to; it begins with a whole minute."""
     if not ("symbol" in ask.call.query or "symbols" in ask.call.query):
-        ask.text("symbol")
+        needed(ask, "symbol")
     found = re.fullmatch(r"(\d{1,2})([mhd])", ask.call.query.get("windowSize", "1d"))
     unit, most = _WINDOWS[found[2]] if found else (0, 0)
     if not found or not 1 <= int(found[1]) <= most:
@@ -133,7 +134,7 @@ def _spot_symbol(listing: Listing) -> dict[str, Any]:
     }
 
 
-def spot_info(ask: Ask) -> object:
+def spot_info(ask: BinanceAsk) -> object:
     """Describe all symbols of spot."""
     _, chosen = ask.selected()
     return {

@@ -12,6 +12,7 @@ from typing import Literal
 from botproof.doubles.exchanges.hours import Hours
 
 __all__ = [
+    "BY_THE_THOUSAND",
     "COINS",
     "FOREX",
     "KINDS",
@@ -27,6 +28,8 @@ Kind = Literal["spot", "perp", "inverse"]
 KINDS: tuple[Kind, ...] = ("spot", "perp", "inverse")
 SETTLED = 8
 """Decimal places of the coins that an inverse book settles in."""
+BY_THE_THOUSAND = frozenset({"SHIB", "PEPE", "BONK"})
+"""Coins whose perpetuals Binance and Hyperliquid trade in thousands: 1000SHIBUSDT, kSHIB."""
 
 
 @dataclass(frozen=True, slots=True)

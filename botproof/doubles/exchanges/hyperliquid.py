@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from botproof.doubles.exchanges.coins import Kind, Tick
+from botproof.doubles.exchanges.coins import BY_THE_THOUSAND, Kind, Tick
 from botproof.doubles.exchanges.kit import Ask, Listing, list_coins
 from botproof.doubles.exchanges.market import Market
-from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
+from botproof.doubles.exchanges.periods import HOUR, INTERVALS
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text
 from botproof.doubles.server import Response, json_response
 
@@ -22,17 +22,7 @@ __all__ = ["WEIGHT", "Hyperliquid", "listings"]
 
 WEIGHT: Final = 1
 
-_THOUSANDS = frozenset({"SHIB", "PEPE", "BONK"})
 _SPOT = ("PAXG", "BTC", "ETH", "SOL")
-_INTERVALS = {
-    "1m": MINUTE,
-    "5m": 5 * MINUTE,
-    "15m": BLOCK,
-    "30m": 2 * BLOCK,
-    "1h": HOUR,
-    "4h": 4 * HOUR,
-    "1d": DAY,
-}
 
 
 def listings(market: Market, kind: Kind) -> dict[str, Listing]:
@@ -40,7 +30,7 @@ def listings(market: Market, kind: Kind) -> dict[str, Listing]:
 
     def make(base: str, tick: Tick) -> Listing | None:
         if kind == "perp":
-            unit = 1000 if base in _THOUSANDS else 1
+            unit = 1000 if base in BY_THE_THOUSAND else 1
             name = f"k{base}" if unit > 1 else base
             return Listing(name, base, "USDC", kind, WEIGHT, tick, unit)
         if base not in _SPOT:
@@ -173,7 +163,7 @@ def _spot_meta_and_contexts(ask: Ask, _: dict[str, Any]) -> Any:
 def _candles(ask: Ask, question: dict[str, Any]) -> Any:
     request = question.get("req", {})
     known = {one.symbol: one for one in (*_perps(ask), *_spots(ask))}
-    one, interval = known.get(request.get("coin")), _INTERVALS.get(request.get("interval"))
+    one, interval = known.get(request.get("coin")), INTERVALS.get(request.get("interval"))
     if one is None or interval is None or not isinstance(request.get("startTime"), int):
         raise _UNPROCESSABLE
     # the candle that holds startTime counts
