@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -55,6 +56,8 @@ long."""
 _LONGEST_S = 15.0
 _QUIET_S = 1.2
 """An answer is over when so long nothing came."""
+_ANNOUNCED_S = 5.0
+_AT_WORK = re.compile(r"[⏳⌛🔄🕐⌚]")
 _AT_ONCE = 4
 _UNAUTHORIZED = 401
 _TELEGRAM = [
@@ -360,9 +363,19 @@ async def _until_quiet(calls: asyncio.Queue[history.Event], patience_s: float) -
         except TimeoutError:
             break
         first = loop.time() - began if first is None else first
-        acts = isinstance(event, BotApiCall) and event.method == "sendChatAction"
-        wait = _LONGEST_S if acts else _QUIET_S
+        wait = waits_on(event)
     return first
+
+
+def waits_on(event: history.Event) -> float:
+    """Return how many seconds a further call is waited for after this one: long where it says
+    that the bot is at work."""
+    if not isinstance(event, BotApiCall):
+        return _QUIET_S
+    text = str(event.params.get("text", "")).strip()
+    if event.method == "sendChatAction" or _AT_WORK.search(text):
+        return _LONGEST_S
+    return _ANNOUNCED_S if text.endswith(("…", "...")) else _QUIET_S
 
 
 def _calls_of(stack: str, step: scripted.Step) -> Any:

@@ -18,7 +18,7 @@ from botproof.init.propose import differing, of_the_clock, propose
 from botproof.init.settings import Role, role_of
 from botproof.init.source import Source, names_exchange, read_source
 from botproof.init.start import Description, port_in_command, webhook_paths
-from botproof.init.trial import telegrams_own
+from botproof.init.trial import telegrams_own, waits_on
 from botproof.init.write import as_toml, questions
 from botproof.start_trouble import missing_settings, trouble_in
 
@@ -599,3 +599,23 @@ def test_the_path_of_a_webhook_is_found_with_the_token_in_it(
 
 def test_a_path_with_anything_else_to_fill_in_is_not_tried() -> None:
     assert "/hook/{user}" not in webhook_paths(Source(paths=("/hook/{user}", "/hook/<int:id>")))
+
+
+def test_an_answer_that_is_announced_is_waited_for() -> None:
+    """A chart takes seconds; else the case is written with one message, and two are an error."""
+
+    def after(method: str, text: str) -> float:
+        return waits_on(
+            BotApiCall(
+                t=1.0, method=method, params={"chat_id": 1, "text": text}, status=200, stack="trial"
+            )
+        )
+
+    plain = after("sendMessage", "BTC: 42")
+    assert (
+        after("sendMessage", "⏳ BTC/USDT 1h | bars=1200")
+        > after("sendMessage", "Loading…")
+        > plain
+    )
+    assert after("editMessageText", "Drawing...") > plain
+    assert after("sendChatAction", "") == after("sendMessage", "BTC ⌛")
