@@ -45,12 +45,12 @@ class Gate:
     def __init__(self, most: int) -> None:
         self._most = most
         self._most_each = max(8, most // 2)
-        self._by_address: dict[str, dict[_Connection, None]] = {}  # each oldest first
+        self._by_address: dict[str, dict[Watched, None]] = {}  # each oldest first
         self._count = 0
 
-    def protocol(self) -> type[H11Protocol]:
+    def protocol(self, kind: "type[Watched]") -> "type[Watched]":
         """Return what uvicorn is to make of a connection."""
-        return type("_GatedConnection", (_Connection,), {"gate": self})
+        return type("_GatedConnection", (kind,), {"gate": self})
 
     async def run(self) -> None:
         """Close what takes too long, until cancelled."""
@@ -62,7 +62,7 @@ class Gate:
                     if connection.is_late(now):
                         self._close(connection)
 
-    def admit(self, connection: "_Connection") -> None:
+    def admit(self, connection: "Watched") -> None:
         """Give ``connection`` a place, or close it when nobody can make room."""
         mine = self._by_address.setdefault(connection.address, {})
         mine[connection] = None
@@ -72,7 +72,7 @@ class Gate:
         elif self._count > self._most:
             self._make_room(max(self._by_address.values(), key=len), connection)
 
-    def leave(self, connection: "_Connection") -> None:
+    def leave(self, connection: "Watched") -> None:
         """Free its place."""
         mine = self._by_address.get(connection.address, {})
         if connection in mine:
@@ -81,24 +81,29 @@ class Gate:
             if not mine:
                 del self._by_address[connection.address]
 
-    def _make_room(self, among: "dict[_Connection, None]", new: "_Connection") -> None:
+    def _make_room(self, among: "dict[Watched, None]", new: "Watched") -> None:
         asking_nothing = [one for one in among if one is not new and one.stage() == "head"]
         # Who has been answered before is likelier to ask again than who never asked.
         never = (one for one in asking_nothing if not one.was_asked())
         self._close(next(never, next(iter(asking_nothing), new)))
         _log.warning("too many connections: one was closed to make room")
 
-    def _close(self, connection: "_Connection") -> None:
+    def _close(self, connection: "Watched") -> None:
         self.leave(connection)
         if connection.transport is not None:
             connection.transport.abort()
 
 
-class _Connection(H11Protocol):
-    """uvicorn's connection, which knows what it waits for and since when."""
+class Watched(asyncio.Protocol):
+    """What each kind of connection has beside uvicorn's own: it knows what it waits for and since
+    when.
+    """
 
     gate: Gate
     address = ""
+    client: tuple[str, int] | None
+    transport: asyncio.Transport
+    cycle: Any
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         self._since = time.monotonic()
@@ -129,6 +134,10 @@ class _Connection(H11Protocol):
         return now - self._since > _LIMITS[seen[1]]
 
 
+class H11Connection(Watched, H11Protocol):
+    """A connection whose requests are read in Python, by h11."""
+
+
 class GatedServer(uvicorn.Server):
     """A uvicorn server whose connections go through a `Gate`."""
 
@@ -151,13 +160,15 @@ class GatedServer(uvicorn.Server):
                 await sweep
 
 
-def gated_config(app: Any, gate: Gate, **options: Any) -> uvicorn.Config:
+def gated_config(
+    app: Any, gate: Gate, *, connection: type[Watched] = H11Connection, **options: Any
+) -> uvicorn.Config:
     """uvicorn's settings for an app behind ``gate``."""
     return uvicorn.Config(
         app,
         # named, so that it runs the same wherever uvloop and httptools happen to be installed
         loop="asyncio",
-        http=gate.protocol(),
+        http=gate.protocol(connection),
         ws="none",
         backlog=ACCEPT_AT_ONCE,
         log_config=None,

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reference_bot.edge import BACKLOG, Gate, GatedServer, gated_config, places, refused_host
+from reference_bot.telegram_bot.connection import QuickConnection
 from reference_bot.telegram_bot.health import Readiness
 from reference_bot.telegram_bot.metrics import Metrics
 
@@ -98,6 +99,7 @@ class Listener:
         config = gated_config(
             Entrance(Starlette(routes=list(all_routes)), webhook, allowed_hosts),
             gate,
+            connection=QuickConnection,
             lifespan="off",
             proxy_headers=False,  # nobody here looks at them
             timeout_graceful_shutdown=_GRACE_SECONDS,
