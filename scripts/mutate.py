@@ -38,6 +38,7 @@ _OF_THE_GATE = (
     *("checks", "chats", "false_passes", "history", "sequential", "stats", "verdict", "prove"),
     *("shortcomings", "starvation", "comebacks", "door", "pollers", "repeated", "trials"),
     *("replies_checked", "measured", "growth", "signals_watched", "piles", "taps", "pages"),
+    "together",
 )
 TESTS = (
     *(f"contract_tests/gate/test_{name}.py" for name in _OF_THE_GATE),

@@ -268,5 +268,5 @@ def test_a_normaliser_changes_what_it_names_and_nothing_else() -> None:
     rules = ReplyRules.of(
         Replies(normalise=(Normaliser(pattern="^Updated .*$", replace="<time>", why="clock"),))
     )
-    text = "BTC 1\nUpdated 12:00\nETH 2\nUpdated 12:01\nnot Updated 3"
-    assert rules.normalise(text) == "BTC 1\n<time>\nETH 2\n<time>\nnot Updated 3"
+    text = "BTC 1\nUpdated 12:00\nETH 2\nUpdated 12:01\nnot Updated 3\nUPDATED 4"
+    assert rules.normalise(text) == "BTC 1\n<time>\nETH 2\n<time>\nnot Updated 3\nUPDATED 4"

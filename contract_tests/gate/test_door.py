@@ -54,6 +54,14 @@ def test_a_good_bot_passes() -> None:
     assert judge({"nobody": {"answers": ("You are not on the list",)}}).verdict is Verdict.PASS
 
 
+def test_an_empty_list_is_judged_where_the_ordinary_question_was_asked_once_only() -> None:
+    common: dict[str, Any] = {"t": 1.0, "stack": "w", "mode": "w", "answers": HELLO}
+    events = [DoorAsked(what=what, sent=f"<{what}>", **common) for what in ("first", "nobody")]
+    result = door.check(History([Run(t=0.0, modes=("w",)), *events]), Judging())
+    assert result.verdict is Verdict.FAIL
+    assert "an empty allow-list lets everybody in: <nobody>" in result.measurement
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
