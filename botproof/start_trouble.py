@@ -52,6 +52,12 @@ _KNOWN = (
         "install the versions that the bot names (requirements.txt, pyproject.toml)",
     ),
     _Sign(
+        r"ValueError: invalid literal for int\(\) with base 10: '(1001,1002)",
+        "the bot has its list of users otherwise than with commas between them ({0})",
+        "give the list before the command, as the bot takes it: "
+        "--bot 'ADMINS=\"1001 1002\" python main.py', by the name that it reads",
+    ),
+    _Sign(
         r"Cannot find (?:module|package) '([^']+)'",
         "Node.js does not find the package {0}",
         "run npm install (or npm ci) in the bot's directory",

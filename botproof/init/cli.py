@@ -17,7 +17,7 @@ import httpx
 
 from botproof.fleet.options import add_files
 from botproof.history import HarnessError
-from botproof.init.look import Found, look
+from botproof.init.look import ENDED, Found, look
 from botproof.init.settings import Role, role_of
 from botproof.init.source import Source, read_source
 from botproof.init.start import Description
@@ -200,7 +200,10 @@ def _tell(found: Found, path: Path, text: str) -> None:
     described, proposals = found.described, found.proposals
     print()
     if not found.started:
-        print(f"it never took an update from the double: {described.look.failure or 'see below'}")
+        why = described.look.failure or "see below"
+        ended = why.endswith(ENDED)
+        what = "it ended while it was tried" if ended else "it never took an update from the double"
+        print(f"{what}: {why}")
         for line in described.look.log[-12:]:
             print(f"  | {line}")
         if described.trouble is not None:

@@ -23,6 +23,7 @@ from botproof.init.propose import Proposal, Proposals, propose
 from botproof.init.settings import OWNER_CHAT, Role, of_role, role_of
 from botproof.init.start import Description, find_start
 from botproof.init.trial import Look, Trial, Trials, steps_of
+from botproof.targets.process import TargetError
 from botproof.targets.world import TELEGRAM_HOSTS
 from botproof.workloads import scripted
 
@@ -32,6 +33,13 @@ _ROUNDS = 3
 _SERVES = re.compile(
     r"set_?webhook|run_webhook|webhookCallback|startWebhook|run_webhooks", re.IGNORECASE
 )
+
+
+ENDED = (
+    "what it wrote last is below. A question that ends the bot ends it for everybody. The gate "
+    "names the case: sudo botproof gate"
+)
+"""What is said of a bot that a question has ended."""
 
 
 @dataclass(slots=True)
@@ -71,6 +79,15 @@ class _Heard:
 async def look(trials: Trials, described: Description) -> Found:
     """Start the bot in every way that is needed, and play with it. Ends all that it starts."""
     found = Found(described, machine_mb=psutil.virtual_memory().total // 1_000_000)
+    try:
+        return await _look(trials, described, found)
+    except TargetError as error:
+        found.started = False
+        described.look.failure = f"{error}, while it was asked what a user may ask: {ENDED}"
+        return found
+
+
+async def _look(trials: Trials, described: Description, found: Found) -> Found:
     trials.home = Home(described.home(trials.base), trials.folder / "home")
     heard = _Heard()
 

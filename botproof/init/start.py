@@ -322,6 +322,14 @@ def webhook_paths(source: Source) -> list[str]:
     return [p for p in paths if not re.search(r"[{}$<>]", p.replace("{token}", ""))][:_MOST_PATHS]
 
 
+def _takes_at(trials: Trials, described: Description, path: str) -> bool:
+    trials.say(f"  yes, at {path}")
+    described.modes = {"webhook": {"webhook": "{url:bot}" + path}}
+    described.look.door = "webhook"
+    described.answers_to = "a webhook that its operator sets"
+    return True
+
+
 async def _set_by_hand(trials: Trials, described: Description) -> bool:
     """Find where a bot listens that never speaks to Telegram: its operator sets the webhook."""
     ports = of_role(described.names, Role.PORT)
@@ -345,13 +353,12 @@ async def _set_by_hand(trials: Trials, described: Description) -> bool:
             url = trial.stack.values["url:bot"] + substitute(path, trial.stack.values)
             answered, status = await trial.answers_at(url)
             if answered:
-                trials.say(f"  yes, at {path}")
-                described.modes = {"webhook": {"webhook": "{url:bot}" + path}}
-                trial.look.door = "webhook"
-                described.answers_to = "a webhook that its operator sets"
-                return True
+                return _takes_at(trials, described, path)
             if status not in _NOTHING_THERE:
                 taken[path] = status
+        only = [*taken.items()]
+        if len(only) == 1 and only[0][1] // 100 == 2:  # what it answers to /start is nothing
+            return _takes_at(trials, described, only[0][0])
     described.look.failure = (
         "it listens and asks for nothing, and answered no update at any of these paths. Where its "
         'operator registers the webhook is `webhook = "{url:bot}/PATH"` in a mode'

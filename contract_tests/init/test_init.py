@@ -223,6 +223,23 @@ def test_a_webhook_set_by_hand_that_fails_is_told_with_its_status(tmp_path: Path
     assert config.modes["webhook"].webhook == "{url:bot}/hook"
 
 
+TAKES_ONLY = CRASHES.replace("500 if", "200 if").replace(
+    '"/hook"', '"/4242424242:AAGateTokenOfTheTelegramDouble00000"'
+)
+
+
+def test_the_one_path_that_takes_updates_is_the_webhook_though_start_is_no_command(
+    tmp_path: Path,
+) -> None:
+    if os.geteuid():
+        pytest.skip("a mount namespace takes root")
+    (tmp_path / "bot.py").write_text(TAKES_ONLY)
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
+    assert done.returncode == 0
+    config = load_config(tmp_path / "botproof.toml")
+    assert config.modes["webhook"].webhook == "{url:bot}/{token}"
+
+
 ASKS_AT_ITS_START = INSISTS.replace(
     "def call(",
     """try:
@@ -293,6 +310,22 @@ def test_a_webhook_that_is_no_address_is_given_one(tmp_path: Path) -> None:
     assert config.bot.env["PORT_BOT"] == "{port:bot}"
     assert list(config.modes) == ["webhook"]
     assert [case.expect for case in config.workload.cases if case.say == "/start"] == ["reply"]
+
+
+DIES = INSISTS.replace(
+    'if message.get("text") == "/start":',
+    'if message.get("text") == "hello":\n            raise SystemExit("no such coin: hello")\n'
+    '        if message.get("text") == "/start":',
+)
+
+
+def test_a_bot_that_a_question_ends_is_described_and_told_what_it_wrote(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(DIES)
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
+    assert done.returncode == 1
+    assert "it ended while it was tried: bot ended on its own with exit code 1" in done.stdout
+    assert "| no such coin: hello" in done.stdout
+    assert list(load_config(tmp_path / "botproof.toml").modes) == ["polling"]
 
 
 SPEAKS_MTPROTO = """

@@ -313,6 +313,11 @@ LOGS = {
         "in a version that has no aiogram.utils.executor",
         "'aiogram<3'",
     ),
+    "a list of users is separated otherwise": (
+        "ValueError: invalid literal for int() with base 10: '1001,1002,1003,1004'",
+        "otherwise than with commas between them (1001,1002)",
+        "ADMINS=",
+    ),
     "a package of Node.js is missing": (
         "Error: Cannot find module 'grammy'",
         "does not find the package grammy",
