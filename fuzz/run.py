@@ -24,7 +24,7 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).parent))
 
 from mutate import Mutator, typed
-from programs import announced, started_redis
+from programs import PATIENCE, Client, Program, started_redis
 
 from botproof.doubles.server import Request, Response, json_response, serve
 
@@ -35,7 +35,6 @@ SECRET: Final = "a-secret-of-the-fuzzing"
 NOW: Final = 1_767_258_432_000
 BATCH: Final = 10_000
 CANARY_SECONDS: Final = 2.0
-PATIENCE: Final = 120.0
 SHARES: Final = {
     "webhook": 0.4,
     "redis": 0.15,
@@ -97,91 +96,6 @@ class Upstream:
             if chat in self.answered:
                 self.answered[chat].set()
         return json_response({"ok": True, "result": result})
-
-
-class Program:
-    """A process under attack."""
-
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
-        self.name = name
-        self.process = process
-        self.log = log
-        self.port = 0
-
-    async def listening(self) -> None:
-        """Until its log says on which port."""
-        said = await self.announcement()
-        self.port = int(said["port"])
-
-    async def announcement(self) -> dict[str, Any]:
-        """The line of its log that says where it listens."""
-        return await announced(self.name, self.process, self.log, PATIENCE)
-
-    def memory(self) -> int:
-        """Anonymous memory in bytes."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon"):
-                return int(line.split()[1]) * 1024
-        return 0
-
-    async def ask(
-        self, method: str, path: str, body: bytes = b"", **headers: str
-    ) -> tuple[int, bytes]:
-        """Status and body of one request on a connection of its own."""
-        client = Client(self.port)
-        try:
-            return await client.ask(method, path, body, **headers)
-        finally:
-            client.close()
-
-    async def metric(self, name: str) -> float:
-        _, body = await self.ask("GET", "/metrics")
-        for line in body.decode().splitlines():
-            if line.startswith(f"{name} "):
-                return float(line.split()[1])
-        return 0.0
-
-
-class Client:
-    """Requests on one kept connection."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(
-        self, method: str, path: str, body: bytes = b"", **headers: str
-    ) -> tuple[int, bytes]:
-        """Status and body. Raises OSError or asyncio.IncompleteReadError."""
-        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        request = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-        for fresh in (False, True):
-            if self._streams is None or fresh:
-                self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-            reader, writer = self._streams
-            try:
-                writer.write(request)
-                head = await reader.readuntil(b"\r\n\r\n")
-                break
-            except (OSError, asyncio.IncompleteReadError):
-                self.close()
-                if fresh:
-                    raise
-        status = int(head.split(b" ", 2)[1])
-        length = 0
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                length = int(line.partition(b":")[2])
-            if line == b"connection: close":
-                self._streams = None
-        return status, await reader.readexactly(length)
-
-    def close(self) -> None:
-        """Ends the connection."""
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
 
 
 class Fuzzing:
