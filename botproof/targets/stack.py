@@ -7,19 +7,17 @@ import dataclasses
 import json
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import httpx
 import msgspec
 
 from botproof import history
-from botproof.config import BOT, EXCHANGES, HTTP, TELEGRAM, Config, Process, substitute
+from botproof.config import BOT, EXCHANGES, TELEGRAM, Config, Process, substitute
 from botproof.targets import recorded_hosts
 from botproof.targets.address_block import hold_back
 from botproof.targets.blame import (
@@ -29,6 +27,7 @@ from botproof.targets.blame import (
     refused_by_telegram,
 )
 from botproof.targets.contact import contact_since
+from botproof.targets.double_start import DoubleStart, doubles_to_start
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure
 from botproof.targets.granted import granted_to
@@ -206,55 +205,26 @@ class Stack:
         self.around.recorder.record(told)
 
     async def _start_doubles(self) -> None:
-        doubles, world = self.around.config.doubles, self._launcher.world
-        telegram = doubles.telegram
-        token = [
-            *("--token", telegram.token),
-            *(("--any-token",) if telegram.any_token else ()),
-            *(world.options_of(TELEGRAM) if world else ()),
-        ]
-        starts = [self._start_double(TELEGRAM, "telegram", telegram.seed, token, telegram.args)]
-        if doubles.exchanges is not None:
-            exchanges = doubles.exchanges
-            clock = [
-                *([] if exchanges.now is None else ["--now", str(exchanges.now)]),
-                *(["--drawn", str(self.around.drawn / "market")] if self.around.drawn else ()),
-                *(world.options_of(EXCHANGES) if world else ()),
-            ]
-            starts.append(
-                self._start_double(EXCHANGES, "exchanges", exchanges.seed, clock, exchanges.args)
-            )
-        recording = self.around.recording
-        if doubles.http is not None or recording is not None:
-            where = world.options_of(HTTP) if world else ()
-            plain = recorded_hosts.PLAIN if where else ()
-            what = recorded_hosts.arguments(doubles, self.around.base, recording)
-            env = recording.env if recording is not None else {}
-            starts.append(self._start_double(HTTP, "http", 0, (*where, *plain), what, env=env))
-        controls = await asyncio.gather(*starts)
+        around, world = self.around, self._launcher.world
+        starts = doubles_to_start(
+            around.config.doubles, around.base, world, around.drawn, around.recording
+        )
+        controls = await asyncio.gather(*map(self._start_double, starts))
         if world is not None:
             world.complete()
-        self.telegram = controls[0]
-        self._exchanges = controls[1] if doubles.exchanges is not None else None
+        by_name = {control.name: control for control in controls}
+        self.telegram = by_name[TELEGRAM]
+        self._exchanges = by_name.get(EXCHANGES)
 
-    async def _start_double(
-        self,
-        name: str,
-        kind: str,
-        seed: int,
-        own: Iterable[str],
-        args: Iterable[str],
-        *,
-        env: Mapping[str, str] = MappingProxyType({}),
-    ) -> DoubleControl:
-        command = [sys.executable, "-m", "botproof", "double", kind, "--port", "0"]
+    async def _start_double(self, start: DoubleStart) -> DoubleControl:
+        name = start.name
         launch = Launch(
             name=name,
             role="double",
-            command=(*command, "--seed", str(seed), *own, *args),
+            command=start.command,
             cwd=self.around.base,
             log=self._log(name),
-            env=env,
+            env=start.env,
             inherit_env=OWN_ENV,
         )
         try:
