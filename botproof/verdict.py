@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -58,7 +58,8 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     believable (lines that differ, slowest replies, counts); `data` holds the same figures for
     machines. `least_evidence` states what the check needs before it may say PASS. `used` is the
     share of the budget that the measurement takes (0.65 is 65 %), None where there is none. `files`
-    holds evidence that is too long for a page: name of a file → its text.
+    holds evidence that is too long for a page: name of a file → its text. `spoilt_by` says what
+    kept a check from telling, where it is INCONCLUSIVE: the machine, or a double; else it is "".
     """
 
     check: str
@@ -71,3 +72,4 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any] = {}
     used: float | None = None
     files: dict[str, str] = {}
+    spoilt_by: Literal["", "machine", "double"] = ""

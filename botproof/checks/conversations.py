@@ -26,7 +26,9 @@ def check(history: History, _: Judging) -> CheckResult:
         return _result(Verdict.INCONCLUSIVE, "no conversation was played", ())
     event = compared[-1]
     verdict = _verdict(event)
-    return _result(verdict, _measurement(event), tuple(_evidence(event)), _data(event))
+    result = _result(verdict, _measurement(event), tuple(_evidence(event)), _data(event))
+    starved = verdict is Verdict.INCONCLUSIVE and bool(event.starved)
+    return msgspec.structs.replace(result, spoilt_by="machine") if starved else result
 
 
 def _verdict(event: ConversationsCompared) -> Verdict:

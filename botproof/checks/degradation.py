@@ -49,7 +49,7 @@ _ZERO = re.compile(
 """A zero that is a price, a share or an amount; a bare 0 may be a count or a score, and 0 % a small
 share that was rounded."""
 _FEW_STEPS = 50
-"""A share of fewer steps of its last place may as well be nought elsewhere."""
+"""A share of fewer steps of its last place may be zero at another exchange."""
 _NO_QUESTION = ("ended", "back", "held")
 """Stages in which nothing was asked while something was wrong."""
 _SHOWN = 110
@@ -63,7 +63,8 @@ def check(history: History, judging: Judging) -> CheckResult:
     asked = history.of(Degraded)
     limit = judging.budgets["reply_time_s"].limit
     findings = [f"{one.stack}: {line}" for one in asked for line in _findings(one, limit, judging)]
-    gaps = list(_gaps(asked, limit, judging))
+    kept = list(_kept(asked, limit, judging))
+    gaps = [*_gaps(asked), *kept]
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
     bad = [one for one in asked if one.stage not in _NO_QUESTION and not one.neighbour]
     back = [one for one in asked if one.stage == "back"]
@@ -81,6 +82,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         measurement=findings[0] if findings else gaps[0] if gaps else measured,
         least_evidence="a question with figures from an exchange, asked in bad times and after",
         evidence=(*lines_of(dict.fromkeys(findings), 30), *gaps, *lines_of(_summary(asked), 24)),
+        spoilt_by="machine" if kept and not findings else "",
         source="docs/gate.md",
         data={"asked": len(bad), "findings": len(findings)},
     )
@@ -265,7 +267,7 @@ def still_missing(one: Degraded) -> list[str]:
     return lost if len(lost) > (1 - _WHOLE) * len(wanted) else []
 
 
-def _gaps(asked: Sequence[Degraded], limit: float, judging: Judging) -> Iterator[str]:
+def _gaps(asked: Sequence[Degraded]) -> Iterator[str]:
     for one in asked:
         if one.stage == "ended":
             yield f"{one.stack}: the bot could not be asked in bad times: {one.fault}"
@@ -274,14 +276,19 @@ def _gaps(asked: Sequence[Degraded], limit: float, judging: Judging) -> Iterator
             "no question was answered with figures from an exchange, so nothing was asked in bad "
             "times; [degradation] ask names such questions"
         )
-    kept = (
+
+
+def _kept(asked: Sequence[Degraded], limit: float, judging: Judging) -> Iterator[str]:
+    """Yield what went wrong while the machine withheld so much that nobody can tell whose fault it
+    was."""
+    found = (
         f"{KEPT} for {one.withheld_s:.1f} s, so this may be no fault of the bot: "
         f"{one.stack}: {line}"
         for one in asked
         if _was_kept(one, limit)
         for line in _missing(one, limit, judging)
     )
-    yield from islice(kept, _FEWEST)
+    yield from islice(found, _FEWEST)
 
 
 def _summary(asked: Sequence[Degraded]) -> Iterator[str]:

@@ -117,6 +117,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         ),
         source="design, section 4",
         data=_data(seen),
+        spoilt_by="machine" if why and any(one.given_up_s for one in seen) else "",
     )
 
 

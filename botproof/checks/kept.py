@@ -35,14 +35,16 @@ _PHASES: Mapping[str, Sequence[str]] = {
 def name_the_machine(result: CheckResult, record: History) -> CheckResult:
     """Return the result, and, where it is one that the machine may be the reason of, with the
     seconds that were withheld. `record` is the whole one, with the trials."""
-    if result.verdict is not Verdict.INCONCLUSIVE or KEPT in result.measurement:
+    if result.verdict is not Verdict.INCONCLUSIVE or result.spoilt_by == "machine":
         return result
     of = [each for each in _stretches(result.check, record) if each[0] >= _MUCH * each[1] > 0]
     if not of:
         return result
     withheld, over = max(of)
     said = f"{KEPT} for {withheld:.1f} of the {over:.1f} s in which this was looked at"
-    return msgspec.structs.replace(result, measurement=f"{result.measurement}; {said}")
+    return msgspec.structs.replace(
+        result, measurement=f"{result.measurement}; {said}", spoilt_by="machine"
+    )
 
 
 def _stretches(check: str, record: History) -> Iterator[tuple[float, float]]:

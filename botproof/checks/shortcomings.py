@@ -287,7 +287,8 @@ def _settled(
     return msgspec.structs.replace(
         result,
         verdict=Verdict.INCONCLUSIVE,
-        measurement=f"a double's doing, it may be: {why[0]}",
+        measurement=f"it may be the double's fault: {why[0]}",
+        spoilt_by="double",
         evidence=(
             *lines_of(why[1:], 8),
             f"what it looked like: {result.measurement}",

@@ -10,6 +10,7 @@ from botproof.checks.figures import plain_text
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.history import History, SignalSeen, SignalsWatched
+from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict
 
 _SHOWN = 60
@@ -26,6 +27,7 @@ def check(history: History, _: Judging) -> CheckResult:
     """Judge the slots that were watched, one by one."""
     watched = history.of(SignalsWatched)
     findings: list[str] = []
+    kept: list[str] = []
     gaps: list[str] = []
     summary: list[str] = []
     for one in watched:
@@ -36,9 +38,15 @@ def check(history: History, _: Judging) -> CheckResult:
             if not kept_from_going_on(one, share):
                 findings += [f"{one.stack}: {line}" for line in lines]
             else:
-                gaps += [f"{one.stack}: {_kept(one)}: {line}" for line in lines]
+                kept += [f"{one.stack}: {_kept(one)}: {line}" for line in lines]
         gaps += [f"{one.stack}: {line}" for line in _gaps(one, seen)]
+        if late := _late_restart(one):
+            if min(one.back_s) - one.withheld_s <= one.interval_s - TO_REPEAT_S:
+                kept.append(f"{one.stack}: {_kept(one)}: {late}")
+            else:
+                gaps.append(f"{one.stack}: {late}")
         summary += [f"{one.stack}: {line}" for line in _summary(one, seen)]
+    gaps = [*kept, *gaps]
     if not watched:
         gaps.append("nobody watched what the bot sends by itself; [signals] says how to ask for it")
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
@@ -61,6 +69,7 @@ def check(history: History, _: Judging) -> CheckResult:
             *lines_of(gaps, 20),
             *lines_of(summary, 12),
         ),
+        spoilt_by="machine" if kept and not findings else "",
         source="docs/gate.md",
     )
 
@@ -130,10 +139,7 @@ def _who(chat: int) -> str:
 
 
 def _kept(one: SignalsWatched) -> str:
-    return (
-        f"the machine kept the run from going on for {one.withheld_s:.1f} s, "
-        "so this may be no fault of the bot"
-    )
+    return f"{KEPT} for {one.withheld_s:.1f} s, so this may be no fault of the bot"
 
 
 def _gaps(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
@@ -143,13 +149,16 @@ def _gaps(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
         yield f"nothing came by itself in {len(one.slots)} slots of {one.interval_s:g} s"
     if not one.restarted:
         yield "the bot was not started again within a slot"
-    in_time = one.interval_s - TO_REPEAT_S
-    if one.back_s and (back := min(one.back_s)) > in_time:
-        late = (
-            f"the bot was ready again {back:.1f} s after the slot in which it was killed began,"
-            f" of {one.interval_s:g} s: whether it repeats itself cannot be told"
-        )
-        yield f"{_kept(one)}: {late}" if back - one.withheld_s <= in_time else late
+
+
+def _late_restart(one: SignalsWatched) -> str:
+    """Say that each restarted bot was back too late to repeat itself; "" where one was in time."""
+    if not one.back_s or (back := min(one.back_s)) <= one.interval_s - TO_REPEAT_S:
+        return ""
+    return (
+        f"the bot was ready again {back:.1f} s after the slot in which it was killed began,"
+        f" of {one.interval_s:g} s: whether it repeats itself cannot be told"
+    )
 
 
 def _summary(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:

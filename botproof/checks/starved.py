@@ -241,6 +241,7 @@ def settle_starved(
             verdict=Verdict.INCONCLUSIVE,
             measurement=f"only where {KEPT}: {result.measurement}",
             evidence=(*lines_of(lines, 12), *result.evidence),
+            spoilt_by="machine",
         )
 
     def told_of_replays(result: CheckResult) -> CheckResult:

@@ -8,14 +8,13 @@ from pathlib import Path
 import msgspec
 
 from botproof.history import FreshStart, HistoryError, PlayedAgain, Starved, read_history
-from botproof.starvation import KEPT, Starvation
+from botproof.starvation import Starvation
 from botproof.verdict import Verdict
-
-_EXPLAINED = (KEPT, "a double's doing")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One gate. `starvation` is the share of its time that was withheld, 0 to 1."""
+    """One gate. `starvation` is the share of its time that was withheld, 0 to 1; `explained`
+    whether every check that does not pass says that the machine or a double spoilt it."""
 
     build: str
     state: str
@@ -25,17 +24,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     fresh_starts: int
     played_again: int
     duration_s: float
-
-    @property
-    def explained(self) -> bool:
-        """Whether every check that does not pass says that the machine or a double spoilt it."""
-        return all(any(words in reason for words in _EXPLAINED) for reason in self.reasons)
+    explained: bool
 
 
 class _Check(msgspec.Struct):
     check: str
     verdict: str
     measurement: str = ""
+    spoilt_by: str = ""
 
 
 class _Document(msgspec.Struct):
@@ -66,6 +62,7 @@ def row_of(build: str, state: str, report_dir: Path, duration_s: float, said: st
         fresh_starts=fresh,
         played_again=again,
         duration_s=round(duration_s, 1),
+        explained=all(each.spoilt_by for each in document.checks if each.verdict != "PASS"),
     )
 
 

@@ -14,7 +14,6 @@ from botproof.history import History, Trial
 from botproof.prove.alterations import ALTERATIONS
 from botproof.prove.altering import Record
 from botproof.prove.catalogue import Defect, read_defects
-from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict
 
 __all__ = ["NAME", "Finding", "Seen", "prove", "result_of"]
@@ -92,7 +91,7 @@ def _play(record: Record, defect: Defect, check: Check, clock: Callable[[], floa
     result = name_the_machine(result, altered.history)
     said = (result.measurement, *result.evidence)
     wanted = [word.format_map(altered.chosen) for word in defect.words]
-    if result.verdict is Verdict.INCONCLUSIVE and KEPT in result.measurement:
+    if result.verdict is Verdict.INCONCLUSIVE and result.spoilt_by == "machine":
         seen = Seen.NOT_SHOWN  # no PASS, and for want of a machine no FAIL
     elif result.verdict is not Verdict.FAIL:
         seen = Seen.GREEN

@@ -23,7 +23,6 @@ from botproof.history import (
     UpdateConfirmed,
     Withheld,
 )
-from botproof.noise.table import Row
 from botproof.starvation import KEPT
 from botproof.targets.granted import Granted
 from botproof.targets.recorder import Recorder
@@ -80,21 +79,7 @@ def test_what_could_not_be_told_on_a_busy_machine_names_it(check: str, spoilt: H
     told = name_the_machine(open_question(check), spoilt)
     assert told.verdict is Verdict.INCONCLUSIVE
     assert told.measurement.startswith(f"too few; {KEPT} for 4.0 of the 10.0 s")
-    assert row(told).explained
-
-
-def row(result: CheckResult) -> Row:
-    said = f"{result.check} {result.verdict.value}: {result.measurement}"
-    return Row(
-        build="good",
-        state="idle",
-        verdict=result.verdict.value,
-        reasons=(said,),
-        starvation=None,
-        fresh_starts=0,
-        played_again=0,
-        duration_s=1.0,
-    )
+    assert told.spoilt_by == "machine"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +104,7 @@ def test_a_gate_names_the_machine_where_a_check_lacks_evidence(story, judged) ->
     (result,) = judging.run_checks(CHECKS, ["errors"], story.history(), judged)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert KEPT in result.measurement
+    assert result.spoilt_by == "machine"
 
 
 # more time

@@ -16,7 +16,13 @@ from botproof.verdict import Verdict
 WITHHELD = "golden INCONCLUSIVE: only where the machine kept the run from going on: 1 differs"
 
 
-def row(verdict_: str, *reasons: str, build: str = "good", state: str = "idle") -> Row:
+def row(
+    verdict_: str,
+    *reasons: str,
+    build: str = "good",
+    state: str = "idle",
+    explained: bool = False,
+) -> Row:
     return Row(
         build=build,
         state=state,
@@ -26,6 +32,7 @@ def row(verdict_: str, *reasons: str, build: str = "good", state: str = "idle") 
         fresh_starts=1,
         played_again=2,
         duration_s=60.0,
+        explained=explained or verdict_ == "PASS",
     )
 
 
@@ -33,7 +40,7 @@ def row(verdict_: str, *reasons: str, build: str = "good", state: str = "idle") 
     ("rows", "found"),
     [
         ([], Verdict.INCONCLUSIVE),
-        ([row("PASS"), row("INCONCLUSIVE", WITHHELD)], Verdict.PASS),
+        ([row("PASS"), row("INCONCLUSIVE", WITHHELD, explained=True)], Verdict.PASS),
         ([row("INCONCLUSIVE", "errors INCONCLUSIVE: too few")], Verdict.FAIL),  # unexplained
         ([row("PASS"), row("FAIL", "golden FAIL: 1 differs")], Verdict.FAIL),
         ([row("ERROR", "harness ERROR: a port")], Verdict.FAIL),
@@ -64,6 +71,20 @@ def test_a_gate_is_read_from_its_papers(tmp_path: Path) -> None:
     found = row_of("good", "idle", tmp_path, 61.04, "")
     assert (found.verdict, found.reasons) == ("FAIL", ("golden FAIL: 2 differ",))
     assert (found.starvation, found.fresh_starts, found.duration_s) == (0.5, 1, 61.0)
+    assert not found.explained
+
+
+@pytest.mark.parametrize(
+    ("spoilt_by", "explained"), [("machine", True), ("double", True), ("", False)]
+)
+def test_an_open_verdict_is_explained_by_what_spoilt_it(
+    tmp_path: Path, spoilt_by: str, explained: bool
+) -> None:
+    unsure = {"check": "errors", "verdict": "INCONCLUSIVE", "spoilt_by": spoilt_by}
+    passed = {"check": "boot", "verdict": "PASS"}
+    document = {"verdict": "INCONCLUSIVE", "checks": [passed, unsure]}
+    (tmp_path / "verdict.json").write_text(json.dumps(document))
+    assert row_of("good", "idle", tmp_path, 61.0, "").explained is explained
 
 
 def test_a_gate_that_left_nothing_is_an_error_with_its_last_words(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from botproof.prove.alterations import ALTERATIONS
 from botproof.prove.altering import Record
 from botproof.prove.catalogue import Defect, read_defects
 from botproof.prove.prove import Finding, Seen, prove, result_of
-from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict, combine
 from contract_tests.gate.story_around import around
 
@@ -95,9 +94,11 @@ def test_a_defect_that_a_starved_run_cannot_show_does_not_make_the_pass_void(
 ) -> None:
     """What the check says then is no PASS either, and it names the machine."""
     record, judging = good
-    said = f"too little; {KEPT} for 9 s" if kept else "too little"
     unsure = msgspec.structs.replace(
-        blind(record, judging), verdict=Verdict.INCONCLUSIVE, measurement=said
+        blind(record, judging),
+        verdict=Verdict.INCONCLUSIVE,
+        measurement="too little",
+        spoilt_by="machine" if kept else "",
     )
     (defect,) = (each for each in read_defects() if each.name == "stands-still")
     checks: dict[str, Check] = {"rollback": lambda *_: unsure}
