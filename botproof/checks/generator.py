@@ -21,7 +21,7 @@ import enum
 import math
 from collections.abc import Iterable, Iterator
 
-from botproof.history import HALF_AN_ANSWER, GeneratorHeld, History, Request
+from botproof.history import GeneratorHeld, History, Request, RequestFailure
 
 SLOT_S = 0.5
 _SPOILT_SHARE = 0.5
@@ -114,14 +114,13 @@ class HeldTimes:
         return Grade.FAILED if self.surely_over(due, latency_s, self._budget_s) else Grade.UNSURE
 
     def judge(
-        self, due: float, latency_s: float, error: str, *, timed_out: bool, late: bool
+        self, due: float, latency_s: float, *, failed: bool, failure: RequestFailure, late: bool
     ) -> Grade:
-        """Return the grade of a request with this error; "" is none, `timed_out` one of
-        time alone."""
-        failed = bool(error) and not timed_out
-        grade = self.grade(due, latency_s, failed=failed, late=late)
-        half = grade is Grade.FAILED and error.startswith(HALF_AN_ANSWER)
-        return Grade.UNSURE if half and self._made_of_lateness(due, latency_s) else grade
+        """Return the grade of a request; of one that has `failed`, `failure` says how."""
+        by_time = failure == "timed_out" and late
+        grade = self.grade(due, latency_s, failed=failed and not by_time, late=late)
+        incomplete = grade is Grade.FAILED and failure == "incomplete"
+        return Grade.UNSURE if incomplete and self._made_of_lateness(due, latency_s) else grade
 
     def _made_of_lateness(self, due: float, latency_s: float) -> bool:
         """Tell whether what half an answer lacks may have come too late for no fault of
@@ -162,10 +161,11 @@ def grades(
     """Yield each request with what it says about the target; from `late_s` seconds on
     it is late."""
     for request in requests:
-        late = request.latency_s >= late_s
-        error = "" if request.ok else request.error or "failed"
-        timed_out = bool(error) and late and not request.status
-        yield (
-            request,
-            held.judge(request.intended, request.latency_s, error, timed_out=timed_out, late=late),
+        grade = held.judge(
+            request.intended,
+            request.latency_s,
+            failed=not request.ok,
+            failure=request.failure,
+            late=request.latency_s >= late_s,
         )
+        yield request, grade

@@ -114,7 +114,7 @@ def _is_slow(request: Request, limit: float, held: HeldTimes, *, unknown: bool) 
 
 def _was_given_up(request: Request) -> bool:
     """Without a status nothing came back: what was cut off after some time might have gone on."""
-    return not request.ok and not request.status and "no answer within" in (request.error or "")
+    return not request.ok and request.failure == "timed_out"
 
 
 def _not_loaded(history: History, by_stack: Iterable[str]) -> set[str]:

@@ -25,7 +25,6 @@ from botproof.checks.generator import HALF_BEFORE_S, HALF_WITHHELD_S
 from botproof.checks.replies import RULE, lines_of, read_turns, render, settled_turns
 from botproof.checks.shortcomings import Shortcomings
 from botproof.history import (
-    HALF_AN_ANSWER,
     BotApiCall,
     CasePlayed,
     DoubleEvent,
@@ -336,7 +335,7 @@ def _is_remembered(request: Request, beside: Sequence[Request], limit_s: float) 
     word that no exchange answers, which those `beside` it got or waited for, too."""
     if request.ok:
         return False
-    if (request.error or "").startswith(HALF_AN_ANSWER):
+    if request.failure == "incomplete":
         return True
     troubled = sum(not each.ok or each.latency_s >= limit_s for each in beside)
     return request.status in _NO_EXCHANGE and troubled >= _MANY * len(beside)

@@ -62,7 +62,6 @@ from botproof.history.run import (
 )
 from botproof.history.traffic import (
     DISTRUSTED,
-    HALF_AN_ANSWER,
     NOT_HELD_BACK,
     NOT_OFFLINE,
     NOT_RECORDED,
@@ -74,6 +73,7 @@ from botproof.history.traffic import (
     GeneratorHeld,
     LoadPlanned,
     Request,
+    RequestFailure,
     UpdateConfirmed,
     UpdateDelivered,
     UpdateInjected,
@@ -86,7 +86,6 @@ __all__ = [
     "DISTRUSTED",
     "EVENT_TYPES",
     "FORMAT",
-    "HALF_AN_ANSWER",
     "NOT_HELD_BACK",
     "NOT_OFFLINE",
     "NOT_RECORDED",
@@ -125,6 +124,7 @@ __all__ = [
     "ProcessReady",
     "ProcessStarted",
     "Request",
+    "RequestFailure",
     "Run",
     "SecretSeen",
     "SecurityAsked",

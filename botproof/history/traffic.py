@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from botproof.history.run import Event
 
@@ -126,8 +126,9 @@ def within_reach(event: DoubleEvent) -> str:
     return ""
 
 
-HALF_AN_ANSWER = "half an answer: "
-"""How the error of a request begins whose answer lacks what a good one has."""
+RequestFailure = Literal["", "timed_out", "incomplete"]
+"""Of a request with an error: whether it failed by nothing but the time that passed, or by an
+answer that lacks what a good one has; "" otherwise."""
 
 
 class Request(Event, frozen=True, kw_only=True):
@@ -138,6 +139,7 @@ class Request(Event, frozen=True, kw_only=True):
     ok: bool
     status: int | None = None
     error: str | None = None
+    failure: RequestFailure = ""
     name: str = ""
 
 

@@ -171,6 +171,6 @@ def _pack(outcome: Outcome) -> list[object]:
         outcome.finished,
         outcome.status,
         outcome.error,
-        outcome.timed_out,
+        outcome.failure,
         outcome.unsent,
     ]

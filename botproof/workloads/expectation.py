@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from botproof.history import HALF_AN_ANSWER
-
 _NO_VALUE = frozenset({"nan", "none", "null", "undefined", "inf", "-inf", "infinity", "n/a"})
 
 
@@ -19,7 +17,7 @@ def lacking(answer: Any, path: str, expect: str) -> str:
             continue
         problem = missing_field(answer, field)
         if problem:
-            return f"{HALF_AN_ANSWER}{problem}"
+            return problem
     return ""
 
 

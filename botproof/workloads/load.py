@@ -50,6 +50,7 @@ class LoggedRequest(msgspec.Struct, frozen=True):
     ok: bool = False
     status: int | None = None
     error: str | None = None
+    failure: history.RequestFailure = ""
     name: str = ""
     held_s: float | None = None
     share: float = 1.0
@@ -237,6 +238,7 @@ def _event(entry: LoggedRequest, labels: dict[str, str]) -> history.Request | hi
         ok=entry.ok,
         status=entry.status,
         error=entry.error or None,
+        failure=entry.failure,
         name=entry.name,
         **labels,
     )

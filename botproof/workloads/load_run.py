@@ -18,6 +18,7 @@ from hdrh.histogram import HdrHistogram
 from botproof.checks.errors import advice
 from botproof.checks.generator import Grade, HeldTimes, slot_of
 from botproof.checks.rollback import Streak, describe_streak, longest_streak
+from botproof.history import RequestFailure
 from botproof.sequential import SequentialErrorRate
 from botproof.stats import ALPHA, judge_error_rate
 from botproof.verdict import Verdict, combine
@@ -35,8 +36,8 @@ _HINDERED_SHARE = 0.75
 class Outcome:
     """One finished request. Times are monotonic seconds; `error` is empty for a success.
 
-    `number` is its place in the schedule, counted from 0 over all who send. `timed_out`: it has
-    failed by nothing but the time that passed. `unsent`: the generator was held up when it was due.
+    `number` is its place in the schedule, counted from 0 over all who send. `failure`: how it
+    failed, of those with an error. `unsent`: the generator was held up when it was due.
     """
 
     number: int
@@ -45,7 +46,7 @@ class Outcome:
     finished: float
     status: int
     error: str
-    timed_out: bool = False
+    failure: RequestFailure = ""
     unsent: bool = False
 
     @property
@@ -247,9 +248,12 @@ class LoadRun:
 
     def _judge(self, outcome: Outcome) -> None:
         late = outcome.latency > self.limits.latency_budget
-        timed_out = outcome.timed_out and late
         grade = self.held.judge(
-            outcome.intended, outcome.latency, outcome.error, timed_out=timed_out, late=late
+            outcome.intended,
+            outcome.latency,
+            failed=bool(outcome.error),
+            failure=outcome.failure,
+            late=late,
         )
         if not outcome.error and late:
             error = f"answered after more than {self.limits.latency_budget:g} s"
@@ -285,10 +289,10 @@ class LoadRun:
         for number, due in sorted(self.out.items()):
             if due <= overdue:
                 error = f"no answer within {now - due:.1f} s, when the run ended"
-                self.record(Outcome(number, "overdue", due, now, 0, error, timed_out=True))
+                self.record(Outcome(number, "overdue", due, now, 0, error, "timed_out"))
         while (entry := self.next_arrival()) is not None and entry[1] <= overdue:
             error = "never sent: every user was still waiting"
-            self.record(Outcome(entry[0], "overdue", entry[1], now, 0, error, timed_out=True))
+            self.record(Outcome(entry[0], "overdue", entry[1], now, 0, error, "timed_out"))
 
     def time_is_up(self) -> None:
         """Note that the time that was planned is over: what came by now gets the last look."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from botproof.workloads.open_loop import OpenLoopUser
+from botproof.workloads.open_loop import Answered, OpenLoopUser
 from botproof.workloads.probe import not_market_data
 
 
@@ -28,7 +28,7 @@ def probe(options: Any) -> str:
 class PriceAsker(OpenLoopUser):
     """Asks what the bot's /price asks, for one symbol after the other."""
 
-    def ask(self, number: int) -> tuple[str, int, str]:
+    def ask(self, number: int) -> Answered:
         symbols = self.environment.parsed_options.symbols.split(",")
         symbol = symbols[number % len(symbols)]
         # Four of five ask for the whole picture, as people do; the rest for the bare price.

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, NamedTuple
 
 import gevent
 import locust.log
@@ -34,6 +34,7 @@ from gevent.event import AsyncResult
 from gevent.queue import LifoQueue
 from locust import FastHttpUser, events, task
 
+from botproof.history import RequestFailure
 from botproof.verdict import Verdict
 from botproof.workloads import distributed, load_options
 from botproof.workloads.addresses import answer_addresses_at_once
@@ -48,7 +49,6 @@ _OPEN_AT_THE_LATEST_S = 10.0
 """A master whose word that all users are there is lost must not keep a worker waiting."""
 _PLANNED_END = 0.98
 """A run that lasted this share of --run-time was ended by it, and not by a person."""
-_NO_ANSWER = "no answer within "
 
 log = logging.getLogger("botproof.load")
 
@@ -166,6 +166,16 @@ class ArrivalQueue:
         return None
 
 
+class Answered(NamedTuple):
+    """What came of one request: its name in the statistics, the HTTP status (0: none), an error or
+    "", and how it failed where the run is to know that."""
+
+    name: str
+    status: int
+    error: str = ""
+    failure: RequestFailure = ""
+
+
 class OpenLoopUser(FastHttpUser):
     """A connection that sends the next arrival of the shared schedule, over and over."""
 
@@ -178,8 +188,8 @@ class OpenLoopUser(FastHttpUser):
     network_timeout = GIVE_UP_S
     connection_timeout = GIVE_UP_S
 
-    def ask(self, number: int) -> tuple[str, int, str]:
-        """Send request `number`; give its name, the HTTP status (0: none) and an error or ''."""
+    def ask(self, number: int) -> Answered:
+        """Send request `number`, and return what came of it."""
         raise NotImplementedError
 
     @task
@@ -188,51 +198,53 @@ class OpenLoopUser(FastHttpUser):
         run = self.run_state
         number, intended = self.arrivals.next_arrival()
         try:
-            name, status, error = self.ask(number)
+            answered = Answered(*self.ask(number))  # a script may return a plain tuple
         except Exception as problem:  # noqa: BLE001,RUF100 - an arrival without outcome would never end the run
             run.broken = run.broken or script_fault(problem)
-            name, status, error = "failed", 0, no_answer(problem)
+            answered = Answered("failed", 0, *no_answer(problem))
         self.pulse.check()
         if not run.broken:
-            finished, timed_out = time.monotonic(), error.startswith(_NO_ANSWER)
-            run.record(Outcome(number, name, intended, finished, status, error, timed_out))
+            name, status, error, failure = answered
+            outcome = Outcome(number, name, intended, time.monotonic(), status, error, failure)
+            run.record(outcome)
         end_if_finished(self.environment, run)
 
-    def post(self, path: str, body: dict[str, object]) -> tuple[str, int, str]:
+    def post(self, path: str, body: dict[str, object]) -> Answered:
         """POST JSON and judge the answer by status and by its own `success` field."""
         with self.client.post(path, json=body, catch_response=True, name=path) as response:
             own = own_error(getattr(response, "error", None))
             if own:
                 self.run_state.broken = own
-            error = _error_of(response, path, self.environment.parsed_options.expect)
+            error, failure = _error_of(response, path, self.environment.parsed_options.expect)
             if error:
                 response.failure(error)
             else:
                 response.success()
-            return path, int(response.status_code or 0), error
+            return Answered(path, int(response.status_code or 0), error, failure)
 
 
-def _error_of(response: Any, path: str, expect: str) -> str:
+def _error_of(response: Any, path: str, expect: str) -> tuple[str, RequestFailure]:
     if not response.status_code:
         return no_answer(response.error)
     if response.status_code != 200:
-        return f"HTTP {response.status_code}"
+        return f"HTTP {response.status_code}", ""
     try:
         answer = msgspec.json.decode(response.content)
     except msgspec.DecodeError:
-        return "HTTP 200, but the body is not JSON"
+        return "HTTP 200, but the body is not JSON", ""
     if not isinstance(answer, dict) or answer.get("success") is not True:
-        return 'HTTP 200, but no "success": true'
-    return lacking(answer, path, expect)
+        return 'HTTP 200, but no "success": true', ""
+    problem = lacking(answer, path, expect)
+    return (f"half an answer: {problem}", "incomplete") if problem else ("", "")
 
 
-def no_answer(error: BaseException | None) -> str:
+def no_answer(error: BaseException | None) -> tuple[str, RequestFailure]:
     """Say why a request has no status: the time was up, or the connection failed."""
     # geventhttpclient says RetriesExceeded when its network timeout has passed.
     name = type(error).__name__
     if isinstance(error, TimeoutError) or name == "RetriesExceeded":
-        return f"{_NO_ANSWER}{OpenLoopUser.network_timeout:g} s"
-    return f"no answer: {name}"
+        return f"no answer within {OpenLoopUser.network_timeout:g} s", "timed_out"
+    return f"no answer: {name}", ""
 
 
 def end_if_finished(environment: Any, run: LoadRun) -> None:
@@ -465,6 +477,7 @@ def _log_line(outcome: Outcome) -> dict[str, object]:
         "latency_s": round(outcome.latency, 6),
         "name": outcome.name,
         "ok": not outcome.error,
+        "failure": outcome.failure,
         "status": outcome.status,
         "error": outcome.error,
     }

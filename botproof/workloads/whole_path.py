@@ -20,7 +20,7 @@ import msgspec
 from gevent.event import AsyncResult
 
 from botproof.config import TelegramDouble
-from botproof.workloads.open_loop import OpenLoopUser, end_if_finished
+from botproof.workloads.open_loop import Answered, OpenLoopUser, end_if_finished
 from botproof.workloads.reply_calls import read_reply
 
 _POLL_S = 10
@@ -110,7 +110,7 @@ class CommandSender(OpenLoopUser):
 
     watch: ClassVar[ReplyWatch | None] = None
 
-    def ask(self, number: int) -> tuple[str, int, str]:
+    def ask(self, number: int) -> Answered:
         options = self.environment.parsed_options
         commands = options.commands.split(",")
         command = commands[number % len(commands)].strip()
@@ -122,15 +122,16 @@ class CommandSender(OpenLoopUser):
             problem = self._inject(options, command, chat_id)
             if problem:
                 self._break(problem)
-                return command, 0, problem
+                return Answered(command, 0, problem)
             text = reply.get(timeout=max(0.0, deadline - time.monotonic()))
         except gevent.Timeout:
-            return command, 0, f"no answer within {self.network_timeout:g} s"
+            late = f"no answer within {self.network_timeout:g} s"
+            return Answered(command, 0, late, "timed_out")
         finally:
             watch.forget(chat_id)
         if options.expect and not re.search(options.expect, text):
-            return command, 200, f"the answer does not contain {options.expect!r}"
-        return command, 200, ""
+            return Answered(command, 200, f"the answer does not contain {options.expect!r}")
+        return Answered(command, 200)
 
     def _inject(self, options: Any, command: str, chat_id: int) -> str:
         body = {"text": command, "chat_id": chat_id, "user_id": options.sender or chat_id}

@@ -17,7 +17,6 @@ from botproof.checks.registry import CHECKS
 from botproof.checks.starved import doubtful
 from botproof.config import Config, Mode, Process, longest_deadline, stretches, substitute
 from botproof.history import (
-    HALF_AN_ANSWER,
     UNKNOWN_HOST,
     DoubleEvent,
     History,
@@ -262,7 +261,11 @@ def half_answers(story: Any, **fields: Any) -> None:
     story.load("webhook", 400, failures=8, **fields)
     for at, event in enumerate(story.events):
         if isinstance(event, Request) and not event.ok:
-            fault: dict[str, Any] = {"status": 200, "error": f"{HALF_AN_ANSWER}no data.price"}
+            fault: dict[str, Any] = {
+                "status": 200,
+                "error": "half an answer: no data.price",
+                "failure": "incomplete",
+            }
             story.events[at] = msgspec.structs.replace(event, **fault)
 
 
@@ -270,7 +273,7 @@ def test_half_an_answer_is_a_failure_unless_the_machine_was_starved(story, judge
     half_answers(story)
     result = judge(story, judged, "errors")
     assert result.verdict is Verdict.FAIL
-    assert f"8 x {HALF_AN_ANSWER}no data.price" in result.evidence
+    assert "8 x half an answer: no data.price" in result.evidence
     starve(story, "webhook", story.clock - 8, story.clock, figure=0.6)
     assert judge(story, judged, "errors").verdict is Verdict.INCONCLUSIVE
 

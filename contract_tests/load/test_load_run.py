@@ -8,7 +8,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botproof.history import HALF_AN_ANSWER
+from botproof.history import RequestFailure
 from botproof.stats import percentile
 from botproof.verdict import Verdict
 from botproof.workloads.load_run import Latencies, Limits, LoadRun, Outcome, Schedule
@@ -23,9 +23,11 @@ def run_with(**limits: Any) -> LoadRun:
     )
 
 
-def outcome(number: int, latency: float = 0.01, error: str = "") -> Outcome:
+def outcome(
+    number: int, latency: float = 0.01, error: str = "", failure: RequestFailure = ""
+) -> Outcome:
     due = 100.0 + number
-    return Outcome(number, "/price", due, due + latency, 0 if error else 200, error)
+    return Outcome(number, "/price", due, due + latency, 0 if error else 200, error, failure)
 
 
 def test_the_first_decision_counts_and_later_luck_does_not_change_it() -> None:
@@ -127,16 +129,16 @@ def test_half_an_answer_soon_after_the_generator_was_held_up_ends_no_run() -> No
 
     Each time is too short to spoil a slot. Once the machine has room again, the run decides.
     """
-    half = f"{HALF_AN_ANSWER}no data.price"
+    half: dict[str, Any] = {"error": "half an answer: no data.price", "failure": "incomplete"}
     run = run_with()
     for number in range(6):
         due = 100.0 + number
         run.hold(due, due + 0.15)
         run.hold(due + 0.5, due + 0.65)
-        run.record(outcome(number, latency=0.2, error=half))
+        run.record(outcome(number, latency=0.2, **half))
     assert (run.failures, run.unsure, run.left_out, run.decided) == (0, 6, 0, None)
     for number in range(10, 15):
-        run.record(outcome(number, error=half))
+        run.record(outcome(number, **half))
     assert run.decided is Verdict.FAIL
 
 

@@ -10,16 +10,17 @@ from botproof.history import GeneratorHeld, History, Request
 from botproof.verdict import Verdict
 
 
-def load(*latencies: float, error: str = "", stack: str = "polling") -> list[Request]:
+def load(*latencies: float, given_up: bool = False, stack: str = "polling") -> list[Request]:
     """Requests a tenth of a second apart, in the order in which they were due."""
     return [
         Request(
             t=number / 10 + latency,
             intended=number / 10,
             latency_s=latency,
-            ok=not error or latency < 1,
-            status=None if error and latency >= 1 else 200,
-            error=error if latency >= 1 else None,
+            ok=not given_up or latency < 1,
+            status=None if given_up and latency >= 1 else 200,
+            error="no answer within 2 s" if given_up and latency >= 1 else None,
+            failure="timed_out" if given_up and latency >= 1 else "",
             stack=stack,
             mode=stack,
         )
@@ -58,7 +59,7 @@ def test_modes_do_not_make_a_row_together() -> None:
 
 
 def test_requests_given_up_before_the_limit_leave_the_rule_undecided() -> None:
-    row = load(2, 2, 2, 2, 0.1, error="no answer within 2 s")
+    row = load(2, 2, 2, 2, 0.1, given_up=True)
     result = check(History(row), Judging())
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "given up before 5 s" in result.evidence[-1]
