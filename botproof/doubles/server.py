@@ -121,7 +121,7 @@ async def serve(
             sock=listener,
             ssl=ssl,
         )
-    except BaseException:
+    except BaseException:  # a cancelled start as well: the port must not stay taken
         listener.close()
         raise
     return Server(server, host, tls=ssl is not None, connections=connections)

@@ -81,7 +81,7 @@ async def _make_and_put(
 ) -> Entry[T]:
     try:
         entry = await make()
-    except BaseException:
+    except BaseException:  # a cancelled fetch as well: the next replica has the turn
         store.give_back(field, key)
         raise
     store.put(field, key, entry)

@@ -64,7 +64,7 @@ class Dispatcher:
             await free.acquire()
             try:
                 job = await self._claim(first=first)
-            except BaseException:
+            except BaseException:  # a cancelled claim as well: its place is for the next one
                 free.release()
                 raise
             task = asyncio.create_task(self._handle(job), name=f"update {job.update_id}")

@@ -265,7 +265,7 @@ class _Gate:
             admitted = await self._access.admits(
                 user.id if user else None, chat.id if chat else None
             )
-        except Exception as error:
+        except Exception as error:  # who may be a stranger is let in by no failure
             self._note(update, error)
             raise ApplicationHandlerStop from error
         if admitted:

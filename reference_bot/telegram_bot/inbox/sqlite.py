@@ -291,7 +291,7 @@ class SqliteInbox:
         received_ms, since = self._received.get(update_id, unknown)
         try:
             job = await self._fetch(update_id, lane_id)
-        except BaseException:
+        except BaseException:  # a cancelled claim as well: the update stays for the next one
             lane.busy, lane.queued = False, True
             waiting.lanes.appendleft(lane_id)
             raise

@@ -172,7 +172,7 @@ class Writer(threading.Thread):
             connection.execute("BEGIN IMMEDIATE")
             results = [operation(connection) for operation, _, _ in entries]
             connection.execute("COMMIT")
-        except Exception as error:
+        except Exception as error:  # whatever it is, nothing is half written
             _roll_back(connection)
             if len(entries) > 1:  # one of them may be to blame: each by itself
                 return [out for entry in entries for out in self._commit(connection, [entry])]
@@ -239,7 +239,7 @@ class Writer(threading.Thread):
             connection.executescript(_SCHEMA)
             # A write, so that all files are there when they are looked at.
             connection.execute("INSERT OR REPLACE INTO probe VALUES (1, x'00')")
-        except BaseException:
+        except BaseException:  # whatever keeps it from opening, no file stays open
             connection.close()
             raise
         self._where = Whereabouts(self._path, self._lock)

@@ -79,7 +79,7 @@ class SqliteBook:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA cache_size = -128")  # KiB
             connection.executescript(_SCHEMA)
-        except BaseException:
+        except BaseException:  # whatever keeps it from opening, no file stays open
             connection.close()
             raise
         self._where = Whereabouts(self._path)
@@ -112,7 +112,7 @@ class SqliteBook:
             try:
                 done = work(connection)
                 connection.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # whatever it is, nothing is half written
                 if connection.in_transaction:  # SQLite rolls back by itself when the disk is full
                     connection.execute("ROLLBACK")
                 raise
