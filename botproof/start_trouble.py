@@ -79,6 +79,12 @@ _KNOWN = (
         "start botproof init in the bot's directory, or name the file as it is seen from there",
     ),
     _Sign(
+        r"SyntaxError: ([^\n]*\bJSON\b[^\n]*)",
+        "the bot read something that is no JSON: {0}",
+        "see in its log what it read: a file that is empty or missing, a variable that is not set, "
+        "or the page of a service in place of its answer",
+    ),
+    _Sign(
         r"SyntaxError: (.+)",
         "the bot's source is not understood by what runs it",
         'run the bot with the version that it is written for: --bot "python3.12 main.py"',

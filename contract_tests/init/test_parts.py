@@ -328,6 +328,16 @@ LOGS = {
         "there is no file /x/main.py",
         "in the bot's directory",
     ),
+    "what Node.js read is no JSON": (
+        """SyntaxError: "undefined" is not valid JSON""",
+        """is no JSON: "undefined" is not valid JSON""",
+        "a variable that is not set",
+    ),
+    "what an older Node.js read is no JSON": (
+        "SyntaxError: Unexpected end of JSON input",
+        "is no JSON: Unexpected end of JSON input",
+        "a file that is empty",
+    ),
     "another Python": ("SyntaxError: invalid syntax", "not understood", "version"),
     "no token": (
         "telegram.error.InvalidToken: You must pass the token you received from BotFather",
