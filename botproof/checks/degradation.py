@@ -119,7 +119,10 @@ def _where(one: Degraded) -> str:
 
 
 def _was_kept(one: Degraded, limit: float) -> bool:
-    """Tell whether a slow machine may be the reason for what is late or missing in an answer."""
+    """Tell whether a slow machine may be the reason for what is late or missing in an answer, or
+    for what the whole answer was taken to be: an exchange that was late then had no part in it."""
+    if one.stage == "back" and one.clean_withheld_s >= limit:
+        return True
     if one.reply_s is None:
         return one.withheld_s >= limit
     otherwise_in_time = one.reply_s - one.withheld_s < limit
@@ -282,13 +285,17 @@ def _kept(asked: Sequence[Degraded], limit: float, judging: Judging) -> Iterator
     """Yield what went wrong while the machine withheld so much that nobody can tell whose fault it
     was."""
     found = (
-        f"{KEPT} for {one.withheld_s:.1f} s, so this may be no fault of the bot: "
+        f"{KEPT} for {_withheld_s(one):.1f} s, so this may be no fault of the bot: "
         f"{one.stack}: {line}"
         for one in asked
         if _was_kept(one, limit)
         for line in _missing(one, limit, judging)
     )
     yield from islice(found, _FEWEST)
+
+
+def _withheld_s(one: Degraded) -> float:
+    return max(one.withheld_s, one.clean_withheld_s) if one.stage == "back" else one.withheld_s
 
 
 def _summary(asked: Sequence[Degraded]) -> Iterator[str]:

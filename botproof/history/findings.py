@@ -130,7 +130,8 @@ class Degraded(Event, frozen=True, kw_only=True):
     all answers are wrong), "venue" (one exchange is gone), "back" (all is well again), "ended"
     where the target ended, or "held" (Telegram had this chat wait, and `calls` came before that
     was over). `reply_s` is how long the answer took (None: it never came), `withheld_s` what the
-    machine kept of that time. `clean` is what the same question is answered when nothing is wrong.
+    machine kept of that time. `clean` is what the same question is answered when nothing is wrong,
+    and `clean_withheld_s` what the machine kept of the time in which that was learnt.
     `neighbour`: a simple question of somebody else meanwhile. `since_s`: seconds since an exchange
     last gave a right answer; of "back", since all is well. `datum` is false where the answer is
     made of what exchanges say of one symbol, and none had said it yet. `others` are the exchanges
@@ -147,6 +148,7 @@ class Degraded(Event, frozen=True, kw_only=True):
     clean: tuple[str, ...] = ()
     reply_s: float | None = None
     withheld_s: float = 0.0
+    clean_withheld_s: float = 0.0
     neighbour: bool = False
     since_s: float = 0.0
     datum: bool = True

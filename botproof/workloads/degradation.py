@@ -17,9 +17,9 @@ import contextlib
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -35,6 +35,15 @@ from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.away import called_too_often
 from botproof.workloads.door import question_of
+from botproof.workloads.exchange_troubles import (
+    FIRST_GONE,
+    GONE,
+    LIMITED,
+    ONE_GONE,
+    PAGE_OR_NOTHING,
+    SHARE,
+    WRONG,
+)
 from botproof.workloads.exposure import secrets_shown
 from botproof.workloads.naming import (
     answered_cases,
@@ -62,55 +71,12 @@ _ANSWER_S = 8.0
 _OK = 200
 _AGAIN_S = 0.7
 _MOST_VENUES = 6
-_SHARE = {"probability": 0.5}
-_PRICES = "lastPrice,last,last_price,lastPr,price,markPrice,markPx,mark_price,indexPrice,close,c"
-_VOLUMES = (
-    "volume,quoteVolume,vol24h,volCcy24h,volume24h,turnover24h,baseVolume,usdtVolume,base_volume,"
-    "quote_volume,volume_24h_quote,dayNtlVlm"
-)
-WRONG: Mapping[str, tuple[Mapping[str, Any], ...]] = {
-    "half of all figures are NaN": ({"kind": "nan", "field": "*"},),
-    "half of all answers are empty": ({"kind": "empty"},),
-    "half of all answers lack the price": ({"kind": "missing_field", "field": _PRICES},),
-    "half of all answers lack the volumes": ({"kind": "missing_field", "field": _VOLUMES},),
-    "half of all volumes are negative": ({"kind": "negative"},),
-    "half of all answers are an HTML page": ({"kind": "html"},),
-    "half of all answers are cut off": ({"kind": "truncated"},),
-    "half of all connections break in the body": ({"kind": "half_body"},),
-    "half of all answers are HTTP 500": ({"kind": "error", "status": 500},),
-    "half of all answers are HTTP 503": ({"kind": "error", "status": 503},),
-    "half of all answers are HTTP 451": ({"kind": "error", "status": 451},),
-    "half of all answers are HTTP 429 with Retry-After": (
-        {"kind": "error", "status": 429, "retry_after": 1},
-    ),
-    "half of all answers are HTTP 418": ({"kind": "error", "status": 418, "retry_after": 1},),
-    "half of all connections are reset": ({"kind": "reset"},),
-    "half of all calls are never answered": ({"kind": "silent"},),
-}
-"""How answers of exchanges go wrong one by one, in words, as the exchange double takes it."""
-_LIMITED: Mapping[str, Mapping[str, Any]] = {
-    "every exchange answers HTTP 429 with Retry-After: 1": {"status": 429, "retry_after": 1},
-    "every exchange bans with HTTP 418 for a second": {"status": 418, "retry_after": 1},
-}
-_FIRST_GONE = "{venue} answers with a page, or never"
-_PAGE_OR_NOTHING = ({"kind": "html", **_SHARE}, {"kind": "silent"})
-"""Two ways at once, for there is time for one question: what is not JSON ends more than its call
-where nobody catches that, and what never comes is waited for."""
-_ONE_GONE: Mapping[str, Mapping[str, Any]] = {
-    "{venue} never answers": {"kind": "silent"},
-    "{venue} answers HTTP 503": {"kind": "error", "status": 503},
-    "{venue} resets connections": {"kind": "reset"},
-}
 _HELD_FOR_S = 4
 _HELD = f"Telegram has one chat wait for {_HELD_FOR_S} s (429)"
 _ALMOST_S = 0.3
 """A clock that is a little ahead is no harm."""
 _OTHERS = 3
 _HELD_S = 5.0
-_GONE: Mapping[str, Mapping[str, Any]] = {
-    "no exchange answers (silence)": {"kind": "silent"},
-    "no exchange answers (connections are reset)": {"kind": "reset"},
-}
 
 
 async def degradation_trial(around: Surroundings, mode: str) -> None:
@@ -164,10 +130,11 @@ class _Bad:
         self._symbols = _turn(names[4:] or names)  # the first is what questions usually name
         self._symbols_after = _turn(self._known)
         self._clean: dict[str, tuple[str, ...]] = {}
+        self._clean_withheld: dict[str, float] = {}
         self._good_at = history.now()
 
     async def times(self) -> None:
-        """All of it, in order."""
+        """Play all stages in their order."""
         async with reading(self._stack, _of_interest, self._read):
             questions = await self._choose()
             await self._held()
@@ -200,6 +167,7 @@ class _Bad:
             if self._venues.total() > before and lines >= _LEAST_LINES and came[0].answers:
                 found[text] = lines
                 self._clean[text] = came[0].answers
+                self._clean_withheld[text] = came[0].withheld_s
         self._usual = self._calls.total()
         best = sorted(found, key=lambda text: -found[text])[:_MOST_QUESTIONS]
         questions = [text for text in asked if text in best]
@@ -214,6 +182,7 @@ class _Bad:
         began = history.now()
         came = await self._ask([(text, "clean", "nothing is wrong") for text in left])
         self._clean.update({one.text: one.answers for one in came})
+        self._clean_withheld.update({one.text: one.withheld_s for one in came})
         self._own.update(text for text in left if self._has_datum(text, since=began))
 
     async def _held(self) -> None:
@@ -254,7 +223,7 @@ class _Bad:
         """Nobody answers, for so long that nothing that is remembered is fresh any more."""
         self._good_at = began = history.now()
         exchanges = self._stack.exchanges()
-        kinds = list(_GONE.items())
+        kinds = list(GONE.items())
         ages = [age for age in self._config.degradation.fresh.values() if age <= _MOST_WAITED_S]
         fresh = max(ages, default=_WAITED_S)
         silent = self._other(questions)
@@ -297,7 +266,7 @@ class _Bad:
 
     async def _limited(self, questions: Sequence[str]) -> None:
         """All ask to be left alone for a second; then they are well again."""
-        for words, fault in _LIMITED.items():
+        for words, fault in LIMITED.items():
             everywhere = {"venue": "*", "kind": "error", **fault}
             async with self._stack.exchanges().with_faults([everywhere]):
                 await self._beside(self._other(questions), "part", words)
@@ -305,26 +274,36 @@ class _Bad:
                 return
 
     async def _parts(self, questions: Sequence[str]) -> None:
-        """Have some answers go wrong, in each way there is."""
-        turn = _turn(questions)
+        """Have some answers go wrong, in each way there is.
+
+        An account without a position is told by an empty list: that a bot tells a zero then, of the
+        operator's account, is right.
+        """
+        private = set(map(command_of, self._config.workload.private))
+        of_market = [text for text in questions if command_of(text) not in private]
+        turn, public = _turn(questions), _turn(of_market)
         for words, faults in WRONG.items():
-            asked = self._other([next(turn), next(turn)])
-            faulty = [{"venue": "*", **_SHARE, **fault} for fault in faults]
+            empty = any(fault["kind"] == "empty" for fault in faults)
+            if empty and not of_market:
+                continue
+            own = public if empty else turn
+            asked = self._other([next(own), next(own)])
+            faulty = [{"venue": "*", **SHARE, **fault} for fault in faults]
             async with self._stack.exchanges().with_faults(faulty):
                 await self._beside(asked, "part", words)
 
     async def _first_gone(self, questions: Sequence[str], venue: str) -> None:
         """Ask without the one that is asked most, before anything else has gone wrong: no circuit
         is open to any other."""
-        said = _FIRST_GONE.format(venue=venue)
+        said = FIRST_GONE.format(venue=venue)
         self._alone.add(said)
-        faults = [{"venue": venue, **fault} for fault in _PAGE_OR_NOTHING]
+        faults = [{"venue": venue, **fault} for fault in PAGE_OR_NOTHING]
         async with self._stack.exchanges().with_faults(faults):
             await self._beside(self._other(questions), "venue", said)
 
     async def _one_gone(self, questions: Sequence[str], venues: Sequence[str]) -> None:
         """One exchange after the other, each in another way."""
-        ways = _turn(list(_ONE_GONE.items()))
+        ways = _turn(list(ONE_GONE.items()))
         for venue in venues:
             words, fault = next(ways)
             async with self._stack.exchanges().with_faults([{"venue": venue, **fault}]):
@@ -340,6 +319,7 @@ class _Bad:
             msgspec.structs.replace(
                 one,
                 clean=self._clean.get(one.text, ()),
+                clean_withheld_s=self._clean_withheld.get(one.text, 0.0),
                 others=self._others(one),
             )
             for one in self._played
@@ -400,6 +380,7 @@ class _Bad:
                 text=text,
                 answers=tuple(answer.text for answer in self._chats.turns[name].answers),
                 clean=self._clean.get(text, ()),
+                clean_withheld_s=self._clean_withheld.get(text, 0.0),
                 reply_s=self._chats.turns[name].reply_time_s,
                 withheld_s=round(withheld, 3),
                 neighbour=number >= len(asked) - neighbours,

@@ -215,6 +215,19 @@ class TestDegradation:
             Verdict.FAIL
         )
 
+    @pytest.mark.parametrize(
+        ("withheld_s", "said"), [(1.9, Verdict.FAIL), (2.0, Verdict.INCONCLUSIVE)]
+    )
+    def test_a_whole_answer_that_was_learnt_on_a_starved_machine_is_no_measure(
+        self, withheld_s: float, said: Verdict
+    ) -> None:
+        """A gate was FAIL for it: the usual exchange had been late when that was learnt."""
+        other = bad(stage="back", answers=("Volume: 1 BTC",), since_s=60.0, withheld_s=0.1)
+        starved = msgspec.structs.replace(other, clean_withheld_s=withheld_s)
+        result = judge_bad(bad(), starved)
+        assert result.verdict is said, result
+        assert result.spoilt_by == ("machine" if said is Verdict.INCONCLUSIVE else "")
+
     def test_figures_of_long_ago_say_so(self) -> None:
         old = {"stage": "gone", "answers": CLEAN, "since_s": 70.0}
         result = judge_bad(bad(**old))
