@@ -103,7 +103,7 @@ STATES: Sequence[State] = (
     State("thief", "connections that are opened all the time", thief=True),
 )
 
-_GROUP_MB = 1_600
+_GROUP_MB = 2_600
 _HELD_MB = 500
 _FILE_MB = 1_200
 

@@ -13,6 +13,7 @@ from botproof.rollout.engine import DEPLOYED, UNDONE
 from botproof.rollout.journal import FileJournal, state_of
 
 PROGRAM = """
+import select
 import sys
 from pathlib import Path
 from botproof.rollout.engine import go_on
@@ -35,6 +36,9 @@ class Worker:
 
     def wait(self, said):
         print(said, file=sys.stderr, flush=True)
+        # A signal that comes just before a call blocks is handled when the call is over.
+        while not select.select([sys.stdin], [], [], 0.05)[0]:
+            pass
         sys.stdin.readline()
 
 
