@@ -159,12 +159,12 @@ def test_files_below_a_directory_are_counted_and_a_tree_of_sources_is_not(tmp_pa
 
 
 LEAVES = """
-import pathlib, sys, tempfile
+import pathlib, signal, tempfile
 for number in range(3):
     tempfile.mkstemp()
 pathlib.Path("dump").write_bytes(b"x" * 500)
 print("ready", flush=True)
-sys.stdin.read()
+signal.pause()
 """
 
 
