@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,13 +53,23 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """A roll-out that waits for a line of its input while it hands over, and hands back."""
+    """A roll-out that waits for a line of its input while it hands over, and hands back.
+
+    ``hang_up``: what a lost terminal does to it at first, whatever these tests were started by.
+    """
     started: list[subprocess.Popen[str]] = []
 
-    def run(before: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    def run(hang_up: str = "default") -> "subprocess.Popen[str]":
         pipe = subprocess.PIPE
         process = subprocess.Popen(
-            [*before, sys.executable, "-c", PROGRAM, str(tmp_path / "journal.jsonl")],
+            [
+                "/usr/bin/env",
+                f"--{hang_up}-signal=HUP",
+                sys.executable,
+                "-c",
+                PROGRAM,
+                str(tmp_path / "journal.jsonl"),
+            ],
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
@@ -109,7 +119,7 @@ def test_a_lost_terminal_that_is_told_twice_is_undone_once(start: Start, tmp_pat
 
 
 def test_under_nohup_a_lost_terminal_ends_nothing(start: Start, tmp_path: Path) -> None:
-    process = start(("env", "--ignore-signal=HUP"))
+    process = start("ignore")
     process.send_signal(signal.SIGHUP)
     process.communicate("\n")
     assert process.returncode == 0
