@@ -45,6 +45,7 @@ class Failure(enum.Enum):
     LOAD_BROKEN = ("harness", True, "the load generator sent nothing, or broke")
     NOT_CONFIGURED = ("harness", False, "the run needs something that botproof.toml does not have")
     NO_NAMES = ("harness", False, "a host cannot be given, or not be found, by its name here")
+    NOT_KEPT = ("harness", False, "a file of `keeps` cannot be read, or not be put back")
     INTERRUPTED = ("harness", False, "the run was ended")
     HARNESS = ("harness", False, "the harness itself failed")
 

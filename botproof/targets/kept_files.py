@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError
 
 __all__ = ["KeptFiles"]
@@ -44,7 +45,8 @@ def _told() -> Iterator[None]:
         yield
     except OSError as error:
         raise BrokenHarnessError(
-            f"{error.filename}: cannot be kept as it was (`keeps`): {error.strerror}"
+            f"{error.filename}: cannot be kept as it was (`keeps`): {error.strerror}",
+            Failure.NOT_KEPT,
         ) from error
 
 

@@ -34,6 +34,7 @@ from botproof.targets import blame, replicas, reserved, watch
 from botproof.targets import world as target_world
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure, of_engine
+from botproof.targets.kept_files import KeptFiles
 from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, RunError, TargetError
 from botproof.targets.life import Ended
 from botproof.targets.process import Guard, ManagedProcess
@@ -305,6 +306,12 @@ async def _(world: World) -> None:
 async def _(world: World) -> None:
     world.patch.setattr(target_world, "problem", lambda: "unshare: Operation not permitted")
     target_world.World(world.path / "world")
+
+
+@provokes(Failure.NOT_KEPT)
+async def _(world: World) -> None:
+    (world.path / "taken").write_text("a file where the copies are to be")
+    KeptFiles([world.path / "state.db"], world.path / "taken" / "copies")
 
 
 @provokes(Failure.INTERRUPTED)

@@ -55,7 +55,8 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def start(tmp_path: Path) -> Iterator[Start]:
     """A roll-out that waits for a line of its input while it hands over, and hands back.
 
-    ``hang_up``: what a lost terminal does to it at first, whatever these tests were started by.
+    ``hang_up``: what a lost terminal does to it at first. What a shell has its background jobs
+    ignore is not to matter here.
     """
     started: list[subprocess.Popen[str]] = []
 
@@ -64,6 +65,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process = subprocess.Popen(
             [
                 "/usr/bin/env",
+                "--default-signal=INT",
                 f"--{hang_up}-signal=HUP",
                 sys.executable,
                 "-c",
