@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -19,6 +19,7 @@ from botproof.watch.programs import Programs, _frames
 from botproof.watch.rules import by_name
 from botproof.watch.sampling import Look
 from botproof.watch.settings import Service, Settings, read
+from contract_tests.answering import Answering
 
 TOKEN = "42:AAExampleExampleExampleExampleExample"
 NOW = 1_767_258_432.0
@@ -153,7 +154,7 @@ def test_an_engine_that_answers_otherwise_is_blindness_not_the_end(
     assert ("up", "bot") not in found
 
 
-class Engine:
+class Engine(Answering):
     """A Docker engine on a socket of the test's: one container, whose log cannot be read."""
 
     def __init__(self, path: Path, pid: int) -> None:
@@ -163,35 +164,20 @@ class Engine:
         self._container = json.dumps(
             {"Id": "c" * 64, "State": state, "NetworkSettings": {"Networks": networks}}
         ).encode()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(str(path))
-        self._socket.listen()
-        self._thread = threading.Thread(target=self._serve)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(path))
+        listener.listen()
+        super().__init__(listener)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:  # the test is over
-                return
-            with connection:
-                asked = connection.recv(4096).split()[1]
-                status, body = b"200 OK", self._container
-                if asked.partition(b"?")[0].endswith(b"/logs"):
-                    # Engine 20.10.24's own words for a container with `--log-driver none`.
-                    status = b"501 Not Implemented"
-                    body = b'{"message":"configured logging driver does not support reading"}'
-                head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
-                connection.sendall(head + body)
+    def answer(self, connection: socket.socket) -> None:
+        asked = connection.recv(4096).split()[1]
+        status, body = b"200 OK", self._container
+        if asked.partition(b"?")[0].endswith(b"/logs"):
+            # Engine 20.10.24's own words for a container with `--log-driver none`.
+            status = b"501 Not Implemented"
+            body = b'{"message":"configured logging driver does not support reading"}'
+        head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
+        connection.sendall(head + body)
 
 
 @pytest.mark.parametrize("log", ["", 'log = "off"', 'log = "/nowhere/bot.log"'])

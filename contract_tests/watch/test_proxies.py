@@ -4,7 +4,6 @@ import base64
 import os
 import socket
 import ssl
-import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ import trustme
 from botproof.fleet import webhook
 from botproof.watch import web
 from botproof.watch.proxies import ProxyError, proxy_of
+from contract_tests.answering import Answering
 
 TOKEN = "42:AAExampleExampleExampleExampleExample"
 API = "https://api.telegram.org"
@@ -62,32 +62,17 @@ def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(value: str) -> Non
         proxy_of(API, {"HTTPS_PROXY": value})
 
 
-class TunnelProxy:
+class TunnelProxy(Answering):
     """A proxy of the test's: every CONNECT leads to this authority's server, or is refused."""
 
     def __init__(self, server: ssl.SSLContext, *, refuses: bool = False) -> None:
         self._server, self._refuses = server, refuses
         self.heads: list[bytes] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://user:pass%20word@127.0.0.1:{self._socket.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://user:pass%20word@127.0.0.1:{listener.getsockname()[1]}"
+        super().__init__(listener)
 
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:  # the test is over
-                return
-            with connection:
-                self._answer(connection)
-
-    def _answer(self, connection: socket.socket) -> None:
+    def answer(self, connection: socket.socket) -> None:
         self.heads.append(_head(connection))
         if not self.heads[-1].startswith(b"CONNECT"):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain")
@@ -130,11 +115,10 @@ def context(authority: trustme.CA) -> ssl.SSLContext:
 
 @pytest.fixture
 def proxy(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[TunnelProxy]:
-    proxy = TunnelProxy(context(authority))
-    for name in ("HTTPS_PROXY", "http_proxy"):
-        monkeypatch.setenv(name, proxy.url)
-    yield proxy
-    proxy.close()
+    with TunnelProxy(context(authority)) as proxy:
+        for name in ("HTTPS_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        yield proxy
 
 
 def test_telegram_is_asked_through_the_proxy(proxy: TunnelProxy) -> None:
@@ -166,13 +150,10 @@ def test_the_end_of_a_certificate_is_seen_through_the_proxy(proxy: TunnelProxy) 
 def test_a_proxy_that_refuses_is_named(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    proxy = TunnelProxy(context(authority), refuses=True)
-    monkeypatch.setenv("https_proxy", proxy.url)
-    try:
+    with TunnelProxy(context(authority), refuses=True) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
         with pytest.raises(web.Unanswered, match=r"407.*by the proxy of https_proxy"):
             web.ask(f"https://{OUTSIDE}/bot{TOKEN}/getMe", 5.0)
-    finally:
-        proxy.close()
 
 
 def test_the_fleets_own_doors_are_never_asked_by_a_proxy(
