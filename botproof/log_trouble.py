@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from botproof.excerpts import middle_left_out
+
 MOST_LINES = 60
 """Lines of one piece of trouble; the middle of a longer one is left out."""
 
@@ -92,10 +94,8 @@ def _is_single(line: str) -> bool:
 def _shortened(lines: list[str]) -> tuple[str, ...]:
     while lines and not lines[-1]:
         lines.pop()
-    if len(lines) <= MOST_LINES:
-        return tuple(lines)
     half = MOST_LINES // 2
-    return (*lines[:half], f"… {len(lines) - 2 * half} lines …", *lines[-half:])
+    return middle_left_out(lines, MOST_LINES, head=half, end=half)
 
 
 def headline(lines: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ import bisect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from botproof.history import History, ProcessStarted, Starved
+from botproof.history import TARGETS, History, ProcessStarted, Starved
 
 CASE_S = 0.25
 """Of a case: more than this spoils what was said. The deadline of the reference service's venue
@@ -27,7 +27,6 @@ STRETCH_BY = 10.0
 KEPT = "the machine kept the run from going on"
 """How a check names the machine as its reason, in its measurement."""
 
-_TARGETS = ("bot", "service")
 _MOST_OWN = 0.5
 
 
@@ -59,7 +58,7 @@ class Starvation:
         """Return what a history says of one stack; nothing measured is no starvation."""
         samples = history.of(Starved, stack=stack)
         started = history.of(ProcessStarted, stack=stack)
-        own = [event for event in started if event.role in _TARGETS]
+        own = [event for event in started if event.role in TARGETS]
         targets = {event.process for event in own}
         return cls(
             tuple(each.t for each in samples),

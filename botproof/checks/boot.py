@@ -16,6 +16,7 @@ from botproof.checks.replies import lines_of
 from botproof.checks.storms import storms
 from botproof.config import BOT
 from botproof.history import (
+    TARGETS,
     BotApiCall,
     CalledTooOften,
     CasePlayed,
@@ -34,8 +35,7 @@ from botproof.history import (
 from botproof.start_trouble import trouble_in
 from botproof.verdict import CheckResult, Verdict
 
-_TARGETS = ("bot", "service")
-_STARTED = (*_TARGETS, "reset")
+_STARTED = (*TARGETS, "reset")
 
 
 class _Bad(enum.IntEnum):
@@ -130,7 +130,7 @@ def _indented(lines: Iterable[str]) -> list[str]:
 
 
 def _in_logs(history: History) -> int:
-    return sum(event.role in _TARGETS for event in history.of(LogTrouble))
+    return sum(event.role in TARGETS for event in history.of(LogTrouble))
 
 
 def _verdict(problems: Sequence[str], missing: Sequence[str]) -> Verdict:
@@ -144,14 +144,14 @@ def _start_problems(history: History, stack: str, limit: float) -> Iterator[_Fou
         if event.role in _STARTED:
             yield _Bad.NOT_READY, f"{event.process} {event.reason}"
     for ready in history.of(ProcessReady, stack=stack):
-        if ready.role in _TARGETS and ready.after_s >= limit:
+        if ready.role in TARGETS and ready.after_s >= limit:
             yield _Bad.UNCLEAN, f"{ready.process} was ready only after {ready.after_s:.1f} s"
 
 
 def _exit_problems(history: History, stack: str, limit: float) -> Iterator[_Found]:
     not_ready = {event.process for event in history.of(ProcessNotReady, stack=stack)}
     for event in history.of(ProcessExited, stack=stack):
-        if event.role not in _TARGETS or event.process in not_ready:
+        if event.role not in TARGETS or event.process in not_ready:
             continue
         how, name = describe_exit(event.code), event.process
         if not event.expected:
@@ -194,7 +194,7 @@ def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Found]:
 
 
 def _gaps(history: History, stack: str) -> Iterator[str]:
-    started = {e.process for e in history.of(ProcessStarted, stack=stack) if e.role in _TARGETS}
+    started = {e.process for e in history.of(ProcessStarted, stack=stack) if e.role in TARGETS}
     ready = {event.process for event in history.of(ProcessReady, stack=stack)}
     ended = {event.process for event in history.of(ProcessExited, stack=stack)}
     if not started:
@@ -220,7 +220,7 @@ def _modes_not_run(history: History, problems: Sequence[str]) -> list[str]:
 
 
 def _used(history: History, limit: float) -> float | None:
-    ready = [event.after_s for event in history.of(ProcessReady) if event.role in _TARGETS]
+    ready = [event.after_s for event in history.of(ProcessReady) if event.role in TARGETS]
     return max(ready) / limit if ready else None
 
 
@@ -231,8 +231,8 @@ def _measure(history: History, problems: Sequence[str]) -> str:
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return f"{problems[0]}{more}{trouble}"
-    ready = [event for event in history.of(ProcessReady) if event.role in _TARGETS]
-    ended = [e for e in history.of(ProcessExited) if e.role in _TARGETS and e.expected]
+    ready = [event for event in history.of(ProcessReady) if event.role in TARGETS]
+    ended = [e for e in history.of(ProcessExited) if e.role in TARGETS and e.expected]
     if not ready:
         return "no process became ready"
     slowest = max(ready, key=lambda event: event.after_s)

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 
 from botproof.history import (
+    TARGETS,
     DoubleEvent,
     History,
     ProcessExited,
@@ -21,7 +22,6 @@ from botproof.history import (
 )
 from botproof.starvation import Starvation
 
-_TARGETS = ("bot", "service")
 _BUGS = frozenset(
     -each
     for each in (
@@ -41,7 +41,7 @@ def comebacks(history: History, stack: str) -> Iterator[str]:
     """Yield what crashed and came back in one stack, one line each."""
     yield from _vanished(history, stack)
     for event in history.of(ProcessExited, stack=stack):
-        if event.role in _TARGETS and event.restarts:
+        if event.role in TARGETS and event.restarts:
             yield f"{event.process}: its container was started again {event.restarts} times"
     yield from _delivered_again(history, stack)
 

@@ -15,6 +15,7 @@ from itertools import islice
 from botproof.checks.figures import is_zero, labelled, plain_text, skeleton
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
+from botproof.excerpts import one_line
 from botproof.history import Degraded, History
 from botproof.starvation import CASE_S, KEPT
 from botproof.verdict import CheckResult, Verdict
@@ -311,5 +312,4 @@ def _summary(asked: Sequence[Degraded]) -> Iterator[str]:
 
 
 def _cut(text: str) -> str:
-    line = " ".join(plain_text(text).split())
-    return repr(line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…")
+    return repr(one_line(plain_text(text), _SHOWN))

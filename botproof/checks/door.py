@@ -16,6 +16,7 @@ from botproof.checks.doubt import looks_like_an_error
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.checks.together import crossed
+from botproof.excerpts import one_line
 from botproof.history import AskedTogether, DoorAsked, History
 from botproof.verdict import CheckResult, Verdict
 
@@ -271,12 +272,7 @@ def _health(asked: Asked) -> Iterator[str]:
 
 
 def _said(one: DoorAsked) -> str:
-    return " | ".join(repr(_cut(text)) for text in one.answers) or "silence"
-
-
-def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+    return " | ".join(repr(one_line(text, _SHOWN)) for text in one.answers) or "silence"
 
 
 def _shown(one: DoorAsked) -> str:

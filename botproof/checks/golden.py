@@ -19,6 +19,7 @@ from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import lines_of, render, renormalised, settled_chats
 from botproof.checks.shortcomings import windows
 from botproof.checks.why import Reasons, refusals
+from botproof.excerpts import middle_left_out
 from botproof.history import History, VenueCall
 from botproof.verdict import CheckResult, Verdict
 
@@ -153,7 +154,10 @@ def _folded(problems: Sequence[_Problem]) -> Iterator[str]:
     for problem in problems:
         same.setdefault(problem.changes or problem.title, []).append(problem)
     for first, *others in same.values():
-        yield from (first.title, *_middle_left_out(first.lines))
+        # What was received stands at the end of a long diff.
+        kept, rest = _DIFF_LINES // 2, f"; all of them in {FILE}"
+        lines = middle_left_out(first.lines, _DIFF_LINES, head=kept, end=kept, rest=rest)
+        yield from (first.title, *lines)
         if others:
             names = [other.name for other in others]
             yield f"the same lines differ in {', '.join(lines_of(names, _EVIDENCE_NAMES))}"
@@ -173,18 +177,10 @@ def _result(
         budget="every reply equals its approved file; silence where silence is right",
         measurement=measurement,
         least_evidence="one reply with an approved file",
-        evidence=_shortened(evidence),
+        evidence=lines_of(evidence, _EVIDENCE_LINES, " lines; all of them: botproof golden diff"),
         source=_SOURCE,
         files={FILE: whole} if len(whole.splitlines()) > len(evidence) else {},
     )
-
-
-def _shortened(evidence: tuple[str, ...]) -> tuple[str, ...]:
-    if len(evidence) <= _EVIDENCE_LINES:
-        return evidence
-    left_out = len(evidence) - _EVIDENCE_LINES
-    rest = f"… and {left_out} more lines; all of them: botproof golden diff"
-    return (*evidence[:_EVIDENCE_LINES], rest)
 
 
 def _of_stack(history: History, stack: str, chats: Chats, judging: Judging) -> Iterator[_Problem]:
@@ -278,15 +274,6 @@ def diff(name: str, stack: str, approved: str, received: str) -> list[str]:
             n=2,
         )
     )
-
-
-def _middle_left_out(lines: Sequence[str]) -> Sequence[str]:
-    """Return a long diff without its middle: what was received stands at the end of it."""
-    if len(lines) <= _DIFF_LINES:
-        return lines
-    kept = _DIFF_LINES // 2
-    left_out = f"… {len(lines) - 2 * kept} lines; all of them in {FILE}"
-    return [*lines[:kept], left_out, *lines[-kept:]]
 
 
 def _broken_silence(silent: list[Turn]) -> Iterator[_Problem]:

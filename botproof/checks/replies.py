@@ -114,9 +114,10 @@ def title_of(payload: Mapping[str, Any]) -> str:
     return "(empty update)"
 
 
-def lines_of(items: Iterable[str], most: int) -> tuple[str, ...]:
-    """At most `most` items, and a last line that says how many more there are."""
+def lines_of(items: Iterable[str], most: int, rest: str = "") -> tuple[str, ...]:
+    """Return at most `most` items, and a last line that says how many more there are, with
+    `rest` behind."""
     listed = list(items)
     if len(listed) <= most:
         return tuple(listed)
-    return (*listed[:most], f"… and {len(listed) - most} more")
+    return (*listed[:most], f"… and {len(listed) - most} more{rest}")

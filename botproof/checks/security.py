@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from botproof.checks.figures import skeleton
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
+from botproof.excerpts import one_line
 from botproof.history import History, PortsSeen, SecretSeen, SecurityAsked
 from botproof.verdict import CheckResult, Verdict
 
@@ -151,5 +152,4 @@ def _summary(asked: Sequence[SecurityAsked], seen: Sequence[PortsSeen]) -> list[
 
 
 def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return repr(line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…")
+    return repr(one_line(text, _SHOWN))

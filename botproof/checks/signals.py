@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from botproof.checks.figures import plain_text
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
+from botproof.excerpts import one_line
 from botproof.history import History, SignalSeen, SignalsWatched
 from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict
@@ -171,5 +172,4 @@ def _summary(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
 
 
 def _cut(text: str) -> str:
-    line = " ".join(plain_text(text).split())
-    return repr(line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…")
+    return repr(one_line(plain_text(text), _SHOWN))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from botproof.chats import ReplyRules
 from botproof.checks.figures import telling
+from botproof.excerpts import cut
 from botproof.history import AskedTogether
 
 __all__ = ["crossed"]
@@ -34,8 +35,8 @@ def crossed(asked: Sequence[AskedTogether], rules: ReplyRules) -> Iterator[str]:
                 figure = theirs[0]  # the whole answer
             if lines != own and figure and len(theirs) >= _MOSTLY * len(strange):
                 yield (
-                    f"{one.text} at the same moment as {other} → {_cut(figure)}, which is the "
-                    f"answer to {other}; alone → {_cut(own[0])}"
+                    f"{one.text} at the same moment as {other} → {cut(figure, _SHOWN)!r}, which is "
+                    f"the answer to {other}; alone → {cut(own[0], _SHOWN)!r}"
                 )
                 break
 
@@ -43,7 +44,3 @@ def crossed(asked: Sequence[AskedTogether], rules: ReplyRules) -> Iterator[str]:
 def _lines(texts: Sequence[str], rules: ReplyRules) -> list[str]:
     said = (rules.normalise(text) for text in texts)
     return [line.strip() for text in said for line in text.splitlines() if line.strip()]
-
-
-def _cut(line: str) -> str:
-    return repr(line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…")

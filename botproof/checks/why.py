@@ -13,6 +13,7 @@ from botproof.calls import chat_of
 from botproof.chats import Chats, ReplyRules, Turn, read_chats
 from botproof.checks.replies import lines_of
 from botproof.config import BOT
+from botproof.excerpts import cut, middle_left_out
 from botproof.history import BotApiCall, History, LogTrouble, UpdateConfirmed, UpdateDelivered
 from botproof.log_trouble import headline
 
@@ -71,7 +72,9 @@ class Reasons:
             beside = self._waiting_beside(turn, trouble.t)
             also = f", while other chats waited, too ({', '.join(beside)})" if beside else ""
             yield f"log of {trouble.process}, {trouble.t - turn.case.t:.1f} s later{often}{also}:"
-            yield from (f"  {line}" for line in _middle_out(trouble.lines))
+            # The end of a long trace says what was raised.
+            trace = middle_left_out(trouble.lines, _MOST_TRACE, head=3, end=_MOST_TRACE - 4)
+            yield from (f"  {line}" for line in trace)
 
     def _waiting_beside(self, turn: Turn, t: float) -> list[str]:
         """Return cases of other chats that had no answer at a time: what was logged may
@@ -185,12 +188,4 @@ def outcome(delivery: UpdateDelivered) -> str:
 
 def _quoted(text: str) -> str:
     first = next((line for line in text.splitlines() if line.strip()), "")
-    return repr(first if len(first) <= _QUOTED else first[: _QUOTED - 1] + "…")
-
-
-def _middle_out(lines: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the head of a long trace, and its end, where it says what was raised."""
-    if len(lines) <= _MOST_TRACE:
-        return lines
-    head, end = 3, _MOST_TRACE - 4
-    return (*lines[:head], f"… {len(lines) - head - end} lines …", *lines[-end:])
+    return repr(cut(first, _QUOTED))

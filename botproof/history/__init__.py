@@ -21,6 +21,7 @@ from botproof.history.findings import (
     SignalsWatched,
 )
 from botproof.history.processes import (
+    TARGETS,
     GroupSample,
     HealthAnswered,
     LogRead,
@@ -90,6 +91,7 @@ __all__ = [
     "NOT_OFFLINE",
     "NOT_RECORDED",
     "REFUSED_ADDRESS",
+    "TARGETS",
     "UNKNOWN_HOST",
     "AskedTogether",
     "BotApiCall",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from botproof.history.run import Event
 
+TARGETS = ("bot", "service")
+"""The roles of what is under test; a reset and the doubles have other ones."""
+
 
 class ProcessStarted(Event, frozen=True, kw_only=True):
     """A process was started. `role` is "bot", "service", "double" or "load".

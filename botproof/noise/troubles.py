@@ -16,9 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from botproof.budgets import MB
 from botproof.targets.cgroup import CgroupError, Fence
-
-MB = 1_000_000
 
 # Begins every trouble: the kernel ends it with whoever started it, also when that is killed.
 _BOUND = """

@@ -20,8 +20,10 @@ from botproof.checks.replies import read_turns, render, renormalised, settled_tu
 from botproof.checks.rollback import MOST_IN_A_ROW, longest_streak
 from botproof.checks.shortcomings import DOUBLES, refused_address
 from botproof.checks.tally import tally
+from botproof.excerpts import cut
 from botproof.history import (
     REFUSED_ADDRESS,
+    TARGETS,
     UNKNOWN_HOST,
     ConversationsCompared,
     DoorAsked,
@@ -41,7 +43,6 @@ from botproof.history import (
 )
 from botproof.verdict import CheckResult, Verdict
 
-_TARGETS = ("bot", "service")
 _QUOTED = 70
 _MOST = 40
 """Moments of one check: more would not be walked through."""
@@ -109,14 +110,14 @@ def _boot(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place
             text = f"{event.process} did not become ready: {event.reason}"
             yield _Place(event.t, text, event.stack, since=event.t - event.after_s)
     for ended in history.of(ProcessExited):
-        if ended.role in _TARGETS and (text := _end(ended, judging)):
+        if ended.role in TARGETS and (text := _end(ended, judging)):
             yield _Place(ended.t, text, ended.stack, since=ended.t - ended.after_s)
     for gone in history.of(Vanished):
         yield _Place(gone.t, f"a process below {gone.process} ended: {gone.command}", gone.stack)
     for stack, turns in read_turns(history, judging.rules).items():
         yield from _unanswered(history, stack, turns)
     for trouble in history.of(LogTrouble):
-        if trouble.role in _TARGETS:
+        if trouble.role in TARGETS:
             said = trouble.lines[-1] if trouble.lines else ""
             yield _Place(trouble.t, f"log of {trouble.process}: {said}", trouble.stack)
 
@@ -245,8 +246,7 @@ def first_difference(left: str, right: str) -> str:
 
 
 def _quoted(line: str) -> str:
-    line = line.strip()
-    return f"“{line if len(line) <= _QUOTED else line[: _QUOTED - 1] + '…'}”"
+    return f"“{cut(line.strip(), _QUOTED)}”"
 
 
 def _alike(left: Turn | None, right: Turn | None, judging: Judging) -> bool:

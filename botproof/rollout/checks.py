@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from botproof.budgets import MB
 from botproof.rollout.plan import Manner
 
 __all__ = ["Facts", "for_one_alone", "refusals", "warnings"]
 
-_MB = 1_000_000
 ROOM_MB = 64
 """What has to be free beside the new containers, so that the machine does not thrash."""
 DISK_SHARE = 0.95
@@ -124,16 +124,16 @@ def warnings(facts: Facts) -> list[str]:
 def _machine(facts: Facts) -> list[str]:
     found = []
     used = 1 - facts.disk_free / max(1, facts.disk_total)
-    if used >= DISK_SHARE or facts.disk_free < DISK_MB * _MB:
+    if used >= DISK_SHARE or facts.disk_free < DISK_MB * MB:
         found.append(
-            f"disk: {used:.0%} is used and {facts.disk_free / _MB:.0f} MB are free, wanted under "
+            f"disk: {used:.0%} is used and {facts.disk_free / MB:.0f} MB are free, wanted under "
             f"{DISK_SHARE:.0%} and {DISK_MB} MB; `docker image prune` gives back what is not used"
         )
-    wanted = facts.memory_wanted + ROOM_MB * _MB
+    wanted = facts.memory_wanted + ROOM_MB * MB
     if facts.memory_free < wanted:
         found.append(
-            f"memory: {facts.memory_free / _MB:.0f} MB are free, the new containers beside the old "
-            f"ones take {facts.memory_wanted / _MB:.0f} MB and {ROOM_MB} have to stay"
+            f"memory: {facts.memory_free / MB:.0f} MB are free, the new containers beside the old "
+            f"ones take {facts.memory_wanted / MB:.0f} MB and {ROOM_MB} have to stay"
         )
     version = re.match(r"v?(\d+)\.(\d+)", facts.compose)
     if version is None or (int(version[1]), int(version[2])) < _OLDEST_COMPOSE:

@@ -15,12 +15,11 @@ from typing import Any, Self
 
 import msgspec
 
+from botproof.budgets import MB
 from botproof.rollout.answers import Asked, matched
 from botproof.targets.cgroup import Cgroup, CgroupError
 
 __all__ = ["Ledger", "MemoryMeter", "as_lines", "keep", "of_transcript"]
-
-_MB = 1_000_000
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -158,14 +157,14 @@ class MemoryMeter:
     @property
     def peak_mb(self) -> float | None:
         """The most that was seen; None when nothing could be read."""
-        return round(self.peak / _MB, 1) if self.samples else None
+        return round(self.peak / MB, 1) if self.samples else None
 
 
 def working_set_mb(pids: Sequence[int]) -> float | None:
     """Return the working sets of these processes' containers added up; None when none
     can be read."""
     total = sum(_working_set(group) for group in _groups(pids))
-    return total / _MB if total else None
+    return total / MB if total else None
 
 
 def _groups(pids: Sequence[int]) -> Iterable[Cgroup]:
