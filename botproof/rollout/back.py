@@ -12,7 +12,15 @@ import msgspec
 from botproof.problems import UsageError
 from botproof.rollout import backup
 from botproof.rollout.deploy import Options, Rollout, make_plan
-from botproof.rollout.engine import DEPLOYED, UNDONE, StepFailedError, go_back, go_on
+from botproof.rollout.engine import (
+    DEPLOYED,
+    UNDONE,
+    RefusedError,
+    StepFailedError,
+    WayBackUndoneError,
+    go_back,
+    go_on,
+)
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import FileJournal, state_of
 from botproof.rollout.plan import Plan
@@ -38,7 +46,7 @@ def roll_back(
     if unfinished is not None:
         journal = FileJournal(unfinished / "journal.jsonl")
         plan = state_of(journal.entries).plan
-        if plan is not None and plan.what.startswith("rollback"):
+        if plan is not None and plan.level:
             end = run_back(unfinished, plan, make_host(plan.images), journal)
             return end, time.monotonic() - began
         if plan is not None and "settle" not in state_of(journal.entries).begun:
@@ -49,7 +57,7 @@ def roll_back(
     before = _whole(source, level, make_host({}))
     end = _back(level, source, before, make_host, store)
     if end == UNDONE:
-        raise StepFailedError("the way back could not be done; what ran before it works on")
+        raise WayBackUndoneError("the way back could not be done; what ran before it works on")
     return "rolled back", time.monotonic() - began
 
 
@@ -60,8 +68,8 @@ def _last(store: Store) -> Path:
         state = state_of(FileJournal(path / "journal.jsonl").entries)
         if state.plan is None or state.end != DEPLOYED:
             continue
-        if state.plan.what.startswith("rollback"):
-            taken_back.add(state.plan.what.rpartition(" ")[2])
+        if state.plan.level:
+            taken_back.add(state.plan.deployment)
         elif path.name not in taken_back:
             return path
     raise UsageError(f"{store.root}: holds no deployment that could be taken back")
@@ -72,7 +80,7 @@ def _whole(source: Path, level: int, host: DockerHost) -> Mapping[str, Any]:
     try:
         before: Mapping[str, Any] = msgspec.json.decode((source / "before.json").read_bytes())
     except (OSError, msgspec.DecodeError) as error:
-        raise StepFailedError(
+        raise RefusedError(
             f"{source}: its backup is gone or unreadable; nothing was changed"
         ) from error
     if not before["images"]:
@@ -87,7 +95,7 @@ def _whole(source: Path, level: int, host: DockerHost) -> Mapping[str, Any]:
     if level == 3:
         missing += [copy for copy in before["data"] if not backup.sound_file(Path(copy))]
     if missing:
-        raise StepFailedError(
+        raise RefusedError(
             f"refused, and nothing was changed: the backup lacks {', '.join(missing)}"
         )
     return before
@@ -123,7 +131,7 @@ def _back(
             for path in now.compose.env_files:
                 backup.set_variables(path, wanted)
         host = make_host(wanted)
-        plan = make_plan(host, Options(), f"rollback {level} of {source.name}", every=level == 3)
+        plan = make_plan(host, Options(), level=level, deployment=source.name)
     except BaseException:  # Ctrl-C as well: no container was touched, so no file may stay changed
         backup.restore_files(files, directory / "before")
         raise
@@ -137,8 +145,7 @@ def run_back(directory: Path, plan: Plan, host: DockerHost, journal: FileJournal
 
     When it cannot be done the files are as they were before it, and so is what runs.
     """
-    name = plan.what.rpartition(" ")[2]
-    restore = directory.parent / name / "data" if plan.what.startswith("rollback 3") else None
+    restore = directory.parent / plan.deployment / "data" if plan.level == 3 else None
     rollout = Rollout(plan, host, journal, directory, Options(restore=restore))
     end = go_on(plan, journal, rollout)
     if end == UNDONE:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from botproof.rollout.engine import StepFailedError
+from botproof.rollout.engine import RefusedError, StepFailedError
 from botproof.rollout.journal import sync_directory
 
 __all__ = ["copy_database", "keep_files", "restore_database", "restore_files", "sound"]
@@ -45,12 +45,12 @@ def digest_of(files: Iterable[Path]) -> str:
 def restore_files(files: Sequence[Path], directory: Path) -> None:
     """Put kept copies to where they were, each in one step, with the mode that the file has.
 
-    Raises StepFailedError, and changes nothing, when a copy is gone.
+    Raises RefusedError, and changes nothing, when a copy is gone.
     """
     kept = [directory / f"{number}-{path.name}" for number, path in enumerate(files)]
     for path in kept:
         if not path.is_file():
-            raise StepFailedError(f"{path}: the backup is gone; nothing was changed")
+            raise RefusedError(f"{path}: the backup is gone; nothing was changed")
     for path, copy in zip(files, kept, strict=True):
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
         write_whole(path, copy.read_bytes(), mode)
@@ -148,12 +148,12 @@ def restore_database(copy: Path, target: Path, *, carry_over: bool) -> Path | No
     along: what was taken in since, and which updates were answered since. Nobody may have the
     database open. Done again after a kill it brings about the same.
 
-    Raises StepFailedError, and changes nothing, for a copy that is not sound.
+    Raises RefusedError, and changes nothing, for a copy that is not sound.
     """
     aside = target.with_name(target.name + ".set-aside")
     fresh = target.with_name(target.name + ".restored")
     if not sound_file(copy):
-        raise StepFailedError(f"{copy}: the backup is gone or not sound; nothing was changed")
+        raise RefusedError(f"{copy}: the backup is gone or not sound; nothing was changed")
     newer = target if target.exists() else aside if aside.exists() else None
     _remove(fresh)
     shutil.copyfile(copy, fresh)

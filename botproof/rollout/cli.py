@@ -25,7 +25,9 @@ from botproof.rollout.engine import (
     DEPLOYED,
     NOTHING_CHANGED,
     EngineGoneError,
+    RefusedError,
     StepFailedError,
+    WayBackUndoneError,
     go_back,
     go_on,
 )
@@ -151,10 +153,10 @@ def _roll_back(arguments: argparse.Namespace) -> int:
             end, seconds = roll_back(
                 arguments.level, lambda images: DockerHost(compose, images), store
             )
+    except WayBackUndoneError as error:
+        print(f"stopped: {error}")
+        return 1
     except (StepFailedError, OSError, KeyboardInterrupt) as error:
-        if "works on" in str(error):
-            print(f"stopped: {error}")
-            return 1
         return _stopped(error, store, "rollback")
     limit = LIMITS_S[arguments.level]
     within = "within" if seconds <= limit else "OVER"
@@ -192,7 +194,7 @@ def _stopped(error: BaseException, store: Store, command: str) -> int:
     """Say why it cannot go on, and what of the fleet was changed by then; the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not take these words away
     if store.open() is None:
-        done = "" if NOTHING_CHANGED in str(error) else f"; {NOTHING_CHANGED}"
+        done = "" if isinstance(error, RefusedError) else f"; {NOTHING_CHANGED}"
         print(f"stopped: {str(error) or 'interrupted'}{done}")
         return 1
     print(f"stopped: {str(error) or 'interrupted'}")
@@ -315,7 +317,7 @@ def _finish(
     if plan is None:
         raise UsageError(f"{journal.path}: holds no plan")
     host = DockerHost(compose, plan.images)
-    if plan.what != "deploy":
+    if plan.level:
         print(f"going on with {directory.name}, a way back")
         run_back(directory, plan, host, journal)
         return None

@@ -18,7 +18,7 @@ import psutil
 from botproof.fleet.webhook import settings_of
 from botproof.problems import UsageError
 from botproof.rollout import backup, checks, verify
-from botproof.rollout.engine import EngineGoneError, StepFailedError
+from botproof.rollout.engine import EngineGoneError, RefusedError, StepFailedError
 from botproof.rollout.host import DockerHost
 from botproof.rollout.journal import Journal
 from botproof.rollout.ledger import Ledger, MemoryMeter, working_set_mb
@@ -60,11 +60,10 @@ class Options:
     memory: Limit = MEMORY
 
 
-def make_plan(
-    host: DockerHost, options: Options, what: str = "deploy", *, every: bool = False
-) -> Plan:
+def make_plan(host: DockerHost, options: Options, *, level: int = 0, deployment: str = "") -> Plan:
     """Return what has to change so that the fleet is as its files and images say.
 
+    ``level`` and ``deployment`` as in `Plan`; on level 3 every service changes.
     Raises UsageError for a service that there is not.
     """
     project = host.project()
@@ -88,8 +87,9 @@ def make_plan(
             f"--only {', '.join(sorted(unknown))}: no service has that name and a role"
         )
     return Plan(
-        what=what,
-        changes=changes(project["services"], wanted, running, options.only, every=every),
+        level=level,
+        deployment=deployment,
+        changes=changes(project["services"], wanted, running, options.only, every=level == 3),
         images=host.images,
         watch_s=options.watch_s,
         project=host.project_name(),
@@ -266,7 +266,7 @@ class Rollout:
         for warning in checks.warnings(facts):
             print(f"check: {warning}")
         if found := checks.refusals(facts):
-            raise StepFailedError("refused, and nothing was changed:\n  " + "\n  ".join(found))
+            raise RefusedError("refused, and nothing was changed:\n  " + "\n  ".join(found))
 
     def _env_files(self) -> list[Path]:
         """Return the files with settings; those of a service hold the token."""

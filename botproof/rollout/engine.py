@@ -13,7 +13,9 @@ __all__ = [
     "NOTHING_CHANGED",
     "UNDONE",
     "EngineGoneError",
+    "RefusedError",
     "StepFailedError",
+    "WayBackUndoneError",
     "Worker",
     "go_back",
     "go_on",
@@ -32,6 +34,14 @@ class StepFailedError(Exception):
 
 class EngineGoneError(StepFailedError):
     """The engine of the containers does not answer, and has not for as long as it is waited for."""
+
+
+class RefusedError(StepFailedError):
+    """Nothing was changed, which its text says."""
+
+
+class WayBackUndoneError(StepFailedError):
+    """The way back could not be done, and was itself undone: what ran before it works on."""
 
 
 class Worker(Protocol):

@@ -53,7 +53,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 def state_of(entries: list[Entry]) -> State:
     """Return the state after these entries."""
-    plan = next((msgspec.convert(e.data, Plan) for e in entries if e.event == "plan"), None)
+    plan = next((_plan(e.data) for e in entries if e.event == "plan"), None)
     named: dict[str, dict[str, None]] = {}
     for entry in entries:
         named.setdefault(entry.event, {})[entry.step] = None
@@ -64,6 +64,14 @@ def state_of(entries: list[Entry]) -> State:
         going_back="failed" in named or "undoing" in named,
         end=next((e.reason for e in reversed(entries) if e.event == "end"), ""),
     )
+
+
+def _plan(kept: Mapping[str, Any]) -> Plan:
+    """Return a plan that was kept; before 30 November 2026 a way back was kept in words."""
+    words = str(kept.get("what", "")).split()
+    if words[:1] == ["rollback"]:
+        kept = {**kept, "level": int(words[1]), "deployment": words[-1]}
+    return msgspec.convert(kept, Plan)
 
 
 class FileJournal:

@@ -71,22 +71,28 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done, as the journal keeps it.
 
-    `images` are variables of the Compose files and the images that they name. `what` is "deploy"
-    or "rollback LEVEL of DEPLOYMENT". `files` is the digest of the files that it was made of,
-    `project` Compose's name of the fleet.
+    `images` are variables of the Compose files and the images that they name. `files` is the digest
+    of the files that it was made of, `project` Compose's name of the fleet. `level` is that of a
+    way back, 0 for a deployment; `deployment` is the name of the one that it takes back.
     """
 
-    what: str
     changes: tuple[Change, ...]
     images: Mapping[str, str]
     watch_s: float = 0.0
     files: str = ""
     project: str = ""
+    level: int = 0
+    deployment: str = ""
+
+    @property
+    def what(self) -> str:
+        """Its words for a person: "deploy" or "rollback LEVEL of DEPLOYMENT"."""
+        return f"rollback {self.level} of {self.deployment}" if self.level else "deploy"
 
 
 def steps(plan: Plan) -> list[Step]:
     """Return the steps of a plan. What bots ask changes before the bots that ask it."""
-    deploys = plan.what == "deploy"  # the way back must not be kept up by anything
+    deploys = not plan.level  # the way back must not be kept up by anything
     found = [Step(Kind.CHECK), Step(Kind.BACK_UP)] if deploys else []
     for change in sorted(plan.changes, key=lambda change: change.is_bot):
         found.append(Step(Kind.CREATE, change.service))

@@ -231,7 +231,7 @@ class Fleet:
     """A fleet in memory that works, and one roll-out of it."""
 
     def __init__(self, *changes: Change, broken: str = "", verify: str = "") -> None:
-        self.plan = Plan(what="deploy", changes=changes, images={})
+        self.plan = Plan(changes=changes, images={})
         self.kills = Kills()
         self.host = ModelHost(self.kills, {c.service: c for c in changes})
         self.kills.on_power_cut = self.power_cut

@@ -39,7 +39,7 @@ def finish(folder: Path, images: dict[str, str], begun: Sequence[str] = ("check"
     compose, env = folder / "compose.yaml", folder / "env"
     compose.write_text("services: {}\n")
     env.write_text("A=1\n")
-    plan = Plan(what="deploy", changes=(), images={"A": "1"}, files=digest_of([compose, env]))
+    plan = Plan(changes=(), images={"A": "1"}, files=digest_of([compose, env]))
     journal = FileJournal(directory / "journal.jsonl")
     journal.write("plan", **msgspec.to_builtins(plan))
     for step in begun:
@@ -82,7 +82,7 @@ def test_after_a_watch_the_new_one_is_seen_to_stay(
     """`docker compose up` by hand in the second in which the old one goes takes the new one."""
     monkeypatch.setattr(Rollout, "_settle", lambda _: None)
     monkeypatch.setattr(time, "sleep", lambda _: None)
-    plan = Plan(what="deploy", changes=(BOT,), images={}, watch_s=watch_s)
+    plan = Plan(changes=(BOT,), images={}, watch_s=watch_s)
     host: Any = Going(looks=6)
     rollout = Rollout(plan, host, FileJournal(tmp_path / "journal.jsonl"), tmp_path)
     if seen_to_go:
@@ -113,7 +113,7 @@ class Settles:
 
 def settled(folder: Path, *failures: BaseException) -> int:
     rollout: Any = Settles(folder, *failures)
-    plan = Plan(what="deploy", changes=(BOT,), images={})
+    plan = Plan(changes=(BOT,), images={})
     return cli._run(plan, rollout, FileJournal(folder / "journal.jsonl"))
 
 

@@ -14,12 +14,14 @@ import pytest
 from botproof.doubles.exchanges.coins import COINS
 from botproof.problems import UsageError
 from botproof.rollout import backup
+from botproof.rollout.back import roll_back
 from botproof.rollout.backup import with_variables
 from botproof.rollout.checks import Facts, for_one_alone, refusals, warnings
-from botproof.rollout.engine import StepFailedError
+from botproof.rollout.engine import DEPLOYED, StepFailedError
 from botproof.rollout.journal import FileJournal, state_of
 from botproof.rollout.ledger import keep, of_transcript
 from botproof.rollout.plan import Manner, Plan, changes, steps
+from botproof.rollout.store import Store
 from botproof.rollout.telegram import Telegram
 from botproof.rollout.twin import COINS as ASKED_FOR
 from botproof.rollout.verify import WANTED, ask_canary, lacking
@@ -28,7 +30,7 @@ from botproof.rollout.verify import WANTED, ask_canary, lacking
 class TestJournal:
     def test_it_says_after_a_restart_what_it_said_before(self, tmp_path: Path) -> None:
         journal = FileJournal(tmp_path / "journal.jsonl")
-        plan = Plan(what="deploy", changes=(), images={"BOT_IMAGE": "sha256:1"})
+        plan = Plan(changes=(), images={"BOT_IMAGE": "sha256:1"})
         journal.write("plan", **msgspec.to_builtins(plan))
         journal.write("begun", "check")
         journal.write("done", "check")
@@ -38,6 +40,15 @@ class TestJournal:
         assert state.begun == ("check", "settle")
         assert state.done == {"check"}
         assert not state.going_back
+
+    def test_a_way_back_that_was_kept_in_words_is_one(self, tmp_path: Path) -> None:
+        """As the records of before 30 November 2026 have it."""
+        journal = FileJournal(tmp_path / "journal.jsonl")
+        journal.write("plan", what="rollback 3 of 20261128-1", changes=[], images={})
+        plan = state_of(journal.entries).plan
+        assert plan is not None
+        assert (plan.level, plan.deployment) == (3, "20261128-1")
+        assert plan.what == "rollback 3 of 20261128-1"
 
     def test_a_line_that_a_power_cut_left_half_written_is_none(self, tmp_path: Path) -> None:
         path = tmp_path / "journal.jsonl"
@@ -99,7 +110,7 @@ class TestPlan:
         services = {"bot": {"labels": {"botproof.role": "bot"}}}
         [change] = changes(services, WANTED_NOW, {"bot": [("c1", "b1", False)]})
         assert change.manner is Manner.IN_TURN
-        names = [str(step) for step in steps(Plan(what="deploy", changes=(change,), images={}))]
+        names = [str(step) for step in steps(Plan(changes=(change,), images={}))]
         assert "start bot" not in names
 
     @pytest.mark.parametrize(
@@ -140,7 +151,7 @@ class TestPlan:
 
     def test_what_bots_ask_changes_before_the_bots(self) -> None:
         both = changes(SERVICES, {**WANTED_NOW, "market-data": "m2"}, {})
-        names = [str(step) for step in steps(Plan(what="deploy", changes=both, images={}))]
+        names = [str(step) for step in steps(Plan(changes=both, images={}))]
         assert names.index("hand over market-data") < names.index("create bot")
         assert names[:2] == ["check", "back up"]
         assert names[-1] == "settle"
@@ -437,3 +448,17 @@ class TestCanary:
     def test_a_command_that_fails_is_told_with_what_it_said(self) -> None:
         with pytest.raises(StepFailedError, match="exited with 3: no chat"):
             ask_canary("echo no chat >&2; exit 3")
+
+
+def test_what_was_taken_back_is_not_taken_back_again(tmp_path: Path) -> None:
+    def recorded(plan: Plan) -> str:
+        journal = FileJournal(store.new() / "journal.jsonl")
+        journal.write("plan", **msgspec.to_builtins(plan))
+        journal.write("end", reason=DEPLOYED)
+        return journal.path.parent.name
+
+    store = Store(tmp_path)
+    name = recorded(Plan(changes=(), images={}))
+    recorded(Plan(changes=(), images={}, level=1, deployment=name))
+    with pytest.raises(UsageError, match="holds no deployment that could be taken back"):
+        roll_back(2, make_host=lambda _: pytest.fail("nothing was to be asked"), store=store)

@@ -43,7 +43,7 @@ class Worker:
 
 
 bot = Change(service="bot", image="", old=(), manner=Manner.BESIDE, is_bot=True)
-plan = Plan(what="rollback 1", changes=(bot,), images={})
+plan = Plan(level=1, changes=(bot,), images={})
 with lasting():
     end = go_on(plan, FileJournal(Path(sys.argv[1])), Worker())
 sys.exit(0 if end == "deployed" else 1)

@@ -12,7 +12,6 @@ from botproof.rollout.ledger import Ledger
 from botproof.rollout.plan import Change, Manner, Plan
 
 PLAN = Plan(
-    what="deploy",
     changes=(
         Change(
             service="bot", image="sha256:" + "a" * 64, old=("x",), manner=Manner.BESIDE, is_bot=True

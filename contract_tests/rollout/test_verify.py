@@ -26,7 +26,7 @@ def verify(folder: Path, right_after: int) -> tuple[int, FileJournal]:
     figures = "[ $(wc -l < {0}) -gt {1} ] && echo 'L/S: 1.56x, HIGH (2.1x)' || echo sorry"
     canary = f"echo x >> {asked}; {figures.format(asked, right_after)}"
     journal = FileJournal(folder / "journal.jsonl")
-    plan = Plan(what="deploy", changes=(), images={})
+    plan = Plan(changes=(), images={})
     rollout = Rollout(plan, NoContainers(Compose([]), {}), journal, folder, Options(canary=canary))
     try:
         rollout.do(Step(Kind.VERIFY))
