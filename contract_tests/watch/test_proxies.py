@@ -1,6 +1,7 @@
 """Telegram, the heartbeat and the certificate behind a proxy, as curl(1) names one."""
 
 import base64
+import contextlib
 import os
 import socket
 import ssl
@@ -81,7 +82,11 @@ class TunnelProxy(Answering):
             connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
             return
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        with self._server.wrap_socket(connection, server_side=True) as safe:
+        # Who only reads the certificate hangs up at once: by an end, or by a reset.
+        with (
+            contextlib.suppress(ConnectionError, ssl.SSLEOFError),
+            self._server.wrap_socket(connection, server_side=True) as safe,
+        ):
             head = _head(safe)
             if head:
                 body = b'{"ok": true, "result": {"url": ""}}'
