@@ -25,6 +25,16 @@ def test_any_window_of_a_rates_length_counts() -> None:
     assert refused(rates, 12) == 2, "those of 10.0 are past, those of 10.9 are not"
 
 
+def test_okx_counts_statistics_by_instrument_and_candles_by_address() -> None:
+    rates = HeldRates(lambda: 10.0)
+    takers, candles = "/api/v5/rubik/stat/taker-volume-contract", "/api/v5/market/candles"
+    for symbol in ("BTC-USDT-SWAP", "ETH-USDT-SWAP"):
+        told = [rates.too_many("okx", takers, {"instId": symbol}) for _ in range(6)]
+        assert told == [False] * 5 + [True]
+    asked = [rates.too_many("okx", candles, {"instId": f"{n}-USDT"}) for n in range(41)]
+    assert asked.count(True) == 1
+
+
 def test_calls_that_were_kept_waiting_here_count_from_when_they_can_have_come() -> None:
     now, waited = 10.0, 0.0
     rates = HeldRates(lambda: now, lambda: waited)

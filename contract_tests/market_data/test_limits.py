@@ -228,6 +228,18 @@ def test_an_endpoint_takes_no_more_than_is_documented():
     assert pace.take("/api/v2/public/time", 11.5) is None
 
 
+def test_a_rate_of_each_instrument_holds_up_no_other_one():
+    """OKX, *Get contract taker volume*: 5 requests in 2 seconds, by "IP + Instrument ID"."""
+    pace = Pace(okx.RATES)
+    path = "/api/v5/rubik/stat/taker-volume-contract"
+    for symbol in ("BTC-USDT-SWAP", "ETH-USDT-SWAP"):
+        asked = {"instId": symbol, "period": "15m"}
+        turns = [pace.take(path, 10.0, params=asked) for _ in range(6)]
+        assert [turn.at for turn in turns] == pytest.approx([10.0] * 5 + [12.0])
+    candles = [pace.take("/api/v5/market/candles", 10.0, params=asked).at for _ in range(41)]
+    assert candles[-1] == pytest.approx(12.0), "that of candles is one of the address"
+
+
 def waits(pace: Pace, path: str, now: float, hurry: Haste = QUESTION) -> float:
     """How long a call waits. A question goes out when it may, a scan's if that is at once."""
     turn = pace.take(path, now, hurry)

@@ -33,11 +33,12 @@ failing or asked to be left alone."""
 
 class Refusal(NamedTuple):
     """What a venue's own words about an error mean; ``code`` is the number that it has for it,
-    where what is done depends on that."""
+    where what is done depends on that. ``place``: it serves this address or place not at all."""
 
     reason: Reason
     message: str
     code: int | None = None
+    place: bool = False
 
 
 class VenueError(Exception):

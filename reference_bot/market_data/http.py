@@ -157,7 +157,7 @@ class VenueClient:
         sent = {**self.headers, **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
-        turn = await self._turn(path)
+        turn = await self._turn(path, params)
         if not self.breaker.allows(_clock()):
             if turn is not None:
                 self.host.pace.give_back(turn)
@@ -188,7 +188,7 @@ class VenueClient:
                 turn.go(turn.at)
             self.metrics.venue_call(self.venue, outcome, _clock() - began)
 
-    async def _turn(self, path: str) -> Turn | None:
+    async def _turn(self, path: str, params: Mapping[str, str | int] | None) -> Turn | None:
         """Wait until the venue's limits allow the call; raise VenueError when that takes long."""
         now, hurry = _clock(), haste.get()
         if now < self.host.banned_until:
@@ -198,17 +198,18 @@ class VenueClient:
             text = f"held back: {used:.0%} of the venue's limit is used"
             await self._wait(path, rest, hurry, text)
         until = _clock() + hurry.patience
-        while (turn := self.host.pace.take(path, now := _clock(), hurry)) is not None:
+        pace = self.host.pace
+        while (turn := pace.take(path, now := _clock(), hurry, params)) is not None:
             rest = turn.at - now
             try:
                 await self._wait(path, rest, hurry, _pace_of(self.venue, turn.rule, hurry))
             except asyncio.CancelledError:
-                self.host.pace.give_back(turn)
+                pace.give_back(turn)
                 raise
             if rest <= 0:
                 break
             # what went out late of those before it is known now
-            self.host.pace.give_back(turn)
+            pace.give_back(turn)
             hurry = Haste(hurry.share, max(0.0, until - _clock()))
         return turn
 
@@ -292,7 +293,7 @@ class VenueClient:
     def _refused(self, refusal: Refusal, path: str, response: httpx.Response) -> VenueError:
         """Return what an answer with status 200 says that is a refusal all the same."""
         pause = self._pause_told(response) if refusal.reason == "rate_limited" else None
-        if refusal.reason == "refused":
+        if refusal.place:
             pause = _REFUSED_FOR
         return self._error(refusal.reason, path, refusal.message, pause, refusal.code)
 
@@ -312,7 +313,8 @@ class VenueClient:
                 wait = self.host.ban(wait, _BANS.get(status, 120.0), _clock())
             return self._error("rate_limited", path, f"HTTP {status}{why}", wait)
         if explained is not None:
-            return self._error(explained.reason, path, explained.message, code=explained.code)
+            pause = _REFUSED_FOR if explained.place else None
+            return self._error(explained.reason, path, explained.message, pause, explained.code)
         if status in (403, 451) or _CHALLENGED in response.headers:
             asked = "this address is refused: it asked too often, or is not served"
             why = "this place is not served" if status == 451 else asked

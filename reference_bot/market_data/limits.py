@@ -68,11 +68,15 @@ def no_limit_told(_headers: Mapping[str, str], _as_of: int | None) -> tuple[floa
 
 @dataclass(frozen=True, slots=True)
 class PaceRule:
-    """Paths that begin with ``prefix`` together take ``calls`` in any ``seconds``."""
+    """Paths that begin with ``prefix`` together take ``calls`` in any ``seconds``.
+
+    ``of``: the parameter of which each value has a limit of its own, such as the instrument.
+    """
 
     prefix: str
     calls: int
     seconds: float
+    of: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +86,8 @@ class Turn:
     rule: PaceRule
     at: float
     hurry: Haste
+    of: str = ""
+    """The instrument whose limit it counts against, where each has its own."""
     sent: bool = False
 
     def go(self, now: float) -> None:
@@ -100,7 +106,13 @@ class Pace:
     _turns: dict[str, list[Turn]] = field(default_factory=dict)
     """By prefix the turns that count, those to come among them."""
 
-    def take(self, path: str, now: float, hurry: Haste = QUESTION) -> Turn | None:
+    def take(
+        self,
+        path: str,
+        now: float,
+        hurry: Haste = QUESTION,
+        params: Mapping[str, str | int] | None = None,
+    ) -> Turn | None:
         """Return when a call may go out; None where no rate is documented.
 
         The turn is taken unless that is later than its patience allows. Turns that scans have taken
@@ -110,7 +122,9 @@ class Pace:
             if path.startswith(rule.prefix):
                 turns = [turn for turn in self._turns.get(rule.prefix, ()) if _counts(turn, now)]
                 self._turns[rule.prefix] = turns
-                turn = Turn(rule, _due(turns, now, rule, hurry), hurry)
+                of = str((params or {}).get(rule.of, ""))
+                same = [turn for turn in turns if turn.of == of]
+                turn = Turn(rule, _due(same, now, rule, hurry), hurry, of)
                 if turn.at - now <= hurry.patience:
                     turns.append(turn)
                 return turn

@@ -95,8 +95,15 @@ def _mix(ask: Ask) -> dict[str, Listing]:
     return ask.open(listings(ask.market, _PRODUCTS[product]))
 
 
+def _symbol(ask: Ask) -> str:
+    """Return the symbol, which has to be sent (error codes, 40019)."""
+    if not ask.text("symbol"):
+        raise _refuse(ask, "40019", "Parameter symbol cannot be empty")
+    return ask.text("symbol").upper()
+
+
 def _one(ask: Ask, known: dict[str, Listing]) -> Listing:
-    symbol = ask.text("symbol").upper()
+    symbol = _symbol(ask)
     if symbol not in known:
         raise _refuse(ask, "40034", f"Parameter {symbol} does not exist")
     return known[symbol]
@@ -198,7 +205,7 @@ def _open_interest(ask: Ask) -> Any:
 
 def _symbol_and_period(ask: Ask) -> tuple[Listing, int]:
     """Read what the trading statistics ask for: they take no productType."""
-    symbol = ask.text("symbol").upper()
+    symbol = _symbol(ask)
     known = ask.open(listings(ask.market, "perp"))
     if symbol not in known:
         raise _refuse(ask, "40034", f"Parameter {symbol} does not exist")

@@ -68,8 +68,9 @@ def _envelope(result: Any, now: int, code: int = 0, message: str = "OK") -> dict
     return {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}, "time": now}
 
 
-def _category(ask: Ask) -> tuple[str, Kind, dict[str, Listing]]:
-    category = ask.text("category", "linear")
+def _category(ask: Ask, default: str = "") -> tuple[str, Kind, dict[str, Listing]]:
+    """Return what a category has. Candles alone may be asked for without one: it is linear then."""
+    category = ask.text("category", default)
     kind = _KINDS.get(category)
     if category in _EMPTY_CATEGORIES:
         return category, "spot", {}
@@ -144,7 +145,7 @@ def _contract(ask: Ask, one: Listing) -> dict[str, str]:
 
 
 def _kline(ask: Ask) -> Any:
-    category, _, known = _category(ask)
+    category, _, known = _category(ask, "linear")
     one = _one(ask, known)
     interval = _INTERVALS.get(ask.text("interval"))
     if interval is None:

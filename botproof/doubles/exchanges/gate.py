@@ -72,8 +72,15 @@ def _futures(ask: Ask) -> dict[str, Listing]:
     return ask.open(listings(ask.market, kind))
 
 
+def _needed(ask: Ask, name: str) -> str:
+    """Return a parameter that has to be sent (error handling, label list)."""
+    if not ask.text(name):
+        raise _refuse("MISSING_REQUIRED_PARAM", f"Missing required parameter: {name}")
+    return ask.text(name)
+
+
 def _pair(ask: Ask) -> Listing:
-    name = ask.text("currency_pair")
+    name = _needed(ask, "currency_pair")
     known = _spot(ask)
     if name not in known:
         raise _refuse("INVALID_CURRENCY_PAIR", f"Invalid currency pair {name}")
@@ -81,7 +88,7 @@ def _pair(ask: Ask) -> Listing:
 
 
 def _contract(ask: Ask) -> Listing:
-    name = ask.text("contract")
+    name = _needed(ask, "contract")
     known = _futures(ask)
     if name not in known:
         raise _refuse("CONTRACT_NOT_FOUND", "CONTRACT_NOT_FOUND")
@@ -195,11 +202,16 @@ def _spot_candles(ask: Ask) -> Any:
 
 
 def _candles(ask: Ask, one: Listing, interval: int) -> list[Any]:
+    """Return candles. A number of them beside their time is refused, as is documented."""
+    times = ask.text("from") or ask.text("to")
+    if times and ask.text("limit"):
+        raise _refuse("INVALID_PARAM_VALUE", "limit conflicts with from and to")
+    most = 1000 if one.kind == "spot" else 2000
     return list(
         ask.candles(
             one,
             interval,
-            limit=min(ask.whole("limit", 100), 1000),
+            limit=most if times else min(ask.whole("limit", 100), most),
             start=ask.whole("from", 0) * 1000,
             end=ask.whole("to", 0) * 1000,
         )

@@ -42,7 +42,7 @@ _CONTRACTS = {
 _CATEGORIES = {"coin": "1", "stock": "3", "commodity": "4"}
 _SWAPS: Final[tuple[Kind, ...]] = ("perp", "inverse")
 _TYPES: Final[dict[str, tuple[Kind, ...]]] = {"SPOT": ("spot",), "SWAP": _SWAPS}
-_EMPTY_TYPES = ("MARGIN", "FUTURES", "OPTION")
+_EMPTY_TYPES = ("MARGIN", "FUTURES", "OPTION", "EVENTS")
 """Types of instruments that OKX has and this double lists nothing of."""
 _BARS = {
     **{f"{minutes}m": minutes * MINUTE for minutes in (1, 3, 5, 15, 30)},
@@ -88,6 +88,18 @@ def _refuse(code: str, message: str, status: int = 200) -> Refusal:
     return Refusal(status, {"code": code, "msg": message, "data": []})
 
 
+def _wrong(name: str) -> Refusal:
+    """Return how OKX refuses a parameter's value: by status 400 (error codes, 51000)."""
+    return _refuse("51000", f"Parameter {name} error", 400)
+
+
+def _needed(ask: Ask, name: str) -> str:
+    """Return a parameter that has to be sent (error codes, 50014)."""
+    if not ask.text(name):
+        raise _refuse("50014", f"Parameter {name} can not be empty.", 400)
+    return ask.text(name)
+
+
 def _all(ask: Ask, *kinds: Kind) -> dict[str, Listing]:
     return {
         name: one for kind in kinds for name, one in ask.open(listings(ask.market, kind)).items()
@@ -95,7 +107,7 @@ def _all(ask: Ask, *kinds: Kind) -> dict[str, Listing]:
 
 
 def _one(ask: Ask, name: str = "instId") -> Listing:
-    symbol = ask.text(name)
+    symbol = _needed(ask, name)
     found = _all(ask, *KINDS).get(symbol)
     if found is None:
         raise _refuse("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
@@ -103,11 +115,11 @@ def _one(ask: Ask, name: str = "instId") -> Listing:
 
 
 def _type(ask: Ask) -> tuple[Kind, ...]:
-    kind = ask.text("instType")
+    kind = _needed(ask, "instType")
     if kind in _EMPTY_TYPES:
         return ()
     if kind not in _TYPES:
-        raise _refuse("51000", "Parameter instType error")
+        raise _wrong("instType")
     return _TYPES[kind]
 
 
@@ -151,7 +163,7 @@ def _candles(ask: Ask) -> Any:
     one = _one(ask)
     interval = _BARS.get(ask.text("bar", "1m"))
     if interval is None:
-        raise _refuse("51000", "Parameter bar error").unserved()
+        raise _wrong("bar").unserved()
     # `after` is the end, `before` the start: both in the sense of paging backwards
     before = ask.whole("before", 0)
     candles = ask.candles(
@@ -203,9 +215,9 @@ def _swap_and_period(ask: Ask) -> tuple[Listing, int]:
     one = _one(ask)
     interval = _PERIODS.get(ask.text("period", "5m"))
     if interval is None:
-        raise _refuse("51000", "Parameter period error")
+        raise _wrong("period")
     if one.kind == "spot":
-        raise _refuse("51000", "Parameter instId error")
+        raise _wrong("instId")
     return one, interval
 
 
@@ -222,7 +234,7 @@ def _taker_volume(ask: Ask) -> Any:
     one, interval = _swap_and_period(ask)
     unit = ask.text("unit", "1")
     if unit not in ("0", "1", "2"):
-        raise _refuse("51000", "Parameter unit error")
+        raise _wrong("unit")
 
     def write(lots: int, product: int) -> str:
         if unit == "1":
@@ -382,6 +394,6 @@ class Okx:
         """Return OKX's error body for a status."""
         code, message = {
             429: ("50011", "Too Many Requests"),
-            503: ("50001", "Service unavailable"),
-        }.get(status, ("50000", "Internal error"))
+            503: ("50001", "Service temporarily unavailable. Please try again later."),
+        }.get(status, ("50026", "System error. Try again later"))
         return {"code": code, "msg": message, "data": []}

@@ -5,8 +5,9 @@ refused as the venue does it. Real time counts, not the market's clock, and any 
 length. A call that waited for this process counts from the earliest moment at which it can have
 come: what arrived apart is read at once after a stall, which is no fault of who asked. Sources:
 Binance spot and derivatives (general info, LIMITS: weight of a minute), Bybit v5 (rate limit: 600
-in 5 s of one address), OKX v5 and Bitget (at each endpoint), Gate API v4 (200 in 10 s for each
-public endpoint), Hyperliquid (1,200 of weight a minute).
+in 5 s of one address), OKX v5 (at each endpoint, "IP + Instrument ID" at some), Bitget (at each
+endpoint), Gate API v4 (200 in 10 s for each public endpoint), Hyperliquid (1,200 of weight a
+minute).
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ _QUESTION: Final = 20
 class Rate:
     """Calls to paths that begin with ``prefix`` have a weight of ``most`` in any ``seconds``.
 
-    ``each``: every path has a limit of its own.
+    ``each``: every path has a limit of its own. ``of``: every value of this parameter has.
     """
 
     prefix: str
     most: int
     seconds: float
     each: bool = False
+    of: str = ""
 
 
 _RATES: Final[Mapping[str, tuple[Rate, ...]]] = {
@@ -53,12 +55,14 @@ _RATES: Final[Mapping[str, tuple[Rate, ...]]] = {
     ),
     "bybit": (Rate("/v5/", 600, 5.0),),
     "okx": (
-        Rate("/api/v5/rubik/stat/contracts/open-interest-history", 10, 2.0),
-        Rate("/api/v5/rubik/", 5, 2.0, each=True),
-        Rate("/api/v5/public/mark-price", 10, 2.0),
+        Rate("/api/v5/rubik/stat/contracts/open-interest-history", 10, 2.0, of="instId"),
+        Rate("/api/v5/rubik/", 5, 2.0, each=True, of="instId"),
+        Rate("/api/v5/public/mark-price", 10, 2.0, of="instId"),
+        Rate("/api/v5/public/open-interest", 20, 2.0, of="instId"),
+        Rate("/api/v5/public/funding-rate", 10, 2.0, of="instId"),
+        Rate("/api/v5/public/instruments", 20, 2.0, of="instType"),
         Rate("/api/v5/market/candles", 40, 2.0),
         Rate("/api/v5/public/time", 10, 2.0),
-        Rate("/api/v5/public/funding-rate", 10, 2.0, each=True),
         Rate("/api/v5/", 20, 2.0, each=True),
     ),
     "gate": (Rate("/api/v4/", 200, 10.0, each=True),),
@@ -114,18 +118,18 @@ class HeldRates:
 
     clock: Callable[[], float]
     stalled: Callable[[], float] = _on_time
-    _asked: dict[tuple[str, str], list[tuple[float, int]]] = field(default_factory=dict)
+    _asked: dict[tuple[str, str, str], list[tuple[float, int]]] = field(default_factory=dict)
     """By limit the earliest moments at which calls can have come, and their weights."""
 
     def too_many(self, venue: str, path: str, query: Mapping[str, str]) -> bool:
         """Count a call and tell whether it is beyond a rate; one that is does not count."""
         for rate in _RATES.get(venue, ()):
             if path.startswith(rate.prefix):
-                key = (venue, path if rate.each else rate.prefix)
+                key = (venue, path if rate.each else rate.prefix, query.get(rate.of, ""))
                 return self._beyond(rate, key, _weight(venue, path, query))
         return False
 
-    def _beyond(self, rate: Rate, key: tuple[str, str], weight: int) -> bool:
+    def _beyond(self, rate: Rate, key: tuple[str, str, str], weight: int) -> bool:
         now = self.clock()
         asked = self._asked.get(key, ())
         recent = [one for one in asked if one[0] > now - rate.seconds]

@@ -75,9 +75,14 @@ RATES: Final = (
 """Of one address at each endpoint."""
 _TRADES: Final = ("normal", "restrictedAPI")
 """Contracts that trade, those among them where no orders can be placed by the API."""
-_NOT_TRADING: Final = frozenset({"40054", "40308", "41114", "43115", "50004"})
-"""Of a symbol: there are no such data, its contract is maintained, its pair is maintained, opens
-soon, or is suspended."""
+_NOT_TRADING: Final = frozenset(
+    ["40054", "40308", "40844", "41113", "41114", "43115", "43120", "45043", "50004"]
+)
+"""Of a symbol: there are no such data, its contract or pair is maintained, offline, opens soon, or
+is suspended."""
+_NOT_THERE: Final = frozenset({"30032", "31019", "40034", "40072", "40102", "40309", "42016"})
+_NOT_SERVED: Final = frozenset({"40000", "40018", "40100", "40103", "40104"})
+"""This place or address is not served."""
 _MIX_TICKER: Final = "/api/v2/mix/market/ticker"
 
 _SPOT_BARS: Final = {
@@ -212,11 +217,13 @@ def _refusal(envelope: _Envelope) -> Refusal:
     code = str(envelope.code)
     if code in ("429", "1001", "30014", "30026", "50009"):
         reason = "rate_limited"
-    elif code in ("30032", "40034", "40102", "40309", "42016"):
+    elif code in _NOT_THERE:
         reason = "not_listed"
     elif code in _NOT_TRADING:
         reason = "unavailable"
-    return Refusal(reason, f"code {envelope.code}: {envelope.msg}")
+    elif code in _NOT_SERVED:
+        reason = "refused"
+    return Refusal(reason, f"code {envelope.code}: {envelope.msg}", place=code in _NOT_SERVED)
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)

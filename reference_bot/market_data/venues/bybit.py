@@ -74,6 +74,8 @@ _TYPES: Final[dict[MarketKind, str | None]] = {
 _ZONES: Final = COIN_WORDS | {"innovation", "adventure"}
 _ASSETS: Final = {"etf": "ETF", "xstocks": "stock"}
 _MOST_PAGES: Final = 10
+_NOT_SERVED: Final = (10009, 10024)
+"""This address is banned, or this place not served."""
 
 
 class _Envelope(Struct, frozen=True, rename="camel"):
@@ -177,15 +179,19 @@ class _Pages:
 def _open(envelope: _Envelope) -> msgspec.Raw:
     if envelope.ret_code == 0:
         return envelope.result
+    raise RefusalError(_refusal(envelope))
+
+
+def _refusal(envelope: _Envelope) -> Refusal:
     message = f"retCode {envelope.ret_code}: {envelope.ret_msg}"
-    raise RefusalError(Refusal(_reason(envelope), message))
+    return Refusal(_reason(envelope), message, place=envelope.ret_code in _NOT_SERVED)
 
 
 def _reason(envelope: _Envelope) -> Reason:
     code = envelope.ret_code
     if code in (429, 10006, 10018, 10429):
         return "rate_limited"
-    if code in (10009, 10024):  # this place is not served
+    if code in _NOT_SERVED:
         return "refused"
     if code == 110074:  # the contract is not live
         return "unavailable"
@@ -215,11 +221,10 @@ def explain(status: int, body: bytes) -> Refusal | None:
     if status == 403 and b"frequent" in body:
         return Refusal("rate_limited", "access too frequent")
     try:
-        envelope = _ENVELOPE.decode(body)
+        refusal = _refusal(_ENVELOPE.decode(body))
     except msgspec.MsgspecError:
         return None
-    reason = _reason(envelope)
-    return None if reason == "outage" else Refusal(reason, f"retCode {envelope.ret_code}")
+    return None if refusal.reason == "outage" else refusal
 
 
 def tells_limit(headers: Mapping[str, str], as_of: int | None) -> tuple[float, float] | None:

@@ -46,22 +46,27 @@ __all__ = ["RATES", "Okx", "explain"]
 T = TypeVar("T")
 
 RATES: Final = (
-    PaceRule("/api/v5/rubik/stat/taker-volume-contract", 5, 2.0),
-    PaceRule("/api/v5/rubik/stat/contracts/long-short-account-ratio-contract", 5, 2.0),
-    PaceRule("/api/v5/rubik/stat/contracts/open-interest-history", 10, 2.0),
-    PaceRule("/api/v5/public/mark-price", 10, 2.0),
-    PaceRule("/api/v5/public/open-interest", 20, 2.0),
-    PaceRule("/api/v5/public/instruments", 20, 2.0),
+    PaceRule("/api/v5/rubik/stat/taker-volume-contract", 5, 2.0, "instId"),
+    PaceRule("/api/v5/rubik/stat/contracts/long-short-account-ratio-contract", 5, 2.0, "instId"),
+    PaceRule("/api/v5/rubik/stat/contracts/open-interest-history", 10, 2.0, "instId"),
+    PaceRule("/api/v5/public/mark-price", 10, 2.0, "instId"),
+    PaceRule("/api/v5/public/open-interest", 20, 2.0, "instId"),
+    PaceRule("/api/v5/public/funding-rate", 10, 2.0, "instId"),
+    PaceRule("/api/v5/public/instruments", 20, 2.0, "instType"),
     PaceRule("/api/v5/market/candles", 40, 2.0),
     PaceRule("/api/v5/market/tickers", 20, 2.0),
     PaceRule("/api/v5/market/ticker", 20, 2.0),
 )
-"""Of one address; that of funding rates is one of each instrument."""
+"""Of one address: at some endpoints for each instrument, or for each type of them."""
 _ASSETS: Final = {"1": COIN, "3": "stock", "4": "commodity", "5": "forex", "6": "bond"}
 
-_NOT_TRADING: Final = frozenset({"51021", "51022", "51027", "51028", "51029", "51030"})
-"""Of a contract: it is to be listed, suspended, expired, being delivered or settled, or its funding
-is."""
+_NOT_TRADING: Final = frozenset(
+    ["50047", "51021", "51022", "51024", "51027", "51028", "51029", "51030", "51155", "54072"]
+)
+"""Of a contract: it has been settled, is to be listed, suspended, expired, being delivered or
+settled, its funding is, it may only be looked at, or is not offered in this place."""
+_NOT_SERVED: Final = frozenset({"50051", "50121"})
+"""This place or address is not served."""
 _BARS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1H", 240: "4H", 1440: "1Dutc"}
 _TYPES: Final[dict[MarketKind, str]] = {"spot": "SPOT", "perp": "SWAP", "inverse": "SWAP"}
 _CONTRACT_TYPES: Final[dict[MarketKind, str]] = {"perp": "linear", "inverse": "inverse"}
@@ -178,7 +183,12 @@ class _Instrument(Struct, frozen=True, rename="camel"):
 def _open(envelope: _Envelope) -> msgspec.Raw:
     if str(envelope.code) == "0":
         return envelope.data
-    raise RefusalError(Refusal(_reason(envelope), f"code {envelope.code}: {envelope.msg}"))
+    raise RefusalError(_refusal(envelope))
+
+
+def _refusal(envelope: _Envelope) -> Refusal:
+    place = str(envelope.code) in _NOT_SERVED
+    return Refusal(_reason(envelope), f"code {envelope.code}: {envelope.msg}", place=place)
 
 
 def _reason(envelope: _Envelope) -> Reason:
@@ -187,8 +197,10 @@ def _reason(envelope: _Envelope) -> Reason:
         return "rate_limited"
     if code in _NOT_TRADING:
         return "unavailable"
+    if code in _NOT_SERVED:
+        return "refused"
     unknown = code == "51000" and "inst" in envelope.msg.lower()
-    return "not_listed" if unknown or code in ("51001", "51014", "51015") else "outage"
+    return "not_listed" if unknown or code in ("51001", "51014", "51015", "54007") else "outage"
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
@@ -216,10 +228,8 @@ def explain(_status: int, body: bytes) -> Refusal | None:
         envelope = _ENVELOPE.decode(body)
     except msgspec.MsgspecError:
         return None
-    reason = _reason(envelope)
-    if reason == "outage":
-        return None
-    return Refusal(reason, f"code {envelope.code}: {envelope.msg}")
+    refusal = _refusal(envelope)
+    return None if refusal.reason == "outage" else refusal
 
 
 def _ticker(found: _Ticker, instrument: Instrument) -> Ticker:
