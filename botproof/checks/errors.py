@@ -6,10 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from botproof.budgets import CAP
-from botproof.checks.generator import Grade, HeldTimes, grades
+from botproof.checks.generator import Grade, HeldTimes, grades, planned_cap
 from botproof.checks.judging import Judging
-from botproof.history import History, LoadPlanned, Request
+from botproof.history import History, Request
 from botproof.sequential import FAIL_SHARES, SequentialErrorRate
 from botproof.stats import ALPHA, judge_error_rate
 from botproof.verdict import CheckResult, Verdict
@@ -60,12 +59,6 @@ def check(history: History, judging: Judging) -> CheckResult:
     )
 
 
-def planned_cap(history: History) -> int:
-    """For how many requests the load was planned, over all modes."""
-    plans = [plan.cap for plan in history.of(LoadPlanned)]
-    return max(plans) if plans else max(CAP, len(history.of(Request)))
-
-
 def judge_grades(limit: float, cap: int, by_mode: Sequence[Graded], *, over: bool) -> Verdict:
     """Judge the requests of each mode, in order; `limit` is a fraction.
 
@@ -86,11 +79,9 @@ def judge_in_order(test: SequentialErrorRate, graded: Graded, *, over: bool) -> 
 
     What is unsure counts against PASS alone. `over`: no more will come.
     """
-    failures = 0
-    for n, grade in enumerate(graded[: test.cap], start=1):
-        failures += grade is Grade.FAILED
-        if grade is Grade.FAILED and test.judge(n, failures) is Verdict.FAIL:
-            return Verdict.FAIL
+    failed_at = [n for n, grade in enumerate(graded[: test.cap], 1) if grade is Grade.FAILED]
+    if any(test.judge(n, each) is Verdict.FAIL for each, n in enumerate(failed_at, 1)):
+        return Verdict.FAIL
     failed, unsure = graded.count(Grade.FAILED), graded.count(Grade.UNSURE)
     return test.judge(len(graded), failed, unsure=unsure, last=over)
 

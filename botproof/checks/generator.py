@@ -21,7 +21,8 @@ import enum
 import math
 from collections.abc import Iterable, Iterator
 
-from botproof.history import GeneratorHeld, History, Request, RequestFailure
+from botproof.budgets import CAP
+from botproof.history import GeneratorHeld, History, LoadPlanned, Request, RequestFailure
 
 SLOT_S = 0.5
 _SPOILT_SHARE = 0.5
@@ -169,3 +170,9 @@ def grades(
             late=request.latency_s >= late_s,
         )
         yield request, grade
+
+
+def planned_cap(history: History) -> int:
+    """For how many requests the load was planned, over all modes."""
+    plans = [plan.cap for plan in history.of(LoadPlanned)]
+    return max(plans) if plans else max(CAP, len(history.of(Request)))

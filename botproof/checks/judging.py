@@ -92,9 +92,10 @@ class Judging:
 
     @property
     def limits(self) -> Limits:
-        """How fast things have to be."""
+        """How fast things have to be, and which share of the load may fail."""
         names = ("reply_time_s", "start_s", "stop_s")
-        return Limits(*(self.budgets[name].limit for name in names))
+        reply_s, start_s, stop_s = (self.budgets[name].limit for name in names)
+        return Limits(reply_s, start_s, stop_s, self.budgets["error_rate_pct"].limit / 100)
 
 
 def _earlier(settings: JudgingSettings) -> History | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from botproof.chats import Turn
-from botproof.checks.errors import judge_in_order, planned_cap
-from botproof.checks.generator import Grade, HeldTimes
+from botproof.checks.errors import judge_in_order
+from botproof.checks.generator import Grade, HeldTimes, planned_cap
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of, read_turns
 from botproof.checks.shortcomings import in_doubles

@@ -2,7 +2,8 @@
 
 A check that fails is asked again without what starvation explains. If it then no longer fails,
 nothing is known about the target: INCONCLUSIVE, with how long the run was kept from going on. What
-starvation does not explain fails as before; and nothing becomes PASS here.
+starvation does not explain fails as before; and nothing becomes PASS here, but what a load says
+without its starved half seconds (see `unstarved`).
 
 *What* is said is spoilt when more than `CASE_S` was withheld while a case was answered (times the
 stretch of the target's own deadlines), or so much just before that a circuit breaker may still be
@@ -21,9 +22,10 @@ import msgspec
 from botproof.calls import words_of
 from botproof.chats import ReplyRules, Turn
 from botproof.checks.figures import telling
-from botproof.checks.generator import HALF_BEFORE_S, HALF_WITHHELD_S
+from botproof.checks.generator import HALF_BEFORE_S, HALF_WITHHELD_S, HeldTimes, planned_cap
 from botproof.checks.replies import RULE, lines_of, read_turns, render, settled_turns
 from botproof.checks.shortcomings import Shortcomings
+from botproof.checks.unstarved import Unstarved, enough_for, unstarved
 from botproof.history import (
     BotApiCall,
     CasePlayed,
@@ -60,6 +62,8 @@ _OF_CONTENT = re.compile(
 """What Telegram says of a message that it can never take: so the bot has made it."""
 _CONTENT = frozenset({"golden", "parity"})
 _SPEED = frozenset({"latency", "errors", "rollback", "boot"})
+_OF_LOAD = frozenset({"latency", "errors"})
+"""What a share of the load's requests decides."""
 
 Again = Callable[[str, History], CheckResult]
 Cases = Mapping[str, Sequence[str]]
@@ -68,11 +72,12 @@ Cases = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of how fast things have to be, in seconds."""
+    """The limits of how fast things have to be, in seconds, and of the share that may fail."""
 
     reply_s: float
     start_s: float
     stop_s: float
+    failing: float = 0.001
 
 
 def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -> Cases:
@@ -214,6 +219,7 @@ def settle_starved(
     if not any(each.measured for each in starvation.values()):
         return list(results)
     replays = list(_replays(history))
+    left = _left_of_the_load(history, limits, starvation)
 
     def explained(check: str) -> list[Event]:
         if check in _CONTENT:
@@ -230,18 +236,14 @@ def settle_starved(
         left_out = explained(result.check) if result.verdict is Verdict.FAIL else []
         ids = set(map(id, left_out))
         kept = History(event for event in history if id(event) not in ids)
-        if not left_out or again(result.check, kept).verdict is Verdict.FAIL:
+        if result.verdict is Verdict.FAIL and (
+            not left_out or again(result.check, kept).verdict is Verdict.FAIL
+        ):
             return result
-        lines = [
-            _left_out(event, starvation) for event in sorted(left_out, key=lambda each: each.t)
-        ]
-        return msgspec.structs.replace(
-            result,
-            verdict=Verdict.INCONCLUSIVE,
-            measurement=f"only where {KEPT}: {result.measurement}",
-            evidence=(*lines_of(lines, 12), *result.evidence),
-            spoilt_by="machine",
-        )
+        rest = again(result.check, left.history) if left and result.check in _OF_LOAD else None
+        if rest and left and (rest.verdict is Verdict.PASS or not left_out):
+            return _of_what_is_left(rest, left)
+        return _spoilt_by_the_machine(result, left_out, starvation) if left_out else result
 
     def told_of_replays(result: CheckResult) -> CheckResult:
         if result.check not in _CONTENT or not replays:
@@ -249,6 +251,38 @@ def settle_starved(
         return msgspec.structs.replace(result, evidence=(*result.evidence, *replays))
 
     return [told_of_replays(settled(result)) for result in results]
+
+
+def _spoilt_by_the_machine(
+    result: CheckResult, left_out: Iterable[Event], starvation: Mapping[str, Starvation]
+) -> CheckResult:
+    lines = [_left_out(event, starvation) for event in sorted(left_out, key=lambda each: each.t)]
+    return msgspec.structs.replace(
+        result,
+        verdict=Verdict.INCONCLUSIVE,
+        measurement=f"only where {KEPT}: {result.measurement}",
+        evidence=(*lines_of(lines, 12), *result.evidence),
+        spoilt_by="machine",
+    )
+
+
+def _left_of_the_load(
+    history: History, limits: Limits, starvation: Mapping[str, Starvation]
+) -> Unstarved | None:
+    """Return the record without the requests of starved half seconds, where it is to be judged."""
+    held = HeldTimes.of(history, limits.reply_s)
+    enough = enough_for(limits.failing, planned_cap(history))
+    return unstarved(history, starvation, held, enough)
+
+
+def _of_what_is_left(judged: CheckResult, left: Unstarved) -> CheckResult:
+    """Return what the rest of a load says; that it fails is said of the whole load only."""
+    failed = judged.verdict is Verdict.FAIL
+    return msgspec.structs.replace(
+        judged,
+        verdict=Verdict.INCONCLUSIVE if failed else judged.verdict,
+        evidence=(*judged.evidence, left.describe()),
+    )
 
 
 def _replays(history: History) -> Iterator[str]:

@@ -125,7 +125,8 @@ class Starved(Event, frozen=True, kw_only=True):
 
     All are seconds of that time. `late_s`: how late the harness's own timer fired. `waited_s`, by
     process (its descendants included): the longest that one of its threads could have run and had
-    no processor (`/proc/PID/schedstat`), or waited for a disk. `ran_s`: processor time of each.
+    no processor (`/proc/PID/schedstat`), or waited for a disk: `blocked` names those that did the
+    latter. `ran_s`: processor time of each.
     `busy_s` and `stolen_s`: of all processors, and what a hypervisor kept (`/proc/stat`).
     `stalled_s`: pressure stall information, where the kernel has it, by resource: how long some
     process of the machine waited. `clock_s`: by how much the time of day was moved.
@@ -134,6 +135,7 @@ class Starved(Event, frozen=True, kw_only=True):
     over_s: float
     late_s: float = 0.0
     waited_s: Mapping[str, float] = {}
+    blocked: tuple[str, ...] = ()
     ran_s: Mapping[str, float] = {}
     busy_s: float = 0.0
     stolen_s: float = 0.0

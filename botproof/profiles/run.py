@@ -148,6 +148,9 @@ class _Fixed(LoadPlan):
     def share(self) -> int:
         return self.load.max_requests
 
+    def more(self, stack: str, *, last: bool) -> int:  # noqa: ARG002 - all was sent at once
+        return 0
+
 
 def _judge(
     options: ProfileOptions,

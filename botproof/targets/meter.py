@@ -48,7 +48,7 @@ class Meter:
         before, began = self._machine, self._at
         ahead = self.time_of_day() - at
         moved, self._ahead = ahead - self._ahead, ahead
-        waited, ran = self._spent(processes, at - began)
+        waited, blocked, ran = self._spent(processes, at - began)
         self._machine, self._at = machine, at
         if before is None:
             return None
@@ -57,6 +57,7 @@ class Meter:
             over_s=round(at - began, 4),
             late_s=round(late_s, 4),
             waited_s=waited,
+            blocked=blocked,
             ran_s=ran,
             busy_s=round(machine.busy - before.busy, 2),
             stolen_s=round(machine.stolen - before.stolen, 2),
@@ -71,8 +72,9 @@ class Meter:
 
     def _spent(
         self, processes: Processes, over_s: float
-    ) -> tuple[dict[str, float], dict[str, float]]:
+    ) -> tuple[dict[str, float], tuple[str, ...], dict[str, float]]:
         waited: dict[str, float] = {}
+        blocked: list[str] = []
         ran: dict[str, float] = {}
         for name, root in processes:
             before = self._last.get(name, {})
@@ -82,16 +84,23 @@ class Meter:
             ran[name] = round(sum(new.ran - old.ran for old, new in known), 4)
             longest = max((_longest(old, new, over_s) for old, new in known), default=0.0)
             waited[name] = round(longest, 4)
-        return waited, ran
+            if any(waits_for_a_disk(old, new) for old, new in known):
+                blocked.append(name)
+        return waited, tuple(blocked), ran
 
 
 def _longest(old: Spent, new: Spent, over_s: float) -> float:
     """Return the longest that one thread waited; a thread that waits for a disk waits
     all the time."""
-    if new.blocked and old.blocked:
+    if waits_for_a_disk(old, new):
         return over_s
     waits = (off - old.waited.get(thread, off) for thread, off in new.waited.items())
     return min(max(waits, default=0.0), over_s)
+
+
+def waits_for_a_disk(old: Spent, new: Spent) -> bool:
+    """Tell whether one waited for a disk all the time between two looks, as far as is known."""
+    return old.blocked and new.blocked
 
 
 def _machine(proc: Path) -> _Machine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import msgspec
 
 from botproof import history
 from botproof.checks.errors import judge_grades
-from botproof.checks.generator import Grade, HeldTimes, grades
+from botproof.checks.generator import Grade, HeldTimes, grades, slot_of
 from botproof.checks.starved import starved_requests
+from botproof.checks.unstarved import enough_for, is_too_little, starved_slots
 from botproof.config import Load, substitute
-from botproof.sequential import SequentialErrorRate
 from botproof.starvation import Starvation
 from botproof.targets.failures import Failure
 from botproof.targets.process import (
@@ -35,6 +35,13 @@ _START_ALLOWANCE_S = 30.0
 _MOST_ROUNDS = 5
 _WORTH_A_ROUND = 0.1
 """Of a mode's share: less than this is not sent again."""
+_SHORT_ROUNDS = 2
+_ROOM = 2.2
+"""So many times what an undisturbed PASS still takes are sent in a short round: room for a failure.
+What a starved second brought about may otherwise keep a load going on to its cap."""
+_TRIES = 3
+"""So many rounds may find the machine starved throughout. It is, then."""
+_HALF = 0.5
 
 
 class LoggedRequest(msgspec.Struct, frozen=True):
@@ -60,7 +67,8 @@ class LoggedRequest(msgspec.Struct, frozen=True):
 class LoadPlan:
     """How many requests a run still needs, over all its modes. `limit` is a fraction.
 
-    `graded` is what the requests of each stack say, without those that say nothing.
+    `graded` is what the requests of each stack say, without those that say nothing; `unstarved` the
+    same without those of starved half seconds (see `checks.unstarved`).
     """
 
     load: Load
@@ -68,12 +76,12 @@ class LoadPlan:
     late_s: float
     modes: int
     graded: dict[str, list[Grade]] = field(default_factory=dict)
+    unstarved: dict[str, list[Grade]] = field(default_factory=dict)
 
     def share(self) -> int:
         """Return requests for one mode: its part of what an undisturbed PASS takes."""
         cap = self.load.max_requests
-        needed = SequentialErrorRate(self.limit, cap).required() or cap
-        return min(math.ceil(needed / self.modes), cap)
+        return min(math.ceil(enough_for(self.limit, cap) / self.modes), cap)
 
     def more(self, stack: str, *, last: bool) -> int:
         """Return how many requests are still to be sent to a stack; 0 to stop.
@@ -81,15 +89,47 @@ class LoadPlan:
         To the last one until the error rate is decided, to the others what is missing of their
         share: a load that ended at failures of the machine is none.
         """
-        by_mode = list(self.graded.values())
-        decided = judge_grades(self.limit, self.load.max_requests, by_mode, over=False)
-        if decided is not Verdict.INCONCLUSIVE:
+        if Verdict.FAIL is self._verdict(self.graded) or Verdict.PASS is self._verdict(
+            self._judged
+        ):
             return 0
         if last:
-            return max(0, self.load.max_requests - sum(map(len, by_mode)))
+            return max(0, self.load.max_requests - _count(self._judged))
         share = self.share()
-        missing = share - len(self.graded.get(stack, ()))
+        missing = share - len(self.unstarved.get(stack, ()))
         return missing if missing > _WORTH_A_ROUND * share else 0
+
+    def of_round(self, number: int, stack: str, *, last: bool) -> int:
+        """Return how many requests the first, second, third … load of a stack sends at the most."""
+        if number == 1 and not (last and len(self.graded) + 1 >= self.modes):
+            return self.share()
+        if number > _MOST_ROUNDS or (number > _TRIES and self.is_starved):
+            return 0
+        count = self.more(stack, last=last)
+        if number <= _SHORT_ROUNDS:
+            count = min(count, self._shortly())
+        return count or (self.share() if number == 1 else 0)
+
+    def _shortly(self) -> int:
+        """Return how many requests most builds that are good still need, and some more."""
+        needed = enough_for(self.limit, self.load.max_requests) - _count(self._judged)
+        return max(math.ceil(_ROOM * needed), self.share())
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether too little is left of a stack without its starved half seconds."""
+        return any(
+            is_too_little(len(self.unstarved[stack]), len(own))
+            for stack, own in self.graded.items()
+        )
+
+    @property
+    def _judged(self) -> dict[str, list[Grade]]:
+        return self.graded if self.is_starved else self.unstarved
+
+    def _verdict(self, grades_of: Mapping[str, list[Grade]]) -> Verdict:
+        by_mode = list(grades_of.values())
+        return judge_grades(self.limit, self.load.max_requests, by_mode, over=False)
 
     def take(
         self, stack: str, events: Iterable[history.Event], starvation: Starvation | None = None
@@ -100,21 +140,31 @@ class LoadPlan:
         held = HeldTimes.of(record, self.late_s)
         by_stack = {stack: starvation or Starvation()}
         explained = {id(each) for each in starved_requests(record, self.late_s, by_stack)}
-        own = self.graded.setdefault(stack, [])
-        for request, grade in grades(record.of(history.Request), held, self.late_s):
-            if grade is Grade.FAILED and id(request) in explained:
-                own.append(Grade.UNSURE)
-            elif grade is not Grade.SPOILT:
-                own.append(grade)
+        due = (slot_of(each.intended) for each in record.of(history.Request))
+        starved = starved_slots(due, by_stack[stack])
+        own, left = self.graded.setdefault(stack, []), self.unstarved.setdefault(stack, [])
+        for request, found in grades(record.of(history.Request), held, self.late_s):
+            if found is Grade.SPOILT:
+                continue
+            is_explained = found is Grade.FAILED and id(request) in explained
+            grade = Grade.UNSURE if is_explained else found
+            own.append(grade)
+            if slot_of(request.intended) not in starved:
+                left.append(grade)
 
     def forget(self, stack: str) -> None:
         """Note that a stack is started afresh: what was sent to it before does not count."""
         self.graded.pop(stack, None)
+        self.unstarved.pop(stack, None)
 
     def before(self) -> str:
         """Return what was counted by now, as load scripts take it: requests:failed:unsure."""
-        every = [grade for own in self.graded.values() for grade in own]
+        every = [grade for own in self._judged.values() for grade in own]
         return f"{len(every)}:{every.count(Grade.FAILED)}:{every.count(Grade.UNSURE)}"
+
+
+def _count(grades_of: Mapping[str, list[Grade]]) -> int:
+    return sum(map(len, grades_of.values()))
 
 
 async def run_load(stack: Stack, plan: LoadPlan, *, last: bool) -> None:
@@ -126,17 +176,18 @@ async def run_load(stack: Stack, plan: LoadPlan, *, last: bool) -> None:
         t=history.now(), cap=plan.load.max_requests, rate=plan.load.rate, **stack.labels
     )
     stack.around.recorder.record(planned)
-    count = plan.share()
-    if last and len(plan.graded) + 1 >= plan.modes:
-        count = plan.more(stack.name, last=last) or count
-    for number in range(1, _MOST_ROUNDS + 1):
-        ended = await _round(stack, plan, count, number)
-        count = plan.more(stack.name, last=last)
-        if not count or ended is Verdict.INCONCLUSIVE:
-            return  # decided; or its time was up, and another round would go the same way
+    until = history.now() + plan.load.timeout_s
+    number, count = 1, plan.of_round(1, stack.name, last=last)
+    while count:
+        got_on = await _round(stack, plan, count, number)
+        if not got_on or history.now() > until:
+            return  # another round would go the same way
+        number += 1
+        count = plan.of_round(number, stack.name, last=last)
 
 
-async def _round(stack: Stack, plan: LoadPlan, count: int, number: int) -> Verdict:
+async def _round(stack: Stack, plan: LoadPlan, count: int, number: int) -> bool:
+    """Send so many; tell whether most of them were sent, or it is known why not."""
     around = stack.around
     log = (around.report_dir / f"requests-{stack.name}-{number}.jsonl").resolve()
     log.unlink(missing_ok=True)
@@ -165,7 +216,7 @@ async def _round(stack: Stack, plan: LoadPlan, count: int, number: int) -> Verdi
     log.unlink(missing_ok=True)
     failed = sum(not request.ok for request in requests)
     stack.say(f"load: {len(requests):,} requests done, {failed:,} failed")
-    return ended
+    return ended is not Verdict.INCONCLUSIVE or len(requests) >= _HALF * count
 
 
 def _verdict_of(code: int) -> Verdict:
