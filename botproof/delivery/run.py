@@ -232,9 +232,8 @@ class _Show:
     async def storm(self) -> None:
         """Send the questions at their times while everything goes wrong that shall."""
         options = self._options
-        if self._stage.telegram is not None:
-            for fault in options.faults:
-                await self._stage.telegram.add_fault(fault)
+        for fault in options.faults:
+            await self._stage.telegram.add_fault(fault)
         nemesis = Nemesis(
             strikes(options.seed, options.updates, options.kills, options.replicas),
             windows(options.seed, options.updates, options.troubles),
@@ -326,11 +325,9 @@ class _Show:
 
     async def _ask(self, question: Question) -> int:
         stage = self._stage
-        if stage.telegram is None:
-            raise RuntimeError("the stage was not started")
         at = history.now()
         payload = question.payload(time.time())
-        update_id = await stage.telegram.inject(stage.values["token"], {"update": payload})
+        update_id = await stage.inject(payload)
         stage.around.recorder.record(
             CasePlayed(
                 t=at,
@@ -380,7 +377,7 @@ class _Show:
     async def _slow_telegram(self) -> AsyncIterator[None]:
         """Telegram takes its time with each message while the block goes on."""
         telegram = self._stage.telegram
-        if telegram is None or not self._options.slow_ends:
+        if not self._options.slow_ends:
             yield
             return
         made = await telegram.add_fault(_SLOW)
@@ -408,7 +405,7 @@ class _Show:
 
     def _trouble(self, name: str) -> Trouble:
         stage, options = self._stage, self._options
-        if name in TELEGRAM_FAULTS and stage.telegram is not None:
+        if name in TELEGRAM_FAULTS:
             return DoubleFaults(stage.telegram, TELEGRAM_FAULTS[name])
         if name in EXCHANGE_FAULTS:
             return DoubleFaults(stage.exchanges(), EXCHANGE_FAULTS[name])
@@ -430,7 +427,7 @@ class _Show:
                 return RemovedFiles(lambda: stage.bots, stage.scratch)
             case "idle-connections":
                 return IdleConnections(stage.ports)
-            case "poison-pills" if stage.telegram is not None:
+            case "poison-pills":
                 return PoisonPills(stage.telegram, stage.values["token"])
         return None
 
@@ -441,7 +438,7 @@ class _Show:
         if name == "redis-evicting" and url:
             return ForgetfulRedis(url)
         say = [text for text in delivery.say if "{marker}" in text] if delivery else []
-        if name == "rows-damaged" and say and stage.telegram is not None:
+        if name == "rows-damaged" and say:
             store = RedisKeys(url) if url else SqliteFiles(lambda: stage.bots)
             return DamagedRows(
                 stage.telegram, stage.values["token"], say[0], store, self._kill_at_work

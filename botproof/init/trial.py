@@ -204,8 +204,6 @@ class Trial:
         """Tell whether the bot answers an update at this URL, once a webhook is set
         there, and the HTTP status that it gave."""
         stack = self.stack
-        if stack.telegram is None:
-            return False, None
         await stack.telegram.set_webhook(stack.values["token"], url, "")
         [step] = steps_of([Case(name=f"at-{self._tried}", say="/start")])
         self._tried += 1
@@ -307,13 +305,11 @@ class Trial:
 
     async def _ask(self, step: scripted.Step, wall_s: float) -> None:
         stack, recorder = self.stack, self.stack.around.recorder
-        if stack.telegram is None:
-            raise RuntimeError("the stack was not started")
         token = stack.values["token"]
         sent = await scripted.update_of(step, stack.telegram, token, wall_s)
         with recorder.subscribe(_calls_of(stack.name, step)) as calls:
             at = history.now()
-            update_id = await stack.telegram.inject(token, {"update": sent})
+            update_id = await stack.inject(sent)
             recorder.record(
                 CasePlayed(
                     t=at,

@@ -41,9 +41,6 @@ class StackInMode:
     @classmethod
     async def of(cls, stack: Stack) -> StackInMode:
         """Return the mode of a stack that was started."""
-        if stack.telegram is None:
-            text = f"{stack.name}: has no Telegram double: it was never started"
-            raise BrokenHarnessError(text, Failure.HARNESS)
         user = await stack.telegram.bot(stack.values["token"])
         identity = BotIdentity(user["id"], user["username"], user["first_name"])
         return cls(stack, stack.telegram, identity)

@@ -196,11 +196,10 @@ def _talker(stack: Stack, target: Target) -> Callable[[int], Awaitable[None]]:
             reply = read_reply(event.method, event.params)
             return reply is not None and reply[0] == chat and not rules.is_acknowledgement(reply[1])
 
-        telegram = stack.telegram
-        if telegram is None:
-            raise BrokenHarnessError("the Telegram double was not started")
         with stack.around.recorder.subscribe(answers) as replies:
-            await telegram.inject(token, {"text": target.say, "chat_id": chat, "user_id": chat})
+            await stack.telegram.inject(
+                token, {"text": target.say, "chat_id": chat, "user_id": chat}
+            )
             try:
                 async with asyncio.timeout(_ANSWER_S):
                     await replies.get()

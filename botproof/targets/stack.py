@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,7 +102,7 @@ class Stack:
         """Whether this is the fresh start after the harness itself failed."""
         self.harness_failure: BrokenHarnessError | None = None
         self.labels = {"stack": self.name, "mode": mode}
-        self.telegram: DoubleControl | None = None
+        self._telegram: DoubleControl | None = None
         self.bot: ManagedProcess | None = None
         self.values: dict[str, str] = {}
         self._doubles: list[ManagedProcess] = []
@@ -190,7 +190,7 @@ class Stack:
             else:
                 await self.run(self._all_ready([self.bot]))
         mode = self.around.config.modes[self.mode]
-        if mode.webhook and not self._webhook_set and self.telegram is not None:
+        if mode.webhook and not self._webhook_set:
             url = substitute(mode.webhook, self.values)
             await self.telegram.set_webhook(self.values["token"], url, mode.secret)
             self._webhook_set = True
@@ -213,7 +213,7 @@ class Stack:
         if world is not None:
             world.complete()
         by_name = {control.name: control for control in controls}
-        self.telegram = by_name[TELEGRAM]
+        self._telegram = by_name[TELEGRAM]
         self._exchanges = by_name.get(EXCHANGES)
 
     async def _start_double(self, start: DoubleStart) -> DoubleControl:
@@ -331,6 +331,18 @@ class Stack:
         """Return a process of the target by its name. Raises KeyError for one that was
         not started."""
         return {each.launch.name: each for each in self.targets()}[name]
+
+    @property
+    def telegram(self) -> DoubleControl:
+        """The Telegram double's control. Raises BrokenHarnessError before it was started."""
+        if self._telegram is None:
+            text = f"{self.name}: has no Telegram double: it was never started"
+            raise BrokenHarnessError(text, Failure.HARNESS)
+        return self._telegram
+
+    async def inject(self, update: Mapping[str, Any]) -> int:
+        """Queue an update for the bot; its update_id, 0 when the bot takes none of its kind."""
+        return await self.telegram.inject(self.values["token"], {"update": update})
 
     def exchanges(self) -> DoubleControl:
         """Return the exchange double's control. Raises BrokenHarnessError when the run has none."""

@@ -37,7 +37,7 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
         stack.say("door: Telegram fails for a moment")
         with DoorWorkload(stack, question, rules) as door:
             before[:] = await door.asks(FIRST)
-            if not before or stack.telegram is None:
+            if not before:
                 return
             async with stack.telegram.with_faults([_FAULT]):
                 await door.tell(AFTER)

@@ -187,13 +187,13 @@ class _Bad:
 
     async def _held(self) -> None:
         """Telegram has one chat wait: whether others who ask meanwhile are answered."""
-        simple, telegram = question_of(self._config), self._stack.telegram
-        if not simple or telegram is None:
+        simple = question_of(self._config)
+        if not simple:
             return
         self._held_chat = next(self._users)
         refused = {"kind": "error", "error_code": 429, "retry_after": _HELD_FOR_S}
         here = {"method": "sendMessage", "chat_id": self._held_chat, **refused}
-        async with telegram.with_faults([here]):
+        async with self._stack.telegram.with_faults([here]):
             await self._send(simple, self._held_chat)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_HELD_S):
@@ -400,13 +400,9 @@ class _Bad:
 
     async def _send(self, text: str, user: int | None = None, messages: int = 1) -> str:
         stack = self._stack
-        if stack.telegram is None:
-            raise RuntimeError("the stack was not started")
         user, name = user or next(self._users), f"d{next(self._numbers)}"
         at = history.now()
-        number = await stack.telegram.inject(
-            stack.values["token"], {"update": message_update(user, text)}
-        )
+        number = await stack.inject(message_update(user, text))
         case = CasePlayed(
             t=at,
             case=name,

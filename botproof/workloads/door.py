@@ -25,7 +25,6 @@ from botproof.checks.together import crossed
 from botproof.config import BOT, Config
 from botproof.faults.troubles import Frozen
 from botproof.history import AskedTogether, BotApiCall, DoorAsked, Event
-from botproof.targets.doubles import DoubleControl
 from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack
 from botproof.workloads.updates import (
@@ -153,12 +152,6 @@ class DoorWorkload:
             await self._together()
             await self._while_a_service_hangs()
 
-    @property
-    def _telegram(self) -> DoubleControl:
-        if self._stack.telegram is None:
-            raise RuntimeError("the stack was not started")
-        return self._stack.telegram
-
     async def tell(self, what: str) -> None:
         """Ask the question, and do not wait for what comes."""
         await self._send(what)
@@ -172,8 +165,7 @@ class DoorWorkload:
     async def stranger(self) -> tuple[str, ...]:
         """Return what a user gets who is on no list."""
         self._texts[STRANGER] = {}
-        update = {"update": message_update(STRANGER, self._question)}
-        await self._telegram.inject(self._stack.values["token"], update)
+        await self._stack.inject(message_update(STRANGER, self._question))
         await self._answered_to(STRANGER, _ANSWER_S / 2)
         return tuple(self._answers(STRANGER))
 
@@ -186,7 +178,7 @@ class DoorWorkload:
 
     async def _send(self, what: str, text: str = "", name: str = NAME) -> None:
         update = message_update(USERS[what], text or self._question, name=name)
-        self._last_id = await self._telegram.inject(self._stack.values["token"], {"update": update})
+        self._last_id = await self._stack.inject(update)
 
     async def _in_conversation(self) -> None:
         """Find out whether the first answer began a conversation, whose next step this bot waits
@@ -278,8 +270,7 @@ class DoorWorkload:
                 return
 
     async def _ask_as(self, user: int, text: str) -> None:
-        update = {"update": message_update(user, text)}
-        await self._telegram.inject(self._stack.values["token"], update)
+        await self._stack.inject(message_update(user, text))
 
     async def _while_a_service_hangs(self) -> None:
         """Ask what may need a service while all of them stand still, as one does that waits for a
@@ -309,7 +300,9 @@ class DoorWorkload:
     async def _at_the_webhook(self, url: str, secret: str) -> None:
         number = self._last_id + _IDS_ABOVE
         for what in (*SECRETS, LONG, TWICE, AFTER):  # Telegram does not know that they write
-            await self._telegram.make_chat(self._stack.values["token"], private_chat(USERS[what]))
+            await self._stack.telegram.make_chat(
+                self._stack.values["token"], private_chat(USERS[what])
+            )
         right = {SECRET_HEADER: secret} if secret else {}
         # The certificate is the operator's matter, and usually another name's than 127.0.0.1.
         async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_S, verify=False) as client:  # noqa: S501

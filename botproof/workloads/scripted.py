@@ -254,14 +254,12 @@ def _chosen(
 async def _step(
     stack: Stack, step: Step, rules: ReplyRules, wall_s: float, patience: Patience
 ) -> int:
-    if stack.telegram is None:
-        raise RuntimeError("the stack was not started")
     if step.case.after_s:
         await asyncio.sleep(step.case.after_s)  # the workload says when
     for fault in step.case.faults("telegram"):
         await stack.telegram.add_fault({"chat_id": step.chat_id, "count": 1, **fault})
     async with _exchanges_failing(stack, step.case):
-        return await _ask(stack, stack.telegram, step, rules, wall_s, patience=patience)
+        return await _ask(stack, step, rules, wall_s, patience=patience)
 
 
 def _until_room(stack: Stack, step: Step, rules: ReplyRules) -> float:
@@ -292,17 +290,16 @@ def _exchanges_failing(stack: Stack, case: Case) -> AbstractAsyncContextManager[
 
 async def _ask(
     stack: Stack,
-    telegram: DoubleControl,
     step: Step,
     rules: ReplyRules,
     wall_s: float,
     *,
     patience: Patience,
 ) -> int:
-    payload = await update_of(step, telegram, stack.values["token"], wall_s)
+    payload = await update_of(step, stack.telegram, stack.values["token"], wall_s)
     with stack.around.recorder.subscribe(_answers_or_deliveries(stack.name)) as events:
         at = history.now()
-        update_id = await telegram.inject(stack.values["token"], {"update": payload})
+        update_id = await stack.inject(payload)
         played = CasePlayed(
             t=at,
             case=step.case.name,

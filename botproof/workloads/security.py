@@ -18,7 +18,6 @@ from botproof.chats import ReplyRules
 from botproof.checks.figures import telling
 from botproof.config import Case, Config
 from botproof.history import BotApiCall, Event, SecretSeen, SecurityAsked
-from botproof.targets.doubles import DoubleControl
 from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack, Surroundings
 from botproof.targets.values import LISTED_GROUPS
@@ -126,7 +125,7 @@ class Asker:
         """Ask all of it; return what came of it."""
         private = self._config.workload.private
         async with reading(self._stack, _is_call, self._read):
-            bot = await self._telegram.bot(self._stack.values["token"])
+            bot = await self._stack.telegram.bot(self._stack.values["token"])
             ordinary = await self._ordinary()
             operator = {}
             for text in dict.fromkeys((*([ordinary] if ordinary else []), *private)):
@@ -135,16 +134,10 @@ class Asker:
             await self._all(approaches)
             unreached = list(self._unreached(operator, len(approaches)))
             if unreached:
-                async with self._telegram.with_faults([_NOT_IN_PRIVATE]):
+                async with self._stack.telegram.with_faults([_NOT_IN_PRIVATE]):
                     await self._all(unreached)
             approaches += unreached
         return [*self._operator_events(operator), *self._events(approaches)]
-
-    @property
-    def _telegram(self) -> DoubleControl:
-        if self._stack.telegram is None:
-            raise RuntimeError("the stack was not started")
-        return self._stack.telegram
 
     async def as_user(self, user: int, who: str) -> list[SecurityAsked]:
         """Ask the private questions, one after the other, by a message of this user's."""
@@ -237,12 +230,12 @@ class Asker:
             for chat in one.chats:
                 self._texts[chat, ""] = {}
                 if chat > 0:  # who has spoken in a group may have spoken to the bot before
-                    await self._telegram.make_chat(token, private_chat(chat))
+                    await self._stack.telegram.make_chat(token, private_chat(chat))
             await self._inject(one.update)
         await self._quiet()
 
     async def _inject(self, update: Mapping[str, Any]) -> None:
-        await self._telegram.inject(self._stack.values["token"], {"update": update})
+        await self._stack.inject(update)
         self._last = history.now()
 
     async def _quiet(self) -> None:

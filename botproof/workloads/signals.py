@@ -149,13 +149,9 @@ class _Watch:
     async def all(self) -> None:
         async with reading(self._stack, _of_interest, self._read):
             await self._subscribe()
-            telegram = self._stack.telegram
-            if telegram is None:
-                await self._watch()
-                return
             refused = {"kind": "error", "error_code": 403, "description": _BLOCKED}
             gone = [{"method": "*", "chat_id": chat, **refused} for chat in self.gone]
-            async with telegram.with_faults(gone):
+            async with self._stack.telegram.with_faults(gone):
                 await self._watch()
 
     async def _subscribe(self) -> None:
@@ -163,7 +159,7 @@ class _Watch:
         signal. The others are judged where all of their answers had come by then, and a group where
         it was told what people are: a bot may well not take it from there."""
         stack, settings = self._stack, self._settings
-        if not settings.subscribe or stack.telegram is None:
+        if not settings.subscribe:
             return
         said = {user: [settings.subscribe] for user in (_GONE, *SUBSCRIBERS)}
         simple = question_of(stack.around.config)
@@ -176,7 +172,7 @@ class _Watch:
         updates.append(message_update(SUBSCRIBERS[0], settings.subscribe, group))
         updates += [message_update(_EAGER, settings.subscribe)] * 2
         for update in updates:
-            await stack.telegram.inject(stack.values["token"], {"update": update})
+            await stack.inject(update)
         wanted = Counter({user: len(texts) for user, texts in said.items()})
         if await self._answered(wanted, _SUBSCRIBED_S):
             asked = (_GONE, *SUBSCRIBERS)

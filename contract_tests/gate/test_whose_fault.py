@@ -258,7 +258,6 @@ async def _(world: World) -> None:
 @provokes(Failure.DOUBLE_REFUSED)
 async def _(world: World) -> None:
     running = await world.started()
-    assert running.telegram is not None
     await running.telegram.add_fault({"kind": "nonsense"})
 
 
