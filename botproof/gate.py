@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 import msgspec
 
-import botproof
 from botproof import history
 from botproof.chats import ReplyRules
 from botproof.checks.golden_files import read_approved
@@ -35,7 +34,7 @@ from botproof.targets.life import Ended, live, with_fresh_start
 from botproof.targets.network import apart
 from botproof.targets.process import BrokenHarnessError, Guard
 from botproof.targets.recorder import Recorder
-from botproof.targets.session import machine
+from botproof.targets.session import run_line
 from botproof.targets.stack import Stack, Surroundings, in_phase
 from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
@@ -135,16 +134,14 @@ def _metadata(options: GateOptions, started: float) -> history.Run:
         settings = msgspec.structs.replace(settings, against=against)
     if options.checks:
         settings = msgspec.structs.replace(settings, checks=options.checks)
-    return history.Run(
-        t=started,
-        botproof=botproof.__version__,
-        command="gate",
-        started_at=options.wall_clock().isoformat(timespec="seconds"),
+    return run_line(
+        "gate",
+        started,
+        options.wall_clock(),
         config=str(options.config_path),
         modes=options.modes or tuple(config.modes),
         chosen_modes=options.modes,
         seed=config.doubles.telegram.seed,
-        machine=machine(),
         images=options.images,
         fleet=options.fleet,
         judging={

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import msgspec
 
-import botproof
 from botproof import history
 from botproof.chats import ReplyRules
 from botproof.checks import delivery as delivery_check
@@ -43,7 +42,7 @@ from botproof.targets.life import Ended, with_fresh_start
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.replicas import ReplicatedStack
-from botproof.targets.session import machine, surroundings
+from botproof.targets.session import run_line, surroundings
 from botproof.targets.stack import Surroundings, in_phase
 from botproof.users import users_of
 
@@ -77,15 +76,13 @@ def run_delivery(options: DeliveryOptions) -> Outcome:
 def _metadata(options: DeliveryOptions, started: float) -> history.Run:
     settings = msgspec.structs.replace(JudgingSettings.of(options.config, ""), checks=(CHECK,))
     plan = plan_of(options)
-    return history.Run(
-        t=started,
-        botproof=botproof.__version__,
-        command="delivery",
-        started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    return run_line(
+        "delivery",
+        started,
+        datetime.datetime.now(datetime.UTC),
         config=str(options.config_path),
         modes=(options.mode,),
         seed=options.seed,
-        machine=machine(),
         judging={**msgspec.to_builtins(settings), "delivery": msgspec.to_builtins(plan)},
     )
 

@@ -20,7 +20,6 @@ from typing import Any
 
 import msgspec
 
-import botproof
 from botproof import conversations, history
 from botproof.chats import ReplyRules
 from botproof.checks import conversations as check
@@ -45,7 +44,7 @@ from botproof.starvation import STRETCH_BY
 from botproof.targets.failures import Failure
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
-from botproof.targets.session import machine, surroundings
+from botproof.targets.session import run_line, surroundings
 from botproof.targets.stack import Stack, Surroundings, in_phase
 from botproof.workloads import stage
 from botproof.workloads.vocabulary import sentinel_of, vocabulary_of
@@ -303,15 +302,13 @@ def run_parity(options: ParityOptions) -> Outcome:
 
 def _metadata(options: ParityOptions, started: float) -> history.Run:
     settings = msgspec.structs.replace(JudgingSettings.of(options.config, ""), checks=(CHECK,))
-    return history.Run(
-        t=started,
-        botproof=botproof.__version__,
-        command="parity",
-        started_at=options.wall_clock().isoformat(timespec="seconds"),
+    return run_line(
+        "parity",
+        started,
+        options.wall_clock(),
         config=str(options.config_path),
         modes=options.plan.modes,
         seed=options.plan.limits.seed,
-        machine=machine(),
         judging=msgspec.to_builtins(settings),
     )
 

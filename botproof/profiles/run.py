@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 
-import botproof
 from botproof import history
 from botproof.chats import ReplyRules
 from botproof.config import Config, Process
@@ -26,6 +25,7 @@ from botproof.profiles.judge import judge_libraries, judge_peak
 from botproof.profiles.session import exits, failure, rewritten, running
 from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
+from botproof.targets.session import run_line
 from botproof.targets.stack import Stack
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads import scripted
@@ -89,7 +89,8 @@ def profile(options: ProfileOptions) -> list[CheckResult]:
     config = rewritten(options.config, options.mode, captures.wrap)
     with history.HistoryWriter(directory / "history.jsonl") as writer:
         recorder = Recorder(writer)
-        recorder.record(_about(options))
+        at = datetime.datetime.fromtimestamp(options.wall_s, datetime.UTC)
+        recorder.record(run_line("profile", history.now(), at, modes=(options.mode,)))
         try:
             asyncio.run(_drive(options, config, recorder))
         except (TargetError, BrokenHarnessError) as error:
@@ -100,17 +101,6 @@ def profile(options: ProfileOptions) -> list[CheckResult]:
         for name in (*config.services, "bot")
         for result in _judge(options, captures, name, ended.get(name))
     ]
-
-
-def _about(options: ProfileOptions) -> history.Run:
-    at = datetime.datetime.fromtimestamp(options.wall_s, datetime.UTC)
-    return history.Run(
-        t=history.now(),
-        botproof=botproof.__version__,
-        command="profile",
-        started_at=at.isoformat(timespec="seconds"),
-        modes=(options.mode,),
-    )
 
 
 async def _drive(options: ProfileOptions, config: Config, recorder: Recorder) -> None:

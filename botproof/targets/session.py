@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import os
 import platform
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 import httpx
 import psutil
 
-from botproof import history
+from botproof import __version__, history
 from botproof.config import Config
 from botproof.targets.guarding import Guard
 from botproof.targets.network import apart
@@ -24,8 +25,23 @@ from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Surroundings
 
 
-def machine() -> Mapping[str, Any]:
-    """Return the machine as `Run.machine` keeps it; `load_1m` tells whether it was busy already."""
+def run_line(command: str, t: float, at: datetime.datetime, **more: Any) -> history.Run:
+    """Return the first line of a record: what was begun, when by both clocks, and on which machine.
+
+    ``more`` are further fields of `Run`.
+    """
+    return history.Run(
+        t=t,
+        botproof=__version__,
+        command=command,
+        started_at=at.isoformat(timespec="seconds"),
+        machine=_machine(),
+        **more,
+    )
+
+
+def _machine() -> Mapping[str, Any]:
+    """Return what `Run.machine` keeps; `load_1m` tells whether it was busy already."""
     return {
         "system": platform.platform(),
         "python": platform.python_version(),
