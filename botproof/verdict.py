@@ -7,7 +7,7 @@ the harness itself failed: what the other checks saw in that run cannot be trust
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -49,6 +49,13 @@ _RANKS: Mapping[Verdict, int] = {
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the one verdict over several. Over none it is INCONCLUSIVE: no data is never PASS."""
     return max(verdicts, key=lambda verdict: verdict.rank, default=Verdict.INCONCLUSIVE)
+
+
+def judged(findings: Collection[str], gaps: Collection[str]) -> Verdict:
+    """Return FAIL for findings, INCONCLUSIVE where something needed is missing, else PASS."""
+    if findings:
+        return Verdict.FAIL
+    return Verdict.INCONCLUSIVE if gaps else Verdict.PASS
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):

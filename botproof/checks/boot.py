@@ -28,7 +28,6 @@ from botproof.history import (
     ProcessNotReady,
     ProcessReady,
     ProcessStarted,
-    UpdateConfirmed,
     UpdateInjected,
     describe_exit,
 )
@@ -182,11 +181,8 @@ def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Found]:
         return  # it holds only the cases that went wrong before; golden and parity judge them
     if expected and not any(turn.answered for turn in expected):
         yield _Bad.MUTE, f"the bot answered none of {len(expected)} updates"
-    confirmed = {
-        update for event in history.of(UpdateConfirmed, stack=stack) for update in event.update_ids
-    }
     injected = {event.update_id for event in history.of(UpdateInjected, stack=stack)}
-    if left := injected - confirmed:
+    if left := injected - set(history.confirmed(stack)):
         yield (
             _Bad.UNCONFIRMED,
             f"{len(left)} of {len(injected)} updates were never confirmed to Telegram",
@@ -210,10 +206,7 @@ def _gaps(history: History, stack: str) -> Iterator[str]:
 
 
 def _modes_not_run(history: History, problems: Sequence[str]) -> list[str]:
-    run = history.run
-    wanted = set(run.modes) if run is not None else set()
-    seen = {history.mode_of(stack) for stack in history.stacks}
-    gaps = [f"mode {mode} was not run" for mode in sorted(wanted - seen)]
+    gaps = [f"mode {mode} was not run" for mode in history.modes_without(history.stacks)]
     if not history.stacks and not problems and not gaps:
         gaps.append("nothing was run")
     return gaps

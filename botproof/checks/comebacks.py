@@ -15,7 +15,6 @@ from botproof.history import (
     History,
     ProcessExited,
     StopRequested,
-    UpdateConfirmed,
     UpdateDelivered,
     Vanished,
     describe_exit,
@@ -74,10 +73,7 @@ def _delivered_again(history: History, stack: str) -> Iterator[str]:
     stops = [e.t for e in history.of(StopRequested, stack=stack) if e.role == "bot"]
     ended = min(stops, default=float("inf"))
     faults = [e.t for e in history.of(DoubleEvent, stack=stack) if e.kind == "fault"]
-    confirmed: dict[int, float] = {}
-    for taken in history.of(UpdateConfirmed, stack=stack):
-        for update_id in taken.update_ids:
-            confirmed.setdefault(update_id, taken.t)
+    confirmed = history.confirmed(stack)
     starvation = Starvation.of(history, stack)
     last: dict[int, UpdateDelivered] = {}
     again: dict[str, list[int]] = {}

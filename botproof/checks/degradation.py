@@ -18,7 +18,7 @@ from botproof.checks.replies import lines_of
 from botproof.excerpts import one_line
 from botproof.history import Degraded, History
 from botproof.starvation import CASE_S, KEPT
-from botproof.verdict import CheckResult, Verdict
+from botproof.verdict import CheckResult, judged
 
 _NO_FIGURE = re.compile(
     r"(?<![A-Za-z_])(NaN|nan|None(?! of\b| has\b| have\b| is\b| are\b| was\b)|undefined|Infinity"
@@ -66,7 +66,6 @@ def check(history: History, judging: Judging) -> CheckResult:
     findings = [f"{one.stack}: {line}" for one in asked for line in _findings(one, limit, judging)]
     kept = list(_kept(asked, limit, judging))
     gaps = [*_gaps(asked), *kept]
-    verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
     bad = [one for one in asked if one.stage not in _NO_QUESTION and not one.neighbour]
     back = [one for one in asked if one.stage == "back"]
     measured = (
@@ -75,7 +74,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     )
     return CheckResult(
         check="degradation",
-        verdict=verdict,
+        verdict=judged(findings, gaps),
         budget=(
             "no figure without a datum, old ones say their age, every reply in time, all whole "
             f"again in {judging.degradation.recover_s:g} s"

@@ -32,7 +32,6 @@ from botproof.history import (
     ProcessReady,
     ProcessStarted,
     StopRequested,
-    UpdateConfirmed,
     describe_exit,
 )
 from botproof.starvation import KEPT
@@ -312,8 +311,7 @@ def _gaps(seen: Sequence[_Seen], plan: DeliveryPlan) -> list[str]:
 
 def _unseen(history: History) -> Iterator[str]:
     """Yield the modes of the run in which nothing was sent."""
-    modes = set(history.run.modes) if history.run is not None else set()
-    for mode in sorted(modes - {case.mode for case in history.of(CasePlayed)}):
+    for mode in history.modes_without({case.stack for case in history.of(CasePlayed)}):
         yield f"{mode}: no update was sent"
 
 
@@ -357,12 +355,7 @@ def _data(seen: Sequence[_Seen]) -> dict[str, object]:
 
 
 def _details(history: History, seen: _Seen) -> Iterator[str]:
-    confirmed = {
-        update_id: event.t
-        for event in history.of(UpdateConfirmed, stack=seen.stack)
-        for update_id in event.update_ids
-    }
-    yield from _lost(seen, confirmed)
+    yield from _lost(seen, history.confirmed(seen.stack))
     if seen.tally.lost and not any(entry.answered for entry in seen.tally.entries):
         yield "what the bot did instead:"
         yield from (f"  {line}" for line in mute.about(history, seen.stack, seen.chats))

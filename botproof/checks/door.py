@@ -18,7 +18,7 @@ from botproof.checks.replies import lines_of
 from botproof.checks.together import crossed
 from botproof.excerpts import one_line
 from botproof.history import AskedTogether, DoorAsked, History
-from botproof.verdict import CheckResult, Verdict
+from botproof.verdict import CheckResult, judged
 
 _BODIES = ("no_json", "no_update", "no_object", "too_large")
 _SECRETS = ("no_secret", "wrong_secret", "empty_secret")
@@ -48,10 +48,9 @@ def check(history: History, judging: Judging) -> CheckResult:
     summary = [
         f"{stack}: {_shown(one)}" for stack, asked in stacks.items() for one in asked.values()
     ]
-    verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
     return CheckResult(
         check="door",
-        verdict=verdict,
+        verdict=judged(findings, gaps),
         budget="nonsense does no harm, strangers stay outside, each update is answered once",
         measurement=_measurement(findings, gaps, stacks),
         least_evidence="an answer to an ordinary update in each mode",
@@ -72,8 +71,7 @@ def _measurement(findings: Sequence[str], gaps: Sequence[str], stacks: Mapping[s
 
 
 def _gaps(history: History, stacks: Mapping[str, Asked]) -> Iterator[str]:
-    wanted = set(history.run.modes) if history.run is not None else set()
-    for mode in sorted(wanted - {history.mode_of(stack) for stack in stacks}):
+    for mode in history.modes_without(stacks):
         yield f"{mode}: nothing was asked at the door"
     for stack, asked in stacks.items():
         if not any(one.answers for one in asked.values()):
@@ -81,7 +79,7 @@ def _gaps(history: History, stacks: Mapping[str, Asked]) -> Iterator[str]:
                 f"{stack}: no ordinary update was answered, so nothing follows from silence. "
                 "Whoever asks here is among {users}; a bot of one owner answers none of them"
             )
-    if not stacks and not wanted:
+    if not stacks and not history.modes:
         yield "nothing was asked at the door"
 
 

@@ -310,11 +310,7 @@ def _unused(
     history: History, turns: Mapping[str, Mapping[str, Turn]], judging: Judging
 ) -> Iterator[_Problem]:
     """Approved files that no case uses: they would look like tests and test nothing."""
-    run = history.run
-    complete = run is None or set(run.modes) <= {
-        history.mode_of(stack) for stack, own in turns.items() if own
-    }
-    if not complete:
+    if history.modes_without(stack for stack, own in turns.items() if own):
         return
     used = {
         name for by_case in turns.values() for name, turn in by_case.items() if turn.case.pinned

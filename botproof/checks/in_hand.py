@@ -17,7 +17,6 @@ from botproof.history import (
     History,
     ProcessReady,
     ProcessStarted,
-    UpdateConfirmed,
 )
 from botproof.starvation import Starvation
 
@@ -34,11 +33,7 @@ class Hands:
     """What only the bot knew of at a time: updates confirmed to Telegram and not answered yet."""
 
     def __init__(self, history: History, stack: str, tally: Tally) -> None:
-        confirmed = {
-            update_id: event.t
-            for event in history.of(UpdateConfirmed, stack=stack)
-            for update_id in event.update_ids
-        }
+        confirmed = history.confirmed(stack)
         self._spans = [
             (confirmed[entry.case.update_id], min(entry.answers, default=inf))
             for entry in tally.entries

@@ -57,11 +57,6 @@ def _used(turns: list[Turn], requests: list[Request], limit: float) -> float | N
     return max(seconds) / limit if seconds else None
 
 
-def _modes(history: History) -> set[str]:
-    run = history.run
-    return set(run.modes) if run is not None else set()
-
-
 def _replies(
     turns: list[Turn], limit: float, history: History
 ) -> tuple[Verdict, str, tuple[str, ...]]:
@@ -91,9 +86,9 @@ def _replies(
     text = (
         f"slowest of {len(times)} replies {max(times):.2f} s, median {percentile(times, 0.5):.2f} s"
     )
-    unseen = _modes(history) - {turn.case.mode for turn in turns}
+    unseen = history.modes_without({turn.case.stack for turn in turns})
     if unseen:
-        return Verdict.INCONCLUSIVE, f"{text}; nothing was asked in {', '.join(sorted(unseen))}", ()
+        return Verdict.INCONCLUSIVE, f"{text}; nothing was asked in {', '.join(unseen)}", ()
     lines = tuple(f"{_name(turn)}: {_time(turn, history)}" for turn in slowest)
     return Verdict.PASS, text, lines
 

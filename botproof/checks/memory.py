@@ -141,11 +141,8 @@ def loaded(history: History, stack: str) -> list[MemorySample]:
 
 
 def _gaps(history: History) -> Iterator[str]:
-    run = history.run
-    seen = {history.mode_of(stack) for stack in history.stacks if loaded(history, stack)}
-    for mode in run.modes if run is not None else ():
-        if mode not in seen:
-            yield f"{mode}: no memory was sampled under load"
+    for mode in history.modes_without(s for s in history.stacks if loaded(history, s)):
+        yield f"{mode}: no memory was sampled under load"
     for stack in history.stacks:
         samples = loaded(history, stack)
         requests = len(history.of(Request, stack=stack))

@@ -48,11 +48,10 @@ def check(history: History, judging: Judging) -> CheckResult:
     has one mode with those of an earlier run."""
     sides = _sides(history, judging)
     run = history.run
-    wanted = set(run.modes) if run is not None else set()
     one_mode = run is not None and len(run.modes) == 1 and not run.chosen_modes
     if len(sides) == 1 and one_mode:
         return _with_earlier(sides[0], history.mode_of(sides[0].name), judging)
-    if len(sides) < 2 or not wanted <= {history.mode_of(side.name) for side in sides}:
+    if len(sides) < 2 or history.modes_without(side.name for side in sides):
         return _result(Verdict.INCONCLUSIVE, _only(sides))
     return _compared(sides, judging)
 

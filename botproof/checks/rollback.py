@@ -73,14 +73,15 @@ def check(history: History, judging: Judging) -> CheckResult:
     }
     sure = {stack: _longest(own, limit, held, unknown=False) for stack, own in by_stack.items()}
     maybe = {stack: _longest(own, limit, held, unknown=True) for stack, own in by_stack.items()}
+    not_loaded = history.modes_without(by_stack)
     return CheckResult(
         check="rollback",
-        verdict=_verdict(by_stack, sure, maybe, not_loaded=_not_loaded(history, by_stack)),
+        verdict=_verdict(by_stack, sure, maybe, not_loaded=not_loaded),
         budget=f"at most {MOST_IN_A_ROW} consecutive requests over {limit:g} s",
         measurement=_measure(sure, maybe, limit),
         least_evidence=f"{MOST_IN_A_ROW + 1} requests in each mode",
         evidence=(
-            *(f"{mode}: no load was recorded" for mode in sorted(_not_loaded(history, by_stack))),
+            *(f"{mode}: no load was recorded" for mode in not_loaded),
             *_evidence(by_stack, sure, maybe, limit),
         ),
         source=budget.source,
@@ -117,17 +118,12 @@ def _was_given_up(request: Request) -> bool:
     return not request.ok and request.failure == "timed_out"
 
 
-def _not_loaded(history: History, by_stack: Iterable[str]) -> set[str]:
-    wanted = set(history.run.modes) if history.run is not None else set()
-    return wanted - {history.mode_of(stack) for stack in by_stack}
-
-
 def _verdict(
     by_stack: dict[str, list[Request]],
     sure: dict[str, Streak],
     maybe: dict[str, Streak],
     *,
-    not_loaded: set[str],
+    not_loaded: Sequence[str],
 ) -> Verdict:
     if any(streak.too_long for streak in sure.values()):
         return Verdict.FAIL

@@ -13,7 +13,7 @@ from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.excerpts import one_line
 from botproof.history import History, PortsSeen, SecretSeen, SecurityAsked
-from botproof.verdict import CheckResult, Verdict
+from botproof.verdict import CheckResult, judged
 
 _ENOUGH = 2
 """So many of the operator's figures in an answer are no chance; one where he has no more."""
@@ -32,7 +32,6 @@ def check(history: History, _: Judging) -> CheckResult:
         *_named(seen),
     ]
     gaps = list(dict.fromkeys(_gaps(history, asked, seen)))
-    verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
     others = [one for one in asked if not one.operator]
     places = {place for one in seen for place in one.searched}
     measured = (
@@ -41,7 +40,7 @@ def check(history: History, _: Judging) -> CheckResult:
     )
     return CheckResult(
         check="security",
-        verdict=verdict,
+        verdict=judged(findings, gaps),
         budget="data for nobody but those it is for; no secret shown; no port but the declared",
         measurement=findings[0] if findings else gaps[0] if gaps else measured,
         least_evidence="a look for secrets and ports in each mode; where somebody is kept out, "
@@ -114,10 +113,9 @@ def _named(seen: Sequence[PortsSeen]) -> Iterator[str]:
 def _gaps(
     history: History, asked: Sequence[SecurityAsked], seen: Sequence[PortsSeen]
 ) -> Iterator[str]:
-    modes = set(history.run.modes) if history.run is not None else set()
-    for mode in sorted(modes - {one.mode for one in seen}):
+    for mode in history.modes_without(one.stack for one in seen):
         yield f"{mode}: nobody looked for secrets and open ports"
-    if not modes and not seen:
+    if not history.modes and not seen:
         yield "nobody looked for secrets and open ports"
     for one in asked:
         if one.error:

@@ -12,7 +12,7 @@ from botproof.checks.replies import lines_of
 from botproof.excerpts import one_line
 from botproof.history import History, SignalSeen, SignalsWatched
 from botproof.starvation import KEPT
-from botproof.verdict import CheckResult, Verdict
+from botproof.verdict import CheckResult, judged
 
 _SHOWN = 60
 _MOSTLY = 0.5
@@ -50,14 +50,13 @@ def check(history: History, _: Judging) -> CheckResult:
     gaps = [*kept, *gaps]
     if not watched:
         gaps.append("nobody watched what the bot sends by itself; [signals] says how to ask for it")
-    verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if gaps else Verdict.PASS
     slots = sum(len(one.slots) for one in watched)
     restarts = sum(len(one.restarted) for one in watched)
     plural = "" if restarts == 1 else "s"
     seen_all = len(history.of(SignalSeen))
     return CheckResult(
         check="signals",
-        verdict=verdict,
+        verdict=judged(findings, gaps),
         budget="what comes by itself comes once to everybody, in its slot, over a restart too",
         measurement=findings[0]
         if findings

@@ -14,7 +14,7 @@ from botproof.chats import Chats, ReplyRules, Turn, read_chats
 from botproof.checks.replies import lines_of
 from botproof.config import BOT
 from botproof.excerpts import cut, middle_left_out
-from botproof.history import BotApiCall, History, LogTrouble, UpdateConfirmed, UpdateDelivered
+from botproof.history import BotApiCall, History, LogTrouble, UpdateDelivered
 from botproof.log_trouble import headline
 
 LOOK_S = 15.0
@@ -39,11 +39,7 @@ class Reasons:
         self._delivered: dict[int, list[UpdateDelivered]] = {}
         for event in history.of(UpdateDelivered, stack=stack):
             self._delivered.setdefault(event.update_id, []).append(event)
-        self._confirmed = {
-            update_id
-            for event in history.of(UpdateConfirmed, stack=stack)
-            for update_id in event.update_ids
-        }
+        self._confirmed = history.confirmed(stack)
         self._explained: set[tuple[str, str]] = set()
 
     def missing(self, turn: Turn) -> list[str]:

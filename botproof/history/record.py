@@ -16,6 +16,7 @@ import msgspec
 from botproof.history import findings, processes, run, traffic
 from botproof.history.processes import Vanished
 from botproof.history.run import FORMAT, Event, FreshStart, HarnessError, Phase, Run, Trial
+from botproof.history.traffic import UpdateConfirmed
 from botproof.problems import UsageError
 
 EVENT_TYPES: Final[tuple[type[Event], ...]] = tuple(
@@ -103,6 +104,23 @@ class History:
         """The metadata of the run; None for a hand-written history without it."""
         runs = self.of(Run)
         return runs[0] if runs else None
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes that were to be run; none for a history without its first line."""
+        return self.run.modes if self.run is not None else ()
+
+    def modes_without(self, seen: Iterable[str]) -> list[str]:
+        """Return the modes that were to be run and of which none of these stacks is."""
+        return sorted(set(self.modes) - {self.mode_of(stack) for stack in seen})
+
+    def confirmed(self, stack: str) -> dict[int, float]:
+        """Return when each update of a stack was confirmed to Telegram, by its id."""
+        found: dict[int, float] = {}
+        for event in self.of(UpdateConfirmed, stack=stack):
+            for update_id in event.update_ids:
+                found.setdefault(update_id, event.t)
+        return found
 
     @property
     def stacks(self) -> list[str]:

@@ -35,7 +35,6 @@ from botproof.history import (
     ProcessExited,
     ProcessNotReady,
     Request,
-    UpdateConfirmed,
     UpdateInjected,
     Vanished,
     VenueCall,
@@ -140,9 +139,7 @@ def _unanswered(history: History, stack: str, turns: Mapping[str, Turn]) -> Iter
         case = expected[0].case
         text = f"the bot answered none of {len(expected)} updates; this was the first"
         yield _Place(case.t + 2.0, text, stack, case.case, since=case.t)
-    confirmed = {
-        update for event in history.of(UpdateConfirmed, stack=stack) for update in event.update_ids
-    }
+    confirmed = history.confirmed(stack)
     left = [e for e in history.of(UpdateInjected, stack=stack) if e.update_id not in confirmed]
     if left:
         text = f"{len(left)} updates were never confirmed to Telegram; this was the first"

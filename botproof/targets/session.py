@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from botproof import __version__, history
+from botproof.budgets import MB
 from botproof.config import Config
 from botproof.targets.guarding import Guard
 from botproof.targets.network import apart
@@ -46,7 +47,7 @@ def _machine() -> Mapping[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
-        "memory_mb": psutil.virtual_memory().total // 1_000_000,
+        "memory_mb": psutil.virtual_memory().total // MB,
         "load_1m": round(os.getloadavg()[0], 2),
     }
 
