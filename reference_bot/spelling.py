@@ -26,12 +26,62 @@ _FANCY: Final = re.compile(
     r"(?:NEGATIVE (?:SQUARED|CIRCLED) LATIN CAPITAL LETTER|LATIN LETTER SMALL CAPITAL) ([A-Z])"
 )
 """Letters that look like Latin ones and that NFKC leaves as they are, by their Unicode names."""
+_OWN_WORDS: Final = {"ТОН": "TON", "УЕР": "ETH"}
+"""Words of which each letter looks like a Latin one and which mean another: the Russian name of
+Toncoin, and eth on a Russian keyboard.
+"""
 _LOOK_ALIKE: Final = str.maketrans(
     "АВСЕНІЈКМОРЅТХУҮԚԜ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ" + "₿", "ABCEHIJKMOPSTXYYQW" + "ABEZHIKMNOPTYX" + "B"
 )
 """Capitals of Cyrillic and Greek that nobody can tell from Latin ones, and the sign of bitcoin as
 people put it for a B.
 """
+
+
+_KEYS: Final = "qwertyuiopasdfghjklzxcvbnm"
+_LAYOUTS: Final = (
+    "йцукенгшщзфывапролдячсмить",  # Russian
+    "ςερτυθιοπασδφγηξκλζχψωβνμ",  # Greek, without q
+    "/'קראטוןםפשדגכעיחלךזסבהנמצ",  # Hebrew
+    "ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔㅁㄴㅇㄹㅎㅗㅓㅏㅣㅋㅌㅊㅍㅠㅜㅡ",  # Korean
+)
+"""The letters of the keys q to m on keyboards of other alphabets, as xkeyboard-config has them."""
+_FINAL: Final = " JONGSEONG "
+"""What Unicode calls a consonant of Korean at the end of a syllable: the same key as elsewhere."""
+
+
+def _on_a_key(letter: str) -> str:
+    plain = unicodedata.normalize("NFKC", letter).upper()
+    name = unicodedata.name(plain, "") if len(plain) == 1 else ""
+    first = name.replace(_FINAL, " CHOSEONG ")
+    try:
+        return unicodedata.lookup(first) if first != name else plain
+    except KeyError:  # two consonants, which are two keys
+        return plain
+
+
+_LATIN_KEYS: Final = tuple(
+    {
+        _on_a_key(letter): key.upper()
+        for letter, key in zip(letters, _KEYS[-len(letters) :], strict=True)
+    }
+    for letters in _LAYOUTS
+)
+
+
+def typed_on_latin_keys(text: str) -> str:
+    """Return what the same keys give in Latin letters; empty where no layout has all letters.
+
+    >>> typed_on_latin_keys("иес"), typed_on_latin_keys("ㅠㅅㅊ"), typed_on_latin_keys("биткоин")
+    ('BTC', 'BTC', '')
+    """
+    if text.isascii():
+        return ""
+    letters = [*map(_on_a_key, unicodedata.normalize("NFD", text))]
+    for keys in _LATIN_KEYS:
+        if all(one in keys or one.isdecimal() for one in letters):
+            return "".join(keys.get(one, one) for one in letters)
+    return ""
 
 
 def readable(text: str) -> str:
@@ -74,6 +124,8 @@ def latin(text: str) -> str:
     """
     if text.isascii() or text in _SIGNS:
         return _SIGNS.get(text) or text.upper()
+    if (own := _OWN_WORDS.get(text.upper())) is not None:
+        return own
     found = "".join(map(_plain_letter, text)).upper().translate(_LOOK_ALIKE)
     return found if found.isascii() else text.upper()
 

@@ -338,11 +338,16 @@ class Market:
         """Answers (the data of them) of paths that are not to give ``answer``."""
         self.status = 200
         self.delay = 0.0
+        self.unknown: set[str] = set()
+        """Symbols that no exchange lists."""
         self.asked: list[dict[str, Any]] = []
         self.url = ""
 
     async def handle(self, request: Request) -> Response:
         self.asked.append({"path": request.path, **json.loads(request.body)})
+        if self.asked[-1].get("symbol") in self.unknown:
+            error = {"code": "unknown_symbol", "message": "not listed", "near": ["LTC/USDT"]}
+            return json_response({"success": False, "error": error}, 404)
         if self.delay:
             await asyncio.sleep(self.delay)
         answer = self.answer

@@ -58,6 +58,20 @@ TYPED = {  # each another coin: the same at the same moment is asked once
     "/price 2’500 stx": ["STX"],
     "/price 3/4 flow": ["FLOW"],
     "/price\tmnt": ["MNT"],
+    # links to a market's page, other keyboards, other words
+    "/price https://www.tradingview.com/chart/?symbol=BINANCE%3AGMXUSDT.P": ["BINANCE:GMXUSDT.P"],
+    "/price https://www.binance.com/en/trade/CAKE_USDT?type=spot": ["CAKE_USDT"],
+    "/price https://www.okx.com/trade-swap/crv-usdt-swap": ["CRV-USDT-SWAP"],
+    "/price https://www.coingecko.com/en/coins/official-trump": ["TRUMP"],
+    "/price egld https://t.me/news/1": ["EGLD"],
+    "/зкшсу xtz": ["XTZ"],
+    "/pricе zec": ["ZEC"],
+    "/price rune usdt binance futures": ["RUNE/USDT-PERP"],
+    "/price qtum in euros": ["QTUM/EUR"],
+    "/price 5 million lunc": ["LUNC"],
+    "/price سعر theta": ["THETA"],
+    "/price 2.5gold": ["GOLD"],
+    "/price pls": ["PLS"],
 }
 
 
@@ -70,7 +84,9 @@ def said_back() -> dict[str, str]:
         f"/price {'A' * 3500}": no_symbol,
         "/cvd 😀": no_symbol,
         "/price ?": no_symbol,
-        "/price https://www.tradingview.com/symbols/BTCUSDT/": no_symbol,
+        "/price https://t.me/news/1": no_symbol,
+        "/price btc 2024-01-01": "I only have current prices, not those of “2024-01-01”",
+        "/price btc yesterday": "I only have current prices, not those of “yesterday”",
         "/cvd btc 2h": "“2h” is not a timeframe: use one of 1m, 5m, 15m, 30m, 1h, 4h, 1d",
         "/pnl ytd": "“ytd” is not a period: use one of 1d, 7d, 30d, 90d",
     }
@@ -85,6 +101,21 @@ def test_what_cannot_be_answered_is_said(start_bot: Any, telegram: Any, market: 
         text for text, word in zip(told, wanted.values(), strict=True) if word not in text
     ] == []
     assert market.asked == []
+
+
+def test_a_pair_in_dollars_that_no_exchange_lists_is_answered_in_usdt_and_said(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    start_bot("polling").until_ready()
+    market.unknown = {"BTCUSD", "ETH/USD", "NOCOIN/USD", "NOCOIN/USDT"}
+    typed = ["/price btcusd", "/price sol/usd", "/price nocoin/usd", "/price eth/usd bnb"]
+    telegram.say_each(typed)
+    told = [telegram.answers(chat)[0] for chat in range(1, 5)]
+    assert told[0].startswith("ℹ️ No exchange here lists BTCUSD, so this is BTC/USDT.\n\n📊")
+    assert told[1].startswith("📊")  # listed in dollars: nothing stands in for it
+    assert told[2] == "⚠️ I do not know the symbol NOCOIN/USD. Did you mean LTC/USDT?"
+    assert "I do not know" not in told[3]
+    assert _refresh(_sent(telegram, 1)[0]) == "price BTC/USDT"
 
 
 def test_a_command_for_another_bot_is_left_to_it_in_a_group(

@@ -28,6 +28,8 @@ _CURRENCIES: Final = (
 )
 _CODES: Final = _METALS | frozenset(_CURRENCIES.split())
 _WORDS: Final = {"GOLD": "XAU", "SILVER": "XAG"}
+_FUTURES: Final = {"GC=F": "XAUUSD", "SI=F": "XAGUSD"}
+"""Yahoo's names of what it is asked for; of a currency pair it is ``EURUSD=X``."""
 _LISTED: Final = (
     "EURUSD GBPUSD AUDUSD NZDUSD USDJPY USDCHF USDCAD EURGBP EURJPY EURCHF EURAUD GBPJPY GBPCHF "
     "AUDJPY CADJPY CHFJPY USDSGD USDHKD USDCNH USDMXN USDZAR USDTRY USDSEK USDNOK XAUUSD XAGUSD"
@@ -43,17 +45,17 @@ def forex_pair(text: str) -> Pair | None:
     >>> str(forex_pair("eur-usd")), str(forex_pair("Gold_XAUUSD")), forex_pair("EUR/USDT")
     ('EUR/USD', 'XAU/USD', None)
     """
-    words = words_of(text)
+    words = words_of(_FUTURES.get(text.upper(), text.upper().removesuffix("=X")))
     if len(words) == 1:
         metal = _WORDS.get(words[0], words[0])
         return Pair(metal, "USD") if metal in _METALS else _joined(words[0])
     if len(words) != 2:
         return None
-    first, second = words
+    first, second = _WORDS.get(words[0], words[0]), words[1]
     if first in _CODES and second in _CODES:
         return Pair(first, second)
     # the spelling of old settings: a group before the pair, as in USD_EURUSD
-    return _joined(second) if first in _CODES or first in _WORDS else None
+    return _joined(second) if first in _CODES else None
 
 
 def _joined(word: str) -> Pair | None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from reference_bot.spelling import bare, latin
+from reference_bot.spelling import bare, latin, typed_on_latin_keys
 
 __all__ = [
     "VENUES",
@@ -135,7 +135,9 @@ def parse_symbol(text: str, *, quote: str = "USDT") -> tuple[Pair, ...]:
         shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
         raise SpellingError(f"“{shown}” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT")
     if len(words) == 1:
-        return _joined(words[0], quote)
+        other = typed_on_latin_keys(words[0])
+        read = (*_joined(words[0], quote), *(_joined(other, quote) if other else ()))
+        return tuple(dict.fromkeys(read))
     if len(words) == 3 and words[2] in words[:2]:  # BTC/USDT:USDT, BTC/USD:BTC: what it settles in
         words.pop()
     return (Pair(_coin(words[0]), "/".join(words[1:])),)

@@ -10,6 +10,7 @@ import difflib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, Final
 
 from telegram import BotCommand, CallbackQuery, Message, Update
@@ -30,6 +31,7 @@ from reference_bot.telegram_bot.access import Access
 from reference_bot.telegram_bot.commands.buttons import buttons_under, pressed
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
 from reference_bot.telegram_bot.commands.typed import Typed, is_marked, read_command
+from reference_bot.telegram_bot.commands.words import OFTEN_ASKED
 from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError, LeaseLostError
 from reference_bot.telegram_bot.market_data import MarketData, MarketDataError
 from reference_bot.telegram_bot.metrics import Metrics
@@ -62,11 +64,8 @@ MOST_AT_ONCE: Final = 3
 LEFT_OUT: Final = (
     "✋ I answer up to {most} commands of one message. Not answered: {commands}. Send them again."
 )
+IN_TETHER: Final = "ℹ️ No exchange here lists {asked}, so this is {told}."
 UNKNOWN: Final = "I do not know {command}.{meant} /help lists what I can do."
-_COINS: Final = frozenset(
-    {"BTC", "ETH", "SOL", "XRP", "BNB", "DOGE", "ADA", "TON", "TRX", "LTC", "LINK", "GOLD"}
-)
-"""What people ask for as if it were a command."""
 _DAY: Final = 24 * 3600.0
 
 current: ContextVar[Replier | None] = ContextVar("current", default=None)
@@ -177,7 +176,7 @@ class _Answers:
         """Say that there is no such command, and which one may be meant."""
         names = [f"/{name}" for name in self._by_name]
         near = difflib.get_close_matches(f"/{typed.name[:40]}", names, n=1, cutoff=0.7)
-        if not near and typed.name.upper() in _COINS:
+        if not near and typed.name.upper() in OFTEN_ASKED:
             near = [f"/price {typed.name.upper()}"]
         meant = f" Did you mean {near[0]}?" if near else ""
         return Draft(split(UNKNOWN.format(command=escape(typed.shown), meant=meant)))
@@ -219,9 +218,24 @@ async def _draft(command: Command, request: Request) -> Draft:
     except BadArgumentError as error:  # right each by itself, but not together
         return _wrong(error)
     except MarketDataError as error:
+        if error.in_tether:
+            return await _in_tether(command, request, error)
         buttons = await buttons_under(command, request) if error.again else ""
         return Draft(split(f"⚠️ {escape(str(error))}"), buttons)
     return Draft(split(text), await buttons_under(command, request))
+
+
+async def _in_tether(command: Command, request: Request, error: MarketDataError) -> Draft:
+    """Answer with the pair in USDT where no exchange has the one in dollars, and say so."""
+    named = next(one.name for one in command.arguments if one.symbol)
+    other = replace(request, arguments={**request.arguments, named: error.in_tether})
+    try:
+        text = await command.answer(other)
+    except MarketDataError:
+        return Draft(split(f"⚠️ {escape(str(error))}"))
+    pair = error.in_tether.partition("-")[0]
+    said = IN_TETHER.format(asked=escape(request.arguments[named]), told=escape(pair))
+    return Draft(split(f"{said}\n\n{text}"), await buttons_under(command, other))
 
 
 async def _end_spinner(query: CallbackQuery, text: str | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from reference_bot.api import BUSY, GAP, NEW, PERMANENT, CombinedPrice, Error, Failure, Missing
+from reference_bot.market_data.symbols import SpellingError, parse_symbol
 from reference_bot.telegram_bot.http_client import (
     HttpClient,
     HttpResponse,
@@ -23,13 +24,21 @@ class MarketDataError(Exception):
     """The figures could not be had. The text is a sentence (plain text) for the user.
 
     ``code`` is market-data's own, or ``no_answer``; ``again``: the same question may be answered
-    later. ``near``: symbols that an unknown one may have meant.
+    later. ``near``: symbols that an unknown one may have meant. ``in_tether``: the same in USDT,
+    which exchanges may list, where a pair in dollars was asked for that none does.
     """
 
-    def __init__(self, sentence: str, code: str = "no_answer", near: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        sentence: str,
+        code: str = "no_answer",
+        near: tuple[str, ...] = (),
+        in_tether: str = "",
+    ) -> None:
         super().__init__(sentence)
         self.code = code
         self.near = near
+        self.in_tether = in_tether
         self.again = code not in {
             "unknown_symbol",
             "bad_request",
@@ -123,7 +132,23 @@ def _failure(answer: HttpResponse, symbol: str) -> MarketDataError:
     missing = fault.missing or ()
     if fault.code == "venue_failed" and missing and {gap.reason for gap in missing} <= PERMANENT:
         return _not_there(missing, symbol)
-    return MarketDataError(_sentence(fault, symbol), fault.code, fault.near or ())
+    tether = _in_tether(symbol) if fault.code == "unknown_symbol" else ""
+    return MarketDataError(_sentence(fault, symbol), fault.code, fault.near or (), tether)
+
+
+def _in_tether(symbol: str) -> str:
+    """Return the pair in USDT of a coin whose price in dollars was asked for; nothing otherwise.
+
+    >>> _in_tether("btcusd"), _in_tether("ETH/USD-SPOT"), _in_tether("BTC/EUR")
+    ('BTC/USDT', 'ETH/USDT-SPOT', '')
+    """
+    try:
+        read = parse_symbol(symbol)
+    except SpellingError:
+        return ""
+    found = next((f"{pair.base}/USDT" for pair in read if pair.quote == "USD"), "")
+    market = next((one for one in ("-SPOT", "-PERP") if symbol.upper().endswith(one)), "")
+    return found and found + market
 
 
 def _not_there(missing: tuple[Missing, ...], symbol: str) -> MarketDataError:

@@ -7,7 +7,7 @@ from typing import Final
 from reference_bot.market_data.symbols import VENUES
 from reference_bot.spelling import bare, latin
 from reference_bot.telegram_bot.commands.model import Argument, BadArgumentError
-from reference_bot.telegram_bot.commands.words import MARKETS, symbols_among
+from reference_bot.telegram_bot.commands.words import MARKETS, other_time, symbols_among
 
 TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 """The candles that market-data has."""
@@ -26,6 +26,12 @@ _LEFT_OVER: Final = "/:-&+%"
 _AT_ONCE: Final = 5
 """Symbols that one question may name: each asks the exchanges nine times."""
 _FRAME: Final = re.compile(r"(\d+)(m|h|d)(?:in|r|our|ay)?(?:ute)?s?", re.IGNORECASE)
+_UNITS: Final = {
+    **dict.fromkeys(("мин", "минут", "минута", "минуты", "分", "分钟", "분"), "m"),
+    **dict.fromkeys(("ч", "час", "часа", "часов", "小时", "時間", "시간"), "h"),
+    **dict.fromkeys(("д", "день", "дня", "дней", "天", "日", "일"), "d"),
+}
+_IN_OTHER_WORDS: Final = re.compile(r"(\d{1,5})([^\W\d_]+)")
 _METATRADER: Final = re.compile(r"([mhd])(\d+)", re.IGNORECASE)
 _MINUTES: Final = {"60m": "1h", "240m": "4h", "24h": "1d", "1440m": "1d"}
 _NAMED: Final = {
@@ -63,7 +69,12 @@ def _symbols(typed: str) -> str:
 
     A length of time is passed over: the answer has its own.
     """
-    words = symbols_among([one for word in _BETWEEN.split(typed) for one in _listed(word) if one])
+    given = [one for word in _BETWEEN.split(typed) for one in _listed(word) if one]
+    if (other := other_time(given)) is not None:
+        raise BadArgumentError(
+            f"I only have current prices, not those of “{other[:_SHOWN]}”: write /price BTC"
+        )
+    words = symbols_among(given)
     symbols = dict.fromkeys(map(_symbol, words or [typed]))
     if len(symbols) > _AT_ONCE:
         raise BadArgumentError(
@@ -94,6 +105,9 @@ def _switch(typed: str) -> str:
 
 def _timeframe(typed: str) -> str:
     plain = _METATRADER.sub(r"\2\1", bare(typed))
+    other = _IN_OTHER_WORDS.fullmatch(plain)
+    if other is not None and (unit := _UNITS.get(other[2].lower())) is not None:
+        plain = f"{other[1]}{unit}"
     plain = f"{plain}m" if plain.isdecimal() else _NAMED.get(plain.lower(), plain)
     found = _FRAME.fullmatch(plain)
     short = f"{int(found[1])}{found[2]}".lower() if found and len(found[1]) < 6 else plain.lower()

@@ -27,4 +27,7 @@ async def _figures(request: Request, symbol: str) -> CombinedPrice | str:
     try:
         return await request.market_data.combined_price(symbol)
     except MarketDataError as error:
-        return str(error)
+        if not error.in_tether:
+            return str(error)
+        told = await _figures(request, error.in_tether)
+        return str(error) if isinstance(told, str) else told

@@ -13,7 +13,8 @@ from typing import Final
 
 from telegram import Message
 
-from reference_bot.spelling import readable
+from reference_bot.spelling import latin, readable, typed_on_latin_keys
+from reference_bot.telegram_bot.commands.links import with_links_read
 
 _COMMAND: Final = re.compile(
     r"[/\\]+\s?(?P<name>[^\W\d_]\w*)(?:(?P<gap>\s?)@(?P<bot>[a-z0-9_]{3,64})\b)?(?P<rest>.*)",
@@ -87,14 +88,21 @@ def _read(plain: str, bot: str, known: Collection[str], *, meant: bool) -> tuple
     if to and found["gap"] and not to.lower().endswith("bot") and to.lower() != bot.lower():
         to, rest = None, f" {to}{rest}"  # /price @btc
     other = to is not None and to.lower() != bot.lower()
+    name = _in_latin(name, known)
     if meant or (to is not None and not other):
         name, rest = _taken_apart(name, rest, known)
     own, more = _until_another(rest, name, known)
-    words = _words(_first_paragraph(own))
+    words = _words(with_links_read(_first_paragraph(own)))
     shown = f"/{found['name']}" + (f"@{to}" if other else "")
     mention = f"@{bot.lower()}"
     said = tuple(word for word in words if word.lower() != mention and _means_something(word))
     return Typed(name, said or tuple(words), shown[:40], elsewhere=other), more
+
+
+def _in_latin(name: str, known: Collection[str]) -> str:
+    """Return the command that was meant where some letters or all are of another alphabet."""
+    readings = (latin(name).lower(), typed_on_latin_keys(name).lower())
+    return next((one for one in readings if one in known), name)
 
 
 def _taken_apart(name: str, rest: str, known: Collection[str]) -> tuple[str, str]:

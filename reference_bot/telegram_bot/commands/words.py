@@ -15,27 +15,47 @@ MARKETS: Final = {
     **dict.fromkeys(("perps", "perp", "perpetual", "perpetuals", "futures", "swap"), "perps"),
 }
 """What people call the two kinds of market, and what the bot calls them."""
+_CURRENCIES: Final = {
+    **dict.fromkeys(("DOLLAR", "DOLLARS", "ДОЛЛАР", "ДОЛЛАРАХ", "دولار"), "USD"),
+    **dict.fromkeys(("EURO", "EUROS", "ЕВРО"), "EUR"),
+    **dict.fromkeys(("POUND", "POUNDS"), "GBP"),
+    **dict.fromkeys(("LIRA", "LIRAS"), "TRY"),
+    "YEN": "JPY",
+}
+"""Currencies by their names, after a coin: ``btc in euros``."""
 _MARKERS: Final = {"spot": "SPOT", "perps": "PERP"}
 _METALS: Final = frozenset({"XAU", "XAG", "XPT", "XPD"})
 _TOWARDS: Final = frozenset({"in", "to"})
 _SMALL_WORDS: Final = (
     "and vs versus or of for the price please pls thanks thx chart now today current what whats "
     "what's is are how much alert und et и de del precio preço prix preis prezzo цена курс "
-    "сколько стоит fiyat harga 价格 多少 価格 가격"
+    "сколько стоит в fiyat fiyatı harga giá ราคา ціна cena cotação kurs 价格 多少 価格 가격 "
+    "سعر قیمت מחיר कीमत thousand million billion"
 )
 _FILLERS: Final = frozenset(_SMALL_WORDS.split())
 _AT: Final = frozenset({"on", "at", "from"})
+_DAYS_IN_WORDS: Final = "yesterday tomorrow вчера завтра ayer mañana gestern morgen hier"
+_OTHER_DAYS: Final = frozenset(_DAYS_IN_WORDS.split())
+_OTHER_TIME: Final = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[.-]\d{1,2}[.-]\d{4}|\d{1,2}:\d\d")
+"""Days and times of day: prices are those of now."""
 _COINS_TOO: Final = frozenset({"GATE", "HYPERLIQUID", "CRYPTO", "FX"})
 """Names of exchanges and of groups of charts that may as well be meant as a coin."""
 _SAYS_NOTHING: Final = frozenset({"last", "past", "this", "percent", "pct"})
 _AMOUNT: Final = re.compile(r"\d+(?:[.,'’/]\d+)*[km]?", re.IGNORECASE)
 _UNIT: Final = re.compile(
-    r"(?:m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|months?)", re.IGNORECASE
+    r"(?:m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|months?"
+    r"|мин(?:ут[аы]?)?|ч(?:ас(?:а|ов)?)?|分钟?|小时|時間|분|시간)",
+    re.IGNORECASE,
 )
 _SPAN: Final = re.compile(rf"\d+ ?{_UNIT.pattern}|[hm]\d+", re.IGNORECASE)
 _GLUED: Final = re.compile(
     r"(?P<symbol>[^\W_].*?)[-/_:@](?P<span>\d{1,4}(?:m|mins?|h|hrs?|d))", re.IGNORECASE
 )
+OFTEN_ASKED: Final = frozenset(
+    {"BTC", "ETH", "SOL", "XRP", "BNB", "DOGE", "ADA", "TON", "TRX", "LTC", "LINK", "GOLD"}
+)
+"""What people ask for as if it were a command, and write together with an amount: ``1btc``."""
+_AMOUNT_OF: Final = re.compile(rf"\d+(?:[.,]\d+)?({'|'.join(OFTEN_ASKED)})", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"[,;|]+")
 _NAMES: Final = {
     ("bitcoin", "cash"): "BCH",
@@ -44,6 +64,13 @@ _NAMES: Final = {
     ("binance", "coin"): "BNB",
     ("internet", "computer"): "ICP",
     ("near", "protocol"): "NEAR",
+    ("baby", "doge"): "BABYDOGE",
+    ("official", "trump"): "TRUMP",
+    ("wrapped", "bitcoin"): "WBTC",
+    ("pudgy", "penguins"): "PENGU",
+    ("floki", "inu"): "FLOKI",
+    ("pi", "network"): "PI",
+    ("world", "liberty"): "WLFI",
 }
 """Coins whose name has two words."""
 
@@ -64,9 +91,15 @@ def arguments_among(words: list[str], *, symbols: bool, alone: str) -> list[str]
     >>> arguments_among(["btc", "usdt", "perp", "15", "min"], symbols=True, alone="")
     ['BTC/USDT-PERP', '15min']
     """
-    read = _joined(_taken_apart(words)) if symbols else _with_units(_read(words))
+    read = _said(_joined(_taken_apart(words))) if symbols else _with_units(_read(words))
     spans = not alone or _SPAN.fullmatch(alone) is not None
     return [one.typed for one in (read if spans else _without_spans(read))]
+
+
+def _said(words: list[_Word]) -> list[_Word]:
+    """Return the words without those that say nothing beside others: ``btc chart``."""
+    kept = [word for word in words if word.plain.lower() not in _FILLERS]
+    return words if all(map(_is_span, kept)) else kept
 
 
 def symbols_among(words: list[str]) -> list[str]:
@@ -89,8 +122,11 @@ def _taken_apart(words: list[str]) -> list[_Word]:
     symbol: ``btc-15m``."""
     found: list[_Word] = []
     for word in _read([one for typed in words for one in _BETWEEN.split(typed) if one]):
-        glued = _GLUED.fullmatch(word.plain)
-        found += _read([glued["symbol"], glued["span"]]) if glued else [word]
+        amount, glued = _AMOUNT_OF.fullmatch(word.plain), _GLUED.fullmatch(word.plain)
+        if amount is not None:
+            found.append(_made(amount[1]))
+        else:
+            found += _read([glued["symbol"], glued["span"]]) if glued else [word]
     return found or _read(words)
 
 
@@ -112,19 +148,21 @@ def _joined(words: list[_Word]) -> list[_Word]:
     left = list(words)
     while left:
         word = left.pop(0)
+        if found and (money := _CURRENCIES.get(word.plain.upper())):
+            word = _made(money)
         before, plain = found[-1].plain if found else "", word.plain
         if found and _is_unit(found[-1], word):
             found[-1] = _made(f"{before}{plain}")
         elif market := MARKETS.get(plain.lower()):
-            at = next((n for n in reversed(range(len(found))) if not _is_span(found[n])), None)
+            at = next((n for n in reversed(range(len(found))) if _is_market(found, n)), None)
             if at is None:
                 markers.append(word)
             else:
                 found[at] = _marked(found[at], market)
         elif coin := _NAMES.get((before.lower(), plain.lower())):
             found[-1] = _made(coin)
-        elif plain.lower() in _TOWARDS and left and _in_money(before, left[0].plain):
-            found[-1] = _made(f"{before}/{left.pop(0).plain}".upper())
+        elif plain.lower() in _TOWARDS and left and _in_money(before, _money(left[0])):
+            found[-1] = _made(f"{before}/{_money(left.pop(0))}".upper())
         elif before and _goes_with(before, plain):
             found[-1] = _made(f"{before}/{plain}".upper())
         elif markers and not _is_span(word):
@@ -132,6 +170,27 @@ def _joined(words: list[_Word]) -> list[_Word]:
         else:
             found.append(word)
     return [*markers, *found]
+
+
+def _money(word: _Word) -> str:
+    return _CURRENCIES.get(word.plain.upper(), word.plain)
+
+
+def _is_market(words: list[_Word], at: int) -> bool:
+    """Tell whether the word at ``at`` may be what ``perp`` behind it belongs to."""
+    return not _is_span(words[at]) and (at == 0 or words[at].plain.upper() not in VENUES)
+
+
+def other_time(words: list[str]) -> str | None:
+    """Return the first word after a symbol that names another day or a time of day, or None.
+
+    >>> other_time(["btc", "yesterday"]), other_time(["btc", "at", "12:30"]), other_time(["btc"])
+    ('yesterday', '12:30', None)
+    """
+    after = (word.plain for word in _read(words[1:]))
+    return next(
+        (one for one in after if one.lower() in _OTHER_DAYS or _OTHER_TIME.fullmatch(one)), None
+    )
 
 
 def _made(word: str) -> _Word:
