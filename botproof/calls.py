@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from botproof.doubles.telegram.entities import EntityError, Parsed, parse
 from botproof.history import BotApiCall
 
 Json = Mapping[str, Any]
@@ -85,6 +86,18 @@ def topic_of(message: Any) -> int | None:
 def text_of(params: Json) -> str:
     """Return the text or caption of a call; "" for neither."""
     return next((str(params[key]) for key in TEXT_KEYS if params.get(key)), "")
+
+
+def shown_text(params: Json, key: str) -> Parsed:
+    """Return the text or caption of a call as Telegram shows it, without the marks of its parse
+    mode; as it was sent where Telegram would refuse these."""
+    text = str(params.get(key) or "")
+    given = plain(params.get("entities" if key == "text" else "caption_entities"))
+    try:
+        mode = str(params.get("parse_mode") or "")
+        return parse(text, mode, given if isinstance(given, list) else None)
+    except EntityError:
+        return Parsed(text)
 
 
 def plain(value: Any) -> Any:

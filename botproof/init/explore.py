@@ -8,20 +8,20 @@ from typing import Any
 
 import msgspec
 
-from botproof.calls import button_rows, plain
-from botproof.chats import Turn
+from botproof.calls import TEXT_KEYS, button_rows, plain, shown_text
+from botproof.chats import Message, Turn
 from botproof.config import Case
+from botproof.doubles.telegram.entities import Parsed
 
 __all__ = ["FIRST", "MARKETS", "SMALL_TALK", "Vocabulary", "case_of", "next_cases", "opening"]
 
 _MOST_COMMANDS = 24
 _MOST_BUTTONS = 8
 _MOST_EXAMPLES = 12
-_COMMAND = re.compile(r"(?<![\w/<:.])/([a-zA-Z][a-zA-Z0-9_]{0,31})(?![\w/.])(?:@\w+)?")
+_COMMAND = re.compile(r"(?<![^\W_])(?<![/<:.])/([a-zA-Z][a-zA-Z0-9_]{0,31})(?![\w/.])(?:@\w+)?")
 _EXAMPLE = re.compile(
-    r"(?<![\w/<:.])/([a-zA-Z][a-zA-Z0-9_]{0,31})((?:[ ]+[<\[{(]?[\w./|:-]+[>\]})]?){1,3})"
+    r"(?<![^\W_])(?<![/<:.])/([a-zA-Z][a-zA-Z0-9_]{0,31})((?:[ ]+[<\[{(]?[\w./|:-]+[>\]})]?){1,3})"
 )
-_TAGS = re.compile(r"</?(?:b|i|u|s|a|em|strong|code|pre|span|tg-[a-z]+|blockquote)(?:\s[^<>]*)?>")
 _HOLE = re.compile(
     r"[<\[{(].*[>\]})]|^(?:symbol|coin|ticker|pair|crypto|amount|city|query|text)$", re.IGNORECASE
 )
@@ -75,9 +75,9 @@ FIRST = ("/start", "/help")
 MARKETS = ("BTC", "BTCUSDT", "BTC/USDT", "bitcoin")
 """What people write to a market bot that is asked without a command."""
 MOST_WORDS = 8
+_SYMBOL = re.compile(r"[A-Z][A-Z0-9]{1,9}(?:[/-][A-Z]{2,5})?")
 _SHOWN = re.compile(
-    r"(?:^[ \t]*[•*▪‣·–—-][ \t]*|[\"'`«“‘])([A-Z][A-Z0-9]{1,9}(?:[/-][A-Z]{2,5})?)(?![\w/])",
-    re.MULTILINE,
+    rf"(?:^[ \t]*[•*▪‣·–—-][ \t]*|[\"'`«“‘])({_SYMBOL.pattern})(?![\w/])", re.MULTILINE
 )
 NONSENSE = "NOPE"
 _OF_ONE_START = re.compile(r"\d{10,}|[0-9a-f]{8}-[0-9a-f]{4}-|[0-9a-f]{12,}")
@@ -160,20 +160,36 @@ def next_cases(vocabulary: Vocabulary, turns: Mapping[str, Turn]) -> list[Case]:
     before = len(vocabulary.cases)
     for turn in turns.values():
         for message in turn.messages:
-            text = _TAGS.sub("", message.text)
-            for command in _COMMAND.findall(text):
+            for command in _COMMAND.findall(_shown(message).text):
                 if len(vocabulary.commands) < _MOST_COMMANDS:
                     vocabulary.add(f"/{command}")
             _buttons(vocabulary, message.params.get("reply_markup"))
     for turn in turns.values():
         for message in turn.messages:
-            text = _without_echo(_TAGS.sub("", message.text), turn.case.sent)
+            shown = _shown(message)
+            text = _without_echo(shown.text, turn.case.sent)
             vocabulary.guess(_SHOWN.findall(text))
+            vocabulary.guess(filter(_SYMBOL.fullmatch, _marked_as_code(shown)))
             for example in examples_of(text):
                 known = example.split()[0].lower() in {c.lower() for c in vocabulary.commands}
                 if known and _examples(vocabulary) < _MOST_EXAMPLES:
                     vocabulary.add(example)
     return vocabulary.cases[before:]
+
+
+def _shown(message: Message) -> Parsed:
+    """Return what the user reads of a message: `*/price* _BTC_` has no signs of Markdown left."""
+    key = next((key for key in TEXT_KEYS if message.params.get(key)), TEXT_KEYS[0])
+    return shown_text(message.params, key)
+
+
+def _marked_as_code(shown: Parsed) -> Iterator[str]:
+    """Yield what stands in a text as code, which is how a bot shows what to type."""
+    units = shown.text.encode("utf-16-le")
+    for entity in shown.entities:
+        if entity["type"] in {"code", "pre"}:
+            begin, length = int(str(entity["offset"])), int(str(entity["length"]))
+            yield units[2 * begin : 2 * (begin + length)].decode("utf-16-le")
 
 
 def _without_echo(text: str, sent: Mapping[str, Any] | None) -> str:
@@ -205,7 +221,7 @@ def examples_of(text: str) -> Iterator[str]:
 
 def _fill(word: str) -> str | None:
     """Return the argument that stands for this word of a usage; None where the usage has ended."""
-    bare = word.strip("<>[]{}()|,.;:-")
+    bare = word.strip("<>[]{}()|,.;:-_")
     hole = _HOLE.search(word)
     if not bare or (bare.lower() in _EVERYDAY and not hole):
         return None

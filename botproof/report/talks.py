@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botproof.calls import plain
+from botproof.calls import plain, shown_text
 from botproof.chats import Chats, Message, ReplyRules
-from botproof.doubles.telegram.entities import EntityError, parse
 from botproof.history import BotApiCall, CasePlayed, Event, History, UpdateInjected
 
 Json = dict[str, Any]
@@ -194,13 +193,8 @@ def drawn(message: Message) -> Json:
     for key, entities in (("text", "entities"), ("caption", "caption_entities")):
         if key not in params:
             continue
-        mode, given = message.parse_mode, plain(params.get(entities))
-        try:
-            read = parse(str(params[key]), mode, given if isinstance(given, list) else None)
-        except EntityError:  # another Telegram would have refused it; it is shown as it was sent
-            shown[key], shown[entities] = str(params[key]), []
-        else:
-            shown[key], shown[entities] = read.text, list(read.entities)
+        read = shown_text(params, key)
+        shown[key], shown[entities] = read.text, list(read.entities)
     markup = plain(params.get("reply_markup"))
     shown.pop("reply_markup", None)
     if isinstance(markup, Mapping):

@@ -159,6 +159,31 @@ def test_an_echo_of_what_was_said_is_no_example() -> None:
     assert said == ["/help ETH"]
 
 
+@pytest.mark.parametrize(
+    ("text", "mode", "said"),
+    [
+        ("*Usage*: _/price BTCUSDT_", "Markdown", ["/price", "/price BTCUSDT"]),
+        (
+            "*/price* _BTC_ and __/my\\_alerts__",
+            "MarkdownV2",
+            ["/price", "/my_alerts", "/price BTC"],
+        ),
+        ("<i>/price</i> <u>ETH</u> &lt;amount&gt;", "HTML", ["/price", "/price ETH 1"]),
+        ("Send `SOLUSDT` or ```\nADA/USDT```", "Markdown", ["SOLUSDT", "ADA/USDT"]),
+        ("Send <code>SOLUSDT</code>, not <b>THIS</b>", "HTML", ["SOLUSDT"]),
+        ("_/price BTCUSDT_ in a text without a parse mode", "", ["/price", "/price BTCUSDT"]),
+        ("/price *BTC", "Markdown", ["/price"]),
+    ],
+)
+def test_the_signs_of_a_parse_mode_are_no_part_of_what_is_said(
+    text: str, mode: str, said: list[str]
+) -> None:
+    answer = sent(1.1, text)
+    answer.params["parse_mode"] = mode
+    new = next_cases(opening([], []), {"start": turn("start", answer)})
+    assert [case.say for case in new] == said
+
+
 def test_each_thing_is_said_once() -> None:
     vocabulary = opening([("start", ""), ("price", "")], ["price", "help"])
     texts = [case.say for case in vocabulary.cases]
