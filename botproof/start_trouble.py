@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["MTPROTO", "Trouble", "missing_settings", "trouble_in"]
+__all__ = ["MTPROTO", "Trouble", "missing_settings", "trouble_in", "with_own_module"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +224,27 @@ def trouble_in(log: Sequence[str]) -> Trouble | None:
                 means, do = sign.means.format(*groups), sign.do.format(*groups)
                 return Trouble(line.strip()[:200], means, do)
     return None
+
+
+def with_own_module(trouble: Trouble, home: Path) -> Trouble:
+    """Return the trouble, where a module is missing that stands below the bot's directory, with
+    the word that it is the bot's own: no package has to be installed."""
+    found = re.search(r"No module named '(\w+)", trouble.seen)
+    if found is None:
+        return trouble
+    name = found[1]
+    for below in ("*/", "*/*/"):
+        for place in (*home.glob(f"{below}{name}.py"), *home.glob(f"{below}{name}/")):
+            inside = place.relative_to(home).parts
+            if not any(part.startswith((".", "venv", "node_modules")) for part in inside):
+                there = "/".join(inside[:-1])
+                return Trouble(
+                    trouble.seen,
+                    f"the module {name} is the bot's own, in {there}/, and is not looked for there",
+                    f'start it as your server does: --bot "PYTHONPATH={there} python …", or from '
+                    f"{there}/",
+                )
+    return trouble
 
 
 def missing_settings(log: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.init.settings import Role, of_role, role_of, trial_value
 from botproof.init.source import Source
 from botproof.init.trial import MODE, Look, Trial, Trials
-from botproof.start_trouble import MTPROTO, Trouble, missing_settings, trouble_in
+from botproof.start_trouble import MTPROTO, Trouble, missing_settings, trouble_in, with_own_module
 from botproof.targets.world import TELEGRAM_HOSTS, problem
 
 __all__ = ["Description", "find_start", "port_in_command"]
@@ -142,18 +142,18 @@ async def find_start(
     for setting, form in ways:
         if await _try(trials, described, setting, form, play):
             return True
-    described.trouble = _trouble(described)
+    described.trouble = _trouble(described, described.home(trials.base))
     return False
 
 
-def _trouble(described: Description) -> Trouble | None:
+def _trouble(described: Description, home: Path | None) -> Trouble | None:
     """Return what stands in the way, as far as it is known."""
     if described.look.mtproto:
         return MTPROTO
     known, library = trouble_in(described.look.log), described.source.mtproto
     if known is None and library:
         return replace(MTPROTO, seen=f"its source uses {library}, and it never asked the Bot API")
-    return known
+    return with_own_module(known, home) if known and home else known
 
 
 def _ways(described: Description) -> Iterator[tuple[str, str]]:

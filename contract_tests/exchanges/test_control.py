@@ -201,11 +201,28 @@ async def test_faults_of_a_case_hold_until_it_is_over(exchanges):
         ("gate/api/v4/spot/currencies", {}, ""),
         ("bitget/api/v2/spot/public/coins", {}, ""),
         ("binance/spot/api/v3/ticker/24hr", {"symbol": "NOSUCH"}, ""),
+        ("yahoo/v8/finance/chart/AAPL", {}, "yahoo: GET /v8/finance/chart/AAPL"),
+        ("yahoo/v8/finance/chart/%5EGSPC", {}, "yahoo: GET /v8/finance/chart/^GSPC"),
+        ("yahoo/v1/test/getcrumb", {}, "yahoo: GET /v1/test/getcrumb"),
+        (
+            "yahoo/v8/finance/chart/EURUSD=X",
+            {"interval": "1wk"},
+            "yahoo: GET /v8/finance/chart/EURUSD=X",
+        ),
+        (
+            "yahoo/v8/finance/chart/EURUSD=X",
+            {"range": "5y"},
+            "yahoo: GET /v8/finance/chart/EURUSD=X",
+        ),
+        ("yahoo/v8/finance/chart/EURUSD=X", {"range": "3d"}, ""),
+        ("yahoo/v8/finance/chart/NOSUCH=X", {}, ""),
     ],
 )
 async def test_what_is_not_served_is_told_apart_from_what_a_venue_refuses(
     exchanges, path, query, unserved
 ):
+    if path.startswith("yahoo"):  # which takes browsers only
+        exchanges.client.headers["User-Agent"] = "Mozilla/5.0"
     await exchanges.get(path, **query)
     [event] = exchanges.double.events
     assert event["unserved"] == unserved

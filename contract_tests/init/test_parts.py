@@ -20,7 +20,7 @@ from botproof.init.source import Source, names_exchange, read_source
 from botproof.init.start import Description, port_in_command, webhook_paths
 from botproof.init.trial import telegrams_own, waits_on
 from botproof.init.write import as_toml, questions
-from botproof.start_trouble import missing_settings, trouble_in
+from botproof.start_trouble import missing_settings, trouble_in, with_own_module
 
 NOW = datetime.datetime(2026, 3, 4, 12, 30, 10, tzinfo=datetime.UTC)
 
@@ -436,6 +436,17 @@ def test_a_failed_start_says_what_was_seen_what_it_means_and_what_to_do(name: st
     assert found.seen == line
     assert means in found.means
     assert do in found.do
+
+
+def test_a_module_that_is_missing_may_be_the_bots_own(tmp_path: Path) -> None:
+    (tmp_path / "app/utils").mkdir(parents=True)
+    (tmp_path / ".venv/extra").mkdir(parents=True)
+    missing = trouble_in(["ModuleNotFoundError: No module named 'utils'"])
+    foreign = trouble_in(["ModuleNotFoundError: No module named 'extra'"])
+    assert missing is not None
+    assert foreign is not None
+    assert "PYTHONPATH=app python" in with_own_module(missing, tmp_path).do
+    assert with_own_module(foreign, tmp_path) == foreign
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ seconds, prices as 32-bit floats written out in full. As Yahoo really does, it
 - refuses a User-Agent that does not begin as a browser's does (429, in plain text). Which ones
   Yahoo takes it tells nobody; some of these, too, were refused at times.
 
-Left out: 52-week figures, ``tradingPeriods``, corporate events. Days begin at midnight UTC.
+Left out: 52-week figures, ``tradingPeriods``, corporate events. Days begin at midnight UTC. Shares,
+indices, other futures, other paths (``getcrumb``, ``quoteSummary``), and intervals and ranges of
+Yahoo's that have no rows here are refused as what only this double does not know.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ DELAY: Final = 10 * MINUTE
 """By so much COMEX's prices come late."""
 
 _CHART = "/v8/finance/chart/"
+_PAIR = "=X"
 _FUTURES = {"XAUUSD": "GC=F", "XAGUSD": "SI=F"}
 _NAMES = {"XAUUSD": "Gold", "XAGUSD": "Silver"}
 _INTERVALS = {
@@ -59,7 +62,7 @@ _INTRADAY_REACH = 60  # and days for which it tells what is shorter than an hour
 def listed(market: Market) -> dict[str, Coin]:
     """Return what Yahoo lists here, by its symbol."""
     return {
-        _FUTURES.get(coin.base, f"{coin.base}=X"): coin
+        _FUTURES.get(coin.base, f"{coin.base}{_PAIR}"): coin
         for coin in market.coins.values()
         if coin.hours != "always"
     }
@@ -109,11 +112,14 @@ def _ask(market: Market, call: Call) -> _Chart:
     symbol = unquote(call.path.removeprefix(_CHART))
     coin = listed(market).get(symbol) if call.path.startswith(_CHART) else None
     if coin is None:
-        raise _refuse(404, "Not Found", "No data found, symbol may be delisted")
+        refusal = _refuse(404, "Not Found", "No data found, symbol may be delisted")
+        pair = call.path.startswith(_CHART) and symbol.endswith(_PAIR)
+        raise refusal if pair else refusal.unserved()  # Yahoo has shares, coins and indices, too
     name = call.query.get("interval", "1d")
     if name not in _INTERVALS:
         text = f"Invalid input - interval={name} is not supported. Valid intervals: [{_KNOWN}]"
-        raise _refuse(400, "Bad Request", text)
+        refusal = _refuse(400, "Bad Request", text)
+        raise refusal.unserved() if name in _KNOWN.split(", ") else refusal
     now = call.now - (DELAY if coin.hours == "metals" else 0)
     start = _start(call, coin, now)
     _check_reach(name, _INTERVALS[name], start, now)
@@ -129,7 +135,8 @@ def _start(call: Call, coin: Coin, now: int) -> int:
         return now // DAY * DAY - _SPANS[name] * DAY
     if name not in _TRADING_DAYS:
         text = f"Invalid input - range={name}, must be one of [{', '.join(_RANGES)}]"
-        raise _refuse(422, "Unprocessable Entity", text)
+        refusal = _refuse(422, "Unprocessable Entity", text)
+        raise refusal.unserved() if name in _RANGES else refusal
     day, left = now // DAY * DAY, _TRADING_DAYS[name]
     while True:
         left -= is_open(coin.hours, day + 12 * HOUR)
