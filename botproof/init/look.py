@@ -27,7 +27,7 @@ from botproof.targets.process import TargetError
 from botproof.targets.world import TELEGRAM_HOSTS
 from botproof.workloads import scripted
 
-__all__ = ["Found", "look"]
+__all__ = ["Found", "as_small_talk", "look"]
 
 _ROUNDS = 3
 _SERVES = re.compile(
@@ -150,10 +150,13 @@ async def _explore(
 
 
 def _words(described: Description) -> list[str]:
-    """Return what may be said to it that is no command: what its source compares with,
-    and markets."""
+    """Return what may be said to it that is no command: what its source compares with, words
+    that it wants a symbol behind, and markets."""
     source = described.source
-    return [*source.words[: explore.MOST_WORDS], *(explore.MARKETS if source.market else ())]
+    asked = source.share or explore.MARKETS[0]
+    opened = [f"{word} {asked}" for word in source.openings]
+    words = [*source.words, *opened][: explore.MOST_WORDS]
+    return [*words, *filter(None, [source.share]), *(explore.MARKETS if source.market else ())]
 
 
 def _of_menu(vocabulary: explore.Vocabulary, seen: Look) -> list[Case]:
@@ -214,7 +217,7 @@ async def _second_play(
     spoken = [
         case
         for case in spoken
-        if case.name not in found.guessed or not _as_small_talk(first[case.name], first)
+        if case.name not in found.guessed or not as_small_talk(first[case.name], first)
     ]
     # Its commands stay: the gate says what they lack, and `botproof record` asks for it.
     vain = {c.name for c in spoken if c.say[0] == "/" and c.say != explore.UNKNOWN} & found.in_vain
@@ -239,11 +242,21 @@ def _of_mute(found: Found, cases: Sequence[Case]) -> Proposals:
     return Proposals(cases=[Proposal(case, note) for case in cases if case.say in explore.FIRST])
 
 
-def _as_small_talk(turn: Turn, turns: dict[str, Turn]) -> bool:
-    """Tell whether a text is answered as any other text is, or not at all."""
+def as_small_talk(turn: Turn, turns: dict[str, Turn]) -> bool:
+    """Tell whether a text is answered as any other text is, or not at all. That an answer calls
+    its user by name, or repeats what was said, is no difference."""
     talk = turns.get(explore.SMALL_TALK)
-    said = [each.text for each in turn.answers]
-    return not said or (talk is not None and said == [each.text for each in talk.answers])
+    return not turn.answers or (talk is not None and _to_anybody(turn) == _to_anybody(talk))
+
+
+def _to_anybody(turn: Turn) -> list[str]:
+    message = (turn.case.sent or {}).get("message") or {}
+    own = [str(message.get("from", {}).get("first_name") or ""), str(message.get("text") or "")]
+    pattern = "|".join(re.escape(each) for each in own if each)
+    return [
+        re.sub(pattern, "…", each.text, flags=re.IGNORECASE) if pattern else each.text
+        for each in turn.answers
+    ]
 
 
 async def _play_again(

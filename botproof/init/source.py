@@ -93,6 +93,20 @@ _SAID = (
     re.compile(r"\.hears\(\s*[\"'`]([^\"'`\n/{}]{2,40})[\"'`]"),
     re.compile(r"(?:Regex|regexp=)\(?\s*r?[\"'`]\^?\(?([\w !?-]{2,40})\)?\$?[\"'`]"),
 )
+_OPENING = re.compile(
+    r"(?:[tT]ext|[mM]essage|[mM]sg|[iI]nput|[rR]equest|[wW]ords|[pP]arts|[aA]rgs)(?:\.\w+\(\))*"
+    r"(?:\.starts_?[wW]ith\(|\[0\](?:\.\w+\(\))*\s*(?:={2,3}|!={1,2}|(?:not )?in)\s*)\s*"
+    r"[\"'`]([a-z][\w-]{1,20}) ?[\"'`]"
+)
+"""How a source tells a message by its first word: what follows it is a symbol, most likely."""
+_SHARES = {
+    "SBER": re.compile(r"\bmoex\b|tinkoff", re.IGNORECASE),
+    "AAPL": re.compile(
+        r"yfinance|finance\.yahoo|alpha_?vantage|finnhub|polygon\.io|twelvedata|finviz",
+        re.IGNORECASE,
+    ),
+}
+"""A share that those who sell prices of shares have, by how they are named."""
 _MARKET = re.compile(
     r"binance|coingecko|coinmarketcap|cryptocompare|coincap|\bccxt\b|kraken|bybit|kucoin|coinbase|"
     r"bitfinex|yfinance|finance\.yahoo|alphavantage|finnhub",
@@ -138,16 +152,23 @@ _NO_COMMAND = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What was found. `env` are names of settings, `examples` values that an example file gives
-    them, `commands` words without a slash, `words` what it compares a message with, `paths` what
-    may be a path of an HTTP server, `token` a bot's token that stands in it. `market`: it names
-    those who sell or give away prices. `exchange`: among them one that the exchange double stands
-    for. `mtproto` is a library of MTProto, where no library of the HTTP Bot API is beside it."""
+    """What was found.
+
+    `env` are names of settings, `examples` values that an example file gives them, `commands` words
+    without a slash, `words` what it compares a message with, `openings` words by whose being the
+    first it tells a message, `paths` what may be a path of an HTTP server, `token` a bot's token
+    that stands in it. `market`: it names those who sell or give away prices; `share` is one that
+    sellers of shares' prices have, "" where it names none. `exchange`: among them one that the
+    exchange double stands for. `mtproto` is a library of MTProto, where no library of the HTTP Bot
+    API is beside it.
+    """
 
     env: tuple[str, ...] = ()
     examples: tuple[tuple[str, str], ...] = ()
     commands: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    openings: tuple[str, ...] = ()
+    share: str = ""
     paths: tuple[str, ...] = ()
     market: bool = False
     exchange: bool = False
@@ -169,6 +190,8 @@ def read_source(folder: Path, command: Sequence[str] = ()) -> Source:
         examples=tuple(examples.items()),
         commands=tuple(dict.fromkeys(_commands(whole))),
         words=tuple(dict.fromkeys(word for each in _SAID for word in each.findall(whole))),
+        openings=tuple(dict.fromkeys(_OPENING.findall(whole))),
+        share=next((share for share, named in _SHARES.items() if named.search(whole)), ""),
         paths=tuple(dict.fromkeys(_PATH.findall(whole))),
         market=_MARKET.search(whole) is not None,
         exchange=names_exchange(whole),

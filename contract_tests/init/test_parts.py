@@ -13,7 +13,7 @@ from botproof.config import Case, Replies, parse_config
 from botproof.history import BotApiCall, CasePlayed, Event, History, LogTrouble
 from botproof.init.explore import examples_of, next_cases, opening
 from botproof.init.kept import Home, grouped
-from botproof.init.look import Found
+from botproof.init.look import Found, as_small_talk
 from botproof.init.propose import differing, of_the_clock, propose
 from botproof.init.settings import Role, role_of
 from botproof.init.source import Source, names_exchange, read_source
@@ -76,6 +76,36 @@ WORDS = {
     "ptb.py": 'MessageHandler(filters.Regex("^(Wallet)$"), f)',
     "with_a_hole.js": "text === `${price}`",
 }
+
+
+def test_a_word_that_a_source_wants_first_is_said_with_a_symbol_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(
+        "import yfinance\nrequest = message.text.split()\n"
+        'if request[0].lower() not in "price": pass\n'
+        'if message.text.lower().startswith("chart "): pass\n'
+        'if url.startswith("http"): pass\n'
+    )
+    (tmp_path / "bot.js").write_text(
+        'if (msg.text.startsWith("rate")) {} else if (args[0] === "p2p") {}'
+    )
+    source = read_source(tmp_path)
+    assert set(source.openings) == {"price", "chart", "rate", "p2p"}
+    assert source.share == "AAPL"
+
+
+@pytest.mark.parametrize(
+    ("answer", "same"),
+    [
+        ("Ann, I know no BTC. Try /help", True),
+        ("ann, I know no BTC. Try /help", True),
+        ("BTC: 95,000 USD", False),
+        ("Ann, I know no ETH. Try /help", False),
+    ],
+)
+def test_an_answer_to_anybody_may_hold_a_name_and_what_was_said(answer: str, same: bool) -> None:
+    talk = turn("small-talk", sent(1.1, "Bob, I know no hello. Try /help"), said="hello", by="Bob")
+    asked = turn("btc", sent(1.1, answer), said="BTC")
+    assert as_small_talk(asked, {"small-talk": talk}) is same
 
 
 def test_what_a_source_compares_a_message_with_is_found(tmp_path: Path) -> None:
@@ -178,8 +208,8 @@ def test_an_echo_of_what_was_said_is_no_example() -> None:
 def test_the_signs_of_a_parse_mode_are_no_part_of_what_is_said(
     text: str, mode: str, said: list[str]
 ) -> None:
-    answer = sent(1.1, text)
-    answer.params["parse_mode"] = mode
+    plain = sent(1.1, text)
+    answer = msgspec.structs.replace(plain, params={**plain.params, "parse_mode": mode})
     new = next_cases(opening([], []), {"start": turn("start", answer)})
     assert [case.say for case in new] == said
 
@@ -228,9 +258,14 @@ def test_the_time_of_the_answer_gets_a_rule_though_both_plays_had_the_same() -> 
     assert [each.why for each in rules] == ["the time of the answer", "the date of the answer"]
 
 
-def turn(case: str, *calls: BotApiCall) -> Turn:
+def turn(case: str, *calls: BotApiCall, said: str = "", by: str = "Ann") -> Turn:
     chats = Chats(ReplyRules.of(Replies()))
-    chats.feed(CasePlayed(t=1.0, case=case, update_id=1, chat_id=7, expect="reply"))
+    message = {"text": said, "from": {"first_name": by}}
+    chats.feed(
+        CasePlayed(
+            t=1.0, case=case, update_id=1, chat_id=7, expect="reply", sent={"message": message}
+        )
+    )
     for call in calls:
         chats.feed(call)
     return chats.turns[case]
