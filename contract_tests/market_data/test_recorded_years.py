@@ -4,18 +4,13 @@ Fields that came later are missing in these, numbers come as text and as numbers
 or empty now was so then.
 """
 
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from pathlib import Path
 
-import httpx
 import msgspec
 import pytest
 
-from reference_bot.market_data.cache import Cache
+from contract_tests.market_data.recorded import BTC, adapter, inverse, perp
 from reference_bot.market_data.errors import VenueError
-from reference_bot.market_data.http import VenueClient, nothing_special
-from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues import binance, bitget, bybit, gate, hyperliquid, okx
 from reference_bot.market_data.venues.base import Instrument
@@ -23,38 +18,10 @@ from reference_bot.market_data.venues.base import Instrument
 pytestmark = pytest.mark.anyio
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "venues" / "recorded"
-BTC, INVERSE = Pair("BTC", "USDT"), Pair("BTC", "USD")
 
 
 def body(name: str) -> bytes:
     return (RECORDED / name).read_bytes()
-
-
-def adapter(module, answers: dict[str, bytes], at: int, status: int = 200):
-    """An adapter whose venue answers by path, at one moment; anything else is a 404."""
-    date = format_datetime(datetime.fromtimestamp(at / 1000, UTC), usegmt=True)
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        told = answers.get(request.url.path)
-        found = 404 if told is None else status
-        return httpx.Response(found, content=told or b"{}", headers={"Date": date})
-
-    name = module.__name__.rsplit(".", 1)[1]
-    pool = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    explain = getattr(module, "explain", nothing_special)
-    client = VenueClient(name, "https://v.test", pool, 1.0, Metrics(), explain)
-    if module is binance:
-        return module.Binance(client, client, client, Cache())
-    kind = getattr(module, name.capitalize())
-    return kind(client) if module is okx else kind(client, Cache())
-
-
-def perp(venue: str, symbol: str, unit: float = 1.0, **more) -> Instrument:
-    return Instrument(venue, "perp", BTC, symbol, unit, **more)
-
-
-def inverse(venue: str, symbol: str, unit: float = 1.0, **more) -> Instrument:
-    return Instrument(venue, "inverse", INVERSE, symbol, unit, **more)
 
 
 # -- funding -----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from reference_bot.market_data.decoding import Inside, One, Rows
 from reference_bot.market_data.errors import Reason, Refusal, VenueError
 from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.limits import PaceRule, TellsLimit
-from reference_bot.market_data.symbols import Pair, split_joined
+from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
     AccountRatio,
     Candle,
@@ -39,7 +39,13 @@ from reference_bot.market_data.venues.checks import (
     check_fresh,
     reset_ahead,
 )
-from reference_bot.market_data.venues.common import SPARE, Listed, NoTakers, index
+from reference_bot.market_data.venues.common import (
+    SPARE,
+    Listed,
+    NoTakers,
+    index,
+    listed_rows,
+)
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
@@ -63,6 +69,14 @@ _MEANT_BY: Final[dict[int, Reason]] = {
 settled, or closed; asked too often; the key, signature or time of a signed call; the venue is
 maintained, failed, waited for itself too long, or has no such service any more. What -1000 means
 (an unknown error) its status says."""
+_QUOTES: Final = (
+    "FDUSD", "RLUSD", "USDT", "BUSD", "USDC", "TUSD", "USD1", "USDE", "USDP", "USDS",
+    "DOGE", "EURI", "IDRT", "BIDR", "BKRW", "BVND", "GYEN", "DAI", "PAX", "UST", "VAI",
+    "BTC", "ETH", "BNB", "TRX", "XRP", "SOL", "EUR", "TRY", "BRL", "GBP", "AUD", "JPY",
+    "MXN", "PLN", "CZK", "RON", "ARS", "COP", "ZAR", "UAH", "RUB", "NGN", "U",
+)  # fmt: skip
+"""What Binance's spot pairs are quoted in, 2021 to 2026, the longest first: EUREURI is no EURE in
+URI, XRPRLUSD no XRPRL in dollars, which are no quote here. The price list does not tell it."""
 _PERPETUALS: Final = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 
@@ -101,7 +115,7 @@ class _Kline(Struct, frozen=True, array_like=True):
     volume: Amount
     close_time: Millis
     quote_volume: Amount
-    trades: int
+    trades: float | str | None  # not read
     taker_buy: Amount
     taker_buy_quote: Amount
 
@@ -244,8 +258,8 @@ class Binance(NoTakers):
             prices = await self._spot.get(
                 "/api/v3/ticker/price", _SPOT_PRICES, {"symbolStatus": "TRADING"}
             )
-            split = ((price.symbol, split_joined(price.symbol)) for price in prices.value)
-            return index(self.name, kind, (Listed(name, *parts) for name, parts in split if parts))
+            split = (_spot(price.symbol) for price in prices.value)
+            return index(self.name, kind, (one for one in split if one is not None))
         info = await self._futures.get("/fapi/v1/exchangeInfo", _FUTURES_INFO)
         return index(
             self.name,
@@ -279,7 +293,7 @@ class Binance(NoTakers):
             reply = await self._spot.get(path, _LISTED, {"type": "MINI"})
         else:
             reply = await self._futures.get(path, _LISTED)
-        newest = max((row.close_time for row in reply.value), default=0)
+        newest = max(row.close_time for row in listed_rows(self.name, path, reply.value))
         check_fresh(self.name, path, "closeTime", newest, reply.as_of)
         known = listed.by_symbol()
         return {
@@ -327,7 +341,7 @@ class Binance(NoTakers):
                 point.sum_open_interest * instrument.unit,
                 point.sum_open_interest_value,
             )
-            for point in reply.value
+            for point in sorted(reply.value, key=lambda point: point.timestamp)
         )
 
     async def account_ratio(self, instrument: Instrument) -> AccountRatio:
@@ -376,6 +390,14 @@ class Binance(NoTakers):
 
     def _client(self, instrument: Instrument) -> VenueClient:
         return self._spot if instrument.kind == "spot" else self._futures
+
+
+def _spot(symbol: str) -> Listed | None:
+    """Return the pair behind a symbol of the price list; None where its quote is not known."""
+    for quote in _QUOTES:
+        if symbol.endswith(quote) and symbol != quote:
+            return Listed(symbol, symbol.removesuffix(quote), quote)
+    return None
 
 
 def _ticker(found: _Ticker | _ListedTicker, unit: float) -> Ticker:

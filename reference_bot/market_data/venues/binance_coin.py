@@ -28,7 +28,7 @@ from reference_bot.market_data.venues.base import (
 )
 from reference_bot.market_data.venues.binance_funding import Intervals
 from reference_bot.market_data.venues.checks import check_candles, check_fresh, reset_ahead
-from reference_bot.market_data.venues.common import SPARE, about
+from reference_bot.market_data.venues.common import SPARE, about, listed_rows
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
@@ -57,7 +57,7 @@ class _Kline(Struct, frozen=True, array_like=True):
     contracts: Amount
     close_time: Millis
     coins: Amount
-    trades: int
+    trades: float | str | None  # not read
     taker_buy: Amount
     taker_buy_coins: Amount
 
@@ -145,7 +145,7 @@ class BinanceCoin:
         """Read the rolling 24 hours of all contracts (request weight 40)."""
         path = "/dapi/v1/ticker/24hr"
         reply = await self._client.get(path, _TICKERS)
-        newest = max((row.close_time for row in reply.value), default=0)
+        newest = max(row.close_time for row in listed_rows(self._name, path, reply.value))
         check_fresh(self._name, path, "closeTime", newest, reply.as_of)
         known = listed.by_symbol()
         return {
@@ -196,7 +196,7 @@ class BinanceCoin:
                 point.sum_open_interest_value,
                 point.sum_open_interest * instrument.unit,
             )
-            for point in reply.value
+            for point in sorted(reply.value, key=lambda point: point.timestamp)
         )
 
     async def funding(self, instrument: Instrument) -> FundingNow:

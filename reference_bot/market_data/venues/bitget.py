@@ -44,7 +44,14 @@ from reference_bot.market_data.venues.checks import (
     check_fresh,
     reset_ahead,
 )
-from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index, to_candle
+from reference_bot.market_data.venues.common import (
+    SPARE,
+    Listed,
+    OneApi,
+    index,
+    listed_rows,
+    to_candle,
+)
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
@@ -340,12 +347,12 @@ class Bitget(OneApi):
         path = f"/api/v2/{'spot' if kind == 'spot' else 'mix'}/market/tickers"
         params = None if kind == "spot" else _PRODUCTS[kind]
         reply = await self._client.get(path, _TICKERS, params)
-        newest = max((row.time for row in reply.value[1]), default=0)
-        check_fresh(self.name, path, "ts", newest, reply.as_of)
+        rows = listed_rows(self.name, path, reply.value[1])
+        check_fresh(self.name, path, "ts", max(row.time for row in rows), reply.as_of)
         known = listed.by_symbol()
         return {
             known[row.symbol].pair: _ticker_of(row, known[row.symbol].unit)
-            for row in reply.value[1]
+            for row in rows
             if row.symbol in known and row.price and row.open
         }
 

@@ -46,6 +46,7 @@ from reference_bot.market_data.venues.common import (
     Listed,
     OneApi,
     index,
+    listed_rows,
     to_candle,
 )
 from reference_bot.market_data.venues.fields import Amount, Millis, Moment, Price, Rate, in_millis
@@ -301,7 +302,7 @@ class Bybit(OneApi):
         known = listed.by_symbol()
         return {
             known[row.symbol].pair: _ticker(row, time, known[row.symbol])
-            for row in found
+            for row in listed_rows(self.name, "/v5/market/tickers", found)
             if row.symbol in known and row.last and row.open
         }
 

@@ -31,6 +31,7 @@ __all__ = [
     "OneSide",
     "about",
     "index",
+    "listed_rows",
     "not_offered",
     "to_candle",
 ]
@@ -117,9 +118,7 @@ class OneApi(NoTakers):
 
     def _first(self, path: str, rows: list[T]) -> T:
         """Return the only row of an answer about one symbol."""
-        if not rows:
-            raise VenueError(self.name, "unavailable", f"{path}: the list is empty")
-        return rows[0]
+        return listed_rows(self.name, path, rows)[0]
 
     def _about(self, path: str, rows: Sequence[N], symbol: str) -> N:
         """Return the row about a symbol, of an answer that may tell of others, too."""
@@ -138,6 +137,13 @@ def about(venue: str, path: str, rows: Sequence[N], symbol: str) -> N:
             return row
     what = f"nothing about {symbol}" if rows else "the list is empty"
     raise VenueError(venue, "unavailable", f"{path}: {what}")
+
+
+def listed_rows(venue: str, path: str, rows: Sequence[T]) -> Sequence[T]:
+    """Return the rows of a list that tells of all markets; VenueError when it is empty."""
+    if not rows:
+        raise VenueError(venue, "unavailable", f"{path}: the list is empty")
+    return rows
 
 
 def not_offered(venue: str, what: str) -> VenueError:

@@ -48,6 +48,7 @@ from reference_bot.market_data.venues.common import (
     Listed,
     OneApi,
     index,
+    listed_rows,
     to_candle,
 )
 from reference_bot.market_data.venues.fields import Amount, Price, Rate, Seconds
@@ -115,7 +116,7 @@ class _SpotCandle(Struct, frozen=True, array_like=True):
     high: Price
     low: Price
     open: Price
-    volume: Amount | None = None  # this column came in 2022
+    volume: Amount | bool | None = None  # came in 2022; a document has "closed" in its place
 
 
 class _FuturesCandle(Struct, frozen=True):
@@ -282,11 +283,14 @@ class Gate(OneApi):
         """Read the rolling 24 hours of all pairs or contracts."""
         found: dict[str, _SpotTicker | _FuturesTicker]
         if kind == "spot":
-            spot = await self._client.get("/api/v4/spot/tickers", _SPOT_TICKERS)
+            path = "/api/v4/spot/tickers"
+            spot = await self._client.get(path, _SPOT_TICKERS)
             found, time = {row.symbol: row for row in spot.value}, self._time(spot)
         else:
-            futures = await self._client.get(f"{_FUTURES[kind]}/tickers", _FUTURES_TICKERS)
+            path = f"{_FUTURES[kind]}/tickers"
+            futures = await self._client.get(path, _FUTURES_TICKERS)
             found, time = {row.symbol: row for row in futures.value}, self._time(futures)
+        listed_rows(self.name, path, tuple(found))
         known = listed.by_symbol()
         return {
             known[name].pair: self._ticker(row, time, known[name])
@@ -333,9 +337,7 @@ class Gate(OneApi):
             params["currency_pair"] = instrument.symbol
             spot = await self._client.get(path, _SPOT_CANDLES, params)
             coins = _coins_of(instrument)
-            candles = [
-                _candle(row, length, row.volume and row.volume * coins, coins) for row in spot.value
-            ]
+            candles = [_candle(row, length, _spot_volume(row, coins), coins) for row in spot.value]
             return check_candles(self._client, path, candles, spot.as_of, minutes)
         if instrument.kind == "inverse":
             text = "gate's candles of a contract settled in the coin count dollars, not coins"
@@ -363,7 +365,8 @@ class Gate(OneApi):
         """Read quarter-hour points of 25 hours."""
         reply = await self._stats(instrument, 15)
         points = (_point(stat, instrument) for stat in reply.value)
-        return tuple(point for point in points if point is not None)
+        told = (point for point in points if point is not None)
+        return tuple(sorted(told, key=lambda point: point.time))
 
     async def funding(self, instrument: Instrument) -> FundingNow:
         """Read the running interval from the contract."""
@@ -474,6 +477,11 @@ def _coins_of(instrument: Instrument) -> float:
     if instrument.asset != COIN:
         return 1.0
     return split_multiple(instrument.symbol.rpartition("_")[0])[1]
+
+
+def _spot_volume(row: _SpotCandle, coins: float) -> float | None:
+    """Return the volume in coins; None where it is not told."""
+    return None if row.volume is None or isinstance(row.volume, bool) else row.volume * coins
 
 
 def _candle(

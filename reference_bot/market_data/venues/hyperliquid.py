@@ -142,7 +142,10 @@ class _PerpState:
         """Return what is listed and told."""
         state = _STATE.decode(body)
         coins, contexts = _COINS.decode(state.meta.universe), _CONTEXTS.decode(state.contexts)
-        pairs = zip(coins, contexts, strict=False)
+        if len(coins) != len(contexts):  # they belong together by position alone
+            text = f"{len(coins)} coins are listed, {len(contexts)} contexts told"
+            raise msgspec.ValidationError(text)
+        pairs = zip(coins, contexts, strict=True)
         by_name = {coin.name: context for coin, context in pairs if coin and context}
         return _Perps(coins, contexts, by_name)
 

@@ -37,7 +37,14 @@ from reference_bot.market_data.venues.checks import (
     check_fresh,
     reset_ahead,
 )
-from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index, to_candle
+from reference_bot.market_data.venues.common import (
+    SPARE,
+    Listed,
+    OneApi,
+    index,
+    listed_rows,
+    to_candle,
+)
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
@@ -283,15 +290,14 @@ class Okx(OneApi):
         """Read the rolling 24 hours of all instruments."""
         path = "/api/v5/market/tickers"
         reply = await self._client.get(path, _TICKERS, {"instType": _TYPES[kind]})
+        rows = listed_rows(self.name, path, reply.value[1])
+        check_fresh(self.name, path, "ts", max(row.time for row in rows), reply.as_of)
         known = listed.by_symbol()
-        found = {
+        return {
             known[row.symbol].pair: _ticker(row, known[row.symbol])
-            for row in reply.value[1]
+            for row in rows
             if row.symbol in known and row.last and row.open
         }
-        newest = max((ticker.time for ticker in found.values()), default=0)
-        check_fresh(self.name, path, "ts", newest, reply.as_of)
-        return found
 
     async def candles(self, instrument: Instrument, *, minutes: int, count: int) -> Candles:
         """Read candles."""
