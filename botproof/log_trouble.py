@@ -6,14 +6,19 @@ Ruby, and lines that a logger marks as errors. Colours are taken out.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from botproof.excerpts import middle_left_out
+from botproof.excerpts import middle_left_out, one_line
 
 MOST_LINES = 60
 """Lines of one piece of trouble; the middle of a longer one is left out."""
 
+_GIST = 300
+_MESSAGES = ("event", "message", "msg")
+_TRACES = ("exception", "exc_info", "stack", "err", "error")
+"""As structlog, pino, python-json-logger and zap name them in a line of JSON."""
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _TRACEBACK = "Traceback (most recent call last)"
@@ -40,6 +45,28 @@ _NO_TROUBLE = re.compile(r"\b(?:0|no) errors?\b|\berrors?\s*[=:]\s*0\b", re.IGNO
 def plain(text: str) -> str:
     """Return text without terminal colours and control characters other than tab and line feed."""
     return _CONTROL.sub("", _ESCAPES.sub("", text))
+
+
+def gist(lines: Sequence[str]) -> str:
+    """Return what a piece of trouble says, in one line: the line that names the exception; of a
+    line of JSON the message, and that line of its traceback."""
+    last = lines[-1] if lines else ""
+    try:
+        fields = json.loads(last)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        return one_line(_naming(lines), _GIST)
+    said = next((fields[name] for name in _MESSAGES if isinstance(fields.get(name), str)), "")
+    trace = next((fields[name] for name in _TRACES if isinstance(fields.get(name), str)), "")
+    parts = (said.strip(), _naming(trace.strip().splitlines()))
+    return one_line(": ".join(filter(None, parts)) or last, _GIST)
+
+
+def _naming(lines: Sequence[str]) -> str:
+    """Return the line that names an exception: the last, or the first where places follow it."""
+    last = lines[-1] if lines else ""
+    return lines[0] if _STACK_LINE.match(last) else last
 
 
 class TroubleReader:

@@ -17,7 +17,7 @@ from take_pictures import with_palette
 from botproof.browser import chromium
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
-from botproof.checks.registry import EVERY
+from botproof.checks.registry import CHECKS
 from botproof.history import read_history
 from botproof.prove.alterations import ALTERATIONS
 from botproof.prove.altering import Record
@@ -59,7 +59,7 @@ def _page(path: Path, directory: Path) -> Path:
     if altered is None:
         sys.exit(f"{path}: holds no reply that could lose a line")
     shutil.copytree(path.parent / "logs", directory / "logs")
-    results = run_checks(EVERY, settings.checks, altered.history, judging)
+    results = run_checks(CHECKS, settings.checks, altered.history, judging)
     seconds = record.events[-1].t - record.events[0].t
     write_html(directory, results, altered.history, settings.budgets, seconds)
     return directory / "report.html"

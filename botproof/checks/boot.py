@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 from botproof.chats import Chats, read_chats
 from botproof.checks import mute
 from botproof.checks.comebacks import comebacks
+from botproof.checks.found import Found
 from botproof.checks.judging import Judging
 from botproof.checks.pages import failing_pages, ready_too_early
 from botproof.checks.pollers import second_poller
@@ -52,34 +54,24 @@ class _Bad(enum.IntEnum):
     UNCLEAN = 9
 
 
-_Found = tuple[_Bad, str]
+class _Problem(NamedTuple):
+    bad: _Bad
+    found: Found
 
 
 def check(history: History, judging: Judging) -> CheckResult:
     """Judge the life of the target's processes in every mode."""
     start, stop = judging.budgets["start_s"], judging.budgets["stop_s"]
-    reply = judging.budgets["reply_time_s"]
     chats = read_chats(history, judging.rules)
-    found: dict[_Found, list[str]] = {}
+    found = _problems(history, judging, chats)
     missing: list[str] = []
     said: list[str] = []
     mute_stacks: set[str] = set()
     for stack, seen in chats.items():
-        life = [
-            *_start_problems(history, stack, start.limit),
-            *_exit_problems(history, stack, stop.limit),
-            *((_Bad.CAME_BACK, text) for text in comebacks(history, stack)),
-            *((_Bad.TWO_POLLERS, text) for text in second_poller(history, stack)),
-            *((_Bad.TOO_EARLY, text) for text in ready_too_early(history, stack, reply.limit)),
-            *((_Bad.PAGE_FAILS, text) for text in failing_pages(history, stack)),
-            *((_Bad.STORM, text) for text in _storms(history, stack)),
-        ]
-        silent = list(_silent_bot(history, seen, stack))
-        for each in (*life, *silent):
-            found.setdefault(each, []).append(stack)
-        if not life:
+        own = {each.bad for each in found if each.found.event.stack == stack}
+        if own <= {_Bad.MUTE, _Bad.UNCONFIRMED}:
             missing += [f"{stack}: {gap}" for gap in _gaps(history, stack)]
-        if any(bad is _Bad.MUTE for bad, _ in silent):
+        if _Bad.MUTE in own:
             mute_stacks.add(stack)
             said += [
                 f"{stack}: what the bot did instead:",
@@ -87,12 +79,11 @@ def check(history: History, judging: Judging) -> CheckResult:
             ]
         elif trouble := mute.trouble(history, stack, seen):
             said += [f"{stack}: errors in the logs:", *_indented(trouble)]
-    for stack in history.stacks_elsewhere:
-        for text in comebacks(history, stack):
-            found.setdefault((_Bad.CAME_BACK, text), []).append(stack)
+    stacks: dict[tuple[_Bad, str], list[str]] = {}
+    for bad, each in found:
+        stacks.setdefault((bad, each.text), []).append(each.event.stack)
     problems = [
-        f"{', '.join(_different(history, stacks))}: {text}"
-        for (_, text), stacks in sorted(found.items(), key=lambda one: one[0][0])
+        f"{', '.join(_different(history, where))}: {text}" for (_, text), where in stacks.items()
     ]
     missing += _modes_not_run(history, problems)
     return CheckResult(
@@ -114,6 +105,35 @@ def check(history: History, judging: Judging) -> CheckResult:
         data={"errors_in_logs": _in_logs(history)},
         used=_used(history, start.limit),
     )
+
+
+def findings(history: History, judging: Judging) -> list[Found]:
+    """Return what is wrong in any mode, the worst first."""
+    return [each.found for each in _problems(history, judging, read_chats(history, judging.rules))]
+
+
+def _problems(history: History, judging: Judging, chats: Mapping[str, Chats]) -> list[_Problem]:
+    start, stop = judging.budgets["start_s"].limit, judging.budgets["stop_s"].limit
+    reply = judging.budgets["reply_time_s"].limit
+    found: list[_Problem] = []
+    for stack, seen in chats.items():
+        found += [
+            *_start_problems(history, stack, start),
+            *_exit_problems(history, stack, stop),
+            *_of(_Bad.CAME_BACK, comebacks(history, stack)),
+            *_of(_Bad.TWO_POLLERS, second_poller(history, stack)),
+            *_of(_Bad.TOO_EARLY, ready_too_early(history, stack, reply)),
+            *_of(_Bad.PAGE_FAILS, failing_pages(history, stack)),
+            *_of(_Bad.STORM, _storms(history, stack)),
+            *_silent_bot(history, seen, stack),
+        ]
+    for stack in history.stacks_elsewhere:
+        found += _of(_Bad.CAME_BACK, comebacks(history, stack))
+    return sorted(found, key=lambda each: each.bad)
+
+
+def _of(bad: _Bad, found: Iterable[Found]) -> Iterator[_Problem]:
+    return (_Problem(bad, each) for each in found)
 
 
 def _different(history: History, stacks: Iterable[str]) -> list[str]:
@@ -138,55 +158,66 @@ def _verdict(problems: Sequence[str], missing: Sequence[str]) -> Verdict:
     return Verdict.INCONCLUSIVE if missing else Verdict.PASS
 
 
-def _start_problems(history: History, stack: str, limit: float) -> Iterator[_Found]:
+def _start_problems(history: History, stack: str, limit: float) -> Iterator[_Problem]:
     for event in history.of(ProcessNotReady, stack=stack):
         if event.role in _STARTED:
-            yield _Bad.NOT_READY, f"{event.process} {event.reason}"
+            yield _Problem(_Bad.NOT_READY, Found(event, f"{event.process} {event.reason}"))
     for ready in history.of(ProcessReady, stack=stack):
         if ready.role in TARGETS and ready.after_s >= limit:
-            yield _Bad.UNCLEAN, f"{ready.process} was ready only after {ready.after_s:.1f} s"
+            text = f"{ready.process} was ready only after {ready.after_s:.1f} s"
+            yield _Problem(_Bad.UNCLEAN, Found(ready, text))
 
 
-def _exit_problems(history: History, stack: str, limit: float) -> Iterator[_Found]:
+def _exit_problems(history: History, stack: str, limit: float) -> Iterator[_Problem]:
     not_ready = {event.process for event in history.of(ProcessNotReady, stack=stack)}
     for event in history.of(ProcessExited, stack=stack):
         if event.role not in TARGETS or event.process in not_ready:
             continue
-        how, name = describe_exit(event.code), event.process
-        if not event.expected:
-            yield _Bad.ENDED, f"{name} ended on its own with {how}"
-        elif event.killed:
-            yield _Bad.UNCLEAN, f"{name} ignored SIGTERM for {limit:g} s and had to be killed"
-        elif event.code != 0:
-            yield _Bad.UNCLEAN, f"{name} ended with {how} on SIGTERM, not 0"
-        elif event.after_s >= limit:
-            yield _Bad.UNCLEAN, f"{name} took {event.after_s:.1f} s to end after SIGTERM"
+        if text := _end(event, limit):
+            bad = _Bad.UNCLEAN if event.expected else _Bad.ENDED
+            yield _Problem(bad, Found(event, f"{event.process} {text}"))
 
 
-def _storms(history: History, stack: str) -> Iterator[str]:
+def _end(event: ProcessExited, limit: float) -> str:
+    """Return what is wrong with the end of a process; "" where nothing is."""
+    how = describe_exit(event.code)
+    if not event.expected:
+        return f"ended on its own with {how}"
+    if event.killed:
+        return f"ignored SIGTERM for {limit:g} s and had to be killed"
+    if event.code != 0:
+        return f"ended with {how} on SIGTERM, not 0"
+    return f"took {event.after_s:.1f} s to end after SIGTERM" if event.after_s >= limit else ""
+
+
+def _storms(history: History, stack: str) -> Iterator[Found]:
     calls, updates = history.of(BotApiCall, stack=stack), history.of(UpdateInjected, stack=stack)
-    seen = [(what, count, "") for what, count in storms(calls, updates)]
-    trials = history.of(CalledTooOften, stack=stack)
-    seen += [(event.what, event.calls, f" {event.when}") for event in trials]
-    for what, count, when in seen:
-        yield (
-            f"the bot called {what} {count} times within a second{when}: Telegram answers that by "
-            "429, and the chat waits"
-        )
+    for storm in storms(calls, updates):
+        first = next(call for call in calls if call.t >= storm.t)
+        yield Found(first, _too_often(storm.what, storm.calls, ""))
+    for event in history.of(CalledTooOften, stack=stack):
+        yield Found(event, _too_often(event.what, event.calls, f" {event.when}"))
 
 
-def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Found]:
+def _too_often(what: str, calls: int, when: str) -> str:
+    return (
+        f"the bot called {what} {calls} times within a second{when}: Telegram answers that by "
+        "429, and the chat waits"
+    )
+
+
+def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Problem]:
     expected = [turn for turn in chats.turns.values() if turn.case.expect == "reply"]
     if history.of(PlayedAgain, stack=stack):
         return  # it holds only the cases that went wrong before; golden and parity judge them
     if expected and not any(turn.answered for turn in expected):
-        yield _Bad.MUTE, f"the bot answered none of {len(expected)} updates"
-    injected = {event.update_id for event in history.of(UpdateInjected, stack=stack)}
-    if left := injected - set(history.confirmed(stack)):
-        yield (
-            _Bad.UNCONFIRMED,
-            f"{len(left)} of {len(injected)} updates were never confirmed to Telegram",
-        )
+        text = f"the bot answered none of {len(expected)} updates"
+        yield _Problem(_Bad.MUTE, Found(expected[0].case, text))
+    confirmed = history.confirmed(stack)
+    injected = {event.update_id: event for event in history.of(UpdateInjected, stack=stack)}
+    if left := [event for each, event in injected.items() if each not in confirmed]:
+        text = f"{len(left)} of {len(injected)} updates were never confirmed to Telegram"
+        yield _Problem(_Bad.UNCONFIRMED, Found(left[0], text))
 
 
 def _gaps(history: History, stack: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
+from botproof.checks.found import Found
 from botproof.history import (
     TARGETS,
     DoubleEvent,
@@ -36,25 +37,27 @@ _BUGS = frozenset(
 _STARVED_S = 1.0
 
 
-def comebacks(history: History, stack: str) -> Iterator[str]:
+def comebacks(history: History, stack: str) -> Iterator[Found]:
     """Yield what crashed and came back in one stack, one line each."""
     yield from _vanished(history, stack)
     for event in history.of(ProcessExited, stack=stack):
         if event.role in TARGETS and event.restarts:
-            yield f"{event.process}: its container was started again {event.restarts} times"
+            text = f"{event.process}: its container was started again {event.restarts} times"
+            yield Found(event, text)
     yield from _delivered_again(history, stack)
 
 
-def _vanished(history: History, stack: str) -> Iterator[str]:
+def _vanished(history: History, stack: str) -> Iterator[Found]:
     for event in history.of(Vanished, stack=stack):
         what = f"{event.process}: its process {event.pid} ({event.command})"
         after = f"after {event.lived_s:.1f} s"
         if event.replaced:
-            yield f"{what} put a program in its own place {after}: it started anew, unasked"
+            text = f"{what} put a program in its own place {after}: it started anew, unasked"
+            yield Found(event, text)
         elif _crashed(event):
             how = "" if event.code is None else f" with {describe_exit(event.code)}"
             back = " and came back" if event.came_back else ""
-            yield f"{what} ended{how} {after}{back}"
+            yield Found(event, f"{what} ended{how} {after}{back}")
 
 
 def _crashed(event: Vanished) -> bool:
@@ -68,7 +71,7 @@ def _crashed(event: Vanished) -> bool:
     return event.code in _BUGS or (event.established and event.code != 0)
 
 
-def _delivered_again(history: History, stack: str) -> Iterator[str]:
+def _delivered_again(history: History, stack: str) -> Iterator[Found]:
     """Yield updates that the bot was given again though nothing of ours had gone wrong."""
     stops = [e.t for e in history.of(StopRequested, stack=stack) if e.role == "bot"]
     ended = min(stops, default=float("inf"))
@@ -76,7 +79,7 @@ def _delivered_again(history: History, stack: str) -> Iterator[str]:
     confirmed = history.confirmed(stack)
     starvation = Starvation.of(history, stack)
     last: dict[int, UpdateDelivered] = {}
-    again: dict[str, list[int]] = {}
+    again: dict[str, list[UpdateDelivered]] = {}
     for event in history.of(UpdateDelivered, stack=stack):
         before = last.get(event.update_id)
         last[event.update_id] = event
@@ -87,9 +90,9 @@ def _delivered_again(history: History, stack: str) -> Iterator[str]:
             or starvation.between(before.t, event.t) > _STARVED_S
         )
         if not ours:
-            again.setdefault(_why(before), []).append(event.update_id)
-    for why, updates in again.items():
-        yield f"{_which(updates)}: {why}"
+            again.setdefault(_why(before), []).append(event)
+    for why, events in again.items():
+        yield Found(events[0], f"{_which([event.update_id for event in events])}: {why}")
 
 
 def _which(updates: list[int]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from botproof.checks.figures import is_zero, labelled, plain_text, skeleton
+from botproof.checks.found import Found
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.excerpts import one_line
@@ -63,7 +64,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     """Judge every question of the bad times."""
     asked = history.of(Degraded)
     limit = judging.budgets["reply_time_s"].limit
-    findings = [f"{one.stack}: {line}" for one in asked for line in _findings(one, limit, judging)]
+    findings = [each.text for each in findings_of(history, judging)]
     kept = list(_kept(asked, limit, judging))
     gaps = [*_gaps(asked), *kept]
     bad = [one for one in asked if one.stage not in _NO_QUESTION and not one.neighbour]
@@ -86,6 +87,16 @@ def check(history: History, judging: Judging) -> CheckResult:
         source="docs/gate.md",
         data={"asked": len(bad), "findings": len(findings)},
     )
+
+
+def findings_of(history: History, judging: Judging) -> list[Found]:
+    """Return what was wrong with an answer of the bad times, in the order in which it was asked."""
+    limit = judging.budgets["reply_time_s"].limit
+    return [
+        Found(one, f"{one.stack}: {line}")
+        for one in history.of(Degraded)
+        for line in _findings(one, limit, judging)
+    ]
 
 
 def _findings(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:

@@ -13,6 +13,7 @@ from itertools import islice
 from urllib.parse import urlsplit
 
 from botproof.checks.doubt import looks_like_an_error
+from botproof.checks.found import Found
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.checks.together import crossed
@@ -35,15 +36,8 @@ Asked = Mapping[str, DoorAsked]
 
 def check(history: History, judging: Judging) -> CheckResult:
     """Judge what came of each question at the door, mode by mode."""
-    stacks: dict[str, dict[str, DoorAsked]] = {}
-    for event in history.of(DoorAsked):
-        stacks.setdefault(event.stack, {})[event.what] = event
-    findings = [
-        f"{stack}: {finding}"
-        for stack, asked in stacks.items()
-        for finding in _findings(asked, judging)
-    ]
-    findings += _together(history, judging)
+    stacks = _asked(history)
+    findings = [each.text for each in findings_of(history, judging)]
     gaps = list(_gaps(history, stacks))
     summary = [
         f"{stack}: {_shown(one)}" for stack, asked in stacks.items() for one in asked.values()
@@ -57,6 +51,23 @@ def check(history: History, judging: Judging) -> CheckResult:
         evidence=(*findings, *gaps, *lines_of(summary, 40)),
         source="docs/gate.md",
     )
+
+
+def findings_of(history: History, judging: Judging) -> list[Found]:
+    """Return what was wrong at the door, mode by mode, and then what was asked at one moment."""
+    found = [
+        Found(each.event, f"{stack}: {each.text}")
+        for stack, asked in _asked(history).items()
+        for each in _findings(asked, judging)
+    ]
+    return [*found, *_together(history, judging)]
+
+
+def _asked(history: History) -> dict[str, dict[str, DoorAsked]]:
+    stacks: dict[str, dict[str, DoorAsked]] = {}
+    for event in history.of(DoorAsked):
+        stacks.setdefault(event.stack, {})[event.what] = event
+    return stacks
 
 
 def _measurement(findings: Sequence[str], gaps: Sequence[str], stacks: Mapping[str, Asked]) -> str:
@@ -83,7 +94,7 @@ def _gaps(history: History, stacks: Mapping[str, Asked]) -> Iterator[str]:
         yield "nothing was asked at the door"
 
 
-def _findings(asked: Asked, judging: Judging) -> Iterator[str]:
+def _findings(asked: Asked, judging: Judging) -> Iterator[Found]:
     yield from _first(asked, judging)
     yield from _strangers(asked)
     yield from _bodies(asked)
@@ -93,7 +104,7 @@ def _findings(asked: Asked, judging: Judging) -> Iterator[str]:
     yield from _health(asked)
 
 
-def _first(asked: Asked, judging: Judging) -> Iterator[str]:
+def _first(asked: Asked, judging: Judging) -> Iterator[Found]:
     """Yield what is answered otherwise than later: the first update is answered as the same is
     later. Where the later answers are not alike, it is one that an error follows."""
     first, later = asked.get("first"), [asked[w] for w in ("again", "after") if w in asked]
@@ -108,10 +119,11 @@ def _first(asked: Asked, judging: Judging) -> Iterator[str]:
         if (answers != said if alike else _then_an_error(said, answers))
     )
     for one in islice(otherwise, 1):
-        yield (
+        yield Found(
+            first,
             f"the first update after the start is answered otherwise than the same later: "
             f"{first.sent} → {_said(first)}; later → {_said(one)}. What the first request "
-            "makes (a connection, an event loop, a client) has to serve it and every later one"
+            "makes (a connection, an event loop, a client) has to serve it and every later one",
         )
 
 
@@ -124,7 +136,7 @@ def _then_an_error(first: tuple[str, ...], later: tuple[str, ...]) -> bool:
     return bool(first) and later[: len(first)] == first and any(map(looks_like_an_error, more))
 
 
-def _strangers(asked: Asked) -> Iterator[str]:
+def _strangers(asked: Asked) -> Iterator[Found]:
     hooks = [one for one in asked.values() if one.url]
     if not hooks:
         return
@@ -134,48 +146,54 @@ def _strangers(asked: Asked) -> Iterator[str]:
         if one is None or not one.answers:
             continue
         if one.declared:
-            yield (
+            yield Found(
+                one,
                 f"{one.sent}, though setWebhook declared one → HTTP {one.status}, and it was "
                 f"answered: {_said(one)}. Compare the header X-Telegram-Bot-Api-Secret-Token "
-                "before anything else, and refuse with 401 or 403"
+                "before anything else, and refuse with 401 or 403",
             )
         elif not _UNGUESSABLE.search(path):
-            yield (
+            yield Found(
+                one,
                 f"none is declared: setWebhook was called without secret_token, and the path "
                 f"{path} can be guessed. {one.sent} → HTTP {one.status}, and it was answered: "
-                f"{_said(one)}. So anybody can write as any user; set secret_token and compare it"
+                f"{_said(one)}. So anybody can write as any user; set secret_token and compare it",
             )
 
 
-def _bodies(asked: Asked) -> Iterator[str]:
+def _bodies(asked: Asked) -> Iterator[Found]:
     for what in _BODIES:
         one = asked.get(what)
         if one is None:
             continue
         if one.error:
-            yield f"{one.sent} → no answer: {one.error}"
+            yield Found(one, f"{one.sent} → no answer: {one.error}")
         elif (one.status or 0) >= 500 and not one.declared:
-            yield (
+            yield Found(
+                one,
                 f"{one.sent} → HTTP {one.status}, and anybody may send it, as no secret is "
-                "declared. Refuse with 400 (413 for what is too large)"
+                "declared. Refuse with 400 (413 for what is too large)",
             )
     again, after = asked.get("again"), asked.get("after")
     if again is not None and after is not None and again.answers and not after.answers:
         what = f"HTTP {after.status}" if after.status else after.error or "silence"
-        yield f"after what is listed here the bot no longer answers: {after.sent} → {what}"
+        yield Found(
+            after, f"after what is listed here the bot no longer answers: {after.sent} → {what}"
+        )
 
 
-def _once(asked: Asked) -> Iterator[str]:
+def _once(asked: Asked) -> Iterator[Found]:
     twice, again = asked.get("twice"), asked.get("again")
     if twice is None or again is None or not again.answers:
         return
     once, repeat = Counter(again.answers), Counter(twice.answers)
     repeated = any(repeat[text] > times for text, times in once.items())
     if repeated or len(twice.answers) >= 2 * len(again.answers):
-        yield (
+        yield Found(
+            twice,
             f"{twice.sent} → {len(twice.answers)} messages, where one gets {len(again.answers)}. "
             "Telegram sends an update again whenever an answer was late or lost: remember "
-            "update_id, and answer each once"
+            "update_id, and answer each once",
         )
 
 
@@ -188,48 +206,55 @@ def _in_conversation(asked: Asked) -> bool:
     return bool(midst.answers) and Counter(midst.answers) != Counter(aside.answers)
 
 
-def _ordinary(asked: Asked, limit: float) -> Iterator[str]:
+def _ordinary(asked: Asked, limit: float) -> Iterator[Found]:
     """Yield what any user may do, and gets no answer to; where others are answered."""
     again, repeated, hung = asked.get("again"), asked.get("repeated"), asked.get("hung")
     if again is None or not again.answers:
         return
     if repeated is not None and not repeated.answers and not _in_conversation(asked):
-        yield (
+        yield Found(
+            repeated,
             f"whoever asks the same once more gets nothing: {repeated.sent} → silence. Know an "
-            "update that comes twice by its update_id; a question may be asked twice"
+            "update that comes twice by its update_id; a question may be asked twice",
         )
     for what, advice in _PEOPLE.items():
         one = asked.get(what)
         if one is not None and not one.answers:
-            yield f"{one.sent} → {one.error or 'silence'}, where others are answered. {advice}"
+            yield Found(
+                one, f"{one.sent} → {one.error or 'silence'}, where others are answered. {advice}"
+            )
     longest = asked.get("longest")
     if longest is not None and longest.error:
-        yield (
+        yield Found(
+            longest,
             f"{longest.sent} → {longest.error}. Show a few letters of what somebody wrote, and "
-            "split what is over 4,096"
+            "split what is over 4,096",
         )
     away = asked.get("away")
     if away is not None and away.error:
-        yield (
+        yield Found(
+            away,
             f"{away.sent} → {away.error}. Telegram fails for a moment now and then: wait a little, "
-            "a little longer each time, and go on"
+            "a little longer each time, and go on",
         )
     if hung is not None and (hung.error or hung.after_s >= limit):
         came = hung.error or f"an answer after {hung.after_s:.1f} s, over {limit:g} s"
-        yield (
+        yield Found(
+            hung,
             f"{hung.sent} → {came}. Give each call of a service a limit of time, and say then "
-            "that there are no figures"
+            "that there are no figures",
         )
     long = asked.get("long")
     if long is not None and (long.error or not 200 <= (long.status or 0) < 300):
         came = f"HTTP {long.status}" if long.status else long.error
-        yield (
+        yield Found(
+            long,
             f"{long.sent} → {came}. Telegram sends it again and again, and holds back what its "
-            "chat says next; take bodies of a megabyte"
+            "chat says next; take bodies of a megabyte",
         )
 
 
-def _together(history: History, judging: Judging) -> Iterator[str]:
+def _together(history: History, judging: Judging) -> Iterator[Found]:
     """Yield what was answered as somebody else's question, where that was so each time."""
     moments: dict[str, dict[int, list[AskedTogether]]] = {}
     for event in history.of(AskedTogether):
@@ -237,35 +262,38 @@ def _together(history: History, judging: Judging) -> Iterator[str]:
     for stack, bursts in moments.items():
         found = [list(crossed(asked, judging.rules)) for asked in bursts.values()]
         if len(found) > 1 and all(found):
-            yield (
-                f"{stack}: {found[-1][0]} ({len(found[-1])} of {len(bursts[max(bursts)])} "
+            yield Found(
+                found[-1][0].event,
+                f"{stack}: {found[-1][0].text} ({len(found[-1])} of {len(bursts[max(bursts)])} "
                 "questions). What a question is about belongs into variables of its own handler, "
-                "and into the key of whatever is shared or kept"
+                "and into the key of whatever is shared or kept",
             )
 
 
-def _nobody(asked: Asked, judging: Judging) -> Iterator[str]:
+def _nobody(asked: Asked, judging: Judging) -> Iterator[Found]:
     nobody = asked.get("nobody")
     ordinary = asked.get("again") or asked.get("first")
     if nobody is None or ordinary is None or not nobody.answers:
         return
     if _plainly(nobody, judging) == _plainly(ordinary, judging):
-        yield (
+        yield Found(
+            nobody,
             f"an empty allow-list lets everybody in: {nobody.sent} → {_said(nobody)}, as a user "
-            "on the list. Let an empty list mean nobody"
+            "on the list. Let an empty list mean nobody",
         )
 
 
-def _health(asked: Asked) -> Iterator[str]:
+def _health(asked: Asked) -> Iterator[Found]:
     health = asked.get("health")
     ordinary = [asked[what] for what in ("first", "again", "after") if what in asked]
     if health is None or health.status != 200 or any(one.answers for one in ordinary):
         return
     statuses = sorted({one.status for one in ordinary if one.status})
     webhook = f" (webhook: HTTP {', '.join(map(str, statuses))})" if statuses else ""
-    yield (
+    yield Found(
+        health,
         f"{health.sent} says well (200) while nothing is answered{webhook}. Let it say 503 until "
-        "the bot has reached Telegram and can handle an update"
+        "the bot has reached Telegram and can handle an update",
     )
 
 

@@ -239,7 +239,8 @@ def incomplete(turn: Turn) -> str:
     """Say why a reply cannot be right whatever it says; "" for one that may be."""
     came, wanted = len(turn.answers), turn.case.replies
     if not came:
-        return "was never answered"
+        refused = next((each.description for each in turn.refused if each.description), "")
+        return f"was never answered{f': Telegram refused it: {refused}' if refused else ''}"
     if came < wanted:
         return f"only {came} of {wanted} messages of the answer came"
     if came > wanted:

@@ -58,10 +58,12 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def recorded_in(cls, run: Run | None) -> JudgingSettings:
-        """Return the settings that a run was recorded with; the defaults when it says nothing."""
+        """Return the settings that a run was recorded with; the defaults where it says
+        nothing, as of a budget that is younger than the record."""
         if run is None or not run.judging:
             return cls()
-        return msgspec.convert(run.judging, cls)
+        recorded = msgspec.convert(run.judging, cls)
+        return msgspec.structs.replace(recorded, budgets={**DEFAULTS, **recorded.budgets})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def run_check(name: str, check: Check, history: History, judging: Judging) -> Ch
             check=name,
             verdict=Verdict.ERROR,
             budget="-",
-            measurement="the check itself failed",
+            measurement=f"the check itself failed: {type(error).__name__}: {error}",
             least_evidence="a check that works",
             evidence=(
                 f"{type(error).__name__}: {error}",

@@ -72,11 +72,11 @@ def _replies(
             *lines_of([f"{_name(turn)}: no answer" for turn in never], _MOST),
         )
         return Verdict.FAIL, text, lines
-    spinning = [turn for turn in turns if _acknowledged_s(turn) >= limit]
+    spinning = [turn for turn in turns if acknowledged_s(turn) >= limit]
     if spinning:
         text = f"{len(spinning)} taps acknowledged late, of {len(turns)} replies"
         late_taps = [
-            f"{_name(turn)}: answerCallbackQuery came after {_acknowledged_s(turn):.2f} s: until "
+            f"{_name(turn)}: answerCallbackQuery came after {acknowledged_s(turn):.2f} s: until "
             "then the button turns, and people tap again"
             for turn in spinning
         ]
@@ -93,7 +93,7 @@ def _replies(
     return Verdict.PASS, text, lines
 
 
-def _acknowledged_s(turn: Turn) -> float:
+def acknowledged_s(turn: Turn) -> float:
     """Return seconds from a tap to the first word that it was noticed; 0 for no tap and
     without any."""
     came = [act.sent_at for act in turn.acts if act.method == "answerCallbackQuery"]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from botproof.checks.found import Found
 from botproof.config import BOT
 from botproof.history import History, PortsSeen, ProcessReady, UpdateDelivered, UpdateInjected
 from botproof.starvation import Starvation
 
 
-def ready_too_early(history: History, stack: str, limit: float) -> Iterator[str]:
+def ready_too_early(history: History, stack: str, limit: float) -> Iterator[Found]:
     """Say that the first update waited for so long, although the bot had said that it was ready.
 
     What the machine withheld meanwhile is not counted.
@@ -29,14 +30,15 @@ def ready_too_early(history: History, stack: str, limit: float) -> Iterator[str]
         return
     waited = min(began) - first.t
     if waited - Starvation.of(history, stack).between(first.t, min(began)) >= limit:
-        yield (
+        yield Found(
+            first,
             f"bot said that it was ready, and took no update for {waited:.1f} s after that: its "
-            "health check is green too early"
+            "health check is green too early",
         )
 
 
-def failing_pages(history: History, stack: str) -> Iterator[str]:
+def failing_pages(history: History, stack: str) -> Iterator[Found]:
     """Yield the pages that answer with an error of the process's own."""
     for seen in history.of(PortsSeen, stack=stack):
         for page in seen.failing:
-            yield f"{page} answers HTTP 500: it fails, and its log says why"
+            yield Found(seen, f"{page} answers HTTP 500: it fails, and its log says why")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from botproof.checks.found import Found
 from botproof.config import BOT
 from botproof.history import BotApiCall, History, ProcessReady, StopRequested
 
@@ -17,7 +18,7 @@ _LEAST = 2
 """One may be a bot that begins to wait again before its closed connection was noticed."""
 
 
-def second_poller(history: History, stack: str) -> Iterator[str]:
+def second_poller(history: History, stack: str) -> Iterator[Found]:
     """Yield what tells that a second program polls with the bot's token; nothing for a single one.
 
     What happens before the bot is ready and after it was asked to end is left alone.
@@ -31,7 +32,8 @@ def second_poller(history: History, stack: str) -> Iterator[str]:
         if begin <= call.t <= end and _ENDED in (call.description or "")
     ]
     if len(ended) >= _LEAST:
-        yield (
+        yield Found(
+            ended[0],
             f"two programs poll with the bot's token: Telegram answered {len(ended)} getUpdates "
-            f'by 409 "{ended[0].description}"'
+            f'by 409 "{ended[0].description}"',
         )

@@ -6,9 +6,10 @@ holds the figures of his, or his words with other figures, is data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from botproof.checks.figures import skeleton
+from botproof.checks.found import Found
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.excerpts import one_line
@@ -24,13 +25,8 @@ def check(history: History, _: Judging) -> CheckResult:
     """Judge what each who may not be told was told, and where secrets and open ports were seen."""
     asked = history.of(SecurityAsked)
     seen = history.of(PortsSeen)
-    leaks = list(dict.fromkeys(_leaks(asked)))
-    findings = [
-        *leaks,
-        *dict.fromkeys(_secrets(history)),
-        *dict.fromkeys(_ports(seen)),
-        *_named(seen),
-    ]
+    found = findings_of(history)
+    findings = [each.text for each in found]
     gaps = list(dict.fromkeys(_gaps(history, asked, seen)))
     others = [one for one in asked if not one.operator]
     places = {place for one in seen for place in one.searched}
@@ -47,12 +43,35 @@ def check(history: History, _: Judging) -> CheckResult:
         "an answer with figures to the operator",
         evidence=(*lines_of(findings, 30), *gaps, *lines_of(_summary(asked, seen), 12)),
         source="docs/gate.md",
-        data={"asked": len(others), "leaks": len(leaks), "places": len(places)},
+        data={
+            "asked": len(others),
+            "leaks": sum(isinstance(each.event, SecurityAsked) for each in found),
+            "places": len(places),
+        },
     )
 
 
-def _leaks(asked: Sequence[SecurityAsked]) -> Iterator[str]:
-    own = _operators(asked)
+def findings_of(history: History) -> list[Found]:
+    """Return what is wrong, each thing once: who was told what is not theirs comes first."""
+    seen = history.of(PortsSeen)
+    every = [*_leaks(history.of(SecurityAsked)), *_secrets(history), *_ports(seen), *_named(seen)]
+    first: dict[str, Found] = {}
+    for each in every:
+        first.setdefault(each.text, each)
+    return list(first.values())
+
+
+def operators(asked: Iterable[SecurityAsked]) -> dict[str, list[SecurityAsked]]:
+    """Return what the operator himself was answered, by question."""
+    own: dict[str, list[SecurityAsked]] = {}
+    for one in asked:
+        if one.operator and one.answers:
+            own.setdefault(one.text, []).append(one)
+    return own
+
+
+def _leaks(asked: Sequence[SecurityAsked]) -> Iterator[Found]:
+    own = operators(asked)
     for one in asked:
         if one.operator or not one.answers:
             continue
@@ -61,19 +80,12 @@ def _leaks(asked: Sequence[SecurityAsked]) -> Iterator[str]:
                 shared = [each for each in one.figures if each in answered.figures]
                 what = f"the figures {', '.join(shared[:3])}" if shared else "his words"
                 kind = "which is private, " if one.private else ""
-                yield (
+                yield Found(
+                    one,
                     f"{one.stack}: {one.who} was told what is the operator's: {one.text} by "
-                    f"{one.path}, {kind}→ {_cut(one.answers[0])} ({what} of the operator's answer)"
+                    f"{one.path}, {kind}→ {_cut(one.answers[0])} ({what} of the operator's answer)",
                 )
                 break
-
-
-def _operators(asked: Sequence[SecurityAsked]) -> dict[str, list[SecurityAsked]]:
-    own: dict[str, list[SecurityAsked]] = {}
-    for one in asked:
-        if one.operator and one.answers:
-            own.setdefault(one.text, []).append(one)
-    return own
 
 
 def _is_data(one: SecurityAsked, answered: SecurityAsked) -> bool:
@@ -83,30 +95,33 @@ def _is_data(one: SecurityAsked, answered: SecurityAsked) -> bool:
     return skeleton("\n".join(one.answers)) == skeleton("\n".join(answered.answers))
 
 
-def _secrets(history: History) -> Iterator[str]:
+def _secrets(history: History) -> Iterator[Found]:
     for seen in history.of(SecretSeen):
         line = f": {_cut(seen.line)}" if seen.line else ""
-        yield f"{seen.stack}: the secret {seen.secret} stands in {seen.place}{line}"
+        text = f"{seen.stack}: the secret {seen.secret} stands in {seen.place}{line}"
+        yield Found(seen, text)
 
 
-def _ports(seen: Sequence[PortsSeen]) -> Iterator[str]:
+def _ports(seen: Sequence[PortsSeen]) -> Iterator[Found]:
     for one in seen:
         for port in one.beyond:
-            yield (
+            yield Found(
+                one,
                 f"{one.stack}: {port} listens, and botproof.toml declares no such port. Whoever "
                 "reaches the machine reaches it; bind it to 127.0.0.1, close it, or declare it by "
-                "[security] ports"
+                "[security] ports",
             )
 
 
-def _named(seen: Sequence[PortsSeen]) -> Iterator[str]:
+def _named(seen: Sequence[PortsSeen]) -> Iterator[Found]:
     """Yield pages that tell who has written. Of labels by user, Prometheus' own guide says not to
     (https://prometheus.io/docs/practices/naming/#labels)."""
     for one in seen:
         for page in one.naming:
-            yield (
+            yield Found(
+                one,
                 f"{one.stack}: {page}: whoever reads it learns who writes, and a label for each "
-                "user is a series of metrics for each, for ever"
+                "user is a series of metrics for each, for ever",
             )
 
 

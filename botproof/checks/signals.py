@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from botproof.checks.figures import plain_text
+from botproof.checks.found import Found
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.excerpts import one_line
@@ -27,18 +28,14 @@ anything twice."""
 def check(history: History, _: Judging) -> CheckResult:
     """Judge the slots that were watched, one by one."""
     watched = history.of(SignalsWatched)
-    findings: list[str] = []
+    findings = [each.text for each in findings_of(history)]
     kept: list[str] = []
     gaps: list[str] = []
     summary: list[str] = []
     for one in watched:
         seen = history.of(SignalSeen, stack=one.stack)
-        uncalled = [f"{one.stack}: {line}" for line in _uncalled(one, seen)]
-        findings += uncalled
         for lines, share in ((_findings(one, seen), _MOSTLY), (_nothing(one, seen), _PARTLY)):
-            if not kept_from_going_on(one, share):
-                findings += [f"{one.stack}: {line}" for line in lines]
-            else:
+            if kept_from_going_on(one, share):
                 kept += [f"{one.stack}: {_kept(one)}: {line}" for line in lines]
         gaps += [f"{one.stack}: {line}" for line in _gaps(one, seen)]
         if late := _late_restart(one):
@@ -65,13 +62,26 @@ def check(history: History, _: Judging) -> CheckResult:
         else f"{seen_all} messages in {slots} slots, {restarts} restart{plural}, each once",
         least_evidence="a slot with a message, and a restart within a slot",
         evidence=(
-            *lines_of(dict.fromkeys(findings), 20),
+            *lines_of(findings, 20),
             *lines_of(gaps, 20),
             *lines_of(summary, 12),
         ),
         spoilt_by="machine" if kept and not findings else "",
         source="docs/gate.md",
     )
+
+
+def findings_of(history: History) -> list[Found]:
+    """Return what was wrong with what came by itself, mode by mode; not what the machine may have
+    brought about."""
+    found: list[Found] = []
+    for one in history.of(SignalsWatched):
+        seen = history.of(SignalSeen, stack=one.stack)
+        lines = list(_uncalled(one, seen))
+        for more, share in ((_findings(one, seen), _MOSTLY), (_nothing(one, seen), _PARTLY)):
+            lines += [] if kept_from_going_on(one, share) else more
+        found += [Found(one, f"{one.stack}: {line}") for line in dict.fromkeys(lines)]
+    return found
 
 
 def kept_from_going_on(one: SignalsWatched, share: float = _MOSTLY) -> bool:

@@ -12,11 +12,12 @@ import json
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from botproof.calls import chat_of
 from botproof.history import BotApiCall, UpdateInjected
 
-__all__ = ["storms"]
+__all__ = ["Storm", "storms"]
 
 _WITHIN_S = 1.0
 _CHANGES = 6
@@ -25,10 +26,16 @@ _FAILURES = 10
 _ACTION = "sendChatAction"
 
 
-def storms(
-    calls: Iterable[BotApiCall], updates: Iterable[UpdateInjected] = ()
-) -> Iterator[tuple[str, int]]:
-    """Yield which call was made too often within a second, and how often; the worst of each kind.
+class Storm(NamedTuple):
+    """Which call was made how often within a second, the first of them at `t`."""
+
+    what: str
+    calls: int
+    t: float
+
+
+def storms(calls: Iterable[BotApiCall], updates: Iterable[UpdateInjected] = ()) -> Iterator[Storm]:
+    """Yield which call was made too often within a second; the worst of each kind.
 
     An update of a chat allows one more call in that chat.
     """
@@ -44,17 +51,18 @@ def storms(
         elif call.method == _ACTION:
             changed[f"{_ACTION} in one chat", chat_of(call) or 0, ""].append(call.t)
     came = _by_chat(updates)
-    worst: dict[str, int] = {}
+    worst: dict[str, Storm] = {}
     for (what, chat, _), times in changed.items():
-        _note(worst, what, _most(times, came.get(chat, ())), _CHANGES)
+        _note(worst, _most(what, times, came.get(chat, ())), _CHANGES)
     for (what, _), times in failed.items():
-        _note(worst, what, _most(times), _FAILURES)
-    yield from worst.items()
+        _note(worst, _most(what, times), _FAILURES)
+    yield from worst.values()
 
 
-def _note(worst: dict[str, int], what: str, count: int, limit: int) -> None:
-    if count > limit:
-        worst[what] = max(count, worst.get(what, 0))
+def _note(worst: dict[str, Storm], storm: Storm, limit: int) -> None:
+    known = worst.get(storm.what)
+    if storm.calls > limit and (known is None or storm.calls > known.calls):
+        worst[storm.what] = storm
 
 
 def _by_chat(updates: Iterable[UpdateInjected]) -> dict[int, list[float]]:
@@ -68,13 +76,14 @@ def _by_chat(updates: Iterable[UpdateInjected]) -> dict[int, list[float]]:
     return {chat: sorted(times) for chat, times in came.items()}
 
 
-def _most(times: list[float], came: Iterable[float] = ()) -> int:
-    """Return how many of these calls lie within a second at the most, without one for each update
-    of that second and the one before."""
+def _most(what: str, times: list[float], came: Iterable[float] = ()) -> Storm:
+    """Return how many of these calls lie within a second at the most, and since when; without one
+    for each update of that second and the one before."""
     times, asked = sorted(times), list(came)
-    most = 0
+    most = Storm(what, 0, times[0])
     for first, begin in enumerate(times):
         end = bisect_left(times, begin + _WITHIN_S)
         owed = bisect_left(asked, begin + _WITHIN_S) - bisect_left(asked, begin - _WITHIN_S)
-        most = max(most, end - first - owed)
+        if end - first - owed > most.calls:
+            most = Storm(what, end - first - owed, begin)
     return most

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from botproof.chats import ReplyRules
 from botproof.checks.figures import telling
+from botproof.checks.found import Found
 from botproof.excerpts import cut
 from botproof.history import AskedTogether
 
@@ -20,7 +21,7 @@ _MOSTLY = 0.5
 _SHOWN = 80
 
 
-def crossed(asked: Sequence[AskedTogether], rules: ReplyRules) -> Iterator[str]:
+def crossed(asked: Sequence[AskedTogether], rules: ReplyRules) -> Iterator[Found]:
     """Yield, of the questions of one moment, those that were answered as another one."""
     alone = {one.text: _lines(one.alone, rules) for one in asked}
     for one in asked:
@@ -34,9 +35,10 @@ def crossed(asked: Sequence[AskedTogether], rules: ReplyRules) -> Iterator[str]:
             if not figure and _lines(one.answers, rules) == lines and any(map(telling, lines)):
                 figure = theirs[0]  # the whole answer
             if lines != own and figure and len(theirs) >= _MOSTLY * len(strange):
-                yield (
+                yield Found(
+                    one,
                     f"{one.text} at the same moment as {other} → {cut(figure, _SHOWN)!r}, which is "
-                    f"the answer to {other}; alone → {cut(own[0], _SHOWN)!r}"
+                    f"the answer to {other}; alone → {cut(own[0], _SHOWN)!r}",
                 )
                 break
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 from botproof.budgets import Budgets
-from botproof.chats import ReplyRules
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings
 from botproof.history import (
@@ -136,8 +136,8 @@ def judging_of(run: Run | None, budgets: Budgets) -> Judging:
     """Return what the run was judged by, as far as it is known: golden files may lie
     elsewhere now."""
     settings = JudgingSettings.recorded_in(run)
-    approved = read_approved(Path(settings.golden_dir))
-    return Judging(budgets, ReplyRules.of(settings.replies), approved)
+    judging = Judging.of(settings, read_approved(Path(settings.golden_dir)))
+    return replace(judging, budgets=budgets)
 
 
 def _e(text: object) -> str:

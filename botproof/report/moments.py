@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from botproof.budgets import MB
 from botproof.chats import Chats, Turn
+from botproof.checks import boot, degradation, door, security, signals
+from botproof.checks.found import Found
 from botproof.checks.golden import incomplete
 from botproof.checks.judging import HARNESS, Judging
+from botproof.checks.latency import acknowledged_s
 from botproof.checks.memory import loaded
-from botproof.checks.replies import read_turns, render, renormalised, settled_turns
+from botproof.checks.replies import lines_of, read_turns, render, renormalised, settled_turns
 from botproof.checks.rollback import MOST_IN_A_ROW, longest_streak
 from botproof.checks.shortcomings import DOUBLES, refused_address
 from botproof.checks.tally import tally
@@ -25,9 +28,12 @@ from botproof.history import (
     REFUSED_ADDRESS,
     TARGETS,
     UNKNOWN_HOST,
+    BotApiCall,
+    CasePlayed,
     ConversationsCompared,
     DoorAsked,
     DoubleEvent,
+    Event,
     GroupSample,
     HarnessError,
     History,
@@ -35,14 +41,17 @@ from botproof.history import (
     ProcessExited,
     ProcessNotReady,
     Request,
+    UpdateDelivered,
     UpdateInjected,
-    Vanished,
     VenueCall,
-    describe_exit,
 )
+from botproof.log_trouble import gist
+from botproof.report.told import Said, apart, told_of
 from botproof.verdict import CheckResult, Verdict
 
 _QUOTED = 70
+_WAITED_S = 2.0
+_MOST_LINES = 12
 _MOST = 40
 """Moments of one check: more would not be walked through."""
 
@@ -58,6 +67,10 @@ class Moment:
     text: str
     stack: str = ""
     case: str = ""
+    told: tuple[Said, ...] = ()
+    """What was asked and answered, or the evidence of the check."""
+    apart: bool = False
+    """No chat of the record shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,88 +82,109 @@ class _Place:
     stack: str = ""
     case: str = ""
     since: float | None = None
+    told: tuple[Said, ...] = ()
+    apart: bool = False
+
+    def of(self, check: str, verdict: Verdict) -> Moment:
+        """Return the moment that it is of a check."""
+        since = self.t if self.since is None else self.since
+        where = (self.stack, self.case)
+        return Moment(check, verdict, self.t, since, self.text, *where, self.told, self.apart)
 
 
 _Finder = Callable[[History, Judging, CheckResult], Iterable[_Place]]
 
 
 def moments_of(history: History, results: Iterable[CheckResult], judging: Judging) -> list[Moment]:
-    """Return the moments of all that did not pass: the worst verdict first, checks in
-    their order."""
+    """Return the moments of all that did not pass: the worst verdict first, checks in their order.
+    `history` is all of a record: each check has its own part of it."""
     found = []
     for result in sorted(results, key=lambda one: -one.verdict.rank):
         if result.verdict is Verdict.PASS:
             continue
-        finder = _FINDERS.get(result.check)
-        places = list(finder(history, judging, result)) if finder else []
+        finder, own = _FINDERS.get(result.check), history.for_check(result.check)
+        places = list(finder(own, judging, result)) if finder else []
         if not places and len(history):
-            places = [_Place(history.events[-1].t, result.measurement)]
-        found += [
-            Moment(
-                check=result.check,
-                verdict=result.verdict,
-                t=place.t,
-                since=place.t if place.since is None else place.since,
-                text=place.text,
-                stack=place.stack,
-                case=place.case,
-            )
-            for place in places[:_MOST]
-        ]
+            places = [_Place(history.events[-1].t, result.measurement, apart=True)]
+        for place in places[:_MOST]:
+            told = place.told or (_evidence(result) if place.apart else ())
+            found.append(replace(place, told=told).of(result.check, result.verdict))
     return found
+
+
+def _evidence(result: CheckResult) -> tuple[Said, ...]:
+    """Return what a check says, where the record shows nothing of it."""
+    lines = [line for line in result.evidence if line != result.measurement]
+    return tuple(Said("line", line) for line in lines_of(lines, _MOST_LINES))
+
+
+def _of_findings(history: History, found: Iterable[Found]) -> Iterator[_Place]:
+    """Yield where each finding of a check is to be seen: at the event by which it is known."""
+    for event, text in found:
+        said = text.removeprefix(f"{event.stack}: ")
+        t, since, case = _when(event, history)
+        told = told_of(event, history)
+        yield _Place(t, said, event.stack, case, since, told, apart(event))
+
+
+def _when(event: Event, history: History) -> tuple[float, float, str]:
+    """Return up to when and since when an event is worth looking at, and its case."""
+    since = event.t
+    if isinstance(event, CasePlayed | UpdateInjected):
+        return event.t + _WAITED_S, since, _case_of(event, history)
+    if isinstance(event, BotApiCall):
+        return event.t + 1.0, since, ""
+    if isinstance(event, ProcessExited | ProcessNotReady):
+        since -= event.after_s
+    elif isinstance(event, UpdateDelivered):
+        since -= event.duration_s + 1.0
+    elif isinstance(event, DoorAsked):
+        asked = [each.t for each in history.of(UpdateInjected, stack=event.stack)]
+        since = max((t for t in asked if t <= event.t), default=since)
+    return event.t, since, ""
+
+
+def _case_of(event: CasePlayed | UpdateInjected, history: History) -> str:
+    if isinstance(event, CasePlayed):
+        return event.case
+    played = history.of(CasePlayed, stack=event.stack)
+    return next((each.case for each in played if each.update_id == event.update_id), "")
 
 
 # --- the life of processes ------------------------------------------------------------------------
 
 
 def _boot(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
-    for event in history.of(ProcessNotReady):
-        if event.role != "double":
-            text = f"{event.process} did not become ready: {event.reason}"
-            yield _Place(event.t, text, event.stack, since=event.t - event.after_s)
-    for ended in history.of(ProcessExited):
-        if ended.role in TARGETS and (text := _end(ended, judging)):
-            yield _Place(ended.t, text, ended.stack, since=ended.t - ended.after_s)
-    for gone in history.of(Vanished):
-        yield _Place(gone.t, f"a process below {gone.process} ended: {gone.command}", gone.stack)
-    for stack, turns in read_turns(history, judging.rules).items():
-        yield from _unanswered(history, stack, turns)
+    yield from _of_findings(history, boot.findings(history, judging))
+    told: set[tuple[str, str]] = set()  # what is logged again and again is shown once
     for trouble in history.of(LogTrouble):
         if trouble.role in TARGETS:
-            said = trouble.lines[-1] if trouble.lines else ""
-            yield _Place(trouble.t, f"log of {trouble.process}: {said}", trouble.stack)
+            said = f"log of {trouble.process}: {gist(trouble.lines)}"
+            if (trouble.stack, said) not in told:
+                yield _Place(trouble.t, said, trouble.stack)
+            told.add((trouble.stack, said))
 
 
-def _end(event: ProcessExited, judging: Judging) -> str:
-    how = describe_exit(event.code)
-    if not event.expected:
-        return f"{event.process} ended on its own with {how}"
-    if event.killed:
-        return f"{event.process} ignored SIGTERM and had to be killed"
-    if event.code:
-        return f"{event.process} ended with {how} on SIGTERM, not 0"
-    late = event.after_s >= judging.budgets["stop_s"].limit
-    return f"{event.process} took {event.after_s:.1f} s to end" if late else ""
+def _security(history: History, _: Judging, __: CheckResult) -> Iterator[_Place]:
+    return _of_findings(history, security.findings_of(history))
 
 
-def _unanswered(history: History, stack: str, turns: Mapping[str, Turn]) -> Iterator[_Place]:
-    expected = [turn for turn in turns.values() if turn.case.expect == "reply"]
-    if expected and not any(turn.answered for turn in expected):
-        case = expected[0].case
-        text = f"the bot answered none of {len(expected)} updates; this was the first"
-        yield _Place(case.t + 2.0, text, stack, case.case, since=case.t)
-    confirmed = history.confirmed(stack)
-    left = [e for e in history.of(UpdateInjected, stack=stack) if e.update_id not in confirmed]
-    if left:
-        text = f"{len(left)} updates were never confirmed to Telegram; this was the first"
-        case_name = next((n for n, t in turns.items() if t.case.update_id == left[0].update_id), "")
-        yield _Place(left[0].t + 2.0, text, stack, case_name, since=left[0].t)
+def _degradation(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    return _of_findings(history, degradation.findings_of(history, judging))
+
+
+def _signals(history: History, _: Judging, __: CheckResult) -> Iterator[_Place]:
+    return _of_findings(history, signals.findings_of(history))
+
+
+def _door(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    return _of_findings(history, door.findings_of(history, judging))
 
 
 # --- what the bot said ----------------------------------------------------------------------------
 
 
-def _at(turn: Turn, text: str, wait_s: float = 2.0) -> _Place:
+def _at(turn: Turn, text: str, wait_s: float = _WAITED_S) -> _Place:
     """Right after what came of a turn; without an answer, when it had been waited for."""
     times = [max(act.sent_at, act.answered_at or 0.0) for act in turn.acts]
     times += [call.t for call in turn.refused]
@@ -189,18 +223,8 @@ def wrong_reply(turn: Turn, judging: Judging) -> str:
 def differences(history: History, judging: Judging) -> list[Moment]:
     """Return the moments at which the first stack and another answer a case differently, of
     themselves neither right nor wrong."""
-    return [
-        Moment(
-            check="difference",
-            verdict=Verdict.INCONCLUSIVE,
-            t=place.t,
-            since=place.t if place.since is None else place.since,
-            text=place.text,
-            stack=place.stack,
-            case=place.case,
-        )
-        for place in _differences(history, judging)
-    ]
+    found = _differences(history, judging)
+    return [place.of("difference", Verdict.INCONCLUSIVE) for place in found]
 
 
 def _parity(history: History, judging: Judging, result: CheckResult) -> Iterator[_Place]:
@@ -223,9 +247,19 @@ def _differences(history: History, judging: Judging) -> Iterator[_Place]:
             left, right = by_stack[first].get(name), by_stack[other].get(name)
             turn = right or left
             if turn is not None and not _alike(left, right, judging):
-                texts = [render(each, judging.rules) if each else "" for each in (left, right)]
-                said = first_difference(*texts)
-                yield _at(turn, f"{name}: {first} and {other} answer differently: {said}")
+                said = _contrast((first, left), (other, right), judging)
+                yield _at(turn, f"{name}: {said}")
+
+
+def _contrast(
+    left: tuple[str, Turn | None], right: tuple[str, Turn | None], judging: Judging
+) -> str:
+    """Say how a case came out in two stacks."""
+    sides = sorted((left, right), key=lambda side: bool(side[1] and side[1].answered))
+    if not (sides[0][1] and sides[0][1].answered) and sides[1][1] and sides[1][1].answered:
+        return f"{sides[0][0]} does not answer it, {sides[1][0]} does"
+    texts = [render(turn, judging.rules) if turn else "" for _, turn in (left, right)]
+    return f"{left[0]} and {right[0]} answer differently: {first_difference(*texts)}"
 
 
 def first_difference(left: str, right: str) -> str:
@@ -264,6 +298,9 @@ def _latency(history: History, judging: Judging, _: CheckResult) -> Iterator[_Pl
             elif took >= limit:
                 text = f"{turn.case.case}: the answer took {took:.2f} s, the limit is {limit:g} s"
                 yield _at(turn, text)
+            elif (noticed := acknowledged_s(turn)) >= limit:
+                text = f"{turn.case.case}: answerCallbackQuery came after {noticed:.2f} s"
+                yield _at(turn, text)
     late = [request for request in history.of(Request) if request.latency_s >= limit]
     yield from _requests(late, f"took {limit:g} s or more")
 
@@ -276,18 +313,6 @@ def _conversations(history: History, _: Judging, __: CheckResult) -> Iterator[_P
             yield _Place(event.t, f"a generated conversation: {where} answered differently")
         if event.ended:
             yield _Place(event.t, f"the comparison broke off: {event.ended}")
-
-
-def _door(history: History, _: Judging, result: CheckResult) -> Iterator[_Place]:
-    """Yield the questions about which the check has a finding: it names them in its own words."""
-    asked = history.of(DoorAsked)
-    for line in result.evidence:
-        for event in asked:
-            if line.startswith(f"{event.stack}: ") and event.sent in line and " → " in line:
-                yield _Place(event.t, line.partition(": ")[2], event.stack)
-                break
-        if line.startswith(tuple(f"{event.stack}: {event.sent} → " for event in asked)):
-            return  # from here on the evidence lists everything that was asked
 
 
 # --- the load -------------------------------------------------------------------------------------
@@ -382,7 +407,7 @@ def _of_tally(stack: str, chats: Chats) -> Iterator[_Place]:
     for case in (*found.lost, *found.dropped):
         thrown = case in found.dropped
         text = f"{case.case}: was {'thrown away by the bot itself' if thrown else 'never answered'}"
-        yield _Place(case.t + 2.0, text, stack, case.case, since=case.t)
+        yield _Place(case.t + _WAITED_S, text, stack, case.case, since=case.t)
     for entry in found.repeated:
         case, last = entry.case, max(entry.answers)
         text = f"{case.case}: was answered {len(entry.answers)} times"
@@ -399,6 +424,9 @@ _FINDERS: Mapping[str, _Finder] = {
     "latency": _latency,
     "conversations": _conversations,
     "door": _door,
+    "security": _security,
+    "degradation": _degradation,
+    "signals": _signals,
     "errors": _errors,
     "rollback": _rollback,
     "memory": _memory,

@@ -75,7 +75,7 @@ def as_record(
 
     run, judged = history.run, history.counted()
     if moments is None:
-        moments = moments_of(judged, results, judging)
+        moments = moments_of(history, results, judging)
     return {
         "verdict": combine(result.verdict for result in results).value,
         "began": _epoch(run),
@@ -96,6 +96,8 @@ def as_record(
                 "text": plain(each.text),
                 "s": stacks.get(each.stack, -1),
                 "case": each.case,
+                "told": [[said.by, plain(said.text)] for said in each.told],
+                "apart": each.apart,
             }
             for each in moments
         ],

@@ -71,5 +71,5 @@ def called_too_often(stack: Stack, when: str) -> list[CalledTooOften]:
     labels = {"stack": stack.mode, "mode": stack.mode}
     return [
         CalledTooOften(t=history.now(), what=what, calls=count, when=when, **labels)
-        for what, count in storms(calls, updates)
+        for what, count, _ in storms(calls, updates)
     ]

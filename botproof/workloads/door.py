@@ -222,7 +222,9 @@ class DoorWorkload:
 
     def _in_vain(self, what: str, took: float) -> str:
         refusal = self._refusal(what)
-        return f"Telegram refused the answer: {refusal}" if refusal else f"none in {took:.0f} s"
+        return (
+            f"Telegram refused the answer: {refusal}" if refusal else f"no answer in {took:.0f} s"
+        )
 
     async def _together(self) -> None:
         """Ask at the same moment, each by a user of its own, and then each alone; once more where

@@ -28,7 +28,7 @@ def vanished(**fields: Any) -> Vanished:
 
 
 def said(*events: Event) -> list[str]:
-    return list(comebacks(History(events), "polling"))
+    return [each.text for each in comebacks(History(events), "polling")]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def updates(times: int, every_s: float) -> list[history.UpdateInjected]:
 
 def test_a_message_that_is_edited_ten_times_a_second_is_told() -> None:
     spinner = calls("editMessageText", 10, 0.1, message_id=5)
-    assert list(storms(spinner)) == [("editMessage of one message", 10)]
+    assert list(storms(spinner)) == [("editMessage of one message", 10, 100.0)]
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_healthy_bots_are_left_alone(healthy: list[history.BotApiCall]) -> None:
 def test_an_action_for_each_question_is_none() -> None:
     typing = calls("sendChatAction", 20, 0.05)
     assert list(storms(typing, updates(20, 0.05))) == []
-    assert list(storms(typing, updates(1, 0.05))) == [("sendChatAction in one chat", 19)]
+    assert list(storms(typing, updates(1, 0.05))) == [("sendChatAction in one chat", 19, 100.0)]
 
 
 def test_a_call_that_fails_and_is_made_again_at_once_is_told() -> None:
     refused = calls("getUpdates", 40, 0.02, 502)
-    assert list(storms(refused)) == [("getUpdates, which failed (502)", 40)]
+    assert list(storms(refused)) == [("getUpdates, which failed (502)", 40, 100.0)]
     others = [c for n in range(40) for c in calls("sendMessage", 1, 0.0, 403, text=str(n))]
     assert list(storms(others)) == [], "forty people who have blocked the bot"
 

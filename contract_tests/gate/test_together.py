@@ -32,7 +32,7 @@ def moment(
 
 def test_another_one_s_answer_is_told_with_both_questions() -> None:
     (finding,) = crossed(moment(ETH), RULES)
-    assert finding == (
+    assert finding.text == (
         "/price BTC at the same moment as /price ETH → 'Price: $3,954.18', which is the answer to "
         "/price ETH; alone → 'BTC/USDT'"
     )
@@ -41,10 +41,10 @@ def test_another_one_s_answer_is_told_with_both_questions() -> None:
 def test_lines_without_figures_count_where_one_has_some() -> None:
     hour, quarter = "1h\nTrend: up\nCVD: 1,173", "15m\nTrend: flat\nCVD: 471"
     (finding,) = crossed(moment(quarter, quarter, (hour, quarter)), RULES)
-    assert "'CVD: 471', which is the answer to /price ETH; alone → '1h'" in finding
+    assert "'CVD: 471', which is the answer to /price ETH; alone → '1h'" in finding.text
     hour, quarter = "1h\nCVD: 1,173", "15m\nCVD: 1,173"
     (finding,) = crossed(moment(quarter, quarter, (hour, quarter)), RULES)
-    assert "→ '15m', which is the answer to /price ETH; alone → '1h'" in finding
+    assert "→ '15m', which is the answer to /price ETH; alone → '1h'" in finding.text
 
 
 @pytest.mark.parametrize(

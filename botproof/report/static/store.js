@@ -132,7 +132,7 @@ const WORDS = {
     + `${e.killed ? ": it ignored SIGTERM and had to be killed" : ""}${e.out_of_memory ? ": its memory was full" : ""}`,
   health_answered: (e) => `GET ${e.url} → ${e.error ?? `${e.status} ${brief(e.body ?? "", 80)}`}`,
   double_event: (e) => (e.kind === "fault"
-    ? `${e.double} made a fault: ${e.detail?.programmed?.kind ?? e.detail?.fault ?? ""}`
+    ? faulted(e)
     : `${e.double}: ${e.kind} ${brief(e.detail ?? "")}`),
   fault: (e) => `fault: ${e.kind} of ${e.target} ${brief(e.detail ?? "")}`,
   fresh_start: (e) => `started afresh: ${e.reason}`,
@@ -141,7 +141,7 @@ const WORDS = {
   load_planned: (e) => `load: at most ${e.cap} requests, ${e.rate} a second`,
   generator_held: (e) => `the load generator stood still for ${lasted(e.held_s ?? 0)}`,
   memory_fence: (e) => `memory fence of ${Math.round((e.limit ?? 0) / 1e6)} MB ${e.problem ?? ""}`,
-  door_asked: (e) => `at the door: ${e.sent} → ${e.error || (e.status ? `HTTP ${e.status}` : "")} ${brief(e.answers ?? "no answer")}`,
+  door_asked: (e) => `at the door: ${e.sent} → ${e.error || (e.status ? `HTTP ${e.status}` : "")} ${brief(e.answers ?? (e.error || e.status ? "" : "no answer"))}`,
   conversations_compared: (e) => `${e.conversations ?? 0} generated conversations compared: ${(e.differences ?? []).length} answered differently`,
   case_played: (e) => `${e.case}: the user sent ${e.title || e.update_id}`,
   update_injected: (e) => `update ${e.update_id} queued: ${said(e.update)}`,
@@ -152,6 +152,14 @@ const WORDS = {
   log_trouble: (e) => `log of ${e.process}: ${(e.lines ?? []).at(-1) ?? ""}`,
   log_tail: (e) => `the log of ${e.process} ends: ${(e.lines ?? []).at(-1) ?? ""}`,
 };
+
+/** What a double did wrong on purpose, or was told to do: "lost answer of sendMessage". */
+function faulted(e) {
+  const told = e.detail?.programmed, fault = told ?? e.detail ?? {};
+  const of = [fault.method ?? fault.venue, fault.path].filter((each) => each && each !== "*").join(" ");
+  const how = [fault.kind ?? fault.fault ?? "", of && `of ${of}`, told?.status && `HTTP ${told.status}`].filter(Boolean).join(" ");
+  return `${e.double} ${told ? "is to make" : "made"} a fault: ${how.replaceAll("_", " ")}`;
+}
 
 /** What an event says, in words. */
 export function words(e) {

@@ -195,10 +195,12 @@ function paintNow() {
   paintTime();
   paintCases();
   paintPanels(view);
-  $("walk-plain").hidden = at.side;
+  const found = at.side ? undefined : store.record.moments[at.finding];
+  paintTold(found?.told ?? []);
+  $("walk-plain").hidden = at.side || !!found?.apart;
   $("walk-beside").hidden = !at.side;
   if (at.side) $("walk-both").replaceChildren(...beside(store, at.case, at.other, (s, name) => { at.side = false; toCase(name, s); }));
-  else paintChat();
+  else if (!found?.apart) paintChat();
   $("walk-only").checked = at.only;
   $("walk-other").value = at.other;
   $("walk-side").setAttribute("aria-pressed", String(at.side));
@@ -257,6 +259,18 @@ function paintCases() {
   now.setAttribute("aria-current", "true");
   const item = now.parentElement;
   if (item.offsetTop < list.scrollTop || item.offsetTop > list.scrollTop + list.clientHeight - 40) list.scrollTop = item.offsetTop - 60;
+}
+
+/** What was asked and answered where no chat of the record shows it, or what the check says. */
+function paintTold(said) {
+  $("walk-told").hidden = !said.length;
+  $("told-title").textContent = said.some(([by]) => by === "line") ? "what the check says" : "what was asked and answered";
+  $("told-messages").replaceChildren(...said.map(([by, text]) => {
+    if (by === "note") return make("li", "message event", text);
+    if (by === "line") return make("li", "line", text);
+    const bubble = make("div", "bubble", make("div", "body", text));
+    return make("li", by === "user" ? "message mine" : "message", bubble);
+  }));
 }
 
 function paintChat() {
