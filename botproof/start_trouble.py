@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["MTPROTO", "Trouble", "missing_settings", "trouble_in", "with_own_module"]
+__all__ = ["MTPROTO", "Trouble", "last_words", "missing_settings", "trouble_in", "with_own_module"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ _KNOWN = (
     ),
     _Sign(
         r"(?:InvalidToken|Token is invalid|Empty token|[Tt]oken must|"
-        r"token.{0,20}(?:is )?(?:not valid|invalid|"
+        r"[Tt]oken.{0,20}(?:is )?(?:not valid|invalid|"
         r"missing|empty|required|not (?:set|found|provided)))",
         "the bot found no token, or not the one that the double knows",
         "name the variable that it reads its token from in [bot.env], with the value "
@@ -194,6 +194,7 @@ _MISSING = (
         r"[^.\n]{0,60}?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"
     ),
 )
+_FRAME = re.compile(r"\s+at (?:.*\b(?:node:|node_modules/)|new Promise|async Promise\.)")
 _PYDANTIC = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)\n\s+Field required", re.MULTILINE)
 _NO_NAME = frozenset(
     (
@@ -212,6 +213,13 @@ _NO_NAME = frozenset(
         "NOT",
     )
 )
+
+
+def last_words(log: Sequence[str], most: int) -> list[str]:
+    """Return the last lines of a log, at most so many, without the frames of Node.js's own and of
+    packages' functions: these alone are more than a screen, and what was wrong stands above them.
+    """
+    return [line for line in log if not _FRAME.match(line)][-most:]
 
 
 def trouble_in(log: Sequence[str]) -> Trouble | None:

@@ -33,7 +33,7 @@ from botproof.history import (
     UpdateInjected,
     describe_exit,
 )
-from botproof.start_trouble import trouble_in
+from botproof.start_trouble import last_words, trouble_in
 from botproof.verdict import CheckResult, Verdict
 
 _STARTED = (*TARGETS, "reset")
@@ -282,7 +282,7 @@ def _log_lines(
         if event.process == BOT and event.stack in explained:
             continue
         lines.append(f"last lines of {event.process} ({event.stack}):")
-        lines += [f"  {line}" for line in event.lines[-8:]] or ["  (it wrote nothing)"]
+        lines += [f"  {line}" for line in last_words(event.lines, 8)] or ["  (it wrote nothing)"]
         if (event.stack, event.process) in failed:
             lines += _advice(event)
     return tuple(lines)

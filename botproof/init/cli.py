@@ -25,6 +25,7 @@ from botproof.init.trial import Trials
 from botproof.init.write import as_toml, questions
 from botproof.problems import UsageError, write_text
 from botproof.report.terminal import Progress
+from botproof.start_trouble import last_words
 from botproof.targets.process import Guard
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import interruptible
@@ -204,7 +205,7 @@ def _tell(found: Found, path: Path, text: str) -> None:
         ended = why.endswith(ENDED)
         what = "it ended while it was tried" if ended else "it never took an update from the double"
         print(f"{what}: {why}")
-        for line in described.look.log[-12:]:
+        for line in last_words(described.look.log, 12):
             print(f"  | {line}")
         if described.trouble is not None:
             print("\n".join(f"  {line}" for line in described.trouble.lines()))

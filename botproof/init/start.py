@@ -95,12 +95,17 @@ class Description:
         return True
 
 
+_TELEGRAMS = re.compile(r"TELEGRAM|TG|BOT(?![A-Z])|BOT_?(?:TOKEN|API|KEY)")
+"""Who names a token that is Telegram's; `BOTAN_TOKEN` is another one's."""
+_BARE = frozenset(("TOKEN", "API_TOKEN"))
+
+
 def first_env(source: Source, declared: Sequence[str] = ()) -> dict[str, str]:
     """Return what a bot is given at its first start: its token, its users, what its
     example file says."""
     examples = dict(source.examples)
     tokens = of_role(source.env, Role.TOKEN)
-    ours = [name for name in tokens if re.search(r"TELEGRAM|TG|BOT", name)]
+    ours = [name for name in tokens if name in _BARE or _TELEGRAMS.search(name)]
     env = dict.fromkeys(ours or tokens, "{token}")
     if not env:
         env = dict.fromkeys(of_role(declared, Role.TOKEN) or _USUAL_TOKENS, "{token}")

@@ -17,10 +17,10 @@ from botproof.init.look import Found, as_small_talk
 from botproof.init.propose import differing, of_the_clock, propose
 from botproof.init.settings import Role, role_of
 from botproof.init.source import Source, names_exchange, read_source
-from botproof.init.start import Description, port_in_command, webhook_paths
+from botproof.init.start import Description, first_env, port_in_command, webhook_paths
 from botproof.init.trial import telegrams_own, waits_on
 from botproof.init.write import as_toml, questions
-from botproof.start_trouble import missing_settings, trouble_in, with_own_module
+from botproof.start_trouble import last_words, missing_settings, trouble_in, with_own_module
 
 NOW = datetime.datetime(2026, 3, 4, 12, 30, 10, tzinfo=datetime.UTC)
 
@@ -471,6 +471,33 @@ def test_a_failed_start_says_what_was_seen_what_it_means_and_what_to_do(name: st
     assert found.seen == line
     assert means in found.means
     assert do in found.do
+
+
+def test_a_token_is_given_by_each_name_that_may_be_telegrams() -> None:
+    assert first_env(Source(env=("TOKEN", "BOTAN_TOKEN"))) == {"TOKEN": "{token}"}
+    assert first_env(Source(env=("BOTTOKEN", "TOKEN", "API_TOKEN"))).keys() == {
+        "BOTTOKEN",
+        "TOKEN",
+        "API_TOKEN",
+    }
+    assert first_env(Source(env=("MY_TOKEN", "TELEGRAMM_BOT_TOKEN"))).keys() == {
+        "TELEGRAMM_BOT_TOKEN"
+    }
+
+
+def test_what_was_wrong_is_shown_and_not_the_frames_of_packages() -> None:
+    frames = [
+        "    at TelegramBot._request (/bot/node_modules/some-api/lib/telegram.js:223:15)",
+        "    at Object.<anonymous> (/bot/bot.js:25:5)",
+        *["    at Module._load (node:internal/modules/cjs/loader:1091:12)"] * 12,
+        "    at new Promise (<anonymous>)",
+        "    at node:internal/main/run_main_module:28:49",
+    ]
+    log = ["started", "Error: Telegram Bot Token not provided!", *frames, "", "Node.js v20.20.2"]
+    assert last_words(log, 4) == [log[1], frames[1], "", log[-1]]
+    found = trouble_in(log)
+    assert found is not None
+    assert "found no token" in found.means
 
 
 def test_a_module_that_is_missing_may_be_the_bots_own(tmp_path: Path) -> None:
