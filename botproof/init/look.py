@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 import psutil
 
-from botproof.chats import ReplyRules, Turn
+from botproof.chats import ReplyRules, Turn, read_chats
 from botproof.checks.shortcomings import asked_in_vain
 from botproof.checks.why import unanswered_in_trouble
 from botproof.config import Case, Replies
@@ -83,8 +83,29 @@ async def look(trials: Trials, described: Description) -> Found:
         return await _look(trials, described, found)
     except TargetError as error:
         found.started = False
-        described.look.failure = f"{error}, while it was asked what a user may ask: {ENDED}"
+        asked = _take_what_was_answered(trials, found)
+        described.look.failure = f"{error}, while it was asked {asked}: {ENDED}"
         return found
+
+
+def _take_what_was_answered(trials: Trials, found: Found) -> str:
+    """Take in how the greeting of a bot was answered that a later question has ended. What was
+    asked and not answered any more, in words."""
+    chats = read_chats(trials.recorder.history(), ReplyRules.of(Replies()))
+    turns = [turn for each in chats.values() for turn in each.turns.values()]
+    greeted = [len(turn.answers) for turn in turns if _said(turn) == explore.FIRST[0]]
+    if most := max(greeted, default=0):
+        case = Case(name="start", say=explore.FIRST[0], replies=most)
+        found.proposals = Proposals(cases=[Proposal(case, "before another question ended it")])
+    open_ones = [said for turn in turns if not turn.acts and (said := _said(turn))]
+    named = ", ".join(repr(said) for said in dict.fromkeys(open_ones))
+    return f"what a user may ask (not answered: {named})" if named else "what a user may ask"
+
+
+def _said(turn: Turn) -> str:
+    sent = turn.case.sent or {}
+    tapped = sent.get("callback_query", {}).get("data")
+    return str(tapped or sent.get("message", {}).get("text") or "")
 
 
 async def _look(trials: Trials, described: Description, found: Found) -> Found:

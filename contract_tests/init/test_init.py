@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -315,7 +316,8 @@ def test_a_webhook_that_is_no_address_is_given_one(tmp_path: Path) -> None:
 DIES = INSISTS.replace(
     'if message.get("text") == "/start":',
     'if message.get("text") == "hello":\n            raise SystemExit("no such coin: hello")\n'
-    '        if message.get("text") == "/start":',
+    '        if message.get("text") == "/start":\n'
+    '            call("sendMessage", chat_id=message["chat"]["id"], text="welcome")',
 )
 
 
@@ -325,7 +327,10 @@ def test_a_bot_that_a_question_ends_is_described_and_told_what_it_wrote(tmp_path
     assert done.returncode == 1
     assert "it ended while it was tried: bot ended on its own with exit code 1" in done.stdout
     assert "| no such coin: hello" in done.stdout
-    assert list(load_config(tmp_path / "botproof.toml").modes) == ["polling"]
+    assert re.search(r"\(not answered: .*'hello'.*\)", done.stdout)
+    config = load_config(tmp_path / "botproof.toml")
+    assert list(config.modes) == ["polling"]
+    assert [(case.say, case.replies) for case in config.workload.cases] == [("/start", 2)]
 
 
 SPEAKS_MTPROTO = """
