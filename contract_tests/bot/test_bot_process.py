@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -60,6 +60,31 @@ def test_a_clean_stop_finishes_what_runs(
 
 def test_sigterm_ends_the_process_cleanly_from_its_first_moment_on(start_bot: Any) -> None:
     bot = start_bot("polling", command=AFRESH, TELEGRAM_API_BASE_URL="http://127.0.0.1:9")
+    assert bot.end() == 0
+
+
+@pytest.fixture
+def hang_up() -> Iterator[Callable[[Any], None]]:
+    """Set what SIGHUP does in processes that are started next."""
+    before = signal.getsignal(signal.SIGHUP)
+
+    def set_to(what: Any) -> None:
+        signal.signal(signal.SIGHUP, what)
+
+    yield set_to
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_closes_ends_it_cleanly_and_not_under_nohup(
+    start_bot: Any, telegram: Any, hang_up: Callable[[Any], None]
+) -> None:
+    hang_up(signal.SIG_DFL)
+    assert start_bot("polling", command=AFRESH).until_ready().end(signal.SIGHUP) == 0
+    hang_up(signal.SIG_IGN)
+    bot = start_bot("polling", command=AFRESH).until_ready()
+    bot.process.send_signal(signal.SIGHUP)
+    telegram.say("/help")
+    telegram.replies()
     assert bot.end() == 0
 
 

@@ -72,6 +72,7 @@ TYPED = {  # each another coin: the same at the same moment is asked once
     "/price سعر theta": ["THETA"],
     "/price 2.5gold": ["GOLD"],
     "/price pls": ["PLS"],
+    "good morning, /price sand please": ["SAND"],
 }
 
 
@@ -129,6 +130,29 @@ def test_a_command_for_another_bot_is_left_to_it_in_a_group(
     telegram.answers(group)
     assert [one["symbol"] for one in market.asked] == ["BTC"]
     assert len(telegram.texts(group)) == 1
+
+
+def test_a_command_in_the_middle_is_answered_in_a_group_where_it_names_the_bot(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    start_bot("polling").until_ready()
+    group, person, me = -1001, 7, telegram.call("getMe")["username"]
+    telegram.say("see /price eth for that", chat=group, user=person)
+    telegram.say("and /price@other_test_bot eth", chat=group, user=person)
+    telegram.say(f"look: /price@{me} mana", chat=group, user=person)
+    telegram.say(f"/price@other_test_bot eth /price@{me} axs", chat=group, user=person)
+    telegram.answers(group, 2)
+    assert [one["symbol"] for one in market.asked] == ["MANA", "AXS"]
+
+
+def test_what_is_typed_after_the_bots_name_in_another_chat_leads_to_its_own(
+    start_bot: Any, telegram: Any
+) -> None:
+    start_bot("polling").until_ready()
+    telegram.act(inline_query="btc", user_id=7, chat_id=7)
+    [call] = telegram.until(lambda event: event.get("method") == "answerInlineQuery")
+    assert call["status"] == 200
+    assert "Ask me in a private chat" in str(call["params"])
 
 
 def test_what_people_type_is_asked_as_it_was_meant(
@@ -269,12 +293,14 @@ def test_what_is_refused_for_good_by_another_status_holds_no_chat(
     start_bot: Any, telegram: Any, proxy: Proxy
 ) -> None:
     """And what a gateway gave up waiting for may have arrived: it counts as sent."""
-    proxy.odd = {1: refusal(413, "Request Entity Too Large"), 2: page(504)}
+    gateways = (504, 520, 524)
+    proxy.odd = {1: refusal(413, "Request Entity Too Large")}
+    proxy.odd |= {chat: page(status) for chat, status in enumerate(gateways, start=2)}
     bot = start_bot("polling", TELEGRAM_API_BASE_URL=proxy.url).until_ready()
-    for chat in (1, 2):
+    for chat in range(1, 5):
         telegram.say("/help", chat=chat)
         telegram.say("/start", chat=chat)
-    for chat in (1, 2):
+    for chat in range(1, 5):
         assert telegram.answers(chat)[0].startswith("👋 Welcome.")
     bot.until_metric('bot_updates_handled_total{outcome="refused"}', 1)
-    assert bot.metric('bot_telegram_errors_total{code="unknown"}') >= 1
+    assert bot.metric('bot_telegram_errors_total{code="unknown"}') == len(gateways)

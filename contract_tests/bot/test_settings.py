@@ -96,6 +96,41 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     assert check(tmp_path, WEBHOOK_PORT="8080").returncode == 0
 
 
+def test_what_env_files_leave_around_a_value_is_taken_away(tmp_path: Path) -> None:
+    """``docker run --env-file`` hands quotation marks on (chatgpt-telegram-bot, issue 170)."""
+    done = check(
+        tmp_path,
+        TELEGRAM_BOT_TOKEN=f'"{TOKEN}"',
+        TELEGRAM_ALLOWED_USERS="' 12, 34 '",
+        BOT_MODE="Polling\r",
+        LOG_LEVEL=" info ",
+        WEBHOOK_PORT='""',
+        ENABLE_AUTO_SIGNALS="'true'",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_telegram_would_refuse_is_said_by_the_check(tmp_path: Path) -> None:
+    done = check(
+        tmp_path,
+        TELEGRAM_BOT_TOKEN=TOKEN,
+        TELEGRAM_ALLOWED_USERS="12, 4242",
+        TELEGRAM_API_BASE_URL="https://api.telegram.org/bot",
+    )
+    assert "TELEGRAM_ALLOWED_USERS is wrong (4242 is the bot itself, not a person)" in done.stderr
+    assert "TELEGRAM_API_BASE_URL is wrong (/bot and the token have no place here)" in done.stderr
+    webhook = {"BOT_MODE": "webhook", "WEBHOOK_SECRET": "abc", "TELEGRAM_BOT_TOKEN": TOKEN}
+    done = check(tmp_path, WEBHOOK_URL="http://bot.example.com", **webhook)
+    assert "WEBHOOK_URL is wrong (it has to be https: Telegram calls nothing else)" in done.stderr
+    done = check(tmp_path, WEBHOOK_URL="https://bot.example.com:5000/hook", **webhook)
+    assert (
+        "WEBHOOK_URL is wrong (its port has to be 443, 80, 88 or 8443: Telegram calls no other)"
+        in done.stderr
+    )
+    own = {"TELEGRAM_API_BASE_URL": "http://bot-api:8081", **webhook}
+    assert check(tmp_path, WEBHOOK_URL="http://bot:5000/hook", **own).returncode == 0
+
+
 def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
     done = check(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN)

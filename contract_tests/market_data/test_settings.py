@@ -58,7 +58,7 @@ def test_a_list_of_venues_has_names_once(text):
         load({"EXCHANGES": text})
 
 
-@pytest.mark.parametrize("agent", ["Zürich", "a\r\nX-Forged: 1", " a", "a" * 301])
+@pytest.mark.parametrize("agent", ["Zürich", "a\r\nX-Forged: 1", "a" * 301])
 def test_a_user_agent_is_what_a_header_may_hold(agent):
     with pytest.raises(SettingsError, match=r"YAHOO_USER_AGENT: .*printable ASCII"):
         load({"YAHOO_USER_AGENT": agent})

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from reference_bot.environment import as_meant
+
 __all__ = ["EVERY_VENUE", "KNOWN_VENUES", "Settings", "SettingsError", "load"]
 
 KNOWN_VENUES: Final = ("binance", "bybit", "okx", "gate", "bitget", "hyperliquid")
@@ -162,7 +164,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment. Raises SettingsError with every problem there is."""
     variables = os.environ if environment is None else environment
     given = {
-        name: variables[name.upper()] for name in Settings.model_fields if name.upper() in variables
+        name: as_meant(variables[name.upper()])
+        for name in Settings.model_fields
+        if name.upper() in variables
     }
     if not given.get("market_data_token"):
         given.pop("market_data_token", None)  # as .env.example has it: not set

@@ -12,9 +12,11 @@ def _leave(*_: object) -> None:
     sys.exit(0)
 
 
-# SIGTERM must end the process cleanly from its first moment on, and the imports below take half a
-# second.
-signal.signal(signal.SIGTERM, _leave)
+# These must end the process cleanly from its first moment on, and the imports below take half a
+# second. Under nohup SIGHUP is ignored, and stays so.
+for _signal in (signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(_signal) is not signal.SIG_IGN:
+        signal.signal(_signal, _leave)
 
 import argparse  # noqa: E402 - after the signal handler, on purpose
 import asyncio  # noqa: E402 - as above

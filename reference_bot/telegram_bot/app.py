@@ -24,13 +24,15 @@ _log = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises CannotListenError when an address is taken.
+    """Run until SIGTERM, SIGINT, or SIGHUP where that is not ignored.
 
+    Raises CannotListenError when an address is taken.
     Whatever else ends the work is a fault of ours: it is raised after everything is closed.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
+    hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    for name in (signal.SIGTERM, signal.SIGINT, *hang_up):
         loop.add_signal_handler(name, stop.set)
     room = Room(settings)
     intake = Intake(settings.bot_mode, room.inbox, room.metrics, room.readiness)

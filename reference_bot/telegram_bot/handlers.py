@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final
 
-from telegram import BotCommand, CallbackQuery, Message, Update
+from telegram import BotCommand, CallbackQuery, InlineQueryResultsButton, Message, Update
 from telegram.error import TelegramError
 from telegram.ext import (
     Application,
@@ -22,6 +22,7 @@ from telegram.ext import (
     CallbackContext,
     CallbackQueryHandler,
     ExtBot,
+    InlineQueryHandler,
     MessageHandler,
     TypeHandler,
     filters,
@@ -64,6 +65,7 @@ MOST_AT_ONCE: Final = 3
 LEFT_OUT: Final = (
     "✋ I answer up to {most} commands of one message. Not answered: {commands}. Send them again."
 )
+IN_PRIVATE: Final = "Ask me in a private chat"
 IN_TETHER: Final = "ℹ️ No exchange here lists {asked}, so this is {told}."
 UNKNOWN: Final = "I do not know {command}.{meant} /help lists what I can do."
 _DAY: Final = 24 * 3600.0
@@ -95,6 +97,7 @@ def build_application(
     answers = _Answers(table, market_data, access, subscriptions)
     application.add_handler(MessageHandler(filters.UpdateType.MESSAGE, answers.said))
     application.add_handler(CallbackQueryHandler(answers.tapped))
+    application.add_handler(InlineQueryHandler(_lead_to_chat))
     application.add_error_handler(_apologiser(metrics))
     return application
 
@@ -236,6 +239,18 @@ async def _in_tether(command: Command, request: Request, error: MarketDataError)
     pair = error.in_tether.partition("-")[0]
     said = IN_TETHER.format(asked=escape(request.arguments[named]), told=escape(pair))
     return Draft(split(f"{said}\n\n{text}"), await buttons_under(command, other))
+
+
+async def _lead_to_chat(update: Update, _: _Context) -> None:
+    """Answer what is typed after the bot's name in another chat: without an answer it would seem to
+    be still searching."""
+    if update.inline_query is None:
+        return
+    button = InlineQueryResultsButton(IN_PRIVATE, start_parameter="inline")
+    try:
+        await update.inline_query.answer([], cache_time=300, button=button)
+    except TelegramError as error:
+        _log.info("an inline query could not be answered: %s", error)
 
 
 async def _end_spinner(query: CallbackQuery, text: str | None) -> None:

@@ -11,12 +11,20 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic import field_validator as validates
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from reference_bot.environment import as_meant
 from reference_bot.market_data.forex import forex_pair
 from reference_bot.market_data.symbols import SpellingError, parse_symbol
 from reference_bot.telegram_bot.access import AllowList
@@ -26,6 +34,11 @@ T = TypeVar("T")
 
 _SHARED_TOKEN: Final = re.compile(r"[!-~]{16,200}")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_WITH_BOT: Final = re.compile(r"/bot(?:\d+:.*)?$")
+_TELEGRAMS_OWN: Final = "https://api.telegram.org"
+_WEBHOOK_PORTS: Final = frozenset({None, 443, 80, 88, 8443})
+"""Where Telegram's own server calls a webhook (`setWebhook` in the Bot API's documentation); a Bot
+API server of one's own takes any."""
 
 
 class SettingsError(Exception):
@@ -213,6 +226,41 @@ class Settings(BaseSettings):
         description="DEBUG, INFO, WARNING or ERROR",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_meant(cls, values: dict[str, Any]) -> dict[str, Any]:
+        meant = {
+            name: as_meant(value) if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+        return {name: value for name, value in meant.items() if value != ""}
+
+    @validates("bot_mode", mode="before")
+    @classmethod
+    def _in_small_letters(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @validates("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @validates("telegram_allowed_users")
+    @classmethod
+    def _of_people(cls, value: str, info: ValidationInfo) -> str:
+        token = info.data.get("telegram_bot_token")
+        own = token.get_secret_value().partition(":")[0] if token else ""
+        if own and int(own) in AllowList.parse(value).ids:
+            raise ValueError(f"{own} is the bot itself, not a person")
+        return value
+
+    @validates("telegram_api_base_url")
+    @classmethod
+    def _without_bot(cls, value: str) -> str:
+        if _WITH_BOT.search(value):
+            raise ValueError("/bot and the token have no place here")
+        return value
+
     @validates("telegram_bot_token")
     @classmethod
     def _token(cls, value: SecretStr) -> SecretStr:
@@ -226,7 +274,13 @@ class Settings(BaseSettings):
         if not value:
             return _required_in_webhook_mode(value, info)
         url = _base_url(value)
-        return url if urlsplit(url).path else f"{url}/webhook"
+        parts = urlsplit(url)
+        if info.data.get("telegram_api_base_url") == _TELEGRAMS_OWN:
+            if parts.scheme != "https":
+                raise ValueError("it has to be https: Telegram calls nothing else")
+            if parts.port not in _WEBHOOK_PORTS:
+                raise ValueError("its port has to be 443, 80, 88 or 8443: Telegram calls no other")
+        return url if parts.path else f"{url}/webhook"
 
     @validates("webhook_secret")
     @classmethod

@@ -30,7 +30,10 @@ os.environ.setdefault("PTB_TIMEDELTA", "1")
 
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "inline_query", "my_chat_member")
 
-_BAD_REQUEST, _TOO_MANY, _SERVER_ERROR, _GATEWAY_TIMEOUT = 400, 429, 500, 504
+_BAD_REQUEST, _TOO_MANY, _SERVER_ERROR = 400, 429, 500
+_GIVEN_UP: Final = frozenset({504, 520, 524})
+"""What a gateway says when it has handed a request on and got no answer, or an empty one; the last
+two are Cloudflare's (its list of 5xx errors), through which some reach Telegram."""
 _KNOWN: Final = frozenset({401, 403, 404, 409, 429})
 """Refusals that python-telegram-bot has errors of their own for."""
 _NUMBER: Final = re.compile(r"(\d{1,6})\s*$")
@@ -141,8 +144,8 @@ def _raise_if_odd(answer: HttpResponse) -> None:
     named = parameters.get("retry_after") if isinstance(parameters, dict) else None
     if answer.status == _TOO_MANY and not named:
         raise RetryAfter(_seconds_in(description) or _seconds_in(answer.retry_after) or _PAUSE)
-    if not told and answer.status == _GATEWAY_TIMEOUT:  # what is behind it may have had the call
-        raise CallUnansweredError("504, and not from Telegram")
+    if not told and answer.status in _GIVEN_UP:  # what is behind it may have had the call
+        raise CallUnansweredError(f"{answer.status}, and not from Telegram")
     if not told and answer.status < _SERVER_ERROR:
         raise CallUnsentError(f"{answer.status}, and not from Telegram")
     if (seconds := _WAIT.search(description)) is not None and answer.status == _BAD_REQUEST:

@@ -70,6 +70,9 @@ def read_command(message: Message, bot: str, known: Collection[str] = ()) -> Typ
         if plain.partition(" ")[0].lower() in known:
             plain = f"/{plain}"
     first, more = _read(plain, bot, known, meant=meant)
+    if first is None or first.elsewhere:
+        later = _in_the_middle(plain, bot, known if private else ())
+        first, more = _read(later, bot, known, meant=meant) if later else (first, more)
     if first is None:
         return None
     then = []
@@ -77,6 +80,14 @@ def read_command(message: Message, bot: str, known: Collection[str] = ()) -> Typ
         command, more = _read(more, bot, known, meant=meant)
         then += [command] if command is not None else []
     return replace(first, then=tuple(then))
+
+
+def _in_the_middle(plain: str, bot: str, known: Collection[str]) -> str:
+    """Return the text from the first command on that names this bot or is one of ``known``."""
+    names = "|".join(map(re.escape, known))
+    unnamed = rf"|(?:{names})(?![\w@])" if names else ""
+    found = re.search(rf"(?<=\s)/(?:\w+@{re.escape(bot)}\b{unnamed})", plain, re.IGNORECASE)
+    return plain[found.start() :] if found else ""
 
 
 def _read(plain: str, bot: str, known: Collection[str], *, meant: bool) -> tuple[Typed | None, str]:
