@@ -28,6 +28,7 @@ from botproof.delivery.run import CHECK as DELIVERY
 from botproof.delivery.trial import delivery_trial, has_question, plan_for
 from botproof.history import History
 from botproof.outcome import Outcome, record_and_judge
+from botproof.played_over import play_over
 from botproof.prove.prove import prove, result_of
 from botproof.starvation import STRETCH_BY
 from botproof.targets.life import Ended, live, with_fresh_start
@@ -46,7 +47,7 @@ from botproof.workloads.load import LoadPlan, run_load
 from botproof.workloads.nobody import ask_as_nobody
 from botproof.workloads.security import is_limited, security_trial
 from botproof.workloads.signals import signals_trial
-from botproof.workloads.trials import play_trials
+from botproof.workloads.trials import Trial, play_trials
 
 CONVERSATIONS = "conversations"
 CONTENT_CHECKS = frozenset({"golden", "parity"})
@@ -185,37 +186,40 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
                 return  # the verdict is ERROR already; the other modes could not change it
         await _play_again(options, around, modes)
         trials = _trials(options, around, modes)
-        await play_trials(trials, beside=not config.alone_because())
+        beside = not config.alone_because()
+        await play_trials([trial for _, trial in trials], beside=beside)
+        await play_over(around, trials)
 
 
 def _trials(
     options: GateOptions, around: Surroundings, modes: Sequence[str]
-) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-    """Return what is played in stacks of its own after the modes, all of it beside each other.
+) -> list[tuple[str, Trial]]:
+    """Return what is played in stacks of its own after the modes, all of it beside each other, with
+    the check that each is for.
 
     What waits longest comes first, as not all stacks start at once.
     """
     config = options.config
     checks = frozenset(options.checks or config.gate.checks)
-    trials: list[Callable[[], Coroutine[Any, Any, None]]] = []
+    trials: list[tuple[str, Trial]] = []
     if "degradation" in checks and config.doubles.exchanges is not None:
-        trials.append(partial(degradation_trial, around, modes[0]))
+        trials.append(("degradation", partial(degradation_trial, around, modes[0])))
     if "signals" in checks and config.signals is not None:
-        trials.append(partial(signals_trial, around, modes[-1]))
-    trials.append(partial(_compare_conversations, options, around))
+        trials.append(("signals", partial(signals_trial, around, modes[-1])))
+    trials.append((CONVERSATIONS, partial(_compare_conversations, options, around)))
     if DELIVERY in checks and has_question(config):
-        trials += [partial(delivery_trial, around, mode) for mode in modes]
+        trials += [(DELIVERY, partial(delivery_trial, around, mode)) for mode in modes]
     if "security" in checks:
         trials += [
-            partial(security_trial, around, modes[-1], guests)
+            ("security", partial(security_trial, around, modes[-1], guests))
             for guests in ("", *config.security.guests)
             if guests or is_limited(config) or config.workload.private
         ]
     question = _question(options)
     if question:
-        trials.append(partial(away_trial, around, modes[0], question))
+        trials.append((DOOR, partial(away_trial, around, modes[0], question)))
     if config.door.nobody and question:
-        trials.append(partial(ask_as_nobody, around, modes[0], question))
+        trials.append((DOOR, partial(ask_as_nobody, around, modes[0], question)))
     return trials
 
 

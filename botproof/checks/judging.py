@@ -23,12 +23,14 @@ from botproof.history import (
     HarnessError,
     History,
     HistoryError,
+    PlayedOver,
     ProcessExited,
     Run,
     describe_exit,
     read_history,
 )
 from botproof.log_trouble import plain
+from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict
 
 HARNESS = "harness"
@@ -155,14 +157,24 @@ def run_checks(
         asked = replace(judging, approved=approved, unapproved=unapproved)
         return run_check(name, checks[name], part, asked)
 
-    whole, history = history, history.counted()
+    whole, history = history.latest(), history.counted()
     results = [run_check(name, checks[name], whole, judging) for name in names]
     results = settle(results, history, judging.budgets["reply_time_s"].limit, again)
     known = Approved(judging.rules, judging.approved)
     results = settle_starved(results, history, known, judging.limits, again)
-    results = [name_the_machine(result, whole) for result in results]
+    results = [_told_of_over(name_the_machine(result, whole), whole) for result in results]
     broken = harness_result(history)
     return [broken, *results] if broken is not None else results
+
+
+def _told_of_over(result: CheckResult, record: History) -> CheckResult:
+    """Return the result, with how often its trials were played once more."""
+    times = sum(event.check == result.check for event in record.of(PlayedOver))
+    if not times:
+        return result
+    how = "once" if times == 1 else f"{times} times"
+    line = f"{KEPT}, so it was played over {how}, with nothing of the gate beside it"
+    return msgspec.structs.replace(result, evidence=(*result.evidence, line))
 
 
 def _dead_double(history: History) -> str:

@@ -25,7 +25,13 @@ from botproof.checks.figures import telling
 from botproof.checks.generator import HALF_BEFORE_S, HALF_WITHHELD_S, HeldTimes, planned_cap
 from botproof.checks.replies import RULE, lines_of, read_turns, render, settled_turns
 from botproof.checks.shortcomings import Shortcomings
-from botproof.checks.unstarved import Unstarved, enough_for, unstarved
+from botproof.checks.unstarved import (
+    Unstarved,
+    all_starved_slots,
+    at_slot,
+    enough_for,
+    unstarved,
+)
 from botproof.history import (
     BotApiCall,
     CasePlayed,
@@ -333,7 +339,8 @@ def starved_requests(
     history: History, limit_s: float, starvation: Mapping[str, Starvation]
 ) -> Iterator[Request]:
     """Yield requests that starvation explains: those around them were slow as well. One that was
-    late among quick ones was late by itself, however busy the machine.
+    late among quick ones was late by itself, however busy the machine, but in a starved half
+    second: there those that were quick came when it was over.
 
     What the target remembers of a time without a processor may come soon after: half an answer, or,
     where many get it, that no exchange answers, which it then says at once.
@@ -345,6 +352,7 @@ def starved_requests(
         second: percentile([each.latency_s for each in beside], 0.5)
         for second, beside in around.items()
     }
+    starved = all_starved_slots(history.of(Request), starvation)
     for request in history.of(Request):
         own = starvation.get(request.stack, Starvation())
         end = request.intended + request.latency_s
@@ -360,7 +368,7 @@ def starved_requests(
         slow = usual[request.stack, int(request.intended)] >= _SHARED * min(
             request.latency_s, limit_s
         )
-        if slow and (late or failed):
+        if (slow and (late or failed)) or (late and at_slot(request) in starved):
             yield request
 
 

@@ -58,6 +58,25 @@ def _is_starved(slot: int, starvation: Starvation) -> bool:
     )
 
 
+def at_slot(request: Request) -> tuple[str, int]:
+    """Return the stack of a request, and the half second in which it was due."""
+    return request.stack, slot_of(request.intended)
+
+
+def all_starved_slots(
+    requests: Iterable[Request], starvation: Mapping[str, Starvation]
+) -> set[tuple[str, int]]:
+    """Return the same of all stacks that requests were sent to, each with its stack."""
+    due: dict[str, set[int]] = {}
+    for request in requests:
+        due.setdefault(request.stack, set()).add(slot_of(request.intended))
+    return {
+        (stack, slot)
+        for stack, slots in due.items()
+        for slot in starved_slots(slots, starvation.get(stack, Starvation()))
+    }
+
+
 def enough_for(limit: float, cap: int) -> int:
     """Return how many requests allow PASS, where none of them has failed; `limit` is a fraction."""
     return SequentialErrorRate(limit, cap).required() or cap
@@ -75,15 +94,8 @@ def unstarved(
     little were left of a mode, or fewer than `enough` requests of all (see `generator` for those
     that say nothing)."""
     requests = [each for each in history.of(Request) if not held.is_spoilt(each.intended)]
-    due = {(each.stack, slot_of(each.intended)) for each in requests}
-    starved = {
-        (stack, slot)
-        for stack in {stack for stack, _ in due}
-        for slot in starved_slots(
-            (slot for of, slot in due if of == stack), starvation.get(stack, Starvation())
-        )
-    }
-    of_starved = [each for each in requests if (each.stack, slot_of(each.intended)) in starved]
+    due, starved = set(map(at_slot, requests)), all_starved_slots(requests, starvation)
+    of_starved = [each for each in requests if at_slot(each) in starved]
     out = set(map(id, of_starved))
     if not out or len(requests) - len(out) < enough:
         return None

@@ -357,11 +357,19 @@ class _Show:
         await self._taken_in()
 
     async def _taken_in(self, updates: Sequence[int] = (), wanted: int = 1) -> None:
-        """Wait until the bot has so many updates in hand that Telegram sends no more; not for long,
-        and not at all where it answers before it confirms."""
+        """Wait until the bot has so many updates in hand that Telegram sends no more, or is about
+        to have fewer of them; not for long, and not at all where it answers before it confirms."""
         if not self._options.slow_ends or self._waiting.answers_first:
             return
-        await self._until(lambda: self._waiting.in_hand(updates) >= wanted)
+        most = 0
+
+        def taken_in() -> bool:
+            nonlocal most
+            held = self._waiting.in_hand(updates)
+            most = max(most, held)
+            return held >= wanted or 0 < held < most
+
+        await self._until(taken_in)
 
     async def _until(self, reached: Callable[[], bool], limit_s: float = _AIM_S) -> None:
         async def progress() -> None:

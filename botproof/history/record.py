@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -14,8 +14,19 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from botproof.history import findings, processes, run, traffic
+from botproof.history.findings import ConversationsCompared, Degraded, SignalSeen, SignalsWatched
 from botproof.history.processes import Vanished
-from botproof.history.run import FORMAT, Event, FreshStart, HarnessError, Phase, Run, Trial
+from botproof.history.run import (
+    FORMAT,
+    Event,
+    FreshStart,
+    HarnessError,
+    Phase,
+    PlayedOver,
+    Run,
+    Trial,
+    Withheld,
+)
 from botproof.history.traffic import UpdateConfirmed
 from botproof.problems import UsageError
 
@@ -26,6 +37,13 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = tuple(
     if isinstance(kind, type) and Event in kind.__bases__
 )
 E = TypeVar("E", bound=Event)
+_FOUND_BY: Final[Mapping[type[Event], str]] = {
+    ConversationsCompared: "conversations",
+    Degraded: "degradation",
+    SignalSeen: "signals",
+    SignalsWatched: "signals",
+}
+"""What is recorded of trials whose stacks nobody else hears of, and for which check."""
 _ENCODER = msgspec.json.Encoder()
 DECODER: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(reduce(or_, EVENT_TYPES))
 """Decodes one line of a history, without the line end."""
@@ -70,34 +88,40 @@ class History:
         ends = [each.t for each in marks if each.edge == "end"]
         return list(zip(begins, ends, strict=False))
 
+    def latest(self) -> History:
+        """Return the record without what was played over: of trials their last playing."""
+        over = {event.check: event.t for event in self.of(PlayedOver)}
+        if not over:
+            return self
+        trials = {event.stack: event.check for event in self.of(Trial)}
+
+        def check_of(event: Event) -> str:
+            if isinstance(event, Withheld):
+                return event.check
+            return trials.get(event.stack, "") or _FOUND_BY.get(type(event), "")
+
+        return History(
+            event for event in self.events if event.t >= over.get(check_of(event), event.t)
+        )
+
     def counted(self) -> History:
         """Return what is judged: without what a stack did before its last fresh start, and without
         the trials, which are for one check each. That the harness failed in one concerns all."""
-        trials = {event.stack for event in self.of(Trial)}
-        return self._chosen(
-            lambda event: event.stack not in trials or isinstance(event, HarnessError)
+        latest = self.latest()
+        trials = {event.stack for event in latest.of(Trial)}
+        return _chosen(
+            latest,
+            lambda event: event.stack not in trials or isinstance(event, HarnessError),
         )
 
     def for_check(self, check: str) -> History:
         """Return what one check looks at: its own trials where the run has any, else
         all but trials."""
-        trials = {event.stack for event in self.of(Trial) if event.check == check}
+        latest = self.latest()
+        trials = {event.stack for event in latest.of(Trial) if event.check == check}
         if not trials:
-            return self.counted()
-        return self._chosen(lambda event: event.stack in trials or isinstance(event, Run))
-
-    def _chosen(self, wanted: Callable[[Event], bool]) -> History:
-        starts = {event.stack: event.t for event in self.of(FreshStart)}
-        if not starts and not self.of(Trial):
-            return self
-        return History(
-            event
-            for event in self.events
-            if (
-                event.t >= starts.get(event.stack, event.t) or isinstance(event, FreshStart | Trial)
-            )
-            and wanted(event)
-        )
+            return latest.counted()
+        return _chosen(latest, lambda event: event.stack in trials or isinstance(event, Run))
 
     @property
     def run(self) -> Run | None:
@@ -140,6 +164,18 @@ class History:
     def mode_of(self, stack: str) -> str:
         """Return the mode of a stack; the stack's own name when no event says it."""
         return next((e.mode for e in self.events if e.stack == stack and e.mode), stack)
+
+
+def _chosen(history: History, wanted: Callable[[Event], bool]) -> History:
+    starts = {event.stack: event.t for event in history.of(FreshStart)}
+    if not starts and not history.of(Trial):
+        return history
+    return History(
+        event
+        for event in history.events
+        if (event.t >= starts.get(event.stack, event.t) or isinstance(event, FreshStart | Trial))
+        and wanted(event)
+    )
 
 
 class HistoryWriter:

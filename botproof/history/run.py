@@ -72,6 +72,16 @@ class Withheld(Event, frozen=True, kw_only=True):
     withheld_s: float
 
 
+class PlayedOver(Event, frozen=True, kw_only=True):
+    """All trials of a check are played once more from here on, with nothing of the gate beside
+    them: the machine had kept them from showing anything sure, and nothing had failed.
+
+    What the record holds of them before `t` is not judged.
+    """
+
+    check: str
+
+
 class FreshStart(Event, frozen=True, kw_only=True):
     """The harness's own failure ended this stack, and it was started once more, all of it.
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from botproof.history import FreshStart, HistoryError, PlayedAgain, Starved, read_history
+from botproof.history import (
+    FreshStart,
+    HistoryError,
+    PlayedAgain,
+    PlayedOver,
+    Starved,
+    read_history,
+)
 from botproof.starvation import Starvation
 from botproof.verdict import Verdict
 
@@ -75,6 +82,7 @@ def _seen(path: Path) -> tuple[float | None, int, int]:
     over = sum(sum(each.lengths) for each in found)
     share = sum(sum(each.figures) for each in found) / over if history.of(Starved) else None
     again = sum(len(event.cases) for event in history.of(PlayedAgain))
+    again += len(history.of(PlayedOver))
     return share, len(history.of(FreshStart)), again
 
 

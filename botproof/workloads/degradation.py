@@ -334,9 +334,9 @@ class _Bad:
     # asking
 
     async def _beside(self, texts: Sequence[str], stage: str, fault: str) -> None:
-        """Ask all at once, with a neighbour beside them; a starved answer once more."""
+        """Ask all at once, with a neighbour beside them; a starved answer up to twice more."""
         simple = question_of(self._config)
-        for again in (False, True):
+        for last in (False, False, True):
             asked = [(text, stage, fault) for text in texts]
             asked += [(simple, stage, fault)] if simple else []
             came = await self._ask(asked, since=self._good_at, neighbours=1 if simple else 0)
@@ -346,7 +346,7 @@ class _Bad:
                 for one in came
                 if one.withheld_s >= CASE_S and (one.reply_s is None or one.reply_s >= limit)
             ]
-            if again or not starved:
+            if last or not starved:
                 self._played.extend(came)
                 return
 

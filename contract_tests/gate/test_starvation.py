@@ -218,6 +218,17 @@ def test_requests_that_were_late_among_quick_ones_fail(story, judged) -> None:
     assert judge(story, judged, "errors").verdict is Verdict.FAIL
 
 
+def test_requests_that_were_late_among_quick_ones_of_a_starved_half_second_are_inconclusive(
+    story, judged
+) -> None:
+    """Some waited until the machine went on, and those after them came at once."""
+    for number in range(400):
+        story.load("webhook", 1, latency_s=2.1 if number % 50 == 0 else 0.05)
+    assert judge(story, judged, "errors").verdict is Verdict.FAIL
+    starve(story, "webhook", story.clock - 10, story.clock + 3, figure=0.98)
+    assert judge(story, judged, "errors").verdict is Verdict.INCONCLUSIVE
+
+
 def test_requests_that_were_late_among_some_that_were_just_in_time_are_inconclusive(
     story, judged
 ) -> None:

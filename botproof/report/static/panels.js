@@ -6,7 +6,7 @@ import { make } from "./view.js";
 const MOST = 80;
 const HAPPENED = new Set([
   "phase", "harness_error", "process_started", "process_ready", "process_not_ready", "stop_requested",
-  "process_exited", "health_answered", "fault", "fresh_start", "played_again", "vanished", "load_planned",
+  "process_exited", "health_answered", "fault", "fresh_start", "played_again", "played_over", "vanished", "load_planned",
   "generator_held", "memory_fence", "door_asked", "conversations_compared", "double_event",
 ]);
 const UPDATES = new Set(["case_played", "update_injected", "update_delivered", "update_confirmed"]);

@@ -137,6 +137,7 @@ const WORDS = {
   fault: (e) => `fault: ${e.kind} of ${e.target} ${brief(e.detail ?? "")}`,
   fresh_start: (e) => `started afresh: ${e.reason}`,
   played_again: (e) => `plays again: ${(e.cases ?? []).join(", ")}`,
+  played_over: (e) => `${e.check}: its trials are played over, alone`,
   vanished: (e) => `a process of ${e.process} ended after ${lasted(e.lived_s ?? 0)}: ${e.command}`,
   load_planned: (e) => `load: at most ${e.cap} requests, ${e.rate} a second`,
   generator_held: (e) => `the load generator stood still for ${lasted(e.held_s ?? 0)}`,
