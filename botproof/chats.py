@@ -266,6 +266,12 @@ class Chats:
             self._dropped(event)
         return None
 
+    @property
+    def texts(self) -> list[str]:
+        """What every message that stands says and that is no acknowledgement, in order."""
+        said = [act for act in self.acts if act.is_message and act.standing]
+        return [act.text for act in said if act.text and not act.acknowledgement]
+
     def elsewhere(self) -> list[Message]:
         """Return messages that went to chats in which nobody had asked anything."""
         return [

@@ -19,8 +19,8 @@ from typing import Self
 import httpx
 
 from botproof import history
-from botproof.calls import chat_of, is_sending, key_of, text_of
-from botproof.chats import ReplyRules
+from botproof.calls import chat_of, is_sending, key_of
+from botproof.chats import Chats, ReplyRules
 from botproof.checks.together import crossed
 from botproof.config import BOT, Config
 from botproof.faults.troubles import Frozen
@@ -104,7 +104,7 @@ class DoorWorkload:
         self._open = ExitStack()
         self._webhook: tuple[str, str] | None = None
         self._said: asyncio.Queue[Event]
-        self._texts: dict[int, dict[int, str]] = {u: {} for u in (*USERS.values(), *CROWD)}
+        self._chats = {user: Chats(rules) for user in (*USERS.values(), *CROWD)}
         self._refused: dict[int, str] = {}
         self._last_id = 0
         self._mute = False
@@ -135,7 +135,7 @@ class DoorWorkload:
         self._stack.say("door: strangers, nonsense, and the same update twice")
         self._read()
         self._mute = not self._answers(USERS[FIRST])
-        self._texts[USERS[FIRST]] = {}
+        self._chats[USERS[FIRST]] = Chats(self._rules)
         await self._by_telegram(AGAIN, "the same as the first update, later")
         self._mute = self._mute and not self._answers(USERS[AGAIN])
         await self._send(REPEATED)  # after it: beside another update a bot may answer otherwise
@@ -164,7 +164,7 @@ class DoorWorkload:
 
     async def stranger(self) -> tuple[str, ...]:
         """Return what a user gets who is on no list."""
-        self._texts[STRANGER] = {}
+        self._chats[STRANGER] = Chats(self._rules)
         await self._stack.inject(message_update(STRANGER, self._question))
         await self._answered_to(STRANGER, _ANSWER_S / 2)
         return tuple(self._answers(STRANGER))
@@ -360,8 +360,10 @@ class DoorWorkload:
         except ValueError:
             return
         if what in USERS and isinstance(call, dict) and is_sending(str(call.get("method", ""))):
-            texts = self._texts[USERS[what]]
-            texts[-1 - len(texts)] = text_of(call)
+            made = BotApiCall(
+                t=history.now(), method=call.pop("method"), params=call, status=200, result={}
+            )
+            self._chats[USERS[what]].feed(made)
 
     def _body(self, number: int, what: str, text: str = "") -> bytes:
         update = message_update(USERS[what], text or self._question)
@@ -427,22 +429,15 @@ class DoorWorkload:
             self._webhook = (url, secret) if url else None
         elif event.method == "deleteWebhook":
             self._webhook = None
-        texts = self._texts.get(chat_of(event) or 0)
-        if texts is None:
-            return
-        if chat_of(event) == USERS[FIRST]:
+        chat = chat_of(event) or 0
+        if chat == USERS[FIRST]:
             self._word = key_of(event.params.get("reply_markup")) or self._word
-        result = event.result if isinstance(event.result, dict) else {}
-        number = result.get("message_id") or event.params.get("message_id")
-        if event.method == "deleteMessage":
-            texts.pop(int(str(event.params.get("message_id"))), None)
-        elif is_sending(event.method) or event.method == "editMessageText":
-            texts[int(str(number or -1 - len(texts)))] = text_of(event.params)
+        if chat in self._chats:
+            self._chats[chat].feed(event)
 
     def _answers(self, user: int) -> list[str]:
         """Return what this user got, with the id, in which users differ, left out."""
-        texts = [text.replace(str(user), "(id)") for text in self._texts[user].values()]
-        return [text for text in texts if text and not self._rules.is_acknowledgement(text)]
+        return [text.replace(str(user), "(id)") for text in self._chats[user].texts]
 
     def _record(
         self,

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botproof import history
-from botproof.calls import button_rows, chat_of, is_sending, query_of, text_of
-from botproof.chats import ReplyRules
+from botproof.calls import button_rows, chat_of, query_of, text_of
+from botproof.chats import Chats, ReplyRules
 from botproof.checks.figures import telling
 from botproof.config import Case, Config
 from botproof.history import BotApiCall, Event, SecretSeen, SecurityAsked
@@ -116,7 +116,8 @@ class Asker:
         self._guests = guests
         self._config = config
         self._rules = ReplyRules.of(config.replies)
-        self._texts: dict[tuple[int, str], dict[int, str]] = {}
+        self._chats: dict[tuple[int, str], Chats] = {}
+        """By chat, or by the query that is answered: what was said since it was asked there."""
         self._buttons: dict[int, list[str]] = {}
         self._taps: dict[str, str] = {}
         self._last = history.now()
@@ -144,7 +145,7 @@ class Asker:
         events: list[SecurityAsked] = []
         async with reading(self._stack, _is_call, self._read):
             for text in self._config.workload.private:
-                self._texts[user, ""] = {}
+                self._chats[user, ""] = Chats(self._rules)
                 await self._inject(message_update(user, text))
                 await self._quiet()
                 one = Approach(who, "a message", text, {}, (user,), private=True)
@@ -173,7 +174,7 @@ class Asker:
 
     async def _operators(self, text: str) -> list[str]:
         """Return what the operator is told, in his private chat."""
-        self._texts[OPERATOR, ""] = {}
+        self._chats[OPERATOR, ""] = Chats(self._rules)
         self._buttons[OPERATOR] = []
         await self._inject(message_update(OPERATOR, text))
         await self._answered(OPERATOR)
@@ -228,7 +229,7 @@ class Asker:
             await self._quiet()
         for one in approaches:
             for chat in one.chats:
-                self._texts[chat, ""] = {}
+                self._chats[chat, ""] = Chats(self._rules)
                 if chat > 0:  # who has spoken in a group may have spoken to the bot before
                     await self._stack.telegram.make_chat(token, private_chat(chat))
             await self._inject(one.update)
@@ -253,22 +254,17 @@ class Asker:
             if not isinstance(event, BotApiCall) or event.error_code is not None:
                 continue
             chat, query = chat_of(event) or 0, query_of(event)
-            said = text_of(event.params) if is_sending(event.method) else ""
-            if event.method.startswith(("editMessage", "answer")):
-                said = text_of(event.params) or str(event.params.get("results") or "")
-            if not said:
-                continue
+            if not _said(event.params):
+                continue  # what was deleted again was told all the same
             self._last = history.now()
-            result = event.result if isinstance(event.result, dict) else {}
-            number = result.get("message_id") or event.params.get("message_id") or -len(said)
             key = (0, query) if query else (chat, "")
-            self._texts.setdefault(key, {})[int(number)] = said
+            self._chats.setdefault(key, Chats(self._rules)).feed(event)
             self._buttons.setdefault(chat, []).extend(_callback_data(event))
 
     def _answers(self, chats: Sequence[int], query: str) -> list[str]:
-        found = [text for chat in chats for text in self._texts.get((chat, ""), {}).values()]
-        found += self._texts.get((0, query), {}).values() if query else []
-        return [text for text in found if not self._rules.is_acknowledgement(text)]
+        keys = [*((chat, "") for chat in chats), *([(0, query)] if query else [])]
+        acts = [act for key in keys if key in self._chats for act in self._chats[key].acts]
+        return [_said(act.params) for act in acts if not self._rules.is_acknowledgement(act.text)]
 
     # what is recorded
 
@@ -303,6 +299,10 @@ class Asker:
     @property
     def _labels(self) -> Mapping[str, Any]:
         return {"stack": self._stack.mode, "mode": self._stack.mode}
+
+
+def _said(params: Mapping[str, Any]) -> str:
+    return text_of(params) or str(params.get("results") or "")
 
 
 def _is_call(event: Event) -> bool:

@@ -171,7 +171,7 @@ class LateBot:
         self._watch = watch
         answer = {"chat_id": user, "text": "You own 4.2 BTC and 17 ETH"}
         self._event = event or BotApiCall(
-            t=0.0, method="sendMessage", params=answer, status=200, **PLACE
+            t=0.0, method="sendMessage", params=answer, status=200, result={}, **PLACE
         )
         self._looks = looks
 
