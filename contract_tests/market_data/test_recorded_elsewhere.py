@@ -2,11 +2,14 @@
 adapters: rows as they stand there, each with where it is from.
 """
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from contract_tests.market_data.recorded import BTC, adapter, inverse, perp
 from reference_bot.market_data.errors import VenueError
+from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues import binance, bitget, bybit, gate, hyperliquid, okx
 from reference_bot.market_data.venues.base import Directory, Instrument
 
@@ -94,6 +97,50 @@ async def test_coins_and_contexts_of_different_number_are_not_put_together():
     with pytest.raises(VenueError, match="2 coins are listed, 1 contexts told") as caught:
         await venue.directory("perp")
     assert caught.value.reason == "bad_payload"
+
+
+async def test_a_token_of_hyperliquid_is_the_coin_by_its_id_not_by_its_name():
+    """BTC's spot market has a token UBTC; a token PUMP was traded at 0.0001406 while the coin,
+    UPUMP, was at 0.0054887 (ccxt's issue 27017, October 2025; ids by Unit's token metadata). Token
+    indices have gaps: 479 stood at position 459 of 464 (go-trader's issue 831, June 2026). Two
+    tokens may have one name: the one that is traded counts.
+    """
+    universe: list[dict[str, Any]] = [
+        {"name": "PURR/USDC", "tokens": [1, 0], "index": 0},
+        {"name": "@20", "tokens": [20, 0], "index": 20},
+        {"name": "@142", "tokens": [197, 0], "index": 142},
+        {"name": "@188", "tokens": [299, 0], "index": 188},
+        {"name": "@7", "tokens": [7, 0], "index": 7},
+        {"name": "@367", "tokens": [479, 0], "index": 367},
+        {"name": "@400", "tokens": [600, 0], "index": 400},
+    ]
+    tokens = [
+        {"name": "USDC", "index": 0, "tokenId": "0x6d1e7cde53ba9467b783cb7c530ce054"},
+        {"name": "PURR", "index": 1, "tokenId": "0xc1fb593aeffbeb02f85e0308e9956a90"},
+        {"name": "PUMP", "index": 20, "tokenId": "0x01"},
+        {"name": "WARS", "index": 7, "tokenId": "0x02"},
+        {"name": "UBTC", "index": 197, "tokenId": "0x8f254b963e8468305d409b33aa137c67"},
+        {"name": "UPUMP", "index": 299, "tokenId": "0x544e60f98a36d7b22c0fb5824b84f795"},
+        {"name": "WARS", "index": 479, "tokenId": "0x03"},
+    ]
+    prices = {"@20": "0.0001406", "@188": "0.0054887", "@142": "110000.0", "@367": "0.36"}
+    paid = {"@7": "0.0", "@367": "36.0"}
+    contexts = [
+        {"coin": one["name"], "midPx": prices.get(one["name"]), "markPx": "0.1",
+         "prevDayPx": "0.1", "dayNtlVlm": paid.get(one["name"], "1.0")}
+        for one in universe
+    ]  # fmt: skip
+    told = msgspec.json.encode([{"universe": universe, "tokens": tokens}, contexts])
+    venue = adapter(hyperliquid, {"/info": told}, 1_760_100_000_000)
+    listed = await venue.directory("spot")
+    assert {str(pair): one.symbol for pair, one in listed.by_pair.items()} == {
+        "PURR/USDC": "PURR/USDC",
+        "BTC/USDC": "@142",
+        "PUMP/USDC": "@188",
+        "WARS/USDC": "@367",
+    }
+    pump = listed.by_pair[Pair("PUMP", "USDC")]
+    assert (await venue.ticker(pump)).price == 0.0054887
 
 
 # -- candles and histories ---------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Hyperliquid's wire format: one path, ``POST /info``, with the question in the body.
 
 Perpetuals are margined in USDC; funding is paid every hour; SHIB, PEPE and BONK are traded in
-thousands as kSHIB, kPEPE and kBONK. Spot pairs other than the first are known as ``@index``.
+thousands as kSHIB, kPEPE and kBONK. Spot pairs other than the first are known as ``@index``; on
+spot BTC is UBTC.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ __all__ = ["WEIGHT", "Hyperliquid", "listings"]
 WEIGHT: Final = 1
 
 _SPOT = ("PAXG", "BTC", "ETH", "SOL")
+_UNIT: Final = {
+    "BTC": ("UBTC", "Unit Bitcoin", "0x8f254b963e8468305d409b33aa137c67"),
+    "ETH": ("UETH", "Unit Ethereum", "0xe1edd30daaf5caac3fe63569e24748da"),
+    "SOL": ("USOL", "Unit Solana", "0x49b67c39f5566535de22b29b0e51e685"),
+}
+"""The tokens that stand for coins of other chains: name, full name, id (Unit, token metadata)."""
 
 
 def listings(market: Market, kind: Kind) -> dict[str, Listing]:
@@ -132,16 +139,17 @@ def _spot_meta(ask: Ask) -> dict[str, Any]:
     return {"universe": universe, "tokens": tokens}
 
 
-def _token(name: str, index: int, decimals: int) -> dict[str, Any]:
+def _token(base: str, index: int, decimals: int) -> dict[str, Any]:
+    name, full_name, token_id = _UNIT.get(base, (base, None, f"0x{index:032x}"))
     return {
         "name": name,
         "szDecimals": max(0, decimals),
         "weiDecimals": 8,
         "index": index,
-        "tokenId": f"0x{index:032x}",
+        "tokenId": token_id,
         "isCanonical": index == 0,
         "evmContract": None,
-        "fullName": None,
+        "fullName": full_name,
         "deployerTradingFeeShare": "0.0",
     }
 

@@ -5,6 +5,7 @@ question is in the body. The contexts of all coins come in one answer, which is 
 seconds: an address has 1,200 points of weight a minute, and a question costs 20. Prices are mid
 prices; high, low, a history of open interest and taker volumes are not offered. Funding is hourly;
 ``predictedFundings`` tells the last reset, not the next. A leading ``k`` means a thousand coins.
+Tokens have no name of their own: what stands for a coin of another chain is known by its id.
 """
 
 from __future__ import annotations
@@ -44,6 +45,23 @@ RATES: Final = (PaceRule("/info", 55, 60.0),)
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 
 
+_UNIT: Final = {
+    "0x8f254b963e8468305d409b33aa137c67": "BTC",
+    "0xe1edd30daaf5caac3fe63569e24748da": "ETH",
+    "0x49b67c39f5566535de22b29b0e51e685": "SOL",
+    "0x544e60f98a36d7b22c0fb5824b84f795": "PUMP",
+    "0x7650808198966e4285687d3deb556ccc": "FARTCOIN",
+    "0x2ff71b802a6788a052c7f1a58ec863af": "SPX",
+    "0xb113d34e351cf195733c98442530c099": "BONK",
+    "0x2c54c60600e1d786b2dfc139a38a5a99": "XPL",
+    "0x1c994ad3381d31c86c8c2d74ed89a365": "ZEC",
+    "0x730fc3855fb77d2aa5a19dd7891dbe80": "AVAX",
+    "0x85b8124314ae77b78b4b6f20ecd93149": "VIRTUAL",
+}
+"""Tokens that stand for coins of other chains, by their ids: UBTC is BTC, UFART is FARTCOIN (Unit,
+mainnet token metadata)."""
+
+
 class _Coin(Struct, frozen=True, rename="camel"):
     name: str
     is_delisted: bool | None = None
@@ -77,6 +95,16 @@ class _State(Struct, frozen=True, array_like=True):
 class _Token(Struct, frozen=True):
     name: str
     index: int
+    token_id: str = msgspec.field(name="tokenId", default="")
+
+    @property
+    def coin(self) -> str:
+        """Return the coin that it is; "" where it only has the name of one.
+
+        Anybody may list a token under any name, a second time, too.
+        """
+        unit, name = _UNIT.get(self.token_id), self.name.upper()
+        return unit or ("" if name in _UNIT.values() else name)
 
 
 class _SpotPair(Struct, frozen=True):
@@ -194,7 +222,7 @@ class Hyperliquid(OneApi):
         await self._ask({"type": "allMids"}, _MIDS)
 
     async def directory(self, kind: MarketKind) -> Directory:
-        """Read what trades; spot pairs by the names of their tokens."""
+        """Read what trades; spot pairs by their tokens, of a name's those traded most."""
         if kind == "perp":
             rows = [
                 (_coin(one.name), one.name)
@@ -204,10 +232,12 @@ class Hyperliquid(OneApi):
             listed = (Listed(name, base, "USDC", unit=unit) for (base, unit), name in rows)
             return index(self.name, kind, listed)
         meta = (await self._spots()).value
-        names = {token.index: token.name.upper() for token in meta.tokens}
+        names = {token.index: token.coin for token in meta.tokens}
+        paid = {one.coin: one.day_ntl_vlm or 0.0 for one in meta.contexts}
+        universe = sorted(meta.universe, key=lambda one: -paid.get(one.name, 0.0))
         listed = (
             Listed(one.name, names.get(one.tokens[0], ""), names.get(one.tokens[1], ""))
-            for one in meta.universe
+            for one in universe
             if len(one.tokens) > 1
         )
         return index(self.name, kind, (row for row in listed if row.base and row.quote))
