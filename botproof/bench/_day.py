@@ -1,8 +1,9 @@
 """A day of simulated market, replayed at speed: how long scans take, what they ask, what is kept.
 
 Five hundred made-up symbols beside the usual ones, on six venues, each call delayed by 150 ms. The
-market's clock moves on a quarter of an hour at a time, to a second before the next close: at every
-step all candles are to be read anew. Each step asks /volume_scan and /top_symbols of the next venue
+market's clock moves on a quarter of an hour at a time, to ten seconds before the next close, and
+stands still between: at every step all candles are to be read anew, and what one answer of a scan
+has found is kept for the next one. Each step asks /volume_scan and /top_symbols of the next venue
 and market, after a price by which the service hears what time it is there. The double holds the
 venues' documented rates against the service: an answer whose rest the venue takes later is asked
 for again when it says so, as its user would, and its last answer counts. The double draws its
@@ -25,8 +26,10 @@ from botproof.bench._market import CRYPTO_VENUES, Double, Service, service
 _STEP: Final = 900
 _STEPS: Final = 96
 _SYMBOLS: Final = 500
-_BEGIN: Final = 1_763_779_499_000
-"""2025-11-22 02:44:59 UTC: a second before a close, and so is every step."""
+_BEGIN: Final = 1_763_779_490_000
+"""2025-11-22 02:44:50 UTC: ten seconds before a close, and so is every step. Scans over several
+answers need some of them: what they find is kept until the close.
+"""
 _DELAY: Final = 0.15
 _WITHIN: Final = 2.0
 _MOST_CALLS: Final = 62

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from urllib.parse import unquote
 
 import pytest
 
@@ -51,6 +52,22 @@ async def test_bybit_begins_with_the_newest(exchanges, market, newest):
     assert (first["buyRatio"], first["sellRatio"]) == (f"0.{long:04}", f"0.{10_000 - long:04}")
     spot = query | {"category": "spot"}
     assert (await exchanges.get("bybit/v5/market/account-ratio", **spot)).json()["retCode"] == 10001
+
+
+@pytest.mark.parametrize(
+    ("path", "period"), [("account-ratio", "period"), ("open-interest", "intervalTime")]
+)
+async def test_bybits_histories_go_on_by_a_cursor(exchanges, newest, path, period):
+    """The cursor is told as it stands in an address: ``lastid%3D…%26lasttime%3D1780617600``."""
+    query = {"category": "linear", "symbol": "BTCUSDT", period: "5min", "limit": 2}
+    page = (await exchanges.get(f"bybit/v5/market/{path}", **query)).json()["result"]
+    cursor = page["nextPageCursor"]
+    assert cursor == f"lastid%3D0%26lasttime%3D{(newest - FIVE) // 1000}"
+    more = query | {"cursor": unquote(cursor)}
+    older = (await exchanges.get(f"bybit/v5/market/{path}", **more)).json()["result"]["list"]
+    assert older[0]["timestamp"] == str(newest - 2 * FIVE)
+    wrong = (await exchanges.get(f"bybit/v5/market/{path}", **query, cursor=cursor)).json()
+    assert wrong["retCode"] == 10001, "escaped twice, it is another one"
 
 
 async def test_okx_tells_the_ratio_alone(exchanges, market, newest):

@@ -143,6 +143,67 @@ async def test_a_token_of_hyperliquid_is_the_coin_by_its_id_not_by_its_name():
     assert (await venue.ticker(pump)).price == 0.0054887
 
 
+@pytest.mark.parametrize(("delisted", "there"), [(1_780_963_200, True), (1_780_000_000, False),
+                                                 (0, True), (None, True)])  # fmt: skip
+async def test_gate_tells_ahead_when_a_contract_goes(delisted, there):
+    """DEGO_USDT in June 2026: ``status`` trading, ``in_delisting`` false, and a ``delisted_time``
+    to come (the pull request of another client, extrema_infra 45).
+    """
+    row = {"name": "DEGO_USDT", "type": "direct", "quanto_multiplier": "0.1", "status": "trading",
+           "in_delisting": False, "delisted_time": delisted, "contract_type": ""}  # fmt: skip
+    path = "/api/v4/futures/usdt/contracts"
+    venue = adapter(gate, {path: msgspec.json.encode([row])}, 1_780_500_000_000)
+    assert (Pair("DEGO", "USDT") in (await venue.directory("perp")).by_pair) is there
+
+
+async def test_bitgets_pairs_of_march_2024_and_their_states():
+    """bbgo's test data (get_symbols_request): BTCUSDT was ``gray`` in that answer."""
+    rows = [
+        {"symbol": f"{base}USDT", "baseCoin": base, "quoteCoin": "USDT", "status": status,
+         "minTradeUSDT": "5", "areaSymbol": "no"}
+        for base, status in (("ETH", "online"), ("BTC", "gray"), ("SPONGE", "offline"))
+    ]  # fmt: skip
+    told = msgspec.json.encode({"code": "00000", "msg": "success", "data": rows})
+    venue = adapter(bitget, {"/api/v2/spot/public/symbols": told}, 1_709_620_645_000)
+    assert list((await venue.directory("spot")).by_pair) == [Pair("ETH", "USDT")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "symbol", "base", "quote", "word", "asset"),
+    [
+        ("spot", "AAPLUSDT", "AAPL", "USDT", "xstocks", "stock"),
+        ("perp", "TSLAUSDT", "TSLA", "USDT", "stock", "stock"),
+        ("inverse", "BRENTUSD", "BRENT", "USD", "commodity", "commodity"),
+    ],
+)
+async def test_bybits_words_for_what_is_no_coin_on_each_side(  # noqa: PLR0917 - parameters
+    kind, symbol, base, quote, word, asset
+):
+    """nautilus_trader's test data (http_get_instruments_*): a page ends with a cursor of null."""
+    types = {"perp": {"contractType": "LinearPerpetual", "fundingInterval": 480},
+             "inverse": {"contractType": "InversePerpetual", "fundingInterval": 480}}  # fmt: skip
+    row = {"symbol": symbol, "baseCoin": base, "quoteCoin": quote, "status": "Trading",
+           "symbolType": word, **types.get(kind, {})}  # fmt: skip
+    told = {"retCode": 0, "retMsg": "OK", "result": {"nextPageCursor": None, "list": [row]}}
+    answers = {"/v5/market/instruments-info": msgspec.json.encode(told)}
+    listed = await adapter(bybit, answers, 1_700_000_000_000).directory(kind)
+    [one] = listed.by_pair.values()
+    assert (one.symbol, one.asset, one.hours) == (symbol, asset, None if kind == "spot" else 8.0)
+    assert not listed.coins().by_pair
+
+
+async def test_an_inverse_swap_of_okx_of_2023_is_one_of_a_coin():
+    """The row of OKX.Api's issue 7, April 2023: no ``ruleType`` and no ``instCategory`` yet."""
+    row = {"instId": "BTC-USD-SWAP", "instType": "SWAP", "instFamily": "BTC-USD", "category": "1",
+           "ctType": "inverse", "ctVal": "100", "ctMult": "1", "ctValCcy": "USD", "baseCcy": "",
+           "quoteCcy": "", "settleCcy": "BTC", "state": "live", "expTime": ""}  # fmt: skip
+    told = msgspec.json.encode({"code": "0", "msg": "", "data": [row]})
+    venue = adapter(okx, {"/api/v5/public/instruments": told}, 1_682_700_000_000)
+    [one] = (await venue.directory("inverse")).coins().by_pair.values()
+    assert (str(one.pair), one.unit) == ("BTC/USD", 100.0)
+    assert not (await venue.directory("perp")).by_pair
+
+
 # -- candles and histories ---------------------------------------------------------------------
 
 
@@ -209,3 +270,145 @@ async def test_two_candles_of_okx_of_2025():
         (71.6404, 7364701.57952),
         (10.4037, 1069603.34883),
     ]
+
+
+# -- the present -------------------------------------------------------------------------------
+
+
+async def test_okx_tells_no_interval_before_but_the_next_one():
+    """ccxt's issue 20735, January 2024: XRP-USDT-SWAP, ``nextFundingRate`` is empty."""
+    told = (
+        b'{"code":"0","data":[{"fundingRate":"0.0000728992871126","fundingTime":"1704816000000",'
+        b'"instId":"XRP-USDT-SWAP","instType":"SWAP","maxFundingRate":"0.0075",'
+        b'"method":"current_period","minFundingRate":"-0.0075","nextFundingRate":"",'
+        b'"nextFundingTime":"1704844800000","settFundingRate":"0.0000558513836517",'
+        b'"settState":"settled","ts":"1704802262047"}],"msg":""}'
+    )
+    marks = b'{"code":"0","data":[{"instId":"XRP-USDT-SWAP","markPx":"0.56","ts":"1704802262047"}]}'
+    answers = {"/api/v5/public/funding-rate": told, "/api/v5/public/mark-price": marks}
+    found = await adapter(okx, answers, 1_704_802_262_000).funding(perp("okx", "XRP-USDT-SWAP"))
+    assert (found.rate, found.interval_hours, found.next_reset) == (
+        0.0000728992871126, 8.0, 1_704_816_000_000,
+    )  # fmt: skip
+
+
+async def test_okxs_inverse_ticker_of_may_2021():
+    """OKX v5, *Get a ticker*, the Chinese document's example: contracts of 100 dollars, coins."""
+    told = (
+        b'{"code":"0","msg":"","data":[{"instType":"SWAP","instId":"BTC-USD-SWAP",'
+        b'"last":"56956.1","open24h":"55926","high24h":"57641.1","low24h":"54570.1",'
+        b'"volCcy24h":"81137.755","vol24h":"46258703","ts":"1620289117764","sodUtc0":"55926"}]}'
+    )
+    venue = adapter(okx, {"/api/v5/market/ticker": told}, 1_620_289_118_000)
+    found = await venue.ticker(inverse("okx", "BTC-USD-SWAP", 100.0))
+    assert (found.price, found.volume, found.turnover) == (56956.1, 81137.755, 4_625_870_300.0)
+
+
+async def test_gates_stats_of_january_2023():
+    """ccxt's pull request 16531; what takers did is not told yet."""
+    told = (
+        b'[{"long_liq_amount":"0","long_liq_size":"0","long_liq_usd":"0",'
+        b'"lsr_account":"1.146173969915","lsr_taker":"2.1383317821535","mark_price":"20745.57",'
+        b'"open_interest":"149191056","open_interest_usd":"309505349.56219","time":"1674137400",'
+        b'"top_lsr_account":"0","top_lsr_size":"0"}]'
+    )
+    venue = adapter(gate, {"/api/v4/futures/usdt/contract_stats": told}, 1_674_137_500_000)
+    contract = perp("gate", "BTC_USDT", 0.0001)
+    ratio = await venue.account_ratio(contract)
+    assert (ratio.long_short, ratio.time) == (1.146173969915, 1_674_137_400_000)
+    assert (await venue.taker_volumes(contract, 5)).periods == ()
+    [point] = await venue.open_interest_history(contract)
+    assert point.value == pytest.approx(point.amount * 20745.57, rel=1e-9), "the same measure"
+
+
+async def test_gates_spot_tickers_of_september_2023():
+    """XChange's test data (api_v4_spot_tickers): the change in percent alone."""
+    told = (
+        b'[{"currency_pair":"BTC_USDT","last":"26019.8","lowest_ask":"26019.9",'
+        b'"change_percentage":"1.09","change_utc0":"0.36","base_volume":"4722.912133756",'
+        b'"quote_volume":"122324034.68892","high_24h":"26202.4","low_24h":"25606.3"},'
+        b'{"currency_pair":"ETH_USDT","last":"1752.96","change_percentage":"0.24",'
+        b'"base_volume":"34842.614438438","quote_volume":"60887901.935971","high_24h":"1777.84",'
+        b'"low_24h":"1719.5"}]'
+    )
+    pair = Instrument("gate", "spot", BTC, "BTC_USDT")
+    venue = adapter(gate, {"/api/v4/spot/tickers": told}, 1_694_500_000_000)
+    found = await venue.tickers("spot", Directory({BTC: pair}))
+    assert found == {BTC: await venue.ticker(pair)}, "of several rows the one that was asked for"
+    assert found[BTC].open == pytest.approx(26019.8 / 1.0109)
+
+
+async def test_bitgets_ticker_and_candles_of_march_2024():
+    """bbgo's test data (get_ticker_request, get_k_line_request): rows of four hours."""
+    told = (
+        b'{"code":"00000","msg":"success","requestTime":1709626632870,"data":[{"open":"64654.54",'
+        b'"symbol":"BTCUSDT","high24h":"68686.93","low24h":"64583.42","lastPr":"66554.03",'
+        b'"quoteVolume":"1963568540.741927","baseVolume":"29439.351448","ts":"1709626631127"}]}'
+    )
+    rows = (
+        b'{"code":"00000","msg":"success","data":[["1709352000000","62308.42","62308.43","61760",'
+        b'"62014.17","987.377637","61283110.57046518","61283110.57046518"],["1709366400000",'
+        b'"62014.17","62122.8","61648.26","61825.64","1271.183413","78680550.55539777",'
+        b'"78680550.55539777"]]}'
+    )
+    pair = Instrument("bitget", "spot", BTC, "BTCUSDT")
+    answers = {"/api/v2/spot/market/tickers": told}
+    found = await adapter(bitget, answers, 1_709_626_632_000).ticker(pair)
+    assert (found.price, found.open, found.volume) == (66554.03, 64654.54, 29439.351448)
+    venue = adapter(bitget, {"/api/v2/spot/market/candles": rows}, 1_709_380_900_000)
+    candles = (await venue.candles(pair, minutes=240, count=2)).closed
+    assert [(one.close, one.volume, one.turnover) for one in candles] == [
+        (62014.17, 987.377637, 61283110.57046518),
+        (61825.64, 1271.183413, 78680550.55539777),
+    ]
+
+
+async def test_bybits_spot_ticker_of_2023_has_no_open_interest():
+    """XChange's test data (getTickerSpot)."""
+    told = (
+        b'{"retCode":0,"retMsg":"OK","result":{"category":"spot","list":[{"symbol":"BTCUSDT",'
+        b'"bid1Price":"20517.96","lastPrice":"20533.13","prevPrice24h":"20393.48",'
+        b'"price24hPcnt":"0.0068","highPrice24h":"21128.12","lowPrice24h":"20318.89",'
+        b'"turnover24h":"243765620.65899866","volume24h":"11801.27771",'
+        b'"usdIndexPrice":"20784.12009279"}]},"retExtInfo":{},"time":1673859087947}'
+    )
+    pair = Instrument("bybit", "spot", BTC, "BTCUSDT")
+    venue = adapter(bybit, {"/v5/market/tickers": told}, 1_673_859_088_000)
+    found = await venue.ticker(pair)
+    assert (found.price, found.turnover) == (20533.13, 243765620.65899866)
+    with pytest.raises(VenueError, match="no openInterest"):
+        await venue.open_interest(pair)
+
+
+async def test_hyperliquids_bitcoin_of_december_2024():
+    """ccxt's pull request 24577."""
+    context = {"dayBaseVlm": "14598.15467", "dayNtlVlm": "1551602431.44650126",
+               "funding": "0.00003094", "impactPxs": ["107050.0", "107051.0"],
+               "markPx": "107043.0", "midPx": "107050.5", "openInterest": "9942.2624",
+               "oraclePx": "106956.0", "prevDayPx": "103950.0"}  # fmt: skip
+    coin = {"name": "BTC", "szDecimals": 5, "maxLeverage": 50}
+    told = msgspec.json.encode([{"universe": [coin]}, [context]])
+    venue = adapter(hyperliquid, {"/info": told}, 1_734_430_000_000)
+    one = Instrument("hyperliquid", "perp", Pair("BTC", "USDC"), "BTC")
+    found = await venue.ticker(one)
+    assert (found.price, found.open, found.volume) == (107050.5, 103950.0, 14598.15467)
+    assert (await venue.open_interest(one)).amount == 9942.2624
+
+
+async def test_bybits_document_of_2026_tells_one_side_of_an_inverse_history():
+    """Bybit v5, *Get Open Interest* (June 2026): BTCUSD in dollars, the close in coins."""
+    told = (
+        b'{"retCode":0,"retMsg":"OK","result":{"symbol":"BTCUSD","category":"inverse","list":['
+        b'{"openInterest":"63910691.00000000","singleOpenInterest":"31955346",'
+        b'"timestamp":"1780963200000"}],'
+        b'"nextPageCursor":"lastid%3D19408935%26lasttime%3D1780617600"},"time":1780994051392}'
+    )
+    rows = (
+        b'{"retCode":0,"retMsg":"OK","result":{"category":"inverse","symbol":"BTCUSD","list":['
+        b'["1780962300000","80000","80100","79900","80000","268611","3.35"]]},'
+        b'"time":1780963300000}'
+    )
+    answers = {"/v5/market/open-interest": told, "/v5/market/kline": rows}
+    venue = adapter(bybit, answers, 1_780_963_300_000)
+    [point] = await venue.open_interest_history(inverse("bybit", "BTCUSD"))
+    assert (point.value, point.amount) == (31955346.0, 31955346.0 / 80000)

@@ -62,6 +62,7 @@ def _refuse(code: int, message: str, now: int) -> Refusal:
 
 
 _CURSOR = re.compile(r"first=(\d{1,6})&last=\d{1,6}")
+_OLDER = re.compile(r"lastid=\d{1,12}&lasttime=(\d{1,12})")
 
 
 def _envelope(result: Any, now: int, code: int = 0, message: str = "OK") -> dict[str, Any]:
@@ -170,19 +171,30 @@ def _kline(ask: Ask) -> Any:
     return _envelope(result, ask.now)
 
 
+def _history(ask: Ask, one: Listing, interval: int, most: int) -> tuple[list[int], str]:
+    """Return the moments of a page of a history, oldest first, and the cursor of the older ones:
+    told as it stands in an address, with the oldest moment in seconds.
+    """
+    limit = min(max(1, ask.whole("limit", 50)), most)
+    last, cursor = ask.whole("endTime", 0), ask.text("cursor")
+    if cursor:
+        asked = _OLDER.fullmatch(cursor)
+        if asked is None:
+            raise _refuse(10001, "params error: cursor is invalid", ask.now)
+        last = int(asked[1]) * 1000 - 1
+    points = ask.points(one, interval, limit=limit, first=ask.whole("startTime", 0), last=last)
+    if len(points) < limit:
+        return points, ""
+    return points, quote(f"lastid=0&lasttime={points[0] // 1000}", safe="")
+
+
 def _open_interest(ask: Ask) -> Any:
     category, kind, known = _category(ask)
     interval = _PERIODS.get(ask.text("intervalTime"))
     if kind == "spot" or interval is None:
         raise _refuse(10001, "params error: intervalTime or category is invalid", ask.now)
     one = _one(ask, known)
-    points = ask.points(
-        one,
-        interval,
-        limit=min(ask.whole("limit", 50), 200),
-        first=ask.whole("startTime", 0),
-        last=ask.whole("endTime", 0),
-    )
+    points, more = _history(ask, one, interval, 200)
     rows = [
         {
             "openInterest": one.quantity(two_sided(ask.interest(one, at))),
@@ -194,7 +206,7 @@ def _open_interest(ask: Ask) -> Any:
     if rows:  # as observed in September 2026: the oldest one is told in seconds
         rows[0]["timestamp"] = str(points[0] // 1000)
     result = {"symbol": one.symbol, "category": category, "list": newest_first(rows)}
-    return _envelope(result | {"nextPageCursor": ""}, ask.now)
+    return _envelope(result | {"nextPageCursor": more}, ask.now)
 
 
 def _account_ratio(ask: Ask) -> Any:
@@ -203,13 +215,7 @@ def _account_ratio(ask: Ask) -> Any:
     if kind == "spot" or interval is None:
         raise _refuse(10001, "params error: period or category is invalid", ask.now)
     one = _one(ask, known)
-    points = ask.points(
-        one,
-        interval,
-        limit=min(ask.whole("limit", 50), 500),
-        first=ask.whole("startTime", 0),
-        last=ask.whole("endTime", 0),
-    )
+    points, more = _history(ask, one, interval, 500)
     rows = []
     for at in points:
         long, short = ask.accounts(one, at)
@@ -221,7 +227,7 @@ def _account_ratio(ask: Ask) -> Any:
                 "timestamp": str(at),
             }
         )
-    return _envelope({"list": newest_first(rows), "nextPageCursor": ""}, ask.now)
+    return _envelope({"list": newest_first(rows), "nextPageCursor": more}, ask.now)
 
 
 def _funding_history(ask: Ask) -> Any:

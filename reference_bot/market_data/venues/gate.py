@@ -154,6 +154,7 @@ class _ListedContract(Struct, frozen=True):
     name: str
     quanto_multiplier: Amount | None = None
     in_delisting: bool | None = None
+    delisted_time: Amount | None = None  # in seconds; told ahead, while it still trades
     type: str = "direct"
     status: str | None = None
     contract_type: str | None = None
@@ -166,10 +167,12 @@ class _ListedContract(Struct, frozen=True):
         kind = _ASSETS.get(kind, kind)
         return f"pre-launch {kind}" if self.is_pre_market else kind
 
-    @property
-    def trades(self) -> bool:
-        """Tell whether the contract trades, and goes on doing so; older answers have no status."""
-        return not self.in_delisting and (self.status or "trading") == "trading"
+    def trades(self, now: int) -> bool:
+        """Tell whether the contract trades at ``now`` (epoch ms), and goes on doing so; older
+        answers have no status.
+        """
+        gone = self.delisted_time and self.delisted_time * 1000 <= now
+        return not gone and not self.in_delisting and (self.status or "trading") == "trading"
 
 
 class _CurrencyPair(Struct, frozen=True):
@@ -262,10 +265,11 @@ class Gate(OneApi):
             ]
         else:
             contracts = await self._client.get(f"{_FUTURES[kind]}/contracts", _CONTRACTS)
+            now = self._time(contracts)
             rows = [
                 _listed(one)
                 for one in contracts.value
-                if one.type == _CONTRACT_TYPES[kind] and one.trades and "_" in one.name
+                if one.type == _CONTRACT_TYPES[kind] and one.trades(now) and "_" in one.name
             ]
         return index(self.name, kind, rows)
 
