@@ -78,8 +78,8 @@ class Crew:
             if found is None or found.started != watched.who.started:
                 del self._seen[pid]
                 self._gone(watched, now)
-            elif watched.established and found.image != watched.who.image:
-                self._seen[pid].who = found
+            elif _is_another(watched, found, now):
+                watched.who = found
                 self._note(self._event(watched, now, replaced=True))
             elif found != watched.who:
                 watched.who, watched.steady_since = found, now  # a fork has put its program there
@@ -140,6 +140,13 @@ class Crew:
         if event.established or self._recorded < _MOST_RECORDED:
             self._recorded += 1
             self.record(event)
+
+
+def _is_another(watched: _Watched, found: Member, now: float) -> bool:
+    """Tell whether an established member has another program, and not only the first one that it
+    was started with: it is seen as soon as it is forked."""
+    steady = watched.steady_since <= now - _STEADY_S
+    return watched.established and steady and found.image != watched.who.image
 
 
 def _hold(pid: int) -> int | None:

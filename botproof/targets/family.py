@@ -20,7 +20,8 @@ _NS = 1_000_000_000
 class Member:
     """One process: who it is, so that a reused number is told from the same process.
 
-    `image` changes when it puts another program in its place (execve); 0 where we may not look.
+    `image` (where its environment ends) changes when it puts another program in its place (execve);
+    0 where we may not look.
     """
 
     pid: int
@@ -86,10 +87,13 @@ def member(pid: int, proc: Path = PROC) -> Member | None:
         command = (proc / str(pid) / "cmdline").read_bytes()
     except (OSError, IndexError):
         return None
-    if fields[0] == "Z" or not command:  # without a command: it is just putting a program there
+    stack, image = int(fields[25]), int(fields[48])
+    # Without a command, or where its environment ends: it is just putting a program there. The
+    # kernel sets the end last, when the parent already goes on; the stack changes once more then.
+    if fields[0] == "Z" or not command or (stack and not image):
         return None
     words = command.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
-    return Member(pid, int(fields[19]), int(fields[25]), words)
+    return Member(pid, int(fields[19]), image, words)
 
 
 def lives(who: Member, proc: Path = PROC) -> bool:

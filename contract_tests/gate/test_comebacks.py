@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from botproof.checks.registry import CHECKS
 from botproof.history import Event, History, Vanished
 from botproof.targets.address_filter import kernel
 from botproof.targets.crew import Crew
+from botproof.targets.family import Member, member
 from botproof.verdict import Verdict
 
 ABOUT: dict[str, Any] = {"stack": "polling", "mode": "polling"}
@@ -224,6 +226,23 @@ async def test_a_process_that_starts_itself_anew_in_its_place_is_noticed() -> No
     event = made.events[0]
     assert isinstance(event, Vanished)
     assert (event.pid, event.replaced) == (pid, True)
+
+
+@pytest.mark.parametrize(
+    ("stack", "environment_ends", "seen"),
+    [(9, 12, True), (9, 0, False), (0, 0, True)],  # the last: where we may not look
+)
+def test_a_process_that_is_still_putting_its_program_in_place_is_not_known_yet(
+    tmp_path: Path, stack: int, environment_ends: int, seen: bool
+) -> None:
+    fields = ["0"] * 50
+    fields[0], fields[19], fields[25], fields[48] = "R", "77", str(stack), str(environment_ends)
+    place = tmp_path / "7"
+    place.mkdir()
+    (place / "stat").write_text(f"7 (a b) {' '.join(fields)}\n")
+    (place / "cmdline").write_bytes(b"python\0bot.py\0")
+    who = Member(7, 77, environment_ends, "python bot.py") if seen else None
+    assert member(7, tmp_path) == who
 
 
 async def until(done: Callable[[], bool], look: Callable[[], None]) -> None:
