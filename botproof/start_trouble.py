@@ -48,12 +48,19 @@ _KNOWN = (
         ".venv/bin/pip install -r requirements.txt; botproof init finds .venv by itself",
     ),
     _Sign(
+        r"ImportError: .*?(?:requires|needs|[Mm]issing|install)[^'\"]{0,60}"
+        r"['\"`]([\w.\[\]-]+)['\"`]",
+        "a package wants another one beside it, which is not installed: {0}",
+        "install it where the bot is started from: .venv/bin/pip install, and the name that the "
+        "line says",
+    ),
+    _Sign(
         r"ImportError: (.+)",
         "a package is installed in a version that the bot was not written for",
         "install the versions that the bot names (requirements.txt, pyproject.toml)",
     ),
     _Sign(
-        r"ValueError: invalid literal for int\(\) with base 10: '(1001,1002)",
+        r"ValueError: invalid literal for int\(\) with base 10: '(1001,\d+)",
         "the bot has its list of users otherwise than with commas between them ({0})",
         "give the list before the command, as the bot takes it: "
         "--bot 'ADMINS=\"1001 1002\" python main.py', by the name that it reads",

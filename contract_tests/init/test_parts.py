@@ -459,6 +459,16 @@ LOGS = {
         "as Windows does",
         "sed -i",
     ),
+    "beside": (
+        "ImportError: The SQLAlchemy asyncio module requires that the Python 'greenlet' library is",
+        "which is not installed: greenlet",
+        "pip install",
+    ),
+    "list-in-the-gate": (
+        "ValueError: invalid literal for int() with base 10: '1001,1500000001,1500000002'",
+        "otherwise than with commas",
+        "give the list before the command",
+    ),
     "memory": ("FATAL ERROR: JavaScript heap out of memory", "ran out of memory", "machine"),
 }
 
