@@ -80,6 +80,12 @@ def _in_module(path: Path) -> Iterator[str]:
         for value in node.values
         if isinstance(value, ast.FormattedValue) and isinstance(value.value, ast.Name)
     }
+    parts |= {  # words that are listed in one text, and taken apart
+        node.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "split"
+        if isinstance(node.value, ast.Name)
+    }
     for node in ast.walk(tree):
         if not isinstance(node, ast.Constant | ast.JoinedStr):
             continue

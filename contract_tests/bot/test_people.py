@@ -112,7 +112,7 @@ def test_a_pair_in_dollars_that_no_exchange_lists_is_answered_in_usdt_and_said(
     typed = ["/price btcusd", "/price sol/usd", "/price nocoin/usd", "/price eth/usd bnb"]
     telegram.say_each(typed)
     told = [telegram.answers(chat)[0] for chat in range(1, 5)]
-    assert told[0].startswith("ℹ️ No exchange here lists BTCUSD, so this is BTC/USDT.\n\n📊")
+    assert told[0].startswith("ℹ️ I have no prices of BTCUSD, so this is BTC/USDT.\n\n📊")
     assert told[1].startswith("📊")  # listed in dollars: nothing stands in for it
     assert told[2] == "⚠️ I do not know the symbol NOCOIN/USD. Did you mean LTC/USDT?"
     assert "I do not know" not in told[3]

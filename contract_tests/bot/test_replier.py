@@ -398,7 +398,6 @@ async def test_without_the_lease_nothing_is_sent() -> None:
         (unanswered(), Unknown()),
         (server_error(), Again("5xx")),
         (NetworkError("Bad Gateway"), Again("5xx")),
-        (NetworkError("httpx.ConnectError: no"), Again("unsent")),
         (NetworkError("httpx.ReadError: no"), Unknown()),
         (InvalidToken(), NoToken()),
         (BadRequest("chat not found"), Refused("400", "Chat not found")),

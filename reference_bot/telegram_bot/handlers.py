@@ -66,7 +66,7 @@ LEFT_OUT: Final = (
     "✋ I answer up to {most} commands of one message. Not answered: {commands}. Send them again."
 )
 IN_PRIVATE: Final = "Ask me in a private chat"
-IN_TETHER: Final = "ℹ️ No exchange here lists {asked}, so this is {told}."
+IN_TETHER: Final = "ℹ️ I have no prices of {asked}, so this is {told}."
 UNKNOWN: Final = "I do not know {command}.{meant} /help lists what I can do."
 _DAY: Final = 24 * 3600.0
 

@@ -25,6 +25,8 @@ from reference_bot.telegram_bot.telegram_api import (
 )
 
 _TOKEN_REFUSED_SECONDS: Final = 8.0
+_NO_CONNECTION: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"})
+"""By name: httpx is imported only where it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def classify(error: TelegramError) -> Failure:
     match error:
         case RetryAfter():
             return Wait(seconds_to_wait(error))
-        case CallUnsentError():
+        case _ if isinstance(error, CallUnsentError) or _never_left(error):
             return Again("unsent")
         case CallUnansweredError() | TimedOut():
             return Unknown()
@@ -95,10 +97,13 @@ def _refused(error: TelegramError) -> Refused:
     return Refused(code, error.message, moved_to)
 
 
+def _never_left(error: TelegramError) -> bool:
+    """Tell whether httpx, which carries the calls where a proxy is set, had no connection."""
+    return type(error.__cause__).__name__ in _NO_CONNECTION
+
+
 def _by_text(message: str) -> Failure:
     """NetworkError covers 5xx (Telegram's text) and, over httpx, transport errors by name."""
-    if message.startswith(("httpx.ConnectError", "httpx.ConnectTimeout")):
-        return Again("unsent")
     if message.startswith("httpx."):
         return Unknown()
     return Again("5xx")
