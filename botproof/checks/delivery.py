@@ -318,7 +318,8 @@ def _unseen(history: History) -> Iterator[str]:
 def _measure(seen: Sequence[_Seen]) -> str:
     if not any(one.tally.entries for one in seen):
         return "no update was sent"
-    return "; ".join(_measure_one(one, named=len(seen) > 1) for one in seen)
+    worst_first = sorted(seen, key=lambda one: not any(_problems(one)))
+    return "; ".join(_measure_one(one, named=len(seen) > 1) for one in worst_first)
 
 
 def _measure_one(seen: _Seen, *, named: bool) -> str:

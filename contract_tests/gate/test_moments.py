@@ -97,6 +97,15 @@ def test_what_a_trial_lost_is_shown_where_it_was_asked(make_story: Callable[...,
     assert [(m.stack, m.case, m.since) for m in found] == [("polling-delivery", "q1z", 9.0)]
 
 
+def test_the_mode_that_lost_something_leads_the_headline(make_story: Callable[..., Any]) -> None:
+    story = make_story(modes=("polling", "webhook"))
+    story.case("polling", "q1z", "I do not know Q1Z", say="/price q1z")
+    story.case("webhook", "q2z", say="/price q2z")
+    (result,) = run_checks(CHECKS, ["delivery"], story.history(), Judging())
+    assert result.measurement.startswith("webhook: ")
+    assert "1 lost" in result.measurement.partition(";")[0]
+
+
 def test_what_a_stranger_was_told_stands_beside_what_the_operator_is_told() -> None:
     figures = ("91210", "2500")
     told = ("<b>BTC</b> 91210 2500",)
