@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from botproof.checks.registry import CHECKS
+from botproof.config import ALL_CHECKS
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(ROOT.glob("docs/add-a*.md"))
 EXAMPLE = "bitget"
@@ -40,6 +43,13 @@ def test_every_place_that_is_named_exists(page: Path) -> None:
     assert named
     missing = [path for path in named if "<" not in path and not (ROOT / path).exists()]
     assert not missing
+
+
+def test_each_check_stands_in_every_list_of_all_of_them() -> None:
+    assert tuple(CHECKS) == ALL_CHECKS
+    for page in ("docs/gate.md", "README.md"):
+        rows = re.findall(r"^\| (\w+) \|", (ROOT / page).read_text(), re.MULTILINE)
+        assert [check for check in ALL_CHECKS if check not in rows] == [], page
 
 
 def test_where_things_are_decided_is_where_the_page_says() -> None:
