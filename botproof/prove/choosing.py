@@ -45,7 +45,13 @@ def _chosen(cases: Iterable[Case]) -> Iterator[Case]:
     for fits in kinds:
         yield from [case for case in alone if fits(case)][:_OF_EACH_KIND]
     commands: dict[str, Case] = {}
+    others: list[Case] = []
     for case in alone:
         if case.expect == "reply" and not case.stranger:
-            commands.setdefault(split_command(case.say)[0] or case.name, case)
-    yield from list(commands.values())[:_ORDINARY]
+            # /Price and /price@the_bot are /price
+            command = split_command(case.say)[0].lower().partition("@")[0]
+            if command:
+                commands.setdefault(command, case)
+            else:
+                others.append(case)
+    yield from [*commands.values(), *others][:_ORDINARY]
