@@ -16,6 +16,7 @@ TEXT_KEYS = ("text", "caption")
 _WORD = re.compile(r"[0-9a-z]+")
 _SENDING = ("send", "copy", "forward")
 NO_MESSAGES = frozenset({"sendChatAction", "sendMessageDraft"})
+_TAGS = re.compile(r"<(b|i|u|s|a|code|pre|strong|em)\b[^<>]*>.*?</\1>", re.DOTALL)
 # An edit of the text replaces how the text is read, too: what it does not repeat is gone.
 _OF_THE_TEXT = ("parse_mode", "entities", "caption_entities", "link_preview_options")
 
@@ -98,6 +99,14 @@ def shown_text(params: Json, key: str) -> Parsed:
         return parse(text, mode, given if isinstance(given, list) else None)
     except EntityError:
         return Parsed(text)
+
+
+def shows_tags(params: Json) -> bool:
+    """Tell whether a message is sent as plain text and holds markup of HTML, so that
+    people read the tags."""
+    if params.get("parse_mode") or params.get("entities") or params.get("caption_entities"):
+        return False
+    return _TAGS.search(text_of(params)) is not None
 
 
 def plain(value: Any) -> Any:

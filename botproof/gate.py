@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from botproof.targets.session import run_line
 from botproof.targets.stack import Stack, Surroundings, in_phase
 from botproof.verdict import CheckResult, Verdict, combine
 from botproof.workloads import scripted
+from botproof.workloads.after_silence import with_next_questions
 from botproof.workloads.away import away_trial
 from botproof.workloads.degradation import degradation_trial
 from botproof.workloads.door import CROWD, USERS, DoorWorkload, question_of
@@ -170,10 +172,11 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             guard=guard,
             client=client,
             say=options.say,
+            # Both ends of the list ask for sure: one that is cut off there shows.
             users=(
-                *scripted.known_users(config.workload.cases),
                 *dict.fromkeys(USERS.values()),
                 *CROWD,
+                *scripted.known_users(config.workload.cases),
             ),
             keep=options.keep,
             hosts=options.hosts,
@@ -210,9 +213,10 @@ def _trials(
     if DELIVERY in checks and has_question(config):
         trials += [(DELIVERY, partial(delivery_trial, around, mode)) for mode in modes]
     if "security" in checks:
+        # in turn, so that a guard that is other in one mode meets somebody in each
         trials += [
-            ("security", partial(security_trial, around, modes[-1], guests))
-            for guests in ("", *config.security.guests)
+            ("security", partial(security_trial, around, mode, guests))
+            for guests, mode in zip(("", *config.security.guests), cycle(reversed(modes)))
             if guests or is_limited(config) or config.workload.private
         ]
     question = _question(options)
@@ -254,7 +258,7 @@ async def _again(options: GateOptions, stack: Stack, names: tuple[str, ...]) -> 
     )
     rules = ReplyRules.of(options.config.replies)
     wall = options.wall_clock().timestamp()
-    cases = options.config.workload.cases
+    cases = with_next_questions(options.config.workload.cases, question_of(options.config))
 
     async def use() -> None:
         chosen = frozenset(names)
@@ -367,7 +371,7 @@ def _question(options: GateOptions) -> str:
 
 
 async def _converse(options: GateOptions, stack: Stack) -> None:
-    cases = options.config.workload.cases
+    cases = with_next_questions(options.config.workload.cases, question_of(options.config))
     rules = ReplyRules.of(options.config.replies)
     wall = options.wall_clock().timestamp()
     alone = options.config.workload.at_once == 1

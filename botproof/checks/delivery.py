@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from botproof.chats import Chats, Message
+from botproof.chats import LOG_OUT, Chats, Message
 from botproof.checks import mute
 from botproof.checks.in_hand import Hands, given_up, unexcused
 from botproof.checks.judging import Judging
@@ -96,6 +96,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     seen = [_see(history, judging, stack) for stack in history.stacks]
     broken = list(_broken(history))
     problems = [line for one in seen for line in _problems(one)]
+    problems += [line for one in seen if plan.kills for line in _in_vain(one)]
     missing = [*_gaps(seen, plan), *_unseen(history)]
     verdict = _verdict(broken, problems, missing)
     why = f"; {missing[0]}" if verdict is Verdict.INCONCLUSIVE else ""
@@ -276,6 +277,15 @@ def _problems(seen: _Seen) -> Iterator[str]:
             yield f"{seen.stack}: {stop.exited.process} ignored SIGTERM and had to be killed"
 
 
+def _in_vain(seen: _Seen) -> Iterator[str]:
+    """Yield that what waits is to be thrown away, where nothing waited at that moment."""
+    if seen.chats.dropping and not seen.tally.dropped:
+        yield (
+            f"{seen.stack}: the bot has Telegram throw away what waits for it, by "
+            f"{_dropping(seen.chats)}; this time nothing waited"
+        )
+
+
 def _gaps(seen: Sequence[_Seen], plan: DeliveryPlan) -> list[str]:
     updates = sum(len(one.tally.entries) for one in seen)
     kills = sum(len(one.kills) for one in seen)
@@ -449,10 +459,14 @@ def _messages(seen: _Seen, case: CasePlayed) -> list[Message]:
 
 def _dropping(chats: Chats) -> str:
     """Return which calls of the bot had Telegram throw updates away."""
-    calls = sorted({call.method for call in chats.dropping})
-    return " and ".join(f"{method} with drop_pending_updates" for method in calls) or (
-        "getUpdates with a negative offset"
-    )
+    calls = {_how_it_drops(call) for call in chats.dropping}
+    return " and ".join(sorted(calls)) or "getUpdates with a negative offset"
+
+
+def _how_it_drops(call: BotApiCall) -> str:
+    if call.method.lower() == LOG_OUT:
+        return f"{call.method}, after which Telegram refuses each call for ten minutes"
+    return f"{call.method} with drop_pending_updates"
 
 
 def _story(case: CasePlayed, confirmed: float | None, kills: Sequence[float]) -> str:

@@ -22,7 +22,7 @@ from botproof.history import AskedTogether, DoorAsked, History
 from botproof.verdict import CheckResult, judged
 
 _BODIES = ("no_json", "no_update", "no_object", "too_large")
-_SECRETS = ("no_secret", "wrong_secret", "empty_secret")
+_SECRETS = ("no_secret", "wrong_secret", "empty_secret", "longer_secret", "cased_secret")
 _UNGUESSABLE = re.compile(r"[A-Za-z0-9_:%-]{24,}")
 _SHOWN = 80
 _PEOPLE = {
@@ -30,6 +30,15 @@ _PEOPLE = {
     "newer": "Ids have up to 52 bits: keep them in 64",
 }
 """Users that others are unlike, and what to do about it."""
+_AFTERWARDS = {
+    "away": "Telegram fails for a moment now and then: wait a little, a little longer each time, "
+    "and go on",
+    "ready": "What one failed call has set the next good one has to take back: whoever watches it "
+    "ends the bot, or sends no more updates to it",
+    "tapped": "What a button stands for has to outlive the process, and what waits at a start is "
+    "to be answered, taps as well as messages",
+}
+"""What is asked after Telegram was away, or over a restart, and what to do about it."""
 
 Asked = Mapping[str, DoorAsked]
 
@@ -96,6 +105,7 @@ def _gaps(history: History, stacks: Mapping[str, Asked]) -> Iterator[str]:
 
 def _findings(asked: Asked, judging: Judging) -> Iterator[Found]:
     yield from _first(asked, judging)
+    yield from _first_late(asked, judging.budgets["reply_time_s"].limit)
     yield from _strangers(asked)
     yield from _bodies(asked)
     yield from _once(asked)
@@ -124,6 +134,20 @@ def _first(asked: Asked, judging: Judging) -> Iterator[Found]:
             f"the first update after the start is answered otherwise than the same later: "
             f"{first.sent} → {_said(first)}; later → {_said(one)}. What the first request "
             "makes (a connection, an event loop, a client) has to serve it and every later one",
+        )
+
+
+def _first_late(asked: Asked, limit: float) -> Iterator[Found]:
+    """Yield that the first update took long, where the same is answered in time later."""
+    first, again = asked.get("first"), asked.get("again")
+    if first is None or again is None or not (first.answers and again.answers):
+        return
+    if first.after_s >= limit > again.after_s:
+        yield Found(
+            first,
+            f"{first.sent} → answered after {first.after_s:.1f} s, over {limit:g} s, and later "
+            f"after {again.after_s:.1f} s. Say that the bot is ready when it is: import and "
+            "connect before that",
         )
 
 
@@ -230,13 +254,10 @@ def _ordinary(asked: Asked, limit: float) -> Iterator[Found]:
             f"{longest.sent} → {longest.error}. Show a few letters of what somebody wrote, and "
             "split what is over 4,096",
         )
-    away = asked.get("away")
-    if away is not None and away.error:
-        yield Found(
-            away,
-            f"{away.sent} → {away.error}. Telegram fails for a moment now and then: wait a little, "
-            "a little longer each time, and go on",
-        )
+    for what, advice in _AFTERWARDS.items():
+        one = asked.get(what)
+        if one is not None and one.error:
+            yield Found(one, f"{one.sent} → {one.error}. {advice}")
     if hung is not None and (hung.error or hung.after_s >= limit):
         came = hung.error or f"an answer after {hung.after_s:.1f} s, over {limit:g} s"
         yield Found(

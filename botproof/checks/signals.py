@@ -77,7 +77,7 @@ def findings_of(history: History) -> list[Found]:
     found: list[Found] = []
     for one in history.of(SignalsWatched):
         seen = history.of(SignalSeen, stack=one.stack)
-        lines = list(_uncalled(one, seen))
+        lines = [*_uncalled(one, seen), *_to_strangers(one, seen), *_with_tags(seen)]
         for more, share in ((_findings(one, seen), _MOSTLY), (_nothing(one, seen), _PARTLY)):
             lines += [] if kept_from_going_on(one, share) else more
         found += [Found(one, f"{one.stack}: {line}") for line in dict.fromkeys(lines)]
@@ -96,9 +96,29 @@ def _uncalled(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
             yield f"chat {each.chat_id}, which had not asked for it, was sent {_cut(each.text)}"
 
 
+def _to_strangers(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
+    """Yield what came to who is on no list and is what subscribers get: anything else is a
+    refusal."""
+    told = {plain_text(each.text) for each in seen if each.chat_id in one.chats}
+    for each in seen:
+        if each.chat_id in one.strangers and plain_text(each.text) in told:
+            yield (
+                f"chat {each.chat_id}, whose user is on no list and had asked for it, was sent "
+                f"{_cut(each.text)}. Who is refused must not stand on the list of subscribers"
+            )
+
+
+def _with_tags(seen: Sequence[SignalSeen]) -> Iterator[str]:
+    for each in seen:
+        if each.tags:
+            line = " ".join(each.text.split())[:_SHOWN]
+            yield f"people read the tags of {line!r}: it was sent without parse_mode"
+
+
 def _findings(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
+    asked = [each for each in seen if each.chat_id not in one.strangers]
     for slot in one.slots:
-        yield from _of_slot(one, slot, [each for each in seen if each.slot == slot])
+        yield from _of_slot(one, slot, [each for each in asked if each.slot == slot])
 
 
 def _nothing(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:

@@ -133,7 +133,10 @@ class Approved:
         answer."""
         if turn.case.case not in self.texts or not turn.answered:
             return False
-        said, asked = _answer(render(turn, self.rules)), words_of(turn.case.title)
+        rendered, asked = render(turn, self.rules), words_of(turn.case.title)
+        if self._holds_anothers(turn, rendered, turns):
+            return True
+        said = _answer(rendered)
         if not telling(said):
             return False
         same = [name for name in turns if _answer(self.texts.get(name, "")) == said]
@@ -143,10 +146,31 @@ class Approved:
         another = any(not (asked <= other or other <= asked) for other in others)
         return another or self._is_told_nothing(turn.case.chat_id, turns)
 
+    def _holds_anothers(self, turn: Turn, rendered: str, turns: Mapping[str, Turn]) -> bool:
+        """Tell whether one of several messages is the answer that somebody in another chat was to
+        get, and that nobody in this chat is."""
+        came = _messages(rendered)
+        beyond = came - self._messages_in(turn.case.chat_id, turns) if len(came) > 1 else set()
+        return any(
+            telling(message)
+            for name, one in (turns.items() if beyond else ())
+            if one.case.chat_id != turn.case.chat_id
+            for message in beyond & _messages(self.texts.get(name, ""))
+        )
+
+    def _messages_in(self, chat: int, turns: Mapping[str, Turn]) -> set[str]:
+        own = (name for name, turn in turns.items() if turn.case.chat_id == chat)
+        return {message for name in own for message in _messages(self.texts.get(name, ""))}
+
     def _is_told_nothing(self, chat: int, turns: Mapping[str, Turn]) -> bool:
         """Tell whether no approved answer in a chat holds figures, but for its own id."""
         own = (name for name, turn in turns.items() if turn.case.chat_id == chat)
         return all(telling(_answer(self.texts.get(name, ""))) <= {str(chat)} for name in own)
+
+
+def _messages(rendered: str) -> set[str]:
+    """Return the messages of a rendered reply, each with how it was sent."""
+    return {each.strip() for each in rendered.split(f"\n{RULE}")[1:]}
 
 
 def _answer(rendered: str) -> str:

@@ -19,6 +19,7 @@ from botproof.delivery.options import DeliveryOptions, plan_of
 from botproof.delivery.run import CHECK, play_within
 from botproof.targets.stack import Surroundings
 from botproof.workloads.door import question_of
+from botproof.workloads.vocabulary import keeps_promises
 
 _UPDATES = 40
 _RATE = 40.0
@@ -43,12 +44,7 @@ def plan_for(config: Config, modes: int) -> DeliveryPlan:
 def has_question(config: Config) -> bool:
     """Tell whether there is anything to ask: what a bot does not know it may pass over
     in silence."""
-    return _is_promised(config) or bool(question_of(config))
-
-
-def _is_promised(config: Config) -> bool:
-    """Tell whether botproof.toml says by `[delivery]` that the bot survives a kill."""
-    return config.delivery is not None and bool(config.delivery.say)
+    return keeps_promises(config) or bool(question_of(config))
 
 
 async def delivery_trial(around: Surroundings, mode: str) -> None:
@@ -64,7 +60,7 @@ def _options(config: Config, mode: str, report_dir: Path) -> DeliveryOptions:
     """Return the options: a bot whose botproof.toml says by `[delivery]` that it survives a kill
     gets kills. Of any other it is asked what every bot owes: that a clean stop and a start lose
     nothing."""
-    promised = _is_promised(config)
+    promised = keeps_promises(config)
     options = DeliveryOptions(
         config=config,
         config_path=report_dir,

@@ -158,13 +158,17 @@ class Degraded(Event, frozen=True, kw_only=True):
 
 
 class SignalSeen(Event, frozen=True, kw_only=True):
-    """A message that the bot sent by itself, `slot` seconds being the begin of its slot (epoch)."""
+    """A message that the bot sent by itself, `slot` seconds being the begin of its slot (epoch).
+
+    `tags`: it was sent as plain text and holds markup, so that people read the tags.
+    """
 
     chat_id: int
     text: str
     slot: float
     after_s: float
     life: int
+    tags: bool = False
 
 
 class SignalsWatched(Event, frozen=True, kw_only=True):
@@ -172,7 +176,8 @@ class SignalsWatched(Event, frozen=True, kw_only=True):
 
     `slots` are the begins (epoch seconds) of those that were seen whole, `restarted` of those in
     which the bot was killed and started again. `chats` are those that had subscribed, `others`
-    those that had not, or no longer, `gone` those that had and have blocked the bot since.
+    those that had not, or no longer, `strangers` those that are on no list and had asked for it,
+    `gone` those that had and have blocked the bot since.
     `within_s` after the begin of a slot all has to be there; `steady`: the market is the same in
     every slot. `back_s`: how long after the begin of each slot of `restarted` the bot was ready
     again; empty in older records.
@@ -186,6 +191,7 @@ class SignalsWatched(Event, frozen=True, kw_only=True):
     restarted: tuple[float, ...] = ()
     chats: tuple[int, ...] = ()
     others: tuple[int, ...] = ()
+    strangers: tuple[int, ...] = ()
     gone: tuple[int, ...] = ()
     withheld_s: float = 0.0
     error: str = ""

@@ -50,8 +50,9 @@ class Planted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     Planted by `patch` (and `delete`, files) in a copy of the bot, by `wire` (see
     `botproof.doubles.telegram.wire`) in its traffic, or by `change` and `remove` (keys, as in
     "bot.env.NAME") in botproof.toml. `check` has to turn red, with each of `words` in its
-    measurement or evidence. `modes` restricts the plan's. `ci` says that it is among the few that
-    every run of CI plays. `escapes` says why the gate does not see it yet.
+    measurement or evidence. `also` are other checks that may name it in that one's place, each with
+    its words: on a machine that is slow. `modes` restricts the plan's. `ci` says that it is among
+    the few that every run of CI plays. `escapes` says why the gate does not see it yet.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Planted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     story: str
     check: str
     words: tuple[str, ...]
+    also: dict[str, tuple[str, ...]] = {}
     plan: str
     patch: tuple[Patch, ...] = ()
     delete: tuple[str, ...] = ()

@@ -162,7 +162,10 @@ class _Plays:
             self._say(f"{defect.name}: {defect.story}")
             ended = await _run(job, folder, base_s(unbroken.seconds))
         shutil.rmtree(folder / "code", ignore_errors=True)  # a copy of what everybody has
-        return judged(defect, ended)
+        # what is red without the defect shows none
+        red = set(unbroken.of("FAIL"))
+        also = {other: words for other, words in defect.also.items() if other not in red}
+        return judged(msgspec.structs.replace(defect, also=also), ended)
 
 
 async def _run(job: Job, folder: Path, base: float) -> Ended:
@@ -216,10 +219,19 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def judged(defect: Planted, ended: Ended) -> Play:
     """Return what became of a defect, by the verdict of its run."""
-    became, line = _found(defect, ended)
+    became, line = _named_by_another(defect, ended) or _found(defect, ended)
     if defect.escapes and became is not Became.RED:
         return Play(defect, Became.ESCAPES, defect.escapes, ended.seconds)
     return Play(defect, became, line, ended.seconds)
+
+
+def _named_by_another(defect: Planted, ended: Ended) -> tuple[Became, str] | None:
+    """Return what another check says that may name the defect as well; None where none does."""
+    for other, words in defect.also.items():
+        check = ended.check(other)
+        if check is not None and check["verdict"] == "FAIL" and not _missing(words, check):
+            return Became.RED, f"{other}: {_evidence(words, check)}"
+    return None
 
 
 def _found(defect: Planted, ended: Ended) -> tuple[Became, str]:
@@ -236,16 +248,25 @@ def _found(defect: Planted, ended: Ended) -> tuple[Became, str]:
             return Became.OTHER_CHECK, f"{', '.join(red)}; {said}"
         green = check["verdict"] == "PASS"
         return (Became.GREEN if green else Became.UNDECIDED), said
-    lines = [check["measurement"], *check["evidence"]]
-    missing = [word for word in defect.words if not any(word in line for line in lines)]
+    missing = _missing(defect.words, check)
     if missing:
         return Became.OTHER_WORDS, f"{_said(check)} (nothing of {missing[0]!r})"
-    return Became.RED, _evidence(defect, lines)
+    return Became.RED, _evidence(defect.words, check)
 
 
-def _evidence(defect: Planted, lines: Sequence[str]) -> str:
+def _lines(check: Mapping[str, Any]) -> list[str]:
+    return [check["measurement"], *check["evidence"]]
+
+
+def _missing(words: Sequence[str], check: Mapping[str, Any]) -> list[str]:
+    """Return the words of which a check says nothing."""
+    return [word for word in words if not any(word in line for line in _lines(check))]
+
+
+def _evidence(words: Sequence[str], check: Mapping[str, Any]) -> str:
     """Return the line that names the defect best: the one that holds the last of its words."""
-    return next((line for line in lines if defect.words[-1] in line), lines[0]).strip()
+    lines = _lines(check)
+    return next((line for line in lines if words[-1] in line), lines[0]).strip()
 
 
 def _said(check: Mapping[str, Any]) -> str:

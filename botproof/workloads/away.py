@@ -1,8 +1,8 @@
-"""Telegram fails for a moment: whether the bot goes on, and what it does meanwhile.
+"""Telegram fails for a moment, and then the bot is started again: whether it goes on.
 
 Every call is answered by 502 for a second and a half, as happens now and then. A stack of its own
-is asked before, meanwhile and after. `checks/door.py` judges the answer, `checks/boot.py` what was
-called too often.
+is asked before, meanwhile and after. Then a button is tapped over a restart (`old_buttons`).
+`checks/door.py` judges the answers, `checks/boot.py` what was called too often.
 """
 
 from __future__ import annotations
@@ -10,19 +10,32 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
+import httpx
+
 from botproof import history
 from botproof.chats import ReplyRules
 from botproof.checks.storms import storms
+from botproof.config import Config
 from botproof.history import BotApiCall, CalledTooOften, DoorAsked, UpdateInjected
+from botproof.targets.granted import Granted
+from botproof.targets.replicas import ReplicatedStack
 from botproof.targets.stack import Stack, Surroundings
-from botproof.workloads.door import AFTER, AGAIN, AWAY, FIRST, DoorWorkload
+from botproof.workloads.door import AFTER, AGAIN, AWAY, CROWD, FIRST, READY, TAPPED, DoorWorkload
+from botproof.workloads.old_buttons import Tapped, tap_over_a_restart
 from botproof.workloads.trials import in_stack
+from botproof.workloads.vocabulary import keeps_promises, telling_question
 
 _AWAY_S = 1.5
 _WHEN = f"while Telegram answered 502 for {_AWAY_S:g} s"
 _FAULT = {"kind": "error", "error_code": 502, "description": "Bad Gateway"}
 _BACK_S = 30.0
 """Longer than any bot waits that was away for a second."""
+_TAPPING = (CROWD[0], CROWD[1])
+_READY_S = 10.0
+"""Longer than a look at Telegram's state of a bot that looks every few seconds."""
+_EVERY_S = 0.25
+"""How often is looked: nobody tells when a page changes."""
+_SHOWN = 120
 
 
 async def away_trial(around: Surroundings, mode: str, question: str) -> None:
@@ -32,6 +45,8 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
     before: list[str] = []
     after: list[str] = []
     often: list[CalledTooOften] = []
+    tapped: list[Tapped] = []
+    unready: list[str] = []
 
     async def work(stack: Stack) -> None:
         stack.say("door: Telegram fails for a moment")
@@ -44,8 +59,24 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
                 await asyncio.sleep(_AWAY_S)
             after[:] = await door.asks(AGAIN, _BACK_S)
         often[:] = called_too_often(stack, _WHEN)
+        if after:
+            unready[:] = await _not_ready(stack)
+        if after and isinstance(stack, ReplicatedStack):
+            texts = (telling_question(own.config), question)
+            one = await tap_over_a_restart(stack, filter(None, texts), _TAPPING)
+            tapped[:] = [one] if one is not None else []
 
-    failed = await in_stack(own, mode, f"{mode}-away", work, check="door")
+    def make(around: Surroundings, name: str, *, again: bool) -> Stack:
+        return ReplicatedStack(around, mode, name, replicas=1, kill_url="", again=again)
+
+    failed = await in_stack(own, mode, f"{mode}-away", work, check="door", make=make)
+    for one in tapped:
+        around.recorder.record(_tap_of(one, own.config, mode))
+    for said in unready:
+        sent = f"GET of `ready` after all calls of Telegram had failed (502) for {_AWAY_S:g} s"
+        around.recorder.record(
+            DoorAsked(t=history.now(), what=READY, sent=sent, error=said, stack=mode, mode=mode)
+        )
     for event in often:
         around.recorder.record(event)
     if before:
@@ -61,6 +92,41 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
                 mode=mode,
             )
         )
+
+
+async def _not_ready(stack: Stack) -> list[str]:
+    """Return what the page says by which the bot was known to be ready, where it does not say so
+    again; nothing where all is well, or there is no such page."""
+    url = stack.bot.launch.ready_url if stack.bot is not None else ""
+    if not url.startswith("http"):
+        return []
+    limit, said = Granted(stack.watch, _READY_S), ""
+    while limit.left_s:
+        try:
+            answer = await stack.around.client.get(url)
+        except httpx.HTTPError as error:
+            said = str(error) or type(error).__name__
+        else:
+            if answer.is_success:
+                return []
+            said = f"HTTP {answer.status_code}: {answer.text[:_SHOWN]}"
+        await asyncio.sleep(_EVERY_S)
+    return [said]
+
+
+def _tap_of(one: Tapped, config: Config, mode: str) -> DoorAsked:
+    """Return what is recorded of a tap. It is a fault where the bot promises by `[delivery]` that a
+    restart loses nothing; many a bot keeps in memory what a conversation is about."""
+    lost = "" if one.answers or not keeps_promises(config) else "no message is sent or changed"
+    return DoorAsked(
+        t=history.now(),
+        what=TAPPED,
+        sent=f"a tap on the button {one.sent}, shown before the bot was stopped and started again",
+        error=lost,
+        answers=one.answers,
+        stack=mode,
+        mode=mode,
+    )
 
 
 def called_too_often(stack: Stack, when: str) -> list[CalledTooOften]:

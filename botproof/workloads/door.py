@@ -30,7 +30,6 @@ from botproof.targets.stack import Stack
 from botproof.workloads.updates import (
     NAME,
     SECRET_HEADER,
-    WRONG_SECRET,
     message_update,
     private_chat,
 )
@@ -41,23 +40,20 @@ from botproof.workloads.vocabulary import (
     split_command,
     telling_question,
 )
+from botproof.workloads.wrong_secrets import WRONG_SECRETS, wrong_secrets
 
 FIRST, AGAIN, TWICE, AFTER, NOBODY = "first", "again", "twice", "after", "nobody"
 REPEATED, LONG, HUNG, HEALTH = "repeated", "long", "hung", "health"
 MIDST, ASIDE = "midst", "aside"
 NAMED, NEWER, LONGEST, AWAY = "named", "newer", "longest", "away"
+TAPPED, READY = "tapped", "ready"
 BODIES = {
     "no_json": ("a body that is no JSON", b"not JSON"),
     "no_update": ("JSON that is no update", b'{"hello": "world"}'),
     "no_object": ("JSON that is no object", b"[1, 2, 3]"),
     "too_large": ("8 MB", b'{"update_id": 1, "padding": "' + b"x" * 8_000_000 + b'"}'),
 }
-SECRETS: Mapping[str, tuple[str, str | None]] = {
-    "no_secret": ("an update without a secret", None),
-    "wrong_secret": ("an update with a wrong secret", WRONG_SECRET),
-    "empty_secret": ("an update with an empty secret", ""),
-}
-_QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *SECRETS, LONG, HUNG, ASIDE)
+_QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *WRONG_SECRETS, LONG, HUNG, ASIDE)
 _FIRST_USER = 1_500_000_001
 USERS = {what: _FIRST_USER + number for number, what in enumerate(_QUESTIONS)}
 USERS[REPEATED] = USERS[MIDST] = USERS[FIRST]
@@ -173,8 +169,10 @@ class DoorWorkload:
 
     async def _by_telegram(self, what: str, sent: str) -> None:
         await self._send(what)
-        await self._answered(what)
-        self._record(what, f"{sent}: {self._question}")
+        took = await self._patiently(what, self._patience)
+        if self._answers(USERS[what]):
+            await self._answered(what)
+        self._record(what, f"{sent}: {self._question}", after_s=round(took, 2))
 
     async def _send(self, what: str, text: str = "", name: str = NAME) -> None:
         update = message_update(USERS[what], text or self._question, name=name)
@@ -301,7 +299,7 @@ class DoorWorkload:
 
     async def _at_the_webhook(self, url: str, secret: str) -> None:
         number = self._last_id + _IDS_ABOVE
-        for what in (*SECRETS, LONG, TWICE, AFTER):  # Telegram does not know that they write
+        for what in (*WRONG_SECRETS, LONG, TWICE, AFTER):  # Telegram does not know that they write
             await self._stack.telegram.make_chat(
                 self._stack.values["token"], private_chat(USERS[what])
             )
@@ -312,13 +310,13 @@ class DoorWorkload:
             for what, (sent, body) in BODIES.items():
                 self._tell(what, sent, await self._post(hook, what, body, right))
             came = {}
-            asked = SECRETS if secret else {"no_secret": SECRETS["no_secret"]}
-            for what, (_, given) in asked.items():
+            asked = list(wrong_secrets(secret))
+            for what, _, given in asked:
                 number += 1
                 headers = {} if given is None else {SECRET_HEADER: given}
                 came[what] = await self._post(hook, what, self._body(number, what), headers)
             await self._quiet()
-            for what, (sent, _) in asked.items():
+            for what, sent, _ in asked:
                 self._tell(what, sent, came[what])
             number += 1
             long = await self._post(hook, LONG, self._body(number, LONG, _LONGEST), right)

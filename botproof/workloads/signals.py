@@ -16,13 +16,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from botproof import history
-from botproof.calls import chat_of, is_sending, text_of
+from botproof.calls import chat_of, is_sending, shows_tags, text_of
 from botproof.checks.signals import TO_REPEAT_S
 from botproof.config import Signals
 from botproof.history import BotApiCall, Event, ProcessReady, SignalSeen, SignalsWatched
 from botproof.targets.replicas import ReplicatedStack
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import question_of
+from botproof.workloads.security import is_limited
 from botproof.workloads.trials import in_stack, reading, with_env
 from botproof.workloads.updates import message_update
 
@@ -35,6 +36,8 @@ _EAGER = 1_900_000_005
 """Somebody who subscribed twice."""
 _GONE = 1_900_000_006
 """Somebody who subscribed before all others, and has blocked the bot since."""
+_STRANGER = 1_900_000_008
+"""Somebody who is on no list, and subscribes: he is to get nothing that subscribers get."""
 _GROUP = -1_001_900_000_007
 """A group in which a subscriber asked for it, too."""
 _BLOCKED = "Forbidden: bot was blocked by the user"
@@ -101,6 +104,7 @@ async def signals_trial(around: Surroundings, mode: str) -> None:
             back_s=tuple(watched[0].back_s()) if watched else (),
             chats=watched[0].chats if watched else SUBSCRIBERS,
             others=watched[0].others if watched else (),
+            strangers=watched[0].strangers if watched else (),
             gone=watched[0].gone if watched else (),
             steady=steady,
             withheld_s=round(watched[0].withheld_s, 2) if watched else 0.0,
@@ -123,6 +127,7 @@ class _Watch:
         self.restarted: list[float] = []
         self.chats: tuple[int, ...] = SUBSCRIBERS
         self.others: tuple[int, ...] = ()
+        self.strangers: tuple[int, ...] = ()
         self.gone: tuple[int, ...] = ()
         self.withheld_s = 0.0
         self._ready: list[ProcessReady] = []
@@ -168,7 +173,10 @@ class _Watch:
         if settings.unsubscribe:
             said[_FORMER] = [settings.subscribe, settings.unsubscribe]
         group = {"id": _GROUP, "type": "supergroup", "title": "a group"}
-        updates = [message_update(user, text) for user, texts in said.items() for text in texts]
+        limited = is_limited(stack.around.config)
+        self.strangers = (_STRANGER,) if limited else ()
+        updates = [message_update(user, settings.subscribe) for user in self.strangers]
+        updates += [message_update(user, text) for user, texts in said.items() for text in texts]
         updates.append(message_update(SUBSCRIBERS[0], settings.subscribe, group))
         updates += [message_update(_EAGER, settings.subscribe)] * 2
         for update in updates:
@@ -255,6 +263,7 @@ class _Watch:
                     slot=slot,
                     after_s=round(at - slot, 3),
                     life=self._life,
+                    tags=shows_tags(event.params),
                     stack=self._stack.mode,
                     mode=self._stack.mode,
                 )

@@ -136,6 +136,11 @@ def _plainly_answered(config: Config) -> list[Case]:
     ]
 
 
+def keeps_promises(config: Config) -> bool:
+    """Tell whether botproof.toml says by `[delivery]` that the bot survives a kill."""
+    return config.delivery is not None and bool(config.delivery.say)
+
+
 def telling_question(config: Config) -> str:
     """Return a question that is likely to need figures from elsewhere: what `[security]` asks, or
     else the first command with an argument; "" when there is none."""

@@ -345,6 +345,30 @@ def test_what_the_bot_had_thrown_away_is_said_as_such() -> None:
     ) in result.evidence
 
 
+def test_a_bot_that_logs_out_is_blamed_for_that() -> None:
+    call = BotApiCall(t=1.5, method="logOut", result=True, **PLACE)
+    drop = DoubleEvent(
+        t=1.5, double="telegram_double", kind="drop", detail={"update_ids": [1]}, **PLACE
+    )
+    result = judge(START, asked(1, 1), call, drop, asked(2, 2), sent(2.1, "Q2Z"), STOP)
+    assert (
+        "polling: 1 updates were thrown away by the bot itself: "
+        "logOut, after which Telegram refuses each call for ten minutes"
+    ) in result.evidence
+
+
+def test_what_would_have_been_thrown_away_is_held_against_a_bot_that_promises_delivery() -> None:
+    call = BotApiCall(
+        t=2.5, method="deleteWebhook", params={"drop_pending_updates": True}, result=True, **PLACE
+    )
+    events = (START, asked(1, 1), killed(1.05), started(2), call, sent(3, "Q1Z"), STOP)
+    said = "deleteWebhook with drop_pending_updates; this time nothing waited"
+    assert judge(*events, run=plan(1, 0)).verdict is Verdict.PASS
+    promised = judge(*events, run=plan(1, 1))
+    assert promised.verdict is Verdict.FAIL
+    assert any(said in line for line in promised.evidence)
+
+
 def announced(stays: bool, pattern: str = "^⏳", answer: str = "Q{}Z") -> CheckResult:
     """Three updates, each answered by "⏳ …" and then by another message."""
     events = [

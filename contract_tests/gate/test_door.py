@@ -25,6 +25,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "no_secret": {"status": 401},
     "wrong_secret": {"status": 403},
     "empty_secret": {"status": 403},
+    "longer_secret": {"status": 403},
+    "cased_secret": {"status": 403},
     "long": {"status": 200},
     "twice": {"status": 200, "answers": HELLO},
     "after": {"status": 200, "answers": HELLO},
@@ -34,6 +36,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "newer": {"answers": HELLO},
     "longest": {"answers": ("That is no symbol",)},
     "away": {"answers": HELLO},
+    "tapped": {"answers": HELLO},
 }
 """What a good bot does with a webhook and a secret."""
 
@@ -50,7 +53,7 @@ def judge(changes: dict[str, dict[str, Any]], **every: Any) -> CheckResult:
 
 def test_a_good_bot_passes() -> None:
     result = judge({})
-    assert (result.verdict, result.measurement) == (Verdict.PASS, "19 questions; webhook in w")
+    assert (result.verdict, result.measurement) == (Verdict.PASS, "22 questions; webhook in w")
     assert judge({"nobody": {"answers": ("You are not on the list",)}}).verdict is Verdict.PASS
 
 
@@ -71,6 +74,17 @@ def test_an_empty_list_is_judged_where_the_ordinary_question_was_asked_once_only
         ({"first": {"answers": ()}}, "<first> → silence; later → 'Welcome'"),
         ({"wrong_secret": {"status": 200, "answers": HELLO}}, "<wrong_secret>, though setWebhook"),
         ({"empty_secret": {"status": 200, "answers": HELLO}}, "<empty_secret>, though setWebhook"),
+        ({"longer_secret": {"status": 200, "answers": HELLO}}, "<longer_secret>, though setWe"),
+        ({"cased_secret": {"status": 200, "answers": HELLO}}, "<cased_secret>, though setWebhook"),
+        ({"first": {"answers": HELLO, "after_s": 3.0}}, "answered after 3.0 s, over 2 s, and la"),
+        (
+            {"ready": {"error": "HTTP 503: inbox"}},
+            "<ready> → HTTP 503: inbox. What one failed call has set the next good one",
+        ),
+        (
+            {"tapped": {"answers": (), "error": "no message is sent"}},
+            "<tapped> → no message is sent. What a button stands for has to outlive",
+        ),
         ({"no_json": {"status": None, "error": "timed out"}}, "<no_json> → no answer: timed out"),
         ({"after": {"status": 502, "answers": ()}}, "no longer answers: <after> → HTTP 502"),
         ({"twice": {"answers": HELLO * 2}}, "<twice> → 2 messages, where one gets 1"),

@@ -219,6 +219,7 @@ def test_a_wire_is_an_option_of_the_double(a_bot: Path, tmp_path: Path) -> None:
 # -- what became of it -----------------------------------------------------------------------------
 
 RED = {"check": "golden", "verdict": "FAIL", "measurement": "1 of 2 replies differ"}
+LATE = {"check": "latency", "verdict": "FAIL", "measurement": "1 reply is missing"}
 
 
 @pytest.mark.parametrize(
@@ -229,6 +230,14 @@ RED = {"check": "golden", "verdict": "FAIL", "measurement": "1 of 2 replies diff
         (ended({"check": "golden", "verdict": "PASS"}), Became.GREEN),
         (ended({"check": "golden", "verdict": "INCONCLUSIVE"}), Became.UNDECIDED),
         (
+            ended({"check": "golden", "verdict": "INCONCLUSIVE"}, {**LATE, "evidence": ["none"]}),
+            Became.RED,
+        ),
+        (
+            ended({"check": "golden", "verdict": "INCONCLUSIVE"}, {**LATE, "evidence": ["late"]}),
+            Became.OTHER_CHECK,
+        ),
+        (
             ended({"check": "golden", "verdict": "PASS"}, {"check": "boot", "verdict": "FAIL"}),
             Became.OTHER_CHECK,
         ),
@@ -238,7 +247,7 @@ RED = {"check": "golden", "verdict": "FAIL", "measurement": "1 of 2 replies diff
     ],
 )
 def test_only_red_with_the_declared_words_counts(run: Ended, became: Became) -> None:
-    play = judged(a_defect(), run)
+    play = judged(a_defect(also={"latency": ("none",)}), run)
     assert (play.became, play.void) == (became, became is not Became.RED)
 
 

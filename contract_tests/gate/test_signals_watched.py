@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from botproof import history
+from botproof.calls import shows_tags
 from botproof.checks import signals
 from botproof.checks.judging import Judging
 from botproof.history import History
@@ -97,6 +98,48 @@ class TestSignals:
         result = judge_signals(story, signal(chat_id=3))
         assert result.verdict is Verdict.FAIL
         assert "chat 3, which had not asked for it, was sent 'BTC LONG" in result.measurement
+
+    @pytest.mark.parametrize(
+        ("text", "verdict"),
+        [("BTC LONG 91,210.46", Verdict.FAIL), ("You are on no list", Verdict.PASS)],
+    )
+    def test_a_stranger_may_be_refused_and_gets_nothing_that_subscribers_get(
+        self, story, text: str, verdict: Verdict
+    ) -> None:
+        story.signals("polling")
+        (watched,) = (e for e in story.events if isinstance(e, history.SignalsWatched))
+        story.events.remove(watched)
+        story.add(msgspec.structs.replace(watched, strangers=(8,)))
+        result = signals.check(History([*story.events, signal(chat_id=8, text=text)]), Judging())
+        assert result.verdict is verdict
+        found = "chat 8, whose user is on no list and had asked for it, was sent 'BTC LONG"
+        assert (found in result.measurement) is (verdict is Verdict.FAIL)
+
+    def test_markup_that_people_read_is_found(self, story) -> None:
+        story.signals("polling")
+        seen = [each for each in story.events if isinstance(each, history.SignalSeen)]
+        raw = msgspec.structs.replace(seen[0], text="<b>BTC</b> LONG", tags=True)
+        events = [raw if each is seen[0] else each for each in story.events]
+        result = signals.check(History(events), Judging())
+        assert "people read the tags of '<b>BTC</b> LONG'" in result.measurement
+
+    @pytest.mark.parametrize(
+        ("params", "read"),
+        [
+            ({"text": "<b>BTC</b> up"}, True),
+            ({"caption": '<a href="x">BTC</a>'}, True),
+            ({"text": "<b>BTC</b> up", "parse_mode": "HTML"}, False),
+            ({"text": "a < b > c"}, False),
+            (
+                {"text": "<b>BTC</b>", "entities": [{"type": "pre", "offset": 0, "length": 10}]},
+                False,
+            ),
+        ],
+    )
+    def test_tags_are_read_where_nothing_says_that_they_are_markup(
+        self, params: dict[str, Any], *, read: bool
+    ) -> None:
+        assert shows_tags(params) is read
 
     def test_a_group_that_subscribed_is_left_out_by_name(self, story) -> None:
         result = watched_of(story, chats=(1, 2, -7))

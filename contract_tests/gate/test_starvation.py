@@ -358,6 +358,28 @@ def test_another_one_s_answer_fails_however_starved_the_machine_was(
     assert doubtful(story.history(), judged.rules, judged.approved) == again
 
 
+@pytest.mark.parametrize(
+    ("more", "verdict"),
+    [("price 3954.18", Verdict.FAIL), ("price 67187.33 now", Verdict.INCONCLUSIVE)],
+)
+def test_an_answer_that_went_to_another_chat_as_well_fails_however_starved_the_machine_was(
+    story, judging, more: str, verdict: Verdict
+) -> None:
+    for mode in story.modes:
+        story.lifetime(mode)
+        story.case(mode, "other", "price 3954.18", say="/price ETH")
+        replies = ("price 67187.33", more) if mode == "polling" else ("price 67187.33",)
+        story.case(mode, "price", *replies, say="/price BTC", after_s=1.7)
+        if mode == "polling":
+            starve(story, mode, story.clock, story.clock + 1.5)
+    said = {"other": ("/price ETH", "price 3954.18"), "price": ("/price BTC", "price 67187.33")}
+    texts = {
+        name: f"you: {say}\n--- message (HTML)\n{text}\n" for name, (say, text) in said.items()
+    }
+    judged = dataclasses.replace(judging, approved=texts)
+    assert judge(story, judged, "golden").verdict is verdict
+
+
 PARSE = "Bad Request: can't parse entities: unsupported start tag"
 
 

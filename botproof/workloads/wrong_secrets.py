@@ -1,0 +1,32 @@
+"""Secrets that a webhook's right one is not: what anybody may send to its address. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from botproof.workloads.updates import WRONG_SECRET
+
+__all__ = ["WRONG_SECRETS", "wrong_secrets"]
+
+_Made = Callable[[str], str | None]
+
+_WAYS: Mapping[str, tuple[str, _Made]] = {
+    "no_secret": ("an update without a secret", lambda _: None),
+    "wrong_secret": ("an update with a wrong secret", lambda _: WRONG_SECRET),
+    "empty_secret": ("an update with an empty secret", lambda _: ""),
+    "longer_secret": ("an update with the secret and more behind it", "{}-and-more".format),
+    "cased_secret": ("an update with the secret in large letters for small", str.swapcase),
+}
+WRONG_SECRETS = tuple(_WAYS)
+"""Their names."""
+
+
+def wrong_secrets(secret: str) -> Iterator[tuple[str, str, str | None]]:
+    """Yield the name of each, what is sent by it, and the header's value (None: there is none).
+
+    Where no secret is declared the header says nothing, and is left out.
+    """
+    for name, (sent, made) in _WAYS.items():
+        given = made(secret)
+        if given is None or (secret and given != secret):
+            yield name, sent, given
