@@ -247,8 +247,8 @@ def test_where_they_are_not_running_the_answer_says_so(
 
 def test_bad_arguments(start: StartBot, telegram: Any) -> None:
     answers = {
-        "/signal on now": (
-            "🤔 “now” does not belong there: write /signal PAIR, /signal on or /signal off"
+        "/signal on soon": (
+            "🤔 “soon” does not belong there: write /signal PAIR, /signal on or /signal off"
         ),
         "/signal on off": "🤔 “off” does not belong there: write /signal on",
         "/signal": "🤔 Which pair? For example /signal BTC/USDT",
