@@ -24,7 +24,7 @@ from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.memory import LOAD_PHASE
 from botproof.checks.registry import CHECKS
 from botproof.checks.starved import doubtful
-from botproof.config import Config, stretches
+from botproof.config import Case, Config, stretches
 from botproof.delivery.run import CHECK as DELIVERY
 from botproof.delivery.trial import delivery_trial, has_question, plan_for
 from botproof.history import History
@@ -258,7 +258,7 @@ async def _again(options: GateOptions, stack: Stack, names: tuple[str, ...]) -> 
     )
     rules = ReplyRules.of(options.config.replies)
     wall = options.wall_clock().timestamp()
-    cases = with_next_questions(options.config.workload.cases, question_of(options.config))
+    cases = _said(options.config)
 
     async def use() -> None:
         chosen = frozenset(names)
@@ -370,8 +370,13 @@ def _question(options: GateOptions) -> str:
     return question_of(options.config)
 
 
+def _said(config: Config) -> tuple[Case, ...]:
+    """Return what is said to the bot in each mode: the workload, and who asks after a silence."""
+    return with_next_questions(config.workload.cases, question_of(config))
+
+
 async def _converse(options: GateOptions, stack: Stack) -> None:
-    cases = with_next_questions(options.config.workload.cases, question_of(options.config))
+    cases = _said(options.config)
     rules = ReplyRules.of(options.config.replies)
     wall = options.wall_clock().timestamp()
     alone = options.config.workload.at_once == 1

@@ -34,9 +34,8 @@ def check(history: History, _: Judging) -> CheckResult:
     summary: list[str] = []
     for one in watched:
         seen = history.of(SignalSeen, stack=one.stack)
-        for lines, share in ((_findings(one, seen), _MOSTLY), (_nothing(one, seen), _PARTLY)):
-            if kept_from_going_on(one, share):
-                kept += [f"{one.stack}: {_kept(one)}: {line}" for line in lines]
+        spoilt = _by_the_slots(one, seen, spoilt=True)
+        kept += [f"{one.stack}: {_kept(one)}: {line}" for line in spoilt]
         gaps += [f"{one.stack}: {line}" for line in _gaps(one, seen)]
         if late := _late_restart(one):
             if min(one.back_s) - one.withheld_s <= one.interval_s - TO_REPEAT_S:
@@ -78,10 +77,16 @@ def findings_of(history: History) -> list[Found]:
     for one in history.of(SignalsWatched):
         seen = history.of(SignalSeen, stack=one.stack)
         lines = [*_uncalled(one, seen), *_to_strangers(one, seen), *_with_tags(seen)]
-        for more, share in ((_findings(one, seen), _MOSTLY), (_nothing(one, seen), _PARTLY)):
-            lines += [] if kept_from_going_on(one, share) else more
+        lines += _by_the_slots(one, seen, spoilt=False)
         found += [Found(one, f"{one.stack}: {line}") for line in dict.fromkeys(lines)]
     return found
+
+
+def _by_the_slots(one: SignalsWatched, seen: Sequence[SignalSeen], *, spoilt: bool) -> list[str]:
+    """Return what was wrong with the slots: what the machine may have caused, or the rest."""
+    kinds = ((_findings(one, seen), _MOSTLY), (_nothing(one, seen), _PARTLY))
+    kept = [lines for lines, share in kinds if kept_from_going_on(one, share) is spoilt]
+    return [line for lines in kept for line in lines]
 
 
 def kept_from_going_on(one: SignalsWatched, share: float = _MOSTLY) -> bool:
@@ -111,7 +116,7 @@ def _to_strangers(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[s
 def _with_tags(seen: Sequence[SignalSeen]) -> Iterator[str]:
     for each in seen:
         if each.tags:
-            line = " ".join(each.text.split())[:_SHOWN]
+            line = one_line(each.text, _SHOWN)
             yield f"people read the tags of {line!r}: it was sent without parse_mode"
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
+from botproof.calls import shown_text
 from botproof.checks.security import operators
-from botproof.doubles.telegram.entities import EntityError, parse
 from botproof.history import (
     AskedTogether,
     CalledTooOften,
@@ -97,10 +97,7 @@ def _asked(text: str, answers: Iterable[str]) -> Iterator[Said]:
 
 def _bot(text: str) -> Said:
     """Return an answer as its user sees it: its markup is read as HTML where it can be."""
-    try:
-        return Said("bot", parse(text, "HTML", None).text)
-    except EntityError:
-        return Said("bot", text)
+    return Said("bot", shown_text({"text": text, "parse_mode": "HTML"}, "text").text)
 
 
 def _signals(watched: SignalsWatched, seen: Iterable[SignalSeen]) -> Iterator[Said]:

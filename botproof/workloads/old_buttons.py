@@ -74,7 +74,7 @@ class _Taps:
     async def shown(self, text: str, users: tuple[int, int]) -> str:
         """Ask as both users; return what a button carries that both were shown, "" for none."""
         for user in users:
-            await self._inject(message_update(user, text))
+            await self._stack.inject(message_update(user, text))
         await self._until(lambda: all(self._buttons(user) for user in users), _ANSWER_S)
         first, second = (self._buttons(user) for user in users)
         return next((data for data in first if data in second), "")
@@ -86,7 +86,7 @@ class _Taps:
         if restarted:
             await self._stack.stop_bots()
         seen = len(self._calls)
-        await self._inject(self._tap(user, data))
+        await self._stack.inject(self._tap(user, data))
         if restarted:
             await self._stack.start_bot()
         await self._until(lambda: any(self._answers(user, seen)), seconds)
@@ -101,9 +101,6 @@ class _Taps:
             "data": data,
         }
         return {"callback_query": body}
-
-    async def _inject(self, update: Mapping[str, Any]) -> None:
-        await self._stack.telegram.inject(self._stack.values["token"], {"update": update})
 
     async def _until(self, met: Callable[[], bool], seconds: float) -> None:
         async def progress() -> None:

@@ -123,6 +123,14 @@ def starve(story: Any, mode: str, begin: float, end: float, figure: float = 1.0)
         )
 
 
+def approving(judging: Judging, said: dict[str, tuple[str, str]]) -> Judging:
+    """Return what judges by these questions and answers, by the name of the case."""
+    texts = {
+        name: f"you: {say}\n--- message (HTML)\n{text}\n" for name, (say, text) in said.items()
+    }
+    return dataclasses.replace(judging, approved=texts)
+
+
 def judge(story: Any, judged: Judging, check: str) -> CheckResult:
     return judging.run_checks(CHECKS, [check], story.history(), judged)[-1]
 
@@ -349,10 +357,7 @@ def test_another_one_s_answer_fails_however_starved_the_machine_was(
         "other": (asked, "price 3954.18"),
         "price": ("/price BTC", "price 67187.33"),
     }
-    texts = {
-        name: f"you: {say}\n--- message (HTML)\n{text}\n" for name, (say, text) in said.items()
-    }
-    judged = dataclasses.replace(judging, approved=texts)
+    judged = approving(judging, said)
     assert judge(story, judged, "golden").verdict is verdict
     again = {} if verdict is Verdict.FAIL else {"polling": ["price"]}
     assert doubtful(story.history(), judged.rules, judged.approved) == again
@@ -373,10 +378,7 @@ def test_an_answer_that_went_to_another_chat_as_well_fails_however_starved_the_m
         if mode == "polling":
             starve(story, mode, story.clock, story.clock + 1.5)
     said = {"other": ("/price ETH", "price 3954.18"), "price": ("/price BTC", "price 67187.33")}
-    texts = {
-        name: f"you: {say}\n--- message (HTML)\n{text}\n" for name, (say, text) in said.items()
-    }
-    judged = dataclasses.replace(judging, approved=texts)
+    judged = approving(judging, said)
     assert judge(story, judged, "golden").verdict is verdict
 
 
@@ -443,10 +445,7 @@ def test_a_stranger_who_is_told_what_others_are_fails_however_starved_the_machin
         "price": ("/price BTC", "price 67187.33"),
         "stranger": ("/price BTC", "This bot is private"),
     }
-    texts = {
-        name: f"you: {say}\n--- message (HTML)\n{text}\n" for name, (say, text) in answers.items()
-    }
-    judged = dataclasses.replace(judging, approved=texts)
+    judged = approving(judging, answers)
     assert judge(story, judged, "golden").verdict is Verdict.FAIL
     assert doubtful(story.history(), judged.rules, judged.approved) == {}
 

@@ -140,7 +140,7 @@ def about(venue: str, path: str, rows: Sequence[N], symbol: str) -> N:
 
 
 def listed_rows(venue: str, path: str, rows: Sequence[T]) -> Sequence[T]:
-    """Return the rows of a list that tells of all markets; VenueError when it is empty."""
+    """Return the rows of an answer that has to have one; VenueError when there is none."""
     if not rows:
         raise VenueError(venue, "unavailable", f"{path}: the list is empty")
     return rows
