@@ -95,10 +95,13 @@ class GateOptions:
 def run_gate(options: GateOptions) -> Outcome:
     """Run every mode, record the history, judge it: see `record_and_judge`.
 
-    Raises HistoryError when the earlier run cannot be read that it is to be compared with.
+    Raises HistoryError when the earlier run cannot be read that it is to be compared with, or is
+    not whole.
     """
     if options.config.parity.against:
-        history.read_history(options.base / options.config.parity.against)
+        path = options.base / options.config.parity.against
+        if lacks := history.read_history(path).broken_off:
+            raise history.HistoryError(f"{path}: {lacks}; compare with a run that ended")
     shutil.rmtree(options.report_dir / "logs", ignore_errors=True)  # of the run before
     return record_and_judge(
         options.report_dir,

@@ -59,6 +59,7 @@ def record_and_judge(
         recorder = Recorder(writer)
         recorder.record(about(started))
         asyncio.run(interruptible(run(recorder), recorder))
+        recorder.end()
     record = recorder.history()
     results = judge(record)
     return Outcome(

@@ -103,13 +103,15 @@ class Judging:
 
 
 def _earlier(settings: JudgingSettings) -> History | None:
-    """Return the record that `parity.against` names; None where there is none any more."""
+    """Return the record that `parity.against` names; None where there is none any more, or it is
+    not whole."""
     if not settings.against:
         return None
     try:
-        return read_history(Path(settings.against))
+        earlier = read_history(Path(settings.against))
     except HistoryError:
         return None
+    return None if earlier.broken_off else earlier
 
 
 Check = Callable[[History, Judging], CheckResult]
@@ -163,6 +165,8 @@ def run_checks(
     known = Approved(judging.rules, judging.approved)
     results = settle_starved(results, history, known, judging.limits, again)
     results = [_told_of_over(name_the_machine(result, whole), whole) for result in results]
+    if history.broken_off:
+        results = [_of_a_part(result) for result in results]
     broken = harness_result(history)
     return [broken, *results] if broken is not None else results
 
@@ -175,6 +179,17 @@ def _told_of_over(result: CheckResult, record: History) -> CheckResult:
     how = "once" if times == 1 else f"{times} times"
     line = f"{KEPT}, so it was played over {how}, with nothing of the gate beside it"
     return msgspec.structs.replace(result, evidence=(*result.evidence, line))
+
+
+def _of_a_part(result: CheckResult) -> CheckResult:
+    """Return what a check may say of a record that was cut off: nothing. What is missing there may
+    have come afterwards, and so may what would have been wrong."""
+    return msgspec.structs.replace(
+        result,
+        verdict=Verdict.ERROR if result.verdict is Verdict.ERROR else Verdict.INCONCLUSIVE,
+        measurement="the record holds a part of the run only, which says nothing about the rest",
+        evidence=(f"up to where it breaks off: {result.measurement}",),
+    )
 
 
 def _dead_double(history: History) -> str:

@@ -1,9 +1,10 @@
 """The ordered record of a run: typed events, one JSON object a line.
 
 A history is all that a check sees, so everything that a verdict needs is in it. Its first line is
-the `Run` event; after that, events lie in the order in which the harness learnt of them, and are
-sorted by their own time when read. Times (`t`, `intended`) are seconds of the machine's monotonic
-clock, comparable between all processes of one run; durations end in `_s` and are seconds.
+the `Run` event and its last the `RunEnded`; between them, events lie in the order in which the
+harness learnt of them, and are sorted by their own time when read. Times (`t`, `intended`) are
+seconds of the machine's monotonic clock, comparable between all processes of one run; durations end
+in `_s` and are seconds.
 
 `run`, `processes`, `traffic` and `findings` hold the events, `record` what is made of them.
 """
@@ -39,6 +40,7 @@ from botproof.history.processes import (
 from botproof.history.record import (
     DECODER,
     EVENT_TYPES,
+    RECORD,
     History,
     HistoryError,
     HistoryWriter,
@@ -58,6 +60,7 @@ from botproof.history.run import (
     PlayedAgain,
     PlayedOver,
     Run,
+    RunEnded,
     Starved,
     Trial,
     Withheld,
@@ -91,6 +94,7 @@ __all__ = [
     "NOT_HELD_BACK",
     "NOT_OFFLINE",
     "NOT_RECORDED",
+    "RECORD",
     "REFUSED_ADDRESS",
     "TARGETS",
     "UNKNOWN_HOST",
@@ -130,6 +134,7 @@ __all__ = [
     "Request",
     "RequestFailure",
     "Run",
+    "RunEnded",
     "SecretSeen",
     "SecurityAsked",
     "SignalSeen",

@@ -18,12 +18,14 @@ from botproof.history.findings import ConversationsCompared, Degraded, SignalSee
 from botproof.history.processes import Vanished
 from botproof.history.run import (
     FORMAT,
+    WITHOUT_END,
     Event,
     FreshStart,
     HarnessError,
     Phase,
     PlayedOver,
     Run,
+    RunEnded,
     Trial,
     Withheld,
 )
@@ -44,6 +46,8 @@ _FOUND_BY: Final[Mapping[type[Event], str]] = {
     SignalsWatched: "signals",
 }
 """What is recorded of trials whose stacks nobody else hears of, and for which check."""
+RECORD: Final = "history"
+"""Where the harness failed (`HarnessError.where`) when the record is not whole."""
 _ENCODER = msgspec.json.Encoder()
 DECODER: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(reduce(or_, EVENT_TYPES))
 """Decodes one line of a history, without the line end."""
@@ -138,6 +142,12 @@ class History:
         """Return the modes that were to be run and of which none of these stacks is."""
         return sorted(set(self.modes) - {self.mode_of(stack) for stack in seen})
 
+    @property
+    def broken_off(self) -> str:
+        """Why this record holds a part of its run only; "" for a whole one."""
+        errors = self.of(HarnessError)
+        return next((error.message for error in errors if error.where == RECORD), "")
+
     def confirmed(self, stack: str) -> dict[int, float]:
         """Return when each update of a stack was confirmed to Telegram, by its id."""
         found: dict[int, float] = {}
@@ -216,9 +226,10 @@ def encode(event: Event) -> bytes:
 def read_history(path: Path) -> History:
     """Read a history file.
 
-    A last line that was cut off in the middle (the harness was killed) becomes a `HarnessError`
-    event, so that the verdict over such a record is ERROR. Raises HistoryError for a file that is
-    missing, empty, or holds a line that is no event.
+    A record that was cut off (the harness was killed, the disk was full) gets a `HarnessError`
+    event for what it lacks, so that the verdict over it is ERROR; one of the format before, which
+    had no end, only where its last line stops in the middle. Raises HistoryError for a file that
+    is missing, empty, or holds a line that is no event.
     """
     try:
         raw = path.read_bytes()
@@ -228,7 +239,32 @@ def read_history(path: Path) -> History:
         raise HistoryError(f"{path}: is empty; a history starts with a line of type 'run'")
     events = list(_decode_lines(path, raw.split(b"\n")))
     _check_format(path, events)
-    return History(events)
+    record = History(events)
+    lacks = "" if record.broken_off else _lacks(events)
+    if not lacks:
+        return record
+    said = HarnessError(t=record.events[-1].t, where=RECORD, message=lacks)
+    return History([*record.events, said])
+
+
+def _lacks(events: Sequence[Event]) -> str:
+    """Return in what way these are not all lines of a record; "" where they are, or the record is
+    of the format that cannot tell."""
+    first, last, count = events[0], events[-1], len(events)
+    if isinstance(first, Run) and first.format == WITHOUT_END:
+        return ""
+    if isinstance(last, RunEnded) and last.events == count - 1:
+        return ""
+    ends = [event for event in events if isinstance(event, RunEnded)]
+    if not ends:
+        return (
+            f"the record breaks off after {count:,} lines, without its end: the harness was "
+            "killed, or the disk was full"
+        )
+    return (
+        f"the record has {count:,} lines and ended with {ends[0].events + 1:,}: somebody took "
+        "lines out or added some"
+    )
 
 
 def _decode_lines(path: Path, lines: Sequence[bytes]) -> Iterator[Event]:
@@ -244,7 +280,7 @@ def _decode_lines(path: Path, lines: Sequence[bytes]) -> Iterator[Event]:
             if number == len(lines):  # the writer ends each line, so this one is incomplete
                 yield HarnessError(
                     t=last_t,
-                    where="history",
+                    where=RECORD,
                     message=f"the record breaks off in line {number}: the harness was killed",
                 )
                 return
@@ -266,9 +302,10 @@ def _check_format(path: Path, events: Sequence[Event]) -> None:
     if not isinstance(first, Run):
         tag = type(first).__struct_config__.tag
         raise HistoryError(f"{path}, line 1: is of type {tag!r}; a history starts with type 'run'")
-    if first.format != FORMAT:
+    if first.format not in (WITHOUT_END, FORMAT):
         raise HistoryError(
-            f"{path}, line 1: is in format {first.format}; this botproof reads format {FORMAT}"
+            f"{path}, line 1: is in format {first.format}; this botproof reads the formats "
+            f"{WITHOUT_END} and {FORMAT}"
         )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
-FORMAT = 1
+FORMAT = 2
+WITHOUT_END = 1
+"""The format of records that have no `RunEnded`: whether one is whole cannot be told."""
 
 
 def _tag(name: str) -> str:
@@ -41,6 +43,13 @@ class Run(Event, frozen=True, kw_only=True):
     """Where the target was taken from a fleet: `files` or `host`, and their `digest`."""
     judging: Mapping[str, Any] = {}
     """Budgets, normalisers and checks of this run (`JudgingSettings`), to judge it again later."""
+
+
+class RunEnded(Event, frozen=True, kw_only=True):
+    """Last line: nothing comes after it, and `events` lines stand before it. A record without it
+    was cut off: the harness was killed, or the disk was full."""
+
+    events: int
 
 
 class Phase(Event, frozen=True, kw_only=True):

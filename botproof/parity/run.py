@@ -92,6 +92,7 @@ async def compare(around: Surroundings, plan: Plan) -> None:
                 broken = await _compare(around, plan, results, again=again)
             if broken is None or again or not broken.kind.mends:
                 _pass_on(noted, results)
+                inner.end()
                 return
             reason = str(broken)
             around.say(f"parity: started afresh, because {broken.kind.what}: {reason}")

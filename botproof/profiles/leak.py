@@ -110,11 +110,12 @@ def find_leaks(options: LeakOptions) -> CheckResult:
 
 def _keep(found: History, path: Path) -> None:
     """Keep what the verdict needs; the thousands of calls beside it say nothing about memory."""
+    samples = [each for each in found.of(history.MemorySample) if each.requests is not None]
     with history.HistoryWriter(path) as writer:
-        writer.write(history.Run(t=found.events[0].t, command="leak"))
-        for sample in found.of(history.MemorySample):
-            if sample.requests is not None:
-                writer.write(sample)
+        kept = Recorder(writer)
+        for event in (history.Run(t=found.events[0].t, command="leak"), *samples):
+            kept.record(event)
+        kept.end()
 
 
 def _growing(options: LeakOptions, found: History) -> Iterator[Target]:

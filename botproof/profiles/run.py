@@ -94,7 +94,9 @@ def profile(options: ProfileOptions) -> list[CheckResult]:
         try:
             asyncio.run(_drive(options, config, recorder))
         except (TargetError, BrokenHarnessError) as error:
+            recorder.end()
             return [failure("profile", error)]
+        recorder.end()
     ended = exits(recorder.history())
     return [
         result

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from botproof.checks.golden_files import read_approved
-from botproof.checks.judging import Judging, JudgingSettings, run_checks
+from botproof.checks.judging import Judging, JudgingSettings, harness_result, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.history import Event, History, Request, read_history
 from botproof.problems import UsageError, write_text
@@ -163,11 +163,12 @@ def _page_of_two(pair: Pair, paths: tuple[Path, Path]) -> tuple[str, str]:
 
 
 def judged(record: History) -> list[CheckResult]:
-    """Return the results by the checks that the record names; none where it names none
-    that is known."""
+    """Return the results by the checks that the record names; where it names none that is known,
+    only whether the harness failed."""
     run = record.run
     if run is None or not run.judging:
-        return []
+        broken = harness_result(record)
+        return [broken] if broken is not None else []
     settings = JudgingSettings.recorded_in(run)
     judging = Judging.of(settings, read_approved(Path(settings.golden_dir)))
     return run_checks(CHECKS, [name for name in settings.checks if name in CHECKS], record, judging)

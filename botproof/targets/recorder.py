@@ -6,7 +6,15 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from botproof.history import Event, HarnessError, History, HistoryWriter
+from botproof.history import (
+    RECORD,
+    Event,
+    HarnessError,
+    History,
+    HistoryWriter,
+    RunEnded,
+    now,
+)
 from botproof.targets.failures import Failure
 
 Predicate = Callable[[Event], bool]
@@ -30,6 +38,10 @@ class Recorder:
             if wanted(event):
                 queue.put_nowait(event)
 
+    def end(self) -> None:
+        """Take in that the run is over. A record without that counts as cut off."""
+        self.record(RunEnded(t=now(), events=len(self._events)))
+
     def _write(self, event: Event) -> None:
         if self._writer is None:
             return
@@ -38,7 +50,7 @@ class Recorder:
         except OSError as error:
             self._writer = None
             why = f"{Failure.RECORD_UNWRITABLE.what}: {error.strerror}"
-            self.record(HarnessError(t=event.t, where="history", message=why))
+            self.record(HarnessError(t=event.t, where=RECORD, message=why))
             self.on_unwritable()
 
     def history(self) -> History:

@@ -4,9 +4,10 @@ import pytest
 
 from botproof.chats import ReplyRules
 from botproof.checks import delivery
-from botproof.checks.judging import Judging
+from botproof.checks.judging import Judging, run_checks
 from botproof.config import Replies
 from botproof.history import (
+    RECORD,
     BotApiCall,
     DoubleEvent,
     Event,
@@ -50,6 +51,21 @@ def test_an_update_without_an_answer_is_lost() -> None:
     assert result.verdict is Verdict.FAIL
     assert "polling: 1 of 2 updates were never answered" in result.evidence
     assert result.data["lost"] == 1
+
+
+def test_of_a_record_that_was_cut_off_nothing_is_called_lost() -> None:
+    cut = HarnessError(t=3.0, where=RECORD, message="the record breaks off")
+    record = History([plan(), *START, asked(1, 1), sent(1.2, "Q1Z"), asked(2, 2), cut])
+    harness, result = run_checks({"delivery": delivery.check}, ["delivery"], record, JUDGING)
+
+    assert (harness.verdict, harness.measurement) == (
+        Verdict.ERROR,
+        "history: the record breaks off",
+    )
+    assert result.verdict is Verdict.ERROR
+    assert "lost" not in result.measurement
+    assert result.evidence[0].startswith("up to where it breaks off: ")
+    assert len(result.evidence) == 1
 
 
 def test_where_nobody_is_answered_it_is_said_how_a_bot_of_one_user_is_asked() -> None:

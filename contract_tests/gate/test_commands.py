@@ -11,6 +11,7 @@ from botproof.checks.judging import JudgingSettings
 from botproof.cli import main
 from botproof.config import Replies
 from botproof.history import HistoryWriter
+from botproof.targets.recorder import Recorder
 
 CONFIG = """
 [bot]
@@ -45,8 +46,10 @@ def record(directory: Path, story, **settings) -> None:
     )
     run = history.Run(t=0.0, modes=story.modes, judging=msgspec.to_builtins(judged))
     with HistoryWriter(directory / "reports" / "gate" / "history.jsonl") as writer:
+        recorder = Recorder(writer)
         for event in (run, *story.events[1:]):
-            writer.write(event)
+            recorder.record(event)
+        recorder.end()
 
 
 HISTORY = "reports/gate/history.jsonl"
@@ -262,10 +265,27 @@ def test_show_makes_the_page_of_any_record(project, capsys) -> None:
 
 def test_show_shows_a_record_that_does_not_say_how_to_judge_it(tmp_path: Path, capsys) -> None:
     path = tmp_path / "stacks.jsonl"
-    path.write_bytes(history.encode(history.Run(t=0.0, command="parity")) + b"\n")
+    lines = [history.Run(t=0.0, command="parity"), history.RunEnded(t=1.0, events=1)]
+    path.write_bytes(b"".join(history.encode(line) + b"\n" for line in lines))
     assert main(["show", str(path)]) == 0
     assert "not judged" in capsys.readouterr().out
     assert "shown as it is" in (tmp_path / "show.html").read_text()
+
+
+def test_a_record_that_was_cut_off_is_no_pass_of_anything(project, capsys) -> None:
+    path = project / HISTORY
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    assert main(["judge", HISTORY]) == 3
+    said = capsys.readouterr().out
+    assert f"the record breaks off after {len(lines) - 1:,} lines, without its end" in said
+    assert "verdict: ERROR (harness)" in said
+    assert main(["show", HISTORY]) == 0
+    assert "show.html: ERROR" in capsys.readouterr().out
+    bare = project / "stacks.jsonl"
+    bare.write_bytes(history.encode(history.Run(t=0.0, command="parity")) + b"\n")
+    assert main(["show", str(bare)]) == 0
+    assert "show.html: ERROR" in capsys.readouterr().out
 
 
 def test_show_says_what_is_wrong_with_a_file(tmp_path: Path, capsys) -> None:

@@ -171,6 +171,7 @@ async def test_a_run_in_which_a_double_failed_inside_is_an_error_not_a_fail(
             await follower.finish()
             await stack.stop()
         await double.aclose()
+        recorder.end()
     who = {"process": "market_data", "role": "service", "stack": "polling", "mode": "polling"}
     record = read_history(path)
     events = [*record, history.ProcessNotReady(t=9.0, after_s=30.0, reason="not ready", **who)]
@@ -241,5 +242,6 @@ def test_everything_that_is_recorded_is_in_the_file_and_with_its_subscribers(tmp
             recorder.record(history.Run(t=0.0))
             for number in range(1, 200):
                 recorder.record(history.BotApiCall(t=float(number), method=f"m{number}"))
+            recorder.end()
             told = [queue.get_nowait() for _ in range(queue.qsize())]
-    assert len(told) == len(recorder.history()) == len(read_history(path)) == 200
+    assert len(told) == len(recorder.history()) == len(read_history(path)) == 201

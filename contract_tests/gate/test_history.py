@@ -30,8 +30,9 @@ def sample(kind: type[history.Event]) -> history.Event:
 def test_every_event_survives_the_disk(tmp_path: Path) -> None:
     events = [
         history.Run(t=0.0),
-        *(sample(kind) for kind in EVENT_TYPES if kind is not history.Run),
+        *(sample(kind) for kind in EVENT_TYPES if kind not in (history.Run, history.RunEnded)),
     ]
+    events.append(history.RunEnded(t=1.0, events=len(events)))
     with HistoryWriter(tmp_path / "deep" / "h.jsonl") as writer:
         for event in events:
             writer.write(event)
@@ -75,7 +76,7 @@ RUN = '{"type":"run","t":0}\n'
     [
         ("", "is empty"),
         ('{"type":"phase","t":1,"name":"a","edge":"b"}\n', "line 1: is of type 'phase'"),
-        ('{"type":"run","t":1,"format":2}\n', "this botproof reads format 1"),
+        ('{"type":"run","t":1,"format":3}\n', "this botproof reads the formats 1 and 2"),
         (RUN + "nonsense\n" + RUN, "line 2: is not JSON"),
         (RUN + '{"type":"phrase","t":1}\n', "line 2: Invalid value 'phrase'.*known types: .*phase"),
         (RUN + '{"type":"phase","t":1}\n', "line 2: Object missing required field `name`"),
@@ -102,6 +103,32 @@ def test_a_record_that_breaks_off_is_the_harness_failing(tmp_path: Path) -> None
     assert [error.message for error in errors] == [
         "the record breaks off in line 2: the harness was killed"
     ]
+
+
+RUN_OF_BEFORE = '{"type":"run","t":0,"format":1}\n'
+PHASE = '{"type":"phase","t":1,"name":"load","edge":"begin"}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (RUN + '{"type":"run_ended","t":2,"events":1}\n', ""),
+        (RUN, "breaks off after 1 lines, without its end"),
+        (RUN + PHASE, "breaks off after 2 lines, without its end"),
+        (RUN + PHASE + '{"type":"run_ended","t":2,"eve', "breaks off in line 3"),
+        (RUN + '{"type":"run_ended","t":2,"events":2}\n', "has 2 lines and ended with 3"),
+        (RUN + '{"type":"run_ended","t":2,"events":1}\n' + PHASE, "has 3 lines and ended with 2"),
+        (RUN_OF_BEFORE + PHASE, ""),
+        (RUN_OF_BEFORE + PHASE[:9], "breaks off in line 2"),
+    ],
+)
+def test_a_record_is_whole_only_with_its_end(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "h.jsonl"
+    path.write_text(text)
+    record = read_history(path)
+    assert said in record.broken_off
+    assert bool(record.broken_off) is bool(said)
+    assert len(record.of(history.HarnessError)) == bool(said)
 
 
 def test_of_many_events_none_is_dropped_on_the_way_to_the_record(tmp_path: Path) -> None:

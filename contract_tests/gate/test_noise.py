@@ -68,6 +68,7 @@ def test_a_gate_is_read_from_its_papers(tmp_path: Path) -> None:
         writer.write(history.Run(t=0.0))
         writer.write(Starved(t=1.0, over_s=1.0, late_s=0.5, stack="polling"))
         writer.write(FreshStart(t=2.0, failure="port_taken", reason="x", **labels))
+        writer.write(history.RunEnded(t=3.0, events=3))
     found = row_of("good", "idle", tmp_path, 61.04, "")
     assert (found.verdict, found.reasons) == ("FAIL", ("golden FAIL: 2 differ",))
     assert (found.starvation, found.fresh_starts, found.duration_s) == (0.5, 1, 61.0)
