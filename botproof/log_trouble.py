@@ -80,8 +80,8 @@ class TroubleReader:
         """Take in the next lines; the pieces of trouble that have ended with them."""
         for raw in lines:
             line = plain(raw).rstrip()
-            if self._open and (line.startswith(_TRACEBACK) or _CHAINED.match(line)):
-                self._open.append(line)  # it belongs to what was logged just before
+            if self._open and self._is_part(line):
+                self._open.append(line)
                 self._traceback = True
                 continue
             if self._open and self._goes_on(line):
@@ -106,6 +106,17 @@ class TroubleReader:
         begins = line.startswith(_TRACEBACK)
         if begins or _STACK_BEGINS.match(line) or _is_single(line):
             self._open, self._traceback = [line], begins
+
+    def _is_part(self, line: str) -> bool:
+        """Tell whether a traceback goes on with this line: one that is chained to it, or the first
+        one, which belongs to what was logged just before. Any other one is a piece of its own."""
+        if _CHAINED.match(line):
+            return True
+        if not line.startswith(_TRACEBACK):
+            return False
+        before = next((each for each in reversed(self._open) if each), "")
+        is_first = not any(each.startswith(_TRACEBACK) for each in self._open)
+        return is_first or bool(_CHAINED.match(before))
 
     def _goes_on(self, line: str) -> bool:
         if self._traceback:

@@ -32,6 +32,7 @@ from botproof.history import (
     ProcessReady,
     ProcessStarted,
     StopRequested,
+    UpdateDelivered,
     describe_exit,
 )
 from botproof.starvation import KEPT
@@ -370,10 +371,13 @@ def _details(history: History, seen: _Seen) -> Iterator[str]:
     if seen.tally.lost and not any(entry.answered for entry in seen.tally.entries):
         yield "what the bot did instead:"
         yield from (f"  {line}" for line in mute.about(history, seen.stack, seen.chats))
+    brought = Counter(
+        event.update_id
+        for event in history.of(UpdateDelivered, stack=seen.stack)
+        if event.status is not None and 200 <= event.status < 300
+    )
     repeated = [
-        f"{_name(entry.case)}: answered {len(entry.answers)} times, "
-        f"{max(entry.answers) - min(entry.answers):.1f} s apart"
-        for entry in seen.tally.repeated
+        _story_of_repeat(entry, brought[entry.case.update_id]) for entry in seen.tally.repeated
     ]
     yield from lines_of(repeated, _MOST_LINES)
     swapped = [f"{_name(second)} before {_name(first)}" for first, second in seen.tally.swapped]
@@ -393,6 +397,13 @@ def _details(history: History, seen: _Seen) -> Iterator[str]:
         for tail in history.of(LogTail, stack=seen.stack)[:1]:
             yield f"last lines of {tail.process}:"
             yield from (f"  {line}" for line in tail.lines[-_MOST_LOG_LINES:])
+
+
+def _story_of_repeat(entry: Entry, brought: int) -> str:
+    """Return how often an update was answered, and how often it came."""
+    again = f"; Telegram brought it {brought} times" if brought > 1 else ""
+    apart = max(entry.answers) - min(entry.answers)
+    return f"{_name(entry.case)}: answered {len(entry.answers)} times, {apart:.1f} s apart{again}"
 
 
 def _left_standing(seen: _Seen) -> str:
@@ -425,6 +436,7 @@ def _way_of_answering(seen: _Seen) -> Iterator[str]:
     same = Counter(
         message.text.partition("\n")[0]
         for chat in seen.chats.chats.values()
+        if len(chat.turns) != 1  # all that stands in such a chat is the answer to its one update
         for message in chat.stray_answers
     )
     for text, times in same.most_common(1):

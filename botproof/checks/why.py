@@ -14,7 +14,7 @@ from botproof.chats import Chats, ReplyRules, Turn, read_chats
 from botproof.checks.replies import lines_of
 from botproof.config import BOT
 from botproof.excerpts import cut, middle_left_out
-from botproof.history import BotApiCall, History, LogTrouble, UpdateDelivered
+from botproof.history import BotApiCall, History, LogTrouble, Phase, UpdateDelivered
 from botproof.log_trouble import headline
 
 LOOK_S = 15.0
@@ -40,6 +40,12 @@ class Reasons:
         for event in history.of(UpdateDelivered, stack=stack):
             self._delivered.setdefault(event.update_id, []).append(event)
         self._confirmed = history.confirmed(stack)
+        # What is said at the door is no answer to a case.
+        self._doors = [
+            phase.t
+            for phase in history.of(Phase, stack=stack)
+            if (phase.name, phase.edge) == ("door", "begin")
+        ]
         self._explained: set[tuple[str, str]] = set()
 
     def missing(self, turn: Turn) -> list[str]:
@@ -78,9 +84,11 @@ class Reasons:
         return [name for name in during(self._chats, t) if name != turn.case.case]
 
     def _end(self, turn: Turn) -> float:
-        """Until when something may be about this turn: its answer, or the next one of its chat."""
+        """Return until when something may be about this turn: its answer, the next one of its chat,
+        or that others ask at the door."""
         turns = self._chats.chats[turn.case.chat_id].turns
         later = [each.case.t for each in turns if each.case.t > turn.case.t]
+        later += [t for t in self._doors if t > turn.case.t]
         took = turn.reply_time_s
         return min([*later, turn.case.t + (LOOK_S if took is None else took + _LAG_S)])
 

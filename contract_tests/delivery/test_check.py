@@ -16,6 +16,7 @@ from botproof.history import (
     ProcessExited,
     ProcessNotReady,
     UpdateConfirmed,
+    UpdateDelivered,
     UpdateInjected,
 )
 from botproof.verdict import CheckResult, Verdict
@@ -429,6 +430,29 @@ def test_a_bot_that_announces_its_answers_is_told_the_setting() -> None:
 def test_without_the_pattern_the_announcements_are_named() -> None:
     (hint,) = [line for line in announced(stays=False, pattern="").evidence if "[replies]" in line]
     assert hint.startswith("3 messages '⏳ Analysing' belong to no update.")
+
+
+def test_an_answer_that_came_twice_in_a_chat_of_one_update_is_no_announcement() -> None:
+    events = [event for n in (1, 2) for event in (asked(n, n, chat=n), sent(n + 0.1, "Hello", n))]
+    again = [sent(n + 0.2, "Hello", n) for n in (1, 2)]
+    brought = [
+        UpdateDelivered(
+            t=1 + n / 10,
+            update_id=1,
+            door="webhook",
+            attempt=n,
+            status=200,
+            duration_s=0.0,
+            **PLACE,
+        )
+        for n in (1, 2)
+    ]
+    result = judge(START, *events, *again, *brought, STOP)
+    assert result.data["repeated"] == 2
+    told = [line for line in result.evidence if "answered 2 times" in line]
+    assert told[0].endswith("0.1 s apart; Telegram brought it 2 times")
+    assert told[1].endswith("0.1 s apart")
+    assert not any("belong to no update" in line for line in result.evidence)
 
 
 def test_answers_that_all_have_two_messages_are_told_the_settings() -> None:

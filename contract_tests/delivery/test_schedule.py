@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botproof.delivery.questions import chat_ids, due_times, questions
+from botproof.delivery.trial import faults_for
 from botproof.faults.schedule import strikes, windows
 from botproof.faults.troubles import TROUBLES
 
@@ -89,3 +90,9 @@ def test_a_question_is_a_command_as_telegram_would_deliver_it() -> None:
     assert payload["message"]["text"] == "/price q0z"
     assert payload["message"]["entities"] == [{"type": "bot_command", "offset": 0, "length": 6}]
     assert payload["message"]["chat"]["id"] == payload["message"]["from"]["id"] == 2001
+
+
+def test_only_who_promised_it_is_brought_again_what_getupdates_has_confirmed() -> None:
+    (_, promised), (_, stock) = faults_for(promised=True), faults_for(promised=False)
+    assert promised == {"kind": "duplicate", "count": 2}
+    assert stock == {**promised, "door": "webhook"}

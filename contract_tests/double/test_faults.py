@@ -157,6 +157,18 @@ async def test_a_duplicate_comes_though_it_was_confirmed_by_webhook(api: Any, ho
     assert len(await api.events("confirm")) == 1
 
 
+async def test_a_duplicate_may_be_of_one_door_alone(api: Any, hook: Any) -> None:
+    await api.control("POST", "faults", {"kind": "duplicate", "count": 1, "door": "webhook"})
+    first = await api.person(text="once", chat_id=1)
+    number = first["update_id"]
+    assert [u["update_id"] for u in await api.ok("getUpdates")] == [number]
+    assert await api.ok("getUpdates", offset=number + 1) == []
+    await api.ok("setWebhook", url=hook.url)
+    made = await api.person(text="twice", chat_id=1)
+    both = [json.loads((await hook.requests.get()).body)["update_id"] for _ in range(2)]
+    assert both == [made["update_id"]] * 2
+
+
 def test_reorder_mixes_chats_and_keeps_each_in_order_when_polled() -> None:
     machine = Machine(Settings(seed=2, flood=None))
     machine.faults.add({"kind": "reorder"})

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from botproof import history
-from botproof.chats import Chats, ReplyRules, Turn
+from botproof.chats import Chats, ReplyRules, Turn, read_chats
 from botproof.checks.tally import Open, tally
+from botproof.checks.why import Reasons
 from botproof.config import Normaliser, Replies
 from botproof.history import BotApiCall, CasePlayed, DoubleEvent, UpdateInjected
 
@@ -270,3 +271,25 @@ def test_a_normaliser_changes_what_it_names_and_nothing_else() -> None:
     )
     text = "BTC 1\nUpdated 12:00\nETH 2\nUpdated 12:01\nnot Updated 3\nUPDATED 4"
     assert rules.normalise(text) == "BTC 1\n<time>\nETH 2\n<time>\nnot Updated 3\nUPDATED 4"
+
+
+def test_what_is_said_at_the_door_explains_no_case() -> None:
+    """What a bot says to those who come to the door went to a chat in which nobody had asked."""
+    place: dict[str, Any] = {"stack": "polling", "mode": "polling"}
+    record = history.History(
+        [
+            asked(stack="polling"),
+            said(2.0, 998, "to another", **place),
+            history.Phase(t=12.0, name="door", edge="begin", **place),
+            said(13.0, 999, "at the door", **place),
+        ]
+    )
+    chats = read_chats(record, ReplyRules.of(Replies()))["polling"]
+    (told,) = Reasons(record, "polling", chats).missing(chats.turns["price"])
+    assert told.endswith("went to chat 998, in which nobody had asked: 'to another'")
+
+
+def said(t: float, chat: int, text: str, **place: Any) -> BotApiCall:
+    params = {"chat_id": chat, "text": text}
+    result = {"message_id": int(t)}
+    return BotApiCall(t=t, method="sendMessage", params=params, status=200, result=result, **place)

@@ -41,6 +41,15 @@ def test_a_chained_traceback_is_one_piece_named_by_its_end() -> None:
     assert piece[-1] == headline(piece) == "RuntimeError: Event loop is closed"
 
 
+def test_a_traceback_after_another_is_a_piece_of_its_own() -> None:
+    other = CHAINED.partition("\n")[2].replace(
+        "RuntimeError: Event loop is closed", "KeyError: 'a'"
+    )
+    first, second = found(CHAINED.replace("INFO and on\n", "") + other)
+    assert headline(first) == "RuntimeError: Event loop is closed"
+    assert headline(second) == "KeyError: 'a'"
+
+
 def test_a_traceback_belongs_to_the_line_that_was_logged_with_it() -> None:
     (piece,) = found("ERROR in handler\n" + CHAINED.partition("\n")[2])
     assert piece[0] == "ERROR in handler"

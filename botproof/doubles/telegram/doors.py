@@ -109,7 +109,7 @@ def _note_offer(core: Core, bot: Bot, number: int) -> None:
 
 def _disturb(core: Core, bot: Bot, batch: list[Update]) -> list[Update]:
     for update in batch:
-        if core.faults.hit(_DUPLICATE, chat_id=update.chat_id):
+        if core.faults.hit(_DUPLICATE, chat_id=update.chat_id, door="polling"):
             bot.repeats[update.id] = update.body
     if batch and core.faults.hit(_REORDER):
         batch = _between_chats(core, batch)
@@ -254,7 +254,7 @@ def _delivered(core: Core, bot: Bot, webhook: Webhook, delivery: Delivery, now: 
     if bot.queue.forget(update.id) is not None:
         fields = {"update_ids": [update.id], "door": "webhook"}
         core.effects.append(Note(bot.token, "confirm", fields))
-    if core.faults and core.faults.hit(_DUPLICATE, chat_id=update.chat_id):
+    if core.faults and core.faults.hit(_DUPLICATE, chat_id=update.chat_id, door="webhook"):
         webhook.repeat(delivery, now)
     else:
         webhook.drop(delivery)

@@ -7,7 +7,8 @@ A fault is programmed once and used up by count or hit by chance. Kinds:
 - `delay`: the call takes effect at once, its answer comes `seconds` later
 - `late`: the call takes effect `seconds` later, and not at all where its caller has gone by then
 - `half_body`, `lost_answer`: the call takes effect; its answer breaks off, or never comes (RST)
-- `duplicate`: an update that was delivered and confirmed is delivered once more
+- `duplicate`: an update that was delivered and confirmed is delivered once more; with `door` only
+  where it came by that one ("polling" or "webhook")
 - `reorder`: updates of different chats come in any order (of one chat always in order)
 """
 
@@ -53,13 +54,17 @@ class TelegramFault:
     description: str | None = None
     retry_after: int | None = None
     seconds: float = 0.0
+    door: str = "*"
 
-    def fits(self, kinds: frozenset[FaultKind], method: str, chat_id: int | None) -> bool:
+    def fits(
+        self, kinds: frozenset[FaultKind], method: str, chat_id: int | None, door: str
+    ) -> bool:
         """Tell whether it is meant for this call or delivery."""
         return (
             self.kind in kinds
             and self.method in {"*", method}
             and (self.chat_id is None or self.chat_id == chat_id)
+            and self.door in {"*", door}
         )
 
 
@@ -74,14 +79,19 @@ class Faults(FaultBook[TelegramFault]):
         return self.program(fault), fault
 
     def hit(
-        self, kinds: frozenset[FaultKind], method: str = "*", chat_id: int | None = None
+        self,
+        kinds: frozenset[FaultKind],
+        method: str = "*",
+        chat_id: int | None = None,
+        door: str = "",
     ) -> tuple[int, TelegramFault] | None:
         """Return the fault that strikes now with its number, used up by one; None when all goes
         well.
         """
-        return self.strike(lambda fault: fault.fits(kinds, method, chat_id))
+        return self.strike(lambda fault: fault.fits(kinds, method, chat_id, door))
 
 
+_DOORS = ("*", "polling", "webhook")
 _SLOW = frozenset({FaultKind.DELAY, FaultKind.LATE})
 _FIELDS: Mapping[str, tuple[type, ...]] = {
     "method": (str,),
@@ -92,6 +102,7 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
     "description": (str,),
     "retry_after": (int,),
     "seconds": (int, float),
+    "door": (str,),
 }
 
 
@@ -115,6 +126,8 @@ def _read(settings: Mapping[str, object]) -> TelegramFault:
 def _check(fault: TelegramFault) -> None:
     if fault.count is not None and fault.count < 1:
         raise ControlError(f'"count" must be at least 1; it is {fault.count}')
+    if fault.door not in _DOORS:
+        raise ControlError(f'"door" must be one of {", ".join(_DOORS)}; it is {fault.door!r}')
     if not 300 <= fault.error_code <= 599:
         raise ControlError(f'"error_code" must lie in 300 to 599; it is {fault.error_code}')
     if fault.seconds < 0 or (fault.kind in _SLOW and fault.seconds == 0):
