@@ -171,6 +171,20 @@ def test_an_update_that_takes_too_long_is_brought_again_and_answered_once(
     assert len([text for text in telegram.texts(1) if "SPOT" in text]) == 1
 
 
+def test_nothing_is_in_hand_when_an_event_is_answered(
+    start_function: StartFunction, telegram: Any, market: Any
+) -> None:
+    """Lambda freezes the process then: an answer that is sent and not noted is sent again."""
+    for chat in (1, 2):
+        telegram.say("hello", chat=chat)
+    market.delay = 1.2
+    function = start_function()
+    assert function(event(update(1)))["statusCode"] == 200  # warm
+    assert function(event(update(2, "/price btc")), milliseconds=1_300)["statusCode"] == 503
+    assert function(event(update(3, chat=2)))["statusCode"] == 200
+    assert len([text for text in telegram.texts(1) if "SPOT" in text]) == 1
+
+
 def test_with_redis_instances_share_the_inbox(
     start_function: StartFunction, telegram: Any, redis_url: str
 ) -> None:

@@ -398,6 +398,24 @@ async def test_redis_wakes_a_replica_that_waits(
     await two.close()
 
 
+async def test_redis_leases_no_lane_to_a_claim_that_was_cancelled(redis_url: str) -> None:
+    one, two, *_ = await redis_pair(redis_url)
+    await one.put([update(1)])
+    await one.release(await one.claim())  # its scripts are known from here on
+    for steps in range(6):
+        claim = asyncio.create_task(one.claim())
+        for _ in range(steps):
+            await two._redis.ping()  # each answer of Redis is one more step of the claim
+        claim.cancel()
+        await asyncio.gather(claim, return_exceptions=True)
+        if not claim.cancelled():
+            await one.release(claim.result())
+        assert await two._redis.zcard(f"{two._prefix}leases") == 0
+    assert (await asyncio.wait_for(two.claim(), 60)).update_id == 1
+    await one.close()
+    await two.close()
+
+
 async def silence(inbox: RedisInbox) -> None:
     """From now on ``inbox`` renews nothing, as if its process hung."""
     assert inbox._renewing is not None

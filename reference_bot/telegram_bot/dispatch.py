@@ -87,6 +87,11 @@ class Dispatcher:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.critical("an update could not be handled", exc_info=error)
 
+    async def handled(self) -> None:
+        """Wait until nothing is being handled."""
+        while self._running:
+            await asyncio.wait(tuple(self._running))
+
     async def drain(self, seconds: float) -> None:
         """Wait ``seconds`` for what is running; the rest is cut off and stays in the inbox."""
         if self._running:

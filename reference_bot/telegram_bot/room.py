@@ -33,6 +33,8 @@ _SETTLE_SECONDS: Final = 0.5
 _TAKE_OVER_SECONDS: Final = 0.1
 """How often a bot that stands by looks whether the inbox is free: users wait meanwhile."""
 
+_DISPATCHER: Final = "dispatcher"
+
 _log = logging.getLogger(__name__)
 
 
@@ -109,9 +111,9 @@ class Room:
         async with asyncio.TaskGroup() as both:
             both.create_task(self._open_inbox())
             both.create_task(self._greet_telegram())
-        self.readiness.probe("dispatcher", self._dispatcher.stalled)
+        self.readiness.probe(_DISPATCHER, self._dispatcher.stalled)
         self.readiness.probe("sending", self._dispatcher.unsent)
-        self.supervisor.start("dispatcher", self._dispatcher.run)
+        self.resume()
         self.supervisor.start("command menu", self._announce, ends=True)
         if self._auto is not None:
             scheduler = self._auto.scheduler(self._context, self.market_data, self.readiness)
@@ -196,6 +198,16 @@ class Room:
                 self.readiness.set("inbox", f"the inbox cannot be written: {error}")
             else:
                 self.readiness.set("inbox", None)
+
+    def resume(self) -> None:
+        """Take updates out of the inbox; after `pause`, too."""
+        if not self.supervisor.runs(_DISPATCHER):
+            self.supervisor.start(_DISPATCHER, self._dispatcher.run)
+
+    async def pause(self) -> None:
+        """Take nothing more out of the inbox; return when nothing is being handled any more."""
+        await self.supervisor.stop(_DISPATCHER)
+        await self._dispatcher.handled()
 
     async def rest(self) -> None:
         """Finish what is running and begin nothing more; the inbox still takes updates in."""

@@ -25,17 +25,22 @@ class Supervisor:
     ) -> None:
         self._readiness = readiness
         self._clock = clock
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, name: str, work: Work, *, ends: bool = False) -> None:
         """Run ``work()``, and again whenever it ends; with ``ends`` it may return once."""
-        self._tasks.append(asyncio.create_task(self._run(name, work, ends=ends), name=name))
+        self._tasks[name] = asyncio.create_task(self._run(name, work, ends=ends), name=name)
 
-    async def stop(self) -> None:
-        """Cancel all of them and wait until they have ended."""
-        for task in self._tasks:
+    def runs(self, name: str) -> bool:
+        """Tell whether it was started and not stopped."""
+        return name in self._tasks
+
+    async def stop(self, *names: str) -> None:
+        """Cancel those of these that run, or all of them, and wait until they have ended."""
+        stopped = [self._tasks.pop(name) for name in names or tuple(self._tasks) if self.runs(name)]
+        for task in stopped:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*stopped, return_exceptions=True)
 
     async def _run(self, name: str, work: Work, *, ends: bool) -> None:
         backoff = Backoff(5.0)

@@ -15,6 +15,7 @@ The settings are those of webhook mode; ``INBOX_PATH`` is /tmp/inbox.sqlite3 unl
 import asyncio
 import base64
 import binascii
+import contextlib
 import json
 import logging
 import os
@@ -39,7 +40,8 @@ from reference_bot.telegram_bot.inbox import (
 from reference_bot.telegram_bot.room import Room
 from reference_bot.telegram_bot.settings import LambdaSettings, Settings, load
 
-_SAFETY_SECONDS: Final = 1.0  # kept for the answer itself, of the time that Lambda gives
+_SAFETY_SECONDS: Final = 1.0  # kept for the pause and the answer, of the time that Lambda gives
+_PAUSE_SECONDS: Final = 0.5
 _LONGEST_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.02
 
@@ -67,8 +69,9 @@ class LambdaBot:
         return self._loop.run_until_complete(self._take(update, seconds))
 
     async def _take(self, update: Update, seconds: float) -> dict[str, Any]:
+        deadline = self._loop.time() + seconds
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(deadline):
                 await self._open()
                 await self._intake.take([update])
                 await self._done(update.update_id)
@@ -78,13 +81,26 @@ class LambdaBot:
             return _response(400, f"the update cannot be kept: {error}")
         except TimeoutError:
             return _response(503, "the update is not handled yet: send it again")
+        finally:
+            await self._pause(deadline)
         return {"statusCode": 200, "headers": _JSON, "body": '{"ok":true}'}
+
+    async def _pause(self, deadline: float) -> None:
+        """Have nothing in hand that Lambda would freeze.
+
+        This instance may have taken another's update out of Redis: whoever is frozen between the
+        answer and the note that it is sent loses the lease, and another one answers again.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline + _PAUSE_SECONDS):
+                await self._room.pause()
 
     async def _open(self) -> None:
         if self._opening is None or (self._opening.done() and self._opening.exception()):
             self._opening = asyncio.ensure_future(self._room.open())
         # Shielded: an event that runs out of time must not undo half an opening.
         await asyncio.shield(self._opening)
+        self._room.resume()
 
     async def _done(self, update_id: int) -> None:
         while not await self._room.inbox.is_done(update_id):  # noqa: ASYNC110 - perhaps elsewhere

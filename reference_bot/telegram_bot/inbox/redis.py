@@ -151,13 +151,34 @@ class RedisInbox:
 
     async def claim(self, *, first: bool = False) -> Job:
         while True:
-            at = self._clock()
-            settled = "1" if self._settled() else "0"
-            found = await self._run("claim", _ms(LEASE_SECONDS), settled, "1" if first else "0")
-            if len(found) > 1:
-                return self._job(found, at)
-            wait = found[0] / 1000 if found else _IDLE_SECONDS
-            await self._sleep(min(_IDLE_SECONDS, wait), first=first)
+            asked = asyncio.create_task(self._ask(first=first))
+            try:
+                found = await asyncio.shield(asked)
+            except asyncio.CancelledError:
+                await self._give_back(asked)
+                raise
+            if isinstance(found, Job):
+                return found
+            await self._sleep(min(_IDLE_SECONDS, found), first=first)
+
+    async def _ask(self, *, first: bool) -> Job | float:
+        """Return what can be claimed, or in how many seconds something may be."""
+        at = self._clock()
+        settled = "1" if self._settled() else "0"
+        found = await self._run("claim", _ms(LEASE_SECONDS), settled, "1" if first else "0")
+        if len(found) > 1:
+            return self._job(found, at)
+        return found[0] / 1000 if found else _IDLE_SECONDS
+
+    async def _give_back(self, asked: "asyncio.Task[Job | float]") -> None:
+        """Free the lane that Redis may have leased to a claim which was cancelled meanwhile: else
+        its chat would wait for the end of that lease."""
+        try:
+            found = await asked
+            if isinstance(found, Job):
+                await self.release(found)
+        except (InboxUnavailableError, LeaseLostError) as error:
+            _log.info("a claim that was cancelled could not be given back: %s", error)
 
     def _job(self, found: list[Any], at: float) -> Job:
         lane, update_id, fence, payload, received, progress, age = found
