@@ -445,7 +445,8 @@ def _way_of_answering(seen: _Seen) -> Iterator[str]:
             yield (
                 f"{times:,} messages {text[:_QUOTED]!r} belong to no update. If they only say that "
                 "an answer is on its way, describe them by `acknowledgement` in [replies] (with "
-                "`acknowledgement_stays = true` where they are left beside the answer)"
+                "`acknowledgement_stays = true` where they are left beside the answer). Where they "
+                "are part of it, `messages` says how many an answer has"
             )
     usual, times = sizes.most_common(1)[0] if sizes else (1, 0)
     if usual > max(entry.case.replies for entry in entries) and 10 * times >= 9 * len(entries):

@@ -16,6 +16,8 @@ from botproof.verdict import CheckResult, Verdict
 
 _MUCH = 0.2
 """So large a share of that time; an idle machine withholds less than a twentieth."""
+_LEAST_S = 0.5
+"""Less explains nothing: what is waited for is waited for by seconds."""
 _LOAD = ("load",)
 _TALK = ("conversation",)
 _PHASES: Mapping[str, Sequence[str]] = {
@@ -37,7 +39,11 @@ def name_the_machine(result: CheckResult, record: History) -> CheckResult:
     seconds that were withheld. `record` is the whole one, with the trials."""
     if result.verdict is not Verdict.INCONCLUSIVE or result.spoilt_by == "machine":
         return result
-    of = [each for each in _stretches(result.check, record) if each[0] >= _MUCH * each[1] > 0]
+    of = [
+        (withheld, over)
+        for withheld, over in _stretches(result.check, record)
+        if withheld >= max(_LEAST_S, _MUCH * over)
+    ]
     if not of:
         return result
     withheld, over = max(of)

@@ -430,6 +430,7 @@ def test_a_bot_that_announces_its_answers_is_told_the_setting() -> None:
 def test_without_the_pattern_the_announcements_are_named() -> None:
     (hint,) = [line for line in announced(stays=False, pattern="").evidence if "[replies]" in line]
     assert hint.startswith("3 messages '⏳ Analysing' belong to no update.")
+    assert hint.endswith("Where they are part of it, `messages` says how many an answer has")
 
 
 def test_an_answer_that_came_twice_in_a_chat_of_one_update_is_no_announcement() -> None:

@@ -42,13 +42,14 @@ def open_question(check: str, verdict: Verdict = Verdict.INCONCLUSIVE) -> CheckR
     )
 
 
-def phase(name: str, share: float) -> History:
-    """Ten seconds of a phase, of which a share was withheld."""
+def phase(name: str, share: float, took_s: float = 10.0) -> History:
+    """Return ten seconds of a phase, or `took_s`, of which a share was withheld."""
+    end = 10.0 + took_s
     return History(
         [
             Phase(t=10.0, name=name, edge="begin", **PLACE),
-            Starved(t=20.0, over_s=10.0, late_s=10.0 * share, cpus=2, **PLACE),
-            Phase(t=20.0, name=name, edge="end", **PLACE),
+            Starved(t=end, over_s=took_s, late_s=took_s * share, cpus=2, **PLACE),
+            Phase(t=end, name=name, edge="end", **PLACE),
         ]
     )
 
@@ -86,6 +87,7 @@ def test_what_could_not_be_told_on_a_busy_machine_names_it(check: str, spoilt: H
     ("result", "record"),
     [
         (open_question("errors"), phase("load", 0.1)),
+        (open_question("golden"), phase("conversation", 0.9, took_s=0.2)),
         (open_question("errors"), phase("door", 0.9)),
         (open_question("errors"), elsewhere("security", 0.9)),
         (open_question("errors"), History([])),
