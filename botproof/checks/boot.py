@@ -17,6 +17,7 @@ from botproof.checks.pollers import second_poller
 from botproof.checks.replies import lines_of
 from botproof.checks.storms import storms
 from botproof.config import BOT
+from botproof.counting import several
 from botproof.history import (
     TARGETS,
     BotApiCall,
@@ -211,12 +212,12 @@ def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Problem
     if history.of(PlayedAgain, stack=stack):
         return  # it holds only the cases that went wrong before; golden and parity judge them
     if expected and not any(turn.answered for turn in expected):
-        text = f"the bot answered none of {len(expected)} updates"
+        text = f"the bot answered none of {several(len(expected), 'update')}"
         yield _Problem(_Bad.MUTE, Found(expected[0].case, text))
     confirmed = history.confirmed(stack)
     injected = {event.update_id: event for event in history.of(UpdateInjected, stack=stack)}
     if left := [event for each, event in injected.items() if each not in confirmed]:
-        text = f"{len(left)} of {len(injected)} updates were never confirmed to Telegram"
+        text = f"{len(left)} of {several(len(injected), 'update')} were never confirmed to Telegram"
         yield _Problem(_Bad.UNCONFIRMED, Found(left[0], text))
 
 

@@ -11,6 +11,7 @@ from botproof.checks.judging import Judging
 from botproof.checks.playing import Playing, Side, explain
 from botproof.checks.replies import lines_of
 from botproof.conversations import Conversation, describe
+from botproof.counting import several
 from botproof.history import ConversationsCompared, History
 from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict
@@ -61,8 +62,8 @@ def _result(
 
 def _measurement(event: ConversationsCompared) -> str:
     modes = " and ".join(event.doors) or "no mode"
-    size = f"{event.steps} updates, {event.answers} different messages"
-    base = f"{event.conversations} conversations ({size}) in {modes}"
+    size = f"{several(event.steps, 'update')}, {several(event.answers, 'different message')}"
+    base = f"{several(event.conversations, 'conversation')} ({size}) in {modes}"
     found = (
         (event.ended and "broke off"),
         (event.differences and "answered differently"),

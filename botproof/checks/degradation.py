@@ -16,6 +16,7 @@ from botproof.checks.figures import is_zero, labelled, plain_text, skeleton
 from botproof.checks.found import Found
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
+from botproof.counting import several
 from botproof.excerpts import one_line
 from botproof.history import Degraded, History
 from botproof.starvation import CASE_S, KEPT
@@ -70,8 +71,9 @@ def check(history: History, judging: Judging) -> CheckResult:
     bad = [one for one in asked if one.stage not in _NO_QUESTION and not one.neighbour]
     back = [one for one in asked if one.stage == "back"]
     measured = (
-        f"{len(bad)} questions while {len({one.fault for one in bad})} things went wrong; whole "
-        f"again after {max((one.since_s for one in back), default=0.0):.1f} s"
+        f"{several(len(bad), 'question')} while "
+        f"{several(len({one.fault for one in bad}), 'thing')} went wrong; whole again "
+        f"after {max((one.since_s for one in back), default=0.0):.1f} s"
     )
     return CheckResult(
         check="degradation",

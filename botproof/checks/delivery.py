@@ -21,6 +21,7 @@ from botproof.checks.replies import lines_of
 from botproof.checks.tally import Entry, Tally
 from botproof.checks.tally import tally as tally_of
 from botproof.checks.why import Reasons
+from botproof.counting import several
 from botproof.history import (
     BotApiCall,
     CasePlayed,
@@ -252,16 +253,17 @@ def _problems(seen: _Seen) -> Iterator[str]:
         every = len(tally.entries)
         nobody = "; where only its owner may use it, name that chat by [delivery] chat"
         told = nobody if lost == every > 1 else ""
-        yield f"{seen.stack}: {lost:,} of {every:,} updates were never answered{told}"
+        of = f"{lost:,} of {several(every, 'update')} {'was' if lost == 1 else 'were'}"
+        yield f"{seen.stack}: {of} never answered{told}"
     if tally.dropped:
         yield (
-            f"{seen.stack}: {len(tally.dropped):,} updates were thrown away by the bot itself: "
-            f"{_dropping(seen.chats)}"
+            f"{seen.stack}: {several(len(tally.dropped), 'update was', 'updates were')} thrown "
+            f"away by the bot itself: {_dropping(seen.chats)}"
         )
     if tally.repeats > len(seen.kills):
         yield (
-            f"{seen.stack}: {tally.repeats:,} repeated replies, more than the "
-            f"{len(seen.kills):,} kills that could have caused them"
+            f"{seen.stack}: {several(tally.repeats, 'repeated reply', 'repeated replies')}, more "
+            f"than the {several(len(seen.kills), 'kill')} that could have caused them"
         )
     elif seen.unexcused:
         yield (
@@ -269,10 +271,12 @@ def _problems(seen: _Seen) -> Iterator[str]:
             "between that could have caused it"
         )
     if tally.swapped:
-        yield f"{seen.stack}: {len(tally.swapped):,} times a chat was answered in another order"
+        times = several(len(tally.swapped), "time")
+        yield f"{seen.stack}: {times} a chat was answered in another order"
     if seen.after_stop:
         methods = ", ".join(sorted({call.method for call in seen.after_stop}))
-        yield f"{seen.stack}: {len(seen.after_stop)} calls after SIGTERM had ended it: {methods}"
+        calls = several(len(seen.after_stop), "call")
+        yield f"{seen.stack}: {calls} after SIGTERM had ended it: {methods}"
     for stop in seen.stops:
         if stop.exited.killed:
             yield f"{seen.stack}: {stop.exited.process} ignored SIGTERM and had to be killed"
@@ -337,7 +341,7 @@ def _measure_one(seen: _Seen, *, named: bool) -> str:
     tally = seen.tally
     order = f"{len(tally.swapped)} out of order" if tally.swapped else "order kept"
     text = (
-        f"{len(tally.entries):,} updates, {len(seen.kills)} kills: "
+        f"{several(len(tally.entries), 'update')}, {several(len(seen.kills), 'kill')}: "
         f"{len(tally.lost) + tally.lost_unnamed:,} lost, {tally.repeats:,} repeated, {order}"
     )
     if tally.dropped:

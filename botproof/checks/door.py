@@ -17,6 +17,7 @@ from botproof.checks.found import Found
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.checks.together import crossed
+from botproof.counting import several
 from botproof.excerpts import one_line
 from botproof.history import AskedTogether, DoorAsked, History
 from botproof.verdict import CheckResult, judged
@@ -87,7 +88,7 @@ def _measurement(findings: Sequence[str], gaps: Sequence[str], stacks: Mapping[s
     asked = sum(map(len, stacks.values()))
     hooks = [stack for stack, each in stacks.items() if any(one.url for one in each.values())]
     where = f"webhook in {', '.join(hooks)}" if hooks else "no mode has a webhook"
-    return f"{asked} questions; {where}"
+    return f"{several(asked, 'question')}; {where}"
 
 
 def _gaps(history: History, stacks: Mapping[str, Asked]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import lines_of, render, renormalised, settled_chats
 from botproof.checks.shortcomings import windows
 from botproof.checks.why import Reasons, refusals
+from botproof.counting import first_of, several
 from botproof.excerpts import middle_left_out
 from botproof.history import History, VenueCall
 from botproof.verdict import CheckResult, Verdict
@@ -29,6 +30,7 @@ FILE = "golden.txt"
 _DIFF_LINES = 24
 _EVIDENCE_LINES = 100
 _EVIDENCE_NAMES = 12
+_HEADLINE_NAMES = 2
 _REFUSED = 400  # this HTTP status and those above it
 _SOURCE = "golden/ (docs/golden.md)"
 
@@ -46,14 +48,15 @@ class _Problem:
 
 
 _COUNTED = {
-    "differ": "differ",
-    "missing": "never came as a whole",
-    "too many": "had more messages than they should",
-    "elsewhere": "came in another topic",
-    "new": "have no approved file",
-    "silence": "silences were broken",
-    "unused": "approved files belong to no case",
+    "differ": ("differs", "differ"),
+    "missing": ("never came as a whole", "never came as a whole"),
+    "too many": ("had more messages than it should", "had more messages than they should"),
+    "elsewhere": ("came in another topic", "came in another topic"),
+    "new": ("has no approved file", "have no approved file"),
+    "silence": ("silence was broken", "silences were broken"),
+    "unused": ("approved file belongs to no case", "approved files belong to no case"),
 }
+"""What is said of one, and of several."""
 
 
 def check(history: History, judging: Judging) -> CheckResult:
@@ -86,7 +89,8 @@ def check(history: History, judging: Judging) -> CheckResult:
         lines = (", ".join(lines_of(names, _EVIDENCE_NAMES)), *_folded(problems))
         measured = _counts(problems, len(pinned) + len(judging.unapproved))
         return _result(Verdict.FAIL, measured, lines, _whole(problems))
-    measured = f"{len(pinned)} replies equal, {len(silent)} silences kept"
+    equal = several(len(pinned), "reply equal", "replies equal")
+    measured = f"{equal}, {several(len(silent), 'silence')} kept"
     return _result(Verdict.PASS, measured, ())
 
 
@@ -137,14 +141,16 @@ def _whole(problems: Sequence[_Problem]) -> str:
 
 
 def _counts(problems: Sequence[_Problem], pinned: int) -> str:
+    """Return how many there are of each kind, and the first of each by their names."""
     parts = []
-    for kind, words in _COUNTED.items():
-        count = sum(problem.kind == kind for problem in problems)
-        if count and kind in ("silence", "unused"):
-            parts.append(f"{count} {words}")
-        elif count:
-            parts.append(f"{count} of {pinned} replies {words}")
-    return ", ".join(parts)
+    for kind, (of_one, of_several) in _COUNTED.items():
+        names = [problem.name for problem in problems if problem.kind == kind]
+        if not names:
+            continue
+        words = of_one if len(names) == 1 else of_several
+        of = "" if kind in ("silence", "unused") else f"of {pinned} replies "
+        parts.append(f"{len(names)} {of}{words}: {first_of(names, _HEADLINE_NAMES)}")
+    return "; ".join(parts)
 
 
 def _folded(problems: Sequence[_Problem]) -> Iterator[str]:
@@ -279,7 +285,7 @@ def diff(name: str, stack: str, approved: str, received: str) -> list[str]:
 
 def _broken_silence(silent: list[Turn]) -> Iterator[_Problem]:
     for turn in silent:
-        said = _said_in_silence(turn)
+        said = said_in_silence(turn)
         if turn.case.expect == "silence" and said:
             name = f"{turn.case.case} ({turn.case.stack})"
             text = said[0].text.splitlines()[:1]
@@ -292,7 +298,7 @@ def _broken_silence(silent: list[Turn]) -> Iterator[_Problem]:
             )
 
 
-def _said_in_silence(turn: Turn) -> Sequence[Message]:
+def said_in_silence(turn: Turn) -> Sequence[Message]:
     """Return what breaks a silence. A tap may be acknowledged, and its message edited. No new one
     may come, and no other edit once Telegram has said that the message is not modified: the bot
     takes that for a failure."""

@@ -10,6 +10,7 @@ from botproof.checks.generator import Grade, HeldTimes, planned_cap
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of, read_turns
 from botproof.checks.shortcomings import in_doubles
+from botproof.counting import several
 from botproof.history import History, Request
 from botproof.sequential import FAIL_SHARES, SequentialErrorRate
 from botproof.stats import judge_error_rate, percentile
@@ -65,7 +66,8 @@ def _replies(
     never = [turn for turn in turns if turn.reply_time_s is None]
     late = [turn for turn in turns if (turn.reply_time_s or 0.0) >= limit]
     if never or late:
-        text = f"{len(late)} replies late and {len(never)} missing, of {len(turns)}"
+        replies = several(len(late), "reply", "replies")
+        text = f"{replies} late and {len(never)} missing, of {len(turns)}"
         latest = sorted(late, key=lambda turn: -(turn.reply_time_s or 0.0))
         lines = (
             *lines_of([f"{_name(turn)}: {_time(turn, history)}" for turn in latest], _MOST),
@@ -74,7 +76,8 @@ def _replies(
         return Verdict.FAIL, text, lines
     spinning = [turn for turn in turns if acknowledged_s(turn) >= limit]
     if spinning:
-        text = f"{len(spinning)} taps acknowledged late, of {len(turns)} replies"
+        replies = several(len(turns), "reply", "replies")
+        text = f"{several(len(spinning), 'tap')} acknowledged late, of {replies}"
         late_taps = [
             f"{_name(turn)}: answerCallbackQuery came after {acknowledged_s(turn):.2f} s: until "
             "then the button turns, and people tap again"
@@ -122,7 +125,7 @@ def _load(
     late = graded.count(Grade.FAILED)
     judged = judge_error_rate(len(requests), late, _TAIL)
     quantiles = _quantiles(requests)
-    text = f"load of {len(requests):,} requests p99 {quantiles['p99']:.0f} ms"
+    text = f"load of {several(len(requests), 'request')} p99 {quantiles['p99']:.0f} ms"
     spread = ", ".join(f"{name} {value:.0f} ms" for name, value in quantiles.items())
     share = (
         f"{late:,} of {len(requests):,} not answered in {limit:g} s; "

@@ -16,6 +16,7 @@ from botproof.checks.judging import Judging
 from botproof.checks.own_settings import own_settings
 from botproof.checks.replies import render, settled_chats
 from botproof.checks.why import Reasons
+from botproof.counting import first_of, several
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
 
@@ -31,6 +32,7 @@ _HOW_TO_KEEP = (
 )
 _WHOLE_BOT = "calls that concern the whole bot"
 _WIDTH = 48
+_HEADLINE_NAMES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def _with_earlier(now: _Side, mode: str, judging: Judging) -> CheckResult:
     ]
     result = _compared(sides, judging)
     new = len(now.turns) - len(known)
-    added = f"; {new} cases are not in that run" if new else ""
+    added = f"; {several(new, 'case is', 'cases are')} not in that run" if new else ""
     said = f"compared with an earlier run, for there is one mode: {result.measurement}{added}"
     return msgspec.structs.replace(result, measurement=said, budget=_AGAINST_EARLIER)
 
@@ -111,7 +113,7 @@ def _compared(sides: Sequence[_Side], judging: Judging) -> CheckResult:
     if not any(turn.messages for side in sides for turn in side.turns.values()):
         return _result(Verdict.INCONCLUSIVE, "no mode answered anything")
     names = " and ".join(side.name for side in sides)
-    return _result(Verdict.PASS, f"{len(compared)} cases, the same in {names}")
+    return _result(Verdict.PASS, f"{several(len(compared), 'case')}, the same in {names}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,10 @@ class _Difference:
 def _measure(differing: set[str], compared: set[str], settings: bool) -> str:
     parts = []
     if differing:
-        parts.append(f"{len(differing)} of {len(compared | differing)} cases differ between modes")
+        words = "differs" if len(differing) == 1 else "differ"
+        named = first_of(sorted(differing), _HEADLINE_NAMES)
+        every = several(len(compared | differing), "case")
+        parts.append(f"{len(differing)} of {every} {words} between modes: {named}")
     if settings:
         parts.append("what concerns the whole bot differs")
     return ", and ".join(parts)

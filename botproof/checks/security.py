@@ -12,6 +12,7 @@ from botproof.checks.figures import skeleton
 from botproof.checks.found import Found
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
+from botproof.counting import several
 from botproof.excerpts import one_line
 from botproof.history import History, PortsSeen, SecretSeen, SecurityAsked
 from botproof.verdict import CheckResult, judged
@@ -31,8 +32,9 @@ def check(history: History, _: Judging) -> CheckResult:
     others = [one for one in asked if not one.operator]
     places = {place for one in seen for place in one.searched}
     measured = (
-        f"{len(others)} questions by {len({(o.who, o.path) for o in others})} ways, all refused; "
-        f"no secret in {len(places)} places"
+        f"{several(len(others), 'question')} by "
+        f"{several(len({(o.who, o.path) for o in others}), 'way')}, all refused; "
+        f"no secret in {several(len(places), 'place')}"
     )
     return CheckResult(
         check="security",

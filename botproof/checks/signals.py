@@ -10,6 +10,7 @@ from botproof.checks.figures import plain_text
 from botproof.checks.found import Found
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
+from botproof.counting import several
 from botproof.excerpts import one_line
 from botproof.history import History, SignalSeen, SignalsWatched
 from botproof.starvation import KEPT
@@ -48,7 +49,6 @@ def check(history: History, _: Judging) -> CheckResult:
         gaps.append("nobody watched what the bot sends by itself; [signals] says how to ask for it")
     slots = sum(len(one.slots) for one in watched)
     restarts = sum(len(one.restarted) for one in watched)
-    plural = "" if restarts == 1 else "s"
     seen_all = len(history.of(SignalSeen))
     return CheckResult(
         check="signals",
@@ -58,7 +58,8 @@ def check(history: History, _: Judging) -> CheckResult:
         if findings
         else gaps[0]
         if gaps
-        else f"{seen_all} messages in {slots} slots, {restarts} restart{plural}, each once",
+        else f"{several(seen_all, 'message')} in {several(slots, 'slot')}, "
+        f"{several(restarts, 'restart')}, each once",
         least_evidence="a slot with a message, and a restart within a slot",
         evidence=(
             *lines_of(findings, 20),
@@ -130,7 +131,7 @@ def _nothing(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
     """Yield the slots in which nothing came, where the market is the same in every slot."""
     heard = {each.slot for each in seen}
     if one.steady and one.slots and not heard:
-        slots = f"{len(one.slots)} slots of {one.interval_s:g} s"
+        slots = f"{several(len(one.slots), 'slot')} of {one.interval_s:g} s"
         yield f"nothing came by itself in {slots}{_blocked(one)}"
     elif one.steady:
         for number, slot in enumerate(one.slots, start=1):
@@ -181,7 +182,7 @@ def _gaps(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
     if one.error:
         yield f"it could not be watched: {one.error}"
     if not seen:
-        yield f"nothing came by itself in {len(one.slots)} slots of {one.interval_s:g} s"
+        yield f"nothing came by itself in {several(len(one.slots), 'slot')} of {one.interval_s:g} s"
     if not one.restarted:
         yield "the bot was not started again within a slot"
 
@@ -201,7 +202,8 @@ def _summary(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
         own = [each for each in seen if each.slot == slot]
         latest = max((each.after_s for each in own), default=0.0)
         chats = len({each.chat_id for each in own})
-        what = f"{len(own)} messages to {chats} chats, the last {latest:.1f} s after its begin"
+        came = f"{several(len(own), 'message')} to {several(chats, 'chat')}"
+        what = f"{came}, the last {latest:.1f} s after its begin"
         yield f"slot {number}: {what}" + ("; restarted" if slot in one.restarted else "")
 
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
+from botproof.counting import several
 from botproof.history import Run
 from botproof.verdict import CheckResult, Verdict, combine
 
@@ -108,7 +109,7 @@ def as_markdown(results: Sequence[CheckResult], run: Run | None, duration_s: flo
     lines = [
         f"# botproof gate: {_MARKS[verdict]} {verdict.value}",
         "",
-        f"{len(results)} checks{modes}, {duration_s:.0f} s",
+        f"{several(len(results), 'check')}{modes}, {duration_s:.0f} s",
         "",
         "| check | verdict | budget | measured |",
         "|---|---|---|---|",

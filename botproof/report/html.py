@@ -15,6 +15,7 @@ from urllib.parse import quote
 from botproof.budgets import Budgets
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings
+from botproof.counting import several
 from botproof.history import (
     FreshStart,
     History,
@@ -149,9 +150,8 @@ def _header(
 ) -> str:
     blamed = [result for result in results if result.verdict is verdict]
     worst = "" if verdict is Verdict.PASS or not blamed else _headline(blamed[0])
-    names = f"{', '.join(result.check for result in blamed)}. " if worst else ""
     modes = f" in {' and '.join(run.modes)}" if run is not None and run.modes else ""
-    facts = [f"{len(results)} checks{modes}", f"{duration_s:.0f} s"]
+    facts = [f"{several(len(results), 'check')}{modes}", f"{duration_s:.0f} s"]
     if run is not None:
         facts += [_moment(run.started_at), run.config]
     said, meaning = f"<span>{_SIGNS[verdict]}</span> {verdict.value}", _MEANING[verdict]
@@ -160,7 +160,7 @@ def _header(
         meaning = "The record does not say how it is to be judged: it is shown as it is."
     return (
         f'<header class="{verdict.value}"><h1 class="verdict">{said}</h1>'
-        f'{worst}<p class="why">{_e(names)}{meaning}</p>'
+        f'{worst}<p class="why">{meaning}{_beside(blamed) if worst else ""}</p>'
         f'<p class="facts">{" · ".join(_e(fact) for fact in facts if fact)}</p>'
         f'<nav class="chips">{"".join(map(_chip, results))}</nav></header>'
     )
@@ -182,6 +182,12 @@ def _fresh_starts(history: History) -> str:
 def _headline(result: CheckResult) -> str:
     """Return what is worst: checks stand in the order in which they matter."""
     return f'<p class="worst">{_e(result.check)}: {_e(result.measurement)}</p>'
+
+
+def _beside(blamed: Sequence[CheckResult]) -> str:
+    """Return which checks say the same as the one of the headline."""
+    names = ", ".join(result.check for result in blamed[1:])
+    return _e(f" {blamed[0].verdict.value} as well: {names}.") if names else ""
 
 
 def _moment(iso: str) -> str:
@@ -261,7 +267,7 @@ def _files(result: CheckResult) -> str:
     """Return links to evidence that is too long for this page; the files lie beside it."""
     links = (
         f'<a href="{html.escape(quote(name), quote=True)}">{_e(name)}</a> '
-        f"({len(text.splitlines()):,} lines)"
+        f"({several(len(text.splitlines()), 'line')})"
         for name, text in result.files.items()
     )
     listed = ", ".join(links)

@@ -15,7 +15,7 @@ from botproof.budgets import MB
 from botproof.chats import Chats, Turn
 from botproof.checks import boot, degradation, door, security, signals
 from botproof.checks.found import Found
-from botproof.checks.golden import incomplete
+from botproof.checks.golden import incomplete, said_in_silence
 from botproof.checks.judging import HARNESS, Judging
 from botproof.checks.latency import acknowledged_s
 from botproof.checks.memory import loaded
@@ -205,7 +205,9 @@ def wrong_reply(turn: Turn, judging: Judging) -> str:
     """Return what is wrong with the answer to a case by itself; "" where nothing is."""
     name = turn.case.case
     if turn.case.expect == "silence":
-        return f"{name}: must stay unanswered, but the bot sent something" if turn.messages else ""
+        said = [each.text.splitlines()[:1] for each in said_in_silence(turn)]
+        first = f": {_quoted(said[0][0])}" if said and said[0] else ""
+        return f"{name}: must stay unanswered, but the bot sent {len(said)}{first}" if said else ""
     if not turn.case.pinned:
         return ""
     if wrong := incomplete(turn):

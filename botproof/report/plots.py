@@ -8,6 +8,7 @@ from itertools import groupby
 
 from botproof.budgets import MB, Budgets
 from botproof.calls import integer
+from botproof.counting import several
 from botproof.history import (
     BotApiCall,
     CasePlayed,
@@ -78,7 +79,7 @@ def _quantiles(latencies: Sequence[float]) -> Iterator[tuple[float, float]]:
 def _described(stack: str, requests: Sequence[Request]) -> str:
     latencies = [request.latency_s for request in requests]
     text = ", ".join(f"p{100 * q:g} {_duration(percentile(latencies, q))}" for q in _SHARES)
-    return f"{stack}: {len(latencies):,} requests, {text}, max {_duration(max(latencies))}"
+    return f"{stack}: {several(len(latencies), 'request')}, {text}, max {_duration(max(latencies))}"
 
 
 def _time_line(stack: str, requests: Sequence[Request], y: Axis, limit: float) -> Chart:

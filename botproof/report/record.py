@@ -22,7 +22,10 @@ from botproof.checks.judging import Judging
 from botproof.checks.replies import render, renormalised, settled_turns
 from botproof.checks.why import LOOK_S
 from botproof.history import (
+    AskedTogether,
     BotApiCall,
+    CalledTooOften,
+    Degraded,
     DoorAsked,
     Event,
     GroupSample,
@@ -31,10 +34,17 @@ from botproof.history import (
     LogRead,
     MemorySample,
     PlayedAgain,
+    PortsSeen,
     Request,
     Run,
+    SecretSeen,
+    SecurityAsked,
+    SignalSeen,
+    SignalsWatched,
     Starved,
+    Trial,
     Vanished,
+    Withheld,
 )
 from botproof.log_trouble import plain
 from botproof.report.moments import Moment, moments_of, wrong_reply
@@ -49,6 +59,10 @@ _IN_ROWS = (Run, Request, MemorySample, Held, GroupSample, Starved, LogRead)
 _MOST_LINES = 4000
 _LINE_CHARACTERS = 2000
 _SECRET = frozenset({"secret_token", "certificate"})
+_AFTERWARDS = (
+    AskedTogether, CalledTooOften, Degraded, DoorAsked, PortsSeen, SecretSeen, SecurityAsked,
+    SignalSeen, SignalsWatched, Trial, Vanished, Withheld,
+)  # fmt: skip
 _FIELDS_OF_ALL = frozenset({"t", "stack", "mode"})
 
 
@@ -120,8 +134,8 @@ def _epoch(run: Run | None) -> float | None:
 
 def _stack(history: History, name: str, since: _Since) -> Json:
     every = [event for event in history if event.stack == name]
-    # What is told afterwards, of ended processes and nobody's door, does not make it longer.
-    own = [event.t for event in every if not isinstance(event, (DoorAsked, Vanished))]
+    # What is told afterwards, of ended processes and of its trials, does not make it longer.
+    own = [event.t for event in every if not isinstance(event, _AFTERWARDS)]
     own = own or [event.t for event in every]
     again = history.of(PlayedAgain, stack=name)
     about: Json = {"name": name, "mode": history.mode_of(name)}

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from botproof.budgets import MB
 from botproof.checks.memory import loaded
+from botproof.counting import several
 from botproof.history import Request
 from botproof.outcome import Outcome
 from botproof.stats import percentile, upper_bound
@@ -112,7 +113,7 @@ def summary(rows: Sequence[Row]) -> str:
     worst_first = sorted(Verdict, key=lambda verdict: -verdict.rank)
     counts = {each: sum(row.verdict is each for row in rows) for each in worst_first}
     tally = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
-    return f"{len(rows)} gates: {tally}"
+    return f"{several(len(rows), 'gate')}: {tally}"
 
 
 def write(directory: Path, rows: Sequence[Row]) -> None:

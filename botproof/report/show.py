@@ -14,6 +14,7 @@ import msgspec
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, harness_result, run_checks
 from botproof.checks.registry import CHECKS
+from botproof.counting import several
 from botproof.history import Event, History, Request, read_history
 from botproof.problems import UsageError, write_text
 from botproof.report import rollout_page, trend
@@ -153,7 +154,7 @@ def _page_of_two(pair: Pair, paths: tuple[Path, Path]) -> tuple[str, str]:
         for stack, path in zip(pair.stacks, paths, strict=True)
     }
     record = as_record(pair.history, [], judging, logs, moments=found)
-    count = f"{len(found)} of {len(record['cases'])} cases answered differently"
+    count = f"{len(found)} of {several(len(record['cases']), 'case')} answered differently"
     where = " · ".join(html.escape(str(path)) for path in paths)
     head = (
         f'<header><h1 class="verdict">Two runs beside each other</h1><p class="why">{count}</p>'

@@ -50,7 +50,7 @@ def test_an_update_without_an_answer_is_lost() -> None:
     result = judge(START, asked(1, 1), asked(2, 2), sent(2.1, "Q2Z"), STOP)
 
     assert result.verdict is Verdict.FAIL
-    assert "polling: 1 of 2 updates were never answered" in result.evidence
+    assert "polling: 1 of 2 updates was never answered" in result.evidence
     assert result.data["lost"] == 1
 
 
@@ -217,7 +217,7 @@ def test_calls_after_a_clean_stop_fail() -> None:
     result = judge(START, asked(1, 1), sent(1.1, "Q1Z"), STOP, sent(51, "Q1Z"))
 
     assert result.verdict is Verdict.FAIL
-    assert "polling: 1 calls after SIGTERM had ended it: sendMessage" in result.evidence
+    assert "polling: 1 call after SIGTERM had ended it: sendMessage" in result.evidence
 
 
 def test_calls_of_the_next_process_are_not_calls_after_the_stop() -> None:
@@ -357,7 +357,7 @@ def test_what_the_bot_had_thrown_away_is_said_as_such() -> None:
     assert result.data["thrown_away"] == 1
     assert result.data["lost"] == 0
     assert (
-        "polling: 1 updates were thrown away by the bot itself: "
+        "polling: 1 update was thrown away by the bot itself: "
         "deleteWebhook with drop_pending_updates"
     ) in result.evidence
 
@@ -369,7 +369,7 @@ def test_a_bot_that_logs_out_is_blamed_for_that() -> None:
     )
     result = judge(START, asked(1, 1), call, drop, asked(2, 2), sent(2.1, "Q2Z"), STOP)
     assert (
-        "polling: 1 updates were thrown away by the bot itself: "
+        "polling: 1 update was thrown away by the bot itself: "
         "logOut, after which Telegram refuses each call for ten minutes"
     ) in result.evidence
 

@@ -176,7 +176,7 @@ class TestBoot:
             story.case(mode, "price", *([] if mode == "webhook" else ["text"]))
         result = boot.check(story.history(), judged)
         assert result.verdict is FAIL
-        assert "webhook: the bot answered none of 1 updates" in result.evidence
+        assert "webhook: the bot answered none of 1 update" in result.evidence
 
     def test_an_update_that_is_never_confirmed_fails(self, story, judged) -> None:
         story.healthy().add(
@@ -218,7 +218,7 @@ class TestBoot:
         )
         result = boot.check(story.history(), judged)
         assert result.verdict is FAIL
-        assert result.measurement.startswith("webhook: the bot answered none of 1 updates")
+        assert result.measurement.startswith("webhook: the bot answered none of 1 update")
         assert result.measurement.endswith("1 error in the logs")
         for line in (
             "  its webhook answered: HTTP 500 (2 times)",
@@ -251,7 +251,7 @@ class TestBoot:
             story.lifetime(mode, after_s=11.0)
             story.case(mode, "price")
         measured = boot.check(story.history(), judged).measurement
-        assert measured.startswith("polling, webhook: the bot answered none of 1 updates (and ")
+        assert measured.startswith("polling, webhook: the bot answered none of 1 update (and ")
 
 
 class TestWhatTheBotTellsOfItself:

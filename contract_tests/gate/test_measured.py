@@ -42,7 +42,7 @@ class TestLatency:
             story.case("polling", f"mute-{number}")
         story.case("polling", "slow", "text", after_s=2.5)
         result = latency.check(story.history(), judged)
-        assert result.measurement.startswith("1 replies late and 30 missing, of 31")
+        assert result.measurement.startswith("1 reply late and 30 missing, of 31")
         assert "slow (polling) /price BTC: 2.50 s" in result.evidence
         assert "mute-0 (polling) /price BTC: no answer" in result.evidence
 

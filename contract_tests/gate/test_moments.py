@@ -13,6 +13,7 @@ from botproof.budgets import DEFAULTS
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.history import (
+    BotApiCall,
     CasePlayed,
     Degraded,
     Event,
@@ -29,6 +30,7 @@ from botproof.history import (
 from botproof.log_trouble import gist
 from botproof.report.html import judging_of
 from botproof.report.moments import Moment, moments_of
+from botproof.report.record import as_record
 from botproof.report.told import Said
 
 POLLING: dict[str, Any] = {"stack": "polling", "mode": "polling"}
@@ -166,3 +168,21 @@ def test_a_record_that_is_older_than_a_budget_is_judged_by_its_default() -> None
     judging = msgspec.to_builtins(JudgingSettings(budgets=known))
     settings = JudgingSettings.recorded_in(Run(t=0.0, judging=judging))
     assert settings.budgets[younger] == DEFAULTS[younger]
+
+
+def test_a_tap_whose_message_is_edited_is_no_finding_of_a_silence(
+    make_story: Callable[..., Any],
+) -> None:
+    """A tap that no new message may answer may change its own: golden passes, and so the page."""
+    story = make_story(modes=("polling",)).healthy()
+    story.case("polling", "tap", say="tap", expect="silence")
+    case = next(e for e in story.events if isinstance(e, CasePlayed) and e.case == "tap")
+    tap = {"callback_query": {"id": "1", "data": "top10", "from": {"id": case.chat_id}}}
+    story.events[story.events.index(case)] = msgspec.structs.replace(case, sent=tap)
+    edit: dict[str, Any] = {"chat_id": case.chat_id, "message_id": 7, "text": "top 10"}
+    about: dict[str, Any] = {"method": "editMessageText", "status": 200, **POLLING}
+    story.add(BotApiCall(t=case.t + 0.1, params=edit, result={"message_id": 7}, **about))
+    assert "broken" not in run_checks(CHECKS, ["golden"], story.history(), Judging())[0].measurement
+    page = as_record(story.history(), [], Judging())
+    (shown,) = (each for each in page["cases"] if each["name"] == "tap")
+    assert "wrong" not in shown["at"][0]

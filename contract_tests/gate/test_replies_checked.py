@@ -50,7 +50,9 @@ class TestGolden:
             story.case(mode, "mute")
         result = golden.check(story.history(), judging)
         assert result.verdict is FAIL
-        assert result.measurement == "2 of 4 replies never came as a whole"
+        assert result.measurement == (
+            "2 of 4 replies never came as a whole: mute (polling), mute (webhook)"
+        )
 
     def test_replies_that_read_like_errors_are_named_before_anything_is_approved(
         self, story, judging
@@ -108,8 +110,10 @@ class TestGolden:
         story.events[0] = history.Run(t=0.0, modes=("polling",))
         judged = Judging(judging.budgets, judging.rules, {**approved, "old": "you: /old\n"})
         assert golden.check(story.history(), judged).measurement == (
-            "1 of 2 replies differ, 1 of 2 replies never came as a whole, 1 silences were broken, "
-            "1 approved files belong to no case"
+            "1 of 2 replies differs: price (polling); "
+            "1 of 2 replies never came as a whole: start (polling); "
+            "1 silence was broken: edited (polling); "
+            "1 approved file belongs to no case: golden/old.txt"
         )
 
     def test_a_bot_that_was_never_asked_anything_has_no_reply_that_differs(
@@ -217,7 +221,9 @@ class TestGoldenDiffs:
             story.case(mode, "price", "<b>BTC</b> 2")
             story.case(mode, "start", f"Welcome to {mode}", say="/start")
         result = golden.check(story.history(), judged)
-        assert result.measurement == "4 of 4 replies differ"
+        assert result.measurement == (
+            "4 of 4 replies differ: price (polling), start (polling) and 2 more"
+        )
         assert result.evidence.count("+<b>BTC</b> 2") == 1
         assert "the same lines differ in price (webhook)" in result.evidence
         assert "+Welcome to polling" in result.evidence
@@ -282,7 +288,7 @@ class TestParity:
         story.case("webhook", "price", "head\ntail")
         result = parity.check(story.history(), judged)
         assert result.verdict is FAIL
-        assert result.measurement == "1 of 1 cases differ between modes"
+        assert result.measurement == "1 of 1 case differs between modes: price"
         assert result.evidence[0] == "price: /price BTC"
         assert result.evidence[1].split("|") == [f"  {'polling':<48} ", " webhook"]
         differing = [line for line in result.evidence if "intelligence" in line]
@@ -323,7 +329,7 @@ class TestParity:
             story.case(mode, "price", "other" if mode == "lambda" else "text")
         result = parity.check(story.history(), judged)
         assert result.verdict is FAIL
-        assert result.measurement == "1 of 1 cases differ between modes"
+        assert result.measurement == "1 of 1 case differs between modes: price"
         assert "lambda" in text_of(result)
 
     def test_buttons_of_every_row_are_compared(self, story, judged) -> None:
@@ -352,7 +358,9 @@ class TestParity:
             story.case("polling", f"case-{number}", text)
             story.case("webhook", f"case-{number}", text.replace("line", "row"))
         result = parity.check(story.history(), judged)
-        assert result.measurement == "30 of 30 cases differ between modes"
+        assert result.measurement == (
+            "30 of 30 cases differ between modes: case-0, case-1 and 28 more"
+        )
         names = "\n".join(result.evidence).partition("\n\n")[0]
         assert all(f"case-{number}" in names for number in range(30))
         assert len(result.evidence) < 130

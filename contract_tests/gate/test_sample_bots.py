@@ -87,7 +87,7 @@ def test_a_bot_that_is_healthy_and_mute_is_shown_with_what_it_did_instead(tmp_pa
     assert run.verdict_of("boot") == "FAIL"
     assert run.verdict_of("golden") in {"FAIL", "INCONCLUSIVE"}  # the latter on a busy machine
     for line in (
-        "raises, refused: the bot answered none of 1 updates",
+        "raises, refused: the bot answered none of 1 update",
         "log of bot: KeyError: 'symbol'",
         'meanwhile: 200 {"status": "healthy"}',
         "price (raises): was never answered",

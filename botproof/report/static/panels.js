@@ -1,6 +1,6 @@
 // What happened around a moment: a panel for each kind of thing. Only text is made of what was said.
 
-import { bad, between, brief, concerns, lasted, said, waiting, words } from "./store.js";
+import { bad, between, brief, concerns, lasted, said, several, waiting, words } from "./store.js";
 import { make } from "./view.js";
 
 const MOST = 80;
@@ -90,7 +90,7 @@ function happened(events, view) {
 
 function calls(events, view) {
   const every = events.filter((e) => e.k === "bot_api_call");
-  const chosen = view.only ? every.filter((e) => mine(view, e) || bad(e)) : every;
+  const chosen = view.only ? every.filter((e) => mine(view, e)) : every;
   const rows = chosen.map((e) => {
     const answer = e.error_code ? `${e.error_code} ${e.description ?? ""}` : e.status ?? "no answer";
     const to = chatOf(e) === null ? "" : ` to ${chatOf(e)}`;
@@ -141,7 +141,7 @@ function load(store, view) {
   const shown = slow.length ? slow : [...chosen].sort((a, b) => b[1] - a[1]).slice(0, 3);
   const rows = shown.map((r) => row(view, r[0], !r[2] || r[1] >= 2, false,
     make("span", "", `${words[r[4]]} → ${words[r[5]] || (r[3] ?? "")} after ${lasted(r[1])}`)));
-  return panel("load", "Load", rows, "no request of the load", chosen.length ? `${chosen.length} requests` : "");
+  return panel("load", "Load", rows, "no request of the load", chosen.length ? several(chosen.length, "request") : "");
 }
 
 function logs(store, events, view) {

@@ -88,6 +88,11 @@ export function seconds(t) {
   return `${t.toFixed(3)} s`;
 }
 
+/** A count with its noun. */
+export function several(count, one) {
+  return `${count} ${one}${count === 1 ? "" : "s"}`;
+}
+
 /** A duration in the unit that suits it. */
 export function lasted(s) {
   return s < 1 ? `${(1000 * s).toFixed(s < 0.01 ? 1 : 0)} ms` : `${s.toFixed(2)} s`;
@@ -133,7 +138,7 @@ const WORDS = {
   health_answered: (e) => `GET ${e.url} → ${e.error ?? `${e.status} ${brief(e.body ?? "", 80)}`}`,
   double_event: (e) => (e.kind === "fault"
     ? faulted(e)
-    : `${e.double}: ${e.kind} ${brief(e.detail ?? "")}`),
+    : e.kind === "webhook_set" ? `the webhook is ${e.detail?.url || "taken away"}` : `${e.double}: ${e.kind} ${brief(e.detail ?? "")}`),
   fault: (e) => `fault: ${e.kind} of ${e.target} ${brief(e.detail ?? "")}`,
   fresh_start: (e) => `started afresh: ${e.reason}`,
   played_again: (e) => `plays again: ${(e.cases ?? []).join(", ")}`,

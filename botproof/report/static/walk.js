@@ -4,7 +4,7 @@ import { chatsOf, lastChat, standing } from "./chat.js";
 import { approved, beside, differing } from "./compare.js";
 import { find, forget } from "./find.js";
 import { panels } from "./panels.js";
-import { between, clock, lasted, opened, place, seconds, unpack } from "./store.js";
+import { between, clock, lasted, opened, place, seconds, several, unpack } from "./store.js";
 import { draw, margin } from "./timeline.js";
 import { make } from "./view.js";
 
@@ -219,12 +219,16 @@ function paintFinding() {
   const every = store.record.moments, found = every[at.finding];
   $("walk-finding").hidden = !every.length;
   if (!every.length) return;
-  $("finding-number").textContent = found ? `finding ${at.finding + 1} of ${every.length}` : `${every.length} findings`;
+  $("finding-number").textContent = found ? `finding ${at.finding + 1} of ${every.length}` : several(every.length, "finding");
   $("finding-check").textContent = found ? found.check : "";
   const card = (found?.check ?? "").replaceAll(" ", "-");
   $("finding-check").hidden = !$(card);
   $("finding-check").href = `#${card}`;
   $("finding-text").textContent = found?.text ?? "go to the first one with “next”, or with the key n";
+  for (const [id, by] of [["finding-last", -1], ["finding-next", 1]]) {
+    $(id).hidden = every.length < 2;
+    $(id).disabled = !every[at.finding + by];
+  }
   $("walk-finding").className = `finding ${found?.verdict ?? ""}`;
 }
 
@@ -251,7 +255,7 @@ function paintCases() {
       link.dataset.case = each.name;
       return make("li", "", link);
     }));
-    $("walk-count").textContent = `${store.asked[at.s].length} cases`;
+    $("walk-count").textContent = several(store.asked[at.s].length, "case");
   }
   for (const link of list.querySelectorAll("[aria-current]")) link.removeAttribute("aria-current");
   const now = [...list.children].map((item) => item.firstChild).find((link) => link.dataset.case === at.case);
