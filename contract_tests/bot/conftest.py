@@ -115,7 +115,7 @@ def http(url: str, body: bytes | None = None, **headers: str) -> tuple[int, dict
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     method = "GET" if body is None else "POST"
     answer = HTTP.request(method, url, content=body, headers=names)
-    return answer.status_code, answer.json()
+    return answer.status_code, answer.json() if answer.content else {}
 
 
 _PORTS = Ports()

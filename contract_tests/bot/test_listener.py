@@ -108,8 +108,9 @@ def test_what_proxies_make_of_telegrams_requests_is_taken(start_bot: Any, telegr
 
 def answered(connection: socket.socket) -> None:
     said = b""
-    while b'{"ok":true}' not in said:
+    while not said.endswith(b"\r\n\r\n"):
         more = connection.recv(65536)
         assert more, f"closed after {said!r}"
         said += more
     assert said.startswith(b"HTTP/1.1 200 ")
+    assert b"content-length: 0\r\n" in said

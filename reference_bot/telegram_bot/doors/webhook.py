@@ -67,8 +67,9 @@ def parse_body(body: bytes, intake: Intake) -> Update:
         raise BodyRefusedError(400, "the body is no update: it is not JSON") from error
 
 
-_TAKEN: Final = JSONResponse({"ok": True})
-"""The same for every update that was taken: made once."""
+_TAKEN: Final = Response()
+"""The same for every update that was taken: made once, and empty, so that it leaves in one packet.
+Telegram looks at the status; a body would be a call of the Bot API."""
 
 
 class WebhookDoor:
