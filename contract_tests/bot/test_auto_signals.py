@@ -245,6 +245,37 @@ def test_where_they_are_not_running_the_answer_says_so(
     assert "bot_signal" not in bot.metrics_text()
 
 
+def test_a_switch_that_was_forwarded_changes_nothing_and_says_so(
+    start: StartBot, telegram: Any, market: Any
+) -> None:
+    """Who passes on how to switch it does not switch it: link-assistant/hive-mind issue 1922."""
+    no_answer(market)
+    bot = start().until_ready()
+    telegram.say("/signal on", chat=1)
+    telegram.replies(1)
+    whose = {"type": "hidden_user", "sender_user_name": "Somebody", "date": 1_700_000_000}
+    passed_on = {
+        "message_id": 900,
+        "date": 1_700_000_000,
+        "chat": {"id": 1, "type": "private", "first_name": "U"},
+        "from": {"id": 1, "is_bot": False, "first_name": "U"},
+        "forward_origin": whose,
+    }
+    for text in ("/signal off", "/help"):
+        telegram.inject({"message": {**passed_on, "text": text}})
+        telegram.replies(1)
+    changed, helped = telegram.texts(1)[1:]
+    assert changed == (
+        "↪️ That was forwarded, so I changed nothing\n"
+        "Send /signal off yourself to switch auto-signals off"
+    )
+    assert "/price" in helped  # what changes nothing is answered as ever
+    assert bot.metric("bot_signal_subscribers") == 1
+    telegram.say("/signal off", chat=1)
+    telegram.replies(1)
+    assert bot.metric("bot_signal_subscribers") == 0
+
+
 def test_bad_arguments(start: StartBot, telegram: Any) -> None:
     answers = {
         "/signal on soon": (

@@ -208,6 +208,7 @@ class _Answers:
             self._subscriptions,
             chat.id if chat else None,
             user.id if user else None,
+            forwarded=update.message is not None and update.message.forward_origin is not None,
         )
         if not command.shared:
             return await _draft(command, request)

@@ -48,7 +48,8 @@ class Argument:
 class Request:
     """One use of a command: the parsed arguments, whom to ask, and who asks where.
 
-    ``subscriptions`` is None where auto-signals are not running.
+    ``subscriptions`` is None where auto-signals are not running. ``forwarded``: the message was
+    passed on, and may be somebody else's: it changes nothing that is kept.
     """
 
     arguments: Mapping[str, str]
@@ -57,6 +58,7 @@ class Request:
     subscriptions: Subscriptions | None = None
     chat: int | None = None
     user: int | None = None
+    forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

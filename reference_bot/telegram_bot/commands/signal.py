@@ -34,6 +34,8 @@ async def answer(request: Request) -> str:
     if pair in _SWITCHES:
         if switch:
             raise BadArgumentError(f"“{switch}” does not belong there: write /signal {pair}")
+        if request.forwarded:
+            return said.render_forwarded(pair)
         return await _switched(request, pair)
     if not switch:
         return await _signal(request, pair)

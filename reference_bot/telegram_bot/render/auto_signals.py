@@ -10,6 +10,7 @@ from reference_bot.telegram_bot.trading import Terms, Trade
 
 ON: Final = f"🔔 {bold('Auto-signals are on')} for this chat"
 OFF: Final = f"🔕 {bold('Auto-signals are off')} for this chat"
+FORWARDED: Final = f"↪️ {bold('That was forwarded')}, so I changed nothing"
 NOT_RUNNING: Final = (
     f"🔕 {bold('Auto-signals are not running')}: whoever runs this bot can switch them on "
     "(ENABLE_AUTO_SIGNALS)"
@@ -39,6 +40,11 @@ def render_on(terms: Terms) -> str:
 def render_off() -> str:
     """Return how it starts again."""
     return f"{OFF}\n/signal on starts them"
+
+
+def render_forwarded(switch: str) -> str:
+    """Return why a switch that somebody only passed on changed nothing."""
+    return f"{FORWARDED}\nSend /signal {switch} yourself to switch auto-signals {switch}"
 
 
 def render_not_running() -> str:
