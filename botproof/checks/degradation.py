@@ -73,7 +73,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     measured = (
         f"{several(len(bad), 'question')} while "
         f"{several(len({one.fault for one in bad}), 'thing')} went wrong; whole again "
-        f"after {max((one.since_s for one in back), default=0.0):.1f} s"
+        f"after {max(map(_well_for_s, back), default=0.0):.1f} s"
     )
     return CheckResult(
         check="degradation",
@@ -107,7 +107,7 @@ def _findings(one: Degraded, limit: float, judging: Judging) -> Iterator[str]:
             f"{_where(one)} the bot called {one.calls} times before that was over: Retry-After is "
             "not kept, and Telegram has such bots wait longer"
         )
-    if not _was_kept(one, limit):
+    if not _was_kept(one, limit, judging):
         yield from _missing(one, limit, judging)
     if one.stage in _NO_QUESTION or one.neighbour:
         return
@@ -131,10 +131,17 @@ def _where(one: Degraded) -> str:
     return f"{one.fault}: {one.text} →"
 
 
-def _was_kept(one: Degraded, limit: float) -> bool:
+def _well_for_s(one: Degraded) -> float:
+    """Return for how many seconds the exchanges had been well that the machine let pass."""
+    return one.since_s - one.since_withheld_s
+
+
+def _was_kept(one: Degraded, limit: float, judging: Judging) -> bool:
     """Tell whether a slow machine may be the reason for what is late or missing in an answer, or
     for what the whole answer was taken to be: an exchange that was late then had no part in it."""
-    if one.stage == "back" and one.clean_withheld_s >= limit:
+    if one.stage == "back" and (
+        one.clean_withheld_s >= limit or _well_for_s(one) < judging.degradation.recover_s
+    ):
         return True
     if one.reply_s is None:
         return one.withheld_s >= limit
@@ -301,14 +308,15 @@ def _kept(asked: Sequence[Degraded], limit: float, judging: Judging) -> Iterator
         f"{KEPT} for {_withheld_s(one):.1f} s, so this may be no fault of the bot: "
         f"{one.stack}: {line}"
         for one in asked
-        if _was_kept(one, limit)
+        if _was_kept(one, limit, judging)
         for line in _missing(one, limit, judging)
     )
     yield from islice(found, _FEWEST)
 
 
 def _withheld_s(one: Degraded) -> float:
-    return max(one.withheld_s, one.clean_withheld_s) if one.stage == "back" else one.withheld_s
+    kept = (one.withheld_s, one.clean_withheld_s, one.since_withheld_s)
+    return max(kept) if one.stage == "back" else one.withheld_s
 
 
 def _summary(asked: Sequence[Degraded]) -> Iterator[str]:

@@ -133,7 +133,8 @@ class Degraded(Event, frozen=True, kw_only=True):
     machine kept of that time. `clean` is what the same question is answered when nothing is wrong,
     and `clean_withheld_s` what the machine kept of the time in which that was learnt.
     `neighbour`: a simple question of somebody else meanwhile. `since_s`: seconds since an exchange
-    last gave a right answer; of "back", since all is well. `datum` is false where the answer is
+    last gave a right answer; of "back", since all is well, `since_withheld_s` of which the machine
+    kept. `datum` is false where the answer is
     made of what exchanges say of one symbol, and none had said it yet. `others` are the exchanges
     that told of the symbol when this command was asked, at any time: of
     "venue" alone, and where no other one had failed before.
@@ -151,6 +152,7 @@ class Degraded(Event, frozen=True, kw_only=True):
     clean_withheld_s: float = 0.0
     neighbour: bool = False
     since_s: float = 0.0
+    since_withheld_s: float = 0.0
     datum: bool = True
     others: tuple[str, ...] = ()
     calls: int = 0

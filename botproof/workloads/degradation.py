@@ -70,6 +70,8 @@ _MOST_WAITED_S = 15.0
 _ANSWER_S = 8.0
 _OK = 200
 _AGAIN_S = 0.7
+_MOST_ADDED = 3
+"""So many times `recover_s` are added for what the machine withholds, at the most."""
 _MOST_VENUES = 6
 _HELD_FOR_S = 4
 _HELD = f"Telegram has one chat wait for {_HELD_FOR_S} s (429)"
@@ -243,21 +245,25 @@ class _Bad:
 
         About a few symbols in turn, whose whole answers are known, and no others were asked for.
         """
-        began = history.now()
+        began, before = history.now(), self._stack.watch.withheld_s
+        within_s = self._config.degradation.recover_s
         waiting = list(questions)
         whole = True
         while waiting:
             texts = self._other(waiting, self._symbols_after)
+            withheld_s = round(self._stack.watch.withheld_s - before, 2)
+            granted_s = within_s + min(withheld_s, _MOST_ADDED * within_s)
             came = await self._ask(
                 [(text, "back", "the exchanges are well again") for text in texts], since=began
             )
             left = []
             for question, one in zip(waiting, came, strict=True):
                 missing = still_missing(one)
-                if missing and one.since_s < self._config.degradation.recover_s:
+                if missing and one.since_s < granted_s:
                     left.append(question)
                     continue
-                self._played.append(one)
+                told = msgspec.structs.replace(one, since_withheld_s=withheld_s)
+                self._played.append(told)
                 whole = whole and not missing
             waiting = left
             if waiting:

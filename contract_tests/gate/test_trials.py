@@ -335,6 +335,19 @@ class TestDegradation:
         assert "not whole again 60 s after" in result.measurement
         assert "Volume" in result.measurement
 
+    @pytest.mark.parametrize(
+        ("withheld_s", "said"),
+        [(10.0, Verdict.FAIL), (10.5, Verdict.INCONCLUSIVE), (50.0, Verdict.INCONCLUSIVE)],
+    )
+    def test_seconds_that_the_machine_kept_are_none_of_those_to_be_whole_again_in(
+        self, withheld_s: float, said: Verdict
+    ) -> None:
+        """A gate with a tenth of the processors was FAIL after 60 s, of which it had 8."""
+        late = bad(stage="back", answers=("Volume: 1 BTC",), since_s=70.0)
+        result = judge_bad(msgspec.structs.replace(late, since_withheld_s=withheld_s))
+        assert result.verdict is said, result
+        assert result.spoilt_by == ("machine" if said is Verdict.INCONCLUSIVE else "")
+
     def test_a_figure_of_a_venue_that_is_gone_is_invented(self) -> None:
         gone = bad(stage="venue", fault="okx answers HTTP 503", answers=("OKX: $91,210.46",))
         assert judge_bad(gone, depends={"okx": ["OKX"]}).verdict is Verdict.FAIL
