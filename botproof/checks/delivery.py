@@ -97,7 +97,7 @@ def check(history: History, judging: Judging) -> CheckResult:
     plan = DeliveryPlan.recorded_in(history)
     seen = [_see(history, judging, stack) for stack in history.stacks]
     broken = list(_broken(history))
-    problems = [line for one in seen for line in _problems(one)]
+    problems = [f"{one.stack}: {line}" for one in seen for line in _problems(one)]
     problems += [line for one in seen if plan.kills for line in _in_vain(one)]
     missing = [*_gaps(seen, plan), *_unseen(history)]
     verdict = _verdict(broken, problems, missing)
@@ -248,38 +248,32 @@ def _problems(seen: _Seen) -> Iterator[str]:
     tally = seen.tally
     lost = len(tally.lost) + tally.lost_unnamed
     for event in seen.not_ready:
-        yield f"{seen.stack}: {event.process} {event.reason}"
+        yield f"{event.process} {event.reason}"
     if lost and not seen.given_up_s:
         every = len(tally.entries)
         nobody = "; where only its owner may use it, name that chat by [delivery] chat"
-        told = nobody if lost == every > 1 else ""
-        of = f"{lost:,} of {several(every, 'update')} {'was' if lost == 1 else 'were'}"
-        yield f"{seen.stack}: {of} never answered{told}"
+        told = f"never answered{nobody if lost == every > 1 else ''}"
+        yield f"{lost:,} of {several(every, 'update')} {'was' if lost == 1 else 'were'} {told}"
     if tally.dropped:
-        yield (
-            f"{seen.stack}: {several(len(tally.dropped), 'update was', 'updates were')} thrown "
-            f"away by the bot itself: {_dropping(seen.chats)}"
-        )
+        thrown = several(len(tally.dropped), "update was", "updates were")
+        yield f"{thrown} thrown away by the bot itself: {_dropping(seen.chats)}"
     if tally.repeats > len(seen.kills):
         yield (
-            f"{seen.stack}: {several(tally.repeats, 'repeated reply', 'repeated replies')}, more "
+            f"{several(tally.repeats, 'repeated reply', 'repeated replies')}, more "
             f"than the {several(len(seen.kills), 'kill')} that could have caused them"
         )
     elif seen.unexcused:
-        yield (
-            f"{seen.stack}: {len(seen.unexcused):,} of the repeated replies came without a kill in "
-            "between that could have caused it"
-        )
+        unexcused = f"{len(seen.unexcused):,} of the repeated replies"
+        yield f"{unexcused} came without a kill in between that could have caused it"
     if tally.swapped:
-        times = several(len(tally.swapped), "time")
-        yield f"{seen.stack}: {times} a chat was answered in another order"
+        yield f"{several(len(tally.swapped), 'time')} a chat was answered in another order"
     if seen.after_stop:
         methods = ", ".join(sorted({call.method for call in seen.after_stop}))
         calls = several(len(seen.after_stop), "call")
-        yield f"{seen.stack}: {calls} after SIGTERM had ended it: {methods}"
+        yield f"{calls} after SIGTERM had ended it: {methods}"
     for stop in seen.stops:
         if stop.exited.killed:
-            yield f"{seen.stack}: {stop.exited.process} ignored SIGTERM and had to be killed"
+            yield f"{stop.exited.process} ignored SIGTERM and had to be killed"
 
 
 def _in_vain(seen: _Seen) -> Iterator[str]:
@@ -346,6 +340,9 @@ def _measure_one(seen: _Seen, *, named: bool) -> str:
     )
     if tally.dropped:
         text += f", {len(tally.dropped):,} thrown away by the bot itself"
+    problem = next(_problems(seen), "")
+    counted = tally.lost or tally.lost_unnamed or tally.repeats or tally.swapped or tally.dropped
+    text = f"{problem}; {text}" if problem and not counted else text
     return f"{seen.stack}: {text}" if named else text
 
 

@@ -15,14 +15,19 @@ from botproof.budgets import MB
 from botproof.chats import Chats, Turn
 from botproof.checks import boot, degradation, door, security, signals
 from botproof.checks.found import Found
+from botproof.checks.generator import Grade, HeldTimes, grades
 from botproof.checks.golden import incomplete, said_in_silence
+from botproof.checks.growth import growths
 from botproof.checks.judging import HARNESS, Judging
 from botproof.checks.latency import acknowledged_s
-from botproof.checks.memory import loaded
+from botproof.checks.memory import LOAD_PHASE, loaded
+from botproof.checks.piles import piles
 from botproof.checks.replies import lines_of, read_turns, render, renormalised, settled_turns
 from botproof.checks.rollback import MOST_IN_A_ROW, longest_streak
 from botproof.checks.shortcomings import DOUBLES, refused_address
+from botproof.checks.spinning import spinning
 from botproof.checks.tally import tally
+from botproof.config import BOT
 from botproof.excerpts import cut
 from botproof.history import (
     REFUSED_ADDRESS,
@@ -325,14 +330,21 @@ def _requests(chosen: list[Request], what: str) -> Iterator[_Place]:
         own = [request for request in chosen if request.stack == stack]
         first = min(own, key=lambda request: request.intended)
         error = f" ({first.error})" if first.error else ""
-        text = f"{len(own):,} requests of the load {what}; this was the first{error}"
-        yield _Place(first.intended + first.latency_s, text, stack, since=first.intended)
+        if len(own) == 1:
+            text = f"a request of the load {what}{error}"
+        else:
+            text = f"{len(own):,} requests of the load {what}; this was the first{error}"
+        at = first.intended + first.latency_s
+        yield _Place(at, text, stack, since=first.intended, apart=True)
 
 
 def _errors(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
     limit = judging.budgets["reply_time_s"].limit
-    failed = [r for r in history.of(Request) if not r.ok or r.latency_s >= limit]
-    yield from _requests(failed, "failed")
+    graded = list(grades(history.of(Request), HeldTimes.of(history, limit), limit))
+    failed = [request for request, grade in graded if grade is Grade.FAILED]
+    # Where the check blames none, what it could not tell is what there is to see.
+    unsure = [request for request, grade in graded if grade is not Grade.GOOD]
+    yield from _requests(failed or unsure, "failed" if failed else "may have failed")
 
 
 def _rollback(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
@@ -343,15 +355,30 @@ def _rollback(history: History, judging: Judging, _: CheckResult) -> Iterator[_P
         if streak.length > MOST_IN_A_ROW:
             first = requests[streak.first]
             text = f"{streak.length} requests in a row over {limit:g} s; this was the first"
-            yield _Place(first.intended + first.latency_s, text, stack, since=first.intended)
+            yield _Place(
+                first.intended + first.latency_s, text, stack, since=first.intended, apart=True
+            )
 
 
 def _memory(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    yield from _over(history, judging)
+    grown = [each for each in growths(history, judging.budgets) if each.over]
+    for stack in history.stacks:
+        own = History([event for event in history if event.stack == stack])
+        said = [each.describe() for each in grown if each.stack == stack]
+        said += [*piles(own, judging.budgets), *spinning(own, LOAD_PHASE)]
+        ends = [end for _, end in own.spans(LOAD_PHASE, stack)] or [own.events[-1].t]
+        for text in said:
+            yield _Place(ends[-1], text, stack, apart=True)
+
+
+def _over(history: History, judging: Judging) -> Iterator[_Place]:
+    """Yield when the fleet or a process of it was over its budget for the first time."""
     for stack in history.stacks:
         for group in history.of(GroupSample, stack=stack):
             if group.oom_kills:
                 text = "the kernel killed a process: the memory of the machine was full"
-                yield _Place(group.t, text, stack)
+                yield _Place(group.t, text, stack, apart=True)
                 break
         sums: dict[float, int] = {}
         over: dict[str, _Place] = {}
@@ -360,11 +387,12 @@ def _memory(history: History, judging: Judging, _: CheckResult) -> Iterator[_Pla
             budget = judging.budgets.get(f"{sample.process}_memory_mb")
             if budget is not None and sample.judged >= budget.limit * MB:
                 text = _size(sample.process, sample.judged, budget.limit)
-                over.setdefault(sample.process, _Place(sample.t, text, stack))
+                over.setdefault(sample.process, _Place(sample.t, text, stack, apart=True))
         limit = judging.budgets["fleet_memory_mb"].limit
         for t, total in sums.items():
             if total >= limit * MB:
-                over.setdefault("fleet", _Place(t, _size("the fleet", total, limit), stack))
+                text = _size("the fleet", total, limit)
+                over.setdefault("fleet", _Place(t, text, stack, apart=True))
         yield from over.values()
 
 
@@ -402,6 +430,10 @@ def _delivery(history: History, judging: Judging, _: CheckResult) -> Iterator[_P
             if each.stack == stack:
                 chats.feed(each)
         yield from _of_tally(stack, chats)
+        for ended in history.of(ProcessExited, stack=stack):
+            if ended.killed and ended.role == BOT:
+                text = f"{ended.process} ignored SIGTERM and had to be killed"
+                yield _Place(ended.t, text, stack, since=ended.t - ended.after_s)
 
 
 def _of_tally(stack: str, chats: Chats) -> Iterator[_Place]:

@@ -19,11 +19,13 @@ from botproof.history import (
     Event,
     History,
     LogTrouble,
+    Request,
     Run,
     SecretSeen,
     SecurityAsked,
     SignalSeen,
     SignalsWatched,
+    StopRequested,
     Trial,
     Vanished,
 )
@@ -186,3 +188,33 @@ def test_a_tap_whose_message_is_edited_is_no_finding_of_a_silence(
     page = as_record(story.history(), [], Judging())
     (shown,) = (each for each in page["cases"] if each["name"] == "tap")
     assert "wrong" not in shown["at"][0]
+
+
+def test_a_bot_that_had_to_be_killed_leads_the_headline_of_delivery(
+    make_story: Callable[..., Any],
+) -> None:
+    """Nothing was lost and nothing repeated: what failed is said before what was counted."""
+    story = make_story(modes=("polling",))
+    story.case("polling", "q1z", "I do not know Q1Z", say="/price q1z")
+    story.lifetime("polling", code=-9, after_s=10.0, killed=True)
+    story.add(StopRequested(t=8_990.0, signal="SIGTERM", **BOT))
+    (result,) = run_checks(CHECKS, ["delivery"], story.history(), Judging())
+    assert result.measurement.startswith("bot ignored SIGTERM and had to be killed; 1 update, ")
+    (moment,) = moments("delivery", *story.events[1:])
+    assert (moment.t, moment.since) == (9_000.0, 8_990.0)
+    assert moment.text == "bot ignored SIGTERM and had to be killed"
+
+
+def test_what_a_load_shows_stands_beside_what_the_check_says(
+    make_story: Callable[..., Any],
+) -> None:
+    """No chat shows a request of the load, and memory belongs to none."""
+    story = make_story(modes=("polling",)).healthy()
+    for number in range(40):
+        about: dict[str, Any] = {"status": 500, "latency_s": 0.1, "name": "/price", **POLLING}
+        at = 900.0 + number
+        story.add(Request(t=at, intended=at, ok=False, error="HTTP 500", **about))
+    (moment,) = moments("errors", *story.events[1:])
+    assert moment.text == "40 requests of the load failed; this was the first (HTTP 500)"
+    assert moment.apart
+    assert {said.by for said in moment.told} == {"line"}
