@@ -261,17 +261,18 @@ def test_a_switch_that_was_forwarded_changes_nothing_and_says_so(
         "from": {"id": 1, "is_bot": False, "first_name": "U"},
         "forward_origin": whose,
     }
-    for text in ("/signal off", "/help"):
+    for text in ("/signal off", "/help", "/signal btc off"):
         telegram.inject({"message": {**passed_on, "text": text}})
         telegram.replies(1)
-    changed, helped = telegram.texts(1)[1:]
+    changed, helped, beside = telegram.texts(1)[1:]
     assert changed == (
         "↪️ That was forwarded, so I changed nothing\n"
         "Send /signal off yourself to switch auto-signals off"
     )
     assert "/price" in helped  # what changes nothing is answered as ever
+    assert beside.endswith("↪️ That was forwarded, so I changed nothing")
     assert bot.metric("bot_signal_subscribers") == 1
-    telegram.say("/signal off", chat=1)
+    telegram.say("/signal выкл", chat=1)
     telegram.replies(1)
     assert bot.metric("bot_signal_subscribers") == 0
 

@@ -72,6 +72,9 @@ TYPED = {  # each another coin: the same at the same moment is asked once
     "/price سعر theta": ["THETA"],
     "/price 2.5gold": ["GOLD"],
     "/price pls": ["PLS"],
+    "/price tao→usdt": ["TAO/USDT"],
+    "/price chz->usdc": ["CHZ/USDC"],
+    "/price audnzd=x": ["AUDNZD"],
     "good morning, /price sand please": ["SAND"],
 }
 

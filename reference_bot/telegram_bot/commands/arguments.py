@@ -23,6 +23,10 @@ _BETWEEN: Final = re.compile(r"[\s,;|+?!、،]+|(?<=\w)&(?=\w)")
 _LIST: Final = re.compile(r"\w+(?:/\w+){2,}")
 _LEFT_OVER: Final = "/:-&+%"
 """What joins two words, where one of them is missing: ``/btc``, ``btc-``."""
+_ARROW: Final = re.compile(r"(?<=\w)(?:[-=]*>|[→⇒➔➜➡↔⇄])(?=\w)")
+"""Between a coin and what it is changed into: ``btc→usdt``."""
+_OF_YAHOO: Final = re.compile(r"=X$")
+"""Yahoo writes a pair of currencies so: ``EURUSD=X``."""
 _AT_ONCE: Final = 5
 """Symbols that one question may name: each asks the exchanges nine times."""
 _FRAME: Final = re.compile(r"(\d+)(m|h|d)(?:in|r|our|ay)?(?:ute)?s?", re.IGNORECASE)
@@ -42,8 +46,8 @@ _MONTH: Final = "1M"
 """Where charts are drawn the capital is a month, which is no candle that there is."""
 _SWITCHED: Final = ("5m", "15m", "1h", "4h", "1d")
 _SWITCHES: Final = {
-    **dict.fromkeys(("on", "start", "enable"), "on"),
-    **dict.fromkeys(("off", "stop", "disable"), "off"),
+    **dict.fromkeys(("on", "start", "enable", "вкл", "включить", "开", "开启"), "on"),
+    **dict.fromkeys(("off", "stop", "disable", "выкл", "выключить", "关", "关闭"), "off"),
 }
 _DAYS: Final = ("1d", "7d", "30d", "90d")
 _PERIOD: Final = re.compile(
@@ -57,6 +61,7 @@ def _symbol(typed: str) -> str:
     word, _, venue = bare(typed).partition("@")  # btc@binance
     word = word if venue.upper() in VENUES else bare(typed)
     symbol = latin(word.replace("\\", "/").strip(_LEFT_OVER))
+    symbol = _ARROW.sub("/", _OF_YAHOO.sub("", symbol))
     if not _SYMBOL.fullmatch(symbol):
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” is not a symbol: write it like BTC, BTCUSDT or BTC/USDT"

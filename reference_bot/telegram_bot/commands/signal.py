@@ -34,8 +34,6 @@ async def answer(request: Request) -> str:
     if pair in _SWITCHES:
         if switch:
             raise BadArgumentError(f"“{switch}” does not belong there: write /signal {pair}")
-        if request.forwarded:
-            return said.render_forwarded(pair)
         return await _switched(request, pair)
     if not switch:
         return await _signal(request, pair)
@@ -122,6 +120,8 @@ def switch_button(pair: str, *, on: bool) -> tuple[str, str]:
 
 
 async def _switched(request: Request, switch: str) -> str:
+    if request.forwarded:
+        return said.render_forwarded(switch)
     subscriptions = request.subscriptions
     if subscriptions is None or request.chat is None:
         return said.render_not_running()
