@@ -25,6 +25,7 @@ from pathlib import Path
 
 import msgspec
 
+from botproof.history import describe_exit
 from botproof.noise.table import Row, counts, row_of, summary, verdict
 from botproof.noise.troubles import STATES, State, trouble
 from botproof.problems import UsageError
@@ -128,12 +129,21 @@ def _gates(
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(1.0, began + _MOST_S - time.monotonic()))
             lines = (report_dir / "output.txt").read_text(errors="replace").splitlines()
-            yield report_dir, time.monotonic() - began, lines[-1] if lines else "it said nothing"
+            yield report_dir, time.monotonic() - began, last_words(process.returncode, lines)
     finally:
         for _, process in running:
             if process.poll() is None:
                 process.terminate()  # it ends what it has started
             process.wait()
+
+
+def last_words(code: int | None, lines: Sequence[str]) -> str:
+    """Return how a gate ended that left no verdict, and the last line that it said.
+
+    The kernel ends one by SIGKILL whose group is out of memory.
+    """
+    ended = "it did not end" if code is None else f"it ended with {describe_exit(code)}"
+    return f"{ended}; {lines[-1] if lines else 'it said nothing'}"
 
 
 def _run(options: argparse.Namespace) -> list[Row]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ SYS = Path("/sys/fs/cgroup")
 _PERIOD_US = 100_000
 _NO_LIMIT = 1 << 60
 """Version 1 writes "no limit" as the largest number of pages that fits."""
+_MADE_BY = re.compile(r"^botproof-(?:[a-z]+-)?(\d+)(?:-|$)")
+"""The process that made a fence, in the fence's name."""
+_LEFT_AFTER_S = 3_600
 _EXITING = 0x4  # PF_EXITING of the kernel's include/linux/sched.h
 
 
@@ -178,6 +183,7 @@ class Fence:
         return ("/bin/sh", "-c", script, "fence", *places)
 
     def __enter__(self) -> Self:
+        self._remove_left()
         try:
             for directory in self._directories:
                 directory.mkdir()
@@ -206,6 +212,21 @@ class Fence:
 
     def __exit__(self, *_: object) -> None:
         self._remove()
+
+    def _remove_left(self) -> None:
+        """Take down fences of runs that were killed: they are empty, and nobody else will.
+
+        One that was made within the last hour is left: its maker may be a process that is not seen
+        from here, of another container, which has started nothing in it yet.
+        """
+        v1 = self.group.version == 1
+        for directory in self._sys.glob("*/botproof-*" if v1 else "botproof-*"):
+            maker = _MADE_BY.match(directory.name)
+            if maker is None or (PROC / maker[1]).exists():
+                continue
+            with contextlib.suppress(OSError):
+                if time.time() - directory.stat().st_mtime > _LEFT_AFTER_S:
+                    directory.rmdir()
 
     def _remove(self) -> None:
         # A container in it was given a group below it under every controller of version 1.

@@ -8,12 +8,18 @@ import pytest
 
 from botproof import history
 from botproof.history import FreshStart, HistoryWriter, Starved
-from botproof.noise.__main__ import main
+from botproof.noise.__main__ import last_words, main
 from botproof.noise.table import Row, counts, row_of, summary, verdict
 from botproof.noise.troubles import STATES, State, trouble
 from botproof.verdict import Verdict
 
 WITHHELD = "golden INCONCLUSIVE: only where the machine kept the run from going on: 1 differs"
+
+
+def test_a_gate_without_a_verdict_tells_how_it_ended() -> None:
+    assert last_words(-9, ["one", "two"]) == "it ended with signal SIGKILL; two"
+    assert last_words(3, []) == "it ended with exit code 3; it said nothing"
+    assert last_words(None, ["one"]) == "it did not end; one"
 
 
 def row(

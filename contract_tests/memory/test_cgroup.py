@@ -108,6 +108,19 @@ def test_where_no_group_can_be_made_the_reason_is_said(tmp_path: Path) -> None:
 needs_a_fence = pytest.mark.skipif(bool(fence_problem()), reason=fence_problem() or "-")
 
 
+def test_fences_of_runs_that_were_killed_are_taken_down(tmp_path: Path) -> None:
+    no_process = (1 << 22) + 1  # above the kernel's largest process id
+    left = [f"botproof-{no_process}-polling", f"botproof-noise-{no_process}"]
+    kept = [f"botproof-{os.getpid()}-webhook", "botproof-rollout", f"{no_process}-polling"]
+    for name in (*left, *kept):
+        os.utime(write(tmp_path / name), (0, 0))
+    young = write(tmp_path / f"botproof-{no_process}-young")
+    with Fence("botproof-test", 64 * MB, 1.0, sys=tmp_path):
+        assert not any((tmp_path / name).exists() for name in left)
+    assert all((tmp_path / name).exists() for name in kept)
+    assert young.exists()
+
+
 def run(fence: Fence, code: str) -> subprocess.CompletedProcess[str]:
     command = [*fence.wrapper, sys.executable, "-c", code]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
