@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["MTPROTO", "Trouble", "last_words", "missing_settings", "trouble_in", "with_own_module"]
+from botproof.history import describe_exit
+
+__all__ = [
+    "MTPROTO",
+    "Trouble",
+    "last_words",
+    "missing_settings",
+    "trouble_in",
+    "trouble_of_end",
+    "with_own_module",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,98 @@ _KNOWN = (
         r"ImportError: (.+)",
         "a package is installed in a version that the bot was not written for",
         "install the versions that the bot names (requirements.txt, pyproject.toml)",
+    ),
+    _Sign(
+        r"(?:module|type object) '?(\S+?)'? has no attribute '(\w+)'",
+        "{0} has no {1}: the bot was written for another version of it, or of Python",
+        "install the versions that the bot names, or run it with the Python that it is written "
+        'for: --bot "python3.10 main.py"',
+    ),
+    _Sign(
+        r"EOFError: EOF when reading|(?:inquirer|readline).{0,40}clos(?:ed|ing)|"
+        r"Inappropriate ioctl for device|(?:_curses\.|termios\.)error|setRawMode is not a function|"
+        r"[Nn]ot a (?:tty|TTY|terminal)",
+        "the bot asks for something at a terminal, which no server gives it",
+        "let it read that from a variable or a file. A setting that it has for it goes before the "
+        "command: --bot 'NAME=value python main.py'",
+    ),
+    _Sign(
+        r"the following arguments are required: (.+)",
+        "the bot's command lacks an argument: {0}",
+        "write it behind the command, where it is a token as {{token}}: "
+        '--bot "python main.py --token {{token}}"',
+    ),
+    _Sign(
+        r"unrecognized arguments: (.+)|[Nn]o such option:? (\S+)|"
+        r"flag provided but not defined: (\S+)",
+        "the bot's command does not take the argument {0}{1}{2}",
+        "leave it out, or put what follows it in quotes; its --help tells what it takes",
+    ),
+    _Sign(
+        r"unknown url type: (.+)|Invalid URL '?([^':]*)'?|ERR_INVALID_URL|"
+        r"unsupported protocol scheme",
+        "the bot puts an address together that is none: {0}{1}",
+        "see by which setting it learns that address, and give it with http:// or https:// before "
+        "the command: --bot 'NAME=http://… python main.py'",
+    ),
+    _Sign(
+        r"(?:EROFS|Read-only file system).{0,80}",
+        "the bot writes where nothing may be written",
+        "let it write below {{scratch}}, a directory of each start's own, by a setting of its",
+    ),
+    _Sign(
+        r"'ascii' codec can't (?:en|de)code|ordinal not in range\(128\)",
+        "the bot reads or writes letters beyond English in an environment without a language",
+        "give it one, as its server has it: --bot 'LANG=C.UTF-8 PYTHONUTF8=1 python main.py'",
+    ),
+    _Sign(
+        r"UnicodeDecodeError: '([\w-]+)' codec can't decode",
+        "a file that the bot reads is not written in {0}",
+        "save that file as UTF-8; the lines above in its log name it",
+    ),
+    _Sign(
+        r"JSONDecodeError: (.+)|(?:TOMLDecodeError|ScannerError|ParserError): (.+)",
+        "a file, a variable or an answer that the bot reads is written wrongly: {0}{1}",
+        "the lines above in its log say what it read: a comma too many, a quote that is missing, "
+        "an empty file, or the page of a service in place of its answer",
+    ),
+    _Sign(
+        r"error while loading shared libraries: ([\w.+-]+)|version .(GLIBC\w*_[\d.]+).? not found",
+        "a library of the system is missing, or too old: {0}{1}",
+        "install it, build the bot on this system, or try it by its image: botproof init --image",
+    ),
+    _Sign(
+        r"[Ee]xec format error",
+        "the program is built for another processor, or is a script without #! in its first line",
+        'build it for this machine, or name what runs it: --bot "bash bot.sh"',
+    ),
+    _Sign(
+        r"ERR_REQUIRE_ESM|Cannot use import statement outside a module|"
+        r"require is not defined in ES",
+        "the bot mixes modules of two kinds, which this Node.js does not take",
+        'start what its build makes (npm run build, then --bot "node dist/index.js"), or use the '
+        "version of Node.js that package.json names",
+    ),
+    _Sign(
+        r"Unable to access jarfile (\S+)|no main manifest attribute, in (\S+)",
+        "there is no program in {0}{1}",
+        "build it first (mvn package), and name the file that is made: "
+        '--bot "java -jar target/bot.jar"',
+    ),
+    _Sign(
+        r"UnsupportedClassVersionError",
+        "the bot is built for a newer Java than the one that runs it",
+        "name the Java that it is built for by its path, or build it with this one",
+    ),
+    _Sign(
+        r"database is locked",
+        "something else has the bot's database open",
+        "end the bot that runs beside it, or let each start have a file below {{scratch}}",
+    ),
+    _Sign(
+        r"No space left on device|Too many open files",
+        "this machine has no more of what the bot needs",
+        "make room (df -h), or raise the limit (ulimit -n), and try again",
     ),
     _Sign(
         r"ValueError: invalid literal for int\(\) with base 10: '(1001,\d+)",
@@ -239,6 +341,31 @@ def trouble_in(log: Sequence[str]) -> Trouble | None:
                 means, do = sign.means.format(*groups), sign.do.format(*groups)
                 return Trouble(line.strip()[:200], means, do)
     return None
+
+
+def trouble_of_end(exit_code: int | None) -> Trouble | None:
+    """Return what it means that a bot ended by itself, where its log has no word that is known;
+    None where it goes on, or has told by its own words and code 1 what was wrong."""
+    if exit_code is None or exit_code == 1:
+        return None
+    seen = f"it ended with {describe_exit(exit_code)}, before it took an update"
+    if exit_code == 0:
+        means = "it is done, or it put itself into the background, where nothing watches over it"
+        do = (
+            "start it as what stays: without --daemon, & or fork, and by the file or the argument "
+            "that begins to take updates; what it wrote may say which"
+        )
+    elif exit_code < 0:
+        means = "it was ended from outside, or a package that is not written in Python or the like "
+        means += "broke: such an end leaves no words"
+        do = (
+            "run the command by hand in that directory; where it ends alike, install its packages "
+            "anew for this system, and see whether the machine has memory enough"
+        )
+    else:
+        means = "the command was not understood, or not all of it is there"
+        do = "run the command by hand in that directory, and read what it says"
+    return Trouble(seen, means, do)
 
 
 def with_own_module(trouble: Trouble, home: Path) -> Trouble:

@@ -14,7 +14,14 @@ from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.init.settings import Role, of_role, role_of, trial_value
 from botproof.init.source import Source
 from botproof.init.trial import MODE, Look, Trial, Trials
-from botproof.start_trouble import MTPROTO, Trouble, missing_settings, trouble_in, with_own_module
+from botproof.start_trouble import (
+    MTPROTO,
+    Trouble,
+    missing_settings,
+    trouble_in,
+    trouble_of_end,
+    with_own_module,
+)
 from botproof.targets.world import TELEGRAM_HOSTS, problem
 
 __all__ = ["Description", "find_start", "port_in_command"]
@@ -158,6 +165,7 @@ def _trouble(described: Description, home: Path | None) -> Trouble | None:
     known, library = trouble_in(described.look.log), described.source.mtproto
     if known is None and library:
         return replace(MTPROTO, seen=f"its source uses {library}, and it never asked the Bot API")
+    known = known or trouble_of_end(described.look.own_end)
     return with_own_module(known, home) if known and home else known
 
 

@@ -96,6 +96,8 @@ class Look:
     menu: tuple[tuple[str, str], ...] = ()
     """Commands of `setMyCommands` with their descriptions."""
     exit_code: int | None = None
+    own_end: int | None = None
+    """The exit code of a bot that ended by itself."""
     memory_mb: float = 0.0
 
 
@@ -275,6 +277,8 @@ class Trial:
         for ended in record.of(ProcessExited, stack=name):
             if ended.role == "bot" and ended.expected:
                 look.exit_code = ended.code
+            elif ended.role == "bot":
+                look.own_end = ended.code
         used = [s.judged for s in record.of(MemorySample, stack=name) if s.role == "bot"]
         look.memory_mb = max([*used, 0]) / 1e6
         look.log = tail(self.stack.around.report_dir / "logs" / name / "bot.log", 60)

@@ -20,7 +20,13 @@ from botproof.init.source import Source, names_exchange, read_source
 from botproof.init.start import Description, first_env, port_in_command, webhook_paths
 from botproof.init.trial import telegrams_own, waits_on
 from botproof.init.write import as_toml, questions
-from botproof.start_trouble import last_words, missing_settings, trouble_in, with_own_module
+from botproof.start_trouble import (
+    last_words,
+    missing_settings,
+    trouble_in,
+    trouble_of_end,
+    with_own_module,
+)
 
 NOW = datetime.datetime(2026, 3, 4, 12, 30, 10, tzinfo=datetime.UTC)
 
@@ -469,6 +475,79 @@ LOGS = {
         "otherwise than with commas",
         "give the list before the command",
     ),
+    "a name that is gone": (
+        "AttributeError: module 'asyncio' has no attribute 'coroutine'",
+        "asyncio has no coroutine",
+        "python3.10",
+    ),
+    "a question at the start": ("EOFError: EOF when reading a line", "at a terminal", "a file"),
+    "a screen": (
+        "OSError: [Errno 25] Inappropriate ioctl for device",
+        "which no server gives it",
+        "before the command",
+    ),
+    "an argument is missing": (
+        "bot.py: error: the following arguments are required: --token",
+        "lacks an argument: --token",
+        "--token {token}",
+    ),
+    "an argument too many": (
+        "main.py: error: unrecognized arguments: --prod",
+        "does not take the argument --prod",
+        "--help",
+    ),
+    "no address": (
+        "ValueError: unknown url type: 'localhost/bot'",
+        "an address together that is none: 'localhost/bot'",
+        "http://",
+    ),
+    "nowhere to write": (
+        "OSError: [Errno 30] Read-only file system: '/app/bot.log'",
+        "where nothing may be written",
+        "{scratch}",
+    ),
+    "no language": (
+        "UnicodeEncodeError: 'ascii' codec can't encode characters: ordinal not in range(128)",
+        "without a language",
+        "LANG=C.UTF-8",
+    ),
+    "another encoding": (
+        "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xf6 in position 3",
+        "is not written in utf-8",
+        "as UTF-8",
+    ),
+    "wrong JSON": (
+        "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)",
+        "written wrongly: Expecting value",
+        "a comma too many",
+    ),
+    "a library of the system": (
+        "./bot: error while loading shared libraries: libssl.so.1.1: cannot open",
+        "missing, or too old: libssl.so.1.1",
+        "--image",
+    ),
+    "another processor": ("bash: ./bot: cannot execute: Exec format error", "another", "bash"),
+    "two kinds of modules": (
+        "SyntaxError: Cannot use import statement outside a module",
+        "modules of two kinds",
+        "npm run build",
+    ),
+    "no jar": (
+        "Error: Unable to access jarfile bot.jar",
+        "there is no program in bot.jar",
+        "mvn package",
+    ),
+    "a newer Java": (
+        "java.lang.UnsupportedClassVersionError: Bot has been compiled by a more recent version",
+        "a newer Java",
+        "Java",
+    ),
+    "a database in use": (
+        "sqlite3.OperationalError: database is locked",
+        "has the bot's database open",
+        "runs beside it",
+    ),
+    "a full disk": ("OSError: [Errno 28] No space left on device", "no more of", "df -h"),
     "memory": ("FATAL ERROR: JavaScript heap out of memory", "ran out of memory", "machine"),
 }
 
@@ -481,6 +560,25 @@ def test_a_failed_start_says_what_was_seen_what_it_means_and_what_to_do(name: st
     assert found.seen == line
     assert means in found.means
     assert do in found.do
+
+
+@pytest.mark.parametrize(
+    ("code", "seen", "means"),
+    [
+        (0, "exit code 0", "put itself into the background"),
+        (-11, "SIGSEGV", "such an end leaves no words"),
+        (2, "exit code 2", "was not understood"),
+    ],
+)
+def test_an_end_without_words_that_are_known_is_told_by_how_it_ended(
+    code: int, seen: str, means: str
+) -> None:
+    found = trouble_of_end(code)
+    assert found is not None
+    assert seen in found.seen
+    assert means in found.means
+    assert trouble_of_end(1) is None  # what it wrote says it better
+    assert trouble_of_end(None) is None
 
 
 def test_a_token_is_given_by_each_name_that_may_be_telegrams() -> None:
