@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from botproof.history import Run
 from botproof.report.files import as_json, as_junit, as_markdown
 from botproof.report.terminal import Progress, print_results
 from botproof.verdict import CheckResult, Verdict, combine
@@ -43,7 +44,7 @@ def test_every_report_tells_the_same_verdict(found: list[CheckResult]) -> None:
 
 @given(results)
 def test_junit_is_xml_whatever_a_bot_says_and_counts_right(found: list[CheckResult]) -> None:
-    suite = ET.fromstring(as_junit(found, 1.0))[0]  # noqa: S314 - made by us a moment ago
+    suite = ET.fromstring(as_junit(found, None, 1.0))[0]  # noqa: S314 - made by us a moment ago
     counts = {verdict: sum(r.verdict is verdict for r in found) for verdict in Verdict}
     assert suite.get("tests") == str(len(found))
     assert (
@@ -51,6 +52,36 @@ def test_junit_is_xml_whatever_a_bot_says_and_counts_right(found: list[CheckResu
     )
     assert suite.get("errors") == str(counts[Verdict.ERROR]) == str(len(suite.findall(".//error")))
     assert suite.get("skipped") == str(len(suite.findall(".//skipped")))
+
+
+def test_junit_has_what_the_published_schemas_ask_for() -> None:
+    """Jenkins' junit-10.xsd and the one of Ant's tasks (windyroad/JUnit-Schema, JUnit.xsd): parts
+    in their order, attributes that must be there, and output of a whole suite alone."""
+    found = [
+        CheckResult(
+            check=verdict.value.lower(),
+            verdict=verdict,
+            budget="-",
+            measurement="\ud800 said",
+            least_evidence="-",
+            evidence=("seen",),
+        )
+        for verdict in Verdict
+    ]
+    written = as_junit(found, Run(t=0.0, started_at="2026-01-01T09:00:00+00:00"), 1.25)
+    suite = ET.fromstring(written)[0]  # noqa: S314 - made by us a moment ago
+    parts = [each.tag for each in suite]
+    assert parts == ["properties", *["testcase"] * len(Verdict), "system-out", "system-err"]
+    assert suite.get("timestamp") == "2026-01-01T09:00:00"
+    assert {"id", "package", "hostname", "name", "tests", "failures", "errors", "time"} <= {
+        *suite.attrib
+    }
+    for case in suite.iter("testcase"):
+        assert {*case.attrib} == {"classname", "name", "time"}
+        assert [each.tag for each in case] in ([], ["failure"], ["error"], ["skipped"])
+        assert all(bool(each.get("type")) is (each.tag != "skipped") for each in case)
+        assert all(each.get("message") == "� said" and each.text for each in case)
+    assert "seen" in (suite.findtext("system-out") or "")
 
 
 @given(st.lists(st.text("`\n<|x", max_size=12), min_size=1, max_size=4))
