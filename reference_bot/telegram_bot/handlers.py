@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from telegram import BotCommand, CallbackQuery, InlineQueryResultsButton, Message, Update
@@ -143,6 +144,8 @@ class _Answers:
 
     async def _drafts(self, update: Update, typed: list[Typed]) -> Draft:
         """Answer the commands of one message in their order, each in messages of its own."""
+        if len(typed) == 1:
+            return await self._typed(update, typed[0])
         answered, left = typed[:MOST_AT_ONCE], typed[MOST_AT_ONCE:]
         drafts = await asyncio.gather(*(self._typed(update, one) for one in answered))
         if left:
@@ -213,7 +216,7 @@ class _Answers:
         if not command.shared:
             return await _draft(command, request)
         asked = (command.name, *arguments.items())
-        return await self._shared.get(asked, lambda: _draft(command, request))
+        return await self._shared.get(asked, partial(_draft, command, request))
 
 
 async def _draft(command: Command, request: Request) -> Draft:

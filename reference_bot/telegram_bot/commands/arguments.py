@@ -58,8 +58,9 @@ _IN_DAYS: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0, "m": 30.0}
 
 
 def _symbol(typed: str) -> str:
-    word, _, venue = bare(typed).partition("@")  # btc@binance
-    word = word if venue.upper() in VENUES else bare(typed)
+    plain = bare(typed)
+    before, _, venue = plain.partition("@")  # btc@binance
+    word = before if venue.upper() in VENUES else plain
     symbol = latin(word.replace("\\", "/").strip(_LEFT_OVER))
     symbol = _ARROW.sub("/", _OF_YAHOO.sub("", symbol))
     if not _SYMBOL.fullmatch(symbol):

@@ -112,6 +112,8 @@ def _read(plain: str, bot: str, known: Collection[str], *, meant: bool) -> tuple
 
 def _in_latin(name: str, known: Collection[str]) -> str:
     """Return the command that was meant where some letters or all are of another alphabet."""
+    if name in known:
+        return name
     readings = (latin(name).lower(), typed_on_latin_keys(name).lower())
     return next((one for one in readings if one in known), name)
 

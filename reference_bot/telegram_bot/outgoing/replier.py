@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_place
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -229,7 +230,7 @@ class Replier:
         ack = self._job.progress.ack
         if index == 0 and ack is not None:
             return await self._edit(ack)
-        return await self._in_turn(lambda: self._send_and_record(index))
+        return await self._in_turn(partial(self._send_and_record, index))
 
     async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         return await self._context.slots.run(section, first=self._job.lane in self._context.first)

@@ -1,0 +1,59 @@
+"""One update goes through the modules that docs/architecture.md names, in as many calls."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WALK = (
+    (ROOT / "docs" / "architecture.md")
+    .read_text()
+    .partition("### A walk of one update")[2]
+    .partition("\n## ")[0]
+)
+MOST = 40
+TIMES = 3
+RENDER = "telegram_bot/render/"
+
+Call = tuple[str, int, str, str]
+
+
+def named_on_the_page() -> set[str]:
+    """The files in the table of the walk, below reference_bot."""
+    paths = re.findall(r"`([\w./]+\.py)`", WALK)
+    beside = {each for each in paths if (ROOT / "reference_bot" / each).exists()}
+    return beside | {f"telegram_bot/{each}" for each in {*paths} - beside}
+
+
+@pytest.fixture
+def walk(start_bot: Callable[..., Any], telegram: Any) -> list[Call]:
+    """The calls that each of a few equal updates makes: a timer's are not among them.
+
+    An update that a busy machine made wait is announced first, which is another walk.
+    """
+    program = str(Path(__file__).with_name("traced.py"))
+    bot = start_bot("webhook", command=(program,)).until_ready()
+    walks: list[list[Call]] = []
+    chat = 0
+    while len(walks) < TIMES:
+        chat += 1
+        telegram.say("/price BTC", chat=chat)
+        calls = [tuple(call) for call in bot.event("walked")["calls"]]
+        if not any("_acknowledge" in call[3] for call in calls):
+            walks.append(calls)
+    return [call for call in dict.fromkeys(walks[0]) if all(call in other for other in walks)]
+
+
+@pytest.mark.slow
+def test_the_walk_of_one_update_is_as_the_page_tells_it(walk: list[Call]) -> None:
+    between = [call for call in walk if call[0] and not call[3].endswith("__init__")]
+    outside = [call for call in between if not call[0].startswith(RENDER)]
+    [said] = map(int, re.findall(r"at (\d+) places", WALK))
+    told = "\n".join(f"{call[0]}:{call[1]} {call[3]}" for call in outside)
+    assert len(outside) <= said <= MOST, told
+
+    modules = {name for call in outside for name in (call[0], call[2])}
+    assert {each for each in modules if not each.startswith(RENDER)} - named_on_the_page() == set()
