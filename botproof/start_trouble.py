@@ -164,8 +164,9 @@ _KNOWN = (
     _Sign(
         r"ValueError: invalid literal for int\(\) with base 10: '(1001,\d+)",
         "the bot has its list of users otherwise than with commas between them ({0})",
-        "give the list before the command, as the bot takes it: "
-        "--bot 'ADMINS=\"1001 1002\" python main.py', by the name that it reads",
+        "give the list before the command, as the bot takes it: with spaces "
+        "--bot 'ADMINS=\"{{users: }}\" python main.py', as JSON --bot 'ADMINS=[{{users}}] python "
+        "main.py', by the name that it reads",
     ),
     _Sign(
         r"Cannot find (?:module|package) '([^']+)'",

@@ -20,6 +20,9 @@ PLAIN_PLACEHOLDERS = {
 SECONDS = "seconds:"
 """`{seconds:1.5}` is a deadline of the target's own, on a clock that the harness may stretch."""
 STRETCH = "stretch"
+USERS = "users"
+USERS_APART = f"{USERS}:"
+"""Begins a placeholder for the same ids with something else between, such as `{users: }`."""
 VENV = "venv:"
 """Begins a placeholder for a virtual environment of the target, such as `{venv:.venv}`."""
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
@@ -50,16 +53,28 @@ def placeholder_problems(config: Config) -> Iterator[str]:
             if name is not None and name.startswith(SECONDS):
                 if not _is_duration(name.removeprefix(SECONDS)):
                     yield f"{path}: {{{name}}} must hold a number of seconds, as {{seconds:1.5}}"
-            elif name is not None and name.startswith(VENV) and name != VENV:
+            elif name is not None and _takes_anything(name):
                 continue
             elif name is not None and name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean {{{near[0]}}}? " if near else ""
-                listed = ", ".join(f"{{{each}}}" for each in [*sorted(known), "venv:PATH"])
+                listed = ", ".join(
+                    f"{{{each}}}" for each in [*sorted(known), "users: ", "venv:PATH"]
+                )
                 yield (
                     f"{path}: {{{name}}} stands for nothing; {hint}Known are {listed}; "
                     "write {{ and }} for braces"
                 )
+
+
+def _takes_anything(name: str) -> bool:
+    """Tell whether a placeholder holds something after its colon, whatever that is."""
+    return any(name.startswith(begin) and name != begin for begin in (VENV, USERS_APART))
+
+
+def names_users(config: Config) -> bool:
+    """Tell whether any value of this configuration holds the list of users."""
+    return bool(re.search(r"\{users(?:\}|:[^{}]+\})", str(config)))
 
 
 def _is_duration(text: str) -> bool:
@@ -119,6 +134,8 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
         if match.group(1).startswith(SECONDS):
             seconds = float(match.group(1).removeprefix(SECONDS))
             return f"{seconds * float(values.get(STRETCH, 1)):g}"
+        if match.group(1).startswith(USERS_APART):
+            return values[USERS].replace(",", match.group(1).removeprefix(USERS_APART))
         return values[match.group(1)]
 
     return _PLACEHOLDER.sub(fill, text)

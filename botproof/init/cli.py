@@ -121,6 +121,9 @@ def _described(arguments: argparse.Namespace, base: Path) -> Description:
 
 _SETTING = re.compile(r"([A-Za-z_]\w*)=(.*)\Z", re.DOTALL)
 
+_FILLED = re.compile(r"\{(\{(?:(?:url|port):bot|users(?::[^{}]+)?|scratch|token)\})\}")
+"""Doubled braces around what the run fills in: all others in a setting are the bot's own."""
+
 
 def _command(text: str, base: Path) -> tuple[dict[str, str], list[str]]:
     """Return the settings that stand before the command, and the command as botproof.toml has it:
@@ -133,9 +136,7 @@ def _command(text: str, base: Path) -> tuple[dict[str, str], list[str]]:
     given: dict[str, str] = {}
     while words and (found := _SETTING.match(words[0])):
         value = re.sub(r"[{}]", r"\g<0>\g<0>", found[2])
-        value = re.sub(
-            r"\{(\{(?:url|port):bot\})\}", r"\1", value
-        )  # its own address, as it will be
+        value = _FILLED.sub(r"\1", value)
         given[found[1]] = "{token}" if role_of(found[1]) is Role.TOKEN else value
         words = words[1:]
     if not words:

@@ -17,6 +17,7 @@ from botproof.calls import button_rows, chat_of, query_of, text_of
 from botproof.chats import Chats, ReplyRules
 from botproof.checks.figures import telling
 from botproof.config import Case, Config
+from botproof.config.placeholders import names_users
 from botproof.history import BotApiCall, Event, SecretSeen, SecurityAsked
 from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack, Surroundings
@@ -48,7 +49,7 @@ _EVERY_S = 0.05
 
 def is_limited(config: Config) -> bool:
     """Tell whether the bot is given a list of those who may use it."""
-    return "{users}" in str(config)
+    return names_users(config)
 
 
 def messages_of(case: Case, config: Config) -> tuple[int, bool]:

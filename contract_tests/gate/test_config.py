@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from botproof.config import ConfigError, load_config, parse_config, substitute, with_images
+from botproof.workloads.security import is_limited
 
 ROOT = Path(__file__).parents[2]
 GOOD = """
@@ -335,6 +336,21 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
 
 def test_substitution_fills_placeholders_and_keeps_doubled_braces() -> None:
     assert substitute("{a}-{{x}}-{b}", {"a": "1", "b": "2"}) == "1-{x}-2"
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("{users: }", "1 2"),
+        ("{users:;}", "1;2"),
+        ("[{users}]", "[1,2]"),
+        ('["{users:","}"]', '["1","2"]'),
+    ],
+)
+def test_a_list_of_users_is_given_as_the_bot_takes_it(text: str, filled: str) -> None:
+    assert substitute(text, {"users": "1,2"}) == filled
+    assert not is_limited(parse_config(GOOD))
+    assert is_limited(parse_config(GOOD.replace("DEBUG = true", f"ALLOWED = '''{text}'''")))
 
 
 def test_the_reference_bots_own_description_is_right() -> None:

@@ -272,12 +272,13 @@ def test_settings_before_the_command_are_given_and_written_but_for_the_token(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "bot.py").write_text("import os; print('in', os.environ['WHERE']); exit(1)")
-    settings = "WHERE='{here}' BOT_TOKEN=my-own-secret"
+    settings = "WHERE='{here}' ADMINS='{users: }' BOT_TOKEN=my-own-secret"
     done = run("init", "--bot", f"{settings} {sys.executable} bot.py", folder=tmp_path)
     assert "  | in {here}" in done.stdout
     text = (tmp_path / "botproof.toml").read_text(encoding="utf-8")
     bot = load_config(tmp_path / "botproof.toml").bot
     assert (bot.env["WHERE"], bot.env["BOT_TOKEN"]) == ("{{here}}", "{token}")
+    assert bot.env["ADMINS"] == "{users: }"
     assert bot.command[-1] == "bot.py"
     assert "my-own-secret" not in text
 
