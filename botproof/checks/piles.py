@@ -72,8 +72,10 @@ def _parts(work: Work, samples: Sequence[Held]) -> list[Sequence[Held]]:
 
 
 def _piles_up(fewest: Sequence[int], least: float) -> bool:
-    more = fewest[-1] - fewest[0] if fewest else 0
-    return more >= least and all(before < after for before, after in pairwise(fewest))
+    if not fewest:
+        return False
+    grows = all(before < after for before, after in pairwise(fewest))
+    return grows and fewest[-1] - fewest[0] >= least
 
 
 def _kept(work: Work, process: str, samples: Sequence[Held], budgets: Budgets) -> Iterator[str]:

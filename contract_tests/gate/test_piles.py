@@ -112,6 +112,13 @@ class TestPiles:
         assert len(found) == told
         assert all("120.0 kB an update to files that it keeps" in line for line in found)
 
+    def test_in_a_record_that_was_cut_off_before_the_phase_ended_nothing_piles_up(
+        self, judging
+    ) -> None:
+        whole = serving({"kept": each_update})
+        cut = History([event for event in whole if not isinstance(event, history.Phase)])
+        assert not list(piles(cut, judging.budgets))
+
     def test_a_journal_that_is_filled_once_is_no_pile(self, judging) -> None:
         filled = serving({"kept": lambda share: 400_000_000 if share > 0.5 else 1_000})
         assert not list(piles(filled, judging.budgets))
