@@ -36,6 +36,39 @@ def test_no_telegram_at_start_is_red_until_it_is_there(start_bot: Any) -> None:
     assert bot.end() == 0
 
 
+RESOLVER = """
+import pathlib, runpy, socket, threading
+real = socket.getaddrinfo
+def look_up(host, *rest, **more):
+    if host == "silent.test":
+        threading.Event().wait()
+    if host == "telegram.test" and not pathlib.Path("known").exists():
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return real("127.0.0.1" if host == "telegram.test" else host, *rest, **more)
+socket.getaddrinfo = look_up
+runpy.run_module("reference_bot.telegram_bot", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_resolver_that_never_answers_holds_up_no_end(start_bot: Any) -> None:
+    bot = start_bot(command=("-c", RESOLVER), TELEGRAM_API_BASE_URL="http://silent.test")
+    reason = bot.until_not_ready_for("telegram", "getMe failed")
+    assert "not connected in 3 s" in reason
+    assert bot.end() == 0
+
+
+def test_a_name_that_nobody_knows_for_a_while_is_asked_for_again(
+    start_bot: Any, telegram: Any, tmp_path: Path
+) -> None:
+    telegram.say("/help", chat=1)
+    known = telegram.url.replace("127.0.0.1", "telegram.test")
+    bot = start_bot(command=("-c", RESOLVER), TELEGRAM_API_BASE_URL=known)
+    assert "cannot connect" in bot.until_not_ready_for("telegram", "getMe failed")
+    (tmp_path / "known").touch()
+    bot.until_ready()
+    telegram.replies(1)
+
+
 def test_the_webhook_door_takes_updates_in_before_telegram_is_greeted(
     start_bot: Any, telegram: Any
 ) -> None:

@@ -55,10 +55,12 @@ def _run(loaded: settings.Settings) -> int:
     log.configure(loaded.log_level, loaded.secrets)
     from reference_bot.telegram_bot import slim  # noqa: F401, PLC0415 - before anything imports telegram
     from reference_bot.telegram_bot.app import run  # noqa: PLC0415 - --check does without it
+    from reference_bot.telegram_bot.loop import QuickEndLoop  # noqa: PLC0415 - as above
     from reference_bot.telegram_bot.server import CannotListenError  # noqa: PLC0415 - as above
 
     try:
-        asyncio.run(run(loaded))
+        with asyncio.Runner(loop_factory=QuickEndLoop) as runner:
+            runner.run(run(loaded))
     except CannotListenError as error:
         logging.getLogger(__name__).critical("%s", error)
         return 1
