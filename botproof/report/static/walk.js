@@ -227,7 +227,7 @@ function paintFinding() {
   $("finding-text").textContent = found?.text ?? "go to the first one with “next”, or with the key n";
   for (const [id, by] of [["finding-last", -1], ["finding-next", 1]]) {
     $(id).hidden = every.length < 2;
-    $(id).disabled = !every[at.finding + by];
+    $(id).setAttribute("aria-disabled", String(!every[at.finding + by])); // it keeps the focus
   }
   $("walk-finding").className = `finding ${found?.verdict ?? ""}`;
 }
