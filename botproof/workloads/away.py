@@ -16,11 +16,12 @@ from botproof import history
 from botproof.chats import ReplyRules
 from botproof.checks.storms import storms
 from botproof.config import Config
-from botproof.history import BotApiCall, CalledTooOften, DoorAsked, UpdateInjected
+from botproof.history import BotApiCall, CalledTooOften, DoorAsked, SecretSeen, UpdateInjected
 from botproof.targets.granted import Granted
 from botproof.targets.replicas import ReplicatedStack
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import AFTER, AGAIN, AWAY, CROWD, FIRST, READY, TAPPED, DoorWorkload
+from botproof.workloads.exposure import secrets_on_pages, secrets_shown
 from botproof.workloads.old_buttons import Tapped, tap_over_a_restart
 from botproof.workloads.trials import in_stack
 from botproof.workloads.vocabulary import keeps_promises, telling_question
@@ -47,6 +48,7 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
     often: list[CalledTooOften] = []
     tapped: list[Tapped] = []
     unready: list[str] = []
+    secrets: list[SecretSeen] = []
 
     async def work(stack: Stack) -> None:
         stack.say("door: Telegram fails for a moment")
@@ -57,8 +59,10 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
             async with stack.telegram.with_faults([_FAULT]):
                 await door.tell(AFTER)
                 await asyncio.sleep(_AWAY_S)
+                secrets[:] = await secrets_on_pages(stack, _WHEN)
             after[:] = await door.asks(AGAIN, _BACK_S)
         often[:] = called_too_often(stack, _WHEN)
+        secrets.extend(secrets_shown(stack, _WHEN))
         if after:
             unready[:] = await _not_ready(stack)
         if after and isinstance(stack, ReplicatedStack):
@@ -77,7 +81,7 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
         around.recorder.record(
             DoorAsked(t=history.now(), what=READY, sent=sent, error=said, stack=mode, mode=mode)
         )
-    for event in often:
+    for event in (*often, *secrets):
         around.recorder.record(event)
     if before:
         error = failed or ("" if after else f"no answer in {_BACK_S:g} s")

@@ -29,7 +29,7 @@ from botproof.chats import Chats, ReplyRules
 from botproof.checks.degradation import still_missing
 from botproof.checks.figures import labelled
 from botproof.config import Config
-from botproof.history import BotApiCall, CasePlayed, Degraded, Event, VenueCall
+from botproof.history import BotApiCall, CasePlayed, Degraded, Event, SecretSeen, VenueCall
 from botproof.starvation import CASE_S
 from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack, Surroundings
@@ -44,7 +44,7 @@ from botproof.workloads.exchange_troubles import (
     SHARE,
     WRONG,
 )
-from botproof.workloads.exposure import secrets_shown
+from botproof.workloads.exposure import secrets_on_pages, secrets_shown
 from botproof.workloads.naming import (
     answered_cases,
     command_of,
@@ -75,6 +75,7 @@ _MOST_ADDED = 3
 _MOST_VENUES = 6
 _HELD_FOR_S = 4
 _HELD = f"Telegram has one chat wait for {_HELD_FOR_S} s (429)"
+_WHEN = "while exchanges failed"
 _ALMOST_S = 0.3
 """A clock that is a little ahead is no harm."""
 _OTHERS = 3
@@ -90,9 +91,10 @@ async def degradation_trial(around: Surroundings, mode: str) -> None:
 
     async def work(stack: Stack) -> None:
         played.clear()
-        await _Bad(stack, own.config, played).times()
-        when = "while exchanges failed"
-        shown[:] = [*secrets_shown(stack, when), *called_too_often(stack, when)]
+        bad = _Bad(stack, own.config, played)
+        await bad.times()
+        often = called_too_often(stack, _WHEN)
+        shown[:] = [*bad.on_pages, *secrets_shown(stack, _WHEN), *often]
 
     failed = await in_stack(own, mode, f"{mode}-degraded", work, check="degradation")
     for event in (*played, *shown):
@@ -134,6 +136,8 @@ class _Bad:
         self._clean: dict[str, tuple[str, ...]] = {}
         self._clean_withheld: dict[str, float] = {}
         self._good_at = history.now()
+        self.on_pages: list[SecretSeen] = []
+        """Secrets on the pages of the target, while no exchange answered."""
 
     async def times(self) -> None:
         """Play all stages in their order."""
@@ -235,6 +239,7 @@ class _Bad:
             await self._beside(silent, "gone", kinds[0][0])
         async with exchanges.with_faults([{"venue": "*", **kinds[1][1]}]):
             await self._beside(self._other(questions), "gone", kinds[1][0])
+            self.on_pages += await secrets_on_pages(self._stack, _WHEN)
             await asyncio.sleep(max(0.0, began + fresh - history.now()))
             await self._beside(questions, "gone", kinds[1][0])
             await self._beside(self._other(questions), "gone", kinds[1][0])

@@ -49,6 +49,8 @@ _PATHS = (
     ("GET", "/.env"),
     ("GET", "/openapi.json"),
 )
+_WHEN_ILL = _PATHS[:4]
+"""The pages that tell of what goes wrong, and so may tell too much of it."""
 _FAILED = 500
 """An error of the process itself: 501 is of a method, 502 and 504 of another server, 503 of now."""
 _HIDDEN = "•••"
@@ -114,6 +116,18 @@ def secrets_shown(stack: Stack, when: str) -> list[SecretSeen]:
     places = {f"replies {when}": "\n".join(_replies(calls))}
     for target in stack.targets():
         places[f"the log of {target.launch.name} {when}"] = _read(target.launch.log)
+    return _seen(stack, places)
+
+
+async def secrets_on_pages(stack: Stack, when: str) -> list[SecretSeen]:
+    """Return secrets on the pages of a trial's target that tell how it is, as seen in its mode:
+    what is shown of a failure is seen only while something fails."""
+    async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_S) as client:
+        pages = {f"{page} {when}": text async for page, text, _ in _pages(client, stack, _WHEN_ILL)}
+    return _seen(stack, pages)
+
+
+def _seen(stack: Stack, places: Mapping[str, str]) -> list[SecretSeen]:
     labels = {"stack": stack.mode, "mode": stack.mode}
     return [
         SecretSeen(t=history.now(), secret=secret, place=place, line=line, **labels)
@@ -157,21 +171,30 @@ async def _places(
     calls = stack.around.recorder.history().of(BotApiCall, stack=stack.name)
     yield "replies", "\n".join(_replies(calls))
     async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_S) as client:
-        for name in _processes(stack):
-            url = stack.values.get(f"url:{name}", "")
-            for method, path in _PATHS:
-                try:
-                    answer = await client.request(method, f"{url}{path}")
-                    if answer.status_code == _FAILED:
-                        answer = await client.request(method, f"{url}{path}")
-                except (httpx.HTTPError, httpx.InvalidURL):
-                    break  # it does not listen there: nobody else gets an answer either
+        async for page, text, status in _pages(client, stack, _PATHS):
+            if status == _FAILED:
+                failing.append(page)
+            yield page, text
+        async for refusal in error_pages_of_the_webhook(client, calls):
+            yield refusal
+
+
+async def _pages(
+    client: httpx.AsyncClient, stack: Stack, paths: Sequence[tuple[str, str]]
+) -> AsyncIterator[tuple[str, str, int]]:
+    """Yield what each process answers at these paths, headers before, and with which status; one
+    that fails is asked twice."""
+    for name in _processes(stack):
+        url = stack.values.get(f"url:{name}", "")
+        for method, path in paths:
+            try:
+                answer = await client.request(method, f"{url}{path}")
                 if answer.status_code == _FAILED:
-                    failing.append(f"{method} {path} of {name}")
-                headers = "\n".join(f"{key}: {value}" for key, value in answer.headers.items())
-                yield f"{method} {path} of {name}", f"{headers}\n{answer.text}"
-        async for page in error_pages_of_the_webhook(client, calls):
-            yield page
+                    answer = await client.request(method, f"{url}{path}")
+            except (httpx.HTTPError, httpx.InvalidURL):
+                break  # it does not listen there: nobody else gets an answer either
+            headers = "\n".join(f"{key}: {value}" for key, value in answer.headers.items())
+            yield f"{method} {path} of {name}", f"{headers}\n{answer.text}", answer.status_code
 
 
 async def error_pages_of_the_webhook(

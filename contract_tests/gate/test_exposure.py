@@ -1,5 +1,6 @@
 """Who asks for what is not theirs, and where secrets of a trial are looked for."""
 
+import asyncio
 from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,11 @@ from botproof.config import load_config
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack
 from botproof.verdict import Verdict
-from botproof.workloads.exposure import naming, secrets_shown
+from botproof.workloads.exposure import (
+    naming,
+    secrets_on_pages,
+    secrets_shown,
+)
 from botproof.workloads.security import Asker
 from botproof.workloads.ways import OPERATOR
 
@@ -135,3 +140,24 @@ def test_a_page_that_names_its_users_turns_security_red() -> None:
         result = security.check(history.History([seen]), Judging())
         assert result.verdict is verdict
     assert f"polling: {page}: whoever reads it learns who writes" in result.measurement
+
+
+def test_a_page_that_tells_too_much_of_a_failure_is_seen(stack: Stack) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = f"/bot{stack.values['token']}/getUpdates failed".encode()
+        head = f"HTTP/1.1 503 No\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    async def look() -> list[history.SecretSeen]:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            stack.values["url:bot"] = f"http://127.0.0.1:{port}"
+            return await secrets_on_pages(stack, "while Telegram failed")
+
+    seen = asyncio.run(look())
+    assert ("bot token", "GET /ready of bot while Telegram failed") in {
+        (each.secret, each.place) for each in seen
+    }
