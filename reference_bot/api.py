@@ -446,8 +446,9 @@ class MarginInterest(Struct, frozen=True):
 
 class MultiInterest(AnswerData, frozen=True, kw_only=True):
     """Open interest of one coin over all venues that answered, one row for a venue and margin;
-    ``change_24h`` over those that tell it. Counted on one side everywhere: a venue of which that is
-    not known stands in ``missing``. ``asset`` is set when no venue lists a coin of that name.
+    ``change_24h`` over those that tell it. Counted on one side: a venue of which that is not known
+    stands in ``missing``. Hyperliquid's is added up as told, as one side, where others measured
+    both. ``asset`` is set when no venue lists a coin of that name.
     """
 
     base: str

@@ -6,6 +6,7 @@ seconds: an address has 1,200 points of weight a minute, and a question costs 20
 prices; high, low, a history of open interest and taker volumes are not offered. Funding is hourly;
 ``predictedFundings`` tells the last reset, not the next. A leading ``k`` means a thousand coins.
 Tokens have no name of their own: what stands for a coin of another chain is known by its id.
+``openInterest`` is given on as told, as one side; others measured it as both (docs/venues.md).
 """
 
 from __future__ import annotations
