@@ -315,7 +315,7 @@ subject = "golden"
 story = "s"
 plan = "few"
 check = "golden"
-words = ["more messages than they should"]
+words = ["more messages than"]
 wire = [{ kind = "repeat", method = "sendMessage" }]
 [[defect]]
 name = "none"

@@ -469,12 +469,12 @@ def test_a_silence_that_is_broken_fails_however_starved_the_machine_was(story, j
     starve(story, "polling", asked, asked + 1.5)
     result = judge(story, judged, "golden")
     assert result.verdict is Verdict.FAIL
-    assert "silences were broken" in result.measurement
+    assert "silence was broken: small-talk" in result.measurement
     for mode in story.modes:  # and where nothing else is left to be judged
         starve(story, mode, 0.0, asked + 1.5)
     result = judge(story, judged, "golden")
     assert result.verdict is Verdict.FAIL
-    assert "silences were broken" in result.measurement
+    assert "silence was broken: small-talk" in result.measurement
 
 
 @pytest.mark.parametrize("check", ["golden", "parity"])
