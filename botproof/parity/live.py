@@ -108,6 +108,15 @@ class StackInMode:
         return True
 
 
+def starved_since(before: Sequence[float], stacks: Sequence[Stack]) -> bool:
+    """Tell whether the machine kept a stack from going on since it had withheld so many
+    seconds of each."""
+    return any(
+        stack.watch.withheld_s - earlier >= CASE_S * stack.stretch
+        for stack, earlier in zip(stacks, before, strict=True)
+    )
+
+
 class LiveStage:
     """A `search.Stage` for a thread beside the event loop. Its calls block that thread alone."""
 
@@ -131,11 +140,7 @@ class LiveStage:
             raise Abort(conversation, error) from error
         except concurrent.futures.CancelledError as error:
             raise Abort(conversation, _ended()) from error
-        starved = any(
-            stack.watch.withheld_s - earlier >= CASE_S * stack.stretch
-            for stack, earlier in zip(self._stacks, before, strict=True)
-        )
-        return replace(playing, starved=starved)
+        return replace(playing, starved=starved_since(before, self._stacks))
 
     def reread(self, number: int) -> Playing:
         """Return a playing with everything that has come since it ended."""

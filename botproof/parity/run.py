@@ -37,7 +37,7 @@ from botproof.history import (
     now,
 )
 from botproof.outcome import Outcome, judge_by, record_and_judge
-from botproof.parity.live import LiveStage, StackInMode, guarded
+from botproof.parity.live import LiveStage, StackInMode, guarded, starved_since
 from botproof.parity.player import Player, UnansweredError
 from botproof.parity.search import Findings, Limits, Stage, replay, search
 from botproof.starvation import STRETCH_BY
@@ -170,14 +170,16 @@ async def _converse(around: Surroundings, plan: Plan, stacks: Sequence[Stack]) -
     config = around.config
     async with _followed(stacks) as modes:
         player = Player(modes, ReplyRules.of(config.replies), plan.sentinel, ordered=plan.ordered)
+        before = [stack.watch.withheld_s for stack in stacks]
         learnt = await guarded(stacks, player.learn())
+        starved = starved_since(before, stacks)
         live = LiveStage(player, stacks)
         try:
             findings = await asyncio.to_thread(_work(plan, config, stacks), live)
         finally:
             live.close()
         learnt = player.reread(learnt.number)  # with what came late
-    findings.learnt = learnt if learnt.differs else None
+    findings.note_learnt(dataclasses.replace(learnt, starved=starved))
     if findings.aborted is not None and isinstance(findings.aborted.reason, BrokenHarnessError):
         raise findings.aborted.reason
     return findings

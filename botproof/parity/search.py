@@ -81,6 +81,14 @@ class Findings:
     search_s: float = 0.0
     shrink_s: float = 0.0
 
+    def note_learnt(self, playing: Playing) -> None:
+        """Keep what the first messages of all showed: they are played once, so that what differs
+        while the machine kept the modes from going on is no difference of theirs."""
+        if playing.differs and playing.starved:
+            self.starved.append(playing)
+        elif playing.differs:
+            self.learnt = playing
+
 
 class Abort(BaseException):
     """The target or the harness failed while `conversation` was played: there is no going on.

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from botproof.checks.conversations import LEAST
-from botproof.checks.playing import Playing, explain
+from botproof.checks.playing import Playing, Side, explain
 from botproof.conversations import Conversation, Edit, Say, encode
-from botproof.parity.search import Abort, Limits, replay, search
+from botproof.parity.search import Abort, Findings, Limits, replay, search
 from botproof.targets.process import TargetError
 from botproof.workloads.vocabulary import Vocabulary
 
@@ -313,3 +313,16 @@ def test_a_silence_of_every_mode_counts_where_it_was_not_starved(toys: Any, star
     findings = search(Silent(stage, 0), WORDS, Limits(examples=30, seconds=60))
     assert len(findings.silent) == (0 if starved else 1)
     assert not findings.starved
+
+
+@pytest.mark.parametrize("starved", [True, False])
+def test_first_messages_that_differ_while_the_machine_was_busy_are_no_difference(
+    starved: bool,
+) -> None:
+    """A good build was FAIL for them: market data was not reachable in one mode for a moment."""
+    sides = (Side("polling", {"alice": "one"}), Side("webhook", {"alice": "two"}))
+    playing = Playing(1, Conversation(steps=()), sides, starved=starved)
+    findings = Findings()
+    findings.note_learnt(playing)
+    assert findings.starved == ([playing] if starved else [])
+    assert findings.learnt is (None if starved else playing)
