@@ -18,7 +18,7 @@ from botproof.checks import golden_files
 from botproof.checks.judging import HARNESS, Judging, JudgingSettings
 from botproof.config import ALL_CHECKS, Config, load_config, with_images
 from botproof.fleet.options import compose_of
-from botproof.history import HarnessError, read_history
+from botproof.history import HarnessError, History, read_history
 from botproof.outcome import Outcome
 from botproof.problems import UsageError
 from botproof.report import github, repeated
@@ -32,6 +32,8 @@ from botproof.targets.images import check_images, parse_images
 from botproof.verdict import CheckResult, Verdict, combine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from botproof.fleet.target import FleetTarget
 
 
@@ -204,17 +206,32 @@ def golden(arguments: argparse.Namespace) -> int:
     path = arguments.history or base / config.gate.report_dir / "history.jsonl"
     directory = base / config.gate.golden_dir
     settings = JudgingSettings.of(config, str(directory))
-    replies = golden_files.received(read_history(path), Judging.of(settings, {}))
+    record = read_history(path)
+    replies = golden_files.received(record, Judging.of(settings, {}))
     if not replies:
         raise UsageError(f"{path}: holds no reply; run `botproof gate` first")
     if arguments.action == "diff":
         return approving.diff(replies, directory)
+    _check_whole(path, record)
     return approving.approve(
         replies,
         directory,
         accept_errors=arguments.accept_errors,
         ask=approving.terminal(),
     )
+
+
+def _check_whole(path: Path, record: History) -> None:
+    """Raise UsageError for a run that did not come to its end: an approved file goes when no case
+    of the run has its name, and the cases that were not asked yet would lose theirs."""
+    errors = record.of(HarnessError)
+    ended = (error.message for error in errors if error.where == "interrupted")
+    why = record.broken_off or next(ended, "")
+    if why:
+        raise UsageError(
+            f"{path}: nothing was approved: {why}, so it may not have asked every case; run "
+            "`botproof gate` again and let it come to its end"
+        )
 
 
 def _limits(given: Iterable[str]) -> dict[str, Budget]:

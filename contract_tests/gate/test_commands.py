@@ -153,6 +153,24 @@ class TestGolden:
         assert "the modes disagree, so nothing was approved" in capsys.readouterr().err
         assert (project / "golden" / "price.txt").read_text() == before
 
+    @pytest.mark.parametrize("how", ["killed", "interrupted"])
+    def test_a_run_that_did_not_end_approves_and_removes_nothing(
+        self, project, make_story, capsys, how: str
+    ) -> None:
+        story = make_story()
+        for mode in story.modes:
+            story.case(mode, "price", "new text")
+        if how == "interrupted":
+            story.add(history.HarnessError(t=0.0, where="interrupted", message="SIGINT"))
+        record(project, story)
+        if how == "killed":
+            path = project / HISTORY
+            path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+        before = {path: path.read_text() for path in (project / "golden").iterdir()}
+        assert main(["golden", "approve"]) == 64
+        assert "nothing was approved" in capsys.readouterr().err
+        assert {path: path.read_text() for path in (project / "golden").iterdir()} == before
+
     @pytest.mark.parametrize(
         "case",
         [
