@@ -40,6 +40,9 @@ ENDED = (
     "names the case: sudo botproof gate"
 )
 """What is said of a bot that a question has ended."""
+_WAITED_S = 3.5
+"""What was asked so long before the last question had been waited for: it is never answered."""
+_OPEN = '? it waited for its answer when the bot ended. Where silence is right: expect = "silence"'
 
 
 @dataclass(slots=True)
@@ -89,17 +92,40 @@ async def look(trials: Trials, described: Description) -> Found:
 
 
 def _take_what_was_answered(trials: Trials, found: Found) -> str:
-    """Take in how the greeting of a bot was answered that a later question has ended. What was
-    asked and not answered any more, in words."""
+    """Take in what a bot answered that a later question has ended, and what was asked at its end.
+    The latter in words."""
     chats = read_chats(trials.recorder.history(), ReplyRules.of(Replies()))
     turns = [turn for each in chats.values() for turn in each.turns.values()]
-    greeted = [len(turn.answers) for turn in turns if _said(turn) == explore.FIRST[0]]
-    if most := max(greeted, default=0):
-        case = Case(name="start", say=explore.FIRST[0], replies=most)
-        found.proposals = Proposals(cases=[Proposal(case, "before another question ended it")])
-    open_ones = [said for turn in turns if not turn.acts and (said := _said(turn))]
-    named = ", ".join(repr(said) for said in dict.fromkeys(open_ones))
+    answers: dict[str, int] = {}
+    for turn in turns:
+        if turn.answers:
+            answers[turn.case.case] = max(len(turn.answers), answers.get(turn.case.case, 0))
+    latest = {(turn.case.stack, turn.case.chat_id): turn for turn in turns}
+    end = max((turn.case.t for turn in turns), default=0.0) - _WAITED_S
+    open_ones = [t for t in latest.values() if not t.acts and _said(t) and t.case.t > end]
+    asked = {turn.case.case: turn for turn in turns if turn.answers}
+    proposals = [
+        Proposal(_case(turn, replies=answers[name]), "before another question ended it")
+        for name, turn in asked.items()
+    ]
+    proposals += [
+        Proposal(_case(turn), _OPEN)
+        for name, turn in {turn.case.case: turn for turn in open_ones}.items()
+        if name not in asked
+    ]
+    cases = _in_chats(found.described, [each.case for each in proposals])
+    for each, case in zip(proposals, cases, strict=True):
+        each.case = case
+    found.proposals = Proposals(cases=proposals)
+    named = ", ".join(repr(said) for said in dict.fromkeys(map(_said, open_ones)))
     return f"what a user may ask (not answered: {named})" if named else "what a user may ask"
+
+
+def _case(turn: Turn, replies: int = 1) -> Case:
+    tapped = "callback_query" in (turn.case.sent or {})
+    kind = "callback_query" if tapped else "message"
+    name = turn.case.case.removeprefix("tap-") if tapped else turn.case.case
+    return explore.case_of(_said(turn), kind, name=name, replies=replies)
 
 
 def _said(turn: Turn) -> str:

@@ -336,7 +336,29 @@ def test_a_bot_that_a_question_ends_is_described_and_told_what_it_wrote(tmp_path
     assert re.search(r"\(not answered: .*'hello'.*\)", done.stdout)
     config = load_config(tmp_path / "botproof.toml")
     assert list(config.modes) == ["polling"]
-    assert [(case.say, case.replies) for case in config.workload.cases] == [("/start", 2)]
+    greeted, *open_ones = [(case.say, case.replies) for case in config.workload.cases]
+    assert greeted == ("/start", 2)
+    assert ("hello", 1) in open_ones
+    assert {say for say, _ in open_ones} <= {"/help", "hello", "/frobnicate"}
+
+
+# Its source holds no command as it is typed, so that the second round is the first to ask it.
+DIES_LATER = INSISTS.replace('text="hello"', 'text=chr(47) + "destroy"')
+DIES_LATER += """
+        if message.get("text") == chr(47) + "destroy":
+            raise SystemExit("destroyed")
+"""
+
+
+def test_what_was_answered_and_what_ended_the_bot_are_cases_and_what_it_passes_over_is_none(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bot.py").write_text(DIES_LATER)
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
+    assert "| destroyed" in done.stdout
+    cases = [case.say for case in load_config(tmp_path / "botproof.toml").workload.cases]
+    assert cases == ["/start", "/destroy"]
+    assert "(not answered: '/destroy')" in done.stdout
 
 
 SPEAKS_MTPROTO = """
