@@ -84,6 +84,32 @@ def _wait_for_call(double_url: str, path: str, after: int) -> None:
         after = result["next"]
 
 
+SILENT = """
+import runpy, socket, threading
+real = socket.getaddrinfo
+def look_up(host, *rest, **more):
+    if host in ("silent.test", b"silent.test"):
+        print("asked", flush=True)
+        threading.Event().wait()
+    return real(host, *rest, **more)
+socket.getaddrinfo = look_up
+runpy.run_module("reference_bot.market_data", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_resolver_that_never_answers_holds_up_no_end(process, tmp_path):
+    (tmp_path / "silent.py").write_text(SILENT)
+    urls = dict.fromkeys(
+        ("BINANCE_SPOT_URL", "BINANCE_FUTURES_URL", "BINANCE_COIN_FUTURES_URL"),
+        "http://silent.test",
+    )
+    settings = {"MARKET_DATA_PORT": "0", "EXCHANGES": "binance", **urls}
+    with process("silent", cwd=tmp_path, **settings) as running:
+        assert running.stdout.readline() == "asked\n"
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+
+
 def test_wrong_settings_are_told_and_end_with_2(process, tmp_path):
     settings = {"MARKET_DATA_PORT": "many", "EXCHANGES": "mtgox"}
     with process("reference_bot.market_data", cwd=tmp_path, **settings) as running:

@@ -72,6 +72,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         host_names,
         places,
     )
+    from reference_bot.loop import QuickEndLoop  # noqa: PLC0415 - see above
     from reference_bot.market_data.access_policy import AccessPolicy, is_loopback  # noqa: PLC0415 - see above
     from reference_bot.market_data.app import make_app  # noqa: PLC0415 - see above
     from reference_bot.market_data.metrics import Metrics  # noqa: PLC0415 - see above
@@ -100,7 +101,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
     gate = Gate(places())
     config = gated_config(app, gate, timeout_graceful_shutdown=_DRAIN_SECONDS)
     server = Server(config, gate)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=QuickEndLoop) as runner:
         runner.run(server.serve(sockets=[listener]))
 
 

@@ -53,9 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(loaded: settings.Settings) -> int:
     log.configure(loaded.log_level, loaded.secrets)
+    from reference_bot.loop import QuickEndLoop  # noqa: PLC0415 - as above
     from reference_bot.telegram_bot import slim  # noqa: F401, PLC0415 - before anything imports telegram
     from reference_bot.telegram_bot.app import run  # noqa: PLC0415 - --check does without it
-    from reference_bot.telegram_bot.loop import QuickEndLoop  # noqa: PLC0415 - as above
     from reference_bot.telegram_bot.server import CannotListenError  # noqa: PLC0415 - as above
 
     try:
