@@ -51,13 +51,14 @@ class Browser:
         self._do("timeouts", {"script": 20_000})
         self._do("url", {"url": url})
 
-    def size(self, width: int, height: int, scheme: str = "light") -> None:
-        """Show the page in so many CSS pixels, to somebody who likes it "light" or "dark"."""
+    def size(self, width: int, height: int, scheme: str = "light", media: str = "") -> None:
+        """Show the page in so many CSS pixels, to somebody who likes it "light" or "dark"; as it is
+        printed with `media` "print"."""
         self._do("window/rect", {"width": width, "height": height})
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         for command, params in {
-            "Emulation.setEmulatedMedia": {"features": features},
+            "Emulation.setEmulatedMedia": {"media": media, "features": features},
             "Emulation.setDeviceMetricsOverride": metrics,
         }.items():
             self._do("goog/cdp/execute", {"cmd": command, "params": params})

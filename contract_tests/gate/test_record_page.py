@@ -507,6 +507,29 @@ def test_it_can_be_read_wide_and_narrow_light_and_dark(
         browser.size(1400, 1000)
 
 
+CUT = """
+    const cut = (node) => ["auto", "scroll"].includes(getComputedStyle(node).overflowY)
+        && node.scrollHeight > node.clientHeight + 1;
+    return [...document.querySelectorAll("main *")]
+        .filter((node) => node.checkVisibility() && (cut(node) || node.matches("input, button:not(.messages *)")))
+        .map((node) => node.outerHTML.slice(0, 80));
+"""
+
+
+@pytest.mark.browser
+def test_on_paper_all_is_shown_whole_and_nothing_is_to_be_pressed(
+    browser: Browser, red: Path
+) -> None:
+    open_page(browser, red)
+    assert browser.run(CUT)
+    browser.size(700, 1000, media="print")
+    try:
+        assert browser.run(CUT) == []
+        assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        browser.size(1400, 1000)
+
+
 NAMELESS = """
     const named = (node) => (node.getAttribute("aria-label") || node.innerText
         || document.getElementById(node.getAttribute("aria-labelledby"))?.innerText
