@@ -6,6 +6,7 @@ import argparse
 import html
 import tempfile
 import webbrowser
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, harness_result, run_checks
 from botproof.checks.registry import CHECKS
 from botproof.counting import several
-from botproof.history import Event, History, Request, read_history
+from botproof.history import CasePlayed, Event, History, Request, read_history
 from botproof.problems import UsageError, write_text
 from botproof.report import rollout_page, trend
 from botproof.report.depth import flames_in, papers_for
 from botproof.report.html import as_html, document, walk
-from botproof.report.moments import differences
+from botproof.report.moments import Moment, differences
 from botproof.report.record import as_record
 from botproof.rollout.told import JOURNAL, read, told
 from botproof.verdict import CheckResult, combine
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "other", type=Path, nargs="?", help="another run, to be shown beside it, case by case"
     )
     parser.add_argument(
-        "--mode", metavar="MODE", help="of two runs: the mode (the first that both have)"
+        "--mode", metavar="MODE", help="of two runs: the mode (the one in which most cases differ)"
     )
     parser.add_argument(
         "--output", metavar="FILE", type=Path, help=f"where the page goes ({_PAGE} beside it)"
@@ -59,8 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
     path, record = _read(arguments.history)
     if arguments.other is not None:
         second, other = _read(arguments.other)
-        pair = beside(record, other, arguments.mode or "")
-        page, said = _page_of_two(pair, (path, second))
+        pairs = beside(record, other, arguments.mode or "")
+        pair = max(pairs, key=lambda each: len(each.differences))
+        said = "; ".join(each.told for each in pairs)
+        page = _page_of_two(pair, said, (path, second))
         record = pair.history
     else:
         results = judged(record)
@@ -117,25 +120,40 @@ class Pair:
     history: History
     mode: str
     stacks: tuple[str, str]
+    judging: Judging
+    differences: Sequence[Moment]
+
+    @property
+    def told(self) -> str:
+        """How many cases were answered differently, in words."""
+        cases = {case.case for case in self.history.of(CasePlayed)}
+        every = several(len(cases), "case")
+        return f"{self.mode}: {len(self.differences)} of {every} answered differently"
 
 
-def beside(first: History, second: History, mode: str = "") -> Pair:
-    """Return two runs in one record. Raises UsageError where they have no such mode in common."""
+def beside(first: History, second: History, mode: str = "") -> list[Pair]:
+    """Return two runs in one record for each mode that both have, or for this one alone. Raises
+    UsageError where they have no such mode in common."""
     modes = [[own.mode_of(stack) for stack in own.stacks] for own in (first, second)]
-    common = [name for name in modes[0] if name in modes[1]]
-    chosen = mode or (common[0] if common else "")
-    if chosen not in common:
+    common = [name for name in dict.fromkeys(modes[0]) if name in modes[1]]
+    if not common or (mode and mode not in common):
         known = [", ".join(dict.fromkeys(own)) or "no mode" for own in modes]
         wrong = f"--mode {mode}: is not in both runs" if mode else "no mode is in both runs"
         raise UsageError(f"{wrong}; the first has {known[0]}, the second {known[1]}")
-    names = (f"{chosen}, first run", f"{chosen}, second run")
+    return [_pair(first, second, each) for each in ([mode] if mode else common)]
+
+
+def _pair(first: History, second: History, mode: str) -> Pair:
+    names = (f"{mode}, first run", f"{mode}, second run")
     events: list[Event] = [first.run] if first.run else []
     for name, own in zip(names, (first, second), strict=True):
-        stack = own.stacks[modes[0 if own is first else 1].index(chosen)]
+        stack = next(stack for stack in own.stacks if own.mode_of(stack) == mode)
         kept = [event for event in own.counted() if event.stack == stack]
         shift = first.events[0].t - kept[0].t
         events += [_moved(event, name, shift) for event in kept]
-    return Pair(History(events), chosen, names)
+    record = History(events)
+    judging = Judging.of(JudgingSettings.recorded_in(record.run), {})
+    return Pair(record, mode, names, judging, differences(record, judging))
 
 
 def _moved(event: Event, stack: str, shift: float) -> Event:
@@ -144,23 +162,18 @@ def _moved(event: Event, stack: str, shift: float) -> Event:
     return msgspec.structs.replace(event, stack=stack, t=event.t + shift)
 
 
-def _page_of_two(pair: Pair, paths: tuple[Path, Path]) -> tuple[str, str]:
-    """Return the page, and what it shows in a few words."""
-    settings = JudgingSettings.recorded_in(pair.history.run)
-    judging = Judging.of(settings, {})
-    found = differences(pair.history, judging)
+def _page_of_two(pair: Pair, said: str, paths: tuple[Path, Path]) -> str:
     logs = {
         stack: path.parent / "logs" / pair.mode
         for stack, path in zip(pair.stacks, paths, strict=True)
     }
-    record = as_record(pair.history, [], judging, logs, moments=found)
-    count = f"{len(found)} of {several(len(record['cases']), 'case')} answered differently"
+    record = as_record(pair.history, [], pair.judging, logs, moments=pair.differences)
     where = " · ".join(html.escape(str(path)) for path in paths)
     head = (
-        f'<header><h1 class="verdict">Two runs beside each other</h1><p class="why">{count}</p>'
-        f'<p class="facts">{where}</p></header>'
+        '<header><h1 class="verdict">Two runs beside each other</h1>'
+        f'<p class="why">{html.escape(said)}</p><p class="facts">{where}</p></header>'
     )
-    return document("botproof: two runs", head + walk(record)), count
+    return document("botproof: two runs", head + walk(record))
 
 
 def judged(record: History) -> list[CheckResult]:

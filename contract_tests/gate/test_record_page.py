@@ -408,6 +408,17 @@ def test_two_runs_stand_side_by_side_opened_at_the_first_difference(
     assert browser.run("return document.querySelector('.differs').innerText.trim()").startswith("≠")
     assert main(["show", *paths, "--mode", "lambda"]) == 64
 
+    # Without a mode it is the one in which most cases differ: nothing does in polling.
+    assert main(["show", *paths, "--output", str(page)]) == 0
+    open_page(browser, page)
+    assert browser.run(heads) == ["webhook, first run", "webhook, second run"]
+    why = browser.run("return document.querySelector('header .why').innerText")
+    assert re.fullmatch(
+        r"polling: 0 of (\d+) cases answered differently; "
+        r"webhook: 1 of \1 cases answered differently",
+        why,
+    )
+
 
 @pytest.fixture(scope="module")
 def evil(good: tuple[History, Judging], tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -511,7 +522,8 @@ CUT = """
     const cut = (node) => ["auto", "scroll"].includes(getComputedStyle(node).overflowY)
         && node.scrollHeight > node.clientHeight + 1;
     return [...document.querySelectorAll("main *")]
-        .filter((node) => node.checkVisibility() && (cut(node) || node.matches("input, button:not(.messages *)")))
+        .filter((node) => node.checkVisibility())
+        .filter((node) => cut(node) || node.matches("input, button:not(.messages *)"))
         .map((node) => node.outerHTML.slice(0, 80));
 """
 
