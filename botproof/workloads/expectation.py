@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from botproof.history import RequestFailure
 
 _NO_VALUE = frozenset({"nan", "none", "null", "undefined", "inf", "-inf", "infinity", "n/a"})
 
@@ -19,6 +22,15 @@ def lacking(answer: Any, path: str, expect: str) -> str:
         if problem:
             return problem
     return ""
+
+
+def shortcoming(answer: Mapping[str, Any], path: str, expect: str) -> tuple[str, RequestFailure]:
+    """Return what is wrong with an answer that says success, and whether it is half an answer,
+    which a service may give that had no processor. One without any data is none."""
+    problem = lacking(answer, path, expect)
+    if problem and not answer.get("data", True):
+        return 'HTTP 200 and "success": true, but "data" is empty', ""
+    return (f"half an answer: {problem}", "incomplete") if problem else ("", "")
 
 
 def missing_field(answer: Any, field: str) -> str:

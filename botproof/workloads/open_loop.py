@@ -39,7 +39,7 @@ from botproof.verdict import Verdict
 from botproof.workloads import distributed, load_options
 from botproof.workloads.addresses import answer_addresses_at_once
 from botproof.workloads.arrivals import arrivals
-from botproof.workloads.expectation import lacking
+from botproof.workloads.expectation import shortcoming
 from botproof.workloads.load_run import LoadRun, Outcome, Schedule
 from botproof.workloads.own_faults import Pulse, exit_as_error, own_error, script_fault
 from botproof.workloads.probe import normal_host, unreachable
@@ -234,8 +234,7 @@ def _error_of(response: Any, path: str, expect: str) -> tuple[str, RequestFailur
         return "HTTP 200, but the body is not JSON", ""
     if not isinstance(answer, dict) or answer.get("success") is not True:
         return 'HTTP 200, but no "success": true', ""
-    problem = lacking(answer, path, expect)
-    return (f"half an answer: {problem}", "incomplete") if problem else ("", "")
+    return shortcoming(answer, path, expect)
 
 
 def no_answer(error: BaseException | None) -> tuple[str, RequestFailure]:

@@ -23,7 +23,7 @@ from botproof.doubles.server import json_response
 from botproof.history import Degraded, History, PortsSeen, Run, SecretSeen, SecurityAsked
 from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict
-from botproof.workloads.expectation import lacking
+from botproof.workloads.expectation import lacking, shortcoming
 from botproof.workloads.naming import naming_symbols, with_symbol
 
 LABELS: dict[str, Any] = {"stack": "webhook", "mode": "webhook"}
@@ -381,6 +381,23 @@ class TestExpectations:
     def test_a_good_answer_has_its_fields(self, expect: str, said: str) -> None:
         body = b'{"data": {"price": 1.5, "change": null, "high": "NaN", "rows": [{"last": 0}]}}'
         assert lacking(json.loads(body), "/price", expect) == said
+
+    @pytest.mark.parametrize(
+        ("answer", "failure"),
+        [
+            ({"data": {"price": 1}}, ""),
+            ({"data": {"volume": 1}}, "incomplete"),
+            ({"data": None}, ""),
+            ({"data": {}}, ""),
+            ({"volume": 1}, "incomplete"),  # it has its figures elsewhere
+        ],
+    )
+    def test_success_without_any_data_is_not_half_an_answer(
+        self, answer: dict[str, Any], failure: str
+    ) -> None:
+        error, kind = shortcoming({"success": True, **answer}, "/price", "data.price")
+        assert kind == failure
+        assert bool(error) is ("price" not in (answer.get("data") or {}))
 
 
 class TestTrials:
