@@ -18,7 +18,7 @@ from botproof.browser import chromium
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.registry import CHECKS
-from botproof.history import read_history
+from botproof.history import History, read_history
 from botproof.prove.alterations import ALTERATIONS
 from botproof.prove.altering import Record
 from botproof.report.html import write_html
@@ -55,13 +55,19 @@ def _page(path: Path, directory: Path) -> Path:
     record = read_history(path)
     settings = JudgingSettings.recorded_in(record.run)
     judging = Judging.of(settings, read_approved(Path(settings.golden_dir)))
-    altered = ALTERATIONS[_DEFECT](Record.of(record.counted(), judging, every_mode=False))
+    conversations = record.counted()
+    altered = ALTERATIONS[_DEFECT](Record.of(conversations, judging, every_mode=False))
     if altered is None:
         sys.exit(f"{path}: holds no reply that could lose a line")
     shutil.copytree(path.parent / "logs", directory / "logs")
-    results = run_checks(CHECKS, settings.checks, altered.history, judging)
+    counted = set(map(id, conversations))
+    trials = [
+        event for event in record if id(event) not in counted
+    ]  # for a check each, as they were
+    whole = History([*altered.history, *trials])
+    results = run_checks(CHECKS, settings.checks, whole, judging)
     seconds = record.events[-1].t - record.events[0].t
-    write_html(directory, results, altered.history, settings.budgets, seconds)
+    write_html(directory, results, whole, settings.budgets, seconds)
     return directory / "report.html"
 
 
