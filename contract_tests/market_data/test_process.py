@@ -85,11 +85,11 @@ def _wait_for_call(double_url: str, path: str, after: int) -> None:
 
 
 SILENT = """
-import runpy, socket, threading
+import os, runpy, socket, threading
 real = socket.getaddrinfo
 def look_up(host, *rest, **more):
     if host in ("silent.test", b"silent.test"):
-        print("asked", flush=True)
+        os.write(1, b"asked\\n")  # whole, from whichever thread
         threading.Event().wait()
     return real(host, *rest, **more)
 socket.getaddrinfo = look_up
@@ -103,8 +103,8 @@ def test_a_resolver_that_never_answers_holds_up_no_end(process, tmp_path):
         ("BINANCE_SPOT_URL", "BINANCE_FUTURES_URL", "BINANCE_COIN_FUTURES_URL"),
         "http://silent.test",
     )
-    settings = {"MARKET_DATA_PORT": "0", "EXCHANGES": "binance", **urls}
-    with process("silent", cwd=tmp_path, **settings) as running:
+    settings = {"MARKET_DATA_PORT": "0", "EXCHANGES": "binance", "PYTHONPATH": str(tmp_path)}
+    with process("silent", cwd=tmp_path, **settings, **urls) as running:
         assert running.stdout.readline() == "asked\n"
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 0
