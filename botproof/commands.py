@@ -18,7 +18,7 @@ from botproof.checks import golden_files
 from botproof.checks.judging import HARNESS, Judging, JudgingSettings
 from botproof.config import ALL_CHECKS, Config, load_config, with_images
 from botproof.fleet.options import compose_of
-from botproof.history import HarnessError, History, read_history
+from botproof.history import History, read_history
 from botproof.outcome import Outcome
 from botproof.problems import UsageError
 from botproof.report import github, repeated
@@ -174,7 +174,7 @@ def _repeat(options: gate_run.GateOptions, sealing: Sealing, times: int) -> int:
         outcome = _one_gate(dataclasses.replace(options, report_dir=report_dir), sealing)
         rows.append(repeated.row(number, outcome))
         repeated.write(options.report_dir, rows)  # each time: a long row of gates may be cut off
-        if any(error.where == "interrupted" for error in outcome.history.of(HarnessError)):
+        if outcome.history.interrupted:
             break
     print_repeated(rows, options.report_dir)
     return combine(row.verdict for row in rows).exit_code
@@ -224,9 +224,7 @@ def golden(arguments: argparse.Namespace) -> int:
 def _check_whole(path: Path, record: History) -> None:
     """Raise UsageError for a run that did not come to its end: an approved file goes when no case
     of the run has its name, and the cases that were not asked yet would lose theirs."""
-    errors = record.of(HarnessError)
-    ended = (error.message for error in errors if error.where == "interrupted")
-    why = record.broken_off or next(ended, "")
+    why = record.broken_off or record.interrupted
     if why:
         raise UsageError(
             f"{path}: nothing was approved: {why}, so it may not have asked every case; run "

@@ -40,6 +40,7 @@ from botproof.history.processes import (
 from botproof.history.record import (
     DECODER,
     EVENT_TYPES,
+    INTERRUPTED,
     RECORD,
     History,
     HistoryError,
@@ -91,6 +92,7 @@ __all__ = [
     "DISTRUSTED",
     "EVENT_TYPES",
     "FORMAT",
+    "INTERRUPTED",
     "NOT_HELD_BACK",
     "NOT_OFFLINE",
     "NOT_RECORDED",

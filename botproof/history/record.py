@@ -48,6 +48,8 @@ _FOUND_BY: Final[Mapping[type[Event], str]] = {
 """What is recorded of trials whose stacks nobody else hears of, and for which check."""
 RECORD: Final = "history"
 """Where the harness failed (`HarnessError.where`) when the record is not whole."""
+INTERRUPTED: Final = "interrupted"
+"""Where it failed when a signal ended the run."""
 _ENCODER = msgspec.json.Encoder()
 DECODER: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(reduce(or_, EVENT_TYPES))
 """Decodes one line of a history, without the line end."""
@@ -145,8 +147,16 @@ class History:
     @property
     def broken_off(self) -> str:
         """Why this record holds a part of its run only; "" for a whole one."""
+        return self._failure_of(RECORD)
+
+    @property
+    def interrupted(self) -> str:
+        """Which signal ended this run, in words; "" where none did."""
+        return self._failure_of(INTERRUPTED)
+
+    def _failure_of(self, where: str) -> str:
         errors = self.of(HarnessError)
-        return next((error.message for error in errors if error.where == RECORD), "")
+        return next((error.message for error in errors if error.where == where), "")
 
     def confirmed(self, stack: str) -> dict[int, float]:
         """Return when each update of a stack was confirmed to Telegram, by its id."""

@@ -192,9 +192,10 @@ def _look(described: Description, base: Path) -> Found | None:
         asyncio.run(interruptible(work(), recorder))
     if done:
         return done[0]
-    errors = recorder.history().of(HarnessError)
-    if any(error.where == "interrupted" for error in errors):
+    record = recorder.history()
+    if record.interrupted:
         return None
+    errors = record.of(HarnessError)
     raise UsageError(f"the bot could not be looked at: {errors[-1].message if errors else '?'}")
 
 

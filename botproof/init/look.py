@@ -96,22 +96,22 @@ def _take_what_was_answered(trials: Trials, found: Found) -> str:
     The latter in words."""
     chats = read_chats(trials.recorder.history(), ReplyRules.of(Replies()))
     turns = [turn for each in chats.values() for turn in each.turns.values()]
-    answers: dict[str, int] = {}
+    answered: dict[str, Turn] = {}
     for turn in turns:
-        if turn.answers:
-            answers[turn.case.case] = max(len(turn.answers), answers.get(turn.case.case, 0))
+        best = answered.get(turn.case.case)
+        if len(turn.answers) > (len(best.answers) if best else 0):
+            answered[turn.case.case] = turn
     latest = {(turn.case.stack, turn.case.chat_id): turn for turn in turns}
     end = max((turn.case.t for turn in turns), default=0.0) - _WAITED_S
     open_ones = [t for t in latest.values() if not t.acts and _said(t) and t.case.t > end]
-    asked = {turn.case.case: turn for turn in turns if turn.answers}
     proposals = [
-        Proposal(_case(turn, replies=answers[name]), "before another question ended it")
-        for name, turn in asked.items()
+        Proposal(_case(turn, replies=len(turn.answers)), "before another question ended it")
+        for turn in answered.values()
     ]
     proposals += [
         Proposal(_case(turn), _OPEN)
         for name, turn in {turn.case.case: turn for turn in open_ones}.items()
-        if name not in asked
+        if name not in answered
     ]
     cases = _in_chats(found.described, [each.case for each in proposals])
     for each, case in zip(proposals, cases, strict=True):

@@ -96,7 +96,8 @@ async def interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> 
         await task
     except asyncio.CancelledError:
         if received:
-            _record_failure(recorder, "interrupted", f"the run was ended by {', '.join(received)}")
+            why = f"the run was ended by {', '.join(received)}"
+            _record_failure(recorder, history.INTERRUPTED, why)
     except Exception as error:  # noqa: BLE001,RUF100 - a harness that fails still gives a verdict
         _record_failure(recorder, "run", describe_error(error))
     finally:
