@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["IN_TEXT", "LIKE", "TOKEN", "is_token"]
-
 LIKE = "digits, a colon, and 24 to 70 of A-Z a-z 0-9 _ -"
 TOKEN = re.compile(r"[1-9][0-9]{0,16}:[A-Za-z0-9_-]{24,70}")
 IN_TEXT = re.compile(rf"(?<!\d)(?<!sha){TOKEN.pattern}")

@@ -14,8 +14,6 @@ from typing import Any, Final
 
 import httpx
 
-__all__ = ["Browser", "BrowserError", "chromium"]
-
 _OPTIONS: Final = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["first_of", "several"]
-
 
 def several(count: int, one: str, many: str = "") -> str:
     """Return a count with its noun: "1 check", "2,154 checks"; `many` where an "s" does not do."""

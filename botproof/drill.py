@@ -23,8 +23,6 @@ from botproof.gate import GateOptions, run_gate
 from botproof.problems import UsageError
 from botproof.report.terminal import print_results
 
-__all__ = ["add_arguments", "described", "run", "unpacked"]
-
 _SUFFIX = ".sqlite3"
 
 

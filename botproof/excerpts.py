@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["cut", "middle_left_out", "one_line"]
-
 
 def cut(line: str, most: int) -> str:
     """Return at most `most` characters of a line; a longer one ends in "…"."""

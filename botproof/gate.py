@@ -32,9 +32,10 @@ from botproof.outcome import Outcome, record_and_judge
 from botproof.played_over import play_over
 from botproof.prove.prove import prove, result_of
 from botproof.starvation import STRETCH_BY
+from botproof.targets.guarding import Guard
+from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.life import Ended, live, with_fresh_start
 from botproof.targets.network import apart
-from botproof.targets.process import BrokenHarnessError, Guard
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import run_line
 from botproof.targets.stack import Stack, Surroundings, in_phase

@@ -16,8 +16,6 @@ from botproof.targets.recorder import Recorder
 from botproof.targets.session import interruptible
 from botproof.verdict import CheckResult, Verdict, combine
 
-__all__ = ["Outcome", "judge_by", "record_and_judge"]
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -25,15 +25,13 @@ from botproof.fleet.shape import is_secret
 from botproof.history import NOT_RECORDED, DoubleEvent, HarnessError
 from botproof.problems import UsageError
 from botproof.report.terminal import Progress
-from botproof.targets.process import RunError
+from botproof.targets.launch import RunError
 from botproof.targets.recorded_hosts import Recording
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import interruptible, surroundings
 from botproof.targets.stack import Stack
 from botproof.targets.world import problem
 from botproof.workloads import scripted
-
-__all__ = ["add_arguments", "run"]
 
 _DEFAULT = Path("recordings/http.har")
 _NOTHING, _FAILED = 2, 3

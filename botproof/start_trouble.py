@@ -9,16 +9,6 @@ from pathlib import Path
 
 from botproof.history import describe_exit
 
-__all__ = [
-    "MTPROTO",
-    "Trouble",
-    "last_words",
-    "missing_settings",
-    "trouble_in",
-    "trouble_of_end",
-    "with_own_module",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Trouble:

@@ -7,8 +7,6 @@ from itertools import count
 
 from botproof.config import Case
 
-__all__ = ["FIRST_USER", "chat_label", "users_of"]
-
 FIRST_USER = 1001
 """The id of the user who plays the first case that is no stranger's."""
 _FIRST_STRANGER = 9001

@@ -17,13 +17,6 @@ from botproof.seal import keys
 from botproof.seal.statement import SEALED, Statement
 from botproof.seal.verify import Expected, Refusal, verify
 
-__all__ = [
-    "add_key_arguments",
-    "add_verify_arguments",
-    "run_key",
-    "run_verify",
-]
-
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 

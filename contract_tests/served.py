@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from anyio.from_thread import start_blocking_portal
 
-from botproof.doubles.server import Handler, serve
+from botproof.doubles.messages import Handler
+from botproof.doubles.server import serve
 
 
 @contextmanager

@@ -182,6 +182,23 @@ def test_a_private_part_of_a_library_is_found(tmp_path: Path) -> None:
     assert found == ["uses.py:1 from telegram._utils.types", "uses.py:4 bot._request"]
 
 
+@pytest.mark.parametrize("package", ["reference_bot", "botproof", "load"])
+def test_only_a_public_face_lists_its_names(package: str) -> None:
+    """A module that hands on what others define says so; elsewhere an underscore tells enough."""
+    faces, own = 0, []
+    for path in (ROOT / package).rglob("*.py"):
+        body = ast.parse(path.read_text()).body
+        imports = [node for node in body if isinstance(node, ast.ImportFrom)]
+        taken = {alias.asname or alias.name for node in imports for alias in node.names}
+        for node in body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                faces += 1
+                if not taken & set(ast.literal_eval(node.value)):
+                    own.append(str(path.relative_to(ROOT)))
+    assert faces
+    assert own == []
+
+
 def test_the_workflow_runs_what_ci_runs_on_every_python_that_is_promised() -> None:
     sessions = re.compile(r"nox -s ([a-z]+)")
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()

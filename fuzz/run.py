@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from mutate import Mutator, typed
 from programs import PATIENCE, Client, Program, started_redis
 
-from botproof.doubles.server import Request, Response, json_response, serve
+from botproof.doubles.messages import Request, Response, json_response
+from botproof.doubles.server import serve
 
 ROOT: Final = Path(__file__).parents[1]
 KEPT: Final = ROOT / "fixtures" / "fuzz"

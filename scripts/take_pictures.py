@@ -23,7 +23,7 @@ import httpx
 from botproof.browser import Browser, chromium
 from botproof.config import load_config
 from botproof.doubles.telegram.client import Double
-from botproof.targets.process import Guard
+from botproof.targets.guarding import Guard
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.scripted import known_users

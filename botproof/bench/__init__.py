@@ -17,8 +17,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Aim", "CannotMeasureError", "Row", "compare", "progress", "show", "write"]
-
 REPORTS = Path("reports/bench")
 
 

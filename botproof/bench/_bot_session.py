@@ -22,15 +22,10 @@ from botproof.bench._client import Connection, connect, post
 from botproof.bench._processes import started
 from botproof.config import BOT, TELEGRAM, Config, Process, substitute
 from botproof.targets.doubles import DoubleControl
+from botproof.targets.guarding import Guard
+from botproof.targets.launch import BrokenHarnessError, Launch, TargetError
 from botproof.targets.memory import Reading, read_memory
-from botproof.targets.process import (
-    BrokenHarnessError,
-    Guard,
-    Launch,
-    ManagedProcess,
-    TargetError,
-    tail,
-)
+from botproof.targets.process import ManagedProcess, tail
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
 

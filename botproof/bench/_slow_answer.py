@@ -12,7 +12,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from botproof.doubles.kit.process import run_until_stopped
-from botproof.doubles.server import Request, Response, Server, serve
+from botproof.doubles.messages import Request, Response
+from botproof.doubles.server import Server, serve
 
 
 def main() -> int:

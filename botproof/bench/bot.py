@@ -23,11 +23,9 @@ from botproof.bench import Aim, CannotMeasureError, Row, compare, progress
 from botproof.bench._answers import Observed, p99
 from botproof.bench._bot_session import Around, Side, bot_session, service
 from botproof.config import ConfigError, load_config
+from botproof.targets.guarding import Guard
 from botproof.targets.memory import Reading
-from botproof.targets.process import Guard
 from botproof.targets.reserved import Ports
-
-__all__ = ["Plan", "Result", "measure", "rows", "run"]
 
 OURS = Path("botproof.toml")
 STOCK = Path("fixtures/bots/bench/botproof.toml")

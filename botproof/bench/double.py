@@ -19,9 +19,8 @@ from botproof.bench import Aim, Row, compare, progress
 from botproof.bench._client import Connection, connect, post, rate
 from botproof.bench._processes import Measured, started
 from botproof.doubles.kit.process import run as run_loop
-from botproof.doubles.server import Request, Response, serve
-
-__all__ = ["run"]
+from botproof.doubles.messages import Request, Response
+from botproof.doubles.server import serve
 
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"  # noqa: S105 - made up
 CALLS = 10_000

@@ -25,8 +25,6 @@ from botproof.bench._day import measure as measure_day
 from botproof.bench._market import Double, Rival, Service, rival, service
 from botproof.bench._processes import announced
 
-__all__ = ["run"]
-
 _NOW: Final = 1_763_780_000_000
 _DELAY: Final = 0.15
 _COINS: Final = ("ETH", "SOL", "XRP", "BNB", "DOGE", "ADA", "AVAX", "LINK", "DOT", "LTC")

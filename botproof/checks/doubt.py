@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["looks_like_an_error"]
-
 _DOUBTFUL = re.compile(
     r"\berrors?\b|\bfail(?:ed|ure)?\b|\bexception\b|traceback|\w+(?:Error|Exception)\b|"
     r"no module named|(?:requires?|missing|invalid|wrong)\W+(?:an? )?api.?key|credentials?\b|"

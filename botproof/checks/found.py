@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from botproof.history import Event
 
-__all__ = ["Found"]
-
 
 class Found(NamedTuple):
     """What is wrong, in the words of the check, and the event by which it is known."""

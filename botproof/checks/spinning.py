@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from botproof.config import BOT
 from botproof.history import History, Starved, UpdateInjected
 
-__all__ = ["spinning"]
-
 _LEAST_S = 8.0
 _WANTED = 0.8
 """Of all that time it ran or waited for a processor: work that ends does not come near it."""

@@ -17,8 +17,6 @@ from typing import NamedTuple
 from botproof.calls import chat_of
 from botproof.history import BotApiCall, UpdateInjected
 
-__all__ = ["Storm", "storms"]
-
 _WITHIN_S = 1.0
 _CHANGES = 6
 """So often a second a message may be edited, or an action be shown in a chat, beside what comes."""

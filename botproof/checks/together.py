@@ -15,8 +15,6 @@ from botproof.checks.found import Found
 from botproof.excerpts import cut
 from botproof.history import AskedTogether
 
-__all__ = ["crossed"]
-
 _MOSTLY = 0.5
 _SHOWN = 80
 

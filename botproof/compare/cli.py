@@ -17,7 +17,7 @@ from botproof.problems import UsageError
 from botproof.profiles.session import failure
 from botproof.report.files import write_reports
 from botproof.report.terminal import Progress, print_results
-from botproof.targets.process import BrokenHarnessError, TargetError
+from botproof.targets.launch import BrokenHarnessError, TargetError
 from botproof.verdict import combine
 
 

@@ -12,14 +12,9 @@ from botproof import history
 from botproof.budgets import MB
 from botproof.compare.sides import Side
 from botproof.stats import percentile
-from botproof.targets.process import (
-    BrokenHarnessError,
-    Guard,
-    Launch,
-    ManagedProcess,
-    TargetError,
-    tail,
-)
+from botproof.targets.guarding import Guard
+from botproof.targets.launch import BrokenHarnessError, Launch, TargetError
+from botproof.targets.process import ManagedProcess, tail
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack
 from botproof.workloads.load import read_requests

@@ -38,8 +38,8 @@ from botproof.faults.troubles import (
 from botproof.history import CasePlayed, Event
 from botproof.outcome import Outcome, judge_by, record_and_judge
 from botproof.targets.granted import Granted
+from botproof.targets.launch import BrokenHarnessError, TargetError
 from botproof.targets.life import Ended, with_fresh_start
-from botproof.targets.process import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.replicas import ReplicatedStack
 from botproof.targets.session import run_line, surroundings

@@ -19,32 +19,10 @@ from typing import Self, TypeAlias
 
 from botproof.doubles.connection import Connection
 from botproof.doubles.messages import (
-    AnyResponse,
     Handler,
     OnFailure,
-    Request,
-    Response,
-    Stream,
-    Transport,
-    error_response,
-    json_response,
 )
 from botproof.doubles.tls import tell_of_distrust
-
-__all__ = [
-    "MAX_BODY_BYTES",
-    "AnyResponse",
-    "Handler",
-    "OnFailure",
-    "Request",
-    "Response",
-    "Server",
-    "Stream",
-    "Transport",
-    "error_response",
-    "json_response",
-    "serve",
-]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024  # above the 50 MB that the Bot API takes as one upload
 

@@ -14,8 +14,6 @@ import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-__all__ = ["HERE", "NAMES", "any_name_context", "server_context", "tell_of_distrust"]
-
 HERE = ("localhost", "127.0.0.1", "::1")
 NAMES = ("api.telegram.org", *HERE)
 

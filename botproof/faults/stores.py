@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from botproof.faults.troubles import Processes, open_files
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.failures import Failure
-from botproof.targets.process import BrokenHarnessError
+from botproof.targets.launch import BrokenHarnessError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

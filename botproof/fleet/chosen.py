@@ -9,8 +9,6 @@ from botproof.fleet.host import Compose, Fleet, look, resolved
 from botproof.fleet.target import Document, FleetTarget, as_service, digest_of, in_containers
 from botproof.problems import UsageError
 
-__all__ = ["target_of"]
-
 
 def target_of(config: Config, compose: Compose, *, from_host: bool) -> FleetTarget:
     """Take it from the files, or from the containers of these files that run here.

@@ -17,8 +17,6 @@ from botproof.fleet.options import add_compose_arguments, add_files, compose_of
 from botproof.fleet.shape import Secrets
 from botproof.problems import UsageError
 
-__all__ = ["add_arguments", "run"]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `botproof drift`."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from botproof.fleet.shape import Facts, Secrets
 
-__all__ = ["Difference", "compare", "image_refers", "not_running"]
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:

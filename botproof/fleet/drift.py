@@ -12,8 +12,6 @@ from botproof.fleet.host import Compose, Container, Fleet, Repository
 from botproof.fleet.options import process_name
 from botproof.fleet.shape import Document, Secrets, committed, running
 
-__all__ = ["against_files", "against_judged", "against_repository"]
-
 
 def against_files(fleet: Fleet, compose: Compose, secrets: Secrets) -> list[Difference]:
     """Return what runs otherwise than Compose's files say."""

@@ -17,8 +17,6 @@ from typing import Any
 
 from botproof.problems import UsageError
 
-__all__ = ["Compose", "Container", "Fleet", "Repository", "look", "repository", "resolved"]
-
 _TIMEOUT_S = 20.0
 _PROJECT = "com.docker.compose.project"
 _ALL_OF_COMPOSE = (

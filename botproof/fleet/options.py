@@ -11,8 +11,6 @@ from botproof.problems import UsageError
 if TYPE_CHECKING:
     from botproof.fleet.host import Compose
 
-__all__ = ["add_compose_arguments", "add_files", "compose_of", "process_name"]
-
 _FILES = "a Compose file of the fleet, as in `docker compose --file`; may be repeated"
 _PROJECT = "as for Compose"
 

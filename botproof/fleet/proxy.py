@@ -19,8 +19,6 @@ import msgspec
 
 from botproof.config import BOT, Config, Process
 
-__all__ = ["TLS_PORT", "Proxy", "find_proxy", "through"]
-
 TLS_PORT = 443
 _HERE = "localhost"
 _TELEGRAM = "149.154.160.0/20"

@@ -15,8 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Facts", "Secrets", "committed", "is_secret", "running", "seconds_of"]
-
 Document = Mapping[str, Any]
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|(?<![A-Z])KEY|_KEY|CREDENTIAL|PRIVATE|DSN", re.IGNORECASE)

@@ -25,16 +25,6 @@ from botproof.fleet.proxy import TLS_PORT, Proxy, find_proxy
 from botproof.fleet.shape import is_secret, seconds_of
 from botproof.problems import UsageError
 
-__all__ = [
-    "Document",
-    "FleetTarget",
-    "as_process",
-    "as_service",
-    "digest_of",
-    "in_containers",
-    "joined",
-]
-
 Document = Mapping[str, Any]
 
 

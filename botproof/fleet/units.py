@@ -18,8 +18,6 @@ from botproof.fleet.differences import Difference
 from botproof.fleet.shape import Secrets
 from botproof.problems import UsageError
 
-__all__ = ["Machine", "differences_of"]
-
 _ASKED = ("LoadState", "ActiveState", "FragmentPath", "DropInPaths", "NeedDaemonReload", "MainPID")
 _PLACES = ("etc/systemd/system.control", "run/systemd/system.control", "etc/systemd/system")
 _OWN = re.compile(

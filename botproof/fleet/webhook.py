@@ -9,8 +9,6 @@ from botproof.bot_token import is_token
 from botproof.fleet.differences import Difference
 from botproof.watch import web
 
-__all__ = ["ask", "differences", "settings_of"]
-
 _TIMEOUT_S = 2.0
 
 

@@ -26,12 +26,10 @@ from botproof.init.write import as_toml, questions
 from botproof.problems import UsageError, write_text
 from botproof.report.terminal import Progress
 from botproof.start_trouble import last_words
-from botproof.targets.process import Guard
+from botproof.targets.guarding import Guard
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import interruptible
 from botproof.targets.world import problem
-
-__all__ = ["add_arguments", "run"]
 
 _INTERRUPTED = 3
 _ENVIRONMENTS = (".venv", "venv", "env")

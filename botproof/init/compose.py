@@ -20,8 +20,6 @@ from botproof.init.source import Source, read_source
 from botproof.problems import UsageError
 from botproof.targets.docker import PROGRAM, image_id
 
-__all__ = ["describe", "source_of_image"]
-
 
 def source_of_image(image: str, base: Path) -> Source:
     """Return what an image says of its settings, and what the source beside it does, if

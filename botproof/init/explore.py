@@ -13,8 +13,6 @@ from botproof.chats import Message, Turn
 from botproof.config import Case
 from botproof.doubles.telegram.entities import Parsed
 
-__all__ = ["FIRST", "MARKETS", "SMALL_TALK", "Vocabulary", "case_of", "next_cases", "opening"]
-
 _MOST_COMMANDS = 24
 _MOST_BUTTONS = 8
 _MOST_EXAMPLES = 12

@@ -10,8 +10,6 @@ from pathlib import Path, PurePosixPath
 
 from botproof.targets.kept_files import KeptFiles
 
-__all__ = ["Home", "files_of", "grouped"]
-
 _STRANGE = frozenset(
     ("node_modules", "__pycache__", "venv", "env", "vendor", "target", "site-packages", "reports")
 )

@@ -23,11 +23,9 @@ from botproof.init.propose import Proposal, Proposals, propose
 from botproof.init.settings import OWNER_CHAT, Role, of_role, role_of
 from botproof.init.start import Description, find_start
 from botproof.init.trial import Look, Trial, Trials, steps_of
-from botproof.targets.process import TargetError
+from botproof.targets.launch import TargetError
 from botproof.targets.world import TELEGRAM_HOSTS
 from botproof.workloads import scripted
-
-__all__ = ["Found", "as_small_talk", "look"]
 
 _ROUNDS = 3
 _SERVES = re.compile(

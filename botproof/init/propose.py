@@ -18,8 +18,6 @@ from botproof.chats import Message, Turn
 from botproof.config import Case, Normaliser
 from botproof.history import BotApiCall
 
-__all__ = ["Proposal", "Proposals", "propose"]
-
 _FIGURE = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\Z")
 _DATE = re.compile(r"(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4})\Z")

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 
 from botproof.users import FIRST_USER
 
-__all__ = ["OWNER_CHAT", "Role", "role_of", "trial_value"]
-
 OWNER_CHAT = "owner"
 """The chat in which everything is said to a bot that only one user may use."""
 

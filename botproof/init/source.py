@@ -16,8 +16,6 @@ from pathlib import Path
 from botproof.bot_token import TOKEN
 from botproof.doubles.exchanges.hosts import HOSTS
 
-__all__ = ["Source", "names_exchange", "read_source"]
-
 _CODE = frozenset(
     (".py", ".js", ".ts", ".mjs", ".cjs", ".go", ".rb", ".php", ".rs", ".java", ".kt", ".cs", ".ex")
 )

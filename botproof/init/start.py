@@ -24,8 +24,6 @@ from botproof.start_trouble import (
 )
 from botproof.targets.world import TELEGRAM_HOSTS, problem
 
-__all__ = ["Description", "find_start", "port_in_command"]
-
 _UNAUTHORIZED = "401"
 NOW = 1_767_258_432_000
 """2026-01-01 09:07:12 UTC: where the exchanges' clock stands still, so that prices repeat."""

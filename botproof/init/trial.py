@@ -34,14 +34,14 @@ from botproof.history import (
 )
 from botproof.init.kept import Home
 from botproof.targets.blame import refused_by_telegram
+from botproof.targets.guarding import Guard
+from botproof.targets.launch import RunError
 from botproof.targets.network import apart
-from botproof.targets.process import Guard, RunError, tail
+from botproof.targets.process import tail
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Say, Stack, Surroundings
 from botproof.targets.world import TELEGRAM_HOSTS
 from botproof.workloads import scripted
-
-__all__ = ["Look", "Trial", "Trials", "telegrams_own"]
 
 MODE = "trial"
 _LOOK_EVERY_S = 0.3

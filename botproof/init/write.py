@@ -15,8 +15,6 @@ from botproof.init.look import Found
 from botproof.init.settings import OWNER_CHAT, Role, role_of
 from botproof.users import FIRST_USER
 
-__all__ = ["as_toml", "questions"]
-
 _HEAD = """\
 # Written by `botproof init` from what it saw of this bot. Lines with "?" are questions that only
 # you can answer. Every key: docs/gate.md of botproof.

@@ -17,7 +17,7 @@ from botproof.parity.search import Abort
 from botproof.starvation import CASE_S
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.failures import Failure
-from botproof.targets.process import BrokenHarnessError, TargetError
+from botproof.targets.launch import BrokenHarnessError, TargetError
 from botproof.targets.stack import Stack
 from botproof.workloads.stage import BotIdentity
 

@@ -42,7 +42,7 @@ from botproof.parity.player import Player, UnansweredError
 from botproof.parity.search import Findings, Limits, Stage, replay, search
 from botproof.starvation import STRETCH_BY
 from botproof.targets.failures import Failure
-from botproof.targets.process import BrokenHarnessError, TargetError
+from botproof.targets.launch import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import run_line, surroundings
 from botproof.targets.stack import Stack, Surroundings, in_phase

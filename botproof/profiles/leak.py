@@ -28,7 +28,7 @@ from botproof.history import BotApiCall, Event, History
 from botproof.profiles.capture import CaptureError, Line, survivors
 from botproof.profiles.command import NotPythonError, under_memray
 from botproof.profiles.session import failure, rewritten, running
-from botproof.targets.process import BrokenHarnessError, TargetError
+from botproof.targets.launch import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack
 from botproof.verdict import CheckResult, Verdict

@@ -23,7 +23,7 @@ from botproof.profiles.command import NotPythonError, under_memray
 from botproof.profiles.flame import flame_page
 from botproof.profiles.judge import judge_libraries, judge_peak
 from botproof.profiles.session import exits, failure, rewritten, running
-from botproof.targets.process import BrokenHarnessError, TargetError
+from botproof.targets.launch import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import run_line
 from botproof.targets.stack import Stack

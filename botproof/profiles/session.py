@@ -10,7 +10,7 @@ import msgspec
 
 from botproof import history
 from botproof.config import Config, Process
-from botproof.targets.process import BrokenHarnessError, TargetError
+from botproof.targets.launch import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import surroundings
 from botproof.targets.stack import Stack, in_phase

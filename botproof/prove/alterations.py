@@ -40,8 +40,6 @@ from botproof.prove.altered_answers import (
 from botproof.prove.altering import Alteration, Altered, Record, changed, replaced
 from botproof.prove.around import AROUND
 
-__all__ = ["ALTERATIONS"]
-
 SIGKILL = -9
 _LATE_S = 2.5
 _STALLED_S = 6.0

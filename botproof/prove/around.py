@@ -32,8 +32,6 @@ from botproof.history import (
 )
 from botproof.prove.altering import Alteration, Altered, Record, changed, replaced, with_events
 
-__all__ = ["AROUND"]
-
 _LATER_S = 60.0
 """Above every limit, and above what a machine withholds meanwhile."""
 _AGAIN_S = 0.005

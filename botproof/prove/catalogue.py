@@ -7,8 +7,6 @@ from importlib import resources
 
 import msgspec
 
-__all__ = ["Defect", "read_defects"]
-
 
 class Defect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A planted fault of the target.

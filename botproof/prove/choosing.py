@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from botproof.config import Case, Config
 from botproof.workloads.vocabulary import split_command
 
-__all__ = ["chosen_cases"]
-
 _ORDINARY = 12
 _OF_EACH_KIND = 2
 _ALL_UP_TO = 24

@@ -11,8 +11,6 @@ from pathlib import Path
 from botproof.history import DECODER, Event, History
 from botproof.starvation import Starvation
 
-__all__ = ["allowed_s", "base_s", "withheld_s"]
-
 _LEAST_S = 240.0
 _TIMES_THE_CONTROL = 4.0
 _MOST_GRANTED = 9

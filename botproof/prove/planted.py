@@ -15,8 +15,6 @@ import msgspec
 
 from botproof.problems import UsageError
 
-__all__ = ["Catalogue", "Patch", "Plan", "Planted", "read_catalogue", "read_wires_of_any_bot"]
-
 
 class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A text of a file of the bot, which has to be there exactly once, and what replaces it."""

@@ -16,8 +16,6 @@ import msgspec
 from botproof.doubles.telegram.wire import Wire, WireError, check_wires
 from botproof.prove.planted import Plan, Planted
 
-__all__ = ["DoesNotApplyError", "Job", "control", "merged", "patched", "planted", "without"]
-
 _NO_CODE = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".nox", "node_modules")
 
 

@@ -25,8 +25,6 @@ from botproof.prove.patience import allowed_s, base_s, withheld_s
 from botproof.prove.planted import Catalogue, Plan, Planted
 from botproof.prove.planting import DoesNotApplyError, Job, control, planted
 
-__all__ = ["Became", "Ended", "Play", "judged", "play_all"]
-
 _END_S = 30.0
 _UNUSABLE = 64
 

@@ -16,8 +16,6 @@ from botproof.prove.altering import Record
 from botproof.prove.catalogue import Defect, read_defects
 from botproof.verdict import CheckResult, Verdict
 
-__all__ = ["NAME", "Finding", "Seen", "prove", "result_of"]
-
 NAME = "prove"
 BUDGET_S = 10.0
 

@@ -13,8 +13,6 @@ from rich.text import Text
 from botproof.prove.playing import Became, Play
 from botproof.stats import upper_bound
 
-__all__ = ["print_plays", "summary", "write_plays"]
-
 _WORDS = 160
 
 

@@ -10,8 +10,6 @@ from botproof.rollout.answers import Asked
 from botproof.rollout.ledger import Ledger, as_lines
 from botproof.rollout.told import Step, Told
 
-__all__ = ["as_html"]
-
 _MOST_MESSAGES = 200
 _SIGNS = {"done": ("PASS", "✓"), "FAILED": ("FAIL", "✗"), "undone": ("INCONCLUSIVE", "↩")}
 _OPEN = ("INCONCLUSIVE", "…")

@@ -25,8 +25,6 @@ from botproof.history import (
     SignalsWatched,
 )
 
-__all__ = ["Said", "apart", "told_of"]
-
 _MOST = 24
 _APART = (
     AskedTogether,

@@ -15,8 +15,6 @@ import msgspec
 
 from botproof.rollout.verify import WANTED, lacking
 
-__all__ = ["Asked", "matched"]
-
 _QUESTION = re.compile(r"/price (\w+)")
 _COIN = re.compile(r"\b(\w+)/USDT\b")
 

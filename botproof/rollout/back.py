@@ -26,8 +26,6 @@ from botproof.rollout.journal import FileJournal, state_of
 from botproof.rollout.plan import Plan
 from botproof.rollout.store import Store
 
-__all__ = ["LIMITS_S", "roll_back", "run_back"]
-
 LIMITS_S: Mapping[int, float] = {1: 30.0, 2: 60.0, 3: 120.0}
 """How long each level may take."""
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from botproof.rollout.engine import RefusedError, StepFailedError
 from botproof.rollout.journal import sync_directory
 
-__all__ = ["copy_database", "keep_files", "restore_database", "restore_files", "sound"]
-
 _VARIABLE = re.compile(r"(?P<before>\s*(?:export\s+)?)(?P<name>\w+)\s*=")
 _BESIDE = ("", "-wal", "-shm")
 

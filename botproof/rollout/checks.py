@@ -12,8 +12,6 @@ import msgspec
 from botproof.budgets import MB
 from botproof.rollout.plan import Manner
 
-__all__ = ["Facts", "for_one_alone", "refusals", "warnings"]
-
 ROOM_MB = 64
 """What has to be free beside the new containers, so that the machine does not thrash."""
 DISK_SHARE = 0.95

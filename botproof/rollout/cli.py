@@ -43,16 +43,6 @@ from botproof.rollout.triggers import MEMORY
 if TYPE_CHECKING:
     from botproof.seal.statement import Resource
 
-__all__ = [
-    "add_deploy_arguments",
-    "add_rehearse_arguments",
-    "add_rollback_arguments",
-    "reasons_against_images",
-    "run_deploy",
-    "run_rehearse",
-    "run_rollback",
-]
-
 _REFERENCE = re.compile(r"(\S+@)?sha256:[0-9a-f]{64}")
 
 

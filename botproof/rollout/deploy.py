@@ -28,9 +28,6 @@ from botproof.rollout.store import Store
 from botproof.rollout.telegram import Telegram
 from botproof.rollout.triggers import MEMORY, Limit, Sample, Triggers, read_counters
 
-__all__ = ["Options", "Rollout", "make_plan"]
-
-
 _KEPT = 5
 """So many roll-outs can be taken back, one after the other: a small disk holds no more images."""
 _QUESTIONS = 3

@@ -8,19 +8,6 @@ from typing import Protocol
 from botproof.rollout.journal import Journal, state_of
 from botproof.rollout.plan import Kind, Plan, Step, steps
 
-__all__ = [
-    "DEPLOYED",
-    "NOTHING_CHANGED",
-    "UNDONE",
-    "EngineGoneError",
-    "RefusedError",
-    "StepFailedError",
-    "WayBackUndoneError",
-    "Worker",
-    "go_back",
-    "go_on",
-]
-
 DEPLOYED = "deployed"
 UNDONE = "undone"
 NOTHING_CHANGED = "nothing was changed"

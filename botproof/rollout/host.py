@@ -23,8 +23,6 @@ from botproof.fleet.webhook import settings_of
 from botproof.rollout.engine import EngineGoneError, StepFailedError
 from botproof.rollout.steps import Seen
 
-__all__ = ["DockerHost"]
-
 _ENGINE_S = 60.0
 """How long an engine that does not answer is waited for: it may be starting again."""
 _COMMAND_S = 60.0

@@ -18,8 +18,6 @@ import msgspec
 from botproof.problems import UsageError
 from botproof.rollout.plan import Plan
 
-__all__ = ["Entry", "FileJournal", "Journal", "State", "state_of"]
-
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line. `event`: plan, begun, done, failed, undoing, undone, note, end."""

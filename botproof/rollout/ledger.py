@@ -19,8 +19,6 @@ from botproof.budgets import MB
 from botproof.rollout.answers import Asked, matched
 from botproof.targets.cgroup import Cgroup, CgroupError
 
-__all__ = ["Ledger", "MemoryMeter", "as_lines", "keep", "of_transcript"]
-
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a hand-over did to the users.

@@ -21,8 +21,6 @@ import psutil
 
 from botproof.problems import UsageError
 
-__all__ = ["DirectoryLock", "FleetLock"]
-
 _TRIES: Final = 50
 _COMMANDS: Final = frozenset({"deploy", "rollback"})
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Change", "Kind", "Manner", "Plan", "Step", "changes", "steps"]
-
 
 class Manner(StrEnum):
     """How a service changes hands.

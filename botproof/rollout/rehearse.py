@@ -15,8 +15,6 @@ from botproof.rollout.plan import Plan, steps
 from botproof.rollout.twin import Twin
 from botproof.rollout.ways import WAYS, Found
 
-__all__ = ["Rehearsal", "Times", "as_lines", "rehearse"]
-
 _RESUME_S = 120.0
 _LONGEST_S = 2.0
 _PEAK_MB = 800.0

@@ -24,8 +24,6 @@ from botproof.verdict import CheckResult, Verdict
 if TYPE_CHECKING:  # `deploy` reads a record, and needs none of the doubles that made it
     from botproof.rollout.rehearse import Rehearsal
 
-__all__ = ["SEALED_REHEARSAL", "reasons_against", "results", "seal_rehearsal"]
-
 SEALED_REHEARSAL = "rehearsal.intoto.json"
 _VALID = datetime.timedelta(days=7)
 

@@ -15,8 +15,6 @@ from typing import Protocol
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.plan import Change, Kind, Manner, Plan, Step
 
-__all__ = ["Containers", "Seen", "Steps"]
-
 STANDBY_S = 45.0
 READY_S = 30.0
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from botproof.problems import UsageError
 from botproof.rollout.journal import FileJournal, state_of
 
-__all__ = ["Store"]
-
 
 @dataclass(frozen=True, slots=True)
 class Store:

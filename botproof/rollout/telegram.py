@@ -15,8 +15,6 @@ import httpx
 from botproof.fleet.webhook import settings_of
 from botproof.rollout.engine import StepFailedError
 
-__all__ = ["Telegram"]
-
 _SECONDS = 5.0
 _PROXIES = frozenset({"all_proxy", "http_proxy", "https_proxy"})
 _OUT_OF_TIME = re.compile(r"certificate (has expired|is not yet valid)")

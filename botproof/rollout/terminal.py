@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TextIO
 
-__all__ = ["lasting"]
-
 
 class _Lasting(io.TextIOBase):
     """Passes on what is said, line by line, for as long as somebody reads it."""

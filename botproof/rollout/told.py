@@ -13,8 +13,6 @@ from botproof.problems import UsageError
 from botproof.rollout.journal import Entry, state_of
 from botproof.rollout.ledger import Ledger, as_lines
 
-__all__ = ["JOURNAL", "Step", "Told", "read", "told"]
-
 JOURNAL = "journal.jsonl"
 _ENDS = {"done": "done", "failed": "FAILED", "undone": "undone"}
 _AGAIN = "begun again"

@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["MEMORY", "Counters", "Limit", "Sample", "Triggers", "read_counters"]
-
 SLOW_S, SLOW_IN_A_ROW = 5.0, 3
 ERROR_SHARE, FEWEST_ERRORS = 0.01, 3
 NOT_READY_S = 30.0

@@ -31,8 +31,6 @@ from botproof.rollout.ledger import Ledger, of_transcript
 from botproof.rollout.store import Store
 from botproof.targets.cgroup import CgroupError, Fence
 
-__all__ = ["FENCE", "Twin", "Users"]
-
 FENCE = 904_000_000
 """What a t3.micro has for everything."""
 DOUBLE = "telegram-double"

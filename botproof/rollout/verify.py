@@ -13,8 +13,6 @@ import httpx
 
 from botproof.rollout.engine import StepFailedError
 
-__all__ = ["ask_canary", "ask_service", "lacking"]
-
 WANTED = (r"L/S: \d+\.\d+x", r"\b(EXTREME|HIGH|ABOVE AVG|NORMAL|LOW) \(\d")
 """What an answer to /price has to say: the ratio of buys to sells, and the activity."""
 _SECONDS = 20.0

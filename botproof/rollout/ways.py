@@ -19,8 +19,6 @@ from botproof.rollout.ledger import working_set_mb
 from botproof.rollout.store import Store
 from botproof.rollout.twin import Twin
 
-__all__ = ["WAYS", "Found", "Way"]
-
 Images = Mapping[str, str]
 Undo = Callable[[], object]
 _ROOM_MB, _SWOLLEN_MB = 100, 180

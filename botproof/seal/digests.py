@@ -15,8 +15,6 @@ from pathlib import Path
 
 from botproof.problems import UsageError
 
-__all__ = ["SourceTree", "digest_of_bytes", "digest_of_file", "dir_hash", "source_tree"]
-
 
 def digest_of_bytes(data: bytes) -> str:
     """SHA-256 as lowercase hex."""

@@ -15,8 +15,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from botproof.seal.keys import key_id
 
-__all__ = ["PAYLOAD_TYPE", "Envelope", "EnvelopeError", "Signature", "pae", "seal", "signer"]
-
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 

@@ -13,8 +13,6 @@ from botproof.seal import dsse, keys
 from botproof.seal.gather import judged
 from botproof.seal.statement import SEALED, statement, write_statement
 
-__all__ = ["Sealing", "seal_outcome"]
-
 
 @dataclass(frozen=True, slots=True)
 class Sealing:

@@ -15,8 +15,6 @@ from botproof.history import History, ProcessStarted
 from botproof.seal.digests import digest_of_bytes, digest_of_file, dir_hash, source_tree
 from botproof.seal.statement import Judged, Resource
 
-__all__ = ["COMPOSE", "SOURCE", "image_digest", "judged", "policy"]
-
 COMPOSE = "compose"
 """The policy that stands for the fleet's resolved Compose files."""
 SOURCE = "source"

@@ -17,8 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from botproof.problems import UsageError
 
-__all__ = ["KEY_VARIABLE", "key_id", "new_key", "public_path", "read_private", "read_public"]
-
 KEY_VARIABLE = "BOTPROOF_SIGNING_KEY"
 """Where the gate is told which key to sign with."""
 _SPKI = bytes.fromhex("302a300506032b6570032100")

@@ -17,21 +17,6 @@ import msgspec
 
 from botproof.verdict import CheckResult, Verdict, combine
 
-__all__ = [
-    "PREDICATE_TYPE",
-    "SEALED",
-    "STATEMENT_TYPE",
-    "Details",
-    "Judged",
-    "Predicate",
-    "Resource",
-    "Statement",
-    "StatementError",
-    "read_statement",
-    "statement",
-    "write_statement",
-]
-
 SEALED = "verdict.intoto.json"
 """The file that a sealed verdict is written to."""
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

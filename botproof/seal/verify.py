@@ -13,8 +13,6 @@ from botproof.seal.keys import key_id
 from botproof.seal.statement import Details, Resource, Statement, StatementError, read_statement
 from botproof.verdict import Verdict
 
-__all__ = ["CLOCK_SKEW", "Expected", "Refusal", "verify"]
-
 CLOCK_SKEW = datetime.timedelta(minutes=5)
 """How far the clock of the machine that judged may be ahead of the one that verifies."""
 

@@ -12,7 +12,7 @@ import httpx
 from botproof import history
 from botproof.history import Event
 from botproof.targets.failures import Failure
-from botproof.targets.process import BrokenHarnessError
+from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.recorder import Recorder
 
 _POLL_S = 10.0

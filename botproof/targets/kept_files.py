@@ -10,8 +10,6 @@ from pathlib import Path
 from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError
 
-__all__ = ["KeptFiles"]
-
 _BESIDE = ("", "-wal", "-shm", "-journal")
 """What SQLite keeps beside a database. Source: https://www.sqlite.org/tempfiles.html."""
 

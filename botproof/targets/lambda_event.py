@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from botproof.doubles.server import Request, Response
+from botproof.doubles.messages import Request, Response
 
 _TEXT = ("application/json", "application/x-www-form-urlencoded", "text/", "application/xml")
 _DOMAIN = "botproof.lambda-url.eu-west-1.on.aws"

@@ -32,7 +32,8 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from botproof.doubles.server import Request, Response, Server, json_response, serve
+from botproof.doubles.messages import Request, Response, json_response
+from botproof.doubles.server import Server, serve
 from botproof.targets import lambda_bootstrap
 from botproof.targets.lambda_event import BadAnswerError, to_event, to_response
 

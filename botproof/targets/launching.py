@@ -15,8 +15,8 @@ from botproof.config import Config, Process, substitute
 from botproof.targets.address_block import AddressBlock
 from botproof.targets.cgroup import CgroupError, Fence
 from botproof.targets.container import bundles_in, cgroup_parent_problem
+from botproof.targets.launch import ImageRun, Launch
 from botproof.targets.network import current, why_not_apart
-from botproof.targets.process import ImageRun, Launch
 from botproof.targets.values import ready_log, ready_url, venv_env
 from botproof.targets.watch import Watch
 from botproof.targets.world import World, prefixes_of

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from botproof import history
 from botproof.targets.failures import Failure, of_start
-from botproof.targets.process import BrokenHarnessError, TargetError
+from botproof.targets.launch import BrokenHarnessError, TargetError
 from botproof.targets.stack import Stack, in_phase
 
 S = TypeVar("S", bound=Stack)

@@ -25,17 +25,6 @@ from botproof.targets.docker import PROGRAM
 from botproof.targets.guard import CONTAINER
 from botproof.targets.guarding import Guard
 
-__all__ = [
-    "CLONE_NEWNET",
-    "PrivateNetwork",
-    "apart",
-    "current",
-    "enter_network",
-    "is_private",
-    "private_network",
-    "why_not_apart",
-]
-
 CLONE_NEWNET = 0x40000000
 _HOLDER = "botproof-network-"
 _LIFE_S = 6 * 3600

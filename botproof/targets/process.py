@@ -28,34 +28,13 @@ from botproof.targets.failures import Failure
 from botproof.targets.granted import Unwatched, Watched, granted_to
 from botproof.targets.guarding import Guard
 from botproof.targets.launch import (
-    BASE_ENV,
-    OWN_ENV,
-    BrokenHarnessError,
-    ImageRun,
     Launch,
-    RunError,
     TargetError,
-    environment,
 )
 from botproof.targets.log_watch import LogWatch
 from botproof.targets.memory import Reading
 from botproof.targets.own_process import OwnProcess
 from botproof.targets.recorder import Recorder
-
-__all__ = [
-    "BASE_ENV",
-    "OWN_ENV",
-    "TCP",
-    "BrokenHarnessError",
-    "Guard",
-    "ImageRun",
-    "Launch",
-    "ManagedProcess",
-    "RunError",
-    "TargetError",
-    "environment",
-    "tail",
-]
 
 TCP = "tcp://"
 """Begins a `ready_url` that is answered by taking a connection."""

@@ -12,8 +12,6 @@ from botproof.doubles.http.har import RecordingError, hosts_of, read_har
 from botproof.targets.failures import Failure
 from botproof.targets.launch import BrokenHarnessError
 
-__all__ = ["Recording", "arguments", "hosts_played"]
-
 SECRETS = "BOTPROOF_SECRETS"  # as botproof/doubles/http/cli.py has it
 PLAIN = ("--plain-port", "80")
 """Where it stands for hosts it takes what is sent without TLS, too."""

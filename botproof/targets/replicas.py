@@ -13,7 +13,8 @@ from botproof.config import BOT, substitute
 from botproof.targets.contact import contact_since
 from botproof.targets.failures import Failure
 from botproof.targets.granted import Granted
-from botproof.targets.process import ManagedProcess, TargetError
+from botproof.targets.launch import TargetError
+from botproof.targets.process import ManagedProcess
 from botproof.targets.stack import Stack, Surroundings
 
 _PROBE_EVERY_S = 0.03

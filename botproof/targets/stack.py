@@ -31,17 +31,11 @@ from botproof.targets.double_start import DoubleStart, doubles_to_start
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure
 from botproof.targets.granted import granted_to
+from botproof.targets.guarding import Guard
 from botproof.targets.kept_files import KeptFiles
+from botproof.targets.launch import OWN_ENV, BrokenHarnessError, Launch, RunError, TargetError
 from botproof.targets.launching import Launcher, put_up_fence
-from botproof.targets.process import (
-    OWN_ENV,
-    BrokenHarnessError,
-    Guard,
-    Launch,
-    ManagedProcess,
-    RunError,
-    TargetError,
-)
+from botproof.targets.process import ManagedProcess
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
 from botproof.targets.values import placeholder_values

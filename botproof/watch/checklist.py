@@ -19,18 +19,6 @@ from botproof.watch.rules import Rule
 from botproof.watch.sampling import Look
 from botproof.watch.settings import Settings, read, read_env_file
 
-__all__ = [
-    "EXIT_CODES",
-    "ITEMS",
-    "PHASES",
-    "Item",
-    "Ticked",
-    "add_arguments",
-    "items",
-    "run",
-    "tick",
-]
-
 PHASES = {
     "before": "before the roll-out",
     "during": "while the new version takes over, and right after it",

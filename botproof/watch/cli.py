@@ -19,8 +19,6 @@ from botproof.watch.outputs import Outputs
 from botproof.watch.sampling import Look
 from botproof.watch.settings import Settings, read, read_env_file
 
-__all__ = ["add_arguments", "config_arguments", "main", "run"]
-
 _USAGE_ERROR = 64
 _INTERRUPTED = 130
 _EXAMPLE = Path(__file__).with_name("watch.example.toml")

@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 from botproof.watch.rules import RULES, Rule
 
-__all__ = ["GAP_S", "GONE_S", "Alert", "Judge", "Sample", "amount", "told"]
-
 GAP_S = 300.0
 GONE_S = 900.0
 _BUCKET_S = 60.0

@@ -16,8 +16,6 @@ from botproof.watch.judge import Alert, Judge, Sample
 from botproof.watch.outputs import Outputs, send_statsd, write_textfile
 from botproof.watch.settings import Settings
 
-__all__ = ["Keeper", "Loop"]
-
 _VERSION = 1
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from botproof.watch.judge import Sample
 
-__all__ = ["Machine"]
-
 HOST = "host"
 
 

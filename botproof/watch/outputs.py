@@ -19,8 +19,6 @@ from botproof.watch import web
 from botproof.watch.judge import Alert, Sample
 from botproof.watch.settings import Settings
 
-__all__ = ["Outputs", "send_statsd", "write_textfile"]
-
 _TELEGRAM_S = 10.0
 _COMMAND_S = 30.0
 _KEEP_S = 86400.0

@@ -15,8 +15,6 @@ from botproof.watch import web
 from botproof.watch.judge import Sample
 from botproof.watch.settings import Service
 
-__all__ = ["Place", "Programs"]
-
 _LOG_MOST = 1_000_000
 """Bytes of a log that are read at one look; what is more is passed over, as one error."""
 _COMMAND_S = 10.0

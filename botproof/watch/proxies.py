@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["Proxy", "ProxyError", "proxy_of"]
-
 
 class ProxyError(Exception):
     """The proxy that is named cannot be used here. The message names the variable."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["RULES", "Kind", "Rule", "by_name"]
-
 Kind = Literal["above", "below", "increase"]
 
 

@@ -18,8 +18,6 @@ from botproof.watch.machine import Machine
 from botproof.watch.programs import Place, Programs
 from botproof.watch.settings import Ask, Canary, Service, Settings, Telegram
 
-__all__ = ["Look"]
-
 _CERTIFICATE_EVERY_S = 3600.0
 _NEVER_S = 30 * 86400.0
 """The age that stands for "there was none"."""

@@ -17,8 +17,6 @@ from botproof.bot_token import TOKEN
 from botproof.problems import UsageError
 from botproof.watch.rules import RULES, Rule
 
-__all__ = ["Ask", "Canary", "Service", "Settings", "Telegram", "read", "read_env_file"]
-
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SERVICE = re.compile(r"\{([^{}]*)\}")
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")

@@ -14,8 +14,6 @@ from urllib.parse import urlsplit
 
 from botproof.watch.proxies import Proxy, ProxyError, proxy_of
 
-__all__ = ["Response", "Unanswered", "ask", "days_left", "unix"]
-
 _MOST = 1_000_000
 """Bytes of an answer that are looked at."""
 _DAY_S = 86400.0

@@ -14,8 +14,6 @@ from typing import Any
 
 import gevent
 
-__all__ = ["AddressesFirst", "answer_addresses_at_once"]
-
 
 class AddressesFirst:
     """A resolver of gevent's that leaves names to `names`, the one that was there before."""

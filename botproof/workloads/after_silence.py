@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator
 from botproof.config import Case
 from botproof.users import chat_label
 
-__all__ = ["with_next_questions"]
-
 _AFTER_S = 1.0
 """A person takes longer: whoever limits how fast one may write is not to be met."""
 _MOST = 8

@@ -21,8 +21,6 @@ from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 from botproof.verdict import Verdict
 from botproof.workloads.load_run import LoadRun, Outcome
 
-__all__ = ["Worker", "Workers", "is_master", "is_worker", "my_share", "share_out"]
-
 _KEY = "botproof_outcomes"
 _HELD = "botproof_held"
 _BROKEN = "botproof_broken"

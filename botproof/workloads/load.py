@@ -20,13 +20,8 @@ from botproof.checks.unstarved import enough_for, is_too_little, starved_slots
 from botproof.config import Load, substitute
 from botproof.starvation import Starvation
 from botproof.targets.failures import Failure
-from botproof.targets.process import (
-    OWN_ENV,
-    BrokenHarnessError,
-    Launch,
-    ManagedProcess,
-    tail,
-)
+from botproof.targets.launch import OWN_ENV, BrokenHarnessError, Launch
+from botproof.targets.process import ManagedProcess, tail
 from botproof.targets.stack import Stack
 from botproof.verdict import Verdict
 

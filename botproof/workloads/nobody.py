@@ -12,7 +12,7 @@ from botproof import history
 from botproof.chats import ReplyRules
 from botproof.config import Config
 from botproof.history import DoorAsked, SecurityAsked
-from botproof.targets.process import BrokenHarnessError, TargetError
+from botproof.targets.launch import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import NOBODY, STRANGER, DoorWorkload

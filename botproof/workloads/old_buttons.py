@@ -19,8 +19,6 @@ from botproof.targets.replicas import ReplicatedStack
 from botproof.workloads.trials import reading
 from botproof.workloads.updates import message_update, person
 
-__all__ = ["Tapped", "tap_over_a_restart"]
-
 _ANSWER_S = 6.0
 _BACK_S = 15.0
 """Longer than a bot takes that is ready and has one update to read."""

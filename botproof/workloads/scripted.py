@@ -18,7 +18,7 @@ from botproof.doubles.telegram.flood import Bucket, FloodLimits
 from botproof.history import BotApiCall, CasePlayed, Event, UpdateConfirmed, UpdateDelivered
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.granted import Granted
-from botproof.targets.process import BrokenHarnessError
+from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.recorder import Predicate
 from botproof.targets.stack import Stack
 from botproof.users import chat_label, users_of

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 from botproof.workloads.updates import WRONG_SECRET
 
-__all__ = ["WRONG_SECRETS", "wrong_secrets"]
-
 _Made = Callable[[str], str | None]
 
 _WAYS: Mapping[str, tuple[str, _Made]] = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from botproof.doubles.server import Request, Response
+from botproof.doubles.messages import Request, Response
 from contract_tests.bot import conftest as bot_tests
 from contract_tests.served import served
 

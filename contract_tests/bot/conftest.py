@@ -18,7 +18,7 @@ from typing import IO, Any
 import httpx
 import pytest
 
-from botproof.doubles.server import Request, Response, json_response
+from botproof.doubles.messages import Request, Response, json_response
 from botproof.targets.reserved import Ports
 from contract_tests.fork_server import BOT, ForkedBot, ForkServer
 from contract_tests.served import served

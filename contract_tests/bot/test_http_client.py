@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import trustme
 
-from botproof.doubles.server import Request, Response, Transport, json_response, serve
+from botproof.doubles.messages import Request, Response, Transport, json_response
+from botproof.doubles.server import serve
 from reference_bot.telegram_bot.http_client import HttpClient, NoAnswerError, NotSentError
 
 pytestmark = pytest.mark.anyio

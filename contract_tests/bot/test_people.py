@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from botproof.doubles.server import Request, Response
+from botproof.doubles.messages import Request, Response
 from contract_tests.served import served
 
 PATIENCE = 60.0

@@ -15,7 +15,9 @@ import pytest
 from botproof import history
 from botproof.problems import UsageError
 from botproof.targets.docker import docker, image_id
-from botproof.targets.process import Guard, ImageRun, Launch, ManagedProcess, TargetError
+from botproof.targets.guarding import Guard
+from botproof.targets.launch import ImageRun, Launch, TargetError
+from botproof.targets.process import ManagedProcess
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
 from contract_tests.gate_run import GateRun

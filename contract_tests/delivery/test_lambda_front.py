@@ -11,7 +11,8 @@ import httpx
 import psutil
 import pytest
 
-from botproof.doubles.server import Request, serve
+from botproof.doubles.messages import Request
+from botproof.doubles.server import serve
 from botproof.targets import lambda_bootstrap
 from botproof.targets.lambda_event import BadAnswerError, to_event, to_response
 from botproof.targets.lambda_front import Front, Function

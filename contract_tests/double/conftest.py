@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from botproof.doubles.kit.clock import Clock
-from botproof.doubles.server import Request, Response, Server, serve
+from botproof.doubles.messages import Request, Response
+from botproof.doubles.server import Server, serve
 from botproof.doubles.telegram.app import RunningDouble, start
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.spec import methods, types

@@ -10,7 +10,8 @@ from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.http.replay import Replay
 from botproof.doubles.http.server import HttpDouble
-from botproof.doubles.server import Handler, serve
+from botproof.doubles.messages import Handler
+from botproof.doubles.server import serve
 from botproof.doubles.telegram.app import TelegramDouble
 
 pytestmark = pytest.mark.anyio

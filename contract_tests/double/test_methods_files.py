@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from botproof.doubles.server import Response
+from botproof.doubles.messages import Response
 from botproof.doubles.telegram.images import image_size
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from botproof.doubles.server import Request, Response
+from botproof.doubles.messages import Request, Response
 from botproof.doubles.telegram.app import TelegramDouble
 
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"

@@ -18,15 +18,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from botproof.doubles.server import (
-    Request,
-    Response,
-    Server,
-    Stream,
-    Transport,
-    json_response,
-    serve,
-)
+from botproof.doubles.messages import Request, Response, Stream, Transport, json_response
+from botproof.doubles.server import Server, serve
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from botproof.doubles.server import Response, Transport, json_response
+from botproof.doubles.messages import Response, Transport, json_response
 from botproof.doubles.telegram.context import Note, Post, Settings
 from botproof.doubles.telegram.doors import Outcome
 from botproof.doubles.telegram.machine import Machine

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from botproof.doubles.exchanges.binance import WEIGHT
+from botproof.doubles.exchanges.binance_common import WEIGHT
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR
 from botproof.doubles.exchanges.wire import decimal_text, ratio_text
 

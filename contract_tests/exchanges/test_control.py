@@ -7,7 +7,7 @@ import pytest
 
 from botproof.doubles.exchanges.faults import KINDS
 from botproof.targets.doubles import DoubleControl
-from botproof.targets.process import BrokenHarnessError
+from botproof.targets.launch import BrokenHarnessError
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from botproof.doubles.server import Request, Response, json_response, serve
+from botproof.doubles.messages import Request, Response, json_response
+from botproof.doubles.server import serve
 
 pytestmark = pytest.mark.anyio
 

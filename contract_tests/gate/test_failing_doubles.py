@@ -14,12 +14,13 @@ from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.exchanges.wire import Call
 from botproof.doubles.kit.transcript import describe_failure
-from botproof.doubles.server import Request, Response
+from botproof.doubles.messages import Request, Response
 from botproof.doubles.telegram import app as telegram
 from botproof.doubles.telegram.machine import Machine
 from botproof.history import HistoryWriter, read_history
 from botproof.targets.doubles import DoubleControl, Follower
-from botproof.targets.process import BrokenHarnessError, Guard
+from botproof.targets.guarding import Guard
+from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack, Surroundings
 from botproof.verdict import Verdict, combine

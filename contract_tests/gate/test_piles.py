@@ -19,8 +19,9 @@ from botproof.config import Config, Process
 from botproof.history import History
 from botproof.targets.belongings import Kept, kept_below, read_belongings
 from botproof.targets.family import PROC
+from botproof.targets.launch import Launch
 from botproof.targets.launching import Launcher
-from botproof.targets.process import Launch, ManagedProcess
+from botproof.targets.process import ManagedProcess
 from botproof.targets.recorder import Recorder
 from botproof.targets.watch import Watch
 from botproof.verdict import Verdict

@@ -12,14 +12,10 @@ import pytest
 
 from botproof import history
 from botproof.targets import guard as guard_script
+from botproof.targets.guarding import Guard
+from botproof.targets.launch import Launch, TargetError, environment
 from botproof.targets.memory import parse_kilobytes, read_memory
-from botproof.targets.process import (
-    Guard,
-    Launch,
-    ManagedProcess,
-    TargetError,
-    environment,
-)
+from botproof.targets.process import ManagedProcess
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
 

@@ -19,7 +19,7 @@ from botproof.doubles.exchanges.coins import COINS
 from botproof.doubles.exchanges.faults import ExchangeFault, apply
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import MINUTE
-from botproof.doubles.server import json_response
+from botproof.doubles.messages import json_response
 from botproof.history import Degraded, History, PortsSeen, Run, SecretSeen, SecurityAsked
 from botproof.starvation import KEPT
 from botproof.verdict import CheckResult, Verdict

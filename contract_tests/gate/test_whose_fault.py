@@ -34,10 +34,11 @@ from botproof.targets import blame, replicas, reserved, watch
 from botproof.targets import world as target_world
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure, of_engine
+from botproof.targets.guarding import Guard
 from botproof.targets.kept_files import KeptFiles
 from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, RunError, TargetError
 from botproof.targets.life import Ended
-from botproof.targets.process import Guard, ManagedProcess
+from botproof.targets.process import ManagedProcess
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
 from botproof.targets.stack import Stack, Surroundings

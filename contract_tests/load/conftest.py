@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from botproof.doubles.server import Handler
+from botproof.doubles.messages import Handler
 from contract_tests.served import served
 
 SCRIPTS = Path(__file__).parents[2] / "load"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from botproof.doubles.server import Handler, json_response
+from botproof.doubles.messages import Handler, json_response
 from botproof.workloads.arrivals import bursts, in_burst
 
 GOOD = json_response({"success": True, "data": {}})

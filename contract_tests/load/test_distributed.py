@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from botproof.doubles.server import Handler, Request, Response, Transport, json_response
+from botproof.doubles.messages import Handler, Request, Response, Transport, json_response
 from botproof.sequential import SequentialErrorRate
 from botproof.targets.reserved import Ports
 

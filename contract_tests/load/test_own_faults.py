@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from botproof.doubles.server import Handler, Request, Response, json_response
+from botproof.doubles.messages import Handler, Request, Response, json_response
 from botproof.workloads.probe import host_problem, normal_host, not_market_data, unreachable
 
 GOOD = json_response({"success": True, "data": {}})

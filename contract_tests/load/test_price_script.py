@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from botproof.doubles.server import Handler, Request, Response, Transport, json_response
+from botproof.doubles.messages import Handler, Request, Response, Transport, json_response
 from botproof.stats import percentile
 
 GOOD = json_response({"success": True, "data": {}})

@@ -4,9 +4,10 @@ import httpx
 import pytest
 
 from reference_bot.market_data.breaker import Breaker
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import VenueClient, nothing_special
+from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.limits import (
     BUSY,
     QUESTION,

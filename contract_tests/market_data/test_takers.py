@@ -3,8 +3,8 @@
 import pytest
 from msgspec import structs
 
-from reference_bot.market_data.cache import Entry
 from reference_bot.market_data.figures import delta_of, flow_of
+from reference_bot.market_data.keeping import Entry
 from reference_bot.market_data.parts import Parts
 from reference_bot.market_data.takers import fill_takers, until_next_period
 from reference_bot.market_data.venues.base import Candle, Candles, TakerVolume, TakerVolumes

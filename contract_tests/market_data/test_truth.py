@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
-from botproof.doubles.exchanges.binance import WEIGHT
+from botproof.doubles.exchanges import binance_common, bitget, bybit, gate, hyperliquid, okx
+from botproof.doubles.exchanges.binance_common import WEIGHT
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 
@@ -169,7 +169,7 @@ async def test_extreme_markets_give_finite_answers(stack, now, kind):
 
 
 WEIGHTS = {
-    "binance": binance.WEIGHT,
+    "binance": binance_common.WEIGHT,
     "bybit": bybit.WEIGHT,
     "okx": okx.WEIGHT,
     "gate": gate.WEIGHT,

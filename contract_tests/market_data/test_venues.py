@@ -2,7 +2,7 @@
 
 import pytest
 
-from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
+from botproof.doubles.exchanges import binance_common, bitget, bybit, gate, hyperliquid, okx
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.settings import KNOWN_VENUES
@@ -11,7 +11,7 @@ from reference_bot.market_data.symbols import Pair
 pytestmark = pytest.mark.anyio
 
 WEIGHTS = {
-    "binance": binance.WEIGHT,
+    "binance": binance_common.WEIGHT,
     "bybit": bybit.WEIGHT,
     "okx": okx.WEIGHT,
     "gate": gate.WEIGHT,

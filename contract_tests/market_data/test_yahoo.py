@@ -280,7 +280,7 @@ async def test_price_and_candles_are_one_call_and_share_it(yahoo):
 async def _told(stack, change):
     """Ask for a price while the double's answer is changed by ``change``."""
     from botproof.doubles.exchanges import yahoo as told  # noqa: PLC0415 - only here
-    from botproof.doubles.server import json_response  # noqa: PLC0415 - only here
+    from botproof.doubles.messages import json_response  # noqa: PLC0415 - only here
 
     class Changed(told.Yahoo):
         def answer(self, market, call):

@@ -11,7 +11,7 @@ from botproof.checks.conversations import LEAST
 from botproof.checks.playing import Playing, Side, explain
 from botproof.conversations import Conversation, Edit, Say, encode
 from botproof.parity.search import Abort, Findings, Limits, replay, search
-from botproof.targets.process import TargetError
+from botproof.targets.launch import TargetError
 from botproof.workloads.vocabulary import Vocabulary
 
 WORDS = Vocabulary(commands={"/help": ("",), "/price": ("BTC", "ETH"), "/top": ("", "perps")})

@@ -11,7 +11,8 @@ import pytest
 import trustme
 from anyio.from_thread import start_blocking_portal
 
-from botproof.doubles.server import Request, Response, serve
+from botproof.doubles.messages import Request, Response
+from botproof.doubles.server import serve
 from botproof.doubles.telegram.client import Double, launch
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.telegram import Telegram

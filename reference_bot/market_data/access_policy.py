@@ -13,8 +13,6 @@ from starlette.types import Scope
 from reference_bot.edge import refused_host
 from reference_bot.market_data.routes import ROUTES
 
-__all__ = ["DEEPEST", "AccessPolicy", "is_loopback", "nesting"]
-
 DEEPEST: Final = 32
 """Levels of nesting; the deepest question has one."""
 _ACCOUNT: Final = frozenset(route.path for route in ROUTES if route.tag == "account")

@@ -21,14 +21,13 @@ from msgspec import Meta, Struct
 
 from reference_bot.account_api import AssetBalance, Balance, Pnl, Position, Positions
 from reference_bot.api import Missing
+from reference_bot.market_data.decoding import Decodes
 from reference_bot.market_data.errors import AnswerError, VenueError, without_venues
-from reference_bot.market_data.http import Decodes, VenueClient
+from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.service import Answer
 from reference_bot.market_data.symbols import split_joined, split_multiple
 from reference_bot.market_data.venues.fields import Amount
 from reference_bot.market_data.waiting import Late, gather_until
-
-__all__ = ["Account", "Keys"]
 
 T = TypeVar("T")
 

@@ -50,8 +50,6 @@ from reference_bot.market_data.venues.base import (
 )
 from reference_bot.market_data.windows import TIMEFRAMES, lack_of, last_run
 
-__all__ = ["Analytics"]
-
 _DAY_MINUTES: Final = 1440
 _PRICE_MINUTES: Final = 15
 _COUNT: Final = DAY_CANDLES + 1

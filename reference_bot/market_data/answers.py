@@ -19,8 +19,6 @@ from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.keeping import Entry, Field, Key
 from reference_bot.market_data.service import Answer
 
-__all__ = ["LAST_GOOD_FOR", "LastAnswers", "Made", "MadePart", "encode"]
-
 LAST_GOOD_FOR: Final = 300.0
 """Seconds: how old the oldest part of a last good answer may be."""
 

@@ -26,8 +26,6 @@ from reference_bot.market_data.facade import Api
 from reference_bot.market_data.routes import ROUTES, Route
 from reference_bot.market_data.slim import PYDANTIC_V1, without
 
-__all__ = ["make_app"]
-
 log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode

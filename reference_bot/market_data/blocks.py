@@ -34,16 +34,6 @@ from reference_bot.market_data.venues.base import (
 )
 from reference_bot.market_data.windows import lack_of, until_told
 
-__all__ = [
-    "SPARE_ROWS",
-    "block",
-    "intelligence",
-    "note_takers",
-    "open_interest",
-    "perp_block",
-    "takers_told",
-]
-
 Sides: TypeAlias = Literal["one", "unknown"]
 
 SPARE_ROWS: Final = 1

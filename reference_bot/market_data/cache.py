@@ -20,8 +20,6 @@ from reference_bot.market_data.keeping import Entry, Field, Key
 from reference_bot.market_data.limits import REFRESH, haste
 from reference_bot.market_data.shared import Store, in_turn
 
-__all__ = ["Cache", "Entry", "Field"]
-
 T = TypeVar("T")
 
 _MOST_REFRESHES: Final = 64

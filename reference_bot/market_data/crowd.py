@@ -12,8 +12,6 @@ from reference_bot.api import BUSY, Missing
 from reference_bot.market_data.errors import AnswerError
 from reference_bot.market_data.lateness import held_up
 
-__all__ = ["Crowd"]
-
 _LOOKED_BACK: Final = 0.5
 """Seconds, at the least, over which is told how much of its time a process had to spare."""
 _NONE_TO_SPARE: Final = 0.9

@@ -11,8 +11,6 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-__all__ = ["Decodes", "Enveloped", "Inside", "Kept", "One", "Rows", "kept_in"]
-
 E = TypeVar("E")
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)

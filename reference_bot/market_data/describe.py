@@ -17,8 +17,6 @@ from reference_bot.market_data.routes import ROUTES, Route
 from reference_bot.market_data.slim import PYDANTIC_V1, without
 from reference_bot.market_data.venues.base import Venue
 
-__all__ = ["DESCRIPTION", "describe", "failures", "successes"]
-
 _JSON: Final = "application/json"
 
 DESCRIPTION: Final = (

@@ -7,8 +7,6 @@ from typing import Literal, NamedTuple
 
 from reference_bot.api import Missing
 
-__all__ = ["AnswerError", "Reason", "Refusal", "RefusalError", "VenueError", "without_venues"]
-
 Reason = Literal[
     "timeout",
     "unreachable",

@@ -11,14 +11,12 @@ from reference_bot.market_data.account import Account
 from reference_bot.market_data.analytics import Analytics
 from reference_bot.market_data.answers import LastAnswers, Made, encode
 from reference_bot.market_data.cache import Cache
-from reference_bot.market_data.cache import Field as Kept
 from reference_bot.market_data.crowd import Crowd
 from reference_bot.market_data.errors import AnswerError
+from reference_bot.market_data.keeping import Field as Kept
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.rankings import Rankings
 from reference_bot.market_data.service import Answer, MarketService
-
-__all__ = ["Api"]
 
 _READY_FOR: Final = 5.0
 _PING_WITHIN: Final = 1.0

@@ -23,21 +23,6 @@ from reference_bot.api import (
 )
 from reference_bot.market_data.venues.base import Candle, FundingNow, InterestPoint
 
-__all__ = [
-    "DAY_CANDLES",
-    "QUARTER",
-    "activity_of",
-    "change_between",
-    "control_of",
-    "delta_of",
-    "flow_of",
-    "funding_of",
-    "momentum_of",
-    "point_before",
-    "pressure_of",
-    "tail",
-]
-
 QUARTER: Final = 900_000
 """15 minutes in ms."""
 DAY_CANDLES: Final = 96

@@ -14,8 +14,6 @@ from typing import Final, Literal
 
 from reference_bot.market_data.symbols import Pair, words_of
 
-__all__ = ["LISTED", "Hours", "closed_since", "forex_pair", "hours_of", "near_pairs", "rests"]
-
 Hours = Literal["forex", "metals"]
 
 _MS: Final = timedelta(milliseconds=1)

@@ -35,8 +35,6 @@ from reference_bot.market_data.limits import (
 )
 from reference_bot.market_data.metrics import Metrics
 
-__all__ = ["Decodes", "Explain", "Reply", "VenueClient", "make_pool", "nothing_special"]
-
 T = TypeVar("T")
 
 _LONGEST_BODY = 32 * 1024 * 1024

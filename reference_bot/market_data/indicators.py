@@ -13,8 +13,6 @@ from itertools import pairwise
 from reference_bot.api import Bollinger
 from reference_bot.market_data.venues.base import Candle
 
-__all__ = ["atr", "bollinger", "rsi", "vwap"]
-
 
 def rsi(candles: Sequence[Candle], period: int = 14) -> float | None:
     """Return the relative strength index, 0 to 100; None where nothing moved."""

@@ -18,9 +18,9 @@ from reference_bot.api import (
     VenueInterest,
 )
 from reference_bot.market_data.blocks import open_interest
-from reference_bot.market_data.cache import Entry
 from reference_bot.market_data.errors import AnswerError, Reason, VenueError, without_venues
 from reference_bot.market_data.figures import funding_of
+from reference_bot.market_data.keeping import Entry
 from reference_bot.market_data.lookup import Found, not_a_coin
 from reference_bot.market_data.parts import Part, Parts
 from reference_bot.market_data.service import Answer, MarketService, for_coins_only
@@ -34,8 +34,6 @@ from reference_bot.market_data.venues.base import (
     Venue,
 )
 from reference_bot.market_data.waiting import Late, gather_until
-
-__all__ = ["multi_oi"]
 
 _MARGINS: Final[dict[MarketKind, Margin]] = {"perp": "stable", "inverse": "coin"}
 _LIFETIME: Final = 5.0

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-__all__ = ["LISTED_FOR", "LISTED_STALE", "Entry", "Field", "Key", "never"]
-
 T = TypeVar("T")
 Key = tuple[str, ...]
 

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-__all__ = ["held_up"]
-
 _SCHEDULED: Final = Path("/proc/thread-self/schedstat")
 """Linux: ns on a processor, ns of waiting for one, how often."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from reference_bot.api import NOT_THERE
-from reference_bot.market_data.cache import Field
 from reference_bot.market_data.errors import VenueError
-from reference_bot.market_data.keeping import LISTED_FOR, LISTED_STALE
+from reference_bot.market_data.keeping import LISTED_FOR, LISTED_STALE, Field
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.takers import AT_MOST, REWRITTEN, SOON, until_next_period
 from reference_bot.market_data.venues.base import (

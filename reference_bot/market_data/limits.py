@@ -12,21 +12,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-__all__ = [
-    "BUSY",
-    "LONGEST_BAN",
-    "QUESTION",
-    "REFRESH",
-    "Haste",
-    "Host",
-    "Pace",
-    "PaceRule",
-    "TellsLimit",
-    "Turn",
-    "haste",
-    "no_limit_told",
-]
-
 BUSY: Final = 0.8
 """The share of a limit that scans and background work may use: what is left is for questions."""
 LONGEST_BAN: Final = 3 * 86_400.0

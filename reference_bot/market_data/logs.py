@@ -11,8 +11,6 @@ import msgspec
 
 from reference_bot.log_limit import LinesPerKind
 
-__all__ = ["configure", "event"]
-
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 

@@ -6,8 +6,6 @@ from prometheus_client import Counter, Gauge, Histogram, ProcessCollector
 
 from reference_bot.instruments import Instruments
 
-__all__ = ["Metrics"]
-
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 5.0)
 
 

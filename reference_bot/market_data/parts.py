@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from reference_bot.api import Missing
-from reference_bot.market_data.cache import Entry
 from reference_bot.market_data.errors import VenueError
+from reference_bot.market_data.keeping import Entry
 from reference_bot.market_data.waiting import Late
-
-__all__ = ["CHART", "Part", "Parts", "one_section"]
 
 T = TypeVar("T")
 

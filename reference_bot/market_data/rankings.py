@@ -12,9 +12,9 @@ from typing import Any, Final
 from msgspec import Struct
 
 from reference_bot.api import Market, Missing, Spike, TopSymbol, TopSymbols, VolumeScan
-from reference_bot.market_data.cache import Entry, Field
 from reference_bot.market_data.errors import AnswerError, VenueError, without_venues
 from reference_bot.market_data.figures import DAY_CANDLES, activity_of, flow_of, tail
+from reference_bot.market_data.keeping import Entry, Field
 from reference_bot.market_data.lifetimes import FOUND_FOR, until_next_close
 from reference_bot.market_data.limits import BUSY, Haste, haste
 from reference_bot.market_data.parts import Part, Parts, one_section
@@ -23,8 +23,6 @@ from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import Candles, Directory, Instrument, Ticker, Venue
 from reference_bot.market_data.waiting import gather_until
 from reference_bot.market_data.windows import TIMEFRAMES
-
-__all__ = ["Rankings"]
 
 _COUNT: Final = DAY_CANDLES + 1
 _SCANNED: Final = 60

@@ -39,8 +39,6 @@ with without("cryptography"):  # for OCSP stapling, which we do not use: 6 MB
     from redis.backoff import NoBackoff
     from redis.exceptions import ResponseError
 
-__all__ = ["RedisStore"]
-
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 

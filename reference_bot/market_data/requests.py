@@ -8,20 +8,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from reference_bot.spelling import readable
 
-__all__ = [
-    "AccountRequest",
-    "AnalysisRequest",
-    "CombinedPriceRequest",
-    "CvdRequest",
-    "ForexPairsRequest",
-    "MultiOiRequest",
-    "PnlRequest",
-    "PriceRequest",
-    "TopSymbolsRequest",
-    "VolumeScanRequest",
-    "VolumeSpikeRequest",
-]
-
 Timeframe = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d"]
 Market = Literal["spot", "perp"]
 

@@ -28,8 +28,6 @@ from reference_bot.market_data.service import Answer
 if TYPE_CHECKING:
     from reference_bot.market_data.facade import Api
 
-__all__ = ["ROUTES", "Route"]
-
 
 @dataclass(frozen=True, slots=True)
 class Route:

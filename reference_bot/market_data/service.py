@@ -21,10 +21,11 @@ from reference_bot.api import (
     PerpBlock,
 )
 from reference_bot.market_data.blocks import block, intelligence, perp_block
-from reference_bot.market_data.cache import Cache, Entry
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.errors import AnswerError, VenueError, without_venues
 from reference_bot.market_data.figures import DAY_CANDLES
 from reference_bot.market_data.forex import forex_pair, hours_of, near_pairs
+from reference_bot.market_data.keeping import Entry
 from reference_bot.market_data.lifetimes import (
     ACCOUNTS,
     CANDLES,

@@ -13,8 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from reference_bot.environment import as_meant
 
-__all__ = ["EVERY_VENUE", "KNOWN_VENUES", "Settings", "SettingsError", "load"]
-
 KNOWN_VENUES: Final = ("binance", "bybit", "okx", "gate", "bitget", "hyperliquid")
 """Those that list coins."""
 EVERY_VENUE: Final = (*KNOWN_VENUES, "yahoo")

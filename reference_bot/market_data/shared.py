@@ -14,8 +14,6 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from reference_bot.market_data.keeping import Entry, Field, Key
 
-__all__ = ["Found", "Store", "in_turn"]
-
 T = TypeVar("T")
 
 _LOOK_EVERY: Final = 0.03

@@ -8,8 +8,6 @@ from __future__ import annotations
 from reference_bot.api import Bias, CombinedPrice, Flow, Signal, Technical
 from reference_bot.market_data.figures import control_of
 
-__all__ = ["bias_of", "signals_of"]
-
 
 def signals_of(price: CombinedPrice, technical: Technical, flow: Flow | None) -> tuple[Signal, ...]:
     """Return the signals that apply, in the order of the rules."""

@@ -13,8 +13,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final, cast
 
-__all__ = ["PYDANTIC_V1", "built_when_used", "give_back_memory", "without"]
-
 PYDANTIC_V1: Final = "pydantic.v1"
 
 

@@ -14,17 +14,6 @@ from dataclasses import dataclass
 
 from reference_bot.spelling import bare, latin, typed_on_latin_keys
 
-__all__ = [
-    "VENUES",
-    "Pair",
-    "SpellingError",
-    "near_matches",
-    "parse_symbol",
-    "plain_base",
-    "split_joined",
-    "words_of",
-]
-
 _DOLLARS = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD1", "USDE", "DAI", "USD")
 _QUOTES = (*_DOLLARS, "EUR", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB")
 _MARKERS = frozenset({"SWAP", "PERP", "PERPS", "PERPETUAL", "FUTURES", "SPOT", "P", "UMCBL"})

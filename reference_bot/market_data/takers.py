@@ -9,8 +9,6 @@ from msgspec import structs
 from reference_bot.market_data.parts import Parts
 from reference_bot.market_data.venues.base import Candle, Candles, TakerVolume, TakerVolumes
 
-__all__ = ["AT_MOST", "REWRITTEN", "SOON", "fill_takers", "until_next_period"]
-
 REWRITTEN: Final = 180_000
 """ms after its end within which a period may be told anew (recorded: about 150 s)."""
 SOON: Final = 15.0

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Coroutine, Hashable, Mapping
 from typing import Any, TypeVar
 
-__all__ = ["Late", "gather_until", "together"]
-
 A = TypeVar("A")
 B = TypeVar("B")
 K = TypeVar("K", bound=Hashable)

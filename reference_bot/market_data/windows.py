@@ -10,8 +10,6 @@ from typing import Final
 from reference_bot.api import GAP, NEW
 from reference_bot.market_data.venues.base import Candle
 
-__all__ = ["TIMEFRAMES", "lack_of", "last_run", "until_told"]
-
 TIMEFRAMES: Final = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440}
 """How candles are asked for, and how many minutes they have."""
 _MOST_LATE: Final = 1

@@ -23,8 +23,6 @@ from reference_bot.market_data.shared import Store
 from reference_bot.market_data.venues.base import Venue
 from reference_bot.market_data.venues.binance import explain
 
-__all__ = ["open_api"]
-
 
 @asynccontextmanager
 async def open_api(

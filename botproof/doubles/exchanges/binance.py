@@ -14,11 +14,9 @@ from botproof.doubles.exchanges.binance_account import ACCOUNT_PATHS, account_an
 from botproof.doubles.exchanges.binance_coin import PREFIX as COIN
 from botproof.doubles.exchanges.binance_coin import coin_answer
 from botproof.doubles.exchanges.binance_common import (
-    WEIGHT,
     BinanceAsk,
     book_ticker,
     klines,
-    listings,
     ping,
     server_time,
 )
@@ -43,9 +41,7 @@ from botproof.doubles.exchanges.binance_spot import (
 from botproof.doubles.exchanges.coins import Kind
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.wire import Call, Refusal
-from botproof.doubles.server import Response, json_response
-
-__all__ = ["WEIGHT", "Binance", "listings"]
+from botproof.doubles.messages import Response, json_response
 
 _NOT_FOUND = Response(
     404, b"<html><body><h2>404 Not found</h2></body></html>", "text/html", served=False

@@ -18,8 +18,6 @@ from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import DAY, HOUR
 from botproof.doubles.exchanges.wire import Call
 
-__all__ = ["ACCOUNT_PATHS", "KEY", "POSITIONS", "SECRET", "WALLET", "account_answer", "entry_price"]
-
 KEY: Final = "double-key"
 SECRET: Final = "double-secret"  # noqa: S105 - the double's, known to everybody
 WALLET: Final = 10_000.0

@@ -16,9 +16,7 @@ from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins
 from botproof.doubles.exchanges.market import Candle, Market
 from botproof.doubles.exchanges.periods import DAY, HOUR, INTERVALS
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
-from botproof.doubles.server import Response
-
-__all__ = ["PREFIX", "coin_answer", "coin_listings"]
+from botproof.doubles.messages import Response
 
 PREFIX: Final = "/coin"
 

@@ -14,9 +14,7 @@ from botproof.doubles.exchanges.kit import Ask, Listing, Routes, currencies, lis
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
-from botproof.doubles.server import Response
-
-__all__ = ["WEIGHT", "Bitget", "listings"]
+from botproof.doubles.messages import Response
 
 WEIGHT: Final = 3
 _THOUSANDS = {"BONK": "1000BONK"}

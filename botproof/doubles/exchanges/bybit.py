@@ -18,9 +18,7 @@ from botproof.doubles.exchanges.kit import Ask, Listing, Routes, list_coins, new
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text, ratio_text
-from botproof.doubles.server import Response
-
-__all__ = ["WEIGHT", "Bybit", "listings"]
+from botproof.doubles.messages import Response
 
 WEIGHT: Final = 4
 

@@ -17,8 +17,6 @@ from botproof.doubles.kit.process import add_address, run_until_stopped
 from botproof.doubles.server import Server
 from botproof.doubles.tls import HERE, server_context
 
-__all__ = ["add_arguments", "run"]
-
 _DRAWN = 26 * HOUR  # a day, the candle that is open, and what the 96 before it lean on
 
 

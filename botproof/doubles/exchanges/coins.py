@@ -11,19 +11,6 @@ from typing import Literal
 
 from botproof.doubles.exchanges.hours import Hours
 
-__all__ = [
-    "BY_THE_THOUSAND",
-    "COINS",
-    "FOREX",
-    "KINDS",
-    "OTHERS",
-    "SETTLED",
-    "Coin",
-    "Kind",
-    "Tick",
-    "synthetic_coins",
-]
-
 Kind = Literal["spot", "perp", "inverse"]
 KINDS: tuple[Kind, ...] = ("spot", "perp", "inverse")
 SETTLED = 8

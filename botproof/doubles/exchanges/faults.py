@@ -20,9 +20,7 @@ from botproof.doubles.exchanges import limits
 from botproof.doubles.exchanges.wire import Venue
 from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.kit.faults import FaultBook
-from botproof.doubles.server import Response, Transport, json_response
-
-__all__ = ["KINDS", "ExchangeFault", "ExchangeFaults", "apply"]
+from botproof.doubles.messages import Response, Transport, json_response
 
 
 class ExchangeFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -25,9 +25,7 @@ from botproof.doubles.exchanges.kit import (
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal, ratio_text
-from botproof.doubles.server import Response
-
-__all__ = ["WEIGHT", "Gate", "listings"]
+from botproof.doubles.messages import Response
 
 WEIGHT: Final = 2
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["HOSTS", "prefix_of"]
-
 HOSTS: Mapping[str, str] = {
     "api.binance.com": "/binance/spot",
     "api1.binance.com": "/binance/spot",

@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
 
-__all__ = ["Hours", "is_open", "open_until"]
-
 Hours = Literal["always", "forex", "metals"]
 
 _QUARTER: Final = 900_000

@@ -17,9 +17,7 @@ from botproof.doubles.exchanges.kit import Ask, Listing, list_coins
 from botproof.doubles.exchanges.market import Market
 from botproof.doubles.exchanges.periods import HOUR, INTERVALS
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text
-from botproof.doubles.server import Response, json_response
-
-__all__ = ["WEIGHT", "Hyperliquid", "listings"]
+from botproof.doubles.messages import Response, json_response
 
 WEIGHT: Final = 1
 

@@ -12,21 +12,7 @@ from botproof.doubles.exchanges.coins import SETTLED, Kind, Tick
 from botproof.doubles.exchanges.market import Candle, Market
 from botproof.doubles.exchanges.periods import DAY, HOUR
 from botproof.doubles.exchanges.wire import Call, Refusal, decimal_text
-from botproof.doubles.server import Response, json_response
-
-__all__ = [
-    "Ask",
-    "Listing",
-    "Routes",
-    "currencies",
-    "exact",
-    "list_coins",
-    "newest_first",
-    "slots",
-    "still_written",
-    "two_sided",
-]
-
+from botproof.doubles.messages import Response, json_response
 
 RATE_PLACES = 8
 REWRITTEN = 150_000

@@ -14,9 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from botproof.doubles.exchanges.wire import Venue
-from botproof.doubles.server import Response, json_response
-
-__all__ = ["Limits", "as_used", "banned", "too_many", "weight_of"]
+from botproof.doubles.messages import Response, json_response
 
 _MINUTE: Final = 60_000
 _KLINES: Final = ((100, 1), (500, 2), (1001, 5))

@@ -32,8 +32,6 @@ from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.randomness import key, mix, octaves
 from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
 
-__all__ = ["Candle", "Market", "MarketClosedError", "Trade"]
-
 _SPAN = 16 * BLOCK
 _TICK_OFFSET = 1  # no price is below one tick
 _SOURCES = ("market.py", "coins.py", "hours.py", "periods.py", "randomness.py", "scenario.py")

@@ -20,8 +20,6 @@ from typing import Final
 
 from botproof.doubles.exchanges.limits import weight_of
 
-__all__ = ["HeldRates", "Rate", "Stalls"]
-
 _BEAT: Final = 0.02
 """Seconds between two looks at whether the loop stands still."""
 _RECENT: Final = 1.0

@@ -8,8 +8,6 @@ from enum import Enum
 
 from botproof.doubles.exchanges.periods import HOUR
 
-__all__ = ["Scenario", "ScenarioKind"]
-
 
 class ScenarioKind(Enum):
     """The extreme markets to choose from."""

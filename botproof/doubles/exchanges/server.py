@@ -54,9 +54,8 @@ from botproof.doubles.kit import control
 from botproof.doubles.kit.clock import Clock
 from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.kit.transcript import Transcript
-from botproof.doubles.server import Request, Response, Server, json_response, serve
-
-__all__ = ["VENUES", "ExchangeDouble"]
+from botproof.doubles.messages import Request, Response, json_response
+from botproof.doubles.server import Server, serve
 
 VENUES: tuple[Venue, ...] = (
     Binance(),

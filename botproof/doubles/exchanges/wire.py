@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from botproof.doubles.exchanges.market import Market
-from botproof.doubles.server import Response, json_response
-
-__all__ = ["Call", "Refusal", "Venue", "decimal_text", "integer", "ratio_text"]
+from botproof.doubles.messages import Response, json_response
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,7 @@ from botproof.doubles.exchanges.hours import is_open, open_until
 from botproof.doubles.exchanges.market import Candle, Market, Trade
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.wire import Call, Refusal
-from botproof.doubles.server import Response, json_response
-
-__all__ = ["DELAY", "Yahoo", "listed", "quoted", "single"]
+from botproof.doubles.messages import Response, json_response
 
 DELAY: Final = 10 * MINUTE
 """By so much COMEX's prices come late."""

@@ -19,8 +19,6 @@ from botproof.doubles.kit.process import add_address, run_until_stopped
 from botproof.doubles.server import Server
 from botproof.doubles.tls import any_name_context
 
-__all__ = ["SECRETS", "add_arguments", "run"]
-
 SECRETS = "BOTPROOF_SECRETS"
 """The variable that holds a JSON list of values that no recording may have: not the command line,
 which everybody on the machine can read."""

@@ -22,8 +22,6 @@ from urllib.parse import urlencode, urlsplit
 import botproof
 from botproof.problems import UsageError
 
-__all__ = ["BLANK", "Exchange", "RecordingError", "hosts_of", "read_har", "write_har"]
-
 BLANK = b"{}"
 """The answer that stands where a person is to put one."""
 Headers = tuple[tuple[str, str], ...]

@@ -21,8 +21,6 @@ import msgspec
 
 from botproof import bot_token
 
-__all__ = ["REDACTED", "is_secret_name", "redact_body", "redact_text", "redact_url", "values_of"]
-
 REDACTED = "redacted"
 _NAMES = re.compile(
     r"authori[sz]ation|cookie|passw|passphrase|secret|signature|^sign$|[-_]sign$|token|credential|"

@@ -21,8 +21,6 @@ import msgspec
 from botproof.doubles.http.har import Exchange
 from botproof.doubles.http.redaction import redact_body, redact_url
 
-__all__ = ["Replay"]
-
 _OF_TIME = re.compile(
     r"(?:timestamp|ts|nonce|_|cb|cache_?bust\w*|rand(?:om)?|request_?id)", re.IGNORECASE
 )

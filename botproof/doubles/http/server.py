@@ -31,9 +31,8 @@ from botproof.doubles.http.redaction import (
 from botproof.doubles.http.replay import Replay
 from botproof.doubles.kit import control
 from botproof.doubles.kit.transcript import Transcript
-from botproof.doubles.server import Request, Response, Server, json_response, serve
-
-__all__ = ["HttpDouble", "Recording"]
+from botproof.doubles.messages import Request, Response, json_response
+from botproof.doubles.server import Server, serve
 
 _HOP = frozenset(
     (

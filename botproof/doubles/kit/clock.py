@@ -13,8 +13,6 @@ from collections.abc import Callable
 
 from botproof.doubles.kit.errors import ControlError
 
-__all__ = ["Clock", "Timer"]
-
 
 class Timer:
     """Something to be done at a time of the clock."""

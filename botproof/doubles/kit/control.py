@@ -25,9 +25,7 @@ from botproof.doubles.kit.errors import ControlError, UnknownError
 from botproof.doubles.kit.faults import FaultBook
 from botproof.doubles.kit.pages import refuse_strange_page
 from botproof.doubles.kit.transcript import Transcript
-from botproof.doubles.server import Request, Response, error_response, json_response
-
-__all__ = ["RECORD", "WORLD", "Recording", "Route", "World", "answer", "json_body", "number"]
+from botproof.doubles.messages import Request, Response, error_response, json_response
 
 Steps: TypeAlias = list[str]
 _LONGEST_POLL = 60.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["ControlError", "UnknownError"]
-
 
 class ControlError(ValueError):
     """A request to the control interface that cannot be done; the text says what would be right."""

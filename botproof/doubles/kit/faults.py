@@ -13,8 +13,6 @@ import msgspec
 
 from botproof.doubles.kit.errors import ControlError, UnknownError
 
-__all__ = ["FaultBook", "Programmable"]
-
 
 class Programmable(Protocol):
     """A fault as it is programmed. `count` None means without end."""

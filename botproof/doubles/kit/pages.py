@@ -8,7 +8,7 @@ program faults and inject updates while a gate runs. Programs send no `Origin` a
 import ipaddress
 from urllib.parse import urlsplit
 
-from botproof.doubles.server import Request, Response, error_response
+from botproof.doubles.messages import Request, Response, error_response
 
 _OURS = frozenset({"", "same-origin", "none"})
 

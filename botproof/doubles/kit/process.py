@@ -14,8 +14,6 @@ import msgspec
 
 from botproof.doubles.server import Server
 
-__all__ = ["Start", "add_address", "run", "run_until_stopped", "whole"]
-
 T = TypeVar("T")
 Start: TypeAlias = Callable[[AsyncExitStack], Awaitable[Server]]
 """Starts to listen; what is to be closed at the end goes into the stack."""

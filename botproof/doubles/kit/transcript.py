@@ -20,9 +20,7 @@ import msgspec
 from msgspec import Raw
 
 from botproof.bot_token import IN_TEXT
-from botproof.doubles.server import Request
-
-__all__ = ["TRANSCRIPT_BYTES", "Page", "Transcript", "describe_failure"]
+from botproof.doubles.messages import Request
 
 PAGE_EVENTS = 5_000
 TRANSCRIPT_BYTES = 16 * 1024 * 1024

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from botproof.doubles.telegram.context import Core, Turn
 from botproof.doubles.telegram.world import Bot
 
-__all__ = ["HANDLERS", "due", "plan", "run"]
-
 HANDLERS: dict[str, Callable[..., None]] = {}
 """By kind: `handler(turn, *about)`. The modules that keep the state put theirs here."""
 

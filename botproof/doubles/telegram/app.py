@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 from botproof.doubles.kit.pages import refuse_strange_page
 from botproof.doubles.kit.transcript import TRANSCRIPT_BYTES
-from botproof.doubles.server import AnyResponse, Handler, Request, Server, serve
+from botproof.doubles.messages import AnyResponse, Handler, Request
+from botproof.doubles.server import Server, serve
 from botproof.doubles.telegram import control, page
 from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.double import Double, not_found
 
 if TYPE_CHECKING:
     from botproof.doubles.telegram.wire import Wire
-
-__all__ = ["RunningDouble", "TelegramDouble", "start"]
 
 
 class TelegramDouble(Double):

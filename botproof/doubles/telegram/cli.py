@@ -18,8 +18,6 @@ from botproof.doubles.telegram.flood import FloodLimits
 from botproof.doubles.telegram.wire import WireError, read_wires
 from botproof.doubles.tls import NAMES, server_context
 
-__all__ = ["add_arguments", "main", "run"]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the double."""

@@ -25,8 +25,6 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-__all__ = ["Chat", "Double", "DoubleError", "Message", "Sent", "Waited", "launch"]
-
 T = TypeVar("T")
 Json = dict[str, Any]
 WAIT_SECONDS = 30.0

@@ -12,19 +12,6 @@ from botproof.doubles.telegram.flood import FloodLimits
 from botproof.doubles.telegram.replies import Reply
 from botproof.doubles.telegram.world import Bot, Limits
 
-__all__ = [
-    "Abort",
-    "Core",
-    "Effect",
-    "LateReply",
-    "Method",
-    "Note",
-    "Params",
-    "Post",
-    "Settings",
-    "Turn",
-]
-
 Params: TypeAlias = Mapping[str, Any]
 
 

@@ -21,14 +21,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from botproof.doubles.kit import control
 from botproof.doubles.kit.control import Route, json_body, number
 from botproof.doubles.kit.errors import ControlError, UnknownError
-from botproof.doubles.server import Request, Response, error_response
+from botproof.doubles.messages import Request, Response, error_response
 from botproof.doubles.telegram.replies import Refusal
 from botproof.doubles.telegram.world import Bot, Chat, Json
 
 if TYPE_CHECKING:
     from botproof.doubles.telegram.double import Double
-
-__all__ = ["answer"]
 
 Steps: TypeAlias = list[str]
 

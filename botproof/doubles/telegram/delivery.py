@@ -18,8 +18,6 @@ from botproof.doubles.telegram.params import BadBodyError, read_body
 if TYPE_CHECKING:
     from botproof.doubles.telegram.wire import Wires
 
-__all__ = ["Delivered", "Deliverer"]
-
 MAX_ANSWER = 1024 * 1024
 _SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 

@@ -19,21 +19,6 @@ from botproof.doubles.telegram.updates import DEFAULT_ALLOWED, KINDS, Update
 from botproof.doubles.telegram.webhook import ANSWER_WITHIN, Delivery, Target, Webhook
 from botproof.doubles.telegram.world import Bot, Json, Poll
 
-__all__ = [
-    "Outcome",
-    "close_webhook",
-    "conflict",
-    "end_poll",
-    "hang_up",
-    "open_webhook",
-    "push",
-    "settle",
-    "start_poll",
-    "take_batch",
-    "wake",
-    "wakeup",
-]
-
 POLL_TERMINATED = (
     "Conflict: terminated by other getUpdates request; "
     "make sure that only one bot instance is running"

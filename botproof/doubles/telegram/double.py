@@ -16,7 +16,7 @@ from msgspec import Raw
 from botproof.doubles.kit.clock import Clock, Timer
 from botproof.doubles.kit.control import json_body
 from botproof.doubles.kit.transcript import TRANSCRIPT_BYTES, Transcript
-from botproof.doubles.server import Request, Response, Transport
+from botproof.doubles.messages import Request, Response, Transport
 from botproof.doubles.telegram import fetch
 from botproof.doubles.telegram.context import Abort, Effect, LateReply, Note, Post, Settings
 from botproof.doubles.telegram.faults import CALL_KINDS, FaultKind, Faults, TelegramFault
@@ -27,8 +27,6 @@ from botproof.doubles.telegram.replies import Later, Reply
 if TYPE_CHECKING:
     from botproof.doubles.telegram.delivery import Delivered, Deliverer
     from botproof.doubles.telegram.wire import Wires
-
-__all__ = ["Double", "not_found"]
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,6 @@ from dataclasses import dataclass, replace
 from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.kit.faults import FaultBook
 
-__all__ = ["CALL_KINDS", "FaultKind", "Faults", "TelegramFault"]
-
 
 class FaultKind(enum.Enum):
     """What goes wrong."""

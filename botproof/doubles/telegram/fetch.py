@@ -22,8 +22,6 @@ from botproof.doubles.telegram.spec import Upload
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["files", "needed"]
-
 _FILES = {
     "sendphoto": "photo",
     "senddocument": "document",

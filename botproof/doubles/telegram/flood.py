@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 
 from botproof.doubles.telegram.ids import chat_kind
 
-__all__ = ["Bucket", "Flood", "FloodLimits"]
-
 _SWEEP_AT = 10_000
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["head", "in_reply"]
-
 _NESTED = frozenset({"reply_to_message", "pinned_message"})
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["image_size"]
-
 
 def image_size(data: bytes) -> tuple[int, int] | None:
     """Width and height in pixels; None for what is no picture of a known format."""

@@ -10,8 +10,6 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-__all__ = ["Invoice", "Keeps", "keep"]
-
 Json = dict[str, Any]
 Key = TypeVar("Key")
 Value = TypeVar("Value")

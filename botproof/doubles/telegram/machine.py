@@ -28,8 +28,6 @@ from botproof.doubles.telegram.spec import SpecError, methods, parse_params
 from botproof.doubles.telegram.updates import UpdateQueue
 from botproof.doubles.telegram.world import Bot, File, Files, Json
 
-__all__ = ["Machine"]
-
 NOT_FOUND = Reply(404, description="Not Found")
 LOGGED_OUT = Reply(400, description="Logged out")
 # Older names that the server still answers to; the specification knows the current ones.

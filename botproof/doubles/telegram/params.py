@@ -14,10 +14,9 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from botproof.doubles.server import MAX_BODY_BYTES, Request
+from botproof.doubles.messages import Request
+from botproof.doubles.server import MAX_BODY_BYTES
 from botproof.doubles.telegram.spec import Form, Upload
-
-__all__ = ["BadBodyError", "read_body", "read_params", "shown"]
 
 _decode = msgspec.json.Decoder().decode
 

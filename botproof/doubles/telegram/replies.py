@@ -8,16 +8,6 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Raw
 
-__all__ = [
-    "Later",
-    "Refusal",
-    "Reply",
-    "bad_request",
-    "forbidden",
-    "ok",
-    "too_many_requests",
-]
-
 _encode = msgspec.json.Encoder().encode
 
 

@@ -12,8 +12,6 @@ from typing import Any
 
 from botproof.doubles.telegram.spec import example, types
 
-__all__ = ["complete", "complete_member", "flags"]
-
 Json = dict[str, Any]
 _ZERO: Mapping[str, object] = {"Boolean": False, "Integer": 0, "Float": 0.0, "String": ""}
 

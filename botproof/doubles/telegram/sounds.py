@@ -9,8 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
-__all__ = ["measures"]
-
 
 def measures(data: bytes) -> Mapping[str, int]:
     """`duration` (whole seconds), `width` and `height` where the file tells them; else nothing."""

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 from botproof.doubles.telegram.spec_model import FieldSpec, TypeSpec, members, types
 
-__all__ = ["example"]
-
 _SCALARS: Mapping[str, object] = {
     "Integer": 1,
     "Float": 1.0,

@@ -13,17 +13,6 @@ from importlib import resources
 
 import msgspec
 
-__all__ = [
-    "FieldSpec",
-    "MethodSpec",
-    "ParamSpec",
-    "TypeSpec",
-    "api_version",
-    "members",
-    "methods",
-    "types",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:

@@ -26,8 +26,6 @@ from botproof.doubles.telegram.spec_values import (
     to_chat_id,
 )
 
-__all__ = ["Uploads", "read_parameter", "read_type"]
-
 Uploads = Mapping[str, Upload]
 """The files of a call by the names of their parts, for ``attach://``."""
 

@@ -18,22 +18,6 @@ from typing import NoReturn
 
 import msgspec
 
-__all__ = [
-    "FieldError",
-    "Form",
-    "SpecError",
-    "Upload",
-    "bad_request",
-    "checked_field",
-    "decode",
-    "files_of",
-    "text_of",
-    "to_boolean",
-    "to_chat_id",
-    "to_float",
-    "to_integer",
-]
-
 
 class SpecError(ValueError):
     """A call that Telegram refuses: ``description`` is the full text, with ``Bad Request: ``."""

@@ -14,8 +14,6 @@ import msgspec
 
 from botproof.doubles.kit.errors import ControlError
 
-__all__ = ["DEFAULT_ALLOWED", "KINDS", "Kind", "Update", "UpdateQueue", "allowed_from", "kind_of"]
-
 Json = dict[str, Any]
 _encode = msgspec.json.Encoder().encode
 

@@ -16,8 +16,6 @@ from random import Random
 
 from botproof.doubles.telegram.updates import Update, UpdateQueue
 
-__all__ = ["Delivery", "Target", "Webhook"]
-
 MAX_RETRY_AFTER = 3600
 MAX_DELAY = 60  # the longest pause is random between this and twice this
 ANSWER_WITHIN = 60.0

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from botproof.doubles.telegram.replies import Refusal, bad_request
 
-__all__ = ["Place", "check_address", "place_of"]
-
 _PORTS = frozenset({80, 88, 443, 8443})
 _IN_HOST = re.compile(r"(?:[\w.!$,~*'();&+=-]|[^\x00-\x7f]|%[0-9A-Fa-f]{2})+", re.ASCII)
 _UNSET = frozenset({"undefined", "null", "none", "nan", "false", "true"})

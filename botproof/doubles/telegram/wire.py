@@ -19,13 +19,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from botproof.doubles.server import AnyResponse, Handler, Request, Response, json_response
+from botproof.doubles.messages import AnyResponse, Handler, Request, Response, json_response
 from botproof.doubles.telegram.context import Post
 from botproof.doubles.telegram.doors import Outcome
 from botproof.doubles.telegram.params import BadBodyError, read_params
 from botproof.doubles.telegram.spec import Form
-
-__all__ = ["Wire", "WireError", "Wires", "check_wires", "read_wires"]
 
 _FORGED_IDS_BELOW = 50_000_000
 _ACCEPTED = 200

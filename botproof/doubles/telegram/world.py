@@ -20,17 +20,6 @@ from botproof.doubles.telegram.keeps import Keeps
 from botproof.doubles.telegram.updates import DEFAULT_ALLOWED, UpdateQueue
 from botproof.doubles.telegram.webhook import Webhook
 
-__all__ = [
-    "Bot",
-    "Chat",
-    "File",
-    "Files",
-    "Json",
-    "Limits",
-    "Poll",
-    "Topic",
-]
-
 Json = dict[str, Any]
 _encode = msgspec.json.Encoder().encode
 

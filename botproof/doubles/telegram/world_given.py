@@ -29,8 +29,6 @@ from botproof.doubles.telegram.replies import Refusal
 from botproof.doubles.telegram.spec import Upload
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["give"]
-
 _MONTH = 2_592_000
 
 

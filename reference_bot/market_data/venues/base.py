@@ -13,23 +13,6 @@ from msgspec import Struct
 
 from reference_bot.market_data.symbols import Pair
 
-__all__ = [
-    "COIN",
-    "AccountRatio",
-    "Candle",
-    "Candles",
-    "Directory",
-    "FundingNow",
-    "Instrument",
-    "InterestPoint",
-    "MarketKind",
-    "Sides",
-    "TakerVolume",
-    "TakerVolumes",
-    "Ticker",
-    "Venue",
-]
-
 Sides = Literal["one", "unknown"]
 MarketKind = Literal["spot", "perp", "inverse"]
 """``perp`` is margined in a stable coin, ``inverse`` in the coin itself and quoted in dollars: it

@@ -49,8 +49,6 @@ from reference_bot.market_data.venues.common import (
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
-__all__ = ["RATES", "Binance", "explain", "tells_weight"]
-
 RATES: Final = (
     PaceRule("/futures/data/", 1000, 300.0),
     PaceRule("/fapi/v1/funding", 500, 300.0),

@@ -12,10 +12,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Inside, One, Rows
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
     Candle,
@@ -31,8 +32,6 @@ from reference_bot.market_data.venues.checks import check_candles, check_fresh, 
 from reference_bot.market_data.venues.common import SPARE, about, listed_rows
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
-
-__all__ = ["BinanceCoin"]
 
 _INTERVALS: Final = {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d"}
 

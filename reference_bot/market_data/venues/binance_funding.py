@@ -6,14 +6,12 @@ from typing import Annotated, Final, NamedTuple
 
 from msgspec import Meta, Struct
 
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Rows
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import VenueClient
-from reference_bot.market_data.keeping import LISTED_FOR, LISTED_STALE
+from reference_bot.market_data.keeping import LISTED_FOR, LISTED_STALE, Field
 from reference_bot.market_data.venues.fields import Millis
-
-__all__ = ["Intervals", "Known"]
 
 _HOUR: Final = 3_600_000
 _KNOWN: Final = frozenset({1, 2, 4, 8})

@@ -17,10 +17,11 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Enveloped, Kept, One, Rows
 from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
 from reference_bot.market_data.http import VenueClient
+from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.limits import PaceRule, no_limit_told
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
@@ -54,8 +55,6 @@ from reference_bot.market_data.venues.common import (
 )
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
-
-__all__ = ["RATES", "Bitget", "explain", "tells_limit"]
 
 T = TypeVar("T")
 

@@ -16,10 +16,11 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Struct
 
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Enveloped, Inside, Kept, Rows
 from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
@@ -51,8 +52,6 @@ from reference_bot.market_data.venues.common import (
 )
 from reference_bot.market_data.venues.fields import Amount, Millis, Moment, Price, Rate, in_millis
 from reference_bot.market_data.waiting import together
-
-__all__ = ["RATES", "Bybit", "explain", "tells_limit"]
 
 T = TypeVar("T")
 

@@ -9,14 +9,6 @@ from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.venues.base import AccountRatio, Candle, Candles
 
-__all__ = [
-    "STALE_AFTER",
-    "account_ratio",
-    "check_candles",
-    "check_fresh",
-    "reset_ahead",
-]
-
 STALE_AFTER: Final = 600_000
 """A datum that is ten minutes older than its venue's own clock is not the present."""
 _ROUNDING: Final = 1e-9

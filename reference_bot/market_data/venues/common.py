@@ -22,20 +22,6 @@ from reference_bot.market_data.venues.base import (
     TakerVolumes,
 )
 
-__all__ = [
-    "COIN_WORDS",
-    "SPARE",
-    "Listed",
-    "NoTakers",
-    "OneApi",
-    "OneSide",
-    "about",
-    "index",
-    "listed_rows",
-    "not_offered",
-    "to_candle",
-]
-
 SPARE: Final = 2
 """How many more candles are asked for than closed ones are wanted: the one that is still open, and
 one for a clock that is behind. More would cost: at 100 Binance's next class of weight begins."""

@@ -9,8 +9,6 @@ from typing import Annotated
 
 from msgspec import Meta
 
-__all__ = ["Amount", "Millis", "Moment", "Price", "Rate", "Seconds", "in_millis"]
-
 Price = Annotated[float, Meta(gt=0, lt=1e12)]
 Amount = Annotated[float, Meta(ge=0, lt=1e18)]
 Rate = Annotated[float, Meta(gt=-1, lt=1)]

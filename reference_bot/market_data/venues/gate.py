@@ -20,10 +20,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Kept, One, Rows
 from reference_bot.market_data.errors import Refusal, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair, split_multiple
 from reference_bot.market_data.venues.base import (
@@ -52,8 +53,6 @@ from reference_bot.market_data.venues.common import (
     to_candle,
 )
 from reference_bot.market_data.venues.fields import Amount, Price, Rate, Seconds
-
-__all__ = ["RATES", "Gate", "explain", "tells_limit"]
 
 RATES: Final = (
     PaceRule("/api/v4/futures/usdt/contract_stats", 200, 10.0),

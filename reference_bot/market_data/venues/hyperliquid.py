@@ -16,10 +16,11 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Decodes, Kept, One, Rows
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
@@ -35,8 +36,6 @@ from reference_bot.market_data.venues.checks import check_candles, reset_ahead
 from reference_bot.market_data.venues.common import SPARE, Listed, OneApi, index, to_candle
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
-
-__all__ = ["RATES", "Hyperliquid"]
 
 Hours = Annotated[float, Meta(gt=0, le=24)]
 

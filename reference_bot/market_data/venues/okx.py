@@ -48,8 +48,6 @@ from reference_bot.market_data.venues.common import (
 from reference_bot.market_data.venues.fields import Amount, Millis, Price, Rate
 from reference_bot.market_data.waiting import together
 
-__all__ = ["RATES", "Okx", "explain"]
-
 T = TypeVar("T")
 
 RATES: Final = (

@@ -16,10 +16,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from reference_bot.market_data.cache import Cache, Field
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.errors import Reason, Refusal, VenueError
 from reference_bot.market_data.forex import LISTED, Hours, closed_since, hours_of, rests
 from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
     Candle,
@@ -34,8 +35,6 @@ from reference_bot.market_data.venues.base import (
 from reference_bot.market_data.venues.checks import STALE_AFTER, check_candles
 from reference_bot.market_data.venues.common import OneApi, to_candle
 from reference_bot.market_data.venues.fields import Price, Seconds
-
-__all__ = ["Yahoo", "explain"]
 
 _CHART: Final = "/v8/finance/chart/"
 _FUTURES: Final = {Pair("XAU", "USD"): "GC=F", Pair("XAG", "USD"): "SI=F"}

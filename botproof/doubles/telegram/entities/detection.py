@@ -11,8 +11,6 @@ from collections.abc import Iterator
 
 from botproof.doubles.telegram.entities._model import Entity, in_order, utf16_len
 
-__all__ = ["detect", "detected"]
-
 # Usernames have four characters or more, but for a few of Telegram's own bots.
 _MENTION = re.compile(r"(?<!\w)@(?:[A-Za-z0-9_]{4,32}|gif|pic|vid)(?!\w)", re.UNICODE)
 _COMMAND = re.compile(

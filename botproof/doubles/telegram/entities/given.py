@@ -8,8 +8,6 @@ from botproof.doubles.telegram.entities._links import checked_link, checked_time
 from botproof.doubles.telegram.entities._model import Entity, EntityError, utf16_len
 from botproof.doubles.telegram.spec_values import FieldError, checked_field
 
-__all__ = ["read"]
-
 _FOUND_BY_TELEGRAM = frozenset(
     [
         "mention",

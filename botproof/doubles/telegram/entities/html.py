@@ -9,8 +9,6 @@ from botproof.doubles.telegram.entities._links import checked_emoji_id, checked_
 from botproof.doubles.telegram.entities._model import Entity, EntityError, in_order
 from botproof.doubles.telegram.entities._scan import Scan, is_space
 
-__all__ = ["escape", "parse"]
-
 _STYLES = {
     "b": "bold",
     "strong": "bold",

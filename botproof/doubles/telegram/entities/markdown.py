@@ -8,8 +8,6 @@ from botproof.doubles.telegram.entities._links import link_entity
 from botproof.doubles.telegram.entities._model import Entity
 from botproof.doubles.telegram.entities._scan import Scan
 
-__all__ = ["escape", "parse"]
-
 _PLAIN = re.compile(r"[^_*`\[\\]+")
 _SPECIAL = "_*`["
 _STYLES = {"_": "italic", "*": "bold", "`": "code"}

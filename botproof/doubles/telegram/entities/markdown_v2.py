@@ -10,8 +10,6 @@ from botproof.doubles.telegram.entities._links import image_entity, link_entity
 from botproof.doubles.telegram.entities._model import Entity, in_order
 from botproof.doubles.telegram.entities._scan import Scan
 
-__all__ = ["escape", "parse"]
-
 _PLAIN = re.compile(r"[^_*\[\]()~`>#+\-=|{}.!\n\\]+")
 _PLAIN_IN_CODE = re.compile(r"[^`\\]+")
 _RESERVED = frozenset("_*[]()~`>#+-=|{}.!\n")

@@ -33,8 +33,6 @@ from botproof.doubles.telegram.methods import (
     web_apps,
 )
 
-__all__ = ["IN_CONNECTION", "METHODS"]
-
 METHODS: Mapping[str, Method] = {
     **getting_updates.METHODS,
     **messages.METHODS,

@@ -22,8 +22,6 @@ from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.spec import Upload
 from botproof.doubles.telegram.world import Bot, Json
 
-__all__ = ["METHODS", "NOT_ALLOWED", "account_of", "connect", "connection_of", "in_connection"]
-
 NOT_ALLOWED = "BUSINESS_CONNECTION_NOT_ALLOWED"
 STORY_PERIODS = frozenset({6 * 3600, 12 * 3600, 86_400, 2 * 86_400})
 

@@ -15,8 +15,6 @@ from botproof.doubles.telegram.methods.members import PERMISSIONS, RESTRICT, per
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS", "chat_photo", "may_manage"]
-
 _GIFTS = (
     "unlimited_gifts",
     "limited_gifts",

@@ -14,8 +14,6 @@ from botproof.doubles.telegram.methods.edits import edit, target
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["METHODS"]
-
 MAX_TITLE, MAX_TASK, MAX_TASKS = 255, 200, 30
 
 

@@ -21,23 +21,6 @@ from botproof.doubles.telegram.methods import threads
 from botproof.doubles.telegram.replies import Refusal, bad_request, forbidden, too_many_requests
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = [
-    "EMPTY_TEXT",
-    "Access",
-    "announce",
-    "caption_of",
-    "find_chat",
-    "find_message",
-    "formatted",
-    "message_text",
-    "need_pin_right",
-    "own_markup",
-    "post",
-    "preview_of",
-    "reply_to",
-    "take_flood",
-]
-
 MAX_TEXT = 4096
 MAX_CAPTION = 1024
 MAX_CALLBACK_DATA = 64  # bytes

@@ -24,8 +24,6 @@ from botproof.doubles.telegram.methods.rich import rich_content
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS", "edit", "target"]
-
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same "
     "as a current content and reply markup of the message"

@@ -25,8 +25,6 @@ from botproof.doubles.telegram.methods.rich import rich_content
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS"]
-
 
 def _find(turn: Turn, params: Params) -> tuple[Chat, Json]:
     chat = find_chat(turn, params.get("chat_id"), Access.EDIT)

@@ -24,8 +24,6 @@ from botproof.doubles.telegram.sounds import measures
 from botproof.doubles.telegram.spec import Upload
 from botproof.doubles.telegram.world import File, Json
 
-__all__ = ["SHAPES", "Shape", "file_of", "get_file", "picture", "shown"]
-
 MAX_UPLOAD = 50 * 1024 * 1024
 MAX_PHOTO = 10 * 1024 * 1024
 MAX_DOWNLOAD = 20 * 1024 * 1024

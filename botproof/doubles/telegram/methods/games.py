@@ -22,8 +22,6 @@ from botproof.doubles.telegram.methods.stand_ins import made_up
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS"]
-
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 AROUND = 3  # high scores beside those of the person who is asked for
 BEST = 3

@@ -24,8 +24,6 @@ from botproof.doubles.telegram.webhook import Target
 from botproof.doubles.telegram.webhook_address import check_address, place_of
 from botproof.doubles.telegram.world import Poll
 
-__all__ = ["METHODS"]
-
 WEBHOOK_IS_ACTIVE = (
     "Conflict: can't use getUpdates method while webhook is active; "
     "use deleteWebhook to delete the webhook first"

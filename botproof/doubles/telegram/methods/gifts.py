@@ -18,8 +18,6 @@ from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.spec import Upload
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["METHODS"]
-
 _SHOP: Mapping[str, tuple[str, int]] = {
     "5170145012310081615": ("💝", 15),
     "5170233102089322756": ("🧸", 15),

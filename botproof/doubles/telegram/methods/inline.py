@@ -13,8 +13,6 @@ from botproof.doubles.telegram.methods.media import media_content
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["inline_content", "inline_message"]
-
 _FILE_KEYS = {"mpeg4_gif": "mpeg4", "gif": "gif"}
 _KINDS = {"mpeg4_gif": "animation", "gif": "animation"}
 

@@ -15,8 +15,6 @@ from botproof.doubles.telegram.methods.members import IN_CHAT, change_member, me
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS", "is_usable"]
-
 MAX_NAME = 32
 MAX_MEMBERS = 100_000
 MONTH = 2_592_000  # seconds: the only period that a subscription can have

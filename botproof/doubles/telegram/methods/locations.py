@@ -15,8 +15,6 @@ from botproof.doubles.telegram.methods.edits import edit, target
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["METHODS"]
-
 FOREVER = 0x7FFFFFFF
 SHORTEST, LONGEST = 60, 86_400  # seconds
 MAX_RADIUS = 100_000  # meters

@@ -19,8 +19,6 @@ from botproof.doubles.telegram.methods.files import SHAPES, file_of, get_file, s
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["METHODS", "bare_media", "media_content"]
-
 MAX_ALBUM = 10
 MAX_STARS = 25_000  # core.telegram.org/bots/api#sendpaidmedia
 _IN_ALBUMS = frozenset({"photo", "live_photo", "video", "audio", "document"})

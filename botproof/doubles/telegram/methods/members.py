@@ -15,17 +15,6 @@ from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.schema import complete_member, flags
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = [
-    "IN_CHAT",
-    "METHODS",
-    "PERMISSIONS",
-    "RESTRICT",
-    "change_member",
-    "member_of",
-    "permissions_of",
-    "rights_in",
-]
-
 PERMISSIONS = flags("ChatPermissions")
 IN_CHAT = frozenset({"creator", "administrator", "member", "restricted"})
 RESTRICT = "can_restrict_members"

@@ -25,8 +25,6 @@ from botproof.doubles.telegram.methods.polls import copy_of
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS"]
-
 ACTIONS = frozenset(
     {
         "cancel",

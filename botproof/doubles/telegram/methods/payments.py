@@ -16,8 +16,6 @@ from botproof.doubles.telegram.methods.queries import take
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS", "invoice_of", "paid", "star_transaction"]
-
 STARS = "XTR"
 MONTH = 2_592_000
 MAX_PAYLOAD = 128  # bytes

@@ -18,8 +18,6 @@ from botproof.doubles.telegram.methods.common import Access, find_chat
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["METHODS"]
-
 MAX_AT_ONCE = 100
 HASH_BYTES = 32
 

@@ -28,8 +28,6 @@ from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.schema import complete
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS", "copy_of", "vote"]
-
 MAX_OPTIONS = 12
 MAX_QUESTION = 300
 MAX_OPTION = 100

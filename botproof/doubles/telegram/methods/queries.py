@@ -13,8 +13,6 @@ from botproof.doubles.telegram.methods.common import message_text
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["METHODS", "take"]
-
 TOO_OLD = "query is too old and response timeout expired or query ID is invalid"
 MAX_NOTIFICATION = 200
 MAX_RESULTS = 50

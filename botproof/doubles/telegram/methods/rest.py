@@ -11,8 +11,6 @@ from botproof.doubles.telegram.methods.common import Access, find_chat, post
 from botproof.doubles.telegram.methods.stand_ins import refuse_unknown
 from botproof.doubles.telegram.spec import MethodSpec, example
 
-__all__ = ["answer"]
-
 
 def answer(turn: Turn, method: MethodSpec, params: Params) -> object:
     """Return an example of what the method returns; messages are those of the chat that

@@ -19,8 +19,6 @@ from botproof.doubles.telegram.methods.stand_ins import made_up
 from botproof.doubles.telegram.replies import Refusal, bad_request
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["METHODS", "rich_content"]
-
 MAX_DRAFT = 4096
 _PARTS = re.compile(r"\n\s*\n|<br\s*/?>|</?p>")
 _MEDIA = {

@@ -12,8 +12,6 @@ from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.replies import Refusal
 from botproof.doubles.telegram.spec import MethodSpec
 
-__all__ = ["STAND_INS", "StandIn", "made_up", "refuse_unknown", "table"]
-
 StandIn = tuple[tuple[str, ...], str]
 
 STAND_INS: Mapping[str, StandIn] = {

@@ -23,8 +23,6 @@ from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.spec import Upload
 from botproof.doubles.telegram.world import Chat, Json
 
-__all__ = ["METHODS", "known_set", "put_set"]
-
 MAX_AT_ONCE = 50
 LIMITS: Mapping[str, int] = {"regular": 120, "mask": 120, "custom_emoji": 200}
 TYPES = frozenset(LIMITS)

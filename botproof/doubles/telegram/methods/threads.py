@@ -13,8 +13,6 @@ from botproof.doubles.telegram.context import Turn
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json, Topic
 
-__all__ = ["may_manage_topics", "of_call", "of_reply", "of_topic", "remember"]
-
 ICON_COLOR = 0x6FB9F0
 
 

@@ -15,8 +15,6 @@ from botproof.doubles.telegram.methods.threads import ICON_COLOR, may_manage_top
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Chat, Json, Topic
 
-__all__ = ["METHODS", "create"]
-
 MAX_NAME = 128
 
 

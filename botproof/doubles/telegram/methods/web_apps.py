@@ -15,8 +15,6 @@ from botproof.doubles.telegram.methods.queries import take
 from botproof.doubles.telegram.replies import bad_request
 from botproof.doubles.telegram.world import Json
 
-__all__ = ["METHODS"]
-
 PREPARED_FOR = 86_400  # seconds that a prepared message is kept
 _DECISIONS = frozenset({"approve", "decline", "queue"})
 

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from botproof.doubles.server import Request, Response, Stream, error_response
+from botproof.doubles.messages import Request, Response, Stream, error_response
 from botproof.doubles.telegram.world import Bot, Chat, Json
 
 if TYPE_CHECKING:
     from botproof.doubles.telegram.double import Double
-
-__all__ = ["PREFIX", "answer", "is_for_page"]
 
 PREFIX = "/_double/page/"
 _FILES = {"": "index.html", **{name: name for name in ("page.css", "page.js", "view.js")}}
