@@ -1,4 +1,4 @@
-"""Exact statistics for one look: bounds of a failure rate, power, and percentiles.
+"""Exact statistics for one look: bounds of a failure rate, power, percentiles, and drift.
 
 An error rate that is looked at once, after a number of requests that was planned ahead, is judged
 on two one-sided statements, each at confidence `1 - alpha` (95 %):
@@ -18,7 +18,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import bdtr, betaincinv
+from scipy.special import bdtr, betaincinv, stdtrit
 
 from botproof.verdict import Verdict
 
@@ -159,6 +159,19 @@ def percentile(values: Sequence[float], q: float) -> float:
         raise ValueError(f"q is {q}; it is a share from 0 to 1")
     ordered = sorted(values)
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
+
+
+def drift(steps: Sequence[tuple[float, float]], alpha: float) -> tuple[float, float]:
+    """Return the mean increment of a series for each unit of work, and its one-sided margin.
+
+    `steps` are increments, each with the work that it took: independent ones, as those of a random
+    walk with drift are. Student's t over them, two at least, weighted by the work.
+    """
+    work = sum(each for _, each in steps)
+    mean = sum(size for size, _ in steps) / work
+    freedom = len(steps) - 1
+    spread = sum((size - mean * each) ** 2 / each for size, each in steps) / freedom
+    return mean, float(stdtrit(freedom, 1 - alpha)) * math.sqrt(spread / work)
 
 
 def _percent(fraction: float) -> str:

@@ -7,7 +7,6 @@ says "still working" is no answer; the edit that turns it into one is.
 from __future__ import annotations
 
 import re
-import statistics
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -90,8 +89,3 @@ class Answers:
         """Return everything so far."""
         waiting = tuple(asked for questions in self._waiting.values() for asked in questions)
         return Observed(tuple(self._answered), waiting, until)
-
-
-def p99(values: list[float]) -> float:
-    """Return the 99th percentile (nearest rank from above for few values)."""
-    return statistics.quantiles(values, n=100, method="inclusive")[98]

@@ -20,9 +20,10 @@ from pathlib import Path
 import httpx
 
 from botproof.bench import Aim, CannotMeasureError, Row, compare, progress
-from botproof.bench._answers import Observed, p99
+from botproof.bench._answers import Observed
 from botproof.bench._bot_session import Around, Side, bot_session, service
 from botproof.config import ConfigError, load_config
+from botproof.stats import percentile
 from botproof.targets.guarding import Guard
 from botproof.targets.memory import Reading
 from botproof.targets.reserved import Ports
@@ -180,7 +181,7 @@ def _median(seen: Observed) -> float:
 
 
 def _p99(seen: Observed) -> float:
-    return p99(seen.latencies_ms())
+    return percentile(seen.latencies_ms(), 0.99)
 
 
 def _burst(what: str, ours: Result, stock: Result, other: str, aim: float) -> list[Row]:

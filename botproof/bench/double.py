@@ -21,6 +21,7 @@ from botproof.bench._processes import Measured, started
 from botproof.doubles.kit.process import run as run_loop
 from botproof.doubles.messages import Request, Response
 from botproof.doubles.server import serve
+from botproof.stats import percentile
 
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"  # noqa: S105 - made up
 CALLS = 10_000
@@ -73,15 +74,11 @@ async def _one_run(server: Measured, side: _Side) -> None:
     side.rates.append(await rate(server.host, server.port, _SEND, CALLS, CONNECTIONS))
     polled = await _to_poll(server, control)
     side.poll_median.append(statistics.median(polled))
-    side.poll_p99.append(_p99(polled))
+    side.poll_p99.append(percentile(polled, 0.99))
     posted = await _to_webhook(control)
     side.webhook_median.append(statistics.median(posted))
-    side.webhook_p99.append(_p99(posted))
+    side.webhook_p99.append(percentile(posted, 0.99))
     control.close()
-
-
-def _p99(values: list[float]) -> float:
-    return statistics.quantiles(values, n=100)[98]
 
 
 async def _to_poll(server: Measured, control: Connection) -> list[float]:

@@ -21,9 +21,8 @@ from botproof.counting import several
 from botproof.excerpts import one_line
 from botproof.history import AskedTogether, DoorAsked, History
 from botproof.verdict import CheckResult, judged
+from botproof.webhook_abuse import BODIES, WRONG_SECRETS
 
-_BODIES = ("no_json", "no_update", "no_object", "too_large")
-_SECRETS = ("no_secret", "wrong_secret", "empty_secret", "longer_secret", "cased_secret")
 _UNGUESSABLE = re.compile(r"[A-Za-z0-9_:%-]{24,}")
 _SHOWN = 80
 _PEOPLE = {
@@ -166,7 +165,7 @@ def _strangers(asked: Asked) -> Iterator[Found]:
     if not hooks:
         return
     path = urlsplit(hooks[-1].url).path
-    for what in _SECRETS:
+    for what in WRONG_SECRETS:
         one = asked.get(what)
         if one is None or not one.answers:
             continue
@@ -187,7 +186,7 @@ def _strangers(asked: Asked) -> Iterator[Found]:
 
 
 def _bodies(asked: Asked) -> Iterator[Found]:
-    for what in _BODIES:
+    for what in BODIES:
         one = asked.get(what)
         if one is None:
             continue

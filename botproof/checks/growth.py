@@ -12,17 +12,14 @@ sample, and what is judged is the lower end of its interval (Student's t).
 from __future__ import annotations
 
 import bisect
-import math
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scipy.special import stdtrit
-
 from botproof.budgets import Budget, Budgets
 from botproof.history import History, MemorySample, PlayedAgain, Request, UpdateDelivered
 from botproof.sequential import FAIL_SHARES
+from botproof.stats import drift
 
 PARTS = 6
 LEAST_SAMPLES = 12
@@ -151,9 +148,8 @@ def _growth(
         (_size(after) - _size(before)) / _KB / max(1, _between(own, before.t, after.t))
         for before, after in pairwise(cuts)
     ]
-    spread = statistics.stdev(steps) / math.sqrt(PARTS)
-    margin = float(stdtrit(PARTS - 1, 1 - alpha)) * spread
-    return statistics.fmean(steps), margin, len(own)
+    mean, margin = drift([(step, 1) for step in steps], alpha)  # every part tells as much
+    return mean, margin, len(own)
 
 
 def _between(served: Sequence[float], begin: float, end: float) -> int:

@@ -13,16 +13,13 @@ and its interval is Student's t over the increments, weighted by the requests of
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scipy.special import stdtrit
-
 from botproof.checks.judging import Judging
 from botproof.history import History, MemorySample
-from botproof.stats import ALPHA
+from botproof.stats import ALPHA, drift
 from botproof.verdict import CheckResult, Verdict, combine
 
 LEAST_ROUNDS = 8
@@ -66,22 +63,18 @@ def growth(points: Sequence[Point], alpha: float = ALPHA) -> Growth:
 
     Raises ValueError for fewer than three points or a round without requests.
     """
-    rounds = [(after[0] - before[0], after[1] - before[1]) for before, after in pairwise(points)]
+    rounds = [(after[1] - before[1], after[0] - before[0]) for before, after in pairwise(points)]
     if len(rounds) < 2:
         raise ValueError(f"{len(points)} points; growth with an interval needs at least 3")
-    if any(requests <= 0 for requests, _ in rounds):
+    if any(requests <= 0 for _, requests in rounds):
         raise ValueError("the requests of the points do not increase; sort them, one a round")
-    total = sum(requests for requests, _ in rounds)
-    slope = sum(size for _, size in rounds) / total
-    freedom = len(rounds) - 1
-    spread = sum((size - slope * n) ** 2 / n for n, size in rounds) / freedom
-    margin = float(stdtrit(freedom, 1 - alpha)) * math.sqrt(spread / total)
+    slope, margin = drift(rounds, alpha)
     return Growth(
         per_thousand=slope * _THOUSAND,
         lower=(slope - margin) * _THOUSAND,
         upper=(slope + margin) * _THOUSAND,
         rounds=len(rounds),
-        requests=total,
+        requests=sum(requests for _, requests in rounds),
     )
 
 

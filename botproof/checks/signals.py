@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from botproof.chat_ids import chat_kind
 from botproof.checks.figures import plain_text
 from botproof.checks.found import Found
 from botproof.checks.judging import Judging
@@ -171,7 +172,7 @@ def _of_slot(one: SignalsWatched, slot: float, own: Sequence[SignalSeen]) -> Ite
 
 def _who(chat: int) -> str:
     """Return ``chat 12`` or ``the group -100567``."""
-    return f"the group {chat}" if chat < 0 else f"chat {chat}"
+    return f"chat {chat}" if chat_kind(chat) == "private" else f"the group {chat}"
 
 
 def _kept(one: SignalsWatched) -> str:

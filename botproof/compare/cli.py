@@ -12,12 +12,12 @@ from botproof.compare.judge import judge, page
 from botproof.compare.run import CompareOptions, measure
 from botproof.compare.sides import Side, side
 from botproof.config import load_config
-from botproof.history import Run
 from botproof.problems import UsageError
 from botproof.profiles.session import failure
 from botproof.report.files import write_reports
 from botproof.report.terminal import Progress, print_results
 from botproof.targets.launch import BrokenHarnessError, TargetError
+from botproof.targets.session import run_line
 from botproof.verdict import combine
 
 
@@ -82,6 +82,7 @@ def _compare(
     started: float,
 ) -> int:
     options.report_dir.mkdir(parents=True, exist_ok=True)
+    about = run_line(f"compare {sides[0].name} {sides[1].name}", started)
     try:
         a, b = asyncio.run(measure(sides, options))
     except (TargetError, BrokenHarnessError) as error:
@@ -90,7 +91,6 @@ def _compare(
         results = judge(a, b, tolerance=tolerance, error_limit=error_limit)
         (options.report_dir / "compare.html").write_text(page(a, b, results), encoding="utf-8")
     taken = time.monotonic() - started
-    about = Run(t=started, command=f"compare {sides[0].name} {sides[1].name}")
     write_reports(options.report_dir, results, about, taken)
     print_results(results, duration_s=taken, report_dir=options.report_dir)
     return combine(result.verdict for result in results).exit_code

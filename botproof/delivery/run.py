@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -79,7 +78,6 @@ def _metadata(options: DeliveryOptions, started: float) -> history.Run:
     return run_line(
         "delivery",
         started,
-        datetime.datetime.now(datetime.UTC),
         config=str(options.config_path),
         modes=(options.mode,),
         seed=options.seed,

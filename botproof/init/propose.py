@@ -16,6 +16,7 @@ import msgspec
 
 from botproof.chats import Message, Turn
 from botproof.config import Case, Normaliser
+from botproof.excerpts import one_line
 from botproof.history import BotApiCall
 
 _FIGURE = re.compile(r"\d+(?:[.,:/-]\d+)*")
@@ -114,7 +115,7 @@ def _answered(
     again: Sequence[Message],
     today: datetime.datetime,
 ) -> Proposal:
-    shows = " ".join(said[0].text.split())[:70] or said[0].method
+    shows = one_line(said[0].text, 70) or said[0].method
     if len(said) > 1:
         case = msgspec.structs.replace(case, replies=len(said))
     rules: list[Normaliser] = []

@@ -85,7 +85,7 @@ async def compare(around: Surroundings, plan: Plan) -> None:
     results = around.recorder
     with HistoryWriter(around.report_dir / "stacks.jsonl") as writer:
         inner = Recorder(writer)
-        inner.record(history.Run(t=now(), command="parity", modes=plan.modes))
+        inner.record(run_line("parity", now(), modes=plan.modes))
         around = _inner(around, inner)
         for again in (False, True):
             with inner.subscribe(_noted) as noted:

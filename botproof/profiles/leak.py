@@ -30,6 +30,7 @@ from botproof.profiles.command import NotPythonError, under_memray
 from botproof.profiles.session import failure, rewritten, running
 from botproof.targets.launch import BrokenHarnessError, TargetError
 from botproof.targets.recorder import Recorder
+from botproof.targets.session import run_line
 from botproof.targets.stack import Stack
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads.reply_calls import read_reply
@@ -94,13 +95,13 @@ class LeakOptions:
 
 def find_leaks(options: LeakOptions) -> CheckResult:
     """Judge every process of the plan; name the lines of those that grow."""
-    record = Recorder()
+    record, about = Recorder(), run_line("leak", history.now())
     try:
         asyncio.run(_sample_all(options, record))
     except (TargetError, BrokenHarnessError) as error:
         return failure("leak", error)
     found = record.history()
-    _keep(found, options.report_dir / "history.jsonl")
+    _keep(about, found, options.report_dir / "history.jsonl")
     result = leak_check.check(found, Judging(budgets=options.budgets))
     if result.verdict is not Verdict.FAIL:
         return result
@@ -108,12 +109,12 @@ def find_leaks(options: LeakOptions) -> CheckResult:
     return msgspec.structs.replace(result, evidence=(*result.evidence, *lines))
 
 
-def _keep(found: History, path: Path) -> None:
+def _keep(about: history.Run, found: History, path: Path) -> None:
     """Keep what the verdict needs; the thousands of calls beside it say nothing about memory."""
     samples = [each for each in found.of(history.MemorySample) if each.requests is not None]
     with history.HistoryWriter(path) as writer:
         kept = Recorder(writer)
-        for event in (history.Run(t=found.events[0].t, command="leak"), *samples):
+        for event in (about, *samples):
             kept.record(event)
         kept.end()
 

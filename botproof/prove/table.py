@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from botproof.excerpts import one_line
 from botproof.prove.playing import Became, Play
 from botproof.stats import upper_bound
 
@@ -44,7 +45,7 @@ def print_plays(plays: Sequence[Play], console: Console | None = None) -> None:
             style = "bold yellow"
         expected = f"{play.defect.check}: {play.defect.words[-1]}"
         found = Text(f"{'VOID: ' if play.void else ''}{play.became.value}", style)
-        evidence = Text(" ".join(play.line.split())[:_WORDS])
+        evidence = Text(one_line(play.line, _WORDS))
         row = (Text(play.defect.name), Text(expected), found, evidence, f"{play.seconds:.0f}")
         out.add_row(*row)
     console.print(out)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from botproof.excerpts import one_line
 from botproof.rollout.back import LIMITS_S
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.ledger import Ledger
@@ -171,7 +172,7 @@ def _judged(ledger: Ledger, kills: int, longest: float = _LONGEST_S) -> Iterator
         yield f"{ledger.lost} of {ledger.asked} messages lost"
     if ledger.failed:
         words = next((row.words for row in ledger.rows if row.words and not row.answers), "")
-        shown = " ".join(words.split())[:160]
+        shown = one_line(words, 160)
         yield f"{ledger.failed} of {ledger.asked} messages had an answer without figures: {shown}"
     if ledger.repeated > kills:
         yield f"{ledger.repeated} answers repeated, wanted at most {kills}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from botproof.excerpts import one_line
 from botproof.rollout.engine import StepFailedError
 
 WANTED = (r"L/S: \d+\.\d+x", r"\b(EXTREME|HIGH|ABOVE AVG|NORMAL|LOW) \(\d")
@@ -75,5 +76,5 @@ def question(label: str) -> tuple[str, Any]:
 
 def _check(text: str, wanted: Sequence[str], where: str) -> None:
     if missing := lacking(text, wanted):
-        shown = " ".join(text.split())[:200] or "nothing"
+        shown = one_line(text, 200) or "nothing"
         raise StepFailedError(f"{where} lacks {' and '.join(missing)}; it says: {shown}")

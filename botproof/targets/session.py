@@ -26,16 +26,18 @@ from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Surroundings
 
 
-def run_line(command: str, t: float, at: datetime.datetime, **more: Any) -> history.Run:
+def run_line(
+    command: str, t: float, at: datetime.datetime | None = None, **more: Any
+) -> history.Run:
     """Return the first line of a record: what was begun, when by both clocks, and on which machine.
 
-    ``more`` are further fields of `Run`.
+    `at` is now where it is not given; `more` are further fields of `Run`.
     """
     return history.Run(
         t=t,
         botproof=__version__,
         command=command,
-        started_at=at.isoformat(timespec="seconds"),
+        started_at=(at or datetime.datetime.now(datetime.UTC)).isoformat(timespec="seconds"),
         machine=_machine(),
         **more,
     )

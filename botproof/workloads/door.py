@@ -27,6 +27,7 @@ from botproof.faults.troubles import Frozen
 from botproof.history import AskedTogether, BotApiCall, DoorAsked, Event
 from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack
+from botproof.webhook_abuse import BODIES, WRONG_SECRETS, wrong_secrets
 from botproof.workloads.updates import (
     NAME,
     SECRET_HEADER,
@@ -40,19 +41,12 @@ from botproof.workloads.vocabulary import (
     split_command,
     telling_question,
 )
-from botproof.workloads.wrong_secrets import WRONG_SECRETS, wrong_secrets
 
 FIRST, AGAIN, TWICE, AFTER, NOBODY = "first", "again", "twice", "after", "nobody"
 REPEATED, LONG, HUNG, HEALTH = "repeated", "long", "hung", "health"
 MIDST, ASIDE = "midst", "aside"
 NAMED, NEWER, LONGEST, AWAY = "named", "newer", "longest", "away"
 TAPPED, READY = "tapped", "ready"
-BODIES = {
-    "no_json": ("a body that is no JSON", b"not JSON"),
-    "no_update": ("JSON that is no update", b'{"hello": "world"}'),
-    "no_object": ("JSON that is no object", b"[1, 2, 3]"),
-    "too_large": ("8 MB", b'{"update_id": 1, "padding": "' + b"x" * 8_000_000 + b'"}'),
-}
 _QUESTIONS = (FIRST, AGAIN, TWICE, AFTER, *WRONG_SECRETS, LONG, HUNG, ASIDE)
 _FIRST_USER = 1_500_000_001
 USERS = {what: _FIRST_USER + number for number, what in enumerate(_QUESTIONS)}

@@ -18,12 +18,14 @@ import httpx
 
 from botproof import history
 from botproof.calls import chat_of, is_sending, text_of
+from botproof.chat_ids import chat_kind
 from botproof.config import BOT, Process, substitute
 from botproof.history import BotApiCall, PortsSeen, SecretSeen
 from botproof.targets.family import PROC, family
 from botproof.targets.process import ManagedProcess
 from botproof.targets.stack import Stack
-from botproof.workloads.updates import SECRET_HEADER, WRONG_SECRET
+from botproof.webhook_abuse import WRONG_SECRET
+from botproof.workloads.updates import SECRET_HEADER
 
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|KEY|PASS|PWD|CREDENTIAL|DSN", re.IGNORECASE)
 _HOST_NAME = re.compile(r"HOST|BIND|ADDR|LISTEN", re.IGNORECASE)
@@ -94,9 +96,9 @@ async def look(stack: Stack) -> None:
 
 
 def _writers(stack: Stack) -> set[int]:
-    """Return who has written, and was answered."""
+    """Return who has written in a private chat, and was answered."""
     calls = stack.around.recorder.history().of(BotApiCall, stack=stack.name)
-    return {chat for chat in map(chat_of, calls) if chat and chat > 0}
+    return {chat for chat in map(chat_of, calls) if chat and chat_kind(chat) == "private"}
 
 
 def naming(pages: Mapping[str, str], writers: Iterable[int]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from botproof import history
 from botproof.calls import button_rows, chat_of, query_of, text_of
+from botproof.chat_ids import chat_kind
 from botproof.chats import Chats, ReplyRules
 from botproof.checks.figures import telling
 from botproof.config import Case, Config
@@ -231,7 +232,8 @@ class Asker:
         for one in approaches:
             for chat in one.chats:
                 self._chats[chat, ""] = Chats(self._rules)
-                if chat > 0:  # who has spoken in a group may have spoken to the bot before
+                # Who has spoken in a group may have spoken to the bot before.
+                if chat_kind(chat) == "private":
                     await self._stack.telegram.make_chat(token, private_chat(chat))
             await self._inject(one.update)
         await self._quiet()

@@ -8,8 +8,7 @@ from typing import Any
 NAME = "Robin"
 """Of everybody: a bot that greets by name is to greet all alike."""
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - only a name
-WRONG_SECRET = "wrong-secret-of-nobody"  # noqa: S105 - it opens nothing
-"""What a request at a webhook bears, and does not."""
+"""The header in which a webhook is told its secret."""
 
 
 def typed(text: str) -> dict[str, Any]:

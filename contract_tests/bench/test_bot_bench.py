@@ -7,7 +7,7 @@ import pytest
 
 from botproof.bench import Aim, CannotMeasureError, compare
 from botproof.bench import bot as bench
-from botproof.bench._answers import Answers, p99
+from botproof.bench._answers import Answers
 
 
 def asked(t: float, chat: int) -> dict[str, Any]:
@@ -57,10 +57,6 @@ def test_who_was_not_answered_stays_in_the_figures() -> None:
 
 def test_an_answer_too_many_is_noticed() -> None:
     assert answers([asked(0, 1), said(1, 1), said(2, 1)]).superfluous == 1
-
-
-def test_the_99th_percentile_of_few_values_lies_among_them() -> None:
-    assert p99([1.0, 2.0, 3.0]) == pytest.approx(2.98)
 
 
 @pytest.mark.parametrize(("ours", "met"), [(599.0, False), (600.0, True)])

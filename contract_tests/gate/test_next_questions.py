@@ -4,10 +4,9 @@ import pytest
 
 from botproof.config import Case
 from botproof.users import users_of
+from botproof.webhook_abuse import WRONG_SECRET, WRONG_SECRETS, wrong_secrets
 from botproof.workloads.after_silence import with_next_questions
 from botproof.workloads.scripted import conversations
-from botproof.workloads.updates import WRONG_SECRET
-from botproof.workloads.wrong_secrets import WRONG_SECRETS, wrong_secrets
 
 SILENT = Case(name="edited", kind="edited_message", say="/price", expect="silence")
 

@@ -559,7 +559,7 @@ async def test_gates_inverse_contract_is_given_as_it_was_told(venue):
     ticker = await adapter.ticker(coin)
     assert (ticker.volume, ticker.turnover) == (343, 21_362_145)
     # of today's BTC_USDT the same field tells both: which of them BTC_USD does now is not known
-    assert [adapter.interest_sides(kind) for kind in ("perp", "inverse")] == ["one", "unknown"]
+    assert [adapter.interest_sides[kind] for kind in ("perp", "inverse")] == ["one", "unknown"]
 
 
 async def test_a_coin_margined_candle_of_bitget_counts_coins_at_index_6(venue):

@@ -88,7 +88,7 @@ async def _told_by(
     contract = found.instruments.get(kind)
     if contract is None:
         raise _not_there(found, kind)
-    if venue.interest_sides(kind) == "unknown":
+    if venue.interest_sides[kind] == "unknown":
         text = f"{venue.name} does not say whether it counts one side or both"
         raise VenueError(venue.name, "unmeasured", text)
     jobs = service.of_contract(venue, contract)

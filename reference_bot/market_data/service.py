@@ -112,7 +112,7 @@ class MarketService:
             if market == "spot":
                 made = block(parts, instrument)
             else:
-                made = perp_block(parts, instrument, found.venue.interest_sides("perp"))
+                made = perp_block(parts, instrument, found.venue.interest_sides["perp"])
             return None if made is None else structs.replace(made, **found.what_it_is)
 
         return await self.first(symbol, exchange, (market,), self.everything, build)
@@ -448,7 +448,7 @@ def combined(found: Found, parts: Parts) -> CombinedPrice | None:
     """Return spot and perpetual of one venue; None when neither came."""
     spot = block(parts, found.instruments.get("spot"))
     contract = found.instruments.get("perp")
-    perp = perp_block(parts, contract, found.venue.interest_sides("perp"))
+    perp = perp_block(parts, contract, found.venue.interest_sides["perp"])
     if spot is None and perp is None:
         return None
     return CombinedPrice(

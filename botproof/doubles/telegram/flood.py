@@ -12,7 +12,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from botproof.doubles.telegram.ids import chat_kind
+from botproof.chat_ids import chat_kind
 
 _SWEEP_AT = 10_000
 

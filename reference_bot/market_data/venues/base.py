@@ -6,6 +6,7 @@ Times are epoch ms; amounts and volumes are in units of the base asset whatever 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -168,9 +169,8 @@ class Venue(Protocol):
     """How many closed periods of them are told."""
     currencies: bool
     """Whether it tells currencies and metals, and nothing else; False: coins, and nothing else."""
-
-    def interest_sides(self, kind: MarketKind) -> Sides:
-        """Tell whether it is known that open interest, as given on from here, counts one side."""
+    interest_sides: Mapping[MarketKind, Sides]
+    """Whether it is known that open interest, as given on from here, counts one side."""
 
     async def ping(self) -> None:
         """Return when the venue answers."""

@@ -292,16 +292,14 @@ class Bitget(OneApi):
     time_decoder = _TIME
     taker_minutes = frozenset(_PERIODS)
     taker_periods = 29
+    interest_sides: Mapping[MarketKind, Sides] = {"perp": "unknown", "inverse": "unknown"}
+    """Its document does not say what ``size`` is."""
 
     def __init__(self, client: VenueClient, cache: Cache | None = None) -> None:
         super().__init__(client)
         # one call a second: what is left after it is none, and says nothing of the other endpoints
         self._statistics = replace(self._statistics, tells_limit=no_limit_told)
         self._cache = cache or Cache()
-
-    def interest_sides(self, kind: MarketKind) -> Sides:  # noqa: ARG002 - the protocol's
-        """Return ``unknown``: its document does not say what ``size`` is."""
-        return "unknown"
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the symbols that trade."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
 from reference_bot.market_data.decoding import Decodes
@@ -43,18 +43,16 @@ class _Named(Protocol):
 N = TypeVar("N", bound=_Named)
 
 
-class OneSide:
-    """A venue of which it is known that open interest counts one side, as it is given on."""
-
-    def interest_sides(self, kind: MarketKind) -> Sides:  # noqa: ARG002 - the protocol's
-        """Return ``one``."""
-        return "one"
+_ONE_SIDE: Final[Mapping[MarketKind, Sides]] = {"perp": "one", "inverse": "one"}
 
 
-class NoTakers(OneSide):
-    """A venue without taker volumes apart from candles."""
+class NoTakers:
+    """A venue without taker volumes apart from candles, of which it is known that open interest
+    counts one side, as it is given on.
+    """
 
     name: str
+    interest_sides: Mapping[MarketKind, Sides] = _ONE_SIDE
     taker_minutes: frozenset[int] = frozenset()
     taker_periods: int = 0
 

@@ -242,16 +242,12 @@ class Gate(OneApi):
     time_decoder = _TIME
     taker_minutes = frozenset({5, 15, 30, 60, 240, 1440})
     taker_periods = 99
+    interest_sides: Mapping[MarketKind, Sides] = {"perp": "one", "inverse": "unknown"}
+    """In April 2024 BTC_USD told one side, where contracts settled in USDT tell both by now."""
 
     def __init__(self, client: VenueClient, cache: Cache) -> None:
         super().__init__(client)
         self._cache = cache
-
-    def interest_sides(self, kind: MarketKind) -> Sides:
-        """Return ``unknown`` for BTC_USD: in April 2024 it told one side, where contracts settled
-        in USDT tell both by now.
-        """
-        return "unknown" if kind == "inverse" else "one"
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read what trades; ``unit`` is a contract's coins, of an inverse one a dollar."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from botproof.chat_ids import SUPERGROUPS_BELOW
 from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Turn
-from botproof.doubles.telegram.ids import SUPERGROUPS_BELOW
 from botproof.doubles.telegram.methods import threads
 from botproof.doubles.telegram.methods.invites import is_usable
 from botproof.doubles.telegram.methods.members import change_member, member_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from botproof.chat_ids import chat_kind
 from botproof.doubles.kit.errors import ControlError
 from botproof.doubles.telegram.context import Turn
-from botproof.doubles.telegram.ids import chat_kind
 from botproof.doubles.telegram.schema import complete_member
 from botproof.doubles.telegram.world import Chat, Json
 

@@ -1,11 +1,16 @@
-"""Secrets that a webhook's right one is not: what anybody may send to its address. Pure."""
+"""What anybody may send to the address of a webhook: wrong secrets, bodies that are no update."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from botproof.workloads.updates import WRONG_SECRET
-
+WRONG_SECRET = "wrong-secret-of-nobody"  # noqa: S105 - it opens nothing
+BODIES: Mapping[str, tuple[str, bytes]] = {
+    "no_json": ("a body that is no JSON", b"not JSON"),
+    "no_update": ("JSON that is no update", b'{"hello": "world"}'),
+    "no_object": ("JSON that is no object", b"[1, 2, 3]"),
+    "too_large": ("8 MB", b'{"update_id": 1, "padding": "' + b"x" * 8_000_000 + b'"}'),
+}
 _Made = Callable[[str], str | None]
 
 _WAYS: Mapping[str, tuple[str, _Made]] = {
