@@ -97,6 +97,7 @@ class World:
         self.telegram = Telegram()
         self.records = Records()
         self.now = 1000.0
+        self.wall = 0.0
         self.slept: list[float] = []
         self.red: str | None = None
         self.moves: list[tuple[int, int]] = []
@@ -109,7 +110,7 @@ class World:
             bot_failed=self._note,
             moved=self._moved,
             clock=lambda: self.now,
-            wall=lambda: 0.0,
+            wall=lambda: self.wall,
             sleep=self._sleep,
         )
 
@@ -295,6 +296,25 @@ async def test_long_answers_go_on_where_they_stopped() -> None:
     world.telegram.sent.clear()
     await world.replier(progress=Progress(parts=("one", "two", "three"), sent=2)).resume()
     assert [part for _, part in world.telegram.sent] == ["three"]
+
+
+@pytest.mark.parametrize(
+    ("progress", "made"),
+    [
+        (Progress(parts=("one",), made=990.0), True),
+        (Progress(parts=("one",), made=989.0), False),
+        (Progress(parts=("one", "two"), sent=1, made=900.0), True),  # the first part is there
+        (Progress(parts=("one",), made=1100.0), True),  # the host's clock was put back
+        (Progress(parts=("refusal",)), True),
+        (Progress(ack=5), False),
+    ],
+)
+def test_an_answer_of_which_nothing_arrived_is_too_old_after_ten_seconds(
+    progress: Progress, made: bool
+) -> None:
+    world = World()
+    world.wall = 1000.0
+    assert world.replier(progress=progress).made is made
 
 
 async def test_several_answers_keep_their_buttons_when_one_of_them_is_cut() -> None:

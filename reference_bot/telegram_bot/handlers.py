@@ -130,7 +130,7 @@ class _Answers:
         """Answer the commands of a message, or of the caption of a picture."""
         message = update.message
         typed = None
-        if message is not None:
+        if message is not None and not _is_of_a_bot(message):
             typed = read_command(message, context.bot.username, self._by_name)
         if message is None or typed is None:
             return
@@ -362,6 +362,16 @@ class _Gate:
         if first:
             self._metrics.refusals.inc()
         return first
+
+
+def _is_of_a_bot(message: Message) -> bool:
+    """Tell whether a bot has written it: two that answer each other would never end.
+
+    A person who writes as a group or channel is shown as a bot of Telegram's, with that chat.
+    Source: https://core.telegram.org/api/bots/bot-to-bot#loop-prevention
+    """
+    sender = message.from_user
+    return sender is not None and sender.is_bot and message.sender_chat is None
 
 
 def _speaks_to_bot(update: Update) -> bool:

@@ -98,7 +98,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     ``markup``: the buttons under its last part, as the Bot API's JSON; empty without. ``markups``:
     those under the parts before it, from the first on; what is not told has none.
     ``sent``: how many of the parts Telegram has accepted. ``tries``: how often it was put off.
-    ``chat``: where the answer goes when that is not the chat that was asked in.
+    ``chat``: where the answer goes when that is not the chat that was asked in. ``made``: when the
+    answer was rendered, in seconds since 1970; 0 where it is not made again.
     """
 
     ack: int | None = None
@@ -108,6 +109,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     markup: str = ""
     chat: int | None = None
     markups: tuple[str, ...] = ()
+    made: float = 0.0
 
 
 @dataclass(slots=True)

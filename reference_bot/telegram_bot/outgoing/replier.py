@@ -57,6 +57,8 @@ WORKING: Final = "⏳ Still working on it…"
 _PATIENCE: Final = 2.0
 _PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
 _LONGEST_DELAY: Final = 8.0
+_OLD_AFTER: Final = 10.0
+"""Seconds after which figures that have not gone out are asked for again."""
 NOT_PRIVATE: Final = (
     "🔒 That is not for a group to see, and I cannot write to you in private yet: open a chat with "
     "me, press Start, and ask there."
@@ -168,16 +170,33 @@ class Replier:
         finally:
             if not task.done():
                 task.cancel()
-        await self.say(draft.parts, draft.markup, draft.markups)
+        await self._tell(draft, made=self._context.wall())
 
-    async def say(self, parts: list[str], markup: str = "", markups: tuple[str, ...] = ()) -> None:
+    async def say(self, parts: list[str], markup: str = "") -> None:
         """Send ``parts``, the first one in place of an acknowledgement if there is one."""
-        told = tuple(parts)
-        progress = replace(self._job.progress, parts=told, sent=0, markup=markup, markups=markups)
-        if len(parts) > 1:
+        await self._tell(Draft(parts, markup))
+
+    async def _tell(self, draft: Draft, made: float = 0.0) -> None:
+        progress = replace(
+            self._job.progress,
+            parts=tuple(draft.parts),
+            sent=0,
+            markup=draft.markup,
+            markups=draft.markups,
+            made=made,
+        )
+        if len(progress.parts) > 1:
             await self._record(progress)  # a restart must go on with the same split
         self._job.progress = progress
         await self.resume()
+
+    @property
+    def made(self) -> bool:
+        """Whether there is an answer to go on with: one that is not too old by now, or of which
+        parts have arrived."""
+        progress = self._job.progress
+        waited = self._context.wall() - progress.made if progress.made else 0.0
+        return bool(progress.parts) and (progress.sent > 0 or waited <= _OLD_AFTER)
 
     async def resume(self) -> None:
         """Send the parts that are still to go."""
