@@ -46,6 +46,7 @@ from botproof.workloads.away import away_trial
 from botproof.workloads.degradation import degradation_trial
 from botproof.workloads.door import CROWD, USERS, DoorWorkload, question_of
 from botproof.workloads.exposure import look
+from botproof.workloads.idle import idle_trial
 from botproof.workloads.load import LoadPlan, run_load
 from botproof.workloads.nobody import ask_as_nobody
 from botproof.workloads.security import is_limited, security_trial
@@ -211,6 +212,8 @@ def _trials(
     trials: list[tuple[str, Trial]] = []
     if "degradation" in checks and config.doubles.exchanges is not None:
         trials.append(("degradation", partial(degradation_trial, around, modes[0])))
+        idle = modes[1:] or modes
+        trials += [("degradation", partial(idle_trial, around, mode)) for mode in idle]
     if "signals" in checks and config.signals is not None:
         trials.append(("signals", partial(signals_trial, around, modes[-1])))
     trials.append((CONVERSATIONS, partial(_compare_conversations, options, around)))

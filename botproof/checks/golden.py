@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 
 from botproof.calls import is_sending, topic_of
 from botproof.chats import Chats, Message, Turn
+from botproof.checks import own_settings, own_signals
 from botproof.checks.doubt import looks_like_an_error
 from botproof.checks.judging import Judging
-from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import lines_of, render, renormalised, settled_chats
 from botproof.checks.shortcomings import windows
 from botproof.checks.why import Reasons, refusals
@@ -32,6 +32,8 @@ _EVIDENCE_LINES = 100
 _EVIDENCE_NAMES = 12
 _HEADLINE_NAMES = 2
 _REFUSED = 400  # this HTTP status and those above it
+OF_ITSELF = frozenset({own_settings.CASE, own_signals.CASE})
+"""The files of what no case asks for."""
 _SOURCE = "golden/ (docs/golden.md)"
 
 
@@ -222,19 +224,29 @@ def _of_turn(turn: Turn, judging: Judging, reasons: Reasons) -> Iterator[_Proble
 def _of_itself(
     history: History, stack: str, judging: Judging, *, asked: bool
 ) -> Iterator[_Problem]:
-    """Yield what the bot told Telegram of itself in a stack, such as its menu of commands. Of one
-    that said nothing and was not asked anything, as when it could not be started, nothing."""
-    received = own_settings(history, stack, judging.rules)
-    if not (received or asked):
-        return
-    approved = judging.approved.get(CASE, "")
-    name = f"{CASE} ({stack})"
+    """Yield what the bot did by itself in a stack: what it told Telegram, such as its menu of
+    commands, and what it sent. Of one that said nothing and was not asked anything, as when it
+    could not be started, nothing; and nothing of signals that were not watched."""
+    told = own_settings.own_settings(history, stack, judging.rules)
+    if told or asked:
+        what = "what the bot tells of itself, such as its menu of commands"
+        yield from _unasked(own_settings.CASE, stack, told, judging, what)
+    sent = own_signals.own_signals(history, stack, judging.rules)
+    if sent and own_signals.CASE in judging.approved:
+        what = "what the bot sends by itself"
+        yield from _unasked(own_signals.CASE, stack, sent, judging, what)
+
+
+def _unasked(
+    case: str, stack: str, received: str, judging: Judging, what: str
+) -> Iterator[_Problem]:
+    approved = judging.approved.get(case, "")
+    name = f"{case} ({stack})"
     if received and not approved:
         yield _unapproved(name)
     elif renormalised(approved, judging.rules) != received and approved != received:
-        compared = tuple(diff(CASE, stack, approved, received))
-        title = f"{name}: what the bot tells of itself, such as its menu of commands:"
-        yield _Problem(name, "differ", title, compared, _changes(compared))
+        compared = tuple(diff(case, stack, approved, received))
+        yield _Problem(name, "differ", f"{name}: {what}:", compared, _changes(compared))
 
 
 def _unapproved(name: str) -> _Problem:
@@ -322,6 +334,6 @@ def _unused(
     used = {
         name for by_case in turns.values() for name, turn in by_case.items() if turn.case.pinned
     }
-    for name in sorted(set(judging.approved) - used - {CASE}):
+    for name in sorted(set(judging.approved) - used - OF_ITSELF):
         file = f"golden/{name}.txt"
         yield _Problem(file, "unused", f"{file}: no case uses it; delete it or name its case again")

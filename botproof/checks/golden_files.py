@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from botproof.checks import own_settings, own_signals
 from botproof.checks.doubt import looks_like_an_error
 from botproof.checks.golden import incomplete
 from botproof.checks.judging import Judging
-from botproof.checks.own_settings import CASE, own_settings
 from botproof.checks.replies import render, settled_turns
 from botproof.history import History
 
@@ -49,9 +49,12 @@ def received(history: History, judging: Judging) -> dict[str, Received]:
                 wrong = incomplete(turn)
                 if wrong:
                     refused.setdefault(name, f"{wrong} in {stack}")
-        told = own_settings(history, stack, judging.rules)
-        if told:
-            found.setdefault(CASE, {})[stack] = told
+        for name, text in (
+            (own_settings.CASE, own_settings.own_settings(history, stack, judging.rules)),
+            (own_signals.CASE, own_signals.own_signals(history, stack, judging.rules)),
+        ):
+            if text:
+                found.setdefault(name, {})[stack] = text
     return {
         name: Received(texts, refused.get(name, ""), _doubt(texts)) for name, texts in found.items()
     }

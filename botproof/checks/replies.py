@@ -73,14 +73,7 @@ def render(turn: Turn, rules: ReplyRules) -> str:
     if rules.acknowledgement_stays and turn.answers:
         shown = [message for message in shown if not message.acknowledgement]
     for message in shown:
-        about = [RULE, "message" if message.method == "sendMessage" else message.method]
-        if message.parse_mode:
-            about.append(f"({message.parse_mode})")
-        lines.append(" ".join(about + _manners(message)))
-        lines += rules.normalise(message.text).splitlines()
-        lines += [
-            "  ".join(f"[{button_label(button)}]" for button in row) for row in message.buttons
-        ]
+        lines += shown_message(message, rules)
     lines += [
         f"{RULE} {act.method} {json.dumps(plain(act.params.get('reaction')), ensure_ascii=False)}"
         for act in turn.acts
@@ -89,6 +82,18 @@ def render(turn: Turn, rules: ReplyRules) -> str:
     if not shown:
         lines.append(f"{RULE} nothing")
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def shown_message(message: Message, rules: ReplyRules) -> list[str]:
+    """Return the lines of one message: how it is sent, what it says, and its buttons."""
+    about = [RULE, "message" if message.method == "sendMessage" else message.method]
+    if message.parse_mode:
+        about.append(f"({message.parse_mode})")
+    return [
+        " ".join(about + _manners(message)),
+        *rules.normalise(message.text).splitlines(),
+        *("  ".join(f"[{button_label(button)}]" for button in row) for row in message.buttons),
+    ]
 
 
 def _manners(message: Message) -> list[str]:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from botproof.checks.figures import skeleton
 from botproof.checks.found import Found
 from botproof.checks.judging import Judging
+from botproof.checks.keys import astray
 from botproof.checks.replies import lines_of
 from botproof.counting import several
 from botproof.excerpts import one_line
-from botproof.history import History, PortsSeen, SecretSeen, SecurityAsked
+from botproof.history import History, KeySent, PortsSeen, SecretSeen, SecurityAsked
 from botproof.verdict import CheckResult, judged
 
 _ENOUGH = 2
@@ -56,7 +57,13 @@ def check(history: History, _: Judging) -> CheckResult:
 def findings_of(history: History) -> list[Found]:
     """Return what is wrong, each thing once: who was told what is not theirs comes first."""
     seen = history.of(PortsSeen)
-    every = [*_leaks(history.of(SecurityAsked)), *_secrets(history), *_ports(seen), *_named(seen)]
+    every = [
+        *_leaks(history.of(SecurityAsked)),
+        *_secrets(history),
+        *astray(history.of(KeySent)),
+        *_ports(seen),
+        *_named(seen),
+    ]
     first: dict[str, Found] = {}
     for each in every:
         first.setdefault(each.text, each)

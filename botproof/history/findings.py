@@ -107,6 +107,19 @@ class SecretSeen(Event, frozen=True, kw_only=True):
     line: str = ""
 
 
+class KeySent(Event, frozen=True, kw_only=True):
+    """A key or another credential reached an exchange, under the name of a header or parameter.
+
+    `settings` are the names of the settings that hold its value, none where no setting does;
+    `calls` is how often it came there so.
+    """
+
+    venue: str
+    name: str
+    settings: tuple[str, ...] = ()
+    calls: int = 1
+
+
 class PortsSeen(Event, frozen=True, kw_only=True):
     """Where the target's processes listen for TCP connections: "0.0.0.0:8080 (bot)".
 
@@ -127,7 +140,8 @@ class Degraded(Event, frozen=True, kw_only=True):
     """A question was asked while exchanges misbehaved, and this came of it.
 
     `fault` says in words what went wrong; `stage` is "gone" (no exchange answers), "part" (half of
-    all answers are wrong), "venue" (one exchange is gone), "back" (all is well again), "ended"
+    all answers are wrong), "venue" (one exchange is gone), "back" (all is well again), "idle" (the
+    first question after a while), "ended"
     where the target ended, or "held" (Telegram had this chat wait, and `calls` came before that
     was over). `reply_s` is how long the answer took (None: it never came), `withheld_s` what the
     machine kept of that time. `clean` is what the same question is answered when nothing is wrong,
@@ -162,7 +176,8 @@ class Degraded(Event, frozen=True, kw_only=True):
 class SignalSeen(Event, frozen=True, kw_only=True):
     """A message that the bot sent by itself, `slot` seconds being the begin of its slot (epoch).
 
-    `tags`: it was sent as plain text and holds markup, so that people read the tags.
+    `tags`: it was sent as plain text and holds markup, so that people read the tags. `params` are
+    those of its call, but for the chat.
     """
 
     chat_id: int
@@ -171,6 +186,8 @@ class SignalSeen(Event, frozen=True, kw_only=True):
     after_s: float
     life: int
     tags: bool = False
+    method: str = "sendMessage"
+    params: Mapping[str, Any] = {}
 
 
 class SignalsWatched(Event, frozen=True, kw_only=True):

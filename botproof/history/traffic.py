@@ -77,7 +77,8 @@ class VenueCall(Event, frozen=True, kw_only=True):
 
     `t` is its end. `own_s` is the part of `duration_s` that the double took for itself: no fault
     that was asked for. `unserved` names what the double does not know, so that its refusal says
-    nothing about the real venue.
+    nothing about the real venue. `carried` holds the fingerprints of keys and other credentials, by
+    the name of their header or parameter (`botproof.credentials`).
     """
 
     venue: str
@@ -87,6 +88,7 @@ class VenueCall(Event, frozen=True, kw_only=True):
     duration_s: float = 0.0
     own_s: float = 0.0
     unserved: str = ""
+    carried: Mapping[str, str] = {}
 
 
 NOT_RECORDED = "not_recorded"

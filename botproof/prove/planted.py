@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from botproof.problems import UsageError
+from botproof.prove.grounds import Ground
 
 
 class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +51,8 @@ class Planted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     "bot.env.NAME") in botproof.toml. `check` has to turn red, with each of `words` in its
     measurement or evidence. `also` are other checks that may name it in that one's place, each with
     its words: on a machine that is slow. `modes` restricts the plan's. `ci` says that it is among
-    the few that every run of CI plays. `escapes` says why the gate does not see it yet.
+    the few that every run of CI plays. `escapes` says why the gate does not see it yet, `needs`
+    what a bot has to have for it to show (`grounds`).
     """
 
     name: str
@@ -68,6 +70,7 @@ class Planted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     modes: tuple[str, ...] = ()
     ci: bool = False
     escapes: str = ""
+    needs: Ground = ""
 
     @property
     def how(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import enum
 import json
 import shutil
@@ -21,6 +22,9 @@ from typing import Any
 
 import msgspec
 
+from botproof.config import load_config
+from botproof.history import read_history
+from botproof.prove.grounds import why_not
 from botproof.prove.patience import allowed_s, base_s, withheld_s
 from botproof.prove.planted import Catalogue, Plan, Planted
 from botproof.prove.planting import DoesNotApplyError, Job, control, planted
@@ -41,6 +45,7 @@ class Became(enum.Enum):
     NOT_APPLIED = "could not be planted"
     CONTROL = "the build without it is not green"
     ESCAPES = "stays unseen, as the catalogue says"
+    NOT_HERE = "does not apply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Play:
     @property
     def void(self) -> bool:
         """Whether it speaks against the gate, or against the catalogue."""
-        return self.became not in (Became.RED, Became.ESCAPES)
+        return self.became not in (Became.RED, Became.ESCAPES, Became.NOT_HERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +168,14 @@ class _Plays:
         # what is red without the defect shows none
         red = set(unbroken.of("FAIL"))
         also = {other: words for other, words in defect.also.items() if other not in red}
-        return judged(msgspec.structs.replace(defect, also=also), ended)
+        play = judged(msgspec.structs.replace(defect, also=also), ended)
+        if play.became is Became.GREEN and (reason := self._why_not(defect)):
+            return dataclasses.replace(play, became=Became.NOT_HERE, line=reason)
+        return play
+
+    def _why_not(self, defect: Planted) -> str:
+        record = self._folder / "without" / defect.plan / "report" / "history.jsonl"
+        return why_not(defect.needs, load_config(self._config), read_history(record))
 
 
 async def _run(job: Job, folder: Path, base: float) -> Ended:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from botproof.counting import several
 from botproof.excerpts import one_line
 from botproof.prove.playing import Became, Play
 from botproof.stats import upper_bound
@@ -19,17 +20,21 @@ _WORDS = 160
 
 def summary(plays: Sequence[Play]) -> str:
     """Return how many were seen, and what that says of defects of the same kinds at 95 %."""
-    red = sum(play.became is Became.RED for play in plays)
-    void = [play.defect.name for play in plays if play.void]
-    unseen = len(plays) - red
-    bound = upper_bound(len(plays), unseen)
+    played = [play for play in plays if play.became is not Became.NOT_HERE]
+    red = sum(play.became is Became.RED for play in played)
+    void = [play.defect.name for play in played if play.void]
+    bound = upper_bound(len(played), len(played) - red)
     line = (
-        f"{red} of {len(plays)} planted defects are red for the right reason; an escape rate above "
-        f"{bound:.1%} is refuted at 95 % (for defects drawn as these were)"
+        f"{red} of {len(played)} planted defects are red for the right reason; an escape rate "
+        f"above {bound:.1%} is refuted at 95 % (for defects drawn as these were)"
     )
     escaping = sum(play.became is Became.ESCAPES for play in plays)
     if escaping:
         line += f"; {escaping} escape, as the catalogue says"
+    if elsewhere := len(plays) - len(played):
+        line += (
+            f"; {several(elsewhere, 'defect')} more {'does' if elsewhere == 1 else 'do'} not apply"
+        )
     return f"VOID: {line}; {', '.join(void)}" if void else line
 
 
@@ -41,7 +46,7 @@ def print_plays(plays: Sequence[Play], console: Console | None = None) -> None:
         out.add_column(name, ratio=ratio, no_wrap=name == "s")
     for play in plays:
         style = "bold magenta" if play.void else "bold green"
-        if play.became is Became.ESCAPES:
+        if play.became in (Became.ESCAPES, Became.NOT_HERE):
             style = "bold yellow"
         expected = f"{play.defect.check}: {play.defect.words[-1]}"
         found = Text(f"{'VOID: ' if play.void else ''}{play.became.value}", style)

@@ -31,6 +31,7 @@ from botproof.history import (
     GroupSample,
     Held,
     History,
+    KeySent,
     LogRead,
     MemorySample,
     PlayedAgain,
@@ -60,8 +61,8 @@ _MOST_LINES = 4000
 _LINE_CHARACTERS = 2000
 _SECRET = frozenset({"secret_token", "certificate"})
 _AFTERWARDS = (
-    AskedTogether, CalledTooOften, Degraded, DoorAsked, PortsSeen, SecretSeen, SecurityAsked,
-    SignalSeen, SignalsWatched, Trial, Vanished, Withheld,
+    AskedTogether, CalledTooOften, Degraded, DoorAsked, KeySent, PortsSeen, SecretSeen,
+    SecurityAsked, SignalSeen, SignalsWatched, Trial, Vanished, Withheld,
 )  # fmt: skip
 _FIELDS_OF_ALL = frozenset({"t", "stack", "mode"})
 

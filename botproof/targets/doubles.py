@@ -256,6 +256,7 @@ def _venue_call(raw: Mapping[str, Any], _: str, common: Mapping[str, Any]) -> Ev
         duration_s=raw.get("duration_s") or 0.0,
         own_s=raw.get("own_s") or 0.0,
         unserved=raw.get("unserved") or "",
+        carried=raw.get("carried") or {},
         **common,
     )
 

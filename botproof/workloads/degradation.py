@@ -17,7 +17,7 @@ import contextlib
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import TypeVar
 
@@ -82,21 +82,28 @@ _OTHERS = 3
 _HELD_S = 5.0
 
 
-async def degradation_trial(around: Surroundings, mode: str) -> None:
-    """Play it all in a stack of its own; recorded are the questions with what came of each, and
-    meanwhile the secrets that were shown and the calls that were too many."""
+async def degradation_trial(
+    around: Surroundings,
+    mode: str,
+    name: str = "degraded",
+    kind: Callable[[Stack, Config, list[Degraded]], BadTimes] | None = None,
+) -> None:
+    """Play it all, or what `kind` plays, in a stack of its own; recorded are the questions with
+    what came of each, and meanwhile the secrets that were shown and the calls that were too many.
+    """
     own = dataclasses.replace(around, config=around.config.without_flood(), users=USERS)
     played: list[Degraded] = []
     shown: list[Event] = []
 
     async def work(stack: Stack) -> None:
         played.clear()
-        bad = _Bad(stack, own.config, played)
-        await bad.times()
+        bad = (kind or BadTimes)(stack, own.config, played)
+        async with reading(stack, _of_interest, bad.read):
+            await bad.times()
         often = called_too_often(stack, _WHEN)
         shown[:] = [*bad.on_pages, *secrets_shown(stack, _WHEN), *often]
 
-    failed = await in_stack(own, mode, f"{mode}-degraded", work, check="degradation")
+    failed = await in_stack(own, mode, f"{mode}-{name}", work, check="degradation")
     for event in (*played, *shown):
         around.recorder.record(event)
     if failed:
@@ -105,7 +112,9 @@ async def degradation_trial(around: Surroundings, mode: str) -> None:
         )
 
 
-class _Bad:
+class BadTimes:
+    """Asks in one stack, stage by stage; what came of each question is added to `played`."""
+
     def __init__(self, stack: Stack, config: Config, played: list[Degraded]) -> None:
         self._stack = stack
         self._config = config
@@ -139,26 +148,31 @@ class _Bad:
         self.on_pages: list[SecretSeen] = []
         """Secrets on the pages of the target, while no exchange answered."""
 
+    @property
+    def fresh_s(self) -> float:
+        """After how many seconds what the bot remembers is old, as far as is waited for it."""
+        ages = [age for age in self._config.degradation.fresh.values() if age <= _MOST_WAITED_S]
+        return max(ages, default=_WAITED_S)
+
     async def times(self) -> None:
         """Play all stages in their order."""
-        async with reading(self._stack, _of_interest, self._read):
-            questions = await self._choose()
-            await self._held()
-            venues = ", ".join(self._venues)
-            self._stack.say(f"degradation: {len(questions)} questions, {venues}")
-            if not questions:
-                return
-            venues_by_use = [venue for venue, _ in self._venues.most_common(_MOST_VENUES)]
-            for venue in venues_by_use[:1]:
-                await self._first_gone(questions, venue)
-            await self._gone(questions)
-            if await self._back(questions):
-                await self._clean_again()  # before circuits are opened that stay so for long
-                await self._limited(questions)
-            await self._parts(questions)
-            await self._one_gone(questions, venues_by_use[1:])
-            await self._clean_again()
-            self._played += self._too_soon()
+        questions = await self._choose()
+        await self._held()
+        venues = ", ".join(self._venues)
+        self._stack.say(f"degradation: {len(questions)} questions, {venues}")
+        if not questions:
+            return
+        venues_by_use = [venue for venue, _ in self._venues.most_common(_MOST_VENUES)]
+        for venue in venues_by_use[:1]:
+            await self._first_gone(questions, venue)
+        await self._gone(questions)
+        if await self._back(questions):
+            await self._clean_again()  # before circuits are opened that stay so for long
+            await self._limited(questions)
+        await self._parts(questions)
+        await self._one_gone(questions, venues_by_use[1:])
+        await self._clean_again()
+        self._played += self._too_soon()
 
     # the stages
 
@@ -230,8 +244,6 @@ class _Bad:
         self._good_at = began = history.now()
         exchanges = self._stack.exchanges()
         kinds = list(GONE.items())
-        ages = [age for age in self._config.degradation.fresh.values() if age <= _MOST_WAITED_S]
-        fresh = max(ages, default=_WAITED_S)
         silent = self._other(questions)
         while len(silent) < _LEAST_AT_ONCE:  # a bot that answers one after the other shows by them
             silent += self._other(questions)
@@ -240,7 +252,7 @@ class _Bad:
         async with exchanges.with_faults([{"venue": "*", **kinds[1][1]}]):
             await self._beside(self._other(questions), "gone", kinds[1][0])
             self.on_pages += await secrets_on_pages(self._stack, _WHEN)
-            await asyncio.sleep(max(0.0, began + fresh - history.now()))
+            await asyncio.sleep(max(0.0, began + self.fresh_s - history.now()))
             await self._beside(questions, "gone", kinds[1][0])
             await self._beside(self._other(questions), "gone", kinds[1][0])
 
@@ -435,7 +447,8 @@ class _Bad:
     def _answered(self, name: str) -> bool:
         return self._chats.turns[name].answered
 
-    async def _read(self, events: asyncio.Queue[Event]) -> None:
+    async def read(self, events: asyncio.Queue[Event]) -> None:
+        """Take in what is said and called, for as long as the times go on."""
         while True:
             event = await events.get()
             if isinstance(event, VenueCall):

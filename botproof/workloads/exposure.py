@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +21,8 @@ from botproof import history
 from botproof.calls import chat_of, is_sending, text_of
 from botproof.chat_ids import chat_kind
 from botproof.config import BOT, Process, substitute
-from botproof.history import BotApiCall, PortsSeen, SecretSeen
+from botproof.credentials import KEY_HEADERS, fingerprint, is_credential
+from botproof.history import BotApiCall, KeySent, PortsSeen, SecretSeen, VenueCall
 from botproof.targets.family import PROC, family
 from botproof.targets.process import ManagedProcess
 from botproof.targets.stack import Stack
@@ -93,6 +95,8 @@ async def look(stack: Stack) -> None:
             **stack.labels,
         )
     )
+    for sent in keys_sent(stack):
+        stack.around.recorder.record(sent)
 
 
 def _writers(stack: Stack) -> set[int]:
@@ -154,6 +158,34 @@ def secrets_of(stack: Stack) -> dict[str, str]:
     if secret:
         found["secret of the webhook"] = secret
     return {name: text for name, text in found.items() if len(text) >= _LEAST_LETTERS}
+
+
+def keys_sent(stack: Stack) -> list[KeySent]:
+    """Return which keys and other credentials have reached which exchange so far, each once, as
+    seen in this stack's mode."""
+    settings: dict[str, list[str]] = {}
+    for process, described in _processes(stack).items():
+        for key, value in described.env.items():
+            if is_credential(key):
+                shown = fingerprint(substitute(str(value), stack.values))
+                settings.setdefault(shown, []).append(f"{key} of {process}")
+    calls = stack.around.recorder.history().of(VenueCall, stack=stack.name)
+    came = Counter(
+        (call.venue, name, shown) for call in calls for name, shown in call.carried.items()
+    )
+    return [
+        KeySent(
+            t=history.now(),
+            venue=venue,
+            name=name,
+            settings=tuple(settings.get(shown, ())),
+            calls=count,
+            stack=stack.mode,
+            mode=stack.mode,
+        )
+        for (venue, name, shown), count in came.items()
+        if shown in settings or name in KEY_HEADERS
+    ]
 
 
 def _processes(stack: Stack) -> Mapping[str, Process]:

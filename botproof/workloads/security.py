@@ -19,11 +19,11 @@ from botproof.chats import Chats, ReplyRules
 from botproof.checks.figures import telling
 from botproof.config import Case, Config
 from botproof.config.placeholders import names_users
-from botproof.history import BotApiCall, Event, SecretSeen, SecurityAsked
+from botproof.history import BotApiCall, Event, SecurityAsked
 from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack, Surroundings
 from botproof.targets.values import LISTED_GROUPS
-from botproof.workloads.exposure import secrets_shown
+from botproof.workloads.exposure import keys_sent, secrets_shown
 from botproof.workloads.trials import in_stack, reading, with_env
 from botproof.workloads.updates import message_update, private_chat
 from botproof.workloads.vocabulary import split_command
@@ -82,18 +82,18 @@ async def security_trial(around: Surroundings, mode: str, guests: str = "") -> N
     own = dataclasses.replace(around, config=config, users=(OPERATOR,))
     what = f"guests by {guests}" if guests else "strangers"
     events: list[SecurityAsked] = []
-    secrets: list[SecretSeen] = []
+    shown: list[Event] = []
 
     async def work(stack: Stack) -> None:
         stack.say(f"security: {what}")
         events[:] = await Asker(stack, guests, config).ask()
-        secrets[:] = secrets_shown(stack, f"while {what} asked")
+        shown[:] = [*secrets_shown(stack, f"while {what} asked"), *keys_sent(stack)]
 
     name = f"{mode}-security" + (f"-{guests}" if guests else "")
     failed = await in_stack(own, mode, name, work, check="security")
     if not (failed or events or guests):
         failed = NOTHING_TO_ASK
-    for event in (*events, *secrets):
+    for event in (*events, *shown):
         around.recorder.record(event)
     if failed:
         around.recorder.record(
@@ -133,6 +133,8 @@ class Asker:
             operator = {}
             for text in dict.fromkeys((*([ordinary] if ordinary else []), *private)):
                 operator[text] = await self._operators(text)
+            for text in questions_of(self._config)[:_MOST_ASKED] if private else ():
+                await self._inject(message_update(OPERATOR, text))  # a key may have stayed behind
             approaches = list(self.approaches(operator, self._taps, bot))
             await self._all(approaches)
             unreached = list(self._unreached(operator, len(approaches)))

@@ -264,6 +264,8 @@ class _Watch:
                     after_s=round(at - slot, 3),
                     life=self._life,
                     tags=shows_tags(event.params),
+                    method=event.method,
+                    params={k: v for k, v in event.params.items() if k != "chat_id"},
                     stack=self._stack.mode,
                     mode=self._stack.mode,
                 )

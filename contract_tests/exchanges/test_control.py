@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from botproof.credentials import fingerprint
 from botproof.doubles.exchanges.faults import KINDS
 from botproof.targets.doubles import DoubleControl
 from botproof.targets.launch import BrokenHarnessError
@@ -242,3 +243,13 @@ async def test_a_delay_that_was_asked_for_is_not_the_doubles_own_time(exchanges)
     event = exchanges.double.events[-1]
     assert event["duration_s"] >= 0.2
     assert event["own_s"] <= event["duration_s"] - 0.2
+
+
+async def test_a_key_is_recorded_by_its_fingerprint_alone(exchanges):
+    exchanges.client.headers["X-MBX-APIKEY"] = "a-key-of-somebody"
+    await exchanges.get("bybit/v5/market/time", api_key="a-key-of-somebody")
+    [event] = exchanges.double.events
+    assert event["carried"] == dict.fromkeys(
+        ("x-mbx-apikey", "api_key"), fingerprint("a-key-of-somebody")
+    )
+    assert "a-key-of-somebody" not in str(event)

@@ -12,10 +12,12 @@ from botproof import history
 from botproof.checks import security
 from botproof.checks.judging import Judging
 from botproof.config import load_config
+from botproof.credentials import carried
 from botproof.targets.recorder import Recorder
 from botproof.targets.stack import Stack
-from botproof.verdict import Verdict
+from botproof.verdict import CheckResult, Verdict
 from botproof.workloads.exposure import (
+    keys_sent,
     naming,
     secrets_on_pages,
     secrets_shown,
@@ -161,3 +163,57 @@ def test_a_page_that_tells_too_much_of_a_failure_is_seen(stack: Stack) -> None:
     assert ("bot token", "GET /ready of bot while Telegram failed") in {
         (each.secret, each.place) for each in seen
     }
+
+
+def venue_call(venue: str, headers: dict[str, str], query: dict[str, str]) -> history.VenueCall:
+    given = carried(headers, query)
+    return history.VenueCall(
+        t=1.0, venue=venue, path="/x", carried=given, stack="webhook-security", mode="webhook"
+    )
+
+
+def judge_keys(*sent: history.KeySent) -> CheckResult:
+    looked = history.PortsSeen(t=1.0, stack="webhook", mode="webhook")
+    return security.check(history.History([looked, *sent]), Judging())
+
+
+def test_a_key_that_reaches_another_exchange_is_named_by_its_setting(stack: Stack) -> None:
+    for venue in ("binance", "bybit", "bybit"):
+        stack.around.recorder.record(venue_call(venue, {"x-mbx-apikey": KEY}, {}))
+    sent = keys_sent(stack)
+    result = judge_keys(*sent)
+    assert result.verdict is Verdict.FAIL
+    assert (
+        "webhook: BINANCE_API_KEY of market_data, which is for binance, was sent to bybit as "
+        "x-mbx-apikey (2 calls)"
+    ) in result.measurement
+    assert KEY not in str(sent), "the record holds the key itself"
+
+
+def test_a_key_at_its_own_exchange_and_what_no_setting_holds_pass(stack: Stack) -> None:
+    stack.around.recorder.record(venue_call("binance", {"x-mbx-apikey": KEY}, {}))
+    stack.around.recorder.record(venue_call("bybit", {"x-bapi-sign": "ab12"}, {"token": "BTC"}))
+    assert judge_keys(*keys_sent(stack)).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("sent", "verdict"),
+    [
+        ((("okx", "ok-access-key", ()), ("gate", "ok-access-key", ())), Verdict.FAIL),
+        ((("okx", "apikey", ("A_KEY",)), ("gate", "apikey", ("A_KEY",))), Verdict.FAIL),
+        ((("gate", "key", ("GATEIO_KEY",)), ("okx", "ok-access-key", ("OKX_KEY",))), Verdict.PASS),
+        # the same words for each, as whoever tries a bot gives them:
+        ((("gate", "key", ("GATE_KEY", "OKX_KEY")), ("okx", "x", ("GATE_KEY", "OKX_KEY"))),
+         Verdict.PASS),
+    ],
+)  # fmt: skip
+def test_whose_a_key_is_its_setting_says_or_else_its_header(
+    sent: tuple[tuple[str, str, tuple[str, ...]], ...], verdict: Verdict
+) -> None:
+    result = judge_keys(
+        *(
+            history.KeySent(t=2.0 + at, venue=venue, name=name, settings=settings, stack="webhook")
+            for at, (venue, name, settings) in enumerate(sent)
+        )
+    )
+    assert result.verdict is verdict, result

@@ -8,8 +8,11 @@ import pytest
 from botproof import history
 from botproof.config import Config, load_config, parse_config
 from botproof.prove.choosing import chosen_cases
+from botproof.prove.grounds import why_not
 from botproof.prove.patience import allowed_s, base_s, withheld_s
 from botproof.prove.planted import read_wires_of_any_bot
+from botproof.prove.playing import Became, Play
+from botproof.prove.table import summary
 from botproof.proving import shortened
 
 BOT = """
@@ -80,3 +83,47 @@ def test_what_stacks_beside_each_other_lost_counts_once(tmp_path: Path) -> None:
     lines = [history.encode(event) for event in events]
     path.write_bytes(b"\n".join(lines) + b'\n{"type":"starved","t":1')
     assert withheld_s(path) == pytest.approx(2.0)
+
+
+USERS = '[bot.env]\nALLOWED = "{users}"\n'
+STRANGER = '[[workload.cases]]\nname = "a"\nsay = "/a"\nstranger = true\nexpect = "silence"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "because"),
+    [("", "nothing asks who somebody is: no {users}"), (USERS, ""), (STRANGER, "")],
+)
+def test_where_nobody_is_kept_out_nobody_can_be_taken_for_another(more: str, because: str) -> None:
+    config = parse_config(BOT + more)
+    assert why_not("users", config, history.History([])).startswith(because)
+    assert bool(why_not("users", config, history.History([]))) == bool(because)
+
+
+def edit(**fields: Any) -> history.CasePlayed:
+    given: dict[str, Any] = {"case": "edited", "chat_id": 1, "expect": "silence", "update_id": 7}
+    return history.CasePlayed(t=1.0, sent={"edited_message": {}}, **given | fields)
+
+
+@pytest.mark.parametrize(
+    ("cases", "because"),
+    [
+        ([], "no case edits a message that is to stay unanswered"),
+        ([edit(expect="reply")], "no case edits a message that is to stay unanswered"),
+        ([edit(update_id=0)], "the bot does not ask Telegram for edited messages"),
+        ([edit(update_id=0), edit()], ""),
+    ],
+)
+def test_edits_that_never_reach_a_bot_can_break_no_silence(
+    cases: list[history.CasePlayed], because: str
+) -> None:
+    told = why_not("edits", parse_config(BOT), history.History(cases))
+    assert told.startswith(because)
+    assert bool(told) == bool(because)
+
+
+def test_what_does_not_apply_counts_neither_way() -> None:
+    defect = next(each for each in read_wires_of_any_bot().defects if each.needs == "edits")
+    plays = [Play(defect, Became.RED), Play(defect, Became.NOT_HERE, "none reaches it")]
+    assert not any(play.void for play in plays)
+    assert summary(plays).startswith("1 of 1 planted defects are red for the right reason")
+    assert summary(plays).endswith("; 1 defect more does not apply")

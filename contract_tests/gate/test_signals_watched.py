@@ -7,7 +7,8 @@ import pytest
 
 from botproof import history
 from botproof.calls import shows_tags
-from botproof.checks import signals
+from botproof.checks import golden, signals
+from botproof.checks.golden_files import received
 from botproof.checks.judging import Judging
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
@@ -190,3 +191,65 @@ class TestSlots:
 
     def test_the_third_time_is_the_last(self) -> None:
         assert len(self.all_of([Slot.TOO_LATE] * 3)) == 7
+
+
+BUTTON = {"inline_keyboard": [[{"text": "Again", "callback_data": "signal BTC"}]]}
+
+
+class TestApprovedSignals:
+    """What comes by itself is held against a file of its own, as replies are."""
+
+    @staticmethod
+    def record(story: Any, *texts: str, **params: Any) -> History:
+        """A record in which each subscriber gets these messages in each slot."""
+        story.signals("polling")
+        told = {"parse_mode": "HTML", "reply_markup": BUTTON} | params
+        events: list[history.Event] = [
+            each for each in story.healthy().events if not isinstance(each, history.SignalSeen)
+        ]
+        for slot in (100.0, 104.0):
+            for chat in (1, 2):
+                for text in texts:
+                    shown = {"text": text, **told}
+                    events.append(signal(chat_id=chat, text=text, slot=slot, params=shown))
+        return History(events)
+
+    def judge(self, judged: Any, approved: History, found: History) -> CheckResult:
+        texts = received(approved, judged)["_signals"].texts
+        assert set(texts) == {"polling"}
+        judged.approved["_signals"] = texts["polling"]
+        return golden.check(found, judged)
+
+    def test_the_same_messages_pass_in_whatever_order(self, make_story, judged) -> None:
+        approved = self.record(make_story(), "BTC LONG", "ETH SHORT")
+        found = self.record(make_story(), "ETH SHORT", "BTC LONG")
+        assert self.judge(judged, approved, found).verdict is Verdict.PASS
+
+    def test_a_pair_that_is_never_sent_is_shown(self, make_story, judged) -> None:
+        approved = self.record(make_story(), "BTC LONG", "ETH SHORT")
+        result = self.judge(judged, approved, self.record(make_story(), "BTC LONG"))
+        assert result.verdict is Verdict.FAIL
+        assert "_signals (polling): what the bot sends by itself:" in result.evidence
+        assert "-ETH SHORT" in result.evidence
+
+    def test_a_signal_without_its_button_is_shown(self, make_story, judged) -> None:
+        approved = self.record(make_story(), "BTC LONG")
+        result = self.judge(
+            judged, approved, self.record(make_story(), "BTC LONG", reply_markup="")
+        )
+        assert result.verdict is Verdict.FAIL
+        assert "-[Again → signal BTC]" in result.evidence
+
+    def test_what_was_not_watched_is_not_judged(self, make_story, judged) -> None:
+        approved = self.record(make_story(), "BTC LONG")
+        assert self.judge(judged, approved, self.record(make_story())).verdict is Verdict.PASS
+
+    def test_what_is_other_in_each_slot_has_no_file(self, make_story, judged) -> None:
+        record = self.record(make_story(), "BTC LONG 1")
+        later = [
+            msgspec.structs.replace(each, params={**each.params, "text": f"at {each.slot}"})
+            if isinstance(each, history.SignalSeen)
+            else each
+            for each in record
+        ]
+        assert "_signals" not in received(History(later), judged)

@@ -184,6 +184,16 @@ class TestDegradation:
         assert "half of all figures are NaN: /price BTC →" in result.measurement
         assert words in result.measurement
 
+    @pytest.mark.parametrize(("reply_s", "verdict"), [(0.4, Verdict.PASS), (3.4, Verdict.FAIL)])
+    def test_whoever_asks_first_after_a_while_is_answered_in_time(
+        self, reply_s: float, verdict: Verdict
+    ) -> None:
+        idle = "nobody has asked anything for 6 s"
+        result = judge_bad(bad(stage="idle", fault=idle, answers=CLEAN, reply_s=reply_s))
+        assert result.verdict is verdict, result
+        if verdict is Verdict.FAIL:
+            assert f"{idle}: /price BTC → answered after 3.4 s" in result.measurement
+
     @pytest.mark.parametrize(
         "answer",
         [

@@ -14,7 +14,8 @@
 
 The clock counts ms; ``{"set": epoch ms}`` stops it. Faults are `ExchangeFault`s. In the transcript
 ``duration_s`` of a call is all of its time, ``own_s`` what this double itself took to draw the
-answer, ``unserved`` what it does not know ("" when it does).
+answer, ``unserved`` what it does not know ("" when it does), ``carried`` the fingerprints of keys
+and other credentials, by the name of their header or parameter.
 
 Truth is told for the smallest venue, in exact decimals of base units; a venue's ``weight``
 multiplies it. Of an inverse book volumes and open interest are in dollars, turnovers in coins.
@@ -34,6 +35,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from botproof.credentials import carried, is_credential
 from botproof.doubles.exchanges.binance import Binance
 from botproof.doubles.exchanges.bitget import Bitget
 from botproof.doubles.exchanges.bybit import Bybit
@@ -157,7 +159,8 @@ class ExchangeDouble:
             {
                 "venue": venue.name,
                 "path": path,
-                "query": {k: v for k, v in request.query.items() if k != "signature"},
+                "query": {k: v for k, v in request.query.items() if not is_credential(k)},
+                "carried": carried(request.headers, request.query),
                 "status": answer.status,
                 "fault": fault.kind if fault else None,
                 "duration_s": time.monotonic() - began,
