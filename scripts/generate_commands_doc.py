@@ -67,7 +67,7 @@ def page() -> str:
 
 def _section(command: Command) -> str:
     lines = [f"## /{command.name}", "", f"{command.summary.capitalize()}: `{command.usage}`.", ""]
-    if command.arguments:
+    if command.typed:
         lines += ["| argument | left out | buttons |", "|---|---|---|"]
         lines += [_argument(each) for each in command.typed]
         lines.append("")

@@ -194,6 +194,9 @@ def test_a_month_is_no_minute() -> None:
         ("60", "1h"),
         ("daily", "1d"),
         ("D", "1d"),
+        ("0.5h", "30m"),
+        ("4hourly", "4h"),
+        ("1440m", "1d"),
     ],
 )
 def test_timeframes_in_usual_spellings(typed: str, frame: str) -> None:
@@ -205,7 +208,8 @@ def test_other_arguments_with_marks_around_them() -> None:
     assert MARKET.parse("Spot.") == "spot"
     assert DAYS.parse("７D.") == "7d"
     assert THRESHOLD.parse("٢٠٠٪") == "200"
-    assert THRESHOLD.parse("3x") == "200"
+    assert THRESHOLD.parse("3x") == THRESHOLD.parse("x3") == "200"
+    assert THRESHOLD.parse("2k") == THRESHOLD.parse("2,000%") == "2000"
     with pytest.raises(BadArgumentError):
         THRESHOLD.parse("-300")
 
@@ -252,6 +256,14 @@ def test_a_period_that_there_is_not_is_refused(period: str) -> None:
         ("spot btc-15m", "volume", {"SYM": "BTC-SPOT", "TIMEFRAME": "15m"}),
         ("btcusdt,1h", "volume", {"SYM": "BTCUSDT", "TIMEFRAME": "1h"}),
         ("200 percent", "volscan", {"PERCENT": "200", "TIMEFRAME": "15m"}),
+        ("1 thousand an hour", "volscan", {"PERCENT": "1000", "TIMEFRAME": "1h"}),
+        ("btc tf=4h", "cvd", {"SYM": "BTC", "TIMEFRAME": "4h"}),
+        ("btc timeframe 4h", "cvd", {"SYM": "BTC", "TIMEFRAME": "4h"}),
+        ("btc last 4 hours", "cvd", {"SYM": "BTC", "TIMEFRAME": "4h"}),
+        ("btc an hour", "volume", {"SYM": "BTC", "TIMEFRAME": "1h"}),
+        ("btc half an hour", "volume", {"SYM": "BTC", "TIMEFRAME": "30m"}),
+        ("one 1h", "cvd", {"SYM": "ONE", "TIMEFRAME": "1h"}),
+        ("sol perpetual swap", "oi", {"COIN": "SOL-PERP"}),
     ],
 )
 def test_words_find_their_argument(typed: str, name: str, arguments: dict[str, str]) -> None:

@@ -76,6 +76,11 @@ TYPED = {  # each another coin: the same at the same moment is asked once
     "/price chz->usdc": ["CHZ/USDC"],
     "/price audnzd=x": ["AUDNZD"],
     "good morning, /price sand please": ["SAND"],
+    "/price vet // thanks a lot": ["VET"],
+    "hey, can you /price sushi for me": ["SUSHI"],
+    "/price snx perpetual swap": ["SNX-PERP"],
+    "/price symbol=comp": ["COMP"],
+    "/price yfi for half an hour": ["YFI"],
 }
 
 
@@ -87,10 +92,15 @@ def said_back() -> dict[str, str]:
         "/btc": "I do not know /btc. Did you mean /price BTC?",
         f"/price {'A' * 3500}": no_symbol,
         "/cvd 😀": no_symbol,
-        "/price ?": no_symbol,
         "/price https://t.me/news/1": no_symbol,
         "/price btc 2024-01-01": "I only have current prices, not those of “2024-01-01”",
         "/price btc yesterday": "I only have current prices, not those of “yesterday”",
+        "/price BTC1!": "“BTC1!” expires (a future or an option): I have spot and perpetuals",
+        "/price btcusdt_250328": "expires (a future or an option)",
+        "/cvd BTC/USDT:USDT-250328": "expires (a future or an option)",
+        "/oi ETHUSDM25": "expires (a future or an option)",
+        "/price BTC-28MAR25-100000-C": "expires (a future or an option)",
+        "/price BTC.D": "“BTC.D” is an index over many coins: I have single coins and pairs",
         "/cvd btc 2h": "“2h” is not a timeframe: use one of 1m, 5m, 15m, 30m, 1h, 4h, 1d",
         "/pnl ytd": "“ytd” is not a period: use one of 1d, 7d, 30d, 90d",
     }

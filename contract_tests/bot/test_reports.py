@@ -42,6 +42,49 @@ def test_who_writes_as_the_group_is_no_bot(start_bot: Any, telegram: Any) -> Non
     assert answer["result"]["text"].startswith("📊 BTC/USDT")
 
 
+HOW_TO_USE = {
+    "/help price": "/price SYM – price, market control",
+    "/help /cvd": "/cvd SYM [1h] – cumulative volume delta, with divergence",
+    "/price ?": "/price SYM – price, market control",
+    "/volume --help": "/volume SYM [15m] – the last candle's volume",
+    "/help something else": "What I can do",
+}
+
+
+def test_how_a_command_is_used_is_told(start_bot: Any, telegram: Any, market: Any) -> None:
+    start_bot("polling").until_ready()
+    telegram.say_each(HOW_TO_USE)
+    told = [telegram.answers(chat) for chat in range(1, len(HOW_TO_USE) + 1)]
+    assert [len(texts) for texts in told] == [1] * len(HOW_TO_USE)
+    for [text], begins in zip(told, HOW_TO_USE.values(), strict=True):
+        assert text.startswith(begins)
+    assert "\nFor example /cvd BTC 1h\n1h: one of 5m, 15m, 1h, 4h, 1d\n" in told[1][0]
+    assert market.asked == []
+
+
+def reply(chat: int, to: str, command: str, **more: Any) -> dict[str, Any]:
+    """Return a command as a reply to what somebody has said."""
+    said = {"message_id": 70, "date": 1, "chat": {"id": chat, "type": "private"}, "text": to}
+    return message(chat, command, reply_to_message=said, **more)
+
+
+def test_a_command_alone_is_about_what_it_is_a_reply_to(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    start_bot("polling").until_ready()
+    both = "what of $near and ATOM/USDT today"
+    telegram.inject(reply(1, "long SOLUSDT.P now, then out", "/price"))
+    telegram.inject(reply(2, both, "/price"))
+    telegram.inject(reply(3, both, "/price", quote={"text": "ATOM/USDT", "position": 14}))
+    telegram.inject(reply(4, "I like ETH more than ADA", "/price xrp"))
+    telegram.inject(reply(5, "I like it, and you?", "/price"))
+    for chat in range(1, 6):
+        telegram.answers(chat)
+    assert telegram.texts(5) == ["🤔 Which symbol? For example /price BTC"]
+    asked = sorted(one["symbol"] for one in market.asked)
+    assert asked == ["ATOM/USDT", "ATOM/USDT", "NEAR", "SOLUSDT.P", "XRP"]
+
+
 @pytest.mark.slow
 def test_figures_that_could_not_go_out_for_long_are_asked_for_again(
     start_bot: Any, telegram: Any, market: Any

@@ -30,8 +30,11 @@ from telegram.ext import (
 )
 
 from reference_bot.telegram_bot.access import Access
+from reference_bot.telegram_bot.commands.arguments import MOST_SYMBOLS
 from reference_bot.telegram_bot.commands.buttons import buttons_under, pressed
+from reference_bot.telegram_bot.commands.help import HOW
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
+from reference_bot.telegram_bot.commands.replied import symbols_replied_to
 from reference_bot.telegram_bot.commands.typed import Typed, is_marked, read_command
 from reference_bot.telegram_bot.commands.words import OFTEN_ASKED
 from reference_bot.telegram_bot.inbox import Inbox, InboxUnavailableError, LeaseLostError
@@ -191,8 +194,11 @@ class _Answers:
         command = self._command(typed)
         if command is None:
             return self._unknown(typed)
+        if len(typed.words) == 1 and typed.words[0].lower() in HOW and command.name != "help":
+            return await self._parsed(update, self._by_name["help"], {"COMMAND": command.name})
+        words = typed.words or _replied_to(update, command)
         try:
-            arguments = command.parse(list(typed.words))
+            arguments = command.parse(list(words))
         except BadArgumentError as error:
             return _wrong(error)
         return await self._parsed(update, command, arguments)
@@ -262,6 +268,13 @@ async def _end_spinner(query: CallbackQuery, text: str | None) -> None:
         await query.answer(text)
     except TelegramError as error:
         _log.info("a callback could not be answered: %s", error)
+
+
+def _replied_to(update: Update, command: Command) -> tuple[str, ...]:
+    """Return what a command without words is about: symbols in what it is a reply to."""
+    if update.message is None or not any(one.symbol for one in command.arguments):
+        return ()
+    return symbols_replied_to(update.message, MOST_SYMBOLS if command.whole else 1)
 
 
 def _wrong(error: BadArgumentError) -> Draft:

@@ -16,20 +16,45 @@ TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 # market-data knows.
 _SYMBOL: Final = re.compile(r"[^\W_]{1,20}(?:[/_:.-][^\W_]{1,20}){0,3}")
 _PERCENT: Final = re.compile(r"[0-9]{1,6}")
-_TIMES: Final = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9])?)x", re.IGNORECASE)
+_TIMES: Final = re.compile(
+    r"([1-9][0-9]{0,2}(?:\.[0-9])?)x|x([1-9][0-9]{0,2}(?:\.[0-9])?)", re.IGNORECASE
+)
+_LARGE: Final = re.compile(
+    r"([0-9]{1,3})[,'’]([0-9]{3})|([0-9]{1,2}(?:\.[0-9])?)(?:k|thousand)", re.IGNORECASE
+)
+"""``1,000``, ``2k``, ``1.5 thousand``."""
 _SHOWN: Final = 40
 _HIGHEST_PERCENT: Final = 100_000
-_BETWEEN: Final = re.compile(r"[\s,;|+?!、،]+|(?<=\w)&(?=\w)")
+_BETWEEN: Final = re.compile(r"(?:[\s,;|+?、،]|(?<![^\W\d][12])!)+|(?<=\w)&(?=\w)")
 _LIST: Final = re.compile(r"\w+(?:/\w+){2,}")
 _LEFT_OVER: Final = "/:-&+%"
 """What joins two words, where one of them is missing: ``/btc``, ``btc-``."""
+_NOT_HERE: Final = (
+    (
+        re.compile(
+            r"(?:\w+:)?[^\W\d]+[12]!"
+            r"|\w+(?:[-/:]\w+)*[-_](?:\d{6}|\d{1,2}[a-z]{3}\d{2})(?:-\d+-[cp])?"
+            r"|(?:xbt|btc|eth)(?:usd)?[fghjkmnquvxz]\d{2}",
+            re.IGNORECASE,
+        ),
+        "“{typed}” expires (a future or an option): I have spot and perpetuals, like /price BTC",
+    ),
+    (
+        re.compile(r"(?:CRYPTOCAP:)?(?:\w+\.D|TOTAL[23]?)|CRYPTOCAP:\w+", re.IGNORECASE),
+        "“{typed}” is an index over many coins: I have single coins and pairs, like /price BTC",
+    ),
+)
+"""What people see where charts are drawn, and no exchange here tells: ``BTC1!``, ``BTC-28MAR25``,
+``BTCUSDT_250328``, ``BTCUSDH25``, ``BTC.D``."""
 _ARROW: Final = re.compile(r"(?<=\w)(?:[-=]*>|[→⇒➔➜➡↔⇄])(?=\w)")
 """Between a coin and what it is changed into: ``btc→usdt``."""
 _OF_YAHOO: Final = re.compile(r"=X$")
 """Yahoo writes a pair of currencies so: ``EURUSD=X``."""
-_AT_ONCE: Final = 5
+MOST_SYMBOLS: Final = 5
 """Symbols that one question may name: each asks the exchanges nine times."""
-_FRAME: Final = re.compile(r"(\d+)(m|h|d)(?:in|r|our|ay)?(?:ute)?s?", re.IGNORECASE)
+_FRAME: Final = re.compile(
+    r"(\d{1,5}(?:[.,]\d{1,2})?)(m|h|d)(?:in|r|our|ay)?(?:ute)?(?:s|ly)?", re.IGNORECASE
+)
 _UNITS: Final = {
     **dict.fromkeys(("мин", "минут", "минута", "минуты", "分", "分钟", "분"), "m"),
     **dict.fromkeys(("ч", "час", "часа", "часов", "小时", "時間", "시간"), "h"),
@@ -37,7 +62,10 @@ _UNITS: Final = {
 }
 _IN_OTHER_WORDS: Final = re.compile(r"(\d{1,5})([^\W\d_]+)")
 _METATRADER: Final = re.compile(r"([mhd])(\d+)", re.IGNORECASE)
-_MINUTES: Final = {"60m": "1h", "240m": "4h", "24h": "1d", "1440m": "1d"}
+_MINUTES: Final = {"m": 1, "h": 60, "d": 1440}
+_BY_MINUTES: Final[dict[float, str]] = {
+    int(one[:-1]) * _MINUTES[one[-1]]: one for one in TIMEFRAMES
+}
 _NAMED: Final = {
     **dict.fromkeys(("h", "hour", "hourly"), "1h"),
     **dict.fromkeys(("d", "day", "daily"), "1d"),
@@ -58,6 +86,9 @@ _IN_DAYS: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0, "m": 30.0}
 
 
 def _symbol(typed: str) -> str:
+    for form, said in _NOT_HERE:
+        if len(typed) <= _SHOWN and form.fullmatch(typed):
+            raise BadArgumentError(said.format(typed=typed[:_SHOWN]))
     plain = bare(typed)
     before, _, venue = plain.partition("@")  # btc@binance
     word = before if venue.upper() in VENUES else plain
@@ -82,9 +113,9 @@ def _symbols(typed: str) -> str:
         )
     words = symbols_among(given)
     symbols = dict.fromkeys(map(_symbol, words or [typed]))
-    if len(symbols) > _AT_ONCE:
+    if len(symbols) > MOST_SYMBOLS:
         raise BadArgumentError(
-            f"That is {len(symbols)} symbols: I take up to {_AT_ONCE} at once, like "
+            f"That is {len(symbols)} symbols: I take up to {MOST_SYMBOLS} at once, like "
             "/price BTC ETH SOL"
         )
     return " ".join(symbols)
@@ -116,9 +147,9 @@ def _timeframe(typed: str) -> str:
         plain = f"{other[1]}{unit}"
     plain = f"{plain}m" if plain.isdecimal() else _NAMED.get(plain.lower(), plain)
     found = _FRAME.fullmatch(plain)
-    short = f"{int(found[1])}{found[2]}".lower() if found and len(found[1]) < 6 else plain.lower()
-    frame = _MINUTES.get(short, short)
-    if frame not in TIMEFRAMES or plain == _MONTH:
+    minutes = float(found[1].replace(",", ".")) * _MINUTES[found[2].lower()] if found else 0.0
+    frame = _BY_MINUTES.get(minutes)
+    if frame is None or plain == _MONTH:
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” is not a timeframe: use one of {', '.join(TIMEFRAMES)}"
         )
@@ -137,7 +168,9 @@ def _market(typed: str) -> str:
 def _percent(typed: str) -> str:
     digits = bare(typed).removeprefix("+").removesuffix("%")
     if (times := _TIMES.fullmatch(digits)) is not None:
-        digits = f"{100 * (float(times[1]) - 1):.0f}"  # 3x the average is 200 % over it
+        digits = f"{100 * (float(times[1] or times[2]) - 1):.0f}"  # 3x the average is 200 % over it
+    elif (large := _LARGE.fullmatch(digits)) is not None:
+        digits = large[1] + large[2] if large[2] else f"{1000 * float(large[3]):.0f}"
     if not _PERCENT.fullmatch(digits) or int(digits) > _HIGHEST_PERCENT:
         raise BadArgumentError(
             f"“{typed[:_SHOWN]}” is not a threshold: give percent over the average volume, like 200"
@@ -162,6 +195,11 @@ def market_of(symbol: str) -> dict[str, str]:
     return {"market": "spot"} if symbol.endswith("-SPOT") else {}
 
 
+def _command(typed: str) -> str:
+    return bare(typed).strip("/").lower()
+
+
+ABOUT: Final = Argument("COMMAND", "price", _command, default="", tapped=True)
 SYMBOL: Final = Argument("SYM", "BTC", _symbol, symbol=True)
 SYMBOLS: Final = Argument("SYM", "BTC", _symbols, symbol=True)
 PAIR: Final = Argument(

@@ -19,6 +19,7 @@ from reference_bot.telegram_bot.commands import (
 )
 from reference_bot.telegram_bot.commands import help as help_
 from reference_bot.telegram_bot.commands.arguments import (
+    ABOUT,
     COIN,
     DAYS,
     HOUR,
@@ -34,7 +35,7 @@ from reference_bot.telegram_bot.commands.model import Command
 
 COMMANDS: Final[tuple[Command, ...]] = (
     Command("start", "say hello and list the commands", start.answer, lenient=True),
-    Command("help", "list the commands", help_.answer, lenient=True),
+    Command("help", "list the commands", help_.answer, (ABOUT,), lenient=True),
     Command(
         "price",
         "price, market control, open interest and funding; up to 5 symbols at once",

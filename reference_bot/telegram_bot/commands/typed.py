@@ -24,6 +24,10 @@ _BEFORE: Final = re.compile(r"^[^\w/\\@]+")
 """Pictures, quotation marks and dots before a command."""
 _SLASH: Final = re.compile(r"\s*/\s*")
 _PREFIX: Final = re.compile(r"(?<!\S)[/\\]+(?=\w)")
+_ABOUT_COMMAND: Final = re.compile(r"\s*[/\\]+(\w+)(?:@\w+)?\s*")
+"""After ``/help``: the command that is asked about."""
+_REMARK: Final = re.compile(r"\s//(?:\s.*|$)", re.DOTALL)
+"""What is said to people after a command: ``/price btc // thanks``."""
 _EMPTY_LINE: Final = re.compile(r"\n[^\S\n]*\n")
 _ENTITY: Final = "bot_command"
 _SHORT: Final = 2
@@ -142,6 +146,8 @@ def _until_another(rest: str, name: str, known: Collection[str]) -> tuple[str, s
 
     The same command once more is passed over: its words belong to the first one.
     """
+    if name == "help" and (about := _ABOUT_COMMAND.fullmatch(rest)) is not None:
+        return f" {about[1]}", ""
     others = "|".join(re.escape(one) for one in known if one != name)
     another = others and re.search(
         rf"\s[/\\]+(?:{others})(?:@\w+)?(?!\S)", rest, flags=re.IGNORECASE
@@ -152,8 +158,8 @@ def _until_another(rest: str, name: str, known: Collection[str]) -> tuple[str, s
 
 
 def _first_paragraph(text: str) -> str:
-    """Return what stands before an empty line: what follows is said to people."""
-    first = _EMPTY_LINE.split(text.lstrip("\n"), maxsplit=1)[0]
+    """Return what stands before an empty line or two slashes: what follows is said to people."""
+    first = _REMARK.sub("", _EMPTY_LINE.split(text.lstrip("\n"), maxsplit=1)[0])
     return first if any(one.isalnum() for one in first) else text
 
 

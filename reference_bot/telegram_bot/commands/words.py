@@ -30,9 +30,23 @@ _SMALL_WORDS: Final = (
     "and vs versus or of for the price please pls thanks thx chart now today current what whats "
     "what's is are how much alert und et и de del precio preço prix preis prezzo цена курс "
     "сколько стоит в fiyat fiyatı harga giá ราคา ціна cena cotação kurs 价格 多少 価格 가격 "
-    "سعر قیمت מחיר कीमत thousand million billion"
+    "سعر قیمت מחיר कीमत thousand million billion tf timeframe interval candle candles last past"
 )
 _FILLERS: Final = frozenset(_SMALL_WORDS.split())
+_LABELLED: Final = re.compile(
+    r"(?:tf|timeframe|interval|period|symbol|ticker|coin|pair)[=:](.+)", re.IGNORECASE
+)
+"""What programs take by its name: ``tf=1h``."""
+_COUNTS: Final = {
+    **dict.fromkeys(("a", "an", "one"), "1"),
+    "two": "2",
+    "four": "4",
+    "five": "5",
+    "seven": "7",
+    "fifteen": "15",
+    "thirty": "30",
+}
+"""Numbers in words, before a unit of time that is written out."""
 _AT: Final = frozenset({"on", "at", "from"})
 _DAYS_IN_WORDS: Final = "yesterday tomorrow вчера завтра ayer mañana gestern morgen hier"
 _OTHER_DAYS: Final = frozenset(_DAYS_IN_WORDS.split())
@@ -47,7 +61,7 @@ _UNIT: Final = re.compile(
     r"|мин(?:ут[аы]?)?|ч(?:ас(?:а|ов)?)?|分钟?|小时|時間|분|시간)",
     re.IGNORECASE,
 )
-_SPAN: Final = re.compile(rf"\d+ ?{_UNIT.pattern}|[hm]\d+", re.IGNORECASE)
+_SPAN: Final = re.compile(rf"\d+(?:[.,]\d+)? ?{_UNIT.pattern}(?:ly)?|[hm]\d+", re.IGNORECASE)
 _GLUED: Final = re.compile(
     r"(?P<symbol>[^\W_].*?)[-/_:@](?P<span>\d{1,4}(?:m|mins?|h|hrs?|d))", re.IGNORECASE
 )
@@ -91,6 +105,7 @@ def arguments_among(words: list[str], *, symbols: bool, alone: str) -> list[str]
     >>> arguments_among(["btc", "usdt", "perp", "15", "min"], symbols=True, alone="")
     ['BTC/USDT-PERP', '15min']
     """
+    words = _in_digits(words)
     read = _said(_joined(_taken_apart(words))) if symbols else _with_units(_read(words))
     spans = not alone or _SPAN.fullmatch(alone) is not None
     return [one.typed for one in (read if spans else _without_spans(read))]
@@ -98,8 +113,34 @@ def arguments_among(words: list[str], *, symbols: bool, alone: str) -> list[str]
 
 def _said(words: list[_Word]) -> list[_Word]:
     """Return the words without those that say nothing beside others: ``btc chart``."""
-    kept = [word for word in words if word.plain.lower() not in _FILLERS]
+    kept = [word for at, word in enumerate(words) if not _is_filler(words, at)]
     return words if all(map(_is_span, kept)) else kept
+
+
+def _is_filler(words: list[_Word], at: int) -> bool:
+    """Tell whether the word at ``at`` says nothing; ME is a coin, and ``for me`` is none."""
+    small = words[at].plain.lower()
+    return small in _FILLERS or (small == "me" and at > 0 and words[at - 1].plain.lower() == "for")
+
+
+def _in_digits(words: list[str]) -> list[str]:
+    """Return the words with numbers of hours, minutes and days in digits.
+
+    >>> _in_digits("btc an hour".split()), _in_digits("one half an hour".split())
+    (['btc', '1', 'hour'], ['one', '30', 'minutes'])
+    """
+    found: list[str] = []
+    for word in words:
+        unit = bare(word).lower()
+        number = found[-1].lower() if found and len(unit) > 2 and _UNIT.fullmatch(unit) else ""
+        if number in {"a", "an", "half"} and "half" in map(str.lower, found[-2:]):
+            while found[-1].lower() in {"a", "an"}:
+                found.pop()
+            found[-1:] = ["30", "minutes"] if unit.startswith("hour") else ["12", "hours"]
+            continue
+        found[-1:] = [_COUNTS.get(number, found[-1])] if number else found[-1:]
+        found.append(word)
+    return found
 
 
 def symbols_among(words: list[str]) -> list[str]:
@@ -110,11 +151,14 @@ def symbols_among(words: list[str]) -> list[str]:
     >>> symbols_among(["spot", "btc-15m"])
     ['BTC-SPOT']
     """
-    return [one.typed for one in _without_spans(_telling(_joined(_taken_apart(words))))]
+    read = _joined(_taken_apart(_in_digits(words)))
+    return [one.typed for one in _without_spans(_telling(read))]
 
 
 def _read(words: list[str]) -> list[_Word]:
-    return [_Word(word, bare(word)) for word in words]
+    named = ((word, _LABELLED.fullmatch(word)) for word in words)
+    given = (label[1] if label else word for word, label in named)
+    return [_Word(word, bare(word)) for word in given]
 
 
 def _taken_apart(words: list[str]) -> list[_Word]:
@@ -134,7 +178,8 @@ def _with_units(words: list[_Word]) -> list[_Word]:
     """Return the words that say something, with a unit of time put to the number before it."""
     found: list[_Word] = []
     for word in [one for one in words if one.plain.lower() not in _SAYS_NOTHING] or words:
-        if found and _is_unit(found[-1], word):
+        thousand = word.plain.lower() == "thousand"
+        if found and (_is_unit(found[-1], word) or thousand):
             found[-1] = _made(f"{found[-1].plain}{word.plain}")
         else:
             found.append(word)
@@ -208,7 +253,8 @@ def _is_span(word: _Word) -> bool:
 
 
 def _marked(word: _Word, market: str) -> _Word:
-    return _made(f"{word.plain.upper()}-{_MARKERS[market]}")
+    marker = f"-{_MARKERS[market]}"
+    return _made(word.plain.upper().removesuffix(marker) + marker)  # perpetual swap
 
 
 def _in_money(symbol: str, word: str) -> bool:
@@ -240,7 +286,7 @@ def _telling(words: list[_Word]) -> list[_Word]:
         before = words[at - 1].plain.lower() if at else ""
         after = words[at + 1].plain.upper() if at + 1 < len(words) else ""
         small, venue = word.plain.lower(), word.plain.upper()
-        if small in _FILLERS or _AMOUNT.fullmatch(word.plain):
+        if _is_filler(words, at) or _AMOUNT.fullmatch(word.plain):
             continue
         if venue in VENUES and (before in _AT or venue not in _COINS_TOO):
             continue
