@@ -33,10 +33,13 @@ _STACK_LINE = re.compile(
 _SINGLE = re.compile(
     r"never awaited|never retrieved|event loop is closed|attached to a different loop|"
     r"no (?:current|running) event loop|Task was destroyed|Unclosed client session|"
+    r"\bcaused error\b|"  # as the documentation of python-telegram-bot has it, at WARNING
     r"UnhandledPromiseRejection|unhandled (?:exception|rejection)|"
     r"\"?level\"?\s*[=:]\s*\"?(?:error|critical|fatal)\b",
     re.IGNORECASE,
 )
+_OF_ASYNCIO = re.compile(r"^(?:future|task): <")
+"""What asyncio writes below the line that a task failed, before the traceback."""
 # As a logger writes its level; "uvicorn.error" is the name of a logger that tells good news, too.
 _LEVEL = re.compile(r"(?<![\w.])(?:ERROR|CRITICAL|FATAL|SEVERE)(?![\w.])")
 _NO_TROUBLE = re.compile(r"\b(?:0|no) errors?\b|\berrors?\s*[=:]\s*0\b", re.IGNORECASE)
@@ -121,7 +124,7 @@ class TroubleReader:
     def _goes_on(self, line: str) -> bool:
         if self._traceback:
             return line.startswith((" ", "\t")) or not line
-        return bool(_STACK_LINE.match(line))
+        return bool(_STACK_LINE.match(line) or _OF_ASYNCIO.match(line))
 
 
 def _is_single(line: str) -> bool:

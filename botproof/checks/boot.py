@@ -16,6 +16,7 @@ from botproof.checks.pages import failing_pages, ready_too_early
 from botproof.checks.pollers import second_poller
 from botproof.checks.replies import lines_of
 from botproof.checks.storms import storms
+from botproof.checks.why import waiting
 from botproof.config import BOT
 from botproof.counting import several
 from botproof.history import (
@@ -31,6 +32,8 @@ from botproof.history import (
     ProcessNotReady,
     ProcessReady,
     ProcessStarted,
+    StopRequested,
+    UpdateDelivered,
     UpdateInjected,
     describe_exit,
 )
@@ -38,6 +41,8 @@ from botproof.start_trouble import last_words, trouble_in
 from botproof.verdict import CheckResult, Verdict
 
 _STARTED = (*TARGETS, "reset")
+_NEXT_CALL_S = 1.0
+"""So soon after it was given updates a bot asks for more; aiogram 2 waits 0.1 s, others none."""
 
 
 class _Bad(enum.IntEnum):
@@ -72,6 +77,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         own = {each.bad for each in found if each.found.event.stack == stack}
         if own <= {_Bad.MUTE, _Bad.UNCONFIRMED}:
             missing += [f"{stack}: {gap}" for gap in _gaps(history, stack)]
+        said += _when_it_ended(history, stack, seen)
         if _Bad.MUTE in own:
             mute_stacks.add(stack)
             said += [
@@ -214,11 +220,33 @@ def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Problem
     if expected and not any(turn.answered for turn in expected):
         text = f"the bot answered none of {several(len(expected), 'update')}"
         yield _Problem(_Bad.MUTE, Found(expected[0].case, text))
-    confirmed = history.confirmed(stack)
+    well = {*history.confirmed(stack), *_handed_over_last(history, stack)}
     injected = {event.update_id: event for event in history.of(UpdateInjected, stack=stack)}
-    if left := [event for each, event in injected.items() if each not in confirmed]:
-        text = f"{len(left)} of {several(len(injected), 'update')} were never confirmed to Telegram"
+    if left := [event for each, event in injected.items() if each not in well]:
+        were = "was" if len(left) == 1 else "were"
+        of = several(len(injected), "update")
+        text = f"{len(left)} of {of} {were} never confirmed to Telegram"
         yield _Problem(_Bad.UNCONFIRMED, Found(left[0], text))
+
+
+def _handed_over_last(history: History, stack: str) -> set[int]:
+    """Return the updates that a bot had just been given when it was asked to end: it confirms them
+    with the next call that asks for more, and a program that SIGTERM ends at once makes none."""
+    asked = [event.t for event in history.of(StopRequested, stack=stack) if event.role == BOT]
+    return {
+        event.update_id
+        for event in history.of(UpdateDelivered, stack=stack)
+        if any(0 <= t - event.t <= _NEXT_CALL_S for t in asked)
+    }
+
+
+def _when_it_ended(history: History, stack: str, chats: Chats) -> Iterator[str]:
+    """Yield what waited for an answer when the bot ended by itself: one of these ended it."""
+    for event in history.of(ProcessExited, stack=stack):
+        waited = [repr(said) for said in waiting(chats, event.t) if said]
+        if event.role == BOT and not event.expected and waited:
+            which = "; which of them, `[workload] at_once = 1` tells" if len(waited) > 1 else ""
+            yield f"{stack}: when it ended, it had not answered {', '.join(waited)}{which}"
 
 
 def _gaps(history: History, stack: str) -> Iterator[str]:

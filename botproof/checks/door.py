@@ -17,14 +17,19 @@ from botproof.checks.found import Found
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.checks.together import crossed
+from botproof.config import BOT
 from botproof.counting import several
 from botproof.excerpts import one_line
-from botproof.history import AskedTogether, DoorAsked, History
+from botproof.history import AskedTogether, DoorAsked, History, ProcessExited
 from botproof.verdict import CheckResult, judged
 from botproof.webhook_abuse import BODIES, WRONG_SECRETS
 
 _UNGUESSABLE = re.compile(r"[A-Za-z0-9_:%-]{24,}")
 _SHOWN = 80
+_UNANSWERED = (
+    "no ordinary update was answered, so nothing follows from silence. "
+    "Whoever asks here is among {users}; a bot of one owner answers none of them"
+)
 _PEOPLE = {
     "named": "Escape each name, as all that comes from outside",
     "newer": "Ids have up to 52 bits: keep them in 64",
@@ -92,15 +97,21 @@ def _measurement(findings: Sequence[str], gaps: Sequence[str], stacks: Mapping[s
 
 def _gaps(history: History, stacks: Mapping[str, Asked]) -> Iterator[str]:
     for mode in history.modes_without(stacks):
-        yield f"{mode}: nothing was asked at the door"
+        ended = _ended(history, mode)
+        yield f"{mode}: {ended or 'nothing was asked at the door'}"
     for stack, asked in stacks.items():
         if not any(one.answers for one in asked.values()):
-            yield (
-                f"{stack}: no ordinary update was answered, so nothing follows from silence. "
-                "Whoever asks here is among {users}; a bot of one owner answers none of them"
-            )
+            yield f"{stack}: {_ended(history, stack) or _UNANSWERED}"
     if not stacks and not history.modes:
         yield "nothing was asked at the door"
+
+
+def _ended(history: History, stack: str) -> str:
+    """Say that the bot was gone when it was to be asked; "" where it was there."""
+    own = [event for event in history.of(ProcessExited, stack=stack) if event.role == BOT]
+    if not any(not event.expected for event in own):
+        return ""
+    return "the bot had ended before it was asked here: `boot` says how"
 
 
 def _findings(asked: Asked, judging: Judging) -> Iterator[Found]:

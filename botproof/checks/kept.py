@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from botproof.history import History, Withheld
+from botproof.config import BOT
+from botproof.history import History, ProcessExited, Withheld
 from botproof.starvation import KEPT, Starvation
 from botproof.verdict import CheckResult, Verdict
 
@@ -23,7 +24,6 @@ _TALK = ("conversation",)
 _PHASES: Mapping[str, Sequence[str]] = {
     "boot": ("boot", "conversation", "stop"),
     "door": ("door",),
-    "golden": _TALK,
     "parity": _TALK,
     "latency": (*_TALK, *_LOAD),
     "errors": _LOAD,
@@ -39,6 +39,8 @@ def name_the_machine(result: CheckResult, record: History) -> CheckResult:
     seconds that were withheld. `record` is the whole one, with the trials."""
     if result.verdict is not Verdict.INCONCLUSIVE or result.spoilt_by == "machine":
         return result
+    if any(event.role == BOT and not event.expected for event in record.of(ProcessExited)):
+        return result  # it was gone: `boot` says so
     of = [
         (withheld, over)
         for withheld, over in _stretches(result.check, record)

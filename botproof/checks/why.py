@@ -143,9 +143,21 @@ def during(chats: Chats, t: float) -> list[str]:
     return found if len(found) <= _MOST else [*found[:_MOST], "…"]
 
 
+def waiting(chats: Chats, t: float) -> list[str]:
+    """Return what had been said and had no answer yet at a time, as its users said it."""
+    return [
+        turn.case.said
+        for turn in chats.turns.values()
+        if turn.case.expect == "reply"
+        and turn.case.t <= t <= turn.case.t + LOOK_S
+        and not any(each.sent_at <= t for each in turn.answers)
+    ]
+
+
 def unanswered_in_trouble(history: History, rules: ReplyRules) -> dict[str, str]:
     """Return what the bot's log complained of soon after a case that was never answered, by case;
-    only of cases with which that was so each time that they were played."""
+    only of cases with which that was so each time that they were played. A line may be about any
+    that waited then: who asks them one after the other the second time learns which."""
     found: dict[str, list[str]] = {}
     for stack, chats in read_chats(history, rules).items():
         said: dict[str, str] = {}
@@ -155,8 +167,9 @@ def unanswered_in_trouble(history: History, rules: ReplyRules) -> dict[str, str]
                 for turn in chats.turns.values()
                 if not turn.answers and turn.case.t <= event.t <= turn.case.t + _SOON_S
             ]
-            if event.role == BOT and asked:
-                said.setdefault(max(asked, key=lambda case: case.t).case, headline(event.lines))
+            if event.role == BOT:
+                for case in asked:
+                    said.setdefault(case.case, headline(event.lines))
         for name in chats.turns:
             found.setdefault(name, []).append(said.get(name, ""))
     return {name: said[-1] for name, said in found.items() if all(said)}

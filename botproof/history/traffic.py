@@ -31,6 +31,12 @@ class CasePlayed(Event, frozen=True, kw_only=True):
         """Whether an approved file says what the reply is."""
         return self.expect == "reply" and self.golden
 
+    @property
+    def said(self) -> str:
+        """What its user wrote, or what the button says that was tapped."""
+        tapped = self.sent.get("callback_query", {}).get("data")
+        return str(tapped or self.sent.get("message", {}).get("text") or "")
+
 
 class UpdateInjected(Event, frozen=True, kw_only=True):
     """The Telegram double queued an update for the bot."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -135,10 +135,13 @@ def case_of(
 
 
 def opening(
-    menu: Iterable[tuple[str, str]], of_source: Iterable[str], words: Iterable[str] = ()
+    menu: Iterable[tuple[str, str]],
+    of_source: Iterable[str],
+    words: Iterable[str] = (),
+    examples: Iterable[str] = (),
 ) -> Vocabulary:
-    """Return what is said first: what every bot knows, its menu, what its source looks like,
-    `words` that are no commands, and what people say who do not know it."""
+    """Return what is said first: what every bot knows, its menu, what its source looks like and
+    shows as `examples`, `words` that are no commands, and what people say who do not know it."""
     vocabulary = Vocabulary()
     for say in FIRST:
         vocabulary.add(say)
@@ -147,6 +150,9 @@ def opening(
     for command in of_source:
         if len(vocabulary.cases) < _MOST_COMMANDS:
             vocabulary.add(f"/{command}")
+    for example in examples:
+        if _examples(vocabulary) < _MOST_EXAMPLES // 2:  # its replies show some, too
+            vocabulary.add(example)
     vocabulary.guess(words)
     vocabulary.add("hello", name=SMALL_TALK)
     vocabulary.add(UNKNOWN, name="unknown-command")
@@ -215,6 +221,13 @@ def examples_of(text: str) -> Iterator[str]:
             words.append(filled)
         if words:
             yield f"/{command} {' '.join(words)}"
+
+
+def examples_in(source: str, commands: Collection[str]) -> list[str]:
+    """Return these commands with arguments as a source shows them, in its replies most likely."""
+    text = re.sub(r"\\[nrt]", "\n", source)
+    shown = dict.fromkeys(examples_of(text))
+    return [each for each in shown if each.split()[0].removeprefix("/") in commands]
 
 
 def _fill(word: str) -> str | None:

@@ -101,7 +101,7 @@ def _take_what_was_answered(trials: Trials, found: Found) -> str:
             answered[turn.case.case] = turn
     latest = {(turn.case.stack, turn.case.chat_id): turn for turn in turns}
     end = max((turn.case.t for turn in turns), default=0.0) - _WAITED_S
-    open_ones = [t for t in latest.values() if not t.acts and _said(t) and t.case.t > end]
+    open_ones = [t for t in latest.values() if not t.acts and t.case.said and t.case.t > end]
     proposals = [
         Proposal(_case(turn, replies=len(turn.answers)), "before another question ended it")
         for turn in answered.values()
@@ -115,7 +115,7 @@ def _take_what_was_answered(trials: Trials, found: Found) -> str:
     for each, case in zip(proposals, cases, strict=True):
         each.case = case
     found.proposals = Proposals(cases=proposals)
-    named = ", ".join(repr(said) for said in dict.fromkeys(map(_said, open_ones)))
+    named = ", ".join(repr(said) for said in dict.fromkeys(turn.case.said for turn in open_ones))
     return f"what a user may ask (not answered: {named})" if named else "what a user may ask"
 
 
@@ -123,13 +123,7 @@ def _case(turn: Turn, replies: int = 1) -> Case:
     tapped = "callback_query" in (turn.case.sent or {})
     kind = "callback_query" if tapped else "message"
     name = turn.case.case.removeprefix("tap-") if tapped else turn.case.case
-    return explore.case_of(_said(turn), kind, name=name, replies=replies)
-
-
-def _said(turn: Turn) -> str:
-    sent = turn.case.sent or {}
-    tapped = sent.get("callback_query", {}).get("data")
-    return str(tapped or sent.get("message", {}).get("text") or "")
+    return explore.case_of(turn.case.said, kind, name=name, replies=replies)
 
 
 async def _look(trials: Trials, described: Description, found: Found) -> Found:
@@ -172,7 +166,10 @@ async def _explore(
     trials: Trials, found: Found, trial: Trial
 ) -> tuple[list[Case], dict[str, Turn]]:
     described = found.described
-    vocabulary = explore.opening(trial.look.menu, described.source.commands, _words(described))
+    source = described.source
+    vocabulary = explore.opening(
+        trial.look.menu, source.commands, _words(described), _examples(described)
+    )
     turns: dict[str, Turn] = {}
     new: Sequence[Case] = vocabulary.cases
     for number in range(_ROUNDS):
@@ -202,6 +199,10 @@ def _words(described: Description) -> list[str]:
     opened = [f"{word} {asked}" for word in source.openings]
     words = [*source.words, *opened][: explore.MOST_WORDS]
     return [*words, *filter(None, [source.share]), *(explore.MARKETS if source.market else ())]
+
+
+def _examples(described: Description) -> list[str]:
+    return explore.examples_in(described.source.text, described.source.commands)
 
 
 def _of_menu(vocabulary: explore.Vocabulary, seen: Look) -> list[Case]:
@@ -250,6 +251,7 @@ async def _second_play(
     plays = [each for each in trials.recorder.history() if each.stack in stacks]
     meanwhile = _meanwhile(History(plays), found.in_vain)
     likely = {f"/{command}" for command in described.source.commands} - set(explore.FIRST)
+    likely |= set(_examples(described))
     likely -= {f"/{command}" for command, _ in trial.look.menu}
     spoken = [
         case
@@ -311,9 +313,11 @@ async def _play_again(
     steps: Sequence[scripted.Step],
     first: dict[str, Turn],
 ) -> dict[str, Turn]:
-    """Play it all, and one after the other what may have been unanswered for want of a double."""
-    vain = asked_in_vain(trials.recorder.history())
-    doubtful = {name for name in vain if name in first and not first[name].answers}
+    """Play it all, and one after the other what may have been unanswered for want of a double, or
+    for what the log complained of: then it is known which of them it was."""
+    record = trials.recorder.history()
+    why = {*asked_in_vain(record), *unanswered_in_trouble(record, ReplyRules.of(Replies()))}
+    doubtful = {name for name in why if name in first and not first[name].answers}
     turns = await trial.play(
         [each for each in steps if each.case.name not in doubtful], time.time()
     )

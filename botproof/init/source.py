@@ -128,7 +128,7 @@ _HTTP_API = re.compile(
     re.MULTILINE,
 )
 _TOKEN = re.compile(rf"[\"'`](?:bot)?({TOKEN.pattern})[\"'`]")
-_WORD = re.compile(r"[\"'`]/?([a-z][a-z0-9_]{0,31})[\"'`]")
+_WORD = re.compile(r"[\"'`]/?([A-Za-z][A-Za-z0-9_]{0,31})[\"'`]")
 _PATH = re.compile(r"[\"'`](/[A-Za-z0-9_./{}$:<>-]{0,60})[\"'`]")
 _NO_COMMAND = frozenset(
     (

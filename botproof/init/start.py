@@ -234,10 +234,19 @@ def _use_own_token(trials: Trials, described: Description) -> bool:
         return _take_any_token(trials, described)
     described.own_token = own
     telegram["token"] = own
-    known = (*described.source.env, *described.given)  # the usual names were only guessed
-    described.base_env = {k: v for k, v in described.base_env.items() if k in known}
+    _take_back_guesses(described)
     trials.say(f"  no: {_own(described)}: the double knows it by that from here on")
     return True
+
+
+def _take_back_guesses(described: Description) -> None:
+    """Take the usual names of a token back, where the source names none of them: the bot asks by
+    another token, so it reads it elsewhere."""
+    known = (*described.source.env, *described.given)
+    env = described.base_env
+    described.base_env = {
+        name: value for name, value in env.items() if name in known or name not in _USUAL_TOKENS
+    }
 
 
 def _own(described: Description) -> str:
@@ -251,6 +260,7 @@ def _take_any_token(trials: Trials, described: Description) -> bool:
     if telegram.get("any_token"):
         return False
     telegram["any_token"] = True
+    _take_back_guesses(described)
     trials.say("  no: it brings a token of its own: the double takes any from here on")
     return True
 

@@ -69,7 +69,8 @@ def _bot(found: Found) -> Iterator[str]:
         if name in described.guessed or name in described.unknown:
             note = "   # ? it insists on this; the value is made up"
         yield f"{name} = {_string(_named(found, name, value))}{note}"
-    if not described.base_env and not described.own_token:
+    telegram = described.raw["doubles"]["telegram"]
+    if not described.base_env and not described.own_token and not telegram.get("any_token"):
         yield '# ? no name of a setting was found. TELEGRAM_BOT_TOKEN = "{token}"'
     left = [
         name

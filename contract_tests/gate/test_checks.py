@@ -184,7 +184,45 @@ class TestBoot:
         )
         result = boot.check(story.history(), judged)
         assert result.verdict is FAIL
-        assert "webhook: 1 of 4 updates were never confirmed to Telegram" in result.evidence
+        assert "webhook: 1 of 4 updates was never confirmed to Telegram" in result.evidence
+
+    @pytest.mark.parametrize(("before_s", "verdict"), [(0.05, PASS), (5.0, FAIL)])
+    def test_what_was_handed_over_as_the_stop_came_is_not_held_against_the_bot(
+        self, story, judged, before_s, verdict
+    ) -> None:
+        """It would have confirmed it by the next call that asks for more."""
+        labels = story.healthy().labels("polling")
+        story.add(
+            history.UpdateInjected(t=600.0 - before_s, update_id=999, **labels),
+            history.UpdateDelivered(t=600.0 - before_s, update_id=999, door="polling", **labels),
+            history.StopRequested(t=600.0, process="bot", role="bot", signal="SIGTERM", **labels),
+        )
+        assert boot.check(story.history(), judged).verdict is verdict
+
+    def test_a_bot_that_a_question_ended_is_told_with_what_it_had_not_answered(
+        self, story, judged
+    ) -> None:
+        labels = story.healthy().labels("polling")
+        for number, text in enumerate(("/price", "/destroy"), start=900):
+            sent = {"message": {"text": text}}
+            asked: dict[str, Any] = {
+                "case": text[1:],
+                "update_id": number,
+                "chat_id": number,
+                "expect": "reply",
+            }
+            story.add(history.CasePlayed(t=699.0, sent=sent, **asked, **labels))
+        answer = {"chat_id": 900, "text": "95,000"}
+        story.add(
+            history.BotApiCall(
+                t=699.5, method="sendMessage", params=answer, status=200, result={}, **labels
+            ),
+            history.ProcessExited(
+                t=700.0, process="bot", role="bot", code=1, expected=False, **labels
+            ),
+        )
+        evidence = boot.check(story.history(), judged).evidence
+        assert "polling: when it ended, it had not answered '/destroy'" in evidence
 
     def test_an_end_that_was_not_seen_is_inconclusive(self, story, judged) -> None:
         story.healthy()

@@ -8,7 +8,7 @@ import pytest
 from botproof.checks import door
 from botproof.checks.judging import Judging
 from botproof.config import parse_config
-from botproof.history import DoorAsked, History, Run
+from botproof.history import DoorAsked, History, ProcessExited, Run
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads.door import question_of
 
@@ -55,6 +55,19 @@ def test_a_good_bot_passes() -> None:
     result = judge({})
     assert (result.verdict, result.measurement) == (Verdict.PASS, "22 questions; webhook in w")
     assert judge({"nobody": {"answers": ("You are not on the list",)}}).verdict is Verdict.PASS
+
+
+def test_a_bot_that_was_gone_is_not_said_to_answer_nobody_but_its_owner() -> None:
+    place: dict[str, Any] = {"stack": "p", "mode": "p"}
+    gone = ProcessExited(t=0.5, process="bot", role="bot", code=1, expected=False, **place)
+    asked = DoorAsked(t=1.0, what="first", sent="/start", **place)
+    run = Run(t=0.0, modes=("p",))
+    for record in (History([run, gone, asked]), History([run, gone])):
+        result = door.check(record, Judging())
+        assert result.verdict is Verdict.INCONCLUSIVE
+        said = "p: the bot had ended before it was asked here: `boot` says how"
+        assert result.measurement == said
+    assert "{users}" in door.check(History([run, asked]), Judging()).measurement
 
 
 def test_an_empty_list_is_judged_where_the_ordinary_question_was_asked_once_only() -> None:

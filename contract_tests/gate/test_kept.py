@@ -18,6 +18,7 @@ from botproof.history import (
     Event,
     History,
     Phase,
+    ProcessExited,
     Request,
     Starved,
     UpdateConfirmed,
@@ -58,12 +59,14 @@ def elsewhere(check: str, share: float) -> History:
     return History([Withheld(t=1.0, check=check, over_s=10.0, withheld_s=10.0 * share, **PLACE)])
 
 
+GONE = ProcessExited(t=10.5, process="bot", role="bot", code=1, expected=False, **PLACE)
+
+
 @pytest.mark.parametrize(
     ("check", "spoilt"),
     [
         ("boot", phase("boot", 0.4)),
         ("door", phase("door", 0.4)),
-        ("golden", phase("conversation", 0.4)),
         ("parity", phase("conversation", 0.4)),
         ("latency", phase("load", 0.4)),
         ("errors", phase("load", 0.4)),
@@ -87,7 +90,9 @@ def test_what_could_not_be_told_on_a_busy_machine_names_it(check: str, spoilt: H
     ("result", "record"),
     [
         (open_question("errors"), phase("load", 0.1)),
-        (open_question("golden"), phase("conversation", 0.9, took_s=0.2)),
+        (open_question("golden"), phase("conversation", 0.9)),  # nothing is approved yet
+        (open_question("boot"), phase("conversation", 0.9, took_s=0.2)),
+        (open_question("door"), History([*phase("door", 0.9), GONE])),
         (open_question("errors"), phase("door", 0.9)),
         (open_question("errors"), elsewhere("security", 0.9)),
         (open_question("errors"), History([])),

@@ -55,11 +55,20 @@ def test_a_traceback_belongs_to_the_line_that_was_logged_with_it() -> None:
     assert piece[0] == "ERROR in handler"
 
 
+def test_a_task_that_failed_is_named_by_what_it_raised() -> None:
+    """As asyncio writes it where nobody awaits the task."""
+    future = "future: <Task finished name='Task-9' exception=TypeError('no')>"
+    told = f"Task exception was never retrieved\n{future}\n{CHAINED.partition(chr(10))[2]}"
+    (piece,) = found(told)
+    assert headline(piece) == "RuntimeError: Event loop is closed"
+
+
 @pytest.mark.parametrize(
     "line",
     [
         "bot.py:3: RuntimeWarning: coroutine 'f' was never awaited",
         "Task exception was never retrieved",
+        'WARNING Update "{}" caused error "list index out of range"',
         "RuntimeError: Event loop is closed",
         "got Future attached to a different loop",
         "DeprecationWarning: There is no current event loop",

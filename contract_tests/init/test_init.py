@@ -190,6 +190,7 @@ def test_a_bot_with_a_place_for_its_token_that_is_asked_without_a_command(tmp_pa
     assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
     config = load_config(tmp_path / "botproof.toml")
     assert config.doubles.telegram.any_token
+    assert not config.bot.env, "it reads its token nowhere: the usual names are no settings of its"
     answered = {case.say for case in config.workload.cases if case.expect == "reply"}
     assert answered == {"/start", "fees", "DOT"}
     assert any(

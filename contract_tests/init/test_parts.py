@@ -11,7 +11,7 @@ from botproof.checks.why import unanswered_in_trouble
 from botproof.cli import main
 from botproof.config import Case, Replies, parse_config
 from botproof.history import BotApiCall, CasePlayed, Event, History, LogTrouble
-from botproof.init.explore import examples_of, next_cases, opening
+from botproof.init.explore import examples_in, examples_of, next_cases, opening
 from botproof.init.kept import Home, grouped
 from botproof.init.look import Found, as_small_talk
 from botproof.init.propose import differing, of_the_clock, propose
@@ -56,7 +56,7 @@ def test_the_settings_that_a_source_reads_are_found_in_each_language(tmp_path: P
 
 
 COMMANDS = {
-    "ptb.py": 'CommandHandler("ptb", f); CommandHandler(["ptb_two"], f)',
+    "ptb.py": 'CommandHandler("ptb", f); CommandHandler(["ptb_two", "setUp"], f)',
     "aiogram.py": '@router.message(Command("aiogram"))',
     "telebot.py": "@bot.message_handler(commands=['telebot', 'telebot_two'])",
     "grammy.js": 'bot.command("grammy", f); bot.command(["grammy_two"], f)',
@@ -70,7 +70,7 @@ def test_the_commands_that_a_source_handles_are_found_in_each_library(tmp_path: 
         (tmp_path / name).write_text(text)
     found = set(read_source(tmp_path).commands)
     assert found >= {
-        *("ptb", "ptb_two", "aiogram", "telebot", "telebot_two"),
+        *("ptb", "ptb_two", "setUp", "aiogram", "telebot", "telebot_two"),
         *("grammy", "grammy_two", "node_api", "gobot"),
     }
 
@@ -176,6 +176,19 @@ def test_what_a_setting_is_for_is_told_by_its_name(name: str, role: Role) -> Non
 )
 def test_what_a_reply_shows_as_an_example_is_said(text: str, said: list[str]) -> None:
     assert list(examples_of(text)) == said
+
+
+def test_what_a_source_shows_of_its_commands_is_said_before_any_reply_was_seen() -> None:
+    source = """
+        COMMANDS = [("price", "a price, such as /price BTC，/price ETH-BTC")]
+        HELP = "Commands:\\n/alert <symbol> <price>\\n/unknown BTC"
+        requests.get(f"https://example.org/price BTC")
+    """
+    assert examples_in(source, ["price", "alert"]) == [
+        *("/price BTC", "/price ETH-BTC", "/alert BTC 1"),
+    ]
+    said = [case.say for case in opening([], ["price"], [], ["/price BTC"]).cases]
+    assert said == ["/start", "/help", "/price", "/price BTC", "hello", "/frobnicate"]
 
 
 def test_an_echo_of_what_was_said_is_no_example() -> None:
@@ -340,7 +353,7 @@ def test_two_plays_tell_what_to_expect_of_each_case() -> None:
 
 
 def test_a_silence_that_came_with_an_error_in_the_log_is_told_each_time_it_did() -> None:
-    def play(stack: str, *, failing: bool) -> list[Event]:
+    def play(stack: str, *, failing: bool, hello: float = 10.0) -> list[Event]:
         def asked(t: float, case: str, chat: int) -> Event:
             return CasePlayed(
                 t=t, case=case, update_id=int(t * 10), chat_id=chat, expect="reply", stack=stack
@@ -348,7 +361,7 @@ def test_a_silence_that_came_with_an_error_in_the_log_is_told_each_time_it_did()
 
         lines = ("Traceback (most recent call last):", "IndexError: list index out of range")
         trouble = LogTrouble(t=12.3, process="bot", role="bot", lines=lines, stack=stack)
-        events = [asked(10.0, "hello", 1), asked(12.0, "alert", 2), asked(20.0, "later", 2)]
+        events = [asked(hello, "hello", 1), asked(12.0, "alert", 2), asked(20.0, "later", 2)]
         return [*events, trouble] if failing else events
 
     rules = ReplyRules.of(Replies())
@@ -356,6 +369,11 @@ def test_a_silence_that_came_with_an_error_in_the_log_is_told_each_time_it_did()
     assert unanswered_in_trouble(both, rules) == {"alert": "IndexError: list index out of range"}
     once = History([*play("a", failing=True), *play("b", failing=False)])
     assert unanswered_in_trouble(once, rules) == {}
+    at_once = play("a", failing=True, hello=12.1)
+    line = "IndexError: list index out of range"
+    assert unanswered_in_trouble(History(at_once), rules) == dict.fromkeys(("hello", "alert"), line)
+    alone = History([*at_once, *play("b", failing=True, hello=14.5)])
+    assert unanswered_in_trouble(alone, rules) == {"alert": line}
 
 
 LOGS = {
