@@ -48,7 +48,7 @@ from botproof.workloads.door import CROWD, USERS, DoorWorkload, question_of
 from botproof.workloads.exposure import look
 from botproof.workloads.idle import idle_trial
 from botproof.workloads.load import LoadPlan, run_load
-from botproof.workloads.nobody import ask_as_nobody
+from botproof.workloads.nobody import ask_as_nobody, ask_without_a_list, lists_of_users
 from botproof.workloads.security import is_limited, security_trial
 from botproof.workloads.signals import signals_trial
 from botproof.workloads.trials import Trial, play_trials
@@ -231,6 +231,8 @@ def _trials(
         trials.append((DOOR, partial(away_trial, around, modes[0], question)))
     if config.door.nobody and question:
         trials.append((DOOR, partial(ask_as_nobody, around, modes[0], question)))
+    if lists_of_users(config) and question:
+        trials.append((DOOR, partial(ask_without_a_list, around, modes[0], question)))
     return trials
 
 

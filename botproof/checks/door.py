@@ -44,6 +44,14 @@ _AFTERWARDS = {
     "to be answered, taps as well as messages",
 }
 """What is asked after Telegram was away, or over a restart, and what to do about it."""
+_LISTS = {
+    "nobody": ("an empty allow-list", "Let an empty list mean nobody"),
+    "unlisted": (
+        "an allow-list that is not set",
+        "Let a variable that is not there mean nobody, or refuse to start",
+    ),
+}
+"""Allow-lists of nobody: how they are called, and what to do where they let everybody in."""
 
 Asked = Mapping[str, DoorAsked]
 
@@ -303,16 +311,17 @@ def _together(history: History, judging: Judging) -> Iterator[Found]:
 
 
 def _nobody(asked: Asked, judging: Judging) -> Iterator[Found]:
-    nobody = asked.get("nobody")
     ordinary = asked.get("again") or asked.get("first")
-    if nobody is None or ordinary is None or not nobody.answers:
-        return
-    if _plainly(nobody, judging) == _plainly(ordinary, judging):
-        yield Found(
-            nobody,
-            f"an empty allow-list lets everybody in: {nobody.sent} → {_said(nobody)}, as a user "
-            "on the list. Let an empty list mean nobody",
-        )
+    for what, (name, advice) in _LISTS.items():
+        one = asked.get(what)
+        if one is None or ordinary is None or not one.answers:
+            continue
+        if _plainly(one, judging) == _plainly(ordinary, judging):
+            yield Found(
+                one,
+                f"{name} lets everybody in: {one.sent} → {_said(one)}, as a user on the list. "
+                f"{advice}",
+            )
 
 
 def _health(asked: Asked) -> Iterator[Found]:

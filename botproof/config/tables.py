@@ -328,8 +328,9 @@ class Parity(_Table, frozen=True, kw_only=True):
 
 class Door(_Table, frozen=True, kw_only=True):
     """What comes to the bot's door. `question` is asked; without it, the conversation's simplest
-    command. `nobody` are variables that make the bot's allow-list an empty one; with them the first
-    mode is started once more so, and asked by a stranger."""
+    command. `nobody` are variables that make the bot's allow-list an empty one; with them,
+    and once more without those that are empty, the first mode is started and asked by a
+    stranger."""
 
     question: str = ""
     nobody: dict[str, Scalar] = {}

@@ -11,6 +11,7 @@ from botproof.config import parse_config
 from botproof.history import DoorAsked, History, ProcessExited, Run
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads.door import question_of
+from botproof.workloads.nobody import lists_of_users, without_variables
 
 URL = "http://127.0.0.1:5000/webhook"
 HELLO = ("Welcome",)
@@ -124,6 +125,10 @@ def test_an_empty_list_is_judged_where_the_ordinary_question_was_asked_once_only
         ({"away": {"error": "bot ended"}}, "<away> → bot ended. Telegram fails for a moment"),
         ({"hung": {"after_s": 8.0}}, "<hung> → an answer after 8.0 s, over 5 s"),
         ({"nobody": {"answers": HELLO}}, "an empty allow-list lets everybody in: <nobody>"),
+        (
+            {"unlisted": {"answers": HELLO}},
+            "an allow-list that is not set lets everybody in: <unlisted>",
+        ),
     ],
 )
 def test_a_finding_names_what_was_sent_and_what_came_back(changes, words: str) -> None:
@@ -223,3 +228,32 @@ say = "/start"
 def test_the_question_is_one_that_asks_no_exchange_where_there_is_one(more, question) -> None:
     """What a service keeps of an answer must not reach the conversation that comes after it."""
     assert question_of(parse_config(BOT + more)) == question
+
+
+LISTS = """
+[door]
+nobody = { USERS = "", GROUPS = "", PUBLIC = false, LIST = "empty.txt" }
+"""
+
+
+def test_only_what_an_empty_text_makes_a_list_of_nobody_is_left_unset() -> None:
+    """Without `PUBLIC` or a file of users a bot may well be public on purpose."""
+    assert lists_of_users(parse_config(BOT + LISTS)) == ("USERS", "GROUPS")
+
+
+def test_a_variable_is_unset_wherever_the_bot_would_have_it_from() -> None:
+    config = parse_config(
+        BOT.replace("[modes.polling]", "")
+        + """
+[bot.env]
+USERS = "{users}"
+OTHER = "x"
+[modes.polling.env]
+USERS = "1"
+MODE = "polling"
+"""
+    )
+    handed_on = msgspec.structs.replace(config.bot, inherit_env=("USERS", "LANG"))
+    config = msgspec.structs.replace(config, bot=handed_on)
+    bot = without_variables(config, "polling", ("USERS",)).bot_in("polling")
+    assert (bot.env, bot.inherit_env) == ({"OTHER": "x", "MODE": "polling"}, ("LANG",))
