@@ -27,10 +27,10 @@ TO_REPEAT_S = 0.5
 anything twice."""
 
 
-def check(history: History, _: Judging) -> CheckResult:
+def check(history: History, judging: Judging) -> CheckResult:
     """Judge the slots that were watched, one by one."""
     watched = history.of(SignalsWatched)
-    findings = [each.text for each in findings_of(history)]
+    findings = [each.text for each in findings_of(history, judging)]
     kept: list[str] = []
     gaps: list[str] = []
     summary: list[str] = []
@@ -72,7 +72,7 @@ def check(history: History, _: Judging) -> CheckResult:
     )
 
 
-def findings_of(history: History) -> list[Found]:
+def findings_of(history: History, judging: Judging) -> list[Found]:
     """Return what was wrong with what came by itself, mode by mode; not what the machine may have
     brought about."""
     found: list[Found] = []
@@ -80,6 +80,7 @@ def findings_of(history: History) -> list[Found]:
         seen = history.of(SignalSeen, stack=one.stack)
         lines = [*_uncalled(one, seen), *_to_strangers(one, seen), *_with_tags(seen)]
         lines += _by_the_slots(one, seen, spoilt=False)
+        lines += _held_up(one, judging.budgets["reply_time_s"].limit)
         found += [Found(one, f"{one.stack}: {line}") for line in dict.fromkeys(lines)]
     return found
 
@@ -95,6 +96,15 @@ def kept_from_going_on(one: SignalsWatched, share: float = _MOSTLY) -> bool:
     """Tell whether the machine kept the watch from so much of its time that nothing
     sure is found."""
     return one.withheld_s >= share * one.interval_s * len(one.slots)
+
+
+def _held_up(one: SignalsWatched, limit: float) -> Iterator[str]:
+    if one.slowest_s - one.withheld_s >= limit:
+        yield (
+            f"{one.question}, asked when a slot had begun, was answered after {one.slowest_s:.1f} "
+            f"s, over {limit:g} s: while the bot makes and sends what comes by itself, nobody else "
+            "is to wait. Let nothing of it block the event loop (time.sleep, a calculation)"
+        )
 
 
 def _uncalled(one: SignalsWatched, seen: Sequence[SignalSeen]) -> Iterator[str]:
@@ -153,6 +163,16 @@ def _blocked(one: SignalsWatched) -> str:
     )
 
 
+def _told_to_wait(one: SignalsWatched, chat: int) -> str:
+    """Say that Telegram refused a message to it, and when it would have taken it."""
+    if chat not in one.told_to_wait:
+        return ""
+    return (
+        f". Telegram had answered a message to it with 429, retry_after {one.wait_s:g}: send it "
+        "again after that"
+    )
+
+
 def _of_slot(one: SignalsWatched, slot: float, own: Sequence[SignalSeen]) -> Iterator[str]:
     how = ", in which the bot was started again" if slot in one.restarted else ""
     name = f"slot {one.slots.index(slot) + 1}{how}"
@@ -163,9 +183,11 @@ def _of_slot(one: SignalsWatched, slot: float, own: Sequence[SignalSeen]) -> Ite
     texts = {text for _, text in times}
     for chat in one.chats:
         for text in sorted(texts - {text for whose, text in times if whose == chat}):
-            yield f"{name}: {_who(chat)} was left out: {_cut(text)} came to others{_blocked(one)}"
+            why = _told_to_wait(one, chat) or _blocked(one)
+            yield f"{name}: {_who(chat)} was left out: {_cut(text)} came to others{why}"
     for each in own:
-        if each.after_s - one.withheld_s >= one.within_s:
+        waited = one.wait_s if each.chat_id in one.told_to_wait else 0.0
+        if each.after_s - one.withheld_s - waited >= one.within_s:
             late = f"came {each.after_s:.1f} s after the slot began, over {one.within_s:g} s"
             yield f"{name}: {late}: {_cut(each.text)}"
 

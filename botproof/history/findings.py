@@ -199,10 +199,16 @@ class SignalsWatched(Event, frozen=True, kw_only=True):
     `gone` those that had and have blocked the bot since.
     `within_s` after the begin of a slot all has to be there; `steady`: the market is the same in
     every slot. `back_s`: how long after the begin of each slot of `restarted` the bot was ready
-    again; empty in older records.
+    again; empty in older records. `told_to_wait` are subscribers whom Telegram refused one message
+    (429, for `wait_s`). `question` was asked by others in the first slot, and answered after
+    `slowest_s` at the latest.
     """
 
     interval_s: float
+    told_to_wait: tuple[int, ...] = ()
+    wait_s: float = 0.0
+    question: str = ""
+    slowest_s: float = 0.0
     back_s: tuple[float, ...] = ()
     within_s: float = 5.0
     steady: bool = False

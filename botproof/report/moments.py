@@ -178,8 +178,8 @@ def _degradation(history: History, judging: Judging, _: CheckResult) -> Iterator
     return _of_findings(history, degradation.findings_of(history, judging))
 
 
-def _signals(history: History, _: Judging, __: CheckResult) -> Iterator[_Place]:
-    return _of_findings(history, signals.findings_of(history))
+def _signals(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
+    return _of_findings(history, signals.findings_of(history, judging))
 
 
 def _door(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:

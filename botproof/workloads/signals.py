@@ -38,15 +38,30 @@ _GONE = 1_900_000_006
 """Somebody who subscribed before all others, and has blocked the bot since."""
 _STRANGER = 1_900_000_008
 """Somebody who is on no list, and subscribes: he is to get nothing that subscribers get."""
+_ASKING = tuple(range(1_900_000_011, 1_900_000_017))
+"""Those who ask something simple while the bot sends, one after the other."""
 _GROUP = -1_001_900_000_007
 """A group in which a subscriber asked for it, too."""
+_WAIT_S = 1
+_TOLD_TO_WAIT = {
+    "method": "sendMessage",
+    "chat_id": SUBSCRIBERS[1],
+    "count": 1,
+    "kind": "error",
+    "error_code": 429,
+    "retry_after": _WAIT_S,
+}
 _BLOCKED = "Forbidden: bot was blocked by the user"
-_PEOPLE = (*SUBSCRIBERS, _BYSTANDER, _FORMER, _EAGER, _GONE)
+_PEOPLE = (*SUBSCRIBERS, _BYSTANDER, _FORMER, _EAGER, _GONE, *_ASKING)
+_TOO_MANY = 429
 _MOST_RESTARTS = 3
 _SUBSCRIBED_S = 5.0
 _IN_A_GROUP_S = 2.0
 """So much longer for the answer in a group, where a bot may well say nothing."""
 _AFTER_ALL_S = 0.3
+_ASKED_EVERY_S = 0.3
+_BEFORE_S = 0.2
+"""So long before a slot is prepared what is to meet the first message of it."""
 _EVERY_S = 0.05
 """How often is looked: what is waited for has its end by the wall clock, as the bot's slots."""
 _LATEST_KILL = 0.6
@@ -106,6 +121,10 @@ async def signals_trial(around: Surroundings, mode: str) -> None:
             others=watched[0].others if watched else (),
             strangers=watched[0].strangers if watched else (),
             gone=watched[0].gone if watched else (),
+            told_to_wait=tuple(watched[0].told_to_wait) if watched else (),
+            wait_s=_WAIT_S,
+            question=watched[0].question if watched else "",
+            slowest_s=watched[0].slowest_s if watched else 0.0,
             steady=steady,
             withheld_s=round(watched[0].withheld_s, 2) if watched else 0.0,
             error=failed,
@@ -129,6 +148,11 @@ class _Watch:
         self.others: tuple[int, ...] = ()
         self.strangers: tuple[int, ...] = ()
         self.gone: tuple[int, ...] = ()
+        self.told_to_wait: set[int] = set()
+        self.question = question_of(stack.around.config)
+        self.slowest_s = 0.0
+        self._asked: dict[int, float] = {}
+        self._answered_at: dict[int, float] = {}
         self.withheld_s = 0.0
         self._ready: list[ProcessReady] = []
         self._answers: Counter[int] = Counter()
@@ -205,15 +229,33 @@ class _Watch:
         # The first whole one. What is sent late to who has just subscribed is of the one before.
         slot = _slot(time.time() + self._settings.within_s, interval) + interval
         seen: list[Slot] = []
+        await _until(slot - _BEFORE_S)
+        await self._stack.telegram.add_fault(_TOLD_TO_WAIT)
         while (restart := is_next_restarted(seen)) is not None:
             await _until(slot)
             if restart:
                 await self._restart(slot)
+            elif not seen:
+                await self._ask_meanwhile()
             await _until(slot + interval)
+            if not seen:
+                self.slowest_s = max(self._waits(), default=0.0)
             self.slots.append(slot)
             seen.append(self._what_happened(slot) if restart else Slot.PLAIN)
             slot += interval
         self.withheld_s = self._stack.watch.withheld_s - before
+
+    async def _ask_meanwhile(self) -> None:
+        """Whoever asks while a round goes on is to be answered as at any other time."""
+        for user in _ASKING if self.question else ():
+            await asyncio.sleep(_ASKED_EVERY_S)
+            self._asked[user] = history.now()
+            await self._stack.inject(message_update(user, self.question))
+
+    def _waits(self) -> Iterator[float]:
+        now = history.now()
+        for user, asked in self._asked.items():
+            yield round(self._answered_at.get(user, now) - asked, 2)
 
     def _what_happened(self, slot: float) -> Slot:
         back = self._back_s(slot)
@@ -244,10 +286,15 @@ class _Watch:
             event = await calls.get()
             if isinstance(event, ProcessReady) and event.role == "bot":
                 self._ready.append(event)
-            if not isinstance(event, BotApiCall) or event.error_code is not None:
+            if not isinstance(event, BotApiCall):
                 continue
             chat, text = chat_of(event) or 0, text_of(event.params)
-            if not is_sending(event.method) or not text:
+            if event.error_code == _TOO_MANY:
+                self.told_to_wait.add(chat)
+            if event.error_code is not None or not is_sending(event.method) or not text:
+                continue
+            if chat in self._asked:
+                self._answered_at.setdefault(chat, event.t)
                 continue
             self._answers[chat] += 1
             self._told.setdefault(chat, text)

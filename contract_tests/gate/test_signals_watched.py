@@ -95,6 +95,46 @@ class TestSignals:
         assert result.verdict is Verdict.INCONCLUSIVE
         assert ("the machine kept the run from going on" in result.measurement) is blamed
 
+    def test_who_was_told_to_wait_is_to_get_it_after_that(self, story) -> None:
+        told: dict[str, Any] = {"told_to_wait": (1,), "wait_s": 1.0}
+        assert watched_of(story, **told).verdict is Verdict.PASS
+        result = watched_of(story, **told, chats=(1, 2, 7))
+        assert "429" not in result.measurement  # 7 was left out for another reason
+        result = watched_of(story, **{**told, "told_to_wait": (7,)}, chats=(1, 2, 7))
+        assert "chat 7 was left out" in result.measurement
+        assert "answered a message to it with 429, retry_after 1" in result.measurement
+
+    @pytest.mark.parametrize(
+        ("chat_id", "verdict"), [(1, Verdict.PASS), (2, Verdict.FAIL)], ids=["waits", "others"]
+    )
+    def test_what_was_told_to_wait_may_be_so_much_later(self, story, chat_id, verdict) -> None:
+        story.signals("polling")
+        late = [
+            msgspec.structs.replace(each, after_s=3.5)
+            if isinstance(each, history.SignalSeen) and each.chat_id == chat_id
+            else each
+            for each in story.events
+        ]
+        told = [
+            msgspec.structs.replace(each, told_to_wait=(1,), wait_s=1.0, within_s=3.0)
+            if isinstance(each, history.SignalsWatched)
+            else each
+            for each in late
+        ]
+        assert signals.check(History(told), Judging()).verdict is verdict
+
+    @pytest.mark.parametrize(
+        ("slowest_s", "withheld_s", "verdict"),
+        [(1.9, 0.0, Verdict.PASS), (2.4, 0.0, Verdict.FAIL), (2.4, 0.5, Verdict.PASS)],
+    )
+    def test_who_asks_while_a_round_goes_on_is_answered_in_time(
+        self, story, slowest_s: float, withheld_s: float, verdict: Verdict
+    ) -> None:
+        result = watched_of(story, question="/help", slowest_s=slowest_s, withheld_s=withheld_s)
+        assert result.verdict is verdict
+        said = "/help, asked when a slot had begun, was answered after 2.4 s, over 2 s"
+        assert (said in result.measurement) is (verdict is Verdict.FAIL)
+
     def test_one_who_has_not_asked_for_it_is_named(self, story) -> None:
         result = judge_signals(story, signal(chat_id=3))
         assert result.verdict is Verdict.FAIL
