@@ -42,6 +42,8 @@ _AFTERWARDS = {
     "ends the bot, or sends no more updates to it",
     "tapped": "What a button stands for has to outlive the process, and what waits at a start is "
     "to be answered, taps as well as messages",
+    "unserved": "What was not there at the start is to be asked again: after a restart of the "
+    "machine a service is there later than the bot",
 }
 """What is asked after Telegram was away, or over a restart, and what to do about it."""
 _LISTS = {

@@ -1,7 +1,8 @@
 """Telegram fails for a moment, and then the bot is started again: whether it goes on.
 
 Every call is answered by 502 for a second and a half, as happens now and then. A stack of its own
-is asked before, meanwhile and after. Then a button is tapped over a restart (`old_buttons`).
+is asked before, meanwhile and after. Then a button is tapped over a restart (`old_buttons`), and
+the bot is started while its services answer nothing (`unserved`).
 `checks/door.py` judges the answers, `checks/boot.py` what was called too often.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 
@@ -20,10 +23,21 @@ from botproof.history import BotApiCall, CalledTooOften, DoorAsked, SecretSeen, 
 from botproof.targets.granted import Granted
 from botproof.targets.replicas import ReplicatedStack
 from botproof.targets.stack import Stack, Surroundings
-from botproof.workloads.door import AFTER, AGAIN, AWAY, CROWD, FIRST, READY, TAPPED, DoorWorkload
+from botproof.workloads.door import (
+    AFTER,
+    AGAIN,
+    AWAY,
+    CROWD,
+    FIRST,
+    READY,
+    TAPPED,
+    UNSERVED,
+    DoorWorkload,
+)
 from botproof.workloads.exposure import secrets_on_pages, secrets_shown
 from botproof.workloads.old_buttons import Tapped, tap_over_a_restart
 from botproof.workloads.trials import in_stack
+from botproof.workloads.unserved import start_unserved
 from botproof.workloads.vocabulary import keeps_promises, telling_question
 
 _AWAY_S = 1.5
@@ -32,6 +46,7 @@ _FAULT = {"kind": "error", "error_code": 502, "description": "Bad Gateway"}
 _BACK_S = 30.0
 """Longer than any bot waits that was away for a second."""
 _TAPPING = (CROWD[0], CROWD[1])
+_ASKING = CROWD[2:]
 _READY_S = 10.0
 """Longer than a look at Telegram's state of a bot that looks every few seconds."""
 _EVERY_S = 0.25
@@ -46,8 +61,7 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
     before: list[str] = []
     after: list[str] = []
     often: list[CalledTooOften] = []
-    tapped: list[Tapped] = []
-    unready: list[str] = []
+    later: list[DoorAsked] = []
     secrets: list[SecretSeen] = []
 
     async def work(stack: Stack) -> None:
@@ -63,25 +77,15 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
             after[:] = await door.asks(AGAIN, _BACK_S)
         often[:] = called_too_often(stack, _WHEN)
         secrets.extend(secrets_shown(stack, _WHEN))
-        if after:
-            unready[:] = await _not_ready(stack)
         if after and isinstance(stack, ReplicatedStack):
-            texts = (telling_question(own.config), question)
-            one = await tap_over_a_restart(stack, filter(None, texts), _TAPPING)
-            tapped[:] = [one] if one is not None else []
+            async for each in _afterwards(stack, question):
+                later.append(each)  # noqa: PERF401 - stays, should the next thing go wrong
 
     def make(around: Surroundings, name: str, *, again: bool) -> Stack:
         return ReplicatedStack(around, mode, name, replicas=1, kill_url="", again=again)
 
     failed = await in_stack(own, mode, f"{mode}-away", work, check="door", make=make)
-    for one in tapped:
-        around.recorder.record(_tap_of(one, own.config, mode))
-    for said in unready:
-        sent = f"GET of `ready` after all calls of Telegram had failed (502) for {_AWAY_S:g} s"
-        around.recorder.record(
-            DoorAsked(t=history.now(), what=READY, sent=sent, error=said, stack=mode, mode=mode)
-        )
-    for event in (*often, *secrets):
+    for event in (*later, *often, *secrets):
         around.recorder.record(event)
     if before:
         error = failed or ("" if after else f"no answer in {_BACK_S:g} s")
@@ -95,6 +99,28 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
                 stack=mode,
                 mode=mode,
             )
+        )
+
+
+async def _afterwards(stack: ReplicatedStack, question: str) -> AsyncIterator[DoorAsked]:
+    """Yield what becomes of the bot's page, of a button, and of a question for figures."""
+    labels: dict[str, Any] = {"stack": stack.mode, "mode": stack.mode}
+    for said in await _not_ready(stack):
+        sent = f"GET of `ready` after all calls of Telegram had failed (502) for {_AWAY_S:g} s"
+        yield DoorAsked(t=history.now(), what=READY, sent=sent, error=said, **labels)
+    telling = telling_question(stack.around.config)
+    tapped = await tap_over_a_restart(stack, filter(None, (telling, question)), _TAPPING)
+    if tapped is not None:
+        yield _tap_of(tapped, stack.around.config, stack.mode)
+    asked = await start_unserved(stack, telling, _ASKING) if telling else None
+    if asked is not None:
+        yield DoorAsked(
+            t=history.now(),
+            what=UNSERVED,
+            sent=asked.sent,
+            error=asked.error,
+            answers=asked.answers,
+            **labels,
         )
 
 
