@@ -1,8 +1,9 @@
 """Telegram fails for a moment, and then the bot is started again: whether it goes on.
 
 Every call is answered by 502 for a second and a half, as happens now and then. A stack of its own
-is asked before, meanwhile and after. Then a button is tapped over a restart (`old_buttons`), and
-the bot is started while its services answer nothing (`unserved`).
+is asked before, meanwhile and after. Then one message is never answered by Telegram, a button is
+tapped over a restart (`old_buttons`), and the bot is started while its services answer nothing
+(`unserved`).
 `checks/door.py` judges the answers, `checks/boot.py` what was called too often.
 """
 
@@ -26,12 +27,16 @@ from botproof.targets.stack import Stack, Surroundings
 from botproof.workloads.door import (
     AFTER,
     AGAIN,
+    ASIDE,
     AWAY,
     CROWD,
     FIRST,
+    MIDST,
     READY,
+    SILENT,
     TAPPED,
     UNSERVED,
+    USERS,
     DoorWorkload,
 )
 from botproof.workloads.exposure import secrets_on_pages, secrets_shown
@@ -43,6 +48,9 @@ from botproof.workloads.vocabulary import keeps_promises, telling_question
 _AWAY_S = 1.5
 _WHEN = f"while Telegram answered 502 for {_AWAY_S:g} s"
 _FAULT = {"kind": "error", "error_code": 502, "description": "Bad Gateway"}
+_SILENCE = {"method": "sendMessage", "chat_id": USERS[MIDST], "kind": "silent", "count": 1}
+_BESIDE_S = 0.5
+"""After that the bot waits for the answer of Telegram that never comes."""
 _BACK_S = 30.0
 """Longer than any bot waits that was away for a second."""
 _TAPPING = (CROWD[0], CROWD[1])
@@ -75,11 +83,11 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
                 await asyncio.sleep(_AWAY_S)
                 secrets[:] = await secrets_on_pages(stack, _WHEN)
             after[:] = await door.asks(AGAIN, _BACK_S)
-        often[:] = called_too_often(stack, _WHEN)
-        secrets.extend(secrets_shown(stack, _WHEN))
-        if after and isinstance(stack, ReplicatedStack):
-            async for each in _afterwards(stack, question):
-                later.append(each)  # noqa: PERF401 - stays, should the next thing go wrong
+            often[:] = called_too_often(stack, _WHEN)
+            secrets.extend(secrets_shown(stack, _WHEN))
+            if after and isinstance(stack, ReplicatedStack):
+                async for each in _afterwards(stack, door, question):
+                    later.append(each)  # noqa: PERF401 - stays, should the next thing go wrong
 
     def make(around: Surroundings, name: str, *, again: bool) -> Stack:
         return ReplicatedStack(around, mode, name, replicas=1, kill_url="", again=again)
@@ -102,9 +110,24 @@ async def away_trial(around: Surroundings, mode: str, question: str) -> None:
         )
 
 
-async def _afterwards(stack: ReplicatedStack, question: str) -> AsyncIterator[DoorAsked]:
-    """Yield what becomes of the bot's page, of a button, and of a question for figures."""
+async def _afterwards(
+    stack: ReplicatedStack, door: DoorWorkload, question: str
+) -> AsyncIterator[DoorAsked]:
+    """Yield what becomes of who asks beside a message that Telegram never answers, of the bot's
+    page, of a button, and of a question for figures."""
     labels: dict[str, Any] = {"stack": stack.mode, "mode": stack.mode}
+    async with stack.telegram.with_faults([_SILENCE]):
+        await door.tell(MIDST)
+        await asyncio.sleep(_BESIDE_S)
+        beside = await door.asks(ASIDE, _BACK_S)
+    yield DoorAsked(
+        t=history.now(),
+        what=SILENT,
+        sent=f"{question} while one sendMessage to another chat is never answered by Telegram",
+        error="" if beside else f"no answer in {_BACK_S:g} s",
+        answers=beside,
+        **labels,
+    )
     for said in await _not_ready(stack):
         sent = f"GET of `ready` after all calls of Telegram had failed (502) for {_AWAY_S:g} s"
         yield DoorAsked(t=history.now(), what=READY, sent=sent, error=said, **labels)

@@ -16,8 +16,6 @@ from botproof.targets.replicas import ReplicatedStack
 from botproof.workloads.trials import reading
 from botproof.workloads.updates import message_update
 
-__all__ = ["Unserved", "start_unserved"]
-
 _AWAY_S = 2.0
 """Longer than a bot takes until it asks a service at its start."""
 _ANSWER_S = 6.0

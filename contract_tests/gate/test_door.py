@@ -39,6 +39,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "away": {"answers": HELLO},
     "tapped": {"answers": HELLO},
     "unserved": {"answers": HELLO},
+    "silent": {"answers": HELLO},
 }
 """What a good bot does with a webhook and a secret."""
 
@@ -55,7 +56,7 @@ def judge(changes: dict[str, dict[str, Any]], **every: Any) -> CheckResult:
 
 def test_a_good_bot_passes() -> None:
     result = judge({})
-    assert (result.verdict, result.measurement) == (Verdict.PASS, "23 questions; webhook in w")
+    assert (result.verdict, result.measurement) == (Verdict.PASS, "24 questions; webhook in w")
     assert judge({"nobody": {"answers": ("You are not on the list",)}}).verdict is Verdict.PASS
 
 
@@ -127,6 +128,10 @@ def test_an_empty_list_is_judged_where_the_ordinary_question_was_asked_once_only
         (
             {"unserved": {"error": "no figures in 30 s"}},
             "<unserved> → no figures in 30 s. What was not there at the start is to be asked again",
+        ),
+        (
+            {"silent": {"answers": (), "error": "no answer in 30 s"}},
+            "<silent> → no answer in 30 s. Give each call of Telegram a limit of time",
         ),
         ({"hung": {"after_s": 8.0}}, "<hung> → an answer after 8.0 s, over 5 s"),
         ({"nobody": {"answers": HELLO}}, "an empty allow-list lets everybody in: <nobody>"),

@@ -95,14 +95,22 @@ class TestSignals:
         assert result.verdict is Verdict.INCONCLUSIVE
         assert ("the machine kept the run from going on" in result.measurement) is blamed
 
-    def test_who_was_told_to_wait_is_to_get_it_after_that(self, story) -> None:
-        told: dict[str, Any] = {"told_to_wait": (1,), "wait_s": 1.0}
-        assert watched_of(story, **told).verdict is Verdict.PASS
+    @pytest.mark.parametrize(
+        ("told_to_wait", "why"),
+        [(1, False), (7, True)],
+        ids=["left out for another reason", "told to wait"],
+    )
+    def test_who_was_told_to_wait_is_to_get_it_after_that(
+        self, story, told_to_wait: int, *, why: bool
+    ) -> None:
+        told: dict[str, Any] = {"told_to_wait": (told_to_wait,), "wait_s": 1.0}
         result = watched_of(story, **told, chats=(1, 2, 7))
-        assert "429" not in result.measurement  # 7 was left out for another reason
-        result = watched_of(story, **{**told, "told_to_wait": (7,)}, chats=(1, 2, 7))
         assert "chat 7 was left out" in result.measurement
-        assert "answered a message to it with 429, retry_after 1" in result.measurement
+        said = "answered a message to it with 429, retry_after 1"
+        assert (said in result.measurement) is why
+
+    def test_who_was_told_to_wait_and_got_it_passes(self, story) -> None:
+        assert watched_of(story, told_to_wait=(1,), wait_s=1.0).verdict is Verdict.PASS
 
     @pytest.mark.parametrize(
         ("chat_id", "verdict"), [(1, Verdict.PASS), (2, Verdict.FAIL)], ids=["waits", "others"]
