@@ -7,11 +7,13 @@ import pytest
 
 from botproof.checks.registry import CHECKS
 from botproof.config import ALL_CHECKS
+from botproof.report.moments import FINDERS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(ROOT.glob("docs/add-a*.md"))
 EXAMPLE = "bitget"
-SKIPPED = {"__pycache__", "node_modules", "defects", ".md"}
+COMMAND = "volscan"
+SKIPPED = {"__pycache__", "node_modules", "defects", ".md", ".bin"}
 
 
 def places(page: Path) -> set[str]:
@@ -37,6 +39,16 @@ def test_the_page_about_venues_names_every_file_that_names_one() -> None:
     assert places(ROOT / "docs" / "add-a-venue.md") == named
 
 
+def test_the_page_about_commands_names_every_file_that_names_one() -> None:
+    """Or the folder that it is in."""
+    page = places(ROOT / "docs" / "add-a-command.md")
+    listed = [ROOT / path.replace("<name>", COMMAND) for path in page]
+    word = re.compile(rf"\b{COMMAND}\b")
+    named = [path for path in sources() if word.search(path.read_text(errors="replace"))]
+    assert ROOT / "reference_bot/telegram_bot/commands" / f"{COMMAND}.py" in named
+    assert [path for path in named if not {path, *path.parents} & {*listed}] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_place_that_is_named_exists(page: Path) -> None:
     named = places(page)
@@ -47,6 +59,7 @@ def test_every_place_that_is_named_exists(page: Path) -> None:
 
 def test_each_check_stands_in_every_list_of_all_of_them() -> None:
     assert tuple(CHECKS) == ALL_CHECKS
+    assert [check for check in ALL_CHECKS if check not in FINDERS] == []
     for page in ("docs/gate.md", "README.md"):
         rows = re.findall(r"^\| (\w+) \|", (ROOT / page).read_text(), re.MULTILINE)
         assert [check for check in ALL_CHECKS if check not in rows] == [], page

@@ -107,7 +107,7 @@ def moments_of(history: History, results: Iterable[CheckResult], judging: Judgin
     for result in sorted(results, key=lambda one: -one.verdict.rank):
         if result.verdict is Verdict.PASS:
             continue
-        finder, own = _FINDERS.get(result.check), history.for_check(result.check)
+        finder, own = FINDERS.get(result.check), history.for_check(result.check)
         places = list(finder(own, judging, result)) if finder else []
         if not places and len(history):
             places = [_Place(history.events[-1].t, result.measurement, apart=True)]
@@ -451,7 +451,7 @@ def _of_tally(stack: str, chats: Chats) -> Iterator[_Place]:
         yield _Place(second.t + 1.0, text, stack, second.case, since=first.t)
 
 
-_FINDERS: Mapping[str, _Finder] = {
+FINDERS: Mapping[str, _Finder] = {
     "boot": _boot,
     "golden": _golden,
     "parity": _parity,

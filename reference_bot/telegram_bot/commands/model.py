@@ -104,7 +104,8 @@ class Command:
         """Return the arguments by name, from the words after the command. Raises BadArgumentError.
 
         Words come in the order of the arguments; one that may be left out is passed over by a word
-        that fits a later one: ``/volscan 1h``. A timeframe may stand before the symbol.
+        that fits a later one, as a threshold is by a timeframe. A timeframe may stand before the
+        symbol.
         """
         if self.lenient:
             words = words[: len(self.arguments)]
