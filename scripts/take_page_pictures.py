@@ -12,9 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from take_pictures import with_palette
+from take_pictures import chromium, with_palette
 
-from botproof.browser import chromium
 from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.registry import CHECKS

@@ -20,7 +20,6 @@ from typing import Final
 
 import httpx
 
-from botproof.browser import Browser, chromium
 from botproof.config import load_config
 from botproof.doubles.telegram.client import Double
 from botproof.targets.guarding import Guard
@@ -30,6 +29,9 @@ from botproof.workloads.scripted import known_users
 from reference_bot.telegram_bot.commands.table import COMMANDS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from contract_tests.browser import Browser, chromium  # noqa: E402 - found by the line above
+
 PICTURES: Final = ROOT / "docs" / "pictures"
 _MODE: Final = "polling"
 _WIDTH, _HEIGHT = 900, 1600

@@ -38,8 +38,6 @@ ENDED = (
     "names the case: sudo botproof gate"
 )
 """What is said of a bot that a question has ended."""
-_WAITED_S = 3.5
-"""What was asked so long before the last question had been waited for: it is never answered."""
 _OPEN = '? it waited for its answer when the bot ended. Where silence is right: expect = "silence"'
 
 
@@ -100,8 +98,8 @@ def _take_what_was_answered(trials: Trials, found: Found) -> str:
         if len(turn.answers) > (len(best.answers) if best else 0):
             answered[turn.case.case] = turn
     latest = {(turn.case.stack, turn.case.chat_id): turn for turn in turns}
-    end = max((turn.case.t for turn in turns), default=0.0) - _WAITED_S
-    open_ones = [t for t in latest.values() if not t.acts and t.case.said and t.case.t > end]
+    waiting = [t for t in latest.values() if trials.waits_for(t.case)]
+    open_ones = [turn for turn in waiting if not turn.acts and turn.case.said]
     proposals = [
         Proposal(_case(turn, replies=len(turn.answers)), "before another question ended it")
         for turn in answered.values()

@@ -113,6 +113,12 @@ class Trials:
     say: Say
     home: Home | None = None
     count: int = 0
+    waited_for: set[tuple[str, int]] = field(default_factory=set)
+    """The questions, by stack and update, of which an answer came or is waited for no longer."""
+
+    def waits_for(self, case: CasePlayed) -> bool:
+        """Tell whether its answer was waited for when all ended."""
+        return (case.stack, case.update_id) not in self.waited_for
 
     @asynccontextmanager
     async def start(
@@ -134,7 +140,8 @@ class Trials:
             users=tuple(range(1001, 1061)),
         )
         with apart(config, self.guard):
-            trial = Trial(Stack(around, MODE, f"trial-{self.count}"), self.say, patience_s)
+            stack = Stack(around, MODE, f"trial-{self.count}")
+            trial = Trial(stack, self.say, patience_s, self.waited_for)
             try:
                 await trial.begin()
                 yield trial
@@ -151,6 +158,7 @@ class Trial:
     stack: Stack
     say: Say
     patience_s: float
+    waited_for: set[tuple[str, int]]
     look: Look = field(default_factory=Look)
     _tried: int = 0
     _first_signs: list[float] = field(default_factory=list)
@@ -327,6 +335,7 @@ class Trial:
                 )
             )
             first = await _until_quiet(calls, self._patience())
+        self.waited_for.add((stack.name, update_id))
         if first is not None:
             self._first_signs.append(first)
 

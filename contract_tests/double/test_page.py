@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from botproof.browser import Browser, chromium
 from botproof.doubles.telegram.client import Chat, Double, launch
+from contract_tests.browser import Browser, chromium
 from contract_tests.readable import CONTRAST
 
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"

@@ -19,7 +19,6 @@ import msgspec
 import pytest
 
 from botproof import history
-from botproof.browser import Browser, BrowserError, chromium
 from botproof.budgets import Override, resolve
 from botproof.chats import ReplyRules
 from botproof.checks import golden_files
@@ -36,6 +35,7 @@ from botproof.report.live import Follower, Server
 from botproof.report.page import packed
 from botproof.report.record import as_record
 from botproof.report.talks import talks_of
+from contract_tests.browser import Browser, BrowserError, chromium
 from contract_tests.gate.story_around import around
 from contract_tests.readable import CONTRAST, UNREACHED
 
