@@ -28,7 +28,7 @@ from reference_bot.market_data.app import make_app
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.facade import Api
 from reference_bot.market_data.metrics import Metrics
-from reference_bot.market_data.settings import load
+from reference_bot.market_data.settings import KNOWN_VENUES, load
 from reference_bot.market_data.wiring import open_api
 
 NOW = 1_763_780_000_000  # 2025-11-22 02:53:20 UTC
@@ -117,7 +117,7 @@ def open_stack(
                 "BINANCE_COIN_FUTURES_URL": f"{server.url}/binance/coin",
                 **{
                     f"{venue.upper()}_URL": f"{server.url}/{venue}"
-                    for venue in ("bybit", "okx", "gate", "bitget", "hyperliquid", "yahoo")
+                    for venue in {*KNOWN_VENUES, "yahoo"} - {"binance"}
                 },
                 "EXCHANGES": "binance",
                 "DEADLINE_SECONDS": "30",  # a busy machine is not what is tested

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from botproof.doubles.exchanges import binance_common, bitget, bybit, gate, hyperliquid, okx
 from botproof.doubles.exchanges.binance_common import WEIGHT
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
+from contract_tests.market_data.weights import WEIGHTS
 
 pytestmark = pytest.mark.anyio
 
@@ -168,14 +168,6 @@ async def test_extreme_markets_give_finite_answers(stack, now, kind):
 # -- every venue -----------------------------------------------------------------------------
 
 
-WEIGHTS = {
-    "binance": binance_common.WEIGHT,
-    "bybit": bybit.WEIGHT,
-    "okx": okx.WEIGHT,
-    "gate": gate.WEIGHT,
-    "bitget": bitget.WEIGHT,
-    "hyperliquid": hyperliquid.WEIGHT,
-}
 EVERY = ",".join(WEIGHTS)
 TAKERS_APART = ("okx", "gate", "bitget")
 TAKERS = ("binance", *TAKERS_APART)

@@ -2,22 +2,15 @@
 
 import pytest
 
-from botproof.doubles.exchanges import binance_common, bitget, bybit, gate, hyperliquid, okx
+from botproof.doubles.exchanges import hyperliquid
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR
+from contract_tests.market_data.weights import WEIGHTS
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.settings import KNOWN_VENUES
 from reference_bot.market_data.symbols import Pair
 
 pytestmark = pytest.mark.anyio
 
-WEIGHTS = {
-    "binance": binance_common.WEIGHT,
-    "bybit": bybit.WEIGHT,
-    "okx": okx.WEIGHT,
-    "gate": gate.WEIGHT,
-    "bitget": bitget.WEIGHT,
-    "hyperliquid": hyperliquid.WEIGHT,
-}
 EVERY = ",".join(KNOWN_VENUES)
 ROUNDED_CHANGE = {"gate"}  # tells the change in percent with two decimals
 MARK_AS_VALUE = 1e-5  # values told with the mark price's decimals
