@@ -7,17 +7,21 @@ at once and must not load scipy, and `--help` nothing at all.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
 import botproof
 from botproof.fleet.options import add_compose_arguments
+from botproof.output import lasting_output
 from botproof.problems import UsageError
 from botproof.subcommands import EXIT_CODES, OF_BOTS, OF_RECORDS, OnDemand
+from botproof.verdict import Verdict
 
 USAGE_ERROR = 64
 """EX_USAGE of sysexits.h: must not be mistaken for one of the verdicts."""
@@ -67,8 +71,24 @@ def _misplaced(arguments: Sequence[str]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run one subcommand; its exit code.
+
+    What the user can put right is told in plain words. An error of botproof itself, or a signal
+    where none is expected, is ERROR: Python's own exit code for it, 1, is FAIL.
+    """
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR
+    except (Exception, KeyboardInterrupt):
+        with contextlib.suppress(OSError):  # nobody may be there to read it
+            traceback.print_exc()
+            print("ERROR: botproof itself failed; nothing was judged", file=sys.stderr)
+        return Verdict.ERROR.exit_code
+
+
+def _run(arguments: Sequence[str]) -> int:
     parser = _parser(arguments)
     if misplaced := _misplaced(arguments):
         parser.error(misplaced)
@@ -105,7 +125,7 @@ def _add_on_demand(
             if row.config:
                 _config_argument(parser)
             run: Run = row.load(parser)
-            parser.set_defaults(run=_plainly(run))
+            parser.set_defaults(run=run)
 
 
 def _add_gate(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -291,19 +311,7 @@ def _command(name: str) -> Run:
 
     def run(arguments: argparse.Namespace) -> int:
         command: Run = getattr(import_module("botproof.commands"), name)
-        return command(arguments)
-
-    return _plainly(run)
-
-
-def _plainly(command: Run) -> Run:
-    """Return what the user can put right is told in plain words, without a traceback."""
-
-    def run(arguments: argparse.Namespace) -> int:
-        try:
+        with lasting_output():
             return command(arguments)
-        except UsageError as error:
-            print(error, file=sys.stderr)
-            return USAGE_ERROR
 
     return run

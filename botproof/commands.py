@@ -19,7 +19,7 @@ from botproof.checks.judging import HARNESS, Judging, JudgingSettings
 from botproof.config import ALL_CHECKS, Config, load_config, with_images
 from botproof.fleet.options import compose_of
 from botproof.history import History, read_history
-from botproof.outcome import Outcome
+from botproof.outcome import Outcome, discard_papers
 from botproof.problems import UsageError
 from botproof.report import github, repeated
 from botproof.report.files import write_reports
@@ -154,7 +154,8 @@ def _write_papers(outcome: Outcome) -> None:
 
 def _without_papers(outcome: Outcome, error: OSError) -> Outcome:
     """Return the outcome of a run whose reports could not be written: nobody could read
-    its evidence."""
+    its evidence. What was written of them says another verdict, and is removed."""
+    discard_papers(outcome.report_dir)
     result = CheckResult(
         check=HARNESS,
         verdict=Verdict.ERROR,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
@@ -104,7 +103,6 @@ def run_gate(options: GateOptions) -> Outcome:
         path = options.base / options.config.parity.against
         if lacks := history.read_history(path).broken_off:
             raise history.HistoryError(f"{path}: {lacks}; compare with a run that ended")
-    shutil.rmtree(options.report_dir / "logs", ignore_errors=True)  # of the run before
     return record_and_judge(
         options.report_dir,
         about=lambda started: _metadata(options, started),

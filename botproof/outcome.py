@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from botproof.problems import UsageError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import interruptible
 from botproof.verdict import CheckResult, Verdict, combine
+
+_PAPERS = ("verdict.json", "verdict.intoto.json", "junit.xml", "summary.md", "report.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,10 @@ def record_and_judge(
 ) -> Outcome:
     """Record ``run`` in ``report_dir``/history.jsonl and judge the record.
 
-    ``about`` makes the first line, given when the run began. Ctrl-C and SIGTERM end the run as an
-    ERROR. Never raises for what goes wrong in ``run``: that is in the history, and in the verdict.
+    What an earlier run left there is gone from the start: should this one be killed, nobody takes
+    the old verdict for its own. ``about`` makes the first line, given when the run began. Ctrl-C,
+    SIGTERM and SIGHUP end the run as an ERROR. Never raises for what
+    goes wrong in ``run``: that is in the history, and in the verdict.
     """
     started = history.now()
     path = report_dir / "history.jsonl"
@@ -54,6 +59,8 @@ def record_and_judge(
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
     with opened as writer:
+        discard_papers(report_dir)
+        shutil.rmtree(report_dir / "logs", ignore_errors=True)
         recorder = Recorder(writer)
         recorder.record(about(started))
         asyncio.run(interruptible(run(recorder), recorder))
@@ -67,6 +74,12 @@ def record_and_judge(
         duration_s=history.now() - started,
         report_dir=report_dir,
     )
+
+
+def discard_papers(report_dir: Path) -> None:
+    """Remove every verdict that was written there."""
+    for name in _PAPERS:
+        (report_dir / name).unlink(missing_ok=True)
 
 
 def judge_by(name: str, check: Check) -> Callable[[History], list[CheckResult]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import IO, Final, Self, TypeVar
 
 import msgspec
 
@@ -203,8 +204,15 @@ class HistoryWriter:
     so that a run that is cut off leaves what it saw."""
 
     def __init__(self, path: Path) -> None:
+        """Begin the file anew. Raises OSError: it cannot be written, or is being written."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("wb", buffering=0)
+        self._file = path.open("ab", buffering=0)
+        try:
+            _take(self._file)
+            self._file.truncate(0)
+        except OSError:
+            self._file.close()
+            raise
 
     def write(self, event: Event) -> None:
         """Append one event. Raises OSError when the disk takes no more."""
@@ -226,6 +234,16 @@ class HistoryWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _take(file: IO[bytes]) -> None:
+    """Let nobody else write this file until it is closed. Raises OSError where somebody does."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError(error.errno, "another run is writing it") from error
+    except OSError:
+        return  # a file system without locks
 
 
 def encode(event: Event) -> bytes:

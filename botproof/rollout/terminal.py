@@ -7,30 +7,11 @@ begun has to be undone all the same.
 from __future__ import annotations
 
 import contextlib
-import io
-import os
 import signal
-import sys
 from collections.abc import Iterator
 from types import FrameType
-from typing import TextIO
 
-
-class _Lasting(io.TextIOBase):
-    """Passes on what is said, line by line, for as long as somebody reads it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Return the length of the text, whether it was heard or not."""
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError:
-            with contextlib.suppress(OSError):  # what waits in the stream goes where nobody looks
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-        return len(text)
+from botproof.output import lasting_output
 
 
 @contextlib.contextmanager
@@ -42,7 +23,7 @@ def lasting() -> Iterator[None]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _lost)
-    with contextlib.redirect_stdout(_Lasting(sys.stdout)):
+    with lasting_output():
         yield
 
 

@@ -84,16 +84,20 @@ async def interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> 
     task = loop.create_task(work)
     received: list[str] = []
 
-    def interrupt(name: str) -> None:
-        received.append(name)
-        task.cancel()
+    def interrupt(number: signal.Signals) -> None:
+        received.append(number.name)
+        if len(received) == 1 or number is signal.SIGINT:  # the loss of a terminal is told twice
+            task.cancel()
 
     def end() -> None:
         task.cancel()
 
     recorder.on_unwritable = end
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt, number.name)
+    # Under `nohup` the loss of the terminal ends nothing.
+    hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    ending = (signal.SIGINT, signal.SIGTERM, *hang_up)
+    for number in ending:
+        loop.add_signal_handler(number, interrupt, number)
     try:
         await task
     except asyncio.CancelledError:
@@ -103,7 +107,7 @@ async def interruptible(work: Coroutine[Any, Any, None], recorder: Recorder) -> 
     except Exception as error:  # noqa: BLE001,RUF100 - a harness that fails still gives a verdict
         _record_failure(recorder, "run", describe_error(error))
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending:
             loop.remove_signal_handler(number)
 
 
