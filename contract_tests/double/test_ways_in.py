@@ -10,6 +10,11 @@ import pytest
 
 pytestmark = pytest.mark.anyio
 
+PART = (
+    b'--b\r\nContent-Disposition: form-data; name="chat_id"\r\n\r\n1\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
+)
+
 
 async def test_json_form_multipart_and_query_say_the_same(api: Any, chat: int) -> None:
     url = f"{api.url}/bot{api.token}/sendMessage"
@@ -50,6 +55,35 @@ async def test_null_is_text_as_everything_else_in_a_json_body(api: Any, chat: in
     await api.ok("getUpdates", allowed_updates=None)
     assert (await api.ok("getWebhookInfo"))["allowed_updates"] == ["callback_query"]
     assert "entities" not in await api.ok("sendMessage", chat_id=chat, text="x", entities=None)
+
+
+HALF = '"\\ud83d"'  # what JavaScript's slice() leaves of an emoji
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", f'{{"chat_id": 1, "text": {HALF}}}'.encode()),
+        ("application/json", b'{"chat_id": 1, "text": "\xff"}'),
+        ("application/x-www-form-urlencoded", b"chat_id=1&text=%ED%A0%BD"),
+        ("application/x-www-form-urlencoded", b"chat_id=1&text=\xff"),
+        ("multipart/form-data; boundary=b", PART % b"text" + b"\xff\r\n--b--\r\n"),
+    ],
+)
+async def test_a_string_that_is_no_utf8_is_refused(
+    api: Any, chat: int, kind: str, body: bytes
+) -> None:
+    """td's Requests.cpp, `CLEAN_INPUT_STRING`; bots that cut an emoji in two meet it."""
+    assert chat == 1
+    url = f"{api.url}/bot{api.token}/sendMessage"
+    async with api.http.post(url, data=body, headers={"Content-Type": kind}) as response:
+        answer = await response.json()
+    assert answer["description"] == "Bad Request: strings must be encoded in UTF-8"
+    assert (await api.ok("sendMessage", chat_id=chat, text="😀"))["text"] == "😀"
+    keyboard = f'{{"keyboard": [[{HALF}]]}}'
+    assert "400 Bad Request" in await api.refused(
+        "sendMessage", chat_id=chat, text="x", reply_markup=keyboard
+    )
 
 
 @pytest.mark.parametrize("body", ['{"chat_id": 1, "text": "x",}', '{"chat_id": 1, "text": "x"'])

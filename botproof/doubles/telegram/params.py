@@ -10,6 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
+from typing import TypeVar
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -17,7 +18,9 @@ import msgspec
 from botproof.doubles.messages import Request
 from botproof.doubles.server import MAX_BODY_BYTES
 from botproof.doubles.telegram.spec import Form, Upload
+from botproof.doubles.telegram.spec_values import HALF, SpecError, in_utf8
 
+T = TypeVar("T")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -30,7 +33,8 @@ class BadBodyError(ValueError):
 
 
 def read_params(request: Request) -> dict[str, object]:
-    """Return all parameters of a call. BadBodyError when the body is not what it says it is."""
+    """Return all parameters of a call. BadBodyError when the body is not what it says it is, or its
+    strings are not UTF-8."""
     params = (
         read_body(request.headers.get("content-type", ""), _unpacked(request))
         if request.body
@@ -75,9 +79,18 @@ def _json(body: bytes) -> dict[str, object]:
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        value = _as_far_as_it_goes(body.decode("utf-8", "replace"))
+        value = _in_utf8(_as_far_as_it_goes(body.decode("utf-8", "surrogateescape")))
+    if HALF.search(body):
+        _in_utf8(value)
     # `null` stays: a parameter is text to the server, and what is no string is its own JSON.
     return value if isinstance(value, dict) else {}
+
+
+def _in_utf8(value: T) -> T:
+    try:
+        return in_utf8(value)
+    except SpecError as error:
+        raise BadBodyError(error.description) from None
 
 
 _NAME_IN_JSON = re.compile(r'\s*("(?:[^"\\]|\\.)*")\s*:\s*')
@@ -101,9 +114,10 @@ def _as_far_as_it_goes(text: str) -> dict[str, object]:
 
 def _form(body: bytes) -> dict[str, object]:
     params: dict[str, object] = {}
-    for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
+    text = body.decode("utf-8", "surrogateescape")
+    for name, value in parse_qsl(text, keep_blank_values=True, errors="surrogateescape"):
         params.setdefault(name, value)
-    return params
+    return _in_utf8(params)
 
 
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
@@ -145,7 +159,7 @@ def _part(piece: bytes) -> dict[str, object] | Upload:
         return Upload(about["filename"], kind, data, name)
     if kind == "application/x-www-form-urlencoded":
         return _form(data)
-    return {name: data.decode("utf-8", "replace")}
+    return {name: _in_utf8(data.decode("utf-8", "surrogateescape"))}
 
 
 _DISPOSITION = re.compile(

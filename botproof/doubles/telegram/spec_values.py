@@ -10,13 +10,16 @@ and ``parse_parameters_json`` of its HttpReader.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 
 class SpecError(ValueError):
@@ -125,9 +128,26 @@ def to_chat_id(value: object) -> int | str:
 def decode(value: object) -> object:
     """Return a structured parameter: as it is from a JSON body, or the JSON in its text.
 
-    Raises msgspec.DecodeError when the text is not JSON.
+    Raises msgspec.DecodeError when the text is not JSON, SpecError when its strings are not UTF-8.
     """
-    return msgspec.json.decode(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    decoded: object = msgspec.json.decode(value)
+    return in_utf8(decoded) if HALF.search(value.encode()) else decoded
+
+
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""An escape in JSON that stands for half a character, such as an emoji."""
+
+
+def in_utf8(value: T) -> T:
+    """Return what was sent as it is. Raises SpecError for half an emoji (`"\\ud83d"`: one that was
+    cut in two) and for bytes that are no UTF-8: td reads them, and refuses the string."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        bad_request("Strings must be encoded in UTF-8")
+    return value
 
 
 def checked_field(
