@@ -157,6 +157,8 @@ class BadTimes:
     async def times(self) -> None:
         """Play all stages in their order."""
         questions = await self._choose()
+        for _ in self._known:
+            await self._learn(self._other(questions, self._symbols_after))
         await self._held()
         venues = ", ".join(self._venues)
         self._stack.say(f"degradation: {len(questions)} questions, {venues}")
@@ -192,8 +194,6 @@ class BadTimes:
         best = sorted(found, key=lambda text: -found[text])[:_MOST_QUESTIONS]
         questions = [text for text in asked if text in best]
         self._chosen = len(questions)
-        for _ in self._known:
-            await self._learn(self._other(questions, self._symbols_after))
         return questions
 
     async def _learn(self, texts: Iterable[str]) -> None:

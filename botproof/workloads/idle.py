@@ -15,7 +15,6 @@ from botproof.starvation import CASE_S
 from botproof.targets.stack import Surroundings
 from botproof.workloads.degradation import BadTimes, degradation_trial
 from botproof.workloads.exchange_troubles import GONE
-from botproof.workloads.naming import naming_symbols
 
 _IDLE_S = 6.0
 """Longer than the five seconds after which many a server and client close a connection."""
@@ -29,7 +28,7 @@ async def idle_trial(around: Surroundings, mode: str) -> None:
 
 
 class IdleTimes(BadTimes):
-    """Asks all with nothing wrong, then one after a while, then all while no exchange answers."""
+    """Asks what needs an exchange, one of it after a while, and all while no exchange answers."""
 
     async def times(self) -> None:
         """Play it all."""
@@ -45,16 +44,6 @@ class IdleTimes(BadTimes):
         async with self._stack.exchanges().with_faults([{"venue": "*", **way}]):
             await asyncio.sleep(max(0.0, began + self.fresh_s - history.now()))
             await self._beside(questions, "gone", fault)
-
-    async def _choose(self) -> list[str]:
-        asked = self._config.degradation.ask or naming_symbols(self._config)
-        before = self._venues.total()
-        came = await self._ask([(text, "clean", "nothing is wrong") for text in asked])
-        self._usual = self._calls.total()
-        self._clean = {one.text: one.answers for one in came if any(labelled(one.answers))}
-        self._clean_withheld = {one.text: one.withheld_s for one in came}
-        self._chosen = len(self._clean)
-        return list(self._clean) if self._venues.total() > before else []
 
     async def _after_a_while(self, text: str) -> None:
         """Ask once nobody has asked for a while; again after a while where that was starved."""
