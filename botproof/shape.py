@@ -24,7 +24,7 @@ class Shape:
 
     `tables` names the struct of each table by its path: "services.*" for tables that a user names,
     "workload.cases[]" for those of a list. `wrong` are the paths of the keys that were left out,
-    `whole` says that no required key is missing.
+    `whole` says that the rest can be judged. A text that is missing or wrong is empty in it.
     """
 
     tables: Mapping[str, type[msgspec.Struct]]
@@ -51,7 +51,10 @@ class Shape:
                 path = f"{shown}.{each.name}" if shown else each.name
                 self.note(path, f"{shown}: {text}" if shown else text)
             if each.required and each.name not in kept:
-                self.whole = False
+                if types[each.name] is str:  # so that the rest can be judged, too
+                    kept[each.name] = ""
+                else:
+                    self.whole = False
         return kept
 
     def note(self, path: str, problem: str) -> None:

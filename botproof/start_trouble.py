@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from botproof.history import describe_exit
@@ -317,9 +318,11 @@ _NO_NAME = frozenset(
 
 def last_words(log: Sequence[str], most: int) -> list[str]:
     """Return the last lines of a log, at most so many, without the frames of Node.js's own and of
-    packages' functions: these alone are more than a screen, and what was wrong stands above them.
+    packages' functions, and of the same line again and again only the last: these alone are more
+    than a screen, and what was wrong stands above them.
     """
-    return [line for line in log if not _FRAME.match(line)][-most:]
+    own = (line for line in log if not _FRAME.match(line))
+    return [line for line, _ in groupby(own)][-most:]
 
 
 def trouble_in(log: Sequence[str]) -> Trouble | None:

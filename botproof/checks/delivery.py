@@ -18,7 +18,7 @@ from botproof.checks import mute
 from botproof.checks.in_hand import Hands, given_up, unexcused
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
-from botproof.checks.tally import Entry, Tally
+from botproof.checks.tally import Entry, Tally, in_another_chat, too_many
 from botproof.checks.tally import tally as tally_of
 from botproof.checks.why import Reasons
 from botproof.counting import several
@@ -377,10 +377,9 @@ def _details(history: History, seen: _Seen) -> Iterator[str]:
         for event in history.of(UpdateDelivered, stack=seen.stack)
         if event.status is not None and 200 <= event.status < 300
     )
-    repeated = [
-        _story_of_repeat(entry, brought[entry.case.update_id]) for entry in seen.tally.repeated
-    ]
+    repeated = (_story_of_repeat(one, brought[one.case.update_id]) for one in seen.tally.repeated)
     yield from lines_of(repeated, _MOST_LINES)
+    yield from lines_of(too_many(seen.chats), _MOST_LINES)
     swapped = [f"{_name(second)} before {_name(first)}" for first, second in seen.tally.swapped]
     yield from lines_of(swapped, _MOST_LINES)
     if seen.tally.leftovers:
@@ -422,8 +421,8 @@ def _lost(seen: _Seen, confirmed: Mapping[int, float]) -> Iterator[str]:
     for number, case in enumerate(seen.tally.lost[:_MOST_LINES]):
         yield _story(case, confirmed.get(case.update_id), seen.kills)
         if number < _MOST_REASONS:
-            turn = seen.chats.by_update[case.update_id]
-            yield from (f"  {line}" for line in seen.reasons.known(turn))
+            known = seen.reasons.known(seen.chats.by_update[case.update_id])
+            yield from (f"  {line}" for line in (*known, *in_another_chat(seen.chats, case)))
     if len(seen.tally.lost) > _MOST_LINES:
         yield f"… and {len(seen.tally.lost) - _MOST_LINES} more"
 

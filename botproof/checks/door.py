@@ -20,7 +20,7 @@ from botproof.checks.together import crossed
 from botproof.config import BOT
 from botproof.counting import several
 from botproof.excerpts import one_line
-from botproof.history import AskedTogether, DoorAsked, History, ProcessExited
+from botproof.history import REFUSED_ANSWER, AskedTogether, DoorAsked, History, ProcessExited
 from botproof.verdict import CheckResult, judged
 from botproof.webhook_abuse import BODIES, WRONG_SECRETS
 
@@ -287,13 +287,21 @@ def _ordinary(asked: Asked, limit: float) -> Iterator[Found]:
             f"{hung.sent} → {came}. Give each call of a service a limit of time, and say then "
             "that there are no figures",
         )
+    yield from _long(asked)
+
+
+def _long(asked: Asked) -> Iterator[Found]:
+    """Yield that a text as long as Telegram lets it be is not taken."""
     long = asked.get("long")
-    if long is not None and (long.error or not 200 <= (long.status or 0) < 300):
-        came = f"HTTP {long.status}" if long.status else long.error
+    if long is not None and not 200 <= (long.status or 0) < 300:
+        came = long.error or f"HTTP {long.status}"
+        do = "take bodies of a megabyte"
+        if REFUSED_ANSWER in came:  # the body was taken: what came of it is wrong
+            do = "show a few letters of it, and end no request by what Telegram refuses"
         yield Found(
             long,
-            f"{long.sent} → {came}. Telegram sends it again and again, and holds back what its "
-            "chat says next; take bodies of a megabyte",
+            f"{long.sent} → {came.rstrip('.')}. Telegram sends it again and again, and holds back "
+            f"what its chat says next; {do}",
         )
 
 

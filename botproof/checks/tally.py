@@ -13,9 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from botproof.calls import words_of
 from botproof.chats import Chat, Chats, ReplyRules, Turn
+from botproof.counting import several
 from botproof.history import CasePlayed, DoubleEvent, Event, UpdateConfirmed
 
+_QUOTED = 40
 _ENOUGH = 5
 """So many answers show whether a bot confirms before it answers."""
 
@@ -132,6 +135,26 @@ def tally(chats: Chats) -> Tally:
         swapped=tuple(pair for one in counted for pair in _swapped(one.entries)),
         sizes=Counter(len(entry.answers) for entry in entries if entry.answers),
     )
+
+
+def in_another_chat(chats: Chats, case: CasePlayed) -> Iterator[str]:
+    """Yield where an update was answered instead, by the word of its own that it had."""
+    for act in chats.acts:
+        elsewhere = act.is_message and act.chat_id != case.chat_id
+        if elsewhere and case.case.casefold() in words_of(act.text):
+            yield f"its answer went to chat {act.chat_id}: {act.text[:_QUOTED]!r}"
+
+
+def too_many(chats: Chats) -> Iterator[str]:
+    """Yield the chats with more messages than their updates asked for, where it is not known to
+    which update these belong."""
+    for chat_id, chat in chats.chats.items():
+        strays = chat.stray_answers
+        if len(chat.turns) > 1 and len(strays) > len(chat.unanswered):
+            yield (
+                f"chat {chat_id}: {several(len(strays), 'message')} of no update that is known, "
+                f"such as {strays[-1].text[:_QUOTED]!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ in `_s` and are seconds.
 """
 
 from botproof.history.findings import (
+    REFUSED_ANSWER,
     AskedTogether,
     CalledTooOften,
     ConversationsCompared,
@@ -99,6 +100,7 @@ __all__ = [
     "NOT_RECORDED",
     "RECORD",
     "REFUSED_ADDRESS",
+    "REFUSED_ANSWER",
     "TARGETS",
     "UNKNOWN_HOST",
     "AskedTogether",

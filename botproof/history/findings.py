@@ -41,6 +41,10 @@ class ConversationsCompared(Event, frozen=True, kw_only=True):
     ended_in: Mapping[str, Any] = {}
 
 
+REFUSED_ANSWER = "Telegram refused the answer:"
+"""How `DoorAsked.error` tells that the bot answered what Telegram does not take."""
+
+
 class DoorAsked(Event, frozen=True, kw_only=True):
     """Something came to the bot's door (see `workloads/door.py`), and this came of it.
 

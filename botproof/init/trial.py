@@ -48,6 +48,8 @@ _LOOK_EVERY_S = 0.3
 _PROGRESS_S = 5.0
 _LISTENS_S = 8.0
 """A bot that listens for so long and never spoke to Telegram waits for a webhook set by hand."""
+_IDLE_S = 25.0
+"""A bot that does nothing at all for so long will not begin to take updates soon."""
 _FIRST_S = 4.0
 """How long the first sign of an answer is waited for; a chat action makes it longer."""
 _LEAST_FIRST_S, _SIGNS = 2.0, 5
@@ -163,12 +165,15 @@ class Trial:
     _tried: int = 0
     _first_signs: list[float] = field(default_factory=list)
     """How long the first sign of each answer took, in seconds."""
+    _listening: float = 0.0
+    _did: tuple[float, ...] | None = None
+    _idle_since: float = 0.0
 
     async def begin(self) -> None:
         """Start it, and wait until it takes updates, listens, has failed, or is given up."""
         starting = asyncio.create_task(self.stack.start())
         loop = asyncio.get_running_loop()
-        began, said_at, listening = loop.time(), loop.time(), 0.0
+        began, said_at = loop.time(), loop.time()
         try:
             while not starting.done():
                 await asyncio.wait({starting}, timeout=_LOOK_EVERY_S)
@@ -179,17 +184,7 @@ class Trial:
                     if self.stack.bot is None:
                         what = "the doubles are starting"
                     self.say(f"  … {now - began:.0f} s: {what}")
-                if set(TELEGRAM_HOSTS) & set(self._hosts()):
-                    break
-                if telegrams_own(self._addresses()):  # it may ask so for ever
-                    self.look.mtproto = True
-                    self.look.failure = "it speaks to Telegram by MTProto, not by the HTTP Bot API"
-                    break
-                if self._unauthorized():  # it may ask so for ever
-                    self.look.failure = refused_by_telegram(self._record(), self.stack.name)
-                    break
-                listening = (listening or now) if self.ports() else 0.0
-                if listening and now - listening > _LISTENS_S:
+                if self._settled(now):
                     break
             if starting.done():
                 starting.result()
@@ -199,6 +194,49 @@ class Trial:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
         self.read()
+
+    def _settled(self, now: float) -> bool:
+        """Tell whether it need not be waited for any longer: it may go on so for ever."""
+        if set(TELEGRAM_HOSTS) & set(self._hosts()):
+            return True
+        if telegrams_own(self._addresses()):
+            self.look.mtproto = True
+            self.look.failure = "it speaks to Telegram by MTProto, not by the HTTP Bot API"
+        elif self._unauthorized():
+            self.look.failure = refused_by_telegram(self._record(), self.stack.name)
+        elif self._idle(now):
+            self.look.failure = (
+                f"for {_IDLE_S:.0f} s it has asked nobody for anything, written nothing and "
+                "listened nowhere: it waits for a time of day, or only sleeps. What sends at set "
+                "times and takes no updates cannot be asked anything"
+            )
+        self._listening = (self._listening or now) if self.ports() else 0.0
+        long = bool(self._listening) and now - self._listening > _LISTENS_S
+        return bool(self.look.failure) or long
+
+    def _idle(self, now: float) -> bool:
+        done = self._done()
+        if done is None or done != self._did:
+            self._did, self._idle_since = done, now
+        return now - self._idle_since > _IDLE_S
+
+    def _done(self) -> tuple[float, ...] | None:
+        """Return what the bot has done so far: the processor that it used, its connections, its
+        log, and what it asked; None where that cannot be told."""
+        bot = self.stack.bot
+        if bot is None or not bot.running or bot.launch.container is not None:
+            return None
+        try:
+            root = psutil.Process(bot.pid)
+            tree = [root, *root.children(recursive=True)]
+            used = sum(sum(each.cpu_times()[:2]) for each in tree)
+            connections = sum(len(each.net_connections(kind="inet")) for each in tree)
+        except psutil.Error:  # it has just ended
+            return None
+        log = self.stack.around.report_dir / "logs" / self.stack.name / "bot.log"
+        written = log.stat().st_size if log.exists() else 0
+        asked = len(self._record().of(DoubleEvent, stack=self.stack.name))
+        return round(used, 1), connections, written, asked
 
     async def end(self) -> None:
         """Stop all of it, and read what is left to read."""

@@ -24,7 +24,7 @@ from botproof.chats import Chats, ReplyRules
 from botproof.checks.together import crossed
 from botproof.config import BOT, Config
 from botproof.faults.troubles import Frozen
-from botproof.history import AskedTogether, BotApiCall, DoorAsked, Event
+from botproof.history import REFUSED_ANSWER, AskedTogether, BotApiCall, DoorAsked, Event
 from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack
 from botproof.webhook_abuse import BODIES, WRONG_SECRETS, wrong_secrets
@@ -215,9 +215,7 @@ class DoorWorkload:
 
     def _in_vain(self, what: str, took: float) -> str:
         refusal = self._refusal(what)
-        return (
-            f"Telegram refused the answer: {refusal}" if refusal else f"no answer in {took:.0f} s"
-        )
+        return f"{REFUSED_ANSWER} {refusal}" if refusal else f"no answer in {took:.0f} s"
 
     async def _together(self) -> None:
         """Ask at the same moment, each by a user of its own, and then each alone; once more where
@@ -315,6 +313,11 @@ class DoorWorkload:
                 self._tell(what, sent, came[what])
             number += 1
             long = await self._post(hook, LONG, self._body(number, LONG, _LONGEST), right)
+            self._read()
+            if refusal := self._refusal(LONG):
+                came_back = f"HTTP {long.status}" if long.status else long.error.rstrip(".")
+                said = f"{came_back}; {REFUSED_ANSWER} {refusal}"
+                long = _Outcome(hook, long.status, said)
             self._tell(LONG, "an ordinary update with a text of 4,096 letters", long)
             number += 1
             body = self._body(number, TWICE)

@@ -484,6 +484,22 @@ def test_a_lost_update_tells_what_telegram_refused() -> None:
     assert "  sendMessage: 400 Bad Request: chat not found" in evidence
 
 
+def test_an_answer_in_another_chat_is_named() -> None:
+    questions = (asked(1, 1, chat=1), asked(2, 2, chat=2))
+    result = judge(START, questions, sent(2.1, "Q2Z", 2), sent(2.2, "Q1Z costs 5", 2), STOP)
+    assert "polling: 1 of 2 updates was never answered" in result.evidence
+    assert "  its answer went to chat 2: 'Q1Z costs 5'" in result.evidence
+
+
+def test_what_a_chat_has_too_much_is_shown_where_no_update_is_known_for_it() -> None:
+    questions = (asked(1, 1), asked(2, 2))
+    answers = [sent(n + 0.1, f"Q{n}Z") for n in (1, 2)]
+    result = judge(START, questions, answers, sent(2.3, "and the rest"), sent(2.4, "again"), STOP)
+    assert result.verdict is Verdict.FAIL
+    assert "chat 1: 2 messages of no update that is known, such as 'again'" in result.evidence
+    assert not any("of no update" in line for line in judge(START, questions, answers).evidence)
+
+
 # replies that do not repeat the marker
 
 

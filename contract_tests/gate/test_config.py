@@ -329,6 +329,24 @@ def test_what_is_missing_is_told_beside_other_mistakes() -> None:
     assert "workload.cases[0]: the key `name` is missing" in str(caught.value)
 
 
+def test_a_text_that_is_missing_hides_no_other_mistake() -> None:
+    """Else whoever mends it is told the next one, and so on."""
+    lacking = "[[workload.cases]]\nsay = 5\n[[replies.normalise]]\npattern = '('\nreplace = 'x'\n"
+    broken = GOOD.replace("{port:bot}", "{nope}").replace("= 90,", "= -1,") + lacking
+    with pytest.raises(ConfigError) as caught:
+        parse_config(broken)
+    told = {line.split(": ")[1] for line in str(caught.value).splitlines()}
+    assert told == {
+        "bot (mode polling).env.PORT",
+        "bot (mode webhook).env.PORT",
+        "budgets.bot_memory_mb",
+        "replies.normalise[0]",
+        "replies.normalise[0].pattern",
+        "workload.cases[0]",
+        "workload.cases[0].say",
+    }
+
+
 def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="botproof init"):
         load_config(tmp_path / "botproof.toml")

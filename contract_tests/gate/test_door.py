@@ -8,7 +8,7 @@ import pytest
 from botproof.checks import door
 from botproof.checks.judging import Judging
 from botproof.config import parse_config
-from botproof.history import DoorAsked, History, ProcessExited, Run
+from botproof.history import REFUSED_ANSWER, DoorAsked, History, ProcessExited, Run
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads.door import question_of
 from botproof.workloads.nobody import lists_of_users, without_variables
@@ -107,7 +107,12 @@ def test_an_empty_list_is_judged_where_the_ordinary_question_was_asked_once_only
         ({"twice": {"answers": ("Welcome", "Oops", "Welcome")}}, "remember update_id"),
         ({"repeated": {"answers": ()}}, "whoever asks the same once more gets nothing"),
         ({"long": {"status": 413}}, "<long> → HTTP 413. Telegram sends it again and again"),
-        ({"long": {"status": None, "error": "reset"}}, "<long> → reset"),
+        ({"long": {"status": None, "error": "reset."}}, "<long> → reset. Telegram sends it again"),
+        ({"long": {"status": None, "error": "reset"}}, "take bodies of a megabyte"),
+        (
+            {"long": {"status": None, "error": f"reset; {REFUSED_ANSWER} too long"}},
+            "show a few letters of it, and end no request by what Telegram refuses",
+        ),
         (
             {"hung": {"answers": (), "error": "no answer in 12 s"}},
             "<hung> → no answer in 12 s. Give each call of a service a limit of time",

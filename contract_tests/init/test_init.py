@@ -372,6 +372,11 @@ while True:
 """
 
 
+def test_a_bot_that_only_sleeps_is_not_waited_for(tmp_path: Path) -> None:
+    done = refused(tmp_path, "import time\nwhile True:\n    time.sleep(3)\n")
+    assert "it waits for a time of day, or only sleeps" in done.stdout
+
+
 def test_a_bot_that_speaks_mtproto_is_told_that_it_cannot_be_judged(tmp_path: Path) -> None:
     done = refused(tmp_path, SPEAKS_MTPROTO)
     assert "MTProto (pyrogram, telethon, TDLib), not the HTTP Bot API" in done.stdout

@@ -620,6 +620,7 @@ def test_what_was_wrong_is_shown_and_not_the_frames_of_packages() -> None:
         "    at node:internal/main/run_main_module:28:49",
     ]
     log = ["started", "Error: Telegram Bot Token not provided!", *frames, "", "Node.js v20.20.2"]
+    assert last_words([*log, *["polling_error"] * 30], 2) == [log[-1], "polling_error"]
     assert last_words(log, 4) == [log[1], frames[1], "", log[-1]]
     found = trouble_in(log)
     assert found is not None
