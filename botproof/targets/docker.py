@@ -32,7 +32,7 @@ def image_id(image: str) -> str:
             "Podman with its `docker` command"
         )
     command = (PROGRAM, "image", "inspect", "--format", "{{.Id}}", image)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = ask(*command[1:])
     if done.returncode == 0:
         return done.stdout.strip()
     said = _said(done.stderr)
@@ -42,6 +42,20 @@ def image_id(image: str) -> str:
         f"image {image}: is not on this machine; `docker pull {image}` fetches it, "
         f"`docker build --tag {image} .` makes it"
     )
+
+
+def ask(*words: str) -> subprocess.CompletedProcess[str]:
+    """Return how `docker …` ended, and what it said.
+
+    Raises UsageError where the engine does not answer at all.
+    """
+    try:
+        return subprocess.run(
+            (PROGRAM, *words), capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired as error:
+        said = f"`{_shown(words)}` did not end in {_TIMEOUT_S:g} s: the container engine hangs"
+        raise UsageError(said) from error
 
 
 async def docker(*words: str) -> str:

@@ -35,6 +35,7 @@ class Failure(enum.Enum):
     OUT_OF_MEMORY = ("harness", True, "the kernel ended the target because the machine was full")
     STARVED_START = ("harness", True, "it was not ready in time, and had no processor to be")
     ENGINE = ("harness", True, "the container engine cannot be reached, or went away")
+    STUCK = ("harness", False, "a process did not end on SIGKILL: an engine or a disk holds it")
     DOUBLE_NOT_STARTED = ("harness", True, "a double did not say in time where it listens")
     DOUBLE_ENDED = ("harness", True, "a double ended on its own")
     DOUBLE_SILENT = ("harness", True, "a double's control interface does not answer")
@@ -68,9 +69,16 @@ _MACHINE = frozenset(
     }
 )
 
+_NO_THREAD = "can't start new thread"
 
-def of_start(error: OSError) -> Failure:
-    """Say why a process cannot be started: the machine has no room, or the command is wrong."""
+
+def of_start(error: OSError | RuntimeError) -> Failure:
+    """Say why a process cannot be started: the machine has no room, or the command is wrong.
+
+    That no thread can be started is told by Python without a number.
+    """
+    if isinstance(error, RuntimeError):
+        return Failure.MACHINE_FULL if _NO_THREAD in str(error) else Failure.HARNESS
     return Failure.MACHINE_FULL if error.errno in _MACHINE else Failure.CANNOT_START
 
 
@@ -81,6 +89,16 @@ _NO_ENGINE = (
     "did not end in",
     "cannot be run",
     "connection refused",
+    "connection reset by peer",
+    "unexpected eof",
+    "context deadline exceeded",
+    # of the containerd below it: moby/moby#31074
+    "transport is closing",
+    "connection is unavailable",
+    "error while dialing",
+    "ttrpc: closed",
+    # it was there when the run began: somebody has tidied up since
+    "no such image",
     "no space left on device",
     "cannot allocate memory",
     "resource temporarily unavailable",

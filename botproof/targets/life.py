@@ -34,10 +34,12 @@ async def live(stack: Stack, work: Callable[[], Awaitable[Any]]) -> Ended:
         target = str(error)
     except BrokenHarnessError as error:
         stack.harness_failure = stack.harness_failure or error
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         if of_start(error) is not Failure.MACHINE_FULL:
             raise
-        text = f"{error.filename or 'this machine'}: {error.strerror}"
+        text = f"this machine: {error}"
+        if isinstance(error, OSError):
+            text = f"{error.filename or 'this machine'}: {error.strerror}"
         stack.harness_failure = BrokenHarnessError(text, Failure.MACHINE_FULL)
     finally:
         await in_phase(stack, "stop", stack.stop())

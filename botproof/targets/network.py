@@ -13,7 +13,6 @@ import contextlib
 import ctypes
 import os
 import secrets
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 from botproof.config import Config, Process
 from botproof.problems import UsageError
 from botproof.targets.beyond import Beyond, listening_ports
-from botproof.targets.docker import PROGRAM
+from botproof.targets.docker import ask
 from botproof.targets.guard import CONTAINER
 from botproof.targets.guarding import Guard
 
@@ -176,9 +175,7 @@ def enter_network(descriptor: int) -> None:
 
 
 def _docker(*words: str) -> str:
-    done = subprocess.run(
-        (PROGRAM, *words), capture_output=True, text=True, check=False, timeout=60
-    )
+    done = ask(*words)
     if done.returncode:
         said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
         raise UsageError(f"`docker {words[0]}` for the run's own network failed: {said}")

@@ -12,7 +12,7 @@ import shutil
 import signal
 from typing import IO, Self
 
-from botproof.targets.failures import of_start
+from botproof.targets.failures import Failure, of_start
 from botproof.targets.guarding import Guard
 from botproof.targets.launch import Launch, RunError, environment, failed
 from botproof.targets.memory import Reading, read_memory
@@ -153,10 +153,12 @@ async def _spawn(
             start_new_session=True,
         )
     except OSError as error:
+        kind = of_start(error)
+        advice = _advice(launch, env.get("PATH")) if kind is Failure.CANNOT_START else ""
         raise failed(
             f"{launch.name}: {launch.command[0]!r} cannot be started in {launch.cwd}: "
-            f"{error.strerror}{_advice(launch, env.get('PATH'))}",
-            of_start(error),
+            f"{error.strerror}{advice}",
+            kind,
         ) from error
 
 

@@ -27,10 +27,7 @@ from botproof.targets.container import Container
 from botproof.targets.failures import Failure
 from botproof.targets.granted import Unwatched, Watched, granted_to
 from botproof.targets.guarding import Guard
-from botproof.targets.launch import (
-    Launch,
-    TargetError,
-)
+from botproof.targets.launch import BrokenHarnessError, Launch, TargetError
 from botproof.targets.log_watch import LogWatch
 from botproof.targets.memory import Reading
 from botproof.targets.own_process import OwnProcess
@@ -42,6 +39,7 @@ _PROBE_EVERY_S = 0.05
 _TAIL_LINES = 40
 _HAS_TO_END = "it is `reset` in botproof.toml: a command that has to end with 0"
 _HEALTH_BODY = 300
+_KILLED_S = 30.0
 
 
 class Body(Protocol):
@@ -181,6 +179,14 @@ class ManagedProcess:
         return self._body.returncode is None
 
     @property
+    def has_ended(self) -> bool:
+        """Whether its end was seen. Raises BrokenHarnessError where that cannot be seen any more:
+        the container engine went away."""
+        if self.exited.done():
+            self.exited.result()
+        return self.exited.done()
+
+    @property
     def stop_asked(self) -> bool:
         """Whether the harness has asked it to end."""
         return self._stop_asked is not None
@@ -254,13 +260,15 @@ class ManagedProcess:
         answers: deque[str] = deque(maxlen=1)
         probe = asyncio.create_task(self._is_ready(client, answers))
         waited = {probe, self.exited}
-        await granted_to(waited, self.machine, self.launch.ready_timeout_s)
-        after = history.now() - self.started_at
-        if probe.done() and not self.exited.done():
-            self.record_ready(after)
-            return after
-        probe.cancel()
-        await asyncio.gather(probe, return_exceptions=True)
+        try:
+            await granted_to(waited, self.machine, self.launch.ready_timeout_s)
+            after = history.now() - self.started_at
+            if probe.done() and not self.has_ended:
+                self.record_ready(after)
+                return after
+        finally:
+            probe.cancel()
+            await asyncio.gather(probe, return_exceptions=True)
         last = answers[-1] if answers else "nothing was answered yet"
         asked = "" if self.launch.ready_url.startswith(TCP) else "GET "
         waited_for = f"{asked}{self.launch.ready_url}: {last}"
@@ -274,7 +282,7 @@ class ManagedProcess:
         Raises TargetError, with the end of its log on record, when it fails or does not end.
         """
         await granted_to({self.exited}, self.machine, self.launch.ready_timeout_s)
-        code = self._body.returncode
+        code = self._body.returncode if self.has_ended else None
         error = None if code == 0 else self.record_not_ready("it did not end", _HAS_TO_END)
         await self.kill()
         if error is not None:
@@ -363,14 +371,22 @@ class ManagedProcess:
             if not await granted_to({self.exited}, self.machine, self.launch.stop_timeout_s):
                 self._killed = True
                 return await self.kill()
-        code = await self.exited
-        await self._body.clear()
-        return code
+        return await self._cleared()
 
     async def kill(self) -> int:
-        """SIGKILL to the whole process group, and wait for the end. Its exit code."""
+        """SIGKILL to the whole process group, and wait for the end. Its exit code.
+
+        Raises BrokenHarnessError when even that does not end it: the container engine stands still,
+        or the kernel holds it.
+        """
         if self.running:
             await self._ask(signal.SIGKILL)
+        if not await granted_to({self.exited}, self.machine, _KILLED_S):
+            text = f"{self.launch.name} did not end in {_KILLED_S:g} s after SIGKILL"
+            raise BrokenHarnessError(text, Failure.STUCK)
+        return await self._cleared()
+
+    async def _cleared(self) -> int:
         code = await self.exited
         await self._body.clear()
         return code

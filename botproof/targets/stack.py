@@ -289,7 +289,7 @@ class Stack:
         waited: set[asyncio.Future[Any]] = {contact, bot.exited}
         try:
             await granted_to(waited, self.watch, bot.launch.ready_timeout_s)
-            if contact.done() and not bot.exited.done():
+            if contact.done() and not bot.has_ended:
                 bot.record_ready(history.now() - bot.started_at)
                 return
         finally:
@@ -379,7 +379,11 @@ class Stack:
             self._broken.exception()  # it may happen when nobody waits any more
 
     async def _watch(self, process: ManagedProcess) -> None:
-        code = await process.exited
+        try:
+            code = await process.exited
+        except BrokenHarnessError as error:
+            self.fail(error)
+            return
         if process.stop_asked or not process.ready:
             return  # who waits until it is ready is told, too
         process.record_log_tail()
@@ -406,8 +410,8 @@ class Stack:
         """End the bot, then the services, then the doubles; keep what the doubles still saw."""
         self.watch.let_go()
         if self.bot is not None:
-            await self.bot.stop()
-        await asyncio.gather(*(service.stop() for service in self._services))
+            await self._end(self.bot)
+        await asyncio.gather(*map(self._end, self._services))
         self._put_back()
         if self.watch.fence is not None:
             self.watch.sample_fence(history.now())
@@ -421,7 +425,7 @@ class Stack:
                 await follower.finish()
             except BrokenHarnessError as error:
                 self.fail(error)
-        await asyncio.gather(*(double.stop() for double in self._doubles))
+        await asyncio.gather(*map(self._end, self._doubles))
         await self.watch.stop()
         for watcher in self._watchers:
             watcher.cancel()
@@ -432,6 +436,13 @@ class Stack:
             self._launcher.world.close()
         if not self.around.keep:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+    async def _end(self, process: ManagedProcess) -> None:
+        """End one process; where that cannot be, the others are ended all the same."""
+        try:
+            await process.stop()
+        except BrokenHarnessError as error:
+            self.fail(error)
 
     def _put_back(self) -> None:
         try:

@@ -14,6 +14,7 @@ It takes root, for the ports as for the namespace.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import shlex
@@ -98,8 +99,11 @@ class World:
                 self._resolver_at, self.hosts, on_unknown, elsewhere=self._elsewhere
             )
         except OSError as error:
-            text = f"no resolver can be started: {error}"
-            raise BrokenHarnessError(text, Failure.DOUBLE_NOT_STARTED) from error
+            text = f"no resolver can be started at {self._resolver_at}: {error.strerror}"
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise BrokenHarnessError(text, Failure.DOUBLE_NOT_STARTED) from error
+            text += "; the loopback device needs all of 127.0.0.0/8 (`ip address show lo`)"
+            raise BrokenHarnessError(text, Failure.NO_PORT) from error
 
     def close(self) -> None:
         """End what runs for it."""

@@ -30,14 +30,16 @@ from botproof.history import FreshStart, History, HistoryWriter, ProcessStarted
 from botproof.parity.live import LiveStage
 from botproof.parity.player import Player
 from botproof.parity.search import Abort
-from botproof.targets import blame, replicas, reserved, watch
+from botproof.problems import UsageError
+from botproof.targets import blame, docker, process, replicas, reserved, watch
 from botproof.targets import world as target_world
 from botproof.targets.doubles import DoubleControl, Follower
 from botproof.targets.failures import Failure, of_engine
 from botproof.targets.guarding import Guard
 from botproof.targets.kept_files import KeptFiles
 from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, RunError, TargetError
-from botproof.targets.life import Ended
+from botproof.targets.life import Ended, live
+from botproof.targets.own_process import OwnProcess
 from botproof.targets.process import ManagedProcess
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
@@ -74,8 +76,7 @@ class World:
     async def around(self, code: str = SERVICE, **process: Any) -> Surroundings:
         service = Process(
             command=("{python}", "-c", code, "{port:bot}"),
-            ready="{url:bot}/ready",
-            **{"ready_timeout_s": 60.0, **process},
+            **{"ready": "{url:bot}/ready", "ready_timeout_s": 60.0, **process},
         )
         client = httpx.AsyncClient(trust_env=False, timeout=30.0)
         return Surroundings(
@@ -231,6 +232,26 @@ async def _(world: World) -> None:
 @provokes(Failure.ENGINE)
 async def _(world: World) -> None:
     await world.engine("Cannot connect to the Docker daemon at unix:///var/run/docker.sock")
+
+
+@provokes(Failure.STUCK)
+async def _(world: World) -> None:
+    world.patch.setattr(process, "_KILLED_S", 0.0)
+    world.patch.setattr(OwnProcess, "send", nothing)
+    running = await ManagedProcess.start(
+        world.launch(sys.executable, "-c", NEVER_READY), world.recorder
+    )
+
+    async def ended() -> None:
+        os.killpg(running.pid, signal.SIGKILL)
+        await running.exited
+
+    world.resources.push_async_callback(ended)
+    await running.kill()
+
+
+async def nothing(*_: object) -> None:
+    """As of a signal that does not arrive."""
 
 
 @provokes(Failure.DOUBLE_NOT_STARTED)
@@ -479,3 +500,111 @@ def test_a_file_of_the_harness_that_the_engine_does_not_see_is_not_the_images_fa
     assert of_engine(ours) is Failure.NO_NAMES
     theirs = f'{started}"/srv/bot/settings" to rootfs: not a directory'
     assert of_engine(theirs) is Failure.IMAGE_CANNOT_START
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error during connect: Post: EOF",
+        "unexpected EOF",  # `docker wait`, when dockerd was killed
+        "Error response from daemon: context deadline exceeded",
+        "Error response from daemon: transport is closing",  # moby/moby#31074
+        "Error response from daemon: grpc: the connection is unavailable",
+        "Error response from daemon: connection error: transport: Error while dialing",
+        "Error response from daemon: No such image: bot:1",  # it was there when the run began
+    ],
+)
+def test_an_engine_that_goes_away_or_loses_an_image_is_not_the_images_fault(said: str) -> None:
+    assert of_engine(f"`docker start` failed: {said}") is Failure.ENGINE
+
+
+ENGINE = """
+case $1 in
+  create) echo 1234 ;;
+  start) ;;
+  inspect) echo '{"pid": 0, "stop": "", "image": "sha256:1"}' ;;
+  wait) read -r until < "$0.away"; echo "$until" >&2; exit 1 ;;
+  *) exit 1 ;;
+esac
+"""
+
+
+async def engine_that_goes_away(world: World) -> Path:
+    """A `docker` whose `docker wait` ends when something is written to this pipe."""
+    tools = world.path / "bin"
+    tools.mkdir()
+    (tools / "docker").write_text(f"#!/bin/sh\n{ENGINE}")
+    (tools / "docker").chmod(0o755)
+    os.mkfifo(tools / "docker.away")
+    world.patch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    return tools / "docker.away"
+
+
+@pytest.mark.parametrize("ready", ["telegram", "log:ready"])
+async def test_an_engine_that_goes_away_while_a_target_starts_is_no_target_that_was_late(
+    world: World, ready: str
+) -> None:
+    away = await engine_that_goes_away(world)
+    made = await world.stack(image="bot:1", ready=ready)
+    starting = asyncio.create_task(made.start())
+    while made.bot is None:  # noqa: ASYNC110 - it is started by the task above
+        await asyncio.sleep(0)
+    await asyncio.to_thread(away.write_text, "unexpected EOF\n")
+    with pytest.raises(BrokenHarnessError, match="unexpected EOF") as caught:
+        await starting
+    assert caught.value.kind is Failure.ENGINE
+
+
+async def test_an_engine_that_goes_away_in_the_middle_is_told_at_once_and_the_rest_is_ended(
+    world: World,
+) -> None:
+    away = await engine_that_goes_away(world)
+    made = Stack(await world.around(image="bot:1", ready="telegram"), "polling")
+    world.patch.setattr(made, "_contacted", nothing)
+    await made.start()
+    assert made.bot is not None
+    made.bot.ready = True
+    await asyncio.to_thread(away.write_text, "unexpected EOF\n")
+    with pytest.raises(BrokenHarnessError, match="unexpected EOF") as caught:
+        await made.run(asyncio.Event().wait())
+    assert caught.value.kind is Failure.ENGINE
+    await made.stop()
+    ended = [event.process for event in world.recorder.history().of(history.ProcessExited)]
+    assert ended == ["telegram_double"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), OSError(24, "files")])
+async def test_a_machine_without_a_thread_or_a_file_left_is_full_and_not_a_mistake_of_ours(
+    world: World, error: Exception
+) -> None:
+    """RLIMIT_NPROC counts threads. Python tells it without a number."""
+    made = await world.stack()
+
+    async def fails() -> None:
+        raise error
+
+    world.patch.setattr(made, "start", fails)
+    ended = await live(made, nothing)
+    assert ended.broken is not None
+    assert ended.broken.kind is Failure.MACHINE_FULL
+
+
+async def test_a_program_that_finds_no_room_gets_no_advice_about_itself(world: World) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    (world.path / "bot").write_text("#!/no/such/interpreter")
+    world.patch.setattr("botproof.targets.own_process.asyncio.create_subprocess_exec", full)
+    with pytest.raises(BrokenHarnessError, match=r"Too many open files$"):
+        await ManagedProcess.start(world.launch("./bot"), world.recorder)
+
+
+def test_an_engine_that_hangs_is_told_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(docker, "_TIMEOUT_S", 0.1)
+    with pytest.raises(UsageError, match="the container engine hangs"):
+        docker.image_id("bot:1")
