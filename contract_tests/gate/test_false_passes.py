@@ -13,10 +13,13 @@ from botproof.checks.registry import CHECKS
 from botproof.compare.judge import judge
 from botproof.compare.run import Measured
 from botproof.compare.sides import Side
+from botproof.config import load_config
 from botproof.history import History
+from botproof.problems import UsageError
 from botproof.sequential import SequentialErrorRate
 from botproof.stats import percentile
 from botproof.verdict import CheckResult, Verdict, combine
+from botproof.workloads.expectation import lacking
 
 LOAD_CHECKS = (errors, latency, rollback, memory)
 PASS, FAIL, INCONCLUSIVE, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR
@@ -150,3 +153,51 @@ def test_the_limit_of_no_failures_at_all_is_refused_not_ignored() -> None:
     """A budget of zero can be proved by no number of requests."""
     with pytest.raises(ValueError, match="fraction"):
         SequentialErrorRate(0.0)
+
+
+def test_a_load_that_its_own_script_broke_off_is_no_pass_of_what_came_before(story, judged) -> None:
+    """grafana/k6#4283: the script raises before its check, "0 of 0 checks: ok"; and
+    artilleryio/artillery#2766: workers failed, and the main process exits with 0."""
+    story.healthy()
+    said = "load/price.py failed; its last lines: KeyError"
+    story.add(history.HarnessError(t=story.clock, where="harness", message=said))
+    results = run_checks(CHECKS, ["errors", "latency"], story.history(), judged)
+    assert combine(result.verdict for result in results) is ERROR
+
+
+@pytest.mark.parametrize("expected", ["data.first,data.last", "data.last,data.first"])
+def test_a_field_that_is_there_does_not_cover_one_that_is_missing(expected: str) -> None:
+    """apache/jmeter#5734: of several assertions the last one decides, whatever the others said."""
+    assert "data.first" in lacking({"data": {"last": 1}}, "/price", expected)
+
+
+def test_objectives_that_pass_do_not_cover_one_whose_value_could_not_be_had(story, judged) -> None:
+    """keptn/keptn#6096: a provider said "fail" and a value of 0; the evaluation passed."""
+    story.healthy()
+    record = History(e for e in story.events if not isinstance(e, history.MemorySample))
+    results = {
+        each.check: each for each in run_checks(CHECKS, ["errors", "memory"], record, judged)
+    }
+    assert results["errors"].verdict is PASS
+    assert results["memory"].verdict is INCONCLUSIVE
+    assert combine(each.verdict for each in results.values()) is INCONCLUSIVE
+
+
+def test_a_check_that_nobody_knows_is_refused_not_left_out(tmp_path) -> None:
+    """fluxcd/flagger#1581: metrics of unknown names are not looked at, and each roll-out passes."""
+    path = tmp_path / "botproof.toml"
+    path.write_text(
+        '[bot]\ncommand = ["x"]\nready = "telegram"\n[modes.polling]\n'
+        '[gate]\nchecks = ["istio_requests_total"]\n'
+    )
+    with pytest.raises(UsageError, match="istio_requests_total"):
+        load_config(path)
+
+
+def test_a_percentile_is_a_value_that_was_measured_and_none_that_most_exceed() -> None:
+    """tsenart/vegeta#41: "95 %: 2.3 ms" of requests whose mean was 5.3 ms: an estimate went astray
+    on a few slow ones."""
+    measured = [0.002] * 940 + [3.0] * 60
+    assert percentile(measured, 0.95) == 3.0
+    assert percentile(list(reversed(measured)), 0.95) == 3.0
+    assert percentile(measured, 0.9) == 0.002
