@@ -1,6 +1,7 @@
 """The HTTP client: what came, and when nothing came, whether the server can have acted."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -84,6 +85,8 @@ async def test_requests_share_kept_alive_connections() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 5\r\n\r\nhe", b"llo"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhel", b"lo"),  # to the connection's end
+        (b"HTTP/1.0 200 OK\r\n\r\nhello",),
     ],
 )
 async def test_an_answer_in_any_framing(
@@ -178,18 +181,23 @@ async def test_one_idle_connection_that_was_cut_off_takes_the_others_along(
     """A router that has forgotten them all: each would lose a message, three seconds apart."""
     idle = 3
     all_there = asyncio.Barrier(idle)
+    cut_off = asyncio.Event()
     made = 0
 
-    async def answers_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal made
         made += 1
-        await reader.readuntil(b"\r\n\r\n")
-        if made <= idle:
-            await all_there.wait()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        await reader.read()  # what comes now has no answer
+        forgotten = made <= idle
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                if forgotten:
+                    await all_there.wait()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                if forgotten:
+                    await cut_off.wait()
+                    return
 
-    client = HttpClient(await raw_server(answers_once))
+    client = HttpClient(await raw_server(answers))
     await asyncio.gather(*(client.request("POST", "/", timeout=60) for _ in range(idle)))
     on_its_way = asyncio.create_task(client.request("POST", "/", timeout=60))
     with pytest.raises(NoAnswerError):
@@ -197,9 +205,67 @@ async def test_one_idle_connection_that_was_cut_off_takes_the_others_along(
     assert (await client.request("POST", "/", timeout=60)).body == b"ok"
     assert made == idle + 1
     assert not on_its_way.done()  # it is let come to its own end
-    await client.close()
+    cut_off.set()
     with pytest.raises(NoAnswerError):
         await on_its_way
+    assert (await client.request("POST", "/", timeout=60)).body == b"ok"
+    assert made == idle + 1  # and that casts no doubt on a connection made since
+    await client.close()
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one(
+    raw_server: Callable[[Raw], Awaitable[str]],
+) -> None:
+    async def answers_twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nown")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray")
+        await reader.read()
+
+    client = HttpClient(await raw_server(answers_twice), max_connections=1)
+    for _ in range(3):
+        assert (await client.request("POST", "/", timeout=60)).body == b"own"
+    await client.close()
+
+
+async def test_an_answer_without_end_is_given_up(
+    raw_server: Callable[[Raw], Awaitable[str]],
+) -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * (1 << 20))
+                await writer.drain()
+
+    client = HttpClient(await raw_server(endless))
+    with pytest.raises(NoAnswerError, match="over 33554432 bytes"):
+        await client.request("GET", "/", timeout=60)
+    await client.close()
+
+
+async def test_an_address_that_does_not_answer_holds_up_no_other_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A host whose way by IPv6 leads nowhere, as many have."""
+    with socket.create_server(("127.0.0.2", 0), backlog=0) as full, contextlib.ExitStack() as held:
+        port = full.getsockname()[1]
+        for _ in range(4):  # more than its queue holds: whoever comes next gets no answer
+            one = held.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.2", port))
+
+        def resolve(host: Any, *_: Any, **__: Any) -> Any:
+            assert host == "service.test"
+            kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+            return [(*kind, (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+        async with await asyncio.start_server(saying(b"yes"), "127.0.0.1", port):
+            monkeypatch.setattr(socket, "getaddrinfo", resolve)
+            client = HttpClient(f"http://service.test:{port}")
+            assert (await client.request("POST", "/", timeout=60.0)).body == b"yes"
+            await client.close()
 
 
 async def test_https_trusts_the_bundle_that_the_environment_names(

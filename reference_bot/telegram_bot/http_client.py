@@ -1,26 +1,30 @@
-"""Requests to one server, over aiohttp, with one more fact than its errors give.
+"""Requests to one server, with one more fact than other clients' errors give.
 
 When a request fails, *could the server have acted on it?* `NotSentError` says it could not: no
 connection was had. `NoAnswerError` says it could. What may be sent again depends on it.
 
-Why aiohttp and not httpx, which python-telegram-bot brings: with two hundred requests at once httpx
-takes so much CPU that answers miss their two seconds (docs/bot.md has the figures).
+Why neither httpx, which python-telegram-bot brings, nor aiohttp: a request costs them 14 and 3
+times the processor time, and aiohttp 8 MB (docs/benchmarks.md). Two known servers need little of
+HTTP: asyncio connects and does TLS, httptools (llhttp) reads the answers, connections are kept. No
+redirects, no cookies, and no compression is asked for.
 """
 
 import asyncio
 import os
 import ssl
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
+import httptools
 
 _IDLE_SECONDS: Final = 15.0  # shorter than usual servers' patience: a reused connection should live
-_NAME_SECONDS: Final = 0  # a container's name leads to another one from one moment to the next
+_NEXT_ADDRESS_SECONDS: Final = 0.25
+"""After that the name's next address is tried beside the first (RFC 8305)."""
+_LARGEST: Final = 32 * 1024 * 1024
+"""Bytes of an answer. A hundred updates have some hundred thousand."""
 _HEADERS: Final = {
     "User-Agent": "botproof-reference-bot",
     "Accept": "application/json",
@@ -53,28 +57,116 @@ class HttpResponse:
     retry_after: str = ""
 
 
-@dataclass(slots=True)
-class _Trip:
-    """One request on its way."""
+class _Connection(asyncio.Protocol):
+    """One connection, with one request at a time under way.
 
-    connected: bool = False
-    reused: bool = False
+    ``among``: where it is while it is open; ``home``: where it waits for the next request.
+    """
 
+    def __init__(self, among: "set[_Connection]", home: "deque[_Connection]") -> None:
+        self._among = among
+        self.home = home
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiting: asyncio.Future[HttpResponse] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._size = 0
+        self._body: list[bytes] = []
+        self._retry_after = ""
+        self._framed = self._reading_body = False
+        self.reused = False
+        self.idle_since = 0.0
 
-@dataclass(slots=True)
-class _Pool:
-    """Connections, and how many requests are on their way over them."""
+    def is_open(self) -> bool:
+        """Tell whether a request can be written to it."""
+        return self._transport is not None and not self._transport.is_closing()
 
-    session: aiohttp.ClientSession
-    running: int = 0
+    def abort(self) -> None:
+        """Close it at once; a request that is under way fails with NoAnswerError."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def exchange(self, request: bytes) -> HttpResponse:
+        """Write ``request`` and return its answer. Raises NoAnswerError."""
+        if self._transport is None:
+            raise NoAnswerError("connection lost: it was closed")
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        try:
+            return await self._waiting
+        except BaseException:  # it still owes an answer, which the next request must not get
+            self.abort()
+            raise
+
+    # what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._among.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > _LARGEST:
+            self._fail(f"an answer of over {_LARGEST} bytes")
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fail(f"not HTTP: {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._among.discard(self)
+        if exc is None and self._reading_body and not self._framed:
+            self._complete()  # such a body ends with its connection
+        self._fail(f"connection lost: {exc or 'it was closed'}")
+        self._transport = None
+
+    # what httptools calls
+
+    def on_message_begin(self) -> None:
+        if self._waiting is None:  # nobody has asked: the next answer would be the wrong one
+            self.abort()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        match name.lower():
+            case b"content-length" | b"transfer-encoding":
+                self._framed = True
+            case b"retry-after":
+                self._retry_after = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self._reading_body = True
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._parser.get_status_code() >= 200:  # else the answer itself follows
+            self._complete()
+        self._framed = self._reading_body = False
+
+    def _complete(self) -> None:
+        status = self._parser.get_status_code()
+        waiting, self._waiting = self._waiting, None
+        answer = HttpResponse(status, b"".join(self._body), self._retry_after)
+        self._size, self._body, self._retry_after = 0, [], ""
+        if not self._parser.should_keep_alive():
+            self.abort()
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    def _fail(self, reason: str) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(NoAnswerError(reason))
+        self.abort()
 
 
 class HttpClient:
     """Requests to one server, over at most ``max_connections`` kept-alive connections.
 
-    No redirects, no cookies. Made anywhere, used in one event loop. Where a connection that had
-    stood idle gives no answer, the others that did are not used again: what cut one off, a router
-    that forgot it or a way that went, has cut off all, and each would lose a request.
+    Made anywhere, used in one event loop. Where a connection that had stood idle gives no answer,
+    the others that did are not used again: what cut one off, a router that forgot it or a way that
+    went, has cut off all, and each would lose a request.
     """
 
     def __init__(
@@ -84,12 +176,17 @@ class HttpClient:
         max_connections: int = 256,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self._base = base_url.rstrip("/")
-        self._max_connections = max_connections
-        self._headers = {**_HEADERS, **(headers or {})}
-        self._pool: _Pool | None = None
-        self._left: list[_Pool] = []
-        """Pools over which requests are still on their way, and that get no more."""
+        parts = urlsplit(base_url)
+        self._tls = _tls_context() if parts.scheme == "https" else None
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._tls else 80)
+        self._prefix = parts.path.rstrip("/")
+        named = {"Host": parts.netloc, **_HEADERS, **(headers or {})}
+        self._headers = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+        self._places = asyncio.Semaphore(max_connections)
+        self._open: set[_Connection] = set()
+        self._idle: deque[_Connection] = deque()
+        """The one that was used last at the end."""
 
     async def request(
         self,
@@ -97,7 +194,6 @@ class HttpClient:
         path: str,
         body: bytes = b"",
         *,
-        content_type: str = "application/json",
         timeout: float,  # noqa: ASYNC109 - it decides which error this raises
     ) -> HttpResponse:
         """Return the answer, whatever its status.
@@ -105,90 +201,69 @@ class HttpClient:
         ``path`` comes after the base URL's; ``timeout`` is in seconds, over everything.
         Raises NotSentError or NoAnswerError.
         """
-        if self._pool is None:  # not before: a session needs the loop that it will run in
-            self._pool = _Pool(self._open())
-        pool = self._pool
-        trip = _Trip()
-        pool.running += 1
+        head = (
+            f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._headers}"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        connection: _Connection | None = None
         try:
-            async with (
-                asyncio.timeout(timeout),
-                pool.session.request(
-                    method,
-                    URL(self._base + path, encoded=True),
-                    data=body,
-                    headers={"Content-Type": content_type},
-                    allow_redirects=False,
-                    trace_request_ctx=trip,
-                ) as response,
-            ):
-                return HttpResponse(
-                    response.status,
-                    await response.read(),
-                    "" if response.ok else response.headers.get("Retry-After", ""),
-                )
+            async with asyncio.timeout(timeout), self._places:
+                connection = self._from_idle() or await self._connect()
+                answer = await connection.exchange(head.encode() + body)
+                self._keep(connection)
+                return answer
         except TimeoutError:
-            if trip.connected:
-                self._doubt(pool, trip)
-                raise LateAnswerError(f"no answer within {timeout:g} s") from None
-            raise NotSentError(f"not connected in {timeout:g} s") from None
-        except (aiohttp.ClientError, OSError) as error:
-            if trip.connected:
-                self._doubt(pool, trip)
-                raise NoAnswerError(_reason(error)) from error
+            if connection is None:
+                raise NotSentError(f"not connected in {timeout:g} s") from None
+            self._doubt(connection)
+            raise LateAnswerError(f"no answer within {timeout:g} s") from None
+        except NoAnswerError:
+            if connection is not None:
+                self._doubt(connection)
+            raise
+        except OSError as error:
             raise NotSentError(f"cannot connect: {error}") from error
-        finally:
-            pool.running -= 1
-            if pool in self._left and not pool.running:
-                self._left.remove(pool)
-                await pool.session.close()
 
-    def _doubt(self, pool: _Pool, trip: _Trip) -> None:
-        """Begin a new pool where a connection that had stood idle gave no answer."""
-        if trip.reused and pool is self._pool:
-            self._pool = None
-            self._left.append(pool)
+    def _from_idle(self) -> _Connection | None:
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
+        while self._idle and self._idle[0].idle_since < oldest:
+            self._idle.popleft().abort()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open():
+                return connection
+        return None
 
-    def _open(self) -> aiohttp.ClientSession:
-        tls: ssl.SSLContext | bool = (
-            _tls_context() if urlsplit(self._base).scheme == "https" else True
+    async def _connect(self) -> _Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: _Connection(self._open, self._idle),
+            self._host,
+            self._port,
+            ssl=self._tls,
+            happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS,
         )
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(_connected)
-        trace.on_connection_reuseconn.append(_reused)
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._max_connections,
-                keepalive_timeout=_IDLE_SECONDS,
-                ssl=tls,
-                ttl_dns_cache=_NAME_SECONDS,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._headers,
-            timeout=aiohttp.ClientTimeout(total=None),  # `request` keeps the time
-            trace_configs=[trace],
-        )
+        return connection
+
+    def _keep(self, connection: _Connection) -> None:
+        if connection.home is not self._idle:
+            connection.abort()
+        elif connection.is_open():
+            connection.reused = True
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+
+    def _doubt(self, connection: _Connection) -> None:
+        """Use none of the others again where one that had stood idle gave no answer."""
+        if connection.reused and connection.home is self._idle:
+            for other in self._idle:
+                other.abort()
+            self._idle = deque()
 
     async def close(self) -> None:
         """Close every connection; requests that run fail with NoAnswerError."""
-        for pool in [*self._left, *([self._pool] if self._pool else [])]:
-            await pool.session.close()
+        for connection in tuple(self._open):
+            connection.abort()
         await asyncio.sleep(0)  # lets the transports run their closing callbacks
-
-
-def _reason(error: Exception) -> str:
-    """Never ``str`` of a response error: that holds the URL, and the URL of a call its token."""
-    if isinstance(error, aiohttp.ClientResponseError):
-        return f"not HTTP: {error.message}"
-    return f"connection lost: {str(error) or type(error).__name__}"
-
-
-async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
-    context.trace_request_ctx.connected = True
-
-
-async def _reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
-    context.trace_request_ctx.connected = context.trace_request_ctx.reused = True
 
 
 def _tls_context() -> ssl.SSLContext:
