@@ -371,6 +371,25 @@ async def test_an_acknowledgement_that_got_lost_is_not_waited_for(
     assert world.telegram.sent == [(5, "hello")]
 
 
+async def test_who_is_told_to_wait_gets_the_apology_in_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "ACKNOWLEDGE_AFTER", 0.0)
+    world = World()
+
+    async def fails() -> Draft:
+        while not world.telegram.under_way:  # noqa: ASYNC110 - a few turns of the loop, no time
+            await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    replier = world.replier()
+    with pytest.raises(ZeroDivisionError):
+        await replier.answer(fails())
+    await replier.say(["sorry"])
+    assert world.telegram.sent == [(5, WORKING)]
+    assert world.telegram.edits == [(101, "sorry")]
+
+
 async def test_only_one_new_message_is_under_way_until_it_is_recorded() -> None:
     world = World()
     repliers = [world.replier(chat=chat) for chat in range(50)]

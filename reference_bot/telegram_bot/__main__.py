@@ -20,9 +20,15 @@ for _signal in (signal.SIGTERM, signal.SIGHUP):
 
 import argparse  # noqa: E402 - after the signal handler, on purpose
 import asyncio  # noqa: E402 - as above
+import gc  # noqa: E402 - as above
 import logging  # noqa: E402 - as above
+from typing import Final  # noqa: E402 - as above
 
 from reference_bot.telegram_bot import log, settings  # noqa: E402 - as above
+
+_ALLOCATIONS: Final = 10_000
+"""Python looks for garbage after that many more objects than were freed; 700 as it comes, which
+was a fourteenth of the processor time (docs/benchmarks.md)."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,6 +64,9 @@ def _run(loaded: settings.Settings) -> int:
     from reference_bot.telegram_bot.app import run  # noqa: PLC0415 - --check does without it
     from reference_bot.telegram_bot.server import CannotListenError  # noqa: PLC0415 - as above
 
+    # What is imported stays: looking it through for garbage again and again is work for nothing.
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS, 10, 10)
     try:
         with asyncio.Runner(loop_factory=QuickEndLoop) as runner:
             runner.run(run(loaded))

@@ -148,6 +148,8 @@ def _until_another(rest: str, name: str, known: Collection[str]) -> tuple[str, s
     """
     if name == "help" and (about := _ABOUT_COMMAND.fullmatch(rest)) is not None:
         return f" {about[1]}", ""
+    if "/" not in rest and "\\" not in rest:
+        return rest, ""
     others = "|".join(re.escape(one) for one in known if one != name)
     another = others and re.search(
         rf"\s[/\\]+(?:{others})(?:@\w+)?(?!\S)", rest, flags=re.IGNORECASE
