@@ -41,6 +41,7 @@ _AFTERWARDS = {
     "ready": "What one failed call has set the next good one has to take back: whoever watches it "
     "ends the bot, or sends no more updates to it",
     "silent": "Give each call of Telegram a limit of time, and let no other chat wait for it",
+    "held": "Keep the answer, and send it again after retry_after",
     "tapped": "What a button stands for has to outlive the process, and what waits at a start is "
     "to be answered, taps as well as messages",
     "unserved": "What was not there at the start is to be asked again: after a restart of the "

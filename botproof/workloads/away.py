@@ -1,9 +1,9 @@
 """Telegram fails for a moment, and then the bot is started again: whether it goes on.
 
 Every call is answered by 502 for a second and a half, as happens now and then. A stack of its own
-is asked before, meanwhile and after. Then one message is never answered by Telegram, a button is
-tapped over a restart (`old_buttons`), and the bot is started while its services answer nothing
-(`unserved`).
+is asked before, meanwhile and after. Then one message is never answered by Telegram, one is
+put off (429), a button is tapped over a restart (`old_buttons`), and the bot is started while its
+services answer nothing (`unserved`).
 `checks/door.py` judges the answers, `checks/boot.py` what was called too often.
 """
 
@@ -31,10 +31,12 @@ from botproof.workloads.door import (
     AWAY,
     CROWD,
     FIRST,
+    HELD,
     MIDST,
     READY,
     SILENT,
     TAPPED,
+    TWICE,
     UNSERVED,
     USERS,
     DoorWorkload,
@@ -49,6 +51,15 @@ _AWAY_S = 1.5
 _WHEN = f"while Telegram answered 502 for {_AWAY_S:g} s"
 _FAULT = {"kind": "error", "error_code": 502, "description": "Bad Gateway"}
 _SILENCE = {"method": "sendMessage", "chat_id": USERS[MIDST], "kind": "silent", "count": 1}
+_WAIT_S = 6
+_FLOOD = {
+    "method": "sendMessage",
+    "chat_id": USERS[TWICE],
+    "kind": "error",
+    "error_code": 429,
+    "retry_after": _WAIT_S,
+    "count": 1,
+}
 _BESIDE_S = 0.5
 """After that the bot waits for the answer of Telegram that never comes."""
 _BACK_S = 30.0
@@ -128,6 +139,17 @@ async def _afterwards(
         answers=beside,
         **labels,
     )
+    if keeps_promises(stack.around.config):  # many a bot writes off what Telegram puts off
+        async with stack.telegram.with_faults([_FLOOD]):
+            put_off = await door.asks(TWICE, _BACK_S)
+        yield DoorAsked(
+            t=history.now(),
+            what=HELD,
+            sent=f"{question} in a chat that Telegram had wait for {_WAIT_S} s (429)",
+            error="" if put_off else f"no answer in {_BACK_S:g} s",
+            answers=put_off,
+            **labels,
+        )
     for said in await _not_ready(stack):
         sent = f"GET of `ready` after all calls of Telegram had failed (502) for {_AWAY_S:g} s"
         yield DoorAsked(t=history.now(), what=READY, sent=sent, error=said, **labels)

@@ -40,6 +40,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "tapped": {"answers": HELLO},
     "unserved": {"answers": HELLO},
     "silent": {"answers": HELLO},
+    "held": {"answers": HELLO},
 }
 """What a good bot does with a webhook and a secret."""
 
@@ -56,7 +57,7 @@ def judge(changes: dict[str, dict[str, Any]], **every: Any) -> CheckResult:
 
 def test_a_good_bot_passes() -> None:
     result = judge({})
-    assert (result.verdict, result.measurement) == (Verdict.PASS, "24 questions; webhook in w")
+    assert (result.verdict, result.measurement) == (Verdict.PASS, "25 questions; webhook in w")
     assert judge({"nobody": {"answers": ("You are not on the list",)}}).verdict is Verdict.PASS
 
 
@@ -133,6 +134,10 @@ def test_an_empty_list_is_judged_where_the_ordinary_question_was_asked_once_only
         (
             {"unserved": {"error": "no figures in 30 s"}},
             "<unserved> → no figures in 30 s. What was not there at the start is to be asked again",
+        ),
+        (
+            {"held": {"answers": (), "error": "no answer in 30 s"}},
+            "<held> → no answer in 30 s. Keep the answer, and send it again after retry_after",
         ),
         (
             {"silent": {"answers": (), "error": "no answer in 30 s"}},

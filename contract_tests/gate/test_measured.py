@@ -25,6 +25,16 @@ class TestLatency:
         assert result.verdict is FAIL
         assert "slow (webhook) /price BTC: 2.50 s" in result.evidence
 
+    @pytest.mark.parametrize(("after_s", "verdict"), [(2.0, FAIL), (1.99, PASS)])
+    def test_a_reply_at_the_limit_is_late(self, story, judged, after_s, verdict) -> None:
+        story.healthy().case("webhook", "slow", "text", after_s=after_s)
+        assert latency.check(story.history(), judged).verdict is verdict
+
+    def test_the_share_of_the_budget_is_that_of_the_tail_of_the_load(self, story, judged) -> None:
+        story.healthy().load("polling", 900, latency_s=0.02)
+        story.load("polling", 100, latency_s=1.5)
+        assert latency.check(story.history(), judged).used == 0.75
+
     def test_an_acknowledgement_is_no_answer(self, story, judged) -> None:
         story.healthy().case("webhook", "slow", "text", after_s=3.0, acknowledged="⏳ wait")
         assert (
@@ -116,6 +126,20 @@ class TestMemory:
         result = memory.check(story.history(), replace(judged, budgets=budgets))
         assert result.verdict is FAIL
         assert result.measurement == "market_data (polling) 71.0 MB of 70 MB (101 %)"
+
+    @pytest.mark.parametrize("process", ["bot", "market_data"])
+    def test_a_container_that_the_kernel_ended_for_its_memory_is_named(
+        self, story, judged, process: str
+    ) -> None:
+        role = "bot" if process == "bot" else "service"
+        who: dict[str, Any] = {"process": process, "role": role, **story.labels("polling")}
+        ended: dict[str, Any] = {"code": 137, "expected": False, "out_of_memory": True}
+        story.healthy().add(history.ProcessExited(t=story.clock, **ended, **who))
+        result = memory.check(story.history(), judged)
+        assert result.verdict is FAIL
+        assert result.measurement == (
+            f"polling: the kernel killed {process}: its memory cgroup was full"
+        )
 
     def test_the_largest_sample_counts_and_not_the_usual_one(self, story, judged) -> None:
         labels = story.labels("polling")

@@ -109,6 +109,14 @@ class TestSignals:
         said = "answered a message to it with 429, retry_after 1"
         assert (said in result.measurement) is why
 
+    @pytest.mark.parametrize(
+        ("withheld_s", "verdict"), [(3.9, Verdict.FAIL), (4.0, Verdict.INCONCLUSIVE)]
+    )
+    def test_the_machine_is_blamed_for_who_was_left_out_if_it_kept_half_of_the_time(
+        self, story, withheld_s: float, verdict: Verdict
+    ) -> None:
+        assert watched_of(story, chats=(1, 2, 7), withheld_s=withheld_s).verdict is verdict
+
     def test_who_was_told_to_wait_and_got_it_passes(self, story) -> None:
         assert watched_of(story, told_to_wait=(1,), wait_s=1.0).verdict is Verdict.PASS
 

@@ -70,6 +70,16 @@ def test_a_tap_is_acknowledged_as_soon_as_a_reply_has_to_come(
     assert any(late in line for line in result.evidence) == (verdict is Verdict.FAIL)
 
 
+def test_a_tap_that_was_acknowledged_in_time_may_be_so_again(story, judging) -> None:
+    at = tapped(story)
+    story.edited("polling", CHAT, "", "BTC 2", at + 0.3)
+    acknowledged(story, at + 0.4)
+    acknowledged(story, at + 4.0)
+    story.case("webhook", "price", "BTC 1")
+    story.load("polling", 3000)
+    assert latency.check(story.history(), judging).verdict is Verdict.PASS
+
+
 @pytest.mark.parametrize("comes", [True, False])
 def test_an_acknowledgement_after_the_answer_is_waited_for(story, comes: bool) -> None:
     """Else it would not be recorded how late it came: the conversation would be over."""

@@ -100,6 +100,13 @@ class TestSecurity:
         stranger = asked(text="/positions", answers=(answer,))
         assert judge_security(operator, stranger).verdict is verdict
 
+    def test_the_only_figure_of_the_operator_is_enough(self) -> None:
+        operator = asked(who="the operator", operator=True, text="/pnl", answers=("Net 96.93",))
+        stranger = asked(text="/pnl", answers=("The week brought 96.93 so far.",))
+        result = judge_security(operator, stranger)
+        assert result.verdict is Verdict.FAIL
+        assert "the figures 96.93 of the operator's answer" in result.measurement
+
     def test_the_operators_words_with_other_figures_are_a_leak_too(self) -> None:
         moved = "0.9911 BTC · free 0.7711 BTC\n8,111.99 USDT"
         result = judge_security(asked(answers=(moved,)))

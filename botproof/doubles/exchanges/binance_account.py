@@ -145,6 +145,8 @@ def _income(account: _Account) -> Any:
             paid = -amount * account.market.mark_price(base, at) * rate
             rows.append(_entry(base, "FUNDING_FEE", paid, at))
     rows.append(_entry("SOL", "REALIZED_PNL", 123.45, account.opened - HOUR))
+    deposit = _entry("", "TRANSFER", 250.0, account.now - HOUR)
+    rows.append({**deposit, "symbol": ""})
     kept = [row for row in rows if row["time"] >= start]
     return sorted(kept, key=lambda row: row["time"])[:limit]
 
