@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -523,7 +523,13 @@ def market_data_url(
     child: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """market-data between us and an exchange double whose clock stands still."""
-    folder = tmp_path_factory.mktemp("market_data")
+    with market_data(child, tmp_path_factory.mktemp("market_data")) as url:
+        yield url
+
+
+@contextmanager
+def market_data(child: Callable[..., Any], folder: Path, *options: str) -> Iterator[str]:
+    """The same, of a double with more ``options``."""
     with ExitStack() as stack:
 
         def start(stream: str, *command: str, **settings: str) -> Any:
@@ -540,7 +546,7 @@ def market_data_url(
             return started
 
         double = ("botproof", "double", "exchanges", "--port", "0", "--seed", "7", "--now", NOW)
-        venue = start("stdout", *double).event("listening")["url"]
+        venue = start("stdout", *double, *options).event("listening")["url"]
         service = start(
             "stderr",
             "reference_bot.market_data",

@@ -105,6 +105,35 @@ async def test_a_new_coin_and_a_gap_are_two_reasons(open_stack, now):
             assert words in error["missing"][0]["message"]
 
 
+async def test_what_a_new_coin_lacks_does_not_exist_yet(open_stack, now):
+    for since, timeframe in ((3 * HOUR, "1d"), (HOUR // 12, "15m")):  # no candle is closed yet
+        async with open_stack(EXCHANGES="binance") as stack:
+            scenario = Scenario(ScenarioKind.NEW_LISTING, now - since)
+            stack.double.market = stack.double.market.with_scenario("ETH", scenario)
+            asked = {"symbol": "ETH", "timeframe": timeframe}
+            error = (await stack.ask("/volume_spike", **asked)).json()["error"]
+            assert {row["reason"] for row in error["missing"]} == {"new"}
+            rows = (await stack.ask("/combined_price", symbol="ETH")).json()["data"]["missing"]
+            sections = {"spot.candles", "perp.candles", "perp.open_interest"}
+            told = {row["section"]: row["reason"] for row in rows}
+            assert {section: told.get(section) for section in sections} == dict.fromkeys(
+                sections, "new"
+            )
+            assert told.get("perp.funding", "new") == "new"
+
+
+async def test_a_scan_names_what_it_had_no_average_of(open_stack, now):
+    for kind, reason in ((ScenarioKind.NEW_LISTING, "new"), (ScenarioKind.MISSING, "gap")):
+        async with open_stack(EXCHANGES="binance") as stack:
+            scenario = Scenario(kind, now - 3 * HOUR)
+            stack.double.market = stack.double.market.with_scenario("ETH", scenario)
+            data = (await stack.ask("/volume_scan", threshold_pct=0)).json()["data"]
+            assert [(row["section"], row["reason"]) for row in data["missing"]] == [
+                ("ETH/USDT", reason)
+            ]
+            assert "ETH/USDT" not in {spike["symbol"] for spike in data["spikes"]}
+
+
 async def test_hyperliquids_delisted_coins_are_unknown(open_stack):
     async with open_stack(EXCHANGES="hyperliquid") as stack:
         assert (await stack.ask("/price", symbol="MATIC", market="perp")).status_code == 404

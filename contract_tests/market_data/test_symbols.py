@@ -129,6 +129,13 @@ def test_a_coin_may_have_a_name_in_any_script():
     assert parse_symbol("币安人生usdt")[0] == Pair("币安人生", "USDT")
 
 
+def test_a_name_that_is_misspelt_is_near_the_coin_that_is_called_so():
+    known = [Pair("TON", "USDT"), Pair("BTC", "USDT"), Pair("ETH", "USDT")]
+    assert near_matches(Pair("BITCION", "USDT"), known)[0] == "BTC/USDT"
+    assert near_matches(Pair("ETHERIUM", "USDT"), known)[0] == "ETH/USDT"
+    assert near_matches(Pair("BITCION", "USDT"), known[:1]) == ("TON/USDT",)
+
+
 def test_a_coin_that_was_renamed_is_near_by_its_new_name():
     known = [Pair("POL", "USDT"), Pair("LTC", "USDT"), Pair("ETC", "USDT")]
     assert near_matches(Pair("MATIC", "USDT"), known)[0] == "POL/USDT"

@@ -48,7 +48,7 @@ from reference_bot.market_data.venues.base import (
     Candles,
     Instrument,
 )
-from reference_bot.market_data.windows import TIMEFRAMES, lack_of, last_run
+from reference_bot.market_data.windows import NONE_CLOSED, TIMEFRAMES, lack_of, last_run
 
 _DAY_MINUTES: Final = 1440
 _PRICE_MINUTES: Final = 15
@@ -233,7 +233,7 @@ def _contiguous(
 
 def _lack(instrument: Instrument, found: Candles, count: int) -> tuple[str, str] | None:
     if not found.closed:
-        return "unavailable", "no candle is closed yet"
+        return NONE_CLOSED
     length = found.closed[-1].end - found.closed[-1].start
     return lack_of(instrument.venue, found.closed, count, found.as_of, length)
 

@@ -8,7 +8,16 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import structs
 
-from reference_bot.api import LATE, Accounts, Block, Intelligence, OpenInterest, PerpBlock
+from reference_bot.api import (
+    GAP,
+    LATE,
+    NEW,
+    Accounts,
+    Block,
+    Intelligence,
+    OpenInterest,
+    PerpBlock,
+)
 from reference_bot.market_data.figures import (
     DAY_CANDLES,
     QUARTER,
@@ -169,8 +178,7 @@ def open_interest(parts: Parts, price: float, kind: MarketKind = "perp") -> Open
     day = point_before(points, now.time - _DAY, tolerance=_TOLERANCE)
     quarter = point_before(points, now.time - QUARTER, tolerance=_TOLERANCE)
     if history is not None and (day is None or quarter is None):
-        what = "24 h" if day is None else "15 m"
-        parts.lack(section, "unavailable", f"the history has no point {what} ago")
+        parts.lack(section, *_no_point(points, now.time, _DAY if day is None else QUARTER))
     return OpenInterest(
         amount=now.amount,
         value=value,
@@ -178,6 +186,17 @@ def open_interest(parts: Parts, price: float, kind: MarketKind = "perp") -> Open
         change_15m=change_between(now, quarter, in_dollars=kind == "inverse"),
         time=now.time,
     )
+
+
+def _no_point(points: Sequence[InterestPoint], now: int, back: int) -> tuple[str, str]:
+    """Return why the history has no point of that time ago: a reason and a sentence."""
+    said = f"the history has no point {'24 h' if back == _DAY else '15 m'} ago"
+    if not points:
+        return "unavailable", said
+    began = min(point.time for point in points)
+    if began > now - back:
+        return NEW, f"{said}: it begins at {_clock(began)} UTC"
+    return GAP, said
 
 
 def intelligence(spot: Block | None, perp: Block | None) -> Intelligence | None:

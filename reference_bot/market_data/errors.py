@@ -18,6 +18,7 @@ Reason = Literal[
     "outage",
     "unavailable",
     "unmeasured",
+    "new",
     "circuit_open",
 ]
 """Why a part is missing: ``timeout`` not in time, ``unreachable`` no connection or a broken one,
@@ -25,7 +26,8 @@ Reason = Literal[
 ``not_listed`` no such market there, ``rate_limited`` 429 or 418, ``queued`` not asked yet, because
 the venue takes no more calls at once, ``outage`` a 5xx answer or an
 error code that tells no more, ``unavailable`` data that the venue does not have, ``unmeasured``
-data that it is not known what the venue counts in, ``circuit_open`` not asked, because it kept
+data that it is not known what the venue counts in, ``new`` the market is too young for it,
+``circuit_open`` not asked, because it kept
 failing or asked to be left alone."""
 
 

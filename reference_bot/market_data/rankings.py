@@ -22,7 +22,7 @@ from reference_bot.market_data.service import Answer, MarketService, asked_in_va
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import Candles, Directory, Instrument, Ticker, Venue
 from reference_bot.market_data.waiting import gather_until
-from reference_bot.market_data.windows import TIMEFRAMES
+from reference_bot.market_data.windows import TIMEFRAMES, lack_of
 
 _COUNT: Final = DAY_CANDLES + 1
 _SCANNED: Final = 60
@@ -31,10 +31,14 @@ _ROOM: Final = 0.2
 
 
 class _Finding(Struct, frozen=True, array_like=True):
-    """What a scan found of one symbol, and for how many seconds that holds."""
+    """What a scan found of one symbol, and for how many seconds that holds.
+
+    ``lack``: why it could not be told, a reason and a sentence.
+    """
 
     spike: Spike | None
     lifetime: float
+    lack: tuple[str, str] | None = None
 
 
 _FINDING: Final[Field[_Finding]] = Field(
@@ -117,8 +121,11 @@ class Rankings:
             end, {str(pair): self._scanned(venue, listed[pair], minutes, end) for pair in ranked}
         )
         parts = Parts(venue.name, outcomes, "the deadline")
-        found = (parts.value(str(pair), _Finding) for pair in ranked)
-        spikes = [one.spike for one in found if one is not None and one.spike is not None]
+        found = {str(pair): parts.value(str(pair), _Finding) for pair in ranked}
+        spikes = [one.spike for one in found.values() if one is not None and one.spike is not None]
+        for name, one in found.items():
+            if one is not None and one.lack is not None:
+                parts.lack(name, *one.lack)
         if not spikes and parts.missing:
             raise _not_scanned(venue.name, outcomes, parts.missing)
         loud = [spike for spike in spikes if spike.spike_pct >= threshold_pct]
@@ -155,7 +162,10 @@ class Rankings:
             haste.set(Haste(BUSY, max(0.0, rest - _ROOM)))  # of this fetch alone: it is a task
             candles = await venue.candles(instrument, minutes=minutes, count=_COUNT)
             spike = _spike(instrument.pair, candles)
-            return _Finding(spike, until_next_close(candles, FOUND_FOR))
+            length = minutes * 60_000
+            why = lack_of(venue.name, candles.closed, _COUNT, candles.as_of, length)
+            lack = why if spike is None else None
+            return _Finding(spike, until_next_close(candles, FOUND_FOR), lack)
 
         key = (venue.name, instrument.kind, instrument.symbol, str(minutes))
         return await self._service.cache.get(_FINDING, key, fetch)

@@ -220,11 +220,13 @@ def near_matches(pair: Pair, known: Iterable[Pair], *, count: int = 5) -> tuple[
         kept = names.get(other.base)
         if kept is None or other.quote == pair.quote or kept.quote != pair.quote > other.quote:
             names[other.base] = other
-    alike = heapq.nlargest(_COMPARED, names, key=_alike_in_letters(pair.base))
+    called = {name: base for name, base in _NAMES.items() if base in names}
+    called |= {base: base for base in names}
+    alike = heapq.nlargest(_COMPARED, called, key=_alike_in_letters(pair.base))
     renamed = _RENAMED.get(pair.base, "")
     bases = [renamed] if renamed in names else []
     close = difflib.get_close_matches(pair.base, alike, n=count, cutoff=0.5)
-    bases += [base for base in close if base not in bases]
+    bases += [base for base in dict.fromkeys(map(called.__getitem__, close)) if base not in bases]
     bases += sorted(
         base for base in names if pair.base and base.startswith(pair.base) and base not in bases
     )

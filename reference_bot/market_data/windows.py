@@ -16,6 +16,7 @@ _MOST_LATE: Final = 1
 """Closed periods that may lack their takers at the end of a window."""
 _TOLD: Final = 2
 """Holes that are named."""
+NONE_CLOSED: Final = (NEW, "no candle is closed yet")
 
 
 def until_told(candles: Sequence[Candle]) -> Sequence[Candle]:
@@ -44,6 +45,8 @@ def lack_of(
 
     None when they are. The last candle ends at the venue's last full period.
     """
+    if not candles:
+        return NONE_CLOSED
     end = as_of // length * length
     since = end - count * length
     inside = [candle for candle in candles if candle.start >= since]

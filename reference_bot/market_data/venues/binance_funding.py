@@ -109,14 +109,10 @@ class Intervals:
     def _measured(self, settled: tuple[int, ...], next_reset: int) -> float:
         path, name = f"{self._prefix}/fundingRate", self._client.venue
         if not settled:
-            raise VenueError(
-                name, "unavailable", f"{path}: the interval is unknown before a settlement"
-            )
+            raise VenueError(name, "new", f"{path}: the interval is unknown before a settlement")
         hours = _hours(settled[-1], next_reset)
         if len(settled) == 1 and hours not in _KNOWN:
-            raise VenueError(
-                name, "unavailable", f"{path}: the interval is unknown before two settlements"
-            )
+            raise VenueError(name, "new", f"{path}: the interval is unknown before two settlements")
         if not 1 <= hours <= 24 and len(settled) > 1:  # the last one is not told yet
             hours = _hours(*settled[-2:])
         if not 1 <= hours <= 24:

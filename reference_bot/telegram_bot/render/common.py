@@ -3,7 +3,18 @@
 from collections.abc import Iterable
 from typing import Final
 
-from reference_bot.api import BUSY, LATE, OTHER_VENUE, PERMANENT, AnswerData, Flow, Missing, Stale
+from reference_bot.api import (
+    BUSY,
+    GAP,
+    LATE,
+    NEW,
+    OTHER_VENUE,
+    PERMANENT,
+    AnswerData,
+    Flow,
+    Missing,
+    Stale,
+)
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.html import bold, escape
 
@@ -19,7 +30,7 @@ REASONS: Final = {
     "outage": "had an outage",
     "unavailable": "does not offer it",
     "circuit_open": "keeps failing, so I leave it alone for a while",
-    "gap": "has a gap in its candles",
+    "gap": "has a gap in its figures",
     "new": "has not traded it for long enough",
     "not_a_coin": "lists something else under that name",
     "unmeasured": "does not say whether it counts one side or both",
@@ -165,7 +176,9 @@ def in_vain(missing: Iterable[Missing]) -> list[str]:
 
 
 def section_name(gap: Missing) -> str:
-    """``open interest``, escaped."""
+    """``open interest``, escaped; of a market that is too young or has a gap, only its change."""
+    if gap.section == "perp.open_interest" and gap.reason in {GAP, NEW}:
+        return "open interest change"
     return SECTIONS.get(gap.section, escape(gap.section))
 
 

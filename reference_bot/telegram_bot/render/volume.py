@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reference_bot.api import OTHER_VENUE, Cvd, Spike, VolumeScan, VolumeSpike
+from reference_bot.api import GAP, NEW, OTHER_VENUE, Cvd, Spike, VolumeScan, VolumeSpike
 from reference_bot.telegram_bot.render import format as f
 from reference_bot.telegram_bot.render.common import (
     base_of,
@@ -74,7 +74,7 @@ def render_scan(data: VolumeScan) -> str:
                 "🔎", "Volume scan", escape(data.timeframe), market(data.market), venue(data.venue)
             )
         ],
-        [f"{data.scanned} symbols scanned, threshold {threshold} over average"],
+        [f"{data.scanned} symbols scanned{_too_new(data)}, threshold {threshold} over average"],
         rows or [none],
         [*(stale_note(data) or _unseen(data)), clock(data.time)],
     )
@@ -102,18 +102,27 @@ def _spike(one: Spike) -> str:
 def _unseen(data: VolumeScan) -> list[str]:
     """Return what to say of those unseen: a scan may miss a few of many symbols: their number is
     told, not each one's reason."""
-    unseen = [gap for gap in data.gaps if gap.section != OTHER_VENUE]
+    unseen = [gap for gap in data.gaps if gap.section != OTHER_VENUE and gap.reason != NEW]
     waiting = sum(gap.reason == "queued" for gap in unseen)
-    lost = len(unseen) - waiting
+    holed = sum(gap.reason == GAP for gap in unseen)
+    lost = len(unseen) - waiting - holed
     notes = in_vain(data.gaps)
     if lost:
         notes.append(f"⚠️ Not in the scan: {_symbols(lost)} without candles just now")
+    if holed:
+        notes.append(f"⚠️ Not in the scan: {_symbols(holed)} with a gap in the candles")
     if waiting:
         notes.append(
             f"⏳ Still to come: {_symbols(waiting)}. {venue(data.venue)} takes no more questions "
             f"at once; tap 🔄 in {data.rest_in or 1:.0f} s to see them, too"
         )
     return notes
+
+
+def _too_new(data: VolumeScan) -> str:
+    """Return how many symbols have no average yet: that is no trouble of anybody's."""
+    count = sum(gap.reason == NEW for gap in data.gaps)
+    return f" ({count} {'is' if count == 1 else 'are'} too new)" if count else ""
 
 
 def _symbols(count: int) -> str:
