@@ -38,6 +38,8 @@ _SINGLE = re.compile(
     r"\"?level\"?\s*[=:]\s*\"?(?:error|critical|fatal)\b",
     re.IGNORECASE,
 )
+_OF_UPDATE = re.compile(r"(\bUpdate \"?).*?(\"? caused error\b)")
+"""The whole update stands between, which is a screen of its own."""
 _OF_ASYNCIO = re.compile(r"^(?:future|task): <")
 """What asyncio writes below the line that a task failed, before the traceback."""
 # As a logger writes its level; "uvicorn.error" is the name of a logger that tells good news, too.
@@ -141,7 +143,7 @@ def _shortened(lines: list[str]) -> tuple[str, ...]:
 
 def headline(lines: Iterable[str]) -> str:
     """Return the line that says most of a piece of trouble: what was raised, where that is told."""
-    listed = [line for line in lines if line.strip()]
+    listed = [_OF_UPDATE.sub(r"\1…\2", line) for line in lines if line.strip()]
     named = [line for line in listed if _STACK_BEGINS.match(line)]
     if named:
         return named[-1]

@@ -109,6 +109,12 @@ _KNOWN = (
         "save that file as UTF-8; the lines above in its log name it",
     ),
     _Sign(
+        r"No(?:Section|Option)Error: (.+)",
+        "the bot's file of settings is not there, or lacks this: {0}",
+        "make that file from the example beside it (config.example.cfg or the like), under the "
+        "name that the bot's source reads, with made-up values in it",
+    ),
+    _Sign(
         r"JSONDecodeError: (.+)|(?:TOMLDecodeError|ScannerError|ParserError): (.+)",
         "a file, a variable or an answer that the bot reads is written wrongly: {0}{1}",
         "the lines above in its log say what it read: a comma too many, a quote that is missing, "

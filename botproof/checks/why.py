@@ -5,6 +5,7 @@ Only what the history holds. Where nothing at all is known, that is said, too.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -60,15 +61,16 @@ class Reasons:
         """Yield what the logs of the bot and its services complained of at that time."""
         end = self._end(turn)
         near = [each for each in self._trouble if turn.case.t <= each.t <= end]
-        times = Counter((each.process, headline(each.lines)) for each in near)
+        times = Counter(map(_about, near))
         for trouble in near:
-            about = (trouble.process, headline(trouble.lines))
+            about = _about(trouble)
             count = times.pop(about, 0)
             if not count:
                 continue
             often = f", {count} times" if count > 1 else ""
             if about in self._explained:
-                yield f"log of {trouble.process}: {about[1]} (as above{often})"
+                said = headline(trouble.lines)
+                yield f"log of {trouble.process}: {said} (as above{often})"
                 continue
             self._explained.add(about)
             beside = self._waiting_beside(turn, trouble.t)
@@ -130,6 +132,11 @@ class Reasons:
         if update_id in self._delivered:
             return "the update was handed to the bot, which never confirmed it"
         return "nothing is recorded about this update: Telegram never handed it to the bot"
+
+
+def _about(trouble: LogTrouble) -> tuple[str, str]:
+    """Return what is the same of the same trouble at another time: its line without figures."""
+    return trouble.process, re.sub(r"\d+", "0", headline(trouble.lines))
 
 
 def during(chats: Chats, t: float) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,13 +17,14 @@ from botproof.checks.shortcomings import asked_in_vain
 from botproof.checks.why import unanswered_in_trouble
 from botproof.config import Case, Replies
 from botproof.doubles.exchanges.hosts import HOSTS
-from botproof.history import BotApiCall, History
+from botproof.history import BotApiCall, Event, History, LogTrouble
 from botproof.init import explore
 from botproof.init.kept import Home, grouped
 from botproof.init.propose import Proposal, Proposals, propose
 from botproof.init.settings import OWNER_CHAT, Role, of_role, role_of
 from botproof.init.start import Description, find_start
 from botproof.init.trial import Look, Trial, Trials, steps_of
+from botproof.log_trouble import headline
 from botproof.targets.launch import TargetError
 from botproof.targets.world import TELEGRAM_HOSTS
 from botproof.workloads import scripted
@@ -271,16 +273,18 @@ async def _second_play(
             spoken, first, second, calls, now, meanwhile=meanwhile, to_record=vain
         )
     else:
-        found.proposals = _of_mute(found, cases)
+        found.proposals = _of_mute(found, cases, plays)
     found.proposals.left_out += [
         f"the tap on {data!r}, whose id or time the next start does not know"
         for data in found.once[:3]
     ]
 
 
-def _of_mute(found: Found, cases: Sequence[Case]) -> Proposals:
+def _of_mute(found: Found, cases: Sequence[Case], plays: Sequence[Event]) -> Proposals:
     """Return what is left where nothing was answered at all: not that silence is right."""
     why = "it only sends by itself, or its log says why not (reports/gate/logs after a gate)"
+    if said := [headline(event.lines) for event in plays if isinstance(event, LogTrouble)]:
+        why = f'its log said "{Counter(said).most_common(1)[0][0][:160]}"'
     if found.hosts:
         why = f"it asked {', '.join(found.hosts[:3])} in vain, which may be why: record that first"
     note = f"? it answered nothing at all: {why}"

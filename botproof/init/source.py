@@ -113,7 +113,8 @@ _MARKET = re.compile(
 _VENUES = "|".join(dict.fromkeys(prefix.split("/")[1] for prefix in HOSTS.values()))
 _CLIENTS = re.compile(
     rf"\bccxt\W{{1,3}}(?:\w+\W{{1,3}})?(?:{_VENUES})|"
-    rf"\b(?:from|import) (?:{_VENUES}|pybit|yfinance)\b"
+    rf"\b(?:from|import) (?:{_VENUES}|pybit|yfinance)\b|"
+    rf"(?:require\(|from )[\"'](?:node-)?(?:{_VENUES})-(?:api|connector)\b"
 )
 """How clients of the venues are named that the exchange double stands for."""
 _MTPROTO = re.compile(

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from botproof.checks.judging import HARNESS
+from botproof.checks.shortcomings import DOUBLES
 from botproof.prove.prove import Finding, Seen
 from botproof.report.repeated import Row, summary, table
 from botproof.verdict import CheckResult, Verdict, combine
@@ -139,7 +140,7 @@ def _print_evidence(console: Console, result: CheckResult) -> None:
     lines = result.evidence
     if not lines:
         return
-    if result.verdict is Verdict.PASS:
+    if result.verdict is Verdict.PASS and result.check != DOUBLES:
         lines = lines[:_EVIDENCE_OF_PASS]
     console.print()
     console.print(Text.assemble((result.check, _STYLES[result.verdict])))

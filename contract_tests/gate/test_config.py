@@ -379,7 +379,7 @@ def test_the_reference_bots_own_description_is_right() -> None:
 def test_each_of_its_golden_files_is_used_and_each_reply_has_one() -> None:
     cases = load_config(ROOT / "botproof.toml").workload.cases
     pinned = {case.name for case in cases if case.golden and case.expect == "reply"}
-    assert {path.stem for path in (ROOT / "golden").iterdir()} == pinned | {"_bot"}
+    assert {path.stem for path in (ROOT / "golden").iterdir()} == pinned | {"_bot", "_signals"}
 
 
 def test_the_template_of_init_is_right() -> None:

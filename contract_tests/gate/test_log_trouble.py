@@ -55,6 +55,12 @@ def test_a_traceback_belongs_to_the_line_that_was_logged_with_it() -> None:
     assert piece[0] == "ERROR in handler"
 
 
+def test_an_update_that_caused_an_error_is_not_shown_whole() -> None:
+    update = "{'message': {'text': '/price'}}"
+    (piece,) = found(f'WARNING Update "{update}" caused error "list index out of range"')
+    assert headline(piece) == 'WARNING Update "…" caused error "list index out of range"'
+
+
 def test_a_task_that_failed_is_named_by_what_it_raised() -> None:
     """As asyncio writes it where nobody awaits the task."""
     future = "future: <Task finished name='Task-9' exception=TypeError('no')>"

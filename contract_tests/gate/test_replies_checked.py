@@ -186,6 +186,18 @@ class TestWhy:
         assert "KeyError: 'BTC'" in said
         assert "later" not in said.replace("s later:", "")
 
+    def test_the_same_line_at_another_time_is_told_once_with_how_often(
+        self, story, missing
+    ) -> None:
+        who = {"process": "bot", "role": "bot", **story.labels("webhook")}
+        logged = [
+            history.LogTrouble(t=111.0, lines=(f"12:00:0{n},{n}07 ERROR no database",), **who)
+            for n in range(3)
+        ]
+        said = missing(*logged)
+        assert "log of bot, 1.0 s later, 3 times:" in said
+        assert said.count("no database") == 1
+
     def test_where_nothing_is_known_that_is_said(self, missing) -> None:
         assert "took the update from Telegram and called nothing for this chat" in missing()
 

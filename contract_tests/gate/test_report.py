@@ -42,6 +42,21 @@ def test_every_report_tells_the_same_verdict(found: list[CheckResult]) -> None:
     assert f"verdict: {verdict.value}" in printed(found).splitlines()[-1]
 
 
+def test_all_that_was_asked_of_doubles_in_vain_is_named_whatever_the_verdict() -> None:
+    """Whoever records their answers needs each name; of other rows that pass a few lines do."""
+    hosts = tuple(f"host-{number}" for number in range(6))
+    for check, shown in (("doubles", 6), ("boot", 3)):
+        row = CheckResult(
+            check=check,
+            verdict=Verdict.PASS,
+            budget="",
+            measurement="6 calls",
+            least_evidence="",
+            evidence=hosts,
+        )
+        assert sum(host in printed([row]) for host in hosts) == shown
+
+
 @given(results)
 def test_junit_is_xml_whatever_a_bot_says_and_counts_right(found: list[CheckResult]) -> None:
     suite = ET.fromstring(as_junit(found, None, 1.0))[0]  # noqa: S314 - made by us a moment ago

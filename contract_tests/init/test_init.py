@@ -269,6 +269,17 @@ def test_a_bot_that_answers_nothing_is_not_told_that_silence_is_right(tmp_path: 
     assert "it asked prices.example.org in vain, which may be why: record that first" in text
 
 
+def test_a_bot_that_answers_nothing_is_told_with_what_its_log_says(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    complains = 'print("ERROR the key of the prices is wrong", flush=True)'
+    source = re.sub(r'call\("sendMessage".*', complains, INSISTS)
+    (tmp_path / "bot.py").write_text(source)
+    assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
+    asked = " ".join(questions_of(tmp_path))
+    assert 'its log said "ERROR the key of the prices is wrong"' in asked
+
+
 def test_settings_before_the_command_are_given_and_written_but_for_the_token(
     tmp_path: Path,
 ) -> None:

@@ -377,6 +377,11 @@ def test_a_silence_that_came_with_an_error_in_the_log_is_told_each_time_it_did()
 
 
 LOGS = {
+    "a file of settings is missing": (
+        "configparser.NoSectionError: No section: 'general'",
+        "is not there, or lacks this: No section: 'general'",
+        "from the example beside it",
+    ),
     "an extension of PHP is missing": (
         "PHP Fatal error:  Uncaught Error: Call to undefined function mysqli_connect() in x.php:20",
         "PHP does not have mysqli_connect",
@@ -714,6 +719,9 @@ def test_a_library_of_mtproto_is_known_by_its_import(
         "const okx = new ccxt.pro.okx();",
         "from pybit.unified_trading import HTTP",
         "import yfinance as yf",
+        "const api = require('node-binance-api');",
+        'import Binance from "binance-api-node"',
+        'url = "https://www.binance.com/api/v3/ticker/price"',
     ],
 )
 def test_an_exchange_that_the_source_names_has_its_double_from_the_first_start(text: str) -> None:

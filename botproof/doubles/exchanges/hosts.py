@@ -17,6 +17,7 @@ HOSTS: Mapping[str, str] = {
     "api4.binance.com": "/binance/spot",
     "api-gcp.binance.com": "/binance/spot",
     "data-api.binance.vision": "/binance/spot",
+    "www.binance.com": "/binance/spot",  # has /api/v3, too, as many sources name it
     "api.binance.us": "/binance/spot",  # the same API of another market
     "fapi.binance.com": "/binance/futures",
     "dapi.binance.com": "/binance/coin",
