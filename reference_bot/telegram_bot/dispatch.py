@@ -172,7 +172,7 @@ class Dispatcher:
         current.set(replier)  # this task's own context
         try:
             async with asyncio.timeout(_HANDLER_SECONDS):
-                if replier.made:
+                if job.progress.parts and replier.is_fresh():
                     await replier.resume()
                 else:
                     await self._application.process_update(

@@ -131,8 +131,8 @@ def _in_digits(words: list[str]) -> list[str]:
     """
     found: list[str] = []
     for word in words:
-        unit = bare(word).lower()
-        number = found[-1].lower() if found and len(unit) > 2 and _UNIT.fullmatch(unit) else ""
+        unit = bare(word).lower() if found else ""
+        number = found[-1].lower() if len(unit) > 2 and _UNIT.fullmatch(unit) else ""
         if number in {"a", "an", "half"} and "half" in map(str.lower, found[-2:]):
             while found[-1].lower() in {"a", "an"}:
                 found.pop()

@@ -190,13 +190,12 @@ class Replier:
         self._job.progress = progress
         await self.resume()
 
-    @property
-    def made(self) -> bool:
-        """Whether there is an answer to go on with: one that is not too old by now, or of which
-        parts have arrived."""
+    def is_fresh(self) -> bool:
+        """Tell whether the answer can go on that is made already: it is not too old by now, or
+        parts of it have arrived."""
         progress = self._job.progress
         waited = self._context.wall() - progress.made if progress.made else 0.0
-        return bool(progress.parts) and (progress.sent > 0 or waited <= _OLD_AFTER)
+        return progress.sent > 0 or waited <= _OLD_AFTER
 
     async def resume(self) -> None:
         """Send the parts that are still to go."""
