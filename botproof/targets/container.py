@@ -54,6 +54,7 @@ class Container:
         self.returncode: int | None = None
         self.out_of_memory = False
         self.restarts = 0
+        self._asked = False
         self._stop_signal = str(state["stop"] or "SIGTERM")
         self._guard = guard
         self._logs = logs
@@ -86,7 +87,8 @@ class Container:
     async def wait(self) -> int:
         """Wait for its end, and for the last of its log. Its exit code.
 
-        Raises BrokenHarnessError when Docker does not tell it any more.
+        Raises BrokenHarnessError when Docker does not tell it any more, or was itself asked to end
+        it by somebody else: it then ends as one that does so on its own.
         """
         out, err = await self._waiting.communicate()
         if not out.strip().isdigit():
@@ -94,6 +96,8 @@ class Container:
             text = f"`docker wait` for {self.name} said: {said}"
             raise BrokenHarnessError(text, Failure.ENGINE)
         await self._end_of_log()
+        if not self._asked and (why := await self._ended_elsewhere()):
+            raise BrokenHarnessError(f"{self.name} ended: {why}", Failure.ENGINE)
         await self._ask_how_it_ended()
         self.returncode = _as_signal(int(out))
         return self.returncode
@@ -103,6 +107,7 @@ class Container:
 
         SIGTERM stands for what `docker stop` sends, which an image may have set to another signal.
         """
+        self._asked = True
         name = number.name if number is signal.SIGKILL else self._stop_signal
         with contextlib.suppress(DockerError):  # it ended by itself just before
             await docker("kill", "--signal", name, self.identity)
@@ -142,6 +147,14 @@ class Container:
             self._logs.kill()
             await self._logs.wait()
 
+    async def _ended_elsewhere(self) -> str:
+        """Say what but itself had it end: an engine that stops, a person; "" for neither."""
+        try:
+            signals = await docker("events", *_KILLS, "--filter", f"container={self.identity}")
+        except DockerError as error:
+            return str(error) if of_engine(str(error)) is Failure.ENGINE else ""
+        return f"the container engine was told to, signal {signals.split()[0]}" if signals else ""
+
     async def _ask_how_it_ended(self) -> None:
         with contextlib.suppress(DockerError, ValueError):
             found = await docker("inspect", "--format", _END, self.identity)
@@ -152,6 +165,10 @@ class Container:
 _HEALTH = "{{json .State.Health}}"
 _HEALTH_EVERY_S = 0.2
 _END = "{{.State.OOMKilled}} {{.RestartCount}}"
+_KILLS = (
+    *("--since", "24h", "--until", "0s", "--filter", "event=kill"),
+    *("--format", "{{.Actor.Attributes.signal}}"),
+)
 _STATE = '{"pid": {{.State.Pid}}, "stop": {{json .Config.StopSignal}}, "image": {{json .Image}}}'
 
 

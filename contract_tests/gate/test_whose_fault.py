@@ -523,7 +523,13 @@ case $1 in
   create) echo 1234 ;;
   start) ;;
   inspect) echo '{"pid": 0, "stop": "", "image": "sha256:1"}' ;;
-  wait) read -r until < "$0.away"; echo "$until" >&2; exit 1 ;;
+  wait)
+    read -r said < "$0.away"
+    case $said in [0-9]*) echo "$said"; exit 0 ;; esac
+    echo "$said" >&2
+    exit 1
+    ;;
+  events) [ ! -e "$0.stops" ] || cat "$0.stops" ;;
   *) exit 1 ;;
 esac
 """
@@ -571,6 +577,24 @@ async def test_an_engine_that_goes_away_in_the_middle_is_told_at_once_and_the_re
     await made.stop()
     ended = [event.process for event in world.recorder.history().of(history.ProcessExited)]
     assert ended == ["telegram_double"]
+
+
+@pytest.mark.parametrize(("signals", "kind"), [("15\n9\n", Failure.ENGINE), ("", Failure.ENDED)])
+async def test_a_container_that_the_engine_was_told_to_end_has_not_ended_on_its_own(
+    world: World, signals: str, kind: Failure
+) -> None:
+    """An engine that stops ends its containers first, and a good bot ends with 0."""
+    away = await engine_that_goes_away(world)
+    away.with_suffix(".stops").write_text(signals)
+    made = await world.stack(image="bot:1", ready="telegram")
+    world.patch.setattr(made, "_contacted", nothing)
+    await made.start()
+    assert made.bot is not None
+    made.bot.ready = True
+    await asyncio.to_thread(away.write_text, "0\n")
+    with pytest.raises(RunError) as caught:
+        await made.run(asyncio.Event().wait())
+    assert caught.value.kind is kind
 
 
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), OSError(24, "files")])
