@@ -13,22 +13,25 @@ from botproof.checks.replies import shown_message
 from botproof.checks.signals import kept_from_going_on
 from botproof.history import History, SignalSeen, SignalsWatched
 
-_PARTLY = 0.25
-"""Of the whole watch: when the machine kept so much, no slot may have had everything."""
+_PARTLY, _MOSTLY = 0.25, 0.6
+"""Of the whole watch: when the machine kept so much, one slot, or several that agree, may still not
+have had everything."""
 CASE = "_signals"
 """The name of its approved file; no case can be called so."""
 
 
 def own_signals(history: History, stack: str, rules: ReplyRules) -> str:
     """Return what subscribers were sent in a slot, as an approved file holds it; "" where that
-    cannot be told: nothing came, or no slot had all that came in any."""
+    cannot be told: nothing came, or too few slots had all that came in any."""
     for one in history.of(SignalsWatched, stack=stack):
-        if not one.steady or one.error or kept_from_going_on(one, _PARTLY):
+        if not one.steady or one.error:
             continue
         seen = history.of(SignalSeen, stack=stack)
         slots = [set(_messages(one, slot, seen, rules)) for slot in one.slots]
         every = set().union(*slots)
-        if every and every in slots:  # one slot may lack what the kill or a slow machine kept away
+        agreeing = slots.count(every)  # others may lack what a kill or a slow machine kept away
+        share = _MOSTLY if agreeing > 1 else _PARTLY
+        if every and agreeing and not kept_from_going_on(one, share):
             return "\n".join(["the bot by itself", *sorted(every)]) + "\n"
     return ""
 

@@ -309,3 +309,23 @@ class TestApprovedSignals:
             for each in record
         ]
         assert "_signals" not in received(History(later), judged)
+
+    @pytest.mark.parametrize(
+        ("withheld_s", "agree", "told"), [(3, 2, True), (3, 1, False), (6, 2, False)]
+    )
+    def test_a_slow_machine_may_have_kept_messages_away_from_every_slot(
+        self, make_story, judged, withheld_s: float, agree: int, told: bool
+    ) -> None:
+        record = [
+            msgspec.structs.replace(each, withheld_s=withheld_s)
+            if isinstance(each, history.SignalsWatched)
+            else each
+            for each in self.record(make_story(), "BTC LONG", "ETH SHORT")
+        ]
+        late = [
+            each
+            for each in record
+            if isinstance(each, history.SignalSeen) and each.slot == 104.0 and "ETH" in each.text
+        ]
+        kept = [each for each in record if agree > 1 or each not in late]
+        assert ("_signals" in received(History(kept), judged)) == told
