@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
 from botproof.doubles.exchanges.scenario import Scenario, ScenarioKind
+from contract_tests.market_data.weights import WEIGHTS
 from reference_bot.market_data import service, waiting
 from reference_bot.market_data.indicators import atr, bollinger, rsi, vwap
 from reference_bot.market_data.settings import KNOWN_VENUES
@@ -18,7 +18,6 @@ from reference_bot.market_data.venues.base import Candle
 
 pytestmark = pytest.mark.anyio
 
-WEIGHTS = (binance, bybit, okx, gate, bitget, hyperliquid)
 EVERY = ",".join(KNOWN_VENUES)
 
 
@@ -288,7 +287,7 @@ async def test_open_interest_adds_up_over_venues(open_stack, market, now):
     async with open_stack(EXCHANGES=EVERY) as stack:
         body = (await stack.ask("/multi_oi", symbol="btc")).json()["data"]
     # Bitget's is left out: it is not known whether it counts one side or both
-    counted = [module.WEIGHT for module in WEIGHTS if module is not bitget]
+    counted = [weight for venue, weight in WEIGHTS.items() if venue != "bitget"]
     total = market.open_interest("BTC", now) / 1e3 * sum(counted)
     [stable] = [one for one in body["by_margin"] if one["margin"] == "stable"]
     assert stable["amount"] == pytest.approx(total, rel=1e-12)

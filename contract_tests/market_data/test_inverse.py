@@ -6,16 +6,14 @@ price, of which venues write at least eight decimals.
 
 import pytest
 
-from botproof.doubles.exchanges import binance, bitget, bybit, gate, hyperliquid, okx
 from botproof.doubles.exchanges.periods import BLOCK, DAY, HOUR, MINUTE
+from contract_tests.market_data.weights import WEIGHTS
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.symbols import Pair
 
 pytestmark = pytest.mark.anyio
 
-MODULES = {"binance": binance, "bybit": bybit, "okx": okx, "gate": gate, "bitget": bitget}
-STABLE = (binance, bybit, okx, gate, hyperliquid)
-WEIGHTS = {name: module.WEIGHT for name, module in MODULES.items()}
+STABLE = ("binance", "bybit", "okx", "gate", "hyperliquid")
 SYMBOLS = {
     "binance": "{}USD_PERP",
     "bybit": "{}USD",
@@ -24,8 +22,8 @@ SYMBOLS = {
     "bitget": "{}USD",
 }
 BASES = ("BTC", "ETH", "XRP", "DOGE")
-LISTED = [(venue, base) for venue in MODULES for base in BASES if venue != "gate" or base == "BTC"]
-EVERY = ",".join((*MODULES, "hyperliquid"))
+LISTED = [(venue, base) for venue in SYMBOLS for base in BASES if venue != "gate" or base == "BTC"]
+EVERY = ",".join((*SYMBOLS, "hyperliquid"))
 COINS = 1e-7
 """What the decimals of a written mark price leave open, of the cheapest coin here."""
 
@@ -58,7 +56,7 @@ def contract(venues):
     return find
 
 
-@pytest.mark.parametrize("venue", MODULES)
+@pytest.mark.parametrize("venue", SYMBOLS)
 async def test_what_is_listed_is_margined_in_the_coin_alone(venues, market, venue):
     service = venues.api.service
     one = service.by_name[venue]
@@ -173,7 +171,7 @@ async def test_the_total_over_venues_and_margins_is_the_truth(venues, market, no
     held = coins(market, base, now) * sum(inverse.values())
     lot = 10.0 ** -market.coins[base].perp.lot
     # in `missing` stand Bitget's and BTC_USD: it is not known whether they count one side or both
-    stable = market.open_interest(base, now) * lot * sum(module.WEIGHT for module in STABLE)
+    stable = market.open_interest(base, now) * lot * sum(WEIGHTS[venue] for venue in STABLE)
     worth = stable * market.mark_price(base, now)
     told = {one["margin"]: one for one in body["by_margin"]}
     assert list(told) == ["stable", "coin"]
