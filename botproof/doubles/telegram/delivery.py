@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from botproof.doubles.telegram.wire import Wires
 
 MAX_ANSWER = 1024 * 1024
+_IDLE_S = 1.0
+"""So long a connection may stand idle and be used again. Servers close theirs after two seconds
+(gunicorn) or five (uvicorn): a post that met that moment was reset, and the bot blamed for it."""
 _SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 
 
@@ -106,7 +109,9 @@ class Deliverer:
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             # How many may be under way is the machine's business, and so is how long they may take.
-            connector = aiohttp.TCPConnector(limit=0, enable_cleanup_closed=False)
+            connector = aiohttp.TCPConnector(
+                limit=0, enable_cleanup_closed=False, keepalive_timeout=_IDLE_S
+            )
             timeout = aiohttp.ClientTimeout(total=None)
             self._session = aiohttp.ClientSession(
                 connector=connector,
