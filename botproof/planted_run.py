@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from botproof.checks import golden_files
+from botproof.checks.golden import OF_ITSELF
 from botproof.checks.judging import Judging, JudgingSettings
-from botproof.checks.own_settings import CASE
 from botproof.config import Config, config_of
 from botproof.delivery.options import DeliveryOptions
 from botproof.delivery.run import run_delivery
@@ -92,7 +92,7 @@ def _golden_of(job: Job, config: Config) -> str:
     chosen = Path(job.report_dir) / "golden"
     shutil.rmtree(chosen, ignore_errors=True)
     chosen.mkdir(parents=True)
-    for name in (CASE, *(case.name for case in config.workload.cases)):
+    for name in (*OF_ITSELF, *(case.name for case in config.workload.cases)):
         file = folder / f"{name}{golden_files.SUFFIX}"
         if file.is_file():
             shutil.copy(file, chosen)
