@@ -180,7 +180,9 @@ async def test_it_sees_the_directories_that_it_was_given(python_image: str, tmp_
 
 HARNESS = """
 import asyncio, pathlib, sys
-from botproof.targets.process import Guard, ImageRun, Launch, ManagedProcess
+from botproof.targets.launch import ImageRun, Launch
+from botproof.targets.guarding import Guard
+from botproof.targets.process import ManagedProcess
 from botproof.targets.recorder import Recorder
 
 async def main():

@@ -103,7 +103,8 @@ def test_a_soak_finds_a_process_that_keeps_a_kilobyte_of_every_request(locust: L
 
 LEAKY = """
 import asyncio
-from botproof.doubles.server import json_response, serve
+from botproof.doubles.messages import json_response
+from botproof.doubles.server import serve
 
 kept = [bytes(1_000) for _ in range(20_000)]  # what the start left free is used up: growth shows
 
