@@ -213,11 +213,6 @@ def _alike_in_letters(word: str) -> Callable[[str], float]:
     return limit
 
 
-def _alike(word: str, names: Iterable[str], *, cutoff: float, count: int) -> list[str]:
-    few = heapq.nlargest(_COMPARED, names, key=_alike_in_letters(word))
-    return difflib.get_close_matches(word, few, n=count, cutoff=cutoff)
-
-
 def near_matches(pair: Pair, known: Iterable[Pair], *, count: int = 5) -> tuple[str, ...]:
     """Return listed pairs that the asker may have meant, the nearest first."""
     names: dict[str, Pair] = {}
@@ -226,11 +221,14 @@ def near_matches(pair: Pair, known: Iterable[Pair], *, count: int = 5) -> tuple[
         if kept is None or other.quote == pair.quote or kept.quote != pair.quote > other.quote:
             names[other.base] = other
     called = {name: base for name, base in _NAMES.items() if base in names}
+    few = heapq.nlargest(_COMPARED, {**names, **called}, key=_alike_in_letters(pair.base))
     renamed = _RENAMED.get(pair.base, "")
     bases = [renamed] if renamed in names else []
     # A whole name is long: half of its letters are in many a short symbol.
-    bases += [called[name] for name in _alike(pair.base, called, cutoff=0.75, count=count)]
-    bases += _alike(pair.base, names, cutoff=0.5, count=count)
+    for listed, cutoff in ((called, 0.75), ({name: name for name in names}, 0.5)):
+        alike = [name for name in few if name in listed]
+        close = difflib.get_close_matches(pair.base, alike, n=count, cutoff=cutoff)
+        bases += [listed[name] for name in close]
     bases = list(dict.fromkeys(bases))
     bases += sorted(
         base for base in names if pair.base and base.startswith(pair.base) and base not in bases
