@@ -50,7 +50,7 @@ from botproof.config import Replies
 from botproof.history import BotApiCall, CasePlayed, DoubleEvent, Event, History, UpdateInjected
 
 _CHANGING = ("editMessage", "deleteMessage")
-_TOAST = "answerCallbackQuery"
+TOAST = "answerCallbackQuery"
 LOG_OUT = "logout"
 """In small letters, as Telegram does not mind them."""
 _REPLACING = frozenset({"editMessageText", "editMessageCaption", "editMessageMedia"})
@@ -169,12 +169,18 @@ class Turn:
 
     @property
     def messages(self) -> list[Message]:
-        """What the user sees of it: messages and toasts that still stand, in order of sending."""
-        return [
+        """What the user sees of it, as far as it still stands: first toasts, then messages, each in
+        order of sending.
+
+        A toast shows over the chat and has no place in it. A bot that sends it beside its answer,
+        so that nobody waits for it, may send either first.
+        """
+        standing = [
             act
             for act in self.acts
-            if act.standing and (act.is_message or act.in_place or act.method == _TOAST)
+            if act.standing and (act.is_message or act.in_place or act.method == TOAST)
         ]
+        return sorted(standing, key=lambda act: act.method != TOAST)
 
     @property
     def answers(self) -> list[Message]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from botproof.calls import button_label, hides_links, integer, is_reply, is_true, plain
-from botproof.chats import Chats, Message, ReplyRules, Turn, read_chats
+from botproof.chats import TOAST, Chats, Message, ReplyRules, Turn, read_chats
 from botproof.history import History, PlayedAgain
 
 RULE = "---"
@@ -50,16 +51,13 @@ def settled_turns(history: History, rules: ReplyRules) -> dict[str, dict[str, Tu
 
 def renormalised(approved: str, rules: ReplyRules) -> str:
     """Return an approved file as it would be written by the rules of today."""
-    lines: list[str] = []
-    body: list[str] = []
-    for line in [*approved.splitlines(), RULE]:
-        if line.startswith(RULE) or not lines:
-            lines += rules.normalise("\n".join(body)).splitlines() if body else []
-            body = []
-            lines.append(line)
-        else:
-            body.append(line)
-    return "\n".join(line.rstrip() for line in lines[:-1]) + "\n"
+    title, *shown = re.split(rf"^(?={RULE})", approved, flags=re.MULTILINE)
+    shown.sort(key=lambda each: not each.startswith(f"{RULE} {TOAST}"))
+    lines = title.splitlines()
+    for each in shown:
+        about, *body = each.splitlines()
+        lines += [about, *rules.normalise("\n".join(body)).splitlines()]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def render(turn: Turn, rules: ReplyRules) -> str:

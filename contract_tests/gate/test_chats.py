@@ -181,6 +181,20 @@ class TestWhose:
         both = read(tap, toast, sent(1, "the answer", 3.0)).turns["tap"]
         assert [message.text for message in both.answers] == ["the answer"]
 
+    def test_a_toast_has_no_place_among_the_messages(self) -> None:
+        """A bot sends it beside its answer, so that nobody waits for it: either comes first."""
+        tap = asked("tap", sent={"callback_query": {"id": "77"}})
+        params = {"callback_query_id": "77"}
+        both = [
+            BotApiCall(t=2.0, method="answerCallbackQuery", params=params, result=True),
+            sent(1, "the answer", 2.0),
+        ]
+        methods = [
+            [message.method for message in read(tap, *calls).turns["tap"].messages]
+            for calls in (both, both[::-1])
+        ]
+        assert methods == [["answerCallbackQuery", "sendMessage"]] * 2
+
     def test_an_edit_of_the_message_with_the_tapped_button_is_an_answer(self) -> None:
         result = {"message_id": 50}
         first = call("editMessageText", 2.0, result=result, message_id=50, text="BTC 1")

@@ -90,6 +90,12 @@ def test_files_that_were_approved_before_a_rule_follow_it() -> None:
     assert renormalised(after, rules) == after
 
 
+def test_a_toast_that_was_approved_behind_the_answer_stands_before_it() -> None:
+    toast, answer = "--- answerCallbackQuery\nBTC\n", "--- editMessageText (HTML)\nBTC 1\n"
+    before, after = f"you: (tap)\n{answer}{toast}", f"you: (tap)\n{toast}{answer}"
+    assert renormalised(before, ReplyRules.of(Replies())) == after
+
+
 def test_the_user_of_a_chat_is_the_one_who_writes_there(base: Path) -> None:
     """A case before it, or a stranger's, moves the ids of all others."""
     owners = '[bot.env]\nOWNER_ID = "{user:owner}"\n'
