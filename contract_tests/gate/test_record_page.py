@@ -102,8 +102,6 @@ CLICKS: dict[str, tuple[str, ...]] = {
     # What the bot called for other chats is hidden while one looks at one chat.
     "wrong-chat": ("#walk-only",),
     "conversation-answered-differently": ("#panel-happened .bad summary",),
-    # Parity complains first: the acknowledgement belongs to another answer.
-    "tap-acknowledged-late": ("#finding-next",),
 }
 
 
