@@ -99,7 +99,7 @@ def kept_from_going_on(one: SignalsWatched, share: float = _MOSTLY) -> bool:
 
 
 def _held_up(one: SignalsWatched, limit: float) -> Iterator[str]:
-    if one.slowest_s - one.withheld_s >= limit:
+    if one.slowest_s >= limit:
         yield (
             f"{one.question}, asked when a slot had begun, was answered after {one.slowest_s:.1f} "
             f"s, over {limit:g} s: while the bot makes and sends what comes by itself, nobody else "

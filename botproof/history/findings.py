@@ -205,7 +205,7 @@ class SignalsWatched(Event, frozen=True, kw_only=True):
     every slot. `back_s`: how long after the begin of each slot of `restarted` the bot was ready
     again; empty in older records. `told_to_wait` are subscribers whom Telegram refused one message
     (429, for `wait_s`). `question` was asked by others in the first slot, and answered after
-    `slowest_s` at the latest.
+    `slowest_s` at the latest, without what the machine withheld meanwhile.
     """
 
     interval_s: float

@@ -236,26 +236,28 @@ class _Watch:
             if restart:
                 await self._restart(slot)
             elif not seen:
-                await self._ask_meanwhile()
+                await self._ask_meanwhile(slot + interval)
             await _until(slot + interval)
-            if not seen:
-                self.slowest_s = max(self._waits(), default=0.0)
             self.slots.append(slot)
             seen.append(self._what_happened(slot) if restart else Slot.PLAIN)
             slot += interval
         self.withheld_s = self._stack.watch.withheld_s - before
 
-    async def _ask_meanwhile(self) -> None:
+    async def _ask_meanwhile(self, end: float) -> None:
         """Whoever asks while a round goes on is to be answered as at any other time."""
+        before = self._stack.watch.withheld_s
         for user in _ASKING if self.question else ():
             await asyncio.sleep(_ASKED_EVERY_S)
             self._asked[user] = history.now()
             await self._stack.inject(message_update(user, self.question))
+        await _until(end)
+        withheld = self._stack.watch.withheld_s - before
+        self.slowest_s = round(max(0.0, max(self._waits(), default=0.0) - withheld), 2)
 
     def _waits(self) -> Iterator[float]:
         now = history.now()
         for user, asked in self._asked.items():
-            yield round(self._answered_at.get(user, now) - asked, 2)
+            yield self._answered_at.get(user, now) - asked
 
     def _what_happened(self, slot: float) -> Slot:
         back = self._back_s(slot)

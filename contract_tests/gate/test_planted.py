@@ -200,12 +200,13 @@ def test_a_change_is_laid_over_botproof_toml_and_a_key_taken_away(
 
 def test_a_plan_plays_some_cases_with_their_approved_replies(a_bot: Path, tmp_path: Path) -> None:
     (a_bot.parent / "golden").mkdir()
-    for name in ("one", "two"):
+    for name in ("one", "two", "_bot", "_signals"):  # the last two are of no case
         (a_bot.parent / "golden" / f"{name}.txt").write_text(name)
     job = planted(a_bot, Plan(cases=("two",)), a_patch("42"), tmp_path / "play")
     config = changed(job)
     assert [case.name for case in config.workload.cases] == ["two"]
-    assert [path.name for path in Path(config.gate.golden_dir).iterdir()] == ["two.txt"]
+    taken = sorted(path.name for path in Path(config.gate.golden_dir).iterdir())
+    assert taken == ["_bot.txt", "_signals.txt", "two.txt"]
     with pytest.raises(UsageError, match="there is no three"):
         changed(msgspec.structs.replace(job, plan=Plan(cases=("three",))))
 
