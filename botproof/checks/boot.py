@@ -220,7 +220,7 @@ def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Problem
     if expected and not any(turn.answered for turn in expected):
         text = f"the bot answered none of {several(len(expected), 'update')}"
         yield _Problem(_Bad.MUTE, Found(expected[0].case, text))
-    well = {*history.confirmed(stack), *_handed_over_last(history, stack)}
+    well = {*history.confirmed(stack), *handed_over_last(history, stack)}
     injected = {event.update_id: event for event in history.of(UpdateInjected, stack=stack)}
     if left := [event for each, event in injected.items() if each not in well]:
         were = "was" if len(left) == 1 else "were"
@@ -229,7 +229,7 @@ def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Problem
         yield _Problem(_Bad.UNCONFIRMED, Found(left[0], text))
 
 
-def _handed_over_last(history: History, stack: str) -> set[int]:
+def handed_over_last(history: History, stack: str) -> set[int]:
     """Return the updates that a bot had just been given when it was asked to end: it confirms them
     with the next call that asks for more, and a program that SIGTERM ends at once makes none."""
     asked = [event.t for event in history.of(StopRequested, stack=stack) if event.role == BOT]

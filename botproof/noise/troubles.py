@@ -143,7 +143,7 @@ def trouble(state: State, folder: Path) -> Iterator[Trouble]:
 def _group(state: State) -> Fence:
     memory = _GROUP_MB * MB if state.memory else psutil.virtual_memory().total
     cpus = state.share * (os.cpu_count() or 1)
-    return Fence(f"botproof-noise-{os.getpid()}", memory, cpus)
+    return Fence("noise", memory, cpus)
 
 
 @contextlib.contextmanager

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 
 from botproof.calls import chat_of
 from botproof.chats import Message, Turn
+from botproof.checks.boot import handed_over_last
 from botproof.history import (
     BotApiCall,
     Event,
     UpdateConfirmed,
+    UpdateInjected,
 )
 from botproof.prove.altering import Altered, Record, changed, replaced, with_events
 
@@ -197,7 +199,13 @@ def silence_broken(record: Record) -> Altered | None:
 
 
 def unconfirmed(record: Record) -> Altered | None:
-    """Have the bot never tell Telegram that it has the updates."""
+    """Have the bot never tell Telegram that it has the updates, where it was given one in time."""
+    if not any(
+        {each.update_id for each in record.history.of(UpdateInjected, stack=stack)}
+        - handed_over_last(record.history, stack)
+        for stack in record.stacks
+    ):
+        return None
 
     def change(event: Event) -> Event | None:
         gone = isinstance(event, UpdateConfirmed) and event.stack in record.stacks

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -128,7 +127,7 @@ class Twin:
 
     def _fenced(self, stack: contextlib.ExitStack) -> Fence | None:
         try:
-            return stack.enter_context(Fence(f"{self.name}-{os.getpid()}", FENCE, 2.0))
+            return stack.enter_context(Fence(self.name, FENCE, 2.0))
         except CgroupError:
             return None
 

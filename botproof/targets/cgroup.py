@@ -22,7 +22,7 @@ SYS = Path("/sys/fs/cgroup")
 _PERIOD_US = 100_000
 _NO_LIMIT = 1 << 60
 """Version 1 writes "no limit" as the largest number of pages that fits."""
-_MADE_BY = re.compile(r"^botproof-(?:[a-z]+-)?(\d+)(?:-|$)")
+_MADE_BY = re.compile(r"^botproof-(\d+)-")
 """The process that made a fence, in the fence's name."""
 _LEFT_AFTER_S = 3_600
 _EXITING = 0x4  # PF_EXITING of the kernel's include/linux/sched.h
@@ -155,16 +155,17 @@ class Fence:
 
     What is started with `wrapper` in front of its command is inside from its first instruction on,
     and so is all that it starts. Use as a context manager; a fence that still holds processes
-    cannot be taken down.
+    cannot be taken down. Its name holds who made it and `label`: when its maker was killed, the
+    next fence takes it down.
     """
 
-    def __init__(self, name: str, memory: int, cpus: float, *, sys: Path = SYS) -> None:
+    def __init__(self, label: str, memory: int, cpus: float, *, sys: Path = SYS) -> None:
         self.memory = memory
         self.cpus = cpus
         self._sys = sys
         v1 = (sys / "memory" / "cgroup.procs").exists()
         roots = [sys / "memory", sys / "cpu"] if v1 else [sys]
-        self._directories = [root / name for root in roots]
+        self._directories = [root / f"botproof-{os.getpid()}-{label}" for root in roots]
         self.group = Cgroup(self._directories[0], 1 if v1 else 2)
 
     @property
@@ -240,7 +241,7 @@ class Fence:
 def fence_problem(*, sys: Path = SYS) -> str:
     """Say why no fence can be made here; empty when one can."""
     try:
-        with Fence(f"botproof-probe-{os.getpid()}", 64 << 20, 1.0, sys=sys):
+        with Fence("probe", 64 << 20, 1.0, sys=sys):
             return ""
     except CgroupError as error:
         return str(error)

@@ -144,7 +144,7 @@ def _env_value(value: object, values: Mapping[str, str]) -> str:
 
 
 async def _fence_around(
-    config: Config, mode: str, name: str, limit: int
+    config: Config, mode: str, label: str, limit: int
 ) -> tuple[Fence | None, str]:
     """Return a cgroup of `limit` bytes for the bot and the services, or why none could be made."""
     processes = (config.bot_in(mode), *config.services.values())
@@ -154,7 +154,7 @@ async def _fence_around(
         if problem:
             return None, problem
     try:
-        return Fence(name, limit, config.memory.fence_cpus).__enter__(), ""
+        return Fence(label, limit, config.memory.fence_cpus).__enter__(), ""
     except CgroupError as error:
         return None, str(error)
 
@@ -168,8 +168,7 @@ async def put_up_fence(
     if memory.fence_mb is None:
         return []
     limit = round(memory.fence_mb * MB)
-    name = f"botproof-{os.getpid()}-{watch.stack}"
-    watch.fence, problem = await _fence_around(config, mode, name, limit)
+    watch.fence, problem = await _fence_around(config, mode, watch.stack, limit)
     if problem:
         say(f"runs without a limit of {memory.fence_mb:g} MB: {problem}")
     return [

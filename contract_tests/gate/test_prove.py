@@ -94,6 +94,27 @@ def test_a_late_load_is_shown_where_the_generator_was_not_held_up(
     assert finding.seen is seen
 
 
+def test_a_bot_that_was_asked_little_and_ended_at_once_is_no_void_pass(
+    good: tuple[History, Judging],
+) -> None:
+    """Of a gate of seconds each update may be one that a bot had no time left to confirm."""
+    record, judging = good
+    stops = [e for e in record.of(history.StopRequested) if e.role == "bot" and e.stack == e.mode]
+    given = {e.update_id: e.stack for e in record.of(history.UpdateInjected)}
+    last = [
+        history.UpdateDelivered(t=stop.t - 0.1, update_id=each, stack=stack, mode=stack)
+        for stop in stops
+        for each, stack in given.items()
+        if stack == stop.stack
+    ]
+    (defect,) = (each for each in read_defects() if each.name == "updates-not-confirmed")
+    for events, seen in (([], Seen.RED), (last, Seen.NOT_SHOWN)):
+        (finding,) = prove(
+            History([*record, *events]), judging, CHECKS, asked=tuple(CHECKS), defects=[defect]
+        )
+        assert finding.seen is seen
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_defect_that_a_starved_run_cannot_show_does_not_make_the_pass_void(
     good: tuple[History, Judging], kept: bool

@@ -110,12 +110,13 @@ needs_a_fence = pytest.mark.skipif(bool(fence_problem()), reason=fence_problem()
 
 def test_fences_of_runs_that_were_killed_are_taken_down(tmp_path: Path) -> None:
     no_process = (1 << 22) + 1  # above the kernel's largest process id
-    left = [f"botproof-{no_process}-polling", f"botproof-noise-{no_process}"]
+    made = [Fence(each, 64 * MB, 1.0, sys=tmp_path) for each in ("polling", "play-7-1", "a-twin")]
+    left = [each.parent[1:].replace(str(os.getpid()), str(no_process)) for each in made]
     kept = [f"botproof-{os.getpid()}-webhook", "botproof-rollout", f"{no_process}-polling"]
     for name in (*left, *kept):
         os.utime(write(tmp_path / name), (0, 0))
     young = write(tmp_path / f"botproof-{no_process}-young")
-    with Fence("botproof-test", 64 * MB, 1.0, sys=tmp_path):
+    with Fence("test", 64 * MB, 1.0, sys=tmp_path):
         assert not any((tmp_path / name).exists() for name in left)
     assert all((tmp_path / name).exists() for name in kept)
     assert young.exists()
@@ -128,7 +129,7 @@ def run(fence: Fence, code: str) -> subprocess.CompletedProcess[str]:
 
 @needs_a_fence
 def test_what_stays_under_the_limit_lives_and_is_accounted() -> None:
-    with Fence(f"botproof-test-{os.getpid()}", 128 * MB, 1.0) as fence:
+    with Fence("test", 128 * MB, 1.0) as fence:
         done = run(fence, "kept = bytearray(40 << 20); kept[:] = b'x' * len(kept); print('fine')")
         found = fence.group.read()
     assert done.stdout == "fine\n", done.stderr
@@ -139,7 +140,7 @@ def test_what_stays_under_the_limit_lives_and_is_accounted() -> None:
 
 @needs_a_fence
 def test_what_goes_over_the_limit_is_killed_at_once_and_counted() -> None:
-    with Fence(f"botproof-test-{os.getpid()}", 64 * MB, 1.0) as fence:
+    with Fence("test", 64 * MB, 1.0) as fence:
         done = run(fence, "kept = [b'x' * (1 << 20) for _ in iter(int, 1)]")
         found = fence.group.read()
     assert done.returncode == -signal.SIGKILL
@@ -150,7 +151,6 @@ def test_what_goes_over_the_limit_is_killed_at_once_and_counted() -> None:
 def test_a_fence_is_taken_down_and_its_children_were_inside() -> None:
     child = "import os, subprocess, sys; print(open('/proc/self/cgroup').read())"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
-    name = f"botproof-test-{os.getpid()}"
-    with Fence(name, 128 * MB, 1.0) as fence:
-        assert f"/{name}\n" in run(fence, code).stdout
+    with Fence("test", 128 * MB, 1.0) as fence:
+        assert f"/botproof-{os.getpid()}-test\n" in run(fence, code).stdout
     assert not fence.group.path.exists()
