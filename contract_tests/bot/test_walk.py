@@ -29,27 +29,33 @@ def named_on_the_page() -> set[str]:
 
 
 @pytest.fixture
-def walk(start_bot: Callable[..., Any], telegram: Any) -> list[Call]:
-    """The calls that each of a few equal updates makes: a timer's are not among them.
+def walks(start_bot: Callable[..., Any], telegram: Any) -> list[dict[str, Any]]:
+    """What is done for each of a few equal updates, as `traced.py` tells it.
 
     An update that a busy machine made wait is announced first, which is another walk.
     """
     program = str(Path(__file__).with_name("traced.py"))
     bot = start_bot("webhook", command=(program,)).until_ready()
-    walks: list[list[Call]] = []
+    walks: list[dict[str, Any]] = []
     chat = 0
     while len(walks) < TIMES:
         chat += 1
         telegram.say("/price BTC", chat=chat)
-        calls = [tuple(call) for call in bot.event("walked")["calls"]]
-        if not any("_acknowledge" in call[3] for call in calls):
-            walks.append(calls)
-    return [call for call in dict.fromkeys(walks[0]) if all(call in other for other in walks)]
+        walked = bot.event("walked")
+        if not any("_acknowledge" in call[3] for call in walked["calls"]):
+            walks.append(walked)
+    return walks
+
+
+def calls_of(walks: list[dict[str, Any]]) -> list[Call]:
+    """The calls that all of them make: a timer's are not among them."""
+    first, *others = ([tuple(call) for call in walked["calls"]] for walked in walks)
+    return [call for call in dict.fromkeys(first) if all(call in other for other in others)]
 
 
 @pytest.mark.slow
-def test_the_walk_of_one_update_is_as_the_page_tells_it(walk: list[Call]) -> None:
-    between = [call for call in walk if call[0] and not call[3].endswith("__init__")]
+def test_the_walk_of_one_update_is_as_the_page_tells_it(walks: list[dict[str, Any]]) -> None:
+    between = [call for call in calls_of(walks) if call[0] and not call[3].endswith("__init__")]
     outside = [call for call in between if not call[0].startswith(RENDER)]
     [said] = map(int, re.findall(r"at (\d+) places", WALK))
     told = "\n".join(f"{call[0]}:{call[1]} {call[3]}" for call in outside)
@@ -57,3 +63,9 @@ def test_the_walk_of_one_update_is_as_the_page_tells_it(walk: list[Call]) -> Non
 
     modules = {name for call in outside for name in (call[0], call[2])}
     assert {each for each in modules if not each.startswith(RENDER)} - named_on_the_page() == set()
+
+    jsons = [tuple(each) for each in walks[0]["jsons"]]
+    assert len({*jsons}) == len(jsons), jsons  # nothing is parsed or dumped twice
+    [(parsed, dumped)] = re.findall(r"parsed (\d+) times and dumped (\d+) times", WALK)
+    done = [each[2] for each in jsons]
+    assert (done.count("decode"), done.count("encode")) == (int(parsed), int(dumped)), jsons
