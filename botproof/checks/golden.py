@@ -21,7 +21,7 @@ from botproof.checks.shortcomings import windows
 from botproof.checks.why import Reasons, refusals
 from botproof.counting import first_of, several
 from botproof.excerpts import middle_left_out
-from botproof.history import History, VenueCall
+from botproof.history import History, UpdateInjected, VenueCall
 from botproof.verdict import CheckResult, Verdict
 
 FILE = "golden.txt"
@@ -328,8 +328,9 @@ def said_in_silence(turn: Turn) -> Sequence[Message]:
 def _unused(
     history: History, turns: Mapping[str, Mapping[str, Turn]], judging: Judging
 ) -> Iterator[_Problem]:
-    """Approved files that no case uses: they would look like tests and test nothing."""
-    if history.modes_without(stack for stack, own in turns.items() if own):
+    """Approved files that no case uses: they would look like tests and test nothing. Not told of a
+    run in which a mode was never asked anything; a mode whose every case was starved was asked."""
+    if history.modes_without({update.stack for update in history.of(UpdateInjected)}):
         return
     used = {
         name for by_case in turns.values() for name, turn in by_case.items() if turn.case.pinned

@@ -99,16 +99,21 @@ def test_a_bot_that_was_asked_little_and_ended_at_once_is_no_void_pass(
 ) -> None:
     """Of a gate of seconds each update may be one that a bot had no time left to confirm."""
     record, judging = good
-    stops = [e for e in record.of(history.StopRequested) if e.role == "bot" and e.stack == e.mode]
-    given = {e.update_id: e.stack for e in record.of(history.UpdateInjected)}
+    end = max(event.t for event in record)
     last = [
-        history.UpdateDelivered(t=stop.t - 0.1, update_id=each, stack=stack, mode=stack)
-        for stop in stops
-        for each, stack in given.items()
-        if stack == stop.stack
+        history.UpdateDelivered(
+            t=end, update_id=e.update_id, door=e.stack, stack=e.stack, mode=e.mode
+        )
+        for e in record.of(history.UpdateInjected)
+    ]
+    stops = [
+        history.StopRequested(
+            t=end + 0.1, process="bot", role="bot", signal="SIGTERM", stack=mode, mode=mode
+        )
+        for mode in ("polling", "webhook")
     ]
     (defect,) = (each for each in read_defects() if each.name == "updates-not-confirmed")
-    for events, seen in (([], Seen.RED), (last, Seen.NOT_SHOWN)):
+    for events, seen in ((stops, Seen.RED), ([*last, *stops], Seen.NOT_SHOWN)):
         (finding,) = prove(
             History([*record, *events]), judging, CHECKS, asked=tuple(CHECKS), defects=[defect]
         )

@@ -336,6 +336,16 @@ def test_what_differs_only_where_it_was_starved_is_inconclusive(story, judged, c
     assert doubtful(story.history(), judged.rules, judged.approved) == {"polling": ["price"]}
 
 
+def test_a_file_that_no_case_uses_fails_however_starved_the_machine_was(story, judged) -> None:
+    """Whether a file has a case is known before anything is played."""
+    wrong(story)
+    starve(story, "polling", 0.0, story.clock + 2.0)
+    old = dataclasses.replace(judged, approved={**judged.approved, "old": "you: /old\n"})
+    found = judge(story, old, "golden")
+    assert found.verdict is Verdict.FAIL
+    assert "1 approved file belongs to no case: golden/old.txt" in found.measurement
+
+
 @pytest.mark.parametrize(
     ("asked", "verdict"),
     [("/price ETH", Verdict.FAIL), ("/price btc/usdt", Verdict.INCONCLUSIVE)],
