@@ -251,7 +251,7 @@ def load(job: nox.Session) -> None:
 def noise(job: nox.Session) -> None:
     """Gates while the machine is made busy: a good build is never refused, a bad one never let by.
 
-    `nox -s noise -- --gates 100` for the figures of docs/gate.md.
+    `nox -s noise -- --gates 100` for the figures of docs/whose-fault.md.
     """
     environment = installed(job)
     runs = (

@@ -1,7 +1,8 @@
 """Budgets: written limits, each with the document that it comes from.
 
-The defaults are botproof's own, the same for everybody's bot, and docs/gate.md says why each is
-what it is. `[budgets]` in botproof.toml replaces single limits, and names a document of one's own:
+The defaults are botproof's own, the same for everybody's bot, and docs/botproof-toml.md says why
+each is what it is. `[budgets]` in botproof.toml replaces single limits, and names a document of
+one's own:
 
     [budgets]
     reply_time_s = 3.0
@@ -49,7 +50,7 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = "botproof.toml"
 
 
-_OWN = "botproof's default (docs/gate.md)"
+_OWN = "botproof's default (docs/botproof-toml.md)"
 
 DEFAULTS: Mapping[str, Budget] = {
     budget.name: budget

@@ -243,7 +243,7 @@ _KNOWN = (
         r"(?:ECONNREFUSED|Connection refused|ConnectionRefusedError|"
         r"connect: connection refused).{0,80}",
         "a service that the bot leans on is not there",
-        "describe it as [services.NAME] (docs/gate.md), so that it is started before the bot",
+        "describe it as [services.NAME] (docs/botproof-toml.md): it is started before the bot",
     ),
     _Sign(
         r"(?:getaddrinfo|Name or service not known|ENOTFOUND|NameResolutionError|"

@@ -86,7 +86,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         least_evidence="a question with figures from an exchange, asked in bad times and after",
         evidence=(*lines_of(dict.fromkeys(findings), 30), *gaps, *lines_of(_summary(asked), 24)),
         spoilt_by="machine" if kept and not findings else "",
-        source="docs/gate.md",
+        source="docs/checks.md",
         data={"asked": len(bad), "findings": len(findings)},
     )
 

@@ -75,7 +75,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         measurement=_measurement(findings, gaps, stacks),
         least_evidence="an answer to an ordinary update in each mode",
         evidence=(*findings, *gaps, *lines_of(summary, 40)),
-        source="docs/gate.md",
+        source="docs/checks.md",
     )
 
 

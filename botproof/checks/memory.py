@@ -201,7 +201,7 @@ def _share(history: History, stack: str, process: str, of: int, budgets: Budgets
     fleet = budgets["fleet_memory_mb"].limit
     fences = [fence.limit / MB for fence in history.of(MemoryFence, stack=stack)]
     share = round(min(fleet, *(fences or [fleet])) / of)
-    source = "an equal share of the machine (docs/gate.md)"
+    source = "an equal share of the machine (docs/botproof-toml.md)"
     return Budget(f"{process}_memory_mb", share, "MB", f"{process} memory", source)
 
 

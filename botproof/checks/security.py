@@ -45,7 +45,7 @@ def check(history: History, _: Judging) -> CheckResult:
         least_evidence="a look for secrets and ports in each mode; where somebody is kept out, "
         "an answer with figures to the operator",
         evidence=(*lines_of(findings, 30), *gaps, *lines_of(_summary(asked, seen), 12)),
-        source="docs/gate.md",
+        source="docs/checks.md",
         data={
             "asked": len(others),
             "leaks": sum(isinstance(each.event, SecurityAsked) for each in found),

@@ -165,7 +165,7 @@ def refused_address(event: DoubleEvent) -> str:
         )
     return (
         f"the {who} tried to reach {address}: it was refused, as no double answers for addresses "
-        "in figures (docs/gate.md#doubles-no-way-out)"
+        "in figures (docs/botproof-toml.md#doubles-no-way-out)"
     )
 
 
@@ -307,7 +307,7 @@ def _row(short: Shortcomings, changed: list[str]) -> CheckResult:
         measurement=f"{calls} call{'' if calls == 1 else 's'} asked for what no double has{rests}",
         least_evidence="-",
         evidence=lines_of(short.names(), 20),
-        source="docs/gate.md",
+        source="docs/checks.md",
     )
 
 

@@ -68,7 +68,7 @@ def check(history: History, judging: Judging) -> CheckResult:
             *lines_of(summary, 12),
         ),
         spoilt_by="machine" if kept and not findings else "",
-        source="docs/gate.md",
+        source="docs/checks.md",
     )
 
 

@@ -1,6 +1,6 @@
 """What a botproof.toml may hold: its tables, and the values that stand where it says nothing.
 
-`docs/gate.md` describes each key; `botproof init` writes a commented file to start from.
+`docs/botproof-toml.md` describes each key; `botproof init` writes a commented file to start from.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Case(_Table, frozen=True, kw_only=True):
     `fault` is one fault or several, programmed just before. One of the Telegram double holds for
     this chat, once unless it says otherwise. One with `double = "exchanges"` is taken back when the
     answer is there; it meets whoever asks the exchanges meanwhile, and so its chat is played alone.
-    docs/telegram-double.md and docs/gate.md list the kinds.
+    docs/telegram-double.md and docs/botproof-toml.md list the kinds.
     """
 
     name: str

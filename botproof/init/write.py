@@ -17,7 +17,7 @@ from botproof.users import FIRST_USER
 
 _HEAD = """\
 # Written by `botproof init` from what it saw of this bot. Lines with "?" are questions that only
-# you can answer. Every key: docs/gate.md of botproof.
+# you can answer. Every key: docs/botproof-toml.md of botproof.
 """
 _KEPT_FREE = 0.85
 """The share of a machine's memory that is left when the system has taken its own."""

@@ -3,7 +3,7 @@
 One table for the whole harness. What the target brought about is a verdict about it (FAIL). What
 the harness, its doubles, its load generator or the machine brought about never is: where another
 try may go better, the stack gets one fresh start, which the record and the report name; where that
-does not help, the run is an ERROR with the reason. `docs/gate.md` shows the table.
+does not help, the run is an ERROR with the reason. `docs/whose-fault.md` shows the table.
 """
 
 from __future__ import annotations

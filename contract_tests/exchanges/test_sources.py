@@ -32,8 +32,8 @@ def test_each_recording_that_is_named_is_there():
             ), name
 
 
-def test_the_gates_docs_count_what_is_only_believed():
+def test_the_page_of_botproof_toml_counts_what_is_only_believed():
     counts = Counter(source.split(":")[0].split(" ")[0].strip(";,") for source in _sources())
-    told = " ".join((ROOT / "docs" / "gate.md").read_text().split())
+    told = " ".join((ROOT / "docs" / "botproof-toml.md").read_text().split())
     text = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
     assert f"{sum(counts.values())} calls and behaviours of venues: {text}" in told, text

@@ -121,7 +121,7 @@ class TestBoot:
 
     def test_a_document_that_both_of_its_budgets_come_from_is_named_once(self, story) -> None:
         result = boot.check(story.history(), Judging())
-        assert result.source.count("docs/gate.md") == 1, result.source
+        assert result.source.count("docs/botproof-toml.md") == 1, result.source
 
     def test_what_went_wrong_alike_in_several_stacks_is_one_finding(self, make_story) -> None:
         story = make_story(modes=("polling", "webhook")).healthy()

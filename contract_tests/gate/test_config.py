@@ -95,7 +95,7 @@ def test_budgets_are_defaults_unless_replaced() -> None:
     assert budgets["reply_time_s"].source == "botproof.toml"
     assert budgets["bot_memory_mb"].describe() == "bot memory < 90 MB"
     assert budgets["error_rate_pct"].limit == 0.1
-    assert budgets["error_rate_pct"].source == "botproof's default (docs/gate.md)"
+    assert budgets["error_rate_pct"].source == "botproof's default (docs/botproof-toml.md)"
     assert "market_data_memory_mb" not in budgets  # nobody set it
 
 

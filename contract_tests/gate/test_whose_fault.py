@@ -403,7 +403,7 @@ def test_every_place_that_gives_up_names_its_row() -> None:
 
 
 def test_the_document_shows_the_table() -> None:
-    page = (ROOT / "docs" / "gate.md").read_text()
+    page = (ROOT / "docs" / "whose-fault.md").read_text()
     for kind in Failure:
         does = "FAIL" if kind.whose == "target" else "ERROR"
         if kind.mends:

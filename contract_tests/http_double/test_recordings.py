@@ -129,7 +129,7 @@ def test_an_entry_by_hand_answers_all_that_is_asked_of_a_path() -> None:
 
 
 def test_a_recording_that_was_written_by_hand_needs_four_fields(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "gate.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "botproof-toml.md").read_text()
     blocks = [each.partition("```")[0] for each in text.split("```json\n")[1:]]
     [by_hand] = [each for each in blocks if '"entries"' in each]
     (tmp_path / "http.har").write_text(by_hand)
