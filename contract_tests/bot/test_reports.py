@@ -111,6 +111,9 @@ SCENARIOS = {
 }
 
 
+CHOSEN = {"/volume ETH", "/cvd ETH 15m"}
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_gap_and_a_new_coin_are_not_told_as_what_nobody_offers(
     scenario: str, start_bot: Any, telegram: Any, child: Any, tmp_path: Path
@@ -124,6 +127,8 @@ def test_a_gap_and_a_new_coin_are_not_told_as_what_nobody_offers(
             [told] = telegram.answers(chat)
             assert wanted in told
             assert "does not offer it" not in told
+            # Who cannot choose a timeframe is not told to choose another one.
+            assert ("A shorter timeframe" in told) is (scenario == "missing" and typed in CHOSEN)
 
 
 def test_a_host_that_slept_goes_on(start_bot: Any, telegram: Any, mode: str) -> None:

@@ -30,7 +30,7 @@ from telegram.ext import (
 )
 
 from reference_bot.telegram_bot.access import Access
-from reference_bot.telegram_bot.commands.arguments import MOST_SYMBOLS
+from reference_bot.telegram_bot.commands.arguments import MOST_SYMBOLS, TIMEFRAMES
 from reference_bot.telegram_bot.commands.buttons import buttons_under, pressed
 from reference_bot.telegram_bot.commands.help import HOW
 from reference_bot.telegram_bot.commands.model import BadArgumentError, Command, Request
@@ -70,6 +70,7 @@ LEFT_OUT: Final = (
     "✋ I answer up to {most} commands of one message. Not answered: {commands}. Send them again."
 )
 IN_PRIVATE: Final = "Ask me in a private chat"
+SHORTER: Final = " A shorter timeframe may have all of its candles."
 IN_TETHER: Final = "ℹ️ I have no prices of {asked}, so this is {told}."
 UNKNOWN: Final = "I do not know {command}.{meant} /help lists what I can do."
 _DAY: Final = 24 * 3600.0
@@ -234,8 +235,14 @@ async def _draft(command: Command, request: Request) -> Draft:
         if error.in_tether:
             return await _in_tether(command, request, error)
         buttons = await buttons_under(command, request) if error.again else ""
-        return Draft(split(f"⚠️ {escape(str(error))}"), buttons)
+        advice = SHORTER if error.code == "gap" and _may_be_shorter(request) else ""
+        return Draft(split(f"⚠️ {escape(str(error))}{advice}"), buttons)
     return Draft(split(text), await buttons_under(command, request))
+
+
+def _may_be_shorter(request: Request) -> bool:
+    """Tell whether who asked may choose a shorter timeframe, whose candles reach back less far."""
+    return request.arguments.get("TIMEFRAME", TIMEFRAMES[0]) != TIMEFRAMES[0]
 
 
 async def _in_tether(command: Command, request: Request, error: MarketDataError) -> Draft:

@@ -55,7 +55,7 @@ _DOWN: Final = f"Market data is not reachable, {_NO_FIGURES}"
 _LATE: Final = f"Market data did not answer in time, {_NO_FIGURES}"
 _GARBLED: Final = f"Market data gave an answer I cannot read, {_NO_FIGURES}"
 _TOO_NEW: Final = "{symbol} is too new for this: no exchange has traded it for long enough."
-_GAP: Final = "There is a gap in the candles of {symbol}: {gap}. Try a shorter timeframe, or later."
+_GAP: Final = "There is a gap in the candles of {symbol}: {gap}. Try again later."
 _UNMEASURED: Final = (
     "{venue} does not say whether its open interest counts one side or both, "
     "so there is no sum for {symbol}."
