@@ -346,7 +346,9 @@ class Chats:
     # what the bot did
 
     def _called(self, call: BotApiCall) -> Chat | None:
-        if call.error_code is None and _drops(call):
+        if call.error_code is None and (
+            is_true(call.params.get("drop_pending_updates")) or call.method.lower() == LOG_OUT
+        ):
             self.dropping.append(call)
         chat_id, query_id = chat_of(call) or 0, query_of(call)
         if call.method in self.rules.ignore_methods or not (chat_id or query_id):
@@ -487,11 +489,6 @@ class Chats:
 
     def _chat(self, chat_id: int) -> Chat:
         return self.chats.setdefault(chat_id, Chat())
-
-
-def _drops(call: BotApiCall) -> bool:
-    """Tell whether Telegram throws away what waits for the bot by this call."""
-    return is_true(call.params.get("drop_pending_updates")) or call.method.lower() == LOG_OUT
 
 
 def read_chats(history: History, rules: ReplyRules, *, markers: bool = False) -> dict[str, Chats]:

@@ -1,6 +1,7 @@
 """The docs that say where something is added name every place, and no other."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,12 @@ def test_where_things_are_decided_is_where_the_page_says() -> None:
     assert len(named) == 5
     for path in re.findall(r"`([\w./]+\.py)`", "\n".join(named)):
         assert (ROOT / path).exists(), path
+
+
+def test_a_budget_of_what_was_measured_names_the_page_that_says_so() -> None:
+    budgets = tomllib.loads((ROOT / "botproof.toml").read_text())["budgets"]
+    measured = {name: each for name, each in budgets.items() if "measured" in each["source"]}
+    assert measured
+    for name, each in measured.items():
+        page = (ROOT / each["source"].partition(":")[0]).read_text()
+        assert f"| `{name}` | {each['limit']:g} " in page

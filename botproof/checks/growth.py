@@ -2,7 +2,7 @@
 
 A service is looked at over the second half of each load, a bot over the conversation but for its
 first quarter: what is imported and filled once has been by then. Both are cut into parts of equal
-work. A process that keeps something of everything it serves grows in every part alike; one that
+time. A process that keeps something of everything it serves grows in every part alike; one that
 fills a cache, or imports something late, grows in one. So the growth of the parts is taken as a
 sample, and what is judged is the lower end of its interval (Student's t).
 

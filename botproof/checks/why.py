@@ -73,17 +73,13 @@ class Reasons:
                 yield f"log of {trouble.process}: {said} (as above{often})"
                 continue
             self._explained.add(about)
-            beside = self._waiting_beside(turn, trouble.t)
+            # What was logged may be about others that had no answer then.
+            beside = [name for name in during(self._chats, trouble.t) if name != turn.case.case]
             also = f", while other chats waited, too ({', '.join(beside)})" if beside else ""
             yield f"log of {trouble.process}, {trouble.t - turn.case.t:.1f} s later{often}{also}:"
             # The end of a long trace says what was raised.
             trace = middle_left_out(trouble.lines, _MOST_TRACE, head=3, end=_MOST_TRACE - 4)
             yield from (f"  {line}" for line in trace)
-
-    def _waiting_beside(self, turn: Turn, t: float) -> list[str]:
-        """Return cases of other chats that had no answer at a time: what was logged may
-        be theirs."""
-        return [name for name in during(self._chats, t) if name != turn.case.case]
 
     def _end(self, turn: Turn) -> float:
         """Return until when something may be about this turn: its answer, the next one of its chat,

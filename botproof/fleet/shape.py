@@ -83,7 +83,7 @@ def committed(service: Document, project: Document, image: Document | None) -> F
     for name, value in environment.items():
         facts["environment", name] = "" if value is None else str(value)
     for port in service.get("ports") or ():
-        facts["port", _container_port(port)] = _published(port)
+        facts["port", f"{port['target']}/{port.get('protocol', 'tcp')}"] = _published(port)
     return Facts(facts)
 
 
@@ -235,10 +235,6 @@ def _health(value: Document | None, built: Document) -> str:
     test = [str(word).replace("$$", "$") for word in value.get("test") or ()]
     every = seconds_of(value["interval"]) if "interval" in value else 30
     return f"every {every} s: {json.dumps(test)}"
-
-
-def _container_port(port: Document) -> str:
-    return f"{port['target']}/{port.get('protocol', 'tcp')}"
 
 
 def _published(port: Document) -> str:

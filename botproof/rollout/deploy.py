@@ -228,7 +228,7 @@ class Rollout:
             webhook=webhook,
             own_webhook=own,
             others=_not_running(project, containers),
-            env_modes={str(p): p.stat().st_mode & 0o777 for p in self._env_files()},
+            env_modes={str(p): p.stat().st_mode & 0o777 for p in self.host.compose.env_files},
             verdict=self.options.verdict,
             bot_id=number,
             running_id=self._running_id(containers),
@@ -264,10 +264,6 @@ class Rollout:
             print(f"check: {warning}")
         if found := checks.refusals(facts):
             raise RefusedError("refused, and nothing was changed:\n  " + "\n  ".join(found))
-
-    def _env_files(self) -> list[Path]:
-        """Return the files with settings; those of a service hold the token."""
-        return list(self.host.compose.env_files)
 
     def _back_up(self) -> None:
         # What runs was made of the files as they were deployed; they may have been edited since.

@@ -139,13 +139,10 @@ def changes(
                 manner=manner,
                 is_bot=is_bot,
                 held=every and is_bot and manner is Manner.BESIDE,
-                replicas=_replicas(service),
+                replicas=int(
+                    (service.get("deploy") or {}).get("replicas") or service.get("scale") or 1
+                ),
                 before=there[0][1] if there else "",
             )
         )
     return tuple(found)
-
-
-def _replicas(service: Mapping[str, Any]) -> int:
-    """Return how many containers of it Compose would start."""
-    return int((service.get("deploy") or {}).get("replicas") or service.get("scale") or 1)

@@ -271,7 +271,7 @@ class Twin:
         Waits until all that was asked is answered, or nothing is any more for a minute.
         """
         found: list[Ledger] = []
-        started = self._last_event()
+        started = self._events(0)[1]
         first = len(self.entries())
         with Users(self.double, rate or self.rate, people) as users:
             yield found
@@ -289,9 +289,6 @@ class Twin:
                 break
             time.sleep(0.2)  # the transcript tells of each event, not of the last answer
         found.append(ledger)
-
-    def _last_event(self) -> int:
-        return self._events(0)[1]
 
     def _events(self, after: int) -> tuple[list[Mapping[str, Any]], int]:
         """Return what the transcript has after this event, and its last event."""

@@ -77,7 +77,11 @@ async def look(stack: Stack) -> None:
         )
     listening = sorted({each for target in targets for each in _listening(target)})
     declared = _declared(stack)
-    closed = _kept_local(stack)
+    closed = {
+        name
+        for name, process in _processes(stack).items()
+        if any(_HOST_NAME.search(key) and value in _LOCAL for key, value in process.env.items())
+    }
     beyond = [
         f"{address}:{port} ({name})"
         for address, port, name in listening
@@ -300,15 +304,6 @@ def _found(secrets: Mapping[str, str], places: Mapping[str, str]) -> Iterator[tu
 def _declared(stack: Stack) -> set[int]:
     ports = {int(value) for name, value in stack.values.items() if name.startswith("port:")}
     return ports | set(stack.around.config.security.ports)
-
-
-def _kept_local(stack: Stack) -> set[str]:
-    """Return processes whose settings say that they listen on this machine only."""
-    return {
-        name
-        for name, process in _processes(stack).items()
-        if any(_HOST_NAME.search(key) and value in _LOCAL for key, value in process.env.items())
-    }
 
 
 def _listening(target: ManagedProcess) -> Iterator[tuple[str, int, str]]:
