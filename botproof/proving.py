@@ -122,6 +122,7 @@ def _play(arguments: argparse.Namespace) -> int:
             defects,
             report_dir,
             beside=arguments.beside,
+            any_bot=arguments.mine,
             say=Progress(),
         )
     except KeyboardInterrupt:

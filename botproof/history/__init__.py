@@ -69,6 +69,7 @@ from botproof.history.run import (
     Withheld,
 )
 from botproof.history.traffic import (
+    ALTERED,
     DISTRUSTED,
     NOT_HELD_BACK,
     NOT_OFFLINE,
@@ -90,6 +91,7 @@ from botproof.history.traffic import (
 )
 
 __all__ = [
+    "ALTERED",
     "DECODER",
     "DISTRUSTED",
     "EVENT_TYPES",

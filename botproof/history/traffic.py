@@ -110,6 +110,9 @@ reach addresses beyond its machine."""
 REFUSED_ADDRESS = "refused_address"
 """The kind of `DoubleEvent` that tells of an address with its port (`detail["address"]`), beyond
 the machine, that a process (`detail["process"]`) was refused."""
+ALTERED = "altered"
+"""The kind of `DoubleEvent` that tells, once of each wire before a double, that it has altered
+something (`detail["what"]`)."""
 UNKNOWN_HOST = "unknown_host"
 """The kind of `DoubleEvent` that tells of a host (`detail["host"]`) that no double stands for."""
 

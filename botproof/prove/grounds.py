@@ -11,7 +11,7 @@ from typing import Literal
 
 from botproof.config import Config
 from botproof.config.placeholders import names_users
-from botproof.history import CasePlayed, History
+from botproof.history import ALTERED, CasePlayed, DoubleEvent, History
 
 Ground = Literal["", "users", "edits"]
 """What a bot has to have for a defect to show: answers that depend on who asks, edited messages
@@ -22,6 +22,16 @@ _EDITED = "edited_message"
 def why_not(ground: Ground, config: Config, without: History) -> str:
     """Return why a defect that needs this does not apply; "" where it does."""
     return _REASONS[ground](config, without) if ground else ""
+
+
+def why_unaltered(record: History) -> str:
+    """Return that no wire has altered anything in the run of this record; "" where one has."""
+    if any(event.kind == ALTERED for event in record.of(DoubleEvent)):
+        return ""
+    return (
+        "nothing that passed between the bot and Telegram was altered: no answer held what this "
+        "alters, or there were too few"
+    )
 
 
 def _users(config: Config, _: History) -> str:

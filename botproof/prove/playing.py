@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from typing import Any
 import msgspec
 
 from botproof.config import load_config
-from botproof.history import read_history
-from botproof.prove.grounds import why_not
+from botproof.history import History, read_history
+from botproof.prove.grounds import why_not, why_unaltered
 from botproof.prove.patience import allowed_s, base_s, withheld_s
 from botproof.prove.planted import Catalogue, Plan, Planted
 from botproof.prove.planting import DoesNotApplyError, Job, control, planted
@@ -46,6 +46,9 @@ class Became(enum.Enum):
     CONTROL = "the build without it is not green"
     ESCAPES = "stays unseen, as the catalogue says"
     NOT_HERE = "does not apply"
+
+
+_UNSEEN = (Became.GREEN, Became.UNDECIDED, Became.CONTROL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +92,19 @@ def play_all(
     folder: Path,
     *,
     beside: int = 2,
+    any_bot: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[Play]:
     """Play `defects`, `beside` of them at once, in their order. Papers go into `folder`.
 
+    `any_bot`: they were not written for this one, so that some need what it does not have.
+
     Ctrl-C or SIGTERM ends every run that was started, and passes as KeyboardInterrupt.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    plays = _Plays(config.resolve(), catalogue, folder.resolve(), beside, say)
+    plays = _Plays(
+        config.resolve(), catalogue, folder.resolve(), beside=beside, any_bot=any_bot, say=say
+    )
     return asyncio.run(plays.all(tuple(defects)))
 
 
@@ -106,13 +114,16 @@ class _Plays:
         config: Path,
         catalogue: Catalogue,
         folder: Path,
+        *,
         beside: int,
+        any_bot: bool,
         say: Callable[[str], None],
     ) -> None:
         self._config = config
         self._catalogue = catalogue
         self._folder = folder
         self._free = asyncio.Semaphore(beside)
+        self._any_bot = any_bot
         self._say = say
         self._controls: dict[str, asyncio.Task[Ended]] = {}
 
@@ -148,11 +159,7 @@ class _Plays:
     async def _play(self, defect: Planted) -> Play:
         folder = self._folder / defect.name
         unbroken = await self._controls[defect.plan]
-        good = unbroken.check(defect.check)
-        # Too little evidence for PASS is no harm: what counts is that it is not red without the
-        # defect, and is with it.
-        if good is None or good["verdict"] in ("FAIL", "ERROR") or unbroken.check("harness"):
-            said = unbroken.problem or (f"{defect.check}: {_said(good)}" if good else defect.check)
+        if said := shows_nothing(defect, unbroken):
             return Play(defect, Became.CONTROL, said)
         try:
             job = planted(self._config, self._plan(defect.plan), defect, folder)
@@ -165,17 +172,20 @@ class _Plays:
             self._say(f"{defect.name}: {defect.story}")
             ended = await _run(job, folder, base_s(unbroken.seconds))
         shutil.rmtree(folder / "code", ignore_errors=True)  # a copy of what everybody has
-        # what is red without the defect shows none
-        red = set(unbroken.of("FAIL"))
-        also = {other: words for other, words in defect.also.items() if other not in red}
-        play = judged(msgspec.structs.replace(defect, also=also), ended)
-        if play.became is Became.GREEN and (reason := self._why_not(defect)):
+        play = judged(defect, ended, unbroken)
+        if play.became not in _UNSEEN:
+            return play
+        if defect.wire and (reason := why_unaltered(_record(folder))):
+            became = Became.NOT_HERE if self._any_bot else Became.NOT_APPLIED
+            return dataclasses.replace(play, became=became, line=reason)
+        without = _record(self._folder / "without" / defect.plan)
+        if reason := why_not(defect.needs, load_config(self._config), without):
             return dataclasses.replace(play, became=Became.NOT_HERE, line=reason)
         return play
 
-    def _why_not(self, defect: Planted) -> str:
-        record = self._folder / "without" / defect.plan / "report" / "history.jsonl"
-        return why_not(defect.needs, load_config(self._config), read_history(record))
+
+def _record(folder: Path) -> History:
+    return read_history(folder / "report" / "history.jsonl")
 
 
 async def _run(job: Job, folder: Path, base: float) -> Ended:
@@ -227,24 +237,51 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def judged(defect: Planted, ended: Ended) -> Play:
-    """Return what became of a defect, by the verdict of its run."""
-    became, line = _named_by_another(defect, ended) or _found(defect, ended)
+def shows_nothing(defect: Planted, unbroken: Ended) -> str:
+    """Return why nothing follows of a defect from the run without it; "" where something does.
+
+    Too little evidence for PASS is no harm: what counts is that its check is not red without the
+    defect, or for other reasons, and is with it.
+    """
+    good = unbroken.check(defect.check)
+    if good is None or unbroken.check("harness"):
+        return unbroken.problem or defect.check
+    if good["verdict"] == "ERROR" or (
+        good["verdict"] == "FAIL" and not _missing(defect.words, good)
+    ):
+        return f"{defect.check}: {_said(good)}"
+    return ""
+
+
+def judged(defect: Planted, ended: Ended, unbroken: Ended | None = None) -> Play:
+    """Return what became of a defect, by the verdict of its run, and of the one without it.
+
+    A check that is red without the defect shows it only by the words that it did not say then.
+    """
+    red = set(unbroken.of("FAIL")) if unbroken else set[str]()
+    became, line = _named_by_another(defect, ended, red) or _found(defect, ended, red)
     if defect.escapes and became is not Became.RED:
         return Play(defect, Became.ESCAPES, defect.escapes, ended.seconds)
     return Play(defect, became, line, ended.seconds)
 
 
-def _named_by_another(defect: Planted, ended: Ended) -> tuple[Became, str] | None:
+def _named_by_another(
+    defect: Planted, ended: Ended, red: Container[str]
+) -> tuple[Became, str] | None:
     """Return what another check says that may name the defect as well; None where none does."""
     for other, words in defect.also.items():
         check = ended.check(other)
-        if check is not None and check["verdict"] == "FAIL" and not _missing(words, check):
+        if (
+            other not in red
+            and check is not None
+            and check["verdict"] == "FAIL"
+            and not _missing(words, check)
+        ):
             return Became.RED, f"{other}: {_evidence(words, check)}"
     return None
 
 
-def _found(defect: Planted, ended: Ended) -> tuple[Became, str]:
+def _found(defect: Planted, ended: Ended, red: Container[str]) -> tuple[Became, str]:
     if ended.timed_out:
         return Became.TIMED_OUT, ended.problem
     check = ended.check(defect.check)
@@ -252,15 +289,16 @@ def _found(defect: Planted, ended: Ended) -> tuple[Became, str]:
         harness = ended.check("harness")
         return Became.NOT_APPLIED, ended.problem or (_said(harness) if harness else "no verdict")
     if check["verdict"] != "FAIL":
-        red = ended.of("FAIL")
+        others = [other for other in ended.of("FAIL") if other not in red]
         said = f"{defect.check}: {check['verdict']}: {_said(check)}"
-        if red:
-            return Became.OTHER_CHECK, f"{', '.join(red)}; {said}"
+        if others:
+            return Became.OTHER_CHECK, f"{', '.join(others)}; {said}"
         green = check["verdict"] == "PASS"
         return (Became.GREEN if green else Became.UNDECIDED), said
     missing = _missing(defect.words, check)
     if missing:
-        return Became.OTHER_WORDS, f"{_said(check)} (nothing of {missing[0]!r})"
+        became = Became.CONTROL if defect.check in red else Became.OTHER_WORDS
+        return became, f"{_said(check)} (nothing of {missing[0]!r})"
     return Became.RED, _evidence(defect.words, check)
 
 

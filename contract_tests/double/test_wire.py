@@ -180,3 +180,30 @@ def test_wires_that_cannot_be_are_refused_by_name(tmp_path: Path, text: str, sai
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(WireError, match=r"none\.json: cannot be read"):
         read_wires(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("wire", "altered"),
+    [
+        ({"kind": "drop"}, 1),
+        ({"kind": "drop", "after": 5}, 0),
+        ({"kind": "alter", "find": "1", "put": "2"}, 1),
+        ({"kind": "alter", "find": "7", "put": "8"}, 0),
+        ({"kind": "strip", "fields": ["parse_mode"]}, 1),
+        ({"kind": "strip", "fields": ["reply_markup"]}, 0),
+        ({"kind": "unescape"}, 1),
+        ({"kind": "unescape", "text": "no such answer"}, 0),
+        ({"kind": "as_first", "side": "updates"}, 1),
+        ({"kind": "alter", "side": "updates", "find": "edited_message", "put": "message"}, 0),
+        ({"kind": "delay", "side": "updates", "seconds": 0.01}, 1),
+    ],
+)
+async def test_the_double_tells_once_of_a_wire_that_altered_something(
+    wired: Wired, wire: dict[str, Any], altered: int
+) -> None:
+    client = await wired(wire)
+    await client.ok("getUpdates")
+    for _ in range(2):
+        await client.call("sendMessage", chat_id=1, text="1 &lt; 3", parse_mode="HTML")
+    told = [(each["what"], each["side"]) for each in await client.events("altered")]
+    assert told == [(wire["kind"], wire.get("side", "calls"))] * altered

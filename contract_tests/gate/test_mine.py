@@ -8,7 +8,7 @@ import pytest
 from botproof import history
 from botproof.config import Config, load_config, parse_config
 from botproof.prove.choosing import chosen_cases
-from botproof.prove.grounds import why_not
+from botproof.prove.grounds import why_not, why_unaltered
 from botproof.prove.patience import allowed_s, base_s, withheld_s
 from botproof.prove.planted import read_wires_of_any_bot
 from botproof.prove.playing import Became, Play
@@ -119,6 +119,14 @@ def test_edits_that_never_reach_a_bot_can_break_no_silence(
     told = why_not("edits", parse_config(BOT), history.History(cases))
     assert told.startswith(because)
     assert bool(told) == bool(because)
+
+
+def test_a_wire_that_altered_nothing_shows_nothing() -> None:
+    poll = history.DoubleEvent(t=1.0, double="telegram_double", kind="poll")
+    altered = history.DoubleEvent(t=2.0, double="telegram_double", kind=history.ALTERED)
+    told = why_unaltered(history.History([poll]))
+    assert told.startswith("nothing that passed between the bot and Telegram was altered")
+    assert why_unaltered(history.History([poll, altered])) == ""
 
 
 def test_what_does_not_apply_counts_neither_way() -> None:

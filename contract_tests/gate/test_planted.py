@@ -24,7 +24,7 @@ from botproof.prove.planted import (
     read_wires_of_any_bot,
 )
 from botproof.prove.planting import DoesNotApplyError, Job, patched, planted
-from botproof.prove.playing import Became, Ended, Play, judged
+from botproof.prove.playing import Became, Ended, Play, judged, shows_nothing
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "botproof.toml"
@@ -220,6 +220,7 @@ def test_a_wire_is_an_option_of_the_double(a_bot: Path, tmp_path: Path) -> None:
 # -- what became of it -----------------------------------------------------------------------------
 
 RED = {"check": "golden", "verdict": "FAIL", "measurement": "1 of 2 replies differ"}
+GOOD = {"check": "golden", "verdict": "PASS"}
 LATE = {"check": "latency", "verdict": "FAIL", "measurement": "1 reply is missing"}
 
 
@@ -250,6 +251,44 @@ LATE = {"check": "latency", "verdict": "FAIL", "measurement": "1 reply is missin
 def test_only_red_with_the_declared_words_counts(run: Ended, became: Became) -> None:
     play = judged(a_defect(also={"latency": ("none",)}), run)
     assert (play.became, play.void) == (became, became is not Became.RED)
+
+
+RED_WITHOUT = ended({**RED, "evidence": ["help"]})
+ALL_SAID_WITHOUT = ended({**RED, "evidence": ["price: /price BTC"]})
+BOOT = {"check": "boot", "verdict": "FAIL"}
+
+
+@pytest.mark.parametrize(
+    ("without", "run", "became"),
+    [
+        (RED_WITHOUT, ended({**RED, "evidence": ["price: /price BTC"]}), Became.RED),
+        (RED_WITHOUT, ended({**RED, "evidence": ["help"]}), Became.CONTROL),
+        (ended(GOOD, BOOT), ended(GOOD, BOOT), Became.GREEN),
+        (ended(GOOD, BOOT), ended(GOOD, BOOT, LATE), Became.OTHER_CHECK),
+    ],
+)
+def test_what_is_red_without_the_defect_shows_it_by_new_words_alone(
+    without: Ended, run: Ended, became: Became
+) -> None:
+    assert judged(a_defect(), run, without).became is became
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        (ended(GOOD), ""),
+        (ended({"check": "golden", "verdict": "INCONCLUSIVE"}), ""),
+        (RED_WITHOUT, ""),
+        (ALL_SAID_WITHOUT, "golden: 1 of 2 replies differ"),
+        (ended({"check": "golden", "verdict": "ERROR"}), "golden: m"),
+        (ended(GOOD, {"check": "harness", "verdict": "ERROR"}), "golden"),
+        (ended(BOOT), "golden"),
+    ],
+)
+def test_nothing_follows_where_the_build_without_it_says_the_same(
+    without: Ended, said: str
+) -> None:
+    assert shows_nothing(a_defect(), without) == said
 
 
 def test_an_escape_that_is_declared_is_counted_and_not_void() -> None:

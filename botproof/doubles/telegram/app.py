@@ -79,7 +79,7 @@ async def start(
     if wires:
         from botproof.doubles.telegram.wire import Wires  # noqa: PLC0415 - for defects only
 
-        double.wires = Wires(wires, double.handle, double.has_webhook)
+        double.wires = Wires(wires, double.handle, double.has_webhook, double.transcript.add)
         handler = double.wires.handle
     server = await serve(
         handler,

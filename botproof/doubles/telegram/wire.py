@@ -82,6 +82,8 @@ _NEEDS: Mapping[str, str] = {
     "set": "values",
 }
 _OF_CALLS = frozenset({"misdirect", "unescape", "truncate", "strip", "set"})
+_OF_PARAMS = _OF_CALLS | {"alter"}
+"""What is done to the parameters of a call."""
 
 
 def read_wires(path: Path) -> tuple[Wire, ...]:
@@ -131,6 +133,7 @@ class _Passing:
 
     wire: Wire
     met: int = 0
+    altered: bool = False
 
     def meets(self) -> bool:
         """Count one more that fits; whether it is one of those that something happens to."""
@@ -140,18 +143,29 @@ class _Passing:
 
 
 class Wires:
-    """All wires before one double. `is_webhook` tells whether a bot's updates go to a webhook."""
+    """All wires before one double. `is_webhook` tells whether a bot's updates go to a webhook,
+    `note` is told once of each wire that it has altered something."""
 
     def __init__(
-        self, wires: Sequence[Wire], handle: Handler, is_webhook: Callable[[str], bool]
+        self,
+        wires: Sequence[Wire],
+        handle: Handler,
+        is_webhook: Callable[[str], bool],
+        note: Callable[[str, Mapping[str, object]], None],
     ) -> None:
         self._calls = [_Passing(wire) for wire in wires if wire.side == "calls"]
         self._updates = [_Passing(wire) for wire in wires if wire.side == "updates"]
         self._handle = handle
         self._is_webhook = is_webhook
+        self._note = note
         self._first: object = None
         self._chats: list[object] = []
         self._invented = 900_000_000
+
+    def _tell(self, passing: _Passing) -> None:
+        if not passing.altered:
+            passing.altered = True
+            self._note("altered", {"what": passing.wire.kind, "side": passing.wire.side})
 
     # -- calls of the bot ------------------------------------------------------------------------
 
@@ -173,7 +187,7 @@ class Wires:
             self._chats = [*self._chats[-1:], chat]
         for passing in self._calls:
             if self._fits(passing.wire, token, method, params) and passing.meets():
-                return await self._wrong(passing.wire, request, token, method, params)
+                return await self._wrong(passing, request, token, method, params)
         answer = await self._through(request)
         if method.lower() == "getupdates" and self._updates:
             return await self._given(token, answer)
@@ -191,8 +205,21 @@ class Wires:
         return not wire.door or (wire.door == "webhook") == self._is_webhook(token)
 
     async def _wrong(
-        self, wire: Wire, request: Request, token: str, method: str, params: dict[str, object]
+        self,
+        passing: _Passing,
+        request: Request,
+        token: str,
+        method: str,
+        params: dict[str, object],
     ) -> AnyResponse:
+        wire = passing.wire
+        if wire.kind in _OF_PARAMS:
+            altered = self._altered(wire, params)
+            if altered != params and (other := _with(request, token, method, params, altered)):
+                self._tell(passing)
+                request = other
+            return await self._through(request)
+        self._tell(passing)
         match wire.kind:
             case "drop":
                 return self._invent(params)
@@ -204,8 +231,6 @@ class Wires:
                 await self._through(request)
                 refused = {"ok": False, "error_code": 502, "description": "Bad Gateway"}
                 return json_response(refused, 502)
-            case _:
-                request = _with(request, token, method, params, self._altered(wire, params))
         return await self._through(request)
 
     def _altered(self, wire: Wire, params: dict[str, object]) -> dict[str, object]:
@@ -262,6 +287,7 @@ class Wires:
         for passing in self._updates:
             wire = passing.wire
             if wire.kind == "refuse" and self._is_door(wire, post.token) and passing.meets():
+                self._tell(passing)
                 return Outcome(status=502, reason="Bad Gateway")
         return outcome
 
@@ -275,17 +301,25 @@ class Wires:
                 continue
             match wire.kind:
                 case "drop":
+                    self._tell(passing)
                     return []
                 case "delay":
+                    self._tell(passing)
                     await asyncio.sleep(wire.seconds)
                 case "repeat":
+                    self._tell(passing)
                     # Under an id below its own: a bot that asks for what follows misses nothing.
                     twin = {**update, "update_id": update["update_id"] - _FORGED_IDS_BELOW}
                     return [twin, update]
-                case "alter":
-                    update = msgspec.json.decode(re.sub(wire.find, wire.put, encoded))
                 case _:
-                    update = self._as_first(update)
+                    altered = (
+                        msgspec.json.decode(re.sub(wire.find, wire.put, encoded))
+                        if wire.kind == "alter"
+                        else self._as_first(update)
+                    )
+                    if altered != update:
+                        self._tell(passing)
+                    update = altered
         return [update]
 
     def _as_first(self, update: dict[str, Any]) -> dict[str, Any]:
@@ -303,10 +337,10 @@ def _with(
     method: str,
     before: Mapping[str, object],
     params: Mapping[str, object],
-) -> Request:
-    """Return the same call with other parameters; one that brings files stays as it is."""
+) -> Request | None:
+    """Return the same call with other parameters; None for one that brings files."""
     if isinstance(before, Form) or any(not _is_plain(value) for value in params.values()):
-        return request
+        return None
     return replace(
         request,
         path=f"/bot{token}/{method}",
