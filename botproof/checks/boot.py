@@ -11,6 +11,7 @@ from botproof.chats import Chats, read_chats
 from botproof.checks import mute
 from botproof.checks.comebacks import comebacks
 from botproof.checks.found import Found
+from botproof.checks.gone import asked_at, gone
 from botproof.checks.judging import Judging
 from botproof.checks.pages import failing_pages, ready_too_early
 from botproof.checks.pollers import second_poller
@@ -24,6 +25,7 @@ from botproof.history import (
     BotApiCall,
     CalledTooOften,
     CasePlayed,
+    DoorAsked,
     History,
     LogTail,
     LogTrouble,
@@ -247,6 +249,9 @@ def _when_it_ended(history: History, stack: str, chats: Chats) -> Iterator[str]:
         if event.role == BOT and not event.expected and waited:
             which = "; which of them, `[workload] at_once = 1` tells" if len(waited) > 1 else ""
             yield f"{stack}: when it ended, it had not answered {', '.join(waited)}{which}"
+    door = history.of(DoorAsked, stack=stack)
+    for one in filter(None, (asked_at(end, door) for end in gone(history, stack))):
+        yield f"{stack}: when it ended, it had just been sent this by `door`: {one.sent}"
 
 
 def _gaps(history: History, stack: str) -> Iterator[str]:

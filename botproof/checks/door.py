@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from botproof.checks.doubt import looks_like_an_error
 from botproof.checks.found import Found
+from botproof.checks.gone import asked_at, gone
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of
 from botproof.checks.together import crossed
-from botproof.config import BOT
 from botproof.counting import several
 from botproof.excerpts import one_line
-from botproof.history import REFUSED_ANSWER, AskedTogether, DoorAsked, History, ProcessExited
+from botproof.history import REFUSED_ANSWER, AskedTogether, DoorAsked, History
 from botproof.verdict import CheckResult, judged
 from botproof.webhook_abuse import BODIES, WRONG_SECRETS
 
@@ -84,7 +84,7 @@ def findings_of(history: History, judging: Judging) -> list[Found]:
     found = [
         Found(each.event, f"{stack}: {each.text}")
         for stack, asked in _asked(history).items()
-        for each in _findings(asked, judging)
+        for each in _of_stack(history, stack, asked, judging)
     ]
     return [*found, *_together(history, judging)]
 
@@ -94,6 +94,26 @@ def _asked(history: History) -> dict[str, dict[str, DoorAsked]]:
     for event in history.of(DoorAsked):
         stacks.setdefault(event.stack, {})[event.what] = event
     return stacks
+
+
+def _of_stack(history: History, stack: str, asked: Asked, judging: Judging) -> Iterator[Found]:
+    """Yield what was wrong in a stack: what ended the bot first, and nothing of the silence
+    after that."""
+    ends = gone(history, stack)
+    last = [one for end in ends if (one := asked_at(end, [*asked.values()]))]
+    for one in last:
+        how = next(end.how for end in ends if asked_at(end, [one]))
+        yield Found(
+            one,
+            f"{one.sent} → it ended the bot with {how}, for everybody. Catch what handling one "
+            "update raises, write it to the log, and go on with the next. `boot` shows its log",
+        )
+    there = {
+        what: one
+        for what, one in asked.items()
+        if one not in last and not any(one.asked and end.covers(one.asked) for end in ends)
+    }
+    yield from _findings(there, judging)
 
 
 def _measurement(findings: Sequence[str], gaps: Sequence[str], stacks: Mapping[str, Asked]) -> str:
@@ -120,10 +140,9 @@ def _gaps(history: History, stacks: Mapping[str, Asked]) -> Iterator[str]:
 
 def _ended(history: History, stack: str) -> str:
     """Say that the bot was gone when it was to be asked; "" where it was there."""
-    own = [event for event in history.of(ProcessExited, stack=stack) if event.role == BOT]
-    if not any(not event.expected for event in own):
+    if not (ends := gone(history, stack)):
         return ""
-    return "the bot had ended before it was asked here: `boot` says how"
+    return f"the bot had ended with {ends[0].how} before it was asked here: `boot` says more"
 
 
 def _findings(asked: Asked, judging: Judging) -> Iterator[Found]:

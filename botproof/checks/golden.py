@@ -15,6 +15,7 @@ from botproof.calls import is_sending, topic_of
 from botproof.chats import Chats, Message, Turn
 from botproof.checks import own_settings, own_signals
 from botproof.checks.doubt import looks_like_an_error
+from botproof.checks.gone import Gone, gone
 from botproof.checks.judging import Judging
 from botproof.checks.replies import lines_of, render, renormalised, settled_chats
 from botproof.checks.shortcomings import windows
@@ -52,6 +53,7 @@ class _Problem:
 _COUNTED = {
     "differ": ("differs", "differ"),
     "missing": ("never came as a whole", "never came as a whole"),
+    "ended": ("never came, as the bot had ended", "never came, as the bot had ended"),
     "too many": ("had more messages than it should", "had more messages than they should"),
     "elsewhere": ("came in another topic", "came in another topic"),
     "new": ("has no approved file", "have no approved file"),
@@ -59,6 +61,8 @@ _COUNTED = {
     "unused": ("approved file belongs to no case", "approved files belong to no case"),
 }
 """What is said of one, and of several."""
+_NEVER_RIGHT = ("missing", "ended", "too many", "elsewhere")
+"""Of these a reply is wrong before anything is approved."""
 
 
 def check(history: History, judging: Judging) -> CheckResult:
@@ -74,7 +78,9 @@ def check(history: History, judging: Judging) -> CheckResult:
     ]
     broken = list(_broken_silence(silent))
     if not (pinned or judging.unapproved or broken or (judging.approved and of_itself)):
-        return _result(Verdict.INCONCLUSIVE, "no reply was recorded", ())
+        ends = [f"{stack}: the bot ended with {one.how}" for stack, one in _ends(history)]
+        why = f" ({'; '.join(ends)}: `boot` says more)" if ends else ""
+        return _result(Verdict.INCONCLUSIVE, f"no reply was recorded{why}", ())
     problems = [
         problem
         for stack, one in chats.items()
@@ -96,12 +102,18 @@ def check(history: History, judging: Judging) -> CheckResult:
     return _result(Verdict.PASS, measured, ())
 
 
+def _ends(history: History) -> Iterator[tuple[str, Gone]]:
+    """Yield the stacks whose bot ended by itself, each with its first end."""
+    for stack in history.stacks:
+        yield from ((stack, one) for one in gone(history, stack)[:1])
+
+
 def _nothing_approved(
     history: History, pinned: Sequence[Turn], problems: Sequence[_Problem]
 ) -> CheckResult:
     """There is nothing to compare with; what cannot be right all the same is a FAIL."""
     hint = "approve what is right with `botproof golden approve`"
-    broken = [each for each in problems if each.kind in ("missing", "too many", "elsewhere")]
+    broken = [each for each in problems if each.kind in _NEVER_RIGHT]
     if not broken:
         measured = f"{len(pinned)} replies, but none is approved yet"
         doubts = dict(_doubtful(history, pinned))
@@ -209,7 +221,8 @@ def _of_turn(turn: Turn, judging: Judging, reasons: Reasons) -> Iterator[_Proble
     wrong = incomplete(turn)
     if wrong and not turn.answered:
         lines = (*(f"  {line}" for line in reasons.missing(turn)), *compared)
-        yield _Problem(name, "missing", f"{name}: {wrong}", lines)
+        kind = "ended" if reasons.end_of_bot(turn) else "missing"
+        yield _Problem(name, kind, f"{name}: {wrong}", lines)
     elif wrong:
         kind = "too many" if turn.too_many else "elsewhere"
         yield _Problem(name, kind, f"{name}: {wrong}", compared)

@@ -23,6 +23,7 @@ from botproof.calls import words_of
 from botproof.chats import ReplyRules, Turn
 from botproof.checks.figures import telling
 from botproof.checks.generator import HALF_BEFORE_S, HALF_WITHHELD_S, HeldTimes, planned_cap
+from botproof.checks.gone import gone
 from botproof.checks.replies import RULE, lines_of, read_turns, render, settled_turns
 from botproof.checks.shortcomings import Shortcomings
 from botproof.checks.unstarved import (
@@ -203,13 +204,16 @@ def _spoilt(
 
 def _surely_wrong(history: History, turns: Mapping[str, Turn]) -> Iterator[Turn]:
     """Yield what no slow machine brings about: no answer, where Telegram refused one for what it
-    said; none at all to many questions."""
+    said, or where the bot had ended by itself; none at all to many questions."""
     wanted = [turn for turn in turns.values() if turn.case.expect == "reply"]
     if len(wanted) >= _MUTE_SURELY and not any(turn.answered for turn in wanted):
         yield from wanted
     faults = [(event.stack, event.t) for event in history.of(DoubleEvent) if event.kind == "fault"]
-    for turn in wanted:
-        if not turn.answered and any(_is_refused_for_good(call, faults) for call in turn.refused):
+    ends = {stack: gone(history, stack) for stack in {turn.case.stack for turn in wanted}}
+    for turn in (each for each in wanted if not each.answered):
+        asked, waited = turn.case.t, turn.case.t + _UNANSWERED_S
+        ended = (end.end.t < waited and asked < end.until for end in ends[turn.case.stack])
+        if any(ended) or any(_is_refused_for_good(call, faults) for call in turn.refused):
             yield turn
 
 

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from botproof.calls import chat_of
 from botproof.chats import Chats, ReplyRules, Turn, read_chats
+from botproof.checks.gone import Gone, gone
 from botproof.checks.replies import lines_of
 from botproof.config import BOT
 from botproof.excerpts import cut, middle_left_out
@@ -48,6 +49,7 @@ class Reasons:
             if (phase.name, phase.edge) == ("door", "begin")
         ]
         self._explained: set[tuple[str, str]] = set()
+        self._gone = gone(history, stack)
 
     def missing(self, turn: Turn) -> list[str]:
         """Say why a turn has no (whole) answer: at least one line."""
@@ -55,7 +57,22 @@ class Reasons:
 
     def known(self, turn: Turn) -> list[str]:
         """Return everything in the history that may say why; empty where nothing does."""
-        return [*self._calls(turn), *self._deliveries(turn), *self.in_log(turn)]
+        end = self.end_of_bot(turn)
+        if end is not None and end.covers(turn.case.t):
+            ago = turn.case.t - end.end.t
+            return [f"the bot had ended with {end.how}, {ago:.1f} s before this was asked"]
+        after = f"{end.end.t - turn.case.t:.1f} s later" if end else ""
+        ended = [f"the bot ended with {end.how}, {after}, and had not answered"] if end else []
+        return [*ended, *self._calls(turn), *self._deliveries(turn), *self.in_log(turn)]
+
+    def end_of_bot(self, turn: Turn) -> Gone | None:
+        """Return the end of the bot that a turn without an answer was asked after, or waited at;
+        None where there was none."""
+        if turn.answered:
+            return None
+        until = self._end(turn)
+        asked = turn.case.t
+        return next((g for g in self._gone if g.end.t <= until and asked < g.until), None)
 
     def in_log(self, turn: Turn) -> Iterator[str]:
         """Yield what the logs of the bot and its services complained of at that time."""

@@ -51,11 +51,13 @@ class DoorAsked(Event, frozen=True, kw_only=True):
     `what` is the kind of question and `sent` the same in words. `url` is the webhook ("" without
     one), `declared` whether a secret goes with it, `status` what HTTP answered, `error` what
     happened instead of an answer, `answers` the texts that the one who asked got, as they stand.
-    `after_s` (where it matters) is how long that took, without what the machine withheld.
+    `after_s` (where it matters) is how long that took, without what the machine withheld, `asked`
+    when it was sent (None, where another start of the bot was asked than that of its mode).
     """
 
     what: str
     sent: str
+    asked: float | None = None
     url: str = ""
     declared: bool = False
     status: int | None = None

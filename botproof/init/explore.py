@@ -172,8 +172,9 @@ def next_cases(vocabulary: Vocabulary, turns: Mapping[str, Turn]) -> list[Case]:
         for message in turn.messages:
             shown = _shown(message)
             text = _without_echo(shown.text, turn.case.sent)
-            vocabulary.guess(_SHOWN.findall(text))
-            vocabulary.guess(filter(_SYMBOL.fullmatch, _marked_as_code(shown)))
+            symbols = [*_SHOWN.findall(text), *filter(_SYMBOL.fullmatch, _marked_as_code(shown))]
+            said = _said(turn.case.sent).upper().split()
+            vocabulary.guess(each for each in symbols if each not in said)
             for example in examples_of(text):
                 known = example.split()[0].lower() in {c.lower() for c in vocabulary.commands}
                 if known and _examples(vocabulary) < _MOST_EXAMPLES:
@@ -201,8 +202,12 @@ def _without_echo(text: str, sent: Mapping[str, Any] | None) -> str:
 
     A bare command stays: its reply may well show how it is used.
     """
-    said = str((sent or {}).get("message", {}).get("text") or "").strip()
+    said = _said(sent)
     return re.sub(re.escape(said), "", text, flags=re.IGNORECASE) if " " in said else text
+
+
+def _said(sent: Mapping[str, Any] | None) -> str:
+    return str((sent or {}).get("message", {}).get("text") or "").strip()
 
 
 def _examples(vocabulary: Vocabulary) -> int:

@@ -100,6 +100,7 @@ class DoorWorkload:
         self._last_id = 0
         self._mute = False
         self._word = _WORD
+        self._asked: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         recorder = self._stack.around.recorder
@@ -171,6 +172,7 @@ class DoorWorkload:
 
     async def _send(self, what: str, text: str = "", name: str = NAME) -> None:
         update = message_update(USERS[what], text or self._question, name=name)
+        self._asked[what] = history.now()
         self._last_id = await self._stack.inject(update)
 
     async def _in_conversation(self) -> None:
@@ -336,6 +338,7 @@ class DoorWorkload:
     async def _post(
         self, hook: _Hook, what: str, body: bytes, headers: Mapping[str, str]
     ) -> _Outcome:
+        self._asked[what] = history.now()
         try:
             answer = await hook.client.post(
                 hook.url, content=body, headers={"Content-Type": "application/json", **headers}
@@ -373,6 +376,7 @@ class DoorWorkload:
         urls = [ready] if ready.startswith("http") else []
         urls += [f"{self._stack.values[f'url:{BOT}']}/health"] if port or config.port else []
         for url in urls[:1]:
+            self._asked[HEALTH] = history.now()
             try:
                 answer = await self._stack.around.client.get(url, timeout=_ANSWER_S)
             except httpx.HTTPError as error:
@@ -451,6 +455,7 @@ class DoorWorkload:
                 t=history.now(),
                 what=what,
                 sent=sent,
+                asked=self._asked.get(what),
                 url=self._webhook[0] if self._webhook else "",
                 declared=bool(self._webhook and self._webhook[1]),
                 status=status,

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from botproof.checks import door
+from botproof.checks import boot, door
 from botproof.checks.judging import Judging
 from botproof.config import parse_config
-from botproof.history import REFUSED_ANSWER, DoorAsked, History, ProcessExited, Run
+from botproof.history import REFUSED_ANSWER, DoorAsked, History, ProcessExited, ProcessStarted, Run
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads.door import question_of
 from botproof.workloads.nobody import lists_of_users, without_variables
@@ -69,9 +69,48 @@ def test_a_bot_that_was_gone_is_not_said_to_answer_nobody_but_its_owner() -> Non
     for record in (History([run, gone, asked]), History([run, gone])):
         result = door.check(record, Judging())
         assert result.verdict is Verdict.INCONCLUSIVE
-        said = "p: the bot had ended before it was asked here: `boot` says how"
+        said = "p: the bot had ended with exit code 1 before it was asked here: `boot` says more"
         assert result.measurement == said
     assert "{users}" in door.check(History([run, asked]), Judging()).measurement
+
+
+def test_a_question_that_ended_the_bot_is_told_and_the_silence_after_it_is_not() -> None:
+    """Whoever asks next gets nothing either, which says nothing about their names or ids."""
+    place: dict[str, Any] = {"stack": "p", "mode": "p"}
+    silence = "no answer in 10 s"
+    end = ProcessExited(t=9.0, process="bot", role="bot", code=1, expected=False, **place)
+    events = [
+        DoorAsked(t=2.0, asked=1.0, what="again", sent="/start", answers=HELLO, **place),
+        end,
+        DoorAsked(t=18.0, asked=8.0, what="named", sent="a user named '<b>'", **place),
+        DoorAsked(t=28.0, asked=18.0, what="newer", sent="an id", error=silence, **place),
+        DoorAsked(t=38.0, asked=28.0, what="longest", sent="a text", error=silence, **place),
+    ]
+    record = History([Run(t=0.0, modes=("p",)), *events])
+    found = [each.text for each in door.findings_of(record, Judging())]
+    assert [text.split(".")[0] for text in found] == [
+        "p: a user named '<b>' → it ended the bot with exit code 1, for everybody"
+    ]
+    told = boot.check(record, Judging()).evidence
+    assert "p: when it ended, it had just been sent this by `door`: a user named '<b>'" in told
+    back = ProcessStarted(t=17.0, process="bot", role="bot", pid=2, command=("x",), **place)
+    supervised = History([Run(t=0.0, modes=("p",)), *events, back])
+    assert len(door.findings_of(supervised, Judging())) == 3
+
+
+def test_of_several_that_were_posted_before_any_was_told_the_last_ended_it() -> None:
+    place: dict[str, Any] = {"stack": "w", "mode": "w", "t": 9.0}
+    what = ("no_secret", "wrong_secret", "empty_secret")
+    asked = [
+        DoorAsked(asked=t, what=each, sent=f"<{each}>", **place)
+        for t, each in zip((5.0, 6.0, 7.0), what, strict=True)
+    ]
+    at = {**place, "t": 6.5}
+    end = ProcessExited(process="bot", role="bot", code=-9, expected=False, **at)
+    found = [each.text for each in door.findings_of(History([end, *asked]), Judging())]
+    assert ["<wrong_secret> → it ended the bot with signal SIGKILL" in text for text in found] == [
+        True
+    ]
 
 
 def test_an_empty_list_is_judged_where_the_ordinary_question_was_asked_once_only() -> None:

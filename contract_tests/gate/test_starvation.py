@@ -336,6 +336,22 @@ def test_what_differs_only_where_it_was_starved_is_inconclusive(story, judged, c
     assert doubtful(story.history(), judged.rules, judged.approved) == {"polling": ["price"]}
 
 
+def test_what_was_asked_of_a_bot_that_had_ended_fails_however_starved_the_machine_was(
+    story, judged
+) -> None:
+    story.case("polling", "price")
+    asked, place = story.clock, story.labels("polling")
+    end = ProcessExited(t=asked - 2, process="bot", role="bot", code=1, expected=False, **place)
+    story.add(end)
+    starve(story, "polling", asked, asked + 3.0)
+    found = judge(story, judged, "golden")
+    assert found.verdict is Verdict.FAIL
+    assert found.measurement == "1 of 1 replies never came, as the bot had ended: price (polling)"
+    assert "  the bot had ended with exit code 1, 2.0 s before this was asked" in found.evidence
+    story.events.remove(end)
+    assert judge(story, judged, "golden").verdict is Verdict.INCONCLUSIVE
+
+
 def test_a_file_that_no_case_uses_fails_however_starved_the_machine_was(story, judged) -> None:
     """Whether a file has a case is known before anything is played."""
     wrong(story)

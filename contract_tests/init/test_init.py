@@ -373,6 +373,23 @@ def test_what_was_answered_and_what_ended_the_bot_are_cases_and_what_it_passes_o
     assert "(not answered: '/destroy')" in done.stdout
 
 
+# Each command is named by the answer to the one before; none stands in its source.
+LEADS_ON = INSISTS.replace(
+    'if message.get("text") == "/start":', 'if (step := STEPS.get(message.get("text"))):'
+).replace('text="hello"', 'text="try " + chr(47) + step')
+LEADS_ON = "STEPS = {'/start': 'one', '/one': 'two', '/two': 'three'}" + LEADS_ON
+
+
+def test_what_the_last_round_of_answers_speaks_of_is_no_case_as_it_was_never_asked(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bot.py").write_text(LEADS_ON.replace("'/", "chr(47) + '"))
+    assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
+    cases = [case.say for case in load_config(tmp_path / "botproof.toml").workload.cases]
+    assert "/two" in cases
+    assert "/three" not in cases
+
+
 SPEAKS_MTPROTO = """
 import socket, time
 while True:

@@ -208,6 +208,12 @@ def test_an_echo_of_what_was_said_is_no_example() -> None:
     assert said == ["/help ETH"]
 
 
+def test_a_symbol_that_is_quoted_back_to_who_asked_for_it_is_no_example() -> None:
+    asked = turn("price-nope", sent(1.1, "No coin 'NOPE'. Is 'DOT' meant?"), said="/price NOPE")
+    new = next_cases(opening([], []), {"price-nope": asked})
+    assert [case.say for case in new] == ["DOT"]
+
+
 @pytest.mark.parametrize(
     ("text", "mode", "said"),
     [
