@@ -22,7 +22,7 @@ from botproof.checks.shortcomings import windows
 from botproof.checks.why import Reasons, refusals
 from botproof.counting import first_of, several
 from botproof.excerpts import middle_left_out
-from botproof.history import History, UpdateInjected, VenueCall
+from botproof.history import History, SignalsWatched, UpdateInjected, VenueCall
 from botproof.verdict import CheckResult, Verdict
 
 FILE = "golden.txt"
@@ -245,6 +245,7 @@ def _of_itself(
         what = "what the bot tells of itself, such as its menu of commands"
         yield from _unasked(own_settings.CASE, stack, told, judging, what)
     sent = own_signals.own_signals(history, stack, judging.rules)
+    sent = sent or own_signals.of_one_slot(history, stack, judging.rules)
     if sent and own_signals.CASE in judging.approved:
         what = "what the bot sends by itself"
         yield from _unasked(own_signals.CASE, stack, sent, judging, what)
@@ -351,3 +352,16 @@ def _unused(
     for name in sorted(set(judging.approved) - used - OF_ITSELF):
         file = f"golden/{name}.txt"
         yield _Problem(file, "unused", f"{file}: no case uses it; delete it or name its case again")
+    if own_signals.CASE in judging.approved and (why := _no_use_of_signals(history, judging)):
+        file = f"golden/{own_signals.CASE}.txt"
+        yield _Problem(file, "unused", f"{file}: {why}, so that nothing is compared with it")
+
+
+def _no_use_of_signals(history: History, judging: Judging) -> str:
+    """Return why what the bot sends by itself is compared in no run; "" where it is in
+    some, though not in each."""
+    if judging.by_itself is False:
+        return "botproof.toml has no [signals]"
+    if any(not one.steady for one in history.of(SignalsWatched)):
+        return "the market is another in each slot ([doubles.exchanges] has no `now`)"
+    return ""

@@ -46,6 +46,8 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
     golden_dir: str = "golden"
     degradation: Degradation = Degradation()
     against: str = ""
+    by_itself: bool | None = None
+    """Whether it is watched what the bot sends by itself; None: the record is older."""
 
     @classmethod
     def of(cls, config: Config, golden_dir: str) -> JudgingSettings:
@@ -56,6 +58,7 @@ class JudgingSettings(msgspec.Struct, frozen=True, kw_only=True):
             replies=config.replies,
             golden_dir=golden_dir,
             degradation=config.degradation,
+            by_itself=config.signals is not None,
         )
 
     @classmethod
@@ -81,6 +84,8 @@ class Judging:
     degradation: Degradation = field(default_factory=Degradation)
     earlier: History | None = None
     """The record of an earlier run, with which a bot of one mode is compared."""
+    by_itself: bool | None = None
+    """Whether it is watched what the bot sends by itself; None where that is not known."""
 
     @classmethod
     def of(cls, settings: JudgingSettings, approved: Mapping[str, str]) -> Judging:
@@ -92,6 +97,7 @@ class Judging:
             approved,
             degradation=settings.degradation,
             earlier=_earlier(settings),
+            by_itself=settings.by_itself,
         )
 
     @property

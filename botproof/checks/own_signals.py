@@ -23,17 +23,41 @@ CASE = "_signals"
 def own_signals(history: History, stack: str, rules: ReplyRules) -> str:
     """Return what subscribers were sent in a slot, as an approved file holds it; "" where that
     cannot be told: nothing came, or too few slots had all that came in any."""
-    for one in history.of(SignalsWatched, stack=stack):
-        if not one.steady or one.error:
-            continue
-        seen = history.of(SignalSeen, stack=stack)
-        slots = [set(_messages(one, slot, seen, rules)) for slot in one.slots]
-        every = set().union(*slots)
+    for one, slots in _watched(history, stack, rules):
+        every = set[str]().union(*slots)
         agreeing = slots.count(every)  # others may lack what a kill or a slow machine kept away
         share = _MOSTLY if agreeing > 1 else _PARTLY
         if every and agreeing and not kept_from_going_on(one, share):
-            return "\n".join(["the bot by itself", *sorted(every)]) + "\n"
+            return _text(every)
     return ""
+
+
+def of_one_slot(history: History, stack: str, rules: ReplyRules) -> str:
+    """Return what came in the first slot without a kill, where no slot had all that came in any:
+    neither a kill nor the machine kept the rest away. "" otherwise."""
+    for one, slots in _watched(history, stack, rules):
+        told = (
+            own for slot, own in zip(one.slots, slots, strict=True) if slot not in one.restarted
+        )
+        first = next(told, None)
+        every = set[str]().union(*slots)
+        if first and every not in slots and not kept_from_going_on(one, _PARTLY):
+            return _text(first)
+    return ""
+
+
+def _watched(
+    history: History, stack: str, rules: ReplyRules
+) -> Iterator[tuple[SignalsWatched, list[set[str]]]]:
+    """Yield each watch that a file can be held against, with what came in each of its slots."""
+    for one in history.of(SignalsWatched, stack=stack):
+        if one.steady and not one.error:
+            seen = history.of(SignalSeen, stack=stack)
+            yield one, [set(_messages(one, slot, seen, rules)) for slot in one.slots]
+
+
+def _text(messages: set[str]) -> str:
+    return "\n".join(["the bot by itself", *sorted(messages)]) + "\n"
 
 
 def _messages(

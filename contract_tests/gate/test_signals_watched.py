@@ -1,5 +1,6 @@
 """What comes by itself, on hand-written histories: what must pass, fail, and stay open."""
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -310,6 +311,54 @@ class TestApprovedSignals:
             for each in record
         ]
         assert "_signals" not in received(History(later), judged)
+
+    @pytest.mark.parametrize(("withheld_s", "verdict"), [(0.0, Verdict.FAIL), (3.0, Verdict.PASS)])
+    def test_an_approved_signal_that_comes_in_some_slots_alone_is_shown(
+        self, make_story, judged, withheld_s: float, verdict: Verdict
+    ) -> None:
+        approved = self.record(make_story(), "BTC LONG", "ETH SHORT")
+        in_turn = [
+            msgspec.structs.replace(each, withheld_s=withheld_s)
+            if isinstance(each, history.SignalsWatched)
+            else each
+            for each in self.record(make_story(), "BTC LONG", "ETH SHORT")
+            if not isinstance(each, history.SignalSeen)
+            or (each.slot == 100.0) == ("BTC" in each.text)
+        ]
+        result = self.judge(judged, approved, History(in_turn))
+        assert result.verdict is verdict
+        assert ("-ETH SHORT" in result.evidence) == (verdict is Verdict.FAIL)
+
+    @pytest.mark.parametrize(
+        ("by_itself", "steady", "why"),
+        [
+            (False, None, "botproof.toml has no [signals]"),
+            (True, False, "the market is another in each slot"),
+            (True, None, ""),
+            (None, None, ""),
+            (True, True, ""),
+        ],
+    )
+    def test_a_file_that_nothing_is_ever_compared_with_is_told(
+        self, make_story, judged, by_itself: bool | None, steady: bool | None, why: str
+    ) -> None:
+        approved = self.record(make_story(), "BTC LONG")
+        record = [
+            msgspec.structs.replace(each, steady=steady)
+            if isinstance(each, history.SignalsWatched)
+            else each
+            for each in approved
+            if steady is not None
+            or not isinstance(each, (history.SignalsWatched, history.SignalSeen))
+        ]
+        judged = dataclasses.replace(judged, by_itself=by_itself)
+        result = self.judge(judged, approved, History(record))
+        if not why:
+            assert result.verdict is Verdict.PASS
+        else:
+            told = f"golden/_signals.txt: {why}"
+            assert any(line.startswith(told) for line in result.evidence), result
+            assert "1 approved file belongs to no case" in result.measurement
 
     @pytest.mark.parametrize(
         ("withheld_s", "agree", "told"), [(3, 2, True), (3, 1, False), (6, 2, False)]
