@@ -228,3 +228,13 @@ async def test_people_are_told_what_is_wrong(api: Any, action: Json, says: str) 
     async with api.http.post(url, json={"user_id": 7, **action}) as response:
         assert response.status == 400
         assert says in (await response.json())["description"]
+
+
+async def test_direct_messages_of_a_channel_name_whose_they_are(api: Any) -> None:
+    """Source: `MessageTopic::get_send_message_topic` of td."""
+    described = {"id": FORUM, "type": "supergroup", "is_direct_messages": True, "title": "News"}
+    await api.control("POST", f"bots/{api.token}/chats", described)
+    refused = await api.refused("sendMessage", chat_id=FORUM, text="hi")
+    assert refused == "400 Bad Request: channel direct messages topic must be specified"
+    sent = await api.ok("sendMessage", chat_id=FORUM, text="hi", direct_messages_topic_id=7)
+    assert sent["direct_messages_topic"] == {"topic_id": 7}

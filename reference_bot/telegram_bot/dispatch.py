@@ -260,8 +260,11 @@ def _place(lane: int, update: dict[str, Any]) -> Place:
         return Place(lane)
     private = message.get("chat", {}).get("type") == "private"
     thread = message.get("message_thread_id") if message.get("is_topic_message") else None
+    direct = message.get("direct_messages_topic")
+    topic = direct.get("topic_id") if isinstance(direct, dict) else None
     return Place(
         lane,
         thread if isinstance(thread, int) else None,
         None if private else message.get("message_id"),
+        topic if isinstance(topic, int) else None,
     )

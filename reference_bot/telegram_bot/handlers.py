@@ -99,7 +99,7 @@ def build_application(
     )
     gate = _Gate(access, moved, inbox, metrics)
     application.add_handler(TypeHandler(Update, gate.check), group=-1)
-    answers = _Answers(table, market_data, access, subscriptions)
+    answers = _Answers(table, market_data, access, inbox, subscriptions)
     application.add_handler(MessageHandler(filters.UpdateType.MESSAGE, answers.said))
     application.add_handler(CallbackQueryHandler(answers.tapped))
     application.add_handler(InlineQueryHandler(_lead_to_chat))
@@ -120,12 +120,14 @@ class _Answers:
         table: tuple[Command, ...],
         market_data: MarketData,
         access: Access,
+        inbox: Inbox,
         subscriptions: Subscriptions | None,
     ) -> None:
         self._table = table
         self._by_name = {command.name: command for command in table}
         self._market_data = market_data
         self._access = access
+        self._inbox = inbox
         self._subscriptions = subscriptions
         self._courtesies: set[asyncio.Task[None]] = set()
         self._shared: Shared[Draft] = Shared()
@@ -140,8 +142,18 @@ class _Answers:
             return
         private = message.chat.type == "private"
         ours = [one for one in (typed, *typed.then) if private or self._command(one) is not None]
-        if ours:
+        if ours and await self._is_first_of_album(message, update.update_id, ours):
             await _replier().answer(self._drafts(update, ours))
+
+    async def _is_first_of_album(
+        self, message: Message, update_id: int, typed: list[Typed]
+    ) -> bool:
+        """Tell whether no other picture of its album asks the same: each comes by itself."""
+        if message.media_group_id is None:
+            return True
+        asked = " ".join(word.lower() for one in typed for word in (one.name, *one.words))
+        album = f"album:{message.chat.id}:{message.media_group_id}:{asked}"
+        return await self._inbox.once(album, update_id, _DAY)
 
     def _command(self, typed: Typed) -> Command | None:
         return None if typed.elsewhere else self._by_name.get(typed.name)

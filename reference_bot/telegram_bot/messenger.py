@@ -34,6 +34,7 @@ class TelegramMessenger:
             "chat_id": place.chat_id,
             "text": html,
             "message_thread_id": place.thread_id,
+            "direct_messages_topic_id": place.direct_topic,
             "reply_parameters": _reply(place),
             "reply_markup": markup or None,
             **_LOOK,

@@ -400,12 +400,15 @@ class SqliteInbox:
 
     async def once(self, key: str, update_id: int, seconds: float) -> bool:
         now = self._now_ms()
+        until = now + int(seconds * 1000)
 
         def ask(connection: sqlite3.Connection) -> bool:
+            # What lasts longer than it can was written before the clock was set back.
             connection.execute(
                 "INSERT INTO once VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
-                " update_id = excluded.update_id, until_ms = excluded.until_ms WHERE until_ms <= ?",
-                (key, update_id, now + int(seconds * 1000), now),
+                " update_id = excluded.update_id, until_ms = excluded.until_ms"
+                " WHERE until_ms <= ? OR until_ms > ?",
+                (key, update_id, until, now, until),
             )
             row = connection.execute("SELECT update_id FROM once WHERE key = ?", (key,)).fetchone()
             return bool(row[0] == update_id)

@@ -72,11 +72,15 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an answer goes: the chat, in a forum the topic, in a group the message it answers."""
+    """Where an answer goes: the chat, in a forum the topic, in a group the message it answers.
+
+    ``direct_topic``: in the direct messages of a channel, whose they are.
+    """
 
     chat_id: int
     thread_id: int | None = None
     reply_to: int | None = None
+    direct_topic: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +196,11 @@ class Replier:
 
     def is_fresh(self) -> bool:
         """Tell whether the answer can go on that is made already: it is not too old by now, or
-        parts of it have arrived."""
+        parts of it have arrived. How old one is whose time is still to come, nobody knows: the
+        clock was set back."""
         progress = self._job.progress
         waited = self._context.wall() - progress.made if progress.made else 0.0
-        return progress.sent > 0 or waited <= _OLD_AFTER
+        return progress.sent > 0 or abs(waited) <= _OLD_AFTER
 
     async def resume(self) -> None:
         """Send the parts that are still to go."""

@@ -266,6 +266,7 @@ def post(turn: Turn, chat: Chat, params: Params, content: Json, *, checked: bool
     wanted = params if "message_thread_id" in params else threads.of_reply(answers)
     in_thread = chat.is_general_closed or wanted
     thread = threads.of_call(turn, chat, wanted) if in_thread else None
+    thread = thread or threads.of_direct_messages(chat, params)
     if chat.kind != "private" and not checked:
         _check_rights(turn, chat, content)
     if not checked:

@@ -91,6 +91,7 @@ _OF_THE_ENVELOPE = frozenset(
         "media_group_id",
         "message_thread_id",
         "is_topic_message",
+        "direct_messages_topic",
         "has_protected_content",
     }
 )

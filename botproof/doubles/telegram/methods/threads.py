@@ -1,7 +1,8 @@
 """Which topic of a forum a message belongs to.
 
 Source of the texts: `check_reply_parameters` and `TdOnCheckMessageThreadCallback` in Client.cpp of
-the open-source Bot API server; TOPIC_CLOSED comes from Telegram itself (seen in bots' logs).
+the open-source Bot API server; TOPIC_CLOSED comes from Telegram itself (seen in bots' logs);
+`MessageTopic::get_send_message_topic` in td's MessageTopic.cpp for the direct messages of channels.
 """
 
 from __future__ import annotations
@@ -34,6 +35,19 @@ def of_call(turn: Turn, chat: Chat, params: Mapping[str, Any]) -> Json:
     if closed and not own and not may_manage_topics(turn, chat):
         raise bad_request("TOPIC_CLOSED")
     return {} if topic is None else of_topic(chat, number)
+
+
+def of_direct_messages(chat: Chat, params: Mapping[str, Any]) -> Json:
+    """Return what a message of the bot in the direct messages of a channel carries: whose they are.
+
+    Nothing in other chats.
+    """
+    if not chat.info.get("is_direct_messages"):
+        return {}
+    number = params.get("direct_messages_topic_id", 0)
+    if not number:
+        raise bad_request("channel direct messages topic must be specified")
+    return {"direct_messages_topic": {"topic_id": number}}
 
 
 def of_reply(answers: Json | None) -> Json:

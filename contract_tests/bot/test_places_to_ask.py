@@ -1,0 +1,45 @@
+"""Where people ask: albums, topics of several kinds, the direct messages of a channel."""
+
+from typing import Any
+
+from contract_tests.bot.test_reports import ALBUM, COMMAND, message
+
+DIRECT = {
+    "id": -1_000_000_000_021,
+    "type": "supergroup",
+    "title": "News",
+    "is_direct_messages": True,
+}
+
+
+def picture(caption: str, album: str, number: int) -> dict[str, Any]:
+    """Return one picture of an album, with a command under it."""
+    update = message(1, "", photo=ALBUM, media_group_id=album, message_id=number)
+    del update["message"]["text"], update["message"]["entities"]
+    update["message"] |= {"caption": caption, "caption_entities": COMMAND}
+    return update
+
+
+def test_the_same_under_each_picture_of_an_album_is_answered_once(
+    start_bot: Any, telegram: Any, market: Any
+) -> None:
+    bot = start_bot("polling").until_ready()
+    for number in range(70, 73):
+        telegram.inject(picture("/price btc", "77", number))
+    telegram.inject(picture("/price eth", "77", 73))
+    telegram.inject(picture("/price btc", "78", 74))
+    bot.until_metric('bot_updates_handled_total{outcome="answered"}', 3)
+    bot.until_metric('bot_updates_handled_total{outcome="ignored"}', 2)
+    assert [one["symbol"] for one in market.asked] == ["BTC", "ETH", "BTC"]
+
+
+def test_direct_messages_of_a_channel_are_answered_to_who_asked(
+    start_bot: Any, telegram: Any
+) -> None:
+    start_bot("polling").until_ready()
+    asked = message(7, "/price btc", direct_messages_topic={"topic_id": 7})
+    asked["message"]["chat"] = DIRECT
+    telegram.inject(asked)
+    [answer] = telegram.replies()
+    assert answer["params"]["direct_messages_topic_id"] == 7
+    assert answer["result"]["text"].startswith("📊 BTC/USDT")
