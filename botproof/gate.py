@@ -22,8 +22,10 @@ from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.memory import LOAD_PHASE
 from botproof.checks.registry import CHECKS
-from botproof.checks.starved import doubtful
+from botproof.checks.reply_times import late_for_no_fault
+from botproof.checks.starved import Cases, doubtful
 from botproof.config import Case, Config, stretches
+from botproof.counting import several
 from botproof.delivery.run import CHECK as DELIVERY
 from botproof.delivery.trial import delivery_trial, has_question, plan_for
 from botproof.history import History
@@ -53,6 +55,7 @@ from botproof.workloads.signals import signals_trial
 from botproof.workloads.trials import Trial, play_trials
 
 CONVERSATIONS = "conversations"
+LATENCY = "latency"
 CONTENT_CHECKS = frozenset({"golden", "parity"})
 DOOR = "door"
 _NEED_LOAD = frozenset({"latency", "errors", "rollback", "memory"})
@@ -235,32 +238,60 @@ def _trials(
 
 
 async def _play_again(options: GateOptions, around: Surroundings, modes: Sequence[str]) -> None:
-    """Play the cases again that differ and were starved, alone, until they no longer are.
+    """Play the cases again, alone, that the machine kept from showing anything sure.
 
-    First with the target's deadlines as they are, then with those that botproof.toml lets the
-    harness stretch. In a stack of its own each time: caches and circuit breakers begin anew.
+    What differs and was starved: first with the target's deadlines as they are, then with those
+    that botproof.toml lets the harness stretch. What was late for no fault of the target: always
+    with the deadlines that ship. In a stack of its own each time: caches and circuit breakers
+    begin anew.
     """
-    if not CONTENT_CHECKS & set(options.checks or options.config.gate.checks):
-        return
-    rules = ReplyRules.of(options.config.replies)
-    approved = read_approved(options.golden_dir)
     longer = STRETCH_BY if stretches(options.config) else 1.0
     rounds = (1.0, longer, longer)[-options.rounds :]
     for number, stretch in enumerate(rounds, start=1):
-        found = doubtful(around.recorder.history().counted(), rules, approved)
+        differ, late = _in_doubt(options, around.recorder.history().counted())
         for mode in modes:
-            if found.get(mode):
-                stack = Stack(around, mode, f"{mode}-again-{number}", stretch=stretch)
-                if not await _again(options, stack, tuple(found[mode])):
-                    return
+            again = tuple(differ.get(mode, ()))
+            also = again if stretch == 1.0 else ()  # their reply times are told as well
+            timed = tuple(name for name in late.get(mode, ()) if name not in also)
+            name = f"{mode}-late-{number}"
+            if timed and not await _again(options, Stack(around, mode, name), timed, timed=True):
+                return
+            name = f"{mode}-again-{number}"
+            if again and not await _again(
+                options, Stack(around, mode, name, stretch=stretch), again
+            ):
+                return
 
 
-async def _again(options: GateOptions, stack: Stack, names: tuple[str, ...]) -> bool:
+def _in_doubt(options: GateOptions, record: History) -> tuple[Cases, Cases]:
+    """Return the cases of which nothing sure is known: what is said, and how fast it is said."""
+    checks = frozenset(options.checks or options.config.gate.checks)
+    rules = ReplyRules.of(options.config.replies)
+    differ: Cases = {}
+    if CONTENT_CHECKS & checks:
+        differ = doubtful(record, rules, read_approved(options.golden_dir))
+    if LATENCY not in checks:
+        return differ, {}
+    limit_s = options.config.resolved_budgets()["reply_time_s"].limit
+    return differ, late_for_no_fault(record, rules, limit_s)
+
+
+async def _again(
+    options: GateOptions, stack: Stack, names: tuple[str, ...], *, timed: bool = False
+) -> bool:
     """Play these cases once more; false when the harness failed."""
-    stack.say(f"{len(names)} cases were starved and differ: they are played again, alone")
+    stack.say(
+        f"the machine kept {several(len(names), 'case')} from showing anything sure: played again, "
+        "alone"
+    )
     stack.around.recorder.record(
         history.PlayedAgain(
-            t=history.now(), of=stack.mode, cases=names, stretch=stack.stretch, **stack.labels
+            t=history.now(),
+            of=stack.mode,
+            cases=names,
+            stretch=stack.stretch,
+            timed=timed,
+            **stack.labels,
         )
     )
     rules = ReplyRules.of(options.config.replies)

@@ -8,7 +8,8 @@ from botproof.chats import Turn
 from botproof.checks.errors import judge_in_order
 from botproof.checks.generator import Grade, HeldTimes, planned_cap
 from botproof.checks.judging import Judging
-from botproof.checks.replies import lines_of, read_turns
+from botproof.checks.replies import lines_of
+from botproof.checks.reply_times import ReplyTimes, acknowledged_s
 from botproof.checks.shortcomings import in_doubles
 from botproof.counting import several
 from botproof.history import History, Request
@@ -24,9 +25,10 @@ _TAIL = 0.01
 def check(history: History, judging: Judging) -> CheckResult:
     """Judge reply times from the user's "send", and the tail of the load's latency."""
     budget = judging.budgets["reply_time_s"]
+    times = ReplyTimes.of(history, judging.rules, budget.limit)
     turns = [
         turn
-        for by_case in read_turns(history, judging.rules).values()
+        for by_case in times.turns.values()
         for turn in by_case.values()
         if turn.case.expect == "reply"
     ]
@@ -43,7 +45,7 @@ def check(history: History, judging: Judging) -> CheckResult:
         least_evidence=(
             f"an answer in each mode; {test.required() or test.cap:,} requests of load for its p99"
         ),
-        evidence=(*reply_lines, *load_lines),
+        evidence=(*reply_lines, *_played_again(times, history), *load_lines),
         source=budget.source,
         data={"slowest_by_command": _slowest_by_command(turns)},
         used=_used(turns, requests, budget.limit),
@@ -96,11 +98,14 @@ def _replies(
     return Verdict.PASS, text, lines
 
 
-def acknowledged_s(turn: Turn) -> float:
-    """Return seconds from a tap to the first word that it was noticed; 0 for no tap and
-    without any."""
-    came = [act.sent_at for act in turn.acts if act.method == "answerCallbackQuery"]
-    return min(came) - turn.case.t if came else 0.0
+def _played_again(times: ReplyTimes, history: History) -> tuple[str, ...]:
+    """Return which replies are judged by a later playing, and why."""
+    lines = [
+        f"{_name(first)}: {_time(first, history) if first.answered else 'no answer'} at first, "
+        f"for no fault of the target; {_time(later, history)} when it was played again, alone"
+        for first, later in times.replaced
+    ]
+    return tuple(lines_of(lines, _MOST))
 
 
 def _time(turn: Turn, history: History) -> str:

@@ -18,24 +18,16 @@ _MANNERS = {"disable_notification": "silent", "protect_content": "not to be forw
 """How a message is sent, where its user notices."""
 
 
-def read_turns(history: History, rules: ReplyRules) -> dict[str, dict[str, Turn]]:
-    """Return the turns of a whole history as they were first played: stack → name of
-    the case → turn."""
-    again = {event.stack for event in history.of(PlayedAgain)}
-    every = read_chats(history, rules)
-    return {stack: chats.turns for stack, chats in every.items() if stack not in again}
-
-
 def settled_chats(history: History, rules: ReplyRules) -> dict[str, Chats]:
     """Return the chats by stack; in the place of a turn that was played again stands its last
     playing.
 
-    What is said is judged by these; how fast it is said by the first ones.
+    What is said is judged by these; how fast it is said by `reply_times`.
     """
     chats = read_chats(history, rules)
     for event in history.of(PlayedAgain):
         again = chats.pop(event.stack, None)
-        if again is not None and event.of in chats:
+        if again is not None and event.of in chats and not event.timed:
             # Its whole conversation was played: only the cases that were in doubt are replaced.
             named = {name: again.turns[name] for name in event.cases if name in again.turns}
             chats[event.of].turns.update(named)

@@ -12,9 +12,8 @@ open. *How fast* it is said is explained when it would have been in time without
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -23,8 +22,16 @@ from botproof.calls import words_of
 from botproof.chats import ReplyRules, Turn
 from botproof.checks.figures import telling
 from botproof.checks.generator import HALF_BEFORE_S, HALF_WITHHELD_S, HeldTimes, planned_cap
-from botproof.checks.gone import gone
-from botproof.checks.replies import RULE, lines_of, read_turns, render, settled_turns
+from botproof.checks.replies import RULE, lines_of, render, settled_turns
+from botproof.checks.reply_times import (
+    MOSTLY,
+    ReplyTimes,
+    end_of,
+    is_mute,
+    kept_late,
+    surely_wrong,
+    was_kept,
+)
 from botproof.checks.shortcomings import Shortcomings
 from botproof.checks.unstarved import (
     Unstarved,
@@ -34,9 +41,7 @@ from botproof.checks.unstarved import (
     unstarved,
 )
 from botproof.history import (
-    BotApiCall,
     CasePlayed,
-    DoubleEvent,
     Event,
     History,
     PlayedAgain,
@@ -48,25 +53,12 @@ from botproof.starvation import CASE_S, KEPT, Starvation
 from botproof.stats import percentile
 from botproof.verdict import CheckResult, Verdict
 
-_UNANSWERED_S = 2.0
-"""Of a case without an answer: how long after it was asked the answer would have been made."""
-_MUTE = 3
-"""So many unanswered cases, and none that is answered: that is no matter of single ones."""
-_MUTE_SURELY = 12
-"""Of so many a bot answers one, however slow its machine is: it was ready before."""
 _BEFORE_S = 30.0
 _BEFORE_WITHHELD_S = 3.0
 _SHARED = 0.25
 _MANY = 0.25
 _NO_EXCHANGE = frozenset({502, 503, 504})
 """What a service says that finds its exchanges silent, or that has left them alone for that."""
-_MOSTLY = 0.5
-"""Of the time that was given to what never came: as much has to be withheld to explain it."""
-_BAD_REQUEST = 400
-_OF_CONTENT = re.compile(
-    r"can't parse|message is too long|message text is empty|button_data_invalid", re.IGNORECASE
-)
-"""What Telegram says of a message that it can never take: so the bot has made it."""
 _CONTENT = frozenset({"golden", "parity"})
 _SPEED = frozenset({"latency", "errors", "rollback", "boot"})
 _OF_LOAD = frozenset({"latency", "errors"})
@@ -93,7 +85,7 @@ def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -
     would be waited for once more."""
     turns = settled_turns(history, rules)
     short = Shortcomings.of(history, float("inf"))
-    mute = {stack for stack, own in turns.items() if _is_mute(own.values())}
+    mute = {stack for stack, own in turns.items() if is_mute(own.values())}
     spoilt = {
         (stack, name)
         for stack, name in _spoilt(history, turns, short, Approved(rules, approved))
@@ -114,11 +106,6 @@ def doubtful(history: History, rules: ReplyRules, approved: Mapping[str, str]) -
             if differs and (stack, name) in spoilt:
                 found.setdefault(stack, []).append(name)
     return found
-
-
-def _is_mute(turns: Collection[Turn]) -> bool:
-    wanted = [turn for turn in turns if turn.case.expect == "reply"]
-    return len(wanted) >= _MUTE and not any(turn.answered for turn in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +174,7 @@ def _spoilt(
 ) -> set[tuple[str, str]]:
     """Stack and name of the cases whose last playing was spoilt, by starvation or by a double."""
     starvation = Starvation.by_stack(history)
-    surely = {id(turn) for own in turns.values() for turn in _surely_wrong(history, own)}
+    surely = {id(turn) for own in turns.values() for turn in surely_wrong(history, own)}
     stretches = {event.stack: event.stretch for event in history.of(PlayedAgain)}
     return {
         (stack, name)
@@ -202,43 +189,14 @@ def _spoilt(
     }
 
 
-def _surely_wrong(history: History, turns: Mapping[str, Turn]) -> Iterator[Turn]:
-    """Yield what no slow machine brings about: no answer, where Telegram refused one for what it
-    said, or where the bot had ended by itself; none at all to many questions."""
-    wanted = [turn for turn in turns.values() if turn.case.expect == "reply"]
-    if len(wanted) >= _MUTE_SURELY and not any(turn.answered for turn in wanted):
-        yield from wanted
-    faults = [(event.stack, event.t) for event in history.of(DoubleEvent) if event.kind == "fault"]
-    ends = {stack: gone(history, stack) for stack in {turn.case.stack for turn in wanted}}
-    for turn in (each for each in wanted if not each.answered):
-        asked, waited = turn.case.t, turn.case.t + _UNANSWERED_S
-        ended = (end.end.t < waited and asked < end.until for end in ends[turn.case.stack])
-        if any(ended) or any(_is_refused_for_good(call, faults) for call in turn.refused):
-            yield turn
-
-
-def _is_refused_for_good(call: BotApiCall, faults: Iterable[tuple[str, float]]) -> bool:
-    """Tell whether Telegram refused a call for its content, and no fault of the harness did."""
-    if call.error_code != _BAD_REQUEST or not _OF_CONTENT.search(call.description or ""):
-        return False
-    begin = call.t - call.duration_s
-    return not any(stack == call.stack and begin <= t <= call.t for stack, t in faults)
-
-
 def _starved(turn: Turn, starvation: Starvation, stretch: float) -> bool:
     """Tell whether so much was withheld during a case, or before it since its target
     was started."""
-    begin, end = turn.case.t, _end(turn, stretch)
+    begin, end = turn.case.t, end_of(turn, stretch)
     before = starvation.between(max(begin - _BEFORE_S, starvation.started), begin)
     return (
         starvation.between(begin, end) >= CASE_S * stretch or before >= _BEFORE_WITHHELD_S * stretch
     )
-
-
-def _end(turn: Turn, stretch: float = 1.0) -> float:
-    if not turn.answered:
-        return turn.case.t + _UNANSWERED_S * stretch
-    return max([turn.case.t, *(each.answered_at or each.sent_at for each in turn.acts)])
 
 
 def settle_starved(
@@ -321,7 +279,7 @@ def _of_what_is_left(judged: CheckResult, left: Unstarved) -> CheckResult:
 
 def _replays(history: History) -> Iterator[str]:
     """Yield which cases were played again: what is judged is not their first playing."""
-    for event in history.of(PlayedAgain):
+    for event in (each for each in history.of(PlayedAgain) if not each.timed):
         how = "alone"
         if event.stretch != 1.0:
             how += f" and with {event.stretch:g} times the target's own deadlines"
@@ -350,17 +308,13 @@ def _spoilt_events(history: History, approved: Approved, *, everywhere: bool) ->
 def _late_replies(
     history: History, rules: ReplyRules, limit_s: float, starvation: Mapping[str, Starvation]
 ) -> Iterator[CasePlayed]:
-    for stack, turns in read_turns(history, rules).items():
-        surely = {id(turn) for turn in _surely_wrong(history, turns)}
+    for turns in ReplyTimes.of(history, rules, limit_s).turns.values():
+        surely = {id(turn) for turn in surely_wrong(history, turns)}
         for turn in turns.values():
-            if id(turn) in surely:
-                continue
-            own, begin, end = starvation[stack], turn.case.t, _end(turn)
-            if turn.case.expect != "reply" or not _was_kept(own, begin, end, limit_s):
-                continue
-            # An answer that never came was waited for, with what was withheld on top.
-            if turn.answered or own.between(begin, end) >= _MOSTLY * (end - begin):
-                yield turn.case
+            if turn.case.expect == "reply" and id(turn) not in surely:
+                own = starvation.get(turn.case.stack, Starvation())
+                if kept_late(turn, own, limit_s):
+                    yield turn.case
 
 
 def starved_requests(
@@ -389,7 +343,7 @@ def starved_requests(
             if own.between(request.intended - HALF_BEFORE_S, end) >= HALF_WITHHELD_S:
                 yield request
             continue
-        late = _was_kept(own, request.intended, end, limit_s)
+        late = was_kept(own, request.intended, end, limit_s)
         # A request that failed in time was starved if a case would have been.
         in_time = request.latency_s < limit_s
         failed = in_time and not request.ok and own.between(request.intended, end) >= CASE_S
@@ -416,21 +370,16 @@ def _late_processes(
 ) -> Iterator[Event]:
     for ready in history.of(ProcessReady):
         own = starvation.get(ready.stack, Starvation())
-        if _was_kept(own, ready.t - ready.after_s, ready.t, limits.start_s):
+        if was_kept(own, ready.t - ready.after_s, ready.t, limits.start_s):
             yield ready
     for ended in history.of(ProcessExited):
         own = starvation.get(ended.stack, Starvation())
         begin = ended.t - ended.after_s
-        if not ended.expected or not _was_kept(own, begin, ended.t, limits.stop_s):
+        if not ended.expected or not was_kept(own, begin, ended.t, limits.stop_s):
             continue
         # Nobody knows how long one that had to be killed would have gone on.
-        if not ended.killed or own.between(begin, ended.t) >= _MOSTLY * ended.after_s:
+        if not ended.killed or own.between(begin, ended.t) >= MOSTLY * ended.after_s:
             yield ended
-
-
-def _was_kept(starvation: Starvation, begin: float, end: float, limit_s: float) -> bool:
-    """Tell whether it took too long, and would not have without what was withheld."""
-    return end - begin >= limit_s and starvation.explains(begin, end, limit_s)
 
 
 def _left_out(event: Event, starvation: Mapping[str, Starvation]) -> str:

@@ -106,12 +106,14 @@ class PlayedAgain(Event, frozen=True, kw_only=True):
     """A stack of its own was started to play cases of the stack `of` again, one at a time.
 
     Their replies differed and the machine had kept the run from going on. `stretch` is what every
-    `{seconds:…}` of botproof.toml is multiplied by there: the target's own deadlines.
+    `{seconds:…}` of botproof.toml is multiplied by there: the target's own deadlines. `timed`: they
+    were late for no fault of the target, and only how fast they are answered is asked.
     """
 
     of: str
     cases: tuple[str, ...]
     stretch: float = 1.0
+    timed: bool = False
 
 
 class Fault(Event, frozen=True, kw_only=True):

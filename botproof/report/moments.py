@@ -19,10 +19,10 @@ from botproof.checks.generator import Grade, HeldTimes, grades
 from botproof.checks.golden import incomplete, said_in_silence
 from botproof.checks.growth import growths
 from botproof.checks.judging import HARNESS, Judging
-from botproof.checks.latency import acknowledged_s
 from botproof.checks.memory import LOAD_PHASE, loaded
 from botproof.checks.piles import piles
-from botproof.checks.replies import lines_of, read_turns, render, renormalised, settled_turns
+from botproof.checks.replies import lines_of, render, renormalised, settled_turns
+from botproof.checks.reply_times import ReplyTimes, acknowledged_s
 from botproof.checks.rollback import MOST_IN_A_ROW, longest_streak
 from botproof.checks.shortcomings import DOUBLES, refused_address
 from botproof.checks.spinning import spinning
@@ -295,7 +295,7 @@ def _alike(left: Turn | None, right: Turn | None, judging: Judging) -> bool:
 
 def _latency(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
     limit = judging.budgets["reply_time_s"].limit
-    for turns in read_turns(history, judging.rules).values():
+    for turns in ReplyTimes.of(history, judging.rules, limit).turns.values():
         for turn in turns.values():
             if turn.case.expect != "reply":
                 continue

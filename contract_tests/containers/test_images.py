@@ -15,6 +15,7 @@ from botproof.problems import UsageError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "botproof.toml"
+_SPEED = {"latency", "errors"}
 
 pytestmark = pytest.mark.docker
 
@@ -45,8 +46,10 @@ def test_the_images_that_would_be_shipped_pass_the_gate(
         *("--only", "boot,golden,latency,errors,memory", "--report-dir", str(tmp_path)),
     )
     checks = checks_in(tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {check["verdict"] for check in checks.values()} == {"PASS"}
+    # Another container test runs beside this one: how fast things are may then not be known.
+    unsure = {name for name, check in checks.items() if check.get("spoilt_by") and name in _SPEED}
+    assert done.returncode == (2 if unsure else 0), done.stdout + done.stderr
+    assert {check["verdict"] for name, check in checks.items() if name not in unsure} == {"PASS"}
     record = read_history(tmp_path / "history.jsonl")
     images = {e.process: e.image for e in record.of(ProcessStarted) if e.image}
     assert images == service_images

@@ -372,7 +372,7 @@ class TestReplies:
         story.add(
             story.call("polling", "deleteMessage", {"chat_id": chat, "message_id": gone}, at + 1)
         )
-        answer = replies.read_turns(story.history(), judged.rules)["polling"]["price"]
+        answer = replies.settled_turns(story.history(), judged.rules)["polling"]["price"]
         assert replies.render(answer, judged.rules) == (
             "you: /price BTC\n--- message (HTML)\nkept\n[More → m]  [Web → u]\n"
         )
@@ -381,7 +381,7 @@ class TestReplies:
         story.case("polling", "price")
         manners = {"disable_notification": True, "protect_content": "true"}
         story.sent("polling", 1001, "hush", story.clock + 0.5, **manners)
-        answer = replies.read_turns(story.history(), judged.rules)["polling"]["price"]
+        answer = replies.settled_turns(story.history(), judged.rules)["polling"]["price"]
         said = replies.render(answer, judged.rules)
         assert "--- message (HTML) silent not to be forwarded\nhush\n" in said
 
@@ -397,5 +397,5 @@ class TestReplies:
                 **story.labels("polling"),
             )
         )
-        answer = replies.read_turns(story.history(), judged.rules)["polling"]["price"]
+        answer = replies.settled_turns(story.history(), judged.rules)["polling"]["price"]
         assert answer.messages == []

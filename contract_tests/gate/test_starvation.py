@@ -11,9 +11,7 @@ import msgspec
 import pytest
 
 from botproof import gate
-from botproof.checks import judging
 from botproof.checks.judging import Judging
-from botproof.checks.registry import CHECKS
 from botproof.checks.starved import doubtful
 from botproof.config import Config, Mode, Process, longest_deadline, stretches, substitute
 from botproof.history import (
@@ -30,8 +28,9 @@ from botproof.starvation import Starvation, withheld
 from botproof.targets.family import family, spent
 from botproof.targets.meter import Meter
 from botproof.targets.stack import Stack
-from botproof.verdict import CheckResult, Verdict
+from botproof.verdict import Verdict
 from botproof.workloads.scripted import _stretched_by
+from contract_tests.gate.starving import judge, starve
 
 TARGETS = ("bot", "market_data")
 
@@ -113,55 +112,12 @@ def test_a_machine_without_pressure_information_is_measured_without(tmp_path: Pa
 # what it explains
 
 
-def starve(story: Any, mode: str, begin: float, end: float, figure: float = 1.0) -> None:
-    """The machine kept this stack from running for a part of every second."""
-    at = begin
-    while at < end:
-        at += 0.5
-        story.add(
-            Starved(t=at, over_s=0.5, late_s=0.5 * figure, busy_s=1.0, cpus=2, **story.labels(mode))
-        )
-
-
 def approving(judging: Judging, said: dict[str, tuple[str, str]]) -> Judging:
     """Return what judges by these questions and answers, by the name of the case."""
     texts = {
         name: f"you: {say}\n--- message (HTML)\n{text}\n" for name, (say, text) in said.items()
     }
     return dataclasses.replace(judging, approved=texts)
-
-
-def judge(story: Any, judged: Judging, check: str) -> CheckResult:
-    return judging.run_checks(CHECKS, [check], story.history(), judged)[-1]
-
-
-def late_story(story: Any, after_s: float) -> float:
-    story.healthy()
-    story.case("polling", "late", "<b>BTC</b> 1", after_s=after_s)
-    return float(story.clock)
-
-
-def test_a_reply_that_was_late_for_want_of_a_processor_is_inconclusive(story, judged) -> None:
-    asked = late_story(story, after_s=2.5)
-    starve(story, "polling", asked, asked + 2.5, figure=0.5)
-    result = judge(story, judged, "latency")
-    assert result.verdict is Verdict.INCONCLUSIVE
-    assert "the machine kept the run from going on" in result.measurement
-    assert "late (polling)" in result.evidence[0]
-
-
-def test_a_reply_that_would_have_been_late_anyway_fails(story, judged) -> None:
-    asked = late_story(story, after_s=4.0)
-    starve(story, "polling", asked, asked + 4.0, figure=0.3)
-    assert judge(story, judged, "latency").verdict is Verdict.FAIL
-
-
-def test_a_reply_that_never_came_is_not_explained_by_a_moment(story, judged) -> None:
-    """The harness waits for it that much longer: a mute bot is mute on a busy machine, too."""
-    story.healthy()
-    story.case("polling", "lost")
-    starve(story, "polling", story.clock, story.clock + 2.5, figure=0.1)
-    assert judge(story, judged, "latency").verdict is Verdict.FAIL
 
 
 def test_a_process_that_had_to_be_killed_is_not_explained_by_a_moment(story, judged) -> None:
@@ -188,26 +144,6 @@ def test_what_never_came_is_explained_where_the_machine_kept_most_of_the_time(
         story.events[story.events.index(event)] = msgspec.structs.replace(event, **killed)
     starve(story, "polling", 8_990.0, 9_000.0, figure=0.7)
     assert judge(story, judged, "boot").verdict is Verdict.INCONCLUSIVE
-
-
-def test_a_target_that_burnt_the_processor_itself_fails(story, judged) -> None:
-    asked = late_story(story, after_s=2.5)
-    burnt: dict[str, Any] = {
-        "waited_s": {"bot": 0.4},
-        "ran_s": {"bot": 0.9},
-        "over_s": 0.5,
-        "cpus": 2,
-    }
-    for number in range(6):
-        at = asked + 0.5 * (number + 1)
-        story.add(Starved(t=at, busy_s=1.0, **burnt, **story.labels("polling")))
-    assert judge(story, judged, "latency").verdict is Verdict.FAIL
-
-
-def test_starvation_in_another_stack_explains_nothing(story, judged) -> None:
-    asked = late_story(story, after_s=2.5)
-    starve(story, "webhook", asked, asked + 2.5)
-    assert judge(story, judged, "latency").verdict is Verdict.FAIL
 
 
 def test_errors_of_the_load_that_starvation_explains_are_inconclusive(story, judged) -> None:
@@ -318,7 +254,7 @@ def wrong(story: Any, mode: str = "polling") -> float:
 
 
 def again(story: Any, text: str, stretch: float = 1.0) -> float:
-    labels = {"stack": "polling-again-1", "mode": "polling"}
+    labels: dict[str, Any] = {"stack": "polling-again-1", "mode": "polling"}
     story.add(PlayedAgain(t=story.clock, of="polling", cases=("price",), stretch=stretch, **labels))
     before = len(story.events)
     story.case("polling", "price", text, say="/price BTC")
