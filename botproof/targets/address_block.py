@@ -29,7 +29,7 @@ import struct
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -49,6 +49,9 @@ _DESCRIPTOR = struct.Struct("=QIIII")  # struct seccomp_notif_addfd
 _CARRY_OUT = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
 _CALLS = {number: name for name, number in address_filter.CALLS.get(os.uname().machine, {}).items()}
 _ADDRESS_BYTES = 28  # struct sockaddr_in6
+_HEADER = struct.Struct("@PI")  # how struct msghdr begins: its address, and the length of that
+_MESSAGE_STRIDE = 64  # sizeof(struct mmsghdr): a msghdr of 56 bytes, and what was sent of it
+_MOST_MESSAGES = 1024  # the kernel takes no more of one sendmmsg: UIO_MAXIOV
 _TELL = 100  # how often the same address is told of
 _MESSAGE_BYTES = 1000
 
@@ -66,6 +69,21 @@ def address_in(raw: bytes) -> tuple[Address, int] | None:
         address = ipaddress.IPv6Address(raw[8:24])
         return address.ipv4_mapped or address, port
     return None
+
+
+def _places(memory: int, call: str, arguments: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield where in a program's memory the addresses of a call stand, and how long they are."""
+    if call == "connect":
+        yield arguments[1], arguments[2]
+    elif call == "sendto":
+        yield arguments[4], arguments[5]
+    else:
+        messages = arguments[2] if call == "sendmmsg" else 1
+        for number in range(min(messages, _MOST_MESSAGES)):
+            header = os.pread(memory, _HEADER.size, arguments[1] + number * _MESSAGE_STRIDE)
+            at, size = _HEADER.unpack(header)
+            if at and size:
+                yield at, size
 
 
 def own_addresses() -> set[Address]:
@@ -201,15 +219,17 @@ class AddressBlock:
     def _beyond(self, process: int, call: str, arguments: list[int]) -> str:
         """Return the address that this call would reach beyond the machine; "" when it
         stays on it."""
-        at, size = arguments[1:3] if call == "connect" else arguments[4:6]
         memory = os.open(f"/proc/{process}/mem", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            found = address_in(os.pread(memory, min(size, _ADDRESS_BYTES), at))
+            for at, size in _places(memory, call, arguments):
+                found = address_in(os.pread(memory, min(size, _ADDRESS_BYTES), at))
+                if found and (beyond := self._refused(*found)):
+                    return beyond
         finally:
             os.close(memory)
-        if found is None:
-            return ""
-        address, port = found
+        return ""
+
+    def _refused(self, address: Address, port: int) -> str:
         if address.is_loopback or address.is_unspecified or address in self._allowed:
             return ""
         return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"

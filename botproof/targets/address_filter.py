@@ -4,14 +4,15 @@ Runs as a process of its own, by path, with nothing but the standard library, an
 program: `address_filter.py SOCKET NAME COMMAND…`. It installs a seccomp filter that the kernel
 keeps for the program and all that it starts, hands the filter's listener to SOCKET, an abstract
 Unix socket, and replaces itself. From then on the kernel holds each `connect`, each `sendto` with
-an address, and each new UDP socket until whoever has the listener (`address_block.py`) has
-answered. Where there is no such filter, SOCKET is told why, and the program runs without.
+an address, each `sendmsg` and `sendmmsg`, and each new UDP socket until whoever has the listener
+(`address_block.py`) has answered. Where there is no such filter, SOCKET is told why, and the
+program runs without.
 
-Calls that the filter does not see: `sendmsg` with an address (so UDP sockets are asked about when
-they are made), and io_uring, which is refused as Docker refuses it. A 32-bit program on a 64-bit
-kernel has other numbers of calls, and passes.
+The listener itself is handed over by a `sendmsg`, when nobody can answer yet: one with `_OWN_FLAGS`
+is let go on. io_uring, which the filter does not see, is refused as Docker refuses it. A 32-bit
+program on a 64-bit kernel has other numbers of calls, and passes.
 
-Source: seccomp(2), seccomp_unotify(2), linux/filter.h, linux/audit.h.
+Source: seccomp(2), seccomp_unotify(2), sendmsg(2), linux/filter.h, linux/audit.h.
 """
 
 # The packages above these two take 10 ms to import, before every start.
@@ -26,8 +27,8 @@ import sys
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 CALLS = {
-    "x86_64": {"connect": 42, "sendto": 44, "socket": 41},
-    "aarch64": {"connect": 203, "sendto": 206, "socket": 198},
+    "x86_64": {"connect": 42, "sendto": 44, "sendmsg": 46, "sendmmsg": 307, "socket": 41},
+    "aarch64": {"connect": 203, "sendto": 206, "sendmsg": 211, "sendmmsg": 269, "socket": 198},
 }
 """The numbers of the calls that are asked about."""
 _KERNEL = (5, 9)  # SECCOMP_IOCTL_NOTIF_ADDFD; 5.5 can let a call go on
@@ -38,6 +39,7 @@ _LOAD, _EQUAL, _AND, _RETURN = 0x20, 0x15, 0x54, 0x06
 _ALLOW, _ASK, _REFUSE = 0x7FFF0000, 0x7FC00000, 0x00050000 | errno.EPERM
 _NUMBER, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data
 _DATAGRAM, _TYPE_MASK = 2, 0xF
+_OWN_FLAGS = 0x880  # MSG_EOR and MSG_CONFIRM: a Unix socket heeds neither, and nobody gives both
 
 
 def program(machine: str) -> bytes:
@@ -56,6 +58,8 @@ def program(machine: str) -> bytes:
         (_EQUAL, calls["connect"], ask, None),
         (_EQUAL, _IO_URING_SETUP, refuse, None),
         (_EQUAL, calls["sendto"], "sendto", None),
+        (_EQUAL, calls["sendmsg"], "sendmsg", None),
+        (_EQUAL, calls["sendmmsg"], ask, None),
         (_EQUAL, calls["socket"], None, allow),
         (_LOAD, at(1), None, None),
         (_AND, _TYPE_MASK, None, None),
@@ -63,6 +67,8 @@ def program(machine: str) -> bytes:
         (_LOAD, at(0), None, None),
         (_EQUAL, _socket.AF_INET, ask, None),
         (_EQUAL, _socket.AF_INET6, ask, allow),
+        (_LOAD, at(2), None, None),  # sendmsg: its address stands in the program's memory
+        (_EQUAL, _OWN_FLAGS, allow, ask),
         (_LOAD, at(4), None, None),  # sendto: without an address it is as send
         (_EQUAL, 0, None, ask),
         (_LOAD, at(4, 1), None, None),
@@ -72,7 +78,7 @@ def program(machine: str) -> bytes:
         (_RETURN, _REFUSE, None, None),
     ]
     last = len(steps)
-    places = {"sendto": 13, ask: last - 3, allow: last - 2, refuse: last - 1}
+    places = {"sendmsg": 15, "sendto": 17, ask: last - 3, allow: last - 2, refuse: last - 1}
 
     def jump(here: int, to: str | None) -> int:
         return 0 if to is None else places[to] - here - 1
@@ -137,7 +143,8 @@ def main(place: str, name: str, command: list[str]) -> None:
         told.sendall(f"{name}\n{error.strerror}".encode())
     else:
         rights = struct.pack("@i", listener)
-        told.sendmsg([f"{name}\n".encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+        handed = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)]
+        told.sendmsg([f"{name}\n".encode()], handed, _OWN_FLAGS)
     told.close()
     # The program is to find what it would have found without this: Python ignores two signals.
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):

@@ -46,3 +46,20 @@ async def test_ccxt_loads_every_market_and_prices_with_its_default_options(excha
     prices = await anyio.to_thread.run_sync(read, exchanges.url, venue)
     assert all(90_000 < price < 100_000 for price in prices.values()), prices
     assert [event["unserved"] for event in exchanges.double.events if event["unserved"]] == []
+
+
+def old_candles(url: str, since: int) -> Any:
+    client = ccxt.okx({"timeout": 20_000})
+    client.urls["api"] = pointed_at(client.urls["api"], url, "okx")
+    try:
+        return client.fetch_ohlcv("BTC/USDT", "1m", since=since, limit=5)
+    finally:
+        client.session.close()
+
+
+async def test_ccxt_reads_old_candles_of_okx_from_the_time_on_that_it_asks_for(exchanges, now):
+    since = (now // 60_000 - 2_000) * 60_000
+    rows = await anyio.to_thread.run_sync(old_candles, exchanges.url, since)
+    assert [row[0] for row in rows] == [since + n * 60_000 for n in range(5)]
+    paths = {event["path"] for event in exchanges.double.events}
+    assert "/api/v5/market/history-candles" in paths

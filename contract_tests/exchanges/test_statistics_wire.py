@@ -148,3 +148,22 @@ async def test_the_truth_tells_the_accounts(exchanges, market, now):
     told = (await exchanges.get("_double/truth/accounts", base="BTC", at=now)).json()["result"]
     long = market.long_accounts("BTC", now)
     assert (told["long"], told["short"]) == (f"0.{long:04}", f"0.{10_000 - long:04}")
+
+
+@pytest.mark.parametrize("path", ["candles", "history-candles"])
+async def test_okxs_candles_are_told_between_two_times_newest_first(exchanges, now, path):
+    """As stock ccxt asks for old ones: `before` is a millisecond early, `after` the end. OKX's
+    document: "The latest data will be returned when using before individually"."""
+    since = (now // MINUTE - 2_000) * MINUTE
+    query = {"instId": "BTC-USDT", "bar": "1m", "limit": 5}
+    whole = {**query, "before": since - 1, "after": since + 5 * MINUTE}
+    rows = (await exchanges.get(f"okx/api/v5/market/{path}", **whole)).json()["data"]
+    assert [int(row[0]) for row in rows] == [since + n * MINUTE for n in (4, 3, 2, 1, 0)]
+    assert {len(row) for row in rows} == {9}
+    assert {row[8] for row in rows} == {"1"}
+    alone = {**query, "before": since}
+    rows = (await exchanges.get(f"okx/api/v5/market/{path}", **alone)).json()["data"]
+    assert [int(row[0]) for row in rows] == [(now // MINUTE - n) * MINUTE for n in range(5)]
+    few = {**query, "before": (now // MINUTE - 2) * MINUTE}
+    rows = (await exchanges.get(f"okx/api/v5/market/{path}", **few)).json()["data"]
+    assert [int(row[0]) for row in rows] == [now // MINUTE * MINUTE, (now // MINUTE - 1) * MINUTE]

@@ -19,7 +19,7 @@ from botproof.targets.address_block import AddressBlock, address_in, name_server
 Told = list[tuple[str, str]]
 
 TRIES = """
-import errno, socket, sys, threading
+import ctypes, errno, socket, struct, sys, threading
 def name(ask):
     try:
         return ask() and "reached"
@@ -36,6 +36,20 @@ print(name(lambda: tcp("127.0.0.1", inside)), name(lambda: tcp("::ffff:127.0.0.1
 print(name(lambda: tcp("192.0.2.71", 443)), name(lambda: tcp("2001:db8::1", 443)))
 print(name(lambda: tcp("::ffff:192.0.2.72", 80)))
 print(name(lambda: udp.sendto(b"?", ("192.0.2.73", 53))))
+print(name(lambda: udp.sendmsg([b"?"], [], 0, ("192.0.2.75", 53))))
+FAST_OPEN = 0x20000000
+opening = socket.socket()
+print(name(lambda: opening.sendmsg([b"?"], [], FAST_OPEN, ("192.0.2.76", 443))))
+class Message(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("size", ctypes.c_uint), ("rest", ctypes.c_uint64 * 6)]
+first, last = (struct.pack("=H", 2) + struct.pack("!H4s8x", 53, bytes(each))
+               for each in ((127, 0, 0, 1), (192, 0, 2, 77)))
+both = (Message * 2)(Message(first, 16), Message(last, 16))
+libc = ctypes.CDLL(None, use_errno=True)
+libc.sendmmsg(udp.fileno(), both, 2, 0)
+print(errno.errorcode[ctypes.get_errno()])
+unix, other = socket.socketpair()
+print(unix.sendmsg([b"within the machine"]), other.recv(99).decode())
 print(udp.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).decode())
 thread = threading.Thread(target=lambda: print(name(lambda: tcp("192.0.2.74", 443))))
 thread.start()
@@ -84,11 +98,14 @@ def test_what_leaves_the_machine_is_refused_at_once_and_told(
     assert done.stdout.replace("\0", "").split() == [
         *("reached", "reached"),
         *("ENETUNREACH", "ENETUNREACH", "ENETUNREACH", "ENETUNREACH"),
+        *("ENETUNREACH", "ENETUNREACH", "ENETUNREACH"),  # by sendmsg and sendmmsg
+        *("18", "within", "the", "machine"),
         "lo",  # what a socket sends by other calls does not leave the loopback device
         "ENETUNREACH",
     ], done.stderr
     addresses = ("192.0.2.71:443", "[2001:db8::1]:443", "192.0.2.72:80", "192.0.2.73:53")
-    assert told == [("bot", each) for each in (*addresses, "192.0.2.74:443")]
+    by_message = ("192.0.2.75:53", "192.0.2.76:443", "192.0.2.77:53")
+    assert told == [("bot", each) for each in (*addresses, *by_message, "192.0.2.74:443")]
 
 
 @pytest.mark.parametrize(

@@ -162,15 +162,15 @@ def _candles(ask: Ask) -> Any:
     interval = _BARS.get(ask.text("bar", "1m"))
     if interval is None:
         raise _wrong("bar").unserved()
-    # `after` is the end, `before` the start: both in the sense of paging backwards
-    before = ask.whole("before", 0)
+    # `after` is the end, `before` the start: both in the sense of paging backwards. By `before`
+    # alone the latest are told, not those that follow it.
     candles = ask.candles(
         one,
         interval,
         limit=min(ask.whole("limit", 100), 300),
-        start=before + 1 if before else 0,
         end=ask.whole("after", 0) - 1 if ask.whole("after", 0) else 0,
     )
+    before = ask.whole("before", 0)
     rows = [
         [
             str(candle.start),
@@ -181,6 +181,7 @@ def _candles(ask: Ask) -> Any:
             "1" if candle.end <= ask.now else "0",
         ]
         for candle in candles
+        if candle.start > before
     ]
     return _data(newest_first(rows))
 
@@ -371,6 +372,7 @@ _ROUTES = Routes(
         "/api/v5/market/ticker": _ticker,
         "/api/v5/market/tickers": _tickers,
         "/api/v5/market/candles": _candles,
+        "/api/v5/market/history-candles": _candles,
         "/api/v5/rubik/stat/contracts/open-interest-history": _interest_history,
         "/api/v5/rubik/stat/contracts/long-short-account-ratio-contract": _account_ratio,
         "/api/v5/rubik/stat/taker-volume-contract": _taker_volume,
