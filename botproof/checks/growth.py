@@ -86,9 +86,11 @@ def works(history: History) -> Iterator[Work]:
     for stack in history.stacks:
         if stack in again:
             continue
+        requests = sorted(e.intended + e.latency_s for e in history.of(Request, stack=stack))
+        updates = sorted(e.t for e in history.of(UpdateDelivered, stack=stack))
         for role, phase, what, served in (
-            ("service", "load", "a request", _requests(history, stack)),
-            ("bot", "conversation", "an update", _updates(history, stack)),
+            ("service", "load", "a request", requests),
+            ("bot", "conversation", "an update", updates),
         ):
             if served:
                 yield Work(stack, role, what, _within(history, stack, phase, served))
@@ -96,17 +98,14 @@ def works(history: History) -> Iterator[Work]:
 
 def growths(history: History, budgets: Budgets) -> Iterator[Growth]:
     """Yield the growth of every process of the target, in each stack in which enough was served."""
-    processes = [
-        (process, work)
-        for work in works(history)
-        for process in _processes(history, work.stack, work.role)
-    ]
+    processes: dict[tuple[str, str], tuple[Work, list[MemorySample]]] = {}
+    for work in works(history):
+        for sample in history.of(MemorySample, stack=work.stack):
+            if sample.role == work.role:
+                processes.setdefault((work.stack, sample.process), (work, []))[1].append(sample)
     alpha = FAIL_SHARES["memory growth"] / max(1, len(processes))
-    for process, work in processes:
+    for (_, process), (work, samples) in processes.items():
         budget = budgets[f"growth_kb_per_{work.what.split()[1]}"]
-        samples = [
-            each for each in history.of(MemorySample, stack=work.stack) if each.process == process
-        ]
         growth = _growth(samples, work.settled, alpha)
         if growth is not None:
             mean, margin, count = growth
@@ -123,19 +122,6 @@ def growths(history: History, budgets: Budgets) -> Iterator[Growth]:
             )
 
 
-def _processes(history: History, stack: str, role: str) -> list[str]:
-    samples = history.of(MemorySample, stack=stack)
-    return list(dict.fromkeys(each.process for each in samples if each.role == role))
-
-
-def _requests(history: History, stack: str) -> list[float]:
-    return sorted(each.intended + each.latency_s for each in history.of(Request, stack=stack))
-
-
-def _updates(history: History, stack: str) -> list[float]:
-    return sorted(each.t for each in history.of(UpdateDelivered, stack=stack))
-
-
 def _growth(
     samples: Sequence[MemorySample], own: Sequence[float], alpha: float
 ) -> tuple[float, float, int] | None:
@@ -145,7 +131,8 @@ def _growth(
         return None
     cuts = [samples[round(at * (len(samples) - 1) / PARTS)] for at in range(PARTS + 1)]
     steps = [
-        (_size(after) - _size(before)) / _KB / max(1, _between(own, before.t, after.t))
+        # Anonymous memory: what a process has of its own, whatever the kernel keeps of files.
+        (after.anonymous - before.anonymous) / _KB / max(1, _between(own, before.t, after.t))
         for before, after in pairwise(cuts)
     ]
     mean, margin = drift([(step, 1) for step in steps], alpha)  # every part tells as much
@@ -156,20 +143,10 @@ def _between(served: Sequence[float], begin: float, end: float) -> int:
     return bisect.bisect_right(served, end) - bisect.bisect_right(served, begin)
 
 
-def _size(sample: MemorySample) -> int:
-    """Return anonymous memory: what a process has of its own, whatever the kernel keeps
-    of files."""
-    return sample.anonymous
-
-
 def _within(history: History, stack: str, phase: str, served: Sequence[float]) -> Sequence[float]:
     """Return what was served in this phase."""
-    span = _span(history, stack, phase)
-    if span is None:
-        return ()
-    return served[bisect.bisect_left(served, span[0]) : bisect.bisect_right(served, span[1])]
-
-
-def _span(history: History, stack: str, phase: str) -> tuple[float, float] | None:
     spans = history.spans(phase, stack)
-    return (spans[0][0], spans[-1][1]) if spans else None
+    if not spans:
+        return ()
+    begin, end = spans[0][0], spans[-1][1]
+    return served[bisect.bisect_left(served, begin) : bisect.bisect_right(served, end)]

@@ -15,7 +15,7 @@ import msgspec
 
 from botproof.budgets import DEFAULTS, Budget, Budgets
 from botproof.chats import ReplyRules
-from botproof.checks.kept import name_the_machine
+from botproof.checks.machine import name_the_machine
 from botproof.checks.shortcomings import approved_of, settle, unapproved_of
 from botproof.checks.starved import Approved, Limits, settle_starved
 from botproof.config import ALL_CHECKS, Config, Degradation, Replies

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from botproof.budgets import Budgets
 from botproof.checks.growth import LEAST_SAMPLES, LEAST_SERVED, PARTS, Work, works
-from botproof.history import Held, History
+from botproof.history import History, Holdings
 
 _LEAST: Mapping[str, Mapping[str, int]] = {
     "bot": {"files": 12, "sockets": 40, "threads": 20, "zombies": 12, "left": 24},
@@ -38,18 +38,15 @@ _KB = 1000
 def piles(history: History, budgets: Budgets) -> Iterator[str]:
     """Yield a line for everything that piles up in some process of some stack."""
     for work in works(history):
-        for process in dict.fromkeys(
-            each.process for each in history.of(Held, stack=work.stack) if each.role == work.role
-        ):
-            samples = [
-                each for each in history.of(Held, stack=work.stack) if each.process == process
-            ]
-            yield from _piled(work, process, samples)
-            yield from _logged(work, process, samples, budgets)
-            yield from _kept(work, process, samples, budgets)
+        samples = history.of(Holdings, stack=work.stack)
+        for process in dict.fromkeys(each.process for each in samples if each.role == work.role):
+            own = [each for each in samples if each.process == process]
+            yield from _piled(work, process, own)
+            yield from _log(work, process, own, budgets)
+            yield from _kept(work, process, own, budgets)
 
 
-def _piled(work: Work, process: str, samples: Sequence[Held]) -> Iterator[str]:
+def _piled(work: Work, process: str, samples: Sequence[Holdings]) -> Iterator[str]:
     parts = _parts(work, samples)
     for what, least in _LEAST[work.role].items():
         fewest = [min(getattr(each, what) for each in part) for part in parts]
@@ -61,7 +58,7 @@ def _piled(work: Work, process: str, samples: Sequence[Held]) -> Iterator[str]:
             )
 
 
-def _parts(work: Work, samples: Sequence[Held]) -> list[Sequence[Held]]:
+def _parts(work: Work, samples: Sequence[Holdings]) -> list[Sequence[Holdings]]:
     """Return the samples of each part of the work; none where there are too few."""
     own = work.settled
     inside = [each for each in samples if own and own[0] <= each.t <= own[-1]]
@@ -78,7 +75,7 @@ def _piles_up(fewest: Sequence[int], least: float) -> bool:
     return grows and fewest[-1] - fewest[0] >= least
 
 
-def _kept(work: Work, process: str, samples: Sequence[Held], budgets: Budgets) -> Iterator[str]:
+def _kept(work: Work, process: str, samples: Sequence[Holdings], budgets: Budgets) -> Iterator[str]:
     """Yield files that grow in every part; a database that fills its journal once does not."""
     kept = [min(each.kept for each in part) for part in _parts(work, samples)]
     budget = budgets[f"files_kb_per_{work.what.split()[1]}"]
@@ -92,7 +89,7 @@ def _kept(work: Work, process: str, samples: Sequence[Held], budgets: Budgets) -
         )
 
 
-def _logged(work: Work, process: str, samples: Sequence[Held], budgets: Budgets) -> Iterator[str]:
+def _log(work: Work, process: str, samples: Sequence[Holdings], budgets: Budgets) -> Iterator[str]:
     served = work.served
     inside = [each for each in samples if served and served[0] <= each.t <= served[-1]]
     if len(served) < LEAST_SERVED or len(inside) < LEAST_SAMPLES:

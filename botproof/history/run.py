@@ -124,7 +124,7 @@ class Fault(Event, frozen=True, kw_only=True):
     detail: Mapping[str, Any] = {}
 
 
-class Held(Event, frozen=True, kw_only=True):
+class Holdings(Event, frozen=True, kw_only=True, tag="held"):
     """What a process and its children hold besides memory: open `files`, `sockets`, `threads`,
     `zombies` (children that nobody waits for), and how many bytes it has `logged` so far. `left`
     are the files in the directory that it was started in and in its temporary one, `kept` their

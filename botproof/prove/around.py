@@ -19,7 +19,7 @@ from botproof.history import (
     Degraded,
     DoorAsked,
     Event,
-    Held,
+    Holdings,
     PortsSeen,
     ProcessReady,
     SecretSeen,
@@ -144,7 +144,7 @@ def _grows(record: Record, field: str, each: int) -> Altered | None:
     for work in works(record.history):
         samples = [
             sample
-            for sample in record.history.of(Held, stack=work.stack)
+            for sample in record.history.of(Holdings, stack=work.stack)
             if sample.role == work.role == "bot"
             and work.settled
             and work.settled[0] <= sample.t <= work.settled[-1]

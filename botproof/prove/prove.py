@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from botproof.checks.judging import Check, Judging, run_check
-from botproof.checks.kept import name_the_machine
+from botproof.checks.machine import name_the_machine
 from botproof.history import History, Trial
 from botproof.prove.alterations import ALTERATIONS
 from botproof.prove.altering import Record

@@ -51,7 +51,7 @@ from botproof.history import (
     VenueCall,
 )
 from botproof.log_trouble import gist
-from botproof.report.told import Said, apart, told_of
+from botproof.report.said import Said, apart, said_of
 from botproof.verdict import CheckResult, Verdict
 
 _QUOTED = 70
@@ -72,7 +72,7 @@ class Moment:
     text: str
     stack: str = ""
     case: str = ""
-    told: tuple[Said, ...] = ()
+    said: tuple[Said, ...] = ()
     """What was asked and answered, or the evidence of the check."""
     apart: bool = False
     """No chat of the record shows it."""
@@ -87,14 +87,14 @@ class _Place:
     stack: str = ""
     case: str = ""
     since: float | None = None
-    told: tuple[Said, ...] = ()
+    said: tuple[Said, ...] = ()
     apart: bool = False
 
     def of(self, check: str, verdict: Verdict) -> Moment:
         """Return the moment that it is of a check."""
         since = self.t if self.since is None else self.since
         where = (self.stack, self.case)
-        return Moment(check, verdict, self.t, since, self.text, *where, self.told, self.apart)
+        return Moment(check, verdict, self.t, since, self.text, *where, self.said, self.apart)
 
 
 _Finder = Callable[[History, Judging, CheckResult], Iterable[_Place]]
@@ -112,8 +112,8 @@ def moments_of(history: History, results: Iterable[CheckResult], judging: Judgin
         if not places and len(history):
             places = [_Place(history.events[-1].t, result.measurement, apart=True)]
         for place in places[:_MOST]:
-            told = place.told or (_evidence(result) if place.apart else ())
-            found.append(replace(place, told=told).of(result.check, result.verdict))
+            said = place.said or (_evidence(result) if place.apart else ())
+            found.append(replace(place, said=said).of(result.check, result.verdict))
     return found
 
 
@@ -126,10 +126,9 @@ def _evidence(result: CheckResult) -> tuple[Said, ...]:
 def _of_findings(history: History, found: Iterable[Found]) -> Iterator[_Place]:
     """Yield where each finding of a check is to be seen: at the event by which it is known."""
     for event, text in found:
-        said = text.removeprefix(f"{event.stack}: ")
+        what = text.removeprefix(f"{event.stack}: ")
         t, since, case = _when(event, history)
-        told = told_of(event, history)
-        yield _Place(t, said, event.stack, case, since, told, apart(event))
+        yield _Place(t, what, event.stack, case, since, said_of(event, history), apart(event))
 
 
 def _when(event: Event, history: History) -> tuple[float, float, str]:
@@ -161,13 +160,13 @@ def _case_of(event: CasePlayed | UpdateInjected, history: History) -> str:
 
 def _boot(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
     yield from _of_findings(history, boot.findings(history, judging))
-    told: set[tuple[str, str]] = set()  # what is logged again and again is shown once
+    shown: set[tuple[str, str]] = set()  # what is logged again and again is shown once
     for trouble in history.of(LogTrouble):
         if trouble.role in TARGETS:
             said = f"log of {trouble.process}: {gist(trouble.lines)}"
-            if (trouble.stack, said) not in told:
+            if (trouble.stack, said) not in shown:
                 yield _Place(trouble.t, said, trouble.stack)
-            told.add((trouble.stack, said))
+            shown.add((trouble.stack, said))
 
 
 def _security(history: History, _: Judging, __: CheckResult) -> Iterator[_Place]:

@@ -29,8 +29,8 @@ from botproof.history import (
     DoorAsked,
     Event,
     GroupSample,
-    Held,
     History,
+    Holdings,
     KeySent,
     LogRead,
     MemorySample,
@@ -56,7 +56,7 @@ Json = dict[str, Any]
 Logs = Path | Mapping[str, Path]
 """The directory with a directory of logs for each stack, or these by stack."""
 
-_IN_ROWS = (Run, Request, MemorySample, Held, GroupSample, Starved, LogRead)
+_IN_ROWS = (Run, Request, MemorySample, Holdings, GroupSample, Starved, LogRead)
 _MOST_LINES = 4000
 _LINE_CHARACTERS = 2000
 _SECRET = frozenset({"secret_token", "certificate"})
@@ -111,7 +111,7 @@ def as_record(
                 "text": plain(each.text),
                 "s": stacks.get(each.stack, -1),
                 "case": each.case,
-                "told": [[said.by, plain(said.text)] for said in each.told],
+                "said": [[said.by, plain(said.text)] for said in each.said],
                 "apart": each.apart,
             }
             for each in moments

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from botproof.report import page as parts
 from botproof.rollout.answers import Asked
 from botproof.rollout.ledger import Ledger, as_lines
-from botproof.rollout.told import Step, Told
+from botproof.rollout.record import RolloutRecord, Step
 
 _MOST_MESSAGES = 200
 _SIGNS = {"done": ("PASS", "✓"), "FAILED": ("FAIL", "✗"), "undone": ("INCONCLUSIVE", "↩")}
 _OPEN = ("INCONCLUSIVE", "…")
 
 
-def as_html(rollout: Told) -> str:
+def as_html(rollout: RolloutRecord) -> str:
     """Return the whole page. It needs nothing but itself, and runs no script."""
     failed = any(step.how == "FAILED" for step in rollout.steps)
     verdict = "FAIL" if failed else "PASS" if rollout.end else "INCONCLUSIVE"

@@ -23,7 +23,7 @@ from botproof.report.depth import flames_in, papers_for
 from botproof.report.html import as_html, document, walk
 from botproof.report.moments import Moment, differences
 from botproof.report.record import as_record
-from botproof.rollout.told import JOURNAL, read, told
+from botproof.rollout.record import JOURNAL, describe, read
 from botproof.verdict import CheckResult, combine
 
 _PAGE = "show.html"
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         second, other = _read(arguments.other)
         pairs = beside(record, other, arguments.mode or "")
         pair = max(pairs, key=lambda each: len(each.differences))
-        said = "; ".join(each.told for each in pairs)
+        said = "; ".join(each.summary for each in pairs)
         page = _page_of_two(pair, said, (path, second))
         record = pair.history
     else:
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _rollout(arguments: argparse.Namespace) -> int:
     rollout = read(arguments.history)
-    print("\n".join(told(rollout)))
+    print("\n".join(describe(rollout)))
     output: Path | None = arguments.output
     if output is None and arguments.open:
         output = Path(tempfile.gettempdir()) / f"{rollout.name}.html"
@@ -124,7 +124,7 @@ class Pair:
     differences: Sequence[Moment]
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """How many cases were answered differently, in words."""
         cases = {case.case for case in self.history.of(CasePlayed)}
         every = several(len(cases), "case")

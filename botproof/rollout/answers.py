@@ -39,7 +39,7 @@ class _Row:
     answers: list[tuple[float, str]] = field(default_factory=list)
     words: str = ""
 
-    def told(self) -> Asked:
+    def asked(self) -> Asked:
         """Return it as the ledger keeps it."""
         return Asked(
             text=self.text,
@@ -110,7 +110,7 @@ def matched(events: Iterable[Mapping[str, Any]], spans: Sequence[tuple[str, floa
             _say(chats, event, spans)
     for each in chats.values():
         each.settle()
-    return [row.told() for row in rows]
+    return [row.asked() for row in rows]
 
 
 def _is_saying(event: Mapping[str, Any]) -> bool:

@@ -216,7 +216,7 @@ def add_rehearse_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_rehearse(arguments: argparse.Namespace) -> int:
     """0: all as it has to be; 1: something is not; 3: the rehearsal itself failed."""
-    from botproof.rollout import rehearse as room  # noqa: PLC0415 - `deploy` needs no doubles
+    from botproof.rollout import rehearse  # noqa: PLC0415 - `deploy` needs no doubles
     from botproof.rollout.sealed import seal_rehearsal  # noqa: PLC0415 - as above
     from botproof.rollout.twin import Twin  # noqa: PLC0415 - as above
 
@@ -226,7 +226,7 @@ def run_rehearse(arguments: argparse.Namespace) -> int:
     named = {variables[service]: image for service, image in old.items()}
     try:
         with Twin(arguments.name, compose.files, arguments.env_file, named) as twin:
-            found = room.rehearse(
+            found = rehearse.rehearse(
                 twin,
                 old,
                 new,
@@ -238,7 +238,7 @@ def run_rehearse(arguments: argparse.Namespace) -> int:
     except StepFailedError as error:
         print(f"the rehearsal failed: {error}")
         return 3
-    print("\n".join(room.as_lines(found)))
+    print("\n".join(rehearse.as_lines(found)))
     if arguments.report is not None:
         arguments.report.parent.mkdir(parents=True, exist_ok=True)
         arguments.report.write_bytes(msgspec.json.format(msgspec.json.encode(found)))

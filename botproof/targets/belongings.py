@@ -42,21 +42,21 @@ def read_belongings(pid: int, proc: Path = PROC) -> Belongings | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class FilesBelow:
     """What lies in some directories and below them: how many files, and their bytes."""
 
     files: int = 0
     size: int = 0
 
 
-def kept_below(folders: Iterable[Path], most: int = 2_000) -> Kept:
+def files_below(folders: Iterable[Path], most: int = 2_000) -> FilesBelow:
     """Return what lies in directories and below them; `most` files of each where there are so many
     that counting them takes too long: a tree of sources, not what a process leaves behind."""
-    found = [_kept_below(folder, most) for folder in folders]
-    return Kept(sum(each.files for each in found), sum(each.size for each in found))
+    found = [_below(folder, most) for folder in folders]
+    return FilesBelow(sum(each.files for each in found), sum(each.size for each in found))
 
 
-def _kept_below(folder: Path, most: int) -> Kept:
+def _below(folder: Path, most: int) -> FilesBelow:
     found, size, waiting = 0, 0, [folder]
     while waiting and found < most:
         try:
@@ -69,7 +69,7 @@ def _kept_below(folder: Path, most: int) -> Kept:
                         size += entry.stat(follow_symlinks=False).st_size
         except OSError:  # removed meanwhile, or not ours to read
             continue
-    return Kept(min(found, most), size if found < most else 0)
+    return FilesBelow(min(found, most), size if found < most else 0)
 
 
 def _of_one(folder: Path) -> Belongings | None:

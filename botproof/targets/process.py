@@ -22,7 +22,7 @@ import httpx
 
 from botproof import history
 from botproof.log_trouble import plain
-from botproof.targets.belongings import kept_below, read_belongings
+from botproof.targets.belongings import files_below, read_belongings
 from botproof.targets.container import Container
 from botproof.targets.failures import Failure
 from botproof.targets.granted import Unwatched, Watched, granted_to
@@ -210,14 +210,14 @@ class ManagedProcess:
         )
         return True
 
-    def record_held(self, at: float) -> None:
+    def record_holdings(self, at: float) -> None:
         """Record what it and its children hold beside memory, where this machine tells."""
         held = read_belongings(self.pid) if self.running and self.pid else None
         if held is not None:
             counts = dataclasses.asdict(held)
-            kept = kept_below(self._left_in())
-            counts |= {"logged": self.logged, "left": kept.files, "kept": kept.size}
-            self._recorder.record(history.Held(t=at, **counts, **self._about))
+            below = files_below(self._left_in())
+            counts |= {"logged": self.logged, "left": below.files, "kept": below.size}
+            self._recorder.record(history.Holdings(t=at, **counts, **self._about))
 
     def _left_in(self) -> tuple[Path, ...]:
         """Return the directories in which it may leave files: the one that it was started in, and

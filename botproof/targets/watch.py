@@ -102,7 +102,7 @@ class Watch:
             at = history.now()
             for process in self._targets():
                 process.record_memory(at)
-                process.record_held(at)
+                process.record_holdings(at)
             self.sample_fence(at)
             await asyncio.sleep(every_s)
 

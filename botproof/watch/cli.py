@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from botproof.problems import UsageError
-from botproof.watch.judge import Judge, Sample, told
+from botproof.watch.judge import Judge, Sample, in_units
 from botproof.watch.loop import Keeper, Loop
 from botproof.watch.outputs import Outputs
 from botproof.watch.sampling import Look
@@ -112,8 +112,8 @@ def _until_told(settings: Settings) -> int:
         raise UsageError(f"{settings.state}: another watch is running with this state")
     outputs, ending = Outputs(settings, keeper.document["outbox"]), _Ending()
     loop = _loop(settings, keeper, outputs, ending)
-    signal.signal(signal.SIGTERM, ending.told)
-    signal.signal(signal.SIGINT, ending.told)
+    signal.signal(signal.SIGTERM, ending.note)
+    signal.signal(signal.SIGINT, ending.note)
     with contextlib.suppress(_Stopped):
         outputs.note("watching", pid=os.getpid())
         loop.run(_slept)
@@ -131,7 +131,7 @@ class _Ending:
     def __init__(self) -> None:
         self._held = self._wanted = False
 
-    def told(self, _number: int, _frame: FrameType | None) -> None:
+    def note(self, _number: int, _frame: FrameType | None) -> None:
         """Note that a signal came: it calls this."""
         self._wanted = True
         if not self._held:
@@ -165,7 +165,8 @@ def _print_samples(samples: Sequence[Sample]) -> None:
     for sample in samples:
         note = f"  {sample.note}" if sample.note else ""
         print(
-            f"{sample.figure:<{width}}  {sample.subject}  {told(sample.figure, sample.value)}{note}"
+            f"{sample.figure:<{width}}  {sample.subject}  "
+            f"{in_units(sample.figure, sample.value)}{note}"
         )
 
 

@@ -71,7 +71,7 @@ class Alert(NamedTuple):
         return f"{word} {self.rule.name} of {self.subject}: {said}{note}"
 
 
-def told(figure: str, value: float) -> str:
+def in_units(figure: str, value: float) -> str:
     """Return a figure in the unit that people use for it."""
     if figure.endswith("_ratio"):
         return f"{value:.0%}"
@@ -93,7 +93,7 @@ def amount(rule: Rule, value: float) -> str:
     """Return a figure beside its limit; where the limit is yes, the one word that it is."""
     if rule.kind == "below" and rule.limit == 1:
         return "yes" if value >= 1 else "no"
-    return f"{told(rule.figure, value)}, limit {told(rule.figure, rule.limit)}"
+    return f"{in_units(rule.figure, value)}, limit {in_units(rule.figure, rule.limit)}"
 
 
 class _Course:

@@ -21,7 +21,7 @@ def around(story: Any) -> None:
                 t=at, update_id=5_000 + number, attempt=1, door="webhook", **labels
             )
         )
-        story.add(history.Held(t=at, process="bot", role="bot", **held, **labels))
+        story.add(history.Holdings(t=at, process="bot", role="bot", **held, **labels))
     first = next(
         e for e in story.events if isinstance(e, history.UpdateInjected) and e.stack == "webhook"
     )

@@ -33,7 +33,7 @@ from botproof.log_trouble import gist
 from botproof.report.html import judging_of
 from botproof.report.moments import Moment, moments_of
 from botproof.report.record import as_record
-from botproof.report.told import Said
+from botproof.report.said import Said
 
 POLLING: dict[str, Any] = {"stack": "polling", "mode": "polling"}
 BOT: dict[str, Any] = {"process": "bot", "role": "bot", **POLLING}
@@ -119,7 +119,7 @@ def test_what_a_stranger_was_told_stands_beside_what_the_operator_is_told() -> N
     (moment,) = moments("security", own, leak)
     assert moment.t == 2.0
     assert moment.apart
-    assert moment.told == (
+    assert moment.said == (
         Said("note", "a stranger asks by a tap"),
         Said("user", "/balance"),
         Said("bot", "BTC 91210 2500"),
@@ -131,7 +131,7 @@ def test_what_a_stranger_was_told_stands_beside_what_the_operator_is_told() -> N
 def test_a_finding_that_no_chat_shows_stands_beside_what_the_check_says() -> None:
     (moment,) = moments("security", SecretSeen(t=3.0, secret="bot token", place="a log", **POLLING))
     assert moment.apart
-    assert {said.by for said in moment.told} == {"line"}
+    assert {said.by for said in moment.said} == {"line"}
 
 
 def test_old_figures_stand_beside_those_of_a_good_day() -> None:
@@ -144,7 +144,7 @@ def test_old_figures_stand_beside_those_of_a_good_day() -> None:
     run = Run(t=0.0, modes=("polling",), judging=judging)
     (moment,) = moments("degradation", asked, judging=judging_of(run, DEFAULTS))
     assert "does not say how old" in moment.text
-    assert [said.by for said in moment.told] == ["note", "user", "bot", "note", "bot"]
+    assert [said.by for said in moment.said] == ["note", "user", "bot", "note", "bot"]
 
 
 def test_a_slot_of_signals_is_told_chat_by_chat() -> None:
@@ -152,8 +152,8 @@ def test_a_slot_of_signals_is_told_chat_by_chat() -> None:
     seen = SignalSeen(t=8.0, chat_id=1, text="buy", slot=60.0, after_s=0.2, life=1, **POLLING)
     (moment,) = moments("signals", watched, seen)
     assert "chat 2 was left out" in moment.text
-    assert Said("note", "to chat 1, 0.2 s after it began") in moment.told
-    assert Said("bot", "buy") in moment.told
+    assert Said("note", "to chat 1, 0.2 s after it began") in moment.said
+    assert Said("bot", "buy") in moment.said
 
 
 def test_a_mode_that_does_not_answer_is_called_so(make_story: Callable[..., Any]) -> None:
@@ -217,4 +217,4 @@ def test_what_a_load_shows_stands_beside_what_the_check_says(
     (moment,) = moments("errors", *story.events[1:])
     assert moment.text == "40 requests of the load failed; this was the first (HTTP 500)"
     assert moment.apart
-    assert {said.by for said in moment.told} == {"line"}
+    assert {said.by for said in moment.said} == {"line"}

@@ -17,7 +17,7 @@ from botproof.checks import memory
 from botproof.checks.piles import piles
 from botproof.config import Config, Process
 from botproof.history import History
-from botproof.targets.belongings import Kept, kept_below, read_belongings
+from botproof.targets.belongings import FilesBelow, files_below, read_belongings
 from botproof.targets.family import PROC
 from botproof.targets.launch import Launch
 from botproof.targets.launching import Launcher
@@ -42,7 +42,7 @@ def serving(
         at = number * every_s
         held: dict[str, Any] = {"files": 8, "sockets": 20, "threads": 4, "zombies": 0, "logged": 0}
         held |= {name: count(at / 40) for name, count in counts.items()}
-        events.append(history.Held(t=at, process="it", role=role, **held, **labels))
+        events.append(history.Holdings(t=at, process="it", role=role, **held, **labels))
     return History(events)
 
 
@@ -160,10 +160,10 @@ def test_files_below_a_directory_are_counted_and_a_tree_of_sources_is_not(tmp_pa
         (tmp_path / "below" / f"update-{number}.json").write_bytes(b"12345678")
     (tmp_path / "loop").symlink_to(tmp_path)
     link = len(str(tmp_path))
-    assert kept_below([tmp_path]) == Kept(7, 40 + link)
-    assert kept_below([tmp_path, tmp_path / "below"]) == Kept(12, 80 + link)
-    assert kept_below([tmp_path], most=3) == Kept(3)
-    assert kept_below([tmp_path / "nowhere"]) == Kept()
+    assert files_below([tmp_path]) == FilesBelow(7, 40 + link)
+    assert files_below([tmp_path, tmp_path / "below"]) == FilesBelow(12, 80 + link)
+    assert files_below([tmp_path], most=3) == FilesBelow(3)
+    assert files_below([tmp_path / "nowhere"]) == FilesBelow()
 
 
 LEAVES = """
@@ -196,9 +196,9 @@ async def test_what_a_process_leaves_is_counted_where_it_was_started_and_in_its_
     recorder = Recorder()
     process = await ManagedProcess.start(launch, recorder, read_stdout=True)
     await process.first_line(60)
-    process.record_held(1.0)
+    process.record_holdings(1.0)
     await process.kill()
-    (held,) = recorder.history().of(history.Held)
+    (held,) = recorder.history().of(history.Holdings)
     assert (held.left, held.kept) == (5 if below else 4, 500)
 
 

@@ -47,7 +47,7 @@ class One(Generic[T]):
         return value
 
 
-class Kept(list[T]):
+class UsableRows(list[T]):
     """The rows of a list that can be used; ``left_out`` counts the others, ``why`` says what is
     wrong with the first of them.
     """
@@ -69,13 +69,13 @@ class Rows(Generic[T]):
         self._one = One[T](kind)
         self._aligned = aligned
 
-    def decode(self, body: bytes | msgspec.Raw, /) -> Kept[T]:
+    def decode(self, body: bytes | msgspec.Raw, /) -> UsableRows[T]:
         """Return the rows; a null in a list's place is a list of none, an object one of one row."""
         told = bytes(body)
         if told.startswith(b"{"):
             told = b"[%b]" % told
         try:
-            return Kept(self._all.decode(told) or ())
+            return UsableRows(self._all.decode(told) or ())
         except msgspec.ValidationError as error:
             rows = self._each.decode(told)
             kept = self._one_by_one(rows)
@@ -84,8 +84,8 @@ class Rows(Generic[T]):
             kept.why = str(error)
             return kept
 
-    def _one_by_one(self, rows: list[msgspec.Raw]) -> Kept[T]:
-        kept: Kept[Any] = Kept()
+    def _one_by_one(self, rows: list[msgspec.Raw]) -> UsableRows[T]:
+        kept: UsableRows[Any] = UsableRows()
         for row in rows:
             try:
                 kept.append(self._one.decode(row))
@@ -96,17 +96,17 @@ class Rows(Generic[T]):
         return kept
 
 
-def kept_in(value: object) -> Iterator[Kept[Any]]:
+def rows_in(value: object) -> Iterator[UsableRows[Any]]:
     """Yield the lists of rows in what a decoder returned: itself, or one or two levels down."""
-    if isinstance(value, Kept):
+    if isinstance(value, UsableRows):
         yield value
     elif isinstance(value, tuple):
         for inner in value:
-            yield from kept_in(inner)
+            yield from rows_in(inner)
     elif isinstance(value, Struct):
         for name in value.__struct_fields__:
             inner = getattr(value, name)
-            if isinstance(inner, Kept):
+            if isinstance(inner, UsableRows):
                 yield inner
 
 
@@ -118,7 +118,7 @@ class Inside(Generic[T]):
         self._member = member
         self._rows = rows
 
-    def decode(self, body: bytes, /) -> Kept[T]:
+    def decode(self, body: bytes, /) -> UsableRows[T]:
         """Return the rows."""
         return self._rows.decode(getattr(self._outer.decode(body), self._member))
 

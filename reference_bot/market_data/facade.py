@@ -13,7 +13,7 @@ from reference_bot.market_data.answers import LastAnswers, Made, encode
 from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.crowd import Crowd
 from reference_bot.market_data.errors import AnswerError
-from reference_bot.market_data.keeping import Field as Kept
+from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.rankings import Rankings
 from reference_bot.market_data.service import Answer, MarketService
@@ -37,7 +37,7 @@ class Api:
         self._last = LastAnswers(cache)
         self._crowd = Crowd()
         self._started = time.monotonic()
-        self._signs: Kept[dict[str, str]] = Kept("reachable", self._sign_lifetime)
+        self._signs: Field[dict[str, str]] = Field("reachable", self._sign_lifetime)
 
     async def answer(
         self,
@@ -93,5 +93,5 @@ class _Kept:
     at: float
 
 
-_ANSWER: Final[Kept[_Kept]] = Kept("answer", lambda kept: kept.made.lifetime)
+_ANSWER: Final[Field[_Kept]] = Field("answer", lambda kept: kept.made.lifetime)
 _STALE_IF_ERROR_STATUSES: Final = frozenset({502, 503, 504})

@@ -20,7 +20,7 @@ import msgspec
 
 from reference_bot.api import NOT_THERE
 from reference_bot.market_data.breaker import Breaker
-from reference_bot.market_data.decoding import Decodes, kept_in
+from reference_bot.market_data.decoding import Decodes, rows_in
 from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
 from reference_bot.market_data.lateness import held_up
 from reference_bot.market_data.limits import (
@@ -283,7 +283,7 @@ class VenueClient:
             kind = response.headers.get("content-type", "")
             hint = f" (Content-Type {kind})" if "json" not in kind else ""
             raise self._error("bad_payload", path, f"{error}{hint}") from None
-        for rows in kept_in(value):
+        for rows in rows_in(value):
             if rows.left_out:
                 self.left_out(path, rows.left_out, rows.why)
         return value

@@ -147,7 +147,7 @@ def _mix_row(ask: Ask, one: Listing) -> dict[str, str]:
         "indexPrice": f"{ask.market.index_price(one.base, ask.now) * one.unit:.12f}",
         "markPrice": f"{ask.mark(one) * one.unit:.12f}",
         "fundingRate": rate,
-        "holdingAmount": one.held(ask.interest(one), ask.mark(one))[0],
+        "holdingAmount": one.in_both_units(ask.interest(one), ask.mark(one))[0],
         "deliveryStartTime": "",
         "deliveryTime": "",
         "deliveryStatus": "",
@@ -196,7 +196,7 @@ def _mix_candles(ask: Ask) -> Any:
 
 def _open_interest(ask: Ask) -> Any:
     one = _one(ask, _mix(ask))
-    size, _ = one.held(ask.interest(one), ask.mark(one))
+    size, _ = one.in_both_units(ask.interest(one), ask.mark(one))
     rows = [{"symbol": one.symbol, "size": size}]
     return _data(ask, {"openInterestList": rows, "ts": str(ask.now)})
 

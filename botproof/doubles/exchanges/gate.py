@@ -350,7 +350,9 @@ def _stat(ask: Ask, one: Listing, at: int, end: int) -> dict[str, Any]:
         "short_liq_amount": 0,
         "short_liq_usd": 0,
         "open_interest": int(one.contracts(_told(one, ask.interest(one, at)))),
-        "open_interest_usd": one.held(_told(one, ask.interest(one, at)), ask.mark(one, at))[1],
+        "open_interest_usd": one.in_both_units(
+            _told(one, ask.interest(one, at)), ask.mark(one, at)
+        )[1],
         "top_lsr_account": 1.0,
         "top_lsr_size": 1.0,
         "mark_price": ask.mark(one, at),

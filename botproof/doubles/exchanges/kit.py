@@ -106,7 +106,7 @@ class Listing:
         size = float(self.coins(lots))
         return size / price if self.kind == "inverse" else size * price
 
-    def held(self, lots: int, price: float) -> tuple[str, float]:
+    def in_both_units(self, lots: int, price: float) -> tuple[str, float]:
         """Return an open interest in coins, as text, and in the quote asset."""
         if self.kind == "inverse":
             return repr(self.value(lots, price)), float(self.coins(lots))

@@ -206,7 +206,7 @@ def _interest_row(ask: Ask, one: Listing) -> dict[str, str]:
 def _held(ask: Ask, one: Listing, at: int) -> tuple[str, str, str]:
     """Write the open interest in contracts, coins and dollars."""
     lots = ask.interest(one, at)
-    coins, dollars = one.held(lots, ask.mark(one, at))
+    coins, dollars = one.in_both_units(lots, ask.mark(one, at))
     return one.contracts(lots), coins, f"{dollars:.8f}"
 
 

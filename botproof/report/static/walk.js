@@ -196,7 +196,7 @@ function paintNow() {
   paintCases();
   paintPanels(view);
   const found = at.side ? undefined : store.record.moments[at.finding];
-  paintTold(found?.told ?? []);
+  paintTold(found?.said ?? []);
   $("walk-plain").hidden = at.side || !!found?.apart;
   $("walk-beside").hidden = !at.side;
   if (at.side) $("walk-both").replaceChildren(...beside(store, at.case, at.other, (s, name) => { at.side = false; toCase(name, s); }));

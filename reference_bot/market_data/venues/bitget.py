@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache
-from reference_bot.market_data.decoding import Enveloped, Kept, One, Rows
+from reference_bot.market_data.decoding import Enveloped, One, Rows, UsableRows
 from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
 from reference_bot.market_data.http import VenueClient
 from reference_bot.market_data.keeping import Field
@@ -235,7 +235,7 @@ def _refusal(envelope: _Envelope) -> Refusal:
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 
-def _rows(kind: type[T]) -> Enveloped[_Envelope, Kept[T]]:
+def _rows(kind: type[T]) -> Enveloped[_Envelope, UsableRows[T]]:
     return Enveloped(_ENVELOPE, _open, Rows[T](kind))
 
 

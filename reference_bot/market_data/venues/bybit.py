@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache
-from reference_bot.market_data.decoding import Enveloped, Inside, Kept, Rows
+from reference_bot.market_data.decoding import Enveloped, Inside, Rows, UsableRows
 from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.keeping import Field
@@ -163,7 +163,7 @@ class _Page(NamedTuple):
     ``first%3D0GUSDT%26last%3DZRXUSDT``.
     """
 
-    rows: Kept[_Symbol]
+    rows: UsableRows[_Symbol]
     cursor: str
 
 
@@ -204,7 +204,7 @@ _LIST = msgspec.json.Decoder(_List)
 _SYMBOL_ROWS = Rows[_Symbol](_Symbol)
 
 
-def _rows(kind: type[T]) -> Enveloped[_Envelope, Kept[T]]:
+def _rows(kind: type[T]) -> Enveloped[_Envelope, UsableRows[T]]:
     return Enveloped(_ENVELOPE, _open, Inside(_LIST, "rows", Rows[T](kind)))
 
 
@@ -238,7 +238,7 @@ def tells_limit(headers: Mapping[str, str], as_of: int | None) -> tuple[float, f
 
 
 # ticker, open interest and funding are one answer: whoever asks at the same time shares it
-_NOW: Final[Field[Reply[tuple[_Envelope, Kept[_Ticker]]]]] = Field("bybit.tickers", 1.0)
+_NOW: Final[Field[Reply[tuple[_Envelope, UsableRows[_Ticker]]]]] = Field("bybit.tickers", 1.0)
 
 
 class Bybit(OneApi):

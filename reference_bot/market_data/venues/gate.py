@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from reference_bot.market_data.cache import Cache
-from reference_bot.market_data.decoding import Kept, One, Rows
+from reference_bot.market_data.decoding import One, Rows, UsableRows
 from reference_bot.market_data.errors import Refusal, VenueError
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.keeping import Field
@@ -203,9 +203,9 @@ _PAIRS = Rows[_CurrencyPair](_CurrencyPair)
 _TIME = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ERROR = msgspec.json.Decoder(_Error)
 
-_STATS_NOW: Final[Field[Reply[Kept[_Stat]]]] = Field("gate.contract_stats", 5.0)
+_STATS_NOW: Final[Field[Reply[UsableRows[_Stat]]]] = Field("gate.contract_stats", 5.0)
 # ticker and open interest are one answer: whoever asks at the same time shares it
-_TICKER_NOW: Final[Field[Reply[Kept[_FuturesTicker]]]] = Field("gate.ticker", 1.0)
+_TICKER_NOW: Final[Field[Reply[UsableRows[_FuturesTicker]]]] = Field("gate.ticker", 1.0)
 
 
 def explain(_status: int, body: bytes) -> Refusal | None:
@@ -413,7 +413,7 @@ class Gate(OneApi):
             as_of=reply.as_of,
         )
 
-    async def _stats(self, instrument: Instrument, minutes: int) -> Reply[Kept[_Stat]]:
+    async def _stats(self, instrument: Instrument, minutes: int) -> Reply[UsableRows[_Stat]]:
         params: dict[str, str | int] = {
             "contract": instrument.symbol,
             "interval": _INTERVALS[minutes],

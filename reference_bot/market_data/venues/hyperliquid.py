@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from reference_bot.market_data.cache import Cache
-from reference_bot.market_data.decoding import Decodes, Kept, One, Rows
+from reference_bot.market_data.decoding import Decodes, One, Rows, UsableRows
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import Reply, VenueClient
 from reference_bot.market_data.keeping import Field
@@ -119,15 +119,15 @@ class _SpotContext(_Context, frozen=True, kw_only=True):
 class _Perps(NamedTuple):
     """The coins that are listed, and what is told of each: by position, and by name."""
 
-    universe: Kept[_Coin | None]
-    contexts: Kept[_Context | None]
+    universe: UsableRows[_Coin | None]
+    contexts: UsableRows[_Context | None]
     by_name: dict[str, _Context]
 
 
 class _Spots(NamedTuple):
-    universe: Kept[_SpotPair]
-    tokens: Kept[_Token]
-    contexts: Kept[_SpotContext]
+    universe: UsableRows[_SpotPair]
+    tokens: UsableRows[_Token]
+    contexts: UsableRows[_SpotContext]
 
 
 class _Candle(Struct, frozen=True):

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from reference_bot.market_data.decoding import Enveloped, Kept, Rows
+from reference_bot.market_data.decoding import Enveloped, Rows, UsableRows
 from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
@@ -211,7 +211,7 @@ def _reason(envelope: _Envelope) -> Reason:
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 
-def _rows(kind: type[T]) -> Enveloped[_Envelope, Kept[T]]:
+def _rows(kind: type[T]) -> Enveloped[_Envelope, UsableRows[T]]:
     return Enveloped(_ENVELOPE, _open, Rows[T](kind))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from botproof.chats import ReplyRules
 from botproof.checks import judging
-from botproof.checks.kept import name_the_machine
+from botproof.checks.machine import name_the_machine
 from botproof.checks.registry import CHECKS
 from botproof.config import Case, Config, Mode, Process
 from botproof.config.tables import Workload

@@ -51,13 +51,13 @@ def apart(event: Event) -> bool:
     return isinstance(event, _APART)
 
 
-def told_of(event: Event, history: History) -> tuple[Said, ...]:
+def said_of(event: Event, history: History) -> tuple[Said, ...]:
     """Return what was asked and answered, and what it is to be read against; nothing of an event
     that the record shows by itself."""
-    return tuple(_told(event, history))[:_MOST]
+    return tuple(_said(event, history))[:_MOST]
 
 
-def _told(event: Event, history: History) -> Iterator[Said]:
+def _said(event: Event, history: History) -> Iterator[Said]:
     if isinstance(event, SecurityAsked):
         yield Said("note", f"{event.who} asks by {event.path}")
         yield from _asked(event.text, event.answers)

@@ -1,4 +1,4 @@
-"""A roll-out that is on record, told to a person: its steps with their times, and its ledger."""
+"""A roll-out that is on record, for a person: its steps with their times, and its ledger."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RolloutRecord:
     """What a directory says of its roll-out. `end` is "" while it is under way."""
 
     name: str
@@ -44,7 +44,7 @@ class Told:
     ledger: Ledger | None
 
 
-def read(directory: Path) -> Told:
+def read(directory: Path) -> RolloutRecord:
     """Return the roll-out that a directory keeps. Raises UsageError: it is unreadable.
 
     Only reads: the roll-out may be under way, and its last line half written.
@@ -52,7 +52,7 @@ def read(directory: Path) -> Told:
     entries = list(_entries(directory / JOURNAL))
     state = state_of(entries)
     changes = state.plan.changes if state.plan else ()
-    return Told(
+    return RolloutRecord(
         name=directory.resolve().name,
         what=state.plan.what if state.plan else "roll-out",
         changes=[
@@ -65,7 +65,7 @@ def read(directory: Path) -> Told:
     )
 
 
-def told(rollout: Told) -> list[str]:
+def describe(rollout: RolloutRecord) -> list[str]:
     """Return lines about a roll-out."""
     lines = [f"{rollout.what}, {rollout.name}", *(f"  {each}" for each in rollout.changes)]
     lines += map(_line, rollout.steps)
