@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import Counter, Gauge, Histogram, ProcessCollector
 
 from reference_bot.instruments import Instruments
@@ -15,66 +17,54 @@ class Metrics(Instruments):
     def __init__(self) -> None:
         super().__init__()
         ProcessCollector(registry=self.registry)
-        self._requests = Histogram(
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self._requests = histogram(
             "market_data_request_seconds",
             "Time to answer, by route and status.",
             ("route", "status"),
-            buckets=_BUCKETS,
-            registry=self.registry,
         )
-        self._calls = Histogram(
+        self._calls = histogram(
             "market_data_venue_call_seconds",
             "Time of a call to a venue, by venue and outcome.",
             ("venue", "outcome"),
-            buckets=_BUCKETS,
-            registry=self.registry,
         )
-        self._missing = Counter(
+        self._missing = counter(
             "market_data_missing_total",
             "Parts that an answer had to leave out, by venue and reason.",
             ("venue", "reason"),
-            registry=self.registry,
         )
-        self._left_out = Counter(
+        self._left_out = counter(
             "market_data_rows_left_out_total",
             "Rows of a venue's lists that could not be used, by venue.",
             ("venue",),
-            registry=self.registry,
         )
-        self._limit_used = Gauge(
+        self._limit_used = gauge(
             "market_data_venue_limit_used_ratio",
             "Share of a venue's own limit that is used, as it told last; by venue and API.",
             ("venue", "api"),
-            registry=self.registry,
         )
-        self._last_good = Counter(
+        self._last_good = counter(
             "market_data_last_good_answers_total",
             "Answers from before, given because no venue could be asked.",
-            registry=self.registry,
         )
-        self.cache_stale = Gauge(
+        self.cache_stale = gauge(
             "market_data_cache_stale",
             "Values given beyond their lifetime while new ones were fetched.",
-            registry=self.registry,
         )
-        self._shared = Counter(
+        self._shared = counter(
             "market_data_shared_cache_total",
             "What became of calls to the shared cache: hit, miss, unreadable, refused, failed.",
             ("outcome",),
-            registry=self.registry,
         )
-        self._shared_up = Gauge(
+        self._shared_up = gauge(
             "market_data_shared_cache_up",
             "Whether the shared cache is reachable; not there without REDIS_URL.",
             ("kind",),  # a gauge without labels would say 0 where there is none
-            registry=self.registry,
         )
-        self.cache_hits = Gauge(
-            "market_data_cache_hits", "Answers from the cache.", registry=self.registry
-        )
-        self.cache_misses = Gauge(
-            "market_data_cache_misses", "Fetches that the cache began.", registry=self.registry
-        )
+        self.cache_hits = gauge("market_data_cache_hits", "Answers from the cache.")
+        self.cache_misses = gauge("market_data_cache_misses", "Fetches that the cache began.")
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
