@@ -98,7 +98,7 @@ async def degradation_trial(
     async def work(stack: Stack) -> None:
         played.clear()
         bad = (kind or BadTimes)(stack, own.config, played)
-        async with reading(stack, _of_interest, bad.read):
+        async with reading(stack, _of_interest, bad.take_in):
             await bad.times()
         often = called_too_often(stack, _WHEN)
         shown[:] = [*bad.on_pages, *secrets_shown(stack, _WHEN), *often]
@@ -447,23 +447,21 @@ class BadTimes:
     def _answered(self, name: str) -> bool:
         return self._chats.turns[name].answered
 
-    async def read(self, events: asyncio.Queue[Event]) -> None:
+    def take_in(self, event: Event) -> None:
         """Take in what is said and called, for as long as the times go on."""
-        while True:
-            event = await events.get()
-            if isinstance(event, VenueCall):
-                self._calls[event.venue] += 1
-                if event.status == _OK:
-                    self._venues[event.venue] += 1
-                    said = f"{event.path} {event.query}".upper()
-                    self._given.append((event.t, event.venue, said))
-                continue
-            if isinstance(event, BotApiCall) and chat_of(event) == self._held_chat:
-                if is_sending(event.method):
-                    self._to_held.append(event)
-                self._sent_there.set()
-            self._chats.feed(event)
-            self._progress.set()
+        if isinstance(event, VenueCall):
+            self._calls[event.venue] += 1
+            if event.status == _OK:
+                self._venues[event.venue] += 1
+                said = f"{event.path} {event.query}".upper()
+                self._given.append((event.t, event.venue, said))
+            return
+        if isinstance(event, BotApiCall) and chat_of(event) == self._held_chat:
+            if is_sending(event.method):
+                self._to_held.append(event)
+            self._sent_there.set()
+        self._chats.feed(event)
+        self._progress.set()
 
     def _has_datum(self, text: str, since: float = 0.0) -> bool:
         """Tell whether an exchange has said anything of the symbol that a question

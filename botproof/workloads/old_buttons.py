@@ -7,16 +7,14 @@ of the second comes while the bot is stopped, and its next start has to answer i
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botproof.calls import button_rows, chat_of, is_sending, text_of
-from botproof.history import BotApiCall, Event
-from botproof.targets.granted import Granted
+from botproof.history import BotApiCall
 from botproof.targets.replicas import ReplicatedStack
-from botproof.workloads.trials import reading
+from botproof.workloads.trials import CallsSeen, reading
 from botproof.workloads.updates import message_update, person
 
 _ANSWER_S = 6.0
@@ -40,7 +38,7 @@ async def tap_over_a_restart(
     """Ask the first of `texts` that is answered with a button, tap it, and tap it over a clean
     restart. None where no button is shown, or its tap changes no message."""
     taps = _Taps(stack)
-    async with reading(stack, lambda event: isinstance(event, BotApiCall), taps.read):
+    async with reading(stack, lambda event: isinstance(event, BotApiCall), taps.seen.take_in):
         for text in dict.fromkeys(texts):
             data = await taps.shown(text, users)
             if data:
@@ -57,23 +55,14 @@ class _Taps:
 
     def __init__(self, stack: ReplicatedStack) -> None:
         self._stack = stack
-        self._calls: list[BotApiCall] = []
-        self._progress = asyncio.Event()
+        self.seen = CallsSeen(stack)
         self._queries = iter(range(_QUERIES_FROM, _QUERIES_FROM + 100))
-
-    async def read(self, calls: asyncio.Queue[Event]) -> None:
-        """Take in what the bot calls."""
-        while True:
-            event = await calls.get()
-            if isinstance(event, BotApiCall):
-                self._calls.append(event)
-                self._progress.set()
 
     async def shown(self, text: str, users: tuple[int, int]) -> str:
         """Ask as both users; return what a button carries that both were shown, "" for none."""
         for user in users:
             await self._stack.inject(message_update(user, text))
-        await self._until(lambda: all(self._buttons(user) for user in users), _ANSWER_S)
+        await self.seen.until(lambda: all(self._buttons(user) for user in users), _ANSWER_S)
         first, second = (self._buttons(user) for user in users)
         return next((data for data in first if data in second), "")
 
@@ -83,11 +72,11 @@ class _Taps:
         """Tap as a user, over a restart or not; return what was sent or changed for it."""
         if restarted:
             await self._stack.stop_bots()
-        seen = len(self._calls)
+        seen = len(self.seen.calls)
         await self._stack.inject(self._tap(user, data))
         if restarted:
             await self._stack.start_bot()
-        await self._until(lambda: any(self._answers(user, seen)), seconds)
+        await self.seen.until(lambda: any(self._answers(user, seen)), seconds)
         return tuple(self._answers(user, seen))
 
     def _tap(self, user: int, data: str) -> Mapping[str, Any]:
@@ -100,18 +89,11 @@ class _Taps:
         }
         return {"callback_query": body}
 
-    async def _until(self, met: Callable[[], bool], seconds: float) -> None:
-        async def progress() -> None:
-            self._progress.clear()
-            await self._progress.wait()
-
-        await Granted(self._stack.watch, seconds).wait(met, progress)
-
     def _buttons(self, user: int) -> dict[str, Mapping[str, Any]]:
         """Return the messages with buttons that a user was sent, by what their buttons carry."""
         return {
             str(button["callback_data"]): call.result
-            for call in self._calls
+            for call in self.seen.calls
             if chat_of(call) == user and isinstance(call.result, Mapping)
             for row in button_rows(call.params.get("reply_markup"))
             for button in row
@@ -121,7 +103,7 @@ class _Taps:
     def _answers(self, user: int, since: int) -> Iterator[str]:
         """Yield what was sent to a user since a call, or changed there. That a message is not
         modified says that the tap was understood."""
-        for call in self._calls[since:]:
+        for call in self.seen.calls[since:]:
             same = "not modified" in (call.description or "")
             if chat_of(call) != user or not (call.error_code is None or same):
                 continue

@@ -127,7 +127,7 @@ class Asker:
     async def ask(self) -> list[SecurityAsked]:
         """Ask all of it; return what came of it."""
         private = self._config.workload.private
-        async with reading(self._stack, _is_call, self._read):
+        async with reading(self._stack, _is_call, self._take_in):
             bot = await self._stack.telegram.bot(self._stack.values["token"])
             ordinary = await self._ordinary()
             operator = {}
@@ -147,7 +147,7 @@ class Asker:
     async def as_user(self, user: int, who: str) -> list[SecurityAsked]:
         """Ask the private questions, one after the other, by a message of this user's."""
         events: list[SecurityAsked] = []
-        async with reading(self._stack, _is_call, self._read):
+        async with reading(self._stack, _is_call, self._take_in):
             for text in self._config.workload.private:
                 self._chats[user, ""] = Chats(self._rules)
                 await self._inject(message_update(user, text))
@@ -253,18 +253,16 @@ class Asker:
             if self._last != last:
                 last, quiet = self._last, Granted(self._stack.watch, _QUIET_S)
 
-    async def _read(self, calls: asyncio.Queue[Event]) -> None:
-        while True:
-            event = await calls.get()
-            if not isinstance(event, BotApiCall) or event.error_code is not None:
-                continue
-            chat, query = chat_of(event) or 0, query_of(event)
-            if not _said(event.params):
-                continue  # what was deleted again was told all the same
-            self._last = history.now()
-            key = (0, query) if query else (chat, "")
-            self._chats.setdefault(key, Chats(self._rules)).feed(event)
-            self._buttons.setdefault(chat, []).extend(_callback_data(event))
+    def _take_in(self, event: Event) -> None:
+        if not isinstance(event, BotApiCall) or event.error_code is not None:
+            return
+        chat, query = chat_of(event) or 0, query_of(event)
+        if not _said(event.params):
+            return  # what was deleted again was told all the same
+        self._last = history.now()
+        key = (0, query) if query else (chat, "")
+        self._chats.setdefault(key, Chats(self._rules)).feed(event)
+        self._buttons.setdefault(chat, []).extend(_callback_data(event))
 
     def _answers(self, chats: Sequence[int], query: str) -> list[str]:
         keys = [*((chat, "") for chat in chats), *([(0, query)] if query else [])]

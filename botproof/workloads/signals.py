@@ -176,7 +176,7 @@ class _Watch:
         return round(min(ready) - since, 2) if ready else None
 
     async def all(self) -> None:
-        async with reading(self._stack, _of_interest, self._read):
+        async with reading(self._stack, _of_interest, self._take_in):
             await self._subscribe()
             refused = {"kind": "error", "error_code": 403, "description": _BLOCKED}
             gone = [{"method": "*", "chat_id": chat, **refused} for chat in self.gone]
@@ -282,43 +282,41 @@ class _Watch:
     def _in(self, slot: float) -> int:
         return sum(each.slot == slot for each in self._seen)
 
-    async def _read(self, calls: asyncio.Queue[Event]) -> None:
+    def _take_in(self, event: Event) -> None:
         interval = self._settings.interval_s
-        while True:
-            event = await calls.get()
-            if isinstance(event, ProcessReady) and event.role == "bot":
-                self._ready.append(event)
-            if not isinstance(event, BotApiCall):
-                continue
-            chat, text = chat_of(event) or 0, text_of(event.params)
-            if event.error_code == _TOO_MANY:
-                self.told_to_wait.add(chat)
-            if event.error_code is not None or not is_sending(event.method) or not text:
-                continue
-            if chat in self._asked:
-                self._answered_at.setdefault(chat, event.t)
-                continue
-            self._answers[chat] += 1
-            self._told.setdefault(chat, text)
-            if not self._message.search(text):
-                continue
-            at = time.time() - (history.now() - event.t)
-            slot = _slot(at, interval)
-            self._seen.append(
-                SignalSeen(
-                    t=event.t,
-                    chat_id=chat,
-                    text=text,
-                    slot=slot,
-                    after_s=round(at - slot, 3),
-                    life=self._life,
-                    tags=shows_tags(event.params),
-                    method=event.method,
-                    params={k: v for k, v in event.params.items() if k != "chat_id"},
-                    stack=self._stack.mode,
-                    mode=self._stack.mode,
-                )
+        if isinstance(event, ProcessReady) and event.role == "bot":
+            self._ready.append(event)
+        if not isinstance(event, BotApiCall):
+            return
+        chat, text = chat_of(event) or 0, text_of(event.params)
+        if event.error_code == _TOO_MANY:
+            self.told_to_wait.add(chat)
+        if event.error_code is not None or not is_sending(event.method) or not text:
+            return
+        if chat in self._asked:
+            self._answered_at.setdefault(chat, event.t)
+            return
+        self._answers[chat] += 1
+        self._told.setdefault(chat, text)
+        if not self._message.search(text):
+            return
+        at = time.time() - (history.now() - event.t)
+        slot = _slot(at, interval)
+        self._seen.append(
+            SignalSeen(
+                t=event.t,
+                chat_id=chat,
+                text=text,
+                slot=slot,
+                after_s=round(at - slot, 3),
+                life=self._life,
+                tags=shows_tags(event.params),
+                method=event.method,
+                params={k: v for k, v in event.params.items() if k != "chat_id"},
+                stack=self._stack.mode,
+                mode=self._stack.mode,
             )
+        )
 
 
 def _of_interest(event: Event) -> bool:

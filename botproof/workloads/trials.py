@@ -16,7 +16,8 @@ import msgspec
 
 from botproof import history
 from botproof.config import Config, Scalar
-from botproof.history import Event, HarnessError, Withheld
+from botproof.history import BotApiCall, Event, HarnessError, Withheld
+from botproof.targets.granted import Granted
 from botproof.targets.life import live, with_fresh_start
 from botproof.targets.recorder import Predicate, Recorder
 from botproof.targets.stack import Stack, Surroundings
@@ -96,13 +97,42 @@ async def in_stack(
 async def reading(
     stack: Stack,
     wanted: Predicate,
-    read: Callable[[asyncio.Queue[Event]], Coroutine[Any, Any, None]],
+    take_in: Callable[[Event], None],
 ) -> AsyncIterator[None]:
-    """Let `read` take in the wanted events of a stack while the block goes on."""
+    """Have each wanted event of a stack taken in while the block goes on."""
     with stack.around.recorder.subscribe(wanted) as events:
-        reader = asyncio.create_task(read(events))
+
+        async def read() -> None:
+            while True:
+                take_in(await events.get())
+
+        reader = asyncio.create_task(read())
         try:
             yield
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
+
+
+class CallsSeen:
+    """What the bot of a stack calls, as it comes, and waits for what they bring about."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._watch = stack.watch
+        self._progress = asyncio.Event()
+        self.calls: list[BotApiCall] = []
+
+    def take_in(self, event: Event) -> None:
+        """Keep a call."""
+        if isinstance(event, BotApiCall):
+            self.calls.append(event)
+            self._progress.set()
+
+    async def until(self, met: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `met`, which is asked again after each call; tell whether it was in time."""
+
+        async def progress() -> None:
+            self._progress.clear()
+            await self._progress.wait()
+
+        return await Granted(self._watch, seconds).wait(met, progress)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from botproof.calls import chat_of, is_sending, text_of
 from botproof.checks.figures import telling
 from botproof.faults.troubles import Frozen
-from botproof.history import BotApiCall, Event
+from botproof.history import BotApiCall
 from botproof.targets.granted import Granted
 from botproof.targets.replicas import ReplicatedStack
-from botproof.workloads.trials import reading
+from botproof.workloads.trials import CallsSeen, reading
 from botproof.workloads.updates import message_update
 
 _AWAY_S = 2.0
@@ -41,7 +41,7 @@ async def start_unserved(
     """
     services = [each for each in stack.services if each.launch.container is None]
     asking = _Asking(stack, text, iter(users))
-    async with reading(stack, lambda event: isinstance(event, BotApiCall), asking.read):
+    async with reading(stack, lambda event: isinstance(event, BotApiCall), asking.seen.take_in):
         if not services or not await asking.has_figures(_ANSWER_S):
             return None
         frozen = Frozen(lambda: services)
@@ -70,39 +70,24 @@ class _Asking:
         self._stack = stack
         self._text = text
         self._users = list(users)
-        self._calls: list[BotApiCall] = []
-        self._progress = asyncio.Event()
+        self.seen = CallsSeen(stack)
         self.last: list[str] = []
 
     @property
     def users_left(self) -> bool:
         return bool(self._users)
 
-    async def read(self, calls: asyncio.Queue[Event]) -> None:
-        """Take in what the bot calls."""
-        while True:
-            event = await calls.get()
-            if isinstance(event, BotApiCall):
-                self._calls.append(event)
-                self._progress.set()
-
     async def has_figures(self, seconds: float) -> bool:
         """Ask as the next user; tell whether figures are answered. The time is waited for to the
         end: what says that it works on it is edited later."""
         user = self._users.pop(0)
         await self._stack.inject(message_update(user, self._text))
-
-        async def progress() -> None:
-            self._progress.clear()
-            await self._progress.wait()
-
-        limit = Granted(self._stack.watch, seconds)
-        return await limit.wait(lambda: bool(telling("\n".join(self._of(user)))), progress)
+        return await self.seen.until(lambda: bool(telling("\n".join(self._of(user)))), seconds)
 
     def _of(self, user: int) -> list[str]:
         self.last = [
             text_of(call.params)
-            for call in self._calls
+            for call in self.seen.calls
             if chat_of(call) == user
             and call.error_code is None
             and (is_sending(call.method) or call.method.startswith("editMessage"))
