@@ -30,6 +30,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture
+def no_proxy_but_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the proxies that the machine's environment names."""
+    for name in os.environ:
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let a test that lacks a program or a right fail in CI: there everything has to run."""

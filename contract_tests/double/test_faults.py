@@ -17,12 +17,6 @@ pytestmark = pytest.mark.anyio
 TOKEN = "5:" + "T" * 35
 
 
-@pytest.fixture
-async def chat(api: Any) -> int:
-    await api.person(text="/start", chat_id=1)
-    return 1
-
-
 async def texts(api: Any) -> list[str]:
     return [message["text"] for message in (await api.chat())["messages"][1:]]
 

@@ -24,12 +24,6 @@ def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + rows + chunk(b"IEND", b"")
 
 
-@pytest.fixture
-async def chat(api: Any) -> int:
-    await api.person(text="/start", chat_id=1)
-    return 1
-
-
 async def upload(api: Any, method: str, files: dict[str, tuple[str, bytes]], **params: str) -> Any:
     form = aiohttp.FormData(params)
     for name, (file_name, data) in files.items():

@@ -135,12 +135,6 @@ async def test_rights_in_groups_and_channels(api: Any) -> None:
 # -- texts -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def chat(api: Any) -> int:
-    await api.person(text="/start", chat_id=1)
-    return 1
-
-
 @pytest.mark.parametrize(
     ("params", "says"),
     [

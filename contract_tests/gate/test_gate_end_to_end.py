@@ -31,6 +31,7 @@ from botproof.history import (
 )
 from botproof.report.files import as_json
 from botproof.verdict import CheckResult, Verdict
+from contract_tests.processes import alive
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -138,14 +139,6 @@ class Bench:
                 await gate.finish()
         # Whatever happened, nothing that it started is left.
         assert [pid for pid in gate.processes() if alive(pid)] == []
-
-
-def alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.fixture

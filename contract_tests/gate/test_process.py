@@ -18,6 +18,7 @@ from botproof.targets.memory import parse_kilobytes, read_memory
 from botproof.targets.process import ManagedProcess
 from botproof.targets.recorder import Recorder
 from botproof.targets.reserved import Ports
+from contract_tests.processes import alive
 
 pytestmark = pytest.mark.anyio
 
@@ -73,15 +74,6 @@ def kinds(recorder: Recorder) -> list[str]:
     """What was recorded, but for when its log grew: that is when it was looked at."""
     events = [event for event in recorder.history() if not isinstance(event, history.LogRead)]
     return [type(event).__name__ for event in events]
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended but was not collected yet does not."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 async def gone(pid: int) -> bool:

@@ -1,6 +1,7 @@
 """What a double does not serve, or is slow with, is never held against the bot; and it is named."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -137,39 +138,32 @@ def test_a_reply_that_is_late_for_the_double_alone_is_no_fail(
         assert late in result.evidence
 
 
-def test_a_host_that_no_double_stands_for_is_named(unknown, judging) -> None:
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (
+            {"double": "names", "kind": "unknown_host", "detail": {"host": "api.coingecko.com"}},
+            "no double stands for the host api.coingecko.com",
+        ),
+        (
+            {
+                "double": "resolver",
+                "kind": history.REFUSED_ADDRESS,
+                "detail": {"process": "bot", "address": "192.0.2.7:443"},
+            },
+            "the bot tried to reach 192.0.2.7:443: it was refused",
+        ),
+    ],
+)
+def test_a_host_or_address_that_no_double_stands_for_is_named(
+    unknown, judging, event: Mapping[str, Any], said: str
+) -> None:
     for mode in unknown.modes:
         case = asked(unknown, mode)
-        unknown.add(
-            history.DoubleEvent(
-                t=case.t,
-                double="names",
-                kind="unknown_host",
-                detail={"host": "api.coingecko.com"},
-                **unknown.labels(mode),
-            )
-        )
+        unknown.add(history.DoubleEvent(t=case.t, **event, **unknown.labels(mode)))
     _, golden = judge(unknown, judging(approved=APPROVED), "golden")
     assert golden.verdict is Verdict.INCONCLUSIVE
-    assert "no double stands for the host api.coingecko.com" in golden.measurement
-
-
-def test_an_address_that_was_refused_is_named(unknown, judging) -> None:
-    for mode in unknown.modes:
-        case = asked(unknown, mode)
-        detail = {"process": "bot", "address": "192.0.2.7:443"}
-        unknown.add(
-            history.DoubleEvent(
-                t=case.t,
-                double="resolver",
-                kind=history.REFUSED_ADDRESS,
-                detail=detail,
-                **unknown.labels(mode),
-            )
-        )
-    _, golden = judge(unknown, judging(approved=APPROVED), "golden")
-    assert golden.verdict is Verdict.INCONCLUSIVE
-    assert "the bot tried to reach 192.0.2.7:443: it was refused" in golden.measurement
+    assert said in golden.measurement
 
 
 @pytest.mark.parametrize("status", [500, 200])

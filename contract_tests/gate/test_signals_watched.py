@@ -14,6 +14,7 @@ from botproof.checks.judging import Judging
 from botproof.history import History
 from botproof.verdict import CheckResult, Verdict
 from botproof.workloads.signals import Slot, is_next_restarted
+from contract_tests.gate.evidence import signal
 
 
 def judge_signals(story: Any, *more: history.SignalSeen, drop: int = 0) -> CheckResult:
@@ -33,12 +34,6 @@ def watched_of(story: Any, **fields: Any) -> CheckResult:
         for each in story.events
     ]
     return signals.check(History(events), Judging())
-
-
-def signal(**fields: Any) -> history.SignalSeen:
-    given: dict[str, Any] = {"chat_id": 1, "text": "BTC LONG 91,210.46", "slot": 104.0}
-    given |= {"after_s": 1.0, "life": 2, "stack": "polling", "mode": "polling", **fields}
-    return history.SignalSeen(t=1.0, **given)
 
 
 class TestSignals:

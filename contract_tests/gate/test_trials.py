@@ -374,12 +374,6 @@ class TestDegradation:
         assert degradation.check(History([]), Judging()).verdict is Verdict.INCONCLUSIVE
 
 
-def signal(**fields: Any) -> history.SignalSeen:
-    given: dict[str, Any] = {"chat_id": 1, "text": "BTC LONG 91,210.46", "slot": 104.0}
-    given |= {"after_s": 1.0, "life": 2, "stack": "polling", "mode": "polling", **fields}
-    return history.SignalSeen(t=1.0, **given)
-
-
 class TestExpectations:
     @pytest.mark.parametrize(
         ("expect", "said"),

@@ -1,7 +1,6 @@
 """What a roll-out asks Telegram, on a machine whose proxy or clock is not as it should be."""
 
 import datetime
-import os
 import ssl
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -17,6 +16,7 @@ from botproof.doubles.telegram.client import Double, launch
 from botproof.rollout.engine import StepFailedError
 from botproof.rollout.telegram import Telegram
 
+pytestmark = pytest.mark.usefixtures("no_proxy_but_the_tests")
 TOKEN = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
 NOBODY = "http://127.0.0.1:9"
 """The port `discard`, where a proxy never listens."""
@@ -26,13 +26,6 @@ NOBODY = "http://127.0.0.1:9"
 def double() -> Iterator[Double]:
     with launch(TOKEN) as double:
         yield double
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy_but_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
 
 
 def telegram(base: str, addresses: Mapping[str, str] | None = None) -> Telegram:

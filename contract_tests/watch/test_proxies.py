@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -17,16 +16,10 @@ from botproof.watch import web
 from botproof.watch.proxies import ProxyError, proxy_of
 from contract_tests.answering import Answering
 
+pytestmark = pytest.mark.usefixtures("no_proxy_but_the_tests")
 TOKEN = "42:AAExampleExampleExampleExampleExample"
 API = "https://api.telegram.org"
 OUTSIDE = "telegram.example"
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy_but_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize(
