@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from contract_tests.bot.conftest import is_sent
 from contract_tests.bot.test_reports import ALBUM, COMMAND, message
 
 DIRECT = {
@@ -10,6 +11,8 @@ DIRECT = {
     "title": "News",
     "is_direct_messages": True,
 }
+
+SLOW = -1_000_000_000_022
 
 
 def picture(caption: str, album: str, number: int) -> dict[str, Any]:
@@ -43,3 +46,21 @@ def test_direct_messages_of_a_channel_are_answered_to_who_asked(
     [answer] = telegram.replies()
     assert answer["params"]["direct_messages_topic_id"] == 7
     assert answer["result"]["text"].startswith("📊 BTC/USDT")
+
+
+def test_a_group_in_slow_mode_holds_up_nobody_else(start_bot: Any, telegram: Any) -> None:
+    """Telegram holds a message to it for seconds, and answers after that."""
+    start_bot("polling").until_ready()
+    telegram.fault(method="sendMessage", chat_id=SLOW, kind="late", seconds=2.0, count=3)
+    for symbol in ("btc", "eth", "sol"):
+        telegram.inject(message(SLOW, f"/price {symbol}"))
+    telegram.until(lambda event: accepted(event, SLOW))
+    telegram.say("/help", chat=1)  # while the group's next message is held
+    telegram.until(lambda event: accepted(event, 1))
+    telegram.until(lambda event: accepted(event, SLOW), count=2)
+    assert len(telegram.texts(SLOW)) == 3
+
+
+def accepted(event: dict[str, Any], chat: int) -> bool:
+    """Tell whether Telegram has taken a message to this chat."""
+    return is_sent(event) and event["params"]["chat_id"] == chat

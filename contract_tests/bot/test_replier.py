@@ -44,11 +44,19 @@ class Telegram:
     markups: list[str] = field(default_factory=list)
     under_way: int = 0
     most_under_way: int = 0
+    holds: dict[int, asyncio.Event] = field(default_factory=dict)
+    """Chats whose messages it holds, each until its event."""
+    doubts: int = 0
+
+    def doubt(self) -> None:
+        self.doubts += 1
 
     async def send(self, place: Place, html: str, markup: str = "") -> int:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         await asyncio.sleep(0)
+        if place.chat_id in self.holds:
+            await self.holds[place.chat_id].wait()
         self.under_way -= 1
         self._fail()
         self.sent.append((place.chat_id, html))
@@ -93,7 +101,7 @@ class Records:
 class World:
     """A context of fakes. Sleeping takes no time but is counted."""
 
-    def __init__(self, slots: int = 1) -> None:
+    def __init__(self, slots: int = 1, patience: float = 60.0) -> None:
         self.telegram = Telegram()
         self.records = Records()
         self.now = 1000.0
@@ -104,7 +112,7 @@ class World:
         self.context = ReplyContext(
             inbox=self.records,  # type: ignore[arg-type]  # only what a replier uses
             messenger=self.telegram,
-            slots=SendSlots(slots),
+            slots=SendSlots(slots, patience=patience),
             flood=FloodControl(),
             metrics=Metrics(),
             bot_failed=self._note,
@@ -406,6 +414,47 @@ async def test_while_the_record_cannot_be_written_nothing_else_is_sent() -> None
     assert len(world.slept) == 5
     assert [chat for chat, _ in world.telegram.sent] == [0, 1, 2]
     assert world.records.log == ["answered"] * 3
+
+
+@pytest.mark.parametrize(
+    ("end", "log"),
+    [
+        (None, ["answered"]),
+        (unanswered(), ["answered"]),
+        (BadRequest("CHAT_RESTRICTED"), [Progress(parts=("held",)), "refused"]),
+        (RetryAfter(7), [Progress(parts=("held",)), Progress(parts=("held",), tries=1)]),
+    ],
+)
+async def test_a_message_that_telegram_holds_is_counted_as_sent_and_others_go_on(
+    end: TelegramError | None, log: list[Any]
+) -> None:
+    """A kill in that time repeats one message at most: the other one's."""
+    world = World(patience=0.0)
+    world.telegram.holds[5] = asyncio.Event()
+    held = asyncio.create_task(world.replier(5).say(["held"]))
+    await asyncio.sleep(0)  # it has the slot
+    await world.replier(6).say(["other"])
+    assert world.records.log == [Progress(parts=("held",), sent=1), "answered"]
+    assert world.telegram.sent == [(6, "other")]
+    assert (world.telegram.doubts, world.red) == (1, None)
+    world.telegram.failures = [end]
+    world.telegram.holds[5].set()
+    await held
+    assert world.records.log[2:] == log
+    assert [text for _, text in world.telegram.sent] == ["other"] + ["held"] * (end is None)
+    assert world.context.sending.trouble(world.now + 5) is None
+
+
+async def test_while_it_cannot_be_counted_as_sent_nobody_goes_on() -> None:
+    world = World(patience=0.0)
+    world.telegram.holds[5] = asyncio.Event()
+    world.records.failures = 3
+    held = asyncio.create_task(world.replier(5).say(["held"]))
+    await asyncio.sleep(0)  # it has the slot
+    await world.replier(6).say(["other"])
+    assert world.records.log == [Progress(parts=("held",), sent=1), "answered"]
+    world.telegram.holds[5].set()
+    await held
 
 
 async def test_a_cancelled_answer_still_records_what_was_sent() -> None:

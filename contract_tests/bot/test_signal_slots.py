@@ -232,6 +232,9 @@ class Messenger:
         self.sent: list[int] = []
         self.failure: TelegramError | None = None
 
+    def doubt(self) -> None:
+        raise AssertionError("it holds no message")
+
     async def send(self, place: Place, _html: str, _markup: str = "") -> int:
         if self.failure is not None:
             raise self.failure

@@ -255,9 +255,13 @@ class HttpClient:
     def _doubt(self, connection: _Connection) -> None:
         """Use none of the others again where one that had stood idle gave no answer."""
         if connection.reused and connection.home is self._idle:
-            for other in self._idle:
-                other.abort()
-            self._idle = deque()
+            self.doubt()
+
+    def doubt(self) -> None:
+        """Use no connection again that stands idle or is under way."""
+        for other in self._idle:
+            other.abort()
+        self._idle = deque()
 
     async def close(self) -> None:
         """Close every connection; requests that run fail with NoAnswerError."""

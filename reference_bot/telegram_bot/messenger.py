@@ -28,6 +28,10 @@ class TelegramMessenger:
     def __init__(self, bot: DirectBot) -> None:
         self._bot = bot
 
+    def doubt(self) -> None:
+        """Use no connection again that stands idle."""
+        self._bot.doubt_connections()
+
     async def send(self, place: Place, html: str, markup: str = "") -> int:
         """Send a message, with ``markup`` (JSON) under it; return its message_id."""
         params = {

@@ -73,6 +73,10 @@ class LeanRequest(BaseRequest):
     async def initialize(self) -> None:
         """Do nothing: connections are made when needed."""
 
+    def doubt(self) -> None:
+        """Use no connection again that stands idle."""
+        self._client.doubt()
+
     async def shutdown(self) -> None:
         await self._client.close()
         if self._uploads is not None:
@@ -191,6 +195,11 @@ class DirectBot(ExtBot[None]):
         request = self._polling if method == "getUpdates" else self.request
         data = cast("RequestData", _Parameters(given))  # the library's own cannot be made in public
         return await request.post(f"{self.base_url}/{method}", data, read_timeout=seconds)
+
+    def doubt_connections(self) -> None:
+        """Use no connection again that stands idle; httpx, behind a proxy, keeps its own."""
+        if isinstance(self.request, LeanRequest):
+            self.request.doubt()
 
     async def close_requests(self) -> None:
         """Close the connections of a bot that never got to `initialize`.

@@ -7,6 +7,8 @@ The rules, and where they come from (docs/bot.md, "What a kill can repeat"):
 * Between Telegram's acceptance and our record of it lies a moment in which a kill makes the next
   process send once more. `SendSlots` lets one message at a time be in that moment, so a kill
   repeats one at most. Edits need no slot: doing one again changes nothing.
+* Where Telegram holds a message (of a group in slow mode, for up to ten seconds), it is recorded as
+  sent, and others go on. If Telegram refuses it after that, that is taken back.
 * What Telegram certainly did not take (429, 5xx, no connection) goes again: within two seconds at
   once, later by giving the chat back to the inbox for a while. Only that chat waits.
 """
@@ -48,7 +50,7 @@ from reference_bot.telegram_bot.outgoing.remedies import (
     shorter,
 )
 from reference_bot.telegram_bot.outgoing.sending import Sending
-from reference_bot.telegram_bot.outgoing.slots import SendSlots
+from reference_bot.telegram_bot.outgoing.slots import SendSlots, WhenHeld
 from reference_bot.telegram_bot.render.html import plain
 from reference_bot.telegram_bot.update import is_private
 
@@ -105,6 +107,10 @@ class Draft:
 class Messenger(Protocol):
     """The two Bot API calls that answers are made of. Both raise TelegramError."""
 
+    def doubt(self) -> None:
+        """Use no connection again that stands idle: a message is not answered, and the way to
+        Telegram may be cut."""
+
     async def send(self, place: Place, html: str, markup: str = "", /) -> int:
         """Send a message, with ``markup`` (JSON) under it; return its message_id."""
 
@@ -148,6 +154,9 @@ class Replier:
         self.interrupted: InboxUnavailableError | LeaseLostError | None = None
         self.failure: Exception | None = None
         """What went wrong with this update; then it is kept as a dead letter."""
+        self._recording = asyncio.Lock()
+        self._unanswered = False
+        """Whether Telegram has been given a message and has not answered."""
 
     @property
     def _chat(self) -> int:
@@ -222,14 +231,15 @@ class Replier:
         async def section() -> None:
             self._check_lease()
             try:
-                message_id = await self._context.messenger.send(self._place, WORKING)
+                message_id = await self._send(WORKING)
             except TelegramError as error:
                 self._note(classify(error))
                 return
-            self._accepted()
-            await self._record(replace(self._job.progress, ack=message_id))
+            async with self._recording:
+                self._accepted()
+                await self._record(replace(self._job.progress, ack=message_id))
 
-        await self._in_turn(section)
+        await self._in_turn(section, self._when_held(None))
 
     async def _part(self, index: int) -> Failure | None:
         """Try part ``index`` for two seconds; return None when it is sent or never will be."""
@@ -242,7 +252,7 @@ class Replier:
                 case None | Wait() | NoToken():
                     return failure
                 case Unknown() | Refused():
-                    await self._give_up(failure)
+                    await self._give_up(index, failure)
                     return None
             if pause is None or self._context.clock() + pause > self._deadline:
                 return failure
@@ -253,25 +263,51 @@ class Replier:
         ack = self._job.progress.ack
         if index == 0 and ack is not None:
             return await self._edit(ack)
-        return await self._in_turn(partial(self._send_and_record, index))
+        return await self._in_turn(partial(self._send_and_record, index), self._when_held(index))
 
-    async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        return await self._context.slots.run(section, first=self._job.lane in self._context.first)
+    async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]], held: WhenHeld) -> _T:
+        first = self._job.lane in self._context.first
+        return await self._context.slots.run(section, held, first=first)
+
+    def _when_held(self, index: int | None) -> WhenHeld:
+        """Return what is done before others go on while Telegram holds part ``index``: it is
+        counted as sent, so that no kill repeats it. None: an announcement, which is no answer."""
+
+        async def count(new: bool) -> bool:
+            async with self._recording:
+                if not self._unanswered:
+                    return False
+                if new:
+                    self._context.messenger.doubt()
+                if index is not None:
+                    await self._record(replace(self._job.progress, sent=index + 1))
+                return True
+
+        return WhenHeld(self._chat, count)
+
+    async def _send(self, html: str, markup: str = "") -> int:
+        self._unanswered = True
+        try:
+            return await self._context.messenger.send(self._place, html, markup)
+        finally:
+            self._unanswered = False
 
     async def _send_and_record(self, index: int) -> Failure | None:
         self._check_lease()
-        progress = self._job.progress
+        failure = None
         try:
-            await self._context.messenger.send(
-                self._place, progress.parts[index], self._markup(index)
-            )
+            await self._send(self._job.progress.parts[index], self._markup(index))
         except TelegramError as error:
             failure = classify(error)
             self._note(failure)
+        async with self._recording:
+            if failure is None:
+                self._accepted()
+                await self._record_sent(index)
+                return None
+            if self._job.progress.sent > index and not isinstance(failure, Unknown):
+                await self._record(replace(self._job.progress, sent=index))
             return await self._another_way(index, failure)
-        self._accepted()
-        await self._record_sent()
-        return None
 
     async def _another_way(self, index: int, failure: Failure) -> Failure:
         """``Again`` when part ``index`` may be taken in another way; else ``failure`` itself."""
@@ -337,7 +373,7 @@ class Replier:
         except TelegramError as error:
             failure = classify(error)
             if isinstance(failure, Refused) and same_already(failure.reason):
-                await self._record_sent()  # an earlier try did it
+                await self._record_sent(0)  # an earlier try did it
                 return None
             if isinstance(failure, Unknown):
                 failure = Again("unknown")  # once more changes nothing
@@ -347,7 +383,7 @@ class Replier:
                 return Again(failure.code)  # the old chat refuses the new message, and tells where
             return await self._another_way(0, failure)
         self._context.sending.reached()
-        await self._record_sent()
+        await self._record_sent(0)
         return None
 
     def _markup(self, index: int) -> str:
@@ -362,20 +398,20 @@ class Replier:
 
     # what became of it
 
-    async def _record_sent(self) -> None:
-        progress = replace(self._job.progress, sent=self._job.progress.sent + 1)
+    async def _record_sent(self, index: int) -> None:
+        progress = replace(self._job.progress, sent=index + 1)
         if progress.sent == len(progress.parts):
             self._job.progress = progress
             await self.finish("answered")
         else:
             await self._record(progress)
 
-    async def _give_up(self, failure: Unknown | Refused) -> None:
+    async def _give_up(self, index: int, failure: Unknown | Refused) -> None:
         """Give up: the part counts as gone, or the whole answer as refused."""
-        fields = {"update_id": self._job.update_id, "part": self._job.progress.sent}
+        fields = {"update_id": self._job.update_id, "part": index}
         if isinstance(failure, Unknown):
             _log.warning("no answer from Telegram: message counts as sent", extra=fields)
-            await self._record_sent()
+            await self._record_sent(index)
             return
         if not self._went_private():
             _log.warning("Telegram refused a message: %s", failure.reason, extra=fields)
@@ -413,13 +449,13 @@ class Replier:
         match failure:
             case Wait(seconds):
                 self._context.flood.refused(self._chat, seconds, now)
-                self._context.sending.held(self._chat, now)
+                self._context.sending.held(self._chat, "429", now)
             case NoToken():
                 self._context.bot_failed("Telegram refuses the bot token (401)")
             case Again(code):
                 self._context.sending.failed(code, now)
             case Unknown():
-                self._context.sending.failed("no answer came", now)
+                self._context.sending.held(self._chat, "no answer came", now)
             case Refused():
                 self._context.sending.reached()
 

@@ -30,11 +30,11 @@ class Sending:
             self._first = now
         self._failed_at, self._why = now, why
 
-    def held(self, chat: int, now: float) -> None:
-        """Telegram said 429: for one chat that is its own matter, for several it is ours."""
+    def held(self, chat: int, why: str, now: float) -> None:
+        """Note a 429, or no answer: for one chat that is its own matter, for several it is ours."""
         self._chats.add(chat)
         if len(self._chats) >= _CHATS:
-            self.failed("429", now)
+            self.failed(why, now)
 
     def trouble(self, now: float) -> str | None:
         """Say why users get no answers, or None. After half a minute without a try nobody knows."""

@@ -13,6 +13,7 @@ from reference_bot.telegram_bot.access import Access
 from reference_bot.telegram_bot.inbox import Job
 from reference_bot.telegram_bot.outgoing.failures import Failure, Refused, Unknown
 from reference_bot.telegram_bot.outgoing.replier import Place, Replier, ReplyContext
+from reference_bot.telegram_bot.outgoing.slots import WhenHeld
 from reference_bot.telegram_bot.signals.metrics import SignalMetrics
 from reference_bot.telegram_bot.signals.model import SignalBook, SignalMessage
 from reference_bot.telegram_bot.signals.slots import slot_at
@@ -108,10 +109,10 @@ class _SignalReplier(Replier):
     async def _follow(self, chat: int, failure: Refused) -> Failure:  # noqa: ARG002 - the base's
         return failure  # `_give_up` writes it anew: signals of one chat have one lane
 
-    async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        return await self._context.slots.run_last(section)
+    async def _in_turn(self, section: Callable[[], Coroutine[Any, Any, _T]], held: WhenHeld) -> _T:
+        return await self._context.slots.run_last(section, held)
 
-    async def _give_up(self, failure: Unknown | Refused) -> None:
+    async def _give_up(self, index: int, failure: Unknown | Refused) -> None:
         if isinstance(failure, Refused) and failure.moved_to is not None:
             await self._context.moved(self._chat, failure.moved_to)
             await self.go_on_in(failure.moved_to)
@@ -123,7 +124,7 @@ class _SignalReplier(Replier):
                 failure.reason,
                 extra={"chat": self._chat},
             )
-        await super()._give_up(failure)
+        await super()._give_up(index, failure)
 
     async def go_on_in(self, chat: int) -> None:
         """Put it into the inbox anew, for the supergroup that its group has become.
