@@ -12,6 +12,7 @@ from typing import Any
 from botproof import history
 from botproof.checks.judging import Check, Judging, JudgingSettings, run_checks
 from botproof.history import History, HistoryWriter
+from botproof.open_files import as_a_service_has
 from botproof.problems import UsageError
 from botproof.targets.recorder import Recorder
 from botproof.targets.session import interruptible
@@ -52,6 +53,7 @@ def record_and_judge(
     SIGTERM and SIGHUP end the run as an ERROR. Never raises for what
     goes wrong in ``run``: that is in the history, and in the verdict.
     """
+    as_a_service_has()
     started = history.now()
     path = report_dir / "history.jsonl"
     try:

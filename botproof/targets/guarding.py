@@ -6,6 +6,7 @@ import asyncio
 import sys
 from typing import Self
 
+from botproof.open_files import as_a_service_has
 from botproof.targets import guard as guard_script
 
 
@@ -16,6 +17,9 @@ class Guard:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
+        """Begin to guard, and let what is started from now on have as many open files as a
+        service. Raises UsageError where the machine does not allow that many."""
+        as_a_service_has()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",

@@ -183,3 +183,17 @@ def test_a_record_that_is_being_written_can_be_read(tmp_path: Path) -> None:
         assert read_history(path).run is not None
     with HistoryWriter(path), pytest.raises(HistoryError, match="is empty"):
         read_history(path)  # begun anew
+
+
+def test_a_shell_that_allows_too_few_open_files_judges_no_bot(tmp_path: Path) -> None:
+    """The market data of a good build closed connections at 128, and the gate said FAIL."""
+    gate_of_it = (sys.executable, "-m", "botproof", "gate", "--report-dir", str(tmp_path))
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -n 200 && exec "$@"', "-", *gate_of_it],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 64
+    assert "this shell allows 200 open files (ulimit -Hn), and a service has 1,024" in done.stderr
+    assert not (tmp_path / "verdict.json").exists()

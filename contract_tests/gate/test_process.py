@@ -316,6 +316,29 @@ async def test_nothing_outlives_a_harness_that_is_killed(tmp_path: Path) -> None
     assert await gone(child)
 
 
+LIMIT = """
+import os, resource, sys
+sys.stdout.write(f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]}\\n")
+sys.stdout.flush()
+os.read(0, 1)
+"""
+
+
+async def test_what_a_run_starts_may_open_as_many_files_as_a_service(tmp_path: Path) -> None:
+    """However many the shell allows: a limit of 128 made a good build lose connections."""
+    harness = (sys.executable, "-c", HARNESS, str(tmp_path), LIMIT)
+    for soft in (128, 4096):
+        shell = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", f'ulimit -Sn {soft} && exec "$@"', "-", *harness),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert shell.stdout is not None
+        _, limit = (await shell.stdout.readline()).split()
+        shell.kill()
+        await shell.wait()
+        assert int(limit) == 1024
+
+
 async def test_a_docker_that_hangs_keeps_no_process_alive(tmp_path: Path) -> None:
     """Containers are what the guard may have to wait for: processes end before."""
     docker = tmp_path / "docker"

@@ -16,6 +16,7 @@ from botproof.doubles.exchanges.server import ExchangeDouble
 from botproof.doubles.kit.process import add_address, run_until_stopped
 from botproof.doubles.server import Server
 from botproof.doubles.tls import HERE, server_context
+from botproof.open_files import as_many_as_allowed
 
 _DRAWN = 26 * HOUR  # a day, the candle that is open, and what the 96 before it lean on
 
@@ -70,6 +71,7 @@ def _scenario(text: str) -> tuple[str, Scenario]:
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; return the exit code (2 for what cannot be used)."""
+    as_many_as_allowed()
     try:
         market = Market(
             args.seed, COINS + FOREX + OTHERS + synthetic_coins(args.symbols), dict(args.scenario)

@@ -18,6 +18,7 @@ from botproof.doubles.http.server import HttpDouble, Recording
 from botproof.doubles.kit.process import add_address, run_until_stopped
 from botproof.doubles.server import Server
 from botproof.doubles.tls import any_name_context
+from botproof.open_files import as_many_as_allowed
 
 SECRETS = "BOTPROOF_SECRETS"
 """The variable that holds a JSON list of values that no recording may have: not the command line,
@@ -64,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C; return the exit code (2 for what cannot be used)."""
+    as_many_as_allowed()
     try:
         exchanges = [each for path in args.recording for each in read_har(path)]
         begun = read_har(args.record) if args.blank and args.record.exists() else []

@@ -17,6 +17,7 @@ from botproof.doubles.telegram.context import Settings
 from botproof.doubles.telegram.flood import FloodLimits
 from botproof.doubles.telegram.wire import WireError, read_wires
 from botproof.doubles.tls import NAMES, server_context
+from botproof.open_files import as_many_as_allowed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +150,7 @@ def _token(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C; return the exit code (2 for a file that cannot be used)."""
+    as_many_as_allowed()
     wrong = _wrong_with_files(args)
     if wrong:
         print(wrong, file=sys.stderr)
