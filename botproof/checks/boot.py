@@ -209,10 +209,10 @@ def _storms(history: History, stack: str) -> Iterator[Found]:
 
 
 def _too_often(what: str, calls: int, when: str) -> str:
-    return (
-        f"the bot called {what} {calls} times within a second{when}: Telegram answers that by "
-        "429, and the chat waits"
-    )
+    comes = "Telegram answers that by 429, and the chat waits"
+    if "failed" in what:
+        comes = "wait after a call that failed, a little longer each time"
+    return f"the bot called {what} {calls} times within a second{when}: {comes}"
 
 
 def _silent_bot(history: History, chats: Chats, stack: str) -> Iterator[_Problem]:

@@ -147,6 +147,7 @@ def _ended(history: History, stack: str) -> str:
 
 def _findings(asked: Asked, judging: Judging) -> Iterator[Found]:
     yield from _first(asked, judging)
+    yield from _no_longer(asked)
     yield from _first_late(asked, judging.budgets["reply_time_s"].limit)
     yield from _strangers(asked)
     yield from _bodies(asked)
@@ -176,6 +177,30 @@ def _first(asked: Asked, judging: Judging) -> Iterator[Found]:
             f"the first update after the start is answered otherwise than the same later: "
             f"{first.sent} → {_said(first)}; later → {_said(one)}. What the first request "
             "makes (a connection, an event loop, a client) has to serve it and every later one",
+        )
+
+
+_LATER = ("again", "repeated", "midst", "aside", "after", "named", "newer")
+
+
+def _later(asked: Asked) -> list[DoorAsked]:
+    """Return what was asked in the ordinary way after the conversation."""
+    return [asked[what] for what in _LATER if what in asked]
+
+
+def _no_longer(asked: Asked) -> Iterator[Found]:
+    """Yield that nobody is answered after the conversation, neither a new user nor the one whose
+    first update was: one that answers its owner alone still answers that one."""
+    first, again, repeated = (asked.get(what) for what in ("first", "again", "repeated"))
+    if first is None or again is None or repeated is None or not first.answers:
+        return
+    if not any(one.answers for one in _later(asked)):
+        yield Found(
+            again,
+            f"{again.sent} → silence, by whomever it is asked, where the first update was "
+            f"answered: {_said(first)}. What handles updates has ended since, or waits for ever, "
+            "though the process goes on: `boot` tells what the log says. Catch what one update "
+            "raises, and end the process where that cannot be",
         )
 
 
@@ -358,14 +383,16 @@ def _nobody(asked: Asked, judging: Judging) -> Iterator[Found]:
 def _health(asked: Asked) -> Iterator[Found]:
     health = asked.get("health")
     ordinary = [asked[what] for what in ("first", "again", "after") if what in asked]
-    if health is None or health.status != 200 or any(one.answers for one in ordinary):
+    still = _later(asked) or ordinary
+    if health is None or health.status != 200 or any(one.answers for one in still):
         return
+    more = " any more" if any(one.answers for one in ordinary) else ""
     statuses = sorted({one.status for one in ordinary if one.status})
     webhook = f" (webhook: HTTP {', '.join(map(str, statuses))})" if statuses else ""
     yield Found(
         health,
-        f"{health.sent} says well (200) while nothing is answered{webhook}. Let it say 503 until "
-        "the bot has reached Telegram and can handle an update",
+        f"{health.sent} says well (200) while nothing is answered{more}{webhook}. Let it say 503 "
+        "until the bot has reached Telegram and can handle an update",
     )
 
 

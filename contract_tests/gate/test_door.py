@@ -74,6 +74,17 @@ def test_a_bot_that_was_gone_is_not_said_to_answer_nobody_but_its_owner() -> Non
     assert "{users}" in door.check(History([run, asked]), Judging()).measurement
 
 
+def test_a_bot_that_answers_nobody_any_more_is_told_and_so_is_its_health() -> None:
+    ordinary = ("again", "repeated", "after", "twice", "named", "newer")
+    silent: dict[str, dict[str, Any]] = {what: {"answers": ()} for what in ordinary}
+    result = judge(silent)
+    assert result.verdict is Verdict.FAIL
+    assert "<again> → silence, by whomever it is asked, where the first" in result.measurement
+    assert any("says well (200) while nothing is answered any more" in e for e in result.evidence)
+    owner = {**silent, "repeated": {"answers": HELLO}, "midst": {"answers": HELLO}}
+    assert judge(owner).verdict is Verdict.PASS, "whoever writes first owns it"
+
+
 def test_a_question_that_ended_the_bot_is_told_and_the_silence_after_it_is_not() -> None:
     """Whoever asks next gets nothing either, which says nothing about their names or ids."""
     place: dict[str, Any] = {"stack": "p", "mode": "p"}

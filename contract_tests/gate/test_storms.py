@@ -76,6 +76,6 @@ def test_boot_is_red_and_says_where(story, judging) -> None:
     result = boot.check(story.history(), judging)
     assert result.verdict is Verdict.FAIL
     assert (
-        f"polling: the bot called {what} 99 times within a second {when}: Telegram answers"
-        in result.measurement
+        f"polling: the bot called {what} 99 times within a second {when}: wait after a "
+        "call that failed" in result.measurement
     )
