@@ -260,6 +260,15 @@ _KNOWN = (
         "name a file below {{scratch}} by its variable, so that each start has one of its own",
     ),
     _Sign(
+        r"open ([^\s:]+): no such file or directory|No such file or directory: '([^']+)'|"
+        r"ENOENT: no such file or directory, \w+ '([^']+)'|"
+        r"FileNotFoundException: (\S+) \(No such file",
+        "the file or the program {0}{1}{2}{3} is not there",
+        "a file of settings is made from the example beside it (cp .env.example .env), under the "
+        "name that the line says, with made-up values in it; a directory is made, and a program "
+        "installed",
+    ),
+    _Sign(
         r"(?:Permission denied|EACCES|PermissionError).{0,80}",
         "the bot may not read or write something here",
         "start it as the user who owns its files, or let it write below {{scratch}}",

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from botproof.bot_token import TOKEN
 from botproof.fleet.options import add_files
 from botproof.history import HarnessError
 from botproof.init.look import ENDED, Found, look
@@ -80,6 +81,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if found.started else 1
 
 
+def _again(described: Description) -> str:
+    """Return the command that gives the bot what it insists on, with a place for each value."""
+    settings = "".join(f"{name}=… " for name in described.unknown)
+    return f"botproof init --force --bot {shlex.quote(settings + described.called)}"
+
+
 def _starts(path: Path) -> str:
     """Return the command by which a file of this name is likely to be started."""
     program = {".py": "python ", ".js": "node ", ".mjs": "node ", ".php": "php "}
@@ -114,7 +121,8 @@ def _described(arguments: argparse.Namespace, base: Path) -> Description:
         from botproof.init.compose import describe  # noqa: PLC0415 - see above
 
         raw["bot"], source = describe(arguments.compose, arguments.service)
-    return Description(raw=raw, source=source, given=given)
+    called = TOKEN.sub("…", arguments.bot or "")
+    return Description(raw=raw, source=source, given=given, called=called)
 
 
 _SETTING = re.compile(r"([A-Za-z_]\w*)=(.*)\Z", re.DOTALL)
@@ -221,8 +229,11 @@ def _tell(found: Found, path: Path, text: str) -> None:
     print(f"memory: {found.memory_mb:.0f} MB at most")
     asked = questions(text)
     if asked:
-        print(f"questions that stand in the file: {len(asked)}")
-        for line in asked:
-            print(f"  ? {line}")
+        print(f"questions that stand in the file, with what would answer them there: {len(asked)}")
+        for number, each in enumerate(asked, 1):
+            print(f"  {number}. {each.text}")
+            print("".join(f"       {line}\n" for line in each.answer), end="")
     sudo = "sudo " if described.by_name and sys.platform == "linux" else ""
+    if described.unknown and described.called:
+        print(f"with your values in place of …: {sudo}{_again(described)}")
     print(f"wrote {path}. Next: {sudo}botproof gate, then botproof golden approve")

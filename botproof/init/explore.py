@@ -182,6 +182,16 @@ def next_cases(vocabulary: Vocabulary, turns: Mapping[str, Turn]) -> list[Case]:
     return vocabulary.cases[before:]
 
 
+def shown_by(answers: Iterable[Message]) -> set[str]:
+    """Return the commands that answers speak of, with and without arguments."""
+    found: set[str] = set()
+    for message in answers:
+        text = _shown(message).text
+        found |= {f"/{command}" for command in _COMMAND.findall(text)}
+        found |= set(examples_of(text))
+    return found
+
+
 def _shown(message: Message) -> Parsed:
     """Return what the user reads of a message: `*/price* _BTC_` has no signs of Markdown left."""
     key = next((key for key in TEXT_KEYS if message.params.get(key)), TEXT_KEYS[0])

@@ -37,6 +37,7 @@ class Home:
         self._before = files_of(directory)
         self._kept: dict[str, KeptFiles] = {}
         self._changed: set[str] = set()
+        self._logs = _logs_of(directory)
         left = _ALL_TOGETHER
         for name in (each for each in self._before if _DATA.search(each)):
             size = self._before[name][0]
@@ -66,6 +67,11 @@ class Home:
             sorted(each for each in self._changed if not self._is_data(_BESIDE.sub("", each)))
         )
 
+    def logs(self) -> tuple[str, ...]:
+        """Return the files that it wrote its log into."""
+        now = _logs_of(self._directory)
+        return tuple(sorted(each for each, size in now.items() if size > self._logs.get(each, 0)))
+
     def _is_data(self, name: str) -> bool:
         return name in self._kept or (name not in self._before and bool(_DATA.search(name)))
 
@@ -77,6 +83,18 @@ class Home:
     def _keep(self, name: str, folder: Path) -> None:
         if self._directory is not None:
             self._kept[name] = KeptFiles([self._directory / name], folder / str(len(self._kept)))
+
+
+def _logs_of(directory: Path | None) -> Mapping[str, int]:
+    """Return the sizes of the log files in a directory and in those directly below it."""
+    if directory is None:
+        return {}
+    return {
+        str(each.relative_to(directory)): each.stat().st_size
+        for pattern in ("*.log", "*/*.log")
+        for each in directory.glob(pattern)
+        if each.parent.name not in _STRANGE and each.is_file()
+    }
 
 
 def grouped(names: Iterable[str]) -> tuple[str, ...]:

@@ -30,16 +30,16 @@ from botproof.targets.world import TELEGRAM_HOSTS
 from botproof.workloads import scripted
 
 _ROUNDS = 3
-_SERVES = re.compile(
-    r"set_?webhook|run_webhook|webhookCallback|startWebhook|run_webhooks", re.IGNORECASE
-)
-
 
 ENDED = (
     "what it wrote last is below. A question that ends the bot ends it for everybody. The gate "
     "names the case: sudo botproof gate"
 )
 """What is said of a bot that a question has ended."""
+_SHOWN = (
+    "its menu or an answer shows that it can be said: see why, or take it in with "
+    'expect = "silence"'
+)
 _OPEN = '? it waited for its answer when the bot ended. Where silence is right: expect = "silence"'
 
 
@@ -64,6 +64,8 @@ class Found:
     """Names of cases that were not answered while, alone, they asked for what no double has."""
     kept: tuple[str, ...] = ()
     """Files in its own directory that it made or changed, and that are not put back."""
+    logs: tuple[str, ...] = ()
+    """Files that it writes its log into."""
     once: tuple[str, ...] = ()
     """What its buttons say that holds for one start alone."""
 
@@ -150,6 +152,7 @@ async def _look(trials: Trials, described: Description, found: Found) -> Found:
     if data := grouped(trials.home.data()):
         described.raw["bot"]["keeps"] = list(data)
     found.kept = trials.home.others()
+    found.logs = trials.home.logs()
     return found
 
 
@@ -251,10 +254,15 @@ async def _second_play(
     calls = [call for call in trials.recorder.history().of(BotApiCall) if call.error_code is None]
     stacks = {turn.case.stack for turn in (*first.values(), *second.values())}
     plays = [each for each in trials.recorder.history() if each.stack in stacks]
-    meanwhile = _meanwhile(History(plays), found.in_vain)
+    shown = {f"/{command}" for command, _ in trial.look.menu} | explore.shown_by(
+        message for turn in (*first.values(), *second.values()) for message in turn.answers
+    )
+    meanwhile = {case.name: _SHOWN for case in cases if case.say in shown}
+    meanwhile |= _meanwhile(History(plays), found.in_vain)
+    meanwhile |= {**_refused(first), **_refused(second)}
     likely = {f"/{command}" for command in described.source.commands} - set(explore.FIRST)
     likely |= set(_examples(described))
-    likely -= {f"/{command}" for command, _ in trial.look.menu}
+    likely -= shown
     spoken = [
         case
         for case in cases  # a word of its source that it does not answer to is no command
@@ -280,6 +288,16 @@ async def _second_play(
         f"the tap on {data!r}, whose id or time the next start does not know"
         for data in found.once[:3]
     ]
+
+
+def _refused(turns: dict[str, Turn]) -> dict[str, str]:
+    """Return what Telegram said to the only answers to a case, by case, in words that follow
+    "while"."""
+    return {
+        name: f"Telegram refused what it sent: {turn.refused[-1].description}"
+        for name, turn in turns.items()
+        if turn.refused and not turn.answers
+    }
 
 
 def _of_mute(found: Found, cases: Sequence[Case], plays: Sequence[Event]) -> Proposals:
@@ -381,7 +399,7 @@ async def _other_mode(trials: Trials, described: Description) -> None:
     if "webhook" in described.modes:
         await _try_mode(trials, described, "polling", _polling_env(described))
         return
-    if not _SERVES.search(described.source.text):
+    if not described.source.serves:
         return
     for path in ("/webhook", ""):
         env = _webhook_env(described, path)

@@ -116,6 +116,7 @@ _GIVEN = {
     Role.USERS: "{users}",
     Role.USER: str(FIRST_USER),
     Role.PORT: "{port:bot}",
+    Role.WEBHOOK_URL: "{url:bot}",
     Role.HOST: "127.0.0.1",
     Role.SECRET: "a-secret-that-only-the-gate-uses",
 }

@@ -64,7 +64,7 @@ _READS = re.compile(
     r"(?:\.fetch)?|process\.env|env\.(?:str|int|bool|list|get)|\benv|\bconfig|get_env|_env)"
     rf"\s*[\[(]\s*[\"'`]({_NAME})[\"'`]"
 )
-_NODE = re.compile(rf"process\.env\.({_NAME})")
+_NODE = re.compile(rf"\benv\.({_NAME})\b")  # of `process`, or what a module of its own hands on
 _TAKEN_APART = re.compile(r"\{([^{}]*)\}\s*=\s*process\.env")
 _LINE = re.compile(r".*(?:environ|getenv|Getenv|process\.env|env::var|\benv:).*")
 _QUOTED = re.compile(rf"(?<!=)(?<!= )[\"'`]({_NAME})[\"'`]")  # what follows "=" is a value
@@ -128,6 +128,12 @@ _HTTP_API = re.compile(
     r"^\s*(?:from|import)\s+telegram\b",
     re.MULTILINE,
 )
+_SERVES = re.compile(
+    r"set_?webhook|run_webhook|webhookCallback|startWebhook|run_webhooks", re.IGNORECASE
+)
+_POLLS = re.compile(
+    r"getUpdates|get_updates|polling|LongPoller|\.launch\(|message_loop", re.IGNORECASE
+)
 _TOKEN = re.compile(rf"[\"'`](?:bot)?({TOKEN.pattern})[\"'`]")
 _WORD = re.compile(r"[\"'`]/?([A-Za-z][A-Za-z0-9_]{0,31})[\"'`]")
 _PATH = re.compile(r"[\"'`](/[A-Za-z0-9_./{}$:<>-]{0,60})[\"'`]")
@@ -159,7 +165,7 @@ class Source:
     that stands in it. `market`: it names those who sell or give away prices; `share` is one that
     sellers of shares' prices have, "" where it names none. `exchange`: among them one that the
     exchange double stands for. `mtproto` is a library of MTProto, where no library of the HTTP Bot
-    API is beside it.
+    API is beside it. `serves`: it speaks of a webhook, `polls`: of getUpdates.
     """
 
     env: tuple[str, ...] = ()
@@ -174,6 +180,8 @@ class Source:
     text: str = ""
     token: str = ""
     mtproto: str = ""
+    serves: bool = False
+    polls: bool = False
 
 
 def read_source(folder: Path, command: Sequence[str] = ()) -> Source:
@@ -196,6 +204,8 @@ def read_source(folder: Path, command: Sequence[str] = ()) -> Source:
         exchange=names_exchange(whole),
         text=whole,
         token="".join(_TOKEN.findall(whole)[:1]),
+        serves=_SERVES.search(whole) is not None,
+        polls=_POLLS.search(whole) is not None,
         mtproto="" if _HTTP_API.search(whole) else _library(whole),
     )
 

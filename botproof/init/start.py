@@ -46,7 +46,7 @@ class Description:
 
     `given` are settings that stood before the command, `guessed` are settings that the bot insists
     on and whose value was made up; `answers_to` says how the bot was brought to speak to the
-    double; `own_token` is one that stands in its source.
+    double; `own_token` is one that stands in its source, `called` the command as it was given.
     """
 
     raw: dict[str, Any]
@@ -58,6 +58,7 @@ class Description:
     unknown: list[str] = field(default_factory=list)
     answers_to: str = ""
     own_token: str = ""
+    called: str = ""
     look: Look = field(default_factory=Look)
     trouble: Trouble | None = None
 
@@ -213,9 +214,9 @@ async def _try(
         if described.take_exchanges(look):
             trials.say("  it asks exchanges: the exchange double stands for them from here on")
             continue
-        if _use_own_token(trials, described):
+        if _use_own_token(trials, described) or _half_ended(trials, described):
             continue
-        if not look.failure and look.ports and not look.hosts:
+        if _listens_alone(look):
             return await _set_by_hand(trials, described)
         if set(look.hosts) & set(TELEGRAM_HOSTS) or _wrong_path(look):
             trials.say("  no: it asks elsewhere")
@@ -288,8 +289,16 @@ def _give_webhook(trials: Trials, described: Description) -> bool:
         return False
     likely = ((Role.WEBHOOK_URL, "{url:bot}"), (Role.PORT, "{port:bot}"))
     names = {name: value for role, value in likely for name in of_role(described.names, role)[:1]}
-    new = {name: value for name, value in names.items() if name not in described.base_env}
+    made_up = {name: described.base_env.get(name, "") for name in described.unknown}
+    names |= {n: "{url:bot}" for n, value in made_up.items() if value and hook.startswith(value)}
+    new = {
+        name: value
+        for name, value in names.items()
+        if name not in described.base_env or name in made_up
+    }
     described.base_env |= new
+    described.unknown = [name for name in described.unknown if name not in new]
+    described.guessed = [name for name in described.guessed if name not in new]
     if new:
         trials.say(f"  no: it registered the webhook {hook!r}; it is given {' and '.join(new)}")
     return bool(new)
@@ -314,8 +323,24 @@ def _give_missing(trials: Trials, described: Description) -> bool:
             described.guessed.append(name)
         described.base_env[name] = value
         trials.say(f"  its log names {name}: it is given {value!r}")
+        if role_of(name) is Role.WEBHOOK_URL:  # it has to listen there, too
+            ports = of_role(described.names, Role.PORT)[:1]
+            described.base_env |= dict.fromkeys(ports, "{port:bot}")
         new = True
     return new
+
+
+def _listens_alone(look: Look) -> bool:
+    """Tell whether it listens, and has asked nobody for anything."""
+    return not look.failure and bool(look.ports) and not look.hosts
+
+
+def _half_ended(trials: Trials, described: Description) -> bool:
+    """Give a bot that listens alone what its log says is missing: the part of it that asks may have
+    ended for want of that. Whether there was anything new."""
+    missing = missing_settings(described.look.log, ())
+    new = any(name not in described.base_env for name in missing)
+    return new and _listens_alone(described.look) and _give_missing(trials, described)
 
 
 def port_in_command(described: Description) -> bool:

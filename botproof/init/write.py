@@ -6,22 +6,25 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from botproof.config import Case, parse_config
 from botproof.init.look import Found
 from botproof.init.settings import OWNER_CHAT, Role, role_of
+from botproof.init.trial import Look
 from botproof.users import FIRST_USER
 
 _HEAD = """\
 # Written by `botproof init` from what it saw of this bot. Lines with "?" are questions that only
-# you can answer. Every key: docs/botproof-toml.md of botproof.
+# you can answer; what stands below one without a space behind its "#" answers it, once that "#" is
+# taken away. Every key: docs/botproof-toml.md of botproof.
 """
 _KEPT_FREE = 0.85
 """The share of a machine's memory that is left when the system has taken its own."""
 _WANTED_MB = 800
+_WAYS = {"webhook": "a webhook", "polling": "getUpdates"}
 _SLOW_S = 2.0
 
 
@@ -62,7 +65,7 @@ def _bot(found: Found) -> Iterator[str]:
             "moment,\n#   and the gate's check `boot` says so. Handle SIGTERM, finish, and end "
             "with 0."
         )
-    yield from _kept(found)
+    yield from _kept(found, last)
     yield "\n[bot.env]                          # its whole environment; nothing of your shell's"
     for name, value in described.base_env.items():
         note = ""
@@ -90,9 +93,15 @@ def _named(found: Found, name: str, value: str) -> str:
     return f"{{user:{OWNER_CHAT}}}" if its and one else value
 
 
-def _kept(found: Found) -> Iterator[str]:
+def _kept(found: Found, last: Look) -> Iterator[str]:
     if keeps := found.described.raw["bot"].get("keeps"):
         yield f"keeps = {_value(keeps)}   # it keeps data there: each mode finds it as it is now"
+    if found.logs and not any(line.strip() for line in last.log):
+        yield (
+            f"# ? It writes its log into {', '.join(found.logs[:3])} alone, where nobody looks for "
+            "errors. Let it\n#   write to its standard output, too: what stands there during a "
+            "case is shown beside it."
+        )
     if not found.kept:
         return
     listed = ", ".join(found.kept[:6]) + (" …" if len(found.kept) > 6 else "")
@@ -101,14 +110,14 @@ def _kept(found: Found) -> Iterator[str]:
         f"# ? It keeps {listed} in its own directory, these trials included: what one start leaves "
         "there\n#   the next one finds, so that it answers otherwise each time. Tell it by a "
         'setting to keep it in\n#   "{scratch}", which is empty each time. Where there is no such '
-        "setting, run the gate in a copy of\n#   the directory, and clear it before each mode: "
-        f"reset = {reset}"
+        "setting, run the gate in a copy of\n#   the directory, and clear it before each mode."
     )
     if found.proposals.normalisers:
         yield (
             "#   Take out the rules of [replies] that are only due to that, and call init once "
             "more then."
         )
+    yield f"#reset = {reset}"
 
 
 def _modes(found: Found) -> Iterator[str]:
@@ -124,12 +133,24 @@ def _modes(found: Found) -> Iterator[str]:
             for key, value in mode["env"].items():
                 yield f"{key} = {_string(value)}"
     if len(modes) == 1:
-        other = "webhook" if "polling" in modes else "polling"
-        yield (
-            f"# ? Does it take updates by {other}, too, by a setting or a second entry point? Then "
-            f'add\n#   [modes.{other}] with `env` or `command`, and "parity" to gate.checks. '
-            'With one mode,\n#   "parity" compares it with an earlier run: docs/parity.md.'
-        )
+        yield from _other_mode(found, "webhook" if "polling" in modes else "polling")
+
+
+def _other_mode(found: Found, other: str) -> Iterator[str]:
+    """Ask about the other way to take updates, where the source speaks of it."""
+    source = found.described.source
+    if not (source.serves if other == "webhook" else source.polls):
+        return
+    yield (
+        f"# ? Its source speaks of {_WAYS[other]}, too. Does your server start it so, by a setting "
+        'or a second\n#   entry point? Then let the gate start it both ways, and take "parity" '
+        "into gate.checks."
+    )
+    yield f"#[modes.{other}]"
+    if other == "webhook":
+        yield '#webhook = "{url:bot}/webhook"   # its path; leave it out where the bot registers it'
+    yield '#command = ["…"]                  # where that is another entry point'
+    yield '#env = { NAME = "…" }             # what its server sets there'
 
 
 def _doubles(found: Found) -> Iterator[str]:
@@ -158,23 +179,29 @@ def _doubles(found: Found) -> Iterator[str]:
             '"{url:telegram_double}".\n#   By none: [doubles.telegram] by_name = true, which '
             "takes root."
         )
+    yield from _beyond(found)
+    if found.venues:
+        yield f"\n# ? The exchange double does not serve {', '.join(found.venues[:4])}."
+
+
+def _beyond(found: Found) -> Iterator[str]:
+    """Ask about what it wanted to reach and no double stands for."""
     if found.hosts:
         yield (
             f"\n# ? It also asked {', '.join(found.hosts[:8])}, for which no double stands. To "
             "play their\n#   answers from a recording: `botproof record`, once, with the network. "
             "Without it: `botproof\n#   record --blank`, then put the answers in by hand. Call "
-            "init once more then. One of your\n#   own that may be reached for real: [doubles] "
-            f"allow_hosts = [{_string(found.hosts[0])}]"
+            "init once more then. One of your\n#   own may be reached for real."
         )
     if found.addresses:
         yield (
             f"\n# ? It also tried to reach {', '.join(found.addresses[:8])}, and was refused: no "
             "double answers\n#   for addresses in figures. Let it ask by the host's name, or give "
-            "it a setting for that\n#   address. One of your own that may be reached for real: "
-            f"[doubles] allow_hosts = [{_string(_host(found.addresses[0]))}]"
+            "it a setting for that\n#   address. One of your own may be reached for real."
         )
-    if found.venues:
-        yield f"\n# ? The exchange double does not serve {', '.join(found.venues[:4])}."
+    if may := [*found.hosts[:8], *map(_host, found.addresses[:8])]:
+        yield "#[doubles]"
+        yield f"#allow_hosts = {_value(list(dict.fromkeys(may)))}   # those of your own alone"
 
 
 def _host(address: str) -> str:
@@ -260,18 +287,31 @@ def _budgets(found: Found) -> Iterator[str]:
         )
 
 
-def questions(text: str) -> list[str]:
-    """Return the questions that stand in a file, each in one line."""
-    found: list[str] = []
-    going = False
+class Question(NamedTuple):
+    """What only the bot's author can answer, in one line, and the lines of botproof.toml that would
+    answer it; none where it takes something else."""
+
+    text: str
+    answer: tuple[str, ...] = ()
+
+
+def questions(text: str) -> list[Question]:
+    """Return the questions that stand in a file."""
+    found: list[Question] = []
+    going, section = False, ""
     for line in text.splitlines():
+        section = line.partition("#")[0].strip() if line.startswith("[") else section
         if "# ? " in line:
             setting, _, question = line.partition("# ? ")
-            about = setting.partition("=")[0].strip()  # a question beside a setting is about that
-            found.append(f"{about}: {question}" if about else question)
+            name, sign, _ = setting.partition("=")  # a question beside a setting is about that
+            about = name.strip() if sign else ""
+            answer = (section, setting.strip()) if about else ()
+            found.append(Question(f"{about}: {question}" if about else question, answer))
             going = not about
         elif going and line.startswith("#   "):
-            found[-1] += " " + line[4:]
+            found[-1] = found[-1]._replace(text=f"{found[-1].text} {line[4:]}")
+        elif going and re.match(r"#[\[\w\"]", line):
+            found[-1] = found[-1]._replace(answer=(*found[-1].answer, line[1:]))
         else:
             going = False
     return found

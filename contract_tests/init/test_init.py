@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from botproof.config import Config, load_config
-from botproof.init.write import questions
+from botproof.init.write import Question, questions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -63,9 +63,9 @@ def test_it_gives_what_the_bot_insists_on_and_asks_about_it(
 
 
 def test_it_asks_about_what_the_bot_keeps_from_start_to_start(described: Path) -> None:
-    (asked,) = (line for line in questions_of(described) if line.startswith("It keeps"))
-    assert "It keeps taps.txt in its own directory" in asked
-    assert 'reset = ["rm", "-f", "taps.txt"]' in asked
+    (asked,) = (each for each in questions_of(described) if each.text.startswith("It keeps"))
+    assert "It keeps taps.txt in its own directory" in asked.text
+    assert asked.answer == ('reset = ["rm", "-f", "taps.txt"]',)
 
 
 def test_each_start_finds_the_data_that_was_there_before_and_so_does_its_author(
@@ -78,10 +78,14 @@ def test_each_start_finds_the_data_that_was_there_before_and_so_does_its_author(
 
 
 def test_a_question_beside_a_setting_says_which_setting(described: Path) -> None:
-    assert "GREETING_TEXT: it insists on this; the value is made up" in questions_of(described)
+    text = "GREETING_TEXT: it insists on this; the value is made up"
+    (asked,) = (each for each in questions_of(described) if each.text == text)
+    section, setting = asked.answer
+    assert section == "[bot.env]"
+    assert setting.startswith("GREETING_TEXT = ")
 
 
-def questions_of(described: Path) -> list[str]:
+def questions_of(described: Path) -> list[Question]:
     return questions((described / "botproof.toml").read_text())
 
 
@@ -194,7 +198,8 @@ def test_a_bot_with_a_place_for_its_token_that_is_asked_without_a_command(tmp_pa
     answered = {case.say for case in config.workload.cases if case.expect == "reply"}
     assert answered == {"/start", "fees", "DOT"}
     assert any(
-        "by a token that none of its variables holds" in line for line in questions_of(tmp_path)
+        "by a token that none of its variables holds" in each.text
+        for each in questions_of(tmp_path)
     )
 
 
@@ -276,7 +281,7 @@ def test_a_bot_that_answers_nothing_is_told_with_what_its_log_says(tmp_path: Pat
     source = re.sub(r'call\("sendMessage".*', complains, INSISTS)
     (tmp_path / "bot.py").write_text(source)
     assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
-    asked = " ".join(questions_of(tmp_path))
+    asked = " ".join(each.text for each in questions_of(tmp_path))
     assert 'its log said "ERROR the key of the prices is wrong"' in asked
 
 
@@ -324,6 +329,70 @@ def test_a_webhook_that_is_no_address_is_given_one(tmp_path: Path) -> None:
     assert config.bot.env["PORT_BOT"] == "{port:bot}"
     assert list(config.modes) == ["webhook"]
     assert [case.expect for case in config.workload.cases if case.say == "/start"] == ["reply"]
+
+
+def test_a_setting_that_it_insists_on_for_its_own_address_is_given_that(tmp_path: Path) -> None:
+    """It is named by its log alone, and no name tells what it is for."""
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    insists = 'import os, sys\nplace = os.getenv("WHERE_I_AM") or sys.exit("WHERE_I_AM is not set")'
+    source = SETS_ITS_WEBHOOK.replace('os.getenv("URL_WEBHOOK", "undefined")', "place")
+    (tmp_path / "bot.py").write_text(f"{insists}\n{source}")
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
+    assert "it registered the webhook '1/bot'" in done.stdout
+    config = load_config(tmp_path / "botproof.toml")
+    assert config.bot.env["WHERE_I_AM"] == "{url:bot}"
+    assert list(config.modes) == ["webhook"]
+    assert not [each for each in questions_of(tmp_path) if "WHERE_I_AM" in each.text]
+
+
+# The thread that would register its webhook ends for want of a setting; the server goes on.
+HALF_OF_IT_ENDED = SETS_ITS_WEBHOOK.replace(
+    'ask("setWebhook", url=os.getenv("URL_WEBHOOK", "undefined") + "/bot")',
+    "import threading\n"
+    "def register():\n"
+    '    ask("setWebhook", url=os.environ["WEBHOOK_URL"] + "/bot")\n'
+    "threading.Thread(target=register).start()",
+)
+
+
+def test_a_setting_for_want_of_which_a_part_of_it_ended_is_given(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(HALF_OF_IT_ENDED)
+    done = run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path)
+    assert "its log names WEBHOOK_URL: it is given '{url:bot}'" in done.stdout
+    assert "is a webhook set by hand" not in done.stdout
+    config = load_config(tmp_path / "botproof.toml")
+    assert list(config.modes) == ["webhook"]
+    assert [case.expect for case in config.workload.cases if case.say == "/start"] == ["reply"]
+
+
+# Its log goes into a file alone; what it shows it answers by nothing, or Telegram refuses it.
+SILENT_BUT_SHOWN = INSISTS.replace(
+    'text="hello")',
+    'text="try " + chr(47) + "price BTC, " + chr(47) + "bold")\n'
+    '        if message.get("text", "").startswith(chr(47) + "price"):\n'
+    '            open("bot.log", "a").write("KeyError: BTC\\n")\n'
+    '        if message.get("text") == chr(47) + "bold":\n'
+    "            try:\n"
+    '                call("sendMessage", chat_id=message["chat"]["id"], text="<b>",'
+    ' parse_mode="HTML")\n'
+    "            except OSError:\n"
+    "                pass",
+)
+
+
+def test_what_an_answer_shows_is_not_silently_left_unanswered(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    (tmp_path / "bot.py").write_text(SILENT_BUT_SHOWN)
+    assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
+    asked = [each.text for each in questions_of(tmp_path)]
+    for say, why in (
+        ("/price BTC", "its menu or an answer shows that it can be said"),
+        ("/bold", "Telegram refused what it sent: Bad Request: can't parse entities"),
+    ):
+        assert any(f"Left out: '{say}' was answered by nothing while {why}" in a for a in asked)
+    assert any(text.startswith("It writes its log into bot.log alone") for text in asked)
 
 
 # Four are asked at one moment, in any order: it ends once it has greeted, whichever came first.

@@ -1,6 +1,7 @@
 """What `botproof init` makes of a source, of replies, and of what a bot says when it fails."""
 
 import datetime
+import re
 from pathlib import Path
 
 import msgspec
@@ -576,6 +577,26 @@ LOGS = {
         "has the bot's database open",
         "runs beside it",
     ),
+    "a file that is not there, in Go": (
+        "Error loading .env file: open .env: no such file or directory",
+        "the file or the program .env is not there",
+        "cp .env.example .env",
+    ),
+    "a file that is not there, in Python": (
+        "FileNotFoundError: [Errno 2] No such file or directory: 'data/coins.json'",
+        "data/coins.json is not there",
+        "a directory is made",
+    ),
+    "a file that is not there, in Node.js": (
+        "Error: ENOENT: no such file or directory, open 'config/settings.json'",
+        "config/settings.json is not there",
+        "with made-up values",
+    ),
+    "a file that is not there, in Java": (
+        "java.io.FileNotFoundException: bot.properties (No such file or directory)",
+        "bot.properties is not there",
+        "with made-up values",
+    ),
     "a full disk": ("OSError: [Errno 28] No space left on device", "no more of", "df -h"),
     "memory": ("FATAL ERROR: JavaScript heap out of memory", "ran out of memory", "machine"),
 }
@@ -664,13 +685,50 @@ def test_the_setting_that_a_log_complains_about_is_found(line: str) -> None:
     assert missing_settings(line.splitlines(), ()) == ["ADMIN_IDS"]
 
 
+@pytest.mark.parametrize(
+    ("code", "mode", "asked"),
+    [
+        ("bot.run_polling()", "polling", ()),
+        ("bot.run_polling() or bot.run_webhook()", "polling", ("[modes.webhook]",)),
+        ("bot.set_webhook()", "webhook", ()),
+        ("bot.set_webhook() or bot.getUpdates()", "webhook", ("[modes.polling]",)),
+    ],
+)
+def test_the_other_way_to_take_updates_is_asked_for_where_the_source_speaks_of_it(
+    tmp_path: Path, code: str, mode: str, asked: tuple[str, ...]
+) -> None:
+    (tmp_path / "bot.py").write_text(code)
+    raw = {"name": "a", "doubles": {"telegram": {}}, "bot": {"command": ["x"], "ready": "telegram"}}
+    described = Description(raw=raw, source=read_source(tmp_path), modes={mode: {}})
+    text = as_toml(Found(described, started=True))
+    found = [each.answer[0] for each in questions(text) if "Its source speaks of" in each.text]
+    assert found == [*asked]
+    answered = re.sub(r"^#(?=[\[\w])", "", text, flags=re.MULTILINE)
+    assert list(parse_config(answered).modes) == [mode, *(each[7:-1] for each in asked)]
+
+
+def test_a_question_is_told_with_the_lines_that_answer_it(tmp_path: Path) -> None:
+    raw = {"name": "a", "doubles": {"telegram": {}}, "bot": {"command": ["x"], "ready": "telegram"}}
+    described = Description(raw=raw, source=read_source(tmp_path), unknown=["GREETING"])
+    described.base_env = {"GREETING": "1", "ADMINS": "{users}"}
+    found = Found(described, started=True, hosts=("api.example.org",))
+    asked = {each.text: each.answer for each in questions(as_toml(found))}
+    assert {text.split()[0]: answer for text, answer in asked.items()} == {
+        "GREETING:": ("[bot.env]", 'GREETING = "1"'),
+        "It": ("[doubles]", 'allow_hosts = ["api.example.org"]   # those of your own alone'),
+        "what": (),
+        "Does": ("[door]", 'nobody = { ADMINS = "" }'),
+    }
+    assert "what do your users ask?" in asked
+
+
 def test_what_is_written_is_taken_even_where_nothing_was_found(tmp_path: Path) -> None:
     bot = {"command": ["x"], "ready": "telegram"}
     raw = {"name": 'a "name"', "doubles": {"telegram": {}}, "bot": bot}
     text = as_toml(Found(Description(raw=raw, source=read_source(tmp_path))))
     config = parse_config(text)
     assert (config.name, list(config.modes)) == ('a "name"', ["polling"])
-    assert any("where the Bot API is" in line for line in questions(text))
+    assert any("where the Bot API is" in each.text for each in questions(text))
 
 
 @pytest.mark.parametrize(
