@@ -9,13 +9,37 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec import inspect
 
 from botproof.problems import UsageError
+
+
+@cache
+def tables_of(document: type[msgspec.Struct]) -> Mapping[str, type[msgspec.Struct]]:
+    """Return the struct of each table of a document, as `Shape` wants them."""
+    return dict(_tables(inspect.type_info(document), ""))
+
+
+def _tables(kind: inspect.Type, path: str) -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    match kind:
+        case inspect.StructType():
+            yield path, kind.cls
+            for each in kind.fields:
+                yield from _tables(each.type, f"{path}.{each.encode_name}".lstrip("."))
+        case inspect.UnionType():
+            found = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+            if len(found) == 1:  # a table, or something else: one value as msgspec reads it
+                yield from _tables(found[0], path)
+        case inspect.DictType():
+            yield from _tables(kind.value_type, f"{path}.*")
+        case inspect.VarTupleType():
+            yield from _tables(kind.item_type, f"{path}[]")
 
 
 @dataclass(slots=True)

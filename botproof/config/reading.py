@@ -9,33 +9,9 @@ from typing import Any
 import msgspec
 
 from botproof.config.rules import problems_of
-from botproof.config.tables import (
-    ALL_CHECKS,
-    Case,
-    Config,
-    ConfigError,
-    Degradation,
-    Delivery,
-    DeliveryMode,
-    Door,
-    Doubles,
-    ExchangeDouble,
-    Gate,
-    Load,
-    Memory,
-    Mode,
-    Normaliser,
-    Parity,
-    Process,
-    RecordedHosts,
-    Replies,
-    Security,
-    Signals,
-    TelegramDouble,
-    Workload,
-)
+from botproof.config.tables import ALL_CHECKS, Config, ConfigError
 from botproof.problems import UsageError
-from botproof.shape import Shape, toml_of
+from botproof.shape import Shape, tables_of, toml_of
 
 
 def load_config(path: Path) -> Config:
@@ -65,7 +41,7 @@ def parse_config(text: str, name: str = "botproof.toml") -> Config:
 
 def config_of(raw: Mapping[str, Any], name: str = "botproof.toml") -> Config:
     """Check a botproof.toml that was read already. Raises ConfigError with all that is wrong."""
-    shape = Shape(_TABLES)
+    shape = Shape(tables_of(Config))
     right = shape.read(raw)
     problems = list(shape.problems)
     if shape.whole:
@@ -86,30 +62,3 @@ def _with_checks(config: Config, raw: Mapping[str, Any]) -> Config:
     missing |= {"conversations"} if len(config.modes) < 2 or config.alone_because() else set()
     checks = tuple(check for check in ALL_CHECKS if check not in missing)
     return msgspec.structs.replace(config, gate=msgspec.structs.replace(config.gate, checks=checks))
-
-
-# Which keys each table may have, by the path of the table; `*` stands for a name of the user's.
-_TABLES: Mapping[str, type[msgspec.Struct]] = {
-    "": Config,
-    "bot": Process,
-    "modes.*": Mode,
-    "services.*": Process,
-    "doubles": Doubles,
-    "doubles.telegram": TelegramDouble,
-    "doubles.exchanges": ExchangeDouble,
-    "doubles.http": RecordedHosts,
-    "workload": Workload,
-    "workload.cases[]": Case,
-    "replies": Replies,
-    "replies.normalise[]": Normaliser,
-    "load": Load,
-    "memory": Memory,
-    "gate": Gate,
-    "parity": Parity,
-    "door": Door,
-    "security": Security,
-    "degradation": Degradation,
-    "signals": Signals,
-    "delivery": Delivery,
-    "delivery.modes.*": DeliveryMode,
-}

@@ -18,11 +18,8 @@ import msgspec
 
 from botproof.doubles.telegram.spec_examples import example
 from botproof.doubles.telegram.spec_model import (
-    FieldSpec,
     MethodSpec,
     ParamSpec,
-    TypeSpec,
-    api_version,
     methods,
     types,
 )
@@ -42,15 +39,10 @@ from botproof.doubles.telegram.spec_values import (
 )
 
 __all__ = [
-    "FieldSpec",
     "Form",
     "MethodSpec",
-    "ParamSpec",
     "SpecError",
-    "TypeSpec",
     "Upload",
-    "api_version",
-    "bad_request",
     "example",
     "methods",
     "parse_params",

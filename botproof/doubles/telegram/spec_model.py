@@ -68,8 +68,6 @@ class _Type(msgspec.Struct, frozen=True):
 
 
 class _File(msgspec.Struct, frozen=True):
-    source: str
-    api: str
     methods: dict[str, _Method]
     types: dict[str, _Type]
 
@@ -78,11 +76,6 @@ class _File(msgspec.Struct, frozen=True):
 def _file() -> _File:
     data = resources.files(__package__).joinpath("spec.json").read_bytes()
     return msgspec.json.decode(data, type=_File)
-
-
-def api_version() -> str:
-    """Return the version of the Bot API that the specification describes, such as ``10.3``."""
-    return _file().api
 
 
 @cache
