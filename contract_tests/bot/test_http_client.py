@@ -291,6 +291,55 @@ async def test_https_trusts_the_bundle_that_the_environment_names(
     await server.close()
 
 
+async def test_whom_the_host_trusts_may_be_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handler(_: Request) -> Response:
+        return json_response("secret")
+
+    old, new = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    new.issue_cert("localhost").configure_cert(context)
+    server = await serve(handler, host="localhost", ssl=context)
+    bundle = tmp_path / "ca.pem"
+    old.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    client = HttpClient(f"https://localhost:{server.port}")
+    with pytest.raises(NotSentError, match="cannot connect"):
+        await client.request("GET", "/", timeout=60)
+    new.cert_pem.write_to_path(str(bundle))
+    with pytest.raises(NotSentError, match="cannot connect"):
+        await client.request("GET", "/", timeout=60)  # after it, the bundle is read again
+    assert (await client.request("GET", "/", timeout=60)).body == b'"secret"'
+    await client.close()
+    await server.close()
+
+
+async def test_no_connection_is_used_until_telegram_closes_it(
+    raw_server: Callable[[Raw], Awaitable[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does so 39 seconds after it was opened, whatever is under way."""
+    connections = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    client = HttpClient(await raw_server(handle))
+    loop = asyncio.get_running_loop()
+    began, opened = loop.time(), []
+    for later in (0.0, 14.0, 28.0, 42.0):  # never idle for long
+        monkeypatch.setattr(loop, "time", lambda later=later: began + later)
+        await client.request("GET", "/", timeout=60)
+        opened.append(connections)
+    assert opened == [1, 1, 1, 2]
+    monkeypatch.undo()
+    await client.close()
+
+
 async def test_a_server_that_closes_after_each_answer(
     raw_server: Callable[[Raw], Awaitable[str]],
 ) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from contract_tests.bot.conftest import is_sent
 from contract_tests.bot.test_reports import ALBUM, COMMAND, message
 
@@ -46,6 +48,50 @@ def test_direct_messages_of_a_channel_are_answered_to_who_asked(
     [answer] = telegram.replies()
     assert answer["params"]["direct_messages_topic_id"] == 7
     assert answer["result"]["text"].startswith("📊 BTC/USDT")
+
+
+@pytest.mark.parametrize("chat", [-1_000_000_000_023, 8])
+def test_a_topic_is_answered_in_it_also_in_a_private_chat(
+    chat: int, start_bot: Any, telegram: Any
+) -> None:
+    """A group may become a forum, and a private chat may have topics, at any time."""
+    start_bot("polling").until_ready()
+    telegram.inject(message(chat, "/price btc"))
+    [before] = telegram.replies()
+    topic = {"message_thread_id": 900, "is_topic_message": True}
+    telegram.inject(message(chat, "/price eth", message_id=901, **topic))
+    [inside] = telegram.replies()
+    assert "message_thread_id" not in before["params"]
+    assert inside["params"]["message_thread_id"] == 900
+    telegram.fault(
+        method="sendMessage",
+        kind="error",
+        error_code=400,
+        description="Bad Request: message thread not found",
+        count=1,
+    )
+    telegram.inject(message(chat, "/price sol", message_id=903, **topic))
+    [without] = telegram.replies()
+    assert "message_thread_id" not in without["params"]
+
+
+def test_a_tap_where_the_bot_was_removed_meanwhile(start_bot: Any, telegram: Any) -> None:
+    bot = start_bot("polling").until_ready()
+    telegram.inject(message(SLOW, "/price btc"))
+    sent = telegram.replies()[0]["result"]
+    telegram.fault(
+        method="editMessageText",
+        kind="error",
+        error_code=403,
+        description="Forbidden: bot was kicked from the supergroup chat",
+    )
+    person = {"from": {"id": 1, "is_bot": False, "first_name": "Ada"}, "chat_instance": "1"}
+    tap = {"id": "5", **person, "message": sent, "data": "price BTC"}
+    telegram.inject({"callback_query": tap})
+    bot.until_metric('bot_updates_handled_total{outcome="refused"}', 1)
+    telegram.say("/price btc", chat=1)
+    telegram.answers(1)
+    assert bot.metric("bot_updates_failed_total") == 0
 
 
 def test_a_group_in_slow_mode_holds_up_nobody_else(start_bot: Any, telegram: Any) -> None:

@@ -272,3 +272,21 @@ def test_figures_that_could_not_go_out_for_long_are_asked_for_again(
     market.answer["data"]["symbol"] = "BTC/FRESH"
     assert [text.partition(" · ")[0] for text in telegram.answers(1)] == ["📊 BTC/FRESH"]
     assert len(market.asked) == 2
+
+
+def test_no_menu_of_an_earlier_program_is_left(start_bot: Any, telegram: Any) -> None:
+    """Telegram shows the list of the narrowest kind of chat that has one."""
+    old = [{"command": "old", "description": "of the program before"}]
+    groups = {"type": "all_group_chats"}
+    telegram.call("setMyCommands", commands=old, scope={"type": "all_private_chats"})
+    telegram.call("setMyCommands", commands=old, scope=groups)
+    start_bot("polling").until_ready()
+    telegram.until(
+        lambda event: (
+            event.get("method") == "deleteMyCommands"
+            and event["params"]["scope"]["type"] == "all_chat_administrators"
+        )
+    )
+    assert telegram.call("getMyCommands", scope={"type": "all_private_chats"}) == []
+    assert telegram.call("getMyCommands", scope=groups) == []
+    assert telegram.call("getMyCommands")[0]["command"] == "start"

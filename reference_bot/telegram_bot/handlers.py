@@ -14,7 +14,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from telegram import BotCommand, CallbackQuery, InlineQueryResultsButton, Message, Update
+from telegram import (
+    BotCommand,
+    BotCommandScopeAllChatAdministrators,
+    BotCommandScopeAllGroupChats,
+    BotCommandScopeAllPrivateChats,
+    CallbackQuery,
+    InlineQueryResultsButton,
+    Message,
+    Update,
+)
 from telegram.error import TelegramError
 from telegram.ext import (
     Application,
@@ -74,6 +83,11 @@ SHORTER: Final = " A shorter timeframe may have all of its candles."
 IN_TETHER: Final = "ℹ️ I have no prices of {asked}, so this is {told}."
 UNKNOWN: Final = "I do not know {command}.{meant} /help lists what I can do."
 _DAY: Final = 24 * 3600.0
+_NARROWER: Final = (
+    BotCommandScopeAllPrivateChats(),
+    BotCommandScopeAllGroupChats(),
+    BotCommandScopeAllChatAdministrators(),
+)
 
 current: ContextVar[Replier | None] = ContextVar("current", default=None)
 """The replier of the update that this task handles; set by the dispatcher."""
@@ -108,8 +122,13 @@ def build_application(
 
 
 async def announce_commands(bot: ExtBot[None], table: tuple[Command, ...]) -> None:
-    """Fill Telegram's command menu from the table. Raises TelegramError."""
+    """Fill Telegram's command menu from the table. Raises TelegramError.
+
+    What an earlier program with this token has set for kinds of chats would be shown instead.
+    """
     await bot.set_my_commands([BotCommand(command.name, command.summary) for command in table])
+    for scope in _NARROWER:
+        await bot.delete_my_commands(scope)
 
 
 class _Answers:

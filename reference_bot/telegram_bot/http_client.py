@@ -21,6 +21,9 @@ from urllib.parse import urlsplit
 import httptools
 
 _IDLE_SECONDS: Final = 15.0  # shorter than usual servers' patience: a reused connection should live
+_OLDEST_SECONDS: Final = 30.0
+"""api.telegram.org closes each connection 39 seconds after it was opened, also in the middle of a
+request. Measured in https://github.com/NousResearch/hermes-agent/pull/84495"""
 _NEXT_ADDRESS_SECONDS: Final = 0.25
 """After that the name's next address is tried beside the first (RFC 8305)."""
 _LARGEST: Final = 32 * 1024 * 1024
@@ -74,7 +77,7 @@ class _Connection(asyncio.Protocol):
         self._retry_after = ""
         self._framed = self._reading_body = False
         self.reused = False
-        self.idle_since = 0.0
+        self.opened = self.idle_since = 0.0
 
     def is_open(self) -> bool:
         """Tell whether a request can be written to it."""
@@ -102,6 +105,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._among.add(self)
+        self.opened = asyncio.get_running_loop().time()
 
     def data_received(self, data: bytes) -> None:
         self._size += len(data)
@@ -225,23 +229,28 @@ class HttpClient:
             raise NotSentError(f"cannot connect: {error}") from error
 
     def _from_idle(self) -> _Connection | None:
-        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
-        while self._idle and self._idle[0].idle_since < oldest:
+        now = asyncio.get_running_loop().time()
+        while self._idle and self._idle[0].idle_since < now - _IDLE_SECONDS:
             self._idle.popleft().abort()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_open():
+            if connection.is_open() and connection.opened > now - _OLDEST_SECONDS:
                 return connection
+            connection.abort()
         return None
 
     async def _connect(self) -> _Connection:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: _Connection(self._open, self._idle),
-            self._host,
-            self._port,
-            ssl=self._tls,
-            happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS,
-        )
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: _Connection(self._open, self._idle),
+                self._host,
+                self._port,
+                ssl=self._tls,
+                happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS,
+            )
+        except ssl.SSLCertVerificationError:
+            self._tls = _tls_context()  # whom the host trusts may have been renewed meanwhile
+            raise
         return connection
 
     def _keep(self, connection: _Connection) -> None:
