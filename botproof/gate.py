@@ -50,6 +50,7 @@ from botproof.workloads.exposure import look
 from botproof.workloads.idle import idle_trial
 from botproof.workloads.load import LoadPlan, run_load
 from botproof.workloads.nobody import ask_as_nobody, ask_without_a_list, lists_of_users
+from botproof.workloads.quotes import QUOTERS
 from botproof.workloads.security import is_limited, security_trial
 from botproof.workloads.signals import signals_trial
 from botproof.workloads.trials import Trial, play_trials
@@ -182,6 +183,7 @@ async def _run_modes(options: GateOptions, recorder: Recorder) -> None:
             users=(
                 *dict.fromkeys(USERS.values()),
                 *CROWD,
+                *QUOTERS,
                 *scripted.known_users(config.workload.cases),
             ),
             keep=options.keep,

@@ -33,6 +33,7 @@ _STACK_LINE = re.compile(
 _SINGLE = re.compile(
     r"never awaited|never retrieved|event loop is closed|attached to a different loop|"
     r"no (?:current|running) event loop|Task was destroyed|Unclosed client session|"
+    r"Syntax error: Unterminated quoted string|unexpected EOF while looking for matching|"
     r"\bcaused error\b|"  # as the documentation of python-telegram-bot has it, at WARNING
     r"UnhandledPromiseRejection|unhandled (?:exception|rejection)|"
     r"\"?level\"?\s*[=:]\s*\"?(?:error|critical|fatal)\b",

@@ -42,12 +42,15 @@ _AFTERWARDS = {
     "ends the bot, or sends no more updates to it",
     "silent": "Give each call of Telegram a limit of time, and let no other chat wait for it",
     "held": "Keep the answer, and send it again after retry_after",
+    "quoted": "A quote that a user wrote became a part of a statement, and so can anything else "
+    "that somebody writes. Give it as a parameter (`?`, `%s`), or as one of a list of arguments, "
+    "never within the text",
     "tapped": "What a button stands for has to outlive the process, and what waits at a start is "
     "to be answered, taps as well as messages",
     "unserved": "What was not there at the start is to be asked again: after a restart of the "
     "machine a service is there later than the bot",
 }
-"""What is asked after Telegram was away, or over a restart, and what to do about it."""
+"""What is asked after Telegram was away, over a restart or with quotes, and what to do about it."""
 _LISTS = {
     "nobody": ("an empty allow-list", "Let an empty list mean nobody"),
     "unlisted": (

@@ -28,6 +28,7 @@ from botproof.history import REFUSED_ANSWER, AskedTogether, BotApiCall, DoorAske
 from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack
 from botproof.webhook_abuse import BODIES, WRONG_SECRETS, wrong_secrets
+from botproof.workloads.quotes import ask_with_quotes
 from botproof.workloads.updates import (
     NAME,
     SECRET_HEADER,
@@ -142,6 +143,8 @@ class DoorWorkload:
             await self._others()
         if last and not self._mute:
             await self._together()
+            if quoted := await ask_with_quotes(self._stack):
+                self._stack.around.recorder.record(quoted)
             await self._while_a_service_hangs()
 
     async def tell(self, what: str) -> None:
