@@ -115,8 +115,3 @@ def test_a_percentile_is_a_value_that_was_measured(values: list[float], q: float
     found = percentile(values, q)
     assert found in values
     assert sum(value <= found for value in values) >= math.ceil(q * len(values))
-
-
-def test_a_percentile_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="nothing"):
-        percentile([], 0.99)
