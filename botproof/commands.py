@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def gate(arguments: argparse.Namespace) -> int:
-    """`botproof gate`: run, judge, report. Exit code of the verdict."""
+    """Run, judge and report (`botproof gate`); return the exit code of the verdict."""
     if arguments.repeat < 1:
         raise UsageError(f"--repeat {arguments.repeat}: must be at least 1")
     config = load_config(arguments.config)
@@ -182,7 +182,7 @@ def _repeat(options: gate_run.GateOptions, sealing: Sealing, times: int) -> int:
 
 
 def judge(arguments: argparse.Namespace) -> int:
-    """`botproof judge`: the checks over a recorded history. Exit code of the verdict."""
+    """Judge a recorded history (`botproof judge`); return the exit code of the verdict."""
     record = read_history(arguments.history)
     settings = JudgingSettings.recorded_in(record.run)
     if arguments.config is not None:
@@ -201,7 +201,7 @@ def judge(arguments: argparse.Namespace) -> int:
 
 
 def golden(arguments: argparse.Namespace) -> int:
-    """`botproof golden diff|approve`: 1 when something differs, or could not be approved."""
+    """Show or approve (`botproof golden`); return 1 when something differs or is not approved."""
     config = load_config(arguments.config)
     base = arguments.config.resolve().parent
     path = arguments.history or base / config.gate.report_dir / "history.jsonl"

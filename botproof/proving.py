@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """`botproof prove`: 0 proved, 2 nothing to prove by, 3 void."""
+    """Run `botproof prove`; return 0: proved; 2: nothing to prove by; 3: void."""
     wants_plays = arguments.defect or arguments.ci or arguments.list or arguments.defects
     if arguments.play or arguments.mine or wants_plays:
         return _play(arguments)

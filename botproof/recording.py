@@ -82,7 +82,7 @@ class _Result:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: written; 2: nothing was asked, or a host could not be reached; 3: the run failed."""
+    """Return 0: written; 2: nothing was asked, or a host not reached; 3: the run failed."""
     if problem():
         raise UsageError(f"hosts are found by name while recording, which needs more: {problem()}")
     config = load_config(arguments.config)

@@ -163,7 +163,7 @@ class GatedServer(uvicorn.Server):
 def gated_config(
     app: Any, gate: Gate, *, connection: type[Watched] = H11Connection, **options: Any
 ) -> uvicorn.Config:
-    """uvicorn's settings for an app behind ``gate``."""
+    """Return uvicorn's settings for an app behind ``gate``."""
     return uvicorn.Config(
         app,
         # named, so that it runs the same wherever uvloop and httptools happen to be installed

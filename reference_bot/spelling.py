@@ -150,7 +150,7 @@ def _unmarked(text: str) -> str:
 
 
 def _is_around(one: str) -> bool:
-    """Punctuation, money signs, emoji with their colours, blanks."""
+    """Tell whether it is punctuation, a money sign, an emoji with its colour or a blank."""
     if one in _KEPT_AROUND or one == "₿":
         return False
     if one.isspace():

@@ -320,7 +320,7 @@ def _withheld_s(one: Degraded) -> float:
 
 
 def _summary(asked: Sequence[Degraded]) -> Iterator[str]:
-    """Of each thing that went wrong, how many were asked, and what the first was told."""
+    """Yield of each thing that went wrong how many were asked, and what the first was told."""
     faults: dict[str, list[Degraded]] = {}
     for one in asked:
         if one.stage not in ("ended", "held") and not one.neighbour:

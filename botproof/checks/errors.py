@@ -75,7 +75,7 @@ def judge_grades(limit: float, cap: int, by_mode: Sequence[Graded], *, over: boo
 
 
 def judge_in_order(test: SequentialErrorRate, graded: Graded, *, over: bool) -> Verdict:
-    """FAIL as soon as the failures so far allow it; PASS if all of them together do.
+    """Return FAIL as soon as the failures so far allow it, PASS if all of them together do.
 
     What is unsure counts against PASS alone. `over`: no more will come.
     """

@@ -95,7 +95,7 @@ class HeldTimes:
         return slot_of(due) in self._spoilt
 
     def within(self, start: float, end: float) -> float:
-        """For how many of the seconds between two times the generator was held up."""
+        """Return for how many of the seconds between two times the generator was held up."""
         total = 0.0
         for until, since in self._times[bisect.bisect_left(self._times, (start, 0.0)) :]:
             if since > end + _OUT_OF_ORDER_S:
@@ -173,6 +173,6 @@ def grades(
 
 
 def planned_cap(history: History) -> int:
-    """For how many requests the load was planned, over all modes."""
+    """Return for how many requests the load was planned, over all modes."""
     plans = [plan.cap for plan in history.of(LoadPlanned)]
     return max(plans) if plans else max(CAP, len(history.of(Request)))

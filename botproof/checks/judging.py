@@ -89,7 +89,7 @@ class Judging:
 
     @classmethod
     def of(cls, settings: JudgingSettings, approved: Mapping[str, str]) -> Judging:
-        """Ready to judge by `settings` and the approved replies of the golden directory."""
+        """Return what judges by `settings` and the approved replies of the golden directory."""
         rules = ReplyRules.of(settings.replies)
         return cls(
             settings.budgets,
@@ -207,7 +207,7 @@ def _dead_double(history: History) -> str:
 
 
 def harness_result(history: History) -> CheckResult | None:
-    """ERROR when the harness or a double failed in this run, else None."""
+    """Return an ERROR when the harness or a double failed in this run, else None."""
     errors = history.of(HarnessError)
     if not errors:
         return None

@@ -41,8 +41,8 @@ class Growth:
     requests: int
 
     def judge(self, limit: float) -> Verdict:
-        """PASS when both bounds are below `limit` (bytes per thousand requests), FAIL when both are
-        above it, else INCONCLUSIVE."""
+        """Return PASS when both bounds are below `limit` (bytes per thousand requests), FAIL when
+        both are above it, else INCONCLUSIVE."""
         if self.rounds < LEAST_ROUNDS:
             return Verdict.INCONCLUSIVE
         if self.upper < limit:

@@ -59,7 +59,8 @@ class Playing:
 
 
 def differing_rooms(sides: Sequence[Side]) -> Iterator[tuple[str, Side, Side]]:
-    """Room, first mode and other mode, for every room in which the other mode differs."""
+    """Yield each room in which a mode differs from the first: the room, the first mode, the
+    other."""
     for other in sides[1:]:
         first = sides[0]
         for room in dict.fromkeys((*first.rooms, *other.rooms)):

@@ -172,7 +172,7 @@ def _spoilt(
     short: Shortcomings,
     approved: Approved,
 ) -> set[tuple[str, str]]:
-    """Stack and name of the cases whose last playing was spoilt, by starvation or by a double."""
+    """Return stack and name of the cases whose last playing starvation or a double spoilt."""
     starvation = Starvation.by_stack(history)
     surely = {id(turn) for own in turns.values() for turn in surely_wrong(history, own)}
     stretches = {event.stack: event.stretch for event in history.of(PlayedAgain)}

@@ -81,7 +81,7 @@ def _values(values: Sequence[float]) -> str:
 
 
 def _failures(a: Measured, b: Measured, limit: float) -> CheckResult:
-    """B's failures against the error budget; a comparison proves no error rate, so it only FAILs.
+    """Judge B's failures by the error budget; a comparison proves no error rate: it only FAILs.
 
     With too few requests to say anything, A and B are simply both told.
     """

@@ -97,7 +97,8 @@ async def _one(measured: Measured, number: int, options: CompareOptions) -> None
 
 
 def _memory(stack: Stack, side: Side) -> dict[str, float]:
-    """PSS of each process; of a container its working set too, which is what its limit is about."""
+    """Return the PSS of each process; of a container its working set, too, which its limit is
+    of."""
     names: Iterable[str] = side.config.services if side.config is not None else ()
     found: dict[str, float] = {}
     for name in (*names, "bot"):

@@ -55,7 +55,7 @@ class Side:
             yield host, stack
 
     def _from_its_tree(self, _: str, process: Process) -> Process:
-        """Python takes the packages of this tree, not those that are installed."""
+        """Have Python take the packages of this tree, not those that are installed."""
         if process.image:
             return process
         return msgspec.structs.replace(process, env={"PYTHONPATH": str(self.base), **process.env})

@@ -34,8 +34,8 @@ class Effect:
     larger: float
 
     def judge(self, tolerance: float) -> Verdict:
-        """FAIL when the whole interval is more than `tolerance` (a share) above A, PASS when no
-        part of it is, else INCONCLUSIVE."""
+        """Return FAIL when the whole interval is more than `tolerance` (a share) above A, PASS when
+        no part of it is, else INCONCLUSIVE."""
         if self.low > 1 + tolerance:
             return Verdict.FAIL
         return Verdict.PASS if self.high < 1 + tolerance else Verdict.INCONCLUSIVE
@@ -81,14 +81,15 @@ def _below(m: int, n: int, u: int) -> float:
 
 
 def _two_sided(m: int, n: int, u: float) -> float:
-    """Exact without ties, conservative with them: half ranks count as the nearer whole one."""
+    """Return p: exact without ties, conservative with them, as half ranks count as whole ones."""
     extreme = math.ceil(min(u, m * n - u))
     return min(1.0, 2 * _below(m, n, extreme + 1))
 
 
 @lru_cache(maxsize=64)
 def _ways(m: int, n: int) -> tuple[int, ...]:
-    """In how many orders of m and n values U is 0, 1, … m·n: Mann and Whitney's recurrence."""
+    """Count the orders of m and n values in which U is 0, 1, … m·n: Mann and Whitney's
+    recurrence."""
     if m == 0 or n == 0:
         return (1,)
     first, second = _ways(m - 1, n), _ways(m, n - 1)

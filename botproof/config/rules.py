@@ -38,7 +38,7 @@ _CASE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 
 
 def _explain(message: str) -> str:
-    """msgspec's "Expected `int`, got `str` - at `$.load.rate`", with the path in front."""
+    """Return msgspec's "Expected `int`, got `str` - at `$.load.rate`", with the path in front."""
     text, _, where = message.partition(" - at `$")
     path = where.rstrip("`").lstrip(".")
     text = text[0].lower() + text[1:]

@@ -363,7 +363,7 @@ class Degradation(_Table, frozen=True, kw_only=True):
     depends: dict[str, tuple[str, ...]] = {}
 
     def fresh_of(self, text: str) -> float:
-        """For how long the figures of an answer to `text` may be given without saying their age."""
+        """Return for how long the figures of an answer to `text` may be given without their age."""
         command = text.split(maxsplit=1)[0] if text.strip() else ""
         return self.fresh.get(command, self.fresh_s)
 
@@ -404,7 +404,7 @@ class Config(_Table, frozen=True, kw_only=True):
     budgets: dict[str, float | Override] = {}
 
     def bot_in(self, mode: str) -> Process:
-        """`[bot]` with the changes of one mode."""
+        """Return `[bot]` with the changes of one mode."""
         change = self.modes[mode]
         ready = self.bot.ready if change.ready is None else change.ready
         if change.webhook and ready == "telegram":

@@ -121,7 +121,7 @@ def _plan(
 def _runs(
     arguments: argparse.Namespace, config: Config
 ) -> Iterator[tuple[str, str, dict[str, Scalar]]]:
-    """Mode, name of the store and the environment that chooses it, for each run."""
+    """Yield mode, name of the store and the environment that chooses it, for each run."""
     modes = list(config.for_delivery().modes)
     variable = config.delivery.redis_env if config.delivery else ""
     with_redis = [("redis", {variable: arguments.redis_url})] if arguments.redis_url else []

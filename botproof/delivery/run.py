@@ -276,7 +276,7 @@ class _Show:
             await self.drain()
 
     async def _stop_while_asked(self) -> None:
-        """SIGTERM, and users who write while the bot stops."""
+        """Send SIGTERM, and have users write while the bot stops."""
         stopping = asyncio.create_task(self._stage.stop_bots())
         try:
             for _ in range(MEANWHILE if self._options.slow_ends else 0):
@@ -378,7 +378,7 @@ class _Show:
 
     @asynccontextmanager
     async def _slow_telegram(self) -> AsyncIterator[None]:
-        """Telegram takes its time with each message while the block goes on."""
+        """Have Telegram take its time with each message while the block goes on."""
         telegram = self._stage.telegram
         if not self._options.slow_ends:
             yield

@@ -39,7 +39,7 @@ class Window:
 
 
 def strikes(seed: int, updates: int, kills: int, victims: int = 1) -> tuple[Strike, ...]:
-    """`kills` strikes spread over `updates` updates, one at random in each equal part.
+    """Spread `kills` strikes over `updates` updates, one at random in each equal part.
 
     Every second one is aimed; the others meet the bot at work, idle or starting, as it comes. The
     short wait on top lets a strike meet any moment of the handling of an update. Raises ValueError
@@ -69,7 +69,7 @@ def _strike(rng: random.Random, part: range, victims: int, *, aimed: bool) -> St
 
 
 def windows(seed: int, updates: int, names: Sequence[str], rounds: int = 3) -> tuple[Window, ...]:
-    """Each of `names` holds `rounds` times, in mixed order, one at a time and with peace between.
+    """Have each of `names` hold `rounds` times, in mixed order, one at a time, with peace between.
 
     The last window ends before the last update is sent: nothing goes wrong for ever.
     """

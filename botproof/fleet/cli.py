@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: nothing differs; 1: differences, one line each; 3: something could not be asked."""
+    """Return 0: nothing differs; 1: differences, a line each; 3: something could not be asked."""
     compose = compose_of(arguments) if arguments.compose or not arguments.unit else None
     hidden = Secrets(secrets.token_bytes(16))
     try:

@@ -120,7 +120,7 @@ def _short(image_id: str | None) -> str:
 
 
 def as_lines(differences: Iterable[Difference]) -> list[str]:
-    """For a person: one line a difference, and below it the check and the repair."""
+    """Return one line a difference for a person, and below it the check and the repair."""
     lines = []
     for each in differences:
         lines.append(f"{each.where}: {each.what}: expected {each.expected}, found {each.found}")

@@ -35,7 +35,7 @@ class Compose:
     project: str | None = None
 
     def command(self, *words: str) -> tuple[str, ...]:
-        """`docker compose …` with these files; what a person would type to repair something."""
+        """Return `docker compose …` with these files: what a person types to repair something."""
         options: list[str] = []
         if self.project:
             options += ["--project-name", self.project]

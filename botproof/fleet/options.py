@@ -18,7 +18,8 @@ _PROJECT = "as for Compose"
 def add_compose_arguments(
     parser: argparse.ArgumentParser, *, files: str = _FILES, project: str | None = _PROJECT
 ) -> None:
-    """`--compose`, `--env-file` and, with a text of its own or None for none, `--project-name`."""
+    """Add `--compose`, `--env-file` and, with a text of its own or None for none,
+    `--project-name`."""
     add_files(parser, "--compose", files)
     add_files(parser, "--env-file", "as for Compose")
     if project is not None:

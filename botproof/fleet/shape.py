@@ -151,7 +151,7 @@ def _environment(lines: Iterable[str] | None) -> dict[str, str]:
 
 
 def seconds_of(text: object) -> int:
-    """Of a duration as Compose writes it (`1m30s`)."""
+    """Return the seconds of a duration as Compose writes it (`1m30s`)."""
     units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
     parts = re.findall(r"([\d.]+)(h|ms|us|ns|m|s)", str(text))
     return round(sum(float(number) * units[unit] for number, unit in parts))

@@ -124,7 +124,7 @@ def joined(target: FleetTarget, network: str) -> FleetTarget:
 
 
 def digest_of(project: Document, directory: Path) -> str:
-    """SHA-256 of resolved Compose files, the same on each machine that they are meant for.
+    """Return the SHA-256 of resolved Compose files, the same on each machine that they are for.
 
     Without the images, which a verdict names by themselves, without secrets, and with paths
     relative to the files' `directory`.
@@ -315,10 +315,11 @@ def _stop_s(service: Document, otherwise: float) -> float:
 
 
 def _plain(value: object) -> str:
-    """In what Compose prints, a dollar sign is doubled."""
+    """Take back that Compose doubles a dollar sign in what it prints."""
     return str(value).replace("$$", "$")
 
 
 def _escaped(value: str) -> str:
-    """In botproof.toml braces are placeholders; those of production's values are none."""
+    """Escape braces: in botproof.toml they are placeholders, in production's values they are
+    not."""
     return value.replace("{", "{{").replace("}", "}}")

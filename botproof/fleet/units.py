@@ -74,7 +74,7 @@ class Machine:
         return "/" + str(path.relative_to(self.root))
 
     def process(self, pid: str) -> tuple[str, Mapping[str, str]]:
-        """Command line and environment of a process; empty when it may not be read.
+        """Return command line and environment of a process; empty when it may not be read.
 
         Raises UsageError where only root may read it.
         """

@@ -40,7 +40,7 @@ def settings_of(environment: Mapping[str, str]) -> BotSettings | None:
 
 
 def ask(settings: BotSettings) -> Mapping[str, Any] | str:
-    """`getWebhookInfo`'s result, or why there is none."""
+    """Return `getWebhookInfo`'s result, or why there is none."""
     url = f"{settings['api'].rstrip('/')}/bot{settings['token']}/getWebhookInfo"
     try:
         answer = web.ask(url, _TIMEOUT_S)

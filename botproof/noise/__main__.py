@@ -186,7 +186,7 @@ def _write(report_dir: Path, rows: Sequence[Row]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 when no verdict was wrong, 1 when one was, 2 when nothing was run."""
+    """Return 0 when no verdict was wrong, 1 when one was, 2 when nothing was run."""
     options = _parser().parse_args(arguments)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends what it started
     try:

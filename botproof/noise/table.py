@@ -119,8 +119,8 @@ def counts(rows: Iterable[Row]) -> str:
 
 
 def verdict(rows: Sequence[Row]) -> Verdict:
-    """FAIL when a good build was called FAIL or ERROR, or INCONCLUSIVE without a reason, or a bad
-    one PASS. Of nothing it is INCONCLUSIVE."""
+    """Return FAIL when a good build was called FAIL or ERROR, or INCONCLUSIVE without a reason, or
+    a bad one PASS. Of nothing it is INCONCLUSIVE."""
     if not rows:
         return Verdict.INCONCLUSIVE
     wrong = [

@@ -76,7 +76,7 @@ def _simpler(steps: Steps, place: int, shows: Shows, texts: Sequence[str]) -> St
 
 
 def variants(step: AnyStep, texts: Sequence[str] = ()) -> Iterator[AnyStep]:
-    """Simpler versions of a step, each different in one field, the simplest first."""
+    """Yield simpler versions of a step, each different in one field, the simplest first."""
     for name, value in _SIMPLEST:
         if getattr(step, name, value) != value:
             yield msgspec.structs.replace(step, **{name: value})
@@ -87,7 +87,7 @@ def variants(step: AnyStep, texts: Sequence[str] = ()) -> Iterator[AnyStep]:
 
 
 def _simpler_texts(text: str, texts: Sequence[str]) -> Iterator[str]:
-    """Known texts with the same command, up to this one; then this one with parts cut out."""
+    """Yield known texts with the same command, up to this one; then this one with parts cut out."""
     command = split_command(text)[0]
     for known in texts:
         if known == text:

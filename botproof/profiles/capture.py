@@ -145,7 +145,7 @@ def _by_owner(stacks: Iterable[Stack], project: str) -> list[Owner]:
 
 
 def owner_of(frames: Iterable[Frame], project: str) -> str:
-    """Whose the memory of a stack is: a library, the project, or Python itself."""
+    """Tell whose the memory of a stack is: a library's, the project's, or Python's own."""
     return next((owner for owner in (_owner(frame, project) for frame in frames) if owner), PYTHON)
 
 

@@ -160,7 +160,7 @@ def _sample(stack: Stack, target: Target, requests: int) -> None:
 
 
 async def _ask(stack: Stack, target: Target, count: int) -> None:
-    """`count` identical requests, a few at a time, each answered before the next of its lane."""
+    """Send `count` identical requests, a few at a time, each answered before its lane's next."""
     ask = _poster(stack, target) if target.post else _talker(stack, target)
     left = iter(range(count))
 

@@ -66,7 +66,7 @@ def _about(run: Run) -> dict[str, Any]:
 
 
 def as_junit(results: Sequence[CheckResult], run: Run | None, duration_s: float) -> bytes:
-    """JUnit XML: FAIL is a failure, ERROR an error, INCONCLUSIVE skipped with its reason.
+    """Return JUnit XML: FAIL is a failure, ERROR an error, INCONCLUSIVE skipped with its reason.
 
     It is valid by the two schemas that are published: Jenkins' junit-10.xsd, and the one of Ant's
     tasks (windyroad/JUnit-Schema), which lets only a whole suite have output. A check reads a

@@ -47,8 +47,8 @@ class Sources:
         return cls(config, golden_dir, Path(os.environ.get(_WORKSPACE) or Path.cwd()))
 
     def place(self, check: str, case: str) -> tuple[str, int]:
-        """File and line of what a finding is about: the approved reply, the case, the budget, the
-        table of the check."""
+        """Return file and line of what a finding is about: the approved reply, the case, the
+        budget, the table of the check."""
         approved = self.golden_dir / f"{case}.txt"
         if check == "golden" and case and approved.is_file():
             return self._relative(approved), 1

@@ -189,7 +189,7 @@ def _door(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place
 
 
 def _at(turn: Turn, text: str, wait_s: float = _WAITED_S) -> _Place:
-    """Right after what came of a turn; without an answer, when it had been waited for."""
+    """Return the place after what came of a turn, or after the wait for its answer."""
     times = [max(act.sent_at, act.answered_at or 0.0) for act in turn.acts]
     times += [call.t for call in turn.refused]
     end = max(times, default=turn.case.t + wait_s)

@@ -246,7 +246,7 @@ def _begin(history: History, stack: str) -> float:
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most about 120 points; of each group the largest, so that no peak is lost."""
+    """Return about 120 points at most: of each group the largest, so that no peak is lost."""
     width = math.ceil(len(points) / _MOST_POINTS)
     if width <= 1:
         return points

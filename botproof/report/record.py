@@ -296,7 +296,7 @@ def _end(turn: Turn) -> float:
 
 
 def _rows(left: str, right: str) -> Iterator[list[Any]]:
-    """Two answers line by line: 0 and the line that both have, or 1 and the two that differ."""
+    """Compare two answers by lines: 0 and the line that both have, or 1 and two that differ."""
     before, after = left.splitlines(), right.splitlines()
     matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():

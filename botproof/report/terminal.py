@@ -114,7 +114,7 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None) 
 
 
 def _escape_bound(played: int) -> float:
-    """Of none unseen among ``played``: the one-sided 95 % Clopper-Pearson bound in closed form."""
+    """Return the one-sided 95 % Clopper-Pearson bound for none unseen of ``played``."""
     return float(1.0 - 0.05 ** (1.0 / played))
 
 

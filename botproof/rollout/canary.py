@@ -14,7 +14,7 @@ SECONDS = 10.0
 
 
 def main(url: str, token: str) -> int:
-    """0; what stands in the chat at last is printed, be it an answer or not."""
+    """Print what stands in the chat at last, be it an answer or not; return 0."""
     with Double(url, token) as double:
         chat = double.person(CHAT)
         asked = chat.say("/price BTC").message_id or 0

@@ -130,7 +130,7 @@ def add_rollback_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_rollback(arguments: argparse.Namespace) -> int:
-    """0: what was before works; 1: refused or undone; 3: stuck, the next call goes on."""
+    """Return 0: what was before works; 1: refused or undone; 3: stuck, the next call goes on."""
     with lasting():
         return _roll_back(arguments)
 
@@ -169,7 +169,7 @@ def run_deploy(arguments: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _alone(compose: Compose, store: Store) -> Iterator[None]:
-    """Nobody else changes this fleet or writes these records meanwhile.
+    """Let nobody else change this fleet or write these records meanwhile.
 
     Raises UsageError, which names who does, or whose records these are.
     """
@@ -215,7 +215,7 @@ def add_rehearse_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_rehearse(arguments: argparse.Namespace) -> int:
-    """0: all as it has to be; 1: something is not; 3: the rehearsal itself failed."""
+    """Return 0: all is as it has to be; 1: something is not; 3: the rehearsal itself failed."""
     from botproof.rollout import rehearse  # noqa: PLC0415 - `deploy` needs no doubles
     from botproof.rollout.sealed import seal_rehearsal  # noqa: PLC0415 - as above
     from botproof.rollout.twin import Twin  # noqa: PLC0415 - as above

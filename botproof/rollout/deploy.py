@@ -315,7 +315,8 @@ class Rollout:
         return self.options.restore is not None and _RESTORED not in noted
 
     def databases(self) -> list[tuple[Path, Path]]:
-        """By the bot's label `botproof.data`: each database on this machine, and its copy."""
+        """Return each database on this machine that the bot's label `botproof.data` names, and its
+        copy."""
         found = []
         for change in self.plan.changes:
             for container in change.old[:1]:

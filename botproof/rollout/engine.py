@@ -41,7 +41,7 @@ class Worker(Protocol):
         """Do the step. Raises StepFailedError."""
 
     def see_old_work(self) -> None:
-        """After every step is undone: what worked before works again, or it is told."""
+        """See, after every step is undone, that what worked before works again, or tell it."""
 
 
 def go_on(plan: Plan, journal: Journal, worker: Worker, tell: Callable[[str], None] = print) -> str:

@@ -70,7 +70,7 @@ class DockerHost:
         return " Recreate" in self._run(command, both=True)
 
     def image_variables(self) -> dict[str, str]:
-        """By service: the variable of the files that names its image."""
+        """Return by service the variable of the files that names its image."""
         raw = json.loads(self._compose("config", "--no-interpolate", "--format", "json"))
         found = {}
         for name, service in raw["services"].items():
@@ -88,7 +88,7 @@ class DockerHost:
         return self._inspected(ids)
 
     def project_name(self) -> str:
-        """Compose's name of the project."""
+        """Return Compose's name of the project."""
         if self.compose.project is None:
             return str(self.project()["name"])
         return self.compose.project
@@ -191,16 +191,16 @@ class DockerHost:
         self.docker("start", container)
 
     def stop(self, container: str) -> None:
-        """SIGTERM, and after 20 s SIGKILL; it has ended on return."""
+        """Send SIGTERM, and after 20 s SIGKILL; it has ended on return."""
         self.asked_to_end = time.monotonic()
         self.docker("stop", "--time", str(_STOP_S), container)
 
     def pause(self, container: str) -> None:
-        """Its processes stand still, and are asked nothing more."""
+        """Let its processes stand still; they are asked nothing more."""
         self.docker("pause", container)
 
     def unpause(self, container: str) -> None:
-        """Its processes go on."""
+        """Let its processes go on."""
         self.docker("unpause", container)
 
     def remove(self, container: str) -> None:
@@ -286,7 +286,7 @@ class DockerHost:
             self.docker("network", "connect", name, container)
 
     def wait(self, container: str, *, standby: bool, seconds: float) -> None:
-        """Until /ready says 200; with ``standby`` its "standing by" does, too."""
+        """Wait until /ready says 200; with ``standby`` its "standing by" does, too."""
         until = time.monotonic() + seconds
         while True:
             found = self.inspect(container)

@@ -100,7 +100,7 @@ def _safe(host: str, port: int, timeout: float, proxy: Proxy | None) -> http.cli
 
 
 def unix(path: str, place: str, timeout: float) -> Response:
-    """GET over a Unix socket. Raises Unanswered."""
+    """Ask by GET over a Unix socket. Raises Unanswered."""
     return _exchange(_Unix(path, timeout), place, None, None)
 
 
@@ -155,7 +155,8 @@ def _reason(error: Exception) -> str:
 
 
 def days_left(host: str, timeout: float, now: float) -> tuple[float, str]:
-    """Days until the certificate of `host[:port]` ends, and its end in words; -1: not valid.
+    """Return the days until the certificate of `host[:port]` ends, and its end in words; -1: not
+    valid.
 
     Raises Unanswered when no connection comes about.
     """

@@ -36,7 +36,7 @@ class AddressesFirst:
 
 
 def answer_addresses_at_once() -> None:
-    """From now on look nothing up in this process that is an address already."""
+    """Look nothing up any more in this process that is an address already."""
     hub = gevent.get_hub()
     if not isinstance(hub.resolver, AddressesFirst):
         hub.resolver = AddressesFirst(hub.resolver)

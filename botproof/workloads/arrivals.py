@@ -15,7 +15,7 @@ Kind = Literal["constant", "poisson"]
 
 
 def arrivals(rate: float, kind: Kind = "constant", seed: int = 0) -> Iterator[float]:
-    """Intended send times, in seconds from the start, without end and never decreasing.
+    """Yield intended send times, in seconds from the start, without end and never decreasing.
 
     `rate` is in requests a second. `constant` spaces them evenly; `poisson` draws exponential gaps
     with the mean 1/rate from `seed`, as independent users would arrive. Raises ValueError unless
@@ -41,8 +41,8 @@ def _poisson(rate: float, rng: random.Random) -> Iterator[float]:
 
 
 def bursts(quiet: float, peak: float, *, every_s: float, length_s: float) -> Iterator[float]:
-    """Intended send times of a load that comes in bursts: `peak` requests a second for `length_s`
-    at the end of every period of `every_s`, `quiet` requests a second in between.
+    """Yield intended send times of a load that comes in bursts: `peak` requests a second for
+    `length_s` at the end of every period of `every_s`, `quiet` requests a second in between.
 
     Raises ValueError unless both rates are above zero and a burst is shorter than its period.
     """

@@ -206,7 +206,7 @@ class BadTimes:
         self._own.update(text for text in left if self._has_datum(text, since=began))
 
     async def _held(self) -> None:
-        """Telegram has one chat wait: whether others who ask meanwhile are answered."""
+        """Have Telegram let one chat wait; see whether others who ask meanwhile are answered."""
         simple = question_of(self._config)
         if not simple:
             return
@@ -240,7 +240,7 @@ class BadTimes:
         ]
 
     async def _gone(self, questions: Sequence[str]) -> None:
-        """Nobody answers, for so long that nothing that is remembered is fresh any more."""
+        """Let nobody answer, for so long that nothing that is remembered is fresh any more."""
         self._good_at = began = history.now()
         exchanges = self._stack.exchanges()
         kinds = list(GONE.items())
@@ -288,7 +288,7 @@ class BadTimes:
         return whole
 
     async def _limited(self, questions: Sequence[str]) -> None:
-        """All ask to be left alone for a second; then they are well again."""
+        """Let all ask to be left alone for a second; then they are well again."""
         for words, fault in LIMITED.items():
             everywhere = {"venue": "*", "kind": "error", **fault}
             async with self._stack.exchanges().with_faults([everywhere]):
@@ -325,7 +325,7 @@ class BadTimes:
             await self._beside(self._other(questions), "venue", said)
 
     async def _one_gone(self, questions: Sequence[str], venues: Sequence[str]) -> None:
-        """One exchange after the other, each in another way."""
+        """Let one exchange after the other be gone, each in another way."""
         ways = _turn(list(ONE_GONE.items()))
         for venue in venues:
             words, fault = next(ways)

@@ -307,7 +307,7 @@ def _declared(stack: Stack) -> set[int]:
 
 
 def _listening(target: ManagedProcess) -> Iterator[tuple[str, int, str]]:
-    """Address and port of each TCP socket that a process of the target listens at."""
+    """Yield address, port and process of each TCP socket at which the target listens."""
     if not target.running or not target.pid:
         return
     for pid in family(target.pid):

@@ -122,7 +122,7 @@ def _before(options: Any) -> tuple[int, int, int] | None:
 
 
 def enough_users(options: Any) -> int:
-    """Users for every request that may be waiting within its latency budget, 200 at the most.
+    """Return users for all requests that may wait within their latency budget, 200 at the most.
 
     With fewer a host that answers in time, but not at once, would be asked too late, and the
     load would measure the lack of users.

@@ -206,7 +206,7 @@ class LoadRun:
         return entry[0], self.started + entry[1]
 
     def sent(self, number: int, intended: float) -> None:
-        """Request `number` is on its way, and will have an outcome or become overdue."""
+        """Note that request `number` is on its way: it will have an outcome or become overdue."""
         self.out[number] = intended
 
     def leaves_out(self, number: int, intended: float, now: float) -> bool:
@@ -340,7 +340,8 @@ class LoadRun:
         return ""
 
     def verdict(self) -> Verdict:
-        """ERROR when the load itself broke; else the error rate and the roll-back rule."""
+        """Return ERROR when the load itself broke; else by the error rate and the roll-back
+        rule."""
         if self.broken:
             return Verdict.ERROR
         rate = self.decided or Verdict.INCONCLUSIVE

@@ -406,7 +406,7 @@ class _Session:
 
     @staticmethod
     def stopping(**_: Any) -> None:
-        """From now on this process is held up by ending its users, which harms no request."""
+        """Note that ending its users holds this process up from now on, which harms no request."""
         OpenLoopUser.pulse.check()
         OpenLoopUser.pulse.stop()
 

@@ -95,7 +95,7 @@ class Pulse:
 
 
 def exit_as_error() -> Callable[[], None]:
-    """From now on let Locust's own ways out be an ERROR; gives how a verdict takes this back.
+    """Let Locust's own ways out be an ERROR from now on; return how a verdict takes this back.
 
     Locust leaves with 1 or 2 for reasons of its own: a script that cannot be imported, an option
     that does not exist, workers that never came. To the one who reads exit codes these would be a

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def read_reply(method: str, params: Mapping[str, Any]) -> tuple[int, str] | None:
-    """Chat and text of a call by which the bot says something; None for any other call."""
+    """Return chat and text of a call by which the bot says something; None for any other."""
     if not method.startswith(("send", "editMessage")) or method == "sendChatAction":
         return None
     try:

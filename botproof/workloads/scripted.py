@@ -363,7 +363,8 @@ class Patience:
     spinning: bool = False
 
     def seconds(self, case: Case) -> float:
-        """For the answer to this case: its deadline, as long as the bot seems to answer."""
+        """Return how long the answer to this case is waited for: as long as the bot seems to
+        answer."""
         if self.in_vain < _MUTE_AFTER:
             return case.deadline_s
         return min(case.deadline_s, _MUTE_S if self.spoke else _NEVER_SPOKE_S)

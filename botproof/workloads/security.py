@@ -245,7 +245,7 @@ class Asker:
         self._last = history.now()
 
     async def _quiet(self) -> None:
-        """Until nothing has come for a while: silence can only be seen by waiting for it."""
+        """Wait until nothing has come for a while: only waiting shows silence."""
         limit, last = Granted(self._stack.watch, _ANSWER_S * self._stack.stretch), self._last
         quiet = Granted(self._stack.watch, _QUIET_S)
         while limit.left_s and quiet.left_s:

@@ -165,7 +165,7 @@ class _Watch:
         yield from (each for each in self._seen if each.slot in self.slots)
 
     def back_s(self) -> Iterator[float]:
-        """Of each slot with a restart, after how many seconds the bot was ready again."""
+        """Yield after how many seconds the bot was ready again in each slot with a restart."""
         for slot in self.restarted:
             if (back := self._back_s(slot)) is not None:
                 yield back
@@ -244,7 +244,7 @@ class _Watch:
         self.withheld_s = self._stack.watch.withheld_s - before
 
     async def _ask_meanwhile(self, end: float) -> None:
-        """Whoever asks while a round goes on is to be answered as at any other time."""
+        """Ask while a round goes on: whoever does is to be answered as at any other time."""
         before = self._stack.watch.withheld_s
         for user in _ASKING if self.question else ():
             await asyncio.sleep(_ASKED_EVERY_S)

@@ -157,7 +157,7 @@ def _kind(step: Step, edited: str = "") -> str:
 
 
 def _from(step: Step, cast: Cast) -> Json:
-    """Chat and sender, as every message carries them."""
+    """Return chat and sender, as every message carries them."""
     if step.where == "channel":
         return {"chat": cast.chat(step), "sender_chat": cast.chat(step)}
     return {"chat": cast.chat(step), "from": cast.user(step.who)}

@@ -63,7 +63,7 @@ class ReplyWatch:
         gevent.spawn(self._follow)
 
     def expect(self, chat_id: int) -> AsyncResult[str]:
-        """From now on, the next answer in this chat belongs to the caller."""
+        """Let the next answer in this chat belong to the caller."""
         result: AsyncResult[str] = AsyncResult()
         self._waiting[chat_id] = result
         return result

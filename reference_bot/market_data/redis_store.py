@@ -89,7 +89,7 @@ _SUM_BYTES: Final = 4
 
 
 def sealed(body: bytes) -> bytes:
-    """``body`` with a checksum behind it."""
+    """Return ``body`` with a checksum behind it."""
     return body + zlib.crc32(body).to_bytes(_SUM_BYTES, "big")
 
 

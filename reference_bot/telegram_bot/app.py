@@ -73,7 +73,7 @@ async def run(settings: Settings) -> None:
 
 
 def _listeners(settings: Settings, admin: list[Route], door: ASGIApp | None) -> dict[str, Listener]:
-    """By the event that says in the log where each listens."""
+    """Return where each listens, by the event that says so in the log."""
     names = host_names(settings.allowed_hosts)
     if settings.webhook_url:
         names |= {(urlsplit(settings.webhook_url).hostname or "").lower()}

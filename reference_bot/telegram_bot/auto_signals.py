@@ -56,7 +56,7 @@ class AutoSignals:
 
 
 def _build_book(settings: Settings) -> SignalBook:
-    """In Redis when there is a REDIS_URL, else in the SQLite file: as the inbox is."""
+    """Build it in Redis when there is a REDIS_URL, else in the SQLite file: as the inbox is."""
     url = settings.redis_url.get_secret_value()
     if url:
         from reference_bot.telegram_bot.signals.redis import RedisBook  # noqa: PLC0415 - 27 MB, only if used

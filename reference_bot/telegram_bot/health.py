@@ -68,7 +68,7 @@ class Readiness:
             self._reasons[part] = reason
 
     def expect(self, part: str) -> None:
-        """From now on ``part`` is not ready until it says so."""
+        """Take ``part`` for not ready until it says so."""
         self.set(part, condition(part).at_start)
 
     def known(self, part: str) -> str | None:

@@ -85,7 +85,7 @@ class MarketData:
         self._timeout = timeout
 
     async def combined_price(self, symbol: str) -> CombinedPrice:
-        """Spot and perpetual figures of ``symbol``. Raises MarketDataError."""
+        """Ask for spot and perpetual figures of ``symbol``. Raises MarketDataError."""
         return await self.ask("/combined_price", {"symbol": symbol}, CombinedPrice, about=symbol)
 
     async def ask(self, path: str, body: dict[str, Any], kind: type[T], *, about: str) -> T:

@@ -98,7 +98,7 @@ def judge(readings: Readings) -> Trade | NoTrade:
 
 
 def _gaps(closes: Sequence[float]) -> list[float]:
-    """Fast minus slow average, from the candle on at which both are there."""
+    """Return fast minus slow average, from the candle on at which both are there."""
     fast, slow = _averages(closes, FAST), _averages(closes, SLOW)
     return [one - other for one, other in zip(fast[SLOW - FAST :], slow, strict=True)]
 
@@ -141,7 +141,7 @@ def _run_too_far(side: str, rsi: float) -> str | None:
 
 
 def _confidence(way: int, age: int, gap_in_atr: float, rsi: float, delta: float) -> int:
-    """40 for a crossing that passed; up to 60 for what supports it."""
+    """Return 40 for a crossing that passed, and up to 60 for what supports it."""
     fresh = 15 * (1 - age / FRESH)
     apart = 20 * min(1.0, abs(gap_in_atr))
     strength = 15 * min(1.0, max(0.0, way * (rsi - 50) / 15))

@@ -67,7 +67,7 @@ def read_body(body: bytes) -> Update:
 
 
 def read_update(value: object) -> Update:
-    """``value``, parsed JSON, as the inbox takes it.
+    """Return ``value``, parsed JSON, as the inbox takes it.
 
     Raises NotAnUpdateError naming the wrong field.
     """
@@ -82,7 +82,8 @@ def read_update(value: object) -> Update:
 
 
 def check_update(value: object) -> dict[str, Any]:
-    """``value`` itself when it is an update. Raises NotAnUpdateError naming the wrong field."""
+    """Return ``value`` itself when it is an update. Raises NotAnUpdateError naming the wrong
+    field."""
     if not isinstance(value, dict):
         raise NotAnUpdateError(
             "the body is no update: it should be a JSON object with the field update_id"

@@ -26,7 +26,7 @@ async def answer(request: Request) -> str:
 
 
 async def _forex(request: Request) -> ForexPairs | None:
-    """None when they cannot be had: the coins are told all the same."""
+    """Return None when they cannot be had: the coins are told all the same."""
     about = "the list of forex pairs"
     try:
         return await request.market_data.ask("/forex_pairs", {}, ForexPairs, about=about)

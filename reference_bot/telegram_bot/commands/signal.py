@@ -86,7 +86,7 @@ async def evaluate(market_data: MarketData, pair: str) -> Judged:
 
 
 async def _cvd(market_data: MarketData, question: dict[str, str], pair: str) -> Cvd | None:
-    """None for a currency pair, of which none is told."""
+    """Return None for a currency pair, of which none is told."""
     try:
         return await market_data.ask("/cvd", question, Cvd, about=pair)
     except MarketDataError as error:

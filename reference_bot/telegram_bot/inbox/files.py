@@ -110,7 +110,7 @@ def write_anew(connection: sqlite3.Connection, database: Path, where: Whereabout
 
 
 def identity(path: Path) -> Identity | None:
-    """Device and inode of what stands at ``path``; None when nothing does."""
+    """Return device and inode of what stands at ``path``; None when nothing does."""
     try:
         return _of(path.stat())
     except OSError:

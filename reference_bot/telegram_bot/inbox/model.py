@@ -148,7 +148,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 def dead_letter(job: Job, reason: str, now_ms: int) -> DeadLetter:
-    """``job`` as a dead letter; what is no text in it is written as ``\\x..``."""
+    """Return ``job`` as a dead letter; what is no text in it is written as ``\\x..``."""
     payload = job.payload.decode("utf-8", "backslashreplace")
     clean = reason.encode("utf-8", "backslashreplace").decode()[:1000]
     return DeadLetter(job.update_id, job.lane, job.received_ms, now_ms, clean, payload)

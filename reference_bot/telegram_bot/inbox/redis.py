@@ -197,7 +197,7 @@ class RedisInbox:
         return job
 
     async def _sleep(self, seconds: float, *, first: bool) -> None:
-        """Until there may be something to claim, ``seconds`` at most."""
+        """Sleep until there may be something to claim, ``seconds`` at most."""
         if seconds > 0:
             name = f"{self._prefix}wake-first" if first else f"{self._prefix}wake"
             await self._call(self._redis.blpop([name], timeout=max(0.01, seconds)))

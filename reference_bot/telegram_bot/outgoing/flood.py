@@ -34,7 +34,7 @@ class FloodControl:
         self._counts: Counter[int] = Counter()
 
     def accepted(self, chat: int, now: float) -> None:
-        """Telegram took a message for ``chat``."""
+        """Note that Telegram took a message for ``chat``."""
         self._sent.append((now, chat))
         self._counts[chat] += 1
         while len(self._sent) > _MEMORY or self._sent[0][0] <= now - _MEMORY_SECONDS:
@@ -44,7 +44,7 @@ class FloodControl:
                 del self._counts[old]
 
     def refused(self, chat: int, retry_after: float, now: float) -> None:
-        """Telegram answered 429 for ``chat``: ``retry_after`` seconds from ``now``."""
+        """Note that Telegram answered 429 for ``chat``: ``retry_after`` seconds from ``now``."""
         if len(self._until) > _MEMORY:
             self._until = {one: until for one, until in self._until.items() if until > now}
         self._until[chat] = now + retry_after

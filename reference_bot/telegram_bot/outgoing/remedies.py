@@ -48,7 +48,7 @@ def remedy_for(reason: str) -> Remedy | None:
 
 
 def shorter(part: str) -> list[str]:
-    """``part`` in halves; as it is when there is nothing to gain."""
+    """Return ``part`` in halves; as it is when there is nothing to gain."""
     half = units(part) // 2
     return split(part, half) if half >= _SHORTEST else [part]
 

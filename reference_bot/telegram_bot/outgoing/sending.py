@@ -19,7 +19,7 @@ class Sending:
         self._chats: set[int] = set()
 
     def reached(self) -> None:
-        """Telegram took a message, or refused one for what is in it."""
+        """Note that Telegram took a message, or refused one for what is in it."""
         if self._first is not None:
             self._first = None
             self._chats.clear()

@@ -15,7 +15,7 @@ _CENT = 0.01
 
 
 def render_balance(data: Balance) -> str:
-    """Spot and futures holdings, as HTML; markup never spans lines."""
+    """Return spot and futures holdings as HTML; markup never spans lines."""
     spot = [] if data.spot is None else ["💱 " + bold("SPOT"), *_assets(data.spot)]
     futures = [] if data.futures is None else ["⚡ " + bold("FUTURES"), *_assets(data.futures)]
     return page(

@@ -16,17 +16,17 @@ _TAG: Final = re.compile(r"<[^>]*>")
 
 
 def escape(text: str) -> str:
-    """``text`` from outside, so that Telegram shows it as it is, on one line."""
+    """Return ``text`` from outside so that Telegram shows it as it is, on one line."""
     return html.escape(_INVISIBLE.sub("", text).replace("\n", " ").replace("\t", " "), quote=False)
 
 
 def bold(text: str) -> str:
-    """``text`` (already escaped) in bold."""
+    """Return ``text`` (already escaped) in bold."""
     return f"<b>{text}</b>"
 
 
 def code(text: str) -> str:
-    """``text`` (already escaped) in the fixed-width face that a tap copies."""
+    """Return ``text`` (already escaped) in the fixed-width face that a tap copies."""
     return f"<code>{text}</code>"
 
 
@@ -41,7 +41,7 @@ def units(text: str) -> int:
 
 
 def split(message: str, limit: int = LIMIT) -> list[str]:
-    """``message`` in parts of at most ``limit`` units, cut at line ends.
+    """Return ``message`` in parts of at most ``limit`` units, cut at line ends.
 
     Markup must not span lines. A single line over the limit loses its markup and is cut where it
     has to be.

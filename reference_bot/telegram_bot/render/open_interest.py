@@ -19,7 +19,7 @@ _GROUPS: Final = {"stable": "💵 <b>STABLE-MARGINED</b>", "coin": "🪙 <b>COIN
 
 
 def render_interest(data: MultiInterest) -> str:
-    """Sum, groups and venues, as HTML; markup never spans lines."""
+    """Return sum, groups and venues as HTML; markup never spans lines."""
     venues = len({one.venue for one in data.venues})
     return page(
         [

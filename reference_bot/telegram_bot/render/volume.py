@@ -44,7 +44,7 @@ def render_volume(data: VolumeSpike) -> str:
 
 
 def render_cvd(data: Cvd) -> str:
-    """Cumulative volume delta, and whether the price goes with it, as HTML."""
+    """Return cumulative volume delta, and whether the price goes with it, as HTML."""
     base = base_of(data.symbol)
     change = f.lit_percent(data.price_change_pct)
     day = [] if data.cvd_24h is None else [f"24h CVD: {_signed(data.cvd_24h, base)}"]

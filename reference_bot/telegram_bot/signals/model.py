@@ -46,7 +46,7 @@ _decode = msgspec.json.Decoder(Verdict).decode
 
 
 def read_verdicts(found: Iterable[str | bytes]) -> list[Verdict]:
-    """Kept verdicts, but for those that cannot be read: they keep no other one back."""
+    """Return kept verdicts, but for those that cannot be read: they keep no other one back."""
     verdicts = []
     for text in found:
         try:
@@ -94,7 +94,7 @@ class SignalBook(Protocol):
         """Let go of everything."""
 
     async def keep(self, verdict: Verdict) -> None:
-        """Durable on return. What is kept of this pair and slot already stays as it is."""
+        """Keep a verdict, durably; what is kept of this pair and slot already stays as it is."""
 
     async def judged(self, slot: int) -> frozenset[str]:
         """Return the pairs that have their verdict in ``slot``."""
@@ -103,20 +103,20 @@ class SignalBook(Protocol):
         """Return the signals of ``slot`` that are not `handed_out` yet."""
 
     async def handed_out(self, verdict: Verdict) -> None:
-        """Its messages are in the inbox; who subscribes from now on does not get it."""
+        """Note that its messages are in the inbox; who subscribes from now on does not get it."""
 
     async def last_signal_ms(self) -> int:
         """Return when the last signal was judged; before the first one, when this book
         was begun."""
 
     async def subscribe(self, subscriber: Subscriber) -> None:
-        """Durable on return."""
+        """Take a subscriber in, durably."""
 
     async def unsubscribe(self, chat: int) -> None:
-        """Durable on return; a chat that is no subscriber stays none."""
+        """Take a subscriber out, durably; a chat that is no subscriber stays none."""
 
     async def subscribers(self) -> list[Subscriber]:
-        """Everybody who subscribed, whether they are still allowed to or not."""
+        """Return everybody who subscribed, whether they are still allowed to or not."""
 
     async def subscriber(self, chat: int) -> Subscriber | None:
         """Return the one with this chat."""

@@ -66,7 +66,7 @@ class Scheduler:
         self._free = asyncio.Semaphore(_BESIDE)
 
     async def run(self) -> None:
-        """Slot after slot, forever."""
+        """Run slot after slot, forever."""
         await self._open()
         pause, last = _FIRST_PAUSE, None
         while True:

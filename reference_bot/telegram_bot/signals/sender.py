@@ -144,5 +144,5 @@ class _SignalReplier(Replier):
 
 
 def _has_left(failure: Refused) -> bool:
-    """403: blocked, kicked, deleted; or the chat is there no more."""
+    """Tell whether the bot is blocked, kicked or deleted (403), or the chat is there no more."""
     return failure.code == "403" or any(text in failure.reason.lower() for text in _GONE)

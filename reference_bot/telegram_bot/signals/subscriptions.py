@@ -18,12 +18,12 @@ class Subscriptions:
         self._metrics = metrics
 
     async def start(self, chat: int, user: int) -> None:
-        """From the next signal on, ``chat`` gets them; ``user`` asked for it."""
+        """Let ``chat`` get signals from the next one on; ``user`` asked for it."""
         await self._book.subscribe(Subscriber(chat, user))
         await self.wanted()
 
     async def stop(self, chat: int) -> None:
-        """``chat`` gets no more signals, those on their way neither."""
+        """Let ``chat`` get no more signals, those on their way neither."""
         await self._book.unsubscribe(chat)
         await self.wanted()
 
