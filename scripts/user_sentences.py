@@ -30,7 +30,7 @@ MODULES: Final = (
 )
 _NOT_SHOWN: Final = frozenset(
     {"ValueError", "TypeError", "LookupError", "AssertionError", "TooOldError", "LeaseLostError"}
-    | {"bot_failed", "failed"}  # for /ready and the log
+    | {"bot_failed", "failed", "held"}  # for /ready and the log
 )
 _PASSED_ON: Final = frozenset({"bad_request", "not_offered"})
 """market-data writes for other programs; the texts of these of its errors the bot shows as they
